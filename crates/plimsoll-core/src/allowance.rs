@@ -1,0 +1,105 @@
+//! What a caller may spend, as the `RateLimit` and `RateLimit-Policy` fields tell it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// `RateLimit` of the same draft.
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The largest integer a structured field can carry (RFC 9651, section 3.3.1).
+const MAX_INTEGER: u64 = 999_999_999_999_999;
+
+/// A caller's quota and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// The name of the quota on the wire; see [`Allowance::is_name`].
+    pub name: &'static str,
+    /// `q`: requests per window.
+    pub limit: u64,
+    /// `w`: the window, whole seconds and at least one. Left out when zero.
+    pub window_secs: u64,
+    /// `r`: requests the caller may still send.
+    pub remaining: u64,
+    /// `t`: after this long the quota is whole again. Rounded up to seconds.
+    pub reset: Duration,
+}
+
+impl Allowance {
+    /// Whether `name` can stand in the fields: 1 to 64 printable ASCII characters other than `"` and `\`.
+    pub const fn is_name(name: &str) -> bool {
+        let bytes = name.as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            if !matches!(bytes[i], 0x20..=0x7e) || matches!(bytes[i], b'"' | b'\\') {
+                return false;
+            }
+            i += 1;
+        }
+        !bytes.is_empty() && bytes.len() <= 64
+    }
+
+    /// Appends both fields, so that quotas of several policies stand side by side.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        let mut field = Field::named(self.name);
+        field.parameter(b";q=", self.limit);
+        if self.window_secs > 0 {
+            field.parameter(b";w=", self.window_secs);
+        }
+        field.append_to(headers, RATELIMIT_POLICY);
+
+        let mut field = Field::named(self.name);
+        field.parameter(b";r=", self.remaining);
+        field.parameter(b";t=", whole_seconds(self.reset));
+        field.append_to(headers, RATELIMIT);
+    }
+}
+
+/// Seconds, rounded up: never earlier than the truth.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// One list member `"name";a=1;b=2`: a String item with Integer parameters, all this crate ever writes.
+/// (The tests read it back with `sfv`.)
+struct Field {
+    bytes: Vec<u8>,
+}
+
+impl Field {
+    fn named(name: &str) -> Self {
+        let mut bytes = Vec::with_capacity(name.len() + 48);
+        bytes.push(b'"');
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(b'"');
+        Self { bytes }
+    }
+
+    fn parameter(&mut self, key: &[u8; 3], value: u64) {
+        self.bytes.extend_from_slice(key);
+        push_decimal(&mut self.bytes, value.min(MAX_INTEGER));
+    }
+
+    fn append_to(self, headers: &mut HeaderMap, name: HeaderName) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(self.bytes)) {
+            // Fails only past 32,768 headers, and then the response is lost for other reasons.
+            _ = headers.try_append(name, value);
+        }
+    }
+}
+
+/// Appends `value` in decimal.
+pub(crate) fn push_decimal(bytes: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(&digits[at..]);
+}

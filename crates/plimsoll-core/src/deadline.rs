@@ -1,0 +1,197 @@
+//! When an answer stops being of use: read from the wire, kept in extensions, and enforced before work starts.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderName, Request};
+use tokio::time::Instant;
+
+use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// The moment after which the caller no longer wants the answer.
+///
+/// Code sets it by putting it into a request's extensions; [`Deadlines`] reads it from headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// The deadline of a request that may still take this long. A time too far away is none.
+    pub fn after(now: Instant, timeout: Duration) -> Option<Self> {
+        now.checked_add(timeout).map(Self)
+    }
+
+    /// The time left, zero when it has passed.
+    pub fn remaining(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+
+    /// The deadline in an HTTP request's extensions.
+    pub fn of<B>(req: &Request<B>) -> Option<Self> {
+        req.extensions().get().copied()
+    }
+}
+
+/// Reads a `grpc-timeout`: one to eight digits and a unit (`H`, `M`, `S`, `m`, `u`, `n`).
+///
+/// Zero is outside the grammar but some peers send it when they are already late: it reads as zero, not as
+/// endless. Anything else malformed is `None`.
+pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let amount = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    Some(match unit {
+        b'H' => Duration::from_secs(amount * 3600),
+        b'M' => Duration::from_secs(amount * 60),
+        b'S' => Duration::from_secs(amount),
+        b'm' => Duration::from_millis(amount),
+        b'u' => Duration::from_micros(amount),
+        b'n' => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// Tells the deadline of a request. Closures `Fn(&Req, Instant) -> Option<Deadline>` do, `()` knows none.
+pub trait ReadDeadline<Req>: Send + Sync {
+    /// The deadline of this request, which arrived at `now`.
+    fn deadline(&self, req: &Req, now: Instant) -> Option<Deadline>;
+}
+
+impl<Req> ReadDeadline<Req> for () {
+    #[inline]
+    fn deadline(&self, _: &Req, _: Instant) -> Option<Deadline> {
+        None
+    }
+}
+
+impl<Req, F> ReadDeadline<Req> for F
+where
+    F: Fn(&Req, Instant) -> Option<Deadline> + Send + Sync,
+{
+    #[inline]
+    fn deadline(&self, req: &Req, now: Instant) -> Option<Deadline> {
+        self(req, now)
+    }
+}
+
+/// Reads deadlines of HTTP requests, and as a policy refuses those that cannot be met.
+///
+/// In this order: a [`Deadline`] in the extensions, `grpc-timeout`, the header named with
+/// [`header`](Deadlines::header) (whole milliseconds from arrival). The earliest of those present counts. A value
+/// that cannot be read counts as absent, and in [`malformed`](Deadlines::malformed).
+///
+/// As a policy it leaves the deadline it read in the extensions, for the policies after it and the handler, and
+/// refuses with [`Kind::Deadline`] when less than [`at_least`](Deadlines::at_least) remains.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    header: Option<HeaderName>,
+    at_least: Duration,
+    malformed: Counter,
+}
+
+impl Deadlines {
+    /// Extensions and `grpc-timeout`.
+    pub const fn new() -> Self {
+        Self { header: None, at_least: Duration::ZERO, malformed: Counter::new() }
+    }
+
+    /// Also this header: whole milliseconds from arrival. There is no standard one; name your own.
+    #[must_use]
+    pub fn header(mut self, header: HeaderName) -> Self {
+        self.header = Some(header);
+        self
+    }
+
+    /// Refuses requests with less time left than this: the service's 99th percentile is a good value, since work
+    /// that is only just in time when it starts is late when it ends.
+    #[must_use]
+    pub fn at_least(mut self, remaining: Duration) -> Self {
+        self.at_least = remaining;
+        self
+    }
+
+    /// How many requests had an unreadable deadline.
+    pub fn malformed(&self) -> u64 {
+        self.malformed.get()
+    }
+
+    fn header_timeout<B>(
+        &self,
+        req: &Request<B>,
+        header: &HeaderName,
+        parse: impl Fn(&[u8]) -> Option<Duration>,
+    ) -> Option<Duration> {
+        let value = req.headers().get(header)?;
+        let timeout = parse(value.as_bytes());
+        if timeout.is_none() {
+            self.malformed.add();
+        }
+        timeout
+    }
+}
+
+/// Up to 12 digits of milliseconds.
+fn parse_millis(value: &[u8]) -> Option<Duration> {
+    if value.is_empty() || value.len() > 12 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let millis = value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    Some(Duration::from_millis(millis))
+}
+
+impl<B> ReadDeadline<Request<B>> for Deadlines {
+    fn deadline(&self, req: &Request<B>, now: Instant) -> Option<Deadline> {
+        let set = Deadline::of(req);
+        let grpc = self.header_timeout(req, &GRPC_TIMEOUT, parse_grpc_timeout);
+        let own = match &self.header {
+            Some(header) => self.header_timeout(req, header, parse_millis),
+            None => None,
+        };
+        let read = |timeout: Option<Duration>| timeout.and_then(|t| Deadline::after(now, t));
+        [set, read(grpc), read(own)].into_iter().flatten().min()
+    }
+}
+
+impl<B> Policy<Request<B>> for Deadlines {
+    type Permit = ();
+    type Wait = Infallible;
+
+    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
+        let Some(deadline) = self.deadline(req, now) else {
+            return Verdict::Admit(());
+        };
+        let remaining = deadline.remaining(now);
+        if remaining.is_zero() || remaining < self.at_least {
+            return Verdict::Reject(Rejection::new("deadline", Kind::Deadline));
+        }
+        if Deadline::of(req) != Some(deadline) {
+            req.extensions_mut().insert(deadline);
+        }
+        Verdict::Admit(())
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Request<B>,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        match *wait {}
+    }
+
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+
+    fn finish(&self, (): (), _: &Outcome) {}
+
+    fn revoke(&self, (): ()) {}
+}

@@ -1,0 +1,298 @@
+//! The response future: running, waiting, or answered without the inner service.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{Held, Hold as _, Shared};
+use crate::{
+    Policy, Protocol, Rejection,
+    protocol::{Answer, ResponseOf},
+};
+
+/// The answer of a protocol `T` behind a gate with policy `P`.
+type AnswerOf<S, P, T, Req> = Answer<
+    Result<ResponseOf<S, P, T, Req>, <T as Protocol<Req, ResOf<S, Req>, ErrOf<S, Req>>>::Error>,
+    <T as Protocol<Req, ResOf<S, Req>, ErrOf<S, Req>>>::Later<Held<P, T, Req>>,
+>;
+type ResOf<S, Req> = <S as Service<Req>>::Response;
+type ErrOf<S, Req> = <S as Service<Req>>::Error;
+
+pin_project! {
+    /// The response future of a [`Gate`](crate::Gate).
+    ///
+    /// Dropping it cancels the call: a running one ends its permit, a waiting one leaves its queue. The permit
+    /// ends with the call (by default at the end of the body), not when this future is dropped.
+    pub struct GateFuture<S, P, T, Req>
+    where
+        S: Service<Req>,
+        P: Policy<Req>,
+        P: 'static,
+        T: Protocol<Req, S::Response, S::Error>,
+        Req: 'static,
+    {
+        #[pin]
+        state: State<S, P, T, Req>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, P, T, Req>
+    where
+        S: Service<Req>,
+        P: Policy<Req>,
+        P: 'static,
+        T: Protocol<Req, S::Response, S::Error>,
+        Req: 'static,
+    {
+        // Declared, and so dropped, before the permit: what the call still holds goes first.
+        Running { #[pin] future: S::Future, held: Option<(Held<P, T, Req>, T::Call)> },
+        // Boxed, so that a request that does not wait pays nothing for the one that does.
+        Waiting { waiting: Pin<Box<Waiting<S, P, T, Req>>> },
+        Answering { #[pin] later: T::Later<Held<P, T, Req>> },
+        Answered { answer: Option<Result<ResponseOf<S, P, T, Req>, T::Error>> },
+    }
+}
+
+impl<S, P, T, Req> GateFuture<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    #[inline]
+    pub(super) fn running(future: S::Future, held: Held<P, T, Req>, call: T::Call) -> Self {
+        Self { state: State::Running { future, held: Some((held, call)) } }
+    }
+
+    #[inline]
+    pub(super) fn answered(answer: AnswerOf<S, P, T, Req>) -> Self {
+        Self { state: State::from_answer(answer) }
+    }
+
+    pub(super) fn waiting(waiting: Waiting<S, P, T, Req>) -> Self {
+        Self { state: State::Waiting { waiting: Box::pin(waiting) } }
+    }
+}
+
+impl<S, P, T, Req> State<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    #[inline]
+    fn from_answer(answer: AnswerOf<S, P, T, Req>) -> Self {
+        match answer {
+            Answer::Now(answer) => Self::Answered { answer: Some(answer) },
+            Answer::Later(later) => Self::Answering { later },
+        }
+    }
+}
+
+impl<S, P, T, Req> Future for GateFuture<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    type Output = Result<ResponseOf<S, P, T, Req>, T::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Running { future, held } => {
+                    let result = ready!(future.poll(cx));
+                    let Some((mut held, call)) = held.take() else {
+                        panic!("a response future was polled after it was ready")
+                    };
+                    held.head();
+                    match T::complete(held, call, result) {
+                        Answer::Now(answer) => return Poll::Ready(answer),
+                        Answer::Later(later) => State::Answering { later },
+                    }
+                }
+                StateProj::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
+                    Waited::Called(future, held, call) => {
+                        State::Running { future, held: Some((held, call)) }
+                    }
+                    Waited::Answer(answer) => State::from_answer(answer),
+                },
+                StateProj::Answering { later } => return later.poll(cx),
+                StateProj::Answered { answer } => match answer.take() {
+                    Some(answer) => return Poll::Ready(answer),
+                    None => panic!("a response future was polled after it was ready"),
+                },
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, P, T, Req> fmt::Debug for GateFuture<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Running { .. } => "Running",
+            State::Waiting { .. } => "Waiting",
+            State::Answering { .. } => "Answering",
+            State::Answered { .. } => "Answered",
+        };
+        f.debug_tuple("GateFuture").field(&state).finish()
+    }
+}
+
+/// How a wait ended.
+pub(super) enum Waited<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    Called(S::Future, Held<P, T, Req>, T::Call),
+    Answer(AnswerOf<S, P, T, Req>),
+}
+
+pin_project! {
+    /// A request in a policy's queue, with everything it needs to go on by itself.
+    pub(super) struct Waiting<S, P, T, Req>
+    where
+        P: Policy<Req>,
+    {
+        shared: Arc<Shared<P, T>>,
+        inner: S,
+        req: Option<Req>,
+        queued: Instant,
+        #[pin]
+        stage: Stage<P, T, Req>,
+    }
+
+    impl<S, P, T, Req> PinnedDrop for Waiting<S, P, T, Req>
+    where
+        P: Policy<Req>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let StageProj::Queued { wait } = this.stage.project() {
+                this.shared.policy.abandon(wait);
+                let waited = Instant::now().saturating_duration_since(*this.queued);
+                this.shared.observer.tell(|observer| observer.abandoned(waited));
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<P, T, Req>
+    where
+        P: Policy<Req>,
+    {
+        // In the policy's queue.
+        Queued { #[pin] wait: P::Wait },
+        // Granted; the inner service is getting ready. Dropped here, the permit is revoked.
+        Granted { held: Option<Held<P, T, Req>> },
+        // Refused, or handed on.
+        Over,
+    }
+}
+
+impl<S, P, T, Req> Waiting<S, P, T, Req>
+where
+    P: Policy<Req>,
+{
+    pub(super) fn new(
+        shared: Arc<Shared<P, T>>,
+        inner: S,
+        req: Req,
+        wait: P::Wait,
+        queued: Instant,
+    ) -> Self {
+        Self { shared, inner, req: Some(req), queued, stage: Stage::Queued { wait } }
+    }
+}
+
+impl<S, P, T, Req> Waiting<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<S, P, T, Req>> {
+        let mut this = self.project();
+        loop {
+            let Some(req) = this.req.as_mut() else {
+                panic!("a response future was polled after it was ready")
+            };
+            match this.stage.as_mut().project() {
+                StageProj::Queued { wait } => {
+                    let granted =
+                        ready!(this.shared.policy.poll_wait(wait, req, Instant::now(), cx));
+                    match granted {
+                        Ok(permit) => {
+                            let held =
+                                Held::granted(Arc::clone(this.shared), permit, *this.queued);
+                            this.stage.set(Stage::Granted { held: Some(held) });
+                        }
+                        Err(rejection) => {
+                            this.stage.set(Stage::Over);
+                            return Poll::Ready(Waited::refused(this.shared, req, &rejection));
+                        }
+                    }
+                }
+                StageProj::Granted { held } => {
+                    let readied = ready!(this.inner.poll_ready(cx));
+                    let (Some(mut held), Some(req)) = (held.take(), this.req.take()) else {
+                        panic!("a response future was polled after it was ready")
+                    };
+                    this.stage.set(Stage::Over);
+                    return Poll::Ready(match readied {
+                        Ok(()) => {
+                            held.start(Instant::now());
+                            let call = held.protocol().begin(&req);
+                            Waited::Called(this.inner.call(req), held, call)
+                        }
+                        // The permit is revoked: the request never ran.
+                        Err(error) => Waited::Answer(Answer::Now(Err(T::inner_error(error)))),
+                    });
+                }
+                StageProj::Over => panic!("a response future was polled after it was ready"),
+            }
+        }
+    }
+}
+
+impl<S, P, T, Req> Waited<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    fn refused(shared: &Shared<P, T>, req: &Req, rejection: &Rejection) -> Self {
+        shared.observer.tell(|observer| observer.rejected(rejection));
+        let call = shared.protocol.begin(req);
+        Self::Answer(shared.protocol.refuse(call, req, rejection))
+    }
+}

@@ -1,0 +1,126 @@
+//! `Gate`: asks the policy, then calls the inner service.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{GateFuture, Held, Shared, future::Waiting};
+use crate::{Policy, Protocol, Verdict};
+
+/// The one service of the family: asks a policy about each request, and sees to it that every permit ends.
+///
+/// # Shared state and cloning
+///
+/// Clones, and all gates of one [`GateLayer`](crate::GateLayer), share the policy. A clone holds nothing of the
+/// original: no permit, no place in a queue.
+///
+/// # Backpressure or rejection
+///
+/// `poll_ready` asks the inner service and reserves nothing; the decision is made in `call`. So `Pending` means that
+/// the inner service is not ready, never that the gate is full, and a handle that is readied and dropped has
+/// spent nothing.
+///
+/// A request that has to wait gives the inner service's readiness back, so that it does not hold a place
+/// downstream while it queues here, and readies a clone once it is let in.
+///
+/// # Cancellation
+///
+/// Dropping the response future, or the response body before its end, ends the permit as
+/// [`Class::Cancelled`](crate::Class::Cancelled); a request that waits leaves its queue.
+pub struct Gate<S, P, T> {
+    inner: S,
+    shared: Arc<Shared<P, T>>,
+}
+
+impl<S, P, T> Gate<S, P, T> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<P, T>>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The policy: read its state or change its settings through it, at any time.
+    pub fn policy(&self) -> &P {
+        &self.shared.policy
+    }
+
+    /// The service behind the gate.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind the gate.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service, without the gate.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, P, T, Req> Service<Req> for Gate<S, P, T>
+where
+    S: Service<Req> + Clone,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    type Response = T::Response<Held<P, T, Req>>;
+    type Error = T::Error;
+    type Future = GateFuture<S, P, T, Req>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(T::inner_error)
+    }
+
+    #[inline]
+    fn call(&mut self, mut req: Req) -> Self::Future {
+        let now = Instant::now();
+        match self.shared.policy.admit(&mut req, now) {
+            Verdict::Admit(permit) => {
+                let held = Held::running(Arc::clone(&self.shared), permit, now);
+                let call = self.shared.protocol.begin(&req);
+                GateFuture::running(self.inner.call(req), held, call)
+            }
+            Verdict::Reject(rejection) => {
+                self.shared.observer.tell(|observer| observer.rejected(&rejection));
+                let call = self.shared.protocol.begin(&req);
+                GateFuture::answered(self.shared.protocol.refuse(call, &req, &rejection))
+            }
+            Verdict::Wait(wait) => {
+                // The readied service is dropped here and gives back what it reserved.
+                let fresh = self.inner.clone();
+                drop(std::mem::replace(&mut self.inner, fresh.clone()));
+                let shared = Arc::clone(&self.shared);
+                GateFuture::waiting(Waiting::new(shared, fresh, req, wait, now))
+            }
+        }
+    }
+}
+
+impl<S: Clone, P, T> Clone for Gate<S, P, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: fmt::Debug, P: fmt::Debug, T> fmt::Debug for Gate<S, P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("inner", &self.inner)
+            .field("policy", &self.shared.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "tonic")]
+impl<S: tonic::server::NamedService, P, T> tonic::server::NamedService for Gate<S, P, T> {
+    const NAME: &'static str = S::NAME;
+}

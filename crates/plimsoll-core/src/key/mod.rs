@@ -1,0 +1,49 @@
+//! Whose request it is: the keys that per-key limits count by.
+
+mod client_ip;
+mod header;
+mod route;
+
+use std::hash::Hash;
+
+pub use self::{
+    client_ip::{ClientAddr, ClientIp, PeerAddr},
+    header::HeaderKey,
+    route::Route,
+};
+
+/// Reads a key from a request. Closures `Fn(&Req) -> Option<K>` do, for any `K` that can be hashed.
+///
+/// `None` is a request without a key; what becomes of it is the [`Missing`](crate::Missing) choice of
+/// the [`Keyed`](crate::Keyed) policy, never an error of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` reads no key from a `{Req}`",
+    note = "use `ClientIp`, `HeaderKey`, `Route`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
+)]
+pub trait Key<Req>: Send + Sync {
+    /// The key, borrowed from the request where possible. Only its hash is kept.
+    type Key<'a>: Hash
+    where
+        Self: 'a,
+        Req: 'a;
+
+    /// The key of this request.
+    fn key<'a>(&'a self, req: &'a Req) -> Option<Self::Key<'a>>;
+}
+
+impl<Req, K, F> Key<Req> for F
+where
+    F: Fn(&Req) -> Option<K> + Send + Sync,
+    K: Hash,
+{
+    type Key<'a>
+        = K
+    where
+        F: 'a,
+        Req: 'a;
+
+    #[inline]
+    fn key<'a>(&'a self, req: &'a Req) -> Option<K> {
+        self(req)
+    }
+}

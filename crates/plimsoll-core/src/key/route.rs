@@ -1,0 +1,45 @@
+//! The route as the key.
+
+use http::Request;
+
+use super::Key;
+
+/// The route a request takes: axum's matched path (`/users/{id}`; feature `axum`) where there is one, and no key
+/// otherwise. A raw path would be as many keys as a caller cares to invent.
+///
+/// A layer must sit inside the router's matching for the path to be known: `Router::route_layer` or
+/// `MethodRouter::layer`. gRPC paths are a fixed set; [`Route::grpc`] takes them as they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Route {
+    whole_path: bool,
+}
+
+impl Route {
+    /// axum's matched path.
+    pub const fn matched() -> Self {
+        Self { whole_path: false }
+    }
+
+    /// The whole path, `/package.Service/Method`: for services whose router refuses unknown paths by itself.
+    pub const fn grpc() -> Self {
+        Self { whole_path: true }
+    }
+}
+
+impl<B> Key<Request<B>> for Route {
+    type Key<'a>
+        = &'a str
+    where
+        B: 'a;
+
+    fn key<'a>(&'a self, req: &'a Request<B>) -> Option<&'a str> {
+        if self.whole_path {
+            return Some(req.uri().path());
+        }
+        #[cfg(feature = "axum")]
+        if let Some(path) = req.extensions().get::<axum::extract::MatchedPath>() {
+            return Some(path.as_str());
+        }
+        None
+    }
+}

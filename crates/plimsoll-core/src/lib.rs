@@ -1,0 +1,69 @@
+//! The core of [Plimsoll](https://docs.rs/plimsoll): one Tower service that admits, queues or refuses, and the
+//! trait by which it asks.
+//!
+//! A [`Policy`] is plain synchronous code that says yes, no or wait, and is told how the call ended. The
+//! [`Gate`] asks it, and owns everything that is hard: cancellation, pinning, response bodies, readiness.
+//! A [`Protocol`] says how traffic says no and when a call is over. Tuples of policies are policies, so a whole
+//! stack costs one service:
+//!
+//! ```
+//! use plimsoll_core::{GateLayer, Shadow};
+//! # let (rate, concurrency, breaker) = ((), (), ());
+//! // Asked from left to right; when one refuses, those before it take back what they gave.
+//! let layer = GateLayer::new((rate, concurrency, Shadow::new(breaker)));
+//! # let _: GateLayer<((), (), Shadow<()>)> = layer;
+//! ```
+//!
+//! Write a policy of your own after the example at [`Policy`], and hold it against the `test_kit` (feature
+//! `test-kit`).
+//!
+//! # Features
+//!
+//! None is on by default. `axum`: peer address and matched route from where axum puts them. `tonic`: forwards
+//! `NamedService`. `test-kit`: the contract checks.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod allowance;
+mod classify;
+mod count;
+mod deadline;
+mod epoch;
+mod gate;
+mod key;
+mod load;
+mod observe;
+mod outcome;
+mod policy;
+mod priority;
+mod protocol;
+mod rejection;
+mod release;
+#[cfg(feature = "test-kit")]
+pub mod test_kit;
+
+pub use self::{
+    allowance::Allowance,
+    classify::{ByStatus, Classify},
+    count::Counter,
+    deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
+    epoch::Epoch,
+    gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
+    key::{ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route},
+    load::{LoadSignal, Worst},
+    observe::Observe,
+    outcome::{Class, Outcome},
+    policy::{
+        Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing, Policy, Shadow,
+        ShadowHandle, Then, ThenWait, Verdict, When,
+    },
+    priority::{
+        ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,
+    },
+    protocol::{
+        Answer, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain, PlainError,
+        Protocol, SpeaksHttp,
+    },
+    rejection::{Kind, Rejection},
+    release::{Claim, Handover, Release},
+};

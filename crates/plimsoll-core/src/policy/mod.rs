@@ -1,0 +1,213 @@
+//! The trait in the middle: code that says yes, no or wait, and is told how the call ended.
+
+mod keyed;
+mod shadow;
+mod then;
+mod tuple;
+mod when;
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+pub use self::{
+    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing},
+    shadow::{Shadow, ShadowHandle},
+    then::{Then, ThenWait},
+    when::When,
+};
+use crate::{Outcome, Rejection};
+
+/// What a policy says about one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict<P, W> {
+    /// Let it in. The permit comes back through [`Policy::finish`] or [`Policy::revoke`], exactly once.
+    Admit(P),
+    /// Turn it away. Nothing was spent.
+    Reject(Rejection),
+    /// Let it wait. The gate polls the wait with [`Policy::poll_wait`], or gives it up with [`Policy::abandon`].
+    Wait(W),
+}
+
+/// Plain, synchronous, clock-free code that admits, refuses or delays requests.
+///
+/// A policy never touches pinning, bodies, HTTP or cancellation: the [`Gate`](crate::Gate) does, and it calls
+/// back exactly once for every permit whatever becomes of the request. All methods take `&self` and may run on
+/// several threads at once.
+///
+/// ```text
+/// admit ─► Admit(permit) ─────────────────────────► finish(permit, outcome)   it ran (cancelled half-way included)
+///       │                                       └─► revoke(permit)            it never ran: a later policy refused
+///       ├► Wait(wait) ─► poll_wait ─► Ok(permit) ─► as above
+///       │             │            └► Err(rejection)
+///       │             └► abandon(wait)                                        the caller left while waiting
+///       └► Reject(rejection)
+/// ```
+///
+/// # Example
+///
+/// A policy that lets one request in at a time:
+///
+/// ```
+/// use std::{convert::Infallible, pin::Pin, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
+/// use std::task::{Context, Poll};
+/// use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
+/// use tokio::time::Instant;
+///
+/// #[derive(Default)]
+/// struct OneAtATime { busy: AtomicBool }
+///
+/// impl<Req> Policy<Req> for OneAtATime {
+///     type Permit = ();
+///     type Wait = Infallible;
+///
+///     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+///         if self.busy.swap(true, AcqRel) {
+///             Verdict::Reject(Rejection::new("one-at-a-time", Kind::Full))
+///         } else {
+///             Verdict::Admit(())
+///         }
+///     }
+///     fn finish(&self, (): (), _: &Outcome) { self.busy.store(false, Release) }
+///     fn revoke(&self, (): ()) { self.busy.store(false, Release) }
+///
+///     // It never waits, and the compiler knows.
+///     fn poll_wait(&self, wait: Pin<&mut Infallible>, _: &mut Req, _: Instant, _: &mut Context<'_>)
+///         -> Poll<Result<(), Rejection>> { match *wait {} }
+///     fn abandon(&self, wait: Pin<&mut Infallible>) { match *wait {} }
+/// }
+/// ```
+///
+/// Run the checks of [`test_kit`](crate::test_kit) (feature `test-kit`) on every policy of your own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy for requests of type `{Req}`",
+    label = "this is not a `Policy<{Req}>`",
+    note = "a gate takes a policy, or a tuple of up to eight: `GateLayer::new((rate, concurrency))`",
+    note = "layers such as `RateLimitLayer` are not policies: stack them with `.layer(..)`, or fuse the policies inside them",
+    note = "a `Keyed` policy needs a key that can be read from this request type"
+)]
+pub trait Policy<Req>: Send + Sync {
+    /// What an admitted request holds until it ends. Plain data: no `Arc`, no `Drop`.
+    type Permit: Send + 'static;
+    /// A place in a queue, or [`Infallible`] for policies that decide at once.
+    type Wait;
+
+    /// Decides on one request. A try: it neither blocks nor sleeps, and a refusal has spent nothing.
+    ///
+    /// `now` is the moment of the call. The request may be marked (extensions, headers) but is otherwise
+    /// the inner service's.
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait>;
+
+    /// Asks whether the wait is over. `Pending` only after the waker in `cx` was registered.
+    ///
+    /// Once this has answered `Ready`, the wait is spent: it is neither polled nor abandoned again.
+    ///
+    /// # Errors
+    ///
+    /// The rejection, when the wait ended badly (too long, pushed out). Nothing is held any more.
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Self::Wait>,
+        req: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>>;
+
+    /// The caller went away while waiting, perhaps just after the wait was granted: gives back whatever the
+    /// wait held.
+    fn abandon(&self, wait: Pin<&mut Self::Wait>);
+
+    /// The request ran, and this is how it went.
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome);
+
+    /// The request never ran: gives everything back, as if it had not been asked for.
+    fn revoke(&self, permit: Self::Permit);
+
+    /// Writes what an accepted caller should know (such as `RateLimit`) to the head of its HTTP response.
+    /// Nothing, by default.
+    #[inline]
+    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+        _ = (permit, headers);
+    }
+}
+
+macro_rules! forward_policy {
+    ($($doc:literal $pointer:ty;)*) => {$(
+        #[doc = $doc]
+        impl<Req, P: Policy<Req> + ?Sized> Policy<Req> for $pointer {
+            type Permit = P::Permit;
+            type Wait = P::Wait;
+
+            #[inline]
+            fn admit(&self, req: &mut Req, now: Instant) -> Verdict<P::Permit, P::Wait> {
+                (**self).admit(req, now)
+            }
+            #[inline]
+            fn poll_wait(
+                &self,
+                wait: Pin<&mut P::Wait>,
+                req: &mut Req,
+                now: Instant,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<P::Permit, Rejection>> {
+                (**self).poll_wait(wait, req, now, cx)
+            }
+            #[inline]
+            fn abandon(&self, wait: Pin<&mut P::Wait>) {
+                (**self).abandon(wait);
+            }
+            #[inline]
+            fn finish(&self, permit: P::Permit, outcome: &Outcome) {
+                (**self).finish(permit, outcome);
+            }
+            #[inline]
+            fn revoke(&self, permit: P::Permit) {
+                (**self).revoke(permit);
+            }
+            #[inline]
+            fn announce(&self, permit: &P::Permit, headers: &mut HeaderMap) {
+                (**self).announce(permit, headers);
+            }
+        }
+    )*};
+}
+
+forward_policy! {
+    "A borrowed policy is the same policy."
+    &P;
+    "A shared policy is the same policy: two gates that hold one `Arc` share one limit."
+    Arc<P>;
+}
+
+/// No policy at all: everything is admitted. Useful under a protocol that does more than refuse.
+impl<Req> Policy<Req> for () {
+    type Permit = ();
+    type Wait = Infallible;
+
+    #[inline]
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+        Verdict::Admit(())
+    }
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        match *wait {}
+    }
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+    #[inline]
+    fn finish(&self, (): (), _: &Outcome) {}
+    #[inline]
+    fn revoke(&self, (): ()) {}
+}

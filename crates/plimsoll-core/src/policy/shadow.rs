@@ -1,0 +1,139 @@
+//! Decide and count, never enforce.
+
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use crate::{Outcome, Policy, Rejection, Verdict};
+
+/// Runs a policy without enforcing it: every request is admitted, what would have been refused is counted.
+///
+/// The way to try a limit on live traffic. A request the policy would have let in holds its permit as usual, so
+/// the policy's own figures stay true; one it would have refused, or made to wait, holds nothing. Enforcing
+/// can be switched on at run time through the [`ShadowHandle`], for the requests that decide at once; a policy
+/// that would queue admits without waiting as long as it is a shadow.
+#[derive(Debug)]
+pub struct Shadow<P> {
+    policy: P,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    enforced: AtomicBool,
+    would_admit: AtomicU64,
+    would_reject: AtomicU64,
+    would_wait: AtomicU64,
+}
+
+/// Reads what a [`Shadow`] would have done, and switches it to enforcing. Clones share one shadow.
+#[derive(Debug, Clone)]
+pub struct ShadowHandle(Arc<Counts>);
+
+impl<P> Shadow<P> {
+    /// A shadow of `policy`, which admits everything.
+    pub fn new(policy: P) -> Self {
+        Self { policy, counts: Arc::default() }
+    }
+
+    /// The counters and the switch.
+    pub fn handle(&self) -> ShadowHandle {
+        ShadowHandle(Arc::clone(&self.counts))
+    }
+
+    /// The policy in the shadow.
+    pub fn get_ref(&self) -> &P {
+        &self.policy
+    }
+}
+
+impl ShadowHandle {
+    /// Requests that the policy let in.
+    pub fn would_admit(&self) -> u64 {
+        self.0.would_admit.load(Relaxed)
+    }
+
+    /// Requests that the policy refused (and, when [enforced](Self::enforce), that were refused).
+    pub fn would_reject(&self) -> u64 {
+        self.0.would_reject.load(Relaxed)
+    }
+
+    /// Requests that the policy would have made to wait.
+    pub fn would_wait(&self) -> u64 {
+        self.0.would_wait.load(Relaxed)
+    }
+
+    /// From now on, refuse what the policy refuses (`true`), or only count it (`false`, the start).
+    pub fn enforce(&self, enforce: bool) {
+        self.0.enforced.store(enforce, Relaxed);
+    }
+}
+
+impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
+    type Permit = Option<P::Permit>;
+    type Wait = Infallible;
+
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
+        match self.policy.admit(req, now) {
+            Verdict::Admit(permit) => {
+                self.counts.would_admit.fetch_add(1, Relaxed);
+                Verdict::Admit(Some(permit))
+            }
+            Verdict::Reject(rejection) => {
+                self.counts.would_reject.fetch_add(1, Relaxed);
+                if self.counts.enforced.load(Relaxed) {
+                    Verdict::Reject(rejection)
+                } else {
+                    Verdict::Admit(None)
+                }
+            }
+            Verdict::Wait(wait) => {
+                self.counts.would_wait.fetch_add(1, Relaxed);
+                self.policy.abandon(pin!(wait));
+                Verdict::Admit(None)
+            }
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        match *wait {}
+    }
+
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+        if let Some(permit) = permit {
+            self.policy.finish(permit, outcome);
+        }
+    }
+
+    fn revoke(&self, permit: Self::Permit) {
+        if let Some(permit) = permit {
+            self.policy.revoke(permit);
+        }
+    }
+
+    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+        // A shadow tells callers nothing until it is enforced.
+        if let Some(permit) = permit.as_ref().filter(|_| self.counts.enforced.load(Relaxed)) {
+            self.policy.announce(permit, headers);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Two policies as one: the whole logic of fusing. Tuples are nested pairs of it.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::HeaderMap;
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+
+use crate::{Outcome, Policy, Rejection, Verdict};
+
+/// Asks `A`, then `B`. When `B` refuses, what `A` gave is revoked.
+///
+/// Tuples are the usual way to write this; they nest pairs of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Then<A, B>(pub A, pub B);
+
+pin_project! {
+    /// A request waiting in one of two fused policies.
+    #[derive(Debug)]
+    pub struct ThenWait<PermitA, WaitA, WaitB> {
+        #[pin]
+        stage: Stage<PermitA, WaitA, WaitB>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    #[derive(Debug)]
+    enum Stage<PermitA, WaitA, WaitB> {
+        // In the queue of the first; the second has not been asked.
+        First { #[pin] wait: WaitA },
+        // In the queue of the second, with the first one's permit in hand until the wait is over.
+        Second { permit: Option<PermitA>, #[pin] wait: WaitB },
+    }
+}
+
+impl<PermitA, WaitA, WaitB> From<Stage<PermitA, WaitA, WaitB>> for ThenWait<PermitA, WaitA, WaitB> {
+    #[inline]
+    fn from(stage: Stage<PermitA, WaitA, WaitB>) -> Self {
+        Self { stage }
+    }
+}
+
+/// Holds the first permit while the second policy is asked, so that a panic there gives it back too.
+struct InHand<'a, Req, A: Policy<Req>> {
+    policy: &'a A,
+    permit: Option<A::Permit>,
+}
+
+impl<Req, A: Policy<Req>> Drop for InHand<'_, Req, A> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.policy.revoke(permit);
+        }
+    }
+}
+
+impl<A, B> Then<A, B> {
+    /// The second half of `admit`: `first` is revoked unless the second policy admits or queues.
+    #[inline]
+    #[allow(clippy::type_complexity)] // The verdict of two policies names the parts of both.
+    fn ask_second<Req>(
+        &self,
+        first: A::Permit,
+        req: &mut Req,
+        now: Instant,
+    ) -> Verdict<(A::Permit, B::Permit), ThenWait<A::Permit, A::Wait, B::Wait>>
+    where
+        A: Policy<Req>,
+        B: Policy<Req>,
+    {
+        let mut in_hand = InHand::<Req, A> { policy: &self.0, permit: Some(first) };
+        match self.1.admit(req, now) {
+            Verdict::Admit(second) => match in_hand.permit.take() {
+                Some(first) => Verdict::Admit((first, second)),
+                None => unreachable!("the first permit is in hand until here"),
+            },
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+            Verdict::Wait(wait) => {
+                Verdict::Wait(Stage::Second { permit: in_hand.permit.take(), wait }.into())
+            }
+        }
+    }
+}
+
+impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
+    type Permit = (A::Permit, B::Permit);
+    type Wait = ThenWait<A::Permit, A::Wait, B::Wait>;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
+        match self.0.admit(req, now) {
+            Verdict::Admit(first) => self.ask_second(first, req, now),
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+            Verdict::Wait(wait) => Verdict::Wait(Stage::First { wait }.into()),
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        mut wait: Pin<&mut Self::Wait>,
+        req: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        loop {
+            match wait.as_mut().project().stage.project() {
+                StageProj::First { wait: first } => {
+                    let first = ready!(self.0.poll_wait(first, req, now, cx))?;
+                    match self.ask_second(first, req, now) {
+                        Verdict::Admit(both) => return Poll::Ready(Ok(both)),
+                        Verdict::Reject(rejection) => return Poll::Ready(Err(rejection)),
+                        Verdict::Wait(second) => wait.set(second),
+                    }
+                }
+                StageProj::Second { permit, wait: second } => {
+                    let polled = ready!(self.1.poll_wait(second, req, now, cx));
+                    let first = permit.take();
+                    return Poll::Ready(match (first, polled) {
+                        (Some(first), Ok(second)) => Ok((first, second)),
+                        (Some(first), Err(rejection)) => {
+                            self.0.revoke(first);
+                            Err(rejection)
+                        }
+                        (None, _) => unreachable!("a wait is not polled after it ended"),
+                    });
+                }
+            }
+        }
+    }
+
+    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+        match wait.project().stage.project() {
+            StageProj::First { wait } => self.0.abandon(wait),
+            StageProj::Second { permit, wait } => {
+                let _first = InHand::<Req, A> { policy: &self.0, permit: permit.take() };
+                self.1.abandon(wait);
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(&self, (first, second): Self::Permit, outcome: &Outcome) {
+        self.1.finish(second, outcome);
+        self.0.finish(first, outcome);
+    }
+
+    #[inline]
+    fn revoke(&self, (first, second): Self::Permit) {
+        let _first = InHand::<Req, A> { policy: &self.0, permit: Some(first) };
+        self.1.revoke(second);
+    }
+
+    #[inline]
+    fn announce(&self, (first, second): &Self::Permit, headers: &mut HeaderMap) {
+        self.0.announce(first, headers);
+        self.1.announce(second, headers);
+    }
+}

@@ -1,0 +1,101 @@
+//! A policy for some requests only.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use crate::{Outcome, Policy, Rejection, Verdict};
+
+/// Asks the policy only about requests for which the condition holds; the others pass and hold nothing.
+///
+/// ```
+/// use plimsoll_core::{GateLayer, When};
+/// # let limit = ();
+/// // Health checks are never limited.
+/// let layer = GateLayer::new(When::new(|req: &http::Request<String>| req.uri().path() != "/health", limit));
+/// # let _: GateLayer<_> = layer;
+/// ```
+#[derive(Clone, Copy)]
+pub struct When<F, P> {
+    condition: F,
+    policy: P,
+}
+
+impl<F, P> When<F, P> {
+    /// `policy` for the requests for which `condition` answers `true`.
+    pub const fn new(condition: F, policy: P) -> Self {
+        Self { condition, policy }
+    }
+
+    /// The policy behind the condition.
+    pub fn get_ref(&self) -> &P {
+        &self.policy
+    }
+}
+
+impl<F, P: fmt::Debug> fmt::Debug for When<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("When").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl<Req, F, P> Policy<Req> for When<F, P>
+where
+    F: Fn(&Req) -> bool + Send + Sync,
+    P: Policy<Req>,
+{
+    type Permit = Option<P::Permit>;
+    type Wait = P::Wait;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
+        if !(self.condition)(req) {
+            return Verdict::Admit(None);
+        }
+        match self.policy.admit(req, now) {
+            Verdict::Admit(permit) => Verdict::Admit(Some(permit)),
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+            Verdict::Wait(wait) => Verdict::Wait(wait),
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Self::Wait>,
+        req: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        self.policy.poll_wait(wait, req, now, cx).map_ok(Some)
+    }
+
+    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+        self.policy.abandon(wait);
+    }
+
+    #[inline]
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+        if let Some(permit) = permit {
+            self.policy.finish(permit, outcome);
+        }
+    }
+
+    #[inline]
+    fn revoke(&self, permit: Self::Permit) {
+        if let Some(permit) = permit {
+            self.policy.revoke(permit);
+        }
+    }
+
+    #[inline]
+    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+        if let Some(permit) = permit {
+            self.policy.announce(permit, headers);
+        }
+    }
+}

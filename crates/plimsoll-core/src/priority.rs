@@ -1,0 +1,239 @@
+//! How important a request is: four criticalities, each with 128 cohorts.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
+
+use http::{HeaderName, Request};
+
+use crate::count::Counter;
+
+/// How much a request matters, in the words of Google's SRE book. The greater, the later it is shed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Criticality {
+    /// Partial unavailability is expected: batch work that retries.
+    Sheddable,
+    /// Batch work that somebody waits for.
+    SheddablePlus,
+    /// Users notice, and it has no more important kind. The default.
+    #[default]
+    Critical,
+    /// Failing it does the worst damage.
+    CriticalPlus,
+}
+
+impl Criticality {
+    /// All four, least important first.
+    pub const ALL: [Self; 4] =
+        [Self::Sheddable, Self::SheddablePlus, Self::Critical, Self::CriticalPlus];
+
+    /// The name on the wire, such as `CRITICAL_PLUS`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sheddable => "SHEDDABLE",
+            Self::SheddablePlus => "SHEDDABLE_PLUS",
+            Self::Critical => "CRITICAL",
+            Self::CriticalPlus => "CRITICAL_PLUS",
+        }
+    }
+}
+
+impl fmt::Display for Criticality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Not one of the four names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a criticality: expected CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")]
+pub struct InvalidCriticality;
+
+impl FromStr for Criticality {
+    type Err = InvalidCriticality;
+
+    /// Reads a name, in any case of letters.
+    fn from_str(name: &str) -> Result<Self, InvalidCriticality> {
+        Self::ALL
+            .into_iter()
+            .find(|criticality| criticality.as_str().eq_ignore_ascii_case(name))
+            .ok_or(InvalidCriticality)
+    }
+}
+
+/// A criticality and a cohort within it: one of 512 levels.
+///
+/// Cohorts spread the requests of one criticality, so that a part of it can be shed, and so that all requests of
+/// one user, in all the services that hash the same key with the same salt, share a fate (DAGOR, `SoCC` 2018).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Priority {
+    criticality: Criticality,
+    cohort: u8,
+}
+
+impl Priority {
+    /// Cohorts in each criticality.
+    pub const COHORTS: u16 = 128;
+    /// Levels in all.
+    pub const LEVELS: u16 = 4 * Self::COHORTS;
+
+    /// The lowest cohort of a criticality.
+    pub const fn new(criticality: Criticality) -> Self {
+        Self { criticality, cohort: 0 }
+    }
+
+    /// In the cohort that `key` (a user, a tenant, a session) hashes to.
+    ///
+    /// The hash is the same in every process and version, so that services agree; `salt` should change now and then
+    /// (hourly, say), so that the same users are not always the first to be shed.
+    #[must_use]
+    pub fn cohort_of(self, key: impl Hash, salt: u64) -> Self {
+        let mut hasher = CohortHasher(salt ^ 0xcbf2_9ce4_8422_2325);
+        key.hash(&mut hasher);
+        Self { cohort: (hasher.finish() % u64::from(Self::COHORTS)) as u8, ..self }
+    }
+
+    /// The criticality.
+    pub const fn criticality(self) -> Criticality {
+        self.criticality
+    }
+
+    /// The cohort, 0 to 127.
+    pub const fn cohort(self) -> u8 {
+        self.cohort
+    }
+
+    /// 0 (least important) to 511.
+    pub const fn level(self) -> u16 {
+        self.criticality as u16 * Self::COHORTS + self.cohort as u16
+    }
+
+    /// The priority of an HTTP request: the `Priority` in its extensions, or the default.
+    pub fn of<B>(req: &Request<B>) -> Self {
+        req.extensions().get().copied().unwrap_or_default()
+    }
+}
+
+impl From<Criticality> for Priority {
+    fn from(criticality: Criticality) -> Self {
+        Self::new(criticality)
+    }
+}
+
+/// FNV-1a with a final mix (the finaliser of `MurmurHash3`): fixed for ever, unlike the standard library's.
+struct CohortHasher(u64);
+
+impl Hasher for CohortHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        let mut hash = self.0;
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ (hash >> 33)
+    }
+}
+
+/// Tells the priority of a request. Closures `Fn(&Req) -> Priority` do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell the priority of a `{Req}`",
+    note = "use `ByExtension`, `ByHeader`, or a closure `|req: &{Req}| -> Priority`"
+)]
+pub trait Prioritize<Req>: Send + Sync {
+    /// The priority of this request.
+    fn priority(&self, req: &Req) -> Priority;
+}
+
+impl<Req, F: Fn(&Req) -> Priority + Send + Sync> Prioritize<Req> for F {
+    #[inline]
+    fn priority(&self, req: &Req) -> Priority {
+        self(req)
+    }
+}
+
+/// Every request has the same priority: for services whose requests carry none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Same(pub Priority);
+
+impl<Req> Prioritize<Req> for Same {
+    #[inline]
+    fn priority(&self, _: &Req) -> Priority {
+        self.0
+    }
+}
+
+/// The `Priority` in an HTTP request's extensions, or `CRITICAL`. The default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ByExtension;
+
+impl<B> Prioritize<Request<B>> for ByExtension {
+    #[inline]
+    fn priority(&self, req: &Request<B>) -> Priority {
+        Priority::of(req)
+    }
+}
+
+/// A header with the criticality's name, and perhaps another whose value is hashed to the cohort.
+///
+/// Callers write headers: name a `ceiling` where they are not to be trusted with more. A value that is none of
+/// the four names counts as absent, and in [`malformed`](ByHeader::malformed).
+#[derive(Debug)]
+pub struct ByHeader {
+    header: HeaderName,
+    cohort: Option<(HeaderName, u64)>,
+    ceiling: Criticality,
+    malformed: Counter,
+}
+
+impl ByHeader {
+    /// The criticality from `header`; absent means `CRITICAL`.
+    pub const fn new(header: HeaderName) -> Self {
+        let ceiling = Criticality::CriticalPlus;
+        Self { header, cohort: None, ceiling, malformed: Counter::new() }
+    }
+
+    /// The cohort from the value of another header, with a salt; see [`Priority::cohort_of`].
+    #[must_use]
+    pub fn cohort(mut self, header: HeaderName, salt: u64) -> Self {
+        self.cohort = Some((header, salt));
+        self
+    }
+
+    /// Nobody is taken to be more important than this.
+    #[must_use]
+    pub fn ceiling(mut self, ceiling: Criticality) -> Self {
+        self.ceiling = ceiling;
+        self
+    }
+
+    /// How many requests had an unreadable criticality.
+    pub fn malformed(&self) -> u64 {
+        self.malformed.get()
+    }
+}
+
+impl<B> Prioritize<Request<B>> for ByHeader {
+    fn priority(&self, req: &Request<B>) -> Priority {
+        let stated = req.headers().get(&self.header).and_then(|value| {
+            let read: Option<Criticality> = value.to_str().ok().and_then(|name| name.trim().parse().ok());
+            if read.is_none() {
+                self.malformed.add();
+            }
+            read
+        });
+        let priority = Priority::new(stated.unwrap_or_default().min(self.ceiling));
+        match &self.cohort {
+            Some((header, salt)) => match req.headers().get(header) {
+                Some(key) => priority.cohort_of(key.as_bytes(), *salt),
+                None => priority,
+            },
+            None => priority,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The response body that gives the permit back at its end.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::http::SpeaksHttp;
+use crate::{Class, Classify as _, Hold};
+
+pin_project! {
+    /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
+    ///
+    /// The permit ends with the body: after the last frame, the trailers, an error, or when the body is dropped.
+    /// A body that is dropped before its end was cancelled.
+    pub struct GateBody<B, H>
+    where
+        B: Body,
+        H: Carried,
+    {
+        #[pin]
+        kind: Kind<B>,
+        tracked: Option<Tracked<H>>,
+    }
+
+    impl<B, H> PinnedDrop for GateBody<B, H>
+    where
+        B: Body,
+        H: Carried,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(tracked) = this.tracked.take() {
+                // Servers stop polling once they know from the length that nothing is to come.
+                let whole = match this.kind.project() {
+                    KindProj::Inner { body } => tracked.is_whole(&body),
+                    KindProj::Own { .. } => true,
+                };
+                if whole {
+                    tracked.held.settle(tracked.class);
+                }
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B> {
+        Inner { #[pin] body: B },
+        Own { bytes: Option<Bytes> },
+    }
+}
+
+/// A permit on its way to the end of a body, with what is known so far.
+struct Tracked<H> {
+    held: H,
+    class: Class,
+    /// Data still to come, when the head promised a length that the body itself does not know.
+    promised: Option<u64>,
+}
+
+/// A permit that a body can carry: any [`Hold`] of a protocol that [speaks HTTP](SpeaksHttp).
+pub trait Carried: Hold {
+    /// The class, now that trailers (or a head without a body) are here.
+    fn end(&self, class: Class, metadata: &HeaderMap) -> Class;
+    /// The class, now that the body broke off.
+    fn broken(&self, class: Class) -> Class;
+}
+
+impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
+    #[inline]
+    fn end(&self, class: Class, metadata: &HeaderMap) -> Class {
+        self.protocol().http().classifier().end(class, metadata)
+    }
+    #[inline]
+    fn broken(&self, class: Class) -> Class {
+        self.protocol().http().classifier().body_error(class)
+    }
+}
+
+impl<B: Body, H: Carried> GateBody<B, H> {
+    /// The inner service's body, with the permit until its end.
+    #[inline]
+    pub(super) fn carrying(body: B, held: H, class: Class, promised: Option<u64>) -> Self {
+        let tracked = Some(Tracked { held, class, promised });
+        Self { kind: Kind::Inner { body }, tracked }
+    }
+
+    /// A body without a permit: the call is already settled.
+    #[inline]
+    pub fn settled(body: B) -> Self {
+        Self { kind: Kind::Inner { body }, tracked: None }
+    }
+
+    /// A body of the gate's own.
+    #[inline]
+    pub fn own(bytes: Bytes) -> Self {
+        Self { kind: Kind::Own { bytes: Some(bytes).filter(Buf::has_remaining) }, tracked: None }
+    }
+}
+
+impl<H> Tracked<H> {
+    /// Whether all of the body has been handed out.
+    fn is_whole<B: Body>(&self, body: &B) -> bool {
+        body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == Some(0)
+    }
+
+    /// Takes note of a frame; `true` when it was the last one.
+    fn saw<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool
+    where
+        H: Carried,
+    {
+        if let Some(trailers) = frame.trailers_ref() {
+            self.class = self.held.end(self.class, trailers);
+            return true;
+        }
+        if let (Some(promised), Some(data)) = (&mut self.promised, frame.data_ref()) {
+            *promised = promised.saturating_sub(data.remaining() as u64);
+        }
+        body.is_end_stream()
+    }
+}
+
+impl<B, H> Body for GateBody<B, H>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    H: Carried,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let mut body = match this.kind.project() {
+            KindProj::Inner { body } => body,
+            KindProj::Own { bytes } => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes.into()))));
+            }
+        };
+        let polled = ready!(body.as_mut().poll_frame(cx));
+        if let Some(tracked) = this.tracked {
+            let over = match &polled {
+                None => true,
+                Some(Ok(frame)) => tracked.saw(frame, &*body),
+                Some(Err(_)) => {
+                    tracked.class = tracked.held.broken(tracked.class);
+                    true
+                }
+            };
+            if let Some(Tracked { held, class, .. }) = over.then(|| this.tracked.take()).flatten() {
+                held.settle(class);
+            }
+        }
+        Poll::Ready(polled)
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Own { bytes } => bytes.is_none(),
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Inner { body } => body.size_hint(),
+            Kind::Own { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+        }
+    }
+}
+
+impl<B: Body, H: Carried> fmt::Debug for GateBody<B, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Inner { .. } if self.tracked.is_some() => "carrying",
+            Kind::Inner { .. } => "settled",
+            Kind::Own { .. } => "own",
+        };
+        f.debug_tuple("GateBody").field(&kind).finish()
+    }
+}

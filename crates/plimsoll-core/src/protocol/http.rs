@@ -1,0 +1,281 @@
+//! HTTP, and gRPC where the content type says so.
+
+use std::fmt;
+
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body::Body;
+
+use super::{Answer, GateBody, Never, Protocol, refusal::Refusals};
+use crate::{ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
+
+/// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
+/// `application/grpc*`, so that the error type stays the inner service's own.
+///
+/// What a refusal looks like (each line can be changed):
+///
+/// | [`Kind`] | HTTP | gRPC | hint |
+/// |---|---|---|---|
+/// | `OverQuota` | 429 | `RESOURCE_EXHAUSTED` | exact wait |
+/// | `Full` | 503 | `UNAVAILABLE` | estimate, jittered upwards to at most twice |
+/// | `CircuitOpen` | 503 | `UNAVAILABLE` | exact wait |
+/// | `Deadline` | 504 | `DEADLINE_EXCEEDED` | none |
+/// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
+///
+/// HTTP refusals carry `retry-after` (whole seconds, rounded up), `cache-control: no-store`, an
+/// `application/problem+json` body unless `accept` rules it out, `ratelimit-policy` and `ratelimit` when the policy
+/// told its quota, and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a
+/// retry is safe. gRPC refusals are Trailers-Only with `google.rpc.RetryInfo` in `grpc-status-details-bin` and
+/// `grpc-retry-pushback-ms`. The [`Rejection`] is in the response's extensions.
+///
+/// # When a call is over
+///
+/// The permit is held to the end of the response body, unless [`release`](Http::release) or the handler says
+/// otherwise ([`Release`] or [`Handover`] in the response's extensions). Latency is always request to head.
+#[derive(Clone)]
+pub struct Http<C = ByStatus> {
+    classifier: C,
+    release: Release,
+    refusals: Refusals,
+}
+
+impl Http {
+    /// HTTP with its defaults.
+    pub const fn new() -> Self {
+        Self { classifier: ByStatus, release: Release::AtEnd, refusals: Refusals::DEFAULT }
+    }
+}
+
+impl<C> Http<C> {
+    /// Classifies answers with `classifier` instead of [`ByStatus`].
+    #[must_use]
+    pub fn classify<D: Classify>(self, classifier: D) -> Http<D> {
+        Http { classifier, release: self.release, refusals: self.refusals }
+    }
+
+    /// Gives permits back at the head or at the end of the response, where the handler does not say.
+    #[must_use]
+    pub fn release(mut self, release: Release) -> Self {
+        self.release = release;
+        self
+    }
+
+    /// Answers refusals of this kind with another HTTP status.
+    #[must_use]
+    pub fn status(mut self, kind: Kind, status: StatusCode) -> Self {
+        self.refusals.set_status(kind, status);
+        self
+    }
+
+    /// Answers refusals of this kind with another gRPC status code (0 to 16).
+    #[must_use]
+    pub fn grpc_code(mut self, kind: Kind, code: u8) -> Self {
+        self.refusals.set_grpc_code(kind, code);
+        self
+    }
+
+    /// Whether refusals name the policy in `plimsoll-refused-by`. They do, unless this is switched off.
+    #[must_use]
+    pub fn name_policy(mut self, name: bool) -> Self {
+        self.refusals.name_policy = name;
+        self
+    }
+
+    /// Whether HTTP refusals have an `application/problem+json` body. They do, unless this is switched off.
+    #[must_use]
+    pub fn problem_details(mut self, body: bool) -> Self {
+        self.refusals.problem_details = body;
+        self
+    }
+
+    /// Tells the class of answers.
+    pub const fn classifier(&self) -> &C {
+        &self.classifier
+    }
+
+    /// The response that says no to `req`.
+    pub fn refusal<H, B, R>(&self, req: &Request<R>, rejection: &Rejection) -> Response<GateBody<B, H>>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        self.refusals.respond(req.headers(), rejection).map(GateBody::own)
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C> fmt::Debug for Http<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("release", &self.release).finish_non_exhaustive()
+    }
+}
+
+/// A protocol that is [`Http`], or wraps it.
+pub trait SpeaksHttp: Send + Sync + 'static {
+    /// What classifies its answers.
+    type Classifier: Classify;
+    /// The HTTP rules it goes by.
+    fn http(&self) -> &Http<Self::Classifier>;
+}
+
+impl<C: Classify> SpeaksHttp for Http<C> {
+    type Classifier = C;
+
+    #[inline]
+    fn http(&self) -> &Self {
+        self
+    }
+}
+
+/// What HTTP remembers of a request while the inner service has it.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpCall {
+    /// The response's body will not be sent: `HEAD`.
+    bodiless: bool,
+}
+
+impl HttpCall {
+    /// Looks at the request.
+    #[inline]
+    pub fn begin<R>(req: &Request<R>) -> Self {
+        Self { bodiless: req.method() == Method::HEAD }
+    }
+
+    /// The class of a response as far as its head tells.
+    #[inline]
+    pub fn class<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
+        let classifier = protocol.http().classifier();
+        let class = classifier.head(response.status(), response.headers());
+        if response.body().is_end_stream() {
+            classifier.end(class, response.headers())
+        } else {
+            class
+        }
+    }
+
+    /// Ties the permit to the response's body, or settles it where the call ends with the head.
+    #[inline]
+    pub fn complete<H, B>(self, held: H, response: Response<B>) -> Response<GateBody<B, H>>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        let class = self.class(held.protocol(), &response);
+        self.complete_as(class, held, response)
+    }
+
+    /// The same, with the class already known.
+    #[inline]
+    pub fn complete_as<H, B>(
+        self,
+        class: Class,
+        held: H,
+        mut response: Response<B>,
+    ) -> Response<GateBody<B, H>>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        held.announce(response.headers_mut());
+        if !response.extensions().is_empty() {
+            if let Some(handover) = response.extensions().get::<Handover>() {
+                handover.put(Box::new(SettleOnDrop(Some((held, class)))));
+                return response.map(GateBody::settled);
+            }
+        }
+        let release = match response.extensions().get() {
+            Some(release) => *release,
+            None => held.protocol().http().release,
+        };
+        let (head, body) = response.into_parts();
+        let over = release == Release::AtHead
+            || self.bodiless
+            || body.is_end_stream()
+            || matches!(head.status.as_u16(), ..200 | 204 | 304);
+        let body = if over {
+            held.settle(class);
+            GateBody::settled(body)
+        } else {
+            let promised = promised_length(&head.headers, &body);
+            GateBody::carrying(body, held, class, promised)
+        };
+        Response::from_parts(head, body)
+    }
+
+    /// The inner service answered with an error: settles the permit.
+    #[inline]
+    pub fn fail<H: Hold<Protocol: SpeaksHttp>>(self, held: H) {
+        let class = held.protocol().http().classifier().service_error();
+        held.settle(class);
+    }
+}
+
+/// The length in the head, when the body does not know its own.
+#[inline]
+fn promised_length<B: Body>(headers: &HeaderMap, body: &B) -> Option<u64> {
+    if body.size_hint().exact().is_some() {
+        return None;
+    }
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A handed-over permit, which ends with its response's class when the claim on it is dropped.
+struct SettleOnDrop<H: Hold>(Option<(H, Class)>);
+
+impl<H: Hold> Drop for SettleOnDrop<H> {
+    fn drop(&mut self) {
+        if let Some((held, class)) = self.0.take() {
+            held.settle(class);
+        }
+    }
+}
+
+impl<C, R, B, E> Protocol<Request<R>, Response<B>, E> for Http<C>
+where
+    C: Classify,
+    B: Body,
+{
+    type Call = HttpCall;
+    type Response<H: Hold<Protocol = Self>> = Response<GateBody<B, H>>;
+    type Error = E;
+    type Later<H: Hold<Protocol = Self>> = Never<Result<Self::Response<H>, E>>;
+
+    #[inline]
+    fn begin(&self, req: &Request<R>) -> HttpCall {
+        HttpCall::begin(req)
+    }
+
+    #[inline]
+    fn refuse<H: Hold<Protocol = Self>>(
+        &self,
+        _: HttpCall,
+        req: &Request<R>,
+        rejection: &Rejection,
+    ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
+        Answer::Now(Ok(self.refusal(req, rejection)))
+    }
+
+    #[inline]
+    fn complete<H: Hold<Protocol = Self>>(
+        held: H,
+        call: HttpCall,
+        result: Result<Response<B>, E>,
+    ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
+        Answer::Now(match result {
+            Ok(response) => Ok(call.complete(held, response)),
+            Err(error) => {
+                call.fail(held);
+                Err(error)
+            }
+        })
+    }
+
+    #[inline]
+    fn inner_error(error: E) -> E {
+        error
+    }
+}

@@ -1,0 +1,166 @@
+//! A rejection on the wire: status, hints, headers and body, as HTTP or as a gRPC status.
+
+use std::time::Duration;
+
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+};
+use bytes::Bytes;
+
+use super::grpc;
+use crate::{
+    Kind, Rejection,
+    allowance::{push_decimal, whole_seconds},
+};
+
+/// Names the policy that refused, and says by being there that nothing was run.
+const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Room for the headers of a refusal, so that the map is made once.
+const HEADERS: usize = 8;
+
+/// How each kind of refusal is said.
+#[derive(Debug, Clone)]
+pub(super) struct Refusals {
+    statuses: [StatusCode; Kind::ALL.len()],
+    grpc_codes: [u8; Kind::ALL.len()],
+    pub(super) name_policy: bool,
+    pub(super) problem_details: bool,
+}
+
+impl Refusals {
+    pub(super) const DEFAULT: Self = Self {
+        // In the order of `Kind::ALL`.
+        statuses: [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+            StatusCode::ACCEPTED,
+        ],
+        grpc_codes: [
+            grpc::RESOURCE_EXHAUSTED,
+            grpc::UNAVAILABLE,
+            grpc::UNAVAILABLE,
+            grpc::DEADLINE_EXCEEDED,
+            grpc::RESOURCE_EXHAUSTED,
+        ],
+        name_policy: true,
+        problem_details: true,
+    };
+
+    pub(super) fn set_status(&mut self, kind: Kind, status: StatusCode) {
+        self.statuses[kind.index()] = status;
+    }
+
+    pub(super) fn set_grpc_code(&mut self, kind: Kind, code: u8) {
+        self.grpc_codes[kind.index()] = code;
+    }
+
+    /// The response that says no to a request with these headers.
+    pub(super) fn respond(&self, asked: &HeaderMap, rejection: &Rejection) -> Response<Bytes> {
+        let mut response = match asked.get(CONTENT_TYPE) {
+            Some(content_type) if content_type.as_bytes().starts_with(b"application/grpc") => {
+                let code = self.grpc_codes[rejection.kind().index()];
+                grpc::refusal(code, rejection, hint(rejection), content_type.clone())
+            }
+            _ => self.http(asked, rejection),
+        };
+        if self.name_policy {
+            // A static string is neither copied nor allocated; one that cannot be a header value is left out.
+            let name = Bytes::from_static(rejection.policy().as_bytes());
+            if let Ok(name) = HeaderValue::from_maybe_shared(name) {
+                response.headers_mut().insert(REFUSED_BY, name);
+            }
+        }
+        response.extensions_mut().insert(*rejection);
+        response
+    }
+
+    fn http(&self, asked: &HeaderMap, rejection: &Rejection) -> Response<Bytes> {
+        let kind = rejection.kind();
+        let status = self.statuses[kind.index()];
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        if let Some(wait) = hint(rejection) {
+            headers.insert(RETRY_AFTER, retry_after(wait));
+        }
+        if let Some(quota) = rejection.quota() {
+            quota.write(&mut headers);
+        }
+        if self.problem_details && kind != Kind::Skipped && accepts_problems(asked) {
+            headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+            *response.body_mut() = problem(status, rejection);
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// When to come back: exact, or an estimate jittered upwards, so that those refused together do not return
+/// together. Never earlier than the policy's own figure.
+fn hint(rejection: &Rejection) -> Option<Duration> {
+    let wait = rejection.wait()?;
+    match rejection.kind() {
+        Kind::OverQuota | Kind::CircuitOpen => Some(wait),
+        Kind::Full => Some(wait.saturating_add(wait.mul_f64(fastrand::f64()))),
+        Kind::Deadline | Kind::Skipped => None,
+    }
+}
+
+/// `Retry-After` in whole seconds, rounded up and at least one.
+fn retry_after(wait: Duration) -> HeaderValue {
+    HeaderValue::from(whole_seconds(wait).max(1))
+}
+
+/// Whether the caller's `accept` leaves room for `application/problem+json`. Absent or odd: it does.
+fn accepts_problems(asked: &HeaderMap) -> bool {
+    let Some(accept) = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()) else {
+        return true;
+    };
+    accept.split(',').any(|range| {
+        let media = range.split(';').next().unwrap_or_default().trim();
+        matches!(media, "*/*" | "application/*" | "application/json" | "application/problem+json" | "")
+    })
+}
+
+/// The body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they fit.
+fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
+    const QUOTA: (&str, &str) = (
+        "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        "Request cannot be satisfied as assigned quota has been exceeded",
+    );
+    const CAPACITY: (&str, &str) = (
+        "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+        "Request cannot be satisfied due to temporary server capacity constraints",
+    );
+    const DEADLINE: (&str, &str) = ("about:blank", "Gateway Timeout");
+    let (kind, title) = match rejection.kind() {
+        Kind::OverQuota => QUOTA,
+        Kind::Full | Kind::CircuitOpen | Kind::Skipped => CAPACITY,
+        Kind::Deadline => DEADLINE,
+    };
+    let mut json = Vec::with_capacity(256);
+    for part in ["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":", status.as_str()] {
+        json.extend_from_slice(part.as_bytes());
+    }
+    if let Some(quota) = rejection.quota() {
+        json.extend_from_slice(b",\"violated-policies\":[\"");
+        // `Allowance::is_name` keeps quotes, backslashes and control characters out.
+        json.extend_from_slice(quota.name.as_bytes());
+        json.extend_from_slice(b"\"]");
+    }
+    json.push(b'}');
+    Bytes::from(json)
+}
+
+/// A decimal header value.
+pub(super) fn decimal(value: u64) -> HeaderValue {
+    let mut digits = Vec::with_capacity(20);
+    push_decimal(&mut digits, value);
+    HeaderValue::from_maybe_shared(Bytes::from(digits)).unwrap_or(HeaderValue::from_static("0"))
+}

@@ -1,0 +1,109 @@
+//! A refusal as a value: who refused, why, and when to come back.
+
+use std::{fmt, time::Duration};
+
+use crate::Allowance;
+
+/// Why a request was refused; the protocol turns it into a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// This caller is over its own allowance: 429, `RESOURCE_EXHAUSTED`.
+    OverQuota,
+    /// The server is full: 503, `UNAVAILABLE`.
+    Full,
+    /// A circuit breaker is open: 503, `UNAVAILABLE`.
+    CircuitOpen,
+    /// The request's deadline cannot be met: 504, `DEADLINE_EXCEEDED`.
+    Deadline,
+    /// Taken note of and left out on purpose, by a sampler: 202, and nothing to retry.
+    Skipped,
+}
+
+impl Kind {
+    /// All kinds, in the order of their [index](Self::index).
+    pub const ALL: [Self; 5] =
+        [Self::OverQuota, Self::Full, Self::CircuitOpen, Self::Deadline, Self::Skipped];
+
+    /// A small number for tables and counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A lower-case name for labels and messages, such as `over-quota`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OverQuota => "over-quota",
+            Self::Full => "full",
+            Self::CircuitOpen => "circuit-open",
+            Self::Deadline => "deadline",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Why a request was turned away. Plain data: making one allocates nothing.
+///
+/// [`Http`](crate::Http) writes it on the wire and leaves the value itself in the response's extensions;
+/// [`Plain`](crate::Plain) returns it in the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    policy: &'static str,
+    kind: Kind,
+    retry_after: Option<Duration>,
+    allowance: Option<Allowance>,
+}
+
+impl Rejection {
+    /// A refusal by the policy called `policy` (such as `"rate-limit"`), without a hint when to come back.
+    #[inline]
+    pub const fn new(policy: &'static str, kind: Kind) -> Self {
+        Self { policy, kind, retry_after: None, allowance: None }
+    }
+
+    /// Tells the caller when to come back. Exact for [`Kind::OverQuota`] and [`Kind::CircuitOpen`], an estimate
+    /// that the protocol jitters upwards for [`Kind::Full`].
+    #[must_use]
+    #[inline]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Tells the caller its quota and what is left of it.
+    #[must_use]
+    #[inline]
+    pub const fn allowance(mut self, allowance: Allowance) -> Self {
+        self.allowance = Some(allowance);
+        self
+    }
+
+    /// The name of the policy that refused.
+    pub const fn policy(&self) -> &'static str {
+        self.policy
+    }
+
+    /// Why it refused.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How long the caller should stay away. `None`: the policy knows no moment at which the same request would
+    /// pass.
+    pub const fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The caller's quota, when the policy told it.
+    pub const fn quota(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused by {}: {}", self.policy, self.kind.as_str())
+    }
+}
+
+impl std::error::Error for Rejection {}
