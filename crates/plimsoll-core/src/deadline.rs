@@ -46,7 +46,9 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let amount = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let amount = digits
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     Some(match unit {
         b'H' => Duration::from_secs(amount * 3600),
         b'M' => Duration::from_secs(amount * 60),
@@ -99,7 +101,11 @@ pub struct Deadlines {
 impl Deadlines {
     /// Extensions and `grpc-timeout`.
     pub const fn new() -> Self {
-        Self { header: None, at_least: Duration::ZERO, malformed: Counter::new() }
+        Self {
+            header: None,
+            at_least: Duration::ZERO,
+            malformed: Counter::new(),
+        }
     }
 
     /// Also this header: whole milliseconds from arrival. There is no standard one; name your own.
@@ -142,7 +148,9 @@ fn parse_millis(value: &[u8]) -> Option<Duration> {
     if value.is_empty() || value.len() > 12 || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let millis = value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let millis = value
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     Some(Duration::from_millis(millis))
 }
 

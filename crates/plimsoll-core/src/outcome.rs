@@ -37,13 +37,23 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome of a call that ended at `ended`, with nothing waited.
     pub fn new(class: Class, latency: Duration, ended: Instant) -> Self {
-        Self { class, waited: Duration::ZERO, latency, ended: Cell::new(Some(ended)) }
+        Self {
+            class,
+            waited: Duration::ZERO,
+            latency,
+            ended: Cell::new(Some(ended)),
+        }
     }
 
     /// An outcome of a call that ends now, the clock unread.
     #[inline]
     pub(crate) fn ending_now(class: Class, waited: Duration, latency: Duration) -> Self {
-        Self { class, waited, latency, ended: Cell::new(None) }
+        Self {
+            class,
+            waited,
+            latency,
+            ended: Cell::new(None),
+        }
     }
 
     /// The moment the permit was given back: the end of the body, by default.

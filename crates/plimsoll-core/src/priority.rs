@@ -26,8 +26,12 @@ pub enum Criticality {
 
 impl Criticality {
     /// All four, least important first.
-    pub const ALL: [Self; 4] =
-        [Self::Sheddable, Self::SheddablePlus, Self::Critical, Self::CriticalPlus];
+    pub const ALL: [Self; 4] = [
+        Self::Sheddable,
+        Self::SheddablePlus,
+        Self::Critical,
+        Self::CriticalPlus,
+    ];
 
     /// The name on the wire, such as `CRITICAL_PLUS`.
     pub const fn as_str(self) -> &'static str {
@@ -81,7 +85,10 @@ impl Priority {
 
     /// The lowest cohort of a criticality.
     pub const fn new(criticality: Criticality) -> Self {
-        Self { criticality, cohort: 0 }
+        Self {
+            criticality,
+            cohort: 0,
+        }
     }
 
     /// In the cohort that `key` (a user, a tenant, a session) hashes to.
@@ -92,7 +99,10 @@ impl Priority {
     pub fn cohort_of(self, key: impl Hash, salt: u64) -> Self {
         let mut hasher = CohortHasher(salt ^ 0xcbf2_9ce4_8422_2325);
         key.hash(&mut hasher);
-        Self { cohort: (hasher.finish() % u64::from(Self::COHORTS)) as u8, ..self }
+        Self {
+            cohort: (hasher.finish() % u64::from(Self::COHORTS)) as u8,
+            ..self
+        }
     }
 
     /// The criticality.
@@ -195,7 +205,12 @@ impl ByHeader {
     /// The criticality from `header`; absent means `CRITICAL`.
     pub const fn new(header: HeaderName) -> Self {
         let ceiling = Criticality::CriticalPlus;
-        Self { header, cohort: None, ceiling, malformed: Counter::new() }
+        Self {
+            header,
+            cohort: None,
+            ceiling,
+            malformed: Counter::new(),
+        }
     }
 
     /// The cohort from the value of another header, with a salt; see [`Priority::cohort_of`].
@@ -221,7 +236,10 @@ impl ByHeader {
 impl<B> Prioritize<Request<B>> for ByHeader {
     fn priority(&self, req: &Request<B>) -> Priority {
         let stated = req.headers().get(&self.header).and_then(|value| {
-            let read: Option<Criticality> = value.to_str().ok().and_then(|name| name.trim().parse().ok());
+            let read: Option<Criticality> = value
+                .to_str()
+                .ok()
+                .and_then(|name| name.trim().parse().ok());
             if read.is_none() {
                 self.malformed.add();
             }

@@ -22,8 +22,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their [index](Self::index).
-    pub const ALL: [Self; 5] =
-        [Self::OverQuota, Self::Full, Self::CircuitOpen, Self::Deadline, Self::Skipped];
+    pub const ALL: [Self; 5] = [
+        Self::OverQuota,
+        Self::Full,
+        Self::CircuitOpen,
+        Self::Deadline,
+        Self::Skipped,
+    ];
 
     /// A small number for tables and counters.
     pub const fn index(self) -> usize {
@@ -58,7 +63,12 @@ impl Rejection {
     /// A refusal by the policy called `policy` (such as `"rate-limit"`), without a hint when to come back.
     #[inline]
     pub const fn new(policy: &'static str, kind: Kind) -> Self {
-        Self { policy, kind, retry_after: None, allowance: None }
+        Self {
+            policy,
+            kind,
+            retry_after: None,
+            allowance: None,
+        }
     }
 
     /// Tells the caller when to come back. Exact for [`Kind::OverQuota`] and [`Kind::CircuitOpen`], an estimate

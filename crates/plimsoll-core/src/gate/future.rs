@@ -72,16 +72,27 @@ where
 {
     #[inline]
     pub(super) fn running(future: S::Future, held: Held<P, T, Req>, call: T::Call) -> Self {
-        Self { state: State::Running { future, held: Some((held, call)) } }
+        Self {
+            state: State::Running {
+                future,
+                held: Some((held, call)),
+            },
+        }
     }
 
     #[inline]
     pub(super) fn answered(answer: AnswerOf<S, P, T, Req>) -> Self {
-        Self { state: State::from_answer(answer) }
+        Self {
+            state: State::from_answer(answer),
+        }
     }
 
     pub(super) fn waiting(waiting: Waiting<S, P, T, Req>) -> Self {
-        Self { state: State::Waiting { waiting: Box::pin(waiting) } }
+        Self {
+            state: State::Waiting {
+                waiting: Box::pin(waiting),
+            },
+        }
     }
 }
 
@@ -95,7 +106,9 @@ where
     #[inline]
     fn from_answer(answer: AnswerOf<S, P, T, Req>) -> Self {
         match answer {
-            Answer::Now(answer) => Self::Answered { answer: Some(answer) },
+            Answer::Now(answer) => Self::Answered {
+                answer: Some(answer),
+            },
             Answer::Later(later) => Self::Answering { later },
         }
     }
@@ -127,9 +140,10 @@ where
                     }
                 }
                 StateProj::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
-                    Waited::Called(future, held, call) => {
-                        State::Running { future, held: Some((held, call)) }
-                    }
+                    Waited::Called(future, held, call) => State::Running {
+                        future,
+                        held: Some((held, call)),
+                    },
                     Waited::Answer(answer) => State::from_answer(answer),
                 },
                 StateProj::Answering { later } => return later.poll(cx),
@@ -228,7 +242,13 @@ where
         wait: P::Wait,
         queued: Instant,
     ) -> Self {
-        Self { shared, inner, req: Some(req), queued, stage: Stage::Queued { wait } }
+        Self {
+            shared,
+            inner,
+            req: Some(req),
+            queued,
+            stage: Stage::Queued { wait },
+        }
     }
 }
 
@@ -251,8 +271,7 @@ where
                         ready!(this.shared.policy.poll_wait(wait, req, Instant::now(), cx));
                     match granted {
                         Ok(permit) => {
-                            let held =
-                                Held::granted(Arc::clone(this.shared), permit, *this.queued);
+                            let held = Held::granted(Arc::clone(this.shared), permit, *this.queued);
                             this.stage.set(Stage::Granted { held: Some(held) });
                         }
                         Err(rejection) => {
@@ -291,7 +310,9 @@ where
     Req: 'static,
 {
     fn refused(shared: &Shared<P, T>, req: &Req, rejection: &Rejection) -> Self {
-        shared.observer.tell(|observer| observer.rejected(rejection));
+        shared
+            .observer
+            .tell(|observer| observer.rejected(rejection));
         let call = shared.protocol.begin(req);
         Self::Answer(shared.protocol.refuse(call, req, rejection))
     }

@@ -50,28 +50,48 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     /// A permit whose call starts now, without having waited.
     #[inline]
     pub(crate) fn running(shared: Arc<Shared<P, T>>, permit: P::Permit, now: Instant) -> Self {
-        shared.observer.tell(|observer| observer.admitted(Duration::ZERO));
-        let clock = Clock::Running { waited: Duration::ZERO, started: now };
-        Self { shared, permit: Some(permit), clock }
+        shared
+            .observer
+            .tell(|observer| observer.admitted(Duration::ZERO));
+        let clock = Clock::Running {
+            waited: Duration::ZERO,
+            started: now,
+        };
+        Self {
+            shared,
+            permit: Some(permit),
+            clock,
+        }
     }
 
     /// A permit granted to a request that queued; it is revoked unless the call [starts](Self::start).
     pub(crate) fn granted(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
-        Self { shared, permit: Some(permit), clock: Clock::Granted { queued } }
+        Self {
+            shared,
+            permit: Some(permit),
+            clock: Clock::Granted { queued },
+        }
     }
 
     /// The inner service is about to be called.
     pub(crate) fn start(&mut self, now: Instant) {
         if let Clock::Granted { queued } = self.clock {
             let waited = now.saturating_duration_since(queued);
-            self.shared.observer.tell(|observer| observer.admitted(waited));
-            self.clock = Clock::Running { waited, started: now };
+            self.shared
+                .observer
+                .tell(|observer| observer.admitted(waited));
+            self.clock = Clock::Running {
+                waited,
+                started: now,
+            };
         }
     }
 
     #[inline]
     fn finish(&mut self, class: Class) {
-        let Some(permit) = self.permit.take() else { return };
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
         let outcome = match self.clock {
             Clock::Headed { waited, latency } => Outcome::ending_now(class, waited, latency),
             Clock::Running { waited, started } => {
@@ -83,12 +103,16 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
             Clock::Granted { queued } => {
                 self.shared.policy.revoke(permit);
                 let waited = Instant::now().saturating_duration_since(queued);
-                self.shared.observer.tell(|observer| observer.abandoned(waited));
+                self.shared
+                    .observer
+                    .tell(|observer| observer.abandoned(waited));
                 return;
             }
         };
         self.shared.policy.finish(permit, &outcome);
-        self.shared.observer.tell(|observer| observer.finished(&outcome));
+        self.shared
+            .observer
+            .tell(|observer| observer.finished(&outcome));
     }
 }
 
@@ -130,7 +154,11 @@ impl<P: Policy<Req>, T, Req> Drop for Held<P, T, Req> {
     #[inline]
     fn drop(&mut self) {
         if self.permit.is_some() {
-            let class = if std::thread::panicking() { Class::Failure } else { Class::Cancelled };
+            let class = if std::thread::panicking() {
+                Class::Failure
+            } else {
+                Class::Cancelled
+            };
             self.finish(class);
         }
     }
@@ -138,6 +166,8 @@ impl<P: Policy<Req>, T, Req> Drop for Held<P, T, Req> {
 
 impl<P: Policy<Req>, T, Req> fmt::Debug for Held<P, T, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Held")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }

@@ -36,7 +36,11 @@ impl<P> GateLayer<P> {
 
     /// A layer with another protocol or an observer.
     pub fn builder(policy: P) -> GateBuilder<P> {
-        GateBuilder { policy, protocol: Http::new(), observer: Observer(None) }
+        GateBuilder {
+            policy,
+            protocol: Http::new(),
+            observer: Observer(None),
+        }
     }
 }
 
@@ -49,7 +53,9 @@ impl<P, T> GateLayer<P, T> {
 
 impl<P, T> Clone for GateLayer<P, T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -63,7 +69,9 @@ impl<S, P, T> Layer<S> for GateLayer<P, T> {
 
 impl<P: fmt::Debug, T> fmt::Debug for GateLayer<P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GateLayer").field("policy", &self.shared.policy).finish_non_exhaustive()
+        f.debug_struct("GateLayer")
+            .field("policy", &self.shared.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,17 +87,34 @@ pub struct GateBuilder<P, T = Http> {
 impl<P, T> GateBuilder<P, T> {
     /// Speaks `protocol`: how a refusal is said, and when a call is over.
     pub fn protocol<U>(self, protocol: U) -> GateBuilder<P, U> {
-        GateBuilder { policy: self.policy, protocol, observer: self.observer }
+        GateBuilder {
+            policy: self.policy,
+            protocol,
+            observer: self.observer,
+        }
     }
 
     /// Tells `observer` what the gate does.
     pub fn observe(self, observer: impl Observe + 'static) -> Self {
-        Self { observer: Observer(Some(Box::new(observer))), ..self }
+        Self {
+            observer: Observer(Some(Box::new(observer))),
+            ..self
+        }
     }
 
     /// The layer.
     pub fn build(self) -> GateLayer<P, T> {
-        let Self { policy, protocol, observer } = self;
-        GateLayer { shared: Arc::new(Shared { policy, protocol, observer }) }
+        let Self {
+            policy,
+            protocol,
+            observer,
+        } = self;
+        GateLayer {
+            shared: Arc::new(Shared {
+                policy,
+                protocol,
+                observer,
+            }),
+        }
     }
 }

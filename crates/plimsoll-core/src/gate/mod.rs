@@ -12,6 +12,8 @@ pub use self::{
     service::Gate,
 };
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::Observe;
 
 /// What a layer, its services, and every permit in flight share.
@@ -26,10 +28,11 @@ pub(crate) struct Shared<P, T> {
 pub(crate) struct Observer(pub(crate) Option<Box<dyn Observe>>);
 
 impl Observer {
+    /// Law 10: an observer that panics loses its own event and nothing else.
     #[inline]
     pub(crate) fn tell(&self, event: impl FnOnce(&dyn Observe)) {
         if let Some(observer) = &self.0 {
-            event(&**observer);
+            _ = catch_unwind(AssertUnwindSafe(|| event(&**observer)));
         }
     }
 }

@@ -89,7 +89,9 @@ where
                 GateFuture::running(self.inner.call(req), held, call)
             }
             Verdict::Reject(rejection) => {
-                self.shared.observer.tell(|observer| observer.rejected(&rejection));
+                self.shared
+                    .observer
+                    .tell(|observer| observer.rejected(&rejection));
                 let call = self.shared.protocol.begin(&req);
                 GateFuture::answered(self.shared.protocol.refuse(call, &req, &rejection))
             }
@@ -107,7 +109,10 @@ where
 impl<S: Clone, P, T> Clone for Gate<S, P, T> {
     #[inline]
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 

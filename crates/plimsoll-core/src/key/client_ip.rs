@@ -23,7 +23,9 @@ impl ClientAddr {
         Self(match addr.to_canonical() {
             IpAddr::V4(v4) => IpAddr::V4(v4),
             IpAddr::V6(v6) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(v6_prefix)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(v6_prefix))
+                    .unwrap_or(0);
                 IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
             }
         })
@@ -64,7 +66,11 @@ impl ClientIp {
 
     /// The client behind this many trusted proxies, the one that calls this server included.
     pub const fn behind(trusted_proxies: usize) -> Self {
-        Self { trusted_proxies, v6_prefix: 64, malformed: Counter::new() }
+        Self {
+            trusted_proxies,
+            v6_prefix: 64,
+            malformed: Counter::new(),
+        }
     }
 
     /// Groups IPv6 clients by this many leading bits; more than 128 is 128.
@@ -112,7 +118,9 @@ fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
         return None;
     }
     let text = std::str::from_utf8(entry).ok()?;
-    let unbracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let unbracketed = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     unbracketed
         .unwrap_or(text)
         .parse()

@@ -155,7 +155,10 @@ impl<K, P: Cell> Keyed<K, P> {
         if capacity == 0 || capacity > 1 << 28 {
             return Err(InvalidKeyed(capacity));
         }
-        let sets = capacity.div_ceil(WAYS).next_power_of_two().max(SETS_PER_PAGE);
+        let sets = capacity
+            .div_ceil(WAYS)
+            .next_power_of_two()
+            .max(SETS_PER_PAGE);
         let table = Table {
             hasher: RandomState::new(),
             pages: (0..sets / SETS_PER_PAGE).map(|_| OnceLock::new()).collect(),
@@ -168,7 +171,11 @@ impl<K, P: Cell> Keyed<K, P> {
             spilled: Counter::new(),
             missing: Counter::new(),
         };
-        Ok(Self { key, missing, table: Arc::new(table) })
+        Ok(Self {
+            key,
+            missing,
+            table: Arc::new(table),
+        })
     }
 
     /// The counters, and the cells of keys.
@@ -218,10 +225,15 @@ impl<P: Cell> Table<P> {
     }
 
     fn make_page(&self) -> Page<P> {
-        let slot =
-            || Slot { hash: AtomicU64::new(0), users: AtomicU32::new(0), cell: (self.make)() };
-        let set =
-            || Set { filling: Mutex::new(()), slots: std::array::from_fn(|_| slot()) };
+        let slot = || Slot {
+            hash: AtomicU64::new(0),
+            users: AtomicU32::new(0),
+            cell: (self.make)(),
+        };
+        let set = || Set {
+            filling: Mutex::new(()),
+            slots: std::array::from_fn(|_| slot()),
+        };
         (0..SETS_PER_PAGE).map(|_| set()).collect()
     }
 
@@ -245,7 +257,9 @@ impl<P: Cell> Set<P> {
     /// The slot of this key, with one user more.
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.hash.load(Relaxed) == hash && slot.enter(hash))
+        self.slots
+            .iter()
+            .position(|slot| slot.hash.load(Relaxed) == hash && slot.enter(hash))
     }
 
     /// A slot that may be given away, with `users` set to [`CLAIMED`]: an empty one, or one whose cell is as good as
@@ -253,9 +267,15 @@ impl<P: Cell> Set<P> {
     fn claim(&self, now: Instant) -> Option<(usize, bool)> {
         let empty = |slot: &Slot<P>| slot.hash.load(Relaxed) == 0;
         let claimed = |way: &usize| {
-            self.slots[*way].users.compare_exchange(0, CLAIMED, AcqRel, Relaxed).is_ok()
+            self.slots[*way]
+                .users
+                .compare_exchange(0, CLAIMED, AcqRel, Relaxed)
+                .is_ok()
         };
-        if let Some(way) = (0..WAYS).filter(|way| empty(&self.slots[*way])).find(claimed) {
+        if let Some(way) = (0..WAYS)
+            .filter(|way| empty(&self.slots[*way]))
+            .find(claimed)
+        {
             return Some((way, true));
         }
         for way in (0..WAYS).filter(|way| self.slots[*way].cell.settles_in(now).is_zero()) {
@@ -280,7 +300,10 @@ impl<P> Slot<P> {
             if users >= CLAIMED - 1 {
                 return false;
             }
-            match self.users.compare_exchange_weak(users, users + 1, Acquire, Relaxed) {
+            match self
+                .users
+                .compare_exchange_weak(users, users + 1, Acquire, Relaxed)
+            {
                 // The key cannot change any more.
                 Ok(_) if self.hash.load(Relaxed) == hash => return true,
                 Ok(_) => {
@@ -333,7 +356,9 @@ impl<P> Clone for KeyedHandle<P> {
 
 impl<P> fmt::Debug for KeyedHandle<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyedHandle").field("keys", &self.0.live).finish_non_exhaustive()
+        f.debug_struct("KeyedHandle")
+            .field("keys", &self.0.live)
+            .finish_non_exhaustive()
     }
 }
 
@@ -394,13 +419,22 @@ where
             Err(rejection) => return Verdict::Reject(rejection),
         };
         let Some(cell) = self.table.cell(place) else {
-            return Verdict::Admit(KeyedPermit { place, permit: None });
+            return Verdict::Admit(KeyedPermit {
+                place,
+                permit: None,
+            });
         };
-        let entered = Entered { table: &self.table, place };
+        let entered = Entered {
+            table: &self.table,
+            place,
+        };
         match cell.admit(req, now) {
             Verdict::Admit(permit) => {
                 std::mem::forget(entered);
-                Verdict::Admit(KeyedPermit { place, permit: Some(permit) })
+                Verdict::Admit(KeyedPermit {
+                    place,
+                    permit: Some(permit),
+                })
             }
             Verdict::Wait(wait) => {
                 std::mem::forget(entered);
@@ -420,18 +454,27 @@ where
         let wait = wait.project();
         let place = *wait.place;
         let Some(cell) = self.table.cell(place) else {
-            return Poll::Ready(Ok(KeyedPermit { place, permit: None }));
+            return Poll::Ready(Ok(KeyedPermit {
+                place,
+                permit: None,
+            }));
         };
         let polled = cell.poll_wait(wait.wait, req, now, cx);
         if let Poll::Ready(Err(_)) = &polled {
             self.table.leave(place);
         }
-        polled.map_ok(|permit| KeyedPermit { place, permit: Some(permit) })
+        polled.map_ok(|permit| KeyedPermit {
+            place,
+            permit: Some(permit),
+        })
     }
 
     fn abandon(&self, wait: Pin<&mut Self::Wait>) {
         let wait = wait.project();
-        let _entered = Entered { table: &self.table, place: *wait.place };
+        let _entered = Entered {
+            table: &self.table,
+            place: *wait.place,
+        };
         if let Some(cell) = self.table.cell(*wait.place) {
             cell.abandon(wait.wait);
         }
@@ -439,7 +482,10 @@ where
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        let _entered = Entered { table: &self.table, place: permit.place };
+        let _entered = Entered {
+            table: &self.table,
+            place: permit.place,
+        };
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
             cell.finish(permit, outcome);
         }
@@ -447,7 +493,10 @@ where
 
     #[inline]
     fn revoke(&self, permit: Self::Permit) {
-        let _entered = Entered { table: &self.table, place: permit.place };
+        let _entered = Entered {
+            table: &self.table,
+            place: permit.place,
+        };
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
             cell.revoke(permit);
         }

@@ -42,7 +42,10 @@ pub struct ShadowHandle(Arc<Counts>);
 impl<P> Shadow<P> {
     /// A shadow of `policy`, which admits everything.
     pub fn new(policy: P) -> Self {
-        Self { policy, counts: Arc::default() }
+        Self {
+            policy,
+            counts: Arc::default(),
+        }
     }
 
     /// The counters and the switch.
@@ -132,7 +135,10 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
 
     fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
         // A shadow tells callers nothing until it is enforced.
-        if let Some(permit) = permit.as_ref().filter(|_| self.counts.enforced.load(Relaxed)) {
+        if let Some(permit) = permit
+            .as_ref()
+            .filter(|_| self.counts.enforced.load(Relaxed))
+        {
             self.policy.announce(permit, headers);
         }
     }

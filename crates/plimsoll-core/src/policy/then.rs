@@ -73,16 +73,23 @@ impl<A, B> Then<A, B> {
         A: Policy<Req>,
         B: Policy<Req>,
     {
-        let mut in_hand = InHand::<Req, A> { policy: &self.0, permit: Some(first) };
+        let mut in_hand = InHand::<Req, A> {
+            policy: &self.0,
+            permit: Some(first),
+        };
         match self.1.admit(req, now) {
             Verdict::Admit(second) => match in_hand.permit.take() {
                 Some(first) => Verdict::Admit((first, second)),
                 None => unreachable!("the first permit is in hand until here"),
             },
             Verdict::Reject(rejection) => Verdict::Reject(rejection),
-            Verdict::Wait(wait) => {
-                Verdict::Wait(Stage::Second { permit: in_hand.permit.take(), wait }.into())
-            }
+            Verdict::Wait(wait) => Verdict::Wait(
+                Stage::Second {
+                    permit: in_hand.permit.take(),
+                    wait,
+                }
+                .into(),
+            ),
         }
     }
 }
@@ -117,7 +124,10 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
                         Verdict::Wait(second) => wait.set(second),
                     }
                 }
-                StageProj::Second { permit, wait: second } => {
+                StageProj::Second {
+                    permit,
+                    wait: second,
+                } => {
                     let polled = ready!(self.1.poll_wait(second, req, now, cx));
                     let first = permit.take();
                     return Poll::Ready(match (first, polled) {
@@ -137,7 +147,10 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
         match wait.project().stage.project() {
             StageProj::First { wait } => self.0.abandon(wait),
             StageProj::Second { permit, wait } => {
-                let _first = InHand::<Req, A> { policy: &self.0, permit: permit.take() };
+                let _first = InHand::<Req, A> {
+                    policy: &self.0,
+                    permit: permit.take(),
+                };
                 self.1.abandon(wait);
             }
         }
@@ -151,7 +164,10 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
 
     #[inline]
     fn revoke(&self, (first, second): Self::Permit) {
-        let _first = InHand::<Req, A> { policy: &self.0, permit: Some(first) };
+        let _first = InHand::<Req, A> {
+            policy: &self.0,
+            permit: Some(first),
+        };
         self.1.revoke(second);
     }
 

@@ -40,7 +40,9 @@ impl<F, P> When<F, P> {
 
 impl<F, P: fmt::Debug> fmt::Debug for When<F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("When").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("When")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 

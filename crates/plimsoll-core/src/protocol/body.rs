@@ -89,20 +89,35 @@ impl<B: Body, H: Carried> GateBody<B, H> {
     /// The inner service's body, with the permit until its end.
     #[inline]
     pub(super) fn carrying(body: B, held: H, class: Class, promised: Option<u64>) -> Self {
-        let tracked = Some(Tracked { held, class, promised });
-        Self { kind: Kind::Inner { body }, tracked }
+        let tracked = Some(Tracked {
+            held,
+            class,
+            promised,
+        });
+        Self {
+            kind: Kind::Inner { body },
+            tracked,
+        }
     }
 
     /// A body without a permit: the call is already settled.
     #[inline]
     pub fn settled(body: B) -> Self {
-        Self { kind: Kind::Inner { body }, tracked: None }
+        Self {
+            kind: Kind::Inner { body },
+            tracked: None,
+        }
     }
 
     /// A body of the gate's own.
     #[inline]
     pub fn own(bytes: Bytes) -> Self {
-        Self { kind: Kind::Own { bytes: Some(bytes).filter(Buf::has_remaining) }, tracked: None }
+        Self {
+            kind: Kind::Own {
+                bytes: Some(bytes).filter(Buf::has_remaining),
+            },
+            tracked: None,
+        }
     }
 }
 
@@ -178,7 +193,9 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Own { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Own { bytes } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
         }
     }
 }

@@ -67,7 +67,9 @@ const fn message(kind: Kind) -> &'static str {
 /// Milliseconds, rounded up, within the signed 32 bits that clients read.
 fn pushback_millis(wait: Duration) -> u64 {
     let millis = wait.as_nanos().div_ceil(1_000_000);
-    u64::try_from(millis).unwrap_or(u64::MAX).min(i32::MAX as u64)
+    u64::try_from(millis)
+        .unwrap_or(u64::MAX)
+        .min(i32::MAX as u64)
 }
 
 /// `google.rpc.Status { code, message, details: [RetryInfo { retry_delay }] }`, serialised and in base64
@@ -119,7 +121,11 @@ mod tests {
     #[test]
     fn details_match_the_golden_bytes() {
         assert_eq!(
-            details(RESOURCE_EXHAUSTED, "rate limited", Duration::from_millis(1500)),
+            details(
+                RESOURCE_EXHAUSTED,
+                "rate limited",
+                Duration::from_millis(1500)
+            ),
             "CAgSDHJhdGUgbGltaXRlZBo2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgBEIDKte4B"
         );
         assert_eq!(

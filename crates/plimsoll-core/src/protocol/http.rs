@@ -41,7 +41,11 @@ pub struct Http<C = ByStatus> {
 impl Http {
     /// HTTP with its defaults.
     pub const fn new() -> Self {
-        Self { classifier: ByStatus, release: Release::AtEnd, refusals: Refusals::DEFAULT }
+        Self {
+            classifier: ByStatus,
+            release: Release::AtEnd,
+            refusals: Refusals::DEFAULT,
+        }
     }
 }
 
@@ -49,7 +53,11 @@ impl<C> Http<C> {
     /// Classifies answers with `classifier` instead of [`ByStatus`].
     #[must_use]
     pub fn classify<D: Classify>(self, classifier: D) -> Http<D> {
-        Http { classifier, release: self.release, refusals: self.refusals }
+        Http {
+            classifier,
+            release: self.release,
+            refusals: self.refusals,
+        }
     }
 
     /// Gives permits back at the head or at the end of the response, where the handler does not say.
@@ -93,12 +101,18 @@ impl<C> Http<C> {
     }
 
     /// The response that says no to `req`.
-    pub fn refusal<H, B, R>(&self, req: &Request<R>, rejection: &Rejection) -> Response<GateBody<B, H>>
+    pub fn refusal<H, B, R>(
+        &self,
+        req: &Request<R>,
+        rejection: &Rejection,
+    ) -> Response<GateBody<B, H>>
     where
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        self.refusals.respond(req.headers(), rejection).map(GateBody::own)
+        self.refusals
+            .respond(req.headers(), rejection)
+            .map(GateBody::own)
     }
 }
 
@@ -110,7 +124,9 @@ impl Default for Http {
 
 impl<C> fmt::Debug for Http<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("release", &self.release).finish_non_exhaustive()
+        f.debug_struct("Http")
+            .field("release", &self.release)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,7 +158,9 @@ impl HttpCall {
     /// Looks at the request.
     #[inline]
     pub fn begin<R>(req: &Request<R>) -> Self {
-        Self { bodiless: req.method() == Method::HEAD }
+        Self {
+            bodiless: req.method() == Method::HEAD,
+        }
     }
 
     /// The class of a response as far as its head tells.

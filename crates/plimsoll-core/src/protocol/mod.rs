@@ -73,11 +73,10 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
 }
 
 /// The response of a gate around `S` with policy `P` and protocol `T`.
-pub(crate) type ResponseOf<S, P, T, Req> = <T as Protocol<
-    Req,
-    <S as Service<Req>>::Response,
-    <S as Service<Req>>::Error,
->>::Response<Held<P, T, Req>>;
+pub(crate) type ResponseOf<S, P, T, Req> =
+    <T as Protocol<Req, <S as Service<Req>>::Response, <S as Service<Req>>::Error>>::Response<
+        Held<P, T, Req>,
+    >;
 
 /// A future that does not exist: for protocols that answer at once.
 #[derive(Debug)]

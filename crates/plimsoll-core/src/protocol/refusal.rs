@@ -124,7 +124,10 @@ fn accepts_problems(asked: &HeaderMap) -> bool {
     };
     accept.split(',').any(|range| {
         let media = range.split(';').next().unwrap_or_default().trim();
-        matches!(media, "*/*" | "application/*" | "application/json" | "application/problem+json" | "")
+        matches!(
+            media,
+            "*/*" | "application/*" | "application/json" | "application/problem+json" | ""
+        )
     })
 }
 
@@ -145,7 +148,14 @@ fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
         Kind::Deadline => DEADLINE,
     };
     let mut json = Vec::with_capacity(256);
-    for part in ["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":", status.as_str()] {
+    for part in [
+        "{\"type\":\"",
+        kind,
+        "\",\"title\":\"",
+        title,
+        "\",\"status\":",
+        status.as_str(),
+    ] {
         json.extend_from_slice(part.as_bytes());
     }
     if let Some(quota) = rejection.quota() {

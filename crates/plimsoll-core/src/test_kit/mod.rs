@@ -1,0 +1,45 @@
+//! Contract checks for policies: the laws, as functions.
+//!
+//! Every policy crate runs them, and so should yours. Say how to make the policy and how to read what it has
+//! handed out; the kit puts it behind real gates, drives it through every way a request can end, and panics with the
+//! law that was broken.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! # use std::{convert::Infallible, pin::Pin, sync::atomic::{AtomicU64, Ordering::SeqCst}, task::{Context, Poll}};
+//! # use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
+//! # use tokio::time::Instant;
+//! # #[derive(Default)] struct OneAtATime { busy: AtomicU64 }
+//! # impl<Req> Policy<Req> for OneAtATime {
+//! #     type Permit = (); type Wait = Infallible;
+//! #     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+//! #         if self.busy.swap(1, SeqCst) == 1 { Verdict::Reject(Rejection::new("one", Kind::Full)) }
+//! #         else { Verdict::Admit(()) }
+//! #     }
+//! #     fn finish(&self, (): (), _: &Outcome) { self.busy.store(0, SeqCst) }
+//! #     fn revoke(&self, (): ()) { self.busy.store(0, SeqCst) }
+//! #     fn poll_wait(&self, w: Pin<&mut Infallible>, _: &mut Req, _: Instant, _: &mut Context<'_>)
+//! #         -> Poll<Result<(), Rejection>> { match *w {} }
+//! #     fn abandon(&self, w: Pin<&mut Infallible>) { match *w {} }
+//! # }
+//! use plimsoll_core::test_kit::Contract;
+//!
+//! Contract::new(OneAtATime::default)
+//!     .capacity(1)                                       // admits this many at one instant
+//!     .spent(|policy| policy.busy.load(SeqCst))          // what it has handed out now
+//!     .check_all()
+//!     .await;
+//! # }
+//! ```
+//!
+//! Run the checks under a paused clock: `#[tokio::test(start_paused = true)]`.
+
+mod audit;
+mod contract;
+mod scripted;
+
+pub use self::{
+    audit::{Audit, Audited, RefuseAll},
+    contract::Contract,
+    scripted::{KitRequest, Script, Scripted, ScriptedBody, ScriptedError, request},
+};

@@ -1,0 +1,390 @@
+//! The laws that can be checked on any policy from outside.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+
+use super::{Audited, KitRequest, RefuseAll, Script, Scripted, request};
+use crate::{Gate, GateLayer, Http, Policy, Rejection};
+
+/// A policy under contract; see the [module](super).
+pub struct Contract<P> {
+    make: Box<dyn Fn() -> P>,
+    capacity: Option<usize>,
+    spent: Box<dyn Fn(&P) -> u64>,
+    given_back_at_the_end: bool,
+}
+
+type GateOf<P> = Gate<Scripted, P, Http>;
+
+impl<P: Policy<KitRequest> + 'static> Contract<P> {
+    /// A contract for the policies that `make` makes.
+    pub fn new(make: impl Fn() -> P + 'static) -> Self {
+        Self {
+            make: Box::new(make),
+            capacity: None,
+            spent: Box::new(|_| 0),
+            given_back_at_the_end: true,
+        }
+    }
+
+    /// It admits this many requests at one instant, while none has ended, and not one more.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = Some(capacity);
+        self
+    }
+
+    /// Reads what the policy has handed out: requests in flight, tokens spent, probes running.
+    #[must_use]
+    pub fn spent(mut self, spent: impl Fn(&P) -> u64 + 'static) -> Self {
+        self.spent = Box::new(spent);
+        self
+    }
+
+    /// What is spent stays spent when the request ends (tokens do), and only a revoked permit is given back.
+    #[must_use]
+    pub fn consumes(mut self) -> Self {
+        self.given_back_at_the_end = false;
+        self
+    }
+
+    /// All the checks below.
+    pub async fn check_all(&self) {
+        self.law_01_state_is_shared_across_layer_calls().await;
+        self.law_02_every_permit_ends_exactly_once().await;
+        self.law_02_abandoned_waits_leave_nothing_behind().await;
+        self.law_03_a_refused_request_has_spent_nothing().await;
+        self.law_04_nothing_is_reserved_in_poll_ready().await;
+        self.law_05_a_waiting_request_does_not_wake_itself().await;
+    }
+
+    /// Services from separate calls of `layer` share one policy.
+    ///
+    /// # Panics
+    ///
+    /// When they do not.
+    pub async fn law_01_state_is_shared_across_layer_calls(&self) {
+        let Some(capacity) = self.capacity else {
+            return;
+        };
+        let layer = GateLayer::new((self.make)());
+        let mut running = Vec::new();
+        for n in 0..capacity {
+            let mut call = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
+            assert!(
+                poll_once(&mut call).is_pending(),
+                "law 1: request {n} of {capacity} was refused"
+            );
+            running.push(call);
+        }
+        let inner = Scripted::default();
+        let mut one_more = start(&mut layer.layer(inner.clone()), Script::Hang).await;
+        _ = poll_once(&mut one_more);
+        assert_eq!(
+            inner.calls(),
+            0,
+            "law 1: a service from another `layer` call has a limit of its own"
+        );
+    }
+
+    /// Success, failure, errors, panics, cancellation at each await point, bodies read, dropped and broken.
+    ///
+    /// # Panics
+    ///
+    /// When a permit did not end exactly once, or something stayed spent.
+    pub async fn law_02_every_permit_ends_exactly_once(&self) {
+        for ending in ENDINGS {
+            let layer = GateLayer::new(Audited::new((self.make)()));
+            ending.run(&mut layer.layer(Scripted::default())).await;
+            let audit = layer.policy().audit();
+            assert_eq!(
+                audit.granted(),
+                1,
+                "law 2: a fresh policy admits a first request"
+            );
+            assert_eq!(audit.finished(), 1, "law 2: `finish` once after {ending:?}");
+            assert_eq!(
+                audit.revoked(),
+                0,
+                "law 2: no `revoke` after {ending:?}, it ran"
+            );
+            if self.given_back_at_the_end {
+                let spent = (self.spent)(layer.policy().get_ref());
+                assert_eq!(spent, 0, "law 2: nothing stays in flight after {ending:?}");
+            }
+        }
+    }
+
+    /// Waits given up before and just after they were granted. Policies that never wait pass.
+    ///
+    /// # Panics
+    ///
+    /// When an abandoned wait keeps something.
+    pub async fn law_02_abandoned_waits_leave_nothing_behind(&self) {
+        let Some((layer, running)) = self.saturated().await else {
+            return;
+        };
+        let audit = layer.policy().audit();
+        let mut gate = layer.layer(Scripted::default());
+
+        let mut gives_up = start(&mut gate, Script::Body).await;
+        if poll_once(&mut gives_up).is_ready() {
+            return; // it refuses at once
+        }
+        let mut granted = start(&mut gate, Script::Body).await;
+        assert!(
+            poll_once(&mut granted).is_pending(),
+            "law 2: a second request waits, too"
+        );
+        drop(gives_up);
+        drop(running); // whoever waits now has been granted a place
+        tokio::task::yield_now().await;
+        drop(granted);
+        assert_eq!(audit.waiting(), 0, "law 2: every wait ended");
+        assert_eq!(
+            audit.outstanding(),
+            0,
+            "law 2: every permit ended, one granted just before included"
+        );
+        if self.given_back_at_the_end {
+            let spent = (self.spent)(layer.policy().get_ref());
+            assert_eq!(spent, 0, "law 2: an abandoned wait keeps nothing");
+        }
+    }
+
+    /// When a later policy refuses, this one takes everything back.
+    ///
+    /// # Panics
+    ///
+    /// When something stays spent.
+    pub async fn law_03_a_refused_request_has_spent_nothing(&self) {
+        let layer = GateLayer::new((Audited::new((self.make)()), RefuseAll));
+        let inner = Scripted::default();
+        let before = (self.spent)(layer.policy().0.get_ref());
+        for _ in 0..2 * self.capacity.unwrap_or(8) {
+            let mut call = start(&mut layer.layer(inner.clone()), Script::Body).await;
+            let Poll::Ready(Ok(response)) = poll_once(&mut call) else {
+                panic!("law 3: the second policy refuses at once")
+            };
+            let rejection = response.extensions().get::<Rejection>();
+            assert_eq!(
+                rejection.map(Rejection::policy),
+                Some("refuse-all"),
+                "law 3: a request that a later policy refused used up the first policy's capacity"
+            );
+        }
+        let audit = layer.policy().0.audit();
+        assert_eq!(
+            audit.revoked(),
+            audit.granted(),
+            "law 3: every permit was revoked"
+        );
+        let spent = (self.spent)(layer.policy().0.get_ref());
+        assert_eq!(
+            spent, before,
+            "law 3: a refused request has spent something"
+        );
+        assert_eq!(
+            inner.calls(),
+            0,
+            "law 3: a refused request reached the service"
+        );
+    }
+
+    /// Handles that are readied and dropped, or parked, have taken nothing.
+    ///
+    /// # Panics
+    ///
+    /// When `poll_ready` spends something, or the inner service is called unready.
+    pub async fn law_04_nothing_is_reserved_in_poll_ready(&self) {
+        let layer = GateLayer::new((self.make)());
+        let inner = Scripted::default();
+        let mut parked = Vec::new();
+        for _ in 0..self.capacity.unwrap_or(8) + 8 {
+            let mut gate = layer.layer(inner.clone());
+            ready(&mut gate).await;
+            parked.push(gate);
+        }
+        let spent = (self.spent)(layer.policy());
+        assert_eq!(spent, 0, "law 4: `poll_ready` took something");
+        let mut call = start(&mut layer.layer(inner.clone()), Script::Body).await;
+        assert!(
+            poll_once(&mut call).is_ready(),
+            "law 4: parked handles keep others out"
+        );
+        assert!(
+            !inner.was_called_unready(),
+            "law 4: the service that is called was readied"
+        );
+        drop((call, parked));
+        assert_eq!(
+            inner.reserved(),
+            0,
+            "law 4: readiness of the inner service is given back"
+        );
+    }
+
+    /// A request that waits and whose situation does not change is not woken.
+    ///
+    /// # Panics
+    ///
+    /// When polling it wakes it.
+    pub async fn law_05_a_waiting_request_does_not_wake_itself(&self) {
+        let Some((layer, running)) = self.saturated().await else {
+            return;
+        };
+        let mut gate = layer.layer(Scripted::default());
+        let mut waiting = start(&mut gate, Script::Body).await;
+        let wakes = Arc::new(CountWakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        for _ in 0..8 {
+            if waiting.as_mut().poll(&mut cx).is_ready() {
+                return; // it refuses at once
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            wakes.0.load(SeqCst),
+            0,
+            "law 5: a waiting request wakes itself"
+        );
+        drop(running);
+        tokio::task::yield_now().await;
+        assert!(
+            wakes.0.load(SeqCst) > 0,
+            "law 5: a request that waits was not woken when its turn came"
+        );
+    }
+
+    /// A layer whose capacity is used up, with the requests that use it.
+    async fn saturated(&self) -> Option<(GateLayer<Audited<P>>, Vec<CallOf<Audited<P>>>)> {
+        let capacity = self.capacity?;
+        let layer = GateLayer::new(Audited::new((self.make)()));
+        let mut running = Vec::new();
+        for _ in 0..capacity {
+            let mut call = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
+            assert!(
+                poll_once(&mut call).is_pending(),
+                "the stated capacity is available"
+            );
+            running.push(call);
+        }
+        Some((layer, running))
+    }
+}
+
+/// How a request goes to its end, or does not.
+#[derive(Debug, Clone)]
+enum Ending {
+    /// The response is awaited and its body read to the end (or to its error).
+    Read(Script),
+    /// `HEAD`: servers send no body and never read it.
+    Head,
+    /// The response's body is dropped after so many frames.
+    DropBody { after: usize },
+    /// The future is dropped before it was ever polled.
+    DropUnpolled,
+    /// The future is polled, and dropped before the head.
+    DropPending,
+    /// The panic of the service passes through the future.
+    Panic(Script),
+}
+
+const ENDINGS: [Ending; 15] = [
+    Ending::Read(Script::Status(StatusCode::NO_CONTENT)),
+    Ending::Read(Script::Status(StatusCode::NOT_FOUND)),
+    Ending::Read(Script::Status(StatusCode::SERVICE_UNAVAILABLE)),
+    Ending::Read(Script::Body),
+    Ending::Read(Script::Trailers("0")),
+    Ending::Read(Script::Trailers("13")),
+    Ending::Read(Script::BrokenBody),
+    Ending::Read(Script::Error),
+    Ending::Head,
+    Ending::DropBody { after: 0 },
+    Ending::DropBody { after: 1 },
+    Ending::DropUnpolled,
+    Ending::DropPending,
+    Ending::Panic(Script::Panic),
+    Ending::Panic(Script::PanicInCall),
+];
+
+impl Ending {
+    async fn run<P: Policy<KitRequest> + 'static>(&self, gate: &mut GateOf<P>) {
+        match self {
+            Self::Read(script) => {
+                if let Ok(response) = start(gate, script.clone()).await.await {
+                    _ = response.into_body().collect().await;
+                }
+            }
+            Self::Head => {
+                ready(gate).await;
+                let mut head = request(Script::Body);
+                *head.method_mut() = http::Method::HEAD;
+                _ = gate.call(head).await;
+            }
+            Self::DropBody { after } => {
+                if let Ok(response) = start(gate, Script::EndlessBody).await.await {
+                    let mut body = response.into_body();
+                    for _ in 0..*after {
+                        _ = body.frame().await;
+                    }
+                }
+            }
+            Self::DropUnpolled => drop(start(gate, Script::Hang).await),
+            Self::DropPending => {
+                let mut call = start(gate, Script::Hang).await;
+                assert!(poll_once(&mut call).is_pending(), "the script hangs");
+            }
+            Self::Panic(script) => {
+                ready(gate).await;
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    let mut call = pin!(gate.call(request(script.clone())));
+                    _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                }));
+                assert!(panicked.is_err(), "the script panics");
+            }
+        }
+    }
+}
+
+type CallOf<P> = Pin<Box<<GateOf<P> as tower_service::Service<KitRequest>>::Future>>;
+
+async fn ready<P: Policy<KitRequest> + 'static>(gate: &mut GateOf<P>) {
+    poll_fn(|cx| gate.poll_ready(cx))
+        .await
+        .expect("the scripted service is always ready");
+}
+
+async fn start<P: Policy<KitRequest> + 'static>(gate: &mut GateOf<P>, script: Script) -> CallOf<P> {
+    ready(gate).await;
+    Box::pin(gate.call(request(script)))
+}
+
+fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[derive(Default)]
+struct CountWakes(AtomicUsize);
+
+impl Wake for CountWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
