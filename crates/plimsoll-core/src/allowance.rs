@@ -43,22 +43,24 @@ impl Allowance {
     /// Appends both fields, so that quotas of several policies stand side by side.
     pub fn write(&self, headers: &mut HeaderMap) {
         let mut field = Field::named(self.name);
-        field.parameter(b";q=", self.limit);
+        field.parameter(";q=", self.limit);
         if self.window_secs > 0 {
-            field.parameter(b";w=", self.window_secs);
+            field.parameter(";w=", self.window_secs);
         }
         field.append_to(headers, RATELIMIT_POLICY);
 
         let mut field = Field::named(self.name);
-        field.parameter(b";r=", self.remaining);
-        field.parameter(b";t=", whole_seconds(self.reset));
+        field.parameter(";r=", self.remaining);
+        field.parameter(";t=", whole_seconds(self.reset));
         field.append_to(headers, RATELIMIT);
     }
 }
 
 /// Seconds, rounded up: never earlier than the truth.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// One list member `"name";a=1;b=2`: a String item with Integer parameters, all this crate ever writes.
@@ -76,8 +78,8 @@ impl Field {
         Self { bytes }
     }
 
-    fn parameter(&mut self, key: &[u8; 3], value: u64) {
-        self.bytes.extend_from_slice(key);
+    fn parameter(&mut self, key: &str, value: u64) {
+        self.bytes.extend_from_slice(key.as_bytes());
         push_decimal(&mut self.bytes, value.min(MAX_INTEGER));
     }
 

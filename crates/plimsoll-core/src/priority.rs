@@ -1,10 +1,6 @@
 //! How important a request is: four criticalities, each with 128 cohorts.
 
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 use http::{HeaderName, Request};
 
@@ -96,11 +92,10 @@ impl Priority {
     /// The hash is the same in every process and version, so that services agree; `salt` should change now and then
     /// (hourly, say), so that the same users are not always the first to be shed.
     #[must_use]
-    pub fn cohort_of(self, key: impl Hash, salt: u64) -> Self {
-        let mut hasher = CohortHasher(salt ^ 0xcbf2_9ce4_8422_2325);
-        key.hash(&mut hasher);
+    pub fn cohort_of(self, key: impl AsRef<[u8]>, salt: u64) -> Self {
+        let hash = cohort_hash(key.as_ref(), salt);
         Self {
-            cohort: (hasher.finish() % u64::from(Self::COHORTS)) as u8,
+            cohort: (hash % u64::from(Self::COHORTS)) as u8,
             ..self
         }
     }
@@ -133,21 +128,14 @@ impl From<Criticality> for Priority {
 }
 
 /// FNV-1a with a final mix (the finaliser of `MurmurHash3`): fixed for ever, unlike the standard library's.
-struct CohortHasher(u64);
-
-impl Hasher for CohortHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        let mut hash = self.0;
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        hash ^ (hash >> 33)
-    }
+fn cohort_hash(key: &[u8], salt: u64) -> u64 {
+    let start = salt ^ 0xcbf2_9ce4_8422_2325;
+    let mut hash = key.iter().fold(start, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 /// Tells the priority of a request. Closures `Fn(&Req) -> Priority` do.

@@ -199,11 +199,9 @@ impl HttpCall {
         B: Body,
     {
         held.announce(response.headers_mut());
-        if !response.extensions().is_empty() {
-            if let Some(handover) = response.extensions().get::<Handover>() {
-                handover.put(Box::new(SettleOnDrop(Some((held, class)))));
-                return response.map(GateBody::settled);
-            }
+        if let Some(handover) = response.extensions().get::<Handover>() {
+            handover.put(Box::new(SettleOnDrop(Some((held, class)))));
+            return response.map(GateBody::settled);
         }
         let release = match response.extensions().get() {
             Some(release) => *release,

@@ -54,6 +54,7 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
     fn begin(&self, req: &Req) -> Self::Call;
 
     /// Says no.
+    #[allow(clippy::type_complexity)] // an alias would hide what a protocol's author has to return
     fn refuse<H: Hold<Protocol = Self>>(
         &self,
         call: Self::Call,
@@ -62,6 +63,7 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
     ) -> Answer<Result<Self::Response<H>, Self::Error>, Self::Later<H>>;
 
     /// The inner service answered: classifies the answer, and settles the permit now or with the body.
+    #[allow(clippy::type_complexity)] // as above
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: Self::Call,

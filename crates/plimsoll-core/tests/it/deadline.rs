@@ -1,0 +1,109 @@
+//! Deadlines: read, believed only when well formed, and enforced.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Request};
+use plimsoll_core::{
+    Deadline, Deadlines, Kind, Policy as _, ReadDeadline as _, Verdict, parse_grpc_timeout,
+};
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+#[test]
+fn grpc_timeouts_are_read_by_the_grammar() {
+    for (value, timeout) in [
+        ("1S", Some(Duration::from_secs(1))),
+        ("100m", Some(Duration::from_millis(100))),
+        ("99999999n", Some(Duration::from_nanos(99_999_999))),
+        ("2H", Some(Duration::from_secs(7200))),
+        ("3M", Some(Duration::from_secs(180))),
+        ("7u", Some(Duration::from_micros(7))),
+        ("0S", Some(Duration::ZERO)),
+        ("123456789S", None),
+        ("", None),
+        ("S", None),
+        ("5", None),
+        ("1.5S", None),
+        ("-1S", None),
+        ("+5S", None),
+        ("5s", None),
+    ] {
+        assert_eq!(parse_grpc_timeout(value.as_bytes()), timeout, "{value:?}");
+    }
+}
+
+fn read(deadlines: &Deadlines, name: &'static str, value: &[u8]) -> Option<Duration> {
+    let now = Instant::now();
+    let mut req = Request::new(());
+    if let Ok(value) = HeaderValue::from_bytes(value) {
+        req.headers_mut().insert(name, value);
+    }
+    deadlines
+        .deadline(&req, now)
+        .map(|deadline| deadline.remaining(now))
+}
+
+#[test]
+fn malformed_deadlines_are_absent_and_counted() {
+    let deadlines = Deadlines::new().header(HeaderName::from_static("x-timeout-ms"));
+    assert_eq!(
+        read(&deadlines, "x-timeout-ms", b"250"),
+        Some(Duration::from_millis(250))
+    );
+    assert_eq!(deadlines.malformed(), 0);
+    for bad in ["", "abc", "-1", "1e3", "9999999999999"] {
+        assert_eq!(
+            read(&deadlines, "x-timeout-ms", bad.as_bytes()),
+            None,
+            "{bad:?}"
+        );
+    }
+    assert_eq!(read(&deadlines, "grpc-timeout", b"5s"), None);
+    assert_eq!(deadlines.malformed(), 6);
+}
+
+#[test]
+fn the_earliest_deadline_counts_and_is_left_for_the_handler() {
+    let deadlines = Deadlines::new();
+    let now = Instant::now();
+    let mut req = Request::builder()
+        .header("grpc-timeout", "2S")
+        .body(())
+        .unwrap();
+    req.extensions_mut()
+        .insert(Deadline(now + Duration::from_secs(9)));
+    assert!(matches!(deadlines.admit(&mut req, now), Verdict::Admit(())));
+    assert_eq!(
+        Deadline::of(&req),
+        Some(Deadline(now + Duration::from_secs(2)))
+    );
+}
+
+#[test]
+fn too_little_time_left_is_refused_before_it_starts() {
+    let deadlines = Deadlines::new().at_least(Duration::from_millis(50));
+    for (value, admitted) in [("50m", true), ("49m", false), ("0S", false), ("x", true)] {
+        let mut req = Request::builder()
+            .header("grpc-timeout", value)
+            .body(())
+            .unwrap();
+        match deadlines.admit(&mut req, Instant::now()) {
+            Verdict::Admit(()) => assert!(admitted, "{value}"),
+            Verdict::Reject(rejection) => {
+                assert!(!admitted, "{value}");
+                assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+            }
+            Verdict::Wait(never) => match never {},
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let deadlines = Deadlines::new().header(HeaderName::from_static("x-t"));
+        _ = parse_grpc_timeout(&bytes);
+        _ = read(&deadlines, "x-t", &bytes);
+        _ = read(&deadlines, "grpc-timeout", &bytes);
+    }
+}

@@ -1,0 +1,221 @@
+//! One policy per key, in bounded memory.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use http::Request;
+use http_body_util::BodyExt as _;
+use plimsoll_core::{
+    Cell, GateLayer, HeaderKey, Keyed, Kind, Missing, Policy, Rejection, Verdict,
+    test_kit::{Contract, KitRequest, Script, request},
+};
+use tokio::time::Instant;
+
+use crate::sample::{Door, Slots, send_request};
+
+fn keyed(missing: Missing) -> Keyed<HeaderKey, Slots> {
+    Keyed::new(HeaderKey::from_static("x-key"), missing, 512, || {
+        Slots::new(1)
+    })
+    .unwrap()
+}
+
+fn with_key(key: &str, script: Script) -> KitRequest {
+    let mut req = request(script);
+    req.headers_mut().insert("x-key", key.parse().unwrap());
+    req
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_do_not_share_a_limit() {
+    let layer = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
+    let alice = send_request(&layer, with_key("alice", Script::EndlessBody))
+        .await
+        .unwrap();
+    let again = send_request(&layer, with_key("alice", Script::Body))
+        .await
+        .unwrap();
+    let bob = send_request(&layer, with_key("bob", Script::Body))
+        .await
+        .unwrap();
+    assert_eq!(
+        (alice.status(), again.status(), bob.status()),
+        (
+            200.try_into().unwrap(),
+            503.try_into().unwrap(),
+            200.try_into().unwrap()
+        )
+    );
+    drop(alice);
+    let again = send_request(&layer, with_key("alice", Script::Body))
+        .await
+        .unwrap();
+    assert_eq!(again.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_key_is_a_stated_choice() {
+    let refused = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
+    let response = send_request(&refused, request(Script::Body)).await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert_eq!(
+        response.extensions().get::<Rejection>().unwrap().policy(),
+        "missing-key"
+    );
+
+    let admitted = GateLayer::new(keyed(Missing::Admit));
+    let mut running = Vec::new();
+    for _ in 0..5 {
+        running.push(
+            send_request(&admitted, request(Script::EndlessBody))
+                .await
+                .unwrap(),
+        );
+    }
+    assert!(running.iter().all(|response| response.status() == 200));
+
+    let shared = GateLayer::new(keyed(Missing::Share));
+    let first = send_request(&shared, request(Script::EndlessBody))
+        .await
+        .unwrap();
+    let second = send_request(&shared, request(Script::Body)).await.unwrap();
+    assert_eq!(
+        (first.status().as_u16(), second.status().as_u16()),
+        (200, 503)
+    );
+    assert_eq!(shared.policy().handle().missing(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_laws_hold_for_one_key() {
+    Contract::new(|| keyed(Missing::Share))
+        .capacity(1)
+        .spent(|keyed| keyed.handle().spill_cell().in_flight())
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_keeps_its_cell() {
+    let keyed = Keyed::new(
+        HeaderKey::from_static("x-key"),
+        Missing::Share,
+        1,
+        DoorCell::default,
+    );
+    let layer = GateLayer::new(keyed.unwrap());
+    let mut call = Box::pin(send_request(&layer, with_key("a", Script::Body)));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    drop(call);
+    assert_eq!(layer.policy().handle().keys(), 1);
+    // Its slot can be given away now: the table is as small as it gets, and every key finds a place.
+    for n in 0..10_000 {
+        let mut req = request(Script::Body);
+        req.headers_mut().insert("x-key", n.into());
+        let mut call = Box::pin(send_request(&layer, req));
+        assert!(futures_util::poll!(&mut call).is_pending());
+    }
+    assert_eq!(layer.policy().handle().spilled(), 0);
+    assert!(layer.policy().handle().evicted() > 9_000);
+}
+
+/// A door per key.
+#[derive(Debug, Default)]
+struct DoorCell(Door);
+
+impl Cell for DoorCell {
+    fn reset(&self) {}
+    fn settles_in(&self, _: Instant) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}
+
+impl Policy<KitRequest> for DoorCell {
+    type Permit = ();
+    type Wait = ();
+    fn admit(&self, req: &mut KitRequest, now: Instant) -> Verdict<(), ()> {
+        self.0.admit(req, now)
+    }
+    fn poll_wait(
+        &self,
+        wait: std::pin::Pin<&mut ()>,
+        req: &mut KitRequest,
+        now: Instant,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Rejection>> {
+        self.0.poll_wait(wait, req, now, cx)
+    }
+    fn abandon(&self, wait: std::pin::Pin<&mut ()>) {
+        Policy::<KitRequest>::abandon(&self.0, wait);
+    }
+    fn finish(&self, (): (), outcome: &plimsoll_core::Outcome) {
+        Policy::<KitRequest>::finish(&self.0, (), outcome);
+    }
+    fn revoke(&self, (): ()) {
+        Policy::<KitRequest>::revoke(&self.0, ());
+    }
+}
+
+#[test]
+fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
+    // Each key may have one request at a time; the test counts per key itself and compares.
+    const KEYS: usize = 4_096;
+    let keyed = Keyed::new(
+        |req: &Request<usize>| Some(*req.body()),
+        Missing::Refuse(Kind::Full),
+        512,
+        || Slots::new(1),
+    )
+    .unwrap();
+    let running: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let (keyed, running) = (&keyed, Arc::clone(&running));
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(thread);
+                let now = Instant::now();
+                let mut held = Vec::new();
+                for _ in 0..50_000 {
+                    let key = rng.usize(..KEYS);
+                    let mut req = Request::new(key);
+                    if let Verdict::Admit(permit) = keyed.admit(&mut req, now) {
+                        assert_eq!(
+                            running[key].fetch_add(1, SeqCst),
+                            0,
+                            "key {key} has two cells"
+                        );
+                        held.push((key, permit));
+                    }
+                    if held.len() > 20 {
+                        let (key, permit) = held.swap_remove(rng.usize(..held.len()));
+                        running[key].fetch_sub(1, SeqCst);
+                        Policy::<Request<usize>>::revoke(keyed, permit);
+                    }
+                }
+                for (key, permit) in held {
+                    running[key].fetch_sub(1, SeqCst);
+                    Policy::<Request<usize>>::revoke(keyed, permit);
+                }
+            });
+        }
+    });
+    assert!(
+        keyed.handle().evicted() > 1_000,
+        "the table was under pressure"
+    );
+    assert_eq!(keyed.handle().spill_cell().in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_give_back_to_the_cell_they_came_from() {
+    let layer = GateLayer::new(keyed(Missing::Share));
+    for _ in 0..3 {
+        let response = send_request(&layer, with_key("a", Script::Body))
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+    }
+}

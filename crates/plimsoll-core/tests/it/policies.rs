@@ -1,0 +1,121 @@
+//! Shadow, When, shared policies, and the plain protocol.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use plimsoll_core::{
+    Class, GateLayer, Plain, PlainError, Shadow, When,
+    test_kit::{Contract, RefuseAll, Script},
+};
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::sample::{Door, Slots, send};
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_counts_and_lets_everything_in() {
+    let shadow = Shadow::new(Slots::new(1));
+    let handle = shadow.handle();
+    let layer = GateLayer::new(shadow);
+    let running = [
+        send(&layer, Script::EndlessBody).await.unwrap(),
+        send(&layer, Script::EndlessBody).await.unwrap(),
+    ];
+    assert!(running.iter().all(|response| response.status() == 200));
+    assert_eq!((handle.would_admit(), handle.would_reject()), (1, 1));
+    assert_eq!(
+        layer.policy().get_ref().in_flight(),
+        1,
+        "one it would have refused holds nothing"
+    );
+    handle.enforce(true);
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
+    drop(running);
+    assert_eq!(layer.policy().get_ref().in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_never_waits() {
+    let shadow = Shadow::new(Door::default());
+    let handle = shadow.handle();
+    let response = send(&GateLayer::new(shadow), Script::Body).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert_eq!(handle.would_wait(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_keeps_the_laws() {
+    Contract::new(|| Shadow::new(Slots::new(2)))
+        .spent(|shadow| shadow.get_ref().in_flight())
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_exempts_requests() {
+    let layer = GateLayer::new(When::new(
+        |req: &http::Request<()>| req.uri().path() != "/health",
+        RefuseAll,
+    ));
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
+    let mut health = plimsoll_core::test_kit::request(Script::Body);
+    *health.uri_mut() = "/health".parse().unwrap();
+    let response = crate::sample::send_request(&layer, health).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditional_shared_and_nested_policies_keep_the_laws() {
+    Contract::new(|| When::new(|_: &http::Request<()>| true, Slots::new(2)))
+        .capacity(2)
+        .spent(|when| when.get_ref().in_flight())
+        .check_all()
+        .await;
+    Contract::new(|| Arc::new(Slots::new(2)))
+        .capacity(2)
+        .spent(|slots| slots.in_flight())
+        .check_all()
+        .await;
+    Contract::new(|| ((Slots::new(5), ()), (Slots::new(2), Slots::new(3))))
+        .capacity(2)
+        .spent(|((a, ()), (b, c))| a.in_flight() + b.in_flight() + c.in_flight())
+        .check_all()
+        .await;
+}
+
+#[tokio::test]
+async fn a_plain_service_is_refused_with_an_error() {
+    let inner = tower::service_fn(|n: u32| async move {
+        if n == 0 {
+            Err(std::fmt::Error)
+        } else {
+            Ok(n + 1)
+        }
+    });
+    let layer = GateLayer::builder(Slots::new(1))
+        .protocol(Plain::new())
+        .build();
+    assert_eq!(layer.layer(inner).oneshot(1).await, Ok(2));
+    assert_eq!(layer.policy().last().class, Class::Success);
+    assert_eq!(
+        layer.layer(inner).oneshot(0).await,
+        Err(PlainError::Inner(std::fmt::Error))
+    );
+    assert_eq!(layer.policy().last().class, Class::Failure);
+
+    let refuse = GateLayer::builder(RefuseAll).protocol(Plain::new()).build();
+    let error = refuse.layer(inner).oneshot(1).await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().policy(), "refuse-all");
+    assert_eq!(error.to_string(), "refused by refuse-all: full");
+}
+
+#[tokio::test]
+async fn gates_are_send_and_their_futures_too() {
+    fn send_and_sync<T: Send + Sync>(_: &T) {}
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let layer = GateLayer::new((Slots::new(1), Door::default()));
+    send_and_sync(&layer);
+    layer.policy().1.open();
+    _ = is_send(send(&layer, Script::Body)).await;
+}

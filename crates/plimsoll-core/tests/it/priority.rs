@@ -1,0 +1,88 @@
+//! Criticalities, cohorts, and who may claim them.
+
+use http::{HeaderName, HeaderValue, Request};
+use plimsoll_core::{ByHeader, Criticality, Prioritize as _, Priority};
+use proptest::prelude::*;
+
+#[test]
+fn levels_are_ordered_by_criticality_first() {
+    let mut levels = Vec::new();
+    for criticality in Criticality::ALL {
+        let cohorts = (0..2000).map(|user| {
+            Priority::new(criticality)
+                .cohort_of(u32::to_le_bytes(user), 7)
+                .level()
+        });
+        let (low, high) = (cohorts.clone().min().unwrap(), cohorts.max().unwrap());
+        levels.push((low, high));
+        assert_eq!(high - low, 127, "all cohorts are used");
+    }
+    assert_eq!(levels, [(0, 127), (128, 255), (256, 383), (384, 511)]);
+}
+
+#[test]
+fn a_users_requests_share_a_cohort_until_the_salt_changes() {
+    let of = |user: &str, salt| Priority::default().cohort_of(user, salt).cohort();
+    assert_eq!(of("alice", 1), of("alice", 1));
+    let moved = (0..256)
+        .filter(|salt| of("alice", *salt) != of("alice", *salt + 1))
+        .count();
+    assert!(moved > 240, "{moved}");
+    // The same in every process and version: services have to agree.
+    assert_eq!([of("alice", 1), of("bob", 1), of("carol", 2)], GOLDEN);
+}
+
+const GOLDEN: [u8; 3] = [88, 96, 29];
+
+#[test]
+fn cohorts_are_spread_evenly() {
+    let mut counts = [0_u32; 128];
+    for user in 0..128_000_u32 {
+        counts[usize::from(
+            Priority::default()
+                .cohort_of(user.to_le_bytes(), 0)
+                .cohort(),
+        )] += 1;
+    }
+    // 1000 each; 6 standard deviations are 190.
+    assert!(
+        counts.iter().all(|count| count.abs_diff(1000) < 190),
+        "{counts:?}"
+    );
+}
+
+#[test]
+fn a_header_may_claim_no_more_than_the_ceiling() {
+    let by_header =
+        ByHeader::new(HeaderName::from_static("criticality")).ceiling(Criticality::Critical);
+    for (value, criticality) in [
+        ("SHEDDABLE", Criticality::Sheddable),
+        ("sheddable_plus", Criticality::SheddablePlus),
+        ("CRITICAL", Criticality::Critical),
+        ("CRITICAL_PLUS", Criticality::Critical),
+        ("VERY_IMPORTANT", Criticality::Critical),
+    ] {
+        let req = Request::builder()
+            .header("criticality", value)
+            .body(())
+            .unwrap();
+        assert_eq!(
+            by_header.priority(&req).criticality(),
+            criticality,
+            "{value}"
+        );
+    }
+    assert_eq!(by_header.malformed(), 1);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let by_header = ByHeader::new(HeaderName::from_static("c"))
+            .cohort(HeaderName::from_static("c"), 1);
+        if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+            let req = Request::builder().header("c", value).body(()).unwrap();
+            prop_assert!(by_header.priority(&req).level() < Priority::LEVELS);
+        }
+    }
+}

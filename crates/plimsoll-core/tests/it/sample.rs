@@ -1,0 +1,176 @@
+//! Small policies to try the gate with.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use plimsoll_core::{
+    Cell, Gate, GateLayer, Http, Kind, Outcome, Policy, Rejection, Verdict,
+    test_kit::{KitRequest, Script, Scripted, ScriptedError, request},
+};
+use tokio::time::Instant;
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+/// So many at a time, and no queue.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    pub(crate) limit: u64,
+    pub(crate) used: AtomicU64,
+    pub(crate) outcomes: Mutex<Vec<Outcome>>,
+}
+
+impl Slots {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            used: AtomicU64::new(0),
+            outcomes: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.used.load(SeqCst)
+    }
+
+    pub(crate) fn last(&self) -> Outcome {
+        self.outcomes
+            .lock()
+            .unwrap()
+            .last()
+            .expect("an outcome")
+            .clone()
+    }
+}
+
+impl<Req> Policy<Req> for Slots {
+    type Permit = ();
+    type Wait = Infallible;
+
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+        if self.used.fetch_add(1, SeqCst) < self.limit {
+            return Verdict::Admit(());
+        }
+        self.used.fetch_sub(1, SeqCst);
+        let rejection = Rejection::new("slots", Kind::Full);
+        Verdict::Reject(rejection.retry_after(Duration::from_millis(300)))
+    }
+    fn finish(&self, (): (), outcome: &Outcome) {
+        self.used.fetch_sub(1, SeqCst);
+        self.outcomes.lock().unwrap().push(outcome.clone());
+    }
+    fn revoke(&self, (): ()) {
+        self.used.fetch_sub(1, SeqCst);
+    }
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        match *wait {}
+    }
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+}
+
+impl Cell for Slots {
+    fn reset(&self) {}
+    fn settles_in(&self, _: Instant) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Everybody waits until the door is opened, and then one more after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Door {
+    state: Mutex<DoorState>,
+}
+
+#[derive(Debug, Default)]
+struct DoorState {
+    open: bool,
+    shut_for_good: bool,
+    inside: u64,
+    wakers: Vec<Waker>,
+}
+
+impl Door {
+    pub(crate) fn open(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.open = true;
+        state.wakers.drain(..).for_each(Waker::wake);
+    }
+    pub(crate) fn shut_for_good(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.shut_for_good = true;
+        state.wakers.drain(..).for_each(Waker::wake);
+    }
+    pub(crate) fn inside(&self) -> u64 {
+        self.state.lock().unwrap().inside
+    }
+}
+
+impl<Req> Policy<Req> for Door {
+    type Permit = ();
+    type Wait = ();
+
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), ()> {
+        Verdict::Wait(())
+    }
+    fn poll_wait(
+        &self,
+        _: Pin<&mut ()>,
+        _: &mut Req,
+        _: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        let mut state = self.state.lock().unwrap();
+        if state.shut_for_good {
+            return Poll::Ready(Err(Rejection::new("door", Kind::Full)));
+        }
+        if state.open {
+            state.inside += 1;
+            return Poll::Ready(Ok(()));
+        }
+        state.wakers.push(cx.waker().clone());
+        Poll::Pending
+    }
+    fn abandon(&self, _: Pin<&mut ()>) {}
+    fn finish(&self, (): (), _: &Outcome) {
+        self.state.lock().unwrap().inside -= 1;
+    }
+    fn revoke(&self, (): ()) {
+        self.state.lock().unwrap().inside -= 1;
+    }
+}
+
+/// One request through a gate of this layer, to its head.
+pub(crate) async fn send<P>(
+    layer: &GateLayer<P>,
+    script: Script,
+) -> Result<<Gate<Scripted, P, Http> as tower::Service<KitRequest>>::Response, ScriptedError>
+where
+    P: Policy<KitRequest> + 'static,
+{
+    send_request(layer, request(script)).await
+}
+
+pub(crate) async fn send_request<P>(
+    layer: &GateLayer<P>,
+    req: KitRequest,
+) -> Result<<Gate<Scripted, P, Http> as tower::Service<KitRequest>>::Response, ScriptedError>
+where
+    P: Policy<KitRequest> + 'static,
+{
+    let mut gate = layer.layer(Scripted::default());
+    gate.ready().await?.call(req).await
+}
