@@ -1,1 +1,34 @@
-fn main(){}
+//! The whole CI in one local command: `cargo xtask ci`.
+//!
+//! ```text
+//! cargo xtask test        all tests, doctests and loom models
+//! cargo xtask ci          format, clippy, docs, test, feature powerset, package check
+//! cargo xtask break-laws  breaks each law on purpose, and checks that its test notices
+//! cargo xtask deny        licences, duplicate and banned dependencies (needs cargo-deny)
+//! ```
+// A tool's output is its purpose.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod break_laws;
+mod ci;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let result = match command.as_str() {
+        "test" => ci::test(),
+        "ci" => ci::ci(),
+        "deny" => ci::deny(),
+        "break-laws" => break_laws::all(std::env::args().nth(2).as_deref()),
+        _ => Err("usage: cargo xtask test | ci | break-laws [LAW] | deny".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

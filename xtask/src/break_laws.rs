@@ -1,0 +1,123 @@
+//! Breaks each law on purpose, one line at a time, and checks that the law's test notices.
+//!
+//! A test that cannot fail proves nothing. Each breach here is a small, plausible mistake.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::run::{cargo, root};
+
+/// One mistake, and the test that has to notice it.
+struct Breach {
+    law: &'static str,
+    /// What the mistake is.
+    what: &'static str,
+    file: &'static str,
+    find: &'static str,
+    replace: &'static str,
+    package: &'static str,
+    test: &'static str,
+}
+
+include!("breaches.rs");
+
+/// Runs all breaches, or those of one law.
+pub(crate) fn all(law: Option<&str>) -> Result<(), String> {
+    let copy = root().join("target/broken/tree");
+    let chosen = BREACHES
+        .iter()
+        .filter(|breach| law.is_none_or(|law| breach.law == law));
+    let (mut noticed, mut missed) = (0, Vec::new());
+    for breach in chosen {
+        refresh(&copy)?;
+        apply(breach, &copy)?;
+        let verdict = if passes(breach, &copy)? {
+            "NOT NOTICED"
+        } else {
+            "noticed"
+        };
+        println!(
+            "law {:>2} {verdict:>11}: {} ({})",
+            breach.law, breach.what, breach.test
+        );
+        if verdict == "noticed" {
+            noticed += 1;
+        } else {
+            missed.push(breach.what);
+        }
+    }
+    println!("{noticed} breaches noticed, {} not", missed.len());
+    if missed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("no test noticed: {missed:?}"))
+    }
+}
+
+/// Makes the copy equal to the working tree; files that are the same keep their time, so that cargo does not rebuild.
+fn refresh(copy: &Path) -> Result<(), String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("git ls-files: {error}"))?;
+    for file in String::from_utf8_lossy(&listed.stdout).lines() {
+        let (from, to) = (root().join(file), copy.join(file));
+        let Ok(wanted) = fs::read(&from) else {
+            continue;
+        };
+        if fs::read(&to).is_ok_and(|present| present == wanted) {
+            continue;
+        }
+        let folder = to.parent().ok_or("a file has a folder")?;
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&to, wanted))
+            .map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+fn apply(breach: &Breach, copy: &Path) -> Result<(), String> {
+    let path = copy.join(breach.file);
+    let source = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", breach.file))?;
+    if source.matches(breach.find).count() != 1 {
+        return Err(format!(
+            "{}: not found exactly once: {:?}",
+            breach.file, breach.find
+        ));
+    }
+    fs::write(&path, source.replace(breach.find, breach.replace)).map_err(|error| error.to_string())
+}
+
+/// Whether the law's test still passes. A breach that does not compile is an error, not a success.
+fn passes(breach: &Breach, copy: &Path) -> Result<bool, String> {
+    let test = |extra: &[&str]| {
+        let mut command = cargo(&[
+            "test",
+            "--quiet",
+            "--package",
+            breach.package,
+            "--all-features",
+            "--test",
+            "it",
+        ]);
+        command
+            .args(extra)
+            .current_dir(copy)
+            .env("CARGO_TARGET_DIR", root().join("target/broken/build"));
+        command.output().map_err(|error| error.to_string())
+    };
+    let built = test(&["--no-run"])?;
+    if !built.status.success() {
+        return Err(format!(
+            "{}: {}",
+            breach.what,
+            String::from_utf8_lossy(&built.stderr)
+        ));
+    }
+    let run = test(&["--", breach.test])?;
+    let printed = String::from_utf8_lossy(&run.stdout);
+    if printed.contains("running 0 tests") {
+        return Err(format!("there is no test {}", breach.test));
+    }
+    Ok(run.status.success())
+}

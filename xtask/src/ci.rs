@@ -1,0 +1,112 @@
+//! The steps of CI.
+
+use crate::run::{cargo, need, step};
+
+/// Crates with loom models: `tests/loom.rs` under `cfg(loom)`.
+const LOOM: &[&str] = &[];
+
+/// All tests: unit, integration (real sockets included), doctests, and the loom models.
+pub(crate) fn test() -> Result<(), String> {
+    // No test needs a server that cargo does not build: the sockets' other ends are in the tests.
+    step(
+        "tests",
+        &mut cargo(&["test", "--workspace", "--all-features", "--quiet"]),
+    )?;
+    for package in LOOM {
+        let mut models = cargo(&[
+            "test",
+            "--release",
+            "--quiet",
+            "--package",
+            package,
+            "--test",
+            "loom",
+        ]);
+        models
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("LOOM_MAX_PREEMPTIONS", "3")
+            .env("CARGO_TARGET_DIR", "target/loom");
+        step(&format!("loom models of {package}"), &mut models)?;
+    }
+    Ok(())
+}
+
+/// Everything that has to pass before a change lands.
+pub(crate) fn ci() -> Result<(), String> {
+    step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    step(
+        "clippy",
+        &mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
+    )?;
+    let mut docs = cargo(&[
+        "doc",
+        "--workspace",
+        "--all-features",
+        "--no-deps",
+        "--quiet",
+    ]);
+    step("docs", docs.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    test()?;
+    need(
+        "cargo",
+        &["hack", "--version"],
+        &mut cargo(&["install", "cargo-hack", "--locked"]),
+    )?;
+    step(
+        "feature powerset of the facade",
+        &mut cargo(&[
+            "hack",
+            "check",
+            "--quiet",
+            "--package",
+            "plimsoll",
+            "--feature-powerset",
+            "--no-dev-deps",
+            "--exclude-features",
+            "default,full",
+            "--depth",
+            "3",
+        ]),
+    )?;
+    step(
+        "package check",
+        &mut cargo(&[
+            "package",
+            "--workspace",
+            "--allow-dirty",
+            "--quiet",
+            "--exclude",
+            "adserver",
+            "--exclude",
+            "benches",
+            "--exclude",
+            "greeter",
+            "--exclude",
+            "xtask",
+        ]),
+    )?;
+    println!("==> all steps passed");
+    Ok(())
+}
+
+/// Licences, sources and duplicates, as `deny.toml` says.
+pub(crate) fn deny() -> Result<(), String> {
+    need(
+        "cargo",
+        &["deny", "--version"],
+        &mut cargo(&["install", "cargo-deny", "--locked"]),
+    )?;
+    step(
+        "deny",
+        &mut cargo(&["deny", "check", "bans", "licenses", "sources"]),
+    )
+}
