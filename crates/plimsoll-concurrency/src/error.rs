@@ -1,0 +1,21 @@
+//! What cannot be set.
+
+use std::time::Duration;
+
+/// A setting is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidConcurrency {
+    /// No limit, or one that limits nothing.
+    #[error("limit is {0}, but must be 1 to 2^30 requests")]
+    Limit(usize),
+    /// No queue, or one that never fills.
+    #[error("queue length is {0}, but must be 1 to 2^20 requests")]
+    QueueLen(usize),
+    /// No time to wait, or no end of it.
+    #[error("longest wait is {0:?}, but must be 1 microsecond to 1 hour")]
+    MaxWait(Duration),
+    /// A hint that invites the caller back at once, or never.
+    #[error("retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
+    RetryAfter(Duration),
+}

@@ -1,0 +1,119 @@
+//! Settings and figures at run time.
+
+use std::{sync::Arc, time::Duration};
+
+use plimsoll_core::LoadSignal;
+
+use crate::{InvalidConcurrency, state::State};
+
+/// Reads and changes a [`Concurrency`](crate::Concurrency) limit while it works. Clones share it.
+///
+/// The settings and counters of cells made with [`Concurrency::cell`](crate::Concurrency::cell) are shared among
+/// all of them; [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the one cell this
+/// handle came from.
+#[derive(Debug, Clone)]
+pub struct ConcurrencyHandle(Arc<State>);
+
+impl ConcurrencyHandle {
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self(state)
+    }
+
+    /// Requests that may be in flight.
+    pub fn limit(&self) -> usize {
+        self.0.settings.limit() as usize
+    }
+
+    /// Changes the limit. A higher one lets those in who wait; under a lower one running requests end in
+    /// their own time, and nobody is let in until there is room again.
+    ///
+    /// Those who wait in another cell with the same settings notice a higher limit when next a slot of
+    /// their cell is given back.
+    ///
+    /// # Errors
+    ///
+    /// When `limit` is 0 or more than 2^30. Nothing is changed then.
+    pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_limit(limit)?;
+        self.0.hand_out();
+        Ok(())
+    }
+
+    /// How many may wait, and for how long; `None` when requests are refused at once.
+    pub fn queue(&self) -> Option<(usize, Duration)> {
+        self.0
+            .settings
+            .queue()
+            .map(|(len, max_wait)| (len as usize, max_wait))
+    }
+
+    /// Changes how many may wait and for how long, together. Those who wait already keep their place
+    /// and their time.
+    ///
+    /// # Errors
+    ///
+    /// When `len` is 0 or more than 2^20, or `max_wait` less than 1 microsecond or more than 1 hour. Nothing is changed
+    /// then.
+    pub fn set_queue(&self, len: usize, max_wait: Duration) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_queue(len, max_wait)
+    }
+
+    /// From now on refuses at once when full. Those who wait already keep their place and their time.
+    pub fn clear_queue(&self) {
+        self.0.settings.clear_queue();
+    }
+
+    /// The hint that refusals carry: as it was set, or the estimate at this moment.
+    pub fn retry_after(&self) -> Duration {
+        self.0.retry_after()
+    }
+
+    /// Sets the hint that refusals carry; `None` estimates it, see
+    /// [`Concurrency::retry_after`](crate::Concurrency::retry_after).
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 day. Nothing is changed then.
+    pub fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_retry_after(hint)
+    }
+
+    /// Requests that hold a slot, those included that were given one and have not yet been polled.
+    pub fn in_flight(&self) -> usize {
+        self.0.in_flight() as usize
+    }
+
+    /// Requests that wait.
+    pub fn queued(&self) -> usize {
+        self.0.queued() as usize
+    }
+
+    /// Requests that were refused when they came, there being neither a slot nor a place in the queue.
+    pub fn rejected(&self) -> u64 {
+        self.0.settings.rejected.get()
+    }
+
+    /// Requests that were refused after the longest wait.
+    pub fn timed_out(&self) -> u64 {
+        self.0.settings.timed_out.get()
+    }
+
+    /// Requests that were refused because their deadline came before their turn.
+    pub fn past_deadline(&self) -> u64 {
+        self.0.settings.past_deadline.get()
+    }
+
+    /// Requests whose caller went away while they waited.
+    pub fn abandoned(&self) -> u64 {
+        self.0.settings.abandoned.get()
+    }
+}
+
+/// Requests in flight and in the queue, over the limit: 1 when the last slot is taken, more when requests wait.
+impl LoadSignal for ConcurrencyHandle {
+    #[inline]
+    fn load(&self) -> f64 {
+        let inside = u64::from(self.0.in_flight()) + u64::from(self.0.queued());
+        inside as f64 / f64::from(self.0.settings.limit())
+    }
+}

@@ -1,0 +1,38 @@
+//! The layer.
+
+use plimsoll_core::{GateLayer, Http};
+
+use crate::Concurrency;
+
+/// Puts a [`Concurrency`] limit in front of a service.
+///
+/// Answers refusals as HTTP or gRPC (`T` is another protocol); `D` reads deadlines. State lives in the layer: all
+/// services it makes, and their clones, share one limit.
+///
+/// ```
+/// use std::{convert::Infallible, time::Duration};
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Empty;
+/// use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # type Body = Empty<bytes::Bytes>;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer: ConcurrencyLayer = ConcurrencyLayer::new(Concurrency::new(1)?);
+/// let service = layer.layer(service_fn(|_: Request<Body>| async {
+///     Ok::<_, Infallible>(Response::new(Body::new()))
+/// }));
+///
+/// // The response holds the slot until its body ends.
+/// let first = service.clone().oneshot(Request::new(Body::new())).await?;
+/// let second = service.clone().oneshot(Request::new(Body::new())).await?;
+/// assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+///
+/// drop(first);
+/// let third = service.oneshot(Request::new(Body::new())).await?;
+/// assert_eq!(third.status(), StatusCode::OK);
+/// # Ok(())
+/// # }
+/// ```
+pub type ConcurrencyLayer<T = Http, D = ()> = GateLayer<Concurrency<D>, T>;

@@ -1,0 +1,56 @@
+//! A limit on requests in flight, for Tower services behind a [`plimsoll_core::Gate`].
+//!
+//! [`Concurrency`] lets a fixed number of requests run at a time. One more is refused at once, or waits in a queue
+//! that is bounded by count and by time. The limit is what protects a store, a pool or a licence with a known
+//! width; latency stays flat because no more work is let in than can be done.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+//!
+//! # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+//! // 64 at a time; up to 128 more wait, none for longer than 50 ms.
+//! let limit = Concurrency::new(64)?.queue(128, Duration::from_millis(50))?;
+//! let handle = limit.handle();
+//! let layer = ConcurrencyLayer::new(limit);
+//! // Later, from anywhere: the layer follows.
+//! handle.set_limit(96)?;
+//! # let _: ConcurrencyLayer = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which to choose
+//!
+//! | | |
+//! |---|---|
+//! | [`Concurrency::new`] | refuses at once: for callers that can go elsewhere |
+//! | [`Concurrency::queue`] | waits, first come first served: smooths bursts shorter than the longest wait |
+//! | [`Concurrency::deadlines`] | a waiting request is refused when its own deadline comes |
+//! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
+//!
+//! [`ConcurrencyHandle`] changes every setting at run time, counts, and is a
+//! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod concurrency;
+mod error;
+mod handle;
+mod layer;
+#[cfg(all(test, loom))]
+mod models;
+mod queue;
+mod settings;
+mod slots;
+mod state;
+mod sync;
+mod wait;
+
+pub use self::{
+    concurrency::{Concurrency, ConcurrencyPermit},
+    error::InvalidConcurrency,
+    handle::ConcurrencyHandle,
+    layer::ConcurrencyLayer,
+    wait::ConcurrencyWait,
+};

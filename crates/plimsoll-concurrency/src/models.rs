@@ -1,0 +1,225 @@
+//! Every interleaving of a few requests, under loom:
+//! `RUSTFLAGS="--cfg loom" cargo test -p plimsoll-concurrency --lib --release`.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    task::{Wake, Waker},
+};
+
+use loom::{sync::Arc, thread};
+
+use crate::{
+    queue::Ticket,
+    settings::Settings,
+    state::{Queued, State},
+};
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn limit(limit: usize) -> Arc<State> {
+    Arc::new(State::new(std::sync::Arc::new(
+        Settings::new(limit).unwrap(),
+    )))
+}
+
+/// Gets in as the policy does: at once, or into the queue.
+fn arrive(state: &State) -> Option<Ticket> {
+    if state.enter() {
+        return None;
+    }
+    match state.enqueue(8) {
+        Queued::Entered => None,
+        Queued::Waiting(ticket) => Some(ticket),
+        Queued::Full => panic!("there is room for eight"),
+    }
+}
+
+/// Everybody has acted: whoever still waits must have been granted a slot when one is free.
+fn settle(state: &State, ticket: Option<Ticket>) {
+    if let Some(ticket) = ticket {
+        assert!(
+            state.ask(ticket, Waker::noop()),
+            "a slot is free and the first in the queue waits"
+        );
+        assert!(state.withdraw(ticket));
+    }
+    state.leave();
+}
+
+fn nothing_is_left(state: &State) {
+    assert!(state.is_idle(), "nobody is in flight and the mark is gone");
+    assert_eq!(state.queued(), 0);
+}
+
+#[test]
+fn a_release_and_the_first_waiter_do_not_miss_each_other() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let leaving = Arc::clone(&state);
+        let leaver = thread::spawn(move || leaving.leave());
+        let ticket = arrive(&state);
+        leaver.join().unwrap();
+        settle(&state, ticket);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_waiter_that_asked_is_granted_or_woken() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let leaving = Arc::clone(&state);
+        let leaver = thread::spawn(move || leaving.leave());
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let ticket = arrive(&state);
+        let heard = ticket.is_none_or(|ticket| state.ask(ticket, &waker));
+        leaver.join().unwrap();
+        assert_eq!(
+            woken.0.load(SeqCst),
+            usize::from(!heard),
+            "woken once, and only who waited"
+        );
+        settle(&state, ticket);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn two_waiters_get_the_slot_one_after_the_other() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let first = arrive(&state).unwrap();
+        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leaving.leave());
+        let late = thread::spawn(move || arrive(&arriving));
+        leaver.join().unwrap();
+        let second = late.join().unwrap();
+        assert!(
+            second.is_some_and(|second| !state.ask(second, Waker::noop())),
+            "nobody passes the queue"
+        );
+        assert_eq!(state.in_flight(), 1);
+        settle(&state, Some(first));
+        settle(&state, second);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_waiter_that_leaves_as_it_is_granted_passes_the_slot_on() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let first = arrive(&state).unwrap();
+        let second = arrive(&state);
+        let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leaving.leave());
+        let gone = thread::spawn(move || {
+            if abandoning.withdraw(first) {
+                abandoning.leave();
+            }
+        });
+        leaver.join().unwrap();
+        gone.join().unwrap();
+        settle(&state, second);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn the_last_waiter_leaving_does_not_hide_a_new_one() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let first = arrive(&state).unwrap();
+        let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leaving.leave());
+        let gone = thread::spawn(move || {
+            if abandoning.withdraw(first) {
+                abandoning.leave();
+            }
+        });
+        let second = arrive(&state);
+        leaver.join().unwrap();
+        gone.join().unwrap();
+        settle(&state, second);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_higher_limit_and_a_new_waiter_do_not_miss_each_other() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let raising = Arc::clone(&state);
+        let raiser = thread::spawn(move || {
+            raising.settings.set_limit(2).unwrap();
+            raising.hand_out();
+        });
+        let ticket = arrive(&state);
+        raiser.join().unwrap();
+        settle(&state, ticket);
+        state.leave();
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
+    loom::model(|| {
+        let state = limit(2);
+        assert!(state.enter() && state.enter());
+        let ticket = arrive(&state);
+        let (lowering, leaving) = (Arc::clone(&state), Arc::clone(&state));
+        let lowerer = thread::spawn(move || {
+            lowering.settings.set_limit(1).unwrap();
+            lowering.hand_out();
+        });
+        let leaver = thread::spawn(move || leaving.leave());
+        lowerer.join().unwrap();
+        leaver.join().unwrap();
+        state.leave();
+        settle(&state, ticket);
+        // The waiter may have been let in under the old limit: then it left before the one still running.
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn the_limit_holds_when_three_arrive_and_leave() {
+    loom::model(|| {
+        let state = limit(1);
+        let inside = std::sync::Arc::new(AtomicUsize::new(0));
+        let visit = |state: Arc<State>, inside: std::sync::Arc<AtomicUsize>| {
+            move || {
+                if !state.enter() {
+                    return;
+                }
+                assert_eq!(inside.fetch_add(1, SeqCst), 0, "one at a time");
+                thread::yield_now();
+                inside.fetch_sub(1, SeqCst);
+                state.leave();
+            }
+        };
+        let others: Vec<_> = (0..2)
+            .map(|_| thread::spawn(visit(Arc::clone(&state), std::sync::Arc::clone(&inside))))
+            .collect();
+        visit(Arc::clone(&state), inside)();
+        for other in others {
+            other.join().unwrap();
+        }
+        nothing_is_left(&state);
+    });
+}

@@ -1,0 +1,268 @@
+//! The waiters: first come, first served, and leaving from the middle costs no more than leaving from the front.
+//!
+//! A slab of entries with a doubly linked list through them. An entry is given free by its owner alone, so a ticket is
+//! always good for as long as its owner keeps it.
+
+use std::{mem, task::Waker};
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// A place in the queue. Good until [`Waiters::remove`].
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Ticket(u32);
+
+/// Waiters in the order of their arrival, and those who were granted a slot and have not yet heard of it.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    entries: Vec<Entry>,
+    head: u32,
+    tail: u32,
+    /// First of the free entries, linked through `next`.
+    free: u32,
+    len: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    prev: u32,
+    next: u32,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Free,
+    /// In the list; no waker before the first poll.
+    Waiting(Option<Waker>),
+    /// Out of the list: the slot is this waiter's.
+    Granted,
+}
+
+/// What a waiter hears when it asks.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The slot is yours.
+    Granted,
+    /// Not yet, and the waker that is kept is yours. Here is another, to be dropped without the lock.
+    Waiting(Option<Waker>),
+    /// Not yet, and a clone of the waker is needed: made without the lock, because cloning runs the caller's code.
+    WakerPlease,
+}
+
+/// What a waiter had when it went away.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// It had a slot, rather than a place in the queue.
+    pub(crate) granted: bool,
+    /// To be dropped without the lock.
+    pub(crate) waker: Option<Waker>,
+}
+
+impl Waiters {
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            head: NONE,
+            tail: NONE,
+            free: NONE,
+            len: 0,
+        }
+    }
+
+    /// How many wait. Those who were granted a slot do not.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Joins at the end. The caller has looked that there is room.
+    pub(crate) fn join(&mut self) -> Ticket {
+        let entry = Entry {
+            prev: self.tail,
+            next: NONE,
+            stage: Stage::Waiting(None),
+        };
+        let index = self.free;
+        let index = if let Some(free) = self.entries.get_mut(index as usize) {
+            self.free = free.next;
+            *free = entry;
+            index
+        } else {
+            // At most queue length + limit entries, which is less than 2^31.
+            self.entries.push(entry);
+            self.entries.len() as u32 - 1
+        };
+        match self.entries.get_mut(self.tail as usize) {
+            Some(tail) => tail.next = index,
+            None => self.head = index,
+        }
+        self.tail = index;
+        self.len += 1;
+        Ticket(index)
+    }
+
+    /// Gives a slot to the first in the queue, and returns its waker.
+    pub(crate) fn grant_first(&mut self) -> Option<Waker> {
+        let head = self.head;
+        self.unlink(head);
+        let entry = self.entries.get_mut(head as usize)?;
+        match mem::replace(&mut entry.stage, Stage::Granted) {
+            Stage::Waiting(waker) => waker,
+            Stage::Free | Stage::Granted => None,
+        }
+    }
+
+    /// Asks whether it is this waiter's turn, and otherwise sees to it that `waker` is the one that is kept. `clone`
+    /// is a clone of it, once one was made.
+    pub(crate) fn ask(
+        &mut self,
+        ticket: Ticket,
+        waker: &Waker,
+        clone: &mut Option<Waker>,
+    ) -> Asked {
+        match self
+            .entries
+            .get_mut(ticket.0 as usize)
+            .map(|entry| &mut entry.stage)
+        {
+            Some(Stage::Waiting(kept)) => {
+                if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+                    Asked::Waiting(clone.take())
+                } else if clone.is_some() {
+                    Asked::Waiting(mem::replace(kept, clone.take()))
+                } else {
+                    Asked::WakerPlease
+                }
+            }
+            // A free entry has no owner who could ask.
+            Some(Stage::Granted | Stage::Free) | None => Asked::Granted,
+        }
+    }
+
+    /// Gives the entry free, whatever became of it.
+    pub(crate) fn remove(&mut self, Ticket(index): Ticket) -> Left {
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return Left::default();
+        };
+        let left = match mem::replace(&mut entry.stage, Stage::Free) {
+            Stage::Granted => Left {
+                granted: true,
+                waker: None,
+            },
+            Stage::Free => return Left::default(),
+            Stage::Waiting(waker) => {
+                self.unlink(index);
+                Left {
+                    granted: false,
+                    waker,
+                }
+            }
+        };
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.next = mem::replace(&mut self.free, index);
+        }
+        left
+    }
+
+    /// Takes a waiting entry out of the list.
+    fn unlink(&mut self, index: u32) {
+        let Some(&Entry { prev, next, .. }) = self.entries.get(index as usize) else {
+            return;
+        };
+        match self.entries.get_mut(prev as usize) {
+            Some(entry) => entry.next = next,
+            None => self.head = next,
+        }
+        match self.entries.get_mut(next as usize) {
+            Some(entry) => entry.prev = prev,
+            None => self.tail = prev,
+        }
+        self.len -= 1;
+    }
+
+    /// Entries that take memory.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Join,
+        Grant,
+        Remove(prop::sample::Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => Just(Step::Join),
+            2 => Just(Step::Grant),
+            3 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        ]
+    }
+
+    fn granted(waiters: &mut Waiters, ticket: Ticket) -> bool {
+        matches!(
+            waiters.ask(ticket, Waker::noop(), &mut None),
+            Asked::Granted
+        )
+    }
+
+    proptest! {
+        /// Against a plain queue and a plain list of those who were granted a slot.
+        #[test]
+        fn the_queue_behaves_like_a_plain_one_and_reuses_its_entries(
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let mut waiters = Waiters::new();
+            let mut queue = VecDeque::new();
+            let mut served = Vec::new();
+            let mut most = 0;
+            for step in steps {
+                match step {
+                    Step::Join => queue.push_back(waiters.join()),
+                    Step::Grant => {
+                        prop_assert!(waiters.grant_first().is_none(), "nobody asked yet");
+                        served.extend(queue.pop_front());
+                    }
+                    Step::Remove(which) if !queue.is_empty() => {
+                        let ticket = queue.remove(which.index(queue.len())).unwrap();
+                        prop_assert!(!waiters.remove(ticket).granted);
+                    }
+                    Step::Remove(which) if !served.is_empty() => {
+                        let ticket = served.swap_remove(which.index(served.len()));
+                        prop_assert!(waiters.remove(ticket).granted);
+                    }
+                    Step::Remove(_) => {}
+                }
+                most = most.max(queue.len() + served.len());
+                prop_assert_eq!(waiters.len() as usize, queue.len());
+                prop_assert_eq!(waiters.capacity(), most);
+                for ticket in &queue {
+                    prop_assert!(!granted(&mut waiters, *ticket));
+                }
+                for ticket in &served {
+                    prop_assert!(granted(&mut waiters, *ticket));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_has_nobody_to_serve() {
+        let mut waiters = Waiters::new();
+        assert!(waiters.grant_first().is_none());
+        assert_eq!(waiters.len(), 0);
+        let ticket = waiters.join();
+        assert!(!granted(&mut waiters, ticket));
+    }
+}

@@ -1,0 +1,99 @@
+//! The slots: requests in flight, and whether anybody waits, in one atomic.
+//!
+//! One word, so that a release and the arrival of the first waiter cannot miss each other: they are two changes of the
+//! same atomic, and one of them sees the other. Either the waiter sees the free slot and takes it, or the
+//! release sees the waiter's mark and hands the slot on.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use crate::sync::AtomicU32;
+
+/// Set while somebody waits. Above any limit, so that one comparison answers both "full" and "others are first".
+const WAITING: u32 = 1 << 31;
+
+/// Requests in flight, and the mark of the queue.
+///
+/// The mark is changed only under the queue's lock, and under it says whether the queue holds anybody.
+#[derive(Debug)]
+pub(crate) struct Slots(AtomicU32);
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Takes a slot, if one is free and nobody waits for it.
+    #[inline]
+    pub(crate) fn enter(&self, limit: u32) -> bool {
+        let mut word = self.0.load(Relaxed);
+        while word < limit {
+            match self
+                .0
+                .compare_exchange_weak(word, word + 1, Acquire, Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Gives a slot back. `true` when somebody waits: then the caller has to hand it on.
+    #[inline]
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        self.0.fetch_sub(1, Release) & WAITING != 0
+    }
+
+    /// Takes a slot, or leaves the mark that makes the next one to leave look into the queue. Under the queue's lock,
+    /// and only while nobody waits.
+    pub(crate) fn enter_or_mark(&self, limit: u32) -> bool {
+        let mut word = self.0.load(Relaxed);
+        loop {
+            let (next, entered) = if word < limit {
+                (word + 1, true)
+            } else {
+                (word | WAITING, false)
+            };
+            match self.0.compare_exchange_weak(word, next, AcqRel, Relaxed) {
+                Ok(_) => return entered,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes a free slot for the first in the queue; `last` takes the mark away, nobody being left. Under the queue's
+    /// lock.
+    pub(crate) fn grant(&self, limit: u32, last: bool) -> bool {
+        let mut word = self.0.load(Relaxed);
+        while word & !WAITING < limit {
+            let next = if last {
+                (word + 1) & !WAITING
+            } else {
+                word + 1
+            };
+            match self.0.compare_exchange_weak(word, next, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the mark away: the last one left the queue unserved. Under the queue's lock.
+    pub(crate) fn unmark(&self) {
+        self.0.fetch_and(!WAITING, AcqRel);
+    }
+
+    /// Requests in flight.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.0.load(Relaxed) & !WAITING
+    }
+
+    /// Nobody is in flight and nobody waits.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.load(Acquire) == 0
+    }
+}

@@ -1,0 +1,6 @@
+//! The one place that knows about loom.
+
+#[cfg(all(test, loom))]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU32};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicU32};

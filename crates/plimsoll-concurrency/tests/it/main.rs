@@ -1,0 +1,1 @@
+//! Behaviour of the concurrency limit through its public API.
