@@ -9,4 +9,5 @@ mod policies;
 mod priority;
 mod release;
 mod sample;
+mod sockets;
 mod wire;
