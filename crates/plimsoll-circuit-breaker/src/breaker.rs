@@ -1,0 +1,177 @@
+//! The policy.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use plimsoll_core::{Cell, Outcome, Policy, Rejection, Verdict};
+use tokio::time::Instant;
+
+use crate::{
+    BreakerBuilder, BreakerHandle, State, family::Family, settings::Settings, shared::Shared,
+    state::Stamp,
+};
+
+/// A circuit breaker: closed lets through, open refuses, half-open probes.
+///
+/// See the [crate](crate) for how it decides.
+///
+/// # Shared state and cloning
+///
+/// A breaker is one state. It is not `Clone`, so that nobody has two by accident; a layer shares it among its services,
+/// and [`handle`](Self::handle) gives access from outside. For one state per key with settings in common, see
+/// [`sibling`](Self::sibling).
+pub struct CircuitBreaker {
+    shared: Arc<Shared>,
+}
+
+/// The permit of a [`CircuitBreaker`]: the state and generation it was given under and, for a probe, which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPermit {
+    pub(crate) stamp: Stamp,
+    pub(crate) ticket: u32,
+}
+
+impl BreakerPermit {
+    /// Whether the request is a probe.
+    pub fn is_probe(&self) -> bool {
+        self.stamp.state() == State::HalfOpen
+    }
+
+    /// The generation it counts in. A result that comes when the breaker is in another one counts nowhere.
+    pub const fn generation(&self) -> u64 {
+        self.stamp.generation()
+    }
+}
+
+impl CircuitBreaker {
+    /// A breaker with the defaults that [`BreakerBuilder`] states.
+    pub fn new() -> Self {
+        Self::with(Settings::DEFAULT)
+    }
+
+    /// A breaker with other settings.
+    pub const fn builder() -> BreakerBuilder {
+        BreakerBuilder::new()
+    }
+
+    /// The settings must have been checked.
+    pub(crate) fn with(settings: Settings) -> Self {
+        let family = Arc::new(Family::new(settings));
+        Self {
+            shared: Arc::new(Shared::new(family, settings.window)),
+        }
+    }
+
+    /// Another breaker, with a state of its own and the same settings: changing a setting through one's handle changes it
+    /// for both, and they count together.
+    ///
+    /// One breaker per host, say:
+    ///
+    /// ```
+    /// use plimsoll_circuit_breaker::CircuitBreaker;
+    /// use plimsoll_core::{GateLayer, HeaderKey, Keyed, Missing};
+    ///
+    /// let first = CircuitBreaker::new();
+    /// let handle = first.handle(); // of the settings of all
+    /// let host = HeaderKey(http::header::HOST);
+    /// let per_host = Keyed::new(host, Missing::Share, 1_000, move || first.sibling())?;
+    /// # let _: GateLayer<_> = GateLayer::new(per_host);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sibling(&self) -> Self {
+        let family = Arc::clone(&self.shared.family);
+        let window = family.settings().window;
+        Self {
+            shared: Arc::new(Shared::new(family, window)),
+        }
+    }
+
+    /// Reads the state, changes the settings, forces the breaker open or closed. Stays valid as long as it is kept.
+    pub fn handle(&self) -> BreakerHandle {
+        BreakerHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stamp = self.shared.stamp();
+        f.debug_struct("CircuitBreaker")
+            .field("state", &stamp.state())
+            .field("generation", &stamp.generation())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Req> Policy<Req> for CircuitBreaker {
+    type Permit = BreakerPermit;
+    type Wait = Infallible;
+
+    #[inline]
+    fn admit(&self, _: &mut Req, now: Instant) -> Verdict<BreakerPermit, Infallible> {
+        let stamp = self.shared.stamp();
+        if stamp.lets_through() {
+            Verdict::Admit(BreakerPermit { stamp, ticket: 0 })
+        } else {
+            self.shared.ask(now)
+        }
+    }
+
+    #[inline]
+    fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
+        let failed = self.shared.family.judge(outcome);
+        if !permit.stamp.lets_through() {
+            self.shared.probed(permit, failed, || outcome.ended());
+        } else if let Some(failed) = failed {
+            self.shared.record(permit.stamp, failed, || outcome.ended());
+        }
+    }
+
+    /// A probe's place is free again; anything else held nothing.
+    #[inline]
+    fn revoke(&self, permit: BreakerPermit) {
+        if !permit.stamp.lets_through() {
+            self.shared.give_back(permit);
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<BreakerPermit, Rejection>> {
+        match *wait {}
+    }
+
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+}
+
+/// One per key, under [`Keyed`](plimsoll_core::Keyed).
+///
+/// A breaker may be forgotten once nothing is lost by it: closed without failures in its window, or with the last of them
+/// longer ago than `open_for`; open or half-open and not asked for as long again as it was open. One that was forced is
+/// kept.
+impl Cell for CircuitBreaker {
+    fn reset(&self) {
+        self.shared.force(State::Closed);
+    }
+
+    fn settles_in(&self, now: Instant) -> Duration {
+        self.shared.settles_in(now)
+    }
+}

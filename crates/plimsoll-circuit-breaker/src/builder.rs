@@ -1,0 +1,119 @@
+//! Settings before there is a breaker.
+
+use std::time::Duration;
+
+use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
+
+/// The settings of a [`CircuitBreaker`], checked together by [`build`](Self::build).
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | [`window`](Self::window) | 100 calls | a rate in whole per cents |
+/// | [`failure_rate`](Self::failure_rate) | 0.5 | half of the work is in vain |
+/// | [`min_calls`](Self::min_calls) | 20, or the window if that is smaller | Hystrix's volume: one unlucky call opens nothing |
+/// | [`open_for`](Self::open_for) | 5 s | Polly's break: long enough to matter, short enough not to hurt |
+/// | [`backoff`](Self::backoff) | none | |
+/// | [`probes`](Self::probes) | 3 at a time | |
+/// | [`successes`](Self::successes) | 3 | one lucky answer does not bring the load back |
+/// | [`probe_timeout`](Self::probe_timeout) | 5 s | |
+/// | [`slow_call`](Self::slow_call) | off | what is slow only the user knows |
+/// | [`count_overloaded`](Self::count_overloaded) | yes | a service that says it is full is better left alone |
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct BreakerBuilder {
+    settings: Settings,
+    min_calls: Option<u32>,
+}
+
+impl BreakerBuilder {
+    pub(crate) const fn new() -> Self {
+        Self {
+            settings: Settings::DEFAULT,
+            min_calls: None,
+        }
+    }
+
+    /// How many of the latest outcomes the failure rate is taken over: 1 to 65,536.
+    pub const fn window(mut self, calls: u32) -> Self {
+        self.settings.window = calls;
+        self
+    }
+
+    /// Opens when this share of the calls in the window, or more, failed: above 0, at most 1.
+    pub const fn failure_rate(mut self, rate: f64) -> Self {
+        self.settings.threshold = rate;
+        self
+    }
+
+    /// With fewer outcomes than this there is no rate, and nothing opens: 1 to the window.
+    pub const fn min_calls(mut self, calls: u32) -> Self {
+        self.min_calls = Some(calls);
+        self
+    }
+
+    /// How long it stays open before the first probe.
+    pub const fn open_for(mut self, duration: Duration) -> Self {
+        self.settings.open_for = duration;
+        self
+    }
+
+    /// When a probe fails, stays open `factor` times as long as before (at least 1), up to `max` (at least `open_for`).
+    /// Once closed, it starts from `open_for` again.
+    pub const fn backoff(mut self, factor: f64, max: Duration) -> Self {
+        self.settings.backoff = Some((factor, max));
+        self
+    }
+
+    /// How many probes may be out at a time while half-open: 1 to 64.
+    pub const fn probes(mut self, probes: u32) -> Self {
+        self.settings.probes_at_a_time = probes;
+        self
+    }
+
+    /// Closes after so many probes succeeded and none failed: at least 1. May be more than `probes`.
+    pub const fn successes(mut self, successes: u32) -> Self {
+        self.settings.successes = successes;
+        self
+    }
+
+    /// After this long another probe may take the place of one that has not come back. What the late one brings in
+    /// the end still counts, if the breaker is still half-open since.
+    pub const fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.probe_timeout = timeout;
+        self
+    }
+
+    /// Counts calls whose head took longer than this as failures, even if they went well. Also those whose caller left
+    /// after that time, which is how a timeout outside of the breaker shows; without this setting, cancelled calls count
+    /// nowhere.
+    pub const fn slow_call(mut self, longer_than: Duration) -> Self {
+        self.settings.slow_call = Some(longer_than);
+        self
+    }
+
+    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as failures. If not, they count
+    /// nowhere: they are never a success.
+    pub const fn count_overloaded(mut self, count: bool) -> Self {
+        self.settings.count_overloaded = count;
+        self
+    }
+
+    /// The breaker, closed.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of bounds, and the bound.
+    pub fn build(self) -> Result<CircuitBreaker, InvalidBreaker> {
+        let mut settings = self.settings;
+        settings.min_calls = self
+            .min_calls
+            .unwrap_or(settings.min_calls.min(settings.window));
+        settings.check().map(CircuitBreaker::with)
+    }
+}
+
+impl Default for BreakerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

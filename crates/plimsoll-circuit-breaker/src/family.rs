@@ -1,0 +1,106 @@
+//! What breakers of one kind share: settings that can be changed while they run, and counters.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+};
+
+use plimsoll_core::{Class, Counter, Outcome};
+
+use crate::{
+    InvalidBreaker,
+    settings::{Settings, nanos, trips},
+};
+
+/// `slow_call` when it is off: no call takes longer.
+const NEVER_SLOW: u64 = u64::MAX;
+
+/// The settings, once whole behind a lock for changes of state, and once in single atomics for every call. Who reads
+/// the latter while they are being changed may see an old one beside a new one, for one decision.
+#[derive(Debug)]
+pub(crate) struct Family {
+    settings: Mutex<Settings>,
+    failure_rate: AtomicU64,
+    min_calls: AtomicU32,
+    /// [`Settings::fewest_failures`].
+    fewest_failures: AtomicU32,
+    slow_nanos: AtomicU64,
+    count_overloaded: AtomicBool,
+    pub(crate) opened: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) probes: Counter,
+    pub(crate) late: Counter,
+}
+
+impl Family {
+    /// The settings must have been checked.
+    pub(crate) fn new(settings: Settings) -> Self {
+        let family = Self {
+            settings: Mutex::new(settings),
+            failure_rate: AtomicU64::new(0),
+            min_calls: AtomicU32::new(0),
+            fewest_failures: AtomicU32::new(0),
+            slow_nanos: AtomicU64::new(0),
+            count_overloaded: AtomicBool::new(false),
+            opened: Counter::new(),
+            rejected: Counter::new(),
+            probes: Counter::new(),
+            late: Counter::new(),
+        };
+        family.publish(&settings);
+        family
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes settings, or none of them when the result is out of bounds.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), InvalidBreaker> {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = *settings;
+        change(&mut changed);
+        *settings = changed.check()?;
+        self.publish(&settings);
+        Ok(())
+    }
+
+    fn publish(&self, settings: &Settings) {
+        self.failure_rate
+            .store(settings.threshold.to_bits(), Relaxed);
+        self.min_calls.store(settings.min_calls, Relaxed);
+        self.fewest_failures
+            .store(settings.fewest_failures(), Relaxed);
+        self.slow_nanos
+            .store(settings.slow_call.map_or(NEVER_SLOW, nanos), Relaxed);
+        self.count_overloaded
+            .store(settings.count_overloaded, Relaxed);
+    }
+
+    /// What a call's end says about the service: it failed, it did not, or nothing.
+    #[inline]
+    pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
+        let slow = || outcome.latency.as_nanos() > u128::from(self.slow_nanos.load(Relaxed));
+        match outcome.class {
+            Class::Success => Some(slow()),
+            Class::Failure => Some(true),
+            // Never a success, however fast.
+            Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
+            // The caller left after it had waited too long: that is how a timeout further out looks from here.
+            Class::Cancelled => slow().then_some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether so many failures can open the breaker at all.
+    #[inline]
+    pub(crate) fn may_trip(&self, failures: u32) -> bool {
+        failures >= self.fewest_failures.load(Relaxed)
+    }
+
+    /// Whether so many failures of so many calls open it.
+    pub(crate) fn trips(&self, failures: u32, calls: u32) -> bool {
+        let rate = f64::from_bits(self.failure_rate.load(Relaxed));
+        calls >= self.min_calls.load(Relaxed) && trips(failures, calls, rate)
+    }
+}

@@ -1,0 +1,40 @@
+//! The layer.
+
+use plimsoll_core::{GateLayer, Http};
+
+use crate::CircuitBreaker;
+
+/// Puts a [`CircuitBreaker`] in front of a service.
+///
+/// ```
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let breaker = CircuitBreaker::builder().window(10).min_calls(5).failure_rate(0.5).build()?;
+/// let handle = breaker.handle();
+/// let layer = CircuitBreakerLayer::new(breaker);
+///
+/// let broken = layer.layer(service_fn(|_: Request<()>| async {
+///     let mut response = Response::new(Full::<bytes::Bytes>::default());
+///     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+///     Ok::<_, std::convert::Infallible>(response)
+/// }));
+/// for _ in 0..5 {
+///     let answer = broken.clone().oneshot(Request::new(())).await?;
+///     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// }
+/// // Half of at least five calls failed: from now on the service is spared.
+/// let answer = broken.clone().oneshot(Request::new(())).await?;
+/// assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+/// assert_eq!(answer.headers()["retry-after"], "5");
+/// assert_eq!(handle.state().as_str(), "open");
+/// # Ok(()) }
+/// ```
+///
+/// Calling `layer` again shares the breaker; see [`GateLayer`]. For clients that do not speak
+/// HTTP: `GateLayer::builder(breaker).protocol(Plain::new()).build()`.
+pub type CircuitBreakerLayer<T = Http> = GateLayer<CircuitBreaker, T>;

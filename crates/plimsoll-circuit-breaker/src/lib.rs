@@ -1,0 +1,106 @@
+//! Circuit breaker of [Plimsoll](https://docs.rs/plimsoll): stops calling a service that fails, and finds out with a few
+//! probes when it is well again.
+//!
+//! Without one, a failing dependency takes its callers along: they wait for its timeouts, and their retries keep it
+//! down. A [`CircuitBreaker`] refuses at once instead, with the time of the next probe.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+//!
+//! let breaker = CircuitBreaker::builder()
+//!     .window(200)                                  // the last 200 calls,
+//!     .min_calls(20)                                // once there are 20 of them:
+//!     .failure_rate(0.5)                            // opens when half of them failed,
+//!     .slow_call(Duration::from_millis(300))        // or took longer than this;
+//!     .open_for(Duration::from_secs(1))             // refuses for a second,
+//!     .backoff(2.0, Duration::from_secs(30))        // then two, four, ... while probes fail
+//!     .build()?;
+//! let handle = breaker.handle();
+//! let layer = CircuitBreakerLayer::new(breaker);
+//! # let _: CircuitBreakerLayer = layer;
+//! assert_eq!(handle.failure_rate(), None, "too few calls to tell");
+//! # Ok::<(), plimsoll_circuit_breaker::InvalidBreaker>(())
+//! ```
+//!
+//! # How it decides
+//!
+//! **Closed lets through.** The outcomes of the last N calls are kept in a ring (one bit each), and when `failures / calls`
+//! reaches the rate, with at least `min_calls` of them, the breaker opens. The window slides: the N+1st outcome takes the
+//! place of the first, so a long healthy past does not dilute an outage. The count has no clock: on a quiet service old
+//! failures stay in the window until calls push them out.
+//!
+//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact time until the first probe.
+//! No timer runs: the first request after that time makes it half-open, and is its first probe.
+//!
+//! **Half-open probes.** A few requests at a time go through, the others are refused. One failed probe opens the breaker
+//! again; enough successes close it. A probe that is cancelled, ignored, or refused by a later policy gives its place back and
+//! decides nothing. One that hangs loses its place to another after `probe_timeout` (Polly's remedy), so at most
+//! `probes` start in every `probe_timeout`, and the breaker is never stuck.
+//!
+//! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
+//! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late
+//! successes close it. [`BreakerHandle::late`] counts them.
+//!
+//! # What counts
+//!
+//! | class of the outcome | counts as |
+//! |---|---|
+//! | `Success` | success; failure if slower than `slow_call` |
+//! | `Failure` | failure |
+//! | `Overloaded` | failure, or nothing with `count_overloaded(false)`; never a success |
+//! | `Ignored` | nothing, also when slow |
+//! | `Cancelled` | nothing; failure if it had taken longer than `slow_call` |
+//!
+//! Slow is the time to the head of the response. A timeout *outside* of the breaker cancels the call: set `slow_call`
+//! at or below it, or the breaker never sees the timeouts. A timeout *inside* is a failure by itself. Refusals of the breaker
+//! itself count nowhere.
+//!
+//! # Where it goes
+//!
+//! In front of a dependency: around a client, with [`Http`](plimsoll_core::Http) for hyper clients and
+//! [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per host through
+//! [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer outside
+//! of the breaker counts each attempt and is stopped when it opens, which is the order to prefer; one inside hides its
+//! attempts. In a tuple of policies the breaker goes last, so that it is asked only for requests that would run.
+//!
+//! # Cost
+//!
+//! While closed, a request costs one atomic load, and its end one `fetch_add` and a few loads, without a lock and whatever
+//! the size of the window; what races may cost the statistic is a slot or two. While open, a refusal is two loads and a
+//! counter. Only changes of state and the probes of a half-open breaker take a lock, for a few comparisons.
+//!
+//! # Cancellation
+//!
+//! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
+//!
+//! # When not to use it
+//!
+//! Where a failure says nothing about the next call: for errors of the callers' own making (classify those as `Ignored`), or
+//! for a service of many independent parts behind one breaker (use one per part). Against load alone, a concurrency limit
+//! is gentler than all or nothing.
+//!
+//! After M. Nygard, *Release It!* (2007); window and vocabulary after resilience4j, probes after Polly.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod breaker;
+mod builder;
+mod error;
+mod family;
+mod handle;
+mod layer;
+mod settings;
+mod shared;
+mod state;
+mod sync;
+mod window;
+
+pub use self::{
+    breaker::{BreakerPermit, CircuitBreaker},
+    builder::BreakerBuilder,
+    error::InvalidBreaker,
+    handle::BreakerHandle,
+    layer::CircuitBreakerLayer,
+    state::State,
+};

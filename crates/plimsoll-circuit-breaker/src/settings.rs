@@ -1,0 +1,167 @@
+//! What can be set, and the bounds.
+
+use std::time::Duration;
+
+use crate::InvalidBreaker;
+
+/// Outcomes in the largest window: 8 KiB of bits.
+pub(crate) const MAX_WINDOW: u32 = 1 << 16;
+/// Probes at a time. More than this is not probing.
+pub(crate) const MAX_PROBES: u32 = 64;
+
+/// Checked settings of a breaker, shared by its siblings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) window: u32,
+    pub(crate) threshold: f64,
+    pub(crate) min_calls: u32,
+    pub(crate) open_for: Duration,
+    /// How much longer each opening in a row is than the one before, and the longest.
+    pub(crate) backoff: Option<(f64, Duration)>,
+    pub(crate) probes_at_a_time: u32,
+    pub(crate) successes: u32,
+    pub(crate) probe_timeout: Duration,
+    pub(crate) slow_call: Option<Duration>,
+    pub(crate) count_overloaded: bool,
+}
+
+impl Settings {
+    /// See [`BreakerBuilder`](crate::BreakerBuilder) for the reasons.
+    pub(crate) const DEFAULT: Self = Self {
+        window: 100,
+        threshold: 0.5,
+        min_calls: 20,
+        open_for: Duration::from_secs(5),
+        backoff: None,
+        probes_at_a_time: 3,
+        successes: 3,
+        probe_timeout: Duration::from_secs(5),
+        slow_call: None,
+        count_overloaded: true,
+    };
+
+    pub(crate) fn check(self) -> Result<Self, InvalidBreaker> {
+        if !(1..=MAX_WINDOW).contains(&self.window) {
+            return Err(InvalidBreaker::Window(self.window));
+        }
+        // Written so that NaN fails.
+        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
+            return Err(InvalidBreaker::FailureRate(self.threshold));
+        }
+        if !(1..=self.window).contains(&self.min_calls) {
+            let Self {
+                min_calls, window, ..
+            } = self;
+            return Err(InvalidBreaker::MinCalls { min_calls, window });
+        }
+        if !(1..=MAX_PROBES).contains(&self.probes_at_a_time) {
+            return Err(InvalidBreaker::Probes(self.probes_at_a_time));
+        }
+        if self.successes == 0 {
+            return Err(InvalidBreaker::Successes);
+        }
+        for (name, duration) in [
+            ("open_for", Some(self.open_for)),
+            ("probe_timeout", Some(self.probe_timeout)),
+            ("slow_call", self.slow_call),
+        ] {
+            if duration.is_some_and(|duration| duration.is_zero()) {
+                return Err(InvalidBreaker::ZeroDuration(name));
+            }
+        }
+        if let Some((factor, max)) = self.backoff {
+            if !(factor.is_finite() && factor >= 1.0) {
+                return Err(InvalidBreaker::BackoffFactor(factor));
+            }
+            if max < self.open_for {
+                return Err(InvalidBreaker::BackoffMax);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The fewest failures that can open the breaker: with fewer there is nothing to reckon.
+    pub(crate) fn fewest_failures(&self) -> u32 {
+        // The rate is compared as a quotient, here as where it counts, so that 3 of 30 reach a rate of 0.1.
+        let reached = |failures: u32| trips(failures, self.min_calls, self.threshold);
+        let about = (self.threshold * f64::from(self.min_calls)) as u32;
+        let near = about.saturating_sub(1)..=about.saturating_add(1);
+        near.into_iter()
+            .find(|failures| reached(*failures))
+            .unwrap_or(1)
+    }
+
+    /// How long the opening after one that lasted `last` lasts (zero: after a closed state). Nanoseconds.
+    pub(crate) fn next_opening(&self, last: u64) -> u64 {
+        let first = nanos(self.open_for);
+        match self.backoff {
+            Some((factor, max)) if last > 0 => {
+                ((last as f64 * factor) as u64).clamp(first, nanos(max).max(first))
+            }
+            _ => first,
+        }
+    }
+}
+
+/// Whether this many failures among this many calls reach the rate.
+#[inline]
+pub(crate) fn trips(failures: u32, calls: u32, rate: f64) -> bool {
+    // The quotient is the double nearest to the true ratio, and so is the rate's literal: no rounding error decides.
+    f64::from(failures) / f64::from(calls) >= rate
+}
+
+/// Nanoseconds, or as many as fit: 584 years.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn fewest_failures_is_the_first_count_that_reaches_the_rate(
+            failure_rate in 0.000_001_f64..=1.0,
+            min_calls in 1_u32..=MAX_WINDOW,
+        ) {
+            let settings = Settings { threshold: failure_rate, min_calls, window: MAX_WINDOW, ..Settings::DEFAULT };
+            let fewest = settings.fewest_failures();
+            prop_assert!(trips(fewest, min_calls, failure_rate));
+            prop_assert!(fewest == 0 || !trips(fewest - 1, min_calls, failure_rate));
+        }
+    }
+
+    #[test]
+    fn decimal_rates_are_met_exactly() {
+        for (failures, calls, rate) in [(3, 30, 0.1), (30, 100, 0.3), (7, 10, 0.7), (29, 100, 0.29)]
+        {
+            assert!(
+                trips(failures, calls, rate),
+                "{failures} of {calls} reach {rate}"
+            );
+            assert!(!trips(failures - 1, calls, rate));
+        }
+    }
+
+    #[test]
+    fn openings_in_a_row_grow_to_the_cap() {
+        let ms = Duration::from_millis;
+        let settings = Settings {
+            open_for: ms(100),
+            backoff: Some((2.0, ms(500))),
+            ..Settings::DEFAULT
+        };
+        let mut last = 0;
+        let lengths: Vec<u64> = (0..5)
+            .map(|_| {
+                last = settings.next_opening(last);
+                last / 1_000_000
+            })
+            .collect();
+        assert_eq!(lengths, [100, 200, 400, 500, 500]);
+        assert_eq!(settings.next_opening(u64::MAX) / 1_000_000, 500);
+    }
+}

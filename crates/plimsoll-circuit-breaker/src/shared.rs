@@ -1,0 +1,221 @@
+//! What a breaker and its handles share: the state in two words that every request reads, and the machine behind a lock
+//! that only changes of state take.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use plimsoll_core::{Epoch, Kind, Rejection, Verdict};
+use tokio::time::Instant;
+
+use crate::{
+    BreakerPermit, State,
+    family::Family,
+    settings::{Settings, nanos},
+    state::{Asked, Machine, Stamp},
+    sync::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+    window::Window,
+};
+
+/// The name in refusals and metrics.
+pub(crate) const NAME: &str = "circuit-breaker";
+
+/// One breaker's state.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The [`Stamp`] of the machine: all that a request reads while the breaker is closed.
+    stamp: AtomicU64,
+    /// [`Machine::not_before`]: all that a refused request reads besides.
+    not_before: AtomicU64,
+    /// When the latest failure was recorded. Means something while the window holds failures.
+    last_failure: AtomicU64,
+    epoch: Epoch,
+    pub(crate) family: Arc<Family>,
+    machine: Mutex<Machine>,
+    pub(crate) window: Window,
+}
+
+impl Shared {
+    pub(crate) fn new(family: Arc<Family>, window: u32) -> Self {
+        let machine = Machine::new();
+        Self {
+            stamp: AtomicU64::new(machine.stamp().0),
+            not_before: AtomicU64::new(0),
+            last_failure: AtomicU64::new(0),
+            epoch: Epoch::new(),
+            family,
+            machine: Mutex::new(machine),
+            window: Window::new(window),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp(self.stamp.load(Acquire))
+    }
+
+    /// A request comes while the breaker does not simply let through.
+    #[cold]
+    pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<BreakerPermit, W> {
+        let nanos = self.epoch.nanos(now);
+        // Most refusals end here: nothing can change before that moment unless a probe comes back.
+        let until = self.not_before.load(Acquire);
+        if nanos < until {
+            return Verdict::Reject(self.refuse(nanos, (until < u64::MAX).then_some(until)));
+        }
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        let asked = machine.ask(nanos, &rules);
+        self.publish(&machine, &rules);
+        let stamp = machine.stamp();
+        drop(machine);
+        match asked {
+            Asked::Pass => Verdict::Admit(BreakerPermit { stamp, ticket: 0 }),
+            Asked::Probe(ticket) => {
+                self.family.probes.add();
+                Verdict::Admit(BreakerPermit { stamp, ticket })
+            }
+            Asked::Refuse { until } => Verdict::Reject(self.refuse(nanos, until)),
+        }
+    }
+
+    fn refuse(&self, now: u64, until: Option<u64>) -> Rejection {
+        self.family.rejected.add();
+        let rejection = Rejection::new(NAME, Kind::CircuitOpen);
+        match until {
+            Some(until) => rejection.retry_after(Duration::from_nanos(until.saturating_sub(now))),
+            None => rejection,
+        }
+    }
+
+    /// Takes a call's result in, which was let through under `stamp` while closed.
+    #[inline]
+    pub(crate) fn record(&self, stamp: Stamp, failed: bool, ended: impl Fn() -> Instant) {
+        if self.stamp() != stamp {
+            self.family.late.add();
+            return;
+        }
+        let failures = self.window.record(failed);
+        if failed {
+            self.last_failure.store(self.epoch.nanos(ended()), Relaxed);
+        }
+        if self.family.may_trip(failures) && self.family.trips(failures, self.window.calls()) {
+            self.trip(stamp, ended());
+        }
+    }
+
+    #[cold]
+    fn trip(&self, stamp: Stamp, now: Instant) {
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        if machine.trip(stamp, self.epoch.nanos(now), &rules) {
+            self.family.opened.add();
+        }
+        self.publish(&machine, &rules);
+    }
+
+    /// A probe is back. `failed` is `None` when it tells nothing about the service.
+    #[cold]
+    pub(crate) fn probed(
+        &self,
+        permit: BreakerPermit,
+        failed: Option<bool>,
+        ended: impl FnOnce() -> Instant,
+    ) {
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        if machine.stamp() != permit.stamp {
+            drop(machine);
+            if failed.is_some() {
+                self.family.late.add();
+            }
+            return;
+        }
+        let now = || self.epoch.nanos(ended());
+        if machine.probed(permit.ticket, failed, now, &rules) {
+            self.family.opened.add();
+        }
+        self.publish(&machine, &rules);
+    }
+
+    /// A probe never ran: its place is free again.
+    #[cold]
+    pub(crate) fn give_back(&self, permit: BreakerPermit) {
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        if machine.stamp() == permit.stamp {
+            machine.give_back(permit.ticket);
+            self.publish(&machine, &rules);
+        }
+    }
+
+    /// Puts the breaker into a state, of a new generation.
+    pub(crate) fn force(&self, state: State) {
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        machine.force(state);
+        self.publish(&machine, &rules);
+    }
+
+    /// Ends a state that was forced.
+    pub(crate) fn automatic(&self) {
+        let rules = self.family.settings();
+        let mut machine = self.lock();
+        if matches!(
+            machine.stamp().state(),
+            State::ForcedClosed | State::ForcedOpen
+        ) {
+            machine.force(State::Closed);
+            self.publish(&machine, &rules);
+        }
+    }
+
+    /// How long until the next request is let through; zero when one would be now, `None` when forced open.
+    pub(crate) fn next_in(&self, now: Instant) -> Option<Duration> {
+        let rules = self.family.settings();
+        let until = self.lock().not_before(&rules);
+        let wait = until.saturating_sub(self.epoch.nanos(now));
+        (until < u64::MAX).then_some(Duration::from_nanos(wait))
+    }
+
+    /// Probes that hold a place.
+    pub(crate) fn probing(&self) -> usize {
+        self.lock().probing()
+    }
+
+    /// See [`Cell::settles_in`](plimsoll_core::Cell::settles_in).
+    pub(crate) fn settles_in(&self, now: Instant) -> Duration {
+        let at = match self.lock().settles_at() {
+            None => return Duration::MAX,
+            Some(0) if self.window.failures() == 0 => return Duration::ZERO,
+            Some(0) => {
+                let open_for = nanos(self.family.settings().open_for);
+                self.last_failure.load(Relaxed).saturating_add(open_for)
+            }
+            Some(at) => at,
+        };
+        Duration::from_nanos(at.saturating_sub(self.epoch.nanos(now)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the machine's state to those who do not take the lock. Called with the lock held.
+    fn publish(&self, machine: &Machine, rules: &Settings) {
+        // Before the stamp, so that whoever sees the breaker open sees for how long.
+        self.not_before.store(machine.not_before(rules), Release);
+        let stamp = machine.stamp();
+        if self.stamp.load(Relaxed) != stamp.0 {
+            if stamp.lets_through() {
+                // Before the stamp, so that no outcome of the new generation is forgotten.
+                self.window.reset();
+            }
+            self.stamp.store(stamp.0, Release);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The machine: plain data that is told what happened and when. No clock, no atomics, no locks.
+//!
+//! ```text
+//!            failure rate reached                    open_for is over, and somebody asks
+//!   Closed ───────────────────────► Open ────────────────────────────────────────────► HalfOpen
+//!      ▲                             ▲                                                     │
+//!      │                             └───────────── a probe failed ────────────────────────┤
+//!      └─────────────────────────────────────────── enough probes succeeded ───────────────┘
+//! ```
+//!
+//! Every arrow starts a new generation. Times are nanoseconds of one epoch.
+
+use std::fmt;
+
+use crate::settings::{Settings, nanos};
+
+/// What a breaker does with requests. Closed lets through, open refuses, half-open probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Lets everything through, and opens when too much of it fails.
+    Closed,
+    /// Lets everything through whatever happens, because somebody said so.
+    ForcedClosed,
+    /// Refuses everything, until it is time to probe. It stays open until somebody asks: no timer runs.
+    Open,
+    /// Refuses everything, because somebody said so.
+    ForcedOpen,
+    /// Lets a few probes through, and closes or opens on what becomes of them.
+    HalfOpen,
+}
+
+impl State {
+    const ALL: [Self; 5] = [
+        Self::Closed,
+        Self::ForcedClosed,
+        Self::Open,
+        Self::ForcedOpen,
+        Self::HalfOpen,
+    ];
+
+    /// A lower-case name for labels and messages, such as `half-open`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ForcedClosed => "forced-closed",
+            Self::Open => "open",
+            Self::ForcedOpen => "forced-open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A state and the number of the generation it belongs to, in one word. A permit carries the one it was given under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(crate) u64);
+
+impl Stamp {
+    const STATE_BITS: u32 = 3;
+
+    pub(crate) const fn new(generation: u64, state: State) -> Self {
+        Self(generation << Self::STATE_BITS | state as u64)
+    }
+
+    pub(crate) const fn generation(self) -> u64 {
+        self.0 >> Self::STATE_BITS
+    }
+
+    pub(crate) fn state(self) -> State {
+        let index = self.0 as usize & ((1 << Self::STATE_BITS) - 1);
+        State::ALL.get(index).copied().unwrap_or(State::Closed)
+    }
+
+    /// Closed, by itself or by force: one comparison on the path of every request.
+    #[inline]
+    pub(crate) const fn lets_through(self) -> bool {
+        self.0 & ((1 << Self::STATE_BITS) - 1) <= State::ForcedClosed as u64
+    }
+}
+
+/// What the machine says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is closed (by now).
+    Pass,
+    /// Go, as a probe with this ticket.
+    Probe(u32),
+    /// Not before this moment, or for as long as it is forced open.
+    Refuse { until: Option<u64> },
+}
+
+/// A probe that is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    ticket: u32,
+    /// From then on another probe may take the place.
+    overdue: u64,
+}
+
+/// The breaker's state with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Machine {
+    stamp: Stamp,
+    /// Open: when the first probe may go.
+    until: u64,
+    /// How long the latest of the openings in a row is; zero when closed.
+    opening: u64,
+    /// Half-open: probes that are out, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
+    places: Vec<Place>,
+    /// Half-open: the number of the next probe.
+    next_ticket: u32,
+    /// Half-open: probes that succeeded.
+    succeeded: u32,
+}
+
+impl Machine {
+    pub(crate) const fn new() -> Self {
+        let stamp = Stamp::new(0, State::Closed);
+        Self {
+            stamp,
+            until: 0,
+            opening: 0,
+            places: Vec::new(),
+            next_ticket: 0,
+            succeeded: 0,
+        }
+    }
+
+    pub(crate) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// A request asks to be let in.
+    pub(crate) fn ask(&mut self, now: u64, rules: &Settings) -> Asked {
+        match self.stamp.state() {
+            State::Closed | State::ForcedClosed => Asked::Pass,
+            State::ForcedOpen => Asked::Refuse { until: None },
+            State::Open if now < self.until => Asked::Refuse {
+                until: Some(self.until),
+            },
+            State::Open => {
+                self.enter(State::HalfOpen);
+                self.probe(now, rules)
+            }
+            State::HalfOpen => self.probe(now, rules),
+        }
+    }
+
+    fn probe(&mut self, now: u64, rules: &Settings) -> Asked {
+        // Polly's remedy for a probe that hangs: let another through after a while. The late one may still report.
+        self.places.retain(|place| now < place.overdue);
+        if self.places.len() >= rules.probes_at_a_time as usize {
+            return Asked::Refuse {
+                until: Some(self.not_before(rules)),
+            };
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        let overdue = now.saturating_add(nanos(rules.probe_timeout));
+        self.places.push(Place { ticket, overdue });
+        Asked::Probe(ticket)
+    }
+
+    /// The calls let through under `stamp` failed too often. `false` when that is the past.
+    pub(crate) fn trip(&mut self, stamp: Stamp, now: u64, rules: &Settings) -> bool {
+        let current = self.stamp == stamp && stamp.state() == State::Closed;
+        if current {
+            self.open(now, rules);
+        }
+        current
+    }
+
+    /// A probe of this generation is back: it failed, it succeeded, or it tells nothing. `true` when that opened the
+    /// breaker. One whose place was taken meanwhile reports like any other.
+    pub(crate) fn probed(
+        &mut self,
+        ticket: u32,
+        failed: Option<bool>,
+        now: impl FnOnce() -> u64,
+        rules: &Settings,
+    ) -> bool {
+        self.give_back(ticket);
+        match failed {
+            Some(true) => {
+                self.open(now(), rules);
+                return true;
+            }
+            Some(false) => {
+                self.succeeded += 1;
+                if self.succeeded >= rules.successes {
+                    self.enter(State::Closed);
+                }
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// A probe's place is free again, if it still had one.
+    pub(crate) fn give_back(&mut self, ticket: u32) {
+        self.places.retain(|place| place.ticket != ticket);
+    }
+
+    /// Somebody decides for the machine, or lets it start over with [`State::Closed`].
+    pub(crate) fn force(&mut self, state: State) {
+        self.enter(state);
+    }
+
+    fn open(&mut self, now: u64, rules: &Settings) {
+        self.opening = rules.next_opening(self.opening);
+        self.enter(State::Open);
+        self.until = now.saturating_add(self.opening);
+    }
+
+    /// Starts a new generation: what is out from earlier ones holds no place and counts nowhere.
+    fn enter(&mut self, state: State) {
+        self.stamp = Stamp::new(self.stamp.generation() + 1, state);
+        self.places.clear();
+        self.succeeded = 0;
+        if !matches!(state, State::Open | State::HalfOpen) {
+            self.opening = 0;
+            self.until = 0;
+        }
+    }
+
+    /// Probes that hold a place.
+    pub(crate) const fn probing(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Before this moment nothing is let through, unless a probe comes back: until then requests can be refused without
+    /// asking. 0: ask; the maximum: for ever.
+    pub(crate) fn not_before(&self, rules: &Settings) -> u64 {
+        match self.stamp.state() {
+            State::Closed | State::ForcedClosed => 0,
+            State::Open => self.until,
+            State::ForcedOpen => u64::MAX,
+            State::HalfOpen if self.places.len() < rules.probes_at_a_time as usize => 0,
+            State::HalfOpen => self
+                .places
+                .iter()
+                .map(|place| place.overdue)
+                .min()
+                .unwrap_or(0),
+        }
+    }
+
+    /// When nothing is lost by forgetting this state: it was not asked for as long again as it was open. `None` as long
+    /// as it is forced.
+    pub(crate) fn settles_at(&self) -> Option<u64> {
+        match self.stamp.state() {
+            State::Closed => Some(0),
+            State::Open | State::HalfOpen => Some(self.until.saturating_add(self.opening)),
+            State::ForcedOpen | State::ForcedClosed => None,
+        }
+    }
+}

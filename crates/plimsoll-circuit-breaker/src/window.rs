@@ -1,0 +1,214 @@
+//! The statistic: how many of the last N calls failed.
+
+use crate::sync::{
+    AtomicI64, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
+
+/// Outcomes in one word of the ring.
+const BITS: u64 = u64::BITS as u64;
+
+/// The last N outcomes, one bit each, and a running count of the failures among them.
+///
+/// A true sliding window: the N+1st outcome takes the place of the first. Recording is lock-free and does not depend
+/// on N: a success over a success is one `fetch_add` and two loads.
+///
+/// # What races cost
+///
+/// A bit is changed by one atomic swap, and only who changed it moves the count, so at rest the count *is* the number
+/// of set bits, whatever happened before (the loom test holds this). What can go wrong is small:
+///
+/// - While k threads are between their swap and their count, the count is off by at most k.
+/// - A thread that stalls between taking its slot and writing it, for as long as the N outcomes after it take, writes over
+///   a newer outcome: one slot is wrong until the ring comes round again.
+/// - The same across a [`reset`](Self::reset): one outcome of the past stands in the new window.
+///
+/// Aligned, so that the words every call writes do not share a cache line with the state every call reads.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Window {
+    /// Outcomes since the last reset; the next one's slot is this modulo `size`.
+    recorded: AtomicU64,
+    /// Set bits. Signed: it may dip below zero between two threads' steps.
+    failures: AtomicI64,
+    size: u64,
+    failed: Box<[AtomicU64]>,
+}
+
+impl Window {
+    /// An empty window of `size` outcomes, at least one.
+    pub(crate) fn new(size: u32) -> Self {
+        let size = u64::from(size.max(1));
+        Self {
+            recorded: AtomicU64::new(0),
+            failures: AtomicI64::new(0),
+            size,
+            failed: (0..size.div_ceil(BITS))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+        }
+    }
+
+    /// Takes an outcome in, and tells how many of the window's outcomes are failures now.
+    #[inline]
+    pub(crate) fn record(&self, failed: bool) -> u32 {
+        let slot = self.recorded.fetch_add(1, Relaxed) % self.size;
+        let word = &self.failed[(slot / BITS) as usize];
+        let bit = 1 << (slot % BITS);
+        // Mostly a success takes a success's place, and there is nothing to write.
+        if (word.load(Relaxed) & bit != 0) != failed {
+            self.turn(word, bit, failed);
+        }
+        self.failures()
+    }
+
+    /// Turns a bit, and moves the count if it was this thread that turned it.
+    fn turn(&self, word: &AtomicU64, bit: u64, failed: bool) {
+        if failed {
+            if word.fetch_or(bit, AcqRel) & bit == 0 {
+                self.failures.fetch_add(1, AcqRel);
+            }
+        } else if word.fetch_and(!bit, AcqRel) & bit != 0 {
+            self.failures.fetch_sub(1, AcqRel);
+        }
+    }
+
+    /// Failures in the window.
+    #[inline]
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.load(Relaxed).max(0) as u32
+    }
+
+    /// Outcomes in the window: up to its size.
+    #[inline]
+    pub(crate) fn calls(&self) -> u32 {
+        self.recorded.load(Relaxed).min(self.size) as u32
+    }
+
+    /// Forgets everything, bit by bit with the count, so that outcomes which arrive meanwhile leave no error behind.
+    pub(crate) fn reset(&self) {
+        for word in &self.failed {
+            let cleared = word.swap(0, AcqRel).count_ones();
+            self.failures.fetch_sub(i64::from(cleared), AcqRel);
+        }
+        self.recorded.store(0, Relaxed);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::{sync::Arc, thread};
+
+    use super::*;
+
+    fn set_bits(window: &Window) -> u32 {
+        window
+            .failed
+            .iter()
+            .map(|word| word.load(Relaxed).count_ones())
+            .sum()
+    }
+
+    #[test]
+    fn at_rest_the_count_is_the_number_of_set_bits() {
+        loom::model(|| {
+            // One slot, so that the writers meet on one bit.
+            let window = Arc::new(Window::new(1));
+            window.record(true);
+            let writers = [false, true].map(|failed| {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    window.record(failed);
+                })
+            });
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            assert_eq!(window.failures(), set_bits(&window));
+        });
+    }
+
+    #[test]
+    fn a_reset_amid_outcomes_leaves_no_error_in_the_count() {
+        loom::model(|| {
+            let window = Arc::new(Window::new(2));
+            window.record(true);
+            let writer = {
+                let window = Arc::clone(&window);
+                thread::spawn(move || {
+                    window.record(true);
+                    window.record(false);
+                })
+            };
+            window.reset();
+            writer.join().unwrap();
+            assert_eq!(window.failures(), set_bits(&window));
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_ring_agrees_with_a_queue_of_the_last_outcomes(
+            size in 1_u32..200,
+            outcomes in proptest::collection::vec((any::<bool>(), 0_u8..40), 0..1_000),
+        ) {
+            let window = Window::new(size);
+            let mut model = VecDeque::new();
+            for (failed, dice) in outcomes {
+                if dice == 0 {
+                    window.reset();
+                    model.clear();
+                }
+                if model.len() == size as usize {
+                    model.pop_front();
+                }
+                model.push_back(failed);
+                let failures = window.record(failed);
+                prop_assert_eq!(failures as usize, model.iter().filter(|failed| **failed).count());
+                prop_assert_eq!(window.calls() as usize, model.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_leaves_after_exactly_size_outcomes() {
+        let window = Window::new(3);
+        assert_eq!(window.record(true), 1);
+        assert_eq!([window.record(false), window.record(false)], [1, 1]);
+        assert_eq!(
+            window.record(false),
+            0,
+            "the fourth outcome takes the first one's place"
+        );
+    }
+
+    #[test]
+    fn threads_leave_the_count_exact() {
+        let window = Window::new(100);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let window = &window;
+                scope.spawn(move || {
+                    for i in 0..10_000_u32 {
+                        window.record((i * 7 + thread) % 3 == 0);
+                    }
+                });
+            }
+        });
+        let set: u32 = window
+            .failed
+            .iter()
+            .map(|word| word.load(Relaxed).count_ones())
+            .sum();
+        assert_eq!((window.failures(), window.calls()), (set, 100));
+    }
+}

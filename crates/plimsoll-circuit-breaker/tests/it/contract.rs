@@ -1,0 +1,43 @@
+//! The contract every policy keeps.
+
+use std::time::Duration;
+
+use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_core::{
+    Class, Outcome, Policy, Verdict,
+    test_kit::{Contract, KitRequest},
+};
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_breaker_keeps_the_laws() {
+    Contract::new(CircuitBreaker::new).check_all().await;
+}
+
+/// A breaker that opened a moment ago, for a moment: half-open from the first request on.
+fn due() -> CircuitBreaker {
+    let breaker = CircuitBreaker::builder()
+        .window(1)
+        .open_for(Duration::from_millis(1))
+        .probes(2)
+        .successes(100)
+        .build()
+        .unwrap();
+    let before = Instant::now() - Duration::from_secs(1);
+    let mut req = plimsoll_core::test_kit::request(plimsoll_core::test_kit::Script::Hang);
+    let Verdict::Admit(permit) = breaker.admit(&mut req, before) else {
+        panic!("closed lets through")
+    };
+    let failed = Outcome::new(Class::Failure, Duration::ZERO, before);
+    Policy::<KitRequest>::finish(&breaker, permit, &failed);
+    breaker
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_breaker_keeps_the_laws() {
+    Contract::new(due)
+        .capacity(2)
+        .spent(|breaker| breaker.handle().probing() as u64)
+        .check_all()
+        .await;
+}

@@ -1,0 +1,79 @@
+//! One breaker per host.
+
+use std::time::Duration;
+
+use http::{Request, header::HOST};
+use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_core::{Cell as _, Class, HeaderKey, Keyed, Missing, Outcome, Policy, Verdict};
+use tokio::time::Instant;
+
+use super::{Bench, secs};
+
+fn ask_and_end<P: Policy<Request<()>>>(policy: &P, host: &str, class: Class) -> bool {
+    let now = Instant::now();
+    let mut req = Request::builder().header(HOST, host).body(()).unwrap();
+    match policy.admit(&mut req, now) {
+        Verdict::Admit(permit) => {
+            policy.finish(permit, &Outcome::new(class, Duration::ZERO, now));
+            true
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn one_host_opens_and_the_other_stays_closed() {
+    let first = CircuitBreaker::builder().window(2).build().unwrap();
+    let handle = first.handle();
+    let keyed = Keyed::new(HeaderKey(HOST), Missing::Share, 100, move || {
+        first.sibling()
+    })
+    .unwrap();
+    for _ in 0..2 {
+        assert!(ask_and_end(&keyed, "bad", Class::Failure));
+        assert!(ask_and_end(&keyed, "good", Class::Success));
+    }
+    assert!(!ask_and_end(&keyed, "bad", Class::Success));
+    assert!(ask_and_end(&keyed, "good", Class::Success));
+    assert_eq!((handle.opened(), handle.rejected()), (1, 1));
+
+    // One handle sets all of them.
+    handle.set_threshold(1.0).unwrap();
+    assert!(ask_and_end(&keyed, "good", Class::Failure));
+    assert!(ask_and_end(&keyed, "good", Class::Success));
+}
+
+#[test]
+fn a_cell_settles_when_nothing_is_lost_by_forgetting_it() {
+    let mut bench = Bench::small();
+    let settles_in = |bench: &Bench| bench.breaker.settles_in(bench.now);
+    assert_eq!(settles_in(&bench), Duration::ZERO);
+    bench.call(Class::Success);
+    assert_eq!(settles_in(&bench), Duration::ZERO);
+    bench.call(Class::Success);
+    bench.call(Class::Success);
+    bench.call(Class::Failure);
+    assert_eq!(
+        settles_in(&bench),
+        secs(1),
+        "a failure is remembered for as long as the breaker would open"
+    );
+    bench.pass(secs(1));
+    assert_eq!(settles_in(&bench), Duration::ZERO);
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "open");
+    assert_eq!(settles_in(&bench), secs(2));
+    bench.pass(secs(2));
+    assert_eq!(settles_in(&bench), Duration::ZERO);
+    bench.breaker.handle().force_open();
+    assert_eq!(settles_in(&bench), Duration::MAX);
+}
+
+#[test]
+fn a_reset_cell_is_as_new() {
+    let bench = Bench::open();
+    bench.breaker.reset();
+    assert_eq!(bench.state(), "closed");
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "closed");
+}

@@ -1,0 +1,100 @@
+//! Results of an earlier generation count nowhere.
+
+use plimsoll_core::Class;
+
+use super::{Bench, secs};
+
+#[test]
+fn law_11_late_failures_do_not_fail_the_probing() {
+    let mut bench = Bench::small();
+    let slow: Vec<_> = (0..10).map(|_| bench.ask().unwrap()).collect();
+    bench.call(Class::Failure);
+    bench.call(Class::Failure);
+    bench.pass(secs(1));
+    let probe = bench.ask().unwrap();
+    for permit in slow {
+        bench.end(permit, Class::Failure);
+    }
+    assert_eq!(bench.state(), "half-open");
+    bench.end(probe, Class::Success);
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "closed");
+    assert_eq!(bench.breaker.handle().late(), 10);
+}
+
+#[test]
+fn law_11_late_successes_do_not_close() {
+    let mut bench = Bench::small();
+    let slow: Vec<_> = (0..10).map(|_| bench.ask().unwrap()).collect();
+    bench.call(Class::Failure);
+    bench.call(Class::Failure);
+    for permit in &slow[..5] {
+        bench.end(*permit, Class::Success);
+    }
+    assert_eq!(bench.state(), "open");
+    bench.pass(secs(1));
+    let _probe = bench.ask().unwrap();
+    for permit in &slow[5..] {
+        bench.end(*permit, Class::Success);
+    }
+    assert_eq!(bench.state(), "half-open");
+}
+
+#[test]
+fn late_results_do_not_enter_a_new_window() {
+    let bench = Bench::small();
+    let slow: Vec<_> = (0..10).map(|_| bench.ask().unwrap()).collect();
+    bench.breaker.handle().reset();
+    for permit in slow {
+        bench.end(permit, Class::Failure);
+    }
+    assert_eq!(bench.state(), "closed");
+    assert_eq!(bench.breaker.handle().failure_rate(), None);
+}
+
+#[test]
+fn law_11_a_probe_of_an_earlier_round_decides_nothing_and_holds_no_place() {
+    let mut bench = Bench::due();
+    let (slow, failing) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.end(failing, Class::Failure);
+    bench.pass(secs(1));
+    let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.end(slow, Class::Failure);
+    assert_eq!(bench.state(), "half-open");
+    assert!(bench.ask().is_err(), "it gave nobody's place back");
+    bench.end(first, Class::Success);
+    bench.end(second, Class::Success);
+    assert_eq!(bench.state(), "closed");
+}
+
+#[test]
+fn a_late_revocation_gives_nothing_back() {
+    let mut bench = Bench::due();
+    let (slow, failing) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.end(failing, Class::Failure);
+    bench.pass(secs(1));
+    let _both = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.revoke(slow);
+    assert!(bench.ask().is_err());
+}
+
+#[test]
+fn of_many_failures_at_once_one_opens() {
+    let bench = Bench::small();
+    let slow: Vec<_> = (0..100).map(|_| bench.ask().unwrap()).collect();
+    std::thread::scope(|scope| {
+        for permits in slow.chunks(25) {
+            let bench = &bench;
+            scope.spawn(move || {
+                for permit in permits {
+                    bench.end(*permit, Class::Failure);
+                }
+            });
+        }
+    });
+    let handle = bench.breaker.handle();
+    assert_eq!(
+        (handle.opened(), handle.generation(), bench.state()),
+        (1, 1, "open")
+    );
+}

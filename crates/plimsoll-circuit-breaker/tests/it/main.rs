@@ -1,0 +1,110 @@
+//! Behaviour through the public API.
+
+mod contract;
+mod keyed;
+mod late;
+mod model;
+mod probes;
+mod settings;
+mod stack;
+mod states;
+
+use std::time::Duration;
+
+use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
+use plimsoll_core::{Class, Outcome, Policy as _, Rejection, Verdict};
+use tokio::time::Instant;
+
+/// A breaker with a clock of its own: time moves when the test says so.
+struct Bench {
+    breaker: CircuitBreaker,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(breaker: CircuitBreaker) -> Self {
+        Self {
+            breaker,
+            now: Instant::now(),
+        }
+    }
+
+    /// Opens at two failures of the last four calls; one second; two probes at a time, two successes.
+    fn small() -> Self {
+        Self::new(
+            CircuitBreaker::builder()
+                .window(4)
+                .min_calls(2)
+                .failure_rate(0.5)
+                .open_for(secs(1))
+                .probes(2)
+                .successes(2)
+                .probe_timeout(secs(10))
+                .build()
+                .unwrap(),
+        )
+    }
+
+    /// A small one that has just opened.
+    fn open() -> Self {
+        let bench = Self::small();
+        bench.call(Class::Failure);
+        bench.call(Class::Failure);
+        assert_eq!(bench.state(), "open");
+        bench
+    }
+
+    /// A small one whose first probe is due.
+    fn due() -> Self {
+        let mut bench = Self::open();
+        bench.now += secs(1);
+        bench
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    fn ask(&self) -> Result<BreakerPermit, Rejection> {
+        match self.breaker.admit(&mut (), self.now) {
+            Verdict::Admit(permit) => Ok(permit),
+            Verdict::Reject(rejection) => Err(rejection),
+            Verdict::Wait(wait) => match wait {},
+        }
+    }
+
+    /// The wait that a refusal tells.
+    fn refused(&self) -> Option<Duration> {
+        self.ask().expect_err("a refusal").wait()
+    }
+
+    fn end(&self, permit: BreakerPermit, class: Class) {
+        self.end_after(permit, class, Duration::ZERO);
+    }
+
+    fn end_after(&self, permit: BreakerPermit, class: Class, latency: Duration) {
+        let outcome = Outcome::new(class, latency, self.now);
+        plimsoll_core::Policy::<()>::finish(&self.breaker, permit, &outcome);
+    }
+
+    fn revoke(&self, permit: BreakerPermit) {
+        plimsoll_core::Policy::<()>::revoke(&self.breaker, permit);
+    }
+
+    /// A call from start to end.
+    fn call(&self, class: Class) {
+        self.end(self.ask().expect("let through"), class);
+    }
+
+    fn state(&self) -> &'static str {
+        self.breaker.handle().state().as_str()
+    }
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

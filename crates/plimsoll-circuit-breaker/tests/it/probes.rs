@@ -1,0 +1,149 @@
+//! Half-open: probes limited in number and time, and given back.
+
+use plimsoll_core::Class;
+
+use super::{Bench, millis, secs};
+
+#[test]
+fn law_11_only_so_many_probes_are_out_at_a_time() {
+    let bench = Bench::due();
+    let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    assert!(first.is_probe() && second.is_probe());
+    assert_ne!(first, second);
+    assert_eq!(
+        bench.refused(),
+        Some(secs(10)),
+        "until one of them is overdue"
+    );
+    bench.end(first, Class::Success);
+    assert!(bench.ask().unwrap().is_probe());
+    assert!(bench.ask().is_err());
+    assert_eq!(bench.breaker.handle().probes(), 3);
+}
+
+#[test]
+fn enough_successes_close() {
+    let bench = Bench::due();
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "half-open");
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "closed");
+    assert!(!bench.ask().unwrap().is_probe());
+}
+
+#[test]
+fn more_successes_than_probes_at_a_time_may_be_asked_for() {
+    let bench = Bench::due();
+    bench.breaker.handle().set_successes(5).unwrap();
+    for _ in 0..4 {
+        bench.call(Class::Success);
+        assert_eq!(bench.state(), "half-open");
+    }
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "closed");
+}
+
+#[test]
+fn law_11_probes_that_tell_nothing_are_given_back() {
+    let bench = Bench::due();
+    for round in 0..100 {
+        for class in [Class::Ignored, Class::Cancelled] {
+            let permit = bench
+                .ask()
+                .unwrap_or_else(|_| panic!("stuck in round {round}"));
+            assert!(permit.is_probe());
+            bench.end(permit, class);
+        }
+        bench.revoke(bench.ask().unwrap());
+        assert_eq!(bench.breaker.handle().probing(), 0);
+    }
+    assert_eq!(bench.state(), "half-open", "and they decide nothing");
+}
+
+#[test]
+fn overloaded_probes_open_or_decide_nothing_as_set() {
+    let bench = Bench::due();
+    bench.breaker.handle().set_count_overloaded(false).unwrap();
+    bench.call(Class::Overloaded);
+    assert_eq!(bench.state(), "half-open");
+    bench.breaker.handle().set_count_overloaded(true).unwrap();
+    bench.call(Class::Overloaded);
+    assert_eq!(bench.state(), "open");
+}
+
+#[test]
+fn law_11_a_probe_that_hangs_loses_its_place_to_another() {
+    let mut bench = Bench::due();
+    let (_hung, also_hung) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.pass(secs(10) - millis(1));
+    assert_eq!(bench.refused(), Some(millis(1)));
+    bench.pass(millis(1));
+    let (third, _fourth) = (bench.ask().unwrap(), bench.ask().unwrap());
+    assert_eq!(bench.refused(), Some(secs(10)), "two more, and not a crowd");
+    // Coming back late frees no place that is another's by now.
+    bench.end(also_hung, Class::Ignored);
+    assert!(bench.ask().is_err());
+    assert_eq!(bench.breaker.handle().probing(), 2);
+    bench.end(third, Class::Ignored);
+    assert!(bench.ask().is_ok());
+}
+
+#[test]
+fn a_late_probe_of_the_same_generation_still_reports() {
+    let mut bench = Bench::due();
+    let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.pass(secs(60));
+    _ = bench.ask().unwrap();
+    bench.end(first, Class::Success);
+    bench.end(second, Class::Success);
+    assert_eq!(
+        bench.state(),
+        "closed",
+        "a service slower than the probe timeout is well all the same"
+    );
+
+    let mut bench = Bench::due();
+    let hung = bench.ask().unwrap();
+    bench.pass(secs(60));
+    bench.end(hung, Class::Failure);
+    assert_eq!(bench.state(), "open");
+    assert_eq!(
+        bench.refused(),
+        Some(secs(1)),
+        "counted from the end of the probe"
+    );
+}
+
+#[test]
+fn a_probe_slower_than_a_slow_call_opens() {
+    let bench = Bench::due();
+    bench
+        .breaker
+        .handle()
+        .set_slow_call(Some(millis(50)))
+        .unwrap();
+    bench.end_after(bench.ask().unwrap(), Class::Success, millis(51));
+    assert_eq!(bench.state(), "open");
+}
+
+#[test]
+fn revoking_the_first_probe_leaves_the_next_one_its_place() {
+    let bench = Bench::due();
+    bench.breaker.handle().set_probes_at_a_time(1).unwrap();
+    bench.revoke(bench.ask().unwrap());
+    let probe = bench.ask().unwrap();
+    assert!(bench.ask().is_err());
+    bench.revoke(probe);
+    assert!(bench.ask().is_ok());
+}
+
+#[test]
+fn fewer_probes_at_a_time_hold_at_once() {
+    let bench = Bench::due();
+    let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench.breaker.handle().set_probes_at_a_time(1).unwrap();
+    bench.end(first, Class::Ignored);
+    assert!(bench.ask().is_err());
+    bench.end(second, Class::Ignored);
+    assert!(bench.ask().is_ok());
+}

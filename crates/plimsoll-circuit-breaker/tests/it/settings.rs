@@ -1,0 +1,132 @@
+//! What cannot be built, and what can be changed while it runs.
+
+use std::time::Duration;
+
+use plimsoll_circuit_breaker::{BreakerBuilder, CircuitBreaker, InvalidBreaker};
+use plimsoll_core::Class;
+
+use super::{Bench, secs};
+
+#[test]
+fn law_09_errors_name_the_field_and_the_bound() {
+    fn check(set: impl FnOnce(BreakerBuilder) -> BreakerBuilder, expected: &str) {
+        let error = set(CircuitBreaker::builder()).build().unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    check(|b| b.window(0), "window is 0, but must be 1 to 65536 calls");
+    check(
+        |b| b.window(65_537),
+        "window is 65537, but must be 1 to 65536 calls",
+    );
+    for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
+        let expected = format!("failure_rate is {rate}, but must be above 0 and at most 1");
+        check(|b| b.failure_rate(rate), &expected);
+    }
+    check(
+        |b| b.min_calls(0),
+        "min_calls is 0, but must be 1 to 100, the window",
+    );
+    check(
+        |b| b.window(10).min_calls(11),
+        "min_calls is 11, but must be 1 to 10, the window",
+    );
+    check(|b| b.probes(0), "probes is 0, but must be 1 to 64");
+    check(|b| b.probes(65), "probes is 65, but must be 1 to 64");
+    check(|b| b.successes(0), "successes is 0, but must be at least 1");
+    let zero = Duration::ZERO;
+    check(|b| b.open_for(zero), "open_for is zero, but must be longer");
+    check(
+        |b| b.probe_timeout(zero),
+        "probe_timeout is zero, but must be longer",
+    );
+    check(
+        |b| b.slow_call(zero),
+        "slow_call is zero, but must be longer",
+    );
+    check(
+        |b| b.backoff(0.9, secs(60)),
+        "backoff factor is 0.9, but must be a finite number of at least 1",
+    );
+    check(
+        |b| b.backoff(2.0, secs(1)),
+        "backoff max is shorter than open_for",
+    );
+}
+
+#[test]
+fn a_window_smaller_than_the_default_min_calls_is_fine() {
+    let breaker = CircuitBreaker::builder().window(5).build().unwrap();
+    assert_eq!(breaker.handle().min_calls(), 5);
+}
+
+#[test]
+fn absurdly_long_durations_never_overflow() {
+    let max = Duration::MAX;
+    let breaker = CircuitBreaker::builder()
+        .window(1)
+        .open_for(max)
+        .probe_timeout(max)
+        .backoff(f64::MAX, max);
+    let mut bench = Bench::new(breaker.build().unwrap());
+    bench.call(Class::Failure);
+    bench.pass(secs(1_000));
+    assert!(bench.ask().is_err());
+}
+
+#[test]
+fn new_settings_hold_from_the_next_outcome() {
+    let bench = Bench::new(CircuitBreaker::new());
+    let handle = bench.breaker.handle();
+    for _ in 0..10 {
+        bench.call(Class::Failure);
+    }
+    assert_eq!(bench.state(), "closed");
+    handle.set_min_calls(5).unwrap();
+    assert_eq!(bench.state(), "closed");
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "open");
+    assert_eq!(bench.refused(), Some(secs(5)));
+
+    handle.reset();
+    handle.set_threshold(0.2).unwrap();
+    handle.set_open_for(secs(9)).unwrap();
+    for class in [
+        Class::Success,
+        Class::Success,
+        Class::Success,
+        Class::Success,
+    ] {
+        bench.call(class);
+    }
+    bench.call(Class::Failure);
+    assert_eq!(bench.refused(), Some(secs(9)));
+}
+
+#[test]
+fn law_09_a_bad_setting_changes_nothing() {
+    let breaker = CircuitBreaker::new();
+    let handle = breaker.handle();
+    assert_eq!(
+        handle.set_threshold(0.0),
+        Err(InvalidBreaker::FailureRate(0.0))
+    );
+    assert_eq!(
+        handle.set_min_calls(101),
+        Err(InvalidBreaker::MinCalls {
+            min_calls: 101,
+            window: 100
+        })
+    );
+    assert_eq!(
+        handle.set_probes_at_a_time(0),
+        Err(InvalidBreaker::Probes(0))
+    );
+    assert_eq!(
+        (
+            handle.threshold(),
+            handle.min_calls(),
+            handle.probes_at_a_time()
+        ),
+        (0.5, 20, 3)
+    );
+}

@@ -1,0 +1,267 @@
+//! When does the state change, and when not.
+
+use plimsoll_circuit_breaker::{CircuitBreaker, State};
+use plimsoll_core::{Class, Kind};
+
+use super::{Bench, millis, secs};
+
+#[test]
+fn closed_lets_through_below_min_calls_whatever_happens() {
+    let bench = Bench::small();
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "closed");
+    assert_eq!(bench.breaker.handle().failure_rate(), None);
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "open");
+    assert_eq!(bench.breaker.handle().failure_rate(), Some(1.0));
+}
+
+#[test]
+fn opens_when_the_rate_is_reached_exactly() {
+    let bench = Bench::new(
+        CircuitBreaker::builder()
+            .window(30)
+            .min_calls(30)
+            .failure_rate(0.1)
+            .build()
+            .unwrap(),
+    );
+    for _ in 0..27 {
+        bench.call(Class::Success);
+    }
+    bench.call(Class::Failure);
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "closed");
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "open", "3 of 30 are a tenth");
+}
+
+#[test]
+fn a_success_that_completes_min_calls_opens_too() {
+    let bench = Bench::new(
+        CircuitBreaker::builder()
+            .window(10)
+            .min_calls(4)
+            .failure_rate(0.5)
+            .build()
+            .unwrap(),
+    );
+    for class in [Class::Failure, Class::Failure, Class::Success] {
+        bench.call(class);
+        assert_eq!(bench.state(), "closed");
+    }
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "open", "two of four calls failed");
+}
+
+/// The window slides: a tumbling one, or none at all, would need as many failures as there were successes.
+#[test]
+fn a_long_healthy_past_does_not_dilute_an_outage() {
+    let bench = Bench::new(
+        CircuitBreaker::builder()
+            .window(10)
+            .min_calls(10)
+            .failure_rate(0.5)
+            .build()
+            .unwrap(),
+    );
+    for _ in 0..1_000 {
+        bench.call(Class::Success);
+    }
+    for _ in 0..4 {
+        bench.call(Class::Failure);
+    }
+    assert_eq!(bench.state(), "closed");
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "open");
+}
+
+#[test]
+fn old_failures_slide_out() {
+    let bench = Bench::small();
+    for _ in 0..3 {
+        bench.call(Class::Success);
+    }
+    for _ in 0..20 {
+        // One of the last four: never two.
+        for class in [
+            Class::Failure,
+            Class::Success,
+            Class::Success,
+            Class::Success,
+        ] {
+            bench.call(class);
+            assert_eq!(bench.state(), "closed");
+        }
+    }
+}
+
+#[test]
+fn open_refuses_with_the_exact_time_until_the_first_probe() {
+    let mut bench = Bench::open();
+    let rejection = bench.ask().unwrap_err();
+    assert_eq!(
+        (rejection.policy(), rejection.kind(), rejection.wait()),
+        ("circuit-breaker", Kind::CircuitOpen, Some(secs(1)))
+    );
+    bench.pass(millis(999));
+    assert_eq!(bench.refused(), Some(millis(1)));
+    assert_eq!(
+        bench.breaker.handle().retry_after(bench.now),
+        Some(millis(1))
+    );
+    bench.pass(millis(1));
+    assert_eq!(
+        bench.breaker.handle().retry_after(bench.now),
+        Some(secs(0)),
+        "the time is over, and nobody has asked"
+    );
+    assert_eq!(bench.state(), "open");
+    assert!(bench.ask().unwrap().is_probe());
+    assert_eq!(bench.state(), "half-open");
+    assert_eq!(bench.breaker.handle().rejected(), 2);
+}
+
+#[test]
+fn closing_starts_with_an_empty_window() {
+    let bench = Bench::due();
+    bench.call(Class::Success);
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "closed");
+    assert_eq!(bench.breaker.handle().failure_rate(), None);
+    bench.call(Class::Failure);
+    assert_eq!(
+        bench.state(),
+        "closed",
+        "one failure does not join those of before"
+    );
+}
+
+#[test]
+fn a_failed_probe_opens_again_for_as_long() {
+    let bench = Bench::due();
+    bench.call(Class::Failure);
+    assert_eq!(bench.state(), "open");
+    assert_eq!(bench.refused(), Some(secs(1)));
+    assert_eq!(bench.breaker.handle().opened(), 2);
+}
+
+#[test]
+fn openings_in_a_row_back_off_and_closing_forgets_them() {
+    let mut bench = Bench::small();
+    let handle = bench.breaker.handle();
+    handle.set_backoff(Some((3.0, secs(8)))).unwrap();
+    handle.set_successes(1).unwrap();
+    for expected in [1, 3, 8, 8] {
+        while bench.state() != "open" {
+            bench.call(Class::Failure);
+        }
+        assert_eq!(bench.refused(), Some(secs(expected)));
+        bench.pass(secs(expected));
+        bench.call(Class::Failure); // the probe
+        assert_eq!(bench.state(), "open");
+        if expected == 1 {
+            assert_eq!(bench.refused(), Some(secs(3)));
+        }
+    }
+    bench.pass(secs(8));
+    bench.call(Class::Success);
+    assert_eq!(bench.state(), "closed");
+    bench.call(Class::Failure);
+    bench.call(Class::Failure);
+    assert_eq!(bench.refused(), Some(secs(1)));
+}
+
+#[test]
+fn each_class_counts_as_documented() {
+    let check = |class, count_overloaded, expected: Option<f64>| {
+        let breaker = CircuitBreaker::builder()
+            .window(2)
+            .min_calls(1)
+            .failure_rate(1.0)
+            .count_overloaded(count_overloaded);
+        let bench = Bench::new(breaker.build().unwrap());
+        bench.call(class);
+        assert_eq!(bench.breaker.handle().failure_rate(), expected, "{class:?}");
+    };
+    check(Class::Success, true, Some(0.0));
+    check(Class::Failure, true, Some(1.0));
+    check(Class::Overloaded, true, Some(1.0));
+    check(Class::Overloaded, false, None);
+    check(Class::Ignored, true, None);
+    check(Class::Cancelled, true, None);
+}
+
+#[test]
+fn slow_calls_are_failures_when_asked_for() {
+    let check = |class, latency, expected: Option<f64>| {
+        let breaker = CircuitBreaker::builder()
+            .window(2)
+            .failure_rate(1.0)
+            .min_calls(1)
+            .slow_call(millis(100));
+        let bench = Bench::new(breaker.build().unwrap());
+        bench.end_after(bench.ask().unwrap(), class, latency);
+        assert_eq!(
+            bench.breaker.handle().failure_rate(),
+            expected,
+            "{class:?} after {latency:?}"
+        );
+    };
+    check(Class::Success, millis(100), Some(0.0));
+    check(Class::Success, millis(101), Some(1.0));
+    check(Class::Cancelled, millis(101), Some(1.0));
+    check(Class::Cancelled, millis(99), None);
+    check(Class::Ignored, secs(9), None);
+}
+
+#[test]
+fn forced_open_refuses_without_a_hint_until_automatic() {
+    let mut bench = Bench::small();
+    let handle = bench.breaker.handle();
+    handle.force_open();
+    assert_eq!(handle.state(), State::ForcedOpen);
+    bench.pass(secs(1_000_000));
+    assert_eq!(bench.refused(), None);
+    assert_eq!(handle.retry_after(bench.now), None);
+    handle.automatic();
+    assert_eq!(handle.state(), State::Closed);
+    assert!(!bench.ask().unwrap().is_probe());
+}
+
+#[test]
+fn forced_closed_measures_and_never_opens() {
+    let bench = Bench::open();
+    let handle = bench.breaker.handle();
+    handle.force_closed();
+    for _ in 0..10 {
+        bench.call(Class::Failure);
+    }
+    assert_eq!(handle.state(), State::ForcedClosed);
+    assert_eq!(handle.failure_rate(), Some(1.0));
+    handle.automatic();
+    assert_eq!(
+        handle.failure_rate(),
+        None,
+        "what was measured does not open it now"
+    );
+    bench.call(Class::Failure);
+    assert_eq!(handle.state(), State::Closed);
+    bench.call(Class::Failure);
+    assert_eq!(handle.state(), State::Open);
+}
+
+#[test]
+fn automatic_leaves_a_state_of_its_own_alone() {
+    let bench = Bench::open();
+    let handle = bench.breaker.handle();
+    let generation = handle.generation();
+    handle.automatic();
+    assert_eq!(
+        (handle.state(), handle.generation()),
+        (State::Open, generation)
+    );
+    handle.reset();
+    assert_eq!(handle.state(), State::Closed);
+    assert!(bench.ask().is_ok());
+}
