@@ -1,0 +1,78 @@
+//! Settings and figures at run time.
+
+use std::{sync::Arc, time::Duration};
+
+use plimsoll_core::{Criticality, LoadSignal};
+
+use crate::{InvalidLoadShed, settings::Shared};
+
+/// Reads and changes a [`LoadShed`](crate::LoadShed) policy while it works. Clones share it.
+#[derive(Debug)]
+pub struct LoadShedHandle<L>(Arc<Shared<L>>);
+
+impl<L> LoadShedHandle<L> {
+    pub(crate) fn new(shared: Arc<Shared<L>>) -> Self {
+        Self(shared)
+    }
+
+    /// The load up to which nothing is shed.
+    pub fn start(&self) -> f64 {
+        self.0.ramp().start()
+    }
+
+    /// The load from which on all but the top level is shed.
+    pub fn full(&self) -> f64 {
+        self.0.ramp().full()
+    }
+
+    /// Changes both loads together: no request sees one without the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`LoadShed::between`](crate::LoadShed::between). Nothing is changed then.
+    pub fn set_between(&self, start: f64, full: f64) -> Result<(), InvalidLoadShed> {
+        self.0.set_ramp(start, full)
+    }
+
+    /// The hint that refusals carry.
+    pub fn retry_after(&self) -> Duration {
+        self.0.retry_after()
+    }
+
+    /// Changes the hint that refusals carry.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 day. Nothing is changed then.
+    pub fn set_retry_after(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
+        self.0.set_retry_after(hint)
+    }
+
+    /// Requests of this criticality that this policy let through.
+    pub fn admitted(&self, criticality: Criticality) -> u64 {
+        self.0.admitted[criticality as usize].get()
+    }
+
+    /// Requests of this criticality that were shed.
+    pub fn shed(&self, criticality: Criticality) -> u64 {
+        self.0.shed[criticality as usize].get()
+    }
+}
+
+impl<L: LoadSignal> LoadShedHandle<L> {
+    /// The signal, read now.
+    pub fn load(&self) -> f64 {
+        self.0.signal.load()
+    }
+
+    /// The threshold at the load of this moment: [levels](plimsoll_core::Priority::level) below it are shed. 0 is nothing, 511 all but the top level.
+    pub fn threshold(&self) -> u16 {
+        self.0.ramp().threshold(self.load())
+    }
+}
+
+impl<L> Clone for LoadShedHandle<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}

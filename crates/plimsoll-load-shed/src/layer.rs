@@ -1,0 +1,38 @@
+//! The layer.
+
+use plimsoll_core::{ByExtension, GateLayer, Http};
+
+use crate::LoadShed;
+
+/// Puts [`LoadShed`] in front of a service.
+///
+/// `L` is the signal, `R` tells priorities; answers refusals as HTTP or gRPC (`T` is another protocol). State
+/// lives in the layer: all services it makes, and their clones, count together.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Empty;
+/// use plimsoll_core::{Criticality, Priority};
+/// use plimsoll_load_shed::{LoadShed, LoadShedLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # type Body = Empty<bytes::Bytes>;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let busy = || 0.9; // half-way from 0.8 to 1: batch work is shed, the rest is not
+/// let layer = LoadShedLayer::new(LoadShed::new(busy));
+/// let service = layer.layer(service_fn(|_: Request<Body>| async {
+///     Ok::<_, Infallible>(Response::new(Body::new()))
+/// }));
+///
+/// let user = service.clone().oneshot(Request::new(Body::new())).await?;
+/// assert_eq!(user.status(), StatusCode::OK);
+///
+/// let mut batch = Request::new(Body::new());
+/// batch.extensions_mut().insert(Priority::new(Criticality::SheddablePlus));
+/// assert_eq!(service.oneshot(batch).await?.status(), StatusCode::SERVICE_UNAVAILABLE);
+/// # Ok(())
+/// # }
+/// ```
+pub type LoadShedLayer<L, T = Http, R = ByExtension> = GateLayer<LoadShed<L, R>, T>;

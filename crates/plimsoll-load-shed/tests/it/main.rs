@@ -1,0 +1,70 @@
+//! Behaviour of load shedding through its public API.
+
+mod contract;
+mod depth;
+mod settings;
+mod shedding;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use plimsoll_core::{LoadSignal, Policy, Priority, Verdict};
+use plimsoll_load_shed::LoadShed;
+use tokio::time::Instant;
+
+/// A load that tests set.
+#[derive(Debug, Clone, Default)]
+struct Dial(Arc<AtomicU64>);
+
+impl Dial {
+    fn at(load: f64) -> Self {
+        let dial = Self::default();
+        dial.set(load);
+        dial
+    }
+
+    fn set(&self, load: f64) {
+        self.0.store(load.to_bits(), Relaxed);
+    }
+}
+
+impl LoadSignal for Dial {
+    fn load(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+}
+
+/// Sheds requests that are their own priority, from a load of 0 to 1: the load is the share of the way.
+fn shed_by(dial: &Dial) -> LoadShed<Dial, fn(&Priority) -> Priority> {
+    LoadShed::new(dial.clone())
+        .between(0.0, 1.0)
+        .unwrap()
+        .priorities(|priority| *priority)
+}
+
+/// Whether a request of this priority is let in.
+fn admits(shed: &LoadShed<Dial, fn(&Priority) -> Priority>, mut priority: Priority) -> bool {
+    match shed.admit(&mut priority, Instant::now()) {
+        Verdict::Admit(()) => true,
+        Verdict::Reject(_) => false,
+        Verdict::Wait(never) => match never {},
+    }
+}
+
+/// One priority of every level, top cohorts last. Cohort 0 stands for itself only where none is drawn.
+fn with_cohorts() -> Vec<Priority> {
+    let mut found = vec![None; usize::from(Priority::LEVELS)];
+    for criticality in plimsoll_core::Criticality::ALL {
+        for key in 0..20_000_u32 {
+            let priority = Priority::new(criticality).cohort_of(key.to_le_bytes(), 0);
+            found[usize::from(priority.level())] = Some(priority);
+        }
+    }
+    found
+        .into_iter()
+        .flatten()
+        .filter(|priority| priority.cohort() != 0)
+        .collect()
+}

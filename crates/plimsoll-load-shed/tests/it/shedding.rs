@@ -1,0 +1,200 @@
+//! Who is shed at which load.
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use plimsoll_core::{
+    ByHeader, Criticality, GateLayer, Kind, Policy, Priority, Same, Verdict, When,
+};
+use plimsoll_load_shed::{LoadShed, LoadShedLayer};
+use proptest::prelude::*;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::{Dial, admits, shed_by, with_cohorts};
+
+type Body = Empty<bytes::Bytes>;
+
+#[test]
+fn every_level_but_the_drawn_ones_can_be_named() {
+    assert_eq!(with_cohorts().len(), 4 * 127);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_level_is_shed_only_if_all_lower_ones_are(load in 0.0..1.2_f64) {
+        let shed = shed_by(&Dial::at(load));
+        let admitted: Vec<_> = with_cohorts().into_iter().map(|priority| admits(&shed, priority)).collect();
+        prop_assert!(admitted.is_sorted(), "an admitted level below a shed one");
+    }
+
+    #[test]
+    fn what_is_shed_stays_shed_when_the_load_rises(one in 0.0..1.2_f64, other in 0.0..1.2_f64) {
+        let dial = Dial::at(one.min(other));
+        let shed = shed_by(&dial);
+        let before: Vec<_> = with_cohorts().into_iter().map(|priority| admits(&shed, priority)).collect();
+        dial.set(one.max(other));
+        for (priority, before) in with_cohorts().into_iter().zip(before) {
+            prop_assert!(before || !admits(&shed, priority), "{priority:?} was shed, and is not any more");
+        }
+    }
+
+    #[test]
+    fn the_share_shed_of_evenly_spread_cohorts_is_the_share_of_the_way(load in 0.0..1.2_f64) {
+        let shed = shed_by(&Dial::at(load));
+        let threshold = shed.handle().threshold();
+        prop_assert_eq!(f64::from(threshold), (load * 512.0).floor().min(511.0));
+        let kept = with_cohorts().into_iter().filter(|priority| admits(&shed, *priority)).count();
+        let levels = with_cohorts().into_iter().filter(|priority| priority.level() >= threshold).count();
+        prop_assert_eq!(kept, levels);
+    }
+}
+
+#[test]
+fn requests_without_a_cohort_are_shed_in_proportion() {
+    fastrand::seed(7);
+    let dial = Dial::default();
+    let shed = shed_by(&dial);
+    for (load, criticality, share) in [
+        (0.125, Criticality::Sheddable, 0.5),
+        (0.3125, Criticality::SheddablePlus, 0.25),
+        (0.6875, Criticality::Critical, 0.75),
+        (0.875, Criticality::CriticalPlus, 0.5),
+    ] {
+        dial.set(load);
+        let asked = 20_000;
+        let refused = (0..asked)
+            .filter(|_| !admits(&shed, criticality.into()))
+            .count();
+        let got = refused as f64 / f64::from(asked);
+        // Five standard deviations of a fair draw.
+        assert!(
+            (got - share).abs() < 0.018,
+            "{criticality}: {got} shed instead of {share}"
+        );
+        for other in Criticality::ALL {
+            if other < criticality {
+                assert!(
+                    (0..100).all(|_| !admits(&shed, other.into())),
+                    "{other} before {criticality}"
+                );
+            }
+            if other > criticality {
+                assert!(
+                    (0..100).all(|_| admits(&shed, other.into())),
+                    "{other} after {criticality}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn users_with_a_cohort_share_a_fate() {
+    let shed = shed_by(&Dial::at(0.6));
+    for user in 0..200_u32 {
+        let priority = Priority::default().cohort_of(user.to_le_bytes(), 0);
+        if priority.cohort() != 0 {
+            let first = admits(&shed, priority);
+            assert!(
+                (0..20).all(|_| admits(&shed, priority) == first),
+                "user {user}"
+            );
+        }
+    }
+}
+
+#[test]
+fn at_full_load_only_the_top_level_passes() {
+    let shed = shed_by(&Dial::at(5.0));
+    let kept: Vec<_> = with_cohorts()
+        .into_iter()
+        .filter(|priority| admits(&shed, *priority))
+        .collect();
+    assert_eq!(
+        kept.iter()
+            .map(|priority| priority.level())
+            .collect::<Vec<_>>(),
+        [511]
+    );
+}
+
+#[test]
+fn below_the_start_all_pass_and_no_signal_is_no_load() {
+    for load in [0.0, 0.8, f64::NAN, -3.0, f64::NEG_INFINITY] {
+        let shed = LoadShed::new(move || load).priorities(Same(Criticality::Sheddable.into()));
+        assert!(
+            matches!(shed.admit(&mut (), Instant::now()), Verdict::Admit(())),
+            "at {load}"
+        );
+    }
+    let shed = LoadShed::new(|| f64::INFINITY).priorities(Same(Criticality::Critical.into()));
+    assert!(matches!(
+        shed.admit(&mut (), Instant::now()),
+        Verdict::Reject(_)
+    ));
+}
+
+#[test]
+fn a_refusal_says_that_the_server_is_full_and_when_to_come_back() {
+    let shed = LoadShed::new(|| 2.0).priorities(Same(Priority::default()));
+    let Verdict::Reject(rejection) = shed.admit(&mut (), Instant::now()) else {
+        panic!("admitted")
+    };
+    assert_eq!(
+        (rejection.policy(), rejection.kind()),
+        ("load-shed", Kind::Full)
+    );
+    assert_eq!(rejection.wait(), Some(Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn the_header_names_the_priority_and_health_checks_are_exempt() {
+    let by_header = ByHeader::new(http::HeaderName::from_static("x-criticality"));
+    let shed = LoadShed::new(|| 0.93).priorities(by_header);
+    let handle = shed.handle();
+    let layer = GateLayer::new(When::new(
+        |req: &Request<Body>| req.uri().path() != "/health",
+        shed,
+    ));
+    let service = layer.layer(service_fn(|_: Request<Body>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
+    }));
+    let call = async |path: &str, criticality: &str| {
+        let req = Request::get(path)
+            .header("x-criticality", criticality)
+            .body(Body::new())
+            .unwrap();
+        service.clone().oneshot(req).await.unwrap().status()
+    };
+    assert_eq!(
+        call("/", "SHEDDABLE").await,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(call("/", "CRITICAL_PLUS").await, StatusCode::OK);
+    assert_eq!(call("/health", "SHEDDABLE").await, StatusCode::OK);
+    assert_eq!(handle.shed(Criticality::Sheddable), 1);
+    assert_eq!(handle.admitted(Criticality::CriticalPlus), 1);
+    assert_eq!(
+        handle.admitted(Criticality::Sheddable),
+        0,
+        "the exempt are not counted"
+    );
+}
+
+#[tokio::test]
+async fn law_01_all_services_of_a_layer_count_together() {
+    let shed = LoadShed::new(|| 0.0);
+    let handle = shed.handle();
+    let layer: LoadShedLayer<_> = LoadShedLayer::new(shed);
+    for _ in 0..3 {
+        let service = layer.layer(service_fn(|_: Request<Body>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
+        }));
+        service.oneshot(Request::new(Body::new())).await.unwrap();
+    }
+    assert_eq!(handle.admitted(Criticality::Critical), 3);
+}
