@@ -1,0 +1,110 @@
+//! What cannot be built, and how the error says so.
+
+use std::time::Duration;
+
+use plimsoll_core::Missing;
+use plimsoll_rate_limit::{Quota, RateLimit};
+
+use crate::limit;
+
+fn complaint(quota: Quota) -> String {
+    RateLimit::new(quota)
+        .expect_err("an invalid quota")
+        .to_string()
+}
+
+#[test]
+fn bad_quotas_are_refused_by_field_and_bound() {
+    let year = Quota::MAX_PERIOD;
+    for (quota, expected) in [
+        (
+            Quota::per_second(0),
+            "count is 0, but must be at least 1 request",
+        ),
+        (
+            Quota::per_second(1).burst(0),
+            "burst is 0, but must be at least 1 request",
+        ),
+        (
+            Quota::new(1, Duration::ZERO),
+            "period is 0ns, but must be 1 ns to 31536000s",
+        ),
+        (Quota::new(1, Duration::MAX), "must be 1 ns to 31536000s"),
+        (
+            Quota::new(1, year + Duration::from_nanos(1)),
+            "must be 1 ns to 31536000s",
+        ),
+        (
+            Quota::new(1001, Duration::from_micros(1)),
+            "count is 1001 per 1µs, but must be at most 1 request per nanosecond",
+        ),
+        (
+            Quota::new(1, year).burst(2),
+            "burst is 2 at one request per 31536000s, but must be refilled within 31536000s",
+        ),
+        (
+            Quota::per_hour(1).burst(u32::MAX),
+            "must be refilled within 31536000s",
+        ),
+    ] {
+        let said = complaint(quota);
+        assert!(said.contains(expected), "{quota:?}: {said}");
+    }
+}
+
+#[test]
+fn the_bounds_themselves_are_allowed() {
+    for quota in [
+        Quota::new(1, Quota::MAX_PERIOD),
+        Quota::new(3, Quota::MAX_PERIOD),
+        Quota::new(1, Duration::from_nanos(1)).burst(u32::MAX),
+        Quota::new(u32::MAX, Duration::from_secs(5)),
+        Quota::new(1000, Duration::from_micros(1)),
+    ] {
+        assert_eq!(limit(quota).handle().quota(), quota);
+    }
+}
+
+#[test]
+fn names_are_checked() {
+    let named = |name| limit(Quota::per_second(1)).announce(name);
+    assert_eq!(
+        named("per-user").expect("a name").handle().name(),
+        Some("per-user")
+    );
+    for name in ["", "say \"hello\"", "back\\slash", "new\nline", "größe"] {
+        let said = named(name).expect_err("no name").to_string();
+        assert!(
+            said.contains("must be 1 to 64 printable ASCII characters"),
+            "{said}"
+        );
+    }
+    let twice = named("one").and_then(|limit| limit.announce("two"));
+    assert_eq!(
+        twice.expect_err("named before").to_string(),
+        "name is already \"one\", but must be set once"
+    );
+}
+
+#[test]
+fn keyed_limits_check_quota_and_capacity() {
+    let key: fn(&()) -> Option<u32> = |()| Some(1);
+    let make = |quota, capacity| RateLimit::keyed(quota, key, Missing::Admit, capacity);
+    let said = make(Quota::per_second(0), 1)
+        .expect_err("no quota")
+        .to_string();
+    assert_eq!(said, "count is 0, but must be at least 1 request");
+    let said = make(Quota::per_second(1), 0)
+        .expect_err("no capacity")
+        .to_string();
+    assert_eq!(said, "capacity is 0, but must be 1 to 2^28 keys");
+}
+
+#[test]
+fn limits_are_send_and_sync() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<RateLimit>();
+    check::<plimsoll_rate_limit::RateLimitPermit>();
+    check::<plimsoll_rate_limit::RateLimitHandle>();
+    check::<plimsoll_rate_limit::RateLimitLayer>();
+}

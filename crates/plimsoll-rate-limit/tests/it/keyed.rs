@@ -1,0 +1,81 @@
+//! One limit per key.
+
+use std::time::Duration;
+
+use plimsoll_core::{Keyed, Kind, Missing, Policy, Verdict};
+use plimsoll_rate_limit::{Quota, RateLimit};
+use tokio::time::Instant;
+
+type Req = Option<u32>;
+
+fn per_key(quota: Quota) -> Keyed<fn(&Req) -> Option<u32>, RateLimit> {
+    let key: fn(&Req) -> Option<u32> = |req| *req;
+    RateLimit::keyed(quota, key, Missing::Refuse(Kind::OverQuota), 1000).expect("valid")
+}
+
+fn admits<P: Policy<Req>>(limit: &P, key: Req, now: Instant) -> bool {
+    match limit.admit(&mut { key }, now) {
+        Verdict::Admit(permit) => {
+            limit.finish(permit, &outcome(now));
+            true
+        }
+        Verdict::Reject(_) => false,
+        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+    }
+}
+
+fn outcome(now: Instant) -> plimsoll_core::Outcome {
+    plimsoll_core::Outcome::new(plimsoll_core::Class::Success, Duration::ZERO, now)
+}
+
+#[test]
+fn each_key_has_its_own_bucket() {
+    let limit = per_key(Quota::per_minute(60).burst(3));
+    let now = Instant::now();
+    for key in 0..50 {
+        let admitted = (0..10).filter(|_| admits(&limit, Some(key), now)).count();
+        assert_eq!(admitted, 3, "key {key}");
+    }
+    assert!(!admits(&limit, None, now));
+}
+
+#[test]
+fn one_handle_changes_the_quota_of_every_key() {
+    let limit = per_key(Quota::per_minute(60).burst(3));
+    let now = Instant::now();
+    assert!(admits(&limit, Some(1), now));
+    let handle = limit.handle().spill_cell().handle();
+    handle
+        .set_quota(Quota::per_minute(60).burst(8))
+        .expect("valid");
+    assert_eq!((0..20).filter(|_| admits(&limit, Some(1), now)).count(), 7);
+    assert_eq!((0..20).filter(|_| admits(&limit, Some(2), now)).count(), 8);
+    assert_eq!(handle.refused(), 13 + 12);
+}
+
+#[test]
+fn a_key_that_is_pushed_out_has_nothing_to_gain() {
+    let limit = per_key(Quota::per_hour(1).burst(2));
+    let now = Instant::now();
+    for key in 0..1000 {
+        assert_eq!(
+            (0..3).filter(|_| admits(&limit, Some(key), now)).count() <= 2,
+            true
+        );
+    }
+    // A flood of other keys, all in debt: nobody's debt is forgotten for them.
+    for key in 1000..20_000 {
+        admits(&limit, Some(key), now);
+    }
+    let again = (0..1000)
+        .filter(|key| admits(&limit, Some(*key), now))
+        .count();
+    assert_eq!(again, 0);
+    assert_eq!(limit.handle().evicted(), 0);
+    assert!(limit.handle().spilled() > 0);
+
+    // Once the debts are paid there is room again.
+    let later = now + Duration::from_secs(3 * 60 * 60);
+    assert!(admits(&limit, Some(30_000), later));
+    assert_eq!(limit.handle().evicted(), 1);
+}

@@ -1,0 +1,45 @@
+//! Behaviour through the public API.
+
+mod clock;
+mod construction;
+mod contract;
+mod keyed;
+mod live;
+mod model;
+mod threads;
+mod wire;
+
+use std::time::Duration;
+
+use plimsoll_core::{Kind, Policy, Verdict};
+use plimsoll_rate_limit::{Quota, RateLimit, RateLimitPermit};
+use tokio::time::Instant;
+
+fn limit(quota: Quota) -> RateLimit {
+    RateLimit::new(quota).expect("a valid quota")
+}
+
+/// Asks once: the permit, or how long to stay away.
+fn ask(limit: &RateLimit, now: Instant) -> Result<RateLimitPermit, Duration> {
+    match limit.admit(&mut (), now) {
+        Verdict::Admit(permit) => Ok(permit),
+        Verdict::Reject(rejection) => {
+            assert_eq!(rejection.policy(), RateLimit::NAME);
+            assert_eq!(rejection.kind(), Kind::OverQuota);
+            Err(rejection.wait().expect("the wait is known exactly"))
+        }
+    }
+}
+
+/// How many are let in at one instant.
+fn greedy(limit: &RateLimit, now: Instant) -> u64 {
+    (0..).take_while(|_| ask(limit, now).is_ok()).count() as u64
+}
+
+fn revoke(limit: &RateLimit, permit: RateLimitPermit) {
+    Policy::<()>::revoke(limit, permit);
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
