@@ -10,27 +10,27 @@ use crate::Concurrency;
 /// services it makes, and their clones, share one limit.
 ///
 /// ```
-/// use std::{convert::Infallible, time::Duration};
+/// use std::convert::Infallible;
 /// use http::{Request, Response, StatusCode};
-/// use http_body_util::Empty;
+/// use http_body_util::Full;
 /// use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
-/// # type Body = Empty<bytes::Bytes>;
+/// # type Body = Full<bytes::Bytes>;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let layer: ConcurrencyLayer = ConcurrencyLayer::new(Concurrency::new(1)?);
 /// let service = layer.layer(service_fn(|_: Request<Body>| async {
-///     Ok::<_, Infallible>(Response::new(Body::new()))
+///     Ok::<_, Infallible>(Response::new(Body::from("hello")))
 /// }));
 ///
 /// // The response holds the slot until its body ends.
-/// let first = service.clone().oneshot(Request::new(Body::new())).await?;
-/// let second = service.clone().oneshot(Request::new(Body::new())).await?;
+/// let first = service.clone().oneshot(Request::new(Body::default())).await?;
+/// let second = service.clone().oneshot(Request::new(Body::default())).await?;
 /// assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
 ///
 /// drop(first);
-/// let third = service.oneshot(Request::new(Body::new())).await?;
+/// let third = service.oneshot(Request::new(Body::default())).await?;
 /// assert_eq!(third.status(), StatusCode::OK);
 /// # Ok(())
 /// # }

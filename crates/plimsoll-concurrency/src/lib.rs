@@ -40,6 +40,7 @@ mod handle;
 mod layer;
 #[cfg(all(test, loom))]
 mod models;
+mod policy;
 mod queue;
 mod settings;
 mod slots;
@@ -48,9 +49,10 @@ mod sync;
 mod wait;
 
 pub use self::{
-    concurrency::{Concurrency, ConcurrencyPermit},
+    concurrency::Concurrency,
     error::InvalidConcurrency,
     handle::ConcurrencyHandle,
     layer::ConcurrencyLayer,
+    policy::ConcurrencyPermit,
     wait::ConcurrencyWait,
 };

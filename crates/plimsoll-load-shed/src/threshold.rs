@@ -64,8 +64,8 @@ impl Ramp {
     /// the share of the way. A load that is not a number counts as 0.
     #[inline]
     pub(crate) fn threshold(self, load: f64) -> u16 {
-        // Casting saturates, and makes 0 of what is not a number.
-        let load = (load * UNIT) as u32;
+        // To the nearest millionth. Casting saturates, and makes 0 of what is not a number.
+        let load = (load * UNIT + 0.5) as u32;
         if load <= self.start {
             return 0;
         }

@@ -1,1 +1,159 @@
 //! Behaviour of the concurrency limit through its public API.
+#![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
+
+mod cells;
+mod contract;
+mod limit;
+mod queue;
+mod settings;
+mod stress;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use plimsoll_concurrency::{Concurrency, ConcurrencyPermit, ConcurrencyWait};
+use plimsoll_core::{Class, Deadline, Outcome, Policy, Rejection, Verdict};
+use tokio::time::Instant;
+
+/// A request is its own deadline.
+type Req = Option<Deadline>;
+type Limit = Concurrency<fn(&Req, Instant) -> Option<Deadline>>;
+
+fn with_deadlines(limit: Concurrency) -> Limit {
+    limit.deadlines(|req, _| *req)
+}
+
+/// A queue of `len` for up to a second, behind `slots` slots.
+fn queued(slots: usize, len: usize) -> Limit {
+    with_deadlines(
+        Concurrency::new(slots)
+            .unwrap()
+            .queue(len, Duration::from_secs(1))
+            .unwrap(),
+    )
+}
+
+/// What a gate does with a policy, and no more: dropping it cancels.
+struct Call<'a> {
+    limit: &'a Limit,
+    req: Req,
+    stage: Stage,
+}
+
+enum Stage {
+    Waiting(Pin<Box<ConcurrencyWait>>),
+    Running(ConcurrencyPermit),
+    Refused(Rejection),
+    Over,
+}
+
+fn call(limit: &Limit) -> Call<'_> {
+    call_with(limit, None)
+}
+
+fn call_with(limit: &Limit, mut req: Req) -> Call<'_> {
+    let stage = match limit.admit(&mut req, Instant::now()) {
+        Verdict::Admit(permit) => Stage::Running(permit),
+        Verdict::Reject(rejection) => Stage::Refused(rejection),
+        Verdict::Wait(wait) => Stage::Waiting(Box::pin(wait)),
+    };
+    Call { limit, req, stage }
+}
+
+impl Call<'_> {
+    fn poll_with(&mut self, waker: &Waker) {
+        if let Stage::Waiting(wait) = &mut self.stage {
+            let mut cx = Context::from_waker(waker);
+            match self
+                .limit
+                .poll_wait(wait.as_mut(), &mut self.req, Instant::now(), &mut cx)
+            {
+                Poll::Ready(Ok(permit)) => self.stage = Stage::Running(permit),
+                Poll::Ready(Err(rejection)) => self.stage = Stage::Refused(rejection),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.poll_with(Waker::noop());
+        matches!(self.stage, Stage::Running(_))
+    }
+
+    fn is_waiting(&mut self) -> bool {
+        self.poll_with(Waker::noop());
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    fn rejection(&mut self) -> Option<Rejection> {
+        self.poll_with(Waker::noop());
+        match self.stage {
+            Stage::Refused(rejection) => Some(rejection),
+            _ => None,
+        }
+    }
+
+    /// Ends a running call that took this long.
+    fn finish(mut self, latency: Duration) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Running(permit) => {
+                let outcome = Outcome::new(Class::Success, latency, Instant::now());
+                Policy::<Req>::finish(self.limit, permit, &outcome);
+            }
+            _ => panic!("only running calls end"),
+        }
+    }
+}
+
+/// Until it runs or is refused.
+impl Future for Call<'_> {
+    type Output = Option<Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rejection>> {
+        self.poll_with(cx.waker());
+        match self.stage {
+            Stage::Waiting(_) => Poll::Pending,
+            Stage::Refused(rejection) => Poll::Ready(Some(rejection)),
+            Stage::Running(_) | Stage::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting(mut wait) => Policy::<Req>::abandon(self.limit, wait.as_mut()),
+            Stage::Running(permit) => Policy::<Req>::revoke(self.limit, permit),
+            Stage::Refused(_) | Stage::Over => {}
+        }
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wakes {
+    fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counting_waker() -> (Arc<Wakes>, Waker) {
+    let wakes = Arc::new(Wakes::default());
+    (Arc::clone(&wakes), Waker::from(wakes))
+}

@@ -43,10 +43,12 @@ proptest! {
     }
 
     #[test]
-    fn the_share_shed_of_evenly_spread_cohorts_is_the_share_of_the_way(load in 0.0..1.2_f64) {
-        let shed = shed_by(&Dial::at(load));
+    fn the_share_shed_of_evenly_spread_cohorts_is_the_share_of_the_way(
+        millionths in 0_u32..1_200_000,
+    ) {
+        let shed = shed_by(&Dial::at(f64::from(millionths) / 1e6));
         let threshold = shed.handle().threshold();
-        prop_assert_eq!(f64::from(threshold), (load * 512.0).floor().min(511.0));
+        prop_assert_eq!(u32::from(threshold), (millionths * 512 / 1_000_000).min(511));
         let kept = with_cohorts().into_iter().filter(|priority| admits(&shed, *priority)).count();
         let levels = with_cohorts().into_iter().filter(|priority| priority.level() >= threshold).count();
         prop_assert_eq!(kept, levels);

@@ -1,0 +1,45 @@
+//! The laws, as the core's test kit checks them on any policy.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::Concurrency;
+use plimsoll_core::{
+    Keyed, Missing,
+    test_kit::{Contract, KitRequest},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_refuses_keeps_the_laws() {
+    Contract::new(|| Concurrency::new(3).unwrap())
+        .capacity(3)
+        .spent(|limit| limit.handle().in_flight() as u64)
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_queues_keeps_the_laws() {
+    Contract::new(|| {
+        Concurrency::new(3)
+            .unwrap()
+            .queue(8, Duration::from_secs(1))
+            .unwrap()
+    })
+    .capacity(3)
+    .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
+    .check_all()
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_per_key_keeps_the_laws() {
+    let make = || {
+        let each = Concurrency::new(3)
+            .unwrap()
+            .queue(8, Duration::from_secs(1))
+            .unwrap();
+        let key = |_: &KitRequest| Some(1_u8);
+        Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap()
+    };
+    Contract::new(make).capacity(3).check_all().await;
+}

@@ -1,0 +1,113 @@
+//! Without a queue: in, or refused at once.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+use plimsoll_core::{Kind, LoadSignal};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::{call, with_deadlines};
+
+#[tokio::test(start_paused = true)]
+async fn one_more_than_the_limit_is_refused_and_spends_nothing() {
+    let limit = with_deadlines(Concurrency::new(2).unwrap());
+    let handle = limit.handle();
+    let (mut one, mut two) = (call(&limit), call(&limit));
+    assert!(one.is_running() && two.is_running());
+
+    let rejection = call(&limit).rejection().unwrap();
+    assert_eq!(
+        (rejection.policy(), rejection.kind()),
+        ("concurrency", Kind::Full)
+    );
+    assert_eq!(
+        (handle.in_flight(), handle.queued(), handle.rejected()),
+        (2, 0, 1)
+    );
+    assert_eq!(handle.load(), 1.0);
+
+    drop(one);
+    assert!(call(&limit).is_running());
+    drop(two);
+    assert_eq!((handle.in_flight(), handle.load()), (0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn per_caller_it_is_the_caller_who_is_over_its_quota() {
+    let limit = with_deadlines(Concurrency::new(1).unwrap().per_caller());
+    let _running = call(&limit);
+    assert_eq!(call(&limit).rejection().unwrap().kind(), Kind::OverQuota);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
+    let limit = with_deadlines(
+        Concurrency::new(2)
+            .unwrap()
+            .queue(2, Duration::from_secs(10))
+            .unwrap(),
+    );
+    let handle = limit.handle();
+    assert_eq!(
+        handle.retry_after(),
+        Duration::from_secs(1),
+        "nothing was measured yet"
+    );
+
+    call(&limit).finish(Duration::from_millis(320));
+    let running = [call(&limit), call(&limit)];
+    assert_eq!(handle.retry_after(), Duration::from_millis(320));
+    let waiting = [call(&limit), call(&limit)];
+    assert_eq!(
+        call(&limit).rejection().unwrap().wait(),
+        Some(Duration::from_millis(640))
+    );
+
+    // Calls become fast, and the estimate follows by a 16th each time.
+    drop((running, waiting));
+    call(&limit).finish(Duration::ZERO);
+    let _running = [call(&limit), call(&limit)];
+    assert_eq!(handle.retry_after(), Duration::from_millis(300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stated_hint_is_the_hint() {
+    let limit = Concurrency::new(1)
+        .unwrap()
+        .retry_after(Duration::from_millis(250))
+        .unwrap();
+    let limit = with_deadlines(limit);
+    let _running = call(&limit);
+    assert_eq!(
+        call(&limit).rejection().unwrap().wait(),
+        Some(Duration::from_millis(250))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_01_services_of_one_layer_share_the_limit_until_their_bodies_end() {
+    let limit = Concurrency::new(1).unwrap();
+    let handle = limit.handle();
+    let layer: ConcurrencyLayer = ConcurrencyLayer::new(limit);
+    let call = async || {
+        let service = layer.layer(service_fn(|_: Request<Full<Bytes>>| async {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello"))))
+        }));
+        service
+            .oneshot(Request::new(Full::default()))
+            .await
+            .unwrap()
+    };
+    let first = call().await;
+    assert_eq!(first.status(), StatusCode::OK);
+    assert_eq!(call().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        first.into_body().collect().await.unwrap().to_bytes(),
+        "hello"
+    );
+    assert_eq!(handle.in_flight(), 0);
+    assert_eq!(call().await.status(), StatusCode::OK);
+}

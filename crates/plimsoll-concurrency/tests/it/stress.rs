@@ -1,0 +1,258 @@
+//! Many threads and tasks at once, leaving at every stage.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use plimsoll_concurrency::Concurrency;
+use plimsoll_core::{GateLayer, Keyed, Missing};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::{Stage, call, queued};
+
+type Body = Empty<bytes::Bytes>;
+
+/// Counts who is inside, and the most there ever were.
+#[derive(Default)]
+struct Inside {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Inside {
+    fn enter(self: &Arc<Self>) -> Visit {
+        let now = self.now.fetch_add(1, SeqCst) + 1;
+        self.most.fetch_max(now, SeqCst);
+        Visit(Arc::clone(self))
+    }
+}
+
+struct Visit(Arc<Inside>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, SeqCst);
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Bare threads against the policy. The longest wait is an hour: a wake-up that is lost hangs the test.
+#[test]
+fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    for seed in 0..8 {
+        let limit = queued(2, 64);
+        limit
+            .handle()
+            .set_queue(64, Duration::from_secs(3600))
+            .unwrap();
+        let inside = Arc::new(Inside::default());
+        thread::scope(|scope| {
+            for n in 0..4 {
+                let (limit, inside, runtime) = (&limit, &inside, &runtime);
+                scope.spawn(move || {
+                    let _context = runtime.enter();
+                    let mut random = fastrand::Rng::with_seed(seed * 100 + n);
+                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    for _ in 0..2_000 {
+                        let mut call = call(limit);
+                        let patience = random.u8(..8);
+                        let mut polls = 0;
+                        while let Stage::Waiting(_) = call.stage {
+                            call.poll_with(&waker);
+                            polls += 1;
+                            if polls > patience || !matches!(call.stage, Stage::Waiting(_)) {
+                                break;
+                            }
+                            if patience < 3 {
+                                thread::yield_now(); // gives up after a few looks
+                            } else {
+                                polls = 0;
+                                thread::park();
+                            }
+                        }
+                        if let Stage::Running(_) = call.stage {
+                            let visit = inside.enter();
+                            if random.bool() {
+                                thread::yield_now();
+                            }
+                            drop(visit);
+                            if random.bool() {
+                                call.finish(Duration::from_micros(3));
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let handle = limit.handle();
+        assert!(inside.most.load(SeqCst) <= 2, "seed {seed}");
+        assert_eq!((handle.in_flight(), handle.queued()), (0, 0), "seed {seed}");
+        assert!(call(&limit).is_running(), "seed {seed}: the way in is free");
+    }
+}
+
+/// Real tasks on several threads behind a real gate, cancelled before, while and after they wait, with the limit
+/// moving all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
+    for seed in 0..6 {
+        let policy = Concurrency::new(3)
+            .unwrap()
+            .queue(16, Duration::from_millis(20))
+            .unwrap();
+        let handle = policy.handle();
+        let inside = Arc::new(Inside::default());
+        let layer = GateLayer::new(policy);
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..600 {
+            let service = visited(&layer, &inside);
+            let random = fastrand::Rng::with_seed(seed * 10_000 + n);
+            tasks.spawn(one_call(service, random));
+            if n % 50 == 0 {
+                handle.set_limit(1 + (n as usize / 50) % 3).unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+        assert!(inside.most.load(SeqCst) <= 3, "seed {seed}");
+        assert_eq!(inside.now.load(SeqCst), 0, "seed {seed}");
+        assert_eq!((handle.in_flight(), handle.queued()), (0, 0), "seed {seed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cells_of_many_keys_are_empty_in_the_end() {
+    let each = Concurrency::new(2)
+        .unwrap()
+        .per_caller()
+        .queue(4, Duration::from_millis(5))
+        .unwrap();
+    let keyed = Keyed::new(
+        |req: &Request<Body>| req.extensions().get::<u8>().copied(),
+        Missing::Share,
+        512,
+        move || each.cell(),
+    )
+    .unwrap();
+    let table = keyed.handle();
+    let inside = Arc::new(Inside::default());
+    let layer = GateLayer::new(keyed);
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..1_000 {
+        tasks.spawn(one_call(
+            visited(&layer, &inside),
+            fastrand::Rng::with_seed(n),
+        ));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    assert!(inside.most.load(SeqCst) <= 2 * 16, "16 keys, two each");
+    assert!(table.keys() <= 16);
+    for key in 0..16_u8 {
+        // Had a cell kept a slot, the second of these would not fit.
+        let held: Vec<_> = (0..2)
+            .map(|_| visited(&layer, &inside).oneshot(request(key, 0)))
+            .collect();
+        for held in held {
+            assert_eq!(held.await.unwrap().status(), StatusCode::OK);
+        }
+    }
+}
+
+fn request(key: u8, micros: u64) -> Request<Body> {
+    let mut req = Request::new(Body::new());
+    req.extensions_mut().insert(key);
+    req.extensions_mut().insert(Duration::from_micros(micros));
+    req
+}
+
+fn visited<P>(
+    layer: &GateLayer<P>,
+    inside: &Arc<Inside>,
+) -> impl tower::Service<
+    Request<Body>,
+    Response = Response<impl Send + use<P>>,
+    Error = Infallible,
+    Future: Send,
+> + Send
++ use<P>
+where
+    P: plimsoll_core::Policy<Request<Body>, Wait: Send> + 'static,
+{
+    let inside = Arc::clone(inside);
+    layer.layer(service_fn(move |req: Request<Body>| {
+        let inside = Arc::clone(&inside);
+        async move {
+            let visit = inside.enter();
+            let work = req
+                .extensions()
+                .get::<Duration>()
+                .copied()
+                .unwrap_or_default();
+            tokio::time::sleep(work).await;
+            drop(visit);
+            Ok::<_, Infallible>(Response::new(Body::new()))
+        }
+    }))
+}
+
+/// Calls and perhaps gives up: at once, after one poll, or after a while.
+async fn one_call<S, B>(service: S, mut random: fastrand::Rng)
+where
+    S: tower::Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+{
+    let call = service.oneshot(request(random.u8(..16), random.u64(..1500)));
+    match random.u8(..6) {
+        0 => drop(call),
+        1 => {
+            let mut call = Box::pin(call);
+            poll_fn(|cx| {
+                _ = call.as_mut().poll(cx);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+        }
+        2 => {
+            let patience = Duration::from_micros(random.u64(..8_000));
+            _ = tokio::time::timeout(patience, call).await;
+        }
+        _ => {
+            let Ok(response) = call.await;
+            assert!(
+                matches!(
+                    response.status(),
+                    StatusCode::OK
+                        | StatusCode::SERVICE_UNAVAILABLE
+                        | StatusCode::TOO_MANY_REQUESTS
+                ),
+                "{}",
+                response.status()
+            );
+        }
+    }
+}
