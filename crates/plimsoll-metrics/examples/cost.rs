@@ -1,0 +1,72 @@
+//! What an event costs on the request's path: `cargo run --release -p plimsoll-metrics --example cost`.
+//!
+//! `cost <event> <n>` does one of `accept`, `queue`, `reject` `n` times and prints nothing. Two runs of it under
+//! `valgrind --tool=callgrind`, with different `n`, give the instructions per event.
+#![allow(clippy::print_stdout, reason = "a program that prints its findings")]
+
+use std::{hint::black_box, time::Duration};
+
+use plimsoll_core::{Class, Kind, Observe, Outcome, Rejection};
+use plimsoll_metrics::Metrics;
+use tokio::time::Instant;
+
+const EVENTS: u32 = 20_000_000;
+
+fn main() {
+    // Behind a pointer, as a gate holds it.
+    let observer: Box<dyn Observe> = Box::new(Metrics::new().gate("edge"));
+    let observer = &*observer;
+
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(event), Some(n)) = (arguments.next(), arguments.next()) {
+        repeat(observer, &event, n.parse().unwrap_or(0));
+        return;
+    }
+    for threads in [1, 2] {
+        for event in ["accept", "queue", "reject"] {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| repeat(observer, event, EVENTS));
+                }
+            });
+            let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(EVENTS);
+            println!("{threads} thread(s): {each:6.1} ns per {event}");
+        }
+    }
+    scrape();
+}
+
+/// `accept` and `queue` are an admission and its end.
+fn repeat(observer: &dyn Observe, event: &str, n: u32) {
+    let ok = Outcome::new(Class::Success, Duration::from_micros(830), Instant::now());
+    let refused = Rejection::new("rate-limit", Kind::OverQuota);
+    let waited = if event == "queue" {
+        Duration::from_micros(70)
+    } else {
+        Duration::ZERO
+    };
+    if event == "reject" {
+        for _ in 0..n {
+            observer.rejected(black_box(&refused));
+        }
+    } else {
+        for _ in 0..n {
+            observer.admitted(black_box(waited));
+            observer.finished(black_box(&ok));
+        }
+    }
+}
+
+fn scrape() {
+    let metrics = Metrics::new();
+    for gate in 0..10 {
+        _ = metrics.gate(format!("gate-{gate}"));
+    }
+    let start = Instant::now();
+    for _ in 0..100 {
+        black_box(metrics.prometheus());
+    }
+    let (each, size) = (start.elapsed() / 100, metrics.prometheus().body().len());
+    println!("{each:?} per scrape of ten gates ({size} bytes)");
+}

@@ -1,0 +1,249 @@
+//! All families, written in one go while somebody scrapes.
+
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, exemplar::Exemplar},
+    registry::Unit,
+};
+use tokio::time::Instant;
+
+use crate::{
+    GateMetrics, Metrics,
+    latency::Latencies,
+    pulled::{Family, Labels, Read, Series, attempt},
+    recent::QUANTILES,
+};
+
+/// Nothing here attaches exemplars.
+const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
+
+/// A registry of [`prometheus_client`] can hold a `Metrics`, for programs that have one already:
+/// `registry.register_collector(Box::new(metrics.clone()))`.
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let gates = self.gates();
+        if !gates.is_empty() {
+            encode_counts(&mut encoder, &gates)?;
+            let now = Instant::now();
+            encode_durations(
+                &mut encoder,
+                "plimsoll_latency",
+                "Request to head of the response",
+                &gates,
+                |gate| (gate.latency(), gate.recent_latency(now)),
+            )?;
+            encode_durations(
+                &mut encoder,
+                "plimsoll_wait",
+                "Time in the queue",
+                &gates,
+                |gate| (gate.waits(), gate.recent_waits(now)),
+            )?;
+        }
+        for family in self.0.pulled.families().iter() {
+            self.encode_pulled(&mut encoder, family)?;
+        }
+        self.encode_loads(&mut encoder)?;
+        // Last: all readings have been tried by now.
+        let help = "Readings that panicked or made no sense";
+        let mut metric = encoder.encode_descriptor(
+            "plimsoll_failed_readings",
+            help,
+            None,
+            MetricType::Counter,
+        )?;
+        metric.encode_counter(&self.0.failed_readings.get(), NO_EXEMPLAR)
+    }
+}
+
+fn encode_counts(encoder: &mut DescriptorEncoder<'_>, gates: &[GateMetrics]) -> fmt::Result {
+    let all: Vec<_> = gates
+        .iter()
+        .map(|gate| (gate.name(), gate.counts()))
+        .collect();
+
+    let mut admitted = Counters::family(encoder, "plimsoll_admitted", "Requests let in")?;
+    for (gate, counts) in &all {
+        admitted.series(&[("gate", *gate)], counts.admitted)?;
+    }
+    let mut rejected = Counters::family(encoder, "plimsoll_rejected", "Requests refused")?;
+    for (gate, counts) in &all {
+        for refused in &counts.rejected {
+            let labels = [
+                ("gate", *gate),
+                ("policy", refused.policy),
+                ("kind", refused.kind.as_str()),
+            ];
+            rejected.series(&labels, refused.count)?;
+        }
+    }
+    let help = "Requests that left the queue before they could run";
+    let mut abandoned = Counters::family(encoder, "plimsoll_abandoned", help)?;
+    for (gate, counts) in &all {
+        abandoned.series(&[("gate", *gate)], counts.abandoned)?;
+    }
+    let help = "Admitted requests that ended";
+    let mut finished = Counters::family(encoder, "plimsoll_finished", help)?;
+    for (gate, counts) in &all {
+        for (class, count) in counts.classes() {
+            finished.series(&[("gate", *gate), ("class", class)], count)?;
+        }
+    }
+    let help = "Admitted requests that have not ended";
+    let mut in_flight =
+        encoder.encode_descriptor("plimsoll_in_flight", help, None, MetricType::Gauge)?;
+    for (gate, counts) in &all {
+        in_flight
+            .encode_family(&[("gate", *gate)])?
+            .encode_gauge(&counts.in_flight())?;
+    }
+    Ok(())
+}
+
+/// A family of counters that is being written.
+struct Counters<'a>(MetricEncoder<'a>);
+
+impl<'a> Counters<'a> {
+    fn family(
+        encoder: &'a mut DescriptorEncoder<'_>,
+        name: &'a str,
+        help: &str,
+    ) -> Result<Self, fmt::Error> {
+        encoder
+            .encode_descriptor(name, help, None, MetricType::Counter)
+            .map(Self)
+    }
+
+    fn series(&mut self, labels: &impl EncodeLabelSet, count: u64) -> fmt::Result {
+        self.0
+            .encode_family(labels)?
+            .encode_counter(&count, NO_EXEMPLAR)
+    }
+}
+
+/// The histogram of all durations, and the quantiles of the recent ones.
+fn encode_durations(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    gates: &[GateMetrics],
+    read: impl Fn(&GateMetrics) -> (Latencies, Latencies),
+) -> fmt::Result {
+    let all: Vec<_> = gates.iter().map(|gate| (gate.name(), read(gate))).collect();
+
+    let seconds = Unit::Seconds;
+    let mut metric =
+        encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Histogram)?;
+    for (gate, (total, _)) in &all {
+        let buckets = total.buckets();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        metric
+            .encode_family(&[("gate", *gate)])?
+            .encode_histogram::<NoLabelSet>(total.sum().as_secs_f64(), count, &buckets, None)?;
+    }
+
+    let name = name.replace("plimsoll_", "plimsoll_recent_");
+    let help = format!("{help}: quantiles of the last minute or two");
+    let mut metric = encoder.encode_descriptor(&name, &help, Some(&seconds), MetricType::Gauge)?;
+    for (gate, (_, recent)) in &all {
+        for (label, quantile) in QUANTILES {
+            // Not a number: nothing was recorded. So do the summaries of Prometheus' own clients.
+            let value = recent
+                .quantile(quantile)
+                .map_or(f64::NAN, |value| value.as_secs_f64());
+            metric
+                .encode_family(&[("gate", *gate), ("quantile", label)])?
+                .encode_gauge(&value)?;
+        }
+    }
+    Ok(())
+}
+
+impl Metrics {
+    fn encode_pulled(&self, encoder: &mut DescriptorEncoder<'_>, family: &Family) -> fmt::Result {
+        let kind = if family.counter {
+            MetricType::Counter
+        } else {
+            MetricType::Gauge
+        };
+        let mut metric = encoder.encode_descriptor(&family.name, &family.help, None, kind)?;
+        for series in &family.series {
+            if !encode_series(&mut metric, series)? {
+                self.0.failed_readings.add();
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_loads(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let loads = self.loads();
+        if !loads.is_empty() {
+            let help = "Load: 0 idle, 1 at the line";
+            let mut metric =
+                encoder.encode_descriptor("plimsoll_load", help, None, MetricType::Gauge)?;
+            for (signal, load) in &loads {
+                if let Some(load) = load {
+                    metric
+                        .encode_family(&[("signal", signal.as_str())])?
+                        .encode_gauge(load)?;
+                }
+            }
+        }
+        let help = "The load above which the service calls itself overloaded";
+        let mut metric =
+            encoder.encode_descriptor("plimsoll_overloaded_at", help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&self.overload_line())
+    }
+}
+
+/// Writes one pulled series. `false` when the reading panicked, or told a state that is not in the list.
+fn encode_series(metric: &mut MetricEncoder<'_>, series: &Series) -> Result<bool, fmt::Error> {
+    let labels = &series.labels;
+    match &series.read {
+        Read::Gauge(read) => {
+            let Some(value) = attempt(read) else {
+                return Ok(false);
+            };
+            labelled(metric, labels, |metric| metric.encode_gauge(&value))?;
+            Ok(true)
+        }
+        Read::Counter(read) => {
+            let Some(value) = attempt(read) else {
+                return Ok(false);
+            };
+            labelled(metric, labels, |metric| {
+                metric.encode_counter(&value, NO_EXEMPLAR)
+            })?;
+            Ok(true)
+        }
+        Read::State(states, read) => {
+            let Some(state) = attempt(read) else {
+                return Ok(false);
+            };
+            for one in *states {
+                let mut labels = labels.clone();
+                labels.push(("state", (*one).to_owned()));
+                metric
+                    .encode_family(&labels)?
+                    .encode_gauge(&i64::from(*one == state))?;
+            }
+            Ok(states.contains(&state))
+        }
+    }
+}
+
+/// Writes with labels, or without any: a family of none would leave empty braces.
+fn labelled(
+    metric: &mut MetricEncoder<'_>,
+    labels: &Labels,
+    write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if labels.is_empty() {
+        write(metric)
+    } else {
+        write(&mut metric.encode_family(labels)?)
+    }
+}

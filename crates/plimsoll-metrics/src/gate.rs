@@ -1,0 +1,227 @@
+//! What one gate reports: an `Observe` of nothing but atomics.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+
+use plimsoll_core::{Class, Kind, Observe, Outcome, Rejection};
+use tokio::time::Instant;
+
+use crate::{
+    latency::{Latencies, Recorder},
+    recent::Recent,
+    rejections::Rejections,
+};
+
+/// Classes in the order of their counters, with their label; the last one takes what a later core may add.
+const CLASSES: [&str; 6] = [
+    "success",
+    "failure",
+    "overloaded",
+    "ignored",
+    "cancelled",
+    "other",
+];
+
+#[inline]
+const fn index(class: Class) -> usize {
+    match class {
+        Class::Success => 0,
+        Class::Failure => 1,
+        Class::Overloaded => 2,
+        Class::Ignored => 3,
+        Class::Cancelled => 4,
+        _ => 5,
+    }
+}
+
+/// The counters of one named gate: hand it to [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe).
+///
+/// Made by [`Metrics::gate`](crate::Metrics::gate). Clones, and all that were asked for by the same name, share the
+/// counters, so several layers may report as one gate. Each event is one to three relaxed atomics; nothing is looked
+/// up, locked or allocated, and nothing can fail.
+///
+/// ```
+/// use plimsoll_core::{Class, GateLayer};
+/// use plimsoll_metrics::Metrics;
+///
+/// let metrics = Metrics::new();
+/// let edge = metrics.gate("edge");
+/// let layer: GateLayer<()> = GateLayer::builder(()).observe(edge.clone()).build();
+/// // … requests …
+/// let counts = edge.counts();
+/// assert_eq!((counts.admitted, counts.in_flight(), counts.finished(Class::Success)), (0, 0, 0));
+/// # drop(layer);
+/// ```
+#[derive(Debug, Clone)]
+pub struct GateMetrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    admitted: AtomicU64,
+    abandoned: AtomicU64,
+    finished: [AtomicU64; CLASSES.len()],
+    rejected: Rejections,
+    latency: Recorder,
+    wait: Recorder,
+    recent_latency: Recent,
+    recent_wait: Recent,
+}
+
+impl GateMetrics {
+    pub(crate) fn new(name: String) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            admitted: AtomicU64::default(),
+            abandoned: AtomicU64::default(),
+            finished: Default::default(),
+            rejected: Rejections::default(),
+            latency: Recorder::new(),
+            wait: Recorder::new(),
+            recent_latency: Recent::default(),
+            recent_wait: Recent::default(),
+        }))
+    }
+
+    /// The gate's name: the label `gate`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Shows `plimsoll_rejected_total{policy,kind}` from the start, at 0, so that the first refusal is seen as an
+    /// increase and not as a new series. Say it once for each policy of the gate and the kind it refuses with.
+    pub fn expecting(self, policy: &'static str, kind: Kind) -> Self {
+        self.0.rejected.expect(policy, kind);
+        self
+    }
+
+    /// The counters now.
+    pub fn counts(&self) -> GateCounts {
+        // The ends first, and acquired: then the starts that belong to them are in the next reading, and there are
+        // never more ends than starts.
+        let finished = self.0.finished.each_ref().map(|count| count.load(Acquire));
+        GateCounts {
+            admitted: self.0.admitted.load(Relaxed),
+            abandoned: self.0.abandoned.load(Relaxed),
+            finished,
+            rejected: self.refusals(),
+        }
+    }
+
+    fn refusals(&self) -> Vec<Refused> {
+        let series = self.0.rejected.read().into_iter();
+        series
+            .map(|(policy, kind, count)| Refused {
+                policy,
+                kind,
+                count,
+            })
+            .collect()
+    }
+
+    /// Latencies so far: request to head of the response, without cancelled calls and overloaded answers.
+    pub fn latency(&self) -> Latencies {
+        self.0.latency.read()
+    }
+
+    /// Waits so far: the time in the queue of the requests that queued, whether they then ran or left.
+    pub fn waits(&self) -> Latencies {
+        self.0.wait.read()
+    }
+
+    pub(crate) fn recent_latency(&self, now: Instant) -> Latencies {
+        self.0.recent_latency.of(&self.latency(), now)
+    }
+
+    pub(crate) fn recent_waits(&self, now: Instant) -> Latencies {
+        self.0.recent_wait.of(&self.waits(), now)
+    }
+}
+
+impl Observe for GateMetrics {
+    #[inline]
+    fn admitted(&self, waited: Duration) {
+        self.0.admitted.fetch_add(1, Relaxed);
+        // Zero is how the gate says that it did not queue.
+        if !waited.is_zero() {
+            self.0.wait.record(waited);
+        }
+    }
+
+    #[inline]
+    fn rejected(&self, rejection: &Rejection) {
+        self.0.rejected.record(rejection);
+    }
+
+    #[inline]
+    fn abandoned(&self, waited: Duration) {
+        self.0.abandoned.fetch_add(1, Relaxed);
+        self.0.wait.record(waited);
+    }
+
+    #[inline]
+    fn finished(&self, outcome: &Outcome) {
+        self.0.finished[index(outcome.class)].fetch_add(1, Release);
+        if !matches!(outcome.class, Class::Cancelled | Class::Overloaded) {
+            self.0.latency.record(outcome.latency());
+        }
+    }
+}
+
+/// The counters of a gate at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GateCounts {
+    /// Requests let in.
+    pub admitted: u64,
+    /// Requests that left the queue before they could run.
+    pub abandoned: u64,
+    /// Requests refused, by policy and kind; first come, first listed.
+    pub rejected: Vec<Refused>,
+    finished: [u64; CLASSES.len()],
+}
+
+impl GateCounts {
+    /// Admitted requests that ended like this.
+    pub const fn finished(&self, class: Class) -> u64 {
+        self.finished[index(class)]
+    }
+
+    /// Admitted requests that have not ended.
+    pub fn in_flight(&self) -> u64 {
+        self.admitted.saturating_sub(self.finished.iter().sum())
+    }
+
+    /// Requests refused, by whichever policy.
+    pub fn refused(&self) -> u64 {
+        self.rejected.iter().map(|series| series.count).sum()
+    }
+
+    /// All classes with their label; the catch-all only when it counts something.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let known = CLASSES.len() - 1;
+        let all = CLASSES.into_iter().zip(self.finished).enumerate();
+        all.filter(move |(i, (_, count))| *i < known || *count > 0)
+            .map(|(_, series)| series)
+    }
+}
+
+/// How many requests one policy refused for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The policy, or `other` for those beyond the sixteenth.
+    pub policy: &'static str,
+    /// Why it refused.
+    pub kind: Kind,
+    /// How many.
+    pub count: u64,
+}

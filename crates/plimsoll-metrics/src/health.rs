@@ -1,0 +1,127 @@
+//! `/health/load`: how loaded the service is, for balancers and people.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use http::{HeaderValue, Response, StatusCode, header};
+use plimsoll_core::LoadSignal;
+use serde_json::{Map, Value, json};
+
+use crate::{InvalidMetric, Metrics, pulled::attempt};
+
+const MAX_SIGNALS: usize = 64;
+
+#[derive(Clone)]
+struct Signal {
+    name: String,
+    signal: Arc<dyn LoadSignal + Send + Sync>,
+}
+
+/// The load signals by name.
+#[derive(Default)]
+pub(crate) struct Signals(RwLock<Arc<Vec<Signal>>>);
+
+impl Signals {
+    pub(crate) fn add(
+        &self,
+        name: String,
+        signal: Arc<dyn LoadSignal + Send + Sync>,
+    ) -> Result<(), InvalidMetric> {
+        let mut signals = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if signals.iter().any(|known| known.name == name) {
+            return Err(InvalidMetric::Duplicate { name });
+        }
+        if signals.len() >= MAX_SIGNALS {
+            return Err(InvalidMetric::Full {
+                what: "load signals",
+                max: MAX_SIGNALS,
+            });
+        }
+        Arc::make_mut(&mut signals).push(Signal { name, signal });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signals = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_set()
+            .entries(signals.iter().map(|signal| &signal.name))
+            .finish()
+    }
+}
+
+impl Metrics {
+    /// The readings of all load signals; `None` for one that panicked.
+    pub(crate) fn loads(&self) -> Vec<(String, Option<f64>)> {
+        // Read outside the lock, as gauges are.
+        let signals = Arc::clone(
+            &self
+                .0
+                .signals
+                .0
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let read = |signal: &Signal| {
+            let load = attempt(|| signal.signal.load());
+            if load.is_none() {
+                self.0.failed_readings.add();
+            }
+            (signal.name.clone(), load)
+        };
+        signals.iter().map(read).collect()
+    }
+
+    /// What `/health/load` answers: the worst of the load signals, whether that is too much, and all of them.
+    ///
+    /// ```
+    /// # let metrics = plimsoll_metrics::Metrics::new();
+    /// metrics.load("store", || 0.42)?;
+    /// metrics.load("executor", || 1.5)?;
+    /// let health = metrics.health();
+    /// assert_eq!(health.status(), 503);
+    /// assert_eq!(
+    ///     health.body(),
+    ///     r#"{"load":1.5,"overloaded_at":1.0,"signals":{"executor":1.5,"store":0.42},"status":"overloaded"}"#
+    /// );
+    /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())
+    /// ```
+    ///
+    /// 200 up to the [line](Self::overload_line), 503 above it; never to be cached. A signal that panics or is not a
+    /// number shows as `null` and counts as 0: broken telemetry does not take a server out of its balancer. JSON has
+    /// no infinity, so an infinite load shows as the largest number there is.
+    ///
+    /// A balancer that takes every instance out at once makes an outage of an overload. Use it to prefer less loaded
+    /// instances, or set the line where an instance is beyond help.
+    pub fn health(&self) -> Response<String> {
+        let line = self.overload_line();
+        let mut worst = 0.0_f64;
+        let mut signals = Map::new();
+        for (name, load) in self.loads() {
+            let load = load
+                .filter(|load| !load.is_nan())
+                .map(|load| load.clamp(f64::MIN, f64::MAX));
+            worst = worst.max(load.unwrap_or(0.0));
+            signals.insert(name, load.map_or(Value::Null, Value::from));
+        }
+        let overloaded = worst > line;
+        let status = if overloaded { "overloaded" } else { "ok" };
+        let body = json!({
+            "load": worst, "status": status, "overloaded_at": line, "signals": signals,
+        });
+        let mut response = Response::new(body.to_string());
+        if overloaded {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

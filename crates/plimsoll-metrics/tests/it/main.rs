@@ -1,0 +1,13 @@
+//! Behaviour through the public API.
+#![allow(
+    clippy::float_cmp,
+    reason = "counts and what a test put in come out bit for bit"
+)]
+
+mod gates;
+mod health;
+mod latency;
+mod pulled;
+mod reader;
+mod service;
+mod support;

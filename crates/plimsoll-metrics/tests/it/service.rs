@@ -1,0 +1,148 @@
+//! Both endpoints over HTTP.
+
+use axum::{Router, routing::get};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use plimsoll_metrics::Metrics;
+use tower::ServiceExt;
+
+use crate::reader;
+
+async fn ask(metrics: &Metrics, method: Method, path: &str, accept: &str) -> Response<String> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ACCEPT, accept);
+    metrics
+        .service()
+        .oneshot(request.body(()).unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_was_asked_for() {
+    let metrics = Metrics::new();
+    _ = metrics.gate("edge");
+    let open = ask(
+        &metrics,
+        Method::GET,
+        "/metrics",
+        "application/openmetrics-text;version=1.0.0,*/*;q=0.1",
+    )
+    .await;
+    assert_eq!(
+        open.headers()[header::CONTENT_TYPE],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert_eq!(open.headers()[header::VARY], "accept");
+    reader::openmetrics(open.body());
+
+    let classic = ask(&metrics, Method::GET, "/metrics", "*/*").await;
+    assert_eq!(
+        classic.headers()[header::CONTENT_TYPE],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    assert_eq!(classic.headers()[header::CACHE_CONTROL], "no-store");
+    reader::classic(classic.body());
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_body() {
+    let metrics = Metrics::new();
+    metrics.load("store", || 3.0).unwrap();
+    for path in ["/metrics", "/health/load"] {
+        let get = ask(&metrics, Method::GET, path, "*/*").await;
+        let head = ask(&metrics, Method::HEAD, path, "*/*").await;
+        assert_eq!(head.status(), get.status());
+        assert_eq!(
+            head.headers()[header::CONTENT_TYPE],
+            get.headers()[header::CONTENT_TYPE]
+        );
+        assert_eq!(
+            head.headers()[header::CONTENT_LENGTH],
+            get.body().len().to_string()
+        );
+        assert_eq!(head.body(), "");
+    }
+}
+
+#[tokio::test]
+async fn other_paths_are_not_found_and_other_methods_not_allowed() {
+    let metrics = Metrics::new();
+    for path in ["/", "/metrics/", "/health", "/health/load/x", "/Metrics"] {
+        assert_eq!(
+            ask(&metrics, Method::GET, path, "*/*").await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+    let post = ask(&metrics, Method::POST, "/metrics", "*/*").await;
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(post.headers()[header::ALLOW], "GET, HEAD");
+    assert_eq!(
+        ask(&metrics, Method::GET, "/metrics?name=x", "*/*")
+            .await
+            .status(),
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn axum_takes_the_service_in_every_way_and_the_responses_from_handlers() {
+    let metrics = Metrics::new();
+    let (text, health) = (metrics.clone(), metrics.clone());
+    let app: Router = Router::new()
+        .route_service("/metrics", metrics.service())
+        .nest_service("/internal", metrics.service())
+        .route(
+            "/custom/metrics",
+            get(move || async move { text.prometheus() }),
+        )
+        .route(
+            "/custom/health",
+            get(move || async move { health.health() }),
+        )
+        .fallback_service(metrics.service());
+    for (path, status) in [
+        ("/metrics", 200),
+        ("/internal/metrics", 200),
+        ("/internal/health/load", 200),
+        ("/internal/none", 404),
+        ("/custom/metrics", 200),
+        ("/custom/health", 200),
+        ("/health/load", 200),
+        ("/none", 404),
+    ] {
+        let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        if path.ends_with("metrics") {
+            reader::classic(std::str::from_utf8(&body).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_answers_over_a_real_socket() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let metrics = Metrics::new();
+    metrics.load("store", || 2.0).unwrap();
+    let app: Router = Router::new().fallback_service(metrics.service());
+    let server = tokio::spawn(axum::serve(listener, app).into_future());
+
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let two = "HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\nGET /health/load HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    socket.write_all(two.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    socket.read_to_string(&mut answers).await.unwrap();
+    let (head, get) = answers.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answers}");
+    assert!(get.starts_with("HTTP/1.1 503"), "{answers}");
+    assert!(get.ends_with("\"status\":\"overloaded\"}"), "{answers}");
+    server.abort();
+}
