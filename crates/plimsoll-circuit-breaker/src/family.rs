@@ -80,7 +80,11 @@ impl Family {
     /// What a call's end says about the service: it failed, it did not, or nothing.
     #[inline]
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
-        let slow = || outcome.latency.as_nanos() > u128::from(self.slow_nanos.load(Relaxed));
+        let slow = || {
+            let limit = self.slow_nanos.load(Relaxed);
+            // Not asked for while it is off: working it out takes a few more instructions.
+            limit != NEVER_SLOW && outcome.latency().as_nanos() > u128::from(limit)
+        };
         match outcome.class {
             Class::Success => Some(slow()),
             Class::Failure => Some(true),

@@ -1,0 +1,61 @@
+//! gRPC clients get statuses, not house ads.
+
+use http::{Method, Request, Response, header::CONTENT_TYPE};
+use plimsoll_core::{GateLayer, Kind};
+use plimsoll_fallback::{Fallback, Fixed};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use super::{Refuse, house_ad, obey, see, seen};
+
+fn grpc(status: u16) -> Request<u16> {
+    Request::builder()
+        .method(Method::POST)
+        .header(CONTENT_TYPE, "application/grpc+proto")
+        .body(status)
+        .unwrap()
+}
+
+async fn refused(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
+    let layer = GateLayer::builder(Refuse(Kind::Full))
+        .protocol(fallback)
+        .build();
+    let service = layer.layer(service_fn(obey));
+    service.oneshot(grpc(200)).await.unwrap()
+}
+
+#[tokio::test]
+async fn refusals_of_grpc_requests_pass_as_grpc_statuses() {
+    let answer = refused(house_ad()).await;
+    assert_eq!(answer.headers()["grpc-status"], "14");
+    assert!(!answer.headers().contains_key("plimsoll-degraded"));
+}
+
+#[tokio::test]
+async fn failures_of_grpc_requests_pass() {
+    let service = house_ad().layer().layer(service_fn(obey));
+    assert_eq!(
+        see(service.oneshot(grpc(500)).await).await,
+        seen(500, "", "inner")
+    );
+}
+
+#[tokio::test]
+async fn who_can_answer_grpc_may() {
+    let mut response = Response::new("");
+    response
+        .headers_mut()
+        .insert("grpc-status", "0".parse().unwrap());
+    let answer = refused(Fallback::answer(response).on_grpc(true)).await;
+    assert_eq!(answer.headers()["grpc-status"], "0");
+    assert!(answer.headers().contains_key("plimsoll-degraded"));
+}
+
+#[tokio::test]
+async fn other_posts_are_answered() {
+    let service = house_ad().layer().layer(service_fn(obey));
+    let post = Request::post("/").header(CONTENT_TYPE, "application/json");
+    assert_eq!(
+        see(service.oneshot(post.body(500).unwrap()).await).await,
+        seen(200, "failed;status=500", "house ad")
+    );
+}

@@ -1,0 +1,126 @@
+//! How the client, and layers further out, are told.
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
+use http_body_util::Full;
+use plimsoll_core::{GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use super::{Refuse, house_ad, obey};
+
+#[tokio::test]
+async fn substitutes_carry_the_cause_in_their_extensions() {
+    let failed = house_ad().layer().layer(service_fn(obey));
+    let answer = failed.oneshot(Request::new(502)).await.unwrap();
+    assert_eq!(
+        answer.extensions().get(),
+        Some(&Degraded::Failed(StatusCode::BAD_GATEWAY))
+    );
+
+    let layer = GateLayer::builder(Refuse(Kind::Full))
+        .protocol(house_ad())
+        .build();
+    let refused = layer.layer(service_fn(obey));
+    let answer = refused.oneshot(Request::new(200)).await.unwrap();
+    let rejection = Rejection::new("refuse", Kind::Full);
+    assert_eq!(
+        answer.extensions().get(),
+        Some(&Degraded::Rejected(rejection))
+    );
+    assert!(
+        answer.extensions().get::<Rejection>().is_none(),
+        "it is a refusal no more"
+    );
+}
+
+#[tokio::test]
+async fn the_mark_can_be_switched_off() {
+    let service = house_ad().mark(false).layer().layer(service_fn(obey));
+    let answer = service.oneshot(Request::new(500)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.headers().contains_key(DEGRADED) && answer.extensions().is_empty());
+}
+
+#[tokio::test]
+async fn the_fixed_answers_own_head_is_kept() {
+    let response = Response::builder()
+        .status(203)
+        .header(CACHE_CONTROL, "no-store")
+        .body("stale")
+        .unwrap();
+    let layer = Fallback::answer(response).layer();
+    for _ in 0..2 {
+        let service = layer.layer(service_fn(obey));
+        let answer = service.oneshot(Request::new(500)).await.unwrap();
+        assert_eq!(answer.status(), 203);
+        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    }
+}
+
+#[test]
+fn a_policy_whose_name_cannot_stand_in_a_header_is_left_out() {
+    let check = |name, expected: &str| {
+        let degraded = Degraded::Rejected(Rejection::new(name, Kind::CircuitOpen));
+        assert_eq!(degraded.header_value(), expected);
+    };
+    check("breaker", "rejected;policy=\"breaker\";kind=circuit-open");
+    for name in ["", "two\r\nlines", "a \"quote\"", "Schutzschalter für B"] {
+        check(name, "rejected;kind=circuit-open");
+    }
+    assert_eq!(Degraded::Error.header_value(), "error");
+}
+
+/// Announces two values of one header, as quotas do.
+struct Announce;
+
+impl<Req> Policy<Req> for Announce {
+    type Permit = ();
+    type Wait = std::convert::Infallible;
+
+    fn admit(&self, _: &mut Req, _: tokio::time::Instant) -> Verdict<(), Self::Wait> {
+        Verdict::Admit(())
+    }
+    fn announce(&self, (): &(), headers: &mut HeaderMap) {
+        headers.append("ratelimit", HeaderValue::from_static("\"a\";r=1"));
+        headers.append("ratelimit", HeaderValue::from_static("\"b\";r=2"));
+    }
+    fn finish(&self, (): (), _: &Outcome) {}
+    fn revoke(&self, (): ()) {}
+    fn poll_wait(
+        &self,
+        wait: std::pin::Pin<&mut Self::Wait>,
+        _: &mut Req,
+        _: tokio::time::Instant,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Rejection>> {
+        match *wait {}
+    }
+    fn abandon(&self, wait: std::pin::Pin<&mut Self::Wait>) {
+        match *wait {}
+    }
+}
+
+#[tokio::test]
+async fn accepted_callers_are_told_their_quotas_with_substitutes_too() {
+    let fixed = GateLayer::builder(Announce).protocol(house_ad()).build();
+    let handled = Fallback::handler(|_: Cause| async { Response::new(Full::from("handled")) });
+    let handled = GateLayer::builder(Announce).protocol(handled).build();
+    let answers = [
+        fixed
+            .layer(service_fn(obey))
+            .oneshot(Request::new(500))
+            .await
+            .map(|answer| answer.into_parts().0),
+        handled
+            .layer(service_fn(obey))
+            .oneshot(Request::new(500))
+            .await
+            .map(|answer| answer.into_parts().0),
+    ];
+    for head in answers {
+        let head = head.unwrap();
+        assert!(head.headers.contains_key(DEGRADED));
+        let quotas: Vec<_> = head.headers.get_all("ratelimit").iter().collect();
+        assert_eq!(quotas, ["\"a\";r=1", "\"b\";r=2"]);
+    }
+}
