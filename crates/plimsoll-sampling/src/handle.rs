@@ -1,0 +1,80 @@
+//! Rates and counters, and the handle that reads and changes them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use crate::{InvalidRates, Rates, live::Live};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    rates: Live<3, 8>,
+    kept: AtomicU64,
+    skipped: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(rates: Rates) -> Self {
+        Self {
+            rates: Live::new(rates.to_words()),
+            kept: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn rates(&self) -> Rates {
+        Rates::from_words(self.rates.read())
+    }
+
+    #[inline]
+    fn counter(&self, keep: bool) -> &AtomicU64 {
+        if keep { &self.kept } else { &self.skipped }
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, keep: bool) {
+        self.counter(keep).fetch_add(1, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn uncount(&self, keep: bool) {
+        self.counter(keep).fetch_sub(1, Relaxed);
+    }
+}
+
+/// Reads and changes a [`Sampling`](crate::Sampling) while it is in use. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SamplingHandle(Arc<Shared>);
+
+impl SamplingHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The rates.
+    pub fn rates(&self) -> Rates {
+        self.0.rates()
+    }
+
+    /// Changes the rates from the next request on, all at once: no request sees a mixture.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sampling::new`](crate::Sampling::new); nothing has changed then.
+    pub fn set_rates(&self, rates: Rates) -> Result<(), InvalidRates> {
+        self.0.rates.set(rates.check()?.to_words());
+        Ok(())
+    }
+
+    /// Requests kept. Those that a later policy refused are not in it.
+    pub fn kept(&self) -> u64 {
+        self.0.kept.load(Relaxed)
+    }
+
+    /// Requests left out: marked so and served, or refused.
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped.load(Relaxed)
+    }
+}

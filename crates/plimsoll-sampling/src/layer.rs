@@ -1,0 +1,38 @@
+//! The layer: a gate that samples.
+
+use plimsoll_core::{GateLayer, Http};
+
+use crate::{Mark, Random, Sampling};
+
+/// Samples the requests to a service.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use plimsoll_sampling::{Rates, Sampled, Sampling, SamplingLayer};
+/// use tower::{Layer as _, ServiceExt as _, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let page = service_fn(|req: Request<()>| async move {
+///     let text = if Sampled::of(&req).keep { "served and recorded" } else { "served" };
+///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(text))))
+/// });
+/// # let overloaded = || 1.5;
+/// let layer = SamplingLayer::new(Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?);
+/// let answer = layer.layer(page).oneshot(Request::new(())).await?;
+/// assert_eq!(answer.status(), StatusCode::OK);
+/// assert_eq!(layer.policy().handle().skipped(), 1);
+///
+/// // An ingest route refuses what it leaves out:
+/// let ingest = service_fn(|_: Request<()>| async {
+///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("stored"))))
+/// });
+/// let refusing = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.refuse_and_mark();
+/// let answer = SamplingLayer::new(refusing).layer(ingest).oneshot(Request::new(())).await?;
+/// assert_eq!(answer.status(), StatusCode::ACCEPTED);
+/// # Ok(())
+/// # }
+/// ```
+pub type SamplingLayer<L, D = Random, M = Mark, T = Http> = GateLayer<Sampling<L, D, M>, T>;

@@ -1,0 +1,205 @@
+//! `Sampling`: the policy.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use plimsoll_core::{Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
+use tokio::time::Instant;
+
+use crate::{
+    ByKey, Draw, InvalidRates, Mark, Mode, Random, Rates, Refuse, RefuseAndMark, Sampled,
+    SamplingHandle, handle::Shared,
+};
+
+/// Keeps a share of the requests that falls as the load rises.
+///
+/// A new one [marks](Mark) requests: all are served, and the handler asks [`Sampled::of`] what to skip. For ingest
+/// routes, whose requests are the data to be sampled, [`refuse_and_mark`](Self::refuse_and_mark) answers those that are
+/// left out with 202; [`refuse`](Self::refuse) does so for requests that are not HTTP.
+///
+/// # How it decides
+///
+/// The load gives a rate ([`Rates::rate`]), the request a number in `0.0..1.0` ([`Draw`]): kept when the number is
+/// below the rate. So what is kept at some rate is kept at every higher one. At a rate of 1 nothing is drawn, and
+/// nothing is left in the request.
+///
+/// # Shared state and cloning
+///
+/// Rates and counters live in this value; the layer shares it among all services it makes.
+///
+/// # Cancellation
+///
+/// A request that was counted stays counted, however it ends; one that a later policy refuses is taken out of the
+/// counts.
+pub struct Sampling<L, D = Random, M = Mark> {
+    signal: L,
+    draw: D,
+    mode: M,
+    shared: Arc<Shared>,
+}
+
+/// How a request was counted. Plain data.
+#[derive(Debug, Clone, Copy)]
+pub struct SamplingPermit {
+    keep: bool,
+}
+
+impl<L: LoadSignal> Sampling<L> {
+    /// Samples at these rates by this load; marks, and draws at random.
+    ///
+    /// ```
+    /// use plimsoll_sampling::{Rates, Sampling};
+    ///
+    /// let load = || 0.4; // a policy's `load()`, a queue's depth, ...
+    /// let sampling = Sampling::new(load, Rates { min: 0.05, ..Rates::DEFAULT })?;
+    /// assert_eq!(sampling.rate(), 1.0);
+    /// # Ok::<_, plimsoll_sampling::InvalidRates>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When `base` is not above 0 and at most 1, `min` not 0 to `base`, or `threshold` not 0 to below 1.
+    pub fn new(signal: L, rates: Rates) -> Result<Self, InvalidRates> {
+        let shared = Arc::new(Shared::new(rates.check()?));
+        Ok(Self {
+            signal,
+            draw: Random,
+            mode: Mark,
+            shared,
+        })
+    }
+}
+
+impl Sampling<(), Random, Mark> {
+    /// The name under which this policy refuses.
+    pub const NAME: &'static str = "sampling";
+}
+
+impl<L, D, M> Sampling<L, D, M> {
+    /// Draws by a key, so that requests of one key are kept or left out together. See [`ByKey`], which can also be
+    /// given to [`draw`](Self::draw), with a salt.
+    pub fn by_key<K>(self, key: K) -> Sampling<L, ByKey<K>, M> {
+        self.draw(ByKey::new(key))
+    }
+
+    /// Draws otherwise.
+    pub fn draw<E>(self, draw: E) -> Sampling<L, E, M> {
+        Sampling {
+            signal: self.signal,
+            draw,
+            mode: self.mode,
+            shared: self.shared,
+        }
+    }
+
+    /// Refuses what is left out, instead of marking it; requests of every type can be refused.
+    ///
+    /// Those that are let in are not marked: at a rate that changes, what they stand for is not known. For HTTP
+    /// requests [`refuse_and_mark`](Self::refuse_and_mark) is the better choice.
+    pub fn refuse(self) -> Sampling<L, D, Refuse> {
+        self.mode(Refuse)
+    }
+
+    /// Refuses what is left out, and marks what is let in.
+    pub fn refuse_and_mark(self) -> Sampling<L, D, RefuseAndMark> {
+        self.mode(RefuseAndMark)
+    }
+
+    /// Does otherwise with what is left out.
+    pub fn mode<N>(self, mode: N) -> Sampling<L, D, N> {
+        Sampling {
+            signal: self.signal,
+            draw: self.draw,
+            mode,
+            shared: self.shared,
+        }
+    }
+
+    /// Reads and changes the rates, and reads the counters, at any time.
+    pub fn handle(&self) -> SamplingHandle {
+        SamplingHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// What decides which requests are kept.
+    pub const fn get_draw(&self) -> &D {
+        &self.draw
+    }
+}
+
+impl<L: LoadSignal, D, M> Sampling<L, D, M> {
+    /// The rate at the load that there is now.
+    #[inline]
+    pub fn rate(&self) -> f64 {
+        self.shared.rates().rate(self.signal.load())
+    }
+
+    /// Decides on a request and counts it.
+    #[inline]
+    fn sample<Req>(&self, req: &Req) -> Sampled
+    where
+        D: Draw<Req>,
+    {
+        let rate = self.rate();
+        // Every draw is below 1.
+        let keep = rate >= 1.0 || self.draw.draw(req) < rate;
+        self.shared.count(keep);
+        Sampled { keep, rate }
+    }
+}
+
+impl<Req, L, D, M> Policy<Req> for Sampling<L, D, M>
+where
+    L: LoadSignal + Send + Sync,
+    D: Draw<Req>,
+    M: Mode<Req>,
+{
+    type Permit = SamplingPermit;
+    type Wait = Infallible;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
+        let sampled = self.sample(req);
+        if self.mode.apply(req, sampled) {
+            Verdict::Admit(SamplingPermit { keep: sampled.keep })
+        } else {
+            Verdict::Reject(Rejection::new(Sampling::NAME, Kind::Skipped))
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<SamplingPermit, Rejection>> {
+        match *wait {}
+    }
+
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+
+    #[inline]
+    fn finish(&self, _: SamplingPermit, _: &Outcome) {}
+
+    #[inline]
+    fn revoke(&self, permit: SamplingPermit) {
+        self.shared.uncount(permit.keep);
+    }
+}
+
+impl<L, D: fmt::Debug, M: fmt::Debug> fmt::Debug for Sampling<L, D, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sampling")
+            .field("rates", &self.shared.rates())
+            .field("draw", &self.draw)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
