@@ -240,3 +240,6 @@ impl Bucket {
         self.latest.store(0, Release);
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;
