@@ -49,10 +49,6 @@ mod sync;
 mod wait;
 
 pub use self::{
-    concurrency::Concurrency,
-    error::InvalidConcurrency,
-    handle::ConcurrencyHandle,
-    layer::ConcurrencyLayer,
-    policy::ConcurrencyPermit,
-    wait::ConcurrencyWait,
+    concurrency::Concurrency, error::InvalidConcurrency, handle::ConcurrencyHandle,
+    layer::ConcurrencyLayer, policy::ConcurrencyPermit, wait::ConcurrencyWait,
 };

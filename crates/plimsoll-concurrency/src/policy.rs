@@ -161,4 +161,3 @@ impl<D> Concurrency<D> {
         Ok(ConcurrencyPermit(()))
     }
 }
-

@@ -97,3 +97,36 @@ impl Slots {
         self.0.load(Acquire) == 0
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_given_back_while_somebody_waits_is_not_for_newcomers() {
+        let slots = Slots::new();
+        assert!(slots.enter(1));
+        assert!(!slots.enter_or_mark(1));
+        assert!(
+            slots.leave(),
+            "the one who leaves is told that somebody waits"
+        );
+        assert!(
+            !slots.enter(1),
+            "between the release and the handing-out, too"
+        );
+        assert!(slots.grant(1, true));
+        assert!(!slots.leave(), "nobody waits any more");
+        assert!(slots.is_idle() && slots.enter(1));
+    }
+
+    #[test]
+    fn more_in_flight_than_a_lowered_limit_is_full() {
+        let slots = Slots::new();
+        assert!(slots.enter(2) && slots.enter(2));
+        assert!(!slots.enter(1) && !slots.enter_or_mark(1));
+        assert!(slots.leave() && !slots.grant(1, true), "one is still in");
+        assert!(slots.leave() && slots.grant(1, true));
+        assert_eq!(slots.in_flight(), 1);
+    }
+}

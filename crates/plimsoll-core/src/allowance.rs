@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// `RateLimit` of the same draft.
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The longest name of a quota.
+const MAX_NAME: usize = 64;
 /// The largest integer a structured field can carry (RFC 9651, section 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
@@ -37,7 +39,7 @@ impl Allowance {
             }
             i += 1;
         }
-        !bytes.is_empty() && bytes.len() <= 64
+        !bytes.is_empty() && bytes.len() <= MAX_NAME
     }
 
     /// Appends both fields, so that quotas of several policies stand side by side.
@@ -64,44 +66,53 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// One list member `"name";a=1;b=2`: a String item with Integer parameters, all this crate ever writes.
-/// (The tests read it back with `sfv`.)
+/// (The tests read it back with `sfv`.) Built on the stack: refusals are made by the thousand.
 struct Field {
-    bytes: Vec<u8>,
+    bytes: [u8; Self::LONGEST],
+    len: usize,
 }
 
 impl Field {
+    /// A quoted name and two parameters, each of three bytes and an integer.
+    const LONGEST: usize = MAX_NAME + 2 + 2 * (3 + 15);
+
     fn named(name: &str) -> Self {
-        let mut bytes = Vec::with_capacity(name.len() + 48);
-        bytes.push(b'"');
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(b'"');
-        Self { bytes }
+        let mut field = Self {
+            bytes: [0; Self::LONGEST],
+            len: 0,
+        };
+        field.push(b"\"");
+        // Names are checked where they are given; a longer one is cut rather than trusted.
+        field.push(&name.as_bytes()[..name.len().min(MAX_NAME)]);
+        field.push(b"\"");
+        field
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
     }
 
     fn parameter(&mut self, key: &str, value: u64) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        push_decimal(&mut self.bytes, value.min(MAX_INTEGER));
+        self.push(key.as_bytes());
+        let mut value = value.min(MAX_INTEGER);
+        let mut digits = [0; 15];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.push(&digits[at..]);
     }
 
     fn append_to(self, headers: &mut HeaderMap, name: HeaderName) {
-        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(self.bytes)) {
+        if let Ok(value) = HeaderValue::from_bytes(&self.bytes[..self.len]) {
             // Fails only past 32,768 headers, and then the response is lost for other reasons.
             _ = headers.try_append(name, value);
         }
     }
-}
-
-/// Appends `value` in decimal.
-pub(crate) fn push_decimal(bytes: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    bytes.extend_from_slice(&digits[at..]);
 }

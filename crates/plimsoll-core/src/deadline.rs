@@ -170,6 +170,7 @@ impl<B> ReadDeadline<Request<B>> for Deadlines {
 impl<B> Policy<Request<B>> for Deadlines {
     type Permit = ();
     type Wait = Infallible;
+    const READS_LATENCY: bool = false;
 
     fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
         let Some(deadline) = self.deadline(req, now) else {

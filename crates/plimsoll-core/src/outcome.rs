@@ -25,35 +25,55 @@ pub enum Class {
 pub struct Outcome {
     /// What kind of end it had.
     pub class: Class,
-    /// How long it waited in queues before it ran.
-    pub waited: Duration,
-    /// From the start of the call to the head of the response, or to the end of the call when no head came.
-    /// The body's time is not in it: a long download is not a slow service.
-    pub latency: Duration,
+    waited_micros: u32,
+    started: Instant,
+    head: Option<Instant>,
     /// Read from the clock when first asked for: most policies never ask.
     ended: Cell<Option<Instant>>,
 }
 
 impl Outcome {
-    /// An outcome of a call that ended at `ended`, with nothing waited.
+    /// An outcome of a call that did not wait, whose head came after `latency`, and whose permit ended at `ended`.
     pub fn new(class: Class, latency: Duration, ended: Instant) -> Self {
+        let started = ended.checked_sub(latency).unwrap_or(ended);
         Self {
             class,
-            waited: Duration::ZERO,
-            latency,
+            waited_micros: 0,
+            started,
+            head: Some(started + latency),
             ended: Cell::new(Some(ended)),
         }
     }
 
     /// An outcome of a call that ends now, the clock unread.
     #[inline]
-    pub(crate) fn ending_now(class: Class, waited: Duration, latency: Duration) -> Self {
+    pub(crate) fn ending_now(
+        class: Class,
+        waited_micros: u32,
+        started: Instant,
+        head: Option<Instant>,
+    ) -> Self {
         Self {
             class,
-            waited,
-            latency,
+            waited_micros,
+            started,
+            head,
             ended: Cell::new(None),
         }
+    }
+
+    /// How long it waited in queues before it ran, in whole microseconds; more than 71 minutes are 71 minutes.
+    #[inline]
+    pub fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited_micros.into())
+    }
+
+    /// From the start of the call to the head of the response, or to the end of the call when no head came.
+    /// The body's time is not in it: a long download is not a slow service.
+    #[inline]
+    pub fn latency(&self) -> Duration {
+        let end = self.head.unwrap_or_else(|| self.ended());
+        end.saturating_duration_since(self.started)
     }
 
     /// The moment the permit was given back: the end of the body, by default.

@@ -31,20 +31,17 @@ pub trait Hold: Send + 'static {
 /// became ready) this guard calls [`Policy::finish`] or [`Policy::revoke`] exactly once.
 pub struct Held<P: Policy<Req>, T, Req> {
     shared: Arc<Shared<P, T>>,
+    /// When the inner service was called; while [`GRANTED`], when the request began to wait.
+    started: Instant,
+    /// When the head came.
+    head: Option<Instant>,
+    /// Microseconds in queues, which say enough; more than 71 minutes are 71 minutes.
+    waited_micros: u32,
     permit: Option<P::Permit>,
-    clock: Clock,
 }
 
-/// Where the call is in its life.
-#[derive(Debug, Clone, Copy)]
-enum Clock {
-    /// Granted after a wait that began then; the inner service has not been called.
-    Granted { queued: Instant },
-    /// The inner service is working on it since `started`.
-    Running { waited: Duration, started: Instant },
-    /// The head came after `latency`; the body is on its way.
-    Headed { waited: Duration, latency: Duration },
-}
+/// `waited_micros` of a request that was let in after a wait, while the inner service has not been called.
+const GRANTED: u32 = u32::MAX;
 
 impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     /// A permit whose call starts now, without having waited.
@@ -53,14 +50,12 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         shared
             .observer
             .tell(|observer| observer.admitted(Duration::ZERO));
-        let clock = Clock::Running {
-            waited: Duration::ZERO,
-            started: now,
-        };
         Self {
             shared,
+            started: now,
+            head: None,
+            waited_micros: 0,
             permit: Some(permit),
-            clock,
         }
     }
 
@@ -68,23 +63,23 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     pub(crate) fn granted(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
         Self {
             shared,
+            started: queued,
+            head: None,
+            waited_micros: GRANTED,
             permit: Some(permit),
-            clock: Clock::Granted { queued },
         }
     }
 
     /// The inner service is about to be called.
     pub(crate) fn start(&mut self, now: Instant) {
-        if let Clock::Granted { queued } = self.clock {
-            let waited = now.saturating_duration_since(queued);
-            self.shared
-                .observer
-                .tell(|observer| observer.admitted(waited));
-            self.clock = Clock::Running {
-                waited,
-                started: now,
-            };
-        }
+        let waited = now.saturating_duration_since(self.started);
+        self.shared
+            .observer
+            .tell(|observer| observer.admitted(waited));
+        self.waited_micros = u32::try_from(waited.as_micros())
+            .unwrap_or(GRANTED)
+            .min(GRANTED - 1);
+        self.started = now;
     }
 
     #[inline]
@@ -92,27 +87,25 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         let Some(permit) = self.permit.take() else {
             return;
         };
-        let outcome = match self.clock {
-            Clock::Headed { waited, latency } => Outcome::ending_now(class, waited, latency),
-            Clock::Running { waited, started } => {
-                let now = Instant::now();
-                let mut outcome = Outcome::new(class, now.saturating_duration_since(started), now);
-                outcome.waited = waited;
-                outcome
-            }
-            Clock::Granted { queued } => {
-                self.shared.policy.revoke(permit);
-                let waited = Instant::now().saturating_duration_since(queued);
-                self.shared
-                    .observer
-                    .tell(|observer| observer.abandoned(waited));
-                return;
-            }
-        };
+        if self.waited_micros == GRANTED {
+            self.give_back(permit);
+            return;
+        }
+        let outcome = Outcome::ending_now(class, self.waited_micros, self.started, self.head);
         self.shared.policy.finish(permit, &outcome);
         self.shared
             .observer
             .tell(|observer| observer.finished(&outcome));
+    }
+
+    /// It was let in and never ran.
+    #[cold]
+    fn give_back(&self, permit: P::Permit) {
+        self.shared.policy.revoke(permit);
+        let waited = Instant::now().saturating_duration_since(self.started);
+        self.shared
+            .observer
+            .tell(|observer| observer.abandoned(waited));
     }
 }
 
@@ -138,9 +131,9 @@ where
 
     #[inline]
     fn head(&mut self) {
-        if let Clock::Running { waited, started } = self.clock {
-            let latency = Instant::now().saturating_duration_since(started);
-            self.clock = Clock::Headed { waited, latency };
+        // A clock read is a good part of what a gate costs: not for a stack that never asks.
+        if P::READS_LATENCY || self.shared.observer.is_some() {
+            self.head = Some(Instant::now());
         }
     }
 
@@ -167,7 +160,7 @@ impl<P: Policy<Req>, T, Req> Drop for Held<P, T, Req> {
 impl<P: Policy<Req>, T, Req> fmt::Debug for Held<P, T, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
-            .field("clock", &self.clock)
+            .field("started", &self.started)
             .finish_non_exhaustive()
     }
 }

@@ -28,6 +28,11 @@ pub(crate) struct Shared<P, T> {
 pub(crate) struct Observer(pub(crate) Option<Box<dyn Observe>>);
 
 impl Observer {
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Law 10: an observer that panics loses its own event and nothing else.
     #[inline]
     pub(crate) fn tell(&self, event: impl FnOnce(&dyn Observe)) {

@@ -411,6 +411,7 @@ where
 {
     type Permit = KeyedPermit<P::Permit>;
     type Wait = KeyedWait<P::Wait>;
+    const READS_LATENCY: bool = P::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {

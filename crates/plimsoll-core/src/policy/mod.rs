@@ -98,6 +98,10 @@ pub trait Policy<Req>: Send + Sync {
     /// A place in a queue, or [`Infallible`] for policies that decide at once.
     type Wait;
 
+    /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
+    /// saves a clock read per call; the latency is then the time to the end of the call.
+    const READS_LATENCY: bool = true;
+
     /// Decides on one request. A try: it neither blocks nor sleeps, and a refusal has spent nothing.
     ///
     /// `now` is the moment of the call. The request may be marked (extensions, headers) but is otherwise
@@ -143,6 +147,7 @@ macro_rules! forward_policy {
         impl<Req, P: Policy<Req> + ?Sized> Policy<Req> for $pointer {
             type Permit = P::Permit;
             type Wait = P::Wait;
+            const READS_LATENCY: bool = P::READS_LATENCY;
 
             #[inline]
             fn admit(&self, req: &mut Req, now: Instant) -> Verdict<P::Permit, P::Wait> {
@@ -189,6 +194,7 @@ forward_policy! {
 impl<Req> Policy<Req> for () {
     type Permit = ();
     type Wait = Infallible;
+    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {

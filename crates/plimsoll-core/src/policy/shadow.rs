@@ -84,6 +84,7 @@ impl ShadowHandle {
 impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     type Permit = Option<P::Permit>;
     type Wait = Infallible;
+    const READS_LATENCY: bool = P::READS_LATENCY;
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
         match self.policy.admit(req, now) {

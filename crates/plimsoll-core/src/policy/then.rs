@@ -97,6 +97,7 @@ impl<A, B> Then<A, B> {
 impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     type Permit = (A::Permit, B::Permit);
     type Wait = ThenWait<A::Permit, A::Wait, B::Wait>;
+    const READS_LATENCY: bool = A::READS_LATENCY || B::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {

@@ -30,6 +30,7 @@ macro_rules! tuple_policy {
         impl<Req, $($name: Policy<Req>),+> Policy<Req> for ($($name,)+) {
             type Permit = nest!(@permit $($name)+);
             type Wait = nest!(@wait $($name)+);
+            const READS_LATENCY: bool = $($name::READS_LATENCY)||+;
 
             #[inline]
             fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {

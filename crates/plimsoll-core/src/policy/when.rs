@@ -53,6 +53,7 @@ where
 {
     type Permit = Option<P::Permit>;
     type Wait = P::Wait;
+    const READS_LATENCY: bool = P::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ::http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use ::http::{Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 
 use super::{Answer, GateBody, Never, Protocol, refusal::Refusals};
@@ -199,27 +199,26 @@ impl HttpCall {
         B: Body,
     {
         held.announce(response.headers_mut());
-        if let Some(handover) = response.extensions().get::<Handover>() {
-            handover.put(Box::new(SettleOnDrop(Some((held, class)))));
-            return response.map(GateBody::settled);
+        let mut release = held.protocol().http().release;
+        if !response.extensions().is_empty() {
+            if let Some(handover) = response.extensions().get::<Handover>() {
+                handover.put(Box::new(SettleOnDrop(Some((held, class)))));
+                return response.map(GateBody::settled);
+            }
+            if let Some(stated) = response.extensions().get() {
+                release = *stated;
+            }
         }
-        let release = match response.extensions().get() {
-            Some(release) => *release,
-            None => held.protocol().http().release,
-        };
-        let (head, body) = response.into_parts();
         let over = release == Release::AtHead
             || self.bodiless
-            || body.is_end_stream()
-            || matches!(head.status.as_u16(), ..200 | 204 | 304);
-        let body = if over {
+            || response.body().is_end_stream()
+            || matches!(response.status().as_u16(), ..200 | 204 | 304);
+        if over {
             held.settle(class);
-            GateBody::settled(body)
-        } else {
-            let promised = promised_length(&head.headers, &body);
-            GateBody::carrying(body, held, class, promised)
-        };
-        Response::from_parts(head, body)
+            return response.map(GateBody::settled);
+        }
+        let promised = promised_length(&response);
+        response.map(|body| GateBody::carrying(body, held, class, promised))
     }
 
     /// The inner service answered with an error: settles the permit.
@@ -232,11 +231,17 @@ impl HttpCall {
 
 /// The length in the head, when the body does not know its own.
 #[inline]
-fn promised_length<B: Body>(headers: &HeaderMap, body: &B) -> Option<u64> {
-    if body.size_hint().exact().is_some() {
+fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    if response.body().size_hint().exact().is_some() {
         return None;
     }
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    response
+        .headers()
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.

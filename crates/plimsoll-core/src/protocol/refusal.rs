@@ -9,17 +9,14 @@ use ::http::{
 use bytes::Bytes;
 
 use super::grpc;
-use crate::{
-    Kind, Rejection,
-    allowance::{push_decimal, whole_seconds},
-};
+use crate::{Kind, Rejection, allowance::whole_seconds};
 
 /// Names the policy that refused, and says by being there that nothing was run.
 const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// Room for the headers of a refusal, so that the map is made once.
-const HEADERS: usize = 8;
+/// Room for the headers of a refusal, so that the map is made once, and no larger.
+const HEADERS: usize = 6;
 
 /// How each kind of refusal is said.
 #[derive(Debug, Clone)]
@@ -107,14 +104,22 @@ fn hint(rejection: &Rejection) -> Option<Duration> {
     let wait = rejection.wait()?;
     match rejection.kind() {
         Kind::OverQuota | Kind::CircuitOpen => Some(wait),
-        Kind::Full => Some(wait.saturating_add(wait.mul_f64(fastrand::f64()))),
+        Kind::Full => Some(jittered(wait)),
         Kind::Deadline | Kind::Skipped => None,
     }
 }
 
+/// Evenly between `wait` and twice `wait`; estimates above 584 years are cut to that.
+fn jittered(wait: Duration) -> Duration {
+    let nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+    // The high half of a product with a random 64-bit fraction: no division.
+    let extra = (u128::from(nanos) * u128::from(fastrand::u64(..))) >> 64;
+    wait.saturating_add(Duration::from_nanos(extra as u64))
+}
+
 /// `Retry-After` in whole seconds, rounded up and at least one.
 fn retry_after(wait: Duration) -> HeaderValue {
-    HeaderValue::from(whole_seconds(wait).max(1))
+    decimal(whole_seconds(wait).max(1))
 }
 
 /// Whether the caller's `accept` leaves room for `application/problem+json`. Absent or odd: it does.
@@ -132,32 +137,24 @@ fn accepts_problems(asked: &HeaderMap) -> bool {
 }
 
 /// The body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they fit.
+///
+/// With its usual status and without a quota to name it is a constant, and nothing is built.
 fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
-    const QUOTA: (&str, &str) = (
-        "https://iana.org/assignments/http-problem-types#quota-exceeded",
-        "Request cannot be satisfied as assigned quota has been exceeded",
-    );
-    const CAPACITY: (&str, &str) = (
-        "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
-        "Request cannot be satisfied due to temporary server capacity constraints",
-    );
-    const DEADLINE: (&str, &str) = ("about:blank", "Gateway Timeout");
-    let (kind, title) = match rejection.kind() {
+    const QUOTA: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429}"#;
+    const CAPACITY: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"Request cannot be satisfied due to temporary server capacity constraints","status":503}"#;
+    const DEADLINE: &str = r#"{"type":"about:blank","title":"Gateway Timeout","status":504}"#;
+    let usual = match rejection.kind() {
         Kind::OverQuota => QUOTA,
         Kind::Full | Kind::CircuitOpen | Kind::Skipped => CAPACITY,
         Kind::Deadline => DEADLINE,
     };
-    let mut json = Vec::with_capacity(256);
-    for part in [
-        "{\"type\":\"",
-        kind,
-        "\",\"title\":\"",
-        title,
-        "\",\"status\":",
-        status.as_str(),
-    ] {
-        json.extend_from_slice(part.as_bytes());
+    let (start, end) = usual.split_at(usual.len() - "503}".len());
+    if rejection.quota().is_none() && end.starts_with(status.as_str()) {
+        return Bytes::from_static(usual.as_bytes());
     }
+    let mut json = Vec::with_capacity(start.len() + 100);
+    json.extend_from_slice(start.as_bytes());
+    json.extend_from_slice(status.as_str().as_bytes());
     if let Some(quota) = rejection.quota() {
         json.extend_from_slice(b",\"violated-policies\":[\"");
         // `Allowance::is_name` keeps quotes, backslashes and control characters out.
@@ -168,9 +165,13 @@ fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
     Bytes::from(json)
 }
 
-/// A decimal header value.
+/// A decimal header value. Two digits, which is nearly all of them, are a piece of a constant.
 pub(super) fn decimal(value: u64) -> HeaderValue {
-    let mut digits = Vec::with_capacity(20);
-    push_decimal(&mut digits, value);
-    HeaderValue::from_maybe_shared(Bytes::from(digits)).unwrap_or(HeaderValue::from_static("0"))
+    const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                         5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    match usize::try_from(value) {
+        Ok(one @ 0..10) => HeaderValue::from_static(&PAIRS[2 * one + 1..2 * one + 2]),
+        Ok(two @ 10..100) => HeaderValue::from_static(&PAIRS[2 * two..2 * two + 2]),
+        _ => HeaderValue::from(value),
+    }
 }

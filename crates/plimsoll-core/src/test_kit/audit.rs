@@ -95,6 +95,7 @@ impl Audit {
 impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     type Permit = P::Permit;
     type Wait = P::Wait;
+    const READS_LATENCY: bool = P::READS_LATENCY;
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<P::Permit, P::Wait> {
         let verdict = self.policy.admit(req, now);

@@ -267,7 +267,7 @@ async fn law_08_latency_is_measured_on_the_clock_that_tests_move() {
     response.into_body().collect().await.unwrap();
     let outcome = layer.policy().last();
     assert_eq!(
-        outcome.latency,
+        outcome.latency(),
         Duration::from_secs(3),
         "the body's time is not in it"
     );
