@@ -1,0 +1,55 @@
+//! Overload protection for Tower, axum and tonic.
+//!
+//! A Plimsoll line is the mark on a ship's hull that shows how much load it may safely carry. These layers keep a
+//! service at that line: what it can do well is let in, the rest is turned away at once, cheaply, politely, least
+//! important first, and the person who runs it can see why.
+//!
+//! This crate holds nothing of its own. It gathers the [core](plimsoll_core), whose items are at its root, and the
+//! layers, a module each:
+//!
+//! | feature | module | what it does |
+//! |---|---|---|
+//! | `rate-limit` | `rate_limit` | so many requests per period, globally or per key |
+//! | `concurrency` | `concurrency` | so many requests in flight, and a queue bounded by count and time |
+//! | `load-shed` | `load_shed` | refuses the least important requests as the load rises |
+//! | `circuit-breaker` | `circuit_breaker` | stops calling a service that fails, and probes whether it is well again |
+//! | `fallback` | `fallback` | a second-best answer in the place of a refusal or a failure |
+//! | `sampling` | `sampling` | records less as the load rises |
+//! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
+//! | `full` | | all of these |
+//! | `axum` | | peer address and matched route from where axum puts them |
+//! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
+//!
+//! None is on by default: who wants one layer compiles one layer.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+pub use plimsoll_core::*;
+
+#[cfg(feature = "circuit-breaker")]
+#[doc(inline)]
+pub use plimsoll_circuit_breaker as circuit_breaker;
+
+#[cfg(feature = "concurrency")]
+#[doc(inline)]
+pub use plimsoll_concurrency as concurrency;
+
+#[cfg(feature = "fallback")]
+#[doc(inline)]
+pub use plimsoll_fallback as fallback;
+
+#[cfg(feature = "load-shed")]
+#[doc(inline)]
+pub use plimsoll_load_shed as load_shed;
+
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use plimsoll_metrics as metrics;
+
+#[cfg(feature = "rate-limit")]
+#[doc(inline)]
+pub use plimsoll_rate_limit as rate_limit;
+
+#[cfg(feature = "sampling")]
+#[doc(inline)]
+pub use plimsoll_sampling as sampling;
