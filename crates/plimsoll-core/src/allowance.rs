@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// `RateLimit` of the same draft.
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The longest name of a quota.
 const MAX_NAME: usize = 64;
 /// The largest integer a structured field can carry (RFC 9651, section 3.3.1).
@@ -44,17 +44,31 @@ impl Allowance {
 
     /// Appends both fields, so that quotas of several policies stand side by side.
     pub fn write(&self, headers: &mut HeaderMap) {
+        for (name, field) in [
+            (RATELIMIT_POLICY, self.policy_field()),
+            (RATELIMIT, self.left_field()),
+        ] {
+            // Fails only past 32,768 headers, and then the response is lost for other reasons.
+            _ = headers.try_append(name, field);
+        }
+    }
+
+    /// The value of `RateLimit-Policy`.
+    pub(crate) fn policy_field(&self) -> HeaderValue {
         let mut field = Field::named(self.name);
         field.parameter(";q=", self.limit);
         if self.window_secs > 0 {
             field.parameter(";w=", self.window_secs);
         }
-        field.append_to(headers, RATELIMIT_POLICY);
+        field.into_value()
+    }
 
+    /// The value of `RateLimit`.
+    pub(crate) fn left_field(&self) -> HeaderValue {
         let mut field = Field::named(self.name);
         field.parameter(";r=", self.remaining);
         field.parameter(";t=", whole_seconds(self.reset));
-        field.append_to(headers, RATELIMIT);
+        field.into_value()
     }
 }
 
@@ -109,10 +123,8 @@ impl Field {
         self.push(&digits[at..]);
     }
 
-    fn append_to(self, headers: &mut HeaderMap, name: HeaderName) {
-        if let Ok(value) = HeaderValue::from_bytes(&self.bytes[..self.len]) {
-            // Fails only past 32,768 headers, and then the response is lost for other reasons.
-            _ = headers.try_append(name, value);
-        }
+    fn into_value(self) -> HeaderValue {
+        // Fails only for a name with control characters, which `Allowance::is_name` keeps out.
+        HeaderValue::from_bytes(&self.bytes[..self.len]).unwrap_or(HeaderValue::from_static(""))
     }
 }

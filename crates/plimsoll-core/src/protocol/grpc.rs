@@ -8,7 +8,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE}
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 
-use super::refusal::decimal;
+use super::refusal::{REFUSED_BY, decimal};
 use crate::{Kind, Rejection};
 
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
@@ -29,6 +29,7 @@ pub(super) fn refusal(
     rejection: &Rejection,
     hint: Option<Duration>,
     content_type: HeaderValue,
+    policy_name: Option<HeaderValue>,
 ) -> Response<Bytes> {
     let message = message(rejection.kind());
     let mut headers = HeaderMap::with_capacity(8);
@@ -47,6 +48,9 @@ pub(super) fn refusal(
         (None, _) => {
             headers.insert(GRPC_PUSHBACK, DO_NOT_RETRY);
         }
+    }
+    if let Some(name) = policy_name {
+        headers.insert(REFUSED_BY, name);
     }
     let mut response = Response::new(Bytes::new());
     *response.headers_mut() = headers;

@@ -1,6 +1,6 @@
 //! A rejection on the wire: status, hints, headers and body, as HTTP or as a gRPC status.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use ::http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
@@ -9,14 +9,15 @@ use ::http::{
 use bytes::Bytes;
 
 use super::grpc;
-use crate::{Kind, Rejection, allowance::whole_seconds};
+use crate::{
+    Kind, Rejection,
+    allowance::{RATELIMIT, RATELIMIT_POLICY, whole_seconds},
+};
 
 /// Names the policy that refused, and says by being there that nothing was run.
-const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
+pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// Room for the headers of a refusal, so that the map is made once, and no larger.
-const HEADERS: usize = 6;
 
 /// How each kind of refusal is said.
 #[derive(Debug, Clone)]
@@ -61,40 +62,99 @@ impl Refusals {
         let mut response = match asked.get(CONTENT_TYPE) {
             Some(content_type) if content_type.as_bytes().starts_with(b"application/grpc") => {
                 let code = self.grpc_codes[rejection.kind().index()];
-                grpc::refusal(code, rejection, hint(rejection), content_type.clone())
+                grpc::refusal(
+                    code,
+                    rejection,
+                    hint(rejection),
+                    content_type.clone(),
+                    self.policy_name(rejection),
+                )
             }
             _ => self.http(asked, rejection),
         };
-        if self.name_policy {
-            // A static string is neither copied nor allocated; one that cannot be a header value is left out.
-            let name = Bytes::from_static(rejection.policy().as_bytes());
-            if let Ok(name) = HeaderValue::from_maybe_shared(name) {
-                response.headers_mut().insert(REFUSED_BY, name);
-            }
-        }
         response.extensions_mut().insert(*rejection);
         response
+    }
+
+    /// The policy's name as a header value: a static string is neither copied nor allocated, and one that cannot be a
+    /// header value is left out.
+    fn policy_name(&self, rejection: &Rejection) -> Option<HeaderValue> {
+        let name = self
+            .name_policy
+            .then(|| Bytes::from_static(rejection.policy().as_bytes()))?;
+        HeaderValue::from_maybe_shared(name).ok()
     }
 
     fn http(&self, asked: &HeaderMap, rejection: &Rejection) -> Response<Bytes> {
         let kind = rejection.kind();
         let status = self.statuses[kind.index()];
-        let mut response = Response::new(Bytes::new());
+        let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
+        let (policy, left) = match rejection.quota() {
+            Some(quota) => (Some(quota.policy_field()), Some(quota.left_field())),
+            None => (None, None),
+        };
+        let body = if explained {
+            problem(status, rejection)
+        } else {
+            Bytes::new()
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = status;
-        let mut headers = HeaderMap::with_capacity(HEADERS);
-        headers.insert(CACHE_CONTROL, NO_STORE);
-        if let Some(wait) = hint(rejection) {
-            headers.insert(RETRY_AFTER, retry_after(wait));
-        }
-        if let Some(quota) = rejection.quota() {
-            quota.write(&mut headers);
-        }
-        if self.problem_details && kind != Kind::Skipped && accepts_problems(asked) {
-            headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-            *response.body_mut() = problem(status, rejection);
-        }
-        *response.headers_mut() = headers;
+        *response.headers_mut() = Headers([
+            Some(NO_STORE),
+            hint(rejection).map(retry_after),
+            explained.then_some(PROBLEM_JSON),
+            self.policy_name(rejection),
+            policy,
+            left,
+        ])
+        .into_map();
         response
+    }
+}
+
+const NAME_COUNT: usize = 6;
+
+/// The headers of an HTTP refusal, each at the place of its [name](NAMES).
+struct Headers([Option<HeaderValue>; NAME_COUNT]);
+
+const NAMES: [HeaderName; NAME_COUNT] = [
+    CACHE_CONTROL,
+    RETRY_AFTER,
+    CONTENT_TYPE,
+    REFUSED_BY,
+    RATELIMIT_POLICY,
+    RATELIMIT,
+];
+
+impl Headers {
+    /// A map with these headers. Hashing names is most of what it costs to build one, and there are only so many
+    /// sets of names: each is built once, copied, and given its values.
+    fn into_map(self) -> HeaderMap {
+        static TEMPLATES: [OnceLock<HeaderMap>; 1 << NAME_COUNT] =
+            [const { OnceLock::new() }; 1 << NAME_COUNT];
+        let mut names = 0;
+        for (n, value) in self.0.iter().enumerate() {
+            names |= usize::from(value.is_some()) << n;
+        }
+        let template = TEMPLATES[names].get_or_init(|| {
+            let chosen = NAMES
+                .into_iter()
+                .enumerate()
+                .filter(|(n, _)| names & (1 << n) != 0);
+            chosen.map(|(_, name)| (name, NO_STORE)).collect()
+        });
+        let mut map = template.clone();
+        // Values come in the order in which they were inserted.
+        let mut places = map.values_mut();
+        for value in self.0 {
+            if let Some(value) = value
+                && let Some(place) = places.next()
+            {
+                *place = value;
+            }
+        }
+        map
     }
 }
 
