@@ -78,8 +78,10 @@
 //! # Cost
 //!
 //! Three relaxed increments and one addition per admitted request, one increment per refusal; no lock, no lookup of
-//! labels, no allocation, no clock. `cargo run --release -p plimsoll-metrics --example cost` prints nanoseconds per
-//! event.
+//! labels, no allocation, no clock. On x86-64 that is 126 instructions for an admission and its end (nearly half of
+//! them subtract two instants), 147 with a wait, and 45 for a refusal.
+//! `cargo run --release -p plimsoll-metrics --example cost` prints nanoseconds, and its head tells how to count
+//! instructions. A scrape costs tens of microseconds per gate, on the thread that answers it.
 //!
 //! # Bounds
 //!
