@@ -102,10 +102,10 @@ impl<D> Concurrency<D> {
 
     /// States when a refused caller should come back.
     ///
-    /// Without it the hint is an estimate of when those who are in now will have been served: the moving average of the
-    /// time to the response's head (the latest of 16 samples weighing a 16th), times the requests in flight and in the
-    /// queue, over the limit; 1 second before the first request ended. Where bodies take long, or nearly
-    /// all requests fail fast, state it.
+    /// Without it the hint is an estimate of when those who are in now will have been served: the time a slot is held,
+    /// times the requests in flight and in the queue, over the limit. That time is a moving average over the
+    /// requests that end while all slots are taken (the latest weighs a 16th), to the end of their bodies. It is 1 second
+    /// before there was one.
     ///
     /// # Errors
     ///

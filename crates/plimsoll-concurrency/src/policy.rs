@@ -16,16 +16,19 @@ const NAME: &str = "concurrency";
 
 /// A slot, held. Plain data: the gate sees to it that it is given back.
 #[derive(Debug)]
-pub struct ConcurrencyPermit(());
+pub struct ConcurrencyPermit {
+    since: Instant,
+}
 
 impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     type Permit = ConcurrencyPermit;
     type Wait = ConcurrencyWait;
+    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         if self.state.enter() {
-            return Verdict::Admit(ConcurrencyPermit(()));
+            return Verdict::Admit(ConcurrencyPermit { since: now });
         }
         self.wait(req, now)
     }
@@ -80,9 +83,9 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     }
 
     #[inline]
-    fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
-        self.state.held(outcome.latency());
-        self.state.leave();
+    fn finish(&self, permit: ConcurrencyPermit, outcome: &Outcome) {
+        self.state
+            .leave_after(|| outcome.ended().saturating_duration_since(permit.since));
     }
 
     #[inline]
@@ -139,7 +142,7 @@ impl<D> Concurrency<D> {
             return Verdict::Reject(self.past_deadline());
         }
         match self.state.enqueue(len) {
-            Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
+            Queued::Entered => Verdict::Admit(ConcurrencyPermit { since: now }),
             Queued::Full => Verdict::Reject(self.refuse()),
             Queued::Waiting(ticket) => {
                 let until = now.checked_add(max_wait).unwrap_or(now);
@@ -158,6 +161,6 @@ impl<D> Concurrency<D> {
             self.state.leave();
             return Err(self.past_deadline());
         }
-        Ok(ConcurrencyPermit(()))
+        Ok(ConcurrencyPermit { since: now })
     }
 }

@@ -17,6 +17,23 @@ const WAITING: u32 = 1 << 31;
 #[derive(Debug)]
 pub(crate) struct Slots(AtomicU32);
 
+/// The slots as a release found them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before(u32);
+
+impl Before {
+    #[inline]
+    pub(crate) fn somebody_waits(self) -> bool {
+        self.0 & WAITING != 0
+    }
+
+    /// Nobody could have been let in, for lack of a slot or because others were first.
+    #[inline]
+    pub(crate) fn was_full(self, limit: u32) -> bool {
+        self.0 >= limit
+    }
+}
+
 impl Slots {
     pub(crate) fn new() -> Self {
         Self(AtomicU32::new(0))
@@ -38,11 +55,11 @@ impl Slots {
         false
     }
 
-    /// Gives a slot back. `true` when somebody waits: then the caller has to hand it on.
+    /// Gives a slot back. When [somebody waits](Before::somebody_waits) the caller has to hand it on.
     #[inline]
     #[must_use]
-    pub(crate) fn leave(&self) -> bool {
-        self.0.fetch_sub(1, Release) & WAITING != 0
+    pub(crate) fn leave(&self) -> Before {
+        Before(self.0.fetch_sub(1, Release))
     }
 
     /// Takes a slot, or leaves the mark that makes the next one to leave look into the queue. Under the queue's lock,
@@ -108,7 +125,7 @@ mod tests {
         assert!(slots.enter(1));
         assert!(!slots.enter_or_mark(1));
         assert!(
-            slots.leave(),
+            slots.leave().somebody_waits(),
             "the one who leaves is told that somebody waits"
         );
         assert!(
@@ -116,7 +133,7 @@ mod tests {
             "between the release and the handing-out, too"
         );
         assert!(slots.grant(1, true));
-        assert!(!slots.leave(), "nobody waits any more");
+        assert!(!slots.leave().somebody_waits(), "nobody waits any more");
         assert!(slots.is_idle() && slots.enter(1));
     }
 
@@ -125,8 +142,11 @@ mod tests {
         let slots = Slots::new();
         assert!(slots.enter(2) && slots.enter(2));
         assert!(!slots.enter(1) && !slots.enter_or_mark(1));
-        assert!(slots.leave() && !slots.grant(1, true), "one is still in");
-        assert!(slots.leave() && slots.grant(1, true));
+        assert!(
+            slots.leave().somebody_waits() && !slots.grant(1, true),
+            "one is still in"
+        );
+        assert!(slots.leave().somebody_waits() && slots.grant(1, true));
         assert_eq!(slots.in_flight(), 1);
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct State {
     slots: Slots,
     /// The queue's length, for those who look without the lock.
     queued: AtomicU32,
-    /// How long a request holds its slot: a moving average in nanoseconds, 0 before the first.
+    /// How long a request holds its slot while all are taken: a moving average in nanoseconds, 0 before the first.
     hold: AtomicU64,
     waiters: Mutex<Waiters>,
     pub(crate) settings: Arc<Settings>,
@@ -75,8 +75,21 @@ impl State {
     /// Gives a slot back, or on to the first in the queue.
     #[inline]
     pub(crate) fn leave(&self) {
-        if self.slots.leave() {
+        if self.slots.leave().somebody_waits() {
             self.hand_out();
+        }
+    }
+
+    /// As [`leave`](Self::leave), after having held the slot for a time that is asked for, at the price of a clock
+    /// read, only when the limit was used up: that is when somebody may be told to come back.
+    #[inline]
+    pub(crate) fn leave_after(&self, hold: impl FnOnce() -> Duration) {
+        let before = self.slots.leave();
+        if before.was_full(self.settings.limit()) {
+            if before.somebody_waits() {
+                self.hand_out();
+            }
+            self.held(hold());
         }
     }
 
@@ -146,8 +159,7 @@ impl State {
     }
 
     /// Counts how long a request held its slot. Two that end together may lose one sample: it is an estimate.
-    #[inline]
-    pub(crate) fn held(&self, time: Duration) {
+    fn held(&self, time: Duration) {
         let sample = time.as_secs().saturating_mul(1_000_000_000) + u64::from(time.subsec_nanos());
         let hold = self.hold.load(Relaxed);
         let next = if hold == 0 {

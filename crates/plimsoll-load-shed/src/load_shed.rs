@@ -147,7 +147,7 @@ fn is_below(priority: Priority, threshold: u16) -> bool {
     }
     // How far the threshold is into this criticality: below 0 none of it is shed, from 128 on all of it.
     match threshold.checked_sub(priority.level()) {
-        None | Some(0) => false,
+        None => false,
         Some(Priority::COHORTS..) => true,
         Some(part) => fastrand::u16(..Priority::COHORTS) < part,
     }
@@ -160,6 +160,7 @@ where
 {
     type Permit = ();
     type Wait = Infallible;
+    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<(), Infallible> {

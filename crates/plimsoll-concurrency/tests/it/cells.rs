@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_concurrency::Concurrency;
 use plimsoll_core::{Cell, GateLayer, HeaderKey, Keyed, Missing};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{call, queued, with_deadlines};
@@ -57,7 +57,10 @@ async fn a_cell_is_as_good_as_new_only_when_nobody_is_in_it() {
     drop(waiting);
     assert!(cell.settles_in(now).is_zero());
 
-    call(&cell).finish(Duration::from_millis(7));
+    let running = call(&cell);
+    advance(Duration::from_millis(7)).await;
+    running.finish();
+    assert_ne!(cell.handle().retry_after(), Duration::from_secs(1));
     cell.reset();
     assert_eq!(
         cell.handle().retry_after(),

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
 use plimsoll_core::{Kind, LoadSignal};
+use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{call, with_deadlines};
@@ -57,20 +58,31 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
         "nothing was measured yet"
     );
 
-    call(&limit).finish(Duration::from_millis(320));
-    let running = [call(&limit), call(&limit)];
+    let (one, two) = (call(&limit), call(&limit));
+    advance(Duration::from_millis(320)).await;
+    one.finish();
+    let three = call(&limit);
     assert_eq!(handle.retry_after(), Duration::from_millis(320));
-    let waiting = [call(&limit), call(&limit)];
-    assert_eq!(
-        call(&limit).rejection().unwrap().wait(),
-        Some(Duration::from_millis(640))
-    );
+    let _waiting = [call(&limit), call(&limit)];
+    let hint = call(&limit).rejection().unwrap().wait();
+    assert_eq!(hint, Some(Duration::from_millis(640)));
 
     // Calls become fast, and the estimate follows by a 16th each time.
-    drop((running, waiting));
-    call(&limit).finish(Duration::ZERO);
+    three.finish();
+    assert_eq!((handle.in_flight(), handle.queued()), (2, 1));
+    assert_eq!(handle.retry_after(), Duration::from_millis(450));
+    drop(two);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_is_measured_only_while_the_limit_is_used_up() {
+    let limit = with_deadlines(Concurrency::new(2).unwrap());
+    let alone = call(&limit);
+    advance(Duration::from_millis(320)).await;
+    alone.finish();
     let _running = [call(&limit), call(&limit)];
-    assert_eq!(handle.retry_after(), Duration::from_millis(300));
+    let hint = call(&limit).rejection().unwrap().wait();
+    assert_eq!(hint, Some(Duration::from_secs(1)));
 }
 
 #[tokio::test(start_paused = true)]

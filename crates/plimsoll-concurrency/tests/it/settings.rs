@@ -139,7 +139,9 @@ async fn a_queue_can_be_added_changed_and_taken_away() {
 async fn the_hint_can_be_stated_and_estimated_again() {
     let limit = with_deadlines(Concurrency::new(1).unwrap());
     let handle = limit.handle();
-    call(&limit).finish(Duration::from_millis(20));
+    let running = call(&limit);
+    advance(Duration::from_millis(20)).await;
+    running.finish();
     let _running = call(&limit);
     handle.set_retry_after(Some(3 * SECOND)).unwrap();
     assert_eq!(call(&limit).rejection().unwrap().wait(), Some(3 * SECOND));

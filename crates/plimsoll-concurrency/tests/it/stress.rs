@@ -98,7 +98,7 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
                             }
                             drop(visit);
                             if random.bool() {
-                                call.finish(Duration::from_micros(3));
+                                call.finish();
                             }
                         }
                     }
