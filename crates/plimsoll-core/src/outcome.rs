@@ -20,6 +20,33 @@ pub enum Class {
     Cancelled,
 }
 
+impl Class {
+    /// All classes, in the order of their [index](Self::index).
+    pub const ALL: [Self; 5] = [
+        Self::Success,
+        Self::Failure,
+        Self::Overloaded,
+        Self::Ignored,
+        Self::Cancelled,
+    ];
+
+    /// A small number for tables and counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A lower-case name for labels, such as `success`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Overloaded => "overloaded",
+            Self::Ignored => "ignored",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// How one admitted call went, told to [`Policy::finish`](crate::Policy::finish).
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -40,7 +67,7 @@ impl Outcome {
             class,
             waited_micros: 0,
             started,
-            head: Some(started + latency),
+            head: started.checked_add(latency),
             ended: Cell::new(Some(ended)),
         }
     }

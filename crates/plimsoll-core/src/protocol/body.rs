@@ -18,7 +18,7 @@ pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
     ///
     /// The permit ends with the body: after the last frame, the trailers, an error, or when the body is dropped.
-    /// A body that is dropped before its end was cancelled.
+    /// A body that is dropped before its end was cancelled, unless its head was a failure already.
     pub struct GateBody<B, H>
     where
         B: Body,
@@ -42,7 +42,8 @@ pin_project! {
                     KindProj::Inner { body } => tracked.is_whole(&body),
                     KindProj::Own { .. } => true,
                 };
-                if whole {
+                // Clients throw the bodies of bad answers away; the answers are bad all the same.
+                if whole || matches!(tracked.class, Class::Failure | Class::Overloaded) {
                     tracked.held.settle(tracked.class);
                 }
             }

@@ -100,6 +100,32 @@ async fn a_body_dropped_before_its_end_was_cancelled() {
 }
 
 #[tokio::test]
+async fn a_bad_answer_whose_body_nobody_reads_is_bad_all_the_same() {
+    use tower::{Layer as _, ServiceExt as _};
+    for (status, class) in [
+        (500, Class::Failure),
+        (503, Class::Overloaded),
+        (200, Class::Cancelled),
+    ] {
+        let inner = tower::service_fn(move |_: http::Request<()>| async move {
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"thrown away"));
+            let mut response = http::Response::new(body);
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let layer = GateLayer::new(Slots::new(1));
+        drop(
+            layer
+                .layer(inner)
+                .oneshot(http::Request::new(()))
+                .await
+                .unwrap(),
+        );
+        assert_eq!(layer.policy().last().class, class, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_request_is_over_at_the_head() {
     let layer = GateLayer::new(Slots::new(1));
     let mut head = request(Script::Body);
