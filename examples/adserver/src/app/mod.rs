@@ -1,0 +1,136 @@
+//! The ad server: an axum app that looks things up in a store, asks three bidders, and logs impressions.
+//!
+//! [`bare`] and [`protected`] are the same app with the same handlers; they differ in the layers.
+
+mod analytics;
+mod auction;
+mod bids;
+mod gates;
+mod impressions;
+
+use std::{error::Error, io, net::SocketAddr, path::Path, sync::Arc};
+
+use axum::{Router, routing::post};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use plimsoll_metrics::Metrics;
+
+use self::{analytics::Analytics, auction::Auctions, bids::Bidder, impressions::ImpressionLog};
+use crate::{
+    args::Part,
+    proc::{self, Commands},
+    settings::BIDDERS,
+};
+
+/// Calls other servers over kept-alive connections.
+type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+/// Where the other parts are.
+struct Neighbours {
+    store: SocketAddr,
+    bidders: Vec<SocketAddr>,
+}
+
+/// The app as many are: nothing between the traffic and the work.
+async fn bare(neighbours: Neighbours, log: &Path) -> io::Result<Router> {
+    let client = http_client();
+    let bidders = neighbours
+        .bidders
+        .into_iter()
+        .map(|at| Bidder::bare(at, client.clone()));
+    let auctions = Auctions {
+        bidders: bidders.collect(),
+        store: neighbours.store,
+        client,
+        analytics: Arc::default(),
+    };
+    let impressions = ImpressionLog::unbounded(log).await?;
+    Ok(Router::new()
+        .route(
+            "/auction",
+            post(auction::run).with_state(Arc::new(auctions)),
+        )
+        .route(
+            "/impression",
+            post(impressions::take).with_state(impressions),
+        ))
+}
+
+/// The same app with a gate at each of the four places where it can be overrun. The whole difference is in here.
+async fn protected(
+    neighbours: Neighbours,
+    log: &Path,
+    capacity: f64,
+) -> Result<Router, Box<dyn Error>> {
+    let metrics = Metrics::new();
+    let auction = gates::auction(&metrics, capacity)?;
+    let (logger, depth) = gates::logger(&metrics)?;
+    let analytics = Arc::new(Analytics::default());
+    analytics.show(&metrics)?;
+
+    let client = http_client();
+    let bidders = neighbours
+        .bidders
+        .into_iter()
+        .zip(BIDDERS)
+        .map(|(at, name)| {
+            let breaker = gates::bidder(&metrics, name)?;
+            Ok::<_, Box<dyn Error>>(Bidder::behind(breaker, at, client.clone()))
+        });
+    let auctions = Auctions {
+        bidders: bidders.collect::<Result<_, _>>()?,
+        store: neighbours.store,
+        client,
+        analytics,
+    };
+    let impressions = ImpressionLog::bounded(log, depth).await?;
+    Ok(Router::new()
+        .route(
+            "/auction",
+            post(auction::run)
+                .with_state(Arc::new(auctions))
+                .layer(auction),
+        )
+        .route(
+            "/impression",
+            post(impressions::take)
+                .with_state(impressions)
+                .layer(logger),
+        )
+        // Beside the gates: an operator has to get an answer most of all when others are refused.
+        .route_service("/metrics", metrics.service())
+        .route_service("/health/load", metrics.service()))
+}
+
+fn http_client() -> HttpClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).build(connector)
+}
+
+/// Serves the app, one way or the other, until the parent is gone.
+pub(crate) async fn run(part: Part, mut commands: Commands) -> io::Result<()> {
+    let missing = |what: &str| io::Error::other(format!("the server needs {what}"));
+    let store = part.store.ok_or_else(|| missing("--store"))?;
+    let log = part.log.ok_or_else(|| missing("--log"))?;
+    let capacity = part.capacity.ok_or_else(|| missing("--capacity"))?;
+    let neighbours = Neighbours {
+        store,
+        bidders: part.bidders,
+    };
+    let app = if part.role == "server-bare" {
+        bare(neighbours, &log).await?
+    } else {
+        protected(neighbours, &log, capacity)
+            .await
+            .map_err(|e| io::Error::other(e.to_string()))?
+    };
+    let serving = proc::serve(app).await?;
+    while commands.next().await.is_some() {}
+    serving.abort();
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What a run came to, for the table, the report and the JSON.
+
+use crate::{settings::LAG_BOUND, tally::Tally};
+
+/// The two servers that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    Plimsoll,
+    Bare,
+}
+
+impl Server {
+    pub(crate) const BOTH: [Self; 2] = [Self::Plimsoll, Self::Bare];
+
+    /// Its name in tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plimsoll => "plimsoll",
+            Self::Bare => "bare",
+        }
+    }
+
+    /// The role of its process.
+    pub(crate) const fn role(self) -> &'static str {
+        match self {
+            Self::Plimsoll => "server-plimsoll",
+            Self::Bare => "server-bare",
+        }
+    }
+}
+
+/// All of a run.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Auctions a second that the bare app can answer, measured in a closed loop.
+    pub(crate) capacity: f64,
+    /// What the run did, for headings.
+    pub(crate) title: String,
+    /// One for each phase, in order.
+    pub(crate) phases: Vec<PhaseFigures>,
+}
+
+/// A phase, with both servers.
+#[derive(Debug)]
+pub(crate) struct PhaseFigures {
+    pub(crate) name: String,
+    pub(crate) plimsoll: Run,
+    pub(crate) bare: Run,
+}
+
+impl PhaseFigures {
+    /// Both, named.
+    pub(crate) fn runs(&self) -> [(Server, &Run); 2] {
+        Server::BOTH.map(|server| (server, self.run(server)))
+    }
+
+    /// The run with this server.
+    pub(crate) fn run(&self, server: Server) -> &Run {
+        match server {
+            Server::Plimsoll => &self.plimsoll,
+            Server::Bare => &self.bare,
+        }
+    }
+}
+
+/// A phase with one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) total: Tally,
+    /// The server's largest resident memory.
+    pub(crate) peak_mib: f64,
+    pub(crate) seconds: Vec<Second>,
+}
+
+/// One second of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Second {
+    pub(crate) tally: Tally,
+    /// The server's resident memory at its end.
+    pub(crate) memory_mib: f64,
+}
+
+impl Run {
+    /// The generator was late: this was no open loop, and the phase counts for nothing.
+    pub(crate) fn is_void(&self) -> bool {
+        self.total.worst_lag_ms > LAG_BOUND.as_secs_f64() * 1_000.0
+    }
+
+    /// Goodput as a share of the capacity.
+    pub(crate) fn goodput(&self, capacity: f64) -> f64 {
+        self.total.goodput_rps() / capacity
+    }
+}

@@ -1,0 +1,162 @@
+//! The load generator: open loop, in a process of its own.
+//!
+//! Requests are sent when they are due, whether or not earlier ones were answered, and their latency counts from
+//! that moment. So a server that stalls is charged for every request that was due meanwhile (no coordinated
+//! omission). How late requests were sent at worst is part of the result: it shows that the schedule was kept.
+
+mod arrivals;
+mod client;
+mod record;
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, interval_at, sleep_until},
+};
+
+pub(crate) use self::arrivals::Arrival;
+use self::{
+    arrivals::Dice,
+    client::{Client, Want},
+    record::Recorder,
+};
+use crate::{
+    proc::{self, Commands},
+    settings::CLIENT_SOCKETS,
+    tally::{Line, Load, Schedule},
+};
+
+/// Plays one load after the other, as its commands say, and prints a line a second and one at the end of each.
+pub(crate) async fn run(mut commands: Commands) -> io::Result<()> {
+    proc::go_first();
+    while let Some(command) = commands.next().await {
+        let load = serde_json::from_str(&command)?;
+        play(&load).await?;
+    }
+    Ok(())
+}
+
+async fn play(load: &Load) -> io::Result<()> {
+    // Read and spread before the clock starts.
+    let arrivals = arrivals::of(load)?;
+    let recorder = Arc::new(Recorder::new());
+    let start = Instant::now() + Duration::from_millis(20);
+    let seconds = tokio::spawn(tell_seconds(Arc::clone(&recorder), start));
+    let stage = Stage {
+        client: Arc::new(Client::new(load.target)),
+        recorder: Arc::clone(&recorder),
+        deadline: Duration::from_millis(load.deadline_ms),
+    };
+    match (&load.schedule, arrivals) {
+        (Schedule::Closed { clients }, _) => stage.closed(start, load, *clients).await,
+        (_, arrivals) => stage.open(start, arrivals, load).await,
+    }
+    seconds.abort();
+    print(&Line::Total(
+        recorder.total(Duration::from_secs_f64(load.seconds)),
+    ))
+}
+
+/// What all requests of a load need.
+#[derive(Clone)]
+struct Stage {
+    client: Arc<Client>,
+    recorder: Arc<Recorder>,
+    deadline: Duration,
+}
+
+impl Stage {
+    /// Sends each request when it is due, and returns when all have ended.
+    async fn open(&self, start: Instant, arrivals: impl Iterator<Item = Arrival>, load: &Load) {
+        let sockets = Arc::new(Semaphore::new(CLIENT_SOCKETS));
+        let mut dice = Dice::new(load.seed ^ 1);
+        for arrival in arrivals {
+            let due = start + arrival.at;
+            sleep_until(due).await;
+            let auction = Want::Auction {
+                publisher: arrival.publisher,
+                cost: arrival.cost,
+            };
+            self.send(&sockets, auction, due);
+            if let Some(criticality) = dice.impression() {
+                let publisher = arrival.publisher;
+                self.send(
+                    &sockets,
+                    Want::Impression {
+                        publisher,
+                        criticality,
+                    },
+                    due,
+                );
+            }
+        }
+        sleep_until(start + Duration::from_secs_f64(load.seconds)).await;
+        // All the sockets are back: nothing is under way. The deadline bounds the wait.
+        _ = sockets.acquire_many(CLIENT_SOCKETS as u32).await;
+    }
+
+    fn send(&self, sockets: &Arc<Semaphore>, want: Want, due: Instant) {
+        self.recorder.offered(want);
+        let Ok(socket) = Arc::clone(sockets).try_acquire_owned() else {
+            self.recorder.unsent(want);
+            return;
+        };
+        let stage = self.clone();
+        tokio::spawn(async move {
+            // Here, in the request's own task: a generator short of processor time shows it.
+            stage.recorder.sending(due.elapsed());
+            let ending = stage.client.call(want, due + stage.deadline).await;
+            stage.recorder.ended(want, due.elapsed(), &ending);
+            drop(socket);
+        });
+    }
+
+    /// So many clients, one request at a time each.
+    async fn closed(&self, start: Instant, load: &Load, clients: usize) {
+        let end = start + Duration::from_secs_f64(load.seconds);
+        let mut tasks = JoinSet::new();
+        for seed in 0..clients as u64 {
+            let stage = self.clone();
+            let mut dice = Dice::new(load.seed ^ (seed << 8));
+            tasks.spawn(async move {
+                sleep_until(start).await;
+                while Instant::now() < end {
+                    let due = Instant::now();
+                    let want = Want::Auction {
+                        publisher: dice.modest_publisher(),
+                        cost: 1.0,
+                    };
+                    stage.recorder.offered(want);
+                    let ending = stage.client.call(want, due + stage.deadline).await;
+                    if Instant::now() < end {
+                        stage.recorder.ended(want, due.elapsed(), &ending);
+                    }
+                }
+            });
+        }
+        _ = tasks.join_all().await;
+    }
+}
+
+/// Prints a line each second.
+async fn tell_seconds(recorder: Arc<Recorder>, start: Instant) {
+    let second = Duration::from_secs(1);
+    let mut ticks = interval_at(start + second, second);
+    loop {
+        ticks.tick().await;
+        if print(&Line::Second(recorder.second(second))).is_err() {
+            // The parent is gone, and nobody wants this load any more.
+            std::process::exit(1);
+        }
+    }
+}
+
+fn print(line: &Line) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", serde_json::to_string(line)?)
+}

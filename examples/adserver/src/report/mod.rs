@@ -1,0 +1,16 @@
+//! The figures as a table, as JSON, and as a page with curves.
+
+mod chart;
+mod html;
+mod json;
+mod table;
+
+pub(crate) use self::{html::html, json::json, table::table};
+
+/// Text inside HTML.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

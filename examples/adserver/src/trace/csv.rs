@@ -1,0 +1,58 @@
+//! Comma-separated values with a header.
+
+use super::{Row, time};
+
+/// Which column is what.
+#[derive(Debug)]
+pub(super) struct Columns {
+    timestamp: usize,
+    /// The others: what they hold is added up to the cost.
+    count: usize,
+}
+
+impl Columns {
+    /// Reads a header: the first column with `time` or `date` in its name is the timestamp.
+    pub(super) fn of_header(line: &str) -> Option<Self> {
+        let names: Vec<String> = fields(line).map(str::to_ascii_lowercase).collect();
+        // A log line has times in it, too, but not as a field's bare name.
+        let bare = |name: &str| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c))
+        };
+        let timestamp = names
+            .iter()
+            .position(|name| name.contains("time") || name.contains("date"))?;
+        bare(&names[timestamp]).then_some(Self {
+            timestamp,
+            count: names.len(),
+        })
+    }
+
+    /// Reads a row. All columns but the timestamp are costs, which are added up.
+    pub(super) fn row(&self, line: &str) -> Option<Row> {
+        let mut at = None;
+        let mut costs = None;
+        let mut count = 0;
+        for (column, field) in fields(line).enumerate() {
+            count += 1;
+            if column == self.timestamp {
+                at = Some(time::timestamp(field)?);
+            } else {
+                let cost = field
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|cost| cost.is_finite() && *cost >= 0.0)?;
+                *costs.get_or_insert(0.0) += cost;
+            }
+        }
+        (count == self.count).then_some(Row {
+            at: at?,
+            client: None,
+            cost: costs.unwrap_or(1.0),
+        })
+    }
+}
+
+fn fields(line: &str) -> impl Iterator<Item = &str> {
+    line.split(',').map(|field| field.trim().trim_matches('"'))
+}
