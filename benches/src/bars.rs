@@ -1,0 +1,157 @@
+//! What Plimsoll promises about its cost, and whether it holds.
+
+use crate::report::Row;
+
+/// The six layers, by the names of their cases.
+const LAYERS: [&str; 6] = [
+    "rate-limit",
+    "concurrency",
+    "load-shed",
+    "circuit-breaker",
+    "fallback",
+    "sampling",
+];
+
+/// A promise, and the measured cases it is about.
+#[derive(Debug)]
+pub struct Bar {
+    /// What is promised.
+    pub promise: &'static str,
+    /// The limit that figures stay below, or at most reach where nothing is allowed.
+    pub limit: f64,
+    /// The cases and their figures, the worst first.
+    pub cases: Vec<(&'static str, f64)>,
+}
+
+impl Bar {
+    fn new(
+        promise: &'static str,
+        limit: f64,
+        rows: &[Row],
+        counts: impl Fn(&str) -> bool,
+        figure: impl Fn(&Row) -> f64,
+    ) -> Self {
+        let ours = |row: &&Row| row.case.strip_prefix("plimsoll/").is_some_and(&counts);
+        let mut cases: Vec<_> = rows
+            .iter()
+            .filter(ours)
+            .map(|row| (row.case, figure(row)))
+            .collect();
+        cases.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        Self {
+            promise,
+            limit,
+            cases,
+        }
+    }
+
+    /// The cases that break it, the worst first.
+    pub fn broken_by(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let holds = |figure: f64| figure < self.limit || (self.limit == 0.0 && figure <= 0.0);
+        self.cases
+            .iter()
+            .copied()
+            .filter(move |(_, figure)| !holds(*figure))
+    }
+}
+
+/// Every promise, with how it went.
+///
+/// Refusals are judged by all they cost beyond making the request: a refusal runs no inner service, so subtracting one
+/// would flatter it. Times are those of the best round: the others tell what else the machine was doing.
+pub fn all(rows: &[Row]) -> Vec<Bar> {
+    let accepts = |case: &str| case.ends_with("@accept");
+    let rejects = |case: &str| case.ends_with("@reject");
+    let layer = |case: &str| {
+        case.strip_suffix("@accept")
+            .is_some_and(|layer| LAYERS.contains(&layer))
+    };
+    let over_bare = |row: &Row| row.over_bare.instructions;
+    vec![
+        Bar::new(
+            "all six fused, instructions over bare",
+            1000.0,
+            rows,
+            |case| case == "fused-six@accept",
+            over_bare,
+        ),
+        Bar::new(
+            "one layer, instructions over bare",
+            350.0,
+            rows,
+            layer,
+            over_bare,
+        ),
+        Bar::new(
+            "a refusal with its response, instructions",
+            2500.0,
+            rows,
+            rejects,
+            |row| row.over_unsent.instructions,
+        ),
+        Bar::new(
+            "a refusal with its response, ns",
+            1000.0,
+            rows,
+            rejects,
+            |row| row.ns_over_unsent,
+        ),
+        Bar::new(
+            "allocations of an accepted call",
+            0.0,
+            rows,
+            accepts,
+            |row| row.over_bare.allocations,
+        ),
+    ]
+}
+
+/// Prints how each promise went: the worst case of those that hold, every case that breaks one.
+pub fn print(bars: &[Bar]) {
+    for bar in bars {
+        let Bar {
+            promise,
+            limit,
+            cases,
+        } = bar;
+        let broken = bar.broken_by().count();
+        match cases.first() {
+            None => println!("NOT MEASURED  {promise}, bar {limit}"),
+            Some((case, figure)) if broken == 0 => println!(
+                "holds         {promise}, bar {limit}: worst of {} is {figure:.1} ({case})",
+                cases.len()
+            ),
+            Some(_) => {
+                println!(
+                    "BROKEN        {promise}, bar {limit}: by {broken} of {}",
+                    cases.len()
+                );
+                for (case, figure) in bar.broken_by() {
+                    println!("                {figure:>9.1}  {case}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bar;
+
+    #[test]
+    fn a_promise_is_broken_at_its_limit_and_none_means_none() {
+        let broken = |limit, figure| {
+            Bar {
+                promise: "",
+                limit,
+                cases: vec![("case", figure)],
+            }
+            .broken_by()
+            .count()
+        };
+        assert_eq!(broken(350.0, 349.9), 0);
+        assert_eq!(broken(350.0, 350.0), 1);
+        assert_eq!(broken(0.0, 0.0), 0);
+        assert_eq!(broken(0.0, 0.5), 1);
+    }
+}

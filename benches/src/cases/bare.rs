@@ -1,0 +1,158 @@
+//! The services that stand behind everything else, and what they cost alone.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use tower::Service;
+
+use super::{Case, Empty};
+
+/// The header that holds the key of a keyed request.
+pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The body of every answer.
+pub const HELLO: &str = "hello, world";
+
+/// Makes a request.
+pub type Make = fn() -> Request<Empty>;
+
+/// What a case is compared with: the bare service with the same request and the same kind of body.
+#[derive(Debug, Clone, Copy)]
+pub struct Base {
+    /// The name of the bare service's case.
+    pub bare: &'static str,
+    /// The name of the case in which the request is only made and dropped.
+    pub unsent: &'static str,
+    /// Makes the request.
+    pub request: Make,
+}
+
+/// A request without headers.
+pub const HTTP: Base = Base {
+    bare: "bare/http",
+    unsent: "bare/unsent",
+    request: plain,
+};
+/// A request with a key among its headers.
+pub const KEYED: Base = Base {
+    bare: "bare/http-keyed",
+    unsent: "bare/unsent-keyed",
+    request: keyed,
+};
+/// As [`HTTP`], with axum's body in the response, which is boxed: `tower_governor` takes no other.
+pub const AXUM: Base = Base {
+    bare: "bare/axum-body",
+    ..HTTP
+};
+/// As [`KEYED`], with axum's body in the response.
+pub const AXUM_KEYED: Base = Base {
+    bare: "bare/axum-body-keyed",
+    ..KEYED
+};
+
+/// The cases that others are compared with.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::unsent(HTTP),
+        Case::unsent(KEYED),
+        Case::new(HTTP.bare, HTTP, || Bare::<Full<Bytes>>::OK),
+        Case::new(KEYED.bare, KEYED, || Bare::<Full<Bytes>>::OK),
+        Case::new(AXUM.bare, AXUM, || Bare::<axum::body::Body>::OK),
+        Case::new(AXUM_KEYED.bare, AXUM_KEYED, || Bare::<axum::body::Body>::OK),
+    ]
+}
+
+/// A request without headers.
+fn plain() -> Request<Empty> {
+    Request::new(Empty::default())
+}
+
+/// A request with some of the headers that clients send, and a key.
+fn keyed() -> Request<Empty> {
+    let mut request = plain();
+    let headers = request.headers_mut();
+    headers.insert(http::header::HOST, HeaderValue::from_static("ads.example"));
+    headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(API_KEY, HeaderValue::from_static("publisher-0042"));
+    request
+}
+
+/// A request that the bare service never answers: what it holds on its way there stays held.
+pub fn endless() -> Request<Empty> {
+    let mut request = plain();
+    *request.method_mut() = Method::TRACE;
+    request
+}
+
+/// Answers at once, always the same.
+pub struct Bare<B> {
+    status: StatusCode,
+    body: PhantomData<fn() -> B>,
+}
+
+impl<B> Bare<B> {
+    /// It works.
+    pub const OK: Self = Self {
+        status: StatusCode::OK,
+        body: PhantomData,
+    };
+    /// It fails.
+    pub const FAILING: Self = Self {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        body: PhantomData,
+    };
+}
+
+impl<B: From<Bytes>> Service<Request<Empty>> for Bare<B> {
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Answer<B>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    // A handler is not compiled into the layers around it, and what it answers is unknown to them. Were this one
+    // inlined, the compiler would drop parts of the work that the layers do in a real server.
+    #[inline(never)]
+    fn call(&mut self, request: Request<Empty>) -> Self::Future {
+        if request.method() == Method::TRACE {
+            return Answer(None);
+        }
+        let mut response = Response::new(B::from(Bytes::from_static(HELLO.as_bytes())));
+        *response.status_mut() = self.status;
+        Answer(Some(response))
+    }
+}
+
+impl<B> Clone for Bare<B> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+/// A response that is there at once, or never.
+pub struct Answer<B>(Option<Response<B>>);
+
+// Nothing in it is ever pinned.
+impl<B> Unpin for Answer<B> {}
+
+impl<B> Future for Answer<B> {
+    type Output = Result<Response<B>, Infallible>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0
+            .take()
+            .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+    }
+}

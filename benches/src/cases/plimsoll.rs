@@ -1,0 +1,184 @@
+//! Plimsoll: the gate by itself, and each layer alone.
+
+use std::{
+    convert::Infallible,
+    mem::forget,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_concurrency::Concurrency;
+use plimsoll_core::{
+    Class, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal, Missing, Outcome, Policy,
+    Rejection, Verdict,
+};
+use plimsoll_fallback::{Fallback, Fixed};
+use plimsoll_load_shed::{Depth, LoadShed};
+use plimsoll_rate_limit::{Quota, RateLimit};
+use plimsoll_sampling::{Rates, Sampling};
+use tokio::time::Instant;
+use tower::Layer;
+
+use super::{
+    Case, Empty,
+    bare::{API_KEY, Bare, HTTP, KEYED},
+    occupied, spent,
+};
+
+pub(super) type Inner = Bare<Full<Bytes>>;
+
+/// A quota that no benchmark can spend, and one that the first call spends.
+pub(super) const AMPLE: Quota = Quota::per_second(1_000_000_000);
+pub(super) const SPENT: Quota = Quota::per_hour(1);
+
+/// The gate's cases, and those of single layers.
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("plimsoll/gate@accept", HTTP, || gate(())),
+        Case::new("plimsoll/gate@reject", HTTP, || gate(Refuse)),
+        Case::new("plimsoll/gate-keyed@reject", KEYED, || gate(Refuse)),
+        Case::new("plimsoll/rate-limit@accept", HTTP, || gate(rate(AMPLE))),
+        Case::new("plimsoll/rate-limit@reject", HTTP, || {
+            spent(HTTP, gate(rate(SPENT)))
+        }),
+        Case::new("plimsoll/rate-limit-announced@accept", HTTP, || {
+            gate(announced(AMPLE))
+        }),
+        Case::new("plimsoll/rate-limit-announced@reject", HTTP, || {
+            spent(HTTP, gate(announced(SPENT)))
+        }),
+        Case::new("plimsoll/rate-limit-per-key@accept", KEYED, || {
+            gate(per_key(AMPLE))
+        }),
+        Case::new("plimsoll/rate-limit-per-key@reject", KEYED, || {
+            spent(KEYED, gate(per_key(SPENT)))
+        }),
+        Case::new("plimsoll/concurrency@accept", HTTP, || {
+            gate(concurrency(1024))
+        }),
+        Case::new("plimsoll/concurrency@reject", HTTP, || {
+            occupied(gate(concurrency(1)))
+        }),
+        Case::new("plimsoll/load-shed@accept", HTTP, || {
+            gate(LoadShed::new(depth(0)))
+        }),
+        Case::new("plimsoll/load-shed@reject", HTTP, || {
+            gate(LoadShed::new(depth(DEPTH)))
+        }),
+        Case::new("plimsoll/circuit-breaker@accept", HTTP, || gate(closed())),
+        Case::new("plimsoll/circuit-breaker@reject", HTTP, || gate(open())),
+        Case::new("plimsoll/sampling@accept", HTTP, || {
+            gate(sampling(depth(0)))
+        }),
+        Case::new("plimsoll/sampling-marked@accept", HTTP, || {
+            gate(sampling(depth(DEPTH)))
+        }),
+        Case::new("plimsoll/sampling@reject", HTTP, || {
+            gate(sampling(depth(DEPTH)).refuse())
+        }),
+        Case::new("plimsoll/fallback@accept", HTTP, || {
+            house_ad().layer().layer(Inner::OK)
+        }),
+        Case::new("plimsoll/fallback@reject", HTTP, || {
+            house_ad().layer().layer(Inner::FAILING)
+        }),
+    ]
+}
+
+fn gate<P>(policy: P) -> Gate<Inner, P, Http> {
+    GateLayer::new(policy).layer(Inner::OK)
+}
+
+pub(super) fn rate(quota: Quota) -> RateLimit {
+    RateLimit::new(quota).expect("the quota is valid")
+}
+
+fn announced(quota: Quota) -> RateLimit {
+    rate(quota)
+        .announce("bench")
+        .expect("the name is printable")
+}
+
+fn per_key(quota: Quota) -> Keyed<HeaderKey, RateLimit> {
+    rate(quota)
+        .per_key(HeaderKey(API_KEY), Missing::Share, 10_000)
+        .expect("a valid capacity")
+}
+
+pub(super) fn concurrency(limit: usize) -> Concurrency {
+    Concurrency::new(limit).expect("the limit is not zero")
+}
+
+const DEPTH: usize = 1024;
+
+/// A queue with room for [`DEPTH`], with so many in it for good.
+fn depth(entries: usize) -> Depth {
+    let depth = Depth::new(DEPTH).expect("the capacity is not zero");
+    (0..entries).for_each(|_| forget(depth.enter()));
+    depth
+}
+
+/// Keeps everything while there is little load, and nothing at full load.
+pub(super) fn sampling<L: LoadSignal>(load: L) -> Sampling<L> {
+    Sampling::new(
+        load,
+        Rates {
+            min: 0.0,
+            ..Rates::DEFAULT
+        },
+    )
+    .expect("valid rates")
+}
+
+/// A breaker in its first state, closed.
+pub(super) fn closed() -> CircuitBreaker {
+    let builder = CircuitBreaker::builder().open_for(Duration::from_secs(3600));
+    builder.build().expect("valid settings")
+}
+
+/// A breaker that has seen enough failures to open, and stays so.
+pub(super) fn open() -> CircuitBreaker {
+    let (breaker, mut request, now) = (closed(), (HTTP.request)(), Instant::now());
+    while let Verdict::Admit(permit) = breaker.admit(&mut request, now) {
+        let failure = Outcome::new(Class::Failure, Duration::ZERO, now);
+        Policy::<Request<Empty>>::finish(&breaker, permit, &failure);
+    }
+    breaker
+}
+
+/// What is answered in the place of refusals and failures.
+pub(super) fn house_ad() -> Fallback<Fixed> {
+    Fallback::answer(Response::new("a house ad"))
+}
+
+/// Refuses everything: what is left is the price of the refusal itself.
+struct Refuse;
+
+impl<Req> Policy<Req> for Refuse {
+    type Permit = ();
+    type Wait = Infallible;
+
+    #[inline]
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+        Verdict::Reject(Rejection::new("bench", Kind::Full).retry_after(Duration::from_millis(250)))
+    }
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Infallible>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        match *wait {}
+    }
+    fn abandon(&self, wait: Pin<&mut Infallible>) {
+        match *wait {}
+    }
+    fn finish(&self, (): (), _: &Outcome) {}
+    fn revoke(&self, (): ()) {}
+}
