@@ -70,7 +70,7 @@ impl FromStr for Criticality {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Priority {
     criticality: Criticality,
-    cohort: u8,
+    cohort: Option<u8>,
 }
 
 impl Priority {
@@ -79,11 +79,11 @@ impl Priority {
     /// Levels in all.
     pub const LEVELS: u16 = 4 * Self::COHORTS;
 
-    /// The lowest cohort of a criticality.
+    /// A criticality, and no cohort yet. Who sheds a part of a criticality draws one.
     pub const fn new(criticality: Criticality) -> Self {
         Self {
             criticality,
-            cohort: 0,
+            cohort: None,
         }
     }
 
@@ -94,9 +94,15 @@ impl Priority {
     #[must_use]
     pub fn cohort_of(self, key: impl AsRef<[u8]>, salt: u64) -> Self {
         let hash = cohort_hash(key.as_ref(), salt);
+        self.in_cohort((hash % u64::from(Self::COHORTS)) as u8)
+    }
+
+    /// In this cohort, modulo 128.
+    #[must_use]
+    pub const fn in_cohort(self, cohort: u8) -> Self {
         Self {
-            cohort: (hash % u64::from(Self::COHORTS)) as u8,
-            ..self
+            criticality: self.criticality,
+            cohort: Some(cohort % Self::COHORTS as u8),
         }
     }
 
@@ -105,14 +111,18 @@ impl Priority {
         self.criticality
     }
 
-    /// The cohort, 0 to 127.
-    pub const fn cohort(self) -> u8 {
+    /// The cohort, 0 to 127, if the request is in one.
+    pub const fn cohort(self) -> Option<u8> {
         self.cohort
     }
 
-    /// 0 (least important) to 511.
+    /// 0 (least important) to 511. Without a cohort: the lowest level of the criticality.
     pub const fn level(self) -> u16 {
-        self.criticality as u16 * Self::COHORTS + self.cohort as u16
+        let cohort = match self.cohort {
+            Some(cohort) => cohort,
+            None => 0,
+        };
+        self.criticality as u16 * Self::COHORTS + cohort as u16
     }
 
     /// The priority of an HTTP request: the `Priority` in its extensions, or the default.

@@ -50,8 +50,8 @@ const NAME: &str = "load-shed";
 /// # Cohorts
 ///
 /// Within a criticality the cohort decides, so that all requests of one user share a fate, here and in every service that
-/// hashes the same key (see [`Priority::cohort_of`]). A request in cohort 0, where all are whose cohort nobody set, gets a random one each time
-/// it is asked about: a threshold alone would shed all of them or none. So the shed part of such traffic is the
+/// hashes the same key (see [`Priority::cohort_of`]). A request whose cohort nobody set gets a random one each
+/// time it is asked about: a threshold alone would shed all of them or none. So the shed part of such traffic is the
 /// same as of one that is spread evenly, `(threshold - lowest level) / 128` of the criticality, but without a shared fate.
 ///
 /// # Which signal
@@ -142,7 +142,7 @@ impl<L, R> LoadShed<L, R> {
 
 /// Whether a request of this priority is below the threshold, its cohort drawn when it has none.
 fn is_below(priority: Priority, threshold: u16) -> bool {
-    if priority.cohort() != 0 {
+    if priority.cohort().is_some() {
         return priority.level() < threshold;
     }
     // How far the threshold is into this criticality: below 0 none of it is shed, from 128 on all of it.

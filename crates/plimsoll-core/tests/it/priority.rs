@@ -22,7 +22,7 @@ fn levels_are_ordered_by_criticality_first() {
 
 #[test]
 fn a_users_requests_share_a_cohort_until_the_salt_changes() {
-    let of = |user: &str, salt| Priority::default().cohort_of(user, salt).cohort();
+    let of = |user: &str, salt| Priority::default().cohort_of(user, salt).cohort().unwrap();
     assert_eq!(of("alice", 1), of("alice", 1));
     let moved = (0..256)
         .filter(|salt| of("alice", *salt) != of("alice", *salt + 1))
@@ -41,7 +41,8 @@ fn cohorts_are_spread_evenly() {
         counts[usize::from(
             Priority::default()
                 .cohort_of(user.to_le_bytes(), 0)
-                .cohort(),
+                .cohort()
+                .unwrap(),
         )] += 1;
     }
     // 1000 each; 6 standard deviations are 190.

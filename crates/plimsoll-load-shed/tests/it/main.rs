@@ -54,18 +54,10 @@ fn admits(shed: &LoadShed<Dial, fn(&Priority) -> Priority>, mut priority: Priori
     }
 }
 
-/// One priority of every level, top cohorts last. Cohort 0 stands for itself only where none is drawn.
+/// One priority of every level, least important first.
 fn with_cohorts() -> Vec<Priority> {
-    let mut found = vec![None; usize::from(Priority::LEVELS)];
-    for criticality in plimsoll_core::Criticality::ALL {
-        for key in 0..20_000_u32 {
-            let priority = Priority::new(criticality).cohort_of(key.to_le_bytes(), 0);
-            found[usize::from(priority.level())] = Some(priority);
-        }
-    }
-    found
-        .into_iter()
-        .flatten()
-        .filter(|priority| priority.cohort() != 0)
+    let levels = plimsoll_core::Criticality::ALL.into_iter();
+    levels
+        .flat_map(|criticality| (0..128).map(move |n| Priority::new(criticality).in_cohort(n)))
         .collect()
 }
