@@ -44,7 +44,7 @@ pub(crate) struct Word(u64);
 impl Word {
     #[inline]
     const fn new(generation: u64, tat: u64) -> Self {
-        Self(tat << (u64::BITS - TAT_BITS) | generation % GENERATIONS as u64)
+        Self((tat << (u64::BITS - TAT_BITS)) | (generation % GENERATIONS as u64))
     }
 
     #[inline]

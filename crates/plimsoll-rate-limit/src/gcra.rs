@@ -66,9 +66,11 @@ impl Return {
     ///   what they returned.
     /// * Whatever else happened, time has refilled no more than the time from this token to the latest.
     ///
-    /// Both are the whole increment when nothing was taken at a later moment. Why they are safe: without the token,
-    /// the arrival time would be the larger of `now - T` (in the place of now: the state) and of the largest
-    /// `t_k + (tokens taken from k on) * T` over the tokens k taken later; and no `t_k` is after the latest.
+    /// Both are the whole increment when nothing was taken at a later moment.
+    ///
+    /// Why they are safe: without the token, the arrival time would be the larger of `current - T`, and of
+    /// `t_k + (tokens taken from k on, and not given back) * T` for each token k taken later. No `t_k` is after the latest,
+    /// and each of those tokens has moved the arrival time on by at least T since this one.
     pub(crate) fn amount(self, increment: u64) -> u64 {
         let unfilled = self
             .tat
