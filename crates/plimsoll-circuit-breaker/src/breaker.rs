@@ -130,11 +130,11 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     #[inline]
     fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        let failed = self.shared.family.judge(outcome);
-        if !permit.stamp.lets_through() {
-            self.shared.probed(permit, failed, || outcome.ended());
-        } else if let Some(failed) = failed {
-            self.shared.record(permit.stamp, failed, || outcome.ended());
+        // The usual end comes first, and on its own: good, and closed.
+        if permit.stamp.lets_through() && self.shared.family.is_success(outcome) {
+            self.shared.record_success(permit.stamp, outcome);
+        } else {
+            self.shared.finish(permit, outcome);
         }
     }
 

@@ -77,23 +77,30 @@ impl Family {
             .store(settings.count_overloaded, Relaxed);
     }
 
-    /// What a call's end says about the service: it failed, it did not, or nothing.
+    /// Whether it went well, and fast enough.
     #[inline]
+    pub(crate) fn is_success(&self, outcome: &Outcome) -> bool {
+        outcome.class == Class::Success && !self.is_slow(outcome)
+    }
+
+    /// What a call's end says about the service: it failed, it did not, or nothing.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
-        let slow = || {
-            let limit = self.slow_nanos.load(Relaxed);
-            // Not asked for while it is off: working it out takes a few more instructions.
-            limit != NEVER_SLOW && outcome.latency().as_nanos() > u128::from(limit)
-        };
         match outcome.class {
-            Class::Success => Some(slow()),
+            Class::Success => Some(self.is_slow(outcome)),
             Class::Failure => Some(true),
             // Never a success, however fast.
             Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
             // The caller left after it had waited too long: that is how a timeout further out looks from here.
-            Class::Cancelled => slow().then_some(true),
+            Class::Cancelled => self.is_slow(outcome).then_some(true),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn is_slow(&self, outcome: &Outcome) -> bool {
+        let limit = self.slow_nanos.load(Relaxed);
+        // Not reckoned while it is off.
+        limit != NEVER_SLOW && outcome.latency().as_nanos() > u128::from(limit)
     }
 
     /// Whether so many failures can open the breaker at all.

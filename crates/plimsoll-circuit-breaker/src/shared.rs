@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Epoch, Kind, Rejection, Verdict};
+use plimsoll_core::{Epoch, Kind, Outcome, Rejection, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -92,40 +92,54 @@ impl Shared {
         }
     }
 
-    /// Takes a call's result in, which was let through under `stamp` while closed.
+    /// Takes in a call that was let through under `stamp` while closed, and went well.
     #[inline]
-    pub(crate) fn record(&self, stamp: Stamp, failed: bool, ended: impl Fn() -> Instant) {
+    pub(crate) fn record_success(&self, stamp: Stamp, outcome: &Outcome) {
         if self.stamp() != stamp {
             self.family.late.add();
-            return;
-        }
-        let failures = self.window.record(failed);
-        if failed {
-            self.last_failure.store(self.epoch.nanos(ended()), Relaxed);
-        }
-        if self.family.may_trip(failures) && self.family.trips(failures, self.window.calls()) {
-            self.trip(stamp, ended());
+        } else if self.family.may_trip(self.window.record(false)) {
+            // It may be the call that completes `min_calls`.
+            self.consider(stamp, outcome);
         }
     }
 
-    #[cold]
-    fn trip(&self, stamp: Stamp, now: Instant) {
-        let rules = self.family.settings();
-        let mut machine = self.lock();
-        if machine.trip(stamp, self.epoch.nanos(now), &rules) {
-            self.family.opened.add();
+    /// Takes in any other end of a call.
+    #[inline(never)]
+    pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
+        let failed = self.family.judge(outcome);
+        if !permit.stamp.lets_through() {
+            self.probed(permit, failed, outcome);
+        } else if failed.is_some() && self.stamp() != permit.stamp {
+            self.family.late.add();
+        } else if failed == Some(true) {
+            self.last_failure
+                .store(self.epoch.nanos(outcome.ended()), Relaxed);
+            if self.family.may_trip(self.window.record(true)) {
+                self.consider(permit.stamp, outcome);
+            }
+        } else if failed == Some(false) {
+            self.record_success(permit.stamp, outcome);
         }
-        self.publish(&machine, &rules);
+    }
+
+    /// There are enough failures to open, if the calls are not too many, or too few.
+    #[inline(never)]
+    fn consider(&self, stamp: Stamp, outcome: &Outcome) {
+        if self
+            .family
+            .trips(self.window.failures(), self.window.calls())
+        {
+            let rules = self.family.settings();
+            let mut machine = self.lock();
+            if machine.trip(stamp, self.epoch.nanos(outcome.ended()), &rules) {
+                self.family.opened.add();
+            }
+            self.publish(&machine, &rules);
+        }
     }
 
     /// A probe is back. `failed` is `None` when it tells nothing about the service.
-    #[cold]
-    pub(crate) fn probed(
-        &self,
-        permit: BreakerPermit,
-        failed: Option<bool>,
-        ended: impl FnOnce() -> Instant,
-    ) {
+    fn probed(&self, permit: BreakerPermit, failed: Option<bool>, outcome: &Outcome) {
         let rules = self.family.settings();
         let mut machine = self.lock();
         if machine.stamp() != permit.stamp {
@@ -135,7 +149,7 @@ impl Shared {
             }
             return;
         }
-        let now = || self.epoch.nanos(ended());
+        let now = || self.epoch.nanos(outcome.ended());
         if machine.probed(permit.ticket, failed, now, &rules) {
             self.family.opened.add();
         }

@@ -260,3 +260,63 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Settings = Settings::DEFAULT;
+    const OPEN_FOR: u64 = 5_000_000_000;
+
+    /// Open since 0.
+    fn open() -> Machine {
+        let mut machine = Machine::new();
+        assert!(machine.trip(machine.stamp(), 0, &RULES));
+        machine
+    }
+
+    #[test]
+    fn law_11_the_machine_itself_limits_probes() {
+        // The breaker refuses before it asks the machine when it can; those who race past that are refused here.
+        let mut machine = open();
+        let asked: Vec<Asked> = (0..5).map(|_| machine.ask(OPEN_FOR, &RULES)).collect();
+        let refused = Asked::Refuse {
+            until: Some(2 * OPEN_FOR),
+        };
+        let probes = [0, 1, 2].map(Asked::Probe);
+        assert_eq!(asked, [probes[0], probes[1], probes[2], refused, refused]);
+    }
+
+    #[test]
+    fn open_refuses_to_the_last_nanosecond() {
+        let mut machine = open();
+        let until = Some(OPEN_FOR);
+        assert_eq!(machine.ask(OPEN_FOR - 1, &RULES), Asked::Refuse { until });
+        assert_eq!(machine.not_before(&RULES), OPEN_FOR);
+        assert_eq!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(0));
+        assert_eq!(machine.not_before(&RULES), 0, "there is a place left");
+    }
+
+    #[test]
+    fn only_the_current_closed_generation_trips() {
+        let mut machine = Machine::new();
+        let first = machine.stamp();
+        assert!(machine.trip(first, 0, &RULES));
+        assert!(!machine.trip(first, 0, &RULES));
+        assert!(!machine.trip(machine.stamp(), 0, &RULES), "open already");
+        machine.force(State::ForcedClosed);
+        assert!(!machine.trip(machine.stamp(), 0, &RULES));
+    }
+
+    #[test]
+    fn a_stamp_keeps_state_and_generation() {
+        for state in State::ALL {
+            for generation in [0, 1, 1 << 40] {
+                let stamp = Stamp::new(generation, state);
+                assert_eq!((stamp.state(), stamp.generation()), (state, generation));
+                let closed = matches!(state, State::Closed | State::ForcedClosed);
+                assert_eq!(stamp.lets_through(), closed);
+            }
+        }
+    }
+}

@@ -63,6 +63,7 @@ impl Window {
     }
 
     /// Turns a bit, and moves the count if it was this thread that turned it.
+    #[inline(never)]
     fn turn(&self, word: &AtomicU64, bit: u64, failed: bool) {
         if failed {
             if word.fetch_or(bit, AcqRel) & bit == 0 {

@@ -8,24 +8,28 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Extensions, HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use plimsoll_core::{Answer, Carried, GateBody};
+use plimsoll_core::{Answer, Carried, GateBody, Hold};
 
 use crate::{
-    Cause, Degraded,
+    Cause, DEGRADED, Degraded,
     substitute::Made,
     switches::{Switch, Switches},
 };
+
+/// What the protocol answers with: at once, or when a handler of type `F` is done.
+pub(crate) type AnswerOf<F, B, E, H> =
+    Answer<Result<Response<GateBody<B, H>>, E>, Later<F, B, E, H>>;
 
 /// What is left to do to a substitute.
 #[derive(Debug)]
 pub(crate) struct Finish {
     /// `None` when substitutes are not marked.
-    degraded: Option<Degraded>,
-    /// What the policies announce to accepted callers.
-    pub(crate) headers: HeaderMap,
+    mark: Option<(Degraded, HeaderValue)>,
+    /// What the policies announce to accepted callers, if they do.
+    headers: Option<HeaderMap>,
 }
 
 impl Finish {
@@ -33,17 +37,24 @@ impl Finish {
     pub(crate) fn new<E>(cause: &Cause<E>, switches: &Switches) -> Self {
         let degraded = cause.degraded();
         switches.count(&degraded);
+        let mark = switches
+            .is(Switch::Marked)
+            .then(|| (degraded, switches.values.of(&degraded)));
         Self {
-            degraded: Some(degraded).filter(|_| switches.is(Switch::Marked)),
-            headers: HeaderMap::new(),
+            mark,
+            headers: None,
         }
     }
 
-    #[allow(clippy::type_complexity)] // The protocol's own answer.
-    pub(crate) fn answer<F, B, E, H>(
-        self,
-        made: Made<F>,
-    ) -> Answer<Result<Response<GateBody<B, H>>, E>, Later<F, B, E, H>>
+    /// Lets the policies that admitted the request write to the head of its answer.
+    pub(crate) fn announced_by(mut self, held: &impl Hold) -> Self {
+        let mut headers = HeaderMap::new();
+        held.announce(&mut headers);
+        self.headers = Some(headers).filter(|headers| !headers.is_empty());
+        self
+    }
+
+    pub(crate) fn answer<F, B, E, H>(self, made: Made<F>) -> AnswerOf<F, B, E, H>
     where
         B: Body,
         H: Carried,
@@ -54,8 +65,10 @@ impl Finish {
                 Answer::Now(Ok(response.map(GateBody::own)))
             }
             Made::Later(future) => Answer::Later(Later {
-                future,
-                finish: Some(self),
+                work: Box::pin(Work {
+                    future,
+                    finish: Some(self),
+                }),
                 response: PhantomData,
             }),
         }
@@ -64,29 +77,36 @@ impl Finish {
     fn apply<B>(self, response: &mut Response<B>) {
         // Repeated names come as one name and then none.
         let mut last = None;
-        for (name, value) in self.headers {
+        for (name, value) in self.headers.into_iter().flatten() {
             last = name.or(last);
             if let Some(name) = &last {
-                // Fails only past 32,768 headers.
+                // Fails only past 32,768 headers, and then the response is lost for other reasons.
                 _ = response.headers_mut().try_append(name, value);
             }
         }
-        if let Some(degraded) = self.degraded {
-            // One borrow at a time.
-            let mut extensions: Extensions = std::mem::take(response.extensions_mut());
-            degraded.mark(response.headers_mut(), &mut extensions);
-            *response.extensions_mut() = extensions;
+        if let Some((degraded, value)) = self.mark {
+            _ = response.headers_mut().try_insert(DEGRADED, value);
+            response.extensions_mut().insert(degraded);
         }
     }
 }
 
+/// A handler at work. It holds no permit: dropping it cancels the handler and nothing else.
+///
+/// Boxed, so that a request that needs no handler carries no room for one.
+pub struct Later<F, B, E, H> {
+    work: Pin<Box<Work<F>>>,
+    response: PhantomData<Parts<B, E, H>>,
+}
+
+/// What the answer is made of; none of it is held.
+type Parts<B, E, H> = fn() -> (B, E, H);
+
 pin_project! {
-    /// A handler at work. It holds no permit: dropping it cancels the handler and nothing else.
-    pub struct Later<F, B, E, H> {
+    struct Work<F> {
         #[pin]
         future: F,
         finish: Option<Finish>,
-        response: PhantomData<fn() -> (B, E, H)>,
     }
 }
 
@@ -98,10 +118,10 @@ where
 {
     type Output = Result<Response<GateBody<B, H>>, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut response = ready!(this.future.poll(cx));
-        if let Some(finish) = this.finish.take() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let work = self.work.as_mut().project();
+        let mut response = ready!(work.future.poll(cx));
+        if let Some(finish) = work.finish.take() {
             finish.apply(&mut response);
         }
         Poll::Ready(Ok(response.map(GateBody::settled)))

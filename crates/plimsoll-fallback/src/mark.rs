@@ -1,8 +1,10 @@
 //! Tells the client that the answer is degraded.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
-use plimsoll_core::Allowance;
+use http::{HeaderName, HeaderValue};
+use plimsoll_core::{Allowance, Rejection};
 
 use crate::Degraded;
 
@@ -33,15 +35,37 @@ impl Degraded {
             Self::Error => HeaderValue::from_static("error"),
         }
     }
-
-    pub(crate) fn mark(self, headers: &mut HeaderMap, extensions: &mut Extensions) {
-        // Fails only past 32,768 headers, and then the mark is the least of the troubles.
-        _ = headers.try_insert(DEGRADED, self.header_value());
-        extensions.insert(self);
-    }
 }
 
 fn value_of(value: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(value))
         .unwrap_or(HeaderValue::from_static("degraded"))
+}
+
+/// The header values of the first few policies that refused: a stack has few, and refuses often.
+///
+/// Making one is a good part of what a substitute costs. What finds no room is made each time.
+#[derive(Debug, Default)]
+pub(crate) struct KnownValues([OnceLock<(Rejection, HeaderValue)>; 8]);
+
+impl KnownValues {
+    pub(crate) fn of(&self, degraded: &Degraded) -> HeaderValue {
+        let Degraded::Rejected(rejection) = degraded else {
+            return degraded.header_value();
+        };
+        for slot in &self.0 {
+            let (known, value) = slot.get_or_init(|| (bare(rejection), degraded.header_value()));
+            // Names are static, and the same policy's is the same: no need to compare letters.
+            if std::ptr::eq(known.policy(), rejection.policy()) && known.kind() == rejection.kind()
+            {
+                return value.clone();
+            }
+        }
+        degraded.header_value()
+    }
+}
+
+/// Only what the header tells.
+fn bare(rejection: &Rejection) -> Rejection {
+    Rejection::new(rejection.policy(), rejection.kind())
 }

@@ -1,14 +1,17 @@
 //! `Fallback` as a protocol: `Http`, with substitutes.
 
+use std::sync::Arc;
+
 use http::{Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, SpeaksHttp as _,
+    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection,
+    SpeaksHttp as _,
 };
 
 use crate::{
     Cause, Degraded, Failed, Fallback,
-    later::{Finish, Later},
+    later::{AnswerOf, Finish, Later},
     substitute::Substitute,
     switches::Switch,
 };
@@ -38,30 +41,17 @@ fn is_grpc<R>(req: &Request<R>) -> bool {
         .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The cause to step in for an answer, if there is one and it is switched on.
-fn cause_of<A, C, B, E>(
-    fallback: &Fallback<A, C>,
-    class: Class,
-    response: Response<B>,
-) -> Result<Cause<E>, Response<B>> {
+/// Whether to step in for an answer of this class.
+#[cold]
+fn wants<A, C, B>(fallback: &Fallback<A, C>, class: Class, response: &Response<B>) -> bool {
     let extensions = response.extensions();
     // A substitute of a fallback further in is meant to be seen.
     if extensions.get::<Degraded>().is_some() {
-        return Err(response);
+        return false;
     }
-    if let Some(rejection) = extensions.get::<Rejection>().copied() {
-        return if fallback.switches.is(Switch::Kind(rejection.kind())) {
-            Ok(Cause::Rejected(rejection))
-        } else {
-            Err(response)
-        };
-    }
-    if fallback.switches.steps_in_for(class) {
-        // The body is dropped here, and what it holds further in with it.
-        let (head, _) = response.into_parts();
-        Ok(Cause::Failed(Failed { class, head }))
-    } else {
-        Err(response)
+    match extensions.get::<Rejection>() {
+        Some(rejection) => fallback.switches.is(Switch::Kind(rejection.kind())),
+        None => fallback.switches.steps_in_for(class),
     }
 }
 
@@ -109,29 +99,31 @@ where
         result: Result<Response<B>, E>,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
         let FallbackCall { http, armed } = call;
-        match (result, armed) {
-            (Ok(response), None) => Answer::Now(Ok(http.complete(held, response))),
-            (Ok(response), Some(captured)) => {
+        match result {
+            Ok(response) => {
                 let class = http.class(held.protocol(), &response);
-                // The refusal of a gate further in may have any status; it is known by its extension.
-                if !failed(class) && response.extensions().is_empty() {
-                    return Answer::Now(Ok(http.complete_as(class, held, response)));
+                match armed {
+                    // The refusal of a gate further in may have any status; it is known by its extension.
+                    Some(captured)
+                        if (failed(class) || !response.extensions().is_empty())
+                            && wants(held.protocol(), class, &response) =>
+                    {
+                        replace(held, class, response, captured)
+                    }
+                    _ => Answer::Now(Ok(http.complete_as(class, held, response))),
                 }
-                step_in(held, http, class, response, captured)
             }
-            (Err(error), Some(captured)) if held.protocol().switches.is(Switch::Errors) => {
-                let fallback = held.protocol();
-                let cause = Cause::Error(error);
-                let mut finish = Finish::new(&cause, &fallback.switches);
-                held.announce(&mut finish.headers);
-                let answer = fallback.answer.clone();
-                http.fail(held);
-                finish.answer(answer.substitute(cause, captured))
-            }
-            (Err(error), _) => {
-                http.fail(held);
-                Answer::Now(Err(error))
-            }
+            Err(error) => match armed {
+                Some(captured) if held.protocol().switches.is(Switch::Errors) => {
+                    let substitute = Pending::new(&held, Cause::Error(error), captured);
+                    http.fail(held);
+                    substitute.make()
+                }
+                _ => {
+                    http.fail(held);
+                    Answer::Now(Err(error))
+                }
+            },
         }
     }
 
@@ -146,30 +138,61 @@ const fn failed(class: Class) -> bool {
     matches!(class, Class::Failure | Class::Overloaded)
 }
 
-/// An answer that may be in need of a substitute. The permit ends before the substitute is made.
+/// Puts a substitute in the place of an answer. The permit ends before the substitute is made.
 #[cold]
-#[allow(clippy::type_complexity)] // The protocol's own answer.
-fn step_in<A, C, R, B, E, H>(
+fn replace<A, C, R, B, E, H>(
     held: H,
-    http: HttpCall,
     class: Class,
     response: Response<B>,
     captured: A::Captured,
-) -> Answer<Result<Response<GateBody<B, H>>, E>, Later<A::Future, B, E, H>>
+) -> AnswerOf<A::Future, B, E, H>
 where
     A: Substitute<R, B, E>,
     C: Classify,
     B: Body,
     H: Hold<Protocol = Fallback<A, C>>,
 {
-    let fallback = held.protocol();
-    let cause = match cause_of(fallback, class, response) {
-        Ok(cause) => cause,
-        Err(response) => return Answer::Now(Ok(http.complete_as(class, held, response))),
+    // The body is dropped here, and what it holds further in with it.
+    let (head, _) = response.into_parts();
+    let cause = match head.extensions.get::<Rejection>() {
+        Some(rejection) => Cause::Rejected(*rejection),
+        None => Cause::Failed(Failed { class, head }),
     };
-    let mut finish = Finish::new(&cause, &fallback.switches);
-    held.announce(&mut finish.headers);
-    let answer = fallback.answer.clone();
+    let substitute = Pending::new(&held, cause, captured);
     held.settle(class);
-    finish.answer(answer.substitute(cause, captured))
+    substitute.make()
+}
+
+/// A substitute still to be made: all that is needed of the permit's gate, so that the permit can end first.
+struct Pending<A, T, E> {
+    answer: Arc<A>,
+    cause: Cause<E>,
+    captured: T,
+    finish: Finish,
+}
+
+impl<A, T, E> Pending<A, T, E> {
+    fn new<C, H>(held: &H, cause: Cause<E>, captured: T) -> Self
+    where
+        H: Hold<Protocol = Fallback<A, C>>,
+    {
+        let fallback = held.protocol();
+        let finish = Finish::new(&cause, &fallback.switches).announced_by(held);
+        Self {
+            answer: Arc::clone(&fallback.answer),
+            cause,
+            captured,
+            finish,
+        }
+    }
+
+    fn make<R, B, H>(self) -> AnswerOf<A::Future, B, E, H>
+    where
+        A: Substitute<R, B, E, Captured = T>,
+        B: Body,
+        H: Carried,
+    {
+        self.finish
+            .answer(self.answer.substitute(self.cause, self.captured))
+    }
 }

@@ -1,12 +1,10 @@
 //! Where substitutes come from: a fixed answer, or a handler.
 
-use std::{
-    fmt,
-    future::{Future, Ready},
-};
+use std::{fmt, future::Future};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use plimsoll_core::Never;
 
 use crate::Cause;
 
@@ -46,7 +44,7 @@ pub struct Fixed(pub(crate) Response<Bytes>);
 
 impl<R, B, E> Substitute<R, B, E> for Fixed {
     type Captured = ();
-    type Future = Ready<Response<B>>;
+    type Future = Never<Response<B>>;
 
     #[inline]
     fn capture(&self, _: &Request<R>) {}

@@ -7,7 +7,7 @@ use std::sync::atomic::{
 
 use plimsoll_core::{Class, Counter, Kind};
 
-use crate::Degraded;
+use crate::{Degraded, mark::KnownValues};
 
 /// One bit for each kind of refusal, in the order of [`Kind::index`], then these.
 const FAILURES: u32 = 1 << 16;
@@ -30,6 +30,7 @@ pub(crate) struct Switches {
     rejected: Counter,
     failed: Counter,
     errors: Counter,
+    pub(crate) values: KnownValues,
 }
 
 /// What can be switched.
@@ -61,12 +62,13 @@ impl Switch {
 }
 
 impl Switches {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bits: AtomicU32::new(REFUSALS | FAILURES | ERRORS | MARKED | ENABLED),
             rejected: Counter::new(),
             failed: Counter::new(),
             errors: Counter::new(),
+            values: KnownValues::default(),
         }
     }
 

@@ -48,10 +48,20 @@ fn a_cell_settles_when_nothing_is_lost_by_forgetting_it() {
     let mut bench = Bench::small();
     let settles_in = |bench: &Bench| bench.breaker.settles_in(bench.now);
     assert_eq!(settles_in(&bench), Duration::ZERO);
-    bench.call(Class::Success);
-    assert_eq!(settles_in(&bench), Duration::ZERO);
-    bench.call(Class::Success);
-    bench.call(Class::Success);
+    for class in [
+        Class::Success,
+        Class::Success,
+        Class::Failure,
+        Class::Success,
+    ] {
+        bench.call(class);
+    }
+    bench.pass(secs(60));
+    assert_eq!(settles_in(&bench), Duration::ZERO, "long ago");
+    for _ in 0..3 {
+        bench.call(Class::Success);
+    }
+    assert_eq!(settles_in(&bench), Duration::ZERO, "and slid out");
     bench.call(Class::Failure);
     assert_eq!(
         settles_in(&bench),

@@ -45,11 +45,17 @@ fn late_results_do_not_enter_a_new_window() {
     let bench = Bench::small();
     let slow: Vec<_> = (0..10).map(|_| bench.ask().unwrap()).collect();
     bench.breaker.handle().reset();
-    for permit in slow {
-        bench.end(permit, Class::Failure);
+    for (n, permit) in slow.into_iter().enumerate() {
+        let class = [Class::Failure, Class::Success][n % 2];
+        bench.end(permit, class);
     }
     assert_eq!(bench.state(), "closed");
-    assert_eq!(bench.breaker.handle().failure_rate(), None);
+    bench.call(Class::Success);
+    assert_eq!(
+        bench.breaker.handle().failure_rate(),
+        None,
+        "there is one outcome in it, and two are needed"
+    );
 }
 
 #[test]

@@ -184,6 +184,11 @@ proptest! {
             };
             prop_assert_eq!(bench.state(), expected);
             prop_assert_eq!(bench.breaker.handle().generation(), model.generation);
+            if let State::Closed(window) = &model.state {
+                let failures = window.iter().filter(|failed| **failed).count();
+                let rate = (window.len() >= MIN_CALLS).then(|| failures as f64 / window.len() as f64);
+                prop_assert_eq!(bench.breaker.handle().failure_rate(), rate);
+            }
         }
     }
 }

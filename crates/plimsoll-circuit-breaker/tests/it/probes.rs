@@ -147,3 +147,23 @@ fn fewer_probes_at_a_time_hold_at_once() {
     bench.end(second, Class::Ignored);
     assert!(bench.ask().is_ok());
 }
+
+#[test]
+fn law_11_a_crowd_at_the_moment_of_probing_is_not_let_in() {
+    for _ in 0..50 {
+        let bench = Bench::due();
+        let start = std::sync::Barrier::new(4);
+        let let_in: usize = std::thread::scope(|scope| {
+            let crowd: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        (0..10).filter(|_| bench.ask().is_ok()).count()
+                    })
+                })
+                .collect();
+            crowd.into_iter().map(|asked| asked.join().unwrap()).sum()
+        });
+        assert_eq!((let_in, bench.breaker.handle().probing()), (2, 2));
+    }
+}

@@ -6,7 +6,7 @@ use plimsoll_core::{Class, GateLayer, Http, Kind};
 use plimsoll_fallback::{Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Refuse, Seen, house_ad, obey, see, seen};
+use super::{Seen, house_ad, obey, refuse, see, seen};
 
 async fn answer(fallback: Fallback<Fixed>, status: u16) -> Seen {
     let service = fallback.layer().layer(service_fn(obey));
@@ -14,7 +14,7 @@ async fn answer(fallback: Fallback<Fixed>, status: u16) -> Seen {
 }
 
 async fn refusal(fallback: Fallback<Fixed>, kind: Kind) -> Seen {
-    let layer = GateLayer::builder(((), Refuse(kind)))
+    let layer = GateLayer::builder(((), refuse(kind)))
         .protocol(fallback)
         .build();
     see(layer

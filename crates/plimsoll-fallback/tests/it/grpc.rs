@@ -5,7 +5,7 @@ use plimsoll_core::{GateLayer, Kind};
 use plimsoll_fallback::{Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Refuse, house_ad, obey, see, seen};
+use super::{house_ad, obey, refuse, see, seen};
 
 fn grpc(status: u16) -> Request<u16> {
     Request::builder()
@@ -16,7 +16,7 @@ fn grpc(status: u16) -> Request<u16> {
 }
 
 async fn refused(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
-    let layer = GateLayer::builder(Refuse(Kind::Full))
+    let layer = GateLayer::builder(refuse(Kind::Full))
         .protocol(fallback)
         .build();
     let service = layer.layer(service_fn(obey));

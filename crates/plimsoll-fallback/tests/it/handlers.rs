@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst},
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use plimsoll_fallback::{Cause, Fallback};
 use tokio::time::{Duration, sleep, timeout};
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
-use super::{Refuse, obey, see, seen};
+use super::{obey, refuse, see, seen};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -56,7 +56,7 @@ async fn a_handler_is_told_the_cause() {
         see(alone.oneshot(Request::new(false)).await).await.body,
         "error: connection refused"
     );
-    let refusing = GateLayer::builder(Refuse(Kind::Full))
+    let refusing = GateLayer::builder(refuse(Kind::Full))
         .protocol(fallback())
         .build();
     assert_eq!(
@@ -133,6 +133,21 @@ async fn law_02_a_handler_at_work_holds_no_permit() {
         [Class::Failure; 2],
         "a good substitute is no success of the service"
     );
+}
+
+#[tokio::test]
+async fn law_02_the_permit_ends_before_the_handler_is_called() {
+    let policy = Audited::new(());
+    let seen_by_handler = Arc::new(AtomicI64::new(-1));
+    let (audit, seen) = (policy.audit(), Arc::clone(&seen_by_handler));
+    let fallback = Fallback::handler(move |_: Cause| {
+        seen.store(audit.outstanding(), SeqCst);
+        async { Answer::default() }
+    });
+    let layer = GateLayer::builder(policy).protocol(fallback).build();
+    let service = layer.layer(service_fn(obey));
+    see(service.oneshot(Request::new(500)).await).await;
+    assert_eq!(seen_by_handler.load(SeqCst), 0);
 }
 
 #[tokio::test]

@@ -63,15 +63,20 @@ async fn obey(req: Request<u16>) -> Result<Response<Full<Bytes>>, Infallible> {
 }
 
 /// Refuses everything, with this kind.
-#[derive(Debug, Clone, Copy)]
-struct Refuse(Kind);
+fn refuse(kind: Kind) -> RefuseAs {
+    RefuseAs("refuse", kind)
+}
 
-impl<Req> Policy<Req> for Refuse {
+/// Refuses everything, under this name and with this kind.
+#[derive(Debug, Clone, Copy)]
+struct RefuseAs(&'static str, Kind);
+
+impl<Req> Policy<Req> for RefuseAs {
     type Permit = Infallible;
     type Wait = Infallible;
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<Infallible, Infallible> {
-        Verdict::Reject(Rejection::new("refuse", self.0))
+        Verdict::Reject(Rejection::new(self.0, self.1))
     }
     fn poll_wait(
         &self,

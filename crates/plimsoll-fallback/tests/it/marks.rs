@@ -6,7 +6,7 @@ use plimsoll_core::{GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Refuse, house_ad, obey};
+use super::{RefuseAs, house_ad, obey, refuse};
 
 #[tokio::test]
 async fn substitutes_carry_the_cause_in_their_extensions() {
@@ -17,7 +17,7 @@ async fn substitutes_carry_the_cause_in_their_extensions() {
         Some(&Degraded::Failed(StatusCode::BAD_GATEWAY))
     );
 
-    let layer = GateLayer::builder(Refuse(Kind::Full))
+    let layer = GateLayer::builder(refuse(Kind::Full))
         .protocol(house_ad())
         .build();
     let refused = layer.layer(service_fn(obey));
@@ -68,6 +68,25 @@ fn a_policy_whose_name_cannot_stand_in_a_header_is_left_out() {
         check(name, "rejected;kind=circuit-open");
     }
     assert_eq!(Degraded::Error.header_value(), "error");
+}
+
+#[tokio::test]
+async fn each_of_many_policies_is_named_however_often_they_refuse() {
+    const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    let fallback = house_ad();
+    for _ in 0..3 {
+        for name in NAMES {
+            for kind in [Kind::Full, Kind::CircuitOpen] {
+                let layer = GateLayer::builder(RefuseAs(name, kind))
+                    .protocol(fallback.clone())
+                    .build();
+                let service = layer.layer(service_fn(obey));
+                let answer = service.oneshot(Request::new(200)).await.unwrap();
+                let expected = format!("rejected;policy=\"{name}\";kind={}", kind.as_str());
+                assert_eq!(answer.headers()[DEGRADED], expected);
+            }
+        }
+    }
 }
 
 /// Announces two values of one header, as quotas do.

@@ -9,12 +9,12 @@ use plimsoll_core::{
 use plimsoll_fallback::{Cause, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Refuse, house_ad, obey, see, seen};
+use super::{house_ad, obey, refuse, see, seen};
 
 #[tokio::test]
 async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
     let check = async |kind: Kind, status, degraded: &str, body| {
-        let inner = GateLayer::new(((), Refuse(kind))).layer(service_fn(obey));
+        let inner = GateLayer::new(((), refuse(kind))).layer(service_fn(obey));
         let answer = house_ad().layer().layer(inner).oneshot(Request::new(200));
         let answer = see(answer.await).await;
         assert_eq!(
