@@ -4,13 +4,15 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use super::{
     chart::{Chart, Series},
-    escape,
+    escape, tables,
 };
 use crate::{
     figures::{Figures, PhaseFigures, Run, Second, Server},
     settings::{BID_TIMEOUT, CLIENT_DEADLINE, LAG_BOUND, STORE_SERVICE, STORE_WORKERS},
 };
 
+/// The page must not need another file.
+const STYLE: &str = include_str!("style.css");
 const PLIMSOLL: &str = "#1d62c4";
 const BARE: &str = "#d9622b";
 /// For the layers of a stack.
@@ -21,7 +23,7 @@ const REASONS: [&str; 6] = [
 /// The page.
 pub(crate) fn html(figures: &Figures) -> String {
     let mut page = format!(
-        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n{STYLE}</head>\n<body>\n<main>\n"
+        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<title>adserver</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
     );
     _ = write!(
         page,
@@ -37,8 +39,8 @@ pub(crate) fn html(figures: &Figures) -> String {
     for chart in charts(figures) {
         page.push_str(&chart.figure(&figures.phases));
     }
-    table(&mut page, figures);
-    impressions(&mut page, figures);
+    tables::all(&mut page, figures);
+    tables::impressions(&mut page, figures);
     _ = write!(
         page,
         "<section class=notes><h2>How to read this</h2><p>The generator is open loop: requests are sent when they are due, \
@@ -165,101 +167,3 @@ fn reasons(figures: &Figures) -> Vec<Series> {
         })
         .collect()
 }
-
-fn table(page: &mut String, figures: &Figures) {
-    page.push_str(
-        "<h2>All figures</h2>\n<div class=wide><table><thead><tr><th>phase<th>server<th>offered/s<th>answered/s<th>goodput\
-         <th>house/s<th>late/s<th>p50 ms<th>p99 ms<th>p99.9 ms<th>peak MiB<th>lag ms<th class=text>refused</tr></thead>\n",
-    );
-    for phase in &figures.phases {
-        page.push_str("<tbody>");
-        for (server, run) in phase.runs() {
-            let total = &run.total;
-            let per_second = |count: u64| count as f64 / total.seconds.max(f64::EPSILON);
-            let mut refused = String::new();
-            for (policy, count) in &total.refused {
-                _ = write!(refused, "<span>{} {count}</span> ", escape(policy));
-            }
-            let name = if server == Server::Plimsoll {
-                format!("<th rowspan=2 scope=rowgroup>{}", escape(&phase.name))
-            } else {
-                String::new()
-            };
-            _ = writeln!(
-                page,
-                "<tr class={server_name}>{name}<td class=text>{server_name}<td>{:.0}<td>{:.0}<td><b>{:.2}</b><td>{:.0}<td>{:.0}\
-                 <td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}{}<td class=\"text reasons\">{refused}</tr>",
-                total.offered_rps(),
-                total.goodput_rps(),
-                run.goodput(figures.capacity),
-                per_second(total.degraded),
-                per_second(total.late + total.failed + total.unsent),
-                total.p50_ms,
-                total.p99_ms,
-                total.p999_ms,
-                run.peak_mib,
-                total.worst_lag_ms,
-                if run.is_void() { " <em>void</em>" } else { "" },
-                server_name = server.name(),
-            );
-        }
-        page.push_str("</tbody>\n");
-    }
-    page.push_str("</table></div>\n");
-}
-
-/// How impressions fared by criticality, the most important last to go; and the analytics.
-fn impressions(page: &mut String, figures: &Figures) {
-    page.push_str(
-        "<h2>What is spared under load: impressions taken, by criticality, and answered auctions recorded by analytics</h2>\n<div class=wide><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
-         <th>SHEDDABLE_PLUS<th>SHEDDABLE<th>recorded</tr></thead><tbody>\n",
-    );
-    for phase in &figures.phases {
-        _ = write!(page, "<tr><th scope=row>{}", escape(&phase.name));
-        for name in ["CRITICAL_PLUS", "CRITICAL", "SHEDDABLE_PLUS", "SHEDDABLE"] {
-            let impressions = phase
-                .plimsoll
-                .total
-                .impressions
-                .get(name)
-                .copied()
-                .unwrap_or_default();
-            let share = impressions.taken as f64 / impressions.offered.max(1) as f64;
-            _ = write!(page, "<td>{:.0} %", share * 100.0);
-        }
-        let total = &phase.plimsoll.total;
-        let share = total.recorded as f64 / total.answered.max(1) as f64;
-        _ = writeln!(page, "<td>{:.0} %</tr>", share * 100.0);
-    }
-    page.push_str("</tbody></table></div>\n");
-}
-
-const STYLE: &str = "<title>adserver</title>
-<style>
-:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff }
-body { margin: 0 } main { max-width: 1080px; margin: 0 auto; padding: 2rem 1.2rem 4rem }
-h1 { font-size: 1.9rem; margin: 0 0 .4rem } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem }
-.lead { font-size: 1.08rem; max-width: 62em; margin: 0 0 1.4rem; color: #3b4656 }
-.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: .8rem; margin-bottom: 1.6rem }
-.tiles h2 { grid-column: 1 / -1; margin: 0 }
-.tiles div { border: 1px solid #dfe4ea; border-radius: 8px; padding: .7rem .9rem; display: flex; flex-direction: column }
-.tiles b { font-size: 1.9rem; line-height: 1.25; font-variant-numeric: tabular-nums } small { color: #647083 }
-.tiles em, td em { font-style: normal; font-weight: 600 } td em { color: #b3261e }
-figure { margin: 0 0 1.3rem } figcaption { display: flex; gap: .5rem 1.1rem; align-items: baseline; flex-wrap: wrap }
-figcaption span { font-size: .88rem } figcaption i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .35em }
-svg { width: 100%; height: auto; display: block; font-size: 11.5px; font-family: inherit }
-.band { fill: #f5f7fa } .grid { stroke: #e3e8ee } .tick { text-anchor: end; fill: #647083 }
-.second, .phase { text-anchor: middle; fill: #647083 } .phase { fill: #1c2430; font-weight: 600 }
-.mark { stroke: #8892a0; stroke-dasharray: 5 4 } .marked { text-anchor: end; fill: #647083 }
-.line { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round } .tip { fill: transparent }
-.tip:hover { fill: #1c24300d }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; width: 100% }
-th, td { text-align: right; padding: .28rem .42rem; white-space: nowrap } thead th { color: #647083; font-weight: 600; vertical-align: bottom }
-th[scope], thead th:first-child { text-align: left; vertical-align: top } .text, thead th:nth-child(2) { text-align: left }
-.reasons { white-space: normal; line-height: 1.3; min-width: 10.5em } .reasons span { white-space: nowrap; margin-right: .6em }
-.wide + h2 + .wide thead th:nth-child(2) { text-align: right }
-tbody { border-top: 1px solid #dfe4ea } tr.plimsoll td:nth-of-type(1) { color: #1d62c4; font-weight: 600 } tr.bare td { color: #6b7684 }
-.notes { color: #3b4656; font-size: .92rem; max-width: 66em }
-@media (max-width: 700px) { .tiles { grid-template-columns: 1fr 1fr } }
-</style>
-";

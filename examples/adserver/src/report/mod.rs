@@ -1,9 +1,11 @@
 //! The figures as a table, as JSON, and as a page with curves.
 
+mod axis;
 mod chart;
 mod html;
 mod json;
 mod table;
+mod tables;
 
 pub(crate) use self::{html::html, json::json, table::table};
 

@@ -1,0 +1,75 @@
+//! The tables of the page.
+
+use std::fmt::Write;
+
+use super::escape;
+use crate::figures::{Figures, Server};
+
+/// Everything, one row for each phase and server.
+pub(super) fn all(page: &mut String, figures: &Figures) {
+    page.push_str(
+        "<h2>All figures</h2>\n<div class=wide><table><thead><tr><th>phase<th>server<th>offered/s<th>answered/s<th>goodput\
+         <th>house/s<th>late/s<th>p50 ms<th>p99 ms<th>p99.9 ms<th>peak MiB<th>lag ms<th class=text>refused</tr></thead>\n",
+    );
+    for phase in &figures.phases {
+        page.push_str("<tbody>");
+        for (server, run) in phase.runs() {
+            let total = &run.total;
+            let per_second = |count: u64| count as f64 / total.seconds.max(f64::EPSILON);
+            let mut refused = String::new();
+            for (policy, count) in &total.refused {
+                _ = write!(refused, "<span>{} {count}</span> ", escape(policy));
+            }
+            let name = if server == Server::Plimsoll {
+                format!("<th rowspan=2 scope=rowgroup>{}", escape(&phase.name))
+            } else {
+                String::new()
+            };
+            _ = writeln!(
+                page,
+                "<tr class={server_name}>{name}<td class=text>{server_name}<td>{:.0}<td>{:.0}<td><b>{:.2}</b><td>{:.0}<td>{:.0}\
+                 <td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}{}<td class=\"text reasons\">{refused}</tr>",
+                total.offered_rps(),
+                total.goodput_rps(),
+                run.goodput(figures.capacity),
+                per_second(total.degraded),
+                per_second(total.late + total.failed + total.unsent),
+                total.p50_ms,
+                total.p99_ms,
+                total.p999_ms,
+                run.peak_mib,
+                total.worst_lag_ms,
+                if run.is_void() { " <em>void</em>" } else { "" },
+                server_name = server.name(),
+            );
+        }
+        page.push_str("</tbody>\n");
+    }
+    page.push_str("</table></div>\n");
+}
+
+/// How impressions fared by criticality, the most important last to go; and the analytics.
+pub(super) fn impressions(page: &mut String, figures: &Figures) {
+    page.push_str(
+        "<h2>What is spared under load: impressions taken, by criticality, and answered auctions recorded by analytics</h2>\n<div class=wide><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
+         <th>SHEDDABLE_PLUS<th>SHEDDABLE<th>recorded</tr></thead><tbody>\n",
+    );
+    for phase in &figures.phases {
+        _ = write!(page, "<tr><th scope=row>{}", escape(&phase.name));
+        for name in ["CRITICAL_PLUS", "CRITICAL", "SHEDDABLE_PLUS", "SHEDDABLE"] {
+            let impressions = phase
+                .plimsoll
+                .total
+                .impressions
+                .get(name)
+                .copied()
+                .unwrap_or_default();
+            let share = impressions.taken as f64 / impressions.offered.max(1) as f64;
+            _ = write!(page, "<td>{:.0} %", share * 100.0);
+        }
+        let total = &phase.plimsoll.total;
+        let share = total.recorded as f64 / total.answered.max(1) as f64;
+        _ = writeln!(page, "<td>{:.0} %</tr>", share * 100.0);
+    }
+    page.push_str("</tbody></table></div>\n");
+}

@@ -1,0 +1,106 @@
+//! Plays loads against a server: to measure the capacity, and the phases.
+
+use std::{io, path::Path};
+
+use super::plan::Plan;
+use crate::{
+    cast::Cast,
+    figures::{Run, Second, Server},
+    phases::Phase,
+    settings::{STORE_WORKERS, nominal_capacity},
+    tally::{Load, Schedule},
+};
+
+/// How often a void phase is played again, in each server's run: something else may want the processor now and then.
+const REPEATS: u32 = 2;
+
+/// The most auctions a second that the bare app answers: more and more clients, each of which waits for its answer,
+/// until more clients do not mean more answers.
+pub(super) async fn capacity(folder: &Path, seed: u64) -> io::Result<f64> {
+    let mut cast = Cast::start(Server::Bare.role(), nominal_capacity(), folder).await?;
+    let mut best = 0.0_f64;
+    for clients in (1..=6).map(|times| times * STORE_WORKERS) {
+        let load = Load {
+            target: cast.target,
+            schedule: Schedule::Closed { clients },
+            // The first second warms up, the others count.
+            seconds: 3.1,
+            deadline_ms: 10_000,
+            seed,
+        };
+        let run = cast.play(&load, &[], |_| ()).await?;
+        let counted = run
+            .seconds
+            .iter()
+            .skip(1)
+            .map(|second| second.tally.goodput_rps());
+        let rate = counted.sum::<f64>() / (run.seconds.len().max(2) - 1) as f64;
+        println!(
+            "  {clients:3} clients: {rate:.0} a second, p50 {:.0} ms",
+            run.total.p50_ms
+        );
+        if rate < best * 1.03 {
+            return Ok(best.max(rate));
+        }
+        best = rate;
+    }
+    Ok(best)
+}
+
+/// All phases against one server, everything fresh.
+pub(super) async fn phases(
+    server: Server,
+    plan: &Plan,
+    capacity: f64,
+    folder: &Path,
+) -> io::Result<Vec<Run>> {
+    let mut cast = Cast::start(server.role(), capacity, folder).await?;
+    let mut runs = Vec::new();
+    let mut repeats = REPEATS;
+    for (number, phase) in plan.phases.iter().enumerate() {
+        let load = plan.load(phase, number, capacity, &cast);
+        let run = loop {
+            if phase.fresh {
+                cast.restart_store().await?;
+            }
+            let mut second = 0;
+            let watch = |now: &Second| {
+                second += 1;
+                progress(server, phase, second, capacity, now);
+            };
+            let run = cast.play(&load, &phase.events, watch).await?;
+            if !run.is_void() {
+                break run;
+            }
+            let lag = run.total.worst_lag_ms;
+            println!("{}: VOID, the generator was {lag:.0} ms late", phase.name);
+            // An aftermath cannot be had again.
+            if !phase.fresh || repeats == 0 {
+                break run;
+            }
+            repeats -= 1;
+            println!("once more:");
+        };
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// One line a second, for whoever watches.
+fn progress(server: Server, phase: &Phase, number: u32, capacity: f64, second: &Second) {
+    let tally = &second.tally;
+    println!(
+        "{:8} {:11} {number:2} s  offered {:5.0}/s  answered {:4.0}/s = {:4.2} of capacity  house {:4}  refused {:4}  \
+         late {:4}  p99 {:4.0} ms  {:3.0} MiB",
+        server.name(),
+        phase.name,
+        tally.offered_rps(),
+        tally.goodput_rps(),
+        tally.goodput_rps() / capacity,
+        tally.degraded,
+        tally.turned_away,
+        tally.late + tally.failed + tally.unsent,
+        tally.p99_ms,
+        second.memory_mib,
+    );
+}
