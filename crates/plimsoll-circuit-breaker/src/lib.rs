@@ -74,6 +74,9 @@
 //!
 //! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
 //!
+//! A good answer whose body is dropped unread was cancelled too, and proves nothing: a client that looks at heads only
+//! should set [`Release::AtHead`](plimsoll_core::Release), or its breaker finds no probe that succeeded.
+//!
 //! # When not to use it
 //!
 //! Where a failure says nothing about the next call: for errors of the callers' own making (classify those as `Ignored`), or
