@@ -1,12 +1,16 @@
 //! A greeter: one unary call, and one that streams.
 
+mod stack;
+
 use std::{pin::Pin, time::Duration};
 
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+pub use self::stack::{Handles, Limits, stack};
+
 /// The generated client and server.
-#[allow(missing_docs, clippy::pedantic)] // generated code
+#[allow(missing_docs, unused_qualifications, unreachable_pub, clippy::pedantic)] // generated code
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/greeter.Greeter.rs"));
 }
@@ -41,7 +45,9 @@ impl proto::greeter_server::Greeter for Greeter {
         if name.is_empty() {
             return Err(Status::internal("nobody to greet"));
         }
-        Ok(Response::new(HelloReply { message: format!("Hello {name}!") }))
+        Ok(Response::new(HelloReply {
+            message: format!("Hello {name}!"),
+        }))
     }
 
     type CountToStream = Pin<Box<dyn Stream<Item = Result<HelloReply, Status>> + Send>>;
@@ -52,7 +58,11 @@ impl proto::greeter_server::Greeter for Greeter {
     ) -> Result<Response<Self::CountToStream>, Status> {
         let numbers = tokio_stream::iter(1..=req.into_inner().count)
             .throttle(Duration::from_millis(5))
-            .map(|n| Ok(HelloReply { message: n.to_string() }));
+            .map(|n| {
+                Ok(HelloReply {
+                    message: n.to_string(),
+                })
+            });
         Ok(Response::new(Box::pin(numbers)))
     }
 }

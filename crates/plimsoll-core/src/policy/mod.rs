@@ -96,7 +96,7 @@ pub trait Policy<Req>: Send + Sync {
     /// What an admitted request holds until it ends. Plain data: no `Arc`, no `Drop`.
     type Permit: Send + 'static;
     /// A place in a queue, or [`Infallible`] for policies that decide at once.
-    type Wait;
+    type Wait: Send;
 
     /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
     /// saves a clock read per call; the latency is then the time to the end of the call.

@@ -1,0 +1,27 @@
+//! A tonic service behind Plimsoll: `cargo run -p greeter`, and then call it with any gRPC client on port 50051.
+// An example says what it does.
+#![allow(clippy::print_stdout)]
+
+use greeter::{Greeter, Limits, proto::greeter_server::GreeterServer, stack};
+use tonic::transport::Server;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (layer, handles) = stack(Limits {
+        per_caller: 600,
+        at_a_time: 100,
+        failures: 20,
+    })?;
+    let addr = "127.0.0.1:50051".parse()?;
+    println!(
+        "greeter.Greeter on {addr}, {} calls at a time",
+        handles.concurrency.limit()
+    );
+    let until = async { _ = tokio::signal::ctrl_c().await };
+    Server::builder()
+        .layer(layer)
+        .add_service(GreeterServer::new(Greeter))
+        .serve_with_shutdown(addr, until)
+        .await?;
+    Ok(())
+}
