@@ -119,7 +119,6 @@ pub fn unsent(request: Make) -> Lane {
     })
 }
 
-#[inline]
 fn poll_once<S, B>(service: &mut S, request: Request<Empty>) -> End
 where
     S: Service<Request<Empty>, Response = Response<B>>,
@@ -133,16 +132,29 @@ where
     }
     // Seen from outside, so that no part of it can be left out; by reference, so that it is not copied for that.
     black_box(&request);
-    let future = pin!(service.call(request));
-    match future.poll(&mut cx) {
+    let future = pin!(call(service, request));
+    match poll(future, &mut cx) {
         Poll::Ready(Ok(response)) => read(response, &mut cx),
         Poll::Ready(Err(_)) => End::Refused,
         Poll::Pending => End::Pending,
     }
 }
 
+// A server calls, polls and reads in three different places. Compiled into one function, the three would share work or
+// get in each other's way, differently for each case.
+
+#[inline(never)]
+fn call<S: Service<Request<Empty>>>(service: &mut S, request: Request<Empty>) -> S::Future {
+    service.call(request)
+}
+
+#[inline(never)]
+fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(cx)
+}
+
 /// Reads a response as a server does: frames until the body says that it has ended.
-#[inline]
+#[inline(never)]
 fn read<B: Body + Unpin>(mut response: Response<B>, cx: &mut Context<'_>) -> End {
     black_box(&response);
     let mut length = 0;

@@ -87,6 +87,10 @@ pub fn print(rows: &[Row]) {
                 row.over_bare.allocations
             },
         );
+        if row.wall.right < 1.0 {
+            let wrong = (1.0 - row.wall.right) * 100.0;
+            println!("  {wrong:.3} % of these calls did not go as named: the time means nothing");
+        }
     }
 }
 

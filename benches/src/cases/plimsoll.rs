@@ -32,9 +32,12 @@ use super::{
 
 pub(super) type Inner = Bare<Full<Bytes>>;
 
+/// How long refusals by rate limit and breaker last: longer than a run, and not so long that the `retry-after` header has
+/// more digits than it usually has.
+const WHILE: Duration = Duration::from_secs(90);
 /// A quota that no benchmark can spend, and one that the first call spends.
 pub(super) const AMPLE: Quota = Quota::per_second(1_000_000_000);
-pub(super) const SPENT: Quota = Quota::per_hour(1);
+pub(super) const SPENT: Quota = Quota::new(1, WHILE);
 
 /// The gate's cases, and those of single layers.
 pub(super) fn cases() -> Vec<Case> {
@@ -137,7 +140,7 @@ pub(super) fn sampling<L: LoadSignal>(load: L) -> Sampling<L> {
 
 /// A breaker in its first state, closed.
 pub(super) fn closed() -> CircuitBreaker {
-    let builder = CircuitBreaker::builder().open_for(Duration::from_secs(3600));
+    let builder = CircuitBreaker::builder().open_for(WHILE);
     builder.build().expect("valid settings")
 }
 
