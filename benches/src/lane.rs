@@ -100,7 +100,7 @@ where
                 service.call(request()).await
             });
             let mut cx = Context::from_waker(Waker::noop());
-            tally.count(result.map_or(End::Refused, |response| read(response, &mut cx)));
+            tally.count(result.map_or(End::Refused, |mut response| read(&mut response, &mut cx)));
         }
         tally
     })
@@ -134,7 +134,7 @@ where
     black_box(&request);
     let future = pin!(call(service, request));
     match poll(future, &mut cx) {
-        Poll::Ready(Ok(response)) => read(response, &mut cx),
+        Poll::Ready(Ok(mut response)) => read(&mut response, &mut cx),
         Poll::Ready(Err(_)) => End::Refused,
         Poll::Pending => End::Pending,
     }
@@ -155,8 +155,8 @@ fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output>
 
 /// Reads a response as a server does: frames until the body says that it has ended.
 #[inline(never)]
-fn read<B: Body + Unpin>(mut response: Response<B>, cx: &mut Context<'_>) -> End {
-    black_box(&response);
+fn read<B: Body + Unpin>(response: &mut Response<B>, cx: &mut Context<'_>) -> End {
+    black_box(&*response);
     let mut length = 0;
     while !response.body().is_end_stream() {
         match Pin::new(response.body_mut()).poll_frame(cx) {
