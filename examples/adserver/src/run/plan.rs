@@ -54,11 +54,14 @@ impl Plan {
     /// Reads the trace once here, to say what is in it and to find the speed.
     fn replay(&mut self, file: &Path, speed: Option<f64>) -> Result<(), String> {
         let trace = trace::read(file, self.seed).map_err(|e| format!("{}: {e}", file.display()))?;
+        let clients = match trace.clients {
+            0 => String::new(),
+            clients => format!(" from {clients} clients"),
+        };
         println!(
-            "{}: {} arrivals from {} clients in {:.0} s",
+            "{}: {} arrivals{clients} in {:.0} s",
             file.display(),
             trace.len(),
-            trace.clients,
             trace.duration()
         );
         if let Some(line) = trace.first_malformed {
