@@ -53,3 +53,14 @@ pub use plimsoll_rate_limit as rate_limit;
 #[cfg(feature = "sampling")]
 #[doc(inline)]
 pub use plimsoll_sampling as sampling;
+
+/// The examples of the README and the guides are tests.
+#[cfg(all(doctest, feature = "full"))]
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/refusals.md")]
+    mod refusals {}
+    #[doc = include_str!("../../../docs/policies.md")]
+    mod policies {}
+}

@@ -1,5 +1,7 @@
 //! All layers as a user of the facade puts them together: fused into one gate, under axum, with metrics.
 
+mod laws;
+
 use std::time::Duration;
 
 use axum::{Router, body::Body, routing::get};

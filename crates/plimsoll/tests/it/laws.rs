@@ -1,0 +1,543 @@
+//! The twelve laws, for the whole stack as its users put it together.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use plimsoll::{
+    Class, GateLayer, HeaderKey, Kind, LoadSignal as _, Missing, Observe, Outcome, Policy,
+    Rejection, Verdict,
+    circuit_breaker::{BreakerHandle, CircuitBreaker, State},
+    concurrency::{Concurrency, ConcurrencyHandle},
+    fallback::Fallback,
+    load_shed::{Depth, LoadShed},
+    rate_limit::{Quota, RateLimit},
+    sampling::{Rates, Sampling},
+};
+use plimsoll_core::test_kit::{Contract, KitRequest, Script, Scripted, ScriptedError, request};
+use tokio::time::{Instant, advance};
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+const KEY: HeaderKey = HeaderKey::from_static("x-key");
+
+/// All policies of the family, fused, with the handles to see into them.
+struct Stack<P> {
+    policies: P,
+    rate: RateLimit,
+    concurrency: ConcurrencyHandle,
+    breaker: BreakerHandle,
+}
+
+/// A stack that lets `burst` in at once, and `limit` at a time.
+fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
+    let rate = RateLimit::new(Quota::per_second(1).burst(burst)).unwrap();
+    let concurrency = Concurrency::new(limit).unwrap();
+    let load = concurrency.handle();
+    let breaker = CircuitBreaker::builder()
+        .window(4)
+        .min_calls(4)
+        .open_for(Duration::from_secs(5));
+    let breaker = breaker.build().unwrap();
+    Stack {
+        breaker: breaker.handle(),
+        concurrency: load.clone(),
+        rate: RateLimit::new(Quota::per_second(1).burst(burst)).unwrap(),
+        policies: (
+            rate,
+            LoadShed::new(load.clone()).between(1.5, 2.0).unwrap(),
+            concurrency,
+            Sampling::new(load, Rates::default()).unwrap(),
+            breaker,
+        ),
+    }
+}
+
+/// The kit's contract for the stack: what it has handed out is what is in flight.
+fn contract() -> Contract<(
+    RateLimit,
+    LoadShed<ConcurrencyHandle>,
+    Concurrency,
+    CircuitBreaker,
+)> {
+    Contract::new(|| {
+        let concurrency = Concurrency::new(3).unwrap();
+        let load = concurrency.handle();
+        (
+            RateLimit::new(Quota::per_second(1000).burst(1000)).unwrap(),
+            LoadShed::new(load).between(1.5, 2.0).unwrap(),
+            concurrency,
+            CircuitBreaker::new(),
+        )
+    })
+    .capacity(3)
+    .spent(|(_, _, concurrency, _)| concurrency.handle().in_flight() as u64)
+}
+
+async fn send<P: Policy<KitRequest> + 'static>(
+    layer: &GateLayer<P>,
+    script: Script,
+) -> Result<Response<()>, ScriptedError> {
+    let response = layer
+        .layer(Scripted::default())
+        .oneshot(request(script))
+        .await?;
+    let (head, body) = response.into_parts();
+    _ = http_body_util::BodyExt::collect(body).await;
+    Ok(Response::from_parts(head, ()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_01_state_is_shared_across_layer_calls() {
+    contract().law_01_state_is_shared_across_layer_calls().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_02_every_permit_ends_exactly_once() {
+    contract().law_02_every_permit_ends_exactly_once().await;
+    contract()
+        .law_02_abandoned_waits_leave_nothing_behind()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_03_a_refused_request_has_spent_nothing() {
+    contract()
+        .law_03_a_refused_request_has_spent_nothing()
+        .await;
+
+    // The last policy refuses a hundred; the first one's three tokens are still there.
+    let stack = stack(3, 10);
+    let layer = GateLayer::new(stack.policies);
+    stack.breaker.force_open();
+    for _ in 0..100 {
+        let refused = send(&layer, Script::Body).await.unwrap();
+        let rejection = refused.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.policy(), "circuit-breaker");
+    }
+    assert_eq!(stack.concurrency.in_flight(), 0);
+    stack.breaker.automatic();
+    stack.breaker.reset();
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(send(&layer, Script::Body).await.unwrap().status(), expected);
+    }
+    assert_eq!(
+        stack.rate.available(Instant::now()),
+        3,
+        "an untouched bucket, to compare"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_04_nothing_is_reserved_in_poll_ready() {
+    contract().law_04_nothing_is_reserved_in_poll_ready().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_05_a_waiting_request_does_not_wake_itself() {
+    Contract::new(|| {
+        Concurrency::new(2)
+            .unwrap()
+            .queue(8, Duration::from_secs(1))
+            .unwrap()
+    })
+    .capacity(2)
+    .spent(|concurrency| concurrency.handle().in_flight() as u64)
+    .check_all()
+    .await;
+}
+
+#[test]
+fn law_06_nothing_is_allocated_on_the_accept_path_of_all_six() {
+    let concurrency = Concurrency::new(64).unwrap();
+    let load = concurrency.handle();
+    let policies = (
+        RateLimit::new(Quota::per_second(1_000_000).burst(1_000_000)).unwrap(),
+        LoadShed::new(load.clone()),
+        concurrency,
+        Sampling::new(load, Rates::default()).unwrap(),
+        CircuitBreaker::new(),
+    );
+    let fallback = Fallback::answer(Response::new("a house ad"));
+    let inner = tower::service_fn(|_: Request<()>| {
+        let body = http_body_util::Full::new(bytes::Bytes::from_static(b"hello"));
+        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+    });
+    let mut gate = GateLayer::builder(policies)
+        .protocol(fallback)
+        .build()
+        .layer(inner);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut once = || {
+        assert!(gate.poll_ready(&mut cx).is_ready());
+        let call = std::pin::pin!(gate.call(Request::new(())));
+        let std::task::Poll::Ready(Ok(response)) = call.poll(&mut cx) else {
+            panic!("ready at once")
+        };
+        assert_eq!(response.status(), 200);
+        let mut body = std::pin::pin!(response.into_body());
+        while let std::task::Poll::Ready(Some(frame)) =
+            http_body::Body::poll_frame(body.as_mut(), &mut cx)
+        {
+            frame.unwrap();
+        }
+    };
+    once();
+    let allocations = allocation_counter::measure(|| (0..100).for_each(|_| once()));
+    assert_eq!(allocations.count_total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_07_floods_stay_within_bounds_and_are_counted() {
+    let quota = Quota::per_hour(1).burst(1);
+    let keyed = RateLimit::keyed(quota, KEY, Missing::Share, 512).unwrap();
+    let handle = keyed.handle();
+    let layer = GateLayer::new(keyed);
+    let mut admitted = 0;
+    for n in 0..20_000 {
+        let mut req = request(Script::Status(http::StatusCode::OK));
+        req.headers_mut().insert("x-key", n.into());
+        let response = layer.layer(Scripted::default()).oneshot(req).await.unwrap();
+        admitted += u64::from(response.status() == 200);
+    }
+    assert!(handle.keys() <= handle.capacity());
+    assert!(
+        admitted <= handle.capacity() + 1,
+        "never open in silence: {admitted} admitted"
+    );
+    assert_eq!(
+        handle.spilled() + handle.keys() + handle.evicted(),
+        20_000,
+        "all are accounted for"
+    );
+
+    let concurrency = Concurrency::new(1)
+        .unwrap()
+        .queue(4, Duration::from_secs(1))
+        .unwrap();
+    let handle = concurrency.handle();
+    let layer = GateLayer::new(concurrency);
+    let mut calls = Vec::new();
+    for _ in 0..100 {
+        let mut call = Box::pin(send(&layer, Script::Hang));
+        if futures_util::poll!(&mut call).is_pending() {
+            calls.push(call);
+        }
+        assert!(handle.queued() <= 4);
+    }
+    assert_eq!((calls.len(), handle.rejected()), (5, 95));
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_08_a_paused_clock_moves_everything() {
+    let stack = stack(1, 10);
+    let layer = GateLayer::new(stack.policies);
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 200);
+    assert_eq!(
+        send(&layer, Script::Body).await.unwrap().status(),
+        429,
+        "the clock stands still"
+    );
+    for _ in 0..3 {
+        advance(Duration::from_secs(1)).await;
+        assert!(
+            send(&layer, Script::Error).await.is_err(),
+            "a token a second"
+        );
+    }
+    assert_eq!(stack.breaker.state(), State::Open);
+    advance(Duration::from_secs(4)).await;
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(
+        send(&layer, Script::Body).await.unwrap().status(),
+        200,
+        "a probe"
+    );
+
+    let queue = Concurrency::new(1)
+        .unwrap()
+        .queue(1, Duration::from_secs(9))
+        .unwrap();
+    let layer = GateLayer::new(queue);
+    let mut runs = Box::pin(send(&layer, Script::Hang));
+    assert!(futures_util::poll!(&mut runs).is_pending());
+    let start = Instant::now();
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
+    assert_eq!(start.elapsed().as_secs(), 9, "of no real time at all");
+}
+
+#[test]
+fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
+    fn message<T, E: ToString>(result: Result<T, E>) -> String {
+        result.err().expect("a bad setting").to_string()
+    }
+    let breaker = || CircuitBreaker::builder();
+    let rates = |base, min, threshold| {
+        Sampling::new(
+            || 0.0,
+            Rates {
+                base,
+                min,
+                threshold,
+            },
+        )
+    };
+    for (field, message) in [
+        ("count", message(RateLimit::new(Quota::per_second(0)))),
+        (
+            "burst",
+            message(RateLimit::new(Quota::per_second(1).burst(0))),
+        ),
+        (
+            "period",
+            message(RateLimit::new(Quota::new(1, Duration::ZERO))),
+        ),
+        ("limit", message(Concurrency::new(0))),
+        ("limit", message(Concurrency::new(usize::MAX))),
+        (
+            "queue",
+            message(
+                Concurrency::new(1)
+                    .unwrap()
+                    .queue(usize::MAX, Duration::from_secs(1)),
+            ),
+        ),
+        (
+            "capacity",
+            message(RateLimit::keyed(
+                Quota::per_second(1),
+                KEY,
+                Missing::Share,
+                0,
+            )),
+        ),
+        ("capacity", message(Depth::new(0))),
+        (
+            "start",
+            message(LoadShed::new(|| 0.0).between(f64::NAN, 1.0)),
+        ),
+        ("full", message(LoadShed::new(|| 0.0).between(1.0, 0.5))),
+        ("window", message(breaker().window(0).build())),
+        ("failure_rate", message(breaker().failure_rate(0.0).build())),
+        (
+            "failure_rate",
+            message(breaker().failure_rate(f64::NAN).build()),
+        ),
+        (
+            "min_calls",
+            message(breaker().window(10).min_calls(11).build()),
+        ),
+        ("probes", message(breaker().probes(0).build())),
+        (
+            "open_for",
+            message(breaker().open_for(Duration::ZERO).build()),
+        ),
+        ("base", message(rates(0.0, 0.0, 0.5))),
+        ("min", message(rates(0.5, 0.6, 0.5))),
+        ("threshold", message(rates(1.0, 0.1, 1.0))),
+    ] {
+        assert!(message.contains(field), "{field}: {message}");
+        let bound = ["must be", "at least", "at most", "longer", "below", "to "];
+        assert!(
+            bound.iter().any(|word| message.contains(word)),
+            "no bound: {message}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_10_failing_telemetry_fails_no_request_and_a_full_queue_grows_no_memory() {
+    struct Broken;
+    impl Observe for Broken {
+        fn admitted(&self, _: Duration) {
+            panic!("telemetry is down");
+        }
+        fn rejected(&self, _: &Rejection) {
+            panic!("telemetry is down");
+        }
+        fn finished(&self, _: &Outcome) {
+            panic!("telemetry is down");
+        }
+    }
+    let stack = stack(2, 10);
+    let layer = GateLayer::builder(stack.policies).observe(Broken).build();
+    for expected in [200, 200, 429] {
+        assert_eq!(send(&layer, Script::Body).await.unwrap().status(), expected);
+    }
+    assert_eq!(stack.concurrency.in_flight(), 0);
+
+    let depth = Depth::new(3).unwrap();
+    let entries: Vec<_> = (0..100).map_while(|_| depth.try_enter()).collect();
+    assert_eq!((entries.len(), depth.load()), (3, 1.0), "full is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_probes_are_stamped_limited_and_given_back() {
+    let breaker = CircuitBreaker::builder()
+        .window(2)
+        .min_calls(2)
+        .open_for(Duration::from_secs(1))
+        .probes(2)
+        .successes(1)
+        .probe_timeout(Duration::from_secs(30));
+    let breaker = breaker.build().unwrap();
+    let handle = breaker.handle();
+    let layer = GateLayer::new(breaker);
+
+    // Admitted while closed; it will end, badly, when the world has moved on.
+    let mut early = layer.layer(Scripted::default());
+    let early = early
+        .ready()
+        .await
+        .unwrap()
+        .call(request(Script::BrokenBody))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert!(send(&layer, Script::Error).await.is_err());
+    }
+    assert_eq!(handle.state(), State::Open);
+    advance(Duration::from_secs(1)).await;
+
+    let mut probes = Vec::new();
+    for _ in 0..5 {
+        let mut call = Box::pin(send(&layer, Script::Hang));
+        if futures_util::poll!(&mut call).is_pending() {
+            probes.push(call);
+        }
+    }
+    assert_eq!(
+        (probes.len(), handle.state()),
+        (2, State::HalfOpen),
+        "limited in number"
+    );
+    _ = http_body_util::BodyExt::collect(early.into_body()).await;
+    assert_eq!(
+        handle.state(),
+        State::HalfOpen,
+        "a late failure counts nowhere"
+    );
+    assert!(handle.late() >= 1);
+
+    drop(probes.pop());
+    assert_eq!(handle.probing(), 1, "a dropped probe gives its place back");
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 200);
+    assert_eq!(handle.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_a_probe_that_hangs_is_not_for_ever() {
+    let breaker = CircuitBreaker::builder()
+        .window(1)
+        .min_calls(1)
+        .open_for(Duration::from_secs(1))
+        .probes(1)
+        .successes(1)
+        .probe_timeout(Duration::from_secs(3));
+    let breaker = breaker.build().unwrap();
+    let layer = GateLayer::new(breaker);
+    assert!(send(&layer, Script::Error).await.is_err());
+    advance(Duration::from_secs(1)).await;
+    let mut hangs = Box::pin(send(&layer, Script::Hang));
+    assert!(futures_util::poll!(&mut hangs).is_pending());
+    assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
+    advance(Duration::from_secs(3)).await;
+    assert_eq!(
+        send(&layer, Script::Body).await.unwrap().status(),
+        200,
+        "another probe"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_12_fused_and_nested_layers_decide_alike() {
+    /// Counts the classes it sees.
+    #[derive(Default)]
+    struct Classes([AtomicUsize; 5]);
+    impl Observe for Classes {
+        fn finished(&self, outcome: &Outcome) {
+            self.0[outcome.class.index()].fetch_add(1, SeqCst);
+        }
+    }
+    let scripts = [
+        Script::Body,
+        Script::Status(http::StatusCode::NOT_FOUND),
+        Script::Trailers("13"),
+    ];
+    let (seen_fused, seen_nested) = (Arc::new(Classes::default()), Arc::new(Classes::default()));
+    let rate = || RateLimit::new(Quota::per_second(2).burst(20)).unwrap();
+    let concurrency = || Concurrency::new(5).unwrap();
+
+    let fused = GateLayer::builder((rate(), concurrency()))
+        .observe(Arc::clone(&seen_fused))
+        .build();
+    let outer = GateLayer::new(rate());
+    let inner = GateLayer::builder(concurrency())
+        .observe(Arc::clone(&seen_nested))
+        .build();
+    let mut statuses = (Vec::new(), Vec::new());
+    for n in 0..60 {
+        let script = &scripts[n % scripts.len()];
+        statuses
+            .0
+            .push(send(&fused, script.clone()).await.unwrap().status());
+        let nested = outer.layer(inner.layer(Scripted::default()));
+        let response = nested.oneshot(request(script.clone())).await.unwrap();
+        statuses.1.push(response.status());
+        _ = http_body_util::BodyExt::collect(response.into_body()).await;
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(statuses.0, statuses.1);
+    let classes = |seen: &Classes| seen.0.each_ref().map(|count| count.load(SeqCst));
+    assert_eq!(classes(&seen_fused), classes(&seen_nested));
+    assert!(classes(&seen_fused)[Class::Failure.index()] > 0);
+}
+
+#[test]
+fn law_12_features_are_off_by_default_and_no_crate_has_unsafe_code() {
+    let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut seen = 0;
+    for folder in std::fs::read_dir(crates).unwrap() {
+        let folder = folder.unwrap().path();
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(
+            read("src/lib.rs").contains("#![forbid(unsafe_code)]"),
+            "{folder:?}"
+        );
+        let manifest = read("Cargo.toml");
+        let default = manifest.lines().find(|line| line.starts_with("default ="));
+        assert!(
+            default.is_none_or(|line| line == "default = []"),
+            "{folder:?}: {default:?}"
+        );
+        seen += 1;
+    }
+    assert_eq!(seen, 9);
+}
+
+#[test]
+fn law_12_a_policy_that_is_not_asked_to_decides_nothing() {
+    // Naming a limit announces it and changes no decision.
+    let now = Instant::now();
+    let plain = RateLimit::new(Quota::per_second(1).burst(2)).unwrap();
+    let named = RateLimit::new(Quota::per_second(1).burst(2))
+        .unwrap()
+        .announce("n")
+        .unwrap();
+    for _ in 0..5 {
+        let verdicts = [&plain, &named].map(|limit| match limit.admit(&mut (), now) {
+            Verdict::Admit(_) => None,
+            Verdict::Reject(rejection) => Some((rejection.kind(), rejection.wait())),
+            Verdict::Wait(never) => match never {},
+        });
+        assert_eq!(verdicts[0], verdicts[1]);
+    }
+    _ = Kind::ALL;
+}
