@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -100,6 +100,12 @@ pub struct KeyedPermit<P> {
     permit: Option<P>,
 }
 
+impl Place {
+    fn of(set: usize, way: usize) -> Self {
+        Self::Slot((set * WAYS + way) as u32)
+    }
+}
+
 pin_project! {
     /// The wait of a [`Keyed`] policy.
     #[derive(Debug)]
@@ -188,11 +194,10 @@ impl<P: Cell> Table<P> {
     /// The cell of a key, with one user more.
     fn enter(&self, hash: u64, now: Instant) -> Place {
         let hash = hash.max(1);
-        let set_index = (hash & self.set_mask) as usize;
+        let set_index = self.set_index(hash);
         let page = self.pages[set_index / SETS_PER_PAGE].get_or_init(|| self.make_page());
         let set = &page[set_index % SETS_PER_PAGE];
-        let first = set_index * WAYS;
-        let place = |way: usize| Place::Slot((first + way) as u32);
+        let place = |way: usize| Place::of(set_index, way);
 
         if let Some(way) = set.find(hash) {
             return place(way);
@@ -216,6 +221,20 @@ impl<P: Cell> Table<P> {
         slot.hash.store(hash, Relaxed);
         slot.users.store(1, Release);
         place(way)
+    }
+
+    /// The set that this hash belongs to.
+    fn set_index(&self, hash: u64) -> usize {
+        (hash & self.set_mask) as usize
+    }
+
+    /// The cell of a key that is in the table, with one user more.
+    fn enter_present(&self, hash: u64) -> Option<Place> {
+        let hash = hash.max(1);
+        let set_index = self.set_index(hash);
+        let page = self.pages[set_index / SETS_PER_PAGE].get()?;
+        let way = page[set_index % SETS_PER_PAGE].find(hash)?;
+        Some(Place::of(set_index, way))
     }
 
     fn leave(&self, place: Place) {
@@ -345,6 +364,17 @@ impl<P: Cell> KeyedHandle<P> {
     /// The cell that the keys without one share: any cell has the settings of all.
     pub fn spill_cell(&self) -> &P {
         &self.0.spill
+    }
+
+    /// Looks at the cell of a key, if it has one of its own: `key` must hash as the policy's key does
+    /// (a [`ClientAddr`](crate::ClientAddr), a header's bytes as `&[u8]`, a route as `&str`).
+    pub fn with_cell<R>(&self, key: impl Hash, look: impl FnOnce(&P) -> R) -> Option<R> {
+        let place = self.0.enter_present(self.0.hasher.hash_one(key))?;
+        let _entered = Entered {
+            table: &self.0,
+            place,
+        };
+        self.0.cell(place).map(look)
     }
 }
 

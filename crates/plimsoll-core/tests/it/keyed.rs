@@ -219,3 +219,17 @@ async fn bodies_give_back_to_the_cell_they_came_from() {
         response.into_body().collect().await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_keys_cell_can_be_looked_at_from_outside() {
+    let layer = GateLayer::new(keyed(Missing::Share));
+    let handle = layer.policy().handle();
+    let of = |key: &str| handle.with_cell(key.as_bytes(), Slots::in_flight);
+    assert_eq!(of("alice"), None);
+    let running = send_request(&layer, with_key("alice", Script::EndlessBody))
+        .await
+        .unwrap();
+    assert_eq!((of("alice"), of("bob")), (Some(1), None));
+    drop(running);
+    assert_eq!(of("alice"), Some(0));
+}
