@@ -2,8 +2,13 @@
 
 use crate::run::{cargo, need, step};
 
-/// Crates with loom models: `tests/loom.rs` under `cfg(loom)`.
-const LOOM: &[&str] = &[];
+/// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
+const LOOM: [&str; 4] = [
+    "plimsoll-circuit-breaker",
+    "plimsoll-concurrency",
+    "plimsoll-rate-limit",
+    "plimsoll-sampling",
+];
 
 /// All tests: unit, integration (real sockets included), doctests, and the loom models.
 pub(crate) fn test() -> Result<(), String> {
@@ -12,22 +17,12 @@ pub(crate) fn test() -> Result<(), String> {
         "tests",
         &mut cargo(&["test", "--workspace", "--all-features", "--quiet"]),
     )?;
-    for package in LOOM {
-        let mut models = cargo(&[
-            "test",
-            "--release",
-            "--quiet",
-            "--package",
-            package,
-            "--test",
-            "loom",
-        ]);
-        models
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("LOOM_MAX_PREEMPTIONS", "3")
-            .env("CARGO_TARGET_DIR", "target/loom");
-        step(&format!("loom models of {package}"), &mut models)?;
-    }
+    let mut models = cargo(&["test", "--release", "--quiet", "--lib"]);
+    models.args(LOOM.iter().flat_map(|package| ["--package", package]));
+    models
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", "target/loom");
+    step("loom models", &mut models)?;
     Ok(())
 }
 
