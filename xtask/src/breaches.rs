@@ -111,7 +111,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "07",
         what: "any cell may be evicted",
-        file: "crates/plimsoll-core/src/policy/keyed.rs",
+        file: "crates/plimsoll-core/src/policy/keyed/set.rs",
         find: "for way in (0..WAYS).filter(|way| self.slots[*way].cell.settles_in(now).is_zero()) {\n            if claimed(&way) {",
         replace: "for way in 0..WAYS {\n            if claimed(&way) {\n                return Some((way, false));\n            }\n            if claimed(&way) {",
         package: "plimsoll",
@@ -138,7 +138,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "09",
         what: "a capacity of zero is made to fit in silence",
-        file: "crates/plimsoll-core/src/policy/keyed.rs",
+        file: "crates/plimsoll-core/src/policy/keyed/mod.rs",
         find: "if capacity == 0 || capacity > 1 << 28 {",
         replace: "if capacity > 1 << 28 {",
         package: "plimsoll-core",

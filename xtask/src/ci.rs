@@ -3,9 +3,10 @@
 use crate::run::{cargo, need, step};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
-const LOOM: [&str; 4] = [
+const LOOM: [&str; 5] = [
     "plimsoll-circuit-breaker",
     "plimsoll-concurrency",
+    "plimsoll-core",
     "plimsoll-rate-limit",
     "plimsoll-sampling",
 ];

@@ -39,6 +39,7 @@ mod priority;
 mod protocol;
 mod rejection;
 mod release;
+mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 

@@ -21,7 +21,7 @@ fn two_threads_get_exactly_the_burst() {
                 .iter()
                 .sum()
         });
-        assert_eq!(admitted, BURST.into());
+        assert_eq!(admitted, u64::from(BURST));
     }
 }
 

@@ -1,0 +1,255 @@
+//! One policy per key, in bounded memory.
+//!
+//! A set-associative table, like a processor's cache: the hash of a key names a set of eight slots, and the key
+//! lives in one of them or nowhere. So memory is bounded by construction, a look-up reads one set, and making room
+//! looks at eight slots and never at the rest.
+
+mod handle;
+mod set;
+mod table;
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+
+pub use self::handle::KeyedHandle;
+use self::table::{InUse, Place, Table};
+use crate::{Key, Kind, Outcome, Policy, Rejection, Verdict};
+
+/// A policy that can be one of many: it can start over, and knows when nothing would be lost by it.
+pub trait Cell: Send + Sync {
+    /// Becomes as new. Called only while no request holds a permit of this cell.
+    fn reset(&self);
+
+    /// How long until this cell is as good as new: zero when forgetting it would change no decision.
+    fn settles_in(&self, now: Instant) -> Duration;
+}
+
+/// What becomes of requests without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// They are let in, unlimited.
+    Admit,
+    /// They are refused.
+    Refuse(Kind),
+    /// They share one cell.
+    Share,
+}
+
+/// The capacity is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("capacity is {0}, but must be 1 to 2^28 keys")]
+pub struct InvalidKeyed(usize);
+
+/// One policy per key, each the same limit, in bounded memory.
+///
+/// # What is bounded, and how
+///
+/// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own; memory for cells is taken page
+/// by page as keys arrive. A new key takes over a slot whose cell is as good as new ([`Cell::settles_in`] is zero) and
+/// holds no permits, so being evicted never gets anybody a fresh allowance early. When a key finds
+/// no such slot, it shares one spill cell with the others in that position, until there is room: under a flood of keys the
+/// crowd is limited together, and nobody is let in uncounted. (What a key took from the spill cell is not taken from its own, once
+/// it has one.) Both are counted in the [`KeyedHandle`].
+///
+/// Keys are kept as 64-bit hashes with a random seed. Two of a million keys share a cell with a probability of
+/// about 3 in 100 million.
+///
+/// # Cost
+///
+/// A key that is in the table is found without a lock. One that is not takes its set's lock for as long as it takes to
+/// look at eight slots.
+pub struct Keyed<K, P> {
+    key: K,
+    missing: Missing,
+    table: Arc<Table<P>>,
+}
+
+/// The permit of a [`Keyed`] policy.
+#[derive(Debug)]
+pub struct KeyedPermit<P> {
+    place: Place,
+    permit: Option<P>,
+}
+
+pin_project! {
+    /// The wait of a [`Keyed`] policy.
+    #[derive(Debug)]
+    pub struct KeyedWait<W> {
+        place: Place,
+        #[pin]
+        wait: W,
+    }
+}
+
+impl<K, P: Cell> Keyed<K, P> {
+    /// A cell made by `make` for each key that `key` reads, for up to `capacity` keys at a time. All cells must be
+    /// equal; `make` is also called for the cells that keys share.
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28.
+    pub fn new(
+        key: K,
+        missing: Missing,
+        capacity: usize,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Self, InvalidKeyed> {
+        if capacity == 0 || capacity > 1 << 28 {
+            return Err(InvalidKeyed(capacity));
+        }
+        Ok(Self {
+            key,
+            missing,
+            table: Arc::new(Table::new(capacity, make)),
+        })
+    }
+
+    /// The counters, and the cells of keys.
+    pub fn handle(&self) -> KeyedHandle<P> {
+        KeyedHandle(Arc::clone(&self.table))
+    }
+}
+
+impl<K: fmt::Debug, P> fmt::Debug for Keyed<K, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed")
+            .field("key", &self.key)
+            .field("missing", &self.missing)
+            .field("keys", &self.table.live)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, P: Cell> Keyed<K, P> {
+    /// Where this request is counted, entered; or the refusal when it has no key.
+    #[inline]
+    fn place<Req>(&self, req: &Req, now: Instant) -> Result<Place, Rejection>
+    where
+        K: Key<Req>,
+    {
+        if let Some(key) = self.key.key(req) {
+            return Ok(self.table.enter(key, now));
+        }
+        self.table.missing.add();
+        match self.missing {
+            Missing::Admit => Ok(Place::Nowhere),
+            Missing::Share => Ok(Place::Shared),
+            Missing::Refuse(kind) => Err(Rejection::new("missing-key", kind)),
+        }
+    }
+}
+
+impl<Req, K, P> Policy<Req> for Keyed<K, P>
+where
+    K: Key<Req>,
+    P: Policy<Req> + Cell,
+{
+    type Permit = KeyedPermit<P::Permit>;
+    type Wait = KeyedWait<P::Wait>;
+    const READS_LATENCY: bool = P::READS_LATENCY;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
+        let place = match self.place(req, now) {
+            Ok(place) => place,
+            Err(rejection) => return Verdict::Reject(rejection),
+        };
+        let Some(cell) = self.table.cell(place) else {
+            return Verdict::Admit(KeyedPermit {
+                place,
+                permit: None,
+            });
+        };
+        let entered = InUse {
+            table: &self.table,
+            place,
+        };
+        match cell.admit(req, now) {
+            Verdict::Admit(permit) => {
+                std::mem::forget(entered);
+                Verdict::Admit(KeyedPermit {
+                    place,
+                    permit: Some(permit),
+                })
+            }
+            Verdict::Wait(wait) => {
+                std::mem::forget(entered);
+                Verdict::Wait(KeyedWait { place, wait })
+            }
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Self::Wait>,
+        req: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        let wait = wait.project();
+        let place = *wait.place;
+        let Some(cell) = self.table.cell(place) else {
+            return Poll::Ready(Ok(KeyedPermit {
+                place,
+                permit: None,
+            }));
+        };
+        let polled = cell.poll_wait(wait.wait, req, now, cx);
+        if let Poll::Ready(Err(_)) = &polled {
+            self.table.leave(place);
+        }
+        polled.map_ok(|permit| KeyedPermit {
+            place,
+            permit: Some(permit),
+        })
+    }
+
+    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+        let wait = wait.project();
+        let _entered = InUse {
+            table: &self.table,
+            place: *wait.place,
+        };
+        if let Some(cell) = self.table.cell(*wait.place) {
+            cell.abandon(wait.wait);
+        }
+    }
+
+    #[inline]
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+        let _entered = InUse {
+            table: &self.table,
+            place: permit.place,
+        };
+        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
+            cell.finish(permit, outcome);
+        }
+    }
+
+    #[inline]
+    fn revoke(&self, permit: Self::Permit) {
+        let _entered = InUse {
+            table: &self.table,
+            place: permit.place,
+        };
+        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
+            cell.revoke(permit);
+        }
+    }
+
+    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &permit.permit) {
+            cell.announce(permit, headers);
+        }
+    }
+}
