@@ -181,7 +181,7 @@ mod loom_tests {
         }
     }
 
-    /// Two threads, each with a key, in a set whose slots but one are taken: at most one of them is in it at a time, and never
+    /// Two threads, each with a key, in a set whose slots but one are in use: at most one of them is in it at a time, and never
     /// while it is being made new.
     #[test]
     fn a_slot_is_never_two_keys() {
@@ -191,6 +191,9 @@ mod loom_tests {
             for hash in 1..WAYS as u64 {
                 assert!(matches!(set.enter(100 + hash, now), Entered::New(_)));
             }
+            // One of the two is in the table, and may be evicted while it is looked for.
+            assert!(matches!(set.enter(1, now), Entered::New(_)));
+            set.slot(WAYS - 1).leave();
             let visit = move |set: &Set<Watched>, hash: u64| {
                 let (Entered::Known(way) | Entered::New(way) | Entered::Evicting(way)) =
                     set.enter(hash, now)
@@ -198,6 +201,7 @@ mod loom_tests {
                     return;
                 };
                 let slot = set.slot(way);
+                assert_eq!(slot.hash.load(Relaxed), hash, "another key's slot");
                 assert_eq!(
                     slot.cell.0.fetch_add(hash, Relaxed),
                     0,
