@@ -11,7 +11,7 @@ use super::{
     table::{InUse, Table},
 };
 
-/// Counts and reads a [`Keyed`] policy's table. Clones share it.
+/// Counts and reads a [`Keyed`](super::Keyed) policy's table. Clones share it.
 pub struct KeyedHandle<P>(pub(super) Arc<Table<P>>);
 
 impl<P: Cell> KeyedHandle<P> {
