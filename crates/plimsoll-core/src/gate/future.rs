@@ -46,6 +46,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
+    #[project_replace = StateOwn]
     enum State<S, P, T, Req>
     where
         S: Service<Req>,
@@ -55,11 +56,13 @@ pin_project! {
         Req: 'static,
     {
         // Declared, and so dropped, before the permit: what the call still holds goes first.
-        Running { #[pin] future: S::Future, held: Option<(Held<P, T, Req>, T::Call)> },
+        Running { #[pin] future: S::Future, held: Held<P, T, Req>, call: T::Call },
         // Boxed, so that a request that does not wait pays nothing for the one that does.
         Waiting { waiting: Pin<Box<Waiting<S, P, T, Req>>> },
         Answering { #[pin] later: T::Later<Held<P, T, Req>> },
         Answered { answer: Option<Result<ResponseOf<S, P, T, Req>, T::Error>> },
+        // Nothing is left; all that dropping it costs is to see that.
+        Over,
     }
 }
 
@@ -73,10 +76,7 @@ where
     #[inline]
     pub(super) fn running(future: S::Future, held: Held<P, T, Req>, call: T::Call) -> Self {
         Self {
-            state: State::Running {
-                future,
-                held: Some((held, call)),
-            },
+            state: State::Running { future, held, call },
         }
     }
 
@@ -124,37 +124,71 @@ where
     type Output = Result<ResponseOf<S, P, T, Req>, T::Error>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let next = match state.as_mut().project() {
-                StateProj::Running { future, held } => {
-                    let result = ready!(future.poll(cx));
-                    let Some((mut held, call)) = held.take() else {
-                        panic!("a response future was polled after it was ready")
-                    };
-                    held.head();
-                    match T::complete(held, call, result) {
-                        Answer::Now(answer) => return Poll::Ready(answer),
-                        Answer::Later(later) => State::Answering { later },
-                    }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Waiting { .. } = self.state {
+            ready!(self.as_mut().poll_waiting(cx));
+        }
+        let mut state = self.as_mut().project().state;
+        if let StateProj::Running { future, .. } = state.as_mut().project() {
+            let result = ready!(future.poll(cx));
+            // The inner future goes first, then the permit on to the body.
+            if let StateOwn::Running { mut held, call, .. } =
+                state.as_mut().project_replace(State::Over)
+            {
+                held.head();
+                match T::complete(held, call, result) {
+                    Answer::Now(answer) => return Poll::Ready(answer),
+                    Answer::Later(later) => state.set(State::Answering { later }),
                 }
-                StateProj::Waiting { waiting } => match ready!(waiting.as_mut().poll(cx)) {
-                    Waited::Called(future, held, call) => State::Running {
-                        future,
-                        held: Some((held, call)),
-                    },
-                    Waited::Answer(answer) => State::from_answer(answer),
-                },
-                StateProj::Answering { later } => return later.poll(cx),
-                StateProj::Answered { answer } => match answer.take() {
-                    Some(answer) => return Poll::Ready(answer),
-                    None => panic!("a response future was polled after it was ready"),
-                },
+            }
+        }
+        self.poll_answer(cx)
+    }
+}
+
+/// Everything but the usual: apart, so that `poll` is short enough to be inlined.
+impl<S, P, T, Req> GateFuture<S, P, T, Req>
+where
+    S: Service<Req>,
+    P: Policy<Req> + 'static,
+    T: Protocol<Req, S::Response, S::Error>,
+    Req: 'static,
+{
+    /// Ready when the wait is over, and the state is another.
+    #[cold]
+    #[inline(never)]
+    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.project().state;
+        if let StateProj::Waiting { waiting } = state.as_mut().project() {
+            let next = match ready!(waiting.as_mut().poll(cx)) {
+                Waited::Called(future, held, call) => State::Running { future, held, call },
+                Waited::Answer(answer) => State::from_answer(answer),
             };
             state.set(next);
         }
+        Poll::Ready(())
     }
+
+    /// An answer that the inner service did not give.
+    #[inline(never)]
+    fn poll_answer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
+        let mut state = self.project().state;
+        match state.as_mut().project() {
+            StateProj::Answering { later } => later.poll(cx),
+            StateProj::Answered { answer } => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => polled_again(),
+            },
+            StateProj::Over | StateProj::Running { .. } | StateProj::Waiting { .. } => {
+                polled_again()
+            }
+        }
+    }
+}
+
+#[cold]
+fn polled_again() -> ! {
+    panic!("a response future was polled after it was ready")
 }
 
 impl<S, P, T, Req> fmt::Debug for GateFuture<S, P, T, Req>
@@ -170,6 +204,7 @@ where
             State::Waiting { .. } => "Waiting",
             State::Answering { .. } => "Answering",
             State::Answered { .. } => "Answered",
+            State::Over => "Over",
         };
         f.debug_tuple("GateFuture").field(&state).finish()
     }
@@ -259,11 +294,12 @@ where
     T: Protocol<Req, S::Response, S::Error>,
     Req: 'static,
 {
+    #[cold]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<S, P, T, Req>> {
         let mut this = self.project();
         loop {
             let Some(req) = this.req.as_mut() else {
-                panic!("a response future was polled after it was ready")
+                polled_again()
             };
             match this.stage.as_mut().project() {
                 StageProj::Queued { wait } => {
@@ -283,7 +319,7 @@ where
                 StageProj::Granted { held } => {
                     let readied = ready!(this.inner.poll_ready(cx));
                     let (Some(mut held), Some(req)) = (held.take(), this.req.take()) else {
-                        panic!("a response future was polled after it was ready")
+                        polled_again()
                     };
                     this.stage.set(Stage::Over);
                     return Poll::Ready(match readied {
@@ -296,7 +332,7 @@ where
                         Err(error) => Waited::Answer(Answer::Now(Err(T::inner_error(error)))),
                     });
                 }
-                StageProj::Over => panic!("a response future was polled after it was ready"),
+                StageProj::Over => polled_again(),
             }
         }
     }

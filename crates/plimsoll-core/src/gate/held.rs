@@ -31,13 +31,19 @@ pub trait Hold: Send + 'static {
 /// became ready) this guard calls [`Policy::finish`] or [`Policy::revoke`] exactly once.
 pub struct Held<P: Policy<Req>, T, Req> {
     shared: Arc<Shared<P, T>>,
+    /// `None` once the permit has ended.
+    run: Option<Run<P::Permit>>,
+}
+
+/// A permit, and the times that are told with it. In one `Option`: an instant has room for "none", most permits do not.
+struct Run<Permit> {
+    permit: Permit,
     /// When the inner service was called; while [`GRANTED`], when the request began to wait.
     started: Instant,
     /// When the head came.
     head: Option<Instant>,
     /// Microseconds in queues, which say enough; more than 71 minutes are 71 minutes.
     waited_micros: u32,
-    permit: Option<P::Permit>,
 }
 
 /// `waited_micros` of a request that was let in after a wait, while the inner service has not been called.
@@ -50,62 +56,97 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         shared
             .observer
             .tell(|observer| observer.admitted(Duration::ZERO));
-        Self {
-            shared,
-            started: now,
-            head: None,
-            waited_micros: 0,
-            permit: Some(permit),
-        }
+        Self::new(shared, permit, now, 0)
     }
 
     /// A permit granted to a request that queued; it is revoked unless the call [starts](Self::start).
     pub(crate) fn granted(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
-        Self {
-            shared,
-            started: queued,
+        Self::new(shared, permit, queued, GRANTED)
+    }
+
+    #[inline]
+    fn new(
+        shared: Arc<Shared<P, T>>,
+        permit: P::Permit,
+        started: Instant,
+        waited_micros: u32,
+    ) -> Self {
+        let run = Some(Run {
+            permit,
+            started,
             head: None,
-            waited_micros: GRANTED,
-            permit: Some(permit),
-        }
+            waited_micros,
+        });
+        Self { shared, run }
     }
 
     /// The inner service is about to be called.
     pub(crate) fn start(&mut self, now: Instant) {
-        let waited = now.saturating_duration_since(self.started);
-        self.shared
-            .observer
-            .tell(|observer| observer.admitted(waited));
-        self.waited_micros = u32::try_from(waited.as_micros())
-            .unwrap_or(GRANTED)
-            .min(GRANTED - 1);
-        self.started = now;
+        if let Some(run) = &mut self.run {
+            let waited = now.saturating_duration_since(run.started);
+            self.shared
+                .observer
+                .tell(|observer| observer.admitted(waited));
+            run.waited_micros = u32::try_from(waited.as_micros())
+                .unwrap_or(GRANTED)
+                .min(GRANTED - 1);
+            run.started = now;
+        }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as `settle`
     fn finish(&mut self, class: Class) {
-        let Some(permit) = self.permit.take() else {
+        let usual = |run: &Run<_>| run.waited_micros != GRANTED;
+        if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(usual) {
+            self.finish_unusual(class);
+        } else if let Some(run) = self.run.take() {
+            let outcome = run.outcome(class);
+            self.shared.policy.finish(run.permit, &outcome);
+        }
+    }
+
+    /// Apart, so that without an observer the compiler leaves out what no policy reads.
+    #[inline(never)]
+    fn finish_unusual(&mut self, class: Class) {
+        let Some(run) = self.run.take() else {
             return;
         };
-        if self.waited_micros == GRANTED {
-            self.give_back(permit);
-            return;
+        if run.waited_micros == GRANTED {
+            return self.give_back(run);
         }
-        let outcome = Outcome::ending_now(class, self.waited_micros, self.started, self.head);
-        self.shared.policy.finish(permit, &outcome);
+        let outcome = run.outcome(class);
+        self.shared.policy.finish(run.permit, &outcome);
         self.shared
             .observer
             .tell(|observer| observer.finished(&outcome));
     }
 
-    /// It was let in and never ran.
+    /// Dropped before it was settled. Apart, so that dropping one that was settled is a look and no more.
     #[cold]
-    fn give_back(&self, permit: P::Permit) {
-        self.shared.policy.revoke(permit);
-        let waited = Instant::now().saturating_duration_since(self.started);
+    #[inline(never)]
+    fn cut_off(&mut self) {
+        self.finish(if std::thread::panicking() {
+            Class::Failure
+        } else {
+            Class::Cancelled
+        });
+    }
+
+    /// It was let in and never ran.
+    fn give_back(&self, run: Run<P::Permit>) {
+        self.shared.policy.revoke(run.permit);
+        let waited = Instant::now().saturating_duration_since(run.started);
         self.shared
             .observer
             .tell(|observer| observer.abandoned(waited));
+    }
+}
+
+impl<Permit> Run<Permit> {
+    #[inline]
+    fn outcome(&self, class: Class) -> Outcome {
+        Outcome::ending_now(class, self.waited_micros, self.started, self.head)
     }
 }
 
@@ -124,20 +165,23 @@ where
 
     #[inline]
     fn announce(&self, headers: &mut HeaderMap) {
-        if let Some(permit) = &self.permit {
-            self.shared.policy.announce(permit, headers);
+        if let Some(run) = &self.run {
+            self.shared.policy.announce(&run.permit, headers);
         }
     }
 
     #[inline]
     fn head(&mut self) {
         // A clock read is a good part of what a gate costs: not for a stack that never asks.
-        if P::READS_LATENCY || self.shared.observer.is_some() {
-            self.head = Some(Instant::now());
+        if (P::READS_LATENCY || self.shared.observer.is_some())
+            && let Some(run) = &mut self.run
+        {
+            run.head = Some(Instant::now());
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // left out of line, the permit is moved once more than all the rest costs
     fn settle(mut self, class: Class) {
         self.finish(class);
     }
@@ -146,13 +190,8 @@ where
 impl<P: Policy<Req>, T, Req> Drop for Held<P, T, Req> {
     #[inline]
     fn drop(&mut self) {
-        if self.permit.is_some() {
-            let class = if std::thread::panicking() {
-                Class::Failure
-            } else {
-                Class::Cancelled
-            };
-            self.finish(class);
+        if self.run.is_some() {
+            self.cut_off();
         }
     }
 }
@@ -160,7 +199,7 @@ impl<P: Policy<Req>, T, Req> Drop for Held<P, T, Req> {
 impl<P: Policy<Req>, T, Req> fmt::Debug for Held<P, T, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
-            .field("started", &self.started)
+            .field("started", &self.run.as_ref().map(|run| run.started))
             .finish_non_exhaustive()
     }
 }

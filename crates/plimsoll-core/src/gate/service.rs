@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{GateFuture, Held, Shared, future::Waiting};
-use crate::{Policy, Protocol, Verdict};
+use crate::{Policy, Protocol, Rejection, Verdict};
 
 /// The one service of the family: asks a policy about each request, and sees to it that every permit ends.
 ///
@@ -88,21 +88,44 @@ where
                 let call = self.shared.protocol.begin(&req);
                 GateFuture::running(self.inner.call(req), held, call)
             }
-            Verdict::Reject(rejection) => {
-                self.shared
-                    .observer
-                    .tell(|observer| observer.rejected(&rejection));
-                let call = self.shared.protocol.begin(&req);
-                GateFuture::answered(self.shared.protocol.refuse(call, &req, &rejection))
-            }
-            Verdict::Wait(wait) => {
-                // The readied service is dropped here and gives back what it reserved.
-                let fresh = self.inner.clone();
-                drop(std::mem::replace(&mut self.inner, fresh.clone()));
-                let shared = Arc::clone(&self.shared);
-                GateFuture::waiting(Waiting::new(shared, fresh, req, wait, now))
-            }
+            Verdict::Reject(rejection) => self.refuse(&req, &rejection),
+            Verdict::Wait(wait) => self.queue(req, wait, now),
         }
+    }
+}
+
+/// What is rare is kept out of `call`, so that the usual way through it is short enough to be inlined.
+impl<S, P, T> Gate<S, P, T> {
+    #[cold]
+    #[inline(never)]
+    fn refuse<Req>(&self, req: &Req, rejection: &Rejection) -> GateFuture<S, P, T, Req>
+    where
+        S: Service<Req>,
+        P: Policy<Req> + 'static,
+        T: Protocol<Req, S::Response, S::Error>,
+        Req: 'static,
+    {
+        self.shared
+            .observer
+            .tell(|observer| observer.rejected(rejection));
+        let call = self.shared.protocol.begin(req);
+        GateFuture::answered(self.shared.protocol.refuse(call, req, rejection))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn queue<Req>(&mut self, req: Req, wait: P::Wait, now: Instant) -> GateFuture<S, P, T, Req>
+    where
+        S: Service<Req> + Clone,
+        P: Policy<Req> + 'static,
+        T: Protocol<Req, S::Response, S::Error>,
+        Req: 'static,
+    {
+        // The readied service is dropped here and gives back what it reserved.
+        let fresh = self.inner.clone();
+        drop(std::mem::replace(&mut self.inner, fresh.clone()));
+        let shared = Arc::clone(&self.shared);
+        GateFuture::waiting(Waiting::new(shared, fresh, req, wait, now))
     }
 }
 

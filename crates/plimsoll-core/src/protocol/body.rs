@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::HeaderMap;
+use http::{HeaderMap, Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -35,17 +35,8 @@ pin_project! {
         H: Carried,
     {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(tracked) = this.tracked.take() {
-                // Servers stop polling once they know from the length that nothing is to come.
-                let whole = match this.kind.project() {
-                    KindProj::Inner { body } => tracked.is_whole(&body),
-                    KindProj::Own { .. } => true,
-                };
-                // Clients throw the bodies of bad answers away; the answers are bad all the same.
-                if whole || matches!(tracked.class, Class::Failure | Class::Overloaded) {
-                    tracked.held.settle(tracked.class);
-                }
+            if this.tracked.is_some() {
+                this.drop_carrying();
             }
         }
     }
@@ -60,8 +51,8 @@ pin_project! {
 }
 
 /// A permit on its way to the end of a body, with what is known so far.
-struct Tracked<H> {
-    held: H,
+pub(super) struct Tracked<H> {
+    pub(super) held: H,
     class: Class,
     /// Data still to come, when the head promised a length that the body itself does not know.
     promised: Option<u64>,
@@ -87,14 +78,9 @@ impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
 }
 
 impl<B: Body, H: Carried> GateBody<B, H> {
-    /// The inner service's body, with the permit until its end.
+    /// The inner service's body, with the permit, if it is still held, until its end.
     #[inline]
-    pub(super) fn carrying(body: B, held: H, class: Class, promised: Option<u64>) -> Self {
-        let tracked = Some(Tracked {
-            held,
-            class,
-            promised,
-        });
+    pub(super) fn carrying(body: B, tracked: Option<Tracked<H>>) -> Self {
         Self {
             kind: Kind::Inner { body },
             tracked,
@@ -122,7 +108,40 @@ impl<B: Body, H: Carried> GateBody<B, H> {
     }
 }
 
+impl<B: Body, H: Carried> GateBody<B, H> {
+    /// Dropped with the permit.
+    #[cold]
+    fn drop_carrying(self: Pin<&mut Self>) {
+        let this = self.project();
+        let Some(tracked) = this.tracked.take() else {
+            return;
+        };
+        // Servers stop polling once they know from the length that nothing is to come.
+        let whole = match this.kind.project() {
+            KindProj::Inner { body } => tracked.is_whole(&body),
+            KindProj::Own { .. } => true,
+        };
+        // Clients throw the bodies of bad answers away; the answers are bad all the same.
+        if whole || matches!(tracked.class, Class::Failure | Class::Overloaded) {
+            tracked.held.settle(tracked.class);
+        }
+    }
+}
+
 impl<H> Tracked<H> {
+    #[inline]
+    pub(super) fn new<B: Body>(held: H, class: Class, response: &Response<B>) -> Self {
+        Self {
+            held,
+            class,
+            promised: promised_length(response),
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (H, Class) {
+        (self.held, self.class)
+    }
+
     /// Whether all of the body has been handed out.
     fn is_whole<B: Body>(&self, body: &B) -> bool {
         body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == Some(0)
@@ -142,6 +161,21 @@ impl<H> Tracked<H> {
         }
         body.is_end_stream()
     }
+}
+
+/// The length in the head, when the body does not know its own.
+#[inline]
+fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    if response.body().size_hint().exact().is_some() {
+        return None;
+    }
+    response
+        .headers()
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl<B, H> Body for GateBody<B, H>

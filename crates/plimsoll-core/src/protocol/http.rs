@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use ::http::{Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use ::http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 
-use super::{Answer, GateBody, Never, Protocol, refusal::Refusals};
+use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
 use crate::{ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
@@ -199,26 +199,41 @@ impl HttpCall {
         B: Body,
     {
         held.announce(response.headers_mut());
-        let mut release = held.protocol().http().release;
-        if !response.extensions().is_empty() {
-            if let Some(handover) = response.extensions().get::<Handover>() {
-                handover.put(Box::new(SettleOnDrop(Some((held, class)))));
-                return response.map(GateBody::settled);
-            }
-            if let Some(stated) = response.extensions().get() {
-                release = *stated;
-            }
-        }
-        let over = release == Release::AtHead
-            || self.bodiless
+        let over = self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304);
-        if over {
-            held.settle(class);
-            return response.map(GateBody::settled);
+        let layer = held.protocol().http().release;
+        // What is moved, response and permit, is most of what this costs. So the response is put together in one place,
+        // and what is unusual is apart: it takes the permit away again.
+        let mut tracked = Some(Tracked::new(held, class, &response));
+        if over || layer == Release::AtHead || !response.extensions().is_empty() {
+            Self::untie(&mut tracked, over, &response);
         }
-        let promised = promised_length(&response);
-        response.map(|body| GateBody::carrying(body, held, class, promised))
+        response.map(|body| GateBody::carrying(body, tracked))
+    }
+
+    /// Takes the permit where there is no body, or the layer or the handler says that the call ends with the head.
+    #[inline(never)]
+    fn untie<H, B>(tracked: &mut Option<Tracked<H>>, over: bool, response: &Response<B>)
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+    {
+        let stated = response.extensions();
+        let handover = stated.get::<Handover>();
+        let release = stated.get::<Release>().copied();
+        let Some((held, class)) = tracked
+            .take_if(|tracked| {
+                let layer = tracked.held.protocol().http().release;
+                over || handover.is_some() || release.unwrap_or(layer) == Release::AtHead
+            })
+            .map(Tracked::into_parts)
+        else {
+            return;
+        };
+        match handover {
+            Some(handover) => handover.put(Box::new(SettleOnDrop(Some((held, class))))),
+            None => held.settle(class),
+        }
     }
 
     /// The inner service answered with an error: settles the permit.
@@ -227,21 +242,6 @@ impl HttpCall {
         let class = held.protocol().http().classifier().service_error();
         held.settle(class);
     }
-}
-
-/// The length in the head, when the body does not know its own.
-#[inline]
-fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    if response.body().size_hint().exact().is_some() {
-        return None;
-    }
-    response
-        .headers()
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }
 
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.
