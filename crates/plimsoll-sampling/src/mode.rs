@@ -31,8 +31,14 @@ pub struct RefuseAndMark;
 #[inline]
 fn mark<B>(req: &mut Request<B>, sampled: Sampled) {
     if sampled.rate < 1.0 {
-        req.extensions_mut().insert(sampled);
+        insert(req, sampled);
     }
+}
+
+/// Apart, because most of the time there is nothing to insert.
+#[inline(never)]
+fn insert<B>(req: &mut Request<B>, sampled: Sampled) {
+    req.extensions_mut().insert(sampled);
 }
 
 impl<B> Mode<Request<B>> for Mark {

@@ -160,6 +160,7 @@ where
 {
     type Permit = SamplingPermit;
     type Wait = Infallible;
+    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
