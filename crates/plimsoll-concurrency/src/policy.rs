@@ -126,6 +126,8 @@ impl<D> Concurrency<D> {
     }
 
     /// There is no slot: a place in the queue, or a refusal.
+    #[cold]
+    #[inline(never)]
     fn wait<Req>(&self, req: &Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait>
     where
         D: ReadDeadline<Req>,

@@ -140,7 +140,9 @@ impl<L, R> LoadShed<L, R> {
     }
 }
 
-/// Whether a request of this priority is below the threshold, its cohort drawn when it has none.
+/// Whether a request of this priority is below the threshold, its cohort drawn when it has none. Not asked below the
+/// ramp, so kept out of the way.
+#[inline(never)]
 fn is_below(priority: Priority, threshold: u16) -> bool {
     if priority.cohort().is_some() {
         return priority.level() < threshold;
