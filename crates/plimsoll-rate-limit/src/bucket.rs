@@ -86,7 +86,6 @@ pub(crate) struct Token {
     pub(crate) word: Word,
     pub(crate) taken_at: u64,
     returned: u64,
-    increment: u64,
 }
 
 /// No token was to be had.
@@ -111,6 +110,31 @@ impl Bucket {
     #[inline]
     pub(crate) fn take(&self, quota: &LiveQuota, now: u64) -> Result<Token, Empty> {
         let now = now.min(MAX_NOW);
+        let (generation, terms) = quota.terms();
+        let returned = self.returned.load(Acquire);
+        let word = Word(self.word.load(Acquire));
+        if word.is_of(generation) {
+            let tat = match terms.ask(word.tat(), now) {
+                Ok(tat) => tat,
+                Err(wait) => return Err(Empty { wait, generation }),
+            };
+            self.take_note(now);
+            let next = Word::new(generation, tat);
+            if self.replace(word, next).is_ok() {
+                return Ok(Token {
+                    word: next,
+                    taken_at: now,
+                    returned,
+                });
+            }
+        }
+        self.take_again(quota, now)
+    }
+
+    /// Somebody else took a token at the same time, or the quota was changed.
+    #[cold]
+    #[inline(never)]
+    fn take_again(&self, quota: &LiveQuota, now: u64) -> Result<Token, Empty> {
         let (mut generation, mut terms) = quota.terms();
         let returned = self.returned.load(Acquire);
         let mut word = Word(self.word.load(Acquire));
@@ -125,33 +149,47 @@ impl Bucket {
             let asked = terms.ask(tat, now);
             let next = match asked {
                 Ok(next) => {
-                    if self.latest.load(Relaxed) < now {
-                        self.latest.fetch_max(now, Relaxed);
-                    }
+                    self.take_note(now);
                     Word::new(generation, next)
                 }
                 Err(wait) if !stale => return Err(Empty { wait, generation }),
                 // Debts are reckoned anew once, or they would shrink at the old quota's pace.
                 Err(_) => Word::new(generation, tat),
             };
-            match self
-                .word
-                .compare_exchange_weak(word.0, next.0, AcqRel, Acquire)
-            {
+            match self.replace(word, next) {
                 Ok(_) => {
-                    let increment = terms.increment;
                     return match asked {
                         Ok(_) => Ok(Token {
                             word: next,
                             taken_at: now,
                             returned,
-                            increment,
                         }),
                         Err(wait) => Err(Empty { wait, generation }),
                     };
                 }
                 Err(current) => word = Word(current),
             }
+        }
+    }
+
+    #[inline]
+    fn replace(&self, word: Word, next: Word) -> Result<u64, u64> {
+        self.word
+            .compare_exchange_weak(word.0, next.0, AcqRel, Acquire)
+    }
+
+    /// A token is about to be taken at this moment.
+    #[inline]
+    fn take_note(&self, now: u64) {
+        let latest = self.latest.load(Relaxed);
+        // Mostly nobody else writes, and one try is shorter than `fetch_max`.
+        if latest < now
+            && self
+                .latest
+                .compare_exchange_weak(latest, now, Relaxed, Relaxed)
+                .is_err()
+        {
+            self.latest.fetch_max(now, Relaxed);
         }
     }
 
@@ -173,19 +211,20 @@ impl Bucket {
 
     /// Gives a token back, unless the clock already did; see [`Return::amount`]. One that was taken under a
     /// quota that has since been replaced is not given back.
-    pub(crate) fn give_back(&self, token: Token) {
+    pub(crate) fn give_back(&self, quota: &LiveQuota, token: Token) {
         let _returning = self
             .returning
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let returned = self.returned.load(Acquire);
         let returned_since = returned.wrapping_sub(token.returned);
+        let [increment] = quota.at(token.word.generation());
         let mut word = Word(self.word.load(Acquire));
         while word.is_of(token.word.generation()) {
             // Nothing was taken after it: exactly as before.
             let newest = word == token.word && returned_since == 0;
             let amount = if newest {
-                token.increment
+                increment
             } else {
                 let (tat, taken_at) = (token.word.tat(), token.taken_at);
                 let latest = self.latest.load(Acquire);
@@ -195,7 +234,7 @@ impl Bucket {
                     latest,
                     returned_since,
                 }
-                .amount(token.increment)
+                .amount(increment)
             };
             let next = Word::new(word.generation(), word.tat().saturating_sub(amount));
             match self

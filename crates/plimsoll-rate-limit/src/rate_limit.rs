@@ -189,6 +189,7 @@ impl RateLimit {
 impl<Req> Policy<Req> for RateLimit {
     type Permit = RateLimitPermit;
     type Wait = Infallible;
+    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<RateLimitPermit, Infallible> {
@@ -219,7 +220,7 @@ impl<Req> Policy<Req> for RateLimit {
     fn finish(&self, _: RateLimitPermit, _: &Outcome) {}
 
     fn revoke(&self, permit: RateLimitPermit) {
-        self.bucket.give_back(permit.0);
+        self.bucket.give_back(&self.settings.quota, permit.0);
     }
 
     #[inline]

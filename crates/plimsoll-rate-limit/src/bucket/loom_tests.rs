@@ -48,7 +48,7 @@ fn a_token_given_back_while_others_are_taken_is_not_refilled_twice() {
                 assert!(shared.1.take(&shared.0, 15).is_ok());
             })
         };
-        shared.1.give_back(early);
+        shared.1.give_back(&shared.0, early);
         other.join().unwrap();
         assert!(tat(&shared.1) >= exact(&[15, 15]));
     });
@@ -64,9 +64,9 @@ fn two_tokens_given_back_at_once_do_not_share_a_refill() {
         assert!(shared.1.take(&shared.0, 15).is_ok());
         let other = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.1.give_back(first))
+            thread::spawn(move || shared.1.give_back(&shared.0, first))
         };
-        shared.1.give_back(second);
+        shared.1.give_back(&shared.0, second);
         other.join().unwrap();
         assert!(tat(&shared.1) >= exact(&[15]));
     });
@@ -83,11 +83,11 @@ fn tokens_given_back_at_the_moment_they_were_taken_all_come_back() {
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                shared.1.give_back(first);
+                shared.1.give_back(&shared.0, first);
                 shared.1.take(&shared.0, 0).is_ok()
             })
         };
-        shared.1.give_back(second);
+        shared.1.give_back(&shared.0, second);
         assert!(other.join().unwrap());
         assert_eq!(tat(&shared.1), exact(&[0]));
     });
