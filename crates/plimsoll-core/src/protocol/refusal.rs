@@ -232,6 +232,16 @@ pub(super) fn decimal(value: u64) -> HeaderValue {
     match usize::try_from(value) {
         Ok(one @ 0..10) => HeaderValue::from_static(&PAIRS[2 * one + 1..2 * one + 2]),
         Ok(two @ 10..100) => HeaderValue::from_static(&PAIRS[2 * two..2 * two + 2]),
-        _ => HeaderValue::from(value),
+        _ => {
+            // One allocation; `HeaderValue::from(value)` makes two.
+            let mut digits = [0; 20];
+            let (mut at, mut rest) = (digits.len(), value);
+            while rest > 0 {
+                at -= 1;
+                digits[at] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            HeaderValue::from_bytes(&digits[at..]).unwrap_or_else(|_| HeaderValue::from(value))
+        }
     }
 }
