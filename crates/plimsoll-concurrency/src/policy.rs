@@ -16,9 +16,7 @@ const NAME: &str = "concurrency";
 
 /// A slot, held. Plain data: the gate sees to it that it is given back.
 #[derive(Debug)]
-pub struct ConcurrencyPermit {
-    since: Instant,
-}
+pub struct ConcurrencyPermit(());
 
 impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     type Permit = ConcurrencyPermit;
@@ -28,7 +26,7 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         if self.state.enter() {
-            return Verdict::Admit(ConcurrencyPermit { since: now });
+            return Verdict::Admit(ConcurrencyPermit(()));
         }
         self.wait(req, now)
     }
@@ -83,9 +81,8 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     }
 
     #[inline]
-    fn finish(&self, permit: ConcurrencyPermit, outcome: &Outcome) {
-        self.state
-            .leave_after(|| outcome.ended().saturating_duration_since(permit.since));
+    fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
+        self.state.leave_after(|| outcome.ran());
     }
 
     #[inline]
@@ -144,7 +141,7 @@ impl<D> Concurrency<D> {
             return Verdict::Reject(self.past_deadline());
         }
         match self.state.enqueue(len) {
-            Queued::Entered => Verdict::Admit(ConcurrencyPermit { since: now }),
+            Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
             Queued::Full => Verdict::Reject(self.refuse()),
             Queued::Waiting(ticket) => {
                 let until = now.checked_add(max_wait).unwrap_or(now);
@@ -163,6 +160,6 @@ impl<D> Concurrency<D> {
             self.state.leave();
             return Err(self.past_deadline());
         }
-        Ok(ConcurrencyPermit { since: now })
+        Ok(ConcurrencyPermit(()))
     }
 }

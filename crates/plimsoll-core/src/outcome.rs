@@ -103,6 +103,12 @@ impl Outcome {
         end.saturating_duration_since(self.started)
     }
 
+    /// From the start of the call to its end, the body included.
+    #[inline]
+    pub fn ran(&self) -> Duration {
+        self.ended().saturating_duration_since(self.started)
+    }
+
     /// The moment the permit was given back: the end of the body, by default.
     #[inline]
     pub fn ended(&self) -> Instant {

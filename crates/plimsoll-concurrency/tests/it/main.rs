@@ -50,7 +50,7 @@ struct Call<'a> {
 
 enum Stage {
     Waiting(Pin<Box<ConcurrencyWait>>),
-    Running(ConcurrencyPermit),
+    Running(ConcurrencyPermit, Instant),
     Refused(Rejection),
     Over,
 }
@@ -61,7 +61,7 @@ fn call(limit: &Limit) -> Call<'_> {
 
 fn call_with(limit: &Limit, mut req: Req) -> Call<'_> {
     let stage = match limit.admit(&mut req, Instant::now()) {
-        Verdict::Admit(permit) => Stage::Running(permit),
+        Verdict::Admit(permit) => Stage::Running(permit, Instant::now()),
         Verdict::Reject(rejection) => Stage::Refused(rejection),
         Verdict::Wait(wait) => Stage::Waiting(Box::pin(wait)),
     };
@@ -76,7 +76,7 @@ impl Call<'_> {
                 .limit
                 .poll_wait(wait.as_mut(), &mut self.req, Instant::now(), &mut cx)
             {
-                Poll::Ready(Ok(permit)) => self.stage = Stage::Running(permit),
+                Poll::Ready(Ok(permit)) => self.stage = Stage::Running(permit, Instant::now()),
                 Poll::Ready(Err(rejection)) => self.stage = Stage::Refused(rejection),
                 Poll::Pending => {}
             }
@@ -85,7 +85,7 @@ impl Call<'_> {
 
     fn is_running(&mut self) -> bool {
         self.poll_with(Waker::noop());
-        matches!(self.stage, Stage::Running(_))
+        matches!(self.stage, Stage::Running(..))
     }
 
     fn is_waiting(&mut self) -> bool {
@@ -104,8 +104,8 @@ impl Call<'_> {
     /// Ends a running call well.
     fn finish(mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Running(permit) => {
-                let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
+            Stage::Running(permit, since) => {
+                let outcome = Outcome::new(Class::Success, since.elapsed(), Instant::now());
                 Policy::<Req>::finish(self.limit, permit, &outcome);
             }
             _ => panic!("only running calls end"),
@@ -122,7 +122,7 @@ impl Future for Call<'_> {
         match self.stage {
             Stage::Waiting(_) => Poll::Pending,
             Stage::Refused(rejection) => Poll::Ready(Some(rejection)),
-            Stage::Running(_) | Stage::Over => Poll::Ready(None),
+            Stage::Running(..) | Stage::Over => Poll::Ready(None),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waiting(mut wait) => Policy::<Req>::abandon(self.limit, wait.as_mut()),
-            Stage::Running(permit) => Policy::<Req>::revoke(self.limit, permit),
+            Stage::Running(permit, _) => Policy::<Req>::revoke(self.limit, permit),
             Stage::Refused(_) | Stage::Over => {}
         }
     }

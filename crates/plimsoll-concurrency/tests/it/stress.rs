@@ -91,7 +91,7 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
                                 thread::park();
                             }
                         }
-                        if let Stage::Running(_) = call.stage {
+                        if let Stage::Running(..) = call.stage {
                             let visit = inside.enter();
                             if random.bool() {
                                 thread::yield_now();
