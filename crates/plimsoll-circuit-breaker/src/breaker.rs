@@ -146,6 +146,12 @@ impl<Req> Policy<Req> for CircuitBreaker {
         }
     }
 
+    /// While there is a `slow_call`.
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        self.shared.family.judges_latency()
+    }
+
     fn poll_wait(
         &self,
         wait: Pin<&mut Infallible>,

@@ -96,6 +96,12 @@ impl Family {
         }
     }
 
+    /// Whether how long calls take decides anything.
+    #[inline]
+    pub(crate) fn judges_latency(&self) -> bool {
+        self.slow_nanos.load(Relaxed) != NEVER_SLOW
+    }
+
     #[inline]
     fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos.load(Relaxed);

@@ -21,7 +21,6 @@ pub struct ConcurrencyPermit(());
 impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     type Permit = ConcurrencyPermit;
     type Wait = ConcurrencyWait;
-    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
@@ -88,6 +87,11 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     #[inline]
     fn revoke(&self, _: ConcurrencyPermit) {
         self.state.leave();
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
     }
 }
 

@@ -170,7 +170,6 @@ impl<B> ReadDeadline<Request<B>> for Deadlines {
 impl<B> Policy<Request<B>> for Deadlines {
     type Permit = ();
     type Wait = Infallible;
-    const READS_LATENCY: bool = false;
 
     fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
         let Some(deadline) = self.deadline(req, now) else {
@@ -203,4 +202,9 @@ impl<B> Policy<Request<B>> for Deadlines {
     fn finish(&self, (): (), _: &Outcome) {}
 
     fn revoke(&self, (): ()) {}
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
 }

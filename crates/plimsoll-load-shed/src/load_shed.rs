@@ -162,7 +162,6 @@ where
 {
     type Permit = ();
     type Wait = Infallible;
-    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<(), Infallible> {
@@ -194,6 +193,11 @@ where
 
     #[inline]
     fn revoke(&self, (): ()) {}
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
 }
 
 impl<L, R> fmt::Debug for LoadShed<L, R> {

@@ -189,7 +189,6 @@ impl RateLimit {
 impl<Req> Policy<Req> for RateLimit {
     type Permit = RateLimitPermit;
     type Wait = Infallible;
-    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<RateLimitPermit, Infallible> {
@@ -221,6 +220,11 @@ impl<Req> Policy<Req> for RateLimit {
 
     fn revoke(&self, permit: RateLimitPermit) {
         self.bucket.give_back(&self.settings.quota, permit.0);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
     }
 
     #[inline]

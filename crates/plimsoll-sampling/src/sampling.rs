@@ -160,7 +160,6 @@ where
 {
     type Permit = SamplingPermit;
     type Wait = Infallible;
-    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
@@ -192,6 +191,11 @@ where
     #[inline]
     fn revoke(&self, permit: SamplingPermit) {
         self.shared.uncount(permit.keep);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
     }
 }
 

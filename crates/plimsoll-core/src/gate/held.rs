@@ -173,7 +173,7 @@ where
     #[inline]
     fn head(&mut self) {
         // A clock read is a good part of what a gate costs: not for a stack that never asks.
-        if (P::READS_LATENCY || self.shared.observer.is_some())
+        if (self.shared.policy.reads_latency() || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
             run.head = Some(Instant::now());

@@ -98,10 +98,6 @@ pub trait Policy<Req>: Send + Sync {
     /// A place in a queue, or [`Infallible`] for policies that decide at once.
     type Wait: Send;
 
-    /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
-    /// saves a clock read per call; the latency is then the time to the end of the call.
-    const READS_LATENCY: bool = true;
-
     /// Decides on one request. A try: it neither blocks nor sleeps, and a refusal has spent nothing.
     ///
     /// `now` is the moment of the call. The request may be marked (extensions, headers) but is otherwise
@@ -133,6 +129,14 @@ pub trait Policy<Req>: Send + Sync {
     /// The request never ran: gives everything back, as if it had not been asked for.
     fn revoke(&self, permit: Self::Permit);
 
+    /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
+    /// saves a clock read per call; the latency is then the time to the end of the call. The answer may change
+    /// with the settings.
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        true
+    }
+
     /// Writes what an accepted caller should know (such as `RateLimit`) to the head of its HTTP response.
     /// Nothing, by default.
     #[inline]
@@ -147,7 +151,6 @@ macro_rules! forward_policy {
         impl<Req, P: Policy<Req> + ?Sized> Policy<Req> for $pointer {
             type Permit = P::Permit;
             type Wait = P::Wait;
-            const READS_LATENCY: bool = P::READS_LATENCY;
 
             #[inline]
             fn admit(&self, req: &mut Req, now: Instant) -> Verdict<P::Permit, P::Wait> {
@@ -176,6 +179,10 @@ macro_rules! forward_policy {
                 (**self).revoke(permit);
             }
             #[inline]
+            fn reads_latency(&self) -> bool {
+                (**self).reads_latency()
+            }
+            #[inline]
             fn announce(&self, permit: &P::Permit, headers: &mut HeaderMap) {
                 (**self).announce(permit, headers);
             }
@@ -194,7 +201,6 @@ forward_policy! {
 impl<Req> Policy<Req> for () {
     type Permit = ();
     type Wait = Infallible;
-    const READS_LATENCY: bool = false;
 
     #[inline]
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
@@ -216,4 +222,8 @@ impl<Req> Policy<Req> for () {
     fn finish(&self, (): (), _: &Outcome) {}
     #[inline]
     fn revoke(&self, (): ()) {}
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
 }

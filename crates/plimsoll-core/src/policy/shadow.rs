@@ -84,7 +84,6 @@ impl ShadowHandle {
 impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     type Permit = Option<P::Permit>;
     type Wait = Infallible;
-    const READS_LATENCY: bool = P::READS_LATENCY;
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
         match self.policy.admit(req, now) {
@@ -132,6 +131,11 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
         if let Some(permit) = permit {
             self.policy.revoke(permit);
         }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        self.policy.reads_latency()
     }
 
     fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {

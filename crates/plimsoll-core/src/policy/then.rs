@@ -97,7 +97,6 @@ impl<A, B> Then<A, B> {
 impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     type Permit = (A::Permit, B::Permit);
     type Wait = ThenWait<A::Permit, A::Wait, B::Wait>;
-    const READS_LATENCY: bool = A::READS_LATENCY || B::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
@@ -170,6 +169,11 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
             permit: Some(first),
         };
         self.1.revoke(second);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        self.0.reads_latency() || self.1.reads_latency()
     }
 
     #[inline]

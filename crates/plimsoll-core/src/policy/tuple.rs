@@ -30,7 +30,6 @@ macro_rules! tuple_policy {
         impl<Req, $($name: Policy<Req>),+> Policy<Req> for ($($name,)+) {
             type Permit = nest!(@permit $($name)+);
             type Wait = nest!(@wait $($name)+);
-            const READS_LATENCY: bool = $($name::READS_LATENCY)||+;
 
             #[inline]
             fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
@@ -60,6 +59,11 @@ macro_rules! tuple_policy {
             fn revoke(&self, permit: Self::Permit) {
                 let ($($name,)+) = self;
                 Policy::<Req>::revoke(&nest!(@refs $($name)+), permit);
+            }
+            #[inline]
+            fn reads_latency(&self) -> bool {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::reads_latency($name))||+
             }
             #[inline]
             fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {

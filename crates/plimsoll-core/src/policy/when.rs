@@ -53,7 +53,6 @@ where
 {
     type Permit = Option<P::Permit>;
     type Wait = P::Wait;
-    const READS_LATENCY: bool = P::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
@@ -93,6 +92,11 @@ where
         if let Some(permit) = permit {
             self.policy.revoke(permit);
         }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        self.policy.reads_latency()
     }
 
     #[inline]

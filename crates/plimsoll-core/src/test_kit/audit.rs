@@ -95,7 +95,6 @@ impl Audit {
 impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     type Permit = P::Permit;
     type Wait = P::Wait;
-    const READS_LATENCY: bool = P::READS_LATENCY;
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<P::Permit, P::Wait> {
         let verdict = self.policy.admit(req, now);
@@ -141,6 +140,11 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     fn revoke(&self, permit: P::Permit) {
         self.audit.0.revoked.fetch_add(1, SeqCst);
         self.policy.revoke(permit);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        self.policy.reads_latency()
     }
 
     fn announce(&self, permit: &P::Permit, headers: &mut HeaderMap) {

@@ -85,5 +85,5 @@ fn an_estimate_across_changing_load_is_unbiased() {
     let off = (estimate - f64::from(OFFERED)).abs();
     assert!(off <= 4.0 * variance.sqrt(), "estimated {estimate}");
     let handle = sampling.handle();
-    assert_eq!(handle.kept() + handle.skipped(), OFFERED.into());
+    assert_eq!(handle.kept() + handle.skipped(), u64::from(OFFERED));
 }

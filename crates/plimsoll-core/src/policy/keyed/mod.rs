@@ -155,7 +155,6 @@ where
 {
     type Permit = KeyedPermit<P::Permit>;
     type Wait = KeyedWait<P::Wait>;
-    const READS_LATENCY: bool = P::READS_LATENCY;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
@@ -245,6 +244,12 @@ where
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
             cell.revoke(permit);
         }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        // All cells have the same settings.
+        Policy::<Req>::reads_latency(&self.table.spill)
     }
 
     fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
