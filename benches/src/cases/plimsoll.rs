@@ -1,12 +1,6 @@
 //! Plimsoll: the gate by itself, and each layer alone.
 
-use std::{
-    convert::Infallible,
-    mem::forget,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, mem::forget, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -164,23 +158,11 @@ struct Refuse;
 
 impl<Req> Policy<Req> for Refuse {
     type Permit = ();
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
         Verdict::Reject(Rejection::new("bench", Kind::Full).retry_after(Duration::from_millis(250)))
-    }
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): ()) {}

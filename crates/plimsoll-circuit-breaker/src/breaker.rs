@@ -1,15 +1,8 @@
 //! The policy.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Cell, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Cell, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -116,7 +109,7 @@ impl fmt::Debug for CircuitBreaker {
 
 impl<Req> Policy<Req> for CircuitBreaker {
     type Permit = BreakerPermit;
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<BreakerPermit, Infallible> {
@@ -150,20 +143,6 @@ impl<Req> Policy<Req> for CircuitBreaker {
     #[inline]
     fn reads_latency(&self) -> bool {
         self.shared.family.judges_latency()
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<BreakerPermit, Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 }
 

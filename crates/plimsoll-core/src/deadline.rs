@@ -1,11 +1,6 @@
 //! When an answer stops being of use: read from the wire, kept in extensions, and enforced before work starts.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 
 use http::{HeaderName, Request};
 use tokio::time::Instant;
@@ -169,7 +164,7 @@ impl<B> ReadDeadline<Request<B>> for Deadlines {
 
 impl<B> Policy<Request<B>> for Deadlines {
     type Permit = ();
-    type Wait = Infallible;
+    crate::decides_at_once!(Request<B>);
 
     fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
         let Some(deadline) = self.deadline(req, now) else {
@@ -183,20 +178,6 @@ impl<B> Policy<Request<B>> for Deadlines {
             req.extensions_mut().insert(deadline);
         }
         Verdict::Admit(())
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Request<B>,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     fn finish(&self, (): (), _: &Outcome) {}

@@ -43,6 +43,9 @@ mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 
+/// The clock of all policies, which tests can pause.
+pub use tokio::time::Instant;
+
 pub use self::{
     allowance::Allowance,
     classify::{ByStatus, Classify},

@@ -1,13 +1,6 @@
 //! The policy.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
     ByExtension, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection, Verdict,
@@ -161,7 +154,7 @@ where
     R: Prioritize<Req>,
 {
     type Permit = ();
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<(), Infallible> {
@@ -172,20 +165,6 @@ where
         }
         self.shared.admitted[priority.criticality() as usize].add();
         Verdict::Admit(())
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     #[inline]

@@ -1,12 +1,6 @@
 //! `RateLimit`: the policy.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use plimsoll_core::{
@@ -188,7 +182,7 @@ impl RateLimit {
 
 impl<Req> Policy<Req> for RateLimit {
     type Permit = RateLimitPermit;
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<RateLimitPermit, Infallible> {
@@ -199,20 +193,6 @@ impl<Req> Policy<Req> for RateLimit {
             Ok(token) => Verdict::Admit(RateLimitPermit(token)),
             Err(empty) => Verdict::Reject(self.refusal(empty)),
         }
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<RateLimitPermit, Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     #[inline]

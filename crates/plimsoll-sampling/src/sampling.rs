@@ -1,12 +1,6 @@
 //! `Sampling`: the policy.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use plimsoll_core::{Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
@@ -159,7 +153,7 @@ where
     M: Mode<Req>,
 {
     type Permit = SamplingPermit;
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
@@ -169,20 +163,6 @@ where
         } else {
             Verdict::Reject(Rejection::new(Sampling::NAME, Kind::Skipped))
         }
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<SamplingPermit, Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     #[inline]

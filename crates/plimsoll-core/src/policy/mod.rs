@@ -55,8 +55,7 @@ pub enum Verdict<P, W> {
 /// A policy that lets one request in at a time:
 ///
 /// ```
-/// use std::{convert::Infallible, pin::Pin, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
-/// use std::task::{Context, Poll};
+/// use std::{convert::Infallible, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
 /// use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
 /// use tokio::time::Instant;
 ///
@@ -65,7 +64,7 @@ pub enum Verdict<P, W> {
 ///
 /// impl<Req> Policy<Req> for OneAtATime {
 ///     type Permit = ();
-///     type Wait = Infallible;
+///     plimsoll_core::decides_at_once!(Req);     // it never waits
 ///
 ///     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
 ///         if self.busy.swap(true, AcqRel) {
@@ -76,11 +75,6 @@ pub enum Verdict<P, W> {
 ///     }
 ///     fn finish(&self, (): (), _: &Outcome) { self.busy.store(false, Release) }
 ///     fn revoke(&self, (): ()) { self.busy.store(false, Release) }
-///
-///     // It never waits, and the compiler knows.
-///     fn poll_wait(&self, wait: Pin<&mut Infallible>, _: &mut Req, _: Instant, _: &mut Context<'_>)
-///         -> Poll<Result<(), Rejection>> { match *wait {} }
-///     fn abandon(&self, wait: Pin<&mut Infallible>) { match *wait {} }
 /// }
 /// ```
 ///
@@ -145,6 +139,45 @@ pub trait Policy<Req>: Send + Sync {
     }
 }
 
+/// The part of a [`Policy`] that one which decides at once does not have: `type Wait = Infallible`, and the two methods
+/// about waits that never are. Takes the request type of the `impl` it stands in.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use plimsoll_core::{Outcome, Policy, Verdict};
+/// # use tokio::time::Instant;
+/// struct Open;
+///
+/// impl<Req> Policy<Req> for Open {
+///     type Permit = ();
+///     plimsoll_core::decides_at_once!(Req);
+///
+///     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> { Verdict::Admit(()) }
+///     fn finish(&self, (): (), _: &Outcome) {}
+///     fn revoke(&self, (): ()) {}
+/// }
+/// ```
+#[macro_export]
+macro_rules! decides_at_once {
+    ($req:ty) => {
+        type Wait = ::std::convert::Infallible;
+
+        fn poll_wait(
+            &self,
+            wait: ::std::pin::Pin<&mut ::std::convert::Infallible>,
+            _: &mut $req,
+            _: $crate::Instant,
+            _: &mut ::std::task::Context<'_>,
+        ) -> ::std::task::Poll<::std::result::Result<Self::Permit, $crate::Rejection>> {
+            match *wait {}
+        }
+
+        fn abandon(&self, wait: ::std::pin::Pin<&mut ::std::convert::Infallible>) {
+            match *wait {}
+        }
+    };
+}
+
 macro_rules! forward_policy {
     ($($doc:literal $pointer:ty;)*) => {$(
         #[doc = $doc]
@@ -200,23 +233,11 @@ forward_policy! {
 /// No policy at all: everything is admitted. Useful under a protocol that does more than refuse.
 impl<Req> Policy<Req> for () {
     type Permit = ();
-    type Wait = Infallible;
+    crate::decides_at_once!(Req);
 
     #[inline]
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
         Verdict::Admit(())
-    }
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
     #[inline]
     fn finish(&self, (): (), _: &Outcome) {}

@@ -2,18 +2,17 @@
 
 use std::{
     convert::Infallible,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
 };
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{Outcome, Policy, Rejection, Verdict};
+use crate::{Outcome, Policy, Verdict};
 
 /// Runs a policy without enforcing it: every request is admitted, what would have been refused is counted.
 ///
@@ -83,7 +82,7 @@ impl ShadowHandle {
 
 impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     type Permit = Option<P::Permit>;
-    type Wait = Infallible;
+    crate::decides_at_once!(Req);
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
         match self.policy.admit(req, now) {
@@ -105,20 +104,6 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
                 Verdict::Admit(None)
             }
         }
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<Self::Permit, Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {

@@ -158,24 +158,10 @@ pub struct RefuseAll;
 
 impl<Req> Policy<Req> for RefuseAll {
     type Permit = Infallible;
-    type Wait = Infallible;
+    crate::decides_at_once!(Req);
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<Infallible, Infallible> {
         Verdict::Reject(Rejection::new("refuse-all", Kind::Full))
-    }
-
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<Infallible, Rejection>> {
-        match *wait {}
-    }
-
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 
     fn finish(&self, permit: Infallible, _: &Outcome) {

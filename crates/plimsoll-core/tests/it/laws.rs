@@ -189,7 +189,7 @@ struct Atomic(AtomicU64);
 
 impl<Req> plimsoll_core::Policy<Req> for Atomic {
     type Permit = ();
-    type Wait = std::convert::Infallible;
+    plimsoll_core::decides_at_once!(Req);
     fn admit(
         &self,
         _: &mut Req,
@@ -203,18 +203,6 @@ impl<Req> plimsoll_core::Policy<Req> for Atomic {
     }
     fn revoke(&self, (): ()) {
         self.0.fetch_sub(1, SeqCst);
-    }
-    fn poll_wait(
-        &self,
-        wait: std::pin::Pin<&mut std::convert::Infallible>,
-        _: &mut Req,
-        _: tokio::time::Instant,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: std::pin::Pin<&mut std::convert::Infallible>) {
-        match *wait {}
     }
 }
 

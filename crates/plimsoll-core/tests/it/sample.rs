@@ -51,7 +51,7 @@ impl Slots {
 
 impl<Req> Policy<Req> for Slots {
     type Permit = ();
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
         if self.used.fetch_add(1, SeqCst) < self.limit {
@@ -67,18 +67,6 @@ impl<Req> Policy<Req> for Slots {
     }
     fn revoke(&self, (): ()) {
         self.used.fetch_sub(1, SeqCst);
-    }
-    fn poll_wait(
-        &self,
-        wait: Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: Pin<&mut Infallible>) {
-        match *wait {}
     }
 }
 

@@ -13,25 +13,13 @@ struct Refuse(Rejection);
 
 impl<Req> plimsoll_core::Policy<Req> for Refuse {
     type Permit = std::convert::Infallible;
-    type Wait = std::convert::Infallible;
+    plimsoll_core::decides_at_once!(Req);
     fn admit(
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
     ) -> plimsoll_core::Verdict<Self::Permit, Self::Wait> {
         plimsoll_core::Verdict::Reject(self.0)
-    }
-    fn poll_wait(
-        &self,
-        wait: std::pin::Pin<&mut Self::Wait>,
-        _: &mut Req,
-        _: tokio::time::Instant,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<Self::Permit, Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: std::pin::Pin<&mut Self::Wait>) {
-        match *wait {}
     }
     fn finish(&self, permit: Self::Permit, _: &plimsoll_core::Outcome) {
         match permit {}

@@ -73,22 +73,10 @@ struct RefuseAs(&'static str, Kind);
 
 impl<Req> Policy<Req> for RefuseAs {
     type Permit = Infallible;
-    type Wait = Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<Infallible, Infallible> {
         Verdict::Reject(Rejection::new(self.0, self.1))
-    }
-    fn poll_wait(
-        &self,
-        wait: std::pin::Pin<&mut Infallible>,
-        _: &mut Req,
-        _: Instant,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<Infallible, Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: std::pin::Pin<&mut Infallible>) {
-        match *wait {}
     }
     fn finish(&self, permit: Infallible, _: &plimsoll_core::Outcome) {
         match permit {}

@@ -94,7 +94,7 @@ struct Announce;
 
 impl<Req> Policy<Req> for Announce {
     type Permit = ();
-    type Wait = std::convert::Infallible;
+    plimsoll_core::decides_at_once!(Req);
 
     fn admit(&self, _: &mut Req, _: tokio::time::Instant) -> Verdict<(), Self::Wait> {
         Verdict::Admit(())
@@ -105,18 +105,6 @@ impl<Req> Policy<Req> for Announce {
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): ()) {}
-    fn poll_wait(
-        &self,
-        wait: std::pin::Pin<&mut Self::Wait>,
-        _: &mut Req,
-        _: tokio::time::Instant,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Rejection>> {
-        match *wait {}
-    }
-    fn abandon(&self, wait: std::pin::Pin<&mut Self::Wait>) {
-        match *wait {}
-    }
 }
 
 #[tokio::test]
