@@ -66,7 +66,7 @@
 //!
 //! # Cost
 //!
-//! While closed, a request costs one atomic load, and its end one `fetch_add` and a few loads, without a lock and whatever
+//! While closed, a request costs one atomic load, and its end a few loads (and a `fetch_add` while the window holds a failure), without a lock and whatever
 //! the size of the window; what races may cost the statistic is a slot or two. While open, a refusal is two loads and a
 //! counter. Only changes of state and the probes of a half-open breaker take a lock, for a few comparisons.
 //!

@@ -11,7 +11,7 @@ const BITS: u64 = u64::BITS as u64;
 /// The last N outcomes, one bit each, and a running count of the failures among them.
 ///
 /// A true sliding window: the N+1st outcome takes the place of the first. Recording is lock-free and does not depend
-/// on N: a success over a success is one `fetch_add` and two loads.
+/// on N: a success in a full window of successes is two loads, any other over a success one `fetch_add` and two loads.
 ///
 /// # What races cost
 ///
@@ -52,6 +52,20 @@ impl Window {
     /// Takes an outcome in, and tells how many of the window's outcomes are failures now.
     #[inline]
     pub(crate) fn record(&self, failed: bool) -> u32 {
+        if !failed && self.is_all_well() {
+            return 0;
+        }
+        self.take_in(failed)
+    }
+
+    /// A full window without a failure is the same after one more success: healthy services write nothing.
+    #[inline]
+    fn is_all_well(&self) -> bool {
+        self.failures.load(Relaxed) == 0 && self.recorded.load(Relaxed) >= self.size
+    }
+
+    #[inline(never)]
+    fn take_in(&self, failed: bool) -> u32 {
         let slot = self.recorded.fetch_add(1, Relaxed) % self.size;
         let word = &self.failed[(slot / BITS) as usize];
         let bit = 1 << (slot % BITS);
