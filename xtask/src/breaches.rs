@@ -175,7 +175,7 @@ const BREACHES: &[Breach] = &[
         law: "11",
         what: "a result of an earlier generation counts",
         file: "crates/plimsoll-circuit-breaker/src/shared.rs",
-        find: "        if machine.stamp() != permit.stamp {\n            drop(machine);",
+        find: "        if machine.stamp() != permit.stamp() {\n            drop(machine);",
         replace: "        if false {\n            drop(machine);",
         package: "plimsoll-circuit-breaker",
         test: "law_11",

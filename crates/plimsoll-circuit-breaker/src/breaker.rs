@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Cell, Outcome, Policy, Verdict};
+use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -24,21 +24,37 @@ pub struct CircuitBreaker {
 }
 
 /// The permit of a [`CircuitBreaker`]: the state and generation it was given under and, for a probe, which one.
+///
+/// One word, since it travels with every request: the ticket in the highest 16 bits, the stamp below. That leaves 45 bits to
+/// the generations, of which there is one for each change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerPermit {
-    pub(crate) stamp: Stamp,
-    pub(crate) ticket: u32,
-}
+pub struct BreakerPermit(u64);
 
 impl BreakerPermit {
+    const STAMP_BITS: u32 = u64::BITS - u16::BITS;
+
+    #[inline]
+    pub(crate) const fn new(stamp: Stamp, ticket: u16) -> Self {
+        Self((ticket as u64) << Self::STAMP_BITS | stamp.0)
+    }
+
+    #[inline]
+    pub(crate) const fn stamp(self) -> Stamp {
+        Stamp(self.0 & ((1 << Self::STAMP_BITS) - 1))
+    }
+
+    pub(crate) const fn ticket(self) -> u16 {
+        (self.0 >> Self::STAMP_BITS) as u16
+    }
+
     /// Whether the request is a probe.
     pub fn is_probe(&self) -> bool {
-        self.stamp.state() == State::HalfOpen
+        self.stamp().state() == State::HalfOpen
     }
 
     /// The generation it counts in. A result that comes when the breaker is in another one counts nowhere.
     pub const fn generation(&self) -> u64 {
-        self.stamp.generation()
+        self.stamp().generation()
     }
 }
 
@@ -115,7 +131,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<BreakerPermit, Infallible> {
         let stamp = self.shared.stamp();
         if stamp.lets_through() {
-            Verdict::Admit(BreakerPermit { stamp, ticket: 0 })
+            Verdict::Admit(BreakerPermit::new(stamp, 0))
         } else {
             self.shared.ask(now)
         }
@@ -123,10 +139,9 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     #[inline]
     fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        // The usual end comes first, and on its own: good, and closed.
-        if permit.stamp.lets_through() && self.shared.family.is_success(outcome) {
-            self.shared.record_success(permit.stamp, outcome);
-        } else {
+        // The usual end comes first, and on its own: good, closed, and nothing to write.
+        let usual = outcome.class == Class::Success && self.shared.is_all_well(permit);
+        if !usual || self.shared.family.judges_latency() {
             self.shared.finish(permit, outcome);
         }
     }
@@ -134,7 +149,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
     /// A probe's place is free again; anything else held nothing.
     #[inline]
     fn revoke(&self, permit: BreakerPermit) {
-        if !permit.stamp.lets_through() {
+        if !permit.stamp().lets_through() {
             self.shared.give_back(permit);
         }
     }

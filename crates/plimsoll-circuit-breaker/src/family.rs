@@ -77,12 +77,6 @@ impl Family {
             .store(settings.count_overloaded, Relaxed);
     }
 
-    /// Whether it went well, and fast enough.
-    #[inline]
-    pub(crate) fn is_success(&self, outcome: &Outcome) -> bool {
-        outcome.class == Class::Success && !self.is_slow(outcome)
-    }
-
     /// What a call's end says about the service: it failed, it did not, or nothing.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
         match outcome.class {

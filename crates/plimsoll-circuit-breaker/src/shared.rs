@@ -74,10 +74,10 @@ impl Shared {
         let stamp = machine.stamp();
         drop(machine);
         match asked {
-            Asked::Pass => Verdict::Admit(BreakerPermit { stamp, ticket: 0 }),
+            Asked::Pass => Verdict::Admit(BreakerPermit::new(stamp, 0)),
             Asked::Probe(ticket) => {
                 self.family.probes.add();
-                Verdict::Admit(BreakerPermit { stamp, ticket })
+                Verdict::Admit(BreakerPermit::new(stamp, ticket))
             }
             Asked::Refuse { until } => Verdict::Reject(self.refuse(nanos, until)),
         }
@@ -92,9 +92,16 @@ impl Shared {
         }
     }
 
-    /// Takes in a call that was let through under `stamp` while closed, and went well.
+    /// Whether a good end of this call changes nothing: closed now as then, and a full window without a failure.
     #[inline]
-    pub(crate) fn record_success(&self, stamp: Stamp, outcome: &Outcome) {
+    pub(crate) fn is_all_well(&self, permit: BreakerPermit) -> bool {
+        let stamp = self.stamp();
+        // Without a ticket the permit is its stamp.
+        permit == BreakerPermit::new(stamp, 0) && stamp.lets_through() && self.window.is_all_well()
+    }
+
+    /// Takes in a call that was let through under `stamp` while closed, and went well.
+    fn record_success(&self, stamp: Stamp, outcome: &Outcome) {
         if self.stamp() != stamp {
             self.family.late.add();
         } else if self.family.may_trip(self.window.record(false)) {
@@ -107,18 +114,18 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
         let failed = self.family.judge(outcome);
-        if !permit.stamp.lets_through() {
+        if !permit.stamp().lets_through() {
             self.probed(permit, failed, outcome);
-        } else if failed.is_some() && self.stamp() != permit.stamp {
+        } else if failed.is_some() && self.stamp() != permit.stamp() {
             self.family.late.add();
         } else if failed == Some(true) {
             self.last_failure
                 .store(self.epoch.nanos(outcome.ended()), Relaxed);
             if self.family.may_trip(self.window.record(true)) {
-                self.consider(permit.stamp, outcome);
+                self.consider(permit.stamp(), outcome);
             }
         } else if failed == Some(false) {
-            self.record_success(permit.stamp, outcome);
+            self.record_success(permit.stamp(), outcome);
         }
     }
 
@@ -142,7 +149,7 @@ impl Shared {
     fn probed(&self, permit: BreakerPermit, failed: Option<bool>, outcome: &Outcome) {
         let rules = self.family.settings();
         let mut machine = self.lock();
-        if machine.stamp() != permit.stamp {
+        if machine.stamp() != permit.stamp() {
             drop(machine);
             if failed.is_some() {
                 self.family.late.add();
@@ -150,7 +157,7 @@ impl Shared {
             return;
         }
         let now = || self.epoch.nanos(outcome.ended());
-        if machine.probed(permit.ticket, failed, now, &rules) {
+        if machine.probed(permit.ticket(), failed, now, &rules) {
             self.family.opened.add();
         }
         self.publish(&machine, &rules);
@@ -161,8 +168,8 @@ impl Shared {
     pub(crate) fn give_back(&self, permit: BreakerPermit) {
         let rules = self.family.settings();
         let mut machine = self.lock();
-        if machine.stamp() == permit.stamp {
-            machine.give_back(permit.ticket);
+        if machine.stamp() == permit.stamp() {
+            machine.give_back(permit.ticket());
             self.publish(&machine, &rules);
         }
     }

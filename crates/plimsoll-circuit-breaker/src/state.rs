@@ -89,7 +89,7 @@ pub(crate) enum Asked {
     /// It is closed (by now).
     Pass,
     /// Go, as a probe with this ticket.
-    Probe(u32),
+    Probe(u16),
     /// Not before this moment, or for as long as it is forced open.
     Refuse { until: Option<u64> },
 }
@@ -97,7 +97,7 @@ pub(crate) enum Asked {
 /// A probe that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
-    ticket: u32,
+    ticket: u16,
     /// From then on another probe may take the place.
     overdue: u64,
 }
@@ -113,7 +113,7 @@ pub(crate) struct Machine {
     /// Half-open: probes that are out, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
     places: Vec<Place>,
     /// Half-open: the number of the next probe.
-    next_ticket: u32,
+    next_ticket: u16,
     /// Half-open: probes that succeeded.
     succeeded: u32,
 }
@@ -179,7 +179,7 @@ impl Machine {
     /// breaker. One whose place was taken meanwhile reports like any other.
     pub(crate) fn probed(
         &mut self,
-        ticket: u32,
+        ticket: u16,
         failed: Option<bool>,
         now: impl FnOnce() -> u64,
         rules: &Settings,
@@ -202,7 +202,7 @@ impl Machine {
     }
 
     /// A probe's place is free again, if it still had one.
-    pub(crate) fn give_back(&mut self, ticket: u32) {
+    pub(crate) fn give_back(&mut self, ticket: u16) {
         self.places.retain(|place| place.ticket != ticket);
     }
 

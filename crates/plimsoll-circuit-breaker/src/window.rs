@@ -50,7 +50,6 @@ impl Window {
     }
 
     /// Takes an outcome in, and tells how many of the window's outcomes are failures now.
-    #[inline]
     pub(crate) fn record(&self, failed: bool) -> u32 {
         if !failed && self.is_all_well() {
             return 0;
@@ -60,11 +59,10 @@ impl Window {
 
     /// A full window without a failure is the same after one more success: healthy services write nothing.
     #[inline]
-    fn is_all_well(&self) -> bool {
+    pub(crate) fn is_all_well(&self) -> bool {
         self.failures.load(Relaxed) == 0 && self.recorded.load(Relaxed) >= self.size
     }
 
-    #[inline(never)]
     fn take_in(&self, failed: bool) -> u32 {
         let slot = self.recorded.fetch_add(1, Relaxed) % self.size;
         let word = &self.failed[(slot / BITS) as usize];
