@@ -42,7 +42,7 @@ const BREACHES: &[Breach] = &[
         file: "crates/plimsoll-core/src/gate/future.rs",
         find: "this.shared.policy.abandon(wait);",
         replace: "_ = wait;",
-        package: "plimsoll-concurrency",
+        package: "plimsoll",
         test: "law_02",
     },
     Breach {
@@ -120,9 +120,9 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "07",
         what: "a queue without a bound",
-        file: "crates/plimsoll-concurrency/src/state.rs",
-        find: "if waiters.len() >= len {",
-        replace: "if waiters.len() >= len + 50 {",
+        file: "crates/plimsoll-concurrency/src/policy.rs",
+        find: "let Some((len, max_wait)) = self.state.settings.queue() else {\n            return Verdict::Reject(self.refuse());\n        };",
+        replace: "let Some((_, max_wait)) = self.state.settings.queue() else {\n            return Verdict::Reject(self.refuse());\n        };\n        let len = 1000;",
         package: "plimsoll",
         test: "law_07",
     },
@@ -186,7 +186,7 @@ const BREACHES: &[Breach] = &[
         file: "crates/plimsoll-circuit-breaker/src/state.rs",
         find: "        if self.places.len() >= rules.probes_at_a_time as usize {",
         replace: "        if self.places.len() > rules.probes_at_a_time as usize {",
-        package: "plimsoll",
+        package: "plimsoll-circuit-breaker",
         test: "law_11",
     },
     Breach {

@@ -2,6 +2,8 @@
 // An example says what it does.
 #![allow(clippy::print_stdout)]
 
+use std::time::Duration;
+
 use greeter::{Greeter, Limits, proto::greeter_server::GreeterServer, stack};
 use tonic::transport::Server;
 
@@ -10,6 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (layer, handles) = stack(Limits {
         per_caller: 600,
         at_a_time: 100,
+        at_least: Duration::from_millis(2),
         failures: 20,
     })?;
     let addr = "127.0.0.1:50051".parse()?;

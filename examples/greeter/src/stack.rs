@@ -20,6 +20,8 @@ pub struct Limits {
     pub per_caller: u32,
     /// Calls at a time, streams included.
     pub at_a_time: usize,
+    /// The least time a call's deadline must leave it: the greeter's 99th percentile, say.
+    pub at_least: Duration,
     /// Failures that open the breaker, of as many calls.
     pub failures: u32,
 }
@@ -69,6 +71,13 @@ pub fn stack(
         breaker: breaker.handle(),
     };
     let page = Fallback::answer(http::Response::new("the greeter is busy"));
-    let policies = (Deadlines::new(), rate, concurrency, shed, sampling, breaker);
+    let policies = (
+        Deadlines::new().at_least(limits.at_least),
+        rate,
+        concurrency,
+        shed,
+        sampling,
+        breaker,
+    );
     Ok((GateLayer::builder(policies).protocol(page).build(), handles))
 }

@@ -18,6 +18,7 @@ use tonic_types::StatusExt as _;
 const ROOMY: Limits = Limits {
     per_caller: 1000,
     at_a_time: 100,
+    at_least: Duration::ZERO,
     failures: 100,
 };
 
@@ -215,11 +216,15 @@ async fn failures_told_by_grpc_status_open_the_breaker() {
 
 #[tokio::test]
 async fn a_deadline_that_cannot_be_met_is_refused_before_the_call() {
-    let (addr, _) = serve(ROOMY).await;
+    // Far from any timer of tonic's own, which would answer with CANCELLED.
+    let (addr, _) = serve(Limits {
+        at_least: Duration::from_secs(60),
+        ..ROOMY
+    })
+    .await;
     let mut client = client(addr).await;
     let mut late = hello("Samuel");
-    late.metadata_mut()
-        .insert("grpc-timeout", "0n".parse().unwrap());
+    late.set_timeout(Duration::from_secs(30));
     let refused = client.say_hello(late).await.unwrap_err();
     assert_eq!(refused.code(), Code::DeadlineExceeded);
     assert_eq!(
