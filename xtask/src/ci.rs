@@ -3,12 +3,11 @@
 use crate::run::{cargo, need, step};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
-const LOOM: [&str; 5] = [
+const LOOM: [&str; 4] = [
     "plimsoll-circuit-breaker",
     "plimsoll-concurrency",
     "plimsoll-core",
     "plimsoll-rate-limit",
-    "plimsoll-sampling",
 ];
 
 /// All tests: unit, integration (real sockets included), doctests, and the loom models.

@@ -31,6 +31,7 @@ mod deadline;
 mod epoch;
 mod gate;
 mod key;
+mod live;
 mod load;
 mod observe;
 mod outcome;
@@ -54,6 +55,7 @@ pub use self::{
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route},
+    live::Live,
     load::{LoadSignal, Worst},
     observe::Observe,
     outcome::{Class, Outcome},

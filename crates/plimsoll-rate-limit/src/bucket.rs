@@ -5,9 +5,10 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
+use plimsoll_core::Live;
+
 use crate::{
     gcra::{Return, Terms},
-    live::Live,
     sync::{AtomicU64, Mutex},
 };
 
@@ -23,18 +24,17 @@ const MAX_NOW: u64 = (1 << TAT_BITS) - 1 - MAX_REFILL;
 /// Increment, tolerance, count and period: a quota that can be changed while it is in use.
 pub(crate) type LiveQuota = Live<4, GENERATIONS>;
 
-impl LiveQuota {
-    #[inline]
-    pub(crate) fn terms(&self) -> (u64, Terms) {
-        let (generation, [increment, tolerance]) = self.read();
-        (
-            generation,
-            Terms {
-                increment,
-                tolerance,
-            },
-        )
-    }
+/// The generation, and the terms of the quota.
+#[inline]
+fn terms_of(quota: &LiveQuota) -> (u64, Terms) {
+    let (generation, [increment, tolerance]) = quota.read();
+    (
+        generation,
+        Terms {
+            increment,
+            tolerance,
+        },
+    )
 }
 
 /// An arrival time, and below it the generation of the quota under which it was reckoned.
@@ -110,7 +110,7 @@ impl Bucket {
     #[inline]
     pub(crate) fn take(&self, quota: &LiveQuota, now: u64) -> Result<Token, Empty> {
         let now = now.min(MAX_NOW);
-        let (generation, terms) = quota.terms();
+        let (generation, terms) = terms_of(quota);
         let returned = self.returned.load(Acquire);
         let word = Word(self.word.load(Acquire));
         if word.is_of(generation) {
@@ -135,7 +135,7 @@ impl Bucket {
     #[cold]
     #[inline(never)]
     fn take_again(&self, quota: &LiveQuota, now: u64) -> Result<Token, Empty> {
-        let (mut generation, mut terms) = quota.terms();
+        let (mut generation, mut terms) = terms_of(quota);
         let returned = self.returned.load(Acquire);
         let mut word = Word(self.word.load(Acquire));
         loop {
@@ -143,7 +143,7 @@ impl Bucket {
             let stale = !word.is_of(generation);
             if stale {
                 // Perhaps it is this thread that has not heard of the change.
-                (generation, terms) = quota.terms();
+                (generation, terms) = terms_of(quota);
                 tat = Self::adopted(word, quota, generation, terms, now);
             }
             let asked = terms.ask(tat, now);
@@ -268,7 +268,7 @@ impl Bucket {
 
     /// The terms, and the arrival time under them.
     fn look(&self, quota: &LiveQuota, now: u64) -> (Terms, u64) {
-        let (generation, terms) = quota.terms();
+        let (generation, terms) = terms_of(quota);
         let word = Word(self.word.load(Acquire));
         (terms, Self::adopted(word, quota, generation, terms, now))
     }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use plimsoll_core::{Counter, Epoch};
+use plimsoll_core::{Counter, Epoch, Live};
 
-use crate::{InvalidQuota, Quota, bucket::LiveQuota, live::Live};
+use crate::{InvalidQuota, Quota, bucket::LiveQuota};
 
 /// What the cells of one limit share.
 #[derive(Debug)]

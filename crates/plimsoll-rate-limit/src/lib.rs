@@ -45,7 +45,6 @@ mod error;
 mod gcra;
 mod handle;
 mod layer;
-mod live;
 mod quota;
 mod rate_limit;
 mod sync;

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use crate::{InvalidRates, Rates, live::Live};
+use plimsoll_core::Live;
+
+use crate::{InvalidRates, Rates};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -25,7 +27,7 @@ impl Shared {
 
     #[inline]
     pub(crate) fn rates(&self) -> Rates {
-        Rates::from_words(self.rates.read())
+        Rates::from_words(self.rates.read().1)
     }
 
     #[inline]

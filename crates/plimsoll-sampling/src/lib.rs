@@ -46,12 +46,10 @@
 mod draw;
 mod handle;
 mod layer;
-mod live;
 mod mark;
 mod mode;
 mod rate;
 mod sampling;
-mod sync;
 
 pub use self::{
     draw::{ByKey, Draw, Random},

@@ -78,7 +78,7 @@ pub enum Verdict<P, W> {
 /// }
 /// ```
 ///
-/// Run the checks of [`test_kit`](crate::test_kit) (feature `test-kit`) on every policy of your own.
+/// Run the checks of `test_kit` (feature `test-kit`) on every policy of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy for requests of type `{Req}`",
     label = "this is not a `Policy<{Req}>`",

@@ -1,29 +1,35 @@
 //! A few numbers that belong together, read without a lock and changed as one.
 
-use std::{
-    array,
-    sync::{
-        PoisonError,
-        atomic::Ordering::{Acquire, Release},
-    },
+use std::{array, sync::PoisonError};
+
+use crate::sync::{
+    AtomicU64, Mutex,
+    Ordering::{Acquire, Release},
 };
 
-use crate::sync::{AtomicU64, Mutex};
-
-/// `WORDS` numbers, and the last `SLOTS` versions of them.
+/// `WORDS` numbers, and the last `SLOTS` versions of them: settings that can be changed while requests read them.
+///
+/// ```
+/// use plimsoll_core::Live;
+///
+/// let bounds = Live::<2, 8>::new([10, 20]);
+/// bounds.set([100, 200]);
+/// assert_eq!(bounds.read(), (1, [100, 200]));
+/// ```
 ///
 /// A change writes the oldest slot and then moves the generation on to it. So a reader never meets a slot that is
 /// being written, unless `SLOTS - 1` changes overtake it while it reads; it notices, and reads again. Nobody
 /// waits for a writer that was put to sleep half-way.
 #[derive(Debug)]
-pub(crate) struct Live<const WORDS: usize, const SLOTS: usize> {
+pub struct Live<const WORDS: usize, const SLOTS: usize> {
     generation: AtomicU64,
     slots: [[AtomicU64; WORDS]; SLOTS],
     changing: Mutex<()>,
 }
 
 impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
-    pub(crate) fn new(words: [u64; WORDS]) -> Self {
+    /// The first version.
+    pub fn new(words: [u64; WORDS]) -> Self {
         Self {
             generation: AtomicU64::new(0),
             slots: array::from_fn(|_| words.map(AtomicU64::new)),
@@ -31,23 +37,29 @@ impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
         }
     }
 
-    /// The words of one change.
+    /// The generation, and the first `N` of its words.
     #[inline]
-    pub(crate) fn read(&self) -> [u64; WORDS] {
+    pub fn read<const N: usize>(&self) -> (u64, [u64; N]) {
         loop {
             let generation = self.generation.load(Acquire);
-            let slot = &self.slots[generation as usize % SLOTS];
-            let words = array::from_fn(|word| slot[word].load(Acquire));
+            let words = self.at(generation);
             // A word of a later writer synchronises with it, and so shows how far the generation had come by then.
             let since = self.generation.load(Acquire).wrapping_sub(generation);
             if since < SLOTS as u64 - 1 {
-                return words;
+                return (generation, words);
             }
         }
     }
 
+    /// The words of a generation, as long as it is one of the last `SLOTS`.
+    #[inline]
+    pub fn at<const N: usize>(&self, generation: u64) -> [u64; N] {
+        let slot = &self.slots[generation as usize % SLOTS];
+        array::from_fn(|word| slot[word].load(Acquire))
+    }
+
     /// Changes all words at once.
-    pub(crate) fn set(&self, words: [u64; WORDS]) {
+    pub fn set(&self, words: [u64; WORDS]) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let next = self.generation.load(Acquire).wrapping_add(1);
         let slot = &self.slots[next as usize % SLOTS];
@@ -55,6 +67,22 @@ impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
             to.store(word, Release);
         }
         self.generation.store(next, Release);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_last_generations() {
+        let live = Live::<2, 4>::new([0, 0]);
+        for value in 1..=6 {
+            live.set([value, value * 10]);
+        }
+        assert_eq!(live.read::<2>(), (6, [6, 60]));
+        assert_eq!(live.read::<1>(), (6, [6]));
+        assert_eq!(live.at::<2>(3), [3, 30]);
     }
 }
 
@@ -73,8 +101,8 @@ mod loom_tests {
                 let live = Arc::clone(&live);
                 loom::thread::spawn(move || (1..=3).for_each(|value| live.set([value, value])))
             };
-            let [first, second] = live.read();
-            assert_eq!(first, second);
+            let (generation, [first, second]) = live.read::<2>();
+            assert_eq!((first, second), (generation, generation));
             writer.join().unwrap();
         });
     }

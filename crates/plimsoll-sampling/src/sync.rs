@@ -1,6 +1,0 @@
-//! The only place that knows about loom.
-
-#[cfg(loom)]
-pub(crate) use loom::sync::{Mutex, atomic::AtomicU64};
-#[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, atomic::AtomicU64};
