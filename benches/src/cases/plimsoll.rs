@@ -165,5 +165,5 @@ impl<Req> Policy<Req> for Refuse {
         Verdict::Reject(Rejection::new("bench", Kind::Full).retry_after(Duration::from_millis(250)))
     }
     fn finish(&self, (): (), _: &Outcome) {}
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }

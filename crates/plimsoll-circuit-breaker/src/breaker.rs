@@ -148,7 +148,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     /// A probe's place is free again; anything else held nothing.
     #[inline]
-    fn revoke(&self, permit: BreakerPermit) {
+    fn revoke(&self, permit: BreakerPermit, _: Instant, _: Instant) {
         if !permit.stamp().lets_through() {
             self.shared.give_back(permit);
         }

@@ -69,7 +69,7 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
         })
     }
 
-    fn abandon(&self, wait: Pin<&mut ConcurrencyWait>) {
+    fn abandon(&self, wait: Pin<&mut ConcurrencyWait>, _: Instant) {
         let wait = wait.project();
         if let Some(ticket) = wait.ticket.take() {
             self.state.settings.abandoned.add();
@@ -85,7 +85,7 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     }
 
     #[inline]
-    fn revoke(&self, _: ConcurrencyPermit) {
+    fn revoke(&self, _: ConcurrencyPermit, _: Instant, _: Instant) {
         self.state.leave();
     }
 

@@ -182,7 +182,7 @@ impl<B> Policy<Request<B>> for Deadlines {
 
     fn finish(&self, (): (), _: &Outcome) {}
 
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
     fn reads_latency(&self) -> bool {

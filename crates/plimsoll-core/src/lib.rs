@@ -25,7 +25,9 @@
 #![forbid(unsafe_code)]
 
 mod allowance;
+mod announcement;
 mod classify;
+mod cost;
 mod count;
 mod deadline;
 mod epoch;
@@ -49,7 +51,9 @@ pub use tokio::time::Instant;
 
 pub use self::{
     allowance::Allowance,
+    announcement::Announcement,
     classify::{ByStatus, Classify},
+    cost::{Cost, Spent},
     count::Counter,
     deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
     epoch::Epoch,
@@ -60,8 +64,8 @@ pub use self::{
     observe::Observe,
     outcome::{Class, Outcome},
     policy::{
-        Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing, Policy, Shadow,
-        ShadowHandle, Then, ThenWait, Verdict, When,
+        Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
+        KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

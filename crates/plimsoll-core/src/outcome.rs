@@ -4,6 +4,8 @@ use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::Spent;
+
 /// What kind of end a call had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -35,6 +37,15 @@ impl Class {
         self as usize
     }
 
+    /// The class of a call that is dropped now, before its end.
+    pub(crate) fn cut_off() -> Self {
+        if std::thread::panicking() {
+            Self::Failure
+        } else {
+            Self::Cancelled
+        }
+    }
+
     /// A lower-case name for labels, such as `success`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,6 +63,7 @@ impl Class {
 pub struct Outcome {
     /// What kind of end it had.
     pub class: Class,
+    spent: Spent,
     waited_micros: u32,
     started: Instant,
     head: Option<Instant>,
@@ -65,6 +77,7 @@ impl Outcome {
         let started = ended.checked_sub(latency).unwrap_or(ended);
         Self {
             class,
+            spent: Spent::default(),
             waited_micros: 0,
             started,
             head: started.checked_add(latency),
@@ -76,17 +89,38 @@ impl Outcome {
     #[inline]
     pub(crate) fn ending_now(
         class: Class,
+        spent: Spent,
         waited_micros: u32,
         started: Instant,
         head: Option<Instant>,
     ) -> Self {
         Self {
             class,
+            spent,
             waited_micros,
             started,
             head,
             ended: Cell::new(None),
         }
+    }
+
+    /// The same outcome of a call that spent this.
+    #[must_use]
+    pub fn spending(mut self, spent: Spent) -> Self {
+        self.spent = spent;
+        self
+    }
+
+    /// Bytes of data in the response's body that were handed out.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.spent.bytes
+    }
+
+    /// What the handler reported through [`Cost`](crate::Cost), in units of its own; 0 when it said nothing.
+    #[inline]
+    pub fn cost(&self) -> u64 {
+        self.spent.cost
     }
 
     /// How long it waited in queues before it ran, in whole microseconds; more than 71 minutes are 71 minutes.

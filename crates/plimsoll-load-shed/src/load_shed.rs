@@ -171,7 +171,7 @@ where
     fn finish(&self, (): (), _: &Outcome) {}
 
     #[inline]
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
     fn reads_latency(&self) -> bool {

@@ -2,9 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use http::HeaderMap;
 use plimsoll_core::{
-    Allowance, Cell, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection, Verdict,
+    Allowance, Announcement, Cell, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection,
+    Verdict,
 };
 use tokio::time::Instant;
 
@@ -198,7 +198,7 @@ impl<Req> Policy<Req> for RateLimit {
     #[inline]
     fn finish(&self, _: RateLimitPermit, _: &Outcome) {}
 
-    fn revoke(&self, permit: RateLimitPermit) {
+    fn revoke(&self, permit: RateLimitPermit, _: Instant, _: Instant) {
         self.bucket.give_back(&self.settings.quota, permit.0);
     }
 
@@ -208,7 +208,7 @@ impl<Req> Policy<Req> for RateLimit {
     }
 
     #[inline]
-    fn announce(&self, permit: &RateLimitPermit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &RateLimitPermit, _: Instant, out: &mut Announcement<'_>) {
         let Some(name) = self.settings.name.get() else {
             return;
         };
@@ -221,8 +221,7 @@ impl<Req> Policy<Req> for RateLimit {
         } else {
             word.tat().saturating_sub(taken_at)
         };
-        self.allowance(name, generation, remaining, Duration::from_nanos(reset))
-            .write(headers);
+        out.allowance(&self.allowance(name, generation, remaining, Duration::from_nanos(reset)));
     }
 }
 

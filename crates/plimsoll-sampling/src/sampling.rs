@@ -169,7 +169,7 @@ where
     fn finish(&self, _: SamplingPermit, _: &Outcome) {}
 
     #[inline]
-    fn revoke(&self, permit: SamplingPermit) {
+    fn revoke(&self, permit: SamplingPermit, _: Instant, _: Instant) {
         self.shared.uncount(permit.keep);
     }
 

@@ -88,7 +88,7 @@ impl Bench {
     }
 
     fn revoke(&self, permit: BreakerPermit) {
-        plimsoll_core::Policy::<()>::revoke(&self.breaker, permit);
+        plimsoll_core::Policy::<()>::revoke(&self.breaker, permit, Instant::now(), Instant::now());
     }
 
     /// A call from start to end.

@@ -130,8 +130,13 @@ impl Future for Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Waiting(mut wait) => Policy::<Req>::abandon(self.limit, wait.as_mut()),
-            Stage::Running(permit, _) => Policy::<Req>::revoke(self.limit, permit),
+            Stage::Waiting(mut wait) => {
+                Policy::<Req>::abandon(self.limit, wait.as_mut(), Instant::now())
+            }
+            Stage::Running(permit, _) => {
+                let now = Instant::now();
+                Policy::<Req>::revoke(self.limit, permit, now, now);
+            }
             Stage::Refused(_) | Stage::Over => {}
         }
     }

@@ -243,8 +243,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let StageProj::Queued { wait } = this.stage.project() {
-                this.shared.policy.abandon(wait);
-                let waited = Instant::now().saturating_duration_since(*this.queued);
+                let now = Instant::now();
+                this.shared.policy.abandon(wait, now);
+                let waited = now.saturating_duration_since(*this.queued);
                 this.shared.observer.tell(|observer| observer.abandoned(waited));
             }
         }

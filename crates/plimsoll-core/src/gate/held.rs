@@ -2,11 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Class, Outcome, Policy};
+use crate::{Announcement, Class, Outcome, Policy, Spent};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
 ///
@@ -18,11 +17,18 @@ pub trait Hold: Send + 'static {
     /// The protocol of the gate this permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
     /// Lets the policy write to the head of an accepted response.
-    fn announce(&self, headers: &mut HeaderMap);
+    fn announce(&self, out: &mut Announcement<'_>);
     /// The head of the response is here: stops the latency clock.
     fn head(&mut self);
     /// The call is over.
-    fn settle(self, class: Class);
+    fn settle(self, class: Class)
+    where
+        Self: Sized,
+    {
+        self.settle_spent(class, Spent::default());
+    }
+    /// The call is over, and it spent this.
+    fn settle_spent(self, class: Class, spent: Spent);
 }
 
 /// The permit of one request: one `Arc` to what the gates of a layer share, and the policy's plain data.
@@ -96,26 +102,26 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // as `settle`
-    fn finish(&mut self, class: Class) {
+    fn finish(&mut self, class: Class, spent: Spent) {
         let usual = |run: &Run<_>| run.waited_micros != GRANTED;
         if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(usual) {
-            self.finish_unusual(class);
+            self.finish_unusual(class, spent);
         } else if let Some(run) = self.run.take() {
-            let outcome = run.outcome(class);
+            let outcome = run.outcome(class, spent);
             self.shared.policy.finish(run.permit, &outcome);
         }
     }
 
     /// Apart, so that without an observer the compiler leaves out what no policy reads.
     #[inline(never)]
-    fn finish_unusual(&mut self, class: Class) {
+    fn finish_unusual(&mut self, class: Class, spent: Spent) {
         let Some(run) = self.run.take() else {
             return;
         };
         if run.waited_micros == GRANTED {
             return self.give_back(run);
         }
-        let outcome = run.outcome(class);
+        let outcome = run.outcome(class, spent);
         self.shared.policy.finish(run.permit, &outcome);
         self.shared
             .observer
@@ -126,17 +132,14 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     #[cold]
     #[inline(never)]
     fn cut_off(&mut self) {
-        self.finish(if std::thread::panicking() {
-            Class::Failure
-        } else {
-            Class::Cancelled
-        });
+        self.finish(Class::cut_off(), Spent::default());
     }
 
     /// It was let in and never ran.
     fn give_back(&self, run: Run<P::Permit>) {
-        self.shared.policy.revoke(run.permit);
-        let waited = Instant::now().saturating_duration_since(run.started);
+        let now = Instant::now();
+        self.shared.policy.revoke(run.permit, run.started, now);
+        let waited = now.saturating_duration_since(run.started);
         self.shared
             .observer
             .tell(|observer| observer.abandoned(waited));
@@ -145,8 +148,8 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
 
 impl<Permit> Run<Permit> {
     #[inline]
-    fn outcome(&self, class: Class) -> Outcome {
-        Outcome::ending_now(class, self.waited_micros, self.started, self.head)
+    fn outcome(&self, class: Class, spent: Spent) -> Outcome {
+        Outcome::ending_now(class, spent, self.waited_micros, self.started, self.head)
     }
 }
 
@@ -164,9 +167,9 @@ where
     }
 
     #[inline]
-    fn announce(&self, headers: &mut HeaderMap) {
+    fn announce(&self, out: &mut Announcement<'_>) {
         if let Some(run) = &self.run {
-            self.shared.policy.announce(&run.permit, headers);
+            self.shared.policy.announce(&run.permit, run.started, out);
         }
     }
 
@@ -182,8 +185,8 @@ where
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // left out of line, the permit is moved once more than all the rest costs
-    fn settle(mut self, class: Class) {
-        self.finish(class);
+    fn settle_spent(mut self, class: Class, spent: Spent) {
+        self.finish(class, spent);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The trait in the middle: code that says yes, no or wait, and is told how the call ended.
 
+mod choose;
 mod keyed;
 mod shadow;
 mod then;
@@ -13,16 +14,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
 pub use self::{
+    choose::{Choose, ChosenPermit, ChosenWait},
     keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
     when::When,
 };
-use crate::{Outcome, Rejection};
+use crate::{Announcement, Outcome, Rejection};
 
 /// What a policy says about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub enum Verdict<P, W> {
 ///         }
 ///     }
 ///     fn finish(&self, (): (), _: &Outcome) { self.busy.store(false, Release) }
-///     fn revoke(&self, (): ()) { self.busy.store(false, Release) }
+///     fn revoke(&self, (): (), _: Instant, _: Instant) { self.busy.store(false, Release) }
 /// }
 /// ```
 ///
@@ -113,15 +114,18 @@ pub trait Policy<Req>: Send + Sync {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Permit, Rejection>>;
 
-    /// The caller went away while waiting, perhaps just after the wait was granted: gives back whatever the
+    /// The caller went away at `now`, while waiting, perhaps just after the wait was granted: gives back whatever the
     /// wait held.
-    fn abandon(&self, wait: Pin<&mut Self::Wait>);
+    fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant);
 
     /// The request ran, and this is how it went.
     fn finish(&self, permit: Self::Permit, outcome: &Outcome);
 
     /// The request never ran: gives everything back, as if it had not been asked for.
-    fn revoke(&self, permit: Self::Permit);
+    ///
+    /// `admitted` is the `now` of the [`admit`](Self::admit) that the permit came from (be it through a wait), and the
+    /// request was given up at `now`. In a stack that decides at once they are equal.
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant);
 
     /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
     /// saves a clock read per call; the latency is then the time to the end of the call. The answer may change
@@ -131,11 +135,11 @@ pub trait Policy<Req>: Send + Sync {
         true
     }
 
-    /// Writes what an accepted caller should know (such as `RateLimit`) to the head of its HTTP response.
-    /// Nothing, by default.
+    /// Tells an accepted caller what it should know (such as its quota), in the head of its HTTP response.
+    /// Nothing, by default. The permit was admitted at `admitted`; after a wait, when its call began.
     #[inline]
-    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
-        _ = (permit, headers);
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+        _ = (permit, admitted, out);
     }
 }
 
@@ -154,7 +158,7 @@ pub trait Policy<Req>: Send + Sync {
 ///
 ///     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> { Verdict::Admit(()) }
 ///     fn finish(&self, (): (), _: &Outcome) {}
-///     fn revoke(&self, (): ()) {}
+///     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 /// }
 /// ```
 #[macro_export]
@@ -172,7 +176,11 @@ macro_rules! decides_at_once {
             match *wait {}
         }
 
-        fn abandon(&self, wait: ::std::pin::Pin<&mut ::std::convert::Infallible>) {
+        fn abandon(
+            &self,
+            wait: ::std::pin::Pin<&mut ::std::convert::Infallible>,
+            _: $crate::Instant,
+        ) {
             match *wait {}
         }
     };
@@ -200,24 +208,24 @@ macro_rules! forward_policy {
                 (**self).poll_wait(wait, req, now, cx)
             }
             #[inline]
-            fn abandon(&self, wait: Pin<&mut P::Wait>) {
-                (**self).abandon(wait);
+            fn abandon(&self, wait: Pin<&mut P::Wait>, now: Instant) {
+                (**self).abandon(wait, now);
             }
             #[inline]
             fn finish(&self, permit: P::Permit, outcome: &Outcome) {
                 (**self).finish(permit, outcome);
             }
             #[inline]
-            fn revoke(&self, permit: P::Permit) {
-                (**self).revoke(permit);
+            fn revoke(&self, permit: P::Permit, admitted: Instant, now: Instant) {
+                (**self).revoke(permit, admitted, now);
             }
             #[inline]
             fn reads_latency(&self) -> bool {
                 (**self).reads_latency()
             }
             #[inline]
-            fn announce(&self, permit: &P::Permit, headers: &mut HeaderMap) {
-                (**self).announce(permit, headers);
+            fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+                (**self).announce(permit, admitted, out);
             }
         }
     )*};
@@ -242,7 +250,7 @@ impl<Req> Policy<Req> for () {
     #[inline]
     fn finish(&self, (): (), _: &Outcome) {}
     #[inline]
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
     #[inline]
     fn reads_latency(&self) -> bool {
         false

@@ -9,10 +9,9 @@ use std::{
     },
 };
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{Outcome, Policy, Verdict};
+use crate::{Announcement, Outcome, Policy, Verdict};
 
 /// Runs a policy without enforcing it: every request is admitted, what would have been refused is counted.
 ///
@@ -100,7 +99,7 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
             }
             Verdict::Wait(wait) => {
                 self.counts.would_wait.fetch_add(1, Relaxed);
-                self.policy.abandon(pin!(wait));
+                self.policy.abandon(pin!(wait), now);
                 Verdict::Admit(None)
             }
         }
@@ -112,9 +111,9 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
         }
     }
 
-    fn revoke(&self, permit: Self::Permit) {
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
         if let Some(permit) = permit {
-            self.policy.revoke(permit);
+            self.policy.revoke(permit, admitted, now);
         }
     }
 
@@ -123,13 +122,13 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
         self.policy.reads_latency()
     }
 
-    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         // A shadow tells callers nothing until it is enforced.
         if let Some(permit) = permit
             .as_ref()
             .filter(|_| self.counts.enforced.load(Relaxed))
         {
-            self.policy.announce(permit, headers);
+            self.policy.announce(permit, admitted, out);
         }
     }
 }

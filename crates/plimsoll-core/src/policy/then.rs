@@ -5,11 +5,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::HeaderMap;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
 
 /// Asks `A`, then `B`. When `B` refuses, what `A` gave is revoked.
 ///
@@ -31,9 +30,9 @@ pin_project! {
     #[derive(Debug)]
     enum Stage<PermitA, WaitA, WaitB> {
         // In the queue of the first; the second has not been asked.
-        First { #[pin] wait: WaitA },
+        First { #[pin] wait: WaitA, admitted: Instant },
         // In the queue of the second, with the first one's permit in hand until the wait is over.
-        Second { permit: Option<PermitA>, #[pin] wait: WaitB },
+        Second { permit: Option<PermitA>, #[pin] wait: WaitB, admitted: Instant },
     }
 }
 
@@ -48,13 +47,15 @@ impl<PermitA, WaitA, WaitB> From<Stage<PermitA, WaitA, WaitB>> for ThenWait<Perm
 struct InHand<'a, Req, A: Policy<Req>> {
     policy: &'a A,
     permit: Option<A::Permit>,
+    admitted: Instant,
+    now: Instant,
 }
 
 impl<Req, A: Policy<Req>> Drop for InHand<'_, Req, A> {
     #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.policy.revoke(permit);
+            self.policy.revoke(permit, self.admitted, self.now);
         }
     }
 }
@@ -66,6 +67,7 @@ impl<A, B> Then<A, B> {
     fn ask_second<Req>(
         &self,
         first: A::Permit,
+        admitted: Instant,
         req: &mut Req,
         now: Instant,
     ) -> Verdict<(A::Permit, B::Permit), ThenWait<A::Permit, A::Wait, B::Wait>>
@@ -76,6 +78,8 @@ impl<A, B> Then<A, B> {
         let mut in_hand = InHand::<Req, A> {
             policy: &self.0,
             permit: Some(first),
+            admitted,
+            now,
         };
         match self.1.admit(req, now) {
             Verdict::Admit(second) => match in_hand.permit.take() {
@@ -87,6 +91,7 @@ impl<A, B> Then<A, B> {
                 Stage::Second {
                     permit: in_hand.permit.take(),
                     wait,
+                    admitted,
                 }
                 .into(),
             ),
@@ -101,9 +106,15 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
         match self.0.admit(req, now) {
-            Verdict::Admit(first) => self.ask_second(first, req, now),
+            Verdict::Admit(first) => self.ask_second(first, now, req, now),
             Verdict::Reject(rejection) => Verdict::Reject(rejection),
-            Verdict::Wait(wait) => Verdict::Wait(Stage::First { wait }.into()),
+            Verdict::Wait(wait) => Verdict::Wait(
+                Stage::First {
+                    wait,
+                    admitted: now,
+                }
+                .into(),
+            ),
         }
     }
 
@@ -116,9 +127,13 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     ) -> Poll<Result<Self::Permit, Rejection>> {
         loop {
             match wait.as_mut().project().stage.project() {
-                StageProj::First { wait: first } => {
+                StageProj::First {
+                    wait: first,
+                    admitted,
+                } => {
                     let first = ready!(self.0.poll_wait(first, req, now, cx))?;
-                    match self.ask_second(first, req, now) {
+                    let admitted = *admitted;
+                    match self.ask_second(first, admitted, req, now) {
                         Verdict::Admit(both) => return Poll::Ready(Ok(both)),
                         Verdict::Reject(rejection) => return Poll::Ready(Err(rejection)),
                         Verdict::Wait(second) => wait.set(second),
@@ -127,13 +142,14 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
                 StageProj::Second {
                     permit,
                     wait: second,
+                    admitted,
                 } => {
                     let polled = ready!(self.1.poll_wait(second, req, now, cx));
                     let first = permit.take();
                     return Poll::Ready(match (first, polled) {
                         (Some(first), Ok(second)) => Ok((first, second)),
                         (Some(first), Err(rejection)) => {
-                            self.0.revoke(first);
+                            self.0.revoke(first, *admitted, now);
                             Err(rejection)
                         }
                         (None, _) => unreachable!("a wait is not polled after it ended"),
@@ -143,15 +159,21 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
         }
     }
 
-    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+    fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
         match wait.project().stage.project() {
-            StageProj::First { wait } => self.0.abandon(wait),
-            StageProj::Second { permit, wait } => {
+            StageProj::First { wait, .. } => self.0.abandon(wait, now),
+            StageProj::Second {
+                permit,
+                wait,
+                admitted,
+            } => {
                 let _first = InHand::<Req, A> {
                     policy: &self.0,
                     permit: permit.take(),
+                    admitted: *admitted,
+                    now,
                 };
-                self.1.abandon(wait);
+                self.1.abandon(wait, now);
             }
         }
     }
@@ -163,12 +185,14 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     }
 
     #[inline]
-    fn revoke(&self, (first, second): Self::Permit) {
+    fn revoke(&self, (first, second): Self::Permit, admitted: Instant, now: Instant) {
         let _first = InHand::<Req, A> {
             policy: &self.0,
             permit: Some(first),
+            admitted,
+            now,
         };
-        self.1.revoke(second);
+        self.1.revoke(second, admitted, now);
     }
 
     #[inline]
@@ -177,8 +201,13 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     }
 
     #[inline]
-    fn announce(&self, (first, second): &Self::Permit, headers: &mut HeaderMap) {
-        self.0.announce(first, headers);
-        self.1.announce(second, headers);
+    fn announce(
+        &self,
+        (first, second): &Self::Permit,
+        admitted: Instant,
+        out: &mut Announcement<'_>,
+    ) {
+        self.0.announce(first, admitted, out);
+        self.1.announce(second, admitted, out);
     }
 }

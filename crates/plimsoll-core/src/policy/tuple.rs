@@ -5,11 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{Then, ThenWait};
-use crate::{Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
 
 /// `nest!(@permit A B C)` = `(A::Permit, (B::Permit, C::Permit))`, and so on.
 macro_rules! nest {
@@ -46,9 +45,9 @@ macro_rules! tuple_policy {
                 let ($($name,)+) = self;
                 nest!(@refs $($name)+).poll_wait(wait, req, now, cx)
             }
-            fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+            fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
                 let ($($name,)+) = self;
-                Policy::<Req>::abandon(&nest!(@refs $($name)+), wait);
+                Policy::<Req>::abandon(&nest!(@refs $($name)+), wait, now);
             }
             #[inline]
             fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
@@ -56,9 +55,9 @@ macro_rules! tuple_policy {
                 Policy::<Req>::finish(&nest!(@refs $($name)+), permit, outcome);
             }
             #[inline]
-            fn revoke(&self, permit: Self::Permit) {
+            fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
                 let ($($name,)+) = self;
-                Policy::<Req>::revoke(&nest!(@refs $($name)+), permit);
+                Policy::<Req>::revoke(&nest!(@refs $($name)+), permit, admitted, now);
             }
             #[inline]
             fn reads_latency(&self) -> bool {
@@ -66,9 +65,9 @@ macro_rules! tuple_policy {
                 $(Policy::<Req>::reads_latency($name))||+
             }
             #[inline]
-            fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+            fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
                 let ($($name,)+) = self;
-                Policy::<Req>::announce(&nest!(@refs $($name)+), permit, headers);
+                Policy::<Req>::announce(&nest!(@refs $($name)+), permit, admitted, out);
             }
         }
     };

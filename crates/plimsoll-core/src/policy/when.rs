@@ -6,10 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
 
 /// Asks the policy only about requests for which the condition holds; the others pass and hold nothing.
 ///
@@ -76,8 +75,8 @@ where
         self.policy.poll_wait(wait, req, now, cx).map_ok(Some)
     }
 
-    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
-        self.policy.abandon(wait);
+    fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
+        self.policy.abandon(wait, now);
     }
 
     #[inline]
@@ -88,9 +87,9 @@ where
     }
 
     #[inline]
-    fn revoke(&self, permit: Self::Permit) {
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
         if let Some(permit) = permit {
-            self.policy.revoke(permit);
+            self.policy.revoke(permit, admitted, now);
         }
     }
 
@@ -100,9 +99,9 @@ where
     }
 
     #[inline]
-    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let Some(permit) = permit {
-            self.policy.announce(permit, headers);
+            self.policy.announce(permit, admitted, out);
         }
     }
 }

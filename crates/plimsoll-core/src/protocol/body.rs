@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Class, Classify as _, Hold};
+use crate::{Class, Classify as _, Cost, Hold, Spent};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
@@ -54,9 +54,17 @@ pin_project! {
 pub(super) struct Tracked<H> {
     pub(super) held: H,
     class: Class,
-    /// Data still to come, when the head promised a length that the body itself does not know.
-    promised: Option<u64>,
+    /// Bytes of data handed out.
+    sent: u64,
+    /// Bytes of data there will be, when the head promised a length that the body itself does not know, or
+    /// [`UNKNOWN`].
+    promised: u64,
+    /// What the handler reports.
+    cost: Option<Cost>,
 }
+
+/// No length was promised.
+const UNKNOWN: u64 = u64::MAX;
 
 /// A permit that a body can carry: any [`Hold`] of a protocol that [speaks HTTP](SpeaksHttp).
 pub trait Carried: Hold {
@@ -122,9 +130,12 @@ impl<B: Body, H: Carried> GateBody<B, H> {
             KindProj::Own { .. } => true,
         };
         // Clients throw the bodies of bad answers away; the answers are bad all the same.
-        if whole || matches!(tracked.class, Class::Failure | Class::Overloaded) {
-            tracked.held.settle(tracked.class);
-        }
+        let class = match tracked.class {
+            class @ (Class::Failure | Class::Overloaded) => class,
+            class if whole => class,
+            _ => Class::cut_off(),
+        };
+        Tracked { class, ..tracked }.settle();
     }
 }
 
@@ -134,17 +145,20 @@ impl<H> Tracked<H> {
         Self {
             held,
             class,
-            promised: promised_length(response),
+            sent: 0,
+            promised: promised_length(response).unwrap_or(UNKNOWN),
+            cost: None,
         }
     }
 
-    pub(super) fn into_parts(self) -> (H, Class) {
-        (self.held, self.class)
+    /// The handler reports what the call costs.
+    pub(super) fn costing(&mut self, cost: Option<&Cost>) {
+        self.cost = cost.cloned();
     }
 
     /// Whether all of the body has been handed out.
     fn is_whole<B: Body>(&self, body: &B) -> bool {
-        body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == Some(0)
+        body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == self.sent
     }
 
     /// Takes note of a frame; `true` when it was the last one.
@@ -156,10 +170,23 @@ impl<H> Tracked<H> {
             self.class = self.held.end(self.class, trailers);
             return true;
         }
-        if let (Some(promised), Some(data)) = (&mut self.promised, frame.data_ref()) {
-            *promised = promised.saturating_sub(data.remaining() as u64);
+        if let Some(data) = frame.data_ref() {
+            self.sent = self.sent.saturating_add(data.remaining() as u64);
         }
         body.is_end_stream()
+    }
+
+    /// The call is over.
+    #[inline]
+    pub(super) fn settle(self)
+    where
+        H: Hold,
+    {
+        let spent = Spent {
+            bytes: self.sent,
+            cost: self.cost.as_ref().map_or(0, Cost::get),
+        };
+        self.held.settle_spent(self.class, spent);
     }
 }
 
@@ -209,8 +236,8 @@ where
                     true
                 }
             };
-            if let Some(Tracked { held, class, .. }) = over.then(|| this.tracked.take()).flatten() {
-                held.settle(class);
+            if let Some(tracked) = over.then(|| this.tracked.take()).flatten() {
+                tracked.settle();
             }
         }
         Poll::Ready(polled)

@@ -6,7 +6,7 @@ use ::http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
-use crate::{ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
+use crate::{Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
 /// `application/grpc*`, so that the error type stays the inner service's own.
@@ -198,7 +198,7 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        held.announce(response.headers_mut());
+        held.announce(&mut Announcement::to(response.headers_mut()));
         let over = self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304);
@@ -219,20 +219,20 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
     {
         let stated = response.extensions();
+        if let Some(tracked) = tracked {
+            tracked.costing(stated.get());
+        }
         let handover = stated.get::<Handover>();
         let release = stated.get::<Release>().copied();
-        let Some((held, class)) = tracked
-            .take_if(|tracked| {
-                let layer = tracked.held.protocol().http().release;
-                over || handover.is_some() || release.unwrap_or(layer) == Release::AtHead
-            })
-            .map(Tracked::into_parts)
-        else {
+        let Some(tracked) = tracked.take_if(|tracked| {
+            let layer = tracked.held.protocol().http().release;
+            over || handover.is_some() || release.unwrap_or(layer) == Release::AtHead
+        }) else {
             return;
         };
         match handover {
-            Some(handover) => handover.put(Box::new(SettleOnDrop(Some((held, class))))),
-            None => held.settle(class),
+            Some(handover) => handover.put(Box::new(SettleOnDrop(Some(tracked)))),
+            None => tracked.settle(),
         }
     }
 
@@ -245,12 +245,12 @@ impl HttpCall {
 }
 
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.
-struct SettleOnDrop<H: Hold>(Option<(H, Class)>);
+struct SettleOnDrop<H: Hold>(Option<Tracked<H>>);
 
 impl<H: Hold> Drop for SettleOnDrop<H> {
     fn drop(&mut self) {
-        if let Some((held, class)) = self.0.take() {
-            held.settle(class);
+        if let Some(tracked) = self.0.take() {
+            tracked.settle();
         }
     }
 }

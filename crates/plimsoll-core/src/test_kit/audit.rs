@@ -10,10 +10,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{Class, Kind, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
 
 /// A policy that is watched: every permit it gives is counted in and out.
 #[derive(Debug)]
@@ -124,9 +123,9 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
         polled
     }
 
-    fn abandon(&self, wait: Pin<&mut P::Wait>) {
+    fn abandon(&self, wait: Pin<&mut P::Wait>, now: Instant) {
         self.audit.0.waits_over.fetch_add(1, SeqCst);
-        self.policy.abandon(wait);
+        self.policy.abandon(wait, now);
     }
 
     fn finish(&self, permit: P::Permit, outcome: &Outcome) {
@@ -137,9 +136,9 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
         self.policy.finish(permit, outcome);
     }
 
-    fn revoke(&self, permit: P::Permit) {
+    fn revoke(&self, permit: P::Permit, admitted: Instant, now: Instant) {
         self.audit.0.revoked.fetch_add(1, SeqCst);
-        self.policy.revoke(permit);
+        self.policy.revoke(permit, admitted, now);
     }
 
     #[inline]
@@ -147,8 +146,8 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
         self.policy.reads_latency()
     }
 
-    fn announce(&self, permit: &P::Permit, headers: &mut HeaderMap) {
-        self.policy.announce(permit, headers);
+    fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+        self.policy.announce(permit, admitted, out);
     }
 }
 
@@ -168,7 +167,7 @@ impl<Req> Policy<Req> for RefuseAll {
         match permit {}
     }
 
-    fn revoke(&self, permit: Infallible) {
+    fn revoke(&self, permit: Infallible, _: Instant, _: Instant) {
         match permit {}
     }
 }

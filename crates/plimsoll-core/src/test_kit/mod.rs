@@ -17,10 +17,10 @@
 //! #         else { Verdict::Admit(()) }
 //! #     }
 //! #     fn finish(&self, (): (), _: &Outcome) { self.busy.store(0, SeqCst) }
-//! #     fn revoke(&self, (): ()) { self.busy.store(0, SeqCst) }
+//! #     fn revoke(&self, (): (), _: Instant, _: Instant) { self.busy.store(0, SeqCst) }
 //! #     fn poll_wait(&self, w: Pin<&mut Infallible>, _: &mut Req, _: Instant, _: &mut Context<'_>)
 //! #         -> Poll<Result<(), Rejection>> { match *w {} }
-//! #     fn abandon(&self, w: Pin<&mut Infallible>) { match *w {} }
+//! #     fn abandon(&self, w: Pin<&mut Infallible>, _: Instant) { match *w {} }
 //! # }
 //! use plimsoll_core::test_kit::Contract;
 //!

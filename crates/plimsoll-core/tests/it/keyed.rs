@@ -147,14 +147,14 @@ impl Policy<KitRequest> for DoorCell {
     ) -> std::task::Poll<Result<(), Rejection>> {
         self.0.poll_wait(wait, req, now, cx)
     }
-    fn abandon(&self, wait: std::pin::Pin<&mut ()>) {
-        Policy::<KitRequest>::abandon(&self.0, wait);
+    fn abandon(&self, wait: std::pin::Pin<&mut ()>, now: Instant) {
+        Policy::<KitRequest>::abandon(&self.0, wait, now);
     }
     fn finish(&self, (): (), outcome: &plimsoll_core::Outcome) {
         Policy::<KitRequest>::finish(&self.0, (), outcome);
     }
-    fn revoke(&self, (): ()) {
-        Policy::<KitRequest>::revoke(&self.0, ());
+    fn revoke(&self, (): (), admitted: Instant, now: Instant) {
+        Policy::<KitRequest>::revoke(&self.0, (), admitted, now);
     }
 }
 
@@ -192,12 +192,12 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
                     if held.len() > 4 {
                         let (key, permit) = held.swap_remove(rng.usize(..held.len()));
                         running[key].fetch_sub(1, SeqCst);
-                        Policy::<Request<usize>>::revoke(keyed, permit);
+                        Policy::<Request<usize>>::revoke(keyed, permit, now, now);
                     }
                 }
                 for (key, permit) in held {
                     running[key].fetch_sub(1, SeqCst);
-                    Policy::<Request<usize>>::revoke(keyed, permit);
+                    Policy::<Request<usize>>::revoke(keyed, permit, now, now);
                 }
             });
         }

@@ -201,7 +201,7 @@ impl<Req> plimsoll_core::Policy<Req> for Atomic {
     fn finish(&self, (): (), _: &Outcome) {
         self.0.fetch_sub(1, SeqCst);
     }
-    fn revoke(&self, (): ()) {
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {
         self.0.fetch_sub(1, SeqCst);
     }
 }

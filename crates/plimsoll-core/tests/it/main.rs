@@ -10,4 +10,5 @@ mod priority;
 mod release;
 mod sample;
 mod sockets;
+mod spending;
 mod wire;

@@ -1,10 +1,10 @@
-//! Shadow, When, shared policies, and the plain protocol.
+//! Shadow, When, Choose, shared policies, and the plain protocol.
 
 use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Class, GateLayer, Plain, PlainError, Shadow, When,
+    Choose, Class, GateLayer, Plain, PlainError, Shadow, When,
     test_kit::{Contract, RefuseAll, Script},
 };
 use tower::{Layer as _, ServiceExt as _};
@@ -118,4 +118,53 @@ async fn gates_are_send_and_their_futures_too() {
     send_and_sync(&layer);
     layer.policy().1.open();
     _ = is_send(send(&layer, Script::Body)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_plan_has_a_policy_of_its_own() {
+    let plan = |req: &http::Request<()>| req.uri().path().strip_prefix("/plan/")?.parse().ok();
+    let layer = GateLayer::new(Choose::new(plan, [Slots::new(1), Slots::new(2)]));
+    let call = async |path: &str| {
+        let mut req = plimsoll_core::test_kit::request(Script::EndlessBody);
+        *req.uri_mut() = path.parse().unwrap();
+        crate::sample::send_request(&layer, req).await.unwrap()
+    };
+    let running = [
+        call("/plan/0").await,
+        call("/plan/1").await,
+        call("/plan/1").await,
+    ];
+    assert!(running.iter().all(|response| response.status() == 200));
+    assert_eq!(call("/plan/0").await.status(), 503);
+    assert_eq!(call("/plan/1").await.status(), 503);
+    assert_eq!(call("/plan/2").await.status(), 200, "no such plan");
+    assert_eq!(call("/other").await.status(), 200, "no plan");
+    let in_flight = || {
+        let policies = layer.policy().get_ref();
+        policies.iter().map(Slots::in_flight).collect::<Vec<_>>()
+    };
+    assert_eq!(in_flight(), [1, 2]);
+    drop(running);
+    assert_eq!(in_flight(), [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chosen_policy_keeps_the_laws() {
+    Contract::new(|| Choose::new(|_: &http::Request<()>| Some(0), [Slots::new(2)]))
+        .capacity(2)
+        .spent(|choose| choose.get_ref()[0].in_flight())
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_the_policy_that_was_chosen() {
+    let layer = GateLayer::new(Choose::new(
+        |_: &http::Request<()>| Some(1),
+        [Door::default(), Door::default()],
+    ));
+    let mut waiting = std::pin::pin!(send(&layer, Script::Body));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    layer.policy().get_ref()[1].open();
+    assert_eq!(waiting.await.unwrap().status(), 200);
 }

@@ -65,7 +65,7 @@ impl<Req> Policy<Req> for Slots {
         self.used.fetch_sub(1, SeqCst);
         self.outcomes.lock().unwrap().push(outcome.clone());
     }
-    fn revoke(&self, (): ()) {
+    fn revoke(&self, (): (), _: Instant, _: Instant) {
         self.used.fetch_sub(1, SeqCst);
     }
 }
@@ -132,11 +132,11 @@ impl<Req> Policy<Req> for Door {
         state.wakers.push(cx.waker().clone());
         Poll::Pending
     }
-    fn abandon(&self, _: Pin<&mut ()>) {}
+    fn abandon(&self, _: Pin<&mut ()>, _: Instant) {}
     fn finish(&self, (): (), _: &Outcome) {
         self.state.lock().unwrap().inside -= 1;
     }
-    fn revoke(&self, (): ()) {
+    fn revoke(&self, (): (), _: Instant, _: Instant) {
         self.state.lock().unwrap().inside -= 1;
     }
 }

@@ -24,7 +24,7 @@ impl<Req> plimsoll_core::Policy<Req> for Refuse {
     fn finish(&self, permit: Self::Permit, _: &plimsoll_core::Outcome) {
         match permit {}
     }
-    fn revoke(&self, permit: Self::Permit) {
+    fn revoke(&self, permit: Self::Permit, _: tokio::time::Instant, _: tokio::time::Instant) {
         match permit {}
     }
 }

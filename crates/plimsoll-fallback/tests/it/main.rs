@@ -81,7 +81,7 @@ impl<Req> Policy<Req> for RefuseAs {
     fn finish(&self, permit: Infallible, _: &plimsoll_core::Outcome) {
         match permit {}
     }
-    fn revoke(&self, permit: Infallible) {
+    fn revoke(&self, permit: Infallible, _: Instant, _: Instant) {
         match permit {}
     }
 }

@@ -1,8 +1,8 @@
 //! How the client, and layers further out, are told.
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::Full;
-use plimsoll_core::{GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -99,12 +99,13 @@ impl<Req> Policy<Req> for Announce {
     fn admit(&self, _: &mut Req, _: tokio::time::Instant) -> Verdict<(), Self::Wait> {
         Verdict::Admit(())
     }
-    fn announce(&self, (): &(), headers: &mut HeaderMap) {
+    fn announce(&self, (): &(), _: tokio::time::Instant, out: &mut Announcement<'_>) {
+        let headers = out.headers();
         headers.append("ratelimit", HeaderValue::from_static("\"a\";r=1"));
         headers.append("ratelimit", HeaderValue::from_static("\"b\";r=2"));
     }
     fn finish(&self, (): (), _: &Outcome) {}
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
 }
 
 #[tokio::test]

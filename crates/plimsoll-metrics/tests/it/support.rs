@@ -61,9 +61,9 @@ impl Policy<Request<Play>> for Playing {
         Poll::Ready(wait.1)
     }
 
-    fn abandon(&self, _: Pin<&mut Wait>) {}
+    fn abandon(&self, _: Pin<&mut Wait>, _: Instant) {}
     fn finish(&self, (): (), _: &Outcome) {}
-    fn revoke(&self, (): ()) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }
 
 async fn play(req: Request<Play>) -> Result<Response<String>, Infallible> {

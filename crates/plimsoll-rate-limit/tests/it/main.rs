@@ -42,7 +42,8 @@ fn greedy(limit: &RateLimit, now: Instant) -> u64 {
 }
 
 fn revoke(limit: &RateLimit, permit: RateLimitPermit) {
-    Policy::<()>::revoke(limit, permit);
+    let now = Instant::now();
+    Policy::<()>::revoke(limit, permit, now, now);
 }
 
 const fn ms(millis: u64) -> Duration {

@@ -16,13 +16,12 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{Key, Kind, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Key, Kind, Outcome, Policy, Rejection, Verdict};
 
 /// A policy that can be one of many: it can start over, and knows when nothing would be lost by it.
 pub trait Cell: Send + Sync {
@@ -213,14 +212,14 @@ where
         })
     }
 
-    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+    fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
         let wait = wait.project();
         let _entered = InUse {
             table: &self.table,
             place: *wait.place,
         };
         if let Some(cell) = self.table.cell(*wait.place) {
-            cell.abandon(wait.wait);
+            cell.abandon(wait.wait, now);
         }
     }
 
@@ -236,13 +235,13 @@ where
     }
 
     #[inline]
-    fn revoke(&self, permit: Self::Permit) {
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
         let _entered = InUse {
             table: &self.table,
             place: permit.place,
         };
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), permit.permit) {
-            cell.revoke(permit);
+            cell.revoke(permit, admitted, now);
         }
     }
 
@@ -252,9 +251,9 @@ where
         Policy::<Req>::reads_latency(&self.table.spill)
     }
 
-    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &permit.permit) {
-            cell.announce(permit, headers);
+            cell.announce(permit, admitted, out);
         }
     }
 }
