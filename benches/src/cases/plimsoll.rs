@@ -8,12 +8,12 @@ use http_body_util::Full;
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::Concurrency;
 use plimsoll_core::{
-    Class, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal, Missing, Outcome, Policy,
-    Rejection, Verdict,
+    Class, Gate, GateLayer, HeaderKey, Http, Kind, LoadSignal, Missing, Outcome, Policy, Rejection,
+    Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};
-use plimsoll_rate_limit::{Quota, RateLimit};
+use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use plimsoll_sampling::{Rates, Sampling};
 use tokio::time::Instant;
 use tower::Layer;
@@ -96,12 +96,10 @@ pub(super) fn rate(quota: Quota) -> RateLimit {
 }
 
 fn announced(quota: Quota) -> RateLimit {
-    rate(quota)
-        .announce("bench")
-        .expect("the name is printable")
+    rate(quota.named("bench"))
 }
 
-fn per_key(quota: Quota) -> Keyed<HeaderKey, RateLimit> {
+fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
     rate(quota)
         .per_key(HeaderKey(API_KEY), Missing::Share, 10_000)
         .expect("a valid capacity")

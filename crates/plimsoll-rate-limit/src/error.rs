@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::InvalidKeyed;
-
-use crate::Quota;
+use crate::{Quota, WarmUp};
 
 /// A quota that would admit nobody, or cannot be kept in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +28,22 @@ pub enum InvalidQuota {
         /// The period.
         period: Duration,
     },
+    /// More than a window of this kind can count.
+    #[error("count is {count}, but must be at most {max} in a window of this kind")]
+    Window {
+        /// Requests per period.
+        count: u32,
+        /// The most there may be.
+        max: u32,
+    },
+    /// A window with a burst.
+    #[error("burst is set, but a window lets its whole count in at once")]
+    BurstOfWindow,
+    /// It cannot stand in a header.
+    #[error(
+        "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"
+    )]
+    Name(&'static str),
     /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`].
     #[error(
         "burst is {burst} at one request per {increment:?}, but must be refilled within {max:?}",
@@ -43,18 +57,24 @@ pub enum InvalidQuota {
     },
 }
 
-/// The name cannot be announced.
+/// A warm-up that has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidName {
-    /// It cannot stand in a header.
-    #[error(
-        "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"
-    )]
-    Unprintable(&'static str),
-    /// The limit has been named before.
-    #[error("name is already {0:?}, but must be set once")]
-    Taken(&'static str),
+pub enum InvalidWarmUp {
+    /// The rate at the start is no part of the rate.
+    #[error("cold is {0}, but must be 1 to {max}", max = WarmUp::MAX_COLD)]
+    Cold(u32),
+    /// A time is zero, or longer than [`Quota::MAX_PERIOD`].
+    #[error("{field} is {duration:?}, but must be 1 ns to {max:?}", max = Quota::MAX_PERIOD)]
+    Duration {
+        /// `over` or `idle`.
+        field: &'static str,
+        /// The time asked for.
+        duration: Duration,
+    },
+    /// The quota is a window, which has no rate.
+    #[error("the quota is a window, but only a token bucket can warm up")]
+    Window,
 }
 
 /// A keyed rate limit that cannot be made.
@@ -65,6 +85,9 @@ pub enum InvalidKeyedRateLimit {
     #[error(transparent)]
     Quota(#[from] InvalidQuota),
     /// The capacity.
-    #[error(transparent)]
-    Capacity(#[from] InvalidKeyed),
+    #[error("capacity is {0}, but must be 1 to 2^28 keys")]
+    Capacity(usize),
+    /// The limit warms up.
+    #[error("the limit warms up, but only one for all requests can: a service is cold, not a key")]
+    WarmUp,
 }

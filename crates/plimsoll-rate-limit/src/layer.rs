@@ -1,8 +1,8 @@
 //! The layers: a gate with a rate limit.
 
-use plimsoll_core::{GateLayer, Http, Keyed};
+use plimsoll_core::{GateLayer, Http};
 
-use crate::RateLimit;
+use crate::{KeyedRateLimit, RateLimit};
 
 /// Puts one [`RateLimit`] in front of services.
 ///
@@ -33,4 +33,4 @@ use crate::RateLimit;
 pub type RateLimitLayer<T = Http> = GateLayer<RateLimit, T>;
 
 /// Puts one [`RateLimit`] per key in front of services; see [`RateLimit::keyed`].
-pub type KeyedRateLimitLayer<K, T = Http> = GateLayer<Keyed<K, RateLimit>, T>;
+pub type KeyedRateLimitLayer<K, T = Http> = GateLayer<KeyedRateLimit<K>, T>;

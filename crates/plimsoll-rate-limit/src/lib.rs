@@ -13,8 +13,7 @@
 //! let layer = RateLimitLayer::new(RateLimit::new(Quota::per_second(1000).burst(200))?);
 //!
 //! // One per client address, telling callers their quota, fused with other policies:
-//! let per_client = RateLimit::new(Quota::per_minute(60).burst(10))?
-//!     .announce("per-client")?
+//! let per_client = RateLimit::new(Quota::per_minute(60).burst(10).named("per-client"))?
 //!     .per_key(|req: &http::Request<()>| req.headers().get("x-client").cloned(), Missing::Share, 100_000)?;
 //! # let concurrency = ();
 //! let stack = GateLayer::new((per_client, concurrency));
@@ -40,19 +39,30 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod bucket;
+mod cell;
+mod cost;
 mod error;
 mod gcra;
 mod handle;
+mod keyed;
 mod layer;
+mod pace;
 mod quota;
 mod rate_limit;
+mod settings;
 mod sync;
+mod terms;
+mod warm_up;
+mod window;
+mod word;
 
 pub use self::{
-    error::{InvalidKeyedRateLimit, InvalidName, InvalidQuota},
+    cost::{One, Weigh},
+    error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
     handle::RateLimitHandle,
+    keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
     quota::Quota,
     rate_limit::{RateLimit, RateLimitPermit},
+    warm_up::WarmUp,
 };

@@ -1,10 +1,18 @@
-//! How many requests, in which time, how many of them at once.
+//! How many requests, in which time, counted how.
 
 use std::time::Duration;
 
-use crate::{InvalidQuota, bucket::MAX_REFILL, gcra::Terms};
+use plimsoll_core::Allowance;
 
-/// So many requests per period, of which so many may come at once.
+use crate::{
+    InvalidQuota,
+    gcra::Gcra,
+    terms::Terms,
+    window::{MAX_FIXED, MAX_SLIDING, Window},
+    word::MAX_REFILL,
+};
+
+/// So many requests per period, counted in one of three ways.
 ///
 /// A quota can be written down in a `const`; it is checked when a [`RateLimit`](crate::RateLimit) is made of it.
 ///
@@ -16,9 +24,20 @@ use crate::{InvalidQuota, bucket::MAX_REFILL, gcra::Terms};
 /// const API: Quota = Quota::per_second(100).burst(20);
 /// // Five log-ins per quarter of an hour.
 /// const LOG_IN: Quota = Quota::new(5, Duration::from_secs(15 * 60));
+/// // A thousand per clock hour, told to callers as "hourly".
+/// const HOURLY: Quota = Quota::per_hour(1000).fixed_window().named("hourly");
 /// assert_eq!(API.period(), Duration::from_secs(1));
 /// assert_eq!(LOG_IN.max_burst(), 5);
 /// ```
+///
+/// # Choosing an algorithm
+///
+/// | | in any one period at most | a cell holds | use it |
+/// |---|---|---|---|
+/// | token bucket (as made) | `burst + count` | one moment | nearly always: smooth, exact waits |
+/// | [`fixed_window`](Self::fixed_window) | twice `count` | a count | for quotas that are sold or printed: "1000 per hour" |
+/// | [`sliding_window`](Self::sliding_window) | twice `count`, and near `count` for steady traffic | two counts | where a window's edge must not double the rate |
+/// | [`SlidingLog`](crate::SlidingLog) | `count`, exactly | every moment | for few requests that matter |
 ///
 /// # Choosing a burst
 ///
@@ -30,7 +49,16 @@ use crate::{InvalidQuota, bucket::MAX_REFILL, gcra::Terms};
 pub struct Quota {
     count: u32,
     period: Duration,
-    burst: u32,
+    burst: Option<u32>,
+    counted: Counted,
+    name: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Counted {
+    Bucket,
+    FixedWindow,
+    SlidingWindow,
 }
 
 impl Quota {
@@ -42,7 +70,9 @@ impl Quota {
         Self {
             count,
             period,
-            burst: count,
+            burst: None,
+            counted: Counted::Bucket,
+            name: None,
         }
     }
 
@@ -61,9 +91,39 @@ impl Quota {
         Self::new(count, Duration::from_secs(60 * 60))
     }
 
-    /// At most `requests` may come at once, after a pause long enough.
+    /// `count` requests per day.
+    pub const fn per_day(count: u32) -> Self {
+        Self::new(count, Duration::from_secs(24 * 60 * 60))
+    }
+
+    /// At most `requests` may come at once, after a pause long enough. For token buckets only.
     pub const fn burst(mut self, requests: u32) -> Self {
-        self.burst = requests;
+        self.burst = Some(requests);
+        self
+    }
+
+    /// Counts in windows that follow each other, and forgets at the end of each: a caller can have the count at the end of
+    /// one window and again at the start of the next. Windows are counted from the limit's first decision.
+    pub const fn fixed_window(mut self) -> Self {
+        self.counted = Counted::FixedWindow;
+        self
+    }
+
+    /// Counts in windows that follow each other, and takes of the window before as much as still lies within one period, as
+    /// if its requests had come evenly. At most 2^20 requests per period.
+    pub const fn sliding_window(mut self) -> Self {
+        self.counted = Counted::SlidingWindow;
+        self
+    }
+
+    /// Tells callers this quota, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the
+    /// answers to requests that were let in.
+    ///
+    /// `q` is the count and `w` the period (when it is whole seconds), `r` what is left, and `t` the time until the
+    /// quota is whole or, when nothing is left, until the next request. The fields are a draft
+    /// (draft-ietf-httpapi-ratelimit-headers).
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -72,33 +132,53 @@ impl Quota {
         self.count
     }
 
-    /// The time in which [`count`](Self::count) requests are refilled.
+    /// The time in which [`count`](Self::count) requests are refilled, or the length of a window.
     pub const fn period(&self) -> Duration {
         self.period
     }
 
     /// Requests that may come at once.
     pub const fn max_burst(&self) -> u32 {
-        self.burst
+        match self.burst {
+            Some(burst) => burst,
+            None => self.count,
+        }
     }
 
-    /// Increment, tolerance, count and period, as a bucket reads them.
+    /// The name under which callers are told, if they are.
+    pub const fn name(&self) -> Option<&'static str> {
+        self.name
+    }
+
+    /// The terms as two words, count and period.
     pub(crate) fn words(self) -> Result<[u64; 4], InvalidQuota> {
-        let Self {
-            count,
-            period,
-            burst,
-        } = self;
+        let Self { count, period, .. } = self;
         if count == 0 {
             return Err(InvalidQuota::Count);
-        }
-        if burst == 0 {
-            return Err(InvalidQuota::Burst);
         }
         if period.is_zero() || period > Self::MAX_PERIOD {
             return Err(InvalidQuota::Period { period });
         }
+        if let Some(name) = self.name
+            && !Allowance::is_name(name)
+        {
+            return Err(InvalidQuota::Name(name));
+        }
         let nanos = period.as_nanos() as u64; // at most 2^55
+        let terms = match self.counted {
+            Counted::Bucket => self.bucket(nanos)?,
+            Counted::FixedWindow => self.window(nanos, MAX_FIXED)?,
+            Counted::SlidingWindow => self.window(nanos, MAX_SLIDING)?,
+        };
+        let [head, tail] = terms.to_words();
+        Ok([head, tail, count.into(), nanos])
+    }
+
+    fn bucket(self, nanos: u64) -> Result<Terms, InvalidQuota> {
+        let (count, period, burst) = (self.count, self.period, self.max_burst());
+        if burst == 0 {
+            return Err(InvalidQuota::Burst);
+        }
         if u64::from(count) > nanos {
             return Err(InvalidQuota::Rate { count, period });
         }
@@ -112,32 +192,40 @@ impl Quota {
                 increment: Duration::from_nanos(increment),
             });
         }
-        Ok([
+        Ok(Terms::Bucket(Gcra {
             increment,
-            (u64::from(burst) - 1) * increment,
-            count.into(),
-            nanos,
-        ])
+            capacity: u64::from(burst) * increment,
+        }))
     }
 
-    /// The quota that these words were made of.
-    pub(crate) fn from_words([increment, tolerance, count, nanos]: [u64; 4]) -> Self {
-        let burst = (tolerance / increment.max(1) + 1) as u32;
-        Self {
-            count: count as u32,
-            period: Duration::from_nanos(nanos),
-            burst,
+    fn window(self, period: u64, max: u32) -> Result<Terms, InvalidQuota> {
+        let count = self.count;
+        if count > max {
+            return Err(InvalidQuota::Window { count, max });
         }
+        if self.burst.is_some() {
+            return Err(InvalidQuota::BurstOfWindow);
+        }
+        Ok(Terms::Window(Window {
+            limit: count.into(),
+            period,
+            slides: self.counted == Counted::SlidingWindow,
+        }))
     }
 
-    /// The terms among the words.
-    pub(crate) const fn terms([increment, tolerance, ..]: [u64; 4]) -> Terms {
-        Terms {
-            increment,
-            tolerance,
+    /// The quota that these words were made of, without its name.
+    pub(crate) fn from_words([head, tail, count, nanos]: [u64; 4]) -> Self {
+        let quota = Self::new(count as u32, Duration::from_nanos(nanos));
+        match Terms::from_words([head, tail]) {
+            Terms::Bucket(gcra) => match (gcra.capacity / gcra.increment.max(1)) as u32 {
+                burst if burst == quota.count => quota,
+                burst => quota.burst(burst),
+            },
+            Terms::Window(Window { slides: false, .. }) => quota.fixed_window(),
+            Terms::Window(Window { slides: true, .. }) => quota.sliding_window(),
         }
     }
 }
 
-// What passes the check, rounded up, fits a bucket's word.
+// What passes the check, rounded up, fits a word.
 const _: () = assert!(Quota::MAX_PERIOD.as_nanos() + u32::MAX as u128 <= MAX_REFILL as u128);

@@ -1,78 +1,95 @@
-//! `RateLimit`: the policy.
+//! `RateLimit`: the policy, for all requests together.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
-use plimsoll_core::{
-    Allowance, Announcement, Cell, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection,
-    Verdict,
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, atomic::Ordering::Acquire},
 };
+
+use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
-    InvalidKeyedRateLimit, InvalidName, InvalidQuota, Quota, RateLimitHandle,
-    bucket::{Bucket, Empty, Token},
-    handle::Settings,
+    InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
+    RateLimitHandle, WarmUp, Weigh,
+    cell::{Cell, Empty, Token},
+    pace::Pace,
+    settings::Settings,
+    sync::AtomicU64,
+    terms::Terms,
+    warm_up::Warming,
+    word::Word,
 };
 
-/// Admits as many requests as a [`Quota`] allows, and refuses the others with the exact time to come back.
+/// Admits as many requests as its [`Quota`]s allow, and refuses the others with the exact time to come back.
 ///
 /// # How it decides
 ///
-/// A token bucket, kept as the generic cell rate algorithm (GCRA, ITU-T I.371): the state is the moment at which the
-/// bucket will be full again, in one atomic. A request that is let in moves it on by one increment; a refused one writes
-/// nothing. In any stretch of time `t` at most `burst + t / increment` requests are let in.
+/// By default a token bucket, kept as the generic cell rate algorithm (GCRA, ITU-T I.371): the state is the moment at
+/// which the bucket will be full again, in one atomic. A request that is let in moves it on by one increment; a refused one
+/// writes nothing. In any stretch of time `t` at most `burst + t / increment` requests are let in. [`Quota`] lists the
+/// other algorithms; each keeps its state in one atomic, too.
+///
+/// # Costs
+///
+/// A request takes one, or what [`cost`](Self::cost) says it weighs. What a call costs that is known only at its end is taken
+/// then ([`charge`](Self::charge)), even if that leaves a debt.
 ///
 /// # Refusals elsewhere
 ///
-/// A request that a later policy refuses gets its token back, less what the clock has refilled in the meantime:
-/// the whole token when nothing else was taken at a later moment (so always, when the refusal is immediate), and
-/// never so much that the burst could be had twice.
+/// A request that a later policy refuses gets back what it took: whole, when the refusal is immediate, and otherwise less what
+/// the clock has refilled in the meantime, and never so much that the burst could be had twice.
 ///
 /// # Shared state and cloning
 ///
-/// The state lives in this value; the layer shares it among all services it makes. The cells of a
-/// [keyed](Self::keyed) limit have a bucket each and share their settings, so one [`handle`](Self::handle) changes the
-/// quota of all.
+/// The state lives in this value; the layer shares it among all services it makes.
 ///
 /// # Cancellation
 ///
 /// A request that is let in has spent its token, however it ends.
+pub struct RateLimit<const N: usize = 1, C = One> {
+    settings: Arc<Settings<N>>,
+    cost: C,
+    state: State<N>,
+}
+
+/// A cell of its own.
 #[derive(Debug)]
-pub struct RateLimit {
-    settings: Arc<Settings>,
-    bucket: Bucket,
+pub(crate) struct State<const N: usize> {
+    returned: AtomicU64,
+    words: [AtomicU64; N],
 }
 
 /// What an admitted request took. Plain data.
 #[derive(Debug, Clone, Copy)]
-pub struct RateLimitPermit(Token);
+pub struct RateLimitPermit<const N: usize = 1>(Token<N>);
 
 impl RateLimit {
     /// The name under which this policy refuses.
     pub const NAME: &'static str = "rate-limit";
 
-    /// One limit for all requests; the bucket is full.
+    /// One limit for all requests; nothing has been taken yet.
     ///
     /// # Errors
     ///
     /// When the quota's count, burst or period is zero, the period or the time to refill the burst is more than
-    /// 365 days, or the rate is more than one per nanosecond.
+    /// 365 days, the rate is more than one per nanosecond, a window's count is too large or has a burst, or the name
+    /// cannot stand in a header.
     pub fn new(quota: Quota) -> Result<Self, InvalidQuota> {
-        Ok(Self::sharing(Arc::new(Settings::new(quota)?)))
+        Self::all([quota])
     }
 
-    /// One limit per key, each with this quota, for up to `capacity` keys at a time; see [`Keyed`] for what becomes
-    /// of keys beyond it. Short for [`new`](Self::new) and [`per_key`](Self::per_key).
+    /// One limit per key, each with this quota, for up to `capacity` keys at a time; see [`KeyedRateLimit`]. Short for
+    /// [`new`](Self::new) and [`per_key`](Self::per_key).
     ///
     /// ```
-    /// use plimsoll_core::{HeaderKey, Kind, Missing};
+    /// use plimsoll_core::{HeaderKey, Missing};
     /// use plimsoll_rate_limit::{Quota, RateLimit};
     ///
-    /// let key = HeaderKey::from_static("x-api-key");
+    /// let key = HeaderKey::from_static("x-tenant");
     /// let limit = RateLimit::keyed(Quota::per_minute(60).burst(5), key, Missing::Share, 10_000)?;
     /// // The quota of every key, those to come included, can be changed:
-    /// let handle = limit.handle().spill_cell().handle();
-    /// handle.set_quota(Quota::per_minute(120).burst(5))?;
+    /// limit.handle().limit().set_quota(Quota::per_minute(120).burst(5))?;
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -84,122 +101,191 @@ impl RateLimit {
         key: K,
         missing: Missing,
         capacity: usize,
-    ) -> Result<Keyed<K, Self>, InvalidKeyedRateLimit> {
-        Ok(Self::new(quota)?.per_key(key, missing, capacity)?)
+    ) -> Result<KeyedRateLimit<K>, InvalidKeyedRateLimit> {
+        Self::new(quota)?.per_key(key, missing, capacity)
     }
+}
 
-    /// Makes this limit one per key: each key gets a full bucket, all share this limit's quota, name and handle.
+impl<const N: usize> RateLimit<N> {
+    /// Several quotas at once, such as ten a second and a thousand an hour: a request takes from all of them, or is refused
+    /// and takes from none.
+    ///
+    /// ```
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// let limit = RateLimit::all([Quota::per_second(10), Quota::per_hour(1000).fixed_window()])?;
+    /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// When `capacity` is zero or more than 2^28.
+    /// As for [`new`](Self::new).
+    pub fn all(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
+        Ok(Self {
+            settings: Arc::new(Settings::new(quotas)?),
+            cost: One,
+            state: State::new(),
+        })
+    }
+}
+
+impl<const N: usize, C> RateLimit<N, C> {
+    /// A request takes as much as `cost` says it weighs; see [`Weigh`].
+    ///
+    /// ```
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// // A search costs ten.
+    /// let limit = RateLimit::new(Quota::per_second(100))?
+    ///     .cost(|req: &http::Request<()>| if req.uri().path() == "/search" { 10 } else { 1 });
+    /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
+    /// ```
+    pub fn cost<W>(self, cost: W) -> RateLimit<N, W> {
+        RateLimit {
+            settings: self.settings,
+            cost,
+            state: self.state,
+        }
+    }
+
+    /// Takes what a call turned out to cost when it is over, beyond what it took when it was let in: bytes sent, tokens
+    /// generated. That may leave a debt, for at most 417 days; nobody is let in until it is paid. (A window counts what it
+    /// can and forgets debts at its end.)
+    ///
+    /// ```
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// // 512 KiB a second, in units of 1 KiB. Who has sent too much waits.
+    /// let limit = RateLimit::new(Quota::per_second(512))?
+    ///     .charge(|outcome| outcome.bytes() / 1024);
+    /// // What the handler reports through `plimsoll_core::Cost`:
+    /// let limit = RateLimit::new(Quota::per_minute(100_000))?
+    ///     .charge(|outcome| outcome.cost());
+    /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
+    /// ```
+    ///
+    /// Call it before a [handle](Self::handle) is made: otherwise nothing changes.
+    #[must_use]
+    pub fn charge(mut self, charge: impl Fn(&Outcome) -> u64 + Send + Sync + 'static) -> Self {
+        if let Some(settings) = Arc::get_mut(&mut self.settings) {
+            settings.charge = Some(Box::new(charge));
+        }
+        self
+    }
+
+    /// Makes this limit one per key: each key has all quotas for itself, all share this limit's settings and handle.
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28, or the limit warms up: a service is cold, not a key.
     pub fn per_key<K>(
         self,
         key: K,
         missing: Missing,
         capacity: usize,
-    ) -> Result<Keyed<K, Self>, InvalidKeyed> {
-        let settings = self.settings;
-        Keyed::new(key, missing, capacity, move || {
-            Self::sharing(Arc::clone(&settings))
-        })
+    ) -> Result<KeyedRateLimit<K, N, C>, InvalidKeyedRateLimit> {
+        if self.settings.warming.is_some() {
+            return Err(InvalidKeyedRateLimit::WarmUp);
+        }
+        KeyedRateLimit::new(self.settings, self.cost, key, missing, capacity)
     }
 
-    /// Tells callers their quota, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the
-    /// answers to requests that were let in.
-    ///
-    /// `q` is the count and `w` the period (when it is whole seconds), `r` what is left of the burst, and `t` the
-    /// time until the bucket is full or, when nothing is left, until the next request. The fields are a draft
-    /// (draft-ietf-httpapi-ratelimit-headers).
-    ///
-    /// # Errors
-    ///
-    /// When the name cannot stand in the fields (see [`Allowance::is_name`]), or there is one already.
-    pub fn announce(self, name: &'static str) -> Result<Self, InvalidName> {
-        if !Allowance::is_name(name) {
-            return Err(InvalidName::Unprintable(name));
-        }
-        match self.settings.name.set(name) {
-            Ok(()) => Ok(self),
-            Err(name) => Err(InvalidName::Taken(
-                self.settings.name.get().copied().unwrap_or(name),
-            )),
-        }
-    }
-
-    /// Requests that would be let in at `now`, one after the other. (Of a keyed limit's cell: for its key.)
+    /// What a request could take at `now`: of several quotas, what all of them have left.
     pub fn available(&self, now: Instant) -> u64 {
-        self.bucket
-            .tokens(&self.settings.quota, self.settings.epoch.nanos(now))
+        self.cell().remaining(self.settings.nanos(now))
     }
 
-    /// Reads and changes the settings, at any time. The cells of a keyed limit have the same handle.
-    pub fn handle(&self) -> RateLimitHandle {
+    /// Reads and changes the quotas, at any time.
+    pub fn handle(&self) -> RateLimitHandle<N> {
         RateLimitHandle::new(Arc::clone(&self.settings))
     }
 
-    fn sharing(settings: Arc<Settings>) -> Self {
-        Self {
-            settings,
-            bucket: Bucket::new(),
-        }
+    #[inline]
+    fn cell(&self) -> Cell<'_, N> {
+        self.state.cell(&self.settings)
     }
 
     #[cold]
-    fn refusal(&self, empty: Empty) -> Rejection {
-        self.settings.refused.add();
-        let wait = Duration::from_nanos(empty.wait);
-        let rejection = Rejection::new(Self::NAME, Kind::OverQuota).retry_after(wait);
-        match self.settings.name.get() {
-            Some(name) => rejection.allowance(self.allowance(name, empty.generation, 0, wait)),
-            None => rejection,
+    fn take_warming(&self, warming: &Warming, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+        // A bucket's state is the moment at which it is, or was, full.
+        let full_at = Word(self.state.words[0].load(Acquire)).state();
+        self.cell().take(warming.pace(full_at, now), now, cost)
+    }
+}
+
+impl<C> RateLimit<1, C> {
+    /// After a pause, lets the rate rise from a part of the quota's to all of it; see [`WarmUp`]. Call it before a
+    /// [handle](Self::handle) is made: otherwise nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When the coldest rate is no part of the rate, or less than a thousandth; when a duration is zero or more than 365
+    /// days; or when the quota is a window, which has no rate.
+    pub fn warm_up(mut self, warm_up: WarmUp) -> Result<Self, InvalidWarmUp> {
+        let (_, terms) = Terms::read(&self.settings.quotas[0]);
+        if matches!(terms, Terms::Window(_)) {
+            return Err(InvalidWarmUp::Window);
+        }
+        let warming = Warming::new(warm_up)?;
+        if let Some(settings) = Arc::get_mut(&mut self.settings) {
+            settings.warming = Some(warming);
+        }
+        Ok(self)
+    }
+}
+
+impl<const N: usize> State<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            returned: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
-    fn allowance(
-        &self,
-        name: &'static str,
-        generation: u64,
-        remaining: u64,
-        reset: Duration,
-    ) -> Allowance {
-        let quota = Quota::from_words(self.settings.quota.at(generation));
-        // `w` is whole seconds or nothing.
-        let window_secs = if quota.period().subsec_nanos() == 0 {
-            quota.period().as_secs()
-        } else {
-            0
-        };
-        Allowance {
-            name,
-            limit: quota.count().into(),
-            window_secs,
-            remaining,
-            reset,
+    #[inline]
+    pub(crate) fn cell<'a>(&'a self, settings: &'a Settings<N>) -> Cell<'a, N> {
+        Cell {
+            quotas: &settings.quotas,
+            tag: &self.returned,
+            words: &self.words,
         }
     }
 }
 
-impl<Req> Policy<Req> for RateLimit {
-    type Permit = RateLimitPermit;
+impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
+    type Permit = RateLimitPermit<N>;
     plimsoll_core::decides_at_once!(Req);
 
     #[inline]
-    fn admit(&self, _: &mut Req, now: Instant) -> Verdict<RateLimitPermit, Infallible> {
-        match self
-            .bucket
-            .take(&self.settings.quota, self.settings.epoch.nanos(now))
-        {
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
+        let now = self.settings.nanos(now);
+        let cost = self.cost.weigh(req);
+        let taken = match &self.settings.warming {
+            None => self.cell().take(Pace::FULL, now, cost),
+            Some(warming) => self.take_warming(warming, now, cost),
+        };
+        match taken {
             Ok(token) => Verdict::Admit(RateLimitPermit(token)),
-            Err(empty) => Verdict::Reject(self.refusal(empty)),
+            Err(empty) => Verdict::Reject(self.settings.refusal(empty)),
         }
     }
 
     #[inline]
-    fn finish(&self, _: RateLimitPermit, _: &Outcome) {}
+    fn finish(&self, _: RateLimitPermit<N>, outcome: &Outcome) {
+        if let Some(due) = self.settings.due(outcome) {
+            self.cell()
+                .charge(self.settings.nanos(outcome.ended()), due);
+        }
+    }
 
-    fn revoke(&self, permit: RateLimitPermit, _: Instant, _: Instant) {
-        self.bucket.give_back(&self.settings.quota, permit.0);
+    fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
+        let admitted = self.settings.nanos(admitted);
+        let pace = match &self.settings.warming {
+            None => Pace::FULL,
+            Some(warming) => warming.pace_at(admitted),
+        };
+        self.cell()
+            .give_back(permit.0, pace, admitted, self.settings.nanos(now));
     }
 
     #[inline]
@@ -208,30 +294,15 @@ impl<Req> Policy<Req> for RateLimit {
     }
 
     #[inline]
-    fn announce(&self, permit: &RateLimitPermit, _: Instant, out: &mut Announcement<'_>) {
-        let Some(name) = self.settings.name.get() else {
-            return;
-        };
-        let Token { word, taken_at, .. } = permit.0;
-        let generation = word.generation();
-        let terms = Quota::terms(self.settings.quota.at(generation));
-        let remaining = terms.remaining(word.tat(), taken_at);
-        let reset = if remaining == 0 {
-            terms.ask(word.tat(), taken_at).err().unwrap_or(0)
-        } else {
-            word.tat().saturating_sub(taken_at)
-        };
-        out.allowance(&self.allowance(name, generation, remaining, Duration::from_nanos(reset)));
+    fn announce(&self, permit: &RateLimitPermit<N>, admitted: Instant, out: &mut Announcement<'_>) {
+        self.settings.announce(&permit.0, admitted, out);
     }
 }
 
-impl Cell for RateLimit {
-    fn reset(&self) {
-        self.bucket.fill();
-    }
-
-    fn settles_in(&self, now: Instant) -> Duration {
-        let now = self.settings.epoch.nanos(now);
-        Duration::from_nanos(self.bucket.full_in(&self.settings.quota, now))
+impl<const N: usize, C: fmt::Debug> fmt::Debug for RateLimit<N, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -115,7 +115,7 @@ fn revoked_tokens_come_back_whole_in_any_order() {
         let permits: Vec<_> = (0..5).map(|_| ask(&limit, now).expect("full")).collect();
         assert!(ask(&limit, now).is_err());
         for at in order {
-            revoke(&limit, permits[at]);
+            revoke(&limit, permits[at], now, now);
         }
         assert_eq!(limit.available(now), 5, "{order:?}");
     }
@@ -129,7 +129,7 @@ fn a_revoked_token_is_not_refilled_twice() {
     // By then the clock has refilled it.
     let later = start + ms(1000);
     assert_eq!(greedy(&limit, later), 4);
-    revoke(&limit, early);
+    revoke(&limit, early, start, later);
     assert_eq!(greedy(&limit, later), 0);
 }
 
@@ -144,6 +144,6 @@ fn a_token_revoked_after_a_wait_comes_back_while_the_bucket_is_drained() {
     // Others take what is refilled while it queues.
     assert_eq!(greedy(&limit, start + ms(500)), 5);
     assert_eq!(limit.available(start + ms(500)), 0);
-    revoke(&limit, queued);
+    revoke(&limit, queued, start, start + ms(500));
     assert_eq!(limit.available(start + ms(500)), 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_core::Missing;
-use plimsoll_rate_limit::{Quota, RateLimit};
+use plimsoll_rate_limit::{Quota, RateLimit, WarmUp};
 
 use crate::limit;
 
@@ -66,24 +66,67 @@ fn the_bounds_themselves_are_allowed() {
 }
 
 #[test]
+fn windows_are_checked() {
+    for (quota, expected) in [
+        (
+            Quota::per_second((1 << 20) + 1).sliding_window(),
+            "count is 1048577, but must be at most 1048576 in a window of this kind",
+        ),
+        (
+            Quota::per_second((1 << 30) + 1).fixed_window(),
+            "must be at most 1073741824",
+        ),
+        (
+            Quota::per_second(10).burst(5).fixed_window(),
+            "burst is set, but a window lets its whole count in at once",
+        ),
+        (Quota::per_second(0).fixed_window(), "count is 0"),
+    ] {
+        let said = complaint(quota);
+        assert!(said.contains(expected), "{quota:?}: {said}");
+    }
+    for quota in [
+        Quota::per_second(1 << 20).sliding_window(),
+        Quota::per_second(1 << 30).fixed_window(),
+    ] {
+        assert_eq!(limit(quota).handle().quota(), quota);
+    }
+}
+
+#[test]
 fn names_are_checked() {
-    let named = |name| limit(Quota::per_second(1)).announce(name);
-    assert_eq!(
-        named("per-user").expect("a name").handle().name(),
-        Some("per-user")
-    );
+    let named = |name| Quota::per_second(1).named(name);
+    let quota = limit(named("per-user")).handle().quota();
+    assert_eq!(quota.name(), Some("per-user"));
     for name in ["", "say \"hello\"", "back\\slash", "new\nline", "größe"] {
-        let said = named(name).expect_err("no name").to_string();
+        let said = complaint(named(name));
         assert!(
             said.contains("must be 1 to 64 printable ASCII characters"),
             "{said}"
         );
     }
-    let twice = named("one").and_then(|limit| limit.announce("two"));
+}
+
+#[test]
+fn warm_ups_are_checked() {
+    let warm = |cold, over| {
+        let warm_up = WarmUp::new(cold, over);
+        let made = limit(Quota::per_second(1)).warm_up(warm_up);
+        made.expect_err("no warm-up").to_string()
+    };
+    let second = Duration::from_secs(1);
+    assert_eq!(warm(0, second), "cold is 0, but must be 1 to 1000");
+    assert_eq!(warm(1001, second), "cold is 1001, but must be 1 to 1000");
     assert_eq!(
-        twice.expect_err("named before").to_string(),
-        "name is already \"one\", but must be set once"
+        warm(3, Duration::ZERO),
+        "over is 0ns, but must be 1 ns to 31536000s"
     );
+    let window = limit(Quota::per_second(9).fixed_window()).warm_up(WarmUp::new(3, second));
+    assert!(window.is_err());
+    let key: fn(&()) -> Option<u32> = |()| Some(1);
+    let warms = limit(Quota::per_second(9)).warm_up(WarmUp::new(3, second));
+    let keyed = warms.expect("valid").per_key(key, Missing::Admit, 10);
+    assert!(keyed.is_err(), "a service is cold, not a key");
 }
 
 #[test]

@@ -81,10 +81,10 @@ fn a_token_of_a_replaced_quota_is_given_back_as_long_as_nobody_asked_under_the_n
         .handle()
         .set_quota(Quota::per_second(10).burst(5))
         .expect("valid");
-    revoke(&limit, first);
+    revoke(&limit, first, now, now);
     assert_eq!(limit.available(now), 4);
     assert!(ask(&limit, now).is_ok());
-    revoke(&limit, second);
+    revoke(&limit, second, now, now);
     assert_eq!(limit.available(now), 3);
 }
 

@@ -41,9 +41,9 @@ fn greedy(limit: &RateLimit, now: Instant) -> u64 {
     admitted
 }
 
-fn revoke(limit: &RateLimit, permit: RateLimitPermit) {
-    let now = Instant::now();
-    Policy::<()>::revoke(limit, permit, now, now);
+/// Gives back what was taken at one moment, at another.
+fn revoke(limit: &RateLimit, permit: RateLimitPermit, admitted: Instant, now: Instant) {
+    Policy::<()>::revoke(limit, permit, admitted, now);
 }
 
 const fn ms(millis: u64) -> Duration {

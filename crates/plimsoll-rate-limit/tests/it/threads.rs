@@ -35,7 +35,7 @@ fn tokens_revoked_under_contention_all_come_back() {
                 let permits: Vec<_> = (0..4000).filter_map(|_| ask(&limit, now).ok()).collect();
                 let (kept, revoked) = permits.split_at(permits.len() / 4);
                 for permit in revoked {
-                    revoke(&limit, *permit);
+                    revoke(&limit, *permit, now, now);
                 }
                 kept.len() as u64
             })

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_core::{GateLayer, Missing, Policy, Rejection};
-use plimsoll_rate_limit::{Quota, RateLimit, RateLimitLayer};
+use plimsoll_rate_limit::{Quota, RateLimitLayer};
 use sfv::{BareItem, List, ListEntry, Parser};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -93,7 +93,7 @@ async fn a_nanosecond_to_wait_is_a_second() {
 #[tokio::test(start_paused = true)]
 async fn an_announced_quota_is_told_on_every_answer() {
     let quota = Quota::per_minute(60).burst(2);
-    let layer = RateLimitLayer::new(limit(quota).announce("per-user").expect("a name"));
+    let layer = RateLimitLayer::new(limit(quota.named("per-user")));
     for (status, remaining, reset) in [(200, 1, 1), (200, 0, 1), (429, 0, 1)] {
         let (said, headers) = get(&layer, None).await;
         assert_eq!(said, status);
@@ -106,7 +106,7 @@ async fn an_announced_quota_is_told_on_every_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_never_earlier_than_t() {
-    let layer = RateLimitLayer::new(limit(Quota::per_minute(7)).announce("m").expect("a name"));
+    let layer = RateLimitLayer::new(limit(Quota::per_minute(7).named("m")));
     for _ in 0..7 {
         get(&layer, None).await;
     }
@@ -127,7 +127,7 @@ async fn retry_after_is_never_earlier_than_t() {
 #[tokio::test(start_paused = true)]
 async fn a_window_that_is_not_whole_seconds_is_left_out() {
     let quota = Quota::new(5, ms(1500));
-    let layer = RateLimitLayer::new(limit(quota).announce("odd").expect("a name"));
+    let layer = RateLimitLayer::new(limit(quota.named("odd")));
     let (_, headers) = get(&layer, None).await;
     assert_eq!(
         field(&headers, "ratelimit-policy"),
@@ -142,9 +142,7 @@ async fn a_window_that_is_not_whole_seconds_is_left_out() {
 #[tokio::test(start_paused = true)]
 async fn each_key_is_told_its_own_quota() {
     let key = |req: &Request<()>| req.headers().get("x-user").cloned();
-    let limit = limit(Quota::per_minute(60).burst(3))
-        .announce("per-user")
-        .expect("a name");
+    let limit = limit(Quota::per_minute(60).burst(3).named("per-user"));
     let layer = GateLayer::new(limit.per_key(key, Missing::Share, 100).expect("a capacity"));
     for (user, remaining) in [("ann", 2), ("ann", 1), ("bob", 2), ("ann", 0)] {
         let (_, headers) = get(&layer, Some(user)).await;
@@ -160,10 +158,9 @@ async fn each_key_is_told_its_own_quota() {
 
 #[tokio::test(start_paused = true)]
 async fn two_quotas_stand_side_by_side() {
-    let named = |quota, name| RateLimit::announce(limit(quota), name).expect("a name");
     let stack = (
-        named(Quota::per_second(10), "burst"),
-        named(Quota::per_hour(100), "daily"),
+        limit(Quota::per_second(10).named("burst")),
+        limit(Quota::per_hour(100).named("daily")),
     );
     let (_, headers) = get(&GateLayer::new(stack), None).await;
     let policies: Vec<_> = headers.get_all("ratelimit-policy").iter().collect();

@@ -4,11 +4,11 @@ use std::{error::Error, time::Duration};
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
-use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Http, Keyed, Kind, Missing};
+use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Http, Kind, Missing};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed, LoadShedLayer};
 use plimsoll_metrics::Metrics;
-use plimsoll_rate_limit::{Quota, RateLimit};
+use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use plimsoll_sampling::{Rates, Sampling};
 
 use super::auction;
@@ -25,7 +25,7 @@ const LOG_QUEUE: usize = 256;
 /// The gate of the auctions: three policies fused into one gate, and a house ad for those it has no room for.
 pub(super) type AuctionLayer = GateLayer<
     (
-        Keyed<HeaderKey, RateLimit>,
+        KeyedRateLimit<HeaderKey>,
         Concurrency,
         Sampling<ConcurrencyHandle>,
     ),
@@ -59,10 +59,12 @@ pub(super) fn auction(metrics: &Metrics, capacity: f64) -> Result<AuctionLayer, 
 fn publishers(
     metrics: &Metrics,
     capacity: f64,
-) -> Result<Keyed<HeaderKey, RateLimit>, Box<dyn Error>> {
+) -> Result<KeyedRateLimit<HeaderKey>, Box<dyn Error>> {
     let per_second = (capacity * PUBLISHER_QUOTA).max(1.0) as u32;
-    let quota = Quota::per_second(per_second).burst(per_second.div_ceil(2));
-    let limit = RateLimit::new(quota)?.announce("per-publisher")?;
+    let quota = Quota::per_second(per_second)
+        .burst(per_second.div_ceil(2))
+        .named("per-publisher");
+    let limit = RateLimit::new(quota)?;
     // Requests without a name share one bucket.
     let limit = limit.per_key(HeaderKey(wire::PUBLISHER), Missing::Share, MAX_PUBLISHERS)?;
     let keys = limit.handle();

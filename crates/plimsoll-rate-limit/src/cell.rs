@@ -1,0 +1,260 @@
+//! The quotas of one key on atomics: taking is one compare-and-swap per quota, giving back never hands anything out twice.
+
+use std::{
+    array,
+    sync::atomic::Ordering::{AcqRel, Acquire},
+};
+
+use crate::{
+    gcra::Unused,
+    pace::Pace,
+    sync::AtomicU64,
+    terms::{LiveQuota, Terms},
+    word::{MAX_NOW, Word},
+};
+
+/// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
+pub(crate) const RETURNED_BITS: u32 = 24;
+const RETURNED: u64 = (1 << RETURNED_BITS) - 1;
+
+/// The state of `N` quotas of one key, wherever it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell<'a, const N: usize> {
+    pub(crate) quotas: &'a [LiveQuota; N],
+    /// Below, the number of tokens that were given back, modulo 2^24. What is above is not this module's.
+    pub(crate) tag: &'a AtomicU64,
+    pub(crate) words: &'a [AtomicU64; N],
+}
+
+/// What was taken, with what is needed to give it back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token<const N: usize> {
+    pub(crate) words: [Word; N],
+    pub(crate) cost: u32,
+    returned: u32,
+}
+
+/// Not every quota had what was asked for. Nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Empty {
+    /// The quota that makes the caller wait longest.
+    pub(crate) quota: usize,
+    /// Nanoseconds until it has enough, or `None` when it never will.
+    pub(crate) wait: Option<u64>,
+    pub(crate) generation: u64,
+}
+
+impl<const N: usize> Token<N> {
+    /// Of a request that was not counted.
+    pub(crate) const fn nothing() -> Self {
+        Self {
+            words: [Word(0); N],
+            cost: 0,
+            returned: 0,
+        }
+    }
+}
+
+/// Another thread was here, or a quota was changed: look again.
+struct Stale;
+
+impl<const N: usize> Cell<'_, N> {
+    /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
+    /// quota was changed).
+    #[inline]
+    pub(crate) fn take(self, pace: Pace, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+        let now = now.min(MAX_NOW);
+        loop {
+            match self.try_take(pace, now, cost) {
+                Ok(taken) => return taken,
+                Err(Stale) => self.refresh(now),
+            }
+        }
+    }
+
+    #[inline]
+    fn try_take(self, pace: Pace, now: u64, cost: u32) -> Result<Result<Token<N>, Empty>, Stale> {
+        let returned = (self.tag.load(Acquire) & RETURNED) as u32;
+        let mut words = [Word(0); N];
+        let mut next = [Word(0); N];
+        let mut empty = None;
+        // First a look at all of them: a refusal writes nothing, and tells the longest wait.
+        for quota in 0..N {
+            let (generation, terms) = Terms::read(&self.quotas[quota]);
+            let word = Word(self.words[quota].load(Acquire));
+            if !word.is_of(generation) {
+                return Err(Stale);
+            }
+            words[quota] = word;
+            match terms.at_pace(pace).ask(word.state(), now, cost) {
+                Ok(state) => next[quota] = Word::new(generation, state),
+                Err(wait) => {
+                    empty = Some(Empty::longer(
+                        empty,
+                        Empty {
+                            quota,
+                            wait,
+                            generation,
+                        },
+                    ));
+                }
+            }
+        }
+        if let Some(empty) = empty {
+            return Ok(Err(empty));
+        }
+        for quota in 0..N {
+            let (word, to) = (words[quota].0, next[quota].0);
+            let replaced = self.words[quota].compare_exchange_weak(word, to, AcqRel, Acquire);
+            if replaced.is_err() {
+                self.undo(&next[..quota], pace, now, cost);
+                return Err(Stale);
+            }
+        }
+        Ok(Ok(Token {
+            words: next,
+            cost,
+            returned,
+        }))
+    }
+
+    /// Brings the words up to the settings, if need be. Debts are reckoned anew once, or they would shrink at the
+    /// old quota's pace.
+    #[cold]
+    #[inline(never)]
+    fn refresh(self, now: u64) {
+        for quota in 0..N {
+            let (generation, word, state) = self.look(quota, now);
+            let to = Word::new(generation, state).0;
+            if word.0 != to {
+                // Whoever was faster has done the same.
+                _ = self.words[quota].compare_exchange(word.0, to, AcqRel, Acquire);
+            }
+        }
+    }
+
+    /// The settings' generation, the word, and its state under that generation.
+    fn look(self, quota: usize, now: u64) -> (u64, Word, u64) {
+        // The word first: whoever wrote it had seen its generation, and so does who reads the settings after it.
+        let word = Word(self.words[quota].load(Acquire));
+        let (generation, terms) = Terms::read(&self.quotas[quota]);
+        let state = if word.is_of(generation) {
+            word.state()
+        } else {
+            let old = Terms::at(&self.quotas[quota], word.generation());
+            terms.adopt(old, word.state(), now)
+        };
+        (generation, word, state)
+    }
+
+    /// A later quota was gone: the first ones are given back, in the moment in which they were taken.
+    #[cold]
+    fn undo(self, taken: &[Word], pace: Pace, now: u64, cost: u32) {
+        for (quota, word) in taken.iter().enumerate() {
+            let unused = Unused::at_once(cost, now);
+            self.put_back(quota, *word, pace, unused);
+        }
+    }
+
+    /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
+    /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a quota that has since been
+    /// replaced is not given back.
+    pub(crate) fn give_back(self, token: Token<N>, pace: Pace, admitted: u64, now: u64) {
+        let tag = self.tag.load(Acquire);
+        let returned_since = (tag as u32).wrapping_sub(token.returned) & RETURNED as u32;
+        let unused = Unused {
+            tat: 0,
+            cost: token.cost,
+            admitted: admitted.min(MAX_NOW),
+            now: now.min(MAX_NOW),
+            returned_since: returned_since.into(),
+        };
+        for (quota, word) in token.words.into_iter().enumerate() {
+            self.put_back(quota, word, pace, unused);
+        }
+        // Last, so that whoever took a token before the words were put back hears of it.
+        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(token.cost.into()) & RETURNED);
+        let mut tag = tag;
+        while let Err(current) = self
+            .tag
+            .compare_exchange_weak(tag, count(tag), AcqRel, Acquire)
+        {
+            tag = current;
+        }
+    }
+
+    fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) {
+        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace);
+        let mut word = Word(self.words[quota].load(Acquire));
+        while word.is_of(taken.generation()) {
+            let state = terms.give_back(word.state(), taken, unused);
+            let next = Word::new(word.generation(), state);
+            match self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(current) => word = Word(current),
+            }
+        }
+    }
+
+    /// Takes a cost that is known only now, even if that leaves a debt.
+    pub(crate) fn charge(self, now: u64, cost: u32) {
+        let now = now.min(MAX_NOW);
+        for quota in 0..N {
+            loop {
+                let (generation, word, state) = self.look(quota, now);
+                let (_, terms) = Terms::read(&self.quotas[quota]);
+                let next = Word::new(generation, terms.charge(state, now, cost));
+                let replaced =
+                    self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
+                if replaced.is_ok() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What every quota has left.
+    pub(crate) fn remaining(self, now: u64) -> u64 {
+        let remaining = self.each(now, Terms::remaining);
+        remaining.into_iter().min().unwrap_or(0)
+    }
+
+    /// Nanoseconds until nothing that was taken counts any more.
+    pub(crate) fn settles_in(self, now: u64) -> u64 {
+        let waits = self.each(now, Terms::settles_in);
+        waits.into_iter().max().unwrap_or(0)
+    }
+
+    /// The later, the more has been taken.
+    pub(crate) fn rank(self, now: u64) -> u64 {
+        let ranks = self.each(now, Terms::rank);
+        ranks.into_iter().max().unwrap_or(0)
+    }
+
+    fn each(self, now: u64, ask: impl Fn(Terms, u64, u64) -> u64) -> [u64; N] {
+        let now = now.min(MAX_NOW);
+        array::from_fn(|quota| {
+            let (_, _, state) = self.look(quota, now);
+            ask(Terms::read(&self.quotas[quota]).1, state, now)
+        })
+    }
+}
+
+impl Empty {
+    /// Of two quotas that refuse, the one that refuses longer.
+    fn longer(one: Option<Self>, other: Self) -> Self {
+        match one {
+            Some(one)
+                if one
+                    .wait
+                    .is_none_or(|one| other.wait.is_some_and(|wait| wait <= one)) =>
+            {
+                one
+            }
+            _ => other,
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;

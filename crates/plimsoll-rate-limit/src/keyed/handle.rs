@@ -1,0 +1,74 @@
+//! What can be seen of a keyed limit from outside.
+
+use std::{
+    fmt,
+    hash::Hash,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use tokio::time::Instant;
+
+use super::table::Table;
+use crate::RateLimitHandle;
+
+/// Counts and reads a [`KeyedRateLimit`](super::KeyedRateLimit), and changes its quotas. Clones share it.
+pub struct KeyedRateLimitHandle<const N: usize = 1>(pub(super) Arc<Table<N>>);
+
+impl<const N: usize> KeyedRateLimitHandle<N> {
+    /// The quotas of all keys.
+    pub fn limit(&self) -> RateLimitHandle<N> {
+        RateLimitHandle::new(Arc::clone(&self.0.settings))
+    }
+
+    /// Keys that have a cell.
+    pub fn keys(&self) -> u64 {
+        self.0.keys.load(Relaxed)
+    }
+
+    /// Cells that there can be.
+    pub fn capacity(&self) -> u64 {
+        self.0.capacity() as u64
+    }
+
+    /// Bytes of memory that cells take at the moment; never fewer later.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// Cells that were given to another key.
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted.get()
+    }
+
+    /// Of these, cells whose quota was not whole again: the newcomer began with what had been taken. More than a few of
+    /// them say that the capacity is too small, or that there is a flood of keys.
+    pub fn inherited(&self) -> u64 {
+        self.0.inherited.get()
+    }
+
+    /// Requests without a key.
+    pub fn missing(&self) -> u64 {
+        self.0.missing.get()
+    }
+
+    /// What a key could take at `now`, if it has a cell: `key` must hash as the policy's key does
+    /// (a [`ClientAddr`](plimsoll_core::ClientAddr), a header's bytes as `&[u8]`, a route as `&str`).
+    pub fn available(&self, key: impl Hash, now: Instant) -> Option<u64> {
+        let cell = self.0.find(self.0.hash(key))?;
+        Some(cell.remaining(self.0.settings.nanos(now)))
+    }
+}
+
+impl<const N: usize> Clone for KeyedRateLimitHandle<N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<const N: usize> fmt::Debug for KeyedRateLimitHandle<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedRateLimitHandle")
+            .field("keys", &self.keys())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
+
+mod handle;
+mod set;
+mod table;
+
+use std::{convert::Infallible, fmt, sync::Arc};
+
+use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use tokio::time::Instant;
+
+pub use self::handle::KeyedRateLimitHandle;
+use self::table::{Hashed, Table};
+use crate::{
+    InvalidKeyedRateLimit, One, Weigh,
+    cell::{Cell, Token},
+    pace::Pace,
+    settings::Settings,
+};
+
+/// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
+///
+/// # How keys are kept
+///
+/// In a table like a processor's cache. A key's hash names two sets of four cells, and the key lives in one of those eight
+/// or nowhere: a decision reads one or two cache lines, however many keys there are. A cell is 8 bytes of mark (40 bits of
+/// a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. Sets are kept
+/// four fifths full, so a key takes 20 bytes with one quota (40 with two, three 40, four 60), whatever its type; memory is taken
+/// in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a probability of one in a hundred
+/// thousand.
+///
+/// # When it is full
+///
+/// A key for which there is no room takes over the cell of its eight from which least has been taken, *and what has been taken from
+/// it*. Mostly that is nothing: a cell whose quota is whole again, which is as good as an empty one, so nothing ever needs to be
+/// swept. Under a flood of keys it may be a cell in use, and then the newcomer begins with its debt. So being pushed out never
+/// gets anybody a fresh quota: whoever was pushed out had the least debt of its cells, and those only grow from there
+/// but by being refilled, as its own would have been. (Where cells have several quotas, or slide, the
+/// one that takes longest to be whole again decides.) Both are counted in the [handle](Self::handle).
+///
+/// # Cost
+///
+/// No lock for a key that has a cell. One that has none takes one of 256 locks, picked by its hash, for as long as
+/// it takes to look at eight cells.
+///
+/// # Shared state and cloning, cancellation, refusals elsewhere
+///
+/// As for [`RateLimit`](crate::RateLimit). What a key took and gives back after it was pushed out is forfeit.
+pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
+    key: K,
+    cost: C,
+    missing: Missing,
+    table: Arc<Table<N>>,
+}
+
+/// What an admitted request took, and of which key. Plain data.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyedRateLimitPermit<const N: usize = 1> {
+    owner: Owner,
+    token: Token<N>,
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    Key(Hashed),
+    /// All requests without a key share one cell.
+    Keyless,
+    /// It was let in without being counted.
+    Nobody,
+}
+
+impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
+    pub(crate) fn new(
+        settings: Arc<Settings<N>>,
+        cost: C,
+        key: K,
+        missing: Missing,
+        capacity: usize,
+    ) -> Result<Self, InvalidKeyedRateLimit> {
+        if capacity == 0 || capacity > 1 << 28 {
+            return Err(InvalidKeyedRateLimit::Capacity(capacity));
+        }
+        Ok(Self {
+            key,
+            cost,
+            missing,
+            table: Arc::new(Table::new(settings, capacity)),
+        })
+    }
+
+    /// The counters, what keys have left, and the quotas, at any time.
+    pub fn handle(&self) -> KeyedRateLimitHandle<N> {
+        KeyedRateLimitHandle(Arc::clone(&self.table))
+    }
+
+    /// The cell of a token's owner, if it still has one.
+    fn cell_of(&self, owner: Owner) -> Option<Cell<'_, N>> {
+        match owner {
+            Owner::Key(hash) => self.table.find(hash),
+            Owner::Keyless => Some(self.table.keyless()),
+            Owner::Nobody => None,
+        }
+    }
+}
+
+impl<Req, K, const N: usize, C> Policy<Req> for KeyedRateLimit<K, N, C>
+where
+    K: Key<Req>,
+    C: Weigh<Req>,
+{
+    type Permit = KeyedRateLimitPermit<N>;
+    plimsoll_core::decides_at_once!(Req);
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
+        let now = self.table.settings.nanos(now);
+        let hash = self.key.key(req).map(|key| self.table.hash(key));
+        let cost = self.cost.weigh(req);
+        let (owner, cell) = match hash {
+            Some(hash) => (Owner::Key(hash), self.table.find_or_make(hash, now)),
+            None => match self.keyless() {
+                Ok(Some(shared)) => (Owner::Keyless, shared),
+                Ok(None) => {
+                    return Verdict::Admit(KeyedRateLimitPermit {
+                        owner: Owner::Nobody,
+                        token: Token::nothing(),
+                    });
+                }
+                Err(rejection) => return Verdict::Reject(rejection),
+            },
+        };
+        match cell.take(Pace::FULL, now, cost) {
+            Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
+            Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
+        }
+    }
+
+    #[inline]
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+        if let Some(due) = self.table.settings.due(outcome) {
+            let now = self.table.settings.nanos(outcome.ended());
+            match permit.owner {
+                // It may have been pushed out; its debt comes with it.
+                Owner::Key(hash) => self.table.find_or_make(hash, now).charge(now, due),
+                Owner::Keyless => self.table.keyless().charge(now, due),
+                Owner::Nobody => {}
+            }
+        }
+    }
+
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
+        if let Some(cell) = self.cell_of(permit.owner) {
+            let nanos = |instant| self.table.settings.nanos(instant);
+            cell.give_back(permit.token, Pace::FULL, nanos(admitted), nanos(now));
+        }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+        if !matches!(permit.owner, Owner::Nobody) {
+            self.table.settings.announce(&permit.token, admitted, out);
+        }
+    }
+}
+
+impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
+    /// The cell for a request without a key, if it is counted.
+    #[cold]
+    fn keyless(&self) -> Result<Option<Cell<'_, N>>, Rejection> {
+        self.table.missing.add();
+        match self.missing {
+            Missing::Admit => Ok(None),
+            Missing::Share => Ok(Some(self.table.keyless())),
+            Missing::Refuse(kind) => Err(Rejection::new("missing-key", kind)),
+        }
+    }
+}
+
+impl<K: fmt::Debug, const N: usize, C> fmt::Debug for KeyedRateLimit<K, N, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedRateLimit")
+            .field("key", &self.key)
+            .field("missing", &self.missing)
+            .field("settings", &self.table.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! The table: which two sets a key may be in, and who has to go when both are full.
+
+use std::{
+    array,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{
+            AtomicU64 as Count,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
+    },
+};
+
+use plimsoll_core::Counter;
+
+use super::set::{Set, WAYS};
+use crate::{
+    cell::{Cell, RETURNED_BITS},
+    rate_limit::State,
+    settings::Settings,
+};
+
+/// Sets that are allocated together, when the first of their keys comes.
+const SETS_PER_PAGE: usize = 1024;
+/// Keys without a cell wait for each other only if they share one of these.
+const LOCKS: usize = 256;
+
+type Page<const N: usize> = Box<[Set<N>]>;
+
+/// A key's hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hashed(u64);
+
+/// What is left of a hash in a cell, above the count of what was given back. Never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
+impl Hashed {
+    /// Two places among so many, from different halves.
+    #[inline]
+    fn places(self, sets: usize) -> [usize; 2] {
+        let within = |half: u64| ((half * sets as u64) >> 32) as usize;
+        [within(self.0 >> 32), within(self.0 & 0xffff_ffff)]
+    }
+
+    /// Forty bits that the places leave open: multiplied, so that all bits of the hash are in them.
+    #[inline]
+    fn mark(self) -> Mark {
+        Mark((self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> RETURNED_BITS).max(1))
+    }
+}
+
+impl Mark {
+    #[inline]
+    pub(super) fn is_in(self, tag: u64) -> bool {
+        tag >> RETURNED_BITS == self.0
+    }
+
+    fn tag(self) -> u64 {
+        self.0 << RETURNED_BITS
+    }
+}
+
+pub(super) struct Table<const N: usize> {
+    pub(super) settings: Arc<Settings<N>>,
+    hasher: RandomState,
+    sets: usize,
+    pages: Box<[OnceLock<Page<N>>]>,
+    /// Held while a key is given a cell, so that it never gets two.
+    making: Box<[Mutex<()>]>,
+    keyless: State<N>,
+    pub(super) keys: Count,
+    pub(super) evicted: Counter,
+    pub(super) inherited: Counter,
+    pub(super) missing: Counter,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table in which `capacity` keys find room.
+    pub(super) fn new(settings: Arc<Settings<N>>, capacity: usize) -> Self {
+        // Four fifths full, nearly every key finds an empty cell among its eight.
+        let sets = (capacity + capacity / 4).div_ceil(WAYS);
+        Self {
+            settings,
+            hasher: RandomState::new(),
+            sets,
+            pages: (0..sets.div_ceil(SETS_PER_PAGE))
+                .map(|_| OnceLock::new())
+                .collect(),
+            making: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            keyless: State::new(),
+            keys: Count::new(0),
+            evicted: Counter::new(),
+            inherited: Counter::new(),
+            missing: Counter::new(),
+        }
+    }
+
+    /// Keys that can have a cell at the same time.
+    pub(super) fn capacity(&self) -> usize {
+        self.sets * WAYS
+    }
+
+    /// Bytes of the pages that there are.
+    pub(super) fn bytes(&self) -> usize {
+        let sets = self
+            .pages
+            .iter()
+            .filter_map(OnceLock::get)
+            .map(|page| page.len());
+        sets.sum::<usize>() * size_of::<Set<N>>()
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: impl Hash) -> Hashed {
+        Hashed(self.hasher.hash_one(key))
+    }
+
+    /// The cell that the requests without a key share.
+    pub(super) fn keyless(&self) -> Cell<'_, N> {
+        self.keyless.cell(&self.settings)
+    }
+
+    /// The key's cell, if it has one.
+    #[inline]
+    pub(super) fn find(&self, hash: Hashed) -> Option<Cell<'_, N>> {
+        let mark = hash.mark();
+        let [one, other] = hash.places(self.sets).map(|place| self.set(place));
+        if let Some(way) = one.find(mark) {
+            return Some(one.cell(way, &self.settings.quotas));
+        }
+        let way = other.find(mark)?;
+        Some(other.cell(way, &self.settings.quotas))
+    }
+
+    /// The key's cell; it is given one if need be.
+    #[inline]
+    pub(super) fn find_or_make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
+        match self.find(hash) {
+            Some(cell) => cell,
+            None => self.make(hash, now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
+        // The product's middle bits: neither the places' nor the mark's alone.
+        let lock =
+            &self.making[(hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % LOCKS];
+        let _making = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // Perhaps another thread has just made it.
+            if let Some(cell) = self.find(hash) {
+                return cell;
+            }
+            let (cell, tag) = self.least_taken(hash, now);
+            let in_use = tag != 0 && cell.settles_in(now) > 0;
+            // What was taken stays: whoever comes next begins with it.
+            let taken_over = cell
+                .tag
+                .compare_exchange(tag, hash.mark().tag(), AcqRel, Relaxed);
+            if taken_over.is_ok() {
+                if tag == 0 {
+                    self.keys.fetch_add(1, Relaxed);
+                } else {
+                    self.evicted.add();
+                }
+                if in_use {
+                    self.inherited.add();
+                }
+                return cell;
+            }
+        }
+    }
+
+    /// Of the key's eight cells one that nobody has, from the emptier set, or the one from which least was taken; and
+    /// its tag.
+    fn least_taken(&self, hash: Hashed, now: u64) -> (Cell<'_, N>, u64) {
+        let sets = hash.places(self.sets).map(|place| {
+            let set = self.set(place);
+            let cells: [_; WAYS] = array::from_fn(|way| set.cell(way, &self.settings.quotas));
+            cells.map(|cell| (cell, cell.tag.load(Acquire)))
+        });
+        let empty = sets.map(|cells| cells.iter().filter(|(_, tag)| *tag == 0).count());
+        if empty == [0, 0] {
+            let [one, other] = sets;
+            let mut least = one[0];
+            let mut least_rank = u64::MAX;
+            for (cell, tag) in one.into_iter().chain(other) {
+                let rank = cell.rank(now);
+                if rank < least_rank {
+                    (least, least_rank) = ((cell, tag), rank);
+                }
+            }
+            return least;
+        }
+        let emptier = sets[usize::from(empty[1] > empty[0])];
+        let [first, ..] = emptier;
+        emptier
+            .into_iter()
+            .find(|(_, tag)| *tag == 0)
+            .unwrap_or(first)
+    }
+
+    #[inline]
+    fn set(&self, place: usize) -> &Set<N> {
+        let page = self.pages[place / SETS_PER_PAGE].get_or_init(|| {
+            let first = place / SETS_PER_PAGE * SETS_PER_PAGE;
+            let sets = SETS_PER_PAGE.min(self.sets - first);
+            (0..sets).map(|_| Set::new()).collect()
+        });
+        &page[place % SETS_PER_PAGE]
+    }
+}

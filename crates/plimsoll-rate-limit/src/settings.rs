@@ -1,0 +1,144 @@
+//! What the cells of one limit share.
+
+use std::{fmt, time::Duration};
+
+use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome, Rejection};
+use tokio::time::Instant;
+
+use crate::{
+    InvalidQuota, Quota, RateLimit,
+    cell::{Empty, Token},
+    terms::{LiveQuota, Terms},
+    warm_up::Warming,
+    word::Word,
+};
+
+/// What a call that is over costs, beyond what was taken when it was let in.
+type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
+
+pub(crate) struct Settings<const N: usize> {
+    pub(crate) quotas: [LiveQuota; N],
+    pub(crate) names: [Option<&'static str>; N],
+    pub(crate) epoch: Epoch,
+    pub(crate) charge: Option<Charge>,
+    pub(crate) warming: Option<Warming>,
+    pub(crate) refused: Counter,
+}
+
+impl<const N: usize> Settings<N> {
+    pub(crate) fn new(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
+        let mut words = [[0; 4]; N];
+        for (words, quota) in words.iter_mut().zip(quotas) {
+            *words = quota.words()?;
+        }
+        Ok(Self {
+            quotas: words.map(Live::new),
+            names: quotas.map(|quota| quota.name()),
+            epoch: Epoch::new(),
+            charge: None,
+            warming: None,
+            refused: Counter::new(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn nanos(&self, now: Instant) -> u64 {
+        self.epoch.nanos(now)
+    }
+
+    /// What is left to charge for a call that is over.
+    pub(crate) fn due(&self, outcome: &Outcome) -> Option<u32> {
+        let charge = self.charge.as_ref()?;
+        Some(u32::try_from(charge(outcome)).unwrap_or(u32::MAX)).filter(|due| *due > 0)
+    }
+
+    #[cold]
+    pub(crate) fn refusal(&self, empty: Empty) -> Rejection {
+        self.refused.add();
+        let Empty {
+            quota,
+            wait,
+            generation,
+        } = empty;
+        let wait = wait.map(Duration::from_nanos);
+        let rejection = Rejection::new(RateLimit::NAME, Kind::OverQuota);
+        let rejection = match wait {
+            Some(wait) => rejection.retry_after(wait),
+            None => rejection,
+        };
+        match self.names[quota] {
+            // A request that never passes says nothing of what is left for others.
+            Some(name) => rejection.allowance(self.allowance(
+                (name, quota, generation),
+                0,
+                wait.unwrap_or_default(),
+            )),
+            None => rejection,
+        }
+    }
+
+    pub(crate) fn announce(&self, token: &Token<N>, admitted: Instant, out: &mut Announcement<'_>) {
+        if self.names.iter().all(Option::is_none) {
+            return;
+        }
+        let then = self.nanos(admitted);
+        for (quota, (name, word)) in self.names.iter().zip(token.words).enumerate() {
+            if let Some(name) = *name {
+                out.allowance(&self.left(name, quota, word, then));
+            }
+        }
+    }
+
+    /// What a quota had left, and the time until it is whole, or until the next request when nothing is left.
+    fn left(&self, name: &'static str, quota: usize, word: Word, then: u64) -> Allowance {
+        let generation = word.generation();
+        let terms = Terms::at(&self.quotas[quota], generation);
+        let remaining = terms.remaining(word.state(), then);
+        let reset = if remaining == 0 {
+            let asked = terms.ask(word.state(), then, 1);
+            asked.err().flatten().unwrap_or(0)
+        } else {
+            terms.settles_in(word.state(), then)
+        };
+        self.allowance(
+            (name, quota, generation),
+            remaining,
+            Duration::from_nanos(reset),
+        )
+    }
+
+    fn allowance(
+        &self,
+        (name, quota, generation): (&'static str, usize, u64),
+        remaining: u64,
+        reset: Duration,
+    ) -> Allowance {
+        let quota = Quota::from_words(self.quotas[quota].at(generation));
+        // `w` is whole seconds or nothing.
+        let window_secs = match quota.period() {
+            period if period.subsec_nanos() == 0 => period.as_secs(),
+            _ => 0,
+        };
+        Allowance {
+            name,
+            limit: quota.count().into(),
+            window_secs,
+            remaining,
+            reset,
+        }
+    }
+}
+
+impl<const N: usize> fmt::Debug for Settings<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quotas = self
+            .quotas
+            .each_ref()
+            .map(|quota| Quota::from_words(quota.read().1));
+        f.debug_struct("Settings")
+            .field("quotas", &quotas)
+            .field("names", &self.names)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+//! Fixed windows, and the sliding window counter: state and `now` in, verdict out.
+//!
+//! Windows of one period follow each other from the epoch on. The state is the number of a window, what was taken in it,
+//! and what was taken in the one before it. A fixed window forgets the one before; the sliding counter takes the part of it
+//! that still lies within one period of `now`, as if its requests had come evenly:
+//! `before * left / period + taken` (Cloudflare, "How we built rate limiting capable of scaling to millions of domains").
+
+use crate::word::STATE_BITS;
+
+/// The largest limit of a fixed window.
+pub(crate) const MAX_FIXED: u32 = 1 << 30;
+/// The largest limit of a sliding window: what is taken in two windows, and the window's number, share one word.
+pub(crate) const MAX_SLIDING: u32 = 1 << 20;
+
+/// A window's quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) limit: u64,
+    /// Nanoseconds. Never 0.
+    pub(crate) period: u64,
+    pub(crate) slides: bool,
+}
+
+/// What was taken, as seen from the window of `now`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Taken {
+    /// In this window.
+    now: u64,
+    /// In the one before it.
+    before: u64,
+}
+
+impl Window {
+    /// The next state, or how long until the same request would pass: `None` when it never will.
+    #[inline]
+    pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+        let cost = u64::from(cost);
+        let (number, left, mut taken) = self.view(state, now);
+        if self.passes(taken, cost, left) || cost == 0 {
+            taken.now += cost;
+            Ok(self.pack(number, taken))
+        } else if cost > self.limit {
+            Err(None)
+        } else {
+            Err(Some(self.wait(taken, cost, left)))
+        }
+    }
+
+    /// The state after a cost that nobody asks about any more. A window counts up to its mask and forgets the rest.
+    pub(crate) fn charge(self, state: u64, now: u64, cost: u32) -> u64 {
+        let (number, _, mut taken) = self.view(state, now);
+        taken.now = taken.now.saturating_add(cost.into());
+        self.pack(number, taken)
+    }
+
+    /// The state without a cost that was taken at `admitted` and never used.
+    pub(crate) fn give_back(self, state: u64, admitted: u64, now: u64, cost: u32) -> u64 {
+        let (number, _, mut taken) = self.view(state, now);
+        let then = admitted / self.period.max(1);
+        match number.saturating_sub(then) {
+            0 => taken.now = taken.now.saturating_sub(cost.into()),
+            1 => taken.before = taken.before.saturating_sub(cost.into()),
+            // Its window is over, and with it the cost.
+            _ => return state,
+        }
+        self.pack(number, taken)
+    }
+
+    /// What can still be taken.
+    pub(crate) fn remaining(self, state: u64, now: u64) -> u64 {
+        let (_, left, taken) = self.view(state, now);
+        let before =
+            (u128::from(taken.before) * u128::from(left)).div_ceil(u128::from(self.period));
+        self.limit.saturating_sub(taken.now + before as u64)
+    }
+
+    /// How long until nothing that was taken counts any more.
+    pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
+        let (_, left, taken) = self.view(state, now);
+        match taken {
+            Taken { now: 1.., .. } if self.slides => left + self.period,
+            Taken { now: 0, before: 0 } => 0,
+            _ => left,
+        }
+    }
+
+    /// The moment by which keys are compared when one has to go: the later it is, the more has been taken.
+    pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
+        let (_, _, taken) = self.view(state, now);
+        let settles_in = self.settles_in(state, now);
+        let newest = if taken.now > 0 {
+            taken.now
+        } else {
+            taken.before
+        };
+        let share = u128::from(newest) * u128::from(self.period) / u128::from(self.limit.max(1));
+        match settles_in {
+            0 => 0,
+            _ => now.saturating_add(settles_in).saturating_add(share as u64),
+        }
+    }
+
+    /// The state of a window in which so much has been taken.
+    pub(crate) fn missing(self, units: u64, now: u64) -> u64 {
+        let taken = Taken {
+            now: units.min(self.limit),
+            before: 0,
+        };
+        self.pack(now / self.period.max(1), taken)
+    }
+
+    /// The state under these terms of a window that was kept under `old` ones.
+    pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
+        let (number, _, taken) = old.view(state, now);
+        if self.period == old.period {
+            self.pack(number, taken)
+        } else {
+            // Windows of another length begin at other times: what counts of the old ones has been taken in the new one.
+            self.missing(old.limit - old.remaining(state, now).min(old.limit), now)
+        }
+    }
+
+    /// `before * left / period + taken + cost <= limit`, without rounding.
+    #[inline]
+    fn passes(self, taken: Taken, cost: u64, left: u64) -> bool {
+        match self.limit.checked_sub(taken.now + cost) {
+            None => false,
+            Some(_) if taken.before == 0 => true,
+            Some(room) => {
+                u128::from(taken.before) * u128::from(left)
+                    <= u128::from(room) * u128::from(self.period)
+            }
+        }
+    }
+
+    /// How long until it passes, if nobody else takes anything.
+    fn wait(self, taken: Taken, cost: u64, left: u64) -> u64 {
+        // The most that may be left of a window for `before` of it to leave room.
+        let left_for = |room: u64, before: u64| {
+            let most = u128::from(room) * u128::from(self.period) / u128::from(before.max(1));
+            u64::try_from(most).unwrap_or(u64::MAX).min(self.period)
+        };
+        match self.limit.checked_sub(taken.now + cost) {
+            Some(room) => left - left_for(room, taken.before).min(left),
+            None if !self.slides => left,
+            // In the next window, when enough of this one has gone by.
+            None => left + self.period - left_for(self.limit - cost, taken.now),
+        }
+    }
+
+    /// The number of the window at `now`, how much is left of it, and what has been taken.
+    ///
+    /// Threads do not bring their `now` in order. One that comes late, after another has begun the next window, counts there.
+    #[inline]
+    fn view(self, state: u64, now: u64) -> (u64, u64, Taken) {
+        let number = now / self.period.max(1);
+        let left = self.period - (now - number * self.period);
+        let bits = self.count_bits();
+        let mask = (1_u64 << bits) - 1;
+        let newest = state & mask;
+        let before = if self.slides {
+            (state >> bits) & mask
+        } else {
+            0
+        };
+        let age = number.wrapping_sub(state >> self.counts_bits()) & self.number_mask();
+        let taken = |now, before| Taken { now, before };
+        match age {
+            0 => (number, left, taken(newest, before)),
+            1 if self.slides => (number, left, taken(0, newest)),
+            age if age == self.number_mask() => (number + 1, self.period, taken(newest, before)),
+            _ => (number, left, Taken::default()),
+        }
+    }
+
+    /// Bits of one count.
+    #[inline]
+    const fn count_bits(self) -> u32 {
+        u64::BITS - self.limit.leading_zeros()
+    }
+
+    /// Bits of both counts.
+    #[inline]
+    const fn counts_bits(self) -> u32 {
+        self.count_bits() * (1 + self.slides as u32)
+    }
+
+    /// As much of a window's number as a state holds. For limits up to 1,000 that is all of it (a sliding window
+    /// has 2^40 numbers then); for the largest a caller who comes back after exactly 2^18 windows is taken to have been
+    /// here a moment ago.
+    #[inline]
+    const fn number_mask(self) -> u64 {
+        (1 << (STATE_BITS - self.counts_bits())) - 1
+    }
+
+    #[inline]
+    fn pack(self, number: u64, taken: Taken) -> u64 {
+        let bits = self.count_bits();
+        let mask = (1_u64 << bits) - 1;
+        let counts = if self.slides {
+            (taken.before.min(mask) << bits) | taken.now.min(mask)
+        } else {
+            taken.now.min(mask)
+        };
+        ((number & self.number_mask()) << self.counts_bits()) | counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    const fn per_minute(limit: u64, slides: bool) -> Window {
+        Window {
+            limit,
+            period: 60 * SECOND,
+            slides,
+        }
+    }
+
+    #[test]
+    fn weighs_the_window_before_as_published() {
+        // 42 in the window before, 18 in this one, a quarter of it gone: 42 * 45/60 + 18 = 49.5.
+        let fifty = per_minute(50, true);
+        let state = fifty.charge(fifty.charge(0, 0, 42), 61 * SECOND, 18);
+        let now = 75 * SECOND;
+        assert_eq!(fifty.remaining(state, now), 0, "half of one is left");
+        assert_eq!(fifty.ask(state, now, 1), Err(Some(714_285_715)));
+        assert!(fifty.ask(state, now + 714_285_715, 1).is_ok());
+        assert!(fifty.ask(state, now + 714_285_714, 1).is_err());
+        assert!(
+            per_minute(51, true)
+                .ask(per_minute(51, true).adopt(fifty, state, now), now, 1)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_fixed_window_starts_afresh_at_its_end() {
+        let two = per_minute(2, false);
+        let state = two.charge(0, 59 * SECOND, 2);
+        assert_eq!(two.ask(state, 59 * SECOND, 1), Err(Some(SECOND)));
+        assert!(two.ask(state, 60 * SECOND, 2).is_ok());
+        assert_eq!(two.ask(state, 60 * SECOND, 3), Err(None));
+    }
+
+    #[test]
+    fn a_window_is_told_from_the_same_number_much_later() {
+        let thousand = per_minute(1000, true);
+        let state = thousand.charge(0, 0, 1000);
+        for windows in [2_u64, 1 << 18, 1 << 20, 1 << 23] {
+            assert_eq!(thousand.remaining(state, windows * 60 * SECOND), 1000);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! One quota's state in one atomic: what the algorithm keeps, and the generation of the settings it was reckoned under.
+
+/// Bits of a word that hold the algorithm's state: as a moment, 36 years of nanoseconds.
+pub(crate) const STATE_BITS: u32 = 60;
+/// Generations of settings that can be told apart in what is left of the word.
+pub(crate) const GENERATIONS: usize = 1 << (u64::BITS - STATE_BITS);
+/// The longest time in which a quota may refill: 417 days.
+pub(crate) const MAX_REFILL: u64 = 1 << 55;
+/// Later moments read as this one, so that no state overflows. After 35 years the clock stands still.
+pub(crate) const MAX_NOW: u64 = (1 << STATE_BITS) - 1 - MAX_REFILL;
+
+/// An algorithm's state, and below it a generation. All bits zero: nothing was ever taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(pub(crate) u64);
+
+impl Word {
+    #[inline]
+    pub(crate) const fn new(generation: u64, state: u64) -> Self {
+        Self((state << (u64::BITS - STATE_BITS)) | (generation % GENERATIONS as u64))
+    }
+
+    #[inline]
+    pub(crate) const fn state(self) -> u64 {
+        self.0 >> (u64::BITS - STATE_BITS)
+    }
+
+    /// The generation's last four bits.
+    #[inline]
+    pub(crate) const fn generation(self) -> u64 {
+        self.0 % GENERATIONS as u64
+    }
+
+    #[inline]
+    pub(crate) const fn is_of(self, generation: u64) -> bool {
+        self.generation() == generation % GENERATIONS as u64
+    }
+}
