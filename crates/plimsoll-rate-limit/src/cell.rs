@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     gcra::Unused,
+    lanes::Lanes,
     pace::Pace,
     sync::AtomicU64,
     terms::{LiveQuota, Terms},
@@ -124,7 +125,7 @@ impl<const N: usize> Cell<'_, N> {
     #[inline(never)]
     fn refresh(self, now: u64) {
         for quota in 0..N {
-            let (generation, word, state) = self.look(quota, now);
+            let (generation, _, word, state) = self.look(quota, now);
             let to = Word::new(generation, state).0;
             if word.0 != to {
                 // Whoever was faster has done the same.
@@ -133,8 +134,8 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// The settings' generation, the word, and its state under that generation.
-    fn look(self, quota: usize, now: u64) -> (u64, Word, u64) {
+    /// The settings' generation and terms, the word, and its state under them.
+    fn look(self, quota: usize, now: u64) -> (u64, Terms, Word, u64) {
         // The word first: whoever wrote it had seen its generation, and so does who reads the settings after it.
         let word = Word(self.words[quota].load(Acquire));
         let (generation, terms) = Terms::read(&self.quotas[quota]);
@@ -144,7 +145,7 @@ impl<const N: usize> Cell<'_, N> {
             let old = Terms::at(&self.quotas[quota], word.generation());
             terms.adopt(old, word.state(), now)
         };
-        (generation, word, state)
+        (generation, terms, word, state)
     }
 
     /// A later quota was gone: the first ones are given back, in the moment in which they were taken.
@@ -201,8 +202,7 @@ impl<const N: usize> Cell<'_, N> {
         let now = now.min(MAX_NOW);
         for quota in 0..N {
             loop {
-                let (generation, word, state) = self.look(quota, now);
-                let (_, terms) = Terms::read(&self.quotas[quota]);
+                let (generation, terms, word, state) = self.look(quota, now);
                 let next = Word::new(generation, terms.charge(state, now, cost));
                 let replaced =
                     self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
@@ -213,10 +213,47 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
+    /// A token with these words, of tokens that were taken in advance.
+    #[inline]
+    pub(crate) fn token(self, words: [Word; N], cost: u32) -> Token<N> {
+        Token {
+            words,
+            cost,
+            returned: (self.tag.load(Acquire) & RETURNED) as u32,
+        }
+    }
+
+    /// Changes the first quota's state to what `to` makes of generation, terms and state; `false` when that is nothing.
+    pub(crate) fn move_state(
+        self,
+        now: u64,
+        mut to: impl FnMut(u64, Terms, u64) -> Option<u64>,
+    ) -> bool {
+        loop {
+            let (generation, terms, word, state) = self.look(0, now);
+            let Some(state) = to(generation, terms, state) else {
+                return false;
+            };
+            let next = Word::new(generation, state);
+            let moved = self.words[0].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
+            if moved.is_ok() {
+                return true;
+            }
+        }
+    }
+
     /// What every quota has left.
     pub(crate) fn remaining(self, now: u64) -> u64 {
         let remaining = self.each(now, Terms::remaining);
         remaining.into_iter().min().unwrap_or(0)
+    }
+
+    /// What the bucket has left, and the leases on it.
+    pub(crate) fn remaining_with(self, lanes: &Lanes, now: u64) -> u64 {
+        let now = now.min(MAX_NOW);
+        let (generation, terms, _, tat) = self.look(0, now);
+        let leased = lanes.leased(generation, now);
+        terms.remaining(tat.saturating_sub(leased), now)
     }
 
     /// Nanoseconds until nothing that was taken counts any more.
@@ -234,8 +271,8 @@ impl<const N: usize> Cell<'_, N> {
     fn each(self, now: u64, ask: impl Fn(Terms, u64, u64) -> u64) -> [u64; N] {
         let now = now.min(MAX_NOW);
         array::from_fn(|quota| {
-            let (_, _, state) = self.look(quota, now);
-            ask(Terms::read(&self.quotas[quota]).1, state, now)
+            let (_, terms, _, state) = self.look(quota, now);
+            ask(terms, state, now)
         })
     }
 }

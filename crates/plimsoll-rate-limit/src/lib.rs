@@ -45,6 +45,7 @@ mod error;
 mod gcra;
 mod handle;
 mod keyed;
+mod lanes;
 mod layer;
 mod pace;
 mod quota;

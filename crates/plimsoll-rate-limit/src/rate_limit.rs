@@ -3,7 +3,9 @@
 use std::{
     convert::Infallible,
     fmt,
+    num::NonZero,
     sync::{Arc, atomic::Ordering::Acquire},
+    thread::available_parallelism,
 };
 
 use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict};
@@ -13,6 +15,7 @@ use crate::{
     InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
     RateLimitHandle, WarmUp, Weigh,
     cell::{Cell, Empty, Token},
+    lanes::Lanes,
     pace::Pace,
     settings::Settings,
     sync::AtomicU64,
@@ -29,6 +32,9 @@ use crate::{
 /// which the bucket will be full again, in one atomic. A request that is let in moves it on by one increment; a refused one
 /// writes nothing. In any stretch of time `t` at most `burst + t / increment` requests are let in. [`Quota`] lists the
 /// other algorithms; each keeps its state in one atomic, too.
+///
+/// On several cores a bucket with a burst large enough (32 per core) is leased out to them in small batches, so that it does not get
+/// slower as they get more; that changes no guarantee.
 ///
 /// # Costs
 ///
@@ -51,6 +57,8 @@ pub struct RateLimit<const N: usize = 1, C = One> {
     settings: Arc<Settings<N>>,
     cost: C,
     state: State<N>,
+    /// For a bucket that nobody is told of and that is only taken from: all there is to it is its speed.
+    lanes: Option<Lanes>,
 }
 
 /// A cell of its own.
@@ -121,10 +129,17 @@ impl<const N: usize> RateLimit<N> {
     ///
     /// As for [`new`](Self::new).
     pub fn all(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
+        let told = quotas.iter().any(|quota| quota.name().is_some());
+        let cores = available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             settings: Arc::new(Settings::new(quotas)?),
             cost: One,
             state: State::new(),
+            lanes: if N == 1 && !told {
+                Lanes::new(cores)
+            } else {
+                None
+            },
         })
     }
 }
@@ -145,6 +160,7 @@ impl<const N: usize, C> RateLimit<N, C> {
             settings: self.settings,
             cost,
             state: self.state,
+            lanes: self.lanes,
         }
     }
 
@@ -169,6 +185,7 @@ impl<const N: usize, C> RateLimit<N, C> {
     pub fn charge(mut self, charge: impl Fn(&Outcome) -> u64 + Send + Sync + 'static) -> Self {
         if let Some(settings) = Arc::get_mut(&mut self.settings) {
             settings.charge = Some(Box::new(charge));
+            self.lanes = None;
         }
         self
     }
@@ -192,7 +209,11 @@ impl<const N: usize, C> RateLimit<N, C> {
 
     /// What a request could take at `now`: of several quotas, what all of them have left.
     pub fn available(&self, now: Instant) -> u64 {
-        self.cell().remaining(self.settings.nanos(now))
+        let now = self.settings.nanos(now);
+        match &self.lanes {
+            None => self.cell().remaining(now),
+            Some(lanes) => self.cell().remaining_with(lanes, now),
+        }
     }
 
     /// Reads and changes the quotas, at any time.
@@ -229,6 +250,7 @@ impl<C> RateLimit<1, C> {
         let warming = Warming::new(warm_up)?;
         if let Some(settings) = Arc::get_mut(&mut self.settings) {
             settings.warming = Some(warming);
+            self.lanes = None;
         }
         Ok(self)
     }
@@ -260,9 +282,10 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
         let now = self.settings.nanos(now);
         let cost = self.cost.weigh(req);
-        let taken = match &self.settings.warming {
-            None => self.cell().take(Pace::FULL, now, cost),
-            Some(warming) => self.take_warming(warming, now, cost),
+        let taken = match (&self.lanes, &self.settings.warming) {
+            (Some(lanes), _) => lanes.take(self.cell(), now, cost),
+            (None, None) => self.cell().take(Pace::FULL, now, cost),
+            (None, Some(warming)) => self.take_warming(warming, now, cost),
         };
         match taken {
             Ok(token) => Verdict::Admit(RateLimitPermit(token)),

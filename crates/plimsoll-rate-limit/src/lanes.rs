@@ -1,0 +1,272 @@
+//! A hot bucket on several cores: each takes tokens from a lease of its own, and goes to the bucket once per lease.
+//!
+//! A bucket in one atomic gets slower with every core that takes from it: its cache line travels. So cores *lease*:
+//! a lane moves the bucket's arrival time on by a batch at once, and then holds a stretch of time, `[next, end]`, in
+//! which its own requests are placed one after the other, each at `max(next, now)` for one increment.
+//!
+//! This is as exact as the bucket is. A request that GCRA lets in at `s` has a slot, one increment long, that no other has, which
+//! begins no earlier than `s` and ends no later than `s + capacity`; hence never more than `burst + t / increment` requests in any
+//! time `t`. Leases do not overlap and end no later than one capacity after they were taken, so slots within them are just such
+//! slots. And nobody is refused while a lease holds tokens: who finds the bucket empty calls all leases back first.
+
+use std::{
+    cell::Cell as ThreadCell,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+use crate::{
+    cell::{Cell, Empty, Token},
+    gcra::Gcra,
+    pace::Pace,
+    sync::AtomicU64,
+    terms::Terms,
+    word::{MAX_NOW, Word},
+};
+
+/// The most tokens in a lease.
+const MAX_BATCH: u64 = 64;
+/// A lease of fewer saves nothing.
+const MIN_BATCH: u64 = 4;
+/// All leases together hold at most one part in so many of a burst.
+const SHARE: u32 = 8;
+/// `next` of a lane whose lease is being changed.
+const BUSY: u64 = u64::MAX;
+
+/// Where the cores' leases are.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Box<[Lane]>,
+    /// A batch is at most the capacity, shifted by so much.
+    shift: u32,
+}
+
+/// On cache lines of its own (two, since processors fetch them in pairs).
+#[derive(Debug)]
+#[repr(align(128))]
+struct Lane {
+    /// How far the lease is spent, and below it the last bits of the lease's number: no lease is taken for another.
+    next: AtomicU64,
+    /// Where the lease ends, and below it the generation of the quota. Changed only while `next` is [`BUSY`].
+    end: AtomicU64,
+}
+
+impl Lanes {
+    /// Lanes for so many cores; none for one.
+    pub(crate) fn new(cores: usize) -> Option<Self> {
+        let lanes = cores.clamp(1, 64).next_power_of_two();
+        (lanes > 1).then(|| Self {
+            lanes: (0..lanes).map(|_| Lane::new()).collect(),
+            shift: (lanes as u32 * SHARE).ilog2(),
+        })
+    }
+
+    /// Takes from the lease of this thread's lane, or from the bucket.
+    #[inline]
+    pub(crate) fn take<const N: usize>(
+        &self,
+        bucket: Cell<'_, N>,
+        now: u64,
+        cost: u32,
+    ) -> Result<Token<N>, Empty> {
+        self.take_in(lane_of_this_thread(), bucket, now, cost)
+    }
+
+    #[inline]
+    pub(crate) fn take_in<const N: usize>(
+        &self,
+        lane: usize,
+        bucket: Cell<'_, N>,
+        now: u64,
+        cost: u32,
+    ) -> Result<Token<N>, Empty> {
+        let now = now.min(MAX_NOW);
+        let (generation, Terms::Bucket(gcra)) = Terms::read(&bucket.quotas[0]) else {
+            return bucket.take(Pace::FULL, now, cost);
+        };
+        let batch = self.batch(gcra);
+        if batch == 0 {
+            return bucket.take(Pace::FULL, now, cost);
+        }
+        let lane = &self.lanes[lane % self.lanes.len()];
+        let spent = Word(lane.next.load(Acquire));
+        let end = Word(lane.end.load(Acquire));
+        if spent.0 != BUSY && end.is_of(generation) {
+            let next = spent.state().max(now) + gcra.increment.saturating_mul(cost.into());
+            if next <= end.state() {
+                let to = Word::new(spent.generation(), next);
+                let taken = lane
+                    .next
+                    .compare_exchange_weak(spent.0, to.0, AcqRel, Relaxed);
+                if taken.is_ok() {
+                    return Ok(bucket.token([Word::new(generation, next); N], cost));
+                }
+            }
+        }
+        self.take_elsewhere(lane, bucket, now, cost)
+    }
+
+    /// The lease is used up: another is taken, the request's share with it. When the bucket has none to give, what
+    /// leases hold goes back there, and the bucket decides.
+    #[cold]
+    #[inline(never)]
+    fn take_elsewhere<const N: usize>(
+        &self,
+        lane: &Lane,
+        bucket: Cell<'_, N>,
+        now: u64,
+        cost: u32,
+    ) -> Result<Token<N>, Empty> {
+        if let Some(token) = self.lease(lane, bucket, now, cost) {
+            return Ok(token);
+        }
+        // What is left may be less than a token, and would be lost to idle time.
+        lane.call_back(bucket, now);
+        match bucket.take(Pace::FULL, now, cost) {
+            Err(Empty { wait: Some(_), .. }) => {
+                for lane in &self.lanes {
+                    lane.call_back(bucket, now);
+                }
+                bucket.take(Pace::FULL, now, cost)
+            }
+            decided => decided,
+        }
+    }
+
+    /// Takes a new lease, and of it what is asked for. What was left of the old one goes into it.
+    fn lease<const N: usize>(
+        &self,
+        lane: &Lane,
+        bucket: Cell<'_, N>,
+        now: u64,
+        cost: u32,
+    ) -> Option<Token<N>> {
+        let held = lane.lock()?;
+        let left = lane.left(held, now);
+        let mut taken = None;
+        let moved = bucket.move_state(now, |generation, terms, tat| {
+            let Terms::Bucket(gcra) = terms else {
+                return None;
+            };
+            // A lease under another quota is forfeit.
+            let left = if left.is_of(generation) {
+                left.state()
+            } else {
+                0
+            };
+            let start = tat.saturating_sub(left).max(now);
+            let next = start.saturating_add(gcra.increment.saturating_mul(cost.into()));
+            let end = next.saturating_add(self.batch(gcra));
+            let within = end <= now + gcra.capacity;
+            taken = within.then_some((Word::new(generation, next), Word::new(generation, end)));
+            within.then_some(end)
+        });
+        let taken = taken.filter(|_| moved);
+        match taken {
+            Some((next, end)) => lane.unlock(held, next.state(), end),
+            // It keeps what it has.
+            None => lane.next.store(held.0, Release),
+        }
+        taken.map(|(next, _)| bucket.token([next; N], cost))
+    }
+
+    /// How much time a lease takes from the bucket, or 0 where none is worth it.
+    #[inline]
+    fn batch(&self, gcra: Gcra) -> u64 {
+        let batch = gcra.capacity >> self.shift;
+        if batch < MIN_BATCH * gcra.increment {
+            0
+        } else {
+            batch.min(MAX_BATCH.saturating_mul(gcra.increment))
+        }
+    }
+
+    /// Time in leases, of this generation.
+    pub(crate) fn leased(&self, generation: u64, now: u64) -> u64 {
+        let left = self.lanes.iter().filter_map(|lane| {
+            let spent = Word(lane.next.load(Acquire));
+            let left = (spent.0 != BUSY).then(|| lane.left(spent, now))?;
+            left.is_of(generation).then(|| left.state())
+        });
+        left.sum()
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+        }
+    }
+
+    /// What `next` was, or `None` when somebody else is about to change the lease.
+    fn lock(&self) -> Option<Word> {
+        let mut next = self.next.load(Acquire);
+        loop {
+            if next == BUSY {
+                return None;
+            }
+            match self.next.compare_exchange_weak(next, BUSY, AcqRel, Acquire) {
+                Ok(next) => return Some(Word(next)),
+                Err(current) => next = current,
+            }
+        }
+    }
+
+    /// A new lease.
+    fn unlock(&self, held: Word, next: u64, end: Word) {
+        self.end.store(end.0, Release);
+        let lease = held.generation() + 1;
+        self.next.store(Word::new(lease, next).0, Release);
+    }
+
+    /// How much is left of the lease, and its generation.
+    fn left(&self, spent: Word, now: u64) -> Word {
+        let end = Word(self.end.load(Acquire));
+        let left = end.state().saturating_sub(spent.state().max(now));
+        Word::new(end.generation(), left)
+    }
+
+    /// Gives what is left of the lease back to the bucket.
+    fn call_back<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) {
+        let spent = Word(self.next.load(Acquire));
+        if spent.0 == BUSY || self.left(spent, now).state() == 0 {
+            return;
+        }
+        let Some(held) = self.lock() else {
+            return;
+        };
+        let left = self.left(held, now);
+        bucket.move_state(now, |generation, _, tat| {
+            left.is_of(generation)
+                .then(|| tat.saturating_sub(left.state()))
+        });
+        self.unlock(held, 0, Word::new(0, 0));
+    }
+}
+
+/// A number for this thread; threads that follow each other have numbers that do.
+#[inline]
+fn lane_of_this_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static LANE: ThreadCell<Option<usize>> = const { ThreadCell::new(None) };
+    }
+    // A thread that is being torn down has no number of its own any more.
+    let number = |lane: &ThreadCell<Option<usize>>| {
+        lane.get().unwrap_or_else(|| {
+            let number = THREADS.fetch_add(1, Relaxed);
+            lane.set(Some(number));
+            number
+        })
+    };
+    LANE.try_with(number).unwrap_or(0)
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
