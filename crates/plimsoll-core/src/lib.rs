@@ -30,6 +30,7 @@ mod classify;
 mod cost;
 mod count;
 mod deadline;
+mod decimal;
 mod epoch;
 mod gate;
 mod key;
@@ -40,6 +41,7 @@ mod outcome;
 mod policy;
 mod priority;
 mod protocol;
+mod rate_limit_fields;
 mod rejection;
 mod release;
 mod sync;
@@ -74,6 +76,7 @@ pub use self::{
         Answer, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain, PlainError,
         Protocol, SpeaksHttp,
     },
+    rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
 };

@@ -6,7 +6,9 @@ use ::http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
-use crate::{Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
+use crate::{
+    Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection, Release,
+};
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
 /// `application/grpc*`, so that the error type stays the inner service's own.
@@ -92,6 +94,14 @@ impl<C> Http<C> {
     #[must_use]
     pub fn problem_details(mut self, body: bool) -> Self {
         self.refusals.problem_details = body;
+        self
+    }
+
+    /// Tells callers their quota in these headers, on refusals and on accepted answers, instead of
+    /// [`RateLimitFields::DRAFT_11`].
+    #[must_use]
+    pub fn rate_limit_fields(mut self, fields: RateLimitFields) -> Self {
+        self.refusals.fields = fields;
         self
     }
 
