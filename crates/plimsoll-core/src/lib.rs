@@ -60,7 +60,9 @@ pub use self::{
     deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
-    key::{ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route},
+    key::{
+        ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey,
+    },
     live::Live,
     load::{LoadSignal, Worst},
     observe::Observe,

@@ -94,9 +94,11 @@ impl Refusals {
         let status = self.statuses[kind.index()];
         let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
         let hint = hint(rejection);
-        // Who comes back when `retry-after` says so is not told by `t` that it is too early.
-        let quota = rejection.quota().map(|quota| quota.no_later_than(hint));
-        let (policy, left) = quota.map_or((None, None), |quota| self.fields.pair(&quota));
+        let (policy, left) = match rejection.quota() {
+            // Who comes back when `retry-after` says so is not told by `t` that it is too early.
+            Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
+            None => (None, None),
+        };
         let body = if explained {
             problem(status, rejection)
         } else {
@@ -113,7 +115,8 @@ impl Refusals {
             left,
         ])
         .into_map();
-        if let Some(quota) = quota {
+        if let Some(quota) = rejection.quota() {
+            let quota = quota.no_later_than(hint);
             self.fields.write_legacy(&quota, response.headers_mut());
         }
         response

@@ -1,14 +1,11 @@
 //! Which response headers tell a caller its quota.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use sfv::{DictSerializer, Integer, ItemSerializer, KeyRef, StringRef};
+mod draft;
+mod known;
 
-use crate::{
-    Allowance,
-    allowance::whole_seconds,
-    decimal::{decimal, digits},
-};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{Allowance, allowance::whole_seconds, decimal::decimal};
 
 /// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
 pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -88,15 +85,14 @@ impl RateLimitFields {
     pub(crate) fn pair(self, quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
         match self.draft {
             None => (None, None),
-            Some(Draft::V11) => draft_11(quota),
-            Some(Draft::V07) => draft_07(quota),
+            Some(Draft::V11) => known::draft_11(quota),
+            Some(Draft::V07) => draft::v07(quota),
         }
     }
 
     /// The legacy headers, if chosen, unless a tighter quota has written them.
     pub(crate) fn write_legacy(self, quota: &Allowance, headers: &mut HeaderMap) {
-        let known = headers.get(X_REMAINING).and_then(number);
-        if self.legacy && is_tighter(quota, known) {
+        if self.legacy && is_tighter(quota, headers.get(X_REMAINING).and_then(number)) {
             for (name, value) in [
                 (X_LIMIT, quota.limit),
                 (X_REMAINING, quota.offered()),
@@ -112,76 +108,6 @@ impl Default for RateLimitFields {
     fn default() -> Self {
         Self::DRAFT_11
     }
-}
-
-fn draft_11(quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
-    const Q: &KeyRef = KeyRef::constant("q");
-    const W: &KeyRef = KeyRef::constant("w");
-    const R: &KeyRef = KeyRef::constant("r");
-    const T: &KeyRef = KeyRef::constant("t");
-    let name = Some(quota.name).filter(|name| Allowance::is_name(name));
-    let Some(name) = name.and_then(|name| StringRef::from_str(name).ok()) else {
-        return (None, None);
-    };
-    let window = (quota.window_secs > 0).then_some((W, quota.window_secs));
-    let reset = Some((T, whole_seconds(quota.reset)));
-    (
-        item(name, (Q, quota.limit), window),
-        item(name, (R, quota.offered()), reset),
-    )
-}
-
-/// `"name";a=1;b=2`.
-fn item(
-    name: &StringRef,
-    (key, number): (&KeyRef, u64),
-    other: Option<(&KeyRef, u64)>,
-) -> Option<HeaderValue> {
-    // Exactly as long as what goes into it (names need no escapes), so that it becomes the value without another
-    // allocation.
-    let length = |(key, number): (&KeyRef, u64)| key.as_str().len() + 2 + digits(bounded(number));
-    let text = name.as_str().len() + 2 + length((key, number)) + other.map_or(0, length);
-    let mut text = String::with_capacity(text);
-    let item = ItemSerializer::with_buffer(&mut text)
-        .bare_item(name)
-        .parameter(key, integer(number));
-    if let Some((key, number)) = other {
-        _ = item.parameter(key, integer(number));
-    }
-    value(text)
-}
-
-fn draft_07(quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
-    const W: &KeyRef = KeyRef::constant("w");
-    let policy = (quota.window_secs > 0).then(|| {
-        ItemSerializer::new()
-            .bare_item(integer(quota.limit))
-            .parameter(W, integer(quota.window_secs))
-            .finish()
-    });
-    let mut left = DictSerializer::new();
-    for (key, number) in [
-        (KeyRef::constant("limit"), quota.limit),
-        (KeyRef::constant("remaining"), quota.offered()),
-        (KeyRef::constant("reset"), whole_seconds(quota.reset)),
-    ] {
-        _ = left.bare_item(key, integer(number));
-    }
-    (policy.and_then(value), left.finish().and_then(value))
-}
-
-/// The largest integer a structured field can carry stands for all above it (RFC 9651, section 3.3.1).
-fn bounded(number: u64) -> u64 {
-    const LARGEST: u64 = 999_999_999_999_999;
-    number.min(LARGEST)
-}
-
-fn integer(number: u64) -> Integer {
-    Integer::try_from(bounded(number)).unwrap_or(Integer::MAX)
-}
-
-fn value(text: String) -> Option<HeaderValue> {
-    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Whether this quota leaves less than one that has been written.
