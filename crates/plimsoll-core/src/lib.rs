@@ -24,6 +24,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod advice;
 mod allowance;
 mod announcement;
 mod classify;
@@ -52,6 +53,7 @@ pub mod test_kit;
 pub use tokio::time::Instant;
 
 pub use self::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
     allowance::Allowance,
     announcement::Announcement,
     classify::{ByStatus, Classify},
@@ -60,9 +62,7 @@ pub use self::{
     deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
-    key::{
-        ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey,
-    },
+    key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},
     live::Live,
     load::{LoadSignal, Worst},
     observe::Observe,

@@ -63,7 +63,8 @@ fn after_scheme(line: &[u8]) -> Option<&[u8]> {
 fn is_token(bytes: &[u8]) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let text = &bytes[..bytes.len() - padding];
-    let may_stand =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let may_stand = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+    };
     !text.is_empty() && text.iter().all(may_stand)
 }

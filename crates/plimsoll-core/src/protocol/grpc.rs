@@ -202,7 +202,12 @@ mod tests {
             "CAgSDHJhdGUgbGltaXRlZBo2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgBEIDKte4B"
         );
         assert_eq!(
-            details(UNAVAILABLE, "overloaded", Some(Duration::from_millis(250)), None),
+            details(
+                UNAVAILABLE,
+                "overloaded",
+                Some(Duration::from_millis(250)),
+                None
+            ),
             "CA4SCm92ZXJsb2FkZWQaMwoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIHCgUQgOWadw"
         );
         let violation = Violation {
