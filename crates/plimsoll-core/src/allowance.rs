@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-
-use crate::RateLimitFields;
-
 /// The longest name of a quota.
 const MAX_NAME: usize = 64;
 
 /// A caller's quota and what is left of it.
 ///
-/// On the wire integers end at 999,999,999,999,999, and no more than `limit` is ever offered: a bucket may hold a
+/// Written by [`RateLimitFields`](crate::RateLimitFields). On the wire integers end at 999,999,999,999,999, and no more than `limit` is ever offered: a bucket may hold a
 /// larger burst, but a client need not be invited to send all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -46,12 +42,7 @@ impl Allowance {
         !bytes.is_empty() && bytes.len() <= MAX_NAME
     }
 
-    /// Writes the [default](RateLimitFields::DRAFT_11) fields; quotas of several policies stand side by side.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        RateLimitFields::DRAFT_11.write(self, headers);
-    }
-
-    /// The same, with a `t` no later than `wait`: who is told to come back then may count on it.
+    /// This one, with a `t` no later than `wait`: who is told to come back then may count on it.
     pub(crate) fn no_later_than(mut self, wait: Option<Duration>) -> Self {
         self.reset = wait.map_or(self.reset, |wait| self.reset.min(wait));
         self

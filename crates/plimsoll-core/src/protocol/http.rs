@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
 use crate::{
-    Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection, Release,
+    Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection,
+    Release,
 };
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
@@ -110,6 +111,13 @@ impl<C> Http<C> {
         &self.classifier
     }
 
+    /// Lets the policies that admitted a request write to the head of its answer, in this protocol's fields.
+    #[inline]
+    pub fn announce(&self, held: &impl Hold, headers: &mut HeaderMap) {
+        let out = Announcement::to(headers);
+        held.announce(&mut out.rate_limit_fields(self.refusals.fields));
+    }
+
     /// The response that says no to `req`.
     pub fn refusal<H, B, R>(
         &self,
@@ -208,7 +216,9 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        held.announce(&mut Announcement::to(response.headers_mut()));
+        held.protocol()
+            .http()
+            .announce(&held, response.headers_mut());
         let over = self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use plimsoll_core::{Allowance, QuotaUnit, RateLimitAdvice};
+use plimsoll_core::{Allowance, QuotaUnit, RateLimitAdvice, RateLimitFields};
 use proptest::prelude::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -390,7 +390,8 @@ proptest! {
         let remaining = share % (limit + 1);
         let reset = Duration::from_secs(reset);
         let mut headers = HeaderMap::new();
-        Allowance { name: "per-user", limit, window_secs, remaining, reset }.write(&mut headers);
+        let quota = Allowance { name: "per-user", limit, window_secs, remaining, reset };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
         let advice = RateLimitAdvice::read(&headers);
         let window = (window_secs > 0).then(|| Duration::from_secs(window_secs));
         prop_assert_eq!(policies(&advice), [("per-user", limit, window, None)]);

@@ -32,6 +32,31 @@ impl<Req> plimsoll_core::Policy<Req> for Refuse {
     }
 }
 
+/// Admits everything and tells everybody these quotas.
+struct Tell<const N: usize>([Allowance; N]);
+
+impl<Req, const N: usize> plimsoll_core::Policy<Req> for Tell<N> {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+    fn admit(
+        &self,
+        _: &mut Req,
+        _: tokio::time::Instant,
+    ) -> plimsoll_core::Verdict<(), Self::Wait> {
+        plimsoll_core::Verdict::Admit(())
+    }
+    fn announce(
+        &self,
+        (): &(),
+        _: tokio::time::Instant,
+        out: &mut plimsoll_core::Announcement<'_>,
+    ) {
+        self.0.iter().for_each(|quota| out.allowance(quota));
+    }
+    fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
+}
+
 async fn answer(protocol: Http, rejection: Rejection, req: Request<()>) -> (Response<()>, String) {
     let inner = tower::service_fn(|_: Request<()>| async {
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
@@ -370,6 +395,88 @@ async fn the_fields_of_a_refusal_are_those_chosen() {
     }
 }
 
+#[tokio::test]
+async fn accepted_answers_carry_the_chosen_fields_of_every_gate_they_pass() {
+    let named = |name, remaining| Allowance {
+        name,
+        remaining,
+        ..QUOTA
+    };
+    for (fields, expected) in [
+        (
+            RateLimitFields::DRAFT_11,
+            vec![
+                ("ratelimit", r#""inner";r=7;t=5"#),
+                ("ratelimit", r#""one";r=9;t=5"#),
+                ("ratelimit", r#""two";r=8;t=5"#),
+                ("ratelimit-policy", r#""inner";q=100;w=60"#),
+                ("ratelimit-policy", r#""one";q=100;w=60"#),
+                ("ratelimit-policy", r#""two";q=100;w=60"#),
+            ],
+        ),
+        (
+            RateLimitFields::LEGACY,
+            vec![
+                ("x-ratelimit-limit", "100"),
+                ("x-ratelimit-remaining", "7"),
+                ("x-ratelimit-reset", "5"),
+            ],
+        ),
+        (RateLimitFields::NONE, vec![]),
+    ] {
+        let inner = tower::service_fn(|_: Request<()>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+        });
+        let protocol = Http::new().rate_limit_fields(fields);
+        let near = GateLayer::builder(Tell([named("inner", 7)]))
+            .protocol(protocol.clone())
+            .build();
+        let far = GateLayer::builder(Tell([named("one", 9), named("two", 8)]))
+            .protocol(protocol)
+            .build();
+        let response = far
+            .layer(near.layer(inner))
+            .oneshot(Request::new(()))
+            .await
+            .unwrap();
+        let headers = response.headers().iter();
+        let mut said: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        said.sort_unstable();
+        assert_eq!(said, expected, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_further_in_stays_the_tightest() {
+    let fields = RateLimitFields::DRAFT_11.and_legacy();
+    let refusing = GateLayer::builder(Refuse(
+        Rejection::new("inner", Kind::OverQuota).allowance(QUOTA),
+    ))
+    .protocol(Http::new().rate_limit_fields(fields))
+    .build();
+    let telling = GateLayer::builder(Tell([Allowance {
+        name: "outer",
+        remaining: 50,
+        ..QUOTA
+    }]))
+    .protocol(Http::new().rate_limit_fields(fields))
+    .build();
+    let inner = tower::service_fn(|_: Request<()>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+    });
+    let response = telling
+        .layer(refusing.layer(inner))
+        .oneshot(Request::new(()))
+        .await
+        .unwrap();
+    assert_eq!(text(response.headers(), "x-ratelimit-remaining"), Some("0"));
+    let advice = RateLimitAdvice::read(response.headers());
+    assert_eq!((advice.left.len(), advice.policies.len()), (2, 2));
+    assert_eq!(advice.wait(Duration::MAX), Some(Duration::from_secs(5)));
+}
+
 #[test]
 fn a_window_of_less_than_a_second_is_left_out() {
     let quota = Allowance {
@@ -439,11 +546,11 @@ fn several_quotas_are_one_list_and_the_tightest_of_them_where_there_is_room_for_
 #[test]
 fn a_larger_burst_is_not_offered() {
     let mut headers = HeaderMap::new();
-    Allowance {
+    let quota = Allowance {
         remaining: 10_000,
         ..QUOTA
-    }
-    .write(&mut headers);
+    };
+    RateLimitFields::DRAFT_11.write(&quota, &mut headers);
     assert_eq!(text(&headers, "ratelimit"), Some(r#""per-user";r=100;t=5"#));
 }
 
@@ -452,14 +559,16 @@ fn quotas_that_share_a_name_are_told_apart() {
     // The fields of a quota are kept for the next refusal; these are not the same quota.
     for limit in [1, 2, 1, 3] {
         let mut headers = HeaderMap::new();
-        Allowance { limit, ..QUOTA }.write(&mut headers);
+        let quota = Allowance { limit, ..QUOTA };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
         let policy = format!(r#""per-user";q={limit};w=60"#);
         assert_eq!(text(&headers, "ratelimit-policy"), Some(policy.as_str()));
     }
     for (reset, t) in [(1, 1), (1_001, 2), (1, 1)] {
         let mut headers = HeaderMap::new();
         let reset = Duration::from_millis(reset);
-        Allowance { reset, ..QUOTA }.write(&mut headers);
+        let quota = Allowance { reset, ..QUOTA };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
         let left = format!(r#""per-user";r=0;t={t}"#);
         assert_eq!(text(&headers, "ratelimit"), Some(left.as_str()));
     }
