@@ -23,8 +23,8 @@ pub struct Allowance {
     /// `t`: with requests remaining, until the quota is whole again; with none, until there is one. Rounded up to seconds.
     ///
     /// The draft has changed what `t` means: up to -10 the time until the quota resets, since -11 the time within which
-    /// `r` may be spent. This figure is honest in both: a client that spends `r` and no more until `t` is over is
-    /// never refused, and after `t` there is more.
+    /// `r` may be spent. This figure is honest in both: until `t` is over `r` can be spent, and after `t` there is
+    /// more.
     pub reset: Duration,
 }
 

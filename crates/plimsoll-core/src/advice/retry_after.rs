@@ -15,7 +15,7 @@ pub(super) fn read(headers: &HeaderMap, received: Option<SystemTime>) -> Option<
     let sent = || headers.get(DATE).and_then(date).or(received);
     let lines = headers.get_all(RETRY_AFTER).iter();
     lines
-        .filter_map(|line| seconds(line).or_else(|| until(date(line)?, sent()?)))
+        .filter_map(|line| seconds(line).or_else(|| Some(until(date(line)?, sent()?))))
         .max()
 }
 
@@ -35,7 +35,7 @@ fn date(line: &HeaderValue) -> Option<SystemTime> {
 }
 
 /// A date that is past is now.
-#[allow(clippy::disallowed_types, clippy::unnecessary_wraps)] // as above; reads better where it is used
-fn until(date: SystemTime, sent: SystemTime) -> Option<Duration> {
-    Some(date.duration_since(sent).unwrap_or_default())
+#[allow(clippy::disallowed_types)] // as above
+fn until(date: SystemTime, sent: SystemTime) -> Duration {
+    date.duration_since(sent).unwrap_or_default()
 }

@@ -25,10 +25,11 @@ use crate::{
 /// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
 ///
 /// HTTP refusals carry `retry-after` (whole seconds, rounded up), `cache-control: no-store`, an
-/// `application/problem+json` body unless `accept` rules it out, `ratelimit-policy` and `ratelimit` when the policy
-/// told its quota, and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a
-/// retry is safe. gRPC refusals are Trailers-Only with `google.rpc.RetryInfo` in `grpc-status-details-bin` and
-/// `grpc-retry-pushback-ms`. The [`Rejection`] is in the response's extensions.
+/// `application/problem+json` body unless `accept` rules it out, [`RateLimitFields`] when the policy told its quota,
+/// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. gRPC
+/// refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
+/// `google.rpc.RetryInfo` and (for a quota that was told) `google.rpc.QuotaFailure`. The [`Rejection`] is in the
+/// response's extensions.
 ///
 /// # When a call is over
 ///

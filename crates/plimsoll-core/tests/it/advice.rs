@@ -28,6 +28,7 @@ fn read(lines: &[(&'static str, &str)]) -> RateLimitAdvice {
     RateLimitAdvice::read(&headers(lines))
 }
 
+#[allow(clippy::unnecessary_wraps)] // as the fields have it
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
