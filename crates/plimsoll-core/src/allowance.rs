@@ -7,12 +7,12 @@ const MAX_NAME: usize = 64;
 
 /// A caller's quota and what is left of it.
 ///
-/// Written by [`RateLimitFields`](crate::RateLimitFields). On the wire integers end at 999,999,999,999,999, and no more than `limit` is ever offered: a bucket may hold a
-/// larger burst, but a client need not be invited to send all of it.
+/// Written by [`RateLimitFields`](crate::RateLimitFields). On the wire integers end at 999,999,999,999,999, and no more
+/// than `limit` is ever offered: a bucket may hold a larger burst, but a client need not be invited to send all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// The name of the quota on the wire; see [`Allowance::is_name`]. Without a name that can stand there, nothing is
-    /// written.
+    /// The name of the quota on the wire; see [`Allowance::is_name`]. What names the quota is left out when this cannot
+    /// stand there.
     pub name: &'static str,
     /// `q`: requests per window.
     pub limit: u64,
@@ -20,7 +20,8 @@ pub struct Allowance {
     pub window_secs: u64,
     /// `r`: requests the caller may still send.
     pub remaining: u64,
-    /// `t`: with requests remaining, until the quota is whole again; with none, until there is one. Rounded up to seconds.
+    /// `t`: with requests remaining, until the quota is whole again; with none, until there is one. Rounded up to
+    /// seconds.
     ///
     /// The draft has changed what `t` means: up to -10 the time until the quota resets, since -11 the time within which
     /// `r` may be spent. This figure is honest in both: until `t` is over `r` can be spent, and after `t` there is

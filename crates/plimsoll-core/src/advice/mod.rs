@@ -1,6 +1,7 @@
 //! What a response tells its client: when to come back, and what is left.
 
 mod fields;
+mod member;
 mod retry_after;
 
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 /// server.
 ///
 /// A field that is malformed is ignored as a whole, over all its lines, as the draft
-/// (draft-ietf-httpapi-ratelimit-headers, -08 to -11) and RFC 9651 want it: a name that is no String, a required parameter that is
-/// missing, a known parameter of the wrong type or out of range, optional ones included. Unknown parameters are skipped. A field of more than
-/// 64 KiB is not read. `RateLimit` and `RateLimit-Policy` of a response that has been in a cache (`Age` above
-/// zero) are ignored too.
+/// (draft-ietf-httpapi-ratelimit-headers, -08 to -11) and RFC 9651 want it: a name that is no String, a required
+/// parameter that is missing, a known parameter of the wrong type or out of range, optional ones included. Unknown
+/// parameters are skipped. A field of more than 64 KiB is not read. `RateLimit` and `RateLimit-Policy` of a response
+/// that has been in a cache (`Age` above zero) are ignored too.
 ///
 /// ```
 /// use std::time::Duration;
@@ -115,8 +116,8 @@ impl RateLimitAdvice {
         }
         Self {
             retry_after,
-            left: fields::read(headers, &RATELIMIT, fields::left),
-            policies: fields::read(headers, &RATELIMIT_POLICY, fields::policy),
+            left: member::read_all(headers, &RATELIMIT, fields::left),
+            policies: member::read_all(headers, &RATELIMIT_POLICY, fields::policy),
         }
     }
 

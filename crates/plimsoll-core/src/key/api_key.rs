@@ -41,7 +41,7 @@ impl ApiKey {
         }
     }
 
-    /// How many requests had the header and could not be told by it.
+    /// How many requests had the header, and no key in it.
     pub fn unusable(&self) -> u64 {
         self.unusable.get()
     }

@@ -25,7 +25,7 @@ impl BearerToken {
         }
     }
 
-    /// How many requests had the header, or the scheme, and could not be told by it.
+    /// How many requests had a bearer token that is none, or an `Authorization` that is empty, too long or there twice.
     pub fn unusable(&self) -> u64 {
         self.unusable.get()
     }

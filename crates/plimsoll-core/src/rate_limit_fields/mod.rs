@@ -43,12 +43,13 @@ impl RateLimitFields {
     /// drafts -08 to -11. The default.
     pub const DRAFT_11: Self = Self::of(Some(Draft::V11), false);
 
-    /// `RateLimit-Policy: 100;w=60` and `RateLimit: limit=100, remaining=50, reset=30`, as in draft -07. It has room for one quota:
-    /// of several, the one with the least left is told. The policy field is left out for quotas without a window of whole
-    /// seconds.
+    /// `RateLimit-Policy: 100;w=60` and `RateLimit: limit=100, remaining=50, reset=30`, as in draft -07. It has room for
+    /// what is left of one quota: of several, the one with the least left is told. A quota without a window of whole
+    /// seconds has no policy field.
     pub const DRAFT_07: Self = Self::of(Some(Draft::V07), false);
 
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), which no document defines. One quota, as in -07.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), which no document defines. One quota, as in
+    /// -07.
     pub const LEGACY: Self = Self::of(None, true);
 
     /// No such headers.
