@@ -11,19 +11,22 @@ pub(crate) fn decimal(value: u64) -> HeaderValue {
         Ok(two @ 10..100) => HeaderValue::from_static(&PAIRS[2 * two..2 * two + 2]),
         _ => {
             // One allocation; `HeaderValue::from(value)` makes two.
-            let mut digits = [0; 20];
-            let (mut at, mut rest) = (digits.len(), value);
-            while rest > 0 {
-                at -= 1;
-                digits[at] = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-            HeaderValue::from_bytes(&digits[at..]).unwrap_or_else(|_| HeaderValue::from(value))
+            let mut room = [0; 20];
+            HeaderValue::from_bytes(written(value, &mut room))
+                .unwrap_or_else(|_| HeaderValue::from(value))
         }
     }
 }
 
-/// How many digits it takes to write `value`.
-pub(crate) fn digits(value: u64) -> usize {
-    value.checked_ilog10().map_or(1, |log| log as usize + 1)
+/// The digits of `value`, at the end of `room`.
+pub(crate) fn written(value: u64, room: &mut [u8; 20]) -> &[u8] {
+    let (mut at, mut rest) = (room.len(), value);
+    loop {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return &room[at..];
+        }
+    }
 }

@@ -1,17 +1,17 @@
-//! Fields that were made before.
+//! What is the same in the fields of a quota from one answer to the next.
 //!
-//! Making a structured field is a good part of what a refusal costs, and refusals are made by the thousand: the policy's
-//! field is the same in all of them, and what is left is nothing, until the same second.
+//! Making structured fields is a good part of what a refusal costs, and refusals are made by the thousand. So the
+//! serialiser makes them once: the policy's field whole, the other with zeros that give way to numbers.
 
 use std::cell::RefCell;
 
+use bytes::Bytes;
 use http::HeaderValue;
-use sfv::StringRef;
 
-use super::draft;
-use crate::{Allowance, allowance::whole_seconds};
+use super::draft::{self, bounded};
+use crate::{Allowance, allowance::whole_seconds, decimal::written};
 
-/// Quotas whose fields each thread keeps. A server has a few; of those that share a slot the last one has it.
+/// Quotas that each thread knows. A server has a few; of those that share a slot the last one has it.
 const SLOTS: usize = 16;
 
 thread_local! {
@@ -19,12 +19,12 @@ thread_local! {
 }
 
 struct Known {
-    name: &'static StringRef,
+    name: &'static str,
     limit: u64,
     window_secs: u64,
     policy: HeaderValue,
-    /// `RateLimit` with nothing left, and its `t`.
-    spent: Option<(u64, HeaderValue)>,
+    /// `"name";r=0;t=0`.
+    nothing_left: String,
 }
 
 /// Both fields of draft -11.
@@ -36,7 +36,7 @@ pub(super) fn draft_11(quota: &Allowance) -> (Option<HeaderValue>, Option<Header
             if !known.as_ref().is_some_and(|known| known.is_of(quota)) {
                 *known = Known::new(quota);
             }
-            let known = known.as_mut()?;
+            let known = known.as_ref()?;
             Some((Some(known.policy.clone()), known.left(quota)))
         })
         .ok()
@@ -56,33 +56,33 @@ impl Known {
     fn new(quota: &Allowance) -> Option<Self> {
         let name = draft::name_of(quota)?;
         Some(Self {
-            name,
+            name: quota.name,
             limit: quota.limit,
             window_secs: quota.window_secs,
             policy: draft::policy(name, quota)?,
-            spent: None,
+            nothing_left: draft::nothing_left(name),
         })
     }
 
     /// Names are static, and the same quota's is the same: no need to compare letters.
     fn is_of(&self, quota: &Allowance) -> bool {
-        std::ptr::eq(self.name.as_str(), quota.name)
+        std::ptr::eq(self.name, quota.name)
             && self.limit == quota.limit
             && self.window_secs == quota.window_secs
     }
 
-    fn left(&mut self, quota: &Allowance) -> Option<HeaderValue> {
-        let (offered, reset) = (quota.offered(), whole_seconds(quota.reset));
-        if offered > 0 {
-            return draft::left(self.name, offered, reset);
-        }
-        if let Some((known, value)) = &self.spent
-            && *known == reset
-        {
-            return Some(value.clone());
-        }
-        let value = draft::left(self.name, 0, reset)?;
-        self.spent = Some((reset, value.clone()));
-        Some(value)
+    /// `RateLimit`. The only allocation is its own.
+    fn left(&self, quota: &Allowance) -> Option<HeaderValue> {
+        const ZEROS: &str = "0;t=0";
+        let (mut room, mut more_room) = ([0; 20], [0; 20]);
+        let left = written(bounded(quota.offered()), &mut room);
+        let reset = written(bounded(whole_seconds(quota.reset)), &mut more_room);
+        let parts = [
+            self.nothing_left.strip_suffix(ZEROS)?.as_bytes(),
+            left,
+            b";t=",
+            reset,
+        ];
+        HeaderValue::from_maybe_shared(Bytes::from(parts.concat())).ok()
     }
 }
