@@ -12,9 +12,9 @@ pub(super) const LONGEST: usize = 4096;
 
 /// A borrowed secret, such as an API key, that can be hashed and nothing else.
 ///
-/// It does not print, compare or convert, so it ends up in no log and no label. A [`Keyed`](crate::Keyed) policy keeps its
-/// 64-bit hash under a random seed, from which it cannot be read back. Hashing does the same work for every
-/// byte, whatever the bytes are. The same bytes as an API key and as a bearer token are two keys.
+/// It does not print, compare or convert, so it ends up in no log and no label. Keyed policies keep no more than its
+/// 64-bit hash under a random seed, from which it cannot be read back. Hashing does the same work for every byte,
+/// whatever the bytes are. The same bytes as an API key and as a bearer token are two keys.
 ///
 /// What else sees the header is another matter: mark it as sensitive (`HeaderValue::set_sensitive`, or tower-http's
 /// `SetSensitiveRequestHeadersLayer`) before anything that prints requests.
