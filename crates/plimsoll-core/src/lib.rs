@@ -24,12 +24,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod advice;
 mod allowance;
 mod announcement;
 mod classify;
 mod cost;
 mod count;
 mod deadline;
+mod decimal;
 mod epoch;
 mod gate;
 mod key;
@@ -40,6 +42,7 @@ mod outcome;
 mod policy;
 mod priority;
 mod protocol;
+mod rate_limit_fields;
 mod rejection;
 mod release;
 mod sync;
@@ -50,6 +53,7 @@ pub mod test_kit;
 pub use tokio::time::Instant;
 
 pub use self::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
     allowance::Allowance,
     announcement::Announcement,
     classify::{ByStatus, Classify},
@@ -58,7 +62,7 @@ pub use self::{
     deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
-    key::{ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route},
+    key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},
     live::Live,
     load::{LoadSignal, Worst},
     observe::Observe,
@@ -74,6 +78,7 @@ pub use self::{
         Answer, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain, PlainError,
         Protocol, SpeaksHttp,
     },
+    rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
 };

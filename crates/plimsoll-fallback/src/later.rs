@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use plimsoll_core::{Announcement, Answer, Carried, GateBody, Hold};
+use plimsoll_core::{Answer, Carried, GateBody, Hold, SpeaksHttp};
 
 use crate::{
     Cause, DEGRADED, Degraded,
@@ -47,9 +47,9 @@ impl Finish {
     }
 
     /// Lets the policies that admitted the request write to the head of its answer.
-    pub(crate) fn announced_by(mut self, held: &impl Hold) -> Self {
+    pub(crate) fn announced_by(mut self, held: &impl Hold<Protocol: SpeaksHttp>) -> Self {
         let mut headers = HeaderMap::new();
-        held.announce(&mut Announcement::to(&mut headers));
+        held.protocol().http().announce(held, &mut headers);
         self.headers = Some(headers).filter(|headers| !headers.is_empty());
         self
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection,
-    SpeaksHttp as _,
+    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, SpeaksHttp,
 };
 
 use crate::{
@@ -175,6 +174,7 @@ impl<A, T, E> Pending<A, T, E> {
     fn new<C, H>(held: &H, cause: Cause<E>, captured: T) -> Self
     where
         H: Hold<Protocol = Fallback<A, C>>,
+        Fallback<A, C>: SpeaksHttp,
     {
         let fallback = held.protocol();
         let finish = Finish::new(&cause, &fallback.switches).announced_by(held);

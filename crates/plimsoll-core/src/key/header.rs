@@ -2,9 +2,12 @@
 
 use http::{HeaderName, Request};
 
-use super::Key;
+use super::{Key, secret::LONGEST};
 
-/// The value of a header, byte for byte: an API key, a tenant, a publisher. Only its hash is kept.
+/// The value of a header, byte for byte: a tenant, a publisher, an account. Only its hash is kept. For secrets take
+/// [`ApiKey`](crate::ApiKey) or [`BearerToken`](crate::BearerToken), which do not print.
+///
+/// An empty value is no key, nor is one of more than 4,096 bytes. Of several header lines the first counts.
 ///
 /// The caller writes the header, so trust it only behind something that checks it.
 #[derive(Debug, Clone)]
@@ -29,6 +32,7 @@ impl<B> Key<Request<B>> for HeaderKey {
 
     #[inline]
     fn key<'a>(&'a self, req: &'a Request<B>) -> Option<&'a [u8]> {
-        req.headers().get(&self.0).map(http::HeaderValue::as_bytes)
+        let value = req.headers().get(&self.0)?.as_bytes();
+        (1..=LONGEST).contains(&value.len()).then_some(value)
     }
 }

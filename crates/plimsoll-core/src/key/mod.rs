@@ -1,15 +1,21 @@
 //! Whose request it is: the keys that per-key limits count by.
 
+mod api_key;
+mod bearer;
 mod client_ip;
 mod header;
 mod route;
+mod secret;
 
 use std::hash::Hash;
 
 pub use self::{
+    api_key::ApiKey,
+    bearer::BearerToken,
     client_ip::{ClientAddr, ClientIp, PeerAddr},
     header::HeaderKey,
     route::Route,
+    secret::SecretKey,
 };
 
 /// Reads a key from a request. Closures `Fn(&Req) -> Option<K>` do, for any `K` that can be hashed.
@@ -18,7 +24,7 @@ pub use self::{
 /// the [`Keyed`](crate::Keyed) policy, never an error of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads no key from a `{Req}`",
-    note = "use `ClientIp`, `HeaderKey`, `Route`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
+    note = "use `ClientIp`, `ApiKey`, `BearerToken`, `HeaderKey`, `Route`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
 )]
 pub trait Key<Req>: Send + Sync {
     /// The key, borrowed from the request where possible. Only its hash is kept.

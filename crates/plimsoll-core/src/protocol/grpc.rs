@@ -1,4 +1,4 @@
-//! A rejection as a gRPC status: Trailers-Only, with `google.rpc.RetryInfo` and pushback.
+//! A rejection as a gRPC status: Trailers-Only, with `google.rpc` details and pushback.
 //!
 //! Trailers-Only, because a client that has seen response headers may not retry any more (gRFC A6).
 
@@ -8,8 +8,8 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE}
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 
-use super::refusal::{REFUSED_BY, decimal};
-use crate::{Kind, Rejection};
+use super::refusal::REFUSED_BY;
+use crate::{Allowance, Kind, Rejection, decimal::decimal};
 
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
 pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
@@ -22,6 +22,7 @@ const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-m
 /// Any negative number tells a client not to retry.
 const DO_NOT_RETRY: HeaderValue = HeaderValue::from_static("-1");
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
 /// The response that says no in gRPC's words.
 pub(super) fn refusal(
@@ -39,14 +40,18 @@ pub(super) fn refusal(
     match (hint, rejection.kind()) {
         (Some(wait), _) => {
             headers.insert(GRPC_PUSHBACK, decimal(pushback_millis(wait)));
-            if let Ok(details) = HeaderValue::try_from(details(code, message, wait)) {
-                headers.insert(GRPC_DETAILS, details);
-            }
         }
         (None, Kind::Full | Kind::CircuitOpen) => {}
         // No wait would help: over a quota for good, too late, or left out on purpose.
         (None, _) => {
             headers.insert(GRPC_PUSHBACK, DO_NOT_RETRY);
+        }
+    }
+    let violation = Violation::of(rejection);
+    if hint.is_some() || violation.is_some() {
+        let details = details(code, message, hint, violation.as_ref());
+        if let Ok(details) = HeaderValue::try_from(details) {
+            headers.insert(GRPC_DETAILS, details);
         }
     }
     if let Some(name) = policy_name {
@@ -76,45 +81,108 @@ fn pushback_millis(wait: Duration) -> u64 {
         .min(i32::MAX as u64)
 }
 
-/// `google.rpc.Status { code, message, details: [RetryInfo { retry_delay }] }`, serialised and in base64
-/// without padding, as `-bin` metadata wants it.
-fn details(code: u8, message: &str, wait: Duration) -> String {
-    let mut delay = Vec::with_capacity(16);
-    varint_field(&mut delay, 1, wait.as_secs());
-    varint_field(&mut delay, 2, wait.subsec_nanos().into());
-    let mut retry_info = Vec::with_capacity(20);
-    bytes_field(&mut retry_info, 1, &delay);
-    let mut any = Vec::with_capacity(72);
-    bytes_field(&mut any, 1, RETRY_INFO.as_bytes());
-    bytes_field(&mut any, 2, &retry_info);
-    let mut status = Vec::with_capacity(112);
-    varint_field(&mut status, 1, code.into());
-    bytes_field(&mut status, 2, message.as_bytes());
-    bytes_field(&mut status, 3, &any);
-    BASE64_STANDARD_NO_PAD.encode(status)
+/// A violation of `google.rpc.QuotaFailure`.
+struct Violation<'a> {
+    subject: &'a str,
+    description: &'a str,
+    quota_id: &'a str,
+    quota_value: u64,
 }
 
-/// A protobuf field of wire type 0; zero is the default and not written.
-fn varint_field(to: &mut Vec<u8>, field: u8, value: u64) {
-    if value > 0 {
-        to.push(field << 3);
-        varint(to, value);
+impl Violation<'static> {
+    /// The quota by its name, when the policy told one. The subject says who without saying which: keys are nobody's
+    /// business further down the line.
+    fn of(rejection: &Rejection) -> Option<Self> {
+        let quota = rejection.quota()?;
+        let named = rejection.kind() == Kind::OverQuota && Allowance::is_name(quota.name);
+        named.then_some(Self {
+            subject: "caller",
+            description: message(Kind::OverQuota),
+            quota_id: quota.name,
+            quota_value: quota.limit.min(i64::MAX as u64),
+        })
     }
 }
 
-/// A protobuf field of wire type 2.
-fn bytes_field(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    to.push(field << 3 | 2);
-    varint(to, bytes.len() as u64);
-    to.extend_from_slice(bytes);
+/// `google.rpc.Status { code, message, details: [RetryInfo { retry_delay }, QuotaFailure { violations }] }`,
+/// serialised and in base64 without padding, as `-bin` metadata wants it.
+fn details(
+    code: u8,
+    message: &str,
+    wait: Option<Duration>,
+    violation: Option<&Violation<'_>>,
+) -> String {
+    let mut status = Backwards(Vec::with_capacity(256));
+    if let Some(violation) = violation {
+        status.any(QUOTA_FAILURE, |failure| {
+            failure.message(1, |to| {
+                to.number(7, violation.quota_value);
+                to.bytes(5, violation.quota_id.as_bytes());
+                to.bytes(2, violation.description.as_bytes());
+                to.bytes(1, violation.subject.as_bytes());
+            });
+        });
+    }
+    if let Some(wait) = wait {
+        status.any(RETRY_INFO, |info| {
+            info.message(1, |delay| {
+                delay.number(2, wait.subsec_nanos().into());
+                delay.number(1, wait.as_secs().min(LONGEST_SECS));
+            });
+        });
+    }
+    status.bytes(2, message.as_bytes());
+    status.number(1, code.into());
+    status.0.reverse();
+    BASE64_STANDARD_NO_PAD.encode(status.0)
 }
 
-fn varint(to: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        to.push(value as u8 | 0x80);
-        value >>= 7;
+/// The longest `google.protobuf.Duration`, about 10,000 years.
+const LONGEST_SECS: u64 = 315_576_000_000;
+
+/// Protobuf, last field first and each byte after the one that follows it: so the length of a message is known
+/// when it has to be written.
+struct Backwards(Vec<u8>);
+
+impl Backwards {
+    /// A field of wire type 0; zero is the default and not written.
+    fn number(&mut self, field: u8, value: u64) {
+        if value > 0 {
+            self.varint(value);
+            self.0.push(field << 3);
+        }
     }
-    to.push(value as u8);
+
+    /// A field of wire type 2.
+    fn bytes(&mut self, field: u8, bytes: &[u8]) {
+        self.message(field, |to| to.0.extend(bytes.iter().rev()));
+    }
+
+    /// A field of wire type 2, with what `write` puts into it.
+    fn message(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
+        let before = self.0.len();
+        write(self);
+        self.varint((self.0.len() - before) as u64);
+        self.0.push(field << 3 | 2);
+    }
+
+    /// One of the details: a `google.protobuf.Any` with a message of this type.
+    fn any(&mut self, type_url: &str, write: impl FnOnce(&mut Self)) {
+        self.message(3, |any| {
+            any.message(2, write);
+            any.bytes(1, type_url.as_bytes());
+        });
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        let start = self.0.len();
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self.0[start..].reverse();
+    }
 }
 
 #[cfg(test)]
@@ -128,13 +196,34 @@ mod tests {
             details(
                 RESOURCE_EXHAUSTED,
                 "rate limited",
-                Duration::from_millis(1500)
+                Some(Duration::from_millis(1500)),
+                None
             ),
             "CAgSDHJhdGUgbGltaXRlZBo2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgBEIDKte4B"
         );
         assert_eq!(
-            details(UNAVAILABLE, "overloaded", Duration::from_millis(250)),
+            details(
+                UNAVAILABLE,
+                "overloaded",
+                Some(Duration::from_millis(250)),
+                None
+            ),
             "CA4SCm92ZXJsb2FkZWQaMwoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIHCgUQgOWadw"
+        );
+        let violation = Violation {
+            subject: "client:alice",
+            description: "per-minute quota exceeded",
+            quota_id: "perminute",
+            quota_value: 100,
+        };
+        assert_eq!(
+            details(
+                RESOURCE_EXHAUSTED,
+                "rate limited",
+                Some(Duration::from_secs(20)),
+                Some(&violation)
+            ),
+            "CAgSDHJhdGUgbGltaXRlZBowCih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgQKAggUGmcKK3R5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5RdW90YUZhaWx1cmUSOAo2CgxjbGllbnQ6YWxpY2USGXBlci1taW51dGUgcXVvdGEgZXhjZWVkZWQqCXBlcm1pbnV0ZThk"
         );
     }
 

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
-use crate::{Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, Rejection, Release};
+use crate::{
+    Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection,
+    Release,
+};
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
 /// `application/grpc*`, so that the error type stays the inner service's own.
@@ -22,10 +25,11 @@ use crate::{Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, Rejec
 /// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
 ///
 /// HTTP refusals carry `retry-after` (whole seconds, rounded up), `cache-control: no-store`, an
-/// `application/problem+json` body unless `accept` rules it out, `ratelimit-policy` and `ratelimit` when the policy
-/// told its quota, and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a
-/// retry is safe. gRPC refusals are Trailers-Only with `google.rpc.RetryInfo` in `grpc-status-details-bin` and
-/// `grpc-retry-pushback-ms`. The [`Rejection`] is in the response's extensions.
+/// `application/problem+json` body unless `accept` rules it out, [`RateLimitFields`] when the policy told its quota,
+/// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. gRPC
+/// refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
+/// `google.rpc.RetryInfo` and (for a quota that was told) `google.rpc.QuotaFailure`. The [`Rejection`] is in the
+/// response's extensions.
 ///
 /// # When a call is over
 ///
@@ -95,9 +99,24 @@ impl<C> Http<C> {
         self
     }
 
+    /// Tells callers their quota in these headers, on refusals and on accepted answers, instead of
+    /// [`RateLimitFields::DRAFT_11`].
+    #[must_use]
+    pub fn rate_limit_fields(mut self, fields: RateLimitFields) -> Self {
+        self.refusals.fields = fields;
+        self
+    }
+
     /// Tells the class of answers.
     pub const fn classifier(&self) -> &C {
         &self.classifier
+    }
+
+    /// Lets the policies that admitted a request write to the head of its answer, in this protocol's fields.
+    #[inline]
+    pub fn announce(&self, held: &impl Hold, headers: &mut HeaderMap) {
+        let out = Announcement::to(headers);
+        held.announce(&mut out.rate_limit_fields(self.refusals.fields));
     }
 
     /// The response that says no to `req`.
@@ -198,7 +217,9 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        held.announce(&mut Announcement::to(response.headers_mut()));
+        held.protocol()
+            .http()
+            .announce(&held, response.headers_mut());
         let over = self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304);

@@ -10,8 +10,10 @@ use bytes::Bytes;
 
 use super::grpc;
 use crate::{
-    Kind, Rejection,
-    allowance::{RATELIMIT, RATELIMIT_POLICY, whole_seconds},
+    Allowance, Kind, RateLimitFields, Rejection,
+    allowance::whole_seconds,
+    decimal::decimal,
+    rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
 };
 
 /// Names the policy that refused, and says by being there that nothing was run.
@@ -26,6 +28,7 @@ pub(super) struct Refusals {
     grpc_codes: [u8; Kind::ALL.len()],
     pub(super) name_policy: bool,
     pub(super) problem_details: bool,
+    pub(super) fields: RateLimitFields,
 }
 
 impl Refusals {
@@ -47,6 +50,7 @@ impl Refusals {
         ],
         name_policy: true,
         problem_details: true,
+        fields: RateLimitFields::DRAFT_11,
     };
 
     pub(super) fn set_status(&mut self, kind: Kind, status: StatusCode) {
@@ -89,8 +93,10 @@ impl Refusals {
         let kind = rejection.kind();
         let status = self.statuses[kind.index()];
         let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
+        let hint = hint(rejection);
         let (policy, left) = match rejection.quota() {
-            Some(quota) => (Some(quota.policy_field()), Some(quota.left_field())),
+            // Who comes back when `retry-after` says so is not told by `t` that it is too early.
+            Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
             None => (None, None),
         };
         let body = if explained {
@@ -102,13 +108,17 @@ impl Refusals {
         *response.status_mut() = status;
         *response.headers_mut() = Headers([
             Some(NO_STORE),
-            hint(rejection).map(retry_after),
+            hint.map(retry_after),
             explained.then_some(PROBLEM_JSON),
             self.policy_name(rejection),
             policy,
             left,
         ])
         .into_map();
+        if let Some(quota) = rejection.quota() {
+            let quota = quota.no_later_than(hint);
+            self.fields.write_legacy(&quota, response.headers_mut());
+        }
         response
     }
 }
@@ -209,39 +219,22 @@ fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
         Kind::Deadline => DEADLINE,
     };
     let (start, end) = usual.split_at(usual.len() - "503}".len());
-    if rejection.quota().is_none() && end.starts_with(status.as_str()) {
+    // A checked name has no quotes, backslashes or control characters, and stands in JSON as it is.
+    let quota = rejection
+        .quota()
+        .map(|quota| quota.name)
+        .filter(|name| Allowance::is_name(name));
+    if quota.is_none() && end.starts_with(status.as_str()) {
         return Bytes::from_static(usual.as_bytes());
     }
     let mut json = Vec::with_capacity(start.len() + 100);
     json.extend_from_slice(start.as_bytes());
     json.extend_from_slice(status.as_str().as_bytes());
-    if let Some(quota) = rejection.quota() {
+    if let Some(name) = quota {
         json.extend_from_slice(b",\"violated-policies\":[\"");
-        // `Allowance::is_name` keeps quotes, backslashes and control characters out.
-        json.extend_from_slice(quota.name.as_bytes());
+        json.extend_from_slice(name.as_bytes());
         json.extend_from_slice(b"\"]");
     }
     json.push(b'}');
     Bytes::from(json)
-}
-
-/// A decimal header value. Two digits, which is nearly all of them, are a piece of a constant.
-pub(super) fn decimal(value: u64) -> HeaderValue {
-    const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
-                         5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-    match usize::try_from(value) {
-        Ok(one @ 0..10) => HeaderValue::from_static(&PAIRS[2 * one + 1..2 * one + 2]),
-        Ok(two @ 10..100) => HeaderValue::from_static(&PAIRS[2 * two..2 * two + 2]),
-        _ => {
-            // One allocation; `HeaderValue::from(value)` makes two.
-            let mut digits = [0; 20];
-            let (mut at, mut rest) = (digits.len(), value);
-            while rest > 0 {
-                at -= 1;
-                digits[at] = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-            HeaderValue::from_bytes(&digits[at..]).unwrap_or_else(|_| HeaderValue::from(value))
-        }
-    }
 }

@@ -2,9 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use http::{HeaderValue, Request};
-use plimsoll_core::{ClientIp, HeaderKey, Key as _, PeerAddr, Route};
+use plimsoll_core::{
+    ApiKey, BearerToken, ClientIp, GateLayer, HeaderKey, Key, Keyed, Kind, Missing, PeerAddr,
+    Route, SecretKey,
+    test_kit::{KitRequest, Script, request},
+};
 use proptest::prelude::*;
+
+use crate::sample::{Slots, send_request};
 
 fn forwarded(lines: &[&str]) -> Request<()> {
     let mut req = Request::new(());
@@ -122,7 +130,275 @@ fn headers_and_routes_are_keys() {
     assert_eq!(Route::matched().key(&req), None, "a raw path is no route");
 }
 
+fn with_headers(name: &'static str, values: &[&[u8]]) -> Request<()> {
+    let mut req = Request::new(());
+    for value in values {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        req.headers_mut().append(name, value);
+    }
+    req
+}
+
+/// Whether two keys would share a cell.
+fn same<A: std::hash::Hash, B: std::hash::Hash>(a: A, b: B) -> bool {
+    let state = RandomState::new();
+    state.hash_one(a) == state.hash_one(b)
+}
+
+#[test]
+fn an_api_key_is_its_bytes() {
+    let key = ApiKey::new();
+    let read = |bytes: &[u8]| key.key(&with_headers("x-api-key", &[bytes])).is_some();
+    for (bytes, usable) in [
+        (&b"k"[..], true),
+        (b"\xff\xfe not UTF-8", true),
+        (&[b'k'; 4096], true),
+        (&[b'k'; 4097], false),
+        (&vec![b'k'; 1 << 20], false),
+        (b"", false),
+    ] {
+        let before = key.unusable();
+        assert_eq!(read(bytes), usable, "{} bytes", bytes.len());
+        assert_eq!(key.unusable() - before, u64::from(!usable));
+    }
+    let other = ApiKey::header(http::HeaderName::from_static("x-token"));
+    let req = with_headers("x-token", &[b"\xff"]);
+    assert!(same(other.key(&req).unwrap(), SecretKey::api_key(b"\xff")));
+    assert!(!same(other.key(&req).unwrap(), SecretKey::api_key(b"\xfe")));
+    assert!(key.key(&req).is_none());
+    assert_eq!(other.unusable(), 0);
+}
+
+#[test]
+fn two_api_keys_in_one_request_are_none() {
+    let key = ApiKey::new();
+    let both = with_headers("x-api-key", &[b"mine", b"theirs"]);
+    assert!(
+        key.key(&both).is_none(),
+        "which of them is checked further in?"
+    );
+    assert_eq!(key.unusable(), 1);
+    assert!(key.key(&Request::new(())).is_none());
+    assert_eq!(key.unusable(), 1, "no key is not a bad key");
+}
+
+#[test]
+fn a_bearer_token_is_read_in_any_case_of_its_scheme() {
+    let key = BearerToken::new();
+    for line in [
+        "Bearer abc.DEF-1_~+/==",
+        "bearer abc.DEF-1_~+/==",
+        "BEARER   abc.DEF-1_~+/==",
+    ] {
+        let req = with_headers("authorization", &[line.as_bytes()]);
+        let token = key.key(&req).expect(line);
+        assert!(same(token, SecretKey::bearer(b"abc.DEF-1_~+/==")), "{line}");
+    }
+    assert_eq!(key.unusable(), 0);
+}
+
+#[test]
+fn what_is_no_bearer_token_is_no_key() {
+    let long = [&b"Bearer "[..], &vec![b'a'; 1 << 20]].concat();
+    let unusable: [&[&[u8]]; 11] = [
+        &[b"Bearer"],
+        &[b"Bearer "],
+        &[b"Bearer ="],
+        &[b"Bearer a b"],
+        &[b"Bearer a=b"],
+        &[b"Bearer a,b"],
+        &[b"Bearer \xff"],
+        &[b"Bearer \"a\""],
+        &[b"Bearer a", b"Bearer b"],
+        &[b""],
+        &[&long],
+    ];
+    for lines in unusable {
+        let key = BearerToken::new();
+        assert!(key.key(&with_headers("authorization", lines)).is_none());
+        assert_eq!(key.unusable(), 1, "{:?}", lines[0].get(..20));
+    }
+    for other in ["Basic dTpw", "BearerX a", "Bear", "Digest x=y"] {
+        let key = BearerToken::new();
+        let req = with_headers("authorization", &[other.as_bytes()]);
+        assert!(key.key(&req).is_none());
+        assert_eq!(key.unusable(), 0, "{other} is another scheme");
+    }
+}
+
+#[test]
+fn secrets_of_different_kinds_are_different_keys() {
+    assert!(!same(SecretKey::api_key(b"x"), SecretKey::bearer(b"x")));
+    assert!(!same(SecretKey::api_key(b"x"), b"x".as_slice()));
+    assert!(same(SecretKey::api_key(b"x"), SecretKey::api_key(b"x")));
+}
+
+#[test]
+fn an_empty_or_endless_header_is_no_key() {
+    let key = HeaderKey::from_static("x-key");
+    for (len, usable) in [
+        (0, false),
+        (1, true),
+        (4096, true),
+        (4097, false),
+        (1 << 20, false),
+    ] {
+        let req = with_headers("x-key", &[&vec![b'k'; len]]);
+        assert_eq!(key.key(&req).is_some(), usable, "{len} bytes");
+    }
+}
+
+/// A limit of one at a time for each key.
+fn one_each<K: Key<KitRequest>>(key: K) -> GateLayer<Keyed<K, Slots>> {
+    let missing = Missing::Refuse(Kind::OverQuota);
+    GateLayer::new(Keyed::new(key, missing, 512, || Slots::new(1)).unwrap())
+}
+
+/// The statuses of requests that come while those before them still run.
+async fn statuses<K: Key<KitRequest> + 'static>(
+    layer: &GateLayer<Keyed<K, Slots>>,
+    requests: impl IntoIterator<Item = KitRequest>,
+) -> Vec<u16> {
+    let mut running = Vec::new();
+    for req in requests {
+        running.push(send_request(layer, req).await.unwrap());
+    }
+    running
+        .iter()
+        .map(|response| response.status().as_u16())
+        .collect()
+}
+
+fn endless(header: &'static str, value: &[u8]) -> KitRequest {
+    let mut req = request(Script::EndlessBody);
+    let value = HeaderValue::from_bytes(value).unwrap();
+    req.headers_mut().insert(header, value);
+    req
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_shows_nowhere() {
+    const SECRET: &str = "sk_live_51Habcdef";
+    const TOKEN: &str = "Bearer sk_live_51Habcdef";
+    let shown = |text: &str| text.contains("sk_live") || text.contains("115, 107, 95");
+
+    let layer = one_each(ApiKey::new());
+    let first = send_request(&layer, endless("x-api-key", SECRET.as_bytes()))
+        .await
+        .unwrap();
+    let second = send_request(&layer, endless("x-api-key", SECRET.as_bytes()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.status().as_u16(), second.status().as_u16()),
+        (200, 503)
+    );
+    let handle = layer.policy().handle();
+    let in_flight = handle.with_cell(SecretKey::api_key(SECRET.as_bytes()), Slots::in_flight);
+    assert_eq!(
+        in_flight,
+        Some(1),
+        "an operator can look at the cell of a key it has"
+    );
+    let said = format!("{:?} {handle:?} {first:?} {second:?}", layer.policy());
+    assert!(!shown(&said), "{said}");
+
+    let layer = one_each(BearerToken::new());
+    let refused = send_request(&layer, endless("authorization", b"Bearer sk live"))
+        .await
+        .unwrap();
+    let _running = send_request(&layer, endless("authorization", TOKEN.as_bytes()))
+        .await
+        .unwrap();
+    let second = send_request(&layer, endless("authorization", TOKEN.as_bytes()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (refused.status().as_u16(), second.status().as_u16()),
+        (429, 503)
+    );
+    let said = format!(
+        "{:?} {:?} {second:?}",
+        layer.policy(),
+        layer.policy().handle()
+    );
+    assert!(!shown(&said), "{said}");
+
+    let secret = SecretKey::api_key(SECRET.as_bytes());
+    assert_eq!(
+        format!("{secret:?} {:#?}", Some(secret)),
+        "SecretKey(..) Some(\n    SecretKey(..),\n)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_api_keys_are_counted_and_never_let_in_uncounted() {
+    let layer = one_each(ApiKey::new());
+    let megabyte = vec![b'k'; 1 << 20];
+    let requests = [&b"\xc3\x28"[..], b"\xc3\x28", b"", &megabyte, b"plain"];
+    let said = statuses(&layer, requests.map(|key| endless("x-api-key", key))).await;
+    assert_eq!(said, [200, 503, 429, 429, 200]);
+    let handle = layer.policy().handle();
+    assert_eq!((handle.keys(), handle.missing()), (2, 2));
+}
+
+/// A request of the peer 9.9.9.9, with this `X-Forwarded-For`.
+fn forwarded_kit(line: &str) -> KitRequest {
+    let mut req = endless("x-forwarded-for", line.as_bytes());
+    req.extensions_mut()
+        .insert(PeerAddr(SocketAddr::from(([9, 9, 9, 9], 1))));
+    req
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_forges_the_header_stays_in_one_cell() {
+    // What the client made up, then what the trusted proxies wrote: 1.1.1.1 is the client, 2.2.2.2 the first proxy.
+    for (proxies, written) in [(0, ""), (1, ", 1.1.1.1"), (2, ", 1.1.1.1, 2.2.2.2")] {
+        let layer = one_each(ClientIp::behind(proxies));
+        let forged = (0..50).map(|n| forwarded_kit(&format!("6.6.6.{n}, 7.7.7.{n}{written}")));
+        let said = statuses(&layer, forged).await;
+        assert_eq!(said[0], 200);
+        assert!(
+            said[1..].iter().all(|status| *status == 503),
+            "{proxies} proxies: {said:?}"
+        );
+        assert_eq!(layer.policy().handle().keys(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotating_through_a_network_wins_no_second_cell() {
+    let layer = one_each(ClientIp::behind(1));
+    let inside = (0..200_u64).map(|n| {
+        let host = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let [a, b, c, d] = [0, 2, 4, 6].map(|i| u16::from_be_bytes([host[i], host[i + 1]]));
+        forwarded_kit(&format!("2001:db8:1:2:{a:x}:{b:x}:{c:x}:{d:x}"))
+    });
+    let said = statuses(&layer, inside).await;
+    assert_eq!(said.iter().filter(|status| **status == 200).count(), 1);
+    let handle = layer.policy().handle();
+    assert_eq!(handle.keys(), 1);
+    let neighbour = forwarded_kit("2001:db8:1:3::1");
+    assert_eq!(statuses(&layer, [neighbour]).await, [200]);
+    assert_eq!(handle.keys(), 2);
+}
+
 proptest! {
+    #[test]
+    fn arbitrary_credentials_are_never_a_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..60),
+        scheme in proptest::bool::ANY,
+    ) {
+        let bytes = [if scheme { &b"Bearer "[..] } else { b"" }, &bytes].concat();
+        if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+            let mut req = Request::new(());
+            req.headers_mut().insert("authorization", value.clone());
+            req.headers_mut().insert("x-api-key", value);
+            _ = BearerToken::new().key(&req);
+            prop_assert_eq!(ApiKey::new().key(&req).is_some(), !bytes.is_empty());
+        }
+    }
+
     #[test]
     fn arbitrary_bytes_are_never_a_panic(
         lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5),

@@ -1,5 +1,6 @@
 //! Behaviour of the gate, the protocols and the combinators, through the public API.
 
+mod advice;
 mod body;
 mod deadline;
 mod keyed;

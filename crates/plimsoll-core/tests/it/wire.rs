@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{Allowance, GateLayer, Http, Kind, Rejection};
+use plimsoll_core::{
+    Allowance, GateLayer, Http, Kind, RateLimitAdvice, RateLimitFields, Rejection,
+};
+use proptest::prelude::*;
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, ServiceExt as _};
 
@@ -27,6 +30,31 @@ impl<Req> plimsoll_core::Policy<Req> for Refuse {
     fn revoke(&self, permit: Self::Permit, _: tokio::time::Instant, _: tokio::time::Instant) {
         match permit {}
     }
+}
+
+/// Admits everything and tells everybody these quotas.
+struct Tell<const N: usize>([Allowance; N]);
+
+impl<Req, const N: usize> plimsoll_core::Policy<Req> for Tell<N> {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+    fn admit(
+        &self,
+        _: &mut Req,
+        _: tokio::time::Instant,
+    ) -> plimsoll_core::Verdict<(), Self::Wait> {
+        plimsoll_core::Verdict::Admit(())
+    }
+    fn announce(
+        &self,
+        (): &(),
+        _: tokio::time::Instant,
+        out: &mut plimsoll_core::Announcement<'_>,
+    ) {
+        self.0.iter().for_each(|quota| out.allowance(quota));
+    }
+    fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
 }
 
 async fn answer(protocol: Http, rejection: Rejection, req: Request<()>) -> (Response<()>, String) {
@@ -89,22 +117,6 @@ async fn a_caller_over_its_quota_gets_the_golden_429() {
         r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"violated-policies":["per-user"]}"#
     );
     assert_eq!(head.extensions().get(), Some(&rejection));
-}
-
-#[tokio::test]
-async fn the_fields_are_structured_fields() {
-    let rejection = Rejection::new("r", Kind::OverQuota).allowance(Allowance {
-        limit: u64::MAX,
-        remaining: u64::MAX,
-        reset: Duration::MAX,
-        ..QUOTA
-    });
-    let (head, _) = answer(Http::new(), rejection, Request::new(())).await;
-    for field in ["ratelimit", "ratelimit-policy"] {
-        let value = text(head.headers(), field).unwrap();
-        let list: sfv::List = sfv::Parser::new(value).parse().unwrap();
-        assert_eq!(list.len(), 1, "{value}");
-    }
 }
 
 #[tokio::test]
@@ -194,6 +206,101 @@ async fn grpc_refusals_are_trailers_only_and_tonic_reads_them() {
 }
 
 #[tokio::test]
+async fn grpc_refusals_name_the_quota_that_was_violated() {
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+    let headers_of = async |rejection| {
+        let req = Request::builder()
+            .header("content-type", "application/grpc")
+            .header("x-api-key", "c0ffee-secret");
+        answer(Http::new(), rejection, req.body(()).unwrap())
+            .await
+            .0
+            .headers()
+            .clone()
+    };
+    for hint in [Some(Duration::from_secs(20)), None] {
+        let rejection = hint.map_or(rejection, |wait| rejection.retry_after(wait));
+        let headers = headers_of(rejection).await;
+        let details = text(&headers, "grpc-status-details-bin").unwrap();
+        assert!(!details.contains('='), "binary metadata is not padded");
+        assert!(details.len() < 300, "{} bytes", details.len());
+        let status = tonic::Status::from_header_map(&headers).unwrap();
+        assert_eq!(
+            status
+                .get_details_retry_info()
+                .and_then(|info| info.retry_delay),
+            hint
+        );
+        let failure = status.get_details_quota_failure().expect("QuotaFailure");
+        let [violation] = &failure.violations[..] else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(
+            (violation.subject.as_str(), violation.description.as_str()),
+            ("caller", "quota exceeded")
+        );
+        assert_eq!(
+            (violation.quota_id.as_str(), violation.quota_value),
+            ("per-user", 100)
+        );
+        assert!(!format!("{headers:?}{status:?}").contains("c0ffee"));
+    }
+    for rejection in [
+        Rejection::new("concurrency", Kind::Full).allowance(QUOTA),
+        Rejection::new("rate-limit", Kind::OverQuota).allowance(Allowance {
+            name: "a\"b",
+            ..QUOTA
+        }),
+    ] {
+        let status = tonic::Status::from_header_map(&headers_of(rejection).await).unwrap();
+        assert!(
+            status.get_details_quota_failure().is_none(),
+            "{rejection:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn grpc_details_stay_small_whatever_the_quota() {
+    const NAME: &str = "0123456789012345678901234567890123456789012345678901234567890123";
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota)
+        .retry_after(Duration::MAX)
+        .allowance(Allowance {
+            name: NAME,
+            limit: u64::MAX,
+            ..QUOTA
+        });
+    let (head, _) = answer(Http::new(), rejection, grpc_request()).await;
+    assert!(
+        text(head.headers(), "grpc-status-details-bin")
+            .unwrap()
+            .len()
+            < 400
+    );
+    let status = tonic::Status::from_header_map(head.headers()).unwrap();
+    let failure = status.get_details_quota_failure().unwrap();
+    assert_eq!(failure.violations[0].quota_value, i64::MAX);
+    assert!(status.get_details_retry_info().is_some());
+}
+
+#[tokio::test]
+async fn grpc_refusals_carry_no_rate_limit_fields() {
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+    let protocol = Http::new().rate_limit_fields(RateLimitFields::DRAFT_11.and_legacy());
+    let (head, _) = answer(protocol, rejection, grpc_request()).await;
+    // Trailers-Only: the fields may not stand in trailers.
+    let names: Vec<_> = head
+        .headers()
+        .keys()
+        .map(http::HeaderName::as_str)
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.contains("ratelimit")),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_quota_that_can_never_be_met_gives_no_hint_and_forbids_grpc_retries() {
     let rejection = Rejection::new("rate-limit", Kind::OverQuota);
     let (head, _) = answer(Http::new(), rejection, Request::new(())).await;
@@ -246,4 +353,321 @@ async fn a_policy_name_that_is_no_header_value_is_left_out() {
     .await;
     assert!(!head.headers().contains_key("plimsoll-refused-by"));
     assert_eq!(head.status(), 503);
+}
+
+#[tokio::test]
+async fn the_fields_of_a_refusal_are_those_chosen() {
+    const NAMES: [&str; 5] = [
+        "ratelimit-policy",
+        "ratelimit",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ];
+    let legacy = [Some("100"), Some("0"), Some("5")];
+    let draft_11 = [
+        Some(r#""per-user";q=100;w=60"#),
+        Some(r#""per-user";r=0;t=5"#),
+    ];
+    let draft_07 = [Some("100;w=60"), Some("limit=100, remaining=0, reset=5")];
+    let (no_draft, no_legacy) = ([None; 2], [None; 3]);
+    for (fields, draft, old) in [
+        (RateLimitFields::default(), draft_11, no_legacy),
+        (RateLimitFields::DRAFT_11, draft_11, no_legacy),
+        (RateLimitFields::DRAFT_11.and_legacy(), draft_11, legacy),
+        (RateLimitFields::DRAFT_07, draft_07, no_legacy),
+        (RateLimitFields::DRAFT_07.and_legacy(), draft_07, legacy),
+        (RateLimitFields::LEGACY, no_draft, legacy),
+        (RateLimitFields::NONE, no_draft, no_legacy),
+    ] {
+        let rejection = Rejection::new("rate-limit", Kind::OverQuota)
+            .retry_after(Duration::from_millis(4_200))
+            .allowance(QUOTA);
+        let protocol = Http::new().rate_limit_fields(fields);
+        let (head, body) = answer(protocol, rejection, Request::new(())).await;
+        let said: Vec<_> = NAMES
+            .iter()
+            .map(|name| text(head.headers(), name))
+            .collect();
+        assert_eq!(said, [&draft[..], &old[..]].concat(), "{fields:?}");
+        assert_eq!(text(head.headers(), "retry-after"), Some("5"));
+        assert!(body.contains("violated-policies"));
+    }
+}
+
+#[tokio::test]
+async fn accepted_answers_carry_the_chosen_fields_of_every_gate_they_pass() {
+    let named = |name, remaining| Allowance {
+        name,
+        remaining,
+        ..QUOTA
+    };
+    for (fields, expected) in [
+        (
+            RateLimitFields::DRAFT_11,
+            vec![
+                ("ratelimit", r#""inner";r=7;t=5"#),
+                ("ratelimit", r#""one";r=9;t=5"#),
+                ("ratelimit", r#""two";r=8;t=5"#),
+                ("ratelimit-policy", r#""inner";q=100;w=60"#),
+                ("ratelimit-policy", r#""one";q=100;w=60"#),
+                ("ratelimit-policy", r#""two";q=100;w=60"#),
+            ],
+        ),
+        (
+            RateLimitFields::LEGACY,
+            vec![
+                ("x-ratelimit-limit", "100"),
+                ("x-ratelimit-remaining", "7"),
+                ("x-ratelimit-reset", "5"),
+            ],
+        ),
+        (RateLimitFields::NONE, vec![]),
+    ] {
+        let inner = tower::service_fn(|_: Request<()>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+        });
+        let protocol = Http::new().rate_limit_fields(fields);
+        let near = GateLayer::builder(Tell([named("inner", 7)]))
+            .protocol(protocol.clone())
+            .build();
+        let far = GateLayer::builder(Tell([named("one", 9), named("two", 8)]))
+            .protocol(protocol)
+            .build();
+        let response = far
+            .layer(near.layer(inner))
+            .oneshot(Request::new(()))
+            .await
+            .unwrap();
+        let headers = response.headers().iter();
+        let mut said: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        said.sort_unstable();
+        assert_eq!(said, expected, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_further_in_stays_the_tightest() {
+    let fields = RateLimitFields::DRAFT_11.and_legacy();
+    let refusing = GateLayer::builder(Refuse(
+        Rejection::new("inner", Kind::OverQuota).allowance(QUOTA),
+    ))
+    .protocol(Http::new().rate_limit_fields(fields))
+    .build();
+    let telling = GateLayer::builder(Tell([Allowance {
+        name: "outer",
+        remaining: 50,
+        ..QUOTA
+    }]))
+    .protocol(Http::new().rate_limit_fields(fields))
+    .build();
+    let inner = tower::service_fn(|_: Request<()>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+    });
+    let response = telling
+        .layer(refusing.layer(inner))
+        .oneshot(Request::new(()))
+        .await
+        .unwrap();
+    assert_eq!(text(response.headers(), "x-ratelimit-remaining"), Some("0"));
+    let advice = RateLimitAdvice::read(response.headers());
+    assert_eq!((advice.left.len(), advice.policies.len()), (2, 2));
+    assert_eq!(advice.wait(Duration::MAX), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_window_of_less_than_a_second_is_left_out() {
+    let quota = Allowance {
+        window_secs: 0,
+        ..QUOTA
+    };
+    let mut headers = HeaderMap::new();
+    RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+    assert_eq!(
+        text(&headers, "ratelimit-policy"),
+        Some(r#""per-user";q=100"#)
+    );
+    let mut headers = HeaderMap::new();
+    RateLimitFields::DRAFT_07.write(&quota, &mut headers);
+    assert_eq!(
+        text(&headers, "ratelimit-policy"),
+        None,
+        "its `w` is not optional"
+    );
+}
+
+#[test]
+fn several_quotas_are_one_list_and_the_tightest_of_them_where_there_is_room_for_one() {
+    let (wide, tight) = (
+        Allowance {
+            name: "wide",
+            limit: 1000,
+            remaining: 90,
+            ..QUOTA
+        },
+        Allowance {
+            name: "tight",
+            remaining: 3,
+            ..QUOTA
+        },
+    );
+    for order in [[wide, tight], [tight, wide]] {
+        let mut headers = HeaderMap::new();
+        for quota in order {
+            RateLimitFields::DRAFT_11
+                .and_legacy()
+                .write(&quota, &mut headers);
+        }
+        let mut left: Vec<_> = RateLimitAdvice::read(&headers)
+            .left
+            .into_iter()
+            .map(|left| (left.name, left.remaining))
+            .collect();
+        left.sort();
+        assert_eq!(left, [("tight".into(), 3), ("wide".into(), 90)]);
+        assert_eq!(text(&headers, "x-ratelimit-remaining"), Some("3"));
+        assert_eq!(text(&headers, "x-ratelimit-limit"), Some("100"));
+        assert_eq!(headers.get_all("x-ratelimit-remaining").iter().count(), 1);
+
+        let mut headers = HeaderMap::new();
+        for quota in order {
+            RateLimitFields::DRAFT_07.write(&quota, &mut headers);
+        }
+        assert_eq!(
+            headers.get_all("ratelimit").iter().collect::<Vec<_>>(),
+            ["limit=100, remaining=3, reset=5"]
+        );
+        assert_eq!(headers.get_all("ratelimit-policy").iter().count(), 2);
+    }
+}
+
+#[test]
+fn a_larger_burst_is_not_offered() {
+    let mut headers = HeaderMap::new();
+    let quota = Allowance {
+        remaining: 10_000,
+        ..QUOTA
+    };
+    RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+    assert_eq!(text(&headers, "ratelimit"), Some(r#""per-user";r=100;t=5"#));
+}
+
+#[test]
+fn quotas_that_share_a_name_are_told_apart() {
+    // The fields of a quota are kept for the next refusal; these are not the same quota.
+    for limit in [1, 2, 1, 3] {
+        let mut headers = HeaderMap::new();
+        let quota = Allowance { limit, ..QUOTA };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+        let policy = format!(r#""per-user";q={limit};w=60"#);
+        assert_eq!(text(&headers, "ratelimit-policy"), Some(policy.as_str()));
+    }
+    for (reset, t) in [(1, 1), (1_001, 2), (1, 1)] {
+        let mut headers = HeaderMap::new();
+        let reset = Duration::from_millis(reset);
+        let quota = Allowance { reset, ..QUOTA };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+        let left = format!(r#""per-user";r=0;t={t}"#);
+        assert_eq!(text(&headers, "ratelimit"), Some(left.as_str()));
+    }
+}
+
+/// `value` as a list that parses, and says the same when it is written again.
+fn sound_list(value: &str) -> sfv::List {
+    use sfv::FieldType as _;
+    let list: sfv::List = sfv::Parser::new(value).parse().expect(value);
+    assert_eq!(list.serialize().as_deref(), Some(value));
+    list
+}
+
+fn sound_dictionary(value: &str) {
+    use sfv::FieldType as _;
+    let dictionary: sfv::Dictionary = sfv::Parser::new(value).parse().expect(value);
+    assert_eq!(dictionary.serialize().as_deref(), Some(value));
+}
+
+fn refused(protocol: Http, rejection: Rejection) -> (Response<()>, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(answer(protocol, rejection, Request::new(())))
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    proptest::sample::select(vec![Kind::OverQuota, Kind::Full, Kind::CircuitOpen])
+}
+
+fn durations() -> impl Strategy<Value = Duration> {
+    let some = (0_u64..200_000, 0_u32..1_000_000_000).prop_map(|(s, n)| Duration::new(s, n));
+    prop_oneof![
+        some,
+        any::<u64>().prop_map(Duration::from_nanos),
+        Just(Duration::ZERO),
+        Just(Duration::MAX)
+    ]
+}
+
+/// Names are static: some that may stand in the fields, and some that may not.
+const ODD_NAMES: [&str; 8] = [
+    "per-user",
+    "a",
+    " ~!#$%&'()*+,-./:;<=>?@[]^_`{|}",
+    "0123456789012345678901234567890123456789012345678901234567890123",
+    "",
+    "a\"b",
+    "back\\slash",
+    "line\nbreak",
+];
+
+proptest! {
+    #[test]
+    fn retry_after_is_never_earlier_than_t_nor_than_the_truth(
+        kind in kinds(),
+        wait in durations(),
+        reset in durations(),
+    ) {
+        let rejection = Rejection::new("p", kind)
+            .retry_after(wait)
+            .allowance(Allowance { reset, ..QUOTA });
+        let (head, _) = refused(Http::new(), rejection);
+        let advice = RateLimitAdvice::read(head.headers());
+        let retry_after = advice.retry_after.expect("a wait is told");
+        prop_assert!(retry_after >= Duration::from_secs(wait.as_secs()));
+        prop_assert!(retry_after >= wait || wait > Duration::from_secs(u64::MAX), "{:?}", retry_after);
+        let [left] = &advice.left[..] else { panic!("{advice:?}") };
+        prop_assert!(left.reset.expect("t") <= retry_after, "{:?}", advice);
+    }
+
+    #[test]
+    fn whatever_is_written_is_sound(
+        kind in kinds(),
+        name in proptest::sample::select(ODD_NAMES.to_vec()),
+        limit in any::<u64>(),
+        remaining in any::<u64>(),
+        window_secs in prop_oneof![Just(0_u64), any::<u64>()],
+        reset in durations(),
+    ) {
+        let quota = Allowance { name, limit, window_secs, remaining, reset };
+        let rejection = Rejection::new("p", kind).allowance(quota);
+        let (head, body) = refused(Http::new(), rejection);
+        let named = Allowance::is_name(name);
+        for field in ["ratelimit", "ratelimit-policy"] {
+            let lists = text(head.headers(), field).map(sound_list);
+            prop_assert_eq!(lists.map(|list| list.len()), named.then_some(1));
+        }
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+        prop_assert_eq!(&problem["status"], &serde_json::json!(head.status().as_u16()));
+        let violated = named.then(|| serde_json::json!([name]));
+        prop_assert_eq!(problem.get("violated-policies"), violated.as_ref());
+
+        let old = Http::new().rate_limit_fields(RateLimitFields::DRAFT_07.and_legacy());
+        let (head, _) = refused(old, rejection);
+        sound_dictionary(text(head.headers(), "ratelimit").unwrap());
+        _ = text(head.headers(), "ratelimit-policy").map(sound_list);
+        for field in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
+            prop_assert!(text(head.headers(), field).unwrap().parse::<u64>().is_ok());
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use http::{HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::Full;
-use plimsoll_core::{Announcement, GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Allowance, Announcement, GateLayer, Http, Kind, Outcome, Policy, RateLimitFields, Rejection,
+    Verdict,
+};
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -131,4 +134,40 @@ async fn accepted_callers_are_told_their_quotas_with_substitutes_too() {
         let quotas: Vec<_> = head.headers.get_all("ratelimit").iter().collect();
         assert_eq!(quotas, ["\"a\";r=1", "\"b\";r=2"]);
     }
+}
+
+/// Announces a quota of its own.
+struct Tell;
+
+impl<Req> Policy<Req> for Tell {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+
+    fn admit(&self, _: &mut Req, _: tokio::time::Instant) -> Verdict<(), Self::Wait> {
+        Verdict::Admit(())
+    }
+    fn announce(&self, (): &(), _: tokio::time::Instant, out: &mut Announcement<'_>) {
+        out.allowance(&Allowance {
+            name: "a",
+            limit: 9,
+            window_secs: 1,
+            remaining: 4,
+            reset: std::time::Duration::ZERO,
+        });
+    }
+    fn finish(&self, (): (), _: &Outcome) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
+}
+
+#[tokio::test]
+async fn substitutes_tell_quotas_in_the_fields_chosen() {
+    let http = Http::new().rate_limit_fields(RateLimitFields::LEGACY);
+    let layer = GateLayer::builder(Tell)
+        .protocol(house_ad().http(http))
+        .build();
+    let service = layer.layer(service_fn(obey));
+    let answer = service.oneshot(Request::new(500)).await.unwrap();
+    assert!(answer.headers().contains_key(DEGRADED));
+    assert!(!answer.headers().contains_key("ratelimit"));
+    assert_eq!(answer.headers()["x-ratelimit-remaining"], "4");
 }

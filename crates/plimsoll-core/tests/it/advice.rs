@@ -1,0 +1,419 @@
+//! Reading what a response tells its client.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use plimsoll_core::{Allowance, QuotaUnit, RateLimitAdvice, RateLimitFields};
+use proptest::prelude::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+    let line = |&(name, value): &(&'static str, &str)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    };
+    lines
+        .iter()
+        .map(line)
+        .fold(HeaderMap::new(), |mut map, (name, value)| {
+            map.append(name, value);
+            map
+        })
+}
+
+fn read(lines: &[(&'static str, &str)]) -> RateLimitAdvice {
+    RateLimitAdvice::read(&headers(lines))
+}
+
+#[allow(clippy::unnecessary_wraps)] // as the fields have it
+fn secs(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+/// Name, quota, window, partition of each member.
+type Policies<'a> = Vec<(&'a str, u64, Option<Duration>, Option<&'a [u8]>)>;
+
+fn policies(advice: &RateLimitAdvice) -> Policies<'_> {
+    let policies = advice.policies.iter();
+    policies
+        .map(|it| {
+            (
+                it.name.as_str(),
+                it.limit,
+                it.window,
+                it.partition.as_deref(),
+            )
+        })
+        .collect()
+}
+
+/// Name, rest, reset, partition of each member.
+fn left(advice: &RateLimitAdvice) -> Policies<'_> {
+    let left = advice.left.iter();
+    left.map(|it| {
+        (
+            it.name.as_str(),
+            it.remaining,
+            it.reset,
+            it.partition.as_deref(),
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn the_drafts_policies_are_read() {
+    let minute = secs(60);
+    let hour = secs(3600);
+    let cases: [(&str, Policies<'_>); 7] = [
+        (
+            r#""burst";q=100;w=60,"daily";q=1000;w=86400"#,
+            vec![
+                ("burst", 100, minute, None),
+                ("daily", 1000, Some(DAY), None),
+            ],
+        ),
+        (
+            r#""default";q=100;w=10"#,
+            vec![("default", 100, secs(10), None)],
+        ),
+        (
+            r#""permin";q=50;w=60,"perhr";q=1000;w=3600"#,
+            vec![("permin", 50, minute, None), ("perhr", 1000, hour, None)],
+        ),
+        (
+            r#""hour";q=1000;w=3600, "day";q=5000;w=86400"#,
+            vec![("hour", 1000, hour, None), ("day", 5000, Some(DAY), None)],
+        ),
+        // The pad bits of both partition keys are not zero.
+        (
+            r#""peruser";q=100;w=60;pk=:cHsdsRa894==:"#,
+            vec![(
+                "peruser",
+                100,
+                minute,
+                Some(&[0x70, 0x7b, 0x1d, 0xb1, 0x16, 0xbc, 0xf7]),
+            )],
+        ),
+        (
+            r#""peruser";q=65535;qu="content-bytes";w=10;pk=:sdfjLJUOUH==:"#,
+            vec![(
+                "peruser",
+                65535,
+                secs(10),
+                Some(&[0xb1, 0xd7, 0xe3, 0x2c, 0x95, 0x0e, 0x50]),
+            )],
+        ),
+        (
+            r#""acme";q=1;acme-burst=7;b"#,
+            vec![("acme", 1, None, None)],
+        ),
+    ];
+    for (field, expected) in cases {
+        let advice = read(&[("ratelimit-policy", field)]);
+        assert_eq!(policies(&advice), expected, "{field}");
+    }
+}
+
+#[test]
+fn units_are_known_by_both_of_their_spellings() {
+    for (unit, expected) in [
+        ("", QuotaUnit::Requests),
+        (r#";qu="requests""#, QuotaUnit::Requests),
+        (r#";qu="request""#, QuotaUnit::Requests),
+        (r#";qu="content-bytes""#, QuotaUnit::ContentBytes),
+        (
+            r#";qu="concurrent-requests""#,
+            QuotaUnit::ConcurrentRequests,
+        ),
+        (r#";qu="acme""#, QuotaUnit::Other("acme".into())),
+    ] {
+        let advice = read(&[("ratelimit-policy", &format!(r#""a";q=1{unit}"#))]);
+        assert_eq!(advice.policies[0].unit, expected, "{unit}");
+    }
+}
+
+#[test]
+fn the_drafts_limits_are_read() {
+    let cases: [(&str, Policies<'_>); 10] = [
+        (
+            r#""default";r=50;t=30"#,
+            vec![("default", 50, secs(30), None)],
+        ),
+        (
+            r#""default";r=999;pk=:dHJpYWwxMjEzMjM=:"#,
+            vec![("default", 999, None, Some(b"trial121323"))],
+        ),
+        (
+            r#""default";r=300000000;t=60;pk=:QXBwLTk5OQ==:"#,
+            vec![("default", 300_000_000, secs(60), Some(b"App-999"))],
+        ),
+        (
+            r#""problemPolicy";r=0;t=10"#,
+            vec![("problemPolicy", 0, secs(10), None)],
+        ),
+        (
+            r#""dayLimit";r=100;t=36000"#,
+            vec![("dayLimit", 100, secs(36_000), None)],
+        ),
+        (r#""basic";r=60;t=58"#, vec![("basic", 60, secs(58), None)]),
+        (r#""basic";r=20;t=56"#, vec![("basic", 20, secs(56), None)]),
+        (
+            r#""fixedwindow";r=99;t=50"#,
+            vec![("fixedwindow", 99, secs(50), None)],
+        ),
+        (
+            r#""";r=0;t=999999999999999"#,
+            vec![("", 0, secs(999_999_999_999_999), None)],
+        ),
+        // The last of two counts; parameters of the other field are comments.
+        (r#""a";r=x;r=4;q="odd";w=0"#, vec![("a", 4, None, None)]),
+    ];
+    for (field, expected) in cases {
+        assert_eq!(left(&read(&[("ratelimit", field)])), expected, "{field}");
+    }
+}
+
+#[test]
+fn a_field_over_several_lines_is_one_list() {
+    let advice = read(&[
+        ("ratelimit", r#""a";r=1"#),
+        ("ratelimit", r#""b";r=2, "c";r=3"#),
+    ]);
+    assert_eq!(left(&advice).len(), 3);
+    let advice = read(&[("ratelimit", r#""a";r=1"#), ("ratelimit", "b;r=2")]);
+    assert_eq!(left(&advice), [], "one bad line and the field is ignored");
+}
+
+#[test]
+fn malformed_fields_are_ignored_as_a_whole() {
+    for field in [
+        "quota;t=1",
+        r#""a""#,
+        r#""a";t=1"#,
+        r#""a";r=-1"#,
+        r#""a";r=1.5"#,
+        r#""a";r="5""#,
+        r#""a";r"#,
+        r#""a";r=1,"#,
+        r#""a";r=1,,"b";r=2"#,
+        r#""a" ;r=1"#,
+        r#""a"; r =1"#,
+        r#""a";r=1;"#,
+        r#"("a");r=1"#,
+        r#""a";r=1;t=-1"#,
+        r#""a";r=1;t=0.5"#,
+        r#""a";r=1;t"#,
+        r#""a";r=1;pk="text""#,
+        r#""a";r=1;pk=:_-Ah:"#,
+        r#""a";r=1;pk=:aGVsb G8=:"#,
+        r#""a";r=1234567890123456"#,
+        r#""a";r=1, b;r=1"#,
+        r#""a\n";r=1"#,
+        "limit=100, remaining=50, reset=30",
+        "100",
+        "",
+    ] {
+        let advice = read(&[("ratelimit", field)]);
+        assert_eq!(advice, RateLimitAdvice::default(), "{field}");
+    }
+    for field in [
+        "quota;q=100;w=1",
+        r#""p";q=10;w=0"#,
+        r#""p";q=10;w=0.5"#,
+        r#""p";q=10;w=-1"#,
+        r#""p";w=10"#,
+        r#""p";q=10;qu=content-bytes"#,
+        r#""p";q=-1"#,
+        "100;w=60",
+    ] {
+        let advice = read(&[("ratelimit-policy", field)]);
+        assert_eq!(advice, RateLimitAdvice::default(), "{field}");
+    }
+    let endless = format!(r#""{}";r=1"#, "a".repeat(65 * 1024));
+    assert_eq!(read(&[("ratelimit", &endless)]), RateLimitAdvice::default());
+}
+
+#[test]
+fn one_malformed_field_leaves_the_other() {
+    let advice = read(&[
+        ("ratelimit-policy", r#""p";q=10;w=0"#),
+        ("ratelimit", r#""p";r=0;t=7"#),
+    ]);
+    assert_eq!((advice.policies.len(), advice.wait(DAY)), (0, secs(7)));
+}
+
+#[test]
+fn retry_after_takes_precedence_even_where_it_is_earlier_than_t() {
+    let policy = ("ratelimit-policy", r#""dynamic";q=15;w=20"#);
+    let advice = read(&[policy, ("ratelimit", r#""dynamic";r=0;t=20"#)]);
+    assert_eq!(advice.wait(DAY), secs(20));
+    let spent = ("ratelimit", r#""dynamic";r=0;t=40"#);
+    assert_eq!(
+        read(&[("retry-after", "20"), policy, spent]).wait(DAY),
+        secs(20)
+    );
+    let some_left = ("ratelimit", r#""dynamic";r=15;t=40"#);
+    assert_eq!(
+        read(&[("retry-after", "20"), policy, some_left]).wait(DAY),
+        secs(20)
+    );
+    assert_eq!(
+        read(&[policy, some_left]).wait(DAY),
+        None,
+        "there is something left to spend"
+    );
+}
+
+#[test]
+fn of_several_spent_quotas_the_last_to_come_back_counts() {
+    let field = r#""a";r=0;t=3, "b";r=0;t=9, "c";r=5;t=60, "d";r=0"#;
+    assert_eq!(read(&[("ratelimit", field)]).wait(DAY), secs(9));
+}
+
+#[test]
+fn waits_are_capped() {
+    for value in ["86401", "99999999999999999999999999"] {
+        assert_eq!(
+            read(&[("retry-after", value)]).wait(DAY),
+            Some(DAY),
+            "{value}"
+        );
+    }
+    let advice = read(&[("ratelimit", r#""a";r=0;t=999999999999999"#)]);
+    assert_eq!(advice.wait(DAY), Some(DAY));
+}
+
+#[test]
+fn retry_after_is_digits_or_a_date() {
+    for (value, wait) in [
+        ("0", secs(0)),
+        ("120", secs(120)),
+        ("007", secs(7)),
+        ("-1", None),
+        ("+1", None),
+        ("1.5", None),
+        ("5s", None),
+        ("", None),
+        ("soon", None),
+    ] {
+        assert_eq!(
+            read(&[("retry-after", value)]).retry_after,
+            wait,
+            "{value:?}"
+        );
+    }
+}
+
+#[test]
+fn the_drafts_date_is_five_seconds_away() {
+    let advice = read(&[
+        ("date", "Mon, 05 Aug 2019 09:27:00 GMT"),
+        ("retry-after", "Mon, 05 Aug 2019 09:27:05 GMT"),
+        ("ratelimit", r#""default";r=0;t=5"#),
+    ]);
+    assert_eq!(advice.retry_after, secs(5));
+    assert_eq!(advice.wait(DAY), secs(5));
+}
+
+#[test]
+fn dates_come_in_three_forms_and_count_from_when_the_response_was_sent() {
+    let forms = [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+    ];
+    #[allow(clippy::disallowed_types)] // what HTTP dates are
+    let epoch = std::time::SystemTime::UNIX_EPOCH;
+    let received = epoch + Duration::from_secs(784_111_770);
+    for form in forms {
+        let line = [("retry-after", form)];
+        let advice = RateLimitAdvice::read_at(&headers(&line), received);
+        assert_eq!(advice.retry_after, secs(7), "{form}");
+        assert_eq!(read(&line).retry_after, None, "from when?");
+        for date in forms {
+            let advice = read(&[("date", date), ("retry-after", form)]);
+            assert_eq!(advice.retry_after, secs(0));
+        }
+        // The server's own date is asked before ours, and what is past is now.
+        let late = headers(&[
+            ("date", "Sun, 06 Nov 1994 08:49:40 GMT"),
+            ("retry-after", form),
+        ]);
+        assert_eq!(
+            RateLimitAdvice::read_at(&late, received).retry_after,
+            secs(0)
+        );
+    }
+}
+
+#[test]
+fn an_answer_from_a_cache_says_nothing_about_a_quota() {
+    let fresh = [("age", "0"), ("ratelimit", r#""a";r=0;t=5"#)];
+    assert_eq!(read(&fresh).wait(DAY), secs(5));
+    let stale = [
+        ("age", "3"),
+        ("ratelimit", r#""a";r=0;t=5"#),
+        ("retry-after", "2"),
+    ];
+    assert_eq!(
+        (read(&stale).left.len(), read(&stale).wait(DAY)),
+        (0, secs(2))
+    );
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_never_a_panic(
+        lines in proptest::collection::vec((0_usize..5, proptest::collection::vec(any::<u8>(), 0..60)), 0..6),
+    ) {
+        read_all(&lines);
+    }
+
+    #[test]
+    fn what_looks_like_the_fields_is_never_a_panic(
+        lines in proptest::collection::vec((0_usize..5, "[\"a-z=;:,.0-9() GMTSunNov-]{0,40}"), 0..6),
+    ) {
+        let lines: Vec<_> = lines.into_iter().map(|(n, text)| (n, text.into_bytes())).collect();
+        read_all(&lines);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back(
+        limit in 0_u64..=999_999_999_999_999,
+        window_secs in 0_u64..=999_999_999_999_999,
+        share in any::<u64>(),
+        reset in 0_u64..=999_999_999_999_999,
+    ) {
+        let remaining = share % (limit + 1);
+        let reset = Duration::from_secs(reset);
+        let mut headers = HeaderMap::new();
+        let quota = Allowance { name: "per-user", limit, window_secs, remaining, reset };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+        let advice = RateLimitAdvice::read(&headers);
+        let window = (window_secs > 0).then(|| Duration::from_secs(window_secs));
+        prop_assert_eq!(policies(&advice), [("per-user", limit, window, None)]);
+        prop_assert_eq!(left(&advice), [("per-user", remaining, Some(reset), None)]);
+    }
+}
+
+fn read_all(lines: &[(usize, Vec<u8>)]) {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let names = [
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "date",
+            "age",
+        ];
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(names[*name], value);
+        }
+    }
+    let advice = RateLimitAdvice::read(&headers);
+    assert!(advice.wait(DAY).is_none_or(|wait| wait <= DAY));
+}
