@@ -1,4 +1,4 @@
-//! Interleavings of spending a lease, taking another and calling them back: all with up to two preemptions, of which more
+//! Interleavings of spending a lease, taking another and calling them back: all with up to three preemptions, of which more
 //! would take hours.
 
 use loom::{sync::Arc, thread};
@@ -38,7 +38,7 @@ impl Bucket {
 
 fn exactly(tokens: usize, lanes: [usize; 2]) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(move || {
         let bucket = bucket(tokens as u64);
         assert!(bucket.take(0), "lane 0 has a lease, if there are enough");
