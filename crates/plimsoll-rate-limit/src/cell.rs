@@ -57,7 +57,7 @@ impl<const N: usize> Token<N> {
 }
 
 /// Another thread was here, or a quota was changed: look again.
-struct Stale;
+pub(crate) struct Stale;
 
 impl<const N: usize> Cell<'_, N> {
     /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
@@ -74,7 +74,12 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     #[inline]
-    fn try_take(self, pace: Pace, now: u64, cost: u32) -> Result<Result<Token<N>, Empty>, Stale> {
+    pub(crate) fn try_take(
+        self,
+        pace: Pace,
+        now: u64,
+        cost: u32,
+    ) -> Result<Result<Token<N>, Empty>, Stale> {
         let returned = (self.tag.load(Acquire) & RETURNED) as u32;
         let mut words = [Word(0); N];
         let mut next = [Word(0); N];
@@ -135,7 +140,7 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     /// The settings' generation and terms, the word, and its state under them.
-    fn look(self, quota: usize, now: u64) -> (u64, Terms, Word, u64) {
+    pub(crate) fn look(self, quota: usize, now: u64) -> (u64, Terms, Word, u64) {
         // The word first: whoever wrote it had seen its generation, and so does who reads the settings after it.
         let word = Word(self.words[quota].load(Acquire));
         let (generation, terms) = Terms::read(&self.quotas[quota]);

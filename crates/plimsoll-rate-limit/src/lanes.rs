@@ -1,7 +1,7 @@
 //! A hot bucket on several cores: each takes tokens from a lease of its own, and goes to the bucket once per lease.
 //!
-//! A bucket in one atomic gets slower with every core that takes from it: its cache line travels. So cores *lease*:
-//! a lane moves the bucket's arrival time on by a batch at once, and then holds a stretch of time, `[next, end]`, in
+//! A bucket in one atomic gets slower with every core that takes from it: its cache line travels. So, once two of them
+//! have met there, cores *lease*: a lane moves the bucket's arrival time on by a batch at once, and then holds a stretch of time, `[next, end]`, in
 //! which its own requests are placed one after the other, each at `max(next, now)` for one increment.
 //!
 //! This is as exact as the bucket is. A request that GCRA lets in at `s` has a slot, one increment long, that no other has, which
@@ -12,13 +12,13 @@
 use std::{
     cell::Cell as ThreadCell,
     sync::atomic::{
-        AtomicUsize,
+        AtomicBool, AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
 
 use crate::{
-    cell::{Cell, Empty, Token},
+    cell::{Cell, Empty, Stale, Token},
     gcra::Gcra,
     pace::Pace,
     sync::AtomicU64,
@@ -26,9 +26,7 @@ use crate::{
     word::{MAX_NOW, Word},
 };
 
-/// The most tokens in a lease.
-const MAX_BATCH: u64 = 64;
-/// A lease of fewer saves nothing.
+/// A lease of fewer tokens saves nothing.
 const MIN_BATCH: u64 = 4;
 /// All leases together hold at most one part in so many of a burst.
 const SHARE: u32 = 8;
@@ -39,8 +37,10 @@ const BUSY: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Box<[Lane]>,
-    /// A batch is at most the capacity, shifted by so much.
+    /// A batch is the capacity, shifted by so much.
     shift: u32,
+    /// Two threads have met at the bucket.
+    hot: AtomicBool,
 }
 
 /// On cache lines of its own (two, since processors fetch them in pairs).
@@ -60,10 +60,11 @@ impl Lanes {
         (lanes > 1).then(|| Self {
             lanes: (0..lanes).map(|_| Lane::new()).collect(),
             shift: (lanes as u32 * SHARE).ilog2(),
+            hot: AtomicBool::new(false),
         })
     }
 
-    /// Takes from the lease of this thread's lane, or from the bucket.
+    /// Takes from the bucket, or, when it is hot, from the lease of this thread's lane.
     #[inline]
     pub(crate) fn take<const N: usize>(
         &self,
@@ -71,6 +72,12 @@ impl Lanes {
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
+        if !self.hot.load(Relaxed) {
+            match bucket.try_take(Pace::FULL, now.min(MAX_NOW), cost) {
+                Ok(decided) => return decided,
+                Err(Stale) => self.hot.store(true, Relaxed),
+            }
+        }
         self.take_in(lane_of_this_thread(), bucket, now, cost)
     }
 
@@ -83,17 +90,14 @@ impl Lanes {
         cost: u32,
     ) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
-        let (generation, Terms::Bucket(gcra)) = Terms::read(&bucket.quotas[0]) else {
-            return bucket.take(Pace::FULL, now, cost);
-        };
-        let batch = self.batch(gcra);
-        if batch == 0 {
-            return bucket.take(Pace::FULL, now, cost);
-        }
+        let (generation, terms) = Terms::read(&bucket.quotas[0]);
         let lane = &self.lanes[lane % self.lanes.len()];
         let spent = Word(lane.next.load(Acquire));
         let end = Word(lane.end.load(Acquire));
-        if spent.0 != BUSY && end.is_of(generation) {
+        if let Terms::Bucket(gcra) = terms
+            && end.is_of(generation)
+            && spent.0 != BUSY
+        {
             let next = spent.state().max(now) + gcra.increment.saturating_mul(cost.into());
             if next <= end.state() {
                 let to = Word::new(spent.generation(), next);
@@ -119,19 +123,39 @@ impl Lanes {
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
-        if let Some(token) = self.lease(lane, bucket, now, cost) {
+        if self.can_lease(bucket, now, cost)
+            && let Some(token) = self.lease(lane, bucket, now, cost)
+        {
             return Ok(token);
         }
         // What is left may be less than a token, and would be lost to idle time.
         lane.call_back(bucket, now);
         match bucket.take(Pace::FULL, now, cost) {
-            Err(Empty { wait: Some(_), .. }) => {
-                for lane in &self.lanes {
-                    lane.call_back(bucket, now);
-                }
+            // Where all leases are used up, this only reads: refusals do not get in each other's way.
+            Err(Empty { wait: Some(_), .. })
+                if self.lanes.iter().any(|lane| lane.call_back(bucket, now)) =>
+            {
+                self.lanes
+                    .iter()
+                    .for_each(|lane| _ = lane.call_back(bucket, now));
                 bucket.take(Pace::FULL, now, cost)
             }
             decided => decided,
+        }
+    }
+
+    /// Whether the bucket has a lease to give, and what is asked for.
+    fn can_lease<const N: usize>(&self, bucket: Cell<'_, N>, now: u64, cost: u32) -> bool {
+        let (_, terms, _, tat) = bucket.look(0, now);
+        match terms {
+            Terms::Bucket(gcra) => {
+                let batch = self.batch(gcra);
+                let end = tat
+                    .max(now)
+                    .saturating_add(gcra.increment.saturating_mul(cost.into()));
+                batch > 0 && end.saturating_add(batch) <= now + gcra.capacity
+            }
+            Terms::Window(_) => false,
         }
     }
 
@@ -179,7 +203,7 @@ impl Lanes {
         if batch < MIN_BATCH * gcra.increment {
             0
         } else {
-            batch.min(MAX_BATCH.saturating_mul(gcra.increment))
+            batch
         }
     }
 
@@ -230,14 +254,14 @@ impl Lane {
         Word::new(end.generation(), left)
     }
 
-    /// Gives what is left of the lease back to the bucket.
-    fn call_back<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) {
+    /// Gives what is left of the lease back to the bucket; `false` when that is nothing.
+    fn call_back<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) -> bool {
         let spent = Word(self.next.load(Acquire));
         if spent.0 == BUSY || self.left(spent, now).state() == 0 {
-            return;
+            return false;
         }
         let Some(held) = self.lock() else {
-            return;
+            return false;
         };
         let left = self.left(held, now);
         bucket.move_state(now, |generation, _, tat| {
@@ -245,6 +269,7 @@ impl Lane {
                 .then(|| tat.saturating_sub(left.state()))
         });
         self.unlock(held, 0, Word::new(0, 0));
+        true
     }
 }
 
