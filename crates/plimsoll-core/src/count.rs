@@ -1,26 +1,84 @@
 //! Counters of things that must never happen in silence.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    OnceLock,
+    atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed},
+    },
+};
+
+use crate::{lane, lanes};
 
 /// A relaxed counter.
+///
+/// Refusals are counted, and a flood of them comes on all processors at once. So from the first time that two threads
+/// meet at it, a counter has one part for each processor.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub struct Counter {
+    count: AtomicU64,
+    parts: OnceLock<Box<[Part]>>,
+}
+
+/// On cache lines of its own (two, since processors fetch them in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Part(AtomicU64);
 
 impl Counter {
     /// Zero.
     pub const fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self {
+            count: AtomicU64::new(0),
+            parts: OnceLock::new(),
+        }
     }
 
     /// One more.
     #[inline]
     pub fn add(&self) {
-        self.0.fetch_add(1, Relaxed);
+        if let Some(parts) = self.parts.get() {
+            parts[lane() % parts.len()].0.fetch_add(1, Relaxed);
+            return;
+        }
+        let count = self.count.load(Relaxed);
+        let added = self
+            .count
+            .compare_exchange(count, count.wrapping_add(1), Relaxed, Relaxed);
+        if added.is_err() {
+            self.add_in_parts();
+        }
+    }
+
+    #[cold]
+    fn add_in_parts(&self) {
+        let parts = self
+            .parts
+            .get_or_init(|| (0..lanes()).map(|_| Part::default()).collect());
+        parts[lane() % parts.len()].0.fetch_add(1, Relaxed);
     }
 
     /// The count so far.
-    #[inline]
     pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        let parts = self.parts.get().into_iter().flatten();
+        parts.fold(self.count.load(Acquire), |sum, part| {
+            sum.wrapping_add(part.0.load(Relaxed))
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_meet_lose_nothing() {
+        let counter = Counter::new();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..100_000).for_each(|_| counter.add()));
+            }
+        });
+        assert_eq!(counter.get(), 300_000);
     }
 }

@@ -35,6 +35,7 @@ mod decimal;
 mod epoch;
 mod gate;
 mod key;
+mod lane;
 mod live;
 mod load;
 mod observe;
@@ -63,6 +64,7 @@ pub use self::{
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},
+    lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},
     observe::Observe,

@@ -9,13 +9,12 @@
 //! time `t`. Leases do not overlap and end no later than one capacity after they were taken, so slots within them are just such
 //! slots. And nobody is refused while a lease holds tokens: who finds the bucket empty calls all leases back first.
 
-use std::{
-    cell::Cell as ThreadCell,
-    sync::atomic::{
-        AtomicBool, AtomicUsize,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
-    },
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+
+use plimsoll_core::lane;
 
 use crate::{
     cell::{Cell, Empty, Stale, Token},
@@ -36,7 +35,7 @@ const BUSY: u64 = u64::MAX;
 /// Where the cores' leases are.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    lanes: Box<[Lane]>,
+    leases: Box<[Lane]>,
     /// A batch is the capacity, shifted by so much.
     shift: u32,
     /// Two threads have met at the bucket.
@@ -54,11 +53,10 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Lanes for so many cores; none for one.
-    pub(crate) fn new(cores: usize) -> Option<Self> {
-        let lanes = cores.clamp(1, 64).next_power_of_two();
+    /// So many lanes, a power of two; none in the place of one.
+    pub(crate) fn new(lanes: usize) -> Option<Self> {
         (lanes > 1).then(|| Self {
-            lanes: (0..lanes).map(|_| Lane::new()).collect(),
+            leases: (0..lanes).map(|_| Lane::new()).collect(),
             shift: (lanes as u32 * SHARE).ilog2(),
             hot: AtomicBool::new(false),
         })
@@ -78,7 +76,7 @@ impl Lanes {
                 Err(Stale) => self.hot.store(true, Relaxed),
             }
         }
-        self.take_in(lane_of_this_thread(), bucket, now, cost)
+        self.take_in(lane(), bucket, now, cost)
     }
 
     #[inline]
@@ -91,7 +89,7 @@ impl Lanes {
     ) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         let (generation, terms) = Terms::read(&bucket.quotas[0]);
-        let lane = &self.lanes[lane % self.lanes.len()];
+        let lane = &self.leases[lane % self.leases.len()];
         let spent = Word(lane.next.load(Acquire));
         let end = Word(lane.end.load(Acquire));
         if let Terms::Bucket(gcra) = terms
@@ -133,9 +131,9 @@ impl Lanes {
         match bucket.take(Pace::FULL, now, cost) {
             // Where all leases are used up, this only reads: refusals do not get in each other's way.
             Err(Empty { wait: Some(_), .. })
-                if self.lanes.iter().any(|lane| lane.call_back(bucket, now)) =>
+                if self.leases.iter().any(|lane| lane.call_back(bucket, now)) =>
             {
-                self.lanes
+                self.leases
                     .iter()
                     .for_each(|lane| _ = lane.call_back(bucket, now));
                 bucket.take(Pace::FULL, now, cost)
@@ -209,7 +207,7 @@ impl Lanes {
 
     /// Time in leases, of this generation.
     pub(crate) fn leased(&self, generation: u64, now: u64) -> u64 {
-        let left = self.lanes.iter().filter_map(|lane| {
+        let left = self.leases.iter().filter_map(|lane| {
             let spent = Word(lane.next.load(Acquire));
             let left = (spent.0 != BUSY).then(|| lane.left(spent, now))?;
             left.is_of(generation).then(|| left.state())
@@ -271,24 +269,6 @@ impl Lane {
         self.unlock(held, 0, Word::new(0, 0));
         true
     }
-}
-
-/// A number for this thread; threads that follow each other have numbers that do.
-#[inline]
-fn lane_of_this_thread() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static LANE: ThreadCell<Option<usize>> = const { ThreadCell::new(None) };
-    }
-    // A thread that is being torn down has no number of its own any more.
-    let number = |lane: &ThreadCell<Option<usize>>| {
-        lane.get().unwrap_or_else(|| {
-            let number = THREADS.fetch_add(1, Relaxed);
-            lane.set(Some(number));
-            number
-        })
-    };
-    LANE.try_with(number).unwrap_or(0)
 }
 
 #[cfg(all(test, loom))]

@@ -3,12 +3,10 @@
 use std::{
     convert::Infallible,
     fmt,
-    num::NonZero,
     sync::{Arc, atomic::Ordering::Acquire},
-    thread::available_parallelism,
 };
 
-use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict, lanes};
 use tokio::time::Instant;
 
 use crate::{
@@ -130,13 +128,12 @@ impl<const N: usize> RateLimit<N> {
     /// As for [`new`](Self::new).
     pub fn all(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
         let told = quotas.iter().any(|quota| quota.name().is_some());
-        let cores = available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             settings: Arc::new(Settings::new(quotas)?),
             cost: One,
             state: State::new(),
             lanes: if N == 1 && !told {
-                Lanes::new(cores)
+                Lanes::new(lanes())
             } else {
                 None
             },
