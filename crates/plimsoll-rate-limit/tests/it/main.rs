@@ -3,10 +3,12 @@
 mod clock;
 mod construction;
 mod contract;
+mod exact;
 mod keyed;
 mod live;
 mod model;
 mod threads;
+mod windows;
 mod wire;
 
 use std::time::Duration;
