@@ -106,7 +106,7 @@ proptest! {
                 Step::Pass(thousandths) => at += terms.period * thousandths / 1000,
                 Step::Edge(nanos) => at = at - at % terms.period + terms.period + nanos - 1,
                 // Within the windows that can be told apart at every limit.
-                Step::Jump(nanos) => at += nanos.min(terms.period << 17),
+                Step::Jump(nanos) => at += nanos.min(terms.period << 10),
                 Step::Ask(cost) => prop_assert_eq!(
                     weigh(&limit, cost, now(at)).map(drop),
                     exact.ask(at, cost),
