@@ -213,6 +213,31 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
+    /// Takes what is missing to have taken as much as has been taken from these words.
+    pub(crate) fn raise_to(self, others: &[AtomicU64; N], now: u64) {
+        let now = now.min(MAX_NOW);
+        let others = Cell {
+            words: others,
+            ..self
+        };
+        for quota in 0..N {
+            loop {
+                let (generation, word, state) = self.look(quota, now);
+                let (same, _, other) = others.look(quota, now);
+                let terms = Terms::at(&self.quotas[quota], generation);
+                let next = Word::new(generation, terms.most_taken(state, other, now));
+                if same == generation
+                    && (next == word
+                        || self.words[quota]
+                            .compare_exchange_weak(word.0, next.0, AcqRel, Acquire)
+                            .is_ok())
+                {
+                    break;
+                }
+            }
+        }
+    }
+
     /// What every quota has left.
     pub(crate) fn remaining(self, now: u64) -> u64 {
         let remaining = self.each(now, Terms::remaining);

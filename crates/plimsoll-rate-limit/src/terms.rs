@@ -128,6 +128,14 @@ impl Terms {
         }
     }
 
+    /// The state from which as much has been taken as from both of these.
+    pub(crate) fn most_taken(self, one: u64, other: u64, now: u64) -> u64 {
+        match self {
+            Self::Bucket(_) => one.max(other),
+            Self::Window(window) => window.most_taken(one, other, now),
+        }
+    }
+
     /// The state under these terms of one that was kept under `old` ones: what is missing stays missing.
     pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
         match (self, old) {

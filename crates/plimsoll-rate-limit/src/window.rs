@@ -104,6 +104,19 @@ impl Window {
         }
     }
 
+    /// The state in which as much counts, now and later, as in both of these.
+    pub(crate) fn most_taken(self, one: u64, other: u64, now: u64) -> u64 {
+        let early = |state| self.view(state, now).0;
+        let now = now + early(one).max(early(other));
+        let (_, number, _, one) = self.view(one, now);
+        let (_, _, _, other) = self.view(other, now);
+        let taken = Taken {
+            now: one.now.max(other.now),
+            before: one.before.max(other.before),
+        };
+        self.pack(number, taken)
+    }
+
     /// The state of a window in which so much has been taken.
     pub(crate) fn missing(self, units: u64, now: u64) -> u64 {
         let taken = Taken {
