@@ -3,6 +3,7 @@
 mod clock;
 mod construction;
 mod contract;
+mod crowded;
 mod exact;
 mod keyed;
 mod live;
