@@ -3,11 +3,13 @@
 mod clock;
 mod construction;
 mod contract;
+mod costs;
 mod crowded;
 mod exact;
 mod keyed;
 mod live;
 mod model;
+mod roomy;
 mod threads;
 mod windows;
 mod wire;
