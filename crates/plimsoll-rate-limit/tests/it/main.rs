@@ -10,6 +10,7 @@ mod keyed;
 mod live;
 mod model;
 mod roomy;
+mod several;
 mod threads;
 mod windows;
 mod wire;
