@@ -86,7 +86,7 @@ impl<const N: usize> Cell<'_, N> {
                 return Err(Stale);
             }
             words[quota] = word;
-            match terms.at_pace(pace).ask(word.state(), now, cost) {
+            match terms.at_pace(pace, cost).ask(word.state(), now, cost) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(
@@ -184,7 +184,7 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) {
-        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace);
+        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace, unused.cost);
         let mut word = Word(self.words[quota].load(Acquire));
         while word.is_of(taken.generation()) {
             let state = terms.give_back(word.state(), taken, unused);
