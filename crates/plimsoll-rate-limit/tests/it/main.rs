@@ -12,6 +12,7 @@ mod model;
 mod roomy;
 mod several;
 mod threads;
+mod warm_up;
 mod windows;
 mod wire;
 
