@@ -92,7 +92,7 @@ impl<const N: usize> Cell<'_, N> {
                 return Err(Stale);
             }
             words[quota] = word;
-            match terms.at_pace(pace).ask(word.state(), now, cost) {
+            match terms.at_pace(pace, cost).ask(word.state(), now, cost) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(
@@ -190,7 +190,7 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) {
-        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace);
+        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace, unused.cost);
         let mut word = Word(self.words[quota].load(Acquire));
         while word.is_of(taken.generation()) {
             let state = terms.give_back(word.state(), taken, unused);
@@ -243,6 +243,30 @@ impl<const N: usize> Cell<'_, N> {
             let moved = self.words[0].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
             if moved.is_ok() {
                 return true;
+            }
+        }
+    }
+
+    /// Takes what is missing to have taken as much as has been taken from these words.
+    pub(crate) fn raise_to(self, others: &[AtomicU64; N], now: u64) {
+        let now = now.min(MAX_NOW);
+        let others = Cell {
+            words: others,
+            ..self
+        };
+        for quota in 0..N {
+            loop {
+                let (generation, terms, word, state) = self.look(quota, now);
+                let (same, _, _, other) = others.look(quota, now);
+                let next = Word::new(generation, terms.most_taken(state, other, now));
+                if same == generation
+                    && (next == word
+                        || self.words[quota]
+                            .compare_exchange_weak(word.0, next.0, AcqRel, Acquire)
+                            .is_ok())
+                {
+                    break;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 //! moment at which it will be full again. A request that conforms moves it on by an increment for each token; one that
 //! would move it further ahead of `now` than the bucket holds does not conform. So no timer is needed to refill it.
 
-use crate::word::MAX_REFILL;
+use crate::{pace::Pace, word::MAX_REFILL};
 
 /// A token bucket's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,24 @@ impl Gcra {
             Err(None)
         } else {
             Err(Some(ahead - self.capacity))
+        }
+    }
+
+    /// The bucket at another pace; see [`Terms::at_pace`](crate::terms::Terms::at_pace).
+    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
+        let warm = self.span(cost);
+        if warm > self.capacity {
+            return self;
+        }
+        // No longer than a state can be ahead.
+        let longest = MAX_REFILL / u64::from(cost.max(1));
+        let slower = Self {
+            increment: pace.stretch(self.increment).min(longest),
+            capacity: self.capacity,
+        };
+        Self {
+            capacity: self.capacity.max(slower.span(cost)),
+            ..slower
         }
     }
 

@@ -62,14 +62,12 @@ impl Terms {
         }
     }
 
-    /// A bucket that is refilled more slowly.
+    /// A bucket that is refilled more slowly, as a request of this cost sees it. A burst that shrinks with the rate would shrink to
+    /// nothing: what the bucket takes when it is warm it takes when it is cold, if nothing is missing from it.
     #[inline]
-    pub(crate) fn at_pace(self, pace: Pace) -> Self {
+    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
         match self {
-            Self::Bucket(gcra) if pace != Pace::FULL => Self::Bucket(Gcra {
-                increment: pace.stretch(gcra.increment),
-                ..gcra
-            }),
+            Self::Bucket(gcra) if pace != Pace::FULL => Self::Bucket(gcra.at_pace(pace, cost)),
             as_set => as_set,
         }
     }
@@ -125,6 +123,14 @@ impl Terms {
         match self {
             Self::Bucket(_) => state,
             Self::Window(window) => window.rank(state, now),
+        }
+    }
+
+    /// The state from which as much has been taken as from both of these.
+    pub(crate) fn most_taken(self, one: u64, other: u64, now: u64) -> u64 {
+        match self {
+            Self::Bucket(_) => one.max(other),
+            Self::Window(window) => window.most_taken(one, other, now),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{InvalidWarmUp, Quota, pace::Pace, sync::AtomicU64};
 ///
 /// A service that has had nothing to do for a while has cold caches, few connections and a small pool: it breaks
 /// under a load that it takes with ease a minute later. A fresh limit is cold, too. While it warms up, the burst shrinks in
-/// proportion.
+/// proportion, but not below one request, whatever it weighs.
 ///
 /// (Guava and Sentinel warm up by tokens spent rather than by time; to the same end, but the time it takes is then the
 /// traffic's.)
@@ -96,11 +96,14 @@ impl Warming {
         Pace::warming(cold as u32, now.saturating_sub(since), over)
     }
 
-    /// The pace at a moment of this warm-up, without beginning another.
+    /// The pace at a moment of this warm-up, without beginning another. Of earlier ones nothing is known: the whole rate, at
+    /// which the least was taken.
     pub(crate) fn pace_at(&self, then: u64) -> Pace {
         let (_, [cold, over]) = self.settings.read();
-        let since = self.since.load(Acquire);
-        Pace::warming(cold as u32, then.saturating_sub(since), over)
+        match then.checked_sub(self.since.load(Acquire)) {
+            Some(gone) => Pace::warming(cold as u32, gone, over),
+            None => Pace::FULL,
+        }
     }
 
     pub(crate) fn set(&self, warm_up: WarmUp) -> Result<(), InvalidWarmUp> {

@@ -12,6 +12,10 @@ pub(crate) const MAX_FIXED: u32 = 1 << 30;
 /// The largest limit of a sliding window: what is taken in two windows, and the window's number, share one word.
 pub(crate) const MAX_SLIDING: u32 = 1 << 20;
 
+/// A thread may come late by one part in `2^LATE` of the windows whose numbers can be told apart: 64 of them at the largest
+/// limit.
+const LATE: u32 = 12;
+
 /// A window's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
@@ -35,27 +39,27 @@ impl Window {
     #[inline]
     pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
         let cost = u64::from(cost);
-        let (number, left, mut taken) = self.view(state, now);
+        let (early, number, left, mut taken) = self.view(state, now);
         if self.passes(taken, cost, left) || cost == 0 {
             taken.now += cost;
             Ok(self.pack(number, taken))
         } else if cost > self.limit {
             Err(None)
         } else {
-            Err(Some(self.wait(taken, cost, left)))
+            Err(Some(early + self.wait(taken, cost, left)))
         }
     }
 
     /// The state after a cost that nobody asks about any more. A window counts up to its mask and forgets the rest.
     pub(crate) fn charge(self, state: u64, now: u64, cost: u32) -> u64 {
-        let (number, _, mut taken) = self.view(state, now);
+        let (_, number, _, mut taken) = self.view(state, now);
         taken.now = taken.now.saturating_add(cost.into());
         self.pack(number, taken)
     }
 
     /// The state without a cost that was taken at `admitted` and never used.
     pub(crate) fn give_back(self, state: u64, admitted: u64, now: u64, cost: u32) -> u64 {
-        let (number, _, mut taken) = self.view(state, now);
+        let (_, number, _, mut taken) = self.view(state, now);
         let then = admitted / self.period.max(1);
         match number.saturating_sub(then) {
             0 => taken.now = taken.now.saturating_sub(cost.into()),
@@ -68,7 +72,7 @@ impl Window {
 
     /// What can still be taken.
     pub(crate) fn remaining(self, state: u64, now: u64) -> u64 {
-        let (_, left, taken) = self.view(state, now);
+        let (_, _, left, taken) = self.view(state, now);
         let before =
             (u128::from(taken.before) * u128::from(left)).div_ceil(u128::from(self.period));
         self.limit.saturating_sub(taken.now + before as u64)
@@ -76,17 +80,17 @@ impl Window {
 
     /// How long until nothing that was taken counts any more.
     pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
-        let (_, left, taken) = self.view(state, now);
+        let (early, _, left, taken) = self.view(state, now);
         match taken {
-            Taken { now: 1.., .. } if self.slides => left + self.period,
+            Taken { now: 1.., .. } if self.slides => early + left + self.period,
             Taken { now: 0, before: 0 } => 0,
-            _ => left,
+            _ => early + left,
         }
     }
 
     /// The moment by which keys are compared when one has to go: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
-        let (_, _, taken) = self.view(state, now);
+        let (_, _, _, taken) = self.view(state, now);
         let settles_in = self.settles_in(state, now);
         let newest = if taken.now > 0 {
             taken.now
@@ -100,6 +104,19 @@ impl Window {
         }
     }
 
+    /// The state in which as much counts, now and later, as in both of these.
+    pub(crate) fn most_taken(self, one: u64, other: u64, now: u64) -> u64 {
+        let early = |state| self.view(state, now).0;
+        let now = now + early(one).max(early(other));
+        let (_, number, _, one) = self.view(one, now);
+        let (_, _, _, other) = self.view(other, now);
+        let taken = Taken {
+            now: one.now.max(other.now),
+            before: one.before.max(other.before),
+        };
+        self.pack(number, taken)
+    }
+
     /// The state of a window in which so much has been taken.
     pub(crate) fn missing(self, units: u64, now: u64) -> u64 {
         let taken = Taken {
@@ -111,7 +128,7 @@ impl Window {
 
     /// The state under these terms of a window that was kept under `old` ones.
     pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
-        let (number, _, taken) = old.view(state, now);
+        let (_, number, _, taken) = old.view(state, now);
         if self.period == old.period {
             self.pack(number, taken)
         } else {
@@ -148,13 +165,14 @@ impl Window {
         }
     }
 
-    /// The number of the window at `now`, how much is left of it, and what has been taken.
+    /// How early `now` is for the window that is looked at, that window's number, how much is left of it, and what has been
+    /// taken.
     ///
-    /// Threads do not bring their `now` in order. One that comes late, after another has begun the next window, counts there.
+    /// Threads do not bring their `now` in order. For one that comes late, after others have begun a later window, it is that
+    /// window's first moment: looking at its own would forget what they have taken.
     #[inline]
-    fn view(self, state: u64, now: u64) -> (u64, u64, Taken) {
+    fn view(self, state: u64, now: u64) -> (u64, u64, u64, Taken) {
         let number = now / self.period.max(1);
-        let left = self.period - (now - number * self.period);
         let bits = self.count_bits();
         let mask = (1_u64 << bits) - 1;
         let newest = state & mask;
@@ -164,12 +182,18 @@ impl Window {
             0
         };
         let age = number.wrapping_sub(state >> self.counts_bits()) & self.number_mask();
+        let ahead = self.number_mask() - age + 1;
         let taken = |now, before| Taken { now, before };
+        if age > 0 && newest > 0 && ahead <= self.number_mask() >> LATE {
+            let number = number + ahead;
+            let early = number * self.period - now;
+            return (early, number, self.period, taken(newest, before));
+        }
+        let left = self.period - (now - number * self.period);
         match age {
-            0 => (number, left, taken(newest, before)),
-            1 if self.slides => (number, left, taken(0, newest)),
-            age if age == self.number_mask() => (number + 1, self.period, taken(newest, before)),
-            _ => (number, left, Taken::default()),
+            0 => (0, number, left, taken(newest, before)),
+            1 if self.slides => (0, number, left, taken(0, newest)),
+            _ => (0, number, left, Taken::default()),
         }
     }
 
@@ -186,8 +210,8 @@ impl Window {
     }
 
     /// As much of a window's number as a state holds. For limits up to 1,000 that is all of it (a sliding window
-    /// has 2^40 numbers then); for the largest a caller who comes back after exactly 2^18 windows is taken to have been
-    /// here a moment ago.
+    /// has 2^40 numbers then); for the largest a caller who comes back after 2^18 windows, or up to 64 fewer, is
+    /// taken to have been here a moment ago.
     #[inline]
     const fn number_mask(self) -> u64 {
         (1 << (STATE_BITS - self.counts_bits())) - 1

@@ -19,6 +19,7 @@ use crate::{
     cell::{Cell, RETURNED_BITS},
     rate_limit::State,
     settings::Settings,
+    sync::AtomicU64,
 };
 
 /// Sets that are allocated together, when the first of their keys comes.
@@ -26,7 +27,13 @@ const SETS_PER_PAGE: usize = 1024;
 /// Keys without a cell wait for each other only if they share one of these.
 const LOCKS: usize = 256;
 
-type Page<const N: usize> = Box<[Set<N>]>;
+/// Sets, and for each what keys had taken that were pushed out of it: those who come next begin with at least that.
+///
+/// A key that comes back may find more room in its other set than the one had who pushed it out.
+struct Page<const N: usize> {
+    sets: Box<[Set<N>]>,
+    owed: Box<[[AtomicU64; N]]>,
+}
 
 /// A key's hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +115,8 @@ impl<const N: usize> Table<N> {
             .pages
             .iter()
             .filter_map(OnceLock::get)
-            .map(|page| page.len());
-        sets.sum::<usize>() * size_of::<Set<N>>()
+            .map(|page| page.sets.len());
+        sets.sum::<usize>() * (size_of::<Set<N>>() + size_of::<[AtomicU64; N]>())
     }
 
     #[inline]
@@ -155,9 +162,19 @@ impl<const N: usize> Table<N> {
             if let Some(cell) = self.find(hash) {
                 return cell;
             }
-            let (cell, tag) = self.least_taken(hash, now);
+            let (place, cell, tag) = self.least_taken(hash, now);
             let in_use = tag != 0 && cell.settles_in(now) > 0;
-            // What was taken stays: whoever comes next begins with it.
+            if in_use {
+                let owed = Cell {
+                    words: self.owed(place),
+                    ..cell
+                };
+                owed.raise_to(cell.words, now);
+            }
+            // What was taken stays: whoever comes next begins with it. Before it is found, or it could take more.
+            for place in hash.places(self.sets) {
+                cell.raise_to(self.owed(place), now);
+            }
             let taken_over = cell
                 .tag
                 .compare_exchange(tag, hash.mark().tag(), AcqRel, Relaxed);
@@ -175,23 +192,23 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Of the key's eight cells one that nobody has, from the emptier set, or the one from which least was taken; and
-    /// its tag.
-    fn least_taken(&self, hash: Hashed, now: u64) -> (Cell<'_, N>, u64) {
+    /// Of the key's eight cells one that nobody has, from the emptier set, or the one from which least was taken: its
+    /// set, and its tag.
+    fn least_taken(&self, hash: Hashed, now: u64) -> (usize, Cell<'_, N>, u64) {
         let sets = hash.places(self.sets).map(|place| {
             let set = self.set(place);
             let cells: [_; WAYS] = array::from_fn(|way| set.cell(way, &self.settings.quotas));
-            cells.map(|cell| (cell, cell.tag.load(Acquire)))
+            cells.map(|cell| (place, cell, cell.tag.load(Acquire)))
         });
-        let empty = sets.map(|cells| cells.iter().filter(|(_, tag)| *tag == 0).count());
+        let empty = sets.map(|cells| cells.iter().filter(|(.., tag)| *tag == 0).count());
         if empty == [0, 0] {
             let [one, other] = sets;
             let mut least = one[0];
             let mut least_rank = u64::MAX;
-            for (cell, tag) in one.into_iter().chain(other) {
+            for (place, cell, tag) in one.into_iter().chain(other) {
                 let rank = cell.rank(now);
                 if rank < least_rank {
-                    (least, least_rank) = ((cell, tag), rank);
+                    (least, least_rank) = ((place, cell, tag), rank);
                 }
             }
             return least;
@@ -200,17 +217,31 @@ impl<const N: usize> Table<N> {
         let [first, ..] = emptier;
         emptier
             .into_iter()
-            .find(|(_, tag)| *tag == 0)
+            .find(|(.., tag)| *tag == 0)
             .unwrap_or(first)
     }
 
     #[inline]
     fn set(&self, place: usize) -> &Set<N> {
-        let page = self.pages[place / SETS_PER_PAGE].get_or_init(|| {
+        &self.page(place).sets[place % SETS_PER_PAGE]
+    }
+
+    /// What keys had taken that were pushed out of a set.
+    fn owed(&self, place: usize) -> &[AtomicU64; N] {
+        &self.page(place).owed[place % SETS_PER_PAGE]
+    }
+
+    #[inline]
+    fn page(&self, place: usize) -> &Page<N> {
+        self.pages[place / SETS_PER_PAGE].get_or_init(|| {
             let first = place / SETS_PER_PAGE * SETS_PER_PAGE;
             let sets = SETS_PER_PAGE.min(self.sets - first);
-            (0..sets).map(|_| Set::new()).collect()
-        });
-        &page[place % SETS_PER_PAGE]
+            Page {
+                sets: (0..sets).map(|_| Set::new()).collect(),
+                owed: (0..sets)
+                    .map(|_| array::from_fn(|_| AtomicU64::new(0)))
+                    .collect(),
+            }
+        })
     }
 }

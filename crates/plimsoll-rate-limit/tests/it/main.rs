@@ -3,10 +3,17 @@
 mod clock;
 mod construction;
 mod contract;
+mod costs;
+mod crowded;
+mod exact;
 mod keyed;
 mod live;
 mod model;
+mod roomy;
+mod several;
 mod threads;
+mod warm_up;
+mod windows;
 mod wire;
 
 use std::time::Duration;

@@ -1,0 +1,229 @@
+//! The rate after a pause.
+
+use std::time::Duration;
+
+use plimsoll_core::{Policy, Verdict};
+use plimsoll_rate_limit::{Quota, RateLimit, WarmUp};
+use proptest::{collection::vec, prelude::*};
+use tokio::time::Instant;
+
+use crate::{ask, greedy, limit, ms, revoke};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// 100 a second, ten at once, from a quarter of it in 20 s, after a minute without a request.
+fn warming() -> RateLimit {
+    let warm_up = WarmUp::new(4, secs(20)).after_idle(secs(60));
+    limit(Quota::per_second(100).burst(10))
+        .warm_up(warm_up)
+        .expect("valid")
+}
+
+/// What a greedy client gets in a stretch of time that it meets with an empty bucket.
+fn admitted(limit: &RateLimit, from: Instant, stretch: Duration) -> u64 {
+    greedy(limit, from);
+    let steps = stretch.as_millis() as u64;
+    (1..=steps).map(|at| greedy(limit, from + ms(at))).sum()
+}
+
+fn about(got: u64, expected: u64) {
+    assert!(
+        got <= expected && got + 2 + expected / 50 >= expected,
+        "{got} instead of {expected}"
+    );
+}
+
+#[test]
+fn the_rate_rises_in_a_straight_line() {
+    let limit = warming();
+    let start = Instant::now();
+    // The means of its quarters: from 25 a second to 100, in 20 s.
+    for (quarter, rate) in [(0, 34.375), (1, 53.125), (2, 71.875), (3, 90.625)] {
+        let got = admitted(&limit, start + secs(quarter * 5), secs(5));
+        about(got, (rate * 5.0) as u64 + 1);
+    }
+    about(admitted(&limit, start + secs(20), secs(5)), 500);
+    about(admitted(&limit, start + secs(25), secs(5)), 500);
+}
+
+#[test]
+fn the_first_half_of_a_warm_up_gives_less_than_the_second() {
+    let limit = warming();
+    let start = Instant::now();
+    let first = admitted(&limit, start, secs(10));
+    let second = admitted(&limit, start + secs(10), secs(10));
+    about(first, 438);
+    about(second, 813);
+}
+
+#[test]
+fn the_burst_is_as_cold_as_the_rate() {
+    let limit = warming();
+    let start = Instant::now();
+    assert_eq!(greedy(&limit, start), 2, "a quarter of ten");
+    let half = start + secs(10);
+    assert_eq!(greedy(&limit, half), 6, "five eighths of ten");
+    assert_eq!(greedy(&limit, start + secs(30)), 10);
+}
+
+#[test]
+fn a_pause_makes_it_cold_again_and_a_shorter_one_does_not() {
+    let limit = warming();
+    let start = Instant::now();
+    admitted(&limit, start, secs(30));
+    let paused = start + secs(30) + secs(59);
+    assert_eq!(greedy(&limit, paused), 10, "still warm");
+    // The bucket is full a tenth of a second later; from then on it is idle.
+    let later = paused + secs(60) + ms(101);
+    assert_eq!(greedy(&limit, later), 2, "cold");
+    about(admitted(&limit, later, secs(10)), 438);
+}
+
+/// However small the burst is: a part of the rate is not none of it.
+#[test]
+fn a_cold_limit_lets_one_in_at_a_time() {
+    for burst in [1, 2, 3] {
+        let limit = limit(Quota::per_second(100).burst(burst))
+            .warm_up(WarmUp::new(10, secs(20)))
+            .expect("valid");
+        let start = Instant::now();
+        assert_eq!(greedy(&limit, start), 1, "burst {burst}");
+        about(admitted(&limit, start, secs(1)), 12);
+    }
+}
+
+/// What weighs more than a cold burst, and no more than a warm one, has a moment to come back.
+#[test]
+fn what_a_warm_limit_would_take_is_not_refused_for_ever_by_a_cold_one() {
+    let limit = warming().cost(|cost: &u32| *cost);
+    let start = Instant::now();
+    let wait = |cost: u32, now| match limit.admit(&mut { cost }, now) {
+        Verdict::Admit(_) => None,
+        Verdict::Reject(rejection) => Some(rejection.wait()),
+        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+    };
+    assert_eq!(wait(1, start), None);
+    assert_eq!(wait(11, start), Some(None), "more than it ever holds");
+    // When nothing is missing; and then the next has to wait for ten tokens, of 40 ms at most.
+    let told = wait(10, start).expect("cold").expect("not for ever");
+    assert_eq!(told, ms(40));
+    assert_eq!(wait(10, start + told), None);
+    let next = wait(1, start + told)
+        .expect("ten are owed")
+        .expect("not for ever");
+    assert!(next > ms(300) && next <= ms(400), "{next:?}");
+}
+
+#[test]
+fn who_waits_as_told_is_let_in() {
+    let limit = warming();
+    let (mut now, mut waited) = (Instant::now(), 0);
+    let end = now + secs(25);
+    while now < end {
+        if let Err(wait) = ask(&limit, now) {
+            waited += 1;
+            now += wait;
+            assert!(ask(&limit, now).is_ok());
+        }
+    }
+    assert!(waited > 1000);
+}
+
+#[test]
+fn its_numbers_can_be_changed_while_it_warms_up() {
+    let limit = warming();
+    let handle = limit.handle();
+    let start = Instant::now();
+    about(admitted(&limit, start, secs(5)), 172);
+    // Twice as long: at 5 of 40 s it has 25 + 75 / 8 a second.
+    let slower = WarmUp::new(4, secs(40));
+    assert_eq!(handle.set_warm_up(slower), Ok(true));
+    about(admitted(&limit, start + secs(5), secs(5)), 195);
+    // At once.
+    let warm = WarmUp::new(1, secs(1));
+    assert_eq!(handle.set_warm_up(warm), Ok(true));
+    about(admitted(&limit, start + secs(10), secs(5)), 500);
+
+    assert!(handle.set_warm_up(WarmUp::new(0, secs(1))).is_err());
+    let plain = self::limit(Quota::per_second(1));
+    assert_eq!(plain.handle().set_warm_up(warm), Ok(false));
+}
+
+#[test]
+fn the_quota_can_be_changed_while_it_warms_up() {
+    let limit = warming();
+    let start = Instant::now();
+    about(admitted(&limit, start, secs(10)), 438);
+    let double = Quota::per_second(200).burst(10);
+    limit.handle().set_quota(double).expect("valid");
+    about(admitted(&limit, start + secs(10), secs(10)), 1626);
+}
+
+#[test]
+fn a_token_taken_cold_and_revoked_at_once_comes_back_whole() {
+    let limit = warming();
+    let now = Instant::now();
+    for _ in 0..100 {
+        let permit = ask(&limit, now).expect("given back");
+        revoke(&limit, permit, now, now);
+    }
+    assert_eq!(greedy(&limit, now), 2);
+}
+
+/// What was taken warm is not given back at the price of the cold limit that it has become.
+#[test]
+fn a_token_taken_before_the_pause_frees_nothing_after_it() {
+    let warm_up = WarmUp::new(100, secs(20)).after_idle(ms(10));
+    let limit = limit(Quota::per_second(100).burst(1));
+    let limit = limit.warm_up(warm_up).expect("valid");
+    let start = Instant::now();
+    about(admitted(&limit, start, secs(30)), 2010);
+    let warm = start + secs(30) + ms(10);
+    let early = ask(&limit, warm).expect("one was refilled");
+    // It was refilled, nothing came, and the next one takes a second.
+    let paused = warm + ms(21);
+    assert_eq!(greedy(&limit, paused), 1);
+    revoke(&limit, early, warm, paused);
+    assert_eq!(greedy(&limit, paused + ms(900)), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// In any stretch of a warm-up: what the ramp has let through in it, and a burst (of at least one).
+    #[test]
+    fn never_more_than_the_ramp_and_a_burst(
+        cold in 1_u32..20,
+        burst in 1_u32..30,
+        over in 1_u64..30,
+        gaps in vec(prop_oneof![3 => 0..SECOND / 50, 1 => 0..SECOND], 1..300),
+    ) {
+        // Never idle for so long that it becomes cold again.
+        let warm_up = WarmUp::new(cold, secs(over)).after_idle(secs(100_000));
+        let limit = limit(Quota::per_second(100).burst(burst)).warm_up(warm_up).expect("valid");
+        let start = Instant::now();
+        assert!(limit.available(start) > 0); // the epoch
+        let (mut at, mut log) = (0, Vec::new());
+        // Requests that the ramp lets through until `at`, in seconds: 100 * (t / cold + (1 - 1 / cold) * t² / (2 * over)).
+        let ramp = |nanos: u64| {
+            let (t, over) = (nanos as f64 / 1e9, over as f64);
+            let (rising, least) = (t.min(over), 1.0 / f64::from(cold));
+            100.0 * (least * rising + (1.0 - least) * rising * rising / (2.0 * over) + (t - rising))
+        };
+        for gap in gaps {
+            at += gap;
+            let admitted = greedy(&limit, start + Duration::from_nanos(at));
+            log.push((at, admitted));
+            let mut taken = 0;
+            for (since, admitted) in log.iter().rev() {
+                taken += admitted;
+                let most = ramp(at) - ramp(*since) + f64::from(burst);
+                prop_assert!(taken as f64 <= most + 1e-6, "{taken} of {most}");
+            }
+        }
+    }
+}
