@@ -51,6 +51,7 @@ mod pace;
 mod quota;
 mod rate_limit;
 mod settings;
+mod sliding_log;
 mod sync;
 mod terms;
 mod warm_up;
@@ -65,5 +66,8 @@ pub use self::{
     layer::{KeyedRateLimitLayer, RateLimitLayer},
     quota::Quota,
     rate_limit::{RateLimit, RateLimitPermit},
+    sliding_log::{
+        InvalidSlidingLog, SlidingLog, SlidingLogHandle, SlidingLogLayer, SlidingLogPermit,
+    },
     warm_up::WarmUp,
 };

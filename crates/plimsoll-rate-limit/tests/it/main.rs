@@ -6,6 +6,7 @@ mod contract;
 mod keyed;
 mod live;
 mod model;
+mod sliding_log;
 mod threads;
 mod wire;
 
