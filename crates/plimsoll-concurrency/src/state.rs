@@ -22,8 +22,9 @@ use std::{
     time::Duration,
 };
 
+use plimsoll_core::{Asked, Left, Ticket, Waiters};
+
 use crate::{
-    queue::{Asked, Left, Ticket, Waiters},
     settings::Settings,
     slots::Slots,
     sync::{AtomicU32, Mutex, MutexGuard},
@@ -102,7 +103,7 @@ impl State {
         if waiters.len() == 0 && self.slots.enter_or_mark(self.settings.limit()) {
             return Queued::Entered;
         }
-        let ticket = waiters.join();
+        let ticket = waiters.join(());
         self.queued.store(waiters.len(), Relaxed);
         Queued::Waiting(ticket)
     }
@@ -123,7 +124,9 @@ impl State {
     /// Ends a wait. `true` when it had been given a slot, which is the caller's now.
     pub(crate) fn withdraw(&self, ticket: Ticket) -> bool {
         let mut waiters = self.lock();
-        let Left { granted, waker } = waiters.remove(ticket);
+        let Some(Left { granted, waker, .. }) = waiters.remove(ticket) else {
+            return false;
+        };
         if !granted {
             self.queued.store(waiters.len(), Relaxed);
             if waiters.len() == 0 {

@@ -201,7 +201,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     #[inline]
     fn finish(&self, _: SlidingLogPermit, _: &Outcome) {}
 
-    fn revoke(&self, permit: SlidingLogPermit) {
+    fn revoke(&self, permit: SlidingLogPermit, _: Instant, _: Instant) {
         self.log.give_back(&self.settings.terms, permit.0);
     }
 

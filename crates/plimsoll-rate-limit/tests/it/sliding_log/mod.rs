@@ -57,7 +57,8 @@ fn greedy<P: Policy<Units>>(log: &P, now: Instant) -> usize {
 }
 
 fn revoke<C: Weigh<Units>>(log: &SlidingLog<C>, permit: SlidingLogPermit) {
-    Policy::<Units>::revoke(log, permit);
+    let now = Instant::now();
+    Policy::<Units>::revoke(log, permit, now, now);
 }
 
 #[test]
