@@ -47,6 +47,7 @@ mod handle;
 mod keyed;
 mod lanes;
 mod layer;
+mod leaky_bucket;
 mod pace;
 mod quota;
 mod rate_limit;
@@ -64,6 +65,10 @@ pub use self::{
     handle::RateLimitHandle,
     keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
+    leaky_bucket::{
+        InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,
+        LeakyBucketWait,
+    },
     quota::Quota,
     rate_limit::{RateLimit, RateLimitPermit},
     sliding_log::{
