@@ -4,6 +4,7 @@ mod clock;
 mod construction;
 mod contract;
 mod keyed;
+mod leaky_bucket;
 mod live;
 mod model;
 mod sliding_log;
