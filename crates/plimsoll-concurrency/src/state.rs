@@ -100,7 +100,7 @@ impl State {
         if waiters.len() >= len {
             return Queued::Full;
         }
-        if waiters.len() == 0 && self.slots.enter_or_mark(self.settings.limit()) {
+        if waiters.is_empty() && self.slots.enter_or_mark(self.settings.limit()) {
             return Queued::Entered;
         }
         let ticket = waiters.join(());
@@ -129,7 +129,7 @@ impl State {
         };
         if !granted {
             self.queued.store(waiters.len(), Relaxed);
-            if waiters.len() == 0 {
+            if waiters.is_empty() {
                 self.slots.unmark();
             }
         }
@@ -211,7 +211,7 @@ impl State {
     pub(crate) fn reset(&self) {
         self.hold.store(0, Relaxed);
         let mut waiters = self.lock();
-        if waiters.len() == 0 && self.slots.is_idle() {
+        if waiters.is_empty() && self.slots.is_idle() {
             *waiters = Waiters::new();
         }
     }

@@ -16,7 +16,7 @@
 
 use std::{
     sync::{
-        Arc, MutexGuard, PoisonError,
+        Arc, PoisonError,
         atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
     task::Waker,
@@ -28,7 +28,7 @@ use super::{
     settings::Settings,
     word::{MAX_NOW, Word},
 };
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// One leaky bucket at work.
 #[derive(Debug)]
@@ -382,14 +382,8 @@ impl State {
             .is_ok()
     }
 
-    #[cfg(not(loom))]
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while it is held; a poisoned one would be as good.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[cfg(loom)]
-    fn lock(&self) -> loom::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{ring::Ring, settings::Terms};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// Bits of [`Log::full`] that hold a moment: 36 years of nanoseconds. The others hold the generation of the terms.
 const TIME_BITS: u32 = 60;
@@ -82,7 +82,7 @@ impl Log {
                 return Err(Refused::Wait(until - now));
             }
         }
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.lock();
         if ring.room() == 0 {
             *ring = Ring::new(room as usize);
         }
@@ -104,7 +104,7 @@ impl Log {
             return;
         }
         let (generation, [limit, period]) = terms.read();
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.lock();
         ring.remove(taken.stamp, taken.units as usize);
         self.publish(&ring, generation, limit, period);
     }
@@ -119,7 +119,7 @@ impl Log {
     pub(super) fn available(&self, terms: &Terms, now: u64) -> u64 {
         let now = now.min(MAX_NOW);
         let (_, [limit, period]) = terms.read();
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.lock();
         let within = match now.checked_sub(period) {
             Some(start) => ring.newer_than(start),
             None => ring.len(),
@@ -130,15 +130,20 @@ impl Log {
     /// Nanoseconds until no unit is in the window.
     pub(super) fn empty_in(&self, terms: &Terms, now: u64) -> u64 {
         let (_, [_, period]) = terms.read::<2>();
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.lock();
         ring.newest(0).map_or(0, |newest| {
             (newest + period).saturating_sub(now.min(MAX_NOW))
         })
     }
 
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        // Nothing panics while it is held; a poisoned one would be as good.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets everything. Nobody holds a unit of it.
     pub(super) fn clear(&self) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.lock();
         ring.clear();
         self.full.store(0, Release);
     }

@@ -59,19 +59,14 @@ impl Wake for Woken {
 }
 
 #[test]
-fn of_three_that_come_together_one_leaves_and_two_wait() {
+fn of_those_that_come_together_one_leaves_and_the_others_wait() {
     loom::model(|| {
         let state = ten();
-        let others = [(); 2].map(|()| {
-            let state = Arc::clone(&state);
-            thread::spawn(move || arrive(&state, 0))
-        });
+        let arriving = Arc::clone(&state);
+        let other = thread::spawn(move || arrive(&arriving, 0));
         let mine = arrive(&state, 0);
-        let [one, two] = others.map(|other| other.join().unwrap());
-        let mut turns: Vec<_> = [mine, one, two]
-            .into_iter()
-            .filter_map(Result::err)
-            .collect();
+        let all = [mine, other.join().unwrap(), arrive(&state, 0)];
+        let mut turns: Vec<_> = all.into_iter().filter_map(Result::err).collect();
         turns.sort_by_key(|(_, turn)| *turn);
         assert_eq!(turns.len(), 2, "one has left");
         for ((ticket, turn), at) in turns.into_iter().zip([10, 20]) {

@@ -150,7 +150,11 @@ proptest! {
                 assert_eq!(bucket.handle().waiting(), model.queue.len());
             }
             // What left has left: not revoked when it is dropped here.
-            calls.into_iter().flatten().for_each(|mut call| if call.has_left() { call.go() });
+            for mut call in calls.into_iter().flatten() {
+                if call.has_left() {
+                    call.go();
+                }
+            }
             assert_eq!(bucket.handle().waiting(), 0);
         });
     }

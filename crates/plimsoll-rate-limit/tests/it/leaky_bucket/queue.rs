@@ -248,7 +248,9 @@ async fn after_a_stall_those_leave_whose_time_has_come() {
     assert_eq!(bucket.turn_in(Instant::now()), ms(205));
     advance(DAY).await;
     assert!(calls.iter_mut().all(super::Call::has_left));
-    calls.into_iter().for_each(super::Call::go);
+    for call in calls {
+        call.go();
+    }
     call(&bucket).go();
     assert!(call(&bucket).is_waiting());
 }

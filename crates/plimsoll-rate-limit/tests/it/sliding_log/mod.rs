@@ -203,7 +203,9 @@ fn threads_together_get_exactly_the_limit() {
                             (Err(_), _) => {}
                         }
                     }
-                    later.into_iter().for_each(|permit| revoke(log, permit));
+                    for permit in later {
+                        revoke(log, permit);
+                    }
                     kept
                 })
             });
