@@ -52,7 +52,7 @@ use crate::One;
 ///
 /// While nobody has to wait: one compare-and-swap, no lock. A request that is refused reads a few atomics. Only those
 /// who wait take a lock, for as long as it takes to link an entry of a list, and have a timer of their own. The
-/// queue's memory grows as it is first used, in entries of 56 bytes.
+/// queue's memory grows as it is first used, by one small entry for each that waits.
 ///
 /// # Shared state and cloning
 ///

@@ -12,7 +12,6 @@ use super::word::Rate;
 const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_WAITING: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// 56 KiB of queue, when it is full.
 const DEFAULT_WAITING: usize = 1024;
 /// As in Sentinel.
 const DEFAULT_WAIT: Duration = Duration::from_millis(500);
