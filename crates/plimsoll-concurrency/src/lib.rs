@@ -41,7 +41,6 @@ mod layer;
 #[cfg(all(test, loom))]
 mod models;
 mod policy;
-mod queue;
 mod settings;
 mod slots;
 mod state;

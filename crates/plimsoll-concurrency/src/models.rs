@@ -7,9 +7,9 @@ use std::{
 };
 
 use loom::{sync::Arc, thread};
+use plimsoll_core::Ticket;
 
 use crate::{
-    queue::Ticket,
     settings::Settings,
     state::{Queued, State},
 };

@@ -22,8 +22,9 @@ use std::{
     time::Duration,
 };
 
+use plimsoll_core::{Asked, Left, Ticket, Waiters};
+
 use crate::{
-    queue::{Asked, Left, Ticket, Waiters},
     settings::Settings,
     slots::Slots,
     sync::{AtomicU32, Mutex, MutexGuard},
@@ -99,10 +100,10 @@ impl State {
         if waiters.len() >= len {
             return Queued::Full;
         }
-        if waiters.len() == 0 && self.slots.enter_or_mark(self.settings.limit()) {
+        if waiters.is_empty() && self.slots.enter_or_mark(self.settings.limit()) {
             return Queued::Entered;
         }
-        let ticket = waiters.join();
+        let ticket = waiters.join(());
         self.queued.store(waiters.len(), Relaxed);
         Queued::Waiting(ticket)
     }
@@ -123,10 +124,12 @@ impl State {
     /// Ends a wait. `true` when it had been given a slot, which is the caller's now.
     pub(crate) fn withdraw(&self, ticket: Ticket) -> bool {
         let mut waiters = self.lock();
-        let Left { granted, waker } = waiters.remove(ticket);
+        let Some(Left { granted, waker, .. }) = waiters.remove(ticket) else {
+            return false;
+        };
         if !granted {
             self.queued.store(waiters.len(), Relaxed);
-            if waiters.len() == 0 {
+            if waiters.is_empty() {
                 self.slots.unmark();
             }
         }
@@ -208,7 +211,7 @@ impl State {
     pub(crate) fn reset(&self) {
         self.hold.store(0, Relaxed);
         let mut waiters = self.lock();
-        if waiters.len() == 0 && self.slots.is_idle() {
+        if waiters.is_empty() && self.slots.is_idle() {
             *waiters = Waiters::new();
         }
     }

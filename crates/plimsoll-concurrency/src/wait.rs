@@ -1,10 +1,8 @@
 //! A place in the queue, with the time at which it ends.
 
 use pin_project_lite::pin_project;
-use plimsoll_core::Deadline;
+use plimsoll_core::{Deadline, Ticket};
 use tokio::time::{Instant, Sleep};
-
-use crate::queue::Ticket;
 
 pin_project! {
     /// A place in the queue of a [`Concurrency`](crate::Concurrency).

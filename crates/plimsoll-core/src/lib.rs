@@ -49,6 +49,7 @@ mod release;
 mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
+mod waiters;
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;
@@ -83,4 +84,5 @@ pub use self::{
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
+    waiters::{Asked, Left, Ticket, Waiters},
 };

@@ -34,7 +34,7 @@
 //!
 //! # Errors
 //!
-//! [`InvalidQuota`], [`InvalidName`] and [`InvalidKeyedRateLimit`], all at construction or when a setting is changed.
+//! [`InvalidQuota`] and the others named `Invalid`, all at construction or when a setting is changed.
 //! Nothing here panics.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -47,10 +47,12 @@ mod handle;
 mod keyed;
 mod lanes;
 mod layer;
+mod leaky_bucket;
 mod pace;
 mod quota;
 mod rate_limit;
 mod settings;
+mod sliding_log;
 mod sync;
 mod terms;
 mod warm_up;
@@ -63,7 +65,14 @@ pub use self::{
     handle::RateLimitHandle,
     keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
+    leaky_bucket::{
+        InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,
+        LeakyBucketWait,
+    },
     quota::Quota,
     rate_limit::{RateLimit, RateLimitPermit},
+    sliding_log::{
+        InvalidSlidingLog, SlidingLog, SlidingLogHandle, SlidingLogLayer, SlidingLogPermit,
+    },
     warm_up::WarmUp,
 };

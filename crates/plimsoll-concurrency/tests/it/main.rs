@@ -131,7 +131,7 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waiting(mut wait) => {
-                Policy::<Req>::abandon(self.limit, wait.as_mut(), Instant::now())
+                Policy::<Req>::abandon(self.limit, wait.as_mut(), Instant::now());
             }
             Stage::Running(permit, _) => {
                 let now = Instant::now();

@@ -1,4 +1,4 @@
-//! The waiters: first come, first served, and leaving from the middle costs no more than leaving from the front.
+//! Those who wait: first come, first served, and leaving from the middle costs no more than leaving from the front.
 //!
 //! A slab of entries with a doubly linked list through them. An entry is given free by its owner alone, so a ticket is
 //! always good for as long as its owner keeps it.
@@ -8,14 +8,32 @@ use std::{mem, task::Waker};
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A place in the queue. Good until [`Waiters::remove`].
+/// A place among [`Waiters`]. Good until [`Waiters::remove`].
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(crate) struct Ticket(u32);
+pub struct Ticket(u32);
 
-/// Waiters in the order of their arrival, and those who were granted a slot and have not yet heard of it.
+/// The queue of a policy that lets requests wait: in the order of their arrival, each with a value of the policy's, and
+/// those who were granted what they wait for and have not yet heard of it.
+///
+/// Everything but [`join`](Self::join), which may grow the memory, takes a few steps however long the queue is. It has
+/// no lock of its own and no bound: the policy keeps it behind one that it holds for a few lines, and looks at
+/// [`len`](Self::len) before it lets another join. Wakers are handed out, to be woken, cloned and dropped when the lock
+/// is no longer held: that runs the caller's code.
+///
+/// ```
+/// use std::task::Waker;
+/// use plimsoll_core::{Asked, Waiters};
+///
+/// let mut waiters = Waiters::new();
+/// let (first, second) = (waiters.join("first"), waiters.join("second"));
+/// assert!(waiters.grant_first().is_none(), "it has left no waker yet");
+/// assert!(matches!(waiters.ask(first, Waker::noop(), &mut None), Asked::Granted));
+/// assert!(matches!(waiters.ask(second, Waker::noop(), &mut None), Asked::WakerPlease));
+/// assert!(waiters.remove(first).is_some_and(|left| left.granted));
+/// ```
 #[derive(Debug)]
-pub(crate) struct Waiters {
-    entries: Vec<Entry>,
+pub struct Waiters<T = ()> {
+    entries: Vec<Entry<T>>,
     head: u32,
     tail: u32,
     /// First of the free entries, linked through `next`.
@@ -24,9 +42,10 @@ pub(crate) struct Waiters {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     prev: u32,
     next: u32,
+    value: T,
     stage: Stage,
 }
 
@@ -35,14 +54,14 @@ enum Stage {
     Free,
     /// In the list; no waker before the first poll.
     Waiting(Option<Waker>),
-    /// Out of the list: the slot is this waiter's.
+    /// Out of the list: what it waited for is this waiter's.
     Granted,
 }
 
 /// What a waiter hears when it asks.
 #[derive(Debug)]
-pub(crate) enum Asked {
-    /// The slot is yours.
+pub enum Asked {
+    /// It is yours.
     Granted,
     /// Not yet, and the waker that is kept is yours. Here is another, to be dropped without the lock.
     Waiting(Option<Waker>),
@@ -51,16 +70,18 @@ pub(crate) enum Asked {
 }
 
 /// What a waiter had when it went away.
-#[derive(Debug, Default)]
-pub(crate) struct Left {
-    /// It had a slot, rather than a place in the queue.
-    pub(crate) granted: bool,
+#[derive(Debug)]
+pub struct Left<T> {
+    /// It had been granted what it waited for, rather than had a place in the queue.
+    pub granted: bool,
+    /// The value that was kept for it.
+    pub value: T,
     /// To be dropped without the lock.
-    pub(crate) waker: Option<Waker>,
+    pub waker: Option<Waker>,
 }
 
-impl Waiters {
-    pub(crate) const fn new() -> Self {
+impl<T> Default for Waiters<T> {
+    fn default() -> Self {
         Self {
             entries: Vec::new(),
             head: NONE,
@@ -69,17 +90,30 @@ impl Waiters {
             len: 0,
         }
     }
+}
 
-    /// How many wait. Those who were granted a slot do not.
-    pub(crate) fn len(&self) -> u32 {
+impl<T: Copy> Waiters<T> {
+    /// Nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many wait. Those who were granted what they wait for do not.
+    pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// Joins at the end. The caller has looked that there is room.
-    pub(crate) fn join(&mut self) -> Ticket {
+    /// Nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Joins at the end.
+    pub fn join(&mut self, value: T) -> Ticket {
         let entry = Entry {
             prev: self.tail,
             next: NONE,
+            value,
             stage: Stage::Waiting(None),
         };
         let index = self.free;
@@ -88,7 +122,7 @@ impl Waiters {
             *free = entry;
             index
         } else {
-            // At most queue length + limit entries, which is less than 2^31.
+            // As many as memory holds: far less than 2^32 entries.
             self.entries.push(entry);
             self.entries.len() as u32 - 1
         };
@@ -101,8 +135,27 @@ impl Waiters {
         Ticket(index)
     }
 
-    /// Gives a slot to the first in the queue, and returns its waker.
-    pub(crate) fn grant_first(&mut self) -> Option<Waker> {
+    /// Whether this is the first in the queue.
+    pub fn is_first(&self, ticket: Ticket) -> bool {
+        self.head == ticket.0
+    }
+
+    /// The value of the first in the queue, to be read or changed.
+    pub fn first(&mut self) -> Option<&mut T> {
+        let entry = self.entries.get_mut(self.head as usize)?;
+        Some(&mut entry.value)
+    }
+
+    /// Takes the waker of the first in the queue, so that it is woken and asks again.
+    pub fn first_waker(&mut self) -> Option<Waker> {
+        match &mut self.entries.get_mut(self.head as usize)?.stage {
+            Stage::Waiting(waker) => waker.take(),
+            Stage::Free | Stage::Granted => None,
+        }
+    }
+
+    /// Grants the first in the queue what it waits for, and returns its waker.
+    pub fn grant_first(&mut self) -> Option<Waker> {
         let head = self.head;
         self.unlink(head);
         let entry = self.entries.get_mut(head as usize)?;
@@ -114,17 +167,9 @@ impl Waiters {
 
     /// Asks whether it is this waiter's turn, and otherwise sees to it that `waker` is the one that is kept. `clone`
     /// is a clone of it, once one was made.
-    pub(crate) fn ask(
-        &mut self,
-        ticket: Ticket,
-        waker: &Waker,
-        clone: &mut Option<Waker>,
-    ) -> Asked {
-        match self
-            .entries
-            .get_mut(ticket.0 as usize)
-            .map(|entry| &mut entry.stage)
-        {
+    pub fn ask(&mut self, ticket: Ticket, waker: &Waker, clone: &mut Option<Waker>) -> Asked {
+        let entry = self.entries.get_mut(ticket.0 as usize);
+        match entry.map(|entry| &mut entry.stage) {
             Some(Stage::Waiting(kept)) => {
                 if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
                     Asked::Waiting(clone.take())
@@ -139,21 +184,22 @@ impl Waiters {
         }
     }
 
-    /// Gives the entry free, whatever became of it.
-    pub(crate) fn remove(&mut self, Ticket(index): Ticket) -> Left {
-        let Some(entry) = self.entries.get_mut(index as usize) else {
-            return Left::default();
-        };
+    /// Gives the entry free, whatever became of it. `None` when it is free already.
+    pub fn remove(&mut self, Ticket(index): Ticket) -> Option<Left<T>> {
+        let entry = self.entries.get_mut(index as usize)?;
+        let value = entry.value;
         let left = match mem::replace(&mut entry.stage, Stage::Free) {
+            Stage::Free => return None,
             Stage::Granted => Left {
                 granted: true,
+                value,
                 waker: None,
             },
-            Stage::Free => return Left::default(),
             Stage::Waiting(waker) => {
                 self.unlink(index);
                 Left {
                     granted: false,
+                    value,
                     waker,
                 }
             }
@@ -161,7 +207,7 @@ impl Waiters {
         if let Some(entry) = self.entries.get_mut(index as usize) {
             entry.next = mem::replace(&mut self.free, index);
         }
-        left
+        Some(left)
     }
 
     /// Takes a waiting entry out of the list.
@@ -182,7 +228,7 @@ impl Waiters {
 
     /// Entries that take memory.
     #[cfg(all(test, not(loom)))]
-    pub(crate) fn capacity(&self) -> usize {
+    fn capacity(&self) -> usize {
         self.entries.len()
     }
 }
@@ -229,20 +275,23 @@ mod tests {
             let mut most = 0;
             for step in steps {
                 match step {
-                    Step::Join => queue.push_back(waiters.join()),
+                    Step::Join => queue.push_back(waiters.join(())),
                     Step::Grant => {
                         prop_assert!(waiters.grant_first().is_none(), "nobody asked yet");
                         served.extend(queue.pop_front());
                     }
                     Step::Remove(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();
-                        prop_assert!(!waiters.remove(ticket).granted);
+                        prop_assert!(!waiters.remove(ticket).unwrap().granted);
                     }
                     Step::Remove(which) if !served.is_empty() => {
                         let ticket = served.swap_remove(which.index(served.len()));
-                        prop_assert!(waiters.remove(ticket).granted);
+                        prop_assert!(waiters.remove(ticket).unwrap().granted);
                     }
                     Step::Remove(_) => {}
+                }
+                if let Some(first) = queue.front() {
+                    prop_assert!(waiters.is_first(*first));
                 }
                 most = most.max(queue.len() + served.len());
                 prop_assert_eq!(waiters.len() as usize, queue.len());
@@ -262,7 +311,7 @@ mod tests {
         let mut waiters = Waiters::new();
         assert!(waiters.grant_first().is_none());
         assert_eq!(waiters.len(), 0);
-        let ticket = waiters.join();
+        let ticket = waiters.join(());
         assert!(!granted(&mut waiters, ticket));
     }
 }

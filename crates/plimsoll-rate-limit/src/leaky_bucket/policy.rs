@@ -1,0 +1,192 @@
+//! The bucket as the gate sees it.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    LeakyBucket, LeakyBucketWait,
+    state::{Bounds, Departure, Joined, Turn, readable},
+};
+use crate::Weigh;
+
+/// A departure. Plain data.
+#[derive(Debug, Clone, Copy)]
+pub struct LeakyBucketPermit(Option<Departure>);
+
+impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D> {
+    type Permit = LeakyBucketPermit;
+    type Wait = LeakyBucketWait;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<LeakyBucketPermit, LeakyBucketWait> {
+        let units = self.cost.weigh(req);
+        if units == 0 {
+            return Verdict::Admit(LeakyBucketPermit(None));
+        }
+        match self.state.enter(units, self.nanos(now)) {
+            Some(departure) => Verdict::Admit(LeakyBucketPermit(Some(departure))),
+            None => self.wait(req, units, now),
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut LeakyBucketWait>,
+        _: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<LeakyBucketPermit, Rejection>> {
+        let mut wait = wait.project();
+        let Some(ticket) = *wait.ticket else {
+            // Polled after its end, which no gate does.
+            return Poll::Ready(Err(self.refusal(None)));
+        };
+        let called = self.nanos(now);
+        let mut at = called;
+        loop {
+            self.state.advance(at);
+            let late = wait.deadline.is_some_and(|deadline| deadline <= at);
+            let turn = match self.state.ask(ticket, cx.waker()) {
+                Turn::Now(departure) => {
+                    *wait.ticket = None;
+                    return Poll::Ready(if late {
+                        self.state.give_back(departure, at);
+                        Err(self.past_deadline())
+                    } else {
+                        Ok(LeakyBucketPermit(Some(departure)))
+                    });
+                }
+                Turn::Next(next) => Some(next),
+                // Later than it was told, after a change of the rate: it will be woken when it is the first.
+                Turn::Later => Some(*wait.turn).filter(|turn| *turn > at),
+            };
+            if late {
+                *wait.ticket = None;
+                if let Some(departure) = self.state.withdraw(ticket) {
+                    self.state.give_back(departure, at);
+                }
+                return Poll::Ready(Err(self.past_deadline()));
+            }
+            let Some(until) = [turn, *wait.deadline].into_iter().flatten().min() else {
+                return Poll::Pending;
+            };
+            let until_instant = now + Duration::from_nanos(until.saturating_sub(called));
+            match wait.timer.as_mut().as_pin_mut() {
+                None => wait.timer.set(Some(sleep_until(until_instant))),
+                Some(timer) if timer.deadline() != until_instant => timer.reset(until_instant),
+                Some(_) => {}
+            }
+            if let Some(timer) = wait.timer.as_mut().as_pin_mut()
+                && timer.poll(cx).is_pending()
+            {
+                return Poll::Pending;
+            }
+            // The time has come since this was called.
+            at = at.max(until);
+        }
+    }
+
+    fn abandon(&self, wait: Pin<&mut LeakyBucketWait>, now: Instant) {
+        let wait = wait.project();
+        if let Some(ticket) = wait.ticket.take() {
+            self.state.settings.abandoned.add();
+            if let Some(departure) = self.state.withdraw(ticket) {
+                self.state.give_back(departure, self.nanos(now));
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(&self, _: LeakyBucketPermit, _: &Outcome) {}
+
+    fn revoke(&self, permit: LeakyBucketPermit, _: Instant, now: Instant) {
+        if let Some(departure) = permit.0 {
+            self.state.give_back(departure, self.nanos(now));
+        }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+}
+
+impl<C: Send + Sync, D: Send + Sync> Cell for LeakyBucket<C, D> {
+    fn reset(&self) {
+        self.state.reset();
+    }
+
+    fn settles_in(&self, now: Instant) -> Duration {
+        self.turn_in(now)
+    }
+}
+
+impl<C, D> LeakyBucket<C, D> {
+    #[inline]
+    pub(super) fn nanos(&self, now: Instant) -> u64 {
+        readable(self.state.settings.epoch.nanos(now))
+    }
+
+    #[cold]
+    fn refusal(&self, wait: Option<u64>) -> Rejection {
+        self.state.settings.refused.add();
+        let rejection = Rejection::new(LeakyBucket::NAME, Kind::OverQuota);
+        match wait {
+            Some(nanos) => rejection.retry_after(Duration::from_nanos(nanos)),
+            None => rejection,
+        }
+    }
+
+    #[cold]
+    fn past_deadline(&self) -> Rejection {
+        self.state.settings.past_deadline.add();
+        Rejection::new(LeakyBucket::NAME, Kind::Deadline)
+    }
+
+    /// It cannot leave at once: a place in the queue, or a refusal.
+    #[cold]
+    #[inline(never)]
+    fn wait<Req>(
+        &self,
+        req: &Req,
+        units: u32,
+        now: Instant,
+    ) -> Verdict<LeakyBucketPermit, LeakyBucketWait>
+    where
+        D: ReadDeadline<Req>,
+    {
+        let settings = &self.state.settings;
+        if units > settings.rate().0 {
+            return Verdict::Reject(self.refusal(None));
+        }
+        let at = self.nanos(now);
+        let mut bounds = Bounds {
+            max_waiting: settings.max_waiting(),
+            max_wait: settings.max_wait(),
+            deadline: None,
+        };
+        // In a storm nearly all requests end here, and without the lock.
+        if let Some(wait) = self.state.no_room(bounds, at) {
+            return Verdict::Reject(self.refusal(Some(wait)));
+        }
+        let deadline = self.deadlines.deadline(req, now);
+        bounds.deadline = deadline.map(|Deadline(at)| self.nanos(at));
+        match self.state.join(units, bounds, at) {
+            Joined::Departed(departure) => Verdict::Admit(LeakyBucketPermit(Some(departure))),
+            Joined::NoRoom(wait) => Verdict::Reject(self.refusal(Some(wait))),
+            Joined::Late => Verdict::Reject(self.past_deadline()),
+            Joined::Waiting { ticket, turn } => Verdict::Wait(LeakyBucketWait {
+                ticket: Some(ticket),
+                turn,
+                deadline: bounds.deadline,
+                timer: None,
+            }),
+        }
+    }
+}

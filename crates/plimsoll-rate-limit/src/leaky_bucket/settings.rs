@@ -1,0 +1,121 @@
+//! What can be changed while requests wait.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use plimsoll_core::{Counter, Epoch, Live};
+
+use super::word::Rate;
+
+const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_WAITING: usize = 1 << 20;
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const DEFAULT_WAITING: usize = 1024;
+/// As in Sentinel.
+const DEFAULT_WAIT: Duration = Duration::from_millis(500);
+
+/// A setting is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidLeakyBucket {
+    /// Nobody would ever leave.
+    #[error("count is 0, but must be at least 1 request")]
+    Count,
+    /// The period is zero, or longer than 365 days.
+    #[error("period is {0:?}, but must be 1 ns to 365 days")]
+    Period(Duration),
+    /// More than one request per nanosecond.
+    #[error("count is {count} per {period:?}, but must be at most 1 request per nanosecond")]
+    Rate {
+        /// Requests per period.
+        count: u32,
+        /// The period.
+        period: Duration,
+    },
+    /// No queue, or one that never fills.
+    #[error("number of requests that may wait is {0}, but must be 1 to 2^20")]
+    MaxWaiting(usize),
+    /// No time to wait, or no end of it.
+    #[error("longest wait is {0:?}, but must be 1 ns to 1 hour")]
+    MaxWait(Duration),
+}
+
+/// Settings and counters of one policy, or of all the cells of a keyed one.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) rate: Rate,
+    max_waiting: AtomicU64,
+    /// Nanoseconds.
+    max_wait: AtomicU64,
+    pub(super) epoch: Epoch,
+    pub(super) refused: Counter,
+    pub(super) past_deadline: Counter,
+    pub(super) abandoned: Counter,
+}
+
+impl Settings {
+    pub(super) fn new(count: u32, period: Duration) -> Result<Self, InvalidLeakyBucket> {
+        Ok(Self {
+            rate: Live::new(checked(count, period)?),
+            max_waiting: AtomicU64::new(DEFAULT_WAITING as u64),
+            max_wait: AtomicU64::new(DEFAULT_WAIT.as_nanos() as u64),
+            epoch: Epoch::new(),
+            refused: Counter::new(),
+            past_deadline: Counter::new(),
+            abandoned: Counter::new(),
+        })
+    }
+
+    pub(super) fn rate(&self) -> (u32, Duration) {
+        let (_, [_, count, period]) = self.rate.read::<3>();
+        (count as u32, Duration::from_nanos(period))
+    }
+
+    pub(super) fn set_rate(&self, count: u32, period: Duration) -> Result<(), InvalidLeakyBucket> {
+        self.rate.set(checked(count, period)?);
+        Ok(())
+    }
+
+    pub(super) fn max_waiting(&self) -> u64 {
+        self.max_waiting.load(Relaxed)
+    }
+
+    pub(super) fn set_max_waiting(&self, requests: usize) -> Result<(), InvalidLeakyBucket> {
+        if requests == 0 || requests > MAX_WAITING {
+            return Err(InvalidLeakyBucket::MaxWaiting(requests));
+        }
+        self.max_waiting.store(requests as u64, Relaxed);
+        Ok(())
+    }
+
+    /// In nanoseconds.
+    pub(super) fn max_wait(&self) -> u64 {
+        self.max_wait.load(Relaxed)
+    }
+
+    pub(super) fn set_max_wait(&self, wait: Duration) -> Result<(), InvalidLeakyBucket> {
+        if wait.is_zero() || wait > LONGEST_WAIT {
+            return Err(InvalidLeakyBucket::MaxWait(wait));
+        }
+        self.max_wait.store(wait.as_nanos() as u64, Relaxed);
+        Ok(())
+    }
+}
+
+/// Interval, count and period in nanoseconds.
+fn checked(count: u32, period: Duration) -> Result<[u64; 3], InvalidLeakyBucket> {
+    if count == 0 {
+        return Err(InvalidLeakyBucket::Count);
+    }
+    if period.is_zero() || period > MAX_PERIOD {
+        return Err(InvalidLeakyBucket::Period(period));
+    }
+    let nanos = period.as_nanos() as u64;
+    if u64::from(count) > nanos {
+        return Err(InvalidLeakyBucket::Rate { count, period });
+    }
+    // Rounded up: never more than the rate.
+    Ok([nanos.div_ceil(count.into()), count.into(), nanos])
+}

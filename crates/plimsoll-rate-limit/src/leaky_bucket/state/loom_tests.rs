@@ -1,0 +1,203 @@
+//! Every interleaving of a few requests that leave, wait, give up and are revoked.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    task::Wake,
+    time::Duration,
+};
+
+use loom::{sync::Arc, thread};
+
+use super::*;
+
+/// One every ten nanoseconds.
+fn ten() -> Arc<State> {
+    let settings = Settings::new(100, Duration::from_nanos(1000)).unwrap();
+    Arc::new(State::new(std::sync::Arc::new(settings)))
+}
+
+const ROOM: Bounds = Bounds {
+    max_waiting: 8,
+    max_wait: 1000,
+    deadline: None,
+};
+
+/// Comes at this moment, as in the policy: a departure, or a place and the turn that it was told.
+fn arrive(state: &State, now: u64) -> Result<Departure, (Ticket, u64)> {
+    if let Some(departure) = state.enter(1, now) {
+        return Ok(departure);
+    }
+    assert_eq!(state.no_room(ROOM, now), None, "refused without cause");
+    match state.join(1, ROOM, now) {
+        Joined::Departed(departure) => Ok(departure),
+        Joined::Waiting { ticket, turn } => Err((ticket, turn)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn leaves_at(state: &State, ticket: Ticket, now: u64) -> u64 {
+    state.advance(now);
+    match state.ask(ticket, Waker::noop()) {
+        Turn::Now(departure) => departure.slot,
+        other => panic!("{other:?} at {now}"),
+    }
+}
+
+fn is_idle_from(state: &State, time: u64) {
+    assert_eq!((state.waiting(), state.backlog()), (0, 0));
+    assert_eq!(state.word().marked(false).time(), time);
+    assert!(!state.word().somebody_waits());
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn of_those_that_come_together_one_leaves_and_the_others_wait() {
+    loom::model(|| {
+        let state = ten();
+        let arriving = Arc::clone(&state);
+        let other = thread::spawn(move || arrive(&arriving, 0));
+        let mine = arrive(&state, 0);
+        let all = [mine, other.join().unwrap(), arrive(&state, 0)];
+        let mut turns: Vec<_> = all.into_iter().filter_map(Result::err).collect();
+        turns.sort_by_key(|(_, turn)| *turn);
+        assert_eq!(turns.len(), 2, "one has left");
+        for ((ticket, turn), at) in turns.into_iter().zip([10, 20]) {
+            assert_eq!((turn, leaves_at(&state, ticket, at)), (at, at));
+        }
+        is_idle_from(&state, 30);
+    });
+}
+
+#[test]
+fn a_departure_is_counted_once_by_those_who_look_without_the_lock() {
+    loom::model(|| {
+        let state = ten();
+        assert!(arrive(&state, 0).is_ok());
+        let (first, _) = arrive(&state, 0).unwrap_err();
+        let (second, _) = arrive(&state, 0).unwrap_err();
+        let advancing = Arc::clone(&state);
+        let other = thread::spawn(move || advancing.advance(10));
+        // At 10 the one that comes would leave at 30, whether or not the first has been let go.
+        let exactly = Bounds {
+            max_wait: 21,
+            ..ROOM
+        };
+        assert_eq!(
+            state.no_room(exactly, 9),
+            None,
+            "one departure, counted twice"
+        );
+        other.join().unwrap();
+        assert_eq!(leaves_at(&state, first, 10), 10);
+        assert_eq!(leaves_at(&state, second, 20), 20);
+        is_idle_from(&state, 30);
+    });
+}
+
+#[test]
+fn who_becomes_the_first_knows_or_is_woken() {
+    loom::model(|| {
+        let state = ten();
+        assert!(arrive(&state, 0).is_ok());
+        let (first, _) = arrive(&state, 0).unwrap_err();
+        let (second, _) = arrive(&state, 0).unwrap_err();
+        let leaving = Arc::clone(&state);
+        let gone = thread::spawn(move || assert_eq!(leaving.withdraw(first), None));
+        let woken = std::sync::Arc::new(Woken::default());
+        let asked = state.ask(second, &Waker::from(std::sync::Arc::clone(&woken)));
+        gone.join().unwrap();
+        let knows = asked == Turn::Next(10);
+        assert_eq!(woken.0.load(SeqCst), usize::from(!knows));
+        assert_eq!(leaves_at(&state, second, 10), 10);
+        is_idle_from(&state, 20);
+    });
+}
+
+#[test]
+fn one_that_gives_up_as_it_is_let_go_passes_the_departure_on() {
+    loom::model(|| {
+        let state = ten();
+        assert!(arrive(&state, 0).is_ok());
+        let (first, _) = arrive(&state, 0).unwrap_err();
+        let (second, _) = arrive(&state, 0).unwrap_err();
+        let (leaving, advancing) = (Arc::clone(&state), Arc::clone(&state));
+        let advancer = thread::spawn(move || advancing.advance(10));
+        let gone = thread::spawn(move || {
+            if let Some(departure) = leaving.withdraw(first) {
+                leaving.give_back(departure, 10);
+            }
+        });
+        advancer.join().unwrap();
+        gone.join().unwrap();
+        assert_eq!(leaves_at(&state, second, 10), 10);
+        is_idle_from(&state, 20);
+    });
+}
+
+#[test]
+fn a_revoked_departure_and_a_newcomer_do_not_miss_each_other() {
+    loom::model(|| {
+        let state = ten();
+        let departure = arrive(&state, 0).unwrap();
+        let revoking = Arc::clone(&state);
+        let other = thread::spawn(move || revoking.give_back(departure, 4));
+        let mine = arrive(&state, 4);
+        other.join().unwrap();
+        if let Err((ticket, _)) = mine {
+            assert_eq!(leaves_at(&state, ticket, 4), 4, "nobody is before it");
+        }
+        is_idle_from(&state, 14);
+    });
+}
+
+#[test]
+fn the_last_one_giving_up_does_not_hide_a_new_one() {
+    loom::model(|| {
+        let state = ten();
+        assert!(arrive(&state, 0).is_ok());
+        let (first, _) = arrive(&state, 0).unwrap_err();
+        let leaving = Arc::clone(&state);
+        let gone = thread::spawn(move || {
+            if let Some(departure) = leaving.withdraw(first) {
+                leaving.give_back(departure, 10);
+            }
+        });
+        let mine = arrive(&state, 10);
+        gone.join().unwrap();
+        state.advance(10);
+        match mine {
+            Ok(departure) => assert_eq!(departure.slot, 10),
+            Err((ticket, _)) => assert_eq!(leaves_at(&state, ticket, 10), 10),
+        }
+        is_idle_from(&state, 20);
+    });
+}
+
+#[test]
+fn a_changed_rate_is_taken_over_once() {
+    loom::model(|| {
+        let state = ten();
+        assert!(arrive(&state, 0).is_ok());
+        let (first, _) = arrive(&state, 0).unwrap_err();
+        state
+            .settings
+            .set_rate(50, Duration::from_nanos(1000))
+            .unwrap();
+        let advancing = Arc::clone(&state);
+        let other = thread::spawn(move || advancing.advance(0));
+        let second = arrive(&state, 0).unwrap_err();
+        other.join().unwrap();
+        assert_eq!(second.1, 40);
+        assert_eq!(leaves_at(&state, first, 20), 20);
+        assert_eq!(leaves_at(&state, second.0, 40), 40);
+        is_idle_from(&state, 60);
+    });
+}

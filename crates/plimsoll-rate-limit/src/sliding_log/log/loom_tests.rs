@@ -1,0 +1,92 @@
+//! Every interleaving of taking units, being refused and giving back.
+
+use loom::{sync::Arc, thread};
+use plimsoll_core::Live;
+
+use super::*;
+
+/// Two units in any ten.
+fn two() -> (Terms, Log) {
+    (Live::new([2, 10]), Log::new(2))
+}
+
+fn take(shared: &(Terms, Log), now: u64, units: u32) -> Result<Taken, Refused> {
+    shared.1.take(&shared.0, 2, now, units)
+}
+
+#[test]
+fn two_threads_take_exactly_the_limit() {
+    loom::model(|| {
+        let shared = Arc::new(two());
+        let greedy = |shared: &(Terms, Log)| (0..2).filter(|_| take(shared, 0, 1).is_ok()).count();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || greedy(&shared))
+        };
+        let mine = greedy(&shared);
+        assert_eq!(mine + other.join().unwrap(), 2);
+        assert_eq!(take(&shared, 9, 1).unwrap_err(), Refused::Wait(1));
+    });
+}
+
+#[test]
+fn a_unit_given_back_is_there_for_whoever_comes_after() {
+    loom::model(|| {
+        let shared = Arc::new(two());
+        let first = take(&shared, 0, 1).unwrap();
+        assert!(take(&shared, 3, 1).is_ok());
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.1.give_back(&shared.0, first);
+                take(&shared, 5, 1).is_ok()
+            })
+        };
+        // Refused without the lock, or let in after the return: never anything else.
+        let mine = take(&shared, 5, 1);
+        assert!(
+            mine.is_ok()
+                || mine.unwrap_err() == Refused::Wait(5)
+                || mine.unwrap_err() == Refused::Wait(8)
+        );
+        assert_ne!(
+            mine.is_ok(),
+            other.join().unwrap(),
+            "one unit, one of the two"
+        );
+        assert_eq!(take(&shared, 12, 1).unwrap_err(), Refused::Wait(1));
+        assert!(take(&shared, 13, 1).is_ok());
+    });
+}
+
+#[test]
+fn all_units_or_none() {
+    loom::model(|| {
+        let shared = Arc::new(two());
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || take(&shared, 0, 2).is_ok())
+        };
+        let mine = take(&shared, 0, 2).is_ok();
+        assert_ne!(mine, other.join().unwrap());
+        assert!(take(&shared, 0, 1).is_err());
+    });
+}
+
+#[test]
+fn a_changed_limit_is_seen_by_whoever_comes_after() {
+    loom::model(|| {
+        let shared = Arc::new((Terms::new([1, 10]), Log::new(2)));
+        assert!(take(&shared, 0, 1).is_ok());
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.0.set([2, 10]);
+                take(&shared, 0, 1).is_ok()
+            })
+        };
+        let mine = take(&shared, 0, 1).is_ok();
+        assert_ne!(mine, other.join().unwrap());
+        assert_eq!(take(&shared, 0, 1).unwrap_err(), Refused::Wait(10));
+    });
+}

@@ -1,0 +1,37 @@
+//! The laws, as the test kit checks them. (Its check of law 5 expects a request to be let in when another ends; here
+//! time lets it in, and `queue` checks that.)
+
+use plimsoll_core::{
+    Missing, Policy,
+    test_kit::{Contract, KitRequest},
+};
+use plimsoll_rate_limit::LeakyBucket;
+use tokio::time::Instant;
+
+use crate::ms;
+
+fn bucket() -> LeakyBucket {
+    LeakyBucket::new(1, ms(10)).expect("valid")
+}
+
+async fn check<P: Policy<KitRequest> + 'static>(contract: Contract<P>) {
+    let contract = contract.capacity(1).consumes();
+    contract.law_01_state_is_shared_across_layer_calls().await;
+    contract.law_02_every_permit_ends_exactly_once().await;
+    contract.law_02_abandoned_waits_leave_nothing_behind().await;
+    contract.law_03_a_refused_request_has_spent_nothing().await;
+    contract.law_04_nothing_is_reserved_in_poll_ready().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaky_bucket_keeps_the_contract() {
+    let spent = |bucket: &LeakyBucket| bucket.turn_in(Instant::now()).as_nanos() as u64;
+    check(Contract::new(bucket).spent(spent)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaky_bucket_per_key_keeps_the_contract() {
+    let key = |_: &KitRequest| Some(1_u8);
+    let make = move || bucket().per_key(key, Missing::Share, 512).expect("valid");
+    check(Contract::new(make)).await;
+}

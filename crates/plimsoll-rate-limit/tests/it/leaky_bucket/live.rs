@@ -1,0 +1,172 @@
+//! Settings: what cannot be set, and what changes for those who wait.
+
+use std::time::Duration;
+
+use plimsoll_core::{Cell as _, Deadline, Kind, Missing, Policy, Verdict};
+use plimsoll_rate_limit::LeakyBucket;
+use tokio::time::{Instant, advance};
+
+use super::{DAY, bucket, call, call_with, counting_waker};
+use crate::ms;
+
+#[test]
+fn what_cannot_be_set_is_refused_by_field_and_bound() {
+    let new = |count, period| {
+        LeakyBucket::new(count, period)
+            .expect_err("invalid")
+            .to_string()
+    };
+    assert_eq!(new(0, ms(1)), "count is 0, but must be at least 1 request");
+    assert_eq!(
+        new(1, Duration::ZERO),
+        "period is 0ns, but must be 1 ns to 365 days"
+    );
+    assert!(new(1, DAY * 366).ends_with("must be 1 ns to 365 days"));
+    assert_eq!(
+        new(1001, Duration::from_micros(1)),
+        "count is 1001 per 1µs, but must be at most 1 request per nanosecond"
+    );
+    let valid = || LeakyBucket::new(1, DAY * 365).expect("valid");
+    for requests in [0, (1 << 20) + 1] {
+        let said = valid()
+            .max_waiting(requests)
+            .expect_err("invalid")
+            .to_string();
+        let expected = "number of requests that may wait is";
+        assert_eq!(
+            said,
+            format!("{expected} {requests}, but must be 1 to 2^20")
+        );
+    }
+    for wait in [Duration::ZERO, Duration::from_secs(3601)] {
+        let said = valid().max_wait(wait).expect_err("invalid").to_string();
+        assert_eq!(
+            said,
+            format!("longest wait is {wait:?}, but must be 1 ns to 1 hour")
+        );
+    }
+    let handle = valid().handle();
+    assert!(handle.set_rate(0, ms(1)).is_err() && handle.set_max_waiting(0).is_err());
+    assert!(handle.set_max_wait(Duration::ZERO).is_err());
+    assert_eq!(
+        (handle.rate(), handle.max_waiting(), handle.max_wait()),
+        ((1, DAY * 365), 1024, ms(500))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_rate_is_for_those_who_wait_already() {
+    let bucket = bucket(8);
+    let handle = bucket.handle();
+    let start = Instant::now();
+    call(&bucket).go();
+    let (wakes, waker) = counting_waker();
+    let (mut first, mut second) = (call(&bucket), call(&bucket));
+    first.poll_with(&waker);
+    assert!(second.is_waiting());
+    advance(ms(4)).await;
+    handle.set_rate(500, ms(1000)).expect("valid");
+    assert_eq!(wakes.count(), 1, "to set its timer anew");
+    // Of the 6 ms that were left a fifth is left, and the next interval is a new one. The timer fires on the millisecond.
+    let (one, two) = tokio::join!(&mut first, &mut second);
+    assert_eq!(one, Ok(start + ms(6)));
+    assert_eq!(two, Ok(start + ms(8)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lower_rate_keeps_them_waiting_but_not_past_their_deadline() {
+    let bucket = bucket(8);
+    let handle = bucket.handle();
+    let start = Instant::now();
+    call(&bucket).go();
+    let (mut first, mut second) = (call(&bucket), call(&bucket));
+    let mut hurried = call_with(&bucket, (1, Some(Deadline(start + ms(50)))));
+    assert!(first.is_waiting() && second.is_waiting() && hurried.is_waiting());
+    handle.set_rate(10, ms(1000)).expect("valid");
+    let (one, two, three) = tokio::join!(&mut first, &mut second, &mut hurried);
+    assert_eq!((one, two), (Ok(start + ms(100)), Ok(start + ms(200))));
+    assert_eq!(three.expect_err("late").kind(), Kind::Deadline);
+    assert_eq!((handle.past_deadline(), handle.waiting()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_rate_is_for_an_idle_bucket_too_and_many_changes_do_not_wear_it_out() {
+    let bucket = bucket(8);
+    let handle = bucket.handle();
+    for change in 1..100 {
+        handle.set_rate(1, ms(change)).expect("valid");
+        call(&bucket).go();
+        assert_eq!(bucket.turn_in(Instant::now()), ms(change));
+        handle.set_rate(1, ms(2 * change)).expect("valid");
+        assert_eq!(bucket.turn_in(Instant::now()), ms(2 * change));
+        advance(ms(2 * change)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_bounds_are_for_those_who_come() {
+    let bucket = bucket(8);
+    let handle = bucket.handle();
+    call(&bucket).go();
+    let mut waiting = [call(&bucket), call(&bucket)];
+    handle.set_max_waiting(1).expect("valid");
+    assert!(call(&bucket).rejection().is_some());
+    handle.set_max_waiting(8).expect("valid");
+    handle.set_max_wait(ms(29)).expect("valid");
+    assert_eq!(
+        call(&bucket).rejection().and_then(|no| no.wait()),
+        Some(ms(1))
+    );
+    assert!(waiting.iter_mut().all(super::Call::is_waiting));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_a_schedule_and_a_queue_of_its_own() {
+    let each = LeakyBucket::new(100, ms(1000)).and_then(|bucket| bucket.max_waiting(1));
+    let each = each.expect("valid");
+    let keyed = each
+        .per_key(|key: &u32| Some(*key), Missing::Share, 512)
+        .expect("a capacity");
+    let mut held = Vec::new();
+    for key in 0..20 {
+        let now = Instant::now();
+        let Verdict::Admit(permit) = keyed.admit(&mut { key }, now) else {
+            panic!("the first of its key");
+        };
+        let Verdict::Wait(wait) = keyed.admit(&mut { key }, now) else {
+            panic!("the second waits");
+        };
+        assert!(matches!(keyed.admit(&mut { key }, now), Verdict::Reject(_)));
+        held.push((permit, Box::pin(wait)));
+    }
+    let waiting = |key: u32| {
+        keyed
+            .handle()
+            .with_cell(key, |cell| cell.handle().waiting())
+    };
+    assert_eq!((waiting(3), waiting(19)), (Some(1), Some(1)));
+    assert_eq!(keyed.handle().spill_cell().handle().refused(), 20);
+    let now = Instant::now();
+    for (permit, mut wait) in held {
+        Policy::<u32>::abandon(&keyed, wait.as_mut(), now);
+        Policy::<u32>::revoke(&keyed, permit, now, now);
+    }
+    assert_eq!(waiting(3), Some(0));
+    let settled = keyed.handle().with_cell(3_u32, |cell| cell.settles_in(now));
+    assert_eq!(settled, Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_is_as_good_as_new_when_nobody_waits_and_the_interval_is_over() {
+    let bucket = bucket(8);
+    assert!(bucket.settles_in(Instant::now()).is_zero());
+    call(&bucket).go();
+    let waiting = call(&bucket);
+    assert_eq!(bucket.settles_in(Instant::now()), ms(20));
+    advance(ms(10)).await;
+    waiting.go();
+    assert_eq!(bucket.settles_in(Instant::now()), ms(10));
+    bucket.reset();
+    assert!(bucket.settles_in(Instant::now()).is_zero());
+    call(&bucket).go();
+}

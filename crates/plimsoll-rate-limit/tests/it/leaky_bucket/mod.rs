@@ -1,0 +1,161 @@
+//! The leaky bucket: requests wait, and leave at a constant rate.
+#![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
+
+mod contract;
+mod live;
+mod model;
+mod queue;
+mod threads;
+mod wire;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use plimsoll_core::{Deadline, Policy, Rejection, Verdict};
+use plimsoll_rate_limit::{LeakyBucket, LeakyBucketPermit, LeakyBucketWait};
+use tokio::time::Instant;
+
+use crate::ms;
+
+/// A request is its own cost and deadline.
+type Req = (u32, Option<Deadline>);
+type Bucket = LeakyBucket<fn(&Req) -> u32, fn(&Req, Instant) -> Option<Deadline>>;
+
+fn of(bucket: LeakyBucket) -> Bucket {
+    let units: fn(&Req) -> u32 = |req| req.0;
+    let deadline: fn(&Req, Instant) -> Option<Deadline> = |req, _| req.1;
+    bucket.cost(units).deadlines(deadline)
+}
+
+/// One every 10 ms; `len` may wait, for up to a second.
+fn bucket(len: usize) -> Bucket {
+    let bucket = LeakyBucket::new(100, ms(1000)).and_then(|bucket| bucket.max_waiting(len));
+    of(bucket
+        .and_then(|bucket| bucket.max_wait(ms(1000)))
+        .expect("valid"))
+}
+
+/// What a gate does with a policy, and no more: dropping it cancels.
+struct Call<'a> {
+    bucket: &'a Bucket,
+    req: Req,
+    stage: Stage,
+}
+
+enum Stage {
+    Waiting(Pin<Box<LeakyBucketWait>>),
+    Left(LeakyBucketPermit),
+    Refused(Rejection),
+    Over,
+}
+
+fn call(bucket: &Bucket) -> Call<'_> {
+    call_with(bucket, (1, None))
+}
+
+fn call_with(bucket: &Bucket, mut req: Req) -> Call<'_> {
+    let stage = match bucket.admit(&mut req, Instant::now()) {
+        Verdict::Admit(permit) => Stage::Left(permit),
+        Verdict::Reject(rejection) => Stage::Refused(rejection),
+        Verdict::Wait(wait) => Stage::Waiting(Box::pin(wait)),
+    };
+    Call { bucket, req, stage }
+}
+
+impl Call<'_> {
+    fn poll_with(&mut self, waker: &Waker) {
+        if let Stage::Waiting(wait) = &mut self.stage {
+            let mut cx = Context::from_waker(waker);
+            match self
+                .bucket
+                .poll_wait(wait.as_mut(), &mut self.req, Instant::now(), &mut cx)
+            {
+                Poll::Ready(Ok(permit)) => self.stage = Stage::Left(permit),
+                Poll::Ready(Err(rejection)) => self.stage = Stage::Refused(rejection),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    fn has_left(&mut self) -> bool {
+        self.poll_with(Waker::noop());
+        matches!(self.stage, Stage::Left(_))
+    }
+
+    fn is_waiting(&mut self) -> bool {
+        self.poll_with(Waker::noop());
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    fn rejection(&mut self) -> Option<Rejection> {
+        self.poll_with(Waker::noop());
+        match self.stage {
+            Stage::Refused(rejection) => Some(rejection),
+            _ => None,
+        }
+    }
+
+    /// Takes the departure: it is spent.
+    fn go(mut self) {
+        assert!(self.has_left(), "it is its turn");
+        self.stage = Stage::Over;
+    }
+}
+
+/// Until it leaves or is refused: when it did, or why.
+impl Future for Call<'_> {
+    type Output = Result<Instant, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_with(cx.waker());
+        match self.stage {
+            Stage::Waiting(_) => Poll::Pending,
+            Stage::Refused(rejection) => Poll::Ready(Err(rejection)),
+            Stage::Left(_) | Stage::Over => {
+                self.stage = Stage::Over;
+                Poll::Ready(Ok(Instant::now()))
+            }
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting(mut wait) => Policy::<Req>::abandon(self.bucket, wait.as_mut(), now),
+            Stage::Left(permit) => Policy::<Req>::revoke(self.bucket, permit, now, now),
+            Stage::Refused(_) | Stage::Over => {}
+        }
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wakes {
+    fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counting_waker() -> (Arc<Wakes>, Waker) {
+    let wakes = Arc::new(Wakes::default());
+    (Arc::clone(&wakes), Waker::from(wakes))
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,37 @@
+//! The laws, as the test kit checks them.
+
+use std::time::Duration;
+
+use plimsoll_core::{Missing, test_kit::Contract};
+use plimsoll_rate_limit::SlidingLog;
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_sliding_log_keeps_the_contract() {
+    Contract::new(|| SlidingLog::new(5, MINUTE).expect("valid"))
+        .capacity(5)
+        .spent(|log| 5 - log.available(Instant::now()))
+        .consumes()
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sliding_log_per_key_keeps_the_contract() {
+    let key = |_: &http::Request<()>| Some("everybody");
+    let make = move || {
+        let log = SlidingLog::new(5, MINUTE).expect("valid");
+        log.per_key(key, Missing::Share, 100).expect("a capacity")
+    };
+    Contract::new(make)
+        .capacity(5)
+        .spent(|keyed| {
+            let spent = |log: &SlidingLog| 5 - log.available(Instant::now());
+            keyed.handle().with_cell("everybody", spent).unwrap_or(0)
+        })
+        .consumes()
+        .check_all()
+        .await;
+}

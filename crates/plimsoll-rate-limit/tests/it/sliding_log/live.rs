@@ -1,0 +1,123 @@
+//! Settings: what cannot be set, and what changes while the log is in use.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
+
+use plimsoll_rate_limit::SlidingLog;
+use tokio::time::Instant;
+
+use super::{DAY, ask, greedy, wait};
+use crate::ms;
+
+fn with_room(limit: u32, room: u32) -> SlidingLog {
+    SlidingLog::with_max_limit(limit, ms(1000), room).expect("valid")
+}
+
+#[test]
+fn what_cannot_be_set_is_refused_by_field_and_bound() {
+    for (limit, period, room, said) in [
+        (0, ms(1), 10, "limit is 0, but must be 1 to 10 units"),
+        (11, ms(1), 10, "limit is 11, but must be 1 to 10 units"),
+        (
+            1,
+            ms(1),
+            (1 << 20) + 1,
+            "highest limit is 1048577, but must be 1 to 2^20 units",
+        ),
+        (
+            0,
+            ms(1),
+            0,
+            "highest limit is 0, but must be 1 to 2^20 units",
+        ),
+        (
+            1,
+            Duration::ZERO,
+            1,
+            "period is 0ns, but must be 1 ns to 365 days",
+        ),
+        (
+            1,
+            DAY * 365 + Duration::from_nanos(1),
+            1,
+            "period is 31536000.000000001s, but must be 1 ns to 365 days",
+        ),
+    ] {
+        let error = SlidingLog::with_max_limit(limit, period, room).expect_err("invalid");
+        assert_eq!(error.to_string(), said);
+    }
+    assert!(SlidingLog::new(1 << 20, DAY * 365).is_ok());
+    assert!(SlidingLog::new(1, Duration::from_nanos(1)).is_ok());
+
+    let handle = with_room(5, 8).handle();
+    assert!(handle.set_limit(9, ms(1000)).is_err() && handle.set_limit(5, ms(0)).is_err());
+    assert_eq!((handle.limit(), handle.period()), (5, ms(1000)));
+    assert_eq!(handle.max_limit(), 8);
+}
+
+#[test]
+fn a_higher_limit_is_had_at_once_and_knows_what_was_taken() {
+    let log = with_room(3, 8);
+    let start = Instant::now();
+    assert_eq!(greedy(&log, start), 3);
+    log.handle().set_limit(8, ms(1000)).expect("valid");
+    assert_eq!(greedy(&log, start + ms(500)), 5);
+    assert_eq!(wait(&log, start + ms(600), 1), Some(ms(400)));
+    assert_eq!(greedy(&log, start + ms(1000)), 3);
+}
+
+#[test]
+fn a_lower_limit_waits_until_enough_has_left() {
+    let log = with_room(8, 8);
+    let start = Instant::now();
+    for step in 0..8 {
+        assert!(ask(&log, start + ms(100 * step), 1).is_ok());
+    }
+    log.handle().set_limit(3, ms(1000)).expect("valid");
+    assert_eq!(log.available(start + ms(700)), 0);
+    // The sixth, of 500 ms, is the third before the next.
+    assert_eq!(wait(&log, start + ms(700), 1), Some(ms(800)));
+    assert!(ask(&log, start + ms(1500), 1).is_ok());
+    assert!(ask(&log, start + ms(1500), 1).is_err());
+}
+
+#[test]
+fn a_longer_period_counts_what_was_taken_before() {
+    let log = with_room(4, 4);
+    let start = Instant::now();
+    assert_eq!(greedy(&log, start), 4);
+    log.handle().set_limit(4, ms(5000)).expect("valid");
+    assert_eq!(wait(&log, start + ms(1000), 1), Some(ms(4000)));
+    log.handle().set_limit(4, ms(10)).expect("valid");
+    assert_eq!(greedy(&log, start + ms(1000)), 4);
+}
+
+/// Two an hour, or a thousand a day: a refusal names the wait of one or the other, and the log holds a thousand at most.
+#[test]
+fn no_decision_mixes_two_settings() {
+    let log = SlidingLog::with_max_limit(2, Duration::from_secs(3600), 1000).expect("valid");
+    let handle = log.handle();
+    let (now, over) = (Instant::now(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                handle.set_limit(1000, DAY).expect("valid");
+                handle
+                    .set_limit(2, Duration::from_secs(3600))
+                    .expect("valid");
+            }
+        });
+        let said: Vec<_> = (0..50_000).map(|_| ask(&log, now, 1).err()).collect();
+        over.store(true, Relaxed);
+        let admitted = said.iter().filter(|said| said.is_none()).count();
+        assert!(admitted <= 1000, "{admitted}");
+        for wait in said.into_iter().flatten() {
+            assert!(wait == Some(DAY) || wait == Some(ms(3_600_000)), "{wait:?}");
+        }
+        handle.set_limit(1000, DAY).expect("valid");
+        assert!(admitted + greedy(&log, now) <= 1000);
+    });
+}
