@@ -23,18 +23,18 @@ use crate::{
 /// # How keys are kept
 ///
 /// In a table like a processor's cache. A key's hash names two sets of four cells, and the key lives in one of those eight
-/// or nowhere: a decision reads one or two cache lines, however many keys there are. A cell is 8 bytes of mark (40 bits of
-/// a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. Sets are kept
-/// four fifths full, so a key takes 22.5 bytes with one quota (45 with two, three 47.5, four 70), whatever its type; memory is taken
-/// in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a probability of one in a hundred
-/// thousand.
+/// or nowhere: a decision reads one cache line for nine keys of ten, and two for the others, however many keys there are. A cell
+/// is 8 bytes of mark (40 bits of a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. There is a
+/// third more room than keys, so a key takes 22.3 bytes with one quota (44.6 with two, 45.2 with three, 67.5 with four), whatever
+/// its type; memory is taken in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a
+/// probability of one in a hundred thousand.
 ///
 /// # When it is full
 ///
 /// A key for which there is no room takes over the cell of its eight from which least has been taken, *and what has been taken from
 /// it*. Mostly that is nothing: a cell whose quota is whole again, which is as good as an empty one, so nothing ever needs to be
-/// swept. Under a flood of keys it may be a cell in use. Then the set remembers what its owner had taken, quota by quota, and
-/// every newcomer to that set begins with at least that, until it would have been refilled. So being pushed out never gets
+/// swept. Under a flood of keys it may be a cell in use. Then the set (with three neighbours) remembers what its owner had taken,
+/// quota by quota, and every newcomer begins with at least that, until it would have been refilled. So being pushed out never gets
 /// anybody a fresh quota, whichever cell it finds when it comes back; and those who pay for a flood are new keys, not those
 /// that have a cell. Both are counted in the [handle](Self::handle).
 ///

@@ -27,9 +27,9 @@ impl<const N: usize> Set<N> {
     /// The cell of this key.
     #[inline]
     pub(super) fn find(&self, mark: Mark) -> Option<usize> {
-        // All four are read, so that the next set's can be on their way at the same time.
-        let hit: [bool; WAYS] = array::from_fn(|way| mark.is_in(self.tags[way].load(Acquire)));
-        hit.iter().position(|hit| *hit)
+        self.tags
+            .iter()
+            .position(|tag| mark.is_in(tag.load(Acquire)))
     }
 
     #[inline]
