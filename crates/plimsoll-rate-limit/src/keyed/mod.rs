@@ -23,7 +23,7 @@ use crate::{
 /// # How keys are kept
 ///
 /// In a table like a processor's cache. A key's hash names two sets of four cells, and the key lives in one of those eight
-/// or nowhere: a decision reads one cache line for nine keys of ten, and two for the others, however many keys there are. A cell
+/// or nowhere: a decision reads one cache line for five keys of six or more, and two for the others, however many keys there are. A cell
 /// is 8 bytes of mark (40 bits of a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. There is a
 /// third more room than keys, so a key takes 22.3 bytes with one quota (44.6 with two, 45.2 with three, 67.5 with four), whatever
 /// its type; memory is taken in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a

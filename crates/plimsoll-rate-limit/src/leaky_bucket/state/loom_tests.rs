@@ -22,6 +22,15 @@ const ROOM: Bounds = Bounds {
     deadline: None,
 };
 
+/// Acts in a thread of its own: loom tries fewer orders with the thread that spawned the others.
+fn at_once<T: 'static>(
+    state: &Arc<State>,
+    act: impl FnOnce(&State) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let state = Arc::clone(state);
+    thread::spawn(move || act(&state))
+}
+
 /// Comes at this moment, as in the policy: a departure, or a place and the turn that it was told.
 fn arrive(state: &State, now: u64) -> Result<Departure, (Ticket, u64)> {
     if let Some(departure) = state.enter(1, now) {
@@ -62,10 +71,9 @@ impl Wake for Woken {
 fn of_those_that_come_together_one_leaves_and_the_others_wait() {
     loom::model(|| {
         let state = ten();
-        let arriving = Arc::clone(&state);
-        let other = thread::spawn(move || arrive(&arriving, 0));
-        let mine = arrive(&state, 0);
-        let all = [mine, other.join().unwrap(), arrive(&state, 0)];
+        let two = [(); 2].map(|()| at_once(&state, |state| arrive(state, 0)));
+        let [one, two] = two.map(|other| other.join().unwrap());
+        let all = [one, two, arrive(&state, 0)];
         let mut turns: Vec<_> = all.into_iter().filter_map(Result::err).collect();
         turns.sort_by_key(|(_, turn)| *turn);
         assert_eq!(turns.len(), 2, "one has left");
@@ -85,16 +93,16 @@ fn a_departure_is_counted_once_by_those_who_look_without_the_lock() {
         let (second, _) = arrive(&state, 0).unwrap_err();
         let advancing = Arc::clone(&state);
         let other = thread::spawn(move || advancing.advance(10));
-        // At 10 the one that comes would leave at 30, whether or not the first has been let go.
-        let exactly = Bounds {
-            max_wait: 21,
-            ..ROOM
-        };
-        assert_eq!(
-            state.no_room(exactly, 9),
-            None,
-            "one departure, counted twice"
-        );
+        let looking = Arc::clone(&state);
+        let looker = thread::spawn(move || {
+            // One that comes at 9 would leave at 30, whether or not the first has been let go.
+            let exactly = Bounds {
+                max_wait: 21,
+                ..ROOM
+            };
+            assert_eq!(looking.no_room(exactly, 9), None, "counted twice");
+        });
+        looker.join().unwrap();
         other.join().unwrap();
         assert_eq!(leaves_at(&state, first, 10), 10);
         assert_eq!(leaves_at(&state, second, 20), 20);
@@ -112,7 +120,10 @@ fn who_becomes_the_first_knows_or_is_woken() {
         let leaving = Arc::clone(&state);
         let gone = thread::spawn(move || assert_eq!(leaving.withdraw(first), None));
         let woken = std::sync::Arc::new(Woken::default());
-        let asked = state.ask(second, &Waker::from(std::sync::Arc::clone(&woken)));
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let asked = at_once(&state, move |state| state.ask(second, &waker))
+            .join()
+            .unwrap();
         gone.join().unwrap();
         let knows = asked == Turn::Next(10);
         assert_eq!(woken.0.load(SeqCst), usize::from(!knows));
@@ -149,7 +160,7 @@ fn a_revoked_departure_and_a_newcomer_do_not_miss_each_other() {
         let departure = arrive(&state, 0).unwrap();
         let revoking = Arc::clone(&state);
         let other = thread::spawn(move || revoking.give_back(departure, 4));
-        let mine = arrive(&state, 4);
+        let mine = at_once(&state, |state| arrive(state, 4)).join().unwrap();
         other.join().unwrap();
         if let Err((ticket, _)) = mine {
             assert_eq!(leaves_at(&state, ticket, 4), 4, "nobody is before it");
@@ -170,7 +181,7 @@ fn the_last_one_giving_up_does_not_hide_a_new_one() {
                 leaving.give_back(departure, 10);
             }
         });
-        let mine = arrive(&state, 10);
+        let mine = at_once(&state, |state| arrive(state, 10)).join().unwrap();
         gone.join().unwrap();
         state.advance(10);
         match mine {
@@ -193,7 +204,8 @@ fn a_changed_rate_is_taken_over_once() {
             .unwrap();
         let advancing = Arc::clone(&state);
         let other = thread::spawn(move || advancing.advance(0));
-        let second = arrive(&state, 0).unwrap_err();
+        let second = at_once(&state, |state| arrive(state, 0)).join().unwrap();
+        let second = second.unwrap_err();
         other.join().unwrap();
         assert_eq!(second.1, 40);
         assert_eq!(leaves_at(&state, first, 20), 20);

@@ -130,39 +130,25 @@ async fn a_deadline_that_passes_before_its_task_is_polled_gives_the_departure_on
 #[tokio::test(start_paused = true)]
 async fn those_behind_one_who_gives_up_move_up() {
     for leaver in 0..4 {
-        let bucket = bucket(8);
+        let bucket = Arc::new(bucket(8));
         let start = Instant::now();
         call(&bucket).go();
-        let mut calls: Vec<_> = (0..4).map(|_| Box::pin(call(&bucket))).collect();
-        // All have asked, and set their timers.
-        assert!(calls.iter_mut().all(|call| call.is_waiting()));
-        drop(calls.remove(leaver));
+        // Each in a task of its own, which nothing wakes but the bucket and its timer.
+        let mut tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let bucket = Arc::clone(&bucket);
+                tokio::spawn(async move { call(&bucket).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(bucket.handle().waiting(), 4);
+        tasks.remove(leaver).abort();
+        for (task, n) in tasks.into_iter().zip(1..) {
+            let left = task.await.expect("not aborted");
+            assert_eq!(left, Ok(start + ms(10) * n), "the {leaver}th gave up");
+        }
         assert_eq!(bucket.handle().abandoned(), 1);
-        let left = futures(calls).await;
-        let expected: Vec<_> = (1..4).map(|n| Ok(start + ms(10) * n)).collect();
-        assert_eq!(left, expected, "the {leaver}th gave up");
     }
-}
-
-/// All at the same time, each with the waker of this task.
-async fn futures<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
-    let mut outputs: Vec<_> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, output) in futures.iter_mut().zip(&mut outputs) {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = std::pin::Pin::new(future).poll(cx)
-            {
-                *output = Some(ready);
-            }
-        }
-        if outputs.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
 }
 
 #[tokio::test(start_paused = true)]
