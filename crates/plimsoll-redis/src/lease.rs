@@ -1,0 +1,265 @@
+//! Tokens in advance: taken from Redis in batches and spent here, for one key.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+
+use plimsoll_core::Epoch;
+use tokio::time::Instant;
+
+use crate::{
+    MAX_QUOTAS,
+    job::{Answer, Filling},
+    quotas::Left,
+    script::Reply,
+};
+
+const FILLING: u64 = 1 << 32;
+const GENERATION: u64 = 1 << 33;
+const TOKENS: u64 = FILLING - 1;
+
+/// What the leases of one policy have in common.
+#[derive(Debug)]
+pub(crate) struct LeaseTerms {
+    pub(crate) batch: u32,
+    pub(crate) low_water: u32,
+    pub(crate) lifetime: Duration,
+    pub(crate) epoch: Epoch,
+}
+
+/// One key's tokens.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    terms: Arc<LeaseTerms>,
+    /// Tokens in the lowest 32 bits, then whether more are on their way, then a number that tells one key from the next
+    /// that is given this place.
+    word: AtomicU64,
+    /// When the tokens are void.
+    until: AtomicU64,
+    /// Redis has nothing before this moment.
+    refused_until: AtomicU64,
+    /// The quota because of which it had nothing.
+    tightest: AtomicU64,
+    /// When it was last asked, by its own clock.
+    asked_at: AtomicU64,
+    /// What it said was left of each quota.
+    left: [AtomicU64; MAX_QUOTAS],
+}
+
+/// What a lease says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// It may go; with a generation, somebody has to fetch more.
+    Taken { generation: u64, fill: bool },
+    /// There is nothing, in Redis neither.
+    Refused(Duration),
+    /// There is nothing here. The one who is told `fill` fetches a batch, the others what they need.
+    Empty { generation: u64, fill: bool },
+}
+
+impl Lease {
+    pub(crate) fn new(terms: Arc<LeaseTerms>) -> Self {
+        Self {
+            terms,
+            word: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+            refused_until: AtomicU64::new(0),
+            tightest: AtomicU64::new(0),
+            asked_at: AtomicU64::new(0),
+            left: Default::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take(&self, cost: u32, now: Instant) -> Take {
+        let now = self.terms.epoch.nanos(now);
+        let mut word = self.word.load(Acquire);
+        loop {
+            let tokens = word & TOKENS;
+            let alive = now < self.until.load(Acquire);
+            if !alive || tokens < u64::from(cost) {
+                let until = self.refused_until.load(Acquire);
+                if now < until {
+                    return Take::Refused(Duration::from_nanos(until - now));
+                }
+                let fill = word & FILLING == 0;
+                if !fill {
+                    let generation = word / GENERATION;
+                    return Take::Empty { generation, fill };
+                }
+                // Void tokens must not come to life again with the next batch.
+                let kept = if alive { tokens } else { 0 };
+                let next = (word & !TOKENS) | kept | FILLING;
+                match self.replace(word, next) {
+                    Ok(_) => {
+                        let generation = word / GENERATION;
+                        return Take::Empty { generation, fill };
+                    }
+                    Err(current) => word = current,
+                }
+                continue;
+            }
+            let left = tokens - u64::from(cost);
+            let fill = left <= self.terms.low_water.into()
+                && word & FILLING == 0
+                && now >= self.refused_until.load(Acquire);
+            let next = (word & !TOKENS) | left | if fill { FILLING } else { 0 };
+            match self.replace(word, next) {
+                Ok(_) => {
+                    let generation = word / GENERATION;
+                    return Take::Taken { generation, fill };
+                }
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// Adds tokens, up to what a lease may hold; what is left over belongs to Redis. All of them, when the place is
+    /// another key's by now.
+    pub(crate) fn put(&self, count: u32, generation: u64) -> u32 {
+        let most = u64::from(self.terms.batch) + u64::from(self.terms.low_water);
+        let mut word = self.word.load(Acquire);
+        loop {
+            let tokens = word & TOKENS;
+            let room = most.saturating_sub(tokens).min(count.into());
+            if word / GENERATION != generation || room == 0 {
+                return count;
+            }
+            match self.replace(word, word + room) {
+                Ok(_) => return count - room as u32,
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// The next batch may be fetched.
+    fn filled(&self, generation: u64) {
+        let mut word = self.word.load(Acquire);
+        while word / GENERATION == generation && word & FILLING != 0 {
+            match self.replace(word, word & !FILLING) {
+                Ok(_) => return,
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    fn replace(&self, word: u64, next: u64) -> Result<u64, u64> {
+        self.word.compare_exchange_weak(word, next, AcqRel, Acquire)
+    }
+
+    /// Tokens in hand.
+    pub(crate) fn tokens(&self, now: Instant) -> u32 {
+        if self.terms.epoch.nanos(now) < self.until.load(Acquire) {
+            (self.word.load(Acquire) & TOKENS) as u32
+        } else {
+            0
+        }
+    }
+
+    /// What is left of each quota: in Redis when it was last asked, and here.
+    pub(crate) fn left(&self) -> [Left; MAX_QUOTAS] {
+        let here = (self.word.load(Relaxed) & TOKENS) as u32;
+        self.left.each_ref().map(|word| {
+            let word = word.load(Relaxed);
+            Left {
+                requests: ((word >> 32) as u32).saturating_add(here),
+                reset_millis: word as u32,
+            }
+        })
+    }
+
+    /// When Redis was last asked, by its clock.
+    pub(crate) fn asked_at(&self) -> u64 {
+        self.asked_at.load(Relaxed)
+    }
+
+    /// The quota because of which there is nothing.
+    pub(crate) fn tightest(&self) -> usize {
+        self.tightest.load(Relaxed) as usize
+    }
+
+    fn heard(&self, reply: &Reply, now: Instant, refused_for_one: bool) {
+        let now = self.terms.epoch.nanos(now);
+        let (Reply::Granted { left, .. } | Reply::Refused { left, .. }) = reply else {
+            return;
+        };
+        for (word, left) in self.left.iter().zip(left) {
+            let packed = u64::from(left.requests) << 32 | u64::from(left.reset_millis);
+            word.store(packed, Relaxed);
+        }
+        self.asked_at.store(reply.at(), Relaxed);
+        match reply {
+            Reply::Granted { .. } => {
+                let lifetime = self.terms.lifetime.as_nanos() as u64;
+                self.until.store(now.saturating_add(lifetime), Release);
+            }
+            Reply::Refused { wait, tightest, .. } if refused_for_one => {
+                self.tightest.store((*tightest).into(), Relaxed);
+                let until = now.saturating_add(wait.as_nanos() as u64);
+                self.refused_until.store(until, Release);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another key's, from now on.
+    pub(crate) fn reset(&self) {
+        self.until.store(0, Release);
+        self.refused_until.store(0, Release);
+        let generation = self.word.load(Acquire) / GENERATION;
+        self.word
+            .store(generation.wrapping_add(1) * GENERATION, Release);
+    }
+
+    /// How long until forgetting it costs nobody a token.
+    pub(crate) fn settles_in(&self, now: Instant) -> Duration {
+        let nanos = self.terms.epoch.nanos(now);
+        let tokens = match self.tokens(now) {
+            0 => 0,
+            _ => self.until.load(Acquire),
+        };
+        let until = tokens.max(self.refused_until.load(Acquire));
+        Duration::from_nanos(until.saturating_sub(nanos))
+    }
+}
+
+impl Filling {
+    /// Shares out what Redis granted: first to the request that waits, the rest to the lease. What neither takes
+    /// comes back.
+    pub(crate) fn answer(mut self, answer: Answer) -> Option<(u32, u64)> {
+        let now = Instant::now();
+        let request = self.request.take();
+        let cost = request.as_ref().map_or(0, |(cost, _)| *cost);
+        if let Ok(reply) = &answer {
+            self.lease.heard(reply, now, cost <= 1);
+        }
+        let (mut rest, at) = match answer {
+            Ok(Reply::Granted { count, at, .. }) => (count - cost, at),
+            _ => (0, 0),
+        };
+        if let Some((cost, sender)) = request
+            && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
+        {
+            rest += cost;
+        }
+        let over = if rest > 0 {
+            self.lease.put(rest, self.generation)
+        } else {
+            0
+        };
+        (over > 0).then_some((over, at))
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.lease.filled(self.generation);
+    }
+}

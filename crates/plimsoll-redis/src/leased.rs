@@ -1,0 +1,377 @@
+//! The policy that takes tokens in advance.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use plimsoll_core::{
+    Cell, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy, Rejection, Verdict,
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    Cost, Everybody, InvalidRedisRateLimit, One, RedisHandle, RedisPermit, RedisWait,
+    engine::Engine,
+    job::{Asker, Filling},
+    lease::{Lease, LeaseTerms, Take},
+    limit::{Reader, Wanted},
+    permit::Held,
+};
+
+/// One limit for all replicas, of which each takes tokens in batches: most decisions cost no round trip.
+///
+/// # What it costs in precision
+///
+/// Tokens may be spent later than they were taken. So in any stretch of time, and for any key, no more requests are let in than
+/// the quota allows there, and
+///
+/// ```text
+/// overshoot ≤ replicas × (batch + low_water)
+/// ```
+///
+/// on top of it: what all replicas together had in hand when it began ([`LeaseSettings::most`](crate::LeaseSettings::most)).
+/// Over a long time the rate is the quota's, since every token was taken from it. In the other direction, tokens that lie in one
+/// replica are not to be had in another: up to `(replicas - 1) × (batch + low_water)` may be refused that an exact limit would let in,
+/// and tokens that nobody spent within the lifetime are lost.
+///
+/// # How it decides
+///
+/// A request takes its tokens from its key's lease, in one compare-and-swap. Whoever brings it down to the low-water mark has the
+/// next batch fetched, and goes on. One that finds too little asks Redis itself: the first for a batch, others meanwhile for
+/// what they need. When Redis refuses a single token it says for how long, and until then the key is refused here (a
+/// token that somebody gives back earlier is not noticed).
+///
+/// Leases are kept for a bounded number of keys, as [`Keyed`] does. A key that finds no room has none and asks Redis each time.
+///
+/// # Cancellation
+///
+/// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens that came from a lease go back to it.
+pub struct LeasedRateLimit<K = Everybody, C = One> {
+    engine: Arc<Engine>,
+    keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,
+}
+
+/// Reads the key that the lease is for.
+pub(crate) struct KeyOf<K, C>(Arc<Reader<K, C>>);
+
+impl<Req, K: Key<Req>, C: Send + Sync> Key<Req> for KeyOf<K, C> {
+    type Key<'a>
+        = K::Key<'a>
+    where
+        K: 'a,
+        C: 'a,
+        Req: 'a;
+
+    #[inline]
+    fn key<'a>(&'a self, req: &'a Req) -> Option<K::Key<'a>> {
+        self.0.key.key(req)
+    }
+}
+
+/// One key's lease.
+pub struct LeaseCell<K, C> {
+    lease: Arc<Lease>,
+    engine: Arc<Engine>,
+    reader: Arc<Reader<K, C>>,
+    batch: u32,
+    /// Set for the cell that keys without one share: a lease there would be nobody's.
+    spill: OnceLock<()>,
+}
+
+/// What a request took from a lease, or from elsewhere. Plain data.
+#[derive(Debug)]
+pub struct LeasePermit(Taken);
+
+#[derive(Debug)]
+enum Taken {
+    Lease { count: u32, generation: u64 },
+    Asked(RedisPermit),
+}
+
+impl<K: Send + Sync + 'static, C: Send + Sync + 'static> LeasedRateLimit<K, C> {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        reader: Reader<K, C>,
+        terms: LeaseTerms,
+        capacity: usize,
+    ) -> Result<Self, InvalidRedisRateLimit> {
+        let missing = reader.missing;
+        let (reader, terms) = (Arc::new(reader), Arc::new(terms));
+        let cell = LeaseMaker {
+            engine: Arc::clone(&engine),
+            reader: Arc::clone(&reader),
+            terms,
+        };
+        let keyed = Keyed::new(KeyOf(reader), missing, capacity, move || cell.make())?;
+        _ = keyed.handle().spill_cell().spill.set(());
+        Ok(Self { engine, keyed })
+    }
+
+    /// The counters, and the breaker.
+    pub fn handle(&self) -> RedisHandle {
+        RedisHandle(Arc::clone(&self.engine))
+    }
+
+    /// The table of leases: how many keys have one, and how many found no room.
+    pub fn leases(&self) -> KeyedHandle<LeaseCell<K, C>> {
+        self.keyed.handle()
+    }
+}
+
+/// Makes the cells of a table, all equal.
+struct LeaseMaker<K, C> {
+    engine: Arc<Engine>,
+    reader: Arc<Reader<K, C>>,
+    terms: Arc<LeaseTerms>,
+}
+
+impl<K, C> LeaseMaker<K, C> {
+    fn make(&self) -> LeaseCell<K, C> {
+        LeaseCell {
+            lease: Arc::new(Lease::new(Arc::clone(&self.terms))),
+            engine: Arc::clone(&self.engine),
+            reader: Arc::clone(&self.reader),
+            batch: self.terms.batch,
+            spill: OnceLock::new(),
+        }
+    }
+}
+
+impl<K, C> LeaseCell<K, C> {
+    /// Tokens in hand.
+    pub fn tokens(&self, now: Instant) -> u32 {
+        self.lease.tokens(now)
+    }
+
+    /// Asks Redis: for a batch on top when this request is the one to `fill`.
+    #[cold]
+    fn ask<Req>(
+        &self,
+        req: &Req,
+        fill: Option<u64>,
+        now: Instant,
+    ) -> Verdict<LeasePermit, RedisWait>
+    where
+        K: Key<Req>,
+        C: Cost<Req>,
+    {
+        // Gone again, and the lease free to be filled, when this request does not get as far as asking.
+        let filling = |request| {
+            fill.map(|generation| Filling {
+                lease: Arc::clone(&self.lease),
+                generation,
+                request,
+            })
+        };
+        let (digest, cost) = match self.reader.read(req, &self.engine) {
+            Ok(Wanted::Ask(digest, cost)) => (digest, cost),
+            Ok(Wanted::Nothing) => {
+                drop(filling(None));
+                return Verdict::Admit(LeasePermit(Taken::Asked(RedisPermit(Held::Nothing))));
+            }
+            Err(rejection) => {
+                drop(filling(None));
+                return Verdict::Reject(rejection);
+            }
+        };
+        let asked = if fill.is_some() {
+            let (sender, answer) = oneshot::channel();
+            match filling(Some((cost, sender))) {
+                Some(filling) => {
+                    let most = cost.saturating_add(self.batch);
+                    let asker = Asker::Lease(filling);
+                    let asked = self.engine.ask(digest, (cost, most), asker, now);
+                    let until = now + self.engine.deadline;
+                    asked.map(|breaker| RedisWait::new(answer, digest, cost, breaker, until))
+                }
+                None => self.engine.ask_for(digest, cost, now),
+            }
+        } else {
+            self.engine.ask_for(digest, cost, now)
+        };
+        match asked {
+            Ok(wait) => Verdict::Wait(wait),
+            Err(failed) => match self.engine.without_redis(failed, digest, cost, now) {
+                Ok(held) => Verdict::Admit(LeasePermit(Taken::Asked(RedisPermit(held)))),
+                Err(rejection) => Verdict::Reject(rejection),
+            },
+        }
+    }
+
+    /// Has the next batch fetched. Nobody waits for it, and the breaker does not learn from it: if it does not come,
+    /// requests will.
+    #[cold]
+    fn fill<Req>(&self, req: &Req, generation: u64, now: Instant)
+    where
+        K: Key<Req>,
+    {
+        let filling = Filling {
+            lease: Arc::clone(&self.lease),
+            generation,
+            request: None,
+        };
+        let digest = self.reader.digests.of(self.reader.key.key(req));
+        let asked = self
+            .engine
+            .ask(digest, (1, self.batch), Asker::Lease(filling), now);
+        if let Ok(breaker) = asked {
+            Policy::<()>::revoke(&self.engine.breaker, breaker);
+        }
+    }
+
+    #[cold]
+    fn refused(&self, wait: Duration) -> Rejection {
+        self.engine.counts.refused_by_lease.add();
+        let lease = &self.lease;
+        self.engine.refusal(wait, lease.tightest(), &lease.left())
+    }
+}
+
+impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
+    type Permit = LeasePermit;
+    type Wait = RedisWait;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<LeasePermit, RedisWait> {
+        if self.spill.get().is_some() {
+            return self.ask(req, None, now);
+        }
+        let cost = match self.reader.cost(req, &self.engine) {
+            Ok(Some(cost)) => cost,
+            Ok(None) => {
+                let nothing = RedisPermit(Held::Nothing);
+                return Verdict::Admit(LeasePermit(Taken::Asked(nothing)));
+            }
+            Err(rejection) => return Verdict::Reject(rejection),
+        };
+        match self.lease.take(cost, now) {
+            Take::Taken { generation, fill } => {
+                self.engine.counts.leased.add();
+                if fill {
+                    self.fill(req, generation, now);
+                }
+                let count = cost;
+                Verdict::Admit(LeasePermit(Taken::Lease { count, generation }))
+            }
+            Take::Refused(wait) => Verdict::Reject(self.refused(wait)),
+            Take::Empty { generation, fill } => self.ask(req, fill.then_some(generation), now),
+        }
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut RedisWait>,
+        _: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<LeasePermit, Rejection>> {
+        let polled = wait.poll(&self.engine, now, cx);
+        polled.map_ok(|held| LeasePermit(Taken::Asked(RedisPermit(held))))
+    }
+
+    fn abandon(&self, wait: Pin<&mut RedisWait>) {
+        wait.abandon(&self.engine);
+    }
+
+    #[inline]
+    fn finish(&self, permit: LeasePermit, outcome: &Outcome) {
+        if let Taken::Asked(RedisPermit(held)) = permit.0 {
+            self.engine.finish(held, outcome);
+        }
+    }
+
+    fn revoke(&self, permit: LeasePermit) {
+        match permit.0 {
+            Taken::Lease { count, generation } => _ = self.lease.put(count, generation),
+            Taken::Asked(RedisPermit(held)) => self.engine.revoke(held),
+        }
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
+    fn announce(&self, permit: &LeasePermit, headers: &mut HeaderMap) {
+        match &permit.0 {
+            Taken::Lease { .. } => self.engine.announce(&self.lease.left(), headers),
+            Taken::Asked(RedisPermit(Held::Redis(taken))) => {
+                self.engine.announce(&taken.left, headers);
+            }
+            Taken::Asked(_) => {}
+        }
+    }
+}
+
+impl<K: Send + Sync, C: Send + Sync> Cell for LeaseCell<K, C> {
+    fn reset(&self) {
+        self.lease.reset();
+    }
+
+    fn settles_in(&self, now: Instant) -> Duration {
+        self.lease.settles_in(now)
+    }
+}
+
+impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
+    type Permit = KeyedPermit<LeasePermit>;
+    type Wait = KeyedWait<RedisWait>;
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
+        self.keyed.admit(req, now)
+    }
+
+    fn poll_wait(
+        &self,
+        wait: Pin<&mut Self::Wait>,
+        req: &mut Req,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Permit, Rejection>> {
+        self.keyed.poll_wait(wait, req, now, cx)
+    }
+
+    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
+        Policy::<Req>::abandon(&self.keyed, wait);
+    }
+
+    #[inline]
+    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+        Policy::<Req>::finish(&self.keyed, permit, outcome);
+    }
+
+    fn revoke(&self, permit: Self::Permit) {
+        Policy::<Req>::revoke(&self.keyed, permit);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
+    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
+        Policy::<Req>::announce(&self.keyed, permit, headers);
+    }
+}
+
+impl<K, C> fmt::Debug for LeasedRateLimit<K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeasedRateLimit")
+            .field("handle", &RedisHandle(Arc::clone(&self.engine)))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, C> fmt::Debug for LeaseCell<K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseCell")
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! Behaviour through the public API, with a real Redis.
+
+mod exact;
+mod server;
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use plimsoll_core::{Policy, Rejection, Verdict};
+use plimsoll_redis::{RedisRateLimitBuilder, RedisRateLimit, RedisServer};
+use tokio::time::Instant;
+
+use crate::server::Server;
+
+/// A limit in this server, with a deadline that a busy machine keeps.
+fn builder(server: &Server) -> RedisRateLimitBuilder {
+    RedisRateLimit::builder(RedisServer::new(server.url()).expect("a URL"))
+        .deadline(Duration::from_secs(1))
+}
+
+/// Asks once and waits for the answer, as a gate does.
+async fn ask<Req, P: Policy<Req>>(policy: &P, req: &mut Req) -> Result<P::Permit, Rejection> {
+    match policy.admit(req, Instant::now()) {
+        Verdict::Admit(permit) => Ok(permit),
+        Verdict::Reject(rejection) => Err(rejection),
+        Verdict::Wait(wait) => {
+            let mut wait = pin!(wait);
+            poll_fn(|cx| policy.poll_wait(wait.as_mut(), req, Instant::now(), cx)).await
+        }
+    }
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
