@@ -208,10 +208,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     /// # Errors
     ///
     /// As for [`connect`](Self::connect), and for the lease's own settings.
-    pub fn lease(
-        self,
-        lease: LeaseSettings,
-    ) -> Result<LeasedRateLimit<K, C>, InvalidRedisRateLimit>
+    pub fn lease(self, lease: LeaseSettings) -> Result<LeasedRateLimit<K, C>, InvalidRedisRateLimit>
     where
         K: Send + Sync + 'static,
         C: Send + Sync + 'static,

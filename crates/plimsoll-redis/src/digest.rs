@@ -99,10 +99,19 @@ mod tests {
         let plain = Digests::new(b"");
         let of = |key: &[u8]| plain.of(Some(key)).to_string();
         assert_eq!(of(b"a key"), "e1d5400240e85fc451fabe3de0d008e3");
-        assert_eq!(plain.of(Some((7_u32, 9_usize))).to_string(), "fef2dfa6475edf3c0f9c084efe591078");
-        assert_eq!(plain.of(None::<()>).to_string(), "6e340b9cffb37a989ca544e6bb780a2c");
+        assert_eq!(
+            plain.of(Some((7_u32, 9_usize))).to_string(),
+            "fef2dfa6475edf3c0f9c084efe591078"
+        );
+        assert_eq!(
+            plain.of(None::<()>).to_string(),
+            "6e340b9cffb37a989ca544e6bb780a2c"
+        );
         let keyed = Digests::new(b"secret");
-        assert_eq!(keyed.of(Some(&b"a key"[..])).to_string(), "bc22ff613a12451e98960d7a97728cc9");
+        assert_eq!(
+            keyed.of(Some(&b"a key"[..])).to_string(),
+            "bc22ff613a12451e98960d7a97728cc9"
+        );
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderMap;
 use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
-use plimsoll_core::{Class, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -90,11 +89,7 @@ impl Engine {
 
     /// Tells the breaker.
     pub(crate) fn heard(&self, permit: BreakerPermit, well: bool, now: Instant) {
-        let class = if well {
-            Class::Success
-        } else {
-            Class::Failure
-        };
+        let class = if well { Class::Success } else { Class::Failure };
         let outcome = Outcome::new(class, Duration::ZERO, now);
         Policy::<()>::finish(&self.breaker, permit, &outcome);
     }
@@ -194,10 +189,10 @@ impl Engine {
         }
     }
 
-    pub(crate) fn announce(&self, left: &[Left], out: &mut HeaderMap) {
+    pub(crate) fn announce(&self, left: &[Left], out: &mut Announcement<'_>) {
         if self.announce {
             for (quota, left) in self.quotas.iter().zip(left) {
-                quota.allowance(*left).write(out);
+                out.allowance(&quota.allowance(*left));
             }
         }
     }
@@ -211,12 +206,12 @@ impl Engine {
         }
     }
 
-    pub(crate) fn revoke(&self, held: Held) {
+    pub(crate) fn revoke(&self, held: Held, admitted: Instant, now: Instant) {
         match held {
             Held::Redis(Taken {
                 digest, count, at, ..
             }) => self.give_back(digest, count, at),
-            Held::Local(permit) => self.local.revoke(permit),
+            Held::Local(permit) => self.local.revoke(permit, admitted, now),
             Held::Nothing => {}
         }
     }

@@ -31,7 +31,9 @@ pub enum InvalidRedisRateLimit {
         period: Duration,
     },
     /// More than one request per microsecond.
-    #[error("rate of {name:?} is more than one request per microsecond, the resolution of Redis' clock")]
+    #[error(
+        "rate of {name:?} is more than one request per microsecond, the resolution of Redis' clock"
+    )]
     Rate {
         /// The quota.
         name: &'static str,
@@ -43,7 +45,9 @@ pub enum InvalidRedisRateLimit {
         name: &'static str,
     },
     /// The prefix of all keys.
-    #[error("prefix is {0:?}, but must be 1 to 64 printable ASCII characters without spaces and braces")]
+    #[error(
+        "prefix is {0:?}, but must be 1 to 64 printable ASCII characters without spaces and braces"
+    )]
     Prefix(String),
     /// There is nobody to run the connections.
     #[error("no Tokio runtime here, but the connections are tasks of one")]

@@ -5,8 +5,7 @@ use plimsoll_core::{GateLayer, Http};
 use crate::{Everybody, LeasedRateLimit, One, RedisRateLimit};
 
 /// Puts one [`RedisRateLimit`] in front of services.
-pub type RedisRateLimitLayer<K = Everybody, C = One, T = Http> =
-    GateLayer<RedisRateLimit<K, C>, T>;
+pub type RedisRateLimitLayer<K = Everybody, C = One, T = Http> = GateLayer<RedisRateLimit<K, C>, T>;
 
 /// Puts one [`LeasedRateLimit`] in front of services.
 pub type LeasedRateLimitLayer<K = Everybody, C = One, T = Http> =

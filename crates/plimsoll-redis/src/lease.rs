@@ -47,8 +47,6 @@ pub(crate) struct Lease {
     refused_until: AtomicU64,
     /// The quota because of which it had nothing.
     tightest: AtomicU64,
-    /// When it was last asked, by its own clock.
-    asked_at: AtomicU64,
     /// What it said was left of each quota.
     left: [AtomicU64; MAX_QUOTAS],
 }
@@ -72,7 +70,6 @@ impl Lease {
             until: AtomicU64::new(0),
             refused_until: AtomicU64::new(0),
             tightest: AtomicU64::new(0),
-            asked_at: AtomicU64::new(0),
             left: Default::default(),
         }
     }
@@ -175,11 +172,6 @@ impl Lease {
         })
     }
 
-    /// When Redis was last asked, by its clock.
-    pub(crate) fn asked_at(&self) -> u64 {
-        self.asked_at.load(Relaxed)
-    }
-
     /// The quota because of which there is nothing.
     pub(crate) fn tightest(&self) -> usize {
         self.tightest.load(Relaxed) as usize
@@ -194,7 +186,6 @@ impl Lease {
             let packed = u64::from(left.requests) << 32 | u64::from(left.reset_millis);
             word.store(packed, Relaxed);
         }
-        self.asked_at.store(reply.at(), Relaxed);
         match reply {
             Reply::Granted { .. } => {
                 let lifetime = self.terms.lifetime.as_nanos() as u64;

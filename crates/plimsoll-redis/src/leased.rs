@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
 use plimsoll_core::{
-    Cell, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy, Rejection, Verdict,
+    Announcement, Cell, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy,
+    Rejection, Verdict,
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -220,7 +220,7 @@ impl<K, C> LeaseCell<K, C> {
             .engine
             .ask(digest, (1, self.batch), Asker::Lease(filling), now);
         if let Ok(breaker) = asked {
-            Policy::<()>::revoke(&self.engine.breaker, breaker);
+            Policy::<()>::revoke(&self.engine.breaker, breaker, now, now);
         }
     }
 
@@ -274,8 +274,8 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
         polled.map_ok(|held| LeasePermit(Taken::Asked(RedisPermit(held))))
     }
 
-    fn abandon(&self, wait: Pin<&mut RedisWait>) {
-        wait.abandon(&self.engine);
+    fn abandon(&self, wait: Pin<&mut RedisWait>, now: Instant) {
+        wait.abandon(&self.engine, now);
     }
 
     #[inline]
@@ -285,10 +285,17 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
         }
     }
 
-    fn revoke(&self, permit: LeasePermit) {
+    fn revoke(&self, permit: LeasePermit, admitted: Instant, now: Instant) {
         match permit.0 {
-            Taken::Lease { count, generation } => _ = self.lease.put(count, generation),
-            Taken::Asked(RedisPermit(held)) => self.engine.revoke(held),
+            Taken::Lease { count, generation } => {
+                self.engine.counts.refunds.add();
+                // What a full lease has no room for is lost: whose it was is known to Redis only by a key that is
+                // gone with the request.
+                if self.lease.put(count, generation) > 0 {
+                    self.engine.counts.refunds_dropped.add();
+                }
+            }
+            Taken::Asked(RedisPermit(held)) => self.engine.revoke(held, admitted, now),
         }
     }
 
@@ -297,11 +304,11 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
         false
     }
 
-    fn announce(&self, permit: &LeasePermit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &LeasePermit, _: Instant, out: &mut Announcement<'_>) {
         match &permit.0 {
-            Taken::Lease { .. } => self.engine.announce(&self.lease.left(), headers),
+            Taken::Lease { .. } => self.engine.announce(&self.lease.left(), out),
             Taken::Asked(RedisPermit(Held::Redis(taken))) => {
-                self.engine.announce(&taken.left, headers);
+                self.engine.announce(&taken.left, out);
             }
             Taken::Asked(_) => {}
         }
@@ -337,8 +344,8 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
         self.keyed.poll_wait(wait, req, now, cx)
     }
 
-    fn abandon(&self, wait: Pin<&mut Self::Wait>) {
-        Policy::<Req>::abandon(&self.keyed, wait);
+    fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
+        Policy::<Req>::abandon(&self.keyed, wait, now);
     }
 
     #[inline]
@@ -346,8 +353,8 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
         Policy::<Req>::finish(&self.keyed, permit, outcome);
     }
 
-    fn revoke(&self, permit: Self::Permit) {
-        Policy::<Req>::revoke(&self.keyed, permit);
+    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
+        Policy::<Req>::revoke(&self.keyed, permit, admitted, now);
     }
 
     #[inline]
@@ -355,8 +362,8 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
         false
     }
 
-    fn announce(&self, permit: &Self::Permit, headers: &mut HeaderMap) {
-        Policy::<Req>::announce(&self.keyed, permit, headers);
+    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+        Policy::<Req>::announce(&self.keyed, permit, admitted, out);
     }
 }
 

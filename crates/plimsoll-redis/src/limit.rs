@@ -7,8 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::HeaderMap;
-use plimsoll_core::{Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -137,25 +136,25 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for RedisRateLimit<K, C> {
         wait.poll(&self.engine, now, cx).map_ok(RedisPermit)
     }
 
-    fn abandon(&self, wait: Pin<&mut RedisWait>) {
-        wait.abandon(&self.engine);
+    fn abandon(&self, wait: Pin<&mut RedisWait>, now: Instant) {
+        wait.abandon(&self.engine, now);
     }
 
     fn finish(&self, permit: RedisPermit, outcome: &Outcome) {
         self.engine.finish(permit.0, outcome);
     }
 
-    fn revoke(&self, permit: RedisPermit) {
-        self.engine.revoke(permit.0);
+    fn revoke(&self, permit: RedisPermit, admitted: Instant, now: Instant) {
+        self.engine.revoke(permit.0, admitted, now);
     }
 
     fn reads_latency(&self) -> bool {
         false
     }
 
-    fn announce(&self, permit: &RedisPermit, headers: &mut HeaderMap) {
+    fn announce(&self, permit: &RedisPermit, _: Instant, out: &mut Announcement<'_>) {
         if let Held::Redis(taken) = &permit.0 {
-            self.engine.announce(&taken.left, headers);
+            self.engine.announce(&taken.left, out);
         }
     }
 }

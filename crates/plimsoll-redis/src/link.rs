@@ -70,7 +70,9 @@ impl Link {
 
     /// Queues a job, or gives it back when the queue is full.
     pub(crate) fn send(&self, job: Job) -> Result<(), Job> {
-        self.jobs.try_send(job).map_err(mpsc::error::TrySendError::into_inner)
+        self.jobs
+            .try_send(job)
+            .map_err(mpsc::error::TrySendError::into_inner)
     }
 }
 
@@ -175,7 +177,9 @@ impl Task {
         connection: &MultiplexedConnection,
         asks: Vec<Ask>,
     ) -> impl Future<Output = Done> + use<> {
-        let LinkSettings { scripts, deadline, .. } = &*self.settings;
+        let LinkSettings {
+            scripts, deadline, ..
+        } = &*self.settings;
         let sent = Instant::now();
         let not_after = self.clock.not_after(sent, *deadline);
         let mut pipeline = redis::Pipeline::with_capacity(asks.len() + self.returns.len());
@@ -259,7 +263,9 @@ async fn connect(settings: &LinkSettings) -> Option<(MultiplexedConnection, (u64
         .set_connection_timeout(Some(settings.patience()))
         .set_response_timeout(Some(stall))
         .set_pipeline_buffer_size(IN_FLIGHT + 1);
-    let connecting = settings.client.get_multiplexed_async_connection_with_config(&config);
+    let connecting = settings
+        .client
+        .get_multiplexed_async_connection_with_config(&config);
     let connection = timeout(settings.patience(), connecting).await.ok()?.ok()?;
     let now = load(settings, connection.clone()).await?;
     Some((connection, now))
@@ -274,7 +280,12 @@ async fn load(
     let pipeline = settings.scripts.load();
     let loaded = connection.send_packed_commands(&pipeline, 0, 3);
     let values = timeout(settings.patience(), loaded).await.ok()?.ok()?;
-    let [Value::BulkString(_), Value::BulkString(_), Value::Array(time)] = &values[..] else {
+    let [
+        Value::BulkString(_),
+        Value::BulkString(_),
+        Value::Array(time),
+    ] = &values[..]
+    else {
         return None;
     };
     let [Value::BulkString(seconds), Value::BulkString(micros)] = &time[..] else {

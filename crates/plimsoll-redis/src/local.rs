@@ -1,6 +1,8 @@
 //! What decides while Redis is away: the local limits, each with its share of the quota.
 
-use plimsoll_core::{Keyed, KeyedHandle, KeyedPermit, Kind, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Keyed, KeyedHandle, KeyedPermit, Kind, Missing, Outcome, Policy, Rejection, Verdict,
+};
 use plimsoll_rate_limit::{Quota, RateLimit, RateLimitPermit};
 use tokio::time::Instant;
 
@@ -57,7 +59,7 @@ impl Local {
             match share.take(&mut digest, cost, now) {
                 Ok(token) => *slot = Some(token),
                 Err(rejection) => {
-                    self.revoke(permit);
+                    self.revoke(permit, now, now);
                     return Err(rejection);
                 }
             }
@@ -73,10 +75,10 @@ impl Local {
         }
     }
 
-    pub(crate) fn revoke(&self, permit: LocalPermit) {
+    pub(crate) fn revoke(&self, permit: LocalPermit, admitted: Instant, now: Instant) {
         for (share, token) in self.0.iter().zip(permit) {
             if let Some(token) = token {
-                Policy::<Digest>::revoke(&share.limit, token);
+                Policy::<Digest>::revoke(&share.limit, token, admitted, now);
             }
         }
     }
@@ -94,7 +96,7 @@ impl Share {
             if tokens.is_some_and(|tokens| tokens < cost.into()) {
                 // The wait for one token: what the bucket can tell.
                 return self.one(digest, now).and_then(|token| {
-                    Policy::<Digest>::revoke(&self.limit, token);
+                    Policy::<Digest>::revoke(&self.limit, token, now, now);
                     Err(Rejection::new(NAME, Kind::OverQuota))
                 });
             }

@@ -67,13 +67,8 @@ pub(crate) enum Reply {
 
 impl Scripts {
     pub(crate) fn new(prefix: &str, quotas: &[Named]) -> Self {
-        Self::with_clock(CLOCK, prefix, quotas)
-    }
-
-    /// With another clock, for tests of the algorithms.
-    pub(crate) fn with_clock(clock: &str, prefix: &str, quotas: &[Named]) -> Self {
         let uses = |algorithm| quotas.iter().any(|quota| quota.algorithm == algorithm);
-        let mut common = [clock, KINDS].concat();
+        let mut common = [CLOCK, KINDS].concat();
         // A script defines its functions at each call: only those that are needed.
         for (algorithm, text) in [
             (Algorithm::Gcra, GCRA),
@@ -118,7 +113,10 @@ impl Scripts {
     /// Asks for `least` to `most` requests. `not_after` is a moment of Redis' clock, or 0.
     pub(crate) fn ask(&self, digest: Digest, least: u32, most: u32, not_after: u64) -> Cmd {
         let mut cmd = self.call(&self.decide, digest);
-        cmd.arg(least).arg(most).arg(not_after).arg(&*self.arguments);
+        cmd.arg(least)
+            .arg(most)
+            .arg(not_after)
+            .arg(&*self.arguments);
         cmd
     }
 
@@ -131,9 +129,7 @@ impl Scripts {
 
     fn call(&self, script: &Script, digest: Digest) -> Cmd {
         let mut cmd = Cmd::new();
-        cmd.arg("EVALSHA")
-            .arg(&script.hash)
-            .arg(self.quotas.len());
+        cmd.arg("EVALSHA").arg(&script.hash).arg(self.quotas.len());
         for quota in &self.quotas {
             cmd.arg(self.key(digest, quota.name));
         }

@@ -23,6 +23,7 @@ use crate::InvalidServer;
 /// for the connection).
 #[derive(Clone)]
 pub struct RedisServer {
+    #[cfg(feature = "tls")]
     url: String,
     pub(crate) client: redis::Client,
     #[cfg(feature = "tls")]
@@ -52,6 +53,7 @@ impl RedisServer {
                 client_tls: None,
                 root_cert: None,
             },
+            #[cfg(feature = "tls")]
             url,
         })
     }

@@ -87,10 +87,10 @@ impl RedisWait {
     }
 
     /// Nobody waits any more. What was granted by now goes back; what is granted later comes back by itself.
-    pub(crate) fn abandon(self: Pin<&mut Self>, engine: &Engine) {
+    pub(crate) fn abandon(self: Pin<&mut Self>, engine: &Engine, now: Instant) {
         let this = self.project();
         if let Some(breaker) = this.breaker.take() {
-            Policy::<()>::revoke(&engine.breaker, breaker);
+            Policy::<()>::revoke(&engine.breaker, breaker, now, now);
         }
         if let Ok(Reply::Granted { count, at, .. }) = last_look(this.answer) {
             engine.give_back(*this.digest, count, at);

@@ -1,12 +1,21 @@
 //! Behaviour through the public API, with a real Redis.
 
+mod contract;
 mod exact;
+mod failures;
+mod fleet;
+mod lease;
+mod nonsense;
+mod scripts;
 mod server;
+mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use plimsoll_core::{Policy, Rejection, Verdict};
-use plimsoll_redis::{RedisRateLimitBuilder, RedisRateLimit, RedisServer};
+use plimsoll_redis::{RedisRateLimit, RedisRateLimitBuilder, RedisServer};
 use tokio::time::Instant;
 
 use crate::server::Server;
@@ -27,6 +36,17 @@ async fn ask<Req, P: Policy<Req>>(policy: &P, req: &mut Req) -> Result<P::Permit
             poll_fn(|cx| policy.poll_wait(wait.as_mut(), req, Instant::now(), cx)).await
         }
     }
+}
+
+/// Waits for another process to get there: ten seconds, for a busy machine.
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(ms(10)).await;
+    }
+    panic!("in ten seconds: {what}");
 }
 
 const fn ms(millis: u64) -> Duration {
