@@ -33,51 +33,59 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Asks Redis, through `asker`; at once the failure, when that would be in vain.
-    pub(crate) fn ask(
-        &self,
-        digest: Digest,
-        (least, most): (u32, u32),
-        asker: Asker,
-        now: Instant,
-    ) -> Result<BreakerPermit, Failed> {
-        let link = self.link(digest).ok_or(Failed::Lost)?;
-        let Verdict::Admit(permit) = Policy::<()>::admit(&self.breaker, &mut (), now) else {
-            return Err(Failed::Open);
-        };
-        let ask = Ask {
-            digest,
-            least,
-            most,
-            asker,
-            again: false,
-        };
-        match link.send(Job::Ask(ask)) {
-            Ok(()) => Ok(permit),
-            Err(_) => {
-                // Redis is slower than the traffic, whatever its answers say.
-                self.heard(permit, false, now);
-                Err(Failed::Full)
-            }
-        }
-    }
-
-    /// Asks for one request, which will wait for the answer.
+    /// Asks for one request, through `asker`: it waits for the answer, or there is a verdict at once.
     pub(crate) fn ask_for(
         &self,
         digest: Digest,
-        cost: u32,
+        (cost, most): (u32, u32),
+        asker: impl FnOnce(oneshot::Sender<Answer>) -> Asker,
         now: Instant,
-    ) -> Result<RedisWait, Failed> {
-        let (sender, answer) = oneshot::channel();
-        let breaker = self.ask(digest, (cost, cost), Asker::Request(sender), now)?;
-        Ok(RedisWait::new(
-            answer,
-            digest,
-            cost,
-            breaker,
-            now + self.deadline,
-        ))
+    ) -> Verdict<Held, RedisWait> {
+        let asked = self.way(digest, now).and_then(|(link, breaker)| {
+            let (sender, answer) = oneshot::channel();
+            self.send(link, breaker, ask(digest, cost, most, asker(sender)), now)?;
+            let until = now + self.deadline;
+            Ok(RedisWait::new(answer, digest, cost, breaker, until))
+        });
+        match asked {
+            Ok(wait) => Verdict::Wait(wait),
+            Err(failed) => match self.without_redis(failed, digest, cost, now) {
+                Ok(held) => Verdict::Admit(held),
+                Err(rejection) => Verdict::Reject(rejection),
+            },
+        }
+    }
+
+    /// Asks for 1 to `most` without anybody waiting. The breaker does not learn from it: if no answer comes, requests will
+    /// find out.
+    pub(crate) fn ask_ahead(&self, digest: Digest, most: u32, asker: Asker, now: Instant) {
+        if let Ok((link, breaker)) = self.way(digest, now) {
+            Policy::<()>::revoke(&self.breaker, breaker, now, now);
+            _ = link.send(Job::Ask(ask(digest, 1, most, asker)));
+        }
+    }
+
+    /// A connection that stands, and the breaker's permit.
+    fn way(&self, digest: Digest, now: Instant) -> Result<(&Link, BreakerPermit), Failed> {
+        let link = self.link(digest).ok_or(Failed::Lost)?;
+        match Policy::<()>::admit(&self.breaker, &mut (), now) {
+            Verdict::Admit(breaker) => Ok((link, breaker)),
+            _ => Err(Failed::Open),
+        }
+    }
+
+    fn send(
+        &self,
+        link: &Link,
+        breaker: BreakerPermit,
+        ask: Ask,
+        now: Instant,
+    ) -> Result<(), Failed> {
+        link.send(Job::Ask(ask)).map_err(|_| {
+            // Redis is slower than the traffic, whatever its answers say.
+            self.heard(breaker, false, now);
+            Failed::Full
+        })
     }
 
     /// The key's connection, or any that stands.
@@ -195,6 +203,16 @@ impl Engine {
                 out.allowance(&quota.allowance(*left));
             }
         }
+    }
+}
+
+fn ask(digest: Digest, least: u32, most: u32, asker: Asker) -> Ask {
+    Ask {
+        digest,
+        least,
+        most,
+        asker,
+        again: false,
     }
 }
 

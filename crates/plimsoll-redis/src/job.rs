@@ -57,14 +57,16 @@ pub(crate) enum Asker {
     /// A request.
     Request(oneshot::Sender<Answer>),
     /// A lease that is being filled.
-    Lease(Filling),
+    Lease(ForLease),
 }
 
-/// A lease that is being filled; it may be asked for again when this is gone.
+/// A question that a lease has, or one of its requests.
 #[derive(Debug)]
-pub(crate) struct Filling {
+pub(crate) struct ForLease {
     pub(crate) lease: Arc<Lease>,
     pub(crate) generation: u64,
+    /// Whether it fetches a batch; no other does until this is gone.
+    pub(crate) fills: bool,
     /// A request that waits for its share.
     pub(crate) request: Option<(u32, oneshot::Sender<Answer>)>,
 }
@@ -74,7 +76,7 @@ impl Asker {
     pub(crate) fn is_gone(&self) -> bool {
         match self {
             Self::Request(sender) => sender.is_closed(),
-            Self::Lease(filling) => filling
+            Self::Lease(asked) => asked
                 .request
                 .as_ref()
                 .is_some_and(|(_, sender)| sender.is_closed()),
@@ -88,7 +90,7 @@ impl Asker {
                 Err(Ok(Reply::Granted { count, at, .. })) => Some((count, at)),
                 _ => None,
             },
-            Self::Lease(filling) => filling.answer(answer),
+            Self::Lease(asked) => asked.answer(answer),
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     MAX_QUOTAS,
-    job::{Answer, Filling},
+    job::{Answer, ForLease},
     quotas::Left,
     script::Reply,
 };
@@ -43,8 +43,8 @@ pub(crate) struct Lease {
     word: AtomicU64,
     /// When the tokens are void.
     until: AtomicU64,
-    /// Redis has nothing before this moment.
-    refused_until: AtomicU64,
+    /// Until when Redis has nothing, and for which generation it said so; see [`Self::refused_for`].
+    refused: AtomicU64,
     /// The quota because of which it had nothing.
     tightest: AtomicU64,
     /// What it said was left of each quota.
@@ -68,7 +68,7 @@ impl Lease {
             terms,
             word: AtomicU64::new(0),
             until: AtomicU64::new(0),
-            refused_until: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             tightest: AtomicU64::new(0),
             left: Default::default(),
         }
@@ -82,9 +82,8 @@ impl Lease {
             let tokens = word & TOKENS;
             let alive = now < self.until.load(Acquire);
             if !alive || tokens < u64::from(cost) {
-                let until = self.refused_until.load(Acquire);
-                if now < until {
-                    return Take::Refused(Duration::from_nanos(until - now));
+                if let Some(wait) = self.refused_for(word / GENERATION, now) {
+                    return Take::Refused(wait);
                 }
                 let fill = word & FILLING == 0;
                 if !fill {
@@ -106,7 +105,7 @@ impl Lease {
             let left = tokens - u64::from(cost);
             let fill = left <= self.terms.low_water.into()
                 && word & FILLING == 0
-                && now >= self.refused_until.load(Acquire);
+                && self.refused_for(word / GENERATION, now).is_none();
             let next = (word & !TOKENS) | left | if fill { FILLING } else { 0 };
             match self.replace(word, next) {
                 Ok(_) => {
@@ -116,6 +115,19 @@ impl Lease {
                 Err(current) => word = current,
             }
         }
+    }
+
+    /// Takes what is here, and asks for nothing: the generation.
+    pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<u64> {
+        let now = self.terms.epoch.nanos(now);
+        let mut word = self.word.load(Acquire);
+        while now < self.until.load(Acquire) && word & TOKENS >= u64::from(cost) {
+            match self.replace(word, word - u64::from(cost)) {
+                Ok(_) => return Some(word / GENERATION),
+                Err(current) => word = current,
+            }
+        }
+        None
     }
 
     /// Adds tokens, up to what a lease may hold; what is left over belongs to Redis. All of them, when the place is
@@ -177,7 +189,16 @@ impl Lease {
         self.tightest.load(Relaxed) as usize
     }
 
-    fn heard(&self, reply: &Reply, now: Instant, refused_for_one: bool) {
+    /// How long Redis has nothing for this generation. In microseconds and the lowest 16 bits of the generation, so that
+    /// what was said about the key before is not held against the next.
+    fn refused_for(&self, generation: u64, now: u64) -> Option<Duration> {
+        let word = self.refused.load(Acquire);
+        let until = (word >> 16).saturating_mul(1000);
+        let same = word & 0xffff == generation & 0xffff;
+        (same && now < until).then(|| Duration::from_nanos(until - now))
+    }
+
+    fn heard(&self, reply: &Reply, generation: u64, now: Instant, refused_for_one: bool) {
         let now = self.terms.epoch.nanos(now);
         let (Reply::Granted { left, .. } | Reply::Refused { left, .. }) = reply else {
             return;
@@ -194,7 +215,8 @@ impl Lease {
             Reply::Refused { wait, tightest, .. } if refused_for_one => {
                 self.tightest.store((*tightest).into(), Relaxed);
                 let until = now.saturating_add(wait.as_nanos() as u64);
-                self.refused_until.store(until, Release);
+                let word = until.div_ceil(1000) << 16 | generation & 0xffff;
+                self.refused.store(word, Release);
             }
             _ => {}
         }
@@ -203,7 +225,7 @@ impl Lease {
     /// Another key's, from now on.
     pub(crate) fn reset(&self) {
         self.until.store(0, Release);
-        self.refused_until.store(0, Release);
+        self.refused.store(0, Release);
         let generation = self.word.load(Acquire) / GENERATION;
         self.word
             .store(generation.wrapping_add(1) * GENERATION, Release);
@@ -216,12 +238,13 @@ impl Lease {
             0 => 0,
             _ => self.until.load(Acquire),
         };
-        let until = tokens.max(self.refused_until.load(Acquire));
-        Duration::from_nanos(until.saturating_sub(nanos))
+        let here = Duration::from_nanos(tokens.saturating_sub(nanos));
+        let generation = self.word.load(Acquire) / GENERATION;
+        here.max(self.refused_for(generation, nanos).unwrap_or_default())
     }
 }
 
-impl Filling {
+impl ForLease {
     /// Shares out what Redis granted: first to the request that waits, the rest to the lease. What neither takes
     /// comes back.
     pub(crate) fn answer(mut self, answer: Answer) -> Option<(u32, u64)> {
@@ -229,28 +252,34 @@ impl Filling {
         let request = self.request.take();
         let cost = request.as_ref().map_or(0, |(cost, _)| *cost);
         if let Ok(reply) = &answer {
-            self.lease.heard(reply, now, cost <= 1);
+            self.lease.heard(reply, self.generation, now, cost <= 1);
         }
-        let (mut rest, at) = match answer {
-            Ok(Reply::Granted { count, at, .. }) => (count - cost, at),
+        let (granted, at) = match answer {
+            Ok(Reply::Granted { count, at, .. }) => (count, at),
             _ => (0, 0),
         };
+        // Before the request is woken, which may look for more.
+        let mut over = self.put(granted.saturating_sub(cost));
         if let Some((cost, sender)) = request
             && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
         {
-            rest += cost;
+            over += self.put(cost);
         }
-        let over = if rest > 0 {
-            self.lease.put(rest, self.generation)
-        } else {
-            0
-        };
         (over > 0).then_some((over, at))
+    }
+
+    fn put(&self, count: u32) -> u32 {
+        match count {
+            0 => 0,
+            count => self.lease.put(count, self.generation),
+        }
     }
 }
 
-impl Drop for Filling {
+impl Drop for ForLease {
     fn drop(&mut self) {
-        self.lease.filled(self.generation);
+        if self.fills {
+            self.lease.filled(self.generation);
+        }
     }
 }

@@ -12,12 +12,12 @@ use plimsoll_core::{
     Announcement, Cell, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy,
     Rejection, Verdict,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
-    Cost, Everybody, InvalidRedisRateLimit, One, RedisHandle, RedisPermit, RedisWait,
+    Cost, Everybody, InvalidRedisRateLimit, One, RedisHandle, RedisWait,
     engine::Engine,
-    job::{Asker, Filling},
+    job::{Asker, ForLease},
     lease::{Lease, LeaseTerms, Take},
     limit::{Reader, Wanted},
     permit::Held,
@@ -90,7 +90,13 @@ pub struct LeasePermit(Taken);
 #[derive(Debug)]
 enum Taken {
     Lease { count: u32, generation: u64 },
-    Asked(RedisPermit),
+    Asked(Held),
+}
+
+impl LeasePermit {
+    fn of(held: Held) -> Self {
+        Self(Taken::Asked(held))
+    }
 }
 
 impl<K: Send + Sync + 'static, C: Send + Sync + 'static> LeasedRateLimit<K, C> {
@@ -148,79 +154,60 @@ impl<K, C> LeaseCell<K, C> {
         self.lease.tokens(now)
     }
 
-    /// Asks Redis: for a batch on top when this request is the one to `fill`.
+    /// Asks Redis, for the lease's generation, and for a batch on top when this is the one that fills it.
     #[cold]
     fn ask<Req>(
         &self,
         req: &Req,
-        fill: Option<u64>,
+        lease: Option<(u64, bool)>,
         now: Instant,
     ) -> Verdict<LeasePermit, RedisWait>
     where
         K: Key<Req>,
         C: Cost<Req>,
     {
-        // Gone again, and the lease free to be filled, when this request does not get as far as asking.
-        let filling = |request| {
-            fill.map(|generation| Filling {
-                lease: Arc::clone(&self.lease),
-                generation,
-                request,
-            })
-        };
+        // Dropped on the way out, it lets another fill the lease.
+        let question = lease.map(|(generation, fills)| self.question(generation, fills));
         let (digest, cost) = match self.reader.read(req, &self.engine) {
             Ok(Wanted::Ask(digest, cost)) => (digest, cost),
-            Ok(Wanted::Nothing) => {
-                drop(filling(None));
-                return Verdict::Admit(LeasePermit(Taken::Asked(RedisPermit(Held::Nothing))));
-            }
-            Err(rejection) => {
-                drop(filling(None));
-                return Verdict::Reject(rejection);
-            }
+            Ok(Wanted::Nothing) => return Verdict::Admit(LeasePermit::of(Held::Nothing)),
+            Err(rejection) => return Verdict::Reject(rejection),
         };
-        let asked = if fill.is_some() {
-            let (sender, answer) = oneshot::channel();
-            match filling(Some((cost, sender))) {
-                Some(filling) => {
-                    let most = cost.saturating_add(self.batch);
-                    let asker = Asker::Lease(filling);
-                    let asked = self.engine.ask(digest, (cost, most), asker, now);
-                    let until = now + self.engine.deadline;
-                    asked.map(|breaker| RedisWait::new(answer, digest, cost, breaker, until))
-                }
-                None => self.engine.ask_for(digest, cost, now),
-            }
-        } else {
-            self.engine.ask_for(digest, cost, now)
+        let most = match lease {
+            Some((_, true)) => cost.saturating_add(self.batch),
+            _ => cost,
         };
-        match asked {
-            Ok(wait) => Verdict::Wait(wait),
-            Err(failed) => match self.engine.without_redis(failed, digest, cost, now) {
-                Ok(held) => Verdict::Admit(LeasePermit(Taken::Asked(RedisPermit(held)))),
-                Err(rejection) => Verdict::Reject(rejection),
-            },
+        let asker = |sender| match question {
+            Some(mut question) => {
+                question.request = Some((cost, sender));
+                Asker::Lease(question)
+            }
+            None => Asker::Request(sender),
+        };
+        match self.engine.ask_for(digest, (cost, most), asker, now) {
+            Verdict::Admit(held) => Verdict::Admit(LeasePermit::of(held)),
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+            Verdict::Wait(wait) => Verdict::Wait(wait),
         }
     }
 
-    /// Has the next batch fetched. Nobody waits for it, and the breaker does not learn from it: if it does not come,
-    /// requests will.
+    /// Has the next batch fetched.
     #[cold]
     fn fill<Req>(&self, req: &Req, generation: u64, now: Instant)
     where
         K: Key<Req>,
     {
-        let filling = Filling {
+        let asker = Asker::Lease(self.question(generation, true));
+        let digest = self.reader.digests.of(self.reader.key.key(req));
+        self.engine.ask_ahead(digest, self.batch, asker, now);
+    }
+
+    fn question(&self, generation: u64, fills: bool) -> ForLease {
+        ForLease {
             lease: Arc::clone(&self.lease),
             generation,
+            fills,
             request: None,
-        };
-        let digest = self.reader.digests.of(self.reader.key.key(req));
-        let asked = self
-            .engine
-            .ask(digest, (1, self.batch), Asker::Lease(filling), now);
-        if let Ok(breaker) = asked {
-            Policy::<()>::revoke(&self.engine.breaker, breaker, now, now);
         }
     }
 
@@ -244,8 +231,7 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
         let cost = match self.reader.cost(req, &self.engine) {
             Ok(Some(cost)) => cost,
             Ok(None) => {
-                let nothing = RedisPermit(Held::Nothing);
-                return Verdict::Admit(LeasePermit(Taken::Asked(nothing)));
+                return Verdict::Admit(LeasePermit::of(Held::Nothing));
             }
             Err(rejection) => return Verdict::Reject(rejection),
         };
@@ -259,7 +245,7 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
                 Verdict::Admit(LeasePermit(Taken::Lease { count, generation }))
             }
             Take::Refused(wait) => Verdict::Reject(self.refused(wait)),
-            Take::Empty { generation, fill } => self.ask(req, fill.then_some(generation), now),
+            Take::Empty { generation, fill } => self.ask(req, Some((generation, fill)), now),
         }
     }
 
@@ -270,8 +256,21 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<LeasePermit, Rejection>> {
-        let polled = wait.poll(&self.engine, now, cx);
-        polled.map_ok(|held| LeasePermit(Taken::Asked(RedisPermit(held))))
+        let count = wait.cost();
+        let Poll::Ready(said) = wait.poll(&self.engine, now, cx) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(match said {
+            Ok(held) => Ok(LeasePermit::of(held)),
+            // Perhaps a batch has come meanwhile, and took what Redis had.
+            Err(rejection) => match self.lease.take_here(count, now) {
+                Some(generation) => {
+                    self.engine.counts.leased.add();
+                    Ok(LeasePermit(Taken::Lease { count, generation }))
+                }
+                None => Err(rejection),
+            },
+        })
     }
 
     fn abandon(&self, wait: Pin<&mut RedisWait>, now: Instant) {
@@ -280,7 +279,7 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
 
     #[inline]
     fn finish(&self, permit: LeasePermit, outcome: &Outcome) {
-        if let Taken::Asked(RedisPermit(held)) = permit.0 {
+        if let Taken::Asked(held) = permit.0 {
             self.engine.finish(held, outcome);
         }
     }
@@ -295,7 +294,7 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
                     self.engine.counts.refunds_dropped.add();
                 }
             }
-            Taken::Asked(RedisPermit(held)) => self.engine.revoke(held, admitted, now),
+            Taken::Asked(held) => self.engine.revoke(held, admitted, now),
         }
     }
 
@@ -307,7 +306,7 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
     fn announce(&self, permit: &LeasePermit, _: Instant, out: &mut Announcement<'_>) {
         match &permit.0 {
             Taken::Lease { .. } => self.engine.announce(&self.lease.left(), out),
-            Taken::Asked(RedisPermit(Held::Redis(taken))) => {
+            Taken::Asked(Held::Redis(taken)) => {
                 self.engine.announce(&taken.left, out);
             }
             Taken::Asked(_) => {}

@@ -14,6 +14,7 @@ use crate::{
     Cost, Everybody, One, RedisHandle, RedisPermit, RedisRateLimitBuilder, RedisServer, RedisWait,
     digest::{Digest, Digests},
     engine::Engine,
+    job::Asker,
     permit::Held,
 };
 
@@ -117,12 +118,11 @@ impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for RedisRateLimit<K, C> {
             Ok(Wanted::Nothing) => return Verdict::Admit(RedisPermit(Held::Nothing)),
             Err(rejection) => return Verdict::Reject(rejection),
         };
-        match self.engine.ask_for(digest, cost, now) {
-            Ok(wait) => Verdict::Wait(wait),
-            Err(failed) => match self.engine.without_redis(failed, digest, cost, now) {
-                Ok(held) => Verdict::Admit(RedisPermit(held)),
-                Err(rejection) => Verdict::Reject(rejection),
-            },
+        let engine = &self.engine;
+        match engine.ask_for(digest, (cost, cost), Asker::Request, now) {
+            Verdict::Admit(held) => Verdict::Admit(RedisPermit(held)),
+            Verdict::Reject(rejection) => Verdict::Reject(rejection),
+            Verdict::Wait(wait) => Verdict::Wait(wait),
         }
     }
 

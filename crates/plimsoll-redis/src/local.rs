@@ -35,7 +35,14 @@ impl Local {
         let shares = quotas.iter().map(|named| {
             let quota = named.quota;
             let burst = (named.size / replicas).max(1);
-            let share = Quota::new(quota.count(), quota.period() * replicas).burst(burst);
+            let longer = quota.period().saturating_mul(replicas);
+            // A longer period divides exactly; one that would be too long is left, and the count divided.
+            let share = if longer <= Quota::MAX_PERIOD {
+                Quota::new(quota.count(), longer)
+            } else {
+                Quota::new((quota.count() / replicas).max(1), quota.period())
+            };
+            let share = share.burst(burst);
             let by_digest: ByDigest = |digest| Some(*digest);
             let limit = RateLimit::new(share)?.per_key(by_digest, Missing::Share, capacity)?;
             Ok(Share {

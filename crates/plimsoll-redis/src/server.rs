@@ -19,8 +19,7 @@ use crate::InvalidServer;
 /// # Ok::<(), plimsoll_redis::InvalidServer>(())
 /// ```
 ///
-/// An ACL user needs `+evalsha +script|load +time +get +set +del` on `~<prefix>:*` (and `+hello +client|setinfo +select`
-/// for the connection).
+/// An ACL user needs `+evalsha +script|load +time +get +set +del` on `~<prefix>:*`, and `+select` for a database other than 0.
 #[derive(Clone)]
 pub struct RedisServer {
     #[cfg(feature = "tls")]
@@ -65,7 +64,9 @@ impl RedisServer {
     /// When there is none in it.
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Result<Self, InvalidServer> {
-        self.certificates.root_cert = Some(pem.into());
+        let pem = pem.into();
+        certificate_in(&pem)?;
+        self.certificates.root_cert = Some(pem);
         self.with_certificates()
     }
 
@@ -80,8 +81,10 @@ impl RedisServer {
         certificate: impl Into<Vec<u8>>,
         key: impl Into<Vec<u8>>,
     ) -> Result<Self, InvalidServer> {
+        let certificate = certificate.into();
+        certificate_in(&certificate)?;
         self.certificates.client_tls = Some(redis::ClientTlsConfig {
-            client_cert: certificate.into(),
+            client_cert: certificate,
             client_key: key.into(),
         });
         self.with_certificates()
@@ -93,6 +96,20 @@ impl RedisServer {
         self.client = redis::Client::build_with_tls(self.url.as_str(), certificates)
             .map_err(InvalidServer)?;
         Ok(self)
+    }
+}
+
+/// Text without a certificate would be taken for an empty list of them.
+#[cfg(feature = "tls")]
+fn certificate_in(pem: &[u8]) -> Result<(), InvalidServer> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+    match CertificateDer::pem_slice_iter(pem).next() {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(InvalidServer(redis::RedisError::from((
+            redis::ErrorKind::InvalidClientConfig,
+            "no certificate in the PEM text",
+        )))),
     }
 }
 

@@ -56,6 +56,10 @@ impl RedisWait {
         }
     }
 
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
+    }
+
     pub(crate) fn poll(
         self: Pin<&mut Self>,
         engine: &Engine,

@@ -11,7 +11,7 @@ use plimsoll_redis::Algorithm;
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::{ask, builder, ms, server::Server, until};
+use crate::{LONG, ask, builder, ms, server::Server, until};
 
 type Keyed = (&'static str, u32);
 
@@ -92,8 +92,8 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
     let server = Server::start();
     let limit = builder(&server)
         .quota("burst", Quota::per_hour(3600).burst(4))
-        .quota_by("hourly", Algorithm::FixedWindow, Quota::per_hour(1000))
-        .quota_by("daily", Algorithm::SlidingWindow, Quota::per_hour(6))
+        .quota_by("hourly", Algorithm::FixedWindow, Quota::new(1000, LONG))
+        .quota_by("daily", Algorithm::SlidingWindow, Quota::new(6, LONG))
         .cost(|cost: &u32| *cost)
         .connect()
         .expect("valid");
@@ -110,7 +110,7 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
         ask(&limit, &mut 2).await.is_ok(),
         "the refusal took nothing from the window"
     );
-    let rejection = ask(&limit, &mut 1).await.expect_err("6 in an hour");
+    let rejection = ask(&limit, &mut 1).await.expect_err("6 in a year");
     assert!(
         rejection.wait().expect("exact") > ms(2000),
         "the window's wait"
@@ -208,7 +208,7 @@ async fn quotas_are_announced_on_every_answer() {
     let server = Server::start();
     let limit = builder(&server)
         .quota("burst", Quota::per_minute(60).burst(2))
-        .quota_by("hourly", Algorithm::FixedWindow, Quota::per_hour(1000))
+        .quota_by("hourly", Algorithm::FixedWindow, Quota::new(1000, LONG))
         .announce()
         .connect()
         .expect("valid");
@@ -229,7 +229,7 @@ async fn quotas_are_announced_on_every_answer() {
         if expected == 200 {
             assert_eq!(
                 policies,
-                ["\"burst\";q=60;w=60", "\"hourly\";q=1000;w=3600"]
+                ["\"burst\";q=60;w=60", "\"hourly\";q=1000;w=31449600"]
             );
             assert!(
                 lefts[0].starts_with(&format!("\"burst\";r={};t=", left[0])),
@@ -258,7 +258,7 @@ async fn law_03_what_a_later_policy_refuses_is_given_back() {
         ("f", Algorithm::FixedWindow),
     ] {
         let limit = builder(&server)
-            .quota_by("q", algorithm, Quota::per_hour(3))
+            .quota_by("q", algorithm, Quota::new(3, LONG))
             .prefix(prefix)
             .connect()
             .expect("valid");
@@ -286,7 +286,7 @@ async fn law_03_what_a_later_policy_refuses_is_given_back() {
 async fn law_02_an_abandoned_wait_gives_its_token_back() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota_by("q", Algorithm::FixedWindow, Quota::per_hour(1))
+        .quota_by("q", Algorithm::FixedWindow, Quota::new(1, LONG))
         .connections(1)
         .connect()
         .expect("valid");

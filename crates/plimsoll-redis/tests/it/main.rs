@@ -20,6 +20,13 @@ use tokio::time::Instant;
 
 use crate::server::Server;
 
+/// A window that no test sees the turn of.
+const LONG: Duration = Duration::from_secs(364 * 24 * 60 * 60);
+
+/// A request, and whose it is.
+#[derive(Clone, Copy)]
+struct Caller(&'static str);
+
 /// A limit in this server, with a deadline that a busy machine keeps.
 fn builder(server: &Server) -> RedisRateLimitBuilder {
     RedisRateLimit::builder(RedisServer::new(server.url()).expect("a URL"))
