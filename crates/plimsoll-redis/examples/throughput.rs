@@ -23,7 +23,7 @@ use std::{
 use http::Request;
 use plimsoll_core::{HeaderKey, Missing, Policy, Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
-use plimsoll_redis::{Algorithm, LeaseSettings, LeasedRateLimit, RedisRateLimit, RedisServer};
+use plimsoll_redis::{LeaseSettings, LeasedRateLimit, RedisRateLimit, RedisServer};
 use redis::{Cmd, aio::MultiplexedConnection};
 use serde_json::json;
 use tokio::time::Instant;
@@ -108,7 +108,7 @@ async fn through_redis(server: &Server) -> Outcome<(Vec<Round>, Vec<Round>, u64)
         .query_async(&mut connections[0])
         .await?;
     let limit = RedisRateLimit::builder(RedisServer::new(server.url())?)
-        .quota("per-key", QUOTA)
+        .quota(QUOTA.named("per-key"))
         .key(|key: &usize| Some(*key), Missing::Share)
         .connections(CONNECTIONS)
         // All through Redis, however busy the machine is.
@@ -207,11 +207,7 @@ async fn in_hand(server: &Server) -> Outcome<(Vec<f64>, Vec<f64>, u64)> {
     let local = RateLimit::keyed(QUOTA, key(), Missing::Share, 1024)?;
     let leased: LeasedRateLimit<HeaderKey> =
         RedisRateLimit::builder(RedisServer::new(server.url())?)
-            .quota_by(
-                "all",
-                Algorithm::FixedWindow,
-                Quota::per_second(1_000_000_000),
-            )
+            .quota(Quota::per_second(1_000_000_000).fixed_window().named("all"))
             .key(key(), Missing::Share)
             .prefix("leased")
             .lease(LeaseSettings::new(20_000))?;

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_core::{Epoch, Missing};
-use plimsoll_rate_limit::Quota;
+use plimsoll_rate_limit::{One, Quota};
 
 use crate::{
-    Algorithm, Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS,
-    OnFailure, One, RedisRateLimit, RedisServer,
+    Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
+    RedisRateLimit, RedisServer,
     counts::Counts,
     digest::Digests,
     engine::Engine,
@@ -16,7 +16,7 @@ use crate::{
     limit::Reader,
     link::{Link, LinkSettings},
     local::Local,
-    quotas::Named,
+    quotas::Shared,
     script::Scripts,
 };
 
@@ -38,7 +38,7 @@ use crate::{
 #[must_use = "a builder does nothing until `connect`"]
 pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
     server: RedisServer,
-    quotas: Vec<(&'static str, Algorithm, Quota)>,
+    quotas: Vec<Quota>,
     key: K,
     missing: Missing,
     cost: C,
@@ -51,7 +51,6 @@ pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
     connections: usize,
     queue: usize,
     breaker: Option<CircuitBreaker>,
-    announce: bool,
 }
 
 impl RedisRateLimitBuilder {
@@ -71,21 +70,19 @@ impl RedisRateLimitBuilder {
             connections: 2,
             queue: 1024,
             breaker: None,
-            announce: false,
         }
     }
 }
 
 impl<K, C> RedisRateLimitBuilder<K, C> {
-    /// A quota kept as a token bucket ([`Algorithm::Gcra`]), called `name` in Redis and on the wire. Up to
-    /// [`MAX_QUOTAS`]; a request is let in when all of them allow it, and else spends nothing of any.
-    pub fn quota(self, name: &'static str, quota: Quota) -> Self {
-        self.quota_by(name, Algorithm::Gcra, quota)
-    }
-
-    /// A quota kept by another algorithm. Windows read the count and the period, and no burst.
-    pub fn quota_by(mut self, name: &'static str, algorithm: Algorithm, quota: Quota) -> Self {
-        self.quotas.push((name, algorithm, quota));
+    /// One more quota, up to [`MAX_QUOTAS`]: a request is let in when all of them allow it, and else spends nothing of any.
+    ///
+    /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them, by the clock of Redis and in
+    /// microseconds: increments are rounded up to whole ones, so 70,000 per second are 66,666. Windows are counted from 1970, so
+    /// that all replicas have the same. A [name](Quota::named) is also the quota's name in Redis. Named quotas are told to
+    /// callers, but not while Redis is away.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quotas.push(quota);
         self
     }
 
@@ -98,7 +95,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         self.map(|_, cost, _| (key, cost, missing))
     }
 
-    /// What a request costs; see [`Cost`](crate::Cost).
+    /// What a request costs; see [`Weigh`](plimsoll_rate_limit::Weigh).
     pub fn cost<New>(self, cost: New) -> RedisRateLimitBuilder<K, New> {
         self.map(|key, _, missing| (key, cost, missing))
     }
@@ -123,7 +120,6 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
             connections: self.connections,
             queue: self.queue,
             breaker: self.breaker,
-            announce: self.announce,
         }
     }
 
@@ -180,13 +176,6 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     /// Another breaker in front of Redis. It sees timeouts, errors and nonsense as failures.
     pub fn breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.breaker = Some(breaker);
-        self
-    }
-
-    /// Tells callers all quotas, in `RateLimit-Policy` and `RateLimit`: on refusals and on the answers to requests that were
-    /// let in. Not while Redis is away.
-    pub const fn announce(mut self) -> Self {
-        self.announce = true;
         self
     }
 
@@ -258,7 +247,6 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
             on_failure: self.on_failure,
             deadline: self.deadline,
             largest,
-            announce: self.announce,
         };
         let reader = Reader {
             key: self.key,
@@ -270,17 +258,17 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     }
 
     /// The quotas, and all bounds.
-    fn quotas(&self) -> Result<Vec<Named>, InvalidRedisRateLimit> {
+    fn quotas(&self) -> Result<Vec<Shared>, InvalidRedisRateLimit> {
         let quotas = self.quotas.iter();
-        let quotas: Vec<Named> = quotas
-            .map(|(name, algorithm, quota)| Named::new(name, *algorithm, *quota))
+        let quotas: Vec<Shared> = quotas
+            .map(|quota| Shared::new(*quota))
             .collect::<Result<_, _>>()?;
         if quotas.is_empty() || quotas.len() > MAX_QUOTAS {
             return Err(InvalidRedisRateLimit::Quotas(quotas.len()));
         }
         for (n, quota) in quotas.iter().enumerate() {
-            if quotas[..n].iter().any(|other| other.name == quota.name) {
-                return Err(InvalidRedisRateLimit::SameName(quota.name));
+            if quotas[..n].iter().any(|other| other.key == quota.key) {
+                return Err(InvalidRedisRateLimit::Same(quota.key.clone()));
             }
         }
         let prefix = self.prefix.as_bytes();

@@ -14,13 +14,13 @@ use crate::{
     link::Link,
     local::Local,
     permit::{Held, Taken},
-    quotas::{Left, Named},
+    quotas::{Left, Shared},
     script::Reply,
     wait::RedisWait,
 };
 
 pub(crate) struct Engine {
-    pub(crate) quotas: Box<[Named]>,
+    pub(crate) quotas: Box<[Shared]>,
     pub(crate) links: Box<[Link]>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) breaker: CircuitBreaker,
@@ -29,7 +29,6 @@ pub(crate) struct Engine {
     pub(crate) deadline: Duration,
     /// The largest cost that can ever be had.
     pub(crate) largest: u32,
-    pub(crate) announce: bool,
 }
 
 impl Engine {
@@ -169,14 +168,14 @@ impl Engine {
     #[cold]
     pub(crate) fn refusal(&self, wait: Duration, quota: usize, left: &[Left]) -> Rejection {
         let rejection = Rejection::new(NAME, Kind::OverQuota).retry_after(wait);
-        match (self.quotas.get(quota), left.get(quota)) {
-            (Some(quota), Some(left)) if self.announce => {
-                // What is left is not enough for this request, and its time is the one that counts.
-                let mut allowance = quota.allowance(*left);
+        let told = self.quotas.get(quota).zip(left.get(quota));
+        match told.and_then(|(quota, left)| quota.allowance(*left)) {
+            Some(mut allowance) => {
+                // What is left is not enough for this request: its wait is the one that counts.
                 allowance.reset = allowance.reset.max(wait);
                 rejection.allowance(allowance)
             }
-            _ => rejection,
+            None => rejection,
         }
     }
 
@@ -198,9 +197,9 @@ impl Engine {
     }
 
     pub(crate) fn announce(&self, left: &[Left], out: &mut Announcement<'_>) {
-        if self.announce {
-            for (quota, left) in self.quotas.iter().zip(left) {
-                out.allowance(&quota.allowance(*left));
+        for (quota, left) in self.quotas.iter().zip(left) {
+            if let Some(allowance) = quota.allowance(*left) {
+                out.allowance(&allowance);
             }
         }
     }

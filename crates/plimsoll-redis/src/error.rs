@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use plimsoll_rate_limit::InvalidQuota;
+use plimsoll_core::InvalidKeyed;
+use plimsoll_rate_limit::{InvalidKeyedRateLimit, InvalidQuota};
 
 /// A shared limit that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -14,35 +15,35 @@ pub enum InvalidRedisRateLimit {
     /// The number of quotas.
     #[error("there are {0} quotas, but there must be 1 to {max}", max = crate::MAX_QUOTAS)]
     Quotas(usize),
-    /// The name cannot stand in a header and in a key.
-    #[error(
-        "name of a quota is {0:?}, but must be 1 to 64 printable ASCII characters without quotes, backslashes and braces"
-    )]
+    /// The name cannot stand in a key of a cluster.
+    #[error("name of a quota is {0:?}, but must be without braces")]
     Name(&'static str),
-    /// Two quotas of one name would share a key in Redis.
-    #[error("name of a quota is {0:?} twice, but names must differ")]
-    SameName(&'static str),
+    /// Two quotas would share a key in Redis.
+    #[error("two quotas are both called {0:?}, but must differ")]
+    Same(Box<str>),
     /// The period is not a number of microseconds.
-    #[error("period of {name:?} is {period:?}, but must be whole microseconds, at least one")]
+    #[error("period is {period:?}, but must be whole microseconds, at least one")]
     Period {
-        /// The quota.
-        name: &'static str,
-        /// Its period.
+        /// The period.
         period: Duration,
     },
     /// More than one request per microsecond.
-    #[error(
-        "rate of {name:?} is more than one request per microsecond, the resolution of Redis' clock"
-    )]
+    #[error("count is {count} per {period:?}, but must be at most 1 request per microsecond")]
     Rate {
-        /// The quota.
-        name: &'static str,
+        /// Requests per period.
+        count: u32,
+        /// The period.
+        period: Duration,
     },
     /// Lua could not count it exactly.
-    #[error("size of {name:?} times its unit in microseconds must be at most 2^52")]
+    #[error(
+        "quota is {count} per {period:?}, but its size times its unit in microseconds must be at most 2^52"
+    )]
     TooFine {
-        /// The quota.
-        name: &'static str,
+        /// Requests per period.
+        count: u32,
+        /// The period.
+        period: Duration,
     },
     /// The prefix of all keys.
     #[error(
@@ -64,9 +65,12 @@ pub enum InvalidRedisRateLimit {
     /// The expected number of replicas.
     #[error("replicas are {0}, but must be at least 1")]
     Replicas(u32),
-    /// The number of keys with a local limit or a lease.
+    /// The number of keys with a local limit.
     #[error(transparent)]
-    Capacity(#[from] plimsoll_core::InvalidKeyed),
+    Local(#[from] InvalidKeyedRateLimit),
+    /// The number of keys with a lease.
+    #[error(transparent)]
+    Leases(#[from] InvalidKeyed),
     /// A lease's batch.
     #[error("batch of a lease is {batch}, but must be 1 to {max}, the smallest quota")]
     Batch {

@@ -1,8 +1,9 @@
 //! The layers: a gate with a shared limit.
 
 use plimsoll_core::{GateLayer, Http};
+use plimsoll_rate_limit::One;
 
-use crate::{Everybody, LeasedRateLimit, One, RedisRateLimit};
+use crate::{Everybody, LeasedRateLimit, RedisRateLimit};
 
 /// Puts one [`RedisRateLimit`] in front of services.
 pub type RedisRateLimitLayer<K = Everybody, C = One, T = Http> = GateLayer<RedisRateLimit<K, C>, T>;

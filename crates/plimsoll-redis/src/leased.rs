@@ -12,10 +12,11 @@ use plimsoll_core::{
     Announcement, Cell, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy,
     Rejection, Verdict,
 };
+use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
 
 use crate::{
-    Cost, Everybody, InvalidRedisRateLimit, One, RedisHandle, RedisWait,
+    Everybody, InvalidRedisRateLimit, RedisHandle, RedisWait,
     engine::Engine,
     job::{Asker, ForLease},
     lease::{Lease, LeaseTerms, Take},
@@ -164,7 +165,7 @@ impl<K, C> LeaseCell<K, C> {
     ) -> Verdict<LeasePermit, RedisWait>
     where
         K: Key<Req>,
-        C: Cost<Req>,
+        C: Weigh<Req>,
     {
         // Dropped on the way out, it lets another fill the lease.
         let question = lease.map(|(generation, fills)| self.question(generation, fills));
@@ -219,7 +220,7 @@ impl<K, C> LeaseCell<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeaseCell<K, C> {
+impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
     type Permit = LeasePermit;
     type Wait = RedisWait;
 
@@ -324,7 +325,7 @@ impl<K: Send + Sync, C: Send + Sync> Cell for LeaseCell<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
+impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeasedRateLimit<K, C> {
     type Permit = KeyedPermit<LeasePermit>;
     type Wait = KeyedWait<RedisWait>;
 

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod builder;
-mod cost;
 mod counts;
 mod digest;
 mod engine;
@@ -28,7 +27,6 @@ mod wait;
 
 pub use self::{
     builder::RedisRateLimitBuilder,
-    cost::{Cost, One},
     error::{InvalidRedisRateLimit, InvalidServer},
     everybody::Everybody,
     handle::RedisHandle,
@@ -38,7 +36,7 @@ pub use self::{
     permit::RedisPermit,
     quotas::MAX_QUOTAS,
     server::RedisServer,
-    settings::{Algorithm, LeaseSettings, OnFailure},
+    settings::{LeaseSettings, OnFailure},
     wait::RedisWait,
 };
 

@@ -8,10 +8,11 @@ use std::{
 };
 
 use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
 
 use crate::{
-    Cost, Everybody, One, RedisHandle, RedisPermit, RedisRateLimitBuilder, RedisServer, RedisWait,
+    Everybody, RedisHandle, RedisPermit, RedisRateLimitBuilder, RedisServer, RedisWait,
     digest::{Digest, Digests},
     engine::Engine,
     job::Asker,
@@ -60,7 +61,7 @@ impl<K, C> Reader<K, C> {
     pub(crate) fn read<Req>(&self, req: &Req, engine: &Engine) -> Result<Wanted, Rejection>
     where
         K: Key<Req>,
-        C: Cost<Req>,
+        C: Weigh<Req>,
     {
         let Some(cost) = self.cost(req, engine)? else {
             return Ok(Wanted::Nothing);
@@ -81,9 +82,9 @@ impl<K, C> Reader<K, C> {
     #[inline]
     pub(crate) fn cost<Req>(&self, req: &Req, engine: &Engine) -> Result<Option<u32>, Rejection>
     where
-        C: Cost<Req>,
+        C: Weigh<Req>,
     {
-        match self.cost.cost(req) {
+        match self.cost.weigh(req) {
             0 => Ok(None),
             cost if cost > engine.largest => Err(engine.too_large()),
             cost => Ok(Some(cost)),
@@ -108,7 +109,7 @@ impl<K, C> RedisRateLimit<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Cost<Req>> Policy<Req> for RedisRateLimit<K, C> {
+impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
     type Permit = RedisPermit;
     type Wait = RedisWait;
 

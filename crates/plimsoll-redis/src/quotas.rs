@@ -3,21 +3,29 @@
 use std::time::Duration;
 
 use plimsoll_core::Allowance;
-use plimsoll_rate_limit::Quota;
+use plimsoll_rate_limit::{Quota, RateLimit};
 
-use crate::{Algorithm, InvalidRedisRateLimit};
+use crate::InvalidRedisRateLimit;
 
 /// Quotas that one limit may have: each is a key in Redis, and a place in every permit.
 pub const MAX_QUOTAS: usize = 4;
 /// What doubles, and so Lua, count exactly.
 const EXACT: u128 = 1 << 53;
 
-/// One quota, its name and its two numbers for the scripts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Named {
-    pub(crate) name: &'static str,
-    pub(crate) algorithm: Algorithm,
+/// How a quota is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Gcra,
+    SlidingWindow,
+    FixedWindow,
+}
+
+/// One quota, what it is called in Redis, and its two numbers for the scripts.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
     pub(crate) quota: Quota,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: Box<str>,
     /// Microseconds: the increment of a bucket, the period of a window.
     pub(crate) unit: u64,
     /// Requests: the burst of a bucket, the count of a window.
@@ -32,51 +40,59 @@ pub(crate) struct Left {
     pub(crate) reset_millis: u32,
 }
 
-impl Named {
-    pub(crate) fn new(
-        name: &'static str,
-        algorithm: Algorithm,
-        quota: Quota,
-    ) -> Result<Self, InvalidRedisRateLimit> {
-        // The local crate's check: counts, bounds and periods.
-        plimsoll_rate_limit::RateLimit::new(quota)?;
-        if !Allowance::is_name(name) || name.contains(['{', '}']) {
+impl Shared {
+    pub(crate) fn new(quota: Quota) -> Result<Self, InvalidRedisRateLimit> {
+        // What a local limit would refuse, this one refuses.
+        RateLimit::new(quota)?;
+        let algorithm = if quota == quota.fixed_window() {
+            Algorithm::FixedWindow
+        } else if quota == quota.sliding_window() {
+            Algorithm::SlidingWindow
+        } else {
+            Algorithm::Gcra
+        };
+        if let Some(name) = quota.name()
+            && name.contains(['{', '}'])
+        {
             return Err(InvalidRedisRateLimit::Name(name));
         }
-        let period = quota.period();
+        let (count, period) = (quota.count(), quota.period());
         let micros = period.as_micros();
         if micros == 0 || !period.subsec_nanos().is_multiple_of(1000) {
-            return Err(InvalidRedisRateLimit::Period { name, period });
+            return Err(InvalidRedisRateLimit::Period { period });
         }
         let (unit, size) = match algorithm {
-            Algorithm::Gcra => {
-                if u128::from(quota.count()) > micros {
-                    return Err(InvalidRedisRateLimit::Rate { name });
-                }
-                // Rounded up: never more than the quota.
-                (micros.div_ceil(quota.count().into()), quota.max_burst())
+            Algorithm::Gcra if u128::from(count) > micros => {
+                return Err(InvalidRedisRateLimit::Rate { count, period });
             }
-            Algorithm::SlidingWindow | Algorithm::FixedWindow => (micros, quota.count()),
+            // Rounded up: never more than the quota.
+            Algorithm::Gcra => (micros.div_ceil(count.into()), quota.max_burst()),
+            Algorithm::SlidingWindow | Algorithm::FixedWindow => (micros, count),
         };
-        // Now and one whole quota must be sums that Lua gets right.
-        let windows = matches!(algorithm, Algorithm::SlidingWindow);
-        if unit * u128::from(size) > EXACT / 2 && (windows || matches!(algorithm, Algorithm::Gcra))
-        {
-            return Err(InvalidRedisRateLimit::TooFine { name });
+        // A window's end is all that a fixed one reckons with.
+        if algorithm != Algorithm::FixedWindow && unit * u128::from(size) > EXACT / 2 {
+            return Err(InvalidRedisRateLimit::TooFine { count, period });
         }
+        let key = match (quota.name(), algorithm) {
+            (Some(name), _) => name.to_owned(),
+            (None, Algorithm::Gcra) => format!("bucket-{count}-{micros}-{size}"),
+            (None, Algorithm::SlidingWindow) => format!("sliding-{count}-{micros}"),
+            (None, Algorithm::FixedWindow) => format!("fixed-{count}-{micros}"),
+        };
         Ok(Self {
-            name,
-            algorithm,
             quota,
+            algorithm,
+            key: key.into(),
             unit: unit as u64,
             size,
         })
     }
 
-    pub(crate) fn allowance(&self, left: Left) -> Allowance {
+    /// What callers are told, if they are.
+    pub(crate) fn allowance(&self, left: Left) -> Option<Allowance> {
         let period = self.quota.period();
-        Allowance {
-            name: self.name,
+        Some(Allowance {
+            name: self.quota.name()?,
             limit: self.quota.count().into(),
             // Whole seconds or nothing.
             window_secs: if period.subsec_nanos() == 0 {
@@ -86,6 +102,6 @@ impl Named {
             },
             remaining: left.requests.into(),
             reset: Duration::from_millis(left.reset_millis.into()),
-        }
+        })
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use crate::{
-    Algorithm, MAX_QUOTAS,
+    MAX_QUOTAS,
     digest::Digest,
-    quotas::{Left, Named},
+    quotas::{Algorithm, Left, Shared},
 };
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
@@ -25,7 +25,7 @@ const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 pub(crate) struct Scripts {
     decide: Script,
     give_back: Script,
-    quotas: Box<[Named]>,
+    quotas: Box<[Shared]>,
     prefix: Box<str>,
     /// Kind, unit and size of each quota.
     arguments: Box<[String]>,
@@ -66,7 +66,7 @@ pub(crate) enum Reply {
 }
 
 impl Scripts {
-    pub(crate) fn new(prefix: &str, quotas: &[Named]) -> Self {
+    pub(crate) fn new(prefix: &str, quotas: &[Shared]) -> Self {
         let uses = |algorithm| quotas.iter().any(|quota| quota.algorithm == algorithm);
         let mut common = [CLOCK, KINDS].concat();
         // A script defines its functions at each call: only those that are needed.
@@ -131,7 +131,7 @@ impl Scripts {
         let mut cmd = Cmd::new();
         cmd.arg("EVALSHA").arg(&script.hash).arg(self.quotas.len());
         for quota in &self.quotas {
-            cmd.arg(self.key(digest, quota.name));
+            cmd.arg(self.key(digest, &quota.key));
         }
         cmd
     }

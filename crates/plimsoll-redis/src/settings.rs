@@ -4,19 +4,6 @@ use std::time::Duration;
 
 use crate::InvalidRedisRateLimit;
 
-/// How a quota is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// A token bucket, as the generic cell rate algorithm (ITU-T I.371): smooth, with an exact burst. At most
-    /// `burst + t / increment` requests in any stretch of time `t`.
-    Gcra,
-    /// The sliding window counter of Cloudflare's: the period before counts for as much of it as is still in sight. At most
-    /// the count in each period of the clock, and about the count in any stretch that long (twice, at worst).
-    SlidingWindow,
-    /// Periods of the clock, counted from 1970: the simplest to explain, and twice the count around the turn of a period.
-    FixedWindow,
-}
-
 /// What becomes of requests when Redis is slow, down, or answers nonsense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnFailure {

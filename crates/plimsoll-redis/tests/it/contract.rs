@@ -10,7 +10,7 @@ use plimsoll_core::{
     test_kit::{Contract, KitRequest, Script, request},
 };
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::{Algorithm, LeaseSettings, LeasedRateLimit};
+use plimsoll_redis::{LeaseSettings, LeasedRateLimit};
 use tokio::{runtime::Handle, time::Instant};
 
 use crate::{LONG, builder, server::Server};
@@ -20,7 +20,7 @@ fn five_in_hand(server: &Server) -> LeasedRateLimit {
     static LIMITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let n = LIMITS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     let limit = builder(server)
-        .quota_by("q", Algorithm::FixedWindow, Quota::new(6, LONG))
+        .quota(Quota::new(6, LONG).fixed_window().named("q"))
         .prefix(format!("contract-{n}"))
         .lease(
             LeaseSettings::new(5)

@@ -7,7 +7,6 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_core::{GateLayer, Kind, Missing, Policy, Verdict, test_kit::RefuseAll};
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::Algorithm;
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -19,7 +18,7 @@ type Keyed = (&'static str, u32);
 async fn admits_the_burst_and_refuses_with_the_exact_wait() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("all", Quota::per_minute(6).burst(3))
+        .quota(Quota::per_minute(6).burst(3).named("all"))
         .connect()
         .expect("valid");
     limit.handle().wait_connected().await;
@@ -40,7 +39,7 @@ async fn admits_the_burst_and_refuses_with_the_exact_wait() {
 async fn a_caller_that_keeps_to_the_wait_gets_in_at_once() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("all", Quota::per_second(20).burst(1))
+        .quota(Quota::per_second(20).burst(1).named("all"))
         .connect()
         .expect("valid");
     limit.handle().wait_connected().await;
@@ -56,7 +55,7 @@ async fn a_caller_that_keeps_to_the_wait_gets_in_at_once() {
 async fn each_key_has_its_own_quota_and_costs_are_taken_as_they_are() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("per-key", Quota::per_minute(1).burst(10))
+        .quota(Quota::per_minute(1).burst(10).named("per-key"))
         .key(|(key, _): &Keyed| Some(*key), Missing::Share)
         .cost(|(_, cost): &Keyed| *cost)
         .connect()
@@ -91,9 +90,9 @@ async fn each_key_has_its_own_quota_and_costs_are_taken_as_they_are() {
 async fn several_quotas_of_several_algorithms_are_one_decision() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("burst", Quota::per_hour(3600).burst(4))
-        .quota_by("hourly", Algorithm::FixedWindow, Quota::new(1000, LONG))
-        .quota_by("daily", Algorithm::SlidingWindow, Quota::new(6, LONG))
+        .quota(Quota::per_hour(3600).burst(4).named("burst"))
+        .quota(Quota::new(1000, LONG).fixed_window().named("hourly"))
+        .quota(Quota::new(6, LONG).sliding_window().named("daily"))
         .cost(|cost: &u32| *cost)
         .connect()
         .expect("valid");
@@ -121,9 +120,9 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
 async fn keys_are_hashed_tagged_and_expire() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("one", Quota::per_second(10))
-        .quota_by("two", Algorithm::FixedWindow, Quota::per_minute(10))
-        .quota_by("three", Algorithm::SlidingWindow, Quota::per_minute(10))
+        .quota(Quota::per_second(10).named("one"))
+        .quota(Quota::per_minute(10).fixed_window().named("two"))
+        .quota(Quota::per_minute(10).sliding_window().named("three"))
         .key(|key: &&'static str| Some(*key), Missing::Share)
         .prefix("fleet")
         .connect()
@@ -159,7 +158,7 @@ async fn a_secret_makes_other_keys() {
     let server = Server::start();
     let with = |secret: &[u8]| {
         builder(&server)
-            .quota("q", Quota::per_hour(1))
+            .quota(Quota::per_hour(1).named("q"))
             .secret(secret)
             .connect()
             .expect("valid")
@@ -182,7 +181,7 @@ async fn requests_without_a_key_are_let_in_refused_or_share_one() {
         ("share", Missing::Share, [true, false]),
     ] {
         let limit = builder(&server)
-            .quota("q", Quota::per_hour(1))
+            .quota(Quota::per_hour(1).named("q"))
             .key(|key: &Option<u8>| *key, missing)
             .prefix(prefix)
             .connect()
@@ -207,9 +206,8 @@ async fn hello(_: Request<()>) -> Result<Response<Full<Bytes>>, std::convert::In
 async fn quotas_are_announced_on_every_answer() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("burst", Quota::per_minute(60).burst(2))
-        .quota_by("hourly", Algorithm::FixedWindow, Quota::new(1000, LONG))
-        .announce()
+        .quota(Quota::per_minute(60).burst(2).named("burst"))
+        .quota(Quota::new(1000, LONG).fixed_window().named("hourly"))
         .connect()
         .expect("valid");
     let handle = limit.handle();
@@ -252,13 +250,13 @@ async fn quotas_are_announced_on_every_answer() {
 #[tokio::test]
 async fn law_03_what_a_later_policy_refuses_is_given_back() {
     let server = Server::start();
-    for (prefix, algorithm) in [
-        ("g", Algorithm::Gcra),
-        ("s", Algorithm::SlidingWindow),
-        ("f", Algorithm::FixedWindow),
+    for (prefix, quota) in [
+        ("g", Quota::new(3, LONG)),
+        ("s", Quota::new(3, LONG).sliding_window()),
+        ("f", Quota::new(3, LONG).fixed_window()),
     ] {
         let limit = builder(&server)
-            .quota_by("q", algorithm, Quota::new(3, LONG))
+            .quota(quota)
             .prefix(prefix)
             .connect()
             .expect("valid");
@@ -286,7 +284,7 @@ async fn law_03_what_a_later_policy_refuses_is_given_back() {
 async fn law_02_an_abandoned_wait_gives_its_token_back() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota_by("q", Algorithm::FixedWindow, Quota::new(1, LONG))
+        .quota(Quota::new(1, LONG).fixed_window().named("q"))
         .connections(1)
         .connect()
         .expect("valid");
@@ -334,7 +332,7 @@ async fn dropping_the_limit_ends_its_connections() {
             .count()
     };
     let limit = builder(&server)
-        .quota("q", Quota::per_second(1))
+        .quota(Quota::per_second(1).named("q"))
         .connections(3)
         .connect()
         .expect("valid");

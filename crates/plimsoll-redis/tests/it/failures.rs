@@ -11,7 +11,7 @@ use std::{
 use plimsoll_circuit_breaker::State;
 use plimsoll_core::{Kind, Missing, Policy, Verdict};
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::{Algorithm, OnFailure, RedisHandle, RedisRateLimit};
+use plimsoll_redis::{OnFailure, RedisHandle, RedisRateLimit};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{Caller, LONG, ask, builder, ms, server::Server, until};
@@ -30,7 +30,7 @@ async fn fleet(server: &Server, count: u32) -> Vec<Arc<RedisRateLimit<Key>>> {
     for _ in 0..REPLICAS {
         let limit = builder(server)
             .deadline(DEADLINE)
-            .quota_by("q", Algorithm::FixedWindow, Quota::new(count, LONG))
+            .quota(Quota::new(count, LONG).fixed_window().named("q"))
             .key(by_name, Missing::Share)
             .replicas(REPLICAS)
             .connect()
@@ -215,7 +215,7 @@ async fn killed_then_restarted_is_never_slow_and_exact_again() {
 async fn forgotten_scripts_are_taught_again_and_nobody_notices() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota_by("q", Algorithm::FixedWindow, Quota::new(100, LONG))
+        .quota(Quota::new(100, LONG).fixed_window().named("q"))
         .connect()
         .expect("valid");
     let handle = limit.handle();
@@ -235,7 +235,7 @@ async fn forgotten_scripts_are_taught_again_and_nobody_notices() {
 fn nowhere() -> plimsoll_redis::RedisRateLimitBuilder {
     let url = format!("redis://127.0.0.1:{}", crate::server::free_port());
     RedisRateLimit::builder(plimsoll_redis::RedisServer::new(url).expect("a URL"))
-        .quota("q", Quota::per_hour(6))
+        .quota(Quota::per_hour(6).named("q"))
 }
 
 #[tokio::test]
@@ -298,7 +298,7 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
     let server = Server::start();
     let limit = builder(&server)
         .deadline(DEADLINE)
-        .quota("q", Quota::per_second(1000))
+        .quota(Quota::per_second(1000).named("q"))
         .on_failure(OnFailure::Closed)
         .connect()
         .expect("valid");
@@ -333,7 +333,7 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
 async fn a_queue_is_as_long_as_it_is_said_and_no_longer() {
     let server = Server::start();
     let limit = builder(&server)
-        .quota("q", Quota::per_second(1000))
+        .quota(Quota::per_second(1000).named("q"))
         .connections(1)
         .queue(16)
         .connect()

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::{Router, routing::get};
 use plimsoll_core::{GateLayer, HeaderKey, Missing};
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::{Algorithm, RedisHandle};
+use plimsoll_redis::RedisHandle;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -14,11 +14,10 @@ use tokio::{
 
 use crate::{LONG, builder, server::Server};
 
-async fn replica(server: &Server, algorithm: Algorithm) -> (SocketAddr, RedisHandle) {
+async fn replica(server: &Server, quota: Quota) -> (SocketAddr, RedisHandle) {
     let limit = builder(server)
-        .quota_by("per-key", algorithm, Quota::new(50, LONG))
+        .quota(quota)
         .key(HeaderKey::from_static("x-api-key"), Missing::Share)
-        .prefix(format!("{algorithm:?}"))
         .connect()
         .expect("valid");
     let handle = limit.handle();
@@ -52,14 +51,14 @@ async fn status(addr: SocketAddr, key: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_replicas_admit_exactly_the_limit() {
     let server = Server::start();
-    for algorithm in [
-        Algorithm::Gcra,
-        Algorithm::SlidingWindow,
-        Algorithm::FixedWindow,
+    for quota in [
+        Quota::new(50, LONG),
+        Quota::new(50, LONG).sliding_window(),
+        Quota::new(50, LONG).fixed_window(),
     ] {
         let mut replicas = Vec::new();
         for _ in 0..3 {
-            replicas.push(replica(&server, algorithm).await);
+            replicas.push(replica(&server, quota).await);
         }
         let mut callers = JoinSet::new();
         for key in ["ann", "bob"] {
@@ -71,7 +70,7 @@ async fn three_replicas_admit_exactly_the_limit() {
         let said = callers.join_all().await;
         for key in ["ann", "bob"] {
             let count = |status| said.iter().filter(|said| **said == (key, status)).count();
-            assert_eq!((count(200), count(429)), (50, 70), "{algorithm:?}, {key}");
+            assert_eq!((count(200), count(429)), (50, 70), "{quota:?}, {key}");
         }
         for (_, handle) in &replicas {
             assert!(handle.admitted() + handle.refused() == 80, "each was asked");

@@ -56,7 +56,7 @@ async fn limit(answer: &'static [u8]) -> RedisRateLimit {
     let server = RedisServer::new(format!("redis://{}", liar(answer).await)).expect("a URL");
     let breaker = CircuitBreaker::builder().window(1000).min_calls(1000);
     let limit = RedisRateLimit::builder(server)
-        .quota("q", Quota::per_minute(5))
+        .quota(Quota::per_minute(5).named("q"))
         .deadline(ms(1000))
         .on_failure(OnFailure::Closed)
         .breaker(breaker.build().expect("valid"))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{
-    Algorithm, InvalidRedisRateLimit as Invalid, LeaseSettings, RedisRateLimit,
-    RedisRateLimitBuilder, RedisServer,
+    InvalidRedisRateLimit as Invalid, LeaseSettings, RedisRateLimit, RedisRateLimitBuilder,
+    RedisServer,
 };
 
 use crate::{ask, ms, server::Server};
@@ -23,64 +23,58 @@ fn why(builder: RedisRateLimitBuilder) -> String {
 
 #[tokio::test]
 async fn a_bad_setting_names_field_and_bound() {
+    let with = |quota| nowhere().quota(quota);
+    let many = (1..=5).fold(nowhere(), |builder, count| {
+        builder.quota(Quota::per_second(count))
+    });
     let cases = [
         (nowhere(), "there are 0 quotas, but there must be 1 to 4"),
+        (many, "there are 5 quotas, but there must be 1 to 4"),
         (
-            nowhere().quota("q", Quota::per_second(0)),
+            with(Quota::per_second(0)),
             "count is 0, but must be at least 1 request",
         ),
+        (with(OK.named("a\"b")), "name is \"a\\\"b\", but must be"),
         (
-            nowhere().quota("a{b", OK),
-            "name of a quota is \"a{b\", but must be",
+            with(OK.named("a{b")),
+            "name of a quota is \"a{b\", but must be without braces",
         ),
         (
-            nowhere().quota("a", OK).quota("a", OK),
-            "name of a quota is \"a\" twice",
+            with(OK.named("a")).quota(OK.named("a")),
+            "two quotas are both called \"a\"",
         ),
         (
-            nowhere().quota("q", Quota::new(1, Duration::from_nanos(1500))),
-            "period of \"q\" is 1.5µs, but must be whole microseconds",
+            with(OK).quota(OK),
+            "two quotas are both called \"bucket-10-1000000-10\"",
         ),
         (
-            nowhere().quota("q", Quota::new(3, Duration::from_micros(2)).burst(1)),
-            "rate of \"q\" is more than one request per microsecond",
+            with(Quota::new(1, Duration::from_nanos(1500))),
+            "period is 1.5µs, but must be whole microseconds",
         ),
         (
-            nowhere().quota_by(
-                "q",
-                Algorithm::SlidingWindow,
-                Quota::new(1 << 30, crate::LONG),
-            ),
-            "must be at most 2^52",
+            with(Quota::new(3, Duration::from_micros(2)).burst(1)),
+            "count is 3 per 2µs, but must be at most 1 request per microsecond",
         ),
         (
-            nowhere().quota("q", OK).prefix("a b"),
-            "prefix is \"a b\", but must be",
+            with(Quota::new(1 << 20, crate::LONG).sliding_window()),
+            "quota is 1048576 per 31449600s, but its size",
         ),
+        (with(OK).prefix("a b"), "prefix is \"a b\", but must be"),
+        (with(OK).prefix(""), "prefix is \"\", but must be"),
         (
-            nowhere().quota("q", OK).prefix(""),
-            "prefix is \"\", but must be",
-        ),
-        (
-            nowhere().quota("q", OK).deadline(ms(0)),
+            with(OK).deadline(ms(0)),
             "deadline is 0ns, but must be 1 ms to 10 s",
         ),
         (
-            nowhere().quota("q", OK).connections(0),
+            with(OK).connections(0),
             "connections are 0, but must be 1 to 64",
         ),
+        (with(OK).queue(0), "queue is 0, but must be 1 to 65536"),
         (
-            nowhere().quota("q", OK).queue(0),
-            "queue is 0, but must be 1 to 65536",
-        ),
-        (
-            nowhere().quota("q", OK).replicas(0),
+            with(OK).replicas(0),
             "replicas are 0, but must be at least 1",
         ),
-        (
-            nowhere().quota("q", OK).capacity(0),
-            "capacity is 0, but must be",
-        ),
+        (with(OK).capacity(0), "capacity is 0, but must be"),
     ];
     for (builder, expected) in cases {
         let said = why(builder);
@@ -109,7 +103,7 @@ async fn a_bad_lease_names_field_and_bound() {
         ),
     ] {
         let said = nowhere()
-            .quota("q", OK)
+            .quota(OK.named("q"))
             .lease(lease)
             .expect_err("invalid")
             .to_string();
@@ -119,7 +113,10 @@ async fn a_bad_lease_names_field_and_bound() {
 
 #[test]
 fn without_a_runtime_there_is_an_error_and_no_panic() {
-    let error = nowhere().quota("q", OK).connect().expect_err("no runtime");
+    let error = nowhere()
+        .quota(OK.named("q"))
+        .connect()
+        .expect_err("no runtime");
     assert!(matches!(error, Invalid::NoRuntime));
 }
 
@@ -137,7 +134,7 @@ fn a_bad_address_is_an_error_that_tells_no_password() {
 /// Whether Redis decides for a caller with these credentials.
 async fn works(url: String) -> bool {
     let limit = RedisRateLimit::builder(RedisServer::new(url).expect("a URL"))
-        .quota("q", Quota::per_hour(100))
+        .quota(Quota::per_hour(100).named("q"))
         .deadline(ms(1000))
         .connect()
         .expect("valid");

@@ -67,7 +67,7 @@ fn secure(papers: &Papers, ask_clients: &str) -> (Server, u16, TempDir) {
 
 async fn works(server: RedisServer) -> bool {
     let limit = RedisRateLimit::builder(server)
-        .quota("q", Quota::per_hour(100))
+        .quota(Quota::per_hour(100).named("q"))
         .deadline(ms(1000))
         .connect()
         .expect("valid");
