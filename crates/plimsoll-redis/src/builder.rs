@@ -188,7 +188,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     ///
     /// The first setting that is out of bounds, and the bound; or that there is no Tokio runtime.
     pub fn connect(self) -> Result<RedisRateLimit<K, C>, InvalidRedisRateLimit> {
-        let (engine, reader, _) = self.start(|_| Ok(()))?;
+        let (engine, reader, ()) = self.start(|_| Ok(()))?;
         Ok(RedisRateLimit { engine, reader })
     }
 
@@ -217,7 +217,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     fn start<T>(
         self,
         check: impl FnOnce(u32) -> Result<T, InvalidRedisRateLimit>,
-    ) -> Result<(Arc<Engine>, Reader<K, C>, T), InvalidRedisRateLimit> {
+    ) -> Result<Started<K, C, T>, InvalidRedisRateLimit> {
         let quotas = self.quotas()?;
         let largest = quotas.iter().map(|quota| quota.size).min().unwrap_or(0);
         let checked = check(largest)?;
@@ -291,6 +291,9 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         Ok(quotas)
     }
 }
+
+/// What a limit is made of, and what was checked besides.
+type Started<K, C, T> = (Arc<Engine>, Reader<K, C>, T);
 
 fn default_breaker() -> CircuitBreaker {
     let breaker = CircuitBreaker::builder()

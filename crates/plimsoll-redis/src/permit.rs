@@ -6,7 +6,7 @@ use crate::{MAX_QUOTAS, digest::Digest, local::LocalPermit, quotas::Left};
 #[derive(Debug)]
 pub struct RedisPermit(pub(crate) Held);
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Held {
     /// From Redis.
     Redis(Taken),

@@ -113,7 +113,7 @@ impl Fleet {
         let took = started.elapsed().as_secs_f64();
         let leased = self.sum(route, RedisHandle::leased) - before.0;
         let local = self.sum(route, RedisHandle::local) - before.1;
-        let limit = QUOTA.max_burst() as f64 + took * f64::from(QUOTA.count());
+        let limit = f64::from(QUOTA.max_burst()) + took * f64::from(QUOTA.count());
         line(name, &seen, limit as u64 + more, leased, local);
         Ok(())
     }
