@@ -137,7 +137,7 @@ async fn overshoot_is_no_more_than_what_all_replicas_may_have_in_hand() {
         let mut stretch = VecDeque::new();
         for at in &log {
             stretch.push_back(*at);
-            while *at - stretch[0] >= PERIOD * periods as u32 {
+            while at.saturating_sub(stretch[0]) >= PERIOD * periods as u32 {
                 stretch.pop_front();
             }
             assert!(
