@@ -260,6 +260,15 @@ impl ForLease {
         };
         // Before the request is woken, which may look for more.
         let mut over = self.put(granted.saturating_sub(cost));
+        // The request is told of its share alone: should it have gone, that is what it gives back.
+        let answer = answer.map(|reply| match reply {
+            Reply::Granted { at, left, .. } => Reply::Granted {
+                count: cost,
+                at,
+                left,
+            },
+            other => other,
+        });
         if let Some((cost, sender)) = request
             && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
         {

@@ -213,6 +213,31 @@ async fn revoked_permits_go_back_to_the_lease() {
     assert_eq!(limit.handle().refunds_dropped(), 0);
 }
 
+/// Law 2, through a lease: what was granted to a request that had gone is given back, and the batch stays.
+#[tokio::test]
+async fn law_02_a_request_that_leaves_takes_its_own_share_with_it() {
+    let server = Server::start();
+    for (key, answered) in [("early", false), ("late", true)] {
+        let lease = LeaseSettings::new(10).low_water(0).lifetime(ms(3_600_000));
+        let limit = leased(&server, Quota::new(30, LONG), lease).await;
+        let Verdict::Wait(wait) = limit.admit(&mut Caller(key), Instant::now()) else {
+            panic!("there is no lease yet")
+        };
+        if answered {
+            until("the batch is here", || async { in_hand(&limit, key) == 10 }).await;
+        }
+        Policy::<Caller>::abandon(&limit, std::pin::pin!(wait), Instant::now());
+        // Asked after what was given back, on the same connection.
+        let mut admitted = 0;
+        while ask(&limit, &mut Caller(key)).await.is_ok() {
+            admitted += 1;
+        }
+        // Not one more: a token given back twice would be. (A lease does not notice one that comes back while it refuses.)
+        assert!((29..=30).contains(&admitted), "{key}: {admitted}");
+        assert_eq!(limit.handle().local(), 0);
+    }
+}
+
 #[tokio::test]
 async fn keys_without_room_ask_each_time_and_are_limited_all_the_same() {
     let server = Server::start();
