@@ -230,11 +230,6 @@ async fn in_hand(server: &Server) -> Outcome<(Vec<f64>, Vec<f64>, u64)> {
     }
     let handle = leased.handle();
     let asked = handle.admitted();
-    println!(
-        "  (leased {}, asked while waiting {asked}, local {})",
-        handle.leased(),
-        handle.local()
-    );
     Ok((local_ns, leased_ns, asked))
 }
 
