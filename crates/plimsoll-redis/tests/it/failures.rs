@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_circuit_breaker::State;
+use plimsoll_circuit_breaker::{CircuitBreaker, State};
 use plimsoll_core::{Kind, Missing, Policy, Verdict};
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{OnFailure, RedisHandle, RedisRateLimit};
@@ -327,6 +327,44 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
         1000
     );
     assert_eq!(handle.closed(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_of_a_paused_redis_spends_nothing_when_it_goes_on() {
+    let server = Server::start();
+    // One that never opens: all are asked.
+    let breaker = CircuitBreaker::builder().window(1000).min_calls(1000);
+    let limit = builder(&server)
+        .deadline(DEADLINE)
+        .quota(Quota::new(100, LONG).fixed_window())
+        .breaker(breaker.build().expect("valid"))
+        .connect()
+        .expect("valid");
+    let handle = limit.handle();
+    let limit = Arc::new(limit);
+    handle.wait_connected().await;
+    server.pause();
+    let mut callers = JoinSet::new();
+    for _ in 0..50 {
+        let limit = Arc::clone(&limit);
+        callers.spawn(async move { ask(&*limit, &mut ()).await.is_ok() });
+    }
+    callers.join_all().await;
+    assert_eq!((handle.timeouts(), handle.admitted()), (50, 0));
+    // The connection is given up; what was written to it is still read.
+    until("it is given up", || async { handle.lost() > 0 }).await;
+    server.resume();
+    handle.wait_connected().await;
+    let mut asked = 0;
+    while ask(&*limit, &mut ()).await.is_ok() || handle.refused() == 0 {
+        asked += 1;
+        assert!(asked < 1000, "there is a limit");
+    }
+    assert_eq!(
+        handle.admitted(),
+        100,
+        "all of them, to those who came after"
+    );
 }
 
 #[tokio::test]
