@@ -1,0 +1,322 @@
+//! Settings before there is a limit.
+
+use std::{sync::Arc, time::Duration};
+
+use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_core::{Epoch, Missing};
+use plimsoll_rate_limit::{One, Quota};
+
+use crate::{
+    Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
+    RedisRateLimit, RedisServer,
+    counts::Counts,
+    digest::Digests,
+    engine::Engine,
+    lease::LeaseTerms,
+    limit::Reader,
+    link::{Link, LinkSettings},
+    local::Local,
+    quotas::Shared,
+    script::Scripts,
+};
+
+/// The settings of a shared limit, checked together by [`connect`](Self::connect) and [`lease`](Self::lease).
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | [`key`](Self::key) | [`Everybody`] | one limit for the fleet |
+/// | [`cost`](Self::cost) | [`One`] | |
+/// | [`prefix`](Self::prefix) | `plimsoll` | |
+/// | [`secret`](Self::secret) | none | API keys cannot be guessed; addresses can |
+/// | [`deadline`](Self::deadline) | 20 ms | a Redis near by answers in one |
+/// | [`on_failure`](Self::on_failure) | [`OnFailure::Local`] | still a limit, and still a service |
+/// | [`replicas`](Self::replicas) | 1 | each then has the whole quota while Redis is away |
+/// | [`capacity`](Self::capacity) | 65,536 keys | |
+/// | [`connections`](Self::connections) | 2 | Redis itself is one thread |
+/// | [`queue`](Self::queue) | 1024 | 20 ms of work for a Redis at 50,000 a second |
+/// | [`breaker`](Self::breaker) | half of the last 20, at least 10; 500 ms; one probe | a dead Redis is noticed within 10 requests |
+#[must_use = "a builder does nothing until `connect`"]
+pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
+    server: RedisServer,
+    quotas: Vec<Quota>,
+    key: K,
+    missing: Missing,
+    cost: C,
+    prefix: String,
+    secret: Vec<u8>,
+    deadline: Duration,
+    on_failure: OnFailure,
+    replicas: u32,
+    capacity: usize,
+    connections: usize,
+    queue: usize,
+    breaker: Option<CircuitBreaker>,
+}
+
+impl RedisRateLimitBuilder {
+    pub(crate) fn new(server: RedisServer) -> Self {
+        Self {
+            server,
+            quotas: Vec::new(),
+            key: Everybody,
+            missing: Missing::Share,
+            cost: One,
+            prefix: "plimsoll".to_owned(),
+            secret: Vec::new(),
+            deadline: Duration::from_millis(20),
+            on_failure: OnFailure::Local,
+            replicas: 1,
+            capacity: 1 << 16,
+            connections: 2,
+            queue: 1024,
+            breaker: None,
+        }
+    }
+}
+
+impl<K, C> RedisRateLimitBuilder<K, C> {
+    /// One more quota, up to [`MAX_QUOTAS`]: a request is let in when all of them allow it, and else spends nothing of any.
+    ///
+    /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them, by the clock of Redis and in
+    /// microseconds: increments are rounded up to whole ones, so 70,000 per second are 66,666. Windows are counted from 1970, so
+    /// that all replicas have the same. A [name](Quota::named) is also the quota's name in Redis. Named quotas are told to
+    /// callers, but not while Redis is away.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quotas.push(quota);
+        self
+    }
+
+    /// One limit for each key that `key` reads; `missing` is for requests without one.
+    ///
+    /// In Redis a key is 128 bits of SHA-256 over what its [`Hash`](std::hash::Hash) writes. What that is belongs to the key's type
+    /// and, for types of the standard library, to the compiler's version: replicas that are built alike agree, and a
+    /// deployment that changes either may start new counters.
+    pub fn key<New>(self, key: New, missing: Missing) -> RedisRateLimitBuilder<New, C> {
+        self.map(|_, cost, _| (key, cost, missing))
+    }
+
+    /// What a request costs; see [`Weigh`](plimsoll_rate_limit::Weigh).
+    pub fn cost<New>(self, cost: New) -> RedisRateLimitBuilder<K, New> {
+        self.map(|key, _, missing| (key, cost, missing))
+    }
+
+    fn map<K2, C2>(
+        self,
+        map: impl FnOnce(K, C, Missing) -> (K2, C2, Missing),
+    ) -> RedisRateLimitBuilder<K2, C2> {
+        let (key, cost, missing) = map(self.key, self.cost, self.missing);
+        RedisRateLimitBuilder {
+            key,
+            missing,
+            cost,
+            server: self.server,
+            quotas: self.quotas,
+            prefix: self.prefix,
+            secret: self.secret,
+            deadline: self.deadline,
+            on_failure: self.on_failure,
+            replicas: self.replicas,
+            capacity: self.capacity,
+            connections: self.connections,
+            queue: self.queue,
+            breaker: self.breaker,
+        }
+    }
+
+    /// What the names of all keys start with: limits with the same prefix and names share counters.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// A secret that all replicas know and that is hashed with each key, so that nobody who reads Redis can find out keys by
+    /// guessing: addresses, names.
+    pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// How long a request waits for Redis: 1 ms to 10 s.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// What becomes of requests when Redis does not answer.
+    pub const fn on_failure(mut self, choice: OnFailure) -> Self {
+        self.on_failure = choice;
+        self
+    }
+
+    /// How many replicas share the limit. The local limits have that part of the quota, so that all together keep it while
+    /// Redis is away.
+    pub const fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// How many keys can have a local limit, or a lease, at a time; see [`Keyed`](plimsoll_core::Keyed).
+    pub const fn capacity(mut self, keys: usize) -> Self {
+        self.capacity = keys;
+        self
+    }
+
+    /// How many connections, 1 to 64. A key's questions go over one of them.
+    pub const fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How many questions may wait for a connection, 1 to 65,536. When it is full, requests do not wait.
+    pub const fn queue(mut self, questions: usize) -> Self {
+        self.queue = questions;
+        self
+    }
+
+    /// Another breaker in front of Redis. It sees timeouts, errors and nonsense as failures.
+    pub fn breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// The exact limit: every decision is Redis'.
+    ///
+    /// Spawns a task for each connection; they end when the limit is dropped. Does not wait for Redis, which may be down
+    /// when a service starts ([`RedisHandle::wait_connected`](crate::RedisHandle::wait_connected) does).
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of bounds, and the bound; or that there is no Tokio runtime.
+    pub fn connect(self) -> Result<RedisRateLimit<K, C>, InvalidRedisRateLimit> {
+        let (engine, reader, ()) = self.start(|_| Ok(()))?;
+        Ok(RedisRateLimit { engine, reader })
+    }
+
+    /// The limit that takes tokens in batches. Spawns tasks as [`connect`](Self::connect) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect), and for the lease's own settings.
+    pub fn lease(self, lease: LeaseSettings) -> Result<LeasedRateLimit<K, C>, InvalidRedisRateLimit>
+    where
+        K: Send + Sync + 'static,
+        C: Send + Sync + 'static,
+    {
+        let capacity = self.capacity;
+        let (engine, reader, lease) = self.start(|largest| lease.check(largest))?;
+        let terms = LeaseTerms {
+            batch: lease.batch,
+            low_water: lease.low_water,
+            lifetime: lease.lifetime,
+            epoch: Epoch::new(),
+        };
+        LeasedRateLimit::new(engine, reader, terms, capacity)
+    }
+
+    /// Checks everything, and then spawns the tasks.
+    fn start<T>(
+        self,
+        check: impl FnOnce(u32) -> Result<T, InvalidRedisRateLimit>,
+    ) -> Result<Started<K, C, T>, InvalidRedisRateLimit> {
+        let quotas = self.quotas()?;
+        let largest = quotas.iter().map(|quota| quota.size).min().unwrap_or(0);
+        let checked = check(largest)?;
+        let local = Local::new(&quotas, self.replicas, self.capacity)?;
+        let breaker = match self.breaker {
+            Some(breaker) => breaker,
+            None => default_breaker(),
+        };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(InvalidRedisRateLimit::NoRuntime);
+        }
+        let counts = Arc::<Counts>::default();
+        let settings = Arc::new(LinkSettings {
+            client: self.server.client,
+            scripts: Arc::new(Scripts::new(&self.prefix, &quotas)),
+            counts: Arc::clone(&counts),
+            deadline: self.deadline,
+            queue: self.queue,
+        });
+        let links = (0..self.connections).map(|_| Link::spawn(Arc::clone(&settings)));
+        let engine = Engine {
+            quotas: quotas.into(),
+            links: links.collect(),
+            counts,
+            breaker,
+            local,
+            on_failure: self.on_failure,
+            deadline: self.deadline,
+            largest,
+        };
+        let reader = Reader {
+            key: self.key,
+            missing: self.missing,
+            cost: self.cost,
+            digests: Digests::new(&self.secret),
+        };
+        Ok((Arc::new(engine), reader, checked))
+    }
+
+    /// The quotas, and all bounds.
+    fn quotas(&self) -> Result<Vec<Shared>, InvalidRedisRateLimit> {
+        let quotas = self.quotas.iter();
+        let quotas: Vec<Shared> = quotas
+            .map(|quota| Shared::new(*quota))
+            .collect::<Result<_, _>>()?;
+        if quotas.is_empty() || quotas.len() > MAX_QUOTAS {
+            return Err(InvalidRedisRateLimit::Quotas(quotas.len()));
+        }
+        for (n, quota) in quotas.iter().enumerate() {
+            if quotas[..n].iter().any(|other| other.key == quota.key) {
+                return Err(InvalidRedisRateLimit::Same(quota.key.clone()));
+            }
+        }
+        let prefix = self.prefix.as_bytes();
+        let printable = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}');
+        if prefix.is_empty() || prefix.len() > 64 || !prefix.iter().all(printable) {
+            return Err(InvalidRedisRateLimit::Prefix(self.prefix.clone()));
+        }
+        if self.deadline < Duration::from_millis(1) || self.deadline > Duration::from_secs(10) {
+            return Err(InvalidRedisRateLimit::Deadline(self.deadline));
+        }
+        if !(1..=64).contains(&self.connections) {
+            return Err(InvalidRedisRateLimit::Connections(self.connections));
+        }
+        if !(1..=1 << 16).contains(&self.queue) {
+            return Err(InvalidRedisRateLimit::Queue(self.queue));
+        }
+        if self.replicas == 0 {
+            return Err(InvalidRedisRateLimit::Replicas(0));
+        }
+        Ok(quotas)
+    }
+}
+
+/// What a limit is made of, and what was checked besides.
+type Started<K, C, T> = (Arc<Engine>, Reader<K, C>, T);
+
+fn default_breaker() -> CircuitBreaker {
+    let breaker = CircuitBreaker::builder()
+        .window(20)
+        .min_calls(10)
+        .failure_rate(0.5)
+        .open_for(Duration::from_millis(500))
+        .probes(1)
+        .successes(1)
+        .probe_timeout(Duration::from_secs(1))
+        .build();
+    // The test below sees that these settings are within bounds.
+    breaker.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_breaker_is_the_one_described() {
+        let handle = default_breaker().handle();
+        assert_eq!((handle.window(), handle.min_calls()), (20, 10));
+        assert_eq!(handle.open_for(), Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,43 @@
+//! Who decided, and what went wrong.
+
+use plimsoll_core::Counter;
+
+use crate::job::Failed;
+
+/// The counters of one policy.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) admitted: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) leased: Counter,
+    pub(crate) refused_by_lease: Counter,
+    pub(crate) over_size: Counter,
+    pub(crate) local: Counter,
+    pub(crate) opened: Counter,
+    pub(crate) closed: Counter,
+    pub(crate) timeouts: Counter,
+    pub(crate) errors: Counter,
+    pub(crate) nonsense: Counter,
+    pub(crate) unreachable: Counter,
+    pub(crate) queue_full: Counter,
+    pub(crate) broken: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) came_late: Counter,
+    pub(crate) refunds: Counter,
+    pub(crate) refunds_dropped: Counter,
+    pub(crate) missing: Counter,
+}
+
+impl Counts {
+    pub(crate) fn failed(&self, failed: Failed) {
+        match failed {
+            Failed::Lost => &self.unreachable,
+            Failed::Error => &self.errors,
+            Failed::Nonsense => &self.nonsense,
+            Failed::Timeout => &self.timeouts,
+            Failed::Full => &self.queue_full,
+            Failed::Open => &self.broken,
+        }
+        .add();
+    }
+}

@@ -1,0 +1,19 @@
+//! One key for all requests.
+
+use plimsoll_core::Key;
+
+/// All requests have the same key: one limit for the whole fleet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Everybody;
+
+impl<Req> Key<Req> for Everybody {
+    type Key<'a>
+        = ()
+    where
+        Req: 'a;
+
+    #[inline]
+    fn key<'a>(&'a self, _: &'a Req) -> Option<()> {
+        Some(())
+    }
+}

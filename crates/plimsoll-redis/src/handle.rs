@@ -1,0 +1,94 @@
+//! Reading a shared limit while it runs.
+
+use std::{fmt, sync::Arc};
+
+use plimsoll_circuit_breaker::BreakerHandle;
+
+use crate::engine::Engine;
+
+/// Counts what a shared limit decided, and by whom. Clones share it.
+#[derive(Clone)]
+pub struct RedisHandle(pub(crate) Arc<Engine>);
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        impl RedisHandle {$(
+            $(#[$doc])*
+            pub fn $name(&self) -> u64 {
+                self.0.counts.$name.get()
+            }
+        )*}
+    };
+}
+
+counters! {
+    /// Requests that Redis let in.
+    admitted;
+    /// Requests that Redis refused.
+    refused;
+    /// Requests let in by a lease, without asking.
+    leased;
+    /// Requests refused by a lease, because Redis had said for how long it has nothing.
+    refused_by_lease;
+    /// Requests that cost more than a quota can ever hold: refused without asking.
+    over_size;
+    /// Requests without a key.
+    missing;
+    /// Decisions by the local limits, because there was no answer.
+    local;
+    /// Requests let in uncounted, because there was no answer ([`OnFailure::Open`](crate::OnFailure)).
+    opened;
+    /// Requests refused, because there was no answer ([`OnFailure::Closed`](crate::OnFailure)).
+    closed;
+    /// No answer within the deadline.
+    timeouts;
+    /// Answers that were errors.
+    errors;
+    /// Answers that no script of ours gives.
+    nonsense;
+    /// No connection, or it broke before the answer.
+    unreachable;
+    /// The queue of the connection was full.
+    queue_full;
+    /// Not asked, because the breaker was open.
+    broken;
+    /// Connections that broke or were given up.
+    lost;
+    /// Tokens granted after the request had gone; they are given back.
+    came_late;
+    /// Times that tokens of a request that never ran were to be given back.
+    refunds;
+    /// Of those, and of those that came late, how many were not: no room in the queue, or no connection.
+    refunds_dropped;
+}
+
+impl RedisHandle {
+    /// The breaker in front of Redis: its state, and its settings. It can be forced open to take Redis out.
+    pub fn breaker(&self) -> BreakerHandle {
+        self.0.breaker.handle()
+    }
+
+    /// How many of the connections stand, as far as is known: one that broke while nothing was asked is found out by the
+    /// next question.
+    pub fn connected(&self) -> usize {
+        self.0.links.iter().filter(|link| link.is_up()).count()
+    }
+
+    /// Waits until all connections stand. Nothing else waits for them: until then, decisions are made without Redis.
+    pub async fn wait_connected(&self) {
+        for link in &self.0.links {
+            link.wait_up().await;
+        }
+    }
+}
+
+impl fmt::Debug for RedisHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisHandle")
+            .field("connected", &self.connected())
+            .field("admitted", &self.admitted())
+            .field("refused", &self.refused())
+            .field("local", &self.local())
+            .finish_non_exhaustive()
+    }
+}

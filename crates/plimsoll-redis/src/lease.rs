@@ -1,0 +1,294 @@
+//! Tokens in advance: taken from Redis in batches and spent here, for one key.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+
+use plimsoll_core::Epoch;
+use tokio::time::Instant;
+
+use crate::{
+    MAX_QUOTAS,
+    job::{Answer, ForLease},
+    quotas::Left,
+    script::Reply,
+};
+
+const FILLING: u64 = 1 << 32;
+const GENERATION: u64 = 1 << 33;
+const TOKENS: u64 = FILLING - 1;
+
+/// What the leases of one policy have in common.
+#[derive(Debug)]
+pub(crate) struct LeaseTerms {
+    pub(crate) batch: u32,
+    pub(crate) low_water: u32,
+    pub(crate) lifetime: Duration,
+    pub(crate) epoch: Epoch,
+}
+
+/// One key's tokens.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    terms: Arc<LeaseTerms>,
+    /// Tokens in the lowest 32 bits, then whether more are on their way, then a number that tells one key from the next
+    /// that is given this place.
+    word: AtomicU64,
+    /// When the tokens are void.
+    until: AtomicU64,
+    /// Until when Redis has nothing, and for which generation it said so; see [`Self::refused_for`].
+    refused: AtomicU64,
+    /// The quota because of which it had nothing.
+    tightest: AtomicU64,
+    /// What it said was left of each quota.
+    left: [AtomicU64; MAX_QUOTAS],
+}
+
+/// What a lease says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// It may go; with a generation, somebody has to fetch more.
+    Taken { generation: u64, fill: bool },
+    /// There is nothing, in Redis neither.
+    Refused(Duration),
+    /// There is nothing here. The one who is told `fill` fetches a batch, the others what they need.
+    Empty { generation: u64, fill: bool },
+}
+
+impl Lease {
+    pub(crate) fn new(terms: Arc<LeaseTerms>) -> Self {
+        Self {
+            terms,
+            word: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            tightest: AtomicU64::new(0),
+            left: Default::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take(&self, cost: u32, now: Instant) -> Take {
+        let now = self.terms.epoch.nanos(now);
+        let mut word = self.word.load(Acquire);
+        loop {
+            let tokens = word & TOKENS;
+            let alive = now < self.until.load(Acquire);
+            if !alive || tokens < u64::from(cost) {
+                if let Some(wait) = self.refused_for(word / GENERATION, now) {
+                    return Take::Refused(wait);
+                }
+                let fill = word & FILLING == 0;
+                if !fill {
+                    let generation = word / GENERATION;
+                    return Take::Empty { generation, fill };
+                }
+                // Void tokens must not come to life again with the next batch.
+                let kept = if alive { tokens } else { 0 };
+                let next = (word & !TOKENS) | kept | FILLING;
+                match self.replace(word, next) {
+                    Ok(_) => {
+                        let generation = word / GENERATION;
+                        return Take::Empty { generation, fill };
+                    }
+                    Err(current) => word = current,
+                }
+                continue;
+            }
+            let left = tokens - u64::from(cost);
+            let fill = left <= self.terms.low_water.into()
+                && word & FILLING == 0
+                && self.refused_for(word / GENERATION, now).is_none();
+            let next = (word & !TOKENS) | left | if fill { FILLING } else { 0 };
+            match self.replace(word, next) {
+                Ok(_) => {
+                    let generation = word / GENERATION;
+                    return Take::Taken { generation, fill };
+                }
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// Takes what is here, and asks for nothing: the generation.
+    pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<u64> {
+        let now = self.terms.epoch.nanos(now);
+        let mut word = self.word.load(Acquire);
+        while now < self.until.load(Acquire) && word & TOKENS >= u64::from(cost) {
+            match self.replace(word, word - u64::from(cost)) {
+                Ok(_) => return Some(word / GENERATION),
+                Err(current) => word = current,
+            }
+        }
+        None
+    }
+
+    /// Adds tokens, up to what a lease may hold; what is left over belongs to Redis. All of them, when the place is
+    /// another key's by now.
+    pub(crate) fn put(&self, count: u32, generation: u64) -> u32 {
+        let most = u64::from(self.terms.batch) + u64::from(self.terms.low_water);
+        let mut word = self.word.load(Acquire);
+        loop {
+            let tokens = word & TOKENS;
+            let room = most.saturating_sub(tokens).min(count.into());
+            if word / GENERATION != generation || room == 0 {
+                return count;
+            }
+            match self.replace(word, word + room) {
+                Ok(_) => return count - room as u32,
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// The next batch may be fetched.
+    fn filled(&self, generation: u64) {
+        let mut word = self.word.load(Acquire);
+        while word / GENERATION == generation && word & FILLING != 0 {
+            match self.replace(word, word & !FILLING) {
+                Ok(_) => return,
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    fn replace(&self, word: u64, next: u64) -> Result<u64, u64> {
+        self.word.compare_exchange_weak(word, next, AcqRel, Acquire)
+    }
+
+    /// Tokens in hand.
+    pub(crate) fn tokens(&self, now: Instant) -> u32 {
+        if self.terms.epoch.nanos(now) < self.until.load(Acquire) {
+            (self.word.load(Acquire) & TOKENS) as u32
+        } else {
+            0
+        }
+    }
+
+    /// What is left of each quota: in Redis when it was last asked, and here.
+    pub(crate) fn left(&self) -> [Left; MAX_QUOTAS] {
+        let here = (self.word.load(Relaxed) & TOKENS) as u32;
+        self.left.each_ref().map(|word| {
+            let word = word.load(Relaxed);
+            Left {
+                requests: ((word >> 32) as u32).saturating_add(here),
+                reset_millis: word as u32,
+            }
+        })
+    }
+
+    /// The quota because of which there is nothing.
+    pub(crate) fn tightest(&self) -> usize {
+        self.tightest.load(Relaxed) as usize
+    }
+
+    /// How long Redis has nothing for this generation. In microseconds and the lowest 16 bits of the generation, so that
+    /// what was said about the key before is not held against the next.
+    fn refused_for(&self, generation: u64, now: u64) -> Option<Duration> {
+        let word = self.refused.load(Acquire);
+        let until = (word >> 16).saturating_mul(1000);
+        let same = word & 0xffff == generation & 0xffff;
+        (same && now < until).then(|| Duration::from_nanos(until - now))
+    }
+
+    fn heard(&self, reply: &Reply, generation: u64, now: Instant, refused_for_one: bool) {
+        let now = self.terms.epoch.nanos(now);
+        let (Reply::Granted { left, .. } | Reply::Refused { left, .. }) = reply else {
+            return;
+        };
+        for (word, left) in self.left.iter().zip(left) {
+            let packed = u64::from(left.requests) << 32 | u64::from(left.reset_millis);
+            word.store(packed, Relaxed);
+        }
+        match reply {
+            Reply::Granted { .. } => {
+                let lifetime = self.terms.lifetime.as_nanos() as u64;
+                self.until.store(now.saturating_add(lifetime), Release);
+            }
+            Reply::Refused { wait, tightest, .. } if refused_for_one => {
+                self.tightest.store((*tightest).into(), Relaxed);
+                let until = now.saturating_add(wait.as_nanos() as u64);
+                let word = until.div_ceil(1000) << 16 | generation & 0xffff;
+                self.refused.store(word, Release);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another key's, from now on.
+    pub(crate) fn reset(&self) {
+        self.until.store(0, Release);
+        self.refused.store(0, Release);
+        let generation = self.word.load(Acquire) / GENERATION;
+        self.word
+            .store(generation.wrapping_add(1) * GENERATION, Release);
+    }
+
+    /// How long until forgetting it costs nobody a token.
+    pub(crate) fn settles_in(&self, now: Instant) -> Duration {
+        let nanos = self.terms.epoch.nanos(now);
+        let tokens = match self.tokens(now) {
+            0 => 0,
+            _ => self.until.load(Acquire),
+        };
+        let here = Duration::from_nanos(tokens.saturating_sub(nanos));
+        let generation = self.word.load(Acquire) / GENERATION;
+        here.max(self.refused_for(generation, nanos).unwrap_or_default())
+    }
+}
+
+impl ForLease {
+    /// Shares out what Redis granted: first to the request that waits, the rest to the lease. What neither takes
+    /// comes back.
+    pub(crate) fn answer(mut self, answer: Answer) -> Option<(u32, u64)> {
+        let now = Instant::now();
+        let request = self.request.take();
+        let cost = request.as_ref().map_or(0, |(cost, _)| *cost);
+        if let Ok(reply) = &answer {
+            self.lease.heard(reply, self.generation, now, cost <= 1);
+        }
+        let (granted, at) = match answer {
+            Ok(Reply::Granted { count, at, .. }) => (count, at),
+            _ => (0, 0),
+        };
+        // Before the request is woken, which may look for more.
+        let mut over = self.put(granted.saturating_sub(cost));
+        // The request is told of its share alone: should it have gone, that is what it gives back.
+        let answer = answer.map(|reply| match reply {
+            Reply::Granted { at, left, .. } => Reply::Granted {
+                count: cost,
+                at,
+                left,
+            },
+            other => other,
+        });
+        if let Some((cost, sender)) = request
+            && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
+        {
+            over += self.put(cost);
+        }
+        (over > 0).then_some((over, at))
+    }
+
+    fn put(&self, count: u32) -> u32 {
+        match count {
+            0 => 0,
+            count => self.lease.put(count, self.generation),
+        }
+    }
+}
+
+impl Drop for ForLease {
+    fn drop(&mut self) {
+        if self.fills {
+            self.lease.filled(self.generation);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One rate limit for a fleet of replicas, kept in Redis.
+//!
+//! Behind ten replicas a caller has ten times what a limit in each of them says. These policies keep the count in Redis,
+//! where all replicas find it: token buckets, sliding and fixed windows, several at once, with costs.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use plimsoll_core::{GateLayer, HeaderKey, Missing};
+//! use plimsoll_rate_limit::Quota;
+//! use plimsoll_redis::{LeaseSettings, RedisRateLimit, RedisServer};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = RedisServer::new("redis://limiter:password@redis.internal")?;
+//!
+//! // Every decision is Redis': exact.
+//! let exact = RedisRateLimit::builder(server.clone())
+//!     .quota(Quota::per_second(10).burst(20).named("burst"))
+//!     .quota(Quota::per_day(10_000).fixed_window().named("daily"))
+//!     .key(HeaderKey::from_static("x-api-key"), Missing::Share)
+//!     .cost(|req: &http::Request<()>| if req.uri().path() == "/search" { 10 } else { 1 })
+//!     .replicas(3)                             // while Redis is away, each has a third
+//!     .connect()?;
+//! let layer = GateLayer::new(exact);
+//!
+//! // Tokens are taken in batches: most decisions cost no round trip.
+//! let leased = RedisRateLimit::builder(server)
+//!     .quota(Quota::per_second(5_000))
+//!     .lease(LeaseSettings::new(100))?;
+//! let leased: GateLayer<_> = GateLayer::new(leased);
+//! # let _: GateLayer<_> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it decides
+//!
+//! A decision is one script, loaded once and called by its hash: it reads the time of Redis, looks at all quotas, and writes to all of
+//! them or to none. Nothing is counted by a replica's clock. Waits are exact to the microsecond; a cost that a quota can never hold is
+//! refused for ever, without asking.
+//!
+//! All keys of a decision carry the same hash tag (`prefix:{hash}:name`), so they live in one slot of a Redis Cluster, and all of them
+//! expire. The hash is 128 bits of SHA-256: API keys cannot be read from Redis. This crate itself talks to one server: a primary, or a
+//! proxy in front of a cluster. Redis 5 or later is needed (the scripts write after they have read the time); the tests run
+//! on 7.0.
+//!
+//! Each connection has a task that takes questions from a bounded queue and sends them as pipelines of what has come meanwhile. A
+//! request waits for its answer in the gate, without a task of its own.
+//!
+//! # When Redis is slow, down, or talks nonsense
+//!
+//! No request waits longer than the [deadline](RedisRateLimitBuilder::deadline). Then, and when there is no connection, the queue is full,
+//! or the answer is an error or no answer of our scripts, what was chosen with [`OnFailure`] decides: a local limit with this
+//! replica's [share](RedisRateLimitBuilder::replicas) of the quota, everybody, or nobody. All of it is counted in the
+//! [`RedisHandle`].
+//!
+//! A [`CircuitBreaker`](plimsoll_circuit_breaker::CircuitBreaker) watches the answers: once half of the last twenty failed, requests are
+//! decided at once, and one in half a second tries Redis. A connection that stands still is given up and made anew in the background;
+//! while there is none, nobody tries at all.
+//!
+//! When Redis is back, so is the exact limit. Questions say until when they are of use, by the clock of Redis as its last answers showed
+//! it; so those that lay in a socket while Redis stood still spend nothing when they are read at last. Tokens that were granted to a request
+//! that had gone are given back. A Redis that comes back empty has forgotten what was spent: that is not ours to remember.
+//!
+//! # Exact or leased
+//!
+//! | | [`RedisRateLimit`] | [`LeasedRateLimit`] |
+//! |---|---|---|
+//! | admits | what the quota says | in any stretch of time at most `replicas × (batch + low_water)` more |
+//! | costs a request | a round trip | a compare-and-swap, mostly |
+//! | costs Redis | a script per request | a script per batch; one per token once a key is over its quota; none while it is refused |
+//!
+//! # Speed
+//!
+//! `cargo run --release -p plimsoll-redis --example throughput` measures it on your machine: decisions per second and p99
+//! beside a bare loop of EVALSHA on as many connections, and leased beside local decisions. On two cores that Redis, the callers
+//! and other work shared: 0.93 to 1.0 of the bare loop's rate, with a p99 up to a fifth higher; leased, 1.35 of the time of a local decision.
+//!
+//! # Why redis-rs
+//!
+//! `redis` (redis-rs) and `fred` are the two clients that are maintained. Here only connecting, authentication, TLS and the protocol are
+//! wanted: pipelines, deadlines, reconnecting and the bounds on queues are this crate's own, since they are the promise.
+//! redis-rs offers just that layer (a multiplexed connection that takes a pipeline as one message) where fred
+//! brings a router, a reconnection policy and a command queue of its own that would have to be switched off, and a longer tree of
+//! dependencies. Version 1.8 is the newest stable one.
+//!
+//! # When not to use it
+//!
+//! For protecting one server from its load: that is local knowledge, see concurrency limits and load shedding. For one replica: a
+//! local limit is exact, and costs no round trip.
+//!
+//! # Errors
+//!
+//! [`InvalidRedisRateLimit`] and [`InvalidServer`], at construction. A Redis that cannot be reached is none: see above. Nothing here
+//! panics.
+//!
+//! # Features
+//!
+//! `tls`: `rediss://` URLs, by rustls with ring. Off by default. When the process has chosen no provider of cryptography
+//! for rustls, [`RedisServer::new`] installs ring's.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod builder;
+mod counts;
+mod digest;
+mod engine;
+mod error;
+mod everybody;
+mod handle;
+mod job;
+mod layer;
+mod lease;
+mod leased;
+mod limit;
+mod link;
+mod local;
+mod permit;
+mod quotas;
+mod redis_clock;
+mod script;
+mod server;
+mod settings;
+mod up;
+mod wait;
+
+pub use self::{
+    builder::RedisRateLimitBuilder,
+    error::{InvalidRedisRateLimit, InvalidServer},
+    everybody::Everybody,
+    handle::RedisHandle,
+    layer::{LeasedRateLimitLayer, RedisRateLimitLayer},
+    leased::{LeaseCell, LeasePermit, LeasedRateLimit},
+    limit::RedisRateLimit,
+    permit::RedisPermit,
+    quotas::MAX_QUOTAS,
+    server::RedisServer,
+    settings::{LeaseSettings, OnFailure},
+    wait::RedisWait,
+};
+
+/// The name under which both policies refuse.
+const NAME: &str = "redis-rate-limit";

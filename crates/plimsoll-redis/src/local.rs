@@ -1,0 +1,98 @@
+//! What decides while Redis is away: the local limits, each with its share of the quota.
+
+use plimsoll_core::{Kind, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_rate_limit::{KeyedRateLimit, KeyedRateLimitPermit, Quota, RateLimit};
+use tokio::time::Instant;
+
+use crate::{
+    InvalidRedisRateLimit, MAX_QUOTAS, NAME,
+    digest::Digest,
+    quotas::{Algorithm, Shared},
+};
+
+/// A question to the local limits.
+struct Ask {
+    digest: Digest,
+    cost: u32,
+}
+
+type Share = KeyedRateLimit<fn(&Ask) -> Option<Digest>, 1, fn(&Ask) -> u32>;
+
+/// A keyed limit per quota.
+pub(crate) struct Local(Box<[Share]>);
+
+/// What was taken of each quota.
+pub(crate) type LocalPermit = [Option<KeyedRateLimitPermit>; MAX_QUOTAS];
+
+impl Local {
+    pub(crate) fn new(
+        quotas: &[Shared],
+        replicas: u32,
+        capacity: usize,
+    ) -> Result<Self, InvalidRedisRateLimit> {
+        let shares = quotas.iter().map(|shared| {
+            let digest: fn(&Ask) -> Option<Digest> = |ask| Some(ask.digest);
+            let cost: fn(&Ask) -> u32 = |ask| ask.cost;
+            let limit = RateLimit::new(share(shared, replicas))?.cost(cost);
+            Ok(limit.per_key(digest, Missing::Share, capacity)?)
+        });
+        shares.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// All quotas or none.
+    pub(crate) fn admit(
+        &self,
+        digest: Digest,
+        cost: u32,
+        now: Instant,
+    ) -> Result<LocalPermit, Rejection> {
+        let mut permit = LocalPermit::default();
+        for (share, token) in self.0.iter().zip(&mut permit) {
+            match share.admit(&mut Ask { digest, cost }, now) {
+                Verdict::Admit(taken) => *token = Some(taken),
+                Verdict::Reject(rejection) => {
+                    self.revoke(permit, now, now);
+                    let ours = Rejection::new(NAME, Kind::OverQuota);
+                    return Err(match rejection.wait() {
+                        Some(wait) => ours.retry_after(wait),
+                        None => ours,
+                    });
+                }
+                Verdict::Wait(never) => match never {},
+            }
+        }
+        Ok(permit)
+    }
+
+    pub(crate) fn finish(&self, permit: LocalPermit, outcome: &Outcome) {
+        for (share, token) in self.0.iter().zip(permit) {
+            if let Some(token) = token {
+                Policy::<Ask>::finish(share, token, outcome);
+            }
+        }
+    }
+
+    pub(crate) fn revoke(&self, permit: LocalPermit, admitted: Instant, now: Instant) {
+        for (share, token) in self.0.iter().zip(permit) {
+            if let Some(token) = token {
+                Policy::<Ask>::revoke(share, token, admitted, now);
+            }
+        }
+    }
+}
+
+/// One replica's part of a quota: at least one request at a time.
+fn share(shared: &Shared, replicas: u32) -> Quota {
+    let (quota, size) = (shared.quota, (shared.size / replicas).max(1));
+    let (count, period) = (quota.count(), quota.period());
+    let part = (count / replicas).max(1);
+    match shared.algorithm {
+        Algorithm::FixedWindow => Quota::new(part, period).fixed_window(),
+        Algorithm::SlidingWindow => Quota::new(part, period).sliding_window(),
+        // A longer period divides exactly. One that would be too long is left, and the count divided.
+        Algorithm::Gcra => match period.saturating_mul(replicas) {
+            longer if longer <= Quota::MAX_PERIOD => Quota::new(count, longer).burst(size),
+            _ => Quota::new(part, period).burst(size),
+        },
+    }
+}

@@ -1,0 +1,107 @@
+//! The quotas of one limit, as the scripts read them.
+
+use std::time::Duration;
+
+use plimsoll_core::Allowance;
+use plimsoll_rate_limit::{Quota, RateLimit};
+
+use crate::InvalidRedisRateLimit;
+
+/// Quotas that one limit may have: each is a key in Redis, and a place in every permit.
+pub const MAX_QUOTAS: usize = 4;
+/// What doubles, and so Lua, count exactly.
+const EXACT: u128 = 1 << 53;
+
+/// How a quota is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Gcra,
+    SlidingWindow,
+    FixedWindow,
+}
+
+/// One quota, what it is called in Redis, and its two numbers for the scripts.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) quota: Quota,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: Box<str>,
+    /// Microseconds: the increment of a bucket, the period of a window.
+    pub(crate) unit: u64,
+    /// Requests: the burst of a bucket, the count of a window.
+    pub(crate) size: u32,
+}
+
+/// What is left of one quota after a decision. Plain data, and small: permits carry it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) requests: u32,
+    /// Rounded up; 49 days at most.
+    pub(crate) reset_millis: u32,
+}
+
+impl Shared {
+    pub(crate) fn new(quota: Quota) -> Result<Self, InvalidRedisRateLimit> {
+        // What a local limit would refuse, this one refuses.
+        RateLimit::new(quota)?;
+        let algorithm = if quota == quota.fixed_window() {
+            Algorithm::FixedWindow
+        } else if quota == quota.sliding_window() {
+            Algorithm::SlidingWindow
+        } else {
+            Algorithm::Gcra
+        };
+        if let Some(name) = quota.name()
+            && name.contains(['{', '}'])
+        {
+            return Err(InvalidRedisRateLimit::Name(name));
+        }
+        let (count, period) = (quota.count(), quota.period());
+        let micros = period.as_micros();
+        if micros == 0 || !period.subsec_nanos().is_multiple_of(1000) {
+            return Err(InvalidRedisRateLimit::Period { period });
+        }
+        let (unit, size) = match algorithm {
+            Algorithm::Gcra if u128::from(count) > micros => {
+                return Err(InvalidRedisRateLimit::Rate { count, period });
+            }
+            // Rounded up: never more than the quota.
+            Algorithm::Gcra => (micros.div_ceil(count.into()), quota.max_burst()),
+            Algorithm::SlidingWindow | Algorithm::FixedWindow => (micros, count),
+        };
+        // A window's end is all that a fixed one reckons with.
+        if algorithm != Algorithm::FixedWindow && unit * u128::from(size) > EXACT / 2 {
+            return Err(InvalidRedisRateLimit::TooFine { count, period });
+        }
+        let key = match (quota.name(), algorithm) {
+            (Some(name), _) => name.to_owned(),
+            (None, Algorithm::Gcra) => format!("bucket-{count}-{micros}-{size}"),
+            (None, Algorithm::SlidingWindow) => format!("sliding-{count}-{micros}"),
+            (None, Algorithm::FixedWindow) => format!("fixed-{count}-{micros}"),
+        };
+        Ok(Self {
+            quota,
+            algorithm,
+            key: key.into(),
+            unit: unit as u64,
+            size,
+        })
+    }
+
+    /// What callers are told, if they are.
+    pub(crate) fn allowance(&self, left: Left) -> Option<Allowance> {
+        let period = self.quota.period();
+        Some(Allowance {
+            name: self.quota.name()?,
+            limit: self.quota.count().into(),
+            // Whole seconds or nothing.
+            window_secs: if period.subsec_nanos() == 0 {
+                period.as_secs()
+            } else {
+                0
+            },
+            remaining: left.requests.into(),
+            reset: Duration::from_millis(left.reset_millis.into()),
+        })
+    }
+}

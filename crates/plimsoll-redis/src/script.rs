@@ -1,0 +1,198 @@
+//! The scripts: put together from the algorithms that a limit uses, and what goes in and out of them.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use crate::{
+    MAX_QUOTAS,
+    digest::Digest,
+    quotas::{Algorithm, Left, Shared},
+};
+
+const CLOCK: &str = include_str!("scripts/clock.lua");
+const KINDS: &str = include_str!("scripts/kinds.lua");
+const GCRA: &str = include_str!("scripts/gcra.lua");
+const SLIDING: &str = include_str!("scripts/sliding_window.lua");
+const FIXED: &str = include_str!("scripts/fixed_window.lua");
+const DECIDE: &str = include_str!("scripts/decide.lua");
+const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
+/// No quota needs longer, and no clock is further off.
+const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
+
+/// The two scripts of one limit, and the arguments that are always the same.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    decide: Script,
+    give_back: Script,
+    quotas: Box<[Shared]>,
+    prefix: Box<str>,
+    /// Kind, unit and size of each quota.
+    arguments: Box<[String]>,
+}
+
+#[derive(Debug)]
+struct Script {
+    text: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(text: String) -> Self {
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, hash }
+    }
+}
+
+/// What Redis said to one question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// So many were granted.
+    Granted {
+        count: u32,
+        /// Microseconds by the clock of Redis.
+        at: u64,
+        left: [Left; MAX_QUOTAS],
+    },
+    /// None for so long, because of this quota.
+    Refused {
+        wait: Duration,
+        tightest: u8,
+        at: u64,
+        left: [Left; MAX_QUOTAS],
+    },
+    /// The question came too late to be of use. Nothing was written.
+    Late { at: u64 },
+}
+
+impl Scripts {
+    pub(crate) fn new(prefix: &str, quotas: &[Shared]) -> Self {
+        let uses = |algorithm| quotas.iter().any(|quota| quota.algorithm == algorithm);
+        let mut common = [CLOCK, KINDS].concat();
+        // A script defines its functions at each call: only those that are needed.
+        for (algorithm, text) in [
+            (Algorithm::Gcra, GCRA),
+            (Algorithm::SlidingWindow, SLIDING),
+            (Algorithm::FixedWindow, FIXED),
+        ] {
+            if uses(algorithm) {
+                common.push_str(text);
+            }
+        }
+        let arguments = quotas.iter().flat_map(|quota| {
+            let kind = match quota.algorithm {
+                Algorithm::Gcra => "g",
+                Algorithm::SlidingWindow => "s",
+                Algorithm::FixedWindow => "f",
+            };
+            [
+                kind.to_owned(),
+                quota.unit.to_string(),
+                quota.size.to_string(),
+            ]
+        });
+        Self {
+            decide: Script::new([&common, DECIDE].concat()),
+            give_back: Script::new([&common, GIVE_BACK].concat()),
+            arguments: arguments.collect(),
+            quotas: quotas.into(),
+            prefix: prefix.into(),
+        }
+    }
+
+    /// Teaches Redis both scripts, and asks it for the time.
+    pub(crate) fn load(&self) -> redis::Pipeline {
+        let mut pipeline = redis::pipe();
+        for script in [&self.decide, &self.give_back] {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(&script.text);
+        }
+        pipeline.cmd("TIME");
+        pipeline
+    }
+
+    /// Asks for `least` to `most` requests. `not_after` is a moment of Redis' clock, or 0.
+    pub(crate) fn ask(&self, digest: Digest, least: u32, most: u32, not_after: u64) -> Cmd {
+        let mut cmd = self.call(&self.decide, digest);
+        cmd.arg(least)
+            .arg(most)
+            .arg(not_after)
+            .arg(&*self.arguments);
+        cmd
+    }
+
+    /// Gives back `count` requests that were taken at `at`.
+    pub(crate) fn give_back(&self, digest: Digest, count: u32, at: u64) -> Cmd {
+        let mut cmd = self.call(&self.give_back, digest);
+        cmd.arg(count).arg(at).arg(&*self.arguments);
+        cmd
+    }
+
+    fn call(&self, script: &Script, digest: Digest) -> Cmd {
+        let mut cmd = Cmd::new();
+        cmd.arg("EVALSHA").arg(&script.hash).arg(self.quotas.len());
+        for quota in &self.quotas {
+            cmd.arg(self.key(digest, &quota.key));
+        }
+        cmd
+    }
+
+    /// Where a quota of a key is kept. All of one key are in one slot of a cluster.
+    fn key(&self, digest: Digest, name: &str) -> String {
+        format!("{}:{{{digest}}}:{name}", self.prefix)
+    }
+
+    /// Reads an answer; `None` when it is not one that the script gives.
+    pub(crate) fn read(&self, value: &Value, least: u32, most: u32) -> Option<Reply> {
+        let Value::Array(items) = value else {
+            return None;
+        };
+        let int = |at: usize| match items.get(at) {
+            Some(Value::Int(n)) => Some(*n),
+            _ => None,
+        };
+        let now = u64::try_from(int(1)?).ok().filter(|now| *now > 0)?;
+        let granted = int(0)?;
+        if granted == -1 && items.len() == 2 {
+            return Some(Reply::Late { at: now });
+        }
+        if items.len() != 4 + 2 * self.quotas.len() {
+            return None;
+        }
+        let mut left = [Left::default(); MAX_QUOTAS];
+        for (n, (quota, left)) in self.quotas.iter().zip(&mut left).enumerate() {
+            let requests = u32::try_from(int(4 + 2 * n)?).ok();
+            let reset = int(5 + 2 * n).filter(|reset| (0..=MAX_WAIT).contains(reset))?;
+            *left = Left {
+                requests: requests.filter(|requests| *requests <= quota.size)?,
+                reset_millis: u32::try_from(reset.unsigned_abs().div_ceil(1000))
+                    .unwrap_or(u32::MAX),
+            };
+        }
+        let wait = int(2).filter(|wait| (0..=MAX_WAIT).contains(wait))?;
+        let tightest = usize::try_from(int(3)?).ok()?;
+        if granted == 0 && wait > 0 && (1..=self.quotas.len()).contains(&tightest) {
+            return Some(Reply::Refused {
+                wait: Duration::from_micros(wait.unsigned_abs()),
+                tightest: tightest as u8 - 1,
+                at: now,
+                left,
+            });
+        }
+        let count = u32::try_from(granted).ok()?;
+        let granted = (least..=most).contains(&count) && wait == 0 && tightest == 0;
+        granted.then_some(Reply::Granted {
+            count,
+            at: now,
+            left,
+        })
+    }
+}
+
+impl Reply {
+    /// The clock of Redis when it decided.
+    pub(crate) fn at(&self) -> u64 {
+        match self {
+            Self::Granted { at, .. } | Self::Refused { at, .. } | Self::Late { at } => *at,
+        }
+    }
+}

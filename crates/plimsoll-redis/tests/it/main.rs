@@ -1,0 +1,61 @@
+//! Behaviour through the public API, with a real Redis.
+
+mod contract;
+mod exact;
+mod failures;
+mod fleet;
+mod lease;
+mod nonsense;
+mod scripts;
+mod server;
+mod settings;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use plimsoll_core::{Policy, Rejection, Verdict};
+use plimsoll_redis::{RedisRateLimit, RedisRateLimitBuilder, RedisServer};
+use tokio::time::Instant;
+
+use crate::server::Server;
+
+/// A window that no test sees the turn of.
+const LONG: Duration = Duration::from_secs(364 * 24 * 60 * 60);
+
+/// A request, and whose it is.
+#[derive(Clone, Copy)]
+struct Caller(&'static str);
+
+/// A limit in this server, with a deadline that a busy machine keeps.
+fn builder(server: &Server) -> RedisRateLimitBuilder {
+    RedisRateLimit::builder(RedisServer::new(server.url()).expect("a URL"))
+        .deadline(Duration::from_secs(1))
+}
+
+/// Asks once and waits for the answer, as a gate does.
+async fn ask<Req, P: Policy<Req>>(policy: &P, req: &mut Req) -> Result<P::Permit, Rejection> {
+    match policy.admit(req, Instant::now()) {
+        Verdict::Admit(permit) => Ok(permit),
+        Verdict::Reject(rejection) => Err(rejection),
+        Verdict::Wait(wait) => {
+            let mut wait = pin!(wait);
+            poll_fn(|cx| policy.poll_wait(wait.as_mut(), req, Instant::now(), cx)).await
+        }
+    }
+}
+
+/// Waits for another process to get there: ten seconds, for a busy machine.
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(ms(10)).await;
+    }
+    panic!("in ten seconds: {what}");
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

@@ -1,0 +1,147 @@
+//! A server that speaks the protocol and talks nonsense.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_rate_limit::Quota;
+use plimsoll_redis::{OnFailure, RedisRateLimit, RedisServer};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{ask, ms, until};
+
+/// Answers every EVALSHA with these bytes, and all else as Redis does.
+async fn liar(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(talk(stream, answer));
+        }
+    });
+    addr
+}
+
+/// Reads commands, arrays of bulk strings, until the caller hangs up.
+async fn talk(stream: TcpStream, answer: &'static [u8]) -> std::io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let count: usize = line.trim()[1..].parse().expect("a command");
+        let mut words = Vec::new();
+        for _ in 0..count {
+            line.clear();
+            reader.read_line(&mut line).await?;
+            let mut word = vec![0; line.trim()[1..].parse::<usize>().expect("a length") + 2];
+            reader.read_exact(&mut word).await?;
+            words.push(word);
+        }
+        let said: &[u8] = match words[0].to_ascii_uppercase().as_slice() {
+            b"EVALSHA\r\n" => answer,
+            b"SCRIPT\r\n" => b"$40\r\n0123456789012345678901234567890123456789\r\n",
+            b"TIME\r\n" => b"*2\r\n$10\r\n1790000000\r\n$6\r\n123456\r\n",
+            _ => b"+OK\r\n",
+        };
+        writer.write_all(said).await?;
+    }
+}
+
+async fn limit(answer: &'static [u8]) -> RedisRateLimit {
+    let server = RedisServer::new(format!("redis://{}", liar(answer).await)).expect("a URL");
+    let breaker = CircuitBreaker::builder().window(1000).min_calls(1000);
+    let limit = RedisRateLimit::builder(server)
+        .quota(Quota::per_minute(5).named("q"))
+        .deadline(ms(1000))
+        .on_failure(OnFailure::Closed)
+        .breaker(breaker.build().expect("valid"))
+        .connect()
+        .expect("valid");
+    limit.handle().wait_connected().await;
+    limit
+}
+
+#[tokio::test]
+async fn an_answer_that_makes_sense_is_believed() {
+    let limit = limit(b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n").await;
+    assert!(ask(&limit, &mut ()).await.is_ok());
+    let refused = b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:1\r\n:0\r\n:12000000\r\n";
+    let limit = self::limit(refused).await;
+    let rejection = ask(&limit, &mut ()).await.expect_err("refused");
+    assert_eq!(rejection.wait(), Some(ms(12_000)));
+    assert_eq!(limit.handle().nonsense(), 0);
+}
+
+#[tokio::test]
+async fn nonsense_is_a_failure() {
+    let answers: [&[u8]; 16] = [
+        b"+OK\r\n",
+        b"$-1\r\n",
+        b":1\r\n",
+        b"*0\r\n",
+        b"*1\r\n:1\r\n",
+        b"*2\r\n:1\r\n:1790000000123456\r\n",
+        // Too few, too many, not numbers.
+        b"*5\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n",
+        b"*7\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:5\r\n:6\r\n",
+        b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n$1\r\n4\r\n:12000000\r\n",
+        // More than was asked for; less than nothing; more left than there can be.
+        b"*6\r\n:2\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n",
+        b"*6\r\n:-2\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n",
+        b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:6\r\n:12000000\r\n",
+        b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:-1\r\n:12000000\r\n",
+        // Refused without a wait, for ever, because of a quota that is not there.
+        b"*6\r\n:0\r\n:1790000000123456\r\n:0\r\n:1\r\n:0\r\n:12000000\r\n",
+        b"*6\r\n:0\r\n:1790000000123456\r\n:9223372036854775807\r\n:1\r\n:0\r\n:12000000\r\n",
+        b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:2\r\n:0\r\n:12000000\r\n",
+    ];
+    for answer in answers {
+        let limit = limit(answer).await;
+        let text = String::from_utf8_lossy(answer);
+        assert!(ask(&limit, &mut ()).await.is_err(), "{text}");
+        let handle = limit.handle();
+        assert_eq!((handle.nonsense(), handle.closed()), (1, 1), "{text}");
+        assert_eq!((handle.admitted(), handle.refused()), (0, 0), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_a_failure() {
+    for answer in [
+        &b"-ERR out of order\r\n"[..],
+        b"-OOM command not allowed\r\n",
+        b"-MOVED 1 127.0.0.1:1\r\n",
+        b"-READONLY a replica\r\n",
+        // Taught again, and still not known.
+        b"-NOSCRIPT what?\r\n",
+    ] {
+        let limit = limit(answer).await;
+        assert!(ask(&limit, &mut ()).await.is_err());
+        let handle = limit.handle();
+        assert_eq!((handle.errors(), handle.closed()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_the_protocol_breaks_the_connection_and_nothing_else() {
+    let limit = Arc::new(limit(b"HTTP/1.1 400 Bad Request\r\n\r\n").await);
+    for _ in 0..20 {
+        assert!(ask(&*limit, &mut ()).await.is_err());
+    }
+    let handle = limit.handle();
+    assert_eq!(handle.closed(), 20);
+    assert!(handle.lost() > 0);
+    until("it connects again", || async { handle.connected() > 0 }).await;
+}
+
+#[tokio::test]
+async fn a_liar_about_late_questions_is_a_timeout() {
+    let limit = limit(b"*2\r\n:-1\r\n:1790000000123456\r\n").await;
+    assert!(ask(&limit, &mut ()).await.is_err());
+    assert_eq!(limit.handle().timeouts(), 1);
+}

@@ -1,0 +1,112 @@
+//! TLS, with a certificate authority of our own.
+
+use std::fs;
+
+use plimsoll_rate_limit::Quota;
+use plimsoll_redis::{RedisRateLimit, RedisServer};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use crate::{
+    ask, ms,
+    server::{Server, free_port},
+};
+
+/// An authority's certificate, and one that it gave with its key, as PEM.
+struct Papers {
+    root: String,
+    certificate: String,
+    key: String,
+}
+
+fn papers() -> Papers {
+    let mut root = CertificateParams::new(Vec::new()).expect("no names");
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.distinguished_name.push(DnType::CommonName, "root");
+    let root = CertifiedIssuer::self_signed(root, KeyPair::generate().expect("a key"))
+        .expect("a certificate");
+    let key = KeyPair::generate().expect("a key");
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut leaf = CertificateParams::new(names).expect("names");
+    // Not the same name: it would seem to be self-signed.
+    leaf.distinguished_name.push(DnType::CommonName, "leaf");
+    let certificate = leaf.signed_by(&key, &root).expect("a certificate");
+    Papers {
+        root: root.pem(),
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+/// A server with TLS, its port, and the folder of its papers.
+fn secure(papers: &Papers, ask_clients: &str) -> (Server, u16, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let root = file("root.pem", &papers.root);
+    let certificate = file("server.pem", &papers.certificate);
+    let key = file("server.key", &papers.key);
+    let port = free_port();
+    let server = Server::with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-ca-cert-file",
+        &root,
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        ask_clients,
+    ]);
+    (server, port, folder)
+}
+
+async fn works(server: RedisServer) -> bool {
+    let limit = RedisRateLimit::builder(server)
+        .quota(Quota::per_hour(100).named("q"))
+        .deadline(ms(1000))
+        .connect()
+        .expect("valid");
+    let handle = limit.handle();
+    _ = tokio::time::timeout(ms(2000), handle.wait_connected()).await;
+    assert!(ask(&limit, &mut ()).await.is_ok());
+    handle.admitted() == 1
+}
+
+fn server(port: u16) -> RedisServer {
+    RedisServer::new(format!("rediss://localhost:{port}")).expect("a URL")
+}
+
+#[tokio::test]
+async fn only_the_right_authority_is_trusted() {
+    let (ours, theirs) = (papers(), papers());
+    let (_redis, port, _folder) = secure(&ours, "no");
+    let trusting = server(port)
+        .root_certificate(ours.root)
+        .expect("a certificate");
+    assert!(works(trusting).await);
+    let wrong = server(port)
+        .root_certificate(theirs.root)
+        .expect("a certificate");
+    assert!(!works(wrong).await);
+    assert!(!works(server(port)).await, "the system does not know it");
+    assert!(server(port).root_certificate("rubbish").is_err());
+}
+
+#[tokio::test]
+async fn mutual_tls_shows_a_certificate() {
+    let papers = papers();
+    let (_redis, port, _folder) = secure(&papers, "yes");
+    let nobody = server(port)
+        .root_certificate(papers.root.as_str())
+        .expect("a certificate");
+    assert!(!works(nobody.clone()).await);
+    let somebody = nobody
+        .client_certificate(papers.certificate, papers.key)
+        .expect("a certificate and a key");
+    assert!(works(somebody).await);
+}
