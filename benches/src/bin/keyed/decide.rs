@@ -172,7 +172,7 @@ impl Table {
 
 /// The share of decisions that must go as they should. Where keys may lose their cells to others, not quite all do; it is
 /// said how many do not.
-const MOSTLY: f64 = 0.999;
+const MOSTLY: f64 = 0.95;
 /// Short, so that on a busy machine there are rounds in which nobody was in the way.
 const TURN: Duration = Duration::from_millis(1);
 
