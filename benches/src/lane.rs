@@ -35,7 +35,18 @@ impl Tally {
         self.accepted + self.refused + self.pending
     }
 
-    fn count(&mut self, end: End) {
+    /// The calls that ended so.
+    pub fn of(&self, end: End) -> u64 {
+        match end {
+            End::Accepted => self.accepted,
+            End::Refused => self.refused,
+            End::Pending => self.pending,
+        }
+    }
+
+    /// One call more.
+    #[inline]
+    pub fn count(&mut self, end: End) {
         match end {
             End::Accepted => self.accepted += 1,
             End::Refused => self.refused += 1,

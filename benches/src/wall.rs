@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     cases::Case,
-    lane::{Lane, Tally},
+    lane::{End, Lane, Tally},
 };
 
 /// How long one turn of one case should take.
@@ -26,9 +26,16 @@ pub struct Wall {
     pub right: f64,
 }
 
-/// A case with its lanes, one for each thread.
-struct Racer<'a> {
-    case: &'a Case,
+/// What has its turn in each round.
+pub struct Entrant {
+    /// One for each thread.
+    pub lanes: Vec<Lane>,
+    /// How all its calls should end.
+    pub end: End,
+}
+
+struct Racer {
+    end: End,
     lanes: Vec<Lane>,
     calls: u64,
     rounds: Vec<f64>,
@@ -38,7 +45,23 @@ struct Racer<'a> {
 
 /// Times every case in `rounds` rounds on `threads` threads that call at the same time.
 pub fn race(cases: &[Case], threads: usize, rounds: usize) -> Vec<Wall> {
-    let mut racers: Vec<_> = cases.iter().map(|case| Racer::new(case, threads)).collect();
+    let entrants = cases.iter().map(|case| Entrant {
+        lanes: case.lanes(threads),
+        end: case.end(),
+    });
+    race_all(entrants, TURN, rounds)
+}
+
+/// Times all entrants in `rounds` rounds, in which each has a turn of about `turn`.
+pub fn race_all(
+    entrants: impl IntoIterator<Item = Entrant>,
+    turn: Duration,
+    rounds: usize,
+) -> Vec<Wall> {
+    let mut racers: Vec<_> = entrants
+        .into_iter()
+        .map(|entrant| Racer::new(entrant, turn))
+        .collect();
     for _ in 0..rounds {
         for racer in &mut racers {
             racer.turn();
@@ -47,11 +70,11 @@ pub fn race(cases: &[Case], threads: usize, rounds: usize) -> Vec<Wall> {
     racers.into_iter().map(Racer::finish).collect()
 }
 
-impl<'a> Racer<'a> {
-    fn new(case: &'a Case, threads: usize) -> Self {
+impl Racer {
+    fn new(entrant: Entrant, turn: Duration) -> Self {
         let mut racer = Self {
-            case,
-            lanes: case.lanes(threads),
+            end: entrant.end,
+            lanes: entrant.lanes,
             calls: 1,
             rounds: Vec::new(),
             right: 0,
@@ -59,7 +82,7 @@ impl<'a> Racer<'a> {
         };
         // As many calls as fill a turn; finding out warms the case up as well.
         while racer.calls < 1 << 24 {
-            if racer.turn() * racer.calls as f64 >= TURN.as_nanos() as f64 {
+            if racer.turn() * racer.calls as f64 >= turn.as_nanos() as f64 {
                 break;
             }
             racer.calls *= 2;
@@ -71,7 +94,7 @@ impl<'a> Racer<'a> {
 
     /// One turn: nanoseconds per call.
     fn turn(&mut self) -> f64 {
-        let (calls, case) = (self.calls, self.case);
+        let calls = self.calls;
         let turns = if let [lane] = &mut self.lanes[..] {
             vec![timed(lane, calls)]
         } else {
@@ -94,7 +117,7 @@ impl<'a> Racer<'a> {
             })
         };
         for (tally, _) in &turns {
-            self.right += case.right(*tally);
+            self.right += tally.of(self.end);
             self.all += calls;
         }
         let spent: f64 = turns.iter().map(|(_, spent)| spent.as_nanos() as f64).sum();

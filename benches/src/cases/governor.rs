@@ -1,5 +1,6 @@
 //! `tower_governor`: one quota for all, and one per key read from a header.
 
+use ::governor::{clock::QuantaInstant, middleware::NoOpMiddleware};
 use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_governor::{
@@ -16,9 +17,10 @@ use super::{
 
 type Body = axum::body::Body;
 
-/// A quota that no benchmark can spend, and one that the first call spends.
-const AMPLE: (u64, u32) = (1, u32::MAX);
-const SPENT: (u64, u32) = (u64::MAX / 4, 1);
+/// A quota that no benchmark can spend: nanoseconds per request, and how many may come at once.
+pub const AMPLE: (u64, u32) = (1, u32::MAX);
+/// One that the first call spends.
+pub const SPENT: (u64, u32) = (u64::MAX / 4, 1);
 
 /// `tower_governor`'s cases. Its responses have axum's body, so it is compared with a bare service that has it too.
 pub(super) fn cases() -> Vec<Case> {
@@ -40,23 +42,35 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn quota<K>(
     key: K,
-    (nanoseconds, burst): (u64, u32),
+    quota: (u64, u32),
 ) -> impl Service<Request<Empty>, Response = Response<Body>> + Clone + Send + 'static
 where
     K: KeyExtractor<Key: Send + Sync> + Send + Sync + 'static,
 {
+    layer(key, quota).layer(Bare::<Body>::OK)
+}
+
+/// The layer with such a quota for each key.
+///
+/// # Panics
+///
+/// When either number is zero.
+pub fn layer<K: KeyExtractor>(
+    key: K,
+    (nanoseconds, burst): (u64, u32),
+) -> GovernorLayer<K, NoOpMiddleware<QuantaInstant>, Body> {
     let config = GovernorConfigBuilder::default()
         .key_extractor(key)
         .per_nanosecond(nanoseconds)
         .burst_size(burst)
         .finish()
         .expect("neither is zero");
-    GovernorLayer::new(config).layer(Bare::<Body>::OK)
+    GovernorLayer::new(config)
 }
 
 /// The key of a request: a header's text. A `String`, as in the crate's own example.
-#[derive(Clone)]
-struct ApiKey;
+#[derive(Debug, Clone)]
+pub struct ApiKey;
 
 impl KeyExtractor for ApiKey {
     type Key = String;

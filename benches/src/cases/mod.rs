@@ -1,8 +1,8 @@
 //! What is measured.
 
 pub mod bare;
-mod governor;
-mod plimsoll;
+pub mod governor;
+pub mod plimsoll;
 mod resilience;
 mod stacks;
 mod tower;
@@ -20,7 +20,7 @@ use http_body::Body;
 use http_body_util::Full;
 
 use self::bare::{Base, Make};
-use crate::lane::{Lane, TIMERS, Tally, awaited, polled, unsent};
+use crate::lane::{End, Lane, TIMERS, Tally, awaited, polled, unsent};
 
 /// The body of every request.
 pub type Empty = Full<Bytes>;
@@ -103,13 +103,18 @@ impl Case {
         (self.lanes)(threads)
     }
 
+    /// How its calls end, by its name.
+    pub fn end(&self) -> End {
+        if self.name.ends_with("@reject") {
+            End::Refused
+        } else {
+            End::Accepted
+        }
+    }
+
     /// How many calls of a tally went as the case's name says.
     pub fn right(&self, tally: Tally) -> u64 {
-        if self.name.ends_with("@reject") {
-            tally.refused
-        } else {
-            tally.accepted
-        }
+        tally.of(self.end())
     }
 
     /// Whether they all did. A case that measures something else must not pass for it.

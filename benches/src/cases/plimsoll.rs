@@ -29,9 +29,10 @@ pub(super) type Inner = Bare<Full<Bytes>>;
 /// How long refusals by rate limit and breaker last: longer than a run, and not so long that the `retry-after` header has
 /// more digits than it usually has.
 const WHILE: Duration = Duration::from_secs(90);
-/// A quota that no benchmark can spend, and one that the first call spends.
-pub(super) const AMPLE: Quota = Quota::per_second(1_000_000_000);
-pub(super) const SPENT: Quota = Quota::new(1, WHILE);
+/// A quota that no benchmark can spend.
+pub const AMPLE: Quota = Quota::per_second(1_000_000_000);
+/// One that the first call spends.
+pub const SPENT: Quota = Quota::new(1, WHILE);
 
 /// The gate's cases, and those of single layers.
 pub(super) fn cases() -> Vec<Case> {
@@ -91,15 +92,30 @@ fn gate<P>(policy: P) -> Gate<Inner, P, Http> {
     GateLayer::new(policy).layer(Inner::OK)
 }
 
-pub(super) fn rate(quota: Quota) -> RateLimit {
+/// One limit for all.
+///
+/// # Panics
+///
+/// When the quota is not valid.
+pub fn rate(quota: Quota) -> RateLimit {
     RateLimit::new(quota).expect("the quota is valid")
 }
 
-fn announced(quota: Quota) -> RateLimit {
+/// One that tells callers their quota.
+///
+/// # Panics
+///
+/// When the quota is not valid.
+pub fn announced(quota: Quota) -> RateLimit {
     rate(quota.named("bench"))
 }
 
-fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
+/// One limit per key, read from a header.
+///
+/// # Panics
+///
+/// When the quota is not valid.
+pub fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
     rate(quota)
         .per_key(HeaderKey(API_KEY), Missing::Share, 10_000)
         .expect("a valid capacity")

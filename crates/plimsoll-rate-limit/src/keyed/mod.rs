@@ -40,7 +40,7 @@ use crate::{
 ///
 /// # Cost
 ///
-/// No lock for a key that has a cell. One that has none takes one of 256 locks, picked by its hash, for as long as
+/// No lock for a key that has a cell. One that has none takes one of up to 4,096 locks, picked by its hash, for as long as
 /// it takes to look at eight cells.
 ///
 /// # Shared state and cloning, cancellation, refusals elsewhere

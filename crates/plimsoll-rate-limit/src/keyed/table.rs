@@ -26,8 +26,9 @@ use crate::{
 const SETS_PER_PAGE: usize = 1024;
 /// Sets that remember together what those had taken who were pushed out.
 const SETS_PER_DEBT: usize = 4;
-/// Keys without a cell wait for each other only if they share one of these.
-const LOCKS: usize = 256;
+/// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
+/// while it holds one.
+const LOCKS: usize = 4096;
 
 /// Sets, and for each few of them what keys had taken that were pushed out: those who come next begin with at least that.
 ///
@@ -98,7 +99,7 @@ impl<const N: usize> Table<N> {
             pages: (0..sets.div_ceil(SETS_PER_PAGE))
                 .map(|_| OnceLock::new())
                 .collect(),
-            making: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            making: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
             keyless: State::new(),
             keys: Count::new(0),
             evicted: Counter::new(),
@@ -160,8 +161,8 @@ impl<const N: usize> Table<N> {
     #[inline(never)]
     fn make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
         // The product's middle bits: neither the places' nor the mark's alone.
-        let lock =
-            &self.making[(hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % LOCKS];
+        let lock = (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len();
+        let lock = &self.making[lock];
         let _making = lock.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             // Perhaps another thread has just made it.

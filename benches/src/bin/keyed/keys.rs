@@ -1,0 +1,41 @@
+//! The keys that are asked about, in random order.
+
+use std::fmt::Write as _;
+
+/// Keys of two types, as many of one as of the other, for as long as the program runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    pub numbers: &'static [u64],
+    /// 15 bytes each, such as `user-0000012345`.
+    pub texts: &'static [String],
+}
+
+impl Keys {
+    pub fn new(count: usize) -> Self {
+        Self {
+            numbers: numbers(count).leak(),
+            texts: texts(count, 15).leak(),
+        }
+    }
+}
+
+/// The numbers up to `count`, shuffled.
+pub fn numbers(count: usize) -> Vec<u64> {
+    let mut numbers: Vec<_> = (0..count as u64).collect();
+    // The same order in every run.
+    fastrand::Rng::with_seed(1).shuffle(&mut numbers);
+    numbers
+}
+
+/// Distinct texts of `length` bytes, shuffled.
+///
+/// They lie in memory in the order in which they are asked about: a server has just read the key that it asks
+/// about, so fetching it is no part of the decision.
+pub fn texts(count: usize, length: usize) -> Vec<String> {
+    let text = |number| {
+        let mut text = String::with_capacity(length);
+        _ = write!(text, "user-{number:0width$}", width = length - 5);
+        text
+    };
+    numbers(count).into_iter().map(text).collect()
+}
