@@ -1,0 +1,126 @@
+//! The client that takes all it can get, and the worst that it does to a limit.
+
+use std::{convert::Infallible, error::Error, time::Duration};
+
+use plimsoll_core::{Policy, Verdict};
+use tokio::time::Instant;
+
+use crate::{LIMIT, PERIOD, clients::replay};
+
+const NANO: Duration = Duration::from_nanos(1);
+/// Until when a client goes on.
+const END: Duration = Duration::from_secs(60 * 5);
+
+/// What a greedy client came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Greedy {
+    /// Requests let in, in the worst stretch of one period: its first moment counts, the moment after its last does not.
+    pub(crate) most: usize,
+    /// Each refused request was let in at the moment it had been told, and not a nanosecond earlier. `None`: it waits.
+    pub(crate) exact: Option<bool>,
+}
+
+impl Greedy {
+    pub(crate) fn wait(self) -> &'static str {
+        match self.exact {
+            None => "it waits",
+            Some(true) => "yes",
+            Some(false) => "no",
+        }
+    }
+}
+
+/// What a client does: `first` requests as soon as it can from `start` on, then nothing until `pause` is over, then all
+/// that it can get.
+#[derive(Clone, Copy)]
+struct Plan {
+    start: Duration,
+    first: usize,
+    pause: Duration,
+}
+
+/// The worst of many plans: starts all over a period, and right before its end; pauses of all lengths.
+pub(crate) fn of_a_meter<P: Policy<(), Wait = Infallible>>(
+    make: &impl Fn() -> Result<P, Box<dyn Error>>,
+) -> Result<Greedy, Box<dyn Error>> {
+    let (mut most, mut all_exact) = (0, true);
+    let starts = (0..60).step_by(3).map(Duration::from_secs);
+    for start in starts.chain([PERIOD - NANO]) {
+        for first in [1, LIMIT as usize / 2, LIMIT as usize] {
+            for pause in (0..90).step_by(15).map(Duration::from_secs) {
+                let plan = Plan {
+                    start: 2 * PERIOD + start,
+                    first,
+                    pause,
+                };
+                let (admitted, exact) = take_all(&make()?, plan);
+                most = most.max(most_in_a_period(&admitted));
+                all_exact &= exact;
+            }
+        }
+    }
+    Ok(Greedy {
+        most,
+        exact: Some(all_exact),
+    })
+}
+
+/// When a client with this plan was let in, and whether what it was told was exact.
+fn take_all<P: Policy<(), Wait = Infallible>>(policy: &P, plan: Plan) -> (Vec<Duration>, bool) {
+    let epoch = Instant::now();
+    // Windows are counted from the first request on. Two periods later this one is forgotten.
+    policy.admit(&mut (), epoch);
+    let (mut admitted, mut exact) = (Vec::new(), true);
+    let mut at = plan.start;
+    let mut told = false;
+    while at < END {
+        match policy.admit(&mut (), epoch + at) {
+            Verdict::Admit(_) => {
+                admitted.push(at);
+                told = false;
+                if admitted.len() == plan.first {
+                    at = at.max(plan.start + plan.pause);
+                }
+            }
+            Verdict::Reject(rejection) => {
+                exact &= !told;
+                let Some(wait) = rejection.wait().filter(|wait| !wait.is_zero()) else {
+                    return (admitted, false);
+                };
+                told = true;
+                let early = policy.admit(&mut (), epoch + at + wait - NANO);
+                exact &= matches!(early, Verdict::Reject(_));
+                at += wait;
+            }
+            Verdict::Wait(never) => match never {},
+        }
+    }
+    (admitted, exact)
+}
+
+/// The worst of clients that begin at different moments and send ten times the limit to a policy that lets them wait.
+pub(crate) async fn of_a_shaper<P>(
+    make: &impl Fn() -> Result<P, Box<dyn Error>>,
+) -> Result<Greedy, Box<dyn Error>>
+where
+    P: Policy<()> + 'static,
+    P::Wait: 'static,
+{
+    let mut most = 0;
+    for start in [0, 7, 200, 599, 600, 30_000, 59_999] {
+        let offered: Vec<_> = (0..3 * 10 * u64::from(LIMIT))
+            .map(|request| Duration::from_millis(start + request * 60))
+            .collect();
+        let admitted = replay(make()?, &offered).await;
+        most = most.max(most_in_a_period(&admitted));
+    }
+    Ok(Greedy { most, exact: None })
+}
+
+fn most_in_a_period(admitted: &[Duration]) -> usize {
+    let from = |first: usize| {
+        let end = admitted[first] + PERIOD;
+        admitted[first..].partition_point(|at| *at < end)
+    };
+    (0..admitted.len()).map(from).max().unwrap_or(0)
+}
