@@ -61,6 +61,8 @@ mod guides {
     mod readme {}
     #[doc = include_str!("../../../docs/refusals.md")]
     mod refusals {}
+    #[doc = include_str!("../../../docs/rate-limiting.md")]
+    mod rate_limiting {}
     #[doc = include_str!("../../../docs/policies.md")]
     mod policies {}
 }
