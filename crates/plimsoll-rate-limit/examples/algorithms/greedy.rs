@@ -45,7 +45,7 @@ pub(crate) fn of_a_meter<P: Policy<(), Wait = Infallible>>(
 ) -> Result<Greedy, Box<dyn Error>> {
     let (mut most, mut all_exact) = (0, true);
     let starts = (0..60).step_by(3).map(Duration::from_secs);
-    for start in starts.chain([PERIOD - NANO]) {
+    for start in starts.chain([PERIOD.saturating_sub(NANO)]) {
         for first in [1, LIMIT as usize / 2, LIMIT as usize] {
             for pause in (0..90).step_by(15).map(Duration::from_secs) {
                 let plan = Plan {
@@ -88,7 +88,7 @@ fn take_all<P: Policy<(), Wait = Infallible>>(policy: &P, plan: Plan) -> (Vec<Du
                     return (admitted, false);
                 };
                 told = true;
-                let early = policy.admit(&mut (), epoch + at + wait - NANO);
+                let early = policy.admit(&mut (), epoch + at + wait.saturating_sub(NANO));
                 exact &= matches!(early, Verdict::Reject(_));
                 at += wait;
             }
