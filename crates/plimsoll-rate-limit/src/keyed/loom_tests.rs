@@ -7,20 +7,26 @@ use loom::{sync::Arc, thread};
 use super::table::{Hashed, Table};
 use crate::{Quota, pace::Pace, settings::Settings};
 
-/// One set of four cells: who has the same set has the same lock only by chance.
+/// Two sets of four cells, of which the keys here have the first.
 fn table(burst: u32) -> Arc<Table<1>> {
     let quota = Quota::per_hour(1).burst(burst);
     let settings = Settings::new([quota]).unwrap();
-    let table = Table::new(settings.into(), 1);
-    assert_eq!(table.capacity(), 4);
+    let table = Table::new(settings.into(), 4);
+    assert_eq!(table.capacity(), 8);
     // Its page is allocated before there are threads.
-    assert!(table.find(key(0)).is_none());
+    assert!(table.find(ONE).is_none());
+    assert!(table.lock(ONE) != table.lock(OTHER));
     Arc::new(table)
 }
 
-fn key(key: u64) -> Hashed {
-    Hashed(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+/// Small in both halves, each of which names a set.
+const fn key(key: u64) -> Hashed {
+    Hashed((key << 32) | key)
 }
+
+/// Two keys that do not wait for each other.
+const ONE: Hashed = key(1);
+const OTHER: Hashed = key(4);
 
 /// Keys, evicted, inherited.
 fn counts(table: &Table<1>) -> (u64, u64, u64) {
@@ -39,9 +45,9 @@ fn a_new_key_brought_by_two_threads_has_one_cell() {
         let table = table(1);
         let other = {
             let table = Arc::clone(&table);
-            thread::spawn(move || admits(&table, key(1)))
+            thread::spawn(move || admits(&table, ONE))
         };
-        let mine = admits(&table, key(1));
+        let mine = admits(&table, ONE);
         assert!(mine != other.join().unwrap(), "one of the two");
         assert_eq!(counts(&table), (1, 0, 0));
     });
@@ -53,11 +59,11 @@ fn two_keys_brought_at_once_to_one_set_have_a_cell_each() {
         let table = table(1);
         let other = {
             let table = Arc::clone(&table);
-            thread::spawn(move || admits(&table, key(1)))
+            thread::spawn(move || admits(&table, ONE))
         };
-        assert!(admits(&table, key(2)));
+        assert!(admits(&table, OTHER));
         assert!(other.join().unwrap());
-        assert!(!admits(&table, key(1)) && !admits(&table, key(2)));
+        assert!(!admits(&table, ONE) && !admits(&table, OTHER));
         assert_eq!(counts(&table), (2, 0, 0));
     });
 }
@@ -79,9 +85,9 @@ fn two_keys_that_push_out_the_same_one_begin_with_its_debt() {
         let visit = |table: &Table<1>, hash| [(); 2].map(|()| admits(table, hash));
         let other = {
             let table = Arc::clone(&table);
-            thread::spawn(move || visit(&table, key(1)))
+            thread::spawn(move || visit(&table, ONE))
         };
-        let mine = visit(&table, key(2));
+        let mine = visit(&table, OTHER);
         let both = [mine, other.join().unwrap()];
         let admitted = both.as_flattened().iter().filter(|admits| **admits).count();
         assert!(

@@ -160,10 +160,9 @@ impl<const N: usize> Table<N> {
     #[cold]
     #[inline(never)]
     fn make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
-        // The product's middle bits: neither the places' nor the mark's alone.
-        let lock = (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len();
-        let lock = &self.making[lock];
-        let _making = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self.making[self.lock(hash)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             // Perhaps another thread has just made it.
             if let Some(cell) = self.find(hash) {
@@ -197,6 +196,12 @@ impl<const N: usize> Table<N> {
                 return cell;
             }
         }
+    }
+
+    /// The lock under which this key is given a cell.
+    pub(super) fn lock(&self, hash: Hashed) -> usize {
+        // The product's middle bits: neither the places' nor the mark's alone.
+        (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len()
     }
 
     /// Of the key's eight cells one that nobody has; else one from which nothing is missing; else the one from which least
