@@ -1,6 +1,8 @@
 //! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
 
 mod handle;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod set;
 mod table;
 

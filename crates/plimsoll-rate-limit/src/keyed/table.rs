@@ -4,7 +4,7 @@ use std::{
     array,
     hash::{BuildHasher, Hash, RandomState},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock, PoisonError,
         atomic::{
             AtomicU64 as Count,
             Ordering::{AcqRel, Acquire, Relaxed},
@@ -19,7 +19,7 @@ use crate::{
     cell::{Cell, RETURNED_BITS},
     rate_limit::State,
     settings::Settings,
-    sync::AtomicU64,
+    sync::{AtomicU64, Mutex},
 };
 
 /// Sets that are allocated together, when the first of their keys comes.
@@ -28,7 +28,7 @@ const SETS_PER_PAGE: usize = 1024;
 const SETS_PER_DEBT: usize = 4;
 /// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
 /// while it holds one.
-const LOCKS: usize = 4096;
+const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
 
 /// Sets, and for each few of them what keys had taken that were pushed out: those who come next begin with at least that.
 ///
@@ -40,7 +40,7 @@ struct Page<const N: usize> {
 
 /// A key's hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hashed(u64);
+pub(super) struct Hashed(pub(super) u64);
 
 /// What is left of a hash in a cell, above the count of what was given back. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,10 +160,9 @@ impl<const N: usize> Table<N> {
     #[cold]
     #[inline(never)]
     fn make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
-        // The product's middle bits: neither the places' nor the mark's alone.
-        let lock = (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len();
-        let lock = &self.making[lock];
-        let _making = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self.making[self.lock(hash)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             // Perhaps another thread has just made it.
             if let Some(cell) = self.find(hash) {
@@ -197,6 +196,12 @@ impl<const N: usize> Table<N> {
                 return cell;
             }
         }
+    }
+
+    /// The lock under which this key is given a cell.
+    pub(super) fn lock(&self, hash: Hashed) -> usize {
+        // The product's middle bits: neither the places' nor the mark's alone.
+        (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len()
     }
 
     /// Of the key's eight cells one that nobody has; else one from which nothing is missing; else the one from which least

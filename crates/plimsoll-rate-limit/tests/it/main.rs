@@ -13,6 +13,7 @@ mod model;
 mod roomy;
 mod several;
 mod sliding_log;
+mod sockets;
 mod threads;
 mod warm_up;
 mod windows;

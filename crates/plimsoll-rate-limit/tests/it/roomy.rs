@@ -165,7 +165,8 @@ fn threads_that_bring_a_new_key_at_once_share_its_burst() {
     let key = |key: &u32| Some(*key);
     let quota = Quota::per_hour(3);
     for round in 0..20 {
-        let limit = RateLimit::keyed(quota, key, Missing::Share, 10_000).expect("valid");
+        // So many that no key ever meets eight cells that are taken.
+        let limit = RateLimit::keyed(quota, key, Missing::Share, 200_000).expect("valid");
         let now = Instant::now();
         let admitted: Vec<u32> = thread::scope(|scope| {
             let ask = || {

@@ -134,6 +134,49 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
         .expect("another caller has a quota of its own");
 }
 
+/// The server's clock is the test's: nothing but what is told goes by.
+#[tokio::test(start_paused = true)]
+async fn each_caller_is_told_its_own_wait_to_the_nanosecond() {
+    let (addr, _) = serve(Limits {
+        per_caller: 7,
+        ..ROOMY
+    })
+    .await;
+    let mut client = client(addr).await;
+    let from = |caller: &str| {
+        let mut req = hello("Samuel");
+        let caller = caller.parse().unwrap();
+        req.metadata_mut().insert("x-caller", caller);
+        req
+    };
+    // Seven a minute: one each 8.571428572 s.
+    let one = Duration::from_nanos(8_571_428_572);
+    for caller in ["ann", "bob"] {
+        for _ in 0..7 {
+            client.say_hello(from(caller)).await.unwrap();
+        }
+        let refused = client.say_hello(from(caller)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(retry_delay(&refused), Some(one), "{caller}");
+        let pushback = refused.metadata().get("grpc-retry-pushback-ms").unwrap();
+        assert_eq!(pushback, "8572", "rounded up");
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    // Four seconds later than ann, two later than bob.
+    for (caller, gone) in [("ann", 4), ("bob", 2)] {
+        let refused = client.say_hello(from(caller)).await.unwrap_err();
+        let left = one.checked_sub(Duration::from_secs(gone)).unwrap();
+        assert_eq!(retry_delay(&refused), Some(left), "{caller}");
+    }
+    client.say_hello(from("cid")).await.unwrap();
+
+    let left = one.checked_sub(Duration::from_secs(4)).unwrap();
+    tokio::time::advance(left).await;
+    client.say_hello(from("ann")).await.unwrap();
+    let early = client.say_hello(from("bob")).await.unwrap_err();
+    assert_eq!(retry_delay(&early), Some(Duration::from_secs(2)));
+}
+
 #[tokio::test]
 async fn a_full_server_is_unavailable_and_streams_hold_their_permits_until_the_trailers() {
     let (addr, handles) = serve(Limits {

@@ -1,0 +1,137 @@
+//! Behind a real axum server: who is told what, and who gets in.
+
+use std::net::SocketAddr;
+
+use axum::{Router, routing::get};
+use plimsoll_core::{ClientIp, HeaderKey, Kind, Missing};
+use plimsoll_rate_limit::{KeyedRateLimitHandle, KeyedRateLimitLayer, Quota, RateLimit};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::advance,
+};
+
+use crate::ms;
+
+/// Three an hour for each address under `/ip`, two a second for each API key under `/key`.
+async fn serve() -> (SocketAddr, KeyedRateLimitHandle, KeyedRateLimitHandle) {
+    let refuse = Missing::Refuse(Kind::OverQuota);
+    let per_hour = Quota::per_hour(3).named("per-address");
+    let by_ip = RateLimit::keyed(per_hour, ClientIp::peer(), refuse, 1000).expect("valid");
+    let per_second = Quota::per_second(2).named("per-api-key");
+    let api_key = HeaderKey::from_static("x-api-key");
+    let by_key = RateLimit::keyed(per_second, api_key, refuse, 1000).expect("valid");
+    let handles = (by_ip.handle(), by_key.handle());
+
+    let hello = || get(async || "hello");
+    let app = Router::new()
+        .route("/ip", hello().layer(KeyedRateLimitLayer::new(by_ip)))
+        .route("/key", hello().layer(KeyedRateLimitLayer::new(by_key)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("bound");
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    (addr, handles.0, handles.1)
+}
+
+/// A whole answer, over a connection of its own, with one more line in the request's head.
+async fn ask(addr: SocketAddr, path: &str, line: &str) -> String {
+    let mut socket = TcpStream::connect(addr).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{line}\r\n");
+    socket.write_all(request.as_bytes()).await.expect("open");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("UTF-8");
+    answer
+}
+
+fn has(answer: &str, line: &str) {
+    assert!(answer.lines().any(|is| is == line), "no {line} in {answer}");
+}
+
+const LET_IN: &str = "HTTP/1.1 200 OK";
+const REFUSED: &str = "HTTP/1.1 429 Too Many Requests";
+
+#[tokio::test(start_paused = true)]
+async fn each_address_has_a_quota_and_is_told_what_is_left_of_it() {
+    let (addr, by_ip, _) = serve().await;
+    for left in ["r=2;t=1200", "r=1;t=2400", "r=0;t=1200"] {
+        let answer = ask(addr, "/ip", "").await;
+        has(&answer, LET_IN);
+        has(&answer, "ratelimit-policy: \"per-address\";q=3;w=3600");
+        has(&answer, &format!("ratelimit: \"per-address\";{left}"));
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+    advance(ms(500)).await;
+    let answer = ask(addr, "/ip", "").await;
+    has(&answer, REFUSED);
+    has(&answer, "retry-after: 1200");
+    has(&answer, "ratelimit-policy: \"per-address\";q=3;w=3600");
+    has(&answer, "ratelimit: \"per-address\";r=0;t=1200");
+    has(&answer, "plimsoll-refused-by: rate-limit");
+    assert_eq!((by_ip.keys(), by_ip.missing()), (1, 0));
+    assert_eq!(by_ip.limit().refused(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_as_told_gets_in() {
+    let (addr, ..) = serve().await;
+    for _ in 0..3 {
+        has(&ask(addr, "/ip", "").await, LET_IN);
+    }
+    for _ in 0..3 {
+        let refused = ask(addr, "/ip", "").await;
+        let wait = refused
+            .lines()
+            .find_map(|line| line.strip_prefix("retry-after: "))
+            .expect("a moment to come back");
+        let wait: u64 = wait.parse().expect("seconds");
+        advance(ms(1000 * (wait - 1))).await;
+        has(&ask(addr, "/ip", "").await, REFUSED);
+        advance(ms(1000)).await;
+        has(&ask(addr, "/ip", "").await, LET_IN);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_api_key_has_a_quota_and_none_is_not_one_of_them() {
+    let (addr, _, by_key) = serve().await;
+    for key in ["ann", "bob", "\u{fc}"] {
+        let line = format!("x-api-key: {key}\r\n");
+        for left in ["r=1;t=1", "r=0;t=1"] {
+            let answer = ask(addr, "/key", &line).await;
+            has(&answer, LET_IN);
+            has(&answer, &format!("ratelimit: \"per-api-key\";{left}"));
+        }
+        has(&ask(addr, "/key", &line).await, REFUSED);
+        assert_eq!(
+            by_key.available(key.as_bytes(), tokio::time::Instant::now()),
+            Some(0)
+        );
+    }
+    let answer = ask(addr, "/key", "").await;
+    has(&answer, REFUSED);
+    has(&answer, "plimsoll-refused-by: missing-key");
+    assert!(!answer.contains("retry-after"), "{answer}");
+    assert_eq!((by_key.keys(), by_key.missing()), (3, 1));
+}
+
+/// Many connections at once, each with many requests: the burst is had once.
+#[tokio::test]
+async fn connections_at_once_share_the_quota_of_their_address() {
+    let (addr, by_ip, _) = serve().await;
+    let clients = (0..20).map(|_| {
+        tokio::spawn(async move {
+            let mut admitted = 0;
+            for _ in 0..5 {
+                admitted += u32::from(ask(addr, "/ip", "").await.starts_with(LET_IN));
+            }
+            admitted
+        })
+    });
+    let mut admitted = 0;
+    for client in clients.collect::<Vec<_>>() {
+        admitted += client.await.expect("no panic");
+    }
+    assert_eq!(admitted, 3);
+    assert_eq!(by_ip.limit().refused(), 97);
+}
