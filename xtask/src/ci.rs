@@ -79,7 +79,7 @@ pub(crate) fn ci() -> Result<(), String> {
             "--feature-powerset",
             "--no-dev-deps",
             "--exclude-features",
-            "default,full",
+            "default,full,redis-tls",
             "--depth",
             "3",
         ]),

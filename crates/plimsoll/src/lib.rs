@@ -17,6 +17,7 @@
 //! | `sampling` | `sampling` | records less as the load rises |
 //! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | | all of these |
+//! | `redis`, `redis-tls` | `redis` | one rate limit for a fleet, shared through Redis; over TLS |
 //! | `axum` | | peer address and matched route from where axum puts them |
 //! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
@@ -49,6 +50,10 @@ pub use plimsoll_metrics as metrics;
 #[cfg(feature = "rate-limit")]
 #[doc(inline)]
 pub use plimsoll_rate_limit as rate_limit;
+
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use plimsoll_redis as redis;
 
 #[cfg(feature = "sampling")]
 #[doc(inline)]

@@ -100,7 +100,7 @@ impl LeakyBucket {
     /// The name under which this policy refuses.
     pub const NAME: &'static str = "leaky-bucket";
 
-    /// Lets `count` requests per `period` through, evenly spaced. Up to 1,024 may wait, none for longer than 500 ms,
+    /// Lets `count` requests per `period` through, evenly spaced. Up to 1,024 may wait, none for longer than 500 ms or the time between two,
     /// unless something else is set.
     ///
     /// # Errors

@@ -13,8 +13,14 @@ const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_WAITING: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const DEFAULT_WAITING: usize = 1024;
-/// As in Sentinel.
+/// As in Sentinel, for all but slow buckets.
 const DEFAULT_WAIT: Duration = Duration::from_millis(500);
+
+/// Long enough for at least one to wait, in nanoseconds.
+fn default_wait(interval: u64) -> u64 {
+    let longest = LONGEST_WAIT.as_nanos() as u64;
+    interval.clamp(DEFAULT_WAIT.as_nanos() as u64, longest)
+}
 
 /// A setting is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,10 +63,12 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(count: u32, period: Duration) -> Result<Self, InvalidLeakyBucket> {
+        let rate = checked(count, period)?;
+        let [interval, ..] = rate;
         Ok(Self {
-            rate: Live::new(checked(count, period)?),
+            rate: Live::new(rate),
             max_waiting: AtomicU64::new(DEFAULT_WAITING as u64),
-            max_wait: AtomicU64::new(DEFAULT_WAIT.as_nanos() as u64),
+            max_wait: AtomicU64::new(default_wait(interval)),
             epoch: Epoch::new(),
             refused: Counter::new(),
             past_deadline: Counter::new(),
