@@ -177,7 +177,8 @@ impl<H> Tracked<H> {
     }
 
     /// The call is over.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // out of line, the permit is moved once more than all the rest costs
     pub(super) fn settle(self)
     where
         H: Hold,
