@@ -60,19 +60,14 @@ impl<const N: usize> Settings<N> {
             wait,
             generation,
         } = empty;
-        let wait = wait.map(Duration::from_nanos);
         let rejection = Rejection::new(RateLimit::NAME, Kind::OverQuota);
-        let rejection = match wait {
-            Some(wait) => rejection.retry_after(wait),
-            None => rejection,
+        // A request that never passes says nothing of when others will.
+        let Some(wait) = wait.map(Duration::from_nanos) else {
+            return rejection;
         };
+        let rejection = rejection.retry_after(wait);
         match self.names[quota] {
-            // A request that never passes says nothing of what is left for others.
-            Some(name) => rejection.allowance(self.allowance(
-                (name, quota, generation),
-                0,
-                wait.unwrap_or_default(),
-            )),
+            Some(name) => rejection.allowance(self.allowance((name, quota, generation), 0, wait)),
             None => rejection,
         }
     }

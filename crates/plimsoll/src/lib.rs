@@ -66,6 +66,7 @@ mod guides {
     mod readme {}
     #[doc = include_str!("../../../docs/refusals.md")]
     mod refusals {}
+    #[cfg(feature = "redis")]
     #[doc = include_str!("../../../docs/rate-limiting.md")]
     mod rate_limiting {}
     #[doc = include_str!("../../../docs/policies.md")]

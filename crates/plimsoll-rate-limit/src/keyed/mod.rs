@@ -47,7 +47,8 @@ use crate::{
 ///
 /// # Shared state and cloning, cancellation, refusals elsewhere
 ///
-/// As for [`RateLimit`](crate::RateLimit). What a key took and gives back after it was pushed out is forfeit.
+/// As for [`RateLimit`](crate::RateLimit). What a key took and gives back after it was pushed out is forfeit. A request that
+/// has found its key's cell in the moment in which another key takes it over counts against that one.
 pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     key: K,
     cost: C,

@@ -7,7 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Cell, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection, Verdict,
+    Allowance, Announcement, Cell, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome,
+    Policy, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -22,7 +23,7 @@ use crate::{One, Weigh};
 ///
 /// Windows are half open: a request let in at `t` counts until just before `t + period`, and at `t + period` the next may
 /// come. Whichever way a greedy caller spends its limit of 100, no window holds more than 100 of its requests; a token
-/// bucket with that burst lets 199 into the worst, and windows that are counted (fixed ones, or sliding by weight) 200.
+/// bucket with that burst lets 199 into the worst, a fixed window 200 and one that slides by weight 199.
 ///
 /// # How it decides
 ///
@@ -133,6 +134,23 @@ impl<C> SlidingLog<C> {
         }
     }
 
+    /// Tells callers this limit, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the answers
+    /// to requests that were let in; see [`Quota::named`](crate::Quota::named). Call it before a [handle](Self::handle) is
+    /// made: otherwise nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When the name cannot stand in a header.
+    pub fn named(mut self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
+        if !Allowance::is_name(name) {
+            return Err(InvalidSlidingLog::Name(name));
+        }
+        if let Some(settings) = Arc::get_mut(&mut self.settings) {
+            settings.name = Some(name);
+        }
+        Ok(self)
+    }
+
     /// Makes this limit one per key, for up to `capacity` keys at a time: each key gets a log of its own, all share this
     /// limit's handle. See [`Keyed`] for what becomes of keys beyond the capacity.
     ///
@@ -172,9 +190,14 @@ impl<C> SlidingLog<C> {
     fn refusal(&self, refused: Refused) -> Rejection {
         self.settings.refused.add();
         let rejection = Rejection::new(SlidingLog::NAME, Kind::OverQuota);
-        match refused {
-            Refused::Wait(nanos) => rejection.retry_after(Duration::from_nanos(nanos)),
-            Refused::Never => rejection,
+        let Refused::Wait(nanos) = refused else {
+            return rejection;
+        };
+        let wait = Duration::from_nanos(nanos);
+        let rejection = rejection.retry_after(wait);
+        match self.settings.name {
+            Some(name) => rejection.allowance(self.settings.allowance(name, 0, wait)),
+            None => rejection,
         }
     }
 }
@@ -208,6 +231,14 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     #[inline]
     fn reads_latency(&self) -> bool {
         false
+    }
+
+    fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {
+        if let Some(name) = self.settings.name {
+            let left = self.available(admitted);
+            let whole_in = self.settles_in(admitted);
+            out.allowance(&self.settings.allowance(name, left, whole_in));
+        }
     }
 }
 

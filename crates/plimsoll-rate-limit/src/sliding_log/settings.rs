@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plimsoll_core::{Counter, Epoch, Live};
+use plimsoll_core::{Allowance, Counter, Epoch, Live};
 
 use super::log::MAX_PERIOD;
 
@@ -30,6 +30,11 @@ pub enum InvalidSlidingLog {
     /// The period is zero, or longer than 365 days.
     #[error("period is {0:?}, but must be 1 ns to 365 days")]
     Period(Duration),
+    /// It cannot stand in a header.
+    #[error(
+        "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"
+    )]
+    Name(&'static str),
 }
 
 /// What the cells of one limit share.
@@ -37,6 +42,7 @@ pub enum InvalidSlidingLog {
 pub(super) struct Settings {
     pub(super) terms: Terms,
     pub(super) max_limit: u32,
+    pub(super) name: Option<&'static str>,
     pub(super) epoch: Epoch,
     pub(super) refused: Counter,
 }
@@ -53,9 +59,34 @@ impl Settings {
         Ok(Self {
             terms: Live::new(checked(limit, period, max_limit)?),
             max_limit,
+            name: None,
             epoch: Epoch::new(),
             refused: Counter::new(),
         })
+    }
+}
+
+impl Settings {
+    /// What a caller is told.
+    pub(super) fn allowance(
+        &self,
+        name: &'static str,
+        remaining: u64,
+        reset: Duration,
+    ) -> Allowance {
+        let (_, [limit, period]) = self.terms.read();
+        let period = Duration::from_nanos(period);
+        Allowance {
+            name,
+            limit,
+            // `w` is whole seconds or nothing.
+            window_secs: match period.subsec_nanos() {
+                0 => period.as_secs(),
+                _ => 0,
+            },
+            remaining,
+            reset,
+        }
     }
 }
 

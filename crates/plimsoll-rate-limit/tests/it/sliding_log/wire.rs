@@ -47,3 +47,25 @@ async fn a_request_that_costs_more_than_the_limit_is_not_told_to_come_back() {
     assert!(!headers.contains_key("retry-after"));
     assert_eq!(get(&layer, "/one").await.0, StatusCode::OK);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_named_log_is_told_on_every_answer() {
+    let log = SlidingLog::new(2, ms(10_000)).and_then(|log| log.named("contract"));
+    let layer: SlidingLogLayer = SlidingLogLayer::new(log.expect("valid"));
+    for (status, left) in [
+        (200, "\"contract\";r=1;t=10"),
+        (200, "\"contract\";r=0;t=10"),
+        (429, "\"contract\";r=0;t=6"),
+    ] {
+        let (said, headers) = get(&layer, "/").await;
+        assert_eq!(said, status);
+        assert_eq!(headers["ratelimit-policy"], "\"contract\";q=2;w=10");
+        assert_eq!(headers["ratelimit"], left);
+        tokio::time::advance(ms(2000)).await;
+    }
+    assert!(
+        SlidingLog::new(2, ms(1))
+            .and_then(|log| log.named(""))
+            .is_err()
+    );
+}
