@@ -519,7 +519,7 @@ fn law_12_features_are_off_by_default_and_no_crate_has_unsafe_code() {
         );
         seen += 1;
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 10);
 }
 
 #[test]
