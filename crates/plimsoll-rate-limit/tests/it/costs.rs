@@ -107,8 +107,9 @@ async fn no_moment_to_come_back_is_told_where_there_is_none() {
     };
     let (status, headers) = call(6).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(!headers.contains_key("retry-after"), "{headers:?}");
-    assert_eq!(headers["ratelimit-policy"], "\"weight\";q=5;w=1");
+    for name in ["retry-after", "ratelimit"] {
+        assert!(!headers.contains_key(name), "{headers:?}");
+    }
 
     assert_eq!(call(5).await.0, StatusCode::OK);
     assert_eq!(call(5).await.1["retry-after"], "1");
