@@ -58,6 +58,9 @@ impl Class {
     }
 }
 
+/// No head came.
+pub(crate) const NO_HEAD: u64 = u64::MAX;
+
 /// How one admitted call went, told to [`Policy::finish`](crate::Policy::finish).
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -66,7 +69,8 @@ pub struct Outcome {
     spent: Spent,
     waited_micros: u32,
     started: Instant,
-    head: Option<Instant>,
+    /// Nanoseconds to the head, or [`NO_HEAD`].
+    latency: u64,
     /// Read from the clock when first asked for: most policies never ask.
     ended: Cell<Option<Instant>>,
 }
@@ -80,7 +84,7 @@ impl Outcome {
             spent: Spent::default(),
             waited_micros: 0,
             started,
-            head: started.checked_add(latency),
+            latency: u64::try_from(latency.as_nanos()).unwrap_or(NO_HEAD - 1),
             ended: Cell::new(Some(ended)),
         }
     }
@@ -92,14 +96,14 @@ impl Outcome {
         spent: Spent,
         waited_micros: u32,
         started: Instant,
-        head: Option<Instant>,
+        latency: u64,
     ) -> Self {
         Self {
             class,
             spent,
             waited_micros,
             started,
-            head,
+            latency,
             ended: Cell::new(None),
         }
     }
@@ -133,8 +137,10 @@ impl Outcome {
     /// The body's time is not in it: a long download is not a slow service.
     #[inline]
     pub fn latency(&self) -> Duration {
-        let end = self.head.unwrap_or_else(|| self.ended());
-        end.saturating_duration_since(self.started)
+        match self.latency {
+            NO_HEAD => self.ran(),
+            nanos => Duration::from_nanos(nanos),
+        }
     }
 
     /// From the start of the call to its end, the body included.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, Outcome, Policy, Spent};
+use crate::{Announcement, Class, Outcome, Policy, Spent, outcome::NO_HEAD};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
 ///
@@ -46,8 +46,8 @@ struct Run<Permit> {
     permit: Permit,
     /// When the inner service was called; while [`GRANTED`], when the request began to wait.
     started: Instant,
-    /// When the head came.
-    head: Option<Instant>,
+    /// Nanoseconds to the head, or [`NO_HEAD`].
+    latency: u64,
     /// Microseconds in queues, which say enough; more than 71 minutes are 71 minutes.
     waited_micros: u32,
 }
@@ -80,7 +80,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         let run = Some(Run {
             permit,
             started,
-            head: None,
+            latency: NO_HEAD,
             waited_micros,
         });
         Self { shared, run }
@@ -149,7 +149,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
 impl<Permit> Run<Permit> {
     #[inline]
     fn outcome(&self, class: Class, spent: Spent) -> Outcome {
-        Outcome::ending_now(class, spent, self.waited_micros, self.started, self.head)
+        Outcome::ending_now(class, spent, self.waited_micros, self.started, self.latency)
     }
 }
 
@@ -179,7 +179,8 @@ where
         if (self.shared.policy.reads_latency() || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
-            run.head = Some(Instant::now());
+            let latency = Instant::now().saturating_duration_since(run.started);
+            run.latency = latency.as_nanos() as u64;
         }
     }
 
