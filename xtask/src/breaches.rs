@@ -212,7 +212,7 @@ const BREACHES: &[Breach] = &[
         what: "fused, only the last policy is told how it ended",
         file: "crates/plimsoll-core/src/policy/then.rs",
         find: "        self.1.finish(second, outcome);\n        self.0.finish(first, outcome);",
-        replace: "        self.1.finish(second, outcome);\n        self.0.revoke(first);",
+        replace: "        self.1.finish(second, outcome);\n        self.0.revoke(first, outcome.ended(), outcome.ended());",
         package: "plimsoll",
         test: "law_12",
     },
