@@ -110,6 +110,15 @@ const BREACHES: &[Breach] = &[
     },
     Breach {
         law: "07",
+        what: "a key that takes over a cell begins with a fresh quota",
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        find: "            for place in hash.places(self.sets) {\n                cell.raise_to(self.owed(place), now);\n            }",
+        replace: "            cell.words.iter().for_each(|word| word.store(0, Relaxed));",
+        package: "plimsoll",
+        test: "law_07",
+    },
+    Breach {
+        law: "07",
         what: "any cell may be evicted",
         file: "crates/plimsoll-core/src/policy/keyed/set.rs",
         find: "for way in (0..WAYS).filter(|way| self.slots[*way].cell.settles_in(now).is_zero()) {\n            if claimed(&way) {",

@@ -18,7 +18,7 @@ use plimsoll::{
     concurrency::{Concurrency, ConcurrencyHandle},
     fallback::Fallback,
     load_shed::{Depth, LoadShed},
-    rate_limit::{Quota, RateLimit},
+    rate_limit::{Quota, RateLimit, SlidingLog},
     sampling::{Rates, Sampling},
 };
 use plimsoll_core::test_kit::{Contract, KitRequest, Script, Scripted, ScriptedError, request};
@@ -216,6 +216,25 @@ async fn law_07_floods_stay_within_bounds_and_are_counted() {
         20_000,
         "all are accounted for"
     );
+
+    // The same in the table for any policy.
+    let hour = Duration::from_secs(60 * 60);
+    let log = SlidingLog::new(1, hour).unwrap();
+    let keyed = log.per_key(KEY, Missing::Share, 512).unwrap();
+    let handle = keyed.handle();
+    let admitted = (0..5_000_u32).filter(|n| {
+        let mut req = request(Script::Status(http::StatusCode::OK));
+        req.headers_mut().insert("x-key", (*n).into());
+        let Verdict::Admit(permit) = keyed.admit(&mut req, Instant::now()) else {
+            return false;
+        };
+        let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
+        Policy::<KitRequest>::finish(&keyed, permit, &outcome);
+        true
+    });
+    let admitted = admitted.count() as u64;
+    assert!(admitted <= handle.capacity() + 1, "{admitted} admitted");
+    assert!(handle.spilled() > 0 && handle.evicted() == 0);
 
     let concurrency = Concurrency::new(1)
         .unwrap()
