@@ -104,7 +104,9 @@ fn passes(breach: &Breach, copy: &Path) -> Result<bool, String> {
         command
             .args(extra)
             .current_dir(copy)
-            .env("CARGO_TARGET_DIR", root().join("target/broken/build"));
+            .env("CARGO_TARGET_DIR", root().join("target/broken/build"))
+            // Sources that change back and forth in the same second have broken rustc's incremental cache.
+            .env("CARGO_INCREMENTAL", "0");
         command.output().map_err(|error| error.to_string())
     };
     let built = test(&["--no-run"])?;
