@@ -72,7 +72,7 @@ impl RateLimitHandle {
     ///
     /// As for [`RateLimit::warm_up`](crate::RateLimit::warm_up); nothing has changed then.
     pub fn set_warm_up(&self, warm_up: WarmUp) -> Result<bool, InvalidWarmUp> {
-        match &self.0.warming {
+        match self.0.warming.get() {
             Some(warming) => warming.set(warm_up).map(|()| true),
             None => Ok(false),
         }

@@ -177,13 +177,11 @@ impl<const N: usize, C> RateLimit<N, C> {
     /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
     /// ```
     ///
-    /// Call it before a [handle](Self::handle) is made: otherwise nothing changes.
+    /// Once: of several charges the first counts.
     #[must_use]
     pub fn charge(mut self, charge: impl Fn(&Outcome) -> u64 + Send + Sync + 'static) -> Self {
-        if let Some(settings) = Arc::get_mut(&mut self.settings) {
-            settings.charge = Some(Box::new(charge));
-            self.lanes = None;
-        }
+        _ = self.settings.charge.set(Box::new(charge));
+        self.lanes = None;
         self
     }
 
@@ -198,7 +196,7 @@ impl<const N: usize, C> RateLimit<N, C> {
         missing: Missing,
         capacity: usize,
     ) -> Result<KeyedRateLimit<K, N, C>, InvalidKeyedRateLimit> {
-        if self.settings.warming.is_some() {
+        if self.settings.warming.get().is_some() {
             return Err(InvalidKeyedRateLimit::WarmUp);
         }
         KeyedRateLimit::new(self.settings, self.cost, key, missing, capacity)
@@ -232,8 +230,8 @@ impl<const N: usize, C> RateLimit<N, C> {
 }
 
 impl<C> RateLimit<1, C> {
-    /// After a pause, lets the rate rise from a part of the quota's to all of it; see [`WarmUp`]. Call it before a
-    /// [handle](Self::handle) is made: otherwise nothing changes.
+    /// After a pause, lets the rate rise from a part of the quota's to all of it; see [`WarmUp`]. Once: of several the first
+    /// counts; its [handle](RateLimitHandle::set_warm_up) changes it.
     ///
     /// # Errors
     ///
@@ -244,11 +242,8 @@ impl<C> RateLimit<1, C> {
         if matches!(terms, Terms::Window(_)) {
             return Err(InvalidWarmUp::Window);
         }
-        let warming = Warming::new(warm_up)?;
-        if let Some(settings) = Arc::get_mut(&mut self.settings) {
-            settings.warming = Some(warming);
-            self.lanes = None;
-        }
+        _ = self.settings.warming.set(Warming::new(warm_up)?);
+        self.lanes = None;
         Ok(self)
     }
 }
@@ -279,7 +274,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
         let now = self.settings.nanos(now);
         let cost = self.cost.weigh(req);
-        let taken = match (&self.lanes, &self.settings.warming) {
+        let taken = match (&self.lanes, self.settings.warming.get()) {
             (Some(lanes), _) => lanes.take(self.cell(), now, cost),
             (None, None) => self.cell().take(Pace::FULL, now, cost),
             (None, Some(warming)) => self.take_warming(warming, now, cost),
@@ -300,7 +295,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
 
     fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
         let admitted = self.settings.nanos(admitted);
-        let pace = match &self.settings.warming {
+        let pace = match self.settings.warming.get() {
             None => Pace::FULL,
             Some(warming) => warming.pace_at(admitted),
         };

@@ -1,6 +1,6 @@
 //! What the cells of one limit share.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::OnceLock, time::Duration};
 
 use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome, Rejection};
 use tokio::time::Instant;
@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// What a call that is over costs, beyond what was taken when it was let in.
-type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
+pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
 pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
     pub(crate) names: [Option<&'static str>; N],
     pub(crate) epoch: Epoch,
-    pub(crate) charge: Option<Charge>,
-    pub(crate) warming: Option<Warming>,
+    pub(crate) charge: OnceLock<Charge>,
+    pub(crate) warming: OnceLock<Warming>,
     pub(crate) refused: Counter,
 }
 
@@ -35,8 +35,8 @@ impl<const N: usize> Settings<N> {
             quotas: words.map(Live::new),
             names: quotas.map(|quota| quota.name()),
             epoch: Epoch::new(),
-            charge: None,
-            warming: None,
+            charge: OnceLock::new(),
+            warming: OnceLock::new(),
             refused: Counter::new(),
         })
     }
@@ -48,7 +48,7 @@ impl<const N: usize> Settings<N> {
 
     /// What is left to charge for a call that is over.
     pub(crate) fn due(&self, outcome: &Outcome) -> Option<u32> {
-        let charge = self.charge.as_ref()?;
+        let charge = self.charge.get()?;
         Some(u32::try_from(charge(outcome)).unwrap_or(u32::MAX)).filter(|due| *due > 0)
     }
 

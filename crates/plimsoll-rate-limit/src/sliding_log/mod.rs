@@ -135,19 +135,17 @@ impl<C> SlidingLog<C> {
     }
 
     /// Tells callers this limit, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the answers
-    /// to requests that were let in; see [`Quota::named`](crate::Quota::named). Call it before a [handle](Self::handle) is
-    /// made: otherwise nothing changes.
+    /// to requests that were let in; see [`Quota::named`](crate::Quota::named). Once: of several
+    /// names the first counts.
     ///
     /// # Errors
     ///
     /// When the name cannot stand in a header.
-    pub fn named(mut self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
+    pub fn named(self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
         if !Allowance::is_name(name) {
             return Err(InvalidSlidingLog::Name(name));
         }
-        if let Some(settings) = Arc::get_mut(&mut self.settings) {
-            settings.name = Some(name);
-        }
+        _ = self.settings.name.set(name);
         Ok(self)
     }
 
@@ -195,7 +193,7 @@ impl<C> SlidingLog<C> {
         };
         let wait = Duration::from_nanos(nanos);
         let rejection = rejection.retry_after(wait);
-        match self.settings.name {
+        match self.settings.name.get() {
             Some(name) => rejection.allowance(self.settings.allowance(name, 0, wait)),
             None => rejection,
         }
@@ -234,7 +232,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     }
 
     fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {
-        if let Some(name) = self.settings.name {
+        if let Some(name) = self.settings.name.get() {
             let left = self.available(admitted);
             let whole_in = self.settles_in(admitted);
             out.allowance(&self.settings.allowance(name, left, whole_in));

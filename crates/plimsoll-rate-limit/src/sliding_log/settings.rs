@@ -1,6 +1,9 @@
 //! The settings of a sliding log, and the handle that changes them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use plimsoll_core::{Allowance, Counter, Epoch, Live};
 
@@ -42,7 +45,7 @@ pub enum InvalidSlidingLog {
 pub(super) struct Settings {
     pub(super) terms: Terms,
     pub(super) max_limit: u32,
-    pub(super) name: Option<&'static str>,
+    pub(super) name: OnceLock<&'static str>,
     pub(super) epoch: Epoch,
     pub(super) refused: Counter,
 }
@@ -59,7 +62,7 @@ impl Settings {
         Ok(Self {
             terms: Live::new(checked(limit, period, max_limit)?),
             max_limit,
-            name: None,
+            name: OnceLock::new(),
             epoch: Epoch::new(),
             refused: Counter::new(),
         })

@@ -151,3 +151,13 @@ fn limits_are_send_and_sync() {
     check::<plimsoll_rate_limit::RateLimitHandle>();
     check::<plimsoll_rate_limit::RateLimitLayer>();
 }
+
+#[test]
+fn a_handle_made_early_sees_what_is_set_later() {
+    let limit = limit(Quota::per_second(9));
+    let handle = limit.handle();
+    let warm_up = WarmUp::new(3, Duration::from_secs(1));
+    assert_eq!(handle.set_warm_up(warm_up), Ok(false));
+    let _warms = limit.warm_up(warm_up).expect("valid");
+    assert_eq!(handle.set_warm_up(warm_up), Ok(true));
+}
