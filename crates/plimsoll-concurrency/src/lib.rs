@@ -34,6 +34,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod algorithm;
 mod concurrency;
 mod error;
 mod handle;
@@ -48,6 +49,11 @@ mod sync;
 mod wait;
 
 pub use self::{
-    concurrency::Concurrency, error::InvalidConcurrency, handle::ConcurrencyHandle,
-    layer::ConcurrencyLayer, policy::ConcurrencyPermit, wait::ConcurrencyWait,
+    algorithm::{Algorithm, Because, Change, Window, WindowSize},
+    concurrency::Concurrency,
+    error::InvalidConcurrency,
+    handle::ConcurrencyHandle,
+    layer::ConcurrencyLayer,
+    policy::ConcurrencyPermit,
+    wait::ConcurrencyWait,
 };

@@ -1,0 +1,105 @@
+//! How a limit finds itself: algorithms that see windows of finished calls and answer with a limit.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+/// An algorithm that moves a limit. Pure: it sees one window after the other, and reads no clock.
+///
+/// It runs on the thread of the request that closes a window, never on two at once.
+pub trait Algorithm: fmt::Debug + Send {
+    /// The limit to begin with, at least 1.
+    fn initial(&self) -> u32;
+
+    /// How much a window has to hold before it is [told](Self::update).
+    fn window(&self) -> WindowSize;
+
+    /// A window has ended. Answers with the limit from now on, at least 1, and the reason.
+    fn update(&mut self, window: &Window) -> Change;
+}
+
+/// How much a window holds: it is closed by the first call that ends when it has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSize {
+    /// It is at least this long.
+    pub time: Duration,
+    /// It holds at least so many calls. One that holds fewer goes on: at low rates no sample is thrown away.
+    pub samples: u32,
+}
+
+/// What was seen of the calls that ended in a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// When it began.
+    pub began: Instant,
+    /// When it ended.
+    pub ended: Instant,
+    /// Calls that were answered, well or badly: those whose latency counts.
+    pub answered: u64,
+    /// Calls that were not: the service said that it is overloaded, their caller left, their time ran out.
+    pub dropped: u64,
+    /// Mean time to the head of those answered; zero when there were none.
+    pub latency: Duration,
+    /// Standard deviation of that time, to about a tenth.
+    pub deviation: Duration,
+    /// The most in flight at the end of any call in it, that call included.
+    pub in_flight: u32,
+    /// The limit during the window.
+    pub limit: u32,
+    /// Requests that found no slot when they came, whether they were refused or waited.
+    pub turned_away: u64,
+}
+
+/// What becomes of the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// The limit from now on.
+    pub limit: u32,
+    /// Why.
+    pub because: Because,
+}
+
+/// Why a limit is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Because {
+    /// It is the first, or somebody set it.
+    #[default]
+    Set,
+    /// It was not used, so nothing is known of a higher one.
+    Idle,
+    /// There was room for more, and demand.
+    Growth,
+    /// Latency rose.
+    Latency,
+    /// Calls were dropped.
+    Drops,
+    /// More in flight did not get more done.
+    Throughput,
+    /// To see how fast the service is with less in flight.
+    Probe,
+    /// It suits.
+    Steady,
+}
+
+impl Because {
+    /// A lower-case name for labels, such as `latency`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Idle => "idle",
+            Self::Growth => "growth",
+            Self::Latency => "latency",
+            Self::Drops => "drops",
+            Self::Throughput => "throughput",
+            Self::Probe => "probe",
+            Self::Steady => "steady",
+        }
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
