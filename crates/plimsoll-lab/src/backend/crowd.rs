@@ -1,0 +1,160 @@
+//! A crowd: all requests are worked on at once, and the more there are, the slower each of them is. The Universal
+//! Scalability Law: `N` requests together get `N / (1 + sigma (N - 1) + kappa N (N - 1))` as much done as one alone.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::{STATIONS, Station};
+use crate::world::{self, Nanos, Sleep};
+
+/// Everybody in it, by the moment at which they will be done on a clock that goes as fast as each of them works.
+pub(super) struct Crowd {
+    sigma: f64,
+    kappa: f64,
+    /// How much each has done since the world began, in nanoseconds of work, at `updated`.
+    done: f64,
+    updated: Nanos,
+    present: usize,
+    /// Goals, in the bits of a positive `f64`, which are in the same order.
+    goals: BinaryHeap<Reverse<(u64, usize)>>,
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+impl Crowd {
+    pub(super) fn new(sigma: f64, kappa: f64) -> Self {
+        Self {
+            sigma,
+            kappa,
+            done: 0.0,
+            updated: 0,
+            present: 0,
+            goals: BinaryHeap::new(),
+            wakers: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// How fast each works, one alone being 1.
+    fn speed(&self) -> f64 {
+        let n = self.present as f64;
+        1.0 / (1.0 + self.sigma * (n - 1.0) + self.kappa * n * (n - 1.0))
+    }
+
+    fn update(&mut self) {
+        let now = world::now();
+        if self.present > 0 {
+            self.done += (now - self.updated) as f64 * self.speed();
+        }
+        self.updated = now;
+    }
+
+    /// When the first is done, if nobody comes or goes until then. Its waker wakes it then.
+    fn next(&self) -> Option<(Nanos, usize)> {
+        let Reverse((goal, place)) = self.goals.peek()?;
+        let left = (f64::from_bits(*goal) - self.done).max(0.0);
+        Some((world::now() + (left / self.speed()).ceil() as Nanos, *place))
+    }
+
+    /// The waker of whoever is first: it has to sleep for a shorter time when others leave.
+    fn first(&mut self) -> Option<Waker> {
+        let Reverse((_, place)) = self.goals.peek()?;
+        self.wakers[*place].clone()
+    }
+}
+
+/// One request in the crowd.
+pub(super) struct Stay {
+    station: usize,
+    work: f64,
+    /// Its place, and its goal.
+    place: Option<(usize, f64)>,
+    sleep: Option<Sleep>,
+}
+
+fn with<T>(station: usize, f: impl FnOnce(&mut Crowd) -> T) -> Option<T> {
+    let f = |stations: &mut Vec<Station>| match stations.get_mut(station) {
+        Some(Station::Crowd(crowd)) => Some(f(crowd)),
+        _ => None,
+    };
+    STATIONS
+        .try_with(|stations| stations.try_borrow_mut().ok().and_then(|mut s| f(&mut s)))
+        .ok()
+        .flatten()
+}
+
+impl Stay {
+    pub(super) fn new(station: usize, work: f64) -> Self {
+        Self {
+            station,
+            work,
+            place: None,
+            sleep: None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (work, had) = (self.work, self.place);
+        let answer = with(self.station, |crowd| {
+            crowd.update();
+            // Whoever was first will wake too early, and sleep again.
+            let (place, goal) = had.unwrap_or_else(|| {
+                let goal = crowd.done + work;
+                let place = crowd.free.pop().unwrap_or_else(|| {
+                    crowd.wakers.push(None);
+                    crowd.wakers.len() - 1
+                });
+                crowd.present += 1;
+                crowd.goals.push(Reverse((goal.to_bits(), place)));
+                (place, goal)
+            });
+            crowd.wakers[place] = Some(cx.waker().clone());
+            // Half a nanosecond of work is rounding.
+            let done = goal - crowd.done < 0.5;
+            let wake_at = crowd.next().filter(|(_, first)| *first == place);
+            (place, goal, done, wake_at)
+        });
+        let Some((place, goal, done, wake_at)) = answer else {
+            return Poll::Pending;
+        };
+        self.place = Some((place, goal));
+        if done {
+            return Poll::Ready(());
+        }
+        // Only the first of all needs a timer: when it leaves it wakes the next.
+        self.sleep = wake_at.map(|(at, _)| world::sleep_until(at.max(world::now() + 1)));
+        if let Some(sleep) = &mut self.sleep {
+            _ = Pin::new(sleep).poll(cx);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let Some((place, goal)) = self.place else {
+            return;
+        };
+        let next = with(self.station, |crowd| {
+            crowd.update();
+            crowd.present -= 1;
+            let mine = Reverse((goal.to_bits(), place));
+            if crowd.goals.peek() == Some(&mine) {
+                crowd.goals.pop();
+            } else {
+                crowd.goals.retain(|entry| *entry != mine);
+            }
+            let own = crowd.wakers[place].take();
+            crowd.free.push(place);
+            (crowd.first(), own)
+        });
+        if let Some((Some(waker), _)) = next {
+            waker.wake();
+        }
+    }
+}

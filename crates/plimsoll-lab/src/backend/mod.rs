@@ -1,0 +1,126 @@
+//! The server behind the gates: one station after the other, each with workers or with a crowd.
+//!
+//! The state is the thread's, like the [world](crate::world); futures hold numbers only, so that every stack, however
+//! it boxes and spawns, can carry them.
+
+mod crowd;
+mod workers;
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::Service;
+
+use self::{
+    crowd::{Crowd, Stay},
+    workers::{Turn, Workers},
+};
+use crate::scenario::{Server, Station as StationSpec, Step};
+
+/// What a request asks of the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    /// Nanoseconds of work at full speed.
+    pub(crate) work: f64,
+}
+
+/// What contenders see: requests as a server does.
+pub(crate) type Req = Request<Job>;
+/// And answers without a body.
+pub(crate) type Res = Response<Empty<Bytes>>;
+
+enum Station {
+    Workers(Workers),
+    Crowd(Crowd),
+}
+
+thread_local! {
+    static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A handle to the server of this thread's world.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backend(());
+
+impl Backend {
+    /// Builds the server of this world; `steps` will happen to it.
+    pub(crate) fn build(server: &Server, steps: &[Step]) -> Self {
+        let stations = server.stations.iter().map(|spec| match *spec {
+            StationSpec::Workers { count, share, spin } => {
+                Station::Workers(Workers::new(count, share, spin, steps))
+            }
+            StationSpec::Crowd { sigma, kappa } => Station::Crowd(Crowd::new(sigma, kappa)),
+        });
+        STATIONS.set(stations.collect());
+        Self(())
+    }
+}
+
+impl Service<Req> for Backend {
+    type Response = Res;
+    type Error = Infallible;
+    type Future = Working;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Req) -> Working {
+        Working {
+            work: req.body().work,
+            station: 0,
+            stage: None,
+        }
+    }
+}
+
+/// A request at work. Dropped, it is worked on no more.
+pub(crate) struct Working {
+    work: f64,
+    station: usize,
+    stage: Option<Stage>,
+}
+
+enum Stage {
+    Turn(Turn),
+    Stay(Stay),
+}
+
+impl Future for Working {
+    type Output = Result<Res, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            let entered = || {
+                STATIONS.with_borrow(|stations| {
+                    Some(match stations.get(this.station)? {
+                        Station::Workers(_) => Stage::Turn(Turn::new(this.station, this.work)),
+                        Station::Crowd(_) => Stage::Stay(Stay::new(this.station, this.work)),
+                    })
+                })
+            };
+            if this.stage.is_none() {
+                this.stage = entered();
+            }
+            let done = match &mut this.stage {
+                None => return Poll::Ready(Ok(Response::new(Empty::new()))),
+                Some(Stage::Turn(turn)) => turn.poll(cx),
+                Some(Stage::Stay(stay)) => stay.poll(cx),
+            };
+            if done.is_pending() {
+                return Poll::Pending;
+            }
+            this.stage = None;
+            this.station += 1;
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Workers that take one request at a time, and an endless queue in front of them: first come, first served.
+
+use std::{
+    collections::VecDeque,
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::{STATIONS, Station};
+use crate::{
+    scenario::Step,
+    schedule::Schedule,
+    world::{self, Sleep},
+};
+
+/// A number of workers, their speed over time, and the queue.
+pub(super) struct Workers {
+    /// Their number from given nanoseconds on.
+    counts: VecDeque<(u64, usize)>,
+    count: usize,
+    busy: usize,
+    /// The part of a request's work that is done here.
+    share: f64,
+    /// How much longer it takes for each that waits: lock waiters that spin, caches that are shared.
+    spin: f64,
+    schedule: Schedule,
+    queue: VecDeque<usize>,
+    waiting: usize,
+    turns: Vec<State>,
+    free: Vec<usize>,
+}
+
+enum State {
+    /// Nobody's.
+    Free,
+    /// In the queue.
+    Queued(Waker),
+    /// Given a worker, and not polled yet.
+    Called,
+    /// Dropped while in the queue: skipped when its time comes.
+    Left,
+}
+
+impl Workers {
+    pub(super) fn new(count: usize, share: f64, spin: f64, steps: &[Step]) -> Self {
+        let counts = steps.iter().filter_map(|step| {
+            let count = step.workers? * count as f64;
+            Some((
+                (step.at * world::SECOND) as u64,
+                count.round().max(1.0) as usize,
+            ))
+        });
+        let speeds = steps.iter().filter_map(|step| Some((step.at, step.speed?)));
+        Self {
+            counts: counts.collect(),
+            count,
+            busy: 0,
+            share,
+            spin,
+            schedule: Schedule::new(speeds),
+            queue: VecDeque::new(),
+            waiting: 0,
+            turns: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    fn take_worker(&mut self) -> bool {
+        while let Some((at, count)) = self.counts.front().copied()
+            && at <= world::now()
+        {
+            self.count = count;
+            self.counts.pop_front();
+        }
+        let free = self.busy < self.count;
+        self.busy += usize::from(free);
+        free
+    }
+
+    /// When work that begins now is done.
+    fn done_at(&self, work: f64) -> u64 {
+        let crowded = 1.0 + self.spin * self.waiting as f64;
+        self.schedule
+            .done_at(world::now(), work * self.share * crowded)
+    }
+
+    fn enqueue(&mut self, waker: Waker) -> usize {
+        let turn = self.free.pop().unwrap_or_else(|| {
+            self.turns.push(State::Free);
+            self.turns.len() - 1
+        });
+        self.turns[turn] = State::Queued(waker);
+        self.queue.push_back(turn);
+        self.waiting += 1;
+        turn
+    }
+
+    /// Gives free workers to the first in the queue.
+    fn call_next(&mut self, called: &mut Vec<Waker>) {
+        while let Some(turn) = self.queue.front().copied() {
+            if matches!(self.turns[turn], State::Left) {
+                self.turns[turn] = State::Free;
+                self.free.push(turn);
+            } else if self.take_worker() {
+                if let State::Queued(waker) =
+                    std::mem::replace(&mut self.turns[turn], State::Called)
+                {
+                    called.push(waker);
+                }
+                self.waiting -= 1;
+            } else {
+                return;
+            }
+            self.queue.pop_front();
+        }
+    }
+}
+
+/// One request at the station.
+pub(super) struct Turn {
+    station: usize,
+    work: f64,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    Queued(usize),
+    Served(Sleep),
+}
+
+fn with<T>(station: usize, f: impl FnOnce(&mut Workers) -> T) -> Option<T> {
+    let f = |stations: &mut Vec<Station>| match stations.get_mut(station) {
+        Some(Station::Workers(workers)) => Some(f(workers)),
+        _ => None,
+    };
+    STATIONS.with(|stations| f(&mut stations.borrow_mut()))
+}
+
+impl Turn {
+    pub(super) fn new(station: usize, work: f64) -> Self {
+        Self {
+            station,
+            work,
+            stage: Stage::New,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let work = self.work;
+        loop {
+            let next = match &mut self.stage {
+                Stage::New => with(self.station, |workers| {
+                    if workers.waiting == 0 && workers.take_worker() {
+                        Stage::Served(world::sleep_until(workers.done_at(work)))
+                    } else {
+                        Stage::Queued(workers.enqueue(cx.waker().clone()))
+                    }
+                }),
+                Stage::Queued(turn) => with(self.station, |workers| {
+                    if let State::Queued(waker) = &mut workers.turns[*turn] {
+                        waker.clone_from(cx.waker());
+                        return None;
+                    }
+                    workers.turns[*turn] = State::Free;
+                    workers.free.push(*turn);
+                    Some(Stage::Served(world::sleep_until(workers.done_at(work))))
+                })
+                .flatten(),
+                Stage::Served(sleep) => return Pin::new(sleep).poll(cx),
+            };
+            let Some(next) = next else {
+                return Poll::Pending;
+            };
+            let queued = matches!(next, Stage::Queued(_));
+            self.stage = next;
+            if queued {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// Served to the end, or not: the worker is free.
+    fn drop(&mut self) {
+        let mut called = Vec::new();
+        let stage = &self.stage;
+        // After the world's end there is no station any more.
+        _ = STATIONS.try_with(|stations| {
+            let Ok(mut stations) = stations.try_borrow_mut() else {
+                return;
+            };
+            let Some(Station::Workers(workers)) = stations.get_mut(self.station) else {
+                return;
+            };
+            match stage {
+                Stage::New => return,
+                Stage::Queued(turn) => {
+                    let left = std::mem::replace(&mut workers.turns[*turn], State::Left);
+                    if matches!(left, State::Queued(_)) {
+                        workers.waiting -= 1;
+                        return;
+                    }
+                    workers.turns[*turn] = State::Free;
+                    workers.free.push(*turn);
+                }
+                Stage::Served(_) => {}
+            }
+            workers.busy -= 1;
+            workers.call_next(&mut called);
+        });
+        called.into_iter().for_each(Waker::wake);
+    }
+}

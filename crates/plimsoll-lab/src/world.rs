@@ -1,0 +1,154 @@
+//! The world of one simulation: its time, and what will happen in it.
+//!
+//! One to a thread. A task that [sleeps](sleep_until) leaves its waker with the world; when the runtime has nothing left
+//! to do and parks, the [clock](crate::clock) moves the world's time to the next event, to the nanosecond.
+
+use std::{
+    cell::{Cell, RefCell},
+    cmp::Reverse,
+    collections::BinaryHeap,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+/// Nanoseconds since the world began.
+pub(crate) type Nanos = u64;
+
+/// A second.
+pub(crate) const SECOND: f64 = 1e9;
+
+#[derive(Default)]
+struct World {
+    alive: Cell<bool>,
+    now: Cell<Nanos>,
+    agenda: RefCell<Agenda>,
+}
+
+/// Who is to be woken when. Entries with equal times go in the order in which they were made.
+#[derive(Default)]
+struct Agenda {
+    times: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
+    made: u64,
+    sleepers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+thread_local! {
+    static WORLD: World = World::default();
+}
+
+/// Runs `main` in a new world, on a tokio runtime of its own, until it ends.
+pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
+    WORLD.with(|world| {
+        assert!(!world.alive.replace(true), "one world to a thread");
+        world.now.set(0);
+        world.agenda.replace(Agenda::default());
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs an epoll descriptor");
+    let ended = runtime.block_on(main);
+    drop(runtime); // and with it the tasks that are left
+    WORLD.with(|world| world.alive.set(false));
+    ended
+}
+
+/// The time now, on a thread that has a world.
+pub(crate) fn now_if_any() -> Option<Nanos> {
+    let now = |world: &World| world.alive.get().then(|| world.now.get());
+    WORLD.try_with(now).ok().flatten()
+}
+
+/// The time now.
+pub(crate) fn now() -> Nanos {
+    WORLD.with(|world| world.now.get())
+}
+
+/// Moves time to the next event, or by `at_most`, and wakes those whose time has come.
+pub(crate) fn advance(at_most: Option<Nanos>) {
+    WORLD.with(|world| {
+        let now = world.now.get();
+        let limit = at_most.map(|nanos| now.saturating_add(nanos));
+        let mut due = Vec::new();
+        {
+            let mut agenda = world.agenda.borrow_mut();
+            let next = agenda.times.peek().map(|Reverse((time, ..))| *time);
+            let Some(to) = next.into_iter().chain(limit).min() else {
+                panic!("nothing is left to happen, and somebody waits for it");
+            };
+            world.now.set(to.max(now));
+            while let Some(Reverse((time, _, sleeper))) = agenda.times.peek().copied()
+                && time <= to
+            {
+                agenda.times.pop();
+                due.extend(agenda.sleepers[sleeper].take());
+                agenda.free.push(sleeper);
+            }
+        }
+        due.into_iter().for_each(Waker::wake);
+    });
+}
+
+/// Ends when the world's time has come to `at`.
+pub(crate) fn sleep_until(at: Nanos) -> Sleep {
+    Sleep { at, place: None }
+}
+
+/// A sleep. See [`sleep_until`].
+pub(crate) struct Sleep {
+    at: Nanos,
+    place: Option<usize>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        WORLD.with(|world| {
+            if world.now.get() >= self.at {
+                return Poll::Ready(());
+            }
+            let mut agenda = world.agenda.borrow_mut();
+            let replaced = match self.place {
+                Some(place) => agenda.sleepers[place].replace(cx.waker().clone()),
+                None => {
+                    self.place = Some(agenda.enter(self.at, cx.waker().clone()));
+                    None
+                }
+            };
+            drop(agenda);
+            drop(replaced);
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Sleep {
+    /// The entry stays, and wakes nobody.
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let leave = |world: &World| {
+                // From then on the place may be another's.
+                let early = world.now.get() < self.at;
+                early.then(|| world.agenda.borrow_mut().sleepers[place].take())
+            };
+            // Dropped out here: the last waker of a task drops the task, which may have sleeps of its own.
+            drop(WORLD.try_with(leave));
+        }
+    }
+}
+
+impl Agenda {
+    fn enter(&mut self, at: Nanos, waker: Waker) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.sleepers.push(None);
+            self.sleepers.len() - 1
+        });
+        self.sleepers[place] = Some(waker);
+        self.made += 1;
+        self.times.push(Reverse((at, self.made, place)));
+        place
+    }
+}
