@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::Kind;
 
-use crate::{ConcurrencyHandle, InvalidConcurrency, settings::Settings, state::State};
+use crate::{
+    Adaptive, Algorithm, ConcurrencyHandle, InvalidConcurrency, settings::Settings, state::State,
+};
 
 /// A limit on requests in flight; one more is refused, or waits its turn.
 ///
@@ -58,6 +60,35 @@ impl Concurrency {
             deadlines: Arc::new(()),
             kind: Kind::Full,
         })
+    }
+}
+
+impl Concurrency {
+    /// A limit that finds itself: [`Adaptive`] with its defaults. Nothing has to be known of the service.
+    ///
+    /// # Panics
+    ///
+    /// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio
+    /// runtime with its timer enabled.
+    pub fn adaptive() -> Self {
+        Self::with(Settings::moved_by(Box::new(Adaptive::new())).unwrap())
+    }
+
+    /// A limit that this algorithm moves.
+    ///
+    /// # Errors
+    ///
+    /// When it begins with 0 or more than 2^30.
+    pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrency> {
+        Ok(Self::with(Settings::moved_by(Box::new(algorithm))?))
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self {
+            state: Arc::new(State::new(Arc::new(settings))),
+            deadlines: Arc::new(()),
+            kind: Kind::Full,
+        }
     }
 }
 

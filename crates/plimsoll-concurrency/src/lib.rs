@@ -38,10 +38,12 @@ mod algorithm;
 mod concurrency;
 mod error;
 mod handle;
+mod histogram;
 mod layer;
 #[cfg(all(test, loom))]
 mod models;
 mod policy;
+mod sampler;
 mod settings;
 mod slots;
 mod state;
@@ -49,7 +51,7 @@ mod sync;
 mod wait;
 
 pub use self::{
-    algorithm::{Algorithm, Because, Change, Window, WindowSize},
+    algorithm::{Adaptive, Algorithm, Because, Change, Window, WindowSize},
     concurrency::Concurrency,
     error::InvalidConcurrency,
     handle::ConcurrencyHandle,

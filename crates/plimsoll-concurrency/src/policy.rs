@@ -9,7 +9,7 @@ use std::{
 use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Concurrency, ConcurrencyWait, state::Queued};
+use crate::{Concurrency, ConcurrencyWait, sampler::Sampler, state::Queued};
 
 /// The policy's name in rejections.
 const NAME: &str = "concurrency";
@@ -81,7 +81,10 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
 
     #[inline]
     fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
-        self.state.leave_after(|| outcome.ran());
+        match &self.state.settings.sampler {
+            None => self.state.leave_after(|| outcome.ran()),
+            Some(sampler) => self.leave_sampled(sampler, outcome),
+        }
     }
 
     #[inline]
@@ -91,7 +94,7 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
 
     #[inline]
     fn reads_latency(&self) -> bool {
-        false
+        self.state.settings.sampler.is_some()
     }
 }
 
@@ -110,6 +113,17 @@ impl<D: Send + Sync> Cell for Concurrency<D> {
 }
 
 impl<D> Concurrency<D> {
+    /// Gives the slot back, and has the limit moved when it is time.
+    fn leave_sampled(&self, sampler: &Sampler, outcome: &Outcome) {
+        let (in_flight, limit) = (self.state.in_flight(), self.state.settings.limit());
+        self.state.leave_after(|| outcome.ran());
+        if let Some(now) = sampler.count(outcome, in_flight)
+            && let Some(closed) = sampler.close(now, limit)
+        {
+            self.state.moved(&closed);
+        }
+    }
+
     #[cold]
     fn refuse(&self) -> Rejection {
         self.state.settings.rejected.add();
@@ -117,12 +131,18 @@ impl<D> Concurrency<D> {
     }
 
     fn rejection(&self) -> Rejection {
+        if let Some(sampler) = &self.state.settings.sampler {
+            sampler.refused.add();
+        }
         Rejection::new(NAME, self.kind).retry_after(self.state.retry_after())
     }
 
     #[cold]
     fn past_deadline(&self) -> Rejection {
         self.state.settings.past_deadline.add();
+        if let Some(sampler) = &self.state.settings.sampler {
+            sampler.refused.add();
+        }
         Rejection::new(NAME, Kind::Deadline)
     }
 
@@ -133,6 +153,9 @@ impl<D> Concurrency<D> {
     where
         D: ReadDeadline<Req>,
     {
+        if let Some(sampler) = &self.state.settings.sampler {
+            sampler.turned_away.add();
+        }
         let Some((len, max_wait)) = self.state.settings.queue() else {
             return Verdict::Reject(self.refuse());
         };

@@ -7,7 +7,7 @@ use std::{
 
 use plimsoll_core::Counter;
 
-use crate::{InvalidConcurrency, sync::AtomicU32};
+use crate::{Algorithm, InvalidConcurrency, sampler::Sampler, sync::AtomicU32};
 
 const MAX_LIMIT: usize = 1 << 30;
 const MAX_QUEUE_LEN: usize = 1 << 20;
@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     queue: AtomicU64,
     /// Nanoseconds; 0 is an estimate.
     retry_after: AtomicU64,
+    /// Where the limit moves by itself.
+    pub(crate) sampler: Option<Sampler>,
     pub(crate) rejected: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
@@ -35,10 +37,19 @@ impl Settings {
             limit: AtomicU32::new(checked_limit(limit)?),
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
+            sampler: None,
             rejected: Counter::new(),
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
             abandoned: Counter::new(),
+        })
+    }
+
+    pub(crate) fn moved_by(algorithm: Box<dyn Algorithm>) -> Result<Self, InvalidConcurrency> {
+        let settings = Self::new(algorithm.initial() as usize)?;
+        Ok(Self {
+            sampler: Some(Sampler::new(algorithm)),
+            ..settings
         })
     }
 

@@ -25,6 +25,7 @@ use std::{
 use plimsoll_core::{Asked, Left, Ticket, Waiters};
 
 use crate::{
+    sampler::Closed,
     settings::Settings,
     slots::Slots,
     sync::{AtomicU32, Mutex, MutexGuard},
@@ -158,6 +159,18 @@ impl State {
             if !more {
                 return;
             }
+        }
+    }
+
+    /// An algorithm has moved the limit.
+    pub(crate) fn moved(&self, closed: &Closed) {
+        let change = closed.change;
+        // What an algorithm cannot mean is left undone, as there is nobody to tell.
+        if let Some((len, wait)) = change.queue {
+            _ = self.settings.set_queue(len as usize, wait);
+        }
+        if self.settings.set_limit(change.limit as usize).is_ok() {
+            self.hand_out();
         }
     }
 

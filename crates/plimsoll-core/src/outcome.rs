@@ -143,6 +143,16 @@ impl Outcome {
         }
     }
 
+    /// The moment of the head of the response, or the end of the call when no head came. A latency has to be read:
+    /// see [`Policy::reads_latency`](crate::Policy::reads_latency).
+    #[inline]
+    pub fn head_at(&self) -> Instant {
+        match self.latency {
+            NO_HEAD => self.ended(),
+            nanos => self.started + Duration::from_nanos(nanos),
+        }
+    }
+
     /// From the start of the call to its end, the body included.
     #[inline]
     pub fn ran(&self) -> Duration {

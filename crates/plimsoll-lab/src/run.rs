@@ -115,4 +115,3 @@ pub(crate) fn run(point: Point<'_>, contender: &Contender, tuning: f64, seed: u6
     });
     measure::close()
 }
-

@@ -1,8 +1,12 @@
 //! How a limit finds itself: algorithms that see windows of finished calls and answer with a limit.
 
+mod adaptive;
+
 use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
+
+pub use self::adaptive::Adaptive;
 
 /// An algorithm that moves a limit. Pure: it sees one window after the other, and reads no clock.
 ///
@@ -34,9 +38,9 @@ pub struct Window {
     pub began: Instant,
     /// When it ended.
     pub ended: Instant,
-    /// Calls that were answered, well or badly: those whose latency counts.
+    /// Calls that were answered well: those whose latency counts.
     pub answered: u64,
-    /// Calls that were not: the service said that it is overloaded, their caller left, their time ran out.
+    /// Calls that were not, for lack of capacity: the service said that it is overloaded, or their caller left.
     pub dropped: u64,
     /// Mean time to the head of those answered; zero when there were none.
     pub latency: Duration,
@@ -44,10 +48,14 @@ pub struct Window {
     pub deviation: Duration,
     /// The most in flight at the end of any call in it, that call included.
     pub in_flight: u32,
+    /// In flight on average, likewise.
+    pub mean_in_flight: f64,
     /// The limit during the window.
     pub limit: u32,
     /// Requests that found no slot when they came, whether they were refused or waited.
     pub turned_away: u64,
+    /// Those of them that were refused, at once or after a wait.
+    pub refused: u64,
 }
 
 /// What becomes of the limit.
@@ -57,6 +65,8 @@ pub struct Change {
     pub limit: u32,
     /// Why.
     pub because: Because,
+    /// How long requests may wait for a slot from now on, and how many of them, where the algorithm has a view of that.
+    pub queue: Option<(u32, Duration)>,
 }
 
 /// Why a limit is what it is.
@@ -83,6 +93,18 @@ pub enum Because {
 }
 
 impl Because {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Set,
+        Self::Idle,
+        Self::Growth,
+        Self::Latency,
+        Self::Drops,
+        Self::Throughput,
+        Self::Probe,
+        Self::Steady,
+    ];
+
     /// A lower-case name for labels, such as `latency`.
     pub const fn as_str(self) -> &'static str {
         match self {

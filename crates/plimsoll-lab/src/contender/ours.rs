@@ -1,12 +1,14 @@
 //! Plimsoll.
 
 use http_body_util::Empty;
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
-use plimsoll_core::{GateLayer, Http};
+use plimsoll_concurrency::{
+    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, Window, WindowSize,
+};
+use plimsoll_core::{Deadlines, GateLayer, Http};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
 use super::{Hints, Stack};
-use crate::backend::Backend;
+use crate::{backend::Backend, world};
 
 /// A meter of the limit, where there is one.
 type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
@@ -30,6 +32,52 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
 }
 
 /// A limit that finds itself, with nothing set.
-pub(super) fn adaptive(backend: Backend, hints: Hints) -> (Stack, Limit) {
-    fixed(backend, hints)
+pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let policy = if std::env::var_os("TRACE").is_some() {
+        Concurrency::moved_by(Traced(Adaptive::new())).expect("a limit from 1 on")
+    } else {
+        Concurrency::adaptive()
+    };
+    let policy = policy.deadlines(Deadlines::new());
+    let handle = policy.handle();
+    let layer: GateLayer<_, Http> = GateLayer::new(policy);
+    let stack = layer
+        .layer(backend)
+        .map_response(|res| res.map(|_| Empty::new()));
+    let stack = stack.map_err(|never| match never {});
+    (BoxCloneService::new(stack), limit(handle))
+}
+
+/// Prints each window, and what the algorithm makes of it.
+#[derive(Debug)]
+struct Traced<A>(A);
+
+impl<A: Algorithm> Algorithm for Traced<A> {
+    fn initial(&self) -> u32 {
+        self.0.initial()
+    }
+
+    fn window(&self) -> WindowSize {
+        self.0.window()
+    }
+
+    fn update(&mut self, w: &Window) -> Change {
+        let change = self.0.update(w);
+        let seconds = (w.ended - w.began).as_secs_f64();
+        eprintln!(
+            "{:8.3} n {:5} X {:9.1} R {:8.3} cv {:.2} fl {:4}/{:7.1} of {:4} away {:6} ref {:6} -> {:?}",
+            world::now() as f64 / 1e9,
+            w.answered,
+            w.answered as f64 / seconds,
+            w.latency.as_secs_f64() * 1e3,
+            w.deviation.as_secs_f64() / w.latency.as_secs_f64(),
+            w.in_flight,
+            w.mean_in_flight,
+            w.limit,
+            w.turned_away,
+            w.refused,
+            self.0
+        );
+        change
+    }
 }

@@ -1,0 +1,362 @@
+//! The default: a limit that finds itself.
+
+mod gain;
+mod seen;
+mod settings;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::{gain::Gain, seen::Seen, settings::Settings};
+use super::{Algorithm, Because, Change, Window, WindowSize};
+
+/// wip
+#[derive(Debug)]
+pub struct Adaptive {
+    settings: Settings,
+    limit: f64,
+    phase: Phase,
+    size: WindowSize,
+    /// What the service gets done in a second when it has enough to do: the best estimate.
+    throughput: f64,
+    /// How far the last window was off it, in standard deviations.
+    off: f64,
+    /// Mean latency in seconds when nothing waits.
+    floor: f64,
+    /// Coefficient of variation of that latency.
+    cv: f64,
+    /// What is let in over what can be worked on at once.
+    headroom: f64,
+    /// 1 above the middle of the limit's swing, -1 below.
+    side: f64,
+    gain: Gain,
+    /// The part of requests that is refused.
+    refused: f64,
+    next_dip: Option<Instant>,
+    dip_began: Option<Instant>,
+    retries: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    /// Doubling, for as long as it pays. What the last doubling got done.
+    Start(f64),
+    /// The limit has just been moved: calls from before are on their way out.
+    Settle,
+    /// The limit swings about its middle.
+    Swing,
+    /// The limit has been lowered below what can be worked on at once; calls from before are on their way out.
+    Drain,
+    /// And what is seen now is the latency without queueing.
+    Dip,
+}
+
+/// Calls in a window.
+const SAMPLES: u32 = 50;
+/// No window is shorter.
+const SHORTEST: Duration = Duration::from_millis(2);
+/// Let in, over what can be worked on at once.
+const HEADROOM: f64 = 2.0;
+/// How far the limit swings about its middle.
+const SWING: f64 = 1.2;
+/// How far a dip goes below what can be worked on at once.
+const DIP: f64 = 0.75;
+/// The part of the throughput that dips may cost.
+const DIP_COST: f64 = 0.003;
+/// A change of the limit of more than this needs time to settle.
+const STEP: f64 = 0.25;
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Adaptive {
+    /// wip
+    pub fn new() -> Self {
+        let settings = Settings::default();
+        Self {
+            limit: settings.initial,
+            settings,
+            phase: Phase::Start(0.0),
+            size: WindowSize {
+                time: SHORTEST,
+                samples: SAMPLES,
+            },
+            throughput: 0.0,
+            off: 0.0,
+            floor: 0.0,
+            cv: 1.0,
+            headroom: HEADROOM,
+            side: 1.0,
+            gain: Gain::default(),
+            refused: 0.0,
+            next_dip: None,
+            dip_began: None,
+            retries: 0,
+        }
+    }
+
+    /// Requests that the service can work on at once, by Little's law.
+    fn base(&self) -> f64 {
+        self.throughput * self.floor
+    }
+
+    fn goal(&self) -> f64 {
+        let goal = self.base() * self.headroom;
+        match self.settings.objective {
+            // By the same law: so many in flight have that latency.
+            Some(objective) => goal.min(self.throughput * objective),
+            None => goal,
+        }
+    }
+
+    /// Time in which nearly all calls that run now will have ended.
+    fn tail(&self) -> Duration {
+        let seconds = self.floor * (1.0 + 3.0 * self.cv).min(6.0);
+        Duration::from_secs_f64(seconds).max(SHORTEST)
+    }
+
+    fn window_of(&self, samples: f64) -> WindowSize {
+        WindowSize {
+            time: self.tail(),
+            samples: samples.ceil().max(8.0) as u32,
+        }
+    }
+
+    /// A window that measures: several generations of calls, so that those cut off at its ends weigh little.
+    fn measure(&self) -> WindowSize {
+        self.window_of((4.0 * self.limit).clamp(f64::from(SAMPLES), 1e9))
+    }
+
+    /// How far off the throughput of a window with so many calls is, relative to what it is: chance, and what is
+    /// cut off at its ends.
+    fn spread(&self, calls: f64) -> f64 {
+        (self.cv.max(0.2) / calls.sqrt()).max(0.25 * self.limit / calls)
+    }
+
+    /// Takes a window into the estimate of the throughput.
+    fn follow(&mut self, seen: &Seen, settled: bool) {
+        if self.throughput <= 0.0 {
+            self.throughput = seen.throughput;
+        }
+        let apart = (seen.throughput / self.throughput).ln();
+        if !seen.limited {
+            // It could have done more: there was nothing more to do.
+            self.throughput *= apart.max(0.0).exp();
+            self.off = 0.0;
+            return;
+        }
+        let off = apart / self.spread(seen.calls);
+        let twice = off * self.off > 0.0 && off.abs().min(self.off.abs()) > 2.5;
+        self.off = off;
+        let weight = if settled && apart.abs() > 0.2 && (off.abs() > 4.0 || twice) {
+            1.0
+        } else {
+            seen.calls / (seen.calls + 50.0 + 4.0 * self.limit + 200.0 * self.cv * self.cv)
+        };
+        // A window in which hardly anybody found no slot says little about how much less can be done.
+        let weight = if apart < 0.0 {
+            weight * seen.pressed
+        } else {
+            weight
+        };
+        self.throughput *= (apart * weight).exp();
+        if apart * weight < -0.4 {
+            // Fewer workers, or slower ones? A dip tells.
+            self.next_dip = Some(seen.now);
+        }
+    }
+
+    /// The limit goes where it should be, as far as it may at once.
+    fn steer(&mut self, swing: f64) -> Because {
+        let before = self.limit;
+        self.set(self.goal() * swing, before / 2.0, before * 2.0);
+        if (self.limit / before).ln().abs() > STEP {
+            self.phase = Phase::Settle;
+            self.size = self.measure();
+        }
+        if self.limit > before {
+            Because::Growth
+        } else {
+            Because::Latency
+        }
+    }
+
+    fn set(&mut self, goal: f64, least: f64, most: f64) {
+        let Settings {
+            at_least, at_most, ..
+        } = self.settings;
+        self.limit = goal.clamp(least, most).clamp(at_least, at_most);
+    }
+
+    fn start(&mut self, seen: &Seen, before: f64) -> Because {
+        if self.floor <= 0.0 {
+            self.floor = seen.latency;
+        }
+        self.floor = self.floor.min(seen.latency);
+        self.throughput = seen.throughput;
+        if !seen.limited {
+            return self.idle(seen);
+        }
+        if seen.throughput > 1.4 * before {
+            self.phase = Phase::Start(seen.throughput);
+            self.set(self.limit * 2.0, 1.0, f64::INFINITY);
+            self.size = WindowSize {
+                time: Duration::from_secs_f64(seen.latency).max(SHORTEST),
+                samples: SAMPLES.max(2 * self.limit as u32),
+            };
+            return Because::Growth;
+        }
+        self.dip(seen.now, self.base() * DIP)
+    }
+
+    /// Nobody was turned away.
+    fn idle(&mut self, seen: &Seen) -> Because {
+        self.follow(seen, true);
+        let weight = seen.calls / (seen.calls + 500.0);
+        // With much in flight a high latency may be queueing, which must not be taken for what the service needs.
+        if seen.latency < self.floor || seen.in_flight < 0.7 * self.base() {
+            self.floor += weight * (seen.latency - self.floor);
+            self.cv += weight * (seen.cv - self.cv);
+        }
+        self.gain.forget();
+        let goal = self.goal();
+        let goal = if goal > self.limit {
+            goal
+        } else {
+            self.limit + 0.1 * (goal - self.limit)
+        };
+        self.set(goal, 1.0, f64::INFINITY);
+        self.phase = Phase::Swing;
+        self.size = self.measure();
+        Because::Idle
+    }
+
+    fn swing(&mut self, w: &Window, seen: &Seen) -> Because {
+        self.size = self.measure();
+        if !seen.limited {
+            return self.idle(seen);
+        }
+        let dips = self.settings.floor.is_none();
+        if dips && self.next_dip.is_none_or(|at| seen.now >= at) {
+            return self.dip(seen.now, self.base() * DIP);
+        }
+        self.follow(seen, true);
+        if self.off.abs() < 4.0 || (seen.throughput / self.throughput).ln().abs() < 0.2 {
+            let spread = self.spread(seen.calls);
+            self.gain
+                .compare(f64::from(w.limit), seen.throughput, spread);
+            self.headroom = self.gain.judge(self.headroom, HEADROOM);
+            self.side = -self.side;
+        } else {
+            self.gain.forget();
+        }
+        if seen.dropped > 0.1 {
+            self.headroom = (self.headroom * 0.9).max(1.0);
+            self.steer(SWING.powf(self.side));
+            return Because::Drops;
+        }
+        self.steer(SWING.powf(self.side))
+    }
+
+    /// Lowers the limit below what can be worked on at once, to see the latency without queueing.
+    fn dip(&mut self, now: Instant, to: f64) -> Because {
+        let leaving = self.limit;
+        self.set(to.floor(), 1.0, f64::INFINITY);
+        self.phase = Phase::Drain;
+        self.dip_began.get_or_insert(now);
+        self.gain.forget();
+        self.size = self.window_of(leaving);
+        Because::Probe
+    }
+
+    fn dipped(&mut self, w: &Window, seen: &Seen) -> Because {
+        // Calls that waited before the dip, or short ones only: by Little's law the window does not hold together yet.
+        if !seen.holds_together() && self.retries < 4 {
+            self.retries += 1;
+            self.size = self.measure();
+            return Because::Probe;
+        }
+        self.retries = 0;
+        let floor = self.floor;
+        // As much was done with less in flight: something still waits.
+        let full = seen.throughput > 0.9 * self.throughput;
+        let noise = seen.latency * seen.cv / seen.calls.sqrt();
+        let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
+        self.floor = if near && !full {
+            floor + 0.3 * (seen.latency - floor)
+        } else {
+            seen.latency
+        };
+        self.cv += 0.3 * (seen.cv - self.cv);
+        let limit = f64::from(w.limit);
+        if full && limit > 1.0 {
+            return self.dip(seen.now, limit * DIP);
+        }
+        let cost = (1.0 - seen.throughput / self.throughput).clamp(0.1, 1.0);
+        let took = seen.now - self.dip_began.take().unwrap_or(w.began);
+        self.next_dip = Some(seen.now + took.mul_f64(cost / DIP_COST));
+        let goal = self.goal();
+        self.set(goal, 1.0, f64::INFINITY);
+        self.phase = Phase::Settle;
+        self.size = self.window_of(goal);
+        Because::Probe
+    }
+
+    fn change(&self, because: Because) -> Change {
+        let patience = self.floor * (1.0 + 4.0 * (1.0 - self.refused / 0.1).clamp(0.0, 1.0));
+        let queue = (patience > 0.0).then(|| {
+            (
+                (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
+                Duration::from_secs_f64(patience.clamp(1e-6, 3600.0)),
+            )
+        });
+        Change {
+            limit: self.limit.round().max(1.0) as u32,
+            because,
+            queue,
+        }
+    }
+}
+
+impl Algorithm for Adaptive {
+    fn initial(&self) -> u32 {
+        self.limit as u32
+    }
+
+    fn window(&self) -> WindowSize {
+        self.size
+    }
+
+    fn update(&mut self, w: &Window) -> Change {
+        let seen = Seen::new(w);
+        let weight = seen.calls / (seen.calls + 500.0 + 100.0 * self.base());
+        self.refused += weight * (seen.refused - self.refused);
+        let because = match self.phase {
+            Phase::Start(before) => self.start(&seen, before),
+            Phase::Settle if seen.limited => {
+                self.follow(&seen, false);
+                self.phase = Phase::Swing;
+                self.size = self.measure();
+                self.set(
+                    self.goal() * SWING.powf(self.side),
+                    self.limit / 2.0,
+                    self.limit * 2.0,
+                );
+                Because::Steady
+            }
+            Phase::Settle => self.idle(&seen),
+            Phase::Swing => self.swing(w, &seen),
+            Phase::Drain => {
+                self.phase = Phase::Dip;
+                self.size = self.measure();
+                Because::Probe
+            }
+            Phase::Dip => self.dipped(w, &seen),
+        };
+        self.change(because)
+    }
+}

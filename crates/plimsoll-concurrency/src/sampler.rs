@@ -1,0 +1,237 @@
+//! From calls that end to windows: what an [`Algorithm`] is told.
+//!
+//! Calls are counted in lanes, one to a core, by counters that only go up; whoever closes a window takes the
+//! difference to the last one. So no sample is lost, nobody waits, and a window is closed by one thread while the others go
+//! on counting.
+
+use std::{
+    array,
+    sync::{
+        Mutex, PoisonError, TryLockError,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
+use tokio::time::Instant;
+
+use crate::{
+    Algorithm, Because, Change, Window,
+    histogram::{self, Histogram},
+};
+
+/// Counts calls, and tells an algorithm of them.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    epoch: Epoch,
+    /// Nanoseconds since the epoch, before which no window ends.
+    not_before: AtomicU64,
+    lanes: Box<[Lane]>,
+    /// Requests that found no slot.
+    pub(crate) turned_away: Counter,
+    /// Those of them that were refused.
+    pub(crate) refused: Counter,
+    because: AtomicU8,
+    driver: Mutex<Driver>,
+}
+
+/// On cache lines of its own (two, since processors fetch them in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane {
+    answered: AtomicU64,
+    dropped: AtomicU64,
+    /// Sum of latencies, in nanoseconds.
+    nanos: AtomicU64,
+    /// Sum of the numbers in flight.
+    in_flight: AtomicU64,
+    /// The most in flight, since a window was closed.
+    most: AtomicU32,
+    latencies: Histogram,
+}
+
+/// Sums over the lanes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Totals {
+    answered: u64,
+    dropped: u64,
+    nanos: u64,
+    in_flight: u64,
+    turned_away: u64,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Driver {
+    algorithm: Box<dyn Algorithm>,
+    /// When the last window ended, and what had been counted by then.
+    since: Option<Instant>,
+    before: Totals,
+    latencies_before: [u32; histogram::BUCKETS],
+    /// Latencies of late, older windows weighing less.
+    recent: [f32; histogram::BUCKETS],
+}
+
+/// What the end of a window brings.
+pub(crate) struct Closed {
+    pub(crate) change: Change,
+    /// The 99th percentile of latencies of late.
+    pub(crate) p99: Duration,
+}
+
+/// How many calls end between two looks at the clock, in a lane: the head of a long body is no measure of time.
+const LOOK: u64 = 16;
+/// What a window's latencies weigh after the next.
+const FADE: f32 = 0.9;
+
+impl Sampler {
+    pub(crate) fn new(algorithm: Box<dyn Algorithm>) -> Self {
+        Self {
+            epoch: Epoch::new(),
+            not_before: AtomicU64::new(0),
+            lanes: (0..lanes()).map(|_| Lane::default()).collect(),
+            turned_away: Counter::new(),
+            refused: Counter::new(),
+            because: AtomicU8::new(Because::Set as u8),
+            driver: Mutex::new(Driver {
+                algorithm,
+                since: None,
+                before: Totals::default(),
+                latencies_before: [0; histogram::BUCKETS],
+                recent: [0.0; histogram::BUCKETS],
+            }),
+        }
+    }
+
+    /// Counts a call that ended with so many in flight, itself included. Answers when it is time to close a window.
+    #[inline]
+    pub(crate) fn count(&self, outcome: &Outcome, in_flight: u32) -> Option<Instant> {
+        let lane = &self.lanes[lane() % self.lanes.len()];
+        match outcome.class {
+            Class::Success => {}
+            Class::Overloaded | Class::Cancelled => {
+                lane.dropped.fetch_add(1, Relaxed);
+                return None;
+            }
+            // A fast failure is no fast success, and a slow one no slow one.
+            _ => return None,
+        }
+        let nanos = outcome.latency().as_nanos() as u64;
+        let number = lane.answered.fetch_add(1, Relaxed);
+        lane.nanos.fetch_add(nanos, Relaxed);
+        lane.in_flight.fetch_add(in_flight.into(), Relaxed);
+        lane.latencies.count(nanos);
+        if lane.most.load(Relaxed) < in_flight {
+            lane.most.fetch_max(in_flight, Relaxed);
+        }
+        let now = if number.is_multiple_of(LOOK) {
+            outcome.ended()
+        } else {
+            outcome.head_at()
+        };
+        (self.epoch.nanos(now) >= self.not_before.load(Relaxed)).then_some(now)
+    }
+
+    /// Closes the window, unless it holds too little or somebody else is at it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn close(&self, now: Instant, limit: u32) -> Option<Closed> {
+        let mut driver = match self.driver.try_lock() {
+            Ok(driver) => driver,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let Some(began) = driver.since else {
+            // The first call of all: from now on.
+            driver.since = Some(now);
+            driver.before = self.totals();
+            self.next_not_before(now, driver.algorithm.window().time);
+            return None;
+        };
+        let totals = self.totals();
+        let before = driver.before;
+        let size = driver.algorithm.window();
+        let answered = totals.answered.wrapping_sub(before.answered);
+        if answered < u64::from(size.samples) || now <= began {
+            // Not before it can have what is missing; at least a quarter as long again as it took so far.
+            let so_far = now.saturating_duration_since(began);
+            let missing = f64::from(size.samples) / answered.max(1) as f64 - 1.0;
+            self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
+            return None;
+        }
+        let latencies: [u32; histogram::BUCKETS] = self.latencies();
+        let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / answered as f64;
+        let own = array::from_fn(|bucket| {
+            latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
+        });
+        let most = self
+            .lanes
+            .iter()
+            .map(|lane| lane.most.swap(0, Relaxed))
+            .max();
+        let window = Window {
+            began,
+            ended: now,
+            answered,
+            dropped: totals.dropped.wrapping_sub(before.dropped),
+            latency: Duration::from_nanos(mean as u64),
+            deviation: Duration::from_nanos(histogram::deviation(&own, mean) as u64),
+            in_flight: most.unwrap_or(0),
+            mean_in_flight: totals.in_flight.wrapping_sub(before.in_flight) as f64
+                / answered as f64,
+            limit,
+            turned_away: totals.turned_away.wrapping_sub(before.turned_away),
+            refused: totals.refused.wrapping_sub(before.refused),
+        };
+        for (recent, count) in driver.recent.iter_mut().zip(own) {
+            *recent = *recent * FADE + count as f32;
+        }
+        driver.since = Some(now);
+        driver.before = totals;
+        driver.latencies_before = latencies;
+        let change = driver.algorithm.update(&window);
+        self.because.store(change.because as u8, Relaxed);
+        self.next_not_before(now, driver.algorithm.window().time);
+        Some(Closed {
+            change,
+            p99: Duration::from_nanos(histogram::quantile(&driver.recent, 0.99) as u64),
+        })
+    }
+
+    fn next_not_before(&self, now: Instant, time: Duration) {
+        let next = self.epoch.nanos(now) + time.as_nanos() as u64;
+        self.not_before.store(next, Relaxed);
+    }
+
+    fn totals(&self) -> Totals {
+        let start = Totals {
+            turned_away: self.turned_away.get(),
+            refused: self.refused.get(),
+            ..Totals::default()
+        };
+        self.lanes.iter().fold(start, |sum, lane| Totals {
+            answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
+            dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
+            nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
+            in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),
+            ..sum
+        })
+    }
+
+    fn latencies(&self) -> [u32; histogram::BUCKETS] {
+        array::from_fn(|bucket| {
+            let counts = self.lanes.iter().map(|lane| lane.latencies.get(bucket));
+            counts.fold(0, u32::wrapping_add)
+        })
+    }
+
+    /// Why the limit is what it is.
+    pub(crate) fn because(&self) -> Because {
+        let because = self.because.load(Relaxed);
+        Because::ALL
+            .into_iter()
+            .find(|b| *b as u8 == because)
+            .unwrap_or_default()
+    }
+}
