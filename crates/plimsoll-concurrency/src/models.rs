@@ -9,7 +9,10 @@ use std::{
 use loom::{sync::Arc, thread};
 use plimsoll_core::Ticket;
 
+use tokio::time::Instant;
+
 use crate::{
+    queue::{Answer, Waiter},
     settings::Settings,
     state::{Queued, State},
 };
@@ -29,12 +32,17 @@ fn limit(limit: usize) -> Arc<State> {
     )))
 }
 
+/// Time plays no part in these models: no wait ends by it.
+fn leave(state: &State) {
+    state.leave(Instant::now());
+}
+
 /// Gets in as the policy does: at once, or into the queue.
 fn arrive(state: &State) -> Option<Ticket> {
     if state.enter() {
         return None;
     }
-    match state.enqueue(8) {
+    match state.enqueue(8, 0, Waiter::new(Instant::now(), None)) {
         Queued::Entered => None,
         Queued::Waiting(ticket) => Some(ticket),
         Queued::Full => panic!("there is room for eight"),
@@ -48,9 +56,9 @@ fn settle(state: &State, ticket: Option<Ticket>) {
             state.ask(ticket, Waker::noop()),
             "a slot is free and the first in the queue waits"
         );
-        assert!(state.withdraw(ticket));
+        assert_eq!(state.withdraw(ticket), Some(Answer::Granted));
     }
-    state.leave();
+    leave(state);
 }
 
 fn nothing_is_left(state: &State) {
@@ -64,7 +72,7 @@ fn a_release_and_the_first_waiter_do_not_miss_each_other() {
         let state = limit(1);
         assert!(state.enter());
         let leaving = Arc::clone(&state);
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let ticket = arrive(&state);
         leaver.join().unwrap();
         settle(&state, ticket);
@@ -78,7 +86,7 @@ fn a_waiter_that_asked_is_granted_or_woken() {
         let state = limit(1);
         assert!(state.enter());
         let leaving = Arc::clone(&state);
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         let ticket = arrive(&state);
@@ -101,7 +109,7 @@ fn two_waiters_get_the_slot_one_after_the_other() {
         assert!(state.enter());
         let first = arrive(&state).unwrap();
         let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let late = thread::spawn(move || arrive(&arriving));
         leaver.join().unwrap();
         let second = late.join().unwrap();
@@ -124,10 +132,10 @@ fn a_waiter_that_leaves_as_it_is_granted_passes_the_slot_on() {
         let first = arrive(&state).unwrap();
         let second = arrive(&state);
         let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let gone = thread::spawn(move || {
-            if abandoning.withdraw(first) {
-                abandoning.leave();
+            if abandoning.withdraw(first) == Some(Answer::Granted) {
+                leave(&abandoning);
             }
         });
         leaver.join().unwrap();
@@ -144,10 +152,10 @@ fn the_last_waiter_leaving_does_not_hide_a_new_one() {
         assert!(state.enter());
         let first = arrive(&state).unwrap();
         let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let gone = thread::spawn(move || {
-            if abandoning.withdraw(first) {
-                abandoning.leave();
+            if abandoning.withdraw(first) == Some(Answer::Granted) {
+                leave(&abandoning);
             }
         });
         let second = arrive(&state);
@@ -166,12 +174,12 @@ fn a_higher_limit_and_a_new_waiter_do_not_miss_each_other() {
         let raising = Arc::clone(&state);
         let raiser = thread::spawn(move || {
             raising.settings.set_limit(2).unwrap();
-            raising.hand_out();
+            raising.hand_out(None);
         });
         let ticket = arrive(&state);
         raiser.join().unwrap();
         settle(&state, ticket);
-        state.leave();
+        leave(&state);
         nothing_is_left(&state);
     });
 }
@@ -185,12 +193,12 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
         let (lowering, leaving) = (Arc::clone(&state), Arc::clone(&state));
         let lowerer = thread::spawn(move || {
             lowering.settings.set_limit(1).unwrap();
-            lowering.hand_out();
+            lowering.hand_out(None);
         });
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         lowerer.join().unwrap();
         leaver.join().unwrap();
-        state.leave();
+        leave(&state);
         settle(&state, ticket);
         // The waiter may have been let in under the old limit: then it left before the one still running.
         nothing_is_left(&state);
@@ -210,7 +218,7 @@ fn the_limit_holds_when_three_arrive_and_leave() {
                 assert_eq!(inside.fetch_add(1, SeqCst), 0, "one at a time");
                 thread::yield_now();
                 inside.fetch_sub(1, SeqCst);
-                state.leave();
+                leave(&state);
             }
         };
         let others: Vec<_> = (0..2)

@@ -1,18 +1,20 @@
 //! What can be changed while requests run.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 use plimsoll_core::Counter;
 
-use crate::{InvalidConcurrency, sync::AtomicU32};
+use crate::{InvalidConcurrency, codel::Control, order::Order, queue::Rules, sync::AtomicU32};
 
 const MAX_LIMIT: usize = 1 << 30;
 const MAX_QUEUE_LEN: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 
 /// Settings and counters of one policy, or of all the cells of a keyed one.
 #[derive(Debug)]
@@ -23,7 +25,15 @@ pub(crate) struct Settings {
     queue: AtomicU64,
     /// Nanoseconds; 0 is an estimate.
     retry_after: AtomicU64,
+    /// Index in [`Order::ALL`].
+    order: AtomicU8,
+    /// Target in the upper half, interval in the lower, in microseconds. 0 is none.
+    control: AtomicU64,
+    /// The 99th percentile of the time the service takes, in nanoseconds; 0 is not known.
+    pub(crate) service_p99: AtomicU64,
     pub(crate) rejected: Counter,
+    pub(crate) pushed_out: Counter,
+    pub(crate) overdue: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
     pub(crate) abandoned: Counter,
@@ -35,7 +45,12 @@ impl Settings {
             limit: AtomicU32::new(checked_limit(limit)?),
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
+            order: AtomicU8::new(0),
+            control: AtomicU64::new(0),
+            service_p99: AtomicU64::new(0),
             rejected: Counter::new(),
+            pushed_out: Counter::new(),
+            overdue: Counter::new(),
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
             abandoned: Counter::new(),
@@ -75,14 +90,81 @@ impl Settings {
         if max_wait < Duration::from_micros(1) || max_wait > LONGEST_WAIT {
             return Err(InvalidConcurrency::MaxWait(max_wait));
         }
-        // An hour is less than 2^32 microseconds.
-        let micros = max_wait.as_nanos().div_ceil(1000) as u64;
-        self.queue.store(((len as u64) << 32) | micros, Relaxed);
+        self.queue
+            .store(((len as u64) << 32) | micros(max_wait), Relaxed);
         Ok(())
     }
 
     pub(crate) fn clear_queue(&self) {
         self.queue.store(0, Relaxed);
+    }
+
+    /// What a turn in the queue depends on.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            order: self.order(),
+            control: self.control(),
+            service_time: self.service_time(),
+        }
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        let index = usize::from(self.order.load(Relaxed));
+        Order::ALL.get(index).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_order(&self, order: Order) {
+        self.order.store(order as u8, Relaxed);
+    }
+
+    pub(crate) fn control(&self) -> Option<Control> {
+        match self.control.load(Relaxed) {
+            0 => None,
+            pair => Some(Control {
+                target: Duration::from_micros(pair >> 32),
+                interval: Duration::from_micros(pair & 0xffff_ffff),
+            }),
+        }
+    }
+
+    pub(crate) fn set_control(
+        &self,
+        target: Duration,
+        interval: Duration,
+    ) -> Result<(), InvalidConcurrency> {
+        if interval > LONGEST_INTERVAL {
+            return Err(InvalidConcurrency::Interval(interval));
+        }
+        let whole = micros(interval);
+        if target.is_zero() || target >= interval || micros(target) >= whole {
+            return Err(InvalidConcurrency::Target { target, interval });
+        }
+        self.control.store((micros(target) << 32) | whole, Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn clear_control(&self) {
+        self.control.store(0, Relaxed);
+    }
+
+    /// Zero when it is not known.
+    pub(crate) fn service_time(&self) -> Duration {
+        Duration::from_nanos(self.service_p99.load(Relaxed))
+    }
+
+    pub(crate) fn set_service_time(
+        &self,
+        time: Option<Duration>,
+    ) -> Result<(), InvalidConcurrency> {
+        let nanos = match time {
+            None => 0,
+            Some(time) if time.is_zero() || time > LONGEST_SERVICE => {
+                return Err(InvalidConcurrency::ServiceTime(time));
+            }
+            Some(time) => time.as_nanos() as u64,
+        };
+        self.service_p99.store(nanos, Relaxed);
+        Ok(())
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -110,4 +192,9 @@ fn checked_limit(limit: usize) -> Result<u32, InvalidConcurrency> {
         return Err(InvalidConcurrency::Limit(limit));
     }
     Ok(limit as u32)
+}
+
+/// Whole microseconds, rounded up. An hour is less than 2^32 of them.
+fn micros(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(1000) as u64
 }

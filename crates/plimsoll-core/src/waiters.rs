@@ -146,6 +146,13 @@ impl<T: Copy> Waiters<T> {
         Some(&mut entry.value)
     }
 
+    /// The value of this waiter, wherever it stands and whether or not it was granted what it waits for, to be read or
+    /// changed.
+    pub fn value(&mut self, ticket: Ticket) -> Option<&mut T> {
+        let entry = self.entries.get_mut(ticket.0 as usize)?;
+        Some(&mut entry.value)
+    }
+
     /// Takes the waker of the first in the queue, so that it is woken and asks again.
     pub fn first_waker(&mut self) -> Option<Waker> {
         match &mut self.entries.get_mut(self.head as usize)?.stage {
@@ -156,13 +163,19 @@ impl<T: Copy> Waiters<T> {
 
     /// Grants the first in the queue what it waits for, and returns its waker.
     pub fn grant_first(&mut self) -> Option<Waker> {
-        let head = self.head;
-        self.unlink(head);
-        let entry = self.entries.get_mut(head as usize)?;
-        match mem::replace(&mut entry.stage, Stage::Granted) {
-            Stage::Waiting(waker) => waker,
-            Stage::Free | Stage::Granted => None,
-        }
+        self.grant(Ticket(self.head))
+    }
+
+    /// Grants this waiter what it waits for, whoever is before it, and returns its waker. Nothing, when it waits no more.
+    pub fn grant(&mut self, Ticket(index): Ticket) -> Option<Waker> {
+        let entry = self.entries.get_mut(index as usize)?;
+        let Stage::Waiting(waker) = &mut entry.stage else {
+            return None;
+        };
+        let waker = waker.take();
+        entry.stage = Stage::Granted;
+        self.unlink(index);
+        waker
     }
 
     /// Asks whether it is this waiter's turn, and otherwise sees to it that `waker` is the one that is kept. `clone`
@@ -245,6 +258,7 @@ mod tests {
     enum Step {
         Join,
         Grant,
+        GrantAny(prop::sample::Index),
         Remove(prop::sample::Index),
     }
 
@@ -252,6 +266,7 @@ mod tests {
         prop_oneof![
             3 => Just(Step::Join),
             2 => Just(Step::Grant),
+            1 => any::<prop::sample::Index>().prop_map(Step::GrantAny),
             3 => any::<prop::sample::Index>().prop_map(Step::Remove),
         ]
     }
@@ -280,6 +295,14 @@ mod tests {
                         prop_assert!(waiters.grant_first().is_none(), "nobody asked yet");
                         served.extend(queue.pop_front());
                     }
+                    Step::GrantAny(which) if !queue.is_empty() => {
+                        let ticket = queue.remove(which.index(queue.len())).unwrap();
+                        prop_assert!(waiters.grant(ticket).is_none(), "nobody asked yet");
+                        served.push(ticket);
+                    }
+                    Step::GrantAny(which) if !served.is_empty() => {
+                        waiters.grant(served[which.index(served.len())]); // once more: nothing
+                    }
                     Step::Remove(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();
                         prop_assert!(!waiters.remove(ticket).unwrap().granted);
@@ -288,7 +311,7 @@ mod tests {
                         let ticket = served.swap_remove(which.index(served.len()));
                         prop_assert!(waiters.remove(ticket).unwrap().granted);
                     }
-                    Step::Remove(_) => {}
+                    Step::GrantAny(_) | Step::Remove(_) => {}
                 }
                 if let Some(first) = queue.front() {
                     prop_assert!(waiters.is_first(*first));
