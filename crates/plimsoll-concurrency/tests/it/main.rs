@@ -5,6 +5,7 @@ mod cells;
 mod contract;
 mod controlled_delay;
 mod limit;
+mod model;
 mod order;
 mod priority;
 mod queue;
