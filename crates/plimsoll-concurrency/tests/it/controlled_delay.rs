@@ -1,15 +1,16 @@
 //! Bursts wait, and a lasting overload is served with short waits.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_concurrency::{Concurrency, InvalidConcurrency, Order};
 use plimsoll_core::{GateLayer, Kind};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, advance, sleep},
-};
+use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{Call, Limit, MS, call, queued};
@@ -87,6 +88,40 @@ async fn without_it_or_after_it_was_taken_away_nobody_is_refused_at_its_turn() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn newest_first_those_left_from_an_overload_are_refused_at_their_turn() {
+    let limit = controlled(16).order(Order::Lifo);
+    let mut running = call(&limit);
+    let mut old = call(&limit);
+    for _ in 0..25 {
+        advance(9 * MS).await;
+        let fresh = call(&limit);
+        advance(MS).await;
+        drop(std::mem::replace(&mut running, fresh));
+        assert!(running.is_running(), "nobody served waits for over 1 ms");
+    }
+    assert!(old.is_waiting());
+    drop(running);
+    assert!(old.rejection().is_some());
+    assert_eq!(limit.handle().overdue(), 1);
+    assert!(call(&limit).is_running());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_empty_now_and_then_is_left_alone() {
+    let limit = controlled(16);
+    let mut running = Some(call(&limit));
+    for _ in 0..20 {
+        // One call of 50 ms after the other, and always one that waits for it.
+        let mut waiting = vec![(0, call(&limit)), (1, call(&limit))];
+        for name in 0..2 {
+            advance(50 * MS).await;
+            assert_eq!(turn(&mut running, &mut waiting), Some(name));
+        }
+    }
+    assert_eq!(limit.handle().overdue(), 0);
+}
+
 /// 200 a second fit, 500 come. How many were served in the second half of 4 seconds, and the longest they waited.
 async fn lasting_overload(limit: Concurrency) -> (usize, Duration) {
     let layer = GateLayer::new(limit);
@@ -99,7 +134,7 @@ async fn lasting_overload(limit: Concurrency) -> (usize, Duration) {
             async move {
                 let came = *req.extensions().get::<Instant>().unwrap();
                 if began.elapsed() > Duration::from_secs(2) {
-                    waits.lock().await.push(came.elapsed());
+                    waits.lock().unwrap().push(came.elapsed());
                 }
                 sleep(20 * MS).await;
                 Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
@@ -124,7 +159,7 @@ async fn lasting_overload(limit: Concurrency) -> (usize, Duration) {
     while began.elapsed() < Duration::from_secs(4) {
         sleep(MS).await;
     }
-    let waits = waits.lock().await;
+    let waits = waits.lock().unwrap();
     (waits.len(), waits.iter().copied().max().unwrap())
 }
 

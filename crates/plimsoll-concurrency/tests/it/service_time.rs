@@ -1,5 +1,7 @@
 //! A request that cannot be served before its deadline does not wait, and is not run.
 
+use std::time::Duration;
+
 use plimsoll_concurrency::InvalidConcurrency;
 use plimsoll_core::{Deadline, Kind};
 use tokio::time::{Instant, advance};
@@ -103,13 +105,13 @@ async fn a_task_too_slow_to_start_in_time_passes_its_slot_on() {
 #[test]
 fn a_service_time_can_be_stated_changed_and_forgotten() {
     let limit = || queued(1, 1);
-    for bad in [0 * MS, 3_600_001 * MS] {
+    for bad in [Duration::ZERO, 3_600_001 * MS] {
         let error = limit().service_time(bad).unwrap_err();
         assert_eq!(error, InvalidConcurrency::ServiceTime(bad));
         assert!(error.to_string().contains("1 nanosecond to 1 hour"));
     }
     let handle = limit().service_time(20 * MS).unwrap().handle();
-    assert!(handle.set_service_time(Some(0 * MS)).is_err());
+    assert!(handle.set_service_time(Some(Duration::ZERO)).is_err());
     assert_eq!(handle.service_time(), Some(20 * MS));
     handle.set_service_time(None).unwrap();
     assert_eq!(handle.service_time(), None);
