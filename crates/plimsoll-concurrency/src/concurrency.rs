@@ -31,7 +31,7 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 ///
 /// A queue's memory grows as it is first used: by an entry for each request that waits or was answered and has not yet
 /// heard of it, at most the limit and twice the length together (a length below 1,024 counts as that many once), and by
-/// 16 bytes for each level up to the highest ever seen, 8 KiB for all 512.
+/// 8 bytes for each level up to the highest ever seen, 4 KiB for all 512.
 ///
 /// # Example
 ///
@@ -75,8 +75,8 @@ impl Concurrency {
 
 impl<D, R> Concurrency<D, R> {
     /// Up to `len` requests wait for a slot, first come first served unless an [order](Self::order) or
-    /// [priorities](Self::priorities) are set, none longer than `max_wait`. A request that finds
-    /// the queue full, or has waited that long, is refused like one without a queue.
+    /// [priorities](Self::priorities) are set, none longer than `max_wait`. A request that finds the queue full, or has
+    /// waited that long, is refused like one without a queue.
     ///
     /// Time is counted in whole microseconds, rounded up, and tokio's timer fires on the millisecond after.
     ///
@@ -125,15 +125,31 @@ impl<D, R> Concurrency<D, R> {
         self
     }
 
-    /// Slots go to the highest [level](plimsoll_core::Priority::level) that waits, and a request of a higher level that finds the
-    /// queue full takes the place of the newest of the lowest level, which is refused at once. Asked of requests that find no
-    /// slot, and of no others.
+    /// Slots go to the highest [level](plimsoll_core::Priority::level) that waits, and a request that finds the queue full
+    /// takes the place of the newest of the lowest level, when its own is higher: that one is refused at once with
+    /// [`Kind::Full`]. Only requests that find no slot are asked.
     ///
     /// `priorities` is [`ByExtension`](plimsoll_core::ByExtension), [`ByHeader`](plimsoll_core::ByHeader) or a closure
-    /// `Fn(&Req) -> Priority`. A request without a cohort gets a random one when it has to wait. Without this all are
-    /// the same, and nothing is drawn.
+    /// `Fn(&Req) -> Priority`. A request without a cohort gets a random one when it has to wait: so a part of equals is
+    /// served in time, and not all of them late. Without this setting all are the same, and nothing is drawn.
     ///
-    /// Requests of a low level may wait for as long as they are allowed to and never be served.
+    /// Requests of a low level may wait for the longest wait and never be served.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_core::{ByExtension, GateLayer};
+    ///
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+    /// let limit = Concurrency::new(64)?
+    ///     .queue(128, Duration::from_millis(200))?
+    ///     .priorities(ByExtension)
+    ///     .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))?;
+    /// let layer = GateLayer::new(limit);
+    /// # let _: GateLayer<_> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn priorities<Q>(self, priorities: Q) -> Concurrency<D, Q> {
         Concurrency {
             state: self.state,
@@ -143,20 +159,20 @@ impl<D, R> Concurrency<D, R> {
         }
     }
 
-    /// Cuts a queue short that does not only smooth bursts: `CoDel`, in the form that Facebook's folly gave it for servers.
-    /// Its own defaults are 5 and 100 ms; `target` should be some service times, and `interval` longer than a usual
-    /// burst.
+    /// Cuts a queue short that does not only smooth bursts: `CoDel`, in the form that Facebook's folly gave it for
+    /// servers. Its own defaults are 5 and 100 ms; `target` should be some service times, and `interval` longer than a
+    /// usual burst.
     ///
-    /// The queue's delay is that of the oldest in it, and zero when nobody waits. When it was longer than `target` at every turn of
-    /// an `interval`, the next interval is overloaded: requests that have waited for more than twice the target when
-    /// their turn comes are refused then, and the slot goes to the next; never the first of an interval. So bursts
-    /// may wait for the longest wait, and a lasting overload is served with short waits.
+    /// The queue's delay is that of the oldest in it, and zero when nobody waits. When it was longer than `target`
+    /// throughout an `interval`, the next one is overloaded: requests that have waited for more than twice the target
+    /// when their turn comes are refused then with [`Kind::Full`], and the slot goes to the next; never the first of an
+    /// interval. So bursts may wait for the longest wait, and a lasting overload is served with short waits.
     ///
-    /// Two things differ from folly, where the delay is that of the request whose turn it is: by priority or in the newcomer's order that
-    /// one has always just come, and folly's measure would see no overload. And a queue that was empty in
-    /// an interval is never overloaded in the next, so that few slots with long calls are not left idle. (The other
-    /// form, which shortens the longest wait of newcomers to the target, was not taken for that reason: with calls
-    /// longer than the target nobody waits long enough for a slot.)
+    /// Two things differ from folly. Its delay is that of the request whose turn it is: by priority or newest first
+    /// that one has always just come, and there is no overload to be seen. And a queue that was empty in an interval is
+    /// never overloaded in the next, so that a few slots with long calls are not left idle. That is also why the other
+    /// form was not taken, in which a queue that stands shortens the longest wait of newcomers to the target: where
+    /// calls are longer than that, nobody waits long enough for a slot.
     ///
     /// Times are counted in whole microseconds, rounded up.
     ///

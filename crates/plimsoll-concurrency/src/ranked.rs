@@ -188,6 +188,15 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_level_takes_eight_bytes_and_a_queue_without_priorities_has_one() {
+        assert_eq!(size_of::<Ends>(), 8);
+        let mut ranked = Ranked::new();
+        ranked.join(0, ());
+        ranked.join(0, ());
+        assert_eq!(ranked.levels.len(), 1);
+    }
+
     proptest! {
         /// Against a list that is sorted by level and then by age.
         #[test]

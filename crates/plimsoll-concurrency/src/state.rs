@@ -30,15 +30,15 @@ use tokio::time::Instant;
 use crate::{
     queue::{Answer, Queue, Waiter},
     settings::Settings,
-    slots::Slots,
+    slots::{Before, Slots},
     sync::{AtomicU32, Mutex, MutexGuard},
 };
 
 /// The hint while nothing was measured and nothing was set.
 const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LEVELS: u32 = Priority::LEVELS as u32;
-/// So many may have been refused and not yet heard of it, in a queue that is shorter. Tasks that are woken soon hear;
-/// a future that is kept and not polled does not.
+/// So many who were refused may not yet have heard of it before nobody joins any more; in a longer queue, as many as its
+/// length. Tasks that are woken soon hear; a future that is kept and not polled never does.
 const UNHEARD: u32 = 1024;
 
 /// One limit at work: its slots, its queue, and the settings it perhaps shares with others.
@@ -95,14 +95,21 @@ impl State {
     pub(crate) fn leave_after(&self, outcome: &Outcome) {
         let before = self.slots.leave();
         if before.was_full(self.settings.limit()) {
-            if before.somebody_waits() {
-                self.hand_out(Some(outcome.ended()));
-            }
-            self.held(outcome.ran());
+            self.left_a_full_one(before, outcome);
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn left_a_full_one(&self, before: Before, outcome: &Outcome) {
+        if before.somebody_waits() {
+            self.hand_out(Some(outcome.ended()));
+        }
+        self.held(outcome.ran());
+    }
+
     /// Whether there is no place in a queue of `len` for a request of this level, and nobody whom it could push out.
+    /// Without the lock: the answer was true a moment ago, and [`enqueue`](Self::enqueue) asks again.
     pub(crate) fn is_full(&self, len: u32, level: u16) -> bool {
         let outline = self.outline.load(Relaxed);
         outline / LEVELS >= len && u32::from(level) <= outline % LEVELS
