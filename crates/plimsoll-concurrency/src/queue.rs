@@ -49,7 +49,7 @@ pub(crate) struct Rules {
 pub(crate) struct Queue {
     waiters: Ranked<Waiter>,
     codel: Codel,
-    /// When it was last empty.
+    /// When somebody joined it while it was empty.
     standing_since: Option<Instant>,
     /// The latest moment it was told of.
     latest: Option<Instant>,
@@ -195,7 +195,6 @@ impl Queue {
     fn note_emptiness(&mut self) {
         if self.waiters.is_empty() {
             self.codel.emptied();
-            self.standing_since = None;
         }
     }
 }

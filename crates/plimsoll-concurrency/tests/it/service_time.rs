@@ -57,7 +57,7 @@ async fn one_that_cannot_be_served_in_time_when_its_turn_comes_is_refused_and_th
     advance(10 * MS).await;
     handle.set_service_time(Some(50 * MS)).unwrap();
     assert_eq!(handle.service_time(), Some(50 * MS));
-    drop(running);
+    running.finish();
     assert_eq!(
         (wakes.count(), handle.in_flight(), handle.queued()),
         (3, 1, 0)
