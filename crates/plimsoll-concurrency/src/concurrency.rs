@@ -2,11 +2,16 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::Kind;
+use plimsoll_core::{Criticality, Kind, Priority, Same};
 
 use crate::{
-    Adaptive, Algorithm, ConcurrencyHandle, InvalidConcurrency, settings::Settings, state::State,
+    Adaptive, Algorithm, ConcurrencyHandle, InvalidConcurrency, Order, settings::Settings,
+    state::State,
 };
+
+/// Of all requests, while nobody tells priorities. In a cohort, so that none is drawn; and the lowest level, so that
+/// the queue keeps a list for no other.
+const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 
 /// A limit on requests in flight; one more is refused, or waits its turn.
 ///
@@ -14,16 +19,22 @@ use crate::{
 ///
 /// # Who comes next
 ///
-/// A slot that becomes free belongs to whoever has waited longest, at once: a request that arrives in that moment goes
-/// to the end of the queue. A caller that stops waiting leaves nothing behind; if it had just been given a slot, the next
+/// A slot that becomes free belongs to one of those who wait, at once, and never to a request that arrives in that
+/// moment: to the highest [priority](Self::priorities), and among equals to whoever has waited longest, or as the
+/// [order](Self::order) says. A caller that stops waiting leaves nothing behind; if it had just been given a slot, the next
 /// in the queue gets it. A response future that is neither polled nor dropped keeps its place, and the slot it
 /// was given, as any other request in flight does.
 ///
 /// # Cost
 ///
 /// With a free slot: a compare-and-swap to get in, and a subtraction to get out. When full and without a queue, a load. Only
-/// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of a list. A
-/// queue's memory grows as it is first used, to at most its length and the limit together, in entries of 32 bytes.
+/// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of two lists.
+/// Deadlines and priorities are read when there is no slot. A refusal takes no lock: the queue's length and its lowest
+/// level are one atomic.
+///
+/// A queue's memory grows as it is first used: by an entry for each request that waits or was answered and has not yet
+/// heard of it, at most the limit and twice the length together (a length below 1,024 counts as that many once), and by
+/// 8 bytes for each level up to the highest ever seen, 4 KiB for all 512.
 ///
 /// # Example
 ///
@@ -41,9 +52,10 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct Concurrency<D = ()> {
+pub struct Concurrency<D = (), R = Same> {
     pub(crate) state: Arc<State>,
     pub(crate) deadlines: Arc<D>,
+    pub(crate) priorities: Arc<R>,
     pub(crate) kind: Kind,
 }
 
@@ -54,16 +66,9 @@ impl Concurrency {
     ///
     /// When `limit` is 0 or more than 2^30.
     pub fn new(limit: usize) -> Result<Self, InvalidConcurrency> {
-        let state = State::new(Arc::new(Settings::new(limit)?));
-        Ok(Self {
-            state: Arc::new(state),
-            deadlines: Arc::new(()),
-            kind: Kind::Full,
-        })
+        Ok(Self::with(Settings::new(limit)?))
     }
-}
 
-impl Concurrency {
     /// A limit that finds itself: [`Adaptive`] with its defaults. Nothing has to be known of the service.
     ///
     /// # Panics
@@ -87,14 +92,16 @@ impl Concurrency {
         Self {
             state: Arc::new(State::new(Arc::new(settings))),
             deadlines: Arc::new(()),
+            priorities: Arc::new(Same(THE_SAME)),
             kind: Kind::Full,
         }
     }
 }
 
-impl<D> Concurrency<D> {
-    /// Up to `len` requests wait for a slot, first come first served, none longer than `max_wait`. A request that finds
-    /// the queue full, or has waited that long, is refused like one without a queue.
+impl<D, R> Concurrency<D, R> {
+    /// Up to `len` requests wait for a slot, first come first served unless an [order](Self::order) or
+    /// [priorities](Self::priorities) are set, none longer than `max_wait`. A request that finds the queue full, or has
+    /// waited that long, is refused like one without a queue.
     ///
     /// Time is counted in whole microseconds, rounded up, and tokio's timer fires on the millisecond after.
     ///
@@ -114,12 +121,96 @@ impl<D> Concurrency<D> {
     /// A request that waits is refused with [`Kind::Deadline`] when its deadline comes before its turn, or has
     /// passed when it would have to wait. Requests that find a slot are not asked: put
     /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy for that.
-    pub fn deadlines<E>(self, deadlines: E) -> Concurrency<E> {
+    pub fn deadlines<E>(self, deadlines: E) -> Concurrency<E, R> {
         Concurrency {
             state: self.state,
             deadlines: Arc::new(deadlines),
+            priorities: self.priorities,
             kind: self.kind,
         }
+    }
+
+    /// States how long the service takes for all but the slowest hundredth (the 99th percentile), for
+    /// [`deadlines`](Self::deadlines): a request with less time left than that is refused with [`Kind::Deadline`] before
+    /// it waits, when so little is left while it waits, and when its turn comes; the slot goes to the next. Without it
+    /// only those whose deadline has passed are.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 hour.
+    pub fn service_time(self, p99: Duration) -> Result<Self, InvalidConcurrency> {
+        self.state.settings.set_service_time(Some(p99))?;
+        Ok(self)
+    }
+
+    /// Who among equals gets the next slot; [`Order::Fifo`] unless set.
+    #[must_use]
+    pub fn order(self, order: Order) -> Self {
+        self.state.settings.set_order(order);
+        self
+    }
+
+    /// Slots go to the highest [level](plimsoll_core::Priority::level) that waits, and a request that finds the queue full
+    /// takes the place of the newest of the lowest level, when its own is higher: that one is refused at once with
+    /// [`Kind::Full`]. Only requests that find no slot are asked.
+    ///
+    /// `priorities` is [`ByExtension`](plimsoll_core::ByExtension), [`ByHeader`](plimsoll_core::ByHeader) or a closure
+    /// `Fn(&Req) -> Priority`. A request without a cohort gets a random one when it has to wait: so a part of equals is
+    /// served in time, and not all of them late. Without this setting all are the same, and nothing is drawn.
+    ///
+    /// Requests of a low level may wait for the longest wait and never be served.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_core::{ByExtension, GateLayer};
+    ///
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+    /// let limit = Concurrency::new(64)?
+    ///     .queue(128, Duration::from_millis(200))?
+    ///     .priorities(ByExtension)
+    ///     .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))?;
+    /// let layer = GateLayer::new(limit);
+    /// # let _: GateLayer<_> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priorities<Q>(self, priorities: Q) -> Concurrency<D, Q> {
+        Concurrency {
+            state: self.state,
+            deadlines: self.deadlines,
+            priorities: Arc::new(priorities),
+            kind: self.kind,
+        }
+    }
+
+    /// Cuts a queue short that does not only smooth bursts: `CoDel`, in the form that Facebook's folly gave it for
+    /// servers. Its own defaults are 5 and 100 ms; `target` should be some service times, and `interval` longer than a
+    /// usual burst.
+    ///
+    /// The queue's delay is that of the oldest in it, and zero when nobody waits. When it was longer than `target`
+    /// throughout an `interval`, the next one is overloaded: requests that have waited for more than twice the target
+    /// when their turn comes are refused then with [`Kind::Full`], and the slot goes to the next; never the first of an
+    /// interval. So bursts may wait for the longest wait, and a lasting overload is served with short waits.
+    ///
+    /// Two things differ from folly. Its delay is that of the request whose turn it is: by priority or newest first
+    /// that one has always just come, and there is no overload to be seen. And a queue that was empty in an interval is
+    /// never overloaded in the next, so that a few slots with long calls are not left idle. That is also why the other
+    /// form was not taken, in which a queue that stands shortens the longest wait of newcomers to the target: where
+    /// calls are longer than that, nobody waits long enough for a slot.
+    ///
+    /// Times are counted in whole microseconds, rounded up.
+    ///
+    /// # Errors
+    ///
+    /// When `target` is zero or not less than `interval`, or `interval` more than 1 minute.
+    pub fn controlled_delay(
+        self,
+        target: Duration,
+        interval: Duration,
+    ) -> Result<Self, InvalidConcurrency> {
+        self.state.settings.set_control(target, interval)?;
+        Ok(self)
     }
 
     /// Refuses with [`Kind::OverQuota`] instead of [`Kind::Full`]: for limits per key, where it is the caller who is
@@ -168,6 +259,7 @@ impl<D> Concurrency<D> {
         Self {
             state: Arc::new(State::new(Arc::clone(&self.state.settings))),
             deadlines: Arc::clone(&self.deadlines),
+            priorities: Arc::clone(&self.priorities),
             kind: self.kind,
         }
     }
@@ -178,7 +270,7 @@ impl<D> Concurrency<D> {
     }
 }
 
-impl<D> fmt::Debug for Concurrency<D> {
+impl<D, R> fmt::Debug for Concurrency<D, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Concurrency")
             .field("limit", &self.state.settings.limit())

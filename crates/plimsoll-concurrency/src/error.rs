@@ -18,4 +18,20 @@ pub enum InvalidConcurrency {
     /// A hint that invites the caller back at once, or never.
     #[error("retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
     RetryAfter(Duration),
+    /// No target for the delay, or one that is as long as the interval it is held against.
+    #[error(
+        "target delay is {target:?}, but must be 1 microsecond to less than the interval, {interval:?}"
+    )]
+    Target {
+        /// The target.
+        target: Duration,
+        /// The interval.
+        interval: Duration,
+    },
+    /// An interval so long that an overload would be over before it was noticed.
+    #[error("interval is {0:?}, but must be at most 1 minute")]
+    Interval(Duration),
+    /// A service that takes no time, or for ever.
+    #[error("service time is {0:?}, but must be 1 nanosecond to 1 hour")]
+    ServiceTime(Duration),
 }

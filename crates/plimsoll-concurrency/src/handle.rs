@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plimsoll_core::LoadSignal;
 
-use crate::{InvalidConcurrency, state::State};
+use crate::{Because, InvalidConcurrency, Order, sampler::Sampler, state::State};
 
 /// Reads and changes a [`Concurrency`](crate::Concurrency) limit while it works. Clones share it.
 ///
@@ -35,8 +35,14 @@ impl ConcurrencyHandle {
     /// When `limit` is 0 or more than 2^30. Nothing is changed then.
     pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrency> {
         self.0.settings.set_limit(limit)?;
-        self.0.hand_out();
+        self.0.hand_out(None);
         Ok(())
+    }
+
+    /// Why the limit is what it is: [`Because::Set`], unless an algorithm moves it.
+    pub fn because(&self) -> Because {
+        let sampler = self.0.settings.sampler.as_ref();
+        sampler.map(Sampler::because).unwrap_or_default()
     }
 
     /// How many may wait, and for how long; `None` when requests are refused at once.
@@ -61,6 +67,55 @@ impl ConcurrencyHandle {
     /// From now on refuses at once when full. Those who wait already keep their place and their time.
     pub fn clear_queue(&self) {
         self.0.settings.clear_queue();
+    }
+
+    /// Who among equals gets the next slot.
+    pub fn order(&self) -> Order {
+        self.0.settings.order()
+    }
+
+    /// Changes who among equals gets the next slot, those who wait already included.
+    pub fn set_order(&self, order: Order) {
+        self.0.settings.set_order(order);
+    }
+
+    /// Target and interval of the [controlled delay](crate::Concurrency::controlled_delay); `None` without one.
+    pub fn controlled_delay(&self) -> Option<(Duration, Duration)> {
+        let control = self.0.settings.control()?;
+        Some((control.target, control.interval))
+    }
+
+    /// Changes target and interval of the controlled delay together.
+    ///
+    /// # Errors
+    ///
+    /// When `target` is zero or not less than `interval`, or `interval` more than 1 minute. Nothing is changed then.
+    pub fn set_controlled_delay(
+        &self,
+        target: Duration,
+        interval: Duration,
+    ) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_control(target, interval)
+    }
+
+    /// From now on nobody is refused when its turn comes but for its deadline.
+    pub fn clear_controlled_delay(&self) {
+        self.0.settings.clear_control();
+    }
+
+    /// The service's 99th percentile, which waits are held against that have a deadline; `None` when it is not known.
+    pub fn service_time(&self) -> Option<Duration> {
+        Some(self.0.settings.service_time()).filter(|time| !time.is_zero())
+    }
+
+    /// Changes the [service time](crate::Concurrency::service_time). Those who wait already are held against it when
+    /// their turn comes.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 hour. Nothing is changed then.
+    pub fn set_service_time(&self, p99: Option<Duration>) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_service_time(p99)
     }
 
     /// The hint that refusals carry: as it was set, or the estimate at this moment.
@@ -93,12 +148,23 @@ impl ConcurrencyHandle {
         self.0.settings.rejected.get()
     }
 
+    /// Requests that were refused because one of a higher priority took their place in the queue. Counted when they
+    /// hear of it, so each request is in one count.
+    pub fn pushed_out(&self) -> u64 {
+        self.0.settings.pushed_out.get()
+    }
+
+    /// Requests that the [controlled delay](crate::Concurrency::controlled_delay) refused when their turn came.
+    pub fn overdue(&self) -> u64 {
+        self.0.settings.overdue.get()
+    }
+
     /// Requests that were refused after the longest wait.
     pub fn timed_out(&self) -> u64 {
         self.0.settings.timed_out.get()
     }
 
-    /// Requests that were refused because their deadline came before their turn.
+    /// Requests that were refused because their deadline could not be met.
     pub fn past_deadline(&self) -> u64 {
         self.0.settings.past_deadline.get()
     }

@@ -1,12 +1,13 @@
 //! The layer.
 
-use plimsoll_core::{GateLayer, Http};
+use plimsoll_core::{GateLayer, Http, Same};
 
 use crate::Concurrency;
 
 /// Puts a [`Concurrency`] limit in front of a service.
 ///
-/// Answers refusals as HTTP or gRPC (`T` is another protocol); `D` reads deadlines. State lives in the layer: all
+/// Answers refusals as HTTP or gRPC (`T` is another protocol); `D` reads deadlines, `R`
+/// priorities. State lives in the layer: all
 /// services it makes, and their clones, share one limit.
 ///
 /// ```
@@ -35,4 +36,4 @@ use crate::Concurrency;
 /// # Ok(())
 /// # }
 /// ```
-pub type ConcurrencyLayer<T = Http, D = ()> = GateLayer<Concurrency<D>, T>;
+pub type ConcurrencyLayer<T = Http, D = (), R = Same> = GateLayer<Concurrency<D, R>, T>;

@@ -26,7 +26,11 @@
 //! |---|---|
 //! | [`Concurrency::new`] | refuses at once: for callers that can go elsewhere |
 //! | [`Concurrency::queue`] | waits, first come first served: smooths bursts shorter than the longest wait |
-//! | [`Concurrency::deadlines`] | a waiting request is refused when its own deadline comes |
+//! | [`Concurrency::order`] | the newest first instead, always or [while the queue is congested](Order::AdaptiveLifo): some in time rather than all late |
+//! | [`Concurrency::priorities`] | the most important first; when the queue is full it pushes out the least important |
+//! | [`Concurrency::controlled_delay`] | bursts may wait long, a lasting overload is served with short waits |
+//! | [`Concurrency::deadlines`] | a request is refused when it could not be served before its own deadline |
+//! | [`Concurrency::service_time`] | how long serving takes, for that |
 //! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
 //!
 //! [`ConcurrencyHandle`] changes every setting at run time, counts, and is a
@@ -35,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod codel;
 mod concurrency;
 mod error;
 mod handle;
@@ -42,7 +47,10 @@ mod histogram;
 mod layer;
 #[cfg(all(test, loom))]
 mod models;
+mod order;
 mod policy;
+mod queue;
+mod ranked;
 mod sampler;
 mod settings;
 mod slots;
@@ -56,6 +64,7 @@ pub use self::{
     error::InvalidConcurrency,
     handle::ConcurrencyHandle,
     layer::ConcurrencyLayer,
+    order::Order,
     policy::ConcurrencyPermit,
     wait::ConcurrencyWait,
 };

@@ -9,7 +9,10 @@ use std::{
 use loom::{sync::Arc, thread};
 use plimsoll_core::Ticket;
 
+use tokio::time::Instant;
+
 use crate::{
+    queue::{Answer, Waiter},
     settings::Settings,
     state::{Queued, State},
 };
@@ -29,12 +32,17 @@ fn limit(limit: usize) -> Arc<State> {
     )))
 }
 
+/// Time plays no part in these models: no wait ends by it.
+fn leave(state: &State) {
+    state.leave(Instant::now());
+}
+
 /// Gets in as the policy does: at once, or into the queue.
 fn arrive(state: &State) -> Option<Ticket> {
     if state.enter() {
         return None;
     }
-    match state.enqueue(8) {
+    match state.enqueue(8, 0, Waiter::new(Instant::now(), None)) {
         Queued::Entered => None,
         Queued::Waiting(ticket) => Some(ticket),
         Queued::Full => panic!("there is room for eight"),
@@ -48,9 +56,9 @@ fn settle(state: &State, ticket: Option<Ticket>) {
             state.ask(ticket, Waker::noop()),
             "a slot is free and the first in the queue waits"
         );
-        assert!(state.withdraw(ticket));
+        assert_eq!(state.withdraw(ticket), Some(Answer::Granted));
     }
-    state.leave();
+    leave(state);
 }
 
 fn nothing_is_left(state: &State) {
@@ -64,7 +72,7 @@ fn a_release_and_the_first_waiter_do_not_miss_each_other() {
         let state = limit(1);
         assert!(state.enter());
         let leaving = Arc::clone(&state);
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let ticket = arrive(&state);
         leaver.join().unwrap();
         settle(&state, ticket);
@@ -78,7 +86,7 @@ fn a_waiter_that_asked_is_granted_or_woken() {
         let state = limit(1);
         assert!(state.enter());
         let leaving = Arc::clone(&state);
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         let ticket = arrive(&state);
@@ -101,7 +109,7 @@ fn two_waiters_get_the_slot_one_after_the_other() {
         assert!(state.enter());
         let first = arrive(&state).unwrap();
         let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let late = thread::spawn(move || arrive(&arriving));
         leaver.join().unwrap();
         let second = late.join().unwrap();
@@ -124,10 +132,10 @@ fn a_waiter_that_leaves_as_it_is_granted_passes_the_slot_on() {
         let first = arrive(&state).unwrap();
         let second = arrive(&state);
         let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let gone = thread::spawn(move || {
-            if abandoning.withdraw(first) {
-                abandoning.leave();
+            if abandoning.withdraw(first) == Some(Answer::Granted) {
+                leave(&abandoning);
             }
         });
         leaver.join().unwrap();
@@ -144,10 +152,10 @@ fn the_last_waiter_leaving_does_not_hide_a_new_one() {
         assert!(state.enter());
         let first = arrive(&state).unwrap();
         let (leaving, abandoning) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         let gone = thread::spawn(move || {
-            if abandoning.withdraw(first) {
-                abandoning.leave();
+            if abandoning.withdraw(first) == Some(Answer::Granted) {
+                leave(&abandoning);
             }
         });
         let second = arrive(&state);
@@ -166,12 +174,12 @@ fn a_higher_limit_and_a_new_waiter_do_not_miss_each_other() {
         let raising = Arc::clone(&state);
         let raiser = thread::spawn(move || {
             raising.settings.set_limit(2).unwrap();
-            raising.hand_out();
+            raising.hand_out(None);
         });
         let ticket = arrive(&state);
         raiser.join().unwrap();
         settle(&state, ticket);
-        state.leave();
+        leave(&state);
         nothing_is_left(&state);
     });
 }
@@ -185,12 +193,12 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
         let (lowering, leaving) = (Arc::clone(&state), Arc::clone(&state));
         let lowerer = thread::spawn(move || {
             lowering.settings.set_limit(1).unwrap();
-            lowering.hand_out();
+            lowering.hand_out(None);
         });
-        let leaver = thread::spawn(move || leaving.leave());
+        let leaver = thread::spawn(move || leave(&leaving));
         lowerer.join().unwrap();
         leaver.join().unwrap();
-        state.leave();
+        leave(&state);
         settle(&state, ticket);
         // The waiter may have been let in under the old limit: then it left before the one still running.
         nothing_is_left(&state);
@@ -210,7 +218,7 @@ fn the_limit_holds_when_three_arrive_and_leave() {
                 assert_eq!(inside.fetch_add(1, SeqCst), 0, "one at a time");
                 thread::yield_now();
                 inside.fetch_sub(1, SeqCst);
-                state.leave();
+                leave(&state);
             }
         };
         let others: Vec<_> = (0..2)
@@ -220,6 +228,167 @@ fn the_limit_holds_when_three_arrive_and_leave() {
         for other in others {
             other.join().unwrap();
         }
+        nothing_is_left(&state);
+    });
+}
+
+/// Gets in at this level with a queue of one place: `Err` when it is refused.
+fn arrive_at(state: &State, level: u16) -> Result<Option<Ticket>, ()> {
+    if state.enter() {
+        return Ok(None);
+    }
+    match state.enqueue(1, level, Waiter::new(Instant::now(), None)) {
+        Queued::Entered => Ok(None),
+        Queued::Waiting(ticket) => Ok(Some(ticket)),
+        Queued::Full => Err(()),
+    }
+}
+
+/// Everybody has acted, and a slot is free for each that was not pushed out. Returns whether it was served.
+fn hears(state: &State, ticket: Ticket) -> bool {
+    assert!(
+        state.ask(ticket, Waker::noop()),
+        "there is room for everybody who was not pushed out"
+    );
+    match state.withdraw(ticket) {
+        Some(Answer::Granted) => true,
+        Some(Answer::PushedOut) => false,
+        other => panic!("{other:?} is no answer here"),
+    }
+}
+
+#[test]
+fn a_slot_goes_either_to_the_one_who_waits_or_to_the_one_who_pushes_it_out() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let low = arrive_at(&state, 0).unwrap().unwrap();
+        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leave(&leaving));
+        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        leaver.join().unwrap();
+        let high = newcomer.join().unwrap().unwrap();
+        assert_eq!(state.in_flight(), 1);
+        if hears(&state, low) {
+            leave(&state);
+        }
+        settle(&state, high);
+        nothing_is_left(&state);
+    });
+}
+
+/// Three at once are too many for every interleaving: those with up to three pre-emptions.
+fn three_at_once(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+#[test]
+fn a_push_out_a_grant_and_a_higher_limit_lose_no_slot_and_make_none() {
+    three_at_once(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let low = arrive_at(&state, 0).unwrap().unwrap();
+        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leave(&leaving));
+        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        state.settings.set_limit(2).unwrap();
+        state.hand_out(None);
+        leaver.join().unwrap();
+        let high = newcomer.join().unwrap().unwrap();
+        let low = hears(&state, low);
+        if let Some(high) = high {
+            assert!(hears(&state, high), "nobody pushes it out");
+        }
+        assert_eq!(state.in_flight(), 1 + u32::from(low));
+        for _ in 0..1 + u32::from(low) {
+            leave(&state);
+        }
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_push_out_a_grant_and_a_lower_limit_leave_the_winner_to_the_next_release() {
+    three_at_once(|| {
+        let state = limit(2);
+        assert!(state.enter() && state.enter());
+        let low = arrive_at(&state, 0).unwrap().unwrap();
+        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let leaver = thread::spawn(move || leave(&leaving));
+        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        state.settings.set_limit(1).unwrap();
+        state.hand_out(None);
+        leaver.join().unwrap();
+        let high = newcomer.join().unwrap().unwrap().unwrap();
+        leave(&state); // of the other that ran
+        if hears(&state, low) {
+            leave(&state);
+        }
+        settle(&state, Some(high));
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn one_that_leaves_as_it_is_pushed_out_gives_away_its_place_once() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let low = arrive_at(&state, 0).unwrap().unwrap();
+        let (abandoning, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let gone = thread::spawn(move || abandoning.withdraw(low));
+        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let answer = gone.join().unwrap();
+        assert!(matches!(answer, None | Some(Answer::PushedOut)));
+        let high = newcomer.join().unwrap().unwrap();
+        assert_eq!(state.queued(), 1);
+        leave(&state);
+        settle(&state, high);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn one_that_is_pushed_out_hears_it_or_is_woken() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let low = arrive_at(&state, 0).unwrap().unwrap();
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let (asking, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let asker = thread::spawn(move || asking.ask(low, &waker));
+        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let heard = asker.join().unwrap();
+        let high = newcomer.join().unwrap().unwrap();
+        assert_eq!(woken.0.load(SeqCst), usize::from(!heard));
+        assert!(!hears(&state, low));
+        leave(&state);
+        settle(&state, high);
+        nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn of_two_newcomers_the_higher_has_the_place_whoever_was_first() {
+    loom::model(|| {
+        let state = limit(1);
+        assert!(state.enter());
+        let arrivals: Vec<_> = [1, 2]
+            .map(|level| {
+                let state = Arc::clone(&state);
+                thread::spawn(move || arrive_at(&state, level))
+            })
+            .into_iter()
+            .map(|newcomer| newcomer.join().unwrap())
+            .collect();
+        if let Ok(Some(low)) = arrivals[0] {
+            assert!(!hears(&state, low), "it was first, and pushed out");
+        }
+        leave(&state);
+        settle(&state, arrivals[1].unwrap());
         nothing_is_left(&state);
     });
 }

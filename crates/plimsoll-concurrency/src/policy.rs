@@ -6,10 +6,17 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use plimsoll_core::{
+    Cell, Deadline, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline, Rejection, Verdict,
+};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Concurrency, ConcurrencyWait, sampler::Sampler, state::Queued};
+use crate::{
+    Concurrency, ConcurrencyWait,
+    queue::{Answer, Waiter, is_too_late},
+    sampler::Sampler,
+    state::Queued,
+};
 
 /// The policy's name in rejections.
 const NAME: &str = "concurrency";
@@ -18,7 +25,11 @@ const NAME: &str = "concurrency";
 #[derive(Debug)]
 pub struct ConcurrencyPermit(());
 
-impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
+impl<Req, D, R> Policy<Req> for Concurrency<D, R>
+where
+    D: ReadDeadline<Req>,
+    R: Prioritize<Req>,
+{
     type Permit = ConcurrencyPermit;
     type Wait = ConcurrencyWait;
 
@@ -44,11 +55,9 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
             return Poll::Ready(Err(self.refuse()));
         };
         // First the queue, then the timer: both have the waker before this is `Pending`.
-        let mut slot = self.state.ask(ticket, cx.waker());
-        let end = deadline.map_or(*wait.until, |Deadline(at)| at.min(*wait.until));
-        if !slot && now < end {
+        if !self.state.ask(ticket, cx.waker()) && now < *wait.until {
             if wait.timer.is_none() {
-                wait.timer.set(Some(sleep_until(end)));
+                wait.timer.set(Some(sleep_until(*wait.until)));
             }
             if let Some(timer) = wait.timer.as_mut().as_pin_mut()
                 && timer.poll(cx).is_pending()
@@ -57,24 +66,32 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
             }
         }
         *wait.ticket = None;
-        // Its time is over, unless it was given a slot in this very moment.
-        slot |= self.state.withdraw(ticket);
-        Poll::Ready(if slot {
-            self.granted(deadline, now)
-        } else if deadline.is_some_and(|Deadline(at)| at == end) {
-            Err(self.past_deadline())
-        } else {
-            self.state.settings.timed_out.add();
-            Err(self.rejection())
+        Poll::Ready(match self.state.withdraw(ticket) {
+            Some(Answer::Granted) => self.granted(deadline, now),
+            Some(Answer::TooLate) => Err(self.past_deadline()),
+            Some(Answer::PushedOut) => {
+                self.state.settings.pushed_out.add();
+                Err(self.rejection())
+            }
+            Some(Answer::Overdue) => {
+                self.state.settings.overdue.add();
+                Err(self.rejection())
+            }
+            // Its time is over, and it was not answered even in this very moment.
+            None if *wait.until_late => Err(self.past_deadline()),
+            None => {
+                self.state.settings.timed_out.add();
+                Err(self.rejection())
+            }
         })
     }
 
-    fn abandon(&self, wait: Pin<&mut ConcurrencyWait>, _: Instant) {
+    fn abandon(&self, wait: Pin<&mut ConcurrencyWait>, now: Instant) {
         let wait = wait.project();
         if let Some(ticket) = wait.ticket.take() {
             self.state.settings.abandoned.add();
-            if self.state.withdraw(ticket) {
-                self.state.leave();
+            if self.state.withdraw(ticket) == Some(Answer::Granted) {
+                self.state.leave(now);
             }
         }
     }
@@ -82,14 +99,14 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     #[inline]
     fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
         match &self.state.settings.sampler {
-            None => self.state.leave_after(|| outcome.ran()),
+            None => self.state.leave_after(outcome),
             Some(sampler) => self.leave_sampled(sampler, outcome),
         }
     }
 
     #[inline]
-    fn revoke(&self, _: ConcurrencyPermit, _: Instant, _: Instant) {
-        self.state.leave();
+    fn revoke(&self, _: ConcurrencyPermit, _: Instant, now: Instant) {
+        self.state.leave(now);
     }
 
     #[inline]
@@ -98,7 +115,7 @@ impl<Req, D: ReadDeadline<Req>> Policy<Req> for Concurrency<D> {
     }
 }
 
-impl<D: Send + Sync> Cell for Concurrency<D> {
+impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
     fn reset(&self) {
         self.state.reset();
     }
@@ -112,15 +129,15 @@ impl<D: Send + Sync> Cell for Concurrency<D> {
     }
 }
 
-impl<D> Concurrency<D> {
+impl<D, R> Concurrency<D, R> {
     /// Gives the slot back, and has the limit moved when it is time.
     fn leave_sampled(&self, sampler: &Sampler, outcome: &Outcome) {
         let (in_flight, limit) = (self.state.in_flight(), self.state.settings.limit());
-        self.state.leave_after(|| outcome.ran());
+        self.state.leave_after(outcome);
         if let Some(now) = sampler.count(outcome, in_flight)
-            && let Some(closed) = sampler.close(now, limit)
+            && let Some(closed) = sampler.close(now, limit, || self.state.settings.refused())
         {
-            self.state.moved(&closed);
+            self.state.moved(&closed, now);
         }
     }
 
@@ -131,18 +148,12 @@ impl<D> Concurrency<D> {
     }
 
     fn rejection(&self) -> Rejection {
-        if let Some(sampler) = &self.state.settings.sampler {
-            sampler.refused.add();
-        }
         Rejection::new(NAME, self.kind).retry_after(self.state.retry_after())
     }
 
     #[cold]
     fn past_deadline(&self) -> Rejection {
         self.state.settings.past_deadline.add();
-        if let Some(sampler) = &self.state.settings.sampler {
-            sampler.refused.add();
-        }
         Rejection::new(NAME, Kind::Deadline)
     }
 
@@ -152,6 +163,7 @@ impl<D> Concurrency<D> {
     fn wait<Req>(&self, req: &Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait>
     where
         D: ReadDeadline<Req>,
+        R: Prioritize<Req>,
     {
         if let Some(sampler) = &self.state.settings.sampler {
             sampler.turned_away.add();
@@ -159,21 +171,37 @@ impl<D> Concurrency<D> {
         let Some((len, max_wait)) = self.state.settings.queue() else {
             return Verdict::Reject(self.refuse());
         };
+        let level = self.level(req);
         // In a storm nearly all requests end here, and without the lock.
-        if self.state.queued() >= len {
+        if self.state.is_full(len, level) {
             return Verdict::Reject(self.refuse());
         }
         let deadline = self.deadlines.deadline(req, now);
-        if deadline.is_some_and(|Deadline(at)| at <= now) {
+        let service_time = self.state.settings.service_time();
+        if is_too_late(deadline, now, service_time) {
             return Verdict::Reject(self.past_deadline());
         }
-        match self.state.enqueue(len) {
+        match self.state.enqueue(len, level, Waiter::new(now, deadline)) {
             Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
             Queued::Full => Verdict::Reject(self.refuse()),
             Queued::Waiting(ticket) => {
                 let until = now.checked_add(max_wait).unwrap_or(now);
-                Verdict::Wait(ConcurrencyWait::new(ticket, until, deadline))
+                let wait = ConcurrencyWait::new(ticket, until, deadline, service_time);
+                Verdict::Wait(wait)
             }
+        }
+    }
+
+    /// The level of a request that has to wait, its cohort drawn when it has none: so the equals of a criticality are
+    /// spread, and a part of them is served in time rather than all of them late.
+    fn level<Req>(&self, req: &Req) -> u16
+    where
+        R: Prioritize<Req>,
+    {
+        let priority = self.priorities.priority(req);
+        match priority.cohort() {
+            Some(_) => priority.level(),
+            None => priority.level() + fastrand::u16(..Priority::COHORTS),
         }
     }
 
@@ -183,8 +211,8 @@ impl<D> Concurrency<D> {
         deadline: Option<Deadline>,
         now: Instant,
     ) -> Result<ConcurrencyPermit, Rejection> {
-        if deadline.is_some_and(|Deadline(at)| at <= now) {
-            self.state.leave();
+        if is_too_late(deadline, now, self.state.settings.service_time()) {
+            self.state.leave(now);
             return Err(self.past_deadline());
         }
         Ok(ConcurrencyPermit(()))

@@ -30,8 +30,6 @@ pub(crate) struct Sampler {
     lanes: Box<[Lane]>,
     /// Requests that found no slot.
     pub(crate) turned_away: Counter,
-    /// Those of them that were refused.
-    pub(crate) refused: Counter,
     because: AtomicU8,
     driver: Mutex<Driver>,
 }
@@ -92,7 +90,6 @@ impl Sampler {
             not_before: AtomicU64::new(0),
             lanes: (0..lanes()).map(|_| Lane::default()).collect(),
             turned_away: Counter::new(),
-            refused: Counter::new(),
             because: AtomicU8::new(Because::Set as u8),
             driver: Mutex::new(Driver {
                 algorithm,
@@ -136,7 +133,12 @@ impl Sampler {
     /// Closes the window, unless it holds too little or somebody else is at it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn close(&self, now: Instant, limit: u32) -> Option<Closed> {
+    pub(crate) fn close(
+        &self,
+        now: Instant,
+        limit: u32,
+        refused: impl FnOnce() -> u64,
+    ) -> Option<Closed> {
         let mut driver = match self.driver.try_lock() {
             Ok(driver) => driver,
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
@@ -145,7 +147,10 @@ impl Sampler {
         let Some(began) = driver.since else {
             // The first call of all: from now on.
             driver.since = Some(now);
-            driver.before = self.totals();
+            driver.before = Totals {
+                refused: refused(),
+                ..self.totals()
+            };
             self.next_not_before(now, driver.algorithm.window().time);
             return None;
         };
@@ -160,6 +165,10 @@ impl Sampler {
             self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
             return None;
         }
+        let totals = Totals {
+            refused: refused(),
+            ..totals
+        };
         let latencies: [u32; histogram::BUCKETS] = self.latencies();
         let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / answered as f64;
         let own = array::from_fn(|bucket| {
@@ -207,9 +216,9 @@ impl Sampler {
     fn totals(&self) -> Totals {
         let start = Totals {
             turned_away: self.turned_away.get(),
-            refused: self.refused.get(),
             ..Totals::default()
         };
+        // Refusals are counted elsewhere.
         self.lanes.iter().fold(start, |sum, lane| Totals {
             answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
             dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),

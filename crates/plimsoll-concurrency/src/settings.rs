@@ -1,18 +1,23 @@
 //! What can be changed while requests run.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 use plimsoll_core::Counter;
 
-use crate::{Algorithm, InvalidConcurrency, sampler::Sampler, sync::AtomicU32};
+use crate::{
+    Algorithm, InvalidConcurrency, codel::Control, order::Order, queue::Rules, sampler::Sampler,
+    sync::AtomicU32,
+};
 
 const MAX_LIMIT: usize = 1 << 30;
 const MAX_QUEUE_LEN: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 
 /// Settings and counters of one policy, or of all the cells of a keyed one.
 #[derive(Debug)]
@@ -25,7 +30,17 @@ pub(crate) struct Settings {
     retry_after: AtomicU64,
     /// Where the limit moves by itself.
     pub(crate) sampler: Option<Sampler>,
+    /// Index in [`Order::ALL`].
+    order: AtomicU8,
+    /// Target in the upper half, interval in the lower, in microseconds. 0 is none.
+    control: AtomicU64,
+    /// The 99th percentile of the time the service takes, in nanoseconds; 0 is not known.
+    service_p99: AtomicU64,
+    /// The same, as it was measured: of use where nobody stated it.
+    measured_p99: AtomicU64,
     pub(crate) rejected: Counter,
+    pub(crate) pushed_out: Counter,
+    pub(crate) overdue: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
     pub(crate) abandoned: Counter,
@@ -38,7 +53,13 @@ impl Settings {
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
             sampler: None,
+            order: AtomicU8::new(0),
+            control: AtomicU64::new(0),
+            service_p99: AtomicU64::new(0),
+            measured_p99: AtomicU64::new(0),
             rejected: Counter::new(),
+            pushed_out: Counter::new(),
+            overdue: Counter::new(),
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
             abandoned: Counter::new(),
@@ -86,9 +107,8 @@ impl Settings {
         if max_wait < Duration::from_micros(1) || max_wait > LONGEST_WAIT {
             return Err(InvalidConcurrency::MaxWait(max_wait));
         }
-        // An hour is less than 2^32 microseconds.
-        let micros = max_wait.as_nanos().div_ceil(1000) as u64;
-        self.queue.store(((len as u64) << 32) | micros, Relaxed);
+        self.queue
+            .store(((len as u64) << 32) | micros(max_wait), Relaxed);
         Ok(())
     }
 
@@ -96,11 +116,102 @@ impl Settings {
         self.queue.store(0, Relaxed);
     }
 
+    /// What a turn in the queue depends on.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            order: self.order(),
+            control: self.control(),
+            service_time: self.service_time(),
+        }
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        let index = usize::from(self.order.load(Relaxed));
+        Order::ALL.get(index).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_order(&self, order: Order) {
+        self.order.store(order as u8, Relaxed);
+    }
+
+    pub(crate) fn control(&self) -> Option<Control> {
+        match self.control.load(Relaxed) {
+            0 => None,
+            pair => Some(Control {
+                target: Duration::from_micros(pair >> 32),
+                interval: Duration::from_micros(pair & 0xffff_ffff),
+            }),
+        }
+    }
+
+    pub(crate) fn set_control(
+        &self,
+        target: Duration,
+        interval: Duration,
+    ) -> Result<(), InvalidConcurrency> {
+        if interval > LONGEST_INTERVAL {
+            return Err(InvalidConcurrency::Interval(interval));
+        }
+        let whole = micros(interval);
+        if target.is_zero() || target >= interval || micros(target) >= whole {
+            return Err(InvalidConcurrency::Target { target, interval });
+        }
+        self.control.store((micros(target) << 32) | whole, Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn clear_control(&self) {
+        self.control.store(0, Relaxed);
+    }
+
+    /// Zero when it is not known.
+    pub(crate) fn service_time(&self) -> Duration {
+        match self.service_p99.load(Relaxed) {
+            0 => Duration::from_nanos(self.measured_p99.load(Relaxed)),
+            stated => Duration::from_nanos(stated),
+        }
+    }
+
+    pub(crate) fn set_service_time(
+        &self,
+        time: Option<Duration>,
+    ) -> Result<(), InvalidConcurrency> {
+        let nanos = match time {
+            None => 0,
+            Some(time) if time.is_zero() || time > LONGEST_SERVICE => {
+                return Err(InvalidConcurrency::ServiceTime(time));
+            }
+            Some(time) => time.as_nanos() as u64,
+        };
+        self.service_p99.store(nanos, Relaxed);
+        Ok(())
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.retry_after.load(Relaxed) {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
+    }
+
+    /// The 99th percentile of the time the service takes was measured.
+    pub(crate) fn measured(&self, p99: Duration) {
+        self.measured_p99.store(p99.as_nanos() as u64, Relaxed);
+    }
+
+    /// Requests that were refused, for whatever reason.
+    pub(crate) fn refused(&self) -> u64 {
+        let counters = [
+            &self.rejected,
+            &self.pushed_out,
+            &self.overdue,
+            &self.timed_out,
+            &self.past_deadline,
+        ];
+        counters
+            .iter()
+            .map(|counter| counter.get())
+            .fold(0, u64::wrapping_add)
     }
 
     pub(crate) fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
@@ -121,4 +232,9 @@ fn checked_limit(limit: usize) -> Result<u32, InvalidConcurrency> {
         return Err(InvalidConcurrency::Limit(limit));
     }
     Ok(limit as u32)
+}
+
+/// Whole microseconds, rounded up. An hour is less than 2^32 of them.
+fn micros(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(1000) as u64
 }

@@ -5,8 +5,10 @@
 //! - A request takes a slot with one compare-and-swap, which fails while anybody waits: nobody passes the queue.
 //! - One that finds no slot takes the lock, looks again, and marks the slots in the same atomic operation that saw them
 //!   full. Every release after that sees the mark.
-//! - A release that sees the mark takes the lock and gives free slots to the first in the queue. The slot is theirs from
+//! - A release that sees the mark takes the lock and gives free slots to those whose turn it is. The slot is theirs from
 //!   then on, whether or not they have heard of it.
+//! - A waiter is answered once, under the lock: it is given a slot, or refused because its time was over when its turn
+//!   came, or because another pushed it out. Whichever was first holds.
 //! - A waiter that leaves after it was given a slot releases it like any other.
 //! - A new limit is stored first, and then slots are handed out under the lock: a waiter either read the new
 //!   limit under the lock, or is in the queue when the lock is taken for it.
@@ -22,27 +24,33 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Left, Ticket, Waiters};
+use plimsoll_core::{Asked, Outcome, Priority, Ticket};
+use tokio::time::Instant;
 
 use crate::{
+    queue::{Answer, Queue, Waiter},
     sampler::Closed,
     settings::Settings,
-    slots::Slots,
+    slots::{Before, Slots},
     sync::{AtomicU32, Mutex, MutexGuard},
 };
 
 /// The hint while nothing was measured and nothing was set.
 const DEFAULT_HINT: Duration = Duration::from_secs(1);
+const LEVELS: u32 = Priority::LEVELS as u32;
+/// So many who were refused may not yet have heard of it before nobody joins any more; in a longer queue, as many as its
+/// length. Tasks that are woken soon hear; a future that is kept and not polled never does.
+const UNHEARD: u32 = 1024;
 
 /// One limit at work: its slots, its queue, and the settings it perhaps shares with others.
 #[derive(Debug)]
 pub(crate) struct State {
     slots: Slots,
-    /// The queue's length, for those who look without the lock.
-    queued: AtomicU32,
+    /// The queue's length and its lowest level, for those who look without the lock: they see a pair that was.
+    outline: AtomicU32,
     /// How long a request holds its slot while all are taken: a moving average in nanoseconds, 0 before the first.
     hold: AtomicU64,
-    waiters: Mutex<Waiters>,
+    queue: Mutex<Queue>,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -61,9 +69,9 @@ impl State {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         Self {
             slots: Slots::new(),
-            queued: AtomicU32::new(0),
+            outline: AtomicU32::new(0),
             hold: AtomicU64::new(0),
-            waiters: Mutex::new(Waiters::new()),
+            queue: Mutex::new(Queue::new()),
             settings,
         }
     }
@@ -74,42 +82,65 @@ impl State {
         self.slots.enter(self.settings.limit())
     }
 
-    /// Gives a slot back, or on to the first in the queue.
+    /// Gives a slot back, or on to the one whose turn it is.
     #[inline]
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, now: Instant) {
         if self.slots.leave().somebody_waits() {
-            self.hand_out();
+            self.hand_out(Some(now));
         }
     }
 
-    /// As [`leave`](Self::leave), after having held the slot for a time that is asked for, at the price of a clock
-    /// read, only when the limit was used up: that is when somebody may be told to come back.
+    /// As [`leave`](Self::leave), after a call whose end and duration are asked for, at the price of a clock read, only
+    /// when the limit was used up: that is when somebody may be told to come back.
     #[inline]
-    pub(crate) fn leave_after(&self, hold: impl FnOnce() -> Duration) {
+    pub(crate) fn leave_after(&self, outcome: &Outcome) {
         let before = self.slots.leave();
         if before.was_full(self.settings.limit()) {
-            if before.somebody_waits() {
-                self.hand_out();
-            }
-            self.held(hold());
+            self.left_a_full_one(before, outcome);
         }
     }
 
-    /// Takes a slot, or a place in a queue of at most `len`.
-    pub(crate) fn enqueue(&self, len: u32) -> Queued {
-        let mut waiters = self.lock();
-        if waiters.len() >= len {
+    #[cold]
+    #[inline(never)]
+    fn left_a_full_one(&self, before: Before, outcome: &Outcome) {
+        if before.somebody_waits() {
+            self.hand_out(Some(outcome.ended()));
+        }
+        self.held(outcome.ran());
+    }
+
+    /// Whether there is no place in a queue of `len` for a request of this level, and nobody whom it could push out.
+    /// Without the lock: the answer was true a moment ago, and [`enqueue`](Self::enqueue) asks again.
+    pub(crate) fn is_full(&self, len: u32, level: u16) -> bool {
+        let outline = self.outline.load(Relaxed);
+        outline / LEVELS >= len && u32::from(level) <= outline % LEVELS
+    }
+
+    /// Takes a slot, or a place in a queue of at most `len`, if need be that of the newest of the lowest level.
+    pub(crate) fn enqueue(&self, len: u32, level: u16, waiter: Waiter) -> Queued {
+        let mut queue = self.lock();
+        // Those who were refused and have not yet heard of it take memory, too.
+        if queue.unheard() >= len.max(UNHEARD) {
             return Queued::Full;
         }
-        if waiters.is_empty() && self.slots.enter_or_mark(self.settings.limit()) {
+        let full = queue.len() >= len;
+        if full && queue.lowest() >= Some(level) {
+            return Queued::Full;
+        }
+        if queue.is_empty() && self.slots.enter_or_mark(self.settings.limit()) {
             return Queued::Entered;
         }
-        let ticket = waiters.join(());
-        self.queued.store(waiters.len(), Relaxed);
+        let ticket = queue.join(level, waiter);
+        let pushed_out = if full { queue.push_out() } else { None };
+        self.outline(&queue);
+        drop(queue); // before the waker
+        if let Some(waker) = pushed_out {
+            waker.wake();
+        }
         Queued::Waiting(ticket)
     }
 
-    /// Whether the waiter has a slot; otherwise `waker` is woken when it has.
+    /// Whether the waiter was answered; otherwise `waker` is woken when it is.
     pub(crate) fn ask(&self, ticket: Ticket, waker: &Waker) -> bool {
         let mut clone = None;
         loop {
@@ -122,55 +153,64 @@ impl State {
         }
     }
 
-    /// Ends a wait. `true` when it had been given a slot, which is the caller's now.
-    pub(crate) fn withdraw(&self, ticket: Ticket) -> bool {
-        let mut waiters = self.lock();
-        let Some(Left { granted, waker, .. }) = waiters.remove(ticket) else {
-            return false;
-        };
-        if !granted {
-            self.queued.store(waiters.len(), Relaxed);
-            if waiters.is_empty() {
+    /// Ends a wait with the answer it was given, if any. A slot is the caller's now.
+    pub(crate) fn withdraw(&self, ticket: Ticket) -> Option<Answer> {
+        let mut queue = self.lock();
+        let (answer, waker) = queue.remove(ticket)?;
+        if answer.is_none() {
+            self.outline(&queue);
+            if queue.is_empty() {
                 self.slots.unmark();
             }
         }
-        drop(waiters); // before the waker
+        drop(queue); // before the waker
         drop(waker);
-        granted
+        answer
     }
 
-    /// Gives free slots to those who wait, in their order.
+    /// Gives free slots to those whose turn it is at `now`, and refuses those for whom it comes too late. Whoever knows
+    /// no time means the last moment that the queue was told of.
     #[cold]
-    pub(crate) fn hand_out(&self) {
+    pub(crate) fn hand_out(&self, now: Option<Instant>) {
         loop {
-            let mut waiters = self.lock();
+            let mut queue = self.lock();
             let limit = self.settings.limit();
-            let len = waiters.len();
-            if len == 0 || !self.slots.grant(limit, len == 1) {
+            // While somebody waits nobody gets in but here: a slot that is free stays free.
+            if self.slots.in_flight() >= limit {
                 return;
             }
-            let waker = waiters.grant_first();
-            self.queued.store(len - 1, Relaxed);
-            let more = len > 1 && self.slots.in_flight() < limit;
-            drop(waiters);
+            let Some((ticket, answer)) = queue.next(now, &self.settings.rules()) else {
+                return;
+            };
+            let last = queue.len() == 1;
+            match answer {
+                Answer::Granted if !self.slots.grant(limit, last) => return,
+                Answer::Granted => {}
+                _ if last => self.slots.unmark(),
+                _ => {}
+            }
+            let waker = queue.answer(ticket, answer);
+            self.outline(&queue);
+            drop(queue);
             if let Some(waker) = waker {
                 waker.wake();
             }
-            if !more {
+            if last || self.slots.in_flight() >= limit {
                 return;
             }
         }
     }
 
     /// An algorithm has moved the limit.
-    pub(crate) fn moved(&self, closed: &Closed) {
+    pub(crate) fn moved(&self, closed: &Closed, now: Instant) {
         let change = closed.change;
         // What an algorithm cannot mean is left undone, as there is nobody to tell.
         if let Some((len, wait)) = change.queue {
             _ = self.settings.set_queue(len as usize, wait);
         }
+        self.settings.measured(closed.p99);
         if self.settings.set_limit(change.limit as usize).is_ok() {
-            self.hand_out();
+            self.hand_out(Some(now));
         }
     }
 
@@ -208,7 +248,7 @@ impl State {
 
     #[inline]
     pub(crate) fn queued(&self) -> u32 {
-        self.queued.load(Relaxed)
+        self.outline.load(Relaxed) / LEVELS
     }
 
     /// The moving average of the time a slot is held; zero before the first.
@@ -223,14 +263,21 @@ impl State {
     /// Starts over, with the queue's memory given back. Nobody is in flight and nobody waits.
     pub(crate) fn reset(&self) {
         self.hold.store(0, Relaxed);
-        let mut waiters = self.lock();
-        if waiters.is_empty() && self.slots.is_idle() {
-            *waiters = Waiters::new();
+        let mut queue = self.lock();
+        if queue.is_empty() && queue.unheard() == 0 && self.slots.is_idle() {
+            *queue = Queue::new();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiters> {
+    /// Notes what others may see of the queue. Under its lock.
+    fn outline(&self, queue: &Queue) {
+        let lowest = u32::from(queue.lowest().unwrap_or(0));
+        // A length of 2^20 and 512 levels are 30 bits.
+        self.outline.store(queue.len() * LEVELS + lowest, Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while it is held; a poisoned one would be as good.
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

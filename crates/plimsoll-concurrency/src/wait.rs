@@ -1,5 +1,7 @@
 //! A place in the queue, with the time at which it ends.
 
+use std::time::Duration;
+
 use pin_project_lite::pin_project;
 use plimsoll_core::{Deadline, Ticket};
 use tokio::time::{Instant, Sleep};
@@ -14,6 +16,8 @@ pin_project! {
         pub(crate) ticket: Option<Ticket>,
         // When it has waited long enough.
         pub(crate) until: Instant,
+        // That is because its deadline could not be met any more, and not because of the longest wait.
+        pub(crate) until_late: bool,
         pub(crate) deadline: Option<Deadline>,
         #[pin]
         pub(crate) timer: Option<Sleep>,
@@ -21,10 +25,18 @@ pin_project! {
 }
 
 impl ConcurrencyWait {
-    pub(crate) fn new(ticket: Ticket, until: Instant, deadline: Option<Deadline>) -> Self {
+    /// Up to the moment `until`, or when a service that takes `service_time` has to begin to meet the deadline.
+    pub(crate) fn new(
+        ticket: Ticket,
+        until: Instant,
+        deadline: Option<Deadline>,
+        service_time: Duration,
+    ) -> Self {
+        let late = deadline.map(|Deadline(at)| at.checked_sub(service_time).unwrap_or(at));
         Self {
             ticket: Some(ticket),
-            until,
+            until: late.map_or(until, |late| late.min(until)),
+            until_late: late.is_some_and(|late| late <= until),
             deadline,
             timer: None,
         }

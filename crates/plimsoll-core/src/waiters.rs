@@ -3,14 +3,25 @@
 //! A slab of entries with a doubly linked list through them. An entry is given free by its owner alone, so a ticket is
 //! always good for as long as its owner keeps it.
 
-use std::{mem, task::Waker};
+use std::{mem, num::NonZeroU32, task::Waker};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
 /// A place among [`Waiters`]. Good until [`Waiters::remove`].
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub struct Ticket(u32);
+pub struct Ticket(NonZeroU32);
+
+impl Ticket {
+    /// One more than the index, so that an `Option` takes no more.
+    fn new(index: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index))
+    }
+
+    fn index(self) -> u32 {
+        self.0.get() - 1
+    }
+}
 
 /// The queue of a policy that lets requests wait: in the order of their arrival, each with a value of the policy's, and
 /// those who were granted what they wait for and have not yet heard of it.
@@ -132,17 +143,24 @@ impl<T: Copy> Waiters<T> {
         }
         self.tail = index;
         self.len += 1;
-        Ticket(index)
+        Ticket::new(index)
     }
 
     /// Whether this is the first in the queue.
     pub fn is_first(&self, ticket: Ticket) -> bool {
-        self.head == ticket.0
+        self.head == ticket.index()
     }
 
     /// The value of the first in the queue, to be read or changed.
     pub fn first(&mut self) -> Option<&mut T> {
         let entry = self.entries.get_mut(self.head as usize)?;
+        Some(&mut entry.value)
+    }
+
+    /// The value of this waiter, wherever it stands and whether or not it was granted what it waits for, to be read or
+    /// changed.
+    pub fn value(&mut self, ticket: Ticket) -> Option<&mut T> {
+        let entry = self.entries.get_mut(ticket.index() as usize)?;
         Some(&mut entry.value)
     }
 
@@ -156,19 +174,26 @@ impl<T: Copy> Waiters<T> {
 
     /// Grants the first in the queue what it waits for, and returns its waker.
     pub fn grant_first(&mut self) -> Option<Waker> {
-        let head = self.head;
-        self.unlink(head);
-        let entry = self.entries.get_mut(head as usize)?;
-        match mem::replace(&mut entry.stage, Stage::Granted) {
-            Stage::Waiting(waker) => waker,
-            Stage::Free | Stage::Granted => None,
-        }
+        self.grant(Ticket::new(self.head))
+    }
+
+    /// Grants this waiter what it waits for, whoever is before it, and returns its waker. Nothing, when it waits no more.
+    pub fn grant(&mut self, ticket: Ticket) -> Option<Waker> {
+        let index = ticket.index();
+        let entry = self.entries.get_mut(index as usize)?;
+        let Stage::Waiting(waker) = &mut entry.stage else {
+            return None;
+        };
+        let waker = waker.take();
+        entry.stage = Stage::Granted;
+        self.unlink(index);
+        waker
     }
 
     /// Asks whether it is this waiter's turn, and otherwise sees to it that `waker` is the one that is kept. `clone`
     /// is a clone of it, once one was made.
     pub fn ask(&mut self, ticket: Ticket, waker: &Waker, clone: &mut Option<Waker>) -> Asked {
-        let entry = self.entries.get_mut(ticket.0 as usize);
+        let entry = self.entries.get_mut(ticket.index() as usize);
         match entry.map(|entry| &mut entry.stage) {
             Some(Stage::Waiting(kept)) => {
                 if kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
@@ -185,7 +210,8 @@ impl<T: Copy> Waiters<T> {
     }
 
     /// Gives the entry free, whatever became of it. `None` when it is free already.
-    pub fn remove(&mut self, Ticket(index): Ticket) -> Option<Left<T>> {
+    pub fn remove(&mut self, ticket: Ticket) -> Option<Left<T>> {
+        let index = ticket.index();
         let entry = self.entries.get_mut(index as usize)?;
         let value = entry.value;
         let left = match mem::replace(&mut entry.stage, Stage::Free) {
@@ -245,6 +271,7 @@ mod tests {
     enum Step {
         Join,
         Grant,
+        GrantAny(prop::sample::Index),
         Remove(prop::sample::Index),
     }
 
@@ -252,6 +279,7 @@ mod tests {
         prop_oneof![
             3 => Just(Step::Join),
             2 => Just(Step::Grant),
+            1 => any::<prop::sample::Index>().prop_map(Step::GrantAny),
             3 => any::<prop::sample::Index>().prop_map(Step::Remove),
         ]
     }
@@ -280,6 +308,14 @@ mod tests {
                         prop_assert!(waiters.grant_first().is_none(), "nobody asked yet");
                         served.extend(queue.pop_front());
                     }
+                    Step::GrantAny(which) if !queue.is_empty() => {
+                        let ticket = queue.remove(which.index(queue.len())).unwrap();
+                        prop_assert!(waiters.grant(ticket).is_none(), "nobody asked yet");
+                        served.push(ticket);
+                    }
+                    Step::GrantAny(which) if !served.is_empty() => {
+                        waiters.grant(served[which.index(served.len())]); // once more: nothing
+                    }
                     Step::Remove(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();
                         prop_assert!(!waiters.remove(ticket).unwrap().granted);
@@ -288,7 +324,7 @@ mod tests {
                         let ticket = served.swap_remove(which.index(served.len()));
                         prop_assert!(waiters.remove(ticket).unwrap().granted);
                     }
-                    Step::Remove(_) => {}
+                    Step::GrantAny(_) | Step::Remove(_) => {}
                 }
                 if let Some(first) = queue.front() {
                     prop_assert!(waiters.is_first(*first));

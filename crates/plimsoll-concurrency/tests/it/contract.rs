@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::Concurrency;
+use plimsoll_concurrency::{Concurrency, Order};
 use plimsoll_core::{
-    Keyed, Missing,
+    ByExtension, Deadlines, Keyed, Missing,
     test_kit::{Contract, KitRequest},
 };
 
@@ -29,6 +29,29 @@ async fn a_limit_that_queues_keeps_the_laws() {
     .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
     .check_all()
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_with_all_that_a_queue_can_do_keeps_the_laws() {
+    for order in [Order::Fifo, Order::Lifo, Order::AdaptiveLifo] {
+        Contract::new(move || {
+            Concurrency::new(3)
+                .unwrap()
+                .queue(8, Duration::from_secs(1))
+                .unwrap()
+                .order(order)
+                .priorities(ByExtension)
+                .deadlines(Deadlines::new())
+                .service_time(Duration::from_millis(5))
+                .unwrap()
+                .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))
+                .unwrap()
+        })
+        .capacity(3)
+        .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
+        .check_all()
+        .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

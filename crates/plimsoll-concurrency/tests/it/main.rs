@@ -3,8 +3,13 @@
 
 mod cells;
 mod contract;
+mod controlled_delay;
 mod limit;
+mod model;
+mod order;
+mod priority;
 mod queue;
+mod service_time;
 mod settings;
 mod stress;
 
@@ -20,15 +25,48 @@ use std::{
 };
 
 use plimsoll_concurrency::{Concurrency, ConcurrencyPermit, ConcurrencyWait};
-use plimsoll_core::{Class, Deadline, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Class, Deadline, Outcome, Policy, Prioritize, Priority, Rejection, Same, Verdict,
+};
 use tokio::time::Instant;
 
-/// A request is its own deadline.
-type Req = Option<Deadline>;
-type Limit = Concurrency<fn(&Req, Instant) -> Option<Deadline>>;
+const MS: Duration = Duration::from_millis(1);
+
+/// A request is its deadline and its priority.
+#[derive(Debug, Clone, Copy, Default)]
+struct Req {
+    deadline: Option<Deadline>,
+    priority: Priority,
+}
+
+impl From<Option<Deadline>> for Req {
+    fn from(deadline: Option<Deadline>) -> Self {
+        Self {
+            deadline,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Priority> for Req {
+    fn from(priority: Priority) -> Self {
+        Self {
+            priority,
+            ..Self::default()
+        }
+    }
+}
+
+type Limit<R = Same> = Concurrency<fn(&Req, Instant) -> Option<Deadline>, R>;
+type ByPriority = fn(&Req) -> Priority;
 
 fn with_deadlines(limit: Concurrency) -> Limit {
-    limit.deadlines(|req, _| *req)
+    limit.deadlines(|req, _| req.deadline)
+}
+
+/// As [`queued`], by priority.
+fn ranked(slots: usize, len: usize) -> Limit<ByPriority> {
+    queued(slots, len).priorities(|req| req.priority)
 }
 
 /// A queue of `len` for up to a second, behind `slots` slots.
@@ -42,8 +80,8 @@ fn queued(slots: usize, len: usize) -> Limit {
 }
 
 /// What a gate does with a policy, and no more: dropping it cancels.
-struct Call<'a> {
-    limit: &'a Limit,
+struct Call<'a, R: Prioritize<Req> = Same> {
+    limit: &'a Limit<R>,
     req: Req,
     stage: Stage,
 }
@@ -55,11 +93,12 @@ enum Stage {
     Over,
 }
 
-fn call(limit: &Limit) -> Call<'_> {
-    call_with(limit, None)
+fn call<R: Prioritize<Req>>(limit: &Limit<R>) -> Call<'_, R> {
+    call_with(limit, Req::default())
 }
 
-fn call_with(limit: &Limit, mut req: Req) -> Call<'_> {
+fn call_with<R: Prioritize<Req>>(limit: &Limit<R>, req: impl Into<Req>) -> Call<'_, R> {
+    let mut req = req.into();
     let stage = match limit.admit(&mut req, Instant::now()) {
         Verdict::Admit(permit) => Stage::Running(permit, Instant::now()),
         Verdict::Reject(rejection) => Stage::Refused(rejection),
@@ -68,7 +107,7 @@ fn call_with(limit: &Limit, mut req: Req) -> Call<'_> {
     Call { limit, req, stage }
 }
 
-impl Call<'_> {
+impl<R: Prioritize<Req>> Call<'_, R> {
     fn poll_with(&mut self, waker: &Waker) {
         if let Stage::Waiting(wait) = &mut self.stage {
             let mut cx = Context::from_waker(waker);
@@ -114,7 +153,7 @@ impl Call<'_> {
 }
 
 /// Until it runs or is refused.
-impl Future for Call<'_> {
+impl<R: Prioritize<Req>> Future for Call<'_, R> {
     type Output = Option<Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rejection>> {
@@ -127,7 +166,7 @@ impl Future for Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl<R: Prioritize<Req>> Drop for Call<'_, R> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waiting(mut wait) => {

@@ -1,13 +1,9 @@
 //! With a queue: whose turn it is, and when a wait ends.
 
-use std::time::Duration;
-
 use plimsoll_core::{Deadline, Kind, LoadSignal};
 use tokio::time::{Instant, advance, timeout};
 
-use crate::{call, call_with, counting_waker, queued};
-
-const MS: Duration = Duration::from_millis(1);
+use crate::{MS, call, call_with, counting_waker, queued};
 
 #[tokio::test(start_paused = true)]
 async fn slots_go_to_those_who_wait_in_the_order_they_came() {
@@ -17,7 +13,7 @@ async fn slots_go_to_those_who_wait_in_the_order_they_came() {
     assert_eq!(limit.handle().load(), 5.0);
     while !waiting.is_empty() {
         assert!(
-            waiting.iter_mut().rev().all(super::Call::is_waiting),
+            waiting.iter_mut().rev().all(crate::Call::is_waiting),
             "asked from behind, too"
         );
         drop(running);

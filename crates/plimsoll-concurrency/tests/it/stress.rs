@@ -14,13 +14,18 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_concurrency::Concurrency;
-use plimsoll_core::{GateLayer, Keyed, Missing};
+use plimsoll_concurrency::{Concurrency, Order};
+use plimsoll_core::{
+    ByExtension, Criticality, Deadline, Deadlines, GateLayer, Keyed, Missing, Priority,
+};
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::{Stage, call, queued};
+use crate::{Stage, call, call_with, queued, ranked};
 
 type Body = Empty<bytes::Bytes>;
+
+const ORDERS: [Order; 3] = [Order::Fifo, Order::Lifo, Order::AdaptiveLifo];
 
 /// Counts who is inside, and the most there ever were.
 #[derive(Default)]
@@ -112,14 +117,89 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
     }
 }
 
+/// As above with priorities and a short queue, so that those who are given a slot are pushed out, and leave, in the same
+/// moment.
+#[test]
+fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let mut pushed_out = 0;
+    for (seed, order) in (0..9).zip(ORDERS.into_iter().cycle()) {
+        let limit = ranked(1, 2).order(order);
+        let handle = limit.handle();
+        handle.set_queue(2, Duration::from_secs(3600)).unwrap();
+        let inside = Arc::new(Inside::default());
+        let (served, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let left = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for n in 0..5 {
+                let (limit, inside, runtime) = (&limit, &inside, &runtime);
+                let (served, refused, left) = (&served, &refused, &left);
+                scope.spawn(move || {
+                    let _context = runtime.enter();
+                    let mut random = fastrand::Rng::with_seed(seed * 100 + n);
+                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    for _ in 0..2_000 {
+                        let criticality = Criticality::ALL[random.usize(..4)];
+                        let mut call = call_with(limit, Priority::new(criticality));
+                        let gives_up = random.u8(..8) == 0;
+                        while let Stage::Waiting(_) = call.stage {
+                            call.poll_with(&waker);
+                            if gives_up || !matches!(call.stage, Stage::Waiting(_)) {
+                                break;
+                            }
+                            thread::park();
+                        }
+                        let count = match call.stage {
+                            Stage::Running(..) => served,
+                            Stage::Refused(_) => refused,
+                            Stage::Waiting(_) | Stage::Over => left,
+                        };
+                        count.fetch_add(1, SeqCst);
+                        if let Stage::Running(..) = call.stage {
+                            let visit = inside.enter();
+                            for _ in 0..random.u8(..8) {
+                                thread::yield_now();
+                            }
+                            drop(visit);
+                            call.finish();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(inside.most.load(SeqCst), 1, "seed {seed}");
+        assert_eq!((handle.in_flight(), handle.queued()), (0, 0), "seed {seed}");
+        let (refused, left) = (refused.load(SeqCst), left.load(SeqCst));
+        assert_eq!(served.load(SeqCst) + refused + left, 10_000);
+        assert_eq!(
+            (handle.pushed_out() + handle.rejected(), handle.abandoned()),
+            (refused as u64, left as u64),
+            "seed {seed}: each is counted once"
+        );
+        pushed_out += handle.pushed_out();
+        assert!(call(&limit).is_running(), "seed {seed}: the way in is free");
+    }
+    assert!(pushed_out > 0, "or nothing was tried");
+}
+
 /// Real tasks on several threads behind a real gate, cancelled before, while and after they wait, with the limit
 /// moving all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
-    for seed in 0..6 {
+    for (seed, order) in (0..6).zip(ORDERS.into_iter().cycle()) {
         let policy = Concurrency::new(3)
             .unwrap()
             .queue(16, Duration::from_millis(20))
+            .unwrap()
+            .order(order)
+            .priorities(ByExtension)
+            .deadlines(Deadlines::new())
+            .service_time(Duration::from_micros(1500))
+            .unwrap()
+            .controlled_delay(Duration::from_millis(2), Duration::from_millis(5))
             .unwrap();
         let handle = policy.handle();
         let inside = Arc::new(Inside::default());
@@ -187,6 +267,12 @@ fn request(key: u8, micros: u64) -> Request<Body> {
     let mut req = Request::new(Body::new());
     req.extensions_mut().insert(key);
     req.extensions_mut().insert(Duration::from_micros(micros));
+    let criticality = Criticality::ALL[usize::from(key % 4)];
+    req.extensions_mut().insert(Priority::new(criticality));
+    if key.is_multiple_of(3) {
+        let deadline = Instant::now() + Duration::from_millis(key.into());
+        req.extensions_mut().insert(Deadline(deadline));
+    }
     req
 }
 
@@ -249,6 +335,7 @@ where
                     StatusCode::OK
                         | StatusCode::SERVICE_UNAVAILABLE
                         | StatusCode::TOO_MANY_REQUESTS
+                        | StatusCode::GATEWAY_TIMEOUT
                 ),
                 "{}",
                 response.status()

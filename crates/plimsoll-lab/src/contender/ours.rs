@@ -4,7 +4,7 @@ use http_body_util::Empty;
 use plimsoll_concurrency::{
     Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, Window, WindowSize,
 };
-use plimsoll_core::{Deadlines, GateLayer, Http};
+use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
 use super::{Hints, Stack};
@@ -38,7 +38,8 @@ pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
     } else {
         Concurrency::adaptive()
     };
-    let policy = policy.deadlines(Deadlines::new());
+    // What requests say of themselves is read; nothing is tuned.
+    let policy = policy.deadlines(Deadlines::new()).priorities(ByExtension);
     let handle = policy.handle();
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
     let stack = layer

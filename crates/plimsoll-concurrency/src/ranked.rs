@@ -1,0 +1,268 @@
+//! Those who wait, by level and by age.
+//!
+//! Core's [`Waiters`] keep them by age. Through the same entries goes a second list for each level, and a bit says
+//! whether it has anybody. So the highest and the lowest level, the oldest and the newest of each, and the oldest of
+//! all are found in a few steps, and anybody may leave from anywhere in as many.
+
+use std::task::Waker;
+
+use plimsoll_core::{Asked, Left, Priority, Ticket, Waiters};
+
+/// Words of the bitmap.
+const WORDS: usize = Priority::LEVELS as usize / 64;
+
+/// Waiters of [`Priority::LEVELS`] levels, each with a value.
+#[derive(Debug)]
+pub(crate) struct Ranked<T> {
+    waiters: Waiters<Place<T>>,
+    /// As many as the highest level ever seen: a queue without priorities has one.
+    levels: Vec<Ends>,
+    /// The levels that have anybody.
+    occupied: [u64; WORDS],
+}
+
+/// A value and its place among the equals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<T> {
+    level: u16,
+    older: Option<Ticket>,
+    newer: Option<Ticket>,
+    pub(crate) value: T,
+}
+
+/// The ends of one level's list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    oldest: Option<Ticket>,
+    newest: Option<Ticket>,
+}
+
+impl<T: Copy> Ranked<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            waiters: Waiters::new(),
+            levels: Vec::new(),
+            occupied: [0; WORDS],
+        }
+    }
+
+    /// How many wait. Those who were answered do not.
+    pub(crate) fn len(&self) -> u32 {
+        self.waiters.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// Joins as the newest of its level.
+    pub(crate) fn join(&mut self, level: u16, value: T) -> Ticket {
+        let level = level.min(Priority::LEVELS - 1);
+        let index = usize::from(level);
+        if index >= self.levels.len() {
+            self.levels.resize(index + 1, Ends::default());
+        }
+        let older = self.levels[index].newest;
+        let ticket = self.waiters.join(Place {
+            level,
+            older,
+            newer: None,
+            value,
+        });
+        match older.and_then(|older| self.waiters.value(older)) {
+            Some(older) => older.newer = Some(ticket),
+            None => self.levels[index].oldest = Some(ticket),
+        }
+        self.levels[index].newest = Some(ticket);
+        self.occupied[index / 64] |= 1 << (index % 64);
+        ticket
+    }
+
+    /// The lowest level that has anybody.
+    pub(crate) fn lowest(&self) -> Option<u16> {
+        let word = self.occupied.iter().position(|word| *word != 0)?;
+        Some(word as u16 * 64 + self.occupied[word].trailing_zeros() as u16)
+    }
+
+    /// The highest level that has anybody.
+    pub(crate) fn highest(&self) -> Option<u16> {
+        let word = self.occupied.iter().rposition(|word| *word != 0)?;
+        Some(word as u16 * 64 + 63 - self.occupied[word].leading_zeros() as u16)
+    }
+
+    /// Who came first to this level, of those who wait there.
+    pub(crate) fn oldest_of(&self, level: u16) -> Option<Ticket> {
+        self.levels.get(usize::from(level))?.oldest
+    }
+
+    /// Who came last to this level, of those who wait there.
+    pub(crate) fn newest_of(&self, level: u16) -> Option<Ticket> {
+        self.levels.get(usize::from(level))?.newest
+    }
+
+    /// The value of the one that has waited longest, whatever its level.
+    pub(crate) fn oldest(&mut self) -> Option<&mut T> {
+        self.waiters.first().map(|place| &mut place.value)
+    }
+
+    pub(crate) fn value(&mut self, ticket: Ticket) -> Option<&mut T> {
+        self.waiters.value(ticket).map(|place| &mut place.value)
+    }
+
+    /// Takes one that waits out of the queue, to hear what became of it, and returns its waker.
+    pub(crate) fn answer(&mut self, ticket: Ticket) -> Option<Waker> {
+        let before = self.waiters.len();
+        let waker = self.waiters.grant(ticket);
+        if self.waiters.len() < before
+            && let Some(&mut place) = self.waiters.value(ticket)
+        {
+            self.unlink(place);
+        }
+        waker
+    }
+
+    /// As [`Waiters::ask`]: it is "granted" when it was answered.
+    pub(crate) fn ask(
+        &mut self,
+        ticket: Ticket,
+        waker: &Waker,
+        clone: &mut Option<Waker>,
+    ) -> Asked {
+        self.waiters.ask(ticket, waker, clone)
+    }
+
+    /// Gives the entry free, whatever became of it: "granted" when it was answered.
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Left<Place<T>>> {
+        let left = self.waiters.remove(ticket)?;
+        if !left.granted {
+            self.unlink(left.value);
+        }
+        Some(left)
+    }
+
+    /// Takes one that was here out of its level's list.
+    fn unlink(&mut self, place: Place<T>) {
+        let Place {
+            level,
+            older,
+            newer,
+            ..
+        } = place;
+        let index = usize::from(level);
+        match older.and_then(|older| self.waiters.value(older)) {
+            Some(older) => older.newer = newer,
+            None => self.levels[index].oldest = newer,
+        }
+        match newer.and_then(|newer| self.waiters.value(newer)) {
+            Some(newer) => newer.older = older,
+            None => self.levels[index].newest = older,
+        }
+        if self.levels[index].oldest.is_none() {
+            self.occupied[index / 64] &= !(1 << (index % 64));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::{prelude::*, sample::Index};
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Join(u16),
+        AnswerHighest { newest: bool },
+        PushOut,
+        Remove(Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        // Few levels, so that they are shared, and both ends of the bitmap.
+        let level = prop_oneof![Just(0), Just(511), 62_u16..66, any::<u16>()];
+        prop_oneof![
+            4 => level.prop_map(Step::Join),
+            2 => any::<bool>().prop_map(|newest| Step::AnswerHighest { newest }),
+            1 => Just(Step::PushOut),
+            2 => any::<Index>().prop_map(Step::Remove),
+        ]
+    }
+
+    #[test]
+    fn a_level_takes_eight_bytes_and_a_queue_without_priorities_has_one() {
+        assert_eq!(size_of::<Ends>(), 8);
+        let mut ranked = Ranked::new();
+        ranked.join(0, ());
+        ranked.join(0, ());
+        assert_eq!(ranked.levels.len(), 1);
+    }
+
+    proptest! {
+        /// Against a list that is sorted by level and then by age.
+        #[test]
+        fn the_levels_behave_like_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
+            let mut ranked = Ranked::new();
+            // (level, number, ticket); numbers grow with time.
+            let mut model: Vec<(u16, usize, Ticket)> = Vec::new();
+            let mut answered: Vec<(usize, Ticket)> = Vec::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                let taken = match step {
+                    Step::Join(level) => {
+                        let ticket = ranked.join(level, number);
+                        model.push((level.min(511), number, ticket));
+                        model.sort_by_key(|(level, number, _)| (*level, *number));
+                        None
+                    }
+                    Step::AnswerHighest { newest } => ranked.highest().map(|level| {
+                        let of_level = |(_, (other, ..)): &(usize, &(u16, usize, Ticket))| *other == level;
+                        let mut same = model.iter().enumerate().filter(of_level);
+                        let at = if newest { same.next_back() } else { same.next() };
+                        (at.unwrap().0, if newest { ranked.newest_of(level) } else { ranked.oldest_of(level) })
+                    }),
+                    Step::PushOut => ranked.lowest().map(|level| {
+                        let at = model.iter().rposition(|(other, ..)| *other == level);
+                        (at.unwrap(), ranked.newest_of(level))
+                    }),
+                    Step::Remove(which) if number % 2 == 0 && !model.is_empty() => {
+                        let (_, number, ticket) = model.remove(which.index(model.len()));
+                        let left = ranked.remove(ticket).unwrap();
+                        prop_assert!(!left.granted);
+                        prop_assert_eq!(left.value.value, number);
+                        prop_assert!(ranked.remove(ticket).is_none());
+                        None
+                    }
+                    Step::Remove(which) if !answered.is_empty() => {
+                        let (number, ticket) = answered.swap_remove(which.index(answered.len()));
+                        let left = ranked.remove(ticket).unwrap();
+                        prop_assert!(left.granted);
+                        prop_assert_eq!(left.value.value, number);
+                        None
+                    }
+                    Step::Remove(_) => None,
+                };
+                if let Some((at, ticket)) = taken {
+                    let (_, number, expected) = model.remove(at);
+                    prop_assert_eq!(ticket, Some(expected));
+                    ranked.answer(expected);
+                    answered.push((number, expected));
+                    ranked.answer(expected); // once more: nothing
+                }
+                prop_assert_eq!(ranked.len() as usize, model.len());
+                prop_assert_eq!(ranked.is_empty(), model.is_empty());
+                prop_assert_eq!(ranked.lowest(), model.first().map(|(level, ..)| *level));
+                prop_assert_eq!(ranked.highest(), model.last().map(|(level, ..)| *level));
+                let oldest = model.iter().map(|(_, number, _)| *number).min();
+                prop_assert_eq!(ranked.oldest().copied(), oldest);
+                for (_, number, ticket) in &model {
+                    prop_assert_eq!(ranked.value(*ticket).copied(), Some(*number));
+                    let asked = ranked.ask(*ticket, Waker::noop(), &mut None);
+                    prop_assert!(matches!(asked, Asked::WakerPlease));
+                }
+                for (_, ticket) in &answered {
+                    let asked = ranked.ask(*ticket, Waker::noop(), &mut None);
+                    prop_assert!(matches!(asked, Asked::Granted));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The most important first, and who makes room for whom.
+
+use std::convert::Infallible;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use plimsoll_concurrency::{Concurrency, ConcurrencyLayer, Order};
+use plimsoll_core::{ByExtension, Criticality, GateLayer, Kind, Priority};
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::{MS, call, call_with, counting_waker, queued, ranked};
+
+/// A priority that leaves nothing to chance.
+fn level(level: u16) -> Priority {
+    let criticality = Criticality::ALL[usize::from(level / Priority::COHORTS)];
+    Priority::new(criticality).in_cohort((level % Priority::COHORTS) as u8)
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_go_to_the_highest_level_and_within_it_by_the_order() {
+    for (order, expected) in [
+        (Order::Fifo, [2, 5, 0, 3, 4, 1]),
+        (Order::Lifo, [2, 5, 3, 0, 4, 1]),
+    ] {
+        let limit = ranked(1, 8).order(order);
+        let mut running = call_with(&limit, level(0));
+        let levels = [300, 7, 511, 300, 8, 301];
+        let mut waiting: Vec<_> = (0..)
+            .zip(levels)
+            .map(|(name, at)| (name, call_with(&limit, level(at))))
+            .collect();
+        for name in expected {
+            drop(running);
+            let next = waiting.iter_mut().position(|(_, call)| call.is_running());
+            let (served, next) = waiting.remove(next.expect("the slot went to somebody"));
+            assert_eq!(served, name, "{order:?}");
+            running = next;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_of_higher_priority_takes_the_place_of_the_newest_of_the_lowest() {
+    let limit = ranked(1, 4);
+    let handle = limit.handle();
+    let running = call(&limit);
+    let mut middle = call_with(&limit, level(200));
+    let mut old = call_with(&limit, level(100));
+    let mut new = call_with(&limit, level(100));
+    let mut high = call_with(&limit, level(300));
+    let (wakes, waker) = counting_waker();
+    new.poll_with(&waker);
+
+    let mut newcomer = call_with(&limit, level(101));
+    assert_eq!((wakes.count(), handle.queued()), (1, 4));
+    let rejection = new.rejection().unwrap();
+    assert_eq!(rejection.kind(), Kind::Full);
+    assert!(rejection.wait().is_some(), "it may come back");
+    assert_eq!((handle.pushed_out(), handle.rejected()), (1, 0));
+    assert!(newcomer.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
+
+    // The other of that level, and then the newcomer itself.
+    let mut next = call_with(&limit, level(102));
+    assert!(old.rejection().is_some() && next.is_waiting());
+    let mut next = call_with(&limit, level(102));
+    assert!(newcomer.rejection().is_some() && next.is_waiting());
+    assert_eq!((handle.pushed_out(), handle.queued()), (3, 4));
+    drop(running);
+    assert!(high.is_running());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_equal_or_lower_newcomer_is_refused_when_the_queue_is_full() {
+    let limit = ranked(1, 2);
+    let handle = limit.handle();
+    let _running = call(&limit);
+    let mut waiting = [call_with(&limit, level(300)), call_with(&limit, level(200))];
+    for at in [0, 199, 200] {
+        let rejection = call_with(&limit, level(at)).rejection();
+        assert_eq!(rejection.unwrap().kind(), Kind::Full, "at level {at}");
+    }
+    assert!(waiting.iter_mut().all(crate::Call::is_waiting));
+    assert_eq!((handle.pushed_out(), handle.rejected()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_pushed_out_and_goes_away_unheard_gives_nothing_away() {
+    let limit = ranked(1, 1);
+    let handle = limit.handle();
+    let running = call(&limit);
+    let low = call_with(&limit, level(1));
+    let mut high = call_with(&limit, level(2));
+    drop(low);
+    assert_eq!(
+        (handle.abandoned(), handle.pushed_out(), handle.queued()),
+        (1, 0, 1)
+    );
+    drop(running);
+    assert!(high.is_running());
+    assert_eq!(handle.in_flight(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_given_the_slot_is_not_pushed_out() {
+    let limit = ranked(1, 1);
+    let running = call(&limit);
+    let mut low = call_with(&limit, level(1));
+    drop(running); // the slot is the low one's, who has not asked
+    let mut high = call_with(&limit, level(500));
+    assert!(high.is_waiting() && low.is_running());
+    assert_eq!(limit.handle().pushed_out(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_late_pushes_nobody_out() {
+    let limit = ranked(1, 1);
+    let _running = call(&limit);
+    let mut low = call_with(&limit, level(1));
+    let late = crate::Req {
+        deadline: Some(plimsoll_core::Deadline(tokio::time::Instant::now())),
+        priority: level(500),
+    };
+    assert_eq!(
+        call_with(&limit, late).rejection().unwrap().kind(),
+        Kind::Deadline
+    );
+    assert!(low.is_waiting());
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_07_who_was_pushed_out_and_never_polls_takes_a_bounded_place() {
+    let limit = ranked(1, 2);
+    let handle = limit.handle();
+    let _running = call(&limit);
+    let mut kept: Vec<_> = (0..1500)
+        .map(|n| {
+            // Each is above the one before; from time to time the level begins anew with an empty queue.
+            if n % 500 == 0 {
+                handle.set_limit(handle.in_flight() + 2).unwrap();
+                handle.set_limit(1).unwrap();
+            }
+            call_with(&limit, level(n % 500))
+        })
+        .collect();
+    let refused = handle.rejected();
+    assert!(refused > 0, "not all found memory to wait in");
+    let pushed_out = kept
+        .iter_mut()
+        .filter(|call| matches!(call.stage, crate::Stage::Waiting(_)))
+        .filter_map(crate::Call::rejection)
+        .count();
+    assert_eq!(pushed_out, 1024);
+    kept.clear();
+    assert_eq!(handle.queued(), 0);
+    let _fill = [call_with(&limit, level(1)), call_with(&limit, level(1))];
+    assert!(
+        call_with(&limit, level(2)).is_waiting(),
+        "they have heard, and there is room again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_cohort_gets_one_when_it_waits_and_a_part_of_equals_is_served() {
+    let limit = ranked(1, 200);
+    let _running = call(&limit);
+    let plain = Priority::new(Criticality::Critical);
+    let mut crowd: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let mut newcomers: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let waiting = |calls: &mut [crate::Call<'_, _>]| {
+        calls
+            .iter_mut()
+            .filter_map(|call| call.is_waiting().then_some(()))
+            .count()
+    };
+    let (stayed, came) = (waiting(&mut crowd), waiting(&mut newcomers));
+    assert_eq!(stayed + came, 200);
+    assert!(
+        (50..150).contains(&came),
+        "about the higher half of all has the places, not those who came first: {came}"
+    );
+    // Another criticality is not reached by any cohort.
+    for (criticality, waits) in [
+        (Criticality::SheddablePlus, false),
+        (Criticality::CriticalPlus, true),
+    ] {
+        assert_eq!(
+            call_with(&limit, Priority::new(criticality)).is_waiting(),
+            waits
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_priorities_all_are_the_same() {
+    let limit = queued(1, 2);
+    let _running = call(&limit);
+    let mut waiting = [call_with(&limit, level(0)), call_with(&limit, level(0))];
+    assert!(call_with(&limit, level(511)).rejection().is_some());
+    assert!(waiting.iter_mut().all(crate::Call::is_waiting));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_for_a_priority_while_a_slot_is_free() {
+    let limit = queued(1, 1).priorities(|_: &crate::Req| -> Priority { panic!("asked") });
+    assert!(call(&limit).is_running());
+    limit.handle().clear_queue();
+    let _running = call(&limit);
+    assert!(call(&limit).rejection().is_some(), "nor without a queue");
+}
+
+/// Through a gate, with priorities from where HTTP requests carry them: ten times more than fits.
+#[tokio::test(start_paused = true)]
+async fn under_ten_times_the_load_what_matters_is_served() {
+    let limit = Concurrency::new(4)
+        .unwrap()
+        .queue(16, 100 * MS)
+        .unwrap()
+        .priorities(ByExtension);
+    let handle = limit.handle();
+    let layer: ConcurrencyLayer<plimsoll_core::Http, (), ByExtension> = GateLayer::new(limit);
+    let service = layer.layer(service_fn(|_: Request<Empty<bytes::Bytes>>| async {
+        tokio::time::sleep(10 * MS).await;
+        Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+    }));
+    let mut tasks = tokio::task::JoinSet::new();
+    // 4 a millisecond where 0.4 fit; one in 20 matters.
+    for n in 0..4000 {
+        if n % 4 == 0 {
+            tokio::time::sleep(MS).await;
+        }
+        let matters = n % 20 == 0;
+        let mut req = Request::new(Empty::new());
+        req.extensions_mut().insert(Priority::new(if matters {
+            Criticality::CriticalPlus
+        } else {
+            Criticality::Sheddable
+        }));
+        let call = service.clone().oneshot(req);
+        tasks.spawn(async move { (matters, call.await.unwrap().status()) });
+    }
+    let (mut important, mut others, mut served) = (0, 0, 0);
+    while let Some(ended) = tasks.join_next().await {
+        let (matters, status) = ended.unwrap();
+        let ok = status == StatusCode::OK;
+        assert!(ok || status == StatusCode::SERVICE_UNAVAILABLE, "{status}");
+        served += u32::from(ok);
+        important += u32::from(matters && ok);
+        others += u32::from(!matters && ok);
+    }
+    assert_eq!(important, 200, "all of them");
+    assert!(others > 100, "and what is left over: {others}");
+    assert!(served >= 360, "no slot was idle: {served}");
+    assert!(handle.pushed_out() > 0);
+    assert_eq!((handle.in_flight(), handle.queued()), (0, 0));
+}

@@ -1,0 +1,118 @@
+//! A request that cannot be served before its deadline does not wait, and is not run.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::InvalidConcurrency;
+use plimsoll_core::{Deadline, Kind};
+use tokio::time::{Instant, advance};
+
+use crate::{Call, Limit, MS, call, call_with, counting_waker, queued};
+
+fn due_in(limit: &Limit, millis: u32) -> Call<'_> {
+    call_with(limit, Some(Deadline(Instant::now() + millis * MS)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_less_time_left_than_the_service_takes_it_is_refused_before_it_waits() {
+    let limit = queued(1, 2).service_time(20 * MS).unwrap();
+    let handle = limit.handle();
+    let running = call(&limit);
+    let rejection = due_in(&limit, 19).rejection().unwrap();
+    assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+    assert_eq!((handle.past_deadline(), handle.queued()), (1, 0));
+    assert!(call(&limit).is_waiting(), "without a deadline it waits");
+    assert!(due_in(&limit, 21).is_waiting());
+    drop(running);
+    assert!(
+        due_in(&limit, 19).is_running(),
+        "a free slot is taken unasked"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_no_longer_than_it_can_still_be_served() {
+    let limit = queued(1, 2).service_time(20 * MS).unwrap();
+    let _running = call(&limit);
+    let began = Instant::now();
+    let rejection = due_in(&limit, 50).await.expect("nobody leaves");
+    assert_eq!(rejection.kind(), Kind::Deadline);
+    let waited = began.elapsed();
+    assert!(waited >= 30 * MS && waited <= 31 * MS, "{waited:?}");
+    assert_eq!(limit.handle().past_deadline(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_served_in_time_when_its_turn_comes_is_refused_and_the_slot_goes_to_the_next()
+ {
+    let limit = queued(1, 4);
+    let handle = limit.handle();
+    let running = call(&limit);
+    let (wakes, waker) = counting_waker();
+    let mut late = due_in(&limit, 50);
+    let mut late_too = due_in(&limit, 59);
+    let mut next = due_in(&limit, 60);
+    for call in [&mut late, &mut late_too, &mut next] {
+        call.poll_with(&waker);
+    }
+    advance(10 * MS).await;
+    handle.set_service_time(Some(50 * MS)).unwrap();
+    assert_eq!(handle.service_time(), Some(50 * MS));
+    running.finish();
+    assert_eq!(
+        (wakes.count(), handle.in_flight(), handle.queued()),
+        (3, 1, 0)
+    );
+    assert!(
+        next.is_running(),
+        "at once, and not when the late ones were polled"
+    );
+    for mut late in [late, late_too] {
+        assert_eq!(late.rejection().unwrap().kind(), Kind::Deadline);
+    }
+    assert_eq!((handle.past_deadline(), handle.in_flight()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_who_wait_are_late_the_way_in_is_free() {
+    let limit = queued(1, 4);
+    let running = call(&limit);
+    let mut late = [due_in(&limit, 10), due_in(&limit, 20)];
+    advance(30 * MS).await; // their tasks are slow, and have not looked at their timers
+    drop(running);
+    assert_eq!(
+        (limit.handle().in_flight(), limit.handle().queued()),
+        (0, 0)
+    );
+    assert!(call(&limit).is_running());
+    assert!(
+        late.iter_mut()
+            .all(|late| late.rejection().unwrap().kind() == Kind::Deadline)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_too_slow_to_start_in_time_passes_its_slot_on() {
+    let limit = queued(1, 4).service_time(20 * MS).unwrap();
+    let running = call(&limit);
+    let mut slow = due_in(&limit, 50);
+    let mut next = call(&limit);
+    drop(running); // granted in time ...
+    advance(40 * MS).await; // ... and heard of too late
+    assert_eq!(slow.rejection().unwrap().kind(), Kind::Deadline);
+    assert!(next.is_running());
+}
+
+#[test]
+fn a_service_time_can_be_stated_changed_and_forgotten() {
+    let limit = || queued(1, 1);
+    for bad in [Duration::ZERO, 3_600_001 * MS] {
+        let error = limit().service_time(bad).unwrap_err();
+        assert_eq!(error, InvalidConcurrency::ServiceTime(bad));
+        assert!(error.to_string().contains("1 nanosecond to 1 hour"));
+    }
+    let handle = limit().service_time(20 * MS).unwrap().handle();
+    assert!(handle.set_service_time(Some(Duration::ZERO)).is_err());
+    assert_eq!(handle.service_time(), Some(20 * MS));
+    handle.set_service_time(None).unwrap();
+    assert_eq!(handle.service_time(), None);
+}
