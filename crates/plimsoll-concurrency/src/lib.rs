@@ -49,7 +49,9 @@ mod sync;
 mod wait;
 
 pub use self::{
-    algorithm::{Algorithm, Because, Change, Window, WindowSize},
+    algorithm::{
+        Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window, WindowSize,
+    },
     concurrency::Concurrency,
     error::InvalidConcurrency,
     handle::ConcurrencyHandle,

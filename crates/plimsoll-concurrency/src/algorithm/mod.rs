@@ -1,8 +1,17 @@
 //! How a limit finds itself: algorithms that see windows of finished calls and answer with a limit.
 
+mod aimd;
+mod average;
+mod bounds;
+mod dip;
+mod gradient2;
+mod vegas;
+
 use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
+
+pub use self::{aimd::Aimd, bounds::InvalidAlgorithm, gradient2::Gradient2, vegas::Vegas};
 
 /// An algorithm that moves a limit. Pure: it sees one window after the other, and reads no clock.
 ///

@@ -1,12 +1,16 @@
 //! Behaviour of the concurrency limit through its public API.
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
+mod aimd;
 mod cells;
 mod contract;
+mod gradient2;
 mod limit;
+mod published;
 mod queue;
 mod settings;
 mod stress;
+mod vegas;
 
 use std::{
     future::Future,
