@@ -37,10 +37,12 @@
 mod algorithm;
 mod concurrency;
 mod error;
+mod fair;
 mod handle;
 mod layer;
 #[cfg(all(test, loom))]
 mod models;
+mod partitions;
 mod policy;
 mod settings;
 mod slots;
@@ -54,8 +56,12 @@ pub use self::{
     },
     concurrency::Concurrency,
     error::InvalidConcurrency,
+    fair::{FairShare, FairShareHandle, FairSharePermit},
     handle::ConcurrencyHandle,
     layer::ConcurrencyLayer,
+    partitions::{
+        InvalidPartitions, PartitionFigures, Partitions, PartitionsHandle, PartitionsPermit,
+    },
     policy::ConcurrencyPermit,
     wait::ConcurrencyWait,
 };

@@ -4,11 +4,14 @@
 mod aimd;
 mod cells;
 mod contract;
+mod fair;
 mod gradient2;
 mod limit;
+mod partitions;
 mod published;
 mod queue;
 mod settings;
+mod sim;
 mod stress;
 mod vegas;
 
