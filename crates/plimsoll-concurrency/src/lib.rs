@@ -28,6 +28,8 @@
 //! | [`Concurrency::queue`] | waits, first come first served: smooths bursts shorter than the longest wait |
 //! | [`Concurrency::deadlines`] | a waiting request is refused when its own deadline comes |
 //! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
+//! | [`FairShare`] | one limit, shared fairly by many keys that are not known beforehand |
+//! | [`Partitions`] | one limit, of which a few known kinds of requests have guaranteed shares |
 //!
 //! [`ConcurrencyHandle`] changes every setting at run time, counts, and is a
 //! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
@@ -35,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod baselines;
 mod concurrency;
 mod error;
 mod fair;
@@ -54,6 +57,7 @@ pub use self::{
     algorithm::{
         Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window, WindowSize,
     },
+    baselines::{Baselines, InvalidBaselines, RouteIndex},
     concurrency::Concurrency,
     error::InvalidConcurrency,
     fair::{FairShare, FairShareHandle, FairSharePermit},

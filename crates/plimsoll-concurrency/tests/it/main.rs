@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
 mod aimd;
+mod baselines;
 mod cells;
 mod contract;
 mod fair;

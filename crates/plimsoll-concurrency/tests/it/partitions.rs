@@ -38,7 +38,7 @@ enum Call<'a> {
     Refused(Rejection),
 }
 
-fn call<'a>(stack: &'a Stack, mut name: Name) -> Call<'a> {
+fn call(stack: &Stack, mut name: Name) -> Call<'_> {
     match stack.admit(&mut name, Instant::now()) {
         Verdict::Admit(permit) => Call::Inside(stack, Some(permit)),
         Verdict::Wait(wait) => Call::Waits(stack, Box::pin(wait)),
