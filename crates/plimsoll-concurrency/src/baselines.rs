@@ -18,8 +18,9 @@ use tokio::time::Instant;
 const MAX_ROUTES: usize = 4096;
 /// Places that are tried for a route.
 const PROBES: usize = 8;
-/// Calls of which a mean is taken, and the fewest once the window is old.
+/// A mean is taken of so many calls and of those of so long; or of a few once they are old.
 const SAMPLES: u32 = 32;
+const WINDOW: Duration = Duration::from_millis(100);
 const FEWEST: u32 = 4;
 /// How long a low mean is remembered, at least; at most twice as long.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ pub struct InvalidBaselines(usize);
 /// Where slow and fast routes share a limit, the mean latency of all moves with their mix, and an algorithm takes that
 /// for load. A call's latency over its own route's baseline does not.
 ///
-/// The baseline of a route is the lowest of its recent means (of 32 calls, over the last 10 to 20 seconds), each plus two standard
+/// The baseline of a route is the lowest of its recent means (of at least 32 calls and 100 milliseconds, over the last 10 to 20 seconds), each plus two standard
 /// errors: the lowest of many noisy means would be too low, by the more the heavier the tail.
 ///
 /// Routes have places in a table of fixed size. Those that find no place share one, and are [counted](Self::sharing).
@@ -116,7 +117,7 @@ impl Baselines {
         RouteIndex(self.hashes.len() as u16)
     }
 
-    /// The latency of this route at rest; `None` before its first 32 calls.
+    /// The latency of this route at rest; `None` before its first mean.
     pub fn baseline(&self, route: RouteIndex) -> Option<Duration> {
         match self.at(route).baseline.load(Relaxed) {
             0 => None,
@@ -160,8 +161,10 @@ impl Learned {
         let from_mean = nanos - self.mean;
         self.mean += from_mean / f64::from(self.count);
         self.squares += from_mean * (nanos - self.mean);
-        let is_old = self.count >= FEWEST && now.saturating_duration_since(began) >= MEMORY;
-        if self.count < SAMPLES && !is_old {
+        let time = now.saturating_duration_since(began);
+        let is_full = self.count >= SAMPLES && time >= WINDOW;
+        let is_old = self.count >= FEWEST && time >= MEMORY;
+        if !is_full && !is_old {
             return None;
         }
         let count = f64::from(self.count);
