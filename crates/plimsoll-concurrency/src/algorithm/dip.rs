@@ -54,8 +54,8 @@ impl Dips {
         }
     }
 
-    /// Begins a dip below `limit`, down to three quarters of what was in flight without a queue if a call took `floor` then
-    /// and takes `latency` now. Never by more than half: the floor may be out of date. Answers with the limit to hold.
+    /// Begins a dip below `limit`, to three quarters of what is in flight without a queue if a call takes `floor` then, and
+    /// `latency` now. Never by more than half: the floor may be out of date. Answers with the limit to hold.
     pub(super) fn begin(&mut self, limit: f64, floor: f64, latency: f64) -> f64 {
         let low = (limit * 0.75 * floor / latency)
             .clamp(limit / 2.0, limit)

@@ -1,10 +1,12 @@
 //! Vegas: how many requests queue, from latency now against latency without load.
 
-use std::{ops::RangeInclusive, time::Duration};
+mod settings;
+
+use std::time::Duration;
 
 use super::{
-    Algorithm, Because, Change, InvalidAlgorithm, Window, WindowSize,
-    bounds::{Bounds, change, checked_window, many_dropped, stretched, used},
+    Algorithm, Because, Change, Window, WindowSize,
+    bounds::{Bounds, change, many_dropped, stretched, used},
     dip::{Dips, Turn},
 };
 
@@ -26,7 +28,7 @@ use super::{
 /// | above `beta` | falls by `lg`: from 200 to 100 in 50 windows | to where `alpha` would queue, by at most a half |
 /// | `alpha`, `beta` | `3 lg`, `6 lg` | the same, or an 8th and a 4th of the limit where that is more |
 /// | drops | any one lowers it by `lg` | more than 2 calls in 100 lower it by a tenth, at least by `lg` |
-/// | `noload` | the lowest window since the last probe | the same |
+/// | `noload` | the lowest mean since the last probe | the same, each mean plus two standard errors |
 /// | a probe | takes a window's latency for `noload`, queue included: every 15 L to 30 L windows | lowers the limit for two windows, by at most a half, and takes the second's: every 30 to 60 windows |
 /// | limits | 20, within 1 to 1,000 | 20, within 1 to 2^20 |
 /// | window | 1 s, 10 calls | twice a call's latency, 100 ms to 1 s, 10 calls |
@@ -85,126 +87,6 @@ impl Probe {
 }
 
 impl Vegas {
-    /// The mended form.
-    pub fn new() -> Self {
-        Self {
-            faithful: false,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1 << 20,
-            },
-            size: WindowSize {
-                time: Duration::from_millis(100),
-                samples: 10,
-            },
-            alpha: 3.0,
-            beta: 6.0,
-            smoothing: 1.0,
-            backoff: None,
-            probe: Probe::new(fastrand::Rng::new()),
-            noload: 0.0,
-            limit: 20.0,
-            dips: Dips::new(),
-            latency: Duration::ZERO,
-        }
-    }
-
-    /// As published, with the published defaults.
-    pub fn faithful() -> Self {
-        Self {
-            faithful: true,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1000,
-            },
-            size: WindowSize {
-                time: Duration::from_secs(1),
-                samples: 10,
-            },
-            ..Self::new()
-        }
-    }
-
-    /// The first limit, and where it stays.
-    ///
-    /// # Errors
-    ///
-    /// Unless 1 <= lowest <= `initial` <= highest <= 2^30.
-    pub fn limits(
-        mut self,
-        initial: u32,
-        within: RangeInclusive<u32>,
-    ) -> Result<Self, InvalidAlgorithm> {
-        self.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
-        Ok(self)
-    }
-
-    /// How much a window holds, at least.
-    ///
-    /// # Errors
-    ///
-    /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
-    pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
-        self.size = checked_window(size)?;
-        Ok(self)
-    }
-
-    /// The queue to keep, from `alpha` to `beta` times `lg`: 3 to 6, by default.
-    ///
-    /// # Errors
-    ///
-    /// Unless 1 <= `alpha` <= `beta` <= 1000.
-    pub fn queue_band(mut self, alpha: u32, beta: u32) -> Result<Self, InvalidAlgorithm> {
-        if alpha == 0 || alpha > beta || beta > 1000 {
-            return Err(InvalidAlgorithm::QueueBand { alpha, beta });
-        }
-        (self.alpha, self.beta) = (f64::from(alpha), f64::from(beta));
-        Ok(self)
-    }
-
-    /// How far the limit moves towards its aim in each window: all the way, by default.
-    ///
-    /// # Errors
-    ///
-    /// Unless it is more than 0 and at most 1.
-    pub fn smoothing(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(InvalidAlgorithm::Smoothing(share));
-        }
-        self.smoothing = share;
-        Ok(self)
-    }
-
-    /// Lowers the limit to this share of itself, in place of the steps above.
-    ///
-    /// # Errors
-    ///
-    /// When it is less than 0.5, or 1 or more.
-    pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(0.5..1.0).contains(&share) {
-            return Err(InvalidAlgorithm::Backoff(share));
-        }
-        self.backoff = Some(share);
-        Ok(self)
-    }
-
-    /// The faithful form probes every 0.5 to 1 times so many windows for each request of the limit: 30, by default. The mended form
-    /// does not ask for it.
-    ///
-    /// # Errors
-    ///
-    /// When it is 0 or more than 2^20.
-    pub fn probe_multiplier(mut self, windows: u32) -> Result<Self, InvalidAlgorithm> {
-        if windows == 0 || windows > 1 << 20 {
-            return Err(InvalidAlgorithm::Probe(windows));
-        }
-        self.probe.multiplier = f64::from(windows);
-        Ok(self)
-    }
-
     /// The limit before it is rounded.
     pub fn estimate(&self) -> f64 {
         self.limit
@@ -234,7 +116,7 @@ impl Vegas {
             return (self.limit, Because::Idle);
         }
         if !dropped {
-            self.keep_lowest(latency);
+            self.keep_lowest(cautious(window, latency));
         }
         self.follow(window, latency, dropped)
     }
@@ -295,14 +177,14 @@ impl Vegas {
             Turn::Normal => None,
             Turn::Due if !used(window, self.limit) => {
                 // Half empty as it is: this is the service without a queue.
-                self.noload = latency;
+                self.noload = cautious(window, latency);
                 self.dips.rest();
                 None
             }
             Turn::Due => Some(self.dips.begin(self.limit, self.noload, latency)),
             Turn::Hold(low) => Some(low),
             Turn::Measured => {
-                self.noload = latency;
+                self.noload = cautious(window, latency);
                 Some(self.limit)
             }
         }
@@ -343,4 +225,10 @@ impl Algorithm for Vegas {
         self.limit = self.bounds.clamp(next);
         change(self.limit, because)
     }
+}
+
+/// The latency and two standard errors: the lowest of many noisy means is too low.
+fn cautious(window: &Window, latency: f64) -> f64 {
+    let deviation = window.deviation.as_nanos() as f64;
+    latency + 2.0 * deviation / (window.answered.max(1) as f64).sqrt()
 }

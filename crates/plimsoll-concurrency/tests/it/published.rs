@@ -247,3 +247,54 @@ fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
         "long window is 9, but must be 10 to 2^20 windows"
     );
 }
+
+/// A window of a service of so many slots that takes 10 ms a call on average, log-normal with `sigma`, always full.
+fn noisy(slots: u32, limit: u32, time: Duration, sigma: f64, draw: &mut fastrand::Rng) -> Window {
+    let queue = 0.010 * (f64::from(limit) / f64::from(slots) - 1.0).max(0.0);
+    let busy = f64::from(limit.min(slots));
+    let samples = ((busy / 0.010 * time.as_secs_f64()) as u32).clamp(10, 200);
+    let latencies: Vec<f64> = (0..samples)
+        .map(|_| {
+            let (one, two) = (1.0 - draw.f64(), draw.f64());
+            let normal = (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * two).cos();
+            queue + 0.010 * (sigma * normal - sigma * sigma / 2.0).exp()
+        })
+        .collect();
+    let count = f64::from(samples);
+    let mean = latencies.iter().sum::<f64>() / count;
+    let squares: f64 = latencies.iter().map(|of| (of - mean).powi(2)).sum();
+    let mut window = window(0, limit);
+    window.answered = u64::from(samples);
+    window.latency = Duration::from_secs_f64(mean);
+    window.deviation = Duration::from_secs_f64((squares / count).sqrt());
+    window
+}
+
+#[test]
+fn the_mended_forms_find_the_line_of_small_and_large_services_through_noise() {
+    let mut draw = fastrand::Rng::with_seed(1);
+    for slots in [4, 50, 500, 5000] {
+        for sigma in [0.0, 0.3, 1.0] {
+            let mended: [Box<dyn Algorithm>; 2] =
+                [Box::new(Vegas::new()), Box::new(Gradient2::new())];
+            for mut algorithm in mended {
+                let mut limit = algorithm.initial();
+                let (mut used, mut allowed) = (0.0, 0.0);
+                for step in 0..2500 {
+                    let time = algorithm.window().time;
+                    let window = noisy(slots, limit, time, sigma, &mut draw);
+                    limit = algorithm.update(&window).limit;
+                    if step >= 1000 {
+                        used += f64::from(limit.min(slots)) / f64::from(slots) / 1500.0;
+                        allowed += f64::from(limit) / f64::from(slots) / 1500.0;
+                    }
+                }
+                let found = used > 0.985 && allowed < 1.8 + 8.0 / f64::from(slots);
+                assert!(
+                    found,
+                    "{used} used, {allowed} allowed of {slots}: {algorithm:?}"
+                );
+            }
+        }
+    }
+}
