@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU32,
+            AtomicU32, AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
@@ -41,10 +41,13 @@ const NAME: &str = "fair-share";
 /// every 5 milliseconds by Newton's method on the water-filling sum, from the number of keys refused. Once nobody was squeezed out for
 /// 200 adjustments the 2 in 100 are lent, too.
 ///
-/// Every key may have one request inside, whatever the level. What is lent is not taken back by force: a key
-/// above the level keeps the calls it has.
+/// What is lent is not taken back by force: a key above the level keeps the calls it has.
 ///
-/// With more keys than slots the level is 1 and the limit itself decides by luck. A limit of few slots and without a queue refuses mice
+/// With more busy keys than slots the level is below 1, and they take turns: a key has one request inside, and when that was
+/// answered it pauses, the longer the lower the level (20 milliseconds at 0.5, a second at 0.02). About a 20th of the limit stays unused
+/// then.
+///
+/// A limit of few slots and without a queue refuses mice
 /// now and then, since 2 in 100 of it is less than a slot: give it a short [queue](crate::Concurrency::queue).
 ///
 /// # Cost
@@ -70,6 +73,8 @@ pub struct FairShare {
     inside: AtomicU32,
     /// The interval in which this key was last refused.
     refused_in: AtomicU32,
+    /// When the last request of the key had left, in the shared time; only kept while keys take turns.
+    left: AtomicU64,
     /// Its place in the order of cells, as a fraction of 2^32, for rounding.
     offset: u32,
     shared: Arc<Shared>,
@@ -89,6 +94,7 @@ impl FairShare {
         Self {
             inside: AtomicU32::new(0),
             refused_in: AtomicU32::new(0),
+            left: AtomicU64::new(0),
             offset: shared.next_offset(),
             shared,
         }
@@ -111,10 +117,14 @@ impl FairShare {
 
     /// The limit is nearly full: a place, if this key has fewer than the level.
     fn enter_below_level(&self, now: Instant) -> bool {
-        self.shared.adjust(now);
-        let cap = self.shared.cap(self.offset);
+        let now = self.shared.adjust(now);
         let mut inside = self.inside.load(Relaxed);
-        self.shared.asked(inside);
+        let cap = if inside == 0 && self.shared.pause(self.left.load(Relaxed), now) > 0 {
+            0
+        } else {
+            self.shared.asked(inside);
+            self.shared.cap(self.offset)
+        };
         while inside < cap {
             match self
                 .inside
@@ -154,7 +164,9 @@ impl<Req> Policy<Req> for FairShare {
 
     #[inline]
     fn finish(&self, _: FairSharePermit, _: &Outcome) {
-        self.inside.fetch_sub(1, AcqRel);
+        if self.inside.fetch_sub(1, AcqRel) == 1 && self.shared.height() < 1.0 {
+            self.left.store(self.shared.time(), Relaxed);
+        }
     }
 
     #[inline]
@@ -171,11 +183,13 @@ impl<Req> Policy<Req> for FairShare {
 impl Cell for FairShare {
     fn reset(&self) {
         self.refused_in.store(0, Relaxed);
+        self.left.store(0, Relaxed);
     }
 
-    fn settles_in(&self, _: Instant) -> Duration {
+    fn settles_in(&self, now: Instant) -> Duration {
         if self.inside.load(Acquire) == 0 {
-            return Duration::ZERO;
+            let now = self.shared.nanos(now);
+            return Duration::from_nanos(self.shared.pause(self.left.load(Relaxed), now));
         }
         // A guess, and never zero while anybody is in.
         Duration::from_millis(1)

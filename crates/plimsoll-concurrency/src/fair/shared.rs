@@ -13,6 +13,8 @@ use crate::ConcurrencyHandle;
 
 /// Nanoseconds between two adjustments, at least.
 const INTERVAL: u64 = 5_000_000;
+/// Nanoseconds that a key pauses between two requests at a level of one half.
+const PAUSE: f64 = 20e6;
 /// Adjustments after which the rounding favours other keys.
 const TURN: u32 = 64;
 /// 2^32 over the golden ratio: multiples of it are spread evenly.
@@ -79,6 +81,25 @@ impl Shared {
         f64::from_bits(self.height.load(Relaxed))
     }
 
+    pub(super) fn nanos(&self, now: Instant) -> u64 {
+        self.epoch.nanos(now)
+    }
+
+    /// When the level was last adjusted: the time, to a few milliseconds, while shares matter.
+    pub(super) fn time(&self) -> u64 {
+        self.adjusted.load(Relaxed)
+    }
+
+    /// How long a key without a request inside has to wait for its turn, in nanoseconds, if its last one had `left`.
+    pub(super) fn pause(&self, left: u64, now: u64) -> u64 {
+        let height = self.height();
+        if height >= 1.0 || left == 0 {
+            return 0;
+        }
+        let pause = PAUSE * (1.0 / height - 1.0);
+        (left + pause as u64).saturating_sub(now)
+    }
+
     pub(super) fn interval(&self) -> u32 {
         self.interval.load(Relaxed)
     }
@@ -98,7 +119,8 @@ impl Shared {
             self.highest.fetch_max(inside, Relaxed);
         }
         let others = highest.max(self.highest_before.load(Relaxed));
-        if f64::from(inside + 1) < self.height().min(f64::from(others)) {
+        // Whoever has nothing has less than those who have all.
+        if inside == 0 || f64::from(inside + 1) < self.height().min(f64::from(others)) {
             let (all, limit) = self.inside();
             if all >= limit && self.squeezed.load(Relaxed) == 0 {
                 self.squeezed.store(1, Relaxed);
@@ -113,9 +135,9 @@ impl Shared {
         self.lowest_refused.fetch_min(inside, Relaxed);
     }
 
-    /// Adjusts the level, when it is time for it and nobody else does.
+    /// Adjusts the level, when it is time for it and nobody else does. Answers with the time.
     #[inline]
-    pub(super) fn adjust(&self, now: Instant) {
+    pub(super) fn adjust(&self, now: Instant) -> u64 {
         let now = self.epoch.nanos(now);
         let last = self.adjusted.load(Relaxed);
         if now.saturating_sub(last) >= INTERVAL
@@ -126,6 +148,7 @@ impl Shared {
         {
             self.adjust_now();
         }
+        now
     }
 
     fn adjust_now(&self) {
@@ -136,7 +159,7 @@ impl Shared {
             inside: inside as u32,
             limit: limit as u32,
             squeezed: self.squeezed.swap(0, Relaxed) != 0,
-            highest: highest.max(highest_before),
+            highest: highest.max(highest_before).max(1),
             at_level: self.at_level.swap(0, Relaxed),
             above: self.above.swap(0, Relaxed),
             lowest_refused: self.lowest_refused.swap(u32::MAX, Relaxed),

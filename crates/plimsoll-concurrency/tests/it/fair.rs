@@ -13,7 +13,7 @@ use plimsoll_concurrency::{
     Concurrency, ConcurrencyPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Cell, Keyed, Kind, Missing, Policy, Rejection, Then, Verdict,
+    Cell, Class, Keyed, Kind, Missing, Outcome, Policy, Rejection, Then, Verdict,
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;
@@ -143,7 +143,15 @@ async fn what_others_leave_goes_to_those_who_want_more() {
 
 /// A policy's verdict on one request of a key, taken back at the end.
 fn ask<'a>(cell: &'a FairShare, limit: &'a Concurrency) -> Result<Inside<'a>, Rejection> {
-    match Then(cell, limit).admit(&mut (), Instant::now()) {
+    ask_at(cell, limit, Instant::now())
+}
+
+fn ask_at<'a>(
+    cell: &'a FairShare,
+    limit: &'a Concurrency,
+    now: Instant,
+) -> Result<Inside<'a>, Rejection> {
+    match Then(cell, limit).admit(&mut (), now) {
         Verdict::Admit(permit) => Ok(Inside(Then(cell, limit), Some(permit))),
         Verdict::Reject(rejection) => Err(rejection),
         Verdict::Wait(_) => unreachable!("there is no queue"),
@@ -155,10 +163,20 @@ struct Inside<'a>(
     Option<(FairSharePermit, ConcurrencyPermit)>,
 );
 
+impl Inside<'_> {
+    /// Ends it well.
+    fn finish(&mut self) {
+        let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
+        Policy::<()>::finish(&self.0, self.1.take().unwrap(), &outcome);
+    }
+}
+
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        let (permit, now) = (self.1.take().unwrap(), Instant::now());
-        Policy::<()>::revoke(&self.0, permit, now, now);
+        if let Some(permit) = self.1.take() {
+            let now = Instant::now();
+            Policy::<()>::revoke(&self.0, permit, now, now);
+        }
     }
 }
 
@@ -195,7 +213,7 @@ async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_
 }
 
 #[tokio::test(start_paused = true)]
-async fn shares_hold_nobody_back_below_nine_tenths_nor_a_key_without_a_request_inside() {
+async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhere() {
     let limit = Concurrency::new(20).unwrap();
     let first = FairShare::new(limit.handle());
     let cells: Vec<_> = (0..30).map(|_| first.cell()).collect();
@@ -250,4 +268,80 @@ async fn fair_shares_of_a_limit_keep_the_laws() {
         })
         .check_all()
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_busy_keys_than_slots_take_turns() {
+    for (keys, demand) in [
+        (300, Demand::Clients(1)),
+        (300, Demand::Open(3.0)),
+        (120, Demand::Clients(1)),
+    ] {
+        let demands = vec![demand; keys];
+        let (fair, handle) = shared(hundred(false), 1);
+        let got = in_flight(&run(&fair, &demands, TIME).await);
+        assert!(handle.rejected() > 0);
+        assert!(jain(&got) > 0.98, "{}", jain(&got));
+        let all: f64 = got.iter().sum();
+        assert!(all > 0.92 * CAPACITY, "{all}: turns cost capacity");
+    }
+    let bare = service(hundred(false), 1);
+    let got = in_flight(&run(&bare, &[Demand::Clients(1); 300], TIME).await);
+    assert!(jain(&got) < 0.5, "who has a slot keeps it: {}", jain(&got));
+}
+
+fn in_flight(tallies: &[Arc<Tally>]) -> Vec<f64> {
+    tallies.iter().map(|tally| tally.in_flight(TIME)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_its_pause_is_not_forgotten_before_its_turn() {
+    let limit = Concurrency::new(1).unwrap();
+    let first = FairShare::new(limit.handle());
+    let second = first.cell();
+    // One slot for two keys, who always ask: the level sinks below 1.
+    for _ in 0..100 {
+        let Ok(mut inside) = ask(&first, &limit) else {
+            tokio::time::advance(Duration::from_millis(5)).await;
+            continue;
+        };
+        assert!(ask(&second, &limit).is_err());
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert!(ask(&second, &limit).is_err());
+        inside.finish();
+    }
+    assert!(first.handle().level().unwrap() < 1.0);
+    let pause = first.settles_in(Instant::now());
+    assert!(!pause.is_zero() && second.settles_in(Instant::now()).is_zero());
+    tokio::time::advance(pause).await;
+    assert!(first.settles_in(Instant::now()).is_zero());
+}
+
+#[test]
+fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
+    let limit = Concurrency::new(8).unwrap();
+    let first = FairShare::new(limit.handle());
+    let cells: Vec<_> = (0..4).map(|_| first.cell()).collect();
+    let start = Instant::now();
+    std::thread::scope(|threads| {
+        for thread in 0..4_u64 {
+            let (cells, limit) = (&cells, &limit);
+            threads.spawn(move || {
+                let mut draw = fastrand::Rng::with_seed(thread);
+                let mut inside: Vec<Inside<'_>> = Vec::new();
+                for step in 0..50_000_u64 {
+                    let now = start + Duration::from_micros(20 * step);
+                    if draw.bool() {
+                        inside.extend(ask_at(&cells[draw.usize(0..4)], limit, now).ok());
+                    } else {
+                        inside.pop();
+                    }
+                    assert!(limit.handle().in_flight() <= 8);
+                }
+            });
+        }
+    });
+    assert!(cells.iter().all(|cell| cell.in_flight() == 0));
+    assert_eq!(limit.handle().in_flight(), 0);
+    assert!(first.handle().rejected() > 0);
 }

@@ -228,7 +228,7 @@ async fn a_storm_of_what_has_no_share_does_not_touch_those_who_have_all() {
     let users = &tallies[0];
     let (answered, refused) = (users.answered.load(Relaxed), users.refused.load(Relaxed));
     assert!(
-        answered > 9000 && refused == 0,
+        answered > 7000 && refused == 0,
         "{refused} refused of {answered}"
     );
     let prefetch = tallies[1].in_flight(TIME);
@@ -333,4 +333,38 @@ async fn partitions_of_a_limit_keep_the_laws() {
             .check_all()
             .await;
     }
+}
+
+#[test]
+fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
+    let stack = stack(ten(), &HALVES);
+    let start = Instant::now();
+    std::thread::scope(|threads| {
+        for thread in 0..4_u64 {
+            let stack = &stack;
+            threads.spawn(move || {
+                let mut draw = fastrand::Rng::with_seed(thread);
+                let mut inside = Vec::new();
+                for step in 0..50_000_u64 {
+                    let now = start + Duration::from_micros(20 * step);
+                    if draw.bool() {
+                        let mut name = *draw.choice(&["live", "batch", "rest"]).unwrap();
+                        if let Verdict::Admit(permit) = stack.admit(&mut name, now) {
+                            inside.push(permit);
+                        }
+                    } else if let Some(permit) = inside.pop() {
+                        Policy::<Name>::revoke(stack, permit, now, now);
+                    }
+                    assert!(stack.1.handle().in_flight() <= 10);
+                }
+                for permit in inside {
+                    Policy::<Name>::revoke(stack, permit, start, start);
+                }
+            });
+        }
+    });
+    assert_eq!(
+        (in_flight(&stack), stack.1.handle().in_flight()),
+        (vec![0; 3], 0)
+    );
 }

@@ -25,7 +25,7 @@ const SERVICE_TIME: Duration = Duration::from_millis(20);
 
 /// Not the slots' 100: calls of 20 ms take half a millisecond more on a clock of milliseconds.
 pub(crate) const CAPACITY: f64 = 97.7;
-pub(crate) const TIME: Duration = Duration::from_secs(4);
+pub(crate) const TIME: Duration = Duration::from_secs(3);
 
 /// Behind this policy, which finds the number of the key in the extensions.
 pub(crate) fn service<P>(policy: P, seed: u64) -> Service
@@ -101,7 +101,7 @@ pub(crate) async fn run(service: &Service, demands: &[Demand], time: Duration) -
                         while Instant::now() < until {
                             let counts = Instant::now() >= from;
                             if !one(&service, key, &tally, counts).await {
-                                sleep(Duration::from_millis(draw.u64(5..20))).await;
+                                sleep(Duration::from_millis(draw.u64(10..40))).await;
                             }
                         }
                     });
