@@ -18,8 +18,8 @@ use super::{
 ///
 /// | | [`faithful`](Self::faithful) | [`new`](Self::new) |
 /// |---|---|---|
-/// | bad window | any drop | more than 2 calls in 100 dropped |
-/// | both | mean latency above the timeout, 5 s | the same |
+/// | a bad window | any drop | more than 2 calls in 100 dropped |
+/// | and, in both, | mean latency above the timeout, 5 s | the same |
 /// | a cut | to the whole number below 0.9 of the limit: at 2 by half | to 0.9, fractions kept |
 /// | begins | 20, by one a window | 20, doubling until the first bad window |
 /// | limits | 20 to 200 | 1 to 2^20 |

@@ -47,8 +47,8 @@ const NAME: &str = "fair-share";
 /// answered it pauses, the longer the lower the level (20 milliseconds at 0.5, a second at 0.02). About a 20th of the limit stays unused
 /// then.
 ///
-/// A limit of few slots and without a queue refuses mice
-/// now and then, since 2 in 100 of it is less than a slot: give it a short [queue](crate::Concurrency::queue).
+/// Give the limit a short [queue](crate::Concurrency::queue): mice that come in a swarm, or to few slots, of which 2 in 100 are less than
+/// one, wait there for a moment. Without one some of them find the limit full.
 ///
 /// # Cost
 ///

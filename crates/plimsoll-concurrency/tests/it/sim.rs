@@ -14,7 +14,7 @@ use http_body_util::Full;
 use plimsoll_core::{GateLayer, Policy};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -82,52 +82,62 @@ pub(crate) enum Demand {
 
 /// Runs the demands for a second unseen and for `time` counted.
 pub(crate) async fn run(service: &Service, demands: &[Demand], time: Duration) -> Vec<Arc<Tally>> {
-    let start = Instant::now();
-    let (from, until) = (
-        start + Duration::from_secs(1),
-        start + Duration::from_secs(1) + time,
-    );
+    let from = Instant::now() + Duration::from_secs(1);
+    let until = from + time;
+    let tallies: Vec<_> = demands.iter().map(|_| Arc::<Tally>::default()).collect();
     let mut tasks = JoinSet::new();
-    let mut tallies = Vec::new();
     for (key, &demand) in demands.iter().enumerate() {
-        let tally = Arc::new(Tally::default());
-        tallies.push(Arc::clone(&tally));
-        match demand {
-            Demand::Clients(clients) => {
-                for client in 0..clients {
-                    let (service, tally) = (service.clone(), Arc::clone(&tally));
-                    let mut draw = fastrand::Rng::with_seed((key * 1000 + client) as u64);
-                    tasks.spawn(async move {
-                        while Instant::now() < until {
-                            let counts = Instant::now() >= from;
-                            if !one(&service, key, &tally, counts).await {
-                                sleep(Duration::from_millis(draw.u64(10..40))).await;
-                            }
-                        }
-                    });
-                }
-            }
-            Demand::Open(in_flight) => {
-                let service = service.clone();
-                let mut draw = fastrand::Rng::with_seed(key as u64);
-                tasks.spawn(async move {
-                    let mut calls = JoinSet::new();
-                    let mut at = start;
-                    while at < until {
-                        let mean = SERVICE_TIME.as_secs_f64() / in_flight;
-                        at += Duration::from_secs_f64(-mean * (1.0 - draw.f64()).ln());
-                        tokio::time::sleep_until(at).await;
-                        let (service, tally) = (service.clone(), Arc::clone(&tally));
-                        calls.spawn(async move {
-                            one(&service, key, &tally, at >= from).await;
-                        });
-                        while calls.try_join_next().is_some() {}
+        let Demand::Clients(clients) = demand else {
+            continue;
+        };
+        for client in 0..clients {
+            let (service, tally) = (service.clone(), Arc::clone(&tallies[key]));
+            let mut draw = fastrand::Rng::with_seed((key * 1000 + client) as u64);
+            tasks.spawn(async move {
+                while Instant::now() < until {
+                    let counts = Instant::now() >= from;
+                    if !one(&service, key, &tally, counts).await {
+                        sleep(Duration::from_millis(draw.u64(10..40))).await;
                     }
-                    calls.join_all().await;
-                });
-            }
+                }
+            });
         }
     }
+    arrivals(service, demands, &tallies, from, until).await;
     tasks.join_all().await;
     tallies
+}
+
+/// All requests at random in one stream: of those that come in the same millisecond no key is always first.
+async fn arrivals(
+    service: &Service,
+    demands: &[Demand],
+    tallies: &[Arc<Tally>],
+    from: Instant,
+    until: Instant,
+) {
+    let of = |demand: &Demand| match *demand {
+        Demand::Open(in_flight) => in_flight,
+        Demand::Clients(_) => 0.0,
+    };
+    let all: f64 = demands.iter().map(of).sum();
+    let mean = SERVICE_TIME.as_secs_f64() / all;
+    let mut draw = fastrand::Rng::with_seed(1);
+    let (mut calls, mut at) = (JoinSet::new(), Instant::now());
+    while all > 0.0 && at < until {
+        at += Duration::from_secs_f64(-mean * (1.0 - draw.f64()).ln());
+        sleep_until(at).await;
+        let mut left = draw.f64() * all;
+        let key = demands.iter().position(|demand| {
+            left -= of(demand);
+            left < 0.0
+        });
+        let key = key.unwrap_or(0);
+        let (service, tally) = (service.clone(), Arc::clone(&tallies[key]));
+        calls.spawn(async move {
+            one(&service, key, &tally, at >= from).await;
+        });
+        while calls.try_join_next().is_some() {}
+    }
+    calls.join_all().await;
 }
