@@ -32,6 +32,8 @@
 //! | [`Concurrency::deadlines`] | a request is refused when it could not be served before its own deadline |
 //! | [`Concurrency::service_time`] | how long serving takes, for that |
 //! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
+//! | [`FairShare`] | one limit, shared fairly by many keys that are not known beforehand |
+//! | [`Partitions`] | one limit, of which a few known kinds of requests have guaranteed shares |
 //!
 //! [`ConcurrencyHandle`] changes every setting at run time, counts, and is a
 //! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
@@ -39,15 +41,18 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod baselines;
 mod codel;
 mod concurrency;
 mod error;
+mod fair;
 mod handle;
 mod histogram;
 mod layer;
 #[cfg(all(test, loom))]
 mod models;
 mod order;
+mod partitions;
 mod policy;
 mod queue;
 mod ranked;
@@ -59,12 +64,20 @@ mod sync;
 mod wait;
 
 pub use self::{
-    algorithm::{Adaptive, Algorithm, Because, Change, Window, WindowSize},
+    algorithm::{
+        Adaptive, Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window,
+        WindowSize,
+    },
+    baselines::{Baselines, InvalidBaselines, RouteIndex},
     concurrency::Concurrency,
     error::InvalidConcurrency,
+    fair::{FairShare, FairShareHandle, FairSharePermit},
     handle::ConcurrencyHandle,
     layer::ConcurrencyLayer,
     order::Order,
+    partitions::{
+        InvalidPartitions, PartitionFigures, Partitions, PartitionsHandle, PartitionsPermit,
+    },
     policy::ConcurrencyPermit,
     wait::ConcurrencyWait,
 };

@@ -1,12 +1,20 @@
 //! How a limit finds itself: algorithms that see windows of finished calls and answer with a limit.
 
 mod adaptive;
+mod aimd;
+mod average;
+mod bounds;
+mod dip;
+mod gradient2;
+mod vegas;
 
 use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-pub use self::adaptive::Adaptive;
+pub use self::{
+    adaptive::Adaptive, aimd::Aimd, bounds::InvalidAlgorithm, gradient2::Gradient2, vegas::Vegas,
+};
 
 /// An algorithm that moves a limit. Pure: it sees one window after the other, and reads no clock.
 ///

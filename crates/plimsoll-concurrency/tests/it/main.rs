@@ -1,17 +1,25 @@
 //! Behaviour of the concurrency limit through its public API.
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
+mod aimd;
+mod baselines;
 mod cells;
 mod contract;
 mod controlled_delay;
+mod fair;
+mod gradient2;
 mod limit;
 mod model;
 mod order;
+mod partitions;
 mod priority;
+mod published;
 mod queue;
 mod service_time;
 mod settings;
+mod sim;
 mod stress;
+mod vegas;
 
 use std::{
     future::Future,

@@ -1,0 +1,189 @@
+//! Additive increase, multiplicative decrease.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    Algorithm, Because, Change, InvalidAlgorithm, Window, WindowSize,
+    bounds::{Bounds, change, checked_window, many_dropped, stretched, used},
+};
+
+/// Additive increase, multiplicative decrease: one more after each window that went well, a tenth less after one that did not.
+///
+/// It sees drops and a stated timeout, and nothing else: it finds the line by crossing it. For services that say themselves
+/// when they are overloaded, or whose callers give up.
+///
+/// From Netflix's concurrency-limits (`AIMDLimit`), after Chiu and Jain, 1989.
+///
+/// # The two forms
+///
+/// | | [`faithful`](Self::faithful) | [`new`](Self::new) |
+/// |---|---|---|
+/// | a bad window | any drop | more than 2 calls in 100 dropped |
+/// | and, in both, | mean latency above the timeout, 5 s | the same |
+/// | a cut | to the whole number below 0.9 of the limit: at 2 by half | to 0.9, fractions kept |
+/// | begins | 20, by one a window | 20, doubling until the first bad window |
+/// | limits | 20 to 200 | 1 to 2^20 |
+/// | window | 1 s, 10 calls | twice a call's latency, 100 ms to 1 s, 10 calls |
+///
+/// Why: one caller that leaves in each window brings the original to its floor, whatever the load; it cannot follow a service of fewer
+/// than 20 slots or more than 200; and from 20 to 1,000 it would take a quarter of an hour.
+///
+/// In both a limit of which less than half was in flight does not grow.
+#[derive(Debug)]
+pub struct Aimd {
+    faithful: bool,
+    bounds: Bounds,
+    size: WindowSize,
+    backoff: f64,
+    timeout: Duration,
+    limit: f64,
+    /// No bad window yet.
+    starting: bool,
+    latency: Duration,
+}
+
+impl Aimd {
+    /// The mended form.
+    pub fn new() -> Self {
+        Self {
+            faithful: false,
+            bounds: Bounds {
+                initial: 20,
+                min: 1,
+                max: 1 << 20,
+            },
+            size: WindowSize {
+                time: Duration::from_millis(100),
+                samples: 10,
+            },
+            backoff: 0.9,
+            timeout: Duration::from_secs(5),
+            limit: 20.0,
+            starting: true,
+            latency: Duration::ZERO,
+        }
+    }
+
+    /// As published, with the published defaults.
+    pub fn faithful() -> Self {
+        Self {
+            faithful: true,
+            bounds: Bounds {
+                initial: 20,
+                min: 20,
+                max: 200,
+            },
+            size: WindowSize {
+                time: Duration::from_secs(1),
+                samples: 10,
+            },
+            starting: false,
+            ..Self::new()
+        }
+    }
+
+    /// The first limit, and where it stays.
+    ///
+    /// # Errors
+    ///
+    /// Unless 1 <= lowest <= `initial` <= highest <= 2^30.
+    pub fn limits(
+        mut self,
+        initial: u32,
+        within: RangeInclusive<u32>,
+    ) -> Result<Self, InvalidAlgorithm> {
+        self.bounds = Bounds::new(initial, within)?;
+        self.limit = f64::from(initial);
+        Ok(self)
+    }
+
+    /// How much a window holds, at least.
+    ///
+    /// # Errors
+    ///
+    /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
+    pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
+        self.size = checked_window(size)?;
+        Ok(self)
+    }
+
+    /// What is left of the limit after a bad window: 0.9 of it, by default.
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 0.5, or 1 or more.
+    pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
+        if !(0.5..1.0).contains(&share) {
+            return Err(InvalidAlgorithm::Backoff(share));
+        }
+        self.backoff = share;
+        Ok(self)
+    }
+
+    /// A window whose mean latency is above this is bad: 5 seconds, by default.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 hour.
+    pub fn timeout(mut self, timeout: Duration) -> Result<Self, InvalidAlgorithm> {
+        if timeout.is_zero() || timeout > Duration::from_secs(3600) {
+            return Err(InvalidAlgorithm::Timeout(timeout));
+        }
+        self.timeout = timeout;
+        Ok(self)
+    }
+
+    /// The limit before it is rounded.
+    pub fn estimate(&self) -> f64 {
+        self.limit
+    }
+
+    fn next(&self, window: &Window) -> (f64, Because) {
+        let dropped = if self.faithful {
+            window.dropped > 0
+        } else {
+            many_dropped(window)
+        };
+        if dropped || window.latency > self.timeout {
+            let cut = self.limit * self.backoff;
+            let because = if dropped {
+                Because::Drops
+            } else {
+                Because::Latency
+            };
+            return (if self.faithful { cut.trunc() } else { cut }, because);
+        }
+        if !used(window, self.limit) {
+            return (self.limit, Because::Idle);
+        }
+        let more = if self.starting { self.limit } else { 1.0 };
+        (self.limit + more, Because::Growth)
+    }
+}
+
+impl Default for Aimd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Algorithm for Aimd {
+    fn initial(&self) -> u32 {
+        self.bounds.initial
+    }
+
+    fn window(&self) -> WindowSize {
+        if self.faithful {
+            return self.size;
+        }
+        stretched(self.size, self.latency)
+    }
+
+    fn update(&mut self, window: &Window) -> Change {
+        let (next, because) = self.next(window);
+        self.starting &= !matches!(because, Because::Drops | Because::Latency);
+        self.limit = self.bounds.clamp(next);
+        self.latency = window.latency;
+        change(self.limit, because)
+    }
+}

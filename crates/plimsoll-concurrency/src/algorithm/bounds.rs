@@ -1,0 +1,123 @@
+//! What the published algorithms have in common: where a limit begins and stays, and how windows are read.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{Because, Change, Window, WindowSize};
+
+/// The highest limit there is.
+const MAX_LIMIT: u32 = 1 << 30;
+const WINDOW_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+const WINDOW_SAMPLES: RangeInclusive<u32> = 1..=1 << 20;
+
+/// A setting of an [`Algorithm`](super::Algorithm) is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAlgorithm {
+    /// No room for the limit, or it begins outside of it.
+    #[error(
+        "limits are {initial} in {min} to {max}, but must be 1 <= min <= initial <= max <= 2^30"
+    )]
+    Limits {
+        /// The first limit.
+        initial: u32,
+        /// The lowest.
+        min: u32,
+        /// The highest.
+        max: u32,
+    },
+    /// A window that ends at once, or never.
+    #[error("window time is {0:?}, but must be 1 millisecond to 1 hour")]
+    WindowTime(Duration),
+    /// A window of nothing, or that never fills.
+    #[error("window samples are {0}, but must be 1 to 2^20 calls")]
+    WindowSamples(u32),
+    /// A cut that cuts nothing, or too deep.
+    #[error("backoff is {0}, but must be at least 0.5 and less than 1")]
+    Backoff(f64),
+    /// Every answer is late, or none is.
+    #[error("timeout is {0:?}, but must be 1 nanosecond to 1 hour")]
+    Timeout(Duration),
+    /// The limit never moves, or past its aim.
+    #[error("smoothing is {0}, but must be more than 0 and at most 1")]
+    Smoothing(f64),
+    /// No latency is tolerated, or any.
+    #[error("tolerance is {0}, but must be at least 1 and at most 100")]
+    Tolerance(f64),
+    /// No queue to grow by, or one without end.
+    #[error("queue allowance is {0}, but must be 1 to 2^20 requests")]
+    QueueAllowance(u32),
+    /// No memory, or one that never learns.
+    #[error("long window is {0}, but must be 10 to 2^20 windows")]
+    LongWindow(u32),
+    /// A band of queue lengths without inside.
+    #[error("queue band is {alpha} to {beta}, but must be 1 <= alpha <= beta <= 1000")]
+    QueueBand {
+        /// Below it the limit grows.
+        alpha: u32,
+        /// Above it the limit falls.
+        beta: u32,
+    },
+    /// Always measuring, or never.
+    #[error("probe multiplier is {0}, but must be 1 to 2^20")]
+    Probe(u32),
+}
+
+/// Where a limit begins and stays.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) initial: u32,
+    pub(super) min: u32,
+    pub(super) max: u32,
+}
+
+impl Bounds {
+    pub(super) fn new(initial: u32, within: RangeInclusive<u32>) -> Result<Self, InvalidAlgorithm> {
+        let (min, max) = within.into_inner();
+        if min == 0 || min > initial || initial > max || max > MAX_LIMIT {
+            return Err(InvalidAlgorithm::Limits { initial, min, max });
+        }
+        Ok(Self { initial, min, max })
+    }
+
+    pub(super) fn clamp(self, limit: f64) -> f64 {
+        limit.clamp(f64::from(self.min), f64::from(self.max))
+    }
+}
+
+pub(super) fn checked_window(size: WindowSize) -> Result<WindowSize, InvalidAlgorithm> {
+    if !WINDOW_TIME.contains(&size.time) {
+        return Err(InvalidAlgorithm::WindowTime(size.time));
+    }
+    if !WINDOW_SAMPLES.contains(&size.samples) {
+        return Err(InvalidAlgorithm::WindowSamples(size.samples));
+    }
+    Ok(size)
+}
+
+/// A window as long as two calls, so that those who end in it began under the limit it is about; up to ten times
+/// what was set.
+pub(super) fn stretched(size: WindowSize, latency: Duration) -> WindowSize {
+    WindowSize {
+        time: (2 * latency).clamp(size.time, 10 * size.time),
+        samples: size.samples,
+    }
+}
+
+/// Whether the limit was used, at least by half: otherwise nothing is known of a higher one.
+pub(super) fn used(window: &Window, limit: f64) -> bool {
+    2.0 * f64::from(window.in_flight) >= limit
+}
+
+/// Whether more than 2 in 100 calls were dropped: callers that leave are part of every day.
+pub(super) fn many_dropped(window: &Window) -> bool {
+    window.dropped.saturating_mul(50) > window.answered.saturating_add(window.dropped)
+}
+
+/// The limit as a whole number, rounded down.
+pub(super) fn change(limit: f64, because: Because) -> Change {
+    Change {
+        queue: None,
+        limit: limit as u32,
+        because,
+    }
+}

@@ -1,0 +1,68 @@
+//! AIMD by its check vectors.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::{Aimd, Algorithm, Because};
+
+use crate::published::{millis, with_drops};
+
+#[test]
+fn a_drop_takes_a_tenth() {
+    let mut aimd = Aimd::faithful().limits(30, 20..=200).unwrap();
+    let change = aimd.update(&with_drops(millis(10, 30), 1));
+    assert_eq!((change.limit, change.because), (27, Because::Drops));
+}
+
+#[test]
+fn one_more_after_each_good_window_that_used_half_of_it() {
+    let mut aimd = Aimd::faithful();
+    assert_eq!(aimd.initial(), 20);
+    assert_eq!(aimd.update(&millis(10, 10)).limit, 21);
+    assert_eq!(aimd.update(&millis(10, 10)).because, Because::Idle);
+    assert_eq!(aimd.update(&millis(10, 11)).limit, 22);
+    let late = aimd.update(&millis(5001, 22));
+    assert_eq!((late.limit, late.because), (20, Because::Latency));
+    assert_eq!(aimd.update(&millis(5000, 20)).limit, 21, "not above it");
+}
+
+#[test]
+fn the_faithful_form_has_the_published_bounds() {
+    let mut aimd = Aimd::faithful();
+    for _ in 0..300 {
+        aimd.update(&millis(10, 200));
+    }
+    assert_eq!(aimd.update(&millis(10, 200)).limit, 200);
+    for _ in 0..300 {
+        aimd.update(&with_drops(millis(10, 200), 1));
+    }
+    assert_eq!(aimd.update(&with_drops(millis(10, 200), 1)).limit, 20);
+}
+
+#[test]
+fn the_mended_form_doubles_until_the_first_bad_window_and_then_adds() {
+    let mut aimd = Aimd::new();
+    for limit in [40, 80, 160, 320] {
+        assert_eq!(aimd.update(&millis(10, limit / 2)).limit, limit);
+    }
+    assert_eq!(aimd.update(&with_drops(millis(10, 320), 50)).limit, 288);
+    assert_eq!(aimd.update(&millis(10, 288)).limit, 289);
+}
+
+#[test]
+fn the_mended_form_keeps_fractions_so_that_small_limits_fall_by_a_tenth_too() {
+    let mut aimd = Aimd::new().limits(2, 1..=9).unwrap();
+    let overloaded = with_drops(millis(10, 2), 50);
+    aimd.update(&overloaded);
+    assert!((aimd.estimate() - 1.8).abs() < 1e-9);
+    for _ in 0..20 {
+        assert_eq!(aimd.update(&overloaded).limit, 1);
+    }
+    assert_eq!(aimd.update(&millis(10, 1)).limit, 2, "and it comes back");
+}
+
+#[test]
+fn a_latency_above_the_timeout_is_a_bad_window() {
+    let mut aimd = Aimd::new().timeout(Duration::from_millis(50)).unwrap();
+    let change = aimd.update(&millis(51, 20));
+    assert_eq!((change.limit, change.because), (18, Because::Latency));
+}

@@ -1,0 +1,348 @@
+//! Fair shares between keys, through real gates on the paused clock.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::Request;
+use plimsoll_concurrency::{
+    Concurrency, ConcurrencyPermit, FairShare, FairShareHandle, FairSharePermit,
+};
+use plimsoll_core::{
+    Cell, Class, Keyed, Kind, Missing, Outcome, Policy, Rejection, Then, Verdict,
+    test_kit::{Contract, KitRequest},
+};
+use tokio::time::Instant;
+
+use crate::sim::{Body, CAPACITY, Demand, Service, TIME, Tally, run, service};
+
+/// A service of `limit` slots, shared fairly.
+fn shared(limit: Concurrency, seed: u64) -> (Service, FairShareHandle) {
+    let each = FairShare::new(limit.handle());
+    let handle = each.handle();
+    let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
+    let fair = Keyed::new(key, Missing::Share, 10_000, move || each.cell()).unwrap();
+    (service((fair, limit), seed), handle)
+}
+
+fn jain(shares: &[f64]) -> f64 {
+    let sum: f64 = shares.iter().sum();
+    let squares: f64 = shares.iter().map(|share| share * share).sum();
+    sum * sum / (shares.len() as f64 * squares)
+}
+
+fn hundred(queue: bool) -> Concurrency {
+    let limit = Concurrency::new(100).unwrap();
+    if queue {
+        limit.queue(50, Duration::from_millis(20)).unwrap()
+    } else {
+        limit
+    }
+}
+
+/// What they get, in hundredths of the capacity.
+async fn shares(queue: bool, demands: &[Demand]) -> Vec<f64> {
+    let (service, _) = shared(hundred(queue), 1);
+    let tallies = run(&service, demands, TIME).await;
+    tallies
+        .iter()
+        .map(|tally| tally.in_flight(TIME) * 100.0 / CAPACITY)
+        .collect()
+}
+
+fn are_about(shares: &[f64], expected: &[f64], within: f64) {
+    let normalised: Vec<_> = shares.iter().zip(expected).map(|(a, b)| a / b).collect();
+    assert!(
+        normalised.iter().all(|of| (of - 1.0).abs() < within),
+        "{shares:?}, not {expected:?}"
+    );
+    assert!(jain(&normalised) >= 0.99, "{normalised:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_want_200_50_and_10_of_100_get_45_45_and_10() {
+    let demands = [200, 50, 10].map(Demand::Clients);
+    for queue in [false, true] {
+        are_about(&shares(queue, &demands).await, &[45.0, 45.0, 10.0], 0.06);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_at_random_that_want_200_50_and_10_of_100_get_about_45_45_and_10() {
+    let demands = [200.0, 50.0, 10.0].map(Demand::Open);
+    for queue in [false, true] {
+        // 50 at random on 45 slots are 41, by Erlang's formula.
+        are_about(&shares(queue, &demands).await, &[46.0, 41.4, 10.0], 0.15);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equals_get_the_same_at_any_excess() {
+    for demand in [Demand::Open(100.0), Demand::Clients(100)] {
+        let shares = shares(false, &[demand; 4]).await;
+        are_about(&shares, &[25.0; 4], 0.05);
+    }
+}
+
+/// An elephant and 100 mice that want 20 of 100 slots together.
+fn elephant_and_mice(elephant: Demand) -> Vec<Demand> {
+    std::iter::once(elephant)
+        .chain([Demand::Open(0.2); 100])
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_elephant_does_not_harm_a_hundred_mice() {
+    let refused = |tallies: &[Arc<Tally>]| {
+        let count = |read: fn(&Tally) -> &AtomicU64| -> u64 {
+            let mice = tallies[1..].iter();
+            mice.map(|tally| read(tally).load(Relaxed)).sum()
+        };
+        let (answered, refused) = (
+            count(|tally| &tally.answered),
+            count(|tally| &tally.refused),
+        );
+        refused as f64 / (answered + refused) as f64
+    };
+    for elephant in [Demand::Open(300.0), Demand::Clients(300)] {
+        let demands = elephant_and_mice(elephant);
+        let (fair, _) = shared(hundred(true), 1);
+        let tallies = run(&fair, &demands, TIME).await;
+        let all: f64 = tallies.iter().map(|tally| tally.in_flight(TIME)).sum();
+        let mice = refused(&tallies);
+        assert!(mice < 0.002, "{mice} of the mice are refused");
+        assert!(all > 0.95 * CAPACITY, "{all}: shares cost capacity");
+    }
+    let bare = service(hundred(true), 1);
+    let demands = elephant_and_mice(Demand::Clients(300));
+    let mice = refused(&run(&bare, &demands, TIME).await);
+    assert!(mice > 0.5, "only {mice} of the mice without shares");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_alone_is_lent_everything_and_the_limit_itself_says_no() {
+    let (service, handle) = shared(hundred(false), 1);
+    let tallies = run(&service, &[Demand::Open(200.0)], TIME).await;
+    assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
+    assert_eq!((handle.level(), handle.rejected()), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_leave_goes_to_those_who_want_more() {
+    let (service, handle) = shared(hundred(false), 1);
+    run(&service, &[Demand::Clients(100); 4], TIME).await;
+    assert!(handle.level().unwrap() < 40.0);
+    // Three have left. The fourth gets all but the headroom at once, and that too after a second.
+    let tallies = run(&service, &[Demand::Clients(200)], TIME).await;
+    assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
+    assert_eq!(handle.level(), None);
+}
+
+/// A policy's verdict on one request of a key, taken back at the end.
+fn ask<'a>(cell: &'a FairShare, limit: &'a Concurrency) -> Result<Inside<'a>, Rejection> {
+    ask_at(cell, limit, Instant::now())
+}
+
+fn ask_at<'a>(
+    cell: &'a FairShare,
+    limit: &'a Concurrency,
+    now: Instant,
+) -> Result<Inside<'a>, Rejection> {
+    match Then(cell, limit).admit(&mut (), now) {
+        Verdict::Admit(permit) => Ok(Inside(Then(cell, limit), Some(permit))),
+        Verdict::Reject(rejection) => Err(rejection),
+        Verdict::Wait(_) => unreachable!("there is no queue"),
+    }
+}
+
+struct Inside<'a>(
+    Then<&'a FairShare, &'a Concurrency>,
+    Option<(FairSharePermit, ConcurrencyPermit)>,
+);
+
+impl Inside<'_> {
+    /// Ends it well.
+    fn finish(&mut self) {
+        let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
+        Policy::<()>::finish(&self.0, self.1.take().unwrap(), &outcome);
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.1.take() {
+            let now = Instant::now();
+            Policy::<()>::revoke(&self.0, permit, now, now);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_is_full() {
+    let limit = Concurrency::new(10).unwrap();
+    let elephant = FairShare::new(limit.handle());
+    let mouse = elephant.cell();
+    let mut inside: Vec<_> = (0..10).map(|_| ask(&elephant, &limit).unwrap()).collect();
+    assert_eq!(
+        ask(&elephant, &limit).map(drop).unwrap_err().kind(),
+        Kind::Full
+    );
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert_eq!(
+            ask(&mouse, &limit).map(drop).unwrap_err().kind(),
+            Kind::Full
+        );
+    }
+    assert!(elephant.handle().level().unwrap() < 10.0);
+    inside.pop();
+    let rejection = ask(&elephant, &limit).map(drop).unwrap_err();
+    assert_eq!(
+        (rejection.policy(), rejection.kind(), rejection.wait()),
+        ("fair-share", Kind::OverQuota, Some(Duration::from_secs(1)))
+    );
+    assert_eq!(elephant.handle().rejected(), 1);
+    assert!(
+        ask(&mouse, &limit).is_ok(),
+        "the slot is kept for the mouse"
+    );
+    assert_eq!((elephant.in_flight(), mouse.in_flight()), (9, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhere() {
+    let limit = Concurrency::new(20).unwrap();
+    let first = FairShare::new(limit.handle());
+    let cells: Vec<_> = (0..30).map(|_| first.cell()).collect();
+    let mut inside: Vec<Vec<Inside<'_>>> = cells.iter().map(|_| Vec::new()).collect();
+    let mut draw = fastrand::Rng::with_seed(7);
+    let mut held_back = 0;
+    for _ in 0..200_000 {
+        // The first keys ask more than the last.
+        let of = draw.usize(1..=cells.len());
+        let key = draw.usize(0..of);
+        tokio::time::advance(Duration::from_micros(draw.u64(0..400))).await;
+        if draw.bool() {
+            inside[key].pop();
+            continue;
+        }
+        let used = limit.handle().in_flight();
+        match ask(&cells[key], &limit) {
+            Ok(permit) => inside[key].push(permit),
+            Err(rejection) if rejection.kind() == Kind::Full => assert_eq!(used, 20),
+            Err(_) => {
+                held_back += 1;
+                assert!(used >= 18 && !inside[key].is_empty());
+            }
+        }
+        assert_eq!(cells[key].in_flight(), inside[key].len());
+    }
+    assert!(held_back > 100, "{held_back}");
+    drop(inside);
+    assert_eq!(limit.handle().in_flight(), 0);
+    let now = Instant::now();
+    assert!(
+        cells
+            .iter()
+            .all(|cell| cell.in_flight() == 0 && cell.settles_in(now).is_zero())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn fair_shares_of_a_limit_keep_the_laws() {
+    let make = || {
+        let limit = Concurrency::new(3).unwrap();
+        let each = FairShare::new(limit.handle());
+        let key = |_: &KitRequest| Some(1_u8);
+        let fair = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+        Then(fair, limit)
+    };
+    Contract::new(make)
+        .capacity(3)
+        .spent(|Then(fair, limit)| {
+            let of_key = fair.handle().with_cell(1_u8, FairShare::in_flight);
+            (limit.handle().in_flight() + of_key.unwrap_or(0)) as u64
+        })
+        .check_all()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_busy_keys_than_slots_take_turns() {
+    for (keys, demand) in [
+        (300, Demand::Clients(1)),
+        (300, Demand::Open(3.0)),
+        (120, Demand::Clients(1)),
+    ] {
+        let demands = vec![demand; keys];
+        let (fair, handle) = shared(hundred(false), 1);
+        let got = in_flight(&run(&fair, &demands, TIME).await);
+        assert!(handle.rejected() > 0);
+        assert!(jain(&got) > 0.98, "{}", jain(&got));
+        let all: f64 = got.iter().sum();
+        assert!(all > 0.92 * CAPACITY, "{all}: turns cost capacity");
+    }
+    let bare = service(hundred(false), 1);
+    let got = in_flight(&run(&bare, &[Demand::Clients(1); 300], TIME).await);
+    assert!(jain(&got) < 0.5, "who has a slot keeps it: {}", jain(&got));
+}
+
+fn in_flight(tallies: &[Arc<Tally>]) -> Vec<f64> {
+    tallies.iter().map(|tally| tally.in_flight(TIME)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_its_pause_is_not_forgotten_before_its_turn() {
+    let limit = Concurrency::new(1).unwrap();
+    let first = FairShare::new(limit.handle());
+    let second = first.cell();
+    // One slot for two keys, who always ask: the level sinks below 1.
+    for _ in 0..100 {
+        let Ok(mut inside) = ask(&first, &limit) else {
+            tokio::time::advance(Duration::from_millis(5)).await;
+            continue;
+        };
+        assert!(ask(&second, &limit).is_err());
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert!(ask(&second, &limit).is_err());
+        inside.finish();
+    }
+    assert!(first.handle().level().unwrap() < 1.0);
+    let pause = first.settles_in(Instant::now());
+    assert!(!pause.is_zero() && second.settles_in(Instant::now()).is_zero());
+    tokio::time::advance(pause).await;
+    assert!(first.settles_in(Instant::now()).is_zero());
+}
+
+#[test]
+fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
+    let limit = Concurrency::new(8).unwrap();
+    let first = FairShare::new(limit.handle());
+    let cells: Vec<_> = (0..4).map(|_| first.cell()).collect();
+    let start = Instant::now();
+    std::thread::scope(|threads| {
+        for thread in 0..4_u64 {
+            let (cells, limit) = (&cells, &limit);
+            threads.spawn(move || {
+                let mut draw = fastrand::Rng::with_seed(thread);
+                let mut inside: Vec<Inside<'_>> = Vec::new();
+                for step in 0..50_000_u64 {
+                    let now = start + Duration::from_micros(20 * step);
+                    if draw.bool() {
+                        inside.extend(ask_at(&cells[draw.usize(0..4)], limit, now).ok());
+                    } else {
+                        inside.pop();
+                    }
+                    assert!(limit.handle().in_flight() <= 8);
+                }
+            });
+        }
+    });
+    assert!(cells.iter().all(|cell| cell.in_flight() == 0));
+    assert_eq!(limit.handle().in_flight(), 0);
+    assert!(first.handle().rejected() > 0);
+}

@@ -1,0 +1,302 @@
+//! What all published algorithms keep to, under any sequence of windows.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::{
+    Aimd, Algorithm, Because, Gradient2, InvalidAlgorithm, Vegas, Window, WindowSize,
+};
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+/// A window of calls that took `micros` on average, `in_flight` of them at once, and none was dropped.
+pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
+    let now = Instant::now();
+    Window {
+        began: now,
+        ended: now + Duration::from_secs(1),
+        answered: 100,
+        dropped: 0,
+        latency: Duration::from_micros(micros),
+        deviation: Duration::ZERO,
+        in_flight,
+        mean_in_flight: in_flight.into(),
+        limit: in_flight,
+        refused: 0,
+        turned_away: 0,
+    }
+}
+
+pub(crate) fn millis(millis: u64, in_flight: u32) -> Window {
+    window(1000 * millis, in_flight)
+}
+
+pub(crate) fn with_drops(window: Window, dropped: u64) -> Window {
+    Window { dropped, ..window }
+}
+
+/// Each form of each algorithm, and the bounds of its limit.
+fn all() -> Vec<(Box<dyn Algorithm>, u32, u32)> {
+    vec![
+        (Box::new(Aimd::new().limits(5, 1..=90).unwrap()), 1, 90),
+        (Box::new(Aimd::faithful().limits(5, 1..=90).unwrap()), 1, 90),
+        (Box::new(Aimd::faithful()), 20, 200),
+        (Box::new(Vegas::new().limits(5, 1..=90).unwrap()), 1, 90),
+        (
+            Box::new(Vegas::faithful().limits(5, 1..=90).unwrap()),
+            1,
+            90,
+        ),
+        (Box::new(Gradient2::new().limits(5, 1..=90).unwrap()), 1, 90),
+        (
+            Box::new(Gradient2::faithful().limits(5, 1..=90).unwrap()),
+            1,
+            90,
+        ),
+        (Box::new(Gradient2::faithful()), 20, 200),
+    ]
+}
+
+fn any_window() -> impl Strategy<Value = Window> {
+    let micros = prop_oneof![0..20_u64, 1000..200_000_u64, Just(u64::from(u32::MAX))];
+    let dropped = prop_oneof![3 => Just(0), 1 => 0..200_u64, 1 => Just(u64::MAX)];
+    let answered = prop_oneof![3 => 1..500_u64, 1 => Just(0)];
+    (micros, 0..300_u32, answered, dropped).prop_map(|(micros, in_flight, answered, dropped)| {
+        let mut window = with_drops(window(micros, in_flight), dropped);
+        window.answered = answered;
+        if answered == 0 {
+            window.latency = Duration::ZERO;
+        }
+        window
+    })
+}
+
+proptest! {
+    #[test]
+    fn limits_stay_in_their_bounds(windows in proptest::collection::vec(any_window(), 1..200)) {
+        for (mut algorithm, min, max) in all() {
+            for window in &windows {
+                let limit = algorithm.update(window).limit;
+                prop_assert!((min..=max).contains(&limit), "{limit}: {algorithm:?}");
+                let size = algorithm.window();
+                prop_assert!(size.samples == 10 && size.time >= Duration::from_millis(100));
+                prop_assert!(size.time <= Duration::from_secs(1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_not_used_does_not_grow(
+        before in proptest::collection::vec(any_window(), 0..100),
+        micros in 1..100_000_u64,
+    ) {
+        for (mut algorithm, ..) in all() {
+            let mut limit = algorithm.initial();
+            for window in &before {
+                limit = algorithm.update(window).limit;
+            }
+            // In a dip the limit is held low, and comes back after two windows.
+            if algorithm.update(&window(micros, 0)).because == Because::Probe {
+                algorithm.update(&window(micros, 0));
+                limit = algorithm.update(&window(micros, 0)).limit;
+            }
+            for _ in 0..100 {
+                let now = algorithm.update(&window(micros, (limit - 1) / 2)).limit;
+                prop_assert!(now <= limit, "{now} after {limit}: {algorithm:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_limit_is_stuck_once_the_service_is_well(
+        before in proptest::collection::vec(any_window(), 0..300),
+        micros in 100..100_000_u64,
+    ) {
+        for (mut algorithm, ..) in all() {
+            let mut limit = algorithm.initial();
+            for window in &before {
+                limit = algorithm.update(window).limit;
+            }
+            let mut highest = 0;
+            for _ in 0..6000 {
+                limit = algorithm.update(&window(micros, limit)).limit;
+                highest = highest.max(limit);
+            }
+            prop_assert!(highest >= 20, "{highest}: {algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn drops_alone_bring_a_limit_to_its_floor_and_it_comes_back() {
+    let mended: [Box<dyn Algorithm>; 3] = [
+        Box::new(Aimd::new()),
+        Box::new(Vegas::new()),
+        Box::new(Gradient2::new()),
+    ];
+    for mut algorithm in mended {
+        let mut change = algorithm.update(&millis(10, 20));
+        for _ in 0..100 {
+            let mut all_lost = with_drops(window(0, change.limit), 100);
+            all_lost.answered = 0;
+            change = algorithm.update(&all_lost);
+        }
+        assert_eq!((change.limit, change.because), (1, Because::Drops));
+        for _ in 0..100 {
+            change = algorithm.update(&millis(10, change.limit));
+        }
+        assert!(change.limit >= 50, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_caller_in_a_hundred_that_leaves_is_no_overload() {
+    let mended: [Box<dyn Algorithm>; 3] = [
+        Box::new(Aimd::new()),
+        Box::new(Vegas::new()),
+        Box::new(Gradient2::new()),
+    ];
+    for mut algorithm in mended {
+        let mut limit = 20;
+        for _ in 0..20 {
+            limit = algorithm.update(&with_drops(millis(10, limit), 1)).limit;
+        }
+        assert!(limit > 20, "{algorithm:?}");
+    }
+    let mut aimd = Aimd::faithful().limits(30, 20..=200).unwrap();
+    for limit in [27, 24, 21, 20, 20] {
+        assert_eq!(aimd.update(&with_drops(millis(10, 27), 1)).limit, limit);
+    }
+}
+
+#[test]
+fn windows_of_the_mended_forms_are_as_long_as_two_calls() {
+    let mended: [Box<dyn Algorithm>; 3] = [
+        Box::new(Aimd::new()),
+        Box::new(Vegas::new()),
+        Box::new(Gradient2::new()),
+    ];
+    for mut algorithm in mended {
+        for (latency, time) in [(10, 100), (200, 400), (5000, 1000)] {
+            algorithm.update(&millis(latency, 20));
+            assert_eq!(algorithm.window().time, Duration::from_millis(time));
+        }
+    }
+}
+
+#[test]
+fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
+    assert_eq!(
+        Vegas::new().limits(5, 6..=9).unwrap_err().to_string(),
+        "limits are 5 in 6 to 9, but must be 1 <= min <= initial <= max <= 2^30"
+    );
+    for (initial, within) in [(0, 0..=9), (10, 1..=9), (1, 1..=(1 << 30) + 1)] {
+        assert!(Aimd::new().limits(initial, within.clone()).is_err());
+        assert!(Gradient2::new().limits(initial, within).is_err());
+    }
+    assert!(Aimd::new().limits(1, 1..=1 << 30).is_ok());
+
+    let size = |millis, samples| WindowSize {
+        time: Duration::from_millis(millis),
+        samples,
+    };
+    assert!(Vegas::new().windows(size(1, 1)).is_ok());
+    assert_eq!(
+        Vegas::new().windows(size(0, 1)).unwrap_err().to_string(),
+        "window time is 0ns, but must be 1 millisecond to 1 hour"
+    );
+    assert!(Aimd::new().windows(size(3_600_001, 1)).is_err());
+    assert_eq!(
+        Gradient2::new()
+            .windows(size(1, 0))
+            .unwrap_err()
+            .to_string(),
+        "window samples are 0, but must be 1 to 2^20 calls"
+    );
+
+    assert_eq!(
+        Aimd::new().backoff(1.0).unwrap_err().to_string(),
+        "backoff is 1, but must be at least 0.5 and less than 1"
+    );
+    assert!(Aimd::new().backoff(f64::NAN).is_err() && Vegas::new().backoff(0.49).is_err());
+    assert!(Aimd::new().backoff(0.5).is_ok());
+    assert_eq!(
+        Aimd::new().timeout(Duration::ZERO).unwrap_err().to_string(),
+        "timeout is 0ns, but must be 1 nanosecond to 1 hour"
+    );
+    assert_eq!(
+        Vegas::new().smoothing(0.0).unwrap_err().to_string(),
+        "smoothing is 0, but must be more than 0 and at most 1"
+    );
+    assert!(Gradient2::new().smoothing(1.01).is_err() && Gradient2::new().smoothing(1.0).is_ok());
+    assert_eq!(
+        Vegas::new().queue_band(4, 3).unwrap_err().to_string(),
+        "queue band is 4 to 3, but must be 1 <= alpha <= beta <= 1000"
+    );
+    assert_eq!(
+        Vegas::new().probe_multiplier(0).unwrap_err(),
+        InvalidAlgorithm::Probe(0)
+    );
+    assert_eq!(
+        Gradient2::new().tolerance(0.9).unwrap_err().to_string(),
+        "tolerance is 0.9, but must be at least 1 and at most 100"
+    );
+    assert_eq!(
+        Gradient2::new().queue_allowance(0).unwrap_err().to_string(),
+        "queue allowance is 0, but must be 1 to 2^20 requests"
+    );
+    assert_eq!(
+        Gradient2::new().long_window(9).unwrap_err().to_string(),
+        "long window is 9, but must be 10 to 2^20 windows"
+    );
+}
+
+/// A window of a service of so many slots that takes 10 ms a call on average, log-normal with `sigma`, always full.
+fn noisy(slots: u32, limit: u32, time: Duration, sigma: f64, draw: &mut fastrand::Rng) -> Window {
+    let queue = 0.010 * (f64::from(limit) / f64::from(slots) - 1.0).max(0.0);
+    let busy = f64::from(limit.min(slots));
+    let samples = ((busy / 0.010 * time.as_secs_f64()) as u32).clamp(10, 200);
+    let latencies: Vec<f64> = (0..samples)
+        .map(|_| {
+            let (one, two) = (1.0 - draw.f64(), draw.f64());
+            let normal = (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * two).cos();
+            queue + 0.010 * (sigma * normal - sigma * sigma / 2.0).exp()
+        })
+        .collect();
+    let count = f64::from(samples);
+    let mean = latencies.iter().sum::<f64>() / count;
+    let squares: f64 = latencies.iter().map(|of| (of - mean).powi(2)).sum();
+    let mut window = window(0, limit);
+    window.answered = u64::from(samples);
+    window.latency = Duration::from_secs_f64(mean);
+    window.deviation = Duration::from_secs_f64((squares / count).sqrt());
+    window
+}
+
+#[test]
+fn the_mended_forms_find_the_line_of_small_and_large_services_through_noise() {
+    let mut draw = fastrand::Rng::with_seed(1);
+    for slots in [4, 50, 500, 5000] {
+        for sigma in [0.0, 0.3, 1.0] {
+            let mended: [Box<dyn Algorithm>; 2] =
+                [Box::new(Vegas::new()), Box::new(Gradient2::new())];
+            for mut algorithm in mended {
+                let mut limit = algorithm.initial();
+                let (mut used, mut allowed) = (0.0, 0.0);
+                for step in 0..2500 {
+                    let time = algorithm.window().time;
+                    let window = noisy(slots, limit, time, sigma, &mut draw);
+                    limit = algorithm.update(&window).limit;
+                    if step >= 1000 {
+                        used += f64::from(limit.min(slots)) / f64::from(slots) / 1500.0;
+                        allowed += f64::from(limit) / f64::from(slots) / 1500.0;
+                    }
+                }
+                let found = used > 0.985 && allowed < 1.8 + 8.0 / f64::from(slots);
+                assert!(
+                    found,
+                    "{used} used, {allowed} allowed of {slots}: {algorithm:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Vegas by its check vectors, and what was mended.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::{Algorithm, Because, Vegas};
+
+use crate::published::{millis, with_drops};
+
+/// The limits after windows of (milliseconds, in flight), from a fresh one.
+fn limits(mut vegas: Vegas, windows: &[(u64, u32)]) -> Vec<u32> {
+    windows
+        .iter()
+        .map(|&(latency, in_flight)| vegas.update(&millis(latency, in_flight)).limit)
+        .collect()
+}
+
+fn small() -> Vegas {
+    Vegas::faithful()
+        .queue_band(3, 6)
+        .unwrap()
+        .limits(10, 1..=20)
+        .unwrap()
+}
+
+#[test]
+fn the_limit_grows_without_a_queue_falls_with_a_long_one_and_keeps_a_short_one() {
+    assert_eq!(limits(small(), &[(10, 10), (10, 11)]), [10, 16]);
+    assert_eq!(limits(small(), &[(10, 10), (50, 11)]), [10, 9]);
+    assert_eq!(limits(small(), &[(10, 10), (14, 14)]), [10, 10]);
+}
+
+#[test]
+fn steps_go_with_the_logarithm() {
+    let large = Vegas::faithful().limits(10_000, 1..=20_000).unwrap();
+    assert_eq!(
+        limits(large, &[(10_000, 5000), (10_000, 6000)]),
+        [10_000, 10_024]
+    );
+}
+
+#[test]
+fn a_stated_backoff_is_smoothed() {
+    let vegas = Vegas::faithful()
+        .limits(100, 1..=200)
+        .and_then(|vegas| vegas.backoff(0.5))
+        .and_then(|vegas| vegas.smoothing(0.5))
+        .unwrap();
+    assert_eq!(
+        limits(vegas, &[(10, 100), (20, 100), (20, 100)]),
+        [100, 75, 56]
+    );
+}
+
+#[test]
+fn always_full_with_the_defaults() {
+    let latencies = [10, 10, 10, 10, 10, 20, 20, 20, 20, 13, 13, 13];
+    let expected = [20, 26, 32, 38, 44, 43, 42, 41, 40, 39, 38, 37];
+    let windows = latencies.map(|latency| (latency, 100));
+    assert_eq!(limits(Vegas::faithful(), &windows), expected);
+}
+
+#[test]
+fn any_drop_lowers_the_faithful_limit_by_a_step_used_or_not() {
+    let mut vegas = Vegas::faithful();
+    vegas.update(&millis(10, 20));
+    let change = vegas.update(&with_drops(millis(10, 1), 1));
+    assert_eq!((change.limit, change.because), (19, Because::Drops));
+}
+
+/// A service whose latency is its queue: `slots` calls at a time, `millis` each.
+fn latency(slots: u32, millis: u64, limit: u32) -> u64 {
+    (u64::from(limit) * 1000 * millis / u64::from(slots)).max(1000 * millis)
+}
+
+/// The limits over time in front of such a service, always full.
+fn saturated(mut vegas: Vegas, slots: u32, millis: u64, windows: u32) -> (Vegas, Vec<u32>) {
+    let mut limit = vegas.initial();
+    let limits = (0..windows)
+        .map(|_| {
+            let micros = latency(slots, millis, limit);
+            limit = vegas.update(&crate::published::window(micros, limit)).limit;
+            limit
+        })
+        .collect();
+    (vegas, limits)
+}
+
+#[test]
+fn the_faithful_form_takes_its_own_queue_for_normal_and_the_mended_does_not() {
+    let vegas = Vegas::faithful().probe_multiplier(1).unwrap();
+    let (vegas, _) = saturated(vegas, 50, 10, 20_000);
+    assert!(
+        vegas.noload() > Duration::from_millis(20),
+        "probe after probe adds a queue"
+    );
+    let (vegas, limits) = saturated(Vegas::new(), 50, 10, 20_000);
+    assert_eq!(vegas.noload(), Duration::from_millis(10));
+    let highest = limits.into_iter().max().unwrap();
+    assert!((50..=70).contains(&highest), "{highest}");
+}
+
+#[test]
+fn the_mended_form_loses_little_to_its_dips() {
+    for slots in [4, 50, 500, 5000] {
+        let (_, limits) = saturated(Vegas::new(), slots, 10, 4000);
+        let full = limits[1000..].iter().filter(|&&limit| limit >= slots);
+        let share = full.count() as f64 / 3000.0;
+        assert!(share > 0.94, "{share} of windows at {slots} slots");
+    }
+}
+
+#[test]
+fn a_service_that_became_slow_is_the_new_normal_after_some_dips() {
+    let (vegas, limits) = saturated(Vegas::new(), 50, 10, 500);
+    let (vegas, after) = saturated(vegas, 50, 30, 500);
+    assert!(limits[499] >= 37 && after[499] >= 37, "{after:?}");
+    assert_eq!(vegas.noload(), Duration::from_millis(30));
+}
+
+#[test]
+fn a_run_of_light_calls_does_not_hold_the_mended_limit_down_for_ever() {
+    let mut vegas = Vegas::new();
+    for _ in 0..20 {
+        vegas.update(&millis(1, 200));
+    }
+    let (_, limits) = saturated(vegas, 50, 10, 300);
+    assert!(limits[299] >= 37, "{limits:?}");
+}
+
+#[test]
+fn the_mended_form_cuts_at_once_to_the_queue_that_it_wants() {
+    let mut vegas = Vegas::new().limits(200, 1..=1000).unwrap();
+    vegas.update(&millis(10, 200));
+    let before = vegas.estimate();
+    let change = vegas.update(&millis(20, 200));
+    assert_eq!(change.because, Because::Latency);
+    assert!(vegas.estimate() < 0.7 * before, "{}", vegas.estimate());
+}
