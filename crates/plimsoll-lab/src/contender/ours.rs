@@ -5,11 +5,8 @@ use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
 use plimsoll_core::{GateLayer, Http};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
-use super::{Hints, Stack};
+use super::{Hints, Limit, Stack};
 use crate::backend::Backend;
-
-/// A meter of the limit, where there is one.
-type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
 
 fn limit(handle: ConcurrencyHandle) -> Limit {
     Some(Box::new(move || handle.limit() as f64))
