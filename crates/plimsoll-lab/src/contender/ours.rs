@@ -8,8 +8,8 @@ use tower::{Layer, ServiceExt, util::BoxCloneService};
 use super::{Hints, Limit, Stack};
 use crate::backend::Backend;
 
-fn limit(handle: ConcurrencyHandle) -> Limit {
-    Some(Box::new(move || handle.limit() as f64))
+fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
+    Box::new(move || handle.limit() as f64)
 }
 
 /// A fixed limit, tuned by hand.
@@ -23,7 +23,7 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     let stack = stack.map_err(|never| match never {});
-    (BoxCloneService::new(stack), limit(handle))
+    (BoxCloneService::new(stack), Some(limit(handle)))
 }
 
 /// A limit that finds itself, with nothing set.
