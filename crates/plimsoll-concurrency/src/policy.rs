@@ -177,8 +177,8 @@ impl<D, R> Concurrency<D, R> {
             return Verdict::Reject(self.refuse());
         }
         let deadline = self.deadlines.deadline(req, now);
-        let service_time = self.state.settings.service_time();
-        if is_too_late(deadline, now, service_time) {
+        let settings = &self.state.settings;
+        if is_too_late(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());
         }
         match self.state.enqueue(len, level, Waiter::new(now, deadline)) {
@@ -186,7 +186,8 @@ impl<D, R> Concurrency<D, R> {
             Queued::Full => Verdict::Reject(self.refuse()),
             Queued::Waiting(ticket) => {
                 let until = now.checked_add(max_wait).unwrap_or(now);
-                let wait = ConcurrencyWait::new(ticket, until, deadline, service_time);
+                let at_turn = settings.service_time_at_turn();
+                let wait = ConcurrencyWait::new(ticket, until, deadline, at_turn);
                 Verdict::Wait(wait)
             }
         }
@@ -211,7 +212,7 @@ impl<D, R> Concurrency<D, R> {
         deadline: Option<Deadline>,
         now: Instant,
     ) -> Result<ConcurrencyPermit, Rejection> {
-        if is_too_late(deadline, now, self.state.settings.service_time()) {
+        if is_too_late(deadline, now, self.state.settings.service_time_at_turn()) {
             self.state.leave(now);
             return Err(self.past_deadline());
         }

@@ -74,7 +74,8 @@ struct Driver {
 /// What the end of a window brings.
 pub(crate) struct Closed {
     pub(crate) change: Change,
-    /// The 99th percentile of latencies of late.
+    /// The 90th and 99th percentiles of latencies of late.
+    pub(crate) p90: Duration,
     pub(crate) p99: Duration,
 }
 
@@ -202,9 +203,12 @@ impl Sampler {
         let change = driver.algorithm.update(&window);
         self.because.store(change.because as u8, Relaxed);
         self.next_not_before(now, driver.algorithm.window().time);
+        let quantile =
+            |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
         Some(Closed {
             change,
-            p99: Duration::from_nanos(histogram::quantile(&driver.recent, 0.99) as u64),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
         })
     }
 

@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     service_p99: AtomicU64,
     /// The same, as it was measured: of use where nobody stated it.
     measured_p99: AtomicU64,
+    measured_p90: AtomicU64,
     pub(crate) rejected: Counter,
     pub(crate) pushed_out: Counter,
     pub(crate) overdue: Counter,
@@ -57,6 +58,7 @@ impl Settings {
             control: AtomicU64::new(0),
             service_p99: AtomicU64::new(0),
             measured_p99: AtomicU64::new(0),
+            measured_p90: AtomicU64::new(0),
             rejected: Counter::new(),
             pushed_out: Counter::new(),
             overdue: Counter::new(),
@@ -121,7 +123,7 @@ impl Settings {
         Rules {
             order: self.order(),
             control: self.control(),
-            service_time: self.service_time(),
+            service_time: self.service_time_at_turn(),
         }
     }
 
@@ -164,7 +166,16 @@ impl Settings {
         self.control.store(0, Relaxed);
     }
 
-    /// Zero when it is not known.
+    /// What a request has to have left when its turn comes. One that has waited has paid for its place: where nobody
+    /// stated a time, a request that is in time nine times in ten is let in.
+    pub(crate) fn service_time_at_turn(&self) -> Duration {
+        match self.service_p99.load(Relaxed) {
+            0 => Duration::from_nanos(self.measured_p90.load(Relaxed)),
+            stated => Duration::from_nanos(stated),
+        }
+    }
+
+    /// What a request has to have left before it waits. Zero when it is not known.
     pub(crate) fn service_time(&self) -> Duration {
         match self.service_p99.load(Relaxed) {
             0 => Duration::from_nanos(self.measured_p99.load(Relaxed)),
@@ -194,8 +205,9 @@ impl Settings {
         }
     }
 
-    /// The 99th percentile of the time the service takes was measured.
-    pub(crate) fn measured(&self, p99: Duration) {
+    /// The 90th and 99th percentiles of the time the service takes were measured.
+    pub(crate) fn measured(&self, p90: Duration, p99: Duration) {
+        self.measured_p90.store(p90.as_nanos() as u64, Relaxed);
         self.measured_p99.store(p99.as_nanos() as u64, Relaxed);
     }
 

@@ -208,7 +208,7 @@ impl State {
         if let Some((len, wait)) = change.queue {
             _ = self.settings.set_queue(len as usize, wait);
         }
-        self.settings.measured(closed.p99);
+        self.settings.measured(closed.p90, closed.p99);
         if self.settings.set_limit(change.limit as usize).is_ok() {
             self.hand_out(Some(now));
         }

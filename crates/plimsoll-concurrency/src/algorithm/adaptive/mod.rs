@@ -54,6 +54,8 @@ enum Phase {
 
 /// Calls in a window.
 const SAMPLES: u32 = 50;
+/// The same, of the first: to see how fast the service is, roughly.
+const FIRST: u32 = 16;
 /// No window is shorter.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// Let in, over what can be worked on at once.
@@ -83,7 +85,7 @@ impl Adaptive {
             phase: Phase::Start(0.0),
             size: WindowSize {
                 time: SHORTEST,
-                samples: SAMPLES,
+                samples: FIRST,
             },
             throughput: 0.0,
             off: 0.0,
@@ -201,12 +203,12 @@ impl Adaptive {
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.4 * before {
+        if seen.throughput > 1.5 * before && seen.latency < 1.4 * self.floor {
             self.phase = Phase::Start(seen.throughput);
-            self.set(self.limit * 2.0, 1.0, f64::INFINITY);
+            self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
                 time: Duration::from_secs_f64(seen.latency).max(SHORTEST),
-                samples: SAMPLES.max(2 * self.limit as u32),
+                samples: ((1.25 * self.limit) as u32).max(FIRST),
             };
             return Because::Growth;
         }
@@ -227,7 +229,9 @@ impl Adaptive {
         let goal = if goal > self.limit {
             goal
         } else {
-            self.limit + 0.1 * (goal - self.limit)
+            // Slowly down, and not so far that what comes now would find it.
+            let lowest = goal.max(1.25 * seen.most).min(self.limit);
+            self.limit + 0.1 * (lowest - self.limit)
         };
         self.set(goal, 1.0, f64::INFINITY);
         self.phase = Phase::Swing;

@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) throughput: f64,
     /// In flight, on average.
     pub(super) in_flight: f64,
+    /// And at most.
+    pub(super) most: f64,
     /// Somebody found no slot.
     pub(super) limited: bool,
     /// How many did, as a part of what makes it certain that the service had enough to do: at most 1.
@@ -40,6 +42,7 @@ impl Seen {
             cv: window.deviation.as_secs_f64() / latency,
             throughput: calls / seconds,
             in_flight: window.mean_in_flight,
+            most: window.in_flight.into(),
             limited: window.turned_away > 0,
             pressed: (window.turned_away as f64 / calls * 5.0).min(1.0),
             refused: refused / (calls + refused),
