@@ -28,18 +28,33 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod depth;
+mod adaptive;
+mod downstream;
 mod error;
+mod exempt;
 mod handle;
 mod layer;
 mod load_shed;
 mod settings;
+mod signal;
+mod sync;
 mod threshold;
+mod throttle;
 
+#[cfg(feature = "call-scope")]
+pub use self::downstream::{CallScope, CallScopeLayer};
+#[cfg(feature = "executor-delay")]
+pub use self::signal::ExecutorDelay;
+#[cfg(target_os = "linux")]
+pub use self::signal::{SystemLoad, SystemLoadBuilder};
 pub use self::{
-    depth::{Depth, DepthGuard},
+    adaptive::{AdaptiveShed, AdaptiveShedHandle},
+    downstream::{CallContext, Downstream, DownstreamHandle},
     error::InvalidLoadShed,
+    exempt::except_paths,
     handle::LoadShedHandle,
     layer::LoadShedLayer,
     load_shed::LoadShed,
+    signal::{BoxedSignal, Depth, DepthGuard, QueueDelay, WorstOf},
+    throttle::{AdaptiveThrottle, AdaptiveThrottleHandle, ThrottlePermit},
 };
