@@ -3,48 +3,49 @@
 /// What was seen in one window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
-    /// Its length in units of the shortest window.
-    pub(crate) length: f64,
+    pub(crate) seconds: f64,
     /// Requests that arrived, per second, as far as is known.
     pub(crate) arriving: f64,
-    /// Requests that ended with their work done, per second.
+    /// Requests that ended with their work done.
     pub(crate) done: f64,
-    /// How many those were.
-    pub(crate) count: f64,
-    /// The load at its end.
+    /// The load at its end, 0 or more.
     pub(crate) load: f64,
 }
 
-/// The rate that is admitted: not limited, or held at what the service was seen to do.
+/// The rate that is admitted: not limited, or what the service was seen to do, less or more by how far it is from the
+/// line.
 ///
-/// Over the line the service is busy, so what it gets done is its capacity: that is the new budget, less a part of it
-/// that grows with the excess, to work off what has piled up. Under the line the budget grows by a small part of the
-/// most that was seen, the smaller the nearer the line.
+/// A proportional controller around a measured point. In front of a queue the load is the integral of what is admitted too
+/// much, so this is all it takes: an integral term on top would swing, and the measured capacity is in its place.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Budget {
     /// `None`: everything may pass.
     rate: Option<f64>,
-    /// What the service gets done when it is busy, smoothed. 0: not known.
+    /// Requests a second that the service can do.
     capacity: f64,
-    /// The most that it got done lately.
-    best: f64,
+    /// Requests a second that it does, smoothed.
+    done: f64,
 }
 
-/// The part of the capacity that is held back at twice the load of the line, or more.
-const DRAIN: f64 = 0.5;
-/// In one window the budget falls to this part of itself at most: a service that takes longer than a window for a request
-/// shows nothing in the first.
-const FASTEST_FALL: f64 = 0.5;
-/// The part of the capacity by which an idle service's budget grows in a window.
-const GROWTH: f64 = 0.03;
+/// The part of the capacity that is held back for each 1 of load beyond the line. With a queue's delay of 20 ms at the
+/// line, what is too much is worked off in about half a second, which is some times the two windows that it takes to see it.
+const GAIN: f64 = 0.05;
+/// The most that is held back ...
+const MOST_BACK: f64 = 0.8;
+/// ... and the part of the capacity that is always admitted beyond it under the line, be it by ever so little.
+const GROWTH: f64 = 0.005;
+/// In a window without an answer the budget falls to this part of itself: a service that takes longer than a window for a
+/// request shows nothing in the first. The more answers, the further it may fall.
+const FALL: f64 = 0.5;
+const FALL_ANSWERS: f64 = 10.0;
 /// The budget is given up when it would admit this much more than arrives.
 const ROOM: f64 = 1.1;
 /// The part of what arrives that is always admitted, so that there is something to see.
-pub(crate) const LEAST: f64 = 0.005;
-/// Samples that weigh as much in the capacity as all before them.
-const SAMPLES: f64 = 50.0;
-/// What is left in one window of a best throughput that is not seen any more.
-const FADE: f64 = 0.998;
+const LEAST: f64 = 0.005;
+/// Answers that weigh as much in the throughput as all before them ...
+const ANSWERS: f64 = 2000.0;
+/// ... and, where there are few, seconds that do.
+const SECONDS: f64 = 5.0;
 
 impl Budget {
     /// The rate to admit, `None` when it is not limited.
@@ -54,36 +55,31 @@ impl Budget {
 
     /// Learns from a window.
     pub(crate) fn close(&mut self, window: &Window) {
-        self.best = window.done.max(self.best * FADE.powf(window.length));
-        if window.load >= 1.0 {
-            self.cut(window);
-        } else {
-            self.grow(window);
-        }
-    }
-
-    fn cut(&mut self, window: &Window) {
-        let weight = window.count / (window.count + SAMPLES);
-        self.capacity = if self.capacity == 0.0 {
-            window.done
-        } else {
-            self.capacity + weight * (window.done - self.capacity)
+        let answers = window.done / (window.done + ANSWERS);
+        let weight = answers.max(window.seconds / (window.seconds + SECONDS));
+        let done = window.done / window.seconds;
+        self.done += weight * (done - self.done);
+        let before = match self.rate {
+            Some(rate) => rate,
+            None if window.load < 1.0 => return,
+            None => {
+                self.capacity = self.done.max(done);
+                window.arriving
+            }
         };
-        let before = self.rate.unwrap_or(window.arriving);
-        let target = self.capacity * (1.0 - DRAIN * (window.load - 1.0).min(1.0));
-        let rate = target.clamp(before * FASTEST_FALL, before);
-        self.rate = Some(rate.max(LEAST * window.arriving));
-    }
-
-    fn grow(&mut self, window: &Window) {
-        let Some(rate) = self.rate else {
-            return;
-        };
-        let slack = 1.0 - window.load.max(0.0);
-        let rate = rate + GROWTH * window.length * slack * self.best;
-        self.rate = (rate <= ROOM * window.arriving).then_some(rate);
-        if self.rate.is_none() {
-            self.capacity = 0.0;
+        if window.load < 1.0 {
+            // It has done more than it was thought to be able to: that is the proof.
+            self.capacity = self.capacity.max(self.done) * (1.0 + GROWTH * (1.0 - window.load));
+        } else {
+            // It is busy, so what it does is what it can.
+            self.capacity += weight * (done - self.capacity);
         }
+        let back = (GAIN * (window.load - 1.0)).min(MOST_BACK);
+        let fall = before * FALL * FALL_ANSWERS / (FALL_ANSWERS + window.done);
+        let rate = (self.capacity * (1.0 - back))
+            .max(fall)
+            .max(LEAST * window.arriving);
+        let open = window.load < 1.0 && rate > ROOM * window.arriving;
+        self.rate = (!open).then_some(rate);
     }
 }

@@ -112,7 +112,8 @@ impl<L: LoadSignal> Shared<L> {
             &Readings {
                 arrivals: &self.arrivals,
                 done: self.done.get(),
-                load: self.signal.load(),
+                // What is not a number is no load.
+                load: self.signal.load().max(0.0),
                 shortest,
                 told,
             },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plimsoll_core::Priority;
 use tokio::time::Instant;
 
 use super::{
@@ -10,10 +11,14 @@ use super::{
     cut::{Cut, LEVELS},
 };
 
-/// Requests that weigh as much in the distribution as all before them ...
-const MEMORY: f64 = 300.0;
-/// ... and, where there are few, seconds that do.
-const MEMORY_SECS: f64 = 0.5;
+/// How quickly the distribution is learned anew when it has changed by more than chance: requests that weigh as much as all before
+/// them, and, where there are few, seconds that do ...
+const CHANGED: (f64, f64) = (300.0, 0.5);
+/// ... and how slowly while it has not. One window's count of what is important is off by a tenth, which is a tenth of it shed
+/// in vain.
+const STEADY: (f64, f64) = (5_000.0, 2.0);
+/// Standard deviations that are not chance any more.
+const CHANCE: f64 = 3.0;
 /// A window with fewer requests goes on, up to [`LONGEST`] times its length.
 const FEWEST: u64 = 10;
 /// In shortest windows.
@@ -76,10 +81,9 @@ impl Closer {
         let done = readings.done.wrapping_sub(self.done) as f64;
         self.done = readings.done;
         self.budget.close(&Window {
-            length: seconds / readings.shortest.as_secs_f64(),
+            seconds,
             arriving: self.rates.iter().sum(),
-            done: done / seconds,
-            count: done,
+            done,
             load: readings.load,
         });
         self.cut = match self.budget.rate() {
@@ -103,17 +107,27 @@ impl Closer {
     fn arrive(&mut self, seconds: f64, readings: &Readings<'_>) {
         let counts = self.seen.since(readings.arrivals);
         let count: f64 = counts.iter().copied().map(f64::from).sum();
-        let weight = (count / (count + MEMORY)).max(seconds / (seconds + MEMORY_SECS));
-        // Where callers hold back what is below the line, that it does not arrive says little.
-        let below = if readings.told {
-            weight.min(seconds / HELD_BACK)
-        } else {
-            weight
+        let weight = |(requests, secs): (f64, f64)| {
+            f64::max(count / (count + requests), seconds / (seconds + secs))
         };
         let line = usize::from(self.cut.level());
-        for (level, (rate, count)) in self.rates.iter_mut().zip(counts).enumerate() {
-            let weight = if level < line { below } else { weight };
-            *rate += weight * (f64::from(count) / seconds - *rate);
+        let cohorts = usize::from(Priority::COHORTS);
+        let criticalities = self.rates.chunks_mut(cohorts).zip(counts.chunks(cohorts));
+        for (n, (rates, counts)) in criticalities.enumerate() {
+            let expected = seconds * rates.iter().sum::<f64>();
+            let came: f64 = counts.iter().copied().map(f64::from).sum();
+            let chance = CHANCE * (expected + 1.0).sqrt();
+            let changed = (came - expected).abs() > chance;
+            let weight = weight(if changed { CHANGED } else { STEADY });
+            for (level, (rate, count)) in (n * cohorts..).zip(rates.iter_mut().zip(counts)) {
+                // Where callers hold back what is below the line, that it does not arrive says little.
+                let weight = if readings.told && level < line {
+                    weight.min(seconds / HELD_BACK)
+                } else {
+                    weight
+                };
+                *rate += weight * (f64::from(*count) / seconds - *rate);
+            }
         }
     }
 }

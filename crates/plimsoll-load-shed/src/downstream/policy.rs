@@ -217,7 +217,8 @@ impl<B> Policy<Request<B>> for Downstream {
         let headers = out.headers();
         if let Some(threshold) = wire::threshold(headers) {
             headers.remove(wire::THRESHOLD);
-            self.shared.learned.learn(threshold, admitted);
+            let every = self.probe_every;
+            self.shared.learned.learn(threshold, admitted, every);
         }
     }
 }

@@ -40,7 +40,8 @@ impl Window {
                 bucket.fetch_add(1, Relaxed);
                 return;
             }
-            if (tick.wrapping_sub(tick_of(word)) as i32) < 0 {
+            // A word of 0 was never written.
+            if word != 0 && (tick.wrapping_sub(tick_of(word)) as i32) < 0 {
                 return;
             }
             let fresh = u64::from(tick) << TICK | 1;
