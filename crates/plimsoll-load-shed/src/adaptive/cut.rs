@@ -69,9 +69,9 @@ mod tests {
     fn rates() -> impl Strategy<Value = [f64; LEVELS]> {
         prop::collection::vec((0_usize..LEVELS, 0.0..50.0_f64), 0..40).prop_map(|given| {
             let mut rates = [0.0; LEVELS];
-            given
-                .into_iter()
-                .for_each(|(level, rate)| rates[level] += rate);
+            for (level, rate) in given {
+                rates[level] += rate;
+            }
             rates
         })
     }

@@ -257,7 +257,7 @@ impl LoadSignal for SystemLoad {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -59,7 +59,7 @@ pub(super) fn meminfo(text: &str) -> Option<f64> {
     (total > 0).then(|| total.saturating_sub(available) as f64 / total as f64)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

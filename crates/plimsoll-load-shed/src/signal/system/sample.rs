@@ -69,7 +69,7 @@ impl Sampler {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::fs;
 
