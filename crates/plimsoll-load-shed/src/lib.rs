@@ -27,9 +27,9 @@
 //! use plimsoll_load_shed::{AdaptiveShed, QueueDelay, except_paths};
 //! # type Body = String;
 //! # fn serve<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
-//! # let concurrency = ();
 //!
 //! # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+//! # let concurrency = ();
 //! // Requests may wait for 20 ms on average for the concurrency limit behind.
 //! let delay = QueueDelay::mean(Duration::from_millis(20))?;
 //! let shed = AdaptiveShed::new(delay.clone());
