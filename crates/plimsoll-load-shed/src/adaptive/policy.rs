@@ -25,7 +25,7 @@ const NAME: &str = "adaptive-shed";
 /// times as old; the request that comes then closes it, and no other waits for that. At its end
 ///
 /// - the signal says whether the service is over the line. If so it is busy, and what it gets done is its capacity,
-///   smoothed over some 500 answers. The **budget** from now on is that capacity, less 5 % of it for each 1 of load beyond the line (80 %
+///   smoothed over some 2,000 answers (or 5 seconds, where there are fewer). The **budget** from now on is that capacity, less 5 % of it for each 1 of load beyond the line (80 %
 ///   at most), so that what has piled up is worked off; and under the line up to 5 % more, so that a service that can do more
 ///   gets to show it;
 /// - the **threshold** through the 512 [levels](Priority::level) is put so that what arrives above it fills the budget. It goes by
