@@ -5,10 +5,11 @@ use std::process::Command;
 use crate::run::{cargo, need, root, step};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
-const LOOM: [&str; 4] = [
+const LOOM: [&str; 5] = [
     "plimsoll-circuit-breaker",
     "plimsoll-concurrency",
     "plimsoll-core",
+    "plimsoll-load-shed",
     "plimsoll-rate-limit",
 ];
 

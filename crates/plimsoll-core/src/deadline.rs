@@ -2,10 +2,10 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use http::{HeaderName, Request};
+use http::{HeaderName, HeaderValue, Request};
 use tokio::time::Instant;
 
-use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter};
+use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -55,6 +55,32 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
+/// Writes a `grpc-timeout`: in the finest unit that fits eight digits, rounded down, so that a call never outlives the
+/// one that it is made for. `None` for no time at all, which is no timeout but a call not to make.
+pub fn grpc_timeout(left: Duration) -> Option<HeaderValue> {
+    const MOST: u128 = 99_999_999;
+    let nanos = left.as_nanos();
+    let units = [
+        (1, b'n'),
+        (1_000, b'u'),
+        (1_000_000, b'm'),
+        (1_000_000_000, b'S'),
+    ];
+    let fits = units.into_iter().find(|(unit, _)| nanos / unit <= MOST);
+    // Beyond: more than three years, in hours, and those cut to what can be said.
+    let (unit, letter) = fits.unwrap_or((3_600_000_000_000, b'H'));
+    let amount = (nanos / unit).min(MOST);
+    if amount == 0 {
+        return None;
+    }
+    let mut room = [0; 20];
+    let digits = written(amount as u64, &mut room);
+    let mut value = [0; 9];
+    value[..digits.len()].copy_from_slice(digits);
+    value[digits.len()] = letter;
+    HeaderValue::from_bytes(&value[..=digits.len()]).ok()
+}
+
 /// Tells the deadline of a request. Closures `Fn(&Req, Instant) -> Option<Deadline>` do, `()` knows none.
 pub trait ReadDeadline<Req>: Send + Sync {
     /// The deadline of this request, which arrived at `now`.
@@ -98,6 +124,16 @@ impl Deadlines {
     pub const fn new() -> Self {
         Self {
             header: None,
+            at_least: Duration::ZERO,
+            malformed: Counter::new(),
+        }
+    }
+
+    /// Extensions, `grpc-timeout`, and [`wire::TIMEOUT`](crate::wire::TIMEOUT).
+    #[must_use]
+    pub const fn passed_on() -> Self {
+        Self {
+            header: Some(wire::TIMEOUT),
             at_least: Duration::ZERO,
             malformed: Counter::new(),
         }

@@ -50,6 +50,7 @@ mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 mod waiters;
+pub mod wire;
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;
@@ -61,7 +62,7 @@ pub use self::{
     classify::{ByStatus, Classify},
     cost::{Cost, Spent},
     count::Counter,
-    deadline::{Deadline, Deadlines, ReadDeadline, parse_grpc_timeout},
+    deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},

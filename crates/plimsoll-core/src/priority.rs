@@ -1,10 +1,12 @@
 //! How important a request is: four criticalities, each with 128 cohorts.
 
-use std::{fmt, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr};
 
 use http::{HeaderName, Request};
 
-use crate::count::Counter;
+use tokio::time::Instant;
+
+use crate::{Outcome, Policy, Verdict, count::Counter, wire};
 
 /// How much a request matters, in the words of Google's SRE book. The greater, the later it is shed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -106,6 +108,16 @@ impl Priority {
         }
     }
 
+    /// In a cohort that is drawn now, if it is in none: for all that is done on behalf of one request, so that it shares
+    /// a fate.
+    #[must_use]
+    pub fn or_drawn(self) -> Self {
+        match self.cohort {
+            Some(_) => self,
+            None => self.in_cohort(fastrand::u8(..Self::COHORTS as u8)),
+        }
+    }
+
     /// The criticality.
     pub const fn criticality(self) -> Criticality {
         self.criticality
@@ -191,9 +203,14 @@ impl<B> Prioritize<Request<B>> for ByExtension {
 ///
 /// Callers write headers: name a `ceiling` where they are not to be trusted with more. A value that is none of
 /// the four names counts as absent, and in [`malformed`](ByHeader::malformed).
+///
+/// As a policy it admits every request, and leaves the priority it read in the extensions (one that is there already
+/// stays), with a cohort drawn for a request that has none: for the policies after it, the handler, and what the handler
+/// calls.
 #[derive(Debug)]
 pub struct ByHeader {
     header: HeaderName,
+    number: Option<HeaderName>,
     cohort: Option<(HeaderName, u64)>,
     ceiling: Criticality,
     malformed: Counter,
@@ -205,9 +222,20 @@ impl ByHeader {
         let ceiling = Criticality::CriticalPlus;
         Self {
             header,
+            number: None,
             cohort: None,
             ceiling,
             malformed: Counter::new(),
+        }
+    }
+
+    /// As other services of the family pass priorities on: [`wire::CRITICALITY`](crate::wire::CRITICALITY) and the cohort
+    /// in [`wire::COHORT`](crate::wire::COHORT). Everybody can write those: strip them at the edge, or name a `ceiling`.
+    #[must_use]
+    pub fn passed_on() -> Self {
+        Self {
+            number: Some(wire::COHORT),
+            ..Self::new(wire::CRITICALITY)
         }
     }
 
@@ -225,9 +253,21 @@ impl ByHeader {
         self
     }
 
-    /// How many requests had an unreadable criticality.
+    /// How many requests had an unreadable criticality or cohort.
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
+    }
+}
+
+impl ByHeader {
+    /// The cohort that the caller has put the request in.
+    fn numbered<B>(&self, req: &Request<B>) -> Option<u8> {
+        let value = req.headers().get(self.number.as_ref()?)?;
+        let cohort = wire::small_number(value.as_bytes(), Priority::COHORTS);
+        if cohort.is_none() {
+            self.malformed.add();
+        }
+        cohort.map(|cohort| cohort as u8)
     }
 }
 
@@ -244,6 +284,9 @@ impl<B> Prioritize<Request<B>> for ByHeader {
             read
         });
         let priority = Priority::new(stated.unwrap_or_default().min(self.ceiling));
+        if let Some(cohort) = self.numbered(req) {
+            return priority.in_cohort(cohort);
+        }
         match &self.cohort {
             Some((header, salt)) => match req.headers().get(header) {
                 Some(key) => priority.cohort_of(key.as_bytes(), *salt),
@@ -251,5 +294,27 @@ impl<B> Prioritize<Request<B>> for ByHeader {
             },
             None => priority,
         }
+    }
+}
+
+impl<B> Policy<Request<B>> for ByHeader {
+    type Permit = ();
+    crate::decides_at_once!(Request<B>);
+
+    fn admit(&self, req: &mut Request<B>, _: Instant) -> Verdict<(), Infallible> {
+        // What code has said about the request counts for more than what its caller says.
+        let said = req.extensions().get().copied();
+        let priority = said.unwrap_or_else(|| self.priority(req)).or_drawn();
+        req.extensions_mut().insert(priority);
+        Verdict::Admit(())
+    }
+
+    fn finish(&self, (): (), _: &Outcome) {}
+
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
     }
 }

@@ -57,6 +57,7 @@ pub struct Rejection {
     kind: Kind,
     retry_after: Option<Duration>,
     allowance: Option<Allowance>,
+    threshold: Option<u16>,
 }
 
 impl Rejection {
@@ -68,6 +69,7 @@ impl Rejection {
             kind,
             retry_after: None,
             allowance: None,
+            threshold: None,
         }
     }
 
@@ -85,6 +87,15 @@ impl Rejection {
     #[inline]
     pub const fn allowance(mut self, allowance: Allowance) -> Self {
         self.allowance = Some(allowance);
+        self
+    }
+
+    /// Tells the caller the [level](crate::Priority::level) below which all is shed now, so that it can shed before it
+    /// sends.
+    #[must_use]
+    #[inline]
+    pub const fn threshold(mut self, level: u16) -> Self {
+        self.threshold = Some(level);
         self
     }
 
@@ -107,6 +118,11 @@ impl Rejection {
     /// The caller's quota, when the policy told it.
     pub const fn quota(&self) -> Option<&Allowance> {
         self.allowance.as_ref()
+    }
+
+    /// The level below which all is shed, when the policy told it.
+    pub const fn shed_below(&self) -> Option<u16> {
+        self.threshold
     }
 }
 

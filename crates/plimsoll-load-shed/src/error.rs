@@ -23,4 +23,36 @@ pub enum InvalidLoadShed {
     /// A queue that holds nothing.
     #[error("capacity is {0}, but must be at least 1")]
     Capacity(usize),
+    /// A window that is too short to count anything in, or too long to react.
+    #[error("window is {0:?}, but must be 1 millisecond to 1 minute")]
+    Window(Duration),
+    /// A window of a throttle that forgets too soon, or too late.
+    #[error("window is {0:?}, but must be 1 second to 1 hour")]
+    ThrottleWindow(Duration),
+    /// A period that is no period, or one in which nothing is learned.
+    #[error("period is {0:?}, but must be 1 millisecond to 1 hour")]
+    Period(Duration),
+    /// A sampler that would do nothing else, or sees too little.
+    #[error("interval is {0:?}, but must be 10 milliseconds to 1 minute")]
+    Interval(Duration),
+    /// An objective for a delay that is none.
+    #[error("objective is {0:?}, but must be 1 microsecond to 1 hour")]
+    Objective(Duration),
+    /// A share that is none.
+    #[error("{field} is {value}, but must be above 0 and at most 1")]
+    Share {
+        /// Of what.
+        field: &'static str,
+        /// What was asked for.
+        value: f64,
+    },
+    /// Accepts are multiplied by at least 1: by less, a service that accepts everything would get less and less.
+    #[error("multiplier is {0}, but must be a number from 1 to 100")]
+    Multiplier(f64),
+    /// A probe is a task, and there is no runtime to spawn it on.
+    #[error("there is no tokio runtime to spawn the probe on")]
+    NoRuntime,
+    /// A sampler is a thread, and there is none to be had.
+    #[error("the sampler's thread cannot be started: {0:?}")]
+    NoThread(std::io::ErrorKind),
 }

@@ -36,7 +36,7 @@ impl<L> LoadShedHandle<L> {
 
     /// The hint that refusals carry.
     pub fn retry_after(&self) -> Duration {
-        self.0.retry_after()
+        self.0.retry_after.get()
     }
 
     /// Changes the hint that refusals carry.
@@ -45,17 +45,17 @@ impl<L> LoadShedHandle<L> {
     ///
     /// When it is zero or more than 1 day. Nothing is changed then.
     pub fn set_retry_after(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
-        self.0.set_retry_after(hint)
+        self.0.retry_after.set(hint)
     }
 
     /// Requests of this criticality that this policy let through.
     pub fn admitted(&self, criticality: Criticality) -> u64 {
-        self.0.admitted[criticality as usize].get()
+        self.0.admitted.get(criticality)
     }
 
     /// Requests of this criticality that were shed.
     pub fn shed(&self, criticality: Criticality) -> u64 {
-        self.0.shed[criticality as usize].get()
+        self.0.shed.get(criticality)
     }
 }
 

@@ -1,45 +1,90 @@
 //! Sheds load, least important first, for Tower services behind a [`plimsoll_core::Gate`].
 //!
-//! [`LoadShed`] reads a [`LoadSignal`](plimsoll_core::LoadSignal): a queue's depth, requests in flight, a closure. As
-//! the load rises from one point to another it refuses more and more, by [`Priority`](plimsoll_core::Priority):
-//! batch work before what users wait for, and within a kind one part of the users before the rest.
+//! | to | take |
+//! |---|---|
+//! | keep a service at its line, whatever is offered | [`AdaptiveShed`]: finds what it can do, and sheds the rest by priority |
+//! | shed at loads that you state | [`LoadShed`]: a ramp from one load to another |
+//! | spare another service what it would refuse | [`AdaptiveThrottle`]: by how much of late was accepted |
+//! | pass priority and deadline on, and shed before sending | [`Downstream`]: the one layer of a client |
+//!
+//! Both kinds of shedding read a [`LoadSignal`](plimsoll_core::LoadSignal), which is 1 at an objective that you state:
+//!
+//! | signal | sees | is blind to |
+//! |---|---|---|
+//! | [`QueueDelay`]: the first to take | requests that wait for their turn | work that is not queued where it looks |
+//! | a concurrency limit's handle | requests in flight and waiting, at once | what each of them costs |
+//! | [`Depth`] | a queue between tasks, at once | how long its entries take |
+//! | [`ExecutorDelay`] (feature `executor-delay`) | handlers that compute or block | everything that waits |
+//! | [`SystemLoad`] (Linux) | processors, memory and the pressure on them | locks, pools, dependencies; the last second |
+//! | a closure | what you know | |
+//!
+//! [`Worst`](plimsoll_core::Worst) joins two of them and [`WorstOf`] any number. A signal that is broken, or does not know, reads as 0 and
+//! sheds nothing.
 //!
 //! ```
-//! use plimsoll_core::GateLayer;
-//! use plimsoll_load_shed::{Depth, LoadShed};
+//! use std::time::Duration;
+//! use plimsoll_core::{ByHeader, Deadlines, GateLayer, When};
+//! use plimsoll_load_shed::{AdaptiveShed, QueueDelay, except_paths};
+//! # type Body = String;
+//! # fn serve<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
 //!
 //! # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
-//! // The queue between the handler and the writer. Each entry carries a guard.
-//! let depth = Depth::new(1024)?;
-//! let shed = LoadShed::new(depth.clone()).between(0.7, 0.95)?;
+//! # let concurrency = ();
+//! // Requests may wait for 20 ms on average for the concurrency limit behind.
+//! let delay = QueueDelay::mean(Duration::from_millis(20))?;
+//! let shed = AdaptiveShed::new(delay.clone());
 //! let handle = shed.handle();
-//! let layer = GateLayer::new(shed);
-//!
-//! // In the handler; `None` when it is full.
-//! let entry = depth.try_enter().map(|guard| ("impression", guard));
-//! assert_eq!(handle.threshold(), 0); // nothing is shed at this load
-//! drop(entry); // the writer has it
-//! # let _: GateLayer<_> = layer;
+//! // Whose it is and until when; the delay; and the shedding, which health checks are spared.
+//! let stack = (
+//!     Deadlines::passed_on(),
+//!     ByHeader::passed_on(),
+//!     delay,
+//!     When::new(except_paths(["/healthz", "/metrics"]), shed),
+//!     concurrency,
+//! );
+//! serve(GateLayer::new(stack));
+//! assert_eq!(handle.threshold(), 0); // nothing is shed
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! How much is shed at which load, and of what, is told at [`LoadShed`].
+//! # Features
+//!
+//! None is on by default. `executor-delay`: [`ExecutorDelay`], which spawns a task. `call-scope`: [`CallScopeLayer`], so that calls
+//! find the priority of the request that they are made for.
+//!
+//! How much is shed at which load, and of what, is told at [`LoadShed`] and [`AdaptiveShed`];
+//! [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) puts it together.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod depth;
+mod adaptive;
+mod downstream;
 mod error;
+mod exempt;
 mod handle;
 mod layer;
 mod load_shed;
 mod settings;
+mod signal;
+mod sync;
 mod threshold;
+mod throttle;
 
+#[cfg(feature = "call-scope")]
+pub use self::downstream::{CallScope, CallScopeLayer};
+#[cfg(feature = "executor-delay")]
+pub use self::signal::ExecutorDelay;
+#[cfg(target_os = "linux")]
+pub use self::signal::{SystemLoad, SystemLoadBuilder};
 pub use self::{
-    depth::{Depth, DepthGuard},
+    adaptive::{AdaptiveShed, AdaptiveShedHandle},
+    downstream::{CallContext, Downstream, DownstreamHandle},
     error::InvalidLoadShed,
+    exempt::except_paths,
     handle::LoadShedHandle,
     layer::LoadShedLayer,
     load_shed::LoadShed,
+    signal::{BoxedSignal, Depth, DepthGuard, QueueDelay, WorstOf},
+    throttle::{AdaptiveThrottle, AdaptiveThrottleHandle, ThrottlePermit},
 };

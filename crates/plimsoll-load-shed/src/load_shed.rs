@@ -3,7 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    ByExtension, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection, Verdict,
+    Announcement, ByExtension, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
+    Verdict,
 };
 use tokio::time::Instant;
 
@@ -75,6 +76,7 @@ const NAME: &str = "load-shed";
 pub struct LoadShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,
+    told: bool,
 }
 
 impl<L: LoadSignal> LoadShed<L> {
@@ -84,6 +86,7 @@ impl<L: LoadSignal> LoadShed<L> {
         Self {
             shared: Arc::new(Shared::new(signal)),
             priorities: ByExtension,
+            told: false,
         }
     }
 }
@@ -108,6 +111,7 @@ impl<L, R> LoadShed<L, R> {
         LoadShed {
             shared: self.shared,
             priorities,
+            told: self.told,
         }
     }
 
@@ -117,8 +121,16 @@ impl<L, R> LoadShed<L, R> {
     ///
     /// When it is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
-        self.shared.set_retry_after(hint)?;
+        self.shared.retry_after.set(hint)?;
         Ok(self)
+    }
+
+    /// Tells callers the threshold on every answer, in the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and in the
+    /// trailers of gRPC, so that they can shed before they send ([`Downstream`](crate::Downstream) does). Off unless said.
+    #[must_use]
+    pub fn tell_callers(mut self) -> Self {
+        self.told = true;
+        self
     }
 
     /// Reads and changes this policy while it works.
@@ -127,9 +139,14 @@ impl<L, R> LoadShed<L, R> {
     }
 
     #[cold]
-    fn refuse(&self, priority: Priority) -> Rejection {
-        self.shared.shed[priority.criticality() as usize].add();
-        Rejection::new(NAME, Kind::Full).retry_after(self.shared.retry_after())
+    fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
+        self.shared.shed.add(priority.criticality());
+        let rejection = Rejection::new(NAME, Kind::Full).retry_after(self.shared.retry_after.get());
+        if self.told {
+            rejection.threshold(threshold)
+        } else {
+            rejection
+        }
     }
 }
 
@@ -161,9 +178,9 @@ where
         let priority = self.priorities.priority(req);
         let threshold = self.shared.ramp().threshold(self.shared.signal.load());
         if threshold > 0 && is_below(priority, threshold) {
-            return Verdict::Reject(self.refuse(priority));
+            return Verdict::Reject(self.refuse(priority, threshold));
         }
-        self.shared.admitted[priority.criticality() as usize].add();
+        self.shared.admitted.add(priority.criticality());
         Verdict::Admit(())
     }
 
@@ -176,6 +193,13 @@ where
     #[inline]
     fn reads_latency(&self) -> bool {
         false
+    }
+
+    #[inline]
+    fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
+        if self.told {
+            out.threshold(self.shared.ramp().threshold(self.shared.signal.load()));
+        }
     }
 }
 

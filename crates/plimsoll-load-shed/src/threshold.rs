@@ -79,7 +79,7 @@ impl Ramp {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use plimsoll_core::Criticality;
     use proptest::prelude::*;

@@ -18,6 +18,8 @@
 //! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | | all of these |
 //! | `redis`, `redis-tls` | `redis` | one rate limit for a fleet, shared through Redis; over TLS |
+//! | `call-scope` | | what a handler calls finds the priority and the deadline of its request |
+//! | `executor-delay` | | a load signal: how late tokio runs what is ready |
 //! | `axum` | | peer address and matched route from where axum puts them |
 //! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
@@ -71,4 +73,6 @@ mod guides {
     mod rate_limiting {}
     #[doc = include_str!("../../../docs/policies.md")]
     mod policies {}
+    #[doc = include_str!("../../../docs/shedding.md")]
+    mod shedding {}
 }

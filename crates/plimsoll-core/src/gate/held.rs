@@ -16,7 +16,7 @@ pub trait Hold: Send + 'static {
     type Protocol;
     /// The protocol of the gate this permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
-    /// Lets the policy write to the head of an accepted response.
+    /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
     /// The head of the response is here: stops the latency clock.
     fn head(&mut self);

@@ -135,8 +135,12 @@ pub trait Policy<Req>: Send + Sync {
         true
     }
 
-    /// Tells an accepted caller what it should know (such as its quota), in the head of its HTTP response.
-    /// Nothing, by default. The permit was admitted at `admitted`; after a wait, when its call began.
+    /// Tells an accepted caller what it should know (such as its quota), in the head of its HTTP response, and reads
+    /// what the callee said there. Nothing, by default. The permit was admitted at `admitted`; after a wait, when its
+    /// call began.
+    ///
+    /// Asked once more when the response ends with trailers, as gRPC's do, while the permit is still held:
+    /// [`in_trailers`](Announcement::in_trailers) tells which it is.
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);

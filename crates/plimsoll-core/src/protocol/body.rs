@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Class, Classify as _, Cost, Hold, Spent};
+use crate::{Announcement, Class, Classify as _, Cost, Hold, Spent};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
@@ -162,12 +162,13 @@ impl<H> Tracked<H> {
     }
 
     /// Takes note of a frame; `true` when it was the last one.
-    fn saw<B: Body>(&mut self, frame: &Frame<B::Data>, body: &B) -> bool
+    fn saw<B: Body>(&mut self, frame: &mut Frame<B::Data>, body: &B) -> bool
     where
         H: Carried,
     {
-        if let Some(trailers) = frame.trailers_ref() {
+        if let Some(trailers) = frame.trailers_mut() {
             self.class = self.held.end(self.class, trailers);
+            self.held.announce(&mut Announcement::to_trailers(trailers));
             return true;
         }
         if let Some(data) = frame.data_ref() {
@@ -227,9 +228,9 @@ where
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes.into()))));
             }
         };
-        let polled = ready!(body.as_mut().poll_frame(cx));
+        let mut polled = ready!(body.as_mut().poll_frame(cx));
         if let Some(tracked) = this.tracked {
-            let over = match &polled {
+            let over = match &mut polled {
                 None => true,
                 Some(Ok(frame)) => tracked.saw(frame, &*body),
                 Some(Err(_)) => {

@@ -8,8 +8,8 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE}
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 
-use super::refusal::REFUSED_BY;
-use crate::{Allowance, Kind, Rejection, decimal::decimal};
+use super::refusal::{REFUSED_BY, threshold};
+use crate::{Allowance, Kind, Rejection, decimal::decimal, wire::THRESHOLD};
 
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
 pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
@@ -56,6 +56,9 @@ pub(super) fn refusal(
     }
     if let Some(name) = policy_name {
         headers.insert(REFUSED_BY, name);
+    }
+    if let Some(level) = threshold(rejection) {
+        headers.insert(THRESHOLD, level);
     }
     let mut response = Response::new(Bytes::new());
     *response.headers_mut() = headers;

@@ -14,6 +14,7 @@ use crate::{
     allowance::whole_seconds,
     decimal::decimal,
     rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
+    wire::THRESHOLD,
 };
 
 /// Names the policy that refused, and says by being there that nothing was run.
@@ -113,6 +114,7 @@ impl Refusals {
             self.policy_name(rejection),
             policy,
             left,
+            threshold(rejection),
         ])
         .into_map();
         if let Some(quota) = rejection.quota() {
@@ -123,7 +125,7 @@ impl Refusals {
     }
 }
 
-const NAME_COUNT: usize = 6;
+const NAME_COUNT: usize = 7;
 
 /// The headers of an HTTP refusal, each at the place of its [name](NAMES).
 struct Headers([Option<HeaderValue>; NAME_COUNT]);
@@ -135,6 +137,7 @@ const NAMES: [HeaderName; NAME_COUNT] = [
     REFUSED_BY,
     RATELIMIT_POLICY,
     RATELIMIT,
+    THRESHOLD,
 ];
 
 impl Headers {
@@ -185,6 +188,11 @@ fn jittered(wait: Duration) -> Duration {
     // The high half of a product with a random 64-bit fraction: no division.
     let extra = (u128::from(nanos) * u128::from(fastrand::u64(..))) >> 64;
     wait.saturating_add(Duration::from_nanos(extra as u64))
+}
+
+/// The level below which all is shed, when the policy told it.
+pub(super) fn threshold(rejection: &Rejection) -> Option<HeaderValue> {
+    rejection.shed_below().map(|level| decimal(level.into()))
 }
 
 /// `Retry-After` in whole seconds, rounded up and at least one.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    Deadline, Deadlines, Kind, Policy as _, ReadDeadline as _, Verdict, parse_grpc_timeout,
+    Deadline, Deadlines, Kind, Policy as _, ReadDeadline as _, Verdict, grpc_timeout,
+    parse_grpc_timeout,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -29,6 +30,26 @@ fn grpc_timeouts_are_read_by_the_grammar() {
         ("5s", None),
     ] {
         assert_eq!(parse_grpc_timeout(value.as_bytes()), timeout, "{value:?}");
+    }
+}
+
+#[test]
+fn grpc_timeouts_are_written_in_the_finest_unit_that_fits() {
+    for (left, value) in [
+        (Duration::ZERO, None),
+        (Duration::from_nanos(1), Some("1n")),
+        (Duration::from_nanos(99_999_999), Some("99999999n")),
+        (Duration::from_nanos(100_000_999), Some("100000u")),
+        (Duration::from_secs(100), Some("100000m")),
+        (Duration::from_secs(99_999), Some("99999000m")),
+        (Duration::from_secs(100_000), Some("100000S")),
+        (Duration::from_secs(99_999_999), Some("99999999S")),
+        (Duration::from_secs(360_000_000), Some("100000H")),
+        (Duration::MAX, Some("99999999H")),
+    ] {
+        let written = grpc_timeout(left);
+        let written = written.as_ref().map(|value| value.to_str().unwrap());
+        assert_eq!(written, value, "{left:?}");
     }
 }
 
@@ -99,6 +120,16 @@ fn too_little_time_left_is_refused_before_it_starts() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_written_is_read_as_no_more_and_hardly_less(nanos in 1..u64::MAX) {
+        let left = Duration::from_nanos(nanos);
+        let read = parse_grpc_timeout(grpc_timeout(left).unwrap().as_bytes()).unwrap();
+        prop_assert!(read <= left);
+        // Seven digits at least, or hours beyond three years.
+        let cut = left.saturating_sub(read);
+        prop_assert!(cut <= (left / 100_000).max(Duration::from_secs(3600)));
+    }
+
     #[test]
     fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let deadlines = Deadlines::new().header(HeaderName::from_static("x-t"));

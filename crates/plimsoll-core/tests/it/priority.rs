@@ -1,8 +1,9 @@
 //! Criticalities, cohorts, and who may claim them.
 
 use http::{HeaderName, HeaderValue, Request};
-use plimsoll_core::{ByHeader, Criticality, Prioritize as _, Priority};
+use plimsoll_core::{ByHeader, Criticality, Policy as _, Prioritize as _, Priority, Verdict};
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 #[test]
 fn levels_are_ordered_by_criticality_first() {
@@ -74,6 +75,47 @@ fn a_header_may_claim_no_more_than_the_ceiling() {
         );
     }
     assert_eq!(by_header.malformed(), 1);
+}
+
+#[test]
+fn a_priority_that_was_passed_on_is_read_as_it_was() {
+    let by_header = ByHeader::passed_on();
+    let read = |criticality: &str, cohort: &str| {
+        let req = Request::builder()
+            .header("plimsoll-criticality", criticality)
+            .header("plimsoll-cohort", cohort)
+            .body(())
+            .unwrap();
+        by_header.priority(&req)
+    };
+    let batch = Priority::new(Criticality::Sheddable);
+    assert_eq!(read("SHEDDABLE", "0"), batch.in_cohort(0));
+    assert_eq!(read("SHEDDABLE", "127"), batch.in_cohort(127));
+    assert_eq!(read("SHEDDABLE", "128"), batch);
+    assert_eq!(read("SHEDDABLE", "-1"), batch);
+    assert_eq!(by_header.malformed(), 2);
+}
+
+#[test]
+fn as_a_policy_a_header_leaves_a_priority_with_a_cohort() {
+    let by_header = ByHeader::passed_on();
+    let marked = |req: &mut Request<()>| {
+        let verdict = by_header.admit(req, Instant::now());
+        assert!(matches!(verdict, Verdict::Admit(())));
+        Priority::of(req)
+    };
+    let mut req = Request::builder()
+        .header("plimsoll-criticality", "SHEDDABLE")
+        .body(())
+        .unwrap();
+    let priority = marked(&mut req);
+    assert_eq!(priority.criticality(), Criticality::Sheddable);
+    assert!(priority.cohort().is_some(), "one was drawn");
+    assert_eq!(marked(&mut req), priority, "and stays");
+
+    let set = Priority::new(Criticality::CriticalPlus).in_cohort(3);
+    req.extensions_mut().insert(set);
+    assert_eq!(marked(&mut req), set, "what code has said stays");
 }
 
 proptest! {

@@ -671,3 +671,67 @@ proptest! {
         }
     }
 }
+
+/// Tells a threshold wherever it may.
+struct Threshold(u16);
+
+impl<Req> plimsoll_core::Policy<Req> for Threshold {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+    fn admit(
+        &self,
+        _: &mut Req,
+        _: tokio::time::Instant,
+    ) -> plimsoll_core::Verdict<(), Self::Wait> {
+        plimsoll_core::Verdict::Admit(())
+    }
+    fn announce(
+        &self,
+        (): &(),
+        _: tokio::time::Instant,
+        out: &mut plimsoll_core::Announcement<'_>,
+    ) {
+        // In the trailers it has moved on.
+        out.threshold(self.0 + u16::from(out.in_trailers()));
+    }
+    fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
+}
+
+#[tokio::test]
+async fn a_threshold_is_told_in_the_head_and_again_in_the_trailers() {
+    let inner = tower::service_fn(|_: Request<()>| async {
+        let trailers = async { Some(Ok(HeaderMap::from_iter([status_ok()]))) };
+        let body = Full::new(bytes::Bytes::from_static(b"hello")).with_trailers(trailers);
+        Ok::<_, std::convert::Infallible>(Response::new(body))
+    });
+    // The quota stays in the head; of two thresholds the higher is told.
+    let layer = GateLayer::new((Threshold(300), Tell([QUOTA]), Threshold(90)));
+    let response = layer.layer(inner).oneshot(Request::new(())).await.unwrap();
+    assert_eq!(text(response.headers(), "plimsoll-threshold"), Some("300"));
+    assert!(response.headers().contains_key("ratelimit"));
+    let body = response.into_body().collect().await.unwrap();
+    let trailers = body.trailers().unwrap();
+    assert_eq!(text(trailers, "plimsoll-threshold"), Some("301"));
+    assert_eq!(text(trailers, "grpc-status"), Some("0"));
+    assert_eq!(trailers.len(), 2);
+}
+
+fn status_ok() -> (http::HeaderName, http::HeaderValue) {
+    (
+        http::HeaderName::from_static("grpc-status"),
+        http::HeaderValue::from_static("0"),
+    )
+}
+
+#[tokio::test]
+async fn a_refusal_tells_the_threshold_in_either_protocol() {
+    let rejection = Rejection::new("load-shed", Kind::Full).threshold(384);
+    for req in [Request::new(()), grpc_request()] {
+        let (head, _) = answer(Http::new(), rejection, req).await;
+        assert_eq!(text(head.headers(), "plimsoll-threshold"), Some("384"));
+    }
+    let silent = Rejection::new("load-shed", Kind::Full);
+    let (head, _) = answer(Http::new(), silent, Request::new(())).await;
+    assert!(!head.headers().contains_key("plimsoll-threshold"));
+}

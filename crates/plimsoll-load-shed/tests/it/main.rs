@@ -1,10 +1,21 @@
 //! Behaviour of load shedding through its public API.
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
+mod adaptive;
+#[path = "../../examples/shedding/contenders.rs"]
+#[allow(dead_code, unreachable_pub)] // tests need a part of it
+mod contenders;
 mod contract;
 mod depth;
+mod downstream;
+mod grpc;
+#[path = "../../examples/shedding/lab.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod lab;
 mod settings;
 mod shedding;
+mod signals;
+mod throttle;
 
 use std::sync::{
     Arc,

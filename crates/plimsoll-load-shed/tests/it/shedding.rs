@@ -193,3 +193,29 @@ async fn law_01_all_services_of_a_layer_count_together() {
     }
     assert_eq!(handle.admitted(Criticality::Critical), 3);
 }
+
+#[test]
+fn health_checks_and_metrics_are_not_asked_about() {
+    let asked = plimsoll_load_shed::except_paths::<()>(["/healthz", "/grpc.health.v1.Health/"]);
+    for (path, expected) in [
+        ("/healthz", false),
+        ("/healthz?verbose", false),
+        ("/grpc.health.v1.Health/Check", false),
+        ("/healthz/", true),
+        ("/healthzz", true),
+        ("/", true),
+    ] {
+        let req = Request::get(path).body(()).unwrap();
+        assert_eq!(asked(&req), expected, "{path}");
+    }
+    let shed = LoadShed::new(|| 9.0);
+    let handle = shed.handle();
+    let when = When::new(asked, shed);
+    let admits = |path| {
+        let mut req = Request::get(path).body(()).unwrap();
+        matches!(when.admit(&mut req, Instant::now()), Verdict::Admit(_))
+    };
+    assert!(admits("/healthz"));
+    assert!(!admits("/orders"));
+    assert_eq!(handle.admitted(Criticality::Critical), 0);
+}

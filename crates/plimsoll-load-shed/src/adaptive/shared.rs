@@ -1,0 +1,127 @@
+//! What the services of one policy share.
+
+use std::time::Duration;
+
+use plimsoll_core::{Counter, Epoch, LoadSignal};
+use tokio::time::Instant;
+
+use super::{
+    arrivals::Arrivals,
+    cut::{Cut, LEVELS},
+    window::{Closer, Readings},
+};
+use crate::{
+    InvalidLoadShed,
+    settings::{Hint, Tally},
+    sync::{
+        AtomicU32, AtomicU64, Mutex,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+const DEFAULT_WINDOW: Duration = Duration::from_millis(100);
+const WINDOWS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(60);
+
+/// State, settings and counters of one policy, and its signal.
+#[derive(Debug)]
+pub(crate) struct Shared<L> {
+    pub(crate) signal: L,
+    pub(crate) arrivals: Arrivals<LEVELS>,
+    pub(crate) done: Counter,
+    /// A [`Cut`].
+    cut: AtomicU32,
+    epoch: Epoch,
+    /// Nanoseconds of the epoch from which on somebody should try to close the window.
+    due: AtomicU64,
+    closer: Mutex<Closer>,
+    /// Nanoseconds.
+    window: AtomicU64,
+    pub(crate) retry_after: Hint,
+    pub(crate) admitted: Tally,
+    pub(crate) shed: Tally,
+}
+
+impl<L> Shared<L> {
+    pub(crate) fn new(signal: L) -> Self {
+        let (arrivals, seen) = Arrivals::new();
+        Self {
+            signal,
+            arrivals,
+            done: Counter::new(),
+            cut: AtomicU32::new(Cut::OPEN.to_bits()),
+            epoch: Epoch::new(),
+            due: AtomicU64::new(0),
+            closer: Mutex::new(Closer::new(seen)),
+            window: AtomicU64::new(DEFAULT_WINDOW.as_nanos() as u64),
+            retry_after: Hint::default(),
+            admitted: Tally::default(),
+            shed: Tally::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cut(&self) -> Cut {
+        Cut::from_bits(self.cut.load(Relaxed))
+    }
+
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_nanos(self.window.load(Relaxed))
+    }
+
+    pub(crate) fn set_window(&self, window: Duration) -> Result<(), InvalidLoadShed> {
+        if !WINDOWS.contains(&window) {
+            return Err(InvalidLoadShed::Window(window));
+        }
+        self.window.store(window.as_nanos() as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Requests a second that may pass, when they are limited.
+    pub(crate) fn budget(&self) -> Option<f64> {
+        let closer = self.closer.lock();
+        closer
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .budget()
+    }
+}
+
+impl<L: LoadSignal> Shared<L> {
+    /// Closes the window if it is time; whoever comes while another does, goes on.
+    #[inline]
+    pub(crate) fn tick(&self, now: Instant, told: bool) {
+        let nanos = self.epoch.nanos(now);
+        if nanos >= self.due.load(Acquire) {
+            self.close(now, nanos, told);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close(&self, now: Instant, nanos: u64, told: bool) {
+        let Ok(mut closer) = self.closer.try_lock() else {
+            return;
+        };
+        // Between the look and the lock another may have closed it.
+        if nanos < self.due.load(Acquire) {
+            return;
+        }
+        let shortest = self.window();
+        let cut = closer.close(
+            now,
+            &Readings {
+                arrivals: &self.arrivals,
+                done: self.done.get(),
+                // What is not a number is no load.
+                load: self.signal.load().max(0.0),
+                shortest,
+                told,
+            },
+        );
+        self.cut.store(cut.to_bits(), Relaxed);
+        let again = closer.due(shortest).map_or(0, |due| self.epoch.nanos(due));
+        // A window that is long enough but too empty is looked at again in a quarter of its time.
+        let soon = nanos.saturating_add(shortest.as_nanos() as u64 / 4);
+        self.due.store(again.max(soon), Release);
+    }
+}

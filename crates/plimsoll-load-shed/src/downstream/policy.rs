@@ -1,0 +1,273 @@
+//! The policy of a client.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use plimsoll_core::{
+    Announcement, ByHeader, Criticality, Deadline, Deadlines, Kind, Outcome, Policy, Prioritize,
+    Priority, ReadDeadline, Rejection, Verdict, grpc_timeout, wire,
+};
+use tokio::time::Instant;
+
+use super::{CallContext, learned::Learned};
+use crate::{InvalidLoadShed, settings::Tally};
+
+/// The policy's name in rejections.
+const NAME: &str = "downstream";
+const GRPC_TIMEOUT: http::HeaderName = http::HeaderName::from_static("grpc-timeout");
+const EXPIRES: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const PERIODS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(3600);
+
+/// The one layer that a client of another service wants: it passes priority and deadline on, and sheds here what the other
+/// side would shed.
+///
+/// # What it writes
+///
+/// The priority is the one in the outgoing request's extensions ([`CallContext::pass_on`]), or else that of the scope
+/// ([`CallScopeLayer`](crate::CallScopeLayer)), or what its headers say already, or `CRITICAL`. A request without a cohort gets one.
+/// The deadline is the earliest of all that are stated. On the wire they are
+///
+/// | header | value |
+/// |---|---|
+/// | [`CRITICALITY`](wire::CRITICALITY) | `CRITICAL_PLUS`, `CRITICAL`, `SHEDDABLE_PLUS` or `SHEDDABLE` |
+/// | [`COHORT`](wire::COHORT) | three digits, 000 to 127 |
+/// | `grpc-timeout`, on gRPC | the time left, rounded down |
+/// | [`TIMEOUT`](wire::TIMEOUT), on everything else | the time left in whole milliseconds, rounded down |
+///
+/// The other side reads them with [`ByHeader::passed_on`] and [`Deadlines::passed_on`]. A call whose time is over is not made,
+/// but refused with [`Kind::Deadline`].
+///
+/// # What it learns
+///
+/// An answer that tells a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, sets the threshold here, and the
+/// header is taken away, since it is nobody else's business. From then on requests of a lower level are refused without being sent, but
+/// for one a second ([`probe_every`](Self::probe_every)), which finds out whether that still holds. What was learned
+/// expires 5 seconds after the call that taught it was made ([`expires`](Self::expires)).
+///
+/// # Shared state and cloning
+///
+/// The threshold is the layer's: make one layer for each service that is called, and let all clients of that service share it.
+///
+/// # Cost
+///
+/// The headers: one allocation for the time left, and what the header map needs to grow.
+///
+/// ```
+/// # type Body = String;
+/// use plimsoll_core::{GateLayer, Policy};
+/// use plimsoll_load_shed::Downstream;
+/// # fn client<P: Policy<http::Request<Body>>>(_: GateLayer<P>) {}
+///
+/// let quotes = Downstream::new();
+/// let handle = quotes.handle();
+/// client(GateLayer::new(quotes)); // around hyper's client, tonic's `Channel`, ...
+/// # _ = handle;
+/// ```
+#[derive(Debug)]
+pub struct Downstream {
+    shared: Arc<Shared>,
+    priorities: ByHeader,
+    deadlines: Deadlines,
+    probe_every: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    learned: Learned,
+    expires: Duration,
+    sent: Tally,
+    shed: Tally,
+}
+
+/// Reads what a [`Downstream`] policy knows. Clones share it.
+#[derive(Debug, Clone)]
+pub struct DownstreamHandle(Arc<Shared>);
+
+impl Downstream {
+    /// Expires after 5 seconds and probes every second.
+    pub fn new() -> Self {
+        Self::expiring(EXPIRES)
+    }
+
+    fn expiring(expires: Duration) -> Self {
+        let shared = Shared {
+            learned: Learned::new(),
+            expires,
+            sent: Tally::default(),
+            shed: Tally::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            priorities: ByHeader::passed_on(),
+            deadlines: Deadlines::passed_on(),
+            probe_every: PROBE_EVERY,
+        }
+    }
+
+    /// Forgets the threshold when it was learned from a call that began this long ago. 5 seconds unless set. Handles that were made
+    /// before do not belong to it.
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 1 ms or more than 1 hour.
+    pub fn expires(self, after: Duration) -> Result<Self, InvalidLoadShed> {
+        Ok(Self {
+            probe_every: self.probe_every,
+            ..Self::expiring(period(after)?)
+        })
+    }
+
+    /// Lets one request below the threshold pass in each period of this length. 1 second unless set.
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 1 ms or more than 1 hour.
+    pub fn probe_every(self, every: Duration) -> Result<Self, InvalidLoadShed> {
+        Ok(Self {
+            probe_every: period(every)?,
+            ..self
+        })
+    }
+
+    /// Reads what this policy knows.
+    pub fn handle(&self) -> DownstreamHandle {
+        DownstreamHandle(Arc::clone(&self.shared))
+    }
+
+    fn is_shed(&self, priority: Priority, now: Instant) -> bool {
+        let threshold = self.shared.learned.threshold(now, self.shared.expires);
+        priority.level() < threshold && !self.shared.learned.probes(now, self.probe_every)
+    }
+}
+
+fn period(period: Duration) -> Result<Duration, InvalidLoadShed> {
+    if PERIODS.contains(&period) {
+        Ok(period)
+    } else {
+        Err(InvalidLoadShed::Period(period))
+    }
+}
+
+impl Default for Downstream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DownstreamHandle {
+    /// The level below which requests are not sent at `now`.
+    pub fn threshold(&self, now: Instant) -> u16 {
+        self.0.learned.threshold(now, self.0.expires)
+    }
+
+    /// Requests of this criticality that were sent.
+    pub fn sent(&self, criticality: Criticality) -> u64 {
+        self.0.sent.get(criticality)
+    }
+
+    /// Requests of this criticality that were refused here, the other side unasked.
+    pub fn shed(&self, criticality: Criticality) -> u64 {
+        self.0.shed.get(criticality)
+    }
+}
+
+impl<B> Policy<Request<B>> for Downstream {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Request<B>);
+
+    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
+        let scope = CallContext::current();
+        let stated = CallContext {
+            deadline: self.deadlines.deadline(req, now),
+            ..CallContext::of(req)
+        };
+        let context = stated.or(scope);
+        if let Some(deadline) = context.deadline
+            && write_deadline(req, deadline, now).is_none()
+        {
+            return Verdict::Reject(Rejection::new(NAME, Kind::Deadline));
+        }
+        let priority = context
+            .priority
+            .unwrap_or_else(|| self.priorities.priority(req))
+            .or_drawn();
+        if self.is_shed(priority, now) {
+            self.shared.shed.add(priority.criticality());
+            let hint = self.probe_every;
+            return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
+        }
+        write_priority(req, priority);
+        self.shared.sent.add(priority.criticality());
+        Verdict::Admit(())
+    }
+
+    fn finish(&self, (): (), _: &Outcome) {}
+
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn announce(&self, (): &(), admitted: Instant, out: &mut Announcement<'_>) {
+        let headers = out.headers();
+        if let Some(threshold) = wire::threshold(headers) {
+            headers.remove(wire::THRESHOLD);
+            let every = self.probe_every;
+            self.shared.learned.learn(threshold, admitted, every);
+        }
+    }
+}
+
+/// Writes the time left. `None` when there is none to speak of.
+fn write_deadline<B>(req: &mut Request<B>, deadline: Deadline, now: Instant) -> Option<()> {
+    let left = deadline.remaining(now);
+    let content_type = req.headers().get(CONTENT_TYPE);
+    let grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
+    let (name, value) = if grpc {
+        (GRPC_TIMEOUT, grpc_timeout(left)?)
+    } else {
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        if millis == 0 {
+            return None;
+        }
+        (wire::TIMEOUT, HeaderValue::from(millis.min(MOST_MILLIS)))
+    };
+    req.headers_mut().insert(name, value);
+    Some(())
+}
+
+/// The twelve digits that are read.
+const MOST_MILLIS: u64 = 999_999_999_999;
+
+fn write_priority<B>(req: &mut Request<B>, priority: Priority) {
+    let headers = req.headers_mut();
+    let criticality = HeaderValue::from_static(priority.criticality().as_str());
+    headers.insert(wire::CRITICALITY, criticality);
+    if let Some(cohort) = priority.cohort() {
+        headers.insert(wire::COHORT, digits(cohort));
+    }
+}
+
+/// Three digits, a piece of a constant.
+fn digits(cohort: u8) -> HeaderValue {
+    const ALL: [u8; 3 * Priority::COHORTS as usize] = {
+        let mut all = [0; 3 * Priority::COHORTS as usize];
+        let mut n = 0;
+        while n < Priority::COHORTS as usize {
+            all[3 * n] = b'0' + (n / 100) as u8;
+            all[3 * n + 1] = b'0' + (n / 10 % 10) as u8;
+            all[3 * n + 2] = b'0' + (n % 10) as u8;
+            n += 1;
+        }
+        all
+    };
+    static DIGITS: [u8; 3 * Priority::COHORTS as usize] = ALL;
+    let at = 3 * usize::from(cohort);
+    let digits = bytes::Bytes::from_static(&DIGITS[at..at + 3]);
+    HeaderValue::from_maybe_shared(digits).unwrap_or_else(|_| HeaderValue::from(u16::from(cohort)))
+}

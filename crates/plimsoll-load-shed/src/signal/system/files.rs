@@ -1,0 +1,120 @@
+//! Where the kernel keeps its figures.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::parse;
+
+/// The control groups that the process is in, innermost first, and `/proc`.
+#[derive(Debug)]
+pub(super) struct Files {
+    proc: PathBuf,
+    groups: Vec<PathBuf>,
+}
+
+/// Files that should have told something and did not.
+#[derive(Debug, Default)]
+pub(super) struct Misses(pub(super) u64);
+
+impl Misses {
+    /// The text of a file, read whole. One that is not there is no miss: kernels and containers differ.
+    fn text(&mut self, path: &Path) -> Option<String> {
+        match fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.0 += u64::from(error.kind() != io::ErrorKind::NotFound);
+                None
+            }
+        }
+    }
+
+    /// What `parse` makes of a file in which there should be something.
+    fn read<T>(&mut self, path: &Path, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let read = parse(&self.text(path)?);
+        self.0 += u64::from(read.is_none());
+        read
+    }
+
+    /// A limit in a file, which may say that there is none.
+    fn limit<T>(&mut self, path: &Path, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(path)?;
+        let limit = parse(&text);
+        self.0 += u64::from(limit.is_none() && !text.starts_with("max"));
+        limit
+    }
+}
+
+impl Files {
+    /// Below `root`, which is `/` but for tests.
+    pub(super) fn below(root: &Path, misses: &mut Misses) -> Self {
+        let proc = root.join("proc");
+        let mount = root.join("sys/fs/cgroup");
+        // A hybrid system has version 2 beside the controllers of version 1.
+        let mount = match mount.join("unified") {
+            unified if unified.is_dir() => unified,
+            _ => mount,
+        };
+        let own = misses.text(&proc.join("self/cgroup"));
+        let path = own.as_deref().and_then(parse::cgroup_path);
+        // In a container the path may be that of the host, where it is not to be found: then the mount is the group itself.
+        let inner = path
+            .filter(|path| !path.split('/').any(|part| part == ".."))
+            .map(|path| mount.join(path))
+            .filter(|inner| inner.is_dir())
+            .unwrap_or_else(|| mount.clone());
+        let groups = inner
+            .ancestors()
+            .take_while(|group| group.starts_with(&mount))
+            .map(Path::to_path_buf)
+            .collect();
+        Self { proc, groups }
+    }
+
+    /// For each group with a quota of processors: the quota, and the microseconds used so far.
+    pub(super) fn quotas(&self, misses: &mut Misses) -> Vec<Option<(f64, u64)>> {
+        let quota = |group: &PathBuf| {
+            let quota = misses.limit(&group.join("cpu.max"), parse::cpu_max)?;
+            let used = misses.read(&group.join("cpu.stat"), |text| {
+                parse::stat(text, "usage_usec")
+            })?;
+            Some((quota, used))
+        };
+        self.groups.iter().map(quota).collect()
+    }
+
+    /// Ticks of the machine's processors: worked, and all.
+    pub(super) fn processors(&self, misses: &mut Misses) -> Option<(u64, u64)> {
+        misses.read(&self.proc.join("stat"), parse::processors)
+    }
+
+    /// The greatest share of its memory that a group with a limit has in use, and of all there is where none has one.
+    pub(super) fn memory(&self, misses: &mut Misses) -> Option<f64> {
+        let mut worst: Option<f64> = None;
+        for group in &self.groups {
+            let Some(limit) = misses.limit(&group.join("memory.max"), parse::bytes) else {
+                continue;
+            };
+            let current = misses.read(&group.join("memory.current"), parse::bytes);
+            let inactive = misses.read(&group.join("memory.stat"), |text| {
+                parse::stat(text, "inactive_file")
+            });
+            if let Some(current) = current {
+                // What the kernel would give up first is as good as free.
+                let used = current.saturating_sub(inactive.unwrap_or(0));
+                let share = used as f64 / limit.max(1) as f64;
+                worst = Some(worst.map_or(share, |worst| worst.max(share)));
+            }
+        }
+        worst.or_else(|| misses.read(&self.proc.join("meminfo"), parse::meminfo))
+    }
+
+    /// The pressure on `cpu` or `memory` in the innermost group that tells it, or on the machine.
+    pub(super) fn pressure(&self, resource: &str, misses: &mut Misses) -> Option<f64> {
+        let file = format!("{resource}.pressure");
+        let mut groups = self.groups.iter();
+        let group = groups.find_map(|group| misses.read(&group.join(&file), parse::pressure));
+        group.or_else(|| misses.read(&self.proc.join("pressure").join(resource), parse::pressure))
+    }
+}

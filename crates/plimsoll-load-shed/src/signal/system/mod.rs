@@ -1,0 +1,276 @@
+//! How loaded the machine is, or the part of it that the process may use.
+
+mod files;
+mod parse;
+mod sample;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use plimsoll_core::LoadSignal;
+use tokio::time::Instant;
+
+use self::sample::{Sample, Sampler};
+use crate::InvalidLoadShed;
+
+const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(60);
+
+/// Processors, memory and pressure, each over an objective; the worst of them is the load. Clones are one. Linux only.
+///
+/// | objective | what is 1 | read from |
+/// |---|---|---|
+/// | [`cpu`](SystemLoadBuilder::cpu) | this share of the processors that the control group may use is in use | `cpu.stat` over `cpu.max`, or `/proc/stat` |
+/// | [`memory`](SystemLoadBuilder::memory) | this share of the memory it may use is in use | `memory.current` less `inactive_file` over `memory.max`, or `/proc/meminfo` |
+/// | [`cpu_pressure`](SystemLoadBuilder::cpu_pressure) | for this share of ten seconds some task waited for a processor | `cpu.pressure`, or `/proc/pressure/cpu` |
+/// | [`memory_pressure`](SystemLoadBuilder::memory_pressure) | for this share of ten seconds some task waited for memory | `memory.pressure`, or `/proc/pressure/memory` |
+///
+/// The group is the process's own in version 2 of control groups, and those around it: the one nearest to its limit counts. A
+/// group without a limit is measured by the machine. What no objective was set for is not in the load.
+///
+/// [`start`](SystemLoadBuilder::start) starts **one thread**, which reads the files every half second, far from any request. It ends when the
+/// last clone is dropped. A file that is not there makes its part absent, not 0: [`cpu`](Self::cpu) and the others
+/// tell. One that cannot be read or understood does as well, and is counted in [`misses`](Self::misses).
+///
+/// It lags by its interval, the pressures by seconds, and it is blind to everything that waits: take it as a second line behind a
+/// [`QueueDelay`](crate::QueueDelay). Where an autoscaler looks at the processors, let the objective be above its target, or
+/// shedding hides the load from it.
+///
+/// ```
+/// use plimsoll_load_shed::{LoadShed, SystemLoad};
+///
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+/// let system = SystemLoad::builder().cpu(0.9)?.memory(0.9)?.cpu_pressure(0.4)?.start()?;
+/// let shed = LoadShed::new(system.clone());
+/// # _ = shed;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct SystemLoad(Arc<Inner>);
+
+/// The thread ends when the sender is dropped.
+#[derive(Debug)]
+struct Inner {
+    figures: Arc<Figures>,
+    _thread: mpsc::Sender<()>,
+}
+
+/// Bits of floats; what is not a number is absent.
+#[derive(Debug)]
+struct Figures {
+    load: AtomicU64,
+    shares: [AtomicU64; 4],
+    misses: AtomicU64,
+}
+
+/// The objectives of a [`SystemLoad`], before it starts.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sampled until `start`"]
+pub struct SystemLoadBuilder {
+    /// Processors, memory, and the pressure on each.
+    objectives: [Option<f64>; 4],
+    interval: Duration,
+}
+
+impl SystemLoad {
+    /// Without an objective yet.
+    pub fn builder() -> SystemLoadBuilder {
+        SystemLoadBuilder {
+            objectives: [None; 4],
+            interval: DEFAULT_INTERVAL,
+        }
+    }
+
+    /// The share of the processors in use, as last seen. It may be a little above 1.
+    pub fn cpu(&self) -> Option<f64> {
+        self.share(0)
+    }
+
+    /// The share of the memory in use, as last seen.
+    pub fn memory(&self) -> Option<f64> {
+        self.share(1)
+    }
+
+    /// The share of the last ten seconds in which some task waited for a processor.
+    pub fn cpu_pressure(&self) -> Option<f64> {
+        self.share(2)
+    }
+
+    /// The share of the last ten seconds in which some task waited for memory.
+    pub fn memory_pressure(&self) -> Option<f64> {
+        self.share(3)
+    }
+
+    /// Files that were there, and could not be read or understood.
+    pub fn misses(&self) -> u64 {
+        self.0.figures.misses.load(Relaxed)
+    }
+
+    fn share(&self, part: usize) -> Option<f64> {
+        let share = f64::from_bits(self.0.figures.shares[part].load(Relaxed));
+        (!share.is_nan()).then_some(share)
+    }
+}
+
+impl SystemLoadBuilder {
+    /// 1 when this share of the processors is in use.
+    ///
+    /// # Errors
+    ///
+    /// When it is not above 0 and at most 1.
+    pub fn cpu(self, share: f64) -> Result<Self, InvalidLoadShed> {
+        self.objective(0, "cpu", share)
+    }
+
+    /// 1 when this share of the memory is in use.
+    ///
+    /// # Errors
+    ///
+    /// When it is not above 0 and at most 1.
+    pub fn memory(self, share: f64) -> Result<Self, InvalidLoadShed> {
+        self.objective(1, "memory", share)
+    }
+
+    /// 1 when for this share of ten seconds some task waited for a processor.
+    ///
+    /// # Errors
+    ///
+    /// When it is not above 0 and at most 1.
+    pub fn cpu_pressure(self, share: f64) -> Result<Self, InvalidLoadShed> {
+        self.objective(2, "cpu pressure", share)
+    }
+
+    /// 1 when for this share of ten seconds some task waited for memory.
+    ///
+    /// # Errors
+    ///
+    /// When it is not above 0 and at most 1.
+    pub fn memory_pressure(self, share: f64) -> Result<Self, InvalidLoadShed> {
+        self.objective(3, "memory pressure", share)
+    }
+
+    /// Looks this often. 500 ms unless set.
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 10 ms or more than 1 minute.
+    pub fn interval(mut self, interval: Duration) -> Result<Self, InvalidLoadShed> {
+        if !INTERVALS.contains(&interval) {
+            return Err(InvalidLoadShed::Interval(interval));
+        }
+        self.interval = interval;
+        Ok(self)
+    }
+
+    /// Starts the thread that samples. The first figures are there after one interval.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub fn start(self) -> Result<SystemLoad, InvalidLoadShed> {
+        self.start_below("/".as_ref())
+    }
+
+    fn objective(
+        mut self,
+        part: usize,
+        field: &'static str,
+        share: f64,
+    ) -> Result<Self, InvalidLoadShed> {
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(InvalidLoadShed::Share {
+                field,
+                value: share,
+            });
+        }
+        self.objectives[part] = Some(share);
+        Ok(self)
+    }
+
+    fn start_below(self, root: &Path) -> Result<SystemLoad, InvalidLoadShed> {
+        let figures = Arc::new(Figures::new());
+        let (until, over) = mpsc::channel();
+        let (shown, root) = (Arc::clone(&figures), root.to_path_buf());
+        let run = move || {
+            let mut sampler = Sampler::new(&root);
+            let mut last = Instant::now();
+            while over.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
+                let now = Instant::now();
+                let sample = sampler.sample(now.saturating_duration_since(last));
+                last = now;
+                shown.show(&sample, &self.objectives, sampler.misses.0);
+            }
+        };
+        let thread = thread::Builder::new().name("plimsoll-system".into());
+        thread
+            .spawn(run)
+            .map_err(|error| InvalidLoadShed::NoThread(error.kind()))?;
+        Ok(SystemLoad(Arc::new(Inner {
+            figures,
+            _thread: until,
+        })))
+    }
+}
+
+impl Figures {
+    fn new() -> Self {
+        Self {
+            load: AtomicU64::new(0),
+            shares: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    fn show(&self, sample: &Sample, objectives: &[Option<f64>; 4], misses: u64) {
+        let parts = [
+            sample.cpu,
+            sample.memory,
+            sample.cpu_pressure,
+            sample.memory_pressure,
+        ];
+        let mut load: f64 = 0.0;
+        for ((part, objective), shown) in parts.into_iter().zip(objectives).zip(&self.shares) {
+            shown.store(part.unwrap_or(f64::NAN).to_bits(), Relaxed);
+            if let (Some(share), Some(objective)) = (part, objective) {
+                load = load.max(share / objective);
+            }
+        }
+        self.load.store(load.to_bits(), Relaxed);
+        self.misses.store(misses, Relaxed);
+    }
+}
+
+impl LoadSignal for SystemLoad {
+    #[inline]
+    fn load(&self) -> f64 {
+        f64::from_bits(self.0.figures.load.load(Relaxed))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_part_over_its_objective_is_the_load() {
+        let figures = Figures::new();
+        let sample = Sample {
+            cpu: Some(0.45),
+            memory: Some(0.5),
+            cpu_pressure: None,
+            memory_pressure: Some(1.0),
+        };
+        figures.show(&sample, &[Some(0.9), Some(0.25), Some(0.1), None], 0);
+        assert!((f64::from_bits(figures.load.load(Relaxed)) - 2.0).abs() < f64::EPSILON);
+    }
+}

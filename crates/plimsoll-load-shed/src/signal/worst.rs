@@ -1,0 +1,56 @@
+//! The worst of any number of signals.
+
+use std::fmt;
+
+use plimsoll_core::LoadSignal;
+
+/// A signal whose type does not matter any more.
+pub type BoxedSignal = Box<dyn LoadSignal + Send + Sync>;
+
+/// The worst of any number of signals. For two that are known, [`Worst`](plimsoll_core::Worst) needs no allocation.
+///
+/// ```
+/// use plimsoll_core::LoadSignal;
+/// use plimsoll_load_shed::{Depth, WorstOf};
+///
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+/// # let in_flight = || 0.5;
+/// let depth = Depth::new(1024)?;
+/// let load = WorstOf::new().and(in_flight).and(depth).and(|| 0.7);
+/// assert_eq!(load.load(), 0.7);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Without any it is 0. A signal that is not a number does not count.
+#[derive(Default)]
+pub struct WorstOf(Vec<BoxedSignal>);
+
+impl WorstOf {
+    /// No signal yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// This one, too.
+    #[must_use]
+    pub fn and(mut self, signal: impl LoadSignal + Send + Sync + 'static) -> Self {
+        self.0.push(Box::new(signal));
+        self
+    }
+}
+
+impl LoadSignal for WorstOf {
+    #[inline]
+    fn load(&self) -> f64 {
+        self.0
+            .iter()
+            .fold(0.0, |worst, signal| f64::max(worst, signal.load()))
+    }
+}
+
+impl fmt::Debug for WorstOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WorstOf").field(&self.load()).finish()
+    }
+}

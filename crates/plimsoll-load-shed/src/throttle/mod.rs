@@ -1,0 +1,11 @@
+//! Admits by how much of late was accepted.
+
+mod handle;
+mod policy;
+mod shared;
+mod window;
+
+pub use self::{
+    handle::AdaptiveThrottleHandle,
+    policy::{AdaptiveThrottle, ThrottlePermit},
+};

@@ -1,0 +1,314 @@
+//! Adaptive shedding in front of a simulated service, in time of its own.
+
+use std::time::Duration;
+
+use plimsoll_core::{
+    Announcement, Class, Criticality, Kind, Outcome, Policy, Priority, Same, Verdict,
+    test_kit::Contract, wire,
+};
+use plimsoll_load_shed::{AdaptiveShed, InvalidLoadShed};
+use tokio::time::Instant;
+
+use crate::{
+    contenders::Adaptive,
+    lab::{Second, Service, Shed, one_to_twelve, run, sum},
+};
+
+const WINDOW: Duration = Duration::from_millis(100);
+/// 2,500 requests a second.
+const SERVICE: Service = Service {
+    workers: 50,
+    mean: 0.02,
+    deadline: 0.2,
+};
+const CALM: usize = 3;
+/// In which it finds the line and works off what came before.
+const FINDING: usize = 5;
+const STORM: usize = 30;
+const AFTER: usize = 5;
+
+/// Half the capacity, a storm, and half the capacity.
+fn storm(load: f64) -> impl Iterator<Item = f64> {
+    let calm = 0.5 * SERVICE.capacity();
+    std::iter::repeat_n(calm, CALM)
+        .chain(std::iter::repeat_n(load * SERVICE.capacity(), STORM))
+        .chain(std::iter::repeat_n(calm, AFTER))
+}
+
+/// The storm, once the line is found.
+fn held(seconds: &[Second]) -> &[Second] {
+    &seconds[CALM + FINDING..CALM + STORM]
+}
+
+fn adaptive() -> Adaptive {
+    Adaptive::new(WINDOW).unwrap()
+}
+
+/// What was admitted in a second, over the capacity.
+fn admitted(second: &Second) -> f64 {
+    f64::from(second.admitted.iter().sum::<u32>()) / SERVICE.capacity()
+}
+
+#[test]
+fn high_priority_is_answered_and_low_fills_what_is_left() {
+    for (load, seed) in [(2.0, 1), (3.0, 2), (6.0, 3), (12.0, 4), (12.0, 5)] {
+        let seconds = run(SERVICE, storm(load), one_to_twelve, &mut adaptive(), seed);
+        let held = held(&seconds);
+        let arrived = sum(held, |second| second.arrived);
+        let in_time = sum(held, |second| second.in_time);
+        let high = in_time[3] / arrived[3];
+        assert!(high >= 0.995, "{high} of high priority at {load}x");
+        let total = held.iter().map(admitted).sum::<f64>() / held.len() as f64;
+        assert!((total - 1.0).abs() < 0.03, "{total} admitted at {load}x");
+        let goodput = in_time.iter().sum::<f64>() / (held.len() as f64 * SERVICE.capacity());
+        assert!(goodput > 0.97, "{goodput} of capacity at {load}x");
+        // The band that it swings in, noise of the arrivals included.
+        for second in held {
+            let admitted = admitted(second);
+            assert!(
+                (admitted - 1.0).abs() < 0.12,
+                "{admitted} in a second at {load}x"
+            );
+        }
+        let after = seconds[CALM + STORM..].iter();
+        let back = after.take_while(|second| second.threshold > 0).count();
+        assert!(back < 3, "{back} s after a storm of {load}x");
+        assert!(seconds[..CALM].iter().all(|second| second.threshold == 0));
+    }
+}
+
+/// Sees which calls are admitted.
+struct Watched(Adaptive, Vec<bool>);
+
+impl Shed for Watched {
+    fn admit(&mut self, priority: Priority, now: Instant) -> bool {
+        let admits = self.0.admit(priority, now);
+        self.1.push(admits);
+        admits
+    }
+    fn starts(&mut self, waited: Duration, now: Instant) {
+        self.0.starts(waited, now);
+    }
+    fn ends(&mut self, now: Instant) {
+        self.0.ends(now);
+    }
+    fn threshold(&self) -> u16 {
+        self.0.threshold()
+    }
+}
+
+#[test]
+fn calls_of_one_task_share_a_fate() {
+    for calls in 1..=4_usize {
+        let mut watched = Watched(adaptive(), Vec::new());
+        let (mut count, mut user) = (0, Priority::default());
+        // Each user makes so many calls, one after the other.
+        let whose = |rng: &mut fastrand::Rng| {
+            if count % calls == 0 {
+                user = Priority::default().cohort_of(rng.u64(..).to_le_bytes(), 0);
+            }
+            count += 1;
+            user
+        };
+        let seconds = run(SERVICE, storm(2.0), whose, &mut watched, 11);
+        let before = |end: usize| {
+            let arrived = sum(&seconds[..end], |second| second.arrived);
+            (arrived.iter().sum::<f64>() as usize).next_multiple_of(calls)
+        };
+        let held = &watched.1[before(CALM + FINDING)..before(CALM + STORM)];
+        let tasks = held.chunks_exact(calls);
+        let all = tasks.len() as f64;
+        let whole = tasks
+            .filter(|task| task.iter().all(|admits| *admits))
+            .count() as f64;
+        // Half of what is offered can be served, so half of the tasks could.
+        let ideal = whole / all / 0.5;
+        assert!(ideal > 0.9, "{ideal} of ideal with {calls} calls");
+    }
+}
+
+#[test]
+fn one_user_alone_is_held_at_the_capacity_too() {
+    let only = |_: &mut fastrand::Rng| Priority::new(Criticality::Critical).in_cohort(77);
+    let seconds = run(SERVICE, storm(6.0), only, &mut adaptive(), 3);
+    let held = held(&seconds);
+    let total = held.iter().map(admitted).sum::<f64>() / held.len() as f64;
+    assert!((total - 1.0).abs() < 0.03, "{total}");
+}
+
+/// Callers that know the threshold and hold back what is below it, but for one in a thousand.
+struct HoldsBack(Adaptive, u32);
+
+impl Shed for HoldsBack {
+    fn admit(&mut self, priority: Priority, now: Instant) -> bool {
+        self.1 += 1;
+        let sends = priority.level() >= self.0.threshold() || self.1.is_multiple_of(1000);
+        sends && self.0.admit(priority, now)
+    }
+    fn starts(&mut self, waited: Duration, now: Instant) {
+        self.0.starts(waited, now);
+    }
+    fn ends(&mut self, now: Instant) {
+        self.0.ends(now);
+    }
+    fn threshold(&self) -> u16 {
+        self.0.threshold()
+    }
+}
+
+#[test]
+fn the_line_stands_though_callers_hold_back_what_is_below() {
+    let mut callers = HoldsBack(adaptive().told(), 0);
+    let seconds = run(SERVICE, storm(6.0), one_to_twelve, &mut callers, 3);
+    let held = held(&seconds);
+    assert!(held.iter().all(|second| second.threshold > 0));
+    let total = held.iter().map(admitted).sum::<f64>() / held.len() as f64;
+    assert!((total - 1.0).abs() < 0.05, "{total}");
+    assert!(seconds.last().unwrap().threshold == 0, "and falls again");
+}
+
+/// Sheds requests that are their own priority.
+fn shed_by(load: f64) -> AdaptiveShed<impl Fn() -> f64, fn(&Priority) -> Priority> {
+    let shed = AdaptiveShed::new(move || load);
+    shed.priorities(|priority| *priority)
+}
+
+#[test]
+fn a_service_that_does_nothing_is_still_asked_now_and_then() {
+    let shed = shed_by(9.0);
+    let start = Instant::now();
+    let admits = (0..100_000_u64).filter(|n| {
+        let now = start + Duration::from_millis(*n);
+        matches!(
+            shed.admit(&mut Priority::default(), now),
+            Verdict::Admit(())
+        )
+    });
+    let admitted = admits.count();
+    assert!((400..4000).contains(&admitted), "{admitted} of 100,000");
+    assert!(shed.handle().budget().unwrap() < 20.0);
+}
+
+#[test]
+fn a_signal_that_is_no_number_or_below_the_line_sheds_nothing() {
+    for load in [0.99, 0.0, -1.0, f64::NAN] {
+        let shed = shed_by(load);
+        let start = Instant::now();
+        for n in 0..10_000 {
+            let now = start + Duration::from_millis(n);
+            let verdict = shed.admit(&mut Criticality::Sheddable.into(), now);
+            assert!(matches!(verdict, Verdict::Admit(())), "at {load}");
+        }
+        assert_eq!(shed.handle().budget(), None);
+    }
+}
+
+/// Overloaded for ten seconds, with nothing done.
+fn overloaded() -> AdaptiveShed<impl Fn() -> f64, Same> {
+    let shed = AdaptiveShed::new(|| 9.0).priorities(Same(Priority::default()));
+    let start = Instant::now();
+    for n in 0..1000 {
+        _ = Policy::<()>::admit(&shed, &mut (), start + Duration::from_millis(10 * n));
+    }
+    shed
+}
+
+fn refusal<L, R>(shed: &AdaptiveShed<L, R>) -> plimsoll_core::Rejection
+where
+    AdaptiveShed<L, R>: Policy<()>,
+{
+    let rejected = (0..1000).find_map(|_| match shed.admit(&mut (), Instant::now()) {
+        Verdict::Reject(rejection) => Some(rejection),
+        _ => None,
+    });
+    rejected.expect("nearly all are shed")
+}
+
+#[test]
+fn callers_are_told_the_line_only_where_that_was_asked_for() {
+    let shed = overloaded();
+    let rejection = refusal(&shed);
+    assert_eq!(
+        (rejection.policy(), rejection.kind(), rejection.shed_below()),
+        ("adaptive-shed", Kind::Full, None)
+    );
+    assert_eq!(rejection.wait(), Some(Duration::from_secs(1)));
+    let told = |shed: &AdaptiveShed<_, _>| {
+        let mut headers = http::HeaderMap::new();
+        let mut out = Announcement::to(&mut headers);
+        Policy::<()>::announce(shed, &(), Instant::now(), &mut out);
+        wire::threshold(&headers)
+    };
+    assert_eq!(told(&shed), None);
+
+    let shed = shed.tell_callers();
+    let line = shed.handle().threshold();
+    assert!(line >= Priority::default().level(), "{line}");
+    assert_eq!(refusal(&shed).shed_below(), Some(line));
+    assert_eq!(told(&shed), Some(line));
+}
+
+#[test]
+fn work_that_was_refused_or_not_waited_for_is_not_done() {
+    let budget = |class| {
+        let shed = shed_by(1.0);
+        let start = Instant::now();
+        for n in 0..10_000 {
+            let now = start + Duration::from_millis(n);
+            if let Verdict::Admit(()) = shed.admit(&mut Priority::default(), now) {
+                let outcome = Outcome::new(class, Duration::ZERO, now);
+                Policy::<Priority>::finish(&shed, (), &outcome);
+            }
+        }
+        shed.handle().budget().unwrap()
+    };
+    // At the line with everything done, everything passes.
+    assert!(budget(Class::Success) > 900.0);
+    assert!(budget(Class::Ignored) > 900.0);
+    assert!(budget(Class::Overloaded) < 100.0);
+    assert!(budget(Class::Cancelled) < 100.0);
+}
+
+#[test]
+fn settings_are_checked_and_can_be_changed() {
+    let shed = AdaptiveShed::new(|| 0.0);
+    let handle = shed.handle();
+    for bad in [
+        Duration::ZERO,
+        Duration::from_micros(999),
+        Duration::from_secs(61),
+    ] {
+        assert_eq!(handle.set_window(bad), Err(InvalidLoadShed::Window(bad)));
+    }
+    assert_eq!(handle.window(), WINDOW);
+    let shed = shed.window(Duration::from_secs(1)).unwrap();
+    assert_eq!(shed.handle().window(), Duration::from_secs(1));
+    assert!(handle.set_retry_after(Duration::ZERO).is_err());
+    handle.set_retry_after(Duration::from_secs(9)).unwrap();
+    assert_eq!(handle.retry_after(), Duration::from_secs(9));
+}
+
+#[test]
+fn threads_that_close_windows_together_count_everything() {
+    let shed = shed_by(0.5);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..20_000 {
+                    let now = start + Duration::from_micros(50 * n);
+                    _ = shed.admit(&mut Priority::default(), now);
+                }
+            });
+        }
+    });
+    assert_eq!(shed.handle().admitted(Criticality::Critical), 80_000);
+    assert_eq!(shed.handle().threshold(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adaptive_shed_keeps_the_laws() {
+    Contract::new(|| AdaptiveShed::new(|| 0.5))
+        .check_all()
+        .await;
+}

@@ -1,0 +1,316 @@
+//! Two services, one behind the other, over real sockets.
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use plimsoll_core::{
+    ByHeader, Criticality, Deadline, Deadlines, Gate, GateLayer, Http, Kind, Policy, Priority,
+    Rejection, Verdict, test_kit::Contract, wire,
+};
+use plimsoll_load_shed::{
+    CallContext, CallScopeLayer, Downstream, DownstreamHandle, InvalidLoadShed, LoadShed,
+    LoadShedHandle,
+};
+use tokio::time::Instant;
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+use crate::Dial;
+
+type HttpClient = Gate<Client<HttpConnector, Body>, Downstream, Http>;
+
+/// A client of another service, with the one layer.
+fn client(downstream: Downstream) -> HttpClient {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    GateLayer::new(downstream).layer(client)
+}
+
+async fn serve(app: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// The inner service: sheds by the dial, tells callers, and answers with what it knows of the request.
+async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
+    let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
+    let shed = shed.tell_callers();
+    let handle = shed.handle();
+    let echo = |req: Request| async move {
+        let priority = Priority::of(&req);
+        let left =
+            Deadline::of(&req).map(|deadline| deadline.remaining(Instant::now()).as_millis());
+        format!(
+            "{} {:?} {:?}",
+            priority.criticality(),
+            priority.cohort(),
+            left
+        )
+    };
+    let gate = GateLayer::new((Deadlines::passed_on(), ByHeader::passed_on(), shed));
+    (
+        serve(Router::new().route("/", get(echo)).layer(gate)).await,
+        handle,
+    )
+}
+
+/// The outer service: calls the inner one, and answers with its answer.
+async fn outer(inner: SocketAddr, downstream: Downstream) -> SocketAddr {
+    let client = client(downstream);
+    let relay = move || {
+        let client = client.clone();
+        async move {
+            // Nothing is said about priority or deadline here: the scope knows.
+            let req = http::Request::get(format!("http://{inner}/"));
+            let answer = client
+                .oneshot(req.body(Body::empty()).unwrap())
+                .await
+                .unwrap();
+            let leaked = answer.headers().contains_key(wire::THRESHOLD);
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let local = head
+                .extensions
+                .get::<Rejection>()
+                .map_or("", Rejection::policy);
+            let text = format!("{local}{} {leaked}", String::from_utf8_lossy(&body));
+            Response::builder()
+                .status(head.status)
+                .body(Body::from(text))
+                .unwrap()
+        }
+    };
+    let app = Router::new()
+        .route("/", get(relay))
+        .layer(CallScopeLayer::new());
+    let gate = GateLayer::new((Deadlines::passed_on(), ByHeader::passed_on()));
+    serve(app.layer(gate)).await
+}
+
+/// Asks the outer service as a caller without any layer would.
+async fn ask(outer: SocketAddr, criticality: &str, timeout_ms: u64) -> (StatusCode, String) {
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let req = http::Request::get(format!("http://{outer}/"))
+        .header(wire::CRITICALITY, criticality)
+        .header(wire::COHORT, "5")
+        .header(wire::TIMEOUT, timeout_ms)
+        .body(Body::empty())
+        .unwrap();
+    let (head, body) = client.request(req).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head.status, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn two_services(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>, DownstreamHandle) {
+    let (inner, shed) = inner(dial).await;
+    let downstream = Downstream::new()
+        .probe_every(Duration::from_secs(3600))
+        .unwrap();
+    let handle = downstream.handle();
+    (outer(inner, downstream).await, shed, handle)
+}
+
+#[tokio::test]
+async fn priority_and_deadline_arrive_through_two_hops() {
+    let (outer, ..) = two_services(&Dial::at(0.0)).await;
+    let (status, answer) = ask(outer, "SHEDDABLE_PLUS", 60_000).await;
+    assert_eq!(status, StatusCode::OK);
+    let left = answer
+        .strip_prefix("SHEDDABLE_PLUS Some(5) Some(")
+        .expect(&answer);
+    let left: u64 = left.split(')').next().unwrap().parse().unwrap();
+    assert!(
+        (30_000..60_000).contains(&left),
+        "the time spent is taken off: {left}"
+    );
+}
+
+#[tokio::test]
+async fn the_threshold_comes_back_and_the_caller_sheds_before_it_sends() {
+    let dial = Dial::at(0.0);
+    let (outer, shed, downstream) = two_services(&dial).await;
+    let (status, _) = ask(outer, "SHEDDABLE", 60_000).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(downstream.threshold(Instant::now()), 0);
+
+    dial.set(0.5); // 256: batch work is shed
+    let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        !answer.starts_with("downstream"),
+        "the inner service refused: {answer}"
+    );
+    assert!(
+        answer.ends_with("false"),
+        "the header is taken away: {answer}"
+    );
+    assert_eq!(downstream.threshold(Instant::now()), 256);
+    assert_eq!(shed.shed(Criticality::Sheddable), 1);
+
+    let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.starts_with("downstream"), "{answer}");
+    assert_eq!(shed.shed(Criticality::Sheddable), 1, "it was not sent");
+    assert_eq!(downstream.shed(Criticality::Sheddable), 1);
+
+    dial.set(0.0);
+    let (status, _) = ask(outer, "CRITICAL", 60_000).await;
+    assert_eq!(status, StatusCode::OK, "what is above still goes");
+    let (status, _) = ask(outer, "SHEDDABLE", 60_000).await;
+    assert_eq!(status, StatusCode::OK, "and brings the news");
+}
+
+/// A request, and what the policy says.
+fn admit(
+    downstream: &Downstream,
+    req: &mut http::Request<()>,
+    now: Instant,
+) -> Result<(), Rejection> {
+    match downstream.admit(req, now) {
+        Verdict::Admit(()) => Ok(()),
+        Verdict::Reject(rejection) => Err(rejection),
+        Verdict::Wait(never) => match never {},
+    }
+}
+
+fn answers(downstream: &Downstream, threshold: &str, asked: Instant) {
+    let mut headers = http::HeaderMap::new();
+    headers.insert(wire::THRESHOLD, threshold.parse().unwrap());
+    let mut out = plimsoll_core::Announcement::to(&mut headers);
+    Policy::<http::Request<()>>::announce(downstream, &(), asked, &mut out);
+}
+
+fn of(criticality: Criticality) -> http::Request<()> {
+    let mut req = http::Request::new(());
+    req.extensions_mut().insert(Priority::new(criticality));
+    req
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trickle_passes_and_what_was_learned_expires() {
+    let (downstream, start) = (Downstream::new(), Instant::now());
+    answers(&downstream, "384", start);
+    let batch = |millis: u64| {
+        let now = start + Duration::from_millis(millis);
+        admit(&downstream, &mut of(Criticality::Sheddable), now)
+    };
+    let rejection = batch(0).unwrap_err();
+    assert_eq!(
+        (rejection.policy(), rejection.kind()),
+        ("downstream", Kind::Full)
+    );
+    assert!(batch(999).is_err());
+    assert!(batch(1000).is_ok(), "one a second, to see");
+    assert!(batch(1001).is_err());
+    assert!(batch(2000).is_ok());
+    let top = admit(&downstream, &mut of(Criticality::CriticalPlus), start);
+    assert!(top.is_ok());
+    assert!(batch(2500).is_err());
+    assert!(batch(5001).is_ok(), "expired");
+    assert!(batch(5002).is_ok());
+    answers(&downstream, "nonsense", start + Duration::from_secs(6));
+    assert!(batch(6001).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_earliest_deadline_is_written_in_the_protocols_own_way() {
+    let (downstream, now) = (Downstream::new(), Instant::now());
+    let deadline = |millis| Deadline(now + Duration::from_millis(millis));
+    let mut req = of(Criticality::Critical);
+    req.extensions_mut().insert(deadline(1500));
+    req.headers_mut()
+        .insert(wire::TIMEOUT, "9000".parse().unwrap());
+    admit(&downstream, &mut req, now).unwrap();
+    assert_eq!(req.headers()[wire::TIMEOUT], "1500");
+    assert_eq!(req.headers()[wire::CRITICALITY], "CRITICAL");
+    let cohort = req.headers()[wire::COHORT].to_str().unwrap();
+    assert!(
+        cohort.len() == 3 && cohort.parse::<u8>().unwrap() < 128,
+        "{cohort}"
+    );
+
+    let mut grpc = http::Request::new(());
+    grpc.headers_mut()
+        .insert("content-type", "application/grpc".parse().unwrap());
+    grpc.headers_mut()
+        .insert("grpc-timeout", "90m".parse().unwrap());
+    let context = CallContext {
+        priority: None,
+        deadline: Some(deadline(200)),
+    };
+    let admitted = context
+        .scope(async { admit(&downstream, &mut grpc, now) })
+        .await;
+    admitted.unwrap();
+    assert_eq!(grpc.headers()["grpc-timeout"], "90000000n");
+    assert!(!grpc.headers().contains_key(wire::TIMEOUT));
+
+    let mut late = http::Request::new(());
+    context.pass_on(&mut late);
+    let rejection = admit(&downstream, &mut late, now + Duration::from_millis(200)).unwrap_err();
+    assert_eq!(rejection.kind(), Kind::Deadline);
+
+    let mut endless = http::Request::new(());
+    admit(&downstream, &mut endless, now).unwrap();
+    assert!(!endless.headers().contains_key(wire::TIMEOUT));
+}
+
+#[tokio::test]
+async fn a_scope_reaches_the_calls_of_a_task_and_not_what_it_spawns() {
+    let batch = CallContext {
+        priority: Some(Priority::new(Criticality::Sheddable).in_cohort(9)),
+        deadline: None,
+    };
+    assert_eq!(CallContext::current(), CallContext::default());
+    let (inside, spawned) = batch
+        .scope(async {
+            let spawned = tokio::spawn(async { CallContext::current() });
+            (CallContext::current(), spawned.await.unwrap())
+        })
+        .await;
+    assert_eq!((inside, spawned), (batch, CallContext::default()));
+
+    // Services that work before they return a future are inside, too.
+    let mut service = CallScopeLayer::new().layer(tower::service_fn(|_: http::Request<()>| {
+        std::future::ready(Ok::<_, Infallible>(CallContext::current()))
+    }));
+    let mut req = http::Request::new(());
+    batch.pass_on(&mut req);
+    assert_eq!(service.ready().await.unwrap().call(req).await, Ok(batch));
+}
+
+#[test]
+fn what_is_set_on_a_request_stays() {
+    let now = Instant::now();
+    let context = CallContext {
+        priority: Some(Criticality::Critical.into()),
+        deadline: Some(Deadline(now + Duration::from_secs(1))),
+    };
+    let mut req = of(Criticality::Sheddable);
+    req.extensions_mut()
+        .insert(Deadline(now + Duration::from_secs(9)));
+    context.pass_on(&mut req);
+    let both = CallContext::of(&req);
+    assert_eq!(both.priority, Some(Criticality::Sheddable.into()));
+    assert_eq!(both.deadline, context.deadline, "the earlier one");
+}
+
+#[test]
+fn periods_are_checked() {
+    for bad in [Duration::ZERO, Duration::from_secs(3601)] {
+        let error = Downstream::new().expires(bad).unwrap_err();
+        assert_eq!(error, InvalidLoadShed::Period(bad));
+        assert_eq!(Downstream::new().probe_every(bad).unwrap_err(), error);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn downstream_keeps_the_laws() {
+    Contract::new(Downstream::new).check_all().await;
+}

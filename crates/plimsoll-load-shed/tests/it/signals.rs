@@ -1,0 +1,181 @@
+//! Loads and their objectives.
+
+use std::time::Duration;
+
+use plimsoll_core::{Class, LoadSignal, Outcome, Policy, test_kit::Contract};
+use plimsoll_load_shed::{ExecutorDelay, InvalidLoadShed, QueueDelay, WorstOf};
+use tokio::time::{Instant, advance, sleep};
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn the_mean_delay_of_an_interval_is_shown_when_it_is_over() {
+    let (delay, start) = (QueueDelay::mean(ms(20)).unwrap(), Instant::now());
+    for waited in [10, 20, 60] {
+        delay.record(ms(waited), start);
+    }
+    assert_eq!(delay.load(), 0.0);
+    delay.record(ms(5), start + ms(100));
+    assert_eq!(delay.load(), 1.5);
+    delay.record(ms(0), start + ms(200));
+    assert_eq!(
+        delay.load(),
+        0.25,
+        "what ends an interval belongs to the next"
+    );
+}
+
+#[test]
+fn the_lowest_delay_overlooks_a_burst() {
+    let (delay, start) = (QueueDelay::lowest(ms(5)).unwrap(), Instant::now());
+    for waited in [80, 40, 1] {
+        delay.record(ms(waited), start);
+    }
+    delay.record(ms(50), start + ms(100));
+    assert_eq!(delay.load(), 0.2);
+    delay.record(ms(90), start + ms(200));
+    assert_eq!(delay.load(), 10.0);
+}
+
+#[test]
+fn a_delay_that_nobody_confirms_stands_for_a_second() {
+    let (delay, start) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
+    delay.record(ms(30), start);
+    let arrives = |after| {
+        _ = delay.admit(&mut (), start + after);
+        delay.load()
+    };
+    assert_eq!(arrives(ms(100)), 3.0);
+    assert_eq!(arrives(ms(1000)), 3.0);
+    assert_eq!(arrives(ms(1200)), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_a_policy_it_is_told_what_requests_waited() {
+    let (delay, now) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
+    let outcome = Outcome::new(Class::Success, ms(1), now);
+    _ = delay.admit(&mut (), now);
+    Policy::<()>::finish(&delay, (), &outcome);
+    _ = delay.admit(&mut (), now + ms(100));
+    assert_eq!(delay.load(), 0.0);
+    Contract::new(|| QueueDelay::mean(ms(10)).unwrap())
+        .check_all()
+        .await;
+}
+
+#[test]
+fn objectives_are_checked() {
+    for bad in [Duration::ZERO, Duration::from_secs(3601)] {
+        let error = QueueDelay::mean(bad).unwrap_err();
+        assert_eq!(error, InvalidLoadShed::Objective(bad));
+        assert_eq!(QueueDelay::lowest(bad).unwrap_err(), error);
+    }
+    assert_eq!(
+        ExecutorDelay::spawn(ms(20)).unwrap_err(),
+        InvalidLoadShed::NoRuntime
+    );
+}
+
+#[test]
+fn the_worst_of_many_counts_and_what_is_no_number_does_not() {
+    assert_eq!(WorstOf::new().load(), 0.0);
+    let worst = WorstOf::new()
+        .and(|| 0.5)
+        .and(|| f64::NAN)
+        .and(|| 1.25)
+        .and(|| -3.0);
+    assert_eq!(worst.load(), 1.25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_is_held_up_shows_it_and_recovers() {
+    let delay = ExecutorDelay::spawn(ms(20)).unwrap();
+    sleep(ms(100)).await;
+    assert!(delay.load() < 0.1, "{}", delay.load());
+    // As if a handler had computed for 50 ms: the probe wakes late.
+    advance(ms(50)).await;
+    tokio::task::yield_now().await;
+    let load = delay.load();
+    assert!((1.9..=2.6).contains(&load), "{load}");
+    sleep(ms(500)).await;
+    assert!(delay.load() < 0.1, "{}", delay.load());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_probe_ends_with_the_last_clone() {
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let delay = ExecutorDelay::spawn(ms(20)).unwrap();
+    let clone = delay.clone();
+    assert_eq!(tasks(), before + 1);
+    drop(delay);
+    sleep(ms(50)).await;
+    assert_eq!(tasks(), before + 1);
+    drop(clone);
+    sleep(ms(50)).await;
+    assert_eq!(tasks(), before);
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use plimsoll_load_shed::{InvalidLoadShed, SystemLoad};
+
+    use super::*;
+
+    fn samplers() -> usize {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+        tasks
+            .filter_map(|task| name(task.ok()?).ok())
+            .filter(|name| name.trim() == "plimsoll-system")
+            .count()
+    }
+
+    /// Real time: a thread of its own has no clock to pause.
+    async fn until(mut done: impl FnMut() -> bool) {
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while !done() {
+                sleep(ms(5)).await;
+            }
+        })
+        .await
+        .expect("nothing happened in 20 seconds");
+    }
+
+    #[tokio::test]
+    async fn this_machine_tells_its_load_and_the_thread_ends_with_the_last_clone() {
+        let builder = SystemLoad::builder().memory(0.000_001).unwrap();
+        let system = builder.interval(ms(10)).unwrap().start().unwrap();
+        let clone = system.clone();
+        until(|| system.memory().is_some() && system.cpu().is_some()).await;
+        let memory = system.memory().unwrap();
+        assert!(memory > 0.0 && memory <= 1.5, "{memory}");
+        until(|| system.load() > 1.0).await;
+        drop(system);
+        assert_eq!(samplers(), 1);
+        drop(clone);
+        until(|| samplers() == 0).await;
+    }
+
+    #[test]
+    fn objectives_are_shares() {
+        for bad in [0.0, -0.1, 1.01, f64::NAN] {
+            let error = SystemLoad::builder().cpu_pressure(bad).unwrap_err();
+            assert!(matches!(
+                error,
+                InvalidLoadShed::Share {
+                    field: "cpu pressure",
+                    ..
+                }
+            ));
+        }
+        let error = SystemLoad::builder().interval(ms(9)).unwrap_err();
+        assert_eq!(error, InvalidLoadShed::Interval(ms(9)));
+    }
+}
