@@ -1,6 +1,6 @@
 //! Callers: requests that arrive whether or not the last ones were answered, and what becomes of each.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use http::Request;
@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::{
+    arrival::Gaps,
     backend::{Job, Req, Res},
     contender::{Refused, Stack},
-    law::{Law, exponential},
-    measure::{self, End},
-    scenario::{Arrivals, Caller},
+    law::Law,
+    measure::{self, End, Whose},
+    scenario::Caller,
     world::{self, Nanos, SECOND},
 };
 
@@ -21,7 +22,7 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) caller: Caller,
     /// Its place in the ledger.
-    pub(crate) index: usize,
+    pub(crate) kind: usize,
     /// Tasks in a second, at load 1.
     pub(crate) rate: f64,
     /// Mean work of a request, in nanoseconds.
@@ -29,56 +30,52 @@ pub(crate) struct Plan {
     pub(crate) law: Law,
     /// How long an answer is of use.
     pub(crate) deadline: Nanos,
-    pub(crate) arrivals: Arrivals,
+    pub(crate) gaps: Gaps,
     /// Load from given nanoseconds on.
-    pub(crate) loads: Arc<Vec<(Nanos, f64)>>,
-    pub(crate) end: Nanos,
+    pub(crate) loads: Arc<Vec<(f64, f64)>>,
+    pub(crate) end: f64,
 }
 
 /// The caller's name on its requests, for policies that share between callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key(pub(crate) u32);
 
-/// Lets requests arrive until the end.
-pub(crate) async fn arrive(plan: Plan, stack: Stack, seed: u64) {
+/// Lets tasks arrive until the end.
+pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
     let mut rng = Rng::with_seed(seed);
-    let criticality: Criticality = plan.caller.criticality.parse().unwrap_or_default();
+    let mut gaps = mem::replace(&mut plan.gaps, Gaps::Poisson);
     let plan = Arc::new(plan);
+    let criticality: Criticality = plan.caller.criticality.parse().unwrap_or_default();
+    let callers = plan.caller.keys.max(1);
     let mut at = 0.0;
     loop {
-        let load = {
-            let step = plan.loads.partition_point(|(from, _)| *from as f64 <= at);
-            plan.loads[step.max(1) - 1].1
-        };
-        let burst = match plan.arrivals {
-            Arrivals::Bursts(size) => size.max(1),
-            Arrivals::Poisson | Arrivals::Trace => 1,
-        };
-        let next =
-            at + exponential(&mut rng) * burst as f64 * SECOND / (plan.rate * load.max(1e-9));
+        let after = plan.loads.partition_point(|(from, _)| *from <= at);
+        let load = plan.loads[after.max(1) - 1].1;
+        let (gap, count) = gaps.next(&mut rng);
+        let next = at + gap * SECOND / (plan.rate * load.max(1e-9));
         // Nothing is known of the time after the next step, and an exponential has no memory.
-        let step = plan
-            .loads
-            .iter()
-            .map(|(from, _)| *from as f64)
-            .find(|from| *from > at);
-        if let Some(step) = step
-            && next > step
+        if let Some((step, _)) = plan.loads.get(after)
+            && next > *step
+            && gaps.forgets()
         {
-            at = step;
+            at = *step;
             continue;
         }
         at = next;
-        if at >= plan.end as f64 {
+        if at >= plan.end {
             return;
         }
         world::sleep_until(at as Nanos).await;
-        for _ in 0..burst {
-            let key = plan.index as u32 * 1_000_000 + rng.u32(..plan.caller.keys.max(1) as u32);
+        for _ in 0..count {
+            let whose = Whose {
+                kind: plan.kind,
+                caller: rng.usize(..callers),
+            };
+            measure::begin(whose, world::now());
             let task = Task {
                 plan: Arc::clone(&plan),
                 priority: Priority::new(criticality).cohort_of(rng.u64(..).to_le_bytes(), 0),
-                key: Key(key),
+                whose,
                 begun: world::now(),
                 rng: Rng::with_seed(rng.u64(..)),
             };
@@ -90,7 +87,7 @@ pub(crate) async fn arrive(plan: Plan, stack: Stack, seed: u64) {
 struct Task {
     plan: Arc<Plan>,
     priority: Priority,
-    key: Key,
+    whose: Whose,
     begun: Nanos,
     rng: Rng,
 }
@@ -104,23 +101,27 @@ impl Task {
                 break;
             }
         }
-        measure::enter(self.plan.index, self.key, self.begun, world::now(), end);
+        measure::end(self.whose, self.begun, world::now(), end);
     }
 
     /// One call, with its retries.
     async fn call(&mut self, stack: &mut Stack) -> End {
         let plan = Arc::clone(&self.plan);
         let caller = &plan.caller;
-        let work = plan.law.draw(&mut self.rng) * plan.mean * caller.work;
+        let drawn = plan.law.draw(&mut self.rng);
+        let job = Job {
+            work: drawn * plan.mean * caller.work,
+            drawn,
+        };
         let end = self.begun + plan.deadline;
         let mut backoff = caller.backoff_seconds;
         for attempt in 1.. {
             let ended = match caller.timeout_seconds {
-                None => answered(stack.clone().oneshot(self.request(work, end)).await),
+                None => answered(stack.clone().oneshot(self.request(job, end)).await),
                 Some(timeout) => {
                     let timeout = world::now() + (timeout * SECOND) as Nanos;
                     // The server is not told when the caller stops waiting, and goes on.
-                    let call = stack.clone().oneshot(self.request(work, timeout));
+                    let call = stack.clone().oneshot(self.request(job, timeout));
                     tokio::select! {
                         biased;
                         answer = tokio::spawn(call) => answer.map_or(End::Refused, answered),
@@ -142,12 +143,13 @@ impl Task {
         End::Refused
     }
 
-    fn request(&self, work: f64, until: Nanos) -> Req {
-        let mut req = Request::new(Job { work });
+    fn request(&self, job: Job, until: Nanos) -> Req {
+        let mut req = Request::new(job);
         let left = Duration::from_nanos(until.saturating_sub(world::now()));
         let extensions = req.extensions_mut();
         extensions.insert(self.priority);
-        extensions.insert(self.key);
+        let Whose { kind, caller } = self.whose;
+        extensions.insert(Key(kind as u32 * 1_000_000 + caller as u32));
         if let Some(deadline) = Deadline::after(Instant::now(), left) {
             extensions.insert(deadline);
         }

@@ -1,54 +1,82 @@
-//! A virtual-time laboratory for overload.
+//! A virtual-time laboratory for overload: the real crates, and their peers, in front of simulated servers.
+//!
+//! `scenarios/README.md` tells how to describe a service of one's own.
 #![deny(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod arrival;
 mod backend;
+mod bench;
 mod caller;
 mod clock;
 mod contender;
 mod law;
+mod library;
 mod measure;
+mod options;
+mod point;
 mod run;
 mod scenario;
 mod schedule;
+mod score;
+mod table;
+mod timeline;
 mod world;
 
-fn main() {
-    let mut args = std::env::args().skip(1);
-    let file = args.next().expect("scenario file");
-    let only = args.next();
-    let text = std::fs::read_to_string(&file).unwrap();
-    let scenario: scenario::Scenario = toml::from_str(&text).unwrap();
-    println!("{}", scenario.about);
-    for server in &scenario.server {
-        for load in &scenario.load {
-            let point = run::Point {
-                scenario: &scenario,
-                server,
-                load: *load,
-            };
-            for contender in contender::ALL {
-                if only.as_ref().is_some_and(|only| only != contender.name) {
-                    continue;
-                }
-                let began = clock::real_seconds();
-                let mut ledger = run::run(point, contender, 2.0, 1);
-                let total = ledger.total();
-                let counted = point.seconds() - point.warm_up();
-                let goodput = total.in_time as f64 / counted / server.capacity();
-                println!(
-                    "{:40} {:12} goodput {:.3} late {} refused {} p50 {:.1} p99 {:.1} limit {:?}  [{:.1} s]",
-                    point.name(),
-                    contender.name,
-                    goodput,
-                    total.late,
-                    total.refused,
-                    ledger.latency_ms(0.5).unwrap_or(0.0),
-                    ledger.latency_ms(0.99).unwrap_or(0.0),
-                    ledger.limits.last(),
-                    clock::real_seconds() - began
-                );
-            }
+use std::{fs, process::ExitCode};
+
+use options::{Command, Options};
+
+/// The short form leaves out points of more arrivals than this.
+const LARGE: f64 = 500_000.0;
+
+fn main() -> ExitCode {
+    let done = match options::read() {
+        Ok(Command::Help) => {
+            println!("{}", options::HELP);
+            Ok(())
+        }
+        Ok(Command::List) => list(),
+        Ok(Command::Run(options)) => run_scenarios(&options),
+        Err(wrong) => Err(wrong.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn list() -> Result<(), String> {
+    println!("Scenarios");
+    for scenario in library::find("all", None)? {
+        println!("  {:22} {}", scenario.name, scenario.about);
+    }
+    println!("\nContenders");
+    for contender in contender::ALL {
+        println!("  {:22} {}", contender.name, contender.about);
+    }
+    Ok(())
+}
+
+fn run_scenarios(options: &Options) -> Result<(), String> {
+    let began = clock::real_seconds();
+    let mut rows = Vec::new();
+    for scenario in library::find(&options.scenario, options.trace.as_deref())? {
+        let mut points = point::points(&scenario, options.quick);
+        points.retain(|point| point.name.contains(&options.point));
+        points.retain(|point| !options.quick || point.arrivals() <= LARGE);
+        let done = bench::run_all(&points, options);
+        table::print(&scenario.about, &done);
+        rows.extend(done);
+    }
+    table::summary(&rows, &options.contenders);
+    println!("\n{:.0} s", clock::real_seconds() - began);
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())?;
+        fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
 }

@@ -2,14 +2,20 @@
 //!
 //! `scenarios/README.md` tells what each field means.
 
+use std::{path::PathBuf, sync::Arc};
+
+use plimsoll_core::Criticality;
 use serde::Deserialize;
 
-use crate::law::Law;
+use crate::{arrival, law::Law};
 
 /// A scenario, as its file says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Scenario {
+    /// The name of its file.
+    #[serde(skip)]
+    pub(crate) name: String,
     /// What it shows, in a sentence.
     pub(crate) about: String,
     /// Servers to try it on.
@@ -17,6 +23,7 @@ pub(crate) struct Scenario {
     /// How much is offered, in multiples of a server's capacity: a point for each.
     pub(crate) load: Vec<f64>,
     /// How long it lasts, in seconds; and in requests that a full server answers, whichever is longer.
+    #[serde(default)]
     pub(crate) seconds: f64,
     #[serde(default)]
     pub(crate) requests: f64,
@@ -37,7 +44,16 @@ pub(crate) struct Scenario {
     /// Who calls. One caller of everything, unless said otherwise.
     #[serde(default)]
     pub(crate) caller: Vec<Caller>,
-    /// The share that counts: of all, of one kind of callers, of tasks.
+    /// A point for each kind of callers, with nobody else there.
+    #[serde(default)]
+    pub(crate) each_caller_alone: bool,
+    /// What a server tuned by hand tries, in multiples of its slots; the best is told.
+    #[serde(default = "multiples")]
+    pub(crate) multiples: Vec<f64>,
+    /// Recovered is who answers this part of what is possible.
+    #[serde(default = "nineteen_in_twenty")]
+    pub(crate) recovered: f64,
+    /// What a point is judged by.
     #[serde(default)]
     pub(crate) score: Score,
     /// How arrivals are spread.
@@ -84,11 +100,15 @@ pub(crate) enum Station {
 }
 
 /// Something that happens.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Step {
     /// When, in seconds.
     pub(crate) at: f64,
+    /// It comes about little by little from then until this second.
+    pub(crate) until: Option<f64>,
+    /// It happens again each so many seconds.
+    pub(crate) every: Option<f64>,
     /// Load is this multiple of the point's from then on.
     pub(crate) load: Option<f64>,
     /// The server is this fast from then on; 0 stands still.
@@ -135,7 +155,7 @@ pub(crate) enum Score {
 }
 
 /// How arrivals are spread.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Arrivals {
     /// As if nobody knew of anybody.
@@ -143,8 +163,24 @@ pub(crate) enum Arrivals {
     Poisson,
     /// In bursts of this many at once.
     Bursts(usize),
-    /// As a file tells: the first column, in seconds or as a date and time; scaled to the load.
-    Trace,
+    /// As a file tells, faster or slower by the load.
+    Trace(Trace),
+}
+
+/// A file of arrival times.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "PathBuf")]
+pub(crate) struct Trace {
+    /// The times between them, the mean being 1.
+    pub(crate) gaps: Arc<[f64]>,
+}
+
+impl TryFrom<PathBuf> for Trace {
+    type Error = String;
+
+    fn try_from(path: PathBuf) -> Result<Self, String> {
+        arrival::read(&path).map(|gaps| Self { gaps })
+    }
 }
 
 impl Default for Caller {
@@ -160,6 +196,58 @@ impl Default for Caller {
             backoff_seconds: 0.0,
             work: 1.0,
         }
+    }
+}
+
+impl Scenario {
+    /// What the types cannot say.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("requests or seconds", self.requests + self.seconds),
+            ("deadline", self.deadline),
+            ("at-most-seconds", self.at_most_seconds),
+        ];
+        for (field, value) in positive {
+            if value.is_nan() || value <= 0.0 {
+                return Err(format!("{field} must be above 0"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.warm_up) {
+            return Err("warm-up must be from 0 to below 1".into());
+        }
+        if self.load.is_empty() || self.server.is_empty() || self.multiples.is_empty() {
+            return Err("load, server and multiples must not be empty".into());
+        }
+        for server in &self.server {
+            let capacity = server.capacity();
+            if !(capacity.is_finite() && capacity > 0.0) {
+                return Err(format!("{}: a server has a capacity above 0", server.name()));
+            }
+        }
+        for caller in &self.caller {
+            if caller.criticality.parse::<Criticality>().is_err() {
+                return Err(format!("no criticality {}", caller.criticality));
+            }
+            if caller.weight <= 0.0 || caller.task() <= 0.0 || caller.attempts == 0 {
+                return Err(format!(
+                    "{}: weight, work, calls and attempts must be above 0",
+                    caller.name
+                ));
+            }
+        }
+        if let Score::Caller(name) = &self.score
+            && !self.caller.iter().any(|caller| caller.name == *name)
+        {
+            return Err(format!("score names no caller: {name}"));
+        }
+        Ok(())
+    }
+}
+
+impl Caller {
+    /// The work of a task, in means of the server's.
+    pub(crate) fn task(&self) -> f64 {
+        self.work * f64::from(self.calls)
     }
 }
 
@@ -210,4 +298,12 @@ fn ten() -> f64 {
 
 fn all() -> f64 {
     1.0
+}
+
+fn nineteen_in_twenty() -> f64 {
+    0.95
+}
+
+fn multiples() -> Vec<f64> {
+    vec![1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0]
 }

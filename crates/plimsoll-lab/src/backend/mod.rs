@@ -23,13 +23,19 @@ use self::{
     crowd::{Crowd, Stay},
     workers::{Turn, Workers},
 };
-use crate::scenario::{Server, Station as StationSpec, Step};
+use crate::{
+    measure,
+    scenario::{Server, Station as StationSpec, Step},
+    world,
+};
 
 /// What a request asks of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Job {
     /// Nanoseconds of work at full speed.
     pub(crate) work: f64,
+    /// That over what is to be expected of such a request.
+    pub(crate) drawn: f64,
 }
 
 /// What contenders see: requests as a server does.
@@ -74,6 +80,7 @@ impl Service<Req> for Backend {
     }
 
     fn call(&mut self, req: Req) -> Working {
+        measure::start(req.body().drawn, world::now());
         Working {
             work: req.body().work,
             station: 0,

@@ -29,6 +29,8 @@ pub(crate) struct Hints {
 pub(crate) struct Contender {
     /// Its name in tables and on the command line.
     pub(crate) name: &'static str,
+    /// What it is, in a line.
+    pub(crate) about: &'static str,
     /// Puts it in front of a server. The second is its limit, where it tells one.
     pub(crate) build: fn(Backend, Hints) -> (Stack, Option<Box<dyn Fn() -> f64 + Send>>),
     /// It is given the best of several limits.
@@ -39,21 +41,25 @@ pub(crate) struct Contender {
 pub(crate) const ALL: &[Contender] = &[
     Contender {
         name: "none",
+        about: "no protection",
         build: plain::none,
         tuned: false,
     },
     Contender {
         name: "tower-tuned",
+        about: "tower: LoadShed over ConcurrencyLimit, the best of several limits",
         build: plain::tower,
         tuned: true,
     },
     Contender {
         name: "fixed",
+        about: "plimsoll: a fixed limit, the best of several",
         build: ours::fixed,
         tuned: true,
     },
     Contender {
         name: "adaptive",
+        about: "plimsoll: all defaults",
         build: ours::adaptive,
         tuned: false,
     },

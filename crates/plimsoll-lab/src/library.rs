@@ -1,0 +1,45 @@
+//! The scenarios that come with the lab, and those that users write.
+
+use std::{fs, path::Path};
+
+use crate::{
+    arrival,
+    scenario::{Arrivals, Scenario, Trace},
+};
+
+/// Names and texts, in the order of the tables.
+pub(crate) const BUILT_IN: &[(&str, &str)] = &[("smoke", include_str!("../scenarios/smoke.toml"))];
+
+/// The scenarios of this name: one of those that come with the lab, `all` of them, or a file.
+pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, String> {
+    let mut found = match BUILT_IN.iter().find(|(known, _)| *known == name) {
+        Some((name, text)) => vec![read(name, text)?],
+        None if name == "all" => BUILT_IN
+            .iter()
+            .map(|(name, text)| read(name, text))
+            .collect::<Result<_, _>>()?,
+        None => {
+            let path = Path::new(name);
+            let text = fs::read_to_string(path)
+                .map_err(|e| format!("{name}: neither a scenario of the lab nor a file: {e}"))?;
+            let stem = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+            vec![read(&stem, &text)?]
+        }
+    };
+    if let Some(path) = trace {
+        let gaps = arrival::read(path)?;
+        for scenario in &mut found {
+            let gaps = gaps.clone();
+            scenario.arrivals = Arrivals::Trace(Trace { gaps });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a scenario, and checks what the types cannot.
+pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
+    let mut scenario: Scenario = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
+    name.clone_into(&mut scenario.name);
+    scenario.check().map_err(|wrong| format!("{name}: {wrong}"))?;
+    Ok(scenario)
+}

@@ -1,0 +1,100 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use lexopt::{Parser, prelude::*};
+
+use crate::contender::{self, Contender};
+
+/// What to do without arguments, or with `--help`.
+pub(crate) const HELP: &str = "\
+A virtual-time laboratory for overload.
+
+plimsoll-lab list                 scenarios and contenders
+plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenarios/README.md)
+    --contender NAME   only this one; may be repeated
+    --point TEXT       only points with this in their name
+    --seed N           of the first run (1)
+    --seeds N          runs of each point, and the mean of them (1)
+    --threads N        points at a time (as many as there are cores)
+    --quick            the short form: fewer requests, no large points
+    --trace PATH       arrivals as in this file
+    --json PATH        results, for programs
+    --svg DIR          a chart of each scenario
+    --check            fails when `adaptive` misses a bar";
+
+/// What was asked for.
+pub(crate) enum Command {
+    Help,
+    List,
+    Run(Options),
+}
+
+/// How to run.
+pub(crate) struct Options {
+    pub(crate) scenario: String,
+    pub(crate) contenders: Vec<&'static Contender>,
+    pub(crate) point: String,
+    pub(crate) seed: u64,
+    pub(crate) seeds: u64,
+    pub(crate) threads: usize,
+    pub(crate) quick: bool,
+    pub(crate) trace: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
+    pub(crate) check: bool,
+}
+
+/// Reads the arguments.
+pub(crate) fn read() -> Result<Command, lexopt::Error> {
+    let mut parser = Parser::from_env();
+    let mut words = Vec::new();
+    let mut options = Options {
+        scenario: String::new(),
+        contenders: Vec::new(),
+        point: String::new(),
+        seed: 1,
+        seeds: 1,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        quick: false,
+        trace: None,
+        json: None,
+        svg: None,
+        check: false,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("contender") => {
+                let name = parser.value()?.string()?;
+                let known = contender::ALL.iter().find(|known| known.name == name);
+                let unknown = || format!("no contender {name}: `list` tells them");
+                options.contenders.push(known.ok_or_else(unknown)?);
+            }
+            Long("point") => options.point = parser.value()?.string()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("seeds") => options.seeds = parser.value()?.parse::<u64>()?.max(1),
+            Long("threads") => options.threads = parser.value()?.parse::<usize>()?.max(1),
+            Long("quick") => options.quick = true,
+            Long("trace") => options.trace = Some(parser.value()?.into()),
+            Long("json") => options.json = Some(parser.value()?.into()),
+            Long("svg") => options.svg = Some(parser.value()?.into()),
+            Long("check") => options.check = true,
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Value(word) => words.push(word.string()?),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    if options.contenders.is_empty() {
+        options.contenders = contender::ALL.iter().collect();
+    }
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => Ok(Command::Help),
+        ["list"] => Ok(Command::List),
+        ["run", scenario] => {
+            options.scenario = (*scenario).into();
+            Ok(Command::Run(options))
+        }
+        _ => Err("expected `list` or `run SCENARIO`".into()),
+    }
+}

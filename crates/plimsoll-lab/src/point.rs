@@ -1,0 +1,79 @@
+//! A point of a scenario: one server, one load.
+
+use crate::scenario::{Caller, Scenario, Server, Step};
+use crate::timeline::{self, Stretch};
+
+/// What to run, with all that follows from the scenario's file worked out.
+pub(crate) struct Point<'a> {
+    /// Its name in tables.
+    pub(crate) name: String,
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) server: &'a Server,
+    pub(crate) load: f64,
+    pub(crate) callers: Vec<Caller>,
+    /// How long it lasts, in seconds, and the part at its beginning that is not counted.
+    pub(crate) seconds: f64,
+    pub(crate) warm_up: f64,
+    /// How long an answer is of use, in seconds.
+    pub(crate) deadline: f64,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) stretches: Vec<Stretch>,
+}
+
+/// The points of a scenario. In the short form there are fewer requests in each.
+pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
+    let everybody = match scenario.caller.as_slice() {
+        [] => vec![Caller::default()],
+        callers => callers.to_vec(),
+    };
+    let groups: Vec<(String, Vec<Caller>)> = if scenario.each_caller_alone {
+        let alone = |caller: Caller| (format!(", {}", caller.name), vec![caller]);
+        everybody.into_iter().map(alone).collect()
+    } else {
+        vec![(String::new(), everybody)]
+    };
+    let mut points = Vec::new();
+    for server in &scenario.server {
+        for (group, callers) in &groups {
+            for &load in &scenario.load {
+                let requests = scenario.requests * if quick { 0.25 } else { 1.0 };
+                let seconds = (requests / server.capacity())
+                    .max(scenario.seconds)
+                    .min(scenario.at_most_seconds);
+                let steps = timeline::steps(scenario, seconds);
+                let mean = server.mean_ms / 1e3;
+                points.push(Point {
+                    name: format!("{}{group}, {load}x", server.name()),
+                    scenario,
+                    server,
+                    load,
+                    callers: callers.clone(),
+                    seconds,
+                    warm_up: seconds * scenario.warm_up,
+                    deadline: scenario
+                        .deadline_seconds
+                        .unwrap_or(scenario.deadline * mean),
+                    stretches: timeline::stretches(&steps, seconds),
+                    steps,
+                });
+            }
+        }
+    }
+    points
+}
+
+impl Point<'_> {
+    /// Tasks that arrive at it, or what takes as long to simulate.
+    pub(crate) fn arrivals(&self) -> f64 {
+        let load = |stretch: &Stretch| (stretch.until - stretch.from) * stretch.load;
+        let full = self.stretches.iter().map(load).sum::<f64>();
+        full * self.load * self.server.capacity()
+    }
+
+    /// The work of a task, on average, in means of the server's.
+    pub(crate) fn cost(&self) -> f64 {
+        let weights: f64 = self.callers.iter().map(|caller| caller.weight).sum();
+        let cost = |caller: &Caller| caller.weight / weights * caller.task();
+        self.callers.iter().map(cost).sum()
+    }
+}

@@ -1,0 +1,171 @@
+//! What a run is worth: goodput over what was possible.
+
+use serde::Serialize;
+
+use crate::{
+    measure::{BIN_SECONDS, Ledger, Tally},
+    point::Point,
+    scenario::Score,
+};
+
+/// A line of the results, as it is written to JSON.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    pub(crate) scenario: String,
+    pub(crate) point: String,
+    pub(crate) contender: String,
+    /// Answered in time, over the server's full capacity.
+    pub(crate) goodput: f64,
+    /// Of all that was answered, late or not.
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    /// The part of what was offered.
+    pub(crate) refused: f64,
+    /// The longest of all steps; who did not recover has the time that was left for it.
+    pub(crate) recover_s: Option<f64>,
+    /// Goodput over what was possible, 0 to 1.
+    pub(crate) score: f64,
+    /// The hand-tuned limit that this is the best of, in multiples of the server's slots.
+    #[serde(skip)]
+    pub(crate) multiple: Option<f64>,
+    #[serde(skip)]
+    pub(crate) course: Course,
+}
+
+/// Goodput and limit over time, in bins of a tenth of a second.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Course {
+    pub(crate) answered: Vec<f64>,
+    pub(crate) limits: Vec<f64>,
+}
+
+/// Judges a run.
+pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> Row {
+    let luck = ledger.luck();
+    let counted = point.seconds - point.warm_up;
+    let capacity = point.server.capacity();
+    let first = (point.warm_up / BIN_SECONDS).round() as usize;
+    let last = (point.seconds / BIN_SECONDS).round() as usize;
+    let answered: f64 = ledger.answered[first..last].iter().sum();
+    let total = ledger.total();
+    let score = match &point.scenario.score {
+        Score::Goodput => answered / possible(point, &ledger, point.warm_up, point.seconds, luck),
+        Score::Caller(name) => of_caller(point, &ledger, name, luck),
+        Score::Fair => fair(point, &ledger, luck),
+    };
+    Row {
+        scenario: point.scenario.name.clone(),
+        point: point.name.clone(),
+        contender: contender.into(),
+        goodput: answered / counted / capacity,
+        p50_ms: ledger.latency_ms(0.5),
+        p99_ms: ledger.latency_ms(0.99),
+        refused: total.refused as f64 / (total.offered as f64).max(1.0),
+        recover_s: recovery(point, &ledger, luck),
+        score: score.clamp(0.0, 1.0),
+        multiple: None,
+        course: Course {
+            answered: std::mem::take(&mut ledger.answered),
+            limits: std::mem::take(&mut ledger.limits),
+        },
+    }
+}
+
+/// The work that could have been answered between two moments: what was offered, or what the server can do.
+fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64) -> f64 {
+    let within = |at: f64| (at.clamp(from, until) / BIN_SECONDS).round() as usize;
+    let of = |stretch: &crate::timeline::Stretch| {
+        let (first, last) = (within(stretch.from), within(stretch.until));
+        let offered: f64 = ledger.offered[first..last].iter().sum();
+        let seconds = (last - first) as f64 * BIN_SECONDS;
+        offered.min(point.server.capacity() * stretch.capacity * seconds / luck)
+    };
+    point.stretches.iter().map(of).sum::<f64>().max(1e-9)
+}
+
+/// The part of one kind of callers' tasks that was answered in time, of those that could be.
+fn of_caller(point: &Point<'_>, ledger: &Ledger, name: &str, luck: f64) -> f64 {
+    let Some(kind) = point.callers.iter().position(|caller| caller.name == name) else {
+        return 0.0;
+    };
+    let tally = ledger.kind(kind);
+    let room = point.server.capacity() / luck / point.callers[kind].task();
+    tally.in_time as f64 / (tally.offered as f64).min(room * ledger.tally_seconds()).max(1.0)
+}
+
+/// Answers in time, of each caller no more than its fair share, over all fair shares.
+fn fair(point: &Point<'_>, ledger: &Ledger, luck: f64) -> f64 {
+    let callers: Vec<Tally> = (0..point.callers.len())
+        .flat_map(|kind| ledger.callers(kind).to_vec())
+        .collect();
+    let room = point.server.capacity() / luck / point.cost() * ledger.tally_seconds();
+    let demands: Vec<f64> = callers.iter().map(|tally| tally.offered as f64).collect();
+    let level = water_level(&demands, room);
+    let (mut got, mut fair) = (0.0, 0.0);
+    for tally in &callers {
+        let share = (tally.offered as f64).min(level);
+        got += (tally.in_time as f64).min(share);
+        fair += share;
+    }
+    got / fair.max(1.0)
+}
+
+/// The level to which `room` fills vessels as large as the demands.
+fn water_level(demands: &[f64], room: f64) -> f64 {
+    let mut sorted = demands.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let mut left = room;
+    for (filled, demand) in sorted.iter().enumerate() {
+        let level = left / (sorted.len() - filled) as f64;
+        if *demand >= level {
+            return level;
+        }
+        left -= demand;
+    }
+    f64::INFINITY
+}
+
+/// Answers that a second must have for 95 % of them to mean something; of small servers it takes more than a second.
+const ENOUGH: f64 = 400.0;
+
+/// Seconds from a step until a second in which goodput was what it should be; of several steps, the longest.
+fn recovery(point: &Point<'_>, ledger: &Ledger, luck: f64) -> Option<f64> {
+    let second = (ENOUGH / point.server.capacity()).max(1.0);
+    let mut longest: Option<f64> = None;
+    // Little by little is not a step, and neither is what comes back before anybody can recover.
+    let stretches = point.stretches.iter();
+    for stretch in stretches.filter(|s| s.from > 0.0 && s.until - s.from > 2.0 * second) {
+        let mut at = stretch.from;
+        let good = loop {
+            if at + second > stretch.until {
+                break stretch.until;
+            }
+            let bins = (at / BIN_SECONDS).round() as usize
+                ..((at + second) / BIN_SECONDS).round() as usize;
+            let answered: f64 = ledger.answered[bins].iter().sum();
+            let goal = point.scenario.recovered * possible(point, ledger, at, at + second, luck);
+            if goal > 0.0 && answered >= goal {
+                break at;
+            }
+            at += BIN_SECONDS;
+        };
+        longest = Some(longest.unwrap_or(0.0).max(good - stretch.from));
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn water_fills_the_small_vessels_first() {
+        let shares = |room| {
+            let level = water_level(&[10.0, 50.0, 200.0], room);
+            [10.0, 50.0, 200.0].map(|demand: f64| demand.min(level))
+        };
+        assert_eq!(shares(100.0), [10.0, 45.0, 45.0]);
+        assert_eq!(shares(300.0), [10.0, 50.0, 200.0]);
+        assert_eq!(shares(15.0), [5.0, 5.0, 5.0]);
+    }
+}
