@@ -94,7 +94,7 @@ fn multiples<'a>(point: &'a Point<'_>, contender: &Contender) -> &'a [f64] {
     if contender.tuned {
         &point.scenario.multiples
     } else {
-        &[1.0]
+        &[2.0]
     }
 }
 

@@ -22,7 +22,9 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
             let path = Path::new(name);
             let text = fs::read_to_string(path)
                 .map_err(|e| format!("{name}: neither a scenario of the lab nor a file: {e}"))?;
-            let stem = path.file_stem().map_or(name.into(), |s| s.to_string_lossy());
+            let stem = path
+                .file_stem()
+                .map_or(name.into(), |s| s.to_string_lossy());
             vec![read(&stem, &text)?]
         }
     };
@@ -40,6 +42,8 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
 pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
     let mut scenario: Scenario = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
     name.clone_into(&mut scenario.name);
-    scenario.check().map_err(|wrong| format!("{name}: {wrong}"))?;
+    scenario
+        .check()
+        .map_err(|wrong| format!("{name}: {wrong}"))?;
     Ok(scenario)
 }

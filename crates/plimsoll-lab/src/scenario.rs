@@ -221,7 +221,10 @@ impl Scenario {
         for server in &self.server {
             let capacity = server.capacity();
             if !(capacity.is_finite() && capacity > 0.0) {
-                return Err(format!("{}: a server has a capacity above 0", server.name()));
+                return Err(format!(
+                    "{}: a server has a capacity above 0",
+                    server.name()
+                ));
             }
         }
         for caller in &self.caller {

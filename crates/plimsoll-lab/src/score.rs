@@ -90,7 +90,10 @@ fn of_caller(point: &Point<'_>, ledger: &Ledger, name: &str, luck: f64) -> f64 {
     };
     let tally = ledger.kind(kind);
     let room = point.server.capacity() / luck / point.callers[kind].task();
-    tally.in_time as f64 / (tally.offered as f64).min(room * ledger.tally_seconds()).max(1.0)
+    tally.in_time as f64
+        / (tally.offered as f64)
+            .min(room * ledger.tally_seconds())
+            .max(1.0)
 }
 
 /// Answers in time, of each caller no more than its fair share, over all fair shares.
@@ -140,8 +143,8 @@ fn recovery(point: &Point<'_>, ledger: &Ledger, luck: f64) -> Option<f64> {
             if at + second > stretch.until {
                 break stretch.until;
             }
-            let bins = (at / BIN_SECONDS).round() as usize
-                ..((at + second) / BIN_SECONDS).round() as usize;
+            let bins =
+                (at / BIN_SECONDS).round() as usize..((at + second) / BIN_SECONDS).round() as usize;
             let answered: f64 = ledger.answered[bins].iter().sum();
             let goal = point.scenario.recovered * possible(point, ledger, at, at + second, luck);
             if goal > 0.0 && answered >= goal {

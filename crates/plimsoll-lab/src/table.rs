@@ -39,7 +39,9 @@ pub(crate) fn print(about: &str, rows: &[Row]) {
 
 /// Prints the worst and the mean of each contender, and where it is the best.
 pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
-    println!("\n## Summary\n\nOver all points; `near best`: within 1 % of the best score at its point.\n");
+    println!(
+        "\n## Summary\n\nOver all points; `near best`: within 1 % of the best score at its point.\n"
+    );
     println!("| contender              | worst | mean  | near best | worst point |");
     println!("|:-----------------------|------:|------:|----------:|:------------|");
     let best = |row: &Row| {
@@ -55,7 +57,10 @@ pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
             continue;
         };
         let mean = own.iter().map(|row| row.score).sum::<f64>() / own.len() as f64;
-        let near = own.iter().filter(|row| row.score >= best(row) - 0.01).count();
+        let near = own
+            .iter()
+            .filter(|row| row.score >= best(row) - 0.01)
+            .count();
         println!(
             "| {:22} | {:.3} | {mean:.3} | {:>9} | {}: {} |",
             contender.name,

@@ -121,22 +121,38 @@ mod tests {
     #[test]
     fn what_repeats_is_repeated_until_the_end() {
         let steps = steps(
-            &scenario("[[step]]\nat = 1\nevery = 4\nspeed = 0\n[[step]]\nat = 2\nevery = 4\nspeed = 1\n"),
+            &scenario(
+                "[[step]]\nat = 1\nevery = 4\nspeed = 0\n[[step]]\nat = 2\nevery = 4\nspeed = 1\n",
+            ),
             10.0,
         );
         let times: Vec<_> = steps.iter().map(|step| step.at).collect();
         assert_eq!(times, [1.0, 2.0, 5.0, 6.0, 9.0]);
         let stretches = stretches(&steps, 10.0);
         assert_eq!(stretches.len(), 6);
-        let possible: f64 = stretches.iter().map(|s| (s.until - s.from) * s.capacity).sum();
+        let possible: f64 = stretches
+            .iter()
+            .map(|s| (s.until - s.from) * s.capacity)
+            .sum();
         assert!((possible - 7.0).abs() < 1e-9, "{possible}");
     }
 
     #[test]
     fn what_is_gradual_goes_all_the_way() {
-        let steps = steps(&scenario("[[step]]\nat = 2\nuntil = 6\nspeed = 0.5\n"), 10.0);
+        let steps = steps(
+            &scenario("[[step]]\nat = 2\nuntil = 6\nspeed = 0.5\n"),
+            10.0,
+        );
         assert_eq!(steps.len(), PIECES as usize);
-        let speed_at = |at: f64| steps.iter().rev().find(|s| s.at <= at + 1e-9).unwrap().speed.unwrap();
+        let speed_at = |at: f64| {
+            steps
+                .iter()
+                .rev()
+                .find(|s| s.at <= at + 1e-9)
+                .unwrap()
+                .speed
+                .unwrap()
+        };
         assert!((speed_at(4.0) - 0.75).abs() < 1e-9 && (speed_at(9.0) - 0.5).abs() < 1e-9);
     }
 }

@@ -1,7 +1,11 @@
 //! What stands in front of the server: ours, the peers', nothing.
 
+mod acc;
+mod congestion;
+mod little;
 mod ours;
 mod plain;
+mod resilience;
 
 use tower::util::BoxCloneService;
 
@@ -13,6 +17,12 @@ pub(crate) struct Refused;
 
 /// A server with a contender in front of it.
 pub(crate) type Stack = BoxCloneService<Req, Res, Refused>;
+
+/// A meter of the limit, where there is one.
+pub(crate) type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
+
+/// Room for the largest server of the lab, where a peer's own largest limit would be its fate.
+const WIDE: usize = 20_000;
 
 /// What a contender may know beforehand.
 #[derive(Debug, Clone, Copy)]
@@ -32,35 +42,127 @@ pub(crate) struct Contender {
     /// What it is, in a line.
     pub(crate) about: &'static str,
     /// Puts it in front of a server. The second is its limit, where it tells one.
-    pub(crate) build: fn(Backend, Hints) -> (Stack, Option<Box<dyn Fn() -> f64 + Send>>),
+    pub(crate) build: fn(Backend, Hints) -> (Stack, Limit),
     /// It is given the best of several limits.
     pub(crate) tuned: bool,
 }
 
+const fn of(
+    name: &'static str,
+    build: fn(Backend, Hints) -> (Stack, Limit),
+    about: &'static str,
+) -> Contender {
+    Contender {
+        name,
+        about,
+        build,
+        tuned: false,
+    }
+}
+
+const fn tuned(
+    name: &'static str,
+    build: fn(Backend, Hints) -> (Stack, Limit),
+    about: &'static str,
+) -> Contender {
+    Contender {
+        tuned: true,
+        ..of(name, build, about)
+    }
+}
+
 /// All of them.
 pub(crate) const ALL: &[Contender] = &[
-    Contender {
-        name: "none",
-        about: "no protection",
-        build: plain::none,
-        tuned: false,
-    },
-    Contender {
-        name: "tower-tuned",
-        about: "tower: LoadShed over ConcurrencyLimit, the best of several limits",
-        build: plain::tower,
-        tuned: true,
-    },
-    Contender {
-        name: "fixed",
-        about: "plimsoll: a fixed limit, the best of several",
-        build: ours::fixed,
-        tuned: true,
-    },
-    Contender {
-        name: "adaptive",
-        about: "plimsoll: all defaults",
-        build: ours::adaptive,
-        tuned: false,
-    },
+    of("none", plain::none, "no protection"),
+    tuned(
+        "tower-tuned",
+        plain::tower,
+        "tower: LoadShed over ConcurrencyLimit, the best of several limits",
+    ),
+    of(
+        "resilience-aimd",
+        resilience::aimd,
+        "tower-resilience: AIMD, defaults (at most 100)",
+    ),
+    of(
+        "resilience-vegas",
+        resilience::vegas,
+        "tower-resilience: Vegas, defaults (at most 100)",
+    ),
+    of(
+        "resilience-gradient2",
+        resilience::gradient2,
+        "tower-resilience: Gradient2, defaults (at most 200)",
+    ),
+    of(
+        "resilience-aimd-wide",
+        resilience::aimd_wide,
+        "the same, at most 20,000, late from half the deadline on",
+    ),
+    of(
+        "resilience-vegas-wide",
+        resilience::vegas_wide,
+        "the same, at most 20,000",
+    ),
+    of(
+        "resilience-gradient2-wide",
+        resilience::gradient2_wide,
+        "the same, at most 20,000",
+    ),
+    of(
+        "acc-aimd",
+        acc::aimd,
+        "tower-acc: AIMD, defaults (20 to 200, late from 5 s on)",
+    ),
+    of(
+        "acc-vegas",
+        acc::vegas,
+        "tower-acc: Vegas, defaults (at most 1,000)",
+    ),
+    of(
+        "acc-gradient2",
+        acc::gradient2,
+        "tower-acc: Gradient2, defaults (20 to 200)",
+    ),
+    of(
+        "acc-aimd-wide",
+        acc::aimd_wide,
+        "the same, 2 to 20,000, late from half the deadline on",
+    ),
+    of(
+        "acc-vegas-wide",
+        acc::vegas_wide,
+        "the same, at most 20,000",
+    ),
+    of(
+        "acc-gradient2-wide",
+        acc::gradient2_wide,
+        "the same, 1 to 20,000",
+    ),
+    of(
+        "congestion-aimd",
+        congestion::aimd,
+        "congestion-limiter: AIMD, 1 to 20,000, late from half the deadline on",
+    ),
+    of(
+        "congestion-vegas",
+        congestion::vegas,
+        "congestion-limiter: Vegas over windows, 1 to 20,000",
+    ),
+    of(
+        "congestion-gradient",
+        congestion::gradient,
+        "congestion-limiter: Gradient over windows, 1 to 20,000",
+    ),
+    of(
+        "little-loadshedder",
+        little::half_the_deadline,
+        "little-loadshedder: target half the deadline",
+    ),
+    tuned(
+        "fixed",
+        ours::fixed,
+        "plimsoll: a fixed limit, the best of several",
+    ),
+    of("adaptive", ours::adaptive, "plimsoll: all defaults"),
 ];

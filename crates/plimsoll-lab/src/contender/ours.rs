@@ -7,14 +7,11 @@ use plimsoll_concurrency::{
 use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
-use super::{Hints, Stack};
+use super::{Hints, Limit, Stack};
 use crate::{backend::Backend, world};
 
-/// A meter of the limit, where there is one.
-type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
-
-fn limit(handle: ConcurrencyHandle) -> Limit {
-    Some(Box::new(move || handle.limit() as f64))
+fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
+    Box::new(move || handle.limit() as f64)
 }
 
 /// A fixed limit, tuned by hand.
@@ -28,7 +25,7 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     let stack = stack.map_err(|never| match never {});
-    (BoxCloneService::new(stack), limit(handle))
+    (BoxCloneService::new(stack), Some(limit(handle)))
 }
 
 /// A limit that finds itself, with nothing set.
@@ -46,7 +43,7 @@ pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     let stack = stack.map_err(|never| match never {});
-    (BoxCloneService::new(stack), limit(handle))
+    (BoxCloneService::new(stack), Some(limit(handle)))
 }
 
 /// Prints each window, and what the algorithm makes of it.

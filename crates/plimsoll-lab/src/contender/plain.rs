@@ -2,11 +2,8 @@
 
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneService};
 
-use super::{Hints, Refused, Stack};
+use super::{Hints, Limit, Refused, Stack};
 use crate::backend::Backend;
-
-/// A meter of the limit, where there is one.
-type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
 
 /// No protection.
 pub(super) fn none(backend: Backend, _: Hints) -> (Stack, Limit) {
