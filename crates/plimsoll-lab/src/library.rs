@@ -7,8 +7,41 @@ use crate::{
     scenario::{Arrivals, Scenario, Trace},
 };
 
+macro_rules! built_in {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../scenarios/", $name, ".toml")))),+]
+    };
+}
+
 /// Names and texts, in the order of the tables.
-pub(crate) const BUILT_IN: &[(&str, &str)] = &[("smoke", include_str!("../scenarios/smoke.toml"))];
+pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
+    "load-curve",
+    "sizes",
+    "laws",
+    "step-1.4x",
+    "step-2x",
+    "step-10x",
+    "capacity-halves",
+    "slows-down",
+    "drift",
+    "flood",
+    "bursts",
+    "pauses",
+    "bimodal",
+    "mixed-routes",
+    "usl",
+    "lock-bound",
+    "chain",
+    "metastable",
+    "priority",
+    "tasks",
+    "tasks-mixed",
+    "fair",
+    "grid",
+];
+
+/// Those that are not among `all`.
+const BY_NAME_ONLY: &[&str] = &["grid"];
 
 /// The scenarios of this name: one of those that come with the lab, `all` of them, or a file.
 pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, String> {
@@ -16,6 +49,7 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
         Some((name, text)) => vec![read(name, text)?],
         None if name == "all" => BUILT_IN
             .iter()
+            .filter(|(name, _)| !BY_NAME_ONLY.contains(name))
             .map(|(name, text)| read(name, text))
             .collect::<Result<_, _>>()?,
         None => {

@@ -51,12 +51,12 @@ fn main() -> ExitCode {
 
 fn list() -> Result<(), String> {
     println!("Scenarios");
-    for scenario in library::find("all", None)? {
-        println!("  {:22} {}", scenario.name, scenario.about);
+    for (name, text) in library::BUILT_IN {
+        println!("  {name:22} {}", library::read(name, text)?.about);
     }
     println!("\nContenders");
     for contender in contender::ALL {
-        println!("  {:22} {}", contender.name, contender.about);
+        println!("  {:25} {}", contender.name, contender.about);
     }
     Ok(())
 }

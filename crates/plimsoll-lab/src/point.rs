@@ -1,7 +1,10 @@
 //! A point of a scenario: one server, one load.
 
-use crate::scenario::{Caller, Scenario, Server, Step};
-use crate::timeline::{self, Stretch};
+use crate::{
+    measure::BIN_SECONDS,
+    scenario::{Caller, Scenario, Server, Step},
+    timeline::{self, Stretch},
+};
 
 /// What to run, with all that follows from the scenario's file worked out.
 pub(crate) struct Point<'a> {
@@ -39,7 +42,8 @@ pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
                 let requests = scenario.requests * if quick { 0.25 } else { 1.0 };
                 let seconds = (requests / server.capacity())
                     .max(scenario.seconds)
-                    .min(scenario.at_most_seconds);
+                    .min(scenario.at_most_requests / server.capacity());
+                let seconds = whole_bins(seconds);
                 let steps = timeline::steps(scenario, seconds);
                 let mean = server.mean_ms / 1e3;
                 points.push(Point {
@@ -49,7 +53,7 @@ pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
                     load,
                     callers: callers.clone(),
                     seconds,
-                    warm_up: seconds * scenario.warm_up,
+                    warm_up: whole_bins(seconds * scenario.warm_up),
                     deadline: scenario
                         .deadline_seconds
                         .unwrap_or(scenario.deadline * mean),
@@ -60,6 +64,11 @@ pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
         }
     }
     points
+}
+
+/// The ledger counts by bins.
+fn whole_bins(seconds: f64) -> f64 {
+    (seconds / BIN_SECONDS).round().max(1.0) * BIN_SECONDS
 }
 
 impl Point<'_> {

@@ -27,9 +27,9 @@ pub(crate) struct Scenario {
     pub(crate) seconds: f64,
     #[serde(default)]
     pub(crate) requests: f64,
-    /// At most this many seconds, however many requests were asked for.
-    #[serde(default = "an_hour")]
-    pub(crate) at_most_seconds: f64,
+    /// And no longer than for this many such requests, however long that is.
+    #[serde(default = "no_end")]
+    pub(crate) at_most_requests: f64,
     /// The part of it, from its beginning, that is not counted.
     #[serde(default = "a_sixth")]
     pub(crate) warm_up: f64,
@@ -205,7 +205,7 @@ impl Scenario {
         let positive = [
             ("requests or seconds", self.requests + self.seconds),
             ("deadline", self.deadline),
-            ("at-most-seconds", self.at_most_seconds),
+            ("at-most-requests", self.at_most_requests),
         ];
         for (field, value) in positive {
             if value.is_nan() || value <= 0.0 {
@@ -287,8 +287,8 @@ impl Server {
     }
 }
 
-fn an_hour() -> f64 {
-    3600.0
+fn no_end() -> f64 {
+    f64::INFINITY
 }
 
 fn a_sixth() -> f64 {

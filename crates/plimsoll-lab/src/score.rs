@@ -6,6 +6,7 @@ use crate::{
     measure::{BIN_SECONDS, Ledger, Tally},
     point::Point,
     scenario::Score,
+    timeline::Stretch,
 };
 
 /// A line of the results, as it is written to JSON.
@@ -74,7 +75,7 @@ pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> R
 /// The work that could have been answered between two moments: what was offered, or what the server can do.
 fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64) -> f64 {
     let within = |at: f64| (at.clamp(from, until) / BIN_SECONDS).round() as usize;
-    let of = |stretch: &crate::timeline::Stretch| {
+    let of = |stretch: &Stretch| {
         let (first, last) = (within(stretch.from), within(stretch.until));
         let offered: f64 = ledger.offered[first..last].iter().sum();
         let seconds = (last - first) as f64 * BIN_SECONDS;
@@ -137,7 +138,8 @@ fn recovery(point: &Point<'_>, ledger: &Ledger, luck: f64) -> Option<f64> {
     let mut longest: Option<f64> = None;
     // Little by little is not a step, and neither is what comes back before anybody can recover.
     let stretches = point.stretches.iter();
-    for stretch in stretches.filter(|s| s.from > 0.0 && s.until - s.from > 2.0 * second) {
+    let long = |s: &&Stretch| s.from > 0.0 && s.until - s.from > 2.0 * second;
+    for stretch in stretches.filter(long).filter(|s| s.load * s.capacity > 0.0) {
         let mut at = stretch.from;
         let good = loop {
             if at + second > stretch.until {

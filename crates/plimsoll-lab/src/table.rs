@@ -42,8 +42,8 @@ pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
     println!(
         "\n## Summary\n\nOver all points; `near best`: within 1 % of the best score at its point.\n"
     );
-    println!("| contender              | worst | mean  | near best | worst point |");
-    println!("|:-----------------------|------:|------:|----------:|:------------|");
+    println!("| contender                 | worst | mean  | near best | worst point |");
+    println!("|:--------------------------|------:|------:|----------:|:------------|");
     let best = |row: &Row| {
         let rivals = rows.iter().filter(|other| same_point(row, other));
         rivals.map(|rival| rival.score).fold(0.0, f64::max)
@@ -62,7 +62,7 @@ pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
             .filter(|row| row.score >= best(row) - 0.01)
             .count();
         println!(
-            "| {:22} | {:.3} | {mean:.3} | {:>9} | {}: {} |",
+            "| {:25} | {:.3} | {mean:.3} | {:>9} | {}: {} |",
             contender.name,
             worst.score,
             format!("{near}/{}", own.len()),

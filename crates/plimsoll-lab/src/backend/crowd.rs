@@ -20,9 +20,10 @@ pub(super) struct Crowd {
     done: f64,
     updated: Nanos,
     present: usize,
-    /// Goals, in the bits of a positive `f64`, which are in the same order.
+    /// Goals, in the bits of a positive `f64`, which are in the same order; also of some who have left.
     goals: BinaryHeap<Reverse<(u64, usize)>>,
-    wakers: Vec<Option<Waker>>,
+    /// Who is at a place: the goal, and the waker.
+    places: Vec<Option<(u64, Waker)>>,
     free: Vec<usize>,
 }
 
@@ -35,7 +36,7 @@ impl Crowd {
             updated: 0,
             present: 0,
             goals: BinaryHeap::new(),
-            wakers: Vec::new(),
+            places: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -54,17 +55,35 @@ impl Crowd {
         self.updated = now;
     }
 
-    /// When the first is done, if nobody comes or goes until then. Its waker wakes it then.
-    fn next(&self) -> Option<(Nanos, usize)> {
-        let Reverse((goal, place)) = self.goals.peek()?;
-        let left = (f64::from_bits(*goal) - self.done).max(0.0);
-        Some((world::now() + (left / self.speed()).ceil() as Nanos, *place))
+    /// The first to be done: goal, place and waker.
+    fn first(&mut self) -> Option<(f64, usize, &Waker)> {
+        loop {
+            let Reverse((goal, place)) = *self.goals.peek()?;
+            if matches!(&self.places[place], Some((own, _)) if *own == goal) {
+                break;
+            }
+            self.goals.pop();
+        }
+        let Reverse((goal, place)) = *self.goals.peek()?;
+        let (_, waker) = self.places[place].as_ref()?;
+        Some((f64::from_bits(goal), place, waker))
     }
 
-    /// The waker of whoever is first: it has to sleep for a shorter time when others leave.
-    fn first(&mut self) -> Option<Waker> {
-        let Reverse((_, place)) = self.goals.peek()?;
-        self.wakers[*place].clone()
+    /// When work up to this goal is done, if nobody comes or goes until then.
+    fn done_at(&self, goal: f64) -> Nanos {
+        let left = (goal - self.done).max(0.0);
+        world::now() + (left / self.speed()).ceil() as Nanos
+    }
+
+    fn enter(&mut self, goal: f64, waker: Waker) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some((goal.to_bits(), waker));
+        self.goals.push(Reverse((goal.to_bits(), place)));
+        self.present += 1;
+        place
     }
 }
 
@@ -105,18 +124,15 @@ impl Stay {
             // Whoever was first will wake too early, and sleep again.
             let (place, goal) = had.unwrap_or_else(|| {
                 let goal = crowd.done + work;
-                let place = crowd.free.pop().unwrap_or_else(|| {
-                    crowd.wakers.push(None);
-                    crowd.wakers.len() - 1
-                });
-                crowd.present += 1;
-                crowd.goals.push(Reverse((goal.to_bits(), place)));
-                (place, goal)
+                (crowd.enter(goal, cx.waker().clone()), goal)
             });
-            crowd.wakers[place] = Some(cx.waker().clone());
+            if let Some((_, waker)) = &mut crowd.places[place] {
+                waker.clone_from(cx.waker());
+            }
             // Half a nanosecond of work is rounding.
             let done = goal - crowd.done < 0.5;
-            let wake_at = crowd.next().filter(|(_, first)| *first == place);
+            let first = crowd.first().is_some_and(|(_, first, _)| first == place);
+            let wake_at = first.then(|| crowd.done_at(goal));
             (place, goal, done, wake_at)
         });
         let Some((place, goal, done, wake_at)) = answer else {
@@ -127,7 +143,7 @@ impl Stay {
             return Poll::Ready(());
         }
         // Only the first of all needs a timer: when it leaves it wakes the next.
-        self.sleep = wake_at.map(|(at, _)| world::sleep_until(at.max(world::now() + 1)));
+        self.sleep = wake_at.map(|at| world::sleep_until(at.max(world::now() + 1)));
         if let Some(sleep) = &mut self.sleep {
             _ = Pin::new(sleep).poll(cx);
         }
@@ -137,21 +153,15 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        let Some((place, goal)) = self.place else {
+        let Some((place, _)) = self.place else {
             return;
         };
         let next = with(self.station, |crowd| {
             crowd.update();
             crowd.present -= 1;
-            let mine = Reverse((goal.to_bits(), place));
-            if crowd.goals.peek() == Some(&mine) {
-                crowd.goals.pop();
-            } else {
-                crowd.goals.retain(|entry| *entry != mine);
-            }
-            let own = crowd.wakers[place].take();
+            let own = crowd.places[place].take();
             crowd.free.push(place);
-            (crowd.first(), own)
+            (crowd.first().map(|(_, _, waker)| waker.clone()), own)
         });
         if let Some((Some(waker), _)) = next {
             waker.wake();
