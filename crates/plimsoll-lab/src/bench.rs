@@ -30,7 +30,7 @@ pub(crate) fn run_all(points: &[Point<'_>], options: &Options) -> Vec<Row> {
     for point in points {
         for &contender in &options.contenders {
             for &multiple in multiples(point, contender) {
-                for seed in options.seed..options.seed + options.seeds {
+                for seed in options.seed..options.seed + options.seeds.max(1) {
                     jobs.push(Job {
                         point,
                         contender,
@@ -46,7 +46,7 @@ pub(crate) fn run_all(points: &[Point<'_>], options: &Options) -> Vec<Row> {
     for point in points {
         for &contender in &options.contenders {
             let tries = multiples(point, contender).iter().map(|multiple| {
-                let runs = done.by_ref().take(options.seeds as usize);
+                let runs = done.by_ref().take(options.seeds.max(1) as usize);
                 let mut row = mean(runs.collect());
                 row.multiple = contender.tuned.then_some(*multiple);
                 row
@@ -105,7 +105,7 @@ fn mean(rows: Vec<Row>) -> Row {
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     let of = |f: fn(&Row) -> Option<f64>| mean(f).unwrap_or(0.0);
-    let row = Row {
+    Row {
         goodput: of(|row| Some(row.goodput)),
         p50_ms: mean(|row| row.p50_ms),
         p99_ms: mean(|row| row.p99_ms),
@@ -113,6 +113,5 @@ fn mean(rows: Vec<Row>) -> Row {
         recover_s: mean(|row| row.recover_s),
         score: of(|row| Some(row.score)),
         ..rows[0].clone()
-    };
-    row
+    }
 }

@@ -1,6 +1,12 @@
 //! Callers: requests that arrive whether or not the last ones were answered, and what becomes of each.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use fastrand::Rng;
 use http::Request;
@@ -79,7 +85,12 @@ pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
                 begun: world::now(),
                 rng: Rng::with_seed(rng.u64(..)),
             };
-            tokio::spawn(task.run(stack.clone()));
+            // Most are refused at once under overload, and need no task of the runtime's.
+            let mut future = Box::pin(task.run(stack.clone()));
+            let ended = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+            if !ended {
+                tokio::spawn(future);
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ mod scenario;
 mod schedule;
 mod score;
 mod table;
+#[cfg(test)]
+mod theory;
 mod timeline;
 mod world;
 

@@ -166,6 +166,13 @@ impl Ledger {
         }
     }
 
+    /// The mean of them.
+    #[cfg(test)]
+    pub(crate) fn mean_latency_ms(&self) -> f64 {
+        let sum: f64 = self.latencies.iter().copied().map(f64::from).sum();
+        sum / self.latencies.len() as f64 * 1e3
+    }
+
     /// A quantile of the latencies of what was answered, in milliseconds.
     pub(crate) fn latency_ms(&mut self, quantile: f64) -> Option<f64> {
         let last = self.latencies.len().checked_sub(1)?;

@@ -31,6 +31,7 @@ pub(crate) enum Command {
 }
 
 /// How to run.
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) scenario: String,
     pub(crate) contenders: Vec<&'static Contender>,
@@ -50,17 +51,9 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
     let mut parser = Parser::from_env();
     let mut words = Vec::new();
     let mut options = Options {
-        scenario: String::new(),
-        contenders: Vec::new(),
-        point: String::new(),
         seed: 1,
-        seeds: 1,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        quick: false,
-        trace: None,
-        json: None,
-        svg: None,
-        check: false,
+        ..Options::default()
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -72,7 +65,7 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
             }
             Long("point") => options.point = parser.value()?.string()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("seeds") => options.seeds = parser.value()?.parse::<u64>()?.max(1),
+            Long("seeds") => options.seeds = parser.value()?.parse()?,
             Long("threads") => options.threads = parser.value()?.parse::<usize>()?.max(1),
             Long("quick") => options.quick = true,
             Long("trace") => options.trace = Some(parser.value()?.into()),
