@@ -18,7 +18,7 @@ use crate::{
     arrival::Gaps,
     backend::{Job, Req, Res},
     contender::{Refused, Stack},
-    law::Law,
+    law::{Law, exponential},
     measure::{self, End, Whose},
     scenario::Caller,
     world::{self, Nanos, SECOND},
@@ -106,7 +106,11 @@ struct Task {
 impl Task {
     async fn run(mut self, mut stack: Stack) {
         let mut end = End::InTime;
-        for _ in 0..self.plan.caller.calls {
+        for call in 0..self.plan.caller.calls {
+            if call > 0 {
+                let pause = exponential(&mut self.rng) * self.plan.caller.pause_seconds;
+                world::sleep_until(world::now() + (pause * SECOND) as Nanos).await;
+            }
             end = self.call(&mut stack).await;
             if end != End::InTime {
                 break;

@@ -8,6 +8,7 @@ mod arrival;
 mod backend;
 mod bench;
 mod caller;
+mod check;
 mod clock;
 mod contender;
 mod law;
@@ -19,13 +20,14 @@ mod run;
 mod scenario;
 mod schedule;
 mod score;
+mod svg;
 mod table;
 #[cfg(test)]
 mod theory;
 mod timeline;
 mod world;
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use options::{Command, Options};
 
@@ -72,13 +74,29 @@ fn run_scenarios(options: &Options) -> Result<(), String> {
         points.retain(|point| !options.quick || point.arrivals() <= LARGE);
         let done = bench::run_all(&points, options);
         table::print(&scenario.about, &done);
+        if let (Some(folder), Some(chart)) = (&options.svg, svg::chart(&scenario, &done)) {
+            let path = folder.join(format!("{}.svg", scenario.name));
+            write(&path, &chart)?;
+        }
         rows.extend(done);
     }
     table::summary(&rows, &options.contenders);
     println!("\n{:.0} s", clock::real_seconds() - began);
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&rows).map_err(|e| e.to_string())?;
-        fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+        write(path, &text)?;
     }
-    Ok(())
+    if !options.check {
+        return Ok(());
+    }
+    match check::check(&rows) {
+        0 => Ok(()),
+        missed => Err(format!("{missed} bars missed")),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let made = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
+    made.map_err(|e| format!("{}: {e}", path.display()))
 }

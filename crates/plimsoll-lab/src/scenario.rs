@@ -131,6 +131,8 @@ pub(crate) struct Caller {
     pub(crate) keys: usize,
     /// Calls in a task, one after the other; the task is of use if all are answered in time.
     pub(crate) calls: u32,
+    /// The mean time between two calls of a task, in seconds: what the way there and back takes.
+    pub(crate) pause_seconds: f64,
     /// How often it tries, the first time included.
     pub(crate) attempts: u32,
     /// It takes a try for lost after this many seconds. Until the deadline, unless said.
@@ -191,6 +193,7 @@ impl Default for Caller {
             criticality: "CRITICAL".into(),
             keys: 1,
             calls: 1,
+            pause_seconds: 0.0,
             attempts: 1,
             timeout_seconds: None,
             backoff_seconds: 0.0,

@@ -31,6 +31,13 @@ pub(crate) struct Row {
     pub(crate) multiple: Option<f64>,
     #[serde(skip)]
     pub(crate) course: Course,
+    /// Of the point: load, deadline, and the answers a tenth of a second has at full capacity.
+    #[serde(skip)]
+    pub(crate) load: f64,
+    #[serde(skip)]
+    pub(crate) deadline_ms: f64,
+    #[serde(skip)]
+    pub(crate) full_bin: f64,
 }
 
 /// Goodput and limit over time, in bins of a tenth of a second.
@@ -65,6 +72,9 @@ pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> R
         recover_s: recovery(point, &ledger, luck),
         score: score.clamp(0.0, 1.0),
         multiple: None,
+        load: point.load,
+        deadline_ms: point.deadline * 1e3,
+        full_bin: capacity * BIN_SECONDS,
         course: Course {
             answered: std::mem::take(&mut ledger.answered),
             limits: std::mem::take(&mut ledger.limits),

@@ -72,15 +72,15 @@ pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
     }
 }
 
-/// Goodput over that of the bare server, where that was run.
+/// Goodput over that of the bare server, where that was run and stood.
 pub(crate) fn of_bare(row: &Row, rows: &[Row]) -> Option<f64> {
     let bare = rows
         .iter()
         .find(|bare| bare.contender == "none" && same_point(row, bare))?;
-    (bare.goodput > 0.01).then(|| row.goodput / bare.goodput)
+    (bare.score > 0.5).then(|| row.goodput / bare.goodput)
 }
 
-fn same_point(a: &Row, b: &Row) -> bool {
+pub(crate) fn same_point(a: &Row, b: &Row) -> bool {
     a.scenario == b.scenario && a.point == b.point
 }
 

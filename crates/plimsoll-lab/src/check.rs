@@ -1,0 +1,124 @@
+//! What `--check` demands of the adaptive limit.
+#![allow(clippy::print_stdout)]
+
+use crate::{score::Row, table};
+
+/// Who is held to the bars.
+const WHO: &str = "adaptive";
+
+/// What a bar is about.
+#[derive(Clone, Copy)]
+enum Measure {
+    /// The score is at least this.
+    Score(f64),
+    /// Goodput over that of the bare server is at least this.
+    OfBare(f64),
+    /// The score is at most this below the best contender's.
+    BelowBest(f64),
+    /// Recovered within so many seconds.
+    Recovery(f64),
+    /// The 99th percentile of what was answered is inside the deadline.
+    Deadline,
+}
+
+/// A bar, for scenarios and points whose names contain these, at loads from the one to the other.
+struct Bar {
+    scenario: &'static str,
+    point: &'static str,
+    loads: (f64, f64),
+    measure: Measure,
+}
+
+const fn bar(
+    scenario: &'static str,
+    point: &'static str,
+    loads: (f64, f64),
+    measure: Measure,
+) -> Bar {
+    Bar {
+        scenario,
+        point,
+        loads,
+        measure,
+    }
+}
+
+const ANY: (f64, f64) = (0.0, f64::INFINITY);
+const OVERLOAD: (f64, f64) = (2.0, f64::INFINITY);
+const FULL: (f64, f64) = (0.89, 0.91);
+
+use Measure::{BelowBest, Deadline, OfBare, Recovery, Score};
+
+const BARS: &[Bar] = &[
+    bar("load-curve", "", OVERLOAD, Score(0.985)),
+    bar("sizes", "", OVERLOAD, Score(0.985)),
+    bar("laws", "", OVERLOAD, Score(0.985)),
+    bar("grid", "", OVERLOAD, Score(0.985)),
+    bar("bimodal", "", OVERLOAD, Score(0.985)),
+    bar("load-curve", "", FULL, OfBare(0.99)),
+    bar("sizes", "", FULL, OfBare(0.99)),
+    bar("laws", "", FULL, OfBare(0.99)),
+    bar("grid", "", FULL, OfBare(0.99)),
+    bar("bimodal", "", FULL, OfBare(0.99)),
+    bar("", "", ANY, Deadline),
+    bar("", "", ANY, Score(0.95)),
+    bar("", "", ANY, BelowBest(0.01)),
+    bar("step", "", ANY, Recovery(1.0)),
+    bar("capacity-halves", "", ANY, Recovery(1.0)),
+    bar("slows-down", "", ANY, Recovery(1.0)),
+    bar("metastable", "", ANY, Recovery(1.0)),
+    bar("priority", "", (12.0, 12.0), Score(0.995)),
+    bar("tasks", "k=4", ANY, Score(0.9)),
+    bar("usl", "", ANY, Score(0.97)),
+];
+
+/// Prints the bars that were missed, and tells how many.
+pub(crate) fn check(rows: &[Row]) -> usize {
+    let mut missed = 0;
+    println!("\n## Bars\n");
+    for row in rows.iter().filter(|row| row.contender == WHO) {
+        for bar in BARS {
+            let here = row.scenario.contains(bar.scenario)
+                && row.point.contains(bar.point)
+                && (bar.loads.0..=bar.loads.1).contains(&row.load);
+            if here && let Some(wrong) = bar.measure.missed(row, rows) {
+                missed += 1;
+                println!("missed: {}: {}: {wrong}", row.scenario, row.point);
+            }
+        }
+    }
+    println!("{missed} missed");
+    missed
+}
+
+impl Measure {
+    /// How it was missed, if it was.
+    fn missed(self, row: &Row, rows: &[Row]) -> Option<String> {
+        match self {
+            Score(bar) => (row.score < bar).then(|| format!("score {:.4}, not {bar}", row.score)),
+            OfBare(bar) => table::of_bare(row, rows)
+                .filter(|part| *part < bar)
+                .map(|part| format!("{part:.4} of the bare server's goodput, not {bar}")),
+            BelowBest(bar) => {
+                let rivals = rows.iter().filter(|rival| table::same_point(row, rival));
+                rivals
+                    .max_by(|a, b| a.score.total_cmp(&b.score))
+                    .filter(|best| row.score < best.score - bar)
+                    .map(|best| {
+                        format!(
+                            "score {:.4}, {} {:.4}",
+                            row.score, best.contender, best.score
+                        )
+                    })
+            }
+            Recovery(bar) => row
+                .recover_s
+                .filter(|seconds| *seconds > bar)
+                .map(|seconds| format!("recovered after {seconds:.1} s, not {bar}")),
+            Deadline => row
+                .p99_ms
+                .filter(|p99| *p99 > row.deadline_ms)
+                .map(|p99| format!("p99 {p99:.1} ms, the deadline is {:.1} ms", row.deadline_ms)),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Goodput and the limit over time, at the first point of a scenario in which something happens.
+
+use super::{
+    canvas::{Canvas, apart, colour},
+    contenders,
+};
+use crate::{measure::BIN_SECONDS, scenario::Scenario, score::Row};
+
+const LEFT: f64 = 56.0;
+const RIGHT: f64 = 620.0;
+const GAP: f64 = 15.0;
+/// Points of a line.
+const PIECES: usize = 200;
+
+/// A panel: from top to bottom, and what its top means.
+struct Panel {
+    top: f64,
+    bottom: f64,
+    full: f64,
+}
+
+impl Panel {
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - (value / self.full).min(1.0) * (self.bottom - self.top)
+    }
+}
+
+pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
+    let point = rows.first().map_or("", |row| row.point.as_str());
+    let rows: Vec<Row> = rows
+        .iter()
+        .filter(|row| row.point == point)
+        .cloned()
+        .collect();
+    let names = contenders(&rows);
+    let seconds = rows[0].course.answered.len().saturating_sub(1) as f64 * BIN_SECONDS;
+    let lowest = 264.0_f64.max(64.0 + GAP * names.len() as f64);
+    let goodput = Panel {
+        top: 64.0,
+        bottom: 264.0,
+        full: 1.1,
+    };
+    let limits = rows.iter().flat_map(|row| &row.course.limits);
+    // A peer that runs away must not flatten the others.
+    let own = rows.iter().filter(|row| colour(&row.contender) != 4);
+    let own = own
+        .flat_map(|row| &row.course.limits)
+        .copied()
+        .fold(0.0, f64::max);
+    let limit = Panel {
+        top: lowest + 48.0,
+        bottom: lowest + 168.0,
+        full: if own > 0.0 {
+            own * 1.5
+        } else {
+            limits.copied().fold(1.0, f64::max)
+        },
+    };
+    let about = format!("{} {point}", scenario.about);
+    let mut canvas = Canvas::new(820.0, limit.bottom + 44.0, &scenario.name, &about);
+    let x = |at: f64| LEFT + at / seconds.max(BIN_SECONDS) * (RIGHT - LEFT);
+    for (panel, ticks, title) in [
+        (&goodput, vec![0.0, 0.5, 1.0], "goodput over capacity"),
+        (
+            &limit,
+            vec![0.0, (limit.full / 2.0).round(), limit.full.round()],
+            "limit",
+        ),
+    ] {
+        for tick in ticks {
+            canvas.line("grid", (LEFT, panel.y(tick)), (RIGHT, panel.y(tick)));
+            canvas.label(
+                LEFT - 8.0,
+                panel.y(tick) + 4.0,
+                "small",
+                "end",
+                &format!("{tick}"),
+            );
+        }
+        canvas.label(LEFT, panel.top - 6.0, "small", "start", title);
+    }
+    for tick in 0..=6 {
+        let at = seconds * f64::from(tick) / 6.0;
+        canvas.label(
+            x(at),
+            limit.bottom + 18.0,
+            "small",
+            "middle",
+            &format!("{at:.0} s"),
+        );
+    }
+    let mut ends = Vec::new();
+    for name in names {
+        for row in rows.iter().filter(|row| row.contender == name) {
+            let class = format!(
+                "c{}{}",
+                colour(name),
+                if name == "adaptive" { " own" } else { "" }
+            );
+            let answered = thin(&row.course.answered, row.full_bin);
+            canvas.curve(
+                &class,
+                answered
+                    .iter()
+                    .map(|(at, value)| (x(*at), goodput.y(*value))),
+            );
+            let limits = thin(&row.course.limits, 1.0);
+            if !limits.is_empty() {
+                canvas.curve(
+                    &class,
+                    limits.iter().map(|(at, value)| (x(*at), limit.y(*value))),
+                );
+            }
+            let end = answered.last().map_or(0.0, |(_, value)| *value);
+            ends.push((goodput.y(end) + 4.0, name.to_owned()));
+        }
+    }
+    for (at, name) in apart(ends, GAP, lowest + 4.0) {
+        let class = format!("f{}", colour(&name));
+        canvas.label(RIGHT + 10.0, at, &class, "start", &name);
+    }
+    canvas.end()
+}
+
+/// Means of as many bins as leave few enough points, over what is full, with their times.
+fn thin(bins: &[f64], full: f64) -> Vec<(f64, f64)> {
+    let whole = &bins[..bins.len().saturating_sub(1)];
+    let size = whole.len().div_ceil(PIECES).max(1);
+    let mean = |(index, piece): (usize, &[f64])| {
+        let at = (index as f64 + 0.5) * size as f64 * BIN_SECONDS;
+        (at, piece.iter().sum::<f64>() / piece.len() as f64 / full)
+    };
+    whole.chunks(size).enumerate().map(mean).collect()
+}

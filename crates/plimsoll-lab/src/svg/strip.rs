@@ -1,0 +1,49 @@
+//! Scores of many points: a row for each contender, a dot for each point, and the worst in figures.
+
+use super::{
+    canvas::{Canvas, colour},
+    contenders,
+};
+use crate::{scenario::Scenario, score::Row};
+
+const LEFT: f64 = 220.0;
+const RIGHT: f64 = 700.0;
+const TOP: f64 = 72.0;
+const STEP: f64 = 24.0;
+
+pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
+    let mut names = contenders(rows);
+    let worst = |name: &str| {
+        let own = rows.iter().filter(|row| row.contender == name);
+        own.map(|row| row.score).fold(1.0, f64::min)
+    };
+    names.sort_by(|a, b| worst(b).total_cmp(&worst(a)));
+    let bottom = TOP + STEP * names.len() as f64;
+    let x = |score: f64| LEFT + score * (RIGHT - LEFT);
+    let mut canvas = Canvas::new(820.0, bottom + 44.0, &scenario.name, &scenario.about);
+    for tick in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0] {
+        canvas.line("grid", (x(tick), TOP - 6.0), (x(tick), bottom));
+        canvas.label(
+            x(tick),
+            bottom + 18.0,
+            "small",
+            "middle",
+            &format!("{tick:.1}"),
+        );
+    }
+    let axis = "score at each point; in figures: the worst";
+    canvas.label((LEFT + RIGHT) / 2.0, bottom + 36.0, "small", "middle", axis);
+    for (index, name) in names.iter().enumerate() {
+        let y = TOP + STEP * (index as f64 + 0.5);
+        let class = format!("f{}", colour(name));
+        canvas.label(LEFT - 14.0, y + 4.0, &class, "end", name);
+        for row in rows.iter().filter(|row| row.contender == *name) {
+            canvas.dot(&class, x(row.score), y);
+        }
+        let low = worst(name);
+        let mark = format!("c{} mark", colour(name));
+        canvas.line(&mark, (x(low), y - 7.0), (x(low), y + 7.0));
+        canvas.label(RIGHT + 14.0, y + 4.0, &class, "start", &format!("{low:.3}"));
+    }
+    canvas.end()
+}
