@@ -47,7 +47,7 @@ pub(crate) fn run_all(points: &[Point<'_>], options: &Options) -> Vec<Row> {
         for &contender in &options.contenders {
             let tries = multiples(point, contender).iter().map(|multiple| {
                 let runs = done.by_ref().take(options.seeds.max(1) as usize);
-                let mut row = mean(runs.collect());
+                let mut row = mean(&runs.collect::<Vec<_>>());
                 row.multiple = contender.tuned.then_some(*multiple);
                 row
             });
@@ -99,7 +99,7 @@ fn multiples<'a>(point: &'a Point<'_>, contender: &Contender) -> &'a [f64] {
 }
 
 /// The mean of the runs of one point with different seeds; its course is the first one's.
-fn mean(rows: Vec<Row>) -> Row {
+fn mean(rows: &[Row]) -> Row {
     let mean = |f: fn(&Row) -> Option<f64>| {
         let values: Vec<f64> = rows.iter().filter_map(f).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -87,7 +88,12 @@ pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
             };
             // Most are refused at once under overload, and need no task of the runtime's.
             let mut future = Box::pin(task.run(stack.clone()));
-            let ended = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+            let ended = poll_fn(|cx| {
+                // A panic of a contender's ends the task, as it would in one of the runtime's.
+                let poll = AssertUnwindSafe(|| future.as_mut().poll(cx).is_ready());
+                Poll::Ready(catch_unwind(poll).unwrap_or(true))
+            })
+            .await;
             if !ended {
                 tokio::spawn(future);
             }

@@ -27,7 +27,7 @@ mod theory;
 mod timeline;
 mod world;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{collections::HashSet, fs, panic, path::Path, process::ExitCode, sync::Mutex};
 
 use options::{Command, Options};
 
@@ -35,6 +35,7 @@ use options::{Command, Options};
 const LARGE: f64 = 500_000.0;
 
 fn main() -> ExitCode {
+    quiet_panics();
     let done = match options::read() {
         Ok(Command::Help) => {
             println!("{}", options::HELP);
@@ -51,6 +52,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Some contenders panic, thousands of times: each kind is told once.
+fn quiet_panics() {
+    let told = Mutex::new(HashSet::new());
+    panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        if told.lock().is_ok_and(|mut told| told.insert(place)) {
+            eprintln!("a request's task ended by a panic (told once): {panic}");
+        }
+    }));
 }
 
 fn list() -> Result<(), String> {

@@ -71,7 +71,7 @@ pub(crate) fn open(from: f64, until: f64, deadline: f64, kinds: &[(usize, f64)])
     LEDGER.set(Ledger {
         from: nanos(from),
         until: nanos(until),
-        last_begin: nanos((until - deadline).max((from + until) / 2.0)),
+        last_begin: nanos((until - deadline).max(f64::midpoint(from, until))),
         weights: kinds.iter().map(|(_, work)| *work).collect(),
         tallies: kinds
             .iter()

@@ -33,13 +33,6 @@ impl Schedule {
         }
         (from + (goal - done) / speed).ceil() as Nanos
     }
-
-    /// The speed at a time.
-    pub(crate) fn speed(&self, at: f64) -> f64 {
-        let at = at * SECOND;
-        let index = self.steps.partition_point(|(from, ..)| *from <= at) - 1;
-        self.steps[index].1
-    }
 }
 
 #[cfg(test)]
@@ -59,6 +52,5 @@ mod tests {
         assert!(near(at(9.0, 2.0), 17.0), "{}", at(9.0, 2.0));
         assert!(near(at(12.0, 1.0), 17.0));
         assert!(near(at(20.0, 1.0), 22.0));
-        assert!(near(schedule.speed(12.0), 0.0) && near(schedule.speed(30.0), 0.5));
     }
 }

@@ -177,10 +177,10 @@ mod tests {
     fn water_fills_the_small_vessels_first() {
         let shares = |room| {
             let level = water_level(&[10.0, 50.0, 200.0], room);
-            [10.0, 50.0, 200.0].map(|demand: f64| demand.min(level))
+            [10.0, 50.0, 200.0].map(|demand: f64| demand.min(level).round() as u32)
         };
-        assert_eq!(shares(100.0), [10.0, 45.0, 45.0]);
-        assert_eq!(shares(300.0), [10.0, 50.0, 200.0]);
-        assert_eq!(shares(15.0), [5.0, 5.0, 5.0]);
+        assert_eq!(shares(100.0), [10, 45, 45]);
+        assert_eq!(shares(300.0), [10, 50, 200]);
+        assert_eq!(shares(15.0), [5, 5, 5]);
     }
 }

@@ -111,12 +111,11 @@ impl Future for Sleep {
                 return Poll::Ready(());
             }
             let mut agenda = world.agenda.borrow_mut();
-            let replaced = match self.place {
-                Some(place) => agenda.sleepers[place].replace(cx.waker().clone()),
-                None => {
-                    self.place = Some(agenda.enter(self.at, cx.waker().clone()));
-                    None
-                }
+            let replaced = if let Some(place) = self.place {
+                agenda.sleepers[place].replace(cx.waker().clone())
+            } else {
+                self.place = Some(agenda.enter(self.at, cx.waker().clone()));
+                None
             };
             drop(agenda);
             drop(replaced);

@@ -40,7 +40,13 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         }
     }
     let axes = "load, in multiples of capacity; upright: goodput over capacity";
-    canvas.label((LEFT + RIGHT) / 2.0, BOTTOM + 38.0, "small", "middle", axes);
+    canvas.label(
+        f64::midpoint(LEFT, RIGHT),
+        BOTTOM + 38.0,
+        "small",
+        "middle",
+        axes,
+    );
     let mut ends = Vec::new();
     for name in names {
         let own: Vec<&Row> = rows.iter().filter(|row| row.contender == name).collect();

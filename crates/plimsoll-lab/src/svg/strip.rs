@@ -32,7 +32,13 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         );
     }
     let axis = "score at each point; in figures: the worst";
-    canvas.label((LEFT + RIGHT) / 2.0, bottom + 36.0, "small", "middle", axis);
+    canvas.label(
+        f64::midpoint(LEFT, RIGHT),
+        bottom + 36.0,
+        "small",
+        "middle",
+        axis,
+    );
     for (index, name) in names.iter().enumerate() {
         let y = TOP + STEP * (index as f64 + 0.5);
         let class = format!("f{}", colour(name));
