@@ -64,6 +64,7 @@ pub(crate) fn ci() -> Result<(), String> {
     ]);
     step("docs", docs.env("RUSTDOCFLAGS", "--deny warnings"))?;
     test()?;
+    lab()?;
     need(
         "cargo",
         &["hack", "--version"],
@@ -90,6 +91,29 @@ pub(crate) fn ci() -> Result<(), String> {
     Ok(())
 }
 
+/// The short form of the laboratory, which fails when the adaptive limit misses a bar.
+pub(crate) fn lab() -> Result<(), String> {
+    step(
+        "lab",
+        &mut cargo(&[
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "plimsoll-lab",
+            "--",
+            "run",
+            "all",
+            "--quick",
+            "--contender",
+            "adaptive",
+            "--contender",
+            "none",
+            "--check",
+        ]),
+    )
+}
+
 /// Whether every crate would publish, each built from its package alone.
 ///
 /// In a folder of its own: cargo unpacks the packages as those of a registry named after the folder, and does not look again
@@ -99,7 +123,14 @@ pub(crate) fn package() -> Result<(), String> {
     let moment = now.map_or(0, |since| since.as_millis());
     let folder = root().join(format!("target/package-check-{moment}"));
     let mut package = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
-    for unpublished in ["adserver", "benches", "greeter", "redis-fleet", "xtask"] {
+    for unpublished in [
+        "adserver",
+        "benches",
+        "greeter",
+        "plimsoll-lab",
+        "redis-fleet",
+        "xtask",
+    ] {
         package.args(["--exclude", unpublished]);
     }
     let checked = step("package check", package.env("CARGO_TARGET_DIR", &folder));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo xtask test        all tests, doctests and loom models
-//! cargo xtask ci          format, clippy, docs, test, feature powerset, package check
+//! cargo xtask ci          format, clippy, docs, test, lab, feature powerset, package check
+//! cargo xtask lab         the short form of the laboratory, with the bars for the adaptive limit
 //! cargo xtask package     whether every crate would publish
 //! cargo xtask break-laws  breaks each law on purpose, and checks that its test notices
 //! cargo xtask deny        licences, duplicate and banned dependencies (needs cargo-deny)
@@ -21,10 +22,13 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "test" => ci::test(),
         "ci" => ci::ci(),
+        "lab" => ci::lab(),
         "package" => ci::package(),
         "deny" => ci::deny(),
         "break-laws" => break_laws::all(std::env::args().nth(2).as_deref()),
-        _ => Err("usage: cargo xtask test | ci | package | break-laws [LAW] | deny".to_owned()),
+        _ => {
+            Err("usage: cargo xtask test | ci | lab | package | break-laws [LAW] | deny".to_owned())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

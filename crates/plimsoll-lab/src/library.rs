@@ -81,3 +81,26 @@ pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
         .map_err(|wrong| format!("{name}: {wrong}"))?;
     Ok(scenario)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_readme_is_a_scenario() {
+        let readme = include_str!("../scenarios/README.md");
+        let (_, rest) = readme.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        assert_eq!(read("example", example).unwrap().step.len(), 1);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let (_, text) = BUILT_IN[0];
+        let wrong = |from: &str, to: &str| read("x", &text.replace(from, to)).unwrap_err();
+        assert!(wrong("requests = 60_000", "").contains("seconds"));
+        assert!(wrong("count = 50", "count = 0").contains("capacity"));
+        assert!(wrong("mean-ms", "mean").contains("mean"));
+        assert!(find("no-such-scenario", None).is_err());
+    }
+}

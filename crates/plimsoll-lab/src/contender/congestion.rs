@@ -1,7 +1,7 @@
 //! congestion-limiter, which has no Tower layer: a thin one is here.
 //!
-//! Its gradient and its Vegas get the 90th percentile of a window, as its documentation advises; its AIMD is told that
-//! answers later than half the deadline are signs of overload.
+//! Its gradient and its Vegas get the mean of a window (its percentile keeps all answers of a window in order, and cannot
+//! follow 100,000 in a second); its AIMD is told that answers later than half the deadline are signs of overload.
 
 use std::{
     fmt::Debug,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use congestion_limiter::{
-    aggregation::Percentile,
+    aggregation::Average,
     limiter::{DefaultLimiter, Limiter, Outcome},
     limits::{Aimd, Gradient, LimitAlgorithm, Vegas, Windowed},
 };
@@ -32,16 +32,12 @@ pub(super) fn aimd(backend: Backend, hints: Hints) -> (Stack, Limit) {
 
 pub(super) fn gradient(backend: Backend, hints: Hints) -> (Stack, Limit) {
     let gradient = Gradient::new(FIRST, 1..=WIDE);
-    stack(
-        backend,
-        hints,
-        Windowed::new(gradient, Percentile::new(0.9)),
-    )
+    stack(backend, hints, Windowed::new(gradient, Average::default()))
 }
 
 pub(super) fn vegas(backend: Backend, hints: Hints) -> (Stack, Limit) {
     let vegas = Vegas::new(FIRST, 1..=WIDE);
-    stack(backend, hints, Windowed::new(vegas, Percentile::new(0.9)))
+    stack(backend, hints, Windowed::new(vegas, Average::default()))
 }
 
 fn stack<L>(backend: Backend, hints: Hints, algorithm: L) -> (Stack, Limit)

@@ -5,6 +5,7 @@ mod congestion;
 mod little;
 mod ours;
 mod plain;
+mod published;
 mod resilience;
 
 use tower::util::BoxCloneService;
@@ -163,6 +164,13 @@ pub(crate) const ALL: &[Contender] = &[
         "fixed",
         ours::fixed,
         "plimsoll: a fixed limit, the best of several",
+    ),
+    of("aimd", published::aimd, "plimsoll: AIMD, defaults"),
+    of("vegas", published::vegas, "plimsoll: Vegas, defaults"),
+    of(
+        "gradient2",
+        published::gradient2,
+        "plimsoll: Gradient2, defaults",
     ),
     of("adaptive", ours::adaptive, "plimsoll: all defaults"),
 ];

@@ -8,6 +8,7 @@ use crate::{measure::BIN_SECONDS, scenario::Scenario, score::Row};
 
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 620.0;
+const TOP: f64 = 76.0;
 const GAP: f64 = 15.0;
 /// Points of a line.
 const PIECES: usize = 200;
@@ -34,10 +35,10 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         .collect();
     let names = contenders(&rows);
     let seconds = rows[0].course.answered.len().saturating_sub(1) as f64 * BIN_SECONDS;
-    let lowest = 264.0_f64.max(64.0 + GAP * names.len() as f64);
+    let lowest = 274.0_f64.max(TOP + GAP * names.len() as f64);
     let goodput = Panel {
-        top: 64.0,
-        bottom: 264.0,
+        top: TOP,
+        bottom: lowest,
         full: 1.1,
     };
     let limits = rows.iter().flat_map(|row| &row.course.limits);
@@ -48,8 +49,8 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         .copied()
         .fold(0.0, f64::max);
     let limit = Panel {
-        top: lowest + 48.0,
-        bottom: lowest + 168.0,
+        top: lowest + 32.0,
+        bottom: lowest + 152.0,
         full: if own > 0.0 {
             own * 1.5
         } else {
