@@ -173,4 +173,9 @@ pub(crate) const ALL: &[Contender] = &[
         "plimsoll: Gradient2, defaults",
     ),
     of("adaptive", ours::adaptive, "plimsoll: all defaults"),
+    of(
+        "adaptive-fair",
+        ours::adaptive_fair,
+        "the same, with fair shares for each caller",
+    ),
 ];

@@ -2,13 +2,17 @@
 
 use http_body_util::Empty;
 use plimsoll_concurrency::{
-    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, Window, WindowSize,
+    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, FairShare, Window, WindowSize,
 };
-use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http};
+use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Keyed, Missing, Policy};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
 use super::{Hints, Limit, Stack};
-use crate::{backend::Backend, world};
+use crate::{
+    backend::{Backend, Req},
+    caller::Key,
+    world,
+};
 
 fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
@@ -19,31 +23,44 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
     let slots = (hints.slots * hints.tuning).round().max(1.0) as usize;
     let policy = Concurrency::new(slots).expect("a limit from 1 on");
     let handle = policy.handle();
-    let layer: GateLayer<_, Http> = GateLayer::new(policy);
-    // The body is empty, and over with its head.
-    let stack = layer
-        .layer(backend)
-        .map_response(|res| res.map(|_| Empty::new()));
-    let stack = stack.map_err(|never| match never {});
-    (BoxCloneService::new(stack), Some(limit(handle)))
+    (in_front(backend, policy), Some(limit(handle)))
 }
 
 /// A limit that finds itself, with nothing set.
 pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let policy = found();
+    let handle = policy.handle();
+    (in_front(backend, policy), Some(limit(handle)))
+}
+
+/// The same, shared fairly between callers.
+pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let policy = found();
+    let handle = policy.handle();
+    let share = FairShare::new(policy.handle());
+    let caller = |req: &Req| req.extensions().get::<Key>().copied();
+    let shares = Keyed::new(caller, Missing::Share, 10_000, move || share.cell())
+        .expect("a capacity from 1 on");
+    (in_front(backend, (shares, policy)), Some(limit(handle)))
+}
+
+/// What requests say of themselves is read; nothing is tuned.
+fn found() -> Concurrency<Deadlines, ByExtension> {
     let policy = if std::env::var_os("TRACE").is_some() {
         Concurrency::moved_by(Traced(Adaptive::new())).expect("a limit from 1 on")
     } else {
         Concurrency::adaptive()
     };
-    // What requests say of themselves is read; nothing is tuned.
-    let policy = policy.deadlines(Deadlines::new()).priorities(ByExtension);
-    let handle = policy.handle();
+    policy.deadlines(Deadlines::new()).priorities(ByExtension)
+}
+
+fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
+    // The body is empty, and over with its head.
     let stack = layer
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
-    let stack = stack.map_err(|never| match never {});
-    (BoxCloneService::new(stack), Some(limit(handle)))
+    BoxCloneService::new(stack.map_err(|never| match never {}))
 }
 
 /// Prints each window, and what the algorithm makes of it.

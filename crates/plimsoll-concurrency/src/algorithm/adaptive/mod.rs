@@ -254,7 +254,7 @@ impl Adaptive {
             self.gain
                 .compare(f64::from(w.limit), seen.throughput, spread);
             self.headroom = self.gain.judge(self.headroom, HEADROOM);
-            self.side = -self.side;
+            self.side = if seen.pressed < 0.5 { 1.0 } else { -self.side };
         } else {
             self.gain.forget();
         }
@@ -311,7 +311,7 @@ impl Adaptive {
     }
 
     fn change(&self, because: Because) -> Change {
-        let patience = self.floor * (1.0 + 4.0 * (1.0 - self.refused / 0.1).clamp(0.0, 1.0));
+        let patience = self.floor * (1.0 + 3.5 * ((0.25 - self.refused) / 0.2).clamp(0.0, 1.0));
         let queue = (patience > 0.0).then(|| {
             (
                 (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,

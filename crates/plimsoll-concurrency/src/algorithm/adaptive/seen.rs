@@ -21,7 +21,7 @@ pub(super) struct Seen {
     pub(super) most: f64,
     /// Somebody found no slot.
     pub(super) limited: bool,
-    /// How many did, as a part of what makes it certain that the service had enough to do: at most 1.
+    /// How much was refused, as a part of what makes it certain that the service had enough to do: at most 1.
     pub(super) pressed: f64,
     /// The part of what came that was refused.
     pub(super) refused: f64,
@@ -44,7 +44,7 @@ impl Seen {
             in_flight: window.mean_in_flight,
             most: window.in_flight.into(),
             limited: window.turned_away > 0,
-            pressed: (window.turned_away as f64 / calls * 5.0).min(1.0),
+            pressed: (refused / (calls + refused) / 0.2).min(1.0),
             refused: refused / (calls + refused),
             dropped: dropped / (calls + dropped),
         }
