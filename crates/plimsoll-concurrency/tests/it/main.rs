@@ -3,6 +3,8 @@
 
 mod aimd;
 mod baselines;
+#[cfg(not(loom))]
+mod balance;
 mod cells;
 mod contract;
 mod controlled_delay;
@@ -14,10 +16,14 @@ mod order;
 mod partitions;
 mod priority;
 mod published;
+#[cfg(not(loom))]
+mod listener;
 mod queue;
 mod service_time;
 mod settings;
 mod sim;
+#[cfg(not(loom))]
+mod streams;
 mod stress;
 mod vegas;
 
