@@ -50,6 +50,7 @@ mod error;
 mod fair;
 mod handle;
 mod histogram;
+mod lanes;
 mod layer;
 #[cfg(feature = "axum")]
 mod listener;
