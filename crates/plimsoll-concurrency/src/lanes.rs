@@ -22,7 +22,7 @@ const SHARE: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     /// As many as a power of two.
-    lanes: Box<[Lane]>,
+    each: Box<[Lane]>,
     /// A lane keeps the limit, shifted by so much.
     shift: u32,
     /// How often they have been closed. Whoever holds it closes them.
@@ -82,19 +82,19 @@ impl Lanes {
         let closed = || Lane(AtomicU64::new(Word::Closed(0).bits()));
         Self {
             shift: (lanes as u32 * SHARE).ilog2(),
-            lanes: (0..lanes).map(|_| closed()).collect(),
+            each: (0..lanes).map(|_| closed()).collect(),
             closings: Mutex::new(0),
         }
     }
 
     #[inline]
     fn lane(&self, lane: usize) -> &AtomicU64 {
-        &self.lanes[lane & (self.lanes.len() - 1)].0
+        &self.each[lane & (self.each.len() - 1)].0
     }
 
     /// One lane is no better than the word.
     pub(crate) fn are_several(&self) -> bool {
-        self.lanes.len() > 1
+        self.each.len() > 1
     }
 
     /// How many slots a lane keeps under this limit.
@@ -159,7 +159,7 @@ impl Lanes {
     pub(crate) fn close(&self, closings: &mut u32) -> u32 {
         *closings = closings.wrapping_add(1);
         let closed = Word::Closed(*closings).bits();
-        let lanes = self.lanes.iter();
+        let lanes = self.each.iter();
         lanes
             .map(|lane| match Word::of(lane.0.swap(closed, AcqRel)) {
                 Word::Open { free, .. } => free,
@@ -170,7 +170,7 @@ impl Lanes {
 
     /// Free slots in lanes.
     pub(crate) fn free(&self) -> u32 {
-        let lanes = self.lanes.iter();
+        let lanes = self.each.iter();
         lanes
             .map(|lane| match Word::of(lane.0.load(Relaxed)) {
                 Word::Open { free, .. } => free,
