@@ -18,7 +18,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::{Failed, server::Work};
+use crate::{
+    Failed,
+    server::{Server, Work},
+};
 
 /// Requests under way, at most: more are counted as failed and not sent.
 const MOST: usize = 4000;
@@ -28,6 +31,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Seen {
     pub sent: u64,
+    /// Processor time of the server meanwhile.
+    pub used: Duration,
     /// Milliseconds of those answered in time, in order.
     pub in_time: Vec<f64>,
     pub refused: u64,
@@ -65,7 +70,7 @@ pub fn capacity(addr: SocketAddr, work: Work) -> Result<f64, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (start, mut clients) = (Instant::now(), JoinSet::new());
-        let (from, to) = (start + WARM_UP, start + 3 * WARM_UP);
+        let (from, to) = (start + WARM_UP / 2, start + 2 * WARM_UP);
         for _ in 0..work.slots() {
             clients.spawn(async move {
                 let (mut client, mut answered) = (connect(addr).await?, 0_u64);
@@ -87,7 +92,7 @@ pub fn capacity(addr: SocketAddr, work: Work) -> Result<f64, Failed> {
 /// Sends `rate` requests a second for `time`, whatever becomes of them. They come by chance, as those of many callers
 /// do; each is given up at its deadline, which counts from when it was due.
 pub fn open_loop(
-    addr: SocketAddr,
+    server: &Server,
     rate: f64,
     time: Duration,
     deadline: Duration,
@@ -98,8 +103,12 @@ pub fn open_loop(
         let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(1));
         let from = Instant::now() + WARM_UP;
         let (mut due, end) = (from - WARM_UP, from + time);
+        let (addr, mut used) = (server.addr, None);
         while due < end {
             sleep_until(due).await;
+            if due >= from && used.is_none() {
+                used = Some(server.used());
+            }
             let (idle, at) = (idle.clone(), due);
             if calls.len() < MOST {
                 calls.spawn(async move { (at, call(addr, &idle, at, at + deadline).await) });
@@ -113,6 +122,7 @@ pub fn open_loop(
             }
             due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
         }
+        seen.used = server.used().saturating_sub(used.unwrap_or_default());
         while let Some(Ok((at, end))) = calls.join_next().await {
             if at >= from {
                 seen.count(&end);

@@ -12,7 +12,7 @@ use tokio::{runtime::Builder, time::Instant};
 use crate::{
     Failed, contenders,
     generator::{ask_for, connect},
-    server::{start, used},
+    server::{Server, used},
 };
 
 /// Requests of one turn, and rounds in which all have a turn.
@@ -23,15 +23,15 @@ const HANDLER: Duration = Duration::from_millis(1);
 const CPU: &str = "/cpu";
 /// The least that an answer costs here, and the refusals.
 const PATHS: [(&str, &str, StatusCode); 3] = [
-    ("an answer of one word", "/hello/", StatusCode::OK),
+    ("an answer of one word", "/hello", StatusCode::OK),
     (
         "tower limit + load shed, refusing",
-        "/tower/",
+        "/tower",
         StatusCode::SERVICE_UNAVAILABLE,
     ),
     (
         "plimsoll fixed, refusing",
-        "/plimsoll/",
+        "/plimsoll",
         StatusCode::SERVICE_UNAVAILABLE,
     ),
 ];
@@ -50,10 +50,10 @@ fn routes() -> Router {
 }
 
 pub fn run() -> Result<Value, Failed> {
-    let addr = start(routes())?;
+    let server = Server::start(routes())?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let turns = runtime.block_on(async {
-        let mut client = connect(addr).await?;
+        let mut client = connect(server.addr).await?;
         let mut turns = PATHS.map(|_| Vec::new());
         for _ in 0..ROUNDS {
             for ((_, path, status), turns) in PATHS.iter().zip(&mut turns) {

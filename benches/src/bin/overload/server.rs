@@ -1,6 +1,14 @@
 //! The server: a thread of its own, and work of known capacity.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 use axum::Router;
 use rustix::time::{ClockId, clock_gettime};
@@ -42,11 +50,19 @@ impl Work {
         }
     }
 
-    /// Callers wait ten times as long as it takes.
+    /// Processor time of one answer, where that is what there is too little of.
+    pub fn processor(self) -> Option<Duration> {
+        match self {
+            Self::Sleeps { .. } => None,
+            Self::Spins { slices, slice } => Some(slices * slice),
+        }
+    }
+
+    /// Callers wait ten times as long as it takes with as many under way.
     pub fn deadline(self) -> Duration {
         10 * match self {
             Self::Sleeps { time, .. } => time,
-            Self::Spins { slices, slice } => slices * slice,
+            Self::Spins { slices, slice } => self.slots() as u32 * slices * slice,
         }
     }
 }
@@ -89,14 +105,39 @@ pub fn used() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Serves on a thread of its own until the program ends.
-pub fn start(router: Router) -> Result<SocketAddr, Failed> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    listener.set_nonblocking(true)?;
-    let addr = listener.local_addr()?;
-    let server = Builder::new_current_thread().enable_all().build()?;
-    thread::spawn(move || {
-        server.block_on(async { axum::serve(TcpListener::from_std(listener)?, router).await })
-    });
-    Ok(addr)
+/// A server on a thread of its own, until the program ends.
+pub struct Server {
+    pub addr: SocketAddr,
+    used: Arc<AtomicU64>,
+}
+
+impl Server {
+    pub fn start(router: Router) -> Result<Self, Failed> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let server = Builder::new_current_thread().enable_all().build()?;
+        let used_by_now = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&used_by_now);
+        thread::spawn(move || {
+            server.block_on(async {
+                tokio::spawn(async move {
+                    loop {
+                        told.store(used().as_nanos() as u64, Relaxed);
+                        sleep(Duration::from_millis(5)).await;
+                    }
+                });
+                axum::serve(TcpListener::from_std(listener)?, router).await
+            })
+        });
+        Ok(Self {
+            addr,
+            used: used_by_now,
+        })
+    }
+
+    /// Processor time of its thread, as of a few milliseconds ago.
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Relaxed))
+    }
 }
