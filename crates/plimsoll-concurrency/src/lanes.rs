@@ -77,6 +77,11 @@ pub(crate) enum Taken {
 }
 
 impl Lanes {
+    /// Whether so many lanes pay under this limit: there are several, and each can keep a slot.
+    pub(crate) fn pay(lanes: usize, limit: u32) -> bool {
+        lanes > 1 && limit as usize / lanes >= SHARE as usize
+    }
+
     /// So many lanes, a power of two, all closed.
     pub(crate) fn new(lanes: usize) -> Self {
         let closed = || Lane(AtomicU64::new(Word::Closed(0).bits()));
@@ -92,14 +97,9 @@ impl Lanes {
         &self.each[lane & (self.each.len() - 1)].0
     }
 
-    /// One lane is no better than the word.
-    pub(crate) fn are_several(&self) -> bool {
-        self.each.len() > 1
-    }
-
     /// How many slots a lane keeps under this limit.
     #[inline]
-    pub(crate) fn most(&self, limit: u32) -> u32 {
+    fn most(&self, limit: u32) -> u32 {
         limit >> self.shift
     }
 

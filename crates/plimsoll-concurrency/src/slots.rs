@@ -89,9 +89,12 @@ impl Slots {
             let entered = self
                 .word
                 .compare_exchange_weak(word, word + 1, Acquire, Relaxed);
-            return entered.is_ok() || self.enter_crowded(lane(), limit);
+            return match entered {
+                Ok(_) => true,
+                Err(word) => self.enter_crowded(word, lane(), limit),
+            };
         }
-        word & SPREAD != 0 && self.enter_spread(lane(), limit)
+        word & SPREAD != 0 && self.enter_spread(word, lane(), limit)
     }
 
     #[inline]
@@ -108,28 +111,24 @@ impl Slots {
 
     /// Another thread was at the word.
     #[cold]
-    fn enter_crowded(&self, lane: usize, limit: u32) -> bool {
+    fn enter_crowded(&self, word: u64, lane: usize, limit: u32) -> bool {
         self.spread(limit);
-        self.enter_slowly(lane, limit)
+        self.enter_slowly(word, lane, limit)
     }
 
     #[inline]
-    fn enter_spread(&self, lane: usize, limit: u32) -> bool {
-        let Some(lanes) = self.lanes.get() else {
-            return self.enter_slowly(lane, limit);
-        };
-        match lanes.take(lane, limit) {
-            Taken::Slot => return true,
-            Taken::Nothing => {}
-            Taken::OtherLimit => self.close(),
+    fn enter_spread(&self, word: u64, lane: usize, limit: u32) -> bool {
+        match self.lanes.get().map(|lanes| lanes.take(lane, limit)) {
+            Some(Taken::Slot) => return true,
+            Some(Taken::OtherLimit) => self.close(),
+            Some(Taken::Nothing) | None => {}
         }
-        self.enter_slowly(lane, limit)
+        self.enter_slowly(word, lane, limit)
     }
 
-    /// Takes a slot from the word; when that has none, after those in lanes went back there.
+    /// Takes a slot from the word, last seen as `word`; when that has none, after those in lanes went back there.
     #[inline(never)]
-    fn enter_slowly(&self, lane: usize, limit: u32) -> bool {
-        let mut word = self.word.load(Relaxed);
+    fn enter_slowly(&self, mut word: u64, lane: usize, limit: u32) -> bool {
         loop {
             if word & COUNT < limit.into() && word & WAITING == 0 {
                 let next = word + 1;
@@ -166,11 +165,12 @@ impl Slots {
         }
     }
 
-    /// From now on slots may stay in lanes, if a lane can keep any under this limit and a quarter of it is free: where it
-    /// is nearly used up, the lanes would soon be closed again.
+    /// From now on slots may stay in lanes, if those pay and a quarter of the limit is free: where it is nearly used up, the
+    /// lanes would soon be closed again.
     fn spread(&self, limit: u32) {
-        let lanes = self.lanes.get_or_init(|| Lanes::new(lanes()));
-        if lanes.most(limit) > 0 && lanes.are_several() {
+        let count = lanes();
+        if Lanes::pay(count, limit) {
+            self.lanes.get_or_init(|| Lanes::new(count));
             self.spread_below(limit - limit / 4);
         }
     }
