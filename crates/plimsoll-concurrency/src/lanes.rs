@@ -37,7 +37,7 @@ struct Lane(AtomicU64);
 /// What a lane's word says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
-    /// Slots given back under this limit (never 0), and free.
+    /// Slots that are free, and the limit (never 0) that they are spread under.
     Open { limit: u32, free: u32 },
     /// Since this closing. By its number one who has read the word and not yet opened the lane finds out that it
     /// was closed again.
@@ -63,17 +63,6 @@ impl Word {
             Self::Closed(closing) => closing as u64,
         }
     }
-}
-
-/// What a lane had to give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// A slot.
-    Slot,
-    /// None, for now or because it is closed.
-    Nothing,
-    /// It was opened under another limit, and may hold slots that there are no more.
-    OtherLimit,
 }
 
 impl Lanes {
@@ -103,19 +92,21 @@ impl Lanes {
         limit >> self.shift
     }
 
-    /// Takes a free slot from the lane.
+    /// Takes a free slot from the lane, if it has one and is open under this limit.
     #[inline]
-    pub(crate) fn take(&self, lane: usize, limit: u32) -> Taken {
+    pub(crate) fn take(&self, lane: usize, limit: u32) -> bool {
         let lane = self.lane(lane);
         let mut bits = lane.load(Relaxed);
         loop {
             match Word::of(bits) {
-                Word::Open { limit: under, .. } if under != limit => return Taken::OtherLimit,
-                Word::Open { free: 1.., .. } => {}
-                _ => return Taken::Nothing,
+                Word::Open {
+                    limit: under,
+                    free: 1..,
+                } if under == limit => {}
+                _ => return false,
             }
             match lane.compare_exchange_weak(bits, bits - 1, Acquire, Relaxed) {
-                Ok(_) => return Taken::Slot,
+                Ok(_) => return true,
                 Err(now) => bits = now,
             }
         }
@@ -138,8 +129,8 @@ impl Lanes {
         }
     }
 
-    /// Opens the lane, if it is closed and lanes may be open: that is asked *after* the lane was seen to be
-    /// closed, and if they are closed in between, this lane is not the same any more.
+    /// Opens the lane, if it is closed and lanes may be open under this limit: that is asked *after* the lane was seen to
+    /// be closed, and if they are closed in between, this lane is not the same any more.
     pub(crate) fn open(&self, lane: usize, limit: u32, may: impl FnOnce() -> bool) {
         let lane = self.lane(lane);
         let bits = lane.load(Acquire);

@@ -7,10 +7,11 @@
 //! # Spread over lanes
 //!
 //! Where two threads have met at the word, slots that are given back stay in [lanes](crate::lanes), and the word counts
-//! them as taken. The mark [`SPREAD`] says so. It is set only while a good part of the limit is free and nobody waits.
-//! Before anybody is refused, or waits, or a new limit counts, the lanes are closed, and what was free in them
-//! goes back to the word in the same operation that takes the mark away: a word without the mark is exact. So nobody is
-//! refused while a slot is free, nobody waits while a lane is open, and never are more in flight than the limit.
+//! them as taken. Then the word says as well which limit they are spread under. That begins only while a good part of the
+//! limit is free and nobody waits, and no more are taken meanwhile than that limit has. Before anybody is
+//! refused, or waits, or comes in under another limit, the lanes are closed, and what was free in them goes back to the
+//! word in the same operation that ends the spread: a word that is not spread is exact. So nobody is refused while
+//! a slot is free, nobody waits while a lane is open, and never are more in flight than the limit.
 
 use std::sync::{
     OnceLock,
@@ -19,20 +20,23 @@ use std::sync::{
 
 use plimsoll_core::{lane, lanes};
 
-use crate::{
-    lanes::{Lanes, Taken},
-    sync::AtomicU64,
-};
+use crate::{lanes::Lanes, sync::AtomicU64};
 
 /// Set while somebody waits. Marks are above any limit, so that one comparison answers "full", "others are first"
 /// and "look elsewhere".
 const WAITING: u64 = 1 << 63;
-/// Set while lanes may be open; never together with [`WAITING`].
-const SPREAD: u64 = 1 << 62;
-/// Set, beside [`SPREAD`], while somebody closes the lanes: none is opened any more.
-const CLOSING: u64 = 1 << 61;
-/// Slots that are taken, those in lanes included.
-const COUNT: u64 = u32::MAX as u64;
+/// Set, beside the limit that slots are spread under, while somebody closes the lanes: none is opened any more.
+const CLOSING: u64 = 1 << 62;
+/// The limit that slots are spread under, or 0 when they are not; never together with [`WAITING`].
+const SPREAD: u64 = COUNT << SPREAD_SHIFT;
+const SPREAD_SHIFT: u32 = 31;
+/// Slots that are taken, those in lanes included: as a limit, at most 2^30.
+const COUNT: u64 = (1 << 31) - 1;
+
+/// The limit that slots are spread under, in its place.
+const fn spread_under(limit: u32) -> u64 {
+    (limit as u64) << SPREAD_SHIFT
+}
 
 /// Requests in flight, and the mark of the queue.
 ///
@@ -118,19 +122,17 @@ impl Slots {
 
     #[inline]
     fn enter_spread(&self, word: u64, lane: usize, limit: u32) -> bool {
-        match self.lanes.get().map(|lanes| lanes.take(lane, limit)) {
-            Some(Taken::Slot) => return true,
-            Some(Taken::OtherLimit) => self.close(),
-            Some(Taken::Nothing) | None => {}
-        }
-        self.enter_slowly(word, lane, limit)
+        let lanes = self.lanes.get();
+        lanes.is_some_and(|lanes| lanes.take(lane, limit)) || self.enter_slowly(word, lane, limit)
     }
 
     /// Takes a slot from the word, last seen as `word`; when that has none, after those in lanes went back there.
     #[inline(never)]
     fn enter_slowly(&self, mut word: u64, lane: usize, limit: u32) -> bool {
         loop {
-            if word & COUNT < limit.into() && word & WAITING == 0 {
+            let spread = word & SPREAD;
+            let has_room = word & COUNT < limit.into() && word & WAITING == 0;
+            if has_room && (spread == 0 || spread == spread_under(limit)) {
                 let next = word + 1;
                 match self
                     .word
@@ -139,7 +141,7 @@ impl Slots {
                     Ok(_) => break,
                     Err(now) => word = now,
                 }
-            } else if word & SPREAD != 0 {
+            } else if spread != 0 {
                 self.close();
                 word = self.word.load(Relaxed);
             } else {
@@ -151,7 +153,7 @@ impl Slots {
         {
             // So that the slot can stay in it when it is given back.
             lanes.open(lane, limit, || {
-                self.word.load(Acquire) & (SPREAD | CLOSING) == SPREAD
+                self.word.load(Acquire) & (SPREAD | CLOSING) == spread_under(limit)
             });
         }
         true
@@ -171,14 +173,14 @@ impl Slots {
         let count = lanes();
         if Lanes::pay(count, limit) {
             self.lanes.get_or_init(|| Lanes::new(count));
-            self.spread_below(limit - limit / 4);
+            self.spread_below(limit - limit / 4, limit);
         }
     }
 
-    fn spread_below(&self, limit: u32) {
+    fn spread_below(&self, taken: u32, limit: u32) {
         let word = self.word.load(Relaxed);
-        if word < limit.into() {
-            let spread = word | SPREAD;
+        if word < taken.into() {
+            let spread = word | spread_under(limit);
             _ = self.word.compare_exchange(word, spread, AcqRel, Relaxed);
         }
     }
@@ -190,13 +192,14 @@ impl Slots {
             return;
         };
         let mut closings = lanes.lock();
-        if self.word.load(Acquire) & SPREAD == 0 {
+        let spread = self.word.load(Acquire) & SPREAD;
+        if spread == 0 {
             return;
         }
         self.word.fetch_or(CLOSING, AcqRel);
         let free = u64::from(lanes.close(&mut closings));
-        // Both marks are set, and nobody else takes them away.
-        self.word.fetch_sub(free + SPREAD + CLOSING, AcqRel);
+        // Both are set, and nobody else takes them away.
+        self.word.fetch_sub(free + spread + CLOSING, AcqRel);
     }
 
     /// Takes a slot, or leaves the mark that makes the next one to leave look into the queue. Under the queue's lock,
@@ -204,12 +207,12 @@ impl Slots {
     pub(crate) fn enter_or_mark(&self, limit: u32) -> bool {
         let mut word = self.word.load(Relaxed);
         loop {
-            let entered = word & COUNT < limit.into();
-            if !entered && word & SPREAD != 0 {
+            if word & SPREAD != 0 {
                 self.close();
                 word = self.word.load(Relaxed);
                 continue;
             }
+            let entered = word < limit.into();
             let next = if entered { word + 1 } else { word | WAITING };
             match self.word.compare_exchange_weak(word, next, AcqRel, Relaxed) {
                 Ok(_) => return entered,

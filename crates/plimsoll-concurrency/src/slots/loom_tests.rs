@@ -17,7 +17,7 @@ fn model(check: impl Fn() + Sync + Send + 'static) {
 fn spread(held: u32, in_lanes: &[usize]) -> Arc<Slots> {
     let slots = Slots::with_lanes(2);
     assert!((0..held).all(|_| slots.enter_by(|| 0, LIMIT)));
-    slots.spread_below(LIMIT);
+    slots.spread_below(LIMIT, LIMIT);
     for lane in in_lanes {
         assert!(slots.enter_by(|| *lane, LIMIT));
     }
@@ -27,7 +27,7 @@ fn spread(held: u32, in_lanes: &[usize]) -> Arc<Slots> {
     assert_eq!(slots.in_flight(), held);
     assert_eq!(
         slots.word.load(Relaxed),
-        SPREAD + u64::from(held) + in_lanes.len() as u64
+        spread_under(LIMIT) + u64::from(held) + in_lanes.len() as u64
     );
     Arc::new(slots)
 }
@@ -86,7 +86,7 @@ fn a_waiter_is_not_overlooked(slots: fn() -> Arc<Slots>, lets_spread: bool) {
             thread::spawn(move || {
                 let mut told = slots.leave_by(|| 0).somebody_waits();
                 if lets_spread {
-                    slots.spread_below(LIMIT);
+                    slots.spread_below(LIMIT, LIMIT);
                 }
                 if slots.enter_by(|| 0, LIMIT) {
                     told |= slots.leave_by(|| 0).somebody_waits();

@@ -10,6 +10,7 @@ mod contract;
 mod controlled_delay;
 mod fair;
 mod gradient2;
+mod hot;
 mod limit;
 mod model;
 mod order;
