@@ -32,7 +32,7 @@ pub enum InvalidListener {
     NotCounted,
 }
 
-/// Lets so many connections be open at a time, in all and from one address: for [`axum::serve`].
+/// Lets so many connections be open at a time, in all and from one address: for [`axum::serve()`].
 ///
 /// While as many are open as may be, it does not accept: further connections wait in the kernel's backlog, and once
 /// that is full as well, those who call feel it. They are served in turn as others close. A connection from an address
