@@ -2,9 +2,9 @@
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
 mod aimd;
-mod baselines;
 #[cfg(not(loom))]
 mod balance;
+mod baselines;
 mod cells;
 mod contract;
 mod controlled_delay;
@@ -12,13 +12,13 @@ mod fair;
 mod gradient2;
 mod hot;
 mod limit;
+#[cfg(not(loom))]
+mod listener;
 mod model;
 mod order;
 mod partitions;
 mod priority;
 mod published;
-#[cfg(not(loom))]
-mod listener;
 mod queue;
 mod service_time;
 mod settings;
