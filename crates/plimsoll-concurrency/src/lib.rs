@@ -34,6 +34,8 @@
 //! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
 //! | [`FairShare`] | one limit, shared fairly by many keys that are not known beforehand |
 //! | [`Partitions`] | one limit, of which a few known kinds of requests have guaranteed shares |
+//! | [`asks_for_stream`] | event streams and WebSocket connections, counted apart from requests |
+//! | `BoundedListener` (feature `axum`) | a limit on connections, in all and per address |
 //!
 //! [`ConcurrencyHandle`] changes every setting at run time, counts, and is a
 //! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
@@ -48,7 +50,11 @@ mod error;
 mod fair;
 mod handle;
 mod histogram;
+mod lanes;
 mod layer;
+#[cfg(feature = "axum")]
+mod listener;
+mod load;
 #[cfg(all(test, loom))]
 mod models;
 mod order;
@@ -60,9 +66,13 @@ mod sampler;
 mod settings;
 mod slots;
 mod state;
+mod streams;
 mod sync;
 mod wait;
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::listener::{BoundedListener, Guarded, InvalidListener, ListenerHandle};
 pub use self::{
     algorithm::{
         Adaptive, Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window,
@@ -79,5 +89,6 @@ pub use self::{
         InvalidPartitions, PartitionFigures, Partitions, PartitionsHandle, PartitionsPermit,
     },
     policy::ConcurrencyPermit,
+    streams::{EventStreams, asks_for_stream},
     wait::ConcurrencyWait,
 };

@@ -19,7 +19,7 @@
 //!
 //! # Features
 //!
-//! None is on by default. `axum`: peer address and matched route from where axum puts them. `tonic`: forwards
+//! None is on by default. `axum`: peer address and matched route from where axum puts them. `load`: tower's `Load` for gates. `tonic`: forwards
 //! `NamedService`. `test-kit`: the contract checks.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

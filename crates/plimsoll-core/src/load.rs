@@ -46,3 +46,11 @@ impl<A: LoadSignal, B: LoadSignal> LoadSignal for Worst<A, B> {
         self.0.load().max(self.1.load())
     }
 }
+
+/// The worst of both: so the tuple of two policies that have a load has one.
+impl<A: LoadSignal, B: LoadSignal> LoadSignal for (A, B) {
+    #[inline]
+    fn load(&self) -> f64 {
+        self.0.load().max(self.1.load())
+    }
+}

@@ -20,7 +20,8 @@
 //! | `redis`, `redis-tls` | `redis` | one rate limit for a fleet, shared through Redis; over TLS |
 //! | `call-scope` | | what a handler calls finds the priority and the deadline of its request |
 //! | `executor-delay` | | a load signal: how late tokio runs what is ready |
-//! | `axum` | | peer address and matched route from where axum puts them |
+//! | `axum` | | peer address and matched route from where axum puts them; a bounded listener |
+//! | `load` | | a gate's load for tower's balancers |
 //! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
 //! None is on by default: who wants one layer compiles one layer.

@@ -13,7 +13,6 @@ mod http;
 mod keys;
 mod limits;
 mod memory;
-mod queued;
 mod report;
 mod scale;
 mod threads;

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io, path::Path};
 
+pub use benches::contention::median;
 use serde_json::{Map, Value, json};
 
 /// The figures of all sections, and what was promised about them.
@@ -129,12 +130,6 @@ impl Report {
 /// To a thousandth: the rest is noise.
 pub fn rounded(figure: f64) -> f64 {
     (figure * 1000.0).round() / 1000.0
-}
-
-/// The middle one.
-pub fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! One thread and two: what sharing a limit costs.
 
-use std::{
-    sync::Barrier,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use benches::{
     cases,
-    lane::{End, Lane, Tally},
+    contention::{Ends, Entrant, race},
+    lane::{End, Lane},
 };
 use serde_json::{Map, json};
 
@@ -16,8 +13,7 @@ use crate::{
     decide::SERVICES,
     keys,
     limits::{self, Clock, Terms},
-    queued::Queued,
-    report::{Bar, Limit, Report, median, rounded},
+    report::{Bar, Limit, Report, rounded},
     scale::Scale,
 };
 
@@ -26,127 +22,6 @@ const CONTENDED: Terms = Terms {
     every: Duration::from_micros(1),
     burst: 1000,
 };
-
-/// Decisions between two looks at the clock.
-const BATCH: u64 = 256;
-
-/// How all calls of an entrant end.
-enum Ends {
-    All(End),
-    /// No more are let in than the quota has.
-    Within(Terms),
-}
-
-struct Entrant {
-    name: String,
-    lanes: Vec<Lane>,
-    ends: Ends,
-    /// Decisions per second and thread on one thread and on two, of the rounds in which nobody was in the way.
-    rounds: [Vec<f64>; 2],
-    /// The same of the others.
-    disturbed: [Vec<f64>; 2],
-}
-
-impl Entrant {
-    fn new(name: &str, ends: Ends, lanes: Vec<Lane>) -> Self {
-        Self {
-            name: name.to_owned(),
-            lanes,
-            ends,
-            rounds: Default::default(),
-            disturbed: Default::default(),
-        }
-    }
-
-    fn accepting(name: &str, lanes: Vec<Lane>) -> Self {
-        Self::new(name, Ends::All(End::Accepted), lanes)
-    }
-
-    fn round(&mut self, turn: Duration) -> Result<(), String> {
-        for (index, threads) in [1, 2].into_iter().enumerate() {
-            let (per_second, disturbed) = self.turn(threads, turn)?;
-            if disturbed {
-                self.disturbed[index].push(per_second);
-            } else {
-                self.rounds[index].push(per_second);
-            }
-        }
-        Ok(())
-    }
-
-    /// Decisions per second of each thread, and whether one of them had to wait for a processor: meanwhile the others
-    /// did not share the limit with it.
-    fn turn(&mut self, threads: usize, turn: Duration) -> Result<(f64, bool), String> {
-        let (begun, start) = (Instant::now(), &Barrier::new(threads));
-        let turns: Vec<_> = thread::scope(|scope| {
-            let lanes = self.lanes.iter_mut().take(threads);
-            let threads: Vec<_> = lanes
-                .map(|lane| {
-                    scope.spawn(move || {
-                        let mut queued = Queued::new();
-                        start.wait();
-                        let late = queued.since();
-                        let (tally, spent) = until(lane, turn);
-                        let waited = queued.since();
-                        (tally, spent.saturating_sub(waited), late + waited)
-                    })
-                })
-                .collect();
-            let turns = threads.into_iter().filter_map(|thread| thread.join().ok());
-            turns.collect()
-        });
-        let took = begun.elapsed();
-        let mut all = Tally::default();
-        let (mut per_second, mut waited) = (0.0, Duration::ZERO);
-        for (tally, spent, queued) in &turns {
-            waited = waited.max(*queued);
-            all.accepted += tally.accepted;
-            all.refused += tally.refused;
-            all.pending += tally.pending;
-            // A peer that leaves calls pending on a lock has decided nothing by them.
-            per_second += (tally.calls() - tally.pending) as f64 / spent.as_secs_f64();
-        }
-        let right = match self.ends {
-            Ends::All(end) => all.of(end) == all.calls() - all.pending,
-            Ends::Within(terms) => {
-                let most = took.as_nanos() / terms.every.as_nanos() + u128::from(terms.burst);
-                u128::from(all.accepted) <= most && all.accepted > 0
-            }
-        };
-        if right {
-            Ok((per_second / turns.len() as f64, waited >= turn / 20))
-        } else {
-            Err(format!("{}: not as it should be: {all:?}", self.name))
-        }
-    }
-
-    fn ratio(&self) -> f64 {
-        self.per_second(1) / self.per_second(0)
-    }
-
-    fn per_second(&self, index: usize) -> f64 {
-        // Better than nothing, and the number of rounds says so.
-        let rounds = match &self.rounds[index][..] {
-            [] => &self.disturbed[index][..],
-            rounds => rounds,
-        };
-        median(rounds.to_vec())
-    }
-}
-
-fn until(lane: &mut Lane, turn: Duration) -> (Tally, Duration) {
-    let (start, mut all) = (Instant::now(), Tally::default());
-    loop {
-        let tally = lane(BATCH);
-        all.accepted += tally.accepted;
-        all.refused += tally.refused;
-        all.pending += tally.pending;
-        let spent = start.elapsed();
-        if spent >= turn {
-            return (all, spent);
-        }
-    }
-}
 
 fn entrants(scale: Scale) -> Vec<Entrant> {
     let keys = keys::numbers(scale.keys).leak();
@@ -167,7 +42,10 @@ fn entrants(scale: Scale) -> Vec<Entrant> {
             ),
             Entrant::new(
                 &format!("hot, 1M/s and most refused/{name}"),
-                Ends::Within(CONTENDED),
+                Ends::Within {
+                    every: CONTENDED.every,
+                    burst: CONTENDED.burst,
+                },
                 lanes(CONTENDED, read, 2),
             ),
         ]
@@ -208,14 +86,7 @@ fn entrants(scale: Scale) -> Vec<Entrant> {
 
 pub fn run(scale: Scale, report: &mut Report) -> Result<(), String> {
     let mut entrants = entrants(scale);
-    // On a busy machine most rounds are disturbed: some more, then, but not for ever.
-    for _ in 0..scale.races * 6 {
-        for entrant in &mut entrants {
-            if entrant.rounds.iter().any(|done| done.len() < scale.races) {
-                entrant.round(scale.race)?;
-            }
-        }
-    }
+    race(&mut entrants, scale.races, scale.race)?;
     println!(
         "\nmillion decisions per second and thread, the clock read for each, median round of those in which no thread waited for a processor\n{:<56}{:>12}{:>12}{:>14}{:>16}",
         "", "one thread", "two threads", "two over one", "rounds of two"
@@ -224,7 +95,7 @@ pub fn run(scale: Scale, report: &mut Report) -> Result<(), String> {
     for entrant in &entrants {
         let [one, two] = [0, 1].map(|index| entrant.per_second(index) / 1e6);
         let ratio = entrant.ratio();
-        let rounds = entrant.rounds[1].len();
+        let rounds = entrant.undisturbed();
         println!(
             "{:<56}{one:>12.2}{two:>12.2}{ratio:>14.2}{rounds:>16}",
             entrant.name

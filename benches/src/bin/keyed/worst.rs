@@ -8,6 +8,7 @@ use std::{
 };
 
 use allocation_counter::measure;
+use benches::queued::Queued;
 use governor::clock::DefaultClock;
 use plimsoll_core::Missing;
 use plimsoll_rate_limit::RateLimit;
@@ -15,7 +16,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     limits::{Terms, admits, governor_per_key, outcome, seen},
-    queued::Queued,
     report::{Bar, Limit, Report, rounded},
     scale::Scale,
 };

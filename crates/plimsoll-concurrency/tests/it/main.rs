@@ -2,13 +2,18 @@
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
 mod aimd;
+#[cfg(not(loom))]
+mod balance;
 mod baselines;
 mod cells;
 mod contract;
 mod controlled_delay;
 mod fair;
 mod gradient2;
+mod hot;
 mod limit;
+#[cfg(not(loom))]
+mod listener;
 mod model;
 mod order;
 mod partitions;
@@ -18,6 +23,8 @@ mod queue;
 mod service_time;
 mod settings;
 mod sim;
+#[cfg(not(loom))]
+mod streams;
 mod stress;
 mod vegas;
 

@@ -3,6 +3,8 @@
 mod future;
 mod held;
 mod layer;
+#[cfg(feature = "load")]
+mod load;
 mod service;
 
 pub use self::{

@@ -9,7 +9,14 @@ pub struct Queued {
     last: u64,
 }
 
+impl Default for Queued {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Queued {
+    /// From now on.
     pub fn new() -> Self {
         let mut queued = Self {
             file: File::open("/proc/thread-self/schedstat").ok(),

@@ -1,0 +1,149 @@
+//! One concurrency limit, hot on two threads: ours, and the peers in the same run.
+#![forbid(unsafe_code)]
+// This program exists to print figures.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::{hint::black_box, process::ExitCode, sync::Arc, time::Duration};
+
+use benches::{
+    cases,
+    contention::{Ends, Entrant, race},
+    lane::{End, Lane, Tally},
+};
+use lexopt::prelude::*;
+use plimsoll_concurrency::Concurrency;
+use plimsoll_core::{Class, Outcome, Policy, Verdict};
+use tokio::{sync::Semaphore, time::Instant};
+
+const USAGE: &str = "\
+One concurrency limit on one thread and on two, each in a loop of getting in and leaving again.
+
+  cargo run --release -p benches --bin hot [-- OPTIONS]
+
+  --quick   to see that everything runs: the figures mean nothing
+";
+
+/// More than two threads can use up.
+const AMPLE: usize = 1024;
+/// The services that limit concurrency, by the beginnings of their cases' names.
+const SERVICES: [&str; 3] = [
+    "plimsoll/concurrency@",
+    "tower/load-shed+concurrency-limit@",
+    "tower-resilience/bulkhead@",
+];
+const OURS: &str = "policy, admit and finish: plimsoll";
+const CONTROL: &str = "an empty loop";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let (mut rounds, mut turn) = (25, Duration::from_millis(5));
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next().map_err(|error| error.to_string())? {
+        match arg {
+            Long("quick") => (rounds, turn) = (2, Duration::from_millis(1)),
+            Long("help") | Short('h') => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            _ => return Err(arg.unexpected().to_string()),
+        }
+    }
+    let mut entrants = entrants();
+    race(&mut entrants, rounds, turn)?;
+    println!(
+        "million calls per second and thread, median round of those in which no thread waited for a processor\n{:<56}{:>12}{:>12}{:>14}{:>16}",
+        "", "one thread", "two threads", "two over one", "rounds of two"
+    );
+    for entrant in &entrants {
+        let [one, two] = [0, 1].map(|threads| entrant.per_second(threads) / 1e6);
+        println!(
+            "{:<56}{one:>12.2}{two:>12.2}{:>14.2}{:>16}",
+            entrant.name,
+            entrant.ratio(),
+            entrant.undisturbed()
+        );
+    }
+    let ratio = |name| {
+        let found = entrants.iter().find(|entrant| entrant.name == name);
+        found.map_or(f64::NAN, Entrant::ratio)
+    };
+    let (ours, control) = (ratio(OURS), ratio(CONTROL));
+    let status = match () {
+        () if ours >= 1.0 => "holds",
+        // What this machine does to any program on two threads.
+        () if ours >= control => "UNCLEAR",
+        () => "MISSED",
+    };
+    println!(
+        "\n{status}: one hot limit on two threads at least as fast per thread as on one: {ours:.2} (an empty loop: {control:.2})"
+    );
+    Ok(())
+}
+
+fn entrants() -> Vec<Entrant> {
+    let mut all = vec![
+        Entrant::accepting(CONTROL, lanes(|| || true)),
+        Entrant::accepting(OURS, plimsoll()),
+        Entrant::accepting(
+            "tokio's semaphore, as tower holds it: owned permits",
+            semaphore(),
+        ),
+    ];
+    for case in cases::all("@accept") {
+        if SERVICES.iter().any(|who| case.name.starts_with(who)) {
+            let name = format!("service: {}", case.name);
+            all.push(Entrant::new(&name, Ends::All(case.end()), case.lanes(2)));
+        }
+    }
+    all
+}
+
+/// Two lanes that share what `make` shares.
+fn lanes<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Lane> {
+    let lane = |mut admits: F| -> Lane {
+        Box::new(move |calls| {
+            let mut tally = Tally::default();
+            for _ in 0..calls {
+                tally.count(if black_box(admits()) {
+                    End::Accepted
+                } else {
+                    End::Refused
+                });
+            }
+            tally
+        })
+    };
+    vec![lane(make()), lane(make())]
+}
+
+fn plimsoll() -> Vec<Lane> {
+    let limit = Arc::new(Concurrency::new(AMPLE).expect("a limit within bounds"));
+    lanes(|| {
+        let (limit, now) = (Arc::clone(&limit), Instant::now());
+        let outcome = Outcome::new(Class::Success, Duration::ZERO, now);
+        move || match limit.admit(&mut (), black_box(now)) {
+            Verdict::Admit(permit) => {
+                Policy::<()>::finish(&*limit, permit, &outcome);
+                true
+            }
+            Verdict::Reject(_) | Verdict::Wait(_) => false,
+        }
+    })
+}
+
+fn semaphore() -> Vec<Lane> {
+    let semaphore = Arc::new(Semaphore::new(AMPLE));
+    lanes(|| {
+        let semaphore = Arc::clone(&semaphore);
+        move || Arc::clone(&semaphore).try_acquire_owned().is_ok()
+    })
+}

@@ -1,0 +1,56 @@
+//! Who stands in front of the work. Limits are tuned by hand to what it can do.
+
+use std::sync::Arc;
+
+use axum::{BoxError, Router, error_handling::HandleErrorLayer, http::StatusCode, routing::get};
+use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+use plimsoll_core::Http;
+use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
+
+use crate::server::{Work, Worker};
+
+/// The work, and nothing in front.
+pub fn bare(work: Work) -> Router {
+    let worker = Arc::new(Worker::new(work));
+    Router::new().route(
+        "/",
+        get(move || async move {
+            worker.work().await;
+            "done"
+        }),
+    )
+}
+
+/// By name. A contender that finds its limit itself goes here as well: one line with its layer and its defaults.
+pub fn all(work: Work) -> Vec<(&'static str, Router)> {
+    let slots = work.slots();
+    let fixed = || Concurrency::new(slots).expect("a limit within bounds");
+    let queued = || {
+        let limit = fixed().queue(slots, work.deadline() / 4);
+        limit.expect("a queue within bounds")
+    };
+    vec![
+        ("bare", bare(work)),
+        ("tower limit + load shed", tower(bare(work), slots)),
+        (
+            "plimsoll fixed",
+            bare(work).layer(ConcurrencyLayer::<Http>::new(fixed())),
+        ),
+        (
+            "plimsoll fixed, short queue",
+            bare(work).layer(ConcurrencyLayer::<Http>::new(queued())),
+        ),
+    ]
+}
+
+/// Tower's own limit, which refuses instead of waiting.
+pub fn tower(router: Router, slots: usize) -> Router {
+    router.layer(
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(async |_: BoxError| {
+                StatusCode::SERVICE_UNAVAILABLE
+            }))
+            .load_shed()
+            .layer(GlobalConcurrencyLimitLayer::new(slots)),
+    )
+}

@@ -1,0 +1,189 @@
+//! Requests: as many as are answered, or as many as were decided on beforehand.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use benches::cases::Empty;
+use http::{Request, StatusCode, header::HOST};
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    runtime::Builder,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::{
+    Failed,
+    server::{Server, Work},
+};
+
+/// Requests under way, at most: more are counted as failed and not sent.
+const MOST: usize = 4000;
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// What became of the requests of an open loop.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub sent: u64,
+    /// Processor time of the server meanwhile.
+    pub used: Duration,
+    /// Milliseconds of those answered in time, in order.
+    pub in_time: Vec<f64>,
+    pub refused: u64,
+    pub late: u64,
+    pub failed: u64,
+}
+
+enum End {
+    InTime(f64),
+    Refused,
+    Late,
+    Failed,
+}
+
+impl Seen {
+    fn count(&mut self, end: &End) {
+        self.sent += 1;
+        match end {
+            End::InTime(millis) => self.in_time.push(*millis),
+            End::Refused => self.refused += 1,
+            End::Late => self.late += 1,
+            End::Failed => self.failed += 1,
+        }
+    }
+
+    pub fn quantile(&self, at: f64) -> f64 {
+        let last = self.in_time.len().saturating_sub(1);
+        let millis = self.in_time.get((last as f64 * at) as usize);
+        millis.copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Answers per second when as many ask as are served at a time, each again as soon as it is answered.
+pub fn capacity(addr: SocketAddr, work: Work) -> Result<f64, Failed> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (start, mut clients) = (Instant::now(), JoinSet::new());
+        let (from, to) = (start + WARM_UP / 2, start + 2 * WARM_UP);
+        for _ in 0..work.slots() {
+            clients.spawn(async move {
+                let (mut client, mut answered) = (connect(addr).await?, 0_u64);
+                while Instant::now() < to {
+                    ask(&mut client).await?;
+                    answered += u64::from((from..to).contains(&Instant::now()));
+                }
+                Ok::<_, Failed>(answered)
+            });
+        }
+        let mut answered = 0;
+        for count in clients.join_all().await {
+            answered += count?;
+        }
+        Ok(answered as f64 / (to - from).as_secs_f64())
+    })
+}
+
+/// Sends `rate` requests a second for `time`, whatever becomes of them. They come by chance, as those of many callers
+/// do; each is given up at its deadline, which counts from when it was due.
+pub fn open_loop(
+    server: &Server,
+    rate: f64,
+    time: Duration,
+    deadline: Duration,
+) -> Result<Seen, Failed> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut seen = runtime.block_on(async {
+        let (idle, mut seen) = (Idle::default(), Seen::default());
+        let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(1));
+        let from = Instant::now() + WARM_UP;
+        let (mut due, end) = (from - WARM_UP, from + time);
+        let (addr, mut used) = (server.addr, None);
+        while due < end {
+            sleep_until(due).await;
+            if due >= from && used.is_none() {
+                used = Some(server.used());
+            }
+            let (idle, at) = (idle.clone(), due);
+            if calls.len() < MOST {
+                calls.spawn(async move { (at, call(addr, &idle, at, at + deadline).await) });
+            } else if at >= from {
+                seen.count(&End::Failed);
+            }
+            while let Some(Ok((at, end))) = calls.try_join_next() {
+                if at >= from {
+                    seen.count(&end);
+                }
+            }
+            due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
+        }
+        seen.used = server.used().saturating_sub(used.unwrap_or_default());
+        while let Some(Ok((at, end))) = calls.join_next().await {
+            if at >= from {
+                seen.count(&end);
+            }
+        }
+        seen
+    });
+    seen.in_time.sort_by(f64::total_cmp);
+    Ok(seen)
+}
+
+/// Connections on which nothing is under way.
+#[derive(Clone, Default)]
+struct Idle(Arc<Mutex<Vec<SendRequest<Empty>>>>);
+
+impl Idle {
+    fn with<R>(&self, act: impl FnOnce(&mut Vec<SendRequest<Empty>>) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn call(addr: SocketAddr, idle: &Idle, due: Instant, deadline: Instant) -> End {
+    let asked = timeout_at(deadline, async {
+        let mut client = match idle.with(Vec::pop) {
+            Some(client) if client.is_ready() => client,
+            _ => connect(addr).await?,
+        };
+        let status = ask(&mut client).await?;
+        idle.with(|idle| idle.push(client));
+        Ok::<_, Failed>(status)
+    });
+    match asked.await {
+        Ok(Ok(StatusCode::OK)) => End::InTime(due.elapsed().as_secs_f64() * 1e3),
+        Ok(Ok(StatusCode::SERVICE_UNAVAILABLE)) => End::Refused,
+        Ok(_) => End::Failed,
+        Err(_) => End::Late,
+    }
+}
+
+pub async fn connect(addr: SocketAddr) -> Result<SendRequest<Empty>, Failed> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let (client, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn ask(client: &mut SendRequest<Empty>) -> Result<StatusCode, Failed> {
+    ask_for(client, "/").await.map(|(status, _)| status)
+}
+
+pub async fn ask_for(
+    client: &mut SendRequest<Empty>,
+    path: &str,
+) -> Result<(StatusCode, Vec<u8>), Failed> {
+    let request = Request::get(path)
+        .header(HOST, "ads.example")
+        .body(Empty::default())?;
+    client.ready().await?;
+    let response = client.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, body.into()))
+}

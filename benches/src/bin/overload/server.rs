@@ -1,0 +1,143 @@
+//! The server: a thread of its own, and work of known capacity.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use axum::Router;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::{net::TcpListener, runtime::Builder, sync::Semaphore, task::yield_now, time::sleep};
+
+use crate::Failed;
+
+/// What a handler does.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// Waits for one of so many places, as in a connection pool, and keeps it for so long.
+    Sleeps { slots: usize, time: Duration },
+    /// Keeps the processor busy, and lets others have their turn after each slice.
+    Spins { slices: u32, slice: Duration },
+}
+
+impl Work {
+    pub const SLEEPS: Self = Self::Sleeps {
+        slots: 8,
+        time: Duration::from_millis(20),
+    };
+    pub const SPINS: Self = Self::Spins {
+        slices: 20,
+        slice: Duration::from_micros(100),
+    };
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sleeps { .. } => "8 places for 20 ms each",
+            Self::Spins { .. } => "2 ms of one processor",
+        }
+    }
+
+    /// How many it does at a time: the limit that a person would set who knows it.
+    pub const fn slots(self) -> usize {
+        match self {
+            Self::Sleeps { slots, .. } => slots,
+            Self::Spins { .. } => 4,
+        }
+    }
+
+    /// Processor time of one answer, where that is what there is too little of.
+    pub fn processor(self) -> Option<Duration> {
+        match self {
+            Self::Sleeps { .. } => None,
+            Self::Spins { slices, slice } => Some(slices * slice),
+        }
+    }
+
+    /// Callers wait ten times as long as it takes with as many under way.
+    pub fn deadline(self) -> Duration {
+        10 * match self {
+            Self::Sleeps { time, .. } => time,
+            Self::Spins { slices, slice } => self.slots() as u32 * slices * slice,
+        }
+    }
+}
+
+/// Does the work.
+#[derive(Debug)]
+pub struct Worker {
+    work: Work,
+    places: Semaphore,
+}
+
+impl Worker {
+    pub fn new(work: Work) -> Self {
+        Self {
+            work,
+            places: Semaphore::new(work.slots()),
+        }
+    }
+
+    pub async fn work(&self) {
+        match self.work {
+            Work::Sleeps { time, .. } => {
+                let _place = self.places.acquire().await;
+                sleep(time).await;
+            }
+            Work::Spins { slices, slice } => {
+                for _ in 0..slices {
+                    let start = used();
+                    while used().saturating_sub(start) < slice {}
+                    yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// Processor time of this thread: what others take away is not work done.
+pub fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// A server on a thread of its own, until the program ends.
+pub struct Server {
+    pub addr: SocketAddr,
+    used: Arc<AtomicU64>,
+}
+
+impl Server {
+    pub fn start(router: Router) -> Result<Self, Failed> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let server = Builder::new_current_thread().enable_all().build()?;
+        let used_by_now = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&used_by_now);
+        thread::spawn(move || {
+            server.block_on(async {
+                tokio::spawn(async move {
+                    loop {
+                        told.store(used().as_nanos() as u64, Relaxed);
+                        sleep(Duration::from_millis(5)).await;
+                    }
+                });
+                axum::serve(TcpListener::from_std(listener)?, router).await
+            })
+        });
+        Ok(Self {
+            addr,
+            used: used_by_now,
+        })
+    }
+
+    /// Processor time of its thread, as of a few milliseconds ago.
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Relaxed))
+    }
+}

@@ -1,0 +1,198 @@
+//! Streams: requests that stay for as long as their caller likes.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, UPGRADE},
+};
+use http_body::Body;
+use plimsoll_core::{
+    Answer, ByStatus, Classify, GateBody, Hold, Http, HttpCall, Kind, Never, Protocol, Rejection,
+    SpeaksHttp,
+};
+
+/// When to come back where the policy does not say.
+const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// Whether a request asks for a stream: server-sent events, a WebSocket or another upgrade, a tunnel.
+///
+/// A stream holds its slot until it ends, which is when its caller likes, so a few of them would use up a limit that is
+/// meant for requests. Give them a limit of their own:
+///
+/// ```
+/// use plimsoll_concurrency::{Concurrency, asks_for_stream};
+/// use plimsoll_core::{Choose, GateLayer};
+///
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+/// // 64 requests at a time, and beside them 5,000 open streams.
+/// let (requests, streams) = (Concurrency::new(64)?, Concurrency::new(5_000)?);
+/// let layer = GateLayer::new(Choose::new(
+///     |req: &http::Request<_>| Some(usize::from(asks_for_stream(req))),
+///     [requests, streams],
+/// ));
+/// # fn fits<B>(_: GateLayer<Choose<impl Fn(&http::Request<B>) -> Option<usize>, Concurrency>>) {}
+/// # fits::<String>(layer);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Events end with the response's body, and so does their slot. A WebSocket's response has no body: let the handler
+/// leave a [`Handover`](plimsoll_core::Handover) in it, and keep the claim while the socket lives. Either way
+/// latency ends at the head. A limit that finds itself learns nothing from streams; let theirs be a fixed one.
+///
+/// What counts is what the caller says: `text/event-stream` in `accept`, an `upgrade` other than to HTTP/2, or the
+/// method `CONNECT`, which is how a WebSocket asks in HTTP/2. Who says so for an ordinary request takes a slot of the
+/// streams instead.
+pub fn asks_for_stream<B>(req: &Request<B>) -> bool {
+    let upgrade = req.headers().get(UPGRADE);
+    upgrade.is_some_and(|to| !to.as_bytes().starts_with(b"h2"))
+        || req.method() == Method::CONNECT
+        || accepts_events(req)
+}
+
+/// Whether `text/event-stream` is among the media types of `accept`.
+fn accepts_events<B>(req: &Request<B>) -> bool {
+    let lines = req.headers().get_all(ACCEPT).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .any(|range| {
+            let media = range.split(|byte| *byte == b';').next().unwrap_or_default();
+            media
+                .trim_ascii()
+                .eq_ignore_ascii_case(EVENT_STREAM.as_bytes())
+        })
+}
+
+/// Speaks [`Http`], and refuses event streams in a way that browsers come back from.
+///
+/// A browser's `EventSource` that is answered with anything but 200 gives up for good, whatever `retry-after` says
+/// ([HTML, 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)). So a `GET` that accepts
+/// `text/event-stream` is refused with 200, an event stream that says nothing but `retry:`, and its end: the browser
+/// connects again after that time, which is the policy's hint (3 seconds where there is none) and up to as much again,
+/// by chance, so that those refused together do not return together. The other fields are those of the
+/// usual refusal.
+///
+/// Clients other than browsers may do better with the usual 503 and `retry-after`: for those, stay with [`Http`].
+///
+/// ```
+/// use plimsoll_concurrency::{Concurrency, EventStreams};
+/// use plimsoll_core::{GateLayer, Http, Kind};
+///
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+/// let layer = GateLayer::builder(Concurrency::new(5_000)?)
+///     .protocol(EventStreams::new(Http::new()).stop_on(Kind::OverQuota))
+///     .build();
+/// # let _: GateLayer<Concurrency, EventStreams> = layer;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct EventStreams<C = ByStatus> {
+    http: Http<C>,
+    stops: [bool; Kind::ALL.len()],
+}
+
+impl<C> EventStreams<C> {
+    /// Goes by the rules of `http` for everything else.
+    pub const fn new(http: Http<C>) -> Self {
+        Self {
+            http,
+            stops: [false; Kind::ALL.len()],
+        }
+    }
+
+    /// Refuses event streams with 204 for reasons of this kind: the browser does not come back by itself.
+    #[must_use]
+    pub fn stop_on(mut self, kind: Kind) -> Self {
+        self.stops[kind.index()] = true;
+        self
+    }
+}
+
+impl<C> fmt::Debug for EventStreams<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStreams")
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Classify> SpeaksHttp for EventStreams<C> {
+    type Classifier = C;
+
+    #[inline]
+    fn http(&self) -> &Http<C> {
+        &self.http
+    }
+}
+
+impl<C, R, B, E> Protocol<Request<R>, Response<B>, E> for EventStreams<C>
+where
+    C: Classify,
+    B: Body,
+{
+    type Call = HttpCall;
+    type Response<H: Hold<Protocol = Self>> = Response<GateBody<B, H>>;
+    type Error = E;
+    type Later<H: Hold<Protocol = Self>> = Never<Result<Self::Response<H>, E>>;
+
+    #[inline]
+    fn begin(&self, req: &Request<R>) -> HttpCall {
+        HttpCall::begin(req)
+    }
+
+    fn refuse<H: Hold<Protocol = Self>>(
+        &self,
+        _: HttpCall,
+        req: &Request<R>,
+        rejection: &Rejection,
+    ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
+        let mut response = self.http.refusal(req, rejection);
+        if req.method() == Method::GET && accepts_events(req) {
+            let (mut head, _) = response.into_parts();
+            let stop = self.stops[rejection.kind().index()];
+            let body = if stop {
+                head.status = StatusCode::NO_CONTENT;
+                head.headers.remove(CONTENT_TYPE);
+                Bytes::new()
+            } else {
+                head.status = StatusCode::OK;
+                head.headers.insert(CONTENT_TYPE, EVENT_STREAM);
+                retry(rejection.wait().unwrap_or(DEFAULT_RETRY))
+            };
+            response = Response::from_parts(head, GateBody::own(body));
+        }
+        Answer::Now(Ok(response))
+    }
+
+    #[inline]
+    fn complete<H: Hold<Protocol = Self>>(
+        held: H,
+        call: HttpCall,
+        result: Result<Response<B>, E>,
+    ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
+        Answer::Now(match result {
+            Ok(response) => Ok(call.complete(held, response)),
+            Err(error) => {
+                call.fail(held);
+                Err(error)
+            }
+        })
+    }
+
+    #[inline]
+    fn inner_error(error: E) -> E {
+        error
+    }
+}
+
+/// The one field of the stream: milliseconds, rounded up, evenly between `wait` and twice that.
+fn retry(wait: Duration) -> Bytes {
+    let least = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    let least = least.clamp(1, u64::MAX / 2);
+    let millis = least + fastrand::u64(0..=least);
+    format!("retry: {millis}\n\n").into()
+}
