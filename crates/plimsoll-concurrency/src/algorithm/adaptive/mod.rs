@@ -59,7 +59,7 @@ const FIRST: u32 = 16;
 /// No window is shorter.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// Let in, over what can be worked on at once.
-const HEADROOM: f64 = 2.0;
+const HEADROOM: f64 = 2.5;
 /// How far the limit swings about its middle.
 const SWING: f64 = 1.2;
 /// How far a dip goes below what can be worked on at once.
