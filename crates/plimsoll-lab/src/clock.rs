@@ -1,7 +1,7 @@
 //! The clock of a world: this program supplies the functions of libc that tell the time and that wait for it.
 //!
 //! tokio's paused clock ticks in milliseconds, and most peers read `std::time::Instant`, which it does not move. So the
-//! lab goes one floor down: [`clock_gettime`] answers with the time of the [world](crate::world) that this thread
+//! lab goes one floor down: [`clock_gettime`] answers with the time of the [world] that this thread
 //! simulates, and [`epoll_wait`], where a tokio runtime parks when nothing is left to do, moves that time to the next
 //! event and returns. The dynamic linker prefers a program's own symbols to libc's, so all crates in it see this clock.
 //!

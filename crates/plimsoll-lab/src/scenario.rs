@@ -27,6 +27,9 @@ pub(crate) struct Scenario {
     pub(crate) seconds: f64,
     #[serde(default)]
     pub(crate) requests: f64,
+    /// And in mean service times: adapting takes some, and so does a backlog that makes answers late.
+    #[serde(default = "a_hundred")]
+    pub(crate) services: f64,
     /// And no longer than for this many such requests, however long that is.
     #[serde(default = "no_end")]
     pub(crate) at_most_requests: f64,
@@ -288,6 +291,10 @@ impl Server {
         };
         format!("{size} x {} ms {}", self.mean_ms, self.law.name())
     }
+}
+
+fn a_hundred() -> f64 {
+    100.0
 }
 
 fn no_end() -> f64 {

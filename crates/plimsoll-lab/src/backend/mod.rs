@@ -1,6 +1,6 @@
 //! The server behind the gates: one station after the other, each with workers or with a crowd.
 //!
-//! The state is the thread's, like the [world](crate::world); futures hold numbers only, so that every stack, however
+//! The state is the thread's, like the [world]; futures hold numbers only, so that every stack, however
 //! it boxes and spawns, can carry them.
 
 mod crowd;
