@@ -36,15 +36,19 @@ fn bucket(nanos: u64) -> usize {
     (index as usize).min(BUCKETS - 1)
 }
 
+/// Where a bucket's octave begins, in nanoseconds.
+fn octave(bucket: usize) -> f64 {
+    (1_u64 << (bucket as u32 / 4 + FIRST_OCTAVE)) as f64
+}
+
 /// Where a bucket ends, in nanoseconds.
 fn end(bucket: usize) -> f64 {
-    let octave = (bucket / 4) as i32 + FIRST_OCTAVE as i32;
-    2f64.powi(octave) * (1.25 + 0.25 * (bucket % 4) as f64)
+    octave(bucket) * (1.25 + 0.25 * (bucket % 4) as f64)
 }
 
 /// The middle of a bucket.
 fn middle(bucket: usize) -> f64 {
-    end(bucket) - 2f64.powi((bucket / 4) as i32 + FIRST_OCTAVE as i32) / 8.0
+    end(bucket) - octave(bucket) / 8.0
 }
 
 /// The standard deviation of what was counted, whose mean is known.
