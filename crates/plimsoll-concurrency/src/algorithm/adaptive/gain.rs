@@ -19,9 +19,9 @@ const LOSS: f64 = -0.02;
 const SURE: f64 = 3.0;
 /// When it is known this well, and neither, all is well.
 const KNOWN: f64 = 0.05;
-/// Bounds of the headroom.
-const LEAST: f64 = 1.0;
-const MOST: f64 = 6.0;
+/// Bounds of the boost.
+pub(super) const LEAST: f64 = 0.6;
+const MOST: f64 = 4.0;
 
 impl Gain {
     /// Compares a window with the one before, when their limits were well apart.
@@ -44,20 +44,20 @@ impl Gain {
         self.last = None;
     }
 
-    /// What becomes of the headroom.
-    pub(super) fn judge(&mut self, headroom: f64, usual: f64) -> f64 {
+    /// What becomes of the boost.
+    pub(super) fn judge(&mut self, boost: f64) -> f64 {
         if self.weight <= 0.0 {
-            return headroom;
+            return boost;
         }
         let (gain, error) = (self.sum / self.weight, self.weight.sqrt().recip());
         let next = if gain - SURE * error > WORTH {
-            (headroom * 1.25).min(MOST)
+            (boost * 1.25).min(MOST)
         } else if gain + SURE * error < LOSS {
-            (headroom / 1.15).max(LEAST)
+            (boost / 1.15).max(LEAST)
         } else if error < KNOWN {
-            headroom.powf(0.9) * usual.powf(0.1)
+            boost.powf(0.9)
         } else {
-            return headroom;
+            return boost;
         };
         *self = Self {
             last: self.last,

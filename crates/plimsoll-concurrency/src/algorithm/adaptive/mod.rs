@@ -26,13 +26,13 @@ pub struct Adaptive {
     floor: f64,
     /// Coefficient of variation of that latency.
     cv: f64,
-    /// What is let in over what can be worked on at once.
-    headroom: f64,
+    /// More headroom than usual, or less: what the gain has made of it.
+    boost: f64,
     /// 1 above the middle of the limit's swing, -1 below.
     side: f64,
     gain: Gain,
-    /// The part of requests that is refused.
-    refused: f64,
+    /// How far the service has more to do than it can: 0 to 1.
+    pressed: f64,
     next_dip: Option<Instant>,
     dip_began: Option<Instant>,
     retries: u32,
@@ -58,8 +58,10 @@ const SAMPLES: u32 = 50;
 const FIRST: u32 = 16;
 /// No window is shorter.
 const SHORTEST: Duration = Duration::from_millis(2);
-/// Let in, over what can be worked on at once.
+/// Let in over what can be worked on at once, while the service keeps up: so many may come at once.
 const HEADROOM: f64 = 2.5;
+/// The same, while there is always somebody who waits: what is amiss in the estimate.
+const LEAST_HEADROOM: f64 = 1.5;
 /// How far the limit swings about its middle.
 const SWING: f64 = 1.2;
 /// How far a dip goes below what can be worked on at once.
@@ -91,10 +93,10 @@ impl Adaptive {
             off: 0.0,
             floor: 0.0,
             cv: 1.0,
-            headroom: HEADROOM,
+            boost: 1.0,
             side: 1.0,
             gain: Gain::default(),
-            refused: 0.0,
+            pressed: 0.0,
             next_dip: None,
             dip_began: None,
             retries: 0,
@@ -106,12 +108,29 @@ impl Adaptive {
         self.throughput * self.floor
     }
 
+    /// 1 while the service keeps up, 0 while it has more to do than it can.
+    fn calm(&self) -> f64 {
+        1.0 - self.pressed
+    }
+
     fn goal(&self) -> f64 {
-        let goal = self.base() * self.headroom;
+        let base = self.base();
+        let headroom = (LEAST_HEADROOM + (HEADROOM - LEAST_HEADROOM) * self.calm()) * self.boost;
+        let goal = base * headroom + 2.0 * base.sqrt();
         match self.settings.objective {
             // By the same law: so many in flight have that latency.
             Some(objective) => goal.min(self.throughput * objective),
             None => goal,
+        }
+    }
+
+    /// The goal, swung to one side, by one at least.
+    fn swung(&self) -> f64 {
+        let goal = self.goal();
+        if self.side > 0.0 {
+            (goal * SWING).max(goal + 1.0)
+        } else {
+            goal / SWING
         }
     }
 
@@ -173,9 +192,9 @@ impl Adaptive {
     }
 
     /// The limit goes where it should be, as far as it may at once.
-    fn steer(&mut self, swing: f64) -> Because {
+    fn steer(&mut self) -> Because {
         let before = self.limit;
-        self.set(self.goal() * swing, before / 2.0, before * 2.0);
+        self.set(self.swung(), before / 2.0, before * 2.0);
         if (self.limit / before).ln().abs() > STEP {
             self.phase = Phase::Settle;
             self.size = self.measure();
@@ -249,21 +268,23 @@ impl Adaptive {
             return self.dip(seen.now, self.base() * DIP);
         }
         self.follow(seen, true);
-        if self.off.abs() < 4.0 || (seen.throughput / self.throughput).ln().abs() < 0.2 {
+        let same = (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0;
+        if same && seen.pressed > 0.5 {
             let spread = self.spread(seen.calls);
             self.gain
                 .compare(f64::from(w.limit), seen.throughput, spread);
-            self.headroom = self.gain.judge(self.headroom, HEADROOM);
-            self.side = if seen.pressed < 0.5 { 1.0 } else { -self.side };
+            self.boost = self.gain.judge(self.boost);
+            self.side = -self.side;
         } else {
             self.gain.forget();
+            self.side = 1.0;
         }
         if seen.dropped > 0.1 {
-            self.headroom = (self.headroom * 0.9).max(1.0);
-            self.steer(SWING.powf(self.side));
+            self.boost = (self.boost * 0.9).max(gain::LEAST);
+            self.steer();
             return Because::Drops;
         }
-        self.steer(SWING.powf(self.side))
+        self.steer()
     }
 
     /// Lowers the limit below what can be worked on at once, to see the latency without queueing.
@@ -311,11 +332,11 @@ impl Adaptive {
     }
 
     fn change(&self, because: Because) -> Change {
-        let patience = self.floor * (1.0 + 3.5 * ((0.25 - self.refused) / 0.2).clamp(0.0, 1.0));
+        let patience = self.floor * (1.0 + 3.5 * self.calm());
         let queue = (patience > 0.0).then(|| {
             (
                 (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
-                Duration::from_secs_f64(patience.clamp(1e-6, 3600.0)),
+                Duration::from_secs_f64((4.5 * self.floor).clamp(1e-6, 3600.0)),
             )
         });
         Change {
@@ -337,19 +358,15 @@ impl Algorithm for Adaptive {
 
     fn update(&mut self, w: &Window) -> Change {
         let seen = Seen::new(w);
-        let weight = seen.calls / (seen.calls + 500.0 + 100.0 * self.base());
-        self.refused += weight * (seen.refused - self.refused);
+        let weight = seen.calls / (seen.calls + 200.0 + 20.0 * self.base());
+        self.pressed += weight * (seen.pressed - self.pressed);
         let because = match self.phase {
             Phase::Start(before) => self.start(&seen, before),
             Phase::Settle if seen.limited => {
                 self.follow(&seen, false);
                 self.phase = Phase::Swing;
                 self.size = self.measure();
-                self.set(
-                    self.goal() * SWING.powf(self.side),
-                    self.limit / 2.0,
-                    self.limit * 2.0,
-                );
+                self.set(self.swung(), self.limit / 2.0, self.limit * 2.0);
                 Because::Steady
             }
             Phase::Settle => self.idle(&seen),

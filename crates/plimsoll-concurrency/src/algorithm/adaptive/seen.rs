@@ -21,10 +21,9 @@ pub(super) struct Seen {
     pub(super) most: f64,
     /// Somebody found no slot.
     pub(super) limited: bool,
-    /// How much was refused, as a part of what makes it certain that the service had enough to do: at most 1.
+    /// How sure it is that the service had enough to do all the time: 0 when every second request found a free slot,
+    /// 1 when one in ten did.
     pub(super) pressed: f64,
-    /// The part of what came that was refused.
-    pub(super) refused: f64,
     /// The part of what ended that was dropped.
     pub(super) dropped: f64,
 }
@@ -34,7 +33,9 @@ impl Seen {
         let calls = window.answered.max(1) as f64;
         let seconds = (window.ended - window.began).as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
-        let (refused, dropped) = (window.refused as f64, window.dropped as f64);
+        let dropped = window.dropped as f64;
+        // Those who were let in after a wait.
+        let waited = window.turned_away.saturating_sub(window.refused) as f64 / calls;
         Self {
             now: window.ended,
             calls,
@@ -44,8 +45,7 @@ impl Seen {
             in_flight: window.mean_in_flight,
             most: window.in_flight.into(),
             limited: window.turned_away > 0,
-            pressed: (refused / (calls + refused) / 0.2).min(1.0),
-            refused: refused / (calls + refused),
+            pressed: ((waited - 0.5) / 0.4).clamp(0.0, 1.0),
             dropped: dropped / (calls + dropped),
         }
     }
