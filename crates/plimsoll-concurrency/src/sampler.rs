@@ -67,6 +67,8 @@ struct Driver {
     since: Option<Instant>,
     before: Totals,
     latencies_before: [u32; histogram::BUCKETS],
+    /// The lowest mean of a window, in nanoseconds; it creeps up.
+    lowest: f64,
     /// Latencies of late, older windows weighing less.
     recent: [f32; histogram::BUCKETS],
 }
@@ -83,6 +85,8 @@ pub(crate) struct Closed {
 const LOOK: u64 = 16;
 /// What a window's latencies weigh after the next.
 const FADE: f32 = 0.9;
+/// How fast the lowest mean is forgotten, a window.
+const CREEP: f64 = 1.003;
 
 impl Sampler {
     pub(crate) fn new(algorithm: Box<dyn Algorithm>) -> Self {
@@ -97,6 +101,7 @@ impl Sampler {
                 since: None,
                 before: Totals::default(),
                 latencies_before: [0; histogram::BUCKETS],
+                lowest: f64::INFINITY,
                 recent: [0.0; histogram::BUCKETS],
             }),
         }
@@ -194,8 +199,12 @@ impl Sampler {
             turned_away: totals.turned_away.wrapping_sub(before.turned_away),
             refused: totals.refused.wrapping_sub(before.refused),
         };
-        for (recent, count) in driver.recent.iter_mut().zip(own) {
-            *recent = *recent * FADE + count as f32;
+        // What the service needs is seen when little waits in it: in the windows of the lowest latencies of late.
+        driver.lowest = (driver.lowest * CREEP).min(mean);
+        if mean < 1.5 * driver.lowest {
+            for (recent, count) in driver.recent.iter_mut().zip(own) {
+                *recent = *recent * FADE + count as f32;
+            }
         }
         driver.since = Some(now);
         driver.before = totals;

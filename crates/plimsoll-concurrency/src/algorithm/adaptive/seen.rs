@@ -21,8 +21,8 @@ pub(super) struct Seen {
     pub(super) most: f64,
     /// Somebody found no slot.
     pub(super) limited: bool,
-    /// How sure it is that the service had enough to do all the time: 0 when every second request found a free slot,
-    /// 1 when one in ten did.
+    /// How sure it is that the service had enough to do all the time: 0 when every second request found a free slot and
+    /// hardly any was refused, 1 when one in ten did or a third was.
     pub(super) pressed: f64,
     /// The part of what ended that was dropped.
     pub(super) dropped: f64,
@@ -34,8 +34,9 @@ impl Seen {
         let seconds = (window.ended - window.began).as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
         let dropped = window.dropped as f64;
-        // Those who were let in after a wait.
+        // Those who were let in after a wait, and those who were not let in.
         let waited = window.turned_away.saturating_sub(window.refused) as f64 / calls;
+        let refused = window.refused as f64 / (calls + window.refused as f64);
         Self {
             now: window.ended,
             calls,
@@ -45,7 +46,9 @@ impl Seen {
             in_flight: window.mean_in_flight,
             most: window.in_flight.into(),
             limited: window.turned_away > 0,
-            pressed: ((waited - 0.5) / 0.4).clamp(0.0, 1.0),
+            pressed: ((waited - 0.5) / 0.4)
+                .max((refused - 0.15) / 0.2)
+                .clamp(0.0, 1.0),
             dropped: dropped / (calls + dropped),
         }
     }
