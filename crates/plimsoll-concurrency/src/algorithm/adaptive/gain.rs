@@ -12,11 +12,11 @@ pub(super) struct Gain {
 }
 
 /// More headroom is worth it from this gain on,
-const WORTH: f64 = 0.1;
+const WORTH: f64 = 0.05;
 /// and less is from this loss on.
 const LOSS: f64 = -0.02;
 /// How many standard errors make it certain.
-const SURE: f64 = 3.0;
+const SURE: f64 = 2.5;
 /// When it is known this well, and neither, all is well.
 const KNOWN: f64 = 0.05;
 /// Bounds of the boost.

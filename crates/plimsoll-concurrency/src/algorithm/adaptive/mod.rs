@@ -35,6 +35,10 @@ pub struct Adaptive {
     pressed: f64,
     next_dip: Option<Instant>,
     dip_began: Option<Instant>,
+    /// The limit before it.
+    resume: f64,
+    /// Dips that agreed with each other.
+    dips: u32,
     retries: u32,
 }
 
@@ -99,6 +103,8 @@ impl Adaptive {
             pressed: 0.0,
             next_dip: None,
             dip_began: None,
+            resume: 0.0,
+            dips: 0,
             retries: 0,
         }
     }
@@ -263,11 +269,11 @@ impl Adaptive {
         if !seen.limited {
             return self.idle(seen);
         }
+        self.follow(seen, true);
         let dips = self.settings.floor.is_none();
         if dips && self.next_dip.is_none_or(|at| seen.now >= at) {
             return self.dip(seen.now, self.base() * DIP);
         }
-        self.follow(seen, true);
         let same = (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0;
         if same && seen.pressed > 0.5 {
             let spread = self.spread(seen.calls);
@@ -290,6 +296,9 @@ impl Adaptive {
     /// Lowers the limit below what can be worked on at once, to see the latency without queueing.
     fn dip(&mut self, now: Instant, to: f64) -> Because {
         let leaving = self.limit;
+        if self.dip_began.is_none() {
+            self.resume = leaving;
+        }
         self.set(to.floor(), 1.0, f64::INFINITY);
         self.phase = Phase::Drain;
         self.dip_began.get_or_insert(now);
@@ -311,11 +320,13 @@ impl Adaptive {
         let full = seen.throughput > 0.9 * self.throughput;
         let noise = seen.latency * seen.cv / seen.calls.sqrt();
         let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
-        self.floor = if near && !full {
-            floor + 0.3 * (seen.latency - floor)
+        if near && !full {
+            self.dips += 1;
+            self.floor += (seen.latency - floor) * f64::from(self.dips + 1).recip().max(0.2);
         } else {
-            seen.latency
-        };
+            self.dips = 0;
+            self.floor = seen.latency;
+        }
         self.cv += 0.3 * (seen.cv - self.cv);
         let limit = f64::from(w.limit);
         if full && limit > 1.0 {
@@ -323,9 +334,12 @@ impl Adaptive {
         }
         let cost = (1.0 - seen.throughput / self.throughput).clamp(0.1, 1.0);
         let took = seen.now - self.dip_began.take().unwrap_or(w.began);
-        self.next_dip = Some(seen.now + took.mul_f64(cost / DIP_COST));
+        // The first of them are the most uncertain, and may cost more.
+        let budget = DIP_COST * (1.0 + 4.0 / f64::from(self.dips + 1).powi(2));
+        self.next_dip = Some(seen.now + took.mul_f64(cost / budget));
         let goal = self.goal();
-        self.set(goal, 1.0, f64::INFINITY);
+        // Not far above where it was: if the service has become slow the throughput of before is not that of now.
+        self.set(goal, 1.0, (1.25 * self.resume).max(2.0 * limit));
         self.phase = Phase::Settle;
         self.size = self.window_of(goal);
         Because::Probe
