@@ -70,6 +70,8 @@ const LEAST_HEADROOM: f64 = 1.5;
 const SWING: f64 = 1.2;
 /// How far a dip goes below what can be worked on at once.
 const DIP: f64 = 0.75;
+/// The same, of one that only looks whether all is as before.
+const SHALLOW: f64 = 0.9;
 /// The part of the throughput that dips may cost.
 const DIP_COST: f64 = 0.003;
 /// A change of the limit of more than this needs time to settle.
@@ -272,7 +274,9 @@ impl Adaptive {
         self.follow(seen, true);
         let dips = self.settings.floor.is_none();
         if dips && self.next_dip.is_none_or(|at| seen.now >= at) {
-            return self.dip(seen.now, self.base() * DIP);
+            // Once some have agreed, a shallow one will do.
+            let depth = if self.dips < 2 { DIP } else { SHALLOW };
+            return self.dip(seen.now, self.base() * depth);
         }
         let same = (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0;
         if same && seen.pressed > 0.5 {
@@ -317,7 +321,9 @@ impl Adaptive {
         self.retries = 0;
         let floor = self.floor;
         // As much was done with less in flight: something still waits.
-        let full = seen.throughput > 0.9 * self.throughput;
+        let limit = f64::from(w.limit);
+        let shallow = limit > 0.8 * self.base();
+        let full = !shallow && seen.throughput > 0.9 * self.throughput;
         let noise = seen.latency * seen.cv / seen.calls.sqrt();
         let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
         if near && !full {
@@ -328,8 +334,7 @@ impl Adaptive {
             self.floor = seen.latency;
         }
         self.cv += 0.3 * (seen.cv - self.cv);
-        let limit = f64::from(w.limit);
-        if full && limit > 1.0 {
+        if (full || shallow && !near) && limit > 1.0 {
             return self.dip(seen.now, limit * DIP);
         }
         let cost = (1.0 - seen.throughput / self.throughput).clamp(0.1, 1.0);
@@ -346,11 +351,16 @@ impl Adaptive {
     }
 
     fn change(&self, because: Because) -> Change {
-        let patience = self.floor * (1.0 + 3.5 * self.calm());
+        // A dip is short, and what matters should outlast it.
+        let calm = match self.phase {
+            Phase::Drain | Phase::Dip => 1.0,
+            _ => self.calm(),
+        };
+        let patience = self.floor * (1.0 + 3.5 * calm);
         let queue = (patience > 0.0).then(|| {
             (
                 (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
-                Duration::from_secs_f64((4.5 * self.floor).clamp(1e-6, 3600.0)),
+                Duration::from_secs_f64((7.0 * self.floor).clamp(1e-6, 3600.0)),
             )
         });
         Change {
