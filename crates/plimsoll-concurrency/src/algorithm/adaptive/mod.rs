@@ -360,7 +360,7 @@ impl Adaptive {
         let queue = (patience > 0.0).then(|| {
             (
                 (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
-                Duration::from_secs_f64((7.0 * self.floor).clamp(1e-6, 3600.0)),
+                Duration::from_secs_f64((6.0 * self.floor).clamp(1e-6, 3600.0)),
             )
         });
         Change {
