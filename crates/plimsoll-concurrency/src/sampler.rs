@@ -6,9 +6,10 @@
 
 use std::{
     array,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError, TryLockError,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        PoisonError, TryLockError,
+        atomic::{AtomicU8, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -17,8 +18,9 @@ use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
 use tokio::time::Instant;
 
 use crate::{
-    Algorithm, Because, Change, Window,
+    Algorithm, Because, Change, Window, WindowSize,
     histogram::{self, Histogram},
+    sync::{AtomicU32, AtomicU64, Mutex},
 };
 
 /// Counts calls, and tells an algorithm of them.
@@ -157,12 +159,12 @@ impl Sampler {
                 refused: refused(),
                 ..self.totals()
             };
-            self.next_not_before(now, driver.algorithm.window().time);
+            self.next_not_before(now, driver.size().time);
             return None;
         };
         let totals = self.totals();
         let before = driver.before;
-        let size = driver.algorithm.window();
+        let size = driver.size();
         let answered = totals.answered.wrapping_sub(before.answered);
         if answered < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
@@ -209,9 +211,12 @@ impl Sampler {
         driver.since = Some(now);
         driver.before = totals;
         driver.latencies_before = latencies;
-        let change = driver.algorithm.update(&window);
+        // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
+        let update = || driver.algorithm.update(&window);
+        let change = catch_unwind(AssertUnwindSafe(update)).ok();
+        self.next_not_before(now, driver.size().time);
+        let change = change?;
         self.because.store(change.because as u8, Relaxed);
-        self.next_not_before(now, driver.algorithm.window().time);
         let quantile =
             |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
         Some(Closed {
@@ -222,7 +227,8 @@ impl Sampler {
     }
 
     fn next_not_before(&self, now: Instant, time: Duration) {
-        let next = self.epoch.nanos(now) + time.as_nanos() as u64;
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let next = self.epoch.nanos(now).saturating_add(time);
         self.not_before.store(next, Relaxed);
     }
 
@@ -248,6 +254,11 @@ impl Sampler {
         })
     }
 
+    /// Somebody set the limit.
+    pub(crate) fn overruled(&self) {
+        self.because.store(Because::Set as u8, Relaxed);
+    }
+
     /// Why the limit is what it is.
     pub(crate) fn because(&self) -> Because {
         let because = self.because.load(Relaxed);
@@ -257,3 +268,23 @@ impl Sampler {
             .unwrap_or_default()
     }
 }
+
+impl Driver {
+    /// How much a window holds; at least one call, and one of a second where the algorithm panics.
+    fn size(&self) -> WindowSize {
+        let size = catch_unwind(AssertUnwindSafe(|| self.algorithm.window()));
+        let size = size.unwrap_or(WindowSize {
+            time: Duration::from_secs(1),
+            samples: 1,
+        });
+        WindowSize {
+            samples: size.samples.max(1),
+            ..size
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -26,7 +26,11 @@ pub trait Algorithm: fmt::Debug + Send {
     /// How much a window has to hold before it is [told](Self::update).
     fn window(&self) -> WindowSize;
 
-    /// A window has ended. Answers with the limit from now on, at least 1, and the reason.
+    /// A window has ended. Answers with the limit from now on, 1 to 2^30, and the reason.
+    ///
+    /// A limit out of these bounds, and a [queue](Change::queue) out of [its own](crate::Concurrency::queue), is
+    /// ignored: what was there stays. So is all of it when this panics, which fails no call; the algorithm is told of the
+    /// next window as if nothing had happened.
     fn update(&mut self, window: &Window) -> Change;
 }
 
@@ -35,7 +39,8 @@ pub trait Algorithm: fmt::Debug + Send {
 pub struct WindowSize {
     /// It is at least this long.
     pub time: Duration,
-    /// It holds at least so many calls. One that holds fewer goes on: at low rates no sample is thrown away.
+    /// It holds at least so many calls that were answered, and one in any case. One that holds fewer goes on: at low
+    /// rates no sample is thrown away, and while nothing is answered no window ends.
     pub samples: u32,
 }
 
