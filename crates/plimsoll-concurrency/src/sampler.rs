@@ -68,6 +68,10 @@ struct Driver {
     /// When the last window ended, and what had been counted by then.
     since: Option<Instant>,
     before: Totals,
+    /// Of the time since then, that in which nothing was answered.
+    silent: Duration,
+    /// The last window's mean.
+    latency: Duration,
     latencies_before: [u32; histogram::BUCKETS],
     /// The lowest mean of a window, in nanoseconds; it creeps up.
     lowest: f64,
@@ -89,6 +93,8 @@ const LOOK: u64 = 16;
 const FADE: f32 = 0.9;
 /// How fast the lowest mean is forgotten, a window.
 const CREEP: f64 = 1.003;
+/// A time without answers is no more than chance while it is shorter than so many mean latencies.
+const USUAL: u32 = 4;
 
 impl Sampler {
     pub(crate) fn new(algorithm: Box<dyn Algorithm>) -> Self {
@@ -102,6 +108,8 @@ impl Sampler {
                 algorithm,
                 since: None,
                 before: Totals::default(),
+                silent: Duration::ZERO,
+                latency: Duration::ZERO,
                 latencies_before: [0; histogram::BUCKETS],
                 lowest: f64::INFINITY,
                 recent: [0.0; histogram::BUCKETS],
@@ -166,9 +174,11 @@ impl Sampler {
         let before = driver.before;
         let size = driver.size();
         let answered = totals.answered.wrapping_sub(before.answered);
+        let silent = driver.silent + self.silence(now, began, &driver);
         if answered < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
-            let so_far = now.saturating_duration_since(began);
+            driver.silent = silent;
+            let so_far = now.saturating_duration_since(began).saturating_sub(silent);
             let missing = f64::from(size.samples) / answered.max(1) as f64 - 1.0;
             self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
             return None;
@@ -190,6 +200,7 @@ impl Sampler {
         let window = Window {
             began,
             ended: now,
+            silent,
             answered,
             dropped: totals.dropped.wrapping_sub(before.dropped),
             latency: Duration::from_nanos(mean as u64),
@@ -210,6 +221,8 @@ impl Sampler {
         }
         driver.since = Some(now);
         driver.before = totals;
+        driver.silent = Duration::ZERO;
+        driver.latency = window.latency;
         driver.latencies_before = latencies;
         // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
         let update = || driver.algorithm.update(&window);
@@ -224,6 +237,25 @@ impl Sampler {
             p90: quantile(0.9),
             p99: quantile(0.99),
         })
+    }
+
+    /// How long nothing was answered up to now, if for longer than calls usually take: from when the window may end, the next
+    /// call that is answered looks here.
+    fn silence(&self, now: Instant, began: Instant, driver: &Driver) -> Duration {
+        if driver.latency.is_zero() {
+            return Duration::ZERO;
+        }
+        let could_end = self.not_before.load(Relaxed);
+        let gap = Duration::from_nanos(self.epoch.nanos(now).saturating_sub(could_end));
+        let gap = gap.saturating_sub(USUAL * driver.latency);
+        let before = now
+            .saturating_duration_since(began)
+            .saturating_sub(driver.silent);
+        if 2 * gap > before {
+            gap
+        } else {
+            Duration::ZERO
+        }
     }
 
     fn next_not_before(&self, now: Instant, time: Duration) {

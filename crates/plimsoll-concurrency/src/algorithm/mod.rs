@@ -51,6 +51,10 @@ pub struct Window {
     pub began: Instant,
     /// When it ended.
     pub ended: Instant,
+    /// Of that time, that in which nothing was answered, for many times the usual latency, and which is more than half of
+    /// it: nobody asked, or the service stood still. Zero in most windows; what got done in a second is better
+    /// reckoned without it.
+    pub silent: Duration,
     /// Calls that were answered well: those whose latency counts.
     pub answered: u64,
     /// Calls that were not, for lack of capacity: the service said that it is overloaded, or their caller left.

