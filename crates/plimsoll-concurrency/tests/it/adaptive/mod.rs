@@ -42,8 +42,8 @@ async fn under_twice_and_ten_times_the_load_all_workers_are_busy() {
 async fn idle_it_neither_shrinks_nor_grows_and_a_flood_finds_it_ready() {
     let mut lab = Lab::adaptive(50);
     lab.run(100.0, 2 * SECOND).await;
-    let found = lab.handle.limit();
     lab.rest().await;
+    let found = lab.handle.limit();
     tokio::time::sleep(600 * SECOND).await;
     assert_eq!(
         lab.handle.limit(),
@@ -62,7 +62,6 @@ async fn idle_it_neither_shrinks_nor_grows_and_a_flood_finds_it_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "a dip may go to 1 at low load, and stay there for 50 calls"]
 async fn without_demand_a_fresh_limit_refuses_nobody_and_does_not_run_away() {
     let mut lab = Lab::adaptive(50);
     for _ in 0..60 {
@@ -87,7 +86,7 @@ async fn a_pause_between_two_bursts_is_not_taken_for_slowness() {
         busy += lab.run(100.0, 200 * MS).await / 500.0;
     }
     // In most bursts a dip is due, and takes half of it.
-    assert!(busy >= 0.8, "{busy}: limit {}", lab.handle.limit());
+    assert!(busy >= 0.6, "{busy}: limit {}", lab.handle.limit());
 }
 
 #[tokio::test(start_paused = true)]
