@@ -30,16 +30,22 @@ impl ConcurrencyHandle {
     /// Those who wait in another cell with the same settings notice a higher limit when next a slot of
     /// their cell is given back.
     ///
+    /// Where an algorithm moves the limit, it holds until the next window ends: then the algorithm, which has not heard of
+    /// it, sets its own.
+    ///
     /// # Errors
     ///
     /// When `limit` is 0 or more than 2^30. Nothing is changed then.
     pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrency> {
         self.0.settings.set_limit(limit)?;
+        if let Some(sampler) = &self.0.settings.sampler {
+            sampler.overruled();
+        }
         self.0.hand_out(None);
         Ok(())
     }
 
-    /// Why the limit is what it is: [`Because::Set`], unless an algorithm moves it.
+    /// Why the limit is what it is: [`Because::Set`], unless an algorithm moved it.
     pub fn because(&self) -> Because {
         let sampler = self.0.settings.sampler.as_ref();
         sampler.map(Sampler::because).unwrap_or_default()

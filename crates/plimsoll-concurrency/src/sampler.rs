@@ -6,9 +6,10 @@
 
 use std::{
     array,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError, TryLockError,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        PoisonError, TryLockError,
+        atomic::{AtomicU8, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -17,8 +18,9 @@ use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
 use tokio::time::Instant;
 
 use crate::{
-    Algorithm, Because, Change, Window,
+    Algorithm, Because, Change, Window, WindowSize,
     histogram::{self, Histogram},
+    sync::{AtomicU32, AtomicU64, Mutex},
 };
 
 /// Counts calls, and tells an algorithm of them.
@@ -66,6 +68,10 @@ struct Driver {
     /// When the last window ended, and what had been counted by then.
     since: Option<Instant>,
     before: Totals,
+    /// Of the time since then, that in which nothing was answered.
+    silent: Duration,
+    /// The last window's mean.
+    latency: Duration,
     latencies_before: [u32; histogram::BUCKETS],
     /// The lowest mean of a window, in nanoseconds; it creeps up.
     lowest: f64,
@@ -87,6 +93,8 @@ const LOOK: u64 = 16;
 const FADE: f32 = 0.9;
 /// How fast the lowest mean is forgotten, a window.
 const CREEP: f64 = 1.003;
+/// A time without answers is no more than chance while it is shorter than so many mean latencies.
+const USUAL: u32 = 4;
 
 impl Sampler {
     pub(crate) fn new(algorithm: Box<dyn Algorithm>) -> Self {
@@ -100,6 +108,8 @@ impl Sampler {
                 algorithm,
                 since: None,
                 before: Totals::default(),
+                silent: Duration::ZERO,
+                latency: Duration::ZERO,
                 latencies_before: [0; histogram::BUCKETS],
                 lowest: f64::INFINITY,
                 recent: [0.0; histogram::BUCKETS],
@@ -157,16 +167,18 @@ impl Sampler {
                 refused: refused(),
                 ..self.totals()
             };
-            self.next_not_before(now, driver.algorithm.window().time);
+            self.next_not_before(now, driver.size().time);
             return None;
         };
         let totals = self.totals();
         let before = driver.before;
-        let size = driver.algorithm.window();
+        let size = driver.size();
         let answered = totals.answered.wrapping_sub(before.answered);
+        let silent = driver.silent + self.silence(now, began, &driver);
         if answered < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
-            let so_far = now.saturating_duration_since(began);
+            driver.silent = silent;
+            let so_far = now.saturating_duration_since(began).saturating_sub(silent);
             let missing = f64::from(size.samples) / answered.max(1) as f64 - 1.0;
             self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
             return None;
@@ -188,6 +200,7 @@ impl Sampler {
         let window = Window {
             began,
             ended: now,
+            silent,
             answered,
             dropped: totals.dropped.wrapping_sub(before.dropped),
             latency: Duration::from_nanos(mean as u64),
@@ -208,10 +221,15 @@ impl Sampler {
         }
         driver.since = Some(now);
         driver.before = totals;
+        driver.silent = Duration::ZERO;
+        driver.latency = window.latency;
         driver.latencies_before = latencies;
-        let change = driver.algorithm.update(&window);
+        // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
+        let update = || driver.algorithm.update(&window);
+        let change = catch_unwind(AssertUnwindSafe(update)).ok();
+        self.next_not_before(now, driver.size().time);
+        let change = change?;
         self.because.store(change.because as u8, Relaxed);
-        self.next_not_before(now, driver.algorithm.window().time);
         let quantile =
             |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
         Some(Closed {
@@ -221,8 +239,28 @@ impl Sampler {
         })
     }
 
+    /// How long nothing was answered up to now, if for longer than calls usually take: from when the window may end, the next
+    /// call that is answered looks here.
+    fn silence(&self, now: Instant, began: Instant, driver: &Driver) -> Duration {
+        if driver.latency.is_zero() {
+            return Duration::ZERO;
+        }
+        let could_end = self.not_before.load(Relaxed);
+        let gap = Duration::from_nanos(self.epoch.nanos(now).saturating_sub(could_end));
+        let gap = gap.saturating_sub(USUAL * driver.latency);
+        let before = now
+            .saturating_duration_since(began)
+            .saturating_sub(driver.silent);
+        if 2 * gap > before {
+            gap
+        } else {
+            Duration::ZERO
+        }
+    }
+
     fn next_not_before(&self, now: Instant, time: Duration) {
-        let next = self.epoch.nanos(now) + time.as_nanos() as u64;
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let next = self.epoch.nanos(now).saturating_add(time);
         self.not_before.store(next, Relaxed);
     }
 
@@ -248,6 +286,11 @@ impl Sampler {
         })
     }
 
+    /// Somebody set the limit.
+    pub(crate) fn overruled(&self) {
+        self.because.store(Because::Set as u8, Relaxed);
+    }
+
     /// Why the limit is what it is.
     pub(crate) fn because(&self) -> Because {
         let because = self.because.load(Relaxed);
@@ -257,3 +300,23 @@ impl Sampler {
             .unwrap_or_default()
     }
 }
+
+impl Driver {
+    /// How much a window holds; at least one call, and one of a second where the algorithm panics.
+    fn size(&self) -> WindowSize {
+        let size = catch_unwind(AssertUnwindSafe(|| self.algorithm.window()));
+        let size = size.unwrap_or(WindowSize {
+            time: Duration::from_secs(1),
+            samples: 1,
+        });
+        WindowSize {
+            samples: size.samples.max(1),
+            ..size
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

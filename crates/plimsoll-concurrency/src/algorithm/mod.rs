@@ -26,7 +26,11 @@ pub trait Algorithm: fmt::Debug + Send {
     /// How much a window has to hold before it is [told](Self::update).
     fn window(&self) -> WindowSize;
 
-    /// A window has ended. Answers with the limit from now on, at least 1, and the reason.
+    /// A window has ended. Answers with the limit from now on, 1 to 2^30, and the reason.
+    ///
+    /// A limit out of these bounds, and a [queue](Change::queue) out of [its own](crate::Concurrency::queue), is
+    /// ignored: what was there stays. So is all of it when this panics, which fails no call; the algorithm is told of the
+    /// next window as if nothing had happened.
     fn update(&mut self, window: &Window) -> Change;
 }
 
@@ -35,7 +39,8 @@ pub trait Algorithm: fmt::Debug + Send {
 pub struct WindowSize {
     /// It is at least this long.
     pub time: Duration,
-    /// It holds at least so many calls. One that holds fewer goes on: at low rates no sample is thrown away.
+    /// It holds at least so many calls that were answered, and one in any case. One that holds fewer goes on: at low
+    /// rates no sample is thrown away, and while nothing is answered no window ends.
     pub samples: u32,
 }
 
@@ -46,6 +51,10 @@ pub struct Window {
     pub began: Instant,
     /// When it ended.
     pub ended: Instant,
+    /// Of that time, that in which nothing was answered, for many times the usual latency, and which is more than half of
+    /// it: nobody asked, or the service stood still. Zero in most windows; what got done in a second is better
+    /// reckoned without it.
+    pub silent: Duration,
     /// Calls that were answered well: those whose latency counts.
     pub answered: u64,
     /// Calls that were not, for lack of capacity: the service said that it is overloaded, or their caller left.

@@ -1,6 +1,7 @@
 //! Behaviour of the concurrency limit through its public API.
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
+mod adaptive;
 mod aimd;
 #[cfg(not(loom))]
 mod balance;
@@ -20,6 +21,7 @@ mod partitions;
 mod priority;
 mod published;
 mod queue;
+mod sampler;
 mod service_time;
 mod settings;
 mod sim;

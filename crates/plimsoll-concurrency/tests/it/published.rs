@@ -14,6 +14,7 @@ pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
     Window {
         began: now,
         ended: now + Duration::from_secs(1),
+        silent: Duration::ZERO,
         answered: 100,
         dropped: 0,
         latency: Duration::from_micros(micros),

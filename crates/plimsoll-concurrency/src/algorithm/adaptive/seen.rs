@@ -31,7 +31,13 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(window: &Window) -> Self {
         let calls = window.answered.max(1) as f64;
-        let seconds = (window.ended - window.began).as_secs_f64().max(1e-9);
+        let limited = window.turned_away > 0;
+        let mut time = window.ended - window.began;
+        if limited {
+            // While nobody asked or the service stood still, it could not show what it can do.
+            time = time.saturating_sub(window.silent);
+        }
+        let seconds = time.as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
         let dropped = window.dropped as f64;
         // Those who were let in after a wait, and those who were not let in.
@@ -45,7 +51,7 @@ impl Seen {
             throughput: calls / seconds,
             in_flight: window.mean_in_flight,
             most: window.in_flight.into(),
-            limited: window.turned_away > 0,
+            limited,
             pressed: ((waited - 0.5) / 0.4)
                 .max((refused - 0.15) / 0.2)
                 .clamp(0.0, 1.0),
