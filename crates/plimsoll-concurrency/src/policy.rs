@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     Concurrency, ConcurrencyWait,
     queue::{Answer, Waiter, is_too_late},
-    sampler::Sampler,
     state::Queued,
 };
 
@@ -98,9 +97,10 @@ where
 
     #[inline]
     fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
-        match &self.state.settings.sampler {
-            None => self.state.leave_after(outcome),
-            Some(sampler) => self.leave_sampled(sampler, outcome),
+        if self.state.samples {
+            self.state.leave_sampled(outcome);
+        } else {
+            self.state.leave_after(outcome);
         }
     }
 
@@ -111,7 +111,7 @@ where
 
     #[inline]
     fn reads_latency(&self) -> bool {
-        self.state.settings.sampler.is_some()
+        self.state.samples
     }
 }
 
@@ -130,17 +130,6 @@ impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
 }
 
 impl<D, R> Concurrency<D, R> {
-    /// Gives the slot back, and has the limit moved when it is time.
-    fn leave_sampled(&self, sampler: &Sampler, outcome: &Outcome) {
-        let (in_flight, limit) = (self.state.in_flight(), self.state.settings.limit());
-        self.state.leave_after(outcome);
-        if let Some(now) = sampler.count(outcome, in_flight)
-            && let Some(closed) = sampler.close(now, limit, || self.state.settings.refused())
-        {
-            self.state.moved(&closed, now);
-        }
-    }
-
     #[cold]
     fn refuse(&self) -> Rejection {
         self.state.settings.rejected.add();
