@@ -130,7 +130,7 @@ impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
 }
 
 impl<D, R> Concurrency<D, R> {
-    #[cold]
+    #[inline]
     fn refuse(&self) -> Rejection {
         self.state.settings.rejected.add();
         self.rejection()
@@ -146,7 +146,7 @@ impl<D, R> Concurrency<D, R> {
         Rejection::new(NAME, Kind::Deadline)
     }
 
-    /// There is no slot: a place in the queue, or a refusal.
+    /// There is no slot: a place in the queue, or a refusal. In a storm nearly all requests end here, and without the lock.
     #[cold]
     #[inline(never)]
     fn wait<Req>(&self, req: &Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait>
@@ -157,15 +157,24 @@ impl<D, R> Concurrency<D, R> {
         if let Some(sampler) = &self.state.settings.sampler {
             sampler.turned_away.add();
         }
-        let Some((len, max_wait)) = self.state.settings.queue() else {
-            return Verdict::Reject(self.refuse());
-        };
-        let level = self.level(req);
-        // In a storm nearly all requests end here, and without the lock.
-        if self.state.is_full(len, level) {
-            return Verdict::Reject(self.refuse());
+        if let Some((len, max_wait)) = self.state.settings.queue() {
+            let level = self.level(req);
+            if !self.state.is_full(len, level) {
+                let deadline = self.deadlines.deadline(req, now);
+                return self.enqueue((len, max_wait), level, now, deadline);
+            }
         }
-        let deadline = self.deadlines.deadline(req, now);
+        Verdict::Reject(self.refuse())
+    }
+
+    #[inline(never)]
+    fn enqueue(
+        &self,
+        (len, max_wait): (u32, Duration),
+        level: u16,
+        now: Instant,
+        deadline: Option<Deadline>,
+    ) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         let settings = &self.state.settings;
         if is_too_late(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());

@@ -97,8 +97,8 @@ impl State {
     /// when the limit was used up: that is when somebody may be told to come back.
     #[inline]
     pub(crate) fn leave_after(&self, outcome: &Outcome) -> Before {
-        let limit = self.settings.limit();
         let before = self.slots.leave();
+        let limit = self.settings.limit();
         if before.may_have_been_full(limit) {
             self.left_a_full_one(before, limit, outcome);
         }
