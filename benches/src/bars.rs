@@ -2,10 +2,11 @@
 
 use crate::report::Row;
 
-/// The six layers, by the names of their cases.
-const LAYERS: [&str; 6] = [
+/// The six layers, by the names of their cases; one of them also with a queue, priorities and deadlines that nobody needs.
+const LAYERS: [&str; 7] = [
     "rate-limit",
     "concurrency",
+    "concurrency-queued",
     "load-shed",
     "circuit-breaker",
     "fallback",

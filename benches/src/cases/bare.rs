@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use plimsoll_core::{Criticality, Priority};
 use tower::Service;
 
 use super::{Case, Empty};
@@ -85,9 +86,13 @@ fn keyed() -> Request<Empty> {
     request
 }
 
-/// A request that the bare service never answers: what it holds on its way there stays held.
+/// A request that the bare service never answers: what it holds on its way there stays held. None is more
+/// important, so that nobody takes its place in a queue.
 pub fn endless() -> Request<Empty> {
     let mut request = plain();
+    request
+        .extensions_mut()
+        .insert(Priority::new(Criticality::CriticalPlus));
     *request.method_mut() = Method::TRACE;
     request
 }

@@ -9,7 +9,6 @@ mod tower;
 
 use std::{
     fmt,
-    future::Future as _,
     task::{Context, Waker},
 };
 
@@ -20,7 +19,7 @@ use http_body::Body;
 use http_body_util::Full;
 
 use self::bare::{Base, Make};
-use crate::lane::{End, Lane, TIMERS, Tally, awaited, polled, unsent};
+use crate::lane::{End, Lane, TIMERS, Tally, awaited, call, poll, polled, unsent};
 
 /// The body of every request.
 pub type Empty = Full<Bytes>;
@@ -159,9 +158,9 @@ fn occupied<S: Service<Request<Empty>> + Clone>(service: S) -> S {
         handle.poll_ready(&mut cx).is_ready(),
         "a service without load is ready"
     );
-    let mut future = Box::pin(handle.call(bare::endless()));
+    let mut future = Box::pin(call(&mut handle, bare::endless()));
     assert!(
-        future.as_mut().poll(&mut cx).is_pending(),
+        poll(future.as_mut(), &mut cx).is_pending(),
         "the bare service does not answer this one"
     );
     std::mem::forget(future);

@@ -8,8 +8,8 @@ use http_body_util::Full;
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::Concurrency;
 use plimsoll_core::{
-    Class, Gate, GateLayer, HeaderKey, Http, Kind, LoadSignal, Missing, Outcome, Policy, Rejection,
-    Verdict,
+    ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Kind, LoadSignal, Missing,
+    Outcome, Policy, Rejection, Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};
@@ -26,7 +26,7 @@ use super::{
 
 pub(super) type Inner = Bare<Full<Bytes>>;
 
-/// How long refusals by rate limit and breaker last: longer than a run, and not so long that the `retry-after` header has
+/// How long refusals by rate limit, breaker and a full queue last: longer than a run, and not so long that the `retry-after` header has
 /// more digits than it usually has.
 const WHILE: Duration = Duration::from_secs(90);
 /// A quota that no benchmark can spend.
@@ -61,6 +61,19 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         Case::new("plimsoll/concurrency@reject", HTTP, || {
             occupied(gate(concurrency(1)))
+        }),
+        Case::new("plimsoll/concurrency-queued@accept", HTTP, || {
+            gate(ranked(queued(1024)))
+        }),
+        Case::new("plimsoll/concurrency-queued@reject", HTTP, || {
+            // One has the slot, and one waits for it.
+            occupied(occupied(gate(ranked(queued(1)))))
+        }),
+        Case::new("plimsoll/adaptive@accept", HTTP, || {
+            gate(Concurrency::adaptive())
+        }),
+        Case::new("plimsoll/adaptive-ranked@accept", HTTP, || {
+            gate(ranked(Concurrency::adaptive()))
         }),
         Case::new("plimsoll/load-shed@accept", HTTP, || {
             gate(LoadShed::new(depth(0)))
@@ -123,6 +136,18 @@ pub fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
 
 pub(super) fn concurrency(limit: usize) -> Concurrency {
     Concurrency::new(limit).expect("the limit is not zero")
+}
+
+/// With a queue as long as the limit.
+fn queued(limit: usize) -> Concurrency {
+    concurrency(limit)
+        .queue(limit, WHILE)
+        .expect("a queue within bounds")
+}
+
+/// With everything that is asked of those who have to wait.
+fn ranked(limit: Concurrency) -> Concurrency<Deadlines, ByExtension> {
+    limit.priorities(ByExtension).deadlines(Deadlines::new())
 }
 
 const DEPTH: usize = 1024;

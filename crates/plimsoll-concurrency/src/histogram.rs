@@ -18,9 +18,10 @@ impl Default for Histogram {
 }
 
 impl Histogram {
+    /// Answers how many were in the bucket before.
     #[inline]
-    pub(crate) fn count(&self, nanos: u64) {
-        self.0[bucket(nanos)].fetch_add(1, Relaxed);
+    pub(crate) fn count(&self, nanos: u64) -> u32 {
+        self.0[bucket(nanos)].fetch_add(1, Relaxed)
     }
 
     pub(crate) fn get(&self, bucket: usize) -> u32 {
@@ -30,7 +31,7 @@ impl Histogram {
 
 #[inline]
 fn bucket(nanos: u64) -> usize {
-    let octave = nanos.max(1).ilog2().max(FIRST_OCTAVE);
+    let octave = (nanos | 1 << FIRST_OCTAVE).ilog2();
     let quarter = (nanos >> (octave - 2)) & 3;
     let index = u64::from(octave - FIRST_OCTAVE) * 4 + quarter;
     (index as usize).min(BUCKETS - 1)
@@ -103,7 +104,9 @@ mod tests {
     fn deviation_and_percentile_are_near_the_true_ones() {
         let histogram = Histogram::default();
         // Uniform from 0 to 10 ms: deviation 2.887 ms, 99th percentile 9.9 ms.
-        (0..10_000u64).for_each(|i| histogram.count(i * 1000));
+        for micros in 0..10_000 {
+            histogram.count(micros * 1000);
+        }
         let counts = std::array::from_fn(|bucket| histogram.get(bucket));
         let deviation = deviation(&counts, 5e6);
         assert!((deviation - 2.887e6).abs() < 0.1e6, "{deviation}");

@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     Concurrency, ConcurrencyWait,
     queue::{Answer, Waiter, is_too_late},
-    sampler::Sampler,
     state::Queued,
 };
 
@@ -98,9 +97,10 @@ where
 
     #[inline]
     fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
-        match &self.state.settings.sampler {
-            None => self.state.leave_after(outcome),
-            Some(sampler) => self.leave_sampled(sampler, outcome),
+        if self.state.samples {
+            self.state.leave_sampled(outcome);
+        } else {
+            self.state.leave_after(outcome);
         }
     }
 
@@ -111,7 +111,7 @@ where
 
     #[inline]
     fn reads_latency(&self) -> bool {
-        self.state.settings.sampler.is_some()
+        self.state.samples
     }
 }
 
@@ -130,18 +130,7 @@ impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
 }
 
 impl<D, R> Concurrency<D, R> {
-    /// Gives the slot back, and has the limit moved when it is time.
-    fn leave_sampled(&self, sampler: &Sampler, outcome: &Outcome) {
-        let (in_flight, limit) = (self.state.in_flight(), self.state.settings.limit());
-        self.state.leave_after(outcome);
-        if let Some(now) = sampler.count(outcome, in_flight)
-            && let Some(closed) = sampler.close(now, limit, || self.state.settings.refused())
-        {
-            self.state.moved(&closed, now);
-        }
-    }
-
-    #[cold]
+    #[inline]
     fn refuse(&self) -> Rejection {
         self.state.settings.rejected.add();
         self.rejection()
@@ -157,7 +146,7 @@ impl<D, R> Concurrency<D, R> {
         Rejection::new(NAME, Kind::Deadline)
     }
 
-    /// There is no slot: a place in the queue, or a refusal.
+    /// There is no slot: a place in the queue, or a refusal. In a storm nearly all requests end here, and without the lock.
     #[cold]
     #[inline(never)]
     fn wait<Req>(&self, req: &Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait>
@@ -168,15 +157,24 @@ impl<D, R> Concurrency<D, R> {
         if let Some(sampler) = &self.state.settings.sampler {
             sampler.turned_away.add();
         }
-        let Some((len, max_wait)) = self.state.settings.queue() else {
-            return Verdict::Reject(self.refuse());
-        };
-        let level = self.level(req);
-        // In a storm nearly all requests end here, and without the lock.
-        if self.state.is_full(len, level) {
-            return Verdict::Reject(self.refuse());
+        if let Some((len, max_wait)) = self.state.settings.queue() {
+            let level = self.level(req);
+            if !self.state.is_full(len, level) {
+                let deadline = self.deadlines.deadline(req, now);
+                return self.enqueue((len, max_wait), level, now, deadline);
+            }
         }
-        let deadline = self.deadlines.deadline(req, now);
+        Verdict::Reject(self.refuse())
+    }
+
+    #[inline(never)]
+    fn enqueue(
+        &self,
+        (len, max_wait): (u32, Duration),
+        level: u16,
+        now: Instant,
+        deadline: Option<Deadline>,
+    ) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         let settings = &self.state.settings;
         if is_too_late(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());

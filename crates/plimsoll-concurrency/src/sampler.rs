@@ -40,7 +40,6 @@ pub(crate) struct Sampler {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Lane {
-    answered: AtomicU64,
     dropped: AtomicU64,
     /// Sum of latencies, in nanoseconds.
     nanos: AtomicU64,
@@ -48,13 +47,15 @@ struct Lane {
     in_flight: AtomicU64,
     /// The most in flight, since a window was closed.
     most: AtomicU32,
+    /// The number in flight when it was last reckoned up, and in the lower half after how many calls it is again.
+    lately: AtomicU64,
+    /// Of those that were answered: also how many that were.
     latencies: Histogram,
 }
 
 /// Sums over the lanes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Totals {
-    answered: u64,
     dropped: u64,
     nanos: u64,
     in_flight: u64,
@@ -87,8 +88,9 @@ pub(crate) struct Closed {
     pub(crate) p99: Duration,
 }
 
-/// How many calls end between two looks at the clock, in a lane: the head of a long body is no measure of time.
-const LOOK: u64 = 16;
+/// How many calls of like latency end between two looks at the clock, in a lane: the head of a long body is no measure of
+/// time.
+const LOOK: u32 = 16;
 /// What a window's latencies weigh after the next.
 const FADE: f32 = 0.9;
 /// How fast the lowest mean is forgotten, a window.
@@ -120,7 +122,7 @@ impl Sampler {
     /// Counts a call that ended with so many in flight, itself included. Answers when it is time to close a window.
     #[inline]
     pub(crate) fn count(&self, outcome: &Outcome, in_flight: u32) -> Option<Instant> {
-        let lane = &self.lanes[lane() % self.lanes.len()];
+        let lane = self.lane();
         match outcome.class {
             Class::Success => {}
             Class::Overloaded | Class::Cancelled => {
@@ -131,10 +133,9 @@ impl Sampler {
             _ => return None,
         }
         let nanos = outcome.latency().as_nanos() as u64;
-        let number = lane.answered.fetch_add(1, Relaxed);
         lane.nanos.fetch_add(nanos, Relaxed);
         lane.in_flight.fetch_add(in_flight.into(), Relaxed);
-        lane.latencies.count(nanos);
+        let number = lane.latencies.count(nanos);
         if lane.most.load(Relaxed) < in_flight {
             lane.most.fetch_max(in_flight, Relaxed);
         }
@@ -144,6 +145,26 @@ impl Sampler {
             outcome.head_at()
         };
         (self.epoch.nanos(now) >= self.not_before.load(Relaxed)).then_some(now)
+    }
+
+    /// The number in flight where `reckon` takes what other cores write: so it is asked now and then.
+    #[inline]
+    pub(crate) fn lately_in_flight(&self, reckon: impl FnOnce() -> u32) -> u32 {
+        let lane = self.lane();
+        let lately = lane.lately.load(Relaxed);
+        let next = if lately as u32 == 0 {
+            u64::from(reckon()) << 32 | u64::from(LOOK - 1)
+        } else {
+            lately - 1
+        };
+        lane.lately.store(next, Relaxed);
+        (next >> 32) as u32
+    }
+
+    #[inline]
+    fn lane(&self) -> &Lane {
+        // As many as a power of two.
+        &self.lanes[lane() & (self.lanes.len() - 1)]
     }
 
     /// Closes the window, unless it holds too little or somebody else is at it.
@@ -167,13 +188,18 @@ impl Sampler {
                 refused: refused(),
                 ..self.totals()
             };
+            driver.latencies_before = self.latencies();
             self.next_not_before(now, driver.size().time);
             return None;
         };
         let totals = self.totals();
         let before = driver.before;
         let size = driver.size();
-        let answered = totals.answered.wrapping_sub(before.answered);
+        let latencies = self.latencies();
+        let own: [u32; histogram::BUCKETS] = array::from_fn(|bucket| {
+            latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
+        });
+        let answered: u64 = own.iter().copied().map(u64::from).sum();
         let silent = driver.silent + self.silence(now, began, &driver);
         if answered < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
@@ -187,11 +213,7 @@ impl Sampler {
             refused: refused(),
             ..totals
         };
-        let latencies: [u32; histogram::BUCKETS] = self.latencies();
         let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / answered as f64;
-        let own = array::from_fn(|bucket| {
-            latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
-        });
         let most = self
             .lanes
             .iter()
@@ -271,7 +293,6 @@ impl Sampler {
         };
         // Refusals are counted elsewhere.
         self.lanes.iter().fold(start, |sum, lane| Totals {
-            answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
             dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
             nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
             in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),

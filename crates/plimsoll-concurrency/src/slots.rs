@@ -52,16 +52,30 @@ pub(crate) struct Slots {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Before(u64);
 
+/// The slot stayed in an open lane: nobody waits.
+const IN_LANE: Before = Before(0);
+
 impl Before {
     #[inline]
     pub(crate) fn somebody_waits(self) -> bool {
         self.0 & WAITING != 0
     }
 
-    /// Nobody could have been let in, for lack of a slot or because others were first.
+    /// Says no at the price of a comparison: only a yes has to be asked again.
     #[inline]
+    pub(crate) fn may_have_been_full(self, limit: u32) -> bool {
+        self.0 >= limit.into()
+    }
+
+    /// Nobody could have been let in, for lack of a slot or because others were first.
     pub(crate) fn was_full(self, limit: u32) -> bool {
         self.0 & !(SPREAD | CLOSING) >= limit.into()
+    }
+
+    /// How many were in flight, the one who left included; not known while slots are spread.
+    #[inline]
+    pub(crate) fn in_flight(self) -> Option<u32> {
+        (self.0 & SPREAD == 0 && self.0 != IN_LANE.0).then_some((self.0 & COUNT) as u32)
     }
 }
 
@@ -103,12 +117,20 @@ impl Slots {
 
     #[inline]
     fn leave_by(&self, lane: impl Fn() -> usize) -> Before {
+        if self.word.load(Relaxed) > COUNT {
+            return self.leave_marked(lane);
+        }
+        Before(self.word.fetch_sub(1, Release))
+    }
+
+    /// Slots are spread, or somebody waits.
+    #[inline(never)]
+    fn leave_marked(&self, lane: impl Fn() -> usize) -> Before {
         if self.word.load(Relaxed) & SPREAD != 0
             && let Some(lanes) = self.lanes.get()
             && lanes.put(lane())
         {
-            // An open lane: nobody waits.
-            return Before(0);
+            return IN_LANE;
         }
         Before(self.word.fetch_sub(1, Release))
     }
@@ -120,7 +142,8 @@ impl Slots {
         self.enter_slowly(word, lane, limit)
     }
 
-    #[inline]
+    // Apart, as is leaving them, so that a limit that is not contended pays for a look at the word, and no more.
+    #[inline(never)]
     fn enter_spread(&self, word: u64, lane: usize, limit: u32) -> bool {
         let lanes = self.lanes.get();
         lanes.is_some_and(|lanes| lanes.take(lane, limit)) || self.enter_slowly(word, lane, limit)

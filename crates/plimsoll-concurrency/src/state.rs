@@ -51,6 +51,8 @@ pub(crate) struct State {
     /// How long a request holds its slot while all are taken: a moving average in nanoseconds, 0 before the first.
     hold: AtomicU64,
     queue: Mutex<Queue>,
+    /// Whether there is a sampler: each call asks, more than once.
+    pub(crate) samples: bool,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -72,6 +74,7 @@ impl State {
             outline: AtomicU32::new(0),
             hold: AtomicU64::new(0),
             queue: Mutex::new(Queue::new()),
+            samples: settings.sampler.is_some(),
             settings,
         }
     }
@@ -93,20 +96,43 @@ impl State {
     /// As [`leave`](Self::leave), after a call whose end and duration are asked for, at the price of a clock read, only
     /// when the limit was used up: that is when somebody may be told to come back.
     #[inline]
-    pub(crate) fn leave_after(&self, outcome: &Outcome) {
+    pub(crate) fn leave_after(&self, outcome: &Outcome) -> Before {
         let before = self.slots.leave();
-        if before.was_full(self.settings.limit()) {
-            self.left_a_full_one(before, outcome);
+        let limit = self.settings.limit();
+        if before.may_have_been_full(limit) {
+            self.left_a_full_one(before, limit, outcome);
         }
+        before
     }
 
     #[cold]
     #[inline(never)]
-    fn left_a_full_one(&self, before: Before, outcome: &Outcome) {
-        if before.somebody_waits() {
-            self.hand_out(Some(outcome.ended()));
+    fn left_a_full_one(&self, before: Before, limit: u32, outcome: &Outcome) {
+        if before.was_full(limit) {
+            if before.somebody_waits() {
+                self.hand_out(Some(outcome.ended()));
+            }
+            self.held(outcome.ran());
         }
-        self.held(outcome.ran());
+    }
+
+    /// As [`leave_after`](Self::leave_after), and has the limit moved when it is time. Apart, so that one that stays where
+    /// it was set does without.
+    #[inline(never)]
+    pub(crate) fn leave_sampled(&self, outcome: &Outcome) {
+        let limit = self.settings.limit();
+        let before = self.leave_after(outcome);
+        let Some(sampler) = &self.settings.sampler else {
+            return;
+        };
+        let in_flight = before
+            .in_flight()
+            .unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1));
+        if let Some(now) = sampler.count(outcome, in_flight)
+            && let Some(closed) = sampler.close(now, limit, || self.settings.refused())
+        {
+            self.moved(&closed, now);
+        }
     }
 
     /// Whether there is no place in a queue of `len` for a request of this level, and nobody whom it could push out.
@@ -202,7 +228,7 @@ impl State {
     }
 
     /// An algorithm has moved the limit.
-    pub(crate) fn moved(&self, closed: &Closed, now: Instant) {
+    fn moved(&self, closed: &Closed, now: Instant) {
         let change = closed.change;
         // What an algorithm cannot mean is left undone, as there is nobody to tell.
         if let Some((len, wait)) = change.queue {

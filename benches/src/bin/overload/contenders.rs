@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{BoxError, Router, error_handling::HandleErrorLayer, http::StatusCode, routing::get};
 use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
-use plimsoll_core::Http;
+use plimsoll_core::{ByHeader, Deadlines, GateLayer, Http};
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 use crate::server::{Work, Worker};
@@ -21,7 +21,7 @@ pub fn bare(work: Work) -> Router {
     )
 }
 
-/// By name. A contender that finds its limit itself goes here as well: one line with its layer and its defaults.
+/// By name.
 pub fn all(work: Work) -> Vec<(&'static str, Router)> {
     let slots = work.slots();
     let fixed = || Concurrency::new(slots).expect("a limit within bounds");
@@ -40,7 +40,24 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
             "plimsoll fixed, short queue",
             bare(work).layer(ConcurrencyLayer::<Http>::new(queued())),
         ),
+        ("plimsoll adaptive", bare(work).layer(adaptive())),
+        (
+            "plimsoll adaptive, all it reads",
+            bare(work).layer(GateLayer::<_, Http>::new(reading())),
+        ),
     ]
+}
+
+/// With its defaults: nothing is said of the work.
+fn adaptive() -> ConcurrencyLayer<Http> {
+    ConcurrencyLayer::new(Concurrency::adaptive())
+}
+
+/// With deadlines and priorities as well.
+fn reading() -> Concurrency<Deadlines, ByHeader> {
+    Concurrency::adaptive()
+        .deadlines(Deadlines::new())
+        .priorities(ByHeader::passed_on())
 }
 
 /// Tower's own limit, which refuses instead of waiting.

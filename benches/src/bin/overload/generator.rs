@@ -7,10 +7,11 @@ use std::{
 };
 
 use benches::cases::Empty;
-use http::{Request, StatusCode, header::HOST};
+use http::{HeaderName, Request, StatusCode, header::HOST, request};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use plimsoll_core::{Criticality, grpc_timeout, wire::CRITICALITY};
 use tokio::{
     net::TcpStream,
     runtime::Builder,
@@ -23,16 +24,27 @@ use crate::{
     server::{Server, Work},
 };
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Requests under way, at most: more are counted as failed and not sent.
 const MOST: usize = 4000;
-const WARM_UP: Duration = Duration::from_secs(1);
+/// What goes before a part that counts, for connections and limits to be what they will be.
+const WARM_UP: Duration = Duration::from_millis(400);
+/// How long capacity is measured.
+const CAPACITY: Duration = Duration::from_millis(600);
+/// Who calls: one in four is more important than the others.
+const CALLERS: [Criticality; 4] = [
+    Criticality::CriticalPlus,
+    Criticality::Critical,
+    Criticality::Critical,
+    Criticality::Critical,
+];
 
 /// What became of the requests of an open loop.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub sent: u64,
-    /// Processor time of the server meanwhile.
-    pub used: Duration,
+    /// How long the server's thread waited for a processor meanwhile.
+    pub away: Duration,
     /// Milliseconds of those answered in time, in order.
     pub in_time: Vec<f64>,
     pub refused: u64,
@@ -66,26 +78,31 @@ impl Seen {
 }
 
 /// Answers per second when as many ask as are served at a time, each again as soon as it is answered.
-pub fn capacity(addr: SocketAddr, work: Work) -> Result<f64, Failed> {
+pub fn capacity(server: &Server, work: Work) -> Result<f64, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (start, mut clients) = (Instant::now(), JoinSet::new());
-        let (from, to) = (start + WARM_UP / 2, start + 2 * WARM_UP);
+        let mut clients = JoinSet::new();
+        let from = Instant::now() + WARM_UP / 2;
+        let (addr, to) = (server.addr, from + CAPACITY);
         for _ in 0..work.slots() {
             clients.spawn(async move {
                 let (mut client, mut answered) = (connect(addr).await?, 0_u64);
                 while Instant::now() < to {
-                    ask(&mut client).await?;
+                    ask(&mut client, work.deadline(), Criticality::Critical).await?;
                     answered += u64::from((from..to).contains(&Instant::now()));
                 }
                 Ok::<_, Failed>(answered)
             });
         }
+        sleep_until(from).await;
+        let before = server.away();
+        sleep_until(to).await;
+        let away = server.away().saturating_sub(before);
         let mut answered = 0;
         for count in clients.join_all().await {
             answered += count?;
         }
-        Ok(answered as f64 / (to - from).as_secs_f64())
+        Ok(answered as f64 / work.possible(CAPACITY, away).as_secs_f64())
     })
 }
 
@@ -96,22 +113,24 @@ pub fn open_loop(
     rate: f64,
     time: Duration,
     deadline: Duration,
+    seed: u64,
 ) -> Result<Seen, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut seen = runtime.block_on(async {
         let (idle, mut seen) = (Idle::default(), Seen::default());
-        let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(1));
+        let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(seed));
         let from = Instant::now() + WARM_UP;
         let (mut due, end) = (from - WARM_UP, from + time);
-        let (addr, mut used) = (server.addr, None);
+        let (addr, mut away) = (server.addr, None);
         while due < end {
             sleep_until(due).await;
-            if due >= from && used.is_none() {
-                used = Some(server.used());
+            if due >= from && away.is_none() {
+                away = Some(server.away());
             }
             let (idle, at) = (idle.clone(), due);
+            let caller = CALLERS[random.usize(..CALLERS.len())];
             if calls.len() < MOST {
-                calls.spawn(async move { (at, call(addr, &idle, at, at + deadline).await) });
+                calls.spawn(async move { (at, call(addr, &idle, caller, at, deadline).await) });
             } else if at >= from {
                 seen.count(&End::Failed);
             }
@@ -122,7 +141,7 @@ pub fn open_loop(
             }
             due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
         }
-        seen.used = server.used().saturating_sub(used.unwrap_or_default());
+        seen.away = server.away().saturating_sub(away.unwrap_or_default());
         while let Some(Ok((at, end))) = calls.join_next().await {
             if at >= from {
                 seen.count(&end);
@@ -144,19 +163,27 @@ impl Idle {
     }
 }
 
-async fn call(addr: SocketAddr, idle: &Idle, due: Instant, deadline: Instant) -> End {
-    let asked = timeout_at(deadline, async {
+async fn call(
+    addr: SocketAddr,
+    idle: &Idle,
+    caller: Criticality,
+    due: Instant,
+    deadline: Duration,
+) -> End {
+    let asked = timeout_at(due + deadline, async {
         let mut client = match idle.with(Vec::pop) {
             Some(client) if client.is_ready() => client,
             _ => connect(addr).await?,
         };
-        let status = ask(&mut client).await?;
+        let left = deadline.saturating_sub(due.elapsed());
+        let status = ask(&mut client, left, caller).await?;
         idle.with(|idle| idle.push(client));
         Ok::<_, Failed>(status)
     });
     match asked.await {
         Ok(Ok(StatusCode::OK)) => End::InTime(due.elapsed().as_secs_f64() * 1e3),
-        Ok(Ok(StatusCode::SERVICE_UNAVAILABLE)) => End::Refused,
+        // The second says that its time would not have sufficed.
+        Ok(Ok(StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)) => End::Refused,
         Ok(_) => End::Failed,
         Err(_) => End::Late,
     }
@@ -170,17 +197,31 @@ pub async fn connect(addr: SocketAddr) -> Result<SendRequest<Empty>, Failed> {
     Ok(client)
 }
 
-async fn ask(client: &mut SendRequest<Empty>) -> Result<StatusCode, Failed> {
-    ask_for(client, "/").await.map(|(status, _)| status)
+/// Says how long it waits and how important it is, for those who read that.
+async fn ask(
+    client: &mut SendRequest<Empty>,
+    left: Duration,
+    caller: Criticality,
+) -> Result<StatusCode, Failed> {
+    let mut request = Request::get("/").header(CRITICALITY, caller.as_str());
+    if let Some(timeout) = grpc_timeout(left) {
+        request = request.header(GRPC_TIMEOUT, timeout);
+    }
+    send(client, request).await.map(|(status, _)| status)
 }
 
 pub async fn ask_for(
     client: &mut SendRequest<Empty>,
     path: &str,
 ) -> Result<(StatusCode, Vec<u8>), Failed> {
-    let request = Request::get(path)
-        .header(HOST, "ads.example")
-        .body(Empty::default())?;
+    send(client, Request::get(path)).await
+}
+
+async fn send(
+    client: &mut SendRequest<Empty>,
+    request: request::Builder,
+) -> Result<(StatusCode, Vec<u8>), Failed> {
+    let request = request.header(HOST, "ads.example").body(Empty::default())?;
     client.ready().await?;
     let response = client.send_request(request).await?;
     let status = response.status();

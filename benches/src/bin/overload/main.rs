@@ -15,8 +15,9 @@ mod server;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use lexopt::prelude::*;
-use serde_json::{Map, json};
+use benches::contention::median;
+use lexopt::prelude::{Long, Short, ValueExt as _};
+use serde_json::{Map, Value, json};
 
 use self::server::{Server, Work};
 
@@ -26,9 +27,19 @@ Goodput of a real axum server at a multiple of its capacity, and what a refusal 
   cargo run --release -p benches --bin overload [-- OPTIONS]
 
   --over N      times the capacity that is offered (5)
-  --seconds N   how long each is measured, after a second of warming up (4)
+  --seconds N   how long a turn is measured, after warming up (1)
+  --rounds N    turns of each; medians are printed (3)
+  --only TEXT   only contenders whose name contains TEXT
   --json PATH   also writes the figures to PATH
 ";
+
+/// What the command line asks for.
+struct Options {
+    over: f64,
+    time: Duration,
+    rounds: usize,
+    only: String,
+}
 
 /// Why nothing was measured.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -44,12 +55,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failed> {
-    let (mut over, mut seconds, mut path) = (5.0, 4, None::<PathBuf>);
+    let mut options = Options {
+        over: 5.0,
+        time: Duration::from_secs(1),
+        rounds: 3,
+        only: String::new(),
+    };
+    let mut path = None::<PathBuf>;
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
-            Long("over") => over = args.value()?.parse()?,
-            Long("seconds") => seconds = args.value()?.parse()?,
+            Long("over") => options.over = args.value()?.parse()?,
+            Long("seconds") => options.time = Duration::from_secs(args.value()?.parse()?),
+            Long("rounds") => options.rounds = args.value()?.parse()?,
+            Long("only") => options.only = args.value()?.string()?,
             Long("json") => path = Some(args.value()?.into()),
             Long("help") | Short('h') => {
                 print!("{USAGE}");
@@ -60,7 +79,7 @@ fn run() -> Result<(), Failed> {
     }
     let mut figures = Map::new();
     for work in [Work::SLEEPS, Work::SPINS] {
-        let table = goodput(work, over, Duration::from_secs(seconds))?;
+        let table = goodput(work, &options)?;
         figures.insert(work.name().to_owned(), table.into());
     }
     figures.insert("refusal".to_owned(), refusal::run()?);
@@ -70,54 +89,105 @@ fn run() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every contender's goodput in front of this work.
-fn goodput(
-    work: Work,
-    over: f64,
-    time: Duration,
-) -> Result<Map<String, serde_json::Value>, Failed> {
-    println!(
-        "\n{}, {over} times the capacity offered, deadline {:?}\n{:<32}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        work.name(),
-        work.deadline(),
-        "",
-        "capacity",
-        "goodput",
-        "p50 ms",
-        "p99 ms",
-        "refused",
-        "late",
-        "failed"
-    );
-    let bare = Server::start(contenders::bare(work))?;
-    let mut table = Map::new();
-    for (name, router) in contenders::all(work) {
-        // Just before, and by the same machine: it may have other things to do.
-        let capacity = generator::capacity(bare.addr, work)?;
-        let server = Server::start(router)?;
-        let seen = generator::open_loop(&server, capacity * over, time, work.deadline())?;
-        let in_time = seen.in_time.len() as f64;
-        let goodput = match work.processor() {
-            None => in_time / time.as_secs_f64() / capacity,
-            // Of what the server's thread was given of the processor, which is not always all of it.
-            Some(each) => in_time * each.as_secs_f64() / seen.used.as_secs_f64(),
-        };
-        let (p50, p99) = (seen.quantile(0.5), seen.quantile(0.99));
+/// A contender, and how its turns went.
+struct Contender {
+    name: &'static str,
+    server: Server,
+    turns: Vec<Turn>,
+}
+
+/// One turn: figures in the order of [`COLUMNS`].
+type Turn = [f64; COLUMNS.len()];
+
+const COLUMNS: [&str; 7] = [
+    "capacity", "goodput", "p50 ms", "p99 ms", "refused", "late", "failed",
+];
+/// Where the goodput is.
+const GOODPUT: usize = 1;
+/// What is asked of it.
+const BAR: f64 = 0.93;
+
+impl Contender {
+    /// What the server can do is measured just before, and by the same machine: it may have other things to do.
+    fn turn(&mut self, bare: &Server, work: Work, options: &Options) -> Result<(), Failed> {
+        let capacity = generator::capacity(bare, work)?;
+        let (rate, seed) = (capacity * options.over, self.turns.len() as u64);
+        let seen = generator::open_loop(&self.server, rate, options.time, work.deadline(), seed)?;
+        let possible = work.possible(options.time, seen.away).as_secs_f64();
+        let goodput = seen.in_time.len() as f64 / possible / capacity;
         let share = |count: u64| count as f64 / seen.sent as f64;
-        let (refused, late, failed) = (share(seen.refused), share(seen.late), share(seen.failed));
-        println!(
-            "{name:<32}{capacity:>10.0}{goodput:>10.3}{p50:>10.1}{p99:>10.1}{refused:>10.3}{late:>10.3}{failed:>10.3}"
-        );
-        let entry = json!({
-            "capacity": capacity,
-            "goodput": goodput,
-            "p50_ms": p50,
-            "p99_ms": p99,
-            "refused": refused,
-            "late": late,
-            "failed": failed,
-        });
-        table.insert(name.to_owned(), entry);
+        self.turns.push([
+            capacity,
+            goodput,
+            seen.quantile(0.5),
+            seen.quantile(0.99),
+            share(seen.refused),
+            share(seen.late),
+            share(seen.failed),
+        ]);
+        Ok(())
+    }
+
+    fn column(&self, column: usize) -> Vec<f64> {
+        self.turns.iter().map(|turn| turn[column]).collect()
+    }
+}
+
+/// Every contender's goodput in front of this work: all have a turn in each round.
+fn goodput(work: Work, options: &Options) -> Result<Map<String, Value>, Failed> {
+    let bare = Server::start(contenders::bare(work))?;
+    let mut contenders = Vec::new();
+    for (name, router) in contenders::all(work) {
+        if name.contains(&options.only) {
+            contenders.push(Contender {
+                name,
+                server: Server::start(router)?,
+                turns: Vec::new(),
+            });
+        }
+    }
+    for _ in 0..options.rounds {
+        for contender in &mut contenders {
+            contender.turn(&bare, work, options)?;
+        }
+    }
+    print!(
+        "\n{}, {} times the capacity offered, deadline {:?}, medians of {} rounds\n{:<34}",
+        work.name(),
+        options.over,
+        work.deadline(),
+        options.rounds,
+        ""
+    );
+    COLUMNS.iter().for_each(|column| print!("{column:>10}"));
+    println!("{:>16}", "goodput between");
+    let mut table = Map::new();
+    for contender in &contenders {
+        let medians: Turn = std::array::from_fn(|column| median(contender.column(column)));
+        let mut goodput = contender.column(GOODPUT);
+        goodput.sort_by(f64::total_cmp);
+        let ends = [goodput.first(), goodput.last()].map(|end| end.copied().unwrap_or(f64::NAN));
+        print!("{:<34}", contender.name);
+        for (column, median) in COLUMNS.iter().zip(medians) {
+            let digits = match *column {
+                "capacity" => 0,
+                "p50 ms" | "p99 ms" => 1,
+                _ => 3,
+            };
+            print!("{median:>10.digits$}");
+        }
+        let verdict = match contender.name {
+            name if !name.starts_with("plimsoll") => "",
+            _ if medians[GOODPUT] >= BAR => "  holds",
+            _ => "  MISSED",
+        };
+        println!("{:>9.3}{:>7.3}{verdict}", ends[0], ends[1]);
+        let figures = COLUMNS.iter().zip(medians);
+        let mut entry: Map<_, _> = figures
+            .map(|(column, median)| (column.replace(' ', "_"), json!(median)))
+            .collect();
+        entry.insert("goodput_between".to_owned(), json!(ends));
+        table.insert(contender.name.to_owned(), entry.into());
     }
     Ok(table)
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::Router;
+use benches::queued::Queued;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{net::TcpListener, runtime::Builder, sync::Semaphore, task::yield_now, time::sleep};
 
@@ -50,11 +51,12 @@ impl Work {
         }
     }
 
-    /// Processor time of one answer, where that is what there is too little of.
-    pub fn processor(self) -> Option<Duration> {
+    /// How much of a stretch of time it could be done in, when the server's thread waited for a processor for so long:
+    /// places are kept meanwhile, but a processor that somebody else has does no work.
+    pub fn possible(self, time: Duration, away: Duration) -> Duration {
         match self {
-            Self::Sleeps { .. } => None,
-            Self::Spins { slices, slice } => Some(slices * slice),
+            Self::Sleeps { .. } => time,
+            Self::Spins { .. } => time.saturating_sub(away),
         }
     }
 
@@ -108,7 +110,7 @@ pub fn used() -> Duration {
 /// A server on a thread of its own, until the program ends.
 pub struct Server {
     pub addr: SocketAddr,
-    used: Arc<AtomicU64>,
+    away: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -117,27 +119,25 @@ impl Server {
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let server = Builder::new_current_thread().enable_all().build()?;
-        let used_by_now = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&used_by_now);
+        let away = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&away);
         thread::spawn(move || {
             server.block_on(async {
                 tokio::spawn(async move {
+                    let mut queued = Queued::new();
                     loop {
-                        told.store(used().as_nanos() as u64, Relaxed);
+                        told.fetch_add(queued.since().as_nanos() as u64, Relaxed);
                         sleep(Duration::from_millis(5)).await;
                     }
                 });
                 axum::serve(TcpListener::from_std(listener)?, router).await
             })
         });
-        Ok(Self {
-            addr,
-            used: used_by_now,
-        })
+        Ok(Self { addr, away })
     }
 
-    /// Processor time of its thread, as of a few milliseconds ago.
-    pub fn used(&self) -> Duration {
-        Duration::from_nanos(self.used.load(Relaxed))
+    /// How long its thread has waited for a processor, as of a few milliseconds ago.
+    pub fn away(&self) -> Duration {
+        Duration::from_nanos(self.away.load(Relaxed))
     }
 }

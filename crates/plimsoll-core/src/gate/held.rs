@@ -21,14 +21,15 @@ pub trait Hold: Send + 'static {
     /// The head of the response is here: stops the latency clock.
     fn head(&mut self);
     /// The call is over.
-    fn settle(self, class: Class)
+    fn settle(mut self, class: Class)
     where
         Self: Sized,
     {
         self.settle_spent(class, Spent::default());
     }
-    /// The call is over, and it spent this.
-    fn settle_spent(self, class: Class, spent: Spent);
+    /// The call is over, and it spent this. Where it is held: to move a permit costs more than to settle it. After that it is
+    /// settled, and only to be dropped.
+    fn settle_spent(&mut self, class: Class, spent: Spent);
 }
 
 /// The permit of one request: one `Arc` to what the gates of a layer share, and the policy's plain data.
@@ -101,7 +102,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // as `settle`
+    #[allow(clippy::inline_always)] // the compiler leaves out what no policy reads
     fn finish(&mut self, class: Class, spent: Spent) {
         let usual = |run: &Run<_>| run.waited_micros != GRANTED;
         if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(usual) {
@@ -185,8 +186,8 @@ where
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // left out of line, the permit is moved once more than all the rest costs
-    fn settle_spent(mut self, class: Class, spent: Spent) {
+    #[allow(clippy::inline_always)] // as `finish`
+    fn settle_spent(&mut self, class: Class, spent: Spent) {
         self.finish(class, spent);
     }
 }

@@ -179,8 +179,8 @@ impl<H> Tracked<H> {
 
     /// The call is over.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // out of line, the permit is moved once more than all the rest costs
-    pub(super) fn settle(self)
+    #[allow(clippy::inline_always)] // as in the gate
+    pub(super) fn settle(&mut self)
     where
         H: Hold,
     {
@@ -238,8 +238,9 @@ where
                     true
                 }
             };
-            if let Some(tracked) = over.then(|| this.tracked.take()).flatten() {
+            if over {
                 tracked.settle();
+                *this.tracked = None;
             }
         }
         Poll::Ready(polled)

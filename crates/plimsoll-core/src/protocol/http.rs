@@ -245,14 +245,14 @@ impl HttpCall {
         }
         let handover = stated.get::<Handover>();
         let release = stated.get::<Release>().copied();
-        let Some(tracked) = tracked.take_if(|tracked| {
+        let Some(mut tracked) = tracked.take_if(|tracked| {
             let layer = tracked.held.protocol().http().release;
             over || handover.is_some() || release.unwrap_or(layer) == Release::AtHead
         }) else {
             return;
         };
         match handover {
-            Some(handover) => handover.put(Box::new(SettleOnDrop(Some(tracked)))),
+            Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
             None => tracked.settle(),
         }
     }
@@ -266,13 +266,11 @@ impl HttpCall {
 }
 
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.
-struct SettleOnDrop<H: Hold>(Option<Tracked<H>>);
+struct SettleOnDrop<H: Hold>(Tracked<H>);
 
 impl<H: Hold> Drop for SettleOnDrop<H> {
     fn drop(&mut self) {
-        if let Some(tracked) = self.0.take() {
-            tracked.settle();
-        }
+        self.0.settle();
     }
 }
 
