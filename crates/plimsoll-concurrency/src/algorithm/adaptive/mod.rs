@@ -326,7 +326,7 @@ impl Adaptive {
         let full = !shallow && seen.throughput > 0.9 * self.throughput;
         let noise = seen.latency * seen.cv / seen.calls.sqrt();
         let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
-        if near && !full {
+        if near && !full && self.next_dip.is_some() {
             self.dips += 1;
             self.floor += (seen.latency - floor) * f64::from(self.dips + 1).recip().max(0.2);
         } else {
@@ -340,7 +340,7 @@ impl Adaptive {
         let cost = (1.0 - seen.throughput / self.throughput).clamp(0.1, 1.0);
         let took = seen.now - self.dip_began.take().unwrap_or(w.began);
         // The first of them are the most uncertain, and may cost more.
-        let budget = DIP_COST * (1.0 + 4.0 / f64::from(self.dips + 1).powi(2));
+        let budget = DIP_COST * (1.0 + 3.0 / f64::from(self.dips + 1).powi(2));
         self.next_dip = Some(seen.now + took.mul_f64(cost / budget));
         let goal = self.goal();
         // Not far above where it was: if the service has become slow the throughput of before is not that of now.
