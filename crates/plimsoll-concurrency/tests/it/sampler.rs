@@ -220,7 +220,7 @@ async fn a_higher_limit_lets_in_who_waits_and_a_lower_one_nobody_until_there_is_
         (3, 3, 2)
     );
     let [one, two, three, ..] = &mut waiting;
-    assert!([one, two, three].into_iter().all(|call| call.is_running()));
+    assert!([one, two, three].into_iter().all(crate::Call::is_running));
     advance(10 * MS).await;
     let [one, two, three, mut four, mut five] = waiting;
     one.finish();
