@@ -126,8 +126,11 @@ impl Sampler {
         match outcome.class {
             Class::Success => {}
             Class::Overloaded | Class::Cancelled => {
-                lane.dropped.fetch_add(1, Relaxed);
-                return None;
+                let number = lane.dropped.fetch_add(1, Relaxed);
+                return number
+                    .is_multiple_of(LOOK)
+                    .then(|| outcome.ended())
+                    .filter(|now| self.may_end(*now));
             }
             // A fast failure is no fast success, and a slow one no slow one.
             _ => return None,
@@ -144,7 +147,12 @@ impl Sampler {
         } else {
             outcome.head_at()
         };
-        (self.epoch.nanos(now) >= self.not_before.load(Relaxed)).then_some(now)
+        self.may_end(now).then_some(now)
+    }
+
+    #[inline]
+    fn may_end(&self, now: Instant) -> bool {
+        self.epoch.nanos(now) >= self.not_before.load(Relaxed)
     }
 
     /// The number in flight where `reckon` takes what other cores write: so it is asked now and then.
@@ -200,12 +208,13 @@ impl Sampler {
             latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
         });
         let answered: u64 = own.iter().copied().map(u64::from).sum();
+        let dropped = totals.dropped.wrapping_sub(before.dropped);
         let silent = driver.silent + self.silence(now, began, &driver);
-        if answered < u64::from(size.samples) || now <= began {
+        if answered.max(dropped) < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
             driver.silent = silent;
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
-            let missing = f64::from(size.samples) / answered.max(1) as f64 - 1.0;
+            let missing = f64::from(size.samples) / answered.max(dropped).max(1) as f64 - 1.0;
             self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
             return None;
         }
@@ -213,7 +222,8 @@ impl Sampler {
             refused: refused(),
             ..totals
         };
-        let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / answered as f64;
+        let each = (answered as f64).max(1.0);
+        let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / each;
         let most = self
             .lanes
             .iter()
@@ -228,14 +238,16 @@ impl Sampler {
             latency: Duration::from_nanos(mean as u64),
             deviation: Duration::from_nanos(histogram::deviation(&own, mean) as u64),
             in_flight: most.unwrap_or(0),
-            mean_in_flight: totals.in_flight.wrapping_sub(before.in_flight) as f64
-                / answered as f64,
+            mean_in_flight: totals.in_flight.wrapping_sub(before.in_flight) as f64 / each,
             limit,
             turned_away: totals.turned_away.wrapping_sub(before.turned_away),
             refused: totals.refused.wrapping_sub(before.refused),
         };
         // What the service needs is seen when little waits in it: in the windows of the lowest latencies of late.
-        driver.lowest = (driver.lowest * CREEP).min(mean);
+        if answered > 0 {
+            driver.lowest = (driver.lowest * CREEP).min(mean);
+            driver.latency = window.latency;
+        }
         if mean < 1.5 * driver.lowest {
             for (recent, count) in driver.recent.iter_mut().zip(own) {
                 *recent = *recent * FADE + count as f32;
@@ -244,7 +256,6 @@ impl Sampler {
         driver.since = Some(now);
         driver.before = totals;
         driver.silent = Duration::ZERO;
-        driver.latency = window.latency;
         driver.latencies_before = latencies;
         // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
         let update = || driver.algorithm.update(&window);

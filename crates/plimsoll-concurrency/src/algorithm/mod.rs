@@ -39,8 +39,8 @@ pub trait Algorithm: fmt::Debug + Send {
 pub struct WindowSize {
     /// It is at least this long.
     pub time: Duration,
-    /// It holds at least so many calls that were answered, and one in any case. One that holds fewer goes on: at low
-    /// rates no sample is thrown away, and while nothing is answered no window ends.
+    /// It holds at least so many calls that were answered, or so many that were dropped, and one in any case. One that
+    /// holds fewer goes on: at low rates no sample is thrown away, and while calls only fail no window ends.
     pub samples: u32,
 }
 

@@ -40,6 +40,8 @@ pub struct Adaptive {
     /// Dips that agreed with each other.
     dips: u32,
     retries: u32,
+    /// The part of calls whose callers left, of late.
+    lost: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,6 +110,7 @@ impl Adaptive {
             resume: 0.0,
             dips: 0,
             retries: 0,
+            lost: 0.0,
         }
     }
 
@@ -350,13 +353,34 @@ impl Adaptive {
         Because::Probe
     }
 
+    /// Of all calls that ended none was answered, so nothing was measured.
+    fn unanswered(&mut self, now: Instant) -> Because {
+        if matches!(self.phase, Phase::Drain | Phase::Dip) {
+            // So few are let in that those who wait leave before or just after their turn: the dip is over.
+            self.retries = 0;
+            self.dip_began = None;
+            self.next_dip = Some(now + Duration::from_secs(1));
+            let goal = self.goal();
+            self.set(goal, 1.0, f64::INFINITY);
+            self.phase = Phase::Settle;
+            self.size = self.window_of(goal);
+            return Because::Probe;
+        }
+        self.gain.forget();
+        // Not below what it could work on at once when it was well: else it would take long to see that it is again.
+        self.set(self.limit * 0.8, self.base().min(self.limit), f64::INFINITY);
+        self.size = self.measure();
+        Because::Drops
+    }
+
     fn change(&self, because: Because) -> Change {
         // A dip is short, and what matters should outlast it.
         let calm = match self.phase {
             Phase::Drain | Phase::Dip => 1.0,
             _ => self.calm(),
         };
-        let patience = self.floor * (1.0 + 3.5 * calm);
+        // Whoever waits for longer than its caller does only takes a slot for nothing.
+        let patience = self.floor * (1.0 + 3.5 * calm) * (1.0 - self.lost).powi(2);
         let queue = (patience > 0.0).then(|| {
             (
                 (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
@@ -382,6 +406,12 @@ impl Algorithm for Adaptive {
 
     fn update(&mut self, w: &Window) -> Change {
         let seen = Seen::new(w);
+        let ended = w.answered as f64 + w.dropped as f64;
+        self.lost += ended / (ended + 200.0) * (seen.dropped - self.lost);
+        if w.answered == 0 {
+            let because = self.unanswered(seen.now);
+            return self.change(because);
+        }
         let weight = seen.calls / (seen.calls + 200.0 + 20.0 * self.base());
         self.pressed += weight * (seen.pressed - self.pressed);
         let because = match self.phase {

@@ -31,7 +31,8 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(window: &Window) -> Self {
         let calls = window.answered.max(1) as f64;
-        let limited = window.turned_away > 0;
+        // Callers who leave in numbers are as good as those who find no slot: more is asked for than can be done.
+        let limited = window.turned_away > 0 || window.dropped > window.answered / 8;
         let mut time = window.ended - window.began;
         if limited {
             // While nobody asked or the service stood still, it could not show what it can do.

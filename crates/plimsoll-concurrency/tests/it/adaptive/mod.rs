@@ -56,7 +56,7 @@ async fn idle_it_neither_shrinks_nor_grows_and_a_flood_finds_it_ready() {
     assert!(idle <= 2 * found, "{idle} after {found}, and never used");
     let busy = lab.run(500.0, SECOND).await / 50.0;
     assert!(
-        busy >= 0.9,
+        busy >= 0.85,
         "{busy} in the first second: {idle} after {found}"
     );
 }
@@ -127,26 +127,43 @@ async fn it_survives_a_stall() {
     }
 }
 
+/// Twice as many as can be served, who stay for two or three service times: enough, if they do not wait first.
 #[tokio::test(start_paused = true)]
-#[ignore = "a dip to 1 lasts for 50 calls, answered ones"]
-async fn callers_that_leave_do_not_bring_it_down_for_good() {
+async fn callers_that_leave_early_are_let_in_when_they_can_be_served() {
+    for (millis, least) in [(40, 0.7), (60, 0.9), (100, 0.97)] {
+        let mut lab = Lab::adaptive(20);
+        lab.patience = Some(millis * MS);
+        lab.run(40.0, 4 * SECOND).await;
+        let busy = lab.run(40.0, 6 * SECOND).await / 20.0;
+        let limit = lab.handle.limit();
+        assert!(busy >= least, "{busy} with {millis} ms: limit {limit}");
+        lab.patience = None;
+        lab.run(40.0, SECOND).await;
+        let busy = lab.run(40.0, 2 * SECOND).await / 20.0;
+        assert!(busy >= 0.95, "{busy} after {millis} ms");
+        lab.rest().await;
+        assert_eq!((lab.handle.in_flight(), lab.handle.queued()), (0, 0));
+    }
+}
+
+/// Half of them could not even be served at once.
+#[tokio::test(start_paused = true)]
+async fn callers_that_cannot_be_served_do_not_bring_it_down_for_good() {
     let mut lab = Lab::adaptive(20);
-    // Half of them before they are answered.
-    lab.patience = Some(Duration::from_millis(21));
+    lab.patience = Some(21 * MS);
     for _ in 0..10 {
         lab.run(40.0, SECOND).await;
         is_sane(lab.handle.limit());
     }
     lab.patience = None;
-    lab.run(40.0, SECOND).await;
+    lab.run(40.0, 3 * SECOND).await;
     let busy = lab.run(40.0, 2 * SECOND).await / 20.0;
     assert!(busy >= 0.95, "{busy}: {}", lab.handle.limit());
-    lab.rest().await;
-    assert_eq!((lab.handle.in_flight(), lab.handle.queued()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_only_fails_teaches_it_nothing() {
+async fn a_service_that_only_fails_teaches_it_nothing_and_one_that_says_it_is_overloaded_brings_it_down()
+ {
     for status in [
         StatusCode::INTERNAL_SERVER_ERROR,
         StatusCode::SERVICE_UNAVAILABLE,
@@ -157,13 +174,18 @@ async fn a_service_that_only_fails_teaches_it_nothing() {
         lab.run(40.0, 100 * MS).await; // those who were answered before
         let before = lab.handle.limit();
         lab.run(40.0, 10 * SECOND).await;
-        assert_eq!(lab.handle.limit(), before);
+        let limit = lab.handle.limit();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(2 * limit <= before, "{limit} after {before}");
+        } else {
+            assert_eq!(limit, before);
+        }
         lab.service.answers_with(StatusCode::OK);
         lab.run(40.0, SECOND).await;
         let busy = lab.run(40.0, 2 * SECOND).await / 20.0;
         assert!(
             busy >= 0.95,
-            "{busy}: {} after {before}",
+            "{status}: {busy}: {} after {before}",
             lab.handle.limit()
         );
     }
