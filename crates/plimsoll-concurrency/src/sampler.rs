@@ -82,6 +82,17 @@ pub(crate) struct Closed {
     pub(crate) p99: Duration,
 }
 
+impl Driver {
+    fn closed(&self, change: Change) -> Closed {
+        let quantile = |part| Duration::from_nanos(histogram::quantile(&self.recent, part) as u64);
+        Closed {
+            change,
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+        }
+    }
+}
+
 /// How many calls of like latency end between two looks at the clock, in a lane: the head of a long body is no measure of
 /// time.
 const LOOK: u32 = 16;
@@ -117,7 +128,8 @@ impl Sampler {
             Class::Success => {}
             Class::Overloaded | Class::Cancelled => {
                 lane.dropped.fetch_add(1, Relaxed);
-                return None;
+                // Where callers give up before anybody is answered, these are all there is to go by.
+                return self.when_due(outcome.ended());
             }
             // A fast failure is no fast success, and a slow one no slow one.
             _ => return None,
@@ -134,6 +146,11 @@ impl Sampler {
         } else {
             outcome.head_at()
         };
+        self.when_due(now)
+    }
+
+    #[inline]
+    fn when_due(&self, now: Instant) -> Option<Instant> {
         (self.epoch.nanos(now) >= self.not_before.load(Relaxed)).then_some(now)
     }
 
@@ -190,6 +207,24 @@ impl Sampler {
             latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
         });
         let answered: u64 = own.iter().copied().map(u64::from).sum();
+        let dropped = totals.dropped.wrapping_sub(before.dropped);
+        if answered == 0 && dropped >= u64::from(size.samples) && now > began {
+            // All of them left, or were told that it is too much: with so many in flight nobody is served in time, and an
+            // algorithm that measures has nothing to measure.
+            driver.since = Some(now);
+            driver.before = Totals {
+                refused: refused(),
+                ..totals
+            };
+            self.because.store(Because::Drops as u8, Relaxed);
+            self.next_not_before(now, size.time);
+            let change = Change {
+                limit: (limit / 2).max(1),
+                because: Because::Drops,
+                queue: None,
+            };
+            return Some(driver.closed(change));
+        }
         if answered < u64::from(size.samples) || now <= began {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
             let so_far = now.saturating_duration_since(began);
@@ -211,7 +246,7 @@ impl Sampler {
             began,
             ended: now,
             answered,
-            dropped: totals.dropped.wrapping_sub(before.dropped),
+            dropped,
             latency: Duration::from_nanos(mean as u64),
             deviation: Duration::from_nanos(histogram::deviation(&own, mean) as u64),
             in_flight: most.unwrap_or(0),
@@ -234,13 +269,7 @@ impl Sampler {
         let change = driver.algorithm.update(&window);
         self.because.store(change.because as u8, Relaxed);
         self.next_not_before(now, driver.algorithm.window().time);
-        let quantile =
-            |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
-        Some(Closed {
-            change,
-            p90: quantile(0.9),
-            p99: quantile(0.99),
-        })
+        Some(driver.closed(change))
     }
 
     fn next_not_before(&self, now: Instant, time: Duration) {
