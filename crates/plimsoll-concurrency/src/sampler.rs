@@ -128,7 +128,7 @@ impl Sampler {
             Class::Overloaded | Class::Cancelled => {
                 let number = lane.dropped.fetch_add(1, Relaxed);
                 return number
-                    .is_multiple_of(LOOK)
+                    .is_multiple_of(LOOK.into())
                     .then(|| outcome.ended())
                     .filter(|now| self.may_end(*now));
             }

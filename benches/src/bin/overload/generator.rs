@@ -28,7 +28,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Requests under way, at most: more are counted as failed and not sent.
 const MOST: usize = 4000;
 /// What goes before a part that counts, for connections and limits to be what they will be.
-const WARM_UP: Duration = Duration::from_millis(400);
+const WARM_UP: Duration = Duration::from_secs(1);
 /// How long capacity is measured.
 const CAPACITY: Duration = Duration::from_millis(600);
 /// Who calls: one in four is more important than the others.
@@ -82,7 +82,7 @@ pub fn capacity(server: &Server, work: Work) -> Result<f64, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut clients = JoinSet::new();
-        let from = Instant::now() + WARM_UP / 2;
+        let from = Instant::now() + WARM_UP / 5;
         let (addr, to) = (server.addr, from + CAPACITY);
         for _ in 0..work.slots() {
             clients.spawn(async move {
@@ -106,51 +106,71 @@ pub fn capacity(server: &Server, work: Work) -> Result<f64, Failed> {
     })
 }
 
-/// Sends `rate` requests a second for `time`, whatever becomes of them. They come by chance, as those of many callers
-/// do; each is given up at its deadline, which counts from when it was due.
+/// Sends `rate` requests a second for so many turns of `time`, without a pause, whatever becomes of them. They come by
+/// chance, as those of many callers do; each is given up at its deadline, which counts from when it was due.
 pub fn open_loop(
     server: &Server,
     rate: f64,
+    turns: usize,
     time: Duration,
     deadline: Duration,
-    seed: u64,
-) -> Result<Seen, Failed> {
+) -> Result<Vec<Seen>, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let mut seen = runtime.block_on(async {
-        let (idle, mut seen) = (Idle::default(), Seen::default());
-        let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(seed));
-        let from = Instant::now() + WARM_UP;
-        let (mut due, end) = (from - WARM_UP, from + time);
-        let (addr, mut away) = (server.addr, None);
-        while due < end {
+    let mut turns: Vec<_> = (0..turns).map(|_| Seen::default()).collect();
+    runtime.block_on(async {
+        let (addr, idle) = (server.addr, Idle::default());
+        let (mut calls, mut random) = (JoinSet::new(), fastrand::Rng::with_seed(1));
+        let mut due = Instant::now();
+        let mut from = due + WARM_UP;
+        while due < from {
             sleep_until(due).await;
-            if due >= from && away.is_none() {
-                away = Some(server.away());
-            }
-            let (idle, at) = (idle.clone(), due);
-            let caller = CALLERS[random.usize(..CALLERS.len())];
-            if calls.len() < MOST {
-                calls.spawn(async move { (at, call(addr, &idle, caller, at, deadline).await) });
-            } else if at >= from {
-                seen.count(&End::Failed);
-            }
-            while let Some(Ok((at, end))) = calls.try_join_next() {
-                if at >= from {
-                    seen.count(&end);
+            calls.spawn(call(
+                addr,
+                idle.clone(),
+                Criticality::Critical,
+                due,
+                deadline,
+            ));
+            due += apart(rate, &mut random);
+        }
+        for turn in 0..turns.len() {
+            let (away, end) = (server.away(), from + time);
+            while due < end {
+                sleep_until(due).await;
+                let caller = CALLERS[random.usize(..CALLERS.len())];
+                if calls.len() < MOST {
+                    calls.spawn(call(addr, idle.clone(), caller, due, deadline));
+                } else {
+                    turns[turn].count(&End::Failed);
                 }
+                while let Some(Ok((due, end))) = calls.try_join_next() {
+                    // By the turn in which it was due; later than the next it cannot be.
+                    match due.checked_duration_since(from) {
+                        Some(_) => turns[turn].count(&end),
+                        None if turn > 0 => turns[turn - 1].count(&end),
+                        None => {}
+                    }
+                }
+                due += apart(rate, &mut random);
             }
-            due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
+            turns[turn].away = server.away().saturating_sub(away);
+            from = end;
         }
-        seen.away = server.away().saturating_sub(away.unwrap_or_default());
-        while let Some(Ok((at, end))) = calls.join_next().await {
-            if at >= from {
-                seen.count(&end);
+        while let Some(Ok((_, end))) = calls.join_next().await {
+            if let Some(last) = turns.last_mut() {
+                last.count(&end);
             }
         }
-        seen
     });
-    seen.in_time.sort_by(f64::total_cmp);
-    Ok(seen)
+    for turn in &mut turns {
+        turn.in_time.sort_by(f64::total_cmp);
+    }
+    Ok(turns)
+}
+
+/// The time to the next request.
+fn apart(rate: f64, random: &mut fastrand::Rng) -> Duration {
+    Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate)
 }
 
 /// Connections on which nothing is under way.
@@ -163,13 +183,14 @@ impl Idle {
     }
 }
 
+/// When it was due, and what became of it.
 async fn call(
     addr: SocketAddr,
-    idle: &Idle,
+    idle: Idle,
     caller: Criticality,
     due: Instant,
     deadline: Duration,
-) -> End {
+) -> (Instant, End) {
     let asked = timeout_at(due + deadline, async {
         let mut client = match idle.with(Vec::pop) {
             Some(client) if client.is_ready() => client,
@@ -180,13 +201,14 @@ async fn call(
         idle.with(|idle| idle.push(client));
         Ok::<_, Failed>(status)
     });
-    match asked.await {
+    let end = match asked.await {
         Ok(Ok(StatusCode::OK)) => End::InTime(due.elapsed().as_secs_f64() * 1e3),
         // The second says that its time would not have sufficed.
         Ok(Ok(StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)) => End::Refused,
         Ok(_) => End::Failed,
         Err(_) => End::Late,
-    }
+    };
+    (due, end)
 }
 
 pub async fn connect(addr: SocketAddr) -> Result<SendRequest<Empty>, Failed> {

@@ -28,7 +28,7 @@ Goodput of a real axum server at a multiple of its capacity, and what a refusal 
 
   --over N      times the capacity that is offered (5)
   --seconds N   how long a turn is measured, after warming up (1)
-  --rounds N    turns of each; medians are printed (3)
+  --rounds N    turns of each, without a pause; medians are printed (3)
   --only TEXT   only contenders whose name contains TEXT
   --json PATH   also writes the figures to PATH
 ";
@@ -108,23 +108,26 @@ const GOODPUT: usize = 1;
 const BAR: f64 = 0.93;
 
 impl Contender {
-    /// What the server can do is measured just before, and by the same machine: it may have other things to do.
-    fn turn(&mut self, bare: &Server, work: Work, options: &Options) -> Result<(), Failed> {
-        let capacity = generator::capacity(bare, work)?;
-        let (rate, seed) = (capacity * options.over, self.turns.len() as u64);
-        let seen = generator::open_loop(&self.server, rate, options.time, work.deadline(), seed)?;
-        let possible = work.possible(options.time, seen.away).as_secs_f64();
-        let goodput = seen.in_time.len() as f64 / possible / capacity;
-        let share = |count: u64| count as f64 / seen.sent as f64;
-        self.turns.push([
-            capacity,
-            goodput,
-            seen.quantile(0.5),
-            seen.quantile(0.99),
-            share(seen.refused),
-            share(seen.late),
-            share(seen.failed),
-        ]);
+    /// What the server can do is measured just before and after, by the same machine: it may have other things to do.
+    fn turns(&mut self, bare: &Server, work: Work, options: &Options) -> Result<(), Failed> {
+        let Options { time, rounds, .. } = *options;
+        let before = generator::capacity(bare, work)?;
+        let rate = before * options.over;
+        let turns = generator::open_loop(&self.server, rate, rounds, time, work.deadline())?;
+        let capacity = f64::midpoint(before, generator::capacity(bare, work)?);
+        for seen in turns {
+            let possible = work.possible(time, seen.away).as_secs_f64();
+            let share = |count: u64| count as f64 / seen.sent as f64;
+            self.turns.push([
+                capacity,
+                seen.in_time.len() as f64 / possible / capacity,
+                seen.quantile(0.5),
+                seen.quantile(0.99),
+                share(seen.refused),
+                share(seen.late),
+                share(seen.failed),
+            ]);
+        }
         Ok(())
     }
 
@@ -133,7 +136,7 @@ impl Contender {
     }
 }
 
-/// Every contender's goodput in front of this work: all have a turn in each round.
+/// Every contender's goodput in front of this work.
 fn goodput(work: Work, options: &Options) -> Result<Map<String, Value>, Failed> {
     let bare = Server::start(contenders::bare(work))?;
     let mut contenders = Vec::new();
@@ -146,13 +149,11 @@ fn goodput(work: Work, options: &Options) -> Result<Map<String, Value>, Failed> 
             });
         }
     }
-    for _ in 0..options.rounds {
-        for contender in &mut contenders {
-            contender.turn(&bare, work, options)?;
-        }
+    for contender in &mut contenders {
+        contender.turns(&bare, work, options)?;
     }
     print!(
-        "\n{}, {} times the capacity offered, deadline {:?}, medians of {} rounds\n{:<34}",
+        "\n{}, {} times the capacity offered, deadline {:?}, medians of {} turns\n{:<34}",
         work.name(),
         options.over,
         work.deadline(),
