@@ -26,6 +26,9 @@
 //!
 //! None is on by default: who wants one layer compiles one layer.
 //!
+//! What the layers' crates hold are mostly policies, and a [`GateLayer`] makes one layer of them. Where the compiler says
+//! that `Layer` is not implemented for a `Concurrency` or a `RateLimit`, `GateLayer::new(..)` around it is missing.
+//!
 //! The guides choose with you: [concurrency limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
 //! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
 //! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What a refusal looks like:
