@@ -10,7 +10,7 @@
 //! | feature | module | what it does |
 //! |---|---|---|
 //! | `rate-limit` | `rate_limit` | so many requests per period, globally or per key |
-//! | `concurrency` | `concurrency` | so many requests in flight, and a queue bounded by count and time |
+//! | `concurrency` | `concurrency` | as many requests in flight as the service can work on, which it finds out, or as you say; a bounded queue |
 //! | `load-shed` | `load_shed` | refuses the least important requests as the load rises |
 //! | `circuit-breaker` | `circuit_breaker` | stops calling a service that fails, and probes whether it is well again |
 //! | `fallback` | `fallback` | a second-best answer in the place of a refusal or a failure |
@@ -20,11 +20,20 @@
 //! | `redis`, `redis-tls` | `redis` | one rate limit for a fleet, shared through Redis; over TLS |
 //! | `call-scope` | | what a handler calls finds the priority and the deadline of its request |
 //! | `executor-delay` | | a load signal: how late tokio runs what is ready |
-//! | `axum` | | peer address and matched route from where axum puts them; a bounded listener |
+//! | `axum` | | peer address and matched route from where axum puts them; with `concurrency`, a bounded listener |
 //! | `load` | | a gate's load for tower's balancers |
 //! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
 //! None is on by default: who wants one layer compiles one layer.
+//!
+//! What the layers' crates hold are mostly policies, and a [`GateLayer`] makes one layer of them. Where the compiler says
+//! that `Layer` is not implemented for a `Concurrency` or a `RateLimit`, `GateLayer::new(..)` around it is missing.
+//!
+//! The guides choose with you: [concurrency limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
+//! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
+//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What a refusal looks like:
+//! [refusals](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/refusals.md). A layer of your own:
+//! [policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -76,4 +85,6 @@ mod guides {
     mod policies {}
     #[doc = include_str!("../../../docs/shedding.md")]
     mod shedding {}
+    #[doc = include_str!("../../../docs/choosing-limits.md")]
+    mod choosing_limits {}
 }

@@ -520,25 +520,28 @@ async fn law_12_fused_and_nested_layers_decide_alike() {
 }
 
 #[test]
-fn law_12_features_are_off_by_default_and_no_crate_has_unsafe_code() {
+fn law_12_features_are_off_by_default_and_no_published_crate_has_unsafe_code() {
     let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut seen = 0;
+    let mut published = 0;
     for folder in std::fs::read_dir(crates).unwrap() {
         let folder = folder.unwrap().path();
         let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        let manifest = read("Cargo.toml");
+        if manifest.lines().any(|line| line == "publish = false") {
+            continue;
+        }
         assert!(
             read("src/lib.rs").contains("#![forbid(unsafe_code)]"),
             "{folder:?}"
         );
-        let manifest = read("Cargo.toml");
         let default = manifest.lines().find(|line| line.starts_with("default ="));
         assert!(
             default.is_none_or(|line| line == "default = []"),
             "{folder:?}: {default:?}"
         );
-        seen += 1;
+        published += 1;
     }
-    assert_eq!(seen, 10);
+    assert_eq!(published, 10);
 }
 
 #[test]
