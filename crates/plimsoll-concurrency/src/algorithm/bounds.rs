@@ -57,6 +57,12 @@ pub enum InvalidAlgorithm {
         /// Above it the limit falls.
         beta: u32,
     },
+    /// An aim that is out of reach, or none.
+    #[error("objective is {0:?}, but must be 1 nanosecond to 1 hour")]
+    Objective(Duration),
+    /// A service that takes no time, or all of it.
+    #[error("no-load latency is {0:?}, but must be 1 nanosecond to 1 hour")]
+    NoLoadLatency(Duration),
     /// Always measuring, or never.
     #[error("probe multiplier is {0}, but must be 1 to 2^20")]
     Probe(u32),

@@ -1,5 +1,7 @@
 //! The default: a limit that finds itself.
 
+mod dip;
+mod estimate;
 mod gain;
 mod seen;
 mod settings;
@@ -8,45 +10,77 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::{gain::Gain, seen::Seen, settings::Settings};
+use self::{
+    dip::{DIP, Dips},
+    estimate::Estimate,
+    gain::Gain,
+    seen::Seen,
+    settings::Settings,
+};
 use super::{Algorithm, Because, Change, Window, WindowSize};
 
-/// wip
+/// A limit that finds itself, from what the service gets done and how long that takes. The default of
+/// [`Concurrency::adaptive`](crate::Concurrency::adaptive).
+///
+/// # How
+///
+/// By Little's law a service works on `throughput x latency` requests at once, when nothing waits: the *base*. Both are
+/// measured. The limit is the base and some headroom: enough that nothing is idle, while little waits.
+///
+/// | what is seen | what becomes of the limit |
+/// |---|---|
+/// | the first calls | times 4, for as long as that gets more done and latency stays |
+/// | somebody finds no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
+/// | throughput far from the estimate | the estimate turns over at once, and a dip tells why |
+/// | nobody finds no slot | stays; latency is learnt while little is in flight |
+/// | more in flight gets more done, or less | more headroom, or less: the limit swings by a fifth, to see it |
+/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs at most 0.3 % of what is done |
+/// | every tenth call is dropped | less headroom |
+///
+/// The headroom is 2.5 while the service keeps up, so that bursts get in, and 1.5 while there is always somebody who
+/// waits. Requests wait for up to 1 (under pressure) to 4.5 latencies' worth of work, none for longer than 6
+/// latencies.
+///
+/// Little's law is from 1961; estimating a limit with it is known from Sentinel and aegis ("BBR"), which take the lowest latency
+/// ever seen for the one without queueing, and grow no further. Swing and dips are this crate's.
+/// `docs/choosing-limits.md` tells it at length, with curves from the laboratory.
+///
+/// # What it cannot do
+///
+/// A limit sees one mean latency: routes that differ widely are better off with limits of their own. Calls whose bodies stream
+/// without end hold slots that no latency tells of: give those a fixed limit. It has to see generations of calls: a service
+/// of half a second takes seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use plimsoll_concurrency::{Adaptive, Concurrency};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limit = Concurrency::adaptive();
+/// // The same, never above 500, and never so high that a call takes more than 200 ms on average:
+/// let guarded = Adaptive::new().limits(20, 1..=500)?.objective(Duration::from_millis(200))?;
+/// let limit = Concurrency::moved_by(guarded)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Adaptive {
     settings: Settings,
     limit: f64,
     phase: Phase,
     size: WindowSize,
-    /// What the service gets done in a second when it has enough to do: the best estimate.
-    throughput: f64,
-    /// How far the last window was off it, in standard deviations.
-    off: f64,
-    /// Mean latency in seconds when nothing waits.
-    floor: f64,
-    /// Coefficient of variation of that latency.
-    cv: f64,
+    estimate: Estimate,
     /// More headroom than usual, or less: what the gain has made of it.
     boost: f64,
     /// 1 above the middle of the limit's swing, -1 below.
     side: f64,
     gain: Gain,
-    /// How far the service has more to do than it can: 0 to 1.
-    pressed: f64,
-    next_dip: Option<Instant>,
-    dip_began: Option<Instant>,
-    /// The limit before it.
-    resume: f64,
-    /// Dips that agreed with each other.
-    dips: u32,
-    retries: u32,
-    /// The part of calls whose callers left, of late.
-    lost: f64,
+    dips: Dips,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// Doubling, for as long as it pays. What the last doubling got done.
+    /// Growing fast, for as long as it pays. What the last step got done.
     Start(f64),
     /// The limit has just been moved: calls from before are on their way out.
     Settle,
@@ -70,14 +104,10 @@ const HEADROOM: f64 = 2.5;
 const LEAST_HEADROOM: f64 = 1.5;
 /// How far the limit swings about its middle.
 const SWING: f64 = 1.2;
-/// How far a dip goes below what can be worked on at once.
-const DIP: f64 = 0.75;
-/// The same, of one that only looks whether all is as before.
-const SHALLOW: f64 = 0.9;
-/// The part of the throughput that dips may cost.
-const DIP_COST: f64 = 0.003;
 /// A change of the limit of more than this needs time to settle.
 const STEP: f64 = 0.25;
+/// How long requests may wait, in latencies without queueing.
+const LONGEST_WAIT: f64 = 6.0;
 
 impl Default for Adaptive {
     fn default() -> Self {
@@ -86,51 +116,33 @@ impl Default for Adaptive {
 }
 
 impl Adaptive {
-    /// wip
+    /// Begins with 10, and goes where it has to. Nothing has to be set.
     pub fn new() -> Self {
         let settings = Settings::default();
         Self {
-            limit: settings.initial,
+            limit: f64::from(settings.bounds.initial),
             settings,
             phase: Phase::Start(0.0),
             size: WindowSize {
                 time: SHORTEST,
                 samples: FIRST,
             },
-            throughput: 0.0,
-            off: 0.0,
-            floor: 0.0,
-            cv: 1.0,
+            estimate: Estimate::new(),
             boost: 1.0,
             side: 1.0,
             gain: Gain::default(),
-            pressed: 0.0,
-            next_dip: None,
-            dip_began: None,
-            resume: 0.0,
-            dips: 0,
-            retries: 0,
-            lost: 0.0,
+            dips: Dips::default(),
         }
     }
 
-    /// Requests that the service can work on at once, by Little's law.
-    fn base(&self) -> f64 {
-        self.throughput * self.floor
-    }
-
-    /// 1 while the service keeps up, 0 while it has more to do than it can.
-    fn calm(&self) -> f64 {
-        1.0 - self.pressed
-    }
-
+    /// Where the limit should be.
     fn goal(&self) -> f64 {
-        let base = self.base();
-        let headroom = (LEAST_HEADROOM + (HEADROOM - LEAST_HEADROOM) * self.calm()) * self.boost;
-        let goal = base * headroom + 2.0 * base.sqrt();
+        let base = self.estimate.base();
+        let headroom = LEAST_HEADROOM + (HEADROOM - LEAST_HEADROOM) * self.estimate.calm();
+        let goal = base * (headroom * self.boost) + 2.0 * base.sqrt();
         match self.settings.objective {
             // By the same law: so many in flight have that latency.
-            Some(objective) => goal.min(self.throughput * objective),
+            Some(objective) => goal.min(self.estimate.throughput * objective),
             None => goal,
         }
     }
@@ -145,15 +157,9 @@ impl Adaptive {
         }
     }
 
-    /// Time in which nearly all calls that run now will have ended.
-    fn tail(&self) -> Duration {
-        let seconds = self.floor * (1.0 + 3.0 * self.cv).min(6.0);
-        Duration::from_secs_f64(seconds).max(SHORTEST)
-    }
-
     fn window_of(&self, samples: f64) -> WindowSize {
         WindowSize {
-            time: self.tail(),
+            time: self.estimate.tail(),
             samples: samples.ceil().max(8.0) as u32,
         }
     }
@@ -163,43 +169,8 @@ impl Adaptive {
         self.window_of((4.0 * self.limit).clamp(f64::from(SAMPLES), 1e9))
     }
 
-    /// How far off the throughput of a window with so many calls is, relative to what it is: chance, and what is
-    /// cut off at its ends.
-    fn spread(&self, calls: f64) -> f64 {
-        (self.cv.max(0.2) / calls.sqrt()).max(0.25 * self.limit / calls)
-    }
-
-    /// Takes a window into the estimate of the throughput.
-    fn follow(&mut self, seen: &Seen, settled: bool) {
-        if self.throughput <= 0.0 {
-            self.throughput = seen.throughput;
-        }
-        let apart = (seen.throughput / self.throughput).ln();
-        if !seen.limited {
-            // It could have done more: there was nothing more to do.
-            self.throughput *= apart.max(0.0).exp();
-            self.off = 0.0;
-            return;
-        }
-        let off = apart / self.spread(seen.calls);
-        let twice = off * self.off > 0.0 && off.abs().min(self.off.abs()) > 2.5;
-        self.off = off;
-        let weight = if settled && apart.abs() > 0.2 && (off.abs() > 4.0 || twice) {
-            1.0
-        } else {
-            seen.calls / (seen.calls + 50.0 + 4.0 * self.limit + 200.0 * self.cv * self.cv)
-        };
-        // A window in which hardly anybody found no slot says little about how much less can be done.
-        let weight = if apart < 0.0 {
-            weight * seen.pressed
-        } else {
-            weight
-        };
-        self.throughput *= (apart * weight).exp();
-        if apart * weight < -0.4 {
-            // Fewer workers, or slower ones? A dip tells.
-            self.next_dip = Some(seen.now);
-        }
+    fn set(&mut self, goal: f64, least: f64, most: f64) {
+        self.limit = self.settings.bounds.clamp(goal.clamp(least, most));
     }
 
     /// The limit goes where it should be, as far as it may at once.
@@ -217,23 +188,28 @@ impl Adaptive {
         }
     }
 
-    fn set(&mut self, goal: f64, least: f64, most: f64) {
-        let Settings {
-            at_least, at_most, ..
-        } = self.settings;
-        self.limit = goal.clamp(least, most).clamp(at_least, at_most);
+    /// Takes a window into the estimate; a service that gets much less done is looked at closely.
+    fn follow(&mut self, seen: &Seen, settled: bool) {
+        if self.estimate.follow(seen, self.limit, settled) {
+            // Fewer workers, or slower ones? A dip tells.
+            self.dips.next = Some(seen.now);
+        }
     }
 
     fn start(&mut self, seen: &Seen, before: f64) -> Because {
-        if self.floor <= 0.0 {
-            self.floor = seen.latency;
+        let estimate = &mut self.estimate;
+        if estimate.floor <= 0.0 {
+            estimate.floor = seen.latency;
         }
-        self.floor = self.floor.min(seen.latency);
-        self.throughput = seen.throughput;
+        estimate.floor = self
+            .settings
+            .floor
+            .unwrap_or(estimate.floor.min(seen.latency));
+        estimate.throughput = seen.throughput;
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.5 * before && seen.latency < 1.4 * self.floor {
+        if seen.throughput > 1.5 * before && seen.latency < 1.4 * estimate.floor {
             self.phase = Phase::Start(seen.throughput);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
@@ -242,18 +218,17 @@ impl Adaptive {
             };
             return Because::Growth;
         }
-        self.dip(seen.now, self.base() * DIP)
+        if self.settings.floor.is_some() {
+            self.phase = Phase::Swing;
+            return self.steer();
+        }
+        self.dip(seen.now, self.estimate.base() * DIP)
     }
 
     /// Nobody was turned away.
     fn idle(&mut self, seen: &Seen) -> Because {
         self.follow(seen, true);
-        let weight = seen.calls / (seen.calls + 500.0);
-        // With much in flight a high latency may be queueing, which must not be taken for what the service needs.
-        if seen.latency < self.floor || seen.in_flight < 0.7 * self.base() {
-            self.floor += weight * (seen.latency - self.floor);
-            self.cv += weight * (seen.cv - self.cv);
-        }
+        self.estimate.rest(seen, self.settings.floor);
         self.gain.forget();
         let goal = self.goal();
         let goal = if goal > self.limit {
@@ -269,25 +244,31 @@ impl Adaptive {
         Because::Idle
     }
 
-    fn swing(&mut self, w: &Window, seen: &Seen) -> Because {
+    fn settle(&mut self, seen: &Seen) -> Because {
+        self.follow(seen, false);
+        self.phase = Phase::Swing;
         self.size = self.measure();
-        if !seen.limited {
-            return self.idle(seen);
-        }
+        self.set(self.swung(), self.limit / 2.0, self.limit * 2.0);
+        Because::Steady
+    }
+
+    fn swing(&mut self, seen: &Seen) -> Because {
+        self.size = self.measure();
         self.follow(seen, true);
-        let dips = self.settings.floor.is_none();
-        if dips && self.next_dip.is_none_or(|at| seen.now >= at) {
-            // Once some have agreed, a shallow one will do.
-            let depth = if self.dips < 2 { DIP } else { SHALLOW };
-            return self.dip(seen.now, self.base() * depth);
+        if self.settings.floor.is_none() && self.dips.is_due(seen.now) {
+            return self.dip(seen.now, self.estimate.base() * self.dips.depth());
         }
-        let same = (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0;
-        if same && seen.pressed > 0.5 {
-            let spread = self.spread(seen.calls);
-            self.gain
-                .compare(f64::from(w.limit), seen.throughput, spread);
-            self.boost = self.gain.judge(self.boost);
+        if self.estimate.is_same(seen) && seen.pressed > 0.5 {
+            let spread = self.estimate.spread(seen.calls, self.limit);
+            self.gain.compare(seen.limit, seen.throughput, spread);
+            let boost = self.gain.judge(self.boost);
+            let because = boost < self.boost;
+            self.boost = boost;
             self.side = -self.side;
+            if because {
+                self.steer();
+                return Because::Throughput;
+            }
         } else {
             self.gain.forget();
             self.side = 1.0;
@@ -300,97 +281,39 @@ impl Adaptive {
         self.steer()
     }
 
-    /// Lowers the limit below what can be worked on at once, to see the latency without queueing.
-    fn dip(&mut self, now: Instant, to: f64) -> Because {
-        let leaving = self.limit;
-        if self.dip_began.is_none() {
-            self.resume = leaving;
-        }
-        self.set(to.floor(), 1.0, f64::INFINITY);
-        self.phase = Phase::Drain;
-        self.dip_began.get_or_insert(now);
-        self.gain.forget();
-        self.size = self.window_of(leaving);
-        Because::Probe
-    }
-
-    fn dipped(&mut self, w: &Window, seen: &Seen) -> Because {
-        // Calls that waited before the dip, or short ones only: by Little's law the window does not hold together yet.
-        if !seen.holds_together() && self.retries < 4 {
-            self.retries += 1;
-            self.size = self.measure();
-            return Because::Probe;
-        }
-        self.retries = 0;
-        let floor = self.floor;
-        // As much was done with less in flight: something still waits.
-        let limit = f64::from(w.limit);
-        let shallow = limit > 0.8 * self.base();
-        let full = !shallow && seen.throughput > 0.9 * self.throughput;
-        let noise = seen.latency * seen.cv / seen.calls.sqrt();
-        let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
-        if near && !full && self.next_dip.is_some() {
-            self.dips += 1;
-            self.floor += (seen.latency - floor) * f64::from(self.dips + 1).recip().max(0.2);
-        } else {
-            self.dips = 0;
-            self.floor = seen.latency;
-        }
-        self.cv += 0.3 * (seen.cv - self.cv);
-        if (full || shallow && !near) && limit > 1.0 {
-            return self.dip(seen.now, limit * DIP);
-        }
-        let cost = (1.0 - seen.throughput / self.throughput).clamp(0.1, 1.0);
-        let took = seen.now - self.dip_began.take().unwrap_or(w.began);
-        // The first of them are the most uncertain, and may cost more.
-        let budget = DIP_COST * (1.0 + 3.0 / f64::from(self.dips + 1).powi(2));
-        self.next_dip = Some(seen.now + took.mul_f64(cost / budget));
-        let goal = self.goal();
-        // Not far above where it was: if the service has become slow the throughput of before is not that of now.
-        self.set(goal, 1.0, (1.25 * self.resume).max(2.0 * limit));
-        self.phase = Phase::Settle;
-        self.size = self.window_of(goal);
-        Because::Probe
-    }
-
     /// Of all calls that ended none was answered, so nothing was measured.
     fn unanswered(&mut self, now: Instant) -> Because {
         if matches!(self.phase, Phase::Drain | Phase::Dip) {
-            // So few are let in that those who wait leave before or just after their turn: the dip is over.
-            self.retries = 0;
-            self.dip_began = None;
-            self.next_dip = Some(now + Duration::from_secs(1));
-            let goal = self.goal();
-            self.set(goal, 1.0, f64::INFINITY);
-            self.phase = Phase::Settle;
-            self.size = self.window_of(goal);
-            return Because::Probe;
+            return self.give_up_dip(now);
         }
         self.gain.forget();
         // Not below what it could work on at once when it was well: else it would take long to see that it is again.
-        self.set(self.limit * 0.8, self.base().min(self.limit), f64::INFINITY);
+        let least = self.estimate.base().min(self.limit);
+        self.set(self.limit * 0.8, least, f64::INFINITY);
         self.size = self.measure();
         Because::Drops
     }
 
-    fn change(&self, because: Because) -> Change {
+    /// How many may wait, and how long.
+    fn queue(&self) -> Option<(u32, Duration)> {
+        let estimate = &self.estimate;
         // A dip is short, and what matters should outlast it.
         let calm = match self.phase {
             Phase::Drain | Phase::Dip => 1.0,
-            _ => self.calm(),
+            _ => estimate.calm(),
         };
         // Whoever waits for longer than its caller does only takes a slot for nothing.
-        let patience = self.floor * (1.0 + 3.5 * calm) * (1.0 - self.lost).powi(2);
-        let queue = (patience > 0.0).then(|| {
-            (
-                (self.throughput * patience).ceil().clamp(1.0, 1e6) as u32,
-                Duration::from_secs_f64((6.0 * self.floor).clamp(1e-6, 3600.0)),
-            )
-        });
+        let patience = estimate.floor * (1.0 + 3.5 * calm) * (1.0 - estimate.lost).powi(2);
+        let len = (estimate.throughput * patience).ceil().clamp(1.0, 1e6);
+        let longest = (LONGEST_WAIT * estimate.floor).clamp(1e-6, 3600.0);
+        (patience > 0.0).then(|| (len as u32, Duration::from_secs_f64(longest)))
+    }
+
+    fn change(&self, because: Because) -> Change {
         Change {
             limit: self.limit.round().max(1.0) as u32,
             because,
-            queue,
+            queue: self.queue(),
         }
     }
 }
@@ -404,33 +327,29 @@ impl Algorithm for Adaptive {
         self.size
     }
 
-    fn update(&mut self, w: &Window) -> Change {
-        let seen = Seen::new(w);
-        let ended = w.answered as f64 + w.dropped as f64;
-        self.lost += ended / (ended + 200.0) * (seen.dropped - self.lost);
-        if w.answered == 0 {
+    fn update(&mut self, window: &Window) -> Change {
+        let seen = Seen::new(window);
+        let ended = window.answered as f64 + window.dropped as f64;
+        self.estimate.lost += ended / (ended + 200.0) * (seen.dropped - self.estimate.lost);
+        if window.answered == 0 {
             let because = self.unanswered(seen.now);
             return self.change(because);
         }
-        let weight = seen.calls / (seen.calls + 200.0 + 20.0 * self.base());
-        self.pressed += weight * (seen.pressed - self.pressed);
+        self.estimate.press(&seen);
         let because = match self.phase {
             Phase::Start(before) => self.start(&seen, before),
-            Phase::Settle if seen.limited => {
-                self.follow(&seen, false);
-                self.phase = Phase::Swing;
+            Phase::Settle | Phase::Swing if !seen.limited => {
                 self.size = self.measure();
-                self.set(self.swung(), self.limit / 2.0, self.limit * 2.0);
-                Because::Steady
+                self.idle(&seen)
             }
-            Phase::Settle => self.idle(&seen),
-            Phase::Swing => self.swing(w, &seen),
+            Phase::Settle => self.settle(&seen),
+            Phase::Swing => self.swing(&seen),
             Phase::Drain => {
                 self.phase = Phase::Dip;
                 self.size = self.measure();
                 Because::Probe
             }
-            Phase::Dip => self.dipped(w, &seen),
+            Phase::Dip => self.dipped(&seen),
         };
         self.change(because)
     }

@@ -7,6 +7,8 @@ use crate::Window;
 pub(super) struct Seen {
     /// When it ended.
     pub(super) now: Instant,
+    /// The limit during it.
+    pub(super) limit: f64,
     /// Calls that were answered.
     pub(super) calls: f64,
     /// Their mean latency, in seconds.
@@ -46,6 +48,7 @@ impl Seen {
         let refused = window.refused as f64 / (calls + window.refused as f64);
         Self {
             now: window.ended,
+            limit: f64::from(window.limit),
             calls,
             latency,
             cv: window.deviation.as_secs_f64() / latency,
