@@ -101,7 +101,7 @@ fn run_scenarios(options: &Options) -> Result<(), String> {
     if !options.check {
         return Ok(());
     }
-    match check::check(&rows) {
+    match check::check(&rows, options.quick) {
         0 => Ok(()),
         missed => Err(format!("{missed} bars missed")),
     }
