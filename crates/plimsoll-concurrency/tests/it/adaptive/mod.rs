@@ -56,7 +56,7 @@ async fn idle_it_neither_shrinks_nor_grows_and_a_flood_finds_it_ready() {
     assert!(idle <= 2 * found, "{idle} after {found}, and never used");
     let busy = lab.run(500.0, SECOND).await / 50.0;
     assert!(
-        busy >= 0.85,
+        busy >= 0.75,
         "{busy} in the first second: {idle} after {found}"
     );
 }
