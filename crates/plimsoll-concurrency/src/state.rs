@@ -228,7 +228,7 @@ impl State {
     }
 
     /// An algorithm has moved the limit.
-    fn moved(&self, closed: &Closed, now: Instant) {
+    pub(crate) fn moved(&self, closed: &Closed, now: Instant) {
         let change = closed.change;
         // What an algorithm cannot mean is left undone, as there is nobody to tell.
         if let Some((len, wait)) = change.queue {
