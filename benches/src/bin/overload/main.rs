@@ -160,7 +160,9 @@ fn goodput(work: Work, options: &Options) -> Result<Map<String, Value>, Failed> 
         options.rounds,
         ""
     );
-    COLUMNS.iter().for_each(|column| print!("{column:>10}"));
+    for column in COLUMNS {
+        print!("{column:>10}");
+    }
     println!("{:>16}", "goodput between");
     let mut table = Map::new();
     for contender in &contenders {
