@@ -245,7 +245,7 @@ impl Sampler {
         };
         // What the service needs is seen when little waits in it: in the windows of the lowest latencies of late.
         if answered > 0 {
-            driver.lowest = (driver.lowest * CREEP).min(mean);
+            driver.lowest = (driver.lowest * CREEP).min(mean.max(1.0));
             driver.latency = window.latency;
         }
         if mean < 1.5 * driver.lowest {

@@ -4,6 +4,9 @@ use tokio::time::Instant;
 
 use crate::Window;
 
+/// No service varies more, or nothing is to be learnt from it.
+const WILDEST: f64 = 5.0;
+
 pub(super) struct Seen {
     /// When it ended.
     pub(super) now: Instant,
@@ -51,7 +54,7 @@ impl Seen {
             limit: f64::from(window.limit),
             calls,
             latency,
-            cv: window.deviation.as_secs_f64() / latency,
+            cv: (window.deviation.as_secs_f64() / latency).min(WILDEST),
             throughput: calls / seconds,
             in_flight: window.mean_in_flight,
             most: window.in_flight.into(),
