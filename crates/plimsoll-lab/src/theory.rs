@@ -104,7 +104,11 @@ fn a_seed_gives_the_same_run_to_the_bit_on_any_number_of_threads() {
     let points: Vec<Point<'_>> = point::points(&scenario, false);
     let results = |threads, seed| {
         let options = Options {
-            contenders: contender::ALL.iter().collect(),
+            // The table of the one that shares hashes callers with a seed of its own, so that nobody can aim at a cell.
+            contenders: contender::ALL
+                .iter()
+                .filter(|contender| contender.name != "adaptive-fair")
+                .collect(),
             threads,
             seed,
             ..Options::default()

@@ -176,6 +176,6 @@ pub(crate) const ALL: &[Contender] = &[
     of(
         "adaptive-fair",
         ours::adaptive_fair,
-        "the same, with fair shares for each caller",
+        "the same, with fair shares for each caller (its hash is seeded at random: runs differ a little)",
     ),
 ];

@@ -57,8 +57,8 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
             limits.copied().fold(1.0, f64::max)
         },
     };
-    let about = format!("{} {point}", scenario.about);
-    let mut canvas = Canvas::new(820.0, limit.bottom + 44.0, &scenario.name, &about);
+    let title = format!("{}: {point}", scenario.name);
+    let mut canvas = Canvas::new(820.0, limit.bottom + 44.0, &title, &scenario.about);
     let x = |at: f64| LEFT + at / seconds.max(BIN_SECONDS) * (RIGHT - LEFT);
     for (panel, ticks, title) in [
         (&goodput, vec![0.0, 0.5, 1.0], "goodput over capacity"),
