@@ -83,7 +83,7 @@ pub(crate) fn ci() -> Result<(), String> {
             "--exclude-features",
             "default,full,redis-tls",
             "--depth",
-            "3",
+            "2",
         ]),
     )?;
     package()?;

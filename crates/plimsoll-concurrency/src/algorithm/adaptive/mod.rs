@@ -235,7 +235,8 @@ impl Adaptive {
             goal
         } else {
             // Slowly down, and not so far that what comes now would find it.
-            let lowest = goal.max(1.25 * seen.most).min(self.limit);
+            let least = f64::from(self.settings.bounds.initial);
+            let lowest = goal.max(1.25 * seen.most).max(least).min(self.limit);
             self.limit + 0.1 * (lowest - self.limit)
         };
         self.set(goal, 1.0, f64::INFINITY);
@@ -254,6 +255,11 @@ impl Adaptive {
 
     fn swing(&mut self, seen: &Seen) -> Because {
         self.size = self.measure();
+        let known = self.estimate.throughput;
+        if self.dips.next.is_none() && seen.throughput > 1.5 * known {
+            // A service that was never pressed is not known: the first flood is a start.
+            return self.start(seen, known);
+        }
         self.follow(seen, true);
         if self.settings.floor.is_none() && self.dips.is_due(seen.now) {
             return self.dip(seen.now, self.estimate.base() * self.dips.depth());
