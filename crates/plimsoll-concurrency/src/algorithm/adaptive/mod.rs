@@ -42,7 +42,8 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 /// latencies.
 ///
 /// Little's law is from 1961; estimating a limit with it is known from Sentinel and aegis ("BBR"), which take the lowest latency
-/// ever seen for the one without queueing, and grow no further. Swing and dips are this crate's.
+/// of the last seconds for the one without queueing: in a lasting overload there is no such second. Swing and dips are
+/// this crate's.
 /// `docs/choosing-limits.md` tells it at length, with curves from the laboratory.
 ///
 /// # What it cannot do
