@@ -15,7 +15,12 @@ pub(super) const DIP: f64 = 0.75;
 /// The same, of one that only looks whether all is as before.
 const SHALLOW: f64 = 0.9;
 /// The part of the throughput that dips may cost.
-const COST: f64 = 0.003;
+const COST: f64 = 0.002;
+/// The part of it that a dip of usual depth costs while it lasts.
+const USUAL: f64 = 1.0 - DIP;
+
+/// Dips are at most so many times as frequent while the latency is uncertain.
+const MOST_UNSURE: f64 = 5.0;
 
 /// When to dip, and what the last dips said.
 #[derive(Debug, Default)]
@@ -65,7 +70,7 @@ impl Adaptive {
         self.dips.loose = 0;
         let floor = self.estimate.floor;
         // As much was done with less in flight: something still waits.
-        let shallow = seen.limit > 0.8 * self.estimate.base();
+        let shallow = seen.limit > 0.8 * self.estimate.throughput * seen.latency;
         let full = !shallow && seen.throughput > 0.9 * self.estimate.throughput;
         let noise = seen.latency * seen.cv / seen.calls.sqrt();
         let near = (seen.latency - floor).abs() < 3.0 * noise.max(0.02 * floor);
@@ -73,18 +78,23 @@ impl Adaptive {
             self.dips.agreed += 1;
             let weight = f64::from(self.dips.agreed + 1).recip().max(0.2);
             self.estimate.floor += (seen.latency - floor) * weight;
+            let old = self.estimate.error * (1.0 - weight);
+            self.estimate.error = old.hypot(noise / seen.latency * weight);
         } else {
             self.dips.agreed = 0;
             self.estimate.floor = seen.latency;
+            self.estimate.error = noise / seen.latency;
         }
         self.estimate.cv += 0.3 * (seen.cv - self.estimate.cv);
         if (full || shallow && !near) && seen.limit > 1.0 {
             return self.dip(seen.now, seen.limit * DIP);
         }
-        let cost = (1.0 - seen.throughput / self.estimate.throughput).clamp(0.1, 1.0);
+        // The next costs what it has to, even if this one went too low.
+        let cost = (1.0 - seen.throughput / self.estimate.throughput).clamp(0.1, USUAL);
         let took = seen.now - self.dips.began.take().unwrap_or(seen.now);
         // The first of them are the most uncertain, and may cost more.
         let budget = COST * (1.0 + 3.0 / f64::from(self.dips.agreed + 1).powi(2));
+        let budget = budget * (1.0 + self.estimate.unsure()).min(MOST_UNSURE);
         // Not far above where it was: if the service has become slow the throughput of before is not that of now.
         let most = (1.25 * self.dips.before).max(2.0 * seen.limit);
         self.surface(seen.now + took.mul_f64(cost / budget), most);

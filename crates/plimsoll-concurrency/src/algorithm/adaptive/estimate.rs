@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use super::{SHORTEST, Seen};
 
+/// What a window says of the throughput.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Followed {
+    /// What was expected, more or less.
+    Near,
+    /// Far less, for the first time: a pause, or a service that gets less done. The next window tells.
+    Doubt,
+    /// Far less, twice.
+    Fell,
+}
+
 #[derive(Debug)]
 pub(super) struct Estimate {
     /// What the service gets done in a second when it has enough to do.
@@ -12,6 +23,8 @@ pub(super) struct Estimate {
     pub(super) off: f64,
     /// Mean latency in seconds when nothing waits.
     pub(super) floor: f64,
+    /// Standard error of the floor, relative to it.
+    pub(super) error: f64,
     /// Coefficient of variation of that latency.
     pub(super) cv: f64,
     /// How far the service has more to do than it can: 0 to 1.
@@ -26,6 +39,7 @@ impl Estimate {
             throughput: 0.0,
             off: 0.0,
             floor: 0.0,
+            error: 0.0,
             cv: 1.0,
             pressed: 0.0,
             lost: 0.0,
@@ -35,6 +49,13 @@ impl Estimate {
     /// Requests that the service can work on at once, by Little's law.
     pub(super) fn base(&self) -> f64 {
         self.throughput * self.floor
+    }
+
+    /// How much it matters that the floor is uncertain: 1 when it is by a tenth, and less where the headroom is more than
+    /// the base, as it is for a few.
+    pub(super) fn unsure(&self) -> f64 {
+        let base = self.base();
+        (10.0 * self.error * base / (base + 20.0)).powi(2)
     }
 
     /// 1 while the service keeps up, 0 while it has more to do than it can.
@@ -59,9 +80,8 @@ impl Estimate {
         (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0
     }
 
-    /// Takes a window into the throughput; one that is `settled` may turn it over at once. Answers whether it has fallen
-    /// far.
-    pub(super) fn follow(&mut self, seen: &Seen, limit: f64, settled: bool) -> bool {
+    /// Takes a window into the throughput; one that is `settled` may turn it over at once.
+    pub(super) fn follow(&mut self, seen: &Seen, limit: f64, settled: bool) -> Followed {
         if self.throughput <= 0.0 {
             self.throughput = seen.throughput;
         }
@@ -70,12 +90,15 @@ impl Estimate {
             // It could have done more: there was nothing more to do.
             self.throughput *= apart.max(0.0).exp();
             self.off = 0.0;
-            return false;
+            return Followed::Near;
         }
         let off = apart / self.spread(seen.calls, limit);
         let twice = off * self.off > 0.0 && off.abs().min(self.off.abs()) > 2.5;
         self.off = off;
-        let weight = if settled && apart.abs() > 0.2 && (off.abs() > 4.0 || twice) {
+        if settled && !twice && apart < -0.2 && off < -2.5 {
+            return Followed::Doubt;
+        }
+        let weight = if settled && apart.abs() > 0.2 && (off > 4.0 || twice) {
             1.0
         } else {
             seen.calls / (seen.calls + 50.0 + 4.0 * limit + 200.0 * self.cv * self.cv)
@@ -87,7 +110,11 @@ impl Estimate {
             weight
         };
         self.throughput *= (apart * weight).exp();
-        apart * weight < -0.4
+        if apart * weight < -0.4 {
+            Followed::Fell
+        } else {
+            Followed::Near
+        }
     }
 
     /// Learns from calls that found room. With much in flight a high latency may be queueing, which must not be taken for

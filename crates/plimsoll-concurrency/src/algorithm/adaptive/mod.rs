@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use self::{
     dip::{DIP, Dips},
-    estimate::Estimate,
+    estimate::{Estimate, Followed},
     gain::Gain,
     seen::Seen,
     settings::Settings,
@@ -34,10 +34,10 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 /// | throughput far from the estimate | the estimate turns over at once, and a dip tells why |
 /// | nobody finds no slot | stays; latency is learnt while little is in flight |
 /// | more in flight gets more done, or less | more headroom, or less: the limit swings by a fifth, to see it |
-/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs at most 0.3 % of what is done |
+/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs at most 0.2 % of what is done |
 /// | every tenth call is dropped | less headroom |
 ///
-/// The headroom is 2.5 while the service keeps up, so that bursts get in, and 1.5 while there is always somebody who
+/// The headroom is 2.5 while the service keeps up, so that bursts get in, and 1.1 while there is always somebody who
 /// waits. Requests wait for up to 1 (under pressure) to 4.5 latencies' worth of work, none for longer than 6
 /// latencies.
 ///
@@ -102,7 +102,7 @@ const SHORTEST: Duration = Duration::from_millis(2);
 /// Let in over what can be worked on at once, while the service keeps up: so many may come at once.
 const HEADROOM: f64 = 2.5;
 /// The same, while there is always somebody who waits: what is amiss in the estimate.
-const LEAST_HEADROOM: f64 = 1.5;
+const LEAST_HEADROOM: f64 = 1.1;
 /// How far the limit swings about its middle.
 const SWING: f64 = 1.2;
 /// A change of the limit of more than this needs time to settle.
@@ -140,6 +140,8 @@ impl Adaptive {
     fn goal(&self) -> f64 {
         let base = self.estimate.base();
         let headroom = LEAST_HEADROOM + (HEADROOM - LEAST_HEADROOM) * self.estimate.calm();
+        // What is uncertain may be too low; and then the service would have less to do than it can.
+        let headroom = headroom * (1.0 + self.estimate.error);
         let goal = base * (headroom * self.boost) + 2.0 * base.sqrt();
         match self.settings.objective {
             // By the same law: so many in flight have that latency.
@@ -190,11 +192,13 @@ impl Adaptive {
     }
 
     /// Takes a window into the estimate; a service that gets much less done is looked at closely.
-    fn follow(&mut self, seen: &Seen, settled: bool) {
-        if self.estimate.follow(seen, self.limit, settled) {
+    fn follow(&mut self, seen: &Seen, settled: bool) -> Followed {
+        let followed = self.estimate.follow(seen, self.limit, settled);
+        if followed == Followed::Fell {
             // Fewer workers, or slower ones? A dip tells.
             self.dips.next = Some(seen.now);
         }
+        followed
     }
 
     fn start(&mut self, seen: &Seen, before: f64) -> Because {
@@ -261,7 +265,11 @@ impl Adaptive {
             // A service that was never pressed is not known: the first flood is a start.
             return self.start(seen, known);
         }
-        self.follow(seen, true);
+        if self.follow(seen, true) == Followed::Doubt {
+            self.gain.forget();
+            self.size = self.window_of((2.0 * self.limit).clamp(f64::from(SAMPLES), 1e9));
+            return Because::Steady;
+        }
         if self.settings.floor.is_none() && self.dips.is_due(seen.now) {
             return self.dip(seen.now, self.estimate.base() * self.dips.depth());
         }

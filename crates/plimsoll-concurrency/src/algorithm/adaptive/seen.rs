@@ -27,7 +27,7 @@ pub(super) struct Seen {
     /// Somebody found no slot.
     pub(super) limited: bool,
     /// How sure it is that the service had enough to do all the time: 0 when every second request found a free slot and
-    /// hardly any was refused, 1 when one in ten did or a third was.
+    /// hardly any was refused, or a third of the slots was idle; 1 when one in ten did or a third was refused.
     pub(super) pressed: f64,
     /// The part of what ended that was dropped.
     pub(super) dropped: f64,
@@ -61,6 +61,8 @@ impl Seen {
             limited,
             pressed: ((waited - 0.5) / 0.4)
                 .max((refused - 0.15) / 0.2)
+                // Bursts leave it idle in between.
+                .min((window.mean_in_flight / f64::from(window.limit) - 0.7) / 0.2)
                 .clamp(0.0, 1.0),
             dropped: dropped / (calls + dropped),
         }
