@@ -49,7 +49,7 @@ fn sampler(time: Duration, samples: u32) -> (Sampler, Windows) {
 /// A call that ended like this at `at`, as the policy does it. Answers whether that closed a window.
 fn ended(sampler: &Sampler, class: Class, latency: Duration, at: Instant) -> bool {
     let outcome = Outcome::new(class, latency, at);
-    let now = sampler.count(&outcome, 3);
+    let now = sampler.count(&outcome, || 3);
     now.is_some_and(|now| sampler.close(now, 10, || 0).is_some())
 }
 
@@ -192,7 +192,7 @@ fn it_tells_the_limit_what_was_turned_away_and_what_was_refused_in_the_window() 
     let outcome = Outcome::new(Class::Success, MS, start);
     for (at, refused) in [(0, 100), (10, 103), (20, 104)] {
         (0..4).for_each(|_| sampler.turned_away.add());
-        sampler.count(&outcome, 1);
+        sampler.count(&outcome, || 1);
         sampler.close(start + at * MS, 20 + at, || refused);
     }
     let windows = windows.lock().unwrap();
@@ -304,7 +304,7 @@ proptest! {
             for micros in &now {
                 let latency = Duration::from_micros(*micros);
                 let outcome = Outcome::new(Class::Success, latency, at);
-                if let Some(now) = sampler.count(&outcome, 1) {
+                if let Some(now) = sampler.count(&outcome, || 1) {
                     closed = sampler.close(now, 10, || 0).or(closed);
                 }
                 at += MS;
