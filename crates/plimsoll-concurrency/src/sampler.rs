@@ -8,7 +8,6 @@
 //! some of them says as much as that of all, and costs less: one in a few dozen is looked at.
 
 use std::{
-    array,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         PoisonError, TryLockError,
@@ -22,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     Algorithm, Because, Change, Window, WindowSize,
-    histogram::{self, Histogram},
+    histogram::{self, Histogram, Used},
     sync::{AtomicU32, AtomicU64, Mutex},
 };
 
@@ -83,8 +82,9 @@ struct Driver {
     latencies_before: [u32; histogram::BUCKETS],
     /// The lowest mean of a window, in nanoseconds; it creeps up.
     lowest: f64,
-    /// Latencies of late, older windows weighing less.
+    /// Latencies of late, older windows weighing less, and where there are any.
     recent: [f32; histogram::BUCKETS],
+    used: Used,
 }
 
 /// What the end of a window brings.
@@ -128,6 +128,7 @@ impl Sampler {
                 latencies_before: [0; histogram::BUCKETS],
                 lowest: f64::INFINITY,
                 recent: [0.0; histogram::BUCKETS],
+                used: Used::default(),
             }),
         }
     }
@@ -230,26 +231,27 @@ impl Sampler {
                 refused: refused(),
                 ..self.totals()
             };
-            driver.latencies_before = self.latencies();
+            self.latencies_since(&mut driver.latencies_before);
             self.next_not_before(now, driver.size().time);
             return None;
         };
         let totals = self.totals();
         let before = driver.before;
         let size = driver.size();
-        let latencies = self.latencies();
-        let own: [u32; histogram::BUCKETS] = array::from_fn(|bucket| {
-            latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
-        });
-        let looked_at: u64 = own.iter().copied().map(u64::from).sum();
-        // Without one that was looked at, they are of the next window.
-        let answered = match looked_at {
-            0 => 0,
-            _ => totals.answered.wrapping_sub(before.answered),
-        };
+        let mut answered = totals.answered.wrapping_sub(before.answered);
         let dropped = totals.dropped.wrapping_sub(before.dropped);
         let silent = driver.silent + self.silence(now, began, &driver);
-        if answered.max(dropped) < u64::from(size.samples) || now <= began {
+        let enough = |answered: u64| answered.max(dropped) >= size.samples.into() && now > began;
+        let (mut own, mut used, mut looked_at) = ([0; histogram::BUCKETS], Used::default(), 0);
+        if enough(answered) {
+            (own, used) = self.latencies_since(&mut driver.latencies_before);
+            looked_at = used.buckets().map(|bucket| u64::from(own[bucket])).sum();
+            if looked_at == 0 {
+                // Without one that was looked at, they are of the next window.
+                answered = 0;
+            }
+        }
+        if !enough(answered) {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
             driver.silent = silent;
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
@@ -277,7 +279,7 @@ impl Sampler {
             answered,
             dropped,
             latency: Duration::from_nanos(mean as u64),
-            deviation: Duration::from_nanos(histogram::deviation(&own, mean) as u64),
+            deviation: Duration::from_nanos(histogram::deviation(&own, used, mean) as u64),
             in_flight: most.unwrap_or(0),
             mean_in_flight: totals.in_flight.wrapping_sub(before.in_flight) as f64 / each,
             limit,
@@ -291,8 +293,10 @@ impl Sampler {
         }
         if mean < 1.5 * driver.lowest {
             let weight = answered as f32 / each as f32;
-            for (recent, count) in driver.recent.iter_mut().zip(own) {
-                *recent = *recent * FADE + count as f32 * weight;
+            driver.used = driver.used.and(used);
+            for bucket in driver.used.buckets() {
+                let count = own[bucket] as f32 * weight;
+                driver.recent[bucket] = driver.recent[bucket] * FADE + count;
             }
         }
         let stride = stride(answered, now.saturating_duration_since(began));
@@ -300,15 +304,16 @@ impl Sampler {
         driver.since = Some(now);
         driver.before = totals;
         driver.silent = Duration::ZERO;
-        driver.latencies_before = latencies;
         // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
         let update = || driver.algorithm.update(&window);
         let change = catch_unwind(AssertUnwindSafe(update)).ok();
         self.next_not_before(now, driver.size().time);
         let change = change?;
         self.because.store(change.because as u8, Relaxed);
-        let quantile =
-            |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
+        let quantile = |part| {
+            let nanos = histogram::quantile(&driver.recent, driver.used, part);
+            Duration::from_nanos(nanos as u64)
+        };
         Some(Closed {
             change,
             p90: quantile(0.9),
@@ -356,11 +361,23 @@ impl Sampler {
         })
     }
 
-    fn latencies(&self) -> [u32; histogram::BUCKETS] {
-        array::from_fn(|bucket| {
-            let counts = self.lanes.iter().map(|lane| lane.latencies.get(bucket));
-            counts.fold(0, u32::wrapping_add)
-        })
+    /// How often there was which latency since the counts were as they are `before`; and takes what they are now.
+    fn latencies_since(
+        &self,
+        before: &mut [u32; histogram::BUCKETS],
+    ) -> ([u32; histogram::BUCKETS], Used) {
+        let histograms = || self.lanes.iter().map(|lane| &lane.latencies);
+        let used = histograms()
+            .map(Histogram::used)
+            .fold(Used::default(), Used::and);
+        let mut since = [0; histogram::BUCKETS];
+        for bucket in used.buckets() {
+            let counts = histograms().map(|histogram| histogram.get(bucket));
+            let count = counts.fold(0, u32::wrapping_add);
+            since[bucket] = count.wrapping_sub(before[bucket]);
+            before[bucket] = count;
+        }
+        (since, used)
     }
 
     /// Somebody set the limit.
