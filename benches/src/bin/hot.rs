@@ -113,10 +113,17 @@ fn entrants() -> Vec<Entrant> {
     all
 }
 
-/// Two lanes that share what `make` shares.
+/// What one thread alone writes, on cache lines of its own (two, since processors fetch them in pairs): otherwise two
+/// threads share what lies side by side by chance.
+#[repr(align(128))]
+struct Apart<F>(F);
+
+/// Two lanes that share what `make` shares, and nothing else.
 fn lanes<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Lane> {
-    let lane = |mut admits: F| -> Lane {
+    let lane = |admits: F| -> Lane {
+        let mut own = Apart(admits);
         Box::new(move |calls| {
+            let Apart(admits) = &mut own;
             let mut tally = Tally::default();
             for _ in 0..calls {
                 tally.count(if black_box(admits()) {

@@ -1,6 +1,9 @@
 //! Latencies in buckets, four to an octave: coarse, and enough for a deviation and a 99th percentile.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{
+    iter,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+};
 
 /// From a microsecond to more than an hour.
 pub(crate) const BUCKETS: usize = 4 * 32;
@@ -9,11 +12,38 @@ const FIRST_OCTAVE: u32 = 10;
 
 /// Counts that only go up.
 #[derive(Debug)]
-pub(crate) struct Histogram([AtomicU32; BUCKETS]);
+pub(crate) struct Histogram {
+    buckets: [AtomicU32; BUCKETS],
+    /// A bit for each bucket that ever held anything: a service has a few, and the others need not be read.
+    used: [AtomicU64; 2],
+}
+
+/// Some of the buckets, a bit for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Used(u128);
+
+impl Used {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// From the lowest to the highest.
+    pub(crate) fn buckets(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        iter::from_fn(move || {
+            let bucket = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (bucket < BUCKETS).then_some(bucket)
+        })
+    }
+}
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self([const { AtomicU32::new(0) }; BUCKETS])
+        Self {
+            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+            used: Default::default(),
+        }
     }
 }
 
@@ -21,11 +51,21 @@ impl Histogram {
     /// Answers how many were in the bucket before.
     #[inline]
     pub(crate) fn count(&self, nanos: u64) -> u32 {
-        self.0[bucket(nanos)].fetch_add(1, Relaxed)
+        let bucket = bucket(nanos);
+        let before = self.buckets[bucket].fetch_add(1, Relaxed);
+        if before == 0 {
+            self.used[bucket / 64].fetch_or(1 << (bucket % 64), Relaxed);
+        }
+        before
     }
 
     pub(crate) fn get(&self, bucket: usize) -> u32 {
-        self.0[bucket].load(Relaxed)
+        self.buckets[bucket].load(Relaxed)
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        let [low, high] = [0, 1].map(|half: usize| u128::from(self.used[half].load(Relaxed)));
+        Used(high << 64 | low)
     }
 }
 
@@ -53,11 +93,12 @@ fn middle(bucket: usize) -> f64 {
 }
 
 /// The standard deviation of what was counted, whose mean is known.
-pub(crate) fn deviation(counts: &[u32; BUCKETS], mean: f64) -> f64 {
+pub(crate) fn deviation(counts: &[u32; BUCKETS], used: Used, mean: f64) -> f64 {
     let (mut sum, mut number) = (0.0, 0.0);
-    for (bucket, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        sum += f64::from(*count) * (middle(bucket) - mean).powi(2);
-        number += f64::from(*count);
+    for bucket in used.buckets() {
+        let count = f64::from(counts[bucket]);
+        sum += count * (middle(bucket) - mean).powi(2);
+        number += count;
     }
     if number > 0.0 {
         (sum / number).sqrt()
@@ -67,11 +108,11 @@ pub(crate) fn deviation(counts: &[u32; BUCKETS], mean: f64) -> f64 {
 }
 
 /// The end of the bucket in which a quantile lies, in nanoseconds; 0 of nothing.
-pub(crate) fn quantile(counts: &[f32; BUCKETS], quantile: f32) -> f64 {
-    let all: f32 = counts.iter().sum();
+pub(crate) fn quantile(counts: &[f32; BUCKETS], used: Used, quantile: f32) -> f64 {
+    let all: f32 = used.buckets().map(|bucket| counts[bucket]).sum();
     let mut below = 0.0;
-    for (bucket, count) in counts.iter().enumerate() {
-        below += count;
+    for bucket in used.buckets() {
+        below += counts[bucket];
         if below > 0.0 && below >= all * quantile {
             return end(bucket);
         }
@@ -103,16 +144,20 @@ mod tests {
     #[test]
     fn deviation_and_percentile_are_near_the_true_ones() {
         let histogram = Histogram::default();
+        assert_eq!(histogram.used().buckets().count(), 0);
         // Uniform from 0 to 10 ms: deviation 2.887 ms, 99th percentile 9.9 ms.
         for micros in 0..10_000 {
             histogram.count(micros * 1000);
         }
         let counts = std::array::from_fn(|bucket| histogram.get(bucket));
-        let deviation = deviation(&counts, 5e6);
+        let used = histogram.used();
+        let deviation = deviation(&counts, used, 5e6);
         assert!((deviation - 2.887e6).abs() < 0.1e6, "{deviation}");
+        let full = (0..BUCKETS).filter(|bucket| counts[*bucket] > 0);
+        assert!(used.buckets().eq(full), "{used:?}");
         let recent = counts.map(|count| count as f32);
-        let p99 = quantile(&recent, 0.99);
+        let p99 = quantile(&recent, used, 0.99);
         assert!((9.9e6..12.4e6).contains(&p99), "{p99}");
-        assert!(quantile(&[0.0; BUCKETS], 0.99) <= 0.0);
+        assert!(quantile(&[0.0; BUCKETS], used, 0.99) <= 0.0);
     }
 }

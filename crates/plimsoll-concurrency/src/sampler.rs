@@ -1,11 +1,13 @@
 //! From calls that end to windows: what an [`Algorithm`] is told.
 //!
 //! Calls are counted in lanes, one to a core, by counters that only go up; whoever closes a window takes the
-//! difference to the last one. So no sample is lost, nobody waits, and a window is closed by one thread while the others go
+//! difference to the last one. So no call is lost, nobody waits, and a window is closed by one thread while the others go
 //! on counting.
+//!
+//! How many were answered is exact. Where they are so many that a window of milliseconds holds thousands, the latency of
+//! some of them says as much as that of all, and costs less: one in a few dozen is looked at.
 
 use std::{
-    array,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         PoisonError, TryLockError,
@@ -19,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     Algorithm, Because, Change, Window, WindowSize,
-    histogram::{self, Histogram},
+    histogram::{self, Histogram, Used},
     sync::{AtomicU32, AtomicU64, Mutex},
 };
 
@@ -29,6 +31,8 @@ pub(crate) struct Sampler {
     epoch: Epoch,
     /// Nanoseconds since the epoch, before which no window ends.
     not_before: AtomicU64,
+    /// Of so many that are answered in a lane, one is looked at: a power of two.
+    stride: AtomicU32,
     lanes: Box<[Lane]>,
     /// Requests that found no slot.
     pub(crate) turned_away: Counter,
@@ -40,22 +44,24 @@ pub(crate) struct Sampler {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Lane {
+    answered: AtomicU64,
     dropped: AtomicU64,
-    /// Sum of latencies, in nanoseconds.
+    /// Sum of latencies of those looked at, in nanoseconds.
     nanos: AtomicU64,
-    /// Sum of the numbers in flight.
+    /// Sum of the numbers in flight, likewise.
     in_flight: AtomicU64,
     /// The most in flight, since a window was closed.
     most: AtomicU32,
     /// The number in flight when it was last reckoned up, and in the lower half after how many calls it is again.
     lately: AtomicU64,
-    /// Of those that were answered: also how many that were.
+    /// Of those looked at: also how many that were.
     latencies: Histogram,
 }
 
 /// Sums over the lanes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Totals {
+    answered: u64,
     dropped: u64,
     nanos: u64,
     in_flight: u64,
@@ -76,8 +82,9 @@ struct Driver {
     latencies_before: [u32; histogram::BUCKETS],
     /// The lowest mean of a window, in nanoseconds; it creeps up.
     lowest: f64,
-    /// Latencies of late, older windows weighing less.
+    /// Latencies of late, older windows weighing less, and where there are any.
     recent: [f32; histogram::BUCKETS],
+    used: Used,
 }
 
 /// What the end of a window brings.
@@ -91,6 +98,11 @@ pub(crate) struct Closed {
 /// How many calls of like latency end between two looks at the clock, in a lane: the head of a long body is no measure of
 /// time.
 const LOOK: u32 = 16;
+/// Where fewer are answered in a second, each is looked at: it costs them less than they would notice.
+const MANY: f64 = 524_288.0;
+/// Otherwise so many in a window, and at least one in so many.
+const ENOUGH: u64 = 1024;
+const WIDEST: u64 = 64;
 /// What a window's latencies weigh after the next.
 const FADE: f32 = 0.9;
 /// How fast the lowest mean is forgotten, a window.
@@ -103,6 +115,7 @@ impl Sampler {
         Self {
             epoch: Epoch::new(),
             not_before: AtomicU64::new(0),
+            stride: AtomicU32::new(1),
             lanes: (0..lanes()).map(|_| Lane::default()).collect(),
             turned_away: Counter::new(),
             because: AtomicU8::new(Because::Set as u8),
@@ -115,16 +128,27 @@ impl Sampler {
                 latencies_before: [0; histogram::BUCKETS],
                 lowest: f64::INFINITY,
                 recent: [0.0; histogram::BUCKETS],
+                used: Used::default(),
             }),
         }
     }
 
-    /// Counts a call that ended with so many in flight, itself included. Answers when it is time to close a window.
+    /// Counts a call that ended with so many in flight, itself included, if it asks. Answers when it is time to close a
+    /// window.
     #[inline]
-    pub(crate) fn count(&self, outcome: &Outcome, in_flight: u32) -> Option<Instant> {
+    pub(crate) fn count(
+        &self,
+        outcome: &Outcome,
+        in_flight: impl FnOnce() -> u32,
+    ) -> Option<Instant> {
         let lane = self.lane();
         match outcome.class {
-            Class::Success => {}
+            Class::Success => {
+                let number = lane.answered.fetch_add(1, Relaxed);
+                if number & u64::from(self.stride.load(Relaxed) - 1) != 0 {
+                    return None;
+                }
+            }
             Class::Overloaded | Class::Cancelled => {
                 let number = lane.dropped.fetch_add(1, Relaxed);
                 return number
@@ -135,24 +159,35 @@ impl Sampler {
             // A fast failure is no fast success, and a slow one no slow one.
             _ => return None,
         }
-        let nanos = outcome.latency().as_nanos() as u64;
+        let (nanos, in_flight) = (outcome.latency().as_nanos() as u64, in_flight());
         lane.nanos.fetch_add(nanos, Relaxed);
         lane.in_flight.fetch_add(in_flight.into(), Relaxed);
         let number = lane.latencies.count(nanos);
         if lane.most.load(Relaxed) < in_flight {
             lane.most.fetch_max(in_flight, Relaxed);
         }
-        let now = if number.is_multiple_of(LOOK) {
-            outcome.ended()
-        } else {
-            outcome.head_at()
-        };
-        self.may_end(now).then_some(now)
+        if number.is_multiple_of(LOOK) {
+            let now = outcome.ended();
+            return self.may_end(now).then_some(now);
+        }
+        self.may_end_at_head(outcome, nanos)
+            .then(|| outcome.head_at())
     }
 
     #[inline]
     fn may_end(&self, now: Instant) -> bool {
         self.epoch.nanos(now) >= self.not_before.load(Relaxed)
+    }
+
+    /// As `may_end` of the moment of the head, after so many nanoseconds: that is not reckoned up, as the start and an
+    /// instant so much earlier compare for less.
+    #[inline]
+    fn may_end_at_head(&self, outcome: &Outcome, nanos: u64) -> bool {
+        let earlier = self.not_before.load(Relaxed).checked_sub(nanos);
+        match earlier.and_then(|nanos| self.epoch.instant(nanos)) {
+            Some(earlier) => outcome.started() >= earlier,
+            None => self.may_end(outcome.head_at()),
+        }
     }
 
     /// The number in flight where `reckon` takes what other cores write: so it is asked now and then.
@@ -196,33 +231,41 @@ impl Sampler {
                 refused: refused(),
                 ..self.totals()
             };
-            driver.latencies_before = self.latencies();
+            self.latencies_since(&mut driver.latencies_before);
             self.next_not_before(now, driver.size().time);
             return None;
         };
         let totals = self.totals();
         let before = driver.before;
         let size = driver.size();
-        let latencies = self.latencies();
-        let own: [u32; histogram::BUCKETS] = array::from_fn(|bucket| {
-            latencies[bucket].wrapping_sub(driver.latencies_before[bucket])
-        });
-        let answered: u64 = own.iter().copied().map(u64::from).sum();
+        let mut answered = totals.answered.wrapping_sub(before.answered);
         let dropped = totals.dropped.wrapping_sub(before.dropped);
         let silent = driver.silent + self.silence(now, began, &driver);
-        if answered.max(dropped) < u64::from(size.samples) || now <= began {
+        let enough = |answered: u64| answered.max(dropped) >= size.samples.into() && now > began;
+        let (mut own, mut used, mut looked_at) = ([0; histogram::BUCKETS], Used::default(), 0);
+        if enough(answered) {
+            (own, used) = self.latencies_since(&mut driver.latencies_before);
+            looked_at = used.buckets().map(|bucket| u64::from(own[bucket])).sum();
+            if looked_at == 0 {
+                // Without one that was looked at, they are of the next window.
+                answered = 0;
+            }
+        }
+        if !enough(answered) {
             // Not before it can have what is missing; at least a quarter as long again as it took so far.
             driver.silent = silent;
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
+            self.stride.store(1, Relaxed);
             let missing = f64::from(size.samples) / answered.max(dropped).max(1) as f64 - 1.0;
             self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
             return None;
         }
         let totals = Totals {
+            answered: before.answered.wrapping_add(answered),
             refused: refused(),
             ..totals
         };
-        let each = (answered as f64).max(1.0);
+        let each = (looked_at as f64).max(1.0);
         let mean = totals.nanos.wrapping_sub(before.nanos) as f64 / each;
         let most = self
             .lanes
@@ -234,9 +277,9 @@ impl Sampler {
             ended: now,
             silent,
             answered,
-            dropped: totals.dropped.wrapping_sub(before.dropped),
+            dropped,
             latency: Duration::from_nanos(mean as u64),
-            deviation: Duration::from_nanos(histogram::deviation(&own, mean) as u64),
+            deviation: Duration::from_nanos(histogram::deviation(&own, used, mean) as u64),
             in_flight: most.unwrap_or(0),
             mean_in_flight: totals.in_flight.wrapping_sub(before.in_flight) as f64 / each,
             limit,
@@ -249,22 +292,28 @@ impl Sampler {
             driver.latency = window.latency;
         }
         if mean < 1.5 * driver.lowest {
-            for (recent, count) in driver.recent.iter_mut().zip(own) {
-                *recent = *recent * FADE + count as f32;
+            let weight = answered as f32 / each as f32;
+            driver.used = driver.used.and(used);
+            for bucket in driver.used.buckets() {
+                let count = own[bucket] as f32 * weight;
+                driver.recent[bucket] = driver.recent[bucket] * FADE + count;
             }
         }
+        let stride = stride(answered, now.saturating_duration_since(began));
+        self.stride.store(stride, Relaxed);
         driver.since = Some(now);
         driver.before = totals;
         driver.silent = Duration::ZERO;
-        driver.latencies_before = latencies;
         // An algorithm that panics fails no call: the limit stays, and the next window is its next chance.
         let update = || driver.algorithm.update(&window);
         let change = catch_unwind(AssertUnwindSafe(update)).ok();
         self.next_not_before(now, driver.size().time);
         let change = change?;
         self.because.store(change.because as u8, Relaxed);
-        let quantile =
-            |part| Duration::from_nanos(histogram::quantile(&driver.recent, part) as u64);
+        let quantile = |part| {
+            let nanos = histogram::quantile(&driver.recent, driver.used, part);
+            Duration::from_nanos(nanos as u64)
+        };
         Some(Closed {
             change,
             p90: quantile(0.9),
@@ -304,6 +353,7 @@ impl Sampler {
         };
         // Refusals are counted elsewhere.
         self.lanes.iter().fold(start, |sum, lane| Totals {
+            answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
             dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
             nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
             in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),
@@ -311,11 +361,23 @@ impl Sampler {
         })
     }
 
-    fn latencies(&self) -> [u32; histogram::BUCKETS] {
-        array::from_fn(|bucket| {
-            let counts = self.lanes.iter().map(|lane| lane.latencies.get(bucket));
-            counts.fold(0, u32::wrapping_add)
-        })
+    /// How often there was which latency since the counts were as they are `before`; and takes what they are now.
+    fn latencies_since(
+        &self,
+        before: &mut [u32; histogram::BUCKETS],
+    ) -> ([u32; histogram::BUCKETS], Used) {
+        let histograms = || self.lanes.iter().map(|lane| &lane.latencies);
+        let used = histograms()
+            .map(Histogram::used)
+            .fold(Used::default(), Used::and);
+        let mut since = [0; histogram::BUCKETS];
+        for bucket in used.buckets() {
+            let counts = histograms().map(|histogram| histogram.get(bucket));
+            let count = counts.fold(0, u32::wrapping_add);
+            since[bucket] = count.wrapping_sub(before[bucket]);
+            before[bucket] = count;
+        }
+        (since, used)
     }
 
     /// Somebody set the limit.
@@ -346,6 +408,15 @@ impl Driver {
             ..size
         }
     }
+}
+
+/// Of how many answered calls one is looked at, when the next window is like one with so many.
+fn stride(answered: u64, time: Duration) -> u32 {
+    if (answered as f64) < MANY * time.as_secs_f64() {
+        return 1;
+    }
+    let each = (answered / ENOUGH).clamp(1, WIDEST);
+    1 << each.ilog2()
 }
 
 #[cfg(all(test, loom))]

@@ -125,9 +125,10 @@ impl State {
         let Some(sampler) = &self.settings.sampler else {
             return;
         };
-        let in_flight = before
-            .in_flight()
-            .unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1));
+        let in_flight = || {
+            let exact = before.in_flight();
+            exact.unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1))
+        };
         if let Some(now) = sampler.count(outcome, in_flight)
             && let Some(closed) = sampler.close(now, limit, || self.settings.refused())
         {

@@ -1,6 +1,6 @@
 //! Instants as integers, so that a decision fits one atomic.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use tokio::time::Instant;
 
@@ -22,5 +22,11 @@ impl Epoch {
     pub fn nanos(&self, now: Instant) -> u64 {
         let start = *self.0.get_or_init(|| now);
         now.saturating_duration_since(start).as_nanos() as u64
+    }
+
+    /// The instant so many nanoseconds after the epoch; `None` before there is one.
+    #[inline]
+    pub fn instant(&self, nanos: u64) -> Option<Instant> {
+        self.0.get()?.checked_add(Duration::from_nanos(nanos))
     }
 }

@@ -143,6 +143,12 @@ impl Outcome {
         }
     }
 
+    /// The moment the call started: when it was let in.
+    #[inline]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The moment of the head of the response, or the end of the call when no head came. A latency has to be read:
     /// see [`Policy::reads_latency`](crate::Policy::reads_latency).
     #[inline]

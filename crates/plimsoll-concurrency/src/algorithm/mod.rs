@@ -45,6 +45,9 @@ pub struct WindowSize {
 }
 
 /// What was seen of the calls that ended in a stretch of time.
+///
+/// Where more than half a million are answered in a second, latencies and numbers in flight are those of some of them, at
+/// least one in 64; how many they were is exact.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
     /// When it began.

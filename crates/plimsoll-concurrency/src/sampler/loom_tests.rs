@@ -34,7 +34,7 @@ impl Algorithm for Sum {
 
 fn ended(sampler: &Sampler, class: Class, at: Instant) {
     let outcome = Outcome::new(class, Duration::ZERO, at);
-    if let Some(now) = sampler.count(&outcome, 1) {
+    if let Some(now) = sampler.count(&outcome, || 1) {
         _ = sampler.close(now, 1, || 0);
     }
 }

@@ -49,12 +49,18 @@ fn sampler(time: Duration, samples: u32) -> (Sampler, Windows) {
 /// A call that ended like this at `at`, as the policy does it. Answers whether that closed a window.
 fn ended(sampler: &Sampler, class: Class, latency: Duration, at: Instant) -> bool {
     let outcome = Outcome::new(class, latency, at);
-    let now = sampler.count(&outcome, 3);
+    let now = sampler.count(&outcome, || 3);
     now.is_some_and(|now| sampler.close(now, 10, || 0).is_some())
 }
 
 fn answered(sampler: &Sampler, at: Instant) -> bool {
     ended(sampler, Class::Success, 5 * MS, at)
+}
+
+/// All that were looked at.
+fn ever(sampler: &Sampler) -> u64 {
+    let (counts, _) = sampler.latencies_since(&mut [0; histogram::BUCKETS]);
+    counts.into_iter().map(u64::from).sum()
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn one_follows_the_other_and_no_call_is_lost_between_them() {
             .all(|pair| pair[0].ended == pair[1].began)
     );
     let counted: u64 = windows.iter().map(|window| window.answered).sum();
-    let recent = u64::from(sampler.latencies().iter().sum::<u32>());
+    let recent = ever(&sampler);
     assert_eq!(counted + 1, recent, "all but the first");
     assert!(counted >= calls);
 }
@@ -192,7 +198,7 @@ fn it_tells_the_limit_what_was_turned_away_and_what_was_refused_in_the_window() 
     let outcome = Outcome::new(Class::Success, MS, start);
     for (at, refused) in [(0, 100), (10, 103), (20, 104)] {
         (0..4).for_each(|_| sampler.turned_away.add());
-        sampler.count(&outcome, 1);
+        sampler.count(&outcome, || 1);
         sampler.close(start + at * MS, 20 + at, || refused);
     }
     let windows = windows.lock().unwrap();
@@ -264,8 +270,8 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
                 });
             }
         });
-        // What is left over.
-        for at in 1..=10 {
+        // What is left over, until each is looked at again.
+        for at in 1..=100 {
             answered(&sampler, start + at * Duration::from_secs(1));
         }
         let windows = windows.lock().unwrap();
@@ -276,13 +282,61 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
                 .all(|pair| pair[0].ended == pair[1].began)
         );
         let sum = |part: fn(&Window) -> u64| windows.iter().map(part).sum::<u64>();
-        let latencies = sampler.latencies().iter().sum::<u32>();
-        let left = u64::from(latencies) - 1 - sum(|w| w.answered);
+        let left = sampler.totals().answered - 1 - sum(|w| w.answered);
         assert!(left < 10, "{left} came after the last window");
         let all = u64::from(THREADS * CALLS);
-        assert_eq!(sum(|w| w.answered) + left + sum(|w| w.dropped), all + 10);
+        assert_eq!(sum(|w| w.answered) + left + sum(|w| w.dropped), all + 100);
         assert_eq!(sum(|w| w.turned_away), all);
     }
+}
+
+#[test]
+fn of_very_many_some_are_looked_at_and_all_are_counted() {
+    const IN_A_WINDOW: u64 = 40_000;
+    let (sampler, windows) = sampler(2 * MS, 50);
+    let start = Instant::now();
+    for number in 0..10 * IN_A_WINDOW + 100 {
+        let at = start + Duration::from_nanos(number * 2_000_000 / IN_A_WINDOW);
+        // In threes, so that it is not always the same latency that is looked at.
+        let latency = [4 * MS, MS, MS][number as usize % 3];
+        ended(&sampler, Class::Success, latency, at);
+    }
+    let windows = windows.lock().unwrap().clone();
+    assert_eq!(windows.len(), 10);
+    for window in &windows[1..] {
+        assert!(window.answered.abs_diff(IN_A_WINDOW) <= 64, "{window:?}");
+        assert!(window.latency.abs_diff(2 * MS) < MS / 10, "{window:?}");
+        let deviation = MS.mul_f64(2_f64.sqrt());
+        assert!(window.deviation.abs_diff(deviation) < MS / 5, "{window:?}");
+        assert_eq!(window.in_flight, 3);
+    }
+    let counted = sampler.totals().answered;
+    assert_eq!(counted, 10 * IN_A_WINDOW + 100);
+    let (many, some) = (
+        counted - windows[0].answered,
+        ever(&sampler) - windows[0].answered,
+    );
+    assert!(some < many / 16 && some >= many / 64, "{some} of {many}");
+    // And of few again each.
+    for second in 1..=200 {
+        answered(&sampler, start + Duration::from_secs(second));
+    }
+    assert_eq!(sampler.stride.load(Relaxed), 1);
+}
+
+#[test]
+fn those_not_looked_at_in_a_window_of_drops_are_told_of_in_the_next() {
+    let (sampler, windows) = sampler(10 * MS, 5);
+    let start = Instant::now();
+    answered(&sampler, start);
+    sampler.stride.store(64, Relaxed);
+    (1..=3).for_each(|at| _ = answered(&sampler, start + at * MS));
+    (11..=27).for_each(|at| _ = ended(&sampler, Class::Overloaded, MS, start + at * MS));
+    (40..=44).for_each(|at| _ = answered(&sampler, start + at * MS));
+    let windows = windows.lock().unwrap();
+    let told = windows.iter().map(|w| (w.answered, w.dropped, w.latency));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [(0, 17, Duration::ZERO), (8, 0, 5 * MS)]);
 }
 
 proptest! {
@@ -304,7 +358,7 @@ proptest! {
             for micros in &now {
                 let latency = Duration::from_micros(*micros);
                 let outcome = Outcome::new(Class::Success, latency, at);
-                if let Some(now) = sampler.count(&outcome, 1) {
+                if let Some(now) = sampler.count(&outcome, || 1) {
                     closed = sampler.close(now, 10, || 0).or(closed);
                 }
                 at += MS;
