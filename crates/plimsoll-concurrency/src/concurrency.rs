@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use plimsoll_core::{Criticality, Kind, Priority, Same};
 
 use crate::{
-    Adaptive, Algorithm, ConcurrencyHandle, InvalidConcurrency, Order, settings::Settings,
-    state::State,
+    Adaptive, Algorithm, ConcurrencyHandle, InvalidConcurrency, Order, route::Route,
+    settings::Settings, state::State,
 };
 
 /// Of all requests, while nobody tells priorities. In a cohort, so that none is drawn; and the lowest level, so that
@@ -57,6 +57,7 @@ pub struct Concurrency<D = (), R = Same> {
     pub(crate) deadlines: Arc<D>,
     pub(crate) priorities: Arc<R>,
     pub(crate) kind: Kind,
+    pub(crate) route: Option<Arc<Route>>,
 }
 
 impl Concurrency {
@@ -94,6 +95,7 @@ impl Concurrency {
             deadlines: Arc::new(()),
             priorities: Arc::new(Same(THE_SAME)),
             kind: Kind::Full,
+            route: None,
         }
     }
 }
@@ -127,6 +129,7 @@ impl<D, R> Concurrency<D, R> {
             deadlines: Arc::new(deadlines),
             priorities: self.priorities,
             kind: self.kind,
+            route: self.route,
         }
     }
 
@@ -181,6 +184,7 @@ impl<D, R> Concurrency<D, R> {
             deadlines: self.deadlines,
             priorities: Arc::new(priorities),
             kind: self.kind,
+            route: self.route,
         }
     }
 
@@ -261,6 +265,45 @@ impl<D, R> Concurrency<D, R> {
             deadlines: Arc::clone(&self.deadlines),
             priorities: Arc::clone(&self.priorities),
             kind: self.kind,
+            route: None,
+        }
+    }
+
+    /// Another entrance to the same slots, the same queue and the same settings, for requests of one route: how long its
+    /// calls take is learnt apart from the others'.
+    ///
+    /// Where routes of different speed share a limit that finds itself, the mean latency moves with their mix, as it does
+    /// with load. Told apart, a mix that changes is known for what it is: [`Adaptive`] takes a window of slower routes for
+    /// one of fewer calls that take longer. Other algorithms read [`Window::at_rest`](crate::Window::at_rest). A limit that is set does not care.
+    ///
+    /// Costs a lock that is tried, and never waited for, at the end of a call; with a few routes or one for each key:
+    ///
+    /// ```
+    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_core::{Choose, GateLayer, Keyed, Missing, Route};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Concurrency::adaptive();
+    /// let (search, rest) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
+    /// # let _: (GateLayer<_>, GateLayer<_>) = (search, rest);
+    ///
+    /// let kind = |req: &http::Request<String>| Some(usize::from(req.uri().path() == "/search"));
+    /// let layer = GateLayer::new(Choose::new(kind, [limit.route(), limit.route()]));
+    /// # let _: GateLayer<_> = layer;
+    ///
+    /// let path = |req: &http::Request<String>| Some(req.uri().path().len());
+    /// let layer = GateLayer::new(Keyed::new(path, Missing::Share, 1000, move || limit.route())?);
+    /// # let _: GateLayer<_> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn route(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            deadlines: Arc::clone(&self.deadlines),
+            priorities: Arc::clone(&self.priorities),
+            kind: self.kind,
+            route: Some(Arc::default()),
         }
     }
 

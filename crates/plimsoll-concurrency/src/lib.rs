@@ -43,7 +43,6 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
-mod baselines;
 mod codel;
 mod concurrency;
 mod error;
@@ -62,6 +61,7 @@ mod partitions;
 mod policy;
 mod queue;
 mod ranked;
+mod route;
 mod sampler;
 mod settings;
 mod slots;
@@ -78,7 +78,6 @@ pub use self::{
         Adaptive, Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window,
         WindowSize,
     },
-    baselines::{Baselines, InvalidBaselines, RouteIndex},
     concurrency::Concurrency,
     error::InvalidConcurrency,
     fair::{FairShare, FairShareHandle, FairSharePermit},

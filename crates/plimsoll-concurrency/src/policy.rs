@@ -98,7 +98,7 @@ where
     #[inline]
     fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
         if self.state.samples {
-            self.state.leave_sampled(outcome);
+            self.state.leave_sampled(outcome, self.route.as_deref());
         } else {
             self.state.leave_after(outcome);
         }
@@ -117,11 +117,15 @@ where
 
 impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
     fn reset(&self) {
-        self.state.reset();
+        match &self.route {
+            // Slots and queue are those of the others, too.
+            Some(route) => route.reset(),
+            None => self.state.reset(),
+        }
     }
 
     fn settles_in(&self, _: Instant) -> Duration {
-        if self.state.is_idle() {
+        if self.route.is_some() || self.state.is_idle() {
             return Duration::ZERO;
         }
         // A guess, and never zero while anybody is in.

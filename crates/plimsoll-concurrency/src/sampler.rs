@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::{
     Algorithm, Because, Change, Window, WindowSize,
     histogram::{self, Histogram, Used},
+    route::Route,
     sync::{AtomicU32, AtomicU64, Mutex},
 };
 
@@ -33,6 +34,9 @@ pub(crate) struct Sampler {
     not_before: AtomicU64,
     /// Of so many that are answered in a lane, one is looked at: a power of two.
     stride: AtomicU32,
+    /// The number of the window at work, and of the last in which calls did not wait for each other.
+    window: AtomicU64,
+    rested: AtomicU64,
     lanes: Box<[Lane]>,
     /// Requests that found no slot.
     pub(crate) turned_away: Counter,
@@ -54,6 +58,9 @@ struct Lane {
     most: AtomicU32,
     /// The number in flight when it was last reckoned up, and in the lower half after how many calls it is again.
     lately: AtomicU64,
+    /// Sum of what those take at rest whose routes are known, in nanoseconds, and how many they are.
+    at_rest: AtomicU64,
+    known: AtomicU64,
     /// Of those looked at: also how many that were.
     latencies: Histogram,
 }
@@ -65,6 +72,8 @@ struct Totals {
     dropped: u64,
     nanos: u64,
     in_flight: u64,
+    at_rest: u64,
+    known: u64,
     turned_away: u64,
     refused: u64,
 }
@@ -116,6 +125,8 @@ impl Sampler {
             epoch: Epoch::new(),
             not_before: AtomicU64::new(0),
             stride: AtomicU32::new(1),
+            window: AtomicU64::new(1),
+            rested: AtomicU64::new(0),
             lanes: (0..lanes()).map(|_| Lane::default()).collect(),
             turned_away: Counter::new(),
             because: AtomicU8::new(Because::Set as u8),
@@ -140,6 +151,7 @@ impl Sampler {
         &self,
         outcome: &Outcome,
         in_flight: impl FnOnce() -> u32,
+        route: Option<&Route>,
     ) -> Option<Instant> {
         let lane = self.lane();
         match outcome.class {
@@ -163,6 +175,9 @@ impl Sampler {
         lane.nanos.fetch_add(nanos, Relaxed);
         lane.in_flight.fetch_add(in_flight.into(), Relaxed);
         let number = lane.latencies.count(nanos);
+        if let Some(route) = route {
+            self.count_route(lane, route, nanos);
+        }
         if lane.most.load(Relaxed) < in_flight {
             lane.most.fetch_max(in_flight, Relaxed);
         }
@@ -172,6 +187,15 @@ impl Sampler {
         }
         self.may_end_at_head(outcome, nanos)
             .then(|| outcome.head_at())
+    }
+
+    #[inline(never)]
+    fn count_route(&self, lane: &Lane, route: &Route, nanos: u64) {
+        let at_rest = route.count(nanos, self.window.load(Relaxed), self.rested.load(Relaxed));
+        if at_rest > 0 {
+            lane.at_rest.fetch_add(at_rest, Relaxed);
+            lane.known.fetch_add(1, Relaxed);
+        }
     }
 
     #[inline]
@@ -285,6 +309,7 @@ impl Sampler {
             limit,
             turned_away: totals.turned_away.wrapping_sub(before.turned_away),
             refused: totals.refused.wrapping_sub(before.refused),
+            at_rest: totals.at_rest(&before, looked_at),
         };
         // What the service needs is seen when little waits in it: in the windows of the lowest latencies of late.
         if answered > 0 {
@@ -310,6 +335,10 @@ impl Sampler {
         self.next_not_before(now, driver.size().time);
         let change = change?;
         self.because.store(change.because as u8, Relaxed);
+        let number = self.window.fetch_add(1, Relaxed);
+        if change.at_rest {
+            self.rested.store(number, Relaxed);
+        }
         let quantile = |part| {
             let nanos = histogram::quantile(&driver.recent, driver.used, part);
             Duration::from_nanos(nanos as u64)
@@ -357,6 +386,8 @@ impl Sampler {
             dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
             nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
             in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),
+            at_rest: sum.at_rest.wrapping_add(lane.at_rest.load(Relaxed)),
+            known: sum.known.wrapping_add(lane.known.load(Relaxed)),
             ..sum
         })
     }
@@ -392,6 +423,15 @@ impl Sampler {
             .into_iter()
             .find(|b| *b as u8 == because)
             .unwrap_or_default()
+    }
+}
+
+impl Totals {
+    /// What those took at rest that were looked at since `before`, on average; if that is known of most.
+    fn at_rest(&self, before: &Self, looked_at: u64) -> Option<Duration> {
+        let known = self.known.wrapping_sub(before.known);
+        let sum = self.at_rest.wrapping_sub(before.at_rest);
+        (known > 0 && 2 * known >= looked_at).then(|| Duration::from_nanos(sum / known))
     }
 }
 

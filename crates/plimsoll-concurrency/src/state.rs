@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::{
     queue::{Answer, Queue, Waiter},
+    route::Route,
     sampler::Closed,
     settings::Settings,
     slots::{Before, Slots},
@@ -119,7 +120,7 @@ impl State {
     /// As [`leave_after`](Self::leave_after), and has the limit moved when it is time. Apart, so that one that stays where
     /// it was set does without.
     #[inline(never)]
-    pub(crate) fn leave_sampled(&self, outcome: &Outcome) {
+    pub(crate) fn leave_sampled(&self, outcome: &Outcome, route: Option<&Route>) {
         let limit = self.settings.limit();
         let before = self.leave_after(outcome);
         let Some(sampler) = &self.settings.sampler else {
@@ -129,7 +130,7 @@ impl State {
             let exact = before.in_flight();
             exact.unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1))
         };
-        if let Some(now) = sampler.count(outcome, in_flight)
+        if let Some(now) = sampler.count(outcome, in_flight, route)
             && let Some(closed) = sampler.close(now, limit, || self.settings.refused())
         {
             self.moved(&closed, now);

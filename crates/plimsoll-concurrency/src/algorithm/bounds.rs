@@ -122,6 +122,7 @@ pub(super) fn many_dropped(window: &Window) -> bool {
 /// The limit as a whole number, rounded down.
 pub(super) fn change(limit: f64, because: Because) -> Change {
     Change {
+        at_rest: false,
         queue: None,
         limit: limit as u32,
         because,

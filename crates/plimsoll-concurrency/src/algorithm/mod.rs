@@ -76,6 +76,9 @@ pub struct Window {
     pub turned_away: u64,
     /// Those of them that were refused, at once or after a wait.
     pub refused: u64,
+    /// Mean of the time that those answered take at rest, each by its [route](crate::Concurrency::route): it moves
+    /// with the mix of routes, and not with load. `None` while that is not known of most.
+    pub at_rest: Option<Duration>,
 }
 
 /// What becomes of the limit.
@@ -87,6 +90,9 @@ pub struct Change {
     pub because: Because,
     /// How long requests may wait for a slot from now on, and how many of them, where the algorithm has a view of that.
     pub queue: Option<(u32, Duration)>,
+    /// Whether calls did not wait for each other in this window: what [routes](crate::Concurrency::route) take at rest is
+    /// learnt from such windows, and from no others.
+    pub at_rest: bool,
 }
 
 /// Why a limit is what it is.

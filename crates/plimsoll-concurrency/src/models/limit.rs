@@ -50,6 +50,7 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
 /// An algorithm's answer, to a window that a call has just closed.
 fn moved(state: &State, limit: u32) {
     let change = Change {
+        at_rest: false,
         limit,
         because: Because::Growth,
         queue: None,

@@ -25,6 +25,7 @@ impl Algorithm for Sum {
         sum.0 += window.answered;
         sum.1 += window.dropped;
         Change {
+            at_rest: false,
             limit: 1,
             because: Because::Steady,
             queue: None,
@@ -34,7 +35,7 @@ impl Algorithm for Sum {
 
 fn ended(sampler: &Sampler, class: Class, at: Instant) {
     let outcome = Outcome::new(class, Duration::ZERO, at);
-    if let Some(now) = sampler.count(&outcome, || 1) {
+    if let Some(now) = sampler.count(&outcome, || 1, None) {
         _ = sampler.close(now, 1, || 0);
     }
 }

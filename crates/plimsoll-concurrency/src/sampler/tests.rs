@@ -30,6 +30,7 @@ impl Algorithm for Told {
     fn update(&mut self, window: &Window) -> Change {
         self.windows.lock().unwrap().push(*window);
         Change {
+            at_rest: false,
             limit: 10,
             because: Because::Steady,
             queue: None,
@@ -49,7 +50,7 @@ fn sampler(time: Duration, samples: u32) -> (Sampler, Windows) {
 /// A call that ended like this at `at`, as the policy does it. Answers whether that closed a window.
 fn ended(sampler: &Sampler, class: Class, latency: Duration, at: Instant) -> bool {
     let outcome = Outcome::new(class, latency, at);
-    let now = sampler.count(&outcome, || 3);
+    let now = sampler.count(&outcome, || 3, None);
     now.is_some_and(|now| sampler.close(now, 10, || 0).is_some())
 }
 
@@ -198,7 +199,7 @@ fn it_tells_the_limit_what_was_turned_away_and_what_was_refused_in_the_window() 
     let outcome = Outcome::new(Class::Success, MS, start);
     for (at, refused) in [(0, 100), (10, 103), (20, 104)] {
         (0..4).for_each(|_| sampler.turned_away.add());
-        sampler.count(&outcome, || 1);
+        sampler.count(&outcome, || 1, None);
         sampler.close(start + at * MS, 20 + at, || refused);
     }
     let windows = windows.lock().unwrap();
@@ -358,7 +359,7 @@ proptest! {
             for micros in &now {
                 let latency = Duration::from_micros(*micros);
                 let outcome = Outcome::new(Class::Success, latency, at);
-                if let Some(now) = sampler.count(&outcome, || 1) {
+                if let Some(now) = sampler.count(&outcome, || 1, None) {
                     closed = sampler.close(now, 10, || 0).or(closed);
                 }
                 at += MS;

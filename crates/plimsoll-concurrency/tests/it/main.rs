@@ -5,7 +5,6 @@ mod adaptive;
 mod aimd;
 #[cfg(not(loom))]
 mod balance;
-mod baselines;
 mod cells;
 mod contract;
 mod controlled_delay;

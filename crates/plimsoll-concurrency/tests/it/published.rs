@@ -12,6 +12,7 @@ use tokio::time::Instant;
 pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
     let now = Instant::now();
     Window {
+        at_rest: None,
         began: now,
         ended: now + Duration::from_secs(1),
         silent: Duration::ZERO,

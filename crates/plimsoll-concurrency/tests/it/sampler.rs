@@ -25,6 +25,7 @@ struct Fixed {
 }
 
 const STEADY: Change = Change {
+    at_rest: false,
     limit: 10,
     because: Because::Steady,
     queue: None,
@@ -184,7 +185,7 @@ async fn a_limit_set_by_hand_holds_until_the_next_window() {
     let algorithm = fixed(10, |_| Change {
         limit: 12,
         because: Because::Growth,
-        queue: None,
+        ..STEADY
     });
     let limit = limit(&algorithm);
     let handle = limit.handle();

@@ -1,6 +1,6 @@
 //! What is known of the service: how much it gets done, and how long that takes when nothing waits.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use super::{SHORTEST, Seen};
 
@@ -29,6 +29,8 @@ pub(super) struct Estimate {
     pub(super) cv: f64,
     /// How far the service has more to do than it can: 0 to 1.
     pub(super) pressed: f64,
+    /// What the last window's calls took at rest by their routes, as far as it is known.
+    at_rest: Option<f64>,
     /// The part of calls that is dropped.
     pub(super) lost: f64,
 }
@@ -42,6 +44,7 @@ impl Estimate {
             error: 0.0,
             cv: 1.0,
             pressed: 0.0,
+            at_rest: None,
             lost: 0.0,
         }
     }
@@ -78,6 +81,24 @@ impl Estimate {
     /// Whether a window's throughput is what was expected, but for chance.
     pub(super) fn is_same(&self, seen: &Seen) -> bool {
         (seen.throughput / self.throughput).ln().abs() < 0.2 || self.off.abs() < 4.0
+    }
+
+    /// Other routes are asked for: so much slower or faster are all calls, while the service is what it was. Answers with
+    /// the logarithm of that.
+    pub(super) fn remix(&mut self, seen: &Seen) -> f64 {
+        let before = mem::replace(&mut self.at_rest, seen.at_rest);
+        let (Some(before), Some(now)) = (before, seen.at_rest) else {
+            return 0.0;
+        };
+        let slower = now / before;
+        self.floor *= slower;
+        self.throughput /= slower;
+        slower.ln()
+    }
+
+    /// Routes are learnt from this window: the next is not to be compared with it.
+    pub(super) fn routes_learn(&mut self) {
+        self.at_rest = None;
     }
 
     /// Takes a window into the throughput; one that is `settled` may turn it over at once.

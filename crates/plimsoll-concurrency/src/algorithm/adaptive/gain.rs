@@ -39,6 +39,13 @@ impl Gain {
         self.weight += weight;
     }
 
+    /// All calls take longer, by the logarithm of this factor: so much less would have got done in the window before.
+    pub(super) fn remix(&mut self, slower: f64) {
+        if let Some((_, throughput)) = &mut self.last {
+            *throughput -= slower;
+        }
+    }
+
     /// The two windows to compare are not of the same service.
     pub(super) fn forget(&mut self) {
         self.last = None;

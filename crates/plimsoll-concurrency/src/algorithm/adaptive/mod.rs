@@ -77,6 +77,8 @@ pub struct Adaptive {
     side: f64,
     gain: Gain,
     dips: Dips,
+    /// Windows in which nobody was turned away.
+    idle_windows: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,6 +109,8 @@ const LEAST_HEADROOM: f64 = 1.1;
 const SWING: f64 = 1.2;
 /// A change of the limit of more than this needs time to settle.
 const STEP: f64 = 0.25;
+/// Of so many windows with little to do routes are learnt from one: two that are to be compared need the same knowledge.
+const IDLE_WINDOWS: u32 = 8;
 /// How long requests may wait, in latencies without queueing.
 const LONGEST_WAIT: f64 = 6.0;
 
@@ -133,6 +137,7 @@ impl Adaptive {
             side: 1.0,
             gain: Gain::default(),
             dips: Dips::default(),
+            idle_windows: 0,
         }
     }
 
@@ -203,18 +208,17 @@ impl Adaptive {
 
     fn start(&mut self, seen: &Seen, before: f64) -> Because {
         let estimate = &mut self.estimate;
+        // The first to end are the shortest. By Little's law the others take longer.
+        let latency = seen.latency.max(seen.in_flight / seen.throughput);
         if estimate.floor <= 0.0 {
-            estimate.floor = seen.latency;
+            estimate.floor = latency;
         }
-        estimate.floor = self
-            .settings
-            .floor
-            .unwrap_or(estimate.floor.min(seen.latency));
+        estimate.floor = self.settings.floor.unwrap_or(estimate.floor.min(latency));
         estimate.throughput = seen.throughput;
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.5 * before && seen.latency < 1.4 * estimate.floor {
+        if seen.throughput > 1.5 * before && latency < 1.4 * estimate.floor {
             self.phase = Phase::Start(seen.throughput);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
@@ -324,8 +328,22 @@ impl Adaptive {
         (patience > 0.0).then(|| (len as u32, Duration::from_secs_f64(longest)))
     }
 
-    fn change(&self, because: Because) -> Change {
+    /// Whether calls of this window did not wait for each other: in a dip, and now and then while there is little to do.
+    fn at_rest(&mut self, seen: &Seen) -> bool {
+        if seen.limited {
+            return self.phase == Phase::Dip && seen.holds_together();
+        }
+        self.idle_windows = self.idle_windows.wrapping_add(1);
+        self.idle_windows.is_multiple_of(IDLE_WINDOWS)
+            && seen.in_flight < 0.7 * self.estimate.base()
+    }
+
+    fn change(&mut self, because: Because, at_rest: bool) -> Change {
+        if at_rest {
+            self.estimate.routes_learn();
+        }
         Change {
+            at_rest,
             limit: self.limit.round().max(1.0) as u32,
             because,
             queue: self.queue(),
@@ -348,8 +366,11 @@ impl Algorithm for Adaptive {
         self.estimate.lost += ended / (ended + 200.0) * (seen.dropped - self.estimate.lost);
         if window.answered == 0 {
             let because = self.unanswered(seen.now);
-            return self.change(because);
+            return self.change(because, false);
         }
+        let slower = self.estimate.remix(&seen);
+        self.gain.remix(slower);
+        let at_rest = self.at_rest(&seen);
         self.estimate.press(&seen);
         let because = match self.phase {
             Phase::Start(before) => self.start(&seen, before),
@@ -366,6 +387,6 @@ impl Algorithm for Adaptive {
             }
             Phase::Dip => self.dipped(&seen),
         };
-        self.change(because)
+        self.change(because, at_rest)
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Seen {
     /// How sure it is that the service had enough to do all the time: 0 when every second request found a free slot and
     /// hardly any was refused, or a third of the slots was idle; 1 when one in ten did or a third was refused.
     pub(super) pressed: f64,
+    /// What those answered take at rest on average, by their routes, in seconds.
+    pub(super) at_rest: Option<f64>,
     /// The part of what ended that was dropped.
     pub(super) dropped: f64,
 }
@@ -64,6 +66,7 @@ impl Seen {
                 // Bursts leave it idle in between.
                 .min((window.mean_in_flight / f64::from(window.limit) - 0.7) / 0.2)
                 .clamp(0.0, 1.0),
+            at_rest: window.at_rest.map(|time| time.as_secs_f64().max(1e-9)),
             dropped: dropped / (calls + dropped),
         }
     }
