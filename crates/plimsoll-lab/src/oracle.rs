@@ -114,9 +114,9 @@ mod tests {
 
     fn oracle(requests: &[(f64, f64)], workers: usize) -> u64 {
         let mut oracle = Oracle::new(workers, DEADLINE);
-        requests
-            .iter()
-            .for_each(|(at, work)| oracle.offer(*at, *work));
+        for (at, work) in requests {
+            oracle.offer(*at, *work);
+        }
         oracle.answered()
     }
 

@@ -88,10 +88,15 @@ impl Point<'_> {
         let [Station::Workers { count, share, .. }] = *self.server.stations else {
             return None;
         };
-        let bearable = |s: &Stretch| s.capacity == 1.0 && s.load * self.load <= 1.0;
-        let alike = |c: &Caller| c.calls == 1 && c.work == self.callers[0].work;
-        (share == 1.0 && self.stretches.iter().all(bearable) && self.callers.iter().all(alike))
-            .then(|| Oracle::new(count, self.deadline * SECOND))
+        let stays = |s: &Step| s.speed.is_none() && s.workers.is_none();
+        let bearable = |s: &Stretch| s.load * self.load <= 1.0;
+        let first = self.callers[0].work;
+        let alike = |c: &Caller| c.calls == 1 && c.work.total_cmp(&first).is_eq();
+        let known = share >= 1.0
+            && self.steps.iter().all(stays)
+            && self.stretches.iter().all(bearable)
+            && self.callers.iter().all(alike);
+        known.then(|| Oracle::new(count, self.deadline * SECOND))
     }
 
     /// The work of a task, on average, in means of the server's.
