@@ -9,6 +9,8 @@ mod baselines;
 mod cells;
 mod contract;
 mod controlled_delay;
+#[cfg(all(unix, not(loom)))]
+mod descriptors;
 mod fair;
 mod gradient2;
 mod hot;
