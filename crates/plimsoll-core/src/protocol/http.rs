@@ -265,6 +265,10 @@ impl HttpCall {
     }
 
     /// The inner service is done with the call: [completes](Self::complete) it, or lets it [fail](Self::fail).
+    ///
+    /// # Errors
+    ///
+    /// The inner service's.
     #[inline]
     pub fn conclude<H, B, E>(
         self,
