@@ -174,13 +174,7 @@ where
         call: HttpCall,
         result: Result<Response<B>, E>,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
-        Answer::Now(match result {
-            Ok(response) => Ok(call.complete(held, response)),
-            Err(error) => {
-                call.fail(held);
-                Err(error)
-            }
-        })
+        Answer::Now(call.conclude(held, result))
     }
 
     #[inline]

@@ -134,6 +134,7 @@ impl Task {
             work: drawn * plan.mean * caller.work,
             drawn,
         };
+        measure::come(world::now(), job.work);
         let end = self.begun + plan.deadline;
         let mut backoff = caller.backoff_seconds;
         for attempt in 1.. {

@@ -15,6 +15,7 @@ mod law;
 mod library;
 mod measure;
 mod options;
+mod oracle;
 mod point;
 mod run;
 mod scenario;

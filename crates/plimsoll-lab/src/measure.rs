@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 
-use crate::world::{Nanos, SECOND};
+use crate::{
+    oracle::Oracle,
+    world::{Nanos, SECOND},
+};
 
 /// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Ledger {
     /// Requests that the server got, and the work drawn for them over what was to be expected.
     started: f64,
     drawn: f64,
+    /// What could be answered at best, where somebody can tell.
+    oracle: Option<Oracle>,
 }
 
 /// Tasks, by their end.
@@ -64,8 +69,14 @@ thread_local! {
 }
 
 /// Opens a new ledger, of a run that counts from `from` until `until`, in seconds. `kinds` are the callers: how many,
-/// and the work of a task of theirs.
-pub(crate) fn open(from: f64, until: f64, deadline: f64, kinds: &[(usize, f64)]) {
+/// and the work of a task of theirs. The `oracle` is told of all requests that count.
+pub(crate) fn open(
+    from: f64,
+    until: f64,
+    deadline: f64,
+    kinds: &[(usize, f64)],
+    oracle: Option<Oracle>,
+) {
     let nanos = |seconds: f64| (seconds.max(0.0) * SECOND) as Nanos;
     let bins = (until / BIN_SECONDS).ceil() as usize + 1;
     LEDGER.set(Ledger {
@@ -79,6 +90,7 @@ pub(crate) fn open(from: f64, until: f64, deadline: f64, kinds: &[(usize, f64)])
             .collect(),
         answered: vec![0.0; bins],
         offered: vec![0.0; bins],
+        oracle,
         ..Ledger::default()
     });
 }
@@ -111,6 +123,17 @@ pub(crate) fn end(whose: Whose, begun: Nanos, ended: Nanos, end: End) {
         if end != End::Refused && ended >= ledger.from && ended < ledger.until {
             let latency = (ended - begun) as f64 / SECOND;
             ledger.latencies.push(latency as f32);
+        }
+    });
+}
+
+/// A request has come, refused or not: this is how long a worker would take for it, in nanoseconds.
+pub(crate) fn come(at: Nanos, work: f64) {
+    LEDGER.with_borrow_mut(|ledger| {
+        if let Some(oracle) = &mut ledger.oracle
+            && at >= ledger.from
+        {
+            oracle.offer(at as f64, work);
         }
     });
 }
@@ -164,6 +187,12 @@ impl Ledger {
         } else {
             1.0
         }
+    }
+
+    /// The work that the oracle, if there is one, would have answered in time.
+    pub(crate) fn at_best(&self) -> Option<f64> {
+        let oracle = self.oracle.as_ref()?;
+        Some(oracle.answered() as f64 * self.weights[0])
     }
 
     /// The mean of them.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::Ordering::Relaxed};
 
 use lexopt::{Parser, prelude::*};
 
@@ -18,6 +18,7 @@ plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenario
     --seeds N          runs of each point, and the mean of them (1)
     --threads N        points at a time (as many as there are cores)
     --quick            the short form: fewer requests, no large points
+    --windows          what `adaptive` sees and does, window by window, on standard error
     --trace PATH       arrivals as in this file
     --json PATH        results, for programs
     --svg DIR          a chart of each scenario
@@ -68,6 +69,7 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
             Long("seeds") => options.seeds = parser.value()?.parse()?,
             Long("threads") => options.threads = parser.value()?.parse::<usize>()?.max(1),
             Long("quick") => options.quick = true,
+            Long("windows") => contender::PRINT_WINDOWS.store(true, Relaxed),
             Long("trace") => options.trace = Some(parser.value()?.into()),
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("svg") => options.svg = Some(parser.value()?.into()),

@@ -2,8 +2,10 @@
 
 use crate::{
     measure::BIN_SECONDS,
-    scenario::{Caller, Scenario, Server, Step},
+    oracle::Oracle,
+    scenario::{Caller, Scenario, Server, Station, Step},
     timeline::{self, Stretch},
+    world::SECOND,
 };
 
 /// What to run, with all that follows from the scenario's file worked out.
@@ -78,6 +80,23 @@ impl Point<'_> {
         let load = |stretch: &Stretch| (stretch.until - stretch.from) * stretch.load;
         let full = self.stretches.iter().map(load).sum::<f64>();
         full * self.load * self.server.capacity()
+    }
+
+    /// Who knows what is possible at it: where requests need one worker each, all are worth the same, and there is never
+    /// more to do than can be done. (Of too much, the oracle would choose what is short, and do more than capacity.)
+    pub(crate) fn oracle(&self) -> Option<Oracle> {
+        let [Station::Workers { count, share, .. }] = *self.server.stations else {
+            return None;
+        };
+        let stays = |s: &Step| s.speed.is_none() && s.workers.is_none();
+        let bearable = |s: &Stretch| s.load * self.load <= 1.0;
+        let first = self.callers[0].work;
+        let alike = |c: &Caller| c.calls == 1 && c.work.total_cmp(&first).is_eq();
+        let known = share >= 1.0
+            && self.steps.iter().all(stays)
+            && self.stretches.iter().all(bearable)
+            && self.callers.iter().all(alike);
+        known.then(|| Oracle::new(count, self.deadline * SECOND))
     }
 
     /// The work of a task, on average, in means of the server's.

@@ -20,7 +20,13 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
         .iter()
         .map(|caller| (caller.keys.max(1), caller.task()))
         .collect();
-    measure::open(point.warm_up, point.seconds, point.deadline, &kinds);
+    measure::open(
+        point.warm_up,
+        point.seconds,
+        point.deadline,
+        &kinds,
+        point.oracle(),
+    );
     fastrand::seed(seed);
     world::run(async {
         let hints = Hints {

@@ -1,4 +1,7 @@
 //! What a run is worth: goodput over what was possible.
+//!
+//! Possible is the smaller of what was offered and what the server can do. At a load that it could bear, bursts can still
+//! make that impossible for anybody: there an [oracle](crate::oracle) tells what was possible.
 
 use serde::Serialize;
 
@@ -57,7 +60,10 @@ pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> R
     let answered: f64 = ledger.answered[first..last].iter().sum();
     let total = ledger.total();
     let score = match &point.scenario.score {
-        Score::Goodput => answered / possible(point, &ledger, point.warm_up, point.seconds, luck),
+        Score::Goodput => {
+            let possible = possible(point, &ledger, point.warm_up, point.seconds, luck);
+            answered / possible.min(ledger.at_best().unwrap_or(f64::INFINITY))
+        }
         Score::Caller(name) => of_caller(point, &ledger, name, luck),
         Score::Fair => fair(point, &ledger, luck),
     };

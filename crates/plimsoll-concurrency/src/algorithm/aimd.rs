@@ -4,7 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     Algorithm, Because, Change, InvalidAlgorithm, Window, WindowSize,
-    bounds::{Bounds, change, checked_window, many_dropped, stretched, used},
+    bounds::checked_backoff,
+    common::{Common, many_dropped},
 };
 
 /// Additive increase, multiplicative decrease: one more after each window that went well, a tenth less after one that did not.
@@ -31,52 +32,28 @@ use super::{
 /// In both a limit of which less than half was in flight does not grow.
 #[derive(Debug)]
 pub struct Aimd {
-    faithful: bool,
-    bounds: Bounds,
-    size: WindowSize,
+    common: Common,
     backoff: f64,
     timeout: Duration,
-    limit: f64,
     /// No bad window yet.
     starting: bool,
-    latency: Duration,
 }
 
 impl Aimd {
     /// The mended form.
     pub fn new() -> Self {
         Self {
-            faithful: false,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1 << 20,
-            },
-            size: WindowSize {
-                time: Duration::from_millis(100),
-                samples: 10,
-            },
+            common: Common::mended(),
             backoff: 0.9,
             timeout: Duration::from_secs(5),
-            limit: 20.0,
             starting: true,
-            latency: Duration::ZERO,
         }
     }
 
     /// As published, with the published defaults.
     pub fn faithful() -> Self {
         Self {
-            faithful: true,
-            bounds: Bounds {
-                initial: 20,
-                min: 20,
-                max: 200,
-            },
-            size: WindowSize {
-                time: Duration::from_secs(1),
-                samples: 10,
-            },
+            common: Common::faithful(20, 200),
             starting: false,
             ..Self::new()
         }
@@ -92,8 +69,7 @@ impl Aimd {
         initial: u32,
         within: RangeInclusive<u32>,
     ) -> Result<Self, InvalidAlgorithm> {
-        self.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
+        self.common.set_limits(initial, within)?;
         Ok(self)
     }
 
@@ -103,7 +79,7 @@ impl Aimd {
     ///
     /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
-        self.size = checked_window(size)?;
+        self.common.set_windows(size)?;
         Ok(self)
     }
 
@@ -113,10 +89,7 @@ impl Aimd {
     ///
     /// When it is less than 0.5, or 1 or more.
     pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(0.5..1.0).contains(&share) {
-            return Err(InvalidAlgorithm::Backoff(share));
-        }
-        self.backoff = share;
+        self.backoff = checked_backoff(share)?;
         Ok(self)
     }
 
@@ -135,29 +108,32 @@ impl Aimd {
 
     /// The limit before it is rounded.
     pub fn estimate(&self) -> f64 {
-        self.limit
+        self.common.limit
     }
 
     fn next(&self, window: &Window) -> (f64, Because) {
-        let dropped = if self.faithful {
+        let Common {
+            faithful, limit, ..
+        } = self.common;
+        let dropped = if faithful {
             window.dropped > 0
         } else {
             many_dropped(window)
         };
         if dropped || window.latency > self.timeout {
-            let cut = self.limit * self.backoff;
+            let cut = limit * self.backoff;
             let because = if dropped {
                 Because::Drops
             } else {
                 Because::Latency
             };
-            return (if self.faithful { cut.trunc() } else { cut }, because);
+            return (if faithful { cut.trunc() } else { cut }, because);
         }
-        if !used(window, self.limit) {
-            return (self.limit, Because::Idle);
+        if !self.common.used(window) {
+            return (limit, Because::Idle);
         }
-        let more = if self.starting { self.limit } else { 1.0 };
-        (self.limit + more, Because::Growth)
+        let more = if self.starting { limit } else { 1.0 };
+        (limit + more, Because::Growth)
     }
 }
 
@@ -169,21 +145,17 @@ impl Default for Aimd {
 
 impl Algorithm for Aimd {
     fn initial(&self) -> u32 {
-        self.bounds.initial
+        self.common.initial()
     }
 
     fn window(&self) -> WindowSize {
-        if self.faithful {
-            return self.size;
-        }
-        stretched(self.size, self.latency)
+        self.common.window()
     }
 
     fn update(&mut self, window: &Window) -> Change {
         let (next, because) = self.next(window);
         self.starting &= !matches!(because, Because::Drops | Because::Latency);
-        self.limit = self.bounds.clamp(next);
-        self.latency = window.latency;
-        change(self.limit, because)
+        self.common.saw(window);
+        self.common.set(next, because)
     }
 }

@@ -1,8 +1,8 @@
-//! What the published algorithms have in common: where a limit begins and stays, and how windows are read.
+//! What can be set of algorithms, and within which bounds.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Because, Change, Window, WindowSize};
+use super::WindowSize;
 
 /// The highest limit there is.
 const MAX_LIMIT: u32 = 1 << 30;
@@ -100,31 +100,20 @@ pub(super) fn checked_window(size: WindowSize) -> Result<WindowSize, InvalidAlgo
     Ok(size)
 }
 
-/// A window as long as two calls, so that those who end in it began under the limit it is about; up to ten times
-/// what was set.
-pub(super) fn stretched(size: WindowSize, latency: Duration) -> WindowSize {
-    WindowSize {
-        time: (2 * latency).clamp(size.time, 10 * size.time),
-        samples: size.samples,
+/// What is left of a limit.
+pub(super) fn checked_backoff(share: f64) -> Result<f64, InvalidAlgorithm> {
+    if (0.5..1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(InvalidAlgorithm::Backoff(share))
     }
 }
 
-/// Whether the limit was used, at least by half: otherwise nothing is known of a higher one.
-pub(super) fn used(window: &Window, limit: f64) -> bool {
-    2.0 * f64::from(window.in_flight) >= limit
-}
-
-/// Whether more than 2 in 100 calls were dropped: callers that leave are part of every day.
-pub(super) fn many_dropped(window: &Window) -> bool {
-    window.dropped.saturating_mul(50) > window.answered.saturating_add(window.dropped)
-}
-
-/// The limit as a whole number, rounded down.
-pub(super) fn change(limit: f64, because: Because) -> Change {
-    Change {
-        at_rest: false,
-        queue: None,
-        limit: limit as u32,
-        because,
+/// How much of the way to its aim a limit moves.
+pub(super) fn checked_smoothing(share: f64) -> Result<f64, InvalidAlgorithm> {
+    if share > 0.0 && share <= 1.0 {
+        Ok(share)
+    } else {
+        Err(InvalidAlgorithm::Smoothing(share))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{
     Algorithm, Because, Change, Window, WindowSize,
     average::Average,
-    bounds::{Bounds, change, many_dropped, stretched, used},
+    common::{Common, many_dropped},
     dip::{Dips, Turn},
 };
 
@@ -37,22 +37,18 @@ use super::{
 /// windows, and while it is more than twice the latency it sinks by a 20th each window.
 #[derive(Debug)]
 pub struct Gradient2 {
-    faithful: bool,
-    bounds: Bounds,
-    size: WindowSize,
+    common: Common,
     smoothing: f64,
     tolerance: f64,
     allowance: f64,
     long: Average,
-    limit: f64,
     dips: Dips,
-    latency: Duration,
 }
 
 impl Gradient2 {
     /// The limit before it is rounded.
     pub fn estimate(&self) -> f64 {
-        self.limit
+        self.common.limit
     }
 
     /// The long average of latency; zero before the first window.
@@ -61,10 +57,11 @@ impl Gradient2 {
     }
 
     fn faithful_update(&mut self, window: &Window, latency: f64) -> (f64, Because) {
+        let limit = self.common.limit;
         let long = self.long.add(latency);
         self.long.sink(latency, long);
-        if !used(window, self.limit) {
-            return (self.limit, Because::Idle);
+        if !self.common.used(window) {
+            return (limit, Because::Idle);
         }
         let gradient = self.gradient(long, latency);
         let because = if gradient < 1.0 {
@@ -72,35 +69,33 @@ impl Gradient2 {
         } else {
             Because::Growth
         };
-        (
-            self.towards(self.limit * gradient + self.allowance),
-            because,
-        )
+        (self.towards(limit * gradient + self.allowance), because)
     }
 
     fn mended_update(&mut self, window: &Window, latency: f64) -> (f64, Because) {
+        let limit = self.common.limit;
         if many_dropped(window) {
             self.dips.rest();
-            return (self.towards(self.limit * 0.5), Because::Drops);
+            return (self.towards(limit * 0.5), Because::Drops);
         }
         if window.answered == 0 {
-            return (self.limit, Because::Idle);
+            return (limit, Because::Idle);
         }
-        let used = used(window, self.limit);
+        let used = self.common.used(window);
         if self.long.is_warming_up() || !used {
             self.long.add(latency);
         }
         self.long.sink(latency, self.long.value());
         if !used {
             self.dips.rest();
-            return (self.limit, Because::Idle);
+            return (limit, Because::Idle);
         }
         let gradient = self.gradient(self.long.value(), latency);
         if gradient < 1.0 {
-            return (self.towards(self.limit * gradient), Because::Latency);
+            return (self.towards(limit * gradient), Because::Latency);
         }
-        let allowance = self.allowance.max(self.limit.sqrt());
-        (self.towards(self.limit + allowance), Because::Growth)
+        let allowance = self.allowance.max(limit.sqrt());
+        (self.towards(limit + allowance), Because::Growth)
     }
 
     fn gradient(&self, long: f64, latency: f64) -> f64 {
@@ -108,22 +103,23 @@ impl Gradient2 {
     }
 
     fn towards(&self, aim: f64) -> f64 {
-        self.limit * (1.0 - self.smoothing) + aim * self.smoothing
+        self.common.limit * (1.0 - self.smoothing) + aim * self.smoothing
     }
 
     /// The limit to hold instead, while there is a dip.
     fn dip(&mut self, window: &Window, latency: f64) -> Option<f64> {
-        if self.faithful || many_dropped(window) || window.answered == 0 {
+        if self.common.faithful || many_dropped(window) || window.answered == 0 {
             return None;
         }
+        let limit = self.common.limit;
         match self.dips.turn() {
             Turn::Normal => None,
-            Turn::Due if !used(window, self.limit) => None,
-            Turn::Due => Some(self.dips.begin(self.limit, self.long.value(), latency)),
+            Turn::Due if !self.common.used(window) => None,
+            Turn::Due => Some(self.dips.begin(limit, self.long.value(), latency)),
             Turn::Hold(low) => Some(low),
             Turn::Measured => {
                 self.long.blend(latency, 0.5);
-                Some(self.limit)
+                Some(limit)
             }
         }
     }
@@ -137,28 +133,23 @@ impl Default for Gradient2 {
 
 impl Algorithm for Gradient2 {
     fn initial(&self) -> u32 {
-        self.bounds.initial
+        self.common.initial()
     }
 
     fn window(&self) -> WindowSize {
-        if self.faithful {
-            return self.size;
-        }
-        stretched(self.size, self.latency)
+        self.common.window()
     }
 
     fn update(&mut self, window: &Window) -> Change {
-        self.latency = window.latency;
-        let latency = (window.latency.as_nanos() as f64).max(1.0);
+        let latency = self.common.saw(window);
         if let Some(low) = self.dip(window, latency) {
-            return change(self.bounds.clamp(low), Because::Probe);
+            return self.common.hold(low, Because::Probe);
         }
-        let (next, because) = match self.faithful {
-            true if window.answered == 0 => (self.limit, Because::Idle),
+        let (next, because) = match self.common.faithful {
+            true if window.answered == 0 => (self.common.limit, Because::Idle),
             true => self.faithful_update(window, latency),
             false => self.mended_update(window, latency),
         };
-        self.limit = self.bounds.clamp(next);
-        change(self.limit, because)
+        self.common.set(next, because)
     }
 }

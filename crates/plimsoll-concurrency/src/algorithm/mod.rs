@@ -4,6 +4,7 @@ mod adaptive;
 mod aimd;
 mod average;
 mod bounds;
+mod common;
 mod dip;
 mod gradient2;
 mod vegas;

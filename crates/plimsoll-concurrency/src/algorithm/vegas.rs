@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Algorithm, Because, Change, Window, WindowSize,
-    bounds::{Bounds, change, many_dropped, stretched, used},
+    common::{Common, many_dropped},
     dip::{Dips, Turn},
 };
 
@@ -41,9 +41,7 @@ use super::{
 /// limit moves to its aim at once.
 #[derive(Debug)]
 pub struct Vegas {
-    faithful: bool,
-    bounds: Bounds,
-    size: WindowSize,
+    common: Common,
     alpha: f64,
     beta: f64,
     smoothing: f64,
@@ -51,9 +49,7 @@ pub struct Vegas {
     probe: Probe,
     /// Nanoseconds; 0 before the first window.
     noload: f64,
-    limit: f64,
     dips: Dips,
-    latency: Duration,
 }
 
 /// When the faithful form probes.
@@ -89,7 +85,7 @@ impl Probe {
 impl Vegas {
     /// The limit before it is rounded.
     pub fn estimate(&self) -> f64 {
-        self.limit
+        self.common.limit
     }
 
     /// The latency without load, as far as it is known; zero before the first window.
@@ -98,12 +94,12 @@ impl Vegas {
     }
 
     fn faithful_update(&mut self, window: &Window, latency: f64) -> (f64, Because) {
-        if self.probe.is_due(self.limit) {
+        if self.probe.is_due(self.common.limit) {
             self.noload = latency;
-            return (self.limit, Because::Probe);
+            return (self.common.limit, Because::Probe);
         }
         if self.keep_lowest(latency) {
-            return (self.limit, Because::Steady);
+            return (self.common.limit, Because::Steady);
         }
         self.follow(window, latency, window.dropped > 0)
     }
@@ -113,7 +109,7 @@ impl Vegas {
         if dropped {
             self.dips.rest();
         } else if window.answered == 0 {
-            return (self.limit, Because::Idle);
+            return (self.common.limit, Because::Idle);
         }
         if !dropped {
             self.keep_lowest(cautious(window, latency));
@@ -132,16 +128,16 @@ impl Vegas {
 
     /// The aim by the queue, and one step towards it.
     fn follow(&self, window: &Window, latency: f64, dropped: bool) -> (f64, Because) {
-        let limit = self.limit;
+        let limit = self.common.limit;
         let lg = limit.log10().floor().max(1.0);
         let queue = (limit * (1.0 - self.noload / latency)).ceil();
         let (mut alpha, mut beta) = (self.alpha * lg, self.beta * lg);
-        if !self.faithful {
+        if !self.common.faithful {
             (alpha, beta) = (alpha.max(limit / 8.0), beta.max(limit / 4.0));
         }
         let (aim, because) = if dropped {
             (self.lowered(limit / 10.0, lg), Because::Drops)
-        } else if !used(window, limit) {
+        } else if !self.common.used(window) {
             return (limit, Because::Idle);
         } else if queue <= lg {
             (limit + beta, Because::Growth)
@@ -152,7 +148,7 @@ impl Vegas {
         } else {
             return (limit, Because::Steady);
         };
-        let aim = self.bounds.clamp(aim);
+        let aim = self.common.clamp(aim);
         (
             limit * (1.0 - self.smoothing) + aim * self.smoothing,
             because,
@@ -162,30 +158,30 @@ impl Vegas {
     /// The limit, lowered: by `lg` in the faithful form, by `excess` in the mended.
     fn lowered(&self, excess: f64, lg: f64) -> f64 {
         match self.backoff {
-            Some(share) => self.limit * share,
-            None if self.faithful => self.limit - lg,
-            None => self.limit - excess.min(self.limit / 2.0).max(lg),
+            Some(share) => self.common.limit * share,
+            None if self.common.faithful => self.common.limit - lg,
+            None => self.common.limit - excess.min(self.common.limit / 2.0).max(lg),
         }
     }
 
     /// The limit to hold instead, while there is a dip.
     fn dip(&mut self, window: &Window, latency: f64) -> Option<f64> {
-        if self.faithful || many_dropped(window) || window.answered == 0 {
+        if self.common.faithful || many_dropped(window) || window.answered == 0 {
             return None;
         }
         match self.dips.turn() {
             Turn::Normal => None,
-            Turn::Due if !used(window, self.limit) => {
+            Turn::Due if !self.common.used(window) => {
                 // Half empty as it is: this is the service without a queue.
                 self.noload = cautious(window, latency);
                 self.dips.rest();
                 None
             }
-            Turn::Due => Some(self.dips.begin(self.limit, self.noload, latency)),
+            Turn::Due => Some(self.dips.begin(self.common.limit, self.noload, latency)),
             Turn::Hold(low) => Some(low),
             Turn::Measured => {
                 self.noload = cautious(window, latency);
-                Some(self.limit)
+                Some(self.common.limit)
             }
         }
     }
@@ -199,31 +195,28 @@ impl Default for Vegas {
 
 impl Algorithm for Vegas {
     fn initial(&self) -> u32 {
-        self.bounds.initial
+        self.common.initial()
     }
 
     fn window(&self) -> WindowSize {
-        if self.faithful {
-            return self.size;
-        }
-        stretched(self.size, self.latency)
+        self.common.window()
     }
 
     fn update(&mut self, window: &Window) -> Change {
-        self.latency = window.latency;
-        let latency = (window.latency.as_nanos() as f64).max(1.0);
+        let latency = self.common.saw(window);
         if let Some(low) = self.dip(window, latency) {
-            return change(self.bounds.clamp(low), Because::Probe);
+            return self.common.hold(low, Because::Probe);
         }
-        let (next, because) = match self.faithful {
+        let (next, because) = match self.common.faithful {
             // Without an answer there is no latency, but there may be drops.
-            true if window.answered == 0 && window.dropped == 0 => (self.limit, Because::Idle),
+            true if window.answered == 0 && window.dropped == 0 => {
+                (self.common.limit, Because::Idle)
+            }
             true if window.answered == 0 => self.follow(window, latency, true),
             true => self.faithful_update(window, latency),
             false => self.mended_update(window, latency),
         };
-        self.limit = self.bounds.clamp(next);
-        change(self.limit, because)
+        self.common.set(next, because)
     }
 }
 

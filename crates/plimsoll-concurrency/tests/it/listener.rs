@@ -33,7 +33,7 @@ async fn listener(connections: usize) -> (BoundedListener<TcpListener>, SocketAd
 }
 
 /// A server behind a listener with these limits.
-async fn serve(connections: usize, per_address: usize) -> (SocketAddr, ListenerHandle) {
+pub(crate) async fn serve(connections: usize, per_address: usize) -> (SocketAddr, ListenerHandle) {
     let (listener, addr) = listener(connections).await;
     let listener = listener.per_address(per_address).unwrap();
     let handle = listener.handle();
@@ -54,13 +54,13 @@ async fn serve(connections: usize, per_address: usize) -> (SocketAddr, ListenerH
 }
 
 /// Asks on a connection, which stays open.
-async fn ask(socket: &mut TcpStream, path: &str) {
+pub(crate) async fn ask(socket: &mut TcpStream, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
 }
 
 /// What the server says; nothing when it has closed the connection.
-async fn answer(socket: &mut TcpStream) -> String {
+pub(crate) async fn answer(socket: &mut TcpStream) -> String {
     let mut buffer = [0; 1024];
     let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut buffer));
     let read = read.await.expect("an answer").unwrap_or(0);
@@ -68,7 +68,7 @@ async fn answer(socket: &mut TcpStream) -> String {
 }
 
 /// Sockets take real time; nothing here takes long.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..5_000 {
         if holds() {
             return;

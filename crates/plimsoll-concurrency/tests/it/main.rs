@@ -8,6 +8,8 @@ mod balance;
 mod cells;
 mod contract;
 mod controlled_delay;
+#[cfg(all(unix, not(loom)))]
+mod descriptors;
 mod fair;
 mod gradient2;
 mod hot;

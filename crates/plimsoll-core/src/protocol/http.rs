@@ -263,6 +263,30 @@ impl HttpCall {
         let class = held.protocol().http().classifier().service_error();
         held.settle(class);
     }
+
+    /// The inner service is done with the call: [completes](Self::complete) it, or lets it [fail](Self::fail).
+    ///
+    /// # Errors
+    ///
+    /// The inner service's.
+    #[inline]
+    pub fn conclude<H, B, E>(
+        self,
+        held: H,
+        result: Result<Response<B>, E>,
+    ) -> Result<Response<GateBody<B, H>>, E>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        match result {
+            Ok(response) => Ok(self.complete(held, response)),
+            Err(error) => {
+                self.fail(held);
+                Err(error)
+            }
+        }
+    }
 }
 
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.
@@ -305,13 +329,7 @@ where
         call: HttpCall,
         result: Result<Response<B>, E>,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
-        Answer::Now(match result {
-            Ok(response) => Ok(call.complete(held, response)),
-            Err(error) => {
-                call.fail(held);
-                Err(error)
-            }
-        })
+        Answer::Now(call.conclude(held, result))
     }
 
     #[inline]

@@ -10,6 +10,7 @@ mod resilience;
 
 use tower::util::BoxCloneService;
 
+pub(crate) use self::ours::PRINT_WINDOWS;
 use crate::backend::{Backend, Req, Res};
 
 /// The request was turned away with an error rather than an answer.

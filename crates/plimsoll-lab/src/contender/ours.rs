@@ -1,5 +1,7 @@
 //! Plimsoll.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use http_body_util::Empty;
 use plimsoll_concurrency::{
     Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, FairShare, Window, WindowSize,
@@ -13,6 +15,9 @@ use crate::{
     caller::Key,
     world,
 };
+
+/// Whether the limits that find themselves print what they see: `--windows`.
+pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
 
 fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
@@ -46,8 +51,8 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 
 /// What requests say of themselves is read; nothing is tuned.
 fn found() -> Concurrency<Deadlines, ByExtension> {
-    let policy = if std::env::var_os("TRACE").is_some() {
-        Concurrency::moved_by(Traced(Adaptive::new())).expect("a limit from 1 on")
+    let policy = if PRINT_WINDOWS.load(Relaxed) {
+        Concurrency::moved_by(Printed(Adaptive::new())).expect("a limit from 1 on")
     } else {
         Concurrency::adaptive()
     };
@@ -63,11 +68,11 @@ fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     BoxCloneService::new(stack.map_err(|never| match never {}))
 }
 
-/// Prints each window, and what the algorithm makes of it.
+/// Prints each window to standard error, and what the algorithm makes of it.
 #[derive(Debug)]
-struct Traced<A>(A);
+struct Printed<A>(A);
 
-impl<A: Algorithm> Algorithm for Traced<A> {
+impl<A: Algorithm> Algorithm for Printed<A> {
     fn initial(&self) -> u32 {
         self.0.initial()
     }
@@ -80,7 +85,7 @@ impl<A: Algorithm> Algorithm for Traced<A> {
         let change = self.0.update(w);
         let seconds = (w.ended - w.began).as_secs_f64();
         eprintln!(
-            "{:8.3} n {:5} X {:9.1} R {:8.3} cv {:.2} fl {:4}/{:7.1} of {:4} away {:6} ref {:6} -> {:?}",
+            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, turned away {:6}, refused {:6}: {:?} {:?}",
             world::now() as f64 / 1e9,
             w.answered,
             w.answered as f64 / seconds,
@@ -91,6 +96,7 @@ impl<A: Algorithm> Algorithm for Traced<A> {
             w.limit,
             w.turned_away,
             w.refused,
+            change,
             self.0
         );
         change

@@ -1,12 +1,13 @@
 //! What can be set of Gradient2.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::ops::RangeInclusive;
 
 use super::Gradient2;
 use crate::algorithm::{
     InvalidAlgorithm, WindowSize,
     average::{Average, WARM_UP},
-    bounds::{Bounds, checked_window},
+    bounds::checked_smoothing,
+    common::Common,
     dip::Dips,
 };
 
@@ -14,39 +15,19 @@ impl Gradient2 {
     /// The mended form.
     pub fn new() -> Self {
         Self {
-            faithful: false,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1 << 20,
-            },
-            size: WindowSize {
-                time: Duration::from_millis(100),
-                samples: 10,
-            },
+            common: Common::mended(),
             smoothing: 0.2,
             tolerance: 1.5,
             allowance: 4.0,
             long: Average::over(600),
-            limit: 20.0,
             dips: Dips::new(),
-            latency: Duration::ZERO,
         }
     }
 
     /// As published, with the published defaults.
     pub fn faithful() -> Self {
         Self {
-            faithful: true,
-            bounds: Bounds {
-                initial: 20,
-                min: 20,
-                max: 200,
-            },
-            size: WindowSize {
-                time: Duration::from_secs(1),
-                samples: 10,
-            },
+            common: Common::faithful(20, 200),
             ..Self::new()
         }
     }
@@ -61,8 +42,7 @@ impl Gradient2 {
         initial: u32,
         within: RangeInclusive<u32>,
     ) -> Result<Self, InvalidAlgorithm> {
-        self.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
+        self.common.set_limits(initial, within)?;
         Ok(self)
     }
 
@@ -72,7 +52,7 @@ impl Gradient2 {
     ///
     /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
-        self.size = checked_window(size)?;
+        self.common.set_windows(size)?;
         Ok(self)
     }
 
@@ -82,10 +62,7 @@ impl Gradient2 {
     ///
     /// Unless it is more than 0 and at most 1.
     pub fn smoothing(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(InvalidAlgorithm::Smoothing(share));
-        }
-        self.smoothing = share;
+        self.smoothing = checked_smoothing(share)?;
         Ok(self)
     }
 

@@ -1,11 +1,12 @@
 //! What can be set of Vegas.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::ops::RangeInclusive;
 
 use super::{Probe, Vegas};
 use crate::algorithm::{
     InvalidAlgorithm, WindowSize,
-    bounds::{Bounds, checked_window},
+    bounds::{checked_backoff, checked_smoothing},
+    common::Common,
     dip::Dips,
 };
 
@@ -13,41 +14,21 @@ impl Vegas {
     /// The mended form.
     pub fn new() -> Self {
         Self {
-            faithful: false,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1 << 20,
-            },
-            size: WindowSize {
-                time: Duration::from_millis(100),
-                samples: 10,
-            },
+            common: Common::mended(),
             alpha: 3.0,
             beta: 6.0,
             smoothing: 1.0,
             backoff: None,
             probe: Probe::new(fastrand::Rng::new()),
             noload: 0.0,
-            limit: 20.0,
             dips: Dips::new(),
-            latency: Duration::ZERO,
         }
     }
 
     /// As published, with the published defaults.
     pub fn faithful() -> Self {
         Self {
-            faithful: true,
-            bounds: Bounds {
-                initial: 20,
-                min: 1,
-                max: 1000,
-            },
-            size: WindowSize {
-                time: Duration::from_secs(1),
-                samples: 10,
-            },
+            common: Common::faithful(1, 1000),
             ..Self::new()
         }
     }
@@ -62,8 +43,7 @@ impl Vegas {
         initial: u32,
         within: RangeInclusive<u32>,
     ) -> Result<Self, InvalidAlgorithm> {
-        self.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
+        self.common.set_limits(initial, within)?;
         Ok(self)
     }
 
@@ -73,7 +53,7 @@ impl Vegas {
     ///
     /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
-        self.size = checked_window(size)?;
+        self.common.set_windows(size)?;
         Ok(self)
     }
 
@@ -96,10 +76,7 @@ impl Vegas {
     ///
     /// Unless it is more than 0 and at most 1.
     pub fn smoothing(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(InvalidAlgorithm::Smoothing(share));
-        }
-        self.smoothing = share;
+        self.smoothing = checked_smoothing(share)?;
         Ok(self)
     }
 
@@ -109,10 +86,7 @@ impl Vegas {
     ///
     /// When it is less than 0.5, or 1 or more.
     pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        if !(0.5..1.0).contains(&share) {
-            return Err(InvalidAlgorithm::Backoff(share));
-        }
-        self.backoff = Some(share);
+        self.backoff = Some(checked_backoff(share)?);
         Ok(self)
     }
 

@@ -1,0 +1,82 @@
+//! A bounded accept in a process that has no file descriptor left.
+
+use std::{env, fs::File, process::Command, time::Duration};
+
+use tokio::{net::TcpStream, runtime, time::sleep};
+
+use crate::listener::{answer, ask, serve, until};
+
+/// Set in the process that has few descriptors.
+const FEW: &str = "PLIMSOLL_FEW_DESCRIPTORS";
+const TOO_MANY_OPEN_FILES: i32 = 24;
+
+/// Runs in a process of its own, so that nobody else's test goes without.
+#[test]
+fn without_descriptors_it_waits_at_rest_and_then_accepts() {
+    if env::var_os(FEW).is_some() {
+        return starve();
+    }
+    let this = "descriptors::without_descriptors_it_waits_at_rest_and_then_accepts";
+    let child = Command::new("sh")
+        .args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#])
+        .arg(env::current_exe().unwrap())
+        .args([this, "--exact", "--nocapture"])
+        .env(FEW, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let complained = String::from_utf8_lossy(&child.stderr);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}\n{complained}"
+    );
+}
+
+fn starve() {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let (addr, handle) = serve(1_000, 1_000).await;
+        for round in 1..=2 {
+            // Without a yield to the server's task: when it next runs, there is a connection and no descriptor.
+            let client = std::net::TcpStream::connect(addr).unwrap();
+            client.set_nonblocking(true).unwrap();
+            let mut client = TcpStream::from_std(client).unwrap();
+            let all = take_all();
+            ask(&mut client, "/").await;
+            let metrics = runtime::Handle::current().metrics();
+            let busy_before = metrics.worker_total_busy_duration(0);
+            let parked_before = metrics.worker_park_count(0);
+            sleep(Duration::from_millis(500)).await;
+            let busy = metrics
+                .worker_total_busy_duration(0)
+                .saturating_sub(busy_before);
+            let parked = metrics.worker_park_count(0) - parked_before;
+            assert_eq!((handle.open(), handle.accepted()), (0, round - 1));
+            assert!(File::open("/dev/null").is_err(), "there is still none");
+            assert!(
+                busy < Duration::from_millis(100) && parked < 50,
+                "busy for {busy:?}, woke {parked} times"
+            );
+            drop(all);
+            let answer = answer(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert_eq!((handle.open(), handle.accepted()), (1, round));
+            drop(client);
+            until("the connection is closed", || handle.open() == 0).await;
+        }
+    });
+}
+
+/// Opens files until the process may have no more.
+fn take_all() -> Vec<File> {
+    let mut all = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => all.push(file),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(TOO_MANY_OPEN_FILES), "{error}");
+                return all;
+            }
+        }
+    }
+}
