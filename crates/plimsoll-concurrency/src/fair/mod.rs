@@ -58,7 +58,11 @@ const NAME: &str = "fair-share";
 /// Shares are between requests of one criticality, as [`priorities`](Self::priorities) tells it; unless they are set all are
 /// the same. Each criticality has a level of its own, for what the more critical leave of the limit. The less critical do
 /// not count: the limit's queue puts these requests before them, if it is told the same priorities. So nobody is held
-/// back on account of a less critical request, not even of its own key.
+/// back on account of less critical requests, not even of its own key. Those that came in while less than 0.9 of the limit
+/// was in flight are not told apart until they end.
+///
+/// Where the more critical alone want more than there is, the less critical still get what is kept free of the limit and the
+/// queue for those with little: a few in a hundred.
 ///
 /// # Cost
 ///
