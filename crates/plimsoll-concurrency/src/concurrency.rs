@@ -28,7 +28,7 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 /// # Cost
 ///
 /// With a free slot: a compare-and-swap to get in, and a subtraction to get out. When full and without a queue, a load. Only
-/// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of two lists.
+/// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of three lists.
 /// Deadlines and priorities are read when there is no slot. A refusal takes no lock: the queue's length and its lowest
 /// level are one atomic.
 ///
@@ -153,9 +153,13 @@ impl<D, R> Concurrency<D, R> {
         self
     }
 
-    /// Slots go to the highest [level](plimsoll_core::Priority::level) that waits, and a request that finds the queue full
-    /// takes the place of the newest of the lowest level, when its own is higher: that one is refused at once with
+    /// Slots go to the highest criticality that waits, and a request that finds the queue full takes the place of the newest
+    /// of the lowest [level](plimsoll_core::Priority::level), when its own is higher: that one is refused at once with
     /// [`Kind::Full`]. Only requests that find no slot are asked.
+    ///
+    /// Within the highest criticality the highest cohort comes first, but not while its backlog is a passing one: others wait who
+    /// would make room for it, and the first of it has not yet waited for half of the time that it can (the longest wait, or
+    /// the time its deadline leaves). Then nobody of it has to be lost, and the first comes first.
     ///
     /// `priorities` is [`ByExtension`](plimsoll_core::ByExtension), [`ByHeader`](plimsoll_core::ByHeader) or a closure
     /// `Fn(&Req) -> Priority`. A request without a cohort gets a random one when it has to wait: so a part of equals is

@@ -15,6 +15,7 @@ use crate::{
     Concurrency, ConcurrencyWait,
     queue::{Answer, Waiter, is_too_late},
     state::Queued,
+    wait::WaitEnd,
 };
 
 /// The policy's name in rejections.
@@ -54,9 +55,9 @@ where
             return Poll::Ready(Err(self.refuse()));
         };
         // First the queue, then the timer: both have the waker before this is `Pending`.
-        if !self.state.ask(ticket, cx.waker()) && now < *wait.until {
+        if !self.state.ask(ticket, cx.waker()) && now < wait.end.at {
             if wait.timer.is_none() {
-                wait.timer.set(Some(sleep_until(*wait.until)));
+                wait.timer.set(Some(sleep_until(wait.end.at)));
             }
             if let Some(timer) = wait.timer.as_mut().as_pin_mut()
                 && timer.poll(cx).is_pending()
@@ -77,7 +78,7 @@ where
                 Err(self.rejection())
             }
             // Its time is over, and it was not answered even in this very moment.
-            None if *wait.until_late => Err(self.past_deadline()),
+            None if wait.end.is_late => Err(self.past_deadline()),
             None => {
                 self.state.settings.timed_out.add();
                 Err(self.rejection())
@@ -183,15 +184,13 @@ impl<D, R> Concurrency<D, R> {
         if is_too_late(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());
         }
-        match self.state.enqueue(len, level, Waiter::new(now, deadline)) {
+        let longest = now.checked_add(max_wait).unwrap_or(now);
+        let end = WaitEnd::new(longest, deadline, settings.service_time_at_turn());
+        let waiter = Waiter::new(now, deadline).until(end.at);
+        match self.state.enqueue(len, level, waiter) {
             Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
             Queued::Full => Verdict::Reject(self.refuse()),
-            Queued::Waiting(ticket) => {
-                let until = now.checked_add(max_wait).unwrap_or(now);
-                let at_turn = settings.service_time_at_turn();
-                let wait = ConcurrencyWait::new(ticket, until, deadline, at_turn);
-                Verdict::Wait(wait)
-            }
+            Queued::Waiting(ticket) => Verdict::Wait(ConcurrencyWait::new(ticket, end, deadline)),
         }
     }
 

@@ -19,6 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Waiter {
     joined: Instant,
     deadline: Option<Deadline>,
+    /// When half the time that it may wait is over.
+    half_way: Instant,
     answer: Answer,
 }
 
@@ -62,7 +64,17 @@ impl Waiter {
         Self {
             joined,
             deadline,
+            half_way: joined,
             answer: Answer::Granted,
+        }
+    }
+
+    /// It waits until then at the longest.
+    pub(crate) fn until(self, end: Instant) -> Self {
+        let half = end.saturating_duration_since(self.joined) / 2;
+        Self {
+            half_way: self.joined + half,
+            ..self
         }
     }
 }
@@ -119,12 +131,7 @@ impl Queue {
     pub(crate) fn next(&mut self, now: Option<Instant>, rules: &Rules) -> Option<(Ticket, Answer)> {
         self.latest = self.latest.max(now);
         let now = now.or(self.latest)?;
-        let level = self.waiters.highest()?;
-        let ticket = if rules.order.newest_first(self.is_congested(now, rules)) {
-            self.waiters.newest_of(level)
-        } else {
-            self.waiters.oldest_of(level)
-        }?;
+        let ticket = self.whose_turn(now, rules)?;
         let &mut Waiter {
             joined, deadline, ..
         } = self.waiters.value(ticket)?;
@@ -142,6 +149,23 @@ impl Queue {
             }
         }
         Some((ticket, Answer::Granted))
+    }
+
+    /// One of the highest criticality. While others would make room for it, and the first of it has not waited for half
+    /// its time, its backlog is a passing one: all of it can be served, if nobody has to wait to its end. So whoever came
+    /// first, whatever the cohort. Otherwise a part of it is lost, and that is for cohorts to choose.
+    fn whose_turn(&mut self, now: Instant, rules: &Rules) -> Option<Ticket> {
+        let level = self.waiters.highest()?;
+        if rules.order.newest_first(self.is_congested(now, rules)) {
+            return self.waiters.newest_of(level);
+        }
+        if !self.waiters.all_as_critical_as(level) {
+            let oldest = self.waiters.oldest_as_critical_as(level)?;
+            if now < self.waiters.value(oldest)?.half_way {
+                return Some(oldest);
+            }
+        }
+        self.waiters.oldest_of(level)
     }
 
     fn is_congested(&self, now: Instant, rules: &Rules) -> bool {

@@ -1,8 +1,9 @@
 //! Those who wait, by level and by age.
 //!
-//! Core's [`Waiters`] keep them by age. Through the same entries goes a second list for each level, and a bit says
-//! whether it has anybody. So the highest and the lowest level, the oldest and the newest of each, and the oldest of
-//! all are found in a few steps, and anybody may leave from anywhere in as many.
+//! Core's [`Waiters`] keep them by age. Through the same entries goes a second list for each level, whose bit says
+//! whether it has anybody, and a third for each criticality. So the highest and the lowest level, the oldest and the
+//! newest of each, and the oldest of a criticality and of all are found in a few steps, and anybody may leave from
+//! anywhere in as many.
 
 use std::task::Waker;
 
@@ -10,6 +11,7 @@ use plimsoll_core::{Asked, Left, Priority, Ticket, Waiters};
 
 /// Words of the bitmap.
 const WORDS: usize = Priority::LEVELS as usize / 64;
+const CRITICALITIES: usize = (Priority::LEVELS / Priority::COHORTS) as usize;
 
 /// Waiters of [`Priority::LEVELS`] levels, each with a value.
 #[derive(Debug)]
@@ -17,20 +19,29 @@ pub(crate) struct Ranked<T> {
     waiters: Waiters<Place<T>>,
     /// As many as the highest level ever seen: a queue without priorities has one.
     levels: Vec<Ends>,
+    /// Of all levels of a criticality.
+    criticalities: [Ends; CRITICALITIES],
     /// The levels that have anybody.
     occupied: [u64; WORDS],
 }
 
-/// A value and its place among the equals.
+/// A value and its places among those of the same level, and of the same criticality.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<T> {
     level: u16,
-    older: Option<Ticket>,
-    newer: Option<Ticket>,
+    in_level: Links,
+    in_criticality: Links,
     pub(crate) value: T,
 }
 
-/// The ends of one level's list.
+/// The neighbours in a list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Links {
+    older: Option<Ticket>,
+    newer: Option<Ticket>,
+}
+
+/// The ends of a list.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ends {
     oldest: Option<Ticket>,
@@ -42,6 +53,7 @@ impl<T: Copy> Ranked<T> {
         Self {
             waiters: Waiters::new(),
             levels: Vec::new(),
+            criticalities: [Ends::default(); CRITICALITIES],
             occupied: [0; WORDS],
         }
     }
@@ -62,18 +74,28 @@ impl<T: Copy> Ranked<T> {
         if index >= self.levels.len() {
             self.levels.resize(index + 1, Ends::default());
         }
-        let older = self.levels[index].newest;
+        let behind = |ends: &Ends| Links {
+            older: ends.newest,
+            newer: None,
+        };
+        let in_level = behind(&self.levels[index]);
+        let in_criticality = behind(&self.criticalities[criticality(level)]);
         let ticket = self.waiters.join(Place {
             level,
-            older,
-            newer: None,
+            in_level,
+            in_criticality,
             value,
         });
-        match older.and_then(|older| self.waiters.value(older)) {
-            Some(older) => older.newer = Some(ticket),
+        self.levels[index].newest = Some(ticket);
+        match self.place(in_level.older) {
+            Some(older) => older.in_level.newer = Some(ticket),
             None => self.levels[index].oldest = Some(ticket),
         }
-        self.levels[index].newest = Some(ticket);
+        self.criticalities[criticality(level)].newest = Some(ticket);
+        match self.place(in_criticality.older) {
+            Some(older) => older.in_criticality.newer = Some(ticket),
+            None => self.criticalities[criticality(level)].oldest = Some(ticket),
+        }
         self.occupied[index / 64] |= 1 << (index % 64);
         ticket
     }
@@ -93,6 +115,17 @@ impl<T: Copy> Ranked<T> {
     /// Who came first to this level, of those who wait there.
     pub(crate) fn oldest_of(&self, level: u16) -> Option<Ticket> {
         self.levels.get(usize::from(level))?.oldest
+    }
+
+    /// Who came first to this level's criticality, of those who wait there.
+    pub(crate) fn oldest_as_critical_as(&self, level: u16) -> Option<Ticket> {
+        self.criticalities.get(criticality(level))?.oldest
+    }
+
+    /// Whether nobody of another criticality than this level's, the highest, waits.
+    pub(crate) fn all_as_critical_as(&self, highest: u16) -> bool {
+        let lowest = self.lowest();
+        lowest.is_none_or(|lowest| criticality(lowest) == criticality(highest))
     }
 
     /// Who came last to this level, of those who wait there.
@@ -140,27 +173,41 @@ impl<T: Copy> Ranked<T> {
         Some(left)
     }
 
-    /// Takes one that was here out of its level's list.
+    /// Takes one that was here out of its lists.
     fn unlink(&mut self, place: Place<T>) {
-        let Place {
-            level,
-            older,
-            newer,
-            ..
-        } = place;
-        let index = usize::from(level);
-        match older.and_then(|older| self.waiters.value(older)) {
-            Some(older) => older.newer = newer,
+        let index = usize::from(place.level);
+        let Links { older, newer } = place.in_level;
+        match self.place(older) {
+            Some(older) => older.in_level.newer = newer,
             None => self.levels[index].oldest = newer,
         }
-        match newer.and_then(|newer| self.waiters.value(newer)) {
-            Some(newer) => newer.older = older,
+        match self.place(newer) {
+            Some(newer) => newer.in_level.older = older,
             None => self.levels[index].newest = older,
         }
         if self.levels[index].oldest.is_none() {
             self.occupied[index / 64] &= !(1 << (index % 64));
         }
+        let index = criticality(place.level);
+        let Links { older, newer } = place.in_criticality;
+        match self.place(older) {
+            Some(older) => older.in_criticality.newer = newer,
+            None => self.criticalities[index].oldest = newer,
+        }
+        match self.place(newer) {
+            Some(newer) => newer.in_criticality.older = older,
+            None => self.criticalities[index].newest = older,
+        }
     }
+
+    fn place(&mut self, ticket: Option<Ticket>) -> Option<&mut Place<T>> {
+        self.waiters.value(ticket?)
+    }
+}
+
+/// Which of the four a level belongs to.
+fn criticality(level: u16) -> usize {
+    usize::from(level / Priority::COHORTS)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -179,7 +226,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         // Few levels, so that they are shared, and both ends of the bitmap.
-        let level = prop_oneof![Just(0), Just(511), 62_u16..66, any::<u16>()];
+        let level = prop_oneof![Just(0), Just(511), 62_u16..66, 126_u16..130, any::<u16>()];
         prop_oneof![
             4 => level.prop_map(Step::Join),
             2 => any::<bool>().prop_map(|newest| Step::AnswerHighest { newest }),
@@ -251,6 +298,11 @@ mod tests {
                 prop_assert_eq!(ranked.is_empty(), model.is_empty());
                 prop_assert_eq!(ranked.lowest(), model.first().map(|(level, ..)| *level));
                 prop_assert_eq!(ranked.highest(), model.last().map(|(level, ..)| *level));
+                for first in [0, 128, 384] {
+                    let same = model.iter().filter(|(level, ..)| level / 128 == first / 128);
+                    let oldest = same.min_by_key(|(_, number, _)| *number).map(|(.., ticket)| *ticket);
+                    prop_assert_eq!(ranked.oldest_as_critical_as(first + 5), oldest);
+                }
                 let oldest = model.iter().map(|(_, number, _)| *number).min();
                 prop_assert_eq!(ranked.oldest().copied(), oldest);
                 for (_, number, ticket) in &model {

@@ -14,29 +14,41 @@ pin_project! {
     pub struct ConcurrencyWait {
         // Taken when the wait is over, so that nothing is given back twice.
         pub(crate) ticket: Option<Ticket>,
-        // When it has waited long enough.
-        pub(crate) until: Instant,
-        // That is because its deadline could not be met any more, and not because of the longest wait.
-        pub(crate) until_late: bool,
+        pub(crate) end: WaitEnd,
         pub(crate) deadline: Option<Deadline>,
         #[pin]
         pub(crate) timer: Option<Sleep>,
     }
 }
 
-impl ConcurrencyWait {
-    /// Up to the moment `until`, or when a service that takes `service_time` has to begin to meet the deadline.
+/// When a request has waited long enough.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WaitEnd {
+    pub(crate) at: Instant,
+    /// That is because its deadline could not be met any more, and not because of the longest wait.
+    pub(crate) is_late: bool,
+}
+
+impl WaitEnd {
+    /// The moment `longest`, or when a service that takes `service_time` has to begin to meet the deadline.
     pub(crate) fn new(
-        ticket: Ticket,
-        until: Instant,
+        longest: Instant,
         deadline: Option<Deadline>,
         service_time: Duration,
     ) -> Self {
         let late = deadline.map(|Deadline(at)| at.checked_sub(service_time).unwrap_or(at));
         Self {
+            at: late.map_or(longest, |late| late.min(longest)),
+            is_late: late.is_some_and(|late| late <= longest),
+        }
+    }
+}
+
+impl ConcurrencyWait {
+    pub(crate) fn new(ticket: Ticket, end: WaitEnd, deadline: Option<Deadline>) -> Self {
+        Self {
             ticket: Some(ticket),
-            until: late.map_or(until, |late| late.min(until)),
-            until_late: late.is_some_and(|late| late <= until),
+            end,
             deadline,
             timer: None,
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use plimsoll_core::Criticality;
+
 use super::shared::Shared;
 
 /// Reads the shares that a limit is divided into. Clones share it.
@@ -9,9 +11,18 @@ use super::shared::Shared;
 pub struct FairShareHandle(pub(super) Arc<Shared>);
 
 impl FairShareHandle {
-    /// How many requests a key may have inside while the limit is nearly full; `None` while nobody is held back.
+    /// How many requests of the criticality that is held back most a key may have inside while the limit is nearly full;
+    /// `None` while nobody is held back.
     pub fn level(&self) -> Option<f64> {
-        let height = self.0.height();
+        let levels = Criticality::ALL
+            .into_iter()
+            .filter_map(|of| self.level_of(of));
+        levels.reduce(f64::min)
+    }
+
+    /// The same, of this criticality.
+    pub fn level_of(&self, criticality: Criticality) -> Option<f64> {
+        let height = self.0.band(criticality).height();
         height.is_finite().then_some(height)
     }
 

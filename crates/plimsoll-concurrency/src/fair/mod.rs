@@ -1,5 +1,6 @@
 //! Fair shares of one limit between keys.
 
+mod band;
 mod handle;
 mod level;
 mod shared;
@@ -17,7 +18,9 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Priority, Rejection, Same, Verdict,
+};
 use tokio::time::Instant;
 
 pub use self::handle::FairShareHandle;
@@ -50,9 +53,21 @@ const NAME: &str = "fair-share";
 /// Give the limit a short [queue](crate::Concurrency::queue): mice that come in a swarm, or to few slots, of which 2 in 100 are less than
 /// one, wait there for a moment. Without one some of them find the limit full.
 ///
+/// # Criticality
+///
+/// Shares are between requests of one criticality, as [`priorities`](Self::priorities) tells it; unless they are set all are
+/// the same. Each criticality has a level of its own, for what the more critical leave of the limit. The less critical do
+/// not count: the limit's queue puts these requests before them, if it is told the same priorities. So nobody is held
+/// back on account of less critical requests, not even of its own key. Those that came in while less than 0.9 of the limit
+/// was in flight are not told apart until they end.
+///
+/// Where the more critical alone want more than there is, the less critical still get what is kept free of the limit and the
+/// queue for those with little: a few in a hundred.
+///
 /// # Cost
 ///
-/// Three loads and an addition to get in below 0.9 of the limit, a compare-and-swap and a few loads above. No lock, no allocation.
+/// Three loads and an addition to get in below 0.9 of the limit; above, a compare-and-swap, an addition that all keys share,
+/// and a few loads. No lock, no allocation. The priority of each request is asked for.
 ///
 /// ```
 /// use plimsoll_concurrency::{Concurrency, FairShare};
@@ -69,45 +84,83 @@ const NAME: &str = "fair-share";
 /// # Ok(())
 /// # }
 /// ```
-pub struct FairShare {
+pub struct FairShare<R = Same> {
+    own: [Own; Criticality::ALL.len()],
+    /// Its place in the order of cells, as a fraction of 2^32, for rounding.
+    offset: u32,
+    shared: Arc<Shared>,
+    priorities: Arc<R>,
+}
+
+/// What a key has of one criticality.
+#[derive(Debug, Default)]
+struct Own {
     inside: AtomicU32,
     /// The interval in which this key was last refused.
     refused_in: AtomicU32,
     /// When the last request of the key had left, in the shared time; only kept while keys take turns.
     left: AtomicU64,
-    /// Its place in the order of cells, as a fraction of 2^32, for rounding.
-    offset: u32,
-    shared: Arc<Shared>,
 }
 
 /// A request of a key, counted. Plain data: the gate sees to it that it is given back.
 #[derive(Debug)]
-pub struct FairSharePermit(());
+pub struct FairSharePermit {
+    of: Criticality,
+    /// It came in while the limit was nearly full.
+    in_band: bool,
+}
 
 impl FairShare {
     /// Shares the limit of this handle, which has to be behind the shares in the same gate (`(keyed, limit)`).
     pub fn new(limit: ConcurrencyHandle) -> Self {
-        Self::of(Arc::new(Shared::new(limit)))
+        let same = Same(Priority::default());
+        Self::of(Arc::new(Shared::new(limit)), Arc::new(same))
     }
+}
 
-    fn of(shared: Arc<Shared>) -> Self {
+impl<R> FairShare<R> {
+    fn of(shared: Arc<Shared>, priorities: Arc<R>) -> Self {
         Self {
-            inside: AtomicU32::new(0),
-            refused_in: AtomicU32::new(0),
-            left: AtomicU64::new(0),
+            own: Default::default(),
             offset: shared.next_offset(),
             shared,
+            priorities,
+        }
+    }
+
+    /// Shares between requests of the same criticality only. Tell the [limit](crate::Concurrency::priorities) the same.
+    ///
+    /// ```
+    /// use plimsoll_concurrency::{Concurrency, FairShare};
+    /// use plimsoll_core::{ApiKey, ByExtension, GateLayer, Keyed, Missing};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Concurrency::adaptive().priorities(ByExtension);
+    /// let each = FairShare::new(limit.handle()).priorities(ByExtension);
+    /// let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || each.cell())?;
+    /// let layer = GateLayer::new((fair, limit));
+    /// # let _: GateLayer<_> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priorities<Q>(self, priorities: Q) -> FairShare<Q> {
+        FairShare {
+            own: self.own,
+            offset: self.offset,
+            shared: self.shared,
+            priorities: Arc::new(priorities),
         }
     }
 
     /// Another key's share of the same limit.
     pub fn cell(&self) -> Self {
-        Self::of(Arc::clone(&self.shared))
+        Self::of(Arc::clone(&self.shared), Arc::clone(&self.priorities))
     }
 
     /// Requests of this key that are inside: in flight, or in the limit's queue.
     pub fn in_flight(&self) -> usize {
-        self.inside.load(Relaxed) as usize
+        let inside = self.own.iter().map(|own| own.inside.load(Relaxed));
+        inside.sum::<u32>() as usize
     }
 
     /// Reads the level and the count of refusals, of all keys.
@@ -115,18 +168,39 @@ impl FairShare {
         FairShareHandle(Arc::clone(&self.shared))
     }
 
-    /// The limit is nearly full: a place, if this key has fewer than the level.
-    fn enter_below_level(&self, now: Instant) -> bool {
-        let now = self.shared.adjust(now);
-        let mut inside = self.inside.load(Relaxed);
-        let cap = if inside == 0 && self.shared.pause(self.left.load(Relaxed), now) > 0 {
+    fn own(&self, of: Criticality) -> &Own {
+        &self.own[of as usize]
+    }
+
+    /// The limit is nearly full: a place, if the less critical take up enough of it, or this key has fewer than the level.
+    fn enter_tight(&self, of: Criticality, now: Instant) -> bool {
+        let fill = self.shared.fill(of);
+        let entered = if 10 * u64::from(fill.inside) < 9 * u64::from(fill.limit) {
+            self.own(of).inside.fetch_add(1, Acquire);
+            true
+        } else {
+            self.enter_below_level(of, now)
+        };
+        if entered {
+            self.shared.band(of).inside.fetch_add(1, Relaxed);
+        }
+        entered
+    }
+
+    fn enter_below_level(&self, of: Criticality, now: Instant) -> bool {
+        let (own, band) = (self.own(of), self.shared.band(of));
+        let now = self.shared.nanos(now);
+        let fill = || self.shared.fill(of);
+        band.adjust(now, fill);
+        let mut inside = own.inside.load(Relaxed);
+        let cap = if inside == 0 && band.pause(own.left.load(Relaxed), now) > 0 {
             0
         } else {
-            self.shared.asked(inside);
-            self.shared.cap(self.offset)
+            band.asked(inside, self.offset, fill);
+            band.cap(self.offset)
         };
         while inside < cap {
-            match self
+            match own
                 .inside
                 .compare_exchange_weak(inside, inside + 1, Acquire, Relaxed)
             {
@@ -134,11 +208,19 @@ impl FairShare {
                 Err(now) => inside = now,
             }
         }
-        let interval = self.shared.interval();
-        if self.refused_in.swap(interval, Relaxed) != interval {
-            self.shared.refused(inside, inside > cap);
+        let interval = band.interval();
+        if own.refused_in.swap(interval, Relaxed) != interval {
+            band.refused(inside, inside > cap);
         }
         false
+    }
+
+    /// One less; answers whether it was the last of its criticality.
+    fn leave(&self, permit: &FairSharePermit) -> bool {
+        if permit.in_band {
+            self.shared.band(permit.of).inside.fetch_sub(1, Relaxed);
+        }
+        self.own(permit.of).inside.fetch_sub(1, AcqRel) == 1
     }
 
     #[cold]
@@ -148,30 +230,33 @@ impl FairShare {
     }
 }
 
-impl<Req> Policy<Req> for FairShare {
+impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     type Permit = FairSharePermit;
     plimsoll_core::decides_at_once!(Req);
 
     #[inline]
-    fn admit(&self, _: &mut Req, now: Instant) -> Verdict<FairSharePermit, Infallible> {
-        if !self.shared.nearly_full() {
-            self.inside.fetch_add(1, Acquire);
-        } else if !self.enter_below_level(now) {
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<FairSharePermit, Infallible> {
+        let of = self.priorities.priority(req).criticality();
+        let in_band = self.shared.nearly_full();
+        if !in_band {
+            self.own(of).inside.fetch_add(1, Acquire);
+        } else if !self.enter_tight(of, now) {
             return Verdict::Reject(self.refuse());
         }
-        Verdict::Admit(FairSharePermit(()))
+        Verdict::Admit(FairSharePermit { of, in_band })
     }
 
     #[inline]
-    fn finish(&self, _: FairSharePermit, _: &Outcome) {
-        if self.inside.fetch_sub(1, AcqRel) == 1 && self.shared.height() < 1.0 {
-            self.left.store(self.shared.time(), Relaxed);
+    fn finish(&self, permit: FairSharePermit, _: &Outcome) {
+        let band = self.shared.band(permit.of);
+        if self.leave(&permit) && band.height() < 1.0 {
+            self.own(permit.of).left.store(band.time(), Relaxed);
         }
     }
 
     #[inline]
-    fn revoke(&self, _: FairSharePermit, _: Instant, _: Instant) {
-        self.inside.fetch_sub(1, AcqRel);
+    fn revoke(&self, permit: FairSharePermit, _: Instant, _: Instant) {
+        self.leave(&permit);
     }
 
     #[inline]
@@ -180,23 +265,29 @@ impl<Req> Policy<Req> for FairShare {
     }
 }
 
-impl Cell for FairShare {
+impl<R: Send + Sync> Cell for FairShare<R> {
     fn reset(&self) {
-        self.refused_in.store(0, Relaxed);
-        self.left.store(0, Relaxed);
+        for own in &self.own {
+            own.refused_in.store(0, Relaxed);
+            own.left.store(0, Relaxed);
+        }
     }
 
     fn settles_in(&self, now: Instant) -> Duration {
-        if self.inside.load(Acquire) == 0 {
-            let now = self.shared.nanos(now);
-            return Duration::from_nanos(self.shared.pause(self.left.load(Relaxed), now));
+        if self.own.iter().any(|own| own.inside.load(Acquire) != 0) {
+            // A guess, and never zero while anybody is in.
+            return Duration::from_millis(1);
         }
-        // A guess, and never zero while anybody is in.
-        Duration::from_millis(1)
+        let now = self.shared.nanos(now);
+        let pauses = Criticality::ALL.map(|of| {
+            let left = self.own(of).left.load(Relaxed);
+            self.shared.band(of).pause(left, now)
+        });
+        Duration::from_nanos(pauses.into_iter().max().unwrap_or(0))
     }
 }
 
-impl fmt::Debug for FairShare {
+impl<R> fmt::Debug for FairShare<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FairShare")
             .field("in_flight", &self.in_flight())

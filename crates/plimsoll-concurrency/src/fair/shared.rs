@@ -1,42 +1,19 @@
-//! What the cells of all keys share: the level, and what was seen since it was last adjusted.
+//! What the cells of all keys share.
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Relaxed},
-};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use plimsoll_core::{Counter, Epoch};
+use plimsoll_core::{Counter, Criticality, Epoch};
 use tokio::time::Instant;
 
-use super::level::{Level, Seen};
+use super::band::{Band, Fill, GOLDEN};
 use crate::ConcurrencyHandle;
-
-/// Nanoseconds between two adjustments, at least.
-const INTERVAL: u64 = 5_000_000;
-/// Nanoseconds that a key pauses between two requests at a level of one half.
-const PAUSE: f64 = 20e6;
-/// Adjustments after which the rounding favours other keys.
-const TURN: u32 = 64;
-/// 2^32 over the golden ratio: multiples of it are spread evenly.
-const GOLDEN: u32 = 0x9E37_79B9;
 
 pub(super) struct Shared {
     pub(super) limit: ConcurrencyHandle,
     pub(super) refusals: Counter,
     epoch: Epoch,
     cells: AtomicU32,
-    /// The height of the level: the bits of a float.
-    height: AtomicU64,
-    calm: AtomicU32,
-    /// When it was last adjusted, and how often.
-    adjusted: AtomicU64,
-    interval: AtomicU32,
-    squeezed: AtomicU32,
-    highest: AtomicU32,
-    highest_before: AtomicU32,
-    at_level: AtomicU32,
-    above: AtomicU32,
-    lowest_refused: AtomicU32,
+    bands: [Band; Criticality::ALL.len()],
 }
 
 impl Shared {
@@ -46,16 +23,7 @@ impl Shared {
             refusals: Counter::new(),
             epoch: Epoch::new(),
             cells: AtomicU32::new(0),
-            height: AtomicU64::new(Level::NONE.height.to_bits()),
-            calm: AtomicU32::new(Level::NONE.calm),
-            adjusted: AtomicU64::new(0),
-            interval: AtomicU32::new(1),
-            squeezed: AtomicU32::new(0),
-            highest: AtomicU32::new(0),
-            highest_before: AtomicU32::new(0),
-            at_level: AtomicU32::new(0),
-            above: AtomicU32::new(0),
-            lowest_refused: AtomicU32::new(u32::MAX),
+            bands: Criticality::ALL.map(|_| Band::new()),
         }
     }
 
@@ -63,114 +31,34 @@ impl Shared {
         self.cells.fetch_add(1, Relaxed).wrapping_mul(GOLDEN)
     }
 
-    /// In flight and in the queue of the limit, and the limit.
-    #[inline]
-    fn inside(&self) -> (usize, usize) {
-        let limit = &self.limit;
-        (limit.in_flight() + limit.queued(), limit.limit())
-    }
-
-    /// Shares matter: nine tenths of the limit are taken.
-    #[inline]
-    pub(super) fn nearly_full(&self) -> bool {
-        let (inside, limit) = self.inside();
-        10 * inside >= 9 * limit
-    }
-
-    pub(super) fn height(&self) -> f64 {
-        f64::from_bits(self.height.load(Relaxed))
-    }
-
     pub(super) fn nanos(&self, now: Instant) -> u64 {
         self.epoch.nanos(now)
     }
 
-    /// When the level was last adjusted: the time, to a few milliseconds, while shares matter.
-    pub(super) fn time(&self) -> u64 {
-        self.adjusted.load(Relaxed)
+    pub(super) fn band(&self, criticality: Criticality) -> &Band {
+        &self.bands[criticality as usize]
     }
 
-    /// How long a key without a request inside has to wait for its turn, in nanoseconds, if its last one had `left`.
-    pub(super) fn pause(&self, left: u64, now: u64) -> u64 {
-        let height = self.height();
-        if height >= 1.0 || left == 0 {
-            return 0;
-        }
-        let pause = PAUSE * (1.0 / height - 1.0);
-        (left + pause as u64).saturating_sub(now)
-    }
-
-    pub(super) fn interval(&self) -> u32 {
-        self.interval.load(Relaxed)
-    }
-
-    /// The level in whole requests. Each key has a rounding of its own, so that a level of 1.5 is 2 for one half of the
-    /// keys and 1 for the other, and all of them together are as many as the level says. They take turns.
-    pub(super) fn cap(&self, offset: u32) -> u32 {
-        let turn = (self.interval() / TURN).wrapping_mul(GOLDEN);
-        let rounding = f64::from(offset.wrapping_add(turn)) / f64::from(u32::MAX);
-        ((self.height() + rounding.min(0.999)) as u32).max(1)
-    }
-
-    /// A key that has `inside` asked for one more.
-    pub(super) fn asked(&self, inside: u32) {
-        let highest = self.highest.load(Relaxed);
-        if inside > highest {
-            self.highest.fetch_max(inside, Relaxed);
-        }
-        let others = highest.max(self.highest_before.load(Relaxed));
-        // Whoever has nothing has less than those who have all.
-        if inside == 0 || f64::from(inside + 1) < self.height().min(f64::from(others)) {
-            let (all, limit) = self.inside();
-            if all >= limit && self.squeezed.load(Relaxed) == 0 {
-                self.squeezed.store(1, Relaxed);
-            }
-        }
-    }
-
-    /// A key was refused for the first time in this interval.
-    pub(super) fn refused(&self, inside: u32, above: bool) {
-        let keys = if above { &self.above } else { &self.at_level };
-        keys.fetch_add(1, Relaxed);
-        self.lowest_refused.fetch_min(inside, Relaxed);
-    }
-
-    /// Adjusts the level, when it is time for it and nobody else does. Answers with the time.
+    /// Shares may matter: nine tenths of the limit are taken.
     #[inline]
-    pub(super) fn adjust(&self, now: Instant) -> u64 {
-        let now = self.epoch.nanos(now);
-        let last = self.adjusted.load(Relaxed);
-        if now.saturating_sub(last) >= INTERVAL
-            && self
-                .adjusted
-                .compare_exchange(last, now, AcqRel, Relaxed)
-                .is_ok()
-        {
-            self.adjust_now();
-        }
-        now
+    pub(super) fn nearly_full(&self) -> bool {
+        let limit = &self.limit;
+        10 * (limit.in_flight() + limit.queued()) >= 9 * limit.limit()
     }
 
-    fn adjust_now(&self) {
-        let (inside, limit) = self.inside();
-        let highest = self.highest.swap(0, Relaxed);
-        let highest_before = self.highest_before.swap(highest, Relaxed);
-        let seen = Seen {
-            inside: inside as u32,
-            limit: limit as u32,
-            squeezed: self.squeezed.swap(0, Relaxed) != 0,
-            highest: highest.max(highest_before).max(1),
-            at_level: self.at_level.swap(0, Relaxed),
-            above: self.above.swap(0, Relaxed),
-            lowest_refused: self.lowest_refused.swap(u32::MAX, Relaxed),
-        };
-        let level = Level {
-            height: self.height(),
-            calm: self.calm.load(Relaxed),
-        };
-        let level = level.next(&seen);
-        self.height.store(level.height.to_bits(), Relaxed);
-        self.calm.store(level.calm, Relaxed);
-        self.interval.fetch_add(1, Relaxed);
+    /// How full it is for this criticality. The less critical do not count: in the queue these requests are before them, and
+    /// take their place. Half of those places are as good as slots.
+    pub(super) fn fill(&self, criticality: Criticality) -> Fill {
+        let sum =
+            |bands: &[Band]| -> u32 { bands.iter().map(|band| band.inside.load(Relaxed)).sum() };
+        let of = criticality as usize;
+        let below = sum(&self.bands[..of]);
+        let queued = self.limit.queued() as u32;
+        let inside = (self.limit.in_flight() as u32 + queued).saturating_sub(below);
+        Fill {
+            inside,
+            limit: self.limit.limit() as u32 + queued.min(below) / 2,
+            own: inside.saturating_sub(sum(&self.bands[of + 1..])),
+        }
     }
 }

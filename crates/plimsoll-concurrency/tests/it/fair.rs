@@ -13,7 +13,8 @@ use plimsoll_concurrency::{
     Concurrency, ConcurrencyPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Cell, Class, Keyed, Kind, Missing, Outcome, Policy, Rejection, Then, Verdict,
+    Cell, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection, Then,
+    Verdict,
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;
@@ -125,10 +126,57 @@ async fn an_elephant_does_not_harm_a_hundred_mice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_alone_is_lent_everything_and_the_limit_itself_says_no() {
-    let (service, handle) = shared(hundred(false), 1);
-    let tallies = run(&service, &[Demand::Open(200.0)], TIME).await;
-    assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
-    assert_eq!((handle.level(), handle.rejected()), (None, 0));
+    for queue in [false, true] {
+        let (service, handle) = shared(hundred(queue), 1);
+        let tallies = run(&service, &[Demand::Open(200.0)], TIME).await;
+        assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
+        assert_eq!((handle.level(), handle.rejected()), (None, 0));
+    }
+}
+
+/// The first keys are more critical. What they get, in hundredths of the capacity, and what holds them back.
+async fn shares_by_criticality(critical: usize, demands: &[Demand]) -> (Vec<f64>, FairShareHandle) {
+    let of = move |req: &Request<Body>| {
+        let key = req.extensions().get::<usize>();
+        Priority::new(match key {
+            Some(key) if *key < critical => Criticality::CriticalPlus,
+            _ => Criticality::Sheddable,
+        })
+    };
+    let limit = hundred(true).priorities(of);
+    let each = FairShare::new(limit.handle()).priorities(of);
+    let handle = each.handle();
+    let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
+    let fair = Keyed::new(key, Missing::Share, 10_000, move || each.cell()).unwrap();
+    let tallies = run(&service((fair, limit), 1), demands, TIME).await;
+    let shares = in_flight(&tallies);
+    let hundredths = shares.iter().map(|share| share * 100.0 / CAPACITY);
+    (hundredths.collect(), handle)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_elephant_takes_nothing_from_the_more_critical_and_is_not_held_back_by_the_less_critical()
+ {
+    // The second is one of two critical keys.
+    let demands = [10.0, 70.0, 300.0, 30.0].map(Demand::Open);
+    let (shares, _) = shares_by_criticality(2, &demands).await;
+    are_about(&shares[..2], &[10.0, 70.0], 0.06);
+    let left = shares[2] + shares[3];
+    assert!(left > 15.0, "{shares:?}: of 20 that are left");
+    // 30 against 300: each has half of it, or nearly.
+    assert!(shares[2] < 2.0 * shares[3], "{shares:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_more_critical_have_fair_shares_among_themselves() {
+    let demands = [300.0, 20.0, 20.0, 300.0].map(Demand::Open);
+    let (shares, handle) = shares_by_criticality(3, &demands).await;
+    are_about(&shares[..3], &[60.0, 20.0, 20.0], 0.08);
+    assert!(
+        shares[3] < 3.0,
+        "{shares:?}: nothing is left for the others"
+    );
+    assert!(handle.level_of(Criticality::CriticalPlus).unwrap() < 80.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,6 +188,37 @@ async fn what_others_leave_goes_to_those_who_want_more() {
     let tallies = run(&service, &[Demand::Clients(200)], TIME).await;
     assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
     assert_eq!(handle.level(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_not_held_back_for_what_it_has_of_less_critical_requests() {
+    let limit = Concurrency::new(10).unwrap();
+    let elephant = FairShare::new(limit.handle()).priorities(|of: &Criticality| Priority::new(*of));
+    let mouse = elephant.cell();
+    let refusal = |cell: &FairShare<_>, mut of: Criticality| {
+        let gate = Then(cell, &limit);
+        match gate.admit(&mut of, Instant::now()) {
+            Verdict::Admit(_) => None, // and it stays
+            Verdict::Reject(rejection) => Some(rejection.kind()),
+            Verdict::Wait(_) => unreachable!("there is no queue"),
+        }
+    };
+    let low = Criticality::Sheddable;
+    assert!((0..10).all(|_| refusal(&elephant, low).is_none()));
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert_eq!(refusal(&mouse, low), Some(Kind::Full));
+    }
+    assert_eq!(refusal(&elephant, low), Some(Kind::OverQuota));
+    assert_eq!(
+        refusal(&elephant, Criticality::SheddablePlus),
+        Some(Kind::Full),
+        "it is the limit that has no room for it"
+    );
+    let handle = elephant.handle();
+    assert!(handle.level_of(low).unwrap() < 10.0);
+    assert_eq!(handle.level(), handle.level_of(low));
+    assert_eq!(handle.level_of(Criticality::SheddablePlus), None);
 }
 
 /// A policy's verdict on one request of a key, taken back at the end.

@@ -17,9 +17,10 @@ fn level(level: u16) -> Priority {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_go_to_the_highest_level_and_within_it_by_the_order() {
+async fn slots_go_to_the_highest_criticality_and_within_it_by_the_order() {
     for (order, expected) in [
-        (Order::Fifo, [2, 5, 0, 3, 4, 1]),
+        // The last two have nobody below them.
+        (Order::Fifo, [2, 0, 3, 5, 4, 1]),
         (Order::Lifo, [2, 5, 3, 0, 4, 1]),
     ] {
         let limit = ranked(1, 8).order(order);
@@ -36,6 +37,55 @@ async fn slots_go_to_the_highest_level_and_within_it_by_the_order() {
             assert_eq!(served, name, "{order:?}");
             running = next;
         }
+    }
+}
+
+/// Three of one criticality, the higher the cohort the later; whom the first slot goes to after a while.
+async fn first_of_three(among_others: bool, after: u32) -> usize {
+    let limit = ranked(1, 8);
+    let running = call(&limit);
+    let _other = among_others.then(|| call_with(&limit, level(0)));
+    let mut waiting = [384, 400, 511].map(|at| call_with(&limit, level(at)));
+    tokio::time::advance(after * MS).await;
+    drop(running);
+    let next = waiting.iter_mut().position(crate::Call::is_running);
+    next.expect("the slot went to one of them")
+}
+
+#[tokio::test(start_paused = true)]
+async fn cohorts_choose_who_is_served_only_where_a_part_of_a_criticality_will_not_be() {
+    assert_eq!(
+        first_of_three(true, 499).await,
+        0,
+        "others make room: who came first"
+    );
+    assert_eq!(
+        first_of_three(true, 500).await,
+        2,
+        "the first has waited for half of the longest wait"
+    );
+    assert_eq!(first_of_three(false, 0).await, 2, "nobody makes room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_makes_a_backlog_long_sooner() {
+    let limit = ranked(1, 8);
+    for (after, served) in [(49, 0), (50, 1)] {
+        let running = call(&limit);
+        let _low = call_with(&limit, level(0));
+        let soon = tokio::time::Instant::now() + 100 * MS;
+        let mut first = call_with(
+            &limit,
+            crate::Req {
+                deadline: Some(plimsoll_core::Deadline(soon)),
+                priority: level(384),
+            },
+        );
+        let mut second = call_with(&limit, level(511));
+        tokio::time::advance(after * MS).await;
+        drop(running);
+        let running = [first.is_running(), second.is_running()];
+        assert_eq!(running.iter().position(|is| *is), Some(served));
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
 pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
-    let share = FairShare::new(policy.handle());
+    let share = FairShare::new(policy.handle()).priorities(ByExtension);
     let caller = |req: &Req| req.extensions().get::<Key>().copied();
     let shares = Keyed::new(caller, Missing::Share, 10_000, move || share.cell())
         .expect("a capacity from 1 on");
