@@ -12,6 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -50,6 +51,7 @@ enum Station {
 
 thread_local! {
     static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
+    static WAITED: RefCell<Option<Box<dyn Fn(Duration)>>> = const { RefCell::new(None) };
 }
 
 /// A handle to the server of this thread's world.
@@ -66,7 +68,13 @@ impl Backend {
             StationSpec::Crowd { sigma, kappa } => Station::Crowd(Crowd::new(sigma, kappa)),
         });
         STATIONS.set(stations.collect());
+        WAITED.set(None);
         Self(())
+    }
+
+    /// Tells how long each request waited for a worker, when it gets one: what a server knows of its own queue.
+    pub(crate) fn on_turn(self, waited: impl Fn(Duration) + 'static) {
+        WAITED.set(Some(Box::new(waited)));
     }
 }
 

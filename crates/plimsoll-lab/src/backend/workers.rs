@@ -5,13 +5,14 @@ use std::{
     future::Future as _,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use super::{STATIONS, Station};
+use super::{STATIONS, Station, WAITED};
 use crate::{
     scenario::Step,
     schedule::Schedule,
-    world::{self, Sleep},
+    world::{self, Nanos, Sleep},
 };
 
 /// A number of workers, their speed over time, and the queue.
@@ -121,6 +122,7 @@ impl Workers {
 pub(super) struct Turn {
     station: usize,
     work: f64,
+    since: Nanos,
     stage: Stage,
 }
 
@@ -143,6 +145,7 @@ impl Turn {
         Self {
             station,
             work,
+            since: world::now(),
             stage: Stage::New,
         }
     }
@@ -173,6 +176,10 @@ impl Turn {
             let Some(next) = next else {
                 return Poll::Pending;
             };
+            if matches!(next, Stage::Served(_)) {
+                let waited = Duration::from_nanos(world::now() - self.since);
+                WAITED.with_borrow(|told| told.iter().for_each(|told| told(waited)));
+            }
             let queued = matches!(next, Stage::Queued(_));
             self.stage = next;
             if queued {

@@ -14,7 +14,7 @@ use crate::{
     world,
 };
 
-fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
+pub(super) fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 }
 
 /// What requests say of themselves is read; nothing is tuned.
-fn found() -> Concurrency<Deadlines, ByExtension> {
+pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
     let policy = if std::env::var_os("TRACE").is_some() {
         Concurrency::moved_by(Traced(Adaptive::new())).expect("a limit from 1 on")
     } else {
@@ -54,7 +54,7 @@ fn found() -> Concurrency<Deadlines, ByExtension> {
     policy.deadlines(Deadlines::new()).priorities(ByExtension)
 }
 
-fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
+pub(super) fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
     // The body is empty, and over with its head.
     let stack = layer
