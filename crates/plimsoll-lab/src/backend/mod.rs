@@ -51,7 +51,7 @@ enum Station {
 
 thread_local! {
     static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
-    static WAITED: RefCell<Option<Box<dyn Fn(Duration)>>> = const { RefCell::new(None) };
+    static WAITED: RefCell<Option<Box<dyn Fn(Duration, Duration)>>> = const { RefCell::new(None) };
 }
 
 /// A handle to the server of this thread's world.
@@ -72,9 +72,10 @@ impl Backend {
         Self(())
     }
 
-    /// Tells how long each request waited for a worker, when it gets one: what a server knows of its own queue.
-    pub(crate) fn on_turn(self, waited: impl Fn(Duration) + 'static) {
-        WAITED.set(Some(Box::new(waited)));
+    /// Tells how long each request waited for a worker, and how long that will take, when it gets one: what a server knows
+    /// of its own queue.
+    pub(crate) fn on_turn(self, told: impl Fn(Duration, Duration) + 'static) {
+        WAITED.set(Some(Box::new(told)));
     }
 }
 

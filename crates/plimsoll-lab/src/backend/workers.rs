@@ -151,12 +151,23 @@ impl Turn {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let work = self.work;
+        let (work, since) = (self.work, self.since);
+        let serve = |workers: &mut Workers| {
+            let done_at = workers.done_at(work);
+            let (waited, runs) = (world::now() - since, done_at - world::now());
+            WAITED.with_borrow(|told| {
+                let told = told.iter();
+                told.for_each(|told| {
+                    told(Duration::from_nanos(waited), Duration::from_nanos(runs))
+                });
+            });
+            Stage::Served(world::sleep_until(done_at))
+        };
         loop {
             let next = match &mut self.stage {
                 Stage::New => with(self.station, |workers| {
                     if workers.waiting == 0 && workers.take_worker() {
-                        Stage::Served(world::sleep_until(workers.done_at(work)))
+                        serve(workers)
                     } else {
                         Stage::Queued(workers.enqueue(cx.waker().clone()))
                     }
@@ -168,7 +179,7 @@ impl Turn {
                     }
                     workers.turns[*turn] = State::Free;
                     workers.free.push(*turn);
-                    Some(Stage::Served(world::sleep_until(workers.done_at(work))))
+                    Some(serve(workers))
                 })
                 .flatten(),
                 Stage::Served(sleep) => return Pin::new(sleep).poll(cx),
@@ -176,10 +187,6 @@ impl Turn {
             let Some(next) = next else {
                 return Poll::Pending;
             };
-            if matches!(next, Stage::Served(_)) {
-                let waited = Duration::from_nanos(world::now() - self.since);
-                WAITED.with_borrow(|told| told.iter().for_each(|told| told(waited)));
-            }
             let queued = matches!(next, Stage::Queued(_));
             self.stage = next;
             if queued {

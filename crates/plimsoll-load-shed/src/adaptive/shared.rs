@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const DEFAULT_WINDOW: Duration = Duration::from_millis(100);
+const DEFAULT_WINDOW: Duration = Duration::from_millis(5);
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(60);
 
@@ -119,9 +119,7 @@ impl<L: LoadSignal> Shared<L> {
             },
         );
         self.cut.store(cut.to_bits(), Relaxed);
-        let again = closer.due(shortest).map_or(0, |due| self.epoch.nanos(due));
-        // A window that is long enough but too empty is looked at again in a quarter of its time.
-        let soon = nanos.saturating_add(shortest.as_nanos() as u64 / 4);
-        self.due.store(again.max(soon), Release);
+        self.due
+            .store(nanos.saturating_add(shortest.as_nanos() as u64), Release);
     }
 }
