@@ -107,3 +107,107 @@ impl Budget {
         self.rate = (!open).then_some(rate);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A service and its queue as fluids; a delay of 20 ms is the line.
+    struct Fluid {
+        capacity: f64,
+        offered: f64,
+        queued: f64,
+        budget: Budget,
+    }
+
+    impl Fluid {
+        const WINDOW: f64 = 0.01;
+
+        fn new(capacity: f64, offered: f64) -> Self {
+            Self {
+                capacity,
+                offered,
+                queued: 0.0,
+                budget: Budget::default(),
+            }
+        }
+
+        /// What is admitted over the capacity, and the load, on average over some seconds.
+        fn run(&mut self, seconds: f64) -> (f64, f64) {
+            let windows = (seconds / Self::WINDOW) as usize;
+            let (mut sum, mut loads) = (0.0, 0.0);
+            for _ in 0..windows {
+                let admitted = self.budget.rate().unwrap_or(f64::MAX).min(self.offered);
+                let done = (self.queued / Self::WINDOW + admitted).min(self.capacity);
+                self.queued += (admitted - done) * Self::WINDOW;
+                let load = self.queued / self.capacity / 0.02;
+                self.budget.close(&Window {
+                    seconds: Self::WINDOW,
+                    arriving: self.offered,
+                    done: done * Self::WINDOW,
+                    load,
+                });
+                sum += admitted;
+                loads += load;
+            }
+            (sum / self.capacity / windows as f64, loads / windows as f64)
+        }
+    }
+
+    #[test]
+    fn the_line_is_held_whatever_is_offered() {
+        for times in [1.3, 2.0, 5.0, 12.0] {
+            let mut fluid = Fluid::new(2_500.0, times * 2_500.0);
+            fluid.run(2.0);
+            let (admitted, load) = fluid.run(5.0);
+            assert!((admitted - 1.0).abs() < 0.01, "{admitted} at {times}x");
+            assert!((load - 1.0).abs() < 0.2, "a load of {load} at {times}x");
+        }
+    }
+
+    #[test]
+    fn half_a_service_is_noticed_in_a_second_and_the_whole_one_again_in_three() {
+        let mut fluid = Fluid::new(2_500.0, 5_000.0);
+        fluid.run(5.0);
+        fluid.capacity = 1_250.0;
+        fluid.run(1.0);
+        let (admitted, load) = fluid.run(2.0);
+        assert!(
+            (admitted - 1.0).abs() < 0.05 && load < 2.0,
+            "{admitted}, and a load of {load}"
+        );
+        fluid.capacity = 2_500.0;
+        fluid.run(3.0);
+        let (admitted, _) = fluid.run(1.0);
+        assert!(admitted > 0.95, "{admitted}");
+    }
+
+    #[test]
+    fn nothing_is_limited_under_the_line_nor_once_there_is_room() {
+        let mut fluid = Fluid::new(2_500.0, 2_000.0);
+        fluid.run(5.0);
+        assert_eq!(fluid.budget.rate(), None);
+        fluid.offered = 10_000.0;
+        fluid.run(5.0);
+        assert!(fluid.budget.rate().is_some());
+        fluid.offered = 2_000.0;
+        fluid.run(1.0);
+        assert_eq!(fluid.budget.rate(), None);
+    }
+
+    #[test]
+    fn without_an_answer_it_falls_by_half_in_a_quarter_of_a_second_and_never_to_nothing() {
+        let mut budget = Budget::default();
+        let window = Window {
+            seconds: 0.005,
+            arriving: 1_000.0,
+            done: 0.0,
+            load: 4.0,
+        };
+        (0..50).for_each(|_| budget.close(&window));
+        let rate = budget.rate().unwrap();
+        assert!((300.0..500.0).contains(&rate), "{rate}");
+        (0..1000).for_each(|_| budget.close(&window));
+        assert_eq!(budget.rate(), Some(5.0));
+    }
+}

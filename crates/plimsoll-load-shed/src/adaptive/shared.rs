@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     InvalidLoadShed,
-    settings::{Hint, Tally},
+    ledger::Ledger,
     sync::{
         AtomicU32, AtomicU64, Mutex,
         Ordering::{Acquire, Relaxed, Release},
@@ -37,9 +37,7 @@ pub(crate) struct Shared<L> {
     closer: Mutex<Closer>,
     /// Nanoseconds.
     window: AtomicU64,
-    pub(crate) retry_after: Hint,
-    pub(crate) admitted: Tally,
-    pub(crate) shed: Tally,
+    pub(crate) ledger: Ledger,
 }
 
 impl<L> Shared<L> {
@@ -54,9 +52,7 @@ impl<L> Shared<L> {
             due: AtomicU64::new(0),
             closer: Mutex::new(Closer::new(seen)),
             window: AtomicU64::new(DEFAULT_WINDOW.as_nanos() as u64),
-            retry_after: Hint::default(),
-            admitted: Tally::default(),
-            shed: Tally::default(),
+            ledger: Ledger::default(),
         }
     }
 

@@ -14,7 +14,6 @@ use crate::{
     lab::{Second, Service, Shed, one_to_twelve, run, sum},
 };
 
-const WINDOW: Duration = Duration::from_millis(100);
 /// 2,500 requests a second.
 const SERVICE: Service = Service {
     workers: 50,
@@ -41,7 +40,7 @@ fn held(seconds: &[Second]) -> &[Second] {
 }
 
 fn adaptive() -> Adaptive {
-    Adaptive::new(WINDOW).unwrap()
+    Adaptive::new()
 }
 
 /// What was admitted in a second, over the capacity.
@@ -86,8 +85,8 @@ impl Shed for Watched {
         self.1.push(admits);
         admits
     }
-    fn starts(&mut self, waited: Duration, now: Instant) {
-        self.0.starts(waited, now);
+    fn starts(&mut self, waited: Duration, runs: Duration, now: Instant) {
+        self.0.starts(waited, runs, now);
     }
     fn ends(&mut self, now: Instant) {
         self.0.ends(now);
@@ -145,8 +144,8 @@ impl Shed for HoldsBack {
         let sends = priority.level() >= self.0.threshold() || self.1.is_multiple_of(1000);
         sends && self.0.admit(priority, now)
     }
-    fn starts(&mut self, waited: Duration, now: Instant) {
-        self.0.starts(waited, now);
+    fn starts(&mut self, waited: Duration, runs: Duration, now: Instant) {
+        self.0.starts(waited, runs, now);
     }
     fn ends(&mut self, now: Instant) {
         self.0.ends(now);
@@ -280,7 +279,7 @@ fn settings_are_checked_and_can_be_changed() {
     ] {
         assert_eq!(handle.set_window(bad), Err(InvalidLoadShed::Window(bad)));
     }
-    assert_eq!(handle.window(), WINDOW);
+    assert_eq!(handle.window(), Duration::from_millis(5));
     let shed = shed.window(Duration::from_secs(1)).unwrap();
     assert_eq!(shed.handle().window(), Duration::from_secs(1));
     assert!(handle.set_retry_after(Duration::ZERO).is_err());
