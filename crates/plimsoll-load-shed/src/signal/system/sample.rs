@@ -182,6 +182,7 @@ mod tests {
 
     /// The other tests bring files of their own.
     #[test]
+    #[allow(clippy::print_stderr)] // who runs it should know what was not tested
     fn the_control_groups_of_this_kernel_are_understood() {
         let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let is_v2 = |mount: &&Path| mount.join("cgroup.controllers").is_file();
