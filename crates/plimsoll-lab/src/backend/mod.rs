@@ -49,9 +49,12 @@ enum Station {
     Crowd(Crowd),
 }
 
+/// Is told what a request waited, and how long it will run.
+type OnTurn = Box<dyn Fn(Duration, Duration)>;
+
 thread_local! {
     static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
-    static WAITED: RefCell<Option<Box<dyn Fn(Duration, Duration)>>> = const { RefCell::new(None) };
+    static WAITED: RefCell<Option<OnTurn>> = const { RefCell::new(None) };
 }
 
 /// A handle to the server of this thread's world.
@@ -74,7 +77,7 @@ impl Backend {
 
     /// Tells how long each request waited for a worker, and how long that will take, when it gets one: what a server knows
     /// of its own queue.
-    pub(crate) fn on_turn(self, told: impl Fn(Duration, Duration) + 'static) {
+    pub(crate) fn on_turn(told: impl Fn(Duration, Duration) + 'static) {
         WAITED.set(Some(Box::new(told)));
     }
 }

@@ -158,7 +158,7 @@ impl Turn {
             WAITED.with_borrow(|told| {
                 let told = told.iter();
                 told.for_each(|told| {
-                    told(Duration::from_nanos(waited), Duration::from_nanos(runs))
+                    told(Duration::from_nanos(waited), Duration::from_nanos(runs));
                 });
             });
             Stage::Served(world::sleep_until(done_at))

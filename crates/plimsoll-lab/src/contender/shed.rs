@@ -1,7 +1,5 @@
 //! Plimsoll's load shedding: who is refused when not all can be served.
 
-use std::time::Duration;
-
 use http_body_util::Empty;
 use plimsoll_core::{GateLayer, Http};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, QueueDelay};
@@ -14,19 +12,11 @@ use super::{
 };
 use crate::backend::Backend;
 
-/// What the documentation says to write.
-pub(super) fn signal() -> QueueDelay {
-    if std::env::var_os("FIXED").is_some() {
-        return QueueDelay::mean(Duration::from_millis(20)).expect("an objective that can be one");
-    }
-    QueueDelay::relative()
-}
-
 /// The signal, told by a server that sees what its own requests wait.
-pub(super) fn seen_inside(backend: Backend) -> QueueDelay {
-    let delay = signal();
+pub(super) fn seen_inside() -> QueueDelay {
+    let delay = QueueDelay::relative();
     let told = delay.clone();
-    backend.on_turn(move |waited, runs| {
+    Backend::on_turn(move |waited, runs| {
         told.record_run(runs);
         told.record(waited, Instant::now());
     });
@@ -35,13 +25,13 @@ pub(super) fn seen_inside(backend: Backend) -> QueueDelay {
 
 /// No limit: the server queues what it is given, without bound.
 pub(super) fn alone(backend: Backend, _: Hints) -> (Stack, Limit) {
-    let shed = AdaptiveShed::new(seen_inside(backend));
+    let shed = AdaptiveShed::new(seen_inside());
     (in_front(backend, shed), None)
 }
 
 /// With the limit that makes requests wait behind it, in one stack.
 pub(super) fn with_limit(backend: Backend, _: Hints) -> (Stack, Limit) {
-    let (delay, policy) = (signal(), found());
+    let (delay, policy) = (QueueDelay::relative(), found());
     let (handle, shed) = (policy.handle(), AdaptiveShed::new(delay.clone()));
     (
         in_front(backend, (delay, shed, policy)),
@@ -51,7 +41,7 @@ pub(super) fn with_limit(backend: Backend, _: Hints) -> (Stack, Limit) {
 
 /// A ramp from 0.8 to 1 of the objective.
 pub(super) fn ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
-    let shed = LoadShed::new(seen_inside(backend));
+    let shed = LoadShed::new(seen_inside());
     (in_front(backend, shed), None)
 }
 

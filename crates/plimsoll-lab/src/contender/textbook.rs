@@ -91,7 +91,7 @@ struct State {
 
 fn stack(backend: Backend, longest: Duration, most: f64, next: Next) -> (Stack, Limit) {
     let policy = Textbook {
-        delay: seen_inside(backend),
+        delay: seen_inside(),
         longest,
         most,
         next,
