@@ -1,10 +1,10 @@
 //! Settings and figures at run time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use plimsoll_core::{Criticality, LoadSignal};
+use plimsoll_core::LoadSignal;
 
-use crate::{InvalidLoadShed, settings::Shared};
+use crate::{InvalidLoadShed, ledger::ledger_methods, settings::Shared};
 
 /// Reads and changes a [`LoadShed`](crate::LoadShed) policy while it works. Clones share it.
 #[derive(Debug)]
@@ -34,29 +34,7 @@ impl<L> LoadShedHandle<L> {
         self.0.set_ramp(start, full)
     }
 
-    /// The hint that refusals carry.
-    pub fn retry_after(&self) -> Duration {
-        self.0.retry_after.get()
-    }
-
-    /// Changes the hint that refusals carry.
-    ///
-    /// # Errors
-    ///
-    /// When it is zero or more than 1 day. Nothing is changed then.
-    pub fn set_retry_after(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
-        self.0.retry_after.set(hint)
-    }
-
-    /// Requests of this criticality that this policy let through.
-    pub fn admitted(&self, criticality: Criticality) -> u64 {
-        self.0.admitted.get(criticality)
-    }
-
-    /// Requests of this criticality that were shed.
-    pub fn shed(&self, criticality: Criticality) -> u64 {
-        self.0.shed.get(criticality)
-    }
+    ledger_methods!();
 }
 
 impl<L: LoadSignal> LoadShedHandle<L> {

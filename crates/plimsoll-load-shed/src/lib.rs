@@ -22,16 +22,14 @@
 //! sheds nothing.
 //!
 //! ```
-//! use std::time::Duration;
 //! use plimsoll_core::{ByHeader, Deadlines, GateLayer, When};
 //! use plimsoll_load_shed::{AdaptiveShed, QueueDelay, except_paths};
 //! # type Body = String;
 //! # fn serve<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
 //!
-//! # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
 //! # let concurrency = ();
-//! // Requests may wait for 20 ms on average for the concurrency limit behind.
-//! let delay = QueueDelay::mean(Duration::from_millis(20))?;
+//! // Requests may wait one and a half times as long as they run for the concurrency limit behind.
+//! let delay = QueueDelay::relative();
 //! let shed = AdaptiveShed::new(delay.clone());
 //! let handle = shed.handle();
 //! // Whose it is and until when; the delay; and the shedding, which health checks are spared.
@@ -44,8 +42,6 @@
 //! );
 //! serve(GateLayer::new(stack));
 //! assert_eq!(handle.threshold(), 0); // nothing is shed
-//! # Ok(())
-//! # }
 //! ```
 //!
 //! # Features
@@ -64,6 +60,7 @@ mod error;
 mod exempt;
 mod handle;
 mod layer;
+mod ledger;
 mod load_shed;
 mod settings;
 mod signal;

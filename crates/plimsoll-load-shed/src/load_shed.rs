@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
+    Announcement, ByExtension, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
     Verdict,
 };
 use tokio::time::Instant;
@@ -121,7 +121,7 @@ impl<L, R> LoadShed<L, R> {
     ///
     /// When it is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
-        self.shared.retry_after.set(hint)?;
+        self.shared.ledger.retry_after.set(hint)?;
         Ok(self)
     }
 
@@ -140,13 +140,9 @@ impl<L, R> LoadShed<L, R> {
 
     #[cold]
     fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
-        self.shared.shed.add(priority.criticality());
-        let rejection = Rejection::new(NAME, Kind::Full).retry_after(self.shared.retry_after.get());
-        if self.told {
-            rejection.threshold(threshold)
-        } else {
-            rejection
-        }
+        let threshold = self.told.then_some(threshold);
+        let ledger = &self.shared.ledger;
+        ledger.refuse(NAME, priority.criticality(), threshold)
     }
 }
 
@@ -180,7 +176,7 @@ where
         if threshold > 0 && is_below(priority, threshold) {
             return Verdict::Reject(self.refuse(priority, threshold));
         }
-        self.shared.admitted.add(priority.criticality());
+        self.shared.ledger.admitted.add(priority.criticality());
         Verdict::Admit(())
     }
 

@@ -12,6 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -48,8 +49,12 @@ enum Station {
     Crowd(Crowd),
 }
 
+/// Is told what a request waited, and how long it will run.
+type OnTurn = Box<dyn Fn(Duration, Duration)>;
+
 thread_local! {
     static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
+    static WAITED: RefCell<Option<OnTurn>> = const { RefCell::new(None) };
 }
 
 /// A handle to the server of this thread's world.
@@ -66,7 +71,14 @@ impl Backend {
             StationSpec::Crowd { sigma, kappa } => Station::Crowd(Crowd::new(sigma, kappa)),
         });
         STATIONS.set(stations.collect());
+        WAITED.set(None);
         Self(())
+    }
+
+    /// Tells how long each request waited for a worker, and how long that will take, when it gets one: what a server knows
+    /// of its own queue.
+    pub(crate) fn on_turn(told: impl Fn(Duration, Duration) + 'static) {
+        WAITED.set(Some(Box::new(told)));
     }
 }
 

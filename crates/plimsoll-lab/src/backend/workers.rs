@@ -5,13 +5,14 @@ use std::{
     future::Future as _,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use super::{STATIONS, Station};
+use super::{STATIONS, Station, WAITED};
 use crate::{
     scenario::Step,
     schedule::Schedule,
-    world::{self, Sleep},
+    world::{self, Nanos, Sleep},
 };
 
 /// A number of workers, their speed over time, and the queue.
@@ -121,6 +122,7 @@ impl Workers {
 pub(super) struct Turn {
     station: usize,
     work: f64,
+    since: Nanos,
     stage: Stage,
 }
 
@@ -143,17 +145,29 @@ impl Turn {
         Self {
             station,
             work,
+            since: world::now(),
             stage: Stage::New,
         }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let work = self.work;
+        let (work, since) = (self.work, self.since);
+        let serve = |workers: &mut Workers| {
+            let done_at = workers.done_at(work);
+            let (waited, runs) = (world::now() - since, done_at - world::now());
+            WAITED.with_borrow(|told| {
+                let told = told.iter();
+                told.for_each(|told| {
+                    told(Duration::from_nanos(waited), Duration::from_nanos(runs));
+                });
+            });
+            Stage::Served(world::sleep_until(done_at))
+        };
         loop {
             let next = match &mut self.stage {
                 Stage::New => with(self.station, |workers| {
                     if workers.waiting == 0 && workers.take_worker() {
-                        Stage::Served(world::sleep_until(workers.done_at(work)))
+                        serve(workers)
                     } else {
                         Stage::Queued(workers.enqueue(cx.waker().clone()))
                     }
@@ -165,7 +179,7 @@ impl Turn {
                     }
                     workers.turns[*turn] = State::Free;
                     workers.free.push(*turn);
-                    Some(Stage::Served(world::sleep_until(workers.done_at(work))))
+                    Some(serve(workers))
                 })
                 .flatten(),
                 Stage::Served(sleep) => return Pin::new(sleep).poll(cx),

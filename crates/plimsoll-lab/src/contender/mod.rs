@@ -7,6 +7,8 @@ mod ours;
 mod plain;
 mod published;
 mod resilience;
+mod shed;
+mod textbook;
 
 use tower::util::BoxCloneService;
 
@@ -178,5 +180,35 @@ pub(crate) const ALL: &[Contender] = &[
         "adaptive-fair",
         ours::adaptive_fair,
         "the same, with fair shares for each caller (its hash is seeded at random: runs differ a little)",
+    ),
+    of(
+        "adaptive-shed",
+        shed::alone,
+        "plimsoll: AdaptiveShed by what requests wait inside the server, no limit",
+    ),
+    of(
+        "adaptive-shed+limit",
+        shed::with_limit,
+        "plimsoll: AdaptiveShed by what requests wait for the adaptive limit behind it",
+    ),
+    of(
+        "load-shed",
+        shed::ramp,
+        "plimsoll: LoadShed by what requests wait inside the server, no limit",
+    ),
+    of(
+        "throttle+adaptive",
+        shed::throttled,
+        "plimsoll: callers with an AdaptiveThrottle, and the adaptive limit",
+    ),
+    of(
+        "shed-dagor",
+        textbook::dagor,
+        "DAGOR's controller with its published constants, by the same signal as adaptive-shed",
+    ),
+    of(
+        "shed-pi",
+        textbook::pi,
+        "a PI controller with Cinnamon's published gains, by the same signal",
     ),
 ];

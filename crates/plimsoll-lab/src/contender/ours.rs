@@ -19,7 +19,7 @@ use crate::{
 /// Whether the limits that find themselves print what they see: `--windows`.
 pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
 
-fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
+pub(super) fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 }
 
 /// What requests say of themselves is read; nothing is tuned.
-fn found() -> Concurrency<Deadlines, ByExtension> {
+pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
     let policy = if PRINT_WINDOWS.load(Relaxed) {
         Concurrency::moved_by(Printed(Adaptive::new())).expect("a limit from 1 on")
     } else {
@@ -59,7 +59,7 @@ fn found() -> Concurrency<Deadlines, ByExtension> {
     policy.deadlines(Deadlines::new()).priorities(ByExtension)
 }
 
-fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
+pub(super) fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
     // The body is empty, and over with its head.
     let stack = layer

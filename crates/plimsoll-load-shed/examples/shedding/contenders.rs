@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::lab::Shed;
 
-/// The objective for the time in the queue: DAGOR's.
+/// DAGOR's objective for the time in the queue, for both textbook forms. Ours measures what is reasonable.
 pub const OBJECTIVE: Duration = Duration::from_millis(20);
 
 type ByItself = fn(&Priority) -> Priority;
@@ -21,17 +21,15 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    pub fn new(window: Duration) -> Result<Self, plimsoll_load_shed::InvalidLoadShed> {
-        let delay = QueueDelay::mean(OBJECTIVE)?;
-        let shed = AdaptiveShed::new(delay.clone())
-            .window(window)?
-            .priorities((|priority| *priority) as ByItself);
+    pub fn new() -> Self {
+        let delay = QueueDelay::relative();
+        let shed = AdaptiveShed::new(delay.clone()).priorities((|priority| *priority) as ByItself);
         let handle = shed.handle();
-        Ok(Self {
+        Self {
             delay,
             shed,
             handle,
-        })
+        }
     }
 
     /// With callers that are told the line.
@@ -47,7 +45,8 @@ impl Shed for Adaptive {
     fn admit(&mut self, mut priority: Priority, now: Instant) -> bool {
         matches!(self.shed.admit(&mut priority, now), Verdict::Admit(()))
     }
-    fn starts(&mut self, waited: Duration, now: Instant) {
+    fn starts(&mut self, waited: Duration, runs: Duration, now: Instant) {
+        self.delay.record_run(runs);
         self.delay.record(waited, now);
     }
     fn ends(&mut self, now: Instant) {
@@ -66,7 +65,7 @@ impl Shed for Nothing {
     fn admit(&mut self, _: Priority, _: Instant) -> bool {
         true
     }
-    fn starts(&mut self, _: Duration, _: Instant) {}
+    fn starts(&mut self, _: Duration, _: Duration, _: Instant) {}
     fn ends(&mut self, _: Instant) {}
     fn threshold(&self) -> u16 {
         0
@@ -147,7 +146,7 @@ impl Shed for Dagor {
         self.counts.admitted += u32::from(admits);
         admits
     }
-    fn starts(&mut self, waited: Duration, _: Instant) {
+    fn starts(&mut self, waited: Duration, _: Duration, _: Instant) {
         self.waited.0 += waited.as_secs_f64();
         self.waited.1 += 1;
     }
@@ -194,7 +193,7 @@ impl Shed for Pi {
         self.counts.arrived[usize::from(priority.level())] += 1;
         priority.level() >= self.threshold
     }
-    fn starts(&mut self, waited: Duration, now: Instant) {
+    fn starts(&mut self, waited: Duration, _: Duration, now: Instant) {
         self.delay.record(waited, now);
     }
     fn ends(&mut self, _: Instant) {}

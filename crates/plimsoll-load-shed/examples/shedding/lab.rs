@@ -10,8 +10,8 @@ use tokio::time::Instant;
 pub trait Shed {
     /// Whether a request of this priority is let in.
     fn admit(&mut self, priority: Priority, now: Instant) -> bool;
-    /// One that was let in begins to run, after it has waited.
-    fn starts(&mut self, waited: Duration, now: Instant);
+    /// One that was let in begins to run, after it has waited, and will run for so long.
+    fn starts(&mut self, waited: Duration, runs: Duration, now: Instant);
     /// One ends.
     fn ends(&mut self, now: Instant);
     /// The level below which all is shed.
@@ -102,9 +102,10 @@ pub fn run(
             && let Some((arrived, criticality)) = queue.pop_front()
         {
             free -= 1;
-            shed.starts(Duration::from_nanos(now - arrived), at(now));
-            let end = now + exponential(&mut rng, service.mean);
-            events.push(Reverse((end, Event::Ends(arrived, criticality))));
+            let runs = exponential(&mut rng, service.mean);
+            let waited = Duration::from_nanos(now - arrived);
+            shed.starts(waited, Duration::from_nanos(runs), at(now));
+            events.push(Reverse((now + runs, Event::Ends(arrived, criticality))));
         }
     }
     seconds

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plimsoll_core::{Criticality, LoadSignal};
+use plimsoll_core::LoadSignal;
 
 use super::shared::Shared;
-use crate::InvalidLoadShed;
+use crate::{InvalidLoadShed, ledger::ledger_methods};
 
 /// Reads and changes an [`AdaptiveShed`](crate::AdaptiveShed) policy while it works. Clones share it.
 #[derive(Debug)]
@@ -41,29 +41,7 @@ impl<L> AdaptiveShedHandle<L> {
         self.0.set_window(window)
     }
 
-    /// The hint that refusals carry.
-    pub fn retry_after(&self) -> Duration {
-        self.0.retry_after.get()
-    }
-
-    /// Changes the hint that refusals carry.
-    ///
-    /// # Errors
-    ///
-    /// When it is zero or more than 1 day. Nothing is changed then.
-    pub fn set_retry_after(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
-        self.0.retry_after.set(hint)
-    }
-
-    /// Requests of this criticality that this policy let through.
-    pub fn admitted(&self, criticality: Criticality) -> u64 {
-        self.0.admitted.get(criticality)
-    }
-
-    /// Requests of this criticality that were shed.
-    pub fn shed(&self, criticality: Criticality) -> u64 {
-        self.0.shed.get(criticality)
-    }
+    ledger_methods!();
 }
 
 impl<L: LoadSignal> AdaptiveShedHandle<L> {

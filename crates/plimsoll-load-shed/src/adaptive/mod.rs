@@ -5,6 +5,7 @@ mod budget;
 mod cut;
 mod handle;
 mod policy;
+mod rate;
 mod shared;
 mod window;
 

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Class, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority,
-    Rejection, Verdict,
+    Announcement, ByExtension, Class, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
+    Verdict,
 };
 use tokio::time::Instant;
 
@@ -21,13 +21,16 @@ const NAME: &str = "adaptive-shed";
 ///
 /// # How
 ///
-/// Time is cut into windows. One ends when it is 100 ms old ([`window`](Self::window)) and has seen 10 requests, or is ten
-/// times as old; the request that comes then closes it, and no other waits for that. At its end
+/// Time is cut into windows of 5 ms ([`window`](Self::window)). The request that comes when one is over closes it, and no other waits
+/// for that. At its end
 ///
-/// - the signal says whether the service is over the line. If so it is busy, and what it gets done is its capacity,
-///   smoothed over some 2,000 answers (or 5 seconds, where there are fewer). The **budget** from now on is that capacity, less 5 % of it for each 1 of load beyond the line (80 %
-///   at most), so that what has piled up is worked off; and under the line up to 5 % more, so that a service that can do more
-///   gets to show it;
+/// - the signal says whether the service is over the line. If so it is busy, and what it gets done is its **capacity**. That is
+///   learned from samples of 100 answers (or of a second, where there are fewer): what is no chance is believed at once, and otherwise it
+///   is smoothed over some 500 answers;
+/// - the **budget** from now on is that capacity, less 10 % of it for each 1 of load beyond the line (90 % at most), so that what has
+///   piled up is worked off. Under the line it is up to 10 % more, and the longer the service stays there the more is tried: 5 % after
+///   a second, 30 % after two, twice as much after three. So a service that can do more gets to show it, and what
+///   it then does is its capacity;
 /// - the **threshold** through the 512 [levels](Priority::level) is put so that what arrives above it fills the budget. It goes by
 ///   what *arrived* of each level, shed or not: a history of what was admitted would move up with the threshold that
 ///   it sets. Changes that are no chance are believed at once, and otherwise it is smoothed over thousands of requests.
@@ -36,15 +39,11 @@ const NAME: &str = "adaptive-shed";
 /// 0.5 % of what arrives passes, and the top level always does: there is always something to learn from. When the budget is a
 /// tenth more than what arrives, nothing is shed any more.
 ///
-/// So the cut is quick, a window or two, and the way back slow: a budget that turned out too low grows by some 5 % in the time
-/// that it takes to see the answers. In front of 50 workers of 20 ms, with 12 requests of low priority to one of high and 2 to 12
-/// times the capacity offered, 0.97 to 1.03 of the capacity is admitted once what came before is worked off, each second within
-/// 0.12 of it, 99.5 % of high priority is answered in time, and nothing is shed any more three seconds after the storm: that is
-/// held by `cargo test -p plimsoll-load-shed adaptive`.
-///
-/// DAGOR (`SoCC` 2018) takes a twentieth off what it admitted, each second, which is 48 seconds for twelve times too much; PI
-/// controllers (Uber's Cinnamon) need gains that fit the service's times. Here the measured throughput is in the place of both.
-/// `cargo run --release -p plimsoll-load-shed --example shedding` compares the three, and windows.
+/// So the cut is quick, some tens of milliseconds, and the way back slow at first and then quicker. DAGOR (`SoCC` 2018) takes a
+/// twentieth off what it admitted, each second, which is 48 seconds for twelve times too much; PI controllers (Uber's Cinnamon) need gains
+/// that fit the service's times. Here the measured throughput is in the place of both.
+/// [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) has the figures of the three, on the same signal, and
+/// how to get them.
 ///
 /// # Cohorts
 ///
@@ -55,7 +54,7 @@ const NAME: &str = "adaptive-shed";
 /// # Which signal
 ///
 /// One that goes beyond 1 when there is more to do than can be done, and falls when less is let in: best a
-/// [`QueueDelay`](crate::QueueDelay). Requests in flight and queued over a limit do as well. With a limit that has no queue, 1 is all
+/// [`QueueDelay`](crate::QueueDelay), with [`relative`](crate::QueueDelay::relative) where no objective is given. Requests in flight and queued over a limit do as well. With a limit that has no queue, 1 is all
 /// there ever is, which is enough to hold the line but says nothing about how far beyond it the traffic is. A value that is not a number reads as 0.
 ///
 /// # Cost
@@ -66,21 +65,17 @@ const NAME: &str = "adaptive-shed";
 /// # Example
 ///
 /// ```
-/// use std::time::Duration;
 /// use plimsoll_core::GateLayer;
 /// use plimsoll_load_shed::{AdaptiveShed, QueueDelay};
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
 /// # let concurrency = ();
-/// let delay = QueueDelay::mean(Duration::from_millis(20))?;
+/// let delay = QueueDelay::relative();
 /// let shed = AdaptiveShed::new(delay.clone());
 /// let handle = shed.handle();
 /// // The delay is told what requests waited for the concurrency limit behind it.
 /// let layer = GateLayer::new((delay, shed, concurrency));
 /// assert_eq!((handle.threshold(), handle.budget()), (0, None));
 /// # let _: GateLayer<_> = layer;
-/// # Ok(())
-/// # }
 /// ```
 pub struct AdaptiveShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
@@ -89,7 +84,7 @@ pub struct AdaptiveShed<L, R = ByExtension> {
 }
 
 impl<L: LoadSignal> AdaptiveShed<L> {
-    /// Keeps `signal` at 1, with the priority in the extensions of HTTP requests ([`ByExtension`]), windows of 100 ms and a
+    /// Keeps `signal` at 1, with the priority in the extensions of HTTP requests ([`ByExtension`]), windows of 5 ms and a
     /// retry hint of 1 second.
     pub fn new(signal: L) -> Self {
         Self {
@@ -111,7 +106,7 @@ impl<L, R> AdaptiveShed<L, R> {
         }
     }
 
-    /// Closes windows after this time. 100 ms unless set.
+    /// Closes windows after this time. 5 ms unless set. Longer ones cost less and see a storm later.
     ///
     /// # Errors
     ///
@@ -127,7 +122,7 @@ impl<L, R> AdaptiveShed<L, R> {
     ///
     /// When it is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
-        self.shared.retry_after.set(hint)?;
+        self.shared.ledger.retry_after.set(hint)?;
         Ok(self)
     }
 
@@ -149,13 +144,9 @@ impl<L, R> AdaptiveShed<L, R> {
 
     #[cold]
     fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
-        self.shared.shed.add(priority.criticality());
-        let rejection = Rejection::new(NAME, Kind::Full).retry_after(self.shared.retry_after.get());
-        if self.told {
-            rejection.threshold(threshold)
-        } else {
-            rejection
-        }
+        let threshold = self.told.then_some(threshold);
+        let ledger = &self.shared.ledger;
+        ledger.refuse(NAME, priority.criticality(), threshold)
     }
 }
 
@@ -176,7 +167,7 @@ where
         if cut.sheds(priority.level()) {
             return Verdict::Reject(self.refuse(priority, cut.level()));
         }
-        self.shared.admitted.add(priority.criticality());
+        self.shared.ledger.admitted.add(priority.criticality());
         Verdict::Admit(())
     }
 

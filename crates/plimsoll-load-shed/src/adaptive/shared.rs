@@ -12,14 +12,14 @@ use super::{
 };
 use crate::{
     InvalidLoadShed,
-    settings::{Hint, Tally},
+    ledger::Ledger,
     sync::{
         AtomicU32, AtomicU64, Mutex,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
 
-const DEFAULT_WINDOW: Duration = Duration::from_millis(100);
+const DEFAULT_WINDOW: Duration = Duration::from_millis(5);
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(60);
 
@@ -37,9 +37,7 @@ pub(crate) struct Shared<L> {
     closer: Mutex<Closer>,
     /// Nanoseconds.
     window: AtomicU64,
-    pub(crate) retry_after: Hint,
-    pub(crate) admitted: Tally,
-    pub(crate) shed: Tally,
+    pub(crate) ledger: Ledger,
 }
 
 impl<L> Shared<L> {
@@ -54,9 +52,7 @@ impl<L> Shared<L> {
             due: AtomicU64::new(0),
             closer: Mutex::new(Closer::new(seen)),
             window: AtomicU64::new(DEFAULT_WINDOW.as_nanos() as u64),
-            retry_after: Hint::default(),
-            admitted: Tally::default(),
-            shed: Tally::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -119,9 +115,7 @@ impl<L: LoadSignal> Shared<L> {
             },
         );
         self.cut.store(cut.to_bits(), Relaxed);
-        let again = closer.due(shortest).map_or(0, |due| self.epoch.nanos(due));
-        // A window that is long enough but too empty is looked at again in a quarter of its time.
-        let soon = nanos.saturating_add(shortest.as_nanos() as u64 / 4);
-        self.due.store(again.max(soon), Release);
+        self.due
+            .store(nanos.saturating_add(shortest.as_nanos() as u64), Release);
     }
 }

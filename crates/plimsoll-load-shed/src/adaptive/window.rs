@@ -19,10 +19,9 @@ const CHANGED: (f64, f64) = (300.0, 0.5);
 const STEADY: (f64, f64) = (5_000.0, 2.0);
 /// Standard deviations that are not chance any more.
 const CHANCE: f64 = 3.0;
-/// A window with fewer requests goes on, up to [`LONGEST`] times its length.
-const FEWEST: u64 = 10;
-/// In shortest windows.
-const LONGEST: u32 = 10;
+/// Arrivals are looked at when there are so many new ones, or after so many seconds. In fewer a change would not be told from
+/// chance.
+const ENOUGH: (u64, f64) = (500, 0.1);
 /// Levels that callers hold back of their own accord are remembered for about this long, in seconds.
 const HELD_BACK: f64 = 10.0;
 
@@ -32,6 +31,8 @@ pub(crate) struct Closer {
     seen: Seen<LEVELS>,
     done: u64,
     opened: Option<Instant>,
+    /// Seconds since arrivals were last looked at.
+    unseen: f64,
     /// Arrivals of each level a second, smoothed.
     rates: [f64; LEVELS],
     budget: Budget,
@@ -56,28 +57,30 @@ impl Closer {
             seen,
             done: 0,
             opened: None,
+            unseen: 0.0,
             rates: [0.0; LEVELS],
             budget: Budget::default(),
             cut: Cut::OPEN,
         }
     }
 
-    /// Closes the window at `now` if it is long and full enough, and says where the line runs from here on.
+    /// Closes the window at `now` if it is long enough, and says where the line runs from here on.
     pub(crate) fn close(&mut self, now: Instant, readings: &Readings<'_>) -> Cut {
         let Some(opened) = self.opened else {
             self.opened = Some(now);
             return self.cut;
         };
         let length = now.saturating_duration_since(opened);
-        let longest = readings.shortest * LONGEST;
-        if length < readings.shortest
-            || (length < longest && self.seen.so_far(readings.arrivals) < FEWEST)
-        {
+        if length < readings.shortest {
             return self.cut;
         }
         self.opened = Some(now);
         let seconds = length.as_secs_f64();
-        self.arrive(seconds, readings);
+        self.unseen += seconds;
+        if self.unseen >= ENOUGH.1 || self.seen.so_far(readings.arrivals) >= ENOUGH.0 {
+            let unseen = std::mem::take(&mut self.unseen);
+            self.arrive(unseen, readings);
+        }
         let done = readings.done.wrapping_sub(self.done) as f64;
         self.done = readings.done;
         self.budget.close(&Window {
@@ -91,11 +94,6 @@ impl Closer {
             None => Cut::OPEN,
         };
         self.cut
-    }
-
-    /// When the window will be long enough.
-    pub(crate) fn due(&self, shortest: Duration) -> Option<Instant> {
-        self.opened?.checked_add(shortest)
     }
 
     /// Requests a second that may pass, when they are limited.

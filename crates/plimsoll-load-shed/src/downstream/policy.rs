@@ -10,7 +10,7 @@ use plimsoll_core::{
 use tokio::time::Instant;
 
 use super::{CallContext, learned::Learned};
-use crate::{InvalidLoadShed, settings::Tally};
+use crate::{InvalidLoadShed, ledger::Tally};
 
 /// The policy's name in rejections.
 const NAME: &str = "downstream";

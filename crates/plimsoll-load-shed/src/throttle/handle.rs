@@ -1,12 +1,12 @@
 //! Settings and figures at run time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use plimsoll_core::Criticality;
 use tokio::time::Instant;
 
 use super::shared::Shared;
-use crate::{InvalidLoadShed, sync::Ordering::Relaxed};
+use crate::{InvalidLoadShed, ledger::ledger_methods, sync::Ordering::Relaxed};
 
 /// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy while it works. Clones share it.
 #[derive(Debug, Clone)]
@@ -57,27 +57,5 @@ impl AdaptiveThrottleHandle {
         self.0.fewest.store(requests, Relaxed);
     }
 
-    /// The hint that refusals carry.
-    pub fn retry_after(&self) -> Duration {
-        self.0.retry_after.get()
-    }
-
-    /// Changes the hint that refusals carry.
-    ///
-    /// # Errors
-    ///
-    /// When it is zero or more than 1 day. Nothing is changed then.
-    pub fn set_retry_after(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
-        self.0.retry_after.set(hint)
-    }
-
-    /// Requests of this criticality that this policy let through.
-    pub fn admitted(&self, criticality: Criticality) -> u64 {
-        self.0.admitted.get(criticality)
-    }
-
-    /// Requests of this criticality that were refused.
-    pub fn shed(&self, criticality: Criticality) -> u64 {
-        self.0.shed.get(criticality)
-    }
+    ledger_methods!();
 }

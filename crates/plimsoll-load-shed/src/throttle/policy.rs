@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{
-    ByExtension, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict,
-};
+use plimsoll_core::{ByExtension, Criticality, Outcome, Policy, Prioritize, Verdict};
 use tokio::time::Instant;
 
 use super::{
@@ -128,7 +126,7 @@ impl<R> AdaptiveThrottle<R> {
     ///
     /// When it is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
-        self.shared.retry_after.set(hint)?;
+        self.shared.ledger.retry_after.set(hint)?;
         Ok(self)
     }
 
@@ -149,11 +147,9 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
         let probability = self.shared.probability(criticality, tick);
         self.shared.counts(criticality).requests.add(tick);
         if probability > 0.0 && fastrand::f64() < probability {
-            self.shared.shed.add(criticality);
-            let hint = self.shared.retry_after.get();
-            return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
+            return Verdict::Reject(self.shared.ledger.refuse(NAME, criticality, None));
         }
-        self.shared.admitted.add(criticality);
+        self.shared.ledger.admitted.add(criticality);
         Verdict::Admit(ThrottlePermit { tick, criticality })
     }
 

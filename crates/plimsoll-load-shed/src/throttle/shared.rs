@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::window::{BUCKETS, Window};
 use crate::{
     InvalidLoadShed,
-    settings::{Hint, Tally},
+    ledger::Ledger,
     sync::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -34,9 +34,7 @@ pub(crate) struct Shared {
     /// The bits of a float.
     multiplier: AtomicU64,
     pub(crate) fewest: AtomicU64,
-    pub(crate) retry_after: Hint,
-    pub(crate) admitted: Tally,
-    pub(crate) shed: Tally,
+    pub(crate) ledger: Ledger,
 }
 
 impl Default for Shared {
@@ -50,9 +48,7 @@ impl Default for Shared {
             tick: AtomicU64::new(DEFAULT_WINDOW.as_nanos() as u64 / BUCKETS as u64),
             multiplier: AtomicU64::new(DEFAULT_MULTIPLIER.to_bits()),
             fewest: AtomicU64::new(DEFAULT_FEWEST),
-            retry_after: Hint::default(),
-            admitted: Tally::default(),
-            shed: Tally::default(),
+            ledger: Ledger::default(),
         }
     }
 }

@@ -28,6 +28,48 @@ fn the_mean_delay_of_an_interval_is_shown_when_it_is_over() {
 }
 
 #[test]
+fn many_delays_end_an_interval_soon() {
+    let (delay, start) = (QueueDelay::mean(ms(20)).unwrap(), Instant::now());
+    for _ in 0..19 {
+        delay.record(ms(40), start);
+    }
+    _ = delay.admit(&mut (), start + ms(50));
+    assert_eq!(delay.load(), 0.0, "19 are few");
+    delay.record(ms(40), start + ms(51));
+    _ = delay.admit(&mut (), start + ms(53));
+    assert_eq!(delay.load(), 2.0);
+}
+
+#[test]
+fn relative_to_what_requests_run_the_line_is_at_one_and_a_half_times_that() {
+    for run in [2, 200] {
+        let (delay, start) = (QueueDelay::relative(), Instant::now());
+        delay.record(ms(3 * run), start);
+        _ = delay.admit(&mut (), start + ms(100));
+        assert_eq!(delay.load(), 0.0, "it is not known how long they run");
+        delay.record_run(ms(run));
+        delay.record(ms(3 * run), start + ms(150));
+        _ = delay.admit(&mut (), start + ms(200));
+        assert_eq!(delay.load(), 2.0);
+    }
+}
+
+#[test]
+fn the_time_that_requests_run_is_learned_anew() {
+    let (delay, start) = (QueueDelay::relative(), Instant::now());
+    let load = |run: u64, from: u64| {
+        for n in 0..1000 {
+            delay.record_run(ms(run));
+            delay.record(ms(30), start + ms(from + n));
+        }
+        delay.load()
+    };
+    assert_eq!(load(10, 0), 2.0);
+    let later = load(20, 1000);
+    assert!((1.0..1.05).contains(&later), "{later}");
+}
+
+#[test]
 fn the_lowest_delay_overlooks_a_burst() {
     let (delay, start) = (QueueDelay::lowest(ms(5)).unwrap(), Instant::now());
     for waited in [80, 40, 1] {
@@ -53,7 +95,7 @@ fn a_delay_that_nobody_confirms_stands_for_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_a_policy_it_is_told_what_requests_waited() {
+async fn as_a_policy_it_is_told_what_requests_waited_and_how_long_they_ran() {
     let (delay, now) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
     let outcome = Outcome::new(Class::Success, ms(1), now);
     _ = delay.admit(&mut (), now);
@@ -63,6 +105,14 @@ async fn as_a_policy_it_is_told_what_requests_waited() {
     Contract::new(|| QueueDelay::mean(ms(10)).unwrap())
         .check_all()
         .await;
+    let relative = QueueDelay::relative();
+    assert!(Policy::<()>::reads_latency(&relative));
+    assert!(!Policy::<()>::reads_latency(&delay));
+    Policy::<()>::finish(&relative, (), &outcome);
+    relative.record(ms(3), now + ms(100));
+    _ = relative.admit(&mut (), now + ms(200));
+    assert_eq!(relative.load(), 1.0, "one waited 3 ms, and one not");
+    Contract::new(QueueDelay::relative).check_all().await;
 }
 
 #[test]

@@ -179,4 +179,32 @@ mod tests {
         let sample = Sampler::new(root.path()).sample(SECOND);
         assert_eq!(sample.memory, Some(0.1));
     }
+
+    /// The other tests bring files of their own.
+    #[test]
+    #[allow(clippy::print_stderr)] // who runs it should know what was not tested
+    fn the_control_groups_of_this_kernel_are_understood() {
+        let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let is_v2 = |mount: &&Path| mount.join("cgroup.controllers").is_file();
+        let Some(mount) = mounts.into_iter().find(is_v2) else {
+            eprintln!("not tested: version 2 of control groups is not mounted here");
+            return;
+        };
+        let mut sampler = Sampler::new(Path::new("/"));
+        let sample = sampler.sample(SECOND);
+        assert!(sample.memory.is_some(), "{sample:?}");
+        let pressures = [
+            ("cpu.pressure", sample.cpu_pressure),
+            ("memory.pressure", sample.memory_pressure),
+        ];
+        for (file, share) in pressures {
+            // A kernel may have the files, and refuse to tell.
+            if let Err(error) = fs::read_to_string(mount.join(file)) {
+                eprintln!("not tested: {file}: {error}");
+                return;
+            }
+            assert!(share.is_some_and(|share| share <= 1.0), "{sample:?}");
+        }
+        assert_eq!(sampler.misses.0, 0, "a file is not as was thought");
+    }
 }

@@ -1,0 +1,57 @@
+//! Plimsoll's load shedding: who is refused when not all can be served.
+
+use http_body_util::Empty;
+use plimsoll_core::{GateLayer, Http};
+use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, QueueDelay};
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, util::BoxCloneService};
+
+use super::{
+    Hints, Limit, Stack,
+    ours::{found, in_front, limit},
+};
+use crate::backend::Backend;
+
+/// The signal, told by a server that sees what its own requests wait.
+pub(super) fn seen_inside() -> QueueDelay {
+    let delay = QueueDelay::relative();
+    let told = delay.clone();
+    Backend::on_turn(move |waited, runs| {
+        told.record_run(runs);
+        told.record(waited, Instant::now());
+    });
+    delay
+}
+
+/// No limit: the server queues what it is given, without bound.
+pub(super) fn alone(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let shed = AdaptiveShed::new(seen_inside());
+    (in_front(backend, shed), None)
+}
+
+/// With the limit that makes requests wait behind it, in one stack.
+pub(super) fn with_limit(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let (delay, policy) = (QueueDelay::relative(), found());
+    let (handle, shed) = (policy.handle(), AdaptiveShed::new(delay.clone()));
+    (
+        in_front(backend, (delay, shed, policy)),
+        Some(limit(handle)),
+    )
+}
+
+/// A ramp from 0.8 to 1 of the objective.
+pub(super) fn ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let shed = LoadShed::new(seen_inside());
+    (in_front(backend, shed), None)
+}
+
+/// The limit, and callers that hold back what it would refuse.
+pub(super) fn throttled(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let policy = found();
+    let handle = policy.handle();
+    let client: GateLayer<_, Http> = GateLayer::new(AdaptiveThrottle::new());
+    let stack = client
+        .layer(in_front(backend, policy))
+        .map_response(|res| res.map(|_| Empty::new()));
+    (BoxCloneService::new(stack), Some(limit(handle)))
+}
