@@ -47,6 +47,16 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key(pub(crate) u32);
 
+/// Callers of a kind have so many numbers.
+const OF_A_KIND: u32 = 1_000_000;
+
+impl Key {
+    /// Which kind of callers it is.
+    pub(crate) fn kind(&self) -> u32 {
+        self.0 / OF_A_KIND
+    }
+}
+
 /// Lets tasks arrive until the end.
 pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
     let mut rng = Rng::with_seed(seed);
@@ -171,7 +181,7 @@ impl Task {
         let extensions = req.extensions_mut();
         extensions.insert(self.priority);
         let Whose { kind, caller } = self.whose;
-        extensions.insert(Key(kind as u32 * 1_000_000 + caller as u32));
+        extensions.insert(Key(kind as u32 * OF_A_KIND + caller as u32));
         if let Some(deadline) = Deadline::after(Instant::now(), left) {
             extensions.insert(deadline);
         }

@@ -29,6 +29,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "pauses",
     "bimodal",
     "mixed-routes",
+    "mix-shifts",
     "usl",
     "lock-bound",
     "chain",

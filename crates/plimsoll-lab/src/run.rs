@@ -9,6 +9,7 @@ use crate::{
     contender::{Contender, Hints},
     measure::{self, BIN, Ledger},
     point::Point,
+    scenario::Caller,
     world::{self, Nanos, SECOND},
 };
 
@@ -36,12 +37,6 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
         };
         let backend = Backend::build(point.server, &point.steps);
         let (stack, limit) = (contender.build)(backend, hints);
-        let stretches = point.stretches.iter();
-        let loads: Arc<Vec<_>> = Arc::new(
-            stretches
-                .map(|stretch| (stretch.from * SECOND, stretch.load * point.load))
-                .collect(),
-        );
         let weights: f64 = point.callers.iter().map(|caller| caller.weight).sum();
         for (kind, caller) in point.callers.iter().enumerate() {
             let plan = Plan {
@@ -52,7 +47,7 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
                 law: point.server.law,
                 deadline: (point.deadline * SECOND) as Nanos,
                 gaps: Gaps::new(&point.scenario.arrivals),
-                loads: Arc::clone(&loads),
+                loads: Arc::new(loads(point, caller)),
                 end,
             };
             let seed = seed.wrapping_mul(1_000_003).wrapping_add(kind as u64);
@@ -68,4 +63,20 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
         }
     });
     measure::close()
+}
+
+/// The load from given nanoseconds on that a kind of callers makes its part of.
+fn loads(point: &Point<'_>, caller: &Caller) -> Vec<(f64, f64)> {
+    let all = |second: f64| {
+        let stretches = point.stretches.iter();
+        let last = stretches.filter(|stretch| stretch.from <= second).last();
+        last.map_or(0.0, |stretch| stretch.load * point.load)
+    };
+    let from = point.stretches.iter().map(|stretch| stretch.from);
+    let mut times: Vec<f64> = from
+        .chain(caller.changes.iter().map(|(at, _)| *at))
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let load = |at: f64| (at * SECOND, all(at) * caller.asks_at(at));
+    times.into_iter().map(load).collect()
 }

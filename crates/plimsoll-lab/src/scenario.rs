@@ -144,6 +144,8 @@ pub(crate) struct Caller {
     pub(crate) backoff_seconds: f64,
     /// The work of its requests, in means of the server's.
     pub(crate) work: f64,
+    /// From so many seconds on it asks for this multiple of its part.
+    pub(crate) changes: Vec<(f64, f64)>,
 }
 
 /// What a point is judged by.
@@ -201,6 +203,7 @@ impl Default for Caller {
             timeout_seconds: None,
             backoff_seconds: 0.0,
             work: 1.0,
+            changes: Vec::new(),
         }
     }
 }
@@ -254,6 +257,12 @@ impl Scenario {
 }
 
 impl Caller {
+    /// What it asks for at that second, as a multiple of its part.
+    pub(crate) fn asks_at(&self, second: f64) -> f64 {
+        let so_far = self.changes.iter().filter(|(at, _)| *at <= second);
+        so_far.last().map_or(1.0, |(_, part)| *part)
+    }
+
     /// The work of a task, in means of the server's.
     pub(crate) fn task(&self) -> f64 {
         self.work * f64::from(self.calls)

@@ -177,6 +177,11 @@ pub(crate) const ALL: &[Contender] = &[
     ),
     of("adaptive", ours::adaptive, "plimsoll: all defaults"),
     of(
+        "adaptive-routes",
+        ours::adaptive_routes,
+        "the same, with a latency for each route",
+    ),
+    of(
         "adaptive-fair",
         ours::adaptive_fair,
         "the same, with fair shares for each caller (its hash is seeded at random: runs differ a little)",

@@ -38,6 +38,16 @@ pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, policy), Some(limit(handle)))
 }
 
+/// The same, with the routes told apart.
+pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
+    let policy = found();
+    let handle = policy.handle();
+    let route = |req: &Req| req.extensions().get::<Key>().map(Key::kind);
+    let routes = Keyed::new(route, Missing::Share, 16, move || policy.route())
+        .expect("a capacity from 1 on");
+    (in_front(backend, routes), Some(limit(handle)))
+}
+
 /// The same, shared fairly between callers.
 pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
