@@ -218,7 +218,7 @@ impl Adaptive {
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.5 * before && latency < 1.4 * estimate.floor {
+        if seen.throughput > 1.5 * before && seen.latency < 1.4 * estimate.floor {
             self.phase = Phase::Start(seen.throughput);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
