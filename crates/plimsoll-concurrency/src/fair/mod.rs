@@ -178,6 +178,11 @@ impl<Req> Policy<Req> for FairShare {
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl Cell for FairShare {

@@ -216,4 +216,9 @@ impl<Req> Policy<Req> for QueueDelay {
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
