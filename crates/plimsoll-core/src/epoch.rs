@@ -35,7 +35,10 @@ impl Epoch {
             Some(Start {
                 reading: Some(first),
                 ..
-            }) => (Reading::of(now).wrapping_sub(*first) as i64).max(0) as u64,
+            }) => {
+                let nanos = Reading::of(now).wrapping_sub(*first);
+                nanos.cast_signed().max(0).cast_unsigned()
+            }
             _ => self.nanos_subtracted(now),
         }
     }
@@ -102,5 +105,50 @@ impl Hasher for Reading {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Nanoseconds by subtraction, which has no need to know what an instant consists of.
+    fn subtracted(start: Instant, now: Instant) -> u64 {
+        now.saturating_duration_since(start).as_nanos() as u64
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_subtracting_tells(
+            from in 0..10_000_000_000_u64, ahead in 0..u64::MAX >> 4, back in 0..10_000_000_000_u64,
+        ) {
+            let start = Instant::now() + Duration::from_nanos(from);
+            let epoch = Epoch::new();
+            prop_assert_eq!(epoch.nanos(start), 0);
+            let later = start + Duration::from_nanos(ahead);
+            prop_assert_eq!(epoch.nanos(later), ahead);
+            prop_assert_eq!(epoch.nanos_subtracted(later), ahead);
+            // Before the epoch nothing has passed.
+            if let Some(before) = start.checked_sub(Duration::from_nanos(back)) {
+                prop_assert_eq!(epoch.nanos(before), subtracted(start, before));
+            }
+        }
+    }
+
+    #[test]
+    fn an_epoch_that_cannot_be_read_subtracts() {
+        let at = Instant::now();
+        let epoch = Epoch(OnceLock::from(Start { at, reading: None }));
+        let later = at + Duration::new(3, 7);
+        assert_eq!(epoch.nanos(later), 3 * SECOND + 7);
+        assert_eq!(epoch.nanos(at), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn instants_can_be_read_here() {
+        assert!(Reading::checked(Instant::now()).is_some());
     }
 }

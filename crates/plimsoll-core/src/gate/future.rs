@@ -172,8 +172,8 @@ where
         Poll::Ready(())
     }
 
-    /// Apart, so that the compiler knows of the usual completion that nobody writes to the head, and need not keep it where it
-    /// could be written to.
+    /// Apart, so that the compiler sees of the usual completion that nobody writes to the head: what could be written to on its
+    /// way is moved once more.
     #[inline(never)]
     fn complete_announcing(
         mut self: Pin<&mut Self>,
@@ -184,7 +184,11 @@ where
     ) -> Poll<<Self as Future>::Output> {
         match T::complete(held, call, result) {
             Answer::Now(answer) => return Poll::Ready(answer),
-            Answer::Later(later) => self.as_mut().project().state.set(State::Answering { later }),
+            Answer::Later(later) => self
+                .as_mut()
+                .project()
+                .state
+                .set(State::Answering { later }),
         }
         self.poll_answer(cx)
     }

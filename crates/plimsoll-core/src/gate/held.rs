@@ -16,7 +16,7 @@ pub trait Hold: Send + 'static {
     type Protocol;
     /// The protocol of the gate this permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
-    /// Whether the policy has anything to write there.
+    /// Whether the policy has anything to [announce](Self::announce).
     fn announces(&self) -> bool {
         true
     }

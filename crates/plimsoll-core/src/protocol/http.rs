@@ -5,7 +5,11 @@ use std::fmt;
 use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
-use super::{Answer, GateBody, Never, Protocol, body::{Tracked, promised_length}, refusal::Refusals};
+use super::{
+    Answer, GateBody, Never, Protocol,
+    body::{Tracked, promised_length},
+    refusal::Refusals,
+};
 use crate::{
     Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection,
     Release,
@@ -243,23 +247,31 @@ impl HttpCall {
         if announces {
             http.announce(&tracked.held, response.headers_mut());
         }
-        let over = self.bodiless
-            || response.body().is_end_stream()
-            || matches!(response.status().as_u16(), ..200 | 204 | 304);
         let at_head = http.release == Release::AtHead;
         tracked.expect(class, promised_length(&response));
-        if over || at_head || !response.extensions().is_empty() {
-            Self::untie(&mut slot, over, &response);
+        if self.is_over(&response) || at_head || !response.extensions().is_empty() {
+            self.untie(&mut slot, &response);
         }
         response.map(|body| GateBody::carrying(body, slot))
     }
 
+    /// Whether nothing follows the head. Most answers are 200.
+    #[inline]
+    fn is_over<B: Body>(self, response: &Response<B>) -> bool {
+        self.bodiless
+            || response.body().is_end_stream()
+            || (response.status() != StatusCode::OK
+                && matches!(response.status().as_u16(), ..200 | 204 | 304))
+    }
+
     /// Takes the permit where there is no body, or the layer or the handler says that the call ends with the head.
     #[inline(never)]
-    fn untie<H, B>(tracked: &mut Option<Tracked<H>>, over: bool, response: &Response<B>)
+    fn untie<H, B>(self, tracked: &mut Option<Tracked<H>>, response: &Response<B>)
     where
         H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
     {
+        let over = self.is_over(response);
         let stated = response.extensions();
         if let Some(tracked) = tracked {
             tracked.costing(stated.get());
