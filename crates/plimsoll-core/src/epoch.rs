@@ -55,7 +55,7 @@ impl Epoch {
 
 /// The nanoseconds of an instant, since whenever its clock began.
 ///
-/// The subtraction of two instants is a tenth of what a rate limit costs. An instant shows its seconds and nanoseconds to nobody
+/// The subtraction of two instants was a tenth of what a rate limit cost. An instant shows its seconds and nanoseconds to nobody
 /// but a hasher; so this is one. Nobody promises that they stay what is hashed: an epoch tries it out first, and subtracts where it
 /// does not work.
 #[derive(Default)]
