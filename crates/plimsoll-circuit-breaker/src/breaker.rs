@@ -159,6 +159,11 @@ impl<Req> Policy<Req> for CircuitBreaker {
     fn reads_latency(&self) -> bool {
         self.shared.family.judges_latency()
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 /// One per key, under [`Keyed`](plimsoll_core::Keyed).

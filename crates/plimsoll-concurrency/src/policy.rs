@@ -114,6 +114,11 @@ where
     fn reads_latency(&self) -> bool {
         self.state.samples
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {

@@ -224,4 +224,9 @@ impl<B> Policy<Request<B>> for Deadlines {
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }

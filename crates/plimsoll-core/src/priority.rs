@@ -317,4 +317,9 @@ impl<B> Policy<Request<B>> for ByHeader {
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }

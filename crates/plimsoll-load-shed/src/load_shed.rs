@@ -192,6 +192,11 @@ where
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.told
+    }
+
+    #[inline]
     fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
         if self.told {
             out.threshold(self.shared.ramp().threshold(self.shared.signal.load()));

@@ -17,7 +17,7 @@ use std::sync::atomic::{
 use plimsoll_core::lane;
 
 use crate::{
-    cell::{Cell, Empty, Stale, Token},
+    cell::{Cell, Empty, Token},
     gcra::Gcra,
     pace::Pace,
     sync::AtomicU64,
@@ -62,7 +62,18 @@ impl Lanes {
         })
     }
 
-    /// Takes from the bucket, or, when it is hot, from the lease of this thread's lane.
+    /// Whether threads have met at the bucket: until then they take from it, and from then on from leases.
+    #[inline]
+    pub(crate) fn are_hot(&self) -> bool {
+        self.hot.load(Relaxed)
+    }
+
+    /// Two threads have met.
+    pub(crate) fn heat(&self) {
+        self.hot.store(true, Relaxed);
+    }
+
+    /// Takes from the lease of this thread's lane.
     #[inline]
     pub(crate) fn take<const N: usize>(
         &self,
@@ -70,12 +81,6 @@ impl Lanes {
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
-        if !self.hot.load(Relaxed) {
-            match bucket.try_take(Pace::FULL, now.min(MAX_NOW), cost) {
-                Ok(decided) => return decided,
-                Err(Stale) => self.hot.store(true, Relaxed),
-            }
-        }
         self.take_in(lane(), bucket, now, cost)
     }
 

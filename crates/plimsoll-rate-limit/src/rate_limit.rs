@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use crate::{
     InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
     RateLimitHandle, WarmUp, Weigh,
-    cell::{Cell, Empty, Token},
+    cell::{Cell, Empty, Stale, Token},
     lanes::Lanes,
     pace::Pace,
     settings::Settings,
     sync::AtomicU64,
     terms::Terms,
     warm_up::Warming,
-    word::Word,
+    word::{MAX_NOW, Word},
 };
 
 /// Admits as many requests as its [`Quota`]s allow, and refuses the others with the exact time to come back.
@@ -221,6 +221,38 @@ impl<const N: usize, C> RateLimit<N, C> {
         self.state.cell(&self.settings)
     }
 
+    /// Where it is hot, warms up, or somebody else was there `at_once`.
+    #[inline(never)]
+    fn admit_otherwise<W>(
+        &self,
+        at_once: bool,
+        now: u64,
+        cost: u32,
+    ) -> Verdict<RateLimitPermit<N>, W> {
+        let taken = match (&self.lanes, self.settings.warming.get()) {
+            (Some(lanes), _) => {
+                if at_once {
+                    lanes.heat();
+                }
+                lanes.take(self.cell(), now, cost)
+            }
+            (None, None) => self.cell().take(Pace::FULL, now, cost),
+            (None, Some(warming)) => self.take_warming(warming, now, cost),
+        };
+        match taken {
+            Ok(token) => Verdict::Admit(RateLimitPermit(token)),
+            Err(empty) => Verdict::Reject(self.settings.refusal(empty)),
+        }
+    }
+
+    #[inline(never)]
+    fn charge_for(&self, outcome: &Outcome) {
+        if let Some(due) = self.settings.due(outcome) {
+            self.cell()
+                .charge(self.settings.nanos(outcome.ended()), due);
+        }
+    }
+
     #[cold]
     fn take_warming(&self, warming: &Warming, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         // A bucket's state is the moment at which it is, or was, full.
@@ -270,26 +302,33 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     type Permit = RateLimitPermit<N>;
     plimsoll_core::decides_at_once!(Req);
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a call, and a verdict written down and read, cost a third of what is decided
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
         let now = self.settings.nanos(now);
         let cost = self.cost.weigh(req);
-        let taken = match (&self.lanes, self.settings.warming.get()) {
-            (Some(lanes), _) => lanes.take(self.cell(), now, cost),
-            (None, None) => self.cell().take(Pace::FULL, now, cost),
-            (None, Some(warming)) => self.take_warming(warming, now, cost),
+        // What is usual comes first, and is short enough to be inlined.
+        let at_once = match &self.lanes {
+            Some(lanes) => !lanes.are_hot(),
+            None => self.settings.warming.get().is_none(),
+        };
+        let taken = if at_once {
+            self.cell().try_take(Pace::FULL, now.min(MAX_NOW), cost)
+        } else {
+            Err(Stale)
         };
         match taken {
-            Ok(token) => Verdict::Admit(RateLimitPermit(token)),
-            Err(empty) => Verdict::Reject(self.settings.refusal(empty)),
+            Ok(Ok(token)) => Verdict::Admit(RateLimitPermit(token)),
+            Ok(Err(empty)) => Verdict::Reject(self.settings.refusal(empty)),
+            Err(Stale) => self.admit_otherwise(at_once, now, cost),
         }
     }
 
     #[inline]
     fn finish(&self, _: RateLimitPermit<N>, outcome: &Outcome) {
-        if let Some(due) = self.settings.due(outcome) {
-            self.cell()
-                .charge(self.settings.nanos(outcome.ended()), due);
+        if self.settings.charge.get().is_some() {
+            // A clone, since an outcome that others may see has to be written down, for the many as well that charge nothing.
+            self.charge_for(&outcome.clone());
         }
     }
 
@@ -306,6 +345,11 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     #[inline]
     fn reads_latency(&self) -> bool {
         false
+    }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        self.settings.announces()
     }
 
     #[inline]

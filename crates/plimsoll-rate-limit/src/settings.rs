@@ -72,8 +72,14 @@ impl<const N: usize> Settings<N> {
         }
     }
 
+    /// Whether callers are told of any quota.
+    #[inline]
+    pub(crate) fn announces(&self) -> bool {
+        self.names.iter().any(Option::is_some)
+    }
+
     pub(crate) fn announce(&self, token: &Token<N>, admitted: Instant, out: &mut Announcement<'_>) {
-        if self.names.iter().all(Option::is_none) {
+        if !self.announces() {
             return;
         }
         let then = self.nanos(admitted);

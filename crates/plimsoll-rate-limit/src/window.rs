@@ -36,7 +36,7 @@ struct Taken {
 
 impl Window {
     /// The next state, or how long until the same request would pass: `None` when it never will.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
         let cost = u64::from(cost);
         let (early, number, left, mut taken) = self.view(state, now);

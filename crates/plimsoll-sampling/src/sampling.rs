@@ -177,6 +177,11 @@ where
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl<L, D: fmt::Debug, M: fmt::Debug> fmt::Debug for Sampling<L, D, M> {

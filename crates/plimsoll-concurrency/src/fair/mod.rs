@@ -263,6 +263,11 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl<R: Send + Sync> Cell for FairShare<R> {

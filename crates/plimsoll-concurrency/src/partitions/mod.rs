@@ -220,6 +220,11 @@ where
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl<K: Copy + PartialEq + fmt::Debug, F> fmt::Debug for Partitions<K, F> {

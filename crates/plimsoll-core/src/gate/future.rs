@@ -129,13 +129,16 @@ where
             ready!(self.as_mut().poll_waiting(cx));
         }
         let mut state = self.as_mut().project().state;
-        if let StateProj::Running { future, .. } = state.as_mut().project() {
+        if let StateProj::Running { future, held, .. } = state.as_mut().project() {
             let result = ready!(future.poll(cx));
+            held.head();
             // The inner future goes first, then the permit on to the body.
-            if let StateOwn::Running { mut held, call, .. } =
+            if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)
             {
-                held.head();
+                if held.announces() {
+                    return self.complete_announcing(held, call, result, cx);
+                }
                 match T::complete(held, call, result) {
                     Answer::Now(answer) => return Poll::Ready(answer),
                     Answer::Later(later) => state.set(State::Answering { later }),
@@ -167,6 +170,27 @@ where
             state.set(next);
         }
         Poll::Ready(())
+    }
+
+    /// Apart, so that the compiler sees of the usual completion that nobody writes to the head: what could be written to on its
+    /// way is moved once more.
+    #[inline(never)]
+    fn complete_announcing(
+        mut self: Pin<&mut Self>,
+        held: Held<P, T, Req>,
+        call: T::Call,
+        result: Result<ResOf<S, Req>, ErrOf<S, Req>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<<Self as Future>::Output> {
+        match T::complete(held, call, result) {
+            Answer::Now(answer) => return Poll::Ready(answer),
+            Answer::Later(later) => self
+                .as_mut()
+                .project()
+                .state
+                .set(State::Answering { later }),
+        }
+        self.poll_answer(cx)
     }
 
     /// An answer that the inner service did not give.

@@ -16,6 +16,10 @@ pub trait Hold: Send + 'static {
     type Protocol;
     /// The protocol of the gate this permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
+    /// Whether the policy has anything to [announce](Self::announce).
+    fn announces(&self) -> bool {
+        true
+    }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
     /// The head of the response is here: stops the latency clock.
@@ -165,6 +169,11 @@ where
     #[inline]
     fn protocol(&self) -> &T {
         &self.shared.protocol
+    }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        self.shared.policy.announces()
     }
 
     #[inline]

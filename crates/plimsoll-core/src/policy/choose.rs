@@ -136,6 +136,11 @@ where
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.policies.iter().any(Policy::<Req>::announces)
+    }
+
+    #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let Some((index, permit)) = &permit.0
             && let Some(policy) = self.policies.get(*index)

@@ -135,6 +135,13 @@ pub trait Policy<Req>: Send + Sync {
         true
     }
 
+    /// Whether [`announce`](Self::announce) has something to do. A gate none of whose policies says so does not ask, and need not
+    /// keep the head of each response where it can be written to. The answer may change with the settings.
+    #[inline]
+    fn announces(&self) -> bool {
+        true
+    }
+
     /// Tells an accepted caller what it should know (such as its quota), in the head of its HTTP response, and reads
     /// what the callee said there. Nothing, by default. The permit was admitted at `admitted`; after a wait, when its
     /// call began.
@@ -228,6 +235,10 @@ macro_rules! forward_policy {
                 (**self).reads_latency()
             }
             #[inline]
+            fn announces(&self) -> bool {
+                (**self).announces()
+            }
+            #[inline]
             fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
                 (**self).announce(permit, admitted, out);
             }
@@ -257,6 +268,10 @@ impl<Req> Policy<Req> for () {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
     #[inline]
     fn reads_latency(&self) -> bool {
+        false
+    }
+    #[inline]
+    fn announces(&self) -> bool {
         false
     }
 }

@@ -122,6 +122,11 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
         self.policy.reads_latency()
     }
 
+    #[inline]
+    fn announces(&self) -> bool {
+        self.policy.announces()
+    }
+
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         // A shadow tells callers nothing until it is enforced.
         if let Some(permit) = permit

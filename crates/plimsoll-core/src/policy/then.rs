@@ -201,6 +201,11 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.0.announces() || self.1.announces()
+    }
+
+    #[inline]
     fn announce(
         &self,
         (first, second): &Self::Permit,

@@ -65,6 +65,11 @@ macro_rules! tuple_policy {
                 $(Policy::<Req>::reads_latency($name))||+
             }
             #[inline]
+            fn announces(&self) -> bool {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::announces($name))||+
+            }
+            #[inline]
             fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
                 let ($($name,)+) = self;
                 Policy::<Req>::announce(&nest!(@refs $($name)+), permit, admitted, out);

@@ -99,6 +99,11 @@ where
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.policy.announces()
+    }
+
+    #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let Some(permit) = permit {
             self.policy.announce(permit, admitted, out);

@@ -141,14 +141,21 @@ impl<B: Body, H: Carried> GateBody<B, H> {
 
 impl<H> Tracked<H> {
     #[inline]
-    pub(super) fn new<B: Body>(held: H, class: Class, response: &Response<B>) -> Self {
+    pub(super) fn new(held: H) -> Self {
         Self {
             held,
-            class,
+            class: Class::Success,
             sent: 0,
-            promised: promised_length(response).unwrap_or(UNKNOWN),
+            promised: UNKNOWN,
             cost: None,
         }
+    }
+
+    /// What the head says: the class so far, and how long the body will be.
+    #[inline]
+    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
+        self.class = class;
+        self.promised = promised.unwrap_or(UNKNOWN);
     }
 
     /// The handler reports what the call costs.
@@ -194,7 +201,7 @@ impl<H> Tracked<H> {
 
 /// The length in the head, when the body does not know its own.
 #[inline]
-fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
+pub(super) fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
     if response.body().size_hint().exact().is_some() {
         return None;
     }

@@ -5,7 +5,11 @@ use std::fmt;
 use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
-use super::{Answer, GateBody, Never, Protocol, body::Tracked, refusal::Refusals};
+use super::{
+    Answer, GateBody, Never, Protocol,
+    body::{Tracked, promised_length},
+    refusal::Refusals,
+};
 use crate::{
     Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection,
     Release,
@@ -195,14 +199,14 @@ impl HttpCall {
     }
 
     /// Ties the permit to the response's body, or settles it where the call ends with the head.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as `Protocol::complete`
     pub fn complete<H, B>(self, held: H, response: Response<B>) -> Response<GateBody<B, H>>
     where
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        let class = self.class(held.protocol(), &response);
-        self.complete_as(class, held, response)
+        self.tie(None, held, response)
     }
 
     /// The same, with the class already known.
@@ -211,34 +215,63 @@ impl HttpCall {
         self,
         class: Class,
         held: H,
+        response: Response<B>,
+    ) -> Response<GateBody<B, H>>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        self.tie(Some(class), held, response)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as `Protocol::complete`
+    fn tie<H, B>(
+        self,
+        class: Option<Class>,
+        held: H,
         mut response: Response<B>,
     ) -> Response<GateBody<B, H>>
     where
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        held.protocol()
-            .http()
-            .announce(&held, response.headers_mut());
-        let over = self.bodiless
-            || response.body().is_end_stream()
-            || matches!(response.status().as_u16(), ..200 | 204 | 304);
-        let layer = held.protocol().http().release;
-        // What is moved, response and permit, is most of what this costs. So the response is put together in one place,
-        // and what is unusual is apart: it takes the permit away again.
-        let mut tracked = Some(Tracked::new(held, class, &response));
-        if over || layer == Release::AtHead || !response.extensions().is_empty() {
-            Self::untie(&mut tracked, over, &response);
+        let announces = held.announces();
+        // What is moved, response and permit, is most of what this costs. So the permit is put at once where it stays until the
+        // response is put together, in one place, and what is unusual is apart: it takes the permit away again.
+        let mut slot = None;
+        let tracked = slot.insert(Tracked::new(held));
+        let protocol = tracked.held.protocol();
+        let class = class.unwrap_or_else(|| self.class(protocol, &response));
+        let http = protocol.http();
+        if announces {
+            http.announce(&tracked.held, response.headers_mut());
         }
-        response.map(|body| GateBody::carrying(body, tracked))
+        let at_head = http.release == Release::AtHead;
+        tracked.expect(class, promised_length(&response));
+        if self.is_over(&response) || at_head || !response.extensions().is_empty() {
+            self.untie(&mut slot, &response);
+        }
+        response.map(|body| GateBody::carrying(body, slot))
+    }
+
+    /// Whether nothing follows the head. Most answers are 200.
+    #[inline]
+    fn is_over<B: Body>(self, response: &Response<B>) -> bool {
+        self.bodiless
+            || response.body().is_end_stream()
+            || (response.status() != StatusCode::OK
+                && matches!(response.status().as_u16(), ..200 | 204 | 304))
     }
 
     /// Takes the permit where there is no body, or the layer or the handler says that the call ends with the head.
     #[inline(never)]
-    fn untie<H, B>(tracked: &mut Option<Tracked<H>>, over: bool, response: &Response<B>)
+    fn untie<H, B>(self, tracked: &mut Option<Tracked<H>>, response: &Response<B>)
     where
         H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
     {
+        let over = self.is_over(response);
         let stated = response.extensions();
         if let Some(tracked) = tracked {
             tracked.costing(stated.get());
@@ -323,7 +356,8 @@ where
         Answer::Now(Ok(self.refusal(req, rejection)))
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a gate completes in two places, and what it moves it would move once more for a call
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: HttpCall,

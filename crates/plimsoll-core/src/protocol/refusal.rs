@@ -143,7 +143,7 @@ const NAMES: [HeaderName; NAME_COUNT] = [
 impl Headers {
     /// A map with these headers. Hashing names is most of what it costs to build one, and there are only so many
     /// sets of names: each is built once, copied, and given its values.
-    fn into_map(self) -> HeaderMap {
+    fn into_map(mut self) -> HeaderMap {
         static TEMPLATES: [OnceLock<HeaderMap>; 1 << NAME_COUNT] =
             [const { OnceLock::new() }; 1 << NAME_COUNT];
         let mut names = 0;
@@ -159,13 +159,10 @@ impl Headers {
         });
         let mut map = template.clone();
         // Values come in the order in which they were inserted.
-        let mut places = map.values_mut();
-        for value in self.0 {
-            if let Some(value) = value
-                && let Some(place) = places.next()
-            {
-                *place = value;
-            }
+        // They are taken out where they are: to iterate over the array itself would be to move it.
+        let values = self.0.iter_mut().filter_map(Option::take);
+        for (place, value) in map.values_mut().zip(values) {
+            *place = value;
         }
         map
     }

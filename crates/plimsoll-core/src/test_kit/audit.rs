@@ -146,6 +146,10 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
         self.policy.reads_latency()
     }
 
+    fn announces(&self) -> bool {
+        self.policy.announces()
+    }
+
     fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         self.policy.announce(permit, admitted, out);
     }

@@ -735,3 +735,56 @@ async fn a_refusal_tells_the_threshold_in_either_protocol() {
     let (head, _) = answer(Http::new(), silent, Request::new(())).await;
     assert!(!head.headers().contains_key("plimsoll-threshold"));
 }
+
+/// Has something to tell, and says that it has not.
+struct Silent(Threshold);
+
+impl<Req> plimsoll_core::Policy<Req> for Silent {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+    fn admit(
+        &self,
+        _: &mut Req,
+        _: tokio::time::Instant,
+    ) -> plimsoll_core::Verdict<(), Self::Wait> {
+        plimsoll_core::Verdict::Admit(())
+    }
+    fn announces(&self) -> bool {
+        false
+    }
+    fn announce(
+        &self,
+        (): &(),
+        now: tokio::time::Instant,
+        out: &mut plimsoll_core::Announcement<'_>,
+    ) {
+        plimsoll_core::Policy::<Req>::announce(&self.0, &(), now, out);
+    }
+    fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
+    fn revoke(&self, (): (), _: tokio::time::Instant, _: tokio::time::Instant) {}
+}
+
+#[tokio::test]
+async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
+    async fn told<P: plimsoll_core::Policy<Request<()>> + 'static>(policy: P) -> bool {
+        let inner = tower::service_fn(|_: Request<()>| async {
+            let body = Full::new(bytes::Bytes::from_static(b"hello"));
+            Ok::<_, std::convert::Infallible>(Response::new(body))
+        });
+        let layer = GateLayer::new(policy);
+        let response = layer.layer(inner).oneshot(Request::new(())).await.unwrap();
+        response.headers().contains_key("plimsoll-threshold")
+    }
+    let silent = || Silent(Threshold(300));
+    assert!(!told(silent()).await);
+    assert!(!told((silent(), (), silent())).await);
+    assert!(told(((), Threshold(300))).await);
+    assert!(told((Threshold(300), (), ())).await);
+    assert!(
+        told(plimsoll_core::When::new(
+            |_: &Request<()>| true,
+            Threshold(300)
+        ))
+        .await
+    );
+}

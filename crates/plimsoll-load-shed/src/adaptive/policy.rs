@@ -187,6 +187,11 @@ where
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.told
+    }
+
+    #[inline]
     fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
         if self.told {
             out.threshold(self.shared.cut().level());

@@ -165,6 +165,11 @@ where
     }
 
     #[inline]
+    fn announces(&self) -> bool {
+        self.table.settings.announces()
+    }
+
+    #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if !matches!(permit.owner, Owner::Nobody) {
             self.table.settings.announce(&permit.token, admitted, out);

@@ -115,6 +115,11 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
     fn reads_latency(&self) -> bool {
         false
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
 
 impl<C: Send + Sync, D: Send + Sync> Cell for LeakyBucket<C, D> {

@@ -231,6 +231,11 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
         false
     }
 
+    #[inline]
+    fn announces(&self) -> bool {
+        self.settings.name.get().is_some()
+    }
+
     fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {
         if let Some(name) = self.settings.name.get() {
             let left = self.available(admitted);

@@ -208,8 +208,11 @@ impl Adaptive {
 
     fn start(&mut self, seen: &Seen, before: f64) -> Because {
         let estimate = &mut self.estimate;
-        // The first to end are the shortest. By Little's law the others take longer.
-        let latency = seen.latency.max(seen.in_flight / seen.throughput);
+        let latency = match self.phase {
+            // The first to end are the shortest. By Little's law the others take longer.
+            Phase::Start(_) => seen.latency.max(seen.in_flight / seen.throughput),
+            _ => seen.latency,
+        };
         if estimate.floor <= 0.0 {
             estimate.floor = latency;
         }
@@ -218,7 +221,7 @@ impl Adaptive {
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.5 * before && seen.latency < 1.4 * estimate.floor {
+        if seen.throughput > 1.5 * before && latency < 1.4 * estimate.floor {
             self.phase = Phase::Start(seen.throughput);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {

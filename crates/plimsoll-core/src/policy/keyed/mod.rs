@@ -251,6 +251,11 @@ where
         Policy::<Req>::reads_latency(&self.table.spill)
     }
 
+    #[inline]
+    fn announces(&self) -> bool {
+        Policy::<Req>::announces(&self.table.spill)
+    }
+
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &permit.permit) {
             cell.announce(permit, admitted, out);

@@ -133,4 +133,9 @@ impl<Req> Policy<Req> for QueueDelay {
     fn reads_latency(&self) -> bool {
         self.0.is_relative()
     }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
 }
