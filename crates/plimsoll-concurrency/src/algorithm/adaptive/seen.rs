@@ -48,6 +48,7 @@ impl Seen {
         let seconds = time.as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
         let dropped = window.dropped as f64;
+        let in_flight = window.mean_in_flight.min(window.in_flight.into());
         // Those who were let in after a wait, and those who were not let in.
         let waited = window.turned_away.saturating_sub(window.refused) as f64 / calls;
         let refused = window.refused as f64 / (calls + window.refused as f64);
@@ -58,13 +59,13 @@ impl Seen {
             latency,
             cv: (window.deviation.as_secs_f64() / latency).min(WILDEST),
             throughput: calls / seconds,
-            in_flight: window.mean_in_flight,
+            in_flight,
             most: window.in_flight.into(),
             limited,
             pressed: ((waited - 0.5) / 0.4)
                 .max((refused - 0.15) / 0.2)
                 // Bursts leave it idle in between.
-                .min((window.mean_in_flight / f64::from(window.limit) - 0.7) / 0.2)
+                .min((in_flight / f64::from(window.limit) - 0.7) / 0.2)
                 .clamp(0.0, 1.0),
             at_rest: window.at_rest.map(|time| time.as_secs_f64().max(1e-9)),
             dropped: dropped / (calls + dropped),
