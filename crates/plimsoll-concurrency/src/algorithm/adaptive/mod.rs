@@ -268,8 +268,9 @@ impl Adaptive {
     fn swing(&mut self, seen: &Seen) -> Because {
         self.size = self.measure();
         let known = self.estimate.throughput;
-        if self.dips.next.is_none() && seen.throughput > 1.5 * known {
-            // A service that was never pressed is not known: the first flood is a start.
+        let unknown = self.dips.next.is_none() || seen.latency < self.estimate.floor;
+        if unknown && seen.throughput > 1.5 * known {
+            // A service that was never pressed is not known: the first flood is a start. So is one that gets ever more done.
             return self.start(seen, known);
         }
         if self.follow(seen, true) == Followed::Doubt {
