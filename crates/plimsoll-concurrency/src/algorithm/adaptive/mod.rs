@@ -31,7 +31,10 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 /// |---|---|
 /// | the first calls | times 4, for as long as that gets more done and latency stays |
 /// | somebody finds no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
-/// | throughput far from the estimate | the estimate turns over at once, and a dip tells why |
+/// | throughput far above the estimate | the estimate turns over at once |
+/// | throughput far below it, twice | the same, and a dip tells why |
+/// | other routes are asked for | stays, where [routes](crate::Concurrency::route) are told apart |
+/// | what was measured is uncertain | more headroom, and more dips |
 /// | nobody finds no slot | stays; latency is learnt while little is in flight |
 /// | more in flight gets more done, or less | more headroom, or less: the limit swings by a fifth, to see it |
 /// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs at most 0.2 % of what is done |
@@ -48,7 +51,7 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 ///
 /// # What it cannot do
 ///
-/// A limit sees one mean latency: routes that differ widely are better off with limits of their own. Calls whose bodies stream
+/// A limit sees one mean latency: tell routes that differ widely [apart](crate::Concurrency::route). Calls whose bodies stream
 /// without end hold slots that no latency tells of: give those a fixed limit. It has to see generations of calls: a service
 /// of half a second takes seconds.
 ///
