@@ -39,6 +39,9 @@ pub(crate) struct Settings {
     /// The same, as it was measured: of use where nobody stated it.
     measured_p99: AtomicU64,
     measured_p90: AtomicU64,
+    /// How long calls take now, while all slots are taken: the mean in the upper half, the mean distance from it in the
+    /// lower, in microseconds. 0 before the first.
+    lately: AtomicU64,
     pub(crate) rejected: Counter,
     pub(crate) pushed_out: Counter,
     pub(crate) overdue: Counter,
@@ -59,6 +62,7 @@ impl Settings {
             service_p99: AtomicU64::new(0),
             measured_p99: AtomicU64::new(0),
             measured_p90: AtomicU64::new(0),
+            lately: AtomicU64::new(0),
             rejected: Counter::new(),
             pushed_out: Counter::new(),
             overdue: Counter::new(),
@@ -167,12 +171,37 @@ impl Settings {
     }
 
     /// What a request has to have left when its turn comes. One that has waited has paid for its place: where nobody
-    /// stated a time, a request that is in time nine times in ten is let in.
+    /// stated a time, a request that is in time nine times in ten is let in. The 90th percentile is of quiet times; when
+    /// calls queue inside the service, as in the first moments of a flood, they take what the last ones took.
     pub(crate) fn service_time_at_turn(&self) -> Duration {
         match self.service_p99.load(Relaxed) {
-            0 => Duration::from_nanos(self.measured_p90.load(Relaxed)),
+            0 => Duration::from_nanos(self.measured_p90.load(Relaxed)).max(self.usual_lately()),
             stated => Duration::from_nanos(stated),
         }
+    }
+
+    /// What nearly all calls take now that all slots are taken: the mean and two mean distances from it.
+    fn usual_lately(&self) -> Duration {
+        let lately = self.lately.load(Relaxed);
+        let (mean, distance) = (lately >> 32, lately & 0xffff_ffff);
+        Duration::from_micros(mean + 2 * distance)
+    }
+
+    /// A call has ended while all slots were taken. Moving averages, as TCP has them of round trips (Jacobson 1988); two
+    /// that end together may lose one sample. One that was cut off would have taken longer than it did.
+    pub(crate) fn took(&self, latency: Duration, cut_off: bool) {
+        let sample = micros(latency.min(LONGEST_SERVICE));
+        let lately = self.lately.load(Relaxed);
+        let (mean, distance) = (lately >> 32, lately & 0xffff_ffff);
+        let (mean, distance) = match lately {
+            0 => (sample, 0),
+            _ if cut_off && sample <= mean => return,
+            _ => (
+                mean - mean / 16 + sample / 16,
+                distance - distance / 16 + sample.abs_diff(mean) / 16,
+            ),
+        };
+        self.lately.store(mean << 32 | distance, Relaxed);
     }
 
     /// What a request has to have left before it waits. Zero when it is not known.

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Outcome, Priority, Ticket};
+use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket};
 use tokio::time::Instant;
 
 use crate::{
@@ -110,6 +110,13 @@ impl State {
     #[inline(never)]
     fn left_a_full_one(&self, before: Before, limit: u32, outcome: &Outcome) {
         if before.was_full(limit) {
+            if self.samples {
+                match outcome.class {
+                    Class::Success => self.settings.took(outcome.latency(), false),
+                    Class::Cancelled => self.settings.took(outcome.latency(), true),
+                    _ => {}
+                }
+            }
             if before.somebody_waits() {
                 self.hand_out(Some(outcome.ended()));
             }
