@@ -136,7 +136,9 @@ impl<D, R> Concurrency<D, R> {
     /// States how long the service takes for all but the slowest hundredth (the 99th percentile), for
     /// [`deadlines`](Self::deadlines): a request with less time left than that is refused with [`Kind::Deadline`] before
     /// it waits, when so little is left while it waits, and when its turn comes; the slot goes to the next. Without it
-    /// only those whose deadline has passed are.
+    /// only those whose deadline has passed are; and a limit that moves measures the time itself. There the 90th percentile is
+    /// enough when the turn comes, or the mean of the calls that ended last while all slots were taken (the latest weighs a
+    /// 16th), where that is longer.
     ///
     /// # Errors
     ///

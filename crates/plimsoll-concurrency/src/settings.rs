@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     /// The same, as it was measured: of use where nobody stated it.
     measured_p99: AtomicU64,
     measured_p90: AtomicU64,
+    /// How long calls take now, while all slots are taken: a moving average in nanoseconds, 0 before the first.
+    lately: AtomicU64,
     pub(crate) rejected: Counter,
     pub(crate) pushed_out: Counter,
     pub(crate) overdue: Counter,
@@ -59,6 +61,7 @@ impl Settings {
             service_p99: AtomicU64::new(0),
             measured_p99: AtomicU64::new(0),
             measured_p90: AtomicU64::new(0),
+            lately: AtomicU64::new(0),
             rejected: Counter::new(),
             pushed_out: Counter::new(),
             overdue: Counter::new(),
@@ -167,11 +170,25 @@ impl Settings {
     }
 
     /// What a request has to have left when its turn comes. One that has waited has paid for its place: where nobody
-    /// stated a time, a request that is in time nine times in ten is let in.
+    /// stated a time, a request that is in time nine times in ten is let in. The 90th percentile is of quiet times: when
+    /// calls queue inside the service, as in the first moments of a flood, it is what the last ones took.
     pub(crate) fn service_time_at_turn(&self) -> Duration {
-        match self.service_p99.load(Relaxed) {
-            0 => Duration::from_nanos(self.measured_p90.load(Relaxed)),
-            stated => Duration::from_nanos(stated),
+        let nanos = match self.service_p99.load(Relaxed) {
+            0 => {
+                let lately = self.lately.load(Relaxed);
+                self.measured_p90.load(Relaxed).max(lately)
+            }
+            stated => stated,
+        };
+        Duration::from_nanos(nanos)
+    }
+
+    /// A call has ended with this latency while all slots were taken. One that was cut off would have taken longer, so it
+    /// never lowers the average.
+    pub(crate) fn took(&self, latency: Duration, cut_off: bool) {
+        let nanos = latency.as_nanos() as u64;
+        if !cut_off || nanos > self.lately.load(Relaxed) {
+            average(&self.lately, latency);
         }
     }
 
@@ -237,6 +254,19 @@ impl Settings {
         self.retry_after.store(nanos, Relaxed);
         Ok(())
     }
+}
+
+/// Takes a sample into a moving average in nanoseconds, in which the latest weighs a 16th; 0 is none yet. Two that end
+/// together may lose one sample: it is an estimate.
+pub(crate) fn average(average: &AtomicU64, sample: Duration) {
+    let sample = sample.as_secs().saturating_mul(1_000_000_000) + u64::from(sample.subsec_nanos());
+    let before = average.load(Relaxed);
+    let next = if before == 0 {
+        sample
+    } else {
+        before - before / 16 + sample / 16
+    };
+    average.store(next, Relaxed);
 }
 
 fn checked_limit(limit: usize) -> Result<u32, InvalidConcurrency> {

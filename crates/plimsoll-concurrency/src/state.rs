@@ -24,14 +24,14 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Outcome, Priority, Ticket};
+use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket};
 use tokio::time::Instant;
 
 use crate::{
     queue::{Answer, Queue, Waiter},
     route::Route,
     sampler::Closed,
-    settings::Settings,
+    settings::{Settings, average},
     slots::{Before, Slots},
     sync::{AtomicU32, Mutex, MutexGuard},
 };
@@ -110,10 +110,15 @@ impl State {
     #[inline(never)]
     fn left_a_full_one(&self, before: Before, limit: u32, outcome: &Outcome) {
         if before.was_full(limit) {
+            // Before the next is asked whether it has the time. A fast failure is no fast success.
+            if self.samples && matches!(outcome.class, Class::Success | Class::Cancelled) {
+                let cut_off = outcome.class == Class::Cancelled;
+                self.settings.took(outcome.latency(), cut_off);
+            }
             if before.somebody_waits() {
                 self.hand_out(Some(outcome.ended()));
             }
-            self.held(outcome.ran());
+            average(&self.hold, outcome.ran());
         }
     }
 
@@ -240,18 +245,6 @@ impl State {
         if self.settings.set_limit(change.limit as usize).is_ok() {
             self.hand_out(Some(now));
         }
-    }
-
-    /// Counts how long a request held its slot. Two that end together may lose one sample: it is an estimate.
-    fn held(&self, time: Duration) {
-        let sample = time.as_secs().saturating_mul(1_000_000_000) + u64::from(time.subsec_nanos());
-        let hold = self.hold.load(Relaxed);
-        let next = if hold == 0 {
-            sample
-        } else {
-            hold - hold / 16 + sample / 16
-        };
-        self.hold.store(next, Relaxed);
     }
 
     /// When it is worth coming back: when those who are in now, queued ones included, will have been served.

@@ -152,12 +152,21 @@ impl Task {
                 None => answered(stack.clone().oneshot(self.request(job, end)).await),
                 Some(timeout) => {
                     let timeout = world::now() + (timeout * SECOND) as Nanos;
-                    // The server is not told when the caller stops waiting, and goes on.
                     let call = stack.clone().oneshot(self.request(job, timeout));
-                    tokio::select! {
-                        biased;
-                        answer = tokio::spawn(call) => answer.map_or(End::Refused, answered),
-                        () = world::sleep_until(timeout) => End::Late,
+                    let lost = world::sleep_until(timeout);
+                    if caller.hangs_up {
+                        tokio::select! {
+                            biased;
+                            answer = call => answered(answer),
+                            () = lost => End::Late,
+                        }
+                    } else {
+                        // Nobody is told when the caller stops waiting, and the call goes on.
+                        tokio::select! {
+                            biased;
+                            answer = tokio::spawn(call) => answer.map_or(End::Refused, answered),
+                            () = lost => End::Late,
+                        }
                     }
                 }
             };

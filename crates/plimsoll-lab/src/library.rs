@@ -25,6 +25,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "slows-down",
     "drift",
     "flood",
+    "hang-ups",
     "bursts",
     "pauses",
     "bimodal",

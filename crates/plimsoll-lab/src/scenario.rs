@@ -76,6 +76,9 @@ pub(crate) struct Server {
     pub(crate) stations: Vec<Station>,
     /// Requests in a second that it can answer, where the stations do not tell.
     pub(crate) capacity: Option<f64>,
+    /// It goes on with a request when the call is dropped.
+    #[serde(default)]
+    pub(crate) goes_on: bool,
 }
 
 /// A station of a server.
@@ -140,6 +143,8 @@ pub(crate) struct Caller {
     pub(crate) attempts: u32,
     /// It takes a try for lost after this many seconds. Until the deadline, unless said.
     pub(crate) timeout_seconds: Option<f64>,
+    /// It then drops the call, and whoever is in between hears of it.
+    pub(crate) hangs_up: bool,
     /// How long it waits before it tries again, doubled each time, with full jitter.
     pub(crate) backoff_seconds: f64,
     /// The work of its requests, in means of the server's.
@@ -201,6 +206,7 @@ impl Default for Caller {
             pause_seconds: 0.0,
             attempts: 1,
             timeout_seconds: None,
+            hangs_up: false,
             backoff_seconds: 0.0,
             work: 1.0,
             changes: Vec::new(),

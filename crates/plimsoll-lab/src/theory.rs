@@ -97,6 +97,24 @@ fn the_reference_curves_come_out() {
 }
 
 #[test]
+fn a_server_that_goes_on_works_for_callers_who_are_gone() {
+    let callers = "[[caller]]\ntimeout-seconds = 0.1\nhangs-up = true\n";
+    let goodput = |goes_on| {
+        let head = format!("about = ''\nload = [1.5]\nrequests = 20_000\ndeadline = 50\n{callers}");
+        let stations = "stations = [{ workers = { count = 2 } }]";
+        let server = format!(
+            "[[server]]\nmean-ms = 2\nlaw = 'exponential'\n{stations}\ngoes-on = {goes_on}\n"
+        );
+        let scenario = library::read("test", &format!("{head}{server}")).unwrap();
+        only(&scenario, "none", 1.0).goodput
+    };
+    let (stops, goes_on) = (goodput(false), goodput(true));
+    // Who hangs up makes room for others; where the server does not hear of it, it is always behind.
+    assert!(stops > 0.9, "{stops}");
+    assert!(goes_on < 0.05, "{goes_on}");
+}
+
+#[test]
 fn a_seed_gives_the_same_run_to_the_bit_on_any_number_of_threads() {
     let station = "{ workers = { count = 5 } }";
     let mut scenario = scenario(1_000.0, "[0.9, 3.0]", "exponential", 5.0, station);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::InvalidConcurrency;
+use plimsoll_concurrency::{Adaptive, Concurrency, InvalidConcurrency};
 use plimsoll_core::{Deadline, Kind};
 use tokio::time::{Instant, advance};
 
-use crate::{Call, Limit, MS, call, call_with, counting_waker, queued};
+use crate::{Call, Limit, MS, call, call_with, counting_waker, queued, with_deadlines};
 
 fn due_in(limit: &Limit, millis: u32) -> Call<'_> {
     call_with(limit, Some(Deadline(Instant::now() + millis * MS)))
@@ -100,6 +100,52 @@ async fn a_task_too_slow_to_start_in_time_passes_its_slot_on() {
     advance(40 * MS).await; // ... and heard of too late
     assert_eq!(slow.rejection().unwrap().kind(), Kind::Deadline);
     assert!(next.is_running());
+}
+
+/// One slot that measures, and room for some to wait.
+fn measuring() -> Limit {
+    let one = Adaptive::new().limits(1, 1..=1).unwrap();
+    let limit = Concurrency::moved_by(one).unwrap();
+    with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_is_measured_a_turn_needs_the_time_that_calls_take_now() {
+    let limit = measuring();
+    let running = call(&limit);
+    let mut late = due_in(&limit, 79);
+    let mut next = due_in(&limit, 80);
+    advance(40 * MS).await;
+    running.finish();
+    assert_eq!(late.rejection().unwrap().kind(), Kind::Deadline);
+    assert!(next.is_running());
+    assert_eq!(limit.handle().past_deadline(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
+    let limit = measuring();
+    let mut running = call(&limit);
+    for millis in [40, 1, 1, 1] {
+        let mut next = call(&limit);
+        assert!(next.is_waiting());
+        advance(millis * MS).await;
+        if millis == 40 {
+            running.finish();
+        } else {
+            drop(running);
+        }
+        assert!(next.is_running());
+        running = next;
+    }
+    let mut late = due_in(&limit, 40);
+    advance(MS).await;
+    running.finish();
+    // A good one that was short does lower it, by a 16th of the way.
+    assert!(late.is_running());
+    let mut late_now = due_in(&limit, 37);
+    drop(late);
+    assert_eq!(late_now.rejection().unwrap().kind(), Kind::Deadline);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The server behind the gates: one station after the other, each with workers or with a crowd.
 //!
+//! A call that is dropped is worked on no more, unless the server goes on: then what is left of it becomes a task of its
+//! own, which nobody hears of.
+//!
 //! The state is the thread's, like the [world]; futures hold numbers only, so that every stack, however
 //! it boxes and spawns, can carry them.
 
@@ -18,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
+use tokio::runtime::Handle;
 use tower::Service;
 
 use self::{
@@ -59,7 +63,9 @@ thread_local! {
 
 /// A handle to the server of this thread's world.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Backend(());
+pub(crate) struct Backend {
+    goes_on: bool,
+}
 
 impl Backend {
     /// Builds the server of this world; `steps` will happen to it.
@@ -72,7 +78,9 @@ impl Backend {
         });
         STATIONS.set(stations.collect());
         WAITED.set(None);
-        Self(())
+        Self {
+            goes_on: server.goes_on,
+        }
     }
 
     /// Tells how long each request waited for a worker, and how long that will take, when it gets one: what a server knows
@@ -97,15 +105,35 @@ impl Service<Req> for Backend {
             work: req.body().work,
             station: 0,
             stage: None,
+            goes_on: self.goes_on,
         }
     }
 }
 
-/// A request at work. Dropped, it is worked on no more.
+/// A request at work.
 pub(crate) struct Working {
     work: f64,
     station: usize,
     stage: Option<Stage>,
+    /// Dropped, it is worked on nevertheless.
+    goes_on: bool,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        // What was never polled has not reached the server; and after the world's end nothing goes on.
+        if self.goes_on
+            && let Some(stage) = self.stage.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(Self {
+                work: self.work,
+                station: self.station,
+                stage: Some(stage),
+                goes_on: false,
+            });
+        }
+    }
 }
 
 enum Stage {
