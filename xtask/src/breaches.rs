@@ -66,7 +66,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a caller that left counts as one that was answered",
-        file: "crates/plimsoll-concurrency/src/sampler.rs",
+        file: "crates/plimsoll-concurrency/src/sampler/mod.rs",
         find: "            Class::Overloaded | Class::Cancelled => {",
         replace: "            Class::Cancelled => {}\n            Class::Overloaded => {",
         package: "plimsoll-concurrency",
