@@ -13,7 +13,7 @@ use super::{
     driver::{Driver, Latencies},
     totals::Totals,
 };
-use crate::{Change, Window};
+use crate::{Change, Window, route::Windows};
 
 /// What the end of a window brings.
 pub(crate) struct Closed {
@@ -123,12 +123,11 @@ impl Sampler {
         let update = || driver.algorithm.update(window);
         let change = catch_unwind(AssertUnwindSafe(update)).ok();
         self.next_not_before(window.ended, driver.size().time);
+        let windows = Windows(self.windows.load(Relaxed));
+        let windows = windows.next(change.is_some_and(|change| change.at_rest));
+        self.windows.store(windows.0, Relaxed);
         let change = change?;
         self.because.store(change.because as u8, Relaxed);
-        let number = self.window.fetch_add(1, Relaxed);
-        if change.at_rest {
-            self.rested.store(number, Relaxed);
-        }
         Some(Closed {
             change,
             p90: driver.quantile(0.9),

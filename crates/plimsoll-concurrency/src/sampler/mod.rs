@@ -20,7 +20,7 @@ pub(crate) use self::closing::Closed;
 use self::{driver::Driver, totals::Lane};
 use crate::{
     Algorithm, Because,
-    route::Route,
+    route::{Route, Windows},
     sync::{AtomicU32, AtomicU64, Mutex},
 };
 
@@ -32,9 +32,8 @@ pub(crate) struct Sampler {
     not_before: AtomicU64,
     /// Of so many that are answered in a lane, one is looked at: a power of two.
     stride: AtomicU32,
-    /// The number of the window at work, and of the last in which calls did not wait for each other.
-    window: AtomicU64,
-    rested: AtomicU64,
+    /// [`Windows`], for routes.
+    windows: AtomicU64,
     lanes: Box<[Lane]>,
     /// Requests that found no slot.
     pub(crate) turned_away: Counter,
@@ -52,8 +51,7 @@ impl Sampler {
             epoch: Epoch::new(),
             not_before: AtomicU64::new(0),
             stride: AtomicU32::new(1),
-            window: AtomicU64::new(1),
-            rested: AtomicU64::new(0),
+            windows: AtomicU64::new(Windows::FIRST.0),
             lanes: (0..lanes()).map(|_| Lane::default()).collect(),
             turned_away: Counter::new(),
             because: AtomicU8::new(Because::Set as u8),
@@ -108,7 +106,7 @@ impl Sampler {
 
     #[inline(never)]
     fn count_route(&self, lane: &Lane, route: &Route, nanos: u64) {
-        let at_rest = route.count(nanos, self.window.load(Relaxed), self.rested.load(Relaxed));
+        let at_rest = route.count(nanos, Windows(self.windows.load(Relaxed)));
         if at_rest > 0 {
             lane.at_rest.fetch_add(at_rest, Relaxed);
             lane.known.fetch_add(1, Relaxed);
