@@ -58,7 +58,8 @@ impl Seen {
             latency,
             cv: (window.deviation.as_secs_f64() / latency).min(WILDEST),
             throughput: calls / seconds,
-            in_flight: window.mean_in_flight,
+            // In a window made by hand it may be no number at all.
+            in_flight: window.mean_in_flight.max(0.0).min(u32::MAX.into()),
             most: window.in_flight.into(),
             limited,
             pressed: ((waited - 0.5) / 0.4)
