@@ -14,6 +14,9 @@ use crate::{
 /// Decisions between two looks at the clock.
 const BATCH: u64 = 256;
 
+/// No verdict rests on fewer rounds.
+const ENOUGH: usize = 5;
+
 /// How all calls of an entrant end.
 #[derive(Debug, Clone, Copy)]
 pub enum Ends {
@@ -123,6 +126,12 @@ impl Entrant {
     /// Rounds of two threads in which nobody was in the way.
     pub fn undisturbed(&self) -> usize {
         self.rounds[1].len()
+    }
+
+    /// Whether on one thread and on two there were enough rounds in which nobody was in the way: otherwise the figures tell
+    /// of the machine.
+    pub fn was_measured(&self) -> bool {
+        self.rounds.iter().all(|rounds| rounds.len() >= ENOUGH)
     }
 
     /// Decisions per thread, two over one.

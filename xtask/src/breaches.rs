@@ -57,7 +57,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a fair share counts a request out twice that a later policy refused",
-        file: "crates/plimsoll-concurrency/src/fair/mod.rs",
+        file: "crates/plimsoll-concurrency/src/fair/policy.rs",
         find: "permit: FairSharePermit, _: Instant, _: Instant) {\n        self.leave(&permit);",
         replace: "permit: FairSharePermit, _: Instant, _: Instant) {\n        self.leave(&permit);\n        self.leave(&permit);",
         package: "plimsoll-concurrency",
@@ -66,7 +66,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a caller that left counts as one that was answered",
-        file: "crates/plimsoll-concurrency/src/sampler.rs",
+        file: "crates/plimsoll-concurrency/src/sampler/mod.rs",
         find: "            Class::Overloaded | Class::Cancelled => {",
         replace: "            Class::Cancelled => {}\n            Class::Overloaded => {",
         package: "plimsoll-concurrency",

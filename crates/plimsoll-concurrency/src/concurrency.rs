@@ -280,7 +280,17 @@ impl<D, R> Concurrency<D, R> {
     ///
     /// Where routes of different speed share a limit that finds itself, the mean latency moves with their mix, as it does
     /// with load. Told apart, a mix that changes is known for what it is: [`Adaptive`] takes a window of slower routes for
-    /// one of fewer calls that take longer. Other algorithms read [`Window::at_rest`](crate::Window::at_rest). A limit that is set does not care.
+    /// one of fewer calls that take longer. Other algorithms read [`Window::at_rest`](crate::Window::at_rest). A limit
+    /// that is set does not care.
+    ///
+    /// A route is known once it was asked for in a window in which calls did not wait for each other, and again in one of
+    /// the 32 after it. While most calls are of routes that are not known, they are not told apart.
+    ///
+    /// What a handle changes is changed for all routes, as are [queue](Self::queue), [order](Self::order) and hint;
+    /// [deadlines](Self::deadlines), [priorities](Self::priorities) and [kind of refusal](Self::per_caller) are each
+    /// entrance's own, and begin as they are here. A [cell](Self::cell) of a route has slots of its own, and no route. In
+    /// a [`Keyed`](plimsoll_core::Keyed) a route may be forgotten while others are in flight: what was learnt of it is
+    /// lost, and nothing else.
     ///
     /// Costs a lock that is tried, and never waited for, at the end of a call; with a few routes or one for each key:
     ///
@@ -297,8 +307,8 @@ impl<D, R> Concurrency<D, R> {
     /// let layer = GateLayer::new(Choose::new(kind, [limit.route(), limit.route()]));
     /// # let _: GateLayer<_> = layer;
     ///
-    /// let path = |req: &http::Request<String>| Some(req.uri().path().len());
-    /// let layer = GateLayer::new(Keyed::new(path, Missing::Share, 1000, move || limit.route())?);
+    /// let each = Keyed::new(Route::matched(), Missing::Share, 1000, move || limit.route())?;
+    /// let layer = GateLayer::new(each);
     /// # let _: GateLayer<_> = layer;
     /// # Ok(())
     /// # }

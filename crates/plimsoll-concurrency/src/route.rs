@@ -8,6 +8,41 @@ use std::sync::{
 /// So many calls count for as much as all that was learnt before.
 const KNOWN: f64 = 30.0;
 
+/// The number of the window at work, and in which of the 32 before it calls did not wait for each other: both in one word,
+/// so that whoever reads it while a window is closed sees what belongs together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Windows(pub(crate) u64);
+
+impl Windows {
+    pub(crate) const FIRST: Self = Self(1 << 32);
+
+    /// When the one at work is over.
+    pub(crate) fn next(self, at_rest: bool) -> Self {
+        let number = self.number().wrapping_add(1);
+        let rested = self.rested() << 1 | u32::from(at_rest);
+        Self(u64::from(number) << 32 | u64::from(rested))
+    }
+
+    fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn rested(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether the one with this number is over.
+    fn are_past(self, number: u32) -> bool {
+        (1..1 << 31).contains(&self.number().wrapping_sub(number))
+    }
+
+    /// Whether it is known to have been at rest.
+    fn was_at_rest(self, number: u32) -> bool {
+        let ago = self.number().wrapping_sub(number);
+        (1..=32).contains(&ago) && self.rested() >> (ago - 1) & 1 == 1
+    }
+}
+
 /// One route's calls. Nothing waits: of two that end at the same moment one may not be learnt from.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
@@ -19,22 +54,23 @@ pub(crate) struct Route {
 /// What was seen in a window.
 #[derive(Debug, Default)]
 struct Seen {
-    window: u64,
+    window: u32,
     calls: u32,
     nanos: u64,
 }
 
 impl Route {
-    /// A call took so long, and ended in this window; the last at rest was `rested`. Answers how long it would have taken
-    /// at rest; 0 while that is not known.
-    pub(crate) fn count(&self, nanos: u64, window: u64, rested: u64) -> u64 {
+    /// A call took so long, and ended in the window at work. Answers how long it would have taken at rest; 0 while that is
+    /// not known.
+    pub(crate) fn count(&self, nanos: u64, windows: Windows) -> u64 {
         if let Ok(mut seen) = self.seen.try_lock() {
-            if seen.window != window {
-                if seen.window == rested && seen.calls > 0 {
+            // One that read the number before the others is of their window.
+            if windows.are_past(seen.window) {
+                if seen.calls > 0 && windows.was_at_rest(seen.window) {
                     self.learn(&seen);
                 }
                 *seen = Seen {
-                    window,
+                    window: windows.number(),
                     ..Seen::default()
                 };
             }
@@ -68,35 +104,80 @@ impl Route {
 mod tests {
     use super::*;
 
-    fn window(route: &Route, window: u64, rested: u64, nanos: u64, calls: u32) -> u64 {
-        (0..calls)
-            .map(|_| route.count(nanos, window, rested))
-            .last()
-            .unwrap()
+    /// A window with so many calls of a route, and what they would have taken at rest.
+    struct One {
+        route: Route,
+        windows: Windows,
+    }
+
+    impl One {
+        fn new() -> Self {
+            Self {
+                route: Route::default(),
+                windows: Windows::FIRST,
+            }
+        }
+
+        fn window(&mut self, nanos: u64, calls: u32, at_rest: bool) -> u64 {
+            let counted = (0..calls).map(|_| self.route.count(nanos, self.windows));
+            let last = counted.last().unwrap_or(0);
+            self.windows = self.windows.next(at_rest);
+            last
+        }
     }
 
     #[test]
     fn only_windows_at_rest_teach() {
-        let route = Route::default();
-        assert_eq!(window(&route, 1, 0, 900, 10), 0);
-        assert_eq!(
-            window(&route, 2, 0, 100, 10),
-            0,
-            "the first was not at rest"
-        );
-        assert_eq!(window(&route, 3, 2, 900, 10), 100, "the second was");
-        assert_eq!(window(&route, 4, 2, 900, 10), 100, "the third was not");
+        let mut one = One::new();
+        assert_eq!(one.window(900, 10, false), 0);
+        assert_eq!(one.window(100, 10, true), 0, "the first was not at rest");
+        assert_eq!(one.window(900, 10, false), 100, "the second was");
+        assert_eq!(one.window(900, 10, false), 100, "the third was not");
     }
 
     #[test]
     fn thirty_calls_are_worth_what_was_known() {
-        let route = Route::default();
-        window(&route, 1, 0, 100, 1);
-        window(&route, 2, 1, 300, 30);
-        assert_eq!(window(&route, 3, 2, 900, 1), 200);
-        window(&route, 4, 2, 800, 10);
-        assert_eq!(window(&route, 5, 4, 900, 1), 350);
-        route.reset();
-        assert_eq!(window(&route, 6, 5, 900, 1), 0);
+        let mut one = One::new();
+        one.window(100, 1, true);
+        one.window(300, 30, true);
+        assert_eq!(one.window(900, 1, false), 200);
+        one.window(800, 10, true);
+        assert_eq!(one.window(900, 1, false), 350);
+        one.route.reset();
+        assert_eq!(one.window(900, 1, false), 0);
+    }
+
+    #[test]
+    fn a_route_that_is_seldom_asked_for_learns_from_a_window_that_was_not_the_last_at_rest() {
+        for (between, known) in [(31, 100), (32, 0)] {
+            let mut one = One::new();
+            one.window(100, 1, true);
+            for number in 0..between {
+                one.window(0, 0, number % 8 == 0);
+            }
+            assert_eq!(one.window(900, 1, false), known, "{between} windows later");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_late_to_be_counted_is_of_the_window_at_work() {
+        let mut one = One::new();
+        let before = one.windows;
+        one.window(900, 1, true);
+        for _ in 0..29 {
+            one.route.count(300, one.windows);
+        }
+        one.route.count(300, before);
+        one.windows = one.windows.next(true);
+        assert_eq!(one.window(900, 1, false), 600);
+    }
+
+    #[test]
+    fn the_number_of_a_window_may_wrap() {
+        let mut one = One::new();
+        one.windows = Windows(u64::from(u32::MAX) << 32);
+        one.route.seen.lock().unwrap().window = u32::MAX;
+        one.window(100, 1, true);
+        assert_eq!(one.window(900, 1, false), 100);
     }
 }

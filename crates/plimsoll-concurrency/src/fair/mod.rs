@@ -3,10 +3,10 @@
 mod band;
 mod handle;
 mod level;
+mod policy;
 mod shared;
 
 use std::{
-    convert::Infallible,
     fmt,
     sync::{
         Arc,
@@ -15,26 +15,20 @@ use std::{
             Ordering::{AcqRel, Acquire, Relaxed},
         },
     },
-    time::Duration,
 };
 
-use plimsoll_core::{
-    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Priority, Rejection, Same, Verdict,
-};
+use plimsoll_core::{Criticality, Priority, Same};
 use tokio::time::Instant;
 
-pub use self::handle::FairShareHandle;
 use self::shared::Shared;
+pub use self::{handle::FairShareHandle, policy::FairSharePermit};
 use crate::ConcurrencyHandle;
-
-/// The policy's name in rejections.
-const NAME: &str = "fair-share";
 
 /// Fair shares of a [`Concurrency`](crate::Concurrency) limit between keys: who asks for little gets it, and what remains is
 /// shared equally by those who ask for more (max-min fairness: with 100 slots and demands of 10, 50 and 200, about 10, 44 and 44).
 ///
 /// One value is the [cell](Self::cell) of one key in a [`Keyed`](plimsoll_core::Keyed), in front of the limit in the same gate. A key
-/// over its share is refused with [`Kind::OverQuota`].
+/// over its share is refused with [`Kind::OverQuota`](plimsoll_core::Kind::OverQuota).
 ///
 /// # How it works
 ///
@@ -100,14 +94,6 @@ struct Own {
     refused_in: AtomicU32,
     /// When the last request of the key had left, in the shared time; only kept while keys take turns.
     left: AtomicU64,
-}
-
-/// A request of a key, counted. Plain data: the gate sees to it that it is given back.
-#[derive(Debug)]
-pub struct FairSharePermit {
-    of: Criticality,
-    /// It came in while the limit was nearly full.
-    in_band: bool,
 }
 
 impl FairShare {
@@ -221,74 +207,6 @@ impl<R> FairShare<R> {
             self.shared.band(permit.of).inside.fetch_sub(1, Relaxed);
         }
         self.own(permit.of).inside.fetch_sub(1, AcqRel) == 1
-    }
-
-    #[cold]
-    fn refuse(&self) -> Rejection {
-        self.shared.refusals.add();
-        Rejection::new(NAME, Kind::OverQuota).retry_after(self.shared.limit.retry_after())
-    }
-}
-
-impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
-    type Permit = FairSharePermit;
-    plimsoll_core::decides_at_once!(Req);
-
-    #[inline]
-    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<FairSharePermit, Infallible> {
-        let of = self.priorities.priority(req).criticality();
-        let in_band = self.shared.nearly_full();
-        if !in_band {
-            self.own(of).inside.fetch_add(1, Acquire);
-        } else if !self.enter_tight(of, now) {
-            return Verdict::Reject(self.refuse());
-        }
-        Verdict::Admit(FairSharePermit { of, in_band })
-    }
-
-    #[inline]
-    fn finish(&self, permit: FairSharePermit, _: &Outcome) {
-        let band = self.shared.band(permit.of);
-        if self.leave(&permit) && band.height() < 1.0 {
-            self.own(permit.of).left.store(band.time(), Relaxed);
-        }
-    }
-
-    #[inline]
-    fn revoke(&self, permit: FairSharePermit, _: Instant, _: Instant) {
-        self.leave(&permit);
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-}
-
-impl<R: Send + Sync> Cell for FairShare<R> {
-    fn reset(&self) {
-        for own in &self.own {
-            own.refused_in.store(0, Relaxed);
-            own.left.store(0, Relaxed);
-        }
-    }
-
-    fn settles_in(&self, now: Instant) -> Duration {
-        if self.own.iter().any(|own| own.inside.load(Acquire) != 0) {
-            // A guess, and never zero while anybody is in.
-            return Duration::from_millis(1);
-        }
-        let now = self.shared.nanos(now);
-        let pauses = Criticality::ALL.map(|of| {
-            let left = self.own(of).left.load(Relaxed);
-            self.shared.band(of).pause(left, now)
-        });
-        Duration::from_nanos(pauses.into_iter().max().unwrap_or(0))
     }
 }
 

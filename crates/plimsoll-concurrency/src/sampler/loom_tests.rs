@@ -1,8 +1,11 @@
 //! Threads that count calls and close windows at the same moment.
 
+use std::time::Duration;
+
 use loom::{sync::Arc, thread};
 
 use super::*;
+use crate::{Change, Window, WindowSize};
 
 /// Sums what it was told of.
 #[derive(Debug)]

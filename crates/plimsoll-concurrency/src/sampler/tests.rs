@@ -1,11 +1,13 @@
 use std::{
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Change, Window, WindowSize, histogram};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -22,6 +22,7 @@ mod partitions;
 mod priority;
 mod published;
 mod queue;
+mod routes;
 mod sampler;
 mod service_time;
 mod settings;

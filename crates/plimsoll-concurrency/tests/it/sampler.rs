@@ -17,14 +17,14 @@ use crate::{Limit, MS, call, call_with, with_deadlines};
 
 /// Answers with what it is given, and remembers what it was told.
 #[derive(Debug, Clone)]
-struct Fixed {
+pub(crate) struct Fixed {
     initial: u32,
-    size: WindowSize,
+    pub(crate) size: WindowSize,
     answers: fn(usize) -> Change,
     windows: Arc<Mutex<Vec<Window>>>,
 }
 
-const STEADY: Change = Change {
+pub(crate) const STEADY: Change = Change {
     at_rest: false,
     limit: 10,
     because: Because::Steady,
@@ -32,7 +32,7 @@ const STEADY: Change = Change {
 };
 
 /// Windows of a call and 10 milliseconds.
-fn fixed(initial: u32, answers: fn(usize) -> Change) -> Fixed {
+pub(crate) fn fixed(initial: u32, answers: fn(usize) -> Change) -> Fixed {
     Fixed {
         initial,
         size: WindowSize {
@@ -45,11 +45,11 @@ fn fixed(initial: u32, answers: fn(usize) -> Change) -> Fixed {
 }
 
 impl Fixed {
-    fn last(&self) -> Window {
+    pub(crate) fn last(&self) -> Window {
         *self.windows.lock().unwrap().last().expect("a window ended")
     }
 
-    fn told(&self) -> usize {
+    pub(crate) fn told(&self) -> usize {
         self.windows.lock().unwrap().len()
     }
 }

@@ -48,7 +48,8 @@ impl Seen {
         let seconds = time.as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
         let dropped = window.dropped as f64;
-        let in_flight = window.mean_in_flight.min(window.in_flight.into());
+        // No mean is above the most; and in a window made by hand it may be no number at all.
+        let in_flight = window.mean_in_flight.max(0.0).min(window.in_flight.into());
         // Those who were let in after a wait, and those who were not let in.
         let waited = window.turned_away.saturating_sub(window.refused) as f64 / calls;
         let refused = window.refused as f64 / (calls + window.refused as f64);

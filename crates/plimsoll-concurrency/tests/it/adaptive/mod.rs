@@ -1,6 +1,7 @@
 //! The limit that finds itself, through real gates on the paused clock.
 
 mod contract;
+mod mix;
 mod server;
 mod windows;
 

@@ -31,6 +31,7 @@ fn any_mean() -> impl Strategy<Value = f64> {
         6 => 0.0..1e4,
         1 => Just(0.0),
         1 => prop::num::f64::ANY,
+        1 => prop::sample::select(vec![f64::INFINITY, f64::NAN]),
     ]
 }
 
@@ -40,9 +41,10 @@ fn any_windows() -> impl Strategy<Value = Vec<Window>> {
         (any_duration(), any_duration(), any_duration()),
         (any_count(), any_count(), any_count(), any_count()),
         (any::<u32>(), any_mean(), any::<u32>()),
+        prop::option::of(any_duration()),
     );
     let window = window.prop_map(
-        |((time, latency, deviation), counts, (most, mean, limit))| {
+        |((time, latency, deviation), counts, (most, mean, limit), at_rest)| {
             let (answered, dropped, turned_away, refused) = counts;
             let window = Window {
                 latency,
@@ -54,6 +56,7 @@ fn any_windows() -> impl Strategy<Value = Vec<Window>> {
                 in_flight: most,
                 mean_in_flight: mean,
                 limit,
+                at_rest,
                 ..published::window(1, 1)
             };
             // A hundred thousand years would be more than an instant can be.
@@ -83,9 +86,15 @@ fn possible_windows() -> impl Strategy<Value = Vec<Window>> {
         (1..10_000_u32, 10..1_000_000_u64, 0.0..3.0),
         (1..10_000_u64, 0..1000_u64, 0..10_000_u64, 0.0..1.0),
         (1..10_000_u32, 0.01..1.0, any::<bool>()),
+        prop::option::of(10..1_000_000_u64),
     );
     let window = window.prop_map(
-        |((millis, micros, cv), calls, (limit, used, limited)): (_, _, (u32, f64, bool))| {
+        |((millis, micros, cv), calls, (limit, used, limited), at_rest): (
+            _,
+            _,
+            (u32, f64, bool),
+            Option<u64>,
+        )| {
             let (answered, dropped, turned_away, refused) = calls;
             let latency = Duration::from_micros(micros);
             let turned_away = if limited { turned_away } else { 0 };
@@ -99,6 +108,7 @@ fn possible_windows() -> impl Strategy<Value = Vec<Window>> {
                 in_flight: limit,
                 mean_in_flight: (f64::from(limit) * used).max(1.0),
                 limit,
+                at_rest: at_rest.map(Duration::from_micros),
                 ..published::window(1, 1)
             };
             (millis * crate::MS, window)

@@ -1,0 +1,96 @@
+//! What is counted in lanes, and its sums over them.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use super::Sampler;
+use crate::{
+    histogram::{self, Histogram, Used},
+    sync::{AtomicU32, AtomicU64},
+};
+
+/// On cache lines of its own (two, since processors fetch them in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Lane {
+    pub(super) answered: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    /// Sum of latencies of those looked at, in nanoseconds.
+    pub(super) nanos: AtomicU64,
+    /// Sum of the numbers in flight, likewise.
+    pub(super) in_flight: AtomicU64,
+    /// The most in flight, since a window was closed.
+    pub(super) most: AtomicU32,
+    /// The number in flight when it was last reckoned up, and in the lower half after how many calls it is again.
+    pub(super) lately: AtomicU64,
+    /// Sum of what those take at rest whose routes are known, in nanoseconds, and how many they are.
+    pub(super) at_rest: AtomicU64,
+    pub(super) known: AtomicU64,
+    /// Of those looked at: also how many that were.
+    pub(super) latencies: Histogram,
+}
+
+/// Sums over the lanes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Totals {
+    pub(super) answered: u64,
+    pub(super) dropped: u64,
+    pub(super) nanos: u64,
+    pub(super) in_flight: u64,
+    pub(super) at_rest: u64,
+    pub(super) known: u64,
+    pub(super) turned_away: u64,
+    pub(super) refused: u64,
+}
+
+impl Sampler {
+    pub(super) fn totals(&self) -> Totals {
+        let start = Totals {
+            turned_away: self.turned_away.get(),
+            ..Totals::default()
+        };
+        // Refusals are counted elsewhere.
+        self.lanes.iter().fold(start, |sum, lane| Totals {
+            answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
+            dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
+            nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
+            in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),
+            at_rest: sum.at_rest.wrapping_add(lane.at_rest.load(Relaxed)),
+            known: sum.known.wrapping_add(lane.known.load(Relaxed)),
+            ..sum
+        })
+    }
+
+    /// The most in flight at a time, since this was last asked.
+    pub(super) fn most_in_flight(&self) -> u32 {
+        let most = self.lanes.iter().map(|lane| lane.most.swap(0, Relaxed));
+        most.max().unwrap_or(0)
+    }
+
+    /// How often there was which latency since the counts were as they are `before`; and takes what they are now.
+    pub(super) fn latencies_since(
+        &self,
+        before: &mut [u32; histogram::BUCKETS],
+    ) -> ([u32; histogram::BUCKETS], Used) {
+        let histograms = || self.lanes.iter().map(|lane| &lane.latencies);
+        let used = histograms()
+            .map(Histogram::used)
+            .fold(Used::default(), Used::and);
+        let mut since = [0; histogram::BUCKETS];
+        for bucket in used.buckets() {
+            let counts = histograms().map(|histogram| histogram.get(bucket));
+            let count = counts.fold(0, u32::wrapping_add);
+            since[bucket] = count.wrapping_sub(before[bucket]);
+            before[bucket] = count;
+        }
+        (since, used)
+    }
+}
+
+impl Totals {
+    /// What those took at rest that were looked at since `before`, on average; if that is known of most.
+    pub(super) fn at_rest(&self, before: &Self, looked_at: u64) -> Option<Duration> {
+        let known = self.known.wrapping_sub(before.known);
+        let sum = self.at_rest.wrapping_sub(before.at_rest);
+        (known > 0 && 2 * known >= looked_at).then(|| Duration::from_nanos(sum / known))
+    }
+}

@@ -1,0 +1,312 @@
+//! Routes of one limit, through real gates.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use plimsoll_concurrency::{Change, Concurrency, Window};
+use plimsoll_core::{
+    Cell, Gate, GateLayer, Http, Keyed, Missing, Policy, Route, test_kit::Contract,
+};
+use tokio::time::{Instant, advance, sleep};
+use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
+
+use crate::{
+    MS, call, queued,
+    sampler::{Fixed, STEADY, fixed},
+    with_deadlines,
+};
+
+type Body = Full<bytes::Bytes>;
+type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// A service that takes as many milliseconds as the path says, times `slower`.
+fn service(slower: &Arc<AtomicU32>) -> Inner {
+    let slower = Arc::clone(slower);
+    BoxCloneSyncService::new(service_fn(move |req: Request<Body>| {
+        let millis: u32 = req.uri().path()[1..].parse().unwrap();
+        let took = millis * slower.load(Relaxed) * MS;
+        async move {
+            sleep(took).await;
+            Ok(Response::new(Body::from("hello")))
+        }
+    }))
+}
+
+fn at_usual_speed() -> Arc<AtomicU32> {
+    Arc::new(AtomicU32::new(1))
+}
+
+fn request(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::default()).unwrap()
+}
+
+/// What became of it, and when its body had ended.
+async fn ask<P>(gate: &Gate<Inner, P, Http>, path: &str) -> (StatusCode, Duration)
+where
+    P: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
+{
+    let began = Instant::now();
+    let response = gate.clone().oneshot(request(path)).await.unwrap();
+    let status = response.status();
+    response.into_body().collect().await.unwrap();
+    (status, began.elapsed())
+}
+
+/// Whether it is `millis` but for the tick of tokio's timer.
+fn is_about(time: Duration, millis: u32) -> bool {
+    time >= millis * MS && time <= (millis + 2) * MS
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_share_slots_and_queue() {
+    let limit = Concurrency::new(1)
+        .unwrap()
+        .queue(1, Duration::from_secs(1))
+        .unwrap();
+    let handle = limit.handle();
+    let inner = service(&at_usual_speed());
+    let [slow, fast, other] = [(); 3].map(|()| GateLayer::new(limit.route()).layer(inner.clone()));
+    let look = async {
+        assert_eq!((handle.in_flight(), handle.queued()), (1, 1));
+    };
+    // In this order.
+    let (first, second, third, ()) = tokio::join!(
+        ask(&slow, "/100"),
+        ask(&fast, "/10"),
+        ask(&other, "/10"),
+        look
+    );
+    assert_eq!(first.0, StatusCode::OK);
+    assert!(is_about(first.1, 100), "{first:?}");
+    assert_eq!(second.0, StatusCode::OK);
+    assert!(
+        is_about(second.1, 110),
+        "it waited for the other: {second:?}"
+    );
+    assert_eq!(
+        third.0,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no room in the queue"
+    );
+    assert_eq!((handle.in_flight(), handle.queued()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_of_a_cell_shares_the_cells_slots_and_a_cell_of_a_route_has_its_own() {
+    let limit = with_deadlines(Concurrency::new(1).unwrap());
+    let cell = limit.cell();
+    let (route, apart) = (cell.route(), limit.route().cell());
+    let running = call(&route);
+    assert!(call(&cell).rejection().is_some());
+    assert!(call(&limit).is_running() && call(&apart).is_running());
+    running.finish();
+    assert!(call(&cell).is_running());
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_changed_at_one_entrance_hold_at_all() {
+    let limit = queued(1, 1);
+    let route = limit.route();
+    route.handle().set_limit(2).unwrap();
+    let running = (call(&limit), call(&route));
+    assert_eq!(limit.handle().in_flight(), 2);
+    drop(running);
+    assert_eq!(limit.handle().in_flight(), 0);
+}
+
+/// Two entrances, the calls of each, and what an algorithm is told of them. Only the first window is at rest.
+struct Mixed {
+    algorithm: Fixed,
+    gates: [Gate<Inner, Concurrency, Http>; 2],
+    slower: Arc<AtomicU32>,
+}
+
+impl Mixed {
+    fn new(entrance: fn(&Concurrency) -> Concurrency) -> Self {
+        let mut algorithm = fixed(10, |number| Change {
+            at_rest: number == 1,
+            ..STEADY
+        });
+        algorithm.size.time = Duration::from_secs(10);
+        let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
+        let slower = at_usual_speed();
+        let inner = service(&slower);
+        let gates = [(); 2].map(|()| GateLayer::new(entrance(&limit)).layer(inner.clone()));
+        Self {
+            algorithm,
+            gates,
+            slower,
+        }
+    }
+
+    /// A window with so many calls of 10 milliseconds, and of 100.
+    async fn window(&self, fast: usize, slow: usize) -> Window {
+        let told = self.algorithm.told();
+        for number in 0..fast + slow {
+            if number + 1 == fast + slow {
+                // The last call ends it.
+                advance(Duration::from_secs(10)).await;
+            }
+            let [one, two] = &self.gates;
+            if number < fast {
+                ask(one, "/10").await;
+            } else {
+                ask(two, "/100").await;
+            }
+        }
+        assert_eq!(self.algorithm.told(), told + 1);
+        self.algorithm.last()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
+    let mixed = Mixed::new(Concurrency::route);
+    ask(&mixed.gates[0], "/10").await; // begins the first window
+    let first = mixed.window(5, 5).await;
+    assert_eq!(first.at_rest, None, "nothing is known yet");
+
+    let even = mixed.window(5, 5).await;
+    let at_rest = even.at_rest.unwrap();
+    assert!(is_about(at_rest, 55), "{at_rest:?}");
+
+    mixed.slower.store(3, Relaxed);
+    let loaded = mixed.window(5, 5).await;
+    assert!(is_about(loaded.latency, 165), "{loaded:?}");
+    assert_eq!(loaded.at_rest, even.at_rest);
+
+    let fast = mixed.window(9, 1).await;
+    let at_rest = fast.at_rest.unwrap();
+    assert!(is_about(at_rest, 19), "{at_rest:?}");
+    let slow = mixed.window(0, 4).await;
+    let at_rest = slow.at_rest.unwrap();
+    assert!(is_about(at_rest, 100), "{at_rest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_routes_nothing_is_known_of_rest() {
+    let mixed = Mixed::new(Concurrency::cell);
+    for gate in &mixed.gates {
+        ask(gate, "/10").await;
+    }
+    for _ in 0..3 {
+        assert_eq!(mixed.window(5, 5).await.at_rest, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_once_most_calls_are_of_routes_that_are() {
+    let mixed = Mixed::new(Concurrency::route);
+    ask(&mixed.gates[0], "/10").await;
+    mixed.window(5, 0).await; // the slow one is not seen at rest
+    let few = mixed.window(2, 3).await;
+    assert_eq!(few.at_rest, None);
+    let most = mixed.window(3, 2).await.at_rest.unwrap();
+    assert!(is_about(most, 10), "{most:?}");
+}
+
+/// Its path is its route.
+fn by_path(limit: Concurrency) -> Keyed<Route, Concurrency> {
+    let each = Keyed::new(Route::grpc(), Missing::Share, 512, move || limit.route());
+    each.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_of_a_keyed_share_the_slots_and_to_reset_one_leaves_the_others_theirs() {
+    let limit = Concurrency::new(2).unwrap();
+    let handle = limit.handle();
+    let keyed = by_path(limit);
+    let cells = keyed.handle();
+    let gate = GateLayer::new(keyed).layer(service(&at_usual_speed()));
+    assert_eq!(ask(&gate, "/7").await.0, StatusCode::OK);
+    let look = async {
+        assert_eq!((handle.in_flight(), cells.keys()), (2, 4));
+        cells.with_cell("/7", Cell::reset).unwrap();
+        assert_eq!(handle.in_flight(), 2, "they are of other routes");
+    };
+    let (first, second, third, ()) = tokio::join!(
+        ask(&gate, "/100"),
+        ask(&gate, "/101"),
+        ask(&gate, "/10"),
+        look
+    );
+    assert_eq!(
+        [first.0, second.0, third.0],
+        [
+            StatusCode::OK,
+            StatusCode::OK,
+            StatusCode::SERVICE_UNAVAILABLE
+        ]
+    );
+    let hint = handle.retry_after();
+    assert_ne!(hint, Duration::from_secs(1));
+    cells.with_cell("/100", Cell::reset).unwrap();
+    assert_eq!(handle.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hint_that_routes_share_outlives_the_reset_of_one() {
+    let limit = queued(1, 1);
+    let route = limit.route();
+    let running = call(&route);
+    advance(320 * MS).await;
+    running.finish();
+    let _running = call(&limit);
+    let hint = limit.handle().retry_after();
+    assert_eq!(hint, 320 * MS);
+    route.reset();
+    assert_eq!(limit.handle().retry_after(), hint);
+}
+
+/// A table of 512 keys, and a call in flight all the time.
+#[tokio::test(start_paused = true)]
+async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
+    let limit = Concurrency::new(2).unwrap();
+    let handle = limit.handle();
+    let keyed = by_path(limit);
+    let cells = keyed.handle();
+    let gate = GateLayer::new(keyed).layer(service(&at_usual_speed()));
+    let others = async {
+        for number in 0..2000 {
+            let (status, _) = ask(&gate, &format!("/{number:04}")).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(handle.in_flight(), 1);
+        }
+    };
+    let ((status, _), ()) = tokio::join!(ask(&gate, "/5000000"), others);
+    assert_eq!(status, StatusCode::OK);
+    assert!(cells.evicted() > 1000, "{}", cells.evicted());
+    assert_eq!(
+        cells.spilled(),
+        0,
+        "none had to wait for the others to be idle"
+    );
+    assert!(
+        cells.with_cell("/5000000", |_| ()).is_some(),
+        "in flight, so it was kept"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_keeps_the_laws() {
+    let make = || {
+        Concurrency::new(3)
+            .unwrap()
+            .queue(8, Duration::from_secs(1))
+            .unwrap()
+            .route()
+    };
+    Contract::new(make)
+        .capacity(3)
+        .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
+        .check_all()
+        .await;
+}
