@@ -211,11 +211,12 @@ impl Adaptive {
 
     fn start(&mut self, seen: &Seen, before: f64) -> Because {
         let estimate = &mut self.estimate;
-        let latency = match self.phase {
-            // The first to end are the shortest. By Little's law the others take longer.
-            Phase::Start(_) => seen.latency.max(seen.in_flight / seen.throughput),
+        // The first to end are the shortest: by Little's law the others take longer.
+        let held = match self.phase {
+            Phase::Start(_) => seen.in_flight / seen.throughput,
             _ => seen.latency,
         };
+        let latency = seen.latency.max(held);
         if estimate.floor <= 0.0 {
             estimate.floor = latency;
         }
@@ -224,7 +225,9 @@ impl Adaptive {
         if !seen.limited {
             return self.idle(seen);
         }
-        if seen.throughput > 1.5 * before && latency < 1.4 * estimate.floor {
+        // A window in which the limit rose counts more in flight than it gets done: so much is no queue yet.
+        let fast = seen.latency < 1.4 * estimate.floor && held < 1.7 * estimate.floor;
+        if fast && seen.throughput > 1.5 * before {
             self.phase = Phase::Start(seen.throughput);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
