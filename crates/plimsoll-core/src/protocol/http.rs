@@ -302,7 +302,8 @@ impl HttpCall {
     /// # Errors
     ///
     /// The inner service's.
-    #[inline]
+    // A call of its own would move the response once more.
+    #[inline(always)]
     pub fn conclude<H, B, E>(
         self,
         held: H,
