@@ -302,7 +302,7 @@ impl HttpCall {
     /// # Errors
     ///
     /// The inner service's.
-    // A call of its own would move the response once more.
+    #[allow(clippy::inline_always)] // a call of its own would move the response once more
     #[inline(always)]
     pub fn conclude<H, B, E>(
         self,
