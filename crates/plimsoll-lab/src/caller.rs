@@ -52,7 +52,7 @@ const OF_A_KIND: u32 = 1_000_000;
 
 impl Key {
     /// Which kind of callers it is.
-    pub(crate) fn kind(&self) -> u32 {
+    pub(crate) fn kind(self) -> u32 {
         self.0 / OF_A_KIND
     }
 }

@@ -68,8 +68,8 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
 /// The load from given nanoseconds on that a kind of callers makes its part of.
 fn loads(point: &Point<'_>, caller: &Caller) -> Vec<(f64, f64)> {
     let all = |second: f64| {
-        let stretches = point.stretches.iter();
-        let last = stretches.filter(|stretch| stretch.from <= second).last();
+        let mut latest_first = point.stretches.iter().rev();
+        let last = latest_first.find(|stretch| stretch.from <= second);
         last.map_or(0.0, |stretch| stretch.load * point.load)
     };
     let from = point.stretches.iter().map(|stretch| stretch.from);

@@ -265,8 +265,9 @@ impl Scenario {
 impl Caller {
     /// What it asks for at that second, as a multiple of its part.
     pub(crate) fn asks_at(&self, second: f64) -> f64 {
-        let so_far = self.changes.iter().filter(|(at, _)| *at <= second);
-        so_far.last().map_or(1.0, |(_, part)| *part)
+        let mut latest_first = self.changes.iter().rev();
+        let last = latest_first.find(|(at, _)| *at <= second);
+        last.map_or(1.0, |(_, part)| *part)
     }
 
     /// The work of a task, in means of the server's.

@@ -42,7 +42,7 @@ pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
 pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
-    let route = |req: &Req| req.extensions().get::<Key>().map(Key::kind);
+    let route = |req: &Req| req.extensions().get::<Key>().map(|key| key.kind());
     let routes = Keyed::new(route, Missing::Share, 16, move || policy.route())
         .expect("a capacity from 1 on");
     (in_front(backend, routes), Some(limit(handle)))
