@@ -14,7 +14,7 @@ use crate::Because;
 pub(super) const DIP: f64 = 0.75;
 /// The same, of one that only looks whether all is as before.
 const SHALLOW: f64 = 0.9;
-/// The part of the throughput that dips may cost.
+/// The part of the throughput that dips may cost once the latency is well known.
 const COST: f64 = 0.002;
 /// The part of it that a dip of usual depth costs while it lasts.
 const USUAL: f64 = 1.0 - DIP;

@@ -37,7 +37,7 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 /// | what was measured is uncertain | more headroom, and more dips |
 /// | nobody finds no slot | stays; latency is learnt while little is in flight |
 /// | more in flight gets more done, or less | more headroom, or less: the limit swings by a fifth, to see it |
-/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs at most 0.2 % of what is done |
+/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs 0.2 % of what is done once it is well known, and some per cent at first |
 /// | every tenth call is dropped | less headroom |
 ///
 /// The headroom is 2.5 while the service keeps up, so that bursts get in, and 1.1 while there is always somebody who
