@@ -9,8 +9,8 @@ use http::{
 };
 use http_body::Body;
 use plimsoll_core::{
-    Answer, ByStatus, Classify, GateBody, Hold, Http, HttpCall, Kind, Never, Protocol, Rejection,
-    SpeaksHttp,
+    Answer, Classify, GateBody, Hold, Http, HttpCall, Kind, Never, Protocol, Rejection,
+    RequestHead, ServerClassifier, SpeaksHttp,
 };
 
 /// When to come back where the policy does not say.
@@ -90,7 +90,7 @@ fn accepts_events<B>(req: &Request<B>) -> bool {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct EventStreams<C = ByStatus> {
+pub struct EventStreams<C = ServerClassifier> {
     http: Http<C>,
     stops: [bool; Kind::ALL.len()],
 }
@@ -175,6 +175,10 @@ where
         result: Result<Response<B>, E>,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
         Answer::Now(call.conclude(held, result))
+    }
+
+    fn head_of<'a>(&self, req: &'a Request<R>) -> Option<RequestHead<'a>> {
+        Some(req.into())
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! Turns an HTTP or gRPC answer into a [`Class`]: said once, used by every policy.
+//! Turns an HTTP or gRPC answer into a [`Class`], once for every policy of a gate.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
@@ -6,58 +6,93 @@ use crate::Class;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Tells the class of an HTTP answer, in the two moments at which it shows.
+/// Classifies an HTTP answer, at its head and at its end.
 ///
-/// A closure `Fn(StatusCode, &HeaderMap) -> Class` decides on the head and keeps the rest as it is.
+/// A closure `Fn(StatusCode, &HeaderMap) -> Class` classifies the head and keeps the defaults of the
+/// other methods.
+///
+/// An answer whose extensions hold a [`Rejection`](crate::Rejection) is not shown to the classifier:
+/// an inner gate made it, and its class is [`Class::Rejected`].
 pub trait Classify: Send + Sync + 'static {
-    /// The class so far: status and headers are here, the body is to come.
+    /// Classifies status and headers. The body is still to come.
     fn head(&self, status: StatusCode, headers: &HeaderMap) -> Class;
 
-    /// The final metadata is here: trailers, or the head itself when there is no body. By default a `grpc-status`
-    /// in it decides, and otherwise the head's class stands.
+    /// Classifies the final metadata: the trailers, or the head when there is no body. By default a
+    /// `grpc-status` is classified as [`ServerClassifier`] does; without one the head's class stands.
     fn end(&self, head: Class, metadata: &HeaderMap) -> Class {
-        match metadata.get(GRPC_STATUS) {
-            Some(code) => grpc_class(code.as_bytes()),
+        match grpc_status(metadata) {
+            Some(code) => grpc_class(code, Side::Server),
             None => head,
         }
     }
 
-    /// The body broke off with an error.
+    /// Classifies a body that ended with an error.
     fn body_error(&self, head: Class) -> Class {
         _ = head;
         Class::Failure
     }
 
-    /// The service answered with an error instead of a response.
+    /// Classifies an error of the service in place of a response.
     fn service_error(&self) -> Class {
         Class::Failure
     }
 }
 
-/// By status and `grpc-status`, as servers mean them. The default.
+/// Classifies the answers of this service, for gates in front of its handlers. The default of
+/// [`Http::new`](crate::Http::new).
 ///
 /// | answer | class |
 /// |---|---|
 /// | 1xx, 2xx, 3xx | success |
-/// | 429, 503 | overloaded |
-/// | other 4xx | ignored: the caller's doing |
+/// | 503 | overloaded |
+/// | 4xx, 429 included | ignored: the caller's doing |
 /// | other 5xx | failure |
 /// | `grpc-status` 0 | success |
-/// | 8 `RESOURCE_EXHAUSTED`, 14 `UNAVAILABLE` | overloaded |
+/// | 14 `UNAVAILABLE` | overloaded |
 /// | 2 `UNKNOWN`, 4 `DEADLINE_EXCEEDED`, 13 `INTERNAL`, 15 `DATA_LOSS`, unreadable | failure |
 /// | 1 `CANCELLED` | cancelled |
-/// | the others | ignored |
+/// | the others, 8 `RESOURCE_EXHAUSTED` included | ignored |
+///
+/// A 429 of the application concerns one caller: it does not say that the service is overloaded.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ByStatus;
+pub struct ServerClassifier;
 
-impl Classify for ByStatus {
+/// Classifies the answers of a callee, for gates around a client. The default of
+/// [`Http::client`](crate::Http::client).
+///
+/// As [`ServerClassifier`], except:
+///
+/// | answer | class |
+/// |---|---|
+/// | 408 (the usual answer of a timeout layer) | failure |
+/// | 429, `grpc-status` 8 `RESOURCE_EXHAUSTED` | overloaded: the callee asks for fewer calls |
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClientClassifier;
+
+/// Which side of the wire a classifier stands on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Server,
+    Client,
+}
+
+impl Classify for ServerClassifier {
     #[inline]
     fn head(&self, status: StatusCode, _: &HeaderMap) -> Class {
-        match status.as_u16() {
-            ..400 => Class::Success,
-            429 | 503 => Class::Overloaded,
-            400..500 => Class::Ignored,
-            _ => Class::Failure,
+        status_class(status, Side::Server)
+    }
+}
+
+impl Classify for ClientClassifier {
+    #[inline]
+    fn head(&self, status: StatusCode, _: &HeaderMap) -> Class {
+        status_class(status, Side::Client)
+    }
+
+    fn end(&self, head: Class, metadata: &HeaderMap) -> Class {
+        match grpc_status(metadata) {
+            Some(code) => grpc_class(code, Side::Client),
+            None => head,
         }
     }
 }
@@ -72,13 +107,29 @@ where
     }
 }
 
-/// The class of a `grpc-status` value.
-fn grpc_class(code: &[u8]) -> Class {
+#[inline]
+fn status_class(status: StatusCode, side: Side) -> Class {
+    match status.as_u16() {
+        ..400 => Class::Success,
+        408 if side == Side::Client => Class::Failure,
+        429 if side == Side::Client => Class::Overloaded,
+        400..500 => Class::Ignored,
+        503 => Class::Overloaded,
+        _ => Class::Failure,
+    }
+}
+
+fn grpc_status(metadata: &HeaderMap) -> Option<&[u8]> {
+    Some(metadata.get(GRPC_STATUS)?.as_bytes())
+}
+
+fn grpc_class(code: &[u8], side: Side) -> Class {
     match code {
         b"0" => Class::Success,
         b"1" => Class::Cancelled,
-        b"8" | b"14" => Class::Overloaded,
-        b"3" | b"5" | b"6" | b"7" | b"9" | b"10" | b"11" | b"12" | b"16" => Class::Ignored,
+        b"14" => Class::Overloaded,
+        b"8" if side == Side::Client => Class::Overloaded,
+        b"3" | b"5" | b"6" | b"7" | b"8" | b"9" | b"10" | b"11" | b"12" | b"16" => Class::Ignored,
         _ => Class::Failure,
     }
 }

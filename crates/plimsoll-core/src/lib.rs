@@ -40,6 +40,7 @@ mod live;
 mod load;
 mod observe;
 mod outcome;
+mod panics;
 mod policy;
 mod priority;
 mod protocol;
@@ -59,7 +60,7 @@ pub use self::{
     advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
     allowance::Allowance,
     announcement::Announcement,
-    classify::{ByStatus, Classify},
+    classify::{Classify, ClientClassifier, ServerClassifier},
     cost::{Cost, Spent},
     count::Counter,
     deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
@@ -69,7 +70,7 @@ pub use self::{
     lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},
-    observe::Observe,
+    observe::{Observe, Rejected, RequestHead},
     outcome::{Class, Outcome},
     policy::{
         Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
@@ -79,8 +80,8 @@ pub use self::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,
     },
     protocol::{
-        Answer, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain, PlainError,
-        Protocol, SpeaksHttp,
+        Answer, BoxError, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain,
+        PlainError, Protocol, SpeaksHttp,
     },
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},

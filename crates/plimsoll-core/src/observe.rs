@@ -2,45 +2,92 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{Extensions, HeaderMap, Method, Uri};
+
 use crate::{Outcome, Rejection};
 
-/// Told what a gate did. All methods do nothing by default.
+/// Observes what a gate does. All methods do nothing by default.
 ///
-/// They run on the request's path: count with an atomic and return. What they do must not fail the request, so
-/// they return nothing; a slow or panicking observer is a defect of the observer.
+/// Each method gets the [name](crate::GateBuilder::name) of the gate first, so that one observer can
+/// serve several gates. A gate can have several observers.
+///
+/// The methods run on the request's path: count with an atomic and return. A panic in one is caught: it
+/// loses that observer's event, and neither the request nor the event of another observer.
 pub trait Observe: Send + Sync {
-    /// A request was let in, after waiting this long (zero when it did not wait).
-    fn admitted(&self, waited: Duration) {
-        _ = waited;
+    /// A request was admitted, after this time in a queue (zero when it was not queued).
+    fn admitted(&self, gate: &str, waited: Duration) {
+        _ = (gate, waited);
     }
 
-    /// A request was refused.
-    fn rejected(&self, rejection: &Rejection) {
-        _ = rejection;
+    /// A request was rejected.
+    fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
+        _ = (gate, rejected);
     }
 
     /// A request left the queue before it could run.
-    fn abandoned(&self, waited: Duration) {
-        _ = waited;
+    fn abandoned(&self, gate: &str, waited: Duration) {
+        _ = (gate, waited);
     }
 
     /// An admitted request ended.
-    fn finished(&self, outcome: &Outcome) {
-        _ = outcome;
+    fn finished(&self, gate: &str, outcome: &Outcome) {
+        _ = (gate, outcome);
+    }
+}
+
+/// A rejection and the request that was rejected.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Rejected<'a> {
+    /// Which policy rejected the request, why, and when to come back.
+    pub rejection: &'a Rejection,
+    /// The head of the request; `None` when the gate does not speak HTTP.
+    pub request: Option<RequestHead<'a>>,
+}
+
+impl<'a> Rejected<'a> {
+    /// A rejection of this request.
+    pub const fn new(rejection: &'a Rejection, request: Option<RequestHead<'a>>) -> Self {
+        Self { rejection, request }
+    }
+}
+
+/// The head of an HTTP request, without its body.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The URI.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The extensions: what outer layers left there, such as a user or a matched path.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a http::Request<B>> for RequestHead<'a> {
+    fn from(req: &'a http::Request<B>) -> Self {
+        Self {
+            method: req.method(),
+            uri: req.uri(),
+            headers: req.headers(),
+            extensions: req.extensions(),
+        }
     }
 }
 
 impl<O: Observe + ?Sized> Observe for Arc<O> {
-    fn admitted(&self, waited: Duration) {
-        (**self).admitted(waited);
+    fn admitted(&self, gate: &str, waited: Duration) {
+        (**self).admitted(gate, waited);
     }
-    fn rejected(&self, rejection: &Rejection) {
-        (**self).rejected(rejection);
+    fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
+        (**self).rejected(gate, rejected);
     }
-    fn abandoned(&self, waited: Duration) {
-        (**self).abandoned(waited);
+    fn abandoned(&self, gate: &str, waited: Duration) {
+        (**self).abandoned(gate, waited);
     }
-    fn finished(&self, outcome: &Outcome) {
-        (**self).finished(outcome);
+    fn finished(&self, gate: &str, outcome: &Outcome) {
+        (**self).finished(gate, outcome);
     }
 }

@@ -16,20 +16,25 @@ pub enum Class {
     Failure,
     /// The service said that it is overloaded (503, 429, `UNAVAILABLE`, `RESOURCE_EXHAUSTED`). Never a fast success.
     Overloaded,
-    /// The answer says nothing about the service's health (a 404, say): statistics leave it out.
+    /// The service answered, and the answer is the caller's doing (a 404, say): neither a success nor
+    /// a failure of the service.
     Ignored,
-    /// The caller left before the end.
+    /// The caller left before the service had answered.
     Cancelled,
+    /// An inner gate rejected the request: the service behind it was not called. Statistics leave it
+    /// out.
+    Rejected,
 }
 
 impl Class {
     /// All classes, in the order of their [index](Self::index).
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Success,
         Self::Failure,
         Self::Overloaded,
         Self::Ignored,
         Self::Cancelled,
+        Self::Rejected,
     ];
 
     /// A small number for tables and counters.
@@ -54,6 +59,7 @@ impl Class {
             Self::Overloaded => "overloaded",
             Self::Ignored => "ignored",
             Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -125,6 +131,13 @@ impl Outcome {
     #[inline]
     pub fn cost(&self) -> u64 {
         self.spent.cost
+    }
+
+    /// Whether the caller dropped the response body before its end. The class is still that of the
+    /// head: the service had answered.
+    #[inline]
+    pub fn body_dropped(&self) -> bool {
+        self.spent.body_dropped
     }
 
     /// How long it waited in queues before it ran, in whole microseconds; more than 71 minutes are 71 minutes.

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
-use plimsoll_core::{ByStatus, Classify, GateLayer, Http, Kind, SpeaksHttp};
+use plimsoll_core::{Classify, GateLayer, Http, Kind, ServerClassifier, SpeaksHttp};
 
 use crate::{
     Cause, FallbackHandle, FallbackLayer,
@@ -17,7 +17,7 @@ use crate::{
 /// See the [crate](crate) for what it does when. `A` is where the substitutes come from, `C` classifies answers.
 ///
 /// Clones share the switches and counters.
-pub struct Fallback<A, C = ByStatus> {
+pub struct Fallback<A, C = ServerClassifier> {
     pub(crate) http: Http<C>,
     pub(crate) answer: Arc<A>,
     pub(crate) switches: Arc<Switches>,

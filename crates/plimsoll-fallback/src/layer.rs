@@ -1,6 +1,6 @@
 //! The layer.
 
-use plimsoll_core::{ByStatus, GateLayer};
+use plimsoll_core::{GateLayer, ServerClassifier};
 
 use crate::Fallback;
 
@@ -26,4 +26,4 @@ use crate::Fallback;
 /// assert_eq!(answer.into_body().collect().await?.to_bytes(), "a house ad");
 /// # Ok(()) }
 /// ```
-pub type FallbackLayer<A, C = ByStatus> = GateLayer<(), Fallback<A, C>>;
+pub type FallbackLayer<A, C = ServerClassifier> = GateLayer<(), Fallback<A, C>>;

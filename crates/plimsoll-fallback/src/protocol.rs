@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Method, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, SpeaksHttp,
+    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, RequestHead,
+    SpeaksHttp,
 };
 
 use crate::{
@@ -124,6 +125,10 @@ where
                 }
             },
         }
+    }
+
+    fn head_of<'a>(&self, req: &'a Request<R>) -> Option<RequestHead<'a>> {
+        Some(req.into())
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Class, Kind, Observe, Outcome, Rejection};
+use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,12 +21,13 @@ use crate::{
 };
 
 /// Classes in the order of their counters, with their label; the last one takes what a later core may add.
-const CLASSES: [&str; 6] = [
+const CLASSES: [&str; 7] = [
     "success",
     "failure",
     "overloaded",
     "ignored",
     "cancelled",
+    "rejected",
     "other",
 ];
 
@@ -38,7 +39,8 @@ const fn index(class: Class) -> usize {
         Class::Overloaded => 2,
         Class::Ignored => 3,
         Class::Cancelled => 4,
-        _ => 5,
+        Class::Rejected => 5,
+        _ => 6,
     }
 }
 
@@ -148,7 +150,7 @@ impl GateMetrics {
 
 impl Observe for GateMetrics {
     #[inline]
-    fn admitted(&self, waited: Duration) {
+    fn admitted(&self, _: &str, waited: Duration) {
         self.0.admitted.fetch_add(1, Relaxed);
         // Zero is how the gate says that it did not queue.
         if !waited.is_zero() {
@@ -157,20 +159,23 @@ impl Observe for GateMetrics {
     }
 
     #[inline]
-    fn rejected(&self, rejection: &Rejection) {
-        self.0.rejected.record(rejection);
+    fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
+        self.0.rejected.record(rejected.rejection);
     }
 
     #[inline]
-    fn abandoned(&self, waited: Duration) {
+    fn abandoned(&self, _: &str, waited: Duration) {
         self.0.abandoned.fetch_add(1, Relaxed);
         self.0.wait.record(waited);
     }
 
     #[inline]
-    fn finished(&self, outcome: &Outcome) {
+    fn finished(&self, _: &str, outcome: &Outcome) {
         self.0.finished[index(outcome.class)].fetch_add(1, Release);
-        if !matches!(outcome.class, Class::Cancelled | Class::Overloaded) {
+        if !matches!(
+            outcome.class,
+            Class::Cancelled | Class::Overloaded | Class::Rejected
+        ) {
             self.0.latency.record(outcome.latency());
         }
     }

@@ -35,9 +35,8 @@ fn due() -> CircuitBreaker {
 
 #[tokio::test(start_paused = true)]
 async fn a_half_open_breaker_keeps_the_laws() {
-    Contract::new(due)
+    Contract::new(due, |breaker| breaker.handle().probing() as u64)
         .capacity(2)
-        .spent(|breaker| breaker.handle().probing() as u64)
         .check_all()
         .await;
 }

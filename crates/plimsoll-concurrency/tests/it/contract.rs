@@ -10,23 +10,27 @@ use plimsoll_core::{
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_refuses_keeps_the_laws() {
-    Contract::new(|| Concurrency::new(3).unwrap())
-        .capacity(3)
-        .spent(|limit| limit.handle().in_flight() as u64)
-        .check_all()
-        .await;
+    Contract::new(
+        || Concurrency::new(3).unwrap(),
+        |limit| limit.handle().in_flight() as u64,
+    )
+    .capacity(3)
+    .check_all()
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_queues_keeps_the_laws() {
-    Contract::new(|| {
-        Concurrency::new(3)
-            .unwrap()
-            .queue(8, Duration::from_secs(1))
-            .unwrap()
-    })
+    Contract::new(
+        || {
+            Concurrency::new(3)
+                .unwrap()
+                .queue(8, Duration::from_secs(1))
+                .unwrap()
+        },
+        |limit| (limit.handle().in_flight() + limit.handle().queued()) as u64,
+    )
     .capacity(3)
-    .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
     .check_all()
     .await;
 }
@@ -34,21 +38,23 @@ async fn a_limit_that_queues_keeps_the_laws() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_with_all_that_a_queue_can_do_keeps_the_laws() {
     for order in [Order::Fifo, Order::Lifo, Order::AdaptiveLifo] {
-        Contract::new(move || {
-            Concurrency::new(3)
-                .unwrap()
-                .queue(8, Duration::from_secs(1))
-                .unwrap()
-                .order(order)
-                .priorities(ByExtension)
-                .deadlines(Deadlines::new())
-                .service_time(Duration::from_millis(5))
-                .unwrap()
-                .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))
-                .unwrap()
-        })
+        Contract::new(
+            move || {
+                Concurrency::new(3)
+                    .unwrap()
+                    .queue(8, Duration::from_secs(1))
+                    .unwrap()
+                    .order(order)
+                    .priorities(ByExtension)
+                    .deadlines(Deadlines::new())
+                    .service_time(Duration::from_millis(5))
+                    .unwrap()
+                    .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))
+                    .unwrap()
+            },
+            |limit| (limit.handle().in_flight() + limit.handle().queued()) as u64,
+        )
         .capacity(3)
-        .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
         .check_all()
         .await;
     }

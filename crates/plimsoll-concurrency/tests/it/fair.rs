@@ -340,14 +340,13 @@ async fn fair_shares_of_a_limit_keep_the_laws() {
         let fair = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
         Then(fair, limit)
     };
-    Contract::new(make)
-        .capacity(3)
-        .spent(|Then(fair, limit)| {
-            let of_key = fair.handle().with_cell(1_u8, FairShare::in_flight);
-            (limit.handle().in_flight() + of_key.unwrap_or(0)) as u64
-        })
-        .check_all()
-        .await;
+    Contract::new(make, |Then(fair, limit)| {
+        let of_key = fair.handle().with_cell(1_u8, FairShare::in_flight);
+        (limit.handle().in_flight() + of_key.unwrap_or(0)) as u64
+    })
+    .capacity(3)
+    .check_all()
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -320,18 +320,17 @@ async fn partitions_of_a_limit_keep_the_laws() {
             let partitions = Partitions::new(limit.handle(), [(1_u8, 0.9)], read);
             Then(partitions.unwrap(), limit)
         };
-        Contract::new(make)
-            .capacity(3)
-            .spent(|Then(partitions, limit)| {
-                let inside: usize = partitions
-                    .handle()
-                    .partitions()
-                    .map(|of| of.in_flight)
-                    .sum();
-                (inside + limit.handle().in_flight() + limit.handle().queued()) as u64
-            })
-            .check_all()
-            .await;
+        Contract::new(make, |Then(partitions, limit)| {
+            let inside: usize = partitions
+                .handle()
+                .partitions()
+                .map(|of| of.in_flight)
+                .sum();
+            (inside + limit.handle().in_flight() + limit.handle().queued()) as u64
+        })
+        .capacity(3)
+        .check_all()
+        .await;
     }
 }
 

@@ -304,9 +304,10 @@ async fn a_route_keeps_the_laws() {
             .unwrap()
             .route()
     };
-    Contract::new(make)
-        .capacity(3)
-        .spent(|limit| (limit.handle().in_flight() + limit.handle().queued()) as u64)
-        .check_all()
-        .await;
+    Contract::new(make, |limit| {
+        (limit.handle().in_flight() + limit.handle().queued()) as u64
+    })
+    .capacity(3)
+    .check_all()
+    .await;
 }

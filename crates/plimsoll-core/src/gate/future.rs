@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{Held, Hold as _, Shared};
 use crate::{
-    Policy, Protocol, Rejection,
+    Policy, Protocol, Rejected, Rejection, panics,
     protocol::{Answer, ResponseOf},
 };
 
@@ -130,7 +130,10 @@ where
         }
         let mut state = self.as_mut().project().state;
         if let StateProj::Running { future, held, .. } = state.as_mut().project() {
-            let result = ready!(future.poll(cx));
+            let unwinding = SettleOnUnwind(held);
+            let polled = future.poll(cx);
+            std::mem::forget(unwinding);
+            let result = ready!(polled);
             held.head();
             // The inner future goes first, then the permit on to the body.
             if let StateOwn::Running { held, call, .. } =
@@ -210,6 +213,16 @@ where
     }
 }
 
+/// Ends the permit as a failure when the inner future panics, whenever the caller drops the rest.
+struct SettleOnUnwind<'a, P: Policy<Req>, T, Req>(&'a mut Held<P, T, Req>);
+
+impl<P: Policy<Req>, T, Req> Drop for SettleOnUnwind<'_, P, T, Req> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.cut_off();
+    }
+}
+
 #[cold]
 fn polled_again() -> ! {
     panic!("a response future was polled after it was ready")
@@ -268,9 +281,10 @@ pin_project! {
             let this = this.project();
             if let StageProj::Queued { wait } = this.stage.project() {
                 let now = Instant::now();
-                this.shared.policy.abandon(wait, now);
                 let waited = now.saturating_duration_since(*this.queued);
-                this.shared.observer.tell(|observer| observer.abandoned(waited));
+                let shared = this.shared;
+                shared.observer.tell(|gate, observer| observer.abandoned(gate, waited));
+                panics::in_drop(|| shared.policy.abandon(wait, now));
             }
         }
     }
@@ -337,7 +351,8 @@ where
                         }
                         Err(rejection) => {
                             this.stage.set(Stage::Over);
-                            return Poll::Ready(Waited::refused(this.shared, req, &rejection));
+                            let answer = this.shared.reject::<S, Req>(req, &rejection);
+                            return Poll::Ready(Waited::Answer(answer));
                         }
                     }
                 }
@@ -363,18 +378,20 @@ where
     }
 }
 
-impl<S, P, T, Req> Waited<S, P, T, Req>
-where
-    S: Service<Req>,
-    P: Policy<Req> + 'static,
-    T: Protocol<Req, S::Response, S::Error>,
-    Req: 'static,
-{
-    fn refused(shared: &Shared<P, T>, req: &Req, rejection: &Rejection) -> Self {
-        shared
-            .observer
-            .tell(|observer| observer.rejected(rejection));
-        let call = shared.protocol.begin(req);
-        Self::Answer(shared.protocol.refuse(call, req, rejection))
+impl<P, T> Shared<P, T> {
+    /// Observes the rejection, and answers the request in the protocol's way.
+    pub(super) fn reject<S, Req>(&self, req: &Req, rejection: &Rejection) -> AnswerOf<S, P, T, Req>
+    where
+        S: Service<Req>,
+        P: Policy<Req> + 'static,
+        T: Protocol<Req, S::Response, S::Error>,
+        Req: 'static,
+    {
+        self.observer.tell(|gate, observer| {
+            let rejected = Rejected::new(rejection, self.protocol.head_of(req));
+            observer.rejected(gate, &rejected);
+        });
+        let call = self.protocol.begin(req);
+        self.protocol.refuse(call, req, rejection)
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, Outcome, Policy, Spent, outcome::NO_HEAD};
+use crate::{Announcement, Class, Outcome, Policy, Spent, outcome::NO_HEAD, panics};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
 ///
@@ -66,7 +66,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     pub(crate) fn running(shared: Arc<Shared<P, T>>, permit: P::Permit, now: Instant) -> Self {
         shared
             .observer
-            .tell(|observer| observer.admitted(Duration::ZERO));
+            .tell(|gate, observer| observer.admitted(gate, Duration::ZERO));
         Self::new(shared, permit, now, 0)
     }
 
@@ -97,7 +97,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
             let waited = now.saturating_duration_since(run.started);
             self.shared
                 .observer
-                .tell(|observer| observer.admitted(waited));
+                .tell(|gate, observer| observer.admitted(gate, waited));
             run.waited_micros = u32::try_from(waited.as_micros())
                 .unwrap_or(GRANTED)
                 .min(GRANTED - 1);
@@ -127,27 +127,28 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
             return self.give_back(run);
         }
         let outcome = run.outcome(class, spent);
-        self.shared.policy.finish(run.permit, &outcome);
+        // The observer first: a panic of the policy must not keep the event from it.
         self.shared
             .observer
-            .tell(|observer| observer.finished(&outcome));
+            .tell(|gate, observer| observer.finished(gate, &outcome));
+        self.shared.policy.finish(run.permit, &outcome);
     }
 
-    /// Dropped before it was settled. Apart, so that dropping one that was settled is a look and no more.
+    /// Ends a permit that was not settled. Out of line, so that dropping a settled one is one test.
     #[cold]
     #[inline(never)]
-    fn cut_off(&mut self) {
-        self.finish(Class::cut_off(), Spent::default());
+    pub(super) fn cut_off(&mut self) {
+        panics::in_drop(|| self.finish(Class::cut_off(), Spent::default()));
     }
 
-    /// It was let in and never ran.
+    /// Revokes the permit of a request that was granted its place and never ran.
     fn give_back(&self, run: Run<P::Permit>) {
         let now = Instant::now();
-        self.shared.policy.revoke(run.permit, run.started, now);
         let waited = now.saturating_duration_since(run.started);
         self.shared
             .observer
-            .tell(|observer| observer.abandoned(waited));
+            .tell(|gate, observer| observer.abandoned(gate, waited));
+        self.shared.policy.revoke(run.permit, run.started, now);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The layer that puts a gate in front of a service.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use tower_layer::Layer;
 
@@ -39,7 +39,7 @@ impl<P> GateLayer<P> {
         GateBuilder {
             policy,
             protocol: Http::new(),
-            observer: Observer(None),
+            observer: Observer::new(),
         }
     }
 }
@@ -85,6 +85,12 @@ pub struct GateBuilder<P, T = Http> {
 }
 
 impl<P, T> GateBuilder<P, T> {
+    /// Names the gate for its observers. `"gate"` by default.
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.observer.name = name.into();
+        self
+    }
+
     /// Speaks `protocol`: how a refusal is said, and when a call is over.
     pub fn protocol<U>(self, protocol: U) -> GateBuilder<P, U> {
         GateBuilder {
@@ -94,12 +100,10 @@ impl<P, T> GateBuilder<P, T> {
         }
     }
 
-    /// Tells `observer` what the gate does.
-    pub fn observe(self, observer: impl Observe + 'static) -> Self {
-        Self {
-            observer: Observer(Some(Box::new(observer))),
-            ..self
-        }
+    /// Reports to `observer` what the gate does. Called again, it adds another observer.
+    pub fn observe(mut self, observer: impl Observe + 'static) -> Self {
+        self.observer.add(Box::new(observer));
+        self
     }
 
     /// The layer.

@@ -14,9 +14,9 @@ pub use self::{
     service::Gate,
 };
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{borrow::Cow, time::Duration};
 
-use crate::Observe;
+use crate::{Observe, Outcome, Rejected, panics};
 
 /// What a layer, its services, and every permit in flight share.
 #[derive(Debug)]
@@ -26,26 +26,69 @@ pub(crate) struct Shared<P, T> {
     pub(crate) observer: Observer,
 }
 
-/// The observer, if there is one.
-pub(crate) struct Observer(pub(crate) Option<Box<dyn Observe>>);
+/// The observers of a gate, and the name that they know it by.
+pub(crate) struct Observer {
+    name: Cow<'static, str>,
+    observers: Option<Box<dyn Observe>>,
+}
 
 impl Observer {
+    const fn new() -> Self {
+        Self {
+            name: Cow::Borrowed("gate"),
+            observers: None,
+        }
+    }
+
+    /// Observes besides those that are there.
+    fn add(&mut self, observer: Box<dyn Observe>) {
+        self.observers = Some(match self.observers.take() {
+            None => observer,
+            Some(first) => Box::new(Both(first, observer)),
+        });
+    }
+
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
-        self.0.is_some()
+        self.observers.is_some()
     }
 
     /// Law 10: an observer that panics loses its own event and nothing else.
     #[inline]
-    pub(crate) fn tell(&self, event: impl FnOnce(&dyn Observe)) {
-        if let Some(observer) = &self.0 {
-            _ = catch_unwind(AssertUnwindSafe(|| event(&**observer)));
+    pub(crate) fn tell(&self, event: impl FnOnce(&str, &dyn Observe)) {
+        if let Some(observer) = &self.observers {
+            panics::contain(|| event(&self.name, &**observer));
         }
+    }
+}
+
+/// Two observers as one. A panic of the first does not keep the event from the second.
+struct Both(Box<dyn Observe>, Box<dyn Observe>);
+
+impl Observe for Both {
+    fn admitted(&self, gate: &str, waited: Duration) {
+        panics::contain(|| self.0.admitted(gate, waited));
+        self.1.admitted(gate, waited);
+    }
+    fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
+        panics::contain(|| self.0.rejected(gate, rejected));
+        self.1.rejected(gate, rejected);
+    }
+    fn abandoned(&self, gate: &str, waited: Duration) {
+        panics::contain(|| self.0.abandoned(gate, waited));
+        self.1.abandoned(gate, waited);
+    }
+    fn finished(&self, gate: &str, outcome: &Outcome) {
+        panics::contain(|| self.0.finished(gate, outcome));
+        self.1.finished(gate, outcome);
     }
 }
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Observer" } else { "None" })
+        f.debug_struct("Observer")
+            .field("name", &self.name)
+            .field("observed", &self.is_some())
+            .finish()
     }
 }

@@ -105,11 +105,7 @@ impl<S, P, T> Gate<S, P, T> {
         T: Protocol<Req, S::Response, S::Error>,
         Req: 'static,
     {
-        self.shared
-            .observer
-            .tell(|observer| observer.rejected(rejection));
-        let call = self.shared.protocol.begin(req);
-        GateFuture::answered(self.shared.protocol.refuse(call, req, rejection))
+        GateFuture::answered(self.shared.reject::<S, Req>(req, rejection))
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 mod choose;
 mod keyed;
+mod option;
 mod shadow;
 mod then;
 mod tuple;
@@ -34,6 +35,18 @@ pub enum Verdict<P, W> {
     Reject(Rejection),
     /// Let it wait. The gate polls the wait with [`Policy::poll_wait`], or gives it up with [`Policy::abandon`].
     Wait(W),
+}
+
+impl<P, W> Verdict<P, W> {
+    /// The same verdict with another permit.
+    #[inline]
+    pub fn map<Q>(self, permit: impl FnOnce(P) -> Q) -> Verdict<Q, W> {
+        match self {
+            Self::Admit(held) => Verdict::Admit(permit(held)),
+            Self::Reject(rejection) => Verdict::Reject(rejection),
+            Self::Wait(wait) => Verdict::Wait(wait),
+        }
+    }
 }
 
 /// Plain, synchronous, clock-free code that admits, refuses or delays requests.

@@ -8,7 +8,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict, panics};
 
 /// Asks `A`, then `B`. When `B` refuses, what `A` gave is revoked.
 ///
@@ -33,6 +33,8 @@ pin_project! {
         First { #[pin] wait: WaitA, admitted: Instant },
         // In the queue of the second, with the first one's permit in hand until the wait is over.
         Second { permit: Option<PermitA>, #[pin] wait: WaitB, admitted: Instant },
+        // The wait has ended: there is nothing left to abandon, whatever panics afterwards.
+        Over,
     }
 }
 
@@ -55,8 +57,31 @@ impl<Req, A: Policy<Req>> Drop for InHand<'_, Req, A> {
     #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.policy.revoke(permit, self.admitted, self.now);
+            panics::in_drop(|| self.policy.revoke(permit, self.admitted, self.now));
         }
+    }
+}
+
+/// Holds the first permit while the second policy finishes, so that a panic there finishes it too.
+struct Finishing<'a, Req, A: Policy<Req>> {
+    policy: &'a A,
+    permit: Option<A::Permit>,
+    outcome: &'a Outcome,
+}
+
+impl<Req, A: Policy<Req>> Drop for Finishing<'_, Req, A> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.unwinding(permit);
+        }
+    }
+}
+
+impl<Req, A: Policy<Req>> Finishing<'_, Req, A> {
+    #[cold]
+    fn unwinding(&self, permit: A::Permit) {
+        panics::in_drop(|| self.policy.finish(permit, self.outcome));
     }
 }
 
@@ -131,8 +156,10 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
                     wait: first,
                     admitted,
                 } => {
-                    let first = ready!(self.0.poll_wait(first, req, now, cx))?;
+                    let polled = ready!(self.0.poll_wait(first, req, now, cx));
                     let admitted = *admitted;
+                    wait.set(Stage::Over.into());
+                    let first = polled?;
                     match self.ask_second(first, admitted, req, now) {
                         Verdict::Admit(both) => return Poll::Ready(Ok(both)),
                         Verdict::Reject(rejection) => return Poll::Ready(Err(rejection)),
@@ -145,16 +172,18 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
                     admitted,
                 } => {
                     let polled = ready!(self.1.poll_wait(second, req, now, cx));
-                    let first = permit.take();
+                    let (first, admitted) = (permit.take(), *admitted);
+                    wait.set(Stage::Over.into());
                     return Poll::Ready(match (first, polled) {
                         (Some(first), Ok(second)) => Ok((first, second)),
                         (Some(first), Err(rejection)) => {
-                            self.0.revoke(first, *admitted, now);
+                            self.0.revoke(first, admitted, now);
                             Err(rejection)
                         }
                         (None, _) => unreachable!("a wait is not polled after it ended"),
                     });
                 }
+                StageProj::Over => unreachable!("a wait is not polled after it ended"),
             }
         }
     }
@@ -175,13 +204,21 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
                 };
                 self.1.abandon(wait, now);
             }
+            StageProj::Over => {}
         }
     }
 
     #[inline]
     fn finish(&self, (first, second): Self::Permit, outcome: &Outcome) {
+        let mut finishing = Finishing::<Req, A> {
+            policy: &self.0,
+            permit: Some(first),
+            outcome,
+        };
         self.1.finish(second, outcome);
-        self.0.finish(first, outcome);
+        if let Some(first) = finishing.permit.take() {
+            self.0.finish(first, outcome);
+        }
     }
 
     #[inline]

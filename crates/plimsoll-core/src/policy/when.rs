@@ -58,11 +58,7 @@ where
         if !(self.condition)(req) {
             return Verdict::Admit(None);
         }
-        match self.policy.admit(req, now) {
-            Verdict::Admit(permit) => Verdict::Admit(Some(permit)),
-            Verdict::Reject(rejection) => Verdict::Reject(rejection),
-            Verdict::Wait(wait) => Verdict::Wait(wait),
-        }
+        self.policy.admit(req, now).map(Some)
     }
 
     fn poll_wait(

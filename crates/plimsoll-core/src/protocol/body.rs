@@ -12,13 +12,15 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Announcement, Class, Classify as _, Cost, Hold, Spent};
+use crate::{Announcement, Class, Classify as _, Cost, Hold, Spent, panics};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
     ///
-    /// The permit ends with the body: after the last frame, the trailers, an error, or when the body is dropped.
-    /// A body that is dropped before its end was cancelled, unless its head was a failure already.
+    /// The permit ends with the body: after the last frame, the trailers, an error, or when the body
+    /// is dropped. A call whose body is dropped before its end keeps the class of its head, and
+    /// [`Outcome::body_dropped`](crate::Outcome::body_dropped) says so. A gRPC call without trailers is
+    /// [`Class::Cancelled`]: its head does not say how it went.
     pub struct GateBody<B, H>
     where
         B: Body,
@@ -61,6 +63,10 @@ pub(super) struct Tracked<H> {
     promised: u64,
     /// What the handler reports.
     cost: Option<Cost>,
+    /// The head says nothing about how the call went: gRPC.
+    awaits_trailers: bool,
+    /// The body was dropped before its end.
+    body_dropped: bool,
 }
 
 /// No length was promised.
@@ -77,7 +83,10 @@ pub trait Carried: Hold {
 impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
     #[inline]
     fn end(&self, class: Class, metadata: &HeaderMap) -> Class {
-        self.protocol().http().classifier().end(class, metadata)
+        match class {
+            Class::Rejected => class,
+            class => self.protocol().http().classifier().end(class, metadata),
+        }
     }
     #[inline]
     fn broken(&self, class: Class) -> Class {
@@ -121,7 +130,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
     #[cold]
     fn drop_carrying(self: Pin<&mut Self>) {
         let this = self.project();
-        let Some(tracked) = this.tracked.take() else {
+        let Some(mut tracked) = this.tracked.take() else {
             return;
         };
         // Servers stop polling once they know from the length that nothing is to come.
@@ -129,13 +138,10 @@ impl<B: Body, H: Carried> GateBody<B, H> {
             KindProj::Inner { body } => tracked.is_whole(&body),
             KindProj::Own { .. } => true,
         };
-        // Clients throw the bodies of bad answers away; the answers are bad all the same.
-        let class = match tracked.class {
-            class @ (Class::Failure | Class::Overloaded) => class,
-            class if whole => class,
-            _ => Class::cut_off(),
-        };
-        Tracked { class, ..tracked }.settle();
+        if !whole {
+            tracked.cut_off();
+        }
+        panics::in_drop(|| tracked.settle());
     }
 }
 
@@ -148,14 +154,26 @@ impl<H> Tracked<H> {
             sent: 0,
             promised: UNKNOWN,
             cost: None,
+            awaits_trailers: false,
+            body_dropped: false,
         }
     }
 
-    /// What the head says: the class so far, and how long the body will be.
+    /// What the head says: the class so far, how long the body will be, and whether trailers decide.
     #[inline]
-    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
+    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>, awaits_trailers: bool) {
         self.class = class;
         self.promised = promised.unwrap_or(UNKNOWN);
+        self.awaits_trailers = awaits_trailers;
+    }
+
+    /// The body was dropped before its end. The service had answered, so the class of the head stands,
+    /// unless trailers were to decide, or a panic of the body is what drops it.
+    fn cut_off(&mut self) {
+        self.body_dropped = true;
+        if self.class == Class::Success && (self.awaits_trailers || std::thread::panicking()) {
+            self.class = Class::cut_off();
+        }
     }
 
     /// The handler reports what the call costs.
@@ -194,6 +212,7 @@ impl<H> Tracked<H> {
         let spent = Spent {
             bytes: self.sent,
             cost: self.cost.as_ref().map_or(0, Cost::get),
+            body_dropped: self.body_dropped,
         };
         self.held.settle_spent(self.class, spent);
     }
@@ -212,6 +231,13 @@ pub(super) fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
         .ok()?
         .parse()
         .ok()
+}
+
+/// An empty body without a permit, which layers put in place of one that they drop.
+impl<B: Body, H: Carried> Default for GateBody<B, H> {
+    fn default() -> Self {
+        Self::own(Bytes::new())
+    }
 }
 
 impl<B, H> Body for GateBody<B, H>

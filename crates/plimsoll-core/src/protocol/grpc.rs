@@ -24,6 +24,13 @@ const DO_NOT_RETRY: HeaderValue = HeaderValue::from_static("-1");
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
+/// Whether these are the headers of a gRPC request or response.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// The response that says no in gRPC's words.
 pub(super) fn refusal(
     code: u8,

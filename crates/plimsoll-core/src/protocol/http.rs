@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use ::http::{HeaderMap, Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::{
     Answer, GateBody, Never, Protocol,
     body::{Tracked, promised_length},
+    grpc,
     refusal::Refusals,
 };
 use crate::{
-    Announcement, ByStatus, Class, Classify, Handover, Hold, Kind, RateLimitFields, Rejection,
-    Release,
+    Announcement, Class, Classify, ClientClassifier, Handover, Hold, Kind, RateLimitFields,
+    Rejection, Release, RequestHead, ServerClassifier, panics,
 };
 
 /// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
@@ -40,17 +41,31 @@ use crate::{
 /// The permit is held to the end of the response body, unless [`release`](Http::release) or the handler says
 /// otherwise ([`Release`] or [`Handover`] in the response's extensions). Latency is always request to head.
 #[derive(Clone)]
-pub struct Http<C = ByStatus> {
+pub struct Http<C = ServerClassifier> {
     classifier: C,
     release: Release,
     refusals: Refusals,
 }
 
 impl Http {
-    /// HTTP with its defaults.
+    /// HTTP with its defaults, for a gate in front of this service's handlers.
     pub const fn new() -> Self {
+        Self::classified_by(ServerClassifier)
+    }
+}
+
+impl Http<ClientClassifier> {
+    /// HTTP with its defaults, for a gate around a client: a 408 of the callee is a failure, a 429 an
+    /// overload.
+    pub const fn client() -> Self {
+        Self::classified_by(ClientClassifier)
+    }
+}
+
+impl<C> Http<C> {
+    const fn classified_by(classifier: C) -> Self {
         Self {
-            classifier: ByStatus,
+            classifier,
             release: Release::AtEnd,
             refusals: Refusals::DEFAULT,
         }
@@ -58,7 +73,7 @@ impl Http {
 }
 
 impl<C> Http<C> {
-    /// Classifies answers with `classifier` instead of [`ByStatus`].
+    /// Classifies answers with `classifier` instead of [`ServerClassifier`].
     #[must_use]
     pub fn classify<D: Classify>(self, classifier: D) -> Http<D> {
         Http {
@@ -186,9 +201,13 @@ impl HttpCall {
         }
     }
 
-    /// The class of a response as far as its head tells.
+    /// The class of a response as far as its head tells. A [`Rejection`] in its extensions decides:
+    /// an inner gate left it there.
     #[inline]
     pub fn class<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
+        if !response.extensions().is_empty() && is_rejection(response) {
+            return Class::Rejected;
+        }
         let classifier = protocol.http().classifier();
         let class = classifier.head(response.status(), response.headers());
         if response.body().is_end_stream() {
@@ -248,7 +267,11 @@ impl HttpCall {
             http.announce(&tracked.held, response.headers_mut());
         }
         let at_head = http.release == Release::AtHead;
-        tracked.expect(class, promised_length(&response));
+        tracked.expect(
+            class,
+            promised_length(&response),
+            awaits_trailers(&response),
+        );
         if self.is_over(&response) || at_head || !response.extensions().is_empty() {
             self.untie(&mut slot, &response);
         }
@@ -323,12 +346,24 @@ impl HttpCall {
     }
 }
 
+/// Whether an inner gate made this response.
+#[inline(never)]
+fn is_rejection<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<Rejection>().is_some()
+}
+
+/// Whether the class of a response is known from its trailers only: gRPC, over HTTP/2 always.
+#[inline]
+fn awaits_trailers<B>(response: &Response<B>) -> bool {
+    response.version() == Version::HTTP_2 && grpc::is_grpc(response.headers())
+}
+
 /// A handed-over permit, which ends with its response's class when the claim on it is dropped.
 struct SettleOnDrop<H: Hold>(Tracked<H>);
 
 impl<H: Hold> Drop for SettleOnDrop<H> {
     fn drop(&mut self) {
-        self.0.settle();
+        panics::in_drop(|| self.0.settle());
     }
 }
 
@@ -365,6 +400,10 @@ where
         result: Result<Response<B>, E>,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
         Answer::Now(call.conclude(held, result))
+    }
+
+    fn head_of<'a>(&self, req: &'a Request<R>) -> Option<RequestHead<'a>> {
+        Some(req.into())
     }
 
     #[inline]

@@ -19,9 +19,9 @@ use tower_service::Service;
 pub use self::{
     body::{Carried, GateBody},
     http::{Http, HttpCall, SpeaksHttp},
-    plain::{ClassifyPlain, Plain, PlainError},
+    plain::{BoxError, ClassifyPlain, Plain, PlainError},
 };
-use crate::{Held, Hold, Rejection};
+use crate::{Held, Hold, Rejection, RequestHead};
 
 /// An answer that is here, or one that takes a while.
 #[derive(Debug)]
@@ -69,6 +69,12 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
         call: Self::Call,
         result: Result<Res, E>,
     ) -> Answer<Result<Self::Response<H>, Self::Error>, Self::Later<H>>;
+
+    /// The head of a request, for observers; `None` when the protocol knows none.
+    fn head_of<'a>(&self, req: &'a Req) -> Option<RequestHead<'a>> {
+        _ = req;
+        None
+    }
 
     /// The inner service failed before it took a request.
     fn inner_error(error: E) -> Self::Error;

@@ -5,9 +5,15 @@ use std::{error::Error, fmt};
 use super::{Answer, Never, Protocol};
 use crate::{Class, Hold, Rejection};
 
-/// For Tower services that do not speak HTTP: a refusal is an error, and a call is over when its future is.
+/// tower's error type: any error, boxed.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// For Tower services that do not speak HTTP. A rejection is an error, and a call ends with its
+/// future.
 ///
-/// An `Ok` is a success and an `Err` a failure, unless [`classify`](Plain::classify) says otherwise.
+/// An `Ok` is a success and an `Err` a failure, unless [`classify`](Plain::classify) says otherwise. An
+/// error that an inner gate's [`Rejection`] caused is [`Class::Rejected`] in any case. The service's
+/// error must convert into [`BoxError`], as tower's own layers ask.
 #[derive(Clone, Copy)]
 pub struct Plain<C = ()> {
     classify: C,
@@ -74,25 +80,41 @@ where
 }
 
 /// The error of a gate that speaks [`Plain`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PlainError<E> {
-    /// A policy refused; the inner service was not called.
+///
+/// Converts into [`BoxError`] like every error, so that such a gate can stand between tower's own
+/// layers (timeout, buffer, load shed, balance), whose errors are boxed, too.
+#[derive(Debug)]
+pub enum PlainError {
+    /// A policy rejected the request; the inner service was not called.
     Rejected(Rejection),
-    /// The inner service's own error.
-    Inner(E),
+    /// The inner service's own error. `downcast` it to get the type back.
+    Inner(BoxError),
 }
 
-impl<E> PlainError<E> {
-    /// The refusal, if it was one.
+impl PlainError {
+    /// The rejection, if this gate made it.
     pub const fn rejection(&self) -> Option<&Rejection> {
         match self {
             Self::Rejected(rejection) => Some(rejection),
             Self::Inner(_) => None,
         }
     }
+
+    /// Finds a rejection of a gate in an error or its sources, such as an error that tower's buffer
+    /// or another gate wrapped.
+    pub fn rejection_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Rejection> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(rejection) = error.downcast_ref() {
+                return Some(rejection);
+            }
+            cause = error.source();
+        }
+        None
+    }
 }
 
-impl<E: fmt::Display> fmt::Display for PlainError<E> {
+impl fmt::Display for PlainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
@@ -101,20 +123,24 @@ impl<E: fmt::Display> fmt::Display for PlainError<E> {
     }
 }
 
-impl<E: Error + 'static> Error for PlainError<E> {
+impl Error for PlainError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(rejection) => Some(rejection),
-            Self::Inner(error) => error.source(),
+            Self::Inner(error) => Some(&**error),
         }
     }
 }
 
-impl<Req, Res, E, C: ClassifyPlain<Res, E>> Protocol<Req, Res, E> for Plain<C> {
+impl<Req, Res, E, C> Protocol<Req, Res, E> for Plain<C>
+where
+    E: Into<BoxError>,
+    C: ClassifyPlain<Res, E>,
+{
     type Call = ();
     type Response<H: Hold<Protocol = Self>> = Res;
-    type Error = PlainError<E>;
-    type Later<H: Hold<Protocol = Self>> = Never<Result<Res, PlainError<E>>>;
+    type Error = PlainError;
+    type Later<H: Hold<Protocol = Self>> = Never<Result<Res, PlainError>>;
 
     #[inline]
     fn begin(&self, _: &Req) {}
@@ -136,12 +162,18 @@ impl<Req, Res, E, C: ClassifyPlain<Res, E>> Protocol<Req, Res, E> for Plain<C> {
         result: Result<Res, E>,
     ) -> Answer<Result<Res, Self::Error>, Self::Later<H>> {
         let class = held.protocol().classify.class(result.as_ref());
+        let result = result.map_err(Into::into);
+        // An inner gate's rejection decides: the service behind it was not called.
+        let class = match &result {
+            Err(error) if PlainError::rejection_in(&**error).is_some() => Class::Rejected,
+            _ => class,
+        };
         held.settle(class);
         Answer::Now(result.map_err(PlainError::Inner))
     }
 
     #[inline]
     fn inner_error(error: E) -> Self::Error {
-        PlainError::Inner(error)
+        PlainError::Inner(error.into())
     }
 }

@@ -24,18 +24,24 @@ pub struct Contract<P> {
     make: Box<dyn Fn() -> P>,
     capacity: Option<usize>,
     spent: Box<dyn Fn(&P) -> u64>,
+    holds_nothing: bool,
     given_back_at_the_end: bool,
 }
 
 type GateOf<P> = Gate<Scripted, P, Http>;
 
 impl<P: Policy<KitRequest> + 'static> Contract<P> {
-    /// A contract for the policies that `make` makes.
-    pub fn new(make: impl Fn() -> P + 'static) -> Self {
+    /// A contract for the policies that `make` makes. `spent` reads what one has handed out: requests
+    /// in flight, tokens spent, probes running.
+    ///
+    /// The checks of laws 2 to 4 compare what `spent` reads, so they also check that it sees a request
+    /// in flight, unless the policy [holds nothing](Self::holds_nothing).
+    pub fn new(make: impl Fn() -> P + 'static, spent: impl Fn(&P) -> u64 + 'static) -> Self {
         Self {
             make: Box::new(make),
             capacity: None,
-            spent: Box::new(|_| 0),
+            spent: Box::new(spent),
+            holds_nothing: false,
             given_back_at_the_end: true,
         }
     }
@@ -47,10 +53,10 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         self
     }
 
-    /// Reads what the policy has handed out: requests in flight, tokens spent, probes running.
+    /// The policy hands out nothing: `spent` reads 0 at all times, with a request in flight as well.
     #[must_use]
-    pub fn spent(mut self, spent: impl Fn(&P) -> u64 + 'static) -> Self {
-        self.spent = Box::new(spent);
+    pub fn holds_nothing(mut self) -> Self {
+        self.holds_nothing = true;
         self
     }
 
@@ -64,6 +70,7 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
     /// All the checks below.
     pub async fn check_all(&self) {
         self.law_01_state_is_shared_across_layer_calls().await;
+        self.law_02_the_reader_sees_a_request_in_flight().await;
         self.law_02_every_permit_ends_exactly_once().await;
         self.law_02_abandoned_waits_leave_nothing_behind().await;
         self.law_03_a_refused_request_has_spent_nothing().await;
@@ -97,6 +104,26 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             inner.calls(),
             0,
             "law 1: a service from another `layer` call has a limit of its own"
+        );
+    }
+
+    /// What the checks of laws 2 to 4 compare is not always zero.
+    ///
+    /// # Panics
+    ///
+    /// When `spent` reads 0 with a request in flight, or something else where nothing is held.
+    pub async fn law_02_the_reader_sees_a_request_in_flight(&self) {
+        let layer = GateLayer::new((self.make)());
+        let mut running = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
+        assert!(
+            poll_once(&mut running).is_pending(),
+            "law 2: a fresh policy admits a first request"
+        );
+        let spent = (self.spent)(layer.policy());
+        assert_eq!(
+            spent == 0,
+            self.holds_nothing,
+            "law 2: `spent` reads {spent} with a request in flight"
         );
     }
 

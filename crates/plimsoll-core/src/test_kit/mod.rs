@@ -24,9 +24,8 @@
 //! # }
 //! use plimsoll_core::test_kit::Contract;
 //!
-//! Contract::new(OneAtATime::default)
+//! Contract::new(OneAtATime::default, |policy| policy.busy.load(SeqCst)) // what it has handed out now
 //!     .capacity(1)                                       // admits this many at one instant
-//!     .spent(|policy| policy.busy.load(SeqCst))          // what it has handed out now
 //!     .check_all()
 //!     .await;
 //! # }

@@ -7,6 +7,8 @@ use plimsoll_core::{
     test_kit::{Script, request},
 };
 
+use tower::{Layer as _, ServiceExt as _};
+
 use crate::sample::{Slots, send, send_request};
 
 /// The class of a call whose body is read to its end.
@@ -17,40 +19,6 @@ async fn class_of(script: Script) -> Class {
     }
     assert_eq!(layer.policy().in_flight(), 0);
     layer.policy().last().class
-}
-
-#[tokio::test]
-async fn the_status_classifies_an_answer() {
-    for (status, class) in [
-        (StatusCode::OK, Class::Success),
-        (StatusCode::NOT_MODIFIED, Class::Success),
-        (StatusCode::NOT_FOUND, Class::Ignored),
-        (StatusCode::TOO_MANY_REQUESTS, Class::Overloaded),
-        (StatusCode::INTERNAL_SERVER_ERROR, Class::Failure),
-        (StatusCode::SERVICE_UNAVAILABLE, Class::Overloaded),
-        (StatusCode::GATEWAY_TIMEOUT, Class::Failure),
-    ] {
-        assert_eq!(class_of(Script::Status(status)).await, class, "{status}");
-    }
-}
-
-#[tokio::test]
-async fn trailers_have_the_last_word() {
-    for (status, class) in [
-        ("0", Class::Success),
-        ("1", Class::Cancelled),
-        ("5", Class::Ignored),
-        ("8", Class::Overloaded),
-        ("13", Class::Failure),
-        ("14", Class::Overloaded),
-        ("nonsense", Class::Failure),
-    ] {
-        assert_eq!(
-            class_of(Script::Trailers(status)).await,
-            class,
-            "grpc-status {status}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -88,24 +56,12 @@ async fn the_permit_is_held_until_the_trailers() {
 }
 
 #[tokio::test]
-async fn a_body_dropped_before_its_end_was_cancelled() {
-    let layer = GateLayer::new(Slots::new(1));
-    drop(send(&layer, Script::Body).await.unwrap());
-    assert_eq!(layer.policy().last().class, Class::Cancelled);
-    let mut body = send(&layer, Script::EndlessBody).await.unwrap().into_body();
-    body.frame().await.unwrap().unwrap();
-    drop(body);
-    assert_eq!(layer.policy().last().class, Class::Cancelled);
-    assert_eq!(layer.policy().in_flight(), 0);
-}
-
-#[tokio::test]
-async fn a_bad_answer_whose_body_nobody_reads_is_bad_all_the_same() {
-    use tower::{Layer as _, ServiceExt as _};
+async fn a_call_whose_body_is_dropped_keeps_the_class_of_its_head() {
     for (status, class) in [
+        (201, Class::Success),
+        (404, Class::Ignored),
         (500, Class::Failure),
         (503, Class::Overloaded),
-        (200, Class::Cancelled),
     ] {
         let inner = tower::service_fn(move |_: http::Request<()>| async move {
             let body = http_body_util::Full::new(bytes::Bytes::from_static(b"thrown away"));
@@ -114,15 +70,51 @@ async fn a_bad_answer_whose_body_nobody_reads_is_bad_all_the_same() {
             Ok::<_, std::convert::Infallible>(response)
         });
         let layer = GateLayer::new(Slots::new(1));
-        drop(
-            layer
-                .layer(inner)
-                .oneshot(http::Request::new(()))
-                .await
-                .unwrap(),
-        );
-        assert_eq!(layer.policy().last().class, class, "{status}");
+        let gate = layer.layer(inner);
+        drop(gate.oneshot(http::Request::new(())).await.unwrap());
+        let outcome = layer.policy().last();
+        assert_eq!((outcome.class, outcome.body_dropped()), (class, true));
     }
+}
+
+#[tokio::test]
+async fn a_body_that_was_read_to_its_end_is_not_a_dropped_one() {
+    let layer = GateLayer::new(Slots::new(1));
+    let response = send(&layer, Script::Body).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    assert!(!layer.policy().last().body_dropped());
+    drop(send(&layer, Script::Status(StatusCode::NO_CONTENT)).await);
+    assert!(
+        !layer.policy().last().body_dropped(),
+        "there was nothing to read"
+    );
+
+    let mut body = send(&layer, Script::EndlessBody).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    let outcome = layer.policy().last();
+    assert_eq!(
+        (outcome.class, outcome.body_dropped()),
+        (Class::Success, true)
+    );
+    assert_eq!(layer.policy().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_grpc_call_dropped_before_its_trailers_was_cancelled() {
+    let inner = tower::service_fn(|_: http::Request<()>| async {
+        let mut response = http::Response::new(http_body_util::Full::new("a message".into()));
+        *response.version_mut() = http::Version::HTTP_2;
+        let grpc = http::HeaderValue::from_static("application/grpc+proto");
+        response.headers_mut().insert("content-type", grpc);
+        Ok::<http::Response<http_body_util::Full<bytes::Bytes>>, std::convert::Infallible>(response)
+    });
+    let layer = GateLayer::new(Slots::new(1));
+    let gate = layer.layer(inner);
+    drop(gate.oneshot(http::Request::new(())).await.unwrap());
+    let outcome = layer.policy().last();
+    assert_eq!(outcome.class, Class::Cancelled, "the head says nothing");
+    assert!(outcome.body_dropped());
 }
 
 #[tokio::test]
@@ -139,7 +131,6 @@ async fn a_head_request_is_over_at_the_head() {
 #[tokio::test]
 async fn a_promised_length_that_was_sent_is_the_end() {
     use bytes::Bytes;
-    use tower::{Layer as _, ServiceExt as _};
     // A stream that does not know its length, under a head that does; hyper stops polling after the last byte.
     let inner = tower::service_fn(|_: http::Request<()>| async {
         let frames = [Ok::<_, std::io::Error>(http_body::Frame::data(

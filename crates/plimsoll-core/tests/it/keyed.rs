@@ -90,11 +90,17 @@ async fn a_missing_key_is_a_stated_choice() {
 
 #[tokio::test(start_paused = true)]
 async fn the_laws_hold_for_one_key() {
-    Contract::new(|| keyed(Missing::Share))
-        .capacity(1)
-        .spent(|keyed| keyed.handle().spill_cell().in_flight())
-        .check_all()
-        .await;
+    let key = |_: &KitRequest| Some("one");
+    Contract::new(
+        move || Keyed::new(key, Missing::Share, 8, || Slots::new(1)).unwrap(),
+        |keyed| {
+            let cell = keyed.handle().with_cell("one", Slots::in_flight);
+            cell.unwrap_or_default()
+        },
+    )
+    .capacity(1)
+    .check_all()
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Class, GateLayer, HeaderKey, Keyed, Missing, Observe, Outcome, Rejection,
+    Class, GateLayer, HeaderKey, Keyed, Missing, Observe, Outcome, Rejected, Rejection,
     test_kit::{Audited, Contract, RefuseAll, Script, Scripted},
 };
 use tower::{Layer as _, Service as _, ServiceExt as _};
@@ -19,9 +19,7 @@ use tower::{Layer as _, Service as _, ServiceExt as _};
 use crate::sample::{Door, Slots, send};
 
 fn slots() -> Contract<Slots> {
-    Contract::new(|| Slots::new(3))
-        .capacity(3)
-        .spent(Slots::in_flight)
+    Contract::new(|| Slots::new(3), Slots::in_flight).capacity(3)
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,20 +283,55 @@ fn law_09_a_bad_setting_fails_at_construction_and_names_field_and_bound() {
     }
 }
 
+/// Panics at each event.
+struct Broken;
+
+impl Observe for Broken {
+    fn admitted(&self, _: &str, _: Duration) {
+        panic!("telemetry is down");
+    }
+    fn rejected(&self, _: &str, _: &Rejected<'_>) {
+        panic!("telemetry is down");
+    }
+    fn abandoned(&self, _: &str, _: Duration) {
+        panic!("telemetry is down");
+    }
+    fn finished(&self, _: &str, _: &Outcome) {
+        panic!("telemetry is down");
+    }
+}
+
+/// Writes down each event.
+#[derive(Default)]
+struct Events(std::sync::Mutex<Vec<String>>);
+
+impl Events {
+    fn add(&self, event: String) {
+        self.0.lock().unwrap().push(event);
+    }
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Observe for Events {
+    fn admitted(&self, gate: &str, waited: Duration) {
+        self.add(format!("{gate}: admitted after {waited:?}"));
+    }
+    fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
+        let uri = rejected.request.map(|head| head.uri.to_string());
+        self.add(format!("{gate}: {uri:?} {}", rejected.rejection));
+    }
+    fn abandoned(&self, gate: &str, waited: Duration) {
+        self.add(format!("{gate}: abandoned after {waited:?}"));
+    }
+    fn finished(&self, gate: &str, outcome: &Outcome) {
+        self.add(format!("{gate}: {:?}", outcome.class));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn law_10_a_failing_observer_fails_no_request() {
-    struct Broken;
-    impl Observe for Broken {
-        fn admitted(&self, _: Duration) {
-            panic!("telemetry is down");
-        }
-        fn rejected(&self, _: &Rejection) {
-            panic!("telemetry is down");
-        }
-        fn finished(&self, _: &Outcome) {
-            panic!("telemetry is down");
-        }
-    }
     let layer = GateLayer::builder(Slots::new(1)).observe(Broken).build();
     let held = send(&layer, Script::EndlessBody).await.unwrap();
     assert_eq!(held.status(), 200);
@@ -309,30 +342,9 @@ async fn law_10_a_failing_observer_fails_no_request() {
 
 #[tokio::test(start_paused = true)]
 async fn law_10_an_observer_sees_each_event_once() {
-    #[derive(Default)]
-    struct Events(std::sync::Mutex<Vec<String>>);
-    impl Observe for Events {
-        fn admitted(&self, waited: Duration) {
-            self.0
-                .lock()
-                .unwrap()
-                .push(format!("admitted after {waited:?}"));
-        }
-        fn rejected(&self, rejection: &Rejection) {
-            self.0.lock().unwrap().push(rejection.to_string());
-        }
-        fn abandoned(&self, waited: Duration) {
-            self.0
-                .lock()
-                .unwrap()
-                .push(format!("abandoned after {waited:?}"));
-        }
-        fn finished(&self, outcome: &Outcome) {
-            self.0.lock().unwrap().push(format!("{:?}", outcome.class));
-        }
-    }
     let events = Arc::new(Events::default());
     let layer = GateLayer::builder(Door::default())
+        .name("edge")
         .observe(Arc::clone(&events))
         .build();
     let mut leaves = Box::pin(send(&layer, Script::Body));
@@ -344,12 +356,35 @@ async fn law_10_an_observer_sees_each_event_once() {
     layer.policy().shut_for_good();
     _ = send(&layer, Script::Body).await.unwrap();
     assert_eq!(
-        *events.0.lock().unwrap(),
+        events.take(),
         [
-            "abandoned after 1s",
-            "admitted after 0ns",
-            "Cancelled",
-            "refused by door: full"
+            "edge: abandoned after 1s",
+            "edge: admitted after 0ns",
+            "edge: Success",
+            "edge: Some(\"/\") refused by door: full"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_10_observers_add_up_and_one_that_panics_hides_nothing_from_the_others() {
+    let (first, last) = (Arc::new(Events::default()), Arc::new(Events::default()));
+    let layer = GateLayer::builder(Slots::new(1))
+        .observe(Arc::clone(&first))
+        .observe(Broken)
+        .observe(Arc::clone(&last))
+        .build();
+    let held = send(&layer, Script::EndlessBody).await.unwrap();
+    _ = send(&layer, Script::Body).await.unwrap();
+    drop(held);
+    let seen = first.take();
+    assert_eq!(seen, last.take());
+    assert_eq!(
+        seen,
+        [
+            "gate: admitted after 0ns",
+            "gate: Some(\"/\") refused by slots: full",
+            "gate: Success"
         ]
     );
 }
@@ -363,8 +398,8 @@ async fn law_11_a_late_outcome_still_reaches_the_policy_that_gave_the_permit() {
     second.into_body().collect().await.unwrap();
     drop(first);
     let (a, b) = layer.policy();
-    assert_eq!(a.audit().classes(), [Class::Success, Class::Cancelled]);
-    assert_eq!(b.audit().classes(), [Class::Success, Class::Cancelled]);
+    assert_eq!(a.audit().classes(), [Class::Success, Class::Success]);
+    assert_eq!(b.audit().classes(), [Class::Success, Class::Success]);
 }
 
 #[tokio::test(start_paused = true)]

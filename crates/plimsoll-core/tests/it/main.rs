@@ -2,10 +2,12 @@
 
 mod advice;
 mod body;
+mod classify;
 mod deadline;
 mod keyed;
 mod keys;
 mod laws;
+mod panics;
 mod policies;
 mod priority;
 mod release;

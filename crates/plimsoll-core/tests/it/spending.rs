@@ -74,7 +74,7 @@ async fn a_body_cut_off_has_spent_what_was_read_of_it() {
     let mut body = response.into_body();
     body.frame().await.unwrap().unwrap();
     drop(body);
-    assert_eq!(layer.policy().lines(), [(Class::Cancelled, 10, 107)]);
+    assert_eq!(layer.policy().lines(), [(Class::Success, 10, 107)]);
 }
 
 #[tokio::test]

@@ -10,9 +10,8 @@ const QUOTA: Quota = Quota::per_minute(60).burst(5);
 
 #[tokio::test(start_paused = true)]
 async fn global_limit_keeps_the_contract() {
-    Contract::new(|| limit(QUOTA))
+    Contract::new(|| limit(QUOTA), |limit| 5 - limit.available(Instant::now()))
         .capacity(5)
-        .spent(|limit| 5 - limit.available(Instant::now()))
         .consumes()
         .check_all()
         .await;

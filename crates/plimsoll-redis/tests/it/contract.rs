@@ -60,9 +60,8 @@ fn in_hand(limit: &LeasedRateLimit) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_keeps_the_contract() {
     let server = Arc::new(Server::start());
-    let contract = Contract::new(move || five_in_hand(&server))
+    let contract = Contract::new(move || five_in_hand(&server), |limit| 5 - in_hand(limit))
         .capacity(5)
-        .spent(|limit| 5 - in_hand(limit))
         .consumes();
     contract.law_01_state_is_shared_across_layer_calls().await;
     contract.law_02_every_permit_ends_exactly_once().await;

@@ -16,11 +16,12 @@ fn half() -> Sampling<Load> {
 
 #[tokio::test(start_paused = true)]
 async fn marking_keeps_the_contract() {
-    Contract::new(half)
-        .spent(|sampling| sampling.handle().kept() + sampling.handle().skipped())
-        .consumes()
-        .check_all()
-        .await;
+    Contract::new(half, |sampling| {
+        sampling.handle().kept() + sampling.handle().skipped()
+    })
+    .consumes()
+    .check_all()
+    .await;
 }
 
 /// At a rate of 1: the kit cannot tell a request left out at random from one refused for want of room.
@@ -31,8 +32,7 @@ async fn refusing_keeps_the_contract() {
             .expect("valid")
             .refuse()
     };
-    Contract::new(all)
-        .spent(|sampling| sampling.handle().kept())
+    Contract::new(all, |sampling| sampling.handle().kept())
         .consumes()
         .check_all()
         .await;

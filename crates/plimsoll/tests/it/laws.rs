@@ -66,18 +66,20 @@ fn contract() -> Contract<(
     Concurrency,
     CircuitBreaker,
 )> {
-    Contract::new(|| {
-        let concurrency = Concurrency::new(3).unwrap();
-        let load = concurrency.handle();
-        (
-            RateLimit::new(Quota::per_second(1000).burst(1000)).unwrap(),
-            LoadShed::new(load).between(1.5, 2.0).unwrap(),
-            concurrency,
-            CircuitBreaker::new(),
-        )
-    })
+    Contract::new(
+        || {
+            let concurrency = Concurrency::new(3).unwrap();
+            let load = concurrency.handle();
+            (
+                RateLimit::new(Quota::per_second(1000).burst(1000)).unwrap(),
+                LoadShed::new(load).between(1.5, 2.0).unwrap(),
+                concurrency,
+                CircuitBreaker::new(),
+            )
+        },
+        |(_, _, concurrency, _)| concurrency.handle().in_flight() as u64,
+    )
     .capacity(3)
-    .spent(|(_, _, concurrency, _)| concurrency.handle().in_flight() as u64)
 }
 
 async fn send<P: Policy<KitRequest> + 'static>(
@@ -141,9 +143,11 @@ async fn law_04_nothing_is_reserved_in_poll_ready() {
 /// A limit that queues.
 fn queue() -> Contract<Concurrency> {
     let queue = || Concurrency::new(2)?.queue(8, Duration::from_secs(1));
-    Contract::new(move || queue().unwrap())
-        .capacity(2)
-        .spent(|concurrency| concurrency.handle().in_flight() as u64)
+    Contract::new(
+        move || queue().unwrap(),
+        |concurrency| concurrency.handle().in_flight() as u64,
+    )
+    .capacity(2)
 }
 
 #[tokio::test(start_paused = true)]

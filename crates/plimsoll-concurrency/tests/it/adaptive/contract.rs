@@ -10,9 +10,8 @@ fn spent<D, R>(limit: &Concurrency<D, R>) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_finds_itself_keeps_the_laws() {
     let first = Adaptive::new().initial() as usize;
-    Contract::new(Concurrency::adaptive)
+    Contract::new(Concurrency::adaptive, spent)
         .capacity(first)
-        .spent(spent)
         .check_all()
         .await;
 }
@@ -27,11 +26,7 @@ async fn a_limit_that_finds_itself_and_queues_by_priority_and_deadline_keeps_the
             .priorities(ByExtension)
             .deadlines(Deadlines::new())
     };
-    Contract::new(make)
-        .capacity(first)
-        .spent(spent)
-        .check_all()
-        .await;
+    Contract::new(make, spent).capacity(first).check_all().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,9 +38,5 @@ async fn a_limit_that_an_algorithm_moves_keeps_the_laws() {
             .queue(8, crate::MS * 1000)
             .unwrap()
     };
-    Contract::new(make)
-        .capacity(3)
-        .spent(spent)
-        .check_all()
-        .await;
+    Contract::new(make, spent).capacity(3).check_all().await;
 }

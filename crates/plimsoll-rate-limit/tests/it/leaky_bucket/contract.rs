@@ -26,7 +26,7 @@ async fn check<P: Policy<KitRequest> + 'static>(contract: Contract<P>) {
 #[tokio::test(start_paused = true)]
 async fn a_leaky_bucket_keeps_the_contract() {
     let spent = |bucket: &LeakyBucket| bucket.turn_in(Instant::now()).as_nanos() as u64;
-    check(Contract::new(bucket).spent(spent)).await;
+    check(Contract::new(bucket, spent)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,12 +10,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
 async fn a_sliding_log_keeps_the_contract() {
-    Contract::new(|| SlidingLog::new(5, MINUTE).expect("valid"))
-        .capacity(5)
-        .spent(|log| 5 - log.available(Instant::now()))
-        .consumes()
-        .check_all()
-        .await;
+    Contract::new(
+        || SlidingLog::new(5, MINUTE).expect("valid"),
+        |log| 5 - log.available(Instant::now()),
+    )
+    .capacity(5)
+    .consumes()
+    .check_all()
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -25,13 +27,12 @@ async fn a_sliding_log_per_key_keeps_the_contract() {
         let log = SlidingLog::new(5, MINUTE).expect("valid");
         log.per_key(key, Missing::Share, 100).expect("a capacity")
     };
-    Contract::new(make)
-        .capacity(5)
-        .spent(|keyed| {
-            let spent = |log: &SlidingLog| 5 - log.available(Instant::now());
-            keyed.handle().with_cell("everybody", spent).unwrap_or(0)
-        })
-        .consumes()
-        .check_all()
-        .await;
+    Contract::new(make, |keyed| {
+        let spent = |log: &SlidingLog| 5 - log.available(Instant::now());
+        keyed.handle().with_cell("everybody", spent).unwrap_or(0)
+    })
+    .capacity(5)
+    .consumes()
+    .check_all()
+    .await;
 }
