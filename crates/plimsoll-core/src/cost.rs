@@ -47,6 +47,4 @@ pub struct Spent {
     pub bytes: u64,
     /// What the handler reported through [`Cost`].
     pub cost: u64,
-    /// The caller dropped the body before its end.
-    pub body_dropped: bool,
 }

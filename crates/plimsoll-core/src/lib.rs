@@ -71,7 +71,7 @@ pub use self::{
     live::Live,
     load::{LoadSignal, Worst},
     observe::{Observe, Rejected, RequestHead},
-    outcome::{Class, Outcome},
+    outcome::{Class, End, Outcome},
     policy::{
         Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
         KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,

@@ -64,6 +64,26 @@ impl Class {
     }
 }
 
+/// How a call ended, as a protocol reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The class of the answer.
+    pub class: Class,
+    /// The caller dropped the response body before its end.
+    pub body_dropped: bool,
+}
+
+impl From<Class> for End {
+    /// The answer was handed out, or there was none.
+    #[inline]
+    fn from(class: Class) -> Self {
+        Self {
+            class,
+            body_dropped: false,
+        }
+    }
+}
+
 /// No head came.
 pub(crate) const NO_HEAD: u64 = u64::MAX;
 
@@ -72,6 +92,7 @@ pub(crate) const NO_HEAD: u64 = u64::MAX;
 pub struct Outcome {
     /// What kind of end it had.
     pub class: Class,
+    body_dropped: bool,
     spent: Spent,
     waited_micros: u32,
     started: Instant,
@@ -87,6 +108,7 @@ impl Outcome {
         let started = ended.checked_sub(latency).unwrap_or(ended);
         Self {
             class,
+            body_dropped: false,
             spent: Spent::default(),
             waited_micros: 0,
             started,
@@ -98,14 +120,15 @@ impl Outcome {
     /// An outcome of a call that ends now, the clock unread.
     #[inline]
     pub(crate) fn ending_now(
-        class: Class,
+        end: End,
         spent: Spent,
         waited_micros: u32,
         started: Instant,
         latency: u64,
     ) -> Self {
         Self {
-            class,
+            class: end.class,
+            body_dropped: end.body_dropped,
             spent,
             waited_micros,
             started,
@@ -137,7 +160,7 @@ impl Outcome {
     /// head: the service had answered.
     #[inline]
     pub fn body_dropped(&self) -> bool {
-        self.spent.body_dropped
+        self.body_dropped
     }
 
     /// How long it waited in queues before it ran, in whole microseconds; more than 71 minutes are 71 minutes.

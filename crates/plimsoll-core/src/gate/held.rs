@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, Outcome, Policy, Spent, outcome::NO_HEAD, panics};
+use crate::{Announcement, Class, End, Outcome, Policy, Spent, outcome::NO_HEAD, panics};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
 ///
@@ -29,11 +29,11 @@ pub trait Hold: Send + 'static {
     where
         Self: Sized,
     {
-        self.settle_spent(class, Spent::default());
+        self.settle_spent(class.into(), Spent::default());
     }
     /// The call is over, and it spent this. Where it is held: to move a permit costs more than to settle it. After that it is
     /// settled, and only to be dropped.
-    fn settle_spent(&mut self, class: Class, spent: Spent);
+    fn settle_spent(&mut self, end: End, spent: Spent);
 }
 
 /// The permit of one request: one `Arc` to what the gates of a layer share, and the policy's plain data.
@@ -107,26 +107,26 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // the compiler leaves out what no policy reads
-    fn finish(&mut self, class: Class, spent: Spent) {
+    fn finish(&mut self, end: End, spent: Spent) {
         let usual = |run: &Run<_>| run.waited_micros != GRANTED;
         if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(usual) {
-            self.finish_unusual(class, spent);
+            self.finish_unusual(end, spent);
         } else if let Some(run) = self.run.take() {
-            let outcome = run.outcome(class, spent);
+            let outcome = run.outcome(end, spent);
             self.shared.policy.finish(run.permit, &outcome);
         }
     }
 
     /// Apart, so that without an observer the compiler leaves out what no policy reads.
     #[inline(never)]
-    fn finish_unusual(&mut self, class: Class, spent: Spent) {
+    fn finish_unusual(&mut self, end: End, spent: Spent) {
         let Some(run) = self.run.take() else {
             return;
         };
         if run.waited_micros == GRANTED {
             return self.give_back(run);
         }
-        let outcome = run.outcome(class, spent);
+        let outcome = run.outcome(end, spent);
         // The observer first: a panic of the policy must not keep the event from it.
         self.shared
             .observer
@@ -138,7 +138,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     #[cold]
     #[inline(never)]
     pub(super) fn cut_off(&mut self) {
-        panics::in_drop(|| self.finish(Class::cut_off(), Spent::default()));
+        panics::in_drop(|| self.finish(Class::cut_off().into(), Spent::default()));
     }
 
     /// Revokes the permit of a request that was granted its place and never ran.
@@ -154,8 +154,8 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
 
 impl<Permit> Run<Permit> {
     #[inline]
-    fn outcome(&self, class: Class, spent: Spent) -> Outcome {
-        Outcome::ending_now(class, spent, self.waited_micros, self.started, self.latency)
+    fn outcome(&self, end: End, spent: Spent) -> Outcome {
+        Outcome::ending_now(end, spent, self.waited_micros, self.started, self.latency)
     }
 }
 
@@ -197,8 +197,8 @@ where
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // as `finish`
-    fn settle_spent(&mut self, class: Class, spent: Spent) {
-        self.finish(class, spent);
+    fn settle_spent(&mut self, end: End, spent: Spent) {
+        self.finish(end, spent);
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Announcement, Class, Classify as _, Cost, Hold, Spent, panics};
+use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, panics};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
@@ -55,7 +55,7 @@ pin_project! {
 /// A permit on its way to the end of a body, with what is known so far.
 pub(super) struct Tracked<H> {
     pub(super) held: H,
-    class: Class,
+    pub(super) class: Class,
     /// Bytes of data handed out.
     sent: u64,
     /// Bytes of data there will be, when the head promised a length that the body itself does not know, or
@@ -65,8 +65,6 @@ pub(super) struct Tracked<H> {
     cost: Option<Cost>,
     /// The head says nothing about how the call went: gRPC.
     awaits_trailers: bool,
-    /// The body was dropped before its end.
-    body_dropped: bool,
 }
 
 /// No length was promised.
@@ -141,7 +139,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         if !whole {
             tracked.cut_off();
         }
-        panics::in_drop(|| tracked.settle());
+        panics::in_drop(|| tracked.settle_body(!whole));
     }
 }
 
@@ -155,7 +153,6 @@ impl<H> Tracked<H> {
             promised: UNKNOWN,
             cost: None,
             awaits_trailers: false,
-            body_dropped: false,
         }
     }
 
@@ -170,7 +167,6 @@ impl<H> Tracked<H> {
     /// The body was dropped before its end. The service had answered, so the class of the head stands,
     /// unless trailers were to decide, or a panic of the body is what drops it.
     fn cut_off(&mut self) {
-        self.body_dropped = true;
         if self.class == Class::Success && (self.awaits_trailers || std::thread::panicking()) {
             self.class = Class::cut_off();
         }
@@ -202,19 +198,31 @@ impl<H> Tracked<H> {
         body.is_end_stream()
     }
 
-    /// The call is over.
+    /// The call is over, and the body was handed out or there was none.
     #[inline(always)]
     #[allow(clippy::inline_always)] // as in the gate
     pub(super) fn settle(&mut self)
     where
         H: Hold,
     {
+        self.settle_body(false);
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as in the gate
+    fn settle_body(&mut self, body_dropped: bool)
+    where
+        H: Hold,
+    {
         let spent = Spent {
             bytes: self.sent,
             cost: self.cost.as_ref().map_or(0, Cost::get),
-            body_dropped: self.body_dropped,
         };
-        self.held.settle_spent(self.class, spent);
+        let end = End {
+            class: self.class,
+            body_dropped,
+        };
+        self.held.settle_spent(end, spent);
     }
 }
 

@@ -208,6 +208,12 @@ impl HttpCall {
         if !response.extensions().is_empty() && is_rejection(response) {
             return Class::Rejected;
         }
+        self.class_of_head(protocol, response)
+    }
+
+    /// The class without a look at the extensions.
+    #[inline]
+    fn class_of_head<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
         let classifier = protocol.http().classifier();
         let class = classifier.head(response.status(), response.headers());
         if response.body().is_end_stream() {
@@ -261,7 +267,7 @@ impl HttpCall {
         let mut slot = None;
         let tracked = slot.insert(Tracked::new(held));
         let protocol = tracked.held.protocol();
-        let class = class.unwrap_or_else(|| self.class(protocol, &response));
+        let class = class.unwrap_or_else(|| self.class_of_head(protocol, &response));
         let http = protocol.http();
         if announces {
             http.announce(&tracked.held, response.headers_mut());
@@ -298,6 +304,9 @@ impl HttpCall {
         let stated = response.extensions();
         if let Some(tracked) = tracked {
             tracked.costing(stated.get());
+            if is_rejection(response) {
+                tracked.class = Class::Rejected;
+            }
         }
         let handover = stated.get::<Handover>();
         let release = stated.get::<Release>().copied();
@@ -347,7 +356,6 @@ impl HttpCall {
 }
 
 /// Whether an inner gate made this response.
-#[inline(never)]
 fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }
