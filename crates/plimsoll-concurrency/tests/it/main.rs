@@ -12,6 +12,7 @@ mod controlled_delay;
 mod descriptors;
 mod fair;
 mod gradient2;
+mod hint;
 mod hot;
 mod limit;
 #[cfg(not(loom))]
