@@ -19,6 +19,7 @@ mod limit;
 mod listener;
 mod model;
 mod order;
+mod panics;
 mod partitions;
 mod priority;
 mod published;
