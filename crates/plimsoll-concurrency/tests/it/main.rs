@@ -24,6 +24,8 @@ mod partitions;
 mod priority;
 mod published;
 mod queue;
+#[cfg(not(loom))]
+mod recipes;
 mod routes;
 mod sampler;
 mod service_time;
