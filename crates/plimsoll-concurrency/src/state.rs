@@ -117,8 +117,11 @@ impl State {
             if before.somebody_waits() {
                 self.hand_out(Some(outcome.ended()));
             }
-            let ran = outcome.ran().min(self.settings.max_retry_after());
-            self.hold.take(ran, now);
+            // A call that an inner gate rejected says nothing of how long slots are held.
+            if outcome.class != Class::Rejected {
+                let ran = outcome.ran().min(self.settings.max_retry_after());
+                self.hold.take(ran, now);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod fair;
 mod gradient2;
 mod hint;
 mod hot;
+mod inner_gate;
 mod limit;
 #[cfg(not(loom))]
 mod listener;
