@@ -193,3 +193,57 @@ async fn a_call_that_an_inner_gate_rejected_shortens_no_hint() {
     let _running = call(&limit);
     assert_eq!(call(&limit).rejection().unwrap().wait(), Some(320 * MS));
 }
+
+/// A greedy caller and another over real sockets.
+#[cfg(not(loom))]
+#[tokio::test]
+async fn over_sockets_a_rejected_caller_leaves_the_outer_limit_alone() {
+    use axum::{Router, routing::get};
+
+    let (outer, handle) = adaptive();
+    let one = Concurrency::new(1).unwrap().per_caller();
+    let key = HeaderKey::from_static("x-caller");
+    let inner = Keyed::new(key, Missing::Share, 1_000, move || one.cell()).unwrap();
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/hang", get(std::future::pending::<&str>))
+        .layer(GateLayer::new(inner))
+        .layer(GateLayer::new(outer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let _hangs = send(addr, "/hang", "greedy").await;
+    crate::listener::until("its slot is taken", || handle.in_flight() == 1).await;
+    for _ in 0..300 {
+        assert_eq!(status(addr, "greedy").await, "429");
+    }
+    assert!(handle.limit() >= 10, "{}", handle.limit());
+    assert_eq!(handle.rejected(), 0);
+    assert_eq!(status(addr, "other").await, "200");
+    server.abort();
+}
+
+#[cfg(not(loom))]
+async fn send(addr: std::net::SocketAddr, path: &str, caller: &str) -> tokio::net::TcpStream {
+    use tokio::io::AsyncWriteExt as _;
+
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-caller: {caller}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
+/// The status of an answer that is read to its end.
+#[cfg(not(loom))]
+async fn status(addr: std::net::SocketAddr, caller: &str) -> String {
+    use tokio::io::AsyncReadExt as _;
+
+    let mut answer = String::new();
+    let mut socket = send(addr, "/", caller).await;
+    let read = crate::woken(socket.read_to_string(&mut answer));
+    read.await.unwrap();
+    answer[9..12].to_owned()
+}
