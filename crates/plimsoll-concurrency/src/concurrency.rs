@@ -226,9 +226,9 @@ impl<D, R> Concurrency<D, R> {
     /// Refuses with [`Kind::OverQuota`] instead of [`Kind::Full`]: for limits per key, where it is the caller who is
     /// over, and not the server that is full.
     ///
-    /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next token
-    /// comes; when a call of the same caller ends is not known beforehand.
-    /// [`Http`](plimsoll_core::Http) adds no jitter to hints of this kind, since one caller reads them.
+    /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next
+    /// token comes; when a call of the same caller ends is not known beforehand.
+    /// [`Http`](plimsoll_core::Http) adds no jitter to hints of this kind: one caller reads them.
     pub fn per_caller(self) -> Self {
         Self {
             kind: Kind::OverQuota,
@@ -243,17 +243,17 @@ impl<D, R> Concurrency<D, R> {
     /// It is the time until the requests that are inside now will have been served: the time a slot
     /// is held, times the requests in flight and in the queue, over the limit.
     ///
-    /// - The time a slot is held, to the end of the body, is a moving average over the requests that
-    ///   end while all slots are taken. Each counts for at most
-    ///   [`max_retry_after`](Self::max_retry_after), and the latest weighs a 16th.
+    /// - The time a slot is held, to the end of the body, is a moving average over the requests
+    ///   that end while all slots are taken, except those that an inner gate rejected. Each counts
+    ///   for at most [`max_retry_after`](Self::max_retry_after), and the latest weighs a 16th.
     /// - The estimate is 1 second before the first such request, and never more than
     ///   `max_retry_after`.
-    /// - It forgets by time. When no such request has ended for as long as one takes by the average,
-    ///   what exceeds 1 second halves every 10 seconds, and the next request to end weighs as much as
-    ///   was forgotten.
+    /// - It forgets by time. When no such request has ended for as long as one takes by the
+    ///   average, what exceeds 1 second halves every 10 seconds, and the next request to end weighs
+    ///   as much as was forgotten.
     ///
-    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) give the hint of the limit
-    /// behind them. [`Http`](plimsoll_core::Http) spreads the hint of a full limit between once and
+    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) give the hint of the
+    /// limit behind them. [`Http`](plimsoll_core::Http) spreads the hint of a full limit between once and
     /// twice its value, so that callers do not return together.
     ///
     /// # Errors

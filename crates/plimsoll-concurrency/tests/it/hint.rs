@@ -161,7 +161,7 @@ async fn after_slow_bodies(later: Duration) -> Concurrency {
     let all: Vec<_> = (0..10).map(|_| ask(&(), &limit).unwrap()).collect();
     advance(1500 * SECOND).await;
     let outcome = Outcome::new(Class::Success, 1500 * SECOND, Instant::now());
-    for (_, permit) in all {
+    for ((), permit) in all {
         let outcome = outcome.clone();
         Policy::<Request<()>>::finish(&limit, permit, &outcome);
     }

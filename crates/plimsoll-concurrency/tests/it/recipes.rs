@@ -156,9 +156,9 @@ async fn routes_are_entrances_to_the_same_slots() {
     assert_eq!(ask(&app, at("/search")).await.status(), StatusCode::OK);
 }
 
-/// A service of so many workers that is asked for twice what it can do, or for what `demand` says.
+/// A service that works on so many calls at once, as the windows of an algorithm show it.
 struct Workers {
-    workers: f64,
+    count: f64,
     service_time: Duration,
     now: Instant,
 }
@@ -167,7 +167,7 @@ impl Workers {
     fn new(workers: f64, service_time: Duration) -> Self {
         fastrand::seed(1); // the intervals between dips are drawn
         Self {
-            workers,
+            count: workers,
             service_time,
             now: Instant::now(),
         }
@@ -176,8 +176,8 @@ impl Workers {
     /// The window that the algorithm waits for, with all slots taken.
     fn window(&mut self, adaptive: &Adaptive, limit: u32) -> Window {
         let inside = f64::from(limit);
-        let took = self.service_time.mul_f64((inside / self.workers).max(1.0));
-        let done_in = self.service_time.as_secs_f64() / inside.min(self.workers);
+        let took = self.service_time.mul_f64((inside / self.count).max(1.0));
+        let done_in = self.service_time.as_secs_f64() / inside.min(self.count);
         let size = adaptive.window();
         let time = size
             .time
@@ -206,7 +206,7 @@ impl Workers {
         Window {
             began,
             ended: self.now,
-            answered: (self.workers / self.service_time.as_secs_f64()) as u64,
+            answered: (self.count / self.service_time.as_secs_f64()) as u64,
             latency: self.service_time,
             deviation: self.service_time / 10,
             limit,
