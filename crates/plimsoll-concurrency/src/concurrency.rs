@@ -225,6 +225,10 @@ impl<D, R> Concurrency<D, R> {
 
     /// Refuses with [`Kind::OverQuota`] instead of [`Kind::Full`]: for limits per key, where it is the caller who is
     /// over, and not the server that is full.
+    ///
+    /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next
+    /// token comes; when a call of the same caller ends is not known beforehand.
+    /// [`Http`](plimsoll_core::Http) adds no jitter to hints of this kind: one caller reads them.
     pub fn per_caller(self) -> Self {
         Self {
             kind: Kind::OverQuota,
@@ -232,18 +236,43 @@ impl<D, R> Concurrency<D, R> {
         }
     }
 
-    /// States when a refused caller should come back.
+    /// States when a rejected caller should come back, in place of an estimate.
     ///
-    /// Without it the hint is an estimate of when those who are in now will have been served: the time a slot is held,
-    /// times the requests in flight and in the queue, over the limit. That time is a moving average over the
-    /// requests that end while all slots are taken (the latest weighs a 16th), to the end of their bodies. It is 1 second
-    /// before there was one.
+    /// # The estimate
+    ///
+    /// It is the time until the requests that are inside now will have been served: the time a slot
+    /// is held, times the requests in flight and in the queue, over the limit.
+    ///
+    /// - The time a slot is held, to the end of the body, is a moving average over the requests
+    ///   that end while all slots are taken, except those that an inner gate rejected. Each counts
+    ///   for at most [`max_retry_after`](Self::max_retry_after), and the latest weighs a 16th.
+    /// - The estimate is 1 second before the first such request, and never more than
+    ///   `max_retry_after`.
+    /// - It forgets by time. When no such request has ended for as long as one takes by the
+    ///   average, what exceeds 1 second halves every 10 seconds, and the next request to end weighs
+    ///   as much as was forgotten.
+    ///
+    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) give the hint of the
+    /// limit behind them. [`Http`](plimsoll_core::Http) spreads the hint of a full limit between once and
+    /// twice its value, so that callers do not return together.
     ///
     /// # Errors
     ///
     /// When it is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidConcurrency> {
         self.state.settings.set_retry_after(Some(hint))?;
+        Ok(self)
+    }
+
+    /// Bounds the hint that is [estimated](Self::retry_after); 1 minute unless set.
+    ///
+    /// A hint that is stated is not bounded.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 day.
+    pub fn max_retry_after(self, max: Duration) -> Result<Self, InvalidConcurrency> {
+        self.state.settings.set_max_retry_after(max)?;
         Ok(self)
     }
 

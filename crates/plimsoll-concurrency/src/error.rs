@@ -18,6 +18,9 @@ pub enum InvalidConcurrency {
     /// A hint that invites the caller back at once, or never.
     #[error("retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
     RetryAfter(Duration),
+    /// A longest hint that invites the caller back at once, or never.
+    #[error("longest retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
+    MaxRetryAfter(Duration),
     /// No target for the delay, or one that is as long as the interval it is held against.
     #[error(
         "target delay is {target:?}, but must be 1 microsecond to less than the interval, {interval:?}"

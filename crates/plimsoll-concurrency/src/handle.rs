@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use plimsoll_core::LoadSignal;
+use tokio::time::Instant;
 
 use crate::{Because, InvalidConcurrency, Order, sampler::Sampler, state::State};
 
@@ -124,9 +125,31 @@ impl ConcurrencyHandle {
         self.0.settings.set_service_time(p99)
     }
 
-    /// The hint that refusals carry: as it was set, or the estimate at this moment.
+    /// The hint of rejections: as it was set, or the estimate when the last call was measured.
+    ///
+    /// See [`Concurrency::retry_after`](crate::Concurrency::retry_after). A rejection knows the time, so
+    /// its hint is shorter than this when a long estimate is out of date.
     pub fn retry_after(&self) -> Duration {
-        self.0.retry_after()
+        self.0.retry_after(None)
+    }
+
+    /// The hint of a rejection at `now`.
+    pub(crate) fn retry_after_at(&self, now: Instant) -> Duration {
+        self.0.retry_after(Some(now))
+    }
+
+    /// The longest hint that is estimated.
+    pub fn max_retry_after(&self) -> Duration {
+        self.0.settings.max_retry_after()
+    }
+
+    /// Changes the [longest hint](crate::Concurrency::max_retry_after) that is estimated.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 day. Nothing is changed then.
+    pub fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_max_retry_after(max)
     }
 
     /// Sets the hint that refusals carry; `None` estimates it, see

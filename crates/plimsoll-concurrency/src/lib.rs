@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod average;
 mod codel;
 mod concurrency;
 mod error;

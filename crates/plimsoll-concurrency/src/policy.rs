@@ -52,7 +52,7 @@ where
         let deadline = *wait.deadline;
         let Some(ticket) = *wait.ticket else {
             // Polled after its end, which no gate does.
-            return Poll::Ready(Err(self.refuse()));
+            return Poll::Ready(Err(self.refuse(now)));
         };
         // First the queue, then the timer: both have the waker before this is `Pending`.
         if !self.state.ask(ticket, cx.waker()) && now < wait.end.at {
@@ -71,17 +71,17 @@ where
             Some(Answer::TooLate) => Err(self.past_deadline()),
             Some(Answer::PushedOut) => {
                 self.state.settings.pushed_out.add();
-                Err(self.rejection())
+                Err(self.rejection(now))
             }
             Some(Answer::Overdue) => {
                 self.state.settings.overdue.add();
-                Err(self.rejection())
+                Err(self.rejection(now))
             }
             // Its time is over, and it was not answered even in this very moment.
             None if wait.end.is_late => Err(self.past_deadline()),
             None => {
                 self.state.settings.timed_out.add();
-                Err(self.rejection())
+                Err(self.rejection(now))
             }
         })
     }
@@ -141,13 +141,13 @@ impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
 
 impl<D, R> Concurrency<D, R> {
     #[inline]
-    fn refuse(&self) -> Rejection {
+    fn refuse(&self, now: Instant) -> Rejection {
         self.state.settings.rejected.add();
-        self.rejection()
+        self.rejection(now)
     }
 
-    fn rejection(&self) -> Rejection {
-        Rejection::new(NAME, self.kind).retry_after(self.state.retry_after())
+    fn rejection(&self, now: Instant) -> Rejection {
+        Rejection::new(NAME, self.kind).retry_after(self.state.retry_after(Some(now)))
     }
 
     #[cold]
@@ -174,7 +174,7 @@ impl<D, R> Concurrency<D, R> {
                 return self.enqueue((len, max_wait), level, now, deadline);
             }
         }
-        Verdict::Reject(self.refuse())
+        Verdict::Reject(self.refuse(now))
     }
 
     #[inline(never)]
@@ -194,7 +194,7 @@ impl<D, R> Concurrency<D, R> {
         let waiter = Waiter::new(now, deadline).until(end.at);
         match self.state.enqueue(len, level, waiter) {
             Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
-            Queued::Full => Verdict::Reject(self.refuse()),
+            Queued::Full => Verdict::Reject(self.refuse(now)),
             Queued::Waiting(ticket) => Verdict::Wait(ConcurrencyWait::new(ticket, end, deadline)),
         }
     }

@@ -5,17 +5,22 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::Counter;
+use plimsoll_core::{Counter, Epoch};
+use tokio::time::Instant;
 
 use crate::{
-    Algorithm, InvalidConcurrency, codel::Control, order::Order, queue::Rules, sampler::Sampler,
-    sync::AtomicU32,
+    Algorithm, InvalidConcurrency, average::Average, codel::Control, order::Order, queue::Rules,
+    sampler::Sampler, sync::AtomicU32,
 };
 
 const MAX_LIMIT: usize = 1 << 30;
 const MAX_QUEUE_LEN: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
+/// The longest estimated hint unless another is set. A minute: most overloads are over or known to
+/// people by then, and a caller that stays away for longer costs more than one more rejection.
+/// `hint::slow_bodies_make_no_hint_longer_than_a_minute` fails with another value.
+const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 
@@ -28,6 +33,10 @@ pub(crate) struct Settings {
     queue: AtomicU64,
     /// Nanoseconds; 0 is an estimate.
     retry_after: AtomicU64,
+    /// Bound of the estimate in nanoseconds.
+    max_retry_after: AtomicU64,
+    /// Time as integers, for averages.
+    epoch: Epoch,
     /// Where the limit moves by itself.
     pub(crate) sampler: Option<Sampler>,
     /// Index in [`Order::ALL`].
@@ -39,8 +48,8 @@ pub(crate) struct Settings {
     /// The same, as it was measured: of use where nobody stated it.
     measured_p99: AtomicU64,
     measured_p90: AtomicU64,
-    /// How long calls take now, while all slots are taken: a moving average in nanoseconds, 0 before the first.
-    lately: AtomicU64,
+    /// How long calls take now, while all slots are taken.
+    lately: Average,
     pub(crate) rejected: Counter,
     pub(crate) pushed_out: Counter,
     pub(crate) overdue: Counter,
@@ -55,13 +64,15 @@ impl Settings {
             limit: AtomicU32::new(checked_limit(limit)?),
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
+            max_retry_after: AtomicU64::new(DEFAULT_MAX_HINT.as_nanos() as u64),
+            epoch: Epoch::new(),
             sampler: None,
             order: AtomicU8::new(0),
             control: AtomicU64::new(0),
             service_p99: AtomicU64::new(0),
             measured_p99: AtomicU64::new(0),
             measured_p90: AtomicU64::new(0),
-            lately: AtomicU64::new(0),
+            lately: Average::new(),
             rejected: Counter::new(),
             pushed_out: Counter::new(),
             overdue: Counter::new(),
@@ -175,7 +186,7 @@ impl Settings {
     pub(crate) fn service_time_at_turn(&self) -> Duration {
         let nanos = match self.service_p99.load(Relaxed) {
             0 => {
-                let lately = self.lately.load(Relaxed);
+                let lately = self.lately.nanos();
                 self.measured_p90.load(Relaxed).max(lately)
             }
             stated => stated,
@@ -183,13 +194,17 @@ impl Settings {
         Duration::from_nanos(nanos)
     }
 
-    /// A call has ended with this latency while all slots were taken. One that was cut off would have taken longer, so it
-    /// never lowers the average.
-    pub(crate) fn took(&self, latency: Duration, cut_off: bool) {
-        let nanos = latency.as_nanos() as u64;
-        if !cut_off || nanos > self.lately.load(Relaxed) {
-            average(&self.lately, latency);
+    /// A call has ended at `now`, with this latency, while all slots were taken. One that was cut off
+    /// would have taken longer, so it never lowers the average.
+    pub(crate) fn took(&self, latency: Duration, cut_off: bool, now: u64) {
+        if !cut_off || latency > Duration::from_nanos(self.lately.nanos()) {
+            self.lately.take(latency, now);
         }
+    }
+
+    /// Nanoseconds to `now` from some moment, the same one for all averages.
+    pub(crate) fn nanos(&self, now: Instant) -> u64 {
+        self.epoch.nanos(now)
     }
 
     /// What a request has to have left before it waits. Zero when it is not known.
@@ -246,27 +261,29 @@ impl Settings {
     pub(crate) fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
         let nanos = match hint {
             None => 0,
-            Some(hint) if hint.is_zero() || hint > LONGEST_HINT => {
-                return Err(InvalidConcurrency::RetryAfter(hint));
-            }
+            Some(hint) if !is_hint(hint) => return Err(InvalidConcurrency::RetryAfter(hint)),
             Some(hint) => hint.as_nanos() as u64,
         };
         self.retry_after.store(nanos, Relaxed);
         Ok(())
     }
+
+    pub(crate) fn max_retry_after(&self) -> Duration {
+        Duration::from_nanos(self.max_retry_after.load(Relaxed))
+    }
+
+    pub(crate) fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrency> {
+        if !is_hint(max) {
+            return Err(InvalidConcurrency::MaxRetryAfter(max));
+        }
+        self.max_retry_after.store(max.as_nanos() as u64, Relaxed);
+        Ok(())
+    }
 }
 
-/// Takes a sample into a moving average in nanoseconds, in which the latest weighs a 16th; 0 is none yet. Two that end
-/// together may lose one sample: it is an estimate.
-pub(crate) fn average(average: &AtomicU64, sample: Duration) {
-    let sample = sample.as_secs().saturating_mul(1_000_000_000) + u64::from(sample.subsec_nanos());
-    let before = average.load(Relaxed);
-    let next = if before == 0 {
-        sample
-    } else {
-        before - before / 16 + sample / 16
-    };
-    average.store(next, Relaxed);
+/// Neither at once nor never.
+fn is_hint(hint: Duration) -> bool {
+    !hint.is_zero() && hint <= LONGEST_HINT
 }
 
 fn checked_limit(limit: usize) -> Result<u32, InvalidConcurrency> {

@@ -16,10 +16,7 @@
 //! Nothing is woken, cloned or dropped that belongs to a caller while the lock is held.
 
 use std::{
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     task::Waker,
     time::Duration,
 };
@@ -28,15 +25,16 @@ use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket};
 use tokio::time::Instant;
 
 use crate::{
+    average::Average,
     queue::{Answer, Queue, Waiter},
     route::Route,
     sampler::Closed,
-    settings::{Settings, average},
+    settings::Settings,
     slots::{Before, Slots},
     sync::{AtomicU32, Mutex, MutexGuard},
 };
 
-/// The hint while nothing was measured and nothing was set.
+/// The hint while nothing was measured and nothing was set. A longer estimate fades to it.
 const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LEVELS: u32 = Priority::LEVELS as u32;
 /// So many who were refused may not yet have heard of it before nobody joins any more; in a longer queue, as many as its
@@ -49,8 +47,8 @@ pub(crate) struct State {
     slots: Slots,
     /// The queue's length and its lowest level, for those who look without the lock: they see a pair that was.
     outline: AtomicU32,
-    /// How long a request holds its slot while all are taken: a moving average in nanoseconds, 0 before the first.
-    hold: AtomicU64,
+    /// How long a request holds its slot while all are taken, each at most for the longest hint.
+    hold: Average,
     queue: Mutex<Queue>,
     /// Whether there is a sampler: each call asks, more than once.
     pub(crate) samples: bool,
@@ -73,7 +71,7 @@ impl State {
         Self {
             slots: Slots::new(),
             outline: AtomicU32::new(0),
-            hold: AtomicU64::new(0),
+            hold: Average::new(),
             queue: Mutex::new(Queue::new()),
             samples: settings.sampler.is_some(),
             settings,
@@ -111,14 +109,19 @@ impl State {
     fn left_a_full_one(&self, before: Before, limit: u32, outcome: &Outcome) {
         if before.was_full(limit) {
             // Before the next is asked whether it has the time. A fast failure is no fast success.
+            let now = self.settings.nanos(outcome.ended());
             if self.samples && matches!(outcome.class, Class::Success | Class::Cancelled) {
                 let cut_off = outcome.class == Class::Cancelled;
-                self.settings.took(outcome.latency(), cut_off);
+                self.settings.took(outcome.latency(), cut_off, now);
             }
             if before.somebody_waits() {
                 self.hand_out(Some(outcome.ended()));
             }
-            average(&self.hold, outcome.ran());
+            // A call that an inner gate rejected says nothing of how long slots are held.
+            if outcome.class != Class::Rejected {
+                let ran = outcome.ran().min(self.settings.max_retry_after());
+                self.hold.take(ran, now);
+            }
         }
     }
 
@@ -248,18 +251,31 @@ impl State {
     }
 
     /// When it is worth coming back: when those who are in now, queued ones included, will have been served.
-    pub(crate) fn retry_after(&self) -> Duration {
+    /// Without `now`, it is that of the last call that was measured.
+    pub(crate) fn retry_after(&self, now: Option<Instant>) -> Duration {
         if let Some(stated) = self.settings.retry_after() {
             return stated;
         }
-        match self.hold.load(Relaxed) {
+        let max = self.settings.max_retry_after();
+        let hint = match self.hold.nanos() {
             0 => DEFAULT_HINT,
             hold => {
                 let ahead = u64::from(self.in_flight()) + u64::from(self.queued());
                 let served = hold.saturating_mul(ahead) / u64::from(self.settings.limit());
                 Duration::from_nanos(served.max(1))
             }
+        };
+        match now {
+            Some(now) if hint > DEFAULT_HINT => self.faded(hint.min(max), now),
+            _ => hint.min(max),
         }
+    }
+
+    /// Where no call was measured for long, the limit was not used up: what made the estimate long may be over.
+    #[cold]
+    fn faded(&self, hint: Duration, now: Instant) -> Duration {
+        let (hint, rest) = (hint.as_nanos() as u64, DEFAULT_HINT.as_nanos() as u64);
+        Duration::from_nanos(self.hold.faded(hint, rest, self.settings.nanos(now)))
     }
 
     #[inline]
@@ -274,7 +290,7 @@ impl State {
 
     /// The moving average of the time a slot is held; zero before the first.
     pub(crate) fn hold(&self) -> Duration {
-        Duration::from_nanos(self.hold.load(Relaxed))
+        Duration::from_nanos(self.hold.nanos())
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -283,7 +299,7 @@ impl State {
 
     /// Starts over, with the queue's memory given back. Nobody is in flight and nobody waits.
     pub(crate) fn reset(&self) {
-        self.hold.store(0, Relaxed);
+        self.hold.reset();
         let mut queue = self.lock();
         if queue.is_empty() && queue.unheard() == 0 && self.slots.is_idle() {
             *queue = Queue::new();

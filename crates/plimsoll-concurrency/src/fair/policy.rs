@@ -33,7 +33,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
         if !in_band {
             self.own(of).inside.fetch_add(1, Acquire);
         } else if !self.enter_tight(of, now) {
-            return Verdict::Reject(self.refuse());
+            return Verdict::Reject(self.refuse(now));
         }
         Verdict::Admit(FairSharePermit { of, in_band })
     }
@@ -86,8 +86,9 @@ impl<R: Send + Sync> Cell for FairShare<R> {
 
 impl<R> FairShare<R> {
     #[cold]
-    fn refuse(&self) -> Rejection {
+    fn refuse(&self, now: Instant) -> Rejection {
         self.shared.refusals.add();
-        Rejection::new(NAME, Kind::OverQuota).retry_after(self.shared.limit.retry_after())
+        let hint = self.shared.limit.retry_after_at(now);
+        Rejection::new(NAME, Kind::OverQuota).retry_after(hint)
     }
 }

@@ -196,7 +196,7 @@ where
             permit.lent = true;
         } else {
             partition.rejected.add();
-            let hint = self.shared.limit.retry_after();
+            let hint = self.shared.limit.retry_after_at(now);
             return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
         }
         Verdict::Admit(permit)

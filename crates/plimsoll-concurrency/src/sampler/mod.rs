@@ -83,7 +83,8 @@ impl Sampler {
                     .then(|| outcome.ended())
                     .filter(|now| self.may_end(*now));
             }
-            // A fast failure is no fast success, and a slow one no slow one.
+            // A fast failure is no fast success, and a slow one no slow one. What an inner gate rejected
+            // was no call of the service.
             _ => return None,
         }
         let (nanos, in_flight) = (outcome.latency().as_nanos() as u64, in_flight());

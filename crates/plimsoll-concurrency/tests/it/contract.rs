@@ -70,5 +70,11 @@ async fn a_limit_per_key_keeps_the_laws() {
         let key = |_: &KitRequest| Some(1_u8);
         Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap()
     };
-    Contract::new(make).capacity(3).check_all().await;
+    let spent = |keyed: &Keyed<_, Concurrency>| {
+        let of_key = keyed.handle().with_cell(1_u8, |cell| {
+            cell.handle().in_flight() + cell.handle().queued()
+        });
+        of_key.unwrap_or(0) as u64
+    };
+    Contract::new(make, spent).capacity(3).check_all().await;
 }

@@ -13,21 +13,31 @@ use plimsoll_concurrency::{
     Concurrency, ConcurrencyPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Cell, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection, Then,
-    Verdict,
+    Cell, Choose, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection,
+    Then, Verdict,
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;
 
 use crate::sim::{Body, CAPACITY, Demand, Service, TIME, Tally, run, service};
 
-/// A service of `limit` slots, shared fairly.
-fn shared(limit: Concurrency, seed: u64) -> (Service, FairShareHandle) {
+/// A service of `limit` slots, shared fairly between the keys from 0 to `keys`.
+///
+/// The cells are in order, not in a `Keyed`: its table hashes with a random seed, so the place of a
+/// key in the order of cells, and with it the rounding of its share, differs from run to run.
+fn shared(limit: Concurrency, keys: usize, seed: u64) -> (Service, FairShareHandle) {
     let each = FairShare::new(limit.handle());
     let handle = each.handle();
+    (service((by_key(keys, &each), limit), seed), handle)
+}
+
+/// A cell for each key, which is in the extensions.
+fn by_key<R>(
+    keys: usize,
+    each: &FairShare<R>,
+) -> Choose<impl Fn(&Request<Body>) -> Option<usize> + use<R>, FairShare<R>> {
     let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
-    let fair = Keyed::new(key, Missing::Share, 10_000, move || each.cell()).unwrap();
-    (service((fair, limit), seed), handle)
+    Choose::new(key, (0..keys).map(|_| each.cell()))
 }
 
 fn jain(shares: &[f64]) -> f64 {
@@ -47,7 +57,7 @@ fn hundred(queue: bool) -> Concurrency {
 
 /// What they get, in hundredths of the capacity.
 async fn shares(queue: bool, demands: &[Demand]) -> Vec<f64> {
-    let (service, _) = shared(hundred(queue), 1);
+    let (service, _) = shared(hundred(queue), demands.len(), 1);
     let tallies = run(&service, demands, TIME).await;
     tallies
         .iter()
@@ -75,9 +85,10 @@ async fn clients_that_want_200_50_and_10_of_100_get_45_45_and_10() {
 #[tokio::test(start_paused = true)]
 async fn requests_at_random_that_want_200_50_and_10_of_100_get_about_45_45_and_10() {
     let demands = [200.0, 50.0, 10.0].map(Demand::Open);
-    for queue in [false, true] {
-        // 50 at random on 45 slots are 41, by Erlang's formula.
-        are_about(&shares(queue, &demands).await, &[46.0, 41.4, 10.0], 0.15);
+    // 50 at random on 45 slots are 41, by Erlang's formula. Without a queue, the third key finds the
+    // limit full now and then: the 2 slots in 100 that are kept free are too few for chance.
+    for (queue, expected) in [(false, [47.9, 40.6, 8.7]), (true, [45.6, 41.3, 10.3])] {
+        are_about(&shares(queue, &demands).await, &expected, 0.04);
     }
 }
 
@@ -111,7 +122,7 @@ async fn an_elephant_does_not_harm_a_hundred_mice() {
     };
     for elephant in [Demand::Open(300.0), Demand::Clients(300)] {
         let demands = elephant_and_mice(elephant);
-        let (fair, _) = shared(hundred(true), 1);
+        let (fair, _) = shared(hundred(true), demands.len(), 1);
         let tallies = run(&fair, &demands, TIME).await;
         let all: f64 = tallies.iter().map(|tally| tally.in_flight(TIME)).sum();
         let mice = refused(&tallies);
@@ -127,7 +138,7 @@ async fn an_elephant_does_not_harm_a_hundred_mice() {
 #[tokio::test(start_paused = true)]
 async fn a_key_alone_is_lent_everything_and_the_limit_itself_says_no() {
     for queue in [false, true] {
-        let (service, handle) = shared(hundred(queue), 1);
+        let (service, handle) = shared(hundred(queue), 1, 1);
         let tallies = run(&service, &[Demand::Open(200.0)], TIME).await;
         assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
         assert_eq!((handle.level(), handle.rejected()), (None, 0));
@@ -146,8 +157,7 @@ async fn shares_by_criticality(critical: usize, demands: &[Demand]) -> (Vec<f64>
     let limit = hundred(true).priorities(of);
     let each = FairShare::new(limit.handle()).priorities(of);
     let handle = each.handle();
-    let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
-    let fair = Keyed::new(key, Missing::Share, 10_000, move || each.cell()).unwrap();
+    let fair = by_key(demands.len(), &each);
     let tallies = run(&service((fair, limit), 1), demands, TIME).await;
     let shares = in_flight(&tallies);
     let hundredths = shares.iter().map(|share| share * 100.0 / CAPACITY);
@@ -181,7 +191,7 @@ async fn the_more_critical_have_fair_shares_among_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn what_others_leave_goes_to_those_who_want_more() {
-    let (service, handle) = shared(hundred(false), 1);
+    let (service, handle) = shared(hundred(false), 4, 1);
     run(&service, &[Demand::Clients(100); 4], TIME).await;
     assert!(handle.level().unwrap() < 40.0);
     // Three have left. The fourth gets all but the headroom at once, and that too after a second.
@@ -357,7 +367,7 @@ async fn more_busy_keys_than_slots_take_turns() {
         (120, Demand::Clients(1)),
     ] {
         let demands = vec![demand; keys];
-        let (fair, handle) = shared(hundred(false), 1);
+        let (fair, handle) = shared(hundred(false), keys, 1);
         let got = in_flight(&run(&fair, &demands, TIME).await);
         assert!(handle.rejected() > 0);
         assert!(jain(&got) > 0.98, "{}", jain(&got));

@@ -1,26 +1,14 @@
 //! A limit that several threads are at all the time, with enough slots for some to stay on the cores that gave them back.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
-    task::{Wake, Waker},
-    thread::{self, Thread},
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    thread,
     time::Duration,
 };
 
 use plimsoll_core::lanes;
 
-use crate::{Call, Limit, Stage, call, queued};
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
+use crate::{Call, Limit, Stage, Unpark, call, park, queued};
 
 /// Enough for each core to keep a slot or two.
 fn limit() -> usize {
@@ -71,7 +59,7 @@ fn nobody_is_refused_while_a_slot_is_free_on_another_core() {
     }
 }
 
-/// Some wait, for an hour if need be: a slot that nobody looks for hangs the test.
+/// Requests wait for up to an hour, so only a slot that is handed on ends a wait.
 #[test]
 fn a_slot_does_not_stay_behind_while_somebody_waits() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,14 +78,14 @@ fn a_slot_does_not_stay_behind_while_somebody_waits() {
                 scope.spawn(move || {
                     let _context = runtime.enter();
                     let mut random = fastrand::Rng::with_seed(seed * 10 + n);
-                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    let waker = Unpark::this();
                     for _ in 0..1_000 {
                         // Who holds nothing waits for one; who holds one takes more if there are any.
                         let mut first = call(limit);
                         first.poll_with(&waker);
                         while matches!(first.stage, Stage::Waiting(_)) {
                             waited.fetch_add(1, SeqCst);
-                            thread::park();
+                            park();
                             first.poll_with(&waker);
                         }
                         let mut calls = vec![first];

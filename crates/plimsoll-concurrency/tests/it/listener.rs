@@ -26,6 +26,8 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
+use crate::woken;
+
 async fn listener(connections: usize) -> (BoundedListener<TcpListener>, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -96,7 +98,7 @@ async fn while_it_is_full_connections_wait_in_the_backlog_and_come_in_turn() {
             );
             drop(inside.remove(0));
         }
-        let (io, from) = listener.accept().await;
+        let (io, from) = woken(listener.accept()).await;
         assert_eq!(from, client.local_addr().unwrap(), "in turn");
         inside.push(io);
     }
@@ -119,7 +121,7 @@ async fn waiting_for_room_wakes_for_room_and_for_nothing_else() {
     let (mut listener, addr) = listener(1).await;
     let handle = listener.handle();
     let first = TcpStream::connect(addr).await.unwrap();
-    let (held, _) = listener.accept().await;
+    let (held, _) = woken(listener.accept()).await;
     let second = TcpStream::connect(addr).await.unwrap();
     let woken = Arc::new(Woken(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&woken));
@@ -145,7 +147,7 @@ async fn an_accept_that_is_dropped_has_taken_nothing() {
         assert!(poll!(pin!(listener.accept())).is_pending());
     }
     let _client = TcpStream::connect(addr).await.unwrap();
-    let (held, _) = listener.accept().await;
+    let (held, _) = woken(listener.accept()).await;
     {
         let mut waits = pin!(listener.accept());
         assert!(poll!(&mut waits).is_pending());
@@ -154,7 +156,7 @@ async fn an_accept_that_is_dropped_has_taken_nothing() {
     }
     assert_eq!(handle.open(), 0);
     let _client = TcpStream::connect(addr).await.unwrap();
-    listener.accept().await;
+    woken(listener.accept()).await;
 }
 
 #[tokio::test]
@@ -165,7 +167,7 @@ async fn a_lower_limit_lets_those_stay_who_are_in() {
     let mut clients = Vec::new();
     for _ in 0..3 {
         clients.push(TcpStream::connect(addr).await.unwrap());
-        inside.push(listener.accept().await);
+        inside.push(woken(listener.accept()).await);
     }
     handle.set_limit(1).unwrap();
     clients.push(TcpStream::connect(addr).await.unwrap());
@@ -173,7 +175,7 @@ async fn a_lower_limit_lets_those_stay_who_are_in() {
         assert!(poll!(pin!(listener.accept())).is_pending());
         drop(io);
     }
-    listener.accept().await;
+    woken(listener.accept()).await;
 }
 
 #[tokio::test]
@@ -276,19 +278,19 @@ async fn whatever_clients_do_their_place_is_free_again() {
 async fn the_io_is_what_it_was() {
     let (mut listener, addr) = listener(1).await;
     let mut client = TcpStream::connect(addr).await.unwrap();
-    let (mut io, _) = listener.accept().await;
+    let (mut io, _) = woken(listener.accept()).await;
     assert!(tokio::io::AsyncWrite::is_write_vectored(&io));
     let parts = [IoSlice::new(b"two "), IoSlice::new(b"parts")];
     assert_eq!(io.write_vectored(&parts).await.unwrap(), 9, "in one call");
     io.flush().await.unwrap();
     io.shutdown().await.unwrap();
     let mut said = String::new();
-    client.read_to_string(&mut said).await.unwrap();
+    woken(client.read_to_string(&mut said)).await.unwrap();
     assert_eq!(said, "two parts");
     client.write_all(b"thanks").await.unwrap();
     drop(client);
     said.clear();
-    io.read_to_string(&mut said).await.unwrap();
+    woken(io.read_to_string(&mut said)).await.unwrap();
     assert_eq!(said, "thanks");
     assert_eq!(listener.local_addr().unwrap(), addr);
     assert_eq!(io.get_mut().local_addr().unwrap(), addr);

@@ -8,20 +8,25 @@ mod balance;
 mod cells;
 mod contract;
 mod controlled_delay;
-#[cfg(all(unix, not(loom)))]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod descriptors;
 mod fair;
 mod gradient2;
+mod hint;
 mod hot;
+mod inner_gate;
 mod limit;
 #[cfg(not(loom))]
 mod listener;
 mod model;
 mod order;
+mod panics;
 mod partitions;
 mod priority;
 mod published;
 mod queue;
+#[cfg(not(loom))]
+mod recipes;
 mod routes;
 mod sampler;
 mod service_time;
@@ -40,6 +45,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -50,6 +56,41 @@ use plimsoll_core::{
 use tokio::time::Instant;
 
 const MS: Duration = Duration::from_millis(1);
+
+/// After this time without a wake-up, a test fails: the wake-up was lost. No wait here is longer than
+/// a fraction of a second, so a shorter time would only fail on a machine that stands still.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// Awaits what has to be woken by another: a lost wake-up fails the test instead of hanging it.
+///
+/// On the paused clock no time passes.
+async fn woken<F: Future>(future: F) -> F::Output {
+    let ended = tokio::time::timeout(LOST_AFTER, future).await;
+    ended.expect("a wake-up was lost")
+}
+
+/// Wakes a thread that [parks](park).
+struct Unpark(Thread);
+
+impl Unpark {
+    /// A waker of this thread.
+    fn this() -> Waker {
+        Waker::from(Arc::new(Self(thread::current())))
+    }
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for the waker of this thread: a lost wake-up fails the test instead of hanging it.
+fn park() {
+    let since = Instant::now();
+    thread::park_timeout(LOST_AFTER);
+    assert!(since.elapsed() < LOST_AFTER, "a wake-up was lost");
+}
 
 /// A request is its deadline and its priority.
 #[derive(Debug, Clone, Copy, Default)]
@@ -160,10 +201,19 @@ impl<R: Prioritize<Req>> Call<'_, R> {
     }
 
     /// Ends a running call well.
-    fn finish(mut self) {
+    fn finish(self) {
+        self.end(Class::Success);
+    }
+
+    /// Ends a running call whose caller leaves.
+    fn cut_off(self) {
+        self.end(Class::Cancelled);
+    }
+
+    fn end(mut self, class: Class) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Running(permit, since) => {
-                let outcome = Outcome::new(Class::Success, since.elapsed(), Instant::now());
+                let outcome = Outcome::new(class, since.elapsed(), Instant::now());
                 Policy::<Req>::finish(self.limit, permit, &outcome);
             }
             _ => panic!("only running calls end"),

@@ -3,7 +3,7 @@
 use plimsoll_core::{Deadline, Kind, LoadSignal};
 use tokio::time::{Instant, advance, timeout};
 
-use crate::{MS, call, call_with, counting_waker, queued};
+use crate::{MS, call, call_with, counting_waker, queued, woken};
 
 #[tokio::test(start_paused = true)]
 async fn slots_go_to_those_who_wait_in_the_order_they_came() {
@@ -58,7 +58,7 @@ async fn a_wait_ends_after_its_time_and_leaves_nothing() {
     let handle = limit.handle();
     let running = call(&limit);
     let began = Instant::now();
-    let rejection = call(&limit).await.expect("nobody leaves");
+    let rejection = woken(call(&limit)).await.expect("nobody leaves");
     assert_eq!(rejection.kind(), Kind::Full);
     let waited = began.elapsed();
     assert!(waited >= 1000 * MS && waited <= 1001 * MS, "{waited:?}");
@@ -122,9 +122,8 @@ async fn a_deadline_before_its_turn_ends_the_wait_with_its_own_kind() {
     let handle = limit.handle();
     let running = call(&limit);
     let began = Instant::now();
-    let rejection = call_with(&limit, Some(Deadline(began + 30 * MS)))
-        .await
-        .expect("nobody leaves");
+    let call = call_with(&limit, Some(Deadline(began + 30 * MS)));
+    let rejection = woken(call).await.expect("nobody leaves");
     assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
     assert!(began.elapsed() <= 31 * MS);
     assert_eq!(
@@ -133,7 +132,11 @@ async fn a_deadline_before_its_turn_ends_the_wait_with_its_own_kind() {
     );
 
     // Later than the longest wait: that ends it.
-    let late = call_with(&limit, Some(Deadline(Instant::now() + 5000 * MS))).await;
+    let late = woken(call_with(
+        &limit,
+        Some(Deadline(Instant::now() + 5000 * MS)),
+    ))
+    .await;
     assert_eq!(late.expect("nobody leaves").kind(), Kind::Full);
     drop(running);
 }

@@ -6,7 +6,7 @@ use plimsoll_concurrency::{Adaptive, Concurrency, InvalidConcurrency};
 use plimsoll_core::{Deadline, Kind};
 use tokio::time::{Instant, advance};
 
-use crate::{Call, Limit, MS, call, call_with, counting_waker, queued, with_deadlines};
+use crate::{Call, Limit, MS, call, call_with, counting_waker, queued, with_deadlines, woken};
 
 fn due_in(limit: &Limit, millis: u32) -> Call<'_> {
     call_with(limit, Some(Deadline(Instant::now() + millis * MS)))
@@ -34,7 +34,7 @@ async fn it_waits_no_longer_than_it_can_still_be_served() {
     let limit = queued(1, 2).service_time(20 * MS).unwrap();
     let _running = call(&limit);
     let began = Instant::now();
-    let rejection = due_in(&limit, 50).await.expect("nobody leaves");
+    let rejection = woken(due_in(&limit, 50)).await.expect("nobody leaves");
     assert_eq!(rejection.kind(), Kind::Deadline);
     let waited = began.elapsed();
     assert!(waited >= 30 * MS && waited <= 31 * MS, "{waited:?}");
@@ -133,7 +133,7 @@ async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
         if millis == 40 {
             running.finish();
         } else {
-            drop(running);
+            running.cut_off();
         }
         assert!(next.is_running());
         running = next;

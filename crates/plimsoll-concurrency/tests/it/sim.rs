@@ -32,6 +32,7 @@ pub(crate) fn service<P>(policy: P, seed: u64) -> Service
 where
     P: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
 {
+    fastrand::seed(seed); // for what the policy draws, such as cohorts
     let draw = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
     let inner = service_fn(move |_: Request<Body>| {
         let part = 0.5 + draw.lock().unwrap().f64();

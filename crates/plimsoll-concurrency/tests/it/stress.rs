@@ -7,8 +7,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    task::{Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use plimsoll_core::{
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::{Stage, call, call_with, queued, ranked};
+use crate::{Stage, Unpark, call, call_with, park, queued, ranked, woken};
 
 type Body = Empty<bytes::Bytes>;
 
@@ -50,15 +50,7 @@ impl Drop for Visit {
     }
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Bare threads against the policy. The longest wait is an hour: a wake-up that is lost hangs the test.
+/// Bare threads against the policy. The longest wait is an hour, so only a wake-up ends one.
 #[test]
 fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,7 +70,7 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
                 scope.spawn(move || {
                     let _context = runtime.enter();
                     let mut random = fastrand::Rng::with_seed(seed * 100 + n);
-                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    let waker = Unpark::this();
                     for _ in 0..2_000 {
                         let mut call = call(limit);
                         let patience = random.u8(..8);
@@ -93,7 +85,7 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
                                 thread::yield_now(); // gives up after a few looks
                             } else {
                                 polls = 0;
-                                thread::park();
+                                park();
                             }
                         }
                         if let Stage::Running(..) = call.stage {
@@ -140,7 +132,7 @@ fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
                 scope.spawn(move || {
                     let _context = runtime.enter();
                     let mut random = fastrand::Rng::with_seed(seed * 100 + n);
-                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    let waker = Unpark::this();
                     for _ in 0..2_000 {
                         let criticality = Criticality::ALL[random.usize(..4)];
                         let mut call = call_with(limit, Priority::new(criticality));
@@ -150,7 +142,7 @@ fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
                             if gives_up || !matches!(call.stage, Stage::Waiting(_)) {
                                 break;
                             }
-                            thread::park();
+                            park();
                         }
                         let count = match call.stage {
                             Stage::Running(..) => served,
@@ -214,7 +206,7 @@ async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
                 tokio::task::yield_now().await;
             }
         }
-        while let Some(ended) = tasks.join_next().await {
+        while let Some(ended) = woken(tasks.join_next()).await {
             ended.unwrap();
         }
         assert!(inside.most.load(SeqCst) <= 3, "seed {seed}");
@@ -247,7 +239,7 @@ async fn cells_of_many_keys_are_empty_in_the_end() {
             fastrand::Rng::with_seed(n),
         ));
     }
-    while let Some(ended) = tasks.join_next().await {
+    while let Some(ended) = woken(tasks.join_next()).await {
         ended.unwrap();
     }
     assert!(inside.most.load(SeqCst) <= 2 * 16, "16 keys, two each");
@@ -258,7 +250,7 @@ async fn cells_of_many_keys_are_empty_in_the_end() {
             .map(|_| visited(&layer, &inside).oneshot(request(key, 0)))
             .collect();
         for held in held {
-            assert_eq!(held.await.unwrap().status(), StatusCode::OK);
+            assert_eq!(woken(held).await.unwrap().status(), StatusCode::OK);
         }
     }
 }

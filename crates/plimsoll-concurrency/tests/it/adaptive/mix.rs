@@ -23,6 +23,7 @@ struct Saturated {
 
 impl Saturated {
     fn new(told_apart: bool) -> Self {
+        fastrand::seed(1); // the intervals between dips are drawn
         let adaptive = Adaptive::new();
         Self {
             limit: adaptive.initial(),

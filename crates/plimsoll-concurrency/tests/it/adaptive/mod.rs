@@ -207,6 +207,7 @@ async fn one_worker_is_enough_for_a_limit_of_one_or_two() {
 
 #[tokio::test(start_paused = true)]
 async fn cells_of_a_key_move_one_limit_together() {
+    fastrand::seed(1); // the intervals between dips are drawn
     let each = Concurrency::adaptive();
     let handle = each.handle();
     let turn = std::sync::atomic::AtomicU8::new(0);

@@ -96,6 +96,7 @@ pub(super) struct Lab<P> {
 
 impl Lab<Concurrency> {
     pub(super) fn adaptive(workers: usize) -> Self {
+        fastrand::seed(1); // the intervals between dips are drawn
         let limit = Concurrency::adaptive();
         let handle = limit.handle();
         Self::new(workers, limit, handle)
