@@ -66,7 +66,10 @@ pub use self::{
     deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
-    key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},
+    key::{
+        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key,
+        PeerAddr, Route, SecretKey, TraceId,
+    },
     lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},

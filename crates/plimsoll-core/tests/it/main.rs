@@ -14,4 +14,5 @@ mod release;
 mod sample;
 mod sockets;
 mod spending;
+mod trace_and_authority;
 mod wire;
