@@ -28,6 +28,7 @@ mod advice;
 mod allowance;
 mod announcement;
 mod classify;
+mod condition;
 mod cost;
 mod count;
 mod deadline;
@@ -61,6 +62,7 @@ pub use self::{
     allowance::Allowance,
     announcement::Announcement,
     classify::{Classify, ClientClassifier, ServerClassifier},
+    condition::{Condition, ExceptPaths, ExceptPreflight, except_paths, except_preflight},
     cost::{Cost, Spent},
     count::Counter,
     deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},

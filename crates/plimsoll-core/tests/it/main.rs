@@ -4,6 +4,7 @@ mod advice;
 mod body;
 mod classify;
 mod deadline;
+mod exempt;
 mod hints;
 mod keyed;
 mod keys;
