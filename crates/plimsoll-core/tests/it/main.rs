@@ -14,6 +14,7 @@ mod policies;
 mod priority;
 mod release;
 mod sample;
+mod shadow;
 mod sockets;
 mod spending;
 mod trace_and_authority;
