@@ -14,6 +14,7 @@ mod policies;
 mod priority;
 mod release;
 mod sample;
+mod several_lines;
 mod shadow;
 mod sockets;
 mod spending;
