@@ -2,6 +2,7 @@
 
 mod accept;
 mod hint;
+mod hops;
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -11,8 +12,8 @@ use ::http::{
 };
 use bytes::Bytes;
 
-pub(super) use self::hint::hint;
 use self::{accept::accepts_problems, hint::retry_after_secs};
+pub(super) use self::{hint::hint, hops::strip_foreign_name};
 use super::grpc;
 use crate::{
     Allowance, Kind, RateLimitFields, Rejection,
@@ -33,6 +34,8 @@ pub(super) struct Refusals {
     grpc_codes: [u8; Kind::ALL.len()],
     pub(super) name_policy: bool,
     pub(super) problem_details: bool,
+    /// Whether answers of other services keep their `plimsoll-refused-by`.
+    pub(super) foreign_names: bool,
     pub(super) fields: RateLimitFields,
 }
 
@@ -55,6 +58,7 @@ impl Refusals {
         ],
         name_policy: true,
         problem_details: true,
+        foreign_names: false,
         fields: RateLimitFields::DRAFT_11,
     };
 

@@ -6,6 +6,7 @@ mod classify;
 mod deadline;
 mod exempt;
 mod hints;
+mod hops;
 mod keyed;
 mod keys;
 mod laws;
