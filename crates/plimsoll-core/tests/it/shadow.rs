@@ -10,11 +10,11 @@ use std::{
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
     Allowance, Announcement, GateLayer, Outcome, Policy, Rejection, Shadow, Verdict,
-    test_kit::Script,
+    test_kit::{Contract, Script},
 };
 use tokio::time::Instant;
 
-use crate::sample::send;
+use crate::sample::{Slots, send};
 
 /// A queue that nothing leaves, with a count of its places.
 #[derive(Debug, Default)]
@@ -67,6 +67,19 @@ async fn a_shadow_leaves_the_queue_that_it_would_wait_in() {
         assert_eq!(handle.would_wait(), 3);
         assert_eq!((handle.would_admit(), handle.would_reject()), (0, 0));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_enforced_shadow_keeps_the_laws_of_a_limit() {
+    let enforced = || {
+        let shadow = Shadow::new(Slots::new(2));
+        shadow.handle().enforce(true);
+        shadow
+    };
+    Contract::new(enforced, |shadow| shadow.get_ref().in_flight())
+        .capacity(2)
+        .check_all()
+        .await;
 }
 
 /// Admits everything and tells a quota.

@@ -41,6 +41,19 @@ async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn to_outer_policies_an_inner_rejection_is_one_whether_replaced_or_not() {
+    for (kind, replaced) in [(Kind::Full, true), (Kind::OverQuota, false)] {
+        let inner = GateLayer::new(refuse(kind)).layer(service_fn(obey));
+        let outer = GateLayer::builder(Audited::new(()))
+            .protocol(house_ad())
+            .build();
+        let answer = see(outer.layer(inner).oneshot(Request::new(200)).await).await;
+        assert_eq!(answer.body == "house ad", replaced, "{kind:?}");
+        assert_eq!(outer.policy().audit().classes(), [Class::Rejected]);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_through_two_gates_settles_both() {
     let inner = GateLayer::new(Audited::new(()));
     let outer = GateLayer::builder(Audited::new(()))
