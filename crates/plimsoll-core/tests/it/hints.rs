@@ -84,11 +84,18 @@ async fn a_crowd_that_a_full_server_rejects_comes_back_spread_over_seconds() {
         }
         let whole = Duration::from_secs(millis.div_ceil(1000));
         let least = Duration::from_secs(2);
-        for (returns, first) in [(over_http, whole), (over_grpc, estimate)] {
-            let last = first + first.max(least);
+        let (second, milli) = (Duration::from_secs(1), Duration::from_millis(1));
+        for (returns, first, unit) in [(over_http, whole, second), (over_grpc, estimate, milli)] {
+            let stretch = first.max(least);
+            let last = first + stretch;
             assert!(
                 returns.iter().all(|at| (first..last).contains(at)),
                 "{estimate:?}: from {first:?} to {last:?}"
+            );
+            let latest = *returns.iter().max().unwrap();
+            assert!(
+                latest + unit >= first + stretch.mul_f64(0.98),
+                "{estimate:?}: {latest:?} is well before {last:?}"
             );
             let ratio = peak_over_mean(&returns);
             assert!(ratio <= 1.6, "{estimate:?}: {ratio}");
