@@ -105,10 +105,11 @@ fn pushback(hint: Option<u64>, kind: Kind, asked: &HeaderMap) -> Option<HeaderVa
         .get(GRPC_TIMEOUT)
         .and_then(|timeout| parse_grpc_timeout(timeout.as_bytes()));
     let in_time = timeout.is_none_or(|timeout| Duration::from_millis(millis) < timeout);
-    // Clients read a signed number of 32 bits.
-    Some(match in_time {
-        true => decimal(millis.min(i32::MAX as u64)),
-        false => DO_NOT_RETRY,
+    Some(if in_time {
+        // Clients read a signed number of 32 bits.
+        decimal(millis.min(i32::MAX as u64))
+    } else {
+        DO_NOT_RETRY
     })
 }
 

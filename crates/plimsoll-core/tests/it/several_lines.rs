@@ -48,9 +48,10 @@ fn a_quota_is_told_unless_any_line_tells_a_tighter_one() {
             ),
             ("x-ratelimit-remaining", remaining.to_string()),
         ] {
-            let expected = match replaced {
-                true => vec![ours],
-                false => lines(&before, name),
+            let expected = if replaced {
+                vec![ours]
+            } else {
+                lines(&before, name)
             };
             assert_eq!(lines(&told, name), expected, "{remaining} left");
         }
