@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire};
 
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The moment after which the caller no longer wants the answer.
 ///

@@ -28,6 +28,7 @@ mod advice;
 mod allowance;
 mod announcement;
 mod classify;
+mod condition;
 mod cost;
 mod count;
 mod deadline;
@@ -61,12 +62,16 @@ pub use self::{
     allowance::Allowance,
     announcement::Announcement,
     classify::{Classify, ClientClassifier, ServerClassifier},
+    condition::{Condition, ExceptPaths, ExceptPreflight, except_paths, except_preflight},
     cost::{Cost, Spent},
     count::Counter,
     deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
-    key::{ApiKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key, PeerAddr, Route, SecretKey},
+    key::{
+        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key,
+        PeerAddr, Route, SecretKey, TraceId,
+    },
     lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},

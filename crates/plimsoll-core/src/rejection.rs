@@ -73,8 +73,11 @@ impl Rejection {
         }
     }
 
-    /// Tells the caller when to come back. Exact for [`Kind::OverQuota`] and [`Kind::CircuitOpen`], an estimate
-    /// that the protocol jitters upwards for [`Kind::Full`].
+    /// Tells the caller when to come back.
+    ///
+    /// [`Http`](crate::Http) writes the figure as it is for [`Kind::OverQuota`] and
+    /// [`Kind::CircuitOpen`]. For [`Kind::Full`] it is an estimate: returns are spread evenly from it
+    /// to twice it, over 2 s at least. Other kinds have no hint on the wire.
     #[must_use]
     #[inline]
     pub const fn retry_after(mut self, wait: Duration) -> Self {

@@ -14,9 +14,13 @@ pub const TIMEOUT: HeaderName = HeaderName::from_static("plimsoll-timeout-ms");
 /// On responses, and in gRPC trailers: the [level](crate::Priority::level) below which the callee sheds now, 0 to 511.
 pub const THRESHOLD: HeaderName = HeaderName::from_static("plimsoll-threshold");
 
-/// The [`THRESHOLD`] in a response's headers or trailers. What is not 0 to 511 in digits counts as absent.
+/// The [`THRESHOLD`] in a response's headers or trailers. What is not 0 to 511 in digits counts as absent; of several lines
+/// the highest counts.
 pub fn threshold(headers: &HeaderMap) -> Option<u16> {
-    small_number(headers.get(THRESHOLD)?.as_bytes(), crate::Priority::LEVELS)
+    let lines = headers.get_all(THRESHOLD).iter();
+    lines
+        .filter_map(|line| small_number(line.as_bytes(), crate::Priority::LEVELS))
+        .max()
 }
 
 /// One to three digits that make a number below `bound`.
@@ -51,5 +55,7 @@ mod tests {
             assert_eq!(threshold(&headers), read, "{value:?}");
         }
         assert_eq!(threshold(&HeaderMap::new()), None);
+        let lines = ["x", "7", "300", "20"].map(|line| (THRESHOLD, line.parse().unwrap()));
+        assert_eq!(threshold(&HeaderMap::from_iter(lines)), Some(300));
     }
 }

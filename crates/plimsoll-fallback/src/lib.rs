@@ -45,9 +45,12 @@
 //! | an error of the inner service | yes | [`on_error`](Fallback::on_error) |
 //! | any of these, for a gRPC request | no | [`on_grpc`](Fallback::on_grpc) |
 //!
-//! The head of an answer decides: once it is on its way to the client, a body that breaks off cannot be replaced. An answer
-//! that a fallback further in has substituted is left as it is. An error in readying the inner service
-//! (`poll_ready`) belongs to no request and passes.
+//! The head of an answer decides: once it is on its way to the client, a body that breaks off cannot be
+//! replaced. An error in readying the inner service (`poll_ready`) belongs to no request and passes.
+//!
+//! An answer that a fallback further in has substituted is left as it is, unless the substitute is a
+//! failure or overloaded: then it is replaced when the switch of its class is on, or that of what it
+//! stood for.
 //!
 //! The substitute is a fixed response ([`Fallback::answer`]) or comes from a handler ([`Fallback::handler`],
 //! [`Fallback::handler_with`]). Neither requests nor responses need be `Clone`.

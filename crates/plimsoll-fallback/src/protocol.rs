@@ -44,15 +44,14 @@ fn is_grpc<R>(req: &Request<R>) -> bool {
 /// Whether to step in for an answer of this class.
 #[cold]
 fn wants<A, C, B>(fallback: &Fallback<A, C>, class: Class, response: &Response<B>) -> bool {
-    let extensions = response.extensions();
-    // A substitute of a fallback further in is meant to be seen.
-    if extensions.get::<Degraded>().is_some() {
-        return false;
+    let (extensions, switches) = (response.extensions(), &fallback.switches);
+    if let Some(rejection) = extensions.get::<Rejection>() {
+        return switches.is(Switch::Kind(rejection.kind()));
     }
-    match extensions.get::<Rejection>() {
-        Some(rejection) => fallback.switches.is(Switch::Kind(rejection.kind())),
-        None => fallback.switches.steps_in_for(class),
-    }
+    switches.steps_in_for(class)
+        // A substitute of a fallback further in is meant to be seen, unless it failed as well: then
+        // what it stood for decides, too.
+        || (failed(class) && extensions.get().is_some_and(|cause| switches.is(switch_for(cause))))
 }
 
 impl<A, C, R, B, E> Protocol<Request<R>, Response<B>, E> for Fallback<A, C>
@@ -134,6 +133,15 @@ where
     #[inline]
     fn inner_error(error: E) -> E {
         error
+    }
+}
+
+/// What has to be on for an answer to be replaced for this cause.
+const fn switch_for(cause: &Degraded) -> Switch {
+    match cause {
+        Degraded::Rejected(rejection) => Switch::Kind(rejection.kind()),
+        Degraded::Failed(_) => Switch::Failures,
+        Degraded::Error => Switch::Errors,
     }
 }
 

@@ -107,8 +107,8 @@ impl RateLimitAdvice {
     #[allow(clippy::disallowed_types)] // as above
     fn of(headers: &HeaderMap, received: Option<SystemTime>) -> Self {
         let retry_after = retry_after::read(headers, received);
-        let age = headers.get(AGE).map(http::HeaderValue::as_bytes);
-        if age.is_some_and(|age| age.iter().any(|digit| *digit != b'0')) {
+        let mut ages = headers.get_all(AGE).iter();
+        if ages.any(|age| age.as_bytes().iter().any(|digit| *digit != b'0')) {
             return Self {
                 retry_after,
                 ..Self::default()

@@ -1,21 +1,25 @@
 //! Whose request it is: the keys that per-key limits count by.
 
 mod api_key;
+mod authority;
 mod bearer;
 mod client_ip;
 mod header;
 mod route;
 mod secret;
+mod trace_id;
 
 use std::hash::Hash;
 
 pub use self::{
     api_key::ApiKey,
+    authority::{Authority, AuthorityKey},
     bearer::BearerToken,
     client_ip::{ClientAddr, ClientIp, PeerAddr},
     header::HeaderKey,
     route::Route,
     secret::SecretKey,
+    trace_id::TraceId,
 };
 
 /// Reads a key from a request. Closures `Fn(&Req) -> Option<K>` do, for any `K` that can be hashed.
@@ -24,7 +28,7 @@ pub use self::{
 /// the [`Keyed`](crate::Keyed) policy, never an error of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads no key from a `{Req}`",
-    note = "use `ClientIp`, `ApiKey`, `BearerToken`, `HeaderKey`, `Route`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
+    note = "use `ClientIp`, `ApiKey`, `BearerToken`, `HeaderKey`, `Route`, `Authority`, `TraceId`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
 )]
 pub trait Key<Req>: Send + Sync {
     /// The key, borrowed from the request where possible. Only its hash is kept.

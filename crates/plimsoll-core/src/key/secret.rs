@@ -5,7 +5,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, header::AsHeaderName};
 
 /// Longer values are no keys: hashing is the only work that grows with what a caller sends.
 pub(super) const LONGEST: usize = 4096;
@@ -72,7 +72,7 @@ pub(super) enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn of(name: &HeaderName, headers: &'a HeaderMap) -> Self {
+    pub(super) fn of(name: impl AsHeaderName, headers: &'a HeaderMap) -> Self {
         let mut lines = headers.get_all(name).iter();
         match (lines.next().map(http::HeaderValue::as_bytes), lines.next()) {
             (None, _) => Self::Absent,

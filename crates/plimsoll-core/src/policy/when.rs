@@ -8,17 +8,22 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict};
 
 /// Asks the policy only about requests for which the condition holds; the others pass and hold nothing.
 ///
 /// ```
-/// use plimsoll_core::{GateLayer, When};
+/// use plimsoll_core::{GateLayer, When, except_paths};
 /// # let limit = ();
+/// # type Body = String;
 /// // Health checks are never limited.
-/// let layer = GateLayer::new(When::new(|req: &http::Request<String>| req.uri().path() != "/health", limit));
-/// # let _: GateLayer<_> = layer;
+/// let layer = GateLayer::new(When::new(except_paths(["/health"]), limit));
+/// # fn serves<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
+/// # serves(layer);
 /// ```
+///
+/// A [`Condition`] is a closure, [`except_paths`](crate::except_paths),
+/// [`except_preflight`](crate::except_preflight), or a pair of these.
 #[derive(Clone, Copy)]
 pub struct When<F, P> {
     condition: F,
@@ -47,7 +52,7 @@ impl<F, P: fmt::Debug> fmt::Debug for When<F, P> {
 
 impl<Req, F, P> Policy<Req> for When<F, P>
 where
-    F: Fn(&Req) -> bool + Send + Sync,
+    F: Condition<Req>,
     P: Policy<Req>,
 {
     type Permit = Option<P::Permit>;
@@ -55,7 +60,7 @@ where
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
-        if !(self.condition)(req) {
+        if !self.condition.holds(req) {
             return Verdict::Admit(None);
         }
         self.policy.admit(req, now).map(Some)

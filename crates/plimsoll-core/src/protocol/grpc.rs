@@ -8,8 +8,13 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE}
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 
-use super::refusal::{REFUSED_BY, threshold};
-use crate::{Allowance, Kind, Rejection, decimal::decimal, wire::THRESHOLD};
+use super::refusal::{REFUSED_BY, hint, threshold};
+use crate::{
+    Allowance, Kind, Rejection,
+    deadline::{GRPC_TIMEOUT, parse_grpc_timeout},
+    decimal::decimal,
+    wire::THRESHOLD,
+};
 
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
 pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
@@ -35,7 +40,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 pub(super) fn refusal(
     code: u8,
     rejection: &Rejection,
-    hint: Option<Duration>,
+    asked: &HeaderMap,
     content_type: HeaderValue,
     policy_name: Option<HeaderValue>,
 ) -> Response<Bytes> {
@@ -44,19 +49,14 @@ pub(super) fn refusal(
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(GRPC_STATUS, decimal(code.into()));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
-    match (hint, rejection.kind()) {
-        (Some(wait), _) => {
-            headers.insert(GRPC_PUSHBACK, decimal(pushback_millis(wait)));
-        }
-        (None, Kind::Full | Kind::CircuitOpen) => {}
-        // No wait would help: over a quota for good, too late, or left out on purpose.
-        (None, _) => {
-            headers.insert(GRPC_PUSHBACK, DO_NOT_RETRY);
-        }
+    let hint = hint(rejection, whole_millis, 1000);
+    if let Some(pushback) = pushback(hint, rejection.kind(), asked) {
+        headers.insert(GRPC_PUSHBACK, pushback);
     }
     let violation = Violation::of(rejection);
     if hint.is_some() || violation.is_some() {
-        let details = details(code, message, hint, violation.as_ref());
+        let wait = hint.map(Duration::from_millis);
+        let details = details(code, message, wait, violation.as_ref());
         if let Ok(details) = HeaderValue::try_from(details) {
             headers.insert(GRPC_DETAILS, details);
         }
@@ -83,12 +83,34 @@ const fn message(kind: Kind) -> &'static str {
     }
 }
 
-/// Milliseconds, rounded up, within the signed 32 bits that clients read.
-fn pushback_millis(wait: Duration) -> u64 {
-    let millis = wait.as_nanos().div_ceil(1_000_000);
-    u64::try_from(millis)
-        .unwrap_or(u64::MAX)
-        .min(i32::MAX as u64)
+/// Milliseconds, rounded up.
+fn whole_millis(wait: Duration) -> u64 {
+    let below_a_second = wait.subsec_nanos().div_ceil(1_000_000);
+    wait.as_secs()
+        .saturating_mul(1000)
+        .saturating_add(below_a_second.into())
+}
+
+/// What the caller's gRPC library is told about retries; `None` leaves them to its own backoff.
+///
+/// A caller whose `grpc-timeout` is no longer than the wait is told not to retry: libraries would
+/// wait until the deadline, and report that instead of the rejection.
+fn pushback(hint: Option<u64>, kind: Kind, asked: &HeaderMap) -> Option<HeaderValue> {
+    let Some(millis) = hint else {
+        // No wait would help: over a quota for good, too late, or left out on purpose.
+        let in_vain = !matches!(kind, Kind::Full | Kind::CircuitOpen);
+        return in_vain.then_some(DO_NOT_RETRY);
+    };
+    let timeout = asked
+        .get(GRPC_TIMEOUT)
+        .and_then(|timeout| parse_grpc_timeout(timeout.as_bytes()));
+    let in_time = timeout.is_none_or(|timeout| Duration::from_millis(millis) < timeout);
+    Some(if in_time {
+        // Clients read a signed number of 32 bits.
+        decimal(millis.min(i32::MAX as u64))
+    } else {
+        DO_NOT_RETRY
+    })
 }
 
 /// A violation of `google.rpc.QuotaFailure`.
@@ -238,9 +260,16 @@ mod tests {
     }
 
     #[test]
-    fn pushback_is_rounded_up_and_fits_what_clients_read() {
-        assert_eq!(pushback_millis(Duration::from_micros(1)), 1);
-        assert_eq!(pushback_millis(Duration::from_millis(250)), 250);
-        assert_eq!(pushback_millis(Duration::MAX), 2_147_483_647);
+    fn milliseconds_are_rounded_up() {
+        for (wait, millis) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(250), 250),
+            (Duration::from_micros(250_001), 251),
+            (Duration::from_nanos(1_999_999_999), 2000),
+            (Duration::MAX, u64::MAX),
+        ] {
+            assert_eq!(whole_millis(wait), millis, "{wait:?}");
+        }
     }
 }

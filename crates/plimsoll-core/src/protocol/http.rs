@@ -9,7 +9,7 @@ use super::{
     Answer, GateBody, Never, Protocol,
     body::{Tracked, promised_length},
     grpc,
-    refusal::Refusals,
+    refusal::{Refusals, strip_foreign_name},
 };
 use crate::{
     Announcement, Class, Classify, ClientClassifier, Handover, Hold, Kind, RateLimitFields,
@@ -24,15 +24,15 @@ use crate::{
 /// | [`Kind`] | HTTP | gRPC | hint |
 /// |---|---|---|---|
 /// | `OverQuota` | 429 | `RESOURCE_EXHAUSTED` | exact wait |
-/// | `Full` | 503 | `UNAVAILABLE` | estimate, jittered upwards to at most twice |
+/// | `Full` | 503 | `UNAVAILABLE` | estimate, spread upwards to twice, over at least 2 s |
 /// | `CircuitOpen` | 503 | `UNAVAILABLE` | exact wait |
 /// | `Deadline` | 504 | `DEADLINE_EXCEEDED` | none |
 /// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
 ///
 /// HTTP refusals carry `retry-after` (whole seconds, rounded up), `cache-control: no-store`, an
 /// `application/problem+json` body unless `accept` rules it out, [`RateLimitFields`] when the policy told its quota,
-/// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. gRPC
-/// refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
+/// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. (It is taken
+/// off answers of other services that the inner service passes on, because something was run here.) gRPC refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
 /// `google.rpc.RetryInfo` and (for a quota that was told) `google.rpc.QuotaFailure`. The [`Rejection`] is in the
 /// response's extensions.
 ///
@@ -57,8 +57,12 @@ impl Http {
 impl Http<ClientClassifier> {
     /// HTTP with its defaults, for a gate around a client: a 408 of the callee is a failure, a 429 an
     /// overload.
+    ///
+    /// A callee's `plimsoll-refused-by` reaches the caller: nothing was run there.
     pub const fn client() -> Self {
-        Self::classified_by(ClientClassifier)
+        let mut http = Self::classified_by(ClientClassifier);
+        http.refusals.foreign_names = true;
+        http
     }
 }
 
@@ -271,6 +275,9 @@ impl HttpCall {
         let http = protocol.http();
         if announces {
             http.announce(&tracked.held, response.headers_mut());
+        }
+        if !http.refusals.foreign_names {
+            strip_foreign_name(&mut response);
         }
         let at_head = http.release == Release::AtHead;
         tracked.expect(

@@ -1,17 +1,22 @@
 //! A rejection on the wire: status, hints, headers and body, as HTTP or as a gRPC status.
 
+mod accept;
+mod hint;
+mod hops;
+
 use std::{sync::OnceLock, time::Duration};
 
 use ::http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use bytes::Bytes;
 
+use self::{accept::accepts_problems, hint::retry_after_secs};
+pub(super) use self::{hint::hint, hops::strip_foreign_name};
 use super::grpc;
 use crate::{
     Allowance, Kind, RateLimitFields, Rejection,
-    allowance::whole_seconds,
     decimal::decimal,
     rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
     wire::THRESHOLD,
@@ -29,6 +34,8 @@ pub(super) struct Refusals {
     grpc_codes: [u8; Kind::ALL.len()],
     pub(super) name_policy: bool,
     pub(super) problem_details: bool,
+    /// Whether answers of other services keep their `plimsoll-refused-by`.
+    pub(super) foreign_names: bool,
     pub(super) fields: RateLimitFields,
 }
 
@@ -51,6 +58,7 @@ impl Refusals {
         ],
         name_policy: true,
         problem_details: true,
+        foreign_names: false,
         fields: RateLimitFields::DRAFT_11,
     };
 
@@ -67,13 +75,8 @@ impl Refusals {
         let mut response = match asked.get(CONTENT_TYPE) {
             Some(content_type) if content_type.as_bytes().starts_with(b"application/grpc") => {
                 let code = self.grpc_codes[rejection.kind().index()];
-                grpc::refusal(
-                    code,
-                    rejection,
-                    hint(rejection),
-                    content_type.clone(),
-                    self.policy_name(rejection),
-                )
+                let policy_name = self.policy_name(rejection);
+                grpc::refusal(code, rejection, asked, content_type.clone(), policy_name)
             }
             _ => self.http(asked, rejection),
         };
@@ -94,7 +97,7 @@ impl Refusals {
         let kind = rejection.kind();
         let status = self.statuses[kind.index()];
         let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
-        let hint = hint(rejection);
+        let hint = hint(rejection, retry_after_secs, 1).map(Duration::from_secs);
         let (policy, left) = match rejection.quota() {
             // Who comes back when `retry-after` says so is not told by `t` that it is too early.
             Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
@@ -109,7 +112,7 @@ impl Refusals {
         *response.status_mut() = status;
         *response.headers_mut() = Headers([
             Some(NO_STORE),
-            hint.map(retry_after),
+            hint.map(|wait| decimal(wait.as_secs())),
             explained.then_some(PROBLEM_JSON),
             self.policy_name(rejection),
             policy,
@@ -168,47 +171,9 @@ impl Headers {
     }
 }
 
-/// When to come back: exact, or an estimate jittered upwards, so that those refused together do not return
-/// together. Never earlier than the policy's own figure.
-fn hint(rejection: &Rejection) -> Option<Duration> {
-    let wait = rejection.wait()?;
-    match rejection.kind() {
-        Kind::OverQuota | Kind::CircuitOpen => Some(wait),
-        Kind::Full => Some(jittered(wait)),
-        Kind::Deadline | Kind::Skipped => None,
-    }
-}
-
-/// Evenly between `wait` and twice `wait`; estimates above 584 years are cut to that.
-fn jittered(wait: Duration) -> Duration {
-    let nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-    // The high half of a product with a random 64-bit fraction: no division.
-    let extra = (u128::from(nanos) * u128::from(fastrand::u64(..))) >> 64;
-    wait.saturating_add(Duration::from_nanos(extra as u64))
-}
-
 /// The level below which all is shed, when the policy told it.
 pub(super) fn threshold(rejection: &Rejection) -> Option<HeaderValue> {
     rejection.shed_below().map(|level| decimal(level.into()))
-}
-
-/// `Retry-After` in whole seconds, rounded up and at least one.
-fn retry_after(wait: Duration) -> HeaderValue {
-    decimal(whole_seconds(wait).max(1))
-}
-
-/// Whether the caller's `accept` leaves room for `application/problem+json`. Absent or odd: it does.
-fn accepts_problems(asked: &HeaderMap) -> bool {
-    let Some(accept) = asked.get(ACCEPT).and_then(|accept| accept.to_str().ok()) else {
-        return true;
-    };
-    accept.split(',').any(|range| {
-        let media = range.split(';').next().unwrap_or_default().trim();
-        matches!(
-            media,
-            "*/*" | "application/*" | "application/json" | "application/problem+json" | ""
-        )
-    })
 }
 
 /// The body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they fit.

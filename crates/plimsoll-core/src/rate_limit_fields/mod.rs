@@ -93,7 +93,11 @@ impl RateLimitFields {
 
     /// The legacy headers, if chosen, unless a tighter quota has written them.
     pub(crate) fn write_legacy(self, quota: &Allowance, headers: &mut HeaderMap) {
-        if self.legacy && is_tighter(quota, headers.get(X_REMAINING).and_then(number)) {
+        if !self.legacy {
+            return;
+        }
+        let told = headers.get_all(X_REMAINING).iter().filter_map(number).min();
+        if is_tighter(quota, told) {
             for (name, value) in [
                 (X_LIMIT, quota.limit),
                 (X_REMAINING, quota.offered()),
@@ -116,12 +120,15 @@ fn is_tighter(quota: &Allowance, known: Option<u64>) -> bool {
     known.is_none_or(|known| quota.offered() < known)
 }
 
-/// What is left according to a `RateLimit` of draft -07.
+/// The least that is left according to `RateLimit` of draft -07, over all its lines.
 fn dict_remaining(headers: &HeaderMap) -> Option<u64> {
-    let members = headers.get(RATELIMIT)?.to_str().ok()?.split(',');
+    let lines = headers.get_all(RATELIMIT).iter();
+    let members = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
     members
         .filter_map(|member| member.trim().strip_prefix("remaining=")?.parse().ok())
-        .next_back()
+        .min()
 }
 
 fn number(value: &HeaderValue) -> Option<u64> {

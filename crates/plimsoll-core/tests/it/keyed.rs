@@ -8,7 +8,7 @@ use std::sync::{
 use http::Request;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Cell, GateLayer, HeaderKey, Keyed, Kind, Missing, Policy, Rejection, Verdict,
+    Cell, GateLayer, HeaderKey, Keyed, KeyedHandle, Kind, Missing, Policy, Rejection, Verdict,
     test_kit::{Contract, KitRequest, Script, request},
 };
 use tokio::time::Instant;
@@ -99,6 +99,24 @@ async fn the_laws_hold_for_one_key() {
         },
     )
     .capacity(1)
+    .check_all()
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_laws_hold_for_a_key_with_a_cell_of_its_own() {
+    let in_flight = |handle: KeyedHandle<Slots>| {
+        let cell = handle.with_cell("a", Slots::in_flight);
+        cell.unwrap_or_default() + handle.spill_cell().in_flight()
+    };
+    Contract::new(
+        || {
+            let key = |_: &KitRequest| Some("a");
+            Keyed::new(key, Missing::Admit, 1, || Slots::new(2)).unwrap()
+        },
+        move |keyed| in_flight(keyed.handle()),
+    )
+    .capacity(2)
     .check_all()
     .await;
 }

@@ -150,7 +150,8 @@ async fn law_01_all_connections_and_routes_share_the_limit() {
         "{refused}"
     );
     assert!(refused.contains("plimsoll-refused-by: slots"), "{refused}");
-    assert!(refused.contains("retry-after: 1"), "{refused}");
+    let soon = ["retry-after: 1\r", "retry-after: 2\r"];
+    assert!(soon.iter().any(|line| refused.contains(line)), "{refused}");
     assert!(refused.contains("content-length: "), "{refused}");
     drop((first, second));
     until("both left", || layer.policy().in_flight() == 0).await;

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use plimsoll_core::{
     Class, GateBody, GateLayer, Kind,
     test_kit::{Audited, RefuseAll},
 };
-use plimsoll_fallback::{Cause, Fallback};
+use plimsoll_fallback::{Cause, Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{house_ad, obey, refuse, see, seen};
+use super::{Seen, house_ad, obey, refuse, see, seen};
 
 #[tokio::test]
 async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
@@ -40,6 +41,19 @@ async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn to_outer_policies_an_inner_rejection_is_one_whether_replaced_or_not() {
+    for (kind, replaced) in [(Kind::Full, true), (Kind::OverQuota, false)] {
+        let inner = GateLayer::new(refuse(kind)).layer(service_fn(obey));
+        let outer = GateLayer::builder(Audited::new(()))
+            .protocol(house_ad())
+            .build();
+        let answer = see(outer.layer(inner).oneshot(Request::new(200)).await).await;
+        assert_eq!(answer.body == "house ad", replaced, "{kind:?}");
+        assert_eq!(outer.policy().audit().classes(), [Class::Rejected]);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_through_two_gates_settles_both() {
     let inner = GateLayer::new(Audited::new(()));
     let outer = GateLayer::builder(Audited::new(()))
@@ -55,21 +69,92 @@ async fn a_failure_through_two_gates_settles_both() {
     assert_eq!(inner.policy().audit().outstanding(), 0);
 }
 
+/// What comes of a rejection, a failure and an error when an inner fallback answers with `inner`, and `outer` is around it.
+async fn through_two(inner: u16, outer: &Fallback<Fixed>) -> [Seen; 3] {
+    let substitute = || {
+        let sorry = Response::builder().status(inner).body("sorry");
+        Fallback::answer(sorry.unwrap())
+    };
+    let rejecting = GateLayer::builder(RefuseAll).protocol(substitute()).build();
+    let rejected = outer
+        .clone()
+        .layer()
+        .layer(rejecting.layer(service_fn(obey)));
+    let failing = substitute().layer().layer(service_fn(obey));
+    let failed = outer.clone().layer().layer(failing);
+    let broken = substitute()
+        .layer()
+        .layer(service_fn(|_: Request<u16>| async {
+            Err::<Response<Full<Bytes>>, _>("connection refused")
+        }));
+    let broken = outer.clone().layer().layer(broken);
+    [
+        see(rejected.oneshot(Request::new(200)).await).await,
+        see(failed.oneshot(Request::new(500)).await).await,
+        see(broken.oneshot(Request::new(200)).await).await,
+    ]
+}
+
+const CAUSES: [&str; 3] = [
+    "rejected;policy=\"refuse-all\";kind=full",
+    "failed;status=500",
+    "error",
+];
+
 #[tokio::test]
-async fn the_inner_substitute_is_left_as_it_is() {
-    let sorry = Response::builder().status(500).body("sorry").unwrap();
-    let inner = GateLayer::builder(RefuseAll)
-        .protocol(Fallback::answer(sorry))
-        .build();
-    let outer = house_ad();
-    let handle = outer.handle();
-    let service = outer.layer().layer(inner.layer(service_fn(obey)));
-    let answer = see(service.oneshot(Request::new(200)).await).await;
+async fn an_inner_substitute_that_is_no_failure_is_left_as_it_is() {
+    for status in [200, 404] {
+        let outer = house_ad().on_overload(true);
+        let expected = CAUSES.map(|cause| seen(status, cause, "sorry"));
+        assert_eq!(through_two(status, &outer).await, expected);
+        let handle = outer.handle();
+        assert_eq!(
+            (handle.failed(), handle.rejected(), handle.errors()),
+            (0, 0, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_inner_substitute_that_failed_is_replaced() {
+    for status in [500, 503] {
+        let outer = house_ad();
+        let marked = format!("failed;status={status}");
+        let expected = [(); 3].map(|()| seen(200, &marked, "house ad"));
+        assert_eq!(through_two(status, &outer).await, expected);
+        assert_eq!(outer.handle().failed(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_substitute_is_replaced_for_its_own_class_or_for_its_cause() {
+    let replaced = async |status, outer: Fallback<Fixed>| {
+        let seen = through_two(status, &outer).await;
+        seen.map(|seen| seen.body == "house ad")
+    };
+    let only = || {
+        house_ad()
+            .on_rejection(false)
+            .on_failure(false)
+            .on_error(false)
+    };
+    assert_eq!(replaced(503, only()).await, [false; 3]);
+    assert_eq!(replaced(500, only()).await, [false; 3]);
+    assert_eq!(replaced(503, only().on_overload(true)).await, [true; 3]);
+    assert_eq!(replaced(500, only().on_overload(true)).await, [false; 3]);
+    let kind = only().on_kind(Kind::Full, true);
+    assert_eq!(replaced(503, kind).await, [true, false, false]);
+    let other_kind = only().on_kind(Kind::Deadline, true);
+    assert_eq!(replaced(503, other_kind).await, [false; 3]);
     assert_eq!(
-        answer,
-        seen(500, "rejected;policy=\"refuse-all\";kind=full", "sorry")
+        replaced(503, only().on_failure(true)).await,
+        [false, true, false]
     );
-    assert_eq!((handle.failed(), handle.rejected()), (0, 0));
+    assert_eq!(replaced(500, only().on_failure(true)).await, [true; 3]);
+    assert_eq!(
+        replaced(503, only().on_error(true)).await,
+        [false, false, true]
+    );
 }
 
 #[tokio::test]

@@ -219,6 +219,53 @@ mod loom_tests {
         });
     }
 
+    /// A debt, which a reset would forget.
+    struct Debt(AtomicU64);
+
+    impl Cell for Debt {
+        fn reset(&self) {
+            assert_eq!(self.0.load(Relaxed), 0, "a debt is forgotten");
+        }
+        fn settles_in(&self, _: Instant) -> Duration {
+            Duration::from_secs(self.0.load(Relaxed))
+        }
+    }
+
+    /// One thread runs up a debt in a slot that the other is about to give to another key, because it
+    /// looked as good as new: the debt is kept, and so is its key.
+    #[test]
+    fn a_slot_that_was_used_since_the_look_keeps_its_key() {
+        loom::model(|| {
+            let set = Arc::new(Set::new(|| Debt(AtomicU64::new(0))));
+            let now = Instant::now();
+            for hash in 1..=WAYS as u64 {
+                assert!(matches!(set.enter(hash, now), Entered::New(_)));
+            }
+            set.slot(0).leave();
+            let debtor = {
+                let set = Arc::clone(&set);
+                loom::thread::spawn(move || {
+                    let way = set.find(1)?;
+                    set.slot(way).cell.0.store(1, Relaxed);
+                    set.slot(way).leave();
+                    Some(way)
+                })
+            };
+            let evicted = match set.enter(100, now) {
+                Entered::Evicting(way) => Some(way),
+                Entered::Full => None,
+                Entered::Known(_) | Entered::New(_) => panic!("no such key, and no empty slot"),
+            };
+            let in_debt = debtor.join().unwrap();
+            assert_ne!(
+                evicted.is_some(),
+                in_debt.is_some(),
+                "one of them had the slot"
+            );
+            assert_eq!(set.find(1), in_debt);
+        });
+    }
+
     /// Two threads bring the same new key at once: it gets one slot.
     #[test]
     fn a_key_never_gets_two_slots() {

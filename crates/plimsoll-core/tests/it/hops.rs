@@ -1,0 +1,78 @@
+//! Rejections of other services, in answers that this one passes on.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use plimsoll_core::{
+    Classify, GateLayer, Http, Kind, Rejection,
+    test_kit::{RefuseAll, Script, request},
+};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use crate::{sample::send_request, wire::Refuse};
+
+/// What a caller gets of a callee's answer through a gate with this protocol.
+async fn passed_on<C: Classify>(protocol: Http<C>, status: u16, body: &'static str) -> HeaderMap {
+    let callee = service_fn(async |_: Request<()>| {
+        let answer = Response::builder()
+            .status(status)
+            .header("plimsoll-refused-by", "rate-limit")
+            .header("retry-after", "7")
+            .body(Full::new(Bytes::from_static(body.as_bytes())));
+        Ok::<_, Infallible>(answer.unwrap())
+    });
+    let layer = GateLayer::builder(()).protocol(protocol).build();
+    let answer = layer.layer(callee).oneshot(Request::new(())).await.unwrap();
+    assert_eq!(answer.status(), status);
+    assert_eq!(
+        answer.headers()["retry-after"],
+        "7",
+        "all else is passed on"
+    );
+    answer.headers().clone()
+}
+
+#[tokio::test]
+async fn a_rejection_by_another_service_does_not_say_that_nothing_was_run_here() {
+    for (status, body) in [
+        (503, "{}"),
+        (503, ""),
+        (429, "{}"),
+        (504, "{}"),
+        (202, ""),
+        // A gRPC status without a body.
+        (200, ""),
+    ] {
+        let headers = passed_on(Http::new(), status, body).await;
+        assert!(
+            !headers.contains_key("plimsoll-refused-by"),
+            "{status} {body:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_sees_that_its_callee_ran_nothing() {
+    for (status, body) in [(503, "{}"), (200, "")] {
+        let headers = passed_on(Http::client(), status, body).await;
+        assert_eq!(headers["plimsoll-refused-by"], "rate-limit", "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_by_an_inner_gate_keeps_its_name() {
+    let stack = tower::layer::layer_fn(|service| {
+        GateLayer::new(()).layer(GateLayer::new(RefuseAll).layer(service))
+    });
+    let service = stack.layer(service_fn(async |_: Request<()>| {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    }));
+    let answer = service.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(answer.headers()["plimsoll-refused-by"], "refuse-all");
+
+    let own = GateLayer::new(Refuse(Rejection::new("mine", Kind::Full)));
+    let answer = send_request(&own, request(Script::Body)).await.unwrap();
+    assert_eq!(answer.headers()["plimsoll-refused-by"], "mine");
+}

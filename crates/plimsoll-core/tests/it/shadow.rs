@@ -1,0 +1,122 @@
+//! Shadows: what they hold, and what callers see of them.
+
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http_body_util::BodyExt as _;
+use plimsoll_core::{
+    Allowance, Announcement, GateLayer, Outcome, Policy, Rejection, Shadow, Verdict,
+    test_kit::{Contract, Script},
+};
+use tokio::time::Instant;
+
+use crate::sample::{Slots, send};
+
+/// A queue that nothing leaves, with a count of its places.
+#[derive(Debug, Default)]
+struct Queue {
+    places: AtomicU64,
+}
+
+impl<Req> Policy<Req> for Queue {
+    type Permit = ();
+    type Wait = ();
+
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), ()> {
+        self.places.fetch_add(1, SeqCst);
+        Verdict::Wait(())
+    }
+    fn poll_wait(
+        &self,
+        _: Pin<&mut ()>,
+        _: &mut Req,
+        _: Instant,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        unreachable!("a shadow does not wait")
+    }
+    fn abandon(&self, _: Pin<&mut ()>, _: Instant) {
+        self.places.fetch_sub(1, SeqCst);
+    }
+    fn finish(&self, (): (), _: &Outcome) {
+        unreachable!("a shadow that would wait holds nothing")
+    }
+    fn revoke(&self, (): (), _: Instant, _: Instant) {
+        unreachable!("a shadow that would wait holds nothing")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_leaves_the_queue_that_it_would_wait_in() {
+    for enforced in [false, true] {
+        let shadow = Shadow::new(Queue::default());
+        let handle = shadow.handle();
+        handle.enforce(enforced);
+        let layer = GateLayer::new(shadow);
+        for _ in 0..3 {
+            let response = send(&layer, Script::Body).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let places = layer.policy().get_ref().places.load(SeqCst);
+            assert_eq!(places, 0, "places left behind");
+            response.into_body().collect().await.unwrap();
+        }
+        assert_eq!(handle.would_wait(), 3);
+        assert_eq!((handle.would_admit(), handle.would_reject()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_enforced_shadow_keeps_the_laws_of_a_limit() {
+    let enforced = || {
+        let shadow = Shadow::new(Slots::new(2));
+        shadow.handle().enforce(true);
+        shadow
+    };
+    Contract::new(enforced, |shadow| shadow.get_ref().in_flight())
+        .capacity(2)
+        .check_all()
+        .await;
+}
+
+/// Admits everything and tells a quota.
+struct Tell;
+
+impl<Req> Policy<Req> for Tell {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(Req);
+
+    fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Self::Wait> {
+        Verdict::Admit(())
+    }
+    fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
+        out.allowance(&Allowance {
+            name: "quota",
+            limit: 10,
+            window_secs: 1,
+            remaining: 9,
+            reset: Duration::from_secs(1),
+        });
+        out.threshold(300);
+    }
+    fn finish(&self, (): (), _: &Outcome) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_see_a_shadows_quota_only_while_it_is_enforced() {
+    let shadow = Shadow::new(Tell);
+    let handle = shadow.handle();
+    let layer = GateLayer::new(shadow);
+    for enforced in [false, true, false] {
+        handle.enforce(enforced);
+        let response = send(&layer, Script::Body).await.unwrap();
+        for name in ["ratelimit", "ratelimit-policy", "plimsoll-threshold"] {
+            let told = response.headers().contains_key(name);
+            assert_eq!(told, enforced, "{name}");
+        }
+    }
+}
