@@ -56,6 +56,7 @@ pub struct Rejection {
     policy: &'static str,
     kind: Kind,
     retry_after: Option<Duration>,
+    estimated: bool,
     allowance: Option<Allowance>,
     threshold: Option<u16>,
 }
@@ -68,6 +69,7 @@ impl Rejection {
             policy,
             kind,
             retry_after: None,
+            estimated: false,
             allowance: None,
             threshold: None,
         }
@@ -82,6 +84,16 @@ impl Rejection {
     #[inline]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Tells the caller about when to come back, by an estimate: returns are spread as for
+    /// [`Kind::Full`], whatever the kind.
+    #[must_use]
+    #[inline]
+    pub const fn retry_after_about(mut self, estimate: Duration) -> Self {
+        self.retry_after = Some(estimate);
+        self.estimated = true;
         self
     }
 
@@ -116,6 +128,11 @@ impl Rejection {
     /// pass.
     pub const fn wait(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Whether [`wait`](Self::wait) is an estimate, so that returns are spread from it upwards.
+    pub const fn is_estimate(&self) -> bool {
+        self.estimated || matches!(self.kind, Kind::Full)
     }
 
     /// The caller's quota, when the policy told it.

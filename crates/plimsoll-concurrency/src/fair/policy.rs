@@ -89,6 +89,6 @@ impl<R> FairShare<R> {
     fn refuse(&self, now: Instant) -> Rejection {
         self.shared.refusals.add();
         let hint = self.shared.limit.retry_after_at(now);
-        Rejection::new(NAME, Kind::OverQuota).retry_after(hint)
+        Rejection::new(NAME, Kind::OverQuota).retry_after_about(hint)
     }
 }

@@ -89,6 +89,6 @@ impl std::fmt::Debug for Observer {
         f.debug_struct("Observer")
             .field("name", &self.name)
             .field("observed", &self.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -64,7 +64,7 @@ pub(super) struct Tracked<H> {
     /// What the handler reports.
     cost: Option<Cost>,
     /// The head says nothing about how the call went: gRPC.
-    awaits_trailers: bool,
+    pub(super) awaits_trailers: bool,
 }
 
 /// No length was promised.
@@ -156,12 +156,11 @@ impl<H> Tracked<H> {
         }
     }
 
-    /// What the head says: the class so far, how long the body will be, and whether trailers decide.
+    /// What the head says: the class so far, and how long the body will be.
     #[inline]
-    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>, awaits_trailers: bool) {
+    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
         self.class = class;
         self.promised = promised.unwrap_or(UNKNOWN);
-        self.awaits_trailers = awaits_trailers;
     }
 
     /// The body was dropped before its end. The service had answered, so the class of the head stands,

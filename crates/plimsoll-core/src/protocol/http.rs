@@ -212,19 +212,7 @@ impl HttpCall {
         if !response.extensions().is_empty() && is_rejection(response) {
             return Class::Rejected;
         }
-        self.class_of_head(protocol, response)
-    }
-
-    /// The class without a look at the extensions.
-    #[inline]
-    fn class_of_head<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
-        let classifier = protocol.http().classifier();
-        let class = classifier.head(response.status(), response.headers());
-        if response.body().is_end_stream() {
-            classifier.end(class, response.headers())
-        } else {
-            class
-        }
+        class_of_head(protocol, response)
     }
 
     /// Ties the permit to the response's body, or settles it where the call ends with the head.
@@ -271,50 +259,58 @@ impl HttpCall {
         let mut slot = None;
         let tracked = slot.insert(Tracked::new(held));
         let protocol = tracked.held.protocol();
-        let class = class.unwrap_or_else(|| self.class_of_head(protocol, &response));
+        let class = class.unwrap_or_else(|| class_of_head(protocol, &response));
         let http = protocol.http();
         if announces {
             http.announce(&tracked.held, response.headers_mut());
         }
-        if !http.refusals.foreign_names {
-            strip_foreign_name(&mut response);
-        }
         let at_head = http.release == Release::AtHead;
-        tracked.expect(
-            class,
-            promised_length(&response),
-            awaits_trailers(&response),
-        );
-        if self.is_over(&response) || at_head || !response.extensions().is_empty() {
-            self.untie(&mut slot, &response);
+        tracked.expect(class, promised_length(&response));
+        if at_head || self.is_unusual(&response) {
+            self.look_closer(&mut slot, &mut response);
         }
         response.map(|body| GateBody::carrying(body, slot))
     }
 
-    /// Whether nothing follows the head. Most answers are 200.
+    /// Whether more is to be read from the response than its body's end.
+    ///
+    /// Performance: what most responses are not, in few tests (`instructions`, `gate@accept`).
     #[inline]
+    fn is_unusual<B: Body>(self, response: &Response<B>) -> bool {
+        self.bodiless
+            || response.status() != StatusCode::OK
+            || response.body().is_end_stream()
+            || !response.extensions().is_empty()
+            || response.version() == Version::HTTP_2
+    }
+
+    /// Whether nothing follows the head.
     fn is_over<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
             || response.body().is_end_stream()
-            || (response.status() != StatusCode::OK
-                && matches!(response.status().as_u16(), ..200 | 204 | 304))
+            || matches!(response.status().as_u16(), ..200 | 204 | 304)
     }
 
-    /// Takes the permit where there is no body, or the layer or the handler says that the call ends with the head.
+    /// Reads what only few responses say, and takes the permit where there is no body, or where the
+    /// layer or the handler says that the call ends with the head.
     #[inline(never)]
-    fn untie<H, B>(self, tracked: &mut Option<Tracked<H>>, response: &Response<B>)
+    fn look_closer<H, B>(self, tracked: &mut Option<Tracked<H>>, response: &mut Response<B>)
     where
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
         let over = self.is_over(response);
-        let stated = response.extensions();
         if let Some(tracked) = tracked {
-            tracked.costing(stated.get());
+            if !tracked.held.protocol().http().refusals.foreign_names {
+                strip_foreign_name(response);
+            }
+            tracked.awaits_trailers = awaits_trailers(response);
+            tracked.costing(response.extensions().get());
             if is_rejection(response) {
                 tracked.class = Class::Rejected;
             }
         }
+        let stated = response.extensions();
         let handover = stated.get::<Handover>();
         let release = stated.get::<Release>().copied();
         let Some(mut tracked) = tracked.take_if(|tracked| {
@@ -362,13 +358,24 @@ impl HttpCall {
     }
 }
 
+/// The class of a response without a look at its extensions.
+#[inline]
+fn class_of_head<T: SpeaksHttp, B: Body>(protocol: &T, response: &Response<B>) -> Class {
+    let classifier = protocol.http().classifier();
+    let class = classifier.head(response.status(), response.headers());
+    if response.body().is_end_stream() {
+        classifier.end(class, response.headers())
+    } else {
+        class
+    }
+}
+
 /// Whether an inner gate made this response.
 fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }
 
 /// Whether the class of a response is known from its trailers only: gRPC, over HTTP/2 always.
-#[inline]
 fn awaits_trailers<B>(response: &Response<B>) -> bool {
     response.version() == Version::HTTP_2 && grpc::is_grpc(response.headers())
 }

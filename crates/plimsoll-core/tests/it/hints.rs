@@ -180,3 +180,22 @@ async fn a_grpc_caller_whose_deadline_comes_first_is_told_not_to_retry() {
     }
     assert!((30..70).contains(&ended), "{ended}");
 }
+
+#[tokio::test]
+async fn an_estimate_is_spread_whatever_the_kind_and_an_exact_wait_is_not() {
+    let second = Duration::from_secs(1);
+    for kind in [Kind::OverQuota, Kind::CircuitOpen] {
+        let exact = Rejection::new("kit", kind).retry_after(second);
+        let about = Rejection::new("kit", kind).retry_after_about(second);
+        let (mut early, mut late) = (0, 0);
+        for _ in 0..100 {
+            assert_eq!(retry_after(exact).await, second);
+            match retry_after(about).await.as_secs() {
+                1 => early += 1,
+                2 => late += 1,
+                other => panic!("{kind:?}: {other} s"),
+            }
+        }
+        assert!(early.min(late) > 40, "{kind:?}: {early} and {late}");
+    }
+}

@@ -12,7 +12,7 @@ use crate::{Kind, Rejection, allowance::whole_seconds};
 const LEAST_SPREAD_SECS: u64 = 2;
 
 /// When to come back, in units of which a second has `per_sec` and to which `round_up` rounds: the
-/// policy's own figure, or for a full server a later one, spread. `None`: no wait is known to help.
+/// policy's own figure, or a later one, spread, where that is an estimate. `None`: no wait is known to help.
 pub(in crate::protocol) fn hint(
     rejection: &Rejection,
     round_up: fn(Duration) -> u64,
@@ -20,9 +20,9 @@ pub(in crate::protocol) fn hint(
 ) -> Option<u64> {
     let wait = round_up(rejection.wait()?);
     match rejection.kind() {
-        Kind::OverQuota | Kind::CircuitOpen => Some(wait),
-        Kind::Full => Some(spread(wait, LEAST_SPREAD_SECS * per_sec)),
         Kind::Deadline | Kind::Skipped => None,
+        _ if rejection.is_estimate() => Some(spread(wait, LEAST_SPREAD_SECS * per_sec)),
+        Kind::OverQuota | Kind::CircuitOpen | Kind::Full => Some(wait),
     }
 }
 
