@@ -83,16 +83,15 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts calls whose head took longer than this as failures, even if they went well. Also those whose caller left
-    /// after that time, which is how a timeout outside of the breaker shows; without this setting, cancelled calls count
-    /// nowhere.
+    /// Counts answers whose head took this long or longer as failures. Also calls that the caller cancelled after this time,
+    /// which is how a timeout outside of the breaker shows.
     pub const fn slow_call(mut self, longer_than: Duration) -> Self {
         self.settings.slow_call = Some(longer_than);
         self
     }
 
-    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as failures. If not, they count
-    /// nowhere: they are never a success.
+    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as failures. If not, they are
+    /// left out of the failure rate, and a probe answered so is a good one.
     pub const fn count_overloaded(mut self, count: bool) -> Self {
         self.settings.count_overloaded = count;
         self

@@ -77,10 +77,12 @@ impl Family {
             .store(settings.count_overloaded, Relaxed);
     }
 
-    /// What a call's end says about the service: it failed, it did not, or nothing.
+    /// What the end of a call says about the service: it failed, it answered well, or nothing.
+    ///
+    /// An answer that is no failure is a good one, whatever its status: a 404 shows that the service works.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
         match outcome.class {
-            Class::Success => Some(self.is_slow(outcome)),
+            Class::Success | Class::Ignored => Some(self.is_slow(outcome)),
             Class::Failure => Some(true),
             // Never a success, however fast.
             Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
@@ -88,6 +90,13 @@ impl Family {
             Class::Cancelled => self.is_slow(outcome).then_some(true),
             _ => None,
         }
+    }
+
+    /// What the end of a probe says. An overloaded answer that does not count as a failure shows that the service is
+    /// alive; if it decided nothing, a service that stays full would keep the breaker half-open.
+    pub(crate) fn judge_probe(&self, outcome: &Outcome) -> Option<bool> {
+        let uncounted = (outcome.class == Class::Overloaded).then_some(false);
+        self.judge(outcome).or(uncounted)
     }
 
     /// Whether how long calls take decides anything.
@@ -100,7 +109,7 @@ impl Family {
     fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos.load(Relaxed);
         // Not reckoned while it is off.
-        limit != NEVER_SLOW && outcome.latency().as_nanos() > u128::from(limit)
+        limit != NEVER_SLOW && outcome.latency().as_nanos() >= u128::from(limit)
     }
 
     /// Whether so many failures can open the breaker at all.

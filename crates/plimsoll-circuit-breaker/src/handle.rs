@@ -133,7 +133,7 @@ settings! {
     successes / set_successes: u32, "When it is zero.";
     /// How long a probe keeps its place.
     probe_timeout / set_probe_timeout: Duration, "When it is zero.";
-    /// Calls that take longer are failures; `None` when that is off.
+    /// Calls that take this long or longer are failures; `None` when that is off.
     slow_call / set_slow_call: Option<Duration>, "When it is zero.";
     /// Whether overloaded answers are failures.
     count_overloaded / set_count_overloaded: bool, "Never.";

@@ -33,10 +33,11 @@
 //! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact time until the first probe.
 //! No timer runs: the first request after that time makes it half-open, and is its first probe.
 //!
-//! **Half-open probes.** A few requests at a time go through, the others are refused. One failed probe opens the breaker
-//! again; enough successes close it. A probe that is cancelled, ignored, or refused by a later policy gives its place back and
-//! decides nothing. One that hangs loses its place to another after `probe_timeout` (Polly's remedy), so at most
-//! `probes` start in every `probe_timeout`, and the breaker is never stuck.
+//! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected. One failed probe
+//! opens the breaker again; `successes` good answers close it. A probe without an answer (cancelled early, rejected by
+//! another gate or policy) releases its place and decides nothing; the next request takes the place. A probe that
+//! hangs loses its place after `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes
+//! in a period has no other bound: a probe that ends makes room for the next at once.
 //!
 //! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
 //! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late
@@ -46,11 +47,10 @@
 //!
 //! | class of the outcome | counts as |
 //! |---|---|
-//! | `Success` | success; failure if slower than `slow_call` |
-//! | `Failure` | failure |
-//! | `Overloaded` | failure, or nothing with `count_overloaded(false)`; never a success |
-//! | `Ignored` | nothing, also when slow |
-//! | `Cancelled` | nothing; failure if it had taken longer than `slow_call` |
+//! | `Success`, `Ignored` | a good answer; a failure if it took `slow_call` or longer. A 404 shows that the service works |
+//! | `Failure` | a failure |
+//! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a good answer of a probe |
+//! | `Cancelled` | nothing; a failure if it took `slow_call` or longer |
 //!
 //! Slow is the time to the head of the response. A timeout *outside* of the breaker cancels the call: set `slow_call`
 //! at or below it, or the breaker never sees the timeouts. A timeout *inside* is a failure by itself. Refusals of the breaker

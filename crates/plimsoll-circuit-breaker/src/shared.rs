@@ -113,10 +113,11 @@ impl Shared {
     /// Takes in any other end of a call.
     #[inline(never)]
     pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        let failed = self.family.judge(outcome);
         if !permit.stamp().lets_through() {
-            self.probed(permit, failed, outcome);
-        } else if failed.is_some() && self.stamp() != permit.stamp() {
+            return self.probed(permit, outcome);
+        }
+        let failed = self.family.judge(outcome);
+        if failed.is_some() && self.stamp() != permit.stamp() {
             self.family.late.add();
         } else if failed == Some(true) {
             self.last_failure
@@ -145,8 +146,9 @@ impl Shared {
         }
     }
 
-    /// A probe is back. `failed` is `None` when it tells nothing about the service.
-    fn probed(&self, permit: BreakerPermit, failed: Option<bool>, outcome: &Outcome) {
+    /// A probe is back.
+    fn probed(&self, permit: BreakerPermit, outcome: &Outcome) {
+        let failed = self.family.judge_probe(outcome);
         let rules = self.family.settings();
         let mut machine = self.lock();
         if machine.stamp() != permit.stamp() {

@@ -1,5 +1,6 @@
 //! Behaviour through the public API.
 
+mod answers;
 mod contract;
 mod keyed;
 mod late;

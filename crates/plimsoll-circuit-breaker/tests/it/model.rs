@@ -95,7 +95,7 @@ impl Model {
             return;
         }
         let failed = match class {
-            Some(Class::Success) => Some(false),
+            Some(Class::Success | Class::Ignored) => Some(false),
             Some(Class::Failure | Class::Overloaded) => Some(true),
             _ => None,
         };

@@ -188,7 +188,7 @@ fn each_class_counts_as_documented() {
     check(Class::Failure, true, Some(1.0));
     check(Class::Overloaded, true, Some(1.0));
     check(Class::Overloaded, false, None);
-    check(Class::Ignored, true, None);
+    check(Class::Ignored, true, Some(0.0));
     check(Class::Cancelled, true, None);
 }
 
@@ -208,11 +208,12 @@ fn slow_calls_are_failures_when_asked_for() {
             "{class:?} after {latency:?}"
         );
     };
-    check(Class::Success, millis(100), Some(0.0));
-    check(Class::Success, millis(101), Some(1.0));
-    check(Class::Cancelled, millis(101), Some(1.0));
+    check(Class::Success, millis(99), Some(0.0));
+    check(Class::Success, millis(100), Some(1.0));
+    check(Class::Ignored, millis(99), Some(0.0));
+    check(Class::Ignored, millis(100), Some(1.0));
     check(Class::Cancelled, millis(99), None);
-    check(Class::Ignored, secs(9), None);
+    check(Class::Cancelled, millis(100), Some(1.0));
 }
 
 #[test]
