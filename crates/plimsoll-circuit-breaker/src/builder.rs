@@ -17,6 +17,7 @@ use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
 /// | [`successes`](Self::successes) | 3 | one lucky answer does not bring the load back |
 /// | [`probe_timeout`](Self::probe_timeout) | 5 s | |
 /// | [`slow_call`](Self::slow_call) | off | what is slow only the user knows |
+/// | [`cancelled_call`](Self::cancelled_call) | 1 s | the default time limit of Hystrix and of resilience4j's `TimeLimiter` |
 /// | [`count_overloaded`](Self::count_overloaded) | yes | a service that says it is full is better left alone |
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a builder does nothing until `build`"]
@@ -83,10 +84,22 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts answers whose head took this long or longer as failures. Also calls that the caller cancelled after this time,
-    /// which is how a timeout outside of the breaker shows.
-    pub const fn slow_call(mut self, longer_than: Duration) -> Self {
-        self.settings.slow_call = Some(longer_than);
+    /// Counts answers whose head took this long or longer as failures. `None` switches it off.
+    ///
+    /// Calls that the caller cancelled after this time count as failures too: see
+    /// [`cancelled_call`](Self::cancelled_call). It costs a clock read at each head.
+    pub fn slow_call(mut self, from: impl Into<Option<Duration>>) -> Self {
+        self.settings.slow_call = from.into();
+        self
+    }
+
+    /// Counts calls that the caller cancelled without an answer, this long or longer after the start, as failures.
+    ///
+    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. A call cancelled earlier
+    /// counts nowhere but in [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
+    /// [`slow_call`](Self::slow_call) that is shorter, that one decides. `None` switches it off.
+    pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {
+        self.settings.cancelled_call = from.into();
         self
     }
 

@@ -91,6 +91,14 @@ impl BreakerHandle {
         self.shared.family.late.get()
     }
 
+    /// Calls that the caller cancelled without an answer and too early to count as failures.
+    ///
+    /// When it grows and [`failure_rate`](Self::failure_rate) is `None`, there may be a timeout outside of the breaker
+    /// that is shorter than [`cancelled_call`](Self::cancelled_call).
+    pub fn cancelled(&self) -> u64 {
+        self.shared.family.cancelled.get()
+    }
+
     /// The size of the window in calls. It cannot be changed.
     pub fn window(&self) -> u32 {
         self.shared.family.settings().window
@@ -133,8 +141,10 @@ settings! {
     successes / set_successes: u32, "When it is zero.";
     /// How long a probe keeps its place.
     probe_timeout / set_probe_timeout: Duration, "When it is zero.";
-    /// Calls that take this long or longer are failures; `None` when that is off.
+    /// Answers that take this long or longer are failures; `None` when that is off.
     slow_call / set_slow_call: Option<Duration>, "When it is zero.";
+    /// Calls cancelled without an answer, this long or longer after the start, are failures; `None` when that is off.
+    cancelled_call / set_cancelled_call: Option<Duration>, "When it is zero.";
     /// Whether overloaded answers are failures.
     count_overloaded / set_count_overloaded: bool, "Never.";
 }

@@ -12,7 +12,7 @@
 //!     .window(200)                                  // the last 200 calls,
 //!     .min_calls(20)                                // once there are 20 of them:
 //!     .failure_rate(0.5)                            // opens when half of them failed,
-//!     .slow_call(Duration::from_millis(300))        // or took longer than this;
+//!     .slow_call(Duration::from_millis(300))        // or took this long;
 //!     .open_for(Duration::from_secs(1))             // refuses for a second,
 //!     .backoff(2.0, Duration::from_secs(30))        // then two, four, ... while probes fail
 //!     .build()?;
@@ -47,14 +47,50 @@
 //!
 //! | class of the outcome | counts as |
 //! |---|---|
-//! | `Success`, `Ignored` | a good answer; a failure if it took `slow_call` or longer. A 404 shows that the service works |
+//! | `Success`, `Ignored` | a good answer (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
 //! | `Failure` | a failure |
 //! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a good answer of a probe |
-//! | `Cancelled` | nothing; a failure if it took `slow_call` or longer |
+//! | `Cancelled` | nothing; a failure if the call took [`cancelled_call`](BreakerBuilder::cancelled_call) or longer |
 //!
-//! Slow is the time to the head of the response. A timeout *outside* of the breaker cancels the call: set `slow_call`
-//! at or below it, or the breaker never sees the timeouts. A timeout *inside* is a failure by itself. Refusals of the breaker
-//! itself count nowhere.
+//! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
+//!
+//! # Timeouts
+//!
+//! | the timeout is | what the breaker sees |
+//! |---|---|
+//! | inside of the breaker | a failure, whatever its length |
+//! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
+//!
+//! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is not seen at all: the
+//! breaker stays closed and [`BreakerHandle::cancelled`] grows. Set `cancelled_call` to the length of the timeout, or
+//! `slow_call`, which also counts slow answers. `cancelled_call(None)` is for callers that often leave for reasons of their own.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use tower::{ServiceBuilder, ServiceExt};
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//! # use std::{convert::Infallible, future::pending};
+//! # async fn hangs(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> { pending().await }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!
+//! let limit = Duration::from_millis(300);
+//! let breaker = CircuitBreaker::builder().cancelled_call(limit).build()?;
+//! let handle = breaker.handle();
+//! let client = ServiceBuilder::new()
+//!     .timeout(limit)
+//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .service_fn(hangs);
+//!
+//! for _ in 0..20 {
+//!     assert!(client.clone().oneshot(Request::new(())).await.is_err(), "timed out");
+//! }
+//! assert_eq!(handle.state(), State::Open);
+//! # Ok(()) }
+//! ```
 //!
 //! # Where it goes
 //!

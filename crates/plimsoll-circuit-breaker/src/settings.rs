@@ -9,6 +9,14 @@ pub(crate) const MAX_WINDOW: u32 = 1 << 16;
 /// Probes at a time. More than this is not probing.
 pub(crate) const MAX_PROBES: u32 = 64;
 
+/// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts as a failure.
+///
+/// One second is the default time limit of Hystrix and of resilience4j's `TimeLimiter`, the shortest among the breakers'
+/// own; limits that users set outside of a breaker are seldom shorter. Answers are not compared with it: many healthy
+/// services take longer. A longer value fails
+/// `timeouts_outside_of_a_second_or_more_open_a_breaker_with_default_settings`.
+const CANCELLED_CALL: Duration = Duration::from_secs(1);
+
 /// Checked settings of a breaker, shared by its siblings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
@@ -22,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) successes: u32,
     pub(crate) probe_timeout: Duration,
     pub(crate) slow_call: Option<Duration>,
+    pub(crate) cancelled_call: Option<Duration>,
     pub(crate) count_overloaded: bool,
 }
 
@@ -37,6 +46,7 @@ impl Settings {
         successes: 3,
         probe_timeout: Duration::from_secs(5),
         slow_call: None,
+        cancelled_call: Some(CANCELLED_CALL),
         count_overloaded: true,
     };
 
@@ -64,6 +74,7 @@ impl Settings {
             ("open_for", Some(self.open_for)),
             ("probe_timeout", Some(self.probe_timeout)),
             ("slow_call", self.slow_call),
+            ("cancelled_call", self.cancelled_call),
         ] {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(InvalidBreaker::ZeroDuration(name));
@@ -89,6 +100,14 @@ impl Settings {
         near.into_iter()
             .find(|failures| reached(*failures))
             .unwrap_or(1)
+    }
+
+    /// From how long on a call counts as a failure when it was cancelled without an answer.
+    pub(crate) fn cancelled_as_failed(&self) -> Option<Duration> {
+        match (self.slow_call, self.cancelled_call) {
+            (Some(slow), Some(cancelled)) => Some(slow.min(cancelled)),
+            (slow, cancelled) => slow.or(cancelled),
+        }
     }
 
     /// How long the opening after one that lasted `last` lasts (zero: after a closed state). Nanoseconds.

@@ -9,6 +9,7 @@ mod probes;
 mod settings;
 mod stack;
 mod states;
+mod timeouts;
 
 use std::time::Duration;
 
