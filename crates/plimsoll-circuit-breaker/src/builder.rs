@@ -12,6 +12,7 @@ use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
 /// | [`failure_rate`](Self::failure_rate) | 0.5 | half of the work is in vain |
 /// | [`min_calls`](Self::min_calls) | 20, or the window if that is smaller | Hystrix's volume: one unlucky call opens nothing |
 /// | [`open_for`](Self::open_for) | 5 s | Polly's break: long enough to matter, short enough not to hurt |
+/// | [`jitter`](Self::jitter) | 0.2 | gRPC's: instances that opened together do not probe together |
 /// | [`backoff`](Self::backoff) | none | |
 /// | [`probes`](Self::probes) | 3 at a time | |
 /// | [`successes`](Self::successes) | 3 | one lucky answer does not bring the load back |
@@ -52,9 +53,19 @@ impl BreakerBuilder {
         self
     }
 
-    /// How long it stays open before the first probe.
+    /// How long it stays open before the first probe: at least this long, and longer by up to the [`jitter`](Self::jitter).
     pub const fn open_for(mut self, duration: Duration) -> Self {
         self.settings.open_for = duration;
+        self
+    }
+
+    /// Each opening is longer by a random share of itself, up to this one: 0 to 1. With 0.2 and an
+    /// [`open_for`](Self::open_for) of 5 s, the first probe is admitted after 5 to 6 s.
+    ///
+    /// Never shorter, so that the service gets its rest. Without jitter, the instances of a fleet that opened together
+    /// probe together. Each breaker draws from a generator with a seed of its own.
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.settings.jitter = share;
         self
     }
 

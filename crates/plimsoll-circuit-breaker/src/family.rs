@@ -28,6 +28,8 @@ pub(crate) struct Family {
     /// [`Settings::cancelled_as_failed`].
     cancelled_nanos: AtomicU64,
     count_overloaded: AtomicBool,
+    /// [`Settings::changes`].
+    changes: AtomicU32,
     pub(crate) opened: Counter,
     pub(crate) rejected: Counter,
     pub(crate) probes: Counter,
@@ -46,6 +48,7 @@ impl Family {
             slow_nanos: AtomicU64::new(0),
             cancelled_nanos: AtomicU64::new(0),
             count_overloaded: AtomicBool::new(false),
+            changes: AtomicU32::new(0),
             opened: Counter::new(),
             rejected: Counter::new(),
             probes: Counter::new(),
@@ -65,6 +68,7 @@ impl Family {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = *settings;
         change(&mut changed);
+        changed.changes = changed.changes.wrapping_add(1);
         *settings = changed.check()?;
         self.publish(&settings);
         Ok(())
@@ -82,6 +86,12 @@ impl Family {
             .store(or_never(settings.cancelled_as_failed()), Relaxed);
         self.count_overloaded
             .store(settings.count_overloaded, Relaxed);
+        self.changes.store(settings.changes, Relaxed);
+    }
+
+    /// Whether these are still the settings, by their [`Settings::changes`].
+    pub(crate) fn is_current(&self, changes: u32) -> bool {
+        self.changes.load(Relaxed) == changes
     }
 
     /// What the end of a call says about the service: it failed, it answered well, or nothing.

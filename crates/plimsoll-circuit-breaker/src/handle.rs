@@ -39,8 +39,10 @@ impl BreakerHandle {
         enough.then(|| (f64::from(failures) / f64::from(calls)).min(1.0))
     }
 
-    /// How long until the next request is let through: zero when one would be now, `None` when it is forced open. While
-    /// half-open with all probes out, the time until one of them is overdue.
+    /// How long until the next request is let through: zero when one would be now, `None` when it is forced open.
+    ///
+    /// Exact while open. While half-open with all probes out it is an estimate: as long as the latest judged call took, within
+    /// 100 ms and `open_for`.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         self.shared.next_in(now)
     }
@@ -133,6 +135,8 @@ settings! {
     min_calls / set_min_calls: u32, "When it is not 1 to the window.";
     /// How long the first opening in a row lasts.
     open_for / set_open_for: Duration, "When it is zero, or longer than the longest opening in a row.";
+    /// The share of itself by which an opening is longer at most.
+    jitter / set_jitter: f64, "When it is not 0 to 1.";
     /// How much longer each opening in a row is, and the longest; `None` when all are the same.
     backoff / set_backoff: Option<(f64, Duration)>, "When the factor is below 1 or the longest shorter than the first.";
     /// Probes at a time.

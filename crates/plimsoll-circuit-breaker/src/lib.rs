@@ -31,13 +31,16 @@
 //! failures stay in the window until calls push them out.
 //!
 //! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact time until the first probe.
-//! No timer runs: the first request after that time makes it half-open, and is its first probe.
+//! No timer runs: the first request after that time makes it half-open, and is its first probe. It stays open for
+//! `open_for` to 1.2 times that ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
 //!
 //! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected. One failed probe
 //! opens the breaker again; `successes` good answers close it. A probe without an answer (cancelled early, rejected by
 //! another gate or policy) releases its place and decides nothing; the next request takes the place. A probe that
 //! hangs loses its place after `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes
 //! in a period has no other bound: a probe that ends makes room for the next at once.
+//! Rejected requests are asked to come back after the time that the latest judged call took: an estimate between 100 ms
+//! and `open_for`.
 //!
 //! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
 //! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late

@@ -2,6 +2,8 @@
 
 mod answers;
 mod contract;
+mod hints;
+mod jitter;
 mod keyed;
 mod late;
 mod model;
@@ -31,7 +33,7 @@ impl Bench {
         }
     }
 
-    /// Opens at two failures of the last four calls; one second; two probes at a time, two successes.
+    /// Opens at two failures of the last four calls; exactly one second; two probes at a time, two successes.
     fn small() -> Self {
         Self::new(
             CircuitBreaker::builder()
@@ -39,6 +41,7 @@ impl Bench {
                 .min_calls(2)
                 .failure_rate(0.5)
                 .open_for(secs(1))
+                .jitter(0.0)
                 .probes(2)
                 .successes(2)
                 .probe_timeout(secs(10))

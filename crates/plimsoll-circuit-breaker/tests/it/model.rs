@@ -140,6 +140,7 @@ proptest! {
             .min_calls(MIN_CALLS as u32)
             .failure_rate(RATE)
             .open_for(millis(OPEN_MS))
+            .jitter(0.0)
             .probes(PROBES as u32)
             .successes(SUCCESSES)
             .probe_timeout(millis(PROBE_TIMEOUT_MS));

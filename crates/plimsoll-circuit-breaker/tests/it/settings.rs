@@ -44,6 +44,14 @@ fn law_09_errors_name_the_field_and_the_bound() {
         "slow_call is zero, but must be longer",
     );
     check(
+        |b| b.cancelled_call(zero),
+        "cancelled_call is zero, but must be longer",
+    );
+    for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        let expected = format!("jitter is {jitter}, but must be 0 to 1");
+        check(|b| b.jitter(jitter), &expected);
+    }
+    check(
         |b| b.backoff(0.9, secs(60)),
         "backoff factor is 0.9, but must be a finite number of at least 1",
     );
@@ -75,7 +83,7 @@ fn absurdly_long_durations_never_overflow() {
 
 #[test]
 fn new_settings_hold_from_the_next_outcome() {
-    let bench = Bench::new(CircuitBreaker::new());
+    let bench = Bench::new(CircuitBreaker::builder().jitter(0.0).build().unwrap());
     let handle = bench.breaker.handle();
     for _ in 0..10 {
         bench.call(Class::Failure);
@@ -129,4 +137,17 @@ fn law_09_a_bad_setting_changes_nothing() {
         ),
         (0.5, 20, 3)
     );
+}
+
+/// A half-open breaker with all probes out rejects by a moment it has published; that moment goes by the settings.
+#[test]
+fn more_probes_at_a_time_hold_from_the_next_request() {
+    let bench = Bench::due();
+    let handle = bench.breaker.handle();
+    let (_first, _second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    assert!(bench.ask().is_err());
+    handle.set_probes_at_a_time(3).unwrap();
+    assert_eq!(handle.retry_after(bench.now), Some(Duration::ZERO));
+    assert!(bench.ask().unwrap().is_probe());
+    assert!(bench.ask().is_err());
 }

@@ -17,6 +17,7 @@ fn small() -> CircuitBreaker {
         .window(2)
         .failure_rate(1.0)
         .open_for(secs(1))
+        .jitter(0.0)
         .probes(1)
         .successes(1)
         .build()
