@@ -132,7 +132,7 @@ impl<L: LoadSignal, D, M> Sampling<L, D, M> {
         self.shared.rates().rate(self.signal.load())
     }
 
-    /// Decides on a request and counts it.
+    /// Decides on a request.
     #[inline]
     fn sample<Req>(&self, req: &Req) -> Sampled
     where
@@ -141,7 +141,6 @@ impl<L: LoadSignal, D, M> Sampling<L, D, M> {
         let rate = self.rate();
         // Every draw is below 1.
         let keep = rate >= 1.0 || self.draw.draw(req) < rate;
-        self.shared.count(keep);
         Sampled { keep, rate }
     }
 }
@@ -158,7 +157,10 @@ where
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
         let sampled = self.sample(req);
-        if self.mode.apply(req, sampled) {
+        let admitted = self.mode.apply(req, sampled);
+        // Last, since a draw or a mode may be the user's and panic.
+        self.shared.count(sampled.keep);
+        if admitted {
             Verdict::Admit(SamplingPermit { keep: sampled.keep })
         } else {
             Verdict::Reject(Rejection::new(Sampling::NAME, Kind::Skipped))

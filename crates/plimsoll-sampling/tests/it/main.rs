@@ -2,6 +2,7 @@
 
 mod contract;
 mod live;
+mod panics;
 mod rates;
 mod requests;
 mod statistics;
