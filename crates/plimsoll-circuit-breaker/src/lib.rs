@@ -57,6 +57,9 @@
 //!
 //! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
 //!
+//! Results enter the window when calls end. Where failures end sooner than good answers, the first results of a burst are
+//! its failures: set `min_calls`, and with it `window`, to at least the number of calls that are in flight together.
+//!
 //! # Timeouts
 //!
 //! | the timeout is | what the breaker sees |

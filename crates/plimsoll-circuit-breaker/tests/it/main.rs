@@ -1,6 +1,7 @@
 //! Behaviour through the public API.
 
 mod answers;
+mod bursts;
 mod contract;
 mod hints;
 mod jitter;
