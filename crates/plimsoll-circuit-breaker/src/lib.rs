@@ -6,21 +6,44 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//! # async fn call(req: Request<u16>) -> Result<Response<Full<bytes::Bytes>>, http::Error> {
+//! #     Response::builder().status(*req.body()).body(Full::default())
+//! # }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!
 //! let breaker = CircuitBreaker::builder()
 //!     .window(200)                                  // the last 200 calls,
 //!     .min_calls(20)                                // once there are 20 of them:
 //!     .failure_rate(0.5)                            // opens when half of them failed,
 //!     .slow_call(Duration::from_millis(300))        // or took this long;
-//!     .open_for(Duration::from_secs(1))             // refuses for a second,
+//!     .open_for(Duration::from_secs(1))             // rejects for a second,
 //!     .backoff(2.0, Duration::from_secs(30))        // then two, four, ... while probes fail
 //!     .build()?;
 //! let handle = breaker.handle();
-//! let layer = CircuitBreakerLayer::new(breaker);
-//! # let _: CircuitBreakerLayer = layer;
-//! assert_eq!(handle.failure_rate(), None, "too few calls to tell");
-//! # Ok::<(), plimsoll_circuit_breaker::InvalidBreaker>(())
+//! let client = CircuitBreakerLayer::new(breaker).layer(service_fn(call));
+//!
+//! for n in 0..20 {
+//!     assert_eq!((handle.failure_rate(), handle.state()), (None, State::Closed), "too few calls");
+//!     let status = if n < 10 { 200 } else { 500 };
+//!     client.clone().oneshot(Request::new(status)).await?;
+//! }
+//! assert_eq!((handle.failure_rate(), handle.state()), (Some(0.5), State::Open));
+//! # for opening in [1, 2, 4, 8, 16, 30, 30] {
+//! #     let wait = handle.retry_after(tokio::time::Instant::now()).ok_or("forced")?;
+//! #     let opening = Duration::from_secs(opening);
+//! #     assert!(opening <= wait && wait <= opening * 6 / 5, "{wait:?}");
+//! #     let answer = client.clone().oneshot(Request::new(200)).await?;
+//! #     assert_eq!(answer.status(), 503);
+//! #     tokio::time::advance(wait).await;
+//! #     client.clone().oneshot(Request::new(500)).await?;
+//! #     assert_eq!(handle.state(), State::Open);
+//! # }
+//! # Ok(()) }
 //! ```
 //!
 //! # How it decides
