@@ -39,6 +39,12 @@ impl BreakerHandle {
         enough.then(|| (f64::from(failures) / f64::from(calls)).min(1.0))
     }
 
+    /// Results in the window: those of the latest calls that say something about the service, at most
+    /// [`window`](Self::window) of them.
+    pub fn calls(&self) -> u32 {
+        self.shared.window.calls()
+    }
+
     /// How long until the next request is let through: zero when one would be now, `None` when it is forced open.
     ///
     /// Exact while open. While half-open with all probes out it is an estimate: as long as the latest judged call took, within

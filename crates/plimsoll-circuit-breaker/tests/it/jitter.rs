@@ -14,9 +14,10 @@ fn first_probes(builder: BreakerBuilder) -> Vec<u128> {
             bench.call(Class::Failure);
             let hint = bench.refused().unwrap();
             // The hint is the moment itself.
-            bench.now += hint - millis(1);
+            let opened = bench.now;
+            bench.now = opened + hint.saturating_sub(millis(1));
             assert_eq!(bench.refused(), Some(millis(1)));
-            bench.now += millis(1);
+            bench.now = opened + hint;
             assert!(bench.ask().unwrap().is_probe());
             hint.as_millis()
         })

@@ -14,6 +14,7 @@ fn closed_lets_through_below_min_calls_whatever_happens() {
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "open");
     assert_eq!(bench.breaker.handle().failure_rate(), Some(1.0));
+    assert_eq!(bench.breaker.handle().calls(), 2);
 }
 
 #[test]
