@@ -106,7 +106,8 @@ impl BreakerBuilder {
 
     /// Counts calls that the caller cancelled without an answer, this long or longer after the start, as failures.
     ///
-    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. A call cancelled earlier
+    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. The time includes waits inside of
+    /// the breaker, for a connection or in the queue of another gate. A call cancelled earlier
     /// counts nowhere but in [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
     /// [`slow_call`](Self::slow_call) that is shorter, that one decides. `None` switches it off.
     pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {

@@ -103,6 +103,8 @@ impl Family {
             Class::Failure => Some(true),
             // Never a success, however fast.
             Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
+            // The head came, and its status would have come after the body.
+            Class::Cancelled if outcome.body_dropped() => Some(self.is_slow(outcome)),
             Class::Cancelled => self.judge_cancelled(outcome),
             _ => None,
         }

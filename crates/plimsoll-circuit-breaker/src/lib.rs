@@ -76,7 +76,8 @@
 //! | `Success`, `Ignored` | a good answer (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
 //! | `Failure` | a failure |
 //! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a good answer of a probe |
-//! | `Cancelled` | nothing; a failure if the call took [`cancelled_call`](BreakerBuilder::cancelled_call) or longer |
+//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](BreakerBuilder::cancelled_call) or longer. After a head: a good answer |
+//! | `Rejected` | nothing: an inner gate rejected it, and the service was not called |
 //!
 //! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
 //!
@@ -92,7 +93,8 @@
 //!
 //! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is not seen at all: the
 //! breaker stays closed and [`BreakerHandle::cancelled`] grows. Set `cancelled_call` to the length of the timeout, or
-//! `slow_call`, which also counts slow answers. `cancelled_call(None)` is for callers that often leave for reasons of their own.
+//! `slow_call`, which also counts slow answers. `cancelled_call(None)` is for calls that are often cancelled
+//! while all is well: long polls, the loser of two hedged calls.
 //!
 //! ```
 //! use std::time::Duration;
@@ -123,8 +125,8 @@
 //!
 //! # Where it goes
 //!
-//! In front of a dependency: around a client, with [`Http`](plimsoll_core::Http) for hyper clients and
-//! [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per host through
+//! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client) for HTTP clients and
+//! [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per callee through
 //! [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer outside
 //! of the breaker counts each attempt and is stopped when it opens, which is the order to prefer; one inside hides its
 //! attempts. In a tuple of policies the breaker goes last, so that it is asked only for requests that would run.
@@ -139,8 +141,8 @@
 //!
 //! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
 //!
-//! A good answer whose body is dropped unread was cancelled too, and proves nothing: a client that looks at heads only
-//! should set [`Release::AtHead`](plimsoll_core::Release), or its breaker finds no probe that succeeded.
+//! An answer whose body is dropped unread counts by its head: the service has answered. So does a gRPC stream that the
+//! caller leaves before its status.
 //!
 //! # When not to use it
 //!
