@@ -14,7 +14,10 @@
 //! # use std::{convert::Infallible, sync::atomic::{AtomicU32, Ordering::SeqCst}};
 //! # use tower::{Layer, ServiceExt, service_fn};
 //! # static RECORDED: AtomicU32 = AtomicU32::new(0);
-//! # fn record(weight: f64) { assert_eq!(weight, 2.0); RECORDED.fetch_add(1, SeqCst); }
+//! # fn record(weight: f64) {
+//! #     assert!([2.0, 100.0].contains(&weight), "one over the rate");
+//! #     RECORDED.fetch_add(1, SeqCst);
+//! # }
 //! # type Answer = Result<Response<Full<bytes::Bytes>>, Infallible>;
 //! # fn answer() -> Answer { Ok(Response::new(Full::default())) }
 //! # #[tokio::main(flavor = "current_thread")]
@@ -52,8 +55,8 @@
 //! // An operator keeps less, while it runs:
 //! handle.set_rates(Rates { min: 0.01, ..rates })?;
 //! # let before = handle.kept();
-//! # assert_eq!(handle.rates().min, 0.01);
-//! # assert!(before > 0);
+//! # for trace in 1..=1_000 { send(trace, 1).await?; }
+//! # assert!(handle.kept() - before < 40, "{} of 1,000", handle.kept() - before);
 //! # Ok(()) }
 //! ```
 //!
