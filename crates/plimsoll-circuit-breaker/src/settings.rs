@@ -130,10 +130,10 @@ impl Settings {
     pub(crate) fn next_opening(&self, last: u64) -> u64 {
         let first = nanos(self.open_for);
         match self.backoff {
-            Some((factor, max)) if last > 0 => {
+            Some((factor, max)) => {
                 ((last as f64 * factor) as u64).clamp(first, nanos(max).max(first))
             }
-            _ => first,
+            None => first,
         }
     }
 }

@@ -107,33 +107,25 @@ impl Shared {
         permit == BreakerPermit::new(stamp, 0) && stamp.lets_through() && self.window.is_all_well()
     }
 
-    /// Takes in a call that was let through under `stamp` while closed, and went well.
-    fn record_success(&self, stamp: Stamp, outcome: &Outcome) {
-        if self.stamp() != stamp {
-            self.family.late.add();
-        } else if self.family.may_trip(self.window.record(false)) {
-            // It may be the call that completes `min_calls`.
-            self.consider(stamp, outcome);
-        }
-    }
-
     /// Takes in any other end of a call.
     #[inline(never)]
     pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
         if !permit.stamp().lets_through() {
             return self.probed(permit, outcome);
         }
-        let failed = self.family.judge(outcome);
-        if failed.is_some() && self.stamp() != permit.stamp() {
-            self.family.late.add();
-        } else if failed == Some(true) {
+        let Some(failed) = self.family.judge(outcome) else {
+            return;
+        };
+        if self.stamp() != permit.stamp() {
+            return self.family.late.add();
+        }
+        if failed {
             self.last_failure
                 .store(self.epoch.nanos(outcome.ended()), Relaxed);
-            if self.family.may_trip(self.window.record(true)) {
-                self.consider(permit.stamp(), outcome);
-            }
-        } else if failed == Some(false) {
-            self.record_success(permit.stamp(), outcome);
+        }
+        // A good answer may be the call that completes `min_calls`.
+        if self.family.may_trip(self.window.record(failed)) {
+            self.consider(permit.stamp(), outcome);
         }
     }
 

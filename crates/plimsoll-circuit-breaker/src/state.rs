@@ -251,7 +251,6 @@ impl Machine {
         self.succeeded = 0;
         if !matches!(state, State::Open | State::HalfOpen) {
             self.opening = 0;
-            self.until = 0;
         }
     }
 

@@ -151,3 +151,56 @@ fn more_probes_at_a_time_hold_from_the_next_request() {
     assert!(bench.ask().unwrap().is_probe());
     assert!(bench.ask().is_err());
 }
+
+#[test]
+fn the_handle_reads_what_was_set_and_changes_it() {
+    let handle = CircuitBreaker::builder()
+        .window(50)
+        .min_calls(7)
+        .failure_rate(0.25)
+        .open_for(secs(3))
+        .jitter(0.1)
+        .backoff(2.0, secs(30))
+        .probes(5)
+        .successes(6)
+        .probe_timeout(secs(4))
+        .slow_call(secs(8))
+        .cancelled_call(secs(9))
+        .count_overloaded(false)
+        .build()
+        .unwrap()
+        .handle();
+    let all = || {
+        format!(
+            "{} {} {} {:?} {} {:?} {} {} {:?} {:?} {:?} {}",
+            handle.window(),
+            handle.min_calls(),
+            handle.threshold(),
+            handle.open_for(),
+            handle.jitter(),
+            handle.backoff(),
+            handle.probes_at_a_time(),
+            handle.successes(),
+            handle.probe_timeout(),
+            handle.slow_call(),
+            handle.cancelled_call(),
+            handle.count_overloaded()
+        )
+    };
+    assert_eq!(
+        all(),
+        "50 7 0.25 3s 0.1 Some((2.0, 30s)) 5 6 4s Some(8s) Some(9s) false"
+    );
+    handle.set_min_calls(8).unwrap();
+    handle.set_threshold(0.75).unwrap();
+    handle.set_open_for(secs(2)).unwrap();
+    handle.set_jitter(0.0).unwrap();
+    handle.set_backoff(None).unwrap();
+    handle.set_probes_at_a_time(1).unwrap();
+    handle.set_successes(2).unwrap();
+    handle.set_probe_timeout(secs(1)).unwrap();
+    handle.set_slow_call(None).unwrap();
+    handle.set_cancelled_call(None).unwrap();
+    handle.set_count_overloaded(true).unwrap();
+    assert_eq!(all(), "50 8 0.75 2s 0 None 1 2 1s None None true");
+}

@@ -267,3 +267,33 @@ fn automatic_leaves_a_state_of_its_own_alone() {
     assert_eq!(handle.state(), State::Closed);
     assert!(bench.ask().is_ok());
 }
+
+#[test]
+fn states_are_named_for_labels_and_messages() {
+    let states = [
+        State::Closed,
+        State::ForcedClosed,
+        State::Open,
+        State::ForcedOpen,
+        State::HalfOpen,
+    ];
+    let names = [
+        "closed",
+        "forced-closed",
+        "open",
+        "forced-open",
+        "half-open",
+    ];
+    assert_eq!(states.map(State::as_str), names);
+    assert_eq!(states.map(|state| state.to_string()), names);
+    let bench = Bench::open();
+    let (breaker, handle) = (&bench.breaker, bench.breaker.handle());
+    assert_eq!(
+        format!("{breaker:?}"),
+        "CircuitBreaker { state: Open, generation: 1, .. }"
+    );
+    assert_eq!(
+        format!("{handle:?}"),
+        "BreakerHandle { state: Open, generation: 1, failure_rate: Some(1.0), .. }"
+    );
+}
