@@ -77,8 +77,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// Another breaker with a state of its own and the same settings. Changing a setting through the handle of one changes it
-    /// for all, and their counters add up.
+    /// Another breaker with a state of its own and the same settings. Changing a setting through
+    /// the handle of one changes it for all, and their counters add up.
     ///
     /// One breaker per callee of a client:
     ///
@@ -111,12 +111,13 @@ impl CircuitBreaker {
     /// # Ok(()) }
     /// ```
     ///
-    /// With [`Missing::Admit`](plimsoll_core::Missing) a request whose callee is unknown has no breaker, and is counted in
-    /// [`KeyedHandle::missing`](plimsoll_core::KeyedHandle::missing). Avoid [`Missing::Share`](plimsoll_core::Missing): all such
-    /// requests would share one breaker, and one bad callee would stop the others.
+    /// With [`Missing::Admit`](plimsoll_core::Missing) a request whose callee is unknown has no
+    /// breaker, and is counted in [`KeyedHandle::missing`](plimsoll_core::KeyedHandle::missing).
+    /// Avoid [`Missing::Share`](plimsoll_core::Missing): all such requests would share one breaker,
+    /// and one bad callee would stop the others.
     ///
-    /// Key by the [`Authority`](plimsoll_core::Authority) of the URI and not by the `Host` header: HTTP clients add `Host`
-    /// below the gate, and HTTP/2 has none.
+    /// Key by the [`Authority`](plimsoll_core::Authority) of the URI and not by the `Host` header:
+    /// HTTP clients add `Host` below the gate, and HTTP/2 has none.
     pub fn sibling(&self) -> Self {
         let family = Arc::clone(&self.shared.family);
         let window = family.settings().window;

@@ -53,7 +53,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// How long it stays open before the first probe: at least this long, and longer by up to the [`jitter`](Self::jitter).
+    /// How long it stays open before the first probe: at least this long, and longer by up to the
+    /// [`jitter`](Self::jitter).
     pub const fn open_for(mut self, duration: Duration) -> Self {
         self.settings.open_for = duration;
         self
@@ -62,8 +63,9 @@ impl BreakerBuilder {
     /// Each opening is longer by a random share of itself, up to this one: 0 to 1. With 0.2 and an
     /// [`open_for`](Self::open_for) of 5 s, the first probe is admitted after 5 to 6 s.
     ///
-    /// Never shorter, so that the service gets its rest. Without jitter, the instances of a fleet that opened together
-    /// probe together. Each breaker draws from a generator with a seed of its own.
+    /// Never shorter: the service is left alone for `open_for`. Without jitter, the instances of a fleet
+    /// that opened together probe together. Each breaker draws from a generator with a seed of its
+    /// own.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.settings.jitter = share;
         self
@@ -104,19 +106,22 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts calls that the caller cancelled without an answer, this long or longer after the start, as failures.
+    /// Counts calls that the caller cancelled without an answer, this long or longer after the
+    /// start, as failures.
     ///
-    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. The time includes waits inside of
-    /// the breaker, for a connection or in the queue of another gate. A call cancelled earlier
-    /// counts nowhere but in [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
+    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. The
+    /// time includes waits inside of the breaker, for a connection or in the queue of another gate.
+    /// A call cancelled earlier counts nowhere but in
+    /// [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
     /// [`slow_call`](Self::slow_call) that is shorter, that one decides. `None` switches it off.
     pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {
         self.settings.cancelled_call = from.into();
         self
     }
 
-    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as failures. If not, they are
-    /// left out of the failure rate, and a probe answered so is a good one.
+    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as
+    /// failures. If not, they are left out of the failure rate, and a probe answered so is a good
+    /// one.
     pub const fn count_overloaded(mut self, count: bool) -> Self {
         self.settings.count_overloaded = count;
         self

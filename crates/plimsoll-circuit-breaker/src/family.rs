@@ -96,7 +96,8 @@ impl Family {
 
     /// What the end of a call says about the service: it failed, it answered well, or nothing.
     ///
-    /// An answer that is no failure is a good one, whatever its status: a 404 shows that the service works.
+    /// An answer that is no failure is a good one, whatever its status: a 404 shows that the
+    /// service works.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
         match outcome.class {
             Class::Success | Class::Ignored => Some(self.is_slow(outcome)),
@@ -110,8 +111,9 @@ impl Family {
         }
     }
 
-    /// What the end of a probe says. An overloaded answer that does not count as a failure shows that the service is
-    /// alive; if it decided nothing, a service that stays full would keep the breaker half-open.
+    /// What the end of a probe says. An overloaded answer that does not count as a failure shows
+    /// that the service is alive; if it decided nothing, a service that stays full would keep the
+    /// breaker half-open.
     pub(crate) fn judge_probe(&self, outcome: &Outcome) -> Option<bool> {
         let uncounted = (outcome.class == Class::Overloaded).then_some(false);
         self.judge(outcome).or(uncounted)
@@ -130,8 +132,8 @@ impl Family {
         limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit)
     }
 
-    /// A caller that leaves after a long wait is how a timeout outside of the breaker shows. One that leaves early says
-    /// nothing about the service.
+    /// A caller that leaves after a long wait is how a timeout outside of the breaker shows. One
+    /// that leaves early says nothing about the service.
     #[cold]
     fn judge_cancelled(&self, outcome: &Outcome) -> Option<bool> {
         let limit = self.cancelled_nanos.load(Relaxed);

@@ -39,16 +39,17 @@ impl BreakerHandle {
         enough.then(|| (f64::from(failures) / f64::from(calls)).min(1.0))
     }
 
-    /// Results in the window: those of the latest calls that say something about the service, at most
-    /// [`window`](Self::window) of them.
+    /// Results in the window: those of the latest calls that say something about the service, at
+    /// most [`window`](Self::window) of them.
     pub fn calls(&self) -> u32 {
         self.shared.window.calls()
     }
 
-    /// How long until the next request is let through: zero when one would be now, `None` when it is forced open.
+    /// How long until the next request is let through: zero when one would be now, `None` when it
+    /// is forced open.
     ///
-    /// Exact while open. While half-open with all probes out it is an estimate: as long as the latest judged call took, within
-    /// 100 ms and `open_for`.
+    /// Exact while open. While half-open with all probes out it is an estimate: as long as the
+    /// latest judged call took, within 100 ms and `open_for`.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         self.shared.next_in(now)
     }
@@ -101,8 +102,8 @@ impl BreakerHandle {
 
     /// Calls that the caller cancelled without an answer and too early to count as failures.
     ///
-    /// When it grows and [`failure_rate`](Self::failure_rate) is `None`, there may be a timeout outside of the breaker
-    /// that is shorter than [`cancelled_call`](Self::cancelled_call).
+    /// When it grows and [`failure_rate`](Self::failure_rate) is `None`, there may be a timeout
+    /// outside of the breaker that is shorter than [`cancelled_call`](Self::cancelled_call).
     pub fn cancelled(&self) -> u64 {
         self.shared.family.cancelled.get()
     }
@@ -153,7 +154,8 @@ settings! {
     probe_timeout / set_probe_timeout: Duration, "When it is zero.";
     /// Answers that take this long or longer are failures; `None` when that is off.
     slow_call / set_slow_call: Option<Duration>, "When it is zero.";
-    /// Calls cancelled without an answer, this long or longer after the start, are failures; `None` when that is off.
+    /// Calls cancelled without an answer, this long or longer after the start, are failures; `None`
+    /// when that is off.
     cancelled_call / set_cancelled_call: Option<Duration>, "When it is zero.";
     /// Whether overloaded answers are failures.
     count_overloaded / set_count_overloaded: bool, "Never.";

@@ -53,17 +53,19 @@
 //! place of the first, so a long healthy past does not dilute an outage. The count has no clock: on a quiet service old
 //! failures stay in the window until calls push them out.
 //!
-//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact time until the first probe.
-//! No timer runs: the first request after that time makes it half-open, and is its first probe. It stays open for
-//! `open_for` to 1.2 times that ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
+//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact
+//! time until the first probe. No timer runs: the first request after that time makes it half-open,
+//! and is its first probe. It stays open for `open_for` to 1.2 times that
+//! ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
 //!
-//! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected. One failed probe
-//! opens the breaker again; `successes` good answers close it. A probe without an answer (cancelled early, rejected by
-//! another gate or policy) releases its place and decides nothing; the next request takes the place. A probe that
-//! hangs loses its place after `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes
-//! in a period has no other bound: a probe that ends makes room for the next at once.
-//! Rejected requests are asked to come back after the time that the latest judged call took: an estimate between 100 ms
-//! and `open_for`.
+//! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected.
+//! One failed probe opens the breaker again; `successes` good answers close it. A probe without an
+//! answer (cancelled early, rejected by another gate or policy) releases its place and decides
+//! nothing; the next request takes the place. A probe that hangs loses its place after
+//! `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes in
+//! a period has no other bound: a probe that ends makes room for the next at once. Rejected
+//! requests are asked to come back after the time that the latest judged call took: an estimate
+//! between 100 ms and `open_for`.
 //!
 //! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
 //! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late
@@ -81,8 +83,9 @@
 //!
 //! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
 //!
-//! Results enter the window when calls end. Where failures end sooner than good answers, the first results of a burst are
-//! its failures: set `min_calls`, and with it `window`, to at least the number of calls that are in flight together.
+//! Results enter the window when calls end. Where failures end sooner than good answers, the first
+//! results of a burst are its failures: set `min_calls`, and with it `window`, to at least the
+//! number of calls that are in flight together.
 //!
 //! # Timeouts
 //!
@@ -91,10 +94,11 @@
 //! | inside of the breaker | a failure, whatever its length |
 //! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
 //!
-//! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is not seen at all: the
-//! breaker stays closed and [`BreakerHandle::cancelled`] grows. Set `cancelled_call` to the length of the timeout, or
-//! `slow_call`, which also counts slow answers. `cancelled_call(None)` is for calls that are often cancelled
-//! while all is well: long polls, the loser of two hedged calls.
+//! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is
+//! not seen at all: the breaker stays closed and [`BreakerHandle::cancelled`] grows. Set
+//! `cancelled_call` to the length of the timeout, or `slow_call`, which also counts slow answers.
+//! `cancelled_call(None)` is for calls that are often cancelled while all is well: long polls, the
+//! loser of two hedged calls.
 //!
 //! ```
 //! use std::time::Duration;
@@ -125,11 +129,12 @@
 //!
 //! # Where it goes
 //!
-//! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client) for HTTP clients and
-//! [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per callee through
-//! [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer outside
-//! of the breaker counts each attempt and is stopped when it opens, which is the order to prefer; one inside hides its
-//! attempts. In a tuple of policies the breaker goes last, so that it is asked only for requests that would run.
+//! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client)
+//! for HTTP clients and [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per
+//! callee through [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer
+//! outside of the breaker counts each attempt and is stopped when it opens, which is the order to
+//! prefer; one inside hides its attempts. In a tuple of policies the breaker goes last, so that it
+//! is asked only for requests that would run.
 //!
 //! # Cost
 //!
@@ -141,8 +146,8 @@
 //!
 //! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
 //!
-//! An answer whose body is dropped unread counts by its head: the service has answered. So does a gRPC stream that the
-//! caller leaves before its status.
+//! An answer whose body is dropped unread counts by its head: the service has answered. So does a
+//! gRPC stream that the caller leaves before its status.
 //!
 //! # When not to use it
 //!

@@ -9,18 +9,20 @@ pub(crate) const MAX_WINDOW: u32 = 1 << 16;
 /// Probes at a time. More than this is not probing.
 pub(crate) const MAX_PROBES: u32 = 64;
 
-/// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts as a failure.
+/// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts
+/// as a failure.
 ///
-/// One second is the default time limit of Hystrix and of resilience4j's `TimeLimiter`, the shortest among the breakers'
-/// own; limits that users set outside of a breaker are seldom shorter. Answers are not compared with it: many healthy
-/// services take longer. A longer value fails
+/// One second is the default time limit of Hystrix and of resilience4j's `TimeLimiter`, the
+/// shortest among the breakers' own; limits that users set outside of a breaker are seldom shorter.
+/// Answers are not compared with it: many healthy services take longer. A longer value fails
 /// `timeouts_outside_of_a_second_or_more_open_a_breaker_with_default_settings`.
 const CANCELLED_CALL: Duration = Duration::from_secs(1);
 
 /// Default of `jitter`: an opening takes `open_for` to 1.2 times that.
 ///
-/// gRPC's backoff has 0.2, too. Of 100 breakers that opened at one instant for 5 s, about ten then probe in the busiest 100 ms
-/// and not all. Less fails `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more keeps a service that is well
+/// gRPC's backoff has 0.2, too. Of 100 breakers that opened at one instant for 5 s, about ten then
+/// probe in the busiest 100 ms and not all. Less fails
+/// `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more keeps a service that is well
 /// again closed off for longer.
 const JITTER: f64 = 0.2;
 

@@ -29,7 +29,8 @@ pub(crate) const NAME: &str = "circuit-breaker";
 pub(crate) struct Shared {
     /// The [`Stamp`] of the machine: all that a request reads while the breaker is closed.
     stamp: AtomicU64,
-    /// [`Machine::not_before`] and [`Machine::longest_wait`]: all that a rejected request reads besides.
+    /// [`Machine::not_before`] and [`Machine::longest_wait`]: all that a rejected request reads
+    /// besides.
     not_before: AtomicU64,
     longest_wait: AtomicU64,
     /// The [`Settings::changes`] that both were reckoned from.
@@ -67,7 +68,8 @@ impl Shared {
     #[cold]
     pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<BreakerPermit, W> {
         let nanos = self.epoch.nanos(now);
-        // Most rejections end here: nothing can change before that moment unless a probe comes back or a setting changes.
+        // Most rejections end here: nothing can change before that moment unless a probe comes back
+        // or a setting changes.
         let until = self.not_before.load(Acquire);
         let reckoned_from = self.reckoned_from.load(Relaxed);
         if nanos < until && self.family.is_current(reckoned_from) {

@@ -83,9 +83,10 @@ impl Stamp {
     }
 }
 
-/// The least that a request rejected by a half-open breaker is asked to wait, in nanoseconds (100 ms), unless `open_for` is
-/// shorter. Probes that fail at once take no time, and a caller that comes back at once would be rejected again.
-/// `a_half_open_breaker_hints_at_what_probes_take` fails with another value.
+/// The least that a request rejected by a half-open breaker is asked to wait, in nanoseconds (100
+/// ms), unless `open_for` is shorter. Probes that fail at once take no time, and a caller that
+/// comes back at once would be rejected again. `a_half_open_breaker_hints_at_what_probes_take`
+/// fails with another value.
 const SHORTEST_WAIT: u64 = 100_000_000;
 
 /// How long to wait until `not_before`, but at most `longest`; `None` for ever.
@@ -276,8 +277,9 @@ impl Machine {
         }
     }
 
-    /// The most that a rejected request is asked to wait. Half-open with all places taken, the next place is free when a probe
-    /// ends, which takes as long as the latest call that was judged, as far as the machine knows.
+    /// The most that a rejected request is asked to wait. Half-open with all places taken, the next
+    /// place is free when a probe ends, which takes as long as the latest call that was judged, as
+    /// far as the machine knows.
     pub(crate) fn longest_wait(&self, rules: &Settings) -> u64 {
         match self.stamp.state() {
             State::HalfOpen => self.took.max(SHORTEST_WAIT).min(nanos(rules.open_for)),
@@ -285,8 +287,8 @@ impl Machine {
         }
     }
 
-    /// How long until a request may be admitted: exact while open, an estimate while half-open, `None` while it is forced
-    /// open.
+    /// How long until a request may be admitted: exact while open, an estimate while half-open,
+    /// `None` while it is forced open.
     pub(crate) fn wait(&self, now: u64, rules: &Settings) -> Option<u64> {
         wait(now, self.not_before(rules), self.longest_wait(rules))
     }

@@ -60,7 +60,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Sample traces by [`TraceId`] and not by the `traceparent` header as a whole: its parent id differs from hop to hop.
+//! Sample traces by [`TraceId`] and not by the `traceparent` header as a whole: its parent id
+//! differs from hop to hop.
 //!
 //! # Choosing values
 //!

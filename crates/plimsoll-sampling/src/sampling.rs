@@ -28,8 +28,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// A request that was counted stays counted, however it ends. One that a later policy or an inner gate rejects is taken out
-/// of the counts: its handler never ran.
+/// A request that was counted stays counted, however it ends. One that a later policy or an inner
+/// gate rejects is taken out of the counts: its handler never ran.
 pub struct Sampling<L, D = Random, M = Mark> {
     signal: L,
     draw: D,
@@ -75,8 +75,9 @@ impl Sampling<(), Random, Mark> {
 }
 
 impl<L, D, M> Sampling<L, D, M> {
-    /// Draws by a key, so that requests of one key are kept or left out together: those of a trace by
-    /// [`TraceId`](crate::TraceId), for example. See [`ByKey`], which can also be given to [`draw`](Self::draw), with a salt.
+    /// Draws by a key, so that requests of one key are kept or left out together: those of a trace
+    /// by [`TraceId`](crate::TraceId), for example. See [`ByKey`], which can also be given to
+    /// [`draw`](Self::draw), with a salt.
     pub fn by_key<K>(self, key: K) -> Sampling<L, ByKey<K>, M> {
         self.draw(ByKey::new(key))
     }

@@ -73,7 +73,8 @@ fn a_slow_answer_is_a_failure_whatever_it_says() {
     }
 }
 
-/// With `count_overloaded(false)` an overloaded answer is no failure: a callee that is full is alive.
+/// With `count_overloaded(false)` an overloaded answer is no failure: a callee that is full is
+/// alive.
 #[test]
 fn overloaded_answers_that_do_not_count_are_good_probes() {
     let bench = Bench::due();
@@ -191,7 +192,8 @@ async fn a_callee_that_answers_408_opens_the_breaker_of_a_client() {
     assert_eq!(handle.state(), State::Open);
 }
 
-/// The status of a gRPC call comes last, so that of a stream which the caller leaves is never known. But it was answered.
+/// The status of a gRPC call comes last, so that of a stream which the caller leaves is never
+/// known. But it was answered.
 #[tokio::test(start_paused = true)]
 async fn grpc_streams_that_the_caller_leaves_are_good_probes() {
     async fn stream(_: Request<bool>) -> Result<Response<Full<Bytes>>, Infallible> {

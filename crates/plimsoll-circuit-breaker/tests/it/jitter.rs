@@ -5,7 +5,8 @@ use plimsoll_core::Class;
 
 use super::{Bench, millis, secs};
 
-/// When the first probe of each of 100 breakers is due that opened at one instant: milliseconds after it.
+/// When the first probe of each of 100 breakers is due that opened at one instant: milliseconds
+/// after it.
 fn first_probes(builder: BreakerBuilder) -> Vec<u128> {
     fastrand::seed(0x0f1a_7e11);
     (0..100)
@@ -71,7 +72,8 @@ fn a_new_range_holds_from_the_next_opening() {
     assert!(bench.refused().unwrap() > secs(5));
 }
 
-/// Every opening is drawn anew, and those in a row grow from `open_for` and not from what was drawn.
+/// Every opening is drawn anew, and those in a row grow from `open_for` and not from what was
+/// drawn.
 #[test]
 fn openings_in_a_row_keep_to_their_ranges() {
     fastrand::seed(11);

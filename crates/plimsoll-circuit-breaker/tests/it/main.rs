@@ -34,7 +34,8 @@ impl Bench {
         }
     }
 
-    /// Opens at two failures of the last four calls; exactly one second; two probes at a time, two successes.
+    /// Opens at two failures of the last four calls; exactly one second; two probes at a time, two
+    /// successes.
     fn small() -> Self {
         Self::new(
             CircuitBreaker::builder()

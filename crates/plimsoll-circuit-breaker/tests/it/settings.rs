@@ -139,7 +139,8 @@ fn law_09_a_bad_setting_changes_nothing() {
     );
 }
 
-/// A half-open breaker with all probes out rejects by a moment it has published; that moment goes by the settings.
+/// A half-open breaker with all probes out rejects by a moment it has published; that moment goes
+/// by the settings.
 #[test]
 fn more_probes_at_a_time_hold_from_the_next_request() {
     let bench = Bench::due();

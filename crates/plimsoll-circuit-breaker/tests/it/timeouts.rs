@@ -16,7 +16,8 @@ use super::{Bench, millis, secs, stack::obey};
 /// Time enough for every request.
 const HANGS: Duration = Duration::from_secs(3_600);
 
-/// A breaker with a timeout outside, in front of a service that hangs: after 100 calls, unless it opens before.
+/// A breaker with a timeout outside, in front of a service that hangs: after 100 calls, unless it
+/// opens before.
 async fn timeout_outside(timeout: Duration, breaker: BreakerBuilder) -> BreakerHandle {
     let breaker = breaker.build().unwrap();
     let handle = breaker.handle();

@@ -1,4 +1,5 @@
-//! Requests that an inner gate rejects were not sampled, and a sampler's 202 is no answer of the service.
+//! Requests that an inner gate rejects were not sampled, and a sampler's 202 is no answer of the
+//! service.
 
 use std::{
     convert::Infallible,
@@ -29,7 +30,8 @@ async fn answer(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from("answer"))))
 }
 
-/// As a later policy of the same gate does: see `a_request_that_a_later_policy_refuses_is_not_counted`.
+/// As a later policy of the same gate does: see
+/// `a_request_that_a_later_policy_refuses_is_not_counted`.
 #[tokio::test]
 async fn a_request_that_an_inner_gate_rejects_is_not_counted() {
     for load in [0.0, 2.0] {
