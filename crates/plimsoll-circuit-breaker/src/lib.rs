@@ -91,7 +91,7 @@
 //!
 //! | the timeout is | what the breaker sees |
 //! |---|---|
-//! | inside of the breaker | a failure, whatever its length |
+//! | inside of the breaker | a failure, whatever its length: an error, or a 408 with [`Http::client`](plimsoll_core::Http::client) |
 //! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
 //!
 //! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is
@@ -120,6 +120,18 @@
 //!     .layer(CircuitBreakerLayer::new(breaker))
 //!     .service_fn(hangs);
 //!
+//! for _ in 0..20 {
+//!     assert!(client.clone().oneshot(Request::new(())).await.is_err(), "timed out");
+//! }
+//! assert_eq!(handle.state(), State::Open);
+//!
+//! // Inside of the breaker the timeout needs no setting.
+//! let breaker = CircuitBreaker::new();
+//! let handle = breaker.handle();
+//! let client = ServiceBuilder::new()
+//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .timeout(limit)
+//!     .service_fn(hangs);
 //! for _ in 0..20 {
 //!     assert!(client.clone().oneshot(Request::new(())).await.is_err(), "timed out");
 //! }
