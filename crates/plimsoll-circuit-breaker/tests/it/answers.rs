@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONTENT_TYPE};
 use http_body_util::Full;
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
 use plimsoll_core::{Class, GateLayer, Http, test_kit::RefuseAll};
@@ -199,6 +199,7 @@ async fn grpc_streams_that_the_caller_leaves_are_good_probes() {
     async fn stream(_: Request<bool>) -> Result<Response<Full<Bytes>>, Infallible> {
         let mut response = Response::new(Full::from("a message, and the status would follow"));
         response.headers_mut().insert(CONTENT_TYPE, GRPC);
+        *response.version_mut() = Version::HTTP_2;
         Ok(response)
     }
     let breaker = CircuitBreaker::builder().window(1).build().unwrap();

@@ -92,6 +92,19 @@ fn late_results_after_a_healthy_past_are_counted_as_late() {
 }
 
 #[test]
+fn late_results_that_find_a_new_healthy_window_are_counted_as_late() {
+    let bench = Bench::small();
+    let slow = bench.ask().unwrap();
+    let handle = bench.breaker.handle();
+    handle.reset();
+    for _ in 0..4 {
+        bench.call(Class::Success);
+    }
+    bench.end(slow, Class::Success);
+    assert_eq!((handle.late(), handle.calls()), (1, 4));
+}
+
+#[test]
 fn a_late_revocation_gives_nothing_back() {
     let mut bench = Bench::due();
     let (slow, failing) = (bench.ask().unwrap(), bench.ask().unwrap());
