@@ -77,22 +77,47 @@ impl CircuitBreaker {
         }
     }
 
-    /// Another breaker, with a state of its own and the same settings: changing a setting through one's handle changes it
-    /// for both, and they count together.
+    /// Another breaker with a state of its own and the same settings. Changing a setting through
+    /// the handle of one changes it for all, and their counters add up.
     ///
-    /// One breaker per host, say:
+    /// One breaker per callee of a client:
     ///
     /// ```
     /// use plimsoll_circuit_breaker::CircuitBreaker;
-    /// use plimsoll_core::{GateLayer, HeaderKey, Keyed, Missing};
+    /// use plimsoll_core::{Authority, GateLayer, Http, Keyed, Missing};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Full;
+    /// # async fn call(req: Request<()>) -> Result<Response<Full<bytes::Bytes>>, http::Error> {
+    /// #     let bad = req.uri().host() == Some("bad.example");
+    /// #     Response::builder().status(if bad { 500 } else { 200 }).body(Full::default())
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///
     /// let first = CircuitBreaker::new();
-    /// let handle = first.handle(); // of the settings of all
-    /// let host = HeaderKey(http::header::HOST);
-    /// let per_host = Keyed::new(host, Missing::Share, 1_000, move || first.sibling())?;
-    /// # let _: GateLayer<_> = GateLayer::new(per_host);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let handle = first.handle(); // settings and counters of all
+    /// let per_callee = Keyed::new(Authority, Missing::Admit, 1_000, move || first.sibling())?;
+    /// let layer = GateLayer::builder(per_callee).protocol(Http::client()).build();
+    /// let client = layer.layer(service_fn(call));
+    ///
+    /// let get = async |uri| client.clone().oneshot(Request::get(uri).body(()).unwrap()).await;
+    /// for _ in 0..20 {
+    ///     assert_eq!(get("https://bad.example/").await?.status(), 500);
+    /// }
+    /// assert_eq!(get("https://bad.example/").await?.status(), 503); // open
+    /// assert_eq!(get("https://good.example/").await?.status(), 200);
+    /// assert_eq!((handle.opened(), handle.rejected()), (1, 1));
+    /// # Ok(()) }
     /// ```
+    ///
+    /// With [`Missing::Admit`](plimsoll_core::Missing) a request whose callee is unknown has no
+    /// breaker, and is counted in [`KeyedHandle::missing`](plimsoll_core::KeyedHandle::missing).
+    /// Avoid [`Missing::Share`](plimsoll_core::Missing): all such requests would share one breaker,
+    /// and one bad callee would stop the others.
+    ///
+    /// Key by the [`Authority`](plimsoll_core::Authority) of the URI and not by the `Host` header:
+    /// HTTP clients add `Host` below the gate, and HTTP/2 has none.
     pub fn sibling(&self) -> Self {
         let family = Arc::clone(&self.shared.family);
         let window = family.settings().window;

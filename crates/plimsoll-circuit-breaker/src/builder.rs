@@ -12,11 +12,13 @@ use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
 /// | [`failure_rate`](Self::failure_rate) | 0.5 | half of the work is in vain |
 /// | [`min_calls`](Self::min_calls) | 20, or the window if that is smaller | Hystrix's volume: one unlucky call opens nothing |
 /// | [`open_for`](Self::open_for) | 5 s | Polly's break: long enough to matter, short enough not to hurt |
+/// | [`jitter`](Self::jitter) | 0.2 | gRPC's: instances that opened together do not probe together |
 /// | [`backoff`](Self::backoff) | none | |
 /// | [`probes`](Self::probes) | 3 at a time | |
 /// | [`successes`](Self::successes) | 3 | one lucky answer does not bring the load back |
 /// | [`probe_timeout`](Self::probe_timeout) | 5 s | |
 /// | [`slow_call`](Self::slow_call) | off | what is slow only the user knows |
+/// | [`cancelled_call`](Self::cancelled_call) | 1 s | the default time limit of Hystrix and of resilience4j's `TimeLimiter` |
 /// | [`count_overloaded`](Self::count_overloaded) | yes | a service that says it is full is better left alone |
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a builder does nothing until `build`"]
@@ -51,9 +53,21 @@ impl BreakerBuilder {
         self
     }
 
-    /// How long it stays open before the first probe.
+    /// How long it stays open before the first probe: at least this long, and longer by up to the
+    /// [`jitter`](Self::jitter).
     pub const fn open_for(mut self, duration: Duration) -> Self {
         self.settings.open_for = duration;
+        self
+    }
+
+    /// Each opening is longer by a random share of itself, up to this one: 0 to 1. With 0.2 and an
+    /// [`open_for`](Self::open_for) of 5 s, the first probe is admitted after 5 to 6 s.
+    ///
+    /// Never shorter: the service is left alone for `open_for`. Without jitter, the instances of a fleet
+    /// that opened together probe together. Each breaker draws from a generator with a seed of its
+    /// own.
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.settings.jitter = share;
         self
     }
 
@@ -83,16 +97,31 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts calls whose head took longer than this as failures, even if they went well. Also those whose caller left
-    /// after that time, which is how a timeout outside of the breaker shows; without this setting, cancelled calls count
-    /// nowhere.
-    pub const fn slow_call(mut self, longer_than: Duration) -> Self {
-        self.settings.slow_call = Some(longer_than);
+    /// Counts answers whose head took this long or longer as failures. `None` switches it off.
+    ///
+    /// Calls that the caller cancelled after this time count as failures too: see
+    /// [`cancelled_call`](Self::cancelled_call). It costs a clock read at each head.
+    pub fn slow_call(mut self, from: impl Into<Option<Duration>>) -> Self {
+        self.settings.slow_call = from.into();
         self
     }
 
-    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as failures. If not, they count
-    /// nowhere: they are never a success.
+    /// Counts calls that the caller cancelled without an answer, this long or longer after the
+    /// start, as failures.
+    ///
+    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. The
+    /// time includes waits inside of the breaker, for a connection or in the queue of another gate.
+    /// A call cancelled earlier counts nowhere but in
+    /// [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
+    /// [`slow_call`](Self::slow_call) that is shorter, that one decides. `None` switches it off.
+    pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {
+        self.settings.cancelled_call = from.into();
+        self
+    }
+
+    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as
+    /// failures. If not, they are left out of the failure rate, and a probe answered so is a good
+    /// one.
     pub const fn count_overloaded(mut self, count: bool) -> Self {
         self.settings.count_overloaded = count;
         self

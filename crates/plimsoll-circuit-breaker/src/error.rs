@@ -29,6 +29,9 @@ pub enum InvalidBreaker {
     /// A duration that must have a length has none.
     #[error("{0} is zero, but must be longer")]
     ZeroDuration(&'static str),
+    /// The jitter is not a share.
+    #[error("jitter is {0}, but must be 0 to 1")]
+    Jitter(f64),
     /// Successive openings would get shorter, or are no number.
     #[error("backoff factor is {0}, but must be a finite number of at least 1")]
     BackoffFactor(f64),

@@ -12,8 +12,8 @@ use crate::{
     settings::{Settings, nanos, trips},
 };
 
-/// `slow_call` when it is off: no call takes longer.
-const NEVER_SLOW: u64 = u64::MAX;
+/// `slow_call` or `cancelled_call` when it is off: no call takes longer.
+const NEVER: u64 = u64::MAX;
 
 /// The settings, once whole behind a lock for changes of state, and once in single atomics for every call. Who reads
 /// the latter while they are being changed may see an old one beside a new one, for one decision.
@@ -25,11 +25,16 @@ pub(crate) struct Family {
     /// [`Settings::fewest_failures`].
     fewest_failures: AtomicU32,
     slow_nanos: AtomicU64,
+    /// [`Settings::cancelled_as_failed`].
+    cancelled_nanos: AtomicU64,
     count_overloaded: AtomicBool,
+    /// [`Settings::changes`].
+    changes: AtomicU32,
     pub(crate) opened: Counter,
     pub(crate) rejected: Counter,
     pub(crate) probes: Counter,
     pub(crate) late: Counter,
+    pub(crate) cancelled: Counter,
 }
 
 impl Family {
@@ -41,11 +46,14 @@ impl Family {
             min_calls: AtomicU32::new(0),
             fewest_failures: AtomicU32::new(0),
             slow_nanos: AtomicU64::new(0),
+            cancelled_nanos: AtomicU64::new(0),
             count_overloaded: AtomicBool::new(false),
+            changes: AtomicU32::new(0),
             opened: Counter::new(),
             rejected: Counter::new(),
             probes: Counter::new(),
             late: Counter::new(),
+            cancelled: Counter::new(),
         };
         family.publish(&settings);
         family
@@ -60,6 +68,7 @@ impl Family {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = *settings;
         change(&mut changed);
+        changed.changes = changed.changes.wrapping_add(1);
         *settings = changed.check()?;
         self.publish(&settings);
         Ok(())
@@ -71,36 +80,68 @@ impl Family {
         self.min_calls.store(settings.min_calls, Relaxed);
         self.fewest_failures
             .store(settings.fewest_failures(), Relaxed);
-        self.slow_nanos
-            .store(settings.slow_call.map_or(NEVER_SLOW, nanos), Relaxed);
+        let or_never = |limit: Option<_>| limit.map_or(NEVER, nanos);
+        self.slow_nanos.store(or_never(settings.slow_call), Relaxed);
+        self.cancelled_nanos
+            .store(or_never(settings.cancelled_as_failed()), Relaxed);
         self.count_overloaded
             .store(settings.count_overloaded, Relaxed);
+        self.changes.store(settings.changes, Relaxed);
     }
 
-    /// What a call's end says about the service: it failed, it did not, or nothing.
+    /// Whether these are still the settings, by their [`Settings::changes`].
+    pub(crate) fn is_current(&self, changes: u32) -> bool {
+        self.changes.load(Relaxed) == changes
+    }
+
+    /// What the end of a call says about the service: it failed, it answered well, or nothing.
+    ///
+    /// An answer that is no failure is a good one, whatever its status: a 404 shows that the
+    /// service works.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
         match outcome.class {
-            Class::Success => Some(self.is_slow(outcome)),
+            Class::Success | Class::Ignored => Some(self.is_slow(outcome)),
             Class::Failure => Some(true),
             // Never a success, however fast.
             Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
-            // The caller left after it had waited too long: that is how a timeout further out looks from here.
-            Class::Cancelled => self.is_slow(outcome).then_some(true),
+            // The head came, and its status would have come after the body.
+            Class::Cancelled if outcome.body_dropped() => Some(self.is_slow(outcome)),
+            Class::Cancelled => self.judge_cancelled(outcome),
             _ => None,
         }
+    }
+
+    /// What the end of a probe says. An overloaded answer that does not count as a failure shows
+    /// that the service is alive; if it decided nothing, a service that stays full would keep the
+    /// breaker half-open.
+    pub(crate) fn judge_probe(&self, outcome: &Outcome) -> Option<bool> {
+        let uncounted = (outcome.class == Class::Overloaded).then_some(false);
+        self.judge(outcome).or(uncounted)
     }
 
     /// Whether how long calls take decides anything.
     #[inline]
     pub(crate) fn judges_latency(&self) -> bool {
-        self.slow_nanos.load(Relaxed) != NEVER_SLOW
+        self.slow_nanos.load(Relaxed) != NEVER
     }
 
     #[inline]
     fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos.load(Relaxed);
-        // Not reckoned while it is off.
-        limit != NEVER_SLOW && outcome.latency().as_nanos() > u128::from(limit)
+        // While it is off the latency is not reckoned.
+        limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit)
+    }
+
+    /// A caller that leaves after a long wait is how a timeout outside of the breaker shows. One
+    /// that leaves early says nothing about the service.
+    #[cold]
+    fn judge_cancelled(&self, outcome: &Outcome) -> Option<bool> {
+        let limit = self.cancelled_nanos.load(Relaxed);
+        let failed = limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit);
+        if !failed {
+            self.cancelled.add();
+        }
+        failed.then_some(true)
     }
 
     /// Whether so many failures can open the breaker at all.

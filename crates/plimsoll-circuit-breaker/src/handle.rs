@@ -39,8 +39,17 @@ impl BreakerHandle {
         enough.then(|| (f64::from(failures) / f64::from(calls)).min(1.0))
     }
 
-    /// How long until the next request is let through: zero when one would be now, `None` when it is forced open. While
-    /// half-open with all probes out, the time until one of them is overdue.
+    /// Results in the window: those of the latest calls that say something about the service, at
+    /// most [`window`](Self::window) of them.
+    pub fn calls(&self) -> u32 {
+        self.shared.window.calls()
+    }
+
+    /// How long until the next request is let through: zero when one would be now, `None` when it
+    /// is forced open.
+    ///
+    /// Exact while open. While half-open with all probes out it is an estimate: as long as the
+    /// latest judged call took, within 100 ms and `open_for`.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         self.shared.next_in(now)
     }
@@ -91,6 +100,14 @@ impl BreakerHandle {
         self.shared.family.late.get()
     }
 
+    /// Calls that the caller cancelled without an answer and too early to count as failures.
+    ///
+    /// When it grows and [`failure_rate`](Self::failure_rate) is `None`, there may be a timeout
+    /// outside of the breaker that is shorter than [`cancelled_call`](Self::cancelled_call).
+    pub fn cancelled(&self) -> u64 {
+        self.shared.family.cancelled.get()
+    }
+
     /// The size of the window in calls. It cannot be changed.
     pub fn window(&self) -> u32 {
         self.shared.family.settings().window
@@ -125,6 +142,8 @@ settings! {
     min_calls / set_min_calls: u32, "When it is not 1 to the window.";
     /// How long the first opening in a row lasts.
     open_for / set_open_for: Duration, "When it is zero, or longer than the longest opening in a row.";
+    /// The share of itself by which an opening is longer at most.
+    jitter / set_jitter: f64, "When it is not 0 to 1.";
     /// How much longer each opening in a row is, and the longest; `None` when all are the same.
     backoff / set_backoff: Option<(f64, Duration)>, "When the factor is below 1 or the longest shorter than the first.";
     /// Probes at a time.
@@ -133,8 +152,11 @@ settings! {
     successes / set_successes: u32, "When it is zero.";
     /// How long a probe keeps its place.
     probe_timeout / set_probe_timeout: Duration, "When it is zero.";
-    /// Calls that take longer are failures; `None` when that is off.
+    /// Answers that take this long or longer are failures; `None` when that is off.
     slow_call / set_slow_call: Option<Duration>, "When it is zero.";
+    /// Calls cancelled without an answer, this long or longer after the start, are failures; `None`
+    /// when that is off.
+    cancelled_call / set_cancelled_call: Option<Duration>, "When it is zero.";
     /// Whether overloaded answers are failures.
     count_overloaded / set_count_overloaded: bool, "Never.";
 }

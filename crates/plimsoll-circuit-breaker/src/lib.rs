@@ -6,21 +6,44 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//! # async fn call(req: Request<u16>) -> Result<Response<Full<bytes::Bytes>>, http::Error> {
+//! #     Response::builder().status(*req.body()).body(Full::default())
+//! # }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!
 //! let breaker = CircuitBreaker::builder()
 //!     .window(200)                                  // the last 200 calls,
 //!     .min_calls(20)                                // once there are 20 of them:
 //!     .failure_rate(0.5)                            // opens when half of them failed,
-//!     .slow_call(Duration::from_millis(300))        // or took longer than this;
-//!     .open_for(Duration::from_secs(1))             // refuses for a second,
+//!     .slow_call(Duration::from_millis(300))        // or took this long;
+//!     .open_for(Duration::from_secs(1))             // rejects for a second,
 //!     .backoff(2.0, Duration::from_secs(30))        // then two, four, ... while probes fail
 //!     .build()?;
 //! let handle = breaker.handle();
-//! let layer = CircuitBreakerLayer::new(breaker);
-//! # let _: CircuitBreakerLayer = layer;
-//! assert_eq!(handle.failure_rate(), None, "too few calls to tell");
-//! # Ok::<(), plimsoll_circuit_breaker::InvalidBreaker>(())
+//! let client = CircuitBreakerLayer::new(breaker).layer(service_fn(call));
+//!
+//! for n in 0..20 {
+//!     assert_eq!((handle.failure_rate(), handle.state()), (None, State::Closed), "too few calls");
+//!     let status = if n < 10 { 200 } else { 500 };
+//!     client.clone().oneshot(Request::new(status)).await?;
+//! }
+//! assert_eq!((handle.failure_rate(), handle.state()), (Some(0.5), State::Open));
+//! # for opening in [1, 2, 4, 8, 16, 30, 30] {
+//! #     let wait = handle.retry_after(tokio::time::Instant::now()).ok_or("forced")?;
+//! #     let opening = Duration::from_secs(opening);
+//! #     assert!(opening <= wait && wait <= opening * 6 / 5, "{wait:?}");
+//! #     let answer = client.clone().oneshot(Request::new(200)).await?;
+//! #     assert_eq!(answer.status(), 503);
+//! #     tokio::time::advance(wait).await;
+//! #     client.clone().oneshot(Request::new(500)).await?;
+//! #     assert_eq!(handle.state(), State::Open);
+//! # }
+//! # Ok(()) }
 //! ```
 //!
 //! # How it decides
@@ -30,13 +53,19 @@
 //! place of the first, so a long healthy past does not dilute an outage. The count has no clock: on a quiet service old
 //! failures stay in the window until calls push them out.
 //!
-//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact time until the first probe.
-//! No timer runs: the first request after that time makes it half-open, and is its first probe.
+//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact
+//! time until the first probe. No timer runs: the first request after that time makes it half-open,
+//! and is its first probe. It stays open for `open_for` to 1.2 times that
+//! ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
 //!
-//! **Half-open probes.** A few requests at a time go through, the others are refused. One failed probe opens the breaker
-//! again; enough successes close it. A probe that is cancelled, ignored, or refused by a later policy gives its place back and
-//! decides nothing. One that hangs loses its place to another after `probe_timeout` (Polly's remedy), so at most
-//! `probes` start in every `probe_timeout`, and the breaker is never stuck.
+//! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected.
+//! One failed probe opens the breaker again; `successes` good answers close it. A probe without an
+//! answer (cancelled early, rejected by another gate or policy) releases its place and decides
+//! nothing; the next request takes the place. A probe that hangs loses its place after
+//! `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes in
+//! a period has no other bound: a probe that ends makes room for the next at once. Rejected
+//! requests are asked to come back after the time that the latest judged call took: an estimate
+//! between 100 ms and `open_for`.
 //!
 //! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
 //! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late
@@ -46,23 +75,78 @@
 //!
 //! | class of the outcome | counts as |
 //! |---|---|
-//! | `Success` | success; failure if slower than `slow_call` |
-//! | `Failure` | failure |
-//! | `Overloaded` | failure, or nothing with `count_overloaded(false)`; never a success |
-//! | `Ignored` | nothing, also when slow |
-//! | `Cancelled` | nothing; failure if it had taken longer than `slow_call` |
+//! | `Success`, `Ignored` | a good answer (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
+//! | `Failure` | a failure |
+//! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a good answer of a probe |
+//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](BreakerBuilder::cancelled_call) or longer. After a head: a good answer |
+//! | `Rejected` | nothing: an inner gate rejected it, and the service was not called |
 //!
-//! Slow is the time to the head of the response. A timeout *outside* of the breaker cancels the call: set `slow_call`
-//! at or below it, or the breaker never sees the timeouts. A timeout *inside* is a failure by itself. Refusals of the breaker
-//! itself count nowhere.
+//! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
+//!
+//! Results enter the window when calls end. Where failures end sooner than good answers, the first
+//! results of a burst are its failures: set `min_calls`, and with it `window`, to at least the
+//! number of calls that are in flight together.
+//!
+//! # Timeouts
+//!
+//! | the timeout is | what the breaker sees |
+//! |---|---|
+//! | inside of the breaker | a failure, whatever its length: an error, or a 408 with [`Http::client`](plimsoll_core::Http::client) |
+//! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
+//!
+//! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is
+//! not seen at all: the breaker stays closed and [`BreakerHandle::cancelled`] grows. Set
+//! `cancelled_call` to the length of the timeout, or `slow_call`, which also counts slow answers.
+//! `cancelled_call(None)` is for calls that are often cancelled while all is well: long polls, the
+//! loser of two hedged calls.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use tower::{ServiceBuilder, ServiceExt};
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//! # use std::{convert::Infallible, future::pending};
+//! # async fn hangs(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> { pending().await }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!
+//! let limit = Duration::from_millis(300);
+//! let breaker = CircuitBreaker::builder().cancelled_call(limit).build()?;
+//! let handle = breaker.handle();
+//! let client = ServiceBuilder::new()
+//!     .timeout(limit)
+//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .service_fn(hangs);
+//!
+//! for _ in 0..20 {
+//!     assert!(client.clone().oneshot(Request::new(())).await.is_err(), "timed out");
+//! }
+//! assert_eq!(handle.state(), State::Open);
+//!
+//! // Inside of the breaker the timeout needs no setting.
+//! let breaker = CircuitBreaker::new();
+//! let handle = breaker.handle();
+//! let client = ServiceBuilder::new()
+//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .timeout(limit)
+//!     .service_fn(hangs);
+//! for _ in 0..20 {
+//!     assert!(client.clone().oneshot(Request::new(())).await.is_err(), "timed out");
+//! }
+//! assert_eq!(handle.state(), State::Open);
+//! # Ok(()) }
+//! ```
 //!
 //! # Where it goes
 //!
-//! In front of a dependency: around a client, with [`Http`](plimsoll_core::Http) for hyper clients and
-//! [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per host through
-//! [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer outside
-//! of the breaker counts each attempt and is stopped when it opens, which is the order to prefer; one inside hides its
-//! attempts. In a tuple of policies the breaker goes last, so that it is asked only for requests that would run.
+//! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client)
+//! for HTTP clients and [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per
+//! callee through [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer
+//! outside of the breaker counts each attempt and is stopped when it opens, which is the order to
+//! prefer; one inside hides its attempts. In a tuple of policies the breaker goes last, so that it
+//! is asked only for requests that would run.
 //!
 //! # Cost
 //!
@@ -74,8 +158,8 @@
 //!
 //! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
 //!
-//! A good answer whose body is dropped unread was cancelled too, and proves nothing: a client that looks at heads only
-//! should set [`Release::AtHead`](plimsoll_core::Release), or its breaker finds no probe that succeeded.
+//! An answer whose body is dropped unread counts by its head: the service has answered. So does a
+//! gRPC stream that the caller leaves before its status.
 //!
 //! # When not to use it
 //!

@@ -9,6 +9,23 @@ pub(crate) const MAX_WINDOW: u32 = 1 << 16;
 /// Probes at a time. More than this is not probing.
 pub(crate) const MAX_PROBES: u32 = 64;
 
+/// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts
+/// as a failure.
+///
+/// One second is the default time limit of Hystrix and of resilience4j's `TimeLimiter`, the
+/// shortest among the breakers' own; limits that users set outside of a breaker are seldom shorter.
+/// Answers are not compared with it: many healthy services take longer. A longer value fails
+/// `timeouts_outside_of_a_second_or_more_open_a_breaker_with_default_settings`.
+const CANCELLED_CALL: Duration = Duration::from_secs(1);
+
+/// Default of `jitter`: an opening takes `open_for` to 1.2 times that.
+///
+/// gRPC's backoff has 0.2, too. Of 100 breakers that opened at one instant for 5 s, about ten then
+/// probe in the busiest 100 ms and not all. Less fails
+/// `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more keeps a service that is well
+/// again closed off for longer.
+const JITTER: f64 = 0.2;
+
 /// Checked settings of a breaker, shared by its siblings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
@@ -16,13 +33,18 @@ pub(crate) struct Settings {
     pub(crate) threshold: f64,
     pub(crate) min_calls: u32,
     pub(crate) open_for: Duration,
+    /// Each opening is longer by a random share of itself, up to this one.
+    pub(crate) jitter: f64,
     /// How much longer each opening in a row is than the one before, and the longest.
     pub(crate) backoff: Option<(f64, Duration)>,
     pub(crate) probes_at_a_time: u32,
     pub(crate) successes: u32,
     pub(crate) probe_timeout: Duration,
     pub(crate) slow_call: Option<Duration>,
+    pub(crate) cancelled_call: Option<Duration>,
     pub(crate) count_overloaded: bool,
+    /// How many times they were changed while in use.
+    pub(crate) changes: u32,
 }
 
 impl Settings {
@@ -32,12 +54,15 @@ impl Settings {
         threshold: 0.5,
         min_calls: 20,
         open_for: Duration::from_secs(5),
+        jitter: JITTER,
         backoff: None,
         probes_at_a_time: 3,
         successes: 3,
         probe_timeout: Duration::from_secs(5),
         slow_call: None,
+        cancelled_call: Some(CANCELLED_CALL),
         count_overloaded: true,
+        changes: 0,
     };
 
     pub(crate) fn check(self) -> Result<Self, InvalidBreaker> {
@@ -64,10 +89,14 @@ impl Settings {
             ("open_for", Some(self.open_for)),
             ("probe_timeout", Some(self.probe_timeout)),
             ("slow_call", self.slow_call),
+            ("cancelled_call", self.cancelled_call),
         ] {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(InvalidBreaker::ZeroDuration(name));
             }
+        }
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(InvalidBreaker::Jitter(self.jitter));
         }
         if let Some((factor, max)) = self.backoff {
             if !(factor.is_finite() && factor >= 1.0) {
@@ -91,16 +120,29 @@ impl Settings {
             .unwrap_or(1)
     }
 
+    /// From how long on a call counts as a failure when it was cancelled without an answer.
+    pub(crate) fn cancelled_as_failed(&self) -> Option<Duration> {
+        match (self.slow_call, self.cancelled_call) {
+            (Some(slow), Some(cancelled)) => Some(slow.min(cancelled)),
+            (slow, cancelled) => slow.or(cancelled),
+        }
+    }
+
     /// How long the opening after one that lasted `last` lasts (zero: after a closed state). Nanoseconds.
     pub(crate) fn next_opening(&self, last: u64) -> u64 {
         let first = nanos(self.open_for);
         match self.backoff {
-            Some((factor, max)) if last > 0 => {
+            Some((factor, max)) => {
                 ((last as f64 * factor) as u64).clamp(first, nanos(max).max(first))
             }
-            _ => first,
+            None => first,
         }
     }
+}
+
+/// `length`, longer by up to `jitter` of itself. `dice` is uniform in `0.0..1.0`.
+pub(crate) fn jittered(length: u64, jitter: f64, dice: f64) -> u64 {
+    length.saturating_add((length as f64 * jitter * dice) as u64)
 }
 
 /// Whether this many failures among this many calls reach the rate.
@@ -144,6 +186,14 @@ mod tests {
             );
             assert!(!trips(failures - 1, calls, rate));
         }
+    }
+
+    #[test]
+    fn jitter_only_makes_longer() {
+        assert_eq!(jittered(1_000, 0.0, 0.999), 1_000);
+        assert_eq!(jittered(1_000, 0.2, 0.0), 1_000);
+        assert_eq!(jittered(1_000, 0.2, 0.5), 1_100);
+        assert_eq!(jittered(u64::MAX, 1.0, 0.5), u64::MAX);
     }
 
     #[test]

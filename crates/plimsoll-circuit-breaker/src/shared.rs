@@ -13,9 +13,9 @@ use crate::{
     BreakerPermit, State,
     family::Family,
     settings::{Settings, nanos},
-    state::{Asked, Machine, Stamp},
+    state::{Asked, Ended, Machine, Stamp, wait},
     sync::{
-        AtomicU64,
+        AtomicU32, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
     },
     window::Window,
@@ -29,8 +29,12 @@ pub(crate) const NAME: &str = "circuit-breaker";
 pub(crate) struct Shared {
     /// The [`Stamp`] of the machine: all that a request reads while the breaker is closed.
     stamp: AtomicU64,
-    /// [`Machine::not_before`]: all that a refused request reads besides.
+    /// [`Machine::not_before`] and [`Machine::longest_wait`]: all that a rejected request reads
+    /// besides.
     not_before: AtomicU64,
+    longest_wait: AtomicU64,
+    /// The [`Settings::changes`] that both were reckoned from.
+    reckoned_from: AtomicU32,
     /// When the latest failure was recorded. Means something while the window holds failures.
     last_failure: AtomicU64,
     epoch: Epoch,
@@ -41,10 +45,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(family: Arc<Family>, window: u32) -> Self {
-        let machine = Machine::new();
+        let machine = Machine::new(fastrand::Rng::new());
         Self {
             stamp: AtomicU64::new(machine.stamp().0),
             not_before: AtomicU64::new(0),
+            longest_wait: AtomicU64::new(u64::MAX),
+            reckoned_from: AtomicU32::new(0),
             last_failure: AtomicU64::new(0),
             epoch: Epoch::new(),
             family,
@@ -62,10 +68,13 @@ impl Shared {
     #[cold]
     pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<BreakerPermit, W> {
         let nanos = self.epoch.nanos(now);
-        // Most refusals end here: nothing can change before that moment unless a probe comes back.
+        // Most rejections end here: nothing can change before that moment unless a probe comes back
+        // or a setting changes.
         let until = self.not_before.load(Acquire);
-        if nanos < until {
-            return Verdict::Reject(self.refuse(nanos, (until < u64::MAX).then_some(until)));
+        let reckoned_from = self.reckoned_from.load(Relaxed);
+        if nanos < until && self.family.is_current(reckoned_from) {
+            let longest = self.longest_wait.load(Relaxed);
+            return Verdict::Reject(self.refuse(wait(nanos, until, longest)));
         }
         let rules = self.family.settings();
         let mut machine = self.lock();
@@ -79,15 +88,15 @@ impl Shared {
                 self.family.probes.add();
                 Verdict::Admit(BreakerPermit::new(stamp, ticket))
             }
-            Asked::Refuse { until } => Verdict::Reject(self.refuse(nanos, until)),
+            Asked::Refuse { wait } => Verdict::Reject(self.refuse(wait)),
         }
     }
 
-    fn refuse(&self, now: u64, until: Option<u64>) -> Rejection {
+    fn refuse(&self, wait: Option<u64>) -> Rejection {
         self.family.rejected.add();
         let rejection = Rejection::new(NAME, Kind::CircuitOpen);
-        match until {
-            Some(until) => rejection.retry_after(Duration::from_nanos(until.saturating_sub(now))),
+        match wait {
+            Some(wait) => rejection.retry_after(Duration::from_nanos(wait)),
             None => rejection,
         }
     }
@@ -100,32 +109,25 @@ impl Shared {
         permit == BreakerPermit::new(stamp, 0) && stamp.lets_through() && self.window.is_all_well()
     }
 
-    /// Takes in a call that was let through under `stamp` while closed, and went well.
-    fn record_success(&self, stamp: Stamp, outcome: &Outcome) {
-        if self.stamp() != stamp {
-            self.family.late.add();
-        } else if self.family.may_trip(self.window.record(false)) {
-            // It may be the call that completes `min_calls`.
-            self.consider(stamp, outcome);
-        }
-    }
-
     /// Takes in any other end of a call.
     #[inline(never)]
     pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        let failed = self.family.judge(outcome);
         if !permit.stamp().lets_through() {
-            self.probed(permit, failed, outcome);
-        } else if failed.is_some() && self.stamp() != permit.stamp() {
-            self.family.late.add();
-        } else if failed == Some(true) {
+            return self.probed(permit, outcome);
+        }
+        let Some(failed) = self.family.judge(outcome) else {
+            return;
+        };
+        if self.stamp() != permit.stamp() {
+            return self.family.late.add();
+        }
+        if failed {
             self.last_failure
                 .store(self.epoch.nanos(outcome.ended()), Relaxed);
-            if self.family.may_trip(self.window.record(true)) {
-                self.consider(permit.stamp(), outcome);
-            }
-        } else if failed == Some(false) {
-            self.record_success(permit.stamp(), outcome);
+        }
+        // A good answer may be the call that completes `min_calls`.
+        if self.family.may_trip(self.window.record(failed)) {
+            self.consider(permit.stamp(), outcome);
         }
     }
 
@@ -138,15 +140,23 @@ impl Shared {
         {
             let rules = self.family.settings();
             let mut machine = self.lock();
-            if machine.trip(stamp, self.epoch.nanos(outcome.ended()), &rules) {
+            if machine.trip(stamp, self.ended(outcome), &rules) {
                 self.family.opened.add();
             }
             self.publish(&machine, &rules);
         }
     }
 
-    /// A probe is back. `failed` is `None` when it tells nothing about the service.
-    fn probed(&self, permit: BreakerPermit, failed: Option<bool>, outcome: &Outcome) {
+    fn ended(&self, outcome: &Outcome) -> Ended {
+        Ended {
+            at: self.epoch.nanos(outcome.ended()),
+            took: nanos(outcome.ran()),
+        }
+    }
+
+    /// A probe is back.
+    fn probed(&self, permit: BreakerPermit, outcome: &Outcome) {
+        let failed = self.family.judge_probe(outcome);
         let rules = self.family.settings();
         let mut machine = self.lock();
         if machine.stamp() != permit.stamp() {
@@ -156,8 +166,7 @@ impl Shared {
             }
             return;
         }
-        let now = || self.epoch.nanos(outcome.ended());
-        if machine.probed(permit.ticket(), failed, now, &rules) {
+        if machine.probed(permit.ticket(), failed, self.ended(outcome), &rules) {
             self.family.opened.add();
         }
         self.publish(&machine, &rules);
@@ -198,9 +207,8 @@ impl Shared {
     /// How long until the next request is let through; zero when one would be now, `None` when forced open.
     pub(crate) fn next_in(&self, now: Instant) -> Option<Duration> {
         let rules = self.family.settings();
-        let until = self.lock().not_before(&rules);
-        let wait = until.saturating_sub(self.epoch.nanos(now));
-        (until < u64::MAX).then_some(Duration::from_nanos(wait))
+        let wait = self.lock().wait(self.epoch.nanos(now), &rules);
+        wait.map(Duration::from_nanos)
     }
 
     /// Probes that hold a place.
@@ -229,6 +237,8 @@ impl Shared {
     /// Tells the machine's state to those who do not take the lock. Called with the lock held.
     fn publish(&self, machine: &Machine, rules: &Settings) {
         // Before the stamp, so that whoever sees the breaker open sees for how long.
+        self.longest_wait
+            .store(machine.longest_wait(rules), Relaxed);
         self.not_before.store(machine.not_before(rules), Release);
         let stamp = machine.stamp();
         if self.stamp.load(Relaxed) != stamp.0 {

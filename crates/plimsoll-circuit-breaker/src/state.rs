@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use crate::settings::{Settings, nanos};
+use crate::settings::{Settings, jittered, nanos};
 
 /// What a breaker does with requests. Closed lets through, open refuses, half-open probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +83,17 @@ impl Stamp {
     }
 }
 
+/// The least that a request rejected by a half-open breaker is asked to wait, in nanoseconds (100
+/// ms), unless `open_for` is shorter. Probes that fail at once take no time, and a caller that
+/// comes back at once would be rejected again. `a_half_open_breaker_hints_at_what_probes_take`
+/// fails with another value.
+const SHORTEST_WAIT: u64 = 100_000_000;
+
+/// How long to wait until `not_before`, but at most `longest`; `None` for ever.
+pub(crate) fn wait(now: u64, not_before: u64, longest: u64) -> Option<u64> {
+    (not_before < u64::MAX).then(|| not_before.saturating_sub(now).min(longest))
+}
+
 /// What the machine says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -90,8 +101,15 @@ pub(crate) enum Asked {
     Pass,
     /// Go, as a probe with this ticket.
     Probe(u16),
-    /// Not before this moment, or for as long as it is forced open.
-    Refuse { until: Option<u64> },
+    /// No; come back after this time. `None` while it is forced open.
+    Refuse { wait: Option<u64> },
+}
+
+/// When a call ended that was judged, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) at: u64,
+    pub(crate) took: u64,
 }
 
 /// A probe that is out.
@@ -108,8 +126,12 @@ pub(crate) struct Machine {
     stamp: Stamp,
     /// Open: when the first probe may go.
     until: u64,
-    /// How long the latest of the openings in a row is; zero when closed.
+    /// How long the latest of the openings in a row is, without jitter; zero when closed.
     opening: u64,
+    /// Draws the jitter of each opening.
+    dice: fastrand::Rng,
+    /// Half-open: how long the latest call took that was judged.
+    took: u64,
     /// Half-open: probes that are out, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
     places: Vec<Place>,
     /// Half-open: the number of the next probe.
@@ -119,12 +141,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) const fn new() -> Self {
+    /// Closed. Each machine needs a generator with a seed of its own.
+    pub(crate) const fn new(dice: fastrand::Rng) -> Self {
         let stamp = Stamp::new(0, State::Closed);
         Self {
             stamp,
             until: 0,
             opening: 0,
+            dice,
+            took: 0,
             places: Vec::new(),
             next_ticket: 0,
             succeeded: 0,
@@ -139,9 +164,9 @@ impl Machine {
     pub(crate) fn ask(&mut self, now: u64, rules: &Settings) -> Asked {
         match self.stamp.state() {
             State::Closed | State::ForcedClosed => Asked::Pass,
-            State::ForcedOpen => Asked::Refuse { until: None },
+            State::ForcedOpen => Asked::Refuse { wait: None },
             State::Open if now < self.until => Asked::Refuse {
-                until: Some(self.until),
+                wait: self.wait(now, rules),
             },
             State::Open => {
                 self.enter(State::HalfOpen);
@@ -156,7 +181,7 @@ impl Machine {
         self.places.retain(|place| now < place.overdue);
         if self.places.len() >= rules.probes_at_a_time as usize {
             return Asked::Refuse {
-                until: Some(self.not_before(rules)),
+                wait: self.wait(now, rules),
             };
         }
         let ticket = self.next_ticket;
@@ -167,10 +192,10 @@ impl Machine {
     }
 
     /// The calls let through under `stamp` failed too often. `false` when that is the past.
-    pub(crate) fn trip(&mut self, stamp: Stamp, now: u64, rules: &Settings) -> bool {
+    pub(crate) fn trip(&mut self, stamp: Stamp, ended: Ended, rules: &Settings) -> bool {
         let current = self.stamp == stamp && stamp.state() == State::Closed;
         if current {
-            self.open(now, rules);
+            self.open(ended, rules);
         }
         current
     }
@@ -181,16 +206,17 @@ impl Machine {
         &mut self,
         ticket: u16,
         failed: Option<bool>,
-        now: impl FnOnce() -> u64,
+        ended: Ended,
         rules: &Settings,
     ) -> bool {
         self.give_back(ticket);
         match failed {
             Some(true) => {
-                self.open(now(), rules);
+                self.open(ended, rules);
                 return true;
             }
             Some(false) => {
+                self.took = ended.took;
                 self.succeeded += 1;
                 if self.succeeded >= rules.successes {
                     self.enter(State::Closed);
@@ -211,10 +237,12 @@ impl Machine {
         self.enter(state);
     }
 
-    fn open(&mut self, now: u64, rules: &Settings) {
+    fn open(&mut self, ended: Ended, rules: &Settings) {
         self.opening = rules.next_opening(self.opening);
+        self.took = ended.took;
         self.enter(State::Open);
-        self.until = now.saturating_add(self.opening);
+        let length = jittered(self.opening, rules.jitter, self.dice.f64());
+        self.until = ended.at.saturating_add(length);
     }
 
     /// Starts a new generation: what is out from earlier ones holds no place and counts nowhere.
@@ -224,7 +252,6 @@ impl Machine {
         self.succeeded = 0;
         if !matches!(state, State::Open | State::HalfOpen) {
             self.opening = 0;
-            self.until = 0;
         }
     }
 
@@ -250,6 +277,22 @@ impl Machine {
         }
     }
 
+    /// The most that a rejected request is asked to wait. Half-open with all places taken, the next
+    /// place is free when a probe ends, which takes as long as the latest call that was judged, as
+    /// far as the machine knows.
+    pub(crate) fn longest_wait(&self, rules: &Settings) -> u64 {
+        match self.stamp.state() {
+            State::HalfOpen => self.took.max(SHORTEST_WAIT).min(nanos(rules.open_for)),
+            _ => u64::MAX,
+        }
+    }
+
+    /// How long until a request may be admitted: exact while open, an estimate while half-open,
+    /// `None` while it is forced open.
+    pub(crate) fn wait(&self, now: u64, rules: &Settings) -> Option<u64> {
+        wait(now, self.not_before(rules), self.longest_wait(rules))
+    }
+
     /// When nothing is lost by forgetting this state: it was not asked for as long again as it was open. `None` as long
     /// as it is forced.
     pub(crate) fn settles_at(&self) -> Option<u64> {
@@ -265,13 +308,22 @@ impl Machine {
 mod tests {
     use super::*;
 
-    const RULES: Settings = Settings::DEFAULT;
+    const RULES: Settings = Settings {
+        jitter: 0.0,
+        ..Settings::DEFAULT
+    };
     const OPEN_FOR: u64 = 5_000_000_000;
+    const MS: u64 = 1_000_000;
+    const NOW: Ended = Ended { at: 0, took: 0 };
+
+    fn closed() -> Machine {
+        Machine::new(fastrand::Rng::with_seed(1))
+    }
 
     /// Open since 0.
     fn open() -> Machine {
-        let mut machine = Machine::new();
-        assert!(machine.trip(machine.stamp(), 0, &RULES));
+        let mut machine = closed();
+        assert!(machine.trip(machine.stamp(), NOW, &RULES));
         machine
     }
 
@@ -281,7 +333,7 @@ mod tests {
         let mut machine = open();
         let asked: Vec<Asked> = (0..5).map(|_| machine.ask(OPEN_FOR, &RULES)).collect();
         let refused = Asked::Refuse {
-            until: Some(2 * OPEN_FOR),
+            wait: Some(SHORTEST_WAIT),
         };
         let probes = [0, 1, 2].map(Asked::Probe);
         assert_eq!(asked, [probes[0], probes[1], probes[2], refused, refused]);
@@ -290,8 +342,8 @@ mod tests {
     #[test]
     fn open_refuses_to_the_last_nanosecond() {
         let mut machine = open();
-        let until = Some(OPEN_FOR);
-        assert_eq!(machine.ask(OPEN_FOR - 1, &RULES), Asked::Refuse { until });
+        let wait = Some(1);
+        assert_eq!(machine.ask(OPEN_FOR - 1, &RULES), Asked::Refuse { wait });
         assert_eq!(machine.not_before(&RULES), OPEN_FOR);
         assert_eq!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(0));
         assert_eq!(machine.not_before(&RULES), 0, "there is a place left");
@@ -299,13 +351,35 @@ mod tests {
 
     #[test]
     fn only_the_current_closed_generation_trips() {
-        let mut machine = Machine::new();
+        let mut machine = closed();
         let first = machine.stamp();
-        assert!(machine.trip(first, 0, &RULES));
-        assert!(!machine.trip(first, 0, &RULES));
-        assert!(!machine.trip(machine.stamp(), 0, &RULES), "open already");
+        assert!(machine.trip(first, NOW, &RULES));
+        assert!(!machine.trip(first, NOW, &RULES));
+        assert!(!machine.trip(machine.stamp(), NOW, &RULES), "open already");
         machine.force(State::ForcedClosed);
-        assert!(!machine.trip(machine.stamp(), 0, &RULES));
+        assert!(!machine.trip(machine.stamp(), NOW, &RULES));
+    }
+
+    #[test]
+    fn a_half_open_machine_estimates_the_wait_by_the_latest_judged_call() {
+        let ended = |took| Ended { at: 0, took };
+        for (took, wait) in [(0, 100 * MS), (300 * MS, 300 * MS), (60_000 * MS, OPEN_FOR)] {
+            let mut machine = closed();
+            assert!(machine.trip(machine.stamp(), ended(took), &RULES));
+            assert_eq!(machine.wait(0, &RULES), Some(OPEN_FOR), "exact while open");
+            for _ in 0..RULES.probes_at_a_time {
+                assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+            }
+            assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(wait));
+            let overdue = 2 * OPEN_FOR;
+            assert_eq!(machine.wait(overdue - 1, &RULES), Some(1));
+            assert!(!machine.probed(0, Some(false), ended(200 * MS), &RULES));
+            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+            assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(200 * MS));
+            assert!(!machine.probed(1, None, ended(900 * MS), &RULES));
+            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+            assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(200 * MS));
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub struct ByKey<K> {
 }
 
 impl<K> ByKey<K> {
-    /// By `key`, such as [`HeaderKey`](plimsoll_core::HeaderKey) or a closure `Fn(&Req) -> Option<impl Hash>`.
+    /// By `key`, such as [`TraceId`](crate::TraceId), [`HeaderKey`](plimsoll_core::HeaderKey) or a
+    /// closure `Fn(&Req) -> Option<impl Hash>`.
     pub const fn new(key: K) -> Self {
         Self {
             key,

@@ -70,12 +70,12 @@ impl SamplingHandle {
         Ok(())
     }
 
-    /// Requests kept. Those that a later policy refused are not in it.
+    /// Requests kept. Those that a later policy or an inner gate rejected are not in it.
     pub fn kept(&self) -> u64 {
         self.0.kept.load(Relaxed)
     }
 
-    /// Requests left out: marked so and served, or refused.
+    /// Requests left out: marked and served, or rejected by the sampling itself.
     pub fn skipped(&self) -> u64 {
         self.0.skipped.load(Relaxed)
     }

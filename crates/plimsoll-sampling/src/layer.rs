@@ -23,6 +23,8 @@ use crate::{Mark, Random, Sampling};
 /// let layer = SamplingLayer::new(Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?);
 /// let answer = layer.layer(page).oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::OK);
+/// # let body = http_body_util::BodyExt::collect(answer.into_body()).await?;
+/// # assert_eq!(body.to_bytes(), "served");
 /// assert_eq!(layer.policy().handle().skipped(), 1);
 ///
 /// // An ingest route refuses what it leaves out:

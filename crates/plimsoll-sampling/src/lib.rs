@@ -7,29 +7,61 @@
 //! # Example
 //!
 //! ```
-//! use plimsoll_core::{GateLayer, HeaderKey};
-//! use plimsoll_sampling::{Rates, Sampled, Sampling};
-//! # let (concurrency, load) = ((), || 0.9);
+//! use plimsoll_core::GateLayer;
+//! use plimsoll_sampling::{Rates, Sampled, Sampling, TraceId};
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//! # use std::{convert::Infallible, sync::atomic::{AtomicU32, Ordering::SeqCst}};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # static RECORDED: AtomicU32 = AtomicU32::new(0);
+//! # fn record(weight: f64) {
+//! #     assert!([2.0, 100.0].contains(&weight), "one over the rate");
+//! #     RECORDED.fetch_add(1, SeqCst);
+//! # }
+//! # type Answer = Result<Response<Full<bytes::Bytes>>, Infallible>;
+//! # fn answer() -> Answer { Ok(Response::new(Full::default())) }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (concurrency, load) = ((), || 1.0);
 //!
-//! // Whole traces or nothing: requests of one trace share a fate, here and downstream.
-//! let rates = Rates { base: 1.0, min: 0.05, threshold: 0.7 };
-//! let sampling = Sampling::new(load, rates)?.by_key(HeaderKey::from_static("traceparent"));
+//! // Everything up to a load of 0.7, from there on less, half of it at a load of 1.
+//! let rates = Rates { base: 1.0, min: 0.5, threshold: 0.7 };
+//! // Whole traces or nothing: the requests of one trace are kept together, here and downstream.
+//! let sampling = Sampling::new(load, rates)?.by_key(TraceId);
 //! let handle = sampling.handle();
 //! let layer = GateLayer::new((concurrency, sampling));
-//! # let _: GateLayer<((), Sampling<_, _>)> = layer;
 //!
-//! async fn handler(req: http::Request<()>) {
+//! async fn handler(req: Request<()>) -> Answer {
 //!     let sampled = Sampled::of(&req);
 //!     if sampled.keep {
 //!         record(sampled.weight());
 //!     }
+//!     # answer()
 //! }
-//! # fn record(_: f64) {}
+//! let service = layer.layer(service_fn(handler));
+//! # let send = async |trace: u128, parent: u64| {
+//! #     let header = format!("00-{trace:032x}-{parent:016x}-01");
+//! #     let req = Request::builder().header("traceparent", header).body(()).unwrap();
+//! #     service.clone().oneshot(req).await
+//! # };
+//! # for trace in 1..=1_000 {
+//! #     let before = RECORDED.load(SeqCst);
+//! #     for parent in 1..=4 { send(trace, parent).await?; }
+//! #     assert!([0, 4].contains(&(RECORDED.load(SeqCst) - before)), "a trace was split");
+//! # }
+//! # assert_eq!(u64::from(RECORDED.load(SeqCst)), handle.kept());
+//! # assert!((1_700..2_300).contains(&handle.kept()), "{} of 4,000", handle.kept());
 //!
-//! // An operator turns the sampling up, live:
+//! // An operator keeps less, while it runs:
 //! handle.set_rates(Rates { min: 0.01, ..rates })?;
-//! # Ok::<_, plimsoll_sampling::InvalidRates>(())
+//! # let before = handle.kept();
+//! # for trace in 1..=1_000 { send(trace, 1).await?; }
+//! # assert!(handle.kept() - before < 40, "{} of 1,000", handle.kept() - before);
+//! # Ok(()) }
 //! ```
+//!
+//! Sample traces by [`TraceId`] and not by the `traceparent` header as a whole: its parent id
+//! differs from hop to hop.
 //!
 //! # Choosing values
 //!
@@ -60,3 +92,4 @@ pub use self::{
     rate::{InvalidRates, Rates},
     sampling::{Sampling, SamplingPermit},
 };
+pub use plimsoll_core::TraceId;

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Class, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// A request that was counted stays counted, however it ends; one that a later policy refuses is taken out of the
-/// counts.
+/// A request that was counted stays counted, however it ends. One that a later policy or an inner
+/// gate rejects is taken out of the counts: its handler never ran.
 pub struct Sampling<L, D = Random, M = Mark> {
     signal: L,
     draw: D,
@@ -75,8 +75,9 @@ impl Sampling<(), Random, Mark> {
 }
 
 impl<L, D, M> Sampling<L, D, M> {
-    /// Draws by a key, so that requests of one key are kept or left out together. See [`ByKey`], which can also be
-    /// given to [`draw`](Self::draw), with a salt.
+    /// Draws by a key, so that requests of one key are kept or left out together: those of a trace
+    /// by [`TraceId`](crate::TraceId), for example. See [`ByKey`], which can also be given to
+    /// [`draw`](Self::draw), with a salt.
     pub fn by_key<K>(self, key: K) -> Sampling<L, ByKey<K>, M> {
         self.draw(ByKey::new(key))
     }
@@ -132,7 +133,7 @@ impl<L: LoadSignal, D, M> Sampling<L, D, M> {
         self.shared.rates().rate(self.signal.load())
     }
 
-    /// Decides on a request and counts it.
+    /// Decides on a request.
     #[inline]
     fn sample<Req>(&self, req: &Req) -> Sampled
     where
@@ -141,7 +142,6 @@ impl<L: LoadSignal, D, M> Sampling<L, D, M> {
         let rate = self.rate();
         // Every draw is below 1.
         let keep = rate >= 1.0 || self.draw.draw(req) < rate;
-        self.shared.count(keep);
         Sampled { keep, rate }
     }
 }
@@ -158,7 +158,10 @@ where
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
         let sampled = self.sample(req);
-        if self.mode.apply(req, sampled) {
+        let admitted = self.mode.apply(req, sampled);
+        // Last, since a draw or a mode may be the user's and panic.
+        self.shared.count(sampled.keep);
+        if admitted {
             Verdict::Admit(SamplingPermit { keep: sampled.keep })
         } else {
             Verdict::Reject(Rejection::new(Sampling::NAME, Kind::Skipped))
@@ -166,7 +169,11 @@ where
     }
 
     #[inline]
-    fn finish(&self, _: SamplingPermit, _: &Outcome) {}
+    fn finish(&self, permit: SamplingPermit, outcome: &Outcome) {
+        if outcome.class == Class::Rejected {
+            self.shared.uncount(permit.keep);
+        }
+    }
 
     #[inline]
     fn revoke(&self, permit: SamplingPermit, _: Instant, _: Instant) {

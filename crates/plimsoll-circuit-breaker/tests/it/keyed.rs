@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use http::{Request, header::HOST};
+use http::Request;
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_core::{Cell as _, Class, HeaderKey, Keyed, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Authority, Cell as _, Class, Keyed, Missing, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use super::{Bench, secs};
 
-fn ask_and_end<P: Policy<Request<()>>>(policy: &P, host: &str, class: Class) -> bool {
+/// A client's request: the callee is in the URI.
+fn ask_and_end<P: Policy<Request<()>>>(policy: &P, uri: &str, class: Class) -> bool {
     let now = Instant::now();
-    let mut req = Request::builder().header(HOST, host).body(()).unwrap();
+    let mut req = Request::get(uri).body(()).unwrap();
     match policy.admit(&mut req, now) {
         Verdict::Admit(permit) => {
             policy.finish(permit, &Outcome::new(class, Duration::ZERO, now));
@@ -25,22 +26,32 @@ fn ask_and_end<P: Policy<Request<()>>>(policy: &P, host: &str, class: Class) -> 
 fn one_host_opens_and_the_other_stays_closed() {
     let first = CircuitBreaker::builder().window(2).build().unwrap();
     let handle = first.handle();
-    let keyed = Keyed::new(HeaderKey(HOST), Missing::Share, 100, move || {
-        first.sibling()
-    })
-    .unwrap();
+    let keyed = Keyed::new(Authority, Missing::Admit, 100, move || first.sibling()).unwrap();
+    let (bad, good) = ("https://bad.example/", "https://good.example/");
     for _ in 0..2 {
-        assert!(ask_and_end(&keyed, "bad", Class::Failure));
-        assert!(ask_and_end(&keyed, "good", Class::Success));
+        assert!(ask_and_end(&keyed, bad, Class::Failure));
+        assert!(ask_and_end(&keyed, good, Class::Success));
     }
-    assert!(!ask_and_end(&keyed, "bad", Class::Success));
-    assert!(ask_and_end(&keyed, "good", Class::Success));
+    assert!(!ask_and_end(&keyed, bad, Class::Success));
+    assert!(ask_and_end(&keyed, good, Class::Success));
     assert_eq!((handle.opened(), handle.rejected()), (1, 1));
 
     // One handle sets all of them.
     handle.set_threshold(1.0).unwrap();
-    assert!(ask_and_end(&keyed, "good", Class::Failure));
-    assert!(ask_and_end(&keyed, "good", Class::Success));
+    assert!(ask_and_end(&keyed, good, Class::Failure));
+    assert!(ask_and_end(&keyed, good, Class::Success));
+}
+
+/// Requests whose callee is unknown share no state: one that fails must not stop the others.
+#[test]
+fn requests_without_an_authority_have_no_breaker() {
+    let first = CircuitBreaker::builder().window(2).build().unwrap();
+    let handle = first.handle();
+    let keyed = Keyed::new(Authority, Missing::Admit, 100, move || first.sibling()).unwrap();
+    for _ in 0..10 {
+        assert!(ask_and_end(&keyed, "/relative", Class::Failure));
+    }
+    assert_eq!((handle.opened(), keyed.handle().missing()), (0, 10));
 }
 
 #[test]

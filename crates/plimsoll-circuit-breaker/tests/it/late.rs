@@ -68,9 +68,40 @@ fn law_11_a_probe_of_an_earlier_round_decides_nothing_and_holds_no_place() {
     bench.end(slow, Class::Failure);
     assert_eq!(bench.state(), "half-open");
     assert!(bench.ask().is_err(), "it gave nobody's place back");
+    assert_eq!(bench.breaker.handle().late(), 1);
     bench.end(first, Class::Success);
     bench.end(second, Class::Success);
     assert_eq!(bench.state(), "closed");
+}
+
+/// A full window without a failure takes a shortcut, for results of its own generation only.
+#[test]
+fn late_results_after_a_healthy_past_are_counted_as_late() {
+    for class in [Class::Success, Class::Failure, Class::Cancelled] {
+        let bench = Bench::small();
+        for _ in 0..4 {
+            bench.call(Class::Success);
+        }
+        let slow = bench.ask().unwrap();
+        let handle = bench.breaker.handle();
+        handle.force_open();
+        bench.end(slow, class);
+        let counted = u64::from(class != Class::Cancelled);
+        assert_eq!((handle.late(), handle.calls()), (counted, 4), "{class:?}");
+    }
+}
+
+#[test]
+fn late_results_that_find_a_new_healthy_window_are_counted_as_late() {
+    let bench = Bench::small();
+    let slow = bench.ask().unwrap();
+    let handle = bench.breaker.handle();
+    handle.reset();
+    for _ in 0..4 {
+        bench.call(Class::Success);
+    }
+    bench.end(slow, Class::Success);
+    assert_eq!((handle.late(), handle.calls()), (1, 4));
 }
 
 #[test]

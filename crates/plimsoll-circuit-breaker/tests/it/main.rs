@@ -1,6 +1,10 @@
 //! Behaviour through the public API.
 
+mod answers;
+mod bursts;
 mod contract;
+mod hints;
+mod jitter;
 mod keyed;
 mod late;
 mod model;
@@ -8,6 +12,7 @@ mod probes;
 mod settings;
 mod stack;
 mod states;
+mod timeouts;
 
 use std::time::Duration;
 
@@ -29,7 +34,8 @@ impl Bench {
         }
     }
 
-    /// Opens at two failures of the last four calls; one second; two probes at a time, two successes.
+    /// Opens at two failures of the last four calls; exactly one second; two probes at a time, two
+    /// successes.
     fn small() -> Self {
         Self::new(
             CircuitBreaker::builder()
@@ -37,6 +43,7 @@ impl Bench {
                 .min_calls(2)
                 .failure_rate(0.5)
                 .open_for(secs(1))
+                .jitter(0.0)
                 .probes(2)
                 .successes(2)
                 .probe_timeout(secs(10))

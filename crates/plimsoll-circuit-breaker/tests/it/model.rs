@@ -95,7 +95,7 @@ impl Model {
             return;
         }
         let failed = match class {
-            Some(Class::Success) => Some(false),
+            Some(Class::Success | Class::Ignored) => Some(false),
             Some(Class::Failure | Class::Overloaded) => Some(true),
             _ => None,
         };
@@ -140,6 +140,7 @@ proptest! {
             .min_calls(MIN_CALLS as u32)
             .failure_rate(RATE)
             .open_for(millis(OPEN_MS))
+            .jitter(0.0)
             .probes(PROBES as u32)
             .successes(SUCCESSES)
             .probe_timeout(millis(PROBE_TIMEOUT_MS));

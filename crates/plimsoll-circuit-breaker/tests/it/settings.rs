@@ -44,6 +44,14 @@ fn law_09_errors_name_the_field_and_the_bound() {
         "slow_call is zero, but must be longer",
     );
     check(
+        |b| b.cancelled_call(zero),
+        "cancelled_call is zero, but must be longer",
+    );
+    for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        let expected = format!("jitter is {jitter}, but must be 0 to 1");
+        check(|b| b.jitter(jitter), &expected);
+    }
+    check(
         |b| b.backoff(0.9, secs(60)),
         "backoff factor is 0.9, but must be a finite number of at least 1",
     );
@@ -75,7 +83,7 @@ fn absurdly_long_durations_never_overflow() {
 
 #[test]
 fn new_settings_hold_from_the_next_outcome() {
-    let bench = Bench::new(CircuitBreaker::new());
+    let bench = Bench::new(CircuitBreaker::builder().jitter(0.0).build().unwrap());
     let handle = bench.breaker.handle();
     for _ in 0..10 {
         bench.call(Class::Failure);
@@ -129,4 +137,71 @@ fn law_09_a_bad_setting_changes_nothing() {
         ),
         (0.5, 20, 3)
     );
+}
+
+/// A half-open breaker with all probes out rejects by a moment it has published; that moment goes
+/// by the settings.
+#[test]
+fn more_probes_at_a_time_hold_from_the_next_request() {
+    let bench = Bench::due();
+    let handle = bench.breaker.handle();
+    let (_first, _second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    assert!(bench.ask().is_err());
+    handle.set_probes_at_a_time(3).unwrap();
+    assert_eq!(handle.retry_after(bench.now), Some(Duration::ZERO));
+    assert!(bench.ask().unwrap().is_probe());
+    assert!(bench.ask().is_err());
+}
+
+#[test]
+fn the_handle_reads_what_was_set_and_changes_it() {
+    let handle = CircuitBreaker::builder()
+        .window(50)
+        .min_calls(7)
+        .failure_rate(0.25)
+        .open_for(secs(3))
+        .jitter(0.1)
+        .backoff(2.0, secs(30))
+        .probes(5)
+        .successes(6)
+        .probe_timeout(secs(4))
+        .slow_call(secs(8))
+        .cancelled_call(secs(9))
+        .count_overloaded(false)
+        .build()
+        .unwrap()
+        .handle();
+    let all = || {
+        format!(
+            "{} {} {} {:?} {} {:?} {} {} {:?} {:?} {:?} {}",
+            handle.window(),
+            handle.min_calls(),
+            handle.threshold(),
+            handle.open_for(),
+            handle.jitter(),
+            handle.backoff(),
+            handle.probes_at_a_time(),
+            handle.successes(),
+            handle.probe_timeout(),
+            handle.slow_call(),
+            handle.cancelled_call(),
+            handle.count_overloaded()
+        )
+    };
+    assert_eq!(
+        all(),
+        "50 7 0.25 3s 0.1 Some((2.0, 30s)) 5 6 4s Some(8s) Some(9s) false"
+    );
+    handle.set_min_calls(8).unwrap();
+    handle.set_threshold(0.75).unwrap();
+    handle.set_open_for(secs(2)).unwrap();
+    handle.set_jitter(0.0).unwrap();
+    handle.set_backoff(None).unwrap();
+    handle.set_probes_at_a_time(1).unwrap();
+    handle.set_successes(2).unwrap();
+    handle.set_probe_timeout(secs(1)).unwrap();
+    handle.set_slow_call(None).unwrap();
+    handle.set_cancelled_call(None).unwrap();
+    handle.set_count_overloaded(true).unwrap();
+    assert_eq!(all(), "50 8 0.75 2s 0 None 1 2 1s None None true");
 }

@@ -17,6 +17,7 @@ fn small() -> CircuitBreaker {
         .window(2)
         .failure_rate(1.0)
         .open_for(secs(1))
+        .jitter(0.0)
         .probes(1)
         .successes(1)
         .build()
@@ -24,7 +25,9 @@ fn small() -> CircuitBreaker {
 }
 
 /// Answers with the status in the request's body, after the time in it.
-async fn obey(req: Request<(u16, Duration)>) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(super) async fn obey(
+    req: Request<(u16, Duration)>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, delay) = *req.body();
     sleep(delay).await;
     assert_ne!(status, 0, "told to panic");
@@ -34,7 +37,7 @@ async fn obey(req: Request<(u16, Duration)>) -> Result<Response<Full<Bytes>>, In
 }
 
 /// Reads the body to its end, and tells the status.
-async fn read<B>(answer: Result<Response<B>, Infallible>) -> StatusCode
+pub(super) async fn read<B>(answer: Result<Response<B>, Infallible>) -> StatusCode
 where
     B: http_body::Body<Error: std::fmt::Debug>,
 {
@@ -43,7 +46,7 @@ where
     head.status
 }
 
-fn say(status: u16) -> Request<(u16, Duration)> {
+pub(super) fn say(status: u16) -> Request<(u16, Duration)> {
     Request::new((status, Duration::ZERO))
 }
 

@@ -14,6 +14,7 @@ fn closed_lets_through_below_min_calls_whatever_happens() {
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "open");
     assert_eq!(bench.breaker.handle().failure_rate(), Some(1.0));
+    assert_eq!(bench.breaker.handle().calls(), 2);
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn each_class_counts_as_documented() {
     check(Class::Failure, true, Some(1.0));
     check(Class::Overloaded, true, Some(1.0));
     check(Class::Overloaded, false, None);
-    check(Class::Ignored, true, None);
+    check(Class::Ignored, true, Some(0.0));
     check(Class::Cancelled, true, None);
 }
 
@@ -208,11 +209,12 @@ fn slow_calls_are_failures_when_asked_for() {
             "{class:?} after {latency:?}"
         );
     };
-    check(Class::Success, millis(100), Some(0.0));
-    check(Class::Success, millis(101), Some(1.0));
-    check(Class::Cancelled, millis(101), Some(1.0));
+    check(Class::Success, millis(99), Some(0.0));
+    check(Class::Success, millis(100), Some(1.0));
+    check(Class::Ignored, millis(99), Some(0.0));
+    check(Class::Ignored, millis(100), Some(1.0));
     check(Class::Cancelled, millis(99), None);
-    check(Class::Ignored, secs(9), None);
+    check(Class::Cancelled, millis(100), Some(1.0));
 }
 
 #[test]
@@ -264,4 +266,34 @@ fn automatic_leaves_a_state_of_its_own_alone() {
     handle.reset();
     assert_eq!(handle.state(), State::Closed);
     assert!(bench.ask().is_ok());
+}
+
+#[test]
+fn states_are_named_for_labels_and_messages() {
+    let states = [
+        State::Closed,
+        State::ForcedClosed,
+        State::Open,
+        State::ForcedOpen,
+        State::HalfOpen,
+    ];
+    let names = [
+        "closed",
+        "forced-closed",
+        "open",
+        "forced-open",
+        "half-open",
+    ];
+    assert_eq!(states.map(State::as_str), names);
+    assert_eq!(states.map(|state| state.to_string()), names);
+    let bench = Bench::open();
+    let (breaker, handle) = (&bench.breaker, bench.breaker.handle());
+    assert_eq!(
+        format!("{breaker:?}"),
+        "CircuitBreaker { state: Open, generation: 1, .. }"
+    );
+    assert_eq!(
+        format!("{handle:?}"),
+        "BreakerHandle { state: Open, generation: 1, failure_rate: Some(1.0), .. }"
+    );
 }

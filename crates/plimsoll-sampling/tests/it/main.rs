@@ -2,9 +2,12 @@
 
 mod contract;
 mod live;
+mod panics;
 mod rates;
+mod rejected;
 mod requests;
 mod statistics;
+mod traces;
 
 use std::sync::{
     Arc,

@@ -1,0 +1,27 @@
+//! The window holds results in the order in which calls end.
+
+use plimsoll_circuit_breaker::{BreakerBuilder, CircuitBreaker};
+use plimsoll_core::Class;
+
+use super::Bench;
+
+/// 1,000 calls start at once. 60 fail before the first good answer comes. The state after all.
+fn burst(builder: BreakerBuilder) -> &'static str {
+    let bench = Bench::new(builder.build().unwrap());
+    let calls: Vec<_> = (0..1_000).map(|_| bench.ask().unwrap()).collect();
+    let (fail_early, answered) = calls.split_at(60);
+    for call in fail_early {
+        bench.end(*call, Class::Failure);
+    }
+    for call in answered {
+        bench.end(*call, Class::Success);
+    }
+    bench.state()
+}
+
+#[test]
+fn min_calls_above_what_is_in_flight_keeps_a_burst_with_few_failures_closed() {
+    let wide = CircuitBreaker::builder().window(2_000);
+    assert_eq!(burst(wide), "open", "6 % failed, and they ended first");
+    assert_eq!(burst(wide.min_calls(1_000)), "closed");
+}

@@ -1,0 +1,57 @@
+//! What a half-open breaker tells those whom it rejects.
+
+use plimsoll_core::{Class, Kind};
+
+use super::{Bench, millis, secs};
+
+/// Half-open, all probes out, after a call that took this long had opened the breaker.
+fn probing(took_millis: u64) -> Bench {
+    let mut bench = Bench::small();
+    for _ in 0..2 {
+        let call = bench.ask().unwrap();
+        bench.end_after(call, Class::Failure, millis(took_millis));
+    }
+    bench.pass(secs(1));
+    _ = (bench.ask().unwrap(), bench.ask().unwrap());
+    bench
+}
+
+#[test]
+fn a_half_open_breaker_hints_at_what_probes_take() {
+    for (took, hint) in [(0, 100), (99, 100), (101, 101), (700, 700), (60_000, 1_000)] {
+        let bench = probing(took);
+        let rejection = bench.ask().unwrap_err();
+        assert_eq!(
+            (rejection.kind(), rejection.wait()),
+            (Kind::CircuitOpen, Some(millis(hint))),
+            "a call took {took} ms"
+        );
+        let handle = bench.breaker.handle();
+        assert_eq!(handle.retry_after(bench.now), Some(millis(hint)));
+    }
+}
+
+#[test]
+fn the_latest_good_probe_corrects_the_hint() {
+    let bench = Bench::due();
+    bench.breaker.handle().set_successes(9).unwrap();
+    let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
+    assert_eq!(bench.refused(), Some(millis(100)));
+    bench.end_after(first, Class::Success, millis(400));
+    _ = bench.ask().unwrap();
+    assert_eq!(bench.refused(), Some(millis(400)));
+    bench.end_after(second, Class::Cancelled, millis(900));
+    _ = bench.ask().unwrap();
+    assert_eq!(
+        bench.refused(),
+        Some(millis(400)),
+        "cut off, so it says little"
+    );
+}
+
+#[test]
+fn nobody_is_asked_to_wait_for_longer_than_a_hanging_probe_keeps_its_place() {
+    let mut bench = probing(700);
+    bench.pass(millis(9_500));
+    assert_eq!(bench.refused(), Some(millis(500)));
+}
