@@ -173,7 +173,7 @@ pub(super) fn sampling<L: LoadSignal>(load: L) -> Sampling<L> {
 
 /// A breaker in its first state, closed.
 pub(super) fn closed() -> CircuitBreaker {
-    let builder = CircuitBreaker::builder().open_for(WHILE);
+    let builder = CircuitBreaker::builder().open_for(WHILE).jitter(0.0);
     builder.build().expect("valid settings")
 }
 

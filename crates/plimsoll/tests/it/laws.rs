@@ -41,6 +41,7 @@ fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
     let concurrency = Concurrency::new(limit).unwrap();
     let load = concurrency.handle();
     let breaker = CircuitBreaker::builder()
+        .jitter(0.0)
         .window(4)
         .min_calls(4)
         .open_for(Duration::from_secs(5));
@@ -407,6 +408,7 @@ async fn law_11_probes_are_stamped_limited_and_given_back() {
         .window(2)
         .min_calls(2)
         .open_for(Duration::from_secs(1))
+        .jitter(0.0)
         .probes(2)
         .successes(1)
         .probe_timeout(Duration::from_secs(30));
@@ -461,6 +463,7 @@ async fn law_11_a_probe_that_hangs_is_not_for_ever() {
         .window(1)
         .min_calls(1)
         .open_for(Duration::from_secs(1))
+        .jitter(0.0)
         .probes(1)
         .successes(1)
         .probe_timeout(Duration::from_secs(3));
