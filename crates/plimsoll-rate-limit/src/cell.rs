@@ -9,6 +9,7 @@ use crate::{
     gcra::Unused,
     lanes::Lanes,
     pace::Pace,
+    refunds::Ledger,
     sync::AtomicU64,
     terms::{LiveQuota, Terms},
     word::{MAX_NOW, Word},
@@ -46,6 +47,23 @@ pub(crate) struct Empty {
 }
 
 impl<const N: usize> Token<N> {
+    /// By how much the count of what was given back has grown since this was taken, when it is at `returned`.
+    pub(crate) fn returned_since(&self, returned: u32) -> u32 {
+        returned.wrapping_sub(self.returned) & RETURNED as u32
+    }
+
+    /// Whether this certainly comes after `other` in the bucket's schedule. Between two that saw the same count
+    /// nothing was given back, so the one that moved the bucket further came later. With leases (`leased`) the
+    /// order of the schedule is not that of taking.
+    pub(crate) fn is_after(&self, other: &Self, leased: bool) -> bool {
+        let ahead = self.words[0].state() > other.words[0].state();
+        match other.returned_since(self.returned) {
+            0 => ahead,
+            more if u64::from(more) <= RETURNED / 2 => ahead || !leased,
+            _ => false,
+        }
+    }
+
     /// Of a request that was not counted.
     pub(crate) const fn nothing() -> Self {
         Self {
@@ -157,48 +175,105 @@ impl<const N: usize> Cell<'_, N> {
     #[cold]
     fn undo(self, taken: &[Word], pace: Pace, now: u64, cost: u32) {
         for (quota, word) in taken.iter().enumerate() {
-            let unused = Unused::at_once(cost, now);
-            self.put_back(quota, *word, pace, unused);
+            self.put_back(quota, *word, pace, Unused::at_once(cost, now));
+        }
+        if !taken.is_empty() {
+            self.count_returned(cost);
         }
     }
 
     /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
     /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a quota that has since been
     /// replaced is not given back.
-    pub(crate) fn give_back(self, token: Token<N>, pace: Pace, admitted: u64, now: u64) {
-        let tag = self.tag.load(Acquire);
-        let returned_since = (tag as u32).wrapping_sub(token.returned) & RETURNED as u32;
+    pub(crate) fn give_back(
+        self,
+        token: Token<N>,
+        pace: Pace,
+        (admitted, now): (u64, u64),
+        ledger: Ledger<'_, N>,
+    ) {
+        if token.cost == 0 {
+            return;
+        }
         let unused = Unused {
-            tat: 0,
             cost: token.cost,
             admitted: admitted.min(MAX_NOW),
             now: now.min(MAX_NOW),
-            returned_since: returned_since.into(),
+            moved: 0,
         };
-        for (quota, word) in token.words.into_iter().enumerate() {
-            self.put_back(quota, word, pace, unused);
+        let newest = (0..N)
+            .take_while(|quota| self.put_back_newest(*quota, &token, pace, unused))
+            .count();
+        if newest == N {
+            return;
+        }
+        let mut recent = ledger.lock();
+        let moved = recent.moved(&token, self.returned());
+        let mut parts = [0; N];
+        for quota in newest..N {
+            let unused = Unused {
+                moved: moved[quota],
+                ..unused
+            };
+            parts[quota] = self.put_back(quota, token.words[quota], pace, unused);
         }
         // Last, so that whoever took a token before the words were put back hears of it.
-        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(token.cost.into()) & RETURNED);
-        let mut tag = tag;
-        while let Err(current) = self
-            .tag
-            .compare_exchange_weak(tag, count(tag), AcqRel, Acquire)
-        {
-            tag = current;
-        }
+        let after = self.count_returned(token.cost);
+        recent.push(token, after, parts);
     }
 
-    fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) {
+    /// Gives back the newest token: as if it had never been taken, exactly, since none was taken after it. `false` when
+    /// it is not certain that it is the newest.
+    fn put_back_newest(self, quota: usize, token: &Token<N>, pace: Pace, unused: Unused) -> bool {
+        let word = token.words[quota];
+        if token.returned_since(self.returned()) > 0 {
+            return false;
+        }
+        let terms = Terms::at(&self.quotas[quota], word.generation()).at_pace(pace, unused.cost);
+        let (state, _) =
+            terms.give_back(word.state(), word, Unused::at_once(unused.cost, unused.now));
+        let before = Word::new(word.generation(), state);
+        self.words[quota]
+            .compare_exchange(word.0, before.0, AcqRel, Acquire)
+            .is_ok()
+    }
+
+    /// How far those that were taken later move up, in parts of a token.
+    fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) -> u64 {
         let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace, unused.cost);
         let mut word = Word(self.words[quota].load(Acquire));
         while word.is_of(taken.generation()) {
-            let state = terms.give_back(word.state(), taken, unused);
+            let (state, parts) = terms.give_back(word.state(), taken, unused);
             let next = Word::new(word.generation(), state);
             match self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return,
+                Ok(_) => return parts,
                 Err(current) => word = Word(current),
             }
+        }
+        0
+    }
+
+    fn returned(self) -> u32 {
+        (self.tag.load(Acquire) & RETURNED) as u32
+    }
+
+    /// Counts tokens that were given back, and returns the new count.
+    pub(crate) fn count_returned(self, cost: u32) -> u32 {
+        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(cost.into()) & RETURNED);
+        let mut tag = self.tag.load(Acquire);
+        loop {
+            let next = count(tag);
+            match self.tag.compare_exchange_weak(tag, next, AcqRel, Acquire) {
+                Ok(_) => return (next & RETURNED) as u32,
+                Err(current) => tag = current,
+            }
+        }
+    }
+
+    /// Counts tokens of a lease that were given back.
+    pub(crate) fn count_moved(self, tokens: u32) {
+        if tokens > 0 {
+            self.count_returned(tokens);
         }
     }
 
@@ -224,7 +299,7 @@ impl<const N: usize> Cell<'_, N> {
         Token {
             words,
             cost,
-            returned: (self.tag.load(Acquire) & RETURNED) as u32,
+            returned: self.returned(),
         }
     }
 

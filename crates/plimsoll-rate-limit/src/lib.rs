@@ -51,6 +51,7 @@ mod leaky_bucket;
 mod pace;
 mod quota;
 mod rate_limit;
+mod refunds;
 mod settings;
 mod sliding_log;
 mod sync;

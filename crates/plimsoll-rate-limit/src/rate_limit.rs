@@ -15,6 +15,7 @@ use crate::{
     cell::{Cell, Empty, Stale, Token},
     lanes::Lanes,
     pace::Pace,
+    refunds::{Ledger, Refunds},
     settings::Settings,
     sync::AtomicU64,
     terms::Terms,
@@ -39,10 +40,13 @@ use crate::{
 /// A request takes one, or what [`cost`](Self::cost) says it weighs. What a call costs that is known only at its end is taken
 /// then ([`charge`](Self::charge)), even if that leaves a debt.
 ///
-/// # Refusals elsewhere
+/// # Rejections elsewhere
 ///
-/// A request that a later policy refuses gets back what it took: whole, when the refusal is immediate, and otherwise less what
-/// the clock has refilled in the meantime, and never so much that the burst could be had twice.
+/// A request that a later policy rejects gets back what it took. When that happens at once, or when the request was the last
+/// that took anything, the bucket is left exactly as if the request had never come. After a wait in a later queue
+/// the bucket is never fuller than that, and lacks at most what is refilled within the longest wait: once, however many
+/// requests waited, in whichever order they are rejected, and it does not add up from wait to wait. (More than 1,024
+/// that wait and are rejected out of order may get less.) Windows give back all that still counts.
 ///
 /// # Shared state and cloning
 ///
@@ -64,6 +68,7 @@ pub struct RateLimit<const N: usize = 1, C = One> {
 pub(crate) struct State<const N: usize> {
     returned: AtomicU64,
     words: [AtomicU64; N],
+    pub(crate) refunds: Refunds<N>,
 }
 
 /// What an admitted request took. Plain data.
@@ -285,6 +290,7 @@ impl<const N: usize> State<N> {
         Self {
             returned: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
+            refunds: Refunds::new(),
         }
     }
 
@@ -338,8 +344,13 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
             None => Pace::FULL,
             Some(warming) => warming.pace_at(admitted),
         };
-        self.cell()
-            .give_back(permit.0, pace, admitted, self.settings.nanos(now));
+        let ledger = Ledger {
+            refunds: &self.state.refunds,
+            owner: 0,
+            leased: self.lanes.as_ref().is_some_and(Lanes::are_hot),
+        };
+        let held = (admitted, self.settings.nanos(now));
+        self.cell().give_back(permit.0, pace, held, ledger);
     }
 
     #[inline]

@@ -89,15 +89,17 @@ impl Terms {
         }
     }
 
-    /// The state after what was taken, and led to `word`, was given back unused.
-    pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> u64 {
+    /// The state after what was taken, and led to `word`, was given back unused; and how far that moves up those
+    /// that were taken later, in parts of a token.
+    pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {
         match self {
             Self::Bucket(gcra) => {
-                let tat = word.state();
-                state.saturating_sub(gcra.returned(Unused { tat, ..unused }))
+                let back = gcra.returned(word.state(), unused);
+                (state.saturating_sub(back), gcra.parts(back))
             }
             Self::Window(window) => {
-                window.give_back(state, unused.admitted, unused.now, unused.cost)
+                let state = window.give_back(state, word.state(), unused.now, unused.cost);
+                (state, 0)
             }
         }
     }

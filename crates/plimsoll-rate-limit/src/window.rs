@@ -57,11 +57,11 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The state without a cost that was taken at `admitted` and never used.
-    pub(crate) fn give_back(self, state: u64, admitted: u64, now: u64, cost: u32) -> u64 {
+    /// The state without a cost whose taking led to the state `then`, which tells the window, and that was never used.
+    pub(crate) fn give_back(self, state: u64, then: u64, now: u64, cost: u32) -> u64 {
         let (_, number, _, mut taken) = self.view(state, now);
-        let then = admitted / self.period.max(1);
-        match number.saturating_sub(then) {
+        let age = number.wrapping_sub(then >> self.counts_bits()) & self.number_mask();
+        match age {
             0 => taken.now = taken.now.saturating_sub(cost.into()),
             1 => taken.before = taken.before.saturating_sub(cost.into()),
             // Its window is over, and with it the cost.

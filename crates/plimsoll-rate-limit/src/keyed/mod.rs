@@ -17,6 +17,7 @@ use crate::{
     InvalidKeyedRateLimit, One, Weigh,
     cell::{Cell, Token},
     pace::Pace,
+    refunds::Ledger,
     settings::Settings,
 };
 
@@ -97,11 +98,11 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
         KeyedRateLimitHandle(Arc::clone(&self.table))
     }
 
-    /// The cell of a token's owner, if it still has one.
-    fn cell_of(&self, owner: Owner) -> Option<Cell<'_, N>> {
+    /// The cell of a token's owner, if it still has one, and the log of what was given back to it.
+    fn cell_of(&self, owner: Owner) -> Option<(Cell<'_, N>, Ledger<'_, N>)> {
         match owner {
-            Owner::Key(hash) => self.table.find(hash),
-            Owner::Keyless => Some(self.table.keyless()),
+            Owner::Key(hash) => Some((self.table.find(hash)?, self.table.ledger(hash))),
+            Owner::Keyless => Some((self.table.keyless(), self.table.keyless_ledger())),
             Owner::Nobody => None,
         }
     }
@@ -153,9 +154,10 @@ where
     }
 
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let Some(cell) = self.cell_of(permit.owner) {
+        if let Some((cell, ledger)) = self.cell_of(permit.owner) {
             let nanos = |instant| self.table.settings.nanos(instant);
-            cell.give_back(permit.token, Pace::FULL, nanos(admitted), nanos(now));
+            let held = (nanos(admitted), nanos(now));
+            cell.give_back(permit.token, Pace::FULL, held, ledger);
         }
     }
 

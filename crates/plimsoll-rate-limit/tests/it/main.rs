@@ -10,6 +10,7 @@ mod keyed;
 mod leaky_bucket;
 mod live;
 mod model;
+mod refunds;
 mod roomy;
 mod several;
 mod sliding_log;
