@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
 /// A window of the calendar: it begins on the hour, at midnight, or on Monday at midnight, in UTC or at a fixed
@@ -37,22 +38,33 @@ impl CalendarUnit {
             Self::Hour | Self::Day => 0,
         };
         let shifted = since_monday as i64 + offset_minutes as i64 * 60;
-        shifted.rem_euclid(self.period().as_secs() as i64).unsigned_abs()
+        shifted
+            .rem_euclid(self.period().as_secs() as i64)
+            .unsigned_abs()
     }
 }
 
 const DAY: u64 = 24 * 60 * 60;
 /// A day east or west of UTC, less a minute. Offsets in use go from -12 to +14 hours.
-pub(crate) const MAX_OFFSET_MINUTES: i32 = 24 * 60 - 1;
+pub(crate) const MAX_OFFSET_MINUTES: u32 = 24 * 60 - 1;
 
 /// The Unix time of a policy's epoch, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Anchor(u128);
 
 impl Anchor {
-    /// The wall clock was at `since_1970` when `nanos` had passed since the epoch.
-    pub(crate) fn new(since_1970: Duration, nanos: u64) -> Self {
-        Self(since_1970.as_nanos().saturating_sub(nanos.into()))
+    /// The epoch is that of Unix time.
+    pub(crate) const UNIX: Self = Self(0);
+
+    /// The wall clock was at `since_1970` at `now`. Begins the epoch, if it has not begun.
+    pub(crate) fn new(epoch: &Epoch, now: Instant, since_1970: Duration) -> Self {
+        epoch.nanos(now);
+        let start = epoch.instant(0).unwrap_or(now);
+        let (since, until) = (
+            now.saturating_duration_since(start),
+            start.saturating_duration_since(now),
+        );
+        Self((since_1970 + until).saturating_sub(since).as_nanos())
     }
 
     /// What is to be added to nanoseconds since the epoch, so that windows begin at multiples of the period. Less
@@ -80,7 +92,13 @@ mod tests {
     const SATURDAY: u64 = 1_795_901_400;
 
     fn ends_in(unit: CalendarUnit, offset_minutes: i32) -> u64 {
-        let anchor = Anchor::new(Duration::from_secs(SATURDAY + 5), 5_000_000_000);
+        let (epoch, start) = (Epoch::new(), Instant::now());
+        epoch.nanos(start);
+        let five = Duration::from_secs(5);
+        let anchor = Anchor::new(&epoch, start + five, Duration::from_secs(SATURDAY + 5));
+        let unix = Duration::from_secs(SATURDAY);
+        let early = Anchor::new(&epoch, start - five, unix - five);
+        assert_eq!((anchor.0, early.0), (unix.as_nanos(), unix.as_nanos()));
         let shift = anchor.shift(unit, offset_minutes) / 1_000_000_000;
         unit.period().as_secs() - shift
     }

@@ -39,6 +39,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod cell;
 mod cost;
 mod error;
@@ -61,6 +62,7 @@ mod window;
 mod word;
 
 pub use self::{
+    calendar::CalendarUnit,
     cost::{One, Weigh},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
     handle::RateLimitHandle,

@@ -1,12 +1,17 @@
 //! What the cells of one limit share.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome, Rejection};
 use tokio::time::Instant;
 
 use crate::{
     InvalidQuota, Quota, RateLimit,
+    calendar::{Anchor, both_clocks},
     cell::{Empty, Token},
     terms::{LiveQuota, Terms},
     warm_up::Warming,
@@ -20,6 +25,8 @@ pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
     pub(crate) names: [Option<&'static str>; N],
     pub(crate) epoch: Epoch,
+    /// Once there was a calendar window. Held while quotas are changed.
+    anchor: Mutex<Option<Anchor>>,
     pub(crate) charge: OnceLock<Charge>,
     pub(crate) warming: OnceLock<Warming>,
     pub(crate) refused: Counter,
@@ -27,18 +34,56 @@ pub(crate) struct Settings<const N: usize> {
 
 impl<const N: usize> Settings<N> {
     pub(crate) fn new(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
+        if N == 0 {
+            return Err(InvalidQuota::NoQuotas);
+        }
+        let epoch = Epoch::new();
+        let mut anchor = None;
         let mut words = [[0; 4]; N];
         for (words, quota) in words.iter_mut().zip(quotas) {
-            *words = quota.words()?;
+            *words = quota.words(anchored(&mut anchor, &epoch, quota), None)?;
         }
         Ok(Self {
             quotas: words.map(Live::new),
             names: quotas.map(|quota| quota.name()),
-            epoch: Epoch::new(),
+            epoch,
+            anchor: Mutex::new(anchor),
             charge: OnceLock::new(),
             warming: OnceLock::new(),
             refused: Counter::new(),
         })
+    }
+
+    /// Changes all quotas, or none.
+    pub(crate) fn set(&self, quotas: [Quota; N]) -> Result<(), InvalidQuota> {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = [[0; 4]; N];
+        for ((words, quota), live) in words.iter_mut().zip(quotas).zip(&self.quotas) {
+            let (_, old) = Terms::read(live);
+            *words = quota.words(anchored(&mut anchor, &self.epoch, quota), Some(old))?;
+        }
+        for (live, words) in self.quotas.iter().zip(words) {
+            live.set(words);
+        }
+        Ok(())
+    }
+
+    /// Sets the wall clock by which calendar windows begin.
+    pub(crate) fn set_anchor(&self, to: Anchor) {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        *anchor = Some(to);
+        for live in &self.quotas {
+            let (_, old) = live.read();
+            let quota = Quota::from_words(old);
+            let terms = Terms::from_words([old[0], old[1]]);
+            // Valid before, and so now.
+            if let Ok(words) = quota.words(to, Some(terms))
+                && words != old
+                && quota.calendar_unit().is_some()
+            {
+                live.set(words);
+            }
+        }
     }
 
     #[inline]
@@ -128,6 +173,17 @@ impl<const N: usize> Settings<N> {
             reset,
         }
     }
+}
+
+/// The wall clock, which is read when it is first needed.
+fn anchored(anchor: &mut Option<Anchor>, epoch: &Epoch, quota: Quota) -> Anchor {
+    if quota.calendar_unit().is_none() {
+        return Anchor::UNIX;
+    }
+    *anchor.get_or_insert_with(|| {
+        let (now, since_1970) = both_clocks();
+        Anchor::new(epoch, now, since_1970)
+    })
 }
 
 impl<const N: usize> fmt::Debug for Settings<N> {

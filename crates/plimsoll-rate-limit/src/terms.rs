@@ -1,6 +1,7 @@
 //! A quota as the algorithms read it: one of them, by what is in two words.
 
 use crate::{
+    CalendarUnit,
     gcra::{Gcra, Unused},
     pace::Pace,
     window::Window,
@@ -15,6 +16,13 @@ pub(crate) type LiveQuota = Live<4, GENERATIONS>;
 const RULE: u32 = 62;
 const FIXED: u64 = 1;
 const SLIDING: u64 = 2;
+const CALENDAR: u64 = 3;
+/// Below it, of a window: the unit of the calendar, its offset from UTC in minutes, the bits of a count, and the limit.
+const UNIT: u32 = 60;
+const OFFSET: u32 = 44;
+const OFFSET_BIAS: i32 = 1 << 11;
+const BITS: u32 = 36;
+const LIMIT_MASK: u64 = (1 << BITS) - 1;
 
 /// How requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +52,61 @@ impl Terms {
                 increment: head,
                 capacity: tail,
             }),
-            rule => Self::Window(Window {
-                limit: head & ((1 << RULE) - 1),
-                period: tail,
-                slides: rule == SLIDING,
-            }),
+            rule => Self::window(head, tail, rule),
         }
     }
 
-    pub(crate) const fn to_words(self) -> [u64; 2] {
-        match self {
-            Self::Bucket(gcra) => [gcra.increment, gcra.capacity],
-            Self::Window(window) => {
+    const fn window(head: u64, tail: u64, rule: u64) -> Self {
+        let (period, shift) = match Self::calendar(head) {
+            Some((unit, _)) => (unit.period().as_nanos() as u64, tail),
+            None => (tail, 0),
+        };
+        Self::Window(Window {
+            limit: head & LIMIT_MASK,
+            period,
+            slides: rule == SLIDING,
+            bits: ((head >> BITS) & 63) as u32,
+            shift,
+        })
+    }
+
+    /// The calendar by which windows are counted whose first word this is, and its offset from UTC in minutes.
+    pub(crate) const fn calendar(head: u64) -> Option<(CalendarUnit, i32)> {
+        if head >> RULE != CALENDAR {
+            return None;
+        }
+        let unit = CalendarUnit::ALL[((head >> UNIT) & 3) as usize % CalendarUnit::ALL.len()];
+        let offset = ((head >> OFFSET) & 0xfff) as i32 - OFFSET_BIAS;
+        Some((unit, offset))
+    }
+
+    /// The two words. The counts of windows take as many bits as they took under `old` terms, or nothing that was taken under
+    /// those could be carried over.
+    pub(crate) fn to_words(
+        self,
+        calendar: Option<(CalendarUnit, i32)>,
+        old: Option<Self>,
+    ) -> [u64; 2] {
+        let window = match self {
+            Self::Bucket(gcra) => return [gcra.increment, gcra.capacity],
+            Self::Window(window) => window,
+        };
+        let bits = match old {
+            Some(Self::Window(old)) => window.bits.max(old.bits).min(window.most_bits()),
+            // From a bucket any number of tokens may be missing.
+            Some(Self::Bucket(_)) => window.most_bits(),
+            None => window.bits,
+        };
+        let counted = (u64::from(bits) << BITS) | window.limit;
+        match calendar {
+            Some((unit, offset)) => {
+                let offset = u64::from((offset + OFFSET_BIAS).unsigned_abs());
+                let head = (CALENDAR << RULE) | ((unit as u64) << UNIT) | (offset << OFFSET);
+                [head | counted, window.shift]
+            }
+            None => {
                 let rule = if window.slides { SLIDING } else { FIXED };
-                [(rule << RULE) | window.limit, window.period]
+                [(rule << RULE) | counted, window.period]
             }
         }
     }
@@ -141,12 +190,10 @@ impl Terms {
         match (self, old) {
             (Self::Bucket(new), Self::Bucket(old)) => new.adopt(old, state, now),
             (Self::Window(new), Self::Window(old)) => new.adopt(old, state, now),
-            (Self::Bucket(new), Self::Window(old)) => {
-                new.missing(old.limit - old.remaining(state, now).min(old.limit), now)
-            }
+            (Self::Bucket(new), Self::Window(old)) => new.missing(old.counted(state, now), now),
             (Self::Window(new), Self::Bucket(old)) => {
-                let burst = old.capacity / old.increment.max(1);
-                new.missing(burst.saturating_sub(old.remaining(state, now)), now)
+                let missing = state.saturating_sub(now).div_ceil(old.increment.max(1));
+                new.missing(missing, now)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Behaviour through the public API.
 
+mod calendar;
 mod clock;
 mod construction;
 mod contract;
