@@ -68,20 +68,16 @@ impl Gcra {
     }
 
     /// The arrival time under these terms of a bucket that was kept under `old` ones: the same number of tokens is
-    /// missing from it, but no more than it holds.
+    /// missing from it, be it more than it holds.
     pub(crate) fn adopt(self, old: Self, tat: u64, now: u64) -> u64 {
         let missing = u128::from(tat.saturating_sub(now)) * u128::from(self.increment);
         let backlog = missing.div_ceil(u128::from(old.increment.max(1)));
-        now.saturating_add(
-            u64::try_from(backlog)
-                .unwrap_or(u64::MAX)
-                .min(self.capacity),
-        )
+        now + u64::try_from(backlog).map_or(MAX_REFILL, |backlog| backlog.min(MAX_REFILL))
     }
 
     /// The arrival time of a bucket from which so many tokens are missing.
     pub(crate) fn missing(self, tokens: u64, now: u64) -> u64 {
-        now.saturating_add(self.increment.saturating_mul(tokens).min(self.capacity))
+        now + self.increment.saturating_mul(tokens).min(MAX_REFILL)
     }
 
     /// How far the arrival time may be put back for tokens that are given back unused, whose taking led to `tat`.
