@@ -8,8 +8,8 @@ use std::{
 use crate::{
     gcra::Unused,
     lanes::Lanes,
-    pace::Pace,
     refunds::Ledger,
+    share::Share,
     sync::AtomicU64,
     terms::{LiveQuota, Terms},
     word::{MAX_NOW, Word},
@@ -81,10 +81,10 @@ impl<const N: usize> Cell<'_, N> {
     /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
     /// quota was changed).
     #[inline]
-    pub(crate) fn take(self, pace: Pace, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+    pub(crate) fn take(self, share: Share, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         loop {
-            match self.try_take(pace, now, cost) {
+            match self.try_take(share, now, cost) {
                 Ok(taken) => return taken,
                 Err(Stale) => self.refresh(now),
             }
@@ -94,7 +94,7 @@ impl<const N: usize> Cell<'_, N> {
     #[inline]
     pub(crate) fn try_take(
         self,
-        pace: Pace,
+        share: Share,
         now: u64,
         cost: u32,
     ) -> Result<Result<Token<N>, Empty>, Stale> {
@@ -110,7 +110,7 @@ impl<const N: usize> Cell<'_, N> {
                 return Err(Stale);
             }
             words[quota] = word;
-            match terms.at_pace(pace, cost).ask(word.state(), now, cost) {
+            match terms.ask(terms.cold(word.state(), share, now, cost), now, cost) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(
@@ -131,7 +131,7 @@ impl<const N: usize> Cell<'_, N> {
             let (word, to) = (words[quota].0, next[quota].0);
             let replaced = self.words[quota].compare_exchange_weak(word, to, AcqRel, Acquire);
             if replaced.is_err() {
-                self.undo(&next[..quota], pace, now, cost);
+                self.undo(&next[..quota], now, cost);
                 return Err(Stale);
             }
         }
@@ -173,9 +173,9 @@ impl<const N: usize> Cell<'_, N> {
 
     /// A later quota was gone: the first ones are given back, in the moment in which they were taken.
     #[cold]
-    fn undo(self, taken: &[Word], pace: Pace, now: u64, cost: u32) {
+    fn undo(self, taken: &[Word], now: u64, cost: u32) {
         for (quota, word) in taken.iter().enumerate() {
-            self.put_back(quota, *word, pace, Unused::at_once(cost, now));
+            self.put_back(quota, *word, Unused::at_once(cost, now));
         }
         if !taken.is_empty() {
             self.count_returned(cost);
@@ -188,7 +188,6 @@ impl<const N: usize> Cell<'_, N> {
     pub(crate) fn give_back(
         self,
         token: Token<N>,
-        pace: Pace,
         (admitted, now): (u64, u64),
         ledger: Ledger<'_, N>,
     ) {
@@ -202,7 +201,7 @@ impl<const N: usize> Cell<'_, N> {
             moved: 0,
         };
         let newest = (0..N)
-            .take_while(|quota| self.put_back_newest(*quota, &token, pace, unused))
+            .take_while(|quota| self.put_back_newest(*quota, &token, unused))
             .count();
         if newest == N {
             return;
@@ -215,7 +214,7 @@ impl<const N: usize> Cell<'_, N> {
                 moved: moved[quota],
                 ..unused
             };
-            parts[quota] = self.put_back(quota, token.words[quota], pace, unused);
+            parts[quota] = self.put_back(quota, token.words[quota], unused);
         }
         // Last, so that whoever took a token before the words were put back hears of it.
         let after = self.count_returned(token.cost);
@@ -224,12 +223,12 @@ impl<const N: usize> Cell<'_, N> {
 
     /// Gives back the newest token: as if it had never been taken, exactly, since none was taken after it. `false` when
     /// it is not certain that it is the newest.
-    fn put_back_newest(self, quota: usize, token: &Token<N>, pace: Pace, unused: Unused) -> bool {
+    fn put_back_newest(self, quota: usize, token: &Token<N>, unused: Unused) -> bool {
         let word = token.words[quota];
         if token.returned_since(self.returned()) > 0 {
             return false;
         }
-        let terms = Terms::at(&self.quotas[quota], word.generation()).at_pace(pace, unused.cost);
+        let terms = Terms::at(&self.quotas[quota], word.generation());
         let (state, _) =
             terms.give_back(word.state(), word, Unused::at_once(unused.cost, unused.now));
         let before = Word::new(word.generation(), state);
@@ -239,8 +238,8 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     /// How far those that were taken later move up, in parts of a token.
-    fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) -> u64 {
-        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace, unused.cost);
+    fn put_back(self, quota: usize, taken: Word, unused: Unused) -> u64 {
+        let terms = Terms::at(&self.quotas[quota], taken.generation());
         let mut word = Word(self.words[quota].load(Acquire));
         while word.is_of(taken.generation()) {
             let (state, parts) = terms.give_back(word.state(), taken, unused);
@@ -346,9 +345,11 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// What every quota has left.
-    pub(crate) fn remaining(self, now: u64) -> u64 {
-        let remaining = self.each(now, Terms::remaining);
+    /// What every quota has left, of as much of its burst as it holds.
+    pub(crate) fn remaining(self, share: Share, now: u64) -> u64 {
+        let remaining = self.each(now, |terms, state, now| {
+            terms.remaining(terms.cold(state, share, now, 1), now)
+        });
         remaining.into_iter().min().unwrap_or(0)
     }
 

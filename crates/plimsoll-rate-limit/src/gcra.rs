@@ -4,7 +4,7 @@
 //! moment at which it will be full again. A request that conforms moves it on by an increment for each token; one that
 //! would move it further ahead of `now` than the bucket holds does not conform. So no timer is needed to refill it.
 
-use crate::{pace::Pace, refunds::PARTS, word::MAX_REFILL};
+use crate::{refunds::PARTS, share::Share, word::MAX_REFILL};
 
 /// A token bucket's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +31,12 @@ impl Gcra {
         }
     }
 
-    /// The bucket at another pace; see [`Terms::at_pace`](crate::terms::Terms::at_pace).
-    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
-        let warm = self.span(cost);
-        if warm > self.capacity {
-            return self;
-        }
-        // No longer than a state can be ahead.
-        let longest = MAX_REFILL / u64::from(cost.max(1));
-        let slower = Self {
-            increment: pace.stretch(self.increment).min(longest),
-            capacity: self.capacity,
-        };
-        Self {
-            capacity: self.capacity.max(slower.span(cost)),
-            ..slower
-        }
+    /// The arrival time of a bucket that holds only a share of its burst, as a request of this cost sees it: what it
+    /// cannot hold is missing from it. A share of a small burst would be nothing: what the bucket takes when it is
+    /// warm it takes when it is cold, once it has been refilled.
+    pub(crate) fn cold(self, tat: u64, share: Share, now: u64, cost: u32) -> u64 {
+        let holds = share.of(self.capacity).max(self.span(cost));
+        tat.max(now + self.capacity.saturating_sub(holds))
     }
 
     /// The arrival time after a cost that nobody asks about any more. The bucket may owe tokens then, for up to

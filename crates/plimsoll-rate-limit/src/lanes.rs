@@ -19,7 +19,7 @@ use plimsoll_core::lane;
 use crate::{
     cell::{Cell, Empty, Token},
     gcra::Gcra,
-    pace::Pace,
+    share::Share,
     sync::AtomicU64,
     terms::Terms,
     word::{MAX_NOW, Word},
@@ -133,7 +133,7 @@ impl Lanes {
         }
         // What is left may be less than a token, and would be lost to idle time.
         lane.call_back(bucket, now);
-        match bucket.take(Pace::FULL, now, cost) {
+        match bucket.take(Share::FULL, now, cost) {
             // Where all leases are used up, this only reads: refusals do not get in each other's way.
             Err(Empty { wait: Some(_), .. })
                 if self.leases.iter().any(|lane| lane.call_back(bucket, now)) =>
@@ -141,7 +141,7 @@ impl Lanes {
                 self.leases
                     .iter()
                     .for_each(|lane| _ = lane.call_back(bucket, now));
-                bucket.take(Pace::FULL, now, cost)
+                bucket.take(Share::FULL, now, cost)
             }
             decided => decided,
         }

@@ -14,9 +14,9 @@ use crate::{
     RateLimitHandle, WarmUp, Weigh,
     cell::{Cell, Empty, Stale, Token},
     lanes::Lanes,
-    pace::Pace,
     refunds::{Ledger, Refunds},
     settings::Settings,
+    share::Share,
     sync::AtomicU64,
     terms::Terms,
     warm_up::Warming,
@@ -211,7 +211,10 @@ impl<const N: usize, C> RateLimit<N, C> {
     pub fn available(&self, now: Instant) -> u64 {
         let now = self.settings.nanos(now);
         match &self.lanes {
-            None => self.cell().remaining(now),
+            None => match self.settings.warming.get().map(Warming::ramp) {
+                None => self.cell().remaining(Share::FULL, now),
+                Some(ramp) => self.cell().remaining(ramp.share(now), ramp.time(now)),
+            },
             Some(lanes) => self.cell().remaining_with(lanes, now),
         }
     }
@@ -241,7 +244,7 @@ impl<const N: usize, C> RateLimit<N, C> {
                 }
                 lanes.take(self.cell(), now, cost)
             }
-            (None, None) => self.cell().take(Pace::FULL, now, cost),
+            (None, None) => self.cell().take(Share::FULL, now, cost),
             (None, Some(warming)) => self.take_warming(warming, now, cost),
         };
         match taken {
@@ -253,16 +256,21 @@ impl<const N: usize, C> RateLimit<N, C> {
     #[inline(never)]
     fn charge_for(&self, outcome: &Outcome) {
         if let Some(due) = self.settings.due(outcome) {
-            self.cell()
-                .charge(self.settings.nanos(outcome.ended()), due);
+            self.cell().charge(self.settings.time(outcome.ended()), due);
         }
     }
 
     #[cold]
     fn take_warming(&self, warming: &Warming, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+        let now = now.min(MAX_NOW);
         // A bucket's state is the moment at which it is, or was, full.
         let full_at = Word(self.state.words[0].load(Acquire)).state();
-        self.cell().take(warming.pace(full_at, now), now, cost)
+        let ramp = warming.ramp_at(full_at, now);
+        let taken = self.cell().take(ramp.share(now), ramp.time(now), cost);
+        taken.map_err(|empty| Empty {
+            wait: empty.wait.map(|wait| ramp.until(now, wait)),
+            ..empty
+        })
     }
 }
 
@@ -319,7 +327,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
             None => self.settings.warming.get().is_none(),
         };
         let taken = if at_once {
-            self.cell().try_take(Pace::FULL, now.min(MAX_NOW), cost)
+            self.cell().try_take(Share::FULL, now.min(MAX_NOW), cost)
         } else {
             Err(Stale)
         };
@@ -339,18 +347,13 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     }
 
     fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
-        let admitted = self.settings.nanos(admitted);
-        let pace = match self.settings.warming.get() {
-            None => Pace::FULL,
-            Some(warming) => warming.pace_at(admitted),
-        };
         let ledger = Ledger {
             refunds: &self.state.refunds,
             owner: 0,
             leased: self.lanes.as_ref().is_some_and(Lanes::are_hot),
         };
-        let held = (admitted, self.settings.nanos(now));
-        self.cell().give_back(permit.0, pace, held, ledger);
+        let held = (self.settings.time(admitted), self.settings.time(now));
+        self.cell().give_back(permit.0, held, ledger);
     }
 
     #[inline]

@@ -91,6 +91,15 @@ impl<const N: usize> Settings<N> {
         self.epoch.nanos(now)
     }
 
+    /// What the bucket's own clock says, which is slow while it warms up; see [`Ramp`](crate::warm_up::Ramp).
+    pub(crate) fn time(&self, now: Instant) -> u64 {
+        let nanos = self.nanos(now);
+        match self.warming.get() {
+            None => nanos,
+            Some(warming) => warming.ramp().time(nanos),
+        }
+    }
+
     /// What is left to charge for a call that is over.
     pub(crate) fn due(&self, outcome: &Outcome) -> Option<u32> {
         let charge = self.charge.get()?;
@@ -128,9 +137,16 @@ impl<const N: usize> Settings<N> {
             return;
         }
         let then = self.nanos(admitted);
+        let ramp = self.warming.get().map(Warming::ramp);
+        let time = ramp.map_or(then, |ramp| ramp.time(then));
         for (quota, (name, word)) in self.names.iter().zip(token.words).enumerate() {
             if let Some(name) = *name {
-                out.allowance(&self.left(name, quota, word, then));
+                let mut left = self.left(name, quota, word, time);
+                if let Some(ramp) = ramp {
+                    let reset = left.reset.as_nanos() as u64;
+                    left.reset = Duration::from_nanos(ramp.until(then, reset));
+                }
+                out.allowance(&left);
             }
         }
     }

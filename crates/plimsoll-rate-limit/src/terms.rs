@@ -3,7 +3,7 @@
 use crate::{
     CalendarUnit,
     gcra::{Gcra, Unused},
-    pace::Pace,
+    share::Share,
     window::Window,
     word::{GENERATIONS, Word},
 };
@@ -111,13 +111,12 @@ impl Terms {
         }
     }
 
-    /// A bucket that is refilled more slowly, as a request of this cost sees it. A burst that shrinks with the rate would shrink to
-    /// nothing: what the bucket takes when it is warm it takes when it is cold, if nothing is missing from it.
+    /// The state as a request of this cost sees it while the bucket holds only a share of its burst.
     #[inline]
-    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
+    pub(crate) fn cold(self, state: u64, share: Share, now: u64, cost: u32) -> u64 {
         match self {
-            Self::Bucket(gcra) if pace != Pace::FULL => Self::Bucket(gcra.at_pace(pace, cost)),
-            as_set => as_set,
+            Self::Bucket(gcra) if share != Share::FULL => gcra.cold(state, share, now, cost),
+            _ => state,
         }
     }
 

@@ -33,7 +33,7 @@ impl<const N: usize> Shared<N> {
     }
 
     fn take(&self, now: u64) -> Result<Token<N>, Empty> {
-        self.cell().take(Pace::FULL, now, 1)
+        self.cell().take(Share::FULL, now, 1)
     }
 
     fn give_back(&self, token: Token<N>, admitted: u64, now: u64) {
@@ -42,8 +42,7 @@ impl<const N: usize> Shared<N> {
             owner: 0,
             leased: false,
         };
-        self.cell()
-            .give_back(token, Pace::FULL, (admitted, now), ledger);
+        self.cell().give_back(token, (admitted, now), ledger);
     }
 
     fn state(&self, quota: usize) -> u64 {

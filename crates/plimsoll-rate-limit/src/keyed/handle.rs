@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::table::Table;
-use crate::RateLimitHandle;
+use crate::{RateLimitHandle, share::Share};
 
 /// Counts and reads a [`KeyedRateLimit`](super::KeyedRateLimit), and changes its quotas. Clones share it.
 pub struct KeyedRateLimitHandle<const N: usize = 1>(pub(super) Arc<Table<N>>);
@@ -55,7 +55,7 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
     /// (a [`ClientAddr`](plimsoll_core::ClientAddr), a header's bytes as `&[u8]`, a route as `&str`).
     pub fn available(&self, key: impl Hash, now: Instant) -> Option<u64> {
         let cell = self.0.find(self.0.hash(key))?;
-        Some(cell.remaining(self.0.settings.nanos(now)))
+        Some(cell.remaining(Share::FULL, self.0.settings.nanos(now)))
     }
 }
 

@@ -16,9 +16,9 @@ use self::table::{Hashed, Table};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
     cell::{Cell, Token},
-    pace::Pace,
     refunds::Ledger,
     settings::Settings,
+    share::Share,
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
@@ -134,7 +134,7 @@ where
                 Err(rejection) => return Verdict::Reject(rejection),
             },
         };
-        match cell.take(Pace::FULL, now, cost) {
+        match cell.take(Share::FULL, now, cost) {
             Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
             Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
         }
@@ -157,7 +157,7 @@ where
         if let Some((cell, ledger)) = self.cell_of(permit.owner) {
             let nanos = |instant| self.table.settings.nanos(instant);
             let held = (nanos(admitted), nanos(now));
-            cell.give_back(permit.token, Pace::FULL, held, ledger);
+            cell.give_back(permit.token, held, ledger);
         }
     }
 

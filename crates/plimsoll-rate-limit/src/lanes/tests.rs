@@ -48,8 +48,7 @@ impl Bucket {
             owner: 0,
             leased: true,
         };
-        self.cell()
-            .give_back(token, Pace::FULL, (admitted, now), ledger);
+        self.cell().give_back(token, (admitted, now), ledger);
     }
 }
 
