@@ -2,7 +2,7 @@
 
 use std::{
     array,
-    sync::atomic::Ordering::{AcqRel, Acquire},
+    sync::atomic::Ordering::{AcqRel, Acquire, Release},
 };
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 /// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
 pub(crate) const RETURNED_BITS: u32 = 24;
 const RETURNED: u64 = (1 << RETURNED_BITS) - 1;
+/// What a reset adds to the count: more than is given back while one request runs.
+const RESET: u32 = 1 << 22;
 
 /// The state of `N` quotas of one key, wherever it is kept.
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +193,8 @@ impl<const N: usize> Cell<'_, N> {
         (admitted, now): (u64, u64),
         ledger: Ledger<'_, N>,
     ) {
-        if token.cost == 0 {
+        // After a reset nothing of it is missing.
+        if token.cost == 0 || token.returned_since(self.returned()) >= RESET {
             return;
         }
         let unused = Unused {
@@ -265,6 +268,33 @@ impl<const N: usize> Cell<'_, N> {
             match self.tag.compare_exchange_weak(tag, next, AcqRel, Acquire) {
                 Ok(_) => return (next & RETURNED) as u32,
                 Err(current) => tag = current,
+            }
+        }
+    }
+
+    /// Forgets what was taken. Tokens that were taken before are not given back.
+    pub(crate) fn reset(self) {
+        self.count_returned(RESET);
+        for quota in 0..N {
+            let (generation, _) = Terms::read(&self.quotas[quota]);
+            self.words[quota].store(Word::new(generation, 0).0, Release);
+        }
+    }
+
+    /// Puts tokens back that nobody has taken, as many as are missing at most.
+    pub(crate) fn grant(self, now: u64, tokens: u32) {
+        let now = now.min(MAX_NOW);
+        // First, since the tokens that were taken move up.
+        self.count_returned(tokens.min(RESET));
+        for quota in 0..N {
+            loop {
+                let (generation, terms, word, state) = self.look(quota, now);
+                let next = Word::new(generation, terms.grant(state, now, tokens));
+                let replaced =
+                    self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
+                if replaced.is_ok() {
+                    break;
+                }
             }
         }
     }

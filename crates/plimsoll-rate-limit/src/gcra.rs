@@ -48,7 +48,7 @@ impl Gcra {
 
     /// The time in which so many tokens are refilled.
     #[inline]
-    fn span(self, cost: u32) -> u64 {
+    pub(crate) fn span(self, cost: u32) -> u64 {
         self.increment.saturating_mul(cost.into())
     }
 

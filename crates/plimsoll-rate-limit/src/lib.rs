@@ -44,6 +44,7 @@ mod cell;
 mod cost;
 mod error;
 mod gcra;
+mod give_back;
 mod handle;
 mod keyed;
 mod lanes;
@@ -65,8 +66,9 @@ pub use self::{
     calendar::CalendarUnit,
     cost::{One, Weigh},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
+    give_back::GiveBack,
     handle::RateLimitHandle,
-    keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit},
+    keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit, LimitKey},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
     leaky_bucket::{
         InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,

@@ -10,7 +10,7 @@ use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict, lanes};
 use tokio::time::Instant;
 
 use crate::{
-    InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
+    GiveBack, InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
     RateLimitHandle, WarmUp, Weigh,
     cell::{Cell, Empty, Stale, Token},
     lanes::Lanes,
@@ -190,6 +190,43 @@ impl<const N: usize, C> RateLimit<N, C> {
         self
     }
 
+    /// Gives back what a request took when it has ended and `refund` says so: take first, count by outcome. A `bool` says
+    /// whether all of it is given back, a `u32` how much; see [`GiveBack`].
+    ///
+    /// Since the token is taken when the request is admitted, a hundred that come at once do not all pass before the first
+    /// has failed. What is given back is what the clock has not refilled meanwhile, and in a window what was taken in the
+    /// window that still runs.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_core::{Class, ClientIp, Missing};
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// // Five failed log-ins per address in a quarter of an hour; those that succeed do not count.
+    /// let log_in = RateLimit::new(Quota::new(5, Duration::from_secs(15 * 60)))?
+    ///     .refund(|outcome| outcome.class == Class::Success)
+    ///     .per_key(ClientIp::peer(), Missing::Share, 100_000)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Once: of several the first counts. With a [`charge`](Self::charge) as well, the refund comes first.
+    ///
+    /// # Panics
+    ///
+    /// When `refund` panics, the token stays taken and nothing is charged; nothing else is lost.
+    #[must_use]
+    pub fn refund<R: Into<GiveBack>>(
+        mut self,
+        refund: impl Fn(&Outcome) -> R + Send + Sync + 'static,
+    ) -> Self {
+        _ = self
+            .settings
+            .refund
+            .set(Box::new(move |outcome| refund(outcome).into()));
+        self.lanes = None;
+        self
+    }
+
     /// Makes this limit one per key: each key has all quotas for itself, all share this limit's settings and handle.
     ///
     /// # Errors
@@ -229,6 +266,15 @@ impl<const N: usize, C> RateLimit<N, C> {
         self.state.cell(&self.settings)
     }
 
+    /// What was given back of late.
+    fn ledger(&self) -> Ledger<'_, N> {
+        Ledger {
+            refunds: &self.state.refunds,
+            owner: 0,
+            leased: self.lanes.as_ref().is_some_and(Lanes::are_hot),
+        }
+    }
+
     /// Where it is hot, warms up, or somebody else was there `at_once`.
     #[inline(never)]
     fn admit_otherwise<W>(
@@ -254,7 +300,12 @@ impl<const N: usize, C> RateLimit<N, C> {
     }
 
     #[inline(never)]
-    fn charge_for(&self, outcome: &Outcome) {
+    fn settle(&self, token: &Token<N>, outcome: &Outcome) {
+        if let Some(back) = self.settings.given_back(token, outcome) {
+            // When it was taken is not known here, and need not be: what of it lies ahead is.
+            let held = (0, self.settings.time(outcome.ended()));
+            self.cell().give_back(back, held, self.ledger());
+        }
         if let Some(due) = self.settings.due(outcome) {
             self.cell().charge(self.settings.time(outcome.ended()), due);
         }
@@ -339,21 +390,16 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     }
 
     #[inline]
-    fn finish(&self, _: RateLimitPermit<N>, outcome: &Outcome) {
-        if self.settings.charge.get().is_some() {
+    fn finish(&self, permit: RateLimitPermit<N>, outcome: &Outcome) {
+        if self.settings.asks_for_outcomes() {
             // A clone, since an outcome that others may see has to be written down, for the many as well that charge nothing.
-            self.charge_for(&outcome.clone());
+            self.settle(&permit.0, &outcome.clone());
         }
     }
 
     fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
-        let ledger = Ledger {
-            refunds: &self.state.refunds,
-            owner: 0,
-            leased: self.lanes.as_ref().is_some_and(Lanes::are_hot),
-        };
         let held = (self.settings.time(admitted), self.settings.time(now));
-        self.cell().give_back(permit.0, held, ledger);
+        self.cell().give_back(permit.0, held, self.ledger());
     }
 
     #[inline]

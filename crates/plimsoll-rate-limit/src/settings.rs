@@ -10,7 +10,7 @@ use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome
 use tokio::time::Instant;
 
 use crate::{
-    InvalidQuota, Quota, RateLimit,
+    GiveBack, InvalidQuota, Quota, RateLimit,
     calendar::{Anchor, both_clocks},
     cell::{Empty, Token},
     terms::{LiveQuota, Terms},
@@ -21,6 +21,9 @@ use crate::{
 /// What a call that is over costs, beyond what was taken when it was let in.
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
+/// What a call that is over gets back.
+pub(crate) type Refund = Box<dyn Fn(&Outcome) -> GiveBack + Send + Sync>;
+
 pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
     pub(crate) names: [Option<&'static str>; N],
@@ -28,6 +31,7 @@ pub(crate) struct Settings<const N: usize> {
     /// Once there was a calendar window. Held while quotas are changed.
     anchor: Mutex<Option<Anchor>>,
     pub(crate) charge: OnceLock<Charge>,
+    pub(crate) refund: OnceLock<Refund>,
     pub(crate) warming: OnceLock<Warming>,
     pub(crate) refused: Counter,
 }
@@ -49,6 +53,7 @@ impl<const N: usize> Settings<N> {
             epoch,
             anchor: Mutex::new(anchor),
             charge: OnceLock::new(),
+            refund: OnceLock::new(),
             warming: OnceLock::new(),
             refused: Counter::new(),
         })
@@ -98,6 +103,22 @@ impl<const N: usize> Settings<N> {
             None => nanos,
             Some(warming) => warming.ramp().time(nanos),
         }
+    }
+
+    /// Whether the end of a call changes anything.
+    #[inline]
+    pub(crate) fn asks_for_outcomes(&self) -> bool {
+        self.charge.get().is_some() || self.refund.get().is_some()
+    }
+
+    /// The part of the token that a call that is over gets back.
+    pub(crate) fn given_back(&self, token: &Token<N>, outcome: &Outcome) -> Option<Token<N>> {
+        // Nothing was taken: a cost of 0, or a request that was not counted.
+        let refund = self.refund.get().filter(|_| token.cost > 0)?;
+        let cost = refund(outcome).of(token.cost);
+        let mut back = *token;
+        back.cost = cost;
+        (cost > 0).then_some(back)
     }
 
     /// What is left to charge for a call that is over.

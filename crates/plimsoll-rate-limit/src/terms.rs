@@ -137,6 +137,14 @@ impl Terms {
         }
     }
 
+    /// The state with so many tokens more, as many as are missing at most.
+    pub(crate) fn grant(self, state: u64, now: u64, tokens: u32) -> u64 {
+        match self {
+            Self::Bucket(gcra) => state.saturating_sub(gcra.span(tokens)),
+            Self::Window(window) => window.grant(state, now, tokens),
+        }
+    }
+
     /// The state after what was taken, and led to `word`, was given back unused; and how far that moves up those
     /// that were taken later, in parts of a token.
     pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {

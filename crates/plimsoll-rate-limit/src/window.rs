@@ -91,6 +91,17 @@ impl Window {
         self.pack(number, taken)
     }
 
+    /// The state with so many units fewer: first of this window, then of the one before.
+    pub(crate) fn grant(self, state: u64, now: u64, units: u32) -> u64 {
+        let (_, number, _, taken) = self.view(state, now);
+        let rest = u64::from(units).saturating_sub(taken.now);
+        let taken = Taken {
+            now: taken.now.saturating_sub(units.into()),
+            before: taken.before.saturating_sub(rest),
+        };
+        self.pack(number, taken)
+    }
+
     /// What can still be taken.
     pub(crate) fn remaining(self, state: u64, now: u64) -> u64 {
         self.limit.saturating_sub(self.counted(state, now))

@@ -1,6 +1,7 @@
 //! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
 
 mod handle;
+mod limit_key;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod set;
@@ -11,8 +12,8 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
-pub use self::handle::KeyedRateLimitHandle;
 use self::table::{Hashed, Table};
+pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
     cell::{Cell, Token},
@@ -142,8 +143,18 @@ where
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if let Some(due) = self.table.settings.due(outcome) {
-            let now = self.table.settings.nanos(outcome.ended());
+        let settings = &self.table.settings;
+        if !settings.asks_for_outcomes() {
+            return;
+        }
+        if let Some(back) = settings.given_back(&permit.token, outcome)
+            && let Some((cell, ledger)) = self.cell_of(permit.owner)
+        {
+            let now = settings.nanos(outcome.ended());
+            cell.give_back(back, (0, now), ledger);
+        }
+        if let Some(due) = settings.due(outcome) {
+            let now = settings.nanos(outcome.ended());
             match permit.owner {
                 // It may have been pushed out; its debt comes with it.
                 Owner::Key(hash) => self.table.find_or_make(hash, now).charge(now, due),

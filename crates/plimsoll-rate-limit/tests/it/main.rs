@@ -11,6 +11,8 @@ mod keyed;
 mod leaky_bucket;
 mod live;
 mod model;
+mod one_key;
+mod outcomes;
 mod refunds;
 mod roomy;
 mod several;
