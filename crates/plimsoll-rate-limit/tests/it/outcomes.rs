@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use plimsoll_core::{Class, GateLayer, Missing, Outcome, Policy, Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::time::Instant;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{ask, greedy, limit, ms};
 
@@ -62,6 +66,35 @@ fn a_hundred_log_ins_at_once_are_no_way_around_the_limit() {
         Policy::<()>::finish(&limit, permit, &ended(class, later));
     }
     assert_eq!(greedy(&limit, later), 2);
+}
+
+/// As the guide writes it: a real gate, and answers by status.
+#[tokio::test(start_paused = true)]
+async fn a_gate_counts_answers_that_are_no_success() {
+    let layer = GateLayer::new(log_in(LOG_IN));
+    let service = layer.layer(service_fn(|req: Request<StatusCode>| async move {
+        let mut response = Response::new(Full::new(Bytes::from("said")));
+        *response.status_mut() = *req.body();
+        Ok::<_, std::convert::Infallible>(response)
+    }));
+    let call = |status| {
+        let service = service.clone();
+        async move {
+            let Ok(response) = service.oneshot(Request::new(status)).await;
+            let said = response.status();
+            _ = response.into_body().collect().await;
+            said
+        }
+    };
+    for _ in 0..20 {
+        assert_eq!(call(StatusCode::OK).await, StatusCode::OK);
+    }
+    for status in [401, 403, 500, 503, 404] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        assert_eq!(call(status).await, status);
+        assert_eq!(call(StatusCode::OK).await == StatusCode::OK, status != 404);
+    }
+    assert_eq!(call(StatusCode::OK).await, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[test]

@@ -180,6 +180,25 @@ fn a_thousand_waiters_are_revoked_in_any_order() {
     }
 }
 
+/// A request may have waited in an earlier queue since the window before the one that it took from.
+#[test]
+fn a_window_gives_back_what_was_taken_in_it() {
+    for quota in [
+        Quota::per_minute(5).fixed_window(),
+        Quota::per_minute(5).sliding_window(),
+    ] {
+        let limit = limit(quota);
+        let came = Instant::now();
+        assert_eq!(limit.available(came), 5);
+        let taken = came + Duration::from_secs(60);
+        let permits: Vec<_> = (0..5).map(|_| ask(&limit, taken).expect("full")).collect();
+        for permit in permits {
+            revoke(&limit, permit, came, taken + ms(50));
+        }
+        assert_eq!(limit.available(taken + ms(50)), 5, "{quota:?}");
+    }
+}
+
 /// Wave after wave waits and is rejected: the bucket is as full after the last as after the first.
 #[test]
 fn waves_of_waiters_do_not_add_up() {
