@@ -12,7 +12,7 @@ use crate::{
     share::Share,
     sync::AtomicU64,
     terms::{LiveQuota, Terms},
-    word::{MAX_NOW, Word},
+    word::{GENERATIONS, MAX_NOW, Word},
 };
 
 /// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
@@ -186,7 +186,7 @@ impl<const N: usize> Cell<'_, N> {
 
     /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
     /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a quota that has since been
-    /// replaced is not given back.
+    /// replaced is given back as tokens of the new one, unless the algorithm was another meanwhile.
     pub(crate) fn give_back(
         self,
         token: Token<N>,
@@ -242,17 +242,41 @@ impl<const N: usize> Cell<'_, N> {
 
     /// How far those that were taken later move up, in parts of a token.
     fn put_back(self, quota: usize, taken: Word, unused: Unused) -> u64 {
-        let terms = Terms::at(&self.quotas[quota], taken.generation());
-        let mut word = Word(self.words[quota].load(Acquire));
-        while word.is_of(taken.generation()) {
-            let (state, parts) = terms.give_back(word.state(), taken, unused);
-            let next = Word::new(word.generation(), state);
-            match self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return parts,
-                Err(current) => word = Word(current),
+        loop {
+            let (generation, terms, word, state) = self.look(quota, unused.now);
+            let (state, parts) = if taken.is_of(generation) {
+                terms.give_back(state, taken, unused)
+            } else {
+                let old = self.taken_under(quota, taken, generation);
+                old.map_or((state, 0), |(old, fastest)| {
+                    terms.give_back_under(old, fastest, state, taken, unused)
+                })
+            };
+            let next = Word::new(generation, state).0;
+            let replaced = self.words[quota].compare_exchange_weak(word.0, next, AcqRel, Acquire);
+            if replaced.is_ok() {
+                return parts;
             }
         }
-        0
+    }
+
+    /// The terms under which a token was taken that have been replaced since, and the shortest time in which one
+    /// was refilled from then on; `None` when the algorithm was another meanwhile.
+    #[cold]
+    fn taken_under(self, quota: usize, taken: Word, generation: u64) -> Option<(Terms, u64)> {
+        let changes = generation.wrapping_sub(taken.generation()) % GENERATIONS as u64;
+        let since =
+            (0..=changes).map(|ago| Terms::at(&self.quotas[quota], generation.wrapping_sub(ago)));
+        let old = Terms::at(&self.quotas[quota], taken.generation());
+        let mut fastest = u64::MAX;
+        for terms in since {
+            match (old, terms) {
+                (Terms::Bucket(_), Terms::Bucket(gcra)) => fastest = fastest.min(gcra.increment),
+                (Terms::Window(old), Terms::Window(window)) if window.is_as(old) => {}
+                _ => return None,
+            }
+        }
+        Some((old, fastest))
     }
 
     fn returned(self) -> u32 {

@@ -99,6 +99,24 @@ impl Gcra {
         span.min(ahead.max(span.saturating_sub(held)))
     }
 
+    /// The same, as seen at a rate at which a token took `fastest`: more of it has been refilled.
+    pub(crate) fn refilled_faster(self, fastest: u64, unused: Unused) -> Unused {
+        let held = u128::from(unused.now.saturating_sub(unused.admitted));
+        let longer = (held * u128::from(self.increment)).div_ceil(fastest.max(1).into());
+        let held = u64::try_from(longer.max(held)).unwrap_or(u64::MAX);
+        Unused {
+            now: unused.admitted.saturating_add(held),
+            ..unused
+        }
+    }
+
+    /// The time that as many tokens take here as took `time` at the `old` rate, rounded down.
+    pub(crate) fn worth(self, old: Self, time: u64) -> u64 {
+        let worth =
+            u128::from(time) * u128::from(self.increment) / u128::from(old.increment.max(1));
+        u64::try_from(worth).unwrap_or(u64::MAX)
+    }
+
     /// Time as parts of a token, rounded up.
     pub(crate) fn parts(self, time: u64) -> u64 {
         let parts = u128::from(time) * u128::from(PARTS);

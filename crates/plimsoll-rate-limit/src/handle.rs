@@ -34,8 +34,8 @@ impl<const N: usize> RateLimitHandle<N> {
     /// changing it back frees nothing. Windows keep their counts; where windows begin at other times, all that counts at the
     /// change counts in the window that runs then. (An exception: a key that was not looked at during 16 changes.)
     ///
-    /// A decision sees each quota as it was or as it is, never a mixture. What was taken before the change and revoked
-    /// after a decision under the new quota is not given back.
+    /// A decision sees each quota as it was or as it is, never a mixture. What was taken before the change and is given back
+    /// after it comes back as tokens of the new quota; not where the algorithm, or a window's edges, have changed.
     ///
     /// # Errors
     ///

@@ -137,6 +137,30 @@ impl Terms {
         }
     }
 
+    /// As [`give_back`](Self::give_back), for what was taken under `old` terms; since then a token has taken `fastest` at
+    /// least. As many tokens are given back.
+    pub(crate) fn give_back_under(
+        self,
+        old: Self,
+        fastest: u64,
+        state: u64,
+        word: Word,
+        unused: Unused,
+    ) -> (u64, u64) {
+        match (self, old) {
+            (Self::Bucket(new), Self::Bucket(old)) => {
+                let unused = old.refilled_faster(fastest, unused);
+                let back = old.returned(word.state(), unused);
+                (state.saturating_sub(new.worth(old, back)), old.parts(back))
+            }
+            (Self::Window(new), Self::Window(old)) => {
+                let then = old.number_of(word.state());
+                (new.give_back(state, then, unused.now, unused.cost), 0)
+            }
+            _ => (state, 0),
+        }
+    }
+
     /// The state with so many tokens more, as many as are missing at most.
     pub(crate) fn grant(self, state: u64, now: u64, tokens: u32) -> u64 {
         match self {
@@ -154,7 +178,8 @@ impl Terms {
                 (state.saturating_sub(back), gcra.parts(back))
             }
             Self::Window(window) => {
-                let state = window.give_back(state, word.state(), unused.now, unused.cost);
+                let then = window.number_of(word.state());
+                let state = window.give_back(state, then, unused.now, unused.cost);
                 (state, 0)
             }
         }

@@ -78,10 +78,21 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The state without a cost whose taking led to the state `then`, which tells the window, and that was never used.
-    pub(crate) fn give_back(self, state: u64, then: u64, now: u64, cost: u32) -> u64 {
+    /// The number of the window in which this state was written, as much of it as is kept, and the mask of that.
+    pub(crate) const fn number_of(self, state: u64) -> (u64, u64) {
+        (state >> self.counts_bits(), self.number_mask())
+    }
+
+    /// The state without a cost that was taken in this window, and never used.
+    pub(crate) fn give_back(
+        self,
+        state: u64,
+        (then, mask): (u64, u64),
+        now: u64,
+        cost: u32,
+    ) -> u64 {
         let (_, number, _, mut taken) = self.view(state, now);
-        let age = number.wrapping_sub(then >> self.counts_bits()) & self.number_mask();
+        let age = number.wrapping_sub(then) & self.number_mask() & mask;
         match age {
             0 => taken.now = taken.now.saturating_sub(cost.into()),
             1 => taken.before = taken.before.saturating_sub(cost.into()),
@@ -168,7 +179,7 @@ impl Window {
     }
 
     /// Whether windows of both begin at the same times, and count the same.
-    fn is_as(self, old: Self) -> bool {
+    pub(crate) fn is_as(self, old: Self) -> bool {
         self.period == old.period && self.shift == old.shift && (self.slides || !old.slides)
     }
 

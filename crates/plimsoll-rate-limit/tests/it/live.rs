@@ -132,22 +132,61 @@ fn many_changes_do_not_wear_it_out() {
 }
 
 #[test]
-fn a_token_of_a_replaced_quota_is_given_back_as_long_as_nobody_asked_under_the_new_one() {
-    let limit = limit(Quota::per_second(10).burst(4));
-    let now = Instant::now();
-    let (first, second) = (
-        ask(&limit, now).expect("full"),
-        ask(&limit, now).expect("full"),
-    );
-    limit
-        .handle()
-        .set_quota(Quota::per_second(10).burst(5))
-        .expect("valid");
-    revoke(&limit, first, now, now);
-    assert_eq!(limit.available(now), 4);
-    assert!(ask(&limit, now).is_ok());
-    revoke(&limit, second, now, now);
-    assert_eq!(limit.available(now), 3);
+fn a_token_of_a_replaced_quota_is_given_back_under_the_new_one() {
+    let minute = Quota::per_minute(4);
+    for (old, new) in [
+        (
+            Quota::per_second(10).burst(4),
+            Quota::per_second(10).burst(5),
+        ),
+        (Quota::per_second(10).burst(4), Quota::per_hour(5)),
+        (Quota::per_hour(4), Quota::per_second(10).burst(5)),
+        (minute.fixed_window(), Quota::per_minute(5).fixed_window()),
+        (
+            minute.sliding_window(),
+            Quota::per_minute(5).sliding_window(),
+        ),
+    ] {
+        let limit = limit(old);
+        let now = Instant::now();
+        let (first, second) = (
+            ask(&limit, now).expect("full"),
+            ask(&limit, now).expect("full"),
+        );
+        limit.handle().set_quota(new).expect("valid");
+        revoke(&limit, first, now, now);
+        assert_eq!(limit.available(now), 4, "{old:?} to {new:?}");
+        assert!(ask(&limit, now).is_ok());
+        assert_eq!(limit.available(now), 3);
+        revoke(&limit, second, now, now);
+        assert_eq!(limit.available(now), 4, "{old:?} to {new:?}");
+    }
+}
+
+/// Waiters that are rejected after a change of the quota: no more than if they had never come, and little less.
+#[test]
+fn waiters_are_refunded_after_a_change() {
+    for rate in [10, 50, 100] {
+        for order in [1, 13, 99] {
+            let limit = limit(Quota::per_second(50).burst(100));
+            let start = Instant::now();
+            let permits: Vec<_> = (0..100)
+                .map(|_| ask(&limit, start).expect("full"))
+                .collect();
+            let quota = Quota::per_second(rate).burst(100);
+            limit.handle().set_quota(quota).expect("valid");
+            assert!(ask(&limit, start).is_err());
+            let now = start + ms(50);
+            for n in 0..100 {
+                let at = n * order % 100;
+                if at != 0 {
+                    revoke(&limit, permits[at], start, now);
+                }
+            }
+            let left = limit.available(now);
+            assert!((95..=100).contains(&left), "{left} at {rate}/s, by {order}");
+        }
+    }
 }
 
 #[test]
