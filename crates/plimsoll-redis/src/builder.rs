@@ -79,7 +79,8 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     ///
     /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them, by the clock of Redis and in
     /// microseconds: increments are rounded up to whole ones, so 70,000 per second are 66,666. Windows are counted from 1970, so
-    /// that all replicas have the same. A [name](Quota::named) is also the quota's name in Redis. Named quotas are told to
+    /// that all replicas have the same. Replicas whose quotas of one name differ carry over what was spent; see
+    /// the [crate](crate#when-a-quota-changes). A [name](Quota::named) is also the quota's name in Redis. Named quotas are told to
     /// callers, but not while Redis is away.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);

@@ -30,8 +30,8 @@ use crate::{
 /// # Cancellation
 ///
 /// A request that is let in has spent its tokens, however it ends. One that is given up while it waits, and one that
-/// a later policy refuses, gives them back in Redis, less what the clock has refilled since; this is best effort
-/// and never blocks ([`RedisHandle::refunds_dropped`]).
+/// a later policy rejects, releases them in Redis: the bucket is then as if they had never been taken. This is
+/// best effort and never blocks ([`RedisHandle::refunds_dropped`]).
 ///
 /// # Cost
 ///

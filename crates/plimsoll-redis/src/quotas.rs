@@ -20,7 +20,7 @@ pub(crate) enum Algorithm {
     FixedWindow,
 }
 
-/// One quota, what it is called in Redis, and its two numbers for the scripts.
+/// One quota, what it is called in Redis, and its numbers for the scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) quota: Quota,
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) unit: u64,
     /// Requests: the burst of a bucket, the count of a window.
     pub(crate) size: u32,
+    /// Microseconds that are added to the clock, so that windows begin at multiples of the period.
+    pub(crate) phase: u64,
 }
 
 /// What is left of one quota after a decision. Plain data, and small: permits carry it.
@@ -85,6 +87,7 @@ impl Shared {
             key: key.into(),
             unit: unit as u64,
             size,
+            phase: 0,
         })
     }
 

@@ -17,7 +17,8 @@ const SLIDING: &str = include_str!("scripts/sliding_window.lua");
 const FIXED: &str = include_str!("scripts/fixed_window.lua");
 const DECIDE: &str = include_str!("scripts/decide.lua");
 const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
-/// No quota needs longer, and no clock is further off.
+/// The longest wait in microseconds that is read from an answer: 732 days, twice the longest period. The scripts
+/// bound debts by the same number (`longest` in `kinds.lua`).
 const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 
 /// The two scripts of one limit, and the arguments that are always the same.
@@ -27,7 +28,7 @@ pub(crate) struct Scripts {
     give_back: Script,
     quotas: Box<[Shared]>,
     prefix: Box<str>,
-    /// Kind, unit and size of each quota.
+    /// Kind, unit, size and phase of each quota.
     arguments: Box<[String]>,
 }
 
@@ -89,6 +90,7 @@ impl Scripts {
                 kind.to_owned(),
                 quota.unit.to_string(),
                 quota.size.to_string(),
+                quota.phase.to_string(),
             ]
         });
         Self {

@@ -1,11 +1,13 @@
 //! Behaviour through the public API, with a real Redis.
 
+mod changes;
 mod contract;
 mod exact;
 mod failures;
 mod fleet;
 mod lease;
 mod nonsense;
+mod refunds;
 mod scripts;
 mod server;
 mod settings;
