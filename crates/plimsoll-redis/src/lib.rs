@@ -39,6 +39,9 @@
 //! them or to none. Nothing is counted by a replica's clock. Waits are exact to the microsecond; a cost that a quota can never hold is
 //! refused for ever, without asking.
 //!
+//! [Calendar windows](plimsoll_rate_limit::Quota::per_calendar_day) end on the hour, at midnight or on Monday by the wall clock of the
+//! Redis server, with the offset that the quota names. The clocks of replicas do not matter.
+//!
 //! # A rejected request has spent nothing
 //!
 //! Tokens are released when the request is abandoned while it waits for Redis, or rejected by a later

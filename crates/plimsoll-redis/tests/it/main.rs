@@ -1,5 +1,6 @@
 //! Behaviour through the public API, with a real Redis.
 
+mod calendar;
 mod changes;
 mod contract;
 mod exact;

@@ -10,7 +10,7 @@ use std::{
 use http::Request;
 use plimsoll_core::{GateLayer, Kind, Missing, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::LeaseSettings;
+use plimsoll_redis::{LeaseSettings, RedisRateLimit, RedisServer};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::{
     task::JoinSet,
@@ -21,7 +21,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use crate::{
     Caller, LONG, ask, builder, ms,
     scripts::{MS, Redis, START, check},
-    server::Server,
+    server::{Server, free_port},
     until,
 };
 
@@ -185,6 +185,32 @@ async fn law_03_requests_that_a_queue_rejects_after_a_wait_have_spent_nothing() 
         (100..=100 + refilled).contains(&left),
         "{left} of 100 are left"
     );
+}
+
+/// The local limits that decide while Redis is away.
+#[tokio::test]
+async fn law_03_waiters_that_are_rejected_while_redis_is_away_have_spent_nothing() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let limit = RedisRateLimit::builder(RedisServer::new(url).expect("a URL"))
+        .quota(Quota::per_second(50).burst(100))
+        .connect()
+        .expect("valid");
+    let now = Instant::now();
+    let take = |now| match limit.admit(&mut (), now) {
+        Verdict::Admit(permit) => Some(permit),
+        _ => None,
+    };
+    let permits: Vec<_> = (0..99).map(|_| take(now).expect("room")).collect();
+    let later = now + ms(50);
+    for permit in permits {
+        Policy::<()>::revoke(&limit, permit, now, later);
+    }
+    let mut left = 0;
+    while take(later).is_some() {
+        left += 1;
+    }
+    // All waits together cost no more than what is refilled within one of them: 2.5 tokens.
+    assert!((97..=100).contains(&left), "{left} of 100 are left");
 }
 
 type Key = fn(&Caller) -> Option<&'static str>;
