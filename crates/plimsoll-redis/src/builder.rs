@@ -250,12 +250,13 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
             on_failure: self.on_failure,
             deadline: self.deadline,
             largest,
+            digests: Digests::new(&self.secret),
         };
         let reader = Reader {
             key: self.key,
             missing: self.missing,
             cost: self.cost,
-            digests: Digests::new(&self.secret),
+            digests: engine.digests.clone(),
         };
         Ok((Arc::new(engine), reader, checked))
     }

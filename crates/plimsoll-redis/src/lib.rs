@@ -162,7 +162,7 @@ mod wait;
 
 pub use self::{
     builder::RedisRateLimitBuilder,
-    error::{InvalidRedisRateLimit, InvalidServer},
+    error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
     everybody::Everybody,
     handle::RedisHandle,
     layer::{LeasedRateLimitLayer, RedisRateLimitLayer},

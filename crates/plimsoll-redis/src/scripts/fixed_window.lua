@@ -1,5 +1,5 @@
 -- Fixed window: periods are counted from 1970, less the phase. The state is the begin of a period
--- and the requests in it.
+-- and the requests in it; after a reset also its moment: what was admitted before is not released.
 local function begin(q, now)
   return now - (now + q.phase) % q.unit
 end
@@ -26,13 +26,17 @@ kinds.f = {
     return q.state[2] > 0 and q.state[1] + q.unit - now or 0
   end,
   ttl = function(q, now)
-    return q.state[2] > 0 and q.state[1] + q.unit - now or 0
+    return (q.state[2] > 0 or q.state[3]) and q.state[1] + q.unit - now or 0
   end,
   take = function(q, now, n)
     q.state[2] = q.state[2] + n
   end,
+  grant = function(q, now, n)
+    q.state[2] = max(0, q.state[2] - n)
+    q.state[3] = n == math.huge and now or q.state[3]
+  end,
   give = function(q, now, n, at)
-    if at >= q.state[1] then
+    if at >= q.state[1] and at > (q.state[3] or 0) then
       q.state[2] = max(0, q.state[2] - n)
     end
   end,

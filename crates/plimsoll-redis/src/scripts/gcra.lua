@@ -74,6 +74,9 @@ kinds.g = {
     q.state[3] = #text > 512 and join(text) or text
     q.state[2] = missing + q.unit * n
   end,
+  grant = function(q, now, n)
+    q.state[2] = max(0, q.state[2] - q.unit * n)
+  end,
   give = function(q, now, n, at)
     local list, missing = parse(q.state[3]), q.state[2]
     local i = 1

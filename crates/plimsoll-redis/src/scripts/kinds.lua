@@ -7,11 +7,16 @@
 --   full(q, now)          microseconds until the quota is whole
 --   take(q, now, n)       spends n
 --   give(q, now, n, at)   releases n that were admitted at `at`
+--   grant(q, now, n)      as if n fewer had been spent; all, and for good, when n is infinite
 --   ttl(q, now)           microseconds until the state no longer matters
 local kinds = {}
 local floor, max, min, match, format = math.floor, math.max, math.min, string.match, string.format
--- How the state of each kind is written: a bucket's may have more.
-local shapes = { g = '^ (%d+) (%d+)([%d ]*)$', f = '^ (%d+) (%d+)$', s = '^ (%d+) (%d+) (%d+)$' }
+-- How the state of each kind is written. The last part may be empty.
+local shapes = {
+  g = '^ (%d+) (%d+)([%d ]*)$',
+  f = '^ (%d+) (%d+) ?(%d*)$',
+  s = '^ (%d+) (%d+) (%d+) ?(%d*)$',
+}
 -- The longest debt, in microseconds: 732 days, the longest wait that `script.rs` reads.
 local longest = 63244800000000
 
@@ -41,8 +46,8 @@ local function early(q, now, first, rest)
   if q.kind == 'g' and rest == '' then
     return { now, max(0, min(first - now, q.unit * q.size)), '' }
   end
-  local a, b, c = match(' ' .. format('%.0f', first * q.unit) .. rest, shapes[q.kind])
-  return a and q.kind ~= 'g' and { tonumber(a), tonumber(b), tonumber(c) }
+  local count, previous = match(rest, q.kind == 's' and '^ (%d+) (%d+)$' or '^ (%d+)$')
+  return count and q.kind ~= 'g' and { first * q.unit, tonumber(count), tonumber(previous) }
 end
 
 -- The state of `q`. A key holds kind, unit and state. When the quota has changed since, what was
@@ -50,17 +55,17 @@ end
 -- former pace.
 local function read(q, now)
   local kind, unit, rest = match(redis.call('GET', q.key) or '', '^(%a?) ?(%d+)([%d ]*)$')
-  unit = tonumber(unit)
+  unit, q.found = tonumber(unit), kind ~= nil
   if kind == '' then
     return early(q, now, unit, rest)
   elseif not shapes[kind] then
     return
   end
-  local a, b, c = match(rest, shapes[kind])
+  local a, b, c, d = match(rest, shapes[kind])
   if not a then
     return
   end
-  local state = { tonumber(a), tonumber(b), kind == 'g' and c or tonumber(c) }
+  local state = { tonumber(a), tonumber(b), kind == 'g' and c or tonumber(c), tonumber(d) }
   if kind == q.kind and unit == q.unit then
     return state
   end
@@ -81,9 +86,11 @@ local function keep(q, now)
     redis.call('DEL', q.key)
     return
   end
-  local a, b, c = unpack(q.state)
-  c = type(c) == 'number' and format(' %.0f', c) or c or ''
-  local value = format('%s %.0f %.0f %.0f%s', q.kind, q.unit, a, b, c)
+  local value = format('%s %.0f %.0f %.0f', q.kind, q.unit, q.state[1], q.state[2])
+  for i = 3, #q.state do
+    local part = q.state[i]
+    value = value .. (type(part) == 'string' and part or format(' %.0f', part))
+  end
   redis.call('SET', q.key, value, 'PX', format('%.0f', floor(micros / 1000) + 2))
 end
 

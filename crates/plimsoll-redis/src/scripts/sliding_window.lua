@@ -1,5 +1,6 @@
 -- Sliding window counter: this period's requests, and those of the one before for as much of it as
--- is still in sight. The state is the begin of a period, its requests, and those of the one before.
+-- is still in sight. The state is the begin of a period, its requests, and those of the one before;
+-- after a reset also its moment: what was admitted before is not released.
 kinds.s = {
   start = function(q, now, spent)
     return { now - now % q.unit, math.ceil(spent), 0 }
@@ -9,7 +10,7 @@ kinds.s = {
     -- A clock that went back by a moment finds the next period begun.
     if since >= unit or since < -unit then
       local previous = since >= unit and since < 2 * unit and q.state[2] or 0
-      q.state = { now - now % unit, 0, previous }
+      q.state = { now - now % unit, 0, previous, q.state[4] }
     end
     local rest = min(unit, q.state[1] + unit - now)
     return max(0, floor(q.size - q.state[2] - q.state[3] * rest / unit))
@@ -30,13 +31,22 @@ kinds.s = {
     return q.state[2] > 0 and rest + q.unit or q.state[3] > 0 and rest or 0
   end,
   ttl = function(q, now)
-    return q.state[2] + q.state[3] > 0 and q.state[1] + 2 * q.unit - now or 0
+    return (q.state[2] + q.state[3] > 0 or q.state[4]) and q.state[1] + 2 * q.unit - now or 0
   end,
   take = function(q, now, n)
     q.state[2] = q.state[2] + n
   end,
+  grant = function(q, now, n)
+    local state, rest = q.state, min(q.unit, q.state[1] + q.unit - now)
+    local older = max(0, n - state[2])
+    state[2] = max(0, state[2] - n)
+    state[3] = max(0, state[3] - math.ceil(older * q.unit / rest))
+    state[4] = n == math.huge and now or state[4]
+  end,
   give = function(q, now, n, at)
-    if at >= q.state[1] then
+    if at <= (q.state[4] or 0) then
+      return
+    elseif at >= q.state[1] then
       q.state[2] = max(0, q.state[2] - n)
     elseif at >= q.state[1] - q.unit then
       q.state[3] = max(0, q.state[3] - n)

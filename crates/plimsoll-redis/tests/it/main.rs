@@ -8,6 +8,7 @@ mod failures;
 mod fleet;
 mod lease;
 mod nonsense;
+mod one_key;
 mod refunds;
 mod scripts;
 mod server;
