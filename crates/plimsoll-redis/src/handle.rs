@@ -71,8 +71,17 @@ impl RedisHandle {
     /// Forgets all that a key has taken, debts included: its quotas are whole, for all replicas. `false` when Redis
     /// knew nothing of it. What requests of this key took before is not released any more.
     ///
-    /// `key` must hash as the policy's key does: what a key's closure returns, or `()` for
-    /// [`Everybody`](crate::Everybody).
+    /// `key` must hash as the policy's key does: a [`LimitKey`](plimsoll_rate_limit::LimitKey), what a key's closure
+    /// returns, or `()` for [`Everybody`](crate::Everybody).
+    ///
+    /// ```no_run
+    /// # async fn forgive(handle: plimsoll_redis::RedisHandle) -> Result<(), plimsoll_redis::NoAnswer> {
+    /// use plimsoll_rate_limit::LimitKey;
+    ///
+    /// handle.reset(LimitKey::api_key("s3cret")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait that Redis told it
     /// is over; in this process [`leases`](crate::LeasedRateLimit::leases) reaches it

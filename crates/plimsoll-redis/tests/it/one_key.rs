@@ -1,7 +1,7 @@
 //! One key, named by hand: reset, granted more.
 
-use plimsoll_core::{Missing, Policy};
-use plimsoll_rate_limit::Quota;
+use plimsoll_core::{HeaderKey, Missing, Policy};
+use plimsoll_rate_limit::{LimitKey, Quota};
 use plimsoll_redis::{RedisRateLimit, RedisServer};
 use tokio::time::Instant;
 
@@ -100,4 +100,25 @@ async fn without_redis_a_change_is_an_error() {
         .expect("valid");
     let error = limit.handle().reset(()).await.expect_err("nowhere");
     assert_eq!(error.to_string(), "redis: no connection");
+}
+
+#[tokio::test]
+async fn a_limit_key_names_what_requests_carry() {
+    let server = Server::start();
+    let by_header = HeaderKey::from_static("x-tenant");
+    let limit = builder(&server)
+        .quota(Quota::new(1, LONG).named("q"))
+        .key(by_header, Missing::Share)
+        .connect()
+        .expect("valid");
+    let handle = limit.handle();
+    handle.wait_connected().await;
+    let mut req = http::Request::builder()
+        .header("x-tenant", "acme")
+        .body(())
+        .expect("a request");
+    assert!(ask(&limit, &mut req).await.is_ok());
+    assert!(ask(&limit, &mut req).await.is_err());
+    assert_eq!(handle.reset(LimitKey::header("acme")).await, Ok(true));
+    assert!(ask(&limit, &mut req).await.is_ok());
 }
