@@ -68,8 +68,9 @@ impl RedisHandle {
         self.0.breaker.handle()
     }
 
-    /// Forgets all that a key has taken, debts included: its quotas are whole, for all replicas. `false` when Redis
-    /// knew nothing of it. What requests of this key took before is not released any more.
+    /// Forgets all that a key has taken, debts included: its quotas are whole, for all replicas.
+    /// `false` when Redis knew nothing of it. What requests of this key took before is not released
+    /// any more.
     ///
     /// `key` must hash as the policy's key does: a [`LimitKey`](plimsoll_rate_limit::LimitKey), what a key's closure
     /// returns, or `()` for [`Everybody`](crate::Everybody).
@@ -83,9 +84,10 @@ impl RedisHandle {
     /// # }
     /// ```
     ///
-    /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait that Redis told it
-    /// is over; in this process [`leases`](crate::LeasedRateLimit::leases) reaches it
-    /// (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is away, keep their own counts.
+    /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait
+    /// that Redis told it is over; in this process [`leases`](crate::LeasedRateLimit::leases)
+    /// reaches it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is away,
+    /// keep their own counts.
     ///
     /// # Errors
     ///
@@ -95,9 +97,10 @@ impl RedisHandle {
         self.0.change(digest, None).await.map_err(NoAnswer)
     }
 
-    /// Puts `tokens` back into each quota of a key, at most as many as are missing from it: a bucket holds no
-    /// more than its burst, and a window admits no more than its count. `false` when Redis knew nothing of the key, and so
-    /// nothing is missing. As for [`reset`](Self::reset) otherwise.
+    /// Puts `tokens` back into each quota of a key, at most as many as are missing from it: a
+    /// bucket holds no more than its burst, and a window admits no more than its count. `false`
+    /// when Redis knew nothing of the key, and so nothing is missing. As for [`reset`](Self::reset)
+    /// otherwise.
     ///
     /// # Errors
     ///

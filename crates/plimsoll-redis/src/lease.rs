@@ -50,8 +50,8 @@ pub(crate) struct Lease {
     tightest: AtomicU64,
     /// What it said was left of each quota.
     left: [AtomicU64; MAX_QUOTAS],
-    /// When Redis granted the newest batch and the one before it, by its clock in microseconds. Tokens in hand are of
-    /// one of the two, since the next batch is fetched when few are left.
+    /// When Redis granted the newest batch and the one before it, by its clock in microseconds.
+    /// Tokens in hand are of one of the two, since the next batch is fetched when few are left.
     granted: [AtomicU64; 2],
     /// The key in Redis and the generation that it is for. Locked only beside a question to Redis.
     owner: Mutex<Option<(u64, Digest)>>,
@@ -60,7 +60,8 @@ pub(crate) struct Lease {
 /// What a lease says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// It may go, with tokens that Redis granted at `at` or later; with `fill`, the next batch is to be fetched.
+    /// It may go, with tokens that Redis granted at `at` or later; with `fill`, the next batch is
+    /// to be fetched.
     Taken {
         generation: u64,
         fill: bool,
@@ -134,7 +135,8 @@ impl Lease {
         }
     }
 
-    /// Takes what is here, and asks for nothing: the generation, and when Redis granted it at the earliest.
+    /// Takes what is here, and asks for nothing: the generation, and when Redis granted it at the
+    /// earliest.
     pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<(u64, u64)> {
         let now = self.terms.epoch.nanos(now);
         let mut word = self.word.load(Acquire);
@@ -165,8 +167,8 @@ impl Lease {
         }
     }
 
-    /// Releases tokens of a request that never ran. What is left over belongs to Redis: what finds no room, and all of
-    /// it when the lease's tokens are void.
+    /// Releases tokens of a request that never ran. What is left over belongs to Redis: what finds
+    /// no room, and all of it when the lease's tokens are void.
     pub(crate) fn give_back(&self, count: u32, generation: u64, now: Instant) -> u32 {
         if self.terms.epoch.nanos(now) < self.until.load(Acquire) {
             self.put(count, generation)

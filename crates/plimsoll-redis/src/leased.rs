@@ -51,8 +51,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens that came from a lease are released to it. Those that it has no
-/// room for, or that have outlived its lifetime, are released in Redis.
+/// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens that came from a lease are released to
+/// it. Those that it has no room for, or that have outlived its lifetime, are released in Redis.
 pub struct LeasedRateLimit<K = Everybody, C = One> {
     engine: Arc<Engine>,
     keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,
@@ -201,7 +201,8 @@ impl<K, C> LeaseCell<K, C> {
         }
     }
 
-    /// Has the next batch fetched. Calls no key function: one that panicked would take the request's tokens with it.
+    /// Has the next batch fetched. Calls no key function: one that panicked would take the
+    /// request's tokens with it.
     #[cold]
     fn fill(&self, generation: u64, now: Instant) {
         // Dropped on the way out, it lets another fill the lease.
@@ -212,7 +213,8 @@ impl<K, C> LeaseCell<K, C> {
         }
     }
 
-    /// Releases tokens of a request that never ran: to the lease, and to Redis what the lease has no room for.
+    /// Releases tokens of a request that never ran: to the lease, and to Redis what the lease has
+    /// no room for.
     #[cold]
     fn give_back(&self, count: u32, generation: u64, at: u64, now: Instant) {
         let over = self.lease.give_back(count, generation, now);

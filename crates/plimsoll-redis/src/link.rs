@@ -218,9 +218,9 @@ impl Task {
         }
     }
 
-    /// Answers the questions and changes; `None` when the connection is of no use any more. Commands that Redis
-    /// answered with `NOSCRIPT` are sent once more: the questions are returned, the others put aside, and whether there
-    /// were any.
+    /// Answers the questions and changes; `None` when the connection is of no use any more.
+    /// Commands that Redis answered with `NOSCRIPT` are sent once more: the questions are returned,
+    /// the others put aside, and whether there were any.
     fn settle(&mut self, done: Done) -> Option<(Vec<Ask>, bool)> {
         let Done {
             asks,

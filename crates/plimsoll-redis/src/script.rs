@@ -18,8 +18,8 @@ const FIXED: &str = include_str!("scripts/fixed_window.lua");
 const DECIDE: &str = include_str!("scripts/decide.lua");
 const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
 const CHANGE: &str = include_str!("scripts/change.lua");
-/// The longest wait in microseconds that is read from an answer: 732 days, twice the longest period. The scripts
-/// bound debts by the same number (`longest` in `kinds.lua`).
+/// The longest wait in microseconds that is read from an answer: 732 days, twice the longest
+/// period. The scripts bound debts by the same number (`longest` in `kinds.lua`).
 const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 
 /// The scripts of one limit, and the arguments that are always the same.

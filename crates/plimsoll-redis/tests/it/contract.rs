@@ -50,7 +50,8 @@ fn five_in_hand(server: &Server) -> LeasedRateLimit {
         });
     });
     assert_eq!(in_hand(&limit), 5);
-    // Requests that ask for more wait from now on: an answer between two polls would reject the next one.
+    // Requests that ask for more wait from now on: an answer between two polls would reject the
+    // next one.
     server.pause();
     limit
 }

@@ -101,7 +101,8 @@ impl Crowd {
 async fn drain(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     for limit in fleet {
         let refused = limit.handle().refused();
-        // Until Redis says so: on a busy machine a request may miss the deadline, and be rejected by the local limit.
+        // Until Redis says so: on a busy machine a request may miss the deadline, and be rejected
+        // by the local limit.
         while limit.handle().refused() == refused {
             _ = ask(&**limit, &mut Caller(key)).await;
             tokio::task::yield_now().await;

@@ -244,7 +244,8 @@ async fn law_02_a_request_that_leaves_takes_its_own_share_with_it() {
     }
 }
 
-/// The low-water mark is what is left while the next batch is on its way: it is on top of the batch.
+/// The low-water mark is what is left while the next batch is on its way: it is on top of the
+/// batch.
 #[tokio::test]
 async fn a_batch_that_comes_at_the_low_water_mark_is_kept_whole() {
     let server = Server::start();
@@ -287,8 +288,8 @@ async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_
         panic!("one in hand")
     };
     finish(permit);
-    // The next batch of key 0 is asked for, but this thread has not yet sent the question. Its lease is empty: until its place is
-    // taken, other keys ask and wait.
+    // The next batch of key 0 is asked for, but this thread has not yet sent the question. Its
+    // lease is empty: until its place is taken, other keys ask and wait.
     let mut waits = Vec::new();
     let mut heir = 0;
     while in_hand(0).is_some() {

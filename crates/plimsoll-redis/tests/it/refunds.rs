@@ -80,7 +80,8 @@ fn released_permits_leave_a_bucket_as_if_they_had_never_been_admitted() {
     });
 }
 
-/// All at slightly different moments, in either order: the wait is paid for once, by all of them together.
+/// All at slightly different moments, in either order: the wait is paid for once, by all of them
+/// together.
 #[test]
 fn ninety_nine_waiters_of_a_hundred_release_all_that_they_took() {
     let mut redis = Redis::start();
