@@ -335,6 +335,29 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
     assert_eq!(handle.closed(), 1000);
 }
 
+/// Callers with timeouts of their own tell the breaker nothing; the connection itself is found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_redis_is_noticed_though_all_callers_leave_before_the_deadline() {
+    let server = Server::start();
+    let limit = builder(&server)
+        .deadline(DEADLINE)
+        .quota(Quota::per_second(1000).named("q"))
+        .connections(1)
+        .connect()
+        .expect("valid");
+    let handle = limit.handle();
+    handle.wait_connected().await;
+    server.pause();
+    let (start, mut left) = (Instant::now(), 0);
+    while handle.unreachable() == 0 {
+        let asked = tokio::time::timeout(ms(5), ask(&limit, &mut ())).await;
+        left += u64::from(asked.is_err());
+        assert!(start.elapsed() < ms(5000), "{left} callers waited in vain");
+    }
+    assert!(left > 0);
+    assert_eq!(handle.connected(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_of_a_paused_redis_spends_nothing_when_it_goes_on() {
     let server = Server::start();
