@@ -2,21 +2,24 @@
 
 use std::{
     array,
-    sync::atomic::Ordering::{AcqRel, Acquire},
+    sync::atomic::Ordering::{AcqRel, Acquire, Release},
 };
 
 use crate::{
     gcra::Unused,
     lanes::Lanes,
-    pace::Pace,
+    refunds::Ledger,
+    share::Share,
     sync::AtomicU64,
     terms::{LiveQuota, Terms},
-    word::{MAX_NOW, Word},
+    word::{GENERATIONS, MAX_NOW, Word},
 };
 
 /// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
 pub(crate) const RETURNED_BITS: u32 = 24;
 const RETURNED: u64 = (1 << RETURNED_BITS) - 1;
+/// What a reset adds to the count: more than is given back while one request runs.
+const RESET: u32 = 1 << 22;
 
 /// The state of `N` quotas of one key, wherever it is kept.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,23 @@ pub(crate) struct Empty {
 }
 
 impl<const N: usize> Token<N> {
+    /// By how much the count of what was given back has grown since this was taken, when it is at `returned`.
+    pub(crate) fn returned_since(&self, returned: u32) -> u32 {
+        returned.wrapping_sub(self.returned) & RETURNED as u32
+    }
+
+    /// Whether this certainly comes after `other` in the bucket's schedule. Between two that saw the same count
+    /// nothing was given back, so the one that moved the bucket further came later. With leases (`leased`) the
+    /// order of the schedule is not that of taking.
+    pub(crate) fn is_after(&self, other: &Self, leased: bool) -> bool {
+        let ahead = self.words[0].state() > other.words[0].state();
+        match other.returned_since(self.returned) {
+            0 => ahead,
+            more if u64::from(more) <= RETURNED / 2 => ahead || !leased,
+            _ => false,
+        }
+    }
+
     /// Of a request that was not counted.
     pub(crate) const fn nothing() -> Self {
         Self {
@@ -63,10 +83,10 @@ impl<const N: usize> Cell<'_, N> {
     /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
     /// quota was changed).
     #[inline]
-    pub(crate) fn take(self, pace: Pace, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+    pub(crate) fn take(self, share: Share, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         loop {
-            match self.try_take(pace, now, cost) {
+            match self.try_take(share, now, cost) {
                 Ok(taken) => return taken,
                 Err(Stale) => self.refresh(now),
             }
@@ -76,7 +96,7 @@ impl<const N: usize> Cell<'_, N> {
     #[inline]
     pub(crate) fn try_take(
         self,
-        pace: Pace,
+        share: Share,
         now: u64,
         cost: u32,
     ) -> Result<Result<Token<N>, Empty>, Stale> {
@@ -92,7 +112,7 @@ impl<const N: usize> Cell<'_, N> {
                 return Err(Stale);
             }
             words[quota] = word;
-            match terms.at_pace(pace, cost).ask(word.state(), now, cost) {
+            match terms.ask(terms.cold(word.state(), share, now, cost), now, cost) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(
@@ -113,7 +133,7 @@ impl<const N: usize> Cell<'_, N> {
             let (word, to) = (words[quota].0, next[quota].0);
             let replaced = self.words[quota].compare_exchange_weak(word, to, AcqRel, Acquire);
             if replaced.is_err() {
-                self.undo(&next[..quota], pace, now, cost);
+                self.undo(&next[..quota], now, cost);
                 return Err(Stale);
             }
         }
@@ -155,50 +175,158 @@ impl<const N: usize> Cell<'_, N> {
 
     /// A later quota was gone: the first ones are given back, in the moment in which they were taken.
     #[cold]
-    fn undo(self, taken: &[Word], pace: Pace, now: u64, cost: u32) {
+    fn undo(self, taken: &[Word], now: u64, cost: u32) {
         for (quota, word) in taken.iter().enumerate() {
-            let unused = Unused::at_once(cost, now);
-            self.put_back(quota, *word, pace, unused);
+            self.put_back(quota, *word, Unused::at_once(cost, now));
+        }
+        if !taken.is_empty() {
+            self.count_returned(cost);
         }
     }
 
     /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
     /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a quota that has since been
-    /// replaced is not given back.
-    pub(crate) fn give_back(self, token: Token<N>, pace: Pace, admitted: u64, now: u64) {
-        let tag = self.tag.load(Acquire);
-        let returned_since = (tag as u32).wrapping_sub(token.returned) & RETURNED as u32;
+    /// replaced is given back as tokens of the new one, unless the algorithm was another meanwhile.
+    pub(crate) fn give_back(
+        self,
+        token: Token<N>,
+        (admitted, now): (u64, u64),
+        ledger: Ledger<'_, N>,
+    ) {
+        // After a reset nothing of it is missing.
+        if token.cost == 0 || token.returned_since(self.returned()) >= RESET {
+            return;
+        }
         let unused = Unused {
-            tat: 0,
             cost: token.cost,
             admitted: admitted.min(MAX_NOW),
             now: now.min(MAX_NOW),
-            returned_since: returned_since.into(),
+            moved: 0,
         };
-        for (quota, word) in token.words.into_iter().enumerate() {
-            self.put_back(quota, word, pace, unused);
+        let newest = (0..N)
+            .take_while(|quota| self.put_back_newest(*quota, &token, unused))
+            .count();
+        if newest == N {
+            return;
+        }
+        let mut recent = ledger.lock();
+        let moved = recent.moved(&token, self.returned());
+        let mut parts = [0; N];
+        for quota in newest..N {
+            let unused = Unused {
+                moved: moved[quota],
+                ..unused
+            };
+            parts[quota] = self.put_back(quota, token.words[quota], unused);
         }
         // Last, so that whoever took a token before the words were put back hears of it.
-        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(token.cost.into()) & RETURNED);
-        let mut tag = tag;
-        while let Err(current) = self
-            .tag
-            .compare_exchange_weak(tag, count(tag), AcqRel, Acquire)
-        {
-            tag = current;
+        let after = self.count_returned(token.cost);
+        recent.push(token, after, parts);
+    }
+
+    /// Gives back the newest token: as if it had never been taken, exactly, since none was taken after it. `false` when
+    /// it is not certain that it is the newest.
+    fn put_back_newest(self, quota: usize, token: &Token<N>, unused: Unused) -> bool {
+        let word = token.words[quota];
+        if token.returned_since(self.returned()) > 0 {
+            return false;
+        }
+        let terms = Terms::at(&self.quotas[quota], word.generation());
+        let (state, _) =
+            terms.give_back(word.state(), word, Unused::at_once(unused.cost, unused.now));
+        let before = Word::new(word.generation(), state);
+        self.words[quota]
+            .compare_exchange(word.0, before.0, AcqRel, Acquire)
+            .is_ok()
+    }
+
+    /// How far those that were taken later move up, in parts of a token.
+    fn put_back(self, quota: usize, taken: Word, unused: Unused) -> u64 {
+        loop {
+            let (generation, terms, word, state) = self.look(quota, unused.now);
+            let (state, parts) = if taken.is_of(generation) {
+                terms.give_back(state, taken, unused)
+            } else {
+                let old = self.taken_under(quota, taken, generation);
+                old.map_or((state, 0), |(old, fastest)| {
+                    terms.give_back_under(old, fastest, state, taken, unused)
+                })
+            };
+            let next = Word::new(generation, state).0;
+            let replaced = self.words[quota].compare_exchange_weak(word.0, next, AcqRel, Acquire);
+            if replaced.is_ok() {
+                return parts;
+            }
         }
     }
 
-    fn put_back(self, quota: usize, taken: Word, pace: Pace, unused: Unused) {
-        let terms = Terms::at(&self.quotas[quota], taken.generation()).at_pace(pace, unused.cost);
-        let mut word = Word(self.words[quota].load(Acquire));
-        while word.is_of(taken.generation()) {
-            let state = terms.give_back(word.state(), taken, unused);
-            let next = Word::new(word.generation(), state);
-            match self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return,
-                Err(current) => word = Word(current),
+    /// The terms under which a token was taken that have been replaced since, and the shortest time in which one
+    /// was refilled from then on; `None` when the algorithm was another meanwhile.
+    #[cold]
+    fn taken_under(self, quota: usize, taken: Word, generation: u64) -> Option<(Terms, u64)> {
+        let changes = generation.wrapping_sub(taken.generation()) % GENERATIONS as u64;
+        let since =
+            (0..=changes).map(|ago| Terms::at(&self.quotas[quota], generation.wrapping_sub(ago)));
+        let old = Terms::at(&self.quotas[quota], taken.generation());
+        let mut fastest = u64::MAX;
+        for terms in since {
+            match (old, terms) {
+                (Terms::Bucket(_), Terms::Bucket(gcra)) => fastest = fastest.min(gcra.increment),
+                (Terms::Window(old), Terms::Window(window)) if window.is_as(old) => {}
+                _ => return None,
             }
+        }
+        Some((old, fastest))
+    }
+
+    fn returned(self) -> u32 {
+        (self.tag.load(Acquire) & RETURNED) as u32
+    }
+
+    /// Counts tokens that were given back, and returns the new count.
+    pub(crate) fn count_returned(self, cost: u32) -> u32 {
+        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(cost.into()) & RETURNED);
+        let mut tag = self.tag.load(Acquire);
+        loop {
+            let next = count(tag);
+            match self.tag.compare_exchange_weak(tag, next, AcqRel, Acquire) {
+                Ok(_) => return (next & RETURNED) as u32,
+                Err(current) => tag = current,
+            }
+        }
+    }
+
+    /// Forgets what was taken. Tokens that were taken before are not given back.
+    pub(crate) fn reset(self) {
+        self.count_returned(RESET);
+        for quota in 0..N {
+            let (generation, _) = Terms::read(&self.quotas[quota]);
+            self.words[quota].store(Word::new(generation, 0).0, Release);
+        }
+    }
+
+    /// Puts tokens back that nobody has taken, as many as are missing at most.
+    pub(crate) fn grant(self, now: u64, tokens: u32) {
+        let now = now.min(MAX_NOW);
+        // First, since the tokens that were taken move up.
+        self.count_returned(tokens.min(RESET));
+        for quota in 0..N {
+            loop {
+                let (generation, terms, word, state) = self.look(quota, now);
+                let next = Word::new(generation, terms.grant(state, now, tokens));
+                let replaced =
+                    self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
+                if replaced.is_ok() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Counts tokens of a lease that were given back.
+    pub(crate) fn count_moved(self, tokens: u32) {
+        if tokens > 0 {
+            self.count_returned(tokens);
         }
     }
 
@@ -224,7 +352,7 @@ impl<const N: usize> Cell<'_, N> {
         Token {
             words,
             cost,
-            returned: (self.tag.load(Acquire) & RETURNED) as u32,
+            returned: self.returned(),
         }
     }
 
@@ -271,9 +399,11 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// What every quota has left.
-    pub(crate) fn remaining(self, now: u64) -> u64 {
-        let remaining = self.each(now, Terms::remaining);
+    /// What every quota has left, of as much of its burst as it holds.
+    pub(crate) fn remaining(self, share: Share, now: u64) -> u64 {
+        let remaining = self.each(now, |terms, state, now| {
+            terms.remaining(terms.cold(state, share, now, 1), now)
+        });
         remaining.into_iter().min().unwrap_or(0)
     }
 

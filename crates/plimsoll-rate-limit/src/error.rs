@@ -39,6 +39,18 @@ pub enum InvalidQuota {
     /// A window with a burst.
     #[error("burst is set, but a window lets its whole count in at once")]
     BurstOfWindow,
+    /// A list without quotas, which would admit everything.
+    #[error("number of quotas is 0, but must be at least 1")]
+    NoQuotas,
+    /// An offset of a day or more.
+    #[error("utc offset is {minutes} minutes, but must be -1439 to 1439")]
+    UtcOffset {
+        /// The offset asked for.
+        minutes: i32,
+    },
+    /// An offset of what does not go by the calendar.
+    #[error("utc offset is set, but only a calendar window has one")]
+    OffsetOfPeriod,
     /// It cannot stand in a header.
     #[error(
         "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"

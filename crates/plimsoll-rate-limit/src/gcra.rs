@@ -4,7 +4,7 @@
 //! moment at which it will be full again. A request that conforms moves it on by an increment for each token; one that
 //! would move it further ahead of `now` than the bucket holds does not conform. So no timer is needed to refill it.
 
-use crate::{pace::Pace, word::MAX_REFILL};
+use crate::{refunds::PARTS, share::Share, word::MAX_REFILL};
 
 /// A token bucket's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +31,12 @@ impl Gcra {
         }
     }
 
-    /// The bucket at another pace; see [`Terms::at_pace`](crate::terms::Terms::at_pace).
-    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
-        let warm = self.span(cost);
-        if warm > self.capacity {
-            return self;
-        }
-        // No longer than a state can be ahead.
-        let longest = MAX_REFILL / u64::from(cost.max(1));
-        let slower = Self {
-            increment: pace.stretch(self.increment).min(longest),
-            capacity: self.capacity,
-        };
-        Self {
-            capacity: self.capacity.max(slower.span(cost)),
-            ..slower
-        }
+    /// The arrival time of a bucket that holds only a share of its burst, as a request of this cost sees it: what it
+    /// cannot hold is missing from it. A share of a small burst would be nothing: what the bucket takes when it is
+    /// warm it takes when it is cold, once it has been refilled.
+    pub(crate) fn cold(self, tat: u64, share: Share, now: u64, cost: u32) -> u64 {
+        let holds = share.of(self.capacity).max(self.span(cost));
+        tat.max(now + self.capacity.saturating_sub(holds))
     }
 
     /// The arrival time after a cost that nobody asks about any more. The bucket may owe tokens then, for up to
@@ -58,7 +48,7 @@ impl Gcra {
 
     /// The time in which so many tokens are refilled.
     #[inline]
-    fn span(self, cost: u32) -> u64 {
+    pub(crate) fn span(self, cost: u32) -> u64 {
         self.increment.saturating_mul(cost.into())
     }
 
@@ -68,71 +58,91 @@ impl Gcra {
     }
 
     /// The arrival time under these terms of a bucket that was kept under `old` ones: the same number of tokens is
-    /// missing from it, but no more than it holds.
+    /// missing from it, be it more than it holds.
     pub(crate) fn adopt(self, old: Self, tat: u64, now: u64) -> u64 {
         let missing = u128::from(tat.saturating_sub(now)) * u128::from(self.increment);
         let backlog = missing.div_ceil(u128::from(old.increment.max(1)));
-        now.saturating_add(
-            u64::try_from(backlog)
-                .unwrap_or(u64::MAX)
-                .min(self.capacity),
-        )
+        now + u64::try_from(backlog).map_or(MAX_REFILL, |backlog| backlog.min(MAX_REFILL))
     }
 
     /// The arrival time of a bucket from which so many tokens are missing.
     pub(crate) fn missing(self, tokens: u64, now: u64) -> u64 {
-        now.saturating_add(self.increment.saturating_mul(tokens).min(self.capacity))
+        now + self.increment.saturating_mul(tokens).min(MAX_REFILL)
     }
 
-    /// How far the arrival time may be put back for tokens that are given back unused.
+    /// How far the arrival time may be put back for tokens that are given back unused, whose taking led to `tat`.
     ///
-    /// Putting it back by their whole span is too much once the clock has refilled them: with a burst of 10, take one,
-    /// let the bucket fill up, take ten, give back the first, and an eleventh would be had at the same moment. The
-    /// exact answer, as if they had never been taken, would need a log of everything taken since. Two bounds on it
-    /// need no log, and the larger one is given back:
+    /// The tokens have a stretch of the schedule, one span long, that ends at `tat`, or earlier by as much as they were
+    /// `moved` up by others that were taken before them and given back since. What lies ahead of `now` is given back; the clock
+    /// has refilled the rest. With a burst of 10, take one, let the bucket fill up, take ten, give back the first: it
+    /// lies in the past, and an eleventh is not had.
     ///
-    /// * What the tokens' absence can have cost the bucket is time in which it would otherwise have been full, and there
-    ///   was no more of that than time has passed: `span - held`. So tokens given back at once come back whole.
-    /// * Until the moment at which they would have been refilled, `tat - span`, the bucket was not full without them
-    ///   either: `tat - now`. That moment comes earlier by what others gave back in the meantime.
-    pub(crate) fn returned(self, unused: Unused) -> u64 {
+    /// That the stretch begins no earlier than the moment at which the tokens were taken is true even where `moved` is too
+    /// much: tokens given back at once come back whole.
+    ///
+    /// # Compared with a bucket that never saw them
+    ///
+    /// Never less is missing, and never more than by what is refilled within the longest wait, for all waiters together:
+    /// what others took after `admitted` might have been had in time that has gone by.
+    pub(crate) fn returned(self, tat: u64, unused: Unused) -> u64 {
         let Unused {
-            tat,
             cost,
             admitted,
             now,
-            returned_since,
+            moved,
         } = unused;
         let span = self.span(cost);
         let held = now.saturating_sub(admitted);
-        let moved = self.increment.saturating_mul(returned_since);
-        let unfilled = tat.saturating_sub(moved).saturating_sub(now);
-        span.min(unfilled.max(span.saturating_sub(held)))
+        let moved = u128::from(self.increment) * u128::from(moved);
+        let moved = u64::try_from(moved.div_ceil(PARTS.into())).unwrap_or(u64::MAX);
+        let ahead = tat.saturating_sub(moved).saturating_sub(now);
+        span.min(ahead.max(span.saturating_sub(held)))
+    }
+
+    /// The same, as seen at a rate at which a token took `fastest`: more of it has been refilled.
+    pub(crate) fn refilled_faster(self, fastest: u64, unused: Unused) -> Unused {
+        let held = u128::from(unused.now.saturating_sub(unused.admitted));
+        let longer = (held * u128::from(self.increment)).div_ceil(fastest.max(1).into());
+        let held = u64::try_from(longer.max(held)).unwrap_or(u64::MAX);
+        Unused {
+            now: unused.admitted.saturating_add(held),
+            ..unused
+        }
+    }
+
+    /// The time that as many tokens take here as took `time` at the `old` rate, rounded down.
+    pub(crate) fn worth(self, old: Self, time: u64) -> u64 {
+        let worth =
+            u128::from(time) * u128::from(self.increment) / u128::from(old.increment.max(1));
+        u64::try_from(worth).unwrap_or(u64::MAX)
+    }
+
+    /// Time as parts of a token, rounded up.
+    pub(crate) fn parts(self, time: u64) -> u64 {
+        let parts = u128::from(time) * u128::from(PARTS);
+        u64::try_from(parts.div_ceil(self.increment.max(1).into())).unwrap_or(u64::MAX)
     }
 }
 
 /// What is known of tokens that are to be given back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unused {
-    /// The arrival time that taking them led to.
-    pub(crate) tat: u64,
     pub(crate) cost: u32,
     /// When they were taken, or earlier.
     pub(crate) admitted: u64,
     pub(crate) now: u64,
-    /// Tokens that others have given back since.
-    pub(crate) returned_since: u64,
+    /// How far they have moved up since, in parts of a token.
+    pub(crate) moved: u64,
 }
 
 impl Unused {
     /// Tokens that are given back in the moment in which they were taken: they come back whole.
     pub(crate) const fn at_once(cost: u32, now: u64) -> Self {
         Self {
-            tat: 0,
             cost,
             admitted: now,
             now,
-            returned_since: 0,
+            moved: 0,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The handle that reads and changes a rate limit's quotas.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::{InvalidQuota, InvalidWarmUp, Quota, WarmUp, settings::Settings};
+use tokio::time::Instant;
+
+use crate::{InvalidQuota, InvalidWarmUp, Quota, WarmUp, calendar::Anchor, settings::Settings};
 
 /// Reads and changes a [`RateLimit`](crate::RateLimit) while it is in use. Clones share it.
 #[derive(Debug)]
@@ -26,23 +28,42 @@ impl<const N: usize> RateLimitHandle<N> {
 
     /// Changes the quotas of the limit, and of all its keys, from the next decision on. Their names stay.
     ///
-    /// What has been spent stays spent: a caller who has used up 15 of a burst of 20 has 5 left of it, 85 when the
-    /// burst becomes 100, and none, until the next token, when it becomes 10. A decision sees each quota as it was or as it
-    /// is, never a mixture. What was taken before the change and revoked after a decision under the new quota is not
-    /// given back.
+    /// What was spent stays spent, in tokens: a caller that has used up 15 of a burst of 20 has 5 left of it, 85 when the
+    /// burst becomes 100, and none when it becomes 10, until 6 have been refilled. A debt of 1,000 tokens is one of
+    /// 1,000 tokens at any rate, and takes as long as they take at the new one (417 days at most). Changing a quota and
+    /// changing it back frees nothing. Windows keep their counts; where windows begin at other times, all that counts at the
+    /// change counts in the window that runs then. (An exception: a key that was not looked at during 16 changes.)
+    ///
+    /// A decision sees each quota as it was or as it is, never a mixture. What was taken before the change and is given back
+    /// after it comes back as tokens of the new quota; not where the algorithm, or a window's edges, have changed.
     ///
     /// # Errors
     ///
     /// As for [`RateLimit::new`](crate::RateLimit::new); nothing has changed then.
     pub fn set_quotas(&self, quotas: [Quota; N]) -> Result<(), InvalidQuota> {
-        let mut words = [[0; 4]; N];
-        for (words, quota) in words.iter_mut().zip(quotas) {
-            *words = quota.words()?;
-        }
-        for (live, words) in self.0.quotas.iter().zip(words) {
-            live.set(words);
-        }
-        Ok(())
+        self.0.set(quotas)
+    }
+
+    /// Tells calendar windows the time: at `now` the wall clock was this long past 1970-01-01T00:00:00Z. They read it
+    /// themselves once, when they are made; this is for a wall clock that has been set since, and for tests. Other quotas
+    /// take no notice.
+    ///
+    /// What counts at that moment counts in the window that runs by the new time, also where another has begun.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_core::Instant;
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// let limit = RateLimit::new(Quota::per_calendar_day(1_000))?;
+    /// let handle = limit.handle();
+    /// // Ten minutes before midnight.
+    /// handle.set_wall_clock(Instant::now(), Duration::from_secs(86_400 - 600));
+    /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
+    /// ```
+    pub fn set_wall_clock(&self, now: Instant, since_1970: Duration) {
+        self.0
+            .set_anchor(Anchor::new(&self.0.epoch, now, since_1970));
     }
 
     /// Requests refused, of all keys together.

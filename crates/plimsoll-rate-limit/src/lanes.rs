@@ -19,7 +19,7 @@ use plimsoll_core::lane;
 use crate::{
     cell::{Cell, Empty, Token},
     gcra::Gcra,
-    pace::Pace,
+    share::Share,
     sync::AtomicU64,
     terms::Terms,
     word::{MAX_NOW, Word},
@@ -133,7 +133,7 @@ impl Lanes {
         }
         // What is left may be less than a token, and would be lost to idle time.
         lane.call_back(bucket, now);
-        match bucket.take(Pace::FULL, now, cost) {
+        match bucket.take(Share::FULL, now, cost) {
             // Where all leases are used up, this only reads: refusals do not get in each other's way.
             Err(Empty { wait: Some(_), .. })
                 if self.leases.iter().any(|lane| lane.call_back(bucket, now)) =>
@@ -141,7 +141,7 @@ impl Lanes {
                 self.leases
                     .iter()
                     .for_each(|lane| _ = lane.call_back(bucket, now));
-                bucket.take(Pace::FULL, now, cost)
+                bucket.take(Share::FULL, now, cost)
             }
             decided => decided,
         }
@@ -172,7 +172,7 @@ impl Lanes {
     ) -> Option<Token<N>> {
         let held = lane.lock()?;
         let left = lane.left(held, now);
-        let mut taken = None;
+        let (mut taken, mut moved_up) = (None, 0);
         let moved = bucket.move_state(now, |generation, terms, tat| {
             let Terms::Bucket(gcra) = terms else {
                 return None;
@@ -187,12 +187,16 @@ impl Lanes {
             let next = start.saturating_add(gcra.increment.saturating_mul(cost.into()));
             let end = next.saturating_add(self.batch(gcra));
             let within = end <= now + gcra.capacity;
+            moved_up = lane.moves_up(left, gcra, tat);
             taken = within.then_some((Word::new(generation, next), Word::new(generation, end)));
             within.then_some(end)
         });
         let taken = taken.filter(|_| moved);
         match taken {
-            Some((next, end)) => lane.unlock(held, next.state(), end),
+            Some((next, end)) => {
+                bucket.count_moved(moved_up);
+                lane.unlock(held, next.state(), end);
+            }
             // It keeps what it has.
             None => lane.next.store(held.0, Release),
         }
@@ -257,6 +261,15 @@ impl Lane {
         Word::new(end.generation(), left)
     }
 
+    /// Tokens by which others move up when what is left of the lease is given back to a bucket at `tat`: none when
+    /// nothing was taken after the lease.
+    fn moves_up(&self, left: u64, gcra: Gcra, tat: u64) -> u32 {
+        if Word(self.end.load(Acquire)).state() == tat {
+            return 0;
+        }
+        u32::try_from(left.div_ceil(gcra.increment.max(1))).unwrap_or(u32::MAX)
+    }
+
     /// Gives what is left of the lease back to the bucket; `false` when that is nothing.
     fn call_back<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) -> bool {
         let spent = Word(self.next.load(Acquire));
@@ -267,10 +280,15 @@ impl Lane {
             return false;
         };
         let left = self.left(held, now);
-        bucket.move_state(now, |generation, _, tat| {
+        let mut moved_up = 0;
+        bucket.move_state(now, |generation, terms, tat| {
+            if let Terms::Bucket(gcra) = terms {
+                moved_up = self.moves_up(left.state(), gcra, tat);
+            }
             left.is_of(generation)
                 .then(|| tat.saturating_sub(left.state()))
         });
+        bucket.count_moved(moved_up);
         self.unlock(held, 0, Word::new(0, 0));
         true
     }

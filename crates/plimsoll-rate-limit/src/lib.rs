@@ -39,19 +39,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod cell;
 mod cost;
 mod error;
 mod gcra;
+mod give_back;
 mod handle;
 mod keyed;
 mod lanes;
 mod layer;
 mod leaky_bucket;
-mod pace;
 mod quota;
 mod rate_limit;
+mod refunds;
 mod settings;
+mod share;
 mod sliding_log;
 mod sync;
 mod terms;
@@ -60,10 +63,12 @@ mod window;
 mod word;
 
 pub use self::{
+    calendar::CalendarUnit,
     cost::{One, Weigh},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
+    give_back::GiveBack,
     handle::RateLimitHandle,
-    keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit},
+    keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit, LimitKey},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
     leaky_bucket::{
         InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use plimsoll_core::Allowance;
 
 use crate::{
-    InvalidQuota,
+    CalendarUnit, InvalidQuota,
+    calendar::{Anchor, MAX_OFFSET_MINUTES},
     gcra::Gcra,
     terms::Terms,
     window::{MAX_FIXED, MAX_SLIDING, Window},
@@ -34,8 +35,9 @@ use crate::{
 ///
 /// | | in any one period at most | a cell holds | use it |
 /// |---|---|---|---|
-/// | token bucket (as made) | `burst + count` | one moment | nearly always: smooth, exact waits |
+/// | token bucket (as made) | `count + burst - 1` | one moment | nearly always: smooth, exact waits |
 /// | [`fixed_window`](Self::fixed_window) | twice `count` | a count | for quotas that are sold or printed: "1000 per hour" |
+/// | [`per_calendar_day`](Self::per_calendar_day), hour, week | twice `count` | a count | for quotas that end at midnight |
 /// | [`sliding_window`](Self::sliding_window) | twice `count`, and near `count` for steady traffic | two counts | where a window's edge must not double the rate |
 /// | [`SlidingLog`](crate::SlidingLog) | `count`, exactly | every moment | for few requests that matter |
 ///
@@ -51,6 +53,7 @@ pub struct Quota {
     period: Duration,
     burst: Option<u32>,
     counted: Counted,
+    offset_minutes: i32,
     name: Option<&'static str>,
 }
 
@@ -59,6 +62,7 @@ enum Counted {
     Bucket,
     FixedWindow,
     SlidingWindow,
+    Calendar(CalendarUnit),
 }
 
 impl Quota {
@@ -72,6 +76,7 @@ impl Quota {
             period,
             burst: None,
             counted: Counted::Bucket,
+            offset_minutes: 0,
             name: None,
         }
     }
@@ -96,6 +101,55 @@ impl Quota {
         Self::new(count, Duration::from_secs(24 * 60 * 60))
     }
 
+    /// `count` requests per hour of the clock: the count is whole again on the hour. See
+    /// [`per_calendar_day`](Self::per_calendar_day).
+    pub const fn per_calendar_hour(count: u32) -> Self {
+        Self::per_calendar(count, CalendarUnit::Hour)
+    }
+
+    /// `count` requests per day of the calendar: the count is whole again at midnight, in UTC or at an
+    /// [offset](Self::utc_offset_minutes) from it. A [fixed window](Self::fixed_window) whose edges the wall clock sets.
+    ///
+    /// ```
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// // A thousand a day; the day ends at midnight in UTC+2, all year round.
+    /// let quota = Quota::per_calendar_day(1_000).utc_offset_minutes(2 * 60).named("daily");
+    /// let limit = RateLimit::new(quota)?;
+    /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
+    /// ```
+    ///
+    /// # The wall clock
+    ///
+    /// Decisions read no clock: they are handed tokio's `Instant`, which a paused test moves. The wall clock is read once,
+    /// together with an `Instant`, when the limit is made (or when its first calendar window is set), and is taken to run as
+    /// the `Instant` does from then on. Where it does not (it was set, or the machine was suspended),
+    /// [`set_wall_clock`](crate::RateLimitHandle::set_wall_clock) tells the limit, as often as you like. There are no
+    /// time zones here: an offset that changes with the season has to be set anew. A day has 86,400 seconds, as in
+    /// Unix time.
+    pub const fn per_calendar_day(count: u32) -> Self {
+        Self::per_calendar(count, CalendarUnit::Day)
+    }
+
+    /// `count` requests per week of the calendar, from Monday, 00:00, to the next. See
+    /// [`per_calendar_day`](Self::per_calendar_day).
+    pub const fn per_calendar_week(count: u32) -> Self {
+        Self::per_calendar(count, CalendarUnit::Week)
+    }
+
+    const fn per_calendar(count: u32, unit: CalendarUnit) -> Self {
+        let mut quota = Self::new(count, unit.period());
+        quota.counted = Counted::Calendar(unit);
+        quota
+    }
+
+    /// Shifts a calendar window: at `minutes` 120 a day begins at midnight in UTC+2, which is 22:00 in UTC; west of Greenwich
+    /// it is negative. Between -1,439 and 1,439. For calendar windows only.
+    pub const fn utc_offset_minutes(mut self, minutes: i32) -> Self {
+        self.offset_minutes = minutes;
+        self
+    }
+
     /// At most `requests` may come at once, after a pause long enough. For token buckets only.
     pub const fn burst(mut self, requests: u32) -> Self {
         self.burst = Some(requests);
@@ -103,7 +157,9 @@ impl Quota {
     }
 
     /// Counts in windows that follow each other, and forgets at the end of each: a caller can have the count at the end of
-    /// one window and again at the start of the next. Windows are counted from the limit's first decision.
+    /// one window and again at the start of the next. Windows are counted from the first moment the limit is shown, by a
+    /// decision or by [`available`](crate::RateLimit::available). For those of the clock see
+    /// [`per_calendar_day`](Self::per_calendar_day).
     pub const fn fixed_window(mut self) -> Self {
         self.counted = Counted::FixedWindow;
         self
@@ -145,13 +201,51 @@ impl Quota {
         }
     }
 
+    /// The unit of the calendar, if this is a calendar window.
+    pub const fn calendar_unit(&self) -> Option<CalendarUnit> {
+        match self.counted {
+            Counted::Calendar(unit) => Some(unit),
+            _ => None,
+        }
+    }
+
+    /// The offset from UTC in minutes; 0 unless it was [set](Self::utc_offset_minutes).
+    pub const fn offset_minutes(&self) -> i32 {
+        self.offset_minutes
+    }
+
+    /// Of a calendar window, what is to be added to Unix time so that windows begin at multiples of the
+    /// [period](Self::period): the window of a moment is number `(unix_time + phase) / period`. Less than the period.
+    pub const fn calendar_phase(&self) -> Option<Duration> {
+        match self.counted {
+            Counted::Calendar(unit) => {
+                Some(Duration::from_secs(unit.phase_secs(self.offset_minutes)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Checks the numbers, as a limit that is made of them does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`RateLimit::new`](crate::RateLimit::new).
+    pub fn check(&self) -> Result<(), InvalidQuota> {
+        self.words(Anchor::UNIX, None).map(drop)
+    }
+
     /// The name under which callers are told, if they are.
     pub const fn name(&self) -> Option<&'static str> {
         self.name
     }
 
-    /// The terms as two words, count and period.
-    pub(crate) fn words(self) -> Result<[u64; 4], InvalidQuota> {
+    /// The terms as two words, count and period. Calendar windows begin as the anchor tells, and what was taken under `old`
+    /// terms can be carried over.
+    pub(crate) fn words(
+        self,
+        anchor: Anchor,
+        old: Option<Terms>,
+    ) -> Result<[u64; 4], InvalidQuota> {
         let Self { count, period, .. } = self;
         if count == 0 {
             return Err(InvalidQuota::Count);
@@ -164,13 +258,25 @@ impl Quota {
         {
             return Err(InvalidQuota::Name(name));
         }
+        let minutes = self.offset_minutes;
+        if minutes != 0 && self.calendar_unit().is_none() {
+            return Err(InvalidQuota::OffsetOfPeriod);
+        }
+        if minutes.unsigned_abs() > MAX_OFFSET_MINUTES {
+            return Err(InvalidQuota::UtcOffset { minutes });
+        }
         let nanos = period.as_nanos() as u64; // at most 2^55
-        let terms = match self.counted {
-            Counted::Bucket => self.bucket(nanos)?,
-            Counted::FixedWindow => self.window(nanos, MAX_FIXED)?,
-            Counted::SlidingWindow => self.window(nanos, MAX_SLIDING)?,
+        let (terms, calendar) = match self.counted {
+            Counted::Bucket => (self.bucket(nanos)?, None),
+            Counted::FixedWindow => (self.window(nanos, MAX_FIXED, 0)?, None),
+            Counted::SlidingWindow => (self.window(nanos, MAX_SLIDING, 0)?, None),
+            Counted::Calendar(unit) => {
+                let shift = anchor.shift(unit, minutes);
+                let terms = self.window(nanos, MAX_FIXED, shift)?;
+                (terms, Some((unit, minutes)))
+            }
         };
-        let [head, tail] = terms.to_words();
+        let [head, tail] = terms.to_words(calendar, old);
         Ok([head, tail, count.into(), nanos])
     }
 
@@ -198,7 +304,7 @@ impl Quota {
         }))
     }
 
-    fn window(self, period: u64, max: u32) -> Result<Terms, InvalidQuota> {
+    fn window(self, period: u64, max: u32, shift: u64) -> Result<Terms, InvalidQuota> {
         let count = self.count;
         if count > max {
             return Err(InvalidQuota::Window { count, max });
@@ -206,16 +312,21 @@ impl Quota {
         if self.burst.is_some() {
             return Err(InvalidQuota::BurstOfWindow);
         }
-        Ok(Terms::Window(Window {
-            limit: count.into(),
+        let slides = self.counted == Counted::SlidingWindow;
+        Ok(Terms::Window(Window::new(
+            count.into(),
             period,
-            slides: self.counted == Counted::SlidingWindow,
-        }))
+            slides,
+            shift,
+        )))
     }
 
     /// The quota that these words were made of, without its name.
     pub(crate) fn from_words([head, tail, count, nanos]: [u64; 4]) -> Self {
         let quota = Self::new(count as u32, Duration::from_nanos(nanos));
+        if let Some((unit, minutes)) = Terms::calendar(head) {
+            return Self::per_calendar(quota.count, unit).utc_offset_minutes(minutes);
+        }
         match Terms::from_words([head, tail]) {
             Terms::Bucket(gcra) => match (gcra.capacity / gcra.increment.max(1)) as u32 {
                 burst if burst == quota.count => quota,

@@ -10,12 +10,13 @@ use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict, lanes};
 use tokio::time::Instant;
 
 use crate::{
-    InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
+    GiveBack, InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
     RateLimitHandle, WarmUp, Weigh,
     cell::{Cell, Empty, Stale, Token},
     lanes::Lanes,
-    pace::Pace,
+    refunds::{Ledger, Refunds},
     settings::Settings,
+    share::Share,
     sync::AtomicU64,
     terms::Terms,
     warm_up::Warming,
@@ -39,10 +40,13 @@ use crate::{
 /// A request takes one, or what [`cost`](Self::cost) says it weighs. What a call costs that is known only at its end is taken
 /// then ([`charge`](Self::charge)), even if that leaves a debt.
 ///
-/// # Refusals elsewhere
+/// # Rejections elsewhere
 ///
-/// A request that a later policy refuses gets back what it took: whole, when the refusal is immediate, and otherwise less what
-/// the clock has refilled in the meantime, and never so much that the burst could be had twice.
+/// A request that a later policy rejects gets back what it took. When that happens at once, or when the request was the last
+/// that took anything, the bucket is left exactly as if the request had never come. After a wait in a later queue
+/// the bucket is never fuller than that, and lacks at most what is refilled within the longest wait: once, however many
+/// requests waited, in whichever order they are rejected, and it does not add up from wait to wait. (More than 1,024
+/// that wait and are rejected out of order may get less.) Windows give back all that still counts.
 ///
 /// # Shared state and cloning
 ///
@@ -64,6 +68,7 @@ pub struct RateLimit<const N: usize = 1, C = One> {
 pub(crate) struct State<const N: usize> {
     returned: AtomicU64,
     words: [AtomicU64; N],
+    pub(crate) refunds: Refunds<N>,
 }
 
 /// What an admitted request took. Plain data.
@@ -185,6 +190,43 @@ impl<const N: usize, C> RateLimit<N, C> {
         self
     }
 
+    /// Gives back what a request took when it has ended and `refund` says so: take first, count by outcome. A `bool` says
+    /// whether all of it is given back, a `u32` how much; see [`GiveBack`].
+    ///
+    /// Since the token is taken when the request is admitted, a hundred that come at once do not all pass before the first
+    /// has failed. What is given back is what the clock has not refilled meanwhile, and in a window what was taken in the
+    /// window that still runs.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_core::{Class, ClientIp, Missing};
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// // Five failed log-ins per address in a quarter of an hour; those that succeed do not count.
+    /// let log_in = RateLimit::new(Quota::new(5, Duration::from_secs(15 * 60)))?
+    ///     .refund(|outcome| outcome.class == Class::Success)
+    ///     .per_key(ClientIp::peer(), Missing::Share, 100_000)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Once: of several the first counts. With a [`charge`](Self::charge) as well, the refund comes first.
+    ///
+    /// # Panics
+    ///
+    /// When `refund` panics, the token stays taken and nothing is charged; nothing else is lost.
+    #[must_use]
+    pub fn refund<R: Into<GiveBack>>(
+        mut self,
+        refund: impl Fn(&Outcome) -> R + Send + Sync + 'static,
+    ) -> Self {
+        _ = self
+            .settings
+            .refund
+            .set(Box::new(move |outcome| refund(outcome).into()));
+        self.lanes = None;
+        self
+    }
+
     /// Makes this limit one per key: each key has all quotas for itself, all share this limit's settings and handle.
     ///
     /// # Errors
@@ -206,7 +248,10 @@ impl<const N: usize, C> RateLimit<N, C> {
     pub fn available(&self, now: Instant) -> u64 {
         let now = self.settings.nanos(now);
         match &self.lanes {
-            None => self.cell().remaining(now),
+            None => match self.settings.warming.get().map(Warming::ramp) {
+                None => self.cell().remaining(Share::FULL, now),
+                Some(ramp) => self.cell().remaining(ramp.share(now), ramp.time(now)),
+            },
             Some(lanes) => self.cell().remaining_with(lanes, now),
         }
     }
@@ -219,6 +264,15 @@ impl<const N: usize, C> RateLimit<N, C> {
     #[inline]
     fn cell(&self) -> Cell<'_, N> {
         self.state.cell(&self.settings)
+    }
+
+    /// What was given back of late.
+    fn ledger(&self) -> Ledger<'_, N> {
+        Ledger {
+            refunds: &self.state.refunds,
+            owner: 0,
+            leased: self.lanes.as_ref().is_some_and(Lanes::are_hot),
+        }
     }
 
     /// Where it is hot, warms up, or somebody else was there `at_once`.
@@ -236,7 +290,7 @@ impl<const N: usize, C> RateLimit<N, C> {
                 }
                 lanes.take(self.cell(), now, cost)
             }
-            (None, None) => self.cell().take(Pace::FULL, now, cost),
+            (None, None) => self.cell().take(Share::FULL, now, cost),
             (None, Some(warming)) => self.take_warming(warming, now, cost),
         };
         match taken {
@@ -246,18 +300,28 @@ impl<const N: usize, C> RateLimit<N, C> {
     }
 
     #[inline(never)]
-    fn charge_for(&self, outcome: &Outcome) {
+    fn settle(&self, token: &Token<N>, outcome: &Outcome) {
+        if let Some(back) = self.settings.given_back(token, outcome) {
+            // When it was taken is not known here, and need not be: what of it lies ahead is.
+            let held = (0, self.settings.time(outcome.ended()));
+            self.cell().give_back(back, held, self.ledger());
+        }
         if let Some(due) = self.settings.due(outcome) {
-            self.cell()
-                .charge(self.settings.nanos(outcome.ended()), due);
+            self.cell().charge(self.settings.time(outcome.ended()), due);
         }
     }
 
     #[cold]
     fn take_warming(&self, warming: &Warming, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+        let now = now.min(MAX_NOW);
         // A bucket's state is the moment at which it is, or was, full.
         let full_at = Word(self.state.words[0].load(Acquire)).state();
-        self.cell().take(warming.pace(full_at, now), now, cost)
+        let ramp = warming.ramp_at(full_at, now);
+        let taken = self.cell().take(ramp.share(now), ramp.time(now), cost);
+        taken.map_err(|empty| Empty {
+            wait: empty.wait.map(|wait| ramp.until(now, wait)),
+            ..empty
+        })
     }
 }
 
@@ -285,6 +349,7 @@ impl<const N: usize> State<N> {
         Self {
             returned: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
+            refunds: Refunds::new(),
         }
     }
 
@@ -313,7 +378,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
             None => self.settings.warming.get().is_none(),
         };
         let taken = if at_once {
-            self.cell().try_take(Pace::FULL, now.min(MAX_NOW), cost)
+            self.cell().try_take(Share::FULL, now.min(MAX_NOW), cost)
         } else {
             Err(Stale)
         };
@@ -325,21 +390,16 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     }
 
     #[inline]
-    fn finish(&self, _: RateLimitPermit<N>, outcome: &Outcome) {
-        if self.settings.charge.get().is_some() {
+    fn finish(&self, permit: RateLimitPermit<N>, outcome: &Outcome) {
+        if self.settings.asks_for_outcomes() {
             // A clone, since an outcome that others may see has to be written down, for the many as well that charge nothing.
-            self.charge_for(&outcome.clone());
+            self.settle(&permit.0, &outcome.clone());
         }
     }
 
     fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
-        let admitted = self.settings.nanos(admitted);
-        let pace = match self.settings.warming.get() {
-            None => Pace::FULL,
-            Some(warming) => warming.pace_at(admitted),
-        };
-        self.cell()
-            .give_back(permit.0, pace, admitted, self.settings.nanos(now));
+        let held = (self.settings.time(admitted), self.settings.time(now));
+        self.cell().give_back(permit.0, held, self.ledger());
     }
 
     #[inline]

@@ -1,12 +1,17 @@
 //! What the cells of one limit share.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome, Rejection};
 use tokio::time::Instant;
 
 use crate::{
-    InvalidQuota, Quota, RateLimit,
+    GiveBack, InvalidQuota, Quota, RateLimit,
+    calendar::{Anchor, both_clocks},
     cell::{Empty, Token},
     terms::{LiveQuota, Terms},
     warm_up::Warming,
@@ -16,34 +21,104 @@ use crate::{
 /// What a call that is over costs, beyond what was taken when it was let in.
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
+/// What a call that is over gets back.
+pub(crate) type Refund = Box<dyn Fn(&Outcome) -> GiveBack + Send + Sync>;
+
 pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
     pub(crate) names: [Option<&'static str>; N],
     pub(crate) epoch: Epoch,
+    /// Once there was a calendar window. Held while quotas are changed.
+    anchor: Mutex<Option<Anchor>>,
     pub(crate) charge: OnceLock<Charge>,
+    pub(crate) refund: OnceLock<Refund>,
     pub(crate) warming: OnceLock<Warming>,
     pub(crate) refused: Counter,
 }
 
 impl<const N: usize> Settings<N> {
     pub(crate) fn new(quotas: [Quota; N]) -> Result<Self, InvalidQuota> {
+        if N == 0 {
+            return Err(InvalidQuota::NoQuotas);
+        }
+        let epoch = Epoch::new();
+        let mut anchor = None;
         let mut words = [[0; 4]; N];
         for (words, quota) in words.iter_mut().zip(quotas) {
-            *words = quota.words()?;
+            *words = quota.words(anchored(&mut anchor, &epoch, quota), None)?;
         }
         Ok(Self {
             quotas: words.map(Live::new),
             names: quotas.map(|quota| quota.name()),
-            epoch: Epoch::new(),
+            epoch,
+            anchor: Mutex::new(anchor),
             charge: OnceLock::new(),
+            refund: OnceLock::new(),
             warming: OnceLock::new(),
             refused: Counter::new(),
         })
     }
 
+    /// Changes all quotas, or none.
+    pub(crate) fn set(&self, quotas: [Quota; N]) -> Result<(), InvalidQuota> {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut words = [[0; 4]; N];
+        for ((words, quota), live) in words.iter_mut().zip(quotas).zip(&self.quotas) {
+            let (_, old) = Terms::read(live);
+            *words = quota.words(anchored(&mut anchor, &self.epoch, quota), Some(old))?;
+        }
+        for (live, words) in self.quotas.iter().zip(words) {
+            live.set(words);
+        }
+        Ok(())
+    }
+
+    /// Sets the wall clock by which calendar windows begin.
+    pub(crate) fn set_anchor(&self, to: Anchor) {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        *anchor = Some(to);
+        for live in &self.quotas {
+            let (_, old) = live.read();
+            let quota = Quota::from_words(old);
+            let terms = Terms::from_words([old[0], old[1]]);
+            // Valid before, and so now.
+            if let Ok(words) = quota.words(to, Some(terms))
+                && words != old
+                && quota.calendar_unit().is_some()
+            {
+                live.set(words);
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn nanos(&self, now: Instant) -> u64 {
         self.epoch.nanos(now)
+    }
+
+    /// What the bucket's own clock says, which is slow while it warms up; see [`Ramp`](crate::warm_up::Ramp).
+    pub(crate) fn time(&self, now: Instant) -> u64 {
+        let nanos = self.nanos(now);
+        match self.warming.get() {
+            None => nanos,
+            Some(warming) => warming.ramp().time(nanos),
+        }
+    }
+
+    /// Whether the end of a call changes anything.
+    #[inline]
+    pub(crate) fn asks_for_outcomes(&self) -> bool {
+        self.charge.get().is_some() || self.refund.get().is_some()
+    }
+
+    /// The part of the token that a call that is over gets back.
+    pub(crate) fn given_back(&self, token: &Token<N>, outcome: &Outcome) -> Option<Token<N>> {
+        // Nothing was taken: a cost of 0, or a request that was not counted.
+        let refund = self.refund.get().filter(|_| token.cost > 0)?;
+        let cost = refund(outcome).of(token.cost);
+        let mut back = *token;
+        back.cost = cost;
+        (cost > 0).then_some(back)
     }
 
     /// What is left to charge for a call that is over.
@@ -83,9 +158,16 @@ impl<const N: usize> Settings<N> {
             return;
         }
         let then = self.nanos(admitted);
+        let ramp = self.warming.get().map(Warming::ramp);
+        let time = ramp.map_or(then, |ramp| ramp.time(then));
         for (quota, (name, word)) in self.names.iter().zip(token.words).enumerate() {
             if let Some(name) = *name {
-                out.allowance(&self.left(name, quota, word, then));
+                let mut left = self.left(name, quota, word, time);
+                if let Some(ramp) = ramp {
+                    let reset = left.reset.as_nanos() as u64;
+                    left.reset = Duration::from_nanos(ramp.until(then, reset));
+                }
+                out.allowance(&left);
             }
         }
     }
@@ -128,6 +210,17 @@ impl<const N: usize> Settings<N> {
             reset,
         }
     }
+}
+
+/// The wall clock, which is read when it is first needed.
+fn anchored(anchor: &mut Option<Anchor>, epoch: &Epoch, quota: Quota) -> Anchor {
+    if quota.calendar_unit().is_none() {
+        return Anchor::UNIX;
+    }
+    *anchor.get_or_insert_with(|| {
+        let (now, since_1970) = both_clocks();
+        Anchor::new(epoch, now, since_1970)
+    })
 }
 
 impl<const N: usize> fmt::Debug for Settings<N> {

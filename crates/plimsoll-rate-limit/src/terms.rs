@@ -1,8 +1,9 @@
 //! A quota as the algorithms read it: one of them, by what is in two words.
 
 use crate::{
+    CalendarUnit,
     gcra::{Gcra, Unused},
-    pace::Pace,
+    share::Share,
     window::Window,
     word::{GENERATIONS, Word},
 };
@@ -15,6 +16,13 @@ pub(crate) type LiveQuota = Live<4, GENERATIONS>;
 const RULE: u32 = 62;
 const FIXED: u64 = 1;
 const SLIDING: u64 = 2;
+const CALENDAR: u64 = 3;
+/// Below it, of a window: the unit of the calendar, its offset from UTC in minutes, the bits of a count, and the limit.
+const UNIT: u32 = 60;
+const OFFSET: u32 = 44;
+const OFFSET_BIAS: i32 = 1 << 11;
+const BITS: u32 = 36;
+const LIMIT_MASK: u64 = (1 << BITS) - 1;
 
 /// How requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,31 +52,71 @@ impl Terms {
                 increment: head,
                 capacity: tail,
             }),
-            rule => Self::Window(Window {
-                limit: head & ((1 << RULE) - 1),
-                period: tail,
-                slides: rule == SLIDING,
-            }),
+            rule => Self::window(head, tail, rule),
         }
     }
 
-    pub(crate) const fn to_words(self) -> [u64; 2] {
-        match self {
-            Self::Bucket(gcra) => [gcra.increment, gcra.capacity],
-            Self::Window(window) => {
+    const fn window(head: u64, tail: u64, rule: u64) -> Self {
+        let (period, shift) = match Self::calendar(head) {
+            Some((unit, _)) => (unit.period().as_nanos() as u64, tail),
+            None => (tail, 0),
+        };
+        Self::Window(Window {
+            limit: head & LIMIT_MASK,
+            period,
+            slides: rule == SLIDING,
+            bits: ((head >> BITS) & 63) as u32,
+            shift,
+        })
+    }
+
+    /// The calendar by which windows are counted whose first word this is, and its offset from UTC in minutes.
+    pub(crate) const fn calendar(head: u64) -> Option<(CalendarUnit, i32)> {
+        if head >> RULE != CALENDAR {
+            return None;
+        }
+        let unit = CalendarUnit::ALL[((head >> UNIT) & 3) as usize % CalendarUnit::ALL.len()];
+        let offset = ((head >> OFFSET) & 0xfff) as i32 - OFFSET_BIAS;
+        Some((unit, offset))
+    }
+
+    /// The two words. The counts of windows take as many bits as they took under `old` terms, or nothing that was taken under
+    /// those could be carried over.
+    pub(crate) fn to_words(
+        self,
+        calendar: Option<(CalendarUnit, i32)>,
+        old: Option<Self>,
+    ) -> [u64; 2] {
+        let window = match self {
+            Self::Bucket(gcra) => return [gcra.increment, gcra.capacity],
+            Self::Window(window) => window,
+        };
+        let bits = match old {
+            Some(Self::Window(old)) => window.bits.max(old.bits).min(window.most_bits()),
+            // From a bucket any number of tokens may be missing.
+            Some(Self::Bucket(_)) => window.most_bits(),
+            None => window.bits,
+        };
+        let counted = (u64::from(bits) << BITS) | window.limit;
+        match calendar {
+            Some((unit, offset)) => {
+                let offset = u64::from((offset + OFFSET_BIAS).unsigned_abs());
+                let head = (CALENDAR << RULE) | ((unit as u64) << UNIT) | (offset << OFFSET);
+                [head | counted, window.shift]
+            }
+            None => {
                 let rule = if window.slides { SLIDING } else { FIXED };
-                [(rule << RULE) | window.limit, window.period]
+                [(rule << RULE) | counted, window.period]
             }
         }
     }
 
-    /// A bucket that is refilled more slowly, as a request of this cost sees it. A burst that shrinks with the rate would shrink to
-    /// nothing: what the bucket takes when it is warm it takes when it is cold, if nothing is missing from it.
+    /// The state as a request of this cost sees it while the bucket holds only a share of its burst.
     #[inline]
-    pub(crate) fn at_pace(self, pace: Pace, cost: u32) -> Self {
+    pub(crate) fn cold(self, state: u64, share: Share, now: u64, cost: u32) -> u64 {
         match self {
-            Self::Bucket(gcra) if pace != Pace::FULL => Self::Bucket(gcra.at_pace(pace, cost)),
-            as_set => as_set,
+            Self::Bucket(gcra) if share != Share::FULL => gcra.cold(state, share, now, cost),
+            _ => state,
         }
     }
 
@@ -89,15 +137,50 @@ impl Terms {
         }
     }
 
-    /// The state after what was taken, and led to `word`, was given back unused.
-    pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> u64 {
+    /// As [`give_back`](Self::give_back), for what was taken under `old` terms; since then a token has taken `fastest` at
+    /// least. As many tokens are given back.
+    pub(crate) fn give_back_under(
+        self,
+        old: Self,
+        fastest: u64,
+        state: u64,
+        word: Word,
+        unused: Unused,
+    ) -> (u64, u64) {
+        match (self, old) {
+            (Self::Bucket(new), Self::Bucket(old)) => {
+                let unused = old.refilled_faster(fastest, unused);
+                let back = old.returned(word.state(), unused);
+                (state.saturating_sub(new.worth(old, back)), old.parts(back))
+            }
+            (Self::Window(new), Self::Window(old)) => {
+                let then = old.number_of(word.state());
+                (new.give_back(state, then, unused.now, unused.cost), 0)
+            }
+            _ => (state, 0),
+        }
+    }
+
+    /// The state with so many tokens more, as many as are missing at most.
+    pub(crate) fn grant(self, state: u64, now: u64, tokens: u32) -> u64 {
+        match self {
+            Self::Bucket(gcra) => state.saturating_sub(gcra.span(tokens)),
+            Self::Window(window) => window.grant(state, now, tokens),
+        }
+    }
+
+    /// The state after what was taken, and led to `word`, was given back unused; and how far that moves up those
+    /// that were taken later, in parts of a token.
+    pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {
         match self {
             Self::Bucket(gcra) => {
-                let tat = word.state();
-                state.saturating_sub(gcra.returned(Unused { tat, ..unused }))
+                let back = gcra.returned(word.state(), unused);
+                (state.saturating_sub(back), gcra.parts(back))
             }
             Self::Window(window) => {
-                window.give_back(state, unused.admitted, unused.now, unused.cost)
+                let then = window.number_of(word.state());
+                let state = window.give_back(state, then, unused.now, unused.cost);
+                (state, 0)
             }
         }
     }
@@ -139,12 +222,10 @@ impl Terms {
         match (self, old) {
             (Self::Bucket(new), Self::Bucket(old)) => new.adopt(old, state, now),
             (Self::Window(new), Self::Window(old)) => new.adopt(old, state, now),
-            (Self::Bucket(new), Self::Window(old)) => {
-                new.missing(old.limit - old.remaining(state, now).min(old.limit), now)
-            }
+            (Self::Bucket(new), Self::Window(old)) => new.missing(old.counted(state, now), now),
             (Self::Window(new), Self::Bucket(old)) => {
-                let burst = old.capacity / old.increment.max(1);
-                new.missing(burst.saturating_sub(old.remaining(state, now)), now)
+                let missing = state.saturating_sub(now).div_ceil(old.increment.max(1));
+                new.missing(missing, now)
             }
         }
     }

@@ -1,19 +1,20 @@
 //! A cold service is given less: the rate rises after a pause.
 
-use std::{
-    sync::atomic::Ordering::{Acquire, Release},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 
 use plimsoll_core::Live;
 
-use crate::{InvalidWarmUp, Quota, pace::Pace, sync::AtomicU64};
+use crate::{InvalidWarmUp, Quota, share::Share, sync::Mutex};
 
 /// After a pause, the rate begins at a part of the quota's and rises in a straight line to all of it.
 ///
 /// A service that has had nothing to do for a while has cold caches, few connections and a small pool: it breaks
 /// under a load that it takes with ease a minute later. A fresh limit is cold, too. While it warms up, the burst shrinks in
 /// proportion, but not below one request, whatever it weighs.
+///
+/// The next token is due when the rate, added up over time, comes to one: a request that is admitted at a thousandth of the rate
+/// does not hold up the next one for a thousand tokens' time when the rate has risen meanwhile. (The bucket runs on a clock
+/// that is slow while it is cold.)
 ///
 /// (Guava and Sentinel warm up by tokens spent rather than by time; to the same end, but the time it takes is then the
 /// traffic's.)
@@ -72,42 +73,136 @@ impl WarmUp {
 #[derive(Debug)]
 pub(crate) struct Warming {
     settings: Live<3, 4>,
-    /// When it last began.
-    since: AtomicU64,
+    /// The newest ramp, and the generation of the settings it was made of.
+    ramp: Live<5, 8>,
+    changing: Mutex<()>,
+}
+
+/// A clock that is slow while the service is cold: in its time the rate is always the whole rate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ramp {
+    /// When it last began to be slow.
+    since: u64,
+    /// By how much it was slow then. (Modulo 2^64: settings that change may make it less than nothing.)
+    lost: u64,
+    cold: u64,
+    over: u64,
+    generation: u64,
+}
+
+impl Ramp {
+    /// What the clock says.
+    pub(crate) fn time(self, now: u64) -> u64 {
+        now.wrapping_sub(self.lost(now))
+    }
+
+    /// How far it is behind: `1 - rate` added up, where the rate is `1/cold + (1 - 1/cold) * t/over`.
+    fn lost(self, now: u64) -> u64 {
+        let gone = u128::from(now.saturating_sub(self.since).min(self.over));
+        let (cold, over) = (u128::from(self.cold.max(1)), u128::from(self.over.max(1)));
+        // No overflow: times have 55 bits, and `cold` 10.
+        let lost = ((cold - 1) * gone * (2 * over - gone)).div_ceil(2 * over * cold);
+        self.lost.wrapping_add(lost as u64)
+    }
+
+    /// The share of the burst that the bucket holds.
+    pub(crate) fn share(self, now: u64) -> Share {
+        Share::warming(self.cold as u32, now.saturating_sub(self.since), self.over)
+    }
+
+    /// Nanoseconds until this clock has gone on by `wait`.
+    pub(crate) fn until(self, now: u64, wait: u64) -> u64 {
+        let due = self.time(now).saturating_add(wait);
+        let end = now.max(self.since.saturating_add(self.over));
+        let lost = self.lost(end).wrapping_sub(self.lost(now));
+        // No sooner than at the whole rate, and no later than if all that will be lost were lost before.
+        let (mut too_short, mut enough) = (wait, wait.saturating_add(lost));
+        if wait == 0 || self.time(now.saturating_add(wait)) >= due {
+            return wait;
+        }
+        while enough - too_short > 1 {
+            let middle = too_short + (enough - too_short) / 2;
+            if self.time(now.saturating_add(middle)) >= due {
+                enough = middle;
+            } else {
+                too_short = middle;
+            }
+        }
+        enough
+    }
 }
 
 impl Warming {
     pub(crate) fn new(warm_up: WarmUp) -> Result<Self, InvalidWarmUp> {
+        let words = warm_up.words()?;
+        let [cold, over, _] = words;
         Ok(Self {
-            settings: Live::new(warm_up.words()?),
-            since: AtomicU64::new(0),
+            settings: Live::new(words),
+            ramp: Live::new([0, 0, cold, over, 0]),
+            changing: Mutex::new(()),
         })
     }
 
-    /// The pace now, for a bucket that will be full at `full_at`. A pause has just ended if that was long ago.
-    pub(crate) fn pace(&self, full_at: u64, now: u64) -> Pace {
-        let (_, [cold, over, idle]) = self.settings.read();
-        let mut since = self.since.load(Acquire);
-        if full_at.max(since).saturating_add(idle) < now {
-            // Threads that see it at the same time write the same, but for nanoseconds.
-            self.since.store(now, Release);
-            since = now;
+    /// The newest ramp, whatever has been set or has happened since.
+    pub(crate) fn ramp(&self) -> Ramp {
+        let (_, [since, lost, cold, over, generation]) = self.ramp.read();
+        Ramp {
+            since,
+            lost,
+            cold,
+            over,
+            generation,
         }
-        Pace::warming(cold as u32, now.saturating_sub(since), over)
     }
 
-    /// The pace at a moment of this warm-up, without beginning another. Of earlier ones nothing is known: the whole rate, at
-    /// which the least was taken.
-    pub(crate) fn pace_at(&self, then: u64) -> Pace {
-        let (_, [cold, over]) = self.settings.read();
-        match then.checked_sub(self.since.load(Acquire)) {
-            Some(gone) => Pace::warming(cold as u32, gone, over),
-            None => Pace::FULL,
+    /// The ramp for a decision, for a bucket that is full when its clock says `full_at`. If that was long ago, another has
+    /// just begun.
+    pub(crate) fn ramp_at(&self, full_at: u64, now: u64) -> Ramp {
+        let ramp = self.ramp();
+        if self.is_over(ramp, full_at, now) {
+            self.begin(full_at, now)
+        } else {
+            ramp
         }
+    }
+
+    fn is_over(&self, ramp: Ramp, full_at: u64, now: u64) -> bool {
+        let (generation, [_, _, idle]) = self.settings.read::<3>();
+        ramp.generation != generation || is_idle(ramp, full_at, now, idle)
+    }
+
+    #[cold]
+    fn begin(&self, full_at: u64, now: u64) -> Ramp {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.ramp();
+        // Perhaps another thread has just begun it.
+        if !self.is_over(old, full_at, now) {
+            return old;
+        }
+        let (generation, [cold, over, idle]) = self.settings.read();
+        let idle = is_idle(old, full_at, now, idle);
+        let mut ramp = Ramp {
+            since: if idle { now } else { old.since },
+            lost: 0,
+            cold,
+            over,
+            generation,
+        };
+        // The clock goes on from where it was.
+        ramp.lost = old.lost(now).wrapping_sub(ramp.lost(now));
+        self.ramp
+            .set([ramp.since, ramp.lost, cold, over, generation]);
+        ramp
     }
 
     pub(crate) fn set(&self, warm_up: WarmUp) -> Result<(), InvalidWarmUp> {
         self.settings.set(warm_up.words()?);
         Ok(())
     }
+}
+
+/// Whether a bucket has been full for longer than `idle`.
+fn is_idle(ramp: Ramp, full_at: u64, now: u64, idle: u64) -> bool {
+    now.checked_sub(idle)
+        .is_some_and(|then| then > ramp.since && ramp.time(then) > full_at)
 }

@@ -23,6 +23,10 @@ pub(crate) struct Window {
     /// Nanoseconds. Never 0.
     pub(crate) period: u64,
     pub(crate) slides: bool,
+    /// Bits of one count: at least those of the limit.
+    pub(crate) bits: u32,
+    /// Nanoseconds by which windows begin before multiples of the period. Less than the period.
+    pub(crate) shift: u64,
 }
 
 /// What was taken, as seen from the window of `now`.
@@ -35,6 +39,23 @@ struct Taken {
 }
 
 impl Window {
+    /// A window whose counts have no more bits than they need.
+    pub(crate) const fn new(limit: u64, period: u64, slides: bool, shift: u64) -> Self {
+        Self {
+            limit,
+            period,
+            slides,
+            bits: u64::BITS - limit.leading_zeros(),
+            shift,
+        }
+    }
+
+    /// The most bits that a count of this kind of window can have.
+    pub(crate) const fn most_bits(self) -> u32 {
+        let most = if self.slides { MAX_SLIDING } else { MAX_FIXED };
+        u32::BITS - most.leading_zeros()
+    }
+
     /// The next state, or how long until the same request would pass: `None` when it never will.
     #[inline(never)]
     pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
@@ -57,11 +78,22 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The state without a cost that was taken at `admitted` and never used.
-    pub(crate) fn give_back(self, state: u64, admitted: u64, now: u64, cost: u32) -> u64 {
+    /// The number of the window in which this state was written, as much of it as is kept, and the mask of that.
+    pub(crate) const fn number_of(self, state: u64) -> (u64, u64) {
+        (state >> self.counts_bits(), self.number_mask())
+    }
+
+    /// The state without a cost that was taken in this window, and never used.
+    pub(crate) fn give_back(
+        self,
+        state: u64,
+        (then, mask): (u64, u64),
+        now: u64,
+        cost: u32,
+    ) -> u64 {
         let (_, number, _, mut taken) = self.view(state, now);
-        let then = admitted / self.period.max(1);
-        match number.saturating_sub(then) {
+        let age = number.wrapping_sub(then) & self.number_mask() & mask;
+        match age {
             0 => taken.now = taken.now.saturating_sub(cost.into()),
             1 => taken.before = taken.before.saturating_sub(cost.into()),
             // Its window is over, and with it the cost.
@@ -70,12 +102,20 @@ impl Window {
         self.pack(number, taken)
     }
 
+    /// The state with so many units fewer: first of this window, then of the one before.
+    pub(crate) fn grant(self, state: u64, now: u64, units: u32) -> u64 {
+        let (_, number, _, taken) = self.view(state, now);
+        let rest = u64::from(units).saturating_sub(taken.now);
+        let taken = Taken {
+            now: taken.now.saturating_sub(units.into()),
+            before: taken.before.saturating_sub(rest),
+        };
+        self.pack(number, taken)
+    }
+
     /// What can still be taken.
     pub(crate) fn remaining(self, state: u64, now: u64) -> u64 {
-        let (_, _, left, taken) = self.view(state, now);
-        let before =
-            (u128::from(taken.before) * u128::from(left)).div_ceil(u128::from(self.period));
-        self.limit.saturating_sub(taken.now + before as u64)
+        self.limit.saturating_sub(self.counted(state, now))
     }
 
     /// How long until nothing that was taken counts any more.
@@ -117,23 +157,40 @@ impl Window {
         self.pack(number, taken)
     }
 
+    /// What counts of what was taken, the limit or not.
+    pub(crate) fn counted(self, state: u64, now: u64) -> u64 {
+        let (_, _, left, taken) = self.view(state, now);
+        taken.now + self.of_before(taken, left)
+    }
+
+    /// The part of the window before that counts, rounded up.
+    fn of_before(self, taken: Taken, left: u64) -> u64 {
+        let before = u128::from(taken.before) * u128::from(left);
+        before.div_ceil(u128::from(self.period.max(1))) as u64
+    }
+
     /// The state of a window in which so much has been taken.
     pub(crate) fn missing(self, units: u64, now: u64) -> u64 {
         let taken = Taken {
-            now: units.min(self.limit),
+            now: units,
             before: 0,
         };
-        self.pack(now / self.period.max(1), taken)
+        self.pack((now + self.shift) / self.period.max(1), taken)
+    }
+
+    /// Whether windows of both begin at the same times, and count the same.
+    pub(crate) fn is_as(self, old: Self) -> bool {
+        self.period == old.period && self.shift == old.shift && (self.slides || !old.slides)
     }
 
     /// The state under these terms of a window that was kept under `old` ones.
     pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
-        let (_, number, _, taken) = old.view(state, now);
-        if self.period == old.period {
+        if self.is_as(old) {
+            let (_, number, _, taken) = old.view(state, now);
             self.pack(number, taken)
         } else {
-            // Windows of another length begin at other times: what counts of the old ones has been taken in the new one.
-            self.missing(old.limit - old.remaining(state, now).min(old.limit), now)
+            // Windows begin at other times: what counts of the old ones has been taken in the new one.
+            self.missing(old.counted(state, now), now)
         }
     }
 
@@ -172,6 +229,7 @@ impl Window {
     /// window's first moment: looking at its own would forget what they have taken.
     #[inline]
     fn view(self, state: u64, now: u64) -> (u64, u64, u64, Taken) {
+        let now = now + self.shift;
         let number = now / self.period.max(1);
         let bits = self.count_bits();
         let mask = (1_u64 << bits) - 1;
@@ -200,7 +258,7 @@ impl Window {
     /// Bits of one count.
     #[inline]
     const fn count_bits(self) -> u32 {
-        u64::BITS - self.limit.leading_zeros()
+        self.bits
     }
 
     /// Bits of both counts.
@@ -237,11 +295,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     const fn per_minute(limit: u64, slides: bool) -> Window {
-        Window {
-            limit,
-            period: 60 * SECOND,
-            slides,
-        }
+        Window::new(limit, 60 * SECOND, slides, 0)
     }
 
     #[test]

@@ -143,7 +143,8 @@ async fn evalsha(mut connection: MultiplexedConnection, hash: String, key: usize
     cmd.arg("EVALSHA").arg(hash).arg(1);
     // As long as the policy's keys.
     cmd.arg(format!("plimsoll:{{{key:032x}}}:per-key"));
-    cmd.arg(1).arg(1).arg(0).arg("g").arg(1).arg(1_000_000_000);
+    cmd.arg(1).arg(1).arg(0);
+    cmd.arg("g").arg(1).arg(1_000_000_000).arg(0);
     let answer: Result<Vec<i64>, _> = cmd.query_async(&mut connection).await;
     answer.is_ok_and(|answer| answer.first() == Some(&1))
 }

@@ -77,10 +77,15 @@ impl RedisRateLimitBuilder {
 impl<K, C> RedisRateLimitBuilder<K, C> {
     /// One more quota, up to [`MAX_QUOTAS`]: a request is let in when all of them allow it, and else spends nothing of any.
     ///
-    /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them, by the clock of Redis and in
-    /// microseconds: increments are rounded up to whole ones, so 70,000 per second are 66,666. Windows are counted from 1970, so
-    /// that all replicas have the same. A [name](Quota::named) is also the quota's name in Redis. Named quotas are told to
-    /// callers, but not while Redis is away.
+    /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them,
+    /// by the clock of Redis and in microseconds: increments are rounded up to whole ones, so
+    /// 70,000 per second are 66,666. Windows are counted from 1970, so that all replicas have the
+    /// same: a fixed window of a day ends at midnight, UTC. [Calendar
+    /// windows](Quota::per_calendar_day) end by the server's wall clock (`TIME`), whatever the
+    /// clocks of replicas say; while Redis is away, the local limits go by their own machine's.
+    /// Replicas whose quotas of one name differ carry over what was spent; see the
+    /// [crate](crate#when-a-quota-changes). A [name](Quota::named) is also the quota's name in
+    /// Redis. Named quotas are told to callers, but not while Redis is away.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
         self
@@ -247,12 +252,13 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
             on_failure: self.on_failure,
             deadline: self.deadline,
             largest,
+            digests: Digests::new(&self.secret),
         };
         let reader = Reader {
             key: self.key,
             missing: self.missing,
             cost: self.cost,
-            digests: Digests::new(&self.secret),
+            digests: engine.digests.clone(),
         };
         Ok((Arc::new(engine), reader, checked))
     }

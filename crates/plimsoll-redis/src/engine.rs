@@ -9,8 +9,8 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     NAME, OnFailure,
     counts::Counts,
-    digest::Digest,
-    job::{Answer, Ask, Asker, Failed, GiveBack, Job},
+    digest::{Digest, Digests},
+    job::{Answer, Ask, Asker, Change, Failed, GiveBack, Job},
     link::Link,
     local::Local,
     permit::{Held, Taken},
@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) deadline: Duration,
     /// The largest cost that can ever be had.
     pub(crate) largest: u32,
+    pub(crate) digests: Digests,
 }
 
 impl Engine {
@@ -189,11 +190,31 @@ impl Engine {
     /// Gives tokens back to Redis, when there is room for it.
     pub(crate) fn give_back(&self, digest: Digest, count: u32, at: u64) {
         self.counts.refunds.add();
-        let job = Job::GiveBack(GiveBack { digest, count, at });
+        let job = Job::GiveBack(GiveBack {
+            digest,
+            count,
+            at,
+            again: false,
+        });
         let queued = self.link(digest).map(|link| link.send(job));
         if !matches!(queued, Some(Ok(()))) {
             self.counts.refunds_dropped.add();
         }
+    }
+
+    /// Grants requests to a key, or resets it. Whether there was anything to change.
+    pub(crate) async fn change(&self, digest: Digest, tokens: Option<u32>) -> Result<bool, Failed> {
+        let link = self.link(digest).ok_or(Failed::Lost)?;
+        let (sender, answer) = oneshot::channel();
+        let change = Change {
+            digest,
+            tokens,
+            sender,
+            again: false,
+        };
+        link.send(Job::Change(change)).map_err(|_| Failed::Full)?;
+        // Answered at the latest when the connection is given up.
+        answer.await.unwrap_or(Err(Failed::Lost))
     }
 
     pub(crate) fn announce(&self, left: &[Left], out: &mut Announcement<'_>) {

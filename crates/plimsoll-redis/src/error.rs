@@ -5,6 +5,8 @@ use std::time::Duration;
 use plimsoll_core::InvalidKeyed;
 use plimsoll_rate_limit::{InvalidKeyedRateLimit, InvalidQuota};
 
+use crate::job::Failed;
+
 /// A shared limit that cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,6 +93,11 @@ pub enum InvalidRedisRateLimit {
     #[error("lifetime of a lease is {0:?}, but must be 1 ms to 1 hour")]
     Lifetime(Duration),
 }
+
+/// Redis did not do what a [`RedisHandle`](crate::RedisHandle) asked of it, or did not say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("redis: {0}")]
+pub struct NoAnswer(pub(crate) Failed);
 
 /// The address of a Redis cannot be used.
 #[derive(Debug, thiserror::Error)]

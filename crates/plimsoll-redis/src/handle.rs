@@ -1,10 +1,10 @@
 //! Reading a shared limit while it runs.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, hash::Hash, sync::Arc};
 
 use plimsoll_circuit_breaker::BreakerHandle;
 
-use crate::engine::Engine;
+use crate::{NoAnswer, engine::Engine};
 
 /// Counts what a shared limit decided, and by whom. Clones share it.
 #[derive(Clone)]
@@ -66,6 +66,48 @@ impl RedisHandle {
     /// The breaker in front of Redis: its state, and its settings. It can be forced open to take Redis out.
     pub fn breaker(&self) -> BreakerHandle {
         self.0.breaker.handle()
+    }
+
+    /// Forgets all that a key has taken, debts included: its quotas are whole, for all replicas.
+    /// `false` when Redis knew nothing of it. What requests of this key took before is not released
+    /// any more.
+    ///
+    /// `key` must hash as the policy's key does: a [`LimitKey`](plimsoll_rate_limit::LimitKey), what a key's closure
+    /// returns, or `()` for [`Everybody`](crate::Everybody).
+    ///
+    /// ```no_run
+    /// # async fn forgive(handle: plimsoll_redis::RedisHandle) -> Result<(), plimsoll_redis::NoAnswer> {
+    /// use plimsoll_rate_limit::LimitKey;
+    ///
+    /// handle.reset(LimitKey::api_key("s3cret")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait
+    /// that Redis told it is over; in this process [`leases`](crate::LeasedRateLimit::leases)
+    /// reaches it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is away,
+    /// keep their own counts.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection or no answer. The change may have been made all the same.
+    pub async fn reset(&self, key: impl Hash) -> Result<bool, NoAnswer> {
+        let digest = self.0.digests.of(Some(key));
+        self.0.change(digest, None).await.map_err(NoAnswer)
+    }
+
+    /// Puts `tokens` back into each quota of a key, at most as many as are missing from it: a
+    /// bucket holds no more than its burst, and a window admits no more than its count. `false`
+    /// when Redis knew nothing of the key, and so nothing is missing. As for [`reset`](Self::reset)
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reset`](Self::reset).
+    pub async fn grant(&self, key: impl Hash, tokens: u32) -> Result<bool, NoAnswer> {
+        let digest = self.0.digests.of(Some(key));
+        self.0.change(digest, Some(tokens)).await.map_err(NoAnswer)
     }
 
     /// How many of the connections stand, as far as is known: one that broke while nothing was asked is found out by the

@@ -1,6 +1,6 @@
 //! What the tasks are asked to do, and how they answer.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -23,12 +23,26 @@ pub(crate) enum Failed {
     Open,
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "no connection",
+            Self::Error => "its answer is an error",
+            Self::Nonsense => "its answer makes no sense",
+            Self::Timeout => "no answer in time",
+            Self::Full => "the queue of the connection is full",
+            Self::Open => "the circuit breaker is open",
+        })
+    }
+}
+
 pub(crate) type Answer = Result<Reply, Failed>;
 
 #[derive(Debug)]
 pub(crate) enum Job {
     Ask(Ask),
     GiveBack(GiveBack),
+    Change(Change),
 }
 
 /// One question.
@@ -49,6 +63,20 @@ pub(crate) struct GiveBack {
     pub(crate) count: u32,
     /// When they were taken, by the clock of Redis.
     pub(crate) at: u64,
+    /// Sent again after Redis had forgotten the scripts.
+    pub(crate) again: bool,
+}
+
+/// What an operator changes about one key.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) digest: Digest,
+    /// Requests that are granted; `None` resets the key.
+    pub(crate) tokens: Option<u32>,
+    /// Told whether there was anything to change.
+    pub(crate) sender: oneshot::Sender<Result<bool, Failed>>,
+    /// Sent again after Redis had forgotten the scripts.
+    pub(crate) again: bool,
 }
 
 /// Who wants to know.

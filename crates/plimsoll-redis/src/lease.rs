@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{
             AtomicU64,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     MAX_QUOTAS,
+    digest::Digest,
     job::{Answer, ForLease},
     quotas::Left,
     script::Reply,
@@ -49,13 +50,23 @@ pub(crate) struct Lease {
     tightest: AtomicU64,
     /// What it said was left of each quota.
     left: [AtomicU64; MAX_QUOTAS],
+    /// When Redis granted the newest batch and the one before it, by its clock in microseconds.
+    /// Tokens in hand are of one of the two, since the next batch is fetched when few are left.
+    granted: [AtomicU64; 2],
+    /// The key in Redis and the generation that it is for. Locked only beside a question to Redis.
+    owner: Mutex<Option<(u64, Digest)>>,
 }
 
 /// What a lease says to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// It may go; with a generation, somebody has to fetch more.
-    Taken { generation: u64, fill: bool },
+    /// It may go, with tokens that Redis granted at `at` or later; with `fill`, the next batch is
+    /// to be fetched.
+    Taken {
+        generation: u64,
+        fill: bool,
+        at: u64,
+    },
     /// There is nothing, in Redis neither.
     Refused(Duration),
     /// There is nothing here. The one who is told `fill` fetches a batch, the others what they need.
@@ -71,6 +82,8 @@ impl Lease {
             refused: AtomicU64::new(0),
             tightest: AtomicU64::new(0),
             left: Default::default(),
+            granted: Default::default(),
+            owner: Mutex::new(None),
         }
     }
 
@@ -110,20 +123,26 @@ impl Lease {
             match self.replace(word, next) {
                 Ok(_) => {
                     let generation = word / GENERATION;
-                    return Take::Taken { generation, fill };
+                    let at = self.granted_at();
+                    return Take::Taken {
+                        generation,
+                        fill,
+                        at,
+                    };
                 }
                 Err(current) => word = current,
             }
         }
     }
 
-    /// Takes what is here, and asks for nothing: the generation.
-    pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<u64> {
+    /// Takes what is here, and asks for nothing: the generation, and when Redis granted it at the
+    /// earliest.
+    pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<(u64, u64)> {
         let now = self.terms.epoch.nanos(now);
         let mut word = self.word.load(Acquire);
         while now < self.until.load(Acquire) && word & TOKENS >= u64::from(cost) {
             match self.replace(word, word - u64::from(cost)) {
-                Ok(_) => return Some(word / GENERATION),
+                Ok(_) => return Some((word / GENERATION, self.granted_at())),
                 Err(current) => word = current,
             }
         }
@@ -146,6 +165,33 @@ impl Lease {
                 Err(current) => word = current,
             }
         }
+    }
+
+    /// Releases tokens of a request that never ran. What is left over belongs to Redis: what finds
+    /// no room, and all of it when the lease's tokens are void.
+    pub(crate) fn give_back(&self, count: u32, generation: u64, now: Instant) -> u32 {
+        if self.terms.epoch.nanos(now) < self.until.load(Acquire) {
+            self.put(count, generation)
+        } else {
+            count
+        }
+    }
+
+    /// Notes whose lease it is in this generation.
+    pub(crate) fn set_owner(&self, generation: u64, digest: Digest) {
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        *owner = Some((generation, digest));
+    }
+
+    /// Whose lease it was in this generation, when that is known.
+    pub(crate) fn owner(&self, generation: u64) -> Option<Digest> {
+        let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.and_then(|(then, digest)| (then == generation).then_some(digest))
+    }
+
+    /// When Redis granted the tokens in hand, at the earliest.
+    fn granted_at(&self) -> u64 {
+        self.granted[1].load(Relaxed)
     }
 
     /// The next batch may be fetched.
@@ -208,7 +254,14 @@ impl Lease {
             word.store(packed, Relaxed);
         }
         match reply {
-            Reply::Granted { .. } => {
+            Reply::Granted { at, .. } => {
+                // What is still in hand is of the batch before.
+                let before = match self.word.load(Relaxed) & TOKENS {
+                    0 => *at,
+                    _ => self.granted[0].load(Relaxed),
+                };
+                self.granted[1].store(before, Relaxed);
+                self.granted[0].store(*at, Relaxed);
                 let lifetime = self.terms.lifetime.as_nanos() as u64;
                 self.until.store(now.saturating_add(lifetime), Release);
             }

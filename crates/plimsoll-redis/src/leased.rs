@@ -51,7 +51,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens that came from a lease go back to it.
+/// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens that came from a lease are released to
+/// it. Those that it has no room for, or that have outlived its lifetime, are released in Redis.
 pub struct LeasedRateLimit<K = Everybody, C = One> {
     engine: Arc<Engine>,
     keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,
@@ -90,7 +91,12 @@ pub struct LeasePermit(Taken);
 
 #[derive(Debug)]
 enum Taken {
-    Lease { count: u32, generation: u64 },
+    Lease {
+        count: u32,
+        generation: u64,
+        /// When Redis granted it, at the earliest, by its clock.
+        at: u64,
+    },
     Asked(Held),
 }
 
@@ -174,6 +180,9 @@ impl<K, C> LeaseCell<K, C> {
             Ok(Wanted::Nothing) => return Verdict::Admit(LeasePermit::of(Held::Nothing)),
             Err(rejection) => return Verdict::Reject(rejection),
         };
+        if let Some((generation, _)) = lease {
+            self.lease.set_owner(generation, digest);
+        }
         let most = match lease {
             Some((_, true)) => cost.saturating_add(self.batch),
             _ => cost,
@@ -192,15 +201,32 @@ impl<K, C> LeaseCell<K, C> {
         }
     }
 
-    /// Has the next batch fetched.
+    /// Has the next batch fetched. Calls no key function: one that panicked would take the
+    /// request's tokens with it.
     #[cold]
-    fn fill<Req>(&self, req: &Req, generation: u64, now: Instant)
-    where
-        K: Key<Req>,
-    {
-        let asker = Asker::Lease(self.question(generation, true));
-        let digest = self.reader.digests.of(self.reader.key.key(req));
-        self.engine.ask_ahead(digest, self.batch, asker, now);
+    fn fill(&self, generation: u64, now: Instant) {
+        // Dropped on the way out, it lets another fill the lease.
+        let question = self.question(generation, true);
+        if let Some(digest) = self.lease.owner(generation) {
+            self.engine
+                .ask_ahead(digest, self.batch, Asker::Lease(question), now);
+        }
+    }
+
+    /// Releases tokens of a request that never ran: to the lease, and to Redis what the lease has
+    /// no room for.
+    #[cold]
+    fn give_back(&self, count: u32, generation: u64, at: u64, now: Instant) {
+        let over = self.lease.give_back(count, generation, now);
+        match self.lease.owner(generation) {
+            Some(digest) if over > 0 => self.engine.give_back(digest, over, at),
+            owner => {
+                self.engine.counts.refunds.add();
+                if over > 0 && owner.is_none() {
+                    self.engine.counts.refunds_dropped.add();
+                }
+            }
+        }
     }
 
     fn question(&self, generation: u64, fills: bool) -> ForLease {
@@ -237,13 +263,20 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
             Err(rejection) => return Verdict::Reject(rejection),
         };
         match self.lease.take(cost, now) {
-            Take::Taken { generation, fill } => {
+            Take::Taken {
+                generation,
+                fill,
+                at,
+            } => {
                 self.engine.counts.leased.add();
                 if fill {
-                    self.fill(req, generation, now);
+                    self.fill(generation, now);
                 }
-                let count = cost;
-                Verdict::Admit(LeasePermit(Taken::Lease { count, generation }))
+                Verdict::Admit(LeasePermit(Taken::Lease {
+                    count: cost,
+                    generation,
+                    at,
+                }))
             }
             Take::Refused(wait) => Verdict::Reject(self.refused(wait)),
             Take::Empty { generation, fill } => self.ask(req, Some((generation, fill)), now),
@@ -265,9 +298,13 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
             Ok(held) => Ok(LeasePermit::of(held)),
             // Perhaps a batch has come meanwhile, and took what Redis had.
             Err(rejection) => match self.lease.take_here(count, now) {
-                Some(generation) => {
+                Some((generation, at)) => {
                     self.engine.counts.leased.add();
-                    Ok(LeasePermit(Taken::Lease { count, generation }))
+                    Ok(LeasePermit(Taken::Lease {
+                        count,
+                        generation,
+                        at,
+                    }))
                 }
                 None => Err(rejection),
             },
@@ -287,14 +324,11 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
 
     fn revoke(&self, permit: LeasePermit, admitted: Instant, now: Instant) {
         match permit.0 {
-            Taken::Lease { count, generation } => {
-                self.engine.counts.refunds.add();
-                // What a full lease has no room for is lost: whose it was is known to Redis only by a key that is
-                // gone with the request.
-                if self.lease.put(count, generation) > 0 {
-                    self.engine.counts.refunds_dropped.add();
-                }
-            }
+            Taken::Lease {
+                count,
+                generation,
+                at,
+            } => self.give_back(count, generation, at, now),
             Taken::Asked(held) => self.engine.revoke(held, admitted, now),
         }
     }

@@ -39,6 +39,45 @@
 //! them or to none. Nothing is counted by a replica's clock. Waits are exact to the microsecond; a cost that a quota can never hold is
 //! refused for ever, without asking.
 //!
+//! [Calendar windows](plimsoll_rate_limit::Quota::per_calendar_day) end on the hour, at midnight or
+//! on Monday by the wall clock of the Redis server, with the offset that the quota names. The
+//! clocks of replicas do not matter.
+//!
+//! # A rejected request has spent nothing
+//!
+//! Tokens are released when the request is abandoned while it waits for Redis, or rejected by a
+//! later policy. A bucket is then as if they had never been taken, whatever others took or released
+//! meanwhile. For this a key holds, beside what is missing, up to some 16 earlier minima of it (512
+//! characters). When there is no room for more, the closest in time are joined; what the requests
+//! between them release in excess is at most what is refilled in that time. Windows subtract the
+//! tokens from the window that they were taken in, as long as it counts.
+//!
+//! # When a quota changes
+//!
+//! Replicas whose quotas have the same [name](plimsoll_rate_limit::Quota::named) share a counter,
+//! also while some have other settings than the rest (a deployment). A key holds the algorithm and
+//! the increment or period that it was written under; a replica with others converts it at its
+//! first look and writes it:
+//!
+//! | change | what was spent |
+//! |---|---|
+//! | rate of a bucket | the same number of tokens, which are refilled at the new rate from then on |
+//! | burst of a bucket, count of a window | the same number; what exceeds a lower burst is a debt |
+//! | period of a window | what counts then counts in the new window that is running |
+//! | algorithm | the same number |
+//! | batch of a lease, `replicas`, cost of a request | nothing in Redis depends on it |
+//!
+//! So changing a quota and changing it back forgives nothing; a debt is at most 732 days long. The
+//! name of an unnamed quota is made of its settings: a changed one is a new counter, and whole.
+//!
+//! Keys of versions before this layout hold neither algorithm nor period. They are read as if
+//! written under the present settings, and written anew by the next request that is admitted. The
+//! reverse does not hold: an earlier version takes a new key for rubbish, so for a whole quota.
+//! While both versions run, give the new one another [prefix](RedisRateLimitBuilder::prefix):
+//! callers then have at most twice the quota.
+//!
+//! # In Redis
+//!
 //! All keys of a decision carry the same hash tag (`prefix:{hash}:name`), so they live in one slot of a Redis Cluster, and all of them
 //! expire. The hash is 128 bits of SHA-256: API keys cannot be read from Redis. This crate itself talks to one server: a primary, or a
 //! proxy in front of a cluster. Redis 5 or later is needed (the scripts write after they have read the time); the tests run
@@ -126,7 +165,7 @@ mod wait;
 
 pub use self::{
     builder::RedisRateLimitBuilder,
-    error::{InvalidRedisRateLimit, InvalidServer},
+    error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
     everybody::Everybody,
     handle::RedisHandle,
     layer::{LeasedRateLimitLayer, RedisRateLimitLayer},

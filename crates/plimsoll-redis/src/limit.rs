@@ -29,9 +29,10 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// A request that is let in has spent its tokens, however it ends. One that is given up while it waits, and one that
-/// a later policy refuses, gives them back in Redis, less what the clock has refilled since; this is best effort
-/// and never blocks ([`RedisHandle::refunds_dropped`]).
+/// A request that is let in has spent its tokens, however it ends. One that is given up while it
+/// waits, and one that a later policy rejects, releases them in Redis: the bucket is then as if
+/// they had never been taken. This is best effort and never blocks
+/// ([`RedisHandle::refunds_dropped`]).
 ///
 /// # Cost
 ///

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     counts::Counts,
-    job::{Ask, Failed, GiveBack, Job},
+    job::{Ask, Change, Failed, GiveBack, Job},
     redis_clock::RedisClock,
     script::Scripts,
     up::Up,
@@ -49,6 +49,7 @@ impl Link {
         let up = Arc::new(Up::default());
         let task = Task {
             returns: Vec::new(),
+            changes: Vec::new(),
             clock: RedisClock::new(),
             up: Arc::clone(&up),
             settings,
@@ -83,6 +84,7 @@ struct Task {
     clock: RedisClock,
     /// What came too late for those who had asked.
     returns: Vec<GiveBack>,
+    changes: Vec<Change>,
 }
 
 /// Why a connection is given up.
@@ -96,6 +98,8 @@ enum End {
 /// A pipeline and what came of it.
 struct Done {
     asks: Vec<Ask>,
+    returns: Vec<GiveBack>,
+    changes: Vec<Change>,
     sent: Instant,
     values: Result<Vec<Value>, RedisError>,
 }
@@ -106,7 +110,7 @@ impl Task {
         loop {
             let connected = tokio::select! {
                 connected = connect(&self.settings) => connected,
-                () = refuse_all(&mut self.jobs) => return,
+                () = refuse_all(&mut self.jobs, &self.settings.counts) => return,
             };
             if let Some((connection, now)) = connected {
                 pause = BACKOFF.0;
@@ -122,7 +126,7 @@ impl Task {
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                () = refuse_all(&mut self.jobs) => return,
+                () = refuse_all(&mut self.jobs, &self.settings.counts) => return,
             }
             pause = (2 * pause).min(BACKOFF.1);
         }
@@ -136,12 +140,12 @@ impl Task {
             tokio::select! {
                 biased;
                 Some(done) = in_flight.next(), if !in_flight.is_empty() => {
-                    let Some(again) = self.settle(done) else { return End::Lost };
+                    let Some((again, forgotten)) = self.settle(done) else { return End::Lost };
                     // Somebody told Redis to forget its scripts.
-                    if !again.is_empty() && self.load(connection).await.is_none() {
+                    if forgotten && self.load(connection).await.is_none() {
                         return End::Lost;
                     }
-                    if !again.is_empty() || !self.returns.is_empty() {
+                    if !again.is_empty() || self.has_more() {
                         in_flight.push(self.pipeline(connection, again));
                     }
                 }
@@ -150,7 +154,7 @@ impl Task {
                         return End::Dropped;
                     }
                     let asks = self.sort(&mut jobs);
-                    if !asks.is_empty() || !self.returns.is_empty() {
+                    if !asks.is_empty() || self.has_more() {
                         in_flight.push(self.pipeline(connection, asks));
                     }
                 }
@@ -158,7 +162,12 @@ impl Task {
         }
     }
 
-    /// The questions that somebody still wants answered; tokens to give back are put aside.
+    /// Whether there is anything to send besides questions.
+    fn has_more(&self) -> bool {
+        !self.returns.is_empty() || !self.changes.is_empty()
+    }
+
+    /// The questions that somebody still wants answered; all else is put aside.
     fn sort(&mut self, jobs: &mut Vec<Job>) -> Vec<Ask> {
         let mut asks = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
@@ -166,6 +175,7 @@ impl Task {
                 Job::Ask(ask) if !ask.asker.is_gone() => asks.push(ask),
                 Job::Ask(_) => {}
                 Job::GiveBack(give_back) => self.returns.push(give_back),
+                Job::Change(change) => self.changes.push(change),
             }
         }
         asks
@@ -182,38 +192,64 @@ impl Task {
         } = &*self.settings;
         let sent = Instant::now();
         let not_after = self.clock.not_after(sent, *deadline);
-        let mut pipeline = redis::Pipeline::with_capacity(asks.len() + self.returns.len());
+        let returns = std::mem::take(&mut self.returns);
+        let changes = std::mem::take(&mut self.changes);
+        let mut pipeline = redis::Pipeline::with_capacity(asks.len() + returns.len());
         for ask in &asks {
             pipeline.add_command(scripts.ask(ask.digest, ask.least, ask.most, not_after));
         }
-        for GiveBack { digest, count, at } in self.returns.drain(..) {
-            pipeline.add_command(scripts.give_back(digest, count, at));
+        for back in &returns {
+            pipeline.add_command(scripts.give_back(back.digest, back.count, back.at));
+        }
+        for change in &changes {
+            pipeline.add_command(scripts.change(change.digest, change.tokens));
         }
         let mut connection = connection.clone();
         async move {
             let count = pipeline.len();
             let values = connection.send_packed_commands(&pipeline, 0, count).await;
-            Done { asks, sent, values }
+            Done {
+                asks,
+                returns,
+                changes,
+                sent,
+                values,
+            }
         }
     }
 
-    /// Tells everybody; `None` when the connection is of no use any more. Those whom Redis answered that it knows no
-    /// such script are to be asked again.
-    fn settle(&mut self, done: Done) -> Option<Vec<Ask>> {
-        let Done { asks, sent, values } = done;
+    /// Answers the questions and changes; `None` when the connection is of no use any more.
+    /// Commands that Redis answered with `NOSCRIPT` are sent once more: the questions are returned,
+    /// the others put aside, and whether there were any.
+    fn settle(&mut self, done: Done) -> Option<(Vec<Ask>, bool)> {
+        let Done {
+            asks,
+            returns,
+            changes,
+            sent,
+            values,
+        } = done;
         let counts = &self.settings.counts;
         let Ok(values) = values else {
             for ask in asks {
                 ask.asker.answer(Err(Failed::Lost));
             }
+            for change in changes {
+                _ = change.sender.send(Err(Failed::Lost));
+            }
+            // Perhaps they were read all the same.
+            for _ in returns {
+                counts.refunds_dropped.add();
+            }
             return None;
         };
         let (mut again, mut values) = (Vec::new(), values.into_iter());
+        let mut forgotten = false;
         for mut ask in asks {
             let value = values.next().unwrap_or_default();
             let answer = match &value {
                 Value::ServerError(error) if error.code() == "NOSCRIPT" && !ask.again => {
-                    ask.again = true;
+                    (ask.again, forgotten) = (true, true);
                     again.push(ask);
                     continue;
                 }
@@ -231,13 +267,41 @@ impl Task {
             if let Some((count, at)) = ask.asker.answer(answer) {
                 counts.came_late.add();
                 if self.returns.len() < self.settings.queue {
-                    self.returns.push(GiveBack { digest, count, at });
+                    self.returns.push(GiveBack {
+                        digest,
+                        count,
+                        at,
+                        again: false,
+                    });
                 } else {
                     counts.refunds_dropped.add();
                 }
             }
         }
-        Some(again)
+        for mut back in returns {
+            match values.next() {
+                Some(Value::Int(_)) => {}
+                Some(Value::ServerError(error)) if error.code() == "NOSCRIPT" && !back.again => {
+                    (back.again, forgotten) = (true, true);
+                    self.returns.push(back);
+                }
+                _ => counts.refunds_dropped.add(),
+            }
+        }
+        for mut change in changes {
+            let answer = match values.next().unwrap_or_default() {
+                Value::ServerError(error) if error.code() == "NOSCRIPT" && !change.again => {
+                    (change.again, forgotten) = (true, true);
+                    self.changes.push(change);
+                    continue;
+                }
+                Value::Int(found @ (0 | 1)) => Ok(found == 1),
+                Value::ServerError(_) => Err(Failed::Error),
+                _ => Err(Failed::Nonsense),
+            };
+            _ = change.sender.send(answer);
+        }
+        Some((again, forgotten))
     }
 
     async fn load(&mut self, connection: &MultiplexedConnection) -> Option<()> {
@@ -248,10 +312,12 @@ impl Task {
 }
 
 /// Answers every question with a failure, until the link is dropped.
-async fn refuse_all(jobs: &mut mpsc::Receiver<Job>) {
+async fn refuse_all(jobs: &mut mpsc::Receiver<Job>, counts: &Counts) {
     while let Some(job) = jobs.recv().await {
-        if let Job::Ask(ask) = job {
-            ask.asker.answer(Err(Failed::Lost));
+        match job {
+            Job::Ask(ask) => _ = ask.asker.answer(Err(Failed::Lost)),
+            Job::GiveBack(_) => counts.refunds_dropped.add(),
+            Job::Change(change) => _ = change.sender.send(Err(Failed::Lost)),
         }
     }
 }
@@ -278,9 +344,10 @@ async fn load(
 ) -> Option<(u64, Instant)> {
     let asked = Instant::now();
     let pipeline = settings.scripts.load();
-    let loaded = connection.send_packed_commands(&pipeline, 0, 3);
+    let loaded = connection.send_packed_commands(&pipeline, 0, pipeline.len());
     let values = timeout(settings.patience(), loaded).await.ok()?.ok()?;
     let [
+        Value::BulkString(_),
         Value::BulkString(_),
         Value::BulkString(_),
         Value::Array(time),

@@ -1,7 +1,7 @@
 //! What decides while Redis is away: the local limits, each with its share of the quota.
 
 use plimsoll_core::{Kind, Missing, Outcome, Policy, Rejection, Verdict};
-use plimsoll_rate_limit::{KeyedRateLimit, KeyedRateLimitPermit, Quota, RateLimit};
+use plimsoll_rate_limit::{CalendarUnit, KeyedRateLimit, KeyedRateLimitPermit, Quota, RateLimit};
 use tokio::time::Instant;
 
 use crate::{
@@ -87,7 +87,22 @@ fn share(shared: &Shared, replicas: u32) -> Quota {
     let (count, period) = (quota.count(), quota.period());
     let part = (count / replicas).max(1);
     match shared.algorithm {
-        Algorithm::FixedWindow => Quota::new(part, period).fixed_window(),
+        Algorithm::FixedWindow => {
+            let minutes = quota.offset_minutes();
+            match quota.calendar_unit() {
+                Some(CalendarUnit::Hour) => {
+                    Quota::per_calendar_hour(part).utc_offset_minutes(minutes)
+                }
+                Some(CalendarUnit::Day) => {
+                    Quota::per_calendar_day(part).utc_offset_minutes(minutes)
+                }
+                Some(CalendarUnit::Week) => {
+                    Quota::per_calendar_week(part).utc_offset_minutes(minutes)
+                }
+                // A unit that this version does not know: as long, from the first decision on.
+                Some(_) | None => Quota::new(part, period).fixed_window(),
+            }
+        }
         Algorithm::SlidingWindow => Quota::new(part, period).sliding_window(),
         // A longer period divides exactly. One that would be too long is left, and the count divided.
         Algorithm::Gcra => match period.saturating_mul(replicas) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_core::Allowance;
-use plimsoll_rate_limit::{Quota, RateLimit};
+use plimsoll_rate_limit::Quota;
 
 use crate::InvalidRedisRateLimit;
 
@@ -20,7 +20,7 @@ pub(crate) enum Algorithm {
     FixedWindow,
 }
 
-/// One quota, what it is called in Redis, and its two numbers for the scripts.
+/// One quota, what it is called in Redis, and its numbers for the scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) quota: Quota,
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) unit: u64,
     /// Requests: the burst of a bucket, the count of a window.
     pub(crate) size: u32,
+    /// Microseconds that are added to the clock, so that windows begin at multiples of the period.
+    pub(crate) phase: u64,
 }
 
 /// What is left of one quota after a decision. Plain data, and small: permits carry it.
@@ -42,9 +44,10 @@ pub(crate) struct Left {
 
 impl Shared {
     pub(crate) fn new(quota: Quota) -> Result<Self, InvalidRedisRateLimit> {
-        // What a local limit would refuse, this one refuses.
-        RateLimit::new(quota)?;
-        let algorithm = if quota == quota.fixed_window() {
+        // What a local limit would reject, this one rejects.
+        quota.check()?;
+        let phase = quota.calendar_phase();
+        let algorithm = if phase.is_some() || quota == quota.fixed_window() {
             Algorithm::FixedWindow
         } else if quota == quota.sliding_window() {
             Algorithm::SlidingWindow
@@ -73,11 +76,15 @@ impl Shared {
         if algorithm != Algorithm::FixedWindow && unit * u128::from(size) > EXACT / 2 {
             return Err(InvalidRedisRateLimit::TooFine { count, period });
         }
-        let key = match (quota.name(), algorithm) {
-            (Some(name), _) => name.to_owned(),
-            (None, Algorithm::Gcra) => format!("bucket-{count}-{micros}-{size}"),
-            (None, Algorithm::SlidingWindow) => format!("sliding-{count}-{micros}"),
-            (None, Algorithm::FixedWindow) => format!("fixed-{count}-{micros}"),
+        let phase = phase.map(|phase| phase.as_micros() as u64); // at most a week
+        let key = match (quota.name(), algorithm, phase) {
+            (Some(name), _, _) => name.to_owned(),
+            (None, Algorithm::Gcra, _) => format!("bucket-{count}-{micros}-{size}"),
+            (None, Algorithm::SlidingWindow, _) => format!("sliding-{count}-{micros}"),
+            (None, Algorithm::FixedWindow, None) => format!("fixed-{count}-{micros}"),
+            (None, Algorithm::FixedWindow, Some(phase)) => {
+                format!("calendar-{count}-{micros}-{phase}")
+            }
         };
         Ok(Self {
             quota,
@@ -85,6 +92,7 @@ impl Shared {
             key: key.into(),
             unit: unit as u64,
             size,
+            phase: phase.unwrap_or(0),
         })
     }
 

@@ -17,17 +17,20 @@ const SLIDING: &str = include_str!("scripts/sliding_window.lua");
 const FIXED: &str = include_str!("scripts/fixed_window.lua");
 const DECIDE: &str = include_str!("scripts/decide.lua");
 const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
-/// No quota needs longer, and no clock is further off.
+const CHANGE: &str = include_str!("scripts/change.lua");
+/// The longest wait in microseconds that is read from an answer: 732 days, twice the longest
+/// period. The scripts bound debts by the same number (`longest` in `kinds.lua`).
 const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 
-/// The two scripts of one limit, and the arguments that are always the same.
+/// The scripts of one limit, and the arguments that are always the same.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     decide: Script,
     give_back: Script,
+    change: Script,
     quotas: Box<[Shared]>,
     prefix: Box<str>,
-    /// Kind, unit and size of each quota.
+    /// Kind, unit, size and phase of each quota.
     arguments: Box<[String]>,
 }
 
@@ -89,21 +92,23 @@ impl Scripts {
                 kind.to_owned(),
                 quota.unit.to_string(),
                 quota.size.to_string(),
+                quota.phase.to_string(),
             ]
         });
         Self {
             decide: Script::new([&common, DECIDE].concat()),
             give_back: Script::new([&common, GIVE_BACK].concat()),
+            change: Script::new([&common, CHANGE].concat()),
             arguments: arguments.collect(),
             quotas: quotas.into(),
             prefix: prefix.into(),
         }
     }
 
-    /// Teaches Redis both scripts, and asks it for the time.
+    /// Teaches Redis the scripts, and asks it for the time.
     pub(crate) fn load(&self) -> redis::Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.decide, &self.give_back] {
+        for script in [&self.decide, &self.give_back, &self.change] {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(&script.text);
         }
         pipeline.cmd("TIME");
@@ -124,6 +129,13 @@ impl Scripts {
     pub(crate) fn give_back(&self, digest: Digest, count: u32, at: u64) -> Cmd {
         let mut cmd = self.call(&self.give_back, digest);
         cmd.arg(count).arg(at).arg(&*self.arguments);
+        cmd
+    }
+
+    /// Grants requests to a key, or resets it.
+    pub(crate) fn change(&self, digest: Digest, tokens: Option<u32>) -> Cmd {
+        let mut cmd = self.call(&self.change, digest);
+        cmd.arg(tokens.map_or(-1, i64::from)).arg(&*self.arguments);
         cmd
     }
 

@@ -4,12 +4,14 @@ use loom::{sync::Arc, thread};
 use plimsoll_core::Live;
 
 use super::*;
+use crate::refunds::Refunds;
 
 /// A cell, and its quotas.
 struct Shared<const N: usize> {
     quotas: [LiveQuota; N],
     tag: AtomicU64,
     words: [AtomicU64; N],
+    refunds: Refunds<N>,
 }
 
 impl<const N: usize> Shared<N> {
@@ -18,6 +20,7 @@ impl<const N: usize> Shared<N> {
             quotas: quotas.map(|[increment, capacity]| Live::new([increment, capacity, 0, 0])),
             tag: AtomicU64::new(0),
             words: array::from_fn(|_| AtomicU64::new(0)),
+            refunds: Refunds::new(),
         })
     }
 
@@ -30,11 +33,16 @@ impl<const N: usize> Shared<N> {
     }
 
     fn take(&self, now: u64) -> Result<Token<N>, Empty> {
-        self.cell().take(Pace::FULL, now, 1)
+        self.cell().take(Share::FULL, now, 1)
     }
 
     fn give_back(&self, token: Token<N>, admitted: u64, now: u64) {
-        self.cell().give_back(token, Pace::FULL, admitted, now);
+        let ledger = Ledger {
+            refunds: &self.refunds,
+            owner: 0,
+            leased: false,
+        };
+        self.cell().give_back(token, (admitted, now), ledger);
     }
 
     fn state(&self, quota: usize) -> u64 {

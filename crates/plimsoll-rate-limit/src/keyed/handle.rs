@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::table::Table;
-use crate::RateLimitHandle;
+use crate::{RateLimitHandle, cell::Cell, share::Share};
 
 /// Counts and reads a [`KeyedRateLimit`](super::KeyedRateLimit), and changes its quotas. Clones share it.
 pub struct KeyedRateLimitHandle<const N: usize = 1>(pub(super) Arc<Table<N>>);
@@ -51,11 +51,38 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         self.0.missing.get()
     }
 
-    /// What a key could take at `now`, if it has a cell: `key` must hash as the policy's key does
-    /// (a [`ClientAddr`](plimsoll_core::ClientAddr), a header's bytes as `&[u8]`, a route as `&str`).
+    /// What a key could take at `now`, if it has a cell. `key` must hash as the policy's key does: a
+    /// [`LimitKey`](crate::LimitKey), or for closures what they return.
     pub fn available(&self, key: impl Hash, now: Instant) -> Option<u64> {
         let cell = self.0.find(self.0.hash(key))?;
-        Some(cell.remaining(self.0.settings.nanos(now)))
+        Some(cell.remaining(Share::FULL, self.0.settings.nanos(now)))
+    }
+
+    /// Forgets all that a key has taken, debts included: its quotas are whole. `false` when it has no cell, and so nothing
+    /// that could be forgotten. Requests of this key that run get nothing back any more.
+    ///
+    /// ```
+    /// use plimsoll_core::{ClientIp, Missing};
+    /// use plimsoll_rate_limit::{LimitKey, Quota, RateLimit};
+    ///
+    /// let limit = RateLimit::keyed(Quota::per_hour(10), ClientIp::peer(), Missing::Share, 10_000)?;
+    /// let handle = limit.handle();
+    /// let client = LimitKey::client_ip("192.0.2.7".parse()?);
+    /// assert!(!handle.reset(client)); // it has not been here
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reset(&self, key: impl Hash) -> bool {
+        let cell = self.0.find(self.0.hash(key));
+        cell.map(Cell::reset).is_some()
+    }
+
+    /// Puts `tokens` back into each quota of a key at `now`, as many as are missing from it at most: a bucket holds no more than
+    /// its burst, and a window admits no more than its count. `false` when the key has no cell, and so nothing is
+    /// missing.
+    pub fn grant(&self, key: impl Hash, tokens: u32, now: Instant) -> bool {
+        let now = self.0.settings.nanos(now);
+        let cell = self.0.find(self.0.hash(key));
+        cell.map(|cell| cell.grant(now, tokens)).is_some()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
 
 mod handle;
+mod limit_key;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod set;
@@ -11,13 +12,14 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
-pub use self::handle::KeyedRateLimitHandle;
 use self::table::{Hashed, Table};
+pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
     cell::{Cell, Token},
-    pace::Pace,
+    refunds::Ledger,
     settings::Settings,
+    share::Share,
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
@@ -97,11 +99,11 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
         KeyedRateLimitHandle(Arc::clone(&self.table))
     }
 
-    /// The cell of a token's owner, if it still has one.
-    fn cell_of(&self, owner: Owner) -> Option<Cell<'_, N>> {
+    /// The cell of a token's owner, if it still has one, and the log of what was given back to it.
+    fn cell_of(&self, owner: Owner) -> Option<(Cell<'_, N>, Ledger<'_, N>)> {
         match owner {
-            Owner::Key(hash) => self.table.find(hash),
-            Owner::Keyless => Some(self.table.keyless()),
+            Owner::Key(hash) => Some((self.table.find(hash)?, self.table.ledger(hash))),
+            Owner::Keyless => Some((self.table.keyless(), self.table.keyless_ledger())),
             Owner::Nobody => None,
         }
     }
@@ -133,7 +135,7 @@ where
                 Err(rejection) => return Verdict::Reject(rejection),
             },
         };
-        match cell.take(Pace::FULL, now, cost) {
+        match cell.take(Share::FULL, now, cost) {
             Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
             Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
         }
@@ -141,8 +143,18 @@ where
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if let Some(due) = self.table.settings.due(outcome) {
-            let now = self.table.settings.nanos(outcome.ended());
+        let settings = &self.table.settings;
+        if !settings.asks_for_outcomes() {
+            return;
+        }
+        if let Some(back) = settings.given_back(&permit.token, outcome)
+            && let Some((cell, ledger)) = self.cell_of(permit.owner)
+        {
+            let now = settings.nanos(outcome.ended());
+            cell.give_back(back, (0, now), ledger);
+        }
+        if let Some(due) = settings.due(outcome) {
+            let now = settings.nanos(outcome.ended());
             match permit.owner {
                 // It may have been pushed out; its debt comes with it.
                 Owner::Key(hash) => self.table.find_or_make(hash, now).charge(now, due),
@@ -153,9 +165,10 @@ where
     }
 
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let Some(cell) = self.cell_of(permit.owner) {
+        if let Some((cell, ledger)) = self.cell_of(permit.owner) {
             let nanos = |instant| self.table.settings.nanos(instant);
-            cell.give_back(permit.token, Pace::FULL, nanos(admitted), nanos(now));
+            let held = (nanos(admitted), nanos(now));
+            cell.give_back(permit.token, held, ledger);
         }
     }
 

@@ -18,6 +18,7 @@ use super::set::{Set, WAYS};
 use crate::{
     cell::{Cell, RETURNED_BITS},
     rate_limit::State,
+    refunds::{Ledger, Refunds},
     settings::Settings,
     sync::{AtomicU64, Mutex},
 };
@@ -29,6 +30,9 @@ const SETS_PER_DEBT: usize = 4;
 /// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
 /// while it holds one.
 const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
+/// Logs of what waiters gave back, shared by keys that fall to the same one. Keys that share one push out each other's
+/// entries; then a waiter of theirs may get less back.
+const LEDGERS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// Sets, and for each few of them what keys had taken that were pushed out: those who come next begin with at least that.
 ///
@@ -80,6 +84,7 @@ pub(super) struct Table<const N: usize> {
     /// Held while a key is given a cell, so that it never gets two.
     making: Box<[Mutex<()>]>,
     keyless: State<N>,
+    refunds: [Refunds<N>; LEDGERS],
     pub(super) keys: Count,
     pub(super) evicted: Counter,
     pub(super) inherited: Counter,
@@ -101,6 +106,7 @@ impl<const N: usize> Table<N> {
                 .collect(),
             making: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
             keyless: State::new(),
+            refunds: array::from_fn(|_| Refunds::new()),
             keys: Count::new(0),
             evicted: Counter::new(),
             inherited: Counter::new(),
@@ -132,6 +138,23 @@ impl<const N: usize> Table<N> {
     /// The cell that the requests without a key share.
     pub(super) fn keyless(&self) -> Cell<'_, N> {
         self.keyless.cell(&self.settings)
+    }
+
+    pub(super) fn keyless_ledger(&self) -> Ledger<'_, N> {
+        Ledger {
+            refunds: &self.keyless.refunds,
+            owner: 0,
+            leased: false,
+        }
+    }
+
+    /// The log of what was given back to this key.
+    pub(super) fn ledger(&self, hash: Hashed) -> Ledger<'_, N> {
+        Ledger {
+            refunds: &self.refunds[self.lock(hash) % LEDGERS],
+            owner: hash.0,
+            leased: false,
+        }
     }
 
     /// The key's cell, if it has one.

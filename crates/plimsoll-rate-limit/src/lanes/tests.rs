@@ -4,7 +4,10 @@ use plimsoll_core::Live;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::terms::LiveQuota;
+use crate::{
+    refunds::{Ledger, Refunds},
+    terms::LiveQuota,
+};
 
 const T: u64 = 100;
 
@@ -13,6 +16,7 @@ struct Bucket {
     tag: AtomicU64,
     words: [AtomicU64; 1],
     lanes: Lanes,
+    refunds: Refunds<1>,
 }
 
 impl Bucket {
@@ -22,6 +26,7 @@ impl Bucket {
             tag: AtomicU64::new(0),
             words: [AtomicU64::new(0)],
             lanes: Lanes::new(cores).expect("several cores"),
+            refunds: Refunds::new(),
         }
     }
 
@@ -35,6 +40,15 @@ impl Bucket {
 
     fn take(&self, lane: usize, now: u64, cost: u32) -> Result<Token<1>, Empty> {
         self.lanes.take_in(lane, self.cell(), now, cost)
+    }
+
+    fn give_back(&self, token: Token<1>, admitted: u64, now: u64) {
+        let ledger = Ledger {
+            refunds: &self.refunds,
+            owner: 0,
+            leased: true,
+        };
+        self.cell().give_back(token, (admitted, now), ledger);
     }
 }
 
@@ -87,7 +101,7 @@ proptest! {
             now += if gap < 19_500 { gap % 130 } else { gap };
             if gap % 7 == 0 && !log.is_empty() {
                 let (at, _, token) = log.remove(index.index(log.len()));
-                bucket.cell().give_back(token, Pace::FULL, at, now);
+                bucket.give_back(token, at, now);
                 continue;
             }
             let left = bucket.cell().remaining_with(&bucket.lanes, now);
@@ -98,6 +112,26 @@ proptest! {
             let stands: Vec<_> = log.iter().map(|(at, cost, _)| (*at, *cost)).collect();
             prop_assert!(within(&stands, burst), "too many by {}", now);
         }
+    }
+}
+
+/// Waiters of a hot bucket, of which one runs: the others get back what they took, in whichever order.
+#[test]
+fn waiters_with_leases_get_back_what_they_took() {
+    for order in [1, 371, 999] {
+        let bucket = Bucket::new(1000, 2);
+        let tokens: Vec<_> = (0..900)
+            .map(|n| bucket.take(n % 2, 0, 1).expect("full"))
+            .collect();
+        let now = 50 * T;
+        for n in 0..1000_usize {
+            // Coprime to a thousand: each once. The last one runs.
+            if let Some(token) = tokens[..899].get(n * order % 1000) {
+                bucket.give_back(*token, 0, now);
+            }
+        }
+        let left = bucket.cell().remaining_with(&bucket.lanes, now);
+        assert!(left >= 900, "{left} in order {order}");
     }
 }
 

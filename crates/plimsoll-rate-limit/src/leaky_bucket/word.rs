@@ -59,12 +59,13 @@ impl Word {
         Self::new(time, self.generation()).marked(self.somebody_waits())
     }
 
-    /// The word under a new rate: what is left of the pause grows or shrinks with the interval, to a period at most.
+    /// The word under a new rate: what is left of the pause grows or shrinks with the interval, since as many intervals
+    /// are left as before.
     pub(super) fn adopted(self, rate: &Rate, generation: u64, now: u64) -> Self {
-        let ([interval, _, period], [old]) = (rate.at(generation), rate.at(self.generation()));
+        let ([interval], [old]) = (rate.at(generation), rate.at(self.generation()));
         let left = u128::from(self.time().saturating_sub(now)) * u128::from(interval);
         let left = left.div_ceil(u128::from(old.max(1)));
-        let left = u64::try_from(left).unwrap_or(u64::MAX).min(period);
+        let left = u64::try_from(left).map_or(MAX_PAUSE, |left| left.min(MAX_PAUSE));
         let time = if left == 0 { self.time() } else { now + left };
         Self::new(time, generation).marked(self.somebody_waits())
     }

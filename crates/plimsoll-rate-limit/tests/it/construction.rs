@@ -53,6 +53,15 @@ fn bad_quotas_are_refused_by_field_and_bound() {
 }
 
 #[test]
+fn law_09_a_limit_without_quotas_is_rejected() {
+    let error = RateLimit::all([]).expect_err("it would admit everything");
+    assert_eq!(
+        error.to_string(),
+        "number of quotas is 0, but must be at least 1"
+    );
+}
+
+#[test]
 fn the_bounds_themselves_are_allowed() {
     for quota in [
         Quota::new(1, Quota::MAX_PERIOD),

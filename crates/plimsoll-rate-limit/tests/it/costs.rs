@@ -201,7 +201,10 @@ async fn what_the_handler_reports_is_charged() {
 }
 
 fn charged(now: Instant, cost: u64) -> Outcome {
-    Outcome::new(Class::Success, Duration::ZERO, now).spending(Spent { cost, bytes: 0 })
+    Outcome::new(Class::Success, Duration::ZERO, now).spending(Spent {
+        cost,
+        ..Spent::default()
+    })
 }
 
 #[test]

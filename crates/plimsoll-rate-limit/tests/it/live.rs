@@ -26,8 +26,70 @@ fn what_is_spent_stays_spent() {
     handle
         .set_quota(Quota::per_second(1).burst(10))
         .expect("valid");
-    assert_eq!(ask(&limit, now).expect_err("over the new burst"), ms(1000));
+    // Five over the new burst, and one.
+    assert_eq!(ask(&limit, now).expect_err("over the new burst"), ms(6000));
     assert_eq!(handle.quota(), Quota::per_second(1).burst(10));
+}
+
+/// Spends all of one quota, asks once under the other, and goes back.
+fn there_and_back(quota: Quota, other: Quota) {
+    let limit = limit(quota);
+    let (handle, now) = (limit.handle(), Instant::now());
+    assert!(greedy(&limit, now) > 0);
+    handle.set_quota(other).expect("valid");
+    assert!(ask(&limit, now).is_err(), "{quota:?} to {other:?}");
+    handle.set_quota(quota).expect("valid");
+    assert_eq!(greedy(&limit, now), 0, "{quota:?} to {other:?} and back");
+}
+
+#[test]
+fn a_quota_that_is_changed_and_changed_back_has_forgiven_nothing() {
+    let second = Quota::per_second(100);
+    let minute = Quota::per_minute(100);
+    for (quota, other) in [
+        (second, second.burst(50)),
+        (second, Quota::per_second(3)),
+        (second, Quota::per_hour(1)),
+        (minute.fixed_window(), Quota::per_minute(50).fixed_window()),
+        (minute.fixed_window(), Quota::per_minute(1).fixed_window()),
+        (
+            minute.sliding_window(),
+            Quota::per_minute(9).sliding_window(),
+        ),
+        (minute.sliding_window(), Quota::per_minute(9).fixed_window()),
+        (minute.fixed_window(), Quota::per_hour(9).fixed_window()),
+        (minute, Quota::per_minute(50).fixed_window()),
+        (minute.fixed_window(), Quota::per_minute(50)),
+        (Quota::per_calendar_day(100), Quota::per_calendar_day(9)),
+    ] {
+        there_and_back(quota, other);
+    }
+}
+
+#[test]
+fn a_quota_that_is_toggled_under_load_admits_no_more_than_the_larger_one() {
+    let (large, small) = (Quota::per_second(100), Quota::per_second(100).burst(50));
+    let limit = limit(large);
+    let (handle, start) = (limit.handle(), Instant::now());
+    let mut admitted = 0;
+    for tenth in 0..=1000 {
+        admitted += greedy(&limit, start + ms(100 * tenth));
+        let next = if tenth % 2 == 0 { small } else { large };
+        handle.set_quota(next).expect("valid");
+    }
+    assert!((10_000..=10_100).contains(&admitted), "{admitted}");
+}
+
+#[test]
+fn a_debt_is_as_many_tokens_at_another_rate() {
+    let limit = limit(Quota::per_second(100).burst(99_900));
+    let (handle, now) = (limit.handle(), Instant::now());
+    assert_eq!(greedy(&limit, now), 99_900);
+    let faster = Quota::per_second(101).burst(100);
+    handle.set_quota(faster).expect("valid");
+    // All but 99 of them are refilled first.
+    let wait = ask(&limit, now).expect_err("in debt").as_secs_f64();
+    assert!((wait - 99_801.0 / 101.0).abs() < 0.001, "{wait}");
 }
 
 #[test]
@@ -70,22 +132,61 @@ fn many_changes_do_not_wear_it_out() {
 }
 
 #[test]
-fn a_token_of_a_replaced_quota_is_given_back_as_long_as_nobody_asked_under_the_new_one() {
-    let limit = limit(Quota::per_second(10).burst(4));
-    let now = Instant::now();
-    let (first, second) = (
-        ask(&limit, now).expect("full"),
-        ask(&limit, now).expect("full"),
-    );
-    limit
-        .handle()
-        .set_quota(Quota::per_second(10).burst(5))
-        .expect("valid");
-    revoke(&limit, first, now, now);
-    assert_eq!(limit.available(now), 4);
-    assert!(ask(&limit, now).is_ok());
-    revoke(&limit, second, now, now);
-    assert_eq!(limit.available(now), 3);
+fn a_token_of_a_replaced_quota_is_given_back_under_the_new_one() {
+    let minute = Quota::per_minute(4);
+    for (old, new) in [
+        (
+            Quota::per_second(10).burst(4),
+            Quota::per_second(10).burst(5),
+        ),
+        (Quota::per_second(10).burst(4), Quota::per_hour(5)),
+        (Quota::per_hour(4), Quota::per_second(10).burst(5)),
+        (minute.fixed_window(), Quota::per_minute(5).fixed_window()),
+        (
+            minute.sliding_window(),
+            Quota::per_minute(5).sliding_window(),
+        ),
+    ] {
+        let limit = limit(old);
+        let now = Instant::now();
+        let (first, second) = (
+            ask(&limit, now).expect("full"),
+            ask(&limit, now).expect("full"),
+        );
+        limit.handle().set_quota(new).expect("valid");
+        revoke(&limit, first, now, now);
+        assert_eq!(limit.available(now), 4, "{old:?} to {new:?}");
+        assert!(ask(&limit, now).is_ok());
+        assert_eq!(limit.available(now), 3);
+        revoke(&limit, second, now, now);
+        assert_eq!(limit.available(now), 4, "{old:?} to {new:?}");
+    }
+}
+
+/// Waiters that are rejected after a change of the quota: no more than if they had never come, and little less.
+#[test]
+fn waiters_are_refunded_after_a_change() {
+    for rate in [10, 50, 100] {
+        for order in [1, 13, 99] {
+            let limit = limit(Quota::per_second(50).burst(100));
+            let start = Instant::now();
+            let permits: Vec<_> = (0..100)
+                .map(|_| ask(&limit, start).expect("full"))
+                .collect();
+            let quota = Quota::per_second(rate).burst(100);
+            limit.handle().set_quota(quota).expect("valid");
+            assert!(ask(&limit, start).is_err());
+            let now = start + ms(50);
+            for n in 0..100 {
+                let at = n * order % 100;
+                if at != 0 {
+                    revoke(&limit, permits[at], start, now);
+                }
+            }
+            let left = limit.available(now);
+            assert!((95..=100).contains(&left), "{left} at {rate}/s, by {order}");
+        }
+    }
 }
 
 #[test]

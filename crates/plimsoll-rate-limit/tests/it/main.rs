@@ -1,5 +1,6 @@
 //! Behaviour through the public API.
 
+mod calendar;
 mod clock;
 mod construction;
 mod contract;
@@ -10,6 +11,9 @@ mod keyed;
 mod leaky_bucket;
 mod live;
 mod model;
+mod one_key;
+mod outcomes;
+mod refunds;
 mod roomy;
 mod several;
 mod sliding_log;

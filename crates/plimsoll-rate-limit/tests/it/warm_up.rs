@@ -108,14 +108,51 @@ fn what_a_warm_limit_would_take_is_not_refused_for_ever_by_a_cold_one() {
     };
     assert_eq!(wait(1, start), None);
     assert_eq!(wait(11, start), Some(None), "more than it ever holds");
-    // When nothing is missing; and then the next has to wait for ten tokens, of 40 ms at most.
+    // When nothing is missing of its warm burst: 8.5 of the tokens, of 40 ms at most, are yet to come.
     let told = wait(10, start).expect("cold").expect("not for ever");
-    assert_eq!(told, ms(40));
+    assert!(told > ms(330) && told <= ms(340), "{told:?}");
     assert_eq!(wait(10, start + told), None);
     let next = wait(1, start + told)
         .expect("ten are owed")
         .expect("not for ever");
-    assert!(next > ms(300) && next <= ms(400), "{next:?}");
+    assert!(next > ms(35) && next <= ms(40), "{next:?}");
+}
+
+/// At a rate of 1/1000 a second that rises to 1 within ten: g/1000 + 0.999 g²/20 = 1.
+#[test]
+fn the_next_token_is_due_when_the_rate_adds_up_to_one() {
+    let limit = limit(Quota::per_second(1))
+        .warm_up(WarmUp::new(1000, secs(10)))
+        .expect("valid");
+    let start = Instant::now();
+    assert_eq!(greedy(&limit, start), 1);
+    assert_eq!(limit.available(start), 0);
+    let wait = ask(&limit, start).expect_err("spent");
+    let due = (-0.001 + (0.001_f64.powi(2) + 4.0 * 0.04995).sqrt()) / (2.0 * 0.04995);
+    assert!(
+        (wait.as_secs_f64() - due).abs() < 1e-6,
+        "{wait:?}, not {due}"
+    );
+    // To the nanosecond.
+    assert!(ask(&limit, start + wait - Duration::from_nanos(1)).is_err());
+    assert!(ask(&limit, start + wait).is_ok());
+    // 5.005 tokens in ten seconds, and one a second from then on: 7.47 by the end, of which one is taken.
+    let more = (0..=80).map(|tenths| greedy(&limit, start + wait + ms(100 * tenths)));
+    assert_eq!(more.sum::<u64>(), 6);
+}
+
+#[test]
+fn waits_of_a_cold_limit_are_exact() {
+    let limit = warming();
+    let mut now = Instant::now();
+    let end = now + secs(25);
+    while now < end {
+        if let Err(wait) = ask(&limit, now) {
+            assert!(ask(&limit, now + wait - Duration::from_nanos(1)).is_err());
+            now += wait;
+            assert!(ask(&limit, now).is_ok());
+        }
+    }
 }
 
 #[test]
@@ -184,11 +221,12 @@ fn a_token_taken_before_the_pause_frees_nothing_after_it() {
     about(admitted(&limit, start, secs(30)), 2010);
     let warm = start + secs(30) + ms(10);
     let early = ask(&limit, warm).expect("one was refilled");
-    // It was refilled, nothing came, and the next one takes a second.
+    // It was refilled, nothing came, and the next one takes 460 ms: 100 * (0.01 t + 0.99 t² / 40) = 1.
     let paused = warm + ms(21);
     assert_eq!(greedy(&limit, paused), 1);
     revoke(&limit, early, warm, paused);
-    assert_eq!(greedy(&limit, paused + ms(900)), 0);
+    assert_eq!(greedy(&limit, paused + ms(450)), 0);
+    assert_eq!(greedy(&limit, paused + ms(470)), 1);
 }
 
 proptest! {

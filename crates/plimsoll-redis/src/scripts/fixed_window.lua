@@ -1,38 +1,43 @@
--- Fixed window: periods are counted from 1970, the state is a period's number and the requests in it.
-local function fixed(key, now, unit)
-  local window, count = floor(now / unit), 0
-  local w, n = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
-  w = tonumber(w)
-  -- A clock that went back by a moment finds the next period begun.
-  if w and w >= window and w <= window + 1 then
-    window, count = w, tonumber(n)
-  end
-  return window, count
-end
-
-local function keep_fixed(key, now, unit, window, count)
-  keep(key, string.format('%.0f %.0f', window, count), (window + 1) * unit - now)
+-- Fixed window: periods are counted from 1970, less the phase. The state is the begin of a period
+-- and the requests in it; after a reset also its moment: what was admitted before is not released.
+local function begin(q, now)
+  return now - (now + q.phase) % q.unit
 end
 
 kinds.f = {
-  look = function(key, now, unit, size)
-    local window, count = fixed(key, now, unit)
-    return max(0, size - count), window, count
+  start = function(q, now, spent)
+    return { begin(q, now), math.ceil(spent) }
   end,
-  wait = function(now, unit, size, n, window)
-    return (window + 1) * unit - now
+  look = function(q, now)
+    local since, first = now - q.state[1], begin(q, now)
+    -- A clock that went back by a moment finds the next period begun.
+    if since >= q.unit or since < -q.unit then
+      q.state = { first, 0 }
+    elseif since >= 0 and q.state[1] ~= first then
+      -- The phase has changed within a period.
+      q.state[1], q.changed = first, true
+    end
+    return max(0, q.size - q.state[2])
   end,
-  full = function(now, unit, size, window, count)
-    return count > 0 and (window + 1) * unit - now or 0
+  wait = function(q, now)
+    return q.state[1] + q.unit - now
   end,
-  take = function(key, now, unit, n, window, count)
-    keep_fixed(key, now, unit, window, count + n)
-    return window, count + n
+  full = function(q, now)
+    return q.state[2] > 0 and q.state[1] + q.unit - now or 0
   end,
-  give = function(key, now, unit, n, at)
-    local window, count = fixed(key, now, unit)
-    if window == floor(at / unit) and count > 0 then
-      keep_fixed(key, now, unit, window, max(0, count - n))
+  ttl = function(q, now)
+    return (q.state[2] > 0 or q.state[3]) and q.state[1] + q.unit - now or 0
+  end,
+  take = function(q, now, n)
+    q.state[2] = q.state[2] + n
+  end,
+  grant = function(q, now, n)
+    q.state[2] = max(0, q.state[2] - n)
+    q.state[3] = n == math.huge and now or q.state[3]
+  end,
+  give = function(q, now, n, at)
+    if at >= q.state[1] and at > (q.state[3] or 0) then
+      q.state[2] = max(0, q.state[2] - n)
     end
   end,
 }

@@ -1,7 +1,9 @@
--- KEYS: one per quota. ARGV: how many, when they were taken, then kind, unit and size of each quota.
+-- KEYS: one per quota. ARGV: how many, when they were admitted, then kind, unit, size and phase of
+-- each quota.
 local now = clock()
-for i, key in ipairs(KEYS) do
-  local at = 3 * i
-  kinds[ARGV[at]].give(key, now, tonumber(ARGV[at + 1]), tonumber(ARGV[1]), tonumber(ARGV[2]))
+for i in ipairs(KEYS) do
+  local q = quota(i, 4 * i - 1, now)
+  kinds[q.kind].give(q, now, tonumber(ARGV[1]), tonumber(ARGV[2]))
+  keep(q, now)
 end
 return 1

@@ -1,13 +1,104 @@
--- One entry per algorithm. `unit` and `size` are a quota's two numbers: increment and burst, or period and count.
---   look(key, now, unit, size)      requests that conform now, and the state (a, b)
---   wait(now, unit, size, n, a, b)  microseconds until n would conform
---   full(now, unit, size, a, b)     microseconds until the quota is whole
---   take(key, now, unit, n, a, b)   spends n; the new state
---   give(key, now, unit, n, at)     gives back n that were taken at `at`
+-- One entry per algorithm. `q` is a quota: its key, kind, unit and size (increment and burst of a
+-- bucket, period and count of a window), phase (what is added to the clock so that fixed windows
+-- begin at multiples of the period) and its state, an array.
+--   start(q, now, spent)  a state in which `spent` requests count
+--   look(q, now)          brings the state up to `now`; the requests that conform
+--   wait(q, now, n)       microseconds until n would conform
+--   full(q, now)          microseconds until the quota is whole
+--   take(q, now, n)       spends n
+--   give(q, now, n, at)   releases n that were admitted at `at`
+--   grant(q, now, n)      as if n fewer had been spent; all, and for good, when n is infinite
+--   ttl(q, now)           microseconds until the state no longer matters
 local kinds = {}
-local floor, max = math.floor, math.max
+local floor, max, min, match, format = math.floor, math.max, math.min, string.match, string.format
+-- How the state of each kind is written. The last part may be empty.
+local shapes = {
+  g = '^ (%d+) (%d+)([%d ]*)$',
+  f = '^ (%d+) (%d+) ?(%d*)$',
+  s = '^ (%d+) (%d+) (%d+) ?(%d*)$',
+}
+-- The longest debt, in microseconds: 732 days, the longest wait that `script.rs` reads.
+local longest = 63244800000000
 
--- Keys nobody asks for vanish by themselves, a millisecond after they stop to matter.
-local function keep(key, value, micros)
-  redis.call('SET', key, value, 'PX', string.format('%.0f', floor(micros / 1000) + 2))
+local function round(number)
+  return floor(number + 0.5)
+end
+
+-- Requests that count as spent at `now` in a state that was written under another kind or unit.
+local function spent(kind, unit, state, now)
+  local since = now - state[1]
+  if kind == 'g' then
+    return max(0, state[2] - max(0, since)) / unit
+  elseif since < -unit then
+    return 0
+  elseif kind == 'f' then
+    return since < unit and state[2] or 0
+  elseif since < unit then
+    return state[2] + state[3] * min(unit, unit - since) / unit
+  end
+  return state[2] * max(0, 2 * unit - since) / unit
+end
+
+-- Earlier versions wrote neither kind nor unit: one number for a bucket (the moment at which it is
+-- full again), a window's ordinal and one or two counts for a window. They are read as of the
+-- present kind and unit.
+local function early(q, now, first, rest)
+  if q.kind == 'g' and rest == '' then
+    return { now, max(0, min(first - now, q.unit * q.size)), '' }
+  end
+  local count, previous = match(rest, q.kind == 's' and '^ (%d+) (%d+)$' or '^ (%d+)$')
+  return count and q.kind ~= 'g' and { first * q.unit, tonumber(count), tonumber(previous) }
+end
+
+-- The state of `q`. A key holds kind, unit and state. When the quota has changed since, what was
+-- spent is carried over as a number of requests, and must be written: a debt would shrink at the
+-- former pace.
+local function read(q, now)
+  local kind, unit, rest = match(redis.call('GET', q.key) or '', '^(%a?) ?(%d+)([%d ]*)$')
+  unit, q.found = tonumber(unit), kind ~= nil
+  if kind == '' then
+    return early(q, now, unit, rest)
+  elseif not shapes[kind] then
+    return
+  end
+  local a, b, c, d = match(rest, shapes[kind])
+  if not a then
+    return
+  end
+  local state = { tonumber(a), tonumber(b), kind == 'g' and c or tonumber(c), tonumber(d) }
+  if kind == q.kind and unit == q.unit then
+    return state
+  end
+  q.changed = true
+  local carried = kinds[q.kind].start(q, now, spent(kind, unit, state, now))
+  if kind == 'g' and q.kind == 'g' then
+    carried[3] = string.gsub(c, '(%d+) (%d+)', function(begin, before)
+      return begin .. format(' %.0f', round(before / unit * q.unit))
+    end)
+  end
+  return carried
+end
+
+-- A key that is not asked about vanishes by itself, a millisecond after it no longer matters.
+local function keep(q, now)
+  local micros = kinds[q.kind].ttl(q, now)
+  if micros <= 0 then
+    redis.call('DEL', q.key)
+    return
+  end
+  local value = format('%s %.0f %.0f %.0f', q.kind, q.unit, q.state[1], q.state[2])
+  for i = 3, #q.state do
+    local part = q.state[i]
+    value = value .. (type(part) == 'string' and part or format(' %.0f', part))
+  end
+  redis.call('SET', q.key, value, 'PX', format('%.0f', floor(micros / 1000) + 2))
+end
+
+-- The quota of the i-th key, whose arguments begin at `at`, and what is left of it.
+local function quota(i, at, now)
+  local unit, size, phase = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local q = { key = KEYS[i], kind = ARGV[at], unit = unit, size = size, phase = phase }
+  q.state = read(q, now) or kinds[q.kind].start(q, now, 0)
+  q.left = kinds[q.kind].look(q, now)
+  return q
 end

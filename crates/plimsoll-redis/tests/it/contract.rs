@@ -19,6 +19,7 @@ use crate::{LONG, builder, server::Server};
 fn five_in_hand(server: &Server) -> LeasedRateLimit {
     static LIMITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let n = LIMITS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    server.resume();
     let limit = builder(server)
         .quota(Quota::new(6, LONG).fixed_window().named("q"))
         .prefix(format!("contract-{n}"))
@@ -49,6 +50,9 @@ fn five_in_hand(server: &Server) -> LeasedRateLimit {
         });
     });
     assert_eq!(in_hand(&limit), 5);
+    // Requests that ask for more wait from now on: an answer between two polls would reject the
+    // next one.
+    server.pause();
     limit
 }
 

@@ -1,10 +1,16 @@
 //! Tokens in advance.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
+};
 
-use plimsoll_core::{Missing, Policy, Verdict};
+use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::{LeaseSettings, LeasedRateLimit};
+use plimsoll_redis::{LeaseCell, LeaseSettings, LeasedRateLimit};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{Caller, LONG, ask, builder, ms, server::Server, until};
@@ -236,6 +242,124 @@ async fn law_02_a_request_that_leaves_takes_its_own_share_with_it() {
         assert!((29..=30).contains(&admitted), "{key}: {admitted}");
         assert_eq!(limit.handle().local(), 0);
     }
+}
+
+/// The low-water mark is what is left while the next batch is on its way: it is on top of the
+/// batch.
+#[tokio::test]
+async fn a_batch_that_comes_at_the_low_water_mark_is_kept_whole() {
+    let server = Server::start();
+    let lease = LeaseSettings::new(10).low_water(5).lifetime(ms(3_600_000));
+    let limit = leased(&server, Quota::new(100, LONG), lease).await;
+    assert!(ask(&limit, &mut Caller("k")).await.is_ok());
+    assert_eq!(in_hand(&limit, "k"), 10);
+    for _ in 0..5 {
+        assert!(ask(&limit, &mut Caller("k")).await.is_ok());
+    }
+    until("the next batch is here", || async {
+        in_hand(&limit, "k") > 5
+    })
+    .await;
+    assert_eq!(u64::from(in_hand(&limit, "k")), lease.most());
+}
+
+#[tokio::test]
+async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_key() {
+    let server = Server::start();
+    let limit = builder(&server)
+        .quota(Quota::new(5, LONG).fixed_window().named("q"))
+        .key(|key: &u32| Some(*key), Missing::Share)
+        .connections(1)
+        .capacity(1)
+        .lease(LeaseSettings::new(1).low_water(1).lifetime(ms(3_600_000)))
+        .expect("valid");
+    limit.handle().wait_connected().await;
+    let in_hand = |key: u32| {
+        let cell = |cell: &LeaseCell<_, _>| cell.tokens(Instant::now());
+        limit.leases().with_cell(key, cell)
+    };
+    let finish = |permit| {
+        let outcome = Outcome::new(Class::Success, ms(1), Instant::now());
+        Policy::<u32>::finish(&limit, permit, &outcome);
+    };
+    finish(ask(&limit, &mut 0).await.expect("room"));
+    assert_eq!(in_hand(0), Some(1));
+    let Verdict::Admit(permit) = limit.admit(&mut 0, Instant::now()) else {
+        panic!("one in hand")
+    };
+    finish(permit);
+    // The next batch of key 0 is asked for, but this thread has not yet sent the question. Its
+    // lease is empty: until its place is taken, other keys ask and wait.
+    let mut waits = Vec::new();
+    let mut heir = 0;
+    while in_hand(0).is_some() {
+        heir += 1;
+        assert!(heir < 1000, "a table for one has little room");
+        if let Verdict::Wait(wait) = limit.admit(&mut heir.clone(), Instant::now()) {
+            waits.push(Box::pin(wait));
+        }
+    }
+    let mut wait = waits.pop().expect("the last one waits");
+    let mut req = heir;
+    finish(
+        poll_fn(|cx| limit.poll_wait(wait.as_mut(), &mut req, Instant::now(), cx))
+            .await
+            .expect("room"),
+    );
+    assert_eq!(in_hand(heir), Some(1), "its own batch");
+    for mut wait in waits {
+        Policy::<u32>::abandon(&limit, wait.as_mut(), Instant::now());
+    }
+    // Each of the two has five in all, of which key 0 has had two and its heir one.
+    for (key, left) in [(heir, 4), (0, 3)] {
+        let mut admitted = 0;
+        while let Ok(permit) = ask(&limit, &mut key.clone()).await {
+            finish(permit);
+            admitted += 1;
+        }
+        assert_eq!(admitted, left, "key {key}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_function_that_panics_takes_no_tokens_with_it() {
+    let server = Server::start();
+    let calls = AtomicU32::new(0);
+    let limit = builder(&server)
+        .quota(Quota::new(40, LONG).fixed_window().named("q"))
+        .key(
+            move |(): &()| {
+                assert!(calls.fetch_add(1, SeqCst) % 4 != 3, "on purpose");
+                Some("k")
+            },
+            Missing::Share,
+        )
+        .lease(LeaseSettings::new(3).low_water(2).lifetime(ms(3_600_000)))
+        .expect("valid");
+    limit.handle().wait_connected().await;
+    let (mut admitted, mut panics) = (0, 0);
+    loop {
+        let asked = catch_unwind(AssertUnwindSafe(|| limit.admit(&mut (), Instant::now())));
+        let said = match asked {
+            Err(_) => {
+                panics += 1;
+                continue;
+            }
+            Ok(Verdict::Admit(permit)) => Ok(permit),
+            Ok(Verdict::Reject(rejection)) => Err(rejection),
+            Ok(Verdict::Wait(wait)) => {
+                let mut wait = Box::pin(wait);
+                poll_fn(|cx| limit.poll_wait(wait.as_mut(), &mut (), Instant::now(), cx)).await
+            }
+        };
+        if said.is_err() {
+            break;
+        }
+        admitted += 1;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(admitted, 40);
+    assert!(panics > 5, "{panics} panics");
 }
 
 #[tokio::test]

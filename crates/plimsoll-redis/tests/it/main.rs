@@ -1,11 +1,15 @@
 //! Behaviour through the public API, with a real Redis.
 
+mod calendar;
+mod changes;
 mod contract;
 mod exact;
 mod failures;
 mod fleet;
 mod lease;
 mod nonsense;
+mod one_key;
+mod refunds;
 mod scripts;
 mod server;
 mod settings;

@@ -1,7 +1,11 @@
 //! The scripts, against slow and obvious models. They are the very files of the crate, run by a real Redis; only the clock is
 //! another: the last argument.
 
-use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
 
 use crate::server::Server;
 
@@ -15,31 +19,33 @@ const COMMON: &str = concat!(
 const DECIDE: &str = include_str!("../../src/scripts/decide.lua");
 const GIVE_BACK: &str = include_str!("../../src/scripts/give_back.lua");
 
-const MS: u64 = 1000;
+pub(crate) const MS: u64 = 1000;
 /// Some time in 2026, in microseconds, and not the start of any window.
-const START: u64 = 1_790_000_000_123_456;
+pub(crate) const START: u64 = 1_790_000_000_123_456;
 
 /// Kind, unit and size.
-type Quota = (&'static str, u64, u64);
+pub(crate) type Quota = (&'static str, u64, u64);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Said {
-    granted: i64,
-    wait: u64,
+pub(crate) struct Said {
+    pub(crate) granted: i64,
+    pub(crate) wait: u64,
     tightest: u64,
     left: Vec<(u64, u64)>,
 }
 
-struct Redis {
+pub(crate) struct Redis {
     _server: Server,
-    connection: redis::Connection,
+    pub(crate) connection: redis::Connection,
+    /// Microseconds that are added to the clock, so that windows begin at multiples of the period.
+    pub(crate) phase: u64,
     decide: redis::Script,
     give_back: redis::Script,
 }
 
 impl Redis {
     /// Keys stay an hour longer: they expire by the real clock, and the tests have another.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let later = COMMON.replace("floor(micros / 1000)", "3600000 + floor(micros / 1000)");
         assert_ne!(later, COMMON, "the expiry is written as it was");
         Self::with(&later)
@@ -51,12 +57,13 @@ impl Redis {
         Self {
             connection: client.get_connection().expect("it listens"),
             _server: server,
+            phase: 0,
             decide: redis::Script::new(&[CLOCK, common, DECIDE].concat()),
             give_back: redis::Script::new(&[CLOCK, common, GIVE_BACK].concat()),
         }
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let flushed: redis::RedisResult<()> = redis::cmd("FLUSHALL").query(&mut self.connection);
         flushed.expect("it flushes");
     }
@@ -68,7 +75,8 @@ impl Redis {
             call.key(format!("t:{{k}}:{n}"))
                 .arg(*kind)
                 .arg(*unit)
-                .arg(*size);
+                .arg(*size)
+                .arg(self.phase);
         }
         let said: Vec<i64> = call
             .arg(now)
@@ -97,7 +105,7 @@ impl Redis {
     }
 
     /// One request of one quota: what is left, or the wait.
-    fn one(&mut self, quota: Quota, cost: u64, now: u64) -> Result<u64, u64> {
+    pub(crate) fn one(&mut self, quota: Quota, cost: u64, now: u64) -> Result<u64, u64> {
         let said = self.ask(&[quota], cost, cost, 0, now);
         if said.granted == 0 {
             assert_eq!(said.tightest, 1);
@@ -108,7 +116,7 @@ impl Redis {
         Ok(said.left[0].0)
     }
 
-    fn give_back(&mut self, quota: Quota, count: u64, at: u64, now: u64) {
+    pub(crate) fn give_back(&mut self, quota: Quota, count: u64, at: u64, now: u64) {
         let (kind, unit, size) = quota;
         let mut call = self.give_back.key("t:{k}:0");
         call.arg(count)
@@ -116,9 +124,27 @@ impl Redis {
             .arg(kind)
             .arg(unit)
             .arg(size)
+            .arg(self.phase)
             .arg(now);
         let said: i64 = call.invoke(&mut self.connection).expect("an answer");
         assert_eq!(said, 1);
+    }
+
+    /// What is written of the first quota, after its kind and unit.
+    pub(crate) fn numbers(&mut self) -> Vec<u64> {
+        let Some(text) = self.dump().swap_remove(0) else {
+            return Vec::new();
+        };
+        let numbers = text.split(' ').skip(2).map(str::parse);
+        numbers.collect::<Result<_, _>>().expect("numbers")
+    }
+
+    pub(crate) fn set(&mut self, value: &str) {
+        let set: redis::RedisResult<()> = redis::cmd("SET")
+            .arg("t:{k}:0")
+            .arg(value)
+            .query(&mut self.connection);
+        set.expect("it sets");
     }
 
     fn dump(&mut self) -> Vec<Option<String>> {
@@ -138,15 +164,19 @@ impl Redis {
     }
 }
 
-fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>)
-where
+pub(crate) fn check<S: Strategy>(
+    cases: u32,
+    strategy: S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) where
     S::Value: Clone,
 {
     let config = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(cases)
     };
-    if let Err(error) = TestRunner::new(config).run(&strategy, test) {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if let Err(error) = TestRunner::new_with_rng(config, rng).run(&strategy, test) {
         panic!("{error}");
     }
 }
@@ -481,11 +511,10 @@ fn every_key_vanishes_when_it_stops_to_matter() {
 fn rubbish_in_a_key_is_a_fresh_quota() {
     let mut redis = Redis::start();
     for kind in ["g", "s", "f"] {
-        let set: redis::RedisResult<()> = redis::cmd("SET")
-            .arg("t:{k}:0")
-            .arg("rubbish")
-            .query(&mut redis.connection);
-        set.expect("it sets");
-        assert_eq!(redis.one((kind, 1000 * MS, 5), 1, START), Ok(4), "{kind}");
+        for rubbish in ["rubbish", "", "g 5", "f 1 2 3 4", "x 1 2 3", "1 2 3 4"] {
+            redis.set(rubbish);
+            let said = redis.one((kind, 1000 * MS, 5), 1, START);
+            assert_eq!(said, Ok(4), "{kind}, {rubbish:?}");
+        }
     }
 }

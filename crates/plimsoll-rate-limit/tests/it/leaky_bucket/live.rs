@@ -104,6 +104,21 @@ async fn a_changed_rate_is_for_an_idle_bucket_too_and_many_changes_do_not_wear_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rate_that_is_changed_and_changed_back_has_forgiven_nothing() {
+    let bucket = bucket(8);
+    let handle = bucket.handle();
+    // Fifty intervals of 10 ms.
+    call_with(&bucket, (50, None)).go();
+    handle.set_rate(10, ms(1000)).expect("valid");
+    // Fifty of 100 ms: more than a period, and kept by whoever looks.
+    assert_eq!(bucket.turn_in(Instant::now()), ms(5000));
+    let mut late = call(&bucket);
+    assert!(late.rejection().is_some(), "too long a wait");
+    handle.set_rate(100, ms(1000)).expect("valid");
+    assert_eq!(bucket.turn_in(Instant::now()), ms(500));
+}
+
+#[tokio::test(start_paused = true)]
 async fn changed_bounds_are_for_those_who_come() {
     let bucket = bucket(8);
     let handle = bucket.handle();

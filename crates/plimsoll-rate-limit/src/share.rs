@@ -1,0 +1,45 @@
+//! How much of its burst a bucket holds while it warms up.
+
+/// A share of the burst, as a fixed-point number of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share(u32);
+
+const ONE: u32 = 1 << 16;
+
+impl Share {
+    /// All of it.
+    pub(crate) const FULL: Self = Self(ONE);
+
+    /// The share at `gone` of `over` of a warm-up that began at the `cold`-th part: it rises in a straight line, as the
+    /// rate does. Rounded down.
+    pub(crate) fn warming(cold: u32, gone: u64, over: u64) -> Self {
+        if gone >= over {
+            return Self::FULL;
+        }
+        // 1/cold + (1 - 1/cold) * gone/over
+        let (cold, gone, over) = (u128::from(cold), u128::from(gone), u128::from(over));
+        let share = u128::from(ONE) * (over + (cold - 1) * gone) / (cold * over);
+        Self(u32::try_from(share).unwrap_or(ONE).min(ONE))
+    }
+
+    /// So much of a time, rounded down.
+    #[inline]
+    pub(crate) fn of(self, time: u64) -> u64 {
+        (u128::from(time) * u128::from(self.0) / u128::from(ONE)) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rises_from_a_part_to_all_of_it() {
+        let at = |gone| Share::warming(4, gone, 100).of(1000);
+        assert_eq!(at(0), 250);
+        assert_eq!(at(50), 625);
+        assert_eq!(at(100), 1000);
+        assert_eq!(at(u64::MAX), 1000);
+        assert_eq!(Share::warming(1, 0, 100), Share::FULL);
+    }
+}

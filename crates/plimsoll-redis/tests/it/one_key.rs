@@ -1,0 +1,124 @@
+//! One key, named by hand: reset, granted more.
+
+use plimsoll_core::{HeaderKey, Missing, Policy};
+use plimsoll_rate_limit::{LimitKey, Quota};
+use plimsoll_redis::{RedisRateLimit, RedisServer};
+use tokio::time::Instant;
+
+use crate::{
+    Caller, LONG, ask, builder,
+    server::{Server, free_port},
+};
+
+type Key = fn(&Caller) -> Option<&'static str>;
+const BY_NAME: Key = |caller| Some(caller.0);
+
+async fn limit(server: &Server, prefix: &str, quota: Quota) -> RedisRateLimit<Key> {
+    let limit = builder(server)
+        .quota(quota.named("q"))
+        .key(BY_NAME, Missing::Share)
+        .secret("a secret")
+        .prefix(prefix)
+        .connect()
+        .expect("valid");
+    limit.handle().wait_connected().await;
+    limit
+}
+
+/// How many are admitted until one is rejected.
+async fn admitted(limit: &RedisRateLimit<Key>, name: &'static str) -> usize {
+    let mut admitted = 0;
+    while ask(limit, &mut Caller(name)).await.is_ok() {
+        admitted += 1;
+    }
+    admitted
+}
+
+const KINDS: [(&str, Quota); 4] = [
+    ("g", Quota::new(5, LONG)),
+    ("s", Quota::new(5, LONG).sliding_window()),
+    ("f", Quota::new(5, LONG).fixed_window()),
+    ("c", Quota::per_calendar_week(5)),
+];
+
+#[tokio::test]
+async fn one_key_is_reset_or_granted_more_and_never_more_than_its_quota() {
+    let server = Server::start();
+    for (prefix, quota) in KINDS {
+        let limit = limit(&server, prefix, quota).await;
+        let handle = limit.handle();
+        assert_eq!(handle.reset("ann").await, Ok(false), "{prefix}: not here");
+        assert_eq!(handle.grant("ann", 3).await, Ok(false), "{prefix}");
+        assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
+        assert_eq!(admitted(&limit, "bob").await, 5, "{prefix}");
+        assert_eq!(handle.grant("ann", 2).await, Ok(true), "{prefix}");
+        assert_eq!(admitted(&limit, "ann").await, 2, "{prefix}");
+        assert_eq!(handle.grant("ann", u32::MAX).await, Ok(true), "{prefix}");
+        assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
+        assert_eq!(handle.reset("ann").await, Ok(true), "{prefix}");
+        assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
+        assert_eq!(admitted(&limit, "bob").await, 0, "{prefix}: another key");
+    }
+}
+
+/// What was taken before a reset was forgotten by it, and is not released a second time.
+#[tokio::test]
+async fn a_reset_leaves_nothing_to_be_released() {
+    let server = Server::start();
+    for (prefix, quota) in KINDS {
+        let limit = limit(&server, prefix, quota).await;
+        let before = ask(&limit, &mut Caller("ann")).await.expect("room");
+        assert_eq!(limit.handle().reset("ann").await, Ok(true));
+        assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
+        Policy::<Caller>::revoke(&limit, before, Instant::now(), Instant::now());
+        // Sent after what was released.
+        assert_eq!(limit.handle().grant("ann", 0).await, Ok(true));
+        assert_eq!(admitted(&limit, "ann").await, 0, "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_that_were_forgotten_lose_neither_a_change_nor_a_release() {
+    let server = Server::start();
+    let limit = limit(&server, "p", Quota::new(5, LONG)).await;
+    let handle = limit.handle();
+    let permit = ask(&limit, &mut Caller("ann")).await.expect("room");
+    assert_eq!(admitted(&limit, "ann").await, 4);
+    assert_eq!(server.command("SCRIPT FLUSH"), "+OK");
+    Policy::<Caller>::revoke(&limit, permit, Instant::now(), Instant::now());
+    assert_eq!(handle.grant("ann", 1).await, Ok(true));
+    assert_eq!(admitted(&limit, "ann").await, 2);
+    assert_eq!(handle.refunds_dropped(), 0);
+}
+
+#[tokio::test]
+async fn without_redis_a_change_is_an_error() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let limit = RedisRateLimit::builder(RedisServer::new(url).expect("a URL"))
+        .quota(Quota::per_hour(1))
+        .connect()
+        .expect("valid");
+    let error = limit.handle().reset(()).await.expect_err("nowhere");
+    assert_eq!(error.to_string(), "redis: no connection");
+}
+
+#[tokio::test]
+async fn a_limit_key_names_what_requests_carry() {
+    let server = Server::start();
+    let by_header = HeaderKey::from_static("x-tenant");
+    let limit = builder(&server)
+        .quota(Quota::new(1, LONG).named("q"))
+        .key(by_header, Missing::Share)
+        .connect()
+        .expect("valid");
+    let handle = limit.handle();
+    handle.wait_connected().await;
+    let mut req = http::Request::builder()
+        .header("x-tenant", "acme")
+        .body(())
+        .expect("a request");
+    assert!(ask(&limit, &mut req).await.is_ok());
+    assert!(ask(&limit, &mut req).await.is_err());
+    assert_eq!(handle.reset(LimitKey::header("acme")).await, Ok(true));
+    assert!(ask(&limit, &mut req).await.is_ok());
+}
