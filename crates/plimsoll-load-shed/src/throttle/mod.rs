@@ -1,6 +1,7 @@
 //! Admits by how much of late was accepted.
 
 mod handle;
+mod patience;
 mod policy;
 mod shared;
 mod window;

@@ -16,6 +16,7 @@ mod settings;
 mod shedding;
 mod signals;
 mod throttle;
+mod throttle_gate;
 
 use std::{
     sync::{
