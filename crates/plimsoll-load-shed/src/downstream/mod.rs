@@ -5,10 +5,11 @@ mod learned;
 mod policy;
 #[cfg(feature = "call-scope")]
 mod scope;
+mod share;
 
 #[cfg(feature = "call-scope")]
 pub use self::scope::{CallScope, CallScopeLayer};
 pub use self::{
     context::CallContext,
-    policy::{Downstream, DownstreamHandle},
+    policy::{Downstream, DownstreamHandle, DownstreamPermit},
 };

@@ -4,8 +4,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, header::CONTENT_TYPE};
 use plimsoll_core::{
-    Announcement, ByHeader, Criticality, Deadline, Deadlines, Kind, Outcome, Policy, Prioritize,
-    Priority, ReadDeadline, Rejection, Verdict, grpc_timeout, wire,
+    Announcement, ByHeader, Class, Criticality, Deadline, Deadlines, Kind, Outcome, Policy,
+    Prioritize, Priority, ReadDeadline, Rejection, Verdict, grpc_timeout, wire,
 };
 use tokio::time::Instant;
 
@@ -41,10 +41,27 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 ///
 /// # What it learns
 ///
-/// An answer that tells a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, sets the threshold here, and the
-/// header is taken away, since it is nobody else's business. From then on requests of a lower level are refused without being sent, but
-/// for one a second ([`probe_every`](Self::probe_every)), which finds out whether that still holds. What was learned
-/// expires 5 seconds after the call that taught it was made ([`expires`](Self::expires)).
+/// An answer that announces a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, is counted, and the header is removed,
+/// since it concerns this hop only. Of the calls that were sent in the last half to one second, the share that was answered
+/// with a threshold above a level decides about that level:
+///
+/// ```text
+/// threshold = the highest T with   2 * (answers that announce T or more + 4 if T <= in force)   >=   calls sent + 4
+/// ```
+///
+/// - From half of the calls on, requests below T are rejected without being sent. One overloaded instance of ten behind one
+///   name costs its own share and no more; when all instances announce a threshold, the client sheds at it.
+/// - Calls in flight are calls: an overloaded instance answers sooner than the others. An answer that takes longer than the
+///   window counts nowhere, and an answer without the header counts as 0.
+/// - The four keep the threshold that is in force, so that it takes more than a first answer to shed, and more than silence
+///   to stop. Clients that send fewer than four calls a second leave the shedding to the callee.
+///
+/// One request below the threshold is sent each second ([`probe_every`](Self::probe_every)). An answer to it with a lower threshold
+/// holds at once. A threshold that no answer confirmed is dropped 5 seconds after the last call that was answered with it
+/// was sent ([`expires`](Self::expires)).
+///
+/// A balancer that prefers instances with few calls in flight sends most to an overloaded instance, since rejections are
+/// quick. It then is most of what the client sees: let the balancer eject it.
 ///
 /// # Shared state and cloning
 ///
@@ -81,6 +98,14 @@ struct Shared {
     shed: Tally,
 }
 
+/// What [`Downstream`] keeps of a request: its criticality, and whether it is a probe.
+#[derive(Debug)]
+pub struct DownstreamPermit {
+    criticality: Criticality,
+    /// When it was admitted, if it is below the threshold.
+    probe: Option<Instant>,
+}
+
 /// Reads what a [`Downstream`] policy knows. Clones share it.
 #[derive(Debug, Clone)]
 pub struct DownstreamHandle(Arc<Shared>);
@@ -106,8 +131,8 @@ impl Downstream {
         }
     }
 
-    /// Forgets the threshold when it was learned from a call that began this long ago. 5 seconds unless set. Handles that were made
-    /// before do not belong to it.
+    /// Drops the threshold when the last call that was answered with it was sent this long ago. 5 seconds unless set. Handles that
+    /// were made before do not belong to it.
     ///
     /// # Errors
     ///
@@ -136,9 +161,28 @@ impl Downstream {
         DownstreamHandle(Arc::clone(&self.shared))
     }
 
-    fn is_shed(&self, priority: Priority, now: Instant) -> bool {
-        let threshold = self.shared.learned.threshold(now, self.shared.expires);
-        priority.level() < threshold && !self.shared.learned.probes(now, self.probe_every)
+    /// A request that is to be sent, unless it is shed.
+    fn permit(&self, priority: Priority, now: Instant) -> Option<DownstreamPermit> {
+        let learned = &self.shared.learned;
+        let below = priority.level() < learned.threshold(now, self.shared.expires);
+        if below && !learned.probes(now, self.probe_every) {
+            return None;
+        }
+        Some(DownstreamPermit {
+            criticality: priority.criticality(),
+            probe: below.then_some(now),
+        })
+    }
+
+    /// The request was admitted at `admitted`, and never sent.
+    #[cold]
+    fn take_back(&self, permit: &DownstreamPermit, admitted: Instant) {
+        let learned = &self.shared.learned;
+        self.shared.sent.take_back(permit.criticality);
+        learned.take_back(admitted);
+        if let Some(probe) = permit.probe {
+            learned.take_back_probe(probe, self.probe_every);
+        }
     }
 }
 
@@ -162,22 +206,22 @@ impl DownstreamHandle {
         self.0.learned.threshold(now, self.0.expires)
     }
 
-    /// Requests of this criticality that were sent.
+    /// Requests of this criticality that were sent. What a later policy or gate rejected is not in it.
     pub fn sent(&self, criticality: Criticality) -> u64 {
         self.0.sent.get(criticality)
     }
 
-    /// Requests of this criticality that were refused here, the other side unasked.
+    /// Requests of this criticality that were rejected here and not sent.
     pub fn shed(&self, criticality: Criticality) -> u64 {
         self.0.shed.get(criticality)
     }
 }
 
 impl<B> Policy<Request<B>> for Downstream {
-    type Permit = ();
+    type Permit = DownstreamPermit;
     plimsoll_core::decides_at_once!(Request<B>);
 
-    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
+    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<DownstreamPermit, Infallible> {
         let scope = CallContext::current();
         let stated = CallContext {
             deadline: self.deadlines.deadline(req, now),
@@ -193,19 +237,28 @@ impl<B> Policy<Request<B>> for Downstream {
             .priority
             .unwrap_or_else(|| self.priorities.priority(req))
             .or_drawn();
-        if self.is_shed(priority, now) {
+        let Some(permit) = self.permit(priority, now) else {
             self.shared.shed.add(priority.criticality());
             let hint = self.probe_every;
             return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
-        }
+        };
         write_priority(req, priority);
         self.shared.sent.add(priority.criticality());
-        Verdict::Admit(())
+        self.shared.learned.sends(now);
+        Verdict::Admit(permit)
     }
 
-    fn finish(&self, (): (), _: &Outcome) {}
+    #[inline]
+    fn finish(&self, permit: DownstreamPermit, outcome: &Outcome) {
+        // A gate behind this one rejected it.
+        if outcome.class == Class::Rejected {
+            self.take_back(&permit, outcome.started());
+        }
+    }
 
-    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+    fn revoke(&self, permit: DownstreamPermit, admitted: Instant, _: Instant) {
+        self.take_back(&permit, admitted);
+    }
 
     #[inline]
     fn reads_latency(&self) -> bool {
@@ -213,12 +266,17 @@ impl<B> Policy<Request<B>> for Downstream {
     }
 
     #[inline]
-    fn announce(&self, (): &(), admitted: Instant, out: &mut Announcement<'_>) {
+    fn announce(&self, permit: &DownstreamPermit, sent: Instant, out: &mut Announcement<'_>) {
         let headers = out.headers();
-        if let Some(threshold) = wire::threshold(headers) {
-            headers.remove(wire::THRESHOLD);
-            let every = self.probe_every;
-            self.shared.learned.learn(threshold, admitted, every);
+        let Some(threshold) = wire::threshold(headers) else {
+            return;
+        };
+        headers.remove(wire::THRESHOLD);
+        let (learned, expires) = (&self.shared.learned, self.shared.expires);
+        if permit.probe.is_some() {
+            learned.learn_by_probe(threshold, sent, expires);
+        } else {
+            learned.learn(threshold, sent, expires, self.probe_every);
         }
     }
 }

@@ -8,7 +8,9 @@ mod contenders;
 mod contract;
 mod depth;
 mod downstream;
+mod fused;
 mod grpc;
+mod instances;
 #[path = "../../examples/shedding/lab.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod lab;
