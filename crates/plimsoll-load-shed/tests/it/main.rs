@@ -14,6 +14,7 @@ mod instances;
 #[path = "../../examples/shedding/lab.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod lab;
+mod panics;
 mod settings;
 mod shedding;
 mod signals;
