@@ -15,6 +15,7 @@ mod instances;
 #[allow(dead_code, unreachable_pub)]
 mod lab;
 mod panics;
+mod recipes;
 mod settings;
 mod shedding;
 mod signals;
