@@ -39,6 +39,9 @@ const NAME: &str = "adaptive-shed";
 /// 0.5 % of what arrives passes, and the top level always does: there is always something to learn from. When the budget is a
 /// tenth more than what arrives, nothing is shed any more.
 ///
+/// Limits per caller belong before it in the stack: requests that a later policy or an inner gate rejects take their share of
+/// the budget, which a quota's rejections would leave unused.
+///
 /// So the cut is quick, some tens of milliseconds, and the way back slow at first and then quicker. DAGOR (`SoCC` 2018) takes a
 /// twentieth off what it admitted, each second, which is 48 seconds for twelve times too much; PI controllers (Uber's Cinnamon) need gains
 /// that fit the service's times. Here the measured throughput is in the place of both.

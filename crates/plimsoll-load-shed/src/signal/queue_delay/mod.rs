@@ -34,7 +34,8 @@ use crate::InvalidLoadShed;
 /// As a policy, in one stack with the limit that makes requests wait, it is told [`Outcome::waited`] and [`Outcome::latency`] when
 /// they end; let it stand before what sheds, since it needs to see the time pass. So it is late by as long as requests run. Who knows
 /// sooner, where an entry leaves the queue, tells it with [`record`](Self::record), and with [`record_run`](Self::record_run) what comes
-/// after. Requests that gave up waiting tell nothing. Calls that were cancelled or answered with an overload count with their wait
+/// after. Use one of the two ways: behind a gate without a queue the policy sees no wait, and its zeros would hide what is recorded.
+/// Requests that gave up waiting tell nothing. Calls that were cancelled or answered with an overload count with their wait
 /// and not with their run, which they did not finish; calls that an inner gate rejected do not count at all.
 ///
 /// ```
