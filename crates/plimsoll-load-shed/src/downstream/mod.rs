@@ -6,6 +6,7 @@ mod policy;
 #[cfg(feature = "call-scope")]
 mod scope;
 mod share;
+mod write;
 
 #[cfg(feature = "call-scope")]
 pub use self::scope::{CallScope, CallScopeLayer};

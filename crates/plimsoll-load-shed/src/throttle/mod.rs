@@ -1,5 +1,6 @@
 //! Admits by how much of late was accepted.
 
+mod formula;
 mod handle;
 mod patience;
 mod policy;

@@ -6,6 +6,7 @@ use plimsoll_core::{Class, Criticality, Epoch, Outcome};
 use tokio::time::Instant;
 
 use super::{
+    formula::probability,
     patience::Patience,
     window::{BUCKETS, Window},
 };
@@ -21,8 +22,8 @@ const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 const DEFAULT_FEWEST: u64 = 10;
 /// The highest rejection probability, a share of the requests. Envoy's admission control has the
-/// same 0.8. gRPC's padding of 8 requests is no bound for a busy client: at 100/s it sends 7 of
-/// 10,000. Five minutes of outage are over 23 s after the callee's recovery; with 1 after 50 s, and
+/// same 0.8. gRPC's padding of 8 requests is no bound for a busy client: of 100/s over two minutes
+/// it sends 7 in 10,000. Five minutes of outage are over 23 s after the callee's recovery; with 1 after 50 s, and
 /// as published, without [`RECENT`] either, after 14 minutes. The test is
 /// `five_minutes_of_outage_are_over_within_half_a_minute_of_the_callees_recovery`.
 const DEFAULT_MAX_REJECTION: f64 = 0.8;
@@ -183,43 +184,5 @@ impl Shared {
         }
         let accepts = counts.accepts.count(buckets, tick);
         Some(probability(requests, accepts, self.multiplier()))
-    }
-}
-
-/// `max(0, (requests - K * accepts) / (requests + 1))`.
-pub(crate) fn probability(requests: u64, accepts: u64, multiplier: f64) -> f64 {
-    let requests = requests as f64;
-    ((requests - multiplier * accepts as f64) / (requests + 1.0)).max(0.0)
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    /// From the SRE book's formula; the figures are those of the field's other implementations.
-    #[test]
-    fn the_formula_gives_the_known_values() {
-        for (requests, accepts, multiplier, expected) in [
-            (0, 0, 2.0, 0.0),
-            (2, 0, 2.0, 0.666_667),
-            (100, 100, 2.0, 0.0),
-            (100, 50, 2.0, 0.0),
-            (100, 49, 2.0, 0.019_802),
-            (100, 25, 2.0, 0.495_050),
-            (100, 0, 2.0, 0.990_099),
-            (1000, 0, 2.0, 0.999_001),
-            (100, 90, 1.1, 0.009_901),
-            (100, 50, 1.1, 0.445_545),
-            (1000, 500, 2.0, 0.0),
-            (1000, 400, 2.0, 0.199_800),
-            (1000, 250, 2.0, 0.499_500),
-            (1000, 100, 2.0, 0.799_201),
-        ] {
-            let got = probability(requests, accepts, multiplier);
-            assert!(
-                (got - expected).abs() < 1e-6,
-                "({requests}, {accepts}) with K {multiplier}: {got}"
-            );
-        }
     }
 }

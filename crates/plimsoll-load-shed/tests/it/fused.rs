@@ -16,6 +16,8 @@ use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, Downstream, LoadShed};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _};
 
+use crate::within_a_minute;
+
 type Body = Empty<bytes::Bytes>;
 
 /// Rejects while it is on.
@@ -57,7 +59,7 @@ async fn rejected_by_an_inner_gate<P: Policy<Request<Body>> + 'static>(policy: P
     }));
     for _ in 0..calls {
         let call = gate.clone().oneshot(Request::new(Body::new()));
-        let answer = call.await.unwrap();
+        let answer = within_a_minute(call).await.unwrap();
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }
@@ -73,7 +75,8 @@ async fn call<P: Policy<Request<Body>> + 'static>(
         response.headers_mut().insert(wire::THRESHOLD, 511.into());
         Ok::<_, Infallible>(response)
     }));
-    let answer = service.oneshot(Request::new(Body::new())).await.unwrap();
+    let call = service.oneshot(Request::new(Body::new()));
+    let answer = within_a_minute(call).await.unwrap();
     let rejection = answer.extensions().get::<Rejection>();
     rejection.map(Rejection::policy)
 }

@@ -16,6 +16,8 @@ use plimsoll_load_shed::{Downstream, DownstreamHandle};
 use tokio::time::{Instant, interval, sleep};
 use tower::{Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 
+use crate::within_a_minute;
+
 type Body = Empty<bytes::Bytes>;
 type Callee = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
@@ -103,7 +105,7 @@ impl Client {
             let gate = self.gate.clone();
             tasks.spawn(async move { gate.oneshot(req).await.unwrap().status() });
         }
-        let answers = tasks.join_all().await;
+        let answers = within_a_minute(tasks.join_all()).await;
         let well = answers.iter().filter(|it| **it == StatusCode::OK).count();
         (self.fleet.turn.load(Relaxed) - before, well)
     }

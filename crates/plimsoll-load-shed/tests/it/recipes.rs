@@ -17,6 +17,8 @@ use tokio::{
 };
 use tower::{Layer as _, ServiceExt as _};
 
+use crate::within_a_minute;
+
 type Body = Empty<bytes::Bytes>;
 
 /// Workers of a service, and the mean time that a request runs, in milliseconds.
@@ -96,7 +98,7 @@ async fn at_twice_the_capacity(
             });
         }
     }
-    let ends = tasks.join_all().await;
+    let ends = within_a_minute(tasks.join_all()).await;
     let held = ends.iter().filter(|(n, ..)| *n >= FINDING * 1000);
     let count = |wanted: &dyn Fn(&str, bool) -> bool| {
         let of = held
