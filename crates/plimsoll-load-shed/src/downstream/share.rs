@@ -6,7 +6,7 @@ const LEVELS: usize = Priority::LEVELS as usize;
 /// Length of half a window in milliseconds. Calls of the last one or two halves are looked at, and
 /// an answer that takes longer counts nowhere. Shorter, and clients of few calls per second learn
 /// nothing; longer, and a new overload is learned late: after half of a window, 375 ms on average.
-/// `all_instances_that_announce_shut_the_client` fails above 2 s.
+/// `all_instances_that_announce_shut_the_client` fails with 2,000.
 pub(super) const HALF: u64 = 500;
 /// Calls that are taken to confirm the threshold in force. So with none in force four answers in a
 /// row are the fewest that shed, and a first answer from an overloaded instance does not.

@@ -35,8 +35,8 @@ use crate::InvalidLoadShed;
 /// they end; let it stand before what sheds, since it needs to see the time pass. So it is late by as long as requests run. Who knows
 /// sooner, where an entry leaves the queue, tells it with [`record`](Self::record), and with [`record_run`](Self::record_run) what comes
 /// after. Use one of the two ways: behind a gate without a queue the policy sees no wait, and its zeros would hide what is recorded.
-/// Requests that gave up waiting tell nothing. Calls that were cancelled or answered with an overload count with their wait
-/// and not with their run, which they did not finish; calls that an inner gate rejected do not count at all.
+/// Requests that gave up waiting tell nothing. Calls that were cancelled before the head, or answered with an overload, count with their
+/// wait and not with their run, which they did not finish; calls that an inner gate rejected do not count at all.
 ///
 /// ```
 /// use std::time::Duration;
@@ -124,7 +124,9 @@ impl<Req> Policy<Req> for QueueDelay {
     fn finish(&self, (): (), outcome: &Outcome) {
         let done = match outcome.class {
             Class::Success | Class::Failure | Class::Ignored => true,
-            Class::Overloaded | Class::Cancelled => false,
+            // After the head the run is known, whoever reads the body.
+            Class::Cancelled => outcome.body_dropped(),
+            Class::Overloaded => false,
             _ => return,
         };
         self.0.record(outcome.waited());
