@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use plimsoll_core::{Criticality, Gate, GateLayer, Http, Rejection};
 use plimsoll_load_shed::{AdaptiveThrottle, AdaptiveThrottleHandle};
 use tokio::time::{Instant, interval, sleep, timeout};
@@ -136,6 +136,31 @@ async fn an_answer_that_is_no_overload_is_an_accept() {
             1000,
             "{status}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_whose_body_is_dropped_is_an_accept() {
+    // A gRPC call has no status yet: it is cancelled, but the callee had taken it.
+    for content_type in ["text/plain", "application/grpc"] {
+        let throttle = AdaptiveThrottle::new();
+        let handle = throttle.handle();
+        let callee = tower::service_fn(move |_: Request<Body>| async move {
+            sleep(ms(200)).await;
+            let response = Response::builder().header("content-type", content_type);
+            Ok::<_, Infallible>(response.body(Full::<bytes::Bytes>::from("data")).unwrap())
+        });
+        let gate = GateLayer::new(throttle).layer(callee);
+        for _ in 0..20 {
+            let answer = gate.clone().oneshot(Request::new(Body::new())).await;
+            drop(answer.unwrap());
+        }
+        let now = Instant::now();
+        let counts = [
+            handle.requests(Criticality::Critical, now),
+            handle.accepts(Criticality::Critical, now),
+        ];
+        assert_eq!(counts, [20, 20], "{content_type}");
     }
 }
 
