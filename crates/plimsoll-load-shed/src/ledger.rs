@@ -62,18 +62,31 @@ impl Default for Hint {
     }
 }
 
-/// A counter for each criticality.
+/// A counter for each criticality, and one for what was taken back: counters only go up.
 #[derive(Debug, Default)]
-pub(crate) struct Tally([Counter; 4]);
+pub(crate) struct Tally {
+    added: [Counter; 4],
+    taken_back: [Counter; 4],
+}
 
 impl Tally {
     #[inline]
     pub(crate) fn add(&self, criticality: Criticality) {
-        self.0[criticality as usize].add();
+        self.added[criticality as usize].add();
+    }
+
+    /// One less: a later policy rejected the request.
+    #[cold]
+    pub(crate) fn take_back(&self, criticality: Criticality) {
+        self.taken_back[criticality as usize].add();
     }
 
     pub(crate) fn get(&self, criticality: Criticality) -> u64 {
-        self.0[criticality as usize].get()
+        // Before the others: what is taken back was added sooner.
+        let taken_back = self.taken_back[criticality as usize].get();
+        self.added[criticality as usize]
+            .get()
+            .saturating_sub(taken_back)
     }
 }
 
@@ -97,7 +110,7 @@ macro_rules! ledger_methods {
             self.0.ledger.retry_after.set(hint)
         }
 
-        /// Requests of this criticality that this policy let through.
+        /// Requests of this criticality that were admitted, by this policy and by those after it.
         pub fn admitted(&self, criticality: plimsoll_core::Criticality) -> u64 {
             self.0.ledger.admitted.get(criticality)
         }

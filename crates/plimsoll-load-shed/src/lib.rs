@@ -76,7 +76,7 @@ pub use self::signal::ExecutorDelay;
 pub use self::signal::{SystemLoad, SystemLoadBuilder};
 pub use self::{
     adaptive::{AdaptiveShed, AdaptiveShedHandle},
-    downstream::{CallContext, Downstream, DownstreamHandle},
+    downstream::{CallContext, Downstream, DownstreamHandle, DownstreamPermit},
     error::InvalidLoadShed,
     exempt::except_paths,
     handle::LoadShedHandle,

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
-    Verdict,
+    Announcement, ByExtension, Criticality, LoadSignal, Outcome, Policy, Prioritize, Priority,
+    Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -166,25 +166,26 @@ where
     L: LoadSignal + Send + Sync,
     R: Prioritize<Req>,
 {
-    type Permit = ();
+    type Permit = Criticality;
     plimsoll_core::decides_at_once!(Req);
 
     #[inline]
-    fn admit(&self, req: &mut Req, _: Instant) -> Verdict<(), Infallible> {
+    fn admit(&self, req: &mut Req, _: Instant) -> Verdict<Criticality, Infallible> {
         let priority = self.priorities.priority(req);
         let threshold = self.shared.ramp().threshold(self.shared.signal.load());
         if threshold > 0 && is_below(priority, threshold) {
             return Verdict::Reject(self.refuse(priority, threshold));
         }
         self.shared.ledger.admitted.add(priority.criticality());
-        Verdict::Admit(())
+        Verdict::Admit(priority.criticality())
     }
 
     #[inline]
-    fn finish(&self, (): (), _: &Outcome) {}
+    fn finish(&self, _: Criticality, _: &Outcome) {}
 
-    #[inline]
-    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+    fn revoke(&self, criticality: Criticality, _: Instant, _: Instant) {
+        self.shared.ledger.admitted.take_back(criticality);
+    }
 
     #[inline]
     fn reads_latency(&self) -> bool {
@@ -197,7 +198,7 @@ where
     }
 
     #[inline]
-    fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
+    fn announce(&self, _: &Criticality, _: Instant, out: &mut Announcement<'_>) {
         if self.told {
             out.threshold(self.shared.ramp().threshold(self.shared.signal.load()));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, LoadSignal, Outcome, Policy, Priority, Verdict};
+use plimsoll_core::{Class, Criticality, LoadSignal, Outcome, Policy, Priority, Verdict};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveShedHandle, QueueDelay};
 use tokio::time::Instant;
 
@@ -43,7 +43,7 @@ impl Adaptive {
 
 impl Shed for Adaptive {
     fn admit(&mut self, mut priority: Priority, now: Instant) -> bool {
-        matches!(self.shed.admit(&mut priority, now), Verdict::Admit(()))
+        matches!(self.shed.admit(&mut priority, now), Verdict::Admit(_))
     }
     fn starts(&mut self, waited: Duration, runs: Duration, now: Instant) {
         self.delay.record_run(runs);
@@ -51,7 +51,7 @@ impl Shed for Adaptive {
     }
     fn ends(&mut self, now: Instant) {
         let outcome = Outcome::new(Class::Success, Duration::ZERO, now);
-        Policy::<Priority>::finish(&self.shed, (), &outcome);
+        Policy::<Priority>::finish(&self.shed, Criticality::Critical, &outcome);
     }
     fn threshold(&self) -> u16 {
         self.handle.threshold()

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Class, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection,
-    Verdict,
+    Announcement, ByExtension, Class, Criticality, LoadSignal, Outcome, Policy, Prioritize,
+    Priority, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -38,6 +38,9 @@ const NAME: &str = "adaptive-shed";
 /// Work that was refused downstream ([`Class::Overloaded`]) or that nobody waited for ([`Class::Cancelled`]) is not done. At least
 /// 0.5 % of what arrives passes, and the top level always does: there is always something to learn from. When the budget is a
 /// tenth more than what arrives, nothing is shed any more.
+///
+/// Limits per caller belong before it in the stack: requests that a later policy or an inner gate rejects take their share of
+/// the budget, which a quota's rejections would leave unused.
 ///
 /// So the cut is quick, some tens of milliseconds, and the way back slow at first and then quicker. DAGOR (`SoCC` 2018) takes a
 /// twentieth off what it admitted, each second, which is 48 seconds for twelve times too much; PI controllers (Uber's Cinnamon) need gains
@@ -155,11 +158,11 @@ where
     L: LoadSignal + Send + Sync,
     R: Prioritize<Req>,
 {
-    type Permit = ();
+    type Permit = Criticality;
     plimsoll_core::decides_at_once!(Req);
 
     #[inline]
-    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<(), Infallible> {
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Criticality, Infallible> {
         let priority = self.priorities.priority(req).or_drawn();
         self.shared.arrivals.add(priority.level());
         self.shared.tick(now, self.told);
@@ -168,18 +171,22 @@ where
             return Verdict::Reject(self.refuse(priority, cut.level()));
         }
         self.shared.ledger.admitted.add(priority.criticality());
-        Verdict::Admit(())
+        Verdict::Admit(priority.criticality())
     }
 
     #[inline]
-    fn finish(&self, (): (), outcome: &Outcome) {
-        if !matches!(outcome.class, Class::Overloaded | Class::Cancelled) {
+    fn finish(&self, _: Criticality, outcome: &Outcome) {
+        if matches!(
+            outcome.class,
+            Class::Success | Class::Failure | Class::Ignored
+        ) {
             self.shared.done.add();
         }
     }
 
-    #[inline]
-    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+    fn revoke(&self, criticality: Criticality, _: Instant, _: Instant) {
+        self.shared.ledger.admitted.take_back(criticality);
+    }
 
     #[inline]
     fn reads_latency(&self) -> bool {
@@ -192,7 +199,7 @@ where
     }
 
     #[inline]
-    fn announce(&self, (): &(), _: Instant, out: &mut Announcement<'_>) {
+    fn announce(&self, _: &Criticality, _: Instant, out: &mut Announcement<'_>) {
         if self.told {
             out.threshold(self.shared.cut().level());
         }

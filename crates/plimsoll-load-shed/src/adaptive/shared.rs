@@ -95,6 +95,9 @@ impl<L: LoadSignal> Shared<L> {
     #[cold]
     #[inline(never)]
     fn close(&self, now: Instant, nanos: u64, told: bool) {
+        // Before the lock: a signal that panics must not poison it, and so stop the shedding.
+        // What is not a number is no load.
+        let load = self.signal.load().max(0.0);
         let Ok(mut closer) = self.closer.try_lock() else {
             return;
         };
@@ -108,8 +111,7 @@ impl<L: LoadSignal> Shared<L> {
             &Readings {
                 arrivals: &self.arrivals,
                 done: self.done.get(),
-                // What is not a number is no load.
-                load: self.signal.load().max(0.0),
+                load,
                 shortest,
                 told,
             },

@@ -1,22 +1,31 @@
-//! The threshold of the other side, as it last said.
+//! The threshold of the callee, as most of its answers announce it.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use super::share::{HALF, Share};
+use crate::sync::{
+    AtomicU64, Mutex, MutexGuard,
+    Ordering::{AcqRel, Relaxed},
+};
 
 /// Milliseconds take the lower 48 bits, which is 8,900 years; the threshold is above them.
 const MILLIS: u32 = 48;
 const MASK: u64 = (1 << MILLIS) - 1;
-/// Nothing was said yet.
-const NOTHING: u64 = u64::MAX;
 
-/// What was said and when, in one word, and when the next request below it may pass.
+/// The threshold in force and when a call was last answered with it, and when the next request
+/// below it may be sent.
 #[derive(Debug)]
 pub(crate) struct Learned {
-    said: AtomicU64,
+    /// Both in one word. 0 while there is no threshold.
+    in_force: AtomicU64,
+    /// Calls since the share was last brought up to date.
+    sent: AtomicU64,
+    /// The half in which calls are counted.
+    half: AtomicU64,
+    share: Mutex<Share>,
     /// Milliseconds.
     next_probe: AtomicU64,
     epoch: Epoch,
@@ -25,7 +34,10 @@ pub(crate) struct Learned {
 impl Learned {
     pub(crate) fn new() -> Self {
         Self {
-            said: AtomicU64::new(NOTHING),
+            in_force: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            half: AtomicU64::new(0),
+            share: Mutex::new(Share::new()),
             next_probe: AtomicU64::new(0),
             epoch: Epoch::new(),
         }
@@ -35,48 +47,132 @@ impl Learned {
         self.epoch.nanos(now) / 1_000_000
     }
 
-    /// The other side said this in answer to a call that began at `asked`. An answer to an earlier call does not change it.
-    pub(crate) fn learn(&self, threshold: u16, asked: Instant, every: Duration) {
-        let millis = self.millis(asked);
-        let word = u64::from(threshold) << MILLIS | (millis & MASK);
-        let newer = |said: u64| {
-            let takes = said == NOTHING || said & MASK <= word & MASK;
-            (takes && said != word).then_some(word)
-        };
-        let before = self.said.fetch_update(Relaxed, Relaxed, newer);
-        if threshold > 0 && before.is_ok_and(|said| said == NOTHING || said <= MASK) {
-            // Just heard: no need to ask again.
-            let next = millis.saturating_add(every.as_millis() as u64);
-            self.next_probe.fetch_max(next, Relaxed);
+    /// A call is sent now.
+    #[inline]
+    pub(crate) fn sends(&self, now: Instant) {
+        let half = self.millis(now) / HALF;
+        if half > self.half.load(Relaxed) {
+            self.turn(half);
+        }
+        self.sent.fetch_add(1, Relaxed);
+    }
+
+    /// The call admitted at `admitted` was not sent. In an earlier half it stays a call that was
+    /// not shed: to take it from a later one would make the share of the others too high.
+    pub(crate) fn take_back(&self, admitted: Instant) {
+        if self.millis(admitted) / HALF == self.half.load(Relaxed) {
+            let less = |sent: u64| sent.checked_sub(1);
+            _ = self.sent.fetch_update(Relaxed, Relaxed, less);
         }
     }
 
-    /// What the other side said, unless it is older than `expires`; then 0.
+    #[cold]
+    fn turn(&self, half: u64) {
+        let mut share = self.share();
+        if half > share.number() {
+            // The calls so far belong to the half that ends.
+            share.turn(half, self.sent.swap(0, AcqRel));
+            self.half.store(half, Relaxed);
+        }
+    }
+
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call sent at `asked` was answered with this threshold.
+    #[inline]
+    pub(crate) fn learn(&self, threshold: u16, asked: Instant, expires: Duration, every: Duration) {
+        // Nothing is shed, here or there: the usual.
+        if threshold > 0 || self.in_force.load(Relaxed) > 0 {
+            self.weigh(threshold, asked, expires, every);
+        }
+    }
+
+    #[cold]
+    fn weigh(&self, threshold: u16, asked: Instant, expires: Duration, every: Duration) {
+        let millis = self.millis(asked);
+        let mut share = self.share();
+        let half = share.number();
+        share.turn(half, self.sent.swap(0, AcqRel));
+        share.answered(millis / HALF, threshold);
+        let before = self.threshold(asked, expires);
+        let then = share.threshold(before);
+        self.put_in_force(before, then, threshold >= then, millis);
+        drop(share);
+        if before == 0 && then > 0 {
+            // Just heard: no need to ask again.
+            self.next_probe.fetch_max(after(millis, every), Relaxed);
+        }
+    }
+
+    /// The probe sent at `asked` was answered with this threshold. It alone decides when less is
+    /// shed than before: the calls that would confirm it are not sent.
+    #[cold]
+    pub(crate) fn learn_by_probe(&self, threshold: u16, asked: Instant, expires: Duration) {
+        let millis = self.millis(asked);
+        let mut share = self.share();
+        let before = self.threshold(asked, expires);
+        if threshold < before {
+            share.clear();
+            self.sent.store(0, Relaxed);
+        } else {
+            share.answered(millis / HALF, threshold);
+        }
+        self.put_in_force(before, threshold.min(before), true, millis);
+    }
+
+    /// `then` is in force. A call that was answered with it, or with more, confirms it.
+    fn put_in_force(&self, before: u16, then: u16, confirmed: bool, millis: u64) {
+        let word = u64::from(then) << MILLIS;
+        let told = self.in_force.load(Relaxed) & MASK;
+        let when = if confirmed || then != before {
+            told.max(millis & MASK)
+        } else {
+            told
+        };
+        self.in_force
+            .store(if then > 0 { word | when } else { 0 }, Relaxed);
+    }
+
+    /// The threshold in force, unless it was last confirmed before `expires`; 0 then.
     #[inline]
     pub(crate) fn threshold(&self, now: Instant, expires: Duration) -> u16 {
-        let said = self.said.load(Relaxed);
-        // Nothing, or that nothing is shed: the usual, and no need to know the time.
-        if said == NOTHING || said <= MASK {
+        let word = self.in_force.load(Relaxed);
+        // Nothing is shed: the usual, and no need to know the time.
+        if word == 0 {
             return 0;
         }
-        let age = self.millis(now).saturating_sub(said & MASK);
+        let age = self.millis(now).saturating_sub(word & MASK);
         if u128::from(age) > expires.as_millis() {
             return 0;
         }
-        (said >> MILLIS) as u16
+        (word >> MILLIS) as u16
     }
 
-    /// Whether a request that is below the threshold may pass all the same, to see: one in `every`.
+    /// Whether a request that is below the threshold may be sent all the same: one in `every`.
     pub(crate) fn probes(&self, now: Instant, every: Duration) -> bool {
         let now = self.millis(now);
         let next = self.next_probe.load(Relaxed);
-        let then = now.saturating_add(every.as_millis() as u64);
         now >= next
             && self
                 .next_probe
-                .compare_exchange(next, then, Relaxed, Relaxed)
+                .compare_exchange(next, after(now, every), Relaxed, Relaxed)
                 .is_ok()
     }
+
+    /// The probe of `admitted` was not sent: the next request may be one.
+    pub(crate) fn take_back_probe(&self, admitted: Instant, every: Duration) {
+        let admitted = self.millis(admitted);
+        let taken = after(admitted, every);
+        _ = self
+            .next_probe
+            .compare_exchange(taken, admitted, Relaxed, Relaxed);
+    }
+}
+
+fn after(millis: u64, every: Duration) -> u64 {
+    millis.saturating_add(every.as_millis() as u64)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -85,27 +181,55 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[test]
-    fn the_answer_to_the_latest_call_counts_until_it_expires() {
-        let (learned, start) = (Learned::new(), Instant::now());
-        assert_eq!(learned.threshold(start, SECOND), 0);
-        learned.learn(0, start, SECOND);
-        learned.learn(200, start + SECOND, SECOND);
-        learned.learn(500, start, SECOND);
-        assert_eq!(learned.threshold(start + SECOND, SECOND), 200);
-        assert_eq!(learned.threshold(start + 2 * SECOND, SECOND), 200);
-        assert_eq!(learned.threshold(start + 3 * SECOND, SECOND), 0);
-        learned.learn(0, start + 3 * SECOND, SECOND);
-        assert_eq!(learned.threshold(start + 3 * SECOND, SECOND), 0);
+    fn learn(learned: &Learned, threshold: u16, asked: Instant) {
+        learned.sends(asked);
+        learned.learn(threshold, asked, SECOND, SECOND);
     }
 
     #[test]
-    fn one_probe_passes_in_each_period() {
+    fn a_threshold_expires_unless_it_is_confirmed() {
         let (learned, start) = (Learned::new(), Instant::now());
-        learned.learn(200, start, SECOND);
-        let passed = (0..100)
-            .filter(|n| learned.probes(start + *n * SECOND / 10, SECOND))
-            .count();
-        assert_eq!(passed, 9, "none in the first");
+        assert_eq!(learned.threshold(start, SECOND), 0);
+        (0..4).for_each(|_| learn(&learned, 200, start));
+        assert_eq!(learned.threshold(start + SECOND, SECOND), 200);
+        assert_eq!(learned.threshold(start + 2 * SECOND, SECOND), 0);
+        learn(&learned, 200, start + SECOND);
+        assert_eq!(learned.threshold(start + 2 * SECOND, SECOND), 200);
+        learn(&learned, 0, start + 2 * SECOND);
+        assert_eq!(learned.threshold(start + 2 * SECOND, SECOND), 200);
+        assert_eq!(
+            learned.threshold(start + 3 * SECOND, SECOND),
+            0,
+            "no confirmation"
+        );
+    }
+
+    #[test]
+    fn a_probe_that_is_answered_with_less_decides_at_once() {
+        let (learned, start) = (Learned::new(), Instant::now());
+        (0..90).for_each(|_| learn(&learned, 500, start));
+        learned.learn_by_probe(500, start, SECOND);
+        learned.learn_by_probe(511, start, SECOND);
+        assert_eq!(learned.threshold(start, SECOND), 500);
+        learned.learn_by_probe(100, start, SECOND);
+        assert_eq!(learned.threshold(start, SECOND), 100);
+        learned.learn_by_probe(0, start, SECOND);
+        assert_eq!(learned.threshold(start, SECOND), 0);
+    }
+
+    #[test]
+    fn one_probe_is_sent_in_each_period_and_one_that_was_not_sent_is_another_requests_turn() {
+        let (learned, start) = (Learned::new(), Instant::now());
+        (0..4).for_each(|_| learn(&learned, 200, start));
+        let probes: Vec<_> = (0..100)
+            .map(|n| start + n * SECOND / 10)
+            .filter(|now| learned.probes(*now, SECOND))
+            .collect();
+        assert_eq!(probes.len(), 9, "none in the first");
+        let last = probes[8];
+        assert!(!learned.probes(last, SECOND));
+        learned.take_back_probe(last, SECOND);
+        assert!(learned.probes(last, SECOND));
+        assert!(!learned.probes(last, SECOND));
     }
 }

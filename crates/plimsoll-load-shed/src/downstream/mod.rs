@@ -5,10 +5,12 @@ mod learned;
 mod policy;
 #[cfg(feature = "call-scope")]
 mod scope;
+mod share;
+mod write;
 
 #[cfg(feature = "call-scope")]
 pub use self::scope::{CallScope, CallScopeLayer};
 pub use self::{
     context::CallContext,
-    policy::{Downstream, DownstreamHandle},
+    policy::{Downstream, DownstreamHandle, DownstreamPermit},
 };

@@ -2,19 +2,22 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use http::Request;
 use plimsoll_core::{
-    Announcement, ByHeader, Criticality, Deadline, Deadlines, Kind, Outcome, Policy, Prioritize,
-    Priority, ReadDeadline, Rejection, Verdict, grpc_timeout, wire,
+    Announcement, ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Prioritize,
+    Priority, ReadDeadline, Rejection, Verdict, wire,
 };
 use tokio::time::Instant;
 
-use super::{CallContext, learned::Learned};
+use super::{
+    CallContext,
+    learned::Learned,
+    write::{write_deadline, write_priority},
+};
 use crate::{InvalidLoadShed, ledger::Tally};
 
 /// The policy's name in rejections.
 const NAME: &str = "downstream";
-const GRPC_TIMEOUT: http::HeaderName = http::HeaderName::from_static("grpc-timeout");
 const EXPIRES: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PERIODS: std::ops::RangeInclusive<Duration> =
@@ -41,10 +44,27 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 ///
 /// # What it learns
 ///
-/// An answer that tells a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, sets the threshold here, and the
-/// header is taken away, since it is nobody else's business. From then on requests of a lower level are refused without being sent, but
-/// for one a second ([`probe_every`](Self::probe_every)), which finds out whether that still holds. What was learned
-/// expires 5 seconds after the call that taught it was made ([`expires`](Self::expires)).
+/// An answer that announces a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, is counted, and the header is removed,
+/// since it concerns this hop only. Of the calls that were sent in the last half to one second, the share that was answered
+/// with a threshold above a level decides about that level:
+///
+/// ```text
+/// threshold = the highest T with   2 * (answers that announce T or more + 4 if T <= in force)   >=   calls sent + 4
+/// ```
+///
+/// - From half of the calls on, requests below T are rejected without being sent. One overloaded instance of ten behind one
+///   name costs its own share and no more; when all instances announce a threshold, the client sheds at it.
+/// - Calls in flight are calls: an overloaded instance answers sooner than the others. An answer that takes longer than the
+///   window counts nowhere, and an answer without the header counts as 0.
+/// - The four keep the threshold that is in force, so that it takes more than a first answer to shed, and more than silence
+///   to stop. Clients that send fewer than four calls a second leave the shedding to the callee.
+///
+/// One request below the threshold is sent each second ([`probe_every`](Self::probe_every)). An answer to it with a lower threshold
+/// holds at once. A threshold that no answer confirmed is dropped 5 seconds after the last call that was answered with it
+/// was sent ([`expires`](Self::expires)).
+///
+/// A balancer that prefers instances with few calls in flight sends most to an overloaded instance, since rejections are
+/// quick. It then is most of what the client sees: let the balancer eject it.
 ///
 /// # Shared state and cloning
 ///
@@ -81,6 +101,14 @@ struct Shared {
     shed: Tally,
 }
 
+/// What [`Downstream`] keeps of a request: its criticality, and whether it is a probe.
+#[derive(Debug)]
+pub struct DownstreamPermit {
+    criticality: Criticality,
+    /// When it was admitted, if it is below the threshold.
+    probe: Option<Instant>,
+}
+
 /// Reads what a [`Downstream`] policy knows. Clones share it.
 #[derive(Debug, Clone)]
 pub struct DownstreamHandle(Arc<Shared>);
@@ -106,8 +134,8 @@ impl Downstream {
         }
     }
 
-    /// Forgets the threshold when it was learned from a call that began this long ago. 5 seconds unless set. Handles that were made
-    /// before do not belong to it.
+    /// Drops the threshold when the last call that was answered with it was sent this long ago. 5 seconds unless set. Handles that
+    /// were made before do not belong to it.
     ///
     /// # Errors
     ///
@@ -136,9 +164,28 @@ impl Downstream {
         DownstreamHandle(Arc::clone(&self.shared))
     }
 
-    fn is_shed(&self, priority: Priority, now: Instant) -> bool {
-        let threshold = self.shared.learned.threshold(now, self.shared.expires);
-        priority.level() < threshold && !self.shared.learned.probes(now, self.probe_every)
+    /// A request that is to be sent, unless it is shed.
+    fn permit(&self, priority: Priority, now: Instant) -> Option<DownstreamPermit> {
+        let learned = &self.shared.learned;
+        let below = priority.level() < learned.threshold(now, self.shared.expires);
+        if below && !learned.probes(now, self.probe_every) {
+            return None;
+        }
+        Some(DownstreamPermit {
+            criticality: priority.criticality(),
+            probe: below.then_some(now),
+        })
+    }
+
+    /// The request was admitted at `admitted`, and never sent.
+    #[cold]
+    fn take_back(&self, permit: &DownstreamPermit, admitted: Instant) {
+        let learned = &self.shared.learned;
+        self.shared.sent.take_back(permit.criticality);
+        learned.take_back(admitted);
+        if let Some(probe) = permit.probe {
+            learned.take_back_probe(probe, self.probe_every);
+        }
     }
 }
 
@@ -162,22 +209,22 @@ impl DownstreamHandle {
         self.0.learned.threshold(now, self.0.expires)
     }
 
-    /// Requests of this criticality that were sent.
+    /// Requests of this criticality that were sent. What a later policy or gate rejected is not in it.
     pub fn sent(&self, criticality: Criticality) -> u64 {
         self.0.sent.get(criticality)
     }
 
-    /// Requests of this criticality that were refused here, the other side unasked.
+    /// Requests of this criticality that were rejected here and not sent.
     pub fn shed(&self, criticality: Criticality) -> u64 {
         self.0.shed.get(criticality)
     }
 }
 
 impl<B> Policy<Request<B>> for Downstream {
-    type Permit = ();
+    type Permit = DownstreamPermit;
     plimsoll_core::decides_at_once!(Request<B>);
 
-    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<(), Infallible> {
+    fn admit(&self, req: &mut Request<B>, now: Instant) -> Verdict<DownstreamPermit, Infallible> {
         let scope = CallContext::current();
         let stated = CallContext {
             deadline: self.deadlines.deadline(req, now),
@@ -193,19 +240,28 @@ impl<B> Policy<Request<B>> for Downstream {
             .priority
             .unwrap_or_else(|| self.priorities.priority(req))
             .or_drawn();
-        if self.is_shed(priority, now) {
+        let Some(permit) = self.permit(priority, now) else {
             self.shared.shed.add(priority.criticality());
             let hint = self.probe_every;
             return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
-        }
+        };
         write_priority(req, priority);
         self.shared.sent.add(priority.criticality());
-        Verdict::Admit(())
+        self.shared.learned.sends(now);
+        Verdict::Admit(permit)
     }
 
-    fn finish(&self, (): (), _: &Outcome) {}
+    #[inline]
+    fn finish(&self, permit: DownstreamPermit, outcome: &Outcome) {
+        // A gate behind this one rejected it.
+        if outcome.class == Class::Rejected {
+            self.take_back(&permit, outcome.started());
+        }
+    }
 
-    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+    fn revoke(&self, permit: DownstreamPermit, admitted: Instant, _: Instant) {
+        self.take_back(&permit, admitted);
+    }
 
     #[inline]
     fn reads_latency(&self) -> bool {
@@ -213,61 +269,17 @@ impl<B> Policy<Request<B>> for Downstream {
     }
 
     #[inline]
-    fn announce(&self, (): &(), admitted: Instant, out: &mut Announcement<'_>) {
+    fn announce(&self, permit: &DownstreamPermit, sent: Instant, out: &mut Announcement<'_>) {
         let headers = out.headers();
-        if let Some(threshold) = wire::threshold(headers) {
-            headers.remove(wire::THRESHOLD);
-            let every = self.probe_every;
-            self.shared.learned.learn(threshold, admitted, every);
+        let Some(threshold) = wire::threshold(headers) else {
+            return;
+        };
+        headers.remove(wire::THRESHOLD);
+        let (learned, expires) = (&self.shared.learned, self.shared.expires);
+        if permit.probe.is_some() {
+            learned.learn_by_probe(threshold, sent, expires);
+        } else {
+            learned.learn(threshold, sent, expires, self.probe_every);
         }
     }
-}
-
-/// Writes the time left. `None` when there is none to speak of.
-fn write_deadline<B>(req: &mut Request<B>, deadline: Deadline, now: Instant) -> Option<()> {
-    let left = deadline.remaining(now);
-    let content_type = req.headers().get(CONTENT_TYPE);
-    let grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
-    let (name, value) = if grpc {
-        (GRPC_TIMEOUT, grpc_timeout(left)?)
-    } else {
-        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        if millis == 0 {
-            return None;
-        }
-        (wire::TIMEOUT, HeaderValue::from(millis.min(MOST_MILLIS)))
-    };
-    req.headers_mut().insert(name, value);
-    Some(())
-}
-
-/// The twelve digits that are read.
-const MOST_MILLIS: u64 = 999_999_999_999;
-
-fn write_priority<B>(req: &mut Request<B>, priority: Priority) {
-    let headers = req.headers_mut();
-    let criticality = HeaderValue::from_static(priority.criticality().as_str());
-    headers.insert(wire::CRITICALITY, criticality);
-    if let Some(cohort) = priority.cohort() {
-        headers.insert(wire::COHORT, digits(cohort));
-    }
-}
-
-/// Three digits, a piece of a constant.
-fn digits(cohort: u8) -> HeaderValue {
-    const ALL: [u8; 3 * Priority::COHORTS as usize] = {
-        let mut all = [0; 3 * Priority::COHORTS as usize];
-        let mut n = 0;
-        while n < Priority::COHORTS as usize {
-            all[3 * n] = b'0' + (n / 100) as u8;
-            all[3 * n + 1] = b'0' + (n / 10 % 10) as u8;
-            all[3 * n + 2] = b'0' + (n % 10) as u8;
-            n += 1;
-        }
-        all
-    };
-    static DIGITS: [u8; 3 * Priority::COHORTS as usize] = ALL;
-    let at = 3 * usize::from(cohort);
-    let digits = bytes::Bytes::from_static(&DIGITS[at..at + 3]);
-    HeaderValue::from_maybe_shared(digits).unwrap_or_else(|_| HeaderValue::from(u16::from(cohort)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plimsoll_core::Criticality;
 use tokio::time::Instant;
 
-use super::shared::Shared;
+use super::{shared::Shared, window::BUCKETS};
 use crate::{InvalidLoadShed, ledger::ledger_methods, sync::Ordering::Relaxed};
 
 /// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy while it works. Clones share it.
@@ -23,14 +23,17 @@ impl AdaptiveThrottleHandle {
         self.0.probability(criticality, self.0.tick(now))
     }
 
-    /// Requests of this criticality in the window that ends `now`, those refused here among them.
+    /// Requests of this criticality that ended in the window up to `now`: answered, or rejected
+    /// here.
     pub fn requests(&self, criticality: Criticality, now: Instant) -> u64 {
-        self.0.counts(criticality).requests.count(self.0.tick(now))
+        let counts = self.0.counts(criticality);
+        counts.requests.count(BUCKETS, self.0.tick(now))
     }
 
-    /// Requests of this criticality in the window that ends `now` that were accepted.
+    /// Requests of this criticality that were accepted in the window up to `now`.
     pub fn accepts(&self, criticality: Criticality, now: Instant) -> u64 {
-        self.0.counts(criticality).accepts.count(self.0.tick(now))
+        let counts = self.0.counts(criticality);
+        counts.accepts.count(BUCKETS, self.0.tick(now))
     }
 
     /// K, by which accepts are multiplied.
@@ -45,6 +48,20 @@ impl AdaptiveThrottleHandle {
     /// When it is not a number from 1 to 100. Nothing is changed then.
     pub fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidLoadShed> {
         self.0.set_multiplier(multiplier)
+    }
+
+    /// The highest rejection probability.
+    pub fn max_rejection(&self) -> f64 {
+        self.0.max_rejection()
+    }
+
+    /// Changes the highest rejection probability.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a number above 0 and at most 1. Nothing is changed then.
+    pub fn set_max_rejection(&self, share: f64) -> Result<(), InvalidLoadShed> {
+        self.0.set_max_rejection(share)
     }
 
     /// Fewer requests than this in the window, and none is refused.

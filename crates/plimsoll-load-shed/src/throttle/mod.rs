@@ -1,6 +1,8 @@
 //! Admits by how much of late was accepted.
 
+mod formula;
 mod handle;
+mod patience;
 mod policy;
 mod shared;
 mod window;

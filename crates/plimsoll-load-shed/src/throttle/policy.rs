@@ -5,39 +5,65 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 use plimsoll_core::{ByExtension, Criticality, Outcome, Policy, Prioritize, Verdict};
 use tokio::time::Instant;
 
-use super::{
-    handle::AdaptiveThrottleHandle,
-    shared::{Shared, accepted},
-};
+use super::{handle::AdaptiveThrottleHandle, shared::Shared};
 use crate::{InvalidLoadShed, sync::Ordering::Relaxed};
 
 /// The policy's name in rejections.
 const NAME: &str = "adaptive-throttle";
 
-/// Refuses here what the other side would refuse: adaptive throttling, from Google's SRE book, chapter 21.
+/// Rejects in the client what the callee would reject: adaptive throttling, SRE book, chapter 21.
 ///
-/// It stands in a client, or in a server before a dependency, and needs no signal but the answers. Of the requests in the last two
-/// minutes it knows how many there were and how many were accepted, for each criticality on its own, and refuses with probability
+/// It stands in a client, or in a server before a dependency, and needs no signal but the answers.
+/// Over a window of two minutes it counts requests and accepts, for each criticality on its own,
+/// and rejects with probability
 ///
 /// ```text
-/// max(0, (requests - K * accepts) / (requests + 1))          K = 2
+/// min(0.8, max(0, (requests - K * accepts) / (requests + 1)))          K = 2
 /// ```
 ///
-/// Requests that are refused here count as requests. So what is sent settles at K times what is accepted, however much
-/// is offered; were they not counted, as in some libraries, it would grow with the square root of the offer. A lower K
-/// sends less that is refused, a higher one notices sooner that the other side is well again.
+/// - Requests that are rejected here count as requests. So the rate that is sent settles at K times
+///   the rate that is accepted, however much is offered; if they did not count, as in some
+///   libraries, it would grow with the square root of the offer. A lower K sends less that is
+///   rejected, a higher one sees sooner that the callee has recovered.
+/// - The bound ([`max_rejection`](Self::max_rejection)) is Envoy's. The published formula has none:
+///   after a long outage it would send next to nothing for many minutes, and learn nothing. With
+///   the bound a fifth of the requests is sent however bad the callee is, so beyond an overload of
+///   ten times (K / (1 - 0.8)) the callee receives a fifth of the offer and not K times what it
+///   accepts.
+/// - The lower of two probabilities holds: that of the whole window and that of its last sixth,
+///   where it has enough requests. A callee that recovered from five minutes of outage is sent
+///   everything again within half a minute.
 ///
-/// It is by lot, without regard to cohorts: the sum works out only if those that are sent are like those that are not.
+/// It is by lot, without regard to cohorts: the sum works out only if the requests that are sent
+/// are like the others.
 ///
 /// # What counts
 ///
-/// A request counts when it is sent, not when it is answered, so keep the window longer than calls take. Success is an accept;
-/// failures and overload answers are none ([`only_overload`](Self::only_overload) takes failures for accepts). What was cancelled, or
-/// answered with what says nothing about the service ([`Class::Ignored`](plimsoll_core::Class::Ignored)), is not counted at all,
-/// nor is what a later policy of the stack refuses.
+/// Both parts of the ratio are counted when the call ends, so calls in flight count nowhere.
 ///
-/// Counts are kept in 24 buckets, which are over when they are read too late: a client that has stopped sending starts afresh.
-/// Nothing is refused with fewer than 10 requests of that criticality in the window ([`at_least`](Self::at_least)).
+/// | end of a call | counts as |
+/// |---|---|
+/// | [`Success`](plimsoll_core::Class::Success), [`Ignored`](plimsoll_core::Class::Ignored) (a 404, say) | accept |
+/// | [`Overloaded`](plimsoll_core::Class::Overloaded) | no accept |
+/// | [`Failure`](plimsoll_core::Class::Failure) | no accept; an accept with [`only_overload`](Self::only_overload) |
+/// | [`Cancelled`](plimsoll_core::Class::Cancelled) after the head | accept |
+/// | `Cancelled` before the head, the callee hung | no accept |
+/// | `Cancelled` before the head for other reasons | nothing |
+/// | rejected by this policy | no accept |
+/// | rejected by another policy or gate ([`Rejected`](plimsoll_core::Class::Rejected)) | nothing |
+///
+/// In a client give the gate [`Http::client`](plimsoll_core::Http::client): a 429 of the callee is an
+/// overload there.
+///
+/// Timeouts outside of the gate are seen as cancellations only. A cancelled call shows a hung
+/// callee when it ran for the mean time to the head of accepted calls (100 ms while there is none)
+/// and no call at all was answered while it ran. A callee that hangs on some calls and answers
+/// others is therefore seen by timeouts *inside* of the gate only, where they are failures.
+///
+/// Counts are kept in 24 buckets, which expire when they are read too late: a client that has
+/// stopped sending starts afresh. A hung callee is noticed after the callers' timeout at the
+/// earliest. Nothing is rejected with fewer than 10 requests of that criticality in the window
+/// ([`at_least`](Self::at_least)).
 ///
 /// # Example
 ///
@@ -57,15 +83,13 @@ pub struct AdaptiveThrottle<R = ByExtension> {
     only_overload: bool,
 }
 
-/// What [`AdaptiveThrottle`] remembers of a request: where it was counted.
+/// What [`AdaptiveThrottle`] keeps of a request: its criticality.
 #[derive(Debug)]
-pub struct ThrottlePermit {
-    tick: u32,
-    criticality: Criticality,
-}
+pub struct ThrottlePermit(Criticality);
 
 impl AdaptiveThrottle {
-    /// K = 2, two minutes, and the priority in the extensions of HTTP requests ([`ByExtension`]).
+    /// K = 2, two minutes, at most 0.8 rejected, and the priority in the extensions of HTTP
+    /// requests ([`ByExtension`]).
     pub fn new() -> Self {
         Self {
             shared: Arc::default(),
@@ -86,6 +110,18 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
+    /// The highest rejection probability. 0.8 unless set.
+    ///
+    /// With 1 the published formula holds as it is, and recovery from an outage takes minutes.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a number above 0 and at most 1.
+    pub fn max_rejection(self, share: f64) -> Result<Self, InvalidLoadShed> {
+        self.shared.set_max_rejection(share)?;
+        Ok(self)
+    }
+
     /// Looks back this long. 2 minutes unless set.
     ///
     /// # Errors
@@ -96,14 +132,14 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
-    /// Refuses nothing while there are fewer requests of a criticality than this in the window. 10 unless set.
+    /// Rejects nothing while the window has fewer requests of a criticality. 10 unless set.
     #[must_use]
     pub fn at_least(self, requests: u64) -> Self {
         self.shared.fewest.store(requests, Relaxed);
         self
     }
 
-    /// Takes failures for accepts: only answers that say so mean overload.
+    /// Counts failures as accepts: only overload answers and a hung callee are no accepts.
     #[must_use]
     pub fn only_overload(mut self) -> Self {
         self.only_overload = true;
@@ -145,32 +181,21 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
         let criticality = self.priorities.priority(req).criticality();
         let tick = self.shared.tick(now);
         let probability = self.shared.probability(criticality, tick);
-        self.shared.counts(criticality).requests.add(tick);
         if probability > 0.0 && fastrand::f64() < probability {
+            self.shared.counts(criticality).requests.add(tick);
             return Verdict::Reject(self.shared.ledger.refuse(NAME, criticality, None));
         }
         self.shared.ledger.admitted.add(criticality);
-        Verdict::Admit(ThrottlePermit { tick, criticality })
+        Verdict::Admit(ThrottlePermit(criticality))
     }
 
     #[inline]
     fn finish(&self, permit: ThrottlePermit, outcome: &Outcome) {
-        let counts = self.shared.counts(permit.criticality);
-        match accepted(outcome.class, self.only_overload) {
-            Some(true) => counts.accepts.add(permit.tick),
-            Some(false) => {}
-            None => counts.requests.take_back(permit.tick),
-        }
+        self.shared.ended(permit.0, outcome, self.only_overload);
     }
 
     fn revoke(&self, permit: ThrottlePermit, _: Instant, _: Instant) {
-        let counts = self.shared.counts(permit.criticality);
-        counts.requests.take_back(permit.tick);
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+        self.shared.ledger.admitted.take_back(permit.0);
     }
 
     #[inline]

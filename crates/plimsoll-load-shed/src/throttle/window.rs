@@ -52,22 +52,13 @@ impl Window {
         }
     }
 
-    /// One less in this tick, if it is still remembered.
-    pub(crate) fn take_back(&self, tick: u32) {
-        let less = |word: u64| {
-            let counted = tick_of(word) == tick && word as u32 > 0;
-            counted.then(|| word - 1)
-        };
-        _ = self.bucket(tick).fetch_update(Relaxed, Relaxed, less);
-    }
-
-    /// How many there were in the window that ends with this tick.
+    /// How many there were in this many ticks, of which `tick` is the last: [`BUCKETS`] at most.
     #[inline]
-    pub(crate) fn count(&self, tick: u32) -> u64 {
+    pub(crate) fn count(&self, buckets: usize, tick: u32) -> u64 {
         let counts = self.0.iter().map(|bucket| {
             let word = bucket.load(Relaxed);
             let age = tick.wrapping_sub(tick_of(word));
-            if (age as usize) < BUCKETS {
+            if (age as usize) < buckets {
                 u64::from(word as u32)
             } else {
                 0
@@ -86,10 +77,19 @@ mod tests {
         let window = Window::new();
         (0..10).for_each(|_| window.add(100));
         window.add(110);
-        assert_eq!(window.count(110), 11);
-        assert_eq!(window.count(123), 11);
-        assert_eq!(window.count(124), 1);
-        assert_eq!(window.count(134), 0);
+        assert_eq!(window.count(BUCKETS, 110), 11);
+        assert_eq!(window.count(BUCKETS, 123), 11);
+        assert_eq!(window.count(BUCKETS, 124), 1);
+        assert_eq!(window.count(BUCKETS, 134), 0);
+    }
+
+    #[test]
+    fn the_latest_buckets_can_be_counted_alone() {
+        let window = Window::new();
+        (90..=110).for_each(|tick| window.add(tick));
+        assert_eq!(window.count(4, 110), 4);
+        assert_eq!(window.count(4, 112), 2);
+        assert_eq!(window.count(4, 114), 0);
     }
 
     #[test]
@@ -98,12 +98,7 @@ mod tests {
         window.add(5);
         window.add(5 + BUCKETS as u32);
         window.add(5);
-        assert_eq!(window.count(5 + BUCKETS as u32), 1);
-        window.take_back(5);
-        assert_eq!(window.count(5 + BUCKETS as u32), 1);
-        window.take_back(5 + BUCKETS as u32);
-        window.take_back(5 + BUCKETS as u32);
-        assert_eq!(window.count(5 + BUCKETS as u32), 0);
+        assert_eq!(window.count(BUCKETS, 5 + BUCKETS as u32), 1);
     }
 
     #[test]
@@ -111,7 +106,7 @@ mod tests {
         let window = Window::new();
         window.add(u32::MAX);
         window.add(0);
-        assert_eq!(window.count(0), 2);
+        assert_eq!(window.count(BUCKETS, 0), 2);
     }
 }
 
@@ -134,7 +129,7 @@ mod loom_tests {
             };
             window.add(tick);
             other.join().unwrap();
-            assert_eq!(window.count(tick), 2);
+            assert_eq!(window.count(BUCKETS, tick), 2);
         });
     }
 }

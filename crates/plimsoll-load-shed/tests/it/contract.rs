@@ -1,9 +1,50 @@
 //! The laws, as the core's test kit checks them on any policy.
 
-use plimsoll_core::test_kit::Contract;
-use plimsoll_load_shed::LoadShed;
+use std::time::Duration;
+
+use plimsoll_core::{Criticality, LoadSignal, test_kit::Contract};
+use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, Downstream, LoadShed, QueueDelay};
+
+/// All criticalities together.
+fn all(count: impl Fn(Criticality) -> u64) -> u64 {
+    Criticality::ALL.into_iter().map(count).sum()
+}
 
 #[tokio::test(start_paused = true)]
 async fn load_shed_keeps_the_laws() {
-    Contract::new(|| LoadShed::new(|| 0.5)).check_all().await;
+    let admitted = |shed: &LoadShed<_>| all(|kind| shed.handle().admitted(kind));
+    let contract = Contract::new(|| LoadShed::new(|| 0.5), admitted);
+    contract.consumes().check_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn adaptive_shed_keeps_the_laws() {
+    let admitted = |shed: &AdaptiveShed<_>| all(|kind| shed.handle().admitted(kind));
+    let contract = Contract::new(|| AdaptiveShed::new(|| 0.5), admitted);
+    contract.consumes().check_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn adaptive_throttle_keeps_the_laws() {
+    let admitted = |throttle: &AdaptiveThrottle| all(|kind| throttle.handle().admitted(kind));
+    // The kit sends more than the ten requests that would be enough to reject some.
+    let make = || AdaptiveThrottle::new().at_least(1_000_000);
+    Contract::new(make, admitted).consumes().check_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn downstream_keeps_the_laws() {
+    let sent = |downstream: &Downstream| all(|kind| downstream.handle().sent(kind));
+    let contract = Contract::new(Downstream::new, sent);
+    contract.consumes().check_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_delay_keeps_the_laws() {
+    // A request holds nothing of it: what it shows is a load, here in microseconds.
+    let load = |delay: &QueueDelay| (delay.load() * 1e6) as u64;
+    let mean = || QueueDelay::mean(Duration::from_millis(10)).unwrap();
+    for make in [QueueDelay::relative, mean] {
+        Contract::new(make, load).holds_nothing().check_all().await;
+    }
 }

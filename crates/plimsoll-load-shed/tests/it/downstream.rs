@@ -11,16 +11,16 @@ use hyper_util::{
 };
 use plimsoll_core::{
     ByHeader, Criticality, Deadline, Deadlines, Gate, GateLayer, Http, Kind, Policy, Priority,
-    Rejection, Verdict, test_kit::Contract, wire,
+    Rejection, Verdict, wire,
 };
 use plimsoll_load_shed::{
-    CallContext, CallScopeLayer, Downstream, DownstreamHandle, InvalidLoadShed, LoadShed,
-    LoadShedHandle,
+    CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidLoadShed,
+    LoadShed, LoadShedHandle,
 };
 use tokio::time::Instant;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
-use crate::Dial;
+use crate::{Dial, within_a_minute};
 
 type HttpClient = Gate<Client<HttpConnector, Body>, Downstream, Http>;
 
@@ -102,9 +102,12 @@ async fn ask(outer: SocketAddr, criticality: &str, timeout_ms: u64) -> (StatusCo
         .header(wire::TIMEOUT, timeout_ms)
         .body(Body::empty())
         .unwrap();
-    let (head, body) = client.request(req).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    (head.status, String::from_utf8_lossy(&body).into_owned())
+    within_a_minute(async {
+        let (head, body) = client.request(req).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, String::from_utf8_lossy(&body).into_owned())
+    })
+    .await
 }
 
 async fn two_services(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>, DownstreamHandle) {
@@ -140,28 +143,34 @@ async fn the_threshold_comes_back_and_the_caller_sheds_before_it_sends() {
     assert_eq!(downstream.threshold(Instant::now()), 0);
 
     dial.set(0.5); // 256: batch work is shed
-    let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(
-        !answer.starts_with("downstream"),
-        "the inner service refused: {answer}"
-    );
-    assert!(
-        answer.ends_with("false"),
-        "the header is taken away: {answer}"
-    );
+    // It takes a few answers in a short time, and this is real time.
+    while downstream.threshold(Instant::now()) == 0 {
+        let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            !answer.starts_with("downstream"),
+            "the inner service refused: {answer}"
+        );
+        assert!(
+            answer.ends_with("false"),
+            "the header is taken away: {answer}"
+        );
+    }
     assert_eq!(downstream.threshold(Instant::now()), 256);
-    assert_eq!(shed.shed(Criticality::Sheddable), 1);
+    let sent = shed.shed(Criticality::Sheddable);
+    assert!(sent >= 4, "{sent} answers are too few");
 
     let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.starts_with("downstream"), "{answer}");
-    assert_eq!(shed.shed(Criticality::Sheddable), 1, "it was not sent");
+    assert_eq!(shed.shed(Criticality::Sheddable), sent, "it was not sent");
     assert_eq!(downstream.shed(Criticality::Sheddable), 1);
 
     dial.set(0.0);
-    let (status, _) = ask(outer, "CRITICAL", 60_000).await;
-    assert_eq!(status, StatusCode::OK, "what is above still goes");
+    while downstream.threshold(Instant::now()) > 0 {
+        let (status, _) = ask(outer, "CRITICAL", 60_000).await;
+        assert_eq!(status, StatusCode::OK, "what is above still goes");
+    }
     let (status, _) = ask(outer, "SHEDDABLE", 60_000).await;
     assert_eq!(status, StatusCode::OK, "and brings the news");
 }
@@ -171,19 +180,23 @@ fn admit(
     downstream: &Downstream,
     req: &mut http::Request<()>,
     now: Instant,
-) -> Result<(), Rejection> {
+) -> Result<DownstreamPermit, Rejection> {
     match downstream.admit(req, now) {
-        Verdict::Admit(()) => Ok(()),
+        Verdict::Admit(permit) => Ok(permit),
         Verdict::Reject(rejection) => Err(rejection),
         Verdict::Wait(never) => match never {},
     }
 }
 
+/// As many calls as it takes are answered with this threshold.
 fn answers(downstream: &Downstream, threshold: &str, asked: Instant) {
-    let mut headers = http::HeaderMap::new();
-    headers.insert(wire::THRESHOLD, threshold.parse().unwrap());
-    let mut out = plimsoll_core::Announcement::to(&mut headers);
-    Policy::<http::Request<()>>::announce(downstream, &(), asked, &mut out);
+    for _ in 0..4 {
+        let permit = admit(downstream, &mut of(Criticality::CriticalPlus), asked).unwrap();
+        let mut headers = http::HeaderMap::new();
+        headers.insert(wire::THRESHOLD, threshold.parse().unwrap());
+        let mut out = plimsoll_core::Announcement::to(&mut headers);
+        Policy::<http::Request<()>>::announce(downstream, &permit, asked, &mut out);
+    }
 }
 
 fn of(criticality: Criticality) -> http::Request<()> {
@@ -308,9 +321,4 @@ fn periods_are_checked() {
         assert_eq!(error, InvalidLoadShed::Period(bad));
         assert_eq!(Downstream::new().probe_every(bad).unwrap_err(), error);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn downstream_keeps_the_laws() {
-    Contract::new(Downstream::new).check_all().await;
 }

@@ -8,23 +8,37 @@ mod contenders;
 mod contract;
 mod depth;
 mod downstream;
+mod fused;
 mod grpc;
+mod instances;
 #[path = "../../examples/shedding/lab.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod lab;
+mod panics;
+mod recipes;
 mod settings;
 mod shedding;
 mod signals;
 mod throttle;
+mod throttle_gate;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use plimsoll_core::{LoadSignal, Policy, Priority, Verdict};
 use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
+
+/// The output of `work`, which a lost wake-up would make hang: fails after a minute instead.
+async fn within_a_minute<F: Future>(work: F) -> F::Output {
+    let ends = tokio::time::timeout(Duration::from_secs(60), work).await;
+    ends.expect("a wake-up was lost: it hangs")
+}
 
 /// A load that tests set.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +73,7 @@ fn shed_by(dial: &Dial) -> LoadShed<Dial, fn(&Priority) -> Priority> {
 /// Whether a request of this priority is let in.
 fn admits(shed: &LoadShed<Dial, fn(&Priority) -> Priority>, mut priority: Priority) -> bool {
     match shed.admit(&mut priority, Instant::now()) {
-        Verdict::Admit(()) => true,
+        Verdict::Admit(_) => true,
         Verdict::Reject(_) => false,
         Verdict::Wait(never) => match never {},
     }

@@ -90,6 +90,30 @@ fn requests_without_a_cohort_are_shed_in_proportion() {
 }
 
 #[test]
+fn the_draw_for_a_request_without_a_cohort_is_exact_at_the_edges_of_a_criticality() {
+    fastrand::seed(13);
+    let dial = Dial::default();
+    let shed = shed_by(&dial);
+    let asked = 128 * 1000;
+    for criticality in Criticality::ALL {
+        let lowest = f64::from(Priority::new(criticality).level());
+        for (cohorts, tolerance) in [(0.0, 0), (1.5, 200), (127.5, 200)] {
+            dial.set((lowest + cohorts) / 512.0);
+            let refused = (0..asked)
+                .filter(|_| !admits(&shed, criticality.into()))
+                .count();
+            // 200 are over six standard deviations, and a fifth of what one cohort is.
+            // Half a cohort more, which is rounded off: the load is in millionths.
+            let expected = cohorts as usize * 1000;
+            assert!(
+                refused.abs_diff(expected) <= tolerance,
+                "{criticality}, {cohorts} cohorts: {refused} shed instead of {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn users_with_a_cohort_share_a_fate() {
     let shed = shed_by(&Dial::at(0.6));
     for user in 0..200_u32 {
@@ -122,7 +146,7 @@ fn below_the_start_all_pass_and_no_signal_is_no_load() {
     for load in [0.0, 0.8, f64::NAN, -3.0, f64::NEG_INFINITY] {
         let shed = LoadShed::new(move || load).priorities(Same(Criticality::Sheddable.into()));
         assert!(
-            matches!(shed.admit(&mut (), Instant::now()), Verdict::Admit(())),
+            matches!(shed.admit(&mut (), Instant::now()), Verdict::Admit(_)),
             "at {load}"
         );
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, LoadSignal, Outcome, Policy, test_kit::Contract};
+use plimsoll_core::{Class, LoadSignal, Outcome, Policy};
 use plimsoll_load_shed::{ExecutorDelay, InvalidLoadShed, QueueDelay, WorstOf};
 use tokio::time::{Instant, advance, sleep};
 
@@ -102,9 +102,6 @@ async fn as_a_policy_it_is_told_what_requests_waited_and_how_long_they_ran() {
     Policy::<()>::finish(&delay, (), &outcome);
     _ = delay.admit(&mut (), now + ms(100));
     assert_eq!(delay.load(), 0.0);
-    Contract::new(|| QueueDelay::mean(ms(10)).unwrap())
-        .check_all()
-        .await;
     let relative = QueueDelay::relative();
     assert!(Policy::<()>::reads_latency(&relative));
     assert!(!Policy::<()>::reads_latency(&delay));
@@ -112,7 +109,38 @@ async fn as_a_policy_it_is_told_what_requests_waited_and_how_long_they_ran() {
     relative.record(ms(3), now + ms(100));
     _ = relative.admit(&mut (), now + ms(200));
     assert_eq!(relative.load(), 1.0, "one waited 3 ms, and one not");
-    Contract::new(QueueDelay::relative).check_all().await;
+}
+
+#[test]
+fn runs_that_were_not_finished_do_not_shorten_the_mean_run() {
+    let (delay, start) = (QueueDelay::relative(), Instant::now());
+    let ends = |class, ran, times| {
+        let outcome = Outcome::new(class, ran, start);
+        (0..times).for_each(|_| Policy::<()>::finish(&delay, (), &outcome));
+    };
+    _ = delay.admit(&mut (), start);
+    ends(Class::Success, ms(20), 20);
+    ends(Class::Cancelled, ms(1), 1000);
+    ends(Class::Overloaded, ms(0), 1000);
+    ends(Class::Rejected, ms(0), 1000);
+    _ = delay.admit(&mut (), start + ms(100));
+    delay.record(ms(30), start + ms(150));
+    _ = delay.admit(&mut (), start + ms(200));
+    assert_eq!(delay.load(), 1.0, "30 ms over one and a half times 20 ms");
+}
+
+#[test]
+fn law_03_what_a_later_policy_or_gate_rejects_reports_no_delay() {
+    let (delay, start) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
+    delay.record(ms(30), start);
+    for _ in 0..100 {
+        _ = delay.admit(&mut (), start);
+        Policy::<()>::revoke(&delay, (), start, start);
+        let rejected = Outcome::new(Class::Rejected, Duration::ZERO, start);
+        Policy::<()>::finish(&delay, (), &rejected);
+    }
+    _ = delay.admit(&mut (), start + ms(100));
+    assert_eq!(delay.load(), 3.0);
 }
 
 #[test]

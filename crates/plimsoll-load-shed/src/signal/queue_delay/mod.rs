@@ -4,7 +4,7 @@ mod intervals;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use plimsoll_core::{LoadSignal, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, LoadSignal, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use self::intervals::{Intervals, Objective};
@@ -34,7 +34,9 @@ use crate::InvalidLoadShed;
 /// As a policy, in one stack with the limit that makes requests wait, it is told [`Outcome::waited`] and [`Outcome::latency`] when
 /// they end; let it stand before what sheds, since it needs to see the time pass. So it is late by as long as requests run. Who knows
 /// sooner, where an entry leaves the queue, tells it with [`record`](Self::record), and with [`record_run`](Self::record_run) what comes
-/// after. Requests that gave up waiting tell nothing.
+/// after. Use one of the two ways: behind a gate without a queue the policy sees no wait, and its zeros would hide what is recorded.
+/// Requests that gave up waiting tell nothing. Calls that were cancelled before the head, or answered with an overload, count with their
+/// wait and not with their run, which they did not finish; calls that an inner gate rejected do not count at all.
 ///
 /// ```
 /// use std::time::Duration;
@@ -120,8 +122,15 @@ impl<Req> Policy<Req> for QueueDelay {
 
     #[inline]
     fn finish(&self, (): (), outcome: &Outcome) {
+        let done = match outcome.class {
+            Class::Success | Class::Failure | Class::Ignored => true,
+            // After the head the run is known, whoever reads the body.
+            Class::Cancelled => outcome.body_dropped(),
+            Class::Overloaded => false,
+            _ => return,
+        };
         self.0.record(outcome.waited());
-        if self.0.is_relative() {
+        if done && self.0.is_relative() {
             self.0.record_run(outcome.latency());
         }
     }
