@@ -37,9 +37,9 @@ impl CalendarUnit {
             Self::Week => 3 * DAY,
             Self::Hour | Self::Day => 0,
         };
-        let shifted = since_monday as i64 + offset_minutes as i64 * 60;
+        let shifted = since_monday.cast_signed() + offset_minutes as i64 * 60;
         shifted
-            .rem_euclid(self.period().as_secs() as i64)
+            .rem_euclid(self.period().as_secs().cast_signed())
             .unsigned_abs()
     }
 }
@@ -97,7 +97,7 @@ mod tests {
         let five = Duration::from_secs(5);
         let anchor = Anchor::new(&epoch, start + five, Duration::from_secs(SATURDAY + 5));
         let unix = Duration::from_secs(SATURDAY);
-        let early = Anchor::new(&epoch, start - five, unix - five);
+        let early = Anchor::new(&epoch, start - five, Duration::from_secs(SATURDAY - 5));
         assert_eq!((anchor.0, early.0), (unix.as_nanos(), unix.as_nanos()));
         let shift = anchor.shift(unit, offset_minutes) / 1_000_000_000;
         unit.period().as_secs() - shift

@@ -98,17 +98,13 @@ impl Terms {
             None => window.bits,
         };
         let counted = (u64::from(bits) << BITS) | window.limit;
-        match calendar {
-            Some((unit, offset)) => {
-                let offset = u64::from((offset + OFFSET_BIAS).unsigned_abs());
-                let head = (CALENDAR << RULE) | ((unit as u64) << UNIT) | (offset << OFFSET);
-                [head | counted, window.shift]
-            }
-            None => {
-                let rule = if window.slides { SLIDING } else { FIXED };
-                [(rule << RULE) | counted, window.period]
-            }
+        if let Some((unit, offset)) = calendar {
+            let offset = u64::from((offset + OFFSET_BIAS).unsigned_abs());
+            let head = (CALENDAR << RULE) | ((unit as u64) << UNIT) | (offset << OFFSET);
+            return [head | counted, window.shift];
         }
+        let rule = if window.slides { SLIDING } else { FIXED };
+        [(rule << RULE) | counted, window.period]
     }
 
     /// The state as a request of this cost sees it while the bucket holds only a share of its burst.

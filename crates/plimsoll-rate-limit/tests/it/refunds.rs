@@ -97,7 +97,9 @@ where
     settle().await;
     let over = calls.iter().filter(|call| call.is_finished()).count();
     assert_eq!(over, 99, "rejected after their wait");
-    calls.iter().for_each(|call| call.abort());
+    for call in &calls {
+        call.abort();
+    }
 }
 
 #[tokio::test(start_paused = true)]
