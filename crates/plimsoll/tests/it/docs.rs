@@ -52,6 +52,7 @@ async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_ag
 }
 
 /// The README's stack for one gate, word for word.
+#[allow(clippy::type_complexity)] // a policy made of policies is best left to inference
 fn second() -> Result<
     (
         GateLayer<impl Policy<Request<Body>> + 'static, Fallback<Fixed>>,

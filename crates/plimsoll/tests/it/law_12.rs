@@ -156,7 +156,7 @@ fn law_12_a_policy_that_is_not_asked_to_decides_nothing() {
     assert_eq!(five(&(Shadow::new(limit()), limit())), rejects_three);
 
     // A limit for other requests is not asked, and keeps its tokens.
-    let others = When::new(|_: &()| false, limit());
+    let others = When::new(|(): &()| false, limit());
     assert_eq!(five(&others), [None; 5]);
     assert_eq!(others.get_ref().available(Instant::now()), 2);
     assert_eq!(five(&(others, limit())), rejects_three);

@@ -47,6 +47,7 @@ fn hello() -> Request<HelloRequest> {
 }
 
 /// An interceptor that marks requests, as those that add a token do.
+#[allow(clippy::unnecessary_wraps)] // the signature is tonic's
 fn mark(mut request: Request<()>) -> Result<Request<()>, Status> {
     request
         .metadata_mut()

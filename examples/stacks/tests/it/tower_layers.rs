@@ -2,6 +2,11 @@
 //!
 //! The rejection stays in the chain of sources of whatever error the outer layers make of it.
 
+#![allow(
+    clippy::needless_question_mark,
+    reason = "with a gate behind the layer, the operator converts its error"
+)]
+
 use std::{future::ready, time::Duration};
 
 use plimsoll::PlainError;
