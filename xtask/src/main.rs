@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! cargo xtask test        all tests, doctests and loom models
-//! cargo xtask ci          format, clippy, docs, test, lab, feature powerset, package check
+//! cargo xtask ci          format, clippy, docs, deny, test, lab, feature powerset, package check
 //! cargo xtask lab         the short form of the laboratory, with the bars for the adaptive limit
 //! cargo xtask package     whether every crate would publish
 //! cargo xtask break-laws  breaks each law on purpose, and checks that its test notices
+//! cargo xtask mutants     mutation tests of a crate, or of what a change touches (needs cargo-mutants)
 //! cargo xtask deny        licences, duplicate and banned dependencies (needs cargo-deny)
 //! ```
 // A tool's output is its purpose.
@@ -13,7 +14,9 @@
 
 mod break_laws;
 mod ci;
+mod mutants;
 mod run;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -25,10 +28,11 @@ fn main() -> ExitCode {
         "lab" => ci::lab(),
         "package" => ci::package(),
         "deny" => ci::deny(),
+        "mutants" => mutants::run(std::env::args().skip(2)),
         "break-laws" => break_laws::all(std::env::args().nth(2).as_deref()),
-        _ => {
-            Err("usage: cargo xtask test | ci | lab | package | break-laws [LAW] | deny".to_owned())
-        }
+        _ => Err(
+            "usage: cargo xtask test | ci | lab | package | break-laws [LAW] | mutants CRATE | deny".to_owned(),
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

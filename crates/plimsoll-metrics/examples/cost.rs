@@ -6,7 +6,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use plimsoll_core::{Class, Kind, Observe, Outcome, Rejection};
+use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected, Rejection};
 use plimsoll_metrics::Metrics;
 use tokio::time::Instant;
 
@@ -40,7 +40,8 @@ fn main() {
 /// `accept` and `queue` are an admission and its end.
 fn repeat(observer: &dyn Observe, event: &str, n: u32) {
     let ok = Outcome::new(Class::Success, Duration::from_micros(830), Instant::now());
-    let refused = Rejection::new("rate-limit", Kind::OverQuota);
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota);
+    let rejected = Rejected::new(&rejection, None);
     let waited = if event == "queue" {
         Duration::from_micros(70)
     } else {
@@ -48,12 +49,12 @@ fn repeat(observer: &dyn Observe, event: &str, n: u32) {
     };
     if event == "reject" {
         for _ in 0..n {
-            observer.rejected(black_box(&refused));
+            observer.rejected("edge", black_box(&rejected));
         }
     } else {
         for _ in 0..n {
-            observer.admitted(black_box(waited));
-            observer.finished(black_box(&ok));
+            observer.admitted("edge", black_box(waited));
+            observer.finished("edge", black_box(&ok));
         }
     }
 }

@@ -92,6 +92,11 @@ fn encode_counts(encoder: &mut DescriptorEncoder<'_>, gates: &[GateMetrics]) -> 
             finished.series(&[("gate", *gate), ("class", class)], count)?;
         }
     }
+    let help = "Answers whose body the caller dropped before its end";
+    let mut dropped = Counters::family(encoder, "plimsoll_body_dropped", help)?;
+    for (gate, counts) in &all {
+        dropped.series(&[("gate", *gate)], counts.body_dropped)?;
+    }
     let help = "Admitted requests that have not ended";
     let mut in_flight =
         encoder.encode_descriptor("plimsoll_in_flight", help, None, MetricType::Gauge)?;

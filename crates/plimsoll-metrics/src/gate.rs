@@ -47,7 +47,8 @@ const fn index(class: Class) -> usize {
 /// The counters of one named gate: hand it to [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe).
 ///
 /// Made by [`Metrics::gate`](crate::Metrics::gate). Clones, and all that were asked for by the same name, share the
-/// counters, so several layers may report as one gate. Each event is one to three relaxed atomics; nothing is looked
+/// counters, so several layers may report as one gate. The label is this name, whatever
+/// [`GateBuilder::name`](plimsoll_core::GateBuilder::name) the reporting gate has. Each event is one to three relaxed atomics; nothing is looked
 /// up, locked or allocated, and nothing can fail.
 ///
 /// ```
@@ -70,6 +71,7 @@ struct Inner {
     name: String,
     admitted: AtomicU64,
     abandoned: AtomicU64,
+    body_dropped: AtomicU64,
     finished: [AtomicU64; CLASSES.len()],
     rejected: Rejections,
     latency: Recorder,
@@ -84,6 +86,7 @@ impl GateMetrics {
             name,
             admitted: AtomicU64::default(),
             abandoned: AtomicU64::default(),
+            body_dropped: AtomicU64::default(),
             finished: Default::default(),
             rejected: Rejections::default(),
             latency: Recorder::new(),
@@ -113,6 +116,7 @@ impl GateMetrics {
         GateCounts {
             admitted: self.0.admitted.load(Relaxed),
             abandoned: self.0.abandoned.load(Relaxed),
+            body_dropped: self.0.body_dropped.load(Relaxed),
             finished,
             rejected: self.refusals(),
         }
@@ -129,7 +133,8 @@ impl GateMetrics {
             .collect()
     }
 
-    /// Latencies so far: request to head of the response, without cancelled calls and overloaded answers.
+    /// Latencies so far: request to head of the response, without cancelled calls, overloaded answers and the rejections
+    /// of inner gates.
     pub fn latency(&self) -> Latencies {
         self.0.latency.read()
     }
@@ -171,6 +176,9 @@ impl Observe for GateMetrics {
 
     #[inline]
     fn finished(&self, _: &str, outcome: &Outcome) {
+        if outcome.body_dropped() {
+            self.0.body_dropped.fetch_add(1, Relaxed);
+        }
         self.0.finished[index(outcome.class)].fetch_add(1, Release);
         if !matches!(
             outcome.class,
@@ -189,6 +197,8 @@ pub struct GateCounts {
     pub admitted: u64,
     /// Requests that left the queue before they could run.
     pub abandoned: u64,
+    /// Answers whose body the caller dropped before its end. Each is also counted in the class of its head.
+    pub body_dropped: u64,
     /// Requests refused, by policy and kind; first come, first listed.
     pub rejected: Vec<Refused>,
     finished: [u64; CLASSES.len()],

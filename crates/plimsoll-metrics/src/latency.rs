@@ -99,7 +99,7 @@ fn nanos(duration: Duration) -> u64 {
 /// let before = gate.latency();
 /// # for millis in 1..=100 {
 /// #     let outcome = Outcome::new(Class::Success, Duration::from_millis(millis), tokio::time::Instant::now());
-/// #     gate.finished(&outcome);
+/// #     gate.finished("edge", &outcome);
 /// # }
 /// // … a hundred calls of 1 ms, 2 ms, … 100 ms …
 /// let phase = gate.latency().since(&before);

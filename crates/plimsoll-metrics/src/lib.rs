@@ -50,6 +50,7 @@
 //! | `plimsoll_rejected_total` | counter | gate, policy, kind | requests refused |
 //! | `plimsoll_abandoned_total` | counter | gate | requests that left the queue before they could run |
 //! | `plimsoll_finished_total` | counter | gate, class | admitted requests that ended, by [`Class`](plimsoll_core::Class) |
+//! | `plimsoll_body_dropped_total` | counter | gate | answers whose body the caller dropped before its end |
 //! | `plimsoll_in_flight` | gauge | gate | admitted and not ended |
 //! | `plimsoll_latency_seconds` | histogram | gate | request to head of the response |
 //! | `plimsoll_recent_latency_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last minute or two |
@@ -64,8 +65,9 @@
 //! requests by policy and result), the only stable precedent for admission control. Series that are known at the
 //! start are there at the start, at 0, so that `rate()` sees the first increase.
 //!
-//! Latency leaves out cancelled calls, whose time was cut short, and overloaded answers, which come fast and would
-//! flatter it; both are counted in `plimsoll_finished_total`. Waits are those of requests that queued, whether they
+//! Latency leaves out three classes of `plimsoll_finished_total`: `cancelled`, whose time was cut short; `overloaded`,
+//! which come fast and would flatter it; and `rejected`, which an inner gate answered without calling the service. An
+//! answer whose body was dropped keeps the class of its head and is also counted in `plimsoll_body_dropped_total`. Waits are those of requests that queued, whether they
 //! then ran or left. A wait that ended in a refusal is only in `plimsoll_rejected_total`.
 //!
 //! # Latency as HDR

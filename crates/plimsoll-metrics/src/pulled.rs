@@ -14,10 +14,11 @@ const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
 
 /// Families of this crate, without the suffixes that Prometheus appends.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
     "plimsoll_admitted",
     "plimsoll_rejected",
     "plimsoll_abandoned",
+    "plimsoll_body_dropped",
     "plimsoll_finished",
     "plimsoll_in_flight",
     "plimsoll_latency_seconds",

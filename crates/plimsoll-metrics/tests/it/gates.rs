@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::StatusCode;
-use plimsoll_core::{Class, Kind, Observe, Outcome, Rejection};
+use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected, Rejection};
 use plimsoll_metrics::Metrics;
 use tokio::time::{Instant, advance};
 
@@ -51,11 +51,13 @@ async fn known_series_are_there_at_zero_before_the_first_request() {
         [
             r#"plimsoll_abandoned_total{gate="edge"} 0"#,
             r#"plimsoll_admitted_total{gate="edge"} 0"#,
+            r#"plimsoll_body_dropped_total{gate="edge"} 0"#,
             "plimsoll_failed_readings_total{} 0",
             r#"plimsoll_finished_total{class="cancelled",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="failure",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="ignored",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="overloaded",gate="edge"} 0"#,
+            r#"plimsoll_finished_total{class="rejected",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="success",gate="edge"} 0"#,
             r#"plimsoll_in_flight{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_count{gate="edge"} 0"#,
@@ -111,11 +113,13 @@ async fn a_scripted_run_shows_exactly_these_series() {
     let mut expected: Vec<_> = [
         r#"plimsoll_abandoned_total{gate="store"} 1"#,
         r#"plimsoll_admitted_total{gate="store"} 8"#,
+        r#"plimsoll_body_dropped_total{gate="store"} 0"#,
         "plimsoll_failed_readings_total{} 0",
         r#"plimsoll_finished_total{class="cancelled",gate="store"} 1"#,
         r#"plimsoll_finished_total{class="failure",gate="store"} 1"#,
         r#"plimsoll_finished_total{class="ignored",gate="store"} 1"#,
         r#"plimsoll_finished_total{class="overloaded",gate="store"} 1"#,
+        r#"plimsoll_finished_total{class="rejected",gate="store"} 0"#,
         r#"plimsoll_finished_total{class="success",gate="store"} 3"#,
         r#"plimsoll_in_flight{gate="store"} 1"#,
         r#"plimsoll_latency_seconds_count{gate="store"} 5"#,
@@ -172,7 +176,7 @@ async fn a_scripted_run_shows_exactly_these_series() {
 async fn gates_of_one_name_share_their_counters() {
     let metrics = Metrics::new();
     let (one, two) = (metrics.gate("edge"), metrics.clone().gate("edge"));
-    one.admitted(Duration::ZERO);
+    one.admitted("edge", Duration::ZERO);
     assert_eq!(two.counts().admitted, 1);
     assert_eq!(metrics.gates().len(), 1);
 }
@@ -181,9 +185,11 @@ async fn gates_of_one_name_share_their_counters() {
 async fn gates_beyond_the_bound_are_counted_as_other() {
     let metrics = Metrics::new();
     for i in 0..70 {
-        metrics.gate(format!("gate-{i}")).admitted(Duration::ZERO);
+        metrics
+            .gate(format!("gate-{i}"))
+            .admitted("edge", Duration::ZERO);
     }
-    metrics.gate("other").admitted(Duration::ZERO);
+    metrics.gate("other").admitted("edge", Duration::ZERO);
     let samples = reader::openmetrics(metrics.openmetrics().body());
     assert_eq!(samples[r#"plimsoll_admitted_total{gate="other"}"#], 7.0);
     assert_eq!(samples[r#"plimsoll_admitted_total{gate="gate-63"}"#], 1.0);
@@ -193,7 +199,9 @@ async fn gates_beyond_the_bound_are_counted_as_other() {
 #[tokio::test]
 async fn odd_names_are_escaped() {
     let metrics = Metrics::new();
-    metrics.gate("a\"b\\c\nd, {é}").admitted(Duration::ZERO);
+    metrics
+        .gate("a\"b\\c\nd, {é}")
+        .admitted("edge", Duration::ZERO);
     for samples in [
         reader::openmetrics(metrics.openmetrics().body()),
         reader::classic(metrics.prometheus().body()),
@@ -222,10 +230,13 @@ fn threads_lose_no_event_and_a_scrape_never_sees_more_ends_than_starts() {
             scope.spawn(move || {
                 let outcome = outcome(class);
                 for _ in 0..EACH {
-                    gate.admitted(Duration::from_nanos(7));
-                    gate.finished(&outcome);
-                    gate.rejected(&Rejection::new("shed", Kind::Full));
-                    gate.abandoned(Duration::from_nanos(9));
+                    gate.admitted("edge", Duration::from_nanos(7));
+                    gate.finished("edge", &outcome);
+                    gate.rejected(
+                        "edge",
+                        &Rejected::new(&Rejection::new("shed", Kind::Full), None),
+                    );
+                    gate.abandoned("edge", Duration::from_nanos(9));
                 }
             });
         }
@@ -261,7 +272,7 @@ fn threads_lose_no_event_and_a_scrape_never_sees_more_ends_than_starts() {
 #[tokio::test]
 async fn a_registry_of_the_programs_own_can_hold_the_metrics() {
     let metrics = Metrics::new();
-    metrics.gate("edge").admitted(Duration::ZERO);
+    metrics.gate("edge").admitted("edge", Duration::ZERO);
     let mut registry = prometheus_client::registry::Registry::with_prefix("ads");
     registry.register_collector(Box::new(metrics));
     let mut text = String::new();
@@ -276,11 +287,14 @@ fn law_06_no_event_allocates() {
     let outcome = Outcome::new(Class::Success, Duration::from_micros(300), Instant::now());
     let counted = allocation_counter::measure(|| {
         for policy in ["rate-limit", "concurrency", "load-shed"] {
-            gate.admitted(Duration::ZERO);
-            gate.admitted(Duration::from_micros(20));
-            gate.finished(&outcome);
-            gate.rejected(&Rejection::new(policy, Kind::Full));
-            gate.abandoned(Duration::from_micros(90));
+            gate.admitted("edge", Duration::ZERO);
+            gate.admitted("edge", Duration::from_micros(20));
+            gate.finished("edge", &outcome);
+            gate.rejected(
+                "edge",
+                &Rejected::new(&Rejection::new(policy, Kind::Full), None),
+            );
+            gate.abandoned("edge", Duration::from_micros(90));
             drop(gate.clone());
         }
     });

@@ -13,7 +13,10 @@ use crate::{
 };
 
 fn record(gate: &GateMetrics, latency: Duration) {
-    gate.finished(&Outcome::new(Class::Success, latency, Instant::now()));
+    gate.finished(
+        "edge",
+        &Outcome::new(Class::Success, latency, Instant::now()),
+    );
 }
 
 /// The nearest-rank quantile of sorted values.
@@ -82,8 +85,8 @@ fn a_quantile_out_of_range_is_none() {
 #[test]
 fn an_absurdly_long_wait_is_counted_as_the_longest() {
     let gate = Metrics::new().gate("g");
-    gate.abandoned(Duration::from_secs(86_400));
-    gate.abandoned(Duration::MAX);
+    gate.abandoned("edge", Duration::from_secs(86_400));
+    gate.abandoned("edge", Duration::MAX);
     let seen = gate.waits();
     assert_eq!(seen.count(), 2);
     assert!(seen.quantile(1.0).unwrap() > Duration::from_mins(18));
@@ -93,11 +96,11 @@ fn an_absurdly_long_wait_is_counted_as_the_longest() {
 fn cancelled_calls_and_overloaded_answers_do_not_flatter_the_latency() {
     let gate = Metrics::new().gate("g");
     for class in [Class::Cancelled, Class::Overloaded] {
-        gate.finished(&Outcome::new(class, millis(1), Instant::now()));
+        gate.finished("edge", &Outcome::new(class, millis(1), Instant::now()));
     }
     assert_eq!(gate.latency().count(), 0);
     for class in [Class::Success, Class::Failure, Class::Ignored] {
-        gate.finished(&Outcome::new(class, millis(1), Instant::now()));
+        gate.finished("edge", &Outcome::new(class, millis(1), Instant::now()));
     }
     assert_eq!(gate.latency().count(), 3);
 }

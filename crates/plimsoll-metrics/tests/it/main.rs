@@ -4,10 +4,12 @@
     reason = "counts and what a test put in come out bit for bit"
 )]
 
+mod ends;
 mod gates;
 mod health;
 mod latency;
 mod pulled;
 mod reader;
+mod recent;
 mod service;
 mod support;

@@ -1,5 +1,8 @@
 //! All layers as a user of the facade puts them together: fused into one gate, under axum, with metrics.
 
+mod docs;
+mod guides;
+mod law_12;
 mod laws;
 
 use std::time::Duration;

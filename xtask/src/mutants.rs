@@ -1,0 +1,224 @@
+//! Mutation tests: `cargo-mutants` changes one expression at a time, and the crate's tests have to notice.
+//!
+//! Not part of CI, since each mutant is a build and a run of the tests.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::run::{cargo, need, root};
+
+/// A mutant that may survive.
+struct Survivor {
+    file: &'static str,
+    mutant: &'static str,
+    /// Why no test kills it.
+    reason: &'static str,
+}
+
+include!("survivors.rs");
+
+/// The share of mutants that must be killed, accepted survivors left out.
+///
+/// One in twenty is room for mutants that change nothing that can be seen and are not listed yet.
+const BAR: f64 = 0.95;
+
+/// The crates that are held to the [`BAR`]: what every other crate stands on. For others the share is only shown.
+const HELD: [&str; 3] = [
+    "plimsoll-core",
+    "plimsoll-rate-limit",
+    "plimsoll-circuit-breaker",
+];
+
+/// Runs the mutants of one crate, or with `--changed` those of the lines that differ from `main`.
+///
+/// What follows is passed to cargo-mutants: `--file`, `--shard 0/8`, `--jobs 2`, `--list`.
+pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
+    let usage = "usage: cargo xtask mutants CRATE | --changed [ARGS OF CARGO-MUTANTS]";
+    let chosen = args.next().ok_or(usage)?;
+    need(
+        "cargo",
+        &["mutants", "--version"],
+        &mut cargo(&["install", "cargo-mutants", "--locked"]),
+    )?;
+    let output = root().join("target/mutants");
+    fs::create_dir_all(&output).map_err(|error| error.to_string())?;
+    let mut command = cargo(&["mutants", "--all-features", "--no-shuffle", "--output"]);
+    command.arg(&output);
+    if chosen == "--changed" {
+        command
+            .arg("--workspace")
+            .arg("--in-diff")
+            .arg(changes(&output)?);
+    } else {
+        command.args(["--package", &chosen]);
+    }
+    // The documentation's examples kill next to nothing, and each of them is a program to link.
+    command.args(args).args(["--", "--lib", "--test", "it"]);
+    let status = command
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cargo mutants: {error}"))?;
+    // 0: all killed; 2: some missed; 3: some timed out. Others: the tests fail without any mutant, or worse.
+    if !matches!(status.code(), Some(0 | 2 | 3)) {
+        return Err(format!("cargo mutants: {status}"));
+    }
+    report(&output.join("mutants.out"))
+}
+
+/// Writes what differs in the crates' sources from the branch point off `main`, or on `main` itself from the commit
+/// before.
+fn changes(folder: &Path) -> Result<PathBuf, String> {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).current_dir(root()).output();
+        let output = output.map_err(|error| format!("git {args:?}: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!(
+                "git {args:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ))
+        }
+    };
+    let head = git(&["rev-parse", "HEAD"])?;
+    let base = git(&["merge-base", "main", "HEAD"]).unwrap_or_else(|_| head.clone());
+    let base = if base == head { "HEAD~" } else { base.trim() };
+    // The laboratory is a program without a library: it has bars in place of tests.
+    let (sources, lab) = (
+        ":(glob)crates/*/src/**/*.rs",
+        ":(exclude)crates/plimsoll-lab",
+    );
+    let changes = git(&["diff", base, "--", sources, lab])?;
+    let file = folder.join("changes.diff");
+    fs::write(&file, changes).map_err(|error| error.to_string())?;
+    Ok(file)
+}
+
+/// How the mutants of one crate fared.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+struct Tally {
+    killed: u32,
+    survived: u32,
+    accepted: u32,
+}
+
+impl Tally {
+    /// Killed, of those that count. All, when there were none.
+    fn share(self) -> f64 {
+        match self.killed + self.survived {
+            0 => 1.0,
+            all => f64::from(self.killed) / f64::from(all),
+        }
+    }
+}
+
+/// Prints each crate's share and its survivors, and fails when a crate that is held to the bar is below it.
+fn report(folder: &Path) -> Result<(), String> {
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let killed = read("caught.txt") + &read("timeout.txt");
+    let missed = read("missed.txt");
+    let tallies = tallies(&killed, &missed, SURVIVORS);
+    let mut below = Vec::new();
+    for (package, tally) in &tallies {
+        println!(
+            "{package}: {} killed, {} survived, {} accepted: {:.1} %",
+            tally.killed,
+            tally.survived,
+            tally.accepted,
+            100.0 * tally.share()
+        );
+        if HELD.contains(&package.as_str()) && tally.share() < BAR {
+            below.push(package.clone());
+        }
+    }
+    for line in missed.lines() {
+        match accepted(line, SURVIVORS) {
+            Some(survivor) => println!("  accepted: {line}: {}", survivor.reason),
+            None => println!("  survived: {line}"),
+        }
+    }
+    if below.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("less than {:.0} % killed: {below:?}", 100.0 * BAR))
+    }
+}
+
+/// Counts the lines of cargo-mutants' lists by crate.
+fn tallies(killed: &str, missed: &str, survivors: &[Survivor]) -> BTreeMap<String, Tally> {
+    let mut tallies = BTreeMap::<String, Tally>::new();
+    for line in killed.lines() {
+        tallies.entry(package(line)).or_default().killed += 1;
+    }
+    for line in missed.lines() {
+        let tally = tallies.entry(package(line)).or_default();
+        if accepted(line, survivors).is_some() {
+            tally.accepted += 1;
+        } else {
+            tally.survived += 1;
+        }
+    }
+    tallies
+}
+
+/// `crates/plimsoll-core/src/lib.rs:1:2: replace ..` belongs to `plimsoll-core`.
+fn package(line: &str) -> String {
+    line.split('/').nth(1).unwrap_or(line).to_owned()
+}
+
+/// The entry of the list for this line: `file:line:column: mutant`.
+fn accepted<'a>(line: &str, survivors: &'a [Survivor]) -> Option<&'a Survivor> {
+    let (place, mutant) = line.split_once(": ")?;
+    let file = place.split(':').next()?;
+    survivors
+        .iter()
+        .find(|survivor| survivor.file == file && survivor.mutant == mutant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KILLED: &str = "crates/a/src/x.rs:1:1: replace + with - in f\n";
+    const MISSED: &str =
+        "crates/a/src/x.rs:9:1: replace < with <= in g\ncrates/b/src/y.rs:2:3: replace h with ()\n";
+
+    #[test]
+    fn killed_and_survived_are_counted_by_crate() {
+        let tallies = tallies(KILLED, MISSED, &[]);
+        assert_eq!((tallies["a"].killed, tallies["a"].survived), (1, 1));
+        assert!((tallies["a"].share() - 0.5).abs() < 1e-9);
+        assert!((tallies["b"].share() - 0.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_accepted_survivor_counts_neither_way_and_keeps_its_place_when_lines_move() {
+        let list = [Survivor {
+            file: "crates/a/src/x.rs",
+            mutant: "replace < with <= in g",
+            reason: "equal loads are equal",
+        }];
+        for line in [9, 10] {
+            let missed = MISSED.replace(":9:", &format!(":{line}:"));
+            let tallies = tallies(KILLED, &missed, &list);
+            assert_eq!((tallies["a"].accepted, tallies["a"].survived), (1, 0));
+            assert!((tallies["a"].share() - 1.0).abs() < 1e-9);
+            assert_eq!(
+                tallies["b"].survived, 1,
+                "the same words elsewhere are another mutant"
+            );
+        }
+    }
+
+    #[test]
+    fn every_accepted_survivor_has_a_reason_and_a_file() {
+        for survivor in SURVIVORS {
+            assert!(root().join(survivor.file).exists(), "{}", survivor.file);
+            assert!(!survivor.reason.is_empty() && !survivor.mutant.is_empty());
+        }
+    }
+}
