@@ -254,34 +254,79 @@ impl HttpCall {
         B: Body,
     {
         let announces = held.announces();
-        // What is moved, response and permit, is most of what this costs. So the permit is put at once where it stays until the
-        // response is put together, in one place, and what is unusual is apart: it takes the permit away again.
+        // Performance: most of the cost is moving response and permit. The permit is put where it
+        // stays at once, and a response that is unusual is handled elsewhere as a whole
+        // (`instructions`, `gate@accept`).
+        if held.protocol().http().release == Release::AtHead || self.is_unusual(&response) {
+            return self.tie_unusual(class, held, response);
+        }
         let mut slot = None;
         let tracked = slot.insert(Tracked::new(held));
         let protocol = tracked.held.protocol();
         let class = class.unwrap_or_else(|| class_of_head(protocol, &response));
-        let http = protocol.http();
         if announces {
-            http.announce(&tracked.held, response.headers_mut());
+            protocol
+                .http()
+                .announce(&tracked.held, response.headers_mut());
         }
-        let at_head = http.release == Release::AtHead;
         tracked.expect(class, promised_length(&response));
-        if at_head || self.is_unusual(&response) {
-            self.look_closer(&mut slot, &mut response);
-        }
         response.map(|body| GateBody::carrying(body, slot))
     }
 
-    /// Whether more is to be read from the response than its body's end.
-    ///
-    /// Performance: what most responses are not, in few tests (`instructions`, `gate@accept`).
+    /// Whether more is to be read from the response than its body's end. Most responses are not
+    /// unusual.
     #[inline]
     fn is_unusual<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
             || response.status() != StatusCode::OK
-            || response.body().is_end_stream()
-            || !response.extensions().is_empty()
             || response.version() == Version::HTTP_2
+            || !response.extensions().is_empty()
+            || response.body().is_end_stream()
+    }
+
+    /// Reads all that a response can say, and settles the permit where there is no body, or where the
+    /// layer or the handler says that the call ends with the head.
+    #[inline(never)]
+    fn tie_unusual<H, B>(
+        self,
+        class: Option<Class>,
+        held: H,
+        mut response: Response<B>,
+    ) -> Response<GateBody<B, H>>
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        let announces = held.announces();
+        let mut tracked = Tracked::new(held);
+        let protocol = tracked.held.protocol();
+        let class = class.unwrap_or_else(|| self.class(protocol, &response));
+        let http = protocol.http();
+        if announces {
+            http.announce(&tracked.held, response.headers_mut());
+        }
+        if !http.refusals.foreign_names {
+            strip_foreign_name(&mut response);
+        }
+        tracked.expect(class, promised_length(&response));
+        tracked.awaits_trailers = awaits_trailers(&response);
+        let stated = response.extensions();
+        tracked.costing(stated.get());
+        let handover = stated.get::<Handover>();
+        let release = stated.get::<Release>().copied();
+        let at_head = release.unwrap_or(tracked.held.protocol().http().release) == Release::AtHead;
+        let tracked = match handover {
+            Some(handover) => {
+                handover.put(Box::new(SettleOnDrop(tracked)));
+                None
+            }
+            None if at_head || self.is_over(&response) => {
+                tracked.settle();
+                None
+            }
+            None => Some(tracked),
+        };
+        response.map(|body| GateBody::carrying(body, tracked))
     }
 
     /// Whether nothing follows the head.
@@ -289,40 +334,6 @@ impl HttpCall {
         self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304)
-    }
-
-    /// Reads what only few responses say, and takes the permit where there is no body, or where the
-    /// layer or the handler says that the call ends with the head.
-    #[inline(never)]
-    fn look_closer<H, B>(self, tracked: &mut Option<Tracked<H>>, response: &mut Response<B>)
-    where
-        H: Hold<Protocol: SpeaksHttp>,
-        B: Body,
-    {
-        let over = self.is_over(response);
-        if let Some(tracked) = tracked {
-            if !tracked.held.protocol().http().refusals.foreign_names {
-                strip_foreign_name(response);
-            }
-            tracked.awaits_trailers = awaits_trailers(response);
-            tracked.costing(response.extensions().get());
-            if is_rejection(response) {
-                tracked.class = Class::Rejected;
-            }
-        }
-        let stated = response.extensions();
-        let handover = stated.get::<Handover>();
-        let release = stated.get::<Release>().copied();
-        let Some(mut tracked) = tracked.take_if(|tracked| {
-            let layer = tracked.held.protocol().http().release;
-            over || handover.is_some() || release.unwrap_or(layer) == Release::AtHead
-        }) else {
-            return;
-        };
-        match handover {
-            Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
-            None => tracked.settle(),
-        }
     }
 
     /// The inner service answered with an error: settles the permit.
