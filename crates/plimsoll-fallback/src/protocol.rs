@@ -92,6 +92,11 @@ where
     }
 
     #[inline]
+    fn received<H: Hold<Protocol = Self>>(held: &H, result: &mut Result<Response<B>, E>) {
+        HttpCall::received(held, result);
+    }
+
+    #[inline]
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: Self::Call,

@@ -133,8 +133,9 @@ where
             let unwinding = SettleOnUnwind(held);
             let polled = future.poll(cx);
             std::mem::forget(unwinding);
-            let result = ready!(polled);
+            let mut result = ready!(polled);
             held.head();
+            T::received(held, &mut result);
             // The inner future goes first, then the permit on to the body.
             if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)

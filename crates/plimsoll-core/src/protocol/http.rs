@@ -215,6 +215,26 @@ impl HttpCall {
         class_of_head(protocol, response)
     }
 
+    /// Takes `plimsoll-refused-by` off an answer that another service's gate made and the inner service
+    /// passed on: it says that nothing was run, and here the inner service ran.
+    ///
+    /// Rejections of gates in this process have a [`Rejection`] in their extensions, and keep it.
+    #[inline]
+    pub fn received<H, B, E>(held: &H, result: &mut Result<Response<B>, E>)
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        // Performance: a rejection is no 200, or it is a gRPC status without a body, and most answers
+        // are neither (`instructions`, `gate@accept`).
+        if let Ok(response) = result
+            && (response.status() != StatusCode::OK || response.body().is_end_stream())
+            && !held.protocol().http().refusals.foreign_names
+        {
+            strip_foreign_name(response);
+        }
+    }
+
     /// Ties the permit to the response's body, or settles it where the call ends with the head.
     #[inline(always)]
     #[allow(clippy::inline_always)] // as `Protocol::complete`
@@ -254,22 +274,23 @@ impl HttpCall {
         B: Body,
     {
         let announces = held.announces();
-        // Performance: most of the cost is moving response and permit. The permit is put where it
-        // stays at once, and a response that is unusual is handled elsewhere as a whole
-        // (`instructions`, `gate@accept`).
-        if held.protocol().http().release == Release::AtHead || self.is_unusual(&response) {
-            return self.tie_unusual(class, held, response);
-        }
+        // Performance: most of the cost is moving response and permit (`instructions`,
+        // `gate@accept`). So the permit is put where it stays at once, and what is unusual is read
+        // elsewhere, by reference: a response that may be written to on its way is moved once more.
         let mut slot = None;
         let tracked = slot.insert(Tracked::new(held));
         let protocol = tracked.held.protocol();
         let class = class.unwrap_or_else(|| class_of_head(protocol, &response));
+        let http = protocol.http();
         if announces {
-            protocol
-                .http()
-                .announce(&tracked.held, response.headers_mut());
+            http.announce(&tracked.held, response.headers_mut());
         }
+        let at_head = http.release == Release::AtHead;
         tracked.expect(class, promised_length(&response));
+        let unusual = at_head || self.is_unusual(&response);
+        if unusual {
+            self.look_closer(&mut slot, &response);
+        }
         response.map(|body| GateBody::carrying(body, slot))
     }
 
@@ -284,56 +305,37 @@ impl HttpCall {
             || response.body().is_end_stream()
     }
 
-    /// Reads all that a response can say, and settles the permit where there is no body, or where the
-    /// layer or the handler says that the call ends with the head.
-    #[inline(never)]
-    fn tie_unusual<H, B>(
-        self,
-        class: Option<Class>,
-        held: H,
-        mut response: Response<B>,
-    ) -> Response<GateBody<B, H>>
-    where
-        H: Hold<Protocol: SpeaksHttp>,
-        B: Body,
-    {
-        let announces = held.announces();
-        let mut tracked = Tracked::new(held);
-        let protocol = tracked.held.protocol();
-        let class = class.unwrap_or_else(|| self.class(protocol, &response));
-        let http = protocol.http();
-        if announces {
-            http.announce(&tracked.held, response.headers_mut());
-        }
-        if !http.refusals.foreign_names {
-            strip_foreign_name(&mut response);
-        }
-        tracked.expect(class, promised_length(&response));
-        tracked.awaits_trailers = awaits_trailers(&response);
-        let stated = response.extensions();
-        tracked.costing(stated.get());
-        let handover = stated.get::<Handover>();
-        let release = stated.get::<Release>().copied();
-        let at_head = release.unwrap_or(tracked.held.protocol().http().release) == Release::AtHead;
-        let tracked = match handover {
-            Some(handover) => {
-                handover.put(Box::new(SettleOnDrop(tracked)));
-                None
-            }
-            None if at_head || self.is_over(&response) => {
-                tracked.settle();
-                None
-            }
-            None => Some(tracked),
-        };
-        response.map(|body| GateBody::carrying(body, tracked))
-    }
-
     /// Whether nothing follows the head.
     fn is_over<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304)
+    }
+
+    /// Reads what only few responses say, and takes the permit where there is no body, or where the
+    /// layer or the handler says that the call ends with the head.
+    #[inline(never)]
+    fn look_closer<H, B>(self, slot: &mut Option<Tracked<H>>, response: &Response<B>)
+    where
+        H: Hold<Protocol: SpeaksHttp>,
+        B: Body,
+    {
+        let Some(mut tracked) = slot.take() else {
+            return;
+        };
+        let stated = response.extensions();
+        if is_rejection(response) {
+            tracked.class = Class::Rejected;
+        }
+        tracked.awaits_trailers = awaits_trailers(response);
+        tracked.costing(stated.get());
+        let layer = tracked.held.protocol().http().release;
+        let release = stated.get::<Release>().copied().unwrap_or(layer);
+        match stated.get::<Handover>() {
+            Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
+            None if release == Release::AtHead || self.is_over(response) => tracked.settle(),
+            None => *slot = Some(tracked),
+        }
     }
 
     /// The inner service answered with an error: settles the permit.
@@ -423,6 +425,11 @@ where
         rejection: &Rejection,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
         Answer::Now(Ok(self.refusal(req, rejection)))
+    }
+
+    #[inline]
+    fn received<H: Hold<Protocol = Self>>(held: &H, result: &mut Result<Response<B>, E>) {
+        HttpCall::received(held, result);
     }
 
     #[inline(always)]

@@ -62,6 +62,13 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
         rejection: &Rejection,
     ) -> Answer<Result<Self::Response<H>, Self::Error>, Self::Later<H>>;
 
+    /// The inner service answered: may change the answer before it is classified. Does nothing by
+    /// default.
+    #[inline]
+    fn received<H: Hold<Protocol = Self>>(held: &H, result: &mut Result<Res, E>) {
+        _ = (held, result);
+    }
+
     /// The inner service answered: classifies the answer, and settles the permit now or with the body.
     #[allow(clippy::type_complexity)] // as above
     fn complete<H: Hold<Protocol = Self>>(
