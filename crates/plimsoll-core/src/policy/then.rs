@@ -57,9 +57,17 @@ impl<Req, A: Policy<Req>> Drop for InHand<'_, Req, A> {
     #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            panics::in_drop(|| self.policy.revoke(permit, self.admitted, self.now));
+            revoke(self.policy, permit, self.admitted, self.now);
         }
     }
+}
+
+/// Performance: takes values, so that a guard need not be kept in memory (`instructions`,
+/// `fused-six@accept`). So does `finish_unwinding`.
+#[cold]
+#[inline(never)]
+fn revoke<Req, P: Policy<Req>>(policy: &P, permit: P::Permit, admitted: Instant, now: Instant) {
+    panics::in_drop(|| policy.revoke(permit, admitted, now));
 }
 
 /// Holds the first permit while the second policy finishes, so that a panic there finishes it too.
@@ -73,16 +81,15 @@ impl<Req, A: Policy<Req>> Drop for Finishing<'_, Req, A> {
     #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.unwinding(permit);
+            finish_unwinding(self.policy, permit, self.outcome);
         }
     }
 }
 
-impl<Req, A: Policy<Req>> Finishing<'_, Req, A> {
-    #[cold]
-    fn unwinding(&self, permit: A::Permit) {
-        panics::in_drop(|| self.policy.finish(permit, self.outcome));
-    }
+#[cold]
+#[inline(never)]
+fn finish_unwinding<Req, P: Policy<Req>>(policy: &P, permit: P::Permit, outcome: &Outcome) {
+    panics::in_drop(|| policy.finish(permit, outcome));
 }
 
 impl<A, B> Then<A, B> {
