@@ -384,6 +384,10 @@ fn class_of_head<T: SpeaksHttp, B: Body>(protocol: &T, response: &Response<B>) -
 }
 
 /// Whether an inner gate made this response.
+///
+/// Performance: out of line, since most responses have no extensions (`instructions`,
+/// `fallback@accept`).
+#[inline(never)]
 fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }

@@ -1,7 +1,7 @@
 //! Plimsoll's load shedding: who is refused when not all can be served.
 
 use http_body_util::Empty;
-use plimsoll_core::{GateLayer, Http};
+use plimsoll_core::{GateLayer, Http, Rejection};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, QueueDelay};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, util::BoxCloneService};
@@ -49,9 +49,16 @@ pub(super) fn ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
 pub(super) fn throttled(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
-    let client: GateLayer<_, Http> = GateLayer::new(AdaptiveThrottle::new());
+    // There is no wire here: what a rejection leaves for gates in the same process is taken off.
+    let server = in_front(backend, policy).map_response(|mut res| {
+        res.extensions_mut().remove::<Rejection>();
+        res
+    });
+    let client = GateLayer::builder(AdaptiveThrottle::new())
+        .protocol(Http::client())
+        .build();
     let stack = client
-        .layer(in_front(backend, policy))
+        .layer(server)
         .map_response(|res| res.map(|_| Empty::new()));
     (BoxCloneService::new(stack), Some(limit(handle)))
 }
