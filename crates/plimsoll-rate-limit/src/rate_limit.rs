@@ -290,7 +290,7 @@ impl<const N: usize, C> RateLimit<N, C> {
                 }
                 lanes.take(self.cell(), now, cost)
             }
-            (None, None) => self.cell().take(Share::FULL, now, cost),
+            (None, None) => self.cell().take(now, cost),
             (None, Some(warming)) => self.take_warming(warming, now, cost),
         };
         match taken {
@@ -317,7 +317,7 @@ impl<const N: usize, C> RateLimit<N, C> {
         // A bucket's state is the moment at which it is, or was, full.
         let full_at = Word(self.state.words[0].load(Acquire)).state();
         let ramp = warming.ramp_at(full_at, now);
-        let taken = self.cell().take(ramp.share(now), ramp.time(now), cost);
+        let taken = self.cell().take_cold(ramp.share(now), ramp.time(now), cost);
         taken.map_err(|empty| Empty {
             wait: empty.wait.map(|wait| ramp.until(now, wait)),
             ..empty
@@ -378,7 +378,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
             None => self.settings.warming.get().is_none(),
         };
         let taken = if at_once {
-            self.cell().try_take(Share::FULL, now.min(MAX_NOW), cost)
+            self.cell().try_take(now.min(MAX_NOW), cost)
         } else {
             Err(Stale)
         };

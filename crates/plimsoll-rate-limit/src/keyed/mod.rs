@@ -19,7 +19,6 @@ use crate::{
     cell::{Cell, Token},
     refunds::Ledger,
     settings::Settings,
-    share::Share,
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
@@ -135,7 +134,7 @@ where
                 Err(rejection) => return Verdict::Reject(rejection),
             },
         };
-        match cell.take(Share::FULL, now, cost) {
+        match cell.take(now, cost) {
             Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
             Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
         }
