@@ -61,6 +61,11 @@ pub struct RateLimit<const N: usize = 1, C = One> {
     state: State<N>,
     /// For a bucket that nobody is told of and that is only taken from: all there is to it is its speed.
     lanes: Option<Lanes>,
+    /// Whether a refund or a charge is set, so that the end of a request changes something.
+    ///
+    /// Performance: one plain test at the end of a request in place of two atomic ones behind a
+    /// pointer (`instructions`, `rate-limit@accept`).
+    settles: bool,
 }
 
 /// A cell of its own.
@@ -142,6 +147,7 @@ impl<const N: usize> RateLimit<N> {
             } else {
                 None
             },
+            settles: false,
         })
     }
 }
@@ -163,6 +169,7 @@ impl<const N: usize, C> RateLimit<N, C> {
             cost,
             state: self.state,
             lanes: self.lanes,
+            settles: self.settles,
         }
     }
 
@@ -187,6 +194,7 @@ impl<const N: usize, C> RateLimit<N, C> {
     pub fn charge(mut self, charge: impl Fn(&Outcome) -> u64 + Send + Sync + 'static) -> Self {
         _ = self.settings.charge.set(Box::new(charge));
         self.lanes = None;
+        self.settles = true;
         self
     }
 
@@ -224,6 +232,7 @@ impl<const N: usize, C> RateLimit<N, C> {
             .refund
             .set(Box::new(move |outcome| refund(outcome).into()));
         self.lanes = None;
+        self.settles = true;
         self
     }
 
@@ -277,12 +286,12 @@ impl<const N: usize, C> RateLimit<N, C> {
 
     /// Where it is hot, warms up, or somebody else was there `at_once`.
     #[inline(never)]
-    fn admit_otherwise<W>(
+    fn admit_otherwise(
         &self,
         at_once: bool,
         now: u64,
         cost: u32,
-    ) -> Verdict<RateLimitPermit<N>, W> {
+    ) -> Verdict<RateLimitPermit<N>, Infallible> {
         let taken = match (&self.lanes, self.settings.warming.get()) {
             (Some(lanes), _) => {
                 if at_once {
@@ -385,13 +394,19 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
         match taken {
             Ok(Ok(token)) => Verdict::Admit(RateLimitPermit(token)),
             Ok(Err(empty)) => Verdict::Reject(self.settings.refusal(empty)),
-            Err(Stale) => self.admit_otherwise(at_once, now, cost),
+            // Performance: taken apart, since a verdict written by a call stays in memory on every path
+            // (`instructions`, `rate-limit@accept`).
+            Err(Stale) => match self.admit_otherwise(at_once, now, cost) {
+                Verdict::Admit(permit) => Verdict::Admit(permit),
+                Verdict::Reject(rejection) => Verdict::Reject(rejection),
+                Verdict::Wait(never) => match never {},
+            },
         }
     }
 
     #[inline]
     fn finish(&self, permit: RateLimitPermit<N>, outcome: &Outcome) {
-        if self.settings.asks_for_outcomes() {
+        if self.settles {
             // A clone, since an outcome that others may see has to be written down, for the many as well that charge nothing.
             self.settle(&permit.0, &outcome.clone());
         }
