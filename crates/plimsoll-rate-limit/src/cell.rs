@@ -35,6 +35,8 @@ pub(crate) struct Cell<'a, const N: usize> {
 pub(crate) struct Token<const N: usize> {
     pub(crate) words: [Word; N],
     pub(crate) cost: u32,
+    /// The cell's count of tokens given back, in the lower [`RETURNED_BITS`]. The bits above it have no
+    /// meaning: [`returned_since`](Self::returned_since) drops them.
     returned: u32,
 }
 
@@ -131,7 +133,7 @@ impl<const N: usize> Cell<'_, N> {
         cost: u32,
         ask: impl Fn([u64; 2], u64) -> Result<u64, Option<u64>>,
     ) -> Result<Result<Token<N>, Empty>, Stale> {
-        let returned = (self.tag.load(Acquire) & RETURNED) as u32;
+        let returned = self.tag.load(Acquire) as u32;
         let mut words = [Word(0); N];
         let mut next = [Word(0); N];
         let mut empty = None;
