@@ -35,6 +35,8 @@ pub(crate) struct Cell<'a, const N: usize> {
 pub(crate) struct Token<const N: usize> {
     pub(crate) words: [Word; N],
     pub(crate) cost: u32,
+    /// The cell's count of tokens given back, in the lower [`RETURNED_BITS`]. The bits above it have no
+    /// meaning: [`returned_since`](Self::returned_since) drops them.
     returned: u32,
 }
 
@@ -83,36 +85,67 @@ impl<const N: usize> Cell<'_, N> {
     /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
     /// quota was changed).
     #[inline]
-    pub(crate) fn take(self, share: Share, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+    pub(crate) fn take(self, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         loop {
-            match self.try_take(share, now, cost) {
+            match self.try_take(now, cost) {
                 Ok(taken) => return taken,
                 Err(Stale) => self.refresh(now),
             }
         }
     }
 
-    #[inline]
-    pub(crate) fn try_take(
+    /// Takes from quotas that hold only a share of their burst while they warm up.
+    pub(crate) fn take_cold(self, share: Share, now: u64, cost: u32) -> Result<Token<N>, Empty> {
+        let now = now.min(MAX_NOW);
+        let ask = |words, state| {
+            let terms = Terms::from_words(words);
+            terms.ask(terms.cold(state, share, now, cost), now, cost)
+        };
+        loop {
+            match self.try_take_if(now, cost, ask) {
+                Ok(taken) => return taken,
+                Err(Stale) => self.refresh(now),
+            }
+        }
+    }
+
+    /// One attempt to take from full quotas.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // see `try_take_if`
+    pub(crate) fn try_take(self, now: u64, cost: u32) -> Result<Result<Token<N>, Empty>, Stale> {
+        self.try_take_if(now, cost, |words, state| {
+            Terms::ask_words(words, state, now, cost)
+        })
+    }
+
+    /// One attempt to take from every quota to which `ask` finds a next state, by its words and its
+    /// state.
+    ///
+    /// Performance: always inlined, and generic over `ask`. Out of line, the token was written to
+    /// memory and read again; and a quota without warm-up was tested for its share of the burst on
+    /// every request (`instructions`, `rate-limit@accept`).
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn try_take_if(
         self,
-        share: Share,
         now: u64,
         cost: u32,
+        ask: impl Fn([u64; 2], u64) -> Result<u64, Option<u64>>,
     ) -> Result<Result<Token<N>, Empty>, Stale> {
-        let returned = (self.tag.load(Acquire) & RETURNED) as u32;
+        let returned = self.tag.load(Acquire) as u32;
         let mut words = [Word(0); N];
         let mut next = [Word(0); N];
         let mut empty = None;
         // First a look at all of them: a refusal writes nothing, and tells the longest wait.
         for quota in 0..N {
-            let (generation, terms) = Terms::read(&self.quotas[quota]);
+            let (generation, setting) = self.quotas[quota].read();
             let word = Word(self.words[quota].load(Acquire));
             if !word.is_of(generation) {
                 return Err(Stale);
             }
             words[quota] = word;
-            match terms.ask(terms.cold(word.state(), share, now, cost), now, cost) {
+            match ask(setting, word.state()) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(

@@ -19,7 +19,6 @@ use plimsoll_core::lane;
 use crate::{
     cell::{Cell, Empty, Token},
     gcra::Gcra,
-    share::Share,
     sync::AtomicU64,
     terms::Terms,
     word::{MAX_NOW, Word},
@@ -133,7 +132,7 @@ impl Lanes {
         }
         // What is left may be less than a token, and would be lost to idle time.
         lane.call_back(bucket, now);
-        match bucket.take(Share::FULL, now, cost) {
+        match bucket.take(now, cost) {
             // Where all leases are used up, this only reads: refusals do not get in each other's way.
             Err(Empty { wait: Some(_), .. })
                 if self.leases.iter().any(|lane| lane.call_back(bucket, now)) =>
@@ -141,7 +140,7 @@ impl Lanes {
                 self.leases
                     .iter()
                     .for_each(|lane| _ = lane.call_back(bucket, now));
-                bucket.take(Share::FULL, now, cost)
+                bucket.take(now, cost)
             }
             decided => decided,
         }

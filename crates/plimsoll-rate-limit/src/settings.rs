@@ -105,8 +105,7 @@ impl<const N: usize> Settings<N> {
         }
     }
 
-    /// Whether the end of a call changes anything.
-    #[inline]
+    /// Whether a refund or a charge is set, so that the end of a request changes something.
     pub(crate) fn asks_for_outcomes(&self) -> bool {
         self.charge.get().is_some() || self.refund.get().is_some()
     }

@@ -116,6 +116,32 @@ impl Terms {
         }
     }
 
+    /// The decision of [`ask`](Self::ask), straight from the words of a quota.
+    ///
+    /// Performance: the words of a window are decoded out of line, so that the decision of a bucket is
+    /// short enough to be inlined into the gate (`instructions`, `rate-limit@accept`).
+    #[inline]
+    pub(crate) fn ask_words(
+        [head, tail]: [u64; 2],
+        state: u64,
+        now: u64,
+        cost: u32,
+    ) -> Result<u64, Option<u64>> {
+        if head >> RULE != 0 {
+            return Self::ask_window([head, tail], state, now, cost);
+        }
+        let gcra = Gcra {
+            increment: head,
+            capacity: tail,
+        };
+        gcra.ask(state, now, cost)
+    }
+
+    #[inline(never)]
+    fn ask_window(words: [u64; 2], state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+        Self::from_words(words).ask(state, now, cost)
+    }
+
     /// The next state, or how long until the same request would be let in: `None` when it never will.
     #[inline]
     pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {

@@ -33,7 +33,7 @@ impl<const N: usize> Shared<N> {
     }
 
     fn take(&self, now: u64) -> Result<Token<N>, Empty> {
-        self.cell().take(Share::FULL, now, 1)
+        self.cell().take(now, 1)
     }
 
     fn give_back(&self, token: Token<N>, admitted: u64, now: u64) {

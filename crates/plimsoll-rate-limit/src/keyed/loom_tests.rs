@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use loom::{sync::Arc, thread};
 
 use super::table::{Hashed, Table};
-use crate::{Quota, settings::Settings, share::Share};
+use crate::{Quota, settings::Settings};
 
 /// Two sets of four cells, of which the keys here have the first.
 fn table(burst: u32) -> Arc<Table<1>> {
@@ -36,7 +36,7 @@ fn counts(table: &Table<1>) -> (u64, u64, u64) {
 
 fn admits(table: &Table<1>, hash: Hashed) -> bool {
     let cell = table.find_or_make(hash, 0);
-    cell.take(Share::FULL, 0, 1).is_ok()
+    cell.take(0, 1).is_ok()
 }
 
 #[test]

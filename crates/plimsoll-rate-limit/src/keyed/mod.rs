@@ -19,7 +19,6 @@ use crate::{
     cell::{Cell, Token},
     refunds::Ledger,
     settings::Settings,
-    share::Share,
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
@@ -56,6 +55,8 @@ pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     cost: C,
     missing: Missing,
     table: Arc<Table<N>>,
+    /// Whether a refund or a charge is set, so that the end of a request changes something.
+    settles: bool,
 }
 
 /// What an admitted request took, and of which key. Plain data.
@@ -90,6 +91,7 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
             key,
             cost,
             missing,
+            settles: settings.asks_for_outcomes(),
             table: Arc::new(Table::new(settings, capacity)),
         })
     }
@@ -135,7 +137,7 @@ where
                 Err(rejection) => return Verdict::Reject(rejection),
             },
         };
-        match cell.take(Share::FULL, now, cost) {
+        match cell.take(now, cost) {
             Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
             Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
         }
@@ -143,10 +145,10 @@ where
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        let settings = &self.table.settings;
-        if !settings.asks_for_outcomes() {
+        if !self.settles {
             return;
         }
+        let settings = &self.table.settings;
         if let Some(back) = settings.given_back(&permit.token, outcome)
             && let Some((cell, ledger)) = self.cell_of(permit.owner)
         {
