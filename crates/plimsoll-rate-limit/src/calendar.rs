@@ -1,12 +1,14 @@
-//! Windows that begin when a clock on the wall says so.
+//! Windows that begin at times of the wall clock.
 
 use std::time::Duration;
 
 use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
-/// A window of the calendar: it begins on the hour, at midnight, or on Monday at midnight, in UTC or at a fixed
-/// [offset](crate::Quota::utc_offset_minutes) from it.
+/// The period of a calendar window, which begins on the hour, at midnight, or on Monday at
+/// midnight.
+///
+/// In UTC, or at a fixed [offset](crate::Quota::utc_offset_minutes) from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CalendarUnit {
@@ -30,7 +32,7 @@ impl CalendarUnit {
         })
     }
 
-    /// What is to be added to Unix time, in seconds, so that windows begin at multiples of the period.
+    /// Seconds to add to Unix time so that windows begin at multiples of the period.
     pub(crate) const fn phase_secs(self, offset_minutes: i32) -> u64 {
         let since_monday = match self {
             // 1 January 1970 was a Thursday.
@@ -53,10 +55,11 @@ pub(crate) const MAX_OFFSET_MINUTES: u32 = 24 * 60 - 1;
 pub(crate) struct Anchor(u128);
 
 impl Anchor {
-    /// The epoch is that of Unix time.
+    /// The epoch starts with Unix time, at 1970-01-01T00:00:00Z.
     pub(crate) const UNIX: Self = Self(0);
 
-    /// The wall clock was at `since_1970` at `now`. Begins the epoch, if it has not begun.
+    /// An anchor for a wall clock that showed `since_1970` at `now`. Starts the epoch if it has not
+    /// started.
     pub(crate) fn new(epoch: &Epoch, now: Instant, since_1970: Duration) -> Self {
         epoch.nanos(now);
         let start = epoch.instant(0).unwrap_or(now);
@@ -67,15 +70,18 @@ impl Anchor {
         Self((since_1970 + until).saturating_sub(since).as_nanos())
     }
 
-    /// What is to be added to nanoseconds since the epoch, so that windows begin at multiples of the period. Less
-    /// than the period.
+    /// Nanoseconds to add to times since the epoch so that windows begin at multiples of the
+    /// period. Less than the period.
     pub(crate) fn shift(self, unit: CalendarUnit, offset_minutes: i32) -> u64 {
         let phase = u128::from(unit.phase_secs(offset_minutes)) * 1_000_000_000;
         ((self.0 + phase) % unit.period().as_nanos()) as u64
     }
 }
 
-/// What both clocks say. The only place of this crate that reads any: once for each limit that needs it, when it is made.
+/// Reads the monotonic clock and the wall clock.
+///
+/// The only clock reads of this crate: once per limit with a calendar window, when the first such
+/// window is set.
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub(crate) fn both_clocks() -> (Instant, Duration) {
     let since_1970 = std::time::SystemTime::now()

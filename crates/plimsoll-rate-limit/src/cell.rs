@@ -18,7 +18,8 @@ use crate::{
 /// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
 pub(crate) const RETURNED_BITS: u32 = 24;
 const RETURNED: u64 = (1 << RETURNED_BITS) - 1;
-/// What a reset adds to the count: more than is given back while one request runs.
+/// Tokens that a reset adds to the count. A token that sees the count grow by this much is not
+/// given back, so it must exceed the number of tokens given back while one request runs.
 const RESET: u32 = 1 << 22;
 
 /// The state of `N` quotas of one key, wherever it is kept.
@@ -35,8 +36,8 @@ pub(crate) struct Cell<'a, const N: usize> {
 pub(crate) struct Token<const N: usize> {
     pub(crate) words: [Word; N],
     pub(crate) cost: u32,
-    /// The cell's count of tokens given back, in the lower [`RETURNED_BITS`]. The bits above it have no
-    /// meaning: [`returned_since`](Self::returned_since) drops them.
+    /// The cell's count of tokens given back, in the lower [`RETURNED_BITS`]. The bits above it
+    /// have no meaning: [`returned_since`](Self::returned_since) drops them.
     returned: u32,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Empty {
 }
 
 impl<const N: usize> Token<N> {
-    /// By how much the count of what was given back has grown since this was taken, when it is at `returned`.
+    /// Tokens given back since this token was taken, when the cell's count is `returned`.
     pub(crate) fn returned_since(&self, returned: u32) -> u32 {
         returned.wrapping_sub(self.returned) & RETURNED as u32
     }
@@ -218,8 +219,9 @@ impl<const N: usize> Cell<'_, N> {
     }
 
     /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
-    /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a quota that has since been
-    /// replaced is given back as tokens of the new one, unless the algorithm was another meanwhile.
+    /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a
+    /// quota that has since been replaced is given back as tokens of the new one, unless the
+    /// algorithm was changed in between.
     pub(crate) fn give_back(
         self,
         token: Token<N>,
@@ -257,8 +259,8 @@ impl<const N: usize> Cell<'_, N> {
         recent.push(token, after, parts);
     }
 
-    /// Gives back the newest token: as if it had never been taken, exactly, since none was taken after it. `false` when
-    /// it is not certain that it is the newest.
+    /// Gives back the newest token, as if it had never been taken. `false` when another token may
+    /// have been taken after it.
     fn put_back_newest(self, quota: usize, token: &Token<N>, unused: Unused) -> bool {
         let word = token.words[quota];
         if token.returned_since(self.returned()) > 0 {
@@ -273,7 +275,8 @@ impl<const N: usize> Cell<'_, N> {
             .is_ok()
     }
 
-    /// How far those that were taken later move up, in parts of a token.
+    /// Gives back one quota's part of a token. Returns how far tokens taken later move up, in parts
+    /// of a token.
     fn put_back(self, quota: usize, taken: Word, unused: Unused) -> u64 {
         loop {
             let (generation, terms, word, state) = self.look(quota, unused.now);
@@ -293,8 +296,8 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// The terms under which a token was taken that have been replaced since, and the shortest time in which one
-    /// was refilled from then on; `None` when the algorithm was another meanwhile.
+    /// The replaced terms under which a token was taken, and the shortest refill time of one token
+    /// since then. `None` when the algorithm was changed in between.
     #[cold]
     fn taken_under(self, quota: usize, taken: Word, generation: u64) -> Option<(Terms, u64)> {
         let changes = generation.wrapping_sub(taken.generation()) % GENERATIONS as u64;
@@ -338,7 +341,7 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// Puts tokens back that nobody has taken, as many as are missing at most.
+    /// Adds tokens to every quota, at most as many as are missing from it.
     pub(crate) fn grant(self, now: u64, tokens: u32) {
         let now = now.min(MAX_NOW);
         // First, since the tokens that were taken move up.
@@ -432,7 +435,7 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// What every quota has left, of as much of its burst as it holds.
+    /// Tokens that every quota has left, of the share of its burst that it holds.
     pub(crate) fn remaining(self, share: Share, now: u64) -> u64 {
         let remaining = self.each(now, |terms, state, now| {
             terms.remaining(terms.cold(state, share, now, 1), now)

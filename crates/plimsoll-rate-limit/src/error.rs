@@ -39,7 +39,7 @@ pub enum InvalidQuota {
     /// A window with a burst.
     #[error("burst is set, but a window lets its whole count in at once")]
     BurstOfWindow,
-    /// A list without quotas, which would admit everything.
+    /// An empty list of quotas, which would admit every request.
     #[error("number of quotas is 0, but must be at least 1")]
     NoQuotas,
     /// An offset of a day or more.
@@ -48,7 +48,7 @@ pub enum InvalidQuota {
         /// The offset asked for.
         minutes: i32,
     },
-    /// An offset of what does not go by the calendar.
+    /// An offset is set for a quota that is not a calendar window.
     #[error("utc offset is set, but only a calendar window has one")]
     OffsetOfPeriod,
     /// It cannot stand in a header.

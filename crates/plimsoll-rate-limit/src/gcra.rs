@@ -33,9 +33,11 @@ impl Gcra {
         }
     }
 
-    /// The arrival time of a bucket that holds only a share of its burst, as a request of this cost sees it: what it
-    /// cannot hold is missing from it. A share of a small burst would be nothing: what the bucket takes when it is
-    /// warm it takes when it is cold, once it has been refilled.
+    /// The arrival time of a bucket that holds only a share of its burst, for a request of this
+    /// cost.
+    ///
+    /// The rest of the burst counts as missing. The share is at least the request's cost: a request
+    /// that fits the whole burst is admitted by a cold bucket once that has been refilled.
     pub(crate) fn cold(self, tat: u64, share: Share, now: u64, cost: u32) -> u64 {
         let holds = share.of(self.capacity).max(self.span(cost));
         tat.max(now + self.capacity.saturating_sub(holds))
@@ -60,7 +62,7 @@ impl Gcra {
     }
 
     /// The arrival time under these terms of a bucket that was kept under `old` ones: the same number of tokens is
-    /// missing from it, be it more than it holds.
+    /// missing from it, even if that is more than it holds.
     pub(crate) fn adopt(self, old: Self, tat: u64, now: u64) -> u64 {
         let missing = u128::from(tat.saturating_sub(now)) * u128::from(self.increment);
         let backlog = missing.div_ceil(u128::from(old.increment.max(1)));
@@ -72,7 +74,8 @@ impl Gcra {
         now + self.increment.saturating_mul(tokens).min(MAX_REFILL)
     }
 
-    /// How far the arrival time may be put back for tokens that are given back unused, whose taking led to `tat`.
+    /// How far tokens that are given back unused move the arrival time back. `tat` is the arrival
+    /// time after they were taken.
     ///
     /// The tokens have a stretch of the schedule, one span long, that ends at `tat`, or earlier by as much as they were
     /// `moved` up by others that were taken before them and given back since. What lies ahead of `now` is given back; the clock
@@ -101,7 +104,8 @@ impl Gcra {
         span.min(ahead.max(span.saturating_sub(held)))
     }
 
-    /// The same, as seen at a rate at which a token took `fastest`: more of it has been refilled.
+    /// `unused` as seen at a rate that refills one token in `fastest`, at which more of it was
+    /// refilled.
     pub(crate) fn refilled_faster(self, fastest: u64, unused: Unused) -> Unused {
         let held = u128::from(unused.now.saturating_sub(unused.admitted));
         let longer = (held * u128::from(self.increment)).div_ceil(fastest.max(1).into());
@@ -112,7 +116,8 @@ impl Gcra {
         }
     }
 
-    /// The time that as many tokens take here as took `time` at the `old` rate, rounded down.
+    /// The refill time, at this rate, of the tokens that refill in `time` at the `old` rate.
+    /// Rounded down.
     pub(crate) fn worth(self, old: Self, time: u64) -> u64 {
         let worth =
             u128::from(time) * u128::from(self.increment) / u128::from(old.increment.max(1));
@@ -133,7 +138,7 @@ pub(crate) struct Unused {
     /// When they were taken, or earlier.
     pub(crate) admitted: u64,
     pub(crate) now: u64,
-    /// How far they have moved up since, in parts of a token.
+    /// How far they have moved up since they were taken, in parts of a token.
     pub(crate) moved: u64,
 }
 

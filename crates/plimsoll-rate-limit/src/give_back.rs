@@ -1,15 +1,16 @@
-//! What a request that has ended gets back.
+//! The part of its cost that is given back at the end of a request.
 
-/// How much of what a request took it gets back when it has ended; see [`RateLimit::refund`](crate::RateLimit::refund).
+/// The part of its cost that is given back at the end of a request.
 ///
-/// A `bool` says whether all of it, a `u32` how much: never more than it took.
+/// Returned by the closure of [`RateLimit::refund`](crate::RateLimit::refund). From a `bool`: all
+/// of it or nothing. From a `u32`: that many tokens, at most the request's cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveBack {
-    /// It counts.
+    /// The request counts in full.
     Nothing,
-    /// It does not count.
+    /// The request does not count.
     All,
-    /// So much of it does not count.
+    /// This many tokens of its cost do not count.
     Part(u32),
 }
 

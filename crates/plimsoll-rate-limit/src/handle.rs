@@ -28,14 +28,17 @@ impl<const N: usize> RateLimitHandle<N> {
 
     /// Changes the quotas of the limit, and of all its keys, from the next decision on. Their names stay.
     ///
-    /// What was spent stays spent, in tokens: a caller that has used up 15 of a burst of 20 has 5 left of it, 85 when the
-    /// burst becomes 100, and none when it becomes 10, until 6 have been refilled. A debt of 1,000 tokens is one of
-    /// 1,000 tokens at any rate, and takes as long as they take at the new one (417 days at most). Changing a quota and
-    /// changing it back frees nothing. Windows keep their counts; where windows begin at other times, all that counts at the
-    /// change counts in the window that runs then. (An exception: a key that was not looked at during 16 changes.)
+    /// The number of tokens taken stays the same. With 15 of a burst of 20 taken, 5 are left. When the
+    /// burst becomes 100, 85 are left; when it becomes 10, none until 6 have been refilled. A debt of
+    /// 1,000 tokens is refilled at the new rate, in at most 417 days. Changing a quota and changing it
+    /// back frees no tokens.
     ///
-    /// A decision sees each quota as it was or as it is, never a mixture. What was taken before the change and is given back
-    /// after it comes back as tokens of the new quota; not where the algorithm, or a window's edges, have changed.
+    /// Windows keep their counts. Where windows begin at other times, the units that count at the change
+    /// count in the new window. (Exception: a key without a decision during 16 changes.)
+    ///
+    /// A decision sees each quota as it was or as it is, never a mixture. Tokens taken before the change
+    /// and given back after it are given back to the new quota, unless the algorithm or the window's
+    /// edges have changed.
     ///
     /// # Errors
     ///
@@ -44,11 +47,14 @@ impl<const N: usize> RateLimitHandle<N> {
         self.0.set(quotas)
     }
 
-    /// Tells calendar windows the time: at `now` the wall clock was this long past 1970-01-01T00:00:00Z. They read it
-    /// themselves once, when they are made; this is for a wall clock that has been set since, and for tests. Other quotas
-    /// take no notice.
+    /// Sets the wall clock of calendar windows: at `now` it shows `since_1970`.
     ///
-    /// What counts at that moment counts in the window that runs by the new time, also where another has begun.
+    /// That is the time since 1970-01-01T00:00:00Z. A calendar window reads the wall clock once,
+    /// when it is made. Call this when the wall clock was set since, and in tests. It has no effect
+    /// on other quotas.
+    ///
+    /// Requests that count at that moment count in the window that contains the new time, even if
+    /// that is another window.
     ///
     /// ```
     /// use std::time::Duration;

@@ -260,8 +260,8 @@ impl Lane {
         Word::new(end.generation(), left)
     }
 
-    /// Tokens by which others move up when what is left of the lease is given back to a bucket at `tat`: none when
-    /// nothing was taken after the lease.
+    /// Tokens by which later tokens move up when the rest of the lease is given back to a bucket at
+    /// `tat`. 0 when no token was taken after the lease.
     fn moves_up(&self, left: u64, gcra: Gcra, tat: u64) -> u32 {
         if Word(self.end.load(Acquire)).state() == tat {
             return 0;

@@ -121,12 +121,14 @@ impl Quota {
     ///
     /// # The wall clock
     ///
-    /// Decisions read no clock: they are handed tokio's `Instant`, which a paused test moves. The wall clock is read once,
-    /// together with an `Instant`, when the limit is made (or when its first calendar window is set), and is taken to run as
-    /// the `Instant` does from then on. Where it does not (it was set, or the machine was suspended),
-    /// [`set_wall_clock`](crate::RateLimitHandle::set_wall_clock) tells the limit, as often as you like. There are no
-    /// time zones here: an offset that changes with the season has to be set anew. A day has 86,400 seconds, as in
-    /// Unix time.
+    /// Decisions read no clock: they take tokio's `Instant`, which paused tests control. The wall
+    /// clock is read once, together with an `Instant`, when the limit is made or its first calendar
+    /// window is set. From then on the wall clock is assumed to advance with the `Instant`. When it
+    /// was set, or the machine was suspended, call
+    /// [`set_wall_clock`](crate::RateLimitHandle::set_wall_clock).
+    ///
+    /// Time zones are not supported: set the offset again when it changes with the season. A day
+    /// has 86,400 seconds, as in Unix time.
     pub const fn per_calendar_day(count: u32) -> Self {
         Self::per_calendar(count, CalendarUnit::Day)
     }
@@ -143,8 +145,10 @@ impl Quota {
         quota
     }
 
-    /// Shifts a calendar window: at `minutes` 120 a day begins at midnight in UTC+2, which is 22:00 in UTC; west of Greenwich
-    /// it is negative. Between -1,439 and 1,439. For calendar windows only.
+    /// Sets the UTC offset of a calendar window, in minutes from -1,439 to 1,439.
+    ///
+    /// With 120, a day begins at midnight in UTC+2, which is 22:00 in UTC. Offsets west of
+    /// Greenwich are negative. For calendar windows only.
     pub const fn utc_offset_minutes(mut self, minutes: i32) -> Self {
         self.offset_minutes = minutes;
         self
@@ -214,8 +218,10 @@ impl Quota {
         self.offset_minutes
     }
 
-    /// Of a calendar window, what is to be added to Unix time so that windows begin at multiples of the
-    /// [period](Self::period): the window of a moment is number `(unix_time + phase) / period`. Less than the period.
+    /// The phase of a calendar window: added to Unix time, it makes windows begin at multiples of
+    /// the [period](Self::period).
+    ///
+    /// The number of a window is `(unix_time + phase) / period`. Less than the period.
     pub const fn calendar_phase(&self) -> Option<Duration> {
         match self.counted {
             Counted::Calendar(unit) => {
@@ -225,7 +231,7 @@ impl Quota {
         }
     }
 
-    /// Checks the numbers, as a limit that is made of them does.
+    /// Checks the settings of this quota, as [`RateLimit::new`](crate::RateLimit::new) does.
     ///
     /// # Errors
     ///
@@ -239,8 +245,8 @@ impl Quota {
         self.name
     }
 
-    /// The terms as two words, count and period. Calendar windows begin as the anchor tells, and what was taken under `old`
-    /// terms can be carried over.
+    /// The terms as two words, then count and period. The anchor sets where calendar windows begin.
+    /// State kept under `old` terms can be carried over.
     pub(crate) fn words(
         self,
         anchor: Anchor,

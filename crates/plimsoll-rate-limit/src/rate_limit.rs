@@ -48,11 +48,15 @@ use crate::{
 ///
 /// # Rejections elsewhere
 ///
-/// A request that a later policy rejects gets back what it took. When that happens at once, or when the request was the last
-/// that took anything, the bucket is left exactly as if the request had never come. After a wait in a later queue
-/// the bucket is never fuller than that, and lacks at most what is refilled within the longest wait: once, however many
-/// requests waited, in whichever order they are rejected, and it does not add up from wait to wait. (More than 1,024
-/// that wait and are rejected out of order may get less.) Windows give back all that still counts.
+/// The tokens of a request that a later policy rejects are given back:
+///
+/// * Rejected at once, or when no token was taken after it: exactly, as if the request had never
+///   arrived.
+/// * After a wait in a later queue: the bucket is never fuller than that. It lacks at most the
+///   tokens that are refilled within the longest wait. The bound holds for all waiters together, in
+///   any order of rejection, and does not add up from wait to wait. With more than 1,024 waiters
+///   that are rejected out of order, fewer tokens may be given back.
+/// * A window: everything that still counts.
 ///
 /// # Shared state and cloning
 ///
@@ -211,12 +215,13 @@ impl<const N: usize, C> RateLimit<N, C> {
         self
     }
 
-    /// Gives back what a request took when it has ended and `refund` says so: take first, count by outcome. A `bool` says
-    /// whether all of it is given back, a `u32` how much; see [`GiveBack`].
+    /// Gives back tokens at the end of a request, depending on its outcome.
     ///
-    /// Since the token is taken when the request is admitted, a hundred that come at once do not all pass before the first
-    /// has failed. What is given back is what the clock has not refilled meanwhile, and in a window what was taken in the
-    /// window that still runs.
+    /// `refund` returns a `bool` (all of them or none) or a `u32` (how many); see [`GiveBack`].
+    ///
+    /// The tokens are taken when the request is admitted. So a hundred concurrent requests are not
+    /// all admitted before the first one has failed. A bucket gives back the tokens that it has not
+    /// refilled since; a window gives back tokens that were taken in the current window.
     ///
     /// ```
     /// use std::time::Duration;
@@ -230,11 +235,12 @@ impl<const N: usize, C> RateLimit<N, C> {
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Once: of several the first counts. With a [`charge`](Self::charge) as well, the refund comes first.
+    /// Only the first `refund` has an effect. With a [`charge`](Self::charge) as well, the refund
+    /// is applied first.
     ///
     /// # Panics
     ///
-    /// When `refund` panics, the token stays taken and nothing is charged; nothing else is lost.
+    /// When `refund` panics, no token is given back and nothing is charged. The limit stays usable.
     #[must_use]
     pub fn refund<R: Into<GiveBack>>(
         mut self,
@@ -288,7 +294,7 @@ impl<const N: usize, C> RateLimit<N, C> {
         self.state.cell(&self.settings)
     }
 
-    /// What was given back of late.
+    /// The log of recent refunds.
     fn ledger(&self) -> Ledger<'_, N> {
         Ledger {
             refunds: &self.state.refunds,

@@ -1,17 +1,20 @@
-//! Which tokens were given back of late: what was taken after them has moved up since.
+//! A log of tokens that were given back, since tokens taken after them have moved up.
 //!
 //! # Why it is kept
 //!
-//! A token takes a stretch of the bucket's schedule, from `tat - span` to `tat`. Given back after a wait, it is worth what
-//! lies ahead of `now`: the rest of it the clock has refilled. Every token given back moves those that were
-//! taken after it up by what it was worth, and leaves those before it where they are. So the worth of a token depends on
-//! *which* others were given back meanwhile. This module answers that; without it each of a hundred waiters
-//! would pay for the wait of all the others.
+//! A token occupies a stretch of the bucket's schedule, from `tat - span` to `tat`. Given back
+//! after a wait, it is worth the part of that stretch after `now`; the part before `now` has been
+//! refilled. A token that is given back moves all tokens taken after it up by its worth, and no
+//! token taken before it.
+//!
+//! So the worth of a token depends on *which* other tokens were given back while it was held.
+//! Without this log, each of a hundred waiters would pay for the wait of all the others.
 //!
 //! # Bounds
 //!
-//! The log is short and may lose its oldest entries. What it has lost counts as moved in full, so that a token is never
-//! worth too much. It is used by revocations only, behind a short lock; taking a token never reads it.
+//! The log is short and may lose its oldest entries. A lost entry counts as moved in full, so a
+//! token is never worth too much. Only revocations and refunds use it, behind a short lock; taking
+//! a token never reads it.
 
 use std::{collections::VecDeque, sync::PoisonError};
 
@@ -20,29 +23,30 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// Parts of a token, which the clock refills one by one. So fine that a thousand roundings are less than one part in
-/// ten thousand of a token, and so coarse that 2^40 tokens fit 64 bits.
+/// Parts of one token: the unit in which the log counts. A thousand roundings stay below 1/10,000
+/// of a token, and 2^40 tokens fit 64 bits.
 /// `the_order_in_which_waiters_are_revoked_makes_no_difference` fails when it is too coarse.
 pub(crate) const PARTS: u64 = 1 << 24;
-/// Entries of one log: as many waiters may be revoked in any order before the oldest are merged. 32 KiB with
-/// one quota, allocated as needed. `a_thousand_waiters_are_revoked_in_any_order` fails when it is too short.
+/// Entries of one log. Up to this many waiters may be revoked in any order before the oldest
+/// entries are merged. 32 KiB with one quota, allocated as needed.
+/// `a_thousand_waiters_are_revoked_in_any_order` fails when it is too short.
 const MAX_ENTRIES: usize = 1024;
 
 /// The log.
 #[derive(Debug)]
 pub(crate) struct Refunds<const N: usize>(Mutex<VecDeque<Refund<N>>>);
 
-/// What was given back under one lock, and the order in which its token was taken.
+/// One refund, with the token that was given back.
 #[derive(Debug, Clone, Copy)]
 struct Refund<const N: usize> {
-    /// Whose cell it was.
+    /// The owner of the cell.
     owner: u64,
-    /// The token: the earliest one, where entries were merged.
+    /// The token; of merged entries the earliest one.
     token: Token<N>,
     /// The cell's count of tokens given back, after this.
     after: u32,
     cost: u32,
-    /// What moved up those that were taken later, of each quota, in [`PARTS`] of a token.
+    /// How far tokens taken later moved up, for each quota, in [`PARTS`] of a token.
     parts: [u64; N],
 }
 
@@ -50,7 +54,7 @@ struct Refund<const N: usize> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger<'a, const N: usize> {
     pub(crate) refunds: &'a Refunds<N>,
-    /// Whose the cell is.
+    /// The owner of the cell.
     pub(crate) owner: u64,
     /// Whether tokens are taken from leases.
     pub(crate) leased: bool,
@@ -86,8 +90,10 @@ impl<'a, const N: usize> Ledger<'a, N> {
 }
 
 impl<const N: usize> Recent<'_, N> {
-    /// How far this token has moved up since it was taken, in each quota, in [`PARTS`] of a token: at most, where
-    /// the log does not know. `returned` is the cell's count of tokens given back.
+    /// How far this token has moved up since it was taken, for each quota, in [`PARTS`] of a token.
+    ///
+    /// An upper bound when the log has lost entries. `returned` is the cell's count of tokens given
+    /// back.
     pub(crate) fn moved(&self, token: &Token<N>, returned: u32) -> [u64; N] {
         let since = token.returned_since(returned);
         let (mut known, mut moved) = (0, [0_u64; N]);
@@ -121,7 +127,7 @@ impl<const N: usize> Recent<'_, N> {
         });
     }
 
-    /// Merges the two oldest, if they are of one owner; else the oldest goes.
+    /// Merges the two oldest entries if they have the same owner, or drops the oldest one.
     fn make_room(&mut self) {
         let Some(oldest) = self.log.pop_front() else {
             return;

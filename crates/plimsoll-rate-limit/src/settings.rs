@@ -21,14 +21,14 @@ use crate::{
 /// What a call that is over costs, beyond what was taken when it was let in.
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
-/// What a call that is over gets back.
+/// Decides the part of its cost that is given back at the end of a request.
 pub(crate) type Refund = Box<dyn Fn(&Outcome) -> GiveBack + Send + Sync>;
 
 pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
     pub(crate) names: [Option<&'static str>; N],
     pub(crate) epoch: Epoch,
-    /// Once there was a calendar window. Held while quotas are changed.
+    /// Set when the first calendar window is made. Locked while quotas are changed.
     anchor: Mutex<Option<Anchor>>,
     pub(crate) charge: OnceLock<Charge>,
     pub(crate) refund: OnceLock<Refund>,
@@ -59,7 +59,7 @@ impl<const N: usize> Settings<N> {
         })
     }
 
-    /// Changes all quotas, or none.
+    /// Changes all quotas, or none of them when one is invalid.
     pub(crate) fn set(&self, quotas: [Quota; N]) -> Result<(), InvalidQuota> {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let mut words = [[0; 4]; N];
@@ -96,7 +96,8 @@ impl<const N: usize> Settings<N> {
         self.epoch.nanos(now)
     }
 
-    /// What the bucket's own clock says, which is slow while it warms up; see [`Ramp`](crate::warm_up::Ramp).
+    /// The time on the bucket's own clock, which is slow while it warms up; see
+    /// [`Ramp`](crate::warm_up::Ramp).
     pub(crate) fn time(&self, now: Instant) -> u64 {
         let nanos = self.nanos(now);
         match self.warming.get() {
@@ -110,7 +111,7 @@ impl<const N: usize> Settings<N> {
         self.charge.get().is_some() || self.refund.get().is_some()
     }
 
-    /// The part of the token that a call that is over gets back.
+    /// The part of the token that is given back at the end of a request.
     pub(crate) fn given_back(&self, token: &Token<N>, outcome: &Outcome) -> Option<Token<N>> {
         // Nothing was taken: a cost of 0, or a request that was not counted.
         let refund = self.refund.get().filter(|_| token.cost > 0)?;
@@ -211,7 +212,7 @@ impl<const N: usize> Settings<N> {
     }
 }
 
-/// The wall clock, which is read when it is first needed.
+/// The anchor for a quota. Reads the clocks for the first calendar window.
 fn anchored(anchor: &mut Option<Anchor>, epoch: &Epoch, quota: Quota) -> Anchor {
     if quota.calendar_unit().is_none() {
         return Anchor::UNIX;

@@ -1,4 +1,4 @@
-//! How much of its burst a bucket holds while it warms up.
+//! The share of its burst that a bucket holds while it warms up.
 
 /// A share of the burst, as a fixed-point number of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(crate) struct Share(u32);
 const ONE: u32 = 1 << 16;
 
 impl Share {
-    /// All of it.
+    /// The whole burst.
     pub(crate) const FULL: Self = Self(ONE);
 
     /// The share at `gone` of `over` of a warm-up that began at the `cold`-th part: it rises in a straight line, as the
@@ -22,7 +22,7 @@ impl Share {
         Self(u32::try_from(share).unwrap_or(ONE).min(ONE))
     }
 
-    /// So much of a time, rounded down.
+    /// This share of a time, rounded down.
     #[inline]
     pub(crate) fn of(self, time: u64) -> u64 {
         (u128::from(time) * u128::from(self.0) / u128::from(ONE)) as u64

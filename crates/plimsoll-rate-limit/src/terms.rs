@@ -17,7 +17,8 @@ const RULE: u32 = 62;
 const FIXED: u64 = 1;
 const SLIDING: u64 = 2;
 const CALENDAR: u64 = 3;
-/// Below it, of a window: the unit of the calendar, its offset from UTC in minutes, the bits of a count, and the limit.
+/// Fields of a window below the rule: the calendar unit, the UTC offset in minutes, the bits of a
+/// count, and the limit.
 const UNIT: u32 = 60;
 const OFFSET: u32 = 44;
 const OFFSET_BIAS: i32 = 1 << 11;
@@ -70,7 +71,7 @@ impl Terms {
         })
     }
 
-    /// The calendar by which windows are counted whose first word this is, and its offset from UTC in minutes.
+    /// The calendar unit in the first word of a window, and its UTC offset in minutes.
     pub(crate) const fn calendar(head: u64) -> Option<(CalendarUnit, i32)> {
         if head >> RULE != CALENDAR {
             return None;
@@ -80,8 +81,8 @@ impl Terms {
         Some((unit, offset))
     }
 
-    /// The two words. The counts of windows take as many bits as they took under `old` terms, or nothing that was taken under
-    /// those could be carried over.
+    /// The terms as two words. A window's counts keep at least the bits that they have under `old`
+    /// terms, so that the counts can be carried over.
     pub(crate) fn to_words(
         self,
         calendar: Option<(CalendarUnit, i32)>,
@@ -118,8 +119,8 @@ impl Terms {
 
     /// The decision of [`ask`](Self::ask), straight from the words of a quota.
     ///
-    /// Performance: the words of a window are decoded out of line, so that the decision of a bucket is
-    /// short enough to be inlined into the gate (`instructions`, `rate-limit@accept`).
+    /// Performance: the words of a window are decoded out of line, so that the decision of a bucket
+    /// is short enough to be inlined into the gate (`instructions`, `rate-limit@accept`).
     #[inline]
     pub(crate) fn ask_words(
         [head, tail]: [u64; 2],
@@ -159,8 +160,8 @@ impl Terms {
         }
     }
 
-    /// As [`give_back`](Self::give_back), for what was taken under `old` terms; since then a token has taken `fastest` at
-    /// least. As many tokens are given back.
+    /// [`give_back`](Self::give_back) for tokens that were taken under `old` terms. The same number
+    /// of tokens is given back. `fastest` is the shortest refill time of one token since then.
     pub(crate) fn give_back_under(
         self,
         old: Self,
@@ -183,7 +184,7 @@ impl Terms {
         }
     }
 
-    /// The state with so many tokens more, as many as are missing at most.
+    /// The state with `tokens` added, at most as many as are missing.
     pub(crate) fn grant(self, state: u64, now: u64, tokens: u32) -> u64 {
         match self {
             Self::Bucket(gcra) => state.saturating_sub(gcra.span(tokens)),
@@ -191,8 +192,8 @@ impl Terms {
         }
     }
 
-    /// The state after what was taken, and led to `word`, was given back unused; and how far that moves up those
-    /// that were taken later, in parts of a token.
+    /// The state after tokens were given back unused, and how far tokens taken later move up, in
+    /// parts of a token. `word` is the word after the tokens were taken.
     pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {
         match self {
             Self::Bucket(gcra) => {

@@ -12,9 +12,9 @@ use crate::{InvalidWarmUp, Quota, share::Share, sync::Mutex};
 /// under a load that it takes with ease a minute later. A fresh limit is cold, too. While it warms up, the burst shrinks in
 /// proportion, but not below one request, whatever it weighs.
 ///
-/// The next token is due when the rate, added up over time, comes to one: a request that is admitted at a thousandth of the rate
-/// does not hold up the next one for a thousand tokens' time when the rate has risen meanwhile. (The bucket runs on a clock
-/// that is slow while it is cold.)
+/// The next token is due when the integral of the rate over time reaches one. So a request that is
+/// admitted at a thousandth of the rate does not delay the next one by a thousand intervals once
+/// the rate has risen. (The bucket runs on a clock that is slow while it is cold.)
 ///
 /// (Guava and Sentinel warm up by tokens spent rather than by time; to the same end, but the time it takes is then the
 /// traffic's.)
@@ -81,9 +81,10 @@ pub(crate) struct Warming {
 /// A clock that is slow while the service is cold: in its time the rate is always the whole rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ramp {
-    /// When it last began to be slow.
+    /// When the clock was last slowed down.
     since: u64,
-    /// By how much it was slow then. (Modulo 2^64: settings that change may make it less than nothing.)
+    /// How far the clock was behind at that time. (Modulo 2^64: a change of settings may make it
+    /// negative.)
     lost: u64,
     cold: u64,
     over: u64,
@@ -91,12 +92,13 @@ pub(crate) struct Ramp {
 }
 
 impl Ramp {
-    /// What the clock says.
+    /// The time on this clock.
     pub(crate) fn time(self, now: u64) -> u64 {
         now.wrapping_sub(self.lost(now))
     }
 
-    /// How far it is behind: `1 - rate` added up, where the rate is `1/cold + (1 - 1/cold) * t/over`.
+    /// How far the clock is behind: the integral of `1 - rate`, where the rate is `1/cold + (1 -
+    /// 1/cold) * t/over`.
     fn lost(self, now: u64) -> u64 {
         let gone = u128::from(now.saturating_sub(self.since).min(self.over));
         let (cold, over) = (u128::from(self.cold.max(1)), u128::from(self.over.max(1)));
@@ -110,7 +112,7 @@ impl Ramp {
         Share::warming(self.cold as u32, now.saturating_sub(self.since), self.over)
     }
 
-    /// Nanoseconds until this clock has gone on by `wait`.
+    /// Nanoseconds until this clock has advanced by `wait`.
     pub(crate) fn until(self, now: u64, wait: u64) -> u64 {
         let due = self.time(now).saturating_add(wait);
         let end = now.max(self.since.saturating_add(self.over));
@@ -143,7 +145,7 @@ impl Warming {
         })
     }
 
-    /// The newest ramp, whatever has been set or has happened since.
+    /// The newest ramp, without a check whether another one is due.
     pub(crate) fn ramp(&self) -> Ramp {
         let (_, [since, lost, cold, over, generation]) = self.ramp.read();
         Ramp {
@@ -155,8 +157,8 @@ impl Warming {
         }
     }
 
-    /// The ramp for a decision, for a bucket that is full when its clock says `full_at`. If that was long ago, another has
-    /// just begun.
+    /// The ramp for a decision, for a bucket that is full at `full_at` on its own clock. Begins
+    /// another ramp after an idle period.
     pub(crate) fn ramp_at(&self, full_at: u64, now: u64) -> Ramp {
         let ramp = self.ramp();
         if self.is_over(ramp, full_at, now) {

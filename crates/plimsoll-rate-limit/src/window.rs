@@ -23,7 +23,7 @@ pub(crate) struct Window {
     /// Nanoseconds. Never 0.
     pub(crate) period: u64,
     pub(crate) slides: bool,
-    /// Bits of one count: at least those of the limit.
+    /// Bits of one count. At least the bits of the limit.
     pub(crate) bits: u32,
     /// Nanoseconds by which windows begin before multiples of the period. Less than the period.
     pub(crate) shift: u64,
@@ -78,7 +78,7 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The number of the window in which this state was written, as much of it as is kept, and the mask of that.
+    /// The stored bits of the number of the window in which this state was written, and their mask.
     pub(crate) const fn number_of(self, state: u64) -> (u64, u64) {
         (state >> self.counts_bits(), self.number_mask())
     }
@@ -102,7 +102,7 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The state with so many units fewer: first of this window, then of the one before.
+    /// The state with `units` fewer taken: first from this window, then from the one before.
     pub(crate) fn grant(self, state: u64, now: u64, units: u32) -> u64 {
         let (_, number, _, taken) = self.view(state, now);
         let rest = u64::from(units).saturating_sub(taken.now);
@@ -157,7 +157,7 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// What counts of what was taken, the limit or not.
+    /// The units that count at `now`, even if they exceed the limit.
     pub(crate) fn counted(self, state: u64, now: u64) -> u64 {
         let (_, _, left, taken) = self.view(state, now);
         taken.now + self.of_before(taken, left)
@@ -178,7 +178,7 @@ impl Window {
         self.pack((now + self.shift) / self.period.max(1), taken)
     }
 
-    /// Whether windows of both begin at the same times, and count the same.
+    /// Whether windows of both begin at the same times, and their counts can be carried over.
     pub(crate) fn is_as(self, old: Self) -> bool {
         self.period == old.period && self.shift == old.shift && (self.slides || !old.slides)
     }

@@ -58,8 +58,9 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         Some(cell.remaining(Share::FULL, self.0.settings.nanos(now)))
     }
 
-    /// Forgets all that a key has taken, debts included: its quotas are whole. `false` when it has no cell, and so nothing
-    /// that could be forgotten. Requests of this key that run get nothing back any more.
+    /// Resets all quotas of a key to full, debts included. `false` when the key has no cell.
+    ///
+    /// Running requests of this key give nothing back after that.
     ///
     /// ```
     /// use plimsoll_core::{ClientIp, Missing};
@@ -76,9 +77,10 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         cell.map(Cell::reset).is_some()
     }
 
-    /// Puts `tokens` back into each quota of a key at `now`, as many as are missing from it at most: a bucket holds no more than
-    /// its burst, and a window admits no more than its count. `false` when the key has no cell, and so nothing is
-    /// missing.
+    /// Adds `tokens` to each quota of a key at `now`. `false` when the key has no cell.
+    ///
+    /// At most as many as are missing: a bucket holds at most its burst, and a window admits at
+    /// most its count. A key without a cell has all its tokens.
     pub fn grant(&self, key: impl Hash, tokens: u32, now: Instant) -> bool {
         let now = self.0.settings.nanos(now);
         let cell = self.0.find(self.0.hash(key));

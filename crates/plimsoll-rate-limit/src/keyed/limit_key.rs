@@ -1,4 +1,4 @@
-//! Keys, named by hand.
+//! Keys that are written out, to look up a caller in a handle.
 
 use std::{
     fmt,
@@ -8,8 +8,10 @@ use std::{
 
 use plimsoll_core::SecretKey;
 
-/// The key of a caller, as the limit derives it from a request: to look at, [reset](super::KeyedRateLimitHandle::reset) or
-/// [grant](super::KeyedRateLimitHandle::grant) what this caller has.
+/// The key of a caller, equal to the one the limit derives from a request.
+///
+/// For the methods of the handle: [available](super::KeyedRateLimitHandle::available),
+/// [reset](super::KeyedRateLimitHandle::reset) and [grant](super::KeyedRateLimitHandle::grant).
 ///
 /// | the limit's key | write |
 /// |---|---|
@@ -20,7 +22,7 @@ use plimsoll_core::SecretKey;
 /// | [`Route`](plimsoll_core::Route) | [`LimitKey::route("/users/{id}")`](Self::route) |
 /// | a closure | what the closure returns, itself: the handle takes anything with a `Hash` |
 ///
-/// It shows nothing of a secret when it is printed.
+/// Its `Debug` output never contains a secret.
 #[derive(Clone, Copy)]
 pub struct LimitKey<'a>(Named<'a>);
 
@@ -73,7 +75,7 @@ impl<'a> LimitKey<'a> {
     }
 }
 
-/// As the keys hash that are read from requests.
+/// Hashes like the keys that are read from requests.
 impl Hash for LimitKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.0 {

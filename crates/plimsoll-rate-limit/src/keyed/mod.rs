@@ -101,7 +101,7 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
         KeyedRateLimitHandle(Arc::clone(&self.table))
     }
 
-    /// The cell of a token's owner, if it still has one, and the log of what was given back to it.
+    /// The cell of a token's owner, if it still has one, and the log of its refunds.
     fn cell_of(&self, owner: Owner) -> Option<(Cell<'_, N>, Ledger<'_, N>)> {
         match owner {
             Owner::Key(hash) => Some((self.table.find(hash)?, self.table.ledger(hash))),

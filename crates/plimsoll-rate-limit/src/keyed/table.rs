@@ -30,8 +30,8 @@ const SETS_PER_DEBT: usize = 4;
 /// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
 /// while it holds one.
 const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
-/// Logs of what waiters gave back, shared by keys that fall to the same one. Keys that share one push out each other's
-/// entries; then a waiter of theirs may get less back.
+/// Logs of refunds, shared by the keys that hash to the same one. Keys that share a log evict each
+/// other's entries; a waiter whose entries were evicted may be refunded less.
 const LEDGERS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// Sets, and for each few of them what keys had taken that were pushed out: those who come next begin with at least that.
@@ -148,7 +148,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// The log of what was given back to this key.
+    /// The log of refunds of this key.
     pub(super) fn ledger(&self, hash: Hashed) -> Ledger<'_, N> {
         Ledger {
             refunds: &self.refunds[self.lock(hash) % LEDGERS],

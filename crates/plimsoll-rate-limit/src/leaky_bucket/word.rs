@@ -59,8 +59,8 @@ impl Word {
         Self::new(time, self.generation()).marked(self.somebody_waits())
     }
 
-    /// The word under a new rate: what is left of the pause grows or shrinks with the interval, since as many intervals
-    /// are left as before.
+    /// The word under a new rate. The rest of the pause scales with the interval: it lasts as many
+    /// intervals as before.
     pub(super) fn adopted(self, rate: &Rate, generation: u64, now: u64) -> Self {
         let ([interval], [old]) = (rate.at(generation), rate.at(self.generation()));
         let left = u128::from(self.time().saturating_sub(now)) * u128::from(interval);
