@@ -62,7 +62,11 @@ const GRANTED: u32 = u32::MAX;
 
 impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     /// A permit whose call starts now, without having waited.
-    #[inline]
+    ///
+    /// Performance: always inlined, since a call would copy the permit (`instructions`,
+    /// `rate-limit@accept`).
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn running(shared: Arc<Shared<P, T>>, permit: P::Permit, now: Instant) -> Self {
         shared
             .observer
@@ -75,7 +79,8 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         Self::new(shared, permit, queued, GRANTED)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as `running`
     fn new(
         shared: Arc<Shared<P, T>>,
         permit: P::Permit,
