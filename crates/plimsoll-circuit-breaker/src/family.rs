@@ -128,7 +128,7 @@ impl Family {
     #[inline]
     fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos.load(Relaxed);
-        // While it is off the latency is not reckoned.
+        // While it is off, the latency is not computed.
         limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit)
     }
 

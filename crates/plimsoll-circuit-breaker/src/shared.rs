@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     /// besides.
     not_before: AtomicU64,
     longest_wait: AtomicU64,
-    /// The [`Settings::changes`] that both were reckoned from.
+    /// The [`Settings::changes`] that both were computed from.
     reckoned_from: AtomicU32,
     /// When the latest failure was recorded. Means something while the window holds failures.
     last_failure: AtomicU64,

@@ -228,7 +228,7 @@ impl<D, R> Concurrency<D, R> {
     ///
     /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next
     /// token comes; when a call of the same caller ends is not known beforehand.
-    /// [`Http`](plimsoll_core::Http) adds no jitter to hints of this kind: one caller reads them.
+    /// [`Http`](plimsoll_core::Http) spreads it like the hint of a full server.
     pub fn per_caller(self) -> Self {
         Self {
             kind: Kind::OverQuota,

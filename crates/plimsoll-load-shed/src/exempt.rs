@@ -1,3 +1,3 @@
-//! Requests that no policy is asked about: core's, for those who import it from here.
+//! Re-exports core's exemptions by path.
 
 pub use plimsoll_core::except_paths;

@@ -85,7 +85,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     /// clocks of replicas say; while Redis is away, the local limits go by their own machine's.
     /// Replicas whose quotas of one name differ carry over what was spent; see the
     /// [crate](crate#when-a-quota-changes). A [name](Quota::named) is also the quota's name in
-    /// Redis. Named quotas are told to callers, but not while Redis is away.
+    /// Redis. Named quotas are announced to callers, but not while Redis is away.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
         self

@@ -85,7 +85,7 @@ impl RedisHandle {
     /// ```
     ///
     /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait
-    /// that Redis told it is over; in this process [`leases`](crate::LeasedRateLimit::leases)
+    /// that Redis stated is over; in this process [`leases`](crate::LeasedRateLimit::leases)
     /// reaches it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is away,
     /// keep their own counts.
     ///

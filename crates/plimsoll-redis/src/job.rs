@@ -73,7 +73,7 @@ pub(crate) struct Change {
     pub(crate) digest: Digest,
     /// Requests that are granted; `None` resets the key.
     pub(crate) tokens: Option<u32>,
-    /// Told whether there was anything to change.
+    /// The answer says whether there was anything to change.
     pub(crate) sender: oneshot::Sender<Result<bool, Failed>>,
     /// Sent again after Redis had forgotten the scripts.
     pub(crate) again: bool,

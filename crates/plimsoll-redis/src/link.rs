@@ -167,7 +167,7 @@ impl Task {
         !self.returns.is_empty() || !self.changes.is_empty()
     }
 
-    /// The questions that somebody still wants answered; all else is put aside.
+    /// The questions that still have a waiting caller; the others are dropped.
     fn sort(&mut self, jobs: &mut Vec<Job>) -> Vec<Ask> {
         let mut asks = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {

@@ -127,7 +127,7 @@ async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
     held.push(ask(&app, from(2, &[])).await);
     assert_eq!((handle.in_flight(), open.in_flight()), (5, 0));
 
-    // Streams have slots of their own, also when there is none left for requests.
+    // Streams have slots of their own, also while all slots for requests are in use.
     handle.set_limit(5).unwrap();
     let full = ask(&app, from(3, &[])).await;
     assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -156,7 +156,7 @@ async fn routes_are_entrances_to_the_same_slots() {
     assert_eq!(ask(&app, at("/search")).await.status(), StatusCode::OK);
 }
 
-/// A service that works on so many calls at once, as the windows of an algorithm show it.
+/// A service with a number of workers, as the windows of an algorithm show it.
 struct Workers {
     count: f64,
     service_time: Duration,

@@ -11,7 +11,7 @@ use super::{Key, secret::Line};
 ///
 /// Read as [Trace Context](https://www.w3.org/TR/trace-context/) says: versions up to `fe` are
 /// accepted, and one above `00` may add fields after a dash. A header that is malformed (version
-/// `ff`, upper case, an id of zeros) or there twice is no key, as is none.
+/// `ff`, upper case, an id of zeros), repeated or missing gives no key.
 ///
 /// ```
 /// use plimsoll_core::{Key, TraceId};

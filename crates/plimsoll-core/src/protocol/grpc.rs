@@ -91,9 +91,9 @@ fn whole_millis(wait: Duration) -> u64 {
         .saturating_add(below_a_second.into())
 }
 
-/// What the caller's gRPC library is told about retries; `None` leaves them to its own backoff.
+/// The pushback for the caller's gRPC library; `None` leaves retries to its own backoff.
 ///
-/// A caller whose `grpc-timeout` is no longer than the wait is told not to retry: libraries would
+/// With a `grpc-timeout` no longer than the wait, the pushback forbids a retry: libraries would
 /// wait until the deadline, and report that instead of the rejection.
 fn pushback(hint: Option<u64>, kind: Kind, asked: &HeaderMap) -> Option<HeaderValue> {
     let Some(millis) = hint else {

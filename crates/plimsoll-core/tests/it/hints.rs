@@ -169,7 +169,7 @@ async fn a_grpc_caller_whose_deadline_comes_first_is_told_not_to_retry() {
         let status = tonic::Status::from_header_map(&headers).unwrap();
         assert!(status.get_details_retry_info().is_some());
     }
-    // What counts is the figure that is told, not the estimate that it is made from.
+    // The reported figure counts, not the estimate that it is computed from.
     let mut ended = 0;
     for _ in 0..100 {
         let headers = grpc_headers(full(Duration::from_millis(500)), Some("1500m")).await;

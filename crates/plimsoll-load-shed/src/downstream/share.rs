@@ -1,4 +1,4 @@
-//! The threshold that most of the calls sent of late were answered with: pure.
+//! The threshold that most of the recent calls were answered with. Pure.
 
 use plimsoll_core::Priority;
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 const GRPC_TIMEOUT: http::HeaderName = http::HeaderName::from_static("grpc-timeout");
 
-/// Writes the time left. `None` when there is none to speak of.
+/// Writes the time left. `None` when it is zero.
 pub(super) fn write_deadline<B>(
     req: &mut Request<B>,
     deadline: Deadline,

@@ -56,7 +56,7 @@ const NAME: &str = "adaptive-throttle";
 /// overload there.
 ///
 /// Timeouts outside of the gate are seen as cancellations only. A cancelled call shows a hung
-/// callee when it ran for the mean time to the head of accepted calls (100 ms while there is none)
+/// callee when it ran for the mean time to the head of accepted calls (100 ms while no call was accepted)
 /// and no call at all was answered while it ran. A callee that hangs on some calls and answers
 /// others is therefore seen by timeouts *inside* of the gate only, where they are failures.
 ///

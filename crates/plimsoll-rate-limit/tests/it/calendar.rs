@@ -69,7 +69,7 @@ async fn a_paused_clock_moves_the_calendar() {
     assert!(admits(1) && admits(2));
 }
 
-/// Without being told, it takes the machine's word for the time.
+/// Without a stated wall clock, the limit uses the machine's.
 #[test]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 fn the_wall_clock_is_read_when_the_limit_is_made() {

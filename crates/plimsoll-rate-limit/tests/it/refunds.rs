@@ -140,7 +140,7 @@ async fn waiters_get_back_each_of_several_quotas() {
     assert_eq!(limit.available(Instant::now()), 99);
 }
 
-/// Orders in which all but the first of so many may be revoked.
+/// Orders in which all requests but the first may be revoked.
 fn orders(count: usize) -> [Vec<usize>; 3] {
     let forward: Vec<_> = (1..count).collect();
     let back = forward.iter().rev().copied().collect();
@@ -237,7 +237,7 @@ impl Replay {
 enum Step {
     Forward(u64),
     Take(usize),
-    /// So many, beginning with any.
+    /// This many, from an index on.
     Revoke(Index, usize),
     /// Those that have been held for the longest.
     RevokeOldest(usize),

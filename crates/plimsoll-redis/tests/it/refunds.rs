@@ -256,7 +256,7 @@ async fn law_03_what_a_lease_has_no_room_for_is_released_in_redis() {
         while ask(&limit, &mut caller).await.is_ok() {
             admitted += 1;
         }
-        // Nobody spent the second batch while it was not void.
+        // The second batch was not spent while it was valid.
         let lost = if name == "void" { 10 } else { 0 };
         assert_eq!(admitted, 40 - lost, "{name}");
     }

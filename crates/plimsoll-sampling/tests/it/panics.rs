@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::Load;
 
-/// Panics when it is told to, as a draw and as a mode.
+/// Panics on demand, as a draw and as a mode.
 #[derive(Default)]
 struct Broken(AtomicBool);
 

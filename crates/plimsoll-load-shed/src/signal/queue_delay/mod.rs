@@ -124,7 +124,7 @@ impl<Req> Policy<Req> for QueueDelay {
     fn finish(&self, (): (), outcome: &Outcome) {
         let done = match outcome.class {
             Class::Success | Class::Failure | Class::Ignored => true,
-            // After the head the run is known, whoever reads the body.
+            // After the head the run is known, whether the body is read or not.
             Class::Cancelled => outcome.body_dropped(),
             Class::Overloaded => false,
             _ => return,

@@ -110,7 +110,7 @@ async fn a_rate_that_is_changed_and_changed_back_has_forgiven_nothing() {
     // Fifty intervals of 10 ms.
     call_with(&bucket, (50, None)).go();
     handle.set_rate(10, ms(1000)).expect("valid");
-    // Fifty of 100 ms: more than a period, and kept by whoever looks.
+    // Fifty of 100 ms: more than a period.
     assert_eq!(bucket.turn_in(Instant::now()), ms(5000));
     let mut late = call(&bucket);
     assert!(late.rejection().is_some(), "too long a wait");
