@@ -320,21 +320,27 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        let Some(mut tracked) = slot.take() else {
+        let Some(tracked) = slot.as_mut() else {
             return;
         };
+        tracked.awaits_trailers = awaits_trailers(response);
+        let mut release = tracked.held.protocol().http().release;
+        let mut handover = None;
         let stated = response.extensions();
         if is_rejection(response) {
+            // The service was not called: there is nothing else to read.
             tracked.class = Class::Rejected;
+        } else if !stated.is_empty() {
+            tracked.costing(stated.get());
+            release = stated.get().copied().unwrap_or(release);
+            handover = stated.get::<Handover>();
         }
-        tracked.awaits_trailers = awaits_trailers(response);
-        tracked.costing(stated.get());
-        let layer = tracked.held.protocol().http().release;
-        let release = stated.get::<Release>().copied().unwrap_or(layer);
-        match stated.get::<Handover>() {
-            Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
-            None if release == Release::AtHead || self.is_over(response) => tracked.settle(),
-            None => *slot = Some(tracked),
+        let at_head = release == Release::AtHead || handover.is_some() || self.is_over(response);
+        if let Some(mut tracked) = slot.take_if(|_| at_head) {
+            match handover {
+                Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
+                None => tracked.settle(),
+            }
         }
     }
 
