@@ -1,2 +1,33 @@
 /// Mutants that no test can or should kill. A mutant is named as cargo-mutants names it, without line and column.
-const SURVIVORS: &[Survivor] = &[];
+const SURVIVORS: &[Survivor] = &[
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
+        mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
+        reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/family.rs",
+        mutant: "replace Family::is_current -> bool with false",
+        reason: "a shortcut: without it each rejection takes the lock, and decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/family.rs",
+        mutant: "replace Family::may_trip -> bool with true",
+        reason: "a shortcut: `trips` checks the same bound exactly",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/shared.rs",
+        mutant: "replace Shared::is_all_well -> bool with false",
+        reason: "a shortcut: the slow path records the same success",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/window.rs",
+        mutant: "replace Window::is_all_well -> bool with false",
+        reason: "a shortcut: writing a success over a success changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/window.rs",
+        mutant: "replace & with | in Window::turn",
+        reason: "differs only when two threads clear one bit at once: the loom models fail",
+    },
+];

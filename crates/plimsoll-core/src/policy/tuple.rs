@@ -10,30 +10,33 @@ use tokio::time::Instant;
 use super::{Then, ThenWait};
 use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
 
-/// `nest!(@permit A B C)` = `(A::Permit, (B::Permit, C::Permit))`, and so on.
+/// `nest!(@policy A B C)` = `Then(A, Then(B, C))`, and so on.
 macro_rules! nest {
-    (@permit $last:ident) => { $last::Permit };
-    (@permit $first:ident $($rest:ident)+) => { ($first::Permit, nest!(@permit $($rest)+)) };
+    (@policy $last:ident) => { $last };
+    (@policy $first:ident $($rest:ident)+) => { Then($first, nest!(@policy $($rest)+)) };
+    (@pair $last:ident) => { $last };
+    (@pair $first:ident $($rest:ident)+) => { ($first, nest!(@pair $($rest)+)) };
     (@wait $last:ident) => { $last::Wait };
     (@wait $first:ident $($rest:ident)+) => {
         ThenWait<$first::Permit, $first::Wait, nest!(@wait $($rest)+)>
     };
-    (@refs $last:ident) => { $last };
-    (@refs $first:ident $($rest:ident)+) => { Then($first, nest!(@refs $($rest)+)) };
 }
 
 macro_rules! tuple_policy {
-    ($($name:ident)+) => {
-        /// Asked from left to right; a refusal revokes what those before it gave.
-        #[allow(non_snake_case)] // the fields are called after their type parameters
+    ($($name:ident $permit:ident),+) => {
+        /// Asked from left to right; a rejection revokes what those before it admitted.
+        #[allow(non_snake_case)] // the fields are named after their type parameters
         impl<Req, $($name: Policy<Req>),+> Policy<Req> for ($($name,)+) {
-            type Permit = nest!(@permit $($name)+);
+            // Performance: flat, since each level of a nested pair is padded, and a larger permit
+            // makes each move of the call dearer (`instructions`, `fused-six@accept`).
+            type Permit = ($($name::Permit,)+);
             type Wait = nest!(@wait $($name)+);
 
             #[inline]
             fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
                 let ($($name,)+) = self;
-                nest!(@refs $($name)+).admit(req, now)
+                let verdict = nest!(@policy $($name)+).admit(req, now);
+                verdict.map(|nest!(@pair $($permit)+)| ($($permit,)+))
             }
             fn poll_wait(
                 &self,
@@ -43,21 +46,24 @@ macro_rules! tuple_policy {
                 cx: &mut Context<'_>,
             ) -> Poll<Result<Self::Permit, Rejection>> {
                 let ($($name,)+) = self;
-                nest!(@refs $($name)+).poll_wait(wait, req, now, cx)
+                let polled = nest!(@policy $($name)+).poll_wait(wait, req, now, cx);
+                polled.map_ok(|nest!(@pair $($permit)+)| ($($permit,)+))
             }
             fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
                 let ($($name,)+) = self;
-                Policy::<Req>::abandon(&nest!(@refs $($name)+), wait, now);
+                Policy::<Req>::abandon(&nest!(@policy $($name)+), wait, now);
             }
             #[inline]
-            fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
+            fn finish(&self, ($($permit,)+): Self::Permit, outcome: &Outcome) {
                 let ($($name,)+) = self;
-                Policy::<Req>::finish(&nest!(@refs $($name)+), permit, outcome);
+                let permits = nest!(@pair $($permit)+);
+                Policy::<Req>::finish(&nest!(@policy $($name)+), permits, outcome);
             }
             #[inline]
-            fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
+            fn revoke(&self, ($($permit,)+): Self::Permit, admitted: Instant, now: Instant) {
                 let ($($name,)+) = self;
-                Policy::<Req>::revoke(&nest!(@refs $($name)+), permit, admitted, now);
+                let permits = nest!(@pair $($permit)+);
+                Policy::<Req>::revoke(&nest!(@policy $($name)+), permits, admitted, now);
             }
             #[inline]
             fn reads_latency(&self) -> bool {
@@ -70,19 +76,24 @@ macro_rules! tuple_policy {
                 $(Policy::<Req>::announces($name))||+
             }
             #[inline]
-            fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
+            fn announce(
+                &self,
+                ($($permit,)+): &Self::Permit,
+                admitted: Instant,
+                out: &mut Announcement<'_>,
+            ) {
                 let ($($name,)+) = self;
-                Policy::<Req>::announce(&nest!(@refs $($name)+), permit, admitted, out);
+                $(Policy::<Req>::announce($name, $permit, admitted, out);)+
             }
         }
     };
 }
 
-tuple_policy!(A);
-tuple_policy!(A B);
-tuple_policy!(A B C);
-tuple_policy!(A B C D);
-tuple_policy!(A B C D E);
-tuple_policy!(A B C D E F);
-tuple_policy!(A B C D E F G);
-tuple_policy!(A B C D E F G H);
+tuple_policy!(A a);
+tuple_policy!(A a, B b);
+tuple_policy!(A a, B b, C c);
+tuple_policy!(A a, B b, C c, D d);
+tuple_policy!(A a, B b, C c, D d, E e);
+tuple_policy!(A a, B b, C c, D d, E e, F f);
+tuple_policy!(A a, B b, C c, D d, E e, F f, G g);
+tuple_policy!(A a, B b, C c, D d, E e, F f, G g, H h);
