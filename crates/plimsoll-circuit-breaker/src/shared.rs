@@ -95,8 +95,12 @@ impl Shared {
     fn refuse(&self, wait: Option<u64>) -> Rejection {
         self.family.rejected.add();
         let rejection = Rejection::new(NAME, Kind::CircuitOpen);
-        match wait {
-            Some(wait) => rejection.retry_after(Duration::from_nanos(wait)),
+        match wait.map(Duration::from_nanos) {
+            // How long the probes take is an estimate; when an open breaker probes is known.
+            Some(wait) if self.stamp().state() == State::HalfOpen => {
+                rejection.retry_after_about(wait)
+            }
+            Some(wait) => rejection.retry_after(wait),
             None => rejection,
         }
     }

@@ -55,3 +55,11 @@ fn nobody_is_asked_to_wait_for_longer_than_a_hanging_probe_keeps_its_place() {
     bench.pass(millis(9_500));
     assert_eq!(bench.refused(), Some(millis(500)));
 }
+
+#[test]
+fn only_a_half_open_breaker_estimates() {
+    let half_open = probing(700).ask().unwrap_err();
+    assert!(half_open.is_estimate());
+    let bench = Bench::open();
+    assert!(!bench.ask().unwrap_err().is_estimate());
+}
