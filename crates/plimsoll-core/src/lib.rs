@@ -78,8 +78,8 @@ pub use self::{
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, End, Outcome},
     policy::{
-        Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
-        KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
+        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
+        KeyedPermit, KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

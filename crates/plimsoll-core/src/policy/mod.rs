@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::{
-    choose::{Choose, ChosenPermit, ChosenWait},
+    choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
     keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
