@@ -70,7 +70,7 @@ pub use self::{
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{
         ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key,
-        PeerAddr, Route, SecretKey, TraceId,
+        Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
     },
     lane::{lane, lanes},
     live::Live,
@@ -79,7 +79,7 @@ pub use self::{
     outcome::{Class, End, Outcome},
     policy::{
         ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
-        KeyedPermit, KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
+        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

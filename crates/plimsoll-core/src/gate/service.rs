@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{GateFuture, Held, Shared, future::Waiting};
-use crate::{Policy, Protocol, Rejection, Verdict};
+use crate::{Policy, Protocol, Rejection, Verdict, key::noted};
 
 /// The one service of the family: asks a policy about each request, and sees to it that every permit ends.
 ///
@@ -82,7 +82,13 @@ where
     #[inline]
     fn call(&mut self, mut req: Req) -> Self::Future {
         let now = Instant::now();
-        match self.shared.policy.admit(&mut req, now) {
+        let observer = &self.shared.observer;
+        let noted = observer.is_some().then(noted);
+        let verdict = self.shared.policy.admit(&mut req, now);
+        if let Some(before) = noted {
+            observer.report_missing_key(before);
+        }
+        match verdict {
             Verdict::Admit(permit) => {
                 let held = Held::running(Arc::clone(&self.shared), permit, now);
                 let call = self.shared.protocol.begin(&req);

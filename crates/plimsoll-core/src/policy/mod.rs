@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
-    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing},
+    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
     when::When,
