@@ -69,8 +69,8 @@ pub use self::{
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{
-        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key,
-        Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
+        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
+        InvalidIpRange, IpRange, Key, Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
     },
     lane::{lane, lanes},
     live::Live,

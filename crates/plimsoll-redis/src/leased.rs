@@ -74,8 +74,8 @@ impl<Req, K: Key<Req>, C: Send + Sync> Key<Req> for KeyOf<K, C> {
         self.0.key.key(req)
     }
 
-    fn cure(&self) -> &'static str {
-        self.0.key.cure()
+    fn cure(&self, req: &Req) -> &'static str {
+        self.0.key.cure(req)
     }
 }
 

@@ -83,7 +83,7 @@ impl MissingKeys {
     /// [`Key::cure`] names.
     #[cold]
     #[inline(never)]
-    pub fn note<Req, K: Key<Req>>(&self, key: &K, _: &Req, missing: Missing) {
+    pub fn note<Req, K: Key<Req>>(&self, key: &K, req: &Req, missing: Missing) {
         self.count.add();
         NOTED.set(NOTED.get().wrapping_add(1));
         if self.warned.load(Relaxed) || self.warned.swap(true, Relaxed) {
@@ -94,7 +94,7 @@ impl MissingKeys {
             tracing::warn!(
                 target: "plimsoll",
                 key = type_name::<K>(),
-                cure = key.cure(),
+                cure = key.cure(req),
                 "a request has no key; requests without a key are {}",
                 missing.as_str(),
             );

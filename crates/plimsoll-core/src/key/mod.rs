@@ -16,7 +16,7 @@ pub use self::{
     api_key::ApiKey,
     authority::{Authority, AuthorityKey},
     bearer::BearerToken,
-    client_ip::{ClientAddr, ClientIp, PeerAddr},
+    client_ip::{ClientAddr, ClientIp, InvalidIpRange, IpRange, PeerAddr},
     header::HeaderKey,
     missing::{Missing, MissingKeys},
     route::Route,
@@ -43,8 +43,9 @@ pub trait Key<Req>: Send + Sync {
     /// The key of this request.
     fn key<'a>(&'a self, req: &'a Req) -> Option<Self::Key<'a>>;
 
-    /// What to do when requests have no key, in one sentence: for the warning about the first one.
-    fn cure(&self) -> &'static str {
+    /// What to do about a request without a key, in one sentence: for the warning about the first one.
+    fn cure(&self, req: &Req) -> &'static str {
+        _ = req;
         "send the key with each request, or choose what becomes of requests without one (`Missing`)"
     }
 }

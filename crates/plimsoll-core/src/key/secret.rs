@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, header::AsHeaderName};
 
 /// Longer values are no keys: hashing is the only work that grows with what a caller sends.
-pub(super) const LONGEST: usize = 4096;
+const LONGEST: usize = 4096;
 
 /// A borrowed secret, such as an API key, that can be hashed and nothing else.
 ///

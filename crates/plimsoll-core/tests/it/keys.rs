@@ -234,6 +234,15 @@ fn secrets_of_different_kinds_are_different_keys() {
 }
 
 #[test]
+fn a_header_that_is_there_twice_is_no_key() {
+    let key = HeaderKey::from_static("x-key");
+    for lines in [[b"mine", b"them"], [b"same", b"same"]] {
+        let req = with_headers("x-key", &lines.map(|line| &line[..]));
+        assert_eq!(key.key(&req), None);
+    }
+}
+
+#[test]
 fn an_empty_or_endless_header_is_no_key() {
     let key = HeaderKey::from_static("x-key");
     for (len, usable) in [

@@ -3,6 +3,7 @@
 mod advice;
 mod body;
 mod classify;
+mod client_ip;
 mod deadline;
 mod exempt;
 mod hints;
