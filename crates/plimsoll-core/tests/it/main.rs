@@ -11,6 +11,7 @@ mod hops;
 mod keyed;
 mod keys;
 mod laws;
+mod missing;
 mod panics;
 mod policies;
 mod priority;
