@@ -50,10 +50,10 @@ impl ClientAddr {
 /// | in front of this service | write |
 /// |---|---|
 /// | nothing | [`peer()`](Self::peer) |
-/// | nginx, HAProxy, AWS ALB, Envoy, Traefik | [`behind(1)`](Self::behind) |
+/// | nginx, `HAProxy`, AWS ALB, Envoy, Traefik | [`behind(1)`](Self::behind) |
 /// | Google Cloud's application load balancers | `behind(2)` |
 /// | proxies of known addresses, in any number | [`behind_ranges(ranges)`](Self::behind_ranges) |
-/// | Cloudflare | [`trusted_header`](Self::trusted_header)`(cf-connecting-ip)`[`.from_peers(ranges)`](Self::from_peers) |
+/// | Cloudflare | [`trusted_header`](Self::trusted_header)`(cf-connecting-ip)`[`.trusting_peers(ranges)`](Self::trusting_peers) |
 /// | Fly | `trusted_header(fly-client-ip)` |
 ///
 /// - `X-Forwarded-For` and, after [`forwarded()`](Self::forwarded), `Forwarded` (RFC 7239) are lists
@@ -97,7 +97,7 @@ impl ClientIp {
     ///
     /// Behind one proxy the last entry of `X-Forwarded-For` is the client, behind two the last but
     /// one. Callers that reach this server past the proxies can write what they like: keep them out,
-    /// or name the proxies with [`from_peers`](Self::from_peers).
+    /// or name the proxies with [`trusting_peers`](Self::trusting_peers).
     pub const fn behind(trusted_proxies: usize) -> Self {
         Self::reading(match trusted_proxies {
             0 => Source::Peer,
@@ -119,14 +119,14 @@ impl ClientIp {
     /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
     /// ```
     pub fn behind_ranges(ranges: impl IntoIterator<Item = IpRange>) -> Self {
-        Self::reading(Source::Walk(List::XForwardedFor)).from_peers(ranges)
+        Self::reading(Source::Walk(List::XForwardedFor)).trusting_peers(ranges)
     }
 
     /// The one address in this header, as the proxy in front wrote it: `cf-connecting-ip`,
     /// `true-client-ip`, `x-real-ip`.
     ///
     /// The proxy must overwrite what the client sent, and callers must not be able to reach this
-    /// server past it: name its addresses with [`from_peers`](Self::from_peers) where they can.
+    /// server past it: name its addresses with [`trusting_peers`](Self::trusting_peers) where they can.
     ///
     /// ```
     /// use http::HeaderName;
@@ -134,7 +134,7 @@ impl ClientIp {
     /// let cloudflare = ["173.245.48.0/20", "2400:cb00::/32"]; // and more: cloudflare.com/ips
     /// let ranges: Result<Vec<IpRange>, _> = cloudflare.iter().map(|range| range.parse()).collect();
     /// let key = ClientIp::trusted_header(HeaderName::from_static("cf-connecting-ip"))
-    ///     .from_peers(ranges?);
+    ///     .trusting_peers(ranges?);
     /// # _ = key;
     /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
     /// ```
@@ -164,7 +164,7 @@ impl ClientIp {
 
     /// Believes headers only of peers in these ranges. Another peer is the client itself.
     #[must_use]
-    pub fn from_peers(mut self, ranges: impl IntoIterator<Item = IpRange>) -> Self {
+    pub fn trusting_peers(mut self, ranges: impl IntoIterator<Item = IpRange>) -> Self {
         self.peers = Some(ranges.into_iter().collect());
         self
     }
@@ -212,10 +212,10 @@ impl ClientIp {
         let (addr, is_there) = match &self.source {
             Source::Peer => (None, false),
             Source::Hops(list, hops) => {
-                let entry = list.from_the_right(headers).nth(hops - 1);
+                let entry = list.entries(headers).nth(hops - 1);
                 (entry.flatten(), list.is_in(headers))
             }
-            Source::Walk(list) => (self.walk(list.from_the_right(headers)), true),
+            Source::Walk(list) => (self.walk(list.entries(headers)), true),
             Source::Single(name) => match Line::of(name, headers) {
                 Line::Absent => (None, false),
                 Line::Once(line) => (parse_address(line), true),

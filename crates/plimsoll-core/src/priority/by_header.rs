@@ -185,13 +185,11 @@ impl<B, K: Key<Request<B>>> Prioritize<Request<B>> for ByHeader<K> {
         let Some(reader) = &self.key else {
             return priority;
         };
-        match reader.key(req) {
-            Some(key) => priority.cohort_of_hash(key, self.salt),
-            None => {
-                self.missing.note(reader, req, Missing::Share);
-                priority
-            }
+        if let Some(key) = reader.key(req) {
+            return priority.cohort_of_hash(key, self.salt);
         }
+        self.missing.note(reader, req, Missing::Share);
+        priority
     }
 }
 

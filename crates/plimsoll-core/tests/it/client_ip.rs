@@ -206,10 +206,10 @@ fn headers_of_other_peers_are_not_believed() {
     let cdn = ranges(&["173.245.48.0/20"]);
     let lines = [(CLOUDFLARE, "192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.2")];
     let named =
-        ClientIp::trusted_header(HeaderName::from_static(CLOUDFLARE)).from_peers(cdn.clone());
+        ClientIp::trusted_header(HeaderName::from_static(CLOUDFLARE)).trusting_peers(cdn.clone());
     assert_eq!(client(&named, "173.245.48.7", &lines), ip("192.0.2.1"));
     assert_eq!(client(&named, "6.6.6.6", &lines), ip("6.6.6.6"));
-    let hops = ClientIp::behind(1).from_peers(cdn);
+    let hops = ClientIp::behind(1).trusting_peers(cdn);
     assert_eq!(client(&hops, "173.245.48.7", &lines), ip("192.0.2.2"));
     assert_eq!(client(&hops, "6.6.6.6", &lines), ip("6.6.6.6"));
 

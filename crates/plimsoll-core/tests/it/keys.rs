@@ -36,7 +36,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 #[test]
-fn entries_are_counted_from_the_right() {
+fn entries_are_counted_entries() {
     let forged = &["6.6.6.6, 1.1.1.1, 2.2.2.2"];
     assert_eq!(
         client(0, forged),

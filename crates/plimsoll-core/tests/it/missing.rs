@@ -173,11 +173,15 @@ async fn the_cure_depends_on_what_is_missing() {
         (ClientIp::behind(1), &peer, "docs/keys.md"),
         (ClientIp::behind(1), &empty, "docs/keys.md"),
         (
-            ClientIp::behind(1).from_peers(private),
+            ClientIp::behind(1).trusting_peers(private),
             &empty,
             "connect_info",
         ),
-        (ClientIp::behind(1).from_peers([]), &peer, "docs/keys.md"),
+        (
+            ClientIp::behind(1).trusting_peers([]),
+            &peer,
+            "docs/keys.md",
+        ),
         (named, &peer, "docs/keys.md"),
     ] {
         assert!(key.cure(req).contains(cure), "{key:?}: {}", key.cure(req));

@@ -6,7 +6,7 @@ use futures_util::poll;
 use http::{Request, Response, StatusCode};
 use plimsoll::{
     ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Keyed, Kind, Missing, PeerAddr, Policy,
-    RateLimitFields, Release,
+    RateLimitFields, Release, Route,
     concurrency::Concurrency,
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
 };

@@ -27,10 +27,7 @@ impl List {
 
     /// The addresses in the header, from the last proxy's entry to the left, each `None` where it
     /// cannot be read. All lines are one list. Lazy: no more is read than is asked for.
-    pub(super) fn from_the_right(
-        self,
-        headers: &HeaderMap,
-    ) -> impl Iterator<Item = Option<IpAddr>> {
+    pub(super) fn entries(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
         let (name, quotes) = match self {
             Self::XForwardedFor => (X_FORWARDED_FOR, false),
             Self::Forwarded => (FORWARDED, true),
