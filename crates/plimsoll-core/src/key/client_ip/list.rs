@@ -63,7 +63,7 @@ impl<'a> Iterator for Pieces<'a> {
         let mut quoted = false;
         for at in (0..rest.len()).rev() {
             let byte = rest[at];
-            if self.quotes && byte == b'"' && !(quoted && is_escaped(rest, at)) {
+            if self.quotes && byte == b'"' && !is_escaped(rest, at) {
                 quoted = !quoted;
             } else if byte == self.separator && !quoted {
                 self.rest = Some(&rest[..at]);
