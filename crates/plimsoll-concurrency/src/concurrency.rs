@@ -332,8 +332,8 @@ impl<D, R> Concurrency<D, R> {
     /// let (search, rest) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
     /// # let _: (GateLayer<_>, GateLayer<_>) = (search, rest);
     ///
-    /// let kind = |req: &http::Request<String>| Some(usize::from(req.uri().path() == "/search"));
-    /// let layer = GateLayer::new(Choose::new(kind, [limit.route(), limit.route()]));
+    /// let cases = [("/search", limit.route())];
+    /// let layer = GateLayer::new(Choose::by(Route::matched(), cases, limit.route()));
     /// # let _: GateLayer<_> = layer;
     ///
     /// let each = Keyed::new(Route::matched(), Missing::Share, 1000, move || limit.route())?;

@@ -19,22 +19,24 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Whether a request asks for a stream: server-sent events, a WebSocket or another upgrade, a tunnel.
 ///
-/// A stream holds its slot until it ends, which is when its caller likes, so a few of them would use up a limit that is
-/// meant for requests. Give them a limit of their own:
+/// Every caller can ask for one, of any route: use this to log or to count, and do not choose a limit
+/// by it. A request to an ordinary route that asks for a stream would otherwise be counted against
+/// the larger limit of the streams.
+///
+/// A stream holds its slot until it ends, which is when its caller likes, so a few streams would use
+/// up a limit that is meant for requests. Give their routes a limit of their own:
 ///
 /// ```
-/// use plimsoll_concurrency::{Concurrency, asks_for_stream};
-/// use plimsoll_core::{Choose, GateLayer};
+/// use plimsoll_concurrency::Concurrency;
+/// use plimsoll_core::{Choose, GateLayer, Route};
+/// # fn serves<P: plimsoll_core::Policy<http::Request<String>>>(_: GateLayer<P>) {}
 ///
 /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
 /// // 64 requests at a time, and beside them 5,000 open streams.
 /// let (requests, streams) = (Concurrency::new(64)?, Concurrency::new(5_000)?);
-/// let layer = GateLayer::new(Choose::new(
-///     |req: &http::Request<_>| Some(usize::from(asks_for_stream(req))),
-///     [requests, streams],
-/// ));
-/// # fn fits<B>(_: GateLayer<Choose<impl Fn(&http::Request<B>) -> Option<usize>, Concurrency>>) {}
-/// # fits::<String>(layer);
+/// let cases = [("/events", streams)];
+/// let layer = GateLayer::new(Choose::by(Route::matched(), cases, requests));
+/// # serves(layer);
 /// # Ok(())
 /// # }
 /// ```
@@ -43,9 +45,8 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// leave a [`Handover`](plimsoll_core::Handover) in it, and keep the claim while the socket lives. Either way
 /// latency ends at the head. A limit that finds itself learns nothing from streams; let theirs be a fixed one.
 ///
-/// What counts is what the caller says: `text/event-stream` in `accept`, an `upgrade` other than to HTTP/2, or the
-/// method `CONNECT`, which is how a WebSocket asks in HTTP/2. Who says so for an ordinary request takes a slot of the
-/// streams instead.
+/// A stream is asked for by `text/event-stream` in `accept`, by an `upgrade` other than to HTTP/2, or
+/// by the method `CONNECT`, which is how a WebSocket asks in HTTP/2.
 pub fn asks_for_stream<B>(req: &Request<B>) -> bool {
     let upgrade = req.headers().get(UPGRADE);
     upgrade.is_some_and(|to| !to.as_bytes().starts_with(b"h2"))

@@ -131,7 +131,7 @@ impl Deadlines {
 
     /// Extensions, `grpc-timeout`, and [`wire::TIMEOUT`](crate::wire::TIMEOUT).
     #[must_use]
-    pub const fn passed_on() -> Self {
+    pub const fn propagated() -> Self {
         Self {
             header: Some(wire::TIMEOUT),
             at_least: Duration::ZERO,

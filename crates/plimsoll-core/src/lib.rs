@@ -69,8 +69,8 @@ pub use self::{
     epoch::Epoch,
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{
-        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey, Key,
-        PeerAddr, Route, SecretKey, TraceId,
+        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
+        InvalidIpRange, IpRange, Key, Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
     },
     lane::{lane, lanes},
     live::Live,
@@ -78,8 +78,8 @@ pub use self::{
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, End, Outcome},
     policy::{
-        Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
-        KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
+        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
+        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

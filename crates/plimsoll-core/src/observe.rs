@@ -33,6 +33,14 @@ pub trait Observe: Send + Sync {
     fn finished(&self, gate: &str, outcome: &Outcome) {
         _ = (gate, outcome);
     }
+
+    /// A request had no key for a policy of this gate that limits by key.
+    ///
+    /// Reported besides the decision about the request, which is what the policy's
+    /// [`Missing`](crate::Missing) says, and once however many policies found no key.
+    fn missing_key(&self, gate: &str) {
+        _ = gate;
+    }
 }
 
 /// A rejection and the request that was rejected.
@@ -89,5 +97,8 @@ impl<O: Observe + ?Sized> Observe for Arc<O> {
     }
     fn finished(&self, gate: &str, outcome: &Outcome) {
         (**self).finished(gate, outcome);
+    }
+    fn missing_key(&self, gate: &str) {
+        (**self).missing_key(gate);
     }
 }

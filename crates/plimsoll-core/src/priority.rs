@@ -1,12 +1,16 @@
 //! How important a request is: four criticalities, each with 128 cohorts.
 
-use std::{convert::Infallible, fmt, str::FromStr};
+mod by_header;
 
-use http::{HeaderName, Request};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
-use tokio::time::Instant;
+use http::Request;
 
-use crate::{Outcome, Policy, Verdict, count::Counter, wire};
+pub use self::by_header::ByHeader;
 
 /// How much a request matters, in the words of Google's SRE book. The greater, the later it is shed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -91,12 +95,21 @@ impl Priority {
 
     /// In the cohort that `key` (a user, a tenant, a session) hashes to.
     ///
-    /// The hash is the same in every process and version, so that services agree; `salt` should change now and then
-    /// (hourly, say), so that the same users are not always the first to be shed.
+    /// The hash is the same in every process and version, so that services agree. `salt` should
+    /// change now and then (hourly, say), so that the same users are not always the first to be shed.
     #[must_use]
     pub fn cohort_of(self, key: impl AsRef<[u8]>, salt: u64) -> Self {
-        let hash = cohort_hash(key.as_ref(), salt);
-        self.in_cohort((hash % u64::from(Self::COHORTS)) as u8)
+        let mut hasher = CohortHasher::new(salt);
+        hasher.write(key.as_ref());
+        self.in_cohort(hasher.cohort())
+    }
+
+    /// In the cohort that the hash of `key` falls into; of bytes, the cohort of
+    /// [`cohort_of`](Self::cohort_of).
+    fn cohort_of_hash(self, key: impl Hash, salt: u64) -> Self {
+        let mut hasher = CohortHasher::new(salt);
+        key.hash(&mut hasher);
+        self.in_cohort(hasher.cohort())
     }
 
     /// In this cohort, modulo 128.
@@ -149,15 +162,40 @@ impl From<Criticality> for Priority {
     }
 }
 
-/// FNV-1a with a final mix (the finaliser of `MurmurHash3`): fixed for ever, unlike the standard library's.
-fn cohort_hash(key: &[u8], salt: u64) -> u64 {
-    let start = salt ^ 0xcbf2_9ce4_8422_2325;
-    let mut hash = key.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+/// FNV-1a with a final mix (the finaliser of `MurmurHash3`): fixed for ever, unlike the standard
+/// library's.
+struct CohortHasher(u64);
+
+impl CohortHasher {
+    const fn new(salt: u64) -> Self {
+        Self(salt ^ 0xcbf2_9ce4_8422_2325)
+    }
+
+    /// The cohort, 0 to 127.
+    fn cohort(&self) -> u8 {
+        (self.finish() % u64::from(Priority::COHORTS)) as u8
+    }
+}
+
+impl Hasher for CohortHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    }
+
+    /// Lengths and discriminants are left out: their size differs between platforms.
+    fn write_usize(&mut self, _: usize) {}
+
+    /// As [`write_usize`](Self::write_usize).
+    fn write_isize(&mut self, _: isize) {}
+
+    fn finish(&self) -> u64 {
+        let mut hash = self.0;
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        hash ^ (hash >> 33)
+    }
 }
 
 /// Tells the priority of a request. Closures `Fn(&Req) -> Priority` do.
@@ -196,130 +234,5 @@ impl<B> Prioritize<Request<B>> for ByExtension {
     #[inline]
     fn priority(&self, req: &Request<B>) -> Priority {
         Priority::of(req)
-    }
-}
-
-/// A header with the criticality's name, and perhaps another whose value is hashed to the cohort.
-///
-/// Callers write headers: name a `ceiling` where they are not to be trusted with more. A value that is none of
-/// the four names counts as absent, and in [`malformed`](ByHeader::malformed).
-///
-/// As a policy it admits every request, and leaves the priority it read in the extensions (one that is there already
-/// stays), with a cohort drawn for a request that has none: for the policies after it, the handler, and what the handler
-/// calls.
-#[derive(Debug)]
-pub struct ByHeader {
-    header: HeaderName,
-    number: Option<HeaderName>,
-    cohort: Option<(HeaderName, u64)>,
-    ceiling: Criticality,
-    malformed: Counter,
-}
-
-impl ByHeader {
-    /// The criticality from `header`; absent means `CRITICAL`.
-    pub const fn new(header: HeaderName) -> Self {
-        let ceiling = Criticality::CriticalPlus;
-        Self {
-            header,
-            number: None,
-            cohort: None,
-            ceiling,
-            malformed: Counter::new(),
-        }
-    }
-
-    /// As other services of the family pass priorities on: [`wire::CRITICALITY`](crate::wire::CRITICALITY) and the cohort
-    /// in [`wire::COHORT`](crate::wire::COHORT). Everybody can write those: strip them at the edge, or name a `ceiling`.
-    #[must_use]
-    pub fn passed_on() -> Self {
-        Self {
-            number: Some(wire::COHORT),
-            ..Self::new(wire::CRITICALITY)
-        }
-    }
-
-    /// The cohort from the value of another header, with a salt; see [`Priority::cohort_of`].
-    #[must_use]
-    pub fn cohort(mut self, header: HeaderName, salt: u64) -> Self {
-        self.cohort = Some((header, salt));
-        self
-    }
-
-    /// Nobody is taken to be more important than this.
-    #[must_use]
-    pub fn ceiling(mut self, ceiling: Criticality) -> Self {
-        self.ceiling = ceiling;
-        self
-    }
-
-    /// How many requests had an unreadable criticality or cohort.
-    pub fn malformed(&self) -> u64 {
-        self.malformed.get()
-    }
-}
-
-impl ByHeader {
-    /// The cohort that the caller has put the request in.
-    fn numbered<B>(&self, req: &Request<B>) -> Option<u8> {
-        let value = req.headers().get(self.number.as_ref()?)?;
-        let cohort = wire::small_number(value.as_bytes(), Priority::COHORTS);
-        if cohort.is_none() {
-            self.malformed.add();
-        }
-        cohort.map(|cohort| cohort as u8)
-    }
-}
-
-impl<B> Prioritize<Request<B>> for ByHeader {
-    fn priority(&self, req: &Request<B>) -> Priority {
-        let stated = req.headers().get(&self.header).and_then(|value| {
-            let read: Option<Criticality> = value
-                .to_str()
-                .ok()
-                .and_then(|name| name.trim().parse().ok());
-            if read.is_none() {
-                self.malformed.add();
-            }
-            read
-        });
-        let priority = Priority::new(stated.unwrap_or_default().min(self.ceiling));
-        if let Some(cohort) = self.numbered(req) {
-            return priority.in_cohort(cohort);
-        }
-        match &self.cohort {
-            Some((header, salt)) => match req.headers().get(header) {
-                Some(key) => priority.cohort_of(key.as_bytes(), *salt),
-                None => priority,
-            },
-            None => priority,
-        }
-    }
-}
-
-impl<B> Policy<Request<B>> for ByHeader {
-    type Permit = ();
-    crate::decides_at_once!(Request<B>);
-
-    fn admit(&self, req: &mut Request<B>, _: Instant) -> Verdict<(), Infallible> {
-        // What code has said about the request counts for more than what its caller says.
-        let said = req.extensions().get().copied();
-        let priority = said.unwrap_or_else(|| self.priority(req)).or_drawn();
-        req.extensions_mut().insert(priority);
-        Verdict::Admit(())
-    }
-
-    fn finish(&self, (): (), _: &Outcome) {}
-
-    fn revoke(&self, (): (), _: Instant, _: Instant) {}
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
     }
 }

@@ -3,7 +3,7 @@
 //! None is a standard: where a fleet has names of its own, [`ByHeader`](crate::ByHeader) and
 //! [`Deadlines`](crate::Deadlines) take those.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
 /// On requests: the name of the [`Criticality`](crate::Criticality), such as `SHEDDABLE_PLUS`.
 pub const CRITICALITY: HeaderName = HeaderName::from_static("plimsoll-criticality");
@@ -23,6 +23,34 @@ pub fn threshold(headers: &HeaderMap) -> Option<u16> {
         .max()
 }
 
+/// Whether a request is gRPC or gRPC-Web: a `POST` with the content type `application/grpc` or
+/// `application/grpc-web`, alone or followed by `+` or `;`, or `application/grpc-web-text`.
+///
+/// - Anything but a `POST` is answered as plain HTTP, whatever content type it claims. A gRPC status
+///   is sent as `200 OK`, which a cache could store under a `GET`.
+/// - The HTTP version is not asked. gRPC is HTTP/2 on the wire, but gRPC-Web comes over HTTP/1.1, and
+///   `tonic_web` hands it on as `application/grpc` without changing the version.
+pub fn is_grpc<B>(req: &Request<B>) -> bool {
+    grpc_content_type(req.method(), req.headers()).is_some()
+}
+
+/// The content type of a gRPC request, if it [is one](is_grpc).
+pub(crate) fn grpc_content_type<'a>(
+    method: &Method,
+    headers: &'a HeaderMap,
+) -> Option<&'a HeaderValue> {
+    // Performance: the method first, so that most rejections look up no header (`instructions`,
+    // `gate@reject`).
+    if method != Method::POST {
+        return None;
+    }
+    let content_type = headers.get(CONTENT_TYPE)?;
+    let rest = content_type.as_bytes().strip_prefix(b"application/grpc")?;
+    let rest = rest.strip_prefix(b"-web").unwrap_or(rest);
+    let rest = rest.strip_prefix(b"-text").unwrap_or(rest);
+    matches!(rest.first(), None | Some(b'+' | b';')).then_some(content_type)
+}
+
 /// One to three digits that make a number below `bound`.
 pub(crate) fn small_number(digits: &[u8], bound: u16) -> Option<u16> {
     if !(1..=3).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -37,6 +65,39 @@ pub(crate) fn small_number(digits: &[u8], bound: u16) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grpc_is_a_post_with_its_content_type() {
+        let is = |method: Method, content_type: &str| {
+            let req = Request::builder()
+                .method(method)
+                .header(CONTENT_TYPE, content_type);
+            is_grpc(&req.body(()).unwrap())
+        };
+        for content_type in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;charset=utf-8",
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpc-web-text",
+            "application/grpc-web-text+proto",
+        ] {
+            assert!(is(Method::POST, content_type), "{content_type}");
+            for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT] {
+                assert!(!is(method.clone(), content_type), "{method} {content_type}");
+            }
+        }
+        for content_type in [
+            "application/grpcx",
+            "application/grpc-webs",
+            "application/json",
+            "",
+        ] {
+            assert!(!is(Method::POST, content_type), "{content_type:?}");
+        }
+        assert!(!is_grpc(&Request::post("/").body(()).unwrap()));
+    }
 
     #[test]
     fn reads_a_threshold_and_nothing_like_one() {

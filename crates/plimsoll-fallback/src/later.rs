@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, header::CACHE_CONTROL};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use plimsoll_core::{Answer, Carried, GateBody, Hold, SpeaksHttp};
@@ -18,6 +18,10 @@ use crate::{
     substitute::Made,
     switches::{Switch, Switches},
 };
+
+/// What a substitute says unless it has a `cache-control` of its own: it stands for an answer that a
+/// cache must not keep, and may itself be a `200 OK`.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What the protocol answers with: at once, or when a handler of type `F` is done.
 pub(crate) type AnswerOf<F, B, E, H> =
@@ -83,6 +87,9 @@ impl Finish {
                 // Fails only past 32,768 headers, and then the response is lost for other reasons.
                 _ = response.headers_mut().try_append(name, value);
             }
+        }
+        if !response.headers().contains_key(CACHE_CONTROL) {
+            _ = response.headers_mut().try_insert(CACHE_CONTROL, NO_STORE);
         }
         if let Some((degraded, value)) = self.mark {
             _ = response.headers_mut().try_insert(DEGRADED, value);

@@ -59,8 +59,8 @@
 //!
 //! The substitute, whatever its status, with the header [`DEGRADED`] that names the cause
 //! (see [`Degraded::header_value`]), and what the policies have to say to an accepted caller. The extension [`Degraded`] tells the
-//! same to layers further out. [`Fallback::mark`] switches both off. Caches do not know the header: give a substitute its
-//! own `cache-control`.
+//! same to layers further out. [`Fallback::mark`] switches both off. Caches do not know these marks, so a
+//! substitute without a `cache-control` of its own gets `no-store`.
 //!
 //! # What the policies see
 //!

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response, header::CONTENT_TYPE};
+use http::{Method, Request, Response};
 use http_body::Body;
 use plimsoll_core::{
     Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, RequestHead,
-    SpeaksHttp,
+    SpeaksHttp, wire,
 };
 
 use crate::{
@@ -30,15 +30,10 @@ impl<A, C> Fallback<A, C> {
     fn arms<R>(&self, req: &Request<R>) -> bool {
         // gRPC is always POST: other requests' headers need not be looked at.
         self.switches.is(Switch::Enabled)
-            && (req.method() != Method::POST || !is_grpc(req) || self.switches.is(Switch::Grpc))
+            && (req.method() != Method::POST
+                || !wire::is_grpc(req)
+                || self.switches.is(Switch::Grpc))
     }
-}
-
-#[inline]
-fn is_grpc<R>(req: &Request<R>) -> bool {
-    req.headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Whether to step in for an answer of this class.

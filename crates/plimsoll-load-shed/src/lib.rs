@@ -22,7 +22,7 @@
 //! sheds nothing.
 //!
 //! ```
-//! use plimsoll_core::{ByHeader, Deadlines, GateLayer, When};
+//! use plimsoll_core::{ByHeader, ClientIp, Deadlines, GateLayer, When};
 //! use plimsoll_load_shed::{AdaptiveShed, QueueDelay, except_paths};
 //! # type Body = String;
 //! # fn serve<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
@@ -34,8 +34,8 @@
 //! let handle = shed.handle();
 //! // Whose it is and until when; the delay; and the shedding, which health checks are spared.
 //! let stack = (
-//!     Deadlines::passed_on(),
-//!     ByHeader::passed_on(),
+//!     Deadlines::propagated(),
+//!     ByHeader::untrusted(ClientIp::peer()),
 //!     delay,
 //!     When::new(except_paths(["/healthz", "/metrics"]), shed),
 //!     concurrency,

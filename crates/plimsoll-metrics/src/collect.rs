@@ -97,6 +97,11 @@ fn encode_counts(encoder: &mut DescriptorEncoder<'_>, gates: &[GateMetrics]) -> 
     for (gate, counts) in &all {
         dropped.series(&[("gate", *gate)], counts.body_dropped)?;
     }
+    let help = "Requests from which a policy of the gate read no key";
+    let mut missing = Counters::family(encoder, "plimsoll_missing_keys", help)?;
+    for (gate, counts) in &all {
+        missing.series(&[("gate", *gate)], counts.missing_keys)?;
+    }
     let help = "Admitted requests that have not ended";
     let mut in_flight =
         encoder.encode_descriptor("plimsoll_in_flight", help, None, MetricType::Gauge)?;

@@ -72,6 +72,7 @@ struct Inner {
     admitted: AtomicU64,
     abandoned: AtomicU64,
     body_dropped: AtomicU64,
+    missing_keys: AtomicU64,
     finished: [AtomicU64; CLASSES.len()],
     rejected: Rejections,
     latency: Recorder,
@@ -87,6 +88,7 @@ impl GateMetrics {
             admitted: AtomicU64::default(),
             abandoned: AtomicU64::default(),
             body_dropped: AtomicU64::default(),
+            missing_keys: AtomicU64::default(),
             finished: Default::default(),
             rejected: Rejections::default(),
             latency: Recorder::new(),
@@ -117,6 +119,7 @@ impl GateMetrics {
             admitted: self.0.admitted.load(Relaxed),
             abandoned: self.0.abandoned.load(Relaxed),
             body_dropped: self.0.body_dropped.load(Relaxed),
+            missing_keys: self.0.missing_keys.load(Relaxed),
             finished,
             rejected: self.refusals(),
         }
@@ -187,6 +190,10 @@ impl Observe for GateMetrics {
             self.0.latency.record(outcome.latency());
         }
     }
+
+    fn missing_key(&self, _: &str) {
+        self.0.missing_keys.fetch_add(1, Relaxed);
+    }
 }
 
 /// The counters of a gate at one moment.
@@ -199,6 +206,8 @@ pub struct GateCounts {
     pub abandoned: u64,
     /// Answers whose body the caller dropped before its end. Each is also counted in the class of its head.
     pub body_dropped: u64,
+    /// Requests from which a policy of this gate read no key, admitted or rejected.
+    pub missing_keys: u64,
     /// Requests refused, by policy and kind; first come, first listed.
     pub rejected: Vec<Refused>,
     finished: [u64; CLASSES.len()],

@@ -51,6 +51,7 @@
 //! | `plimsoll_abandoned_total` | counter | gate | requests that left the queue before they could run |
 //! | `plimsoll_finished_total` | counter | gate, class | admitted requests that ended, by [`Class`](plimsoll_core::Class) |
 //! | `plimsoll_body_dropped_total` | counter | gate | answers whose body the caller dropped before its end |
+//! | `plimsoll_missing_keys_total` | counter | gate | requests from which a policy of the gate read no key |
 //! | `plimsoll_in_flight` | gauge | gate | admitted and not ended |
 //! | `plimsoll_latency_seconds` | histogram | gate | request to head of the response |
 //! | `plimsoll_recent_latency_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last minute or two |

@@ -1,6 +1,6 @@
 //! Who decided, and what went wrong.
 
-use plimsoll_core::Counter;
+use plimsoll_core::{Counter, MissingKeys};
 
 use crate::job::Failed;
 
@@ -25,7 +25,7 @@ pub(crate) struct Counts {
     pub(crate) came_late: Counter,
     pub(crate) refunds: Counter,
     pub(crate) refunds_dropped: Counter,
-    pub(crate) missing: Counter,
+    pub(crate) missing: MissingKeys,
 }
 
 impl Counts {

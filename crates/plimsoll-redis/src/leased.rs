@@ -73,6 +73,10 @@ impl<Req, K: Key<Req>, C: Send + Sync> Key<Req> for KeyOf<K, C> {
     fn key<'a>(&'a self, req: &'a Req) -> Option<K::Key<'a>> {
         self.0.key.key(req)
     }
+
+    fn cure(&self, req: &Req) -> &'static str {
+        self.0.key.cure(req)
+    }
 }
 
 /// One key's lease.

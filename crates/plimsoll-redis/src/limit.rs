@@ -69,7 +69,7 @@ impl<K, C> Reader<K, C> {
         };
         let key = self.key.key(req);
         if key.is_none() {
-            engine.counts.missing.add();
+            engine.counts.missing.note(&self.key, req, self.missing);
             match self.missing {
                 Missing::Admit => return Ok(Wanted::Nothing),
                 Missing::Refuse(kind) => return Err(Rejection::new("missing-key", kind)),

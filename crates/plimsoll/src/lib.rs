@@ -81,6 +81,8 @@ mod guides {
     #[cfg(feature = "redis")]
     #[doc = include_str!("../../../docs/rate-limiting.md")]
     mod rate_limiting {}
+    #[doc = include_str!("../../../docs/keys.md")]
+    mod keys {}
     #[doc = include_str!("../../../docs/policies.md")]
     mod policies {}
     #[doc = include_str!("../../../docs/shedding.md")]

@@ -57,7 +57,7 @@ fn adaptive() -> ConcurrencyLayer<Http> {
 fn reading() -> Concurrency<Deadlines, ByHeader> {
     Concurrency::adaptive()
         .deadlines(Deadlines::new())
-        .priorities(ByHeader::passed_on())
+        .priorities(ByHeader::trusted())
 }
 
 /// Tower's own limit, which refuses instead of waiting.

@@ -37,7 +37,7 @@ fn by_key<R>(
     each: &FairShare<R>,
 ) -> Choose<impl Fn(&Request<Body>) -> Option<usize> + use<R>, FairShare<R>> {
     let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
-    Choose::new(key, (0..keys).map(|_| each.cell()))
+    Choose::new(key, (0..keys).map(|_| each.cell()), each.cell())
 }
 
 fn jain(shares: &[f64]) -> f64 {

@@ -35,6 +35,7 @@ mod sim;
 #[cfg(not(loom))]
 mod streams;
 mod stress;
+mod trust;
 mod vegas;
 
 use std::{

@@ -126,7 +126,7 @@ async fn a_limit_for_each_key_or_chosen_one_loses_nothing_when_its_closure_panic
 
     let limit = full(0);
     let handle = limit.handle();
-    let chosen = Choose::new(read(Some(0)), [limit.route()]);
+    let chosen = Choose::new(read(Some(0)), [limit.route()], limit.route());
     panics_and_takes_nothing(&chosen, || inside(&handle));
     admits_and_gives_back(&chosen, || inside(&handle));
     let when = When::new(read(true), limit);

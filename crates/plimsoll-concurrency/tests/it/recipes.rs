@@ -11,10 +11,10 @@ use axum::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use plimsoll_concurrency::{
-    Adaptive, Algorithm, Because, Concurrency, FairShare, Window, asks_for_stream,
+use plimsoll_concurrency::{Adaptive, Algorithm, Because, Concurrency, FairShare, Window};
+use plimsoll_core::{
+    ApiKey, ByHeader, Choose, ClientIp, Deadlines, GateLayer, Keyed, Missing, Route,
 };
-use plimsoll_core::{ApiKey, ByHeader, Choose, ClientIp, Deadlines, GateLayer, Keyed, Missing};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -56,8 +56,8 @@ async fn the_default_needs_no_number_and_starts_at_ten() {
 #[tokio::test(start_paused = true)]
 async fn the_most_important_are_served_first_and_none_waits_whose_answer_would_be_late() {
     let limit = Concurrency::adaptive()
-        .priorities(ByHeader::passed_on())
-        .deadlines(Deadlines::passed_on())
+        .priorities(ByHeader::trusted())
+        .deadlines(Deadlines::propagated())
         .queue(10, SECOND)
         .unwrap();
     let handle = limit.handle();
@@ -104,12 +104,12 @@ async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
     let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || share.cell());
     let streams = Concurrency::new(5_000).unwrap();
     let open = streams.handle();
-    let limits = Choose::new(
-        |req: &Request<Body>| Some(usize::from(asks_for_stream(req))),
-        [limit, streams],
-    );
+    let limits = Choose::by(Route::matched(), [("/events", streams)], limit);
     let layer = GateLayer::new((per_client.unwrap(), fair.unwrap(), limits));
-    let app = Router::new().route("/", hello()).layer(layer);
+    let app = Router::new()
+        .route("/", hello())
+        .route("/events", hello())
+        .layer(layer);
     let from = |host: u8, headers| {
         let mut req = request(headers);
         let addr = SocketAddr::from(([127, 0, 0, host], 5000));
@@ -131,10 +131,24 @@ async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
     handle.set_limit(5).unwrap();
     let full = ask(&app, from(3, &[])).await;
     assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let socket = ask(&app, from(3, &[("upgrade", "websocket")])).await;
-    assert_eq!(socket.status(), StatusCode::OK);
+    let claims: [&'static [_]; 2] = [
+        &[("upgrade", "websocket")],
+        &[("accept", "text/event-stream")],
+    ];
+    for claim in claims {
+        let answer = ask(&app, from(3, claim)).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{claim:?}"
+        );
+    }
+    let mut events = from(3, &[]);
+    *events.uri_mut() = "/events".parse().unwrap();
+    let stream = ask(&app, events).await;
+    assert_eq!(stream.status(), StatusCode::OK);
     assert_eq!((handle.in_flight(), open.in_flight()), (5, 1));
-    drop((held, socket));
+    drop((held, stream));
     assert_eq!((handle.in_flight(), open.in_flight()), (0, 0));
 }
 

@@ -22,7 +22,8 @@ use plimsoll_concurrency::{
     BoundedListener, Concurrency, ConcurrencyHandle, EventStreams, ListenerHandle, asks_for_stream,
 };
 use plimsoll_core::{
-    Choose, Class, GateLayer, Handover, Http, Kind, Outcome, Policy, Verdict, decides_at_once,
+    Choose, Class, GateLayer, Handover, Http, Kind, Outcome, Policy, Route, Verdict,
+    decides_at_once,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -64,10 +65,8 @@ async fn serve() -> Server {
     let streams = streams.retry_after(Duration::from_secs(5)).unwrap();
     let handles = (requests.handle(), streams.handle());
     let ends = Ends::default();
-    let limit = Choose::new(
-        |req: &Request| Some(usize::from(asks_for_stream(req))),
-        [requests, streams],
-    );
+    let slots = [("/events", streams.route()), ("/socket", streams)];
+    let limit = Choose::by(Route::matched(), slots, requests);
     let protocol = EventStreams::new(Http::new()).stop_on(Kind::OverQuota);
     let layer = GateLayer::builder((limit, ends.clone()))
         .protocol(protocol)
@@ -223,7 +222,14 @@ async fn requests_that_use_up_their_limit_leave_streams_alone() {
     let server = serve().await;
     let hangs = server.ask("/hang", "").await;
     until("it runs", || server.in_flight() == (1, 0)).await;
-    assert_eq!(server.status("/", "").await, "503");
+    for claim in ["", EVENTS, WEBSOCKET] {
+        let answer = said(&mut server.ask("/", claim).await).await;
+        assert!(
+            answer.contains("plimsoll-refused-by: concurrency"),
+            "a header is no way around the limit: {claim} {answer}"
+        );
+    }
+    assert_eq!(server.in_flight(), (1, 0));
     let mut stream = server.ask("/events", EVENTS).await;
     assert!(said(&mut stream).await.starts_with("HTTP/1.1 200"));
     assert_eq!(server.in_flight(), (1, 1));

@@ -61,16 +61,26 @@ struct Run<Permit> {
 const GRANTED: u32 = u32::MAX;
 
 impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
-    /// A permit whose call starts now, without having waited.
+    /// A permit whose call starts now, without having waited. `noted` is the count of requests without
+    /// a key that this thread had [noted](crate::key::noted) before the decision.
     ///
     /// Performance: always inlined, since a call would copy the permit (`instructions`,
     /// `rate-limit@accept`).
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn running(shared: Arc<Shared<P, T>>, permit: P::Permit, now: Instant) -> Self {
-        shared
-            .observer
-            .tell(|gate, observer| observer.admitted(gate, Duration::ZERO));
+    pub(crate) fn running(
+        shared: Arc<Shared<P, T>>,
+        permit: P::Permit,
+        now: Instant,
+        noted: u32,
+    ) -> Self {
+        // Performance: one test for both reports, and none more without an observer (`instructions`,
+        // `concurrency@accept`).
+        if shared.observer.is_some() {
+            let observer = &shared.observer;
+            observer.report_missing_key(noted);
+            observer.tell(|gate, observer| observer.admitted(gate, Duration::ZERO));
+        }
         Self::new(shared, permit, now, 0)
     }
 

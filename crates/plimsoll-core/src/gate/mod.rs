@@ -16,7 +16,7 @@ pub use self::{
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{Observe, Outcome, Rejected, panics};
+use crate::{Observe, Outcome, Rejected, key::noted, panics};
 
 /// What a layer, its services, and every permit in flight share.
 #[derive(Debug)]
@@ -60,6 +60,14 @@ impl Observer {
             panics::contain(|| event(&self.name, &**observer));
         }
     }
+
+    /// Reports a request without a key, if a policy has noted one since `before`.
+    #[inline]
+    pub(crate) fn report_missing_key(&self, before: u32) {
+        if noted() != before {
+            self.tell(|gate, observer| observer.missing_key(gate));
+        }
+    }
 }
 
 /// Two observers as one. A panic of the first does not keep the event from the second.
@@ -81,6 +89,10 @@ impl Observe for Both {
     fn finished(&self, gate: &str, outcome: &Outcome) {
         panics::contain(|| self.0.finished(gate, outcome));
         self.1.finished(gate, outcome);
+    }
+    fn missing_key(&self, gate: &str) {
+        panics::contain(|| self.0.missing_key(gate));
+        self.1.missing_key(gate);
     }
 }
 

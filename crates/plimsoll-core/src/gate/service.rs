@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{GateFuture, Held, Shared, future::Waiting};
-use crate::{Policy, Protocol, Rejection, Verdict};
+use crate::{Policy, Protocol, Rejection, Verdict, key::noted};
 
 /// The one service of the family: asks a policy about each request, and sees to it that every permit ends.
 ///
@@ -82,14 +82,15 @@ where
     #[inline]
     fn call(&mut self, mut req: Req) -> Self::Future {
         let now = Instant::now();
+        let noted = noted();
         match self.shared.policy.admit(&mut req, now) {
             Verdict::Admit(permit) => {
-                let held = Held::running(Arc::clone(&self.shared), permit, now);
+                let held = Held::running(Arc::clone(&self.shared), permit, now, noted);
                 let call = self.shared.protocol.begin(&req);
                 GateFuture::running(self.inner.call(req), held, call)
             }
-            Verdict::Reject(rejection) => self.refuse(&req, &rejection),
-            Verdict::Wait(wait) => self.queue(req, wait, now),
+            Verdict::Reject(rejection) => self.refuse(&req, &rejection, noted),
+            Verdict::Wait(wait) => self.queue(req, wait, now, noted),
         }
     }
 }
@@ -98,25 +99,33 @@ where
 impl<S, P, T> Gate<S, P, T> {
     #[cold]
     #[inline(never)]
-    fn refuse<Req>(&self, req: &Req, rejection: &Rejection) -> GateFuture<S, P, T, Req>
+    fn refuse<Req>(&self, req: &Req, rejection: &Rejection, noted: u32) -> GateFuture<S, P, T, Req>
     where
         S: Service<Req>,
         P: Policy<Req> + 'static,
         T: Protocol<Req, S::Response, S::Error>,
         Req: 'static,
     {
+        self.shared.observer.report_missing_key(noted);
         GateFuture::answered(self.shared.reject::<S, Req>(req, rejection))
     }
 
     #[cold]
     #[inline(never)]
-    fn queue<Req>(&mut self, req: Req, wait: P::Wait, now: Instant) -> GateFuture<S, P, T, Req>
+    fn queue<Req>(
+        &mut self,
+        req: Req,
+        wait: P::Wait,
+        now: Instant,
+        noted: u32,
+    ) -> GateFuture<S, P, T, Req>
     where
         S: Service<Req> + Clone,
         P: Policy<Req> + 'static,
         T: Protocol<Req, S::Response, S::Error>,
         Req: 'static,
     {
+        self.shared.observer.report_missing_key(noted);
         // The readied service is dropped here and gives back what it reserved.
         let fresh = self.inner.clone();
         drop(std::mem::replace(&mut self.inner, fresh.clone()));

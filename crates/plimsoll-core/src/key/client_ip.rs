@@ -1,19 +1,29 @@
-//! The client's address, behind a stated number of proxies.
+//! The client's address, behind proxies that are trusted.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+mod list;
+mod range;
 
-use http::{HeaderName, Request};
+use std::net::{IpAddr, SocketAddr};
 
-use super::Key;
+use http::{HeaderMap, HeaderName, Request};
+
+use self::list::{List, parse_address};
+pub use self::range::{InvalidIpRange, IpRange};
+use super::{Key, Line};
 use crate::count::Counter;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Entries of a list that are read at most, from the right, to find one outside of the trusted
+/// ranges. More trusted proxies than this are not one chain, and each entry costs some work;
+/// `a_walk_past_trusted_proxies_is_bounded` fails when it differs.
+const LONGEST_CHAIN: usize = 32;
 
-/// The peer's address, for servers that are neither axum's nor tonic's: put it into the request's extensions.
+/// The peer's address, for servers that are neither axum's nor tonic's: put it into the request's
+/// extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// A client as a key: an IPv4 address, or the network of an IPv6 address. Mapped IPv4 addresses are IPv4.
+/// A client as a key: an IPv4 address, or the network of an IPv6 address. Mapped IPv4 addresses are
+/// IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(IpAddr);
 
@@ -21,13 +31,8 @@ impl ClientAddr {
     /// The key of an address, with IPv6 cut to its first `v6_prefix` bits.
     fn new(addr: IpAddr, v6_prefix: u8) -> Self {
         Self(match addr.to_canonical() {
-            IpAddr::V4(v4) => IpAddr::V4(v4),
-            IpAddr::V6(v6) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(v6_prefix))
-                    .unwrap_or(0);
-                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
-            }
+            v4 @ IpAddr::V4(_) => v4,
+            v6 @ IpAddr::V6(_) => range::truncated(v6, v6_prefix),
         })
     }
 
@@ -37,40 +42,131 @@ impl ClientAddr {
     }
 }
 
-/// The client's IP address, behind a stated number of trusted proxies.
+/// The client's IP address, as the peer or as trusted proxies tell it.
 ///
-/// Each proxy appends the address it was called from to `X-Forwarded-For`, so only the entries that trusted
-/// proxies wrote can be believed, and those are counted from the right: behind one proxy the last entry is the
-/// client, behind two the last but one. What stands to the left of it is the client's own invention. With no proxy
-/// the header is not read at all.
+/// Every caller can write the headers that proxies write, so the constructor names what is trusted.
+/// Behind what you run, write ([more](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/keys.md)):
 ///
-/// IPv6 addresses are grouped by /64, since that is what one client owns.
+/// | in front of this service | write |
+/// |---|---|
+/// | nothing | [`peer()`](Self::peer) |
+/// | nginx, `HAProxy`, AWS ALB, Envoy, Traefik | [`behind(1)`](Self::behind) |
+/// | Google Cloud's application load balancers | `behind(2)` |
+/// | proxies of known addresses, in any number | [`behind_ranges(ranges)`](Self::behind_ranges) |
+/// | Cloudflare | [`trusted_header`](Self::trusted_header)`(cf-connecting-ip)`[`.trusting_peers(ranges)`](Self::trusting_peers) |
+/// | Fly | `trusted_header(fly-client-ip)` |
 ///
-/// The peer's address is taken from [`PeerAddr`], axum's `ConnectInfo<SocketAddr>` (feature `axum`; serve with
-/// `into_make_service_with_connect_info::<SocketAddr>()`) or tonic's `TcpConnectInfo` (feature `tonic`).
+/// - `X-Forwarded-For` and, after [`forwarded()`](Self::forwarded), `Forwarded` (RFC 7239) are lists
+///   to which each proxy appends the address it was called from. They are read from the right, and no
+///   further than trusted proxies wrote: what is to the left of that, the client made up.
+/// - IPv6 addresses are grouped by /64, since one client owns as many.
+/// - A header that is needed and is too short, unreadable or, for a single address, there twice is no
+///   key, and counts in [`malformed`](Self::malformed). A header that is absent is no key either.
 ///
-/// A header that is too short, or unreadable at the entry that counts, is no key, and counts in
-/// [`malformed`](ClientIp::malformed).
+/// The peer's address is taken from [`PeerAddr`], axum's `ConnectInfo<SocketAddr>` (feature `axum`;
+/// serve with `into_make_service_with_connect_info::<SocketAddr>()`) or tonic's `TcpConnectInfo`
+/// (feature `tonic`). Without one of these there is no key, where the peer is needed: the default
+/// way, [`Missing::Share`](crate::Missing), then limits all clients as one, and a warning says so.
 #[derive(Debug)]
 pub struct ClientIp {
-    trusted_proxies: usize,
+    source: Source,
+    /// The peers whose headers are believed; `None`: all.
+    peers: Option<Box<[IpRange]>>,
     v6_prefix: u8,
     malformed: Counter,
 }
 
+/// Where the address is written.
+#[derive(Debug)]
+enum Source {
+    Peer,
+    /// The entry of the outermost of this many proxies, at least one.
+    Hops(List, usize),
+    /// The first entry from the right that is no trusted proxy.
+    Walk(List),
+    Single(HeaderName),
+}
+
 impl ClientIp {
-    /// The address of the peer: no proxy in front.
+    /// The address of the peer: no proxy in front, and no header is read.
     pub const fn peer() -> Self {
         Self::behind(0)
     }
 
     /// The client behind this many trusted proxies, the one that calls this server included.
+    ///
+    /// Behind one proxy the last entry of `X-Forwarded-For` is the client, behind two the last but
+    /// one. Callers that reach this server past the proxies can write what they like: keep them out,
+    /// or name the proxies with [`trusting_peers`](Self::trusting_peers).
     pub const fn behind(trusted_proxies: usize) -> Self {
+        Self::reading(match trusted_proxies {
+            0 => Source::Peer,
+            hops => Source::Hops(List::XForwardedFor, hops),
+        })
+    }
+
+    /// The client behind any number of trusted proxies in these ranges.
+    ///
+    /// A peer outside of the ranges is the client, whatever its headers say. Otherwise the client is
+    /// the last entry of `X-Forwarded-For` outside of the ranges; when all are inside, the first; and
+    /// without the header, the peer. At most 32 entries are read.
+    ///
+    /// ```
+    /// use plimsoll_core::{ClientIp, IpRange};
+    /// // A load balancer and an ingress in 10.0.0.0/8, and monitoring that calls past them.
+    /// let key = ClientIp::behind_ranges(["10.0.0.0/8".parse::<IpRange>()?]);
+    /// # _ = key;
+    /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
+    /// ```
+    pub fn behind_ranges(ranges: impl IntoIterator<Item = IpRange>) -> Self {
+        Self::reading(Source::Walk(List::XForwardedFor)).trusting_peers(ranges)
+    }
+
+    /// The one address in this header, as the proxy in front wrote it: `cf-connecting-ip`,
+    /// `true-client-ip`, `x-real-ip`.
+    ///
+    /// The proxy must overwrite what the client sent, and callers must not be able to reach this
+    /// server past it: name its addresses with [`trusting_peers`](Self::trusting_peers) where they can.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use plimsoll_core::{ClientIp, IpRange};
+    /// let cloudflare = ["173.245.48.0/20", "2400:cb00::/32"]; // and more: cloudflare.com/ips
+    /// let ranges: Result<Vec<IpRange>, _> = cloudflare.iter().map(|range| range.parse()).collect();
+    /// let key = ClientIp::trusted_header(HeaderName::from_static("cf-connecting-ip"))
+    ///     .trusting_peers(ranges?);
+    /// # _ = key;
+    /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
+    /// ```
+    pub const fn trusted_header(name: HeaderName) -> Self {
+        Self::reading(Source::Single(name))
+    }
+
+    const fn reading(source: Source) -> Self {
         Self {
-            trusted_proxies,
+            source,
+            peers: None,
             v6_prefix: 64,
             malformed: Counter::new(),
         }
+    }
+
+    /// Reads `Forwarded` (RFC 7239, `for=`) instead of `X-Forwarded-For`.
+    ///
+    /// Only where every trusted proxy writes this header: one that does not passes the client's on.
+    #[must_use]
+    pub fn forwarded(mut self) -> Self {
+        if let Source::Hops(list, _) | Source::Walk(list) = &mut self.source {
+            *list = List::Forwarded;
+        }
+        self
+    }
+
+    /// Believes headers only of peers in these ranges. Another peer is the client itself.
+    #[must_use]
+    pub fn trusting_peers(mut self, ranges: impl IntoIterator<Item = IpRange>) -> Self {
+        self.peers = Some(ranges.into_iter().collect());
+        self
     }
 
     /// Groups IPv6 clients by this many leading bits; more than 128 is 128.
@@ -80,52 +176,70 @@ impl ClientIp {
         self
     }
 
-    /// How many requests had an `X-Forwarded-For` that could not be used.
+    /// Requests with a header of a trusted proxy that could not be used.
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
     }
 
     /// The client of this request.
     pub fn client<B>(&self, req: &Request<B>) -> Option<ClientAddr> {
-        let addr = if self.trusted_proxies == 0 {
-            peer_addr(req)?.ip()
-        } else {
-            self.forwarded_for(req)?
+        let addr = match (&self.source, &self.peers) {
+            (Source::Peer, _) => peer_addr(req)?.ip(),
+            (_, None) => self.told(req.headers())?,
+            (_, Some(_)) => {
+                let peer = peer_addr(req)?.ip();
+                if !self.trusts(peer) {
+                    peer
+                } else if let Source::Walk(list) = self.source
+                    && !list.is_in(req.headers())
+                {
+                    peer
+                } else {
+                    self.told(req.headers())?
+                }
+            }
         };
         Some(ClientAddr::new(addr, self.v6_prefix))
     }
 
-    /// The entry that the outermost trusted proxy wrote. Reads no further left than that, however long the header.
-    fn forwarded_for<B>(&self, req: &Request<B>) -> Option<IpAddr> {
-        let lines = req.headers().get_all(X_FORWARDED_FOR);
-        let entry = lines
-            .iter()
-            .rev()
-            .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
-            .nth(self.trusted_proxies - 1);
-        let addr = entry.and_then(parse_entry);
-        if addr.is_none() && lines.iter().next().is_some() {
+    fn trusts(&self, addr: IpAddr) -> bool {
+        let ranges = self.peers.as_deref().unwrap_or_default();
+        ranges.iter().any(|range| range.contains(addr))
+    }
+
+    /// The address in the header that is believed.
+    fn told(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let (addr, is_there) = match &self.source {
+            Source::Peer => (None, false),
+            Source::Hops(list, hops) => {
+                let entry = list.entries(headers).nth(hops - 1);
+                (entry.flatten(), list.is_in(headers))
+            }
+            Source::Walk(list) => (self.walk(list.entries(headers)), true),
+            Source::Single(name) => match Line::of(name, headers) {
+                Line::Absent => (None, false),
+                Line::Once(line) => (parse_address(line), true),
+                Line::Unusable => (None, true),
+            },
+        };
+        if addr.is_none() && is_there {
             self.malformed.add();
         }
         addr
     }
-}
 
-/// An address, with or without a port: `1.2.3.4`, `1.2.3.4:56`, `::1`, `[::1]`, `[::1]:56`.
-fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
-    let entry = entry.trim_ascii();
-    if entry.len() > 64 {
-        return None;
+    /// The first address that is no trusted proxy, or the last one of a chain that ends before.
+    fn walk(&self, entries: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
+        let mut client = None;
+        for (n, entry) in entries.enumerate() {
+            let addr = entry.filter(|_| n < LONGEST_CHAIN)?;
+            client = Some(addr);
+            if !self.trusts(addr) {
+                break;
+            }
+        }
+        client
     }
-    let text = std::str::from_utf8(entry).ok()?;
-    let unbracketed = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    unbracketed
-        .unwrap_or(text)
-        .parse()
-        .ok()
-        .or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
 /// The peer's address, wherever the server put it.
@@ -145,6 +259,15 @@ fn peer_addr<B>(req: &Request<B>) -> Option<SocketAddr> {
     None
 }
 
+/// What to do where the peer's address is not known.
+const NO_PEER: &str = if cfg!(feature = "axum") {
+    "serve with `into_make_service_with_connect_info::<SocketAddr>()`, or put a `PeerAddr` into the extensions"
+} else if cfg!(feature = "tonic") {
+    "serve with tonic's transport, or enable plimsoll's feature `axum`, or put a `PeerAddr` into the extensions"
+} else {
+    "enable plimsoll's feature `axum` or `tonic`, or put a `PeerAddr` into the extensions"
+};
+
 impl<B> Key<Request<B>> for ClientIp {
     type Key<'a>
         = ClientAddr
@@ -154,5 +277,14 @@ impl<B> Key<Request<B>> for ClientIp {
     #[inline]
     fn key<'a>(&'a self, req: &'a Request<B>) -> Option<ClientAddr> {
         self.client(req)
+    }
+
+    fn cure(&self, req: &Request<B>) -> &'static str {
+        let needs_peer = matches!(self.source, Source::Peer) || self.peers.is_some();
+        if needs_peer && peer_addr(req).is_none() {
+            NO_PEER
+        } else {
+            "check that the proxy in front writes the header that `ClientIp` reads, and how many proxies there are (docs/keys.md)"
+        }
     }
 }

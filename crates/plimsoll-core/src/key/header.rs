@@ -2,12 +2,14 @@
 
 use http::{HeaderName, Request};
 
-use super::{Key, secret::LONGEST};
+use super::{Key, Line};
 
-/// The value of a header, byte for byte: a tenant, a publisher, an account. Only its hash is kept. For secrets take
-/// [`ApiKey`](crate::ApiKey) or [`BearerToken`](crate::BearerToken), which do not print.
+/// The value of a header, byte for byte: a tenant, a publisher, an account. Only its hash is kept.
+/// For secrets use [`ApiKey`](crate::ApiKey) or [`BearerToken`](crate::BearerToken), which do not
+/// print.
 ///
-/// An empty value is no key, nor is one of more than 4,096 bytes. Of several header lines the first counts.
+/// An empty value is no key, nor is one of more than 4,096 bytes. Several lines of the header are no
+/// key either: what checks the header further in may read another of them.
 ///
 /// The caller writes the header, so trust it only behind something that checks it.
 #[derive(Debug, Clone)]
@@ -32,7 +34,9 @@ impl<B> Key<Request<B>> for HeaderKey {
 
     #[inline]
     fn key<'a>(&'a self, req: &'a Request<B>) -> Option<&'a [u8]> {
-        let value = req.headers().get(&self.0)?.as_bytes();
-        (1..=LONGEST).contains(&value.len()).then_some(value)
+        match Line::of(&self.0, req.headers()) {
+            Line::Once(value) => Some(value),
+            Line::Absent | Line::Unusable => None,
+        }
     }
 }

@@ -5,22 +5,25 @@ mod authority;
 mod bearer;
 mod client_ip;
 mod header;
+mod missing;
 mod route;
 mod secret;
 mod trace_id;
 
-use std::hash::Hash;
+use std::{convert::Infallible, hash::Hash};
 
 pub use self::{
     api_key::ApiKey,
     authority::{Authority, AuthorityKey},
     bearer::BearerToken,
-    client_ip::{ClientAddr, ClientIp, PeerAddr},
+    client_ip::{ClientAddr, ClientIp, InvalidIpRange, IpRange, PeerAddr},
     header::HeaderKey,
+    missing::{Missing, MissingKeys},
     route::Route,
     secret::SecretKey,
     trace_id::TraceId,
 };
+pub(crate) use self::{missing::noted, secret::Line};
 
 /// Reads a key from a request. Closures `Fn(&Req) -> Option<K>` do, for any `K` that can be hashed.
 ///
@@ -39,6 +42,25 @@ pub trait Key<Req>: Send + Sync {
 
     /// The key of this request.
     fn key<'a>(&'a self, req: &'a Req) -> Option<Self::Key<'a>>;
+
+    /// What to do about a request without a key, in one sentence: for the warning about the first one.
+    fn cure(&self, req: &Req) -> &'static str {
+        _ = req;
+        "send the key with each request, or choose what becomes of requests without one (`Missing`)"
+    }
+}
+
+/// No key: for what can be configured with a key and is not.
+impl<Req> Key<Req> for () {
+    type Key<'a>
+        = Infallible
+    where
+        Req: 'a;
+
+    #[inline]
+    fn key<'a>(&'a self, _: &'a Req) -> Option<Infallible> {
+        None
+    }
 }
 
 impl<Req, K, F> Key<Req> for F

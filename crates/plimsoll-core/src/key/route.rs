@@ -42,4 +42,12 @@ impl<B> Key<Request<B>> for Route {
         }
         None
     }
+
+    fn cure(&self, _: &Request<B>) -> &'static str {
+        if cfg!(feature = "axum") {
+            "put the layer inside the router's matching, with `Router::route_layer`"
+        } else {
+            "enable plimsoll's feature `axum`, or read the route with a closure"
+        }
+    }
 }

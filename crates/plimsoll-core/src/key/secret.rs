@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, header::AsHeaderName};
 
 /// Longer values are no keys: hashing is the only work that grows with what a caller sends.
-pub(super) const LONGEST: usize = 4096;
+const LONGEST: usize = 4096;
 
 /// A borrowed secret, such as an API key, that can be hashed and nothing else.
 ///
@@ -63,8 +63,8 @@ impl fmt::Debug for SecretKey<'_> {
     }
 }
 
-/// A header that has to stand there once.
-pub(super) enum Line<'a> {
+/// A header that has to be there once.
+pub(crate) enum Line<'a> {
     Absent,
     Once(&'a [u8]),
     /// More than one line, empty, or too long: two readers might take it for two different keys, or none.
@@ -72,7 +72,7 @@ pub(super) enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn of(name: impl AsHeaderName, headers: &'a HeaderMap) -> Self {
+    pub(crate) fn of(name: impl AsHeaderName, headers: &'a HeaderMap) -> Self {
         let mut lines = headers.get_all(name).iter();
         match (lines.next().map(http::HeaderValue::as_bytes), lines.next()) {
             (None, _) => Self::Absent,

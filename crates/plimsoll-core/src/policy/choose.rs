@@ -9,34 +9,79 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
 
-/// Asks one of several policies of one type: the way to give each plan, tenant class or kind of route its own numbers.
+/// Asks one of several policies of one type, chosen by the request: for plans, tenant classes or
+/// kinds of routes that each have their own numbers.
 ///
-/// `choose` answers with the index of the policy; a request for which there is none (`None`, or an index that is too
-/// large) passes and holds nothing, so let the last policy be the one for everybody else where nobody should.
+/// A request that matches no case is decided by the policy that is stated as `otherwise`: no request
+/// is admitted without a policy.
 ///
 /// ```
-/// use plimsoll_core::{Choose, GateLayer};
-/// # let (free, pro) = ((), ());
-/// let plan = |req: &http::Request<String>| match req.headers().get("x-plan") {
-///     Some(plan) if plan == "pro" => Some(1),
-///     _ => Some(0),
-/// };
-/// let layer = GateLayer::new(Choose::new(plan, [free, pro]));
-/// # let _: GateLayer<_> = layer;
+/// use plimsoll_core::{Choose, GateLayer, Route};
+/// # fn serves<P: plimsoll_core::Policy<http::Request<String>>>(_: GateLayer<P>) {}
+/// # let (streams, uploads, requests) = ((), (), ());
+/// let cases = [("/events", streams), ("/upload", uploads)];
+/// let layer = GateLayer::new(Choose::by(Route::matched(), cases, requests));
+/// # serves(layer);
 /// ```
 ///
-/// Each policy keeps its own state: a caller who moves to another plan starts afresh there.
+/// Choose by what the server knows: the route, or what authentication left in the extensions. A
+/// caller chooses its own limit where it is chosen by a header such as `accept`, which every caller
+/// can write.
+///
+/// Each policy keeps its own state: a caller that moves to another plan starts afresh there.
 #[derive(Clone)]
 pub struct Choose<F, P> {
-    choose: F,
+    choice: F,
     policies: Box<[P]>,
+    otherwise: P,
 }
 
-/// The permit of a [`Choose`]: whose it is, and what that policy gave.
+/// The index of one of several policies. Closures `Fn(&Req) -> Option<usize>` do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not choose a policy for a `{Req}`",
+    note = "use `Choose::by(key, [(value, policy)], otherwise)`, or a closure `|req: &{Req}| -> Option<usize>`"
+)]
+pub trait Choice<Req>: Send + Sync {
+    /// The index of the policy; `None` and an index that is too large choose `otherwise`.
+    fn index(&self, req: &Req) -> Option<usize>;
+}
+
+impl<Req, F: Fn(&Req) -> Option<usize> + Send + Sync> Choice<Req> for F {
+    #[inline]
+    fn index(&self, req: &Req) -> Option<usize> {
+        self(req)
+    }
+}
+
+/// Compares a key with the values of the cases: what [`Choose::by`] chooses by.
+#[derive(Debug, Clone)]
+pub struct ByValue<K, V> {
+    key: K,
+    values: Box<[V]>,
+}
+
+impl<Req, K, V> Choice<Req> for ByValue<K, V>
+where
+    Req: 'static,
+    K: Key<Req> + 'static,
+    V: Send + Sync,
+    for<'a> K::Key<'a>: PartialEq<V>,
+{
+    #[inline]
+    fn index(&self, req: &Req) -> Option<usize> {
+        let key = self.key.key(req)?;
+        self.values.iter().position(|value| key == *value)
+    }
+}
+
+/// The permit of a [`Choose`]: the index of the policy, and its permit.
 #[derive(Debug)]
-pub struct ChosenPermit<P>(Option<(usize, P)>);
+pub struct ChosenPermit<P> {
+    index: usize,
+    permit: P,
+}
 
 pin_project! {
     /// The wait of a [`Choose`].
@@ -49,17 +94,59 @@ pin_project! {
 }
 
 impl<F, P> Choose<F, P> {
-    /// Among `policies`, the one that `choose` names.
-    pub fn new(choose: F, policies: impl IntoIterator<Item = P>) -> Self {
+    /// Among `policies`, the one whose index `choice` returns; `otherwise` where it returns `None`, or
+    /// an index that is too large.
+    pub fn new(choice: F, policies: impl IntoIterator<Item = P>, otherwise: P) -> Self {
         Self {
-            choose,
+            choice,
             policies: policies.into_iter().collect(),
+            otherwise,
         }
     }
 
-    /// The policies, in the order in which they were given.
+    /// The policies of the cases, in the order in which they were given.
     pub fn get_ref(&self) -> &[P] {
         &self.policies
+    }
+
+    /// The policy for requests that match no case.
+    pub const fn otherwise(&self) -> &P {
+        &self.otherwise
+    }
+
+    #[inline]
+    fn policy(&self, index: usize) -> &P {
+        self.policies.get(index).unwrap_or(&self.otherwise)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &P> {
+        self.policies.iter().chain([&self.otherwise])
+    }
+}
+
+impl<K, V, P> Choose<ByValue<K, V>, P> {
+    /// The policy of the first case whose value equals the request's `key`; `otherwise` for requests
+    /// without a key, or with another one.
+    ///
+    /// ```
+    /// use plimsoll_core::{Choose, GateLayer};
+    /// # fn serves<P: plimsoll_core::Policy<http::Request<String>>>(_: GateLayer<P>) {}
+    /// # let (free, pro) = ((), ());
+    /// #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    /// enum Plan { Free, Pro } // left in the extensions by authentication
+    ///
+    /// let plan = |req: &http::Request<String>| req.extensions().get::<Plan>().copied();
+    /// let layer = GateLayer::new(Choose::by(plan, [(Plan::Pro, pro)], free));
+    /// # _ = Plan::Free;
+    /// # serves(layer);
+    /// ```
+    pub fn by(key: K, cases: impl IntoIterator<Item = (V, P)>, otherwise: P) -> Self {
+        let (values, policies): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
+        let choice = ByValue {
+            key,
+            values: values.into(),
+        };
+        Self::new(choice, policies, otherwise)
     }
 }
 
@@ -67,13 +154,14 @@ impl<F, P: fmt::Debug> fmt::Debug for Choose<F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Choose")
             .field("policies", &self.policies)
+            .field("otherwise", &self.otherwise)
             .finish_non_exhaustive()
     }
 }
 
 impl<Req, F, P> Policy<Req> for Choose<F, P>
 where
-    F: Fn(&Req) -> Option<usize> + Send + Sync,
+    F: Choice<Req>,
     P: Policy<Req>,
 {
     type Permit = ChosenPermit<P::Permit>;
@@ -81,12 +169,9 @@ where
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait> {
-        let chosen = (self.choose)(req).and_then(|index| Some((index, self.policies.get(index)?)));
-        let Some((index, policy)) = chosen else {
-            return Verdict::Admit(ChosenPermit(None));
-        };
-        match policy.admit(req, now) {
-            Verdict::Admit(permit) => Verdict::Admit(ChosenPermit(Some((index, permit)))),
+        let index = self.choice.index(req).unwrap_or(usize::MAX);
+        match self.policy(index).admit(req, now) {
+            Verdict::Admit(permit) => Verdict::Admit(ChosenPermit { index, permit }),
             Verdict::Reject(rejection) => Verdict::Reject(rejection),
             Verdict::Wait(wait) => Verdict::Wait(ChosenWait { index, wait }),
         }
@@ -101,58 +186,40 @@ where
     ) -> Poll<Result<Self::Permit, Rejection>> {
         let wait = wait.project();
         let index = *wait.index;
-        match self.policies.get(index) {
-            Some(policy) => policy
-                .poll_wait(wait.wait, req, now, cx)
-                .map_ok(|permit| ChosenPermit(Some((index, permit)))),
-            None => Poll::Ready(Ok(ChosenPermit(None))),
-        }
+        self.policy(index)
+            .poll_wait(wait.wait, req, now, cx)
+            .map_ok(|permit| ChosenPermit { index, permit })
     }
 
     fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant) {
         let wait = wait.project();
-        if let Some(policy) = self.policies.get(*wait.index) {
-            policy.abandon(wait.wait, now);
-        }
+        self.policy(*wait.index).abandon(wait.wait, now);
     }
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if let Some((policy, permit)) = self.of(permit) {
-            policy.finish(permit, outcome);
-        }
+        self.policy(permit.index).finish(permit.permit, outcome);
     }
 
     #[inline]
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let Some((policy, permit)) = self.of(permit) {
-            policy.revoke(permit, admitted, now);
-        }
+        let policy = self.policy(permit.index);
+        policy.revoke(permit.permit, admitted, now);
     }
 
     #[inline]
     fn reads_latency(&self) -> bool {
-        self.policies.iter().any(Policy::<Req>::reads_latency)
+        self.all().any(Policy::<Req>::reads_latency)
     }
 
     #[inline]
     fn announces(&self) -> bool {
-        self.policies.iter().any(Policy::<Req>::announces)
+        self.all().any(Policy::<Req>::announces)
     }
 
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        if let Some((index, permit)) = &permit.0
-            && let Some(policy) = self.policies.get(*index)
-        {
-            policy.announce(permit, admitted, out);
-        }
-    }
-}
-
-impl<F, P> Choose<F, P> {
-    fn of<Permit>(&self, permit: ChosenPermit<Permit>) -> Option<(&P, Permit)> {
-        let (index, permit) = permit.0?;
-        Some((self.policies.get(index)?, permit))
+        let policy = self.policy(permit.index);
+        policy.announce(&permit.permit, admitted, out);
     }
 }

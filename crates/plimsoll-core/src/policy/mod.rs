@@ -18,8 +18,8 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::{
-    choose::{Choose, ChosenPermit, ChosenWait},
-    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Missing},
+    choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
+    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
     when::When,

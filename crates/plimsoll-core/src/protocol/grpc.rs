@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Response,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
 
-use super::refusal::{REFUSED_BY, hint, threshold};
+use super::refusal::{NO_STORE, REFUSED_BY, hint, threshold};
 use crate::{
     Allowance, Kind, Rejection,
     deadline::{GRPC_TIMEOUT, parse_grpc_timeout},
@@ -29,7 +32,7 @@ const DO_NOT_RETRY: HeaderValue = HeaderValue::from_static("-1");
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
-/// Whether these are the headers of a gRPC request or response.
+/// Whether these are the headers of a gRPC response.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -47,6 +50,7 @@ pub(super) fn refusal(
     let message = message(rejection.kind());
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(GRPC_STATUS, decimal(code.into()));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
     let hint = hint(rejection, whole_millis, 1000);

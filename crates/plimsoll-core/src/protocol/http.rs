@@ -16,8 +16,8 @@ use crate::{
     Rejection, Release, RequestHead, ServerClassifier, panics,
 };
 
-/// Answers refusals with HTTP responses, or gRPC statuses where the request's content type is
-/// `application/grpc*`, so that the error type stays the inner service's own.
+/// Answers rejections with HTTP responses, or with gRPC statuses where the request
+/// [is gRPC](crate::wire::is_grpc), so that the error type stays the inner service's own.
 ///
 /// What a refusal looks like (each line can be changed):
 ///
@@ -29,7 +29,8 @@ use crate::{
 /// | `Deadline` | 504 | `DEADLINE_EXCEEDED` | none |
 /// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
 ///
-/// HTTP refusals carry `retry-after` (whole seconds, rounded up), `cache-control: no-store`, an
+/// All rejections carry `cache-control: no-store`, gRPC ones as well.
+/// HTTP rejections carry `retry-after` (whole seconds, rounded up), an
 /// `application/problem+json` body unless `accept` rules it out, [`RateLimitFields`] when the policy told its quota,
 /// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. (It is taken
 /// off answers of other services that the inner service passes on, because something was run here.) gRPC refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
@@ -153,7 +154,7 @@ impl<C> Http<C> {
         B: Body,
     {
         self.refusals
-            .respond(req.headers(), rejection)
+            .respond(req.method(), req.headers(), rejection)
             .map(GateBody::own)
     }
 }

@@ -7,7 +7,7 @@ mod hops;
 use std::{sync::OnceLock, time::Duration};
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use bytes::Bytes;
@@ -19,13 +19,14 @@ use crate::{
     Allowance, Kind, RateLimitFields, Rejection,
     decimal::decimal,
     rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
-    wire::THRESHOLD,
+    wire::{THRESHOLD, grpc_content_type},
 };
 
 /// Names the policy that refused, and says by being there that nothing was run.
 pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// On every rejection, in every protocol: what one caller is told is not for the next.
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// How each kind of refusal is said.
 #[derive(Debug, Clone)]
@@ -70,15 +71,20 @@ impl Refusals {
         self.grpc_codes[kind.index()] = code;
     }
 
-    /// The response that says no to a request with these headers.
-    pub(super) fn respond(&self, asked: &HeaderMap, rejection: &Rejection) -> Response<Bytes> {
-        let mut response = match asked.get(CONTENT_TYPE) {
-            Some(content_type) if content_type.as_bytes().starts_with(b"application/grpc") => {
+    /// The rejection of a request with this method and these headers.
+    pub(super) fn respond(
+        &self,
+        method: &Method,
+        asked: &HeaderMap,
+        rejection: &Rejection,
+    ) -> Response<Bytes> {
+        let mut response = match grpc_content_type(method, asked) {
+            Some(content_type) => {
                 let code = self.grpc_codes[rejection.kind().index()];
                 let policy_name = self.policy_name(rejection);
                 grpc::refusal(code, rejection, asked, content_type.clone(), policy_name)
             }
-            _ => self.http(asked, rejection),
+            None => self.http(asked, rejection),
         };
         response.extensions_mut().insert(*rejection);
         response

@@ -36,7 +36,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 #[test]
-fn entries_are_counted_from_the_right() {
+fn entries_are_counted_entries() {
     let forged = &["6.6.6.6, 1.1.1.1, 2.2.2.2"];
     assert_eq!(
         client(0, forged),
@@ -231,6 +231,15 @@ fn secrets_of_different_kinds_are_different_keys() {
     assert!(!same(SecretKey::api_key(b"x"), SecretKey::bearer(b"x")));
     assert!(!same(SecretKey::api_key(b"x"), b"x".as_slice()));
     assert!(same(SecretKey::api_key(b"x"), SecretKey::api_key(b"x")));
+}
+
+#[test]
+fn a_header_that_is_there_twice_is_no_key() {
+    let key = HeaderKey::from_static("x-key");
+    for lines in [[b"mine", b"them"], [b"same", b"same"]] {
+        let req = with_headers("x-key", &lines.map(|line| &line[..]));
+        assert_eq!(key.key(&req), None);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod advice;
 mod body;
 mod classify;
+mod client_ip;
 mod deadline;
 mod exempt;
 mod hints;
@@ -10,6 +11,7 @@ mod hops;
 mod keyed;
 mod keys;
 mod laws;
+mod missing;
 mod panics;
 mod policies;
 mod priority;

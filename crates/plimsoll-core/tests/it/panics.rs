@@ -175,7 +175,7 @@ fn law_02_a_panicking_finish_ends_the_permits_of_the_other_policies() {
         every_permit_ends("a shadow", || Shadow::new(Panics::at(at)));
         every_permit_ends("when", || When::new(|_: &KitRequest| true, Panics::at(at)));
         every_permit_ends("chosen", || {
-            Choose::new(|_: &KitRequest| Some(0), [Panics::at(at)])
+            Choose::new(|_: &KitRequest| None, [], Panics::at(at))
         });
         every_permit_ends("keyed", || {
             let key = |_: &KitRequest| Some("one");

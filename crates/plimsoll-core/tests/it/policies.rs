@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Choose, Class, GateLayer, Plain, PlainError, Shadow, When,
-    test_kit::{Contract, RefuseAll, Script},
+    Choose, Class, GateLayer, HeaderKey, Plain, PlainError, Policy, Route, Shadow, When,
+    test_kit::{Contract, KitRequest, RefuseAll, Script},
 };
 use tower::{Layer as _, ServiceExt as _};
 
@@ -123,53 +123,104 @@ async fn gates_are_send_and_their_futures_too() {
     _ = is_send(send(&layer, Script::Body)).await;
 }
 
+/// A request with this path, whose body does not end.
+async fn call_path<P: Policy<KitRequest> + 'static>(
+    layer: &GateLayer<P>,
+    path: &str,
+) -> http::Response<impl http_body::Body> {
+    let mut req = plimsoll_core::test_kit::request(Script::EndlessBody);
+    *req.uri_mut() = path.parse().unwrap();
+    crate::sample::send_request(layer, req).await.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
-async fn each_plan_has_a_policy_of_its_own() {
+async fn each_plan_has_a_policy_of_its_own_and_no_request_has_none() {
     let plan = |req: &http::Request<()>| req.uri().path().strip_prefix("/plan/")?.parse().ok();
-    let layer = GateLayer::new(Choose::new(plan, [Slots::new(1), Slots::new(2)]));
-    let call = async |path: &str| {
-        let mut req = plimsoll_core::test_kit::request(Script::EndlessBody);
-        *req.uri_mut() = path.parse().unwrap();
-        crate::sample::send_request(&layer, req).await.unwrap()
-    };
+    let plans = [Slots::new(1), Slots::new(2)];
+    let layer = GateLayer::new(Choose::new(plan, plans, Slots::new(1)));
     let running = [
-        call("/plan/0").await,
-        call("/plan/1").await,
-        call("/plan/1").await,
+        call_path(&layer, "/plan/0").await,
+        call_path(&layer, "/plan/1").await,
+        call_path(&layer, "/plan/1").await,
+        call_path(&layer, "/plan/2").await,
     ];
     assert!(running.iter().all(|response| response.status() == 200));
-    assert_eq!(call("/plan/0").await.status(), 503);
-    assert_eq!(call("/plan/1").await.status(), 503);
-    assert_eq!(call("/plan/2").await.status(), 200, "no such plan");
-    assert_eq!(call("/other").await.status(), 200, "no plan");
+    assert_eq!(call_path(&layer, "/plan/0").await.status(), 503);
+    assert_eq!(call_path(&layer, "/plan/1").await.status(), 503);
+    assert_eq!(
+        call_path(&layer, "/plan/3").await.status(),
+        503,
+        "too large"
+    );
+    assert_eq!(call_path(&layer, "/other").await.status(), 503, "no plan");
     let in_flight = || {
-        let policies = layer.policy().get_ref();
-        policies.iter().map(Slots::in_flight).collect::<Vec<_>>()
+        let choose = layer.policy();
+        let policies = choose.get_ref().iter().chain([choose.otherwise()]);
+        policies.map(Slots::in_flight).collect::<Vec<_>>()
     };
-    assert_eq!(in_flight(), [1, 2]);
+    assert_eq!(in_flight(), [1, 2, 1]);
     drop(running);
-    assert_eq!(in_flight(), [0, 0]);
+    assert_eq!(in_flight(), [0, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_chosen_by_the_value_of_a_key() {
+    let cases = [("/a", Slots::new(1)), ("/b", Slots::new(0))];
+    let layer = GateLayer::new(Choose::by(Route::grpc(), cases, Slots::new(2)));
+    let mut running = Vec::new();
+    for (path, status) in [
+        ("/a", 200),
+        ("/a", 503),
+        ("/b", 503),
+        ("/c", 200),
+        ("/", 200),
+        ("/a/", 503),
+    ] {
+        let response = call_path(&layer, path).await;
+        assert_eq!(response.status(), status, "{path}");
+        running.push(response);
+    }
+    assert_eq!(layer.policy().otherwise().in_flight(), 2);
+
+    // A request without a key is not one without a limit.
+    let header = HeaderKey::from_static("x-plan");
+    let layer = GateLayer::new(Choose::by(header, [(b"pro", Slots::new(1))], Slots::new(0)));
+    assert_eq!(call_path(&layer, "/").await.status(), 503);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_chosen_policy_keeps_the_laws() {
-    Contract::new(
-        || Choose::new(|_: &http::Request<()>| Some(0), [Slots::new(2)]),
-        |choose| choose.get_ref()[0].in_flight(),
-    )
-    .capacity(2)
-    .check_all()
-    .await;
+    for chosen in [Some(0), Some(1), None] {
+        Contract::new(
+            move || {
+                let choice = move |_: &http::Request<()>| chosen;
+                Choose::new(choice, [Slots::new(2)], Slots::new(2))
+            },
+            |choose| choose.get_ref()[0].in_flight() + choose.otherwise().in_flight(),
+        )
+        .capacity(2)
+        .check_all()
+        .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_for_the_policy_that_was_chosen() {
-    let layer = GateLayer::new(Choose::new(
-        |_: &http::Request<()>| Some(1),
-        [Door::default(), Door::default()],
-    ));
-    let mut waiting = std::pin::pin!(send(&layer, Script::Body));
-    assert!(futures_util::poll!(&mut waiting).is_pending());
-    layer.policy().get_ref()[1].open();
-    assert_eq!(waiting.await.unwrap().status(), 200);
+    for chosen in [1, 2] {
+        let layer = GateLayer::new(Choose::new(
+            move |_: &http::Request<()>| Some(chosen),
+            [Door::default(), Door::default()],
+            Door::default(),
+        ));
+        let mut waiting = std::pin::pin!(send(&layer, Script::Body));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let choose = layer.policy();
+        let doors = [
+            &choose.get_ref()[0],
+            &choose.get_ref()[1],
+            choose.otherwise(),
+        ];
+        doors[chosen].open();
+        assert_eq!(waiting.await.unwrap().status(), 200);
+    }
 }

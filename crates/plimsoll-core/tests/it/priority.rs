@@ -1,7 +1,10 @@
 //! Criticalities, cohorts, and who may claim them.
 
 use http::{HeaderName, HeaderValue, Request};
-use plimsoll_core::{ByHeader, Criticality, Policy as _, Prioritize as _, Priority, Verdict};
+use plimsoll_core::{
+    ByHeader, ClientIp, Criticality, HeaderKey, PeerAddr, Policy as _, Prioritize as _, Priority,
+    Verdict, wire,
+};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -55,8 +58,9 @@ fn cohorts_are_spread_evenly() {
 
 #[test]
 fn a_header_may_claim_no_more_than_the_ceiling() {
-    let by_header =
-        ByHeader::new(HeaderName::from_static("criticality")).ceiling(Criticality::Critical);
+    let by_header = ByHeader::trusted()
+        .criticality_header(HeaderName::from_static("criticality"))
+        .ceiling(Criticality::Critical);
     for (value, criticality) in [
         ("SHEDDABLE", Criticality::Sheddable),
         ("sheddable_plus", Criticality::SheddablePlus),
@@ -78,8 +82,8 @@ fn a_header_may_claim_no_more_than_the_ceiling() {
 }
 
 #[test]
-fn a_priority_that_was_passed_on_is_read_as_it_was() {
-    let by_header = ByHeader::passed_on();
+fn a_propagated_priority_of_a_trusted_caller_is_read_as_stated() {
+    let by_header = ByHeader::trusted();
     let read = |criticality: &str, cohort: &str| {
         let req = Request::builder()
             .header("plimsoll-criticality", criticality)
@@ -96,9 +100,99 @@ fn a_priority_that_was_passed_on_is_read_as_it_was() {
     assert_eq!(by_header.malformed(), 2);
 }
 
+/// A request of the peer `192.0.2.last`, with these lines.
+fn from_peer(last: u8, lines: &[(&str, &str)]) -> Request<()> {
+    let mut req = Request::builder();
+    for (name, value) in lines {
+        req = req.header(*name, *value);
+    }
+    let mut req = req.body(()).unwrap();
+    req.extensions_mut()
+        .insert(PeerAddr(([192, 0, 2, last], 1).into()));
+    req
+}
+
+#[test]
+fn what_an_untrusted_caller_states_moves_it_into_no_other_cohort() {
+    let forged = [
+        ("plimsoll-criticality", "CRITICAL_PLUS"),
+        ("plimsoll-cohort", "127"),
+    ];
+    for by_header in [
+        ByHeader::untrusted(ClientIp::peer()).salt(3),
+        ByHeader::trusted()
+            .ceiling(Criticality::Critical)
+            .cohort_from(ClientIp::peer())
+            .salt(3),
+    ] {
+        for peer in 0..=255 {
+            let honest = by_header.priority(&from_peer(peer, &[]));
+            let forger = by_header.priority(&from_peer(peer, &forged));
+            assert_eq!(forger, honest, "peer {peer}");
+            assert_eq!(forger.criticality(), Criticality::Critical);
+            let hashed = Priority::default().cohort_of([192, 0, 2, peer], 3);
+            assert_eq!(forger, hashed, "as other services would hash the address");
+        }
+        assert_eq!((by_header.malformed(), by_header.missing()), (0, 0));
+    }
+}
+
+#[test]
+fn a_ceiling_without_a_key_leaves_the_cohort_to_chance() {
+    let by_header = ByHeader::trusted().ceiling(Criticality::SheddablePlus);
+    let req = from_peer(1, &[("plimsoll-cohort", "127")]);
+    let read = by_header.priority(&req);
+    assert_eq!(read, Priority::new(Criticality::SheddablePlus));
+}
+
+#[test]
+fn an_untrusted_caller_without_a_key_is_counted_and_draws_its_cohort() {
+    let by_header = ByHeader::untrusted(HeaderKey::from_static("x-tenant"));
+    let req = from_peer(1, &[("plimsoll-cohort", "127")]);
+    assert_eq!(by_header.priority(&req).cohort(), None);
+    assert_eq!(by_header.missing(), 1);
+}
+
+#[test]
+fn random_salts_differ_and_a_salt_that_is_set_holds() {
+    let cohorts = |by_header: ByHeader<ClientIp>| {
+        let of = |peer| by_header.priority(&from_peer(peer, &[])).cohort();
+        (0..64).map(of).collect::<Vec<_>>()
+    };
+    let drawn = || cohorts(ByHeader::untrusted(ClientIp::peer()));
+    assert_ne!(drawn(), drawn());
+    let set = || cohorts(ByHeader::untrusted(ClientIp::peer()).salt(1));
+    assert_eq!(set(), set());
+}
+
+#[test]
+fn repeated_lines_count_as_malformed() {
+    let by_header = ByHeader::trusted();
+    let both = [
+        ("plimsoll-criticality", "CRITICAL_PLUS"),
+        ("plimsoll-criticality", "SHEDDABLE"),
+        ("plimsoll-cohort", "127"),
+        ("plimsoll-cohort", "3"),
+    ];
+    assert_eq!(
+        by_header.priority(&from_peer(1, &both)),
+        Priority::default()
+    );
+    assert_eq!(by_header.malformed(), 2);
+}
+
+#[test]
+fn what_code_said_comes_before_headers() {
+    let said = Priority::new(Criticality::CriticalPlus).in_cohort(3);
+    let mut req = from_peer(1, &[("plimsoll-criticality", "SHEDDABLE")]);
+    req.extensions_mut().insert(said);
+    assert_eq!(ByHeader::trusted().priority(&req), said);
+    assert_eq!(ByHeader::untrusted(ClientIp::peer()).priority(&req), said);
+}
+
 #[test]
 fn as_a_policy_a_header_leaves_a_priority_with_a_cohort() {
-    let by_header = ByHeader::passed_on();
+    let by_header = ByHeader::trusted();
     let marked = |req: &mut Request<()>| {
         let verdict = by_header.admit(req, Instant::now());
         assert!(matches!(verdict, Verdict::Admit(())));
@@ -121,11 +215,23 @@ fn as_a_policy_a_header_leaves_a_priority_with_a_cohort() {
 proptest! {
     #[test]
     fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let by_header = ByHeader::new(HeaderName::from_static("c"))
-            .cohort(HeaderName::from_static("c"), 1);
-        if let Ok(value) = HeaderValue::from_bytes(&bytes) {
-            let req = Request::builder().header("c", value).body(()).unwrap();
-            prop_assert!(by_header.priority(&req).level() < Priority::LEVELS);
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else {
+            return Ok(());
+        };
+        let req = Request::builder()
+            .header("plimsoll-criticality", &value)
+            .header("plimsoll-cohort", &value)
+            .body(())
+            .unwrap();
+        let key = || HeaderKey(wire::COHORT);
+        let trusted = ByHeader::trusted().cohort_from(key());
+        prop_assert!(trusted.priority(&req).level() < Priority::LEVELS);
+        let untrusted = ByHeader::untrusted(key()).salt(7);
+        let read = untrusted.priority(&req);
+        prop_assert!(read.criticality() <= Criticality::Critical);
+        if !bytes.is_empty() {
+            // The model: the cohort of the key's bytes, whatever else is in the request.
+            prop_assert_eq!(read.cohort(), Priority::default().cohort_of(&bytes, 7).cohort());
         }
     }
 }

@@ -8,7 +8,9 @@ use axum::{
     extract::Request,
     routing::{get, post},
 };
-use plimsoll_core::{ClientIp, GateLayer, Handover, Keyed, Kind, Missing, Route};
+use plimsoll_core::{
+    ClientIp, GateLayer, Handover, Keyed, Kind, Missing, Route, test_kit::RefuseAll,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -207,4 +209,58 @@ async fn axum_tells_peers_and_routes() {
         (by_ip.handle().missing(), by_route.handle().missing()),
         (0, 0)
     );
+}
+
+/// The head of a rejection, over a connection of its own.
+async fn rejected(addr: SocketAddr, request: &str) -> String {
+    head(&mut send(addr, request).await).await
+}
+
+#[tokio::test]
+async fn a_rejection_is_never_an_answer_that_a_cache_may_keep() {
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }).post(|| async { "hello" }))
+        .layer(GateLayer::new(RefuseAll));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    // A GET is no gRPC, whatever it claims: as a status it would be `200 OK`.
+    for content_type in ["application/grpc", "application/grpc-web", "text/plain"] {
+        let request = format!("GET / HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\n\r\n");
+        let head = rejected(addr, &request).await;
+        assert!(head.starts_with("HTTP/1.1 503"), "{content_type}: {head}");
+        assert!(head.contains("cache-control: no-store\r\n"), "{head}");
+        assert!(!head.contains("grpc-status"), "{head}");
+    }
+
+    // gRPC-Web is a POST over HTTP/1.1.
+    let web = "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: 0\r\n\r\n";
+    let head = rejected(addr, web).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("grpc-status: 14\r\n"), "{head}");
+    assert!(head.contains("cache-control: no-store\r\n"), "{head}");
+
+    // gRPC is a POST over HTTP/2.
+    let endpoint = tonic::transport::Channel::from_shared(format!("http://{addr}")).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    for (method, grpc) in [("POST", true), ("GET", false)] {
+        let req = http::Request::builder()
+            .method(method)
+            .uri("/")
+            .header("content-type", "application/grpc")
+            .body(tonic::body::Body::empty())
+            .unwrap();
+        let answer = tower::ServiceExt::oneshot(channel.clone(), req)
+            .await
+            .unwrap();
+        assert_eq!(answer.version(), http::Version::HTTP_2);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert_eq!(
+            answer.headers().contains_key("grpc-status"),
+            grpc,
+            "{method}"
+        );
+        assert_eq!(answer.status(), if grpc { 200 } else { 503 });
+    }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn answer(
 }
 
 pub(crate) fn grpc_request() -> Request<()> {
-    Request::builder()
+    Request::post("/")
         .header("content-type", "application/grpc+proto")
         .body(())
         .unwrap()
@@ -174,7 +174,7 @@ async fn grpc_refusals_are_trailers_only_and_tonic_reads_them() {
 async fn grpc_refusals_name_the_quota_that_was_violated() {
     let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
     let headers_of = async |rejection| {
-        let req = Request::builder()
+        let req = Request::post("/")
             .header("content-type", "application/grpc")
             .header("x-api-key", "c0ffee-secret");
         answer(Http::new(), rejection, req.body(()).unwrap())

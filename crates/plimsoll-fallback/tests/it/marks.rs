@@ -48,7 +48,7 @@ async fn the_mark_can_be_switched_off() {
 async fn the_fixed_answers_own_head_is_kept() {
     let response = Response::builder()
         .status(203)
-        .header(CACHE_CONTROL, "no-store")
+        .header(CACHE_CONTROL, "max-age=5")
         .body("stale")
         .unwrap();
     let layer = Fallback::answer(response).layer();
@@ -56,8 +56,27 @@ async fn the_fixed_answers_own_head_is_kept() {
         let service = layer.layer(service_fn(obey));
         let answer = service.oneshot(Request::new(500)).await.unwrap();
         assert_eq!(answer.status(), 203);
-        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(answer.headers()[CACHE_CONTROL], "max-age=5");
     }
+}
+
+#[tokio::test]
+async fn a_substitute_that_says_nothing_of_caches_is_not_kept_by_them() {
+    let gate = || GateLayer::builder(refuse(Kind::Full));
+    let fixed = gate().protocol(house_ad().mark(false)).build();
+    let answer = fixed
+        .layer(service_fn(obey))
+        .oneshot(Request::new(200))
+        .await;
+    assert_eq!(answer.unwrap().headers()[CACHE_CONTROL], "no-store");
+
+    let handler = Fallback::handler(|_: Cause| async { Response::new(Full::from("made")) });
+    let made = gate().protocol(handler).build();
+    let answer = made
+        .layer(service_fn(obey))
+        .oneshot(Request::new(200))
+        .await;
+    assert_eq!(answer.unwrap().headers()[CACHE_CONTROL], "no-store");
 }
 
 #[test]

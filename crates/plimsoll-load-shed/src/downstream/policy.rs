@@ -39,7 +39,7 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 /// | `grpc-timeout`, on gRPC | the time left, rounded down |
 /// | [`TIMEOUT`](wire::TIMEOUT), on everything else | the time left in whole milliseconds, rounded down |
 ///
-/// The other side reads them with [`ByHeader::passed_on`] and [`Deadlines::passed_on`]. A call whose time is over is not made,
+/// The callee reads them with [`ByHeader::trusted`] and [`Deadlines::propagated`]. A call whose time is over is not made,
 /// but refused with [`Kind::Deadline`].
 ///
 /// # What it learns
@@ -128,8 +128,8 @@ impl Downstream {
         };
         Self {
             shared: Arc::new(shared),
-            priorities: ByHeader::passed_on(),
-            deadlines: Deadlines::passed_on(),
+            priorities: ByHeader::trusted(),
+            deadlines: Deadlines::propagated(),
             probe_every: PROBE_EVERY,
         }
     }

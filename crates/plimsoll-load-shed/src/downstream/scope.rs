@@ -36,13 +36,17 @@ impl CallContext {
 ///
 /// ```
 /// # type Body = String;
-/// use plimsoll_core::{ByHeader, Deadlines, GateLayer};
+/// use plimsoll_core::{ByHeader, ClientIp, Deadlines, GateLayer};
 /// use plimsoll_load_shed::CallScopeLayer;
 /// use tower::ServiceBuilder;
 ///
 /// # let shed = plimsoll_load_shed::LoadShed::new(|| 0.0);
 /// let stack = ServiceBuilder::new()
-///     .layer(GateLayer::new((Deadlines::passed_on(), ByHeader::passed_on(), shed)))
+///     .layer(GateLayer::new((
+///         Deadlines::propagated(),
+///         ByHeader::untrusted(ClientIp::peer()),
+///         shed,
+///     )))
 ///     .layer(CallScopeLayer::new());
 /// # let _ = stack;
 /// ```

@@ -1,6 +1,6 @@
 //! Priority and deadline on the wire.
 
-use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use http::{HeaderValue, Request};
 use plimsoll_core::{Deadline, Priority, grpc_timeout, wire};
 use tokio::time::Instant;
 
@@ -13,9 +13,7 @@ pub(super) fn write_deadline<B>(
     now: Instant,
 ) -> Option<()> {
     let left = deadline.remaining(now);
-    let content_type = req.headers().get(CONTENT_TYPE);
-    let grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
-    let (name, value) = if grpc {
+    let (name, value) = if wire::is_grpc(req) {
         (GRPC_TIMEOUT, grpc_timeout(left)?)
     } else {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);

@@ -53,7 +53,7 @@ async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
             left
         )
     };
-    let gate = GateLayer::new((Deadlines::passed_on(), ByHeader::passed_on(), shed));
+    let gate = GateLayer::new((Deadlines::propagated(), ByHeader::trusted(), shed));
     (
         serve(Router::new().route("/", get(echo)).layer(gate)).await,
         handle,
@@ -89,7 +89,7 @@ async fn outer(inner: SocketAddr, downstream: Downstream) -> SocketAddr {
     let app = Router::new()
         .route("/", get(relay))
         .layer(CallScopeLayer::new());
-    let gate = GateLayer::new((Deadlines::passed_on(), ByHeader::passed_on()));
+    let gate = GateLayer::new((Deadlines::propagated(), ByHeader::trusted()));
     serve(app.layer(gate)).await
 }
 
@@ -249,6 +249,7 @@ async fn the_earliest_deadline_is_written_in_the_protocols_own_way() {
     );
 
     let mut grpc = http::Request::new(());
+    *grpc.method_mut() = http::Method::POST;
     grpc.headers_mut()
         .insert("content-type", "application/grpc".parse().unwrap());
     grpc.headers_mut()

@@ -21,6 +21,7 @@ mod shedding;
 mod signals;
 mod throttle;
 mod throttle_gate;
+mod trust;
 
 use std::{
     sync::{

@@ -6,7 +6,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_concurrency::Concurrency;
 use plimsoll_core::{
-    ByHeader, Criticality, Deadline, Deadlines, GateLayer, Policy, Priority, When, wire,
+    ByExtension, ByHeader, ClientIp, Criticality, Deadline, Deadlines, GateLayer, PeerAddr, Policy,
+    Priority, When, wire,
 };
 use plimsoll_load_shed::{
     AdaptiveShed, CallContext, Downstream, LoadShed, QueueDelay, except_paths,
@@ -87,7 +88,7 @@ async fn at_twice_the_capacity(
             let criticality = if high { "CRITICAL_PLUS" } else { "SHEDDABLE" };
             let req = Request::get(path)
                 .header(wire::CRITICALITY, criticality)
-                .header(wire::COHORT, fastrand::u8(..128).to_string())
+                .extension(PeerAddr(([192, 0, 2, fastrand::u8(..)], 1).into()))
                 .body(Body::new());
             let gate = gate.clone();
             tasks.spawn(async move {
@@ -121,11 +122,11 @@ async fn write_this_first() {
     let shed = AdaptiveShed::new(delay.clone()).tell_callers();
     let handle = shed.handle();
     let stack = (
-        Deadlines::passed_on(),
-        ByHeader::passed_on(),
+        Deadlines::propagated(),
+        ByHeader::untrusted(ClientIp::peer()),
         delay,
         When::new(except_paths(["/healthz", "/metrics"]), shed),
-        Concurrency::adaptive().priorities(ByHeader::passed_on()),
+        Concurrency::adaptive().priorities(ByExtension),
     );
     let goodput = at_twice_the_capacity(stack, None).await;
     assert!(goodput.total >= 0.95, "{goodput:?}");
@@ -139,8 +140,8 @@ async fn a_service_with_a_queue_of_its_own() {
     let shed = AdaptiveShed::new(delay.clone()).tell_callers();
     let handle = shed.handle();
     let stack = (
-        Deadlines::passed_on(),
-        ByHeader::passed_on(),
+        Deadlines::propagated(),
+        ByHeader::untrusted(ClientIp::peer()),
         When::new(except_paths(["/healthz", "/metrics"]), shed),
     );
     let goodput = at_twice_the_capacity(stack, Some(delay)).await;

@@ -172,7 +172,8 @@ fn a_refusal_says_that_the_server_is_full_and_when_to_come_back() {
 
 #[tokio::test]
 async fn the_header_names_the_priority_and_health_checks_are_exempt() {
-    let by_header = ByHeader::new(http::HeaderName::from_static("x-criticality"));
+    let by_header =
+        ByHeader::trusted().criticality_header(http::HeaderName::from_static("x-criticality"));
     let shed = LoadShed::new(|| 0.93).priorities(by_header);
     let handle = shed.handle();
     let layer = GateLayer::new(When::new(

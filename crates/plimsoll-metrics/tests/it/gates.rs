@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::StatusCode;
-use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected, Rejection};
+use plimsoll_core::{
+    ByHeader, Class, ClientIp, GateLayer, Kind, Observe, Outcome, PeerAddr, Rejected, Rejection,
+};
 use plimsoll_metrics::Metrics;
 use tokio::time::{Instant, advance};
+use tower::{Layer as _, ServiceExt as _};
 
 use crate::{
     reader::{self, Samples},
@@ -62,6 +65,7 @@ async fn known_series_are_there_at_zero_before_the_first_request() {
             r#"plimsoll_in_flight{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_count{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_sum{gate="edge"} 0"#,
+            r#"plimsoll_missing_keys_total{gate="edge"} 0"#,
             "plimsoll_overloaded_at{} 1",
             r#"plimsoll_recent_latency_seconds{gate="edge",quantile="0.5"} NaN"#,
             r#"plimsoll_recent_latency_seconds{gate="edge",quantile="0.99"} NaN"#,
@@ -124,6 +128,7 @@ async fn a_scripted_run_shows_exactly_these_series() {
         r#"plimsoll_in_flight{gate="store"} 1"#,
         r#"plimsoll_latency_seconds_count{gate="store"} 5"#,
         r#"plimsoll_latency_seconds_sum{gate="store"} 0.356"#,
+        r#"plimsoll_missing_keys_total{gate="store"} 0"#,
         "plimsoll_overloaded_at{} 1",
         r#"plimsoll_rejected_total{gate="store",kind="full",policy="concurrency"} 2"#,
         r#"plimsoll_rejected_total{gate="store",kind="over-quota",policy="rate-limit"} 1"#,
@@ -300,4 +305,28 @@ fn law_06_no_event_allocates() {
     });
     assert_eq!(counted.count_total, 0);
     assert_eq!(gate.counts().refused(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_without_a_key_are_counted_for_each_gate() {
+    let metrics = Metrics::new();
+    let by_ip = ByHeader::untrusted(ClientIp::peer());
+    let layer = GateLayer::builder(by_ip)
+        .observe(metrics.gate("edge"))
+        .build();
+    _ = metrics.gate("store");
+    let service = layer.layer(tower::service_fn(async |_: http::Request<String>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+    }));
+    for peer in [None, Some(PeerAddr(([192, 0, 2, 1], 1).into())), None] {
+        let mut req = http::Request::new(String::new());
+        if let Some(peer) = peer {
+            req.extensions_mut().insert(peer);
+        }
+        service.clone().oneshot(req).await.unwrap();
+    }
+    assert_eq!(metrics.gate("edge").counts().missing_keys, 2);
+    let text = reader::classic(metrics.prometheus().body());
+    assert_eq!(text[r#"plimsoll_missing_keys_total{gate="edge"}"#], 2.0);
+    assert_eq!(text[r#"plimsoll_missing_keys_total{gate="store"}"#], 0.0);
 }

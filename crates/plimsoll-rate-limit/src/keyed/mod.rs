@@ -126,7 +126,7 @@ where
         let cost = self.cost.weigh(req);
         let (owner, cell) = match hash {
             Some(hash) => (Owner::Key(hash), self.table.find_or_make(hash, now)),
-            None => match self.keyless() {
+            None => match self.keyless(req) {
                 Ok(Some(shared)) => (Owner::Keyless, shared),
                 Ok(None) => {
                     return Verdict::Admit(KeyedRateLimitPermit {
@@ -195,8 +195,11 @@ where
 impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
     /// The cell for a request without a key, if it is counted.
     #[cold]
-    fn keyless(&self) -> Result<Option<Cell<'_, N>>, Rejection> {
-        self.table.missing.add();
+    fn keyless<Req>(&self, req: &Req) -> Result<Option<Cell<'_, N>>, Rejection>
+    where
+        K: Key<Req>,
+    {
+        self.table.missing.note(&self.key, req, self.missing);
         match self.missing {
             Missing::Admit => Ok(None),
             Missing::Share => Ok(Some(self.table.keyless())),

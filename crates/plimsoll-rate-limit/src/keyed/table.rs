@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use plimsoll_core::Counter;
+use plimsoll_core::{Counter, MissingKeys};
 
 use super::set::{Set, WAYS};
 use crate::{
@@ -88,7 +88,7 @@ pub(super) struct Table<const N: usize> {
     pub(super) keys: Count,
     pub(super) evicted: Counter,
     pub(super) inherited: Counter,
-    pub(super) missing: Counter,
+    pub(super) missing: MissingKeys,
 }
 
 impl<const N: usize> Table<N> {
@@ -110,7 +110,7 @@ impl<const N: usize> Table<N> {
             keys: Count::new(0),
             evicted: Counter::new(),
             inherited: Counter::new(),
-            missing: Counter::new(),
+            missing: MissingKeys::new(),
         }
     }
 

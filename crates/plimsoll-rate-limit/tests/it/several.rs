@@ -260,6 +260,7 @@ async fn each_plan_has_numbers_of_its_own() {
     let plan = |req: &Request<()>| match req.headers().get("x-plan")?.as_bytes() {
         b"free" => Some(0),
         b"pro" => Some(1),
+        b"trial" => Some(7),
         _ => None,
     };
     let keyed = |quota: Quota| {
@@ -270,7 +271,11 @@ async fn each_plan_has_numbers_of_its_own() {
         keyed(Quota::per_hour(2).named("free")),
         keyed(Quota::per_hour(5).named("pro")),
     ];
-    let layer = GateLayer::new(Choose::new(plan, plans));
+    let layer = GateLayer::new(Choose::new(
+        plan,
+        plans,
+        keyed(Quota::per_hour(1).named("others")),
+    ));
     let count = async |user: &str, plan: &str| {
         let mut admitted = 0;
         for _ in 0..20 {
@@ -280,7 +285,7 @@ async fn each_plan_has_numbers_of_its_own() {
             match plan {
                 "free" => assert_eq!(told.as_deref(), Some("\"free\";q=2;w=3600")),
                 "pro" => assert_eq!(told.as_deref(), Some("\"pro\";q=5;w=3600")),
-                _ => assert_eq!(told, None),
+                _ => assert_eq!(told.as_deref(), Some("\"others\";q=1;w=3600")),
             }
             admitted += u32::from(response.status() == StatusCode::OK);
         }
@@ -294,7 +299,8 @@ async fn each_plan_has_numbers_of_its_own() {
         5,
         "who moves starts afresh there"
     );
-    assert_eq!(count("dan", "trial").await, 20, "no plan, no limit");
+    assert_eq!(count("dan", "trial").await, 1, "no policy at this index");
+    assert_eq!(count("eve", "gratis").await, 1, "no such plan");
     let [free, pro] = layer.policy().get_ref() else {
         panic!("two plans");
     };

@@ -1,9 +1,15 @@
 //! Behind a real axum server: who is told what, and who gets in.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use axum::{Router, routing::get};
-use plimsoll_core::{ClientIp, HeaderKey, Kind, Missing};
+use plimsoll_core::{ClientIp, GateLayer, HeaderKey, Kind, Missing, Observe};
 use plimsoll_rate_limit::{KeyedRateLimitHandle, KeyedRateLimitLayer, Quota, RateLimit};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -113,6 +119,45 @@ async fn each_api_key_has_a_quota_and_none_is_not_one_of_them() {
     has(&answer, "plimsoll-refused-by: missing-key");
     assert!(!answer.contains("retry-after"), "{answer}");
     assert_eq!((by_key.keys(), by_key.missing()), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_connect_info_all_clients_are_one_which_is_counted_or_rejected() {
+    for (missing, statuses) in [
+        (Missing::Share, [LET_IN, LET_IN, LET_IN, REFUSED]),
+        (Missing::REJECT, [REFUSED; 4]),
+    ] {
+        let by_ip = RateLimit::keyed(Quota::per_hour(3), ClientIp::peer(), missing, 1000);
+        let by_ip = by_ip.expect("valid");
+        let (handle, reported) = (by_ip.handle(), Reported::default());
+        let gate = GateLayer::builder(by_ip).observe(reported.clone()).build();
+        let app = Router::new()
+            .route("/ip", get(async || "hello"))
+            .layer(gate);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("bound");
+        // The mistake: no `into_make_service_with_connect_info`.
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        for status in statuses {
+            has(&ask(addr, "/ip", "").await, status);
+        }
+        assert_eq!((handle.keys(), handle.missing()), (0, 4));
+        assert_eq!(
+            reported.0.load(Relaxed),
+            4,
+            "by the gate, without being asked"
+        );
+    }
+}
+
+/// How many requests without a key a gate reported.
+#[derive(Clone, Default)]
+struct Reported(Arc<AtomicU64>);
+
+impl Observe for Reported {
+    fn missing_key(&self, _: &str) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 /// Many connections at once, each with many requests: the burst is had once.

@@ -6,8 +6,8 @@ use futures_util::poll;
 use http::{Request, Response, StatusCode};
 use plimsoll::{
     ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Keyed, Kind, Missing, PeerAddr, Policy,
-    RateLimitFields, Release,
-    concurrency::{Concurrency, asks_for_stream},
+    RateLimitFields, Release, Route,
+    concurrency::Concurrency,
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
 };
 use plimsoll_core::test_kit::{Script, Scripted, request};
@@ -138,23 +138,18 @@ async fn a_hierarchy_takes_back_what_it_gave() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_chosen_by_the_request_and_costs_are_weighed() {
-    let plan = |req: &Request<()>| {
-        Some(usize::from(
-            req.headers()
-                .get("x-plan")
-                .is_some_and(|plan| plan == "pro"),
-        ))
-    };
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Plan(&'static str);
+    let plan = |req: &Request<()>| req.extensions().get::<Plan>().cloned();
     let of = |quota| RateLimit::keyed(quota, ApiKey::new(), Missing::Share, 100_000).unwrap();
-    let plans = GateLayer::new(Choose::new(
+    let plans = GateLayer::new(Choose::by(
         plan,
-        [of(Quota::per_minute(60)), of(Quota::per_minute(6_000))],
+        [(Plan("pro"), of(Quota::per_minute(6_000)))],
+        of(Quota::per_minute(60)),
     ));
     let pro = || {
         let mut request = from("192.0.2.1", "k", "/");
-        request
-            .headers_mut()
-            .insert("x-plan", "pro".parse().unwrap());
+        request.extensions_mut().insert(Plan("pro"));
         request
     };
     assert_eq!(
@@ -230,10 +225,8 @@ async fn the_limits_guide_gives_each_address_four_at_a_time_and_streams_a_limit_
     })
     .unwrap();
     let streams = Concurrency::new(5_000).unwrap();
-    let limits = Choose::new(
-        |req: &Request<()>| Some(usize::from(asks_for_stream(req))),
-        [Concurrency::new(2).unwrap(), streams],
-    );
+    let cases = [("/events", streams)];
+    let limits = Choose::by(Route::grpc(), cases, Concurrency::new(2).unwrap());
     let per_client = GateLayer::new(per_client);
     let mut held = Vec::new();
     for _ in 0..4 {
@@ -254,14 +247,15 @@ async fn the_limits_guide_gives_each_address_four_at_a_time_and_streams_a_limit_
             .unwrap(),
         503
     );
-    let stream = || {
-        let mut request = from("192.0.2.1", "k", "/events");
-        request
-            .headers_mut()
-            .insert("accept", "text/event-stream".parse().unwrap());
+    let claims = || {
+        let mut request = from("192.0.2.1", "k", "/");
+        let events = "text/event-stream".parse().unwrap();
+        request.headers_mut().insert("accept", events);
         request
     };
-    held.push(hold!(&limits, stream).unwrap());
+    let claimed = hold!(&limits, claims);
+    assert_eq!(claimed.err().unwrap(), 503, "a header is no way around");
+    held.push(hold!(&limits, || from("192.0.2.1", "k", "/events")).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,6 +289,7 @@ async fn each_line_of_a_rejection_can_be_changed() {
         assert!(!rejected.headers().contains_key(absent), "{absent}");
     }
     let mut grpc = request(Script::Body);
+    *grpc.method_mut() = http::Method::POST;
     grpc.headers_mut()
         .insert("content-type", "application/grpc".parse().unwrap());
     assert_eq!(reject(grpc).await.headers()["grpc-status"], "8");

@@ -103,14 +103,16 @@ fn evaluator(metrics: &Metrics) -> Result<Concurrency, Box<dyn Error>> {
 }
 
 /// The gate of the impression logger.
-pub(super) type LoggerLayer = LoadShedLayer<Depth, Http, ByHeader>;
+pub(super) type LoggerLayer = LoadShedLayer<Depth, Http, ByHeader<HeaderKey>>;
 
 /// Place 3, at the impression logger: what the disk cannot take must neither pile up in memory nor be dropped at
 /// random. As the queue fills, statistics go first and billed impressions last, by publisher within each kind, so that
 /// those that are kept make whole pictures.
 pub(super) fn logger(metrics: &Metrics) -> Result<(LoggerLayer, Depth), Box<dyn Error>> {
     let depth = Depth::new(LOG_QUEUE)?;
-    let priorities = ByHeader::new(wire::CRITICALITY).cohort(wire::PUBLISHER, 0);
+    let priorities = ByHeader::trusted()
+        .criticality_header(wire::CRITICALITY)
+        .cohort_from(HeaderKey(wire::PUBLISHER));
     let shed = LoadShed::new(depth.clone())
         .between(0.3, 0.9)?
         .priorities(priorities);

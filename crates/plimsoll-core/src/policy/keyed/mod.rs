@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{Announcement, Key, Kind, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
 
 /// A policy that can be one of many: it can start over, and knows when nothing would be lost by it.
 pub trait Cell: Send + Sync {
@@ -30,17 +30,6 @@ pub trait Cell: Send + Sync {
 
     /// How long until this cell is as good as new: zero when forgetting it would change no decision.
     fn settles_in(&self, now: Instant) -> Duration;
-}
-
-/// What becomes of requests without a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// They are let in, unlimited.
-    Admit,
-    /// They are refused.
-    Refuse(Kind),
-    /// They share one cell.
-    Share,
 }
 
 /// The capacity is out of bounds.
@@ -138,7 +127,7 @@ impl<K, P: Cell> Keyed<K, P> {
         if let Some(key) = self.key.key(req) {
             return Ok(self.table.enter(key, now));
         }
-        self.table.missing.add();
+        self.table.missing.note(&self.key, req, self.missing);
         match self.missing {
             Missing::Admit => Ok(Place::Nowhere),
             Missing::Share => Ok(Place::Shared),

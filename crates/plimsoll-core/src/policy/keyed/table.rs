@@ -14,7 +14,7 @@ use super::{
     Cell,
     set::{Entered, Set, Slot, WAYS},
 };
-use crate::count::Counter;
+use crate::{MissingKeys, count::Counter};
 
 /// Sets that are allocated together, when the first of their keys comes.
 const SETS_PER_PAGE: usize = 64;
@@ -47,7 +47,7 @@ pub(super) struct Table<P> {
     pub(super) live: AtomicU64,
     pub(super) evicted: Counter,
     pub(super) spilled: Counter,
-    pub(super) missing: Counter,
+    pub(super) missing: MissingKeys,
 }
 
 impl<P: Cell> Table<P> {
@@ -67,7 +67,7 @@ impl<P: Cell> Table<P> {
             live: AtomicU64::new(0),
             evicted: Counter::new(),
             spilled: Counter::new(),
-            missing: Counter::new(),
+            missing: MissingKeys::new(),
         }
     }
 
