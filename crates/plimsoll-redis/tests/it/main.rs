@@ -10,6 +10,7 @@ mod failover;
 mod failures;
 mod fleet;
 mod lease;
+mod logging;
 mod nonsense;
 mod one_key;
 mod refunds;
