@@ -5,7 +5,7 @@ use plimsoll_redis::{Disconnected, RedisRateLimit, RedisServer};
 use tokio::time::Instant;
 
 use crate::{
-    ms,
+    ask, ms,
     replicas::{Fleet, connected, shared_again},
     server::{Server, free_port},
     until,
@@ -58,26 +58,34 @@ async fn a_name_that_no_sentinel_knows_is_said() {
 
 #[tokio::test]
 async fn the_password_of_the_master_is_not_that_of_the_sentinels() {
-    let master = Server::with(&["--requirepass", "secret"]);
+    // An ACL user with what the docs list.
+    let rules = "~plimsoll:* +evalsha +script|load +time +get +set +del +select +role";
+    let user = ["--user", "limiter", "on", ">pass"].into_iter();
+    let user: Vec<_> = user.chain(rules.split(' ')).collect();
+    let master = Server::with(&[&["--requirepass", "secret"], &user[..]].concat());
     let sentinel = Server::sentinel("limits", &master);
     let set = "SENTINEL SET limits auth-pass secret";
     assert_eq!(sentinel.command(set), "+OK");
     let server = RedisServer::sentinel([sentinel.url()], "limits").expect("a URL");
-    assert!(!format!("{server:?}").contains("secret"));
-    let limit = |server| RedisRateLimit::builder(server).quota(Quota::per_second(1));
+    let limit = |server| {
+        let limit = RedisRateLimit::builder(server).deadline(ms(1000));
+        limit.quota(Quota::per_second(1))
+    };
     let without = limit(server.clone()).connect().expect("valid").handle();
     until("it says so", || async {
         without.disconnected() == Some(Disconnected::Denied)
     })
     .await;
     let server = server
-        .master_credentials("default", "secret")
+        .master_credentials("limiter", "pass")
         .expect("sentinels");
-    assert!(!format!("{server:?}").contains("secret"));
+    assert!(!format!("{server:?}").contains("pass"));
     let with = limit(server.master_database(2).expect("sentinels"))
         .connect()
         .expect("valid");
     connected(&with.handle()).await;
+    assert!(ask(&with, &mut ()).await.is_ok());
+    assert_eq!(with.handle().admitted(), 1);
 
     let single = RedisServer::new("redis://127.0.0.1").expect("a URL");
     assert!(single.clone().master_credentials("a", "b").is_err());
