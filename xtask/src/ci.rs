@@ -82,7 +82,7 @@ pub(crate) fn ci() -> Result<(), String> {
             "--feature-powerset",
             "--no-dev-deps",
             "--exclude-features",
-            "default,full,redis-tls",
+            "default,full,redis-cluster,redis-sentinel,redis-tls",
             "--depth",
             "2",
         ]),

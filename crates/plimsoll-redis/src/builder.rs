@@ -1,6 +1,9 @@
 //! Settings before there is a limit.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU16},
+    time::Duration,
+};
 
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_core::{Epoch, Missing};
@@ -8,16 +11,9 @@ use plimsoll_rate_limit::{One, Quota};
 
 use crate::{
     Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
-    RedisRateLimit, RedisServer,
-    counts::Counts,
-    digest::Digests,
-    engine::Engine,
-    lease::LeaseTerms,
-    limit::Reader,
-    link::{Link, LinkSettings},
-    local::Local,
-    quotas::Shared,
-    script::Scripts,
+    RedisRateLimit, RedisServer, counts::Counts, digest::Digests, engine::Engine,
+    lease::LeaseTerms, limit::Reader, link::Link, link_settings::LinkSettings, local::Local,
+    quotas::Shared, script::Scripts,
 };
 
 /// The settings of a shared limit, checked together by [`connect`](Self::connect) and [`lease`](Self::lease).
@@ -236,11 +232,12 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         }
         let counts = Arc::<Counts>::default();
         let settings = Arc::new(LinkSettings {
-            client: self.server.client,
+            target: self.server.target,
             scripts: Arc::new(Scripts::new(&self.prefix, &quotas)),
             counts: Arc::clone(&counts),
             deadline: self.deadline,
             queue: self.queue,
+            logged: AtomicU16::new(0),
         });
         let links = (0..self.connections).map(|_| Link::spawn(Arc::clone(&settings)));
         let engine = Engine {

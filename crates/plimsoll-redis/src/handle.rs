@@ -4,7 +4,7 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use plimsoll_circuit_breaker::BreakerHandle;
 
-use crate::{NoAnswer, engine::Engine};
+use crate::{Disconnected, NoAnswer, engine::Engine, link::Link};
 
 /// Counts what a shared limit decided, and by whom. Clones share it.
 #[derive(Clone)]
@@ -110,13 +110,20 @@ impl RedisHandle {
         self.0.change(digest, Some(tokens)).await.map_err(NoAnswer)
     }
 
-    /// How many of the connections stand, as far as is known: one that broke while nothing was asked is found out by the
-    /// next question.
+    /// How many connections are up, as far as is known: each was made, and its server could write
+    /// then. One that broke while nothing was asked is found out by the next request.
     pub fn connected(&self) -> usize {
         self.0.links.iter().filter(|link| link.is_up()).count()
     }
 
-    /// Waits until all connections stand. Nothing else waits for them: until then, decisions are made without Redis.
+    /// Why a connection is down, when one is. Also logged through `tracing`, once for each reason
+    /// until Redis decides again.
+    pub fn disconnected(&self) -> Option<Disconnected> {
+        self.0.links.iter().find_map(Link::why_down)
+    }
+
+    /// Waits until all connections are up. Nothing else waits for them: until then, decisions are
+    /// made without Redis. When this takes long, [`disconnected`](Self::disconnected) says why.
     pub async fn wait_connected(&self) {
         for link in &self.0.links {
             link.wait_up().await;
@@ -128,6 +135,7 @@ impl fmt::Debug for RedisHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisHandle")
             .field("connected", &self.connected())
+            .field("disconnected", &self.disconnected())
             .field("admitted", &self.admitted())
             .field("refused", &self.refused())
             .field("local", &self.local())

@@ -40,6 +40,9 @@ use crate::{
 /// replica are not to be had in another: up to `(replicas - 1) × (batch + low_water)` may be refused that an exact limit would let in,
 /// and tokens that nobody spent within the lifetime are lost.
 ///
+/// The bound also holds through a failover of Redis, plus what the old master granted and had not
+/// yet replicated; see the [crate](crate#what-a-failover-can-lose).
+///
 /// # How it decides
 ///
 /// A request takes its tokens from its key's lease, in one compare-and-swap. Whoever brings it down to the low-water mark has the

@@ -78,28 +78,68 @@
 //!
 //! # In Redis
 //!
-//! All keys of a decision carry the same hash tag (`prefix:{hash}:name`), so they live in one slot of a Redis Cluster, and all of them
-//! expire. The hash is 128 bits of SHA-256: API keys cannot be read from Redis. This crate itself talks to one server: a primary, or a
-//! proxy in front of a cluster. Redis 5 or later is needed (the scripts write after they have read the time); the tests run
-//! on 7.0.
+//! All keys of a decision carry the same hash tag (`prefix:{hash}:name`), so they live in one slot
+//! of a Redis Cluster, and all of them expire. The hash is 128 bits of SHA-256: API keys cannot be
+//! read from Redis. Redis 5 or later is needed (the scripts write after they have read the time);
+//! the tests run on 7.0.
 //!
-//! Each connection has a task that takes questions from a bounded queue and sends them as pipelines of what has come meanwhile. A
-//! request waits for its answer in the gate, without a task of its own.
+//! Each connection has a task that takes questions from a bounded queue and sends them as pipelines
+//! of what has come meanwhile; in a cluster each command goes to its node alone. A request waits
+//! for its answer in the gate, without a task of its own.
 //!
-//! # When Redis is slow, down, or talks nonsense
+//! # One server, Sentinel, or a cluster
 //!
-//! No request waits longer than the [deadline](RedisRateLimitBuilder::deadline). Then, and when there is no connection, the queue is full,
-//! or the answer is an error or no answer of our scripts, what was chosen with [`OnFailure`] decides: a local limit with this
-//! replica's [share](RedisRateLimitBuilder::replicas) of the quota, everybody, or nobody. All of it is counted in the
-//! [`RedisHandle`].
+//! | topology | what to write | what happens at a failover |
+//! |---|---|---|
+//! | one server, or an address that moves to the new master | [`RedisServer::new`] | a server that cannot write is left, and the address is dialled again, at least twice a second: shared again 0.5 s after the address leads to the new master |
+//! | master and replicas with Sentinel | `RedisServer::sentinel`, feature `sentinel` | the sentinels are asked for each connection: shared again 0.5 s after they name the new master |
+//! | Redis Cluster | `RedisServer::cluster`, feature `cluster` | the client library finds the new master: shared again about 1 s after the cluster has elected it |
+//! | one node of a cluster | nothing works: [`RedisServer::new`] is not for it | [`Disconnected::ClusterNode`]: never connected, decided locally |
 //!
-//! A [`CircuitBreaker`](plimsoll_circuit_breaker::CircuitBreaker) watches the answers: once half of the last twenty failed, requests are
-//! decided at once, and one in half a second tries Redis. A connection that stands still is given up and made anew in the background;
-//! while there is none, nobody tries at all.
+//! Until then [`OnFailure`] decides, as for a Redis that is down. The
+//! [breaker](RedisRateLimitBuilder::breaker) may add half a second.
+//! [docs/redis.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/redis.md) has the
+//! settings of Redis, the figures, and what a failover can lose.
 //!
-//! When Redis is back, so is the exact limit. Questions say until when they are of use, by the clock of Redis as its last answers showed
-//! it; so those that lay in a socket while Redis stood still spend nothing when they are read at last. Tokens that were granted to a request
-//! that had gone are given back. A Redis that comes back empty has forgotten what was spent: that is not ours to remember.
+//! A connection is up when its server can write keys of this limit; each connection checks that
+//! first. Answers such as `READONLY`, `MOVED`, `NOAUTH` or `LOADING` end it
+//! ([`RedisHandle::disconnected`] says why), and the next attempt waits 20 ms to 500 ms.
+//!
+//! # When Redis is slow, down, or answers nonsense
+//!
+//! No request waits longer than the [deadline](RedisRateLimitBuilder::deadline). Then, and when
+//! there is no connection, the queue is full, or the answer is an error or no answer of these
+//! scripts, [`OnFailure`] decides: a local limit with this replica's
+//! [share](RedisRateLimitBuilder::replicas) of the quota, admit all, or reject all. The
+//! [`RedisHandle`] counts all of it.
+//!
+//! A [`CircuitBreaker`](plimsoll_circuit_breaker::CircuitBreaker) watches the answers: once half of
+//! the last twenty failed, requests are decided at once, and one in half a second tries Redis. A
+//! connection that stands still is given up and made anew in the background; without a connection,
+//! no request tries Redis.
+//!
+//! When Redis is back, so is the exact limit. Questions say until when they are of use, by the
+//! clock of Redis as its last answers showed it; so those that lay in a socket while Redis stood
+//! still spend nothing when they are read at last. Tokens that were granted to an abandoned request
+//! are released. A Redis that comes back empty has forgotten what was spent.
+//!
+//! # What a failover can lose
+//!
+//! Redis replicates after it has answered, so a master that dies takes with it what it granted and
+//! had not yet sent to its replica, typically a millisecond of traffic. Those tokens are granted
+//! again. Per key, the total in a window is then at most
+//!
+//! ```text
+//! quota + what was granted within the replication lag   (exact)
+//! quota + replicas × (batch + low_water) + the same     (leased)
+//! ```
+//!
+//! A planned failover that pauses clients (`CLUSTER FAILOVER`, or `FAILOVER` since Redis 6.2) loses
+//! nothing. In a cluster a command whose connection breaks is sent again, and may count twice.
+//! [`OnFailure::Local`] adds what the local limits admit meanwhile: at most one quota over all
+//! replicas for each outage, when [`replicas`](RedisRateLimitBuilder::replicas) is right. A master
+//! that is cut off from its replicas but not from callers goes on granting until Redis stops it;
+//! `min-replicas-to-write 1` bounds that to `min-replicas-max-lag`.
 //!
 //! # Exact or leased
 //!
@@ -117,11 +157,13 @@
 //!
 //! # Why redis-rs
 //!
-//! `redis` (redis-rs) and `fred` are the two clients that are maintained. Here only connecting, authentication, TLS and the protocol are
-//! wanted: pipelines, deadlines, reconnecting and the bounds on queues are this crate's own, since they are the promise.
-//! redis-rs offers just that layer (a multiplexed connection that takes a pipeline as one message) where fred
-//! brings a router, a reconnection policy and a command queue of its own that would have to be switched off, and a longer tree of
-//! dependencies. Version 1.8 is the newest stable one.
+//! `redis` (redis-rs) and `fred` are the two clients that are maintained. For one server only
+//! connecting, authentication, TLS and the protocol are wanted: pipelines, deadlines, reconnecting
+//! and the bounds on queues are this crate's own, since they are the promise. redis-rs offers just
+//! that layer (a multiplexed connection that takes a pipeline as one message) where fred brings a
+//! router, a reconnection policy and a command queue of its own that would have to be switched off,
+//! and a longer tree of dependencies. Sentinels and the slots of a cluster are left to redis-rs.
+//! Version 1.8 is the newest stable one.
 //!
 //! # When not to use it
 //!
@@ -135,14 +177,27 @@
 //!
 //! # Features
 //!
-//! `tls`: `rediss://` URLs, by rustls with ring. Off by default. When the process has chosen no provider of cryptography
-//! for rustls, [`RedisServer::new`] installs ring's.
+//! All are off by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cluster` | `RedisServer::cluster` |
+//! | `sentinel` | `RedisServer::sentinel` |
+//! | `tls` | `rediss://` URLs, by rustls with ring |
+//!
+//! With `tls`: when the process has chosen no provider of cryptography for rustls, making a
+//! [`RedisServer`] installs ring's.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod builder;
+mod certificates;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod connection;
 mod counts;
 mod digest;
+mod disconnected;
 mod engine;
 mod error;
 mod everybody;
@@ -153,18 +208,24 @@ mod lease;
 mod leased;
 mod limit;
 mod link;
+mod link_settings;
 mod local;
 mod permit;
 mod quotas;
 mod redis_clock;
 mod script;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod server;
 mod settings;
+mod target;
+mod task;
 mod up;
 mod wait;
 
 pub use self::{
     builder::RedisRateLimitBuilder,
+    disconnected::Disconnected,
     error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
     everybody::Everybody,
     handle::RedisHandle,

@@ -17,6 +17,17 @@ impl RedisClock {
         Self(None)
     }
 
+    /// One of several clocks said `micros`, no earlier than at `asked`. The one that is furthest
+    /// ahead counts, so that no question is late for any of them.
+    pub(crate) fn read_ahead(&mut self, micros: u64, asked: Instant) {
+        let (last, then) = self.0.unwrap_or((micros, asked));
+        let later = asked.max(then);
+        let by_then = |micros: u64, read: Instant| {
+            micros.saturating_add(later.saturating_duration_since(read).as_micros() as u64)
+        };
+        self.0 = Some((by_then(micros, asked).max(by_then(last, then)), later));
+    }
+
     /// Redis' clock said `micros`, no earlier than at `asked`.
     pub(crate) fn read(&mut self, micros: u64, asked: Instant) {
         self.0 = Some((micros, asked));
@@ -32,5 +43,30 @@ impl RedisClock {
             return 0;
         }
         micros.saturating_add((since + after).as_micros() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_clocks_the_one_ahead_counts_whatever_the_order_of_answers() {
+        let start = Instant::now();
+        let mut clock = RedisClock::new();
+        // One clock reads 1 s at the start, the other 40 ms more.
+        for millis in [0, 30, 10, 20, 5, 40] {
+            clock.read_ahead(1_000_000 + 1000 * millis, start + ms(millis));
+        }
+        assert_eq!(clock.not_after(start + ms(40), ms(20)), 1_060_000);
+        clock.read_ahead(1_040_000 + 5000, start + ms(5));
+        clock.read_ahead(1_000_000 + 50_000, start + ms(50));
+        assert_eq!(clock.not_after(start + ms(50), ms(20)), 1_110_000);
+        // Nothing was heard for long: nothing is known.
+        assert_eq!(clock.not_after(start + ms(50) + FRESH + ms(1), ms(20)), 0);
     }
 }

@@ -18,6 +18,12 @@ const FIXED: &str = include_str!("scripts/fixed_window.lua");
 const DECIDE: &str = include_str!("scripts/decide.lua");
 const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
 const CHANGE: &str = include_str!("scripts/change.lua");
+/// Digests, of one byte each, of keys that are written when a connection is made. Their slots lie
+/// 1,024 apart, so a node of a cluster with up to 16 masters of equal size owns one of them, and
+/// not all (`the_probes_lie_in_all_parts_of_a_cluster`).
+const PROBES: [u8; 16] = [
+    1, 50, 155, 113, 41, 135, 164, 89, 143, 101, 136, 174, 60, 195, 211, 147,
+];
 /// The longest wait in microseconds that is read from an answer: 732 days, twice the longest
 /// period. The scripts bound debts by the same number (`longest` in `kinds.lua`).
 const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
@@ -105,14 +111,36 @@ impl Scripts {
         }
     }
 
-    /// Teaches Redis the scripts, and asks it for the time.
+    /// Loads the scripts, and reads the time.
     pub(crate) fn load(&self) -> redis::Pipeline {
         let mut pipeline = redis::pipe();
-        for script in [&self.decide, &self.give_back, &self.change] {
-            pipeline.cmd("SCRIPT").arg("LOAD").arg(&script.text);
+        for command in self.load_commands() {
+            pipeline.add_command(command);
         }
         pipeline.cmd("TIME");
         pipeline
+    }
+
+    /// Loads the scripts.
+    pub(crate) fn load_commands(&self) -> impl Iterator<Item = Cmd> {
+        [&self.decide, &self.give_back, &self.change]
+            .into_iter()
+            .map(|script| {
+                let mut command = Cmd::new();
+                command.arg("SCRIPT").arg("LOAD").arg(&script.text);
+                command
+            })
+    }
+
+    /// Writes that change nothing, to keys that no request has: they show whether a server can
+    /// write, and whether it owns all keys.
+    pub(crate) fn probes(&self) -> impl Iterator<Item = Cmd> {
+        (0..PROBES.len()).map(|n| self.probe(n))
+    }
+
+    /// One of the [`probes`](Self::probes).
+    pub(crate) fn probe(&self, n: usize) -> Cmd {
+        self.give_back(Digest([PROBES[n % PROBES.len()]; 16]), 0, 0)
     }
 
     /// Asks for `least` to `most` requests. `not_after` is a moment of Redis' clock, or 0.
@@ -205,6 +233,51 @@ impl Reply {
     pub(crate) fn at(&self) -> u64 {
         match self {
             Self::Granted { at, .. } | Self::Refused { at, .. } | Self::Late { at } => *at,
+        }
+    }
+}
+
+#[cfg(all(test, feature = "cluster"))]
+mod tests {
+    use std::time::Duration;
+
+    use plimsoll_rate_limit::Quota;
+    use redis::{Arg, cluster_routing::Slot};
+
+    use super::*;
+
+    fn slot_of(key: &[u8]) -> u16 {
+        // A slot can be compared, but not read.
+        let slot = Slot::for_key(key);
+        (0..16_384)
+            .find(|n| Slot::new(*n) == Some(slot))
+            .expect("a slot")
+    }
+
+    #[test]
+    fn the_probes_lie_in_all_parts_of_a_cluster() {
+        let quota = Quota::new(1, Duration::from_secs(1)).named("q");
+        let quota = Shared::new(quota).expect("valid");
+        for prefix in ["plimsoll", "another"] {
+            let scripts = Scripts::new(prefix, std::slice::from_ref(&quota));
+            let slots: Vec<u16> = scripts
+                .probes()
+                .map(|probe| match probe.args_iter().nth(3) {
+                    Some(Arg::Simple(key)) => slot_of(key),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            for masters in 2..=16_u16 {
+                for part in 0..masters {
+                    let within = |slot: &u16| {
+                        u32::from(*slot) * u32::from(masters) / 16_384 == u32::from(part)
+                    };
+                    assert!(
+                        slots.iter().any(within),
+                        "part {part} of {masters}: {slots:?}"
+                    );
+                }
+            }
         }
     }
 }

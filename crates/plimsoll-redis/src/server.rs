@@ -1,10 +1,16 @@
-//! Where Redis is, and how to prove who is asking.
+//! Where Redis is, and how the limiter authenticates.
 
 use std::fmt;
 
-use crate::InvalidServer;
+#[cfg(feature = "tls")]
+use crate::certificates::certificate_in;
+use crate::{
+    InvalidServer,
+    target::{Place, Target},
+};
 
-/// The address of a Redis, with credentials and certificates.
+/// The address of a Redis, with credentials and certificates: one server, the master that
+/// sentinels name, or a cluster.
 ///
 /// ```
 /// use plimsoll_redis::RedisServer;
@@ -19,42 +25,120 @@ use crate::InvalidServer;
 /// # Ok::<(), plimsoll_redis::InvalidServer>(())
 /// ```
 ///
-/// An ACL user needs `+evalsha +script|load +time +get +set +del` on `~<prefix>:*`, and `+select` for a database other than 0.
+/// # Commands that an ACL user needs
+///
+/// On `~<prefix>:*`:
+///
+/// | server | commands |
+/// |---|---|
+/// | any | `+evalsha +script\|load +time +get +set +del`, and `+select` for a database other than 0 |
+/// | cluster | also `+cluster\|slots +ping +asking` |
+/// | named by sentinels | also `+role` |
 #[derive(Clone)]
 pub struct RedisServer {
-    #[cfg(feature = "tls")]
-    url: String,
-    pub(crate) client: redis::Client,
-    #[cfg(feature = "tls")]
-    certificates: redis::TlsCertificates,
+    place: Place,
+    #[cfg(any(feature = "tls", feature = "sentinel"))]
+    certificates: Option<crate::certificates::Certificates>,
+    pub(crate) target: Target,
 }
 
 impl RedisServer {
-    /// A Redis by URL: `redis://[user][:password]@host[:port][/db]`, `redis+unix:///path`, and with the feature `tls`
-    /// `rediss://`, which trusts the certificates of the system.
+    /// One Redis by URL: `redis://[user][:password]@host[:port][/db]`, `redis+unix:///path`, and
+    /// with the feature `tls` `rediss://`, which trusts the certificates of the system.
     ///
-    /// Nothing is connected here.
+    /// The server is a primary, or an address behind which a primary is found (a load balancer, a
+    /// DNS name that moves). Nothing is connected here. A node of a Redis Cluster is reported as
+    /// [`Disconnected::ClusterNode`](crate::Disconnected) once it is.
     ///
     /// # Errors
     ///
     /// When the URL cannot be read, or is `rediss://` without the feature.
     pub fn new(url: impl Into<String>) -> Result<Self, InvalidServer> {
-        let url = url.into();
-        #[cfg(feature = "tls")]
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Without a choice rustls would panic when both of its providers are compiled in.
-            _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        Ok(Self {
-            client: redis::Client::open(url.as_str()).map_err(InvalidServer)?,
-            #[cfg(feature = "tls")]
-            certificates: redis::TlsCertificates {
-                client_tls: None,
-                root_cert: None,
-            },
-            #[cfg(feature = "tls")]
-            url,
-        })
+        Self::at(Place::One(url.into()))
+    }
+
+    /// A Redis Cluster, by the URLs of some of its nodes. The others are found through them.
+    ///
+    /// ```
+    /// use plimsoll_redis::RedisServer;
+    ///
+    /// let cluster = RedisServer::cluster([
+    ///     "redis://limiter:pass@node-1:6379",
+    ///     "redis://limiter:pass@node-2:6379",
+    /// ])?;
+    /// # _ = cluster;
+    /// # Ok::<(), plimsoll_redis::InvalidServer>(())
+    /// ```
+    ///
+    /// Credentials must be the same in all URLs, and are used for all nodes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no URL, one cannot be read, is a Unix socket, or has other credentials than
+    /// the first.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(
+        urls: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, InvalidServer> {
+        Self::at(Place::Cluster(urls.into_iter().map(Into::into).collect()))
+    }
+
+    /// The master that Redis Sentinel knows under this name, by the URLs of the sentinels.
+    ///
+    /// ```
+    /// use plimsoll_redis::RedisServer;
+    ///
+    /// let sentinels = ["redis://s-1:26379", "redis://s-2:26379", "redis://s-3:26379"];
+    /// let server = RedisServer::sentinel(sentinels, "mymaster")?
+    ///     .master_credentials("limiter", "pass")?;
+    /// # _ = server;
+    /// # Ok::<(), plimsoll_redis::InvalidServer>(())
+    /// ```
+    ///
+    /// Sentinels are asked whenever a connection is made, so after each failover. The credentials
+    /// in the first URL are used for all sentinels. When that URL is `rediss://`, the master is
+    /// reached over TLS, too.
+    ///
+    /// # Errors
+    ///
+    /// When there is no URL, or one cannot be read.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel(
+        urls: impl IntoIterator<Item = impl Into<String>>,
+        master: impl Into<String>,
+    ) -> Result<Self, InvalidServer> {
+        Self::at(Place::Sentinel(crate::sentinel::Sentinels::new(
+            urls.into_iter().map(Into::into).collect(),
+            master.into(),
+        )))
+    }
+
+    /// The user and password for the master that sentinels name. For a password without a user
+    /// (`requirepass`) the user is `default`.
+    ///
+    /// # Errors
+    ///
+    /// When this server is not named by sentinels: other credentials are part of the URL.
+    #[cfg(feature = "sentinel")]
+    pub fn master_credentials(
+        mut self,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Result<Self, InvalidServer> {
+        let sentinels = self.place.sentinels()?;
+        sentinels.credentials = Some((user.into(), password.into()));
+        self.reopen()
+    }
+
+    /// The database of the master that sentinels name, by default 0.
+    ///
+    /// # Errors
+    ///
+    /// When this server is not named by sentinels: other databases are part of the URL.
+    #[cfg(feature = "sentinel")]
+    pub fn master_database(mut self, database: i64) -> Result<Self, InvalidServer> {
+        self.place.sentinels()?.database = database;
+        self.reopen()
     }
 
     /// Trusts the certificates in this PEM text, and no others.
@@ -66,8 +150,8 @@ impl RedisServer {
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Result<Self, InvalidServer> {
         let pem = pem.into();
         certificate_in(&pem)?;
-        self.certificates.root_cert = Some(pem);
-        self.with_certificates()
+        self.certificates_mut().root_cert = Some(pem);
+        self.reopen()
     }
 
     /// Shows Redis this certificate (mutual TLS), both as PEM text.
@@ -83,33 +167,42 @@ impl RedisServer {
     ) -> Result<Self, InvalidServer> {
         let certificate = certificate.into();
         certificate_in(&certificate)?;
-        self.certificates.client_tls = Some(redis::ClientTlsConfig {
+        self.certificates_mut().client_tls = Some(redis::ClientTlsConfig {
             client_cert: certificate,
             client_key: key.into(),
         });
-        self.with_certificates()
+        self.reopen()
     }
 
     #[cfg(feature = "tls")]
-    fn with_certificates(mut self) -> Result<Self, InvalidServer> {
-        let certificates = self.certificates.clone();
-        self.client = redis::Client::build_with_tls(self.url.as_str(), certificates)
-            .map_err(InvalidServer)?;
-        Ok(self)
+    fn certificates_mut(&mut self) -> &mut redis::TlsCertificates {
+        self.certificates.get_or_insert(redis::TlsCertificates {
+            client_tls: None,
+            root_cert: None,
+        })
     }
-}
 
-/// Text without a certificate would be taken for an empty list of them.
-#[cfg(feature = "tls")]
-fn certificate_in(pem: &[u8]) -> Result<(), InvalidServer> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    fn at(place: Place) -> Result<Self, InvalidServer> {
+        #[cfg(feature = "tls")]
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Without a choice rustls would panic when both of its providers are compiled in.
+            _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let target = place.open(None).map_err(InvalidServer)?;
+        Ok(Self {
+            place,
+            #[cfg(any(feature = "tls", feature = "sentinel"))]
+            certificates: None,
+            target,
+        })
+    }
 
-    match CertificateDer::pem_slice_iter(pem).next() {
-        Some(Ok(_)) => Ok(()),
-        _ => Err(InvalidServer(redis::RedisError::from((
-            redis::ErrorKind::InvalidClientConfig,
-            "no certificate in the PEM text",
-        )))),
+    /// Makes the client anew after a setting was changed.
+    #[cfg(any(feature = "tls", feature = "sentinel"))]
+    fn reopen(mut self) -> Result<Self, InvalidServer> {
+        let target = self.place.open(self.certificates.as_ref());
+        self.target = target.map_err(InvalidServer)?;
+        Ok(self)
     }
 }
 
@@ -117,7 +210,7 @@ impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // No user, no password.
         f.debug_struct("RedisServer")
-            .field("address", self.client.get_connection_info().addr())
+            .field("address", &format_args!("{}", self.place))
             .finish_non_exhaustive()
     }
 }

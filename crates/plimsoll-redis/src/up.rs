@@ -1,26 +1,41 @@
 //! Whether there is a connection.
 
 use std::sync::atomic::{
-    AtomicBool,
+    AtomicU8,
     Ordering::{Acquire, Release},
 };
 
 use tokio::sync::Notify;
 
-/// A flag that is read per decision and can be waited for.
-#[derive(Debug, Default)]
+use crate::Disconnected;
+
+/// A state that is read per decision and can be waited for.
+#[derive(Debug)]
 pub(crate) struct Up {
-    up: AtomicBool,
+    /// 0 while there is a connection; otherwise the number of the reason.
+    down: AtomicU8,
     changed: Notify,
 }
 
 impl Up {
-    pub(crate) fn is_set(&self) -> bool {
-        self.up.load(Acquire)
+    pub(crate) fn new() -> Self {
+        Self {
+            down: AtomicU8::new(Disconnected::Unreachable as u8),
+            changed: Notify::new(),
+        }
     }
 
-    pub(crate) fn set(&self, up: bool) {
-        self.up.store(up, Release);
+    pub(crate) fn is_set(&self) -> bool {
+        self.down.load(Acquire) == 0
+    }
+
+    /// Why there is no connection; `None` while there is one.
+    pub(crate) fn why_not(&self) -> Option<Disconnected> {
+        Disconnected::from_u8(self.down.load(Acquire))
+    }
+
+    pub(crate) fn set(&self, down: Option<Disconnected>) {
+        self.down.store(down.map_or(0, |why| why as u8), Release);
         self.changed.notify_waiters();
     }
 

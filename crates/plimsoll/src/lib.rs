@@ -17,7 +17,8 @@
 //! | `sampling` | `sampling` | records less as the load rises |
 //! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | | all of these |
-//! | `redis`, `redis-tls` | `redis` | one rate limit for a fleet, shared through Redis; over TLS |
+//! | `redis` | `redis` | one rate limit for a fleet, shared through Redis |
+//! | `redis-cluster`, `redis-sentinel`, `redis-tls` | | the same in a Redis Cluster, with Sentinel, over TLS |
 //! | `call-scope` | | what a handler calls finds the priority and the deadline of its request |
 //! | `executor-delay` | | a load signal: how late tokio runs what is ready |
 //! | `axum` | | peer address and matched route from where axum puts them; with `concurrency`, a bounded listener |
@@ -83,6 +84,9 @@ mod guides {
     mod rate_limiting {}
     #[doc = include_str!("../../../docs/keys.md")]
     mod keys {}
+    #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
+    #[doc = include_str!("../../../docs/redis.md")]
+    mod redis {}
     #[doc = include_str!("../../../docs/policies.md")]
     mod policies {}
     #[doc = include_str!("../../../docs/shedding.md")]

@@ -44,7 +44,10 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let redis = Redis::find_or_start().await?;
-    let server = RedisServer::new(redis.url.as_str())?;
+    let server = match redis.url.split_once(',') {
+        Some(_) => RedisServer::cluster(redis.url.split(','))?,
+        None => RedisServer::new(redis.url.as_str())?,
+    };
     let mut fleet = Vec::new();
     for _ in 0..REPLICAS {
         let replica = Replica::start(&server).await?;

@@ -2,15 +2,22 @@
 
 mod calendar;
 mod changes;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod contract;
 mod exact;
+mod failover;
 mod failures;
 mod fleet;
 mod lease;
+mod logging;
 mod nonsense;
 mod one_key;
 mod refunds;
+mod replicas;
 mod scripts;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod server;
 mod settings;
 #[cfg(feature = "tls")]

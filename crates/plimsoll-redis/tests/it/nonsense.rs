@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_rate_limit::Quota;
-use plimsoll_redis::{OnFailure, RedisRateLimit, RedisServer};
+use plimsoll_redis::{Disconnected, OnFailure, RedisRateLimit, RedisServer};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -43,6 +43,9 @@ async fn talk(stream: TcpStream, answer: &'static [u8]) -> std::io::Result<()> {
             words.push(word);
         }
         let said: &[u8] = match words[0].to_ascii_uppercase().as_slice() {
+            // With one quota only the releases have ten words. One is sent to see whether the server
+            // can write.
+            b"EVALSHA\r\n" if count == 10 => b":1\r\n",
             b"EVALSHA\r\n" => answer,
             b"SCRIPT\r\n" => b"$40\r\n0123456789012345678901234567890123456789\r\n",
             b"TIME\r\n" => b"*2\r\n$10\r\n1790000000\r\n$6\r\n123456\r\n",
@@ -115,8 +118,6 @@ async fn an_error_is_a_failure() {
     for answer in [
         &b"-ERR out of order\r\n"[..],
         b"-OOM command not allowed\r\n",
-        b"-MOVED 1 127.0.0.1:1\r\n",
-        b"-READONLY a replica\r\n",
         // Taught again, and still not known.
         b"-NOSCRIPT what?\r\n",
     ] {
@@ -124,6 +125,36 @@ async fn an_error_is_a_failure() {
         assert!(ask(&limit, &mut ()).await.is_err());
         let handle = limit.handle();
         assert_eq!((handle.errors(), handle.closed()), (1, 1));
+    }
+}
+
+/// Found out by a request, since the server answers the first questions of a connection.
+#[tokio::test]
+async fn an_error_about_the_server_ends_the_connection() {
+    for (answer, why) in [
+        (&b"-READONLY a replica\r\n"[..], Disconnected::NotWritable),
+        (b"-MASTERDOWN no master\r\n", Disconnected::NotWritable),
+        (b"-MOVED 1 127.0.0.1:1\r\n", Disconnected::ClusterNode),
+        (
+            b"-CLUSTERDOWN The cluster is down\r\n",
+            Disconnected::ClusterNode,
+        ),
+        (b"-NOAUTH who?\r\n", Disconnected::Denied),
+        (b"-NOPERM not you\r\n", Disconnected::Denied),
+        (b"-LOADING wait\r\n", Disconnected::Loading),
+        // As before version 7.
+        (
+            b"-ERR Error running script (call to f_1): @user_script:94: -READONLY a replica\r\n",
+            Disconnected::NotWritable,
+        ),
+    ] {
+        let limit = limit(answer).await;
+        let handle = limit.handle();
+        let text = String::from_utf8_lossy(answer);
+        assert!(ask(&limit, &mut ()).await.is_err(), "{text}");
+        assert_eq!((handle.errors(), handle.closed()), (1, 1), "{text}");
+        until("it is left", || async { handle.lost() == 1 }).await;
+        assert_eq!(handle.disconnected(), Some(why), "{text}");
     }
 }
 

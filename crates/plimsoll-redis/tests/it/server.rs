@@ -15,6 +15,8 @@ use tempfile::TempDir;
 /// A server on a free port of the loopback, in a folder of its own. Killed when dropped.
 pub(crate) struct Server {
     port: u16,
+    /// Of a node of a cluster, for the other nodes.
+    bus: u16,
     more: Vec<String>,
     folder: TempDir,
     child: Child,
@@ -27,22 +29,59 @@ impl Server {
 
     /// With these arguments besides.
     pub(crate) fn with(more: &[&str]) -> Self {
+        Self::within(tempfile::tempdir().expect("a temporary folder"), more)
+    }
+
+    /// A replica of another server, up to date.
+    pub(crate) fn replica_of(master: &Self) -> Self {
+        let replica = Self::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+        replica.wait_for("INFO replication", "master_link_status:up");
+        replica
+    }
+
+    /// A sentinel that watches a master under this name, alone.
+    #[cfg(feature = "sentinel")]
+    pub(crate) fn sentinel(name: &str, master: &Self) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        // Sentinels write to their file, and do not start without.
+        let settings = format!(
+            "sentinel monitor {name} 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds {name} 500\n\
+             sentinel failover-timeout {name} 5000\n",
+            master.port
+        );
+        fs::write(folder.path().join("sentinel.conf"), settings).expect("a file");
+        Self::within(folder, &["--sentinel"])
+    }
+
+    /// A port that was free may be taken before the server has it: then the server ends, and
+    /// others are tried.
+    fn within(folder: TempDir, more: &[&str]) -> Self {
         let more: Vec<_> = more.iter().map(|&argument| argument.to_owned()).collect();
-        let port = free_port();
-        let child = spawn(port, folder.path(), &more);
-        let server = Self {
-            port,
-            more,
-            folder,
-            child,
-        };
-        server.wait_ready();
-        server
+        for _ in 0..5 {
+            let (port, bus) = (free_port(), free_port());
+            let mut child = spawn(port, bus, folder.path(), &more);
+            if is_ready(port, &mut child) {
+                return Self {
+                    port,
+                    bus,
+                    more,
+                    folder,
+                    child,
+                };
+            }
+        }
+        panic!("no server:\n{}", log_in(folder.path()));
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port for other nodes of a cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn bus(&self) -> u16 {
+        self.bus
     }
 
     pub(crate) fn url(&self) -> String {
@@ -71,43 +110,31 @@ impl Server {
 
     /// Starts again on the same port, empty: no keys, no scripts.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.port, self.folder.path(), &self.more);
-        self.wait_ready();
+        self.child = spawn(self.port, self.bus, self.folder.path(), &self.more);
+        let ready = is_ready(self.port, &mut self.child);
+        assert!(ready, "no server:\n{}", log_in(self.folder.path()));
     }
 
     /// One command, written as the protocol's inline form. The first line of the answer.
     pub(crate) fn command(&self, line: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        writeln!(stream, "{line}").expect("it reads");
+        ask(self.port, line).expect("it answers")
+    }
+
+    /// Waits until the answer to a command has this text in it.
+    pub(crate) fn wait_for(&self, command: &str, text: &str) {
         let mut answer = String::new();
-        let mut reader = BufReader::new(stream);
-        reader.read_line(&mut answer).expect("it answers");
-        if let Some(length) = answer.strip_prefix('$')
-            && let Ok(length) = length.trim().parse::<usize>()
-        {
-            let mut text = vec![0; length];
-            reader.read_exact(&mut text).expect("as long as it said");
-            return String::from_utf8(text).expect("text");
+        for _ in 0..1000 {
+            answer = self.command(command);
+            if answer.contains(text) {
+                return;
+            }
+            pause(Duration::from_millis(10));
         }
-        answer.trim().to_owned()
+        panic!("in ten seconds {command} does not answer {text}, but:\n{answer}");
     }
 
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
-    }
-
-    fn wait_ready(&self) {
-        for _ in 0..500 {
-            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-                let mut answer = [0; 1];
-                if stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() {
-                    return;
-                }
-            }
-            pause(Duration::from_millis(10));
-        }
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        panic!("redis-server does not answer:\n{log}");
     }
 }
 
@@ -124,13 +151,63 @@ fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-fn spawn(port: u16, folder: &Path, more: &[String]) -> Child {
+/// One command, and the first line or string of the answer.
+fn ask(port: u16, line: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    writeln!(stream, "{line}")?;
+    let mut answer = String::new();
+    let mut reader = BufReader::new(stream);
+    reader.read_line(&mut answer)?;
+    if let Some(length) = answer.strip_prefix('$')
+        && let Ok(length) = length.trim().parse::<usize>()
+    {
+        let mut text = vec![0; length];
+        reader.read_exact(&mut text)?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
+    }
+    Ok(answer.trim().to_owned())
+}
+
+/// Waits until this server answers, and not another that has its port; `false` when it has ended.
+fn is_ready(port: u16, child: &mut Child) -> bool {
+    let own = format!("process_id:{}\r", child.id());
+    for _ in 0..1000 {
+        match ask(port, "INFO server") {
+            Ok(answer) if answer.contains(&own) || answer.starts_with("-NOAUTH") => return true,
+            _ => pause(Duration::from_millis(10)),
+        }
+        if !matches!(child.try_wait(), Ok(None)) {
+            return false;
+        }
+    }
+    _ = child.kill();
+    _ = child.wait();
+    false
+}
+
+fn log_in(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+fn spawn(port: u16, bus: u16, folder: &Path, more: &[String]) -> Child {
     let log = fs::File::create(folder.join("log")).expect("a file");
-    Command::new("redis-server")
+    let mut server = Command::new("redis-server");
+    match more {
+        [mode] if mode == "--sentinel" => server.arg("sentinel.conf"),
+        _ => server
+            .args(["--save", "", "--appendonly", "no"])
+            // A replica waits for no others before it gets its copy.
+            .args(["--repl-diskless-sync-delay", "0"]),
+    };
+    server
         .current_dir(folder)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "no"])
-        .args(more)
+        .args(more);
+    if more.iter().any(|argument| argument == "--cluster-enabled") {
+        server.args(["--cluster-port", &bus.to_string()]);
+    }
+    server
         .stdin(Stdio::null())
         .stdout(log)
         .spawn()

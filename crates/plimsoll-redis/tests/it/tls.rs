@@ -39,7 +39,7 @@ fn papers() -> Papers {
 }
 
 /// A server with TLS, its port, and the folder of its papers.
-fn secure(papers: &Papers, ask_clients: &str) -> (Server, u16, TempDir) {
+fn secure(papers: &Papers, ask_clients: &str, more: &[&str]) -> (Server, u16, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -50,9 +50,10 @@ fn secure(papers: &Papers, ask_clients: &str) -> (Server, u16, TempDir) {
     let certificate = file("server.pem", &papers.certificate);
     let key = file("server.key", &papers.key);
     let port = free_port();
-    let server = Server::with(&[
+    let port_number = port.to_string();
+    let tls = [
         "--tls-port",
-        &port.to_string(),
+        &port_number,
         "--tls-ca-cert-file",
         &root,
         "--tls-cert-file",
@@ -61,7 +62,8 @@ fn secure(papers: &Papers, ask_clients: &str) -> (Server, u16, TempDir) {
         &key,
         "--tls-auth-clients",
         ask_clients,
-    ]);
+    ];
+    let server = Server::with(&[&tls, more].concat());
     (server, port, folder)
 }
 
@@ -84,7 +86,7 @@ fn server(port: u16) -> RedisServer {
 #[tokio::test]
 async fn only_the_right_authority_is_trusted() {
     let (ours, theirs) = (papers(), papers());
-    let (_redis, port, _folder) = secure(&ours, "no");
+    let (_redis, port, _folder) = secure(&ours, "no", &[]);
     let trusting = server(port)
         .root_certificate(ours.root)
         .expect("a certificate");
@@ -100,9 +102,28 @@ async fn only_the_right_authority_is_trusted() {
 #[tokio::test]
 async fn mutual_tls_shows_a_certificate() {
     let papers = papers();
-    let (_redis, port, _folder) = secure(&papers, "yes");
+    let (_redis, port, _folder) = secure(&papers, "yes", &[]);
     let nobody = server(port)
         .root_certificate(papers.root.as_str())
+        .expect("a certificate");
+    assert!(!works(nobody.clone()).await);
+    let somebody = nobody
+        .client_certificate(papers.certificate, papers.key)
+        .expect("a certificate and a key");
+    assert!(works(somebody).await);
+}
+
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn the_nodes_of_a_cluster_are_reached_over_tls() {
+    let papers = papers();
+    let more = ["--cluster-enabled", "yes", "--tls-cluster", "yes"];
+    let (redis, port, _folder) = secure(&papers, "yes", &more);
+    assert_eq!(redis.command("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
+    redis.wait_for("CLUSTER INFO", "cluster_state:ok");
+    let nobody = RedisServer::cluster([format!("rediss://localhost:{port}")])
+        .expect("a URL")
+        .root_certificate(papers.root)
         .expect("a certificate");
     assert!(!works(nobody.clone()).await);
     let somebody = nobody

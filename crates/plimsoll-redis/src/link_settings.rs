@@ -1,0 +1,52 @@
+//! What a connection and its task need to know.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::{Disconnected, counts::Counts, script::Scripts, target::Target};
+
+/// What a link needs to know.
+#[derive(Debug)]
+pub(crate) struct LinkSettings {
+    pub(crate) target: Target,
+    pub(crate) scripts: Arc<Scripts>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) deadline: Duration,
+    pub(crate) queue: usize,
+    /// The reasons for which a connection was down since the last good answer, one bit each: each
+    /// is logged once.
+    pub(crate) logged: AtomicU16,
+}
+
+impl LinkSettings {
+    /// How long a pipeline may stand still before the connection is given up. Longer than any
+    /// request waits: the tokens of an answer that comes late can still be released.
+    pub(crate) fn stall(&self) -> Duration {
+        (10 * self.deadline).max(Duration::from_millis(250))
+    }
+
+    /// How long connecting may take. No request waits for it.
+    pub(crate) fn patience(&self) -> Duration {
+        self.stall().max(Duration::from_secs(1))
+    }
+
+    /// Logs why a connection is down: once, until an answer is good again.
+    pub(crate) fn log(&self, why: Disconnected) {
+        let bit = 1 << (why as u16 - 1);
+        if self.logged.fetch_or(bit, Relaxed) & bit == 0 {
+            tracing::warn!(reason = ?why, "no shared rate limit: {why}");
+        }
+    }
+
+    /// An answer was good.
+    pub(crate) fn log_recovery(&self) {
+        if self.logged.swap(0, Relaxed) != 0 {
+            tracing::info!("the rate limit is shared through Redis again");
+        }
+    }
+}
