@@ -128,7 +128,22 @@ impl Window {
         }
     }
 
-    /// The moment by which keys are compared when one has to go: the later it is, the more has been taken.
+    /// How long nothing that was taken has counted; `None` while something does.
+    pub(crate) fn whole_for(self, state: u64, now: u64) -> Option<u64> {
+        if self.settles_in(state, now) > 0 {
+            return None;
+        }
+        let since_epoch = now + self.shift;
+        let number = since_epoch / self.period.max(1);
+        let (then, mask) = self.number_of(state);
+        let age = number.wrapping_sub(then) & mask;
+        // What a sliding window counted also counts in the next one.
+        let counted = 1 + u64::from(self.slides);
+        let whole_at = (number.saturating_sub(age) + counted).saturating_mul(self.period);
+        Some(since_epoch.saturating_sub(whole_at))
+    }
+
+    /// The moment by which cells are compared: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
         let (_, _, _, taken) = self.view(state, now);
         let settles_in = self.settles_in(state, now);
