@@ -340,6 +340,29 @@ mod tests {
     }
 
     #[test]
+    fn says_for_how_long_nothing_has_counted() {
+        let whole_for = |window: Window, secs: u64| {
+            let state = window.charge(0, 59 * SECOND, 1);
+            let whole_for = window.whole_for(state, secs * SECOND);
+            whole_for.map(|nanos| nanos / SECOND)
+        };
+        let (fixed, sliding) = (per_minute(2, false), per_minute(2, true));
+        let shifted = Window::new(2, 60 * SECOND, false, 10 * SECOND);
+        assert_eq!(
+            [59, 60, 100].map(|at| whole_for(fixed, at)),
+            [None, Some(0), Some(40)]
+        );
+        assert_eq!(
+            [60, 119, 120, 130].map(|at| whole_for(sliding, at)),
+            [None, None, Some(0), Some(10)]
+        );
+        assert_eq!(
+            [109, 110, 111].map(|at| whole_for(shifted, at)),
+            [None, Some(0), Some(1)]
+        );
+    }
+
+    #[test]
     fn a_window_is_told_from_the_same_number_much_later() {
         let thousand = per_minute(1000, true);
         let state = thousand.charge(0, 0, 1000);
