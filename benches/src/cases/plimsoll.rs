@@ -8,8 +8,8 @@ use http_body_util::Full;
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::Concurrency;
 use plimsoll_core::{
-    ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Kind, LoadSignal, Missing,
-    Outcome, Policy, Rejection, Verdict,
+    ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal,
+    Missing, Outcome, Policy, Rejection, Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};
@@ -61,6 +61,9 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         Case::new("plimsoll/concurrency@reject", HTTP, || {
             occupied(gate(concurrency(1)))
+        }),
+        Case::new("plimsoll/concurrency-per-key@accept", KEYED, || {
+            gate(concurrency_per_key())
         }),
         Case::new("plimsoll/concurrency-queued@accept", HTTP, || {
             gate(ranked(queued(1024)))
@@ -136,6 +139,15 @@ pub fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
 
 pub(super) fn concurrency(limit: usize) -> Concurrency {
     Concurrency::new(limit).expect("the limit is not zero")
+}
+
+/// A limit for each key in `Keyed`, the table for any policy.
+fn concurrency_per_key() -> Keyed<HeaderKey, Concurrency> {
+    let limit = concurrency(1024).per_caller();
+    Keyed::new(HeaderKey(API_KEY), Missing::Share, 10_000, move || {
+        limit.cell()
+    })
+    .expect("a valid capacity")
 }
 
 /// With a queue as long as the limit.

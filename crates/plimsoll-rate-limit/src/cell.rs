@@ -111,6 +111,24 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
+    /// Whether [`take`](Self::take) would be admitted. Writes nothing.
+    pub(crate) fn look_for(self, now: u64, cost: u32) -> Result<(), Empty> {
+        let now = now.min(MAX_NOW);
+        let mut empty = None;
+        for quota in 0..N {
+            let (generation, terms, _, state) = self.look(quota, now);
+            if let Err(wait) = terms.ask(state, now, cost) {
+                let other = Empty {
+                    quota,
+                    wait,
+                    generation,
+                };
+                empty = Some(Empty::longer(empty, other));
+            }
+        }
+        empty.map_or(Ok(()), Err)
+    }
+
     /// One attempt to take from full quotas.
     #[inline(always)]
     #[allow(clippy::inline_always)] // see `try_take_if`
@@ -182,7 +200,7 @@ impl<const N: usize> Cell<'_, N> {
     /// old quota's pace.
     #[cold]
     #[inline(never)]
-    fn refresh(self, now: u64) {
+    pub(crate) fn refresh(self, now: u64) {
         for quota in 0..N {
             let (generation, _, word, state) = self.look(quota, now);
             let to = Word::new(generation, state).0;
@@ -451,10 +469,15 @@ impl<const N: usize> Cell<'_, N> {
         terms.remaining(tat.saturating_sub(leased), now)
     }
 
-    /// Nanoseconds until nothing that was taken counts any more.
-    pub(crate) fn settles_in(self, now: u64) -> u64 {
-        let waits = self.each(now, Terms::settles_in);
-        waits.into_iter().max().unwrap_or(0)
+    /// Nanoseconds for which nothing that was taken has counted; `None` while something does.
+    ///
+    /// Under quotas that were changed since the last request, the time since the first look.
+    pub(crate) fn whole_for(self, now: u64) -> Option<u64> {
+        self.refresh(now);
+        let whole = self.each(now, Terms::whole_for);
+        whole
+            .into_iter()
+            .try_fold(u64::MAX, |least, whole| Some(least.min(whole?)))
     }
 
     /// The later, the more has been taken.
@@ -463,7 +486,7 @@ impl<const N: usize> Cell<'_, N> {
         ranks.into_iter().max().unwrap_or(0)
     }
 
-    fn each(self, now: u64, ask: impl Fn(Terms, u64, u64) -> u64) -> [u64; N] {
+    fn each<R>(self, now: u64, ask: impl Fn(Terms, u64, u64) -> R) -> [R; N] {
         let now = now.min(MAX_NOW);
         array::from_fn(|quota| {
             let (_, terms, _, state) = self.look(quota, now);

@@ -224,6 +224,14 @@ impl Terms {
         }
     }
 
+    /// How long nothing that was taken has counted; `None` while something does.
+    pub(crate) fn whole_for(self, state: u64, now: u64) -> Option<u64> {
+        match self {
+            Self::Bucket(_) => now.checked_sub(state),
+            Self::Window(window) => window.whole_for(state, now),
+        }
+    }
+
     /// A moment: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
         match self {

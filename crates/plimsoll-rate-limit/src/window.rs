@@ -128,7 +128,22 @@ impl Window {
         }
     }
 
-    /// The moment by which keys are compared when one has to go: the later it is, the more has been taken.
+    /// How long nothing that was taken has counted; `None` while something does.
+    pub(crate) fn whole_for(self, state: u64, now: u64) -> Option<u64> {
+        if self.settles_in(state, now) > 0 {
+            return None;
+        }
+        let since_epoch = now + self.shift;
+        let number = since_epoch / self.period.max(1);
+        let (then, mask) = self.number_of(state);
+        let age = number.wrapping_sub(then) & mask;
+        // What a sliding window counted also counts in the next one.
+        let counted = 1 + u64::from(self.slides);
+        let whole_at = (number.saturating_sub(age) + counted).saturating_mul(self.period);
+        Some(since_epoch.saturating_sub(whole_at))
+    }
+
+    /// The moment by which cells are compared: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
         let (_, _, _, taken) = self.view(state, now);
         let settles_in = self.settles_in(state, now);
@@ -322,6 +337,29 @@ mod tests {
         assert_eq!(two.ask(state, 59 * SECOND, 1), Err(Some(SECOND)));
         assert!(two.ask(state, 60 * SECOND, 2).is_ok());
         assert_eq!(two.ask(state, 60 * SECOND, 3), Err(None));
+    }
+
+    #[test]
+    fn says_for_how_long_nothing_has_counted() {
+        let whole_for = |window: Window, secs: u64| {
+            let state = window.charge(0, 59 * SECOND, 1);
+            let whole_for = window.whole_for(state, secs * SECOND);
+            whole_for.map(|nanos| nanos / SECOND)
+        };
+        let (fixed, sliding) = (per_minute(2, false), per_minute(2, true));
+        let shifted = Window::new(2, 60 * SECOND, false, 10 * SECOND);
+        assert_eq!(
+            [59, 60, 100].map(|at| whole_for(fixed, at)),
+            [None, Some(0), Some(40)]
+        );
+        assert_eq!(
+            [60, 119, 120, 130].map(|at| whole_for(sliding, at)),
+            [None, None, Some(0), Some(10)]
+        );
+        assert_eq!(
+            [109, 110, 111].map(|at| whole_for(shifted, at)),
+            [None, Some(0), Some(1)]
+        );
     }
 
     #[test]

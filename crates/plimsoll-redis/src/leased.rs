@@ -88,8 +88,8 @@ pub struct LeaseCell<K, C> {
     engine: Arc<Engine>,
     reader: Arc<Reader<K, C>>,
     batch: u32,
-    /// Set for the cell that keys without one share: a lease there would be nobody's.
-    spill: OnceLock<()>,
+    /// Set for cells that keys share: a lease there would belong to no key.
+    overflow: OnceLock<()>,
 }
 
 /// What a request took from a lease, or from elsewhere. Plain data.
@@ -128,7 +128,6 @@ impl<K: Send + Sync + 'static, C: Send + Sync + 'static> LeasedRateLimit<K, C> {
             terms,
         };
         let keyed = Keyed::new(KeyOf(reader), missing, capacity, move || cell.make())?;
-        _ = keyed.handle().spill_cell().spill.set(());
         Ok(Self { engine, keyed })
     }
 
@@ -157,7 +156,7 @@ impl<K, C> LeaseMaker<K, C> {
             engine: Arc::clone(&self.engine),
             reader: Arc::clone(&self.reader),
             batch: self.terms.batch,
-            spill: OnceLock::new(),
+            overflow: OnceLock::new(),
         }
     }
 }
@@ -259,7 +258,7 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<LeasePermit, RedisWait> {
-        if self.spill.get().is_some() {
+        if self.overflow.get().is_some() {
             return self.ask(req, None, now);
         }
         let cost = match self.reader.cost(req, &self.engine) {
@@ -363,6 +362,10 @@ impl<K: Send + Sync, C: Send + Sync> Cell for LeaseCell<K, C> {
 
     fn settles_in(&self, now: Instant) -> Duration {
         self.lease.settles_in(now)
+    }
+
+    fn overflow(&self) {
+        _ = self.overflow.set(());
     }
 }
 

@@ -285,7 +285,7 @@ async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
     assert_eq!(status, StatusCode::OK);
     assert!(cells.evicted() > 1000, "{}", cells.evicted());
     assert_eq!(
-        cells.spilled(),
+        cells.overflowed(),
         0,
         "none had to wait for the others to be idle"
     );

@@ -1,8 +1,11 @@
 //! One policy per key, in bounded memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use http::Request;
@@ -107,7 +110,8 @@ async fn the_laws_hold_for_one_key() {
 async fn the_laws_hold_for_a_key_with_a_cell_of_its_own() {
     let in_flight = |handle: KeyedHandle<Slots>| {
         let cell = handle.with_cell("a", Slots::in_flight);
-        cell.unwrap_or_default() + handle.spill_cell().in_flight()
+        let shared = handle.overflow_cells().map(Slots::in_flight);
+        cell.unwrap_or_default() + shared.sum::<u64>()
     };
     Contract::new(
         || {
@@ -141,7 +145,7 @@ async fn a_wait_keeps_its_cell() {
         let mut call = Box::pin(send_request(&layer, req));
         assert!(futures_util::poll!(&mut call).is_pending());
     }
-    assert_eq!(layer.policy().handle().spilled(), 0);
+    assert_eq!(layer.policy().handle().overflowed(), 0);
     assert!(layer.policy().handle().evicted() > 9_000);
 }
 
@@ -151,8 +155,8 @@ struct DoorCell(Door);
 
 impl Cell for DoorCell {
     fn reset(&self) {}
-    fn settles_in(&self, _: Instant) -> std::time::Duration {
-        std::time::Duration::ZERO
+    fn settles_in(&self, _: Instant) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -194,14 +198,16 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
     )
     .unwrap();
     let running: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());
+    let (start, ticks) = (Instant::now(), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for thread in 0..4_u64 {
-            let (keyed, running) = (&keyed, Arc::clone(&running));
+            let (keyed, running, ticks) = (&keyed, Arc::clone(&running), &ticks);
             scope.spawn(move || {
                 let mut rng = fastrand::Rng::with_seed(thread);
-                let now = Instant::now();
                 let mut held = Vec::new();
                 for _ in 0..50_000 {
+                    // Known keys are absent for long, so that sets are not full of them.
+                    let now = start + Duration::from_secs(30 * ticks.fetch_add(1, SeqCst));
                     let key = rng.usize(..KEYS);
                     let mut req = Request::new(key);
                     if let Verdict::Admit(permit) = keyed.admit(&mut req, now) {
@@ -212,7 +218,7 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
                         );
                         held.push((key, permit));
                     }
-                    // Few enough that no set of eight slots is ever full: keys that share the spill cell have two.
+                    // Few enough that no set of eight slots is ever full: keys in an overflow cell may have two.
                     if held.len() > 4 {
                         let (key, permit) = held.swap_remove(rng.usize(..held.len()));
                         running[key].fetch_sub(1, SeqCst);
@@ -221,7 +227,7 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
                 }
                 for (key, permit) in held {
                     running[key].fetch_sub(1, SeqCst);
-                    Policy::<Request<usize>>::revoke(keyed, permit, now, now);
+                    Policy::<Request<usize>>::revoke(keyed, permit, start, start);
                 }
             });
         }
@@ -230,7 +236,12 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
         keyed.handle().evicted() > 1_000,
         "the table was under pressure"
     );
-    assert_eq!(keyed.handle().spill_cell().in_flight(), 0);
+    assert!(
+        keyed
+            .handle()
+            .overflow_cells()
+            .all(|cell| cell.in_flight() == 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,4 +268,51 @@ async fn a_keys_cell_can_be_looked_at_from_outside() {
     assert_eq!((of("alice"), of("bob")), (Some(1), None));
     drop(running);
     assert_eq!(of("alice"), Some(0));
+}
+
+/// A request of a key that ends at once: whether it was admitted.
+fn passes(keyed: &Keyed<HeaderKey, Slots>, key: &str, now: Instant) -> bool {
+    let Verdict::Admit(permit) = keyed.admit(&mut with_key(key, Script::Body), now) else {
+        return false;
+    };
+    Policy::<KitRequest>::revoke(keyed, permit, now, now);
+    true
+}
+
+/// A key that was idle when its slot was wanted by requests that never end.
+#[test]
+fn law_07_a_flood_of_keys_takes_no_slot_of_a_known_key() {
+    let (keyed, start) = (keyed(Missing::Share), Instant::now());
+    let callers: Vec<String> = (0..100).map(|n| format!("caller {n}")).collect();
+    for _ in 0..2 {
+        assert!(callers.iter().all(|key| passes(&keyed, key, start)));
+    }
+    let handle = keyed.handle();
+    let mut held = Vec::new();
+    let mut flood = |name: &str, keys, now| {
+        for n in 0..keys {
+            let key = format!("{name} {n}");
+            if let Verdict::Admit(permit) = keyed.admit(&mut with_key(&key, Script::Body), now) {
+                held.push(permit);
+            }
+        }
+        held.len() as u64
+    };
+    for minute in 1..=10 {
+        let now = start + Duration::from_secs(60 * minute);
+        let held = flood(&format!("flood {minute}"), 1_000, now);
+        // The overflow cell is one more.
+        assert!(held <= handle.capacity() + 1, "{held} held");
+        let rejected = callers.iter().filter(|key| !passes(&keyed, key, now));
+        // More than eight callers may hash to one set of eight slots.
+        assert!(rejected.count() <= 1, "in minute {minute}");
+    }
+    assert!(handle.overflowed() > 8_000);
+
+    // The callers stay away: after five minutes other keys get their slots.
+    for minutes in [15, 20] {
+        flood("later", 4_000, start + Duration::from_secs(60 * minutes));
+    }
+    let has_slot = |key: &&String| handle.with_cell(key.as_bytes(), |_| ()).is_some();
+    assert_eq!(callers.iter().filter(has_slot).count(), 0);
 }

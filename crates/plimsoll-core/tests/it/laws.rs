@@ -223,9 +223,9 @@ async fn law_07_a_flood_of_keys_stays_within_its_bound_and_is_counted() {
     }
     assert!(handle.keys() <= handle.capacity());
     assert!(
-        handle.spilled() > 3_000,
+        handle.overflowed() > 3_000,
         "those without a cell are counted: {}",
-        handle.spilled()
+        handle.overflowed()
     );
     let refused = running.iter().filter(|r| r.status() == 503).count();
     assert!(

@@ -35,15 +35,21 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         self.0.bytes()
     }
 
-    /// Cells that were given to another key.
+    /// Cells that were given to another key: empty of debt, or on probation.
     pub fn evicted(&self) -> u64 {
         self.0.evicted.get()
     }
 
-    /// Of these, cells whose quota was not whole again: the newcomer began with what had been taken. More than a few of
-    /// them say that the capacity is too small, or that there is a flood of keys.
+    /// Of these, cells whose quota was not whole: the new key began with what had been taken.
+    /// Rises under a flood of keys, or when the capacity is too small.
     pub fn inherited(&self) -> u64 {
         self.0.inherited.get()
+    }
+
+    /// Requests of keys that got no cell, since all cells of their two sets were kept for known
+    /// keys. They were counted in overflow buckets. Rises when the capacity is too small.
+    pub fn overflowed(&self) -> u64 {
+        self.0.overflowed.get()
     }
 
     /// Requests without a key.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use loom::{sync::Arc, thread};
 
-use super::table::{Hashed, Table};
+use super::{hashed::Hashed, table::Table};
 use crate::{Quota, settings::Settings};
 
 /// Two sets of four cells, of which the keys here have the first.
@@ -35,8 +35,34 @@ fn counts(table: &Table<1>) -> (u64, u64, u64) {
 }
 
 fn admits(table: &Table<1>, hash: Hashed) -> bool {
-    let cell = table.find_or_make(hash, 0);
-    cell.take(0, 1).is_ok()
+    match table.find_known(hash) {
+        Some(cell) => cell.take(0, 1).is_ok(),
+        None => table.take_unknown(hash, 0, 1).is_ok(),
+    }
+}
+
+/// How many of two requests are admitted.
+fn of_two(table: &Table<1>, hash: Hashed) -> u32 {
+    (0..2).map(|_| u32::from(admits(table, hash))).sum()
+}
+
+/// A table of keys with a burst of two, whose first set is full: of key 10 on probation, and of three known keys
+/// that have taken all they had.
+fn full_table() -> Arc<Table<1>> {
+    let table = table(2);
+    assert!(admits(&table, key(10)));
+    for old in 11..=13 {
+        assert_eq!(of_two(&table, key(old)), 2);
+    }
+    table
+}
+
+/// Filling the set takes many steps, which no other thread sees.
+fn model_of_full_table(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 20_000;
+    builder.preemption_bound = Some(2);
+    builder.check(model);
 }
 
 #[test]
@@ -68,33 +94,52 @@ fn two_keys_brought_at_once_to_one_set_have_a_cell_each() {
     });
 }
 
-/// The set is full, and one cell has less taken from it than the others: both want it.
 #[test]
-fn two_keys_that_push_out_the_same_one_begin_with_its_debt() {
-    let mut model = loom::model::Builder::new();
-    // Filling the set takes many steps, which no other thread sees.
-    model.max_branches = 20_000;
-    model.preemption_bound = Some(2);
-    model.check(|| {
-        let table = table(2);
-        for (old, times) in [(10, 1), (11, 2), (12, 2), (13, 2)] {
-            for _ in 0..times {
-                assert!(admits(&table, key(old)));
-            }
-        }
-        let visit = |table: &Table<1>, hash| [(); 2].map(|()| admits(table, hash));
+fn two_keys_that_evict_the_same_one_begin_with_its_debt() {
+    model_of_full_table(|| {
+        let table = full_table();
         let other = {
             let table = Arc::clone(&table);
-            thread::spawn(move || visit(&table, ONE))
+            thread::spawn(move || of_two(&table, ONE))
         };
-        let mine = visit(&table, OTHER);
-        let both = [mine, other.join().unwrap()];
-        let admitted = both.as_flattened().iter().filter(|admits| **admits).count();
-        assert!(
-            admitted <= 1,
-            "one was left in the cell, {admitted} were had"
-        );
-        assert!(!admits(&table, key(10)), "all cells are empty");
+        let both = of_two(&table, OTHER) + other.join().unwrap();
+        // One was left in the cell, and one in the overflow bucket, which remembers the other of key 10.
+        assert!(both <= 2, "{both} were admitted");
+        let again = of_two(&table, key(10));
+        assert!(again + both <= 2, "{again} more of key 10");
         assert_eq!(counts(&table).0, 4);
+    });
+}
+
+#[test]
+fn a_key_on_probation_that_comes_again_keeps_its_cell_or_its_debt() {
+    model_of_full_table(|| {
+        let table = full_table();
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || admits(&table, ONE))
+        };
+        let again = of_two(&table, key(10));
+        assert!(again <= 1, "it has one left of two");
+        other.join().unwrap();
+        assert!(!admits(&table, key(10)) || again == 0);
+        assert_eq!(counts(&table).0, 4);
+    });
+}
+
+#[test]
+fn keys_without_a_cell_take_no_more_than_their_bucket_holds() {
+    model_of_full_table(|| {
+        let table = full_table();
+        // All four are known, and none is left.
+        assert!(admits(&table, key(10)));
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || of_two(&table, ONE))
+        };
+        let both = of_two(&table, OTHER) + other.join().unwrap();
+        assert_eq!(both, 2, "the burst of one");
+        assert_eq!(counts(&table), (4, 0, 0));
+        assert_eq!(table.overflowed.get(), 4);
     });
 }

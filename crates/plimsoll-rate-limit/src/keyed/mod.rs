@@ -1,9 +1,13 @@
 //! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
 
 mod handle;
+mod hashed;
 mod limit_key;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod overflow;
+mod page;
+mod room;
 mod set;
 mod table;
 
@@ -12,12 +16,11 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
-use self::table::{Hashed, Table};
+use self::table::{Owner, Table};
 pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
-    cell::{Cell, Token},
-    refunds::Ledger,
+    cell::{Cell, Empty, Token},
     settings::Settings,
 };
 
@@ -27,29 +30,39 @@ use crate::{
 ///
 /// In a table like a processor's cache. A key's hash names two sets of four cells, and the key lives in one of those eight
 /// or nowhere: a decision reads one cache line for five keys of six or more, and two for the others, however many keys there are. A cell
-/// is 8 bytes of mark (40 bits of a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. There is a
-/// third more room than keys, so a key takes 22.3 bytes with one quota (44.6 with two, 45.2 with three, 67.5 with four), whatever
+/// is 8 bytes of mark (39 bits of a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. There is a
+/// third more room than keys, so a key takes 23 bytes with one quota (46 with two, 47 with three, 70 with four), whatever
 /// its type; memory is taken in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a
-/// probability of one in a hundred thousand.
+/// probability of one in fifty thousand.
 ///
 /// # When it is full
 ///
-/// A key for which there is no room takes over the cell of its eight from which least has been taken, *and what has been taken from
-/// it*. Mostly that is nothing: a cell whose quota is whole again, which is as good as an empty one, so nothing ever needs to be
-/// swept. Under a flood of keys it may be a cell in use. Then the set (with three neighbours) remembers what its owner had taken,
-/// quota by quota, and every newcomer begins with at least that, until it would have been refilled. So being pushed out never gets
-/// anybody a fresh quota, whichever cell it finds when it comes back; and those who pay for a flood are new keys, not those
-/// that have a cell. Both are counted in the [handle](Self::handle).
+/// * **Known keys.** The second request makes a key known. A known key keeps its cell while
+///   anything that it took still counts, and for five minutes after that. So a flood of keys
+///   evicts no caller that comes more often, whatever the flood sends.
+/// * **New keys** take a cell that is empty or whose quota is whole again: of another new key, or of a known
+///   key that stays away. Such a cell is as good as an empty one, so nothing needs to be swept.
+/// * **In a flood** there may be none. Then a new key takes over the cell of its eight from which
+///   another new key has taken least, *and what was taken from it*. The set (with one neighbour)
+///   remembers what the evicted key had taken, quota by quota, and every new key begins with at least
+///   that until it would have been refilled.
+/// * **Where all eight cells are kept for known keys**, a new key takes from an overflow bucket of two
+///   sets, which has the quota of one key.
+///
+/// So an eviction never gives a fresh quota, and new keys pay for a flood together: they get what
+/// the cells that known keys leave refill. The [handle](Self::handle) counts evictions,
+/// inherited cells and requests in overflow buckets. `docs/rate-limiting.md` has figures.
 ///
 /// # Cost
 ///
-/// No lock for a key that has a cell. One that has none takes one of up to 4,096 locks, picked by its hash, for as long as
-/// it takes to look at eight cells.
+/// No lock for a known key. The first two requests of a key take one of up to 4,096 locks, picked by its hash, for as long as
+/// it takes to look at eight cells; so does every request of a key without a cell.
 ///
 /// # Shared state and cloning, cancellation, refusals elsewhere
 ///
-/// As for [`RateLimit`](crate::RateLimit). What a key took and gives back after it was pushed out is forfeit. A request that
-/// has found its key's cell in the moment in which another key takes it over counts against that one.
+/// As for [`RateLimit`](crate::RateLimit). What a key took and releases after it was evicted is
+/// forfeit. A request that has found its key's cell in the moment in which another key takes it over
+/// counts against the other key.
 pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     key: K,
     cost: C,
@@ -64,16 +77,6 @@ pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
 pub struct KeyedRateLimitPermit<const N: usize = 1> {
     owner: Owner,
     token: Token<N>,
-}
-
-/// Whose a token is.
-#[derive(Debug, Clone, Copy)]
-enum Owner {
-    Key(Hashed),
-    /// All requests without a key share one cell.
-    Keyless,
-    /// It was let in without being counted.
-    Nobody,
 }
 
 impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
@@ -100,15 +103,6 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
     pub fn handle(&self) -> KeyedRateLimitHandle<N> {
         KeyedRateLimitHandle(Arc::clone(&self.table))
     }
-
-    /// The cell of a token's owner, if it still has one, and the log of its refunds.
-    fn cell_of(&self, owner: Owner) -> Option<(Cell<'_, N>, Ledger<'_, N>)> {
-        match owner {
-            Owner::Key(hash) => Some((self.table.find(hash)?, self.table.ledger(hash))),
-            Owner::Keyless => Some((self.table.keyless(), self.table.keyless_ledger())),
-            Owner::Nobody => None,
-        }
-    }
 }
 
 impl<Req, K, const N: usize, C> Policy<Req> for KeyedRateLimit<K, N, C>
@@ -125,7 +119,10 @@ where
         let hash = self.key.key(req).map(|key| self.table.hash(key));
         let cost = self.cost.weigh(req);
         let (owner, cell) = match hash {
-            Some(hash) => (Owner::Key(hash), self.table.find_or_make(hash, now)),
+            Some(hash) => match self.table.find_known(hash) {
+                Some(cell) => (Owner::Key(hash), cell),
+                None => return self.verdict(self.table.take_unknown(hash, now, cost)),
+            },
             None => match self.keyless(req) {
                 Ok(Some(shared)) => (Owner::Keyless, shared),
                 Ok(None) => {
@@ -150,7 +147,7 @@ where
         }
         let settings = &self.table.settings;
         if let Some(back) = settings.given_back(&permit.token, outcome)
-            && let Some((cell, ledger)) = self.cell_of(permit.owner)
+            && let Some((cell, ledger)) = self.table.cell_of(permit.owner)
         {
             let now = settings.nanos(outcome.ended());
             cell.give_back(back, (0, now), ledger);
@@ -158,8 +155,7 @@ where
         if let Some(due) = settings.due(outcome) {
             let now = settings.nanos(outcome.ended());
             match permit.owner {
-                // It may have been pushed out; its debt comes with it.
-                Owner::Key(hash) => self.table.find_or_make(hash, now).charge(now, due),
+                Owner::Key(hash) | Owner::Overflow(hash, _) => self.table.charge(hash, now, due),
                 Owner::Keyless => self.table.keyless().charge(now, due),
                 Owner::Nobody => {}
             }
@@ -167,7 +163,7 @@ where
     }
 
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let Some((cell, ledger)) = self.cell_of(permit.owner) {
+        if let Some((cell, ledger)) = self.table.cell_of(permit.owner) {
             let nanos = |instant| self.table.settings.nanos(instant);
             let held = (nanos(admitted), nanos(now));
             cell.give_back(permit.token, held, ledger);
@@ -193,6 +189,18 @@ where
 }
 
 impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
+    /// The verdict on a request of a key that was not known.
+    #[cold]
+    fn verdict(
+        &self,
+        taken: Result<(Owner, Token<N>), Empty>,
+    ) -> Verdict<KeyedRateLimitPermit<N>, Infallible> {
+        match taken {
+            Ok((owner, token)) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
+            Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
+        }
+    }
+
     /// The cell for a request without a key, if it is counted.
     #[cold]
     fn keyless<Req>(&self, req: &Req) -> Result<Option<Cell<'_, N>>, Rejection>

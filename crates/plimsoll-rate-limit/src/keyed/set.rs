@@ -1,8 +1,11 @@
 //! Four cells on a cache line, each a key's or nobody's.
 
-use std::{array, sync::atomic::Ordering::Acquire};
+use std::{
+    array,
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
+};
 
-use super::table::Mark;
+use super::hashed::{self, Mark};
 use crate::{cell::Cell, sync::AtomicU64, terms::LiveQuota};
 
 /// Cells in a set.
@@ -11,7 +14,7 @@ pub(super) const WAYS: usize = 4;
 /// With one quota, exactly one cache line.
 #[repr(align(64))]
 pub(super) struct Set<const N: usize> {
-    /// A key's mark and the count of what it gave back, or 0 where there is no key.
+    /// A key's mark and the count of its released tokens, or 0 where there is no key.
     tags: [AtomicU64; WAYS],
     words: [[AtomicU64; N]; WAYS],
 }
@@ -24,12 +27,33 @@ impl<const N: usize> Set<N> {
         }
     }
 
-    /// The cell of this key.
+    /// The cell of this key, if the key is known.
     #[inline]
+    pub(super) fn find_known(&self, mark: Mark) -> Option<usize> {
+        self.tags
+            .iter()
+            .position(|tag| mark.is_known_in(tag.load(Acquire)))
+    }
+
+    /// The cell of this key, known or on probation.
     pub(super) fn find(&self, mark: Mark) -> Option<usize> {
         self.tags
             .iter()
             .position(|tag| mark.is_in(tag.load(Acquire)))
+    }
+
+    /// Makes the key of this cell known. `false` when another key has taken the cell over.
+    pub(super) fn promote(&self, way: usize, mark: Mark) -> bool {
+        let mut tag = self.tags[way].load(Acquire);
+        // Releases of tokens change the tag, too.
+        while mark.is_in(tag) {
+            let known = hashed::known(tag);
+            match self.tags[way].compare_exchange_weak(tag, known, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(current) => tag = current,
+            }
+        }
+        false
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! The table: which two sets a key may be in, and who has to go when both are full.
+//! The table: which two sets a key may be in, and who has a cell.
 
 use std::{
     array,
@@ -7,26 +7,28 @@ use std::{
         Arc, OnceLock, PoisonError,
         atomic::{
             AtomicU64 as Count,
-            Ordering::{AcqRel, Acquire, Relaxed},
+            Ordering::{AcqRel, Relaxed},
         },
     },
 };
 
 use plimsoll_core::{Counter, MissingKeys};
 
-use super::set::{Set, WAYS};
+use super::{
+    hashed::Hashed,
+    overflow::{Overflow, remember},
+    page::{Page, SETS_PER_PAGE},
+    room::{Room, room},
+    set::{Set, WAYS},
+};
 use crate::{
-    cell::{Cell, RETURNED_BITS},
+    cell::{Cell, Empty, Token},
     rate_limit::State,
     refunds::{Ledger, Refunds},
     settings::Settings,
     sync::{AtomicU64, Mutex},
 };
 
-/// Sets that are allocated together, when the first of their keys comes.
-const SETS_PER_PAGE: usize = 1024;
-/// Sets that remember together what those had taken who were pushed out.
-const SETS_PER_DEBT: usize = 4;
 /// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
 /// while it holds one.
 const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
@@ -34,61 +36,34 @@ const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
 /// other's entries; a waiter whose entries were evicted may be refunded less.
 const LEDGERS: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// Sets, and for each few of them what keys had taken that were pushed out: those who come next begin with at least that.
-///
-/// A key that comes back may find more room in its other set than the one had who pushed it out.
-struct Page<const N: usize> {
-    sets: Box<[Set<N>]>,
-    owed: Box<[[AtomicU64; N]]>,
-}
-
-/// A key's hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hashed(pub(super) u64);
-
-/// What is left of a hash in a cell, above the count of what was given back. Never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark(u64);
-
-impl Hashed {
-    /// Two places among so many, from different halves.
-    #[inline]
-    fn places(self, sets: usize) -> [usize; 2] {
-        let within = |half: u64| ((half * sets as u64) >> 32) as usize;
-        [within(self.0 >> 32), within(self.0 & 0xffff_ffff)]
-    }
-
-    /// Forty bits that the places leave open: multiplied, so that all bits of the hash are in them.
-    #[inline]
-    fn mark(self) -> Mark {
-        Mark((self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> RETURNED_BITS).max(1))
-    }
-}
-
-impl Mark {
-    #[inline]
-    pub(super) fn is_in(self, tag: u64) -> bool {
-        tag >> RETURNED_BITS == self.0
-    }
-
-    fn tag(self) -> u64 {
-        self.0 << RETURNED_BITS
-    }
-}
-
 pub(super) struct Table<const N: usize> {
     pub(super) settings: Arc<Settings<N>>,
     hasher: RandomState,
     sets: usize,
     pages: Box<[OnceLock<Page<N>>]>,
-    /// Held while a key is given a cell, so that it never gets two.
+    /// Held while a key is given a cell or takes from overflow, so that it never gets two cells.
     making: Box<[Mutex<()>]>,
     keyless: State<N>,
     refunds: [Refunds<N>; LEDGERS],
+    /// The count of released tokens of all overflow buckets.
+    overflow_tag: AtomicU64,
     pub(super) keys: Count,
     pub(super) evicted: Counter,
     pub(super) inherited: Counter,
+    pub(super) overflowed: Counter,
     pub(super) missing: MissingKeys,
+}
+
+/// From where a token was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner {
+    Key(Hashed),
+    /// The key had no cell, and took from this one of its overflow buckets.
+    Overflow(Hashed, u8),
+    /// All requests without a key share one cell.
+    Keyless,
+    /// It was admitted without being counted.
+    Nobody,
 }
 
 impl<const N: usize> Table<N> {
@@ -107,9 +82,11 @@ impl<const N: usize> Table<N> {
             making: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
             keyless: State::new(),
             refunds: array::from_fn(|_| Refunds::new()),
+            overflow_tag: AtomicU64::new(0),
             keys: Count::new(0),
             evicted: Counter::new(),
             inherited: Counter::new(),
+            overflowed: Counter::new(),
             missing: MissingKeys::new(),
         }
     }
@@ -121,13 +98,8 @@ impl<const N: usize> Table<N> {
 
     /// Bytes of the pages that there are.
     pub(super) fn bytes(&self) -> usize {
-        let sets = self
-            .pages
-            .iter()
-            .filter_map(OnceLock::get)
-            .map(|page| page.sets.len());
-        let owed = size_of::<[AtomicU64; N]>() / SETS_PER_DEBT;
-        sets.sum::<usize>() * (size_of::<Set<N>>() + owed)
+        let pages = self.pages.iter().filter_map(OnceLock::get);
+        pages.map(Page::bytes).sum()
     }
 
     #[inline]
@@ -140,16 +112,29 @@ impl<const N: usize> Table<N> {
         self.keyless.cell(&self.settings)
     }
 
-    pub(super) fn keyless_ledger(&self) -> Ledger<'_, N> {
-        Ledger {
-            refunds: &self.keyless.refunds,
-            owner: 0,
-            leased: false,
+    /// The cell of a token's owner, if it still has one, and the log of its refunds.
+    pub(super) fn cell_of(&self, owner: Owner) -> Option<(Cell<'_, N>, Ledger<'_, N>)> {
+        match owner {
+            Owner::Key(hash) => Some((self.find(hash)?, self.ledger(hash))),
+            Owner::Overflow(hash, which) => {
+                let Overflow(buckets) = self.overflow(hash);
+                let bucket = *buckets.get(usize::from(which))?;
+                Some((bucket, self.ledger(hash)))
+            }
+            Owner::Keyless => {
+                let ledger = Ledger {
+                    refunds: &self.keyless.refunds,
+                    owner: 0,
+                    leased: false,
+                };
+                Some((self.keyless(), ledger))
+            }
+            Owner::Nobody => None,
         }
     }
 
     /// The log of refunds of this key.
-    pub(super) fn ledger(&self, hash: Hashed) -> Ledger<'_, N> {
+    fn ledger(&self, hash: Hashed) -> Ledger<'_, N> {
         Ledger {
             refunds: &self.refunds[self.lock(hash) % LEDGERS],
             owner: hash.0,
@@ -157,68 +142,109 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// The key's cell, if it has one.
+    /// The key's cell, if the key is known.
     #[inline]
-    pub(super) fn find(&self, hash: Hashed) -> Option<Cell<'_, N>> {
+    pub(super) fn find_known(&self, hash: Hashed) -> Option<Cell<'_, N>> {
         let mark = hash.mark();
         let [first, second] = hash.places(self.sets);
         let found = |place: usize| {
             let set = self.set(place);
-            let way = set.find(mark)?;
+            let way = set.find_known(mark)?;
             Some(set.cell(way, &self.settings.quotas))
         };
         // Most keys are in their first set: the second is not touched for them.
         found(first).or_else(|| found(second))
     }
 
-    /// The key's cell; it is given one if need be.
-    #[inline]
-    pub(super) fn find_or_make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
-        match self.find(hash) {
-            Some(cell) => cell,
-            None => self.make(hash, now),
+    /// The key's cell, if it has one.
+    pub(super) fn find(&self, hash: Hashed) -> Option<Cell<'_, N>> {
+        let (set, way) = self.position(hash)?;
+        Some(set.cell(way, &self.settings.quotas))
+    }
+
+    fn position(&self, hash: Hashed) -> Option<(&Set<N>, usize)> {
+        let mut sets = hash
+            .places(self.sets)
+            .map(|place| self.set(place))
+            .into_iter();
+        sets.find_map(|set| Some((set, set.find(hash.mark())?)))
+    }
+
+    /// Takes for a key that is not known.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_unknown(
+        &self,
+        hash: Hashed,
+        now: u64,
+        cost: u32,
+    ) -> Result<(Owner, Token<N>), Empty> {
+        let _making = self.making(hash);
+        let cell = self.promoted(hash);
+        if let Some(cell) = cell.or_else(|| self.find_or_make(hash, now)) {
+            return Ok((Owner::Key(hash), cell.take(now, cost)?));
+        }
+        self.overflowed.add();
+        let (which, token) = self.overflow(hash).take(now, cost)?;
+        Ok((Owner::Overflow(hash, which), token))
+    }
+
+    /// Takes a cost that is known only now, even if that leaves a debt.
+    pub(super) fn charge(&self, hash: Hashed, now: u64, cost: u32) {
+        if let Some(cell) = self.find(hash) {
+            return cell.charge(now, cost);
+        }
+        // It may have lost its cell, or never had one; its debt is kept with it.
+        let _making = self.making(hash);
+        match self.find_or_make(hash, now) {
+            Some(cell) => cell.charge(now, cost),
+            None => self.overflow(hash).charge(now, cost),
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn make(&self, hash: Hashed, now: u64) -> Cell<'_, N> {
-        let _making = self.making[self.lock(hash)]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// The cell of a key that has one on probation, or that another thread has just promoted. This
+    /// is its second request, so from now on the key is known.
+    fn promoted(&self, hash: Hashed) -> Option<Cell<'_, N>> {
+        let (set, way) = self.position(hash)?;
+        let promoted = set.promote(way, hash.mark());
+        promoted.then(|| set.cell(way, &self.settings.quotas))
+    }
+
+    /// The key's cell; it is given one if there is room. The caller holds the key's lock.
+    fn find_or_make<'a>(&'a self, hash: Hashed, now: u64) -> Option<Cell<'a, N>> {
+        let sets = hash.places(self.sets).map(|place| (place, self.set(place)));
         loop {
-            // Perhaps another thread has just made it.
             if let Some(cell) = self.find(hash) {
-                return cell;
+                return Some(cell);
             }
-            let (place, cell, tag) = self.room_for(hash, now);
-            let in_use = tag != 0 && cell.settles_in(now) > 0;
-            if in_use {
-                let owed = Cell {
-                    words: self.owed(place),
-                    ..cell
-                };
-                owed.raise_to(cell.words, now);
+            let cells =
+                |set: &'a Set<N>| array::from_fn(|way| set.cell(way, &self.settings.quotas));
+            let room = room(sets.map(|(place, set)| (place, cells(set))), now)?;
+            let Room { cell, tag, .. } = room;
+            if room.in_use {
+                remember(self.page(room.place).overflow(room.place), cell, now);
             }
-            // What was taken stays: whoever comes next begins with it. Before it is found, or it could take more.
-            for place in hash.places(self.sets) {
-                cell.raise_to(self.owed(place), now);
-            }
-            let taken_over = cell
-                .tag
-                .compare_exchange(tag, hash.mark().tag(), AcqRel, Relaxed);
+            // What was taken stays taken, by whoever has the cell. Before it is found, or the key could take more.
+            self.overflow(hash).raise(cell, now);
+            let probation = hash.mark().on_probation();
+            let taken_over = cell.tag.compare_exchange(tag, probation, AcqRel, Relaxed);
             if taken_over.is_ok() {
                 if tag == 0 {
                     self.keys.fetch_add(1, Relaxed);
                 } else {
                     self.evicted.add();
                 }
-                if in_use {
+                if room.in_use {
                     self.inherited.add();
                 }
-                return cell;
+                return Some(cell);
             }
         }
+    }
+
+    fn making(&self, hash: Hashed) -> impl Drop + '_ {
+        let lock = self.making[self.lock(hash)].lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lock under which this key is given a cell.
@@ -227,57 +253,25 @@ impl<const N: usize> Table<N> {
         (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len()
     }
 
-    /// Of the key's eight cells one that nobody has; else one from which nothing is missing; else the one from which least
-    /// is. In its first set rather than its second, unless that is emptier by two. With the cell its set, and its tag.
-    fn room_for(&self, hash: Hashed, now: u64) -> (usize, Cell<'_, N>, u64) {
-        let sets = hash.places(self.sets).map(|place| {
-            let set = self.set(place);
-            let cells: [_; WAYS] = array::from_fn(|way| set.cell(way, &self.settings.quotas));
-            cells.map(|cell| (place, cell, cell.tag.load(Acquire)))
-        });
-        let nobodys = |(.., tag): &(usize, Cell<'_, N>, u64)| *tag == 0;
-        let [first, second] = sets
-            .each_ref()
-            .map(|set| set.iter().filter(|cell| nobodys(cell)).count());
-        let emptier = usize::from(second > first + 1 || first == 0);
-        if let Some(empty) = sets[emptier].into_iter().find(nobodys) {
-            return empty;
-        }
-        // Those that are whole again are alike.
-        let missing = |cell: Cell<'_, N>| cell.rank(now).max(now);
-        let [first, second] = sets;
-        let [mut room, ..] = first;
-        let mut least = missing(room.1);
-        for other in first.into_iter().chain(second) {
-            let missing = missing(other.1);
-            if missing < least {
-                (room, least) = (other, missing);
-            }
-        }
-        room
+    /// The overflow buckets of a key.
+    fn overflow(&self, hash: Hashed) -> Overflow<'_, N> {
+        Overflow(hash.places(self.sets).map(|place| Cell {
+            quotas: &self.settings.quotas,
+            tag: &self.overflow_tag,
+            words: self.page(place).overflow(place),
+        }))
     }
 
     #[inline]
     fn set(&self, place: usize) -> &Set<N> {
-        &self.page(place).sets[place % SETS_PER_PAGE]
-    }
-
-    /// What keys had taken that were pushed out of a set.
-    fn owed(&self, place: usize) -> &[AtomicU64; N] {
-        &self.page(place).owed[place % SETS_PER_PAGE / SETS_PER_DEBT]
+        self.page(place).set(place)
     }
 
     #[inline]
     fn page(&self, place: usize) -> &Page<N> {
         self.pages[place / SETS_PER_PAGE].get_or_init(|| {
             let first = place / SETS_PER_PAGE * SETS_PER_PAGE;
-            let sets = SETS_PER_PAGE.min(self.sets - first);
-            Page {
-                sets: (0..sets).map(|_| Set::new()).collect(),
-                owed: (0..sets.div_ceil(SETS_PER_DEBT))
-                    .map(|_| array::from_fn(|_| AtomicU64::new(0)))
-                    .collect(),
-            }
+            Page::new(SETS_PER_PAGE.min(self.sets - first))
         })
     }
 }

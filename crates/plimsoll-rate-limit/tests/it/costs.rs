@@ -288,20 +288,54 @@ fn the_debt_of_a_key_that_was_pushed_out_follows_it() {
     };
     let slow = admit(0, now).expect("new");
     for key in 1..=4 {
-        for _ in 0..3 {
-            assert!(admit(key, now).is_some());
-        }
+        assert!(admit(key, now).is_some());
     }
-    assert_eq!(handle.available(0_u32, now), None, "it had taken the least");
+    assert_eq!(handle.available(0_u32, now), None, "evicted by the fourth");
     // Its call ends, and cost more than a burst.
     Policy::<u32>::finish(&limit, slow, &charged(now, 30));
     assert_eq!(handle.available(0_u32, now), Some(0));
     assert!(admit(0, now + ms(2000)).is_none());
-    // Pushed out once more, by one with three missing, and there again in debt.
+    // It is known now, and no flood evicts it.
     for key in 5..50 {
         for _ in 0..10 {
             admit(key, now + ms(2000));
         }
     }
+    assert_eq!(handle.available(0_u32, now), Some(0));
     assert!(admit(0, now + ms(2000)).is_none());
+}
+
+/// One set of four cells, of four known keys.
+#[test]
+fn the_debt_of_a_key_that_never_had_a_cell_is_kept() {
+    let key = |key: &u32| Some(*key);
+    let limit: KeyedRateLimit<_> = RateLimit::new(Quota::per_second(10))
+        .expect("valid")
+        .charge(Outcome::cost)
+        .per_key(key, Missing::Share, 3)
+        .expect("valid");
+    let (handle, now) = (limit.handle(), Instant::now());
+    let admit = |mut key: u32, now| match limit.admit(&mut key, now) {
+        Verdict::Admit(permit) => Some(permit),
+        _ => None,
+    };
+    for key in [1, 2, 3, 4, 1, 2, 3, 4] {
+        assert!(admit(key, now).is_some());
+    }
+    let slow = admit(0, now).expect("the overflow bucket is full");
+    let revoked = admit(0, now).expect("eight are left");
+    Policy::<u32>::revoke(&limit, revoked, now, now);
+    let others = (0..20).filter(|_| admit(5, now).is_some()).count();
+    assert_eq!(
+        others, 9,
+        "one of the ten is missing, and none that was revoked"
+    );
+    assert_eq!((handle.overflowed(), handle.keys()), (22, 4));
+    // Its call cost more than a burst: 40 are missing, and the first is there after 3.1 seconds.
+    Policy::<u32>::finish(&limit, slow, &charged(now, 30));
+    assert_eq!(handle.available(0_u32, now), None);
+    assert!(admit(0, now + ms(3000)).is_none());
+    // Ten minutes later there is a cell for it.
+    assert!(admit(0, now + ms(600_000)).is_some());
+    assert_eq!(handle.available(0_u32, now + ms(600_000)), Some(9));
 }

@@ -7,6 +7,7 @@ mod contract;
 mod costs;
 mod crowded;
 mod exact;
+mod flood;
 mod keyed;
 mod leaky_bucket;
 mod live;

@@ -235,7 +235,7 @@ async fn law_07_floods_stay_within_bounds_and_are_counted() {
     });
     let admitted = admitted.count() as u64;
     assert!(admitted <= handle.capacity() + 1, "{admitted} admitted");
-    assert!(handle.spilled() > 0 && handle.evicted() == 0);
+    assert!(handle.overflowed() > 0 && handle.evicted() == 0);
 
     let concurrency = Concurrency::new(1)
         .unwrap()

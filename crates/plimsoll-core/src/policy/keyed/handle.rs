@@ -30,9 +30,10 @@ impl<P: Cell> KeyedHandle<P> {
         self.0.evicted.get()
     }
 
-    /// Requests that had to share the spill cell.
-    pub fn spilled(&self) -> u64 {
-        self.0.spilled.get()
+    /// Requests of keys that found no slot and shared an overflow cell. Rises when the capacity is
+    /// too small, or under a flood of keys.
+    pub fn overflowed(&self) -> u64 {
+        self.0.overflowed.get()
     }
 
     /// Requests without a key.
@@ -40,9 +41,14 @@ impl<P: Cell> KeyedHandle<P> {
         self.0.missing.get()
     }
 
-    /// The cell that the keys without one share: any cell has the settings of all.
-    pub fn spill_cell(&self) -> &P {
-        &self.0.spill
+    /// A cell that counts no requests, for what all cells have in common: their settings.
+    pub fn unused_cell(&self) -> &P {
+        &self.0.unused
+    }
+
+    /// The cells that keys without one of their own share: at most one for 512 keys of the capacity.
+    pub fn overflow_cells(&self) -> impl Iterator<Item = &P> {
+        self.0.overflow_cells()
     }
 
     /// Looks at the cell of a key, if it has one of its own: `key` must hash as the policy's key does

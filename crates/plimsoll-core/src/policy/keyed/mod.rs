@@ -6,6 +6,7 @@
 
 mod handle;
 mod set;
+mod slot;
 mod table;
 
 use std::{
@@ -30,6 +31,9 @@ pub trait Cell: Send + Sync {
 
     /// How long until this cell is as good as new: zero when forgetting it would change no decision.
     fn settles_in(&self, now: Instant) -> Duration;
+
+    /// Called once, before any request, on a cell that keys without one of their own will share.
+    fn overflow(&self) {}
 }
 
 /// The capacity is out of bounds.
@@ -41,20 +45,35 @@ pub struct InvalidKeyed(usize);
 ///
 /// # What is bounded, and how
 ///
-/// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own; memory for cells is taken page
-/// by page as keys arrive. A new key takes over a slot whose cell is as good as new ([`Cell::settles_in`] is zero) and
-/// holds no permits, so being evicted never gets anybody a fresh allowance early. When a key finds
-/// no such slot, it shares one spill cell with the others in that position, until there is room: under a flood of keys the
-/// crowd is limited together, and nobody is let in uncounted. (What a key took from the spill cell is not taken from its own, once
-/// it has one.) Both are counted in the [`KeyedHandle`].
+/// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own.
+/// Memory for cells is allocated in pages of 512 as keys arrive. A new key takes over a slot whose
+/// cell is as good as new ([`Cell::settles_in`] is zero) and has no permits, so an eviction never
+/// gives a fresh allowance.
+///
+/// # A flood of keys
+///
+/// * **Known keys.** The second request makes a key known. Its slot is kept for five minutes
+///   after another key has wanted it, so keys that come once, however many, take no slot of a
+///   caller that comes once a minute. Up to `capacity` known keys are served as if there were no flood.
+/// * **New keys** take empty slots, slots of other new keys, and slots of known keys that stay
+///   away. A new key that finds no slot among its eight shares an overflow cell with the others of
+///   its page, until there is room. Nothing is admitted uncounted. (What a key took from an
+///   overflow cell is not taken from its own, once it has one.)
+/// * **A policy that is no rate limit** loses nothing by an eviction: an idle concurrency limit or a
+///   closed circuit breaker with nothing counted is as good as a new one. A flood fills slots
+///   only with requests that are still running, or with breakers that have seen failures; then
+///   new keys share a limit or a breaker, and known keys do not.
+///
+/// Evictions and requests in overflow cells are counted in the [`KeyedHandle`].
 ///
 /// Keys are kept as 64-bit hashes with a random seed. Two of a million keys share a cell with a probability of
 /// about 3 in 100 million.
 ///
 /// # Cost
 ///
-/// A key that is in the table is found without a lock. One that is not takes its set's lock for as long as it takes to
-/// look at eight slots.
+/// A known key is found without a lock. Other keys take the lock of their set for as long as it
+/// takes to look at eight slots; so does a known key in the first request after another key has
+/// wanted its slot.
 pub struct Keyed<K, P> {
     key: K,
     missing: Missing,
@@ -237,12 +256,12 @@ where
     #[inline]
     fn reads_latency(&self) -> bool {
         // All cells have the same settings.
-        Policy::<Req>::reads_latency(&self.table.spill)
+        Policy::<Req>::reads_latency(&self.table.unused)
     }
 
     #[inline]
     fn announces(&self) -> bool {
-        Policy::<Req>::announces(&self.table.spill)
+        Policy::<Req>::announces(&self.table.unused)
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {

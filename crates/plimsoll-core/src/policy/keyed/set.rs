@@ -1,35 +1,32 @@
-//! A set of slots: where a key may live, and how its slot passes to another key.
+//! A set of slots: where a key may live, and which key a slot passes to.
 //!
-//! A slot has users (permits and waits) or it can be claimed, never both: one atomic decides. So a key that is in use keeps
-//! its slot, and a slot that is being filled is entered by nobody.
+//! A new key is on probation: any other new key may take its slot while that is idle. The second
+//! request makes the key known. The slot of a known key is given away only when another key has
+//! wanted it, and the known key has not come for [`KEPT_SECS`] since. So a flood of keys that come
+//! once takes no slot of a caller that comes again and again.
 
 use std::sync::PoisonError;
 
 use tokio::time::Instant;
 
-use super::Cell;
-use crate::sync::{
-    AtomicU32, AtomicU64, Mutex,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+use super::{
+    Cell,
+    slot::{KeyHash, Slot},
 };
+use crate::{Epoch, sync::Mutex};
 
 /// Slots in a set.
 pub(super) const WAYS: usize = 8;
-/// `users` of a slot that is being given to another key.
-const CLAIMED: u32 = u32::MAX;
+/// How long the slot of a known key is kept after another key has wanted it, in seconds. Callers that
+/// come once a minute stay known, and slots are not kept for hours after their keys have left.
+/// `law_07_a_flood_of_keys_takes_no_slot_of_a_known_key` fails when it is shorter than the time between
+/// two requests.
+const KEPT_SECS: u32 = 5 * 60;
 
 pub(super) struct Set<P> {
     /// Held while a slot is given to a key, so that a key never gets two.
     filling: Mutex<()>,
     slots: [Slot<P>; WAYS],
-}
-
-pub(super) struct Slot<P> {
-    /// The key's hash, never 0; 0 while the slot is empty.
-    hash: AtomicU64,
-    /// Permits and waits of this cell, or [`CLAIMED`]. A slot with users keeps its key.
-    users: AtomicU32,
-    pub(super) cell: P,
 }
 
 /// Where a key is, with one user more.
@@ -40,46 +37,44 @@ pub(super) enum Entered {
     New(usize),
     /// It was given a slot whose cell was as good as new.
     Evicting(usize),
-    /// All slots are in use, or would be missed.
+    /// All slots are in use, unsettled or kept for known keys.
     Full,
 }
 
 impl<P: Cell> Set<P> {
     pub(super) fn new(mut make: impl FnMut() -> P) -> Self {
-        let mut slot = || Slot {
-            hash: AtomicU64::new(0),
-            users: AtomicU32::new(0),
-            cell: make(),
-        };
         Self {
             filling: Mutex::new(()),
-            slots: std::array::from_fn(|_| slot()),
+            slots: std::array::from_fn(|_| Slot::new(make())),
         }
     }
 
     /// Finds the key's slot, or gives it one.
     #[inline]
-    pub(super) fn enter(&self, hash: u64, now: Instant) -> Entered {
-        match self.find(hash) {
+    pub(super) fn enter(&self, key: KeyHash, now: Instant, epoch: &Epoch) -> Entered {
+        match self.find_known(key) {
             Some(way) => Entered::Known(way),
-            None => self.enter_new(hash, now),
+            None => self.enter_unknown(key, now, epoch),
         }
     }
 
     #[cold]
-    fn enter_new(&self, hash: u64, now: Instant) -> Entered {
+    fn enter_unknown(&self, key: KeyHash, now: Instant, epoch: &Epoch) -> Entered {
         let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         // Perhaps another thread has just put it there.
-        if let Some(way) = self.find(hash) {
+        if let Some(way) = self.find_known(key) {
             return Entered::Known(way);
         }
-        let Some((way, was_empty)) = self.claim(now) else {
+        if let Some(way) = self.find_open(key) {
+            self.slots[way].promote(key);
+            return Entered::Known(way);
+        }
+        let Some((way, was_empty)) = self.claim(now, epoch) else {
             return Entered::Full;
         };
         let slot = &self.slots[way];
         slot.cell.reset();
-        slot.hash.store(hash, Relaxed);
-        slot.users.store(1, Release);
+        slot.give(key);
         if was_empty {
             Entered::New(way)
         } else {
@@ -87,37 +82,49 @@ impl<P: Cell> Set<P> {
         }
     }
 
-    /// The slot of this key, with one user more.
     #[inline]
-    pub(super) fn find(&self, hash: u64) -> Option<usize> {
-        self.slots
-            .iter()
-            .position(|slot| slot.hash.load(Relaxed) == hash && slot.enter(hash))
+    fn find_known(&self, key: KeyHash) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.enter_known(key))
     }
 
-    /// A slot that may be given away, with `users` set to [`CLAIMED`]: an empty one, or one whose cell is as good as
-    /// new. `true` when it was empty. The caller holds `filling`.
-    fn claim(&self, now: Instant) -> Option<(usize, bool)> {
-        let empty = |slot: &Slot<P>| slot.hash.load(Relaxed) == 0;
-        let claimed = |way: &usize| {
-            self.slots[*way]
-                .users
-                .compare_exchange(0, CLAIMED, AcqRel, Relaxed)
-                .is_ok()
-        };
-        if let Some(way) = (0..WAYS)
-            .filter(|way| empty(&self.slots[*way]))
-            .find(claimed)
-        {
+    fn find_open(&self, key: KeyHash) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.enter_open(key))
+    }
+
+    /// The slot of this key, known or not, with one user more.
+    pub(super) fn find(&self, key: KeyHash) -> Option<usize> {
+        let known = || self.find_known(key);
+        // It may become known between the first two looks.
+        known().or_else(|| self.find_open(key)).or_else(known)
+    }
+
+    /// A claimed slot that may be given away: an empty one; or one whose cell is as good as new, and
+    /// whose key is on probation rather than known and absent. `true` when it was empty.
+    ///
+    /// Slots of known keys that are idle are opened on the way. The caller holds `filling`.
+    fn claim(&self, now: Instant, epoch: &Epoch) -> Option<(usize, bool)> {
+        let slots = || self.slots.iter().enumerate();
+        let mut empty = slots().filter(|(_, slot)| slot.is_empty());
+        if let Some((way, _)) = empty.find(|(_, slot)| slot.claim()) {
             return Some((way, true));
         }
-        for way in (0..WAYS).filter(|way| self.slots[*way].cell.settles_in(now).is_zero()) {
-            if claimed(&way) {
+        let second = u32::try_from(epoch.nanos(now) / 1_000_000_000).unwrap_or(u32::MAX);
+        let settled = |slot: &Slot<P>| slot.cell.settles_in(now).is_zero();
+        for (_, slot) in slots().filter(|(_, slot)| slot.kept_until().is_none()) {
+            if slot.is_idle() && settled(slot) {
+                slot.open(second.saturating_add(KEPT_SECS));
+            }
+        }
+        let on_probation = |slot: &Slot<P>| slot.kept_until() == Some(0);
+        let absent = |slot: &Slot<P>| slot.kept_until().is_some_and(|until| until <= second);
+        let open = slots().filter(|(_, slot)| on_probation(slot));
+        for (way, slot) in open.chain(slots().filter(|(_, slot)| absent(slot))) {
+            if settled(slot) && slot.claim() {
                 // It may have been used between the look and the claim.
-                if self.slots[way].cell.settles_in(now).is_zero() {
+                if settled(slot) {
                     return Some((way, false));
                 }
-                self.slots[way].users.store(0, Release);
+                slot.unclaim();
             }
         }
         None
@@ -130,44 +137,18 @@ impl<P> Set<P> {
     }
 }
 
-impl<P> Slot<P> {
-    /// One user less.
-    #[inline]
-    pub(super) fn leave(&self) {
-        self.users.fetch_sub(1, AcqRel);
-    }
-
-    /// Becomes a user of this slot, if it still is this key's.
-    #[inline]
-    fn enter(&self, hash: u64) -> bool {
-        let mut users = self.users.load(Relaxed);
-        loop {
-            if users >= CLAIMED - 1 {
-                return false;
-            }
-            match self
-                .users
-                .compare_exchange_weak(users, users + 1, Acquire, Relaxed)
-            {
-                // The key cannot change any more.
-                Ok(_) if self.hash.load(Relaxed) == hash => return true,
-                Ok(_) => {
-                    self.users.fetch_sub(1, Release);
-                    return false;
-                }
-                Err(now) => users = now,
-            }
-        }
-    }
-}
-
 #[cfg(all(test, loom))]
 mod loom_tests {
     use std::{sync::Arc, time::Duration};
 
-    use loom::sync::atomic::AtomicU64;
+    use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     use super::*;
+
+    /// Spaced so that no two have the same bits in a slot.
+    const fn key(number: u64) -> KeyHash {
+        KeyHash::new(number << 2)
+    }
 
     /// Counts who is inside, and notices a reset while somebody is.
     struct Watched(AtomicU64);
@@ -181,41 +162,84 @@ mod loom_tests {
         }
     }
 
+    /// A set and its clock. Keys 100 and up are in use in all slots but one.
+    fn crowded<P: Cell + 'static>(make: impl Fn() -> P) -> (Arc<Set<P>>, Instant, Arc<Epoch>) {
+        let (set, now, epoch) = (Set::new(make), Instant::now(), Epoch::new());
+        for number in 1..WAYS as u64 {
+            let entered = set.enter(key(100 + number), now, &epoch);
+            assert!(matches!(entered, Entered::New(_)));
+        }
+        assert_eq!(epoch.nanos(now), 0);
+        (Arc::new(set), now, Arc::new(epoch))
+    }
+
+    /// One request of a key. `false` when the set is full.
+    fn visit(set: &Set<Watched>, number: u64, now: Instant, epoch: &Epoch) -> bool {
+        let (Entered::Known(way) | Entered::New(way) | Entered::Evicting(way)) =
+            set.enter(key(number), now, epoch)
+        else {
+            return false;
+        };
+        let slot = set.slot(way);
+        assert!(slot.is_of(key(number)), "another key's slot");
+        let others = slot.cell.0.fetch_add(number, Relaxed);
+        assert_eq!(others, 0, "two keys in one slot");
+        assert_eq!(slot.cell.0.fetch_sub(number, Relaxed), number);
+        slot.leave();
+        true
+    }
+
     /// Two threads, each with a key, in a set whose slots but one are in use: at most one of them is in it at a time, and never
     /// while it is being made new.
     #[test]
     fn a_slot_is_never_two_keys() {
         loom::model(|| {
-            let set = Arc::new(Set::new(|| Watched(AtomicU64::new(0))));
-            let now = Instant::now();
-            for hash in 1..WAYS as u64 {
-                assert!(matches!(set.enter(100 + hash, now), Entered::New(_)));
-            }
+            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
             // One of the two is in the table, and may be evicted while it is looked for.
-            assert!(matches!(set.enter(1, now), Entered::New(_)));
-            set.slot(WAYS - 1).leave();
-            let visit = move |set: &Set<Watched>, hash: u64| {
-                let (Entered::Known(way) | Entered::New(way) | Entered::Evicting(way)) =
-                    set.enter(hash, now)
-                else {
-                    return;
-                };
-                let slot = set.slot(way);
-                assert_eq!(slot.hash.load(Relaxed), hash, "another key's slot");
-                assert_eq!(
-                    slot.cell.0.fetch_add(hash, Relaxed),
-                    0,
-                    "two keys in one slot"
-                );
-                assert_eq!(slot.cell.0.fetch_sub(hash, Relaxed), hash);
-                slot.leave();
-            };
+            assert!(visit(&set, 1, now, &epoch));
             let other = {
-                let set = Arc::clone(&set);
-                loom::thread::spawn(move || visit(&set, 1))
+                let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
+                loom::thread::spawn(move || visit(&set, 1, now, &epoch))
             };
-            visit(&set, 2);
-            other.join().unwrap();
+            let mine = visit(&set, 2, now, &epoch);
+            assert!(mine | other.join().unwrap());
+        });
+    }
+
+    /// A known key comes while its slot is opened for another key: it keeps the slot.
+    #[test]
+    fn a_known_key_that_comes_keeps_its_slot() {
+        loom::model(|| {
+            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
+            let known = {
+                let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
+                loom::thread::spawn(move || visit(&set, 1, now, &epoch))
+            };
+            assert!(!visit(&set, 2, now, &epoch));
+            assert!(known.join().unwrap());
+            assert!(visit(&set, 1, now, &epoch));
+        });
+    }
+
+    /// A known key comes back when its slot may be given away: it has the slot or the other key has.
+    #[test]
+    fn a_known_key_that_was_absent_keeps_its_slot_or_loses_it() {
+        let mut model = loom::model::Builder::new();
+        model.max_branches = 10_000;
+        model.check(|| {
+            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
+            assert!(!visit(&set, 2, now, &epoch), "its slot is opened");
+            let later = now + Duration::from_secs(KEPT_SECS.into());
+            let known = {
+                let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
+                loom::thread::spawn(move || visit(&set, 1, later, &epoch))
+            };
+            let other = visit(&set, 2, later, &epoch);
+            assert!(known.join().unwrap() | other);
+            let has_slot = [1, 2].map(|number| set.find(key(number)).is_some());
+            assert_ne!(has_slot[0], has_slot[1]);
         });
     }
 
@@ -236,22 +260,21 @@ mod loom_tests {
     #[test]
     fn a_slot_that_was_used_since_the_look_keeps_its_key() {
         loom::model(|| {
-            let set = Arc::new(Set::new(|| Debt(AtomicU64::new(0))));
-            let now = Instant::now();
-            for hash in 1..=WAYS as u64 {
-                assert!(matches!(set.enter(hash, now), Entered::New(_)));
-            }
-            set.slot(0).leave();
+            let (set, now, epoch) = crowded(|| Debt(AtomicU64::new(0)));
+            let Entered::New(way) = set.enter(key(1), now, &epoch) else {
+                panic!("there is room");
+            };
+            set.slot(way).leave();
             let debtor = {
                 let set = Arc::clone(&set);
                 loom::thread::spawn(move || {
-                    let way = set.find(1)?;
+                    let way = set.find(key(1))?;
                     set.slot(way).cell.0.store(1, Relaxed);
                     set.slot(way).leave();
                     Some(way)
                 })
             };
-            let evicted = match set.enter(100, now) {
+            let evicted = match set.enter(key(2), now, &epoch) {
                 Entered::Evicting(way) => Some(way),
                 Entered::Full => None,
                 Entered::Known(_) | Entered::New(_) => panic!("no such key, and no empty slot"),
@@ -262,7 +285,7 @@ mod loom_tests {
                 in_debt.is_some(),
                 "one of them had the slot"
             );
-            assert_eq!(set.find(1), in_debt);
+            assert_eq!(set.find(key(1)), in_debt);
         });
     }
 
@@ -270,17 +293,19 @@ mod loom_tests {
     #[test]
     fn a_key_never_gets_two_slots() {
         loom::model(|| {
-            let set = Arc::new(Set::new(|| Watched(AtomicU64::new(0))));
-            let now = Instant::now();
-            let enter = move |set: &Set<Watched>| match set.enter(7, now) {
+            let (set, now) = (Set::new(|| Watched(AtomicU64::new(0))), Instant::now());
+            let (set, epoch) = (Arc::new(set), Arc::new(Epoch::new()));
+            assert_eq!(epoch.nanos(now), 0);
+            let enter = move |set: &Set<Watched>, epoch: &Epoch| match set.enter(key(7), now, epoch)
+            {
                 Entered::Known(way) | Entered::New(way) | Entered::Evicting(way) => way,
                 Entered::Full => panic!("there is room"),
             };
             let other = {
-                let set = Arc::clone(&set);
-                loom::thread::spawn(move || enter(&set))
+                let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
+                loom::thread::spawn(move || enter(&set, &epoch))
             };
-            let mine = enter(&set);
+            let mine = enter(&set, &epoch);
             assert_eq!(other.join().unwrap(), mine);
         });
     }

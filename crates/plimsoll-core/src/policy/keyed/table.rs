@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::{
     Cell,
-    set::{Entered, Set, Slot, WAYS},
+    set::{Entered, Set, WAYS},
+    slot::{KeyHash, Slot},
 };
-use crate::{MissingKeys, count::Counter};
+use crate::{Epoch, MissingKeys, count::Counter};
 
 /// Sets that are allocated together, when the first of their keys comes.
 const SETS_PER_PAGE: usize = 64;
@@ -25,9 +26,11 @@ type Page<P> = Box<[Set<P>]>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Slot(u32),
-    Spill,
+    /// The overflow cell of a page.
+    Overflow(u32),
+    /// The cell of all requests without a key.
     Shared,
-    /// No key and [`Missing::Admit`]: no cell at all.
+    /// A request without a key that is admitted uncounted: no cell at all.
     Nowhere,
 }
 
@@ -39,14 +42,18 @@ impl Place {
 
 pub(super) struct Table<P> {
     hasher: RandomState,
+    epoch: Epoch,
     make: Box<dyn Fn() -> P + Send + Sync>,
     pages: Box<[OnceLock<Page<P>>]>,
+    /// For each page the cell of the keys that found no slot in it.
+    overflow: Box<[OnceLock<P>]>,
     set_mask: u64,
-    pub(super) spill: P,
+    /// A cell for what all have in common.
+    pub(super) unused: P,
     shared: P,
     pub(super) live: AtomicU64,
     pub(super) evicted: Counter,
-    pub(super) spilled: Counter,
+    pub(super) overflowed: Counter,
     pub(super) missing: MissingKeys,
 }
 
@@ -59,14 +66,16 @@ impl<P: Cell> Table<P> {
             .max(SETS_PER_PAGE);
         Self {
             hasher: RandomState::new(),
+            epoch: Epoch::new(),
             pages: (0..sets / SETS_PER_PAGE).map(|_| OnceLock::new()).collect(),
+            overflow: (0..sets / SETS_PER_PAGE).map(|_| OnceLock::new()).collect(),
             set_mask: sets as u64 - 1,
-            spill: make(),
+            unused: make(),
             shared: make(),
             make: Box::new(make),
             live: AtomicU64::new(0),
             evicted: Counter::new(),
-            spilled: Counter::new(),
+            overflowed: Counter::new(),
             missing: MissingKeys::new(),
         }
     }
@@ -76,19 +85,14 @@ impl<P: Cell> Table<P> {
         (self.set_mask + 1) * WAYS as u64
     }
 
-    /// The hash of a key; 0 stands for an empty slot.
-    #[inline]
-    fn hash(&self, key: impl Hash) -> u64 {
-        self.hasher.hash_one(key).max(1)
-    }
-
     /// The cell of a key, with one user more.
     #[inline]
     pub(super) fn enter(&self, key: impl Hash, now: Instant) -> Place {
-        let hash = self.hash(key);
+        let hash = self.hasher.hash_one(key);
         let set_index = self.set_index(hash);
-        let page = self.pages[set_index / SETS_PER_PAGE].get_or_init(|| self.make_page());
-        let way = match page[set_index % SETS_PER_PAGE].enter(hash, now) {
+        let page = self.page(set_index / SETS_PER_PAGE);
+        let set = &page[set_index % SETS_PER_PAGE];
+        let way = match set.enter(KeyHash::new(hash), now, &self.epoch) {
             Entered::Known(way) => way,
             Entered::New(way) => {
                 self.live.fetch_add(1, Relaxed);
@@ -99,24 +103,25 @@ impl<P: Cell> Table<P> {
                 way
             }
             Entered::Full => {
-                self.spilled.add();
-                return Place::Spill;
+                self.overflowed.add();
+                return Place::Overflow((set_index / SETS_PER_PAGE) as u32);
             }
         };
         Place::of(set_index, way)
     }
 
-    /// The set that this hash belongs to.
+    /// The set that this hash belongs to. By its lowest bits, two of which a slot does not keep.
+    #[inline]
     fn set_index(&self, hash: u64) -> usize {
         (hash & self.set_mask) as usize
     }
 
     /// The cell of a key that is in the table, with one user more.
     pub(super) fn enter_present(&self, key: impl Hash) -> Option<Place> {
-        let hash = self.hash(key);
+        let hash = self.hasher.hash_one(key);
         let set_index = self.set_index(hash);
         let page = self.pages[set_index / SETS_PER_PAGE].get()?;
-        let way = page[set_index % SETS_PER_PAGE].find(hash)?;
+        let way = page[set_index % SETS_PER_PAGE].find(KeyHash::new(hash))?;
         Some(Place::of(set_index, way))
     }
 
@@ -134,17 +139,44 @@ impl<P: Cell> Table<P> {
     #[inline]
     fn slot(&self, index: u32) -> &Slot<P> {
         let (set, way) = (index as usize / WAYS, index as usize % WAYS);
-        let page = self.pages[set / SETS_PER_PAGE].get_or_init(|| self.make_page());
-        page[set % SETS_PER_PAGE].slot(way)
+        self.page(set / SETS_PER_PAGE)[set % SETS_PER_PAGE].slot(way)
+    }
+
+    #[inline]
+    fn page(&self, page: usize) -> &Page<P> {
+        self.pages[page].get_or_init(|| self.make_page())
+    }
+
+    /// The overflow cells that there are.
+    pub(super) fn overflow_cells(&self) -> impl Iterator<Item = &P> {
+        self.overflow.iter().filter_map(OnceLock::get)
+    }
+
+    fn overflow_cell(&self, page: u32) -> &P {
+        self.overflow[page as usize].get_or_init(|| {
+            let cell = (self.make)();
+            cell.overflow();
+            cell
+        })
     }
 
     #[inline]
     pub(super) fn cell(&self, place: Place) -> Option<&P> {
         match place {
             Place::Slot(index) => Some(&self.slot(index).cell),
-            Place::Spill => Some(&self.spill),
+            _ => self.cell_of_many(place),
+        }
+    }
+
+    /// Performance: out of line, so that the look-up of a key's own cell is short enough to be
+    /// inlined (`instructions`, `concurrency-per-key@accept`: 40 instructions).
+    #[cold]
+    #[inline(never)]
+    fn cell_of_many(&self, place: Place) -> Option<&P> {
+        match place {
+            Place::Overflow(page) => Some(self.overflow_cell(page)),
             Place::Shared => Some(&self.shared),
-            Place::Nowhere => None,
+            Place::Slot(_) | Place::Nowhere => None,
         }
     }
 }

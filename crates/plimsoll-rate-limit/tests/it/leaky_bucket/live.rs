@@ -160,7 +160,7 @@ async fn each_key_has_a_schedule_and_a_queue_of_its_own() {
             .with_cell(key, |cell| cell.handle().waiting())
     };
     assert_eq!((waiting(3), waiting(19)), (Some(1), Some(1)));
-    assert_eq!(keyed.handle().spill_cell().handle().refused(), 20);
+    assert_eq!(keyed.handle().unused_cell().handle().refused(), 20);
     let now = Instant::now();
     for (permit, mut wait) in held {
         Policy::<u32>::abandon(&keyed, wait.as_mut(), now);

@@ -244,9 +244,11 @@ fn each_key_has_a_log_of_its_own_and_a_debt_is_not_forgotten() {
     assert_eq!(again.count(), 0);
     assert_eq!(keyed.handle().evicted(), 0);
     assert_eq!(handle.refused(), 0, "another limit's");
-    assert!(keyed.handle().spill_cell().handle().refused() > 600);
+    assert!(keyed.handle().unused_cell().handle().refused() > 600);
 
     let later = now + Duration::from_secs(3600);
     assert!(spend(30_000, later).is_ok(), "there is room again");
+    // Where all slots of its set are of known keys, they are kept for five minutes more.
+    assert!(spend(30_000, later + Duration::from_secs(300)).is_ok());
     assert_eq!(keyed.handle().evicted(), 1);
 }
