@@ -165,7 +165,8 @@ impl<D, R> Concurrency<D, R> {
         R: Prioritize<Req>,
     {
         if let Some(sampler) = &self.state.settings.sampler {
-            sampler.turned_away.add();
+            let state = &self.state;
+            sampler.turn_away(now, state.settings.limit(), || state.settings.refused());
         }
         if let Some((len, max_wait)) = self.state.settings.queue() {
             let level = self.level(req);
@@ -186,6 +187,9 @@ impl<D, R> Concurrency<D, R> {
         deadline: Option<Deadline>,
     ) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         let settings = &self.state.settings;
+        if let (Some(sampler), Some(deadline)) = (&settings.sampler, deadline) {
+            sampler.has_left(deadline.remaining(now));
+        }
         if is_too_late(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());
         }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use fastrand::Rng;
-use http::Request;
+use http::{Request, StatusCode};
 use plimsoll_core::{Criticality, Deadline, Priority};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::{
     arrival::Gaps,
-    backend::{Job, Req, Res},
+    backend::{Job, Req, Res, Served},
     contender::{Refused, Stack},
     law::{Law, exponential},
     measure::{self, End, Whose},
@@ -35,8 +35,9 @@ pub(crate) struct Plan {
     /// Mean work of a request, in nanoseconds.
     pub(crate) mean: f64,
     pub(crate) law: Law,
-    /// How long an answer is of use.
+    /// How long an answer is of use, and whether requests say so.
     pub(crate) deadline: Nanos,
+    pub(crate) told: bool,
     pub(crate) gaps: Gaps,
     /// Load from given nanoseconds on.
     pub(crate) loads: Arc<Vec<(f64, f64)>>,
@@ -143,6 +144,7 @@ impl Task {
         let job = Job {
             work: drawn * plan.mean * caller.work,
             drawn,
+            status: self.status(),
         };
         measure::come(world::now(), job.work);
         let end = self.begun + plan.deadline;
@@ -184,6 +186,19 @@ impl Task {
         End::Refused
     }
 
+    fn status(&mut self) -> StatusCode {
+        let caller = &self.plan.caller;
+        let (not_found, fails) = (caller.not_found, caller.not_found + caller.fails);
+        if fails == 0.0 {
+            return StatusCode::OK; // and nothing is drawn
+        }
+        match self.rng.f64() {
+            drawn if drawn < not_found => StatusCode::NOT_FOUND,
+            drawn if drawn < fails => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::OK,
+        }
+    }
+
     fn request(&self, job: Job, until: Nanos) -> Req {
         let mut req = Request::new(job);
         let left = Duration::from_nanos(until.saturating_sub(world::now()));
@@ -191,7 +206,11 @@ impl Task {
         extensions.insert(self.priority);
         let Whose { kind, caller } = self.whose;
         extensions.insert(Key(kind as u32 * OF_A_KIND + caller as u32));
-        if let Some(deadline) = Deadline::after(Instant::now(), left) {
+        let told = self
+            .plan
+            .told
+            .then(|| Deadline::after(Instant::now(), left));
+        if let Some(deadline) = told.flatten() {
             extensions.insert(deadline);
         }
         req
@@ -200,7 +219,7 @@ impl Task {
 
 fn answered(answer: Result<Res, Refused>) -> End {
     match answer {
-        Ok(res) if res.status().is_success() => End::InTime,
+        Ok(res) if res.extensions().get::<Served>().is_some() => End::InTime,
         _ => End::Refused,
     }
 }

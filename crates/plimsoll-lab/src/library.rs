@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    arrival,
+    arrival, random,
     scenario::{Arrivals, Scenario, Trace},
 };
 
@@ -49,6 +49,9 @@ const BY_NAME_ONLY: &[&str] = &["grid"];
 pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, String> {
     let mut found = match BUILT_IN.iter().find(|(known, _)| *known == name) {
         Some((name, text)) => vec![read(name, text)?],
+        None if name == "random" => random::LOOKED_AT.map(random::scenario).collect(),
+        None if name == "random-unseen" => random::UNSEEN.map(random::scenario).collect(),
+        None if let Some(drawn) = random::named(name) => vec![drawn],
         None if name == "all" => BUILT_IN
             .iter()
             .filter(|(name, _)| !BY_NAME_ONLY.contains(name))

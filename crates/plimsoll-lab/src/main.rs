@@ -17,6 +17,7 @@ mod measure;
 mod options;
 mod oracle;
 mod point;
+mod random;
 mod run;
 mod scenario;
 mod schedule;

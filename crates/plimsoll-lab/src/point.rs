@@ -41,13 +41,12 @@ pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
     for server in &scenario.server {
         for (group, callers) in &groups {
             for &load in &scenario.load {
-                let requests = scenario.requests * if quick { 0.25 } else { 1.0 };
                 let mean = server.mean_ms / 1e3;
-                let seconds = (requests / server.capacity())
-                    .max(scenario.seconds)
-                    .max(scenario.services * mean)
-                    .min(scenario.at_most_requests / server.capacity());
-                let seconds = whole_bins(seconds);
+                let long = Scenario {
+                    requests: scenario.requests * if quick { 0.25 } else { 1.0 },
+                    ..scenario.clone()
+                };
+                let seconds = whole_bins(long.seconds_on(server));
                 let steps = timeline::steps(scenario, seconds);
                 points.push(Point {
                     name: format!("{}{group}, {load}x", server.name()),

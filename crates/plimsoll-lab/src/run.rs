@@ -46,6 +46,7 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
                 mean: point.server.mean_ms * 1e6,
                 law: point.server.law,
                 deadline: (point.deadline * SECOND) as Nanos,
+                told: point.scenario.told,
                 gaps: Gaps::new(&point.scenario.arrivals),
                 loads: Arc::new(loads(point, caller)),
                 end,

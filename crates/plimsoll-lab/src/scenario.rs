@@ -41,6 +41,9 @@ pub(crate) struct Scenario {
     pub(crate) deadline: f64,
     /// Or in this many seconds.
     pub(crate) deadline_seconds: Option<f64>,
+    /// Whether requests carry their deadline.
+    #[serde(default = "yes")]
+    pub(crate) told: bool,
     /// What happens.
     #[serde(default)]
     pub(crate) step: Vec<Step>,
@@ -149,6 +152,10 @@ pub(crate) struct Caller {
     pub(crate) backoff_seconds: f64,
     /// The work of its requests, in means of the server's.
     pub(crate) work: f64,
+    /// The part of its requests that is answered with 404, after the usual work.
+    pub(crate) not_found: f64,
+    /// The part of its requests that is answered with 500, after the usual work.
+    pub(crate) fails: f64,
     /// From so many seconds on it asks for this multiple of its part.
     pub(crate) changes: Vec<(f64, f64)>,
 }
@@ -209,12 +216,47 @@ impl Default for Caller {
             hangs_up: false,
             backoff_seconds: 0.0,
             work: 1.0,
+            not_found: 0.0,
+            fails: 0.0,
             changes: Vec::new(),
         }
     }
 }
 
 impl Scenario {
+    /// One without servers and loads, and with the defaults of a file for everything else.
+    pub(crate) fn of(about: &str) -> Self {
+        Self {
+            name: String::new(),
+            about: about.into(),
+            server: Vec::new(),
+            load: Vec::new(),
+            seconds: 0.0,
+            requests: 0.0,
+            services: a_hundred(),
+            at_most_requests: no_end(),
+            warm_up: a_sixth(),
+            deadline: ten(),
+            deadline_seconds: None,
+            told: true,
+            step: Vec::new(),
+            caller: Vec::new(),
+            each_caller_alone: false,
+            multiples: multiples(),
+            recovered: nineteen_in_twenty(),
+            score: Score::default(),
+            arrivals: Arrivals::default(),
+        }
+    }
+
+    /// How long it lasts on this server, in seconds.
+    pub(crate) fn seconds_on(&self, server: &Server) -> f64 {
+        (self.requests / server.capacity())
+            .max(self.seconds)
+            .max(self.services * server.mean_ms / 1e3)
+            .min(self.at_most_requests / server.capacity())
+    }
+
     /// What the types cannot say.
     pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
@@ -245,6 +287,15 @@ impl Scenario {
         for caller in &self.caller {
             if caller.criticality.parse::<Criticality>().is_err() {
                 return Err(format!("no criticality {}", caller.criticality));
+            }
+            let parts = [caller.not_found, caller.fails];
+            if parts.iter().any(|part| !(0.0..=1.0).contains(part))
+                || parts.iter().sum::<f64>() > 1.0
+            {
+                return Err(format!(
+                    "{}: not-found and fails must be from 0 to 1 together",
+                    caller.name
+                ));
             }
             if caller.weight <= 0.0 || caller.task() <= 0.0 || caller.attempts == 0 {
                 return Err(format!(
@@ -319,6 +370,10 @@ fn no_end() -> f64 {
 
 fn a_sixth() -> f64 {
     1.0 / 6.0
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn ten() -> f64 {

@@ -109,6 +109,7 @@ impl Common {
     pub(super) fn hold(&self, limit: f64, because: Because) -> Change {
         Change {
             at_rest: false,
+            no_load_latency: None,
             queue: None,
             limit: self.clamp(limit) as u32,
             because,

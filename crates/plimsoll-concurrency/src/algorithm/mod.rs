@@ -59,10 +59,16 @@ pub struct Window {
     /// it: nobody asked, or the service stood still. Zero in most windows; what got done in a second is better
     /// reckoned without it.
     pub silent: Duration,
-    /// Calls that were answered well: those whose latency counts.
+    /// Calls that the service answered, whatever the status: those whose latency counts.
     pub answered: u64,
-    /// Calls that were not, for lack of capacity: the service said that it is overloaded, or their caller left.
+    /// Calls that were lost for lack of capacity: the service said that it is overloaded, or their
+    /// callers left after they had waited.
     pub dropped: u64,
+    /// Calls whose callers left before the head came, for whatever reason.
+    pub cancelled: u64,
+    /// The work that was done for cancelled calls, in calls: each counts by the part of the no-load
+    /// latency for which it held its slot, and at most as one.
+    pub cancelled_work: f64,
     /// Mean time to the head of those answered; zero when there were none.
     pub latency: Duration,
     /// Standard deviation of that time, to about a tenth.
@@ -80,6 +86,9 @@ pub struct Window {
     /// Mean of the time that those answered take at rest, each by its [route](crate::Concurrency::route): it moves
     /// with the mix of routes, and not with load. `None` while that is not known of most.
     pub at_rest: Option<Duration>,
+    /// How long requests that found no slot have until their deadline: one in ten has less. `None` when
+    /// none of them had a deadline.
+    pub time_left: Option<Duration>,
 }
 
 /// What becomes of the limit.
@@ -94,6 +103,9 @@ pub struct Change {
     /// Whether calls did not wait for each other in this window: what [routes](crate::Concurrency::route) take at rest is
     /// learnt from such windows, and from no others.
     pub at_rest: bool,
+    /// Latency without queueing, where the algorithm knows it: what the work of cancelled calls is
+    /// measured by. Otherwise it is the lowest mean latency of late.
+    pub no_load_latency: Option<Duration>,
 }
 
 /// Why a limit is what it is.

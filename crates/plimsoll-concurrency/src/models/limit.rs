@@ -51,6 +51,7 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
 fn moved(state: &State, limit: u32) {
     let change = Change {
         at_rest: false,
+        no_load_latency: None,
         limit,
         because: Because::Growth,
         queue: None,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     Sampler,
     driver::{Driver, Latencies},
-    totals::Totals,
+    totals::{Totals, WORK},
 };
 use crate::{Change, Window, route::Windows};
 
@@ -28,6 +28,15 @@ const MANY: f64 = 524_288.0;
 /// Otherwise so many in a window, and at least one in so many.
 const ENOUGH: u64 = 1024;
 const WIDEST: u64 = 64;
+/// A window that holds too little is looked at again after at most this long, so that load that comes
+/// back is seen at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Callers that left had waited if they stayed, on average, for this many no-load latencies.
+const LATE: f64 = 1.2;
+/// The part of the limit below which a window's mean occupancy is idle.
+const IDLE: f64 = 0.1;
+/// A younger window does not begin anew.
+const SHORTEST: Duration = Duration::from_millis(2);
 /// A time without answers is no more than chance while it is shorter than so many mean latencies.
 const USUAL: u32 = 4;
 
@@ -55,9 +64,12 @@ impl Sampler {
         let before = driver.before;
         let size = driver.size();
         let mut answered = totals.answered.wrapping_sub(before.answered);
-        let dropped = totals.dropped.wrapping_sub(before.dropped);
+        let cancelled = totals.cancelled.wrapping_sub(before.cancelled);
+        let overloaded = totals.overloaded.wrapping_sub(before.overloaded);
+        let not_answered = cancelled + overloaded;
         let silent = driver.silent + self.silence(now, began, driver);
-        let enough = |answered: u64| answered.max(dropped) >= size.samples.into() && now > began;
+        let enough =
+            |answered: u64| answered.max(not_answered) >= size.samples.into() && now > began;
         let mut own = Latencies::none();
         if enough(answered) {
             own = self.own_latencies(driver);
@@ -71,8 +83,9 @@ impl Sampler {
             driver.silent = silent;
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
             self.stride.store(1, Relaxed);
-            let missing = f64::from(size.samples) / answered.max(dropped).max(1) as f64 - 1.0;
-            self.next_not_before(now, so_far.mul_f64(missing.clamp(0.02, 0.25)));
+            let missing = f64::from(size.samples) / answered.max(not_answered).max(1) as f64 - 1.0;
+            let next = so_far.mul_f64(missing.clamp(0.02, 0.25));
+            self.next_not_before(now, next.min(LOOK_AGAIN));
             return None;
         }
         let totals = Totals {
@@ -87,7 +100,15 @@ impl Sampler {
             ended: now,
             silent,
             answered,
-            dropped,
+            dropped: overloaded
+                + if self.is_late(&totals, &before) {
+                    cancelled
+                } else {
+                    0
+                },
+            cancelled,
+            cancelled_work: totals.cancelled_work.wrapping_sub(before.cancelled_work) as f64
+                / WORK as f64,
             latency: Duration::from_nanos(mean as u64),
             deviation: own.deviation(mean),
             in_flight: self.most_in_flight(),
@@ -96,6 +117,10 @@ impl Sampler {
             turned_away: totals.turned_away.wrapping_sub(before.turned_away),
             refused: totals.refused.wrapping_sub(before.refused),
             at_rest: totals.at_rest(&before, own.looked_at),
+            time_left: match self.time_left.load(Relaxed) {
+                0 => None,
+                nanos => Some(Duration::from_nanos(nanos)),
+            },
         };
         driver.remember(&window, mean, &own);
         let stride = stride(answered, now.saturating_duration_since(began));
@@ -106,13 +131,47 @@ impl Sampler {
         self.tell(driver, &window)
     }
 
-    /// The first call of all: from now on.
+    /// Whether the callers that left did so for having waited. Those that leave before an idle service
+    /// could have answered say nothing about the load.
+    fn is_late(&self, totals: &Totals, before: &Totals) -> bool {
+        let cancelled = totals.cancelled.wrapping_sub(before.cancelled);
+        let nanos = totals.cancelled_nanos.wrapping_sub(before.cancelled_nanos);
+        let no_load = self.no_load.load(Relaxed) as f64;
+        nanos as f64 >= LATE * no_load * cancelled as f64
+    }
+
+    /// A window that began in idle time says nothing about the load that has come now: it begins anew.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn begin_after_idle_time(
+        &self,
+        now: Instant,
+        limit: u32,
+        refused: impl FnOnce() -> u64,
+    ) {
+        let Ok(mut driver) = self.driver.try_lock() else {
+            return;
+        };
+        let Some(began) = driver.since else {
+            return;
+        };
+        let age = now.saturating_duration_since(began);
+        let busy = self.totals().nanos.wrapping_sub(driver.before.nanos) as f64;
+        let occupied = busy / (age.as_nanos() as f64).max(1.0);
+        if age > SHORTEST && occupied < IDLE * f64::from(limit) {
+            self.begin(&mut driver, now, refused());
+            self.most_in_flight();
+        }
+    }
+
+    /// The window begins now.
     fn begin(&self, driver: &mut Driver, now: Instant, refused: u64) {
         driver.since = Some(now);
         driver.before = Totals {
             refused,
             ..self.totals()
         };
+        driver.silent = Duration::ZERO;
         self.latencies_since(&mut driver.latencies_before);
         self.next_not_before(now, driver.size().time);
     }
@@ -126,7 +185,10 @@ impl Sampler {
         let windows = Windows(self.windows.load(Relaxed));
         let windows = windows.next(change.is_some_and(|change| change.at_rest));
         self.windows.store(windows.0, Relaxed);
+        self.limited.store(false, Relaxed);
         let change = change?;
+        let no_load = change.no_load_latency.unwrap_or(driver.lowest());
+        self.no_load.store(no_load.as_nanos() as u64, Relaxed);
         self.because.store(change.because as u8, Relaxed);
         Some(Closed {
             change,

@@ -89,6 +89,12 @@ impl Driver {
         }
     }
 
+    /// The lowest mean latency of late.
+    pub(super) fn lowest(&self) -> Duration {
+        let known = self.lowest.is_finite();
+        Duration::from_nanos(if known { self.lowest as u64 } else { 0 })
+    }
+
     pub(super) fn quantile(&self, part: f32) -> Duration {
         let nanos = histogram::quantile(&self.recent, self.used, part);
         Duration::from_nanos(nanos as u64)

@@ -29,6 +29,7 @@ impl Algorithm for Sum {
         sum.1 += window.dropped;
         Change {
             at_rest: false,
+            no_load_latency: None,
             limit: 1,
             because: Because::Steady,
             queue: None,

@@ -11,13 +11,19 @@ mod closing;
 mod driver;
 mod totals;
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed},
+    time::Duration,
+};
 
 use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
 use tokio::time::Instant;
 
 pub(crate) use self::closing::Closed;
-use self::{driver::Driver, totals::Lane};
+use self::{
+    driver::Driver,
+    totals::{Lane, WORK},
+};
 use crate::{
     Algorithm, Because,
     route::{Route, Windows},
@@ -36,7 +42,14 @@ pub(crate) struct Sampler {
     windows: AtomicU64,
     lanes: Box<[Lane]>,
     /// Requests that found no slot.
-    pub(crate) turned_away: Counter,
+    turned_away: Counter,
+    /// Whether a request has found no slot in this window.
+    limited: AtomicBool,
+    /// Latency without queueing, in nanoseconds; 0 before the first window.
+    no_load: AtomicU64,
+    /// A low quantile of the time that requests without a slot have until their deadline, in
+    /// nanoseconds; 0 before the first deadline.
+    time_left: AtomicU64,
     because: AtomicU8,
     driver: Mutex<Driver>,
 }
@@ -54,6 +67,9 @@ impl Sampler {
             windows: AtomicU64::new(Windows::FIRST.0),
             lanes: (0..lanes()).map(|_| Lane::default()).collect(),
             turned_away: Counter::new(),
+            limited: AtomicBool::new(false),
+            no_load: AtomicU64::new(0),
+            time_left: AtomicU64::new(0),
             because: AtomicU8::new(Because::Set as u8),
             driver: Mutex::new(Driver::new(algorithm)),
         }
@@ -70,21 +86,19 @@ impl Sampler {
     ) -> Option<Instant> {
         let lane = self.lane();
         match outcome.class {
-            Class::Success => {
+            // Each of them held a slot for as long as its work took.
+            Class::Success | Class::Failure | Class::Ignored => {
                 let number = lane.answered.fetch_add(1, Relaxed);
                 if number & u64::from(self.stride.load(Relaxed) - 1) != 0 {
                     return None;
                 }
             }
-            Class::Overloaded | Class::Cancelled => {
-                let number = lane.dropped.fetch_add(1, Relaxed);
-                return number
-                    .is_multiple_of(LOOK.into())
-                    .then(|| outcome.ended())
-                    .filter(|now| self.may_end(*now));
+            Class::Overloaded => {
+                let number = lane.overloaded.fetch_add(1, Relaxed);
+                return self.may_end_now_and_then(number, outcome);
             }
-            // A fast failure is no fast success, and a slow one no slow one. What an inner gate rejected
-            // was no call of the service.
+            Class::Cancelled => return self.count_cancelled(lane, outcome),
+            // What an inner gate rejected was no call of the service.
             _ => return None,
         }
         let (nanos, in_flight) = (outcome.latency().as_nanos() as u64, in_flight());
@@ -103,6 +117,58 @@ impl Sampler {
         }
         self.may_end_at_head(outcome, nanos)
             .then(|| outcome.head_at())
+    }
+
+    /// A cancelled call held its slot too: it counts by the part of its work that was done.
+    #[inline(never)]
+    fn count_cancelled(&self, lane: &Lane, outcome: &Outcome) -> Option<Instant> {
+        let held = outcome.latency().as_nanos() as u64;
+        let work = match self.no_load.load(Relaxed) {
+            0 => WORK,
+            no_load => (held.saturating_mul(WORK) / no_load).min(WORK),
+        };
+        let waited = outcome.waited().as_nanos() as u64;
+        lane.cancelled_work.fetch_add(work, Relaxed);
+        lane.cancelled_nanos
+            .fetch_add(held.saturating_add(waited), Relaxed);
+        let number = lane.cancelled.fetch_add(1, Relaxed);
+        self.may_end_now_and_then(number, outcome)
+    }
+
+    #[inline]
+    fn may_end_now_and_then(&self, number: u64, outcome: &Outcome) -> Option<Instant> {
+        number
+            .is_multiple_of(LOOK.into())
+            .then(|| outcome.ended())
+            .filter(|now| self.may_end(*now))
+    }
+
+    /// Counts a request that found no slot at `now`. The first one after idle time begins a new window.
+    #[inline]
+    pub(crate) fn turn_away(&self, now: Instant, limit: u32, refused: impl FnOnce() -> u64) {
+        self.turned_away.add();
+        if !self.limited.load(Relaxed) {
+            self.limited.store(true, Relaxed);
+            self.begin_after_idle_time(now, limit, refused);
+        }
+    }
+
+    /// A request that found no slot has this long until its deadline.
+    ///
+    /// The estimate falls by a tenth for a shorter time and rises by a hundredth for a longer one: so
+    /// one in ten is shorter.
+    pub(crate) fn has_left(&self, left: Duration) {
+        let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1);
+        if left < self.no_load.load(Relaxed) {
+            return; // not even an idle service would answer in time
+        }
+        let known = self.time_left.load(Relaxed);
+        let next = match known {
+            0 => left,
+            known if left < known => left.max(known - known / 10),
+            known => left.min(known.saturating_add(known / 100 + 1)),
+        };
+        self.time_left.store(next, Relaxed);
     }
 
     #[inline(never)]

@@ -33,6 +33,7 @@ impl Algorithm for Told {
         self.windows.lock().unwrap().push(*window);
         Change {
             at_rest: false,
+            no_load_latency: None,
             limit: 10,
             because: Because::Steady,
             queue: None,
@@ -135,17 +136,19 @@ fn only_answers_have_a_latency_and_only_lost_capacity_is_a_drop() {
     let start = Instant::now();
     answered(&sampler, start);
     for class in Class::ALL {
-        let latency = if class == Class::Success {
-            4 * MS
-        } else {
-            900 * MS
+        let latency = match class {
+            Class::Success | Class::Failure | Class::Ignored => 4 * MS,
+            _ => 900 * MS,
         };
         assert!(!ended(&sampler, class, latency, start + 5 * MS));
     }
     ended(&sampler, Class::Success, 6 * MS, start + 10 * MS);
     let window = windows.lock().unwrap()[0];
-    assert_eq!((window.answered, window.dropped), (2, 2));
-    assert_eq!(window.latency, 5 * MS);
+    assert_eq!(
+        (window.answered, window.dropped, window.cancelled),
+        (4, 2, 1)
+    );
+    assert_eq!(window.latency, 4 * MS + MS / 2);
     assert!(window.deviation < 2 * MS, "{:?}", window.deviation);
 }
 
@@ -168,12 +171,87 @@ fn drops_alone_end_a_window_too() {
 }
 
 #[test]
-fn failures_alone_end_none() {
+fn callers_that_leave_before_an_idle_service_could_answer_are_no_drops() {
+    for (held, dropped, work) in [(MS, 0, 20.0), (4 * MS, 0, 80.0), (7 * MS, 100, 100.0)] {
+        let (sampler, windows) = sampler(10 * MS, 5);
+        let start = Instant::now();
+        // No-load latency: 5 ms.
+        (0..=20).for_each(|at| _ = answered(&sampler, start + at * MS));
+        let before = windows.lock().unwrap().len();
+        for _ in 0..100 {
+            ended(&sampler, Class::Cancelled, held, start + 25 * MS);
+        }
+        (30..=60).for_each(|at| _ = answered(&sampler, start + at * MS));
+        let windows = windows.lock().unwrap();
+        let after = &windows[before..];
+        let sum = |part: fn(&Window) -> f64| after.iter().map(part).sum::<f64>();
+        assert_eq!(after.iter().map(|w| w.cancelled).sum::<u64>(), 100);
+        assert_eq!(
+            after.iter().map(|w| w.dropped).sum::<u64>(),
+            dropped,
+            "{held:?}"
+        );
+        assert!((sum(|w| w.cancelled_work) - work).abs() < 1.0, "{held:?}");
+    }
+}
+
+#[test]
+fn a_window_begins_anew_when_load_comes_after_idle_time() {
+    let (sampler, windows) = sampler(10 * MS, 50);
+    let start = Instant::now();
+    let minute = Duration::from_secs(60);
+    (0..30).for_each(|at| _ = answered(&sampler, start + at * minute));
+    let flood = start + 30 * minute;
+    sampler.turn_away(flood, 10, || 0);
+    // 5 ms on ten slots: ten at a time.
+    for at in 1..=10 {
+        for _ in 0..10 {
+            answered(&sampler, flood + at * 5 * MS);
+        }
+    }
+    let windows = windows.lock().unwrap();
+    assert_eq!(windows[0].began, flood);
+    assert!(
+        windows[0].ended <= flood + 35 * MS,
+        "{:?}",
+        windows[0].ended - flood
+    );
+}
+
+#[test]
+fn a_window_of_a_busy_limit_does_not_begin_anew() {
+    let (sampler, windows) = sampler(10 * MS, 5);
+    let start = Instant::now();
+    for at in 0..=10 {
+        (0..10).for_each(|_| _ = answered(&sampler, start + at * MS));
+        sampler.turn_away(start + at * MS, 10, || 0);
+    }
+    assert_eq!(windows.lock().unwrap()[0].began, start);
+}
+
+#[test]
+fn the_time_left_is_a_low_quantile() {
+    let (sampler, _) = sampler(10 * MS, 5);
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..5_000 {
+        sampler.has_left(MS.mul_f64(100.0 + 900.0 * random.f64()));
+    }
+    let mean = (0..1_000).map(|_| {
+        sampler.has_left(MS.mul_f64(100.0 + 900.0 * random.f64()));
+        sampler.time_left.load(Relaxed) as f64 / 1e6
+    });
+    let mean = mean.sum::<f64>() / 1_000.0;
+    // The tenth part of them has less than 190 ms.
+    assert!((130.0..230.0).contains(&mean), "{mean}");
+}
+
+#[test]
+fn rejections_of_inner_gates_end_none() {
     let (sampler, windows) = sampler(10 * MS, 1);
     let start = Instant::now();
     answered(&sampler, start);
     for at in 0..100 {
-        assert!(!ended(&sampler, Class::Failure, MS, start + at * MS));
+        assert!(!ended(&sampler, Class::Rejected, MS, start + at * MS));
     }
     assert!(answered(&sampler, start + 1000 * MS));
     let window = windows.lock().unwrap()[0];
@@ -200,7 +278,7 @@ fn it_tells_the_limit_what_was_turned_away_and_what_was_refused_in_the_window() 
     let start = Instant::now();
     let outcome = Outcome::new(Class::Success, MS, start);
     for (at, refused) in [(0, 100), (10, 103), (20, 104)] {
-        (0..4).for_each(|_| sampler.turned_away.add());
+        (0..4).for_each(|_| sampler.turn_away(start, 10, || refused));
         sampler.count(&outcome, || 1, None);
         sampler.close(start + at * MS, 20 + at, || refused);
     }
@@ -288,7 +366,7 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
         let left = sampler.totals().answered - 1 - sum(|w| w.answered);
         assert!(left < 10, "{left} came after the last window");
         let all = u64::from(THREADS * CALLS);
-        assert_eq!(sum(|w| w.answered) + left + sum(|w| w.dropped), all + 100);
+        assert_eq!(sum(|w| w.answered) + left + sum(|w| w.cancelled), all + 100);
         assert_eq!(sum(|w| w.turned_away), all);
     }
 }

@@ -13,7 +13,14 @@ use crate::{
 #[repr(align(128))]
 pub(super) struct Lane {
     pub(super) answered: AtomicU64,
-    pub(super) dropped: AtomicU64,
+    /// Calls that the service said it was too busy for.
+    pub(super) overloaded: AtomicU64,
+    /// Calls whose callers left before the head.
+    pub(super) cancelled: AtomicU64,
+    /// Sum of the work done for cancelled calls, in [`WORK`]ths of a call.
+    pub(super) cancelled_work: AtomicU64,
+    /// Sum of the time from arrival to cancellation, in nanoseconds.
+    pub(super) cancelled_nanos: AtomicU64,
     /// Sum of latencies of those looked at, in nanoseconds.
     pub(super) nanos: AtomicU64,
     /// Sum of the numbers in flight, likewise.
@@ -29,11 +36,17 @@ pub(super) struct Lane {
     pub(super) latencies: Histogram,
 }
 
+/// Parts that the work of one call is counted in.
+pub(super) const WORK: u64 = 1024;
+
 /// Sums over the lanes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Totals {
     pub(super) answered: u64,
-    pub(super) dropped: u64,
+    pub(super) overloaded: u64,
+    pub(super) cancelled: u64,
+    pub(super) cancelled_work: u64,
+    pub(super) cancelled_nanos: u64,
     pub(super) nanos: u64,
     pub(super) in_flight: u64,
     pub(super) at_rest: u64,
@@ -51,7 +64,14 @@ impl Sampler {
         // Refusals are counted elsewhere.
         self.lanes.iter().fold(start, |sum, lane| Totals {
             answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
-            dropped: sum.dropped.wrapping_add(lane.dropped.load(Relaxed)),
+            overloaded: sum.overloaded.wrapping_add(lane.overloaded.load(Relaxed)),
+            cancelled: sum.cancelled.wrapping_add(lane.cancelled.load(Relaxed)),
+            cancelled_work: sum
+                .cancelled_work
+                .wrapping_add(lane.cancelled_work.load(Relaxed)),
+            cancelled_nanos: sum
+                .cancelled_nanos
+                .wrapping_add(lane.cancelled_nanos.load(Relaxed)),
             nanos: sum.nanos.wrapping_add(lane.nanos.load(Relaxed)),
             in_flight: sum.in_flight.wrapping_add(lane.in_flight.load(Relaxed)),
             at_rest: sum.at_rest.wrapping_add(lane.at_rest.load(Relaxed)),

@@ -13,6 +13,9 @@ pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
     let now = Instant::now();
     Window {
         at_rest: None,
+        time_left: None,
+        cancelled: 0,
+        cancelled_work: 0.0,
         began: now,
         ended: now + Duration::from_secs(1),
         silent: Duration::ZERO,

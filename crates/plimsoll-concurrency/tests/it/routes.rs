@@ -133,6 +133,7 @@ impl Mixed {
     fn new(entrance: fn(&Concurrency) -> Concurrency) -> Self {
         let mut algorithm = fixed(10, |number| Change {
             at_rest: number == 1,
+            no_load_latency: None,
             ..STEADY
         });
         algorithm.size.time = Duration::from_secs(10);

@@ -26,6 +26,7 @@ pub(crate) struct Fixed {
 
 pub(crate) const STEADY: Change = Change {
     at_rest: false,
+    no_load_latency: None,
     limit: 10,
     because: Because::Steady,
     queue: None,
@@ -116,7 +117,7 @@ async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_he
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_have_no_latency_and_overload_and_callers_that_leave_are_drops() {
+async fn all_answers_have_a_latency_and_overload_and_callers_that_leave_late_are_drops() {
     let mut algorithm = fixed(10, |_| STEADY);
     algorithm.size.samples = 4;
     let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
@@ -151,9 +152,13 @@ async fn failures_have_no_latency_and_overload_and_callers_that_leave_are_drops(
         assert!(answered <= 100);
     }
     let window = algorithm.last();
-    // The 503, and the caller that left. A 429 is the application's word to one caller.
-    assert_eq!((window.answered, window.dropped), (answered, 2));
-    assert!(window.latency <= 21 * MS, "{:?}", window.latency);
+    // Dropped are the 503 and the caller that left. The 500, the 404 and the 429 to one caller held a
+    // slot for as long as their work took.
+    assert_eq!(
+        (window.answered, window.dropped, window.cancelled),
+        (answered + 3, 2, 1)
+    );
+    assert!(window.latency > 100 * MS, "{:?}", window.latency);
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tokio::runtime::Handle;
 use tower::Service;
@@ -41,7 +41,13 @@ pub(crate) struct Job {
     pub(crate) work: f64,
     /// That over what is to be expected of such a request.
     pub(crate) drawn: f64,
+    /// How it will be answered.
+    pub(crate) status: StatusCode,
 }
+
+/// Marks what the server answered, whatever the status.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served;
 
 /// What contenders see: requests as a server does.
 pub(crate) type Req = Request<Job>;
@@ -103,6 +109,7 @@ impl Service<Req> for Backend {
         measure::start(req.body().drawn, world::now());
         Working {
             work: req.body().work,
+            status: req.body().status,
             station: 0,
             stage: None,
             goes_on: self.goes_on,
@@ -113,6 +120,7 @@ impl Service<Req> for Backend {
 /// A request at work.
 pub(crate) struct Working {
     work: f64,
+    status: StatusCode,
     station: usize,
     stage: Option<Stage>,
     /// Dropped, it is worked on nevertheless.
@@ -128,6 +136,7 @@ impl Drop for Working {
         {
             runtime.spawn(Self {
                 work: self.work,
+                status: self.status,
                 station: self.station,
                 stage: Some(stage),
                 goes_on: false,
@@ -159,7 +168,7 @@ impl Future for Working {
                 this.stage = entered();
             }
             let done = match &mut this.stage {
-                None => return Poll::Ready(Ok(Response::new(Empty::new()))),
+                None => return Poll::Ready(Ok(answer(this.status))),
                 Some(Stage::Turn(turn)) => turn.poll(cx),
                 Some(Stage::Stay(stay)) => stay.poll(cx),
             };
@@ -170,4 +179,11 @@ impl Future for Working {
             this.station += 1;
         }
     }
+}
+
+fn answer(status: StatusCode) -> Res {
+    let mut res = Response::new(Empty::new());
+    *res.status_mut() = status;
+    res.extensions_mut().insert(Served);
+    res
 }

@@ -95,7 +95,7 @@ impl<A: Algorithm> Algorithm for Printed<A> {
         let change = self.0.update(w);
         let seconds = (w.ended - w.began).as_secs_f64();
         eprintln!(
-            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, turned away {:6}, refused {:6}: {:?} {:?}",
+            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, turned away {:6}, refused {:6}: {:?} {:?} p{:?}{:?}",
             world::now() as f64 / 1e9,
             w.answered,
             w.answered as f64 / seconds,
@@ -106,7 +106,9 @@ impl<A: Algorithm> Algorithm for Printed<A> {
             w.limit,
             w.turned_away,
             w.refused,
-            change,
+            change.limit,
+            change.because,
+            change.queue,
             self.0
         );
         change

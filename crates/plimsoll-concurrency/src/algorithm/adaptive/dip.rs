@@ -30,7 +30,7 @@ pub(super) struct Dips {
     /// The limit before it.
     before: f64,
     /// How many agreed with each other.
-    agreed: u32,
+    pub(super) agreed: u32,
     /// Windows of this one that did not hold together.
     loose: u32,
 }
@@ -62,10 +62,19 @@ impl Adaptive {
 
     pub(super) fn dipped(&mut self, seen: &Seen) -> Because {
         // Calls that waited before the dip, or short ones only: by Little's law the window does not hold together yet.
-        if !seen.holds_together() && self.dips.loose < 4 {
-            self.dips.loose += 1;
-            self.size = self.measure();
-            return Because::Probe;
+        if !seen.holds_together() {
+            if self.dips.loose < 4 {
+                self.dips.loose += 1;
+                self.size = self.measure();
+                return Because::Probe;
+            }
+            // It never does: calls leave, or several cells share the limit.
+            let off = (seen.throughput / seen.counted).clamp(0.1, 10.0);
+            self.calibration *= off;
+            if self.dips.next.is_none() {
+                // The start has only counted.
+                self.estimate.throughput *= off;
+            }
         }
         self.dips.loose = 0;
         let floor = self.estimate.floor;

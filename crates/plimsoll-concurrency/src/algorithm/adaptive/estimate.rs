@@ -141,8 +141,13 @@ impl Estimate {
     /// Learns from calls that found room. With much in flight a high latency may be queueing, which must not be taken for
     /// what the service needs.
     pub(super) fn rest(&mut self, seen: &Seen, stated: Option<f64>) {
-        let weight = seen.calls / (seen.calls + 500.0);
-        if seen.latency < self.floor || seen.in_flight < 0.7 * self.base() {
+        // Long calls are rare, and windows without one look fast: a lower latency has to be more than
+        // chance (lab, `one-in-100`).
+        let variance = seen.cv.max(self.cv).powi(2);
+        let weight = seen.calls / (seen.calls + 250.0 * (1.0 + variance));
+        let noise = seen.latency * (variance / seen.calls).sqrt();
+        let lower = seen.latency + 2.0 * noise < self.floor;
+        if lower || seen.in_flight < 0.7 * self.base() {
             self.floor += weight * (seen.latency - self.floor);
             self.cv += weight * (seen.cv - self.cv);
         }

@@ -82,6 +82,11 @@ pub struct Adaptive {
     dips: Dips,
     /// Windows in which nobody was turned away.
     idle_windows: u32,
+    /// Seconds until the deadline of requests that found no slot.
+    time_left: Option<f64>,
+    /// Throughput by Little's law over what is counted. 1 unless calls leave, or several cells share
+    /// the limit and each has its slots.
+    calibration: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,6 +119,19 @@ const SWING: f64 = 1.2;
 const STEP: f64 = 0.25;
 /// Of so many windows with little to do routes are learnt from one: two that are to be compared need the same knowledge.
 const IDLE_WINDOWS: u32 = 8;
+/// A probe holds at most this many times the calls of other windows. Lower, and one long call in a
+/// hundred decides what the no-load latency is (lab, `one-in-100`).
+const MOST_VARIED: f64 = 8.0;
+/// The first probe lasts this many times the mean latency and its deviation before it. Shorter, and it
+/// misses the long calls of a mix (lab, `mixed-routes` at 2x); longer, and the start takes longer.
+const LONG: f64 = 1.5;
+/// What one window counts for in the calibration: a few windows are enough, and the noise of one is
+/// not believed.
+const CALIBRATE: f64 = 0.2;
+/// The part of the time until the deadline of a request that it may spend inside the service; the
+/// rest is for the queue. Lower, and the service idles; higher, and answers are late
+/// (lab, `deadline-3`).
+const INSIDE: f64 = 0.6;
 /// How long requests may wait, in latencies without queueing.
 const LONGEST_WAIT: f64 = 6.0;
 
@@ -141,6 +159,8 @@ impl Adaptive {
             gain: Gain::default(),
             dips: Dips::default(),
             idle_windows: 0,
+            time_left: None,
+            calibration: 1.0,
         }
     }
 
@@ -161,11 +181,21 @@ impl Adaptive {
     /// The goal, swung to one side, by one at least.
     fn swung(&self) -> f64 {
         let goal = self.goal();
-        if self.side > 0.0 {
+        let swung = if self.side > 0.0 {
             (goal * SWING).max(goal + 1.0)
         } else {
             goal / SWING
-        }
+        };
+        swung.min(self.most_in_time())
+    }
+
+    /// The most in flight that the service answers in time: a request must not spend its time inside.
+    fn most_in_time(&self) -> f64 {
+        let Some(time_left) = self.time_left else {
+            return f64::INFINITY;
+        };
+        let in_time = self.estimate.throughput * INSIDE * time_left;
+        in_time.max(1.1 * self.estimate.base() + 1.0)
     }
 
     fn window_of(&self, samples: f64) -> WindowSize {
@@ -178,6 +208,23 @@ impl Adaptive {
     /// A window that measures: several generations of calls, so that those cut off at its ends weigh little.
     fn measure(&self) -> WindowSize {
         self.window_of((4.0 * self.limit).clamp(f64::from(SAMPLES), 1e9))
+    }
+
+    /// A window that measures the no-load latency. It holds more calls the more they vary.
+    fn measure_probe(&self, seen: &Seen) -> WindowSize {
+        let varied = self.estimate.cv.powi(2).clamp(1.0, MOST_VARIED);
+        let least = f64::from(SAMPLES) * varied;
+        let size = self.window_of((4.0 * self.limit).clamp(least, 1e9));
+        if self.dips.agreed > 0 {
+            return size;
+        }
+        // The first estimate may be that of the short calls, which end first: wait for the long ones.
+        let long = LONG * seen.latency * (1.0 + seen.cv);
+        let long = Duration::from_secs_f64(long.min(3600.0));
+        WindowSize {
+            time: size.time.max(long),
+            ..size
+        }
     }
 
     fn set(&mut self, goal: f64, least: f64, most: f64) {
@@ -213,7 +260,7 @@ impl Adaptive {
         let estimate = &mut self.estimate;
         // The first to end are the shortest: by Little's law the others take longer.
         let held = match self.phase {
-            Phase::Start(_) => seen.in_flight / seen.throughput,
+            Phase::Start(_) if seen.limited => seen.in_flight / seen.counted,
             _ => seen.latency,
         };
         let latency = seen.latency.max(held);
@@ -221,14 +268,14 @@ impl Adaptive {
             estimate.floor = latency;
         }
         estimate.floor = self.settings.floor.unwrap_or(estimate.floor.min(latency));
-        estimate.throughput = seen.throughput;
+        estimate.throughput = seen.counted;
         if !seen.limited {
             return self.idle(seen);
         }
         // A window in which the limit rose counts more in flight than it gets done: so much is no queue yet.
         let fast = seen.latency < 1.4 * estimate.floor && held < 1.7 * estimate.floor;
-        if fast && seen.throughput > 1.5 * before {
-            self.phase = Phase::Start(seen.throughput);
+        if fast && seen.counted > 1.5 * before {
+            self.phase = Phase::Start(seen.counted);
             self.set(self.limit * 4.0, 1.0, f64::INFINITY);
             self.size = WindowSize {
                 time: Duration::from_secs_f64(seen.latency).max(SHORTEST),
@@ -273,9 +320,11 @@ impl Adaptive {
 
     fn swing(&mut self, seen: &Seen) -> Because {
         self.size = self.measure();
+        let off = (seen.throughput / seen.counted).clamp(0.1, 10.0);
+        self.calibration *= off.powf(CALIBRATE);
         let known = self.estimate.throughput;
         let unknown = self.dips.next.is_none() || seen.latency < self.estimate.floor;
-        if unknown && seen.throughput > 1.5 * known {
+        if unknown && seen.throughput.min(seen.counted) > 1.5 * known {
             // A service that was never pressed is not known: the first flood is a start. So is one that gets ever more done.
             return self.start(seen, known);
         }
@@ -289,7 +338,7 @@ impl Adaptive {
         }
         if self.estimate.is_same(seen) && seen.pressed > 0.5 {
             let spread = self.estimate.spread(seen.calls, self.limit);
-            self.gain.compare(seen.limit, seen.throughput, spread);
+            self.gain.compare(seen.limit, seen.counted, spread);
             let boost = self.gain.judge(self.boost);
             let because = boost < self.boost;
             self.boost = boost;
@@ -357,6 +406,8 @@ impl Adaptive {
             limit: self.limit.round().max(1.0) as u32,
             because,
             queue: self.queue(),
+            no_load_latency: (self.estimate.floor > 0.0)
+                .then(|| Duration::from_secs_f64(self.estimate.floor.min(3600.0))),
         }
     }
 }
@@ -371,11 +422,22 @@ impl Algorithm for Adaptive {
     }
 
     fn update(&mut self, window: &Window) -> Change {
-        let seen = Seen::new(window);
+        let mut seen = Seen::new(window);
+        seen.counted *= self.calibration;
+        if self.phase == Phase::Settle && seen.most > seen.limit {
+            // The limit has just fallen: calls that end now met more in flight than there is now.
+            seen.throughput = seen.throughput.max(seen.counted);
+        }
         let ended = window.answered as f64 + window.dropped as f64;
         self.estimate.lost += ended / (ended + 200.0) * (seen.dropped - self.estimate.lost);
+        self.time_left = seen.time_left;
         if window.answered == 0 {
-            let because = self.unanswered(seen.now);
+            // Callers that leave at once are no reason to admit fewer.
+            let because = if window.dropped > 0 {
+                self.unanswered(seen.now)
+            } else {
+                Because::Steady
+            };
             return self.change(because, false);
         }
         let slower = self.estimate.remix(&seen);
@@ -392,7 +454,7 @@ impl Algorithm for Adaptive {
             Phase::Swing => self.swing(&seen),
             Phase::Drain => {
                 self.phase = Phase::Dip;
-                self.size = self.measure();
+                self.size = self.measure_probe(&seen);
                 Because::Probe
             }
             Phase::Dip => self.dipped(&seen),

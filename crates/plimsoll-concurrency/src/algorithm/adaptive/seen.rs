@@ -18,8 +18,14 @@ pub(super) struct Seen {
     pub(super) latency: f64,
     /// Its coefficient of variation.
     pub(super) cv: f64,
-    /// Calls in a second.
+    /// Calls in a second that the requests in flight are worth, by Little's law: in flight over mean
+    /// latency. All that hold a slot count, whatever becomes of them. It is compared with a no-load
+    /// latency that was measured in the same way, so what windows miss of long calls cancels out.
+    /// While no request was without a slot, it is `counted`.
     pub(super) throughput: f64,
+    /// Calls in a second that ended, the cancelled ones by the part of their work that was done. Unlike
+    /// `throughput` it holds while the limit moves.
+    pub(super) counted: f64,
     /// In flight, on average.
     pub(super) in_flight: f64,
     /// And at most.
@@ -33,6 +39,8 @@ pub(super) struct Seen {
     pub(super) at_rest: Option<f64>,
     /// The part of what ended that was dropped.
     pub(super) dropped: f64,
+    /// Seconds until the deadline of requests that found no slot: one in ten has less.
+    pub(super) time_left: Option<f64>,
 }
 
 impl Seen {
@@ -48,6 +56,8 @@ impl Seen {
         let seconds = time.as_secs_f64().max(1e-9);
         let latency = window.latency.as_secs_f64().max(1e-9);
         let dropped = window.dropped as f64;
+        let work = window.cancelled_work.clamp(0.0, window.cancelled as f64);
+        let counted = (window.answered as f64 + work) / seconds;
         // No mean is above the most; and in a window made by hand it may be no number at all.
         let in_flight = window.mean_in_flight.max(0.0).min(window.in_flight.into());
         // Those who were let in after a wait, and those who were not let in.
@@ -59,7 +69,12 @@ impl Seen {
             calls,
             latency,
             cv: (window.deviation.as_secs_f64() / latency).min(WILDEST),
-            throughput: calls / seconds,
+            throughput: if limited {
+                in_flight.max(1.0) / latency
+            } else {
+                counted
+            },
+            counted,
             in_flight,
             most: window.in_flight.into(),
             limited,
@@ -70,12 +85,13 @@ impl Seen {
                 .clamp(0.0, 1.0),
             at_rest: window.at_rest.map(|time| time.as_secs_f64().max(1e-9)),
             dropped: dropped / (calls + dropped),
+            time_left: window.time_left.map(|time| time.as_secs_f64()),
         }
     }
 
     /// What is in flight is what comes, times how long it stays.
     pub(super) fn holds_together(&self) -> bool {
-        let apart = (self.throughput * self.latency / self.in_flight.max(1.0)).ln();
+        let apart = (self.counted * self.latency / self.in_flight.max(1.0)).ln();
         apart.abs() < 0.2
     }
 }

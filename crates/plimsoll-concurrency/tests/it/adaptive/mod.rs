@@ -163,7 +163,7 @@ async fn callers_that_cannot_be_served_do_not_bring_it_down_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_only_fails_teaches_it_nothing_and_one_that_says_it_is_overloaded_brings_it_down()
+async fn a_service_that_fails_as_fast_keeps_its_limit_and_one_that_says_it_is_overloaded_brings_it_down()
  {
     for status in [
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -177,9 +177,13 @@ async fn a_service_that_only_fails_teaches_it_nothing_and_one_that_says_it_is_ov
         lab.run(40.0, 10 * SECOND).await;
         let limit = lab.handle.limit();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            assert!(2 * limit <= before, "{limit} after {before}");
+            assert!(3 * limit <= 2 * before, "{limit} after {before}");
         } else {
-            assert_eq!(limit, before);
+            // All workers stay busy.
+            assert!(
+                (20..=before * 3 / 2).contains(&limit),
+                "{limit} after {before}"
+            );
         }
         lab.service.answers_with(StatusCode::OK);
         lab.run(40.0, SECOND).await;
