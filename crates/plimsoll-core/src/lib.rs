@@ -79,7 +79,7 @@ pub use self::{
     outcome::{Class, End, Outcome},
     policy::{
         Cell, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit,
-        KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
+        KeyedWait, Missing, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, WaitsOn, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

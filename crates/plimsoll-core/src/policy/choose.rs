@@ -9,7 +9,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// Asks one of several policies of one type: the way to give each plan, tenant class or kind of route its own numbers.
 ///
@@ -146,6 +146,20 @@ where
             && let Some(policy) = self.policies.get(*index)
         {
             policy.announce(permit, admitted, out);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.policies.iter().any(Policy::<Req>::watches_bodies)
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        if let Some((index, permit)) = &mut permit.0
+            && let Some(policy) = self.policies.get(*index)
+        {
+            policy.body_waits(permit, on);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, panics};
+use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, WaitsOn, panics};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
@@ -95,7 +95,10 @@ impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
 impl<B: Body, H: Carried> GateBody<B, H> {
     /// The inner service's body, with the permit, if it is still held, until its end.
     #[inline]
-    pub(super) fn carrying(body: B, tracked: Option<Tracked<H>>) -> Self {
+    pub(super) fn carrying(body: B, mut tracked: Option<Tracked<H>>) -> Self {
+        if let Some(tracked) = &mut tracked {
+            tracked.waits(WaitsOn::Caller);
+        }
         Self {
             kind: Kind::Inner { body },
             tracked,
@@ -168,6 +171,17 @@ impl<H> Tracked<H> {
     fn cut_off(&mut self) {
         if self.class == Class::Success && (self.awaits_trailers || std::thread::panicking()) {
             self.class = Class::cut_off();
+        }
+    }
+
+    /// Reports which side the body waits for, to policies that watch bodies.
+    #[inline]
+    fn waits(&mut self, on: WaitsOn)
+    where
+        H: Hold,
+    {
+        if self.held.watches_bodies() {
+            self.held.body_waits(on);
         }
     }
 
@@ -268,20 +282,27 @@ where
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes.into()))));
             }
         };
-        let mut polled = ready!(body.as_mut().poll_frame(cx));
-        if let Some(tracked) = this.tracked {
-            let over = match &mut polled {
-                None => true,
-                Some(Ok(frame)) => tracked.saw(frame, &*body),
-                Some(Err(_)) => {
-                    tracked.class = tracked.held.broken(tracked.class);
-                    true
-                }
-            };
-            if over {
-                tracked.settle();
-                *this.tracked = None;
+        let polled = body.as_mut().poll_frame(cx);
+        let Some(tracked) = this.tracked else {
+            return polled;
+        };
+        let Poll::Ready(mut polled) = polled else {
+            tracked.waits(WaitsOn::Service);
+            return Poll::Pending;
+        };
+        let over = match &mut polled {
+            None => true,
+            Some(Ok(frame)) => tracked.saw(frame, &*body),
+            Some(Err(_)) => {
+                tracked.class = tracked.held.broken(tracked.class);
+                true
             }
+        };
+        if over {
+            tracked.settle();
+            *this.tracked = None;
+        } else {
+            tracked.waits(WaitsOn::Caller);
         }
         Poll::Ready(polled)
     }
