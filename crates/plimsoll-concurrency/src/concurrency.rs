@@ -276,6 +276,51 @@ impl<D, R> Concurrency<D, R> {
         Ok(self)
     }
 
+    /// How long a caller may leave a response unread while others find the limit full; 10 seconds unless set,
+    /// `None` for ever.
+    ///
+    /// A response is unread while its head, or a frame, was handed to the server and the server has not
+    /// asked for the next: the caller has stopped reading, or the HTTP/2 window is 0. Two such callers
+    /// would close a limit of 2 for as long as their connections live. So their slots are taken back:
+    ///
+    /// - The time runs from when a request first finds the limit full, and a slot is taken back after
+    ///   1 to 1.25 times `longest`, by a request that finds the limit full then, or waits in the queue.
+    ///   While all requests find a slot none is taken back.
+    /// - A caller makes progress when the server asks for the next frame. A slow reader keeps its slot as
+    ///   long as it takes a frame in that time. (A server asks for more than the caller has read, as far as its
+    ///   and the kernel's buffers reach.)
+    /// - While the body waits for the service, as an idle event stream does, no time runs.
+    /// - The response is not cut off: it goes on without a slot, which truncates nothing and is counted in
+    ///   [`stalled`](crate::ConcurrencyHandle::stalled). There are at most as many of these as the
+    ///   connections let in, so bound those, too: with `BoundedListener`, by address.
+    /// - An adaptive limit learns nothing from the end of such a call.
+    ///
+    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) go by the setting of the limit behind
+    /// them. A permit that was [handed over](plimsoll_core::Handover) to an upgraded socket is not watched.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_concurrency::Concurrency;
+    ///
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+    /// let limit = Concurrency::new(64)?.max_stall(Duration::from_secs(30))?;
+    /// let trusted = Concurrency::new(64)?.max_stall(None)?; // behind a proxy that buffers responses
+    /// # _ = (limit, trusted);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 100 milliseconds or more than 1 hour.
+    pub fn max_stall(
+        self,
+        longest: impl Into<Option<Duration>>,
+    ) -> Result<Self, InvalidConcurrency> {
+        self.state.settings.set_max_stall(longest.into())?;
+        Ok(self)
+    }
+
     /// Another limit with slots and a queue of its own, and the same settings and counters: what is changed through one
     /// handle is changed for all.
     ///

@@ -66,6 +66,7 @@ mod route;
 mod sampler;
 mod settings;
 mod slots;
+mod stalls;
 mod state;
 mod streams;
 mod sync;

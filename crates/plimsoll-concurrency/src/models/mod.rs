@@ -4,6 +4,7 @@
 mod entering;
 mod limit;
 mod push_out;
+mod taking_back;
 mod waiting;
 
 use std::{

@@ -22,7 +22,8 @@ pub trait Hold: Send + 'static {
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
-    /// The head of the response is here: stops the latency clock.
+    /// The service has answered: stops the latency clock, and the response
+    /// [waits for the caller](WaitsOn::Caller).
     fn head(&mut self);
     /// Whether the policy has anything to do when [a body waits](Self::body_waits).
     fn watches_bodies(&self) -> bool {
@@ -205,6 +206,11 @@ where
         {
             let latency = Instant::now().saturating_duration_since(run.started);
             run.latency = latency.as_nanos() as u64;
+        }
+        // Performance: here, where the permit is still in place. Once the response is on its way, the
+        // compiler moves it once more (`instructions`, `concurrency@accept`).
+        if self.shared.policy.watches_bodies() {
+            self.body_waits(WaitsOn::Caller);
         }
     }
 

@@ -179,9 +179,10 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Reports which side the response body waits for, while the permit is held.
     ///
-    /// Called with [`WaitsOn::Caller`] when the head is handed out and a body follows, and after each
-    /// frame but the last; with [`WaitsOn::Service`] each time the body was polled and is pending. The
-    /// default does nothing.
+    /// Called with [`WaitsOn::Caller`] when the service has answered (where no body follows, the permit
+    /// ends next), and after each frame but the last; with [`WaitsOn::Service`] each time the body was
+    /// polled and is pending, and when the permit is [handed over](crate::Handover) to an upgraded
+    /// socket. The default does nothing.
     ///
     /// A policy that limits what is in flight uses it to take back what callers hold that stopped
     /// reading. It cannot wait for the next call to do so: a server that cannot write does not poll

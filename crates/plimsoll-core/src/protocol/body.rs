@@ -95,10 +95,7 @@ impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
 impl<B: Body, H: Carried> GateBody<B, H> {
     /// The inner service's body, with the permit, if it is still held, until its end.
     #[inline]
-    pub(super) fn carrying(body: B, mut tracked: Option<Tracked<H>>) -> Self {
-        if let Some(tracked) = &mut tracked {
-            tracked.waits(WaitsOn::Caller);
-        }
+    pub(super) fn carrying(body: B, tracked: Option<Tracked<H>>) -> Self {
         Self {
             kind: Kind::Inner { body },
             tracked,
@@ -176,7 +173,7 @@ impl<H> Tracked<H> {
 
     /// Reports which side the body waits for, to policies that watch bodies.
     #[inline]
-    fn waits(&mut self, on: WaitsOn)
+    pub(super) fn waits(&mut self, on: WaitsOn)
     where
         H: Hold,
     {

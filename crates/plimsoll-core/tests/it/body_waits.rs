@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use plimsoll_core::{
-    Choose, GateLayer, Keyed, Missing, Outcome, Policy, Shadow, Then, Verdict, WaitsOn, When,
-    test_kit::Audited,
+    Choose, GateLayer, Handover, Keyed, Missing, Outcome, Policy, Shadow, Then, Verdict, WaitsOn,
+    When, test_kit::Audited,
 };
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
@@ -114,10 +114,10 @@ async fn the_caller_has_its_turn_after_the_head_and_each_frame_and_the_service_w
 }
 
 #[tokio::test]
-async fn a_response_without_a_body_waits_on_nobody() {
+async fn a_call_without_a_body_ends_with_its_head() {
     let policy = Watching::default();
     let log = Arc::clone(&policy.0);
-    assert_eq!(told(policy.clone(), &log, &[]).await, []);
+    assert_eq!(told(policy.clone(), &log, &[]).await, [Caller]);
 
     let inner = tower::service_fn(|request: Request<()>| async move {
         let mut response = Response::new(Steps(VecDeque::from([true])));
@@ -132,7 +132,25 @@ async fn a_response_without_a_body_waits_on_nobody() {
         *request.method_mut() = method;
         drop(layer.layer(inner).oneshot(request).await);
     }
-    assert_eq!(*log.lock().unwrap(), []);
+    assert_eq!(*log.lock().unwrap(), [Caller; 2]);
+}
+
+#[tokio::test]
+async fn a_handed_over_permit_waits_for_no_caller() {
+    let policy = Watching::default();
+    let log = Arc::clone(&policy.0);
+    let (handover, claim) = Handover::pair();
+    let inner = tower::service_fn(move |_: Request<()>| {
+        let mut response = Response::new(Steps(VecDeque::new()));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.extensions_mut().insert(handover.clone());
+        async { Ok::<_, Infallible>(response) }
+    });
+    let gate = GateLayer::new(policy).layer(inner);
+    drop(gate.oneshot(Request::new(())).await);
+    assert_eq!(*log.lock().unwrap(), [], "not over");
+    drop(claim);
+    assert_eq!(*log.lock().unwrap(), [Caller, Service]);
 }
 
 #[tokio::test]
