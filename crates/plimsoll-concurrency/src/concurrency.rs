@@ -15,7 +15,8 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 
 /// A limit on requests in flight; one more is refused, or waits its turn.
 ///
-/// A request holds its slot until its call is over: by default at the end of the response body.
+/// A request holds its slot until its call is over: by default at the end of the response body. A caller that
+/// stops reading does not hold it for longer than the [longest stall](Self::max_stall) while others find the limit full.
 ///
 /// # Who comes next
 ///
@@ -27,7 +28,8 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 ///
 /// # Cost
 ///
-/// With a free slot: a compare-and-swap to get in, and a subtraction to get out. When full and without a queue, a load. Only
+/// With a free slot: a compare-and-swap to get in, and a subtraction to get out; and as much again to count that the caller has its
+/// turn, once it is answered. When full and without a queue, a load. Only
 /// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of three lists.
 /// Deadlines and priorities are read when there is no slot. A refusal takes no lock: the queue's length and its lowest
 /// level are one atomic.
@@ -296,7 +298,7 @@ impl<D, R> Concurrency<D, R> {
     /// - An adaptive limit learns nothing from the end of such a call.
     ///
     /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) go by the setting of the limit behind
-    /// them. A permit that was [handed over](plimsoll_core::Handover) to an upgraded socket is not watched.
+    /// them, and ask for the slots of stopped readers where they reject. A permit that was [handed over](plimsoll_core::Handover) to an upgraded socket is not watched.
     ///
     /// ```
     /// use std::time::Duration;

@@ -179,6 +179,12 @@ impl ConcurrencyHandle {
         self.0.settings.set_max_stall(longest)
     }
 
+    /// A policy in front of the limit finds it full, or nearly: takes back the slots of callers that
+    /// stopped reading, so that the limit has them when it is asked.
+    pub(crate) fn take_back(&self, now: Instant) {
+        self.0.take_back(now);
+    }
+
     /// The longest stall in nanoseconds; `None` is for ever.
     pub(crate) fn max_stall_nanos(&self) -> Option<u64> {
         self.0.settings.max_stall()

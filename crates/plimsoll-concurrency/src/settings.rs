@@ -25,8 +25,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 /// How long a caller may leave a response unread unless another time is set: 10 seconds. A mobile
 /// client that changes cells or loses packets is silent for a few; one that is silent for longer
-/// costs a slot that others wait for. Web servers allow 60 seconds between two writes, and then cut
-/// the response off; here it goes on, so an error costs little.
+/// costs a slot that others wait for. The CIS benchmark asks as much of nginx' `send_timeout` (by
+/// default 60), which cuts the response off; here it goes on, so an error costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
 const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
 /// A shorter silence is not told from the pauses of a congested network.

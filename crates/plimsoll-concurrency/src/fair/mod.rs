@@ -224,8 +224,9 @@ impl<R> FairShare<R> {
     }
 
     /// The limit is nearly full: takes back the places of responses that were not read for the limit's
-    /// longest stall.
+    /// longest stall. So does the limit, which may never be found full behind fair shares.
     fn take_back(&self, of: Criticality, now: Instant) {
+        self.shared.limit.take_back(now);
         if let Some(longest) = self.shared.limit.max_stall_nanos() {
             let (own, band) = (self.own(of), self.shared.band(of));
             let now = self.shared.nanos(now);

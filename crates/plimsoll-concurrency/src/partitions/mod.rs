@@ -157,8 +157,10 @@ impl<K: PartialEq> Shared<K> {
 }
 
 impl<K> Shared<K> {
-    /// A request of this partition finds it, or the limit, full.
+    /// A request of this partition finds it, or the limit, full: both take back what stopped readers
+    /// hold. Answers whether there is room in the partition.
     fn take_back(&self, partition: &Partition, now: Instant) -> bool {
+        self.limit.take_back(now);
         partition.take_back(self.epoch.nanos(now), self.limit.max_stall_nanos())
     }
 
