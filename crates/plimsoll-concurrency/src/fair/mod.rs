@@ -246,3 +246,6 @@ impl<R> fmt::Debug for FairShare<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
