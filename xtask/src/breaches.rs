@@ -56,7 +56,7 @@ const BREACHES: &[Breach] = &[
     },
     Breach {
         law: "02",
-        what: "a call releases a slot that was taken back from it",
+        what: "a call releases a slot that was reclaimed from it",
         file: "crates/plimsoll-concurrency/src/policy.rs",
         find: "            return; // others have it",
         replace: "            self.state.leave(outcome.ended());",

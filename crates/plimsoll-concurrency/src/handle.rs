@@ -165,7 +165,7 @@ impl ConcurrencyHandle {
         self.0.settings.set_retry_after(hint)
     }
 
-    /// How long a caller may leave a response unread while others find the limit full; `None` is for ever.
+    /// How long a response may stay unread while requests find the limit full; `None` is for ever.
     pub fn max_stall(&self) -> Option<Duration> {
         self.0.settings.max_stall().map(Duration::from_nanos)
     }
@@ -179,10 +179,10 @@ impl ConcurrencyHandle {
         self.0.settings.set_max_stall(longest)
     }
 
-    /// A policy in front of the limit finds it full, or nearly: takes back the slots of callers that
-    /// stopped reading, so that the limit has them when it is asked.
-    pub(crate) fn take_back(&self, now: Instant) {
-        self.0.take_back(now);
+    /// Reclaims the slots of callers that stopped reading, for a policy in front of the limit that
+    /// finds it full or nearly so.
+    pub(crate) fn reclaim(&self, now: Instant) {
+        self.0.reclaim(now);
     }
 
     /// The longest stall in nanoseconds; `None` is for ever.
@@ -190,8 +190,9 @@ impl ConcurrencyHandle {
         self.0.settings.max_stall()
     }
 
-    /// Slots that were taken back from responses that their callers did not read. See
-    /// [`Concurrency::max_stall`](crate::Concurrency::max_stall).
+    /// Slots that were reclaimed from responses that were not read for the longest stall.
+    ///
+    /// See [`Concurrency::max_stall`](crate::Concurrency::max_stall).
     pub fn stalled(&self) -> u64 {
         self.0.settings.stalled.load(Relaxed)
     }

@@ -63,11 +63,11 @@ where
         // First the queue, then the timer: both have the waker before this is `Pending`.
         let mut at = now;
         while !self.state.ask(ticket, cx.waker()) && at < wait.end.at {
-            if self.state.take_back(at) {
+            if self.state.reclaim(at) {
                 continue; // perhaps one of the slots is this one's
             }
             // Nobody else may come who finds the limit full.
-            let end = self.state.takes_back_at().unwrap_or(wait.end.at);
+            let end = self.state.reclaims_at().unwrap_or(wait.end.at);
             let end = end.min(wait.end.at);
             match wait.timer.as_mut().as_pin_mut() {
                 Some(timer) if timer.deadline() == end => {}
@@ -195,7 +195,7 @@ impl<D, R> Concurrency<D, R> {
         D: ReadDeadline<Req>,
         R: Prioritize<Req>,
     {
-        if self.state.take_back(now) && self.state.enter() {
+        if self.state.reclaim(now) && self.state.enter() {
             return Verdict::Admit(ConcurrencyPermit::NEW);
         }
         if let Some(sampler) = &self.state.settings.sampler {

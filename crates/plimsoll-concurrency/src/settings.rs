@@ -23,13 +23,13 @@ const LONGEST_HINT: Duration = Duration::from_secs(86_400);
 const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
-/// How long a caller may leave a response unread unless another time is set: 10 seconds. A mobile
-/// client that changes cells or loses packets is silent for a few; one that is silent for longer
-/// costs a slot that others wait for. The CIS benchmark asks as much of nginx' `send_timeout` (by
-/// default 60), which cuts the response off; here it goes on, so an error costs little.
+/// How long a response may stay unread unless another time is set: 10 seconds. A mobile client that
+/// changes cells or loses packets is silent for a few; a longer silence costs a slot that others
+/// wait for. The CIS benchmark recommends the same for nginx' `send_timeout` (default 60), which
+/// cuts the response off. Here it continues, so an error costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
 const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
-/// A shorter silence is not told from the pauses of a congested network.
+/// A shorter silence cannot be told from the pauses of a congested network.
 const SHORTEST_STALL: Duration = Duration::from_millis(100);
 const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     retry_after: AtomicU64,
     /// Bound of the estimate in nanoseconds.
     max_retry_after: AtomicU64,
-    /// How long a caller may leave a response unread, in nanoseconds; 0 is for ever.
+    /// How long a response may stay unread, in nanoseconds; 0 is for ever.
     max_stall: AtomicU64,
     /// Time as integers, for averages and stalls.
     epoch: Epoch,
@@ -67,7 +67,7 @@ pub(crate) struct Settings {
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
     pub(crate) abandoned: Counter,
-    /// Slots that were taken back.
+    /// Slots that were reclaimed from callers that stopped reading.
     pub(crate) stalled: AtomicU64,
 }
 
@@ -227,7 +227,7 @@ impl Settings {
         self.epoch.instant(nanos)
     }
 
-    /// How long a caller may leave a response unread, in nanoseconds; `None` is for ever.
+    /// How long a response may stay unread, in nanoseconds; `None` is for ever.
     #[inline]
     pub(crate) fn max_stall(&self) -> Option<u64> {
         Some(self.max_stall.load(Relaxed)).filter(|nanos| *nanos != 0)

@@ -47,7 +47,7 @@ const UNHEARD: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct State {
     slots: Slots,
-    /// Slots that callers hold who may have stopped reading.
+    /// Permits that wait for their caller.
     stalls: Stalls,
     /// The queue's length and its lowest level, for those who look without the lock: they see a pair that was.
     outline: AtomicU32,
@@ -165,14 +165,14 @@ impl State {
         self.stalls.end(stamp, lanes_pay)
     }
 
-    /// The limit is full at `now`: takes back the slots of responses that their callers have not read
-    /// for the longest stall, and hands them on. Answers whether there were any.
+    /// Reclaims the slots of responses that were not read for the longest stall, and hands them on.
+    /// Returns whether there were any. Called where the limit is full at `now`.
     #[inline(never)]
-    pub(crate) fn take_back(&self, now: Instant) -> bool {
+    pub(crate) fn reclaim(&self, now: Instant) -> bool {
         let Some(longest) = self.settings.max_stall() else {
             return false;
         };
-        let slots = self.stalls.take_back(self.settings.nanos(now), longest);
+        let slots = self.stalls.reclaim(self.settings.nanos(now), longest);
         if slots == 0 {
             return false;
         }
@@ -183,8 +183,8 @@ impl State {
         true
     }
 
-    /// When [`take_back`](Self::take_back) is next worth while.
-    pub(crate) fn takes_back_at(&self) -> Option<Instant> {
+    /// When [`reclaim`](Self::reclaim) is next worth while.
+    pub(crate) fn reclaims_at(&self) -> Option<Instant> {
         let longest = self.settings.max_stall()?;
         self.settings.instant(self.stalls.due(longest))
     }

@@ -172,7 +172,7 @@ impl<R> FairShare<R> {
 
     /// The limit is nearly full: a place, if the less critical take up enough of it, or this key has fewer than the level.
     fn enter_tight(&self, of: Criticality, now: Instant) -> bool {
-        self.take_back(of, now);
+        self.reclaim(of, now);
         let fill = self.shared.fill(of);
         let entered = if 10 * u64::from(fill.inside) < 9 * u64::from(fill.limit) {
             self.own(of).inside.fetch_add(1, Acquire);
@@ -214,7 +214,8 @@ impl<R> FairShare<R> {
         false
     }
 
-    /// One less, unless its place was taken back; answers whether it was the last of its criticality.
+    /// One less, unless its place was reclaimed. Returns whether it was the last of its
+    /// criticality.
     fn leave(&self, permit: &FairSharePermit) -> bool {
         let (own, band) = (self.own(permit.of), self.shared.band(permit.of));
         if permit.in_band && band.stalls.end(permit.band, || false) {
@@ -223,17 +224,17 @@ impl<R> FairShare<R> {
         own.stalls.end(permit.own, || false) && own.inside.fetch_sub(1, AcqRel) == 1
     }
 
-    /// The limit is nearly full: takes back the places of responses that were not read for the limit's
-    /// longest stall. So does the limit, which may never be found full behind fair shares.
-    fn take_back(&self, of: Criticality, now: Instant) {
-        self.shared.limit.take_back(now);
+    /// Reclaims what responses hold that were not read for the limit's longest stall. The limit
+    /// does the same, since behind fair shares it may never be found full.
+    fn reclaim(&self, of: Criticality, now: Instant) {
+        self.shared.limit.reclaim(now);
         if let Some(longest) = self.shared.limit.max_stall_nanos() {
             let (own, band) = (self.own(of), self.shared.band(of));
             let now = self.shared.nanos(now);
             band.inside
-                .fetch_sub(band.stalls.take_back(now, longest), Relaxed);
+                .fetch_sub(band.stalls.reclaim(now, longest), Relaxed);
             own.inside
-                .fetch_sub(own.stalls.take_back(now, longest), AcqRel);
+                .fetch_sub(own.stalls.reclaim(now, longest), AcqRel);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::Concurrency;
 /// Shares that let by 9 of 10 requests find the limit nearly full and not full: it is their turn to
 /// ask for the slots of stopped readers.
 #[test]
-fn what_stopped_readers_hold_is_taken_back_from_key_criticality_and_limit() {
+fn what_stopped_readers_hold_is_reclaimed_from_key_criticality_and_limit() {
     for requests in [9, 10] {
         let limit = Concurrency::new(10).unwrap();
         let share = FairShare::new(limit.handle());
@@ -27,9 +27,9 @@ fn what_stopped_readers_hold_is_taken_back_from_key_criticality_and_limit() {
         assert_eq!(in_band(), requests - 9, "counted while it was nearly full");
         // The last of ten came after a first look.
         let closed = now + Duration::from_secs(3);
-        stack.0.take_back(of, closed);
+        stack.0.reclaim(of, closed);
         assert_eq!(stack.0.in_flight(), requests as usize);
-        stack.0.take_back(of, closed + Duration::from_secs(10));
+        stack.0.reclaim(of, closed + Duration::from_secs(10));
         let counts = || (in_band(), stack.0.in_flight(), handle.in_flight());
         assert_eq!(counts(), (0, 0, 0));
         for permit in permits {

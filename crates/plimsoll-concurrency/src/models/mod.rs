@@ -4,7 +4,7 @@
 mod entering;
 mod limit;
 mod push_out;
-mod taking_back;
+mod reclaiming;
 mod waiting;
 
 use std::{

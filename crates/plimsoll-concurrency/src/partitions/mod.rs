@@ -157,11 +157,11 @@ impl<K: PartialEq> Shared<K> {
 }
 
 impl<K> Shared<K> {
-    /// A request of this partition finds it, or the limit, full: both take back what stopped readers
-    /// hold. Answers whether there is room in the partition.
-    fn take_back(&self, partition: &Partition, now: Instant) -> bool {
-        self.limit.take_back(now);
-        partition.take_back(self.epoch.nanos(now), self.limit.max_stall_nanos())
+    /// Reclaims what stopped readers hold, in the limit and in this partition, one of which is
+    /// full. Returns whether the partition has room.
+    fn reclaim(&self, partition: &Partition, now: Instant) -> bool {
+        self.limit.reclaim(now);
+        partition.reclaim(self.epoch.nanos(now), self.limit.max_stall_nanos())
     }
 
     /// A slot is free that nobody is owed.
@@ -201,7 +201,7 @@ where
         };
         let guarantee = partition.guarantee(limit);
         if partition.enter(guarantee)
-            || self.shared.take_back(partition, now) && partition.enter(guarantee)
+            || self.shared.reclaim(partition, now) && partition.enter(guarantee)
         {
             permit.took_owed = partition.take_owed();
         } else if self.shared.lends(at, limit, now) && partition.enter(u32::MAX) {
@@ -225,7 +225,7 @@ where
         // Perhaps it was not the limit that refused, but a policy after it.
         if !permit.lent && self.shared.limit.in_flight() >= self.shared.limit.limit() {
             partition.turned_away(self.shared.epoch.nanos(now), permit.took_owed);
-            self.shared.take_back(partition, now);
+            self.shared.reclaim(partition, now);
         }
     }
 

@@ -64,7 +64,7 @@ impl Partition {
         false
     }
 
-    /// One less, unless its place was taken back.
+    /// One less, unless its place was reclaimed.
     #[inline]
     pub(super) fn leave(&self, stamp: Stamp) {
         if self.stalls.end(stamp, || false) {
@@ -72,10 +72,11 @@ impl Partition {
         }
     }
 
-    /// Takes back the places of responses that were not read for `longest`. Answers whether there were any.
+    /// Reclaims the places of responses that were not read for `longest`. Returns whether there
+    /// were any.
     #[cold]
-    pub(super) fn take_back(&self, now: u64, longest: Option<u64>) -> bool {
-        let taken = longest.map_or(0, |longest| self.stalls.take_back(now, longest));
+    pub(super) fn reclaim(&self, now: u64, longest: Option<u64>) -> bool {
+        let taken = longest.map_or(0, |longest| self.stalls.reclaim(now, longest));
         self.inside.fetch_sub(taken, AcqRel);
         taken > 0
     }

@@ -1,8 +1,8 @@
 //! Epochs that are over: what is left of each, and when it expires.
 
-/// Generations that are kept at most. One is closed in each quarter of the longest stall and expires
-/// after a whole one, so that there are five; after the longest stall was changed, as many of before.
-/// While there is no room, no epoch is closed.
+/// Generations that are kept at most. One is closed in each quarter of the longest stall and
+/// expires after a whole one, so there are five, and as many from before a change of the longest
+/// stall. While there is no room no epoch is closed.
 const MAX_GENERATIONS: usize = 12;
 
 /// Epochs are numbered with so many bits.
@@ -16,7 +16,8 @@ pub(super) struct Closed {
     generations: Vec<Generation>,
 }
 
-/// Permits that waited for their caller when their epoch was closed, and have not been heard of since.
+/// Permits that waited for their caller when their epoch was closed, and have made no progress
+/// since.
 #[derive(Debug)]
 struct Generation {
     epoch: u32,
@@ -50,7 +51,7 @@ impl Closed {
         self.epoch = self.next_epoch();
     }
 
-    /// A permit of this epoch has been heard of. `false` when it is too late.
+    /// Counts a permit of this epoch out. `false` when its generation has expired.
     pub(super) fn leave(&mut self, epoch: u32) -> bool {
         let mut generations = self.generations.iter();
         let Some(at) = generations.position(|generation| generation.epoch == epoch) else {
@@ -63,7 +64,7 @@ impl Closed {
         true
     }
 
-    /// Forgets generations that were closed `longest` ago. Returns how many permits were left in them.
+    /// Drops generations that were closed `longest` ago. Returns how many permits were in them.
     pub(super) fn expire(&mut self, now: u64, longest: u64) -> u32 {
         let mut expired = 0;
         self.generations.retain(|generation| {

@@ -14,7 +14,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 }
 
 fn expire(stalls: &Stalls) -> u32 {
-    stalls.take_back(1, LONGEST) + stalls.take_back(1 + LONGEST, LONGEST)
+    stalls.reclaim(1, LONGEST) + stalls.reclaim(1 + LONGEST, LONGEST)
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_call_that_makes_progress_as_its_epoch_expires_keeps_its_slot_or_has_lost_it
         let expiring = Arc::clone(&stalls);
         let expirer = thread::spawn(move || {
             let taken = expire(&expiring);
-            taken + expiring.take_back(1 + 3 * LONGEST, LONGEST)
+            taken + expiring.reclaim(1 + 3 * LONGEST, LONGEST)
         });
         let stamp = stalls.body_waits(stamp, WaitsOn::Caller);
         let stamp = stalls.body_waits(stamp, WaitsOn::Service);
@@ -62,8 +62,8 @@ fn of_two_calls_that_end_together_both_are_counted_out() {
             released += ender.join().unwrap();
         }
         assert_eq!(released, 2);
-        assert_eq!(stalls.take_back(9 * LONGEST, LONGEST), 0);
-        assert_eq!(stalls.take_back(19 * LONGEST, LONGEST), 0);
+        assert_eq!(stalls.reclaim(9 * LONGEST, LONGEST), 0);
+        assert_eq!(stalls.reclaim(19 * LONGEST, LONGEST), 0);
     });
 }
 
@@ -82,7 +82,7 @@ fn a_call_in_a_lane_is_closed_with_the_others() {
         released += u32::from(stalls.end(own, || false));
         released += spreader.join().unwrap();
         assert_eq!(released, 2);
-        assert_eq!(stalls.take_back(9 * LONGEST, LONGEST), 0);
-        assert_eq!(stalls.take_back(19 * LONGEST, LONGEST), 0);
+        assert_eq!(stalls.reclaim(9 * LONGEST, LONGEST), 0);
+        assert_eq!(stalls.reclaim(19 * LONGEST, LONGEST), 0);
     });
 }

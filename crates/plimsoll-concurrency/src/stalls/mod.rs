@@ -1,35 +1,35 @@
-//! Slots held by responses that their callers do not read, taken back without reaching them.
+//! Reclaims slots held by responses that their callers do not read.
 //!
 //! A server that cannot write to a connection (the socket's buffer is full, the HTTP/2 window is 0)
 //! does not poll the response body. The permit is inside that body, so neither a timer in the body
-//! nor the next call of the policy can end it. But slots are all alike: it is enough to know *how
-//! many* of them belong to such responses.
+//! nor a later call of the policy can reach it. But slots are interchangeable: it is enough to know
+//! *how many* of them such responses hold.
 //!
 //! # The protocol
 //!
-//! - Time is divided into numbered epochs. A word holds the current epoch and how many permits were
-//!   stamped in it and still wait for their caller. A permit carries its [`Stamp`].
-//! - When it is the caller's turn, a permit is counted in the word, and stamped with the epoch that
-//!   the same atomic operation read. When it is the service's turn, or the call is over, it is
-//!   counted out. A permit that is still in the epoch of its stamp is counted out of the word by a
-//!   compare-and-swap that fails once the epoch is over.
-//! - Whoever finds the limit full (the one place where time is at hand and a slot is wanted) closes
-//!   the epoch, at most once in a quarter of the longest stall: it swaps the word for the next epoch
-//!   with nobody in it, and notes the *generation* that was counted there, under a lock.
-//! - A permit whose epoch is over is counted out of its generation, under the lock. It is stamped
-//!   with the current epoch if the caller has taken a frame and has to take another.
-//! - What is left of a generation after the longest stall has not made any progress since it was
-//!   closed. All its slots are released at once, and the generation is forgotten. A permit whose
-//!   generation is not known any more has lost its slot, and must not release it again.
+//! - Time is divided into numbered epochs. A word holds the current epoch and the number of permits
+//!   that were stamped in it and still wait for their caller. A permit carries its [`Stamp`].
+//! - When a response waits for its caller, its permit is counted in the word, and stamped with the
+//!   epoch that the same atomic operation read.
+//! - When the response waits for the service, or the call is over, the permit is counted out: by a
+//!   compare-and-swap of the word, which fails once the epoch is closed.
+//! - The epoch is closed by a request that finds the limit full, at most once in a quarter of the
+//!   longest stall. (There `now` is at hand, and a slot is wanted.) It swaps the word for the next
+//!   epoch with a count of 0, and keeps what was counted as a *generation*, under a lock.
+//! - A permit whose epoch is closed is counted out of its generation, under the lock. It is counted
+//!   in the current epoch if its response waits for the caller again.
+//! - Permits that are still in their generation a longest stall after it was closed have made no
+//!   progress since. All their slots are released at once, and the generation is dropped. A permit
+//!   whose generation is unknown has lost its slot, and must not release it.
 //!
-//! So each slot is released once: by its permit, which takes itself out of the word or of the
-//! generation before, or with the generation that it was left in. There is no timer and no clock
-//! read, and while nobody finds the limit full nothing is done.
+//! So each slot is released once: by its permit, which is counted out first, or together with the
+//! generation that the permit was left in. There is no timer and no clock read, and nothing is done
+//! until a request finds the limit full.
 //!
 //! # Lanes
 //!
-//! Where two threads have met at the word, each processor counts in a word of its own. All words are
-//! closed together, under the lock; the stamp says which word it was counted in.
+//! Once two threads have met at the word, each processor counts in a word of its own. All words are
+//! closed together, under the lock. The stamp names the word.
 
 mod closed;
 
@@ -51,31 +51,31 @@ const STAMP: u32 = 32;
 const COUNT: u64 = (1 << STAMP) - 1;
 /// A stamp is the number of the epoch above, and below the place of the word.
 ///
-/// Epochs come round after 33 million closings: at 4 in 10 seconds after 2.6 years in which the limit
-/// is always full, and in which a response is neither read nor given up.
+/// Numbers of epochs repeat after 33 million closings: with the default stall after 2.6 years in
+/// which the limit is always full, and in which a response is neither read nor dropped.
 const EPOCH: u32 = u32::BITS - EPOCH_BITS;
 const PLACE: u32 = (1 << EPOCH) - 1;
 /// The place of the word that is always there. Those of up to 64 lanes follow.
 const OWN: u32 = 1;
 const FIRST_LANE: u32 = 2;
-/// Epochs are closed so many times in the longest stall, so that a slot is taken back after at most
+/// Epochs are closed so many times in the longest stall, so that a slot is reclaimed after at most
 /// 1.25 times that: more closings would take more generations, and gain less than a tenth.
-/// `stalls::a_slot_is_taken_back_within_a_stall_and_a_quarter` fails with fewer.
+/// `stalls::a_slot_is_reclaimed_within_a_stall_and_a_quarter` fails with fewer.
 const CLOSINGS: u64 = 4;
 /// There is no generation.
 const NEVER: u64 = u64::MAX;
 
 /// Where a permit is counted: the epoch, and the word.
 ///
-/// Performance: four bytes, since a larger permit makes each move of the call dearer (`instructions`,
-/// `fused-six@accept`).
+/// Performance: four bytes, since a larger permit makes each move of the call dearer
+/// (`instructions`, `fused-six@accept`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp(u32);
 
 impl Stamp {
     /// It holds its slot, and nothing is expected of its caller.
     pub(crate) const NONE: Self = Self(0);
-    /// Its slot was taken back.
+    /// Its slot was reclaimed.
     const LOST: Self = Self(u32::MAX);
 
     fn new(epoch: u32, place: u32) -> Self {
@@ -111,7 +111,7 @@ pub(crate) struct Stalls {
     spread: AtomicBool,
     /// Made when two threads first meet, so that a cell of a keyed limit has none.
     lanes: OnceLock<Box<[Lane]>>,
-    /// When an epoch was last closed, or could have been; 0 before the first. Written under the lock.
+    /// When an epoch was last closed, or could have been; 0 before that. Written under the lock.
     last: AtomicU64,
     /// When the oldest generation was closed, or [`NEVER`]. Written under the lock.
     oldest: AtomicU64,
@@ -145,7 +145,7 @@ impl Stalls {
         }
     }
 
-    /// It is the caller's turn: it has taken all there was, and has to take what was handed out now.
+    /// The caller made progress, and has to take what was handed out now.
     #[inline]
     fn wait_for_caller(&self, stamp: Stamp) -> Stamp {
         if stamp == Stamp::NONE && !self.is_spread() {
@@ -154,7 +154,7 @@ impl Stalls {
         self.wait_again(stamp, lane)
     }
 
-    /// It is the service's turn.
+    /// The caller took all there was.
     #[inline]
     fn wait_for_service(&self, stamp: Stamp) -> Stamp {
         if self.end(stamp, || false) {
@@ -180,9 +180,9 @@ impl Stalls {
         stamp == Stamp::NONE || self.leave(stamp, may_spread)
     }
 
-    /// Closes the epoch when it is time for it, and takes back what has been closed for `longest`:
+    /// Closes the epoch when it is time for it, and reclaims what has been closed for `longest`:
     /// so many slots are now the caller's to release.
-    pub(crate) fn take_back(&self, now: u64, longest: u64) -> u32 {
+    pub(crate) fn reclaim(&self, now: u64, longest: u64) -> u32 {
         if now < self.due(longest) {
             return 0;
         }
@@ -198,7 +198,7 @@ impl Stalls {
         taken
     }
 
-    /// When [`take_back`](Self::take_back) next has something to do.
+    /// When [`reclaim`](Self::reclaim) next has something to do.
     pub(crate) fn due(&self, longest: u64) -> u64 {
         let expires_at = self.oldest.load(Relaxed).saturating_add(longest);
         self.closes_at(longest).min(expires_at)
@@ -218,8 +218,8 @@ impl Stalls {
 
     /// Progress: counts a permit in the current epoch.
     ///
-    /// Performance: out of line and by value, as is [`leave`](Self::leave). Where the compiler sees an
-    /// acquiring load it moves the response once more (`instructions`, `concurrency@accept`).
+    /// Performance: out of line and by value, as is [`leave`](Self::leave). Around an acquiring
+    /// load the compiler moves the response once more (`instructions`, `concurrency@accept`).
     #[inline(never)]
     fn wait_again(&self, stamp: Stamp, lane: impl Fn() -> usize) -> Stamp {
         if let Some(word) = self.word_at(stamp.place())
@@ -243,7 +243,7 @@ impl Stalls {
         Stamp::of(self.word.fetch_add(1, Relaxed))
     }
 
-    /// Counts a permit out. `false` when its slot was taken back.
+    /// Counts a permit out. `false` when its slot was reclaimed.
     #[inline(never)]
     fn leave(&self, stamp: Stamp, may_spread: impl FnOnce() -> bool) -> bool {
         if let Some(word) = self.word_at(stamp.place()) {
@@ -263,8 +263,7 @@ impl Stalls {
         self.leave_closed(stamp)
     }
 
-    /// Counts a permit out of its generation. Whoever sees that the epoch is over gets the lock after
-    /// the one who ended it.
+    /// Counts a permit out of its generation. The thread that closed the epoch had the lock first.
     #[cold]
     fn leave_closed(&self, stamp: Stamp) -> bool {
         stamp != Stamp::LOST && self.lock().leave(stamp.epoch())

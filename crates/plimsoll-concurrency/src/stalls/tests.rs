@@ -41,7 +41,7 @@ impl Slow {
         self.permits.iter().filter(|permit| **permit == of).count()
     }
 
-    fn take_back(&mut self, now: u64, longest: u64) -> usize {
+    fn reclaim(&mut self, now: u64, longest: u64) -> usize {
         let mut taken = 0;
         for (epoch, _) in self.closed.extract_if(.., |(_, at)| now - *at >= longest) {
             for permit in &mut self.permits {
@@ -87,7 +87,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn law_02_each_slot_is_released_by_its_call_or_taken_back_never_both(steps in steps()) {
+    fn law_02_each_slot_is_released_by_its_call_or_reclaimed_never_both(steps in steps()) {
         let (stalls, mut slow) = (Stalls::new(), Slow::default());
         let (mut stamps, mut now, mut released) = (Vec::new(), 1, 0);
         for step in steps {
@@ -116,8 +116,8 @@ proptest! {
                 }
                 Step::Full { after } => {
                     now += after;
-                    let taken = stalls.take_back(now, LONGEST) as usize;
-                    prop_assert_eq!(taken, slow.take_back(now, LONGEST));
+                    let taken = stalls.reclaim(now, LONGEST) as usize;
+                    prop_assert_eq!(taken, slow.reclaim(now, LONGEST));
                     released += taken;
                 }
                 Step::Spread => stalls.spread(4),
@@ -131,7 +131,7 @@ proptest! {
             }
         }
         prop_assert_eq!(released, stamps.len());
-        prop_assert_eq!(stalls.take_back(now + 2 * LONGEST, LONGEST), 0, "nobody is left");
+        prop_assert_eq!(stalls.reclaim(now + 2 * LONGEST, LONGEST), 0, "nobody is left");
     }
 }
 
@@ -144,13 +144,13 @@ fn it_is_due_when_an_epoch_is_to_be_closed_or_a_generation_expires() {
         "the first who finds the limit full closes"
     );
     let early = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
-    assert_eq!(stalls.take_back(1000, LONGEST), 0);
+    assert_eq!(stalls.reclaim(1000, LONGEST), 0);
     assert_eq!(stalls.due(LONGEST), 1025);
     let late = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
-    assert_eq!(stalls.take_back(1090, LONGEST), 0);
+    assert_eq!(stalls.reclaim(1090, LONGEST), 0);
     assert_eq!(stalls.due(LONGEST), 1100, "the first generation");
     assert_eq!(stalls.due(10 * LONGEST), 1340, "as the setting is now");
-    assert_eq!(stalls.take_back(1100, LONGEST), 1);
+    assert_eq!(stalls.reclaim(1100, LONGEST), 1);
     assert_eq!(stalls.due(LONGEST), 1115);
     assert!(!stalls.end(early, || false) && stalls.end(late, || false));
 }
@@ -160,7 +160,7 @@ fn an_epoch_in_which_nobody_waits_goes_on() {
     let stalls = Stalls::new();
     let before = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
     assert!(stalls.end(before, || false));
-    assert_eq!(stalls.take_back(1000, LONGEST), 0);
+    assert_eq!(stalls.reclaim(1000, LONGEST), 0);
     assert_eq!(stalls.body_waits(Stamp::NONE, WaitsOn::Caller), before);
 }
 
@@ -214,7 +214,7 @@ fn threads_count_without_losing_anybody() {
         }
         scope.spawn(|| {
             for now in 1..u64::from(CALLS) {
-                released.fetch_add(stalls.take_back(now, 8), Relaxed);
+                released.fetch_add(stalls.reclaim(now, 8), Relaxed);
             }
         });
     });

@@ -207,8 +207,8 @@ where
             let latency = Instant::now().saturating_duration_since(run.started);
             run.latency = latency.as_nanos() as u64;
         }
-        // Performance: here, where the permit is still in place. Once the response is on its way, the
-        // compiler moves it once more (`instructions`, `concurrency@accept`).
+        // Performance: here, while the permit is in place. An atomic operation later would make the
+        // compiler move the response once more (`instructions`, `concurrency@accept`).
         if self.shared.policy.watches_bodies() {
             self.body_waits(WaitsOn::Caller);
         }

@@ -170,8 +170,8 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Whether [`body_waits`](Self::body_waits) has something to do.
     ///
-    /// `false` unless a policy says otherwise: a gate none of whose policies watches bodies does not
-    /// call it. Unlike [`announces`](Self::announces), the answer never changes.
+    /// `false` by default. A gate none of whose policies watches bodies does not call it. Unlike
+    /// [`announces`](Self::announces), the answer never changes.
     #[inline]
     fn watches_bodies(&self) -> bool {
         false
@@ -179,14 +179,14 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Reports which side the response body waits for, while the permit is held.
     ///
-    /// Called with [`WaitsOn::Caller`] when the service has answered (where no body follows, the permit
-    /// ends next), and after each frame but the last; with [`WaitsOn::Service`] each time the body was
-    /// polled and is pending, and when the permit is [handed over](crate::Handover) to an upgraded
-    /// socket. The default does nothing.
+    /// Called with [`WaitsOn::Caller`] when the service has answered (where no body follows, the
+    /// permit ends next), and after each frame but the last; with [`WaitsOn::Service`] each time
+    /// the body was polled and is pending, and when the permit is [handed over](crate::Handover) to
+    /// an upgraded socket. The default does nothing.
     ///
-    /// A policy that limits what is in flight uses it to take back what callers hold that stopped
-    /// reading. It cannot wait for the next call to do so: a server that cannot write does not poll
-    /// the body, and the permit stays inside the body.
+    /// A policy that limits what is in flight uses it to count permits of callers that may have
+    /// stopped reading. No later call would tell it: a server that cannot write does not poll the
+    /// body, and the permit is inside that body.
     #[inline]
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         _ = (permit, on);

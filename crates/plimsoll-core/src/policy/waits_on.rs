@@ -10,7 +10,7 @@ pub enum WaitsOn {
     /// lives. The body is not polled then, so no timer inside it can run.
     Caller,
     /// The body was polled and has no frame yet: the caller took all there was, and the service has
-    /// to produce more. An idle event stream is in this state, and a permit that was handed over to an
-    /// upgraded socket.
+    /// to produce more. An idle event stream is in this state, and a permit that was handed over to
+    /// an upgraded socket.
     Service,
 }

@@ -98,7 +98,8 @@ async fn is_full<P: Policy<Req> + 'static>(layer: &GateLayer<P>) -> bool {
     ask(layer, Download::default()).await.is_err()
 }
 
-/// Asks the body for a frame, as a server does that has room for one. `false` when there is none yet.
+/// Asks the body for a frame, as a server does that has room for one. `false` when there is none
+/// yet.
 fn read<P: Policy<Req> + 'static>(reader: &mut Reader<P>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     Pin::new(reader).poll_frame(&mut cx).is_ready()
@@ -129,7 +130,7 @@ async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_is_taken_back_within_a_stall_and_a_quarter() {
+async fn a_slot_is_reclaimed_within_a_stall_and_a_quarter() {
     for offset in (0..2500).step_by(100) {
         let layer = GateLayer::new(Concurrency::new(1).unwrap());
         let first = ask(&layer, Download::default()).await.unwrap();
@@ -194,7 +195,7 @@ async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread()
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_finds_the_limit_full_nothing_is_taken_back() {
+async fn while_nobody_finds_the_limit_full_nothing_is_reclaimed() {
     let limit = Concurrency::new(2).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -256,7 +257,7 @@ async fn a_request_in_the_queue_gets_the_slot_though_nobody_else_comes() {
 async fn woken_late<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(5 * X, future)
         .await
-        .expect("no slot was taken back")
+        .expect("no slot was reclaimed")
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +294,7 @@ async fn a_request_that_is_not_answered_keeps_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_entrances_of_a_limit_share_what_is_taken_back() {
+async fn all_entrances_of_a_limit_share_what_is_reclaimed() {
     let limit = Concurrency::new(1).unwrap();
     let handle = limit.handle();
     let (route, other) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
@@ -347,7 +348,7 @@ impl Algorithm for Told {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_taken_back() {
+async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_reclaimed() {
     let told = Arc::default();
     let limit = Concurrency::moved_by(Told(Arc::clone(&told))).unwrap();
     let layer = GateLayer::new(limit);

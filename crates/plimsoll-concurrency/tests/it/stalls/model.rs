@@ -68,26 +68,22 @@ proptest! {
                 }
                 let of = any % calls.len();
                 match step {
-                    Step::Reads => {
+                    Step::Reads | Step::Idles => {
                         let call = &mut calls[of];
-                        // Who has lost its slot goes on without.
-                        if has_slot(call, tick) == Some(true) {
-                            call.unread_since = Some(tick);
-                        }
-                        Policy::<()>::body_waits(&limit, &mut call.permit, WaitsOn::Caller);
-                        if has_slot(call, tick).is_none() {
-                            // It may be in time or not: leave it out.
-                            given_back += usize::from(end(&limit, calls.swap_remove(of), at(tick)));
-                        }
-                    }
-                    Step::Idles => {
-                        let call = &mut calls[of];
+                        let (on, since) = match step {
+                            Step::Reads => (WaitsOn::Caller, Some(tick)),
+                            _ => (WaitsOn::Service, None),
+                        };
                         let had = has_slot(call, tick);
-                        Policy::<()>::body_waits(&limit, &mut call.permit, WaitsOn::Service);
+                        Policy::<()>::body_waits(&limit, &mut call.permit, on);
                         match had {
-                            Some(true) => call.unread_since = None,
-                            Some(false) => {}
-                            None => given_back += usize::from(end(&limit, calls.swap_remove(of), at(tick))),
+                            Some(true) => call.unread_since = since,
+                            Some(false) => {} // it goes on without
+                            // It was in time or not: end it, and count what it gave back.
+                            None => {
+                                let call = calls.swap_remove(of);
+                                given_back += usize::from(end(&limit, call, at(tick)));
+                            }
                         }
                     }
                     Step::Ends => {

@@ -37,7 +37,7 @@ async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_that_the_limit_turns_away_takes_back_what_its_callers_hold() {
+async fn a_partition_that_the_limit_turns_away_reclaims_what_its_callers_hold() {
     let limit = Concurrency::new(2).unwrap();
     let name = |req: &Req| Some(req.body().key);
     // Rounded up, the guarantees are more than the limit.

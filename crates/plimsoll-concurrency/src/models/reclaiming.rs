@@ -1,4 +1,4 @@
-//! Slots that are taken back from callers that stopped reading, while others come and go.
+//! Slots that are reclaimed from callers that stopped reading, while others come and go.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ fn stalled() -> (Arc<State>, Stamp, Instant) {
     assert!(state.enter());
     let stamp = state.body_waits(Stamp::NONE, WaitsOn::Caller);
     let now = Instant::now();
-    assert!(!state.take_back(now));
+    assert!(!state.reclaim(now));
     (state, stamp, now + LONGEST)
 }
 
 #[test]
-fn a_slot_that_is_taken_back_and_the_first_waiter_do_not_miss_each_other() {
+fn a_slot_that_is_reclaimed_and_the_first_waiter_do_not_miss_each_other() {
     three_at_once(|| {
         let (state, stamp, expiry) = stalled();
         let taking = Arc::clone(&state);
-        let taker = thread::spawn(move || taking.take_back(expiry));
+        let taker = thread::spawn(move || taking.reclaim(expiry));
         let ticket = arrive(&state);
         assert!(taker.join().unwrap());
         assert!(!state.holds_slot(stamp), "others have it");
@@ -38,11 +38,11 @@ fn a_slot_that_is_taken_back_and_the_first_waiter_do_not_miss_each_other() {
 }
 
 #[test]
-fn a_call_that_ends_as_its_slot_is_taken_back_gives_it_to_one_other() {
+fn a_call_that_ends_as_its_slot_is_reclaimed_gives_it_to_one_other() {
     three_at_once(|| {
         let (state, stamp, expiry) = stalled();
         let (taking, ending) = (Arc::clone(&state), Arc::clone(&state));
-        let taker = thread::spawn(move || taking.take_back(expiry));
+        let taker = thread::spawn(move || taking.reclaim(expiry));
         let ender = thread::spawn(move || {
             if ending.holds_slot(stamp) {
                 leave(&ending);
