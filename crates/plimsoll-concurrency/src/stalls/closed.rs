@@ -1,12 +1,11 @@
 //! Epochs that are over: what is left of each, and when it expires.
 
+use super::stamp::EPOCH_BITS;
+
 /// Generations that are kept at most. One is closed in each quarter of the longest stall and
 /// expires after a whole one, so there are five, and as many from before a change of the longest
 /// stall. While there is no room no epoch is closed.
 const MAX_GENERATIONS: usize = 12;
-
-/// Epochs are numbered with so many bits.
-pub(super) const EPOCH_BITS: u32 = 25;
 
 /// The current epoch, and the generations of those before it.
 #[derive(Debug, Default)]

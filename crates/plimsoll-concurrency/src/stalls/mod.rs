@@ -32,6 +32,7 @@
 //! closed together, under the lock. The stamp names the word.
 
 mod closed;
+mod stamp;
 
 use std::sync::{
     OnceLock, PoisonError,
@@ -43,65 +44,19 @@ use std::sync::{
 
 use plimsoll_core::{WaitsOn, lane, lanes};
 
-use self::closed::{Closed, EPOCH_BITS};
+pub(crate) use self::stamp::Stamp;
+use self::{
+    closed::Closed,
+    stamp::{COUNT, FIRST_LANE, OWN},
+};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
-/// A word is a stamp above, and below how many permits with that stamp wait for their caller.
-const STAMP: u32 = 32;
-const COUNT: u64 = (1 << STAMP) - 1;
-/// A stamp is the number of the epoch above, and below the place of the word.
-///
-/// Numbers of epochs repeat after 33 million closings: with the default stall after 2.6 years in
-/// which the limit is always full, and in which a response is neither read nor dropped.
-const EPOCH: u32 = u32::BITS - EPOCH_BITS;
-const PLACE: u32 = (1 << EPOCH) - 1;
-/// The place of the word that is always there. Those of up to 64 lanes follow.
-const OWN: u32 = 1;
-const FIRST_LANE: u32 = 2;
 /// Epochs are closed so many times in the longest stall, so that a slot is reclaimed after at most
 /// 1.25 times that: more closings would take more generations, and gain less than a tenth.
 /// `stalls::a_slot_is_reclaimed_within_a_stall_and_a_quarter` fails with fewer.
 const CLOSINGS: u64 = 4;
 /// There is no generation.
 const NEVER: u64 = u64::MAX;
-
-/// Where a permit is counted: the epoch, and the word.
-///
-/// Performance: four bytes, since a larger permit makes each move of the call dearer
-/// (`instructions`, `fused-six@accept`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp(u32);
-
-impl Stamp {
-    /// It holds its slot, and nothing is expected of its caller.
-    pub(crate) const NONE: Self = Self(0);
-    /// Its slot was reclaimed.
-    const LOST: Self = Self(u32::MAX);
-
-    fn new(epoch: u32, place: u32) -> Self {
-        Self(epoch << EPOCH | place)
-    }
-
-    /// That of the permits that are counted in this word.
-    #[inline]
-    fn of(word: u64) -> Self {
-        Self((word >> STAMP) as u32)
-    }
-
-    /// The word of permits with this stamp, while there are none.
-    fn word(self) -> u64 {
-        u64::from(self.0) << STAMP
-    }
-
-    #[inline]
-    fn place(self) -> u32 {
-        self.0 & PLACE
-    }
-
-    fn epoch(self) -> u32 {
-        self.0 >> EPOCH
-    }
-}
 
 /// Counts permits that wait for their caller, and finds those that have waited for too long.
 #[derive(Debug)]
@@ -182,10 +137,16 @@ impl Stalls {
 
     /// Closes the epoch when it is time for it, and reclaims what has been closed for `longest`:
     /// so many slots are now the caller's to release.
+    #[inline]
     pub(crate) fn reclaim(&self, now: u64, longest: u64) -> u32 {
         if now < self.due(longest) {
-            return 0;
+            return 0; // nearly always
         }
+        self.reclaim_now(now, longest)
+    }
+
+    #[cold]
+    fn reclaim_now(&self, now: u64, longest: u64) -> u32 {
         let mut closed = self.lock();
         let taken = closed.expire(now, longest);
         if now >= self.closes_at(longest) {
@@ -199,11 +160,13 @@ impl Stalls {
     }
 
     /// When [`reclaim`](Self::reclaim) next has something to do.
+    #[inline]
     pub(crate) fn due(&self, longest: u64) -> u64 {
         let expires_at = self.oldest.load(Relaxed).saturating_add(longest);
         self.closes_at(longest).min(expires_at)
     }
 
+    #[inline]
     fn closes_at(&self, longest: u64) -> u64 {
         match self.last.load(Relaxed) {
             0 => 0,

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{stamp::EPOCH_BITS, *};
 
 /// What the word and the generations count, kept for each permit.
 #[derive(Debug, Default)]
