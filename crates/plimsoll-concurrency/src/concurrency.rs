@@ -15,7 +15,8 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 
 /// A limit on requests in flight; one more is refused, or waits its turn.
 ///
-/// A request holds its slot until its call is over: by default at the end of the response body.
+/// A request holds its slot until its call is over: by default at the end of the response body. The
+/// slot of a response that is not read is reclaimed after the [longest stall](Self::max_stall).
 ///
 /// # Who comes next
 ///
@@ -27,10 +28,11 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 ///
 /// # Cost
 ///
-/// With a free slot: a compare-and-swap to get in, and a subtraction to get out. When full and without a queue, a load. Only
-/// requests that wait, and slots that go to them, take a lock, for as long as it takes to link an entry of three lists.
-/// Deadlines and priorities are read when there is no slot. A refusal takes no lock: the queue's length and its lowest
-/// level are one atomic.
+/// With a free slot: a compare-and-swap to get in, and a subtraction to get out; an addition and a
+/// compare-and-swap count that the response waits for its caller. When full and without a queue, a
+/// load. Only requests that wait, and slots that go to them, take a lock, for as long as it takes
+/// to link an entry of three lists. Deadlines and priorities are read when there is no slot. A
+/// refusal takes no lock: the queue's length and its lowest level are one atomic.
 ///
 /// A queue's memory grows as it is first used: by an entry for each request that waits or was answered and has not yet
 /// heard of it, at most the limit and twice the length together (a length below 1,024 counts as that many once), and by
@@ -273,6 +275,54 @@ impl<D, R> Concurrency<D, R> {
     /// When it is zero or more than 1 day.
     pub fn max_retry_after(self, max: Duration) -> Result<Self, InvalidConcurrency> {
         self.state.settings.set_max_retry_after(max)?;
+        Ok(self)
+    }
+
+    /// How long a response may stay unread while requests find the limit full: 10 seconds by
+    /// default, `None` for ever.
+    ///
+    /// A response is unread while its head or a frame was handed to the server and the server has
+    /// not asked for the next: the caller has stopped reading, or its HTTP/2 window is 0. Such
+    /// callers would hold their slots for as long as their connections live, and two of them close
+    /// a limit of 2. So their slots are reclaimed:
+    ///
+    /// - The time runs from the first request that finds the limit full. A slot is reclaimed after
+    ///   1 to 1.25 times `longest`, by a request that finds the limit full or waits in the queue.
+    ///   While all requests find a slot none is reclaimed.
+    /// - A caller makes progress when the server asks for the next frame. A slow reader that takes
+    ///   one frame within `longest` keeps its slot. (What fits into the buffers of server and
+    ///   kernel counts as read.)
+    /// - No time runs while the body waits for the service, as an idle event stream does.
+    /// - The response is not cut off, which could pass for its end. It continues without a slot,
+    ///   and is counted in [`stalled`](crate::ConcurrencyHandle::stalled). Such responses are
+    ///   bounded by connections: limit those by address, with `BoundedListener`.
+    /// - An adaptive limit learns nothing from the end of such a call.
+    ///
+    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) use the setting of the
+    /// limit behind them, and reclaim its slots where they reject. A permit that was
+    /// [handed over](plimsoll_core::Handover) to an upgraded socket keeps its slot.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use plimsoll_concurrency::Concurrency;
+    ///
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+    /// let limit = Concurrency::new(64)?.max_stall(Duration::from_secs(30))?;
+    /// // Behind a proxy that buffers whole responses:
+    /// let trusted = Concurrency::new(64)?.max_stall(None)?;
+    /// # _ = (limit, trusted);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 100 milliseconds or more than 1 hour.
+    pub fn max_stall(
+        self,
+        longest: impl Into<Option<Duration>>,
+    ) -> Result<Self, InvalidConcurrency> {
+        self.state.settings.set_max_stall(longest.into())?;
         Ok(self)
     }
 

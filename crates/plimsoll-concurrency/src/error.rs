@@ -21,6 +21,9 @@ pub enum InvalidConcurrency {
     /// A longest hint that invites the caller back at once, or never.
     #[error("longest retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
     MaxRetryAfter(Duration),
+    /// A longest stall that is shorter than the time between two frames, or no bound.
+    #[error("longest stall is {0:?}, but must be 100 milliseconds to 1 hour")]
+    MaxStall(Duration),
     /// No target for the delay, or one that is as long as the interval it is held against.
     #[error(
         "target delay is {target:?}, but must be 1 microsecond to less than the interval, {interval:?}"

@@ -1,6 +1,9 @@
 //! Settings and figures at run time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use plimsoll_core::LoadSignal;
 use tokio::time::Instant;
@@ -160,6 +163,38 @@ impl ConcurrencyHandle {
     /// When it is zero or more than 1 day. Nothing is changed then.
     pub fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
         self.0.settings.set_retry_after(hint)
+    }
+
+    /// How long a response may stay unread while requests find the limit full; `None` is for ever.
+    pub fn max_stall(&self) -> Option<Duration> {
+        self.0.settings.max_stall().map(Duration::from_nanos)
+    }
+
+    /// Changes the [longest stall](crate::Concurrency::max_stall).
+    ///
+    /// # Errors
+    ///
+    /// When it is less than 100 milliseconds or more than 1 hour. Nothing is changed then.
+    pub fn set_max_stall(&self, longest: Option<Duration>) -> Result<(), InvalidConcurrency> {
+        self.0.settings.set_max_stall(longest)
+    }
+
+    /// Reclaims the slots of callers that stopped reading, for a policy in front of the limit that
+    /// finds it full or nearly so.
+    pub(crate) fn reclaim(&self, now: Instant) {
+        self.0.reclaim(now);
+    }
+
+    /// The longest stall in nanoseconds; `None` is for ever.
+    pub(crate) fn max_stall_nanos(&self) -> Option<u64> {
+        self.0.settings.max_stall()
+    }
+
+    /// Slots that were reclaimed from responses that were not read for the longest stall.
+    ///
+    /// See [`Concurrency::max_stall`](crate::Concurrency::max_stall).
+    pub fn stalled(&self) -> u64 {
+        self.0.settings.stalled.load(Relaxed)
     }
 
     /// Requests that hold a slot, those included that were given one and have not yet been polled.

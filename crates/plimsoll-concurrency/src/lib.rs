@@ -31,6 +31,7 @@
 //! | [`Concurrency::controlled_delay`] | bursts may wait long, a lasting overload is served with short waits |
 //! | [`Concurrency::deadlines`] | a request is refused when it could not be served before its own deadline |
 //! | [`Concurrency::service_time`] | how long serving takes, for that |
+//! | [`Concurrency::max_stall`] | how long a response may stay unread before its slot is reclaimed |
 //! | [`Concurrency::per_caller`] and [`Concurrency::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
 //! | [`FairShare`] | one limit, shared fairly by many keys that are not known beforehand |
 //! | [`Partitions`] | one limit, of which a few known kinds of requests have guaranteed shares |
@@ -66,6 +67,7 @@ mod route;
 mod sampler;
 mod settings;
 mod slots;
+mod stalls;
 mod state;
 mod streams;
 mod sync;

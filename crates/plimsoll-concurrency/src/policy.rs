@@ -8,12 +8,14 @@ use std::{
 
 use plimsoll_core::{
     Cell, Deadline, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline, Rejection, Verdict,
+    WaitsOn,
 };
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Concurrency, ConcurrencyWait,
     queue::{Answer, Waiter, is_too_late},
+    stalls::Stamp,
     state::Queued,
     wait::WaitEnd,
 };
@@ -23,7 +25,11 @@ const NAME: &str = "concurrency";
 
 /// A slot, held. Plain data: the gate sees to it that it is given back.
 #[derive(Debug)]
-pub struct ConcurrencyPermit(());
+pub struct ConcurrencyPermit(Stamp);
+
+impl ConcurrencyPermit {
+    const NEW: Self = Self(Stamp::NONE);
+}
 
 impl<Req, D, R> Policy<Req> for Concurrency<D, R>
 where
@@ -36,7 +42,7 @@ where
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
         if self.state.enter() {
-            return Verdict::Admit(ConcurrencyPermit(()));
+            return Verdict::Admit(ConcurrencyPermit::NEW);
         }
         self.wait(req, now)
     }
@@ -55,15 +61,25 @@ where
             return Poll::Ready(Err(self.refuse(now)));
         };
         // First the queue, then the timer: both have the waker before this is `Pending`.
-        if !self.state.ask(ticket, cx.waker()) && now < wait.end.at {
-            if wait.timer.is_none() {
-                wait.timer.set(Some(sleep_until(wait.end.at)));
+        let mut at = now;
+        while !self.state.ask(ticket, cx.waker()) && at < wait.end.at {
+            if self.state.reclaim(at) {
+                continue; // perhaps one of the slots is this one's
+            }
+            // Nobody else may come who finds the limit full.
+            let end = self.state.reclaims_at().unwrap_or(wait.end.at);
+            let end = end.min(wait.end.at);
+            match wait.timer.as_mut().as_pin_mut() {
+                Some(timer) if timer.deadline() == end => {}
+                Some(timer) => timer.reset(end),
+                None => wait.timer.set(Some(sleep_until(end))),
             }
             if let Some(timer) = wait.timer.as_mut().as_pin_mut()
                 && timer.poll(cx).is_pending()
             {
                 return Poll::Pending;
             }
+            at = at.max(end);
         }
         *wait.ticket = None;
         Poll::Ready(match self.state.withdraw(ticket) {
@@ -97,7 +113,10 @@ where
     }
 
     #[inline]
-    fn finish(&self, _: ConcurrencyPermit, outcome: &Outcome) {
+    fn finish(&self, permit: ConcurrencyPermit, outcome: &Outcome) {
+        if !self.state.holds_slot(permit.0) {
+            return; // others have it
+        }
         if self.state.samples {
             self.state.leave_sampled(outcome, self.route.as_deref());
         } else {
@@ -106,8 +125,10 @@ where
     }
 
     #[inline]
-    fn revoke(&self, _: ConcurrencyPermit, _: Instant, now: Instant) {
-        self.state.leave(now);
+    fn revoke(&self, permit: ConcurrencyPermit, _: Instant, now: Instant) {
+        if self.state.holds_slot(permit.0) {
+            self.state.leave(now);
+        }
     }
 
     #[inline]
@@ -118,6 +139,16 @@ where
     #[inline]
     fn announces(&self) -> bool {
         false
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut ConcurrencyPermit, on: WaitsOn) {
+        permit.0 = self.state.body_waits(permit.0, on);
     }
 }
 
@@ -164,6 +195,9 @@ impl<D, R> Concurrency<D, R> {
         D: ReadDeadline<Req>,
         R: Prioritize<Req>,
     {
+        if self.state.reclaim(now) && self.state.enter() {
+            return Verdict::Admit(ConcurrencyPermit::NEW);
+        }
         if let Some(sampler) = &self.state.settings.sampler {
             let state = &self.state;
             sampler.turn_away(now, state.settings.limit(), || state.settings.refused());
@@ -197,7 +231,7 @@ impl<D, R> Concurrency<D, R> {
         let end = WaitEnd::new(longest, deadline, settings.service_time_at_turn());
         let waiter = Waiter::new(now, deadline).until(end.at);
         match self.state.enqueue(len, level, waiter) {
-            Queued::Entered => Verdict::Admit(ConcurrencyPermit(())),
+            Queued::Entered => Verdict::Admit(ConcurrencyPermit::NEW),
             Queued::Full => Verdict::Reject(self.refuse(now)),
             Queued::Waiting(ticket) => Verdict::Wait(ConcurrencyWait::new(ticket, end, deadline)),
         }
@@ -226,6 +260,6 @@ impl<D, R> Concurrency<D, R> {
             self.state.leave(now);
             return Err(self.past_deadline());
         }
-        Ok(ConcurrencyPermit(()))
+        Ok(ConcurrencyPermit::NEW)
     }
 }

@@ -23,6 +23,15 @@ const LONGEST_HINT: Duration = Duration::from_secs(86_400);
 const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
+/// How long a response may stay unread unless another time is set: 10 seconds. A mobile client that
+/// changes cells or loses packets is silent for a few; a longer silence costs a slot that others
+/// wait for. The CIS benchmark recommends the same for nginx' `send_timeout` (default 60), which
+/// cuts the response off. Here it continues, so an error costs little.
+/// `stalls::the_default_is_ten_seconds` fails with another value.
+const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
+/// A shorter silence cannot be told from the pauses of a congested network.
+const SHORTEST_STALL: Duration = Duration::from_millis(100);
+const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
 /// Settings and counters of one policy, or of all the cells of a keyed one.
 #[derive(Debug)]
@@ -35,7 +44,9 @@ pub(crate) struct Settings {
     retry_after: AtomicU64,
     /// Bound of the estimate in nanoseconds.
     max_retry_after: AtomicU64,
-    /// Time as integers, for averages.
+    /// How long a response may stay unread, in nanoseconds; 0 is for ever.
+    max_stall: AtomicU64,
+    /// Time as integers, for averages and stalls.
     epoch: Epoch,
     /// Where the limit moves by itself.
     pub(crate) sampler: Option<Sampler>,
@@ -56,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
     pub(crate) abandoned: Counter,
+    /// Slots that were reclaimed from callers that stopped reading.
+    pub(crate) stalled: AtomicU64,
 }
 
 impl Settings {
@@ -65,6 +78,7 @@ impl Settings {
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
             max_retry_after: AtomicU64::new(DEFAULT_MAX_HINT.as_nanos() as u64),
+            max_stall: AtomicU64::new(DEFAULT_MAX_STALL.as_nanos() as u64),
             epoch: Epoch::new(),
             sampler: None,
             order: AtomicU8::new(0),
@@ -79,6 +93,7 @@ impl Settings {
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
             abandoned: Counter::new(),
+            stalled: AtomicU64::new(0),
         })
     }
 
@@ -202,9 +217,35 @@ impl Settings {
         }
     }
 
-    /// Nanoseconds to `now` from some moment, the same one for all averages.
+    /// Nanoseconds to `now` from some moment, the same one for all averages and stalls.
     pub(crate) fn nanos(&self, now: Instant) -> u64 {
         self.epoch.nanos(now)
+    }
+
+    /// The moment so many nanoseconds after that one.
+    pub(crate) fn instant(&self, nanos: u64) -> Option<Instant> {
+        self.epoch.instant(nanos)
+    }
+
+    /// How long a response may stay unread, in nanoseconds; `None` is for ever.
+    #[inline]
+    pub(crate) fn max_stall(&self) -> Option<u64> {
+        Some(self.max_stall.load(Relaxed)).filter(|nanos| *nanos != 0)
+    }
+
+    pub(crate) fn set_max_stall(
+        &self,
+        longest: Option<Duration>,
+    ) -> Result<(), InvalidConcurrency> {
+        let nanos = match longest {
+            None => 0,
+            Some(longest) if !(SHORTEST_STALL..=LONGEST_STALL).contains(&longest) => {
+                return Err(InvalidConcurrency::MaxStall(longest));
+            }
+            Some(longest) => longest.as_nanos() as u64,
+        };
+        self.max_stall.store(nanos, Relaxed);
+        Ok(())
     }
 
     /// What a request has to have left before it waits. Zero when it is not known.

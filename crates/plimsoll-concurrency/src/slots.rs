@@ -100,6 +100,12 @@ impl Slots {
         self.leave_by(lane)
     }
 
+    /// Gives so many slots back at once, as [`leave`](Self::leave) does with one.
+    #[must_use]
+    pub(crate) fn leave_all_of(&self, slots: u32) -> Before {
+        Before(self.word.fetch_sub(slots.into(), Release))
+    }
+
     #[inline]
     fn enter_by(&self, lane: impl Fn() -> usize, limit: u32) -> bool {
         let word = self.word.load(Relaxed);

@@ -21,16 +21,18 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket};
+use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket, WaitsOn, lanes};
 use tokio::time::Instant;
 
 use crate::{
     average::Average,
+    lanes::Lanes,
     queue::{Answer, Queue, Waiter},
     route::Route,
     sampler::Closed,
     settings::Settings,
     slots::{Before, Slots},
+    stalls::{Stalls, Stamp},
     sync::{AtomicU32, Mutex, MutexGuard},
 };
 
@@ -45,6 +47,8 @@ const UNHEARD: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct State {
     slots: Slots,
+    /// Permits that wait for their caller.
+    stalls: Stalls,
     /// The queue's length and its lowest level, for those who look without the lock: they see a pair that was.
     outline: AtomicU32,
     /// How long a request holds its slot while all are taken, each at most for the longest hint.
@@ -70,6 +74,7 @@ impl State {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         Self {
             slots: Slots::new(),
+            stalls: Stalls::new(),
             outline: AtomicU32::new(0),
             hold: Average::new(),
             queue: Mutex::new(Queue::new()),
@@ -143,6 +148,45 @@ impl State {
         {
             self.moved(&closed, now);
         }
+    }
+
+    /// The permit's response waits for its caller, or for the service.
+    #[inline]
+    #[must_use]
+    pub(crate) fn body_waits(&self, stamp: Stamp, on: WaitsOn) -> Stamp {
+        self.stalls.body_waits(stamp, on)
+    }
+
+    /// The call of this permit is over: whether it still holds its slot, and has to release it.
+    #[inline]
+    #[must_use]
+    pub(crate) fn holds_slot(&self, stamp: Stamp) -> bool {
+        let lanes_pay = || Lanes::pay(lanes(), self.settings.limit());
+        self.stalls.end(stamp, lanes_pay)
+    }
+
+    /// Reclaims the slots of responses that were not read for the longest stall, and hands them on.
+    /// Returns whether there were any. Called where the limit is full at `now`.
+    #[inline(never)]
+    pub(crate) fn reclaim(&self, now: Instant) -> bool {
+        let Some(longest) = self.settings.max_stall() else {
+            return false;
+        };
+        let slots = self.stalls.reclaim(self.settings.nanos(now), longest);
+        if slots == 0 {
+            return false;
+        }
+        self.settings.stalled.fetch_add(slots.into(), Relaxed);
+        if self.slots.leave_all_of(slots).somebody_waits() {
+            self.hand_out(Some(now));
+        }
+        true
+    }
+
+    /// When [`reclaim`](Self::reclaim) is next worth while.
+    pub(crate) fn reclaims_at(&self) -> Option<Instant> {
+        let longest = self.settings.max_stall()?;
+        self.settings.instant(self.stalls.due(longest))
     }
 
     /// Whether there is no place in a queue of `len` for a request of this level, and nobody whom it could push out.

@@ -79,7 +79,8 @@ pub use self::{
     outcome::{Class, End, Outcome},
     policy::{
         ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
-        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, When,
+        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, WaitsOn,
+        When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

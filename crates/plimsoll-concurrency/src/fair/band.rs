@@ -6,6 +6,7 @@ use std::sync::atomic::{
 };
 
 use super::level::{Level, Seen};
+use crate::stalls::Stalls;
 
 /// Nanoseconds between two adjustments, at least.
 const INTERVAL: u64 = 5_000_000;
@@ -43,6 +44,8 @@ pub(super) struct Band {
     at_level: AtomicU32,
     above: AtomicU32,
     lowest_refused: AtomicU32,
+    /// Of those inside.
+    pub(super) stalls: Stalls,
 }
 
 impl Band {
@@ -59,6 +62,7 @@ impl Band {
             at_level: AtomicU32::new(0),
             above: AtomicU32::new(0),
             lowest_refused: AtomicU32::new(u32::MAX),
+            stalls: Stalls::new(),
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::shared::Shared;
 pub use self::{handle::FairShareHandle, policy::FairSharePermit};
-use crate::ConcurrencyHandle;
+use crate::{ConcurrencyHandle, stalls::Stalls};
 
 /// Fair shares of a [`Concurrency`](crate::Concurrency) limit between keys: who asks for little gets it, and what remains is
 /// shared equally by those who ask for more (max-min fairness: with 100 slots and demands of 10, 50 and 200, about 10, 44 and 44).
@@ -87,13 +87,25 @@ pub struct FairShare<R = Same> {
 }
 
 /// What a key has of one criticality.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Own {
     inside: AtomicU32,
     /// The interval in which this key was last refused.
     refused_in: AtomicU32,
     /// When the last request of the key had left, in the shared time; only kept while keys take turns.
     left: AtomicU64,
+    stalls: Stalls,
+}
+
+impl Own {
+    fn new() -> Self {
+        Self {
+            inside: AtomicU32::new(0),
+            refused_in: AtomicU32::new(0),
+            left: AtomicU64::new(0),
+            stalls: Stalls::new(),
+        }
+    }
 }
 
 impl FairShare {
@@ -107,7 +119,7 @@ impl FairShare {
 impl<R> FairShare<R> {
     fn of(shared: Arc<Shared>, priorities: Arc<R>) -> Self {
         Self {
-            own: Default::default(),
+            own: Criticality::ALL.map(|_| Own::new()),
             offset: shared.next_offset(),
             shared,
             priorities,
@@ -160,6 +172,7 @@ impl<R> FairShare<R> {
 
     /// The limit is nearly full: a place, if the less critical take up enough of it, or this key has fewer than the level.
     fn enter_tight(&self, of: Criticality, now: Instant) -> bool {
+        self.reclaim(of, now);
         let fill = self.shared.fill(of);
         let entered = if 10 * u64::from(fill.inside) < 9 * u64::from(fill.limit) {
             self.own(of).inside.fetch_add(1, Acquire);
@@ -201,12 +214,28 @@ impl<R> FairShare<R> {
         false
     }
 
-    /// One less; answers whether it was the last of its criticality.
+    /// One less, unless its place was reclaimed. Returns whether it was the last of its
+    /// criticality.
     fn leave(&self, permit: &FairSharePermit) -> bool {
-        if permit.in_band {
-            self.shared.band(permit.of).inside.fetch_sub(1, Relaxed);
+        let (own, band) = (self.own(permit.of), self.shared.band(permit.of));
+        if permit.in_band && band.stalls.end(permit.band, || false) {
+            band.inside.fetch_sub(1, Relaxed);
         }
-        self.own(permit.of).inside.fetch_sub(1, AcqRel) == 1
+        own.stalls.end(permit.own, || false) && own.inside.fetch_sub(1, AcqRel) == 1
+    }
+
+    /// Reclaims what responses hold that were not read for the limit's longest stall. The limit
+    /// does the same, since behind fair shares it may never be found full.
+    fn reclaim(&self, of: Criticality, now: Instant) {
+        self.shared.limit.reclaim(now);
+        if let Some(longest) = self.shared.limit.max_stall_nanos() {
+            let (own, band) = (self.own(of), self.shared.band(of));
+            let now = self.shared.nanos(now);
+            band.inside
+                .fetch_sub(band.stalls.reclaim(now, longest), Relaxed);
+            own.inside
+                .fetch_sub(own.stalls.reclaim(now, longest), AcqRel);
+        }
     }
 }
 
@@ -218,3 +247,6 @@ impl<R> fmt::Debug for FairShare<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict};
+use plimsoll_core::{
+    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+};
 use tokio::time::Instant;
 
 use super::FairShare;
+use crate::stalls::Stamp;
 
 /// The policy's name in rejections.
 const NAME: &str = "fair-share";
@@ -20,6 +23,10 @@ pub struct FairSharePermit {
     pub(super) of: Criticality,
     /// It came in while the limit was nearly full.
     pub(super) in_band: bool,
+    /// As one of its key's.
+    pub(super) own: Stamp,
+    /// As one of its criticality's, if it is counted there.
+    pub(super) band: Stamp,
 }
 
 impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
@@ -35,7 +42,12 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
         } else if !self.enter_tight(of, now) {
             return Verdict::Reject(self.refuse(now));
         }
-        Verdict::Admit(FairSharePermit { of, in_band })
+        Verdict::Admit(FairSharePermit {
+            of,
+            in_band,
+            own: Stamp::NONE,
+            band: Stamp::NONE,
+        })
     }
 
     #[inline]
@@ -59,6 +71,20 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     #[inline]
     fn announces(&self) -> bool {
         false
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut FairSharePermit, on: WaitsOn) {
+        permit.own = self.own(permit.of).stalls.body_waits(permit.own, on);
+        if permit.in_band {
+            let band = self.shared.band(permit.of);
+            permit.band = band.stalls.body_waits(permit.band, on);
+        }
     }
 }
 

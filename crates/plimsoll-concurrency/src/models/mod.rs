@@ -4,6 +4,7 @@
 mod entering;
 mod limit;
 mod push_out;
+mod reclaiming;
 mod waiting;
 
 use std::{

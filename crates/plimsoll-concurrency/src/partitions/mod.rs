@@ -5,12 +5,12 @@ mod partition;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Epoch, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Epoch, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
 use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};
 use self::partition::Partition;
-use crate::ConcurrencyHandle;
+use crate::{ConcurrencyHandle, stalls::Stamp};
 
 /// The policy's name in rejections.
 const NAME: &str = "partition";
@@ -100,6 +100,7 @@ pub struct PartitionsPermit {
     partition: u16,
     lent: bool,
     took_owed: bool,
+    stamp: Stamp,
 }
 
 impl<K: Copy + PartialEq, F> Partitions<K, F> {
@@ -156,6 +157,13 @@ impl<K: PartialEq> Shared<K> {
 }
 
 impl<K> Shared<K> {
+    /// Reclaims what stopped readers hold, in the limit and in this partition, one of which is
+    /// full. Returns whether the partition has room.
+    fn reclaim(&self, partition: &Partition, now: Instant) -> bool {
+        self.limit.reclaim(now);
+        partition.reclaim(self.epoch.nanos(now), self.limit.max_stall_nanos())
+    }
+
     /// A slot is free that nobody is owed.
     fn lends(&self, borrower: usize, limit: usize, now: Instant) -> bool {
         let inside = self.limit.in_flight() + self.limit.queued();
@@ -189,8 +197,12 @@ where
             partition: at as u16,
             lent: false,
             took_owed: false,
+            stamp: Stamp::NONE,
         };
-        if partition.enter(partition.guarantee(limit)) {
+        let guarantee = partition.guarantee(limit);
+        if partition.enter(guarantee)
+            || self.shared.reclaim(partition, now) && partition.enter(guarantee)
+        {
             permit.took_owed = partition.take_owed();
         } else if self.shared.lends(at, limit, now) && partition.enter(u32::MAX) {
             permit.lent = true;
@@ -204,15 +216,16 @@ where
 
     #[inline]
     fn finish(&self, permit: PartitionsPermit, _: &Outcome) {
-        self.shared.partitions[usize::from(permit.partition)].leave();
+        self.shared.partitions[usize::from(permit.partition)].leave(permit.stamp);
     }
 
     fn revoke(&self, permit: PartitionsPermit, _: Instant, now: Instant) {
         let partition = &self.shared.partitions[usize::from(permit.partition)];
-        partition.leave();
+        partition.leave(permit.stamp);
         // Perhaps it was not the limit that refused, but a policy after it.
         if !permit.lent && self.shared.limit.in_flight() >= self.shared.limit.limit() {
             partition.turned_away(self.shared.epoch.nanos(now), permit.took_owed);
+            self.shared.reclaim(partition, now);
         }
     }
 
@@ -224,6 +237,17 @@ where
     #[inline]
     fn announces(&self) -> bool {
         false
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut PartitionsPermit, on: WaitsOn) {
+        let partition = &self.shared.partitions[usize::from(permit.partition)];
+        permit.stamp = partition.stalls.body_waits(permit.stamp, on);
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{
 
 use plimsoll_core::Counter;
 
+use crate::stalls::{Stalls, Stamp};
+
 /// Nanoseconds for which a slot is kept for a partition that was turned away.
 const KEPT: u64 = 100_000_000;
 
@@ -19,6 +21,7 @@ pub(super) struct Partition {
     owed: AtomicU32,
     owed_until: AtomicU64,
     pub(super) rejected: Counter,
+    pub(super) stalls: Stalls,
 }
 
 impl Partition {
@@ -29,6 +32,7 @@ impl Partition {
             owed: AtomicU32::new(0),
             owed_until: AtomicU64::new(0),
             rejected: Counter::new(),
+            stalls: Stalls::new(),
         }
     }
 
@@ -60,9 +64,21 @@ impl Partition {
         false
     }
 
+    /// One less, unless its place was reclaimed.
     #[inline]
-    pub(super) fn leave(&self) {
-        self.inside.fetch_sub(1, AcqRel);
+    pub(super) fn leave(&self, stamp: Stamp) {
+        if self.stalls.end(stamp, || false) {
+            self.inside.fetch_sub(1, AcqRel);
+        }
+    }
+
+    /// Reclaims the places of responses that were not read for `longest`. Returns whether there
+    /// were any.
+    #[cold]
+    pub(super) fn reclaim(&self, now: u64, longest: Option<u64>) -> bool {
+        let taken = longest.map_or(0, |longest| self.stalls.reclaim(now, longest));
+        self.inside.fetch_sub(taken, AcqRel);
+        taken > 0
     }
 
     /// A request below the guarantee found the limit full at `now`; `took` what was owed to it.

@@ -32,6 +32,7 @@ mod sampler;
 mod service_time;
 mod settings;
 mod sim;
+mod stalls;
 #[cfg(not(loom))]
 mod streams;
 mod stress;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, End, Outcome, Policy, Spent, outcome::NO_HEAD, panics};
+use crate::{Announcement, Class, End, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
 ///
@@ -22,8 +22,17 @@ pub trait Hold: Send + 'static {
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
-    /// The head of the response is here: stops the latency clock.
+    /// The service has answered: stops the latency clock, and the response
+    /// [waits for the caller](WaitsOn::Caller).
     fn head(&mut self);
+    /// Whether the policy has anything to do when [a body waits](Self::body_waits).
+    fn watches_bodies(&self) -> bool {
+        false
+    }
+    /// Reports which side the response body waits for.
+    fn body_waits(&mut self, on: WaitsOn) {
+        _ = on;
+    }
     /// The call is over.
     fn settle(mut self, class: Class)
     where
@@ -207,6 +216,23 @@ where
         {
             let latency = Instant::now().saturating_duration_since(run.started);
             run.latency = latency.as_nanos() as u64;
+        }
+        // Performance: here, while the permit is in place. An atomic operation later would make the
+        // compiler move the response once more (`instructions`, `concurrency@accept`).
+        if self.shared.policy.watches_bodies() {
+            self.body_waits(WaitsOn::Caller);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.shared.policy.watches_bodies()
+    }
+
+    #[inline]
+    fn body_waits(&mut self, on: WaitsOn) {
+        if let Some(run) = &mut self.run {
+            self.shared.policy.body_waits(&mut run.permit, on);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// Asks one of several policies of one type, chosen by the request: for plans, tenant classes or
 /// kinds of routes that each have their own numbers.
@@ -221,5 +221,15 @@ where
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         let policy = self.policy(permit.index);
         policy.announce(&permit.permit, admitted, out);
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.all().any(Policy::<Req>::watches_bodies)
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        self.policy(permit.index).body_waits(&mut permit.permit, on);
     }
 }

@@ -6,6 +6,7 @@ mod option;
 mod shadow;
 mod then;
 mod tuple;
+mod waits_on;
 mod when;
 
 use std::{
@@ -22,6 +23,7 @@ pub use self::{
     keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
+    waits_on::WaitsOn,
     when::When,
 };
 use crate::{Announcement, Outcome, Rejection};
@@ -165,6 +167,30 @@ pub trait Policy<Req>: Send + Sync {
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);
     }
+
+    /// Whether [`body_waits`](Self::body_waits) has something to do.
+    ///
+    /// `false` by default. A gate none of whose policies watches bodies does not call it. Unlike
+    /// [`announces`](Self::announces), the answer never changes.
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        false
+    }
+
+    /// Reports which side the response body waits for, while the permit is held.
+    ///
+    /// Called with [`WaitsOn::Caller`] when the service has answered (where no body follows, the
+    /// permit ends next), and after each frame but the last; with [`WaitsOn::Service`] each time
+    /// the body was polled and is pending, and when the permit is [handed over](crate::Handover) to
+    /// an upgraded socket. The default does nothing.
+    ///
+    /// A policy that limits what is in flight uses it to count permits of callers that may have
+    /// stopped reading. No later call would tell it: a server that cannot write does not poll the
+    /// body, and the permit is inside that body.
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        _ = (permit, on);
+    }
 }
 
 /// The part of a [`Policy`] that one which decides at once does not have: `type Wait = Infallible`, and the two methods
@@ -254,6 +280,14 @@ macro_rules! forward_policy {
             #[inline]
             fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
                 (**self).announce(permit, admitted, out);
+            }
+            #[inline]
+            fn watches_bodies(&self) -> bool {
+                (**self).watches_bodies()
+            }
+            #[inline]
+            fn body_waits(&self, permit: &mut P::Permit, on: WaitsOn) {
+                (**self).body_waits(permit, on);
             }
         }
     )*};

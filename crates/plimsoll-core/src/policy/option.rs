@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// `None` admits every request and holds nothing: a policy that configuration can leave out.
 ///
@@ -77,6 +77,18 @@ impl<Req, P: Policy<Req>> Policy<Req> for Option<P> {
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let (Some(policy), Some(permit)) = (self, permit) {
             policy.announce(permit, admitted, out);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.as_ref().is_some_and(Policy::<Req>::watches_bodies)
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        if let (Some(policy), Some(permit)) = (self, permit) {
+            policy.body_waits(permit, on);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Verdict};
+use crate::{Announcement, Outcome, Policy, Verdict, WaitsOn};
 
 /// Runs a policy without enforcing it: every request is admitted, what would have been refused is counted.
 ///
@@ -134,6 +134,18 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
             .filter(|_| self.counts.enforced.load(Relaxed))
         {
             self.policy.announce(permit, admitted, out);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.policy.watches_bodies()
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        if let Some(permit) = permit {
+            self.policy.body_waits(permit, on);
         }
     }
 }

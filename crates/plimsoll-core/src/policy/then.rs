@@ -8,7 +8,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict, panics};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn, panics};
 
 /// Asks `A`, then `B`. When `B` refuses, what `A` gave is revoked.
 ///
@@ -258,5 +258,16 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     ) {
         self.0.announce(first, admitted, out);
         self.1.announce(second, admitted, out);
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.0.watches_bodies() || self.1.watches_bodies()
+    }
+
+    #[inline]
+    fn body_waits(&self, (first, second): &mut Self::Permit, on: WaitsOn) {
+        self.0.body_waits(first, on);
+        self.1.body_waits(second, on);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Then, ThenWait};
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// `nest!(@policy A B C)` = `Then(A, Then(B, C))`, and so on.
 macro_rules! nest {
@@ -84,6 +84,16 @@ macro_rules! tuple_policy {
             ) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::announce($name, $permit, admitted, out);)+
+            }
+            #[inline]
+            fn watches_bodies(&self) -> bool {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::watches_bodies($name))||+
+            }
+            #[inline]
+            fn body_waits(&self, ($($permit,)+): &mut Self::Permit, on: WaitsOn) {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::body_waits($name, $permit, on);)+
             }
         }
     };

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// Asks the policy only about requests for which the condition holds; the others pass and hold nothing.
 ///
@@ -108,6 +108,18 @@ where
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let Some(permit) = permit {
             self.policy.announce(permit, admitted, out);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        self.policy.watches_bodies()
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        if let Some(permit) = permit {
+            self.policy.body_waits(permit, on);
         }
     }
 }

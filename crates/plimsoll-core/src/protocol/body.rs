@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::http::SpeaksHttp;
-use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, panics};
+use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, WaitsOn, panics};
 
 pin_project! {
     /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
@@ -171,6 +171,17 @@ impl<H> Tracked<H> {
         }
     }
 
+    /// Reports which side the body waits for, to policies that watch bodies.
+    #[inline]
+    pub(super) fn waits(&mut self, on: WaitsOn)
+    where
+        H: Hold,
+    {
+        if self.held.watches_bodies() {
+            self.held.body_waits(on);
+        }
+    }
+
     /// The handler reports what the call costs.
     pub(super) fn costing(&mut self, cost: Option<&Cost>) {
         self.cost = cost.cloned();
@@ -268,20 +279,27 @@ where
                 return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes.into()))));
             }
         };
-        let mut polled = ready!(body.as_mut().poll_frame(cx));
-        if let Some(tracked) = this.tracked {
-            let over = match &mut polled {
-                None => true,
-                Some(Ok(frame)) => tracked.saw(frame, &*body),
-                Some(Err(_)) => {
-                    tracked.class = tracked.held.broken(tracked.class);
-                    true
-                }
-            };
-            if over {
-                tracked.settle();
-                *this.tracked = None;
+        let polled = body.as_mut().poll_frame(cx);
+        let Some(tracked) = this.tracked else {
+            return polled;
+        };
+        let Poll::Ready(mut polled) = polled else {
+            tracked.waits(WaitsOn::Service);
+            return Poll::Pending;
+        };
+        let over = match &mut polled {
+            None => true,
+            Some(Ok(frame)) => tracked.saw(frame, &*body),
+            Some(Err(_)) => {
+                tracked.class = tracked.held.broken(tracked.class);
+                true
             }
+        };
+        if over {
+            tracked.settle();
+            *this.tracked = None;
+        } else {
+            tracked.waits(WaitsOn::Caller);
         }
         Poll::Ready(polled)
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Announcement, Class, Classify, ClientClassifier, Handover, Hold, Kind, RateLimitFields,
-    Rejection, Release, RequestHead, ServerClassifier, panics,
+    Rejection, Release, RequestHead, ServerClassifier, WaitsOn, panics,
 };
 
 /// Answers rejections with HTTP responses, or with gRPC statuses where the request
@@ -339,7 +339,11 @@ impl HttpCall {
         let at_head = release == Release::AtHead || handover.is_some() || self.is_over(response);
         if let Some(mut tracked) = slot.take_if(|_| at_head) {
             match handover {
-                Some(handover) => handover.put(Box::new(SettleOnDrop(tracked))),
+                Some(handover) => {
+                    // Whoever owns the socket reads and writes without telling.
+                    tracked.waits(WaitsOn::Service);
+                    handover.put(Box::new(SettleOnDrop(tracked)));
+                }
                 None => tracked.settle(),
             }
         }

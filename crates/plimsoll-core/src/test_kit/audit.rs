@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// A policy that is watched: every permit it gives is counted in and out.
 #[derive(Debug)]
@@ -152,6 +152,14 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
 
     fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         self.policy.announce(permit, admitted, out);
+    }
+
+    fn watches_bodies(&self) -> bool {
+        self.policy.watches_bodies()
+    }
+
+    fn body_waits(&self, permit: &mut P::Permit, on: WaitsOn) {
+        self.policy.body_waits(permit, on);
     }
 }
 

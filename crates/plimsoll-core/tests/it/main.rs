@@ -2,6 +2,7 @@
 
 mod advice;
 mod body;
+mod body_waits;
 mod classify;
 mod client_ip;
 mod deadline;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// A policy that can be one of many: it can start over, and knows when nothing would be lost by it.
 pub trait Cell: Send + Sync {
@@ -267,6 +267,18 @@ where
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &permit.permit) {
             cell.announce(permit, admitted, out);
+        }
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        Policy::<Req>::watches_bodies(&self.table.unused)
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
+        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &mut permit.permit) {
+            cell.body_waits(permit, on);
         }
     }
 }

@@ -1,0 +1,222 @@
+use proptest::prelude::*;
+
+use super::{stamp::EPOCH_BITS, *};
+
+/// What the word and the generations count, kept for each permit.
+#[derive(Debug, Default)]
+struct Slow {
+    permits: Vec<Permit>,
+    epoch: usize,
+    last: Option<u64>,
+    /// Epochs that are over, and when they were closed.
+    closed: Vec<(usize, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permit {
+    Service,
+    Caller { epoch: usize },
+    Lost,
+    Ended,
+}
+
+impl Slow {
+    fn waits(&mut self, at: usize, on: WaitsOn) {
+        let permit = &mut self.permits[at];
+        if matches!(permit, Permit::Service | Permit::Caller { .. }) {
+            *permit = match on {
+                WaitsOn::Caller => Permit::Caller { epoch: self.epoch },
+                WaitsOn::Service => Permit::Service,
+            };
+        }
+    }
+
+    /// Whether it still held its slot.
+    fn end(&mut self, at: usize) -> bool {
+        std::mem::replace(&mut self.permits[at], Permit::Ended) != Permit::Lost
+    }
+
+    fn left_in(&self, epoch: usize) -> usize {
+        let of = Permit::Caller { epoch };
+        self.permits.iter().filter(|permit| **permit == of).count()
+    }
+
+    fn reclaim(&mut self, now: u64, longest: u64) -> usize {
+        let mut taken = 0;
+        for (epoch, _) in self.closed.extract_if(.., |(_, at)| now - *at >= longest) {
+            for permit in &mut self.permits {
+                if *permit == (Permit::Caller { epoch }) {
+                    *permit = Permit::Lost;
+                    taken += 1;
+                }
+            }
+        }
+        if self.last.is_none_or(|last| now >= last + longest / 4) {
+            if self.left_in(self.epoch) > 0 {
+                self.closed.push((self.epoch, now));
+                self.epoch += 1;
+            }
+            self.last = Some(now);
+        }
+        taken
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Begin,
+    Waits(usize, WaitsOn, usize),
+    End(usize),
+    Full { after: u64 },
+    Spread,
+}
+
+const LONGEST: u64 = 100;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let on = prop_oneof![4 => Just(WaitsOn::Caller), 1 => Just(WaitsOn::Service)];
+    let step = prop_oneof![
+        4 => Just(Step::Begin),
+        12 => (any::<usize>(), on, 0..4_usize).prop_map(|(at, on, lane)| Step::Waits(at, on, lane)),
+        4 => any::<usize>().prop_map(Step::End),
+        6 => (0..LONGEST).prop_map(|after| Step::Full { after }),
+        1 => Just(Step::Spread),
+    ];
+    proptest::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #[test]
+    fn law_02_each_slot_is_released_by_its_call_or_reclaimed_never_both(steps in steps()) {
+        let (stalls, mut slow) = (Stalls::new(), Slow::default());
+        let (mut stamps, mut now, mut released) = (Vec::new(), 1, 0);
+        for step in steps {
+            let at = |at: usize, stamps: &[Stamp]| (!stamps.is_empty()).then(|| at % stamps.len());
+            match step {
+                Step::Begin => {
+                    stamps.push(Stamp::NONE);
+                    slow.permits.push(Permit::Service);
+                }
+                Step::Waits(any, on, lane) => {
+                    if let Some(at) = at(any, &stamps) && slow.permits[at] != Permit::Ended {
+                        stamps[at] = if on == WaitsOn::Caller && stalls.is_spread() {
+                            stalls.wait_again(stamps[at], || lane)
+                        } else {
+                            stalls.body_waits(stamps[at], on)
+                        };
+                        slow.waits(at, on);
+                    }
+                }
+                Step::End(any) => {
+                    if let Some(at) = at(any, &stamps) && slow.permits[at] != Permit::Ended {
+                        let held = stalls.end(stamps[at], || false);
+                        prop_assert_eq!(held, slow.end(at));
+                        released += usize::from(held);
+                    }
+                }
+                Step::Full { after } => {
+                    now += after;
+                    let taken = stalls.reclaim(now, LONGEST) as usize;
+                    prop_assert_eq!(taken, slow.reclaim(now, LONGEST));
+                    released += taken;
+                }
+                Step::Spread => stalls.spread(4),
+            }
+        }
+        for (at, stamp) in stamps.iter().enumerate() {
+            if slow.permits[at] != Permit::Ended {
+                let held = stalls.end(*stamp, || false);
+                prop_assert_eq!(held, slow.end(at));
+                released += usize::from(held);
+            }
+        }
+        prop_assert_eq!(released, stamps.len());
+        prop_assert_eq!(stalls.reclaim(now + 2 * LONGEST, LONGEST), 0, "nobody is left");
+    }
+}
+
+#[test]
+fn it_is_due_when_an_epoch_is_to_be_closed_or_a_generation_expires() {
+    let stalls = Stalls::new();
+    assert_eq!(
+        stalls.due(LONGEST),
+        0,
+        "the first who finds the limit full closes"
+    );
+    let early = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
+    assert_eq!(stalls.reclaim(1000, LONGEST), 0);
+    assert_eq!(stalls.due(LONGEST), 1025);
+    let late = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
+    assert_eq!(stalls.reclaim(1090, LONGEST), 0);
+    assert_eq!(stalls.due(LONGEST), 1100, "the first generation");
+    assert_eq!(stalls.due(10 * LONGEST), 1340, "as the setting is now");
+    assert_eq!(stalls.reclaim(1100, LONGEST), 1);
+    assert_eq!(stalls.due(LONGEST), 1115);
+    assert!(!stalls.end(early, || false) && stalls.end(late, || false));
+}
+
+#[test]
+fn an_epoch_in_which_nobody_waits_goes_on() {
+    let stalls = Stalls::new();
+    let before = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
+    assert!(stalls.end(before, || false));
+    assert_eq!(stalls.reclaim(1000, LONGEST), 0);
+    assert_eq!(stalls.body_waits(Stamp::NONE, WaitsOn::Caller), before);
+}
+
+#[test]
+fn epochs_come_round() {
+    let mut closed = Closed::default();
+    for _ in 0..1 << EPOCH_BITS {
+        closed.push(0, 0);
+    }
+    assert_eq!(closed.epoch(), 0);
+    let last = Stamp::new((1 << EPOCH_BITS) - 1, FIRST_LANE + 63);
+    assert_ne!(last, Stamp::LOST);
+    assert_eq!(Stamp::of(last.word() + COUNT), last);
+}
+
+#[test]
+fn threads_that_meet_get_lanes_where_those_pay() {
+    let meet = |may_spread: bool| {
+        let stalls = Stalls::new();
+        // What `end` does when another thread was first.
+        let stamp = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
+        assert!(stalls.leave(stamp, || may_spread));
+        stalls.is_spread()
+    };
+    assert!(!meet(false));
+    assert_eq!(meet(true), lanes() > 1);
+}
+
+#[test]
+fn threads_count_without_losing_anybody() {
+    use std::sync::atomic::AtomicU32;
+
+    const CALLS: u32 = 20_000;
+    let (stalls, released) = (Stalls::new(), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for lane in 0..3 {
+            let (stalls, released) = (&stalls, &released);
+            scope.spawn(move || {
+                for call in 0..CALLS {
+                    let stamp = stalls.wait_again(Stamp::NONE, || lane);
+                    let stamp = match call % 3 {
+                        0 => stalls.body_waits(stamp, WaitsOn::Service),
+                        1 => stalls.wait_again(stamp, || lane + 1),
+                        _ => stamp,
+                    };
+                    if stalls.end(stamp, || call == CALLS / 2) {
+                        released.fetch_add(1, Relaxed);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for now in 1..u64::from(CALLS) {
+                released.fetch_add(stalls.reclaim(now, 8), Relaxed);
+            }
+        });
+    });
+    assert_eq!(released.into_inner(), 3 * CALLS);
+}
