@@ -177,7 +177,10 @@ async fn every_combinator_passes_it_on() {
     let always = |_: &Request<()>| true;
     assert_eq!(told(When::new(always, one()), &log, &steps).await, turns);
     let first = |_: &Request<()>| Some(0);
-    assert_eq!(told(Choose::new(first, [one()]), &log, &steps).await, turns);
+    assert_eq!(
+        told(Choose::new(first, [one()], one()), &log, &steps).await,
+        turns
+    );
     let both = told((one(), one()), &log, &steps).await;
     assert_eq!(both, [turns, turns].concat());
 }
