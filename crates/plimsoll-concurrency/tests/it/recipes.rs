@@ -255,6 +255,23 @@ async fn the_start_multiplies_by_four_and_the_swing_is_a_fifth_up_and_a_sixth_do
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_worked_example_of_the_guide() {
+    // 50 workers of 20 ms: the limit swings about 50 x 1.1 x (1 + error) + 2 x sqrt(50).
+    let mut service = Workers::new(50.0, 20 * MS);
+    let mut adaptive = Adaptive::new();
+    let mut limit = adaptive.initial();
+    let mut limits = Vec::new();
+    for _ in 0..300 {
+        limit = adaptive.update(&service.window(&adaptive, limit)).limit;
+        limits.push(f64::from(limit));
+    }
+    let lately = &limits[200..];
+    let highest = lately.iter().copied().fold(0.0, f64::max);
+    let middle = highest / 1.2;
+    assert!((69.0..71.0).contains(&middle), "{middle}: {lately:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_the_limit_comes_down_a_tenth_of_the_way_to_where_the_base_would_have_it() {
     // By the base alone, 2.5 times it and twice its root: 14 and 7.8. But not below 1.25 times what
     // was in flight, nor the initial limit.

@@ -24,30 +24,35 @@ use super::{Algorithm, Because, Change, Window, WindowSize};
 ///
 /// # How
 ///
-/// By Little's law a service works on `throughput x latency` requests at once, when nothing waits: the *base*. Both are
-/// measured. The limit is the base and some headroom: enough that nothing is idle, while little waits.
+/// The *base* is the number of requests that the service works on at a time:
+/// `in flight x no-load latency / latency`. By Little's law it is throughput times no-load latency.
+/// All requests in flight count, whatever becomes of them, and both latencies are measured in windows
+/// of the same kind, so that what a window misses of long calls cancels out. The limit is the base
+/// with some headroom: enough that nothing is idle, while little waits.
 ///
-/// | what is seen | what becomes of the limit |
+/// | observation | effect on the limit |
 /// |---|---|
-/// | the first calls | times 4, for as long as that gets more done and latency stays |
-/// | somebody finds no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
+/// | the first calls | times 4, for as long as that raises the throughput and the latency stays |
+/// | a request finds no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
 /// | throughput far above the estimate | the estimate turns over at once |
 /// | throughput far below it, twice | the same, and a dip tells why |
 /// | other routes are asked for | stays, where [routes](crate::Concurrency::route) are told apart |
 /// | what was measured is uncertain | more headroom, and more dips |
-/// | nobody finds no slot | stays; latency is learnt while little is in flight |
-/// | more in flight gets more done, or less | more headroom, or less: the limit swings by a fifth, to see it |
-/// | from time to time | a *dip* to 0.75 of the base, to see the latency without queueing; costs 0.2 % of what is done once it is well known, and some per cent at first |
+/// | no request is without a slot | stays; no-load latency is learned while little is in flight |
+/// | load follows idle time | the window begins anew |
+/// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit swings by a fifth to measure it |
+/// | from time to time | a *dip* to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once it is well known, and some per cent at first |
 /// | every tenth call is dropped | less headroom |
+/// | requests tell a deadline | no more than the service answers within 0.6 of it |
 ///
-/// The headroom is 2.5 while the service keeps up, so that bursts get in, and 1.1 while there is always somebody who
-/// waits. Requests wait for up to 1 (under pressure) to 4.5 latencies' worth of work, none for longer than 6
-/// latencies.
+/// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 while most
+/// requests find no slot. The queue holds work for 1 (under pressure) to 4.5 latencies; no request
+/// waits for longer than 6 latencies.
 ///
-/// Little's law is from 1961; estimating a limit with it is known from Sentinel and aegis ("BBR"), which take the lowest latency
-/// of the last seconds for the one without queueing: in a lasting overload there is no such second. Swing and dips are
-/// this crate's.
-/// `docs/choosing-limits.md` tells it at length, with curves from the laboratory.
+/// Little's law is from 1961. Sentinel and aegis ("BBR") estimate a limit with it and take the lowest
+/// latency of the last seconds for the no-load latency: in a lasting overload there is no such second.
+/// Swing and dips are this crate's. `docs/choosing-limits.md` has a worked example, and curves from
+/// the laboratory.
 ///
 /// # What it cannot do
 ///
