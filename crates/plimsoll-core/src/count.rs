@@ -72,6 +72,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_counter_in_parts_counts_on() {
+        let counter = Counter::new();
+        counter.add();
+        counter.add_in_parts();
+        counter.add();
+        assert_eq!(counter.get(), 3);
+        assert_eq!(counter.count.load(Relaxed), 1, "the rest is in parts");
+    }
+
+    #[test]
     fn threads_that_meet_lose_nothing() {
         let counter = Counter::new();
         std::thread::scope(|scope| {

@@ -780,3 +780,22 @@ async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
         .await
     );
 }
+
+#[test]
+fn an_announcement_keeps_the_higher_threshold_and_shows_the_headers() {
+    let mut headers = http::HeaderMap::new();
+    let mut out = plimsoll_core::Announcement::to(&mut headers);
+    for level in [200, 300, 100] {
+        out.threshold(level);
+    }
+    out.headers().insert("x-own", "1".parse().unwrap());
+    assert_eq!(text(&headers, "plimsoll-threshold"), Some("300"));
+    assert_eq!(text(&headers, "x-own"), Some("1"));
+}
+
+#[test]
+fn a_quota_name_has_1_to_64_characters() {
+    for (length, is_name) in [(0, false), (1, true), (64, true), (65, false)] {
+        assert_eq!(Allowance::is_name(&"q".repeat(length)), is_name, "{length}");
+    }
+}
