@@ -26,7 +26,7 @@ impl Algorithm for Sum {
     fn update(&mut self, window: &Window) -> Change {
         let mut sum = self.0.lock().unwrap();
         sum.0 += window.answered;
-        sum.1 += window.dropped;
+        sum.1 += window.cancelled;
         Change {
             at_rest: false,
             no_load_latency: None,
