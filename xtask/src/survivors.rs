@@ -1,6 +1,41 @@
 /// Mutants that no test can or should kill. A mutant is named as cargo-mutants names it, without line and column.
 const SURVIVORS: &[Survivor] = &[
     Survivor {
+        file: "crates/plimsoll-core/src/announcement.rs",
+        mutant: "replace < with <= in Announcement<'a>::threshold",
+        reason: "writes the value that is there already",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/count.rs",
+        mutant: "replace % with / in Counter::add",
+        reason: "any part will do: which one is a matter of speed",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/count.rs",
+        mutant: "replace % with / in Counter::add_in_parts",
+        reason: "any part will do: which one is a matter of speed",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/decimal.rs",
+        mutant: "delete match arm Ok(one @0..10) in decimal",
+        reason: "a shortcut: the general way writes the same digits",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/epoch.rs",
+        mutant: "delete match arm Some(Start{reading:Some(first), ..}) in Epoch::nanos",
+        reason: "a shortcut: instants are subtracted instead",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/epoch.rs",
+        mutant: "replace + with - in Reading::checked",
+        reason: "another step of the same size, which serves the check as well",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/live.rs",
+        mutant: "replace - with / in Live<WORDS, SLOTS>::read",
+        reason: "differs only when a writer is as many changes ahead: the loom model fails",
+    },
+    Survivor {
         file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
         mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
         reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",

@@ -54,3 +54,17 @@ impl<A: LoadSignal, B: LoadSignal> LoadSignal for (A, B) {
         self.0.load().max(self.1.load())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_several_signals_is_the_highest_that_is_a_number() {
+        let load = |signal: &dyn LoadSignal| format!("{:.1}", signal.load());
+        assert_eq!(load(&|| 0.5), "0.5");
+        assert_eq!(load(&Arc::new(|| 0.5)), "0.5");
+        assert_eq!(load(&Worst(|| 0.5, || 1.5)), "1.5");
+        assert_eq!(load(&(|| 2.5, || f64::NAN)), "2.5");
+    }
+}
