@@ -32,7 +32,8 @@
 //!
 //! The guides choose with you: [concurrency limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
 //! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
-//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What a refusal looks like:
+//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What one caller can cost:
+//! [security](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md). What a refusal looks like:
 //! [refusals](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/refusals.md). A layer of your own:
 //! [policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -87,6 +88,9 @@ mod guides {
     #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
     #[doc = include_str!("../../../docs/redis.md")]
     mod redis {}
+    #[cfg(feature = "axum")]
+    #[doc = include_str!("../../../docs/security.md")]
+    mod security {}
     #[doc = include_str!("../../../docs/policies.md")]
     mod policies {}
     #[doc = include_str!("../../../docs/shedding.md")]

@@ -783,7 +783,7 @@ async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
 
 #[test]
 fn an_announcement_keeps_the_higher_threshold_and_shows_the_headers() {
-    let mut headers = http::HeaderMap::new();
+    let mut headers = HeaderMap::new();
     let mut out = plimsoll_core::Announcement::to(&mut headers);
     for level in [200, 300, 100] {
         out.threshold(level);

@@ -1,0 +1,75 @@
+//! Connections that say nothing, or half of something.
+
+use axum::serve::ListenerExt as _;
+use plimsoll::{
+    GateLayer,
+    concurrency::{BoundedListener, Concurrency, ListenerHandle},
+};
+use tokio::net::TcpStream;
+
+use crate::support::{ask, connect, head, listen, routes, send, serve_on, status, until};
+
+/// Both ends are here: with twice as many the usual limit of 1,024 open files is near.
+const IDLE: usize = 300;
+
+/// 300 connections from one address, half of them with half of a head; other callers are served all
+/// the while, in the one slot there is. Returns how many of the 300 are open.
+async fn open_of_300(per_address: usize) -> (usize, ListenerHandle, Vec<TcpStream>) {
+    let (listener, addr) = listen().await;
+    let listener = BoundedListener::new(listener, 1_000).unwrap();
+    let listener = listener.per_address(per_address).unwrap();
+    let handle = listener.handle();
+    let limit = Concurrency::new(1).unwrap();
+    let slots = limit.handle();
+    let (app, _) = routes();
+    let app = app.layer(GateLayer::new(limit));
+    serve_on(listener.tap_io(|_| {}), app);
+    let mut idle = Vec::with_capacity(IDLE);
+    for n in 0..IDLE {
+        idle.push(if n % 2 == 0 {
+            connect(addr, 1).await
+        } else {
+            send(addr, 1, b"GET / HTTP/1.1\r\nhost: x\r\nx-half: ").await
+        });
+    }
+    let decided = || handle.accepted() + handle.refused() == IDLE as u64;
+    until("all were accepted or closed", decided).await;
+    let open = handle.open();
+    assert_eq!(slots.in_flight(), 0, "an idle connection holds no slot");
+    for _ in 0..10 {
+        assert_eq!(ask(addr, 2).await, 200);
+        // hyper may still hold the last connection.
+        until("it has left", || handle.open() == open).await;
+    }
+    (open, handle, idle)
+}
+
+#[tokio::test]
+async fn of_300_idle_connections_of_one_address_only_its_share_is_open() {
+    let (open, handle, idle) = open_of_300(50).await;
+    assert_eq!((open, handle.refused()), (50, 250));
+    drop(idle);
+    until("all have left", || handle.open() == 0).await;
+    assert_eq!(handle.addresses(), 0);
+    // The control: an address may have all of them.
+    assert_eq!(open_of_300(1_000).await.0, IDLE);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_in_the_backlog_until_others_close() {
+    let (listener, addr) = listen().await;
+    let listener = BoundedListener::new(listener, 50).unwrap();
+    let handle = listener.handle();
+    serve_on(listener.tap_io(|_| {}), routes().0);
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(connect(addr, 1).await);
+    }
+    until("as many as may be are open", || handle.open() == 50).await;
+    let mut other = send(addr, 2, head("/", "").as_bytes()).await;
+    // No connection is closed for being idle: the other is served when its turn comes.
+    assert_eq!(handle.accepted(), 50);
+    drop(idle);
+    assert_eq!(status(&mut other).await, 200);
+    assert_eq!(handle.accepted(), 101, "in turn");
+}

@@ -1,0 +1,140 @@
+//! Many streams on one connection: reset at once (rapid reset, CVE-2023-44487), or kept.
+
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+
+use plimsoll::{
+    ClientIp, GateLayer, Keyed, Missing,
+    concurrency::{Concurrency, ConcurrencyHandle},
+};
+
+use crate::{
+    http2::{self, Connection},
+    support::{ask, head, routes, send, serve, status, until},
+};
+
+/// How many streams are opened and reset in one write.
+const BATCH: u32 = 10;
+
+/// Odd numbers: the streams of a client.
+fn streams(from: u32, count: u32) -> impl Iterator<Item = u32> {
+    (from..from + count).map(|n| 2 * n + 1)
+}
+
+fn opened(streams: impl Iterator<Item = u32>) -> Vec<u8> {
+    streams
+        .flat_map(|stream| http2::get(stream, "/hang"))
+        .collect()
+}
+
+fn opened_and_reset(streams: impl Iterator<Item = u32>) -> Vec<u8> {
+    streams
+        .flat_map(|stream| [http2::get(stream, "/hang"), http2::reset(stream)].concat())
+        .collect()
+}
+
+async fn released(limit: &ConcurrencyHandle) {
+    until("all slots are free", || limit.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn a_thousand_streams_that_are_reset_at_once_leave_no_slot_behind() {
+    // A place for one other beside a whole batch.
+    let limit = Concurrency::new(BATCH as usize + 1).unwrap();
+    let handle = limit.handle();
+    let (app, started) = routes();
+    let addr = serve(app.layer(GateLayer::new(limit))).await;
+    let mut attacker = Connection::open(addr, 1).await;
+    for batch in 0..100 {
+        let bytes = opened_and_reset(streams(batch * BATCH, BATCH));
+        attacker.send(&bytes).await.unwrap();
+        assert_eq!(ask(addr, 2).await, 200, "others are served, batch {batch}");
+        attacker.ping().await;
+        released(&handle).await;
+    }
+    assert_eq!(started.load(SeqCst), 1_000, "each of them took a slot");
+    assert_eq!(handle.rejected(), 0);
+}
+
+#[tokio::test]
+async fn a_hundred_resets_in_one_write_end_the_connection_and_free_all_slots() {
+    let limit = Concurrency::new(8).unwrap();
+    let handle = limit.handle();
+    let (app, started) = routes();
+    let addr = serve(app.layer(GateLayer::new(limit))).await;
+    let mut attacker = Connection::open(addr, 1).await;
+    attacker.send(&opened(streams(0, 8))).await.unwrap();
+    until("it holds all slots", || handle.in_flight() == 8).await;
+    let resets = opened_and_reset(streams(8, 100));
+    attacker.send(&resets).await.unwrap();
+    assert_eq!(attacker.goes_away().await, Some(http2::ENHANCE_YOUR_CALM));
+    released(&handle).await;
+    assert_eq!(
+        started.load(SeqCst),
+        8,
+        "none of the hundred reached the gate"
+    );
+    assert_eq!(ask(addr, 2).await, 200);
+}
+
+/// 200 streams, which is what hyper admits on one connection, to a service for 100 requests. Returns
+/// how many slots they hold, and the status that another caller gets meanwhile.
+async fn kept_streams(per_caller: usize) -> (usize, u16) {
+    let each = Concurrency::new(per_caller).unwrap().per_caller();
+    let cell = move || each.cell();
+    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
+    let limit = Concurrency::new(100).unwrap();
+    let handle = limit.handle();
+    let (app, _) = routes();
+    let addr = serve(app.layer(GateLayer::new((per_client, limit)))).await;
+    let mut attacker = Connection::open(addr, 1).await;
+    attacker.send(&opened(streams(0, 200))).await.unwrap();
+    attacker.ping().await;
+    let expected = per_caller.min(100);
+    until("they hold slots", || handle.in_flight() == expected).await;
+    let other = ask(addr, 2).await;
+    let held = handle.in_flight();
+    drop(attacker);
+    released(&handle).await;
+    (held, other)
+}
+
+#[tokio::test]
+async fn a_limit_per_caller_bounds_what_the_streams_of_one_connection_hold() {
+    assert_eq!(kept_streams(8).await, (8, 200));
+    // The control: a limit per caller that is larger than the limit in all.
+    assert_eq!(kept_streams(1_000).await, (100, 503));
+}
+
+/// The same streams to a service with four slots and a queue of 100: slots and places that they hold.
+async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
+    let each = Concurrency::new(per_caller).unwrap().per_caller();
+    let cell = move || each.cell();
+    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
+    let limit = Concurrency::new(4).unwrap();
+    let limit = limit.queue(100, Duration::from_secs(60)).unwrap();
+    let handle = limit.handle();
+    let (app, _) = routes();
+    let addr = serve(app.layer(GateLayer::new((per_client, limit)))).await;
+    let mut attacker = Connection::open(addr, 1).await;
+    attacker.send(&opened(streams(0, 200))).await.unwrap();
+    attacker.ping().await;
+    let expected = (4, per_caller.min(104) - 4);
+    let held = || (handle.in_flight(), handle.queued());
+    until("they hold slots and places", || held() == expected).await;
+    let held = held();
+    if held.1 == 100 {
+        return (held, ask(addr, 2).await);
+    }
+    // The other is queued, and served when they are gone.
+    let mut other = send(addr, 2, head("/", "").as_bytes()).await;
+    until("it is queued", || handle.queued() == held.1 + 1).await;
+    drop(attacker);
+    (held, status(&mut other).await)
+}
+
+#[tokio::test]
+async fn a_limit_per_caller_bounds_its_places_in_the_queue() {
+    assert_eq!(held_and_queued(8).await, ((4, 4), 200));
+    // The control: a limit per caller that is larger than the limit and its queue.
+    assert_eq!(held_and_queued(1_000).await, ((4, 100), 503));
+}
