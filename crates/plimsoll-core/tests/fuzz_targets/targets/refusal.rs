@@ -17,9 +17,10 @@ use super::{Input, lines};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// A body type for the service that is not called.
-type Unused = GateBody<NoBody, Held<(), Http, Request<()>>>;
-/// The body of the rejection, with a body type for the service that is not called.
+/// The body of the rejection.
+type Answered = GateBody<NoBody, Held<(), Http, Request<()>>>;
+
+/// The body type of the service, which is not called.
 struct NoBody;
 
 impl Body for NoBody {
@@ -44,7 +45,7 @@ pub fn refusal(data: &[u8]) -> bool {
         *req.method_mut() = Method::POST;
     }
     let rejection = rejection(input.knob);
-    let response: Response<Unused> = Http::new().refusal(&req, &rejection);
+    let response: Response<Answered> = Http::new().refusal(&req, &rejection);
     let (head, body) = response.into_parts();
     let body = collected(body);
     let headers = &head.headers;
@@ -98,7 +99,7 @@ fn rejection(knob: u8) -> Rejection {
 }
 
 /// All bytes of a body that is there at once, as many as it says.
-fn collected(body: Unused) -> Vec<u8> {
+fn collected(body: Answered) -> Vec<u8> {
     let length = body.size_hint().exact().expect("the length is known");
     let (mut body, mut all) = (pin!(body), Vec::new());
     let mut context = Context::from_waker(Waker::noop());

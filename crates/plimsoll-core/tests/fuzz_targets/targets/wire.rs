@@ -102,8 +102,8 @@ fn written_again(timeout: Duration) {
     };
     let again = parse_grpc_timeout(value.as_bytes()).expect("what is written can be read");
     assert!(again <= timeout, "{timeout:?} became {again:?}");
-    // Eight digits: less than a ten-millionth is lost, or an hour of more than three years.
-    let lost = timeout - again;
+    // Less than a unit is lost, of at least 100,000 in seven or more digits.
+    let lost = timeout.saturating_sub(again);
     assert!(lost <= timeout / 1_000, "{timeout:?} became {again:?}");
     assert_eq!(grpc_timeout(again), Some(value));
 }
