@@ -102,7 +102,7 @@ fn written_again(timeout: Duration) {
     };
     let again = parse_grpc_timeout(value.as_bytes()).expect("what is written can be read");
     assert!(again <= timeout, "{timeout:?} became {again:?}");
-    // Less than a unit is lost, of at least 100,000 in seven or more digits.
+    // Less than a unit is lost, of 27,777 hours or of more of a finer unit.
     let lost = timeout.saturating_sub(again);
     assert!(lost <= timeout / 1_000, "{timeout:?} became {again:?}");
     assert_eq!(grpc_timeout(again), Some(value));
