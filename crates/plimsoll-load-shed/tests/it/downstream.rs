@@ -323,3 +323,39 @@ fn periods_are_checked() {
         assert_eq!(Downstream::new().probe_every(bad).unwrap_err(), error);
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
+
+    #[test]
+    fn the_callee_reads_what_the_request_stated_whatever_its_headers_are(
+        lines in proptest::collection::vec(
+            (0_u8..6, proptest::collection::vec(proptest::sample::select(&WIRE_WORDS[..]), 1..4)),
+            0..6,
+        )
+    ) {
+        let line = |(name, words): (u8, Vec<&str>)| [&[name], words.concat().as_bytes()].concat();
+        let lines: Vec<_> = lines.into_iter().map(line).collect();
+        crate::fuzz_target::downstream(&lines.join(&b'\n'));
+    }
+}
+
+/// What the headers for the callee, and the threshold in its answer, are made of.
+const WIRE_WORDS: [&str; 16] = [
+    "CRITICAL_PLUS",
+    "SHEDDABLE",
+    "critical",
+    "_PLUS",
+    "0",
+    "7",
+    "127",
+    "511",
+    "512",
+    "999999999999",
+    "S",
+    "m",
+    "H",
+    "application/grpc",
+    " ",
+    "+",
+];

@@ -8,7 +8,10 @@ mod contenders;
 mod contract;
 mod depth;
 mod downstream;
+// The `fuzz` package includes the same module, and calls what is in it.
 mod fused;
+#[allow(unreachable_pub)]
+mod fuzz_target;
 mod grpc;
 mod instances;
 #[path = "../../examples/shedding/lab.rs"]

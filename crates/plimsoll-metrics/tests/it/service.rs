@@ -146,3 +146,38 @@ async fn it_answers_over_a_real_socket() {
     assert!(get.ends_with("\"status\":\"overloaded\"}"), "{answers}");
     server.abort();
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
+
+    #[test]
+    fn whatever_accept_says_the_format_is_one_that_was_asked_for(
+        words in proptest::collection::vec(proptest::sample::select(&ACCEPT_WORDS[..]), 0..12)
+    ) {
+        crate::fuzz_target::metrics_accept(words.concat().as_bytes());
+    }
+}
+
+/// What `accept` is made of. A line break ends a header line.
+const ACCEPT_WORDS: [&str; 20] = [
+    "application/openmetrics-text",
+    "Application/OpenMetrics-Text",
+    ";version=1.0.0",
+    ";version=\"0.0.4\"",
+    ";version=9",
+    "text/plain",
+    "*/*",
+    ",",
+    ", ",
+    ";",
+    ";q=",
+    "q=0",
+    ";q=0.5",
+    ";Q=1",
+    "nan",
+    "1e-9",
+    "-1",
+    "\n",
+    "\u{e9}",
+    " ",
+];

@@ -39,7 +39,8 @@ pub enum InvalidIpRange {
         given: IpAddr,
         /// The prefix as given.
         prefix: u8,
-        /// The range that contains the address.
+        /// The range without those bits. It contains the address, unless that is a mapped IPv4
+        /// address and the prefix shorter than 96 bits: mapped addresses are in ranges of IPv4.
         network: IpRange,
     },
 }

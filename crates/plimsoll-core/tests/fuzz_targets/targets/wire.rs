@@ -1,0 +1,131 @@
+//! What one service tells the next: priority, deadline and threshold.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Request};
+use plimsoll_core::{
+    Announcement, ByHeader, Criticality, Deadline, Deadlines, Instant, Kind, Policy as _,
+    Prioritize as _, Priority, ReadDeadline as _, Verdict, grpc_timeout, parse_grpc_timeout,
+    wire::{self, COHORT, CRITICALITY, THRESHOLD, TIMEOUT},
+};
+
+use super::{Input, lines};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Promises: a level is below 512; a stranger gets `CRITICAL` at most, and the cohort of its key;
+/// a priority that is written to the wire is read back.
+pub fn priority(data: &[u8]) -> bool {
+    let mut req = Input::new(data).request(&[CRITICALITY, COHORT]);
+    let trusted = ByHeader::trusted();
+    let priority = trusted.priority(&req);
+    assert!(priority.level() < Priority::LEVELS, "{priority:?}");
+    let names = [CRITICALITY, COHORT];
+    let stated = names
+        .iter()
+        .filter(|name| req.headers().contains_key(*name))
+        .count();
+    assert!(trusted.malformed() <= stated as u64);
+
+    let stranger = ByHeader::untrusted(|_: &Request<()>| Some("caller")).salt(7);
+    let believed = stranger.priority(&req);
+    assert_eq!(
+        believed.criticality(),
+        priority.criticality().min(Criticality::Critical)
+    );
+    let cohort = stranger.priority(&Request::new(())).cohort();
+    assert_eq!(believed.cohort(), cohort, "the caller chose its cohort");
+
+    let verdict = trusted.admit(&mut req, Instant::now());
+    assert!(matches!(verdict, Verdict::Admit(())));
+    let left = Priority::of(&req);
+    assert_eq!(left.criticality(), priority.criticality());
+    assert_eq!(left.cohort(), priority.cohort().or(left.cohort()));
+    let cohort = left.cohort().expect("a cohort is drawn");
+    let next = Request::builder()
+        .header(CRITICALITY, left.criticality().as_str())
+        .header(COHORT, format!("{cohort:03}"));
+    assert_eq!(
+        ByHeader::trusted().priority(&next.body(()).expect("two headers")),
+        left
+    );
+    stated > 0 && trusted.malformed() == 0
+}
+
+/// Promises: a deadline is at most 99,999,999 hours away and never later than any timeout that
+/// can be read; an unreadable one is counted; one that has passed is rejected; a `grpc-timeout` that
+/// is written again is not longer, and hardly shorter.
+pub fn deadline(data: &[u8]) -> bool {
+    const LONGEST: Duration = Duration::from_secs(99_999_999 * 3600);
+    let mut req = Input::new(data).request(&[GRPC_TIMEOUT, TIMEOUT]);
+    let (reader, now) = (Deadlines::propagated(), Instant::now());
+    let deadline = reader.deadline(&req, now);
+    let left = deadline.map(|deadline| deadline.remaining(now));
+    assert!(left.is_none_or(|left| left <= LONGEST), "{left:?}");
+
+    let grpc = req.headers().get(GRPC_TIMEOUT).map(HeaderValue::as_bytes);
+    let grpc = grpc.and_then(parse_grpc_timeout);
+    let millis = req.headers().get(TIMEOUT).map(HeaderValue::as_bytes);
+    let millis = millis.filter(|line| line.len() <= 12 && line.iter().all(u8::is_ascii_digit));
+    let millis = millis.and_then(|line| std::str::from_utf8(line).ok()?.parse().ok());
+    let stated = [grpc, millis.map(Duration::from_millis)];
+    assert_eq!(left, stated.into_iter().flatten().min());
+    let names = [GRPC_TIMEOUT, TIMEOUT];
+    let present = names
+        .iter()
+        .filter(|name| req.headers().contains_key(*name))
+        .count();
+    let read = stated.iter().flatten().count();
+    assert_eq!(reader.malformed(), (present - read) as u64);
+
+    match reader.admit(&mut req, now) {
+        Verdict::Admit(()) => {
+            assert_eq!(Deadline::of(&req), deadline);
+            assert!(left.is_none_or(|left| left > Duration::ZERO));
+        }
+        Verdict::Reject(rejection) => {
+            assert_eq!(rejection.kind(), Kind::Deadline);
+            assert_eq!(left, Some(Duration::ZERO));
+        }
+        Verdict::Wait(never) => match never {},
+    }
+    if let Some(timeout) = grpc {
+        written_again(timeout);
+    }
+    read > 0
+}
+
+fn written_again(timeout: Duration) {
+    let Some(value) = grpc_timeout(timeout) else {
+        assert_eq!(timeout, Duration::ZERO);
+        return;
+    };
+    let again = parse_grpc_timeout(value.as_bytes()).expect("what is written can be read");
+    assert!(again <= timeout, "{timeout:?} became {again:?}");
+    // Less than a unit is lost, of 27,777 hours or of more of a finer unit.
+    let lost = timeout.saturating_sub(again);
+    assert!(lost <= timeout / 1_000, "{timeout:?} became {again:?}");
+    assert_eq!(grpc_timeout(again), Some(value));
+}
+
+/// Promises: a threshold is below 512 and the highest line that can be read; to announce one never
+/// lowers another's.
+pub fn threshold(data: &[u8]) -> bool {
+    let input = Input::new(data);
+    let mut headers = input.headers(&[THRESHOLD]);
+    let read = wire::threshold(&headers);
+    let numbers = lines(&headers, &THRESHOLD).into_iter().filter_map(|line| {
+        let is_number = line.len() <= 3 && line.iter().all(u8::is_ascii_digit);
+        is_number.then(|| std::str::from_utf8(line).ok()?.parse::<u16>().ok())?
+    });
+    assert_eq!(
+        read,
+        numbers.filter(|number| *number < Priority::LEVELS).max()
+    );
+    let own = u16::from(input.knob) * 2;
+    for _ in 0..2 {
+        Announcement::to(&mut headers).threshold(own);
+        assert_eq!(wire::threshold(&headers), read.max(Some(own)));
+    }
+    read.is_some()
+}

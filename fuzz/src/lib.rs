@@ -1,0 +1,10 @@
+//! The fuzz targets, which are modules of the crates' tests: what CI runs is what is fuzzed.
+
+#[path = "../../crates/plimsoll-core/tests/fuzz_targets/targets/mod.rs"]
+mod core;
+#[path = "../../crates/plimsoll-load-shed/tests/it/fuzz_target.rs"]
+mod load_shed;
+#[path = "../../crates/plimsoll-metrics/tests/it/fuzz_target.rs"]
+mod metrics;
+
+pub use self::{core::*, load_shed::downstream, metrics::metrics_accept};
