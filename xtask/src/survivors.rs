@@ -36,6 +36,21 @@ const SURVIVORS: &[Survivor] = &[
         reason: "differs only when a writer is as many changes ahead: the loom model fails",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::admitted with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/mod.rs",
+        mutant: "replace Policy::body_waits with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/mod.rs",
+        mutant: "replace Protocol::head_of -> Option<RequestHead<'a>> with None",
+        reason: "that is the default",
+    },
+    Survivor {
         file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
         mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
         reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",

@@ -212,3 +212,24 @@ impl Outcome {
         now
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_the_lower_case_names_in_the_order_of_the_indices() {
+        let labels = Class::ALL.map(|class| (class.index(), class.as_str()));
+        let names = Class::ALL.map(|class| format!("{class:?}").to_lowercase());
+        for (index, (of, label)) in labels.into_iter().enumerate() {
+            assert_eq!((of, label), (index, names[index].as_str()));
+        }
+    }
+
+    #[test]
+    fn the_wait_is_told_in_microseconds() {
+        let end = End::from(Class::Success);
+        let outcome = Outcome::ending_now(end, Spent::default(), 1_500, Instant::now(), NO_HEAD);
+        assert_eq!(outcome.waited(), Duration::from_micros(1_500));
+    }
+}
