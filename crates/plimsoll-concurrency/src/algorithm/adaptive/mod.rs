@@ -130,9 +130,9 @@ const MOST_VARIED: f64 = 8.0;
 /// The first probe lasts this many times the mean latency and its deviation before it. Shorter, and it
 /// misses the long calls of a mix (lab, `mixed-routes` at 2x); longer, and the start takes longer.
 const LONG: f64 = 1.5;
-/// What one window counts for in the calibration: a few windows are enough, and the noise of one is
-/// not believed.
-const CALIBRATE: f64 = 0.2;
+/// What one window counts for in the calibration. Higher, and the noise of single windows moves the
+/// limit (lab, `laws`: 4 workers, bimodal, at 2x).
+const CALIBRATE: f64 = 0.05;
 /// The part of the time until the deadline of a request that it may spend inside the service; the
 /// rest is for the queue. Lower, and the service idles; higher, and answers are late
 /// (lab, `deadline-3`).
