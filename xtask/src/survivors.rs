@@ -51,6 +51,21 @@ const SURVIVORS: &[Survivor] = &[
         reason: "that is the default",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/key/client_ip.rs",
+        mutant: "replace > with >= in ClientIp::v6_prefix",
+        reason: "128 is 128 either way",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/key/trace_id.rs",
+        mutant: "replace | with ^ in hex",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/grpc.rs",
+        mutant: "replace | with ^ in Backwards::message",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
         file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
         mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
         reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",

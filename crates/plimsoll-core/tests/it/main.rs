@@ -7,6 +7,7 @@ mod classify;
 mod client_ip;
 mod deadline;
 mod exempt;
+mod forwarding;
 mod hints;
 mod hops;
 mod keyed;
