@@ -5,16 +5,29 @@ use plimsoll::{
     GateLayer,
     concurrency::{BoundedListener, Concurrency, ListenerHandle},
 };
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
 use crate::support::{ask, connect, head, listen, routes, send, serve_on, status, until};
 
-/// Both ends are here: with twice as many the usual limit of 1,024 open files is near.
-const IDLE: usize = 300;
+/// Connections of the attack.
+const ATTACK: usize = 10_000;
+/// Open files that the test and its runtime need besides.
+const OTHER_FILES: usize = 200;
 
-/// 300 connections from one address, half of them with half of a head; other callers are served all
-/// the while, in the one slot there is. Returns how many of the 300 are open.
-async fn open_of_300(per_address: usize) -> (usize, ListenerHandle, Vec<TcpStream>) {
+/// Raises the limit of open files as far as it goes, and returns the number of connections whose
+/// client ends fit into it: [`ATTACK`], or fewer where the system allows no more.
+fn attackers() -> usize {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let most = files.current.map_or(usize::MAX, |files| files as usize);
+    ATTACK.min(most - OTHER_FILES)
+}
+
+/// So many connections from one address, half of them with half of a head; other callers are served
+/// all the while, in the one slot there is. Returns how many of them are open.
+async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle, Vec<TcpStream>) {
     let (listener, addr) = listen().await;
     let listener = BoundedListener::new(listener, 1_000).unwrap();
     let listener = listener.per_address(per_address).unwrap();
@@ -24,15 +37,15 @@ async fn open_of_300(per_address: usize) -> (usize, ListenerHandle, Vec<TcpStrea
     let (app, _) = routes();
     let app = app.layer(GateLayer::new(limit));
     serve_on(listener.tap_io(|_| {}), app);
-    let mut idle = Vec::with_capacity(IDLE);
-    for n in 0..IDLE {
+    let mut idle = Vec::with_capacity(attackers);
+    for n in 0..attackers {
         idle.push(if n % 2 == 0 {
             connect(addr, 1).await
         } else {
             send(addr, 1, b"GET / HTTP/1.1\r\nhost: x\r\nx-half: ").await
         });
     }
-    let decided = || handle.accepted() + handle.refused() == IDLE as u64;
+    let decided = || handle.accepted() + handle.refused() == attackers as u64;
     until("all were accepted or closed", decided).await;
     let open = handle.open();
     assert_eq!(slots.in_flight(), 0, "an idle connection holds no slot");
@@ -45,14 +58,15 @@ async fn open_of_300(per_address: usize) -> (usize, ListenerHandle, Vec<TcpStrea
 }
 
 #[tokio::test]
-async fn of_300_idle_connections_of_one_address_only_its_share_is_open() {
-    let (open, handle, idle) = open_of_300(50).await;
-    assert_eq!((open, handle.refused()), (50, 250));
+async fn of_10_000_idle_connections_of_one_address_only_its_share_is_open() {
+    let attackers = attackers();
+    let (open, handle, idle) = open_of(attackers, 50).await;
+    assert_eq!((open, handle.refused()), (50, attackers as u64 - 50));
     drop(idle);
     until("all have left", || handle.open() == 0).await;
     assert_eq!(handle.addresses(), 0);
-    // The control: an address may have all of them.
-    assert_eq!(open_of_300(1_000).await.0, IDLE);
+    // The control: an address may have all of them. Both ends are open, so there are fewer.
+    assert_eq!(open_of(300, 1_000).await.0, 300);
 }
 
 #[tokio::test]
