@@ -66,7 +66,7 @@ where
             if self.state.reclaim(at) {
                 continue; // perhaps one of the slots is this one's
             }
-            // Nobody else may come who finds the limit full.
+            // Wake up for it: without new requests there is no other call that reclaims slots.
             let end = self.state.reclaims_at().unwrap_or(wait.end.at);
             let end = end.min(wait.end.at);
             match wait.timer.as_mut().as_pin_mut() {

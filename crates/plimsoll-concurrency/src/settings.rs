@@ -29,7 +29,7 @@ const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 /// cuts the response off. Here it continues, so an error costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
 const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
-/// A shorter silence cannot be told from the pauses of a congested network.
+/// Shorter stalls occur in congested networks.
 const SHORTEST_STALL: Duration = Duration::from_millis(100);
 const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
@@ -222,7 +222,7 @@ impl Settings {
         self.epoch.nanos(now)
     }
 
-    /// The moment so many nanoseconds after that one.
+    /// The instant that is this number of nanoseconds after the epoch.
     pub(crate) fn instant(&self, nanos: u64) -> Option<Instant> {
         self.epoch.instant(nanos)
     }

@@ -100,7 +100,7 @@ impl Slots {
         self.leave_by(lane)
     }
 
-    /// Gives so many slots back at once, as [`leave`](Self::leave) does with one.
+    /// Releases `slots` slots at once, as [`leave`](Self::leave) releases one.
     #[must_use]
     pub(crate) fn leave_all_of(&self, slots: u32) -> Before {
         Before(self.word.fetch_sub(slots.into(), Release))

@@ -1,4 +1,4 @@
-//! Random scenarios: services, callers and courses of load that nobody chose.
+//! Random scenarios: services, callers and courses of load, drawn by number.
 //!
 //! A limit can be tuned to the scenarios that are there. These are drawn from wide ranges, by
 //! number: [`LOOKED_AT`] may be looked at while the limit is changed, [`UNSEEN`] only afterwards.
@@ -42,7 +42,7 @@ pub(crate) fn scenario(number: u64) -> Scenario {
         Law::Constant | Law::LogNormal(_) => &[3.0, 5.0, 10.0, 20.0],
     };
     let deadline = pick(rng, deadlines);
-    // Nobody can keep a short deadline that is not told.
+    // No contender can meet a short deadline that it does not know.
     let told = deadline < 10.0 || rng.bool();
     let server = Server {
         mean_ms,

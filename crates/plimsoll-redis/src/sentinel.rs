@@ -27,7 +27,7 @@ impl Sentinels {
         }
     }
 
-    /// A client that asks the sentinels. It has connected to nobody yet.
+    /// A client that asks the sentinels. It has no connection yet.
     pub(crate) fn client(
         &self,
         certificates: Option<&Certificates>,

@@ -134,7 +134,7 @@ impl Task {
                         Ok(settled) => settled,
                         Err(why) => return End::Lost(why),
                     };
-                    // Somebody told Redis to forget its scripts.
+                    // The scripts were flushed (`SCRIPT FLUSH`).
                     if settled.forgotten {
                         match connection.reload(&self.settings).await {
                             Ok(Some((micros, asked))) => self.clock.read(micros, asked),

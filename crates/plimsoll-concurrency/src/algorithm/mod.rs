@@ -104,7 +104,7 @@ pub struct Change {
     /// learnt from such windows, and from no others.
     pub at_rest: bool,
     /// Latency without queueing, where the algorithm knows it: what the work of cancelled calls is
-    /// measured by. Otherwise it is the lowest mean latency of late.
+    /// measured by. When `None`, the lowest recent mean latency is used.
     pub no_load_latency: Option<Duration>,
 }
 

@@ -89,7 +89,7 @@ impl Driver {
         }
     }
 
-    /// The lowest mean latency of late.
+    /// The lowest recent mean latency.
     pub(super) fn lowest(&self) -> Duration {
         let known = self.lowest.is_finite();
         Duration::from_nanos(if known { self.lowest as u64 } else { 0 })

@@ -38,7 +38,7 @@ impl Closed {
         self.generations.len() < MAX_GENERATIONS
     }
 
-    /// The current epoch is over, with so many permits left in it.
+    /// Closes the current epoch, in which this number of permits is left.
     pub(super) fn push(&mut self, remaining: u32, now: u64) {
         if remaining > 0 {
             self.generations.push(Generation {

@@ -51,7 +51,7 @@ use self::{
 };
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
-/// Epochs are closed so many times in the longest stall, so that a slot is reclaimed after at most
+/// Epochs that are closed within the longest stall, so that a slot is reclaimed after at most
 /// 1.25 times that: more closings would take more generations, and gain less than a tenth.
 /// `stalls::a_slot_is_reclaimed_within_a_stall_and_a_quarter` fails with fewer.
 const CLOSINGS: u64 = 4;
@@ -136,7 +136,7 @@ impl Stalls {
     }
 
     /// Closes the epoch when it is time for it, and reclaims what has been closed for `longest`:
-    /// so many slots are now the caller's to release.
+    /// the caller of this function has to release that number of slots.
     #[inline]
     pub(crate) fn reclaim(&self, now: u64, longest: u64) -> u32 {
         if now < self.due(longest) {

@@ -3,7 +3,7 @@
 /// A word is a stamp above, and below how many permits with that stamp wait for their caller.
 const STAMP: u32 = 32;
 pub(super) const COUNT: u64 = (1 << STAMP) - 1;
-/// Epochs are numbered with so many bits.
+/// Bits of an epoch's number.
 pub(super) const EPOCH_BITS: u32 = 25;
 /// A stamp is the number of the epoch above, and below the place of the word.
 ///

@@ -1,6 +1,6 @@
 //! Which side a response body waits for.
 
-/// Which side a response body waits for, told to [`Policy::body_waits`](crate::Policy::body_waits).
+/// Which side a response body waits for: passed to [`Policy::body_waits`](crate::Policy::body_waits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WaitsOn {
     /// The head or a frame was handed out, and more follows: the caller has to take it before the

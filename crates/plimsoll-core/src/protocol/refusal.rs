@@ -25,7 +25,7 @@ use crate::{
 /// Names the policy that refused, and says by being there that nothing was run.
 pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// On every rejection, in every protocol: what one caller is told is not for the next.
+/// On every rejection, in every protocol: a rejection is for one caller, and caches must not serve it to others.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// How each kind of refusal is said.

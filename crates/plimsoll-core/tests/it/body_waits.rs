@@ -1,4 +1,4 @@
-//! What policies are told of the body: whose turn it is.
+//! Which side the body waits for, as the gate reports it to policies.
 
 use std::{
     collections::VecDeque,
@@ -23,7 +23,7 @@ use WaitsOn::{Caller, Service};
 
 type Log = Arc<Mutex<Vec<WaitsOn>>>;
 
-/// Keeps what it is told in the permit, and logs it when the permit ends.
+/// Keeps the reports in the permit, and logs them when the permit ends.
 #[derive(Clone, Default)]
 struct Watching(Log);
 
@@ -185,7 +185,7 @@ async fn every_combinator_passes_it_on() {
     assert_eq!(both, [turns, turns].concat());
 }
 
-/// Counts what it is told, though it does not watch bodies.
+/// Logs reports, although it does not watch bodies.
 struct Blind(Log);
 
 impl Policy<Request<()>> for Blind {

@@ -26,7 +26,7 @@ pub(crate) struct Scenario {
 pub(crate) enum Keys {
     /// Each key once.
     Fresh,
-    /// Each key twice, the second time after so many others.
+    /// Each key twice, with this number of other keys between.
     Twice { after: u64 },
     /// So many keys, in turn.
     Pool(u64),

@@ -16,7 +16,7 @@ pub(super) struct Mark(u64);
 const KNOWN: u64 = 1 << RETURNED_BITS;
 
 impl Hashed {
-    /// Two places among so many, from different halves.
+    /// Two of `sets` sets, from different halves of the hash.
     #[inline]
     pub(super) fn places(self, sets: usize) -> [usize; 2] {
         let within = |half: u64| ((half * sets as u64) >> 32) as usize;

@@ -101,7 +101,7 @@ fn five_minutes_after_its_last_request_a_key_is_not_known_any_more() {
     assert!(handle.available(99_999_u64, free).is_some());
 }
 
-/// After a change of the quota, too, though nobody has written to the cells since.
+/// After a change of the quota too, even where no cell was written since.
 #[test]
 fn a_changed_quota_does_not_keep_the_cells_of_keys_that_have_left() {
     let (limit, start) = (limit(SLOW_QUOTA), tokio::time::Instant::now());

@@ -100,7 +100,7 @@ async fn decisions_are_shared_through_all_nodes_and_exact_again_after_a_failover
     crowd.stop().await;
     fleet.wait_connected().await;
 
-    // One node is told to forget its scripts: it is taught them again.
+    // The scripts of one node are flushed: they are loaded again.
     assert_eq!(cluster.nodes[1].command("SCRIPT FLUSH"), "+OK");
     let errors = fleet.sum(RedisHandle::errors);
     fleet.wait_exact(20).await;

@@ -54,7 +54,7 @@ pub(crate) async fn connected(handle: &RedisHandle) {
 pub(crate) struct Fleet {
     pub(crate) limits: Vec<Arc<RedisRateLimit<ByNumber>>>,
     count: u32,
-    /// A key that nobody has asked for yet.
+    /// A key that was not used before.
     fresh: u64,
 }
 

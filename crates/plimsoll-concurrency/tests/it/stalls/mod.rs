@@ -98,7 +98,7 @@ async fn is_full<P: Policy<Req> + 'static>(layer: &GateLayer<P>) -> bool {
     ask(layer, Download::default()).await.is_err()
 }
 
-/// Asks the body for a frame, as a server does that has room for one. `false` when there is none
+/// Polls the body for a frame, as a server with room in its buffer does. `false` when there is none
 /// yet.
 fn read<P: Policy<Req> + 'static>(reader: &mut Reader<P>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());

@@ -39,7 +39,7 @@ fn end(limit: &Concurrency, call: Call, now: Instant) -> bool {
     before - limit.handle().in_flight() == 1
 }
 
-/// Whether it must have a slot after so many ticks unread, or can not have one; `None` in between.
+/// Whether it must have a slot after this number of unread ticks, or cannot have one; `None` in between.
 fn has_slot(call: &Call, tick: u32) -> Option<bool> {
     match call.unread_since.map(|since| tick - since) {
         None | Some(0..TICKS) => Some(true),

@@ -24,7 +24,7 @@ use crate::{MS, woken};
 /// The longest stall.
 const STALL: Duration = Duration::from_millis(200);
 
-/// A server whose limit is so many requests, and which sends from small buffers.
+/// A server with this limit and small send buffers.
 struct Server {
     addr: SocketAddr,
     limit: ConcurrencyHandle,
@@ -45,7 +45,7 @@ impl Server {
         }
     }
 
-    /// Until so many requests hold a slot.
+    /// Waits until this number of requests hold a slot.
     async fn holds(&self, slots: usize) {
         holds(&self.limit, slots).await;
     }

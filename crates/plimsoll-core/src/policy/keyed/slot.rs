@@ -1,7 +1,7 @@
 //! A slot: one cell, whose it is, and who uses it.
 //!
 //! A slot has users (permits and waits) or it can be claimed, never both: one atomic decides. So a key that is in use keeps
-//! its slot, and a slot that is being filled is entered by nobody.
+//! its slot, and no request enters a slot that is being filled.
 
 use crate::sync::{
     AtomicU32, AtomicU64,
