@@ -64,8 +64,12 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> 
     } else {
         command.args(["--package", &chosen]);
     }
-    // The documentation's examples kill next to nothing, and each of them is a program to link.
-    command.args(args).args(["--", "--lib", "--test", "it"]);
+    // Documentation examples kill next to nothing, and each is a program to link. As `--cargo-arg`
+    // this holds for the build too: after `--`, every target would be built for each mutant.
+    command.args(args);
+    for arg in ["--lib", "--test", "it"] {
+        command.args(["--cargo-arg", arg]);
+    }
     let status = command
         .current_dir(root())
         .status()

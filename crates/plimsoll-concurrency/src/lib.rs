@@ -43,54 +43,31 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod algorithm;
-mod average;
-mod codel;
-mod concurrency;
-mod error;
-mod fair;
-mod handle;
-mod histogram;
-mod lanes;
-mod layer;
-#[cfg(feature = "axum")]
-mod listener;
-mod load;
-#[cfg(all(test, loom))]
-mod models;
-mod order;
-mod partitions;
-mod policy;
+mod control;
+mod edge;
+mod limit;
 mod queue;
-mod ranked;
-mod route;
-mod sampler;
-mod settings;
-mod slots;
-mod stalls;
-mod state;
-mod streams;
+mod share;
 mod sync;
-mod wait;
 
+#[doc(hidden)]
+pub use self::control::{Number, Tuning};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use self::listener::{BoundedListener, Guarded, InvalidListener, ListenerHandle};
+pub use self::edge::{BoundedListener, Guarded, InvalidListener, ListenerHandle};
 pub use self::{
-    algorithm::{
-        Adaptive, Aimd, Algorithm, Because, Change, Gradient2, InvalidAlgorithm, Vegas, Window,
+    control::{
+        Adaptive, Aimd, Algorithm, Change, Gradient2, InvalidAlgorithm, LimitReason, Vegas, Window,
         WindowSize,
     },
-    concurrency::Concurrency,
-    error::InvalidConcurrency,
-    fair::{FairShare, FairShareHandle, FairSharePermit},
-    handle::ConcurrencyHandle,
-    layer::ConcurrencyLayer,
-    order::Order,
-    partitions::{
-        InvalidPartitions, PartitionFigures, Partitions, PartitionsHandle, PartitionsPermit,
+    edge::{EventStreams, asks_for_stream},
+    limit::{
+        Concurrency, ConcurrencyHandle, ConcurrencyLayer, ConcurrencyPermit, ConcurrencyWait,
+        InvalidConcurrency, LimitChange,
     },
-    policy::ConcurrencyPermit,
-    streams::{EventStreams, asks_for_stream},
-    wait::ConcurrencyWait,
+    queue::Order,
+    share::{
+        FairShare, FairShareHandle, FairSharePermit, InvalidPartitions, PartitionFigures,
+        Partitions, PartitionsHandle, PartitionsPermit,
+    },
 };

@@ -18,6 +18,7 @@ plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenario
     --seeds N          runs of each point, and the mean of them (1)
     --threads N        points at a time (as many as there are cores)
     --quick            the short form: fewer requests, no large points
+    --tune NAME=VALUE  another value for a number of `adaptive`; may be repeated
     --windows          what `adaptive` sees and does, window by window, on standard error
     --trace PATH       arrivals as in this file
     --json PATH        results, for programs
@@ -70,6 +71,13 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
             Long("threads") => options.threads = parser.value()?.parse::<usize>()?.max(1),
             Long("quick") => options.quick = true,
             Long("windows") => contender::PRINT_WINDOWS.store(true, Relaxed),
+            Long("tune") => {
+                let text = parser.value()?.string()?;
+                let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+                let value = value.parse().map_err(|_| format!("{text}: no number"))?;
+                let tuning = contender::tuning().with(name, value);
+                contender::tune(tuning.ok_or_else(|| format!("no number {name}"))?);
+            }
             Long("trace") => options.trace = Some(parser.value()?.into()),
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("svg") => options.svg = Some(parser.value()?.into()),

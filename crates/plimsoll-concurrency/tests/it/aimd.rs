@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Aimd, Algorithm, Because};
+use plimsoll_concurrency::{Aimd, Algorithm, LimitReason};
 
 use crate::published::{millis, with_drops};
 
 #[test]
 fn a_drop_takes_a_tenth() {
-    let mut aimd = Aimd::faithful().limits(30, 20..=200).unwrap();
+    let mut aimd = Aimd::as_published().limits(30, 20..=200).unwrap();
     let change = aimd.update(&with_drops(millis(10, 30), 1));
-    assert_eq!((change.limit, change.because), (27, Because::Drops));
+    assert_eq!((change.limit, change.reason), (27, LimitReason::Drops));
 }
 
 #[test]
 fn one_more_after_each_good_window_that_used_half_of_it() {
-    let mut aimd = Aimd::faithful();
+    let mut aimd = Aimd::as_published();
     assert_eq!(aimd.initial(), 20);
     assert_eq!(aimd.update(&millis(10, 10)).limit, 21);
-    assert_eq!(aimd.update(&millis(10, 10)).because, Because::Idle);
+    assert_eq!(aimd.update(&millis(10, 10)).reason, LimitReason::Idle);
     assert_eq!(aimd.update(&millis(10, 11)).limit, 22);
     let late = aimd.update(&millis(5001, 22));
-    assert_eq!((late.limit, late.because), (20, Because::Latency));
+    assert_eq!((late.limit, late.reason), (20, LimitReason::Latency));
     assert_eq!(aimd.update(&millis(5000, 20)).limit, 21, "not above it");
 }
 
 #[test]
-fn the_faithful_form_has_the_published_bounds() {
-    let mut aimd = Aimd::faithful();
+fn the_as_published_form_has_the_published_bounds() {
+    let mut aimd = Aimd::as_published();
     for _ in 0..300 {
         aimd.update(&millis(10, 200));
     }
@@ -64,5 +64,5 @@ fn the_mended_form_keeps_fractions_so_that_small_limits_fall_by_a_tenth_too() {
 fn a_latency_above_the_timeout_is_a_bad_window() {
     let mut aimd = Aimd::new().timeout(Duration::from_millis(50)).unwrap();
     let change = aimd.update(&millis(51, 20));
-    assert_eq!((change.limit, change.because), (18, Because::Latency));
+    assert_eq!((change.limit, change.reason), (18, LimitReason::Latency));
 }

@@ -1,8 +1,8 @@
-//! Gradient2 by its check vectors, and what was mended.
+//! Gradient2 by its check vectors, and what was corrected.
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Algorithm, Because, Gradient2};
+use plimsoll_concurrency::{Algorithm, Gradient2, LimitReason};
 
 use crate::published::{millis, window, with_drops};
 
@@ -16,8 +16,8 @@ fn is_about(gradient: &Gradient2, expected: f64) {
 }
 
 #[test]
-fn the_faithful_form_follows_its_check_vector() {
-    let mut gradient = Gradient2::faithful();
+fn the_as_published_form_follows_its_check_vector() {
+    let mut gradient = Gradient2::as_published();
     for expected in [20.8, 21.6, 22.4, 23.2, 24.0] {
         let change = gradient.update(&millis(10, 100));
         is_about(&gradient, expected);
@@ -25,7 +25,7 @@ fn the_faithful_form_follows_its_check_vector() {
     }
     let idle = gradient.update(&millis(10, 9));
     is_about(&gradient, 24.0);
-    assert_eq!((idle.limit, idle.because), (24, Because::Idle));
+    assert_eq!((idle.limit, idle.reason), (24, LimitReason::Idle));
 
     gradient.update(&millis(30, 100));
     is_about(&gradient, 23.0857);
@@ -51,9 +51,9 @@ fn at_rest(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
 }
 
 #[test]
-fn the_faithful_form_rises_past_its_tolerance_and_the_mended_does_not() {
+fn the_as_published_form_rises_past_its_tolerance_and_the_mended_does_not() {
     // 16.7 ms against 10 ms is a gradient of 0.9, whose fixed point is 4 / (1 - 0.9) = 40.
-    let mut gradient = at_rest(Gradient2::faithful(), 1000, 20);
+    let mut gradient = at_rest(Gradient2::as_published(), 1000, 20);
     for _ in 0..25 {
         gradient.update(&millis(1667, 100));
     }
@@ -64,25 +64,26 @@ fn the_faithful_form_rises_past_its_tolerance_and_the_mended_does_not() {
     for _ in 0..25 {
         let change = gradient.update(&millis(1667, 100));
         assert!(gradient.estimate() < limit);
-        assert_eq!(change.because, Because::Latency);
+        assert_eq!(change.reason, LimitReason::Latency);
         limit = gradient.estimate();
     }
 }
 
 #[test]
-fn drops_cut_the_mended_limit_and_not_the_faithful() {
-    let mut gradient = at_rest(Gradient2::faithful(), 10, 100);
+fn drops_cut_the_mended_limit_and_not_the_as_published() {
+    let mut gradient = at_rest(Gradient2::as_published(), 10, 100);
     gradient.update(&with_drops(millis(10, 100), 100));
     assert!(gradient.estimate() > 100.0);
     let mut gradient = at_rest(Gradient2::new(), 10, 100);
     let change = gradient.update(&with_drops(millis(10, 100), 100));
-    assert_eq!((change.limit, change.because), (90, Because::Drops));
+    assert_eq!((change.limit, change.reason), (90, LimitReason::Drops));
 }
 
 #[test]
-fn the_faithful_form_forgets_after_208_windows_that_the_service_was_three_times_as_fast() {
-    let mut gradient = at_rest(Gradient2::faithful(), 10, 100);
-    let normal = (1..1000).find(|_| gradient.update(&millis(30, 1000)).because == Because::Growth);
+fn the_as_published_form_forgets_after_208_windows_that_the_service_was_three_times_as_fast() {
+    let mut gradient = at_rest(Gradient2::as_published(), 10, 100);
+    let normal =
+        (1..1000).find(|_| gradient.update(&millis(30, 1000)).reason == LimitReason::Growth);
     assert!((205..=211).contains(&normal.unwrap()), "{normal:?}");
 }
 

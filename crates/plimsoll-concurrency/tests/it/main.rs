@@ -19,6 +19,7 @@ mod limit;
 #[cfg(not(loom))]
 mod listener;
 mod model;
+mod moving;
 mod order;
 mod panics;
 mod partitions;

@@ -246,7 +246,7 @@ async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_w
     let names = ["a", "b", "c", "rest"];
     let mut inside: [Vec<Call<'_>>; 4] = std::array::from_fn(|_| Vec::new());
     let mut draw = fastrand::Rng::with_seed(3);
-    let mut turned_away = 0;
+    let mut without_slot = 0;
     for step in 0..100_000 {
         if step % 1000 == 0 {
             limit.set_limit(draw.usize(1..40)).unwrap();
@@ -264,7 +264,7 @@ async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_w
             assert!(room);
             inside[at].push(call);
         } else {
-            turned_away += 1;
+            without_slot += 1;
             assert!(
                 !room || figures.in_flight >= figures.guarantee,
                 "{figures:?}"
@@ -272,7 +272,7 @@ async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_w
         }
         assert_eq!(in_flight(&stack), inside.each_ref().map(Vec::len));
     }
-    assert!(turned_away > 10_000);
+    assert!(without_slot > 10_000);
     inside.iter_mut().for_each(Vec::clear);
     assert_eq!((in_flight(&stack), limit.in_flight()), (vec![0; 4], 0));
 }

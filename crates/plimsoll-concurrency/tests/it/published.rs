@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_concurrency::{
-    Aimd, Algorithm, Because, Gradient2, InvalidAlgorithm, Vegas, Window, WindowSize,
+    Aimd, Algorithm, Gradient2, InvalidAlgorithm, LimitReason, Vegas, Window, WindowSize,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -12,10 +12,11 @@ use tokio::time::Instant;
 pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
     let now = Instant::now();
     Window {
-        at_rest: None,
-        time_left: None,
+        route_latency: None,
+        deadline_left: None,
         cancelled: 0,
         cancelled_work: 0.0,
+        late: 0.0,
         began: now,
         ended: now + Duration::from_secs(1),
         silent: Duration::ZERO,
@@ -23,11 +24,11 @@ pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
         dropped: 0,
         latency: Duration::from_micros(micros),
         deviation: Duration::ZERO,
-        in_flight,
+        max_in_flight: in_flight,
         mean_in_flight: in_flight.into(),
         limit: in_flight,
-        refused: 0,
-        turned_away: 0,
+        rejected: 0,
+        without_slot: 0,
     }
 }
 
@@ -43,21 +44,25 @@ pub(crate) fn with_drops(window: Window, dropped: u64) -> Window {
 fn all() -> Vec<(Box<dyn Algorithm>, u32, u32)> {
     vec![
         (Box::new(Aimd::new().limits(5, 1..=90).unwrap()), 1, 90),
-        (Box::new(Aimd::faithful().limits(5, 1..=90).unwrap()), 1, 90),
-        (Box::new(Aimd::faithful()), 20, 200),
+        (
+            Box::new(Aimd::as_published().limits(5, 1..=90).unwrap()),
+            1,
+            90,
+        ),
+        (Box::new(Aimd::as_published()), 20, 200),
         (Box::new(Vegas::new().limits(5, 1..=90).unwrap()), 1, 90),
         (
-            Box::new(Vegas::faithful().limits(5, 1..=90).unwrap()),
+            Box::new(Vegas::as_published().limits(5, 1..=90).unwrap()),
             1,
             90,
         ),
         (Box::new(Gradient2::new().limits(5, 1..=90).unwrap()), 1, 90),
         (
-            Box::new(Gradient2::faithful().limits(5, 1..=90).unwrap()),
+            Box::new(Gradient2::as_published().limits(5, 1..=90).unwrap()),
             1,
             90,
         ),
-        (Box::new(Gradient2::faithful()), 20, 200),
+        (Box::new(Gradient2::as_published()), 20, 200),
     ]
 }
 
@@ -100,7 +105,7 @@ proptest! {
                 limit = algorithm.update(window).limit;
             }
             // In a dip the limit is held low, and comes back after two windows.
-            if algorithm.update(&window(micros, 0)).because == Because::Probe {
+            if algorithm.update(&window(micros, 0)).reason == LimitReason::Probe {
                 algorithm.update(&window(micros, 0));
                 limit = algorithm.update(&window(micros, 0)).limit;
             }
@@ -134,19 +139,19 @@ proptest! {
 #[test]
 fn drops_alone_bring_a_limit_to_its_floor_and_it_comes_back() {
     fastrand::seed(1);
-    let mended: [Box<dyn Algorithm>; 3] = [
+    let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
         Box::new(Vegas::new()),
         Box::new(Gradient2::new()),
     ];
-    for mut algorithm in mended {
+    for mut algorithm in corrected {
         let mut change = algorithm.update(&millis(10, 20));
         for _ in 0..100 {
             let mut all_lost = with_drops(window(0, change.limit), 100);
             all_lost.answered = 0;
             change = algorithm.update(&all_lost);
         }
-        assert_eq!((change.limit, change.because), (1, Because::Drops));
+        assert_eq!((change.limit, change.reason), (1, LimitReason::Drops));
         for _ in 0..100 {
             change = algorithm.update(&millis(10, change.limit));
         }
@@ -157,19 +162,19 @@ fn drops_alone_bring_a_limit_to_its_floor_and_it_comes_back() {
 #[test]
 fn a_caller_in_a_hundred_that_leaves_is_no_overload() {
     fastrand::seed(1);
-    let mended: [Box<dyn Algorithm>; 3] = [
+    let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
         Box::new(Vegas::new()),
         Box::new(Gradient2::new()),
     ];
-    for mut algorithm in mended {
+    for mut algorithm in corrected {
         let mut limit = 20;
         for _ in 0..20 {
             limit = algorithm.update(&with_drops(millis(10, limit), 1)).limit;
         }
         assert!(limit > 20, "{algorithm:?}");
     }
-    let mut aimd = Aimd::faithful().limits(30, 20..=200).unwrap();
+    let mut aimd = Aimd::as_published().limits(30, 20..=200).unwrap();
     for limit in [27, 24, 21, 20, 20] {
         assert_eq!(aimd.update(&with_drops(millis(10, 27), 1)).limit, limit);
     }
@@ -178,12 +183,12 @@ fn a_caller_in_a_hundred_that_leaves_is_no_overload() {
 #[test]
 fn windows_of_the_mended_forms_are_as_long_as_two_calls() {
     fastrand::seed(1);
-    let mended: [Box<dyn Algorithm>; 3] = [
+    let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
         Box::new(Vegas::new()),
         Box::new(Gradient2::new()),
     ];
-    for mut algorithm in mended {
+    for mut algorithm in corrected {
         for (latency, time) in [(10, 100), (200, 400), (5000, 1000)] {
             algorithm.update(&millis(latency, 20));
             assert_eq!(algorithm.window().time, Duration::from_millis(time));
@@ -287,9 +292,9 @@ fn the_mended_forms_find_the_line_of_small_and_large_services_through_noise() {
     let mut draw = fastrand::Rng::with_seed(1);
     for slots in [4, 50, 500, 5000] {
         for sigma in [0.0, 0.3, 1.0] {
-            let mended: [Box<dyn Algorithm>; 2] =
+            let corrected: [Box<dyn Algorithm>; 2] =
                 [Box::new(Vegas::new()), Box::new(Gradient2::new())];
-            for mut algorithm in mended {
+            for mut algorithm in corrected {
                 let mut limit = algorithm.initial();
                 let (mut used, mut allowed) = (0.0, 0.0);
                 for step in 0..2500 {

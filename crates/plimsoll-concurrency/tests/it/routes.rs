@@ -132,7 +132,7 @@ struct Mixed {
 impl Mixed {
     fn new(entrance: fn(&Concurrency) -> Concurrency) -> Self {
         let mut algorithm = fixed(10, |number| Change {
-            at_rest: number == 1,
+            at_no_load: number == 1,
             no_load_latency: None,
             ..STEADY
         });
@@ -173,22 +173,22 @@ async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
     let mixed = Mixed::new(Concurrency::route);
     ask(&mixed.gates[0], "/10").await; // begins the first window
     let first = mixed.window(5, 5).await;
-    assert_eq!(first.at_rest, None, "nothing is known yet");
+    assert_eq!(first.route_latency, None, "nothing is known yet");
 
     let even = mixed.window(5, 5).await;
-    let at_rest = even.at_rest.unwrap();
+    let at_rest = even.route_latency.unwrap();
     assert!(is_about(at_rest, 55), "{at_rest:?}");
 
     mixed.slower.store(3, Relaxed);
     let loaded = mixed.window(5, 5).await;
     assert!(is_about(loaded.latency, 165), "{loaded:?}");
-    assert_eq!(loaded.at_rest, even.at_rest);
+    assert_eq!(loaded.route_latency, even.route_latency);
 
     let fast = mixed.window(9, 1).await;
-    let at_rest = fast.at_rest.unwrap();
+    let at_rest = fast.route_latency.unwrap();
     assert!(is_about(at_rest, 19), "{at_rest:?}");
     let slow = mixed.window(0, 4).await;
-    let at_rest = slow.at_rest.unwrap();
+    let at_rest = slow.route_latency.unwrap();
     assert!(is_about(at_rest, 100), "{at_rest:?}");
 }
 
@@ -199,7 +199,7 @@ async fn without_routes_nothing_is_known_of_rest() {
         ask(gate, "/10").await;
     }
     for _ in 0..3 {
-        assert_eq!(mixed.window(5, 5).await.at_rest, None);
+        assert_eq!(mixed.window(5, 5).await.route_latency, None);
     }
 }
 
@@ -209,8 +209,8 @@ async fn it_is_known_once_most_calls_are_of_routes_that_are() {
     ask(&mixed.gates[0], "/10").await;
     mixed.window(5, 0).await; // the slow one is not seen at rest
     let few = mixed.window(2, 3).await;
-    assert_eq!(few.at_rest, None);
-    let most = mixed.window(3, 2).await.at_rest.unwrap();
+    assert_eq!(few.route_latency, None);
+    let most = mixed.window(3, 2).await.route_latency.unwrap();
     assert!(is_about(most, 10), "{most:?}");
 }
 

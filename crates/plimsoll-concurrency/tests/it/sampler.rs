@@ -8,7 +8,9 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_concurrency::{Algorithm, Because, Change, Concurrency, Window, WindowSize};
+use plimsoll_concurrency::{
+    Algorithm, Change, Concurrency, InvalidConcurrency, LimitReason, Window, WindowSize,
+};
 use plimsoll_core::{Deadline, GateLayer, Kind, test_kit::Audited};
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
@@ -25,10 +27,10 @@ pub(crate) struct Fixed {
 }
 
 pub(crate) const STEADY: Change = Change {
-    at_rest: false,
+    at_no_load: false,
     no_load_latency: None,
     limit: 10,
-    because: Because::Steady,
+    reason: LimitReason::Steady,
     queue: None,
 };
 
@@ -74,12 +76,12 @@ impl Algorithm for Fixed {
     }
 }
 
-fn limit(algorithm: &Fixed) -> Limit {
+pub(crate) fn limit(algorithm: &Fixed) -> Limit {
     with_deadlines(Concurrency::moved_by(algorithm.clone()).unwrap())
 }
 
 /// A call of so many milliseconds that is answered.
-async fn one(limit: &Limit, millis: u32) {
+pub(crate) async fn one(limit: &Limit, millis: u32) {
     let mut call = call(limit);
     assert!(call.is_running());
     advance(millis * MS).await;
@@ -119,7 +121,7 @@ async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_he
 #[tokio::test(start_paused = true)]
 async fn all_answers_have_a_latency_and_overload_and_callers_that_leave_late_are_drops() {
     let mut algorithm = fixed(10, |_| STEADY);
-    algorithm.size.samples = 4;
+    algorithm.size.samples = 6;
     let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
     let inner = service_fn(|req: Request<Body>| {
         let status = req.extensions().get::<StatusCode>().copied();
@@ -173,7 +175,7 @@ async fn who_finds_no_slot_is_turned_away_and_refused_if_not_served_after_a_wait
     running.finish();
     let window = algorithm.last();
     assert_eq!(
-        (window.turned_away, window.refused, window.limit),
+        (window.without_slot, window.rejected, window.limit),
         (2, 1, 1)
     );
     assert!(waiting.is_running());
@@ -183,30 +185,25 @@ async fn who_finds_no_slot_is_turned_away_and_refused_if_not_served_after_a_wait
     assert!(late.rejection().is_some());
     waiting.finish();
     let window = algorithm.last();
-    assert_eq!((window.turned_away, window.refused), (1, 1));
+    assert_eq!((window.without_slot, window.rejected), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_set_by_hand_holds_until_the_next_window() {
+async fn a_limit_that_moves_cannot_be_set() {
     let algorithm = fixed(10, |_| Change {
         limit: 12,
-        because: Because::Growth,
+        reason: LimitReason::Growth,
         ..STEADY
     });
     let limit = limit(&algorithm);
     let handle = limit.handle();
-    assert_eq!((handle.limit(), handle.because()), (10, Because::Set));
+    assert_eq!((handle.limit(), handle.reason()), (10, LimitReason::Set));
     for _ in 0..2 {
         one(&limit, 10).await;
     }
-    assert_eq!((handle.limit(), handle.because()), (12, Because::Growth));
-    handle.set_limit(3).unwrap();
-    assert_eq!((handle.limit(), handle.because()), (3, Because::Set));
-    one(&limit, 10).await;
-    assert_eq!(algorithm.last().limit, 3, "it is told");
-    assert_eq!((handle.limit(), handle.because()), (12, Because::Growth));
-    assert!(handle.set_limit(0).is_err());
-    assert_eq!(handle.because(), Because::Growth, "nothing was set");
+    assert_eq!((handle.limit(), handle.reason()), (12, LimitReason::Growth));
+    assert_eq!(handle.set_limit(3), Err(InvalidConcurrency::Adaptive));
+    assert_eq!((handle.limit(), handle.reason()), (12, LimitReason::Growth));
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,7 +384,7 @@ async fn cells_share_the_limit_that_moves_and_what_is_told_of_their_calls() {
     let _running = [call(&first), call(&first), call(&second), call(&second)];
     assert!(call(&first).rejection().is_some() && call(&second).rejection().is_some());
     assert_eq!((each.handle().limit(), first.handle().in_flight()), (2, 2));
-    assert!(second.handle().because() == Because::Steady);
+    assert!(second.handle().reason() == LimitReason::Steady);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Vegas by its check vectors, and what was mended.
+//! Vegas by its check vectors, and what was corrected.
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Algorithm, Because, Vegas};
+use plimsoll_concurrency::{Algorithm, LimitReason, Vegas};
 
 use crate::published::{millis, with_drops};
 
@@ -15,7 +15,7 @@ fn limits(mut vegas: Vegas, windows: &[(u64, u32)]) -> Vec<u32> {
 }
 
 fn small() -> Vegas {
-    Vegas::faithful()
+    Vegas::as_published()
         .queue_band(3, 6)
         .unwrap()
         .limits(10, 1..=20)
@@ -31,7 +31,7 @@ fn the_limit_grows_without_a_queue_falls_with_a_long_one_and_keeps_a_short_one()
 
 #[test]
 fn steps_go_with_the_logarithm() {
-    let large = Vegas::faithful().limits(10_000, 1..=20_000).unwrap();
+    let large = Vegas::as_published().limits(10_000, 1..=20_000).unwrap();
     assert_eq!(
         limits(large, &[(10_000, 5000), (10_000, 6000)]),
         [10_000, 10_024]
@@ -40,7 +40,7 @@ fn steps_go_with_the_logarithm() {
 
 #[test]
 fn a_stated_backoff_is_smoothed() {
-    let vegas = Vegas::faithful()
+    let vegas = Vegas::as_published()
         .limits(100, 1..=200)
         .and_then(|vegas| vegas.backoff(0.5))
         .and_then(|vegas| vegas.smoothing(0.5))
@@ -56,15 +56,15 @@ fn always_full_with_the_defaults() {
     let latencies = [10, 10, 10, 10, 10, 20, 20, 20, 20, 13, 13, 13];
     let expected = [20, 26, 32, 38, 44, 43, 42, 41, 40, 39, 38, 37];
     let windows = latencies.map(|latency| (latency, 100));
-    assert_eq!(limits(Vegas::faithful(), &windows), expected);
+    assert_eq!(limits(Vegas::as_published(), &windows), expected);
 }
 
 #[test]
-fn any_drop_lowers_the_faithful_limit_by_a_step_used_or_not() {
-    let mut vegas = Vegas::faithful();
+fn any_drop_lowers_the_as_published_limit_by_a_step_used_or_not() {
+    let mut vegas = Vegas::as_published();
     vegas.update(&millis(10, 20));
     let change = vegas.update(&with_drops(millis(10, 1), 1));
-    assert_eq!((change.limit, change.because), (19, Because::Drops));
+    assert_eq!((change.limit, change.reason), (19, LimitReason::Drops));
 }
 
 /// A service whose latency is its queue: `slots` calls at a time, `millis` each.
@@ -86,9 +86,9 @@ fn saturated(mut vegas: Vegas, slots: u32, millis: u64, windows: u32) -> (Vegas,
 }
 
 #[test]
-fn the_faithful_form_takes_its_own_queue_for_normal_and_the_mended_does_not() {
+fn the_as_published_form_takes_its_own_queue_for_normal_and_the_mended_does_not() {
     fastrand::seed(1);
-    let vegas = Vegas::faithful().probe_multiplier(1).unwrap();
+    let vegas = Vegas::as_published().probe_multiplier(1).unwrap();
     let (vegas, _) = saturated(vegas, 50, 10, 20_000);
     assert!(
         vegas.noload() > Duration::from_millis(20),
@@ -137,6 +137,6 @@ fn the_mended_form_cuts_at_once_to_the_queue_that_it_wants() {
     vegas.update(&millis(10, 200));
     let before = vegas.estimate();
     let change = vegas.update(&millis(20, 200));
-    assert_eq!(change.because, Because::Latency);
+    assert_eq!(change.reason, LimitReason::Latency);
     assert!(vegas.estimate() < 0.7 * before, "{}", vegas.estimate());
 }

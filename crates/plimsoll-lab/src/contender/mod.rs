@@ -12,7 +12,7 @@ mod textbook;
 
 use tower::util::BoxCloneService;
 
-pub(crate) use self::ours::PRINT_WINDOWS;
+pub(crate) use self::ours::{PRINT_WINDOWS, tune, tuning};
 use crate::backend::{Backend, Req, Res};
 
 /// The request was turned away with an error rather than an answer.

@@ -1,10 +1,14 @@
 //! Plimsoll.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use http_body_util::Empty;
 use plimsoll_concurrency::{
-    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, FairShare, Window, WindowSize,
+    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, FairShare, Tuning, Window,
+    WindowSize,
 };
 use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Keyed, Missing, Policy};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
@@ -18,6 +22,19 @@ use crate::{
 
 /// Whether the limits that find themselves print what they see: `--windows`.
 pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
+
+/// The numbers of the adaptive limits: `--tune`, and `sensitivity`.
+static TUNING: Mutex<Tuning> = Mutex::new(Tuning::DEFAULT);
+
+/// Runs adaptive limits with these numbers from now on.
+pub(crate) fn tune(tuning: Tuning) {
+    *TUNING.lock().unwrap_or_else(PoisonError::into_inner) = tuning;
+}
+
+/// The numbers of adaptive limits.
+pub(crate) fn tuning() -> Tuning {
+    *TUNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(super) fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
@@ -61,11 +78,14 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 
 /// What requests say of themselves is read; nothing is tuned.
 pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
+    let tuning = tuning();
+    let adaptive = Adaptive::tuned(tuning);
     let policy = if PRINT_WINDOWS.load(Relaxed) {
-        Concurrency::moved_by(Printed(Adaptive::new())).expect("a limit from 1 on")
+        Concurrency::tuned(Printed(adaptive), tuning)
     } else {
-        Concurrency::adaptive()
+        Concurrency::tuned(adaptive, tuning)
     };
+    let policy = policy.expect("a limit from 1 on");
     policy.deadlines(Deadlines::new()).priorities(ByExtension)
 }
 
@@ -95,19 +115,19 @@ impl<A: Algorithm> Algorithm for Printed<A> {
         let change = self.0.update(w);
         let seconds = (w.ended - w.began).as_secs_f64();
         eprintln!(
-            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, turned away {:6}, refused {:6}: {:?} {:?} p{:?}{:?}",
+            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, without a slot {:6}, rejected {:6}: {:?} {:?} p{:?}{:?}",
             world::now() as f64 / 1e9,
             w.answered,
             w.answered as f64 / seconds,
             w.latency.as_secs_f64() * 1e3,
             w.deviation.as_secs_f64() / w.latency.as_secs_f64(),
-            w.in_flight,
+            w.max_in_flight,
             w.mean_in_flight,
             w.limit,
-            w.turned_away,
-            w.refused,
+            w.without_slot,
+            w.rejected,
             change.limit,
-            change.because,
+            change.reason,
             change.queue,
             self.0
         );

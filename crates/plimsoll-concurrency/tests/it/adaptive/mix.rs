@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Adaptive, Algorithm as _, Because, Window};
+use plimsoll_concurrency::{Adaptive, Algorithm as _, LimitReason, Window};
 use tokio::time::Instant;
 
 use crate::published;
@@ -34,7 +34,7 @@ impl Saturated {
     }
 
     /// A window of calls that take so long at rest.
-    fn window(&mut self, at_rest: Duration) -> Because {
+    fn window(&mut self, at_rest: Duration) -> LimitReason {
         let limit = f64::from(self.limit);
         let busy = limit.min(WORKERS);
         let (size, began) = (self.adaptive.window(), self.now);
@@ -48,16 +48,16 @@ impl Saturated {
             answered,
             latency: at_rest.mul_f64(limit / busy),
             deviation: at_rest / 10,
-            in_flight: self.limit,
+            max_in_flight: self.limit,
             mean_in_flight: limit,
             limit: self.limit,
-            turned_away: 2 * answered,
-            refused: answered,
-            at_rest: self.told_apart.then_some(at_rest),
+            without_slot: 2 * answered,
+            rejected: answered,
+            route_latency: self.told_apart.then_some(at_rest),
             ..published::window(1, 1)
         });
         self.limit = change.limit;
-        change.because
+        change.reason
     }
 
     /// Until the limit is known and a dip is just over: the next is far away.
@@ -65,8 +65,8 @@ impl Saturated {
         for _ in 0..200 {
             self.window(USUAL);
         }
-        while self.window(USUAL) != Because::Probe {}
-        while self.window(USUAL) == Because::Probe {}
+        while self.window(USUAL) != LimitReason::Probe {}
+        while self.window(USUAL) == LimitReason::Probe {}
     }
 
     /// The lowest limit and the highest, of two swings.
@@ -74,7 +74,7 @@ impl Saturated {
         let mut limits = Vec::new();
         while limits.len() < 8 {
             // A probe goes below on purpose.
-            if self.window(at_rest) != Because::Probe {
+            if self.window(at_rest) != LimitReason::Probe {
                 limits.push(self.limit);
             }
         }

@@ -8,7 +8,7 @@ mod windows;
 use std::time::Duration;
 
 use http::StatusCode;
-use plimsoll_concurrency::{Because, Concurrency};
+use plimsoll_concurrency::{Concurrency, LimitReason};
 use plimsoll_core::{Keyed, Missing};
 
 use self::server::Lab;
@@ -35,7 +35,7 @@ async fn under_twice_and_ten_times_the_load_all_workers_are_busy() {
             limit >= workers / 2 && limit <= 10 * workers,
             "{limit} for {workers} at {times}"
         );
-        assert_ne!(lab.handle.because(), Because::Set);
+        assert_ne!(lab.handle.reason(), LimitReason::Set);
     }
 }
 
@@ -223,7 +223,7 @@ async fn cells_of_a_key_move_one_limit_together() {
     lab.run(30.0, 3 * SECOND).await;
     let busy = lab.run(30.0, 3 * SECOND).await / 10.0;
     assert!(busy >= 0.95, "{busy}: {}", lab.handle.limit());
-    assert_ne!(lab.handle.because(), Because::Set);
+    assert_ne!(lab.handle.reason(), LimitReason::Set);
 }
 
 const MS: Duration = crate::MS;

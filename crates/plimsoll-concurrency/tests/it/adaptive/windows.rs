@@ -45,18 +45,18 @@ fn any_windows() -> impl Strategy<Value = Vec<Window>> {
     );
     let window = window.prop_map(
         |((time, latency, deviation), counts, (most, mean, limit), at_rest)| {
-            let (answered, dropped, turned_away, refused) = counts;
+            let (answered, dropped, without_slot, refused) = counts;
             let window = Window {
                 latency,
                 deviation,
                 answered,
                 dropped,
-                turned_away,
-                refused,
-                in_flight: most,
+                without_slot,
+                rejected: refused,
+                max_in_flight: most,
                 mean_in_flight: mean,
                 limit,
-                at_rest,
+                route_latency: at_rest,
                 ..published::window(1, 1)
             };
             // A hundred thousand years would be more than an instant can be.
@@ -95,20 +95,20 @@ fn possible_windows() -> impl Strategy<Value = Vec<Window>> {
             (u32, f64, bool),
             Option<u64>,
         )| {
-            let (answered, dropped, turned_away, refused) = calls;
+            let (answered, dropped, without_slot, refused) = calls;
             let latency = Duration::from_micros(micros);
-            let turned_away = if limited { turned_away } else { 0 };
+            let without_slot = if limited { without_slot } else { 0 };
             let window = Window {
                 latency,
                 deviation: latency.mul_f64(cv),
                 answered,
                 dropped,
-                turned_away,
-                refused: (turned_away as f64 * refused) as u64,
-                in_flight: limit,
+                without_slot,
+                rejected: (without_slot as f64 * refused) as u64,
+                max_in_flight: limit,
                 mean_in_flight: (f64::from(limit) * used).max(1.0),
                 limit,
-                at_rest: at_rest.map(Duration::from_micros),
+                route_latency: at_rest.map(Duration::from_micros),
                 ..published::window(1, 1)
             };
             (millis * crate::MS, window)
@@ -173,11 +173,11 @@ proptest! {
                 answered,
                 latency: took,
                 deviation: took / 10,
-                in_flight: limit,
+                max_in_flight: limit,
                 mean_in_flight: limit.into(),
                 limit,
-                turned_away: answered,
-                refused: answered,
+                without_slot: answered,
+                rejected: answered,
                 ..published::window(1, 1)
             };
             now += time;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use plimsoll_concurrency::{
-    Algorithm, Because, Change, Concurrency, InvalidConcurrency, Window, WindowSize,
+    Algorithm, Change, Concurrency, InvalidConcurrency, LimitReason, Window, WindowSize,
 };
 use plimsoll_core::{GateBody, GateLayer, Held, Http, Keyed, Missing, Policy};
 use tokio::time::{Instant, advance};
@@ -340,9 +340,9 @@ impl Algorithm for Told {
         *self.0.lock().unwrap() += window.answered + window.dropped;
         Change {
             limit: 1,
-            because: Because::Steady,
+            reason: LimitReason::Steady,
             queue: None,
-            at_rest: false,
+            at_no_load: false,
             no_load_latency: None,
         }
     }

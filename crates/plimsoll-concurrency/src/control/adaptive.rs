@@ -1,0 +1,287 @@
+//! The adaptive limit: owns the model and the phase, and applies each step.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    Algorithm, Change, InvalidAlgorithm, LimitReason, Tuning, Window, WindowSize,
+    headroom::Headroom,
+    model::{Evidence, Model, Probed},
+    observation::Observation,
+    phase::{Context, Phase, Probe, Step, idle, probe, startup, track},
+    queue_policy,
+    settings::Settings,
+};
+
+/// An adaptive limit: finds the capacity of the service from throughput and latency.
+///
+/// The default of [`Concurrency::adaptive`](crate::Concurrency::adaptive). Nothing has to be set.
+///
+/// # How it works
+///
+/// The *base* is the number of requests that the service works on at a time:
+/// `in flight x no-load latency / latency`. By Little's law it is throughput times no-load latency.
+/// All requests in flight count, whatever their outcome, and both latencies are measured in windows
+/// of the same kind, so that what a window misses of long calls cancels out. The limit is the base
+/// with some headroom: enough that the service is never idle, while little waits inside.
+///
+/// | observation | effect on the limit |
+/// |---|---|
+/// | the first calls | times 4, for as long as that raises the throughput and the latency stays |
+/// | requests find no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
+/// | throughput far above the estimate | the estimate is replaced at once |
+/// | throughput far below it, twice | the same, and a probe finds out why |
+/// | the mix of routes changes | stays, where [routes](crate::Concurrency::route) are told apart |
+/// | the estimate is uncertain | more headroom, and more probes |
+/// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
+/// | load follows idle time | the window begins anew |
+/// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit swings by a fifth to measure it |
+/// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first |
+/// | a tenth of the calls is dropped | less headroom |
+/// | requests state a deadline | at most what the service answers within 0.6 of it |
+///
+/// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 under
+/// saturation. The queue holds work for 1 (under saturation) to 4.5 no-load latencies; no request
+/// waits for longer than 6.
+///
+/// Little's law is from 1961. Sentinel and aegis ("BBR") estimate a limit with it and use the lowest
+/// latency of the last seconds as no-load latency; in a lasting overload there is no such second.
+/// The swing and the probes are this crate's. `docs/choosing-limits.md` has a worked example and
+/// curves from the laboratory.
+///
+/// # Limitations
+///
+/// One limit has one mean latency: tell routes that differ widely [apart](crate::Concurrency::route).
+/// Calls whose bodies stream without end hold slots that no latency accounts for: give those a fixed
+/// limit. The estimate needs generations of calls: for a service of half a second it takes seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use plimsoll_concurrency::{Adaptive, Concurrency};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limit = Concurrency::adaptive();
+/// // The same, at most 500, and at most so high that a call takes 200 ms on average:
+/// let guarded = Adaptive::new().limits(20, 1..=500)?.objective(Duration::from_millis(200))?;
+/// let limit = Concurrency::moved_by(guarded)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Adaptive {
+    pub(super) settings: Settings,
+    pub(super) model: Model,
+    pub(super) limit: f64,
+    headroom: Headroom,
+    phase: Phase,
+    window: WindowSize,
+    idle_windows: u32,
+}
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Adaptive {
+    /// Starts at 10. Nothing has to be set.
+    pub fn new() -> Self {
+        Self::tuned(Tuning::DEFAULT)
+    }
+
+    /// With other numbers, for the laboratory.
+    #[doc(hidden)]
+    pub fn tuned(tuning: Tuning) -> Self {
+        let settings = Settings::default();
+        Self {
+            limit: f64::from(settings.bounds.initial),
+            settings,
+            model: Model::new(tuning),
+            headroom: Headroom::new(),
+            phase: Phase::Startup { before: 0.0 },
+            window: WindowSize {
+                time: Duration::from_secs_f64(tuning.shortest_window),
+                samples: tuning.startup_calls as u32,
+            },
+            idle_windows: 0,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            limit: self.limit,
+            model: &self.model,
+            headroom: &self.headroom,
+            settings: &self.settings,
+        }
+    }
+
+    fn step(&mut self, seen: &Observation) -> Step {
+        match self.phase {
+            Phase::Startup { before } => self.start(seen, before),
+            Phase::Settle | Phase::Track if !seen.demand => self.idle(seen),
+            Phase::Settle => {
+                self.model.follow(seen, self.limit, false);
+                track::settled(&self.context())
+            }
+            Phase::Track => self.track(seen),
+            Phase::Drain(probe) => probe::measure(probe, seen, &self.context()),
+            Phase::Measure(probe) => self.measured(seen, probe),
+        }
+    }
+
+    /// `before` is the throughput that growth is compared with.
+    fn start(&mut self, seen: &Observation, before: f64) -> Step {
+        let latency = startup::latency(seen);
+        self.model.start(seen, latency);
+        if !seen.demand {
+            return self.idle(seen);
+        }
+        self.headroom.forget();
+        startup::step(seen, before, &self.context())
+    }
+
+    fn idle(&mut self, seen: &Observation) -> Step {
+        self.model.follow(seen, self.limit, true);
+        self.model.rest(seen);
+        self.headroom.forget();
+        idle::step(seen, &self.context())
+    }
+
+    fn track(&mut self, seen: &Observation) -> Step {
+        self.model.calibrate(seen, self.model.tuning.calibrate);
+        if startup::is_due(seen, &self.model) {
+            return self.start(seen, self.model.capacity);
+        }
+        let evidence = self.model.follow(seen, self.limit, true);
+        if evidence == Evidence::Doubt {
+            self.headroom.forget();
+            return track::doubt(&self.context());
+        }
+        // A probe below a base that is wrong would measure little, for long.
+        if self.model.is_probe_due(seen.now) && self.model.confirms(seen) {
+            self.headroom.forget();
+            return probe::due(seen.now, &self.context());
+        }
+        let lowered = self.headroom.observe(seen, self.limit, &self.model);
+        track::step(lowered, &self.context())
+    }
+
+    fn measured(&mut self, seen: &Observation, probe: Probe) -> Step {
+        if !seen.obeys_littles_law(&self.model.tuning) {
+            if let Some(step) = probe::again(probe, &self.context()) {
+                return step;
+            }
+            self.model.recalibrate(seen);
+        }
+        match self.model.probed(seen, probe.shallow) {
+            Probed::Queueing => probe::lower(probe, &self.context()),
+            Probed::NoLoad => {
+                let lost = 1.0 - seen.throughput / self.model.capacity;
+                probe::end(probe, seen.now, lost, &self.context())
+            }
+        }
+    }
+
+    /// Calls were dropped, and none was answered: no latency was measured.
+    fn unanswered(&mut self, seen: &Observation) -> Step {
+        match self.phase {
+            // So few are admitted that those in the queue leave before or just after their turn.
+            Phase::Drain(probe) | Phase::Measure(probe) => {
+                probe::end(probe, seen.now, 1.0, &self.context())
+            }
+            phase => {
+                self.headroom.forget();
+                if seen.late <= 0.0 {
+                    return track::unanswered(phase, &self.context());
+                }
+                self.model.contradicted();
+                track::unanswered(Phase::Startup { before: 0.0 }, &self.context())
+            }
+        }
+    }
+
+    /// Whether calls did not wait for each other in this window, so that routes may update their
+    /// no-load latencies.
+    fn is_at_no_load(&mut self, seen: &Observation) -> bool {
+        let tuning = &self.model.tuning;
+        if seen.demand {
+            return matches!(self.phase, Phase::Measure(_)) && seen.obeys_littles_law(tuning);
+        }
+        self.idle_windows = self.idle_windows.wrapping_add(1);
+        self.idle_windows.is_multiple_of(tuning.idle_windows as u32)
+            && self.model.is_at_no_load(seen)
+    }
+
+    /// The reply to a window; without a step, nothing changes.
+    fn change(&mut self, step: Option<Step>, at_no_load: bool) -> Change {
+        let mut reason = LimitReason::Steady;
+        if let Some(step) = step {
+            self.limit = step.limit;
+            self.phase = step.phase;
+            self.window = step.window;
+            self.model.next_probe = step.next_probe.or(self.model.next_probe);
+            reason = step.reason;
+        }
+        if at_no_load {
+            self.model.routes_update();
+        }
+        let during_probe = matches!(self.phase, Phase::Drain(_) | Phase::Measure(_));
+        let no_load = self.model.no_load.min(3600.0);
+        Change {
+            limit: self.limit.round().max(1.0) as u32,
+            reason,
+            queue: queue_policy::queue(&self.model, during_probe),
+            at_no_load,
+            no_load_latency: (no_load > 0.0).then(|| Duration::from_secs_f64(no_load)),
+        }
+    }
+}
+
+impl Algorithm for Adaptive {
+    fn initial(&self) -> u32 {
+        self.limit as u32
+    }
+
+    fn window(&self) -> WindowSize {
+        self.window
+    }
+
+    fn bounds(&self) -> RangeInclusive<u32> {
+        self.settings.bounds.range()
+    }
+
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+        self.settings.bounds = self.settings.bounds.moved(within)?;
+        self.limit = self.settings.bounds.clamp(self.limit);
+        Ok(())
+    }
+
+    fn update(&mut self, window: &Window) -> Change {
+        let mut seen = Observation::new(
+            window,
+            self.model.calibration,
+            self.model.no_load,
+            &self.model.tuning,
+        );
+        if self.limit.round() as u32 != window.limit {
+            // It was pinned.
+            self.limit = self.settings.bounds.clamp(window.limit.into());
+        }
+        if self.phase == Phase::Settle {
+            seen.correct_for_fallen_limit();
+        }
+        self.model.observe(&seen);
+        if !seen.measured {
+            // Callers that leave at once are no reason to admit fewer.
+            let step = (window.dropped > 0).then(|| self.unanswered(&seen));
+            return self.change(step, false);
+        }
+        let slower = self.model.follow_mix(&seen);
+        self.headroom.follow_mix(slower);
+        let at_no_load = self.is_at_no_load(&seen);
+        self.model.saturate(&seen);
+        let step = self.step(&seen);
+        self.change(Some(step), at_no_load)
+    }
+}

@@ -1,0 +1,43 @@
+//! Startup: the limit grows by a factor with each window, for as long as that pays.
+
+use super::{Context, Phase, Step, probe, seconds, track};
+use crate::{
+    LimitReason, WindowSize,
+    control::{model::Model, observation::Observation},
+};
+
+/// Whether a tracked window shows a capacity that was never tried: the service was not under
+/// pressure before, or it becomes faster the more it does.
+pub(in crate::control) fn is_due(seen: &Observation, model: &Model) -> bool {
+    let untried = model.next_probe.is_none() || seen.latency < model.no_load;
+    untried && seen.throughput.min(seen.counted) > model.tuning.pays * model.capacity
+}
+
+/// The latency of a window of the startup.
+///
+/// The first calls to end are the shortest. By Little's law, what is in flight shows the others. (A
+/// call that ends is in flight itself, which matters when it is the only one.)
+pub(in crate::control) fn latency(seen: &Observation) -> f64 {
+    seen.latency.max((seen.in_flight - 1.0) / seen.counted)
+}
+
+/// Grows, or ends the startup. `before` is the throughput of the step before.
+pub(in crate::control) fn step(seen: &Observation, before: f64, at: &Context<'_>) -> Step {
+    let tuning = &at.model.tuning;
+    let fast = seen.latency < tuning.pays * at.model.no_load;
+    if fast && seen.counted > (1.0 + tuning.changed) * before {
+        let limit = at.within(at.limit * tuning.growth, 1.0, f64::INFINITY);
+        let window = WindowSize {
+            time: seconds(seen.latency.max(tuning.shortest_window)),
+            samples: (tuning.startup_generations * limit).max(tuning.startup_calls) as u32,
+        };
+        let phase = Phase::Startup {
+            before: seen.counted,
+        };
+        return Step::new(phase, limit, window, LimitReason::Growth);
+    }
+    if at.model.stated_no_load.is_some() {
+        return track::steer(at, None);
+    }
+    probe::first(seen.now, at)
+}

@@ -1,0 +1,136 @@
+//! What the published algorithms have in common: a form, a limit within bounds, and how windows are read.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::control::{
+    Change, InvalidAlgorithm, LimitReason, Window, WindowSize,
+    error::{Bounds, checked_window},
+};
+
+/// Where all of them begin.
+const INITIAL: u32 = 20;
+/// Calls in a window.
+const SAMPLES: u32 = 10;
+
+/// The part of an algorithm that is the same in all of them.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// As published, rather than corrected.
+    pub(super) as_published: bool,
+    /// Before it is rounded.
+    pub(super) limit: f64,
+    bounds: Bounds,
+    size: WindowSize,
+    /// Of the last window.
+    latency: Duration,
+}
+
+impl Common {
+    /// Of the corrected forms.
+    pub(super) fn corrected() -> Self {
+        Self::new(false, 1, 1 << 20, Duration::from_millis(100))
+    }
+
+    /// Of the as_published forms, whose limits are from `min` to `max`.
+    pub(super) fn as_published(min: u32, max: u32) -> Self {
+        Self::new(true, min, max, Duration::from_secs(1))
+    }
+
+    fn new(as_published: bool, min: u32, max: u32, time: Duration) -> Self {
+        Self {
+            as_published,
+            limit: f64::from(INITIAL),
+            bounds: Bounds {
+                initial: INITIAL,
+                min,
+                max,
+            },
+            size: WindowSize {
+                time,
+                samples: SAMPLES,
+            },
+            latency: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn set_limits(
+        &mut self,
+        initial: u32,
+        within: RangeInclusive<u32>,
+    ) -> Result<(), InvalidAlgorithm> {
+        self.bounds = Bounds::new(initial, within)?;
+        self.limit = f64::from(initial);
+        Ok(())
+    }
+
+    pub(super) fn bounds(&self) -> RangeInclusive<u32> {
+        self.bounds.range()
+    }
+
+    pub(super) fn set_bounds(
+        &mut self,
+        within: RangeInclusive<u32>,
+    ) -> Result<(), InvalidAlgorithm> {
+        self.bounds = self.bounds.moved(within)?;
+        self.limit = self.clamp(self.limit);
+        Ok(())
+    }
+
+    pub(super) fn set_windows(&mut self, size: WindowSize) -> Result<(), InvalidAlgorithm> {
+        self.size = checked_window(size)?;
+        Ok(())
+    }
+
+    pub(super) fn initial(&self) -> u32 {
+        self.bounds.initial
+    }
+
+    /// In the corrected forms as long as two calls, so that those who end in it began under the limit it is about; up to
+    /// ten times what was set.
+    pub(super) fn window(&self) -> WindowSize {
+        let WindowSize { time, samples } = self.size;
+        let time = if self.as_published {
+            time
+        } else {
+            (2 * self.latency).clamp(time, 10 * time)
+        };
+        WindowSize { time, samples }
+    }
+
+    /// A window has ended: its latency, in nanoseconds and at least one.
+    pub(super) fn saw(&mut self, window: &Window) -> f64 {
+        self.latency = window.latency;
+        (window.latency.as_nanos() as f64).max(1.0)
+    }
+
+    /// Whether the limit was used, at least by half: otherwise nothing is known of a higher one.
+    pub(super) fn used(&self, window: &Window) -> bool {
+        2.0 * f64::from(window.max_in_flight) >= self.limit
+    }
+
+    pub(super) fn clamp(&self, limit: f64) -> f64 {
+        self.bounds.clamp(limit)
+    }
+
+    /// This is the limit from now on.
+    pub(super) fn set(&mut self, limit: f64, reason: LimitReason) -> Change {
+        self.limit = self.clamp(limit);
+        self.hold(self.limit, reason)
+    }
+
+    /// The limit for one window, as a whole number, rounded down.
+    pub(super) fn hold(&self, limit: f64, reason: LimitReason) -> Change {
+        Change {
+            at_no_load: false,
+            no_load_latency: None,
+            queue: None,
+            limit: self.clamp(limit) as u32,
+            reason,
+        }
+    }
+}
+
+/// Whether more than 2 in 100 calls were dropped: callers that leave are part of every day.
+pub(super) fn many_dropped(window: &Window) -> bool {
+    window.dropped.saturating_mul(50) > window.answered.saturating_add(window.dropped)
+}

@@ -1,0 +1,163 @@
+//! Gradient2: latency now against latency over a long time.
+
+mod settings;
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    average::Average,
+    common::{Common, many_dropped},
+    dip::{Dips, Turn},
+};
+use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize};
+
+/// Gradient2: the limit shrinks as much as latency is above its long average times a tolerance, and grows by a queue's allowance.
+///
+/// With `long` the average over many windows: `g = clamp(tolerance x long / latency, 0.5, 1)`, and the limit moves from `L` towards
+/// `L g + allowance` by a smoothing factor.
+///
+/// From Netflix's concurrency-limits (`Gradient2Limit`).
+///
+/// # The two forms
+///
+/// | | [`as_published`](Self::as_published) | [`new`](Self::new) |
+/// |---|---|---|
+/// | the allowance is added | always: with `g` below 1 the limit settles at `allowance / (1 - g)`, and *rises* to it from below (#134) | only while `g` is 1 |
+/// | allowance | 4 | 4, or the root of the limit where that is more |
+/// | drops | not seen (#176) | more than 2 calls in 100 cut as `g` = 0.5 does |
+/// | `long` learns from | every window: a latency three times as high is normal after 208 | windows of which less than half of the limit was in flight, and dips |
+/// | limits | 20, within 20 to 200 | 20, within 1 to 2^20 |
+/// | window | 1 s, 10 calls | twice a call's latency, 100 ms to 1 s, 10 calls |
+///
+/// A dip: every 30 to 60 windows (at random) the limit is lowered for two windows, by at most a half. In the first the queue runs
+/// empty; the second counts for half of `long`. It costs the difference of about one window in 50, and is
+/// left out where less than half of the limit is in flight.
+///
+/// In both, a limit of which less than half was in flight stays as it is; smoothing is 0.2, tolerance 1.5, the long average over 600
+/// windows, and while it is more than twice the latency it sinks by a 20th each window.
+#[derive(Debug)]
+pub struct Gradient2 {
+    common: Common,
+    smoothing: f64,
+    tolerance: f64,
+    allowance: f64,
+    long: Average,
+    dips: Dips,
+}
+
+impl Gradient2 {
+    /// The limit before it is rounded.
+    pub fn estimate(&self) -> f64 {
+        self.common.limit
+    }
+
+    /// The long average of latency; zero before the first window.
+    pub fn long_latency(&self) -> Duration {
+        Duration::from_nanos(self.long.value() as u64)
+    }
+
+    fn as_published_update(&mut self, window: &Window, latency: f64) -> (f64, LimitReason) {
+        let limit = self.common.limit;
+        let long = self.long.add(latency);
+        self.long.sink(latency, long);
+        if !self.common.used(window) {
+            return (limit, LimitReason::Idle);
+        }
+        let gradient = self.gradient(long, latency);
+        let reason = if gradient < 1.0 {
+            LimitReason::Latency
+        } else {
+            LimitReason::Growth
+        };
+        (self.towards(limit * gradient + self.allowance), reason)
+    }
+
+    fn corrected_update(&mut self, window: &Window, latency: f64) -> (f64, LimitReason) {
+        let limit = self.common.limit;
+        if many_dropped(window) {
+            self.dips.rest();
+            return (self.towards(limit * 0.5), LimitReason::Drops);
+        }
+        if window.answered == 0 {
+            return (limit, LimitReason::Idle);
+        }
+        let used = self.common.used(window);
+        if self.long.is_warming_up() || !used {
+            self.long.add(latency);
+        }
+        self.long.sink(latency, self.long.value());
+        if !used {
+            self.dips.rest();
+            return (limit, LimitReason::Idle);
+        }
+        let gradient = self.gradient(self.long.value(), latency);
+        if gradient < 1.0 {
+            return (self.towards(limit * gradient), LimitReason::Latency);
+        }
+        let allowance = self.allowance.max(limit.sqrt());
+        (self.towards(limit + allowance), LimitReason::Growth)
+    }
+
+    fn gradient(&self, long: f64, latency: f64) -> f64 {
+        (self.tolerance * long / latency).clamp(0.5, 1.0)
+    }
+
+    fn towards(&self, aim: f64) -> f64 {
+        self.common.limit * (1.0 - self.smoothing) + aim * self.smoothing
+    }
+
+    /// The limit to hold instead, while there is a dip.
+    fn dip(&mut self, window: &Window, latency: f64) -> Option<f64> {
+        if self.common.as_published || many_dropped(window) || window.answered == 0 {
+            return None;
+        }
+        let limit = self.common.limit;
+        match self.dips.turn() {
+            Turn::Normal => None,
+            Turn::Due if !self.common.used(window) => None,
+            Turn::Due => Some(self.dips.begin(limit, self.long.value(), latency)),
+            Turn::Hold(low) => Some(low),
+            Turn::Measured => {
+                self.long.blend(latency, 0.5);
+                Some(limit)
+            }
+        }
+    }
+}
+
+impl Default for Gradient2 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Algorithm for Gradient2 {
+    fn initial(&self) -> u32 {
+        self.common.initial()
+    }
+
+    fn window(&self) -> WindowSize {
+        self.common.window()
+    }
+
+    fn bounds(&self) -> RangeInclusive<u32> {
+        self.common.bounds()
+    }
+
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+        self.common.set_bounds(within)
+    }
+
+    fn update(&mut self, window: &Window) -> Change {
+        let latency = self.common.saw(window);
+        if let Some(low) = self.dip(window, latency) {
+            return self.common.hold(low, LimitReason::Probe);
+        }
+        let (next, reason) = match self.common.as_published {
+            true if window.answered == 0 => (self.common.limit, LimitReason::Idle),
+            true => self.as_published_update(window, latency),
+            false => self.corrected_update(window, latency),
+        };
+        self.common.set(next, reason)
+    }
+}

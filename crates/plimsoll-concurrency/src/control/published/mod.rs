@@ -1,0 +1,10 @@
+//! Published algorithms: AIMD, Vegas and Gradient2, as published and corrected.
+
+mod aimd;
+mod average;
+mod common;
+mod dip;
+mod gradient2;
+mod vegas;
+
+pub use self::{aimd::Aimd, gradient2::Gradient2, vegas::Vegas};

@@ -1,0 +1,132 @@
+//! The algorithm, and what is kept from window to window.
+
+use std::{
+    ops::RangeInclusive,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    histogram::{self, Used},
+    totals::Totals,
+};
+use crate::{Algorithm, InvalidAlgorithm, Window, WindowSize};
+
+/// The algorithm, and what the next window is compared with.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) algorithm: Box<dyn Algorithm>,
+    /// When this window began, and the counts at that time; `None` when the next call begins it.
+    pub(super) since: Option<Instant>,
+    pub(super) before: Totals,
+    /// The time since then in which no call was answered.
+    pub(super) silent: Duration,
+    /// The last window's mean.
+    pub(super) latency: Duration,
+    pub(super) latencies_before: [u32; histogram::BUCKETS],
+    /// The lowest mean of a window, in nanoseconds; it creeps up.
+    lowest: f64,
+    /// Recent latencies, older windows weighing less, and the buckets that have any.
+    recent: [f32; histogram::BUCKETS],
+    used: Used,
+}
+
+/// The latencies of a window.
+pub(super) struct Latencies {
+    pub(super) counts: [u32; histogram::BUCKETS],
+    pub(super) used: Used,
+    /// How many there are.
+    pub(super) looked_at: u64,
+}
+
+/// Weight of a window's latencies after the next window: ten windows make up a percentile.
+const FADE: f32 = 0.9;
+/// Factor by which the lowest mean rises with each window, so that a service that has become slower
+/// is followed: by half after 135 windows.
+const CREEP: f64 = 1.003;
+
+impl Driver {
+    pub(super) fn new(algorithm: Box<dyn Algorithm>) -> Self {
+        Self {
+            algorithm,
+            since: None,
+            before: Totals::default(),
+            silent: Duration::ZERO,
+            latency: Duration::ZERO,
+            latencies_before: [0; histogram::BUCKETS],
+            lowest: f64::INFINITY,
+            recent: [0.0; histogram::BUCKETS],
+            used: Used::default(),
+        }
+    }
+
+    /// Moves the algorithm's bounds. One that panics keeps its own.
+    pub(super) fn set_bounds(
+        &mut self,
+        within: RangeInclusive<u32>,
+    ) -> Result<(), InvalidAlgorithm> {
+        let set = || self.algorithm.set_bounds(within);
+        catch_unwind(AssertUnwindSafe(set)).unwrap_or(Ok(()))
+    }
+
+    /// How much a window holds: at least one call, and one second where the algorithm panics.
+    pub(super) fn size(&self) -> WindowSize {
+        let size = catch_unwind(AssertUnwindSafe(|| self.algorithm.window()));
+        let size = size.unwrap_or(WindowSize {
+            time: Duration::from_secs(1),
+            samples: 1,
+        });
+        WindowSize {
+            samples: size.samples.max(1),
+            ..size
+        }
+    }
+
+    /// Keeps the latencies of windows with a low mean: those in which little waited in the service.
+    pub(super) fn remember(&mut self, window: &Window, mean: f64, own: &Latencies) {
+        if window.answered > 0 {
+            self.lowest = (self.lowest * CREEP).min(mean.max(1.0));
+            self.latency = window.latency;
+        }
+        if mean < 1.5 * self.lowest {
+            let weight = window.answered as f32 / own.each() as f32;
+            self.used = self.used.union(own.used);
+            for bucket in self.used.buckets() {
+                let count = own.counts[bucket] as f32 * weight;
+                self.recent[bucket] = self.recent[bucket] * FADE + count;
+            }
+        }
+    }
+
+    /// The lowest recent mean latency.
+    pub(super) fn lowest(&self) -> Duration {
+        let known = self.lowest.is_finite();
+        Duration::from_nanos(if known { self.lowest as u64 } else { 0 })
+    }
+
+    pub(super) fn quantile(&self, part: f32) -> Duration {
+        let nanos = histogram::quantile(&self.recent, self.used, part);
+        Duration::from_nanos(nanos as u64)
+    }
+}
+
+impl Latencies {
+    pub(super) fn none() -> Self {
+        Self {
+            counts: [0; histogram::BUCKETS],
+            used: Used::default(),
+            looked_at: 0,
+        }
+    }
+
+    /// Their number, at least 1.
+    pub(super) fn each(&self) -> f64 {
+        (self.looked_at as f64).max(1.0)
+    }
+
+    pub(super) fn deviation(&self, mean: f64) -> Duration {
+        Duration::from_nanos(histogram::deviation(&self.counts, self.used, mean) as u64)
+    }
+}

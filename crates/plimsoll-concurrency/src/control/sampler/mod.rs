@@ -1,0 +1,276 @@
+//! From calls that end to windows for an [`Algorithm`].
+//!
+//! Calls are counted in shards, one for each core, by counters that only increase. The thread that
+//! closes a window takes the difference to the last one, while the others go on counting: no call is
+//! lost, and no thread waits.
+//!
+//! The number of answered calls is exact. Where a window of milliseconds holds thousands of calls,
+//! the latency of a sample of them says as much as that of all, and costs less.
+
+mod closing;
+mod driver;
+mod histogram;
+mod route;
+mod totals;
+
+use std::{
+    ops::RangeInclusive,
+    sync::{
+        PoisonError,
+        atomic::{
+            AtomicBool, AtomicU8,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+
+use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
+use tokio::time::Instant;
+
+pub(crate) use self::{closing::Closed, route::Route};
+use self::{
+    driver::Driver,
+    route::Windows,
+    totals::{Lane, WORK},
+};
+use super::{Algorithm, InvalidAlgorithm, LimitReason, Tuning};
+use crate::sync::{AtomicU32, AtomicU64, Mutex};
+
+/// Counts calls, and closes windows for an algorithm.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    epoch: Epoch,
+    tuning: Tuning,
+    /// No window ends before this, in nanoseconds since the epoch.
+    not_before: AtomicU64,
+    /// One call of this many in a shard is sampled: a power of two.
+    stride: AtomicU32,
+    /// [`Windows`], for routes.
+    windows: AtomicU64,
+    lanes: Box<[Lane]>,
+    /// Requests that found no slot.
+    without_slot: Counter,
+    /// Whether a request has found no slot in this window.
+    limited: AtomicBool,
+    /// No-load latency in nanoseconds; 0 before the first window.
+    no_load: AtomicU64,
+    /// A low quantile of the time that requests without a slot have until their deadline, in
+    /// nanoseconds; 0 before the first deadline.
+    deadline_left: AtomicU64,
+    reason: AtomicU8,
+    /// While the limit is pinned, windows end without an effect.
+    pinned: AtomicBool,
+    driver: Mutex<Driver>,
+}
+
+/// Calls of like latency that end between two checks of the time, in a shard: the head of a call
+/// with a long body does not tell the time.
+const LOOK: u32 = 16;
+
+impl Sampler {
+    pub(crate) fn new(algorithm: Box<dyn Algorithm>, tuning: Tuning) -> Self {
+        Self {
+            epoch: Epoch::new(),
+            tuning,
+            not_before: AtomicU64::new(0),
+            stride: AtomicU32::new(1),
+            windows: AtomicU64::new(Windows::FIRST.0),
+            lanes: (0..lanes()).map(|_| Lane::default()).collect(),
+            without_slot: Counter::new(),
+            limited: AtomicBool::new(false),
+            no_load: AtomicU64::new(0),
+            deadline_left: AtomicU64::new(0),
+            reason: AtomicU8::new(LimitReason::Set as u8),
+            pinned: AtomicBool::new(false),
+            driver: Mutex::new(Driver::new(algorithm)),
+        }
+    }
+
+    /// Counts a call that ended; `in_flight` is asked for the number in flight, this call included,
+    /// if it is sampled. Returns the time if a window may be closed.
+    #[inline]
+    pub(crate) fn count(
+        &self,
+        outcome: &Outcome,
+        in_flight: impl FnOnce() -> u32,
+        route: Option<&Route>,
+    ) -> Option<Instant> {
+        let lane = self.lane();
+        match outcome.class {
+            // Each held a slot for as long as its work took, whatever the status.
+            Class::Success | Class::Failure | Class::Ignored => {
+                let number = lane.answered.fetch_add(1, Relaxed);
+                if number & u64::from(self.stride.load(Relaxed) - 1) != 0 {
+                    return None;
+                }
+            }
+            Class::Overloaded => {
+                let number = lane.overloaded.fetch_add(1, Relaxed);
+                return self.may_end_now_and_then(number, outcome);
+            }
+            Class::Cancelled => return self.count_cancelled(lane, outcome),
+            // A request that an inner gate rejected did not reach the service.
+            _ => return None,
+        }
+        let (nanos, in_flight) = (outcome.latency().as_nanos() as u64, in_flight());
+        lane.nanos.fetch_add(nanos, Relaxed);
+        lane.in_flight.fetch_add(in_flight.into(), Relaxed);
+        let number = lane.latencies.count(nanos);
+        if let Some(route) = route {
+            self.count_route(lane, route, nanos);
+        }
+        if lane.most.load(Relaxed) < in_flight {
+            lane.most.fetch_max(in_flight, Relaxed);
+        }
+        if number.is_multiple_of(LOOK) {
+            let now = outcome.ended();
+            return self.may_end(now).then_some(now);
+        }
+        self.may_end_at_head(outcome, nanos)
+            .then(|| outcome.head_at())
+    }
+
+    /// A cancelled call held a slot, too: it counts as the part of its work that was done.
+    #[inline(never)]
+    fn count_cancelled(&self, lane: &Lane, outcome: &Outcome) -> Option<Instant> {
+        let held = outcome.latency().as_nanos() as u64;
+        let no_load = self.no_load.load(Relaxed);
+        let work = match no_load {
+            0 => WORK,
+            _ => (held.saturating_mul(WORK) / no_load).min(WORK),
+        };
+        if held as f64 > (1.0 + self.tuning.changed) * no_load as f64 {
+            lane.late_nanos.fetch_add(held, Relaxed);
+        }
+        let waited = outcome.waited().as_nanos() as u64;
+        lane.cancelled_work.fetch_add(work, Relaxed);
+        lane.cancelled_nanos
+            .fetch_add(held.saturating_add(waited), Relaxed);
+        let number = lane.cancelled.fetch_add(1, Relaxed);
+        self.may_end_now_and_then(number, outcome)
+    }
+
+    #[inline]
+    fn may_end_now_and_then(&self, number: u64, outcome: &Outcome) -> Option<Instant> {
+        number
+            .is_multiple_of(LOOK.into())
+            .then(|| outcome.ended())
+            .filter(|now| self.may_end(*now))
+    }
+
+    /// Counts a request that found no slot at `now`. The first one after idle time begins a new window.
+    #[inline]
+    pub(crate) fn found_no_slot(&self, now: Instant, limit: u32, rejected: impl FnOnce() -> u64) {
+        self.without_slot.add();
+        if !self.limited.load(Relaxed) {
+            self.limited.store(true, Relaxed);
+            self.begin_after_idle_time(now, limit, rejected);
+        }
+    }
+
+    /// A request that found no slot has this long until its deadline.
+    ///
+    /// A quantile estimator: it falls by a tenth for a shorter time and rises by a hundredth for a
+    /// longer one, so that one in ten is shorter.
+    pub(crate) fn has_left(&self, left: Duration) {
+        let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1);
+        if left < self.no_load.load(Relaxed) {
+            return; // not even an idle service would answer in time
+        }
+        let known = self.deadline_left.load(Relaxed);
+        let next = match known {
+            0 => left,
+            known if left < known => left.max(known - known / 10),
+            known => left.min(known.saturating_add(known / 100 + 1)),
+        };
+        self.deadline_left.store(next, Relaxed);
+    }
+
+    #[inline(never)]
+    fn count_route(&self, lane: &Lane, route: &Route, nanos: u64) {
+        let route_nanos = route.count(nanos, Windows(self.windows.load(Relaxed)));
+        if route_nanos > 0 {
+            lane.route_nanos.fetch_add(route_nanos, Relaxed);
+            lane.known.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[inline]
+    fn may_end(&self, now: Instant) -> bool {
+        self.epoch.nanos(now) >= self.not_before.load(Relaxed)
+    }
+
+    /// As `may_end` at the response head, `nanos` after the start.
+    ///
+    /// Performance: compares the start with an earlier instant, which costs less than computing the
+    /// time of the head (`instructions`, `adaptive@accept`).
+    #[inline]
+    fn may_end_at_head(&self, outcome: &Outcome, nanos: u64) -> bool {
+        let earlier = self.not_before.load(Relaxed).checked_sub(nanos);
+        match earlier.and_then(|nanos| self.epoch.instant(nanos)) {
+            Some(earlier) => outcome.started() >= earlier,
+            None => self.may_end(outcome.head_at()),
+        }
+    }
+
+    /// The number in flight, at most 16 calls old.
+    ///
+    /// Performance: `count` reads what other cores write (`hot`, `adaptive`).
+    #[inline]
+    pub(crate) fn lately_in_flight(&self, count: impl FnOnce() -> u32) -> u32 {
+        let lane = self.lane();
+        let lately = lane.lately.load(Relaxed);
+        let next = if lately as u32 == 0 {
+            u64::from(count()) << 32 | u64::from(LOOK - 1)
+        } else {
+            lately - 1
+        };
+        lane.lately.store(next, Relaxed);
+        (next >> 32) as u32
+    }
+
+    #[inline]
+    fn lane(&self) -> &Lane {
+        // Their number is a power of two.
+        &self.lanes[lane() & (self.lanes.len() - 1)]
+    }
+
+    /// Pins the limit, or lets the algorithm move it again. A window that began under another regime
+    /// ends without an effect.
+    pub(crate) fn pin(&self, pinned: bool) {
+        self.pinned.store(pinned, Release);
+        let reason = if pinned {
+            LimitReason::Pinned
+        } else {
+            LimitReason::Set
+        };
+        self.reason.store(reason as u8, Relaxed);
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.since = None;
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.load(Acquire)
+    }
+
+    /// Moves the algorithm's bounds.
+    pub(crate) fn set_bounds(&self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.set_bounds(within)
+    }
+
+    /// Why the limit is what it is.
+    pub(crate) fn reason(&self) -> LimitReason {
+        let reason = self.reason.load(Relaxed);
+        LimitReason::ALL
+            .into_iter()
+            .find(|b| *b as u8 == reason)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,180 @@
+//! Every number of the adaptive limit.
+//!
+//! Each has a unit, a reason, and the laboratory's scenario whose score falls when it is wrong.
+//! `docs/tuning.md` shows them as a table, with the score when each is halved and doubled.
+
+/// One number of [`Tuning`], for tables and for tests of its effect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number {
+    /// Its name: that of the field.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it is, and why it has this value.
+    pub why: &'static str,
+    /// The scenario of the laboratory that notices when it is wrong.
+    pub scenario: &'static str,
+}
+
+macro_rules! numbers {
+    ($($(#[doc = $why:literal])+ $name:ident = $value:literal $unit:literal, $scenario:literal;)+) => {
+        /// The numbers of the adaptive limit. Not part of the public API.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct Tuning {
+            $($(#[doc = $why])+ pub(crate) $name: f64,)+
+        }
+
+        impl Tuning {
+            /// The values in use.
+            pub const DEFAULT: Self = Self { $($name: $value,)+ };
+
+            /// All numbers, in the order of their definition.
+            pub const NUMBERS: &'static [Number] = &[
+                $(Number {
+                    name: stringify!($name),
+                    value: $value,
+                    unit: $unit,
+                    why: concat!($($why),+),
+                    scenario: $scenario,
+                },)+
+            ];
+
+            /// These numbers with another value for the one of this name; `None` if there is none.
+            #[must_use]
+            pub fn with(mut self, name: &str, value: f64) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => self.$name = value,)+
+                    _ => return None,
+                }
+                Some(self)
+            }
+        }
+    };
+}
+
+numbers! {
+    // Windows.
+
+    /// Least calls in a window: the standard error of a mean of exponential times is then 14 %.
+    window_calls = 50.0 "calls", "laws";
+    /// Calls in a window for each slot of the limit, and mean latencies after which silence is no
+    /// chance. With 4, the calls cut off at a window's ends weigh little.
+    generations = 4.0 "calls per slot", "sizes";
+    /// Least calls in a window of the startup: enough for a rough latency.
+    startup_calls = 16.0 "calls", "flood";
+    /// Calls in a window of the startup for each slot of the limit: a little over one generation.
+    startup_generations = 1.25 "calls per slot", "cold";
+    /// Shortest window. Timers and schedulers are no finer than a millisecond.
+    shortest_window = 0.002 "s", "sizes";
+    /// Longest time until an incomplete window is looked at again, so that load after idle time is
+    /// seen at once.
+    look_again = 0.1 "s", "floods";
+    /// Standard deviations above the no-load latency at which nearly all calls have ended.
+    tail = 3.0 "deviations", "mixed-routes";
+
+    // Saturation.
+
+    /// Share of calls that were queued from which a window counts as saturated.
+    queued_from = 0.5 "of calls", "bursts";
+    /// Weight of the share of rejected requests, compared with the share of queued calls: a service
+    /// without a queue at 1.2 times its capacity rejects one in six.
+    rejected_weight = 2.0 "", "deadline-5";
+    /// Share of the slots in use from which a window counts as saturated. Below it, calls are taken
+    /// not to wait for each other.
+    occupied_from = 0.7 "of slots", "bursts";
+    /// Share from which a window is certainly saturated, and which a shallow probe keeps.
+    nearly_all = 0.9 "", "laws";
+    /// Share that is more than chance: of calls dropped; of slots in use, below which time is idle.
+    noticeable = 0.1 "", "hang-ups";
+    /// Generations of calls after which the saturation is forgotten.
+    saturation_memory = 20.0 "generations", "bursts";
+
+    // Averages.
+
+    /// Calls that weigh as much as all that is known, for a coefficient of variation of 1.
+    prior = 200.0 "calls", "laws";
+    /// Share of a value that one window replaces, in averages over windows.
+    fade = 0.2 "", "hang-ups";
+    /// Share of the calibration that one window replaces: windows of few slots vary widely.
+    calibrate = 0.03 "", "laws";
+
+    // Significance.
+
+    /// Relative change that counts as one: of throughput, latency and limit. The limit swings by as
+    /// much, so that the effect can be told from chance.
+    changed = 0.2 "", "mix-shifts";
+    /// Standard errors from which a difference is likely to be real.
+    likely = 2.5 "standard errors", "pauses";
+    /// Standard errors from which a difference is real.
+    certain = 4.0 "standard errors", "capacity-halves";
+    /// Relative difference of two no-load latencies that are the same.
+    same = 0.05 "", "sizes";
+
+    // Startup.
+
+    /// Factor by which the limit grows in a step of the startup.
+    growth = 4.0 "", "cold";
+    /// Factor by which a step has to raise the throughput, and by which it may raise the latency.
+    pays = 1.5 "", "cold";
+
+    // Headroom.
+
+    /// Limit over base while the service keeps up: room for bursts.
+    headroom = 2.5 "bases", "bursts";
+    /// Limit over base while the service is saturated: room for errors of the estimate.
+    least_headroom = 1.1 "bases", "load-curve";
+    /// Roots of the base on top of it: chance leaves that many slots idle.
+    roots = 2.0 "roots of the base", "laws";
+    /// Elasticity of the throughput from which more headroom is worth it. The elasticity is known
+    /// when its standard error is as small.
+    gain_worth = 0.05 "", "tasks";
+    /// Loss of throughput, as elasticity, from which less headroom is better.
+    gain_loss = 0.02 "", "usl";
+    /// Factor by which the boost and, when no call is answered, the limit change at once.
+    boost_step = 1.2 "", "usl";
+    /// Greatest boost: of a service that spends three quarters of a call waiting for others.
+    most_boost = 4.0 "", "tasks-mixed";
+    /// Least boost.
+    least_boost = 0.6 "", "usl";
+    /// Greatest factor between the limits of two windows, after the startup.
+    most_move = 2.0 "", "capacity-halves";
+    /// Share of the time until the deadline that a request may spend inside the service; the rest is
+    /// for the queue.
+    inside = 0.6 "", "deadline-5";
+
+    // Idle.
+
+    /// Limit over the largest number in flight, below which an unused limit does not fall.
+    spare = 1.25 "", "bursts";
+    /// Idle windows for each one that updates the no-load latencies of routes: windows that are
+    /// compared must share them.
+    idle_windows = 8.0 "windows", "mix-shifts";
+
+    // Probes.
+
+    /// Limit over base during a probe that finds out the no-load latency.
+    probe_depth = 0.75 "bases", "sizes";
+    /// Share of the throughput that probes cost once the no-load latency is known.
+    probe_cost = 0.002 "", "sizes";
+    /// Greatest factor by which probes are more frequent while the no-load latency is uncertain.
+    urgency = 4.0 "", "sizes";
+    /// Greatest factor by which a probe holds more calls than other windows: one call in a hundred
+    /// may take a hundred times as long.
+    probe_calls = 8.0 "", "one-in-100";
+
+    // Queue.
+
+    /// Time in the queue that its length allows for while the service keeps up. Under saturation it
+    /// is one.
+    patience = 4.5 "no-load latencies", "bursts";
+    /// Longest time in the queue.
+    longest_wait = 6.0 "no-load latencies", "hang-ups";
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,168 @@
+//! What the requests of one criticality share: the level, and what was seen since it was last adjusted.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
+
+use super::level::{Level, Seen};
+use crate::limit::stalls::Stalls;
+
+/// Nanoseconds between two adjustments, at least.
+const INTERVAL: u64 = 5_000_000;
+/// Nanoseconds that a key pauses between two requests at a level of one half.
+const PAUSE: f64 = 20e6;
+/// Adjustments after which the rounding favours other keys.
+const TURN: u32 = 64;
+/// 2^32 over the golden ratio: multiples of it are spread evenly.
+pub(super) const GOLDEN: u32 = 0x9E37_79B9;
+
+/// How full it is for a criticality: it, and all above it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fill {
+    /// In flight and in the queue.
+    pub(super) inside: u32,
+    /// So many may be.
+    pub(super) limit: u32,
+    /// Those of just this criticality.
+    pub(super) own: u32,
+}
+
+pub(super) struct Band {
+    /// Requests inside that came in while the limit was nearly full.
+    pub(super) inside: AtomicU32,
+    /// The height of the level: the bits of a float.
+    height: AtomicU64,
+    calm: AtomicU32,
+    /// When it was last adjusted, and how often.
+    adjusted: AtomicU64,
+    interval: AtomicU32,
+    squeezed: AtomicU32,
+    /// The most that a key had inside, in the upper half, and which key.
+    highest: AtomicU64,
+    highest_before: AtomicU64,
+    at_level: AtomicU32,
+    above: AtomicU32,
+    lowest_refused: AtomicU32,
+    /// Of those inside.
+    pub(super) stalls: Stalls,
+}
+
+impl Band {
+    pub(super) fn new() -> Self {
+        Self {
+            inside: AtomicU32::new(0),
+            height: AtomicU64::new(Level::NONE.height.to_bits()),
+            calm: AtomicU32::new(Level::NONE.calm),
+            adjusted: AtomicU64::new(0),
+            interval: AtomicU32::new(1),
+            squeezed: AtomicU32::new(0),
+            highest: AtomicU64::new(0),
+            highest_before: AtomicU64::new(0),
+            at_level: AtomicU32::new(0),
+            above: AtomicU32::new(0),
+            lowest_refused: AtomicU32::new(u32::MAX),
+            stalls: Stalls::new(),
+        }
+    }
+
+    pub(super) fn height(&self) -> f64 {
+        f64::from_bits(self.height.load(Relaxed))
+    }
+
+    /// When the level was last adjusted: the time, to a few milliseconds, while shares matter.
+    pub(super) fn time(&self) -> u64 {
+        self.adjusted.load(Relaxed)
+    }
+
+    /// How long a key without a request inside has to wait for its turn, in nanoseconds, if its last one had `left`.
+    pub(super) fn pause(&self, left: u64, now: u64) -> u64 {
+        let height = self.height();
+        if height >= 1.0 || left == 0 {
+            return 0;
+        }
+        let pause = PAUSE * (1.0 / height - 1.0);
+        (left + pause as u64).saturating_sub(now)
+    }
+
+    pub(super) fn interval(&self) -> u32 {
+        self.interval.load(Relaxed)
+    }
+
+    /// The level in whole requests. Each key has a rounding of its own, so that a level of 1.5 is 2 for one half of the
+    /// keys and 1 for the other, and all of them together are as many as the level says. They take turns.
+    pub(super) fn cap(&self, offset: u32) -> u32 {
+        let turn = (self.interval() / TURN).wrapping_mul(GOLDEN);
+        let rounding = f64::from(offset.wrapping_add(turn)) / f64::from(u32::MAX);
+        ((self.height() + rounding.min(0.999)) as u32).max(1)
+    }
+
+    /// A key, told by its offset, that has `inside` asked for one more.
+    pub(super) fn asked(&self, inside: u32, key: u32, fill: impl Fn() -> Fill) {
+        let highest = self.highest.load(Relaxed);
+        let own = u64::from(inside) << 32 | u64::from(key);
+        if own > highest {
+            self.highest.fetch_max(own, Relaxed);
+        }
+        let of_others = |highest: u64| {
+            if highest as u32 == key {
+                0
+            } else {
+                (highest >> 32) as u32
+            }
+        };
+        let others = of_others(highest).max(of_others(self.highest_before.load(Relaxed)));
+        // Whoever has nothing has less than those who have all.
+        let has_less = inside == 0 || f64::from(inside + 1) < self.height().min(f64::from(others));
+        if has_less && self.squeezed.load(Relaxed) == 0 {
+            let fill = fill();
+            // Where only the more critical have anything, shares of it help nobody.
+            if fill.inside >= fill.limit && fill.own > inside {
+                self.squeezed.store(1, Relaxed);
+            }
+        }
+    }
+
+    /// A key was refused for the first time in this interval.
+    pub(super) fn refused(&self, inside: u32, above: bool) {
+        let keys = if above { &self.above } else { &self.at_level };
+        keys.fetch_add(1, Relaxed);
+        self.lowest_refused.fetch_min(inside, Relaxed);
+    }
+
+    /// Adjusts the level, when it is time for it and nobody else does.
+    #[inline]
+    pub(super) fn adjust(&self, now: u64, fill: impl Fn() -> Fill) {
+        let last = self.adjusted.load(Relaxed);
+        if now.saturating_sub(last) >= INTERVAL
+            && self
+                .adjusted
+                .compare_exchange(last, now, AcqRel, Relaxed)
+                .is_ok()
+        {
+            self.adjust_now(fill());
+        }
+    }
+
+    fn adjust_now(&self, Fill { inside, limit, .. }: Fill) {
+        let highest = self.highest.swap(0, Relaxed);
+        let highest_before = self.highest_before.swap(highest, Relaxed);
+        let seen = Seen {
+            inside,
+            limit,
+            squeezed: self.squeezed.swap(0, Relaxed) != 0,
+            highest: ((highest.max(highest_before) >> 32) as u32).max(1),
+            at_level: self.at_level.swap(0, Relaxed),
+            above: self.above.swap(0, Relaxed),
+            lowest_refused: self.lowest_refused.swap(u32::MAX, Relaxed),
+        };
+        let level = Level {
+            height: self.height(),
+            calm: self.calm.load(Relaxed),
+        };
+        let level = level.next(&seen);
+        self.height.store(level.height.to_bits(), Relaxed);
+        self.calm.store(level.calm, Relaxed);
+        self.interval.fetch_add(1, Relaxed);
+    }
+}

@@ -1,0 +1,120 @@
+//! Shares as the gate sees them.
+
+use std::{
+    convert::Infallible,
+    sync::atomic::Ordering::{Acquire, Relaxed},
+    time::Duration,
+};
+
+use plimsoll_core::{
+    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+};
+use tokio::time::Instant;
+
+use super::FairShare;
+use crate::limit::stalls::Stamp;
+
+/// The policy's name in rejections.
+const NAME: &str = "fair-share";
+
+/// A request of a key, counted. Plain data: the gate sees to it that it is given back.
+#[derive(Debug)]
+pub struct FairSharePermit {
+    pub(super) of: Criticality,
+    /// It came in while the limit was nearly full.
+    pub(super) in_band: bool,
+    /// As one of its key's.
+    pub(super) own: Stamp,
+    /// As one of its criticality's, if it is counted there.
+    pub(super) band: Stamp,
+}
+
+impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
+    type Permit = FairSharePermit;
+    plimsoll_core::decides_at_once!(Req);
+
+    #[inline]
+    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<FairSharePermit, Infallible> {
+        let of = self.priorities.priority(req).criticality();
+        let in_band = self.shared.nearly_full();
+        if !in_band {
+            self.own(of).inside.fetch_add(1, Acquire);
+        } else if !self.enter_tight(of, now) {
+            return Verdict::Reject(self.refuse(now));
+        }
+        Verdict::Admit(FairSharePermit {
+            of,
+            in_band,
+            own: Stamp::NONE,
+            band: Stamp::NONE,
+        })
+    }
+
+    #[inline]
+    fn finish(&self, permit: FairSharePermit, _: &Outcome) {
+        let band = self.shared.band(permit.of);
+        if self.leave(&permit) && band.height() < 1.0 {
+            self.own(permit.of).left.store(band.time(), Relaxed);
+        }
+    }
+
+    #[inline]
+    fn revoke(&self, permit: FairSharePermit, _: Instant, _: Instant) {
+        self.leave(&permit);
+    }
+
+    #[inline]
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn announces(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn watches_bodies(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn body_waits(&self, permit: &mut FairSharePermit, on: WaitsOn) {
+        permit.own = self.own(permit.of).stalls.body_waits(permit.own, on);
+        if permit.in_band {
+            let band = self.shared.band(permit.of);
+            permit.band = band.stalls.body_waits(permit.band, on);
+        }
+    }
+}
+
+impl<R: Send + Sync> Cell for FairShare<R> {
+    fn reset(&self) {
+        for own in &self.own {
+            own.refused_in.store(0, Relaxed);
+            own.left.store(0, Relaxed);
+        }
+    }
+
+    fn settles_in(&self, now: Instant) -> Duration {
+        if self.own.iter().any(|own| own.inside.load(Acquire) != 0) {
+            // A guess, and never zero while anybody is in.
+            return Duration::from_millis(1);
+        }
+        let now = self.shared.nanos(now);
+        let pauses = Criticality::ALL.map(|of| {
+            let left = self.own(of).left.load(Relaxed);
+            self.shared.band(of).pause(left, now)
+        });
+        Duration::from_nanos(pauses.into_iter().max().unwrap_or(0))
+    }
+}
+
+impl<R> FairShare<R> {
+    #[cold]
+    fn refuse(&self, now: Instant) -> Rejection {
+        self.shared.refusals.add();
+        let hint = self.shared.limit.retry_after_at(now);
+        Rejection::new(NAME, Kind::OverQuota).retry_after_about(hint)
+    }
+}
