@@ -22,8 +22,8 @@ pub struct Allowance {
     pub window_secs: u64,
     /// `r`: requests the caller may still send.
     pub remaining: u64,
-    /// `t`: with requests remaining, the time until the quota is full again; with none, the time
-    /// until one request is available. Rounded up to seconds.
+    /// `t`: until the quota is full again or, with nothing remaining, until one request is
+    /// available. Rounded up to seconds.
     ///
     /// The draft changed the meaning of `t`: up to -10 it is the time until the quota resets, since
     /// -11 the time within which `r` may be spent. This value is true in both: `r` can be spent

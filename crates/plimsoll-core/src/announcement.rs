@@ -60,8 +60,9 @@ impl<'a> Announcement<'a> {
         }
     }
 
-    /// Returns the headers (or trailers) of the response, for everything else: to write, and on the
-    /// client's side to read what the callee wrote.
+    /// Returns the headers (or trailers) of the response, for everything else.
+    ///
+    /// Policies can write to them, and on the client's side read what the callee wrote.
     pub fn headers(&mut self) -> &mut HeaderMap {
         self.headers
     }

@@ -5,12 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// The cost of a call, reported by the handler: tokens generated, rows read, or any unit that the
-/// limits in front count.
+/// The cost of a call, reported by the handler, in any unit that the limits in front count.
 ///
-/// The handler puts one into the extensions of its response, and may add to a clone of it until the
-/// last frame of the body. Policies read the sum when the call ends
-/// ([`Outcome::cost`](crate::Outcome::cost)). Clones share the sum.
+/// Examples are tokens generated and rows read. The handler puts one into the extensions of its
+/// response, and may add to a clone of it until the last frame of the body. Policies read the sum
+/// when the call ends ([`Outcome::cost`](crate::Outcome::cost)). Clones share the sum.
 ///
 /// ```
 /// use plimsoll_core::Cost;

@@ -172,8 +172,8 @@ impl Outcome {
         Duration::from_micros(self.waited_micros.into())
     }
 
-    /// Returns the time from the start of the call to the response head, or to the end of the call
-    /// when there was no head.
+    /// Returns the time from the start of the call to the response head. Without a head, it ends
+    /// with the call.
     ///
     /// The body is excluded: a long download does not make a service slow.
     #[inline]

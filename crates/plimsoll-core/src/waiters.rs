@@ -24,8 +24,9 @@ impl Ticket {
     }
 }
 
-/// The queue of a policy: waiters in the order of arrival, each with a value of the policy's, and
-/// waiters that were granted but have not been polled since.
+/// The queue of a policy: waiters in the order of arrival, each with a value of the policy's.
+///
+/// It also holds the waiters that were granted and have not been removed since.
 ///
 /// All operations take constant time, except that [`join`](Self::join) may grow the memory. The
 /// queue has no lock and no bound of its own: the policy keeps it behind a lock that it holds
@@ -316,7 +317,8 @@ mod tests {
                         owners.push(ticket);
                     }
                     Step::GrantAny(which) if !owners.is_empty() => {
-                        waiters.grant(owners[which.index(owners.len())]); // A second grant has no effect.
+                        // A second grant has no effect.
+                        waiters.grant(owners[which.index(owners.len())]);
                     }
                     Step::Remove(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();

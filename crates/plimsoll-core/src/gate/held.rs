@@ -135,8 +135,9 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         }
     }
 
+    /// Performance: inlined, so that the compiler drops the reads that no policy needs.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // Performance: the compiler drops the reads that no policy needs.
+    #[allow(clippy::inline_always)]
     fn finish(&mut self, end: End, spent: Spent) {
         let started = |run: &Run<_>| run.waited_micros != GRANTED;
         if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(started) {

@@ -114,7 +114,7 @@ impl ClientIp {
     ///
     /// ```
     /// use plimsoll_core::{ClientIp, IpRange};
-    /// // A load balancer and an ingress in 10.0.0.0/8, and monitoring that calls the service directly.
+    /// // A load balancer and an ingress in 10.0.0.0/8; monitoring calls the service directly.
     /// let key = ClientIp::behind_ranges(["10.0.0.0/8".parse::<IpRange>()?]);
     /// # _ = key;
     /// # Ok::<_, plimsoll_core::InvalidIpRange>(())

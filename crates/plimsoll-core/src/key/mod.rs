@@ -43,8 +43,8 @@ pub trait Key<Req>: Send + Sync {
     /// Returns the key of this request.
     fn key<'a>(&'a self, req: &'a Req) -> Option<Self::Key<'a>>;
 
-    /// Returns one sentence about how to give such a request a key, for the warning about the first
-    /// request without one.
+    /// Returns one sentence about how to give such a request a key. The warning about the first
+    /// request without a key contains it.
     fn cure(&self, req: &Req) -> &'static str {
         _ = req;
         "send the key with each request, or decide about requests without one (`Missing`)"

@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// Asks one of several policies of one type, chosen by the request: for plans, tenant classes or
-/// kinds of routes with different settings.
+/// Asks one of several policies of one type, chosen by the request.
 ///
-/// A request that matches no case is decided by the policy `otherwise`: no request is admitted
-/// without a policy.
+/// For plans, tenant classes or kinds of routes with different settings. A request that matches no
+/// case is decided by the policy `otherwise`: no request is admitted without a policy.
 ///
 /// ```
 /// use plimsoll_core::{Choose, GateLayer, Route};

@@ -178,8 +178,9 @@ fn details(
 /// Longest `google.protobuf.Duration` in seconds, about 10,000 years. Longer ones are invalid.
 const LONGEST_SECS: u64 = 315_576_000_000;
 
-/// A protobuf message written backwards, last field and last byte first, so that a message's length
-/// is known when it is written.
+/// A protobuf message written backwards, last field and last byte first.
+///
+/// The length of a message is then known when it is written.
 struct Backwards(Vec<u8>);
 
 impl Backwards {

@@ -321,8 +321,10 @@ impl HttpCall {
             || matches!(response.status().as_u16(), ..200 | 204 | 304)
     }
 
-    /// Handles rare responses: reads their extensions, and ends the permit when there is no body,
-    /// or when the layer or the handler ends the call with the head.
+    /// Handles rare responses: reads their extensions and, if the call ends with the head, ends the
+    /// permit.
+    ///
+    /// A call ends with the head when there is no body, or when the layer or the handler says so.
     #[inline(never)]
     fn look_closer<H, B>(self, slot: &mut Option<Tracked<H>>, response: &Response<B>)
     where
@@ -456,8 +458,10 @@ where
         HttpCall::received(held, result);
     }
 
+    // Performance: inlined, since a gate completes in two places, and a call would move the
+    // response once more.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // Performance: a gate completes in two places, and a call would move the response once more.
+    #[allow(clippy::inline_always)]
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: HttpCall,

@@ -100,8 +100,8 @@ impl PlainError {
         }
     }
 
-    /// Finds a gate's rejection in an error or its sources, for example in an error that tower's
-    /// buffer or another gate wrapped.
+    /// Finds a gate's rejection in an error or its sources, such as an error wrapped by tower's
+    /// buffer.
     pub fn rejection_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Rejection> {
         let mut cause = Some(error);
         while let Some(error) = cause {

@@ -98,10 +98,10 @@ impl<P: Cell> Set<P> {
         known().or_else(|| self.find_open(key)).or_else(known)
     }
 
-    /// Claims a slot that may be given away, `true` when it was empty: an empty slot, or one whose
-    /// cell is settled and whose key is on probation or, for lack of those, known and absent.
+    /// Claims a slot that may be given away. `true` when it was empty.
     ///
-    /// Opens idle slots of known keys on the way. The caller holds `filling`.
+    /// Prefers an empty slot, then a settled slot of a key on probation, then a settled slot of a
+    /// known and absent key. Opens idle slots of known keys on the way. The caller holds `filling`.
     fn claim(&self, now: Instant, epoch: &Epoch) -> Option<(usize, bool)> {
         let slots = || self.slots.iter().enumerate();
         let mut empty = slots().filter(|(_, slot)| slot.is_empty());
@@ -189,8 +189,9 @@ mod loom_tests {
         true
     }
 
-    /// Two threads, each with its own key, share the only free slot of a set: at most one key uses
-    /// it at a time, and never during a reset.
+    /// Two threads, each with its own key, compete for the only free slot of a set.
+    ///
+    /// At most one key uses it at a time, and never during a reset.
     #[test]
     fn a_slot_never_serves_two_keys() {
         loom::model(|| {
@@ -255,8 +256,9 @@ mod loom_tests {
         }
     }
 
-    /// One thread runs up a debt in a slot that the other is about to give to another key, because
-    /// it looked settled: the debt and its key stay.
+    /// One thread runs up a debt in a slot that looked settled to the other, which evicts.
+    ///
+    /// The debt and its key stay.
     #[test]
     fn a_slot_used_between_check_and_claim_keeps_its_key() {
         loom::model(|| {

@@ -22,8 +22,9 @@ impl KeyHash {
         Self(hash | 0b11)
     }
 
-    /// The hash as stored while the slot may be given to another key: the key is on probation, or
-    /// is known and has not come since another key wanted the slot.
+    /// The hash as stored while the slot may be given to another key.
+    ///
+    /// The key is on probation, or is known and has not come since another key wanted the slot.
     fn open(self) -> u64 {
         self.0 ^ 0b01
     }
@@ -114,7 +115,7 @@ impl<P> Slot<P> {
         self.hash.store(key.0, Relaxed);
     }
 
-    /// Opens the slot of a known key: it may be given away after the second `until`, unless the key
+    /// Opens the slot of a known key. It may be given away after the second `until`, unless the key
     /// comes before. The caller holds the set's lock.
     pub(super) fn open(&self, until: u32) {
         let key = KeyHash(self.hash.load(Relaxed));

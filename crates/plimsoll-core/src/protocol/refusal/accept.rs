@@ -12,8 +12,9 @@ pub(super) fn accepts_problems(asked: &HeaderMap) -> bool {
     decisive.is_none_or(|(_, accepted)| accepted)
 }
 
-/// Returns how specific a range of `accept` is for problem documents (0: does not cover them), and
-/// whether it accepts them. `None` for an empty range.
+/// Returns how specific a range of `accept` is for problem documents, and whether it accepts them.
+///
+/// 0 means that it does not cover them. `None` for an empty range.
 fn judged(range: &[u8]) -> Option<(usize, bool)> {
     const COVERING: [&[u8]; 4] = [
         b"*/*",

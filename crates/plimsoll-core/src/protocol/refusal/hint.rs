@@ -11,8 +11,10 @@ use crate::{Kind, Rejection, allowance::whole_seconds};
 /// good. `retries_after_a_full_server_are_spread_over_seconds` fails when it is less.
 const LEAST_SPREAD_SECS: u64 = 2;
 
-/// Returns when to retry, in units of `1 / per_sec` seconds, to which `round_up` rounds: the
-/// policy's value if exact, or a spread one if it is an estimate. `None`: no wait is known to help.
+/// Returns when to retry, in units of `1 / per_sec` seconds, to which `round_up` rounds.
+///
+/// This is the policy's value if exact, or a spread one if it is an estimate. `None`: no wait is
+/// known to help.
 pub(in crate::protocol) fn hint(
     rejection: &Rejection,
     round_up: fn(Duration) -> u64,
@@ -32,8 +34,8 @@ pub(in crate::protocol) fn hint(
 /// widest gap between earlier ones. With random offsets, the fullest of 300 seconds would get three
 /// times the mean of 1,000 retries.
 fn spread(first: u64, least: u64) -> u64 {
-    /// Distance between successive offsets, in 2^64ths of the period: 2^64 over the golden ratio,
-    /// which spreads any number of offsets evenly. The test named above fails with 0 or a half.
+    /// Distance between successive offsets, in 2^64ths of the period: 2^64 over the golden ratio.
+    /// It spreads any number of offsets evenly; the test named above fails with 0 or a half.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     thread_local! {
         static PLACE: Cell<u64> = Cell::new(fastrand::u64(..));
