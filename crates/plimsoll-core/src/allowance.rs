@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Longest name of a quota, in bytes. Longer names would grow every response; `Allowance::is_name`
-/// and its tests fail when it differs.
+/// Longest name of a quota, in bytes: every response carries it. Tests fail when it differs:
+/// `a_quota_name_has_1_to_64_characters`.
 const MAX_NAME: usize = 64;
 
 /// A caller's quota and what is left of it.

@@ -11,7 +11,7 @@ use sfv::{
 };
 
 /// Longest field that is read, in bytes. It bounds the work for a field that a server writes;
-/// `a_field_has_a_longest_length` fails when it is too small.
+/// `malformed_fields_are_ignored_as_a_whole` fails when it is larger.
 const LONGEST: usize = 64 * 1024;
 
 /// The field is malformed, and is ignored as a whole.

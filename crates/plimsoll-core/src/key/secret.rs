@@ -8,7 +8,8 @@ use std::{
 use http::{HeaderMap, header::AsHeaderName};
 
 /// Longest value that is a key, in bytes. Hashing is the only work that grows with what a caller
-/// sends; tests of the longest key fail when it differs.
+/// sends; `an_api_key_is_1_to_4096_bytes_of_any_value` fails when it
+/// differs.
 const LONGEST: usize = 4096;
 
 /// A borrowed secret, such as an API key, that can only be hashed.
