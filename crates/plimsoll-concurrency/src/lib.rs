@@ -50,6 +50,7 @@ mod concurrency;
 mod error;
 mod fair;
 mod handle;
+mod hints;
 mod histogram;
 mod lanes;
 mod layer;

@@ -41,6 +41,7 @@ mod deadline;
 mod decimal;
 mod epoch;
 mod gate;
+mod hint;
 mod key;
 mod lane;
 mod live;
@@ -59,6 +60,14 @@ mod sync;
 pub mod test_kit;
 mod waiters;
 pub mod wire;
+
+/// Names that macros of this crate expand to. Not part of the API.
+#[doc(hidden)]
+pub mod support {
+    pub use tower_layer::Layer;
+
+    pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
+}
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;

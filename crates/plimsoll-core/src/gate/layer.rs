@@ -24,6 +24,16 @@ use crate::{Http, Observe};
 /// The state lives in the layer. All services made by [`layer`](Layer::layer) (axum calls it per
 /// route and per connection), clones of the layer and clones of its services share one policy, and
 /// so one limit. For a limit per route, make one layer per route.
+///
+/// # Compiler errors
+///
+/// | stack | error | cure |
+/// |---|---|---|
+/// | `.layer(policy)` | is a policy, not a layer | `.layer(GateLayer::new(policy))` |
+/// | a gate for a service other than HTTP, `.ready()` | method exists, but its trait bounds were not satisfied | `GateLayer::builder(policy).protocol(Plain::new()).build()` |
+/// | two `.layer(..)` on axum's `MethodRouter` | type annotations needed, `NewError` | one gate with a tuple of policies, or `ServiceBuilder` |
+/// | `option_layer(Some(gate))` | expected `Response<GateBody<..>>`, found `Response<Body>` | an optional policy: `GateLayer::new(Some(policy))` |
+/// | `fn key(req: &Request) -> Option<&str>` | one type is more general than the other | return an owned key, or implement [`Key`](crate::Key) |
 pub struct GateLayer<P, T = Http> {
     shared: Arc<Shared<P, T>>,
 }

@@ -29,6 +29,9 @@ pub(crate) use self::{missing::noted, secret::Line};
 ///
 /// `None` means a request without a key. The [`Missing`](crate::Missing) of the
 /// [`Keyed`](crate::Keyed) policy decides about it; it is not an error.
+///
+/// A closure or function must return an owned key. A key that borrows from the request needs an
+/// `impl Key`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads no key from a `{Req}`",
     note = "use `ClientIp`, `ApiKey`, `BearerToken`, `HeaderKey`, `Route`, `Authority`, `TraceId`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
