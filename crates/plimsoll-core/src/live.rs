@@ -44,8 +44,8 @@ impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
         loop {
             let generation = self.generation.load(Acquire);
             let words = self.at(generation);
-            // Reading a word of a later writer synchronises with that writer, so this load sees a
-            // generation at least as new.
+            // Reading a word of a later writer synchronises with that writer, so this load sees
+            // at least the generation before the writer's.
             let since = self.generation.load(Acquire).wrapping_sub(generation);
             if since < SLOTS as u64 - 1 {
                 return (generation, words);

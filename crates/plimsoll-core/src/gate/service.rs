@@ -89,7 +89,7 @@ where
                 let call = self.shared.protocol.begin(&req);
                 GateFuture::running(self.inner.call(req), held, call)
             }
-            Verdict::Reject(rejection) => self.refuse(&req, &rejection, noted),
+            Verdict::Reject(rejection) => self.reject(&req, &rejection, noted),
             Verdict::Wait(wait) => self.queue(req, wait, now, noted),
         }
     }
@@ -100,7 +100,7 @@ where
 impl<S, P, T> Gate<S, P, T> {
     #[cold]
     #[inline(never)]
-    fn refuse<Req>(&self, req: &Req, rejection: &Rejection, noted: u32) -> GateFuture<S, P, T, Req>
+    fn reject<Req>(&self, req: &Req, rejection: &Rejection, noted: u32) -> GateFuture<S, P, T, Req>
     where
         S: Service<Req>,
         P: Policy<Req> + 'static,

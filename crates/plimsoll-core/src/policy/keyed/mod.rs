@@ -59,8 +59,8 @@ pub struct InvalidKeyed(usize);
 ///   flood.
 /// * **New keys** take empty slots, slots of other new keys, and slots of known keys that stay
 ///   away. A new key that finds none among its eight slots shares an overflow cell with other such
-///   keys of its page, until a slot is free. Every request is counted in some cell. (What a key
-///   took from an overflow cell is not taken from its own cell later.)
+///   keys of its page, until a slot is free. Every request with a key is counted in some
+///   cell. (What a key took from an overflow cell is not taken from its own cell later.)
 /// * **Policies other than rate limits** lose nothing by an eviction: an idle concurrency limit, or
 ///   a closed circuit breaker that has counted nothing, equals a new one. A flood fills slots only
 ///   with running requests, or with breakers that have seen failures. Then new keys share a limit
