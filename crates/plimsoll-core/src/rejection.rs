@@ -83,7 +83,7 @@ impl Rejection {
     /// evenly between it and twice it, over at least 2 s. Other kinds have no hint on the wire.
     #[must_use]
     #[inline]
-    pub const fn retry_after(mut self, wait: Duration) -> Self {
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
@@ -92,7 +92,7 @@ impl Rejection {
     /// [`Kind::Full`], whatever the kind.
     #[must_use]
     #[inline]
-    pub const fn retry_after_about(mut self, estimate: Duration) -> Self {
+    pub const fn with_estimated_retry_after(mut self, estimate: Duration) -> Self {
         self.retry_after = Some(estimate);
         self.estimated = true;
         self
@@ -101,7 +101,7 @@ impl Rejection {
     /// Sets the caller's quota and what is left of it.
     #[must_use]
     #[inline]
-    pub const fn allowance(mut self, allowance: Allowance) -> Self {
+    pub const fn with_allowance(mut self, allowance: Allowance) -> Self {
         self.allowance = Some(allowance);
         self
     }
@@ -110,7 +110,7 @@ impl Rejection {
     /// caller can shed before it sends.
     #[must_use]
     #[inline]
-    pub const fn threshold(mut self, level: u16) -> Self {
+    pub const fn with_threshold(mut self, level: u16) -> Self {
         self.threshold = Some(level);
         self
     }
@@ -127,23 +127,23 @@ impl Rejection {
 
     /// Returns how long the caller should wait. `None` when the policy cannot say when the same
     /// request would be admitted.
-    pub const fn wait(&self) -> Option<Duration> {
+    pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Returns whether [`wait`](Self::wait) is an estimate, so that retries are spread upwards from
-    /// it.
+    /// Returns whether [`retry_after`](Self::retry_after) is an estimate, so that retries are spread
+    /// upwards from it.
     pub const fn is_estimate(&self) -> bool {
         self.estimated || matches!(self.kind, Kind::Full)
     }
 
     /// Returns the caller's quota, if the policy set it.
-    pub const fn quota(&self) -> Option<&Allowance> {
+    pub const fn allowance(&self) -> Option<&Allowance> {
         self.allowance.as_ref()
     }
 
     /// Returns the level below which all requests are shed, if the policy set it.
-    pub const fn shed_below(&self) -> Option<u16> {
+    pub const fn threshold(&self) -> Option<u16> {
         self.threshold
     }
 }

@@ -130,7 +130,7 @@ impl Violation<'static> {
     /// The violated quota by name, if the policy set it. The subject does not name the caller, so
     /// that keys do not leak to services further down.
     fn of(rejection: &Rejection) -> Option<Self> {
-        let quota = rejection.quota()?;
+        let quota = rejection.allowance()?;
         let named = rejection.kind() == Kind::OverQuota && Allowance::is_name(quota.name);
         named.then_some(Self {
             subject: "caller",

@@ -105,7 +105,7 @@ impl Refusals {
         let status = self.statuses[kind.index()];
         let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
         let hint = hint(rejection, retry_after_secs, 1).map(Duration::from_secs);
-        let (policy, left) = match rejection.quota() {
+        let (policy, left) = match rejection.allowance() {
             // `t` must not be later than `retry-after`, or a caller that retries then would think
             // it too early.
             Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
@@ -128,7 +128,7 @@ impl Refusals {
             threshold(rejection),
         ])
         .into_map();
-        if let Some(quota) = rejection.quota() {
+        if let Some(quota) = rejection.allowance() {
             let quota = quota.no_later_than(hint);
             self.fields.write_legacy(&quota, response.headers_mut());
         }
@@ -183,7 +183,7 @@ impl Headers {
 
 /// Returns the level below which all requests are shed, if the policy set it.
 pub(super) fn threshold(rejection: &Rejection) -> Option<HeaderValue> {
-    rejection.shed_below().map(|level| decimal(level.into()))
+    rejection.threshold().map(|level| decimal(level.into()))
 }
 
 /// Builds the body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they
@@ -202,7 +202,7 @@ fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
     let (start, end) = usual.split_at(usual.len() - "503}".len());
     // A checked name has no quotes, backslashes or control characters, so JSON needs no escapes.
     let quota = rejection
-        .quota()
+        .allowance()
         .map(|quota| quota.name)
         .filter(|name| Allowance::is_name(name));
     if quota.is_none() && end.starts_with(status.as_str()) {

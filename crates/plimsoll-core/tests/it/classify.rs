@@ -77,7 +77,7 @@ impl<Req> Policy<Req> for Reject {
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
         let rejection = Rejection::new("inner", self.0);
-        Verdict::Reject(rejection.retry_after(Duration::from_secs(1)))
+        Verdict::Reject(rejection.with_retry_after(Duration::from_secs(1)))
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): (), _: Instant, _: Instant) {}

@@ -112,7 +112,10 @@ fn a_request_with_too_little_time_left_is_rejected() {
             Verdict::Admit(()) => assert!(admitted, "{value}"),
             Verdict::Reject(rejection) => {
                 assert!(!admitted, "{value}");
-                assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+                assert_eq!(
+                    (rejection.kind(), rejection.retry_after()),
+                    (Kind::Deadline, None)
+                );
             }
             Verdict::Wait(never) => match never {},
         }

@@ -40,14 +40,14 @@ async fn pushback(rejection: Rejection) -> Duration {
 }
 
 fn full(estimate: Duration) -> Rejection {
-    Rejection::new("p", Kind::Full).retry_after(estimate)
+    Rejection::new("p", Kind::Full).with_retry_after(estimate)
 }
 
 #[tokio::test]
 async fn retry_after_is_never_zero_and_never_early() {
     for (wait, seconds) in [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (59_999, 60)] {
         for kind in [Kind::OverQuota, Kind::CircuitOpen] {
-            let rejection = Rejection::new("r", kind).retry_after(Duration::from_millis(wait));
+            let rejection = Rejection::new("r", kind).with_retry_after(Duration::from_millis(wait));
             let written = retry_after(rejection).await;
             assert_eq!(written, Duration::from_secs(seconds), "{kind:?} {wait} ms");
         }
@@ -121,7 +121,7 @@ async fn an_unlimited_estimate_is_still_a_hint() {
 #[tokio::test]
 async fn grpc_pushback_equals_retry_info() {
     for kind in [Kind::OverQuota, Kind::CircuitOpen, Kind::Full] {
-        let rejection = Rejection::new("p", kind).retry_after(Duration::from_millis(1500));
+        let rejection = Rejection::new("p", kind).with_retry_after(Duration::from_millis(1500));
         let headers = grpc_headers(rejection, None).await;
         let millis = text(&headers, "grpc-retry-pushback-ms").unwrap();
         let status = tonic::Status::from_header_map(&headers).unwrap();
@@ -164,7 +164,7 @@ async fn a_grpc_caller_whose_deadline_comes_first_must_not_retry() {
         (0, Some("1m"), "0"),
     ] {
         let rejection =
-            Rejection::new("p", Kind::OverQuota).retry_after(Duration::from_millis(wait));
+            Rejection::new("p", Kind::OverQuota).with_retry_after(Duration::from_millis(wait));
         let headers = grpc_headers(rejection, timeout).await;
         let pushback = text(&headers, "grpc-retry-pushback-ms");
         assert_eq!(pushback, Some(expected), "{wait} ms within {timeout:?}");
@@ -188,8 +188,8 @@ async fn a_grpc_caller_whose_deadline_comes_first_must_not_retry() {
 async fn an_estimate_is_spread_for_every_kind_and_an_exact_wait_is_not() {
     let second = Duration::from_secs(1);
     for kind in [Kind::OverQuota, Kind::CircuitOpen] {
-        let exact = Rejection::new("kit", kind).retry_after(second);
-        let about = Rejection::new("kit", kind).retry_after_about(second);
+        let exact = Rejection::new("kit", kind).with_retry_after(second);
+        let about = Rejection::new("kit", kind).with_estimated_retry_after(second);
         let (mut early, mut late) = (0, 0);
         for _ in 0..100 {
             assert_eq!(retry_after(exact).await, second);

@@ -59,7 +59,7 @@ impl<Req> Policy<Req> for Slots {
         }
         self.used.fetch_sub(1, SeqCst);
         let rejection = Rejection::new("slots", Kind::Full);
-        Verdict::Reject(rejection.retry_after(Duration::from_millis(300)))
+        Verdict::Reject(rejection.with_retry_after(Duration::from_millis(300)))
     }
     fn finish(&self, (): (), outcome: &Outcome) {
         self.used.fetch_sub(1, SeqCst);

@@ -98,8 +98,8 @@ const QUOTA: Allowance = Allowance {
 #[tokio::test]
 async fn a_caller_over_its_quota_gets_the_expected_429() {
     let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-        .retry_after(Duration::from_millis(4_200))
-        .allowance(QUOTA);
+        .with_retry_after(Duration::from_millis(4_200))
+        .with_allowance(QUOTA);
     let (head, body) = answer(Http::new(), rejection, Request::new(())).await;
     assert_eq!(head.status(), StatusCode::TOO_MANY_REQUESTS);
     let headers = head.headers();
@@ -132,7 +132,7 @@ async fn each_kind_has_its_status() {
         (Kind::Deadline, 504, "4"),
         (Kind::Skipped, 202, "8"),
     ] {
-        let rejection = Rejection::new("p", kind).retry_after(Duration::from_secs(1));
+        let rejection = Rejection::new("p", kind).with_retry_after(Duration::from_secs(1));
         let (head, body) = answer(Http::new(), rejection, Request::new(())).await;
         assert_eq!(head.status(), status, "{kind:?}");
         assert_eq!(body.is_empty(), kind == Kind::Skipped);
@@ -152,7 +152,7 @@ async fn each_kind_has_its_status() {
 #[tokio::test]
 async fn grpc_rejections_are_trailers_only_and_tonic_reads_them() {
     let rejection =
-        Rejection::new("rate-limit", Kind::OverQuota).retry_after(Duration::from_millis(1500));
+        Rejection::new("rate-limit", Kind::OverQuota).with_retry_after(Duration::from_millis(1500));
     let (head, _) = answer(Http::new(), rejection, grpc_request()).await;
     assert_eq!(
         text(head.headers(), "content-type"),
@@ -172,7 +172,7 @@ async fn grpc_rejections_are_trailers_only_and_tonic_reads_them() {
 
 #[tokio::test]
 async fn grpc_rejections_name_the_violated_quota() {
-    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).with_allowance(QUOTA);
     let headers_of = async |rejection| {
         let req = Request::post("/")
             .header("content-type", "application/grpc")
@@ -184,7 +184,7 @@ async fn grpc_rejections_name_the_violated_quota() {
             .clone()
     };
     for hint in [Some(Duration::from_secs(20)), None] {
-        let rejection = hint.map_or(rejection, |wait| rejection.retry_after(wait));
+        let rejection = hint.map_or(rejection, |wait| rejection.with_retry_after(wait));
         let headers = headers_of(rejection).await;
         let details = text(&headers, "grpc-status-details-bin").unwrap();
         assert!(!details.contains('='), "padding in binary metadata");
@@ -211,8 +211,8 @@ async fn grpc_rejections_name_the_violated_quota() {
         assert!(!format!("{headers:?}{status:?}").contains("c0ffee"));
     }
     for rejection in [
-        Rejection::new("concurrency", Kind::Full).allowance(QUOTA),
-        Rejection::new("rate-limit", Kind::OverQuota).allowance(Allowance {
+        Rejection::new("concurrency", Kind::Full).with_allowance(QUOTA),
+        Rejection::new("rate-limit", Kind::OverQuota).with_allowance(Allowance {
             name: "a\"b",
             ..QUOTA
         }),
@@ -229,8 +229,8 @@ async fn grpc_rejections_name_the_violated_quota() {
 async fn grpc_details_stay_small_for_every_quota() {
     const NAME: &str = "0123456789012345678901234567890123456789012345678901234567890123";
     let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-        .retry_after(Duration::MAX)
-        .allowance(Allowance {
+        .with_retry_after(Duration::MAX)
+        .with_allowance(Allowance {
             name: NAME,
             limit: u64::MAX,
             ..QUOTA
@@ -250,7 +250,7 @@ async fn grpc_details_stay_small_for_every_quota() {
 
 #[tokio::test]
 async fn grpc_rejections_have_no_rate_limit_fields() {
-    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).with_allowance(QUOTA);
     let protocol = Http::new().rate_limit_fields(RateLimitFields::DRAFT_11.and_legacy());
     let (head, _) = answer(protocol, rejection, grpc_request()).await;
     // Trailers-Only: the fields are not allowed in trailers.
@@ -373,8 +373,8 @@ async fn a_rejection_has_the_chosen_fields() {
         (RateLimitFields::NONE, no_draft, no_legacy),
     ] {
         let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-            .retry_after(Duration::from_millis(4_200))
-            .allowance(QUOTA);
+            .with_retry_after(Duration::from_millis(4_200))
+            .with_allowance(QUOTA);
         let protocol = Http::new().rate_limit_fields(fields);
         let (head, body) = answer(protocol, rejection, Request::new(())).await;
         let values: Vec<_> = NAMES
@@ -444,7 +444,7 @@ async fn an_accepted_answer_has_the_chosen_fields_of_every_gate_that_it_passes()
 async fn the_quota_of_an_inner_rejection_stays_the_tightest() {
     let fields = RateLimitFields::DRAFT_11.and_legacy();
     let rejecting = GateLayer::builder(Reject(
-        Rejection::new("inner", Kind::OverQuota).allowance(QUOTA),
+        Rejection::new("inner", Kind::OverQuota).with_allowance(QUOTA),
     ))
     .protocol(Http::new().rate_limit_fields(fields))
     .build();
@@ -621,8 +621,8 @@ proptest! {
         reset in durations(),
     ) {
         let rejection = Rejection::new("p", kind)
-            .retry_after(wait)
-            .allowance(Allowance { reset, ..QUOTA });
+            .with_retry_after(wait)
+            .with_allowance(Allowance { reset, ..QUOTA });
         let (head, _) = rejected(Http::new(), rejection);
         let advice = RateLimitAdvice::read(head.headers());
         let retry_after = advice.retry_after.expect("a wait is written");
@@ -642,7 +642,7 @@ proptest! {
         reset in durations(),
     ) {
         let quota = Allowance { name, limit, window_secs, remaining, reset };
-        let rejection = Rejection::new("p", kind).allowance(quota);
+        let rejection = Rejection::new("p", kind).with_allowance(quota);
         let (head, body) = rejected(Http::new(), rejection);
         let named = Allowance::is_name(name);
         for field in ["ratelimit", "ratelimit-policy"] {
@@ -718,7 +718,7 @@ fn status_ok() -> (http::HeaderName, http::HeaderValue) {
 
 #[tokio::test]
 async fn a_rejection_has_its_threshold_in_both_protocols() {
-    let rejection = Rejection::new("load-shed", Kind::Full).threshold(384);
+    let rejection = Rejection::new("load-shed", Kind::Full).with_threshold(384);
     for req in [Request::new(()), grpc_request()] {
         let (head, _) = answer(Http::new(), rejection, req).await;
         assert_eq!(text(head.headers(), "plimsoll-threshold"), Some("384"));

@@ -20,7 +20,7 @@ pub(in crate::protocol) fn hint(
     round_up: fn(Duration) -> u64,
     per_sec: u64,
 ) -> Option<u64> {
-    let wait = round_up(rejection.wait()?);
+    let wait = round_up(rejection.retry_after()?);
     match rejection.kind() {
         Kind::Deadline | Kind::Skipped => None,
         _ if rejection.is_estimate() => Some(spread(wait, LEAST_SPREAD_SECS * per_sec)),

@@ -93,10 +93,10 @@ fn rejection(knob: u8) -> Rejection {
     };
     let mut rejection = Rejection::new("fuzz", Kind::ALL[usize::from(knob % 5)]);
     if knob & 16 == 0 {
-        rejection = rejection.retry_after(Duration::from_millis(u64::from(knob) * 97));
+        rejection = rejection.with_retry_after(Duration::from_millis(u64::from(knob) * 97));
     }
     if knob & 32 == 0 {
-        rejection = rejection.allowance(QUOTA);
+        rejection = rejection.with_allowance(QUOTA);
     }
     rejection
 }
