@@ -187,7 +187,7 @@ impl ClientIp {
     pub fn client<B>(&self, req: &Request<B>) -> Option<ClientAddr> {
         let addr = match (&self.source, &self.peers) {
             (Source::Peer, _) => peer_addr(req)?.ip(),
-            (_, None) => self.from_header(req.headers())?,
+            (_, None) => self.address_in(req.headers())?,
             (_, Some(_)) => {
                 let peer = peer_addr(req)?.ip();
                 if !self.trusts(peer) {
@@ -197,7 +197,7 @@ impl ClientIp {
                 {
                     peer
                 } else {
-                    self.from_header(req.headers())?
+                    self.address_in(req.headers())?
                 }
             }
         };
@@ -210,7 +210,7 @@ impl ClientIp {
     }
 
     /// Returns the address in the trusted header.
-    fn from_header(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    fn address_in(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let (addr, is_there) = match &self.source {
             Source::Peer => (None, false),
             Source::Hops(list, hops) => {
