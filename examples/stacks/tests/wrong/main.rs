@@ -118,9 +118,10 @@ name = \"wrong-stacks\"
 edition = \"2024\"
 [dependencies]
 axum = {{ version = \"0.8\", default-features = false, features = [\"tokio\"] }}
-plimsoll = {{ path = {plimsoll:?}, features = [\"full\", \"axum\"] }}
+plimsoll = {{ path = \"{}\", features = [\"full\", \"axum\"] }}
 tower = {{ version = \"0.5\", default-features = false, features = [\"util\"] }}
-"
+",
+        plimsoll.display()
     );
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
