@@ -195,7 +195,7 @@ mod loom_tests {
     #[test]
     fn a_slot_never_serves_two_keys() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
             // One of the keys is in the table, and may be evicted during its look-up.
             assert!(visit(&set, 1, now, &epoch));
             let other = {
@@ -211,7 +211,7 @@ mod loom_tests {
     #[test]
     fn a_known_key_that_comes_back_keeps_its_slot() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
             assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
             let known = {
                 let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
@@ -229,7 +229,7 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.max_branches = 10_000;
         model.check(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
             assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
             assert!(!visit(&set, 2, now, &epoch), "this opens the slot");
             let later = now + Duration::from_secs(KEPT_SECS.into());
@@ -262,7 +262,7 @@ mod loom_tests {
     #[test]
     fn a_slot_used_between_check_and_claim_keeps_its_key() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Debt(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Debt(AtomicU64::new(0)));
             let Entered::New(way) = set.enter(key(1), now, &epoch) else {
                 panic!("the set has an empty slot");
             };
