@@ -142,7 +142,7 @@ const BREACHES: &[Breach] = &[
         find: "drop(std::mem::replace(&mut self.inner, fresh.clone()));",
         replace: "std::mem::forget(std::mem::replace(&mut self.inner, fresh.clone()));",
         package: "plimsoll-core",
-        test: "law_04_a_waiting_request_gives_the_services_readiness_back",
+        test: "law_04_a_queued_request_releases_the_readied_service",
     },
     Breach {
         law: "05",

@@ -213,7 +213,9 @@ impl<Req> Policy<Req> for Refuse {
 
     #[inline]
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
-        Verdict::Reject(Rejection::new("bench", Kind::Full).retry_after(Duration::from_millis(250)))
+        Verdict::Reject(
+            Rejection::new("bench", Kind::Full).with_retry_after(Duration::from_millis(250)),
+        )
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): (), _: Instant, _: Instant) {}

@@ -176,6 +176,7 @@ mod builder;
 mod error;
 mod family;
 mod handle;
+mod hints;
 mod layer;
 mod settings;
 mod shared;

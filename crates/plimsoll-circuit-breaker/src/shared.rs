@@ -98,9 +98,9 @@ impl Shared {
         match wait.map(Duration::from_nanos) {
             // How long the probes take is an estimate; when an open breaker probes is known.
             Some(wait) if self.stamp().state() == State::HalfOpen => {
-                rejection.retry_after_about(wait)
+                rejection.with_estimated_retry_after(wait)
             }
-            Some(wait) => rejection.retry_after(wait),
+            Some(wait) => rejection.with_retry_after(wait),
             None => rejection,
         }
     }

@@ -45,6 +45,7 @@
 
 mod control;
 mod edge;
+mod hints;
 mod limit;
 mod queue;
 mod share;

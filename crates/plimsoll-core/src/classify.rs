@@ -1,4 +1,4 @@
-//! Turns an HTTP or gRPC answer into a [`Class`], once for every policy of a gate.
+//! Maps an HTTP or gRPC answer to a [`Class`], once for every policy of a gate.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
@@ -8,17 +8,19 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Classifies an HTTP answer, at its head and at its end.
 ///
-/// A closure `Fn(StatusCode, &HeaderMap) -> Class` classifies the head and keeps the defaults of the
+/// A closure `Fn(StatusCode, &HeaderMap) -> Class` classifies the head and keeps the default of the
 /// other methods.
 ///
-/// An answer whose extensions hold a [`Rejection`](crate::Rejection) is not shown to the classifier:
-/// an inner gate made it, and its class is [`Class::Rejected`].
+/// An answer whose extensions hold a [`Rejection`](crate::Rejection) is not shown to the
+/// classifier: an inner gate made it, and its class is [`Class::Rejected`].
 pub trait Classify: Send + Sync + 'static {
-    /// Classifies status and headers. The body is still to come.
+    /// Classifies status and headers, before the body.
     fn head(&self, status: StatusCode, headers: &HeaderMap) -> Class;
 
-    /// Classifies the final metadata: the trailers, or the head when there is no body. By default a
-    /// `grpc-status` is classified as [`ServerClassifier`] does; without one the head's class stands.
+    /// Classifies the final metadata: the trailers, or the head when there is no body.
+    ///
+    /// By default a `grpc-status` is classified as [`ServerClassifier`] does. Without one the class
+    /// of the head stays.
     fn end(&self, head: Class, metadata: &HeaderMap) -> Class {
         match grpc_status(metadata) {
             Some(code) => grpc_class(code, Side::Server),
@@ -32,44 +34,44 @@ pub trait Classify: Send + Sync + 'static {
         Class::Failure
     }
 
-    /// Classifies an error of the service in place of a response.
+    /// Classifies an error that the service returned instead of a response.
     fn service_error(&self) -> Class {
         Class::Failure
     }
 }
 
-/// Classifies the answers of this service, for gates in front of its handlers. The default of
+/// Classifies the answers of this service, for gates in front of its handlers. Default of
 /// [`Http::new`](crate::Http::new).
 ///
 /// | answer | class |
 /// |---|---|
 /// | 1xx, 2xx, 3xx | success |
 /// | 503 | overloaded |
-/// | 4xx, 429 included | ignored: the caller's doing |
+/// | 4xx, 429 included | ignored: caused by the caller |
 /// | other 5xx | failure |
 /// | `grpc-status` 0 | success |
 /// | 14 `UNAVAILABLE` | overloaded |
 /// | 2 `UNKNOWN`, 4 `DEADLINE_EXCEEDED`, 13 `INTERNAL`, 15 `DATA_LOSS`, unreadable | failure |
 /// | 1 `CANCELLED` | cancelled |
-/// | the others, 8 `RESOURCE_EXHAUSTED` included | ignored |
+/// | other codes, 8 `RESOURCE_EXHAUSTED` included | ignored |
 ///
-/// A 429 of the application concerns one caller: it does not say that the service is overloaded.
+/// A 429 of the application concerns one caller. It does not mean that the service is overloaded.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServerClassifier;
 
-/// Classifies the answers of a callee, for gates around a client. The default of
+/// Classifies the answers of a callee, for gates around a client. Default of
 /// [`Http::client`](crate::Http::client).
 ///
 /// As [`ServerClassifier`], except:
 ///
 /// | answer | class |
 /// |---|---|
-/// | 408 (the usual answer of a timeout layer) | failure |
+/// | 408 (usual answer of a timeout layer) | failure |
 /// | 429, `grpc-status` 8 `RESOURCE_EXHAUSTED` | overloaded: the callee asks for fewer calls |
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClientClassifier;
 
-/// Which side of the wire a classifier stands on.
+/// The side of the connection that a classifier is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Server,

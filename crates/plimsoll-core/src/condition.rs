@@ -1,19 +1,19 @@
-//! Which requests a policy is asked about: conditions for [`When`](crate::When).
+//! Conditions for [`When`](crate::When): which requests a policy is asked about.
 
 use http::{
     Method, Request,
     header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN},
 };
 
-/// Says whether [`When`](crate::When) asks its policy about a request.
+/// Decides whether [`When`](crate::When) asks its policy about a request.
 ///
-/// Closures `Fn(&Req) -> bool` are conditions. A pair of conditions holds when both do.
+/// Implemented for closures `Fn(&Req) -> bool`. A pair of conditions holds when both hold.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no condition for requests of type `{Req}`",
+    message = "`{Self}` is not a condition for requests of type `{Req}`",
     note = "use `except_paths(..)`, `except_preflight()`, a closure `|req: &{Req}| -> bool`, or a pair of these"
 )]
 pub trait Condition<Req>: Send + Sync {
-    /// Whether the policy is asked about this request.
+    /// Returns whether the policy is asked about this request.
     fn holds(&self, req: &Req) -> bool;
 }
 
@@ -40,15 +40,16 @@ impl<Req, A: Condition<Req>, B: Condition<Req>> Condition<Req> for (A, B) {
 /// | pattern | exempts |
 /// |---|---|
 /// | `/health` | this path only |
-/// | `/internal/*` | every path that begins with `/internal/` |
+/// | `/internal/*` | every path that starts with `/internal/` |
 ///
-/// - A pattern is the whole path from the root. Inside axum's `nest` the path before nesting is
-///   compared (feature `axum`); other routers that strip prefixes leave the rest.
-/// - The path is compared as it was sent: without the query, in its case, with its percent-encoding.
-/// - Each request is compared with each pattern. For more than about ten use a closure.
+/// - A pattern is the whole path from the root. Inside axum's `nest`, the path before nesting is
+///   compared (feature `axum`). With other routers that strip prefixes, the stripped path is
+///   compared.
+/// - The path is compared as sent: without the query, case-sensitive, percent-encoded.
+/// - Each request is compared with each pattern. For more than about ten patterns use a closure.
 ///
-/// A load balancer whose health checks are rejected takes a busy instance out, which overloads the
-/// others.
+/// A load balancer takes an instance out of service when its health checks are rejected, which
+/// overloads the others.
 ///
 /// ```
 /// use plimsoll_core::{GateLayer, When, except_paths, except_preflight};
@@ -70,18 +71,18 @@ pub fn except_paths(patterns: impl IntoIterator<Item = impl Into<String>>) -> Ex
 ///
 /// A preflight is an `OPTIONS` request with `origin` and `access-control-request-method` (Fetch
 /// standard, section 4.8). Browsers send it without credentials and report a rejected one as a CORS
-/// error. Only needed where the gate is outside the layer that answers preflights.
+/// error. Only needed when the gate is outside the layer that answers preflights.
 ///
 /// Combines with [`except_paths`] as a pair.
 pub const fn except_preflight() -> ExceptPreflight {
     ExceptPreflight(())
 }
 
-/// Holds for all requests but those for some paths: made by [`except_paths`].
+/// Holds for all requests except those for some paths. Made by [`except_paths`].
 #[derive(Debug, Clone)]
 pub struct ExceptPaths(Box<[Pattern]>);
 
-/// Holds for all requests but CORS preflights: made by [`except_preflight`].
+/// Holds for all requests except CORS preflights. Made by [`except_preflight`].
 #[derive(Debug, Clone, Copy)]
 pub struct ExceptPreflight(());
 
@@ -96,14 +97,14 @@ impl<B> Condition<Request<B>> for ExceptPaths {
 impl<B> Condition<Request<B>> for ExceptPreflight {
     #[inline]
     fn holds(&self, req: &Request<B>) -> bool {
-        // Most requests are no `OPTIONS`: their headers are not looked at.
+        // Performance: the headers of other methods are not read.
         req.method() != Method::OPTIONS
             || !req.headers().contains_key(ORIGIN)
             || !req.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     }
 }
 
-/// The path before any router stripped a prefix, where that is known.
+/// Returns the path before a router stripped a prefix, if known.
 fn whole_path<B>(req: &Request<B>) -> &str {
     #[cfg(feature = "axum")]
     if let Some(axum::extract::OriginalUri(uri)) = req.extensions().get() {

@@ -1,14 +1,15 @@
-//! What a call turned out to cost.
+//! What a call cost, as known at its end.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// What a call costs, told by the handler: tokens generated, rows read, whatever the limits in front count in.
+/// The cost of a call, reported by the handler, in any unit that the limits in front count.
 ///
-/// The handler leaves one in the extensions of its response, and may go on adding to a clone of it until the last frame of
-/// the body. Policies read the sum when the call ends ([`Outcome::cost`](crate::Outcome::cost)). Clones share the sum.
+/// Examples are tokens generated and rows read. The handler puts one into the extensions of its
+/// response, and may add to a clone of it until the last frame of the body. Policies read the sum
+/// when the call ends ([`Outcome::cost`](crate::Outcome::cost)). Clones share the sum.
 ///
 /// ```
 /// use plimsoll_core::Cost;
@@ -16,7 +17,7 @@ use std::sync::{
 /// let cost = Cost::new(12); // the prompt
 /// let mut response = http::Response::new("a stream of tokens");
 /// response.extensions_mut().insert(cost.clone());
-/// // ... and for each token that is sent:
+/// // ... and for each token sent:
 /// cost.add(1);
 /// assert_eq!(cost.get(), 13);
 /// ```
@@ -24,26 +25,26 @@ use std::sync::{
 pub struct Cost(Arc<AtomicU64>);
 
 impl Cost {
-    /// A cost of so many units to begin with.
+    /// A cost that starts at `units`.
     pub fn new(units: u64) -> Self {
         Self(Arc::new(AtomicU64::new(units)))
     }
 
-    /// So many units more.
+    /// Adds units.
     pub fn add(&self, units: u64) {
         self.0.fetch_add(units, Relaxed);
     }
 
-    /// Units so far.
+    /// Returns the units so far.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// What a call spent, as a protocol tells it when the call is over.
+/// What a call spent, reported by a protocol at the end of the call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Bytes of data in the response's body that were handed out.
+    /// Bytes of the response's body that were handed out.
     pub bytes: u64,
     /// What the handler reported through [`Cost`].
     pub cost: u64,

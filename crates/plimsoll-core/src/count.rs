@@ -1,4 +1,4 @@
-//! Counters of things that must never happen in silence.
+//! Counters for events that must be visible.
 
 use std::sync::{
     OnceLock,
@@ -10,23 +10,23 @@ use std::sync::{
 
 use crate::{lane, lanes};
 
-/// A relaxed counter.
+/// A counter that many threads can increment.
 ///
-/// Refusals are counted, and a flood of them comes on all processors at once. So from the first time that two threads
-/// meet at it, a counter has one part for each processor.
+/// Performance: rejections are counted, and in an overload they come on all processors at once.
+/// From the first time that two threads collide, a counter has one part per processor.
 #[derive(Debug, Default)]
 pub struct Counter {
     count: AtomicU64,
     parts: OnceLock<Box<[Part]>>,
 }
 
-/// On cache lines of its own (two, since processors fetch them in pairs).
+/// One part on its own cache lines (two, since processors fetch them in pairs).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Part(AtomicU64);
 
 impl Counter {
-    /// Zero.
+    /// A counter at zero.
     pub const fn new() -> Self {
         Self {
             count: AtomicU64::new(0),
@@ -34,7 +34,7 @@ impl Counter {
         }
     }
 
-    /// One more.
+    /// Adds one.
     #[inline]
     pub fn add(&self) {
         if let Some(parts) = self.parts.get() {
@@ -58,7 +58,7 @@ impl Counter {
         parts[lane() % parts.len()].0.fetch_add(1, Relaxed);
     }
 
-    /// The count so far.
+    /// Returns the count so far.
     pub fn get(&self) -> u64 {
         let parts = self.parts.get().into_iter().flatten();
         parts.fold(self.count.load(Acquire), |sum, part| {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_in_parts_counts_on() {
+    fn a_counter_keeps_its_count_when_it_is_split_in_parts() {
         let counter = Counter::new();
         counter.add();
         counter.add_in_parts();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_meet_lose_nothing() {
+    fn a_counter_loses_no_increment_of_concurrent_threads() {
         let counter = Counter::new();
         std::thread::scope(|scope| {
             for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! When an answer stops being of use: read from the wire, kept in extensions, and enforced before work starts.
+//! Deadlines: read from headers, kept in extensions, and checked before work starts.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -9,24 +9,24 @@ use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The moment after which the caller no longer wants the answer.
+/// The time after which the caller no longer needs the answer.
 ///
-/// Code sets it by putting it into a request's extensions; [`Deadlines`] reads it from headers.
+/// Code sets it by inserting it into a request's extensions. [`Deadlines`] reads it from headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline(pub Instant);
 
 impl Deadline {
-    /// The deadline of a request that may still take this long. A time too far away is none.
+    /// The deadline `timeout` after `now`. `None` when that is beyond the clock's range.
     pub fn after(now: Instant, timeout: Duration) -> Option<Self> {
         now.checked_add(timeout).map(Self)
     }
 
-    /// The time left, zero when it has passed.
+    /// Returns the time left, zero after the deadline.
     pub fn remaining(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }
 
-    /// The deadline in an HTTP request's extensions.
+    /// Returns the deadline in an HTTP request's extensions.
     pub fn of<B>(req: &Request<B>) -> Option<Self> {
         req.extensions().get().copied()
     }
@@ -34,8 +34,8 @@ impl Deadline {
 
 /// Reads a `grpc-timeout`: one to eight digits and a unit (`H`, `M`, `S`, `m`, `u`, `n`).
 ///
-/// Zero is outside the grammar but some peers send it when they are already late: it reads as zero, not as
-/// endless. Anything else malformed is `None`.
+/// Zero is outside the grammar, but some peers send it when they are already late: it reads as
+/// zero, not as no timeout. Every other malformed value is `None`.
 pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
@@ -55,8 +55,10 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// Writes a `grpc-timeout`: in the finest unit that fits eight digits, rounded down, so that a call never outlives the
-/// one that it is made for. `None` for no time at all, which is no timeout but a call not to make.
+/// Writes a `grpc-timeout`, rounded down, in the finest unit that fits eight digits.
+///
+/// Rounding down ensures that a call never outlives the call that it belongs to. `None` when no
+/// time is left: the call should not be made.
 pub fn grpc_timeout(left: Duration) -> Option<HeaderValue> {
     const MOST: u128 = 99_999_999;
     let nanos = left.as_nanos();
@@ -67,7 +69,7 @@ pub fn grpc_timeout(left: Duration) -> Option<HeaderValue> {
         (1_000_000_000, b'S'),
     ];
     let fits = units.into_iter().find(|(unit, _)| nanos / unit <= MOST);
-    // Beyond: more than three years, in hours, and those cut to what can be said.
+    // Longer than three years: in hours, capped at eight digits.
     let (unit, letter) = fits.unwrap_or((3_600_000_000_000, b'H'));
     let amount = (nanos / unit).min(MOST);
     if amount == 0 {
@@ -81,9 +83,10 @@ pub fn grpc_timeout(left: Duration) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&value[..=digits.len()]).ok()
 }
 
-/// Tells the deadline of a request. Closures `Fn(&Req, Instant) -> Option<Deadline>` do, `()` knows none.
+/// Reads the deadline of a request. Implemented for closures
+/// `Fn(&Req, Instant) -> Option<Deadline>`; `()` reads none.
 pub trait ReadDeadline<Req>: Send + Sync {
-    /// The deadline of this request, which arrived at `now`.
+    /// Returns the deadline of a request that arrived at `now`.
     fn deadline(&self, req: &Req, now: Instant) -> Option<Deadline>;
 }
 
@@ -104,14 +107,15 @@ where
     }
 }
 
-/// Reads deadlines of HTTP requests, and as a policy refuses those that cannot be met.
+/// Reads deadlines of HTTP requests. As a policy, it rejects requests whose deadline cannot be met.
 ///
-/// In this order: a [`Deadline`] in the extensions, `grpc-timeout`, the header named with
-/// [`header`](Deadlines::header) (whole milliseconds from arrival). The earliest of those present counts. A value
-/// that cannot be read counts as absent, and in [`malformed`](Deadlines::malformed).
+/// Sources: a [`Deadline`] in the extensions, `grpc-timeout`, and the header set with
+/// [`header`](Deadlines::header) (whole milliseconds from arrival). The earliest deadline counts.
+/// An unreadable value is ignored and counted in [`malformed`](Deadlines::malformed).
 ///
-/// As a policy it leaves the deadline it read in the extensions, for the policies after it and the handler, and
-/// refuses with [`Kind::Deadline`] when less than [`at_least`](Deadlines::at_least) remains.
+/// As a policy it puts the deadline into the extensions, for later policies and the handler. It
+/// rejects with [`Kind::Deadline`] when the time left is zero or less than
+/// [`at_least`](Deadlines::at_least).
 #[derive(Debug, Default)]
 pub struct Deadlines {
     header: Option<HeaderName>,
@@ -120,7 +124,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// Extensions and `grpc-timeout`.
+    /// Reads extensions and `grpc-timeout`.
     pub const fn new() -> Self {
         Self {
             header: None,
@@ -129,7 +133,7 @@ impl Deadlines {
         }
     }
 
-    /// Extensions, `grpc-timeout`, and [`wire::TIMEOUT`](crate::wire::TIMEOUT).
+    /// Reads extensions, `grpc-timeout`, and [`wire::TIMEOUT`](crate::wire::TIMEOUT).
     #[must_use]
     pub const fn propagated() -> Self {
         Self {
@@ -139,22 +143,24 @@ impl Deadlines {
         }
     }
 
-    /// Also this header: whole milliseconds from arrival. There is no standard one; name your own.
+    /// Also reads this header: whole milliseconds from arrival. There is no standard header for it.
     #[must_use]
     pub fn header(mut self, header: HeaderName) -> Self {
         self.header = Some(header);
         self
     }
 
-    /// Refuses requests with less time left than this: the service's 99th percentile is a good value, since work
-    /// that is only just in time when it starts is late when it ends.
+    /// Sets the least time left of an admitted request. Zero by default.
+    ///
+    /// The service's 99th percentile latency is a good value: a request with less time left is
+    /// likely to be answered too late.
     #[must_use]
     pub fn at_least(mut self, remaining: Duration) -> Self {
         self.at_least = remaining;
         self
     }
 
-    /// How many requests had an unreadable deadline.
+    /// Returns how many requests had an unreadable deadline.
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
     }
@@ -174,7 +180,7 @@ impl Deadlines {
     }
 }
 
-/// Up to 12 digits of milliseconds.
+/// Reads up to 12 digits of milliseconds.
 fn parse_millis(value: &[u8]) -> Option<Duration> {
     if value.is_empty() || value.len() > 12 || !value.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,4 +1,4 @@
-//! Instants as integers, so that a decision fits one atomic.
+//! Instants as integers, so that a decision fits into one atomic.
 
 use std::{
     hash::{Hash, Hasher},
@@ -8,17 +8,17 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Turns instants into nanoseconds since the first one it was shown.
+/// Converts instants into nanoseconds since the first instant it was given.
 ///
-/// A policy keeps one beside its atomics and passes it the `now` it was handed. Nothing here reads a clock.
-/// Nanoseconds in a `u64` last for 584 years.
+/// A policy keeps one beside its atomics and passes it the `now` that it received; an epoch reads
+/// no clock. A `u64` of nanoseconds lasts 584 years.
 #[derive(Debug, Default, Clone)]
 pub struct Epoch(OnceLock<Start>);
 
 #[derive(Debug, Clone, Copy)]
 struct Start {
     at: Instant,
-    /// What was [read](Reading) off `at`, where that can be done.
+    /// The [`Reading`] of `at`, if this platform's instants can be read.
     reading: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Epoch {
         Self(OnceLock::new())
     }
 
-    /// Nanoseconds from the epoch to `now`. Instants before the epoch count as 0.
+    /// Returns nanoseconds from the epoch to `now`, 0 for instants before the epoch.
     #[inline]
     pub fn nanos(&self, now: Instant) -> u64 {
         match self.0.get() {
@@ -43,7 +43,7 @@ impl Epoch {
         }
     }
 
-    /// The instant so many nanoseconds after the epoch; `None` before there is one.
+    /// Returns the instant `nanos` after the epoch. `None` before the epoch has started.
     #[inline]
     pub fn instant(&self, nanos: u64) -> Option<Instant> {
         self.0.get()?.at.checked_add(Duration::from_nanos(nanos))
@@ -59,11 +59,12 @@ impl Epoch {
     }
 }
 
-/// The nanoseconds of an instant, since whenever its clock began.
+/// The nanoseconds of an instant since the start of its clock, read through `Hash`.
 ///
-/// The subtraction of two instants was a tenth of what a rate limit cost. An instant shows its seconds and nanoseconds to nobody
-/// but a hasher; so this is one. Nobody promises that they stay what is hashed: an epoch tries it out first, and subtracts where it
-/// does not work.
+/// Performance: subtracting two instants took a tenth of a rate limit's decision (`instructions`,
+/// `rate-limit@accept`). An instant exposes its seconds and nanoseconds only to a hasher. The
+/// standard library does not promise what is hashed, so an epoch verifies it first, and subtracts
+/// instants if the check fails.
 #[derive(Default)]
 struct Reading(u64);
 
@@ -77,16 +78,17 @@ impl Reading {
         reading.0
     }
 
-    /// The reading, if those of later instants differ from it by the nanoseconds between them.
+    /// Returns the reading, if readings of later instants differ from it by the nanoseconds between
+    /// them.
     fn checked(instant: Instant) -> Option<u64> {
         let first = Self::of(instant);
-        let tells = |nanos| {
+        let matches = |nanos| {
             let later = instant.checked_add(Duration::from_nanos(nanos));
             later.map(Self::of) == Some(first.wrapping_add(nanos))
         };
-        // Those in between change the second in one step or the other.
+        // Whatever the start, some of the steps cross into the next second.
         let steps = [1, SECOND / 2, SECOND - 1, SECOND, 1000 * SECOND + 1];
-        steps.into_iter().all(tells).then_some(first)
+        steps.into_iter().all(matches).then_some(first)
     }
 }
 
@@ -106,7 +108,7 @@ impl Hasher for Reading {
         self.0 = self.0.wrapping_add(nanos.into());
     }
 
-    /// Something else than seconds and nanoseconds.
+    /// Ignores input other than seconds and nanoseconds; the check then fails.
     fn write(&mut self, _: &[u8]) {}
 
     fn finish(&self) -> u64 {
@@ -120,14 +122,14 @@ mod tests {
 
     use super::*;
 
-    /// Nanoseconds by subtraction, which has no need to know what an instant consists of.
+    /// Nanoseconds by subtraction, which does not depend on what an instant hashes.
     fn subtracted(start: Instant, now: Instant) -> u64 {
         now.saturating_duration_since(start).as_nanos() as u64
     }
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_subtracting_tells(
+        fn nanos_equals_the_subtraction_of_instants(
             from in 0..10_000_000_000_u64, ahead in 0..u64::MAX >> 4, back in 0..10_000_000_000_u64,
         ) {
             let start = Instant::now() + Duration::from_nanos(from);
@@ -136,7 +138,7 @@ mod tests {
             let later = start + Duration::from_nanos(ahead);
             prop_assert_eq!(epoch.nanos(later), ahead);
             prop_assert_eq!(epoch.nanos_subtracted(later), ahead);
-            // Before the epoch nothing has passed.
+            // Instants before the epoch count as 0.
             if let Some(before) = start.checked_sub(Duration::from_nanos(back)) {
                 prop_assert_eq!(epoch.nanos(before), subtracted(start, before));
             }
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_tells_the_instants_after_it() {
+    fn instant_returns_the_time_after_the_epoch() {
         let (epoch, at) = (Epoch::new(), Instant::now());
         assert_eq!(epoch.instant(5), None);
         epoch.nanos(at);
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_that_cannot_be_read_subtracts() {
+    fn an_epoch_whose_instants_cannot_be_read_subtracts() {
         let at = Instant::now();
         let epoch = Epoch(OnceLock::from(Start { at, reading: None }));
         let later = at + Duration::new(3, 7);

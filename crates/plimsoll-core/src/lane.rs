@@ -1,4 +1,4 @@
-//! Which of several copies of a thing a thread uses, so that threads do not wait for each other's cache lines.
+//! Shards of counters: one per processor, so that threads do not contend for cache lines.
 
 use std::{
     cell::Cell,
@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-/// The lane of this thread: a number, to be taken modulo [`lanes`]. Threads that follow each other have numbers that do.
+/// Returns this thread's shard: a number to take modulo [`lanes`]. Threads are numbered in the
+/// order of their first call.
 #[inline]
 pub fn lane() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -22,11 +23,12 @@ pub fn lane() -> usize {
             number
         })
     };
-    // A thread that is being torn down has none of its own any more.
+    // `LANE` is gone while the thread is torn down.
     LANE.try_with(number).unwrap_or(0)
 }
 
-/// How many lanes are worth having here: as many as there are processors, rounded up to a power of two, at most 64.
+/// Returns the useful number of shards: the number of processors, rounded up to a power of two, at
+/// most 64.
 pub fn lanes() -> usize {
     static LANES: OnceLock<usize> = OnceLock::new();
     *LANES.get_or_init(|| {

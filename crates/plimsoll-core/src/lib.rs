@@ -1,26 +1,32 @@
-//! The core of [Plimsoll](https://docs.rs/plimsoll): one Tower service that admits, queues or refuses, and the
-//! trait by which it asks.
+//! The core of [Plimsoll](https://docs.rs/plimsoll): one Tower service, [`Gate`], and the trait
+//! [`Policy`] that it asks.
 //!
-//! A [`Policy`] is plain synchronous code that says yes, no or wait, and is told how the call ended. The
-//! [`Gate`] asks it, and owns everything that is hard: cancellation, pinning, response bodies, readiness.
-//! A [`Protocol`] says how traffic says no and when a call is over. Tuples of policies are policies, so a whole
-//! stack costs one service:
+//! A [`Policy`] is synchronous code that admits, rejects or queues a request, and receives the
+//! outcome of the call. The [`Gate`] owns cancellation, pinning, response bodies and readiness. A
+//! [`Protocol`] writes rejections and defines when a call is over. Tuples of policies are policies,
+//! so a whole stack costs one service:
 //!
 //! ```
 //! use plimsoll_core::{GateLayer, Shadow};
 //! # let (rate, concurrency, breaker) = ((), (), ());
-//! // Asked from left to right; when one refuses, those before it take back what they gave.
+//! // Asked from left to right. When one rejects, the permits of those before it are revoked.
 //! let layer = GateLayer::new((rate, concurrency, Shadow::new(breaker)));
 //! # let _: GateLayer<((), (), Shadow<()>)> = layer;
 //! ```
 //!
-//! Write a policy of your own after the example at [`Policy`], and hold it against the `test_kit` (feature
-//! `test-kit`).
+//! To write a policy, start from the example at [`Policy`], and check it with the `test_kit`
+//! (feature `test-kit`).
 //!
 //! # Features
 //!
-//! None is on by default. `axum`: peer address and matched route from where axum puts them. `load`: tower's `Load` for gates. `tonic`: forwards
-//! `NamedService`. `test-kit`: the contract checks.
+//! All are off by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` | peer address and matched route from axum's extensions |
+//! | `load` | tower's `Load` for gates |
+//! | `tonic` | `NamedService` for gates |
+//! | `test-kit` | the contract checks |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -35,6 +41,7 @@ mod deadline;
 mod decimal;
 mod epoch;
 mod gate;
+mod hint;
 mod key;
 mod lane;
 mod live;
@@ -53,6 +60,14 @@ mod sync;
 pub mod test_kit;
 mod waiters;
 pub mod wire;
+
+/// Names that macros of this crate expand to. Not part of the API.
+#[doc(hidden)]
+pub mod support {
+    pub use tower_layer::Layer;
+
+    pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
+}
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! A few numbers that belong together, read without a lock and changed as one.
+//! Several numbers that are read together without a lock and changed together.
 
 use std::{array, sync::PoisonError};
 
@@ -7,7 +7,8 @@ use crate::sync::{
     Ordering::{Acquire, Release},
 };
 
-/// `WORDS` numbers, and the last `SLOTS` versions of them: settings that can be changed while requests read them.
+/// `WORDS` numbers and their last `SLOTS` versions: settings that can change while requests read
+/// them.
 ///
 /// ```
 /// use plimsoll_core::Live;
@@ -17,9 +18,9 @@ use crate::sync::{
 /// assert_eq!(bounds.read(), (1, [100, 200]));
 /// ```
 ///
-/// A change writes the oldest slot and then moves the generation on to it. So a reader never meets a slot that is
-/// being written, unless `SLOTS - 1` changes overtake it while it reads; it notices, and reads again. Nobody
-/// waits for a writer that was put to sleep half-way.
+/// A change writes the oldest slot and then advances the generation. A reader meets a slot that is
+/// being written only if `SLOTS - 1` changes overtake it during the read; it detects that and reads
+/// again. A writer that is suspended half-way blocks no reader.
 #[derive(Debug)]
 pub struct Live<const WORDS: usize, const SLOTS: usize> {
     generation: AtomicU64,
@@ -37,13 +38,14 @@ impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
         }
     }
 
-    /// The generation, and the first `N` of its words.
+    /// Returns the generation, and the first `N` of its words.
     #[inline]
     pub fn read<const N: usize>(&self) -> (u64, [u64; N]) {
         loop {
             let generation = self.generation.load(Acquire);
             let words = self.at(generation);
-            // A word of a later writer synchronises with it, and so shows how far the generation had come by then.
+            // Reading a word of a later writer synchronises with that writer, so this load sees
+            // at least the generation before the writer's.
             let since = self.generation.load(Acquire).wrapping_sub(generation);
             if since < SLOTS as u64 - 1 {
                 return (generation, words);
@@ -51,7 +53,7 @@ impl<const WORDS: usize, const SLOTS: usize> Live<WORDS, SLOTS> {
         }
     }
 
-    /// The words of a generation, as long as it is one of the last `SLOTS`.
+    /// Returns the words of a generation, which must be one of the last `SLOTS`.
     #[inline]
     pub fn at<const N: usize>(&self, generation: u64) -> [u64; N] {
         let slot = &self.slots[generation as usize % SLOTS];
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_last_generations() {
+    fn a_live_setting_keeps_its_last_generations() {
         let live = Live::<2, 4>::new([0, 0]);
         for value in 1..=6 {
             live.set([value, value * 10]);
@@ -92,7 +94,7 @@ mod loom_tests {
 
     use super::*;
 
-    /// Three changes in three slots: the writer comes back to the slot that the reader may be in.
+    /// Three changes in three slots: the writer reaches the slot that the reader may be reading.
     #[test]
     fn a_reader_never_sees_half_a_change() {
         loom::model(|| {

@@ -1,11 +1,11 @@
-//! How loaded something is, as one number.
+//! Load as one number.
 
 use std::sync::Arc;
 
-/// A load: 0 idle, 1 at the line, above 1 beyond it.
+/// A load: 0 idle, 1 at capacity, above 1 beyond it.
 ///
-/// Concurrency limits, queues and closures provide one; shedding, sampling, degradation and health read it.
-/// Reading must be cheap (an atomic or two): it happens on every request.
+/// Concurrency limits, queues and closures provide one; shedding, sampling, degradation and health
+/// checks read it. Reading must be cheap (one or two atomics), since it happens on every request.
 ///
 /// ```
 /// use plimsoll_core::LoadSignal;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// assert_eq!(constant.load(), 0.7);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` tells no load",
-    note = "a `LoadSignal` is a policy's `load()` or a closure `|| -> f64`: 0 idle, 1 at the line"
+    message = "`{Self}` has no load",
+    note = "a `LoadSignal` is a policy with a `load()` or a closure `|| -> f64`: 0 idle, 1 at capacity"
 )]
 pub trait LoadSignal {
-    /// The load now. A value that is not a number reads as 0 where it is used.
+    /// Returns the load now. NaN counts as 0.
     fn load(&self) -> f64;
 }
 
@@ -35,19 +35,19 @@ impl<L: LoadSignal + ?Sized> LoadSignal for Arc<L> {
     }
 }
 
-/// The worst of several signals.
+/// The higher of two loads.
 #[derive(Debug, Clone, Copy)]
 pub struct Worst<A, B>(pub A, pub B);
 
 impl<A: LoadSignal, B: LoadSignal> LoadSignal for Worst<A, B> {
     #[inline]
     fn load(&self) -> f64 {
-        // `f64::max` prefers the number when the other is not one.
+        // `f64::max` returns the other operand when one is NaN.
         self.0.load().max(self.1.load())
     }
 }
 
-/// The worst of both: so the tuple of two policies that have a load has one.
+/// The higher of two loads, so that a pair of policies with a load has a load.
 impl<A: LoadSignal, B: LoadSignal> LoadSignal for (A, B) {
     #[inline]
     fn load(&self) -> f64 {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_of_several_signals_is_the_highest_that_is_a_number() {
+    fn the_worst_of_two_signals_is_the_highest_that_is_a_number() {
         let load = |signal: &dyn LoadSignal| format!("{:.1}", signal.load());
         assert_eq!(load(&|| 0.5), "0.5");
         assert_eq!(load(&Arc::new(|| 0.5)), "0.5");

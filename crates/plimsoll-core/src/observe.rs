@@ -1,4 +1,4 @@
-//! The seam for telemetry. Core knows no metrics library.
+//! The interface for telemetry. Core depends on no metrics library.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,15 +6,15 @@ use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::{Outcome, Rejection};
 
-/// Observes what a gate does. All methods do nothing by default.
+/// Observes the events of a gate. All methods do nothing by default.
 ///
-/// Each method gets the [name](crate::GateBuilder::name) of the gate first, so that one observer can
-/// serve several gates. A gate can have several observers.
+/// Each method receives the [name](crate::GateBuilder::name) of the gate first, so that one
+/// observer can serve several gates. A gate can have several observers.
 ///
-/// The methods run on the request's path: count with an atomic and return. A panic in one is caught: it
-/// loses that observer's event, and neither the request nor the event of another observer.
+/// The methods run on the request's path: increment an atomic and return. A panic is caught; it
+/// loses that observer's event, but neither the request nor another observer's event.
 pub trait Observe: Send + Sync {
-    /// A request was admitted, after this time in a queue (zero when it was not queued).
+    /// A request was admitted, after `waited` in a queue (zero when it was not queued).
     fn admitted(&self, gate: &str, waited: Duration) {
         _ = (gate, waited);
     }
@@ -36,8 +36,8 @@ pub trait Observe: Send + Sync {
 
     /// A request had no key for a policy of this gate that limits by key.
     ///
-    /// Reported besides the decision about the request, which is what the policy's
-    /// [`Missing`](crate::Missing) says, and once however many policies found no key.
+    /// Reported in addition to the decision about the request, which the policy's
+    /// [`Missing`](crate::Missing) makes, and once even when several policies found no key.
     fn missing_key(&self, gate: &str) {
         _ = gate;
     }
@@ -47,9 +47,9 @@ pub trait Observe: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Rejected<'a> {
-    /// Which policy rejected the request, why, and when to come back.
+    /// The policy that rejected the request, the reason, and when to retry.
     pub rejection: &'a Rejection,
-    /// The head of the request; `None` when the gate does not speak HTTP.
+    /// The head of the request; `None` when the gate's protocol is not HTTP.
     pub request: Option<RequestHead<'a>>,
 }
 
@@ -70,7 +70,7 @@ pub struct RequestHead<'a> {
     pub uri: &'a Uri,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The extensions: what outer layers left there, such as a user or a matched path.
+    /// The extensions, with what outer layers put there, such as a user or a matched path.
     pub extensions: &'a Extensions,
 }
 

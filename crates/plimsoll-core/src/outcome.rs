@@ -1,4 +1,4 @@
-//! How a call ended: one vocabulary for every policy.
+//! How a call ended, in one vocabulary for every policy.
 
 use std::{cell::Cell, time::Duration};
 
@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use crate::Spent;
 
-/// What kind of end a call had.
+/// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {
-    /// It was answered well.
+    /// The service answered successfully.
     Success,
     /// The service failed: an error, a 5xx, a broken body.
     Failure,
-    /// The service said that it is overloaded (503, 429, `UNAVAILABLE`, `RESOURCE_EXHAUSTED`). Never a fast success.
+    /// The service reported that it is overloaded (503, 429, `UNAVAILABLE`, `RESOURCE_EXHAUSTED`).
+    /// Never counted as a fast success.
     Overloaded,
-    /// The service answered, and the answer is the caller's doing (a 404, say): neither a success nor
-    /// a failure of the service.
+    /// The caller caused the answer (for example a 404): neither a success nor a failure of the
+    /// service.
     Ignored,
     /// The caller left before the service had answered.
     Cancelled,
-    /// An inner gate rejected the request: the service behind it was not called. Statistics leave it
-    /// out.
+    /// An inner gate rejected the request, so the service was not called. Statistics leave it out.
     Rejected,
 }
 
@@ -37,12 +37,12 @@ impl Class {
         Self::Rejected,
     ];
 
-    /// A small number for tables and counters.
+    /// Returns a small number for tables and counters.
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// The class of a call that is dropped now, before its end.
+    /// The class of a call that is dropped before its end.
     pub(crate) fn cut_off() -> Self {
         if std::thread::panicking() {
             Self::Failure
@@ -51,7 +51,7 @@ impl Class {
         }
     }
 
-    /// A lower-case name for labels, such as `success`.
+    /// Returns a lower-case name for labels, such as `success`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -69,12 +69,12 @@ impl Class {
 pub struct End {
     /// The class of the answer.
     pub class: Class,
-    /// The caller dropped the response body before its end.
+    /// Whether the caller dropped the response body before its end.
     pub body_dropped: bool,
 }
 
 impl From<Class> for End {
-    /// The answer was handed out, or there was none.
+    /// The end of a call whose answer was handed out, or that had none.
     #[inline]
     fn from(class: Class) -> Self {
         Self {
@@ -84,26 +84,28 @@ impl From<Class> for End {
     }
 }
 
-/// No head came.
+/// `latency` of a call without a response head.
 pub(crate) const NO_HEAD: u64 = u64::MAX;
 
-/// How one admitted call went, told to [`Policy::finish`](crate::Policy::finish).
+/// The end of one admitted call, passed to [`Policy::finish`](crate::Policy::finish).
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What kind of end it had.
+    /// How the call ended.
     pub class: Class,
     body_dropped: bool,
     spent: Spent,
     waited_micros: u32,
     started: Instant,
-    /// Nanoseconds to the head, or [`NO_HEAD`].
+    /// Nanoseconds from the call to the head, or [`NO_HEAD`].
     latency: u64,
-    /// Read from the clock when first asked for: most policies never ask.
+    /// Performance: the clock is read on the first use, since most policies never use it
+    /// (`instructions`, `rate-limit@accept`).
     ended: Cell<Option<Instant>>,
 }
 
 impl Outcome {
-    /// An outcome of a call that did not wait, whose head came after `latency`, and whose permit ended at `ended`.
+    /// The outcome of a call without a wait, whose head came after `latency` and whose permit ended
+    /// at `ended`.
     pub fn new(class: Class, latency: Duration, ended: Instant) -> Self {
         let started = ended.checked_sub(latency).unwrap_or(ended);
         Self {
@@ -117,7 +119,7 @@ impl Outcome {
         }
     }
 
-    /// An outcome of a call that ends now, the clock unread.
+    /// The outcome of a call that ends now; the clock is not read yet.
     #[inline]
     pub(crate) fn ending_now(
         end: End,
@@ -137,40 +139,43 @@ impl Outcome {
         }
     }
 
-    /// The same outcome of a call that spent this.
+    /// Sets what the call spent.
     #[must_use]
     pub fn spending(mut self, spent: Spent) -> Self {
         self.spent = spent;
         self
     }
 
-    /// Bytes of data in the response's body that were handed out.
+    /// Returns the bytes of the response's body that were handed out.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.spent.bytes
     }
 
-    /// What the handler reported through [`Cost`](crate::Cost), in units of its own; 0 when it said nothing.
+    /// Returns what the handler reported through [`Cost`](crate::Cost), in the handler's unit; 0
+    /// without a report.
     #[inline]
     pub fn cost(&self) -> u64 {
         self.spent.cost
     }
 
-    /// Whether the caller dropped the response body before its end. The class is still that of the
-    /// head: the service had answered.
+    /// Returns whether the caller dropped the response body before its end. The class stays that of
+    /// the head, since the service had answered.
     #[inline]
     pub fn body_dropped(&self) -> bool {
         self.body_dropped
     }
 
-    /// How long it waited in queues before it ran, in whole microseconds; more than 71 minutes are 71 minutes.
+    /// Returns the time in queues in whole microseconds, at most 71 minutes.
     #[inline]
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.waited_micros.into())
     }
 
-    /// From the start of the call to the head of the response, or to the end of the call when no head came.
-    /// The body's time is not in it: a long download is not a slow service.
+    /// Returns the time from the start of the call to the response head. Without a head, it ends
+    /// with the call.
+    ///
+    /// The body is excluded: a long download does not make a service slow.
     #[inline]
     pub fn latency(&self) -> Duration {
         match self.latency {
@@ -179,14 +184,14 @@ impl Outcome {
         }
     }
 
-    /// The moment the call started: when it was let in.
+    /// Returns when the call started: when it was admitted.
     #[inline]
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// The moment of the head of the response, or the end of the call when no head came. A latency has to be read:
-    /// see [`Policy::reads_latency`](crate::Policy::reads_latency).
+    /// Returns when the response head came, or when the call ended if there was no head. Needs the
+    /// latency: see [`Policy::reads_latency`](crate::Policy::reads_latency).
     #[inline]
     pub fn head_at(&self) -> Instant {
         match self.latency {
@@ -195,13 +200,13 @@ impl Outcome {
         }
     }
 
-    /// From the start of the call to its end, the body included.
+    /// Returns the time from the start of the call to its end, including the body.
     #[inline]
     pub fn ran(&self) -> Duration {
         self.ended().saturating_duration_since(self.started)
     }
 
-    /// The moment the permit was given back: the end of the body, by default.
+    /// Returns when the permit ended: by default at the end of the body.
     #[inline]
     pub fn ended(&self) -> Instant {
         if let Some(ended) = self.ended.get() {
@@ -218,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_the_lower_case_names_in_the_order_of_the_indices() {
+    fn labels_are_lower_case_names_in_the_order_of_the_indices() {
         let labels = Class::ALL.map(|class| (class.index(), class.as_str()));
         let names = Class::ALL.map(|class| format!("{class:?}").to_lowercase());
         for (index, (of, label)) in labels.into_iter().enumerate() {
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_told_in_microseconds() {
+    fn waited_returns_whole_microseconds() {
         let end = End::from(Class::Success);
         let outcome = Outcome::ending_now(end, Spent::default(), 1_500, Instant::now(), NO_HEAD);
         assert_eq!(outcome.waited(), Duration::from_micros(1_500));

@@ -1,4 +1,4 @@
-//! How important a request is: four criticalities, each with 128 cohorts.
+//! Priority of a request: four criticalities, each with 128 cohorts.
 
 mod by_header;
 
@@ -12,17 +12,17 @@ use http::Request;
 
 pub use self::by_header::ByHeader;
 
-/// How much a request matters, in the words of Google's SRE book. The greater, the later it is shed.
+/// Criticality of a request, as in Google's SRE book. Lower ones are shed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Criticality {
     /// Partial unavailability is expected: batch work that retries.
     Sheddable,
-    /// Batch work that somebody waits for.
+    /// Batch work whose result is waited for.
     SheddablePlus,
-    /// Users notice, and it has no more important kind. The default.
+    /// Users notice a failure. The default.
     #[default]
     Critical,
-    /// Failing it does the worst damage.
+    /// Failures cause the worst damage.
     CriticalPlus,
 }
 
@@ -35,7 +35,7 @@ impl Criticality {
         Self::CriticalPlus,
     ];
 
-    /// The name on the wire, such as `CRITICAL_PLUS`.
+    /// Returns the name on the wire, such as `CRITICAL_PLUS`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sheddable => "SHEDDABLE",
@@ -52,15 +52,15 @@ impl fmt::Display for Criticality {
     }
 }
 
-/// Not one of the four names.
+/// The text is none of the four names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a criticality: expected CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")]
+#[error("criticality must be CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")]
 pub struct InvalidCriticality;
 
 impl FromStr for Criticality {
     type Err = InvalidCriticality;
 
-    /// Reads a name, in any case of letters.
+    /// Parses a name, case-insensitively.
     fn from_str(name: &str) -> Result<Self, InvalidCriticality> {
         Self::ALL
             .into_iter()
@@ -71,8 +71,9 @@ impl FromStr for Criticality {
 
 /// A criticality and a cohort within it: one of 512 levels.
 ///
-/// Cohorts spread the requests of one criticality, so that a part of it can be shed, and so that all requests of
-/// one user, in all the services that hash the same key with the same salt, share a fate (DAGOR, `SoCC` 2018).
+/// Cohorts spread the requests of one criticality, so that a part of it can be shed. Services that
+/// hash the same key with the same salt put all requests of a user into the same cohort, and shed
+/// them together (DAGOR, `SoCC` 2018).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Priority {
     criticality: Criticality,
@@ -80,12 +81,13 @@ pub struct Priority {
 }
 
 impl Priority {
-    /// Cohorts in each criticality.
+    /// Number of cohorts in each criticality.
     pub const COHORTS: u16 = 128;
-    /// Levels in all.
+    /// Number of levels.
     pub const LEVELS: u16 = 4 * Self::COHORTS;
 
-    /// A criticality, and no cohort yet. Who sheds a part of a criticality draws one.
+    /// A criticality without a cohort. Policies that shed a part of a criticality draw a random
+    /// cohort for it.
     pub const fn new(criticality: Criticality) -> Self {
         Self {
             criticality,
@@ -93,10 +95,10 @@ impl Priority {
         }
     }
 
-    /// In the cohort that `key` (a user, a tenant, a session) hashes to.
+    /// Sets the cohort to the hash of `key` (a user, a tenant, a session).
     ///
-    /// The hash is the same in every process and version, so that services agree. `salt` should
-    /// change now and then (hourly, say), so that the same users are not always the first to be shed.
+    /// The hash is the same in every process and version, so that services agree. Change `salt` now
+    /// and then (hourly, for example), so that the shed users change.
     #[must_use]
     pub fn cohort_of(self, key: impl AsRef<[u8]>, salt: u64) -> Self {
         let mut hasher = CohortHasher::new(salt);
@@ -104,15 +106,14 @@ impl Priority {
         self.in_cohort(hasher.cohort())
     }
 
-    /// In the cohort that the hash of `key` falls into; of bytes, the cohort of
-    /// [`cohort_of`](Self::cohort_of).
+    /// Sets the cohort to the hash of `key`. For bytes it equals [`cohort_of`](Self::cohort_of).
     fn cohort_of_hash(self, key: impl Hash, salt: u64) -> Self {
         let mut hasher = CohortHasher::new(salt);
         key.hash(&mut hasher);
         self.in_cohort(hasher.cohort())
     }
 
-    /// In this cohort, modulo 128.
+    /// Sets the cohort, modulo 128.
     #[must_use]
     pub const fn in_cohort(self, cohort: u8) -> Self {
         Self {
@@ -121,8 +122,8 @@ impl Priority {
         }
     }
 
-    /// In a cohort that is drawn now, if it is in none: for all that is done on behalf of one request, so that it shares
-    /// a fate.
+    /// Draws a random cohort, unless one is set. Draw once per request, so that all work for the
+    /// request has the same level.
     #[must_use]
     pub fn or_drawn(self) -> Self {
         match self.cohort {
@@ -131,17 +132,17 @@ impl Priority {
         }
     }
 
-    /// The criticality.
+    /// Returns the criticality.
     pub const fn criticality(self) -> Criticality {
         self.criticality
     }
 
-    /// The cohort, 0 to 127, if the request is in one.
+    /// Returns the cohort, 0 to 127, if one is set.
     pub const fn cohort(self) -> Option<u8> {
         self.cohort
     }
 
-    /// 0 (least important) to 511. Without a cohort: the lowest level of the criticality.
+    /// Returns 0 (least important) to 511. Without a cohort, the lowest level of the criticality.
     pub const fn level(self) -> u16 {
         let cohort = match self.cohort {
             Some(cohort) => cohort,
@@ -150,7 +151,7 @@ impl Priority {
         self.criticality as u16 * Self::COHORTS + cohort as u16
     }
 
-    /// The priority of an HTTP request: the `Priority` in its extensions, or the default.
+    /// Returns the `Priority` in an HTTP request's extensions, or the default.
     pub fn of<B>(req: &Request<B>) -> Self {
         req.extensions().get().copied().unwrap_or_default()
     }
@@ -162,8 +163,8 @@ impl From<Criticality> for Priority {
     }
 }
 
-/// FNV-1a with a final mix (the finaliser of `MurmurHash3`): fixed for ever, unlike the standard
-/// library's.
+/// FNV-1a with the finaliser of `MurmurHash3`. It never changes between versions, unlike the
+/// standard library's hasher.
 struct CohortHasher(u64);
 
 impl CohortHasher {
@@ -171,7 +172,7 @@ impl CohortHasher {
         Self(salt ^ 0xcbf2_9ce4_8422_2325)
     }
 
-    /// The cohort, 0 to 127.
+    /// Returns the cohort, 0 to 127.
     fn cohort(&self) -> u8 {
         (self.finish() % u64::from(Priority::COHORTS)) as u8
     }
@@ -184,10 +185,10 @@ impl Hasher for CohortHasher {
         });
     }
 
-    /// Lengths and discriminants are left out: their size differs between platforms.
+    /// Ignores lengths and discriminants, whose size differs between platforms.
     fn write_usize(&mut self, _: usize) {}
 
-    /// As [`write_usize`](Self::write_usize).
+    /// Ignored, as in [`write_usize`](Self::write_usize).
     fn write_isize(&mut self, _: isize) {}
 
     fn finish(&self) -> u64 {
@@ -198,13 +199,13 @@ impl Hasher for CohortHasher {
     }
 }
 
-/// Tells the priority of a request. Closures `Fn(&Req) -> Priority` do.
+/// Reads the priority of a request. Implemented for closures `Fn(&Req) -> Priority`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not tell the priority of a `{Req}`",
+    message = "`{Self}` does not read a priority from a `{Req}`",
     note = "use `ByExtension`, `ByHeader`, or a closure `|req: &{Req}| -> Priority`"
 )]
 pub trait Prioritize<Req>: Send + Sync {
-    /// The priority of this request.
+    /// Returns the priority of this request.
     fn priority(&self, req: &Req) -> Priority;
 }
 
@@ -215,7 +216,7 @@ impl<Req, F: Fn(&Req) -> Priority + Send + Sync> Prioritize<Req> for F {
     }
 }
 
-/// Every request has the same priority: for services whose requests carry none.
+/// Gives every request the same priority: for services whose requests carry none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Same(pub Priority);
 
@@ -226,7 +227,7 @@ impl<Req> Prioritize<Req> for Same {
     }
 }
 
-/// The `Priority` in an HTTP request's extensions, or `CRITICAL`. The default.
+/// Reads the `Priority` in an HTTP request's extensions, `CRITICAL` without one. The default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ByExtension;
 

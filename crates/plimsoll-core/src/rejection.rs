@@ -1,14 +1,14 @@
-//! A refusal as a value: who refused, why, and when to come back.
+//! A rejection as a value: the policy, the reason, and when to retry.
 
 use std::{fmt, time::Duration};
 
 use crate::Allowance;
 
-/// Why a request was refused; the protocol turns it into a status.
+/// The reason of a rejection. The protocol maps it to a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// This caller is over its own allowance: 429, `RESOURCE_EXHAUSTED`.
+    /// The caller is over its own allowance: 429, `RESOURCE_EXHAUSTED`.
     OverQuota,
     /// The server is full: 503, `UNAVAILABLE`.
     Full,
@@ -16,7 +16,7 @@ pub enum Kind {
     CircuitOpen,
     /// The request's deadline cannot be met: 504, `DEADLINE_EXCEEDED`.
     Deadline,
-    /// Taken note of and left out on purpose, by a sampler: 202, and nothing to retry.
+    /// A sampler left the request out on purpose: 202, nothing to retry.
     Skipped,
 }
 
@@ -30,12 +30,12 @@ impl Kind {
         Self::Skipped,
     ];
 
-    /// A small number for tables and counters.
+    /// Returns a small number for tables and counters.
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// A lower-case name for labels and messages, such as `over-quota`.
+    /// Returns a lower-case name for labels and messages, such as `over-quota`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OverQuota => "over-quota",
@@ -47,9 +47,10 @@ impl Kind {
     }
 }
 
-/// Why a request was turned away. Plain data: making one allocates nothing.
+/// Says which policy rejected a request, why, and when to retry. Plain data: creating one allocates
+/// nothing.
 ///
-/// [`Http`](crate::Http) writes it on the wire and leaves the value itself in the response's extensions;
+/// [`Http`](crate::Http) writes it on the wire and keeps the value in the response's extensions.
 /// [`Plain`](crate::Plain) returns it in the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
@@ -62,7 +63,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A refusal by the policy called `policy` (such as `"rate-limit"`), without a hint when to come back.
+    /// A rejection by the policy called `policy` (such as `"rate-limit"`), without a retry hint.
     #[inline]
     pub const fn new(policy: &'static str, kind: Kind) -> Self {
         Self {
@@ -75,80 +76,81 @@ impl Rejection {
         }
     }
 
-    /// Tells the caller when to come back.
+    /// Sets how long the caller should wait before it retries.
     ///
-    /// [`Http`](crate::Http) writes the figure as it is for [`Kind::OverQuota`] and
-    /// [`Kind::CircuitOpen`]. For [`Kind::Full`] it is an estimate: returns are spread evenly from it
-    /// to twice it, over 2 s at least. Other kinds have no hint on the wire.
+    /// [`Http`](crate::Http) writes the exact value for [`Kind::OverQuota`] and
+    /// [`Kind::CircuitOpen`]. For [`Kind::Full`] the value is an estimate: retries are spread
+    /// evenly between it and twice it, over at least 2 s. Other kinds have no hint on the wire.
     #[must_use]
     #[inline]
-    pub const fn retry_after(mut self, wait: Duration) -> Self {
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Tells the caller about when to come back, by an estimate: returns are spread as for
+    /// Sets an estimate of how long the caller should wait: retries are spread as for
     /// [`Kind::Full`], whatever the kind.
     #[must_use]
     #[inline]
-    pub const fn retry_after_about(mut self, estimate: Duration) -> Self {
+    pub const fn with_estimated_retry_after(mut self, estimate: Duration) -> Self {
         self.retry_after = Some(estimate);
         self.estimated = true;
         self
     }
 
-    /// Tells the caller its quota and what is left of it.
+    /// Sets the caller's quota and what is left of it.
     #[must_use]
     #[inline]
-    pub const fn allowance(mut self, allowance: Allowance) -> Self {
+    pub const fn with_allowance(mut self, allowance: Allowance) -> Self {
         self.allowance = Some(allowance);
         self
     }
 
-    /// Tells the caller the [level](crate::Priority::level) below which all is shed now, so that it can shed before it
-    /// sends.
+    /// Sets the [level](crate::Priority::level) below which all requests are shed now, so that the
+    /// caller can shed before it sends.
     #[must_use]
     #[inline]
-    pub const fn threshold(mut self, level: u16) -> Self {
+    pub const fn with_threshold(mut self, level: u16) -> Self {
         self.threshold = Some(level);
         self
     }
 
-    /// The name of the policy that refused.
+    /// Returns the name of the policy that rejected.
     pub const fn policy(&self) -> &'static str {
         self.policy
     }
 
-    /// Why it refused.
+    /// Returns the reason.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How long the caller should stay away. `None`: the policy knows no moment at which the same request would
-    /// pass.
-    pub const fn wait(&self) -> Option<Duration> {
+    /// Returns how long the caller should wait. `None` when the policy cannot say when the same
+    /// request would be admitted.
+    pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether [`wait`](Self::wait) is an estimate, so that returns are spread from it upwards.
+    /// Returns whether [`retry_after`](Self::retry_after) is an estimate, so that retries are spread
+    /// upwards from it.
     pub const fn is_estimate(&self) -> bool {
         self.estimated || matches!(self.kind, Kind::Full)
     }
 
-    /// The caller's quota, when the policy told it.
-    pub const fn quota(&self) -> Option<&Allowance> {
+    /// Returns the caller's quota, if the policy set it.
+    pub const fn allowance(&self) -> Option<&Allowance> {
         self.allowance.as_ref()
     }
 
-    /// The level below which all is shed, when the policy told it.
-    pub const fn shed_below(&self) -> Option<u16> {
+    /// Returns the level below which all requests are shed, if the policy set it.
+    pub const fn threshold(&self) -> Option<u16> {
         self.threshold
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused by {}: {}", self.policy, self.kind.as_str())
+        write!(f, "rejected by {}: {}", self.policy, self.kind.as_str())
     }
 }
 

@@ -1,29 +1,29 @@
-//! When a permit is given back.
+//! When a permit ends.
 
 use std::{
     any::Any,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// When the permit of an HTTP call is given back. The latency sample ends at the head either way.
+/// When the permit of an HTTP call ends. The latency is measured to the head in both cases.
 ///
-/// Set for a layer with [`Http::release`](crate::Http::release), or by a handler for one response, through the
-/// response's extensions; the handler's word counts.
+/// Set for a layer with [`Http::release`](crate::Http::release), or by a handler for one response
+/// through the response's extensions. The handler's value takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Release {
-    /// At the end of the response body: last frame, trailers, error, or drop. A download or a gRPC stream occupies
-    /// the server until then.
+    /// At the end of the response body: last frame, trailers, error or drop. A download or a gRPC
+    /// stream occupies the server until then.
     #[default]
     AtEnd,
     /// At the head of the response. For server-sent events and long polls.
     AtHead,
 }
 
-/// Hands a permit to whoever owns the connection after an HTTP upgrade.
+/// Hands a permit over to the owner of the connection after an HTTP upgrade.
 ///
-/// The handler makes a pair, leaves the `Handover` in the extensions of its response, and keeps the
-/// [`Claim`] as long as the socket lives. Every gate the response passes puts its permit there instead of
-/// tying it to the (empty) body.
+/// The handler makes a pair, puts the `Handover` into the extensions of its response, and keeps the
+/// [`Claim`] as long as the socket lives. Every gate on the response's way puts its permit there
+/// instead of into the (empty) body.
 ///
 /// ```
 /// use plimsoll_core::Handover;
@@ -37,7 +37,7 @@ pub enum Release {
 #[derive(Clone)]
 pub struct Handover(Arc<Mutex<Slot>>);
 
-/// Keeps handed-over permits; dropping it ends them as successes of the class their response had.
+/// Keeps handed-over permits. Dropping it ends them with the class of their response.
 #[must_use = "dropping the claim ends the permits"]
 pub struct Claim(Arc<Mutex<Slot>>);
 
@@ -54,11 +54,12 @@ impl Handover {
         (Self(Arc::clone(&slot)), Claim(slot))
     }
 
-    /// Puts a permit into the place; it ends at once when the claim is already gone.
+    /// Keeps a permit until the claim is dropped. If the claim is already dropped, the permit ends
+    /// now.
     pub(crate) fn put(&self, permit: Box<dyn Any + Send>) {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.closed {
-            drop(slot); // before the permit: ending it runs the policy's code
+            drop(slot); // Before the permit, whose end runs the policy's code.
             drop(permit);
         } else {
             slot.permits.push(permit);

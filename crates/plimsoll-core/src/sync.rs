@@ -1,4 +1,4 @@
-//! The only place that knows about loom.
+//! Synchronisation types, replaced by loom's in its models.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{

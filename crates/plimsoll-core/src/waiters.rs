@@ -1,19 +1,20 @@
-//! Those who wait: first come, first served, and leaving from the middle costs no more than leaving from the front.
+//! A queue in order of arrival, where leaving from the middle costs as little as leaving from the
+//! front.
 //!
-//! A slab of entries with a doubly linked list through them. An entry is given free by its owner alone, so a ticket is
-//! always good for as long as its owner keeps it.
+//! A slab of entries with a doubly linked list through them. Only its owner frees an entry, so a
+//! ticket stays valid as long as its owner keeps it.
 
 use std::{mem, num::NonZeroU32, task::Waker};
 
-/// No entry.
+/// Index of no entry.
 const NONE: u32 = u32::MAX;
 
-/// A place among [`Waiters`]. Good until [`Waiters::remove`].
+/// A place in [`Waiters`]. Valid until [`Waiters::remove`].
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Ticket(NonZeroU32);
 
 impl Ticket {
-    /// One more than the index, so that an `Option` takes no more.
+    /// Stores the index plus one, so that an `Option` has the same size.
     fn new(index: u32) -> Self {
         Self(NonZeroU32::MIN.saturating_add(index))
     }
@@ -23,21 +24,21 @@ impl Ticket {
     }
 }
 
-/// The queue of a policy that lets requests wait: in the order of their arrival, each with a value of the policy's, and
-/// those who were granted what they wait for and have not yet heard of it.
+/// The queue of a policy: waiters in the order of arrival, each with a value of the policy's.
 ///
-/// Everything but [`join`](Self::join), which may grow the memory, takes a few steps however long the queue is. It has
-/// no lock of its own and no bound: the policy keeps it behind one that it holds for a few lines, and looks at
-/// [`len`](Self::len) before it lets another join. Wakers are handed out, to be woken, cloned and dropped when the lock
-/// is no longer held: that runs the caller's code.
+/// It also holds the waiters that were granted and have not been removed since.
 ///
+/// All operations take constant time, except that [`join`](Self::join) may grow the memory. The
+/// queue has no lock and no bound of its own: the policy keeps it behind a lock that it holds
+/// briefly, and checks [`len`](Self::len) before it adds a waiter. Wakers are returned, so that
+/// they are woken, cloned and dropped after the lock is released: that runs the caller's code.
 /// ```
 /// use std::task::Waker;
 /// use plimsoll_core::{Asked, Waiters};
 ///
 /// let mut waiters = Waiters::new();
 /// let (first, second) = (waiters.join("first"), waiters.join("second"));
-/// assert!(waiters.grant_first().is_none(), "it has left no waker yet");
+/// assert!(waiters.grant_first().is_none(), "not polled yet, so it has no waker");
 /// assert!(matches!(waiters.ask(first, Waker::noop(), &mut None), Asked::Granted));
 /// assert!(matches!(waiters.ask(second, Waker::noop(), &mut None), Asked::WakerPlease));
 /// assert!(waiters.remove(first).is_some_and(|left| left.granted));
@@ -47,7 +48,7 @@ pub struct Waiters<T = ()> {
     entries: Vec<Entry<T>>,
     head: u32,
     tail: u32,
-    /// First of the free entries, linked through `next`.
+    /// First of the free entries, which are linked through `next`.
     free: u32,
     len: u32,
 }
@@ -65,29 +66,31 @@ enum Stage {
     Free,
     /// In the list; no waker before the first poll.
     Waiting(Option<Waker>),
-    /// Out of the list: what it waited for is this waiter's.
+    /// Out of the list: the waiter owns what it waited for.
     Granted,
 }
 
-/// What a waiter hears when it asks.
+/// The answer to a waiter's poll.
 #[derive(Debug)]
 pub enum Asked {
-    /// It is yours.
+    /// The waiter was granted.
     Granted,
-    /// Not yet, and the waker that is kept is yours. Here is another, to be dropped without the lock.
+    /// Still queued, and the waiter's waker is stored. Contains another waker, to be dropped
+    /// without the lock.
     Waiting(Option<Waker>),
-    /// Not yet, and a clone of the waker is needed: made without the lock, because cloning runs the caller's code.
+    /// Still queued, and a clone of the waker is needed, made without the lock, because cloning
+    /// runs the caller's code.
     WakerPlease,
 }
 
-/// What a waiter had when it went away.
+/// What a waiter had when it was removed.
 #[derive(Debug)]
 pub struct Left<T> {
-    /// It had been granted what it waited for, rather than had a place in the queue.
+    /// Whether the waiter had been granted, and was no longer queued.
     pub granted: bool,
-    /// The value that was kept for it.
+    /// The waiter's value.
     pub value: T,
-    /// To be dropped without the lock.
+    /// The waiter's waker, to be dropped without the lock.
     pub waker: Option<Waker>,
 }
 
@@ -104,22 +107,22 @@ impl<T> Default for Waiters<T> {
 }
 
 impl<T: Copy> Waiters<T> {
-    /// Nobody.
+    /// An empty queue.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many wait. Those who were granted what they wait for do not.
+    /// Returns how many waiters are queued. Granted waiters do not count.
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// Nobody waits.
+    /// Returns whether no waiter is queued.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Joins at the end.
+    /// Adds a waiter at the end.
     pub fn join(&mut self, value: T) -> Ticket {
         let entry = Entry {
             prev: self.tail,
@@ -133,7 +136,7 @@ impl<T: Copy> Waiters<T> {
             *free = entry;
             index
         } else {
-            // As many as memory holds: far less than 2^32 entries.
+            // Memory ends long before 2^32 entries.
             self.entries.push(entry);
             self.entries.len() as u32 - 1
         };
@@ -146,25 +149,24 @@ impl<T: Copy> Waiters<T> {
         Ticket::new(index)
     }
 
-    /// Whether this is the first in the queue.
+    /// Returns whether this waiter is the first in the queue.
     pub fn is_first(&self, ticket: Ticket) -> bool {
         self.head == ticket.index()
     }
 
-    /// The value of the first in the queue, to be read or changed.
+    /// Returns the value of the first waiter in the queue.
     pub fn first(&mut self) -> Option<&mut T> {
         let entry = self.entries.get_mut(self.head as usize)?;
         Some(&mut entry.value)
     }
 
-    /// The value of this waiter, wherever it stands and whether or not it was granted what it waits for, to be read or
-    /// changed.
+    /// Returns the value of this waiter, queued or granted.
     pub fn value(&mut self, ticket: Ticket) -> Option<&mut T> {
         let entry = self.entries.get_mut(ticket.index() as usize)?;
         Some(&mut entry.value)
     }
 
-    /// Takes the waker of the first in the queue, so that it is woken and asks again.
+    /// Takes the waker of the first waiter in the queue, to wake it without a grant.
     pub fn first_waker(&mut self) -> Option<Waker> {
         match &mut self.entries.get_mut(self.head as usize)?.stage {
             Stage::Waiting(waker) => waker.take(),
@@ -172,12 +174,13 @@ impl<T: Copy> Waiters<T> {
         }
     }
 
-    /// Grants the first in the queue what it waits for, and returns its waker.
+    /// Grants the first waiter in the queue, and returns its waker.
     pub fn grant_first(&mut self) -> Option<Waker> {
         self.grant(Ticket::new(self.head))
     }
 
-    /// Grants this waiter what it waits for, whoever is before it, and returns its waker. Nothing, when it waits no more.
+    /// Grants this waiter, wherever it is in the queue, and returns its waker. Does nothing if it
+    /// is not queued.
     pub fn grant(&mut self, ticket: Ticket) -> Option<Waker> {
         let index = ticket.index();
         let entry = self.entries.get_mut(index as usize)?;
@@ -190,8 +193,8 @@ impl<T: Copy> Waiters<T> {
         waker
     }
 
-    /// Asks whether it is this waiter's turn, and otherwise sees to it that `waker` is the one that is kept. `clone`
-    /// is a clone of it, once one was made.
+    /// Returns whether this waiter was granted. If it was not, stores `waker`; `clone` is a clone
+    /// of it, if one was already made.
     pub fn ask(&mut self, ticket: Ticket, waker: &Waker, clone: &mut Option<Waker>) -> Asked {
         let entry = self.entries.get_mut(ticket.index() as usize);
         match entry.map(|entry| &mut entry.stage) {
@@ -204,12 +207,12 @@ impl<T: Copy> Waiters<T> {
                     Asked::WakerPlease
                 }
             }
-            // A free entry has no owner who could ask.
+            // A free entry has no owner that could ask.
             Some(Stage::Granted | Stage::Free) | None => Asked::Granted,
         }
     }
 
-    /// Gives the entry free, whatever became of it. `None` when it is free already.
+    /// Frees the waiter's entry. `None` if it is already free.
     pub fn remove(&mut self, ticket: Ticket) -> Option<Left<T>> {
         let index = ticket.index();
         let entry = self.entries.get_mut(index as usize)?;
@@ -236,7 +239,7 @@ impl<T: Copy> Waiters<T> {
         Some(left)
     }
 
-    /// Takes a waiting entry out of the list.
+    /// Removes a queued entry from the list.
     fn unlink(&mut self, index: u32) {
         let Some(&Entry { prev, next, .. }) = self.entries.get(index as usize) else {
             return;
@@ -252,7 +255,7 @@ impl<T: Copy> Waiters<T> {
         self.len -= 1;
     }
 
-    /// Entries that take memory.
+    /// Returns how many entries use memory.
     #[cfg(all(test, not(loom)))]
     fn capacity(&self) -> usize {
         self.entries.len()
@@ -292,36 +295,37 @@ mod tests {
     }
 
     proptest! {
-        /// Against a plain queue and a plain list of those who were granted a slot.
+        /// Compares with a plain queue and a plain list of granted waiters.
         #[test]
-        fn the_queue_behaves_like_a_plain_one_and_reuses_its_entries(
+        fn the_queue_behaves_as_a_plain_queue_and_reuses_entries(
             steps in prop::collection::vec(step(), 0..200),
         ) {
             let mut waiters = Waiters::new();
             let mut queue = VecDeque::new();
-            let mut served = Vec::new();
+            let mut owners = Vec::new();
             let mut most = 0;
             for step in steps {
                 match step {
                     Step::Join => queue.push_back(waiters.join(())),
                     Step::Grant => {
-                        prop_assert!(waiters.grant_first().is_none(), "nobody asked yet");
-                        served.extend(queue.pop_front());
+                        prop_assert!(waiters.grant_first().is_none(), "no waker before a poll");
+                        owners.extend(queue.pop_front());
                     }
                     Step::GrantAny(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();
-                        prop_assert!(waiters.grant(ticket).is_none(), "nobody asked yet");
-                        served.push(ticket);
+                        prop_assert!(waiters.grant(ticket).is_none(), "no waker before a poll");
+                        owners.push(ticket);
                     }
-                    Step::GrantAny(which) if !served.is_empty() => {
-                        waiters.grant(served[which.index(served.len())]); // once more: nothing
+                    Step::GrantAny(which) if !owners.is_empty() => {
+                        // A second grant has no effect.
+                        waiters.grant(owners[which.index(owners.len())]);
                     }
                     Step::Remove(which) if !queue.is_empty() => {
                         let ticket = queue.remove(which.index(queue.len())).unwrap();
                         prop_assert!(!waiters.remove(ticket).unwrap().granted);
                     }
-                    Step::Remove(which) if !served.is_empty() => {
-                        let ticket = served.swap_remove(which.index(served.len()));
+                    Step::Remove(which) if !owners.is_empty() => {
+                        let ticket = owners.swap_remove(which.index(owners.len()));
                         prop_assert!(waiters.remove(ticket).unwrap().granted);
                     }
                     Step::GrantAny(_) | Step::Remove(_) => {}
@@ -329,13 +333,13 @@ mod tests {
                 if let Some(first) = queue.front() {
                     prop_assert!(waiters.is_first(*first));
                 }
-                most = most.max(queue.len() + served.len());
+                most = most.max(queue.len() + owners.len());
                 prop_assert_eq!(waiters.len() as usize, queue.len());
                 prop_assert_eq!(waiters.capacity(), most);
                 for ticket in &queue {
                     prop_assert!(!granted(&mut waiters, *ticket));
                 }
-                for ticket in &served {
+                for ticket in &owners {
                     prop_assert!(granted(&mut waiters, *ticket));
                 }
             }
@@ -343,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_queue_has_nobody_to_serve() {
+    fn granting_in_an_empty_queue_does_nothing() {
         let mut waiters = Waiters::new();
         assert!(waiters.grant_first().is_none());
         assert_eq!(waiters.len(), 0);

@@ -1,7 +1,7 @@
-//! The names of what one service tells the next.
+//! The headers that services of a fleet exchange.
 //!
-//! None is a standard: where a fleet has names of its own, [`ByHeader`](crate::ByHeader) and
-//! [`Deadlines`](crate::Deadlines) take those.
+//! None of them is a standard. [`ByHeader`](crate::ByHeader) and [`Deadlines`](crate::Deadlines)
+//! can use a fleet's own names.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
@@ -11,11 +11,12 @@ pub const CRITICALITY: HeaderName = HeaderName::from_static("plimsoll-criticalit
 pub const COHORT: HeaderName = HeaderName::from_static("plimsoll-cohort");
 /// On requests that are not gRPC: the time left, in whole milliseconds.
 pub const TIMEOUT: HeaderName = HeaderName::from_static("plimsoll-timeout-ms");
-/// On responses, and in gRPC trailers: the [level](crate::Priority::level) below which the callee sheds now, 0 to 511.
+/// On responses, and in gRPC trailers: the [level](crate::Priority::level) below which the callee
+/// sheds now, 0 to 511.
 pub const THRESHOLD: HeaderName = HeaderName::from_static("plimsoll-threshold");
 
-/// The [`THRESHOLD`] in a response's headers or trailers. What is not 0 to 511 in digits counts as absent; of several lines
-/// the highest counts.
+/// Reads the [`THRESHOLD`] in a response's headers or trailers: the highest of several lines. A
+/// value other than 0 to 511 in digits counts as absent.
 pub fn threshold(headers: &HeaderMap) -> Option<u16> {
     let lines = headers.get_all(THRESHOLD).iter();
     lines
@@ -23,18 +24,20 @@ pub fn threshold(headers: &HeaderMap) -> Option<u16> {
         .max()
 }
 
-/// Whether a request is gRPC or gRPC-Web: a `POST` with the content type `application/grpc` or
-/// `application/grpc-web`, alone or followed by `+` or `;`, or `application/grpc-web-text`.
+/// Returns whether a request is gRPC or gRPC-Web: a `POST` with one of their content types.
 ///
-/// - Anything but a `POST` is answered as plain HTTP, whatever content type it claims. A gRPC status
+/// The content types are `application/grpc` and `application/grpc-web`, alone or followed by `+` or
+/// `;`, and `application/grpc-web-text`.
+///
+/// - Every method except `POST` is answered as plain HTTP, whatever its content type. A gRPC status
 ///   is sent as `200 OK`, which a cache could store under a `GET`.
-/// - The HTTP version is not asked. gRPC is HTTP/2 on the wire, but gRPC-Web comes over HTTP/1.1, and
-///   `tonic_web` hands it on as `application/grpc` without changing the version.
+/// - The HTTP version is not checked. gRPC is HTTP/2 on the wire, but gRPC-Web comes over HTTP/1.1,
+///   and `tonic_web` forwards it as `application/grpc` without changing the version.
 pub fn is_grpc<B>(req: &Request<B>) -> bool {
     grpc_content_type(req.method(), req.headers()).is_some()
 }
 
-/// The content type of a gRPC request, if it [is one](is_grpc).
+/// Returns the content type of a gRPC request, if the request [is gRPC](is_grpc).
 pub(crate) fn grpc_content_type<'a>(
     method: &Method,
     headers: &'a HeaderMap,
@@ -51,7 +54,7 @@ pub(crate) fn grpc_content_type<'a>(
     matches!(rest.first(), None | Some(b'+' | b';')).then_some(content_type)
 }
 
-/// One to three digits that make a number below `bound`.
+/// Parses one to three digits that make a number below `bound`.
 pub(crate) fn small_number(digits: &[u8], bound: u16) -> Option<u16> {
     if !(1..=3).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -67,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grpc_is_a_post_with_its_content_type() {
+    fn is_grpc_needs_a_post_and_a_grpc_content_type() {
         let is = |method: Method, content_type: &str| {
             let req = Request::builder()
                 .method(method)
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_threshold_and_nothing_like_one() {
+    fn threshold_reads_one_to_three_digits_below_512() {
         for (value, read) in [
             ("0", Some(0)),
             ("007", Some(7)),

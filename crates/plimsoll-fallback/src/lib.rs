@@ -84,6 +84,7 @@
 mod cause;
 mod fallback;
 mod handle;
+mod hints;
 mod later;
 mod layer;
 mod mark;

@@ -30,9 +30,9 @@ impl Ledger {
         threshold: Option<u16>,
     ) -> Rejection {
         self.shed.add(criticality);
-        let rejection = Rejection::new(policy, Kind::Full).retry_after(self.retry_after.get());
+        let rejection = Rejection::new(policy, Kind::Full).with_retry_after(self.retry_after.get());
         match threshold {
-            Some(threshold) => rejection.threshold(threshold),
+            Some(threshold) => rejection.with_threshold(threshold),
             None => rejection,
         }
     }

@@ -59,6 +59,7 @@ mod downstream;
 mod error;
 mod exempt;
 mod handle;
+mod hints;
 mod layer;
 mod ledger;
 mod load_shed;

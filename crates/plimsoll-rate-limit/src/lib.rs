@@ -46,6 +46,7 @@ mod error;
 mod gcra;
 mod give_back;
 mod handle;
+mod hints;
 mod keyed;
 mod lanes;
 mod layer;

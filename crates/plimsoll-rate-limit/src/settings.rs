@@ -140,9 +140,11 @@ impl<const N: usize> Settings<N> {
         let Some(wait) = wait.map(Duration::from_nanos) else {
             return rejection;
         };
-        let rejection = rejection.retry_after(wait);
+        let rejection = rejection.with_retry_after(wait);
         match self.names[quota] {
-            Some(name) => rejection.allowance(self.allowance((name, quota, generation), 0, wait)),
+            Some(name) => {
+                rejection.with_allowance(self.allowance((name, quota, generation), 0, wait))
+            }
             None => rejection,
         }
     }

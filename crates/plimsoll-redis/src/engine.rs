@@ -158,7 +158,7 @@ impl Engine {
                 let rejection = Rejection::new(NAME, Kind::Full);
                 let wait = self.breaker.handle().retry_after(now);
                 Err(match wait.filter(|wait| !wait.is_zero()) {
-                    Some(wait) => rejection.retry_after(wait),
+                    Some(wait) => rejection.with_retry_after(wait),
                     None => rejection,
                 })
             }
@@ -168,13 +168,13 @@ impl Engine {
     /// Refuses for so long, because of one quota.
     #[cold]
     pub(crate) fn refusal(&self, wait: Duration, quota: usize, left: &[Left]) -> Rejection {
-        let rejection = Rejection::new(NAME, Kind::OverQuota).retry_after(wait);
+        let rejection = Rejection::new(NAME, Kind::OverQuota).with_retry_after(wait);
         let told = self.quotas.get(quota).zip(left.get(quota));
         match told.and_then(|(quota, left)| quota.allowance(*left)) {
             Some(mut allowance) => {
                 // What is left is not enough for this request: its wait is the one that counts.
                 allowance.reset = allowance.reset.max(wait);
-                rejection.allowance(allowance)
+                rejection.with_allowance(allowance)
             }
             None => rejection,
         }

@@ -202,6 +202,7 @@ mod engine;
 mod error;
 mod everybody;
 mod handle;
+mod hints;
 mod job;
 mod layer;
 mod lease;

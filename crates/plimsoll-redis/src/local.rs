@@ -53,8 +53,8 @@ impl Local {
                 Verdict::Reject(rejection) => {
                     self.revoke(permit, now, now);
                     let ours = Rejection::new(NAME, Kind::OverQuota);
-                    return Err(match rejection.wait() {
-                        Some(wait) => ours.retry_after(wait),
+                    return Err(match rejection.retry_after() {
+                        Some(wait) => ours.with_retry_after(wait),
                         None => ours,
                     });
                 }

@@ -77,6 +77,7 @@
 
 mod draw;
 mod handle;
+mod hints;
 mod layer;
 mod mark;
 mod mode;

@@ -22,7 +22,7 @@ fn a_half_open_breaker_hints_at_what_probes_take() {
         let bench = probing(took);
         let rejection = bench.ask().unwrap_err();
         assert_eq!(
-            (rejection.kind(), rejection.wait()),
+            (rejection.kind(), rejection.retry_after()),
             (Kind::CircuitOpen, Some(millis(hint))),
             "a call took {took} ms"
         );

@@ -82,7 +82,7 @@ impl Bench {
 
     /// The wait that a refusal tells.
     fn refused(&self) -> Option<Duration> {
-        self.ask().expect_err("a refusal").wait()
+        self.ask().expect_err("a refusal").retry_after()
     }
 
     fn end(&self, permit: BreakerPermit, class: Class) {

@@ -162,7 +162,7 @@ proptest! {
                     }
                     (Err(rejection), None) => {
                         // Whoever comes back after the hint, and not earlier, finds it right if nothing happens meanwhile.
-                        prop_assert!(rejection.wait().is_some_and(|wait| !wait.is_zero()));
+                        prop_assert!(rejection.retry_after().is_some_and(|wait| !wait.is_zero()));
                     }
                     (real, expected) => prop_assert!(false, "{real:?}, but expected {expected:?}"),
                 },

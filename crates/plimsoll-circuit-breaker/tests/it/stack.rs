@@ -195,7 +195,7 @@ async fn around_a_client_that_does_not_speak_http() {
     }
     let error = service.clone().oneshot(true).await.unwrap_err();
     let rejection = error.rejection().unwrap();
-    assert_eq!(rejection.wait(), Some(secs(1)));
+    assert_eq!(rejection.retry_after(), Some(secs(1)));
     advance(secs(1)).await;
     assert_eq!(service.oneshot(true).await.unwrap(), "answer");
     assert_eq!(handle.state(), State::Closed);

@@ -102,7 +102,11 @@ fn open_refuses_with_the_exact_time_until_the_first_probe() {
     let mut bench = Bench::open();
     let rejection = bench.ask().unwrap_err();
     assert_eq!(
-        (rejection.policy(), rejection.kind(), rejection.wait()),
+        (
+            rejection.policy(),
+            rejection.kind(),
+            rejection.retry_after()
+        ),
         ("circuit-breaker", Kind::CircuitOpen, Some(secs(1)))
     );
     bench.pass(millis(999));

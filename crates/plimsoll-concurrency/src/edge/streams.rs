@@ -162,7 +162,7 @@ where
             } else {
                 head.status = StatusCode::OK;
                 head.headers.insert(CONTENT_TYPE, EVENT_STREAM);
-                retry(rejection.wait().unwrap_or(DEFAULT_RETRY))
+                retry(rejection.retry_after().unwrap_or(DEFAULT_RETRY))
             };
             response = Response::from_parts(head, GateBody::own(body));
         }

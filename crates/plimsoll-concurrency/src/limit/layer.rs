@@ -1,7 +1,6 @@
 //! The layer.
 
 use plimsoll_core::{GateLayer, Http, Same};
-use tower_layer::Layer;
 
 use crate::Concurrency;
 
@@ -38,24 +37,3 @@ use crate::Concurrency;
 /// # }
 /// ```
 pub type ConcurrencyLayer<T = Http, D = (), R = Same> = GateLayer<Concurrency<D, R>, T>;
-
-/// Nothing is this. It is there for what the compiler says of `.layer(Concurrency::adaptive())`.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is a policy, not a layer",
-    label = "a gate takes it: `GateLayer::new(..)`",
-    note = "a gate is the layer: `.layer(GateLayer::new(Concurrency::adaptive()))`, or with several policies `GateLayer::new((rate, concurrency))`"
-)]
-pub trait InAGateLayer {}
-
-#[doc(hidden)]
-impl<S, D, R> Layer<S> for Concurrency<D, R>
-where
-    Self: InAGateLayer,
-{
-    type Service = S;
-
-    fn layer(&self, inner: S) -> S {
-        inner
-    }
-}

@@ -178,7 +178,8 @@ impl<D, R> Concurrency<D, R> {
     }
 
     fn rejection(&self, now: Instant) -> Rejection {
-        Rejection::new(NAME, self.kind).retry_after_about(self.state.retry_after(Some(now)))
+        Rejection::new(NAME, self.kind)
+            .with_estimated_retry_after(self.state.retry_after(Some(now)))
     }
 
     #[cold]

@@ -68,7 +68,7 @@ async fn in_a_queue_that_stands_those_who_waited_too_long_are_refused_at_their_t
     for (_, call) in &mut waiting {
         let rejection = call.rejection().unwrap();
         assert_eq!(rejection.kind(), Kind::Full);
-        assert!(rejection.wait().is_some());
+        assert!(rejection.retry_after().is_some());
     }
     assert_eq!(
         (handle.overdue(), handle.timed_out(), handle.queued()),

@@ -291,7 +291,11 @@ async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_
     inside.pop();
     let rejection = ask(&elephant, &limit).map(drop).unwrap_err();
     assert_eq!(
-        (rejection.policy(), rejection.kind(), rejection.wait()),
+        (
+            rejection.policy(),
+            rejection.kind(),
+            rejection.retry_after()
+        ),
         ("fair-share", Kind::OverQuota, Some(Duration::from_secs(1)))
     );
     assert_eq!(elephant.handle().rejected(), 1);

@@ -27,7 +27,7 @@ async fn calls_of(limit: &Limit, time: Duration) {
 /// The hint of a rejection at this moment, with all slots taken.
 fn hint(limit: &Limit) -> Duration {
     let _all: Vec<_> = (0..limit.handle().limit()).map(|_| call(limit)).collect();
-    call(limit).rejection().unwrap().wait().unwrap()
+    call(limit).rejection().unwrap().retry_after().unwrap()
 }
 
 /// Each call but the first ends while another holds the slot that it had.
@@ -178,7 +178,7 @@ async fn every_policy_that_gives_hints_bounds_them_and_forgets() {
     ] {
         let check = |rejection: Rejection, policy, kind| {
             assert_eq!((rejection.policy(), rejection.kind()), (policy, kind));
-            let wait = rejection.wait().unwrap();
+            let wait = rejection.retry_after().unwrap();
             assert!(
                 (least..=most).contains(&wait),
                 "{policy} {kind:?}: {wait:?}"

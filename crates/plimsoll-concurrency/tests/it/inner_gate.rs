@@ -191,7 +191,10 @@ async fn a_call_that_an_inner_gate_rejected_shortens_no_hint() {
         Policy::<crate::Req>::finish(&limit, permit, &outcome);
     }
     let _running = call(&limit);
-    assert_eq!(call(&limit).rejection().unwrap().wait(), Some(320 * MS));
+    assert_eq!(
+        call(&limit).rejection().unwrap().retry_after(),
+        Some(320 * MS)
+    );
 }
 
 /// A greedy caller and another over real sockets.

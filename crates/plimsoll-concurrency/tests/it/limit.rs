@@ -64,7 +64,7 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
     let three = call(&limit);
     assert_eq!(handle.retry_after(), Duration::from_millis(320));
     let _waiting = [call(&limit), call(&limit)];
-    let hint = call(&limit).rejection().unwrap().wait();
+    let hint = call(&limit).rejection().unwrap().retry_after();
     assert_eq!(hint, Some(Duration::from_millis(640)));
 
     // Calls become fast, and the estimate follows by a 16th each time.
@@ -81,7 +81,7 @@ async fn time_is_measured_only_while_the_limit_is_used_up() {
     advance(Duration::from_millis(320)).await;
     alone.finish();
     let _running = [call(&limit), call(&limit)];
-    let hint = call(&limit).rejection().unwrap().wait();
+    let hint = call(&limit).rejection().unwrap().retry_after();
     assert_eq!(hint, Some(Duration::from_secs(1)));
 }
 
@@ -94,7 +94,7 @@ async fn a_stated_hint_is_the_hint() {
     let limit = with_deadlines(limit);
     let _running = call(&limit);
     assert_eq!(
-        call(&limit).rejection().unwrap().wait(),
+        call(&limit).rejection().unwrap().retry_after(),
         Some(Duration::from_millis(250))
     );
 }

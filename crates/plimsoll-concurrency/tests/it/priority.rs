@@ -105,7 +105,7 @@ async fn a_newcomer_of_higher_priority_takes_the_place_of_the_newest_of_the_lowe
     assert_eq!((wakes.count(), handle.queued()), (1, 4));
     let rejection = new.rejection().unwrap();
     assert_eq!(rejection.kind(), Kind::Full);
-    assert!(rejection.wait().is_some(), "it may come back");
+    assert!(rejection.retry_after().is_some(), "it may come back");
     assert_eq!((handle.pushed_out(), handle.rejected()), (1, 0));
     assert!(newcomer.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
 

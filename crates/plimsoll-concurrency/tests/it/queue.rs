@@ -124,7 +124,10 @@ async fn a_deadline_before_its_turn_ends_the_wait_with_its_own_kind() {
     let began = Instant::now();
     let call = call_with(&limit, Some(Deadline(began + 30 * MS)));
     let rejection = woken(call).await.expect("nobody leaves");
-    assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+    assert_eq!(
+        (rejection.kind(), rejection.retry_after()),
+        (Kind::Deadline, None)
+    );
     assert!(began.elapsed() <= 31 * MS);
     assert_eq!(
         (handle.past_deadline(), handle.timed_out(), handle.queued()),

@@ -18,7 +18,10 @@ async fn with_less_time_left_than_the_service_takes_it_is_refused_before_it_wait
     let handle = limit.handle();
     let running = call(&limit);
     let rejection = due_in(&limit, 19).rejection().unwrap();
-    assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+    assert_eq!(
+        (rejection.kind(), rejection.retry_after()),
+        (Kind::Deadline, None)
+    );
     assert_eq!((handle.past_deadline(), handle.queued()), (1, 0));
     assert!(call(&limit).is_waiting(), "without a deadline it waits");
     assert!(due_in(&limit, 21).is_waiting());

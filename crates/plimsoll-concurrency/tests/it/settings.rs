@@ -144,10 +144,13 @@ async fn the_hint_can_be_stated_and_estimated_again() {
     running.finish();
     let _running = call(&limit);
     handle.set_retry_after(Some(3 * SECOND)).unwrap();
-    assert_eq!(call(&limit).rejection().unwrap().wait(), Some(3 * SECOND));
+    assert_eq!(
+        call(&limit).rejection().unwrap().retry_after(),
+        Some(3 * SECOND)
+    );
     handle.set_retry_after(None).unwrap();
     assert_eq!(
-        call(&limit).rejection().unwrap().wait(),
+        call(&limit).rejection().unwrap().retry_after(),
         Some(Duration::from_millis(20))
     );
 }

@@ -1,4 +1,4 @@
-//! What the members of `RateLimit` and `RateLimit-Policy` are made of.
+//! The members of `RateLimit` and `RateLimit-Policy`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
     member::{Malformed, Member},
 };
 
-/// `"name";r=50;t=30`.
+/// Reads `"name";r=50;t=30`.
 pub(super) fn left(member: Member<'_>) -> Result<QuotaLeft, Malformed> {
     Ok(QuotaLeft {
         name: member.name,
@@ -19,12 +19,12 @@ pub(super) fn left(member: Member<'_>) -> Result<QuotaLeft, Malformed> {
     })
 }
 
-/// `"name";q=100;w=60`.
+/// Reads `"name";q=100;w=60`.
 pub(super) fn policy(member: Member<'_>) -> Result<QuotaPolicy, Malformed> {
     let unit = match member.qu {
         None => QuotaUnit::Requests,
         Some(BareItemFromInput::String(unit)) => match unit.as_str() {
-            // The draft's text says one, its registry the other.
+            // The draft's text says `requests`, its registry `request`.
             "requests" | "request" => QuotaUnit::Requests,
             "content-bytes" => QuotaUnit::ContentBytes,
             "concurrent-requests" => QuotaUnit::ConcurrentRequests,
@@ -45,7 +45,7 @@ pub(super) fn policy(member: Member<'_>) -> Result<QuotaPolicy, Malformed> {
     })
 }
 
-/// A non-negative Integer, if there is one.
+/// Reads an optional non-negative Integer.
 fn integer(item: Option<BareItemFromInput<'_>>) -> Result<Option<u64>, Malformed> {
     let Some(item) = item else {
         return Ok(None);
@@ -56,7 +56,7 @@ fn integer(item: Option<BareItemFromInput<'_>>) -> Result<Option<u64>, Malformed
     u64::try_from(value).map(Some).map_err(|_| Malformed)
 }
 
-/// A Byte Sequence, if there is one.
+/// Reads an optional Byte Sequence.
 fn bytes(item: Option<BareItemFromInput<'_>>) -> Result<Option<Vec<u8>>, Malformed> {
     match item {
         None => Ok(None),

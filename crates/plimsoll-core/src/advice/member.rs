@@ -10,16 +10,17 @@ use sfv::{
     },
 };
 
-/// Longer fields are not read.
+/// Longest field that is read, in bytes. It bounds the work for a field that a server writes;
+/// `malformed_fields_are_ignored_as_a_whole` fails when it is larger.
 const LONGEST: usize = 64 * 1024;
 
-/// The field is ignored.
+/// The field is malformed, and is ignored as a whole.
 #[derive(Debug, thiserror::Error)]
-#[error("not what the field is made of")]
+#[error("field must be a list of Strings with the parameters of its draft")]
 pub(super) struct Malformed;
 
-/// A member as it stands, with the parameters that mean something. Of a parameter that is there twice the last counts,
-/// so nothing is judged before all are here.
+/// A member with its known parameters. The last of repeated parameters counts, so values are
+/// checked only after all of them were read.
 #[derive(Debug, Default)]
 pub(super) struct Member<'de> {
     pub(super) name: String,
@@ -31,7 +32,7 @@ pub(super) struct Member<'de> {
     pub(super) pk: Option<BareItemFromInput<'de>>,
 }
 
-/// The members of a field, each made by `make`; none when any is malformed.
+/// Reads the members of a field, each made by `make`. Returns none when any is malformed.
 pub(super) fn read_all<M>(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -49,7 +50,7 @@ pub(super) fn read_all<M>(
         .unwrap_or_default()
 }
 
-/// All lines of a field, with commas between them.
+/// Joins all lines of a field with commas.
 fn joined<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Cow<'h, [u8]> {
     let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let mut field = Cow::Borrowed(lines.next().unwrap_or_default());

@@ -1,25 +1,26 @@
-//! What a response tells its client: when to come back, and what is left.
+//! What a response says about retrying and about quotas, for clients.
 
 mod fields;
 mod member;
 mod retry_after;
 
 use std::time::Duration;
-#[allow(clippy::disallowed_types)] // what HTTP dates are; no clock is read here
+#[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
 use std::time::SystemTime;
 
 use http::{HeaderMap, header::AGE};
 
 use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 
-/// What a response tells its client in `Retry-After`, `RateLimit` and `RateLimit-Policy`: for code that calls a limited
-/// server.
+/// Reads `Retry-After`, `RateLimit` and `RateLimit-Policy` of a response, for code that calls a
+/// limited server.
 ///
-/// A field that is malformed is ignored as a whole, over all its lines, as the draft
-/// (draft-ietf-httpapi-ratelimit-headers, -08 to -11) and RFC 9651 want it: a name that is no String, a required
-/// parameter that is missing, a known parameter of the wrong type or out of range, optional ones included. Unknown
-/// parameters are skipped. A field of more than 64 KiB is not read. `RateLimit` and `RateLimit-Policy` of a response
-/// that has been in a cache (`Age` above zero) are ignored too.
+/// A malformed field is ignored as a whole, over all its lines, as the draft
+/// (draft-ietf-httpapi-ratelimit-headers, -08 to -11) and RFC 9651 require. Malformed is: a name
+/// that is not a String, a missing required parameter, a known parameter (optional ones included)
+/// of the wrong type or out of range. Unknown parameters are skipped. A field of more than 64 KiB
+/// is not read. `RateLimit` and `RateLimit-Policy` are also ignored when the response comes from a
+/// cache (`Age` above zero).
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +39,7 @@ use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitAdvice {
-    /// `Retry-After`, from the moment the response was sent.
+    /// `Retry-After`, measured from when the response was sent.
     pub retry_after: Option<Duration>,
     /// The members of `RateLimit`.
     pub left: Vec<QuotaLeft>,
@@ -52,11 +53,11 @@ pub struct RateLimitAdvice {
 pub struct QuotaLeft {
     /// The name of the policy.
     pub name: String,
-    /// `r`: what may be spent. No promise: the server may refuse all the same.
+    /// `r`: what may be spent. Not a promise: the server may still reject.
     pub remaining: u64,
-    /// `t`: spend no more than that before this long has passed.
+    /// `t`: how long `remaining` must last.
     pub reset: Option<Duration>,
-    /// `pk`: which of the server's partitions this is about.
+    /// `pk`: the server's partition that this is about.
     pub partition: Option<Vec<u8>>,
 }
 
@@ -66,21 +67,21 @@ pub struct QuotaLeft {
 pub struct QuotaPolicy {
     /// The name of the policy.
     pub name: String,
-    /// `q`: so much per window.
+    /// `q`: the quota per window.
     pub limit: u64,
-    /// `qu`: of what.
+    /// `qu`: the unit of the quota.
     pub unit: QuotaUnit,
     /// `w`: the window.
     pub window: Option<Duration>,
-    /// `pk`: which of the server's partitions this is about.
+    /// `pk`: the server's partition that this is about.
     pub partition: Option<Vec<u8>>,
 }
 
-/// What a quota counts.
+/// The unit that a quota counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QuotaUnit {
-    /// `requests`, or not said.
+    /// `requests`, or no unit given.
     #[default]
     Requests,
     /// `content-bytes`.
@@ -92,13 +93,13 @@ pub enum QuotaUnit {
 }
 
 impl RateLimitAdvice {
-    /// Reads the head of a response. A `Retry-After` that is a date counts from the response's `Date`; without one it is
-    /// ignored.
+    /// Reads the head of a response. A `Retry-After` date is measured from the response's `Date`;
+    /// without `Date` it is ignored.
     pub fn read(headers: &HeaderMap) -> Self {
         Self::of(headers, None)
     }
 
-    /// The same, where a response without `Date` was sent at `received`.
+    /// As [`read`](Self::read); a response without `Date` counts as sent at `received`.
     #[allow(clippy::disallowed_types)] // as above
     pub fn read_at(headers: &HeaderMap, received: SystemTime) -> Self {
         Self::of(headers, Some(received))
@@ -121,8 +122,9 @@ impl RateLimitAdvice {
         }
     }
 
-    /// How long to stay away, and never more than `longest`: `Retry-After` if there is one, otherwise the longest `t` of the
-    /// quotas of which nothing is left. `None`: the response does not say.
+    /// Returns how long to wait, at most `longest`. `None` when the response does not say.
+    ///
+    /// This is `Retry-After` if present, or else the longest `t` of the quotas with nothing left.
     pub fn wait(&self, longest: Duration) -> Option<Duration> {
         let spent = self.left.iter().filter(|quota| quota.remaining == 0);
         self.retry_after

@@ -1,7 +1,8 @@
-//! `Retry-After`: seconds, or a date in one of HTTP's three forms (RFC 9110, sections 5.6.7 and 10.2.3).
+//! `Retry-After`: seconds, or a date in one of HTTP's three forms (RFC 9110, sections 5.6.7 and
+//! 10.2.3).
 
 use std::time::Duration;
-#[allow(clippy::disallowed_types)] // what HTTP dates are; no clock is read here
+#[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
 use std::time::SystemTime;
 
 use http::{
@@ -9,7 +10,7 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-/// The longest wait among the lines that can be read. There should be one line at most.
+/// Returns the longest wait among the readable lines. A response should have at most one line.
 #[allow(clippy::disallowed_types)] // as above
 pub(super) fn read(headers: &HeaderMap, received: Option<SystemTime>) -> Option<Duration> {
     let sent = || headers.get(DATE).and_then(date).or(received);
@@ -19,7 +20,7 @@ pub(super) fn read(headers: &HeaderMap, received: Option<SystemTime>) -> Option<
         .max()
 }
 
-/// `1*DIGIT`. What is beyond 64 bits is as long as can be.
+/// Reads `1*DIGIT`. Values beyond 64 bits saturate.
 fn seconds(line: &HeaderValue) -> Option<Duration> {
     let digits = line.as_bytes().trim_ascii();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -34,7 +35,7 @@ fn date(line: &HeaderValue) -> Option<SystemTime> {
     httpdate::parse_http_date(line.to_str().ok()?).ok()
 }
 
-/// A date that is past is now.
+/// Returns the time from `sent` to `date`, zero when the date has passed.
 #[allow(clippy::disallowed_types)] // as above
 fn until(date: SystemTime, sent: SystemTime) -> Duration {
     date.duration_since(sent).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The response future: running, waiting, or answered without the inner service.
+//! The response future: running, queued, or answered without the inner service.
 
 use std::{
     fmt,
@@ -29,8 +29,9 @@ type ErrOf<S, Req> = <S as Service<Req>>::Error;
 pin_project! {
     /// The response future of a [`Gate`](crate::Gate).
     ///
-    /// Dropping it cancels the call: a running one ends its permit, a waiting one leaves its queue. The permit
-    /// ends with the call (by default at the end of the body), not when this future is dropped.
+    /// Dropping it cancels the call: a running call ends its permit, a queued request leaves its
+    /// queue. The permit ends with the call (by default at the end of the body), not when this
+    /// future is dropped.
     pub struct GateFuture<S, P, T, Req>
     where
         S: Service<Req>,
@@ -55,13 +56,13 @@ pin_project! {
         T: Protocol<Req, S::Response, S::Error>,
         Req: 'static,
     {
-        // Declared, and so dropped, before the permit: what the call still holds goes first.
+        // The future is declared first, so it is dropped before the permit ends.
         Running { #[pin] future: S::Future, held: Held<P, T, Req>, call: T::Call },
-        // Boxed, so that a request that does not wait pays nothing for the one that does.
+        // Performance: boxed, so that a request that is not queued does not move a large state.
         Waiting { waiting: Pin<Box<Waiting<S, P, T, Req>>> },
         Answering { #[pin] later: T::Later<Held<P, T, Req>> },
         Answered { answer: Option<Result<ResponseOf<S, P, T, Req>, T::Error>> },
-        // Nothing is left; all that dropping it costs is to see that.
+        // Nothing is left to drop.
         Over,
     }
 }
@@ -136,7 +137,7 @@ where
             let mut result = ready!(polled);
             held.head();
             T::received(held, &mut result);
-            // The inner future goes first, then the permit on to the body.
+            // The inner future is dropped first, then the permit moves on to the body.
             if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)
             {
@@ -153,7 +154,7 @@ where
     }
 }
 
-/// Everything but the usual: apart, so that `poll` is short enough to be inlined.
+/// Performance: rare paths are out of line, so that `poll` is short enough to be inlined.
 impl<S, P, T, Req> GateFuture<S, P, T, Req>
 where
     S: Service<Req>,
@@ -161,7 +162,7 @@ where
     T: Protocol<Req, S::Response, S::Error>,
     Req: 'static,
 {
-    /// Ready when the wait is over, and the state is another.
+    /// Polls the queue. Ready when the request is no longer queued and the state has changed.
     #[cold]
     #[inline(never)]
     fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -176,8 +177,8 @@ where
         Poll::Ready(())
     }
 
-    /// Apart, so that the compiler sees of the usual completion that nobody writes to the head: what could be written to on its
-    /// way is moved once more.
+    /// Performance: out of line, so the common path never writes to the response head; saves one
+    /// move of the response (`instructions`, `gate@accept`).
     #[inline(never)]
     fn complete_announcing(
         mut self: Pin<&mut Self>,
@@ -197,7 +198,7 @@ where
         self.poll_answer(cx)
     }
 
-    /// An answer that the inner service did not give.
+    /// Polls an answer that does not come from the inner future.
     #[inline(never)]
     fn poll_answer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let mut state = self.project().state;
@@ -214,7 +215,7 @@ where
     }
 }
 
-/// Ends the permit as a failure when the inner future panics, whenever the caller drops the rest.
+/// Ends the permit as a failure when the inner future panics, even if the caller keeps this future.
 struct SettleOnUnwind<'a, P: Policy<Req>, T, Req>(&'a mut Held<P, T, Req>);
 
 impl<P: Policy<Req>, T, Req> Drop for SettleOnUnwind<'_, P, T, Req> {
@@ -248,7 +249,7 @@ where
     }
 }
 
-/// How a wait ended.
+/// The result of a wait.
 pub(super) enum Waited<S, P, T, Req>
 where
     S: Service<Req>,
@@ -261,7 +262,7 @@ where
 }
 
 pin_project! {
-    /// A request in a policy's queue, with everything it needs to go on by itself.
+    /// A request in a policy's queue, with everything needed to call the inner service later.
     pub(super) struct Waiting<S, P, T, Req>
     where
         P: Policy<Req>,
@@ -284,7 +285,7 @@ pin_project! {
                 let now = Instant::now();
                 let waited = now.saturating_duration_since(*this.queued);
                 let shared = this.shared;
-                shared.observer.tell(|gate, observer| observer.abandoned(gate, waited));
+                shared.observer.notify(|gate, observer| observer.abandoned(gate, waited));
                 panics::in_drop(|| shared.policy.abandon(wait, now));
             }
         }
@@ -299,9 +300,9 @@ pin_project! {
     {
         // In the policy's queue.
         Queued { #[pin] wait: P::Wait },
-        // Granted; the inner service is getting ready. Dropped here, the permit is revoked.
+        // Granted, and the inner service is not ready yet. Dropping it here revokes the permit.
         Granted { held: Option<Held<P, T, Req>> },
-        // Refused, or handed on.
+        // Rejected, or the inner service was called.
         Over,
     }
 }
@@ -369,7 +370,7 @@ where
                             let call = held.protocol().begin(&req);
                             Waited::Called(this.inner.call(req), held, call)
                         }
-                        // The permit is revoked: the request never ran.
+                        // Dropping `held` revokes the permit: the request never ran.
                         Err(error) => Waited::Answer(Answer::Now(Err(T::inner_error(error)))),
                     });
                 }
@@ -380,7 +381,7 @@ where
 }
 
 impl<P, T> Shared<P, T> {
-    /// Observes the rejection, and answers the request in the protocol's way.
+    /// Notifies the observers of the rejection, and answers the request through the protocol.
     pub(super) fn reject<S, Req>(&self, req: &Req, rejection: &Rejection) -> AnswerOf<S, P, T, Req>
     where
         S: Service<Req>,
@@ -388,7 +389,7 @@ impl<P, T> Shared<P, T> {
         T: Protocol<Req, S::Response, S::Error>,
         Req: 'static,
     {
-        self.observer.tell(|gate, observer| {
+        self.observer.notify(|gate, observer| {
             let rejected = Rejected::new(rejection, self.protocol.head_of(req));
             observer.rejected(gate, &rejected);
         });

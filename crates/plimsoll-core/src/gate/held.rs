@@ -7,25 +7,25 @@ use tokio::time::Instant;
 use super::Shared;
 use crate::{Announcement, Class, End, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics};
 
-/// A permit in flight, as a [`Protocol`](crate::Protocol) sees it: it times the head, and settles the permit.
+/// A permit in flight, as a [`Protocol`](crate::Protocol) sees it.
 ///
-/// Dropping one unsettled is how a call is cancelled: the policy is told [`Class::Cancelled`], or
+/// Dropping an unsettled permit cancels the call: the policy receives [`Class::Cancelled`], or
 /// [`Class::Failure`] when the thread is unwinding from a panic.
 pub trait Hold: Send + 'static {
-    /// The protocol of the gate this permit belongs to.
+    /// The protocol of the gate that the permit belongs to.
     type Protocol;
-    /// The protocol of the gate this permit belongs to.
+    /// Returns the protocol of the gate that the permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
-    /// Whether the policy has anything to [announce](Self::announce).
+    /// Returns whether the policy may [announce](Self::announce) something.
     fn announces(&self) -> bool {
         true
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
-    /// The service has answered: stops the latency clock, and the response
-    /// [waits for the caller](WaitsOn::Caller).
+    /// Records that the service has answered: stops the latency clock, and the response [waits for
+    /// the caller](WaitsOn::Caller).
     fn head(&mut self);
-    /// Whether the policy has anything to do when [a body waits](Self::body_waits).
+    /// Returns whether the policy uses [`body_waits`](Self::body_waits).
     fn watches_bodies(&self) -> bool {
         false
     }
@@ -33,45 +33,51 @@ pub trait Hold: Send + 'static {
     fn body_waits(&mut self, on: WaitsOn) {
         _ = on;
     }
-    /// The call is over.
+    /// Ends the permit with the class of the call.
     fn settle(mut self, class: Class)
     where
         Self: Sized,
     {
         self.settle_spent(class.into(), Spent::default());
     }
-    /// The call is over, and it spent this. Where it is held: to move a permit costs more than to settle it. After that it is
-    /// settled, and only to be dropped.
+    /// Ends the permit with the end of the call and what the call spent. After that, only drop it.
+    ///
+    /// Performance: takes `&mut self`, because moving a permit costs more than settling it.
     fn settle_spent(&mut self, end: End, spent: Spent);
 }
 
-/// The permit of one request: one `Arc` to what the gates of a layer share, and the policy's plain data.
+/// The permit of one request: an `Arc` of the state that a layer's gates share, and the policy's
+/// plain data.
 ///
-/// Whatever happens to the request (response, error, panic, dropped future, dropped body, a service that never
-/// became ready) this guard calls [`Policy::finish`] or [`Policy::revoke`] exactly once.
+/// Calls [`Policy::finish`] or [`Policy::revoke`] exactly once, whatever happens to the request:
+/// response, error, panic, dropped future, dropped body, or a service that never became ready.
 pub struct Held<P: Policy<Req>, T, Req> {
     shared: Arc<Shared<P, T>>,
     /// `None` once the permit has ended.
     run: Option<Run<P::Permit>>,
 }
 
-/// A permit, and the times that are told with it. In one `Option`: an instant has room for "none", most permits do not.
+/// A permit and its times.
+///
+/// Performance: one `Option` around all of it, since `Instant` has a niche and most permits have
+/// none.
 struct Run<Permit> {
     permit: Permit,
-    /// When the inner service was called; while [`GRANTED`], when the request began to wait.
+    /// When the inner service was called. While [`GRANTED`], when the request was queued.
     started: Instant,
-    /// Nanoseconds to the head, or [`NO_HEAD`].
+    /// Nanoseconds from the call to the head, or [`NO_HEAD`].
     latency: u64,
-    /// Microseconds in queues, which say enough; more than 71 minutes are 71 minutes.
+    /// Microseconds in queues, capped at `u32::MAX - 1` (71 minutes).
     waited_micros: u32,
 }
 
-/// `waited_micros` of a request that was let in after a wait, while the inner service has not been called.
+/// `waited_micros` of a request that was granted its permit after a wait, before the inner service
+/// is called.
 const GRANTED: u32 = u32::MAX;
 
 impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
-    /// A permit whose call starts now, without having waited. `noted` is the count of requests without
-    /// a key that this thread had [noted](crate::key::noted) before the decision.
+    /// A permit whose call starts now, without a wait. `noted` is the number of requests without a
+    /// key that this thread had [noted](crate::key::noted) before the decision.
     ///
     /// Performance: always inlined, since a call would copy the permit (`instructions`,
     /// `rate-limit@accept`).
@@ -83,17 +89,17 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         now: Instant,
         noted: u32,
     ) -> Self {
-        // Performance: one test for both reports, and none more without an observer (`instructions`,
-        // `concurrency@accept`).
+        // Performance: one test for both reports, and no further one without an observer
+        // (`instructions`, `concurrency@accept`).
         if shared.observer.is_some() {
             let observer = &shared.observer;
             observer.report_missing_key(noted);
-            observer.tell(|gate, observer| observer.admitted(gate, Duration::ZERO));
+            observer.notify(|gate, observer| observer.admitted(gate, Duration::ZERO));
         }
         Self::new(shared, permit, now, 0)
     }
 
-    /// A permit granted to a request that queued; it is revoked unless the call [starts](Self::start).
+    /// A permit granted to a queued request. It is revoked unless the call [starts](Self::start).
     pub(crate) fn granted(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
         Self::new(shared, permit, queued, GRANTED)
     }
@@ -115,13 +121,13 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         Self { shared, run }
     }
 
-    /// The inner service is about to be called.
+    /// Records that the inner service is about to be called.
     pub(crate) fn start(&mut self, now: Instant) {
         if let Some(run) = &mut self.run {
             let waited = now.saturating_duration_since(run.started);
             self.shared
                 .observer
-                .tell(|gate, observer| observer.admitted(gate, waited));
+                .notify(|gate, observer| observer.admitted(gate, waited));
             run.waited_micros = u32::try_from(waited.as_micros())
                 .unwrap_or(GRANTED)
                 .min(GRANTED - 1);
@@ -129,49 +135,53 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         }
     }
 
+    /// Performance: inlined, so that the compiler drops the reads that no policy needs.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // the compiler leaves out what no policy reads
+    #[allow(clippy::inline_always)]
     fn finish(&mut self, end: End, spent: Spent) {
-        let usual = |run: &Run<_>| run.waited_micros != GRANTED;
-        if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(usual) {
-            self.finish_unusual(end, spent);
+        let started = |run: &Run<_>| run.waited_micros != GRANTED;
+        if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(started) {
+            self.finish_slowly(end, spent);
         } else if let Some(run) = self.run.take() {
             let outcome = run.outcome(end, spent);
             self.shared.policy.finish(run.permit, &outcome);
         }
     }
 
-    /// Apart, so that without an observer the compiler leaves out what no policy reads.
+    /// Performance: out of line, so that without an observer the compiler drops the reads that no
+    /// policy needs.
     #[inline(never)]
-    fn finish_unusual(&mut self, end: End, spent: Spent) {
+    fn finish_slowly(&mut self, end: End, spent: Spent) {
         let Some(run) = self.run.take() else {
             return;
         };
         if run.waited_micros == GRANTED {
-            return self.give_back(run);
+            return self.revoke(run);
         }
         let outcome = run.outcome(end, spent);
-        // The observer first: a panic of the policy must not keep the event from it.
+        // The observer first, so that a panic of the policy does not hide the event.
         self.shared
             .observer
-            .tell(|gate, observer| observer.finished(gate, &outcome));
+            .notify(|gate, observer| observer.finished(gate, &outcome));
         self.shared.policy.finish(run.permit, &outcome);
     }
 
-    /// Ends a permit that was not settled. Out of line, so that dropping a settled one is one test.
+    /// Ends a permit that was not settled.
+    ///
+    /// Performance: out of line, so that dropping a settled permit is one test.
     #[cold]
     #[inline(never)]
     pub(super) fn cut_off(&mut self) {
         panics::in_drop(|| self.finish(Class::cut_off().into(), Spent::default()));
     }
 
-    /// Revokes the permit of a request that was granted its place and never ran.
-    fn give_back(&self, run: Run<P::Permit>) {
+    /// Revokes the permit of a request that was granted but never ran.
+    fn revoke(&self, run: Run<P::Permit>) {
         let now = Instant::now();
         let waited = now.saturating_duration_since(run.started);
         self.shared
             .observer
-            .tell(|gate, observer| observer.abandoned(gate, waited));
+            .notify(|gate, observer| observer.abandoned(gate, waited));
         self.shared.policy.revoke(run.permit, run.started, now);
     }
 }
@@ -210,14 +220,15 @@ where
 
     #[inline]
     fn head(&mut self) {
-        // A clock read is a good part of what a gate costs: not for a stack that never asks.
+        // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
+        // observer reads the latency (`instructions`, `gate@accept`).
         if (self.shared.policy.reads_latency() || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
             let latency = Instant::now().saturating_duration_since(run.started);
             run.latency = latency.as_nanos() as u64;
         }
-        // Performance: here, while the permit is in place. An atomic operation later would make the
+        // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
         if self.shared.policy.watches_bodies() {
             self.body_waits(WaitsOn::Caller);

@@ -7,34 +7,44 @@ use tower_layer::Layer;
 use super::{Gate, Observer, Shared};
 use crate::{Http, Observe};
 
-/// Puts a policy, or a tuple of up to eight, in front of a service.
+/// Puts a policy, or a tuple of up to eight policies, in front of a service.
 ///
 /// ```
 /// use plimsoll_core::{GateLayer, Plain};
 /// # let (rate, concurrency) = ((), ());
-/// // Answers refusals as HTTP or gRPC:
+/// // Answers rejections as HTTP or gRPC:
 /// let http = GateLayer::new((rate, concurrency));
-/// // In front of any other Tower service, a refusal is an error:
+/// // In front of any other Tower service, a rejection is an error:
 /// let plain = GateLayer::builder(concurrency).protocol(Plain::new()).build();
 /// # let _: (GateLayer<((), ())>, GateLayer<(), Plain>) = (http, plain);
 /// ```
 ///
 /// # Shared state and cloning
 ///
-/// The state lives in the layer. Calling [`layer`](Layer::layer) again, as axum does per route and per connection,
-/// and cloning the layer or its services, all share one policy and so one limit. For a limit per route make a
-/// layer per route.
+/// The state lives in the layer. All services made by [`layer`](Layer::layer) (axum calls it per
+/// route and per connection), clones of the layer and clones of its services share one policy, and
+/// so one limit. For a limit per route, make one layer per route.
+///
+/// # Compiler errors
+///
+/// | stack | error | cure |
+/// |---|---|---|
+/// | `.layer(policy)` | is a policy, not a layer | `.layer(GateLayer::new(policy))` |
+/// | a gate for a service other than HTTP, `.ready()` | method exists, but its trait bounds were not satisfied | `GateLayer::builder(policy).protocol(Plain::new()).build()` |
+/// | two `.layer(..)` on axum's `MethodRouter` | type annotations needed, `NewError` | one gate with a tuple of policies, or `ServiceBuilder` |
+/// | `option_layer(Some(gate))` | expected `Response<GateBody<..>>`, found `Response<Body>` | an optional policy: `GateLayer::new(Some(policy))` |
+/// | `fn key(req: &Request) -> Option<&str>` | one type is more general than the other | return an owned key, or implement [`Key`](crate::Key) |
 pub struct GateLayer<P, T = Http> {
     shared: Arc<Shared<P, T>>,
 }
 
 impl<P> GateLayer<P> {
-    /// A layer that answers refusals as [`Http`] does, with its defaults.
+    /// A layer that answers rejections with the defaults of [`Http`].
     pub fn new(policy: P) -> Self {
         Self::builder(policy).build()
     }
 
-    /// A layer with another protocol or an observer.
+    /// Starts a layer with another protocol, a name or an observer.
     pub fn builder(policy: P) -> GateBuilder<P> {
         GateBuilder {
             policy,
@@ -45,7 +55,7 @@ impl<P> GateLayer<P> {
 }
 
 impl<P, T> GateLayer<P, T> {
-    /// The policy: read its state or change its settings through it, at any time.
+    /// Returns the policy. Its state can be read and its settings changed at any time.
     pub fn policy(&self) -> &P {
         &self.shared.policy
     }
@@ -75,7 +85,7 @@ impl<P: fmt::Debug, T> fmt::Debug for GateLayer<P, T> {
     }
 }
 
-/// The parts of a [`GateLayer`] before it is shared.
+/// Builds a [`GateLayer`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<P, T = Http> {
@@ -85,13 +95,13 @@ pub struct GateBuilder<P, T = Http> {
 }
 
 impl<P, T> GateBuilder<P, T> {
-    /// Names the gate for its observers. `"gate"` by default.
+    /// Sets the gate's name in events. `"gate"` by default.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.observer.name = name.into();
         self
     }
 
-    /// Speaks `protocol`: how a refusal is said, and when a call is over.
+    /// Sets the protocol, which writes rejections and defines when a call is over.
     pub fn protocol<U>(self, protocol: U) -> GateBuilder<P, U> {
         GateBuilder {
             policy: self.policy,
@@ -100,13 +110,13 @@ impl<P, T> GateBuilder<P, T> {
         }
     }
 
-    /// Reports to `observer` what the gate does. Called again, it adds another observer.
+    /// Adds an observer of the gate's events. Several observers receive every event.
     pub fn observe(mut self, observer: impl Observe + 'static) -> Self {
         self.observer.add(Box::new(observer));
         self
     }
 
-    /// The layer.
+    /// Builds the layer.
     pub fn build(self) -> GateLayer<P, T> {
         let Self {
             policy,

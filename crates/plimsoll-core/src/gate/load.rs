@@ -5,11 +5,15 @@ use tower::load::Load;
 use super::Gate;
 use crate::LoadSignal;
 
-/// The policy's load: 0 idle, 1 at the line. A gate is ready whenever its service is, full or not, so readiness does not
-/// tell a balancer where to send a request; this does. `tower::balance::p2c::Balance` sends to the less loaded of two.
+/// Returns the policy's load: 0 idle, 1 at capacity, above 1 beyond.
 ///
-/// Policies with a load are concurrency limits, pairs of them (the worse counts), and whatever else is a
-/// [`LoadSignal`]; for a gate whose policy has none, wrap it in a service of your own that asks its handle.
+/// A gate is ready whenever its service is ready, full or not, so a balancer cannot use readiness
+/// to choose a gate; it can use this load. `tower::balance::p2c::Balance` sends to the less loaded
+/// of two.
+///
+/// Concurrency limits, pairs of [`LoadSignal`]s (the higher load counts) and every other
+/// [`LoadSignal`] have a load. For a gate whose policy has none, wrap it in a service that reads
+/// the policy's handle.
 impl<S, P: LoadSignal, T> Load for Gate<S, P, T> {
     type Metric = f64;
 

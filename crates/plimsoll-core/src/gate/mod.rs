@@ -1,4 +1,4 @@
-//! The one service of the family: policies in front, the inner service behind.
+//! The Tower service that asks a policy and then calls the inner service.
 
 mod future;
 mod held;
@@ -18,7 +18,7 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{Observe, Outcome, Rejected, key::noted, panics};
 
-/// What a layer, its services, and every permit in flight share.
+/// State shared by a layer, its services and every permit in flight.
 #[derive(Debug)]
 pub(crate) struct Shared<P, T> {
     pub(crate) policy: P,
@@ -26,7 +26,7 @@ pub(crate) struct Shared<P, T> {
     pub(crate) observer: Observer,
 }
 
-/// The observers of a gate, and the name that they know it by.
+/// The observers of a gate, and the gate's name in their events.
 pub(crate) struct Observer {
     name: Cow<'static, str>,
     observers: Option<Box<dyn Observe>>,
@@ -40,7 +40,7 @@ impl Observer {
         }
     }
 
-    /// Observes besides those that are there.
+    /// Adds an observer to those already there.
     fn add(&mut self, observer: Box<dyn Observe>) {
         self.observers = Some(match self.observers.take() {
             None => observer,
@@ -53,24 +53,24 @@ impl Observer {
         self.observers.is_some()
     }
 
-    /// Law 10: an observer that panics loses its own event and nothing else.
+    /// Notifies the observers. Law 10: a panic of an observer is caught and loses only this event.
     #[inline]
-    pub(crate) fn tell(&self, event: impl FnOnce(&str, &dyn Observe)) {
+    pub(crate) fn notify(&self, event: impl FnOnce(&str, &dyn Observe)) {
         if let Some(observer) = &self.observers {
             panics::contain(|| event(&self.name, &**observer));
         }
     }
 
-    /// Reports a request without a key, if a policy has noted one since `before`.
+    /// Reports a request without a key, if a policy on this thread noted one since `before`.
     #[inline]
     pub(crate) fn report_missing_key(&self, before: u32) {
         if noted() != before {
-            self.tell(|gate, observer| observer.missing_key(gate));
+            self.notify(|gate, observer| observer.missing_key(gate));
         }
     }
 }
 
-/// Two observers as one. A panic of the first does not keep the event from the second.
+/// Two observers as one. A panic of the first does not hide the event from the second.
 struct Both(Box<dyn Observe>, Box<dyn Observe>);
 
 impl Observe for Both {

@@ -12,26 +12,26 @@ use tower_service::Service;
 use super::{GateFuture, Held, Shared, future::Waiting};
 use crate::{Policy, Protocol, Rejection, Verdict, key::noted};
 
-/// The one service of the family: asks a policy about each request, and sees to it that every permit ends.
+/// The Tower service that asks a policy about each request and ends every permit exactly once.
 ///
 /// # Shared state and cloning
 ///
-/// Clones, and all gates of one [`GateLayer`](crate::GateLayer), share the policy. A clone holds nothing of the
-/// original: no permit, no place in a queue.
+/// Clones, and all gates of one [`GateLayer`](crate::GateLayer), share the policy. A clone holds no
+/// permit and no place in a queue of the original.
 ///
 /// # Backpressure or rejection
 ///
-/// `poll_ready` asks the inner service and reserves nothing; the decision is made in `call`. So `Pending` means that
-/// the inner service is not ready, never that the gate is full, and a handle that is readied and dropped has
-/// spent nothing.
+/// `poll_ready` polls the inner service and reserves nothing; the decision is made in `call`.
+/// `Pending` means that the inner service is not ready, never that the gate is full. A handle that
+/// is readied and dropped has spent nothing.
 ///
-/// A request that has to wait gives the inner service's readiness back, so that it does not hold a place
-/// downstream while it queues here, and readies a clone once it is let in.
+/// A request that is queued drops the readied inner service, so it holds no place downstream while
+/// it is queued, and readies a clone once it is admitted.
 ///
 /// # Cancellation
 ///
 /// Dropping the response future, or the response body before its end, ends the permit as
-/// [`Class::Cancelled`](crate::Class::Cancelled); a request that waits leaves its queue.
+/// [`Class::Cancelled`](crate::Class::Cancelled). A queued request leaves its queue.
 pub struct Gate<S, P, T> {
     inner: S,
     shared: Arc<Shared<P, T>>,
@@ -42,22 +42,22 @@ impl<S, P, T> Gate<S, P, T> {
         Self { inner, shared }
     }
 
-    /// The policy: read its state or change its settings through it, at any time.
+    /// Returns the policy. Its state can be read and its settings changed at any time.
     pub fn policy(&self) -> &P {
         &self.shared.policy
     }
 
-    /// The service behind the gate.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service behind the gate.
+    /// Returns the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service, without the gate.
+    /// Returns the inner service and drops the gate.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -89,17 +89,18 @@ where
                 let call = self.shared.protocol.begin(&req);
                 GateFuture::running(self.inner.call(req), held, call)
             }
-            Verdict::Reject(rejection) => self.refuse(&req, &rejection, noted),
+            Verdict::Reject(rejection) => self.reject(&req, &rejection, noted),
             Verdict::Wait(wait) => self.queue(req, wait, now, noted),
         }
     }
 }
 
-/// What is rare is kept out of `call`, so that the usual way through it is short enough to be inlined.
+/// Performance: rare paths are out of line, so that `call` is short enough to be inlined
+/// (`instructions`, `gate@accept`).
 impl<S, P, T> Gate<S, P, T> {
     #[cold]
     #[inline(never)]
-    fn refuse<Req>(&self, req: &Req, rejection: &Rejection, noted: u32) -> GateFuture<S, P, T, Req>
+    fn reject<Req>(&self, req: &Req, rejection: &Rejection, noted: u32) -> GateFuture<S, P, T, Req>
     where
         S: Service<Req>,
         P: Policy<Req> + 'static,
@@ -126,7 +127,7 @@ impl<S, P, T> Gate<S, P, T> {
         Req: 'static,
     {
         self.shared.observer.report_missing_key(noted);
-        // The readied service is dropped here and gives back what it reserved.
+        // Dropping the readied service releases what `poll_ready` reserved.
         let fresh = self.inner.clone();
         drop(std::mem::replace(&mut self.inner, fresh.clone()));
         let shared = Arc::clone(&self.shared);

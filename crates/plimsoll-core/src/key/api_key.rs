@@ -7,12 +7,14 @@ use crate::count::Counter;
 
 /// The API key in a header, byte for byte; it need not be text.
 ///
-/// Several header lines, an empty value and one of more than 4,096 bytes are no key, and count in
-/// [`unusable`](ApiKey::unusable). What becomes of requests without a key is the [`Missing`](crate::Missing) choice of
-/// the policy; with `Missing::Admit` a caller can escape the limit by sending no key or a bad one.
+/// Repeated header lines, an empty value and a value of more than 4,096 bytes are no key, and count
+/// in [`unusable`](ApiKey::unusable). The policy's [`Missing`](crate::Missing) decides about
+/// requests without a key; with `Missing::Admit` a caller escapes the limit by sending no key or a
+/// bad one.
 ///
-/// Nothing here checks that a key is valid: a caller that makes up a new one for each request has a new allowance for
-/// each. Put what authenticates first, or a limit by [`ClientIp`](crate::ClientIp) beside it.
+/// The key is not checked for validity: a caller that invents a new key for each request gets a new
+/// allowance each time. Put authentication in front, or a limit by [`ClientIp`](crate::ClientIp)
+/// beside it.
 ///
 /// ```
 /// use plimsoll_core::{ApiKey, Key};
@@ -28,12 +30,12 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// The value of `x-api-key`.
+    /// Reads `x-api-key`.
     pub const fn new() -> Self {
         Self::header(HeaderName::from_static("x-api-key"))
     }
 
-    /// The value of the header called `name`.
+    /// Reads the header called `name`.
     pub const fn header(name: HeaderName) -> Self {
         Self {
             header: name,
@@ -41,7 +43,7 @@ impl ApiKey {
         }
     }
 
-    /// How many requests had the header, and no key in it.
+    /// Returns how many requests had the header, but no usable key in it.
     pub fn unusable(&self) -> u64 {
         self.unusable.get()
     }

@@ -9,24 +9,24 @@ use http::{Request, header::HOST, uri};
 
 use super::{Key, secret::Line};
 
-/// Longest host, in bytes: the limit of DNS names. A longer host is no key, so that hashing costs
-/// little whatever a caller sends; `without_an_authority_in_the_uri_the_host_header_is_the_key` fails
-/// when it differs.
+/// Longest host, in bytes: the limit of DNS names. It bounds the cost of hashing whatever a caller
+/// sends; `without_an_authority_in_the_uri_the_host_header_is_the_key` fails when it differs.
 const LONGEST: usize = 255;
 
 /// The host and port that a request is for: the key of a circuit breaker per host.
 ///
 /// Read from the authority of the URI, which HTTP clients and HTTP/2 set, or from the `Host` header
-/// of an HTTP/1 server request. Clients add `Host` below the gate, so a breaker there cannot read it.
+/// of an HTTP/1 server request. HTTP clients add `Host` below the gate, so a gate around a client
+/// cannot read it.
 ///
-/// - The host is compared without case. User names are left out.
+/// - Hosts are compared case-insensitively. User names are ignored.
 /// - The port is the one given, or the default of the URI's scheme (`http` 80, `https` 443):
-///   `https://a/` and `https://A:443/` are one key, `http://a/` is another. Without a port and a
+///   `https://a/` and `https://A:443/` are one key, `http://a/` is another. Without port and
 ///   scheme, as in `Host: a`, the key has no port.
-/// - No key: neither of the two is there, the host is longer than 255 bytes, or `Host` is malformed
-///   or there twice. A tonic channel adds the authority below the gate: make one gate per channel.
+/// - No key: both sources are absent, the host is longer than 255 bytes, or `Host` is malformed or
+///   repeated. A tonic channel adds the authority below the gate: make one gate per channel.
 ///
-/// On a server the caller writes the host, and may make up a new one for each request.
+/// On a server the caller chooses the host, and may invent a new one for each request.
 ///
 /// ```
 /// use plimsoll_core::{Authority, AuthorityKey, Key};
@@ -37,9 +37,9 @@ const LONGEST: usize = 255;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Authority;
 
-/// What [`Authority`] reads: a host in any case, and a port.
+/// The key read by [`Authority`]: a host in any case, and a port.
 ///
-/// Prints as `host:port`, in lower case.
+/// Prints as `host:port` in lower case.
 #[derive(Clone, Copy)]
 pub struct AuthorityKey<'a> {
     host: &'a str,
@@ -47,8 +47,8 @@ pub struct AuthorityKey<'a> {
 }
 
 impl<'a> AuthorityKey<'a> {
-    /// The key of this host and port, for example to look at its cell with
-    /// [`KeyedHandle::with_cell`](crate::KeyedHandle::with_cell). IPv6 addresses stand in brackets.
+    /// The key of this host and port, for example for
+    /// [`KeyedHandle::with_cell`](crate::KeyedHandle::with_cell). IPv6 addresses need brackets.
     pub fn new(host: &'a str, port: impl Into<Option<u16>>) -> Self {
         Self {
             host,
@@ -56,12 +56,12 @@ impl<'a> AuthorityKey<'a> {
         }
     }
 
-    /// The host, in the case in which it was written.
+    /// Returns the host, in the case in which it was written.
     pub const fn host(&self) -> &'a str {
         self.host
     }
 
-    /// The port: the one given, or the scheme's default.
+    /// Returns the port given, or the scheme's default.
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
@@ -79,7 +79,7 @@ impl<'a> AuthorityKey<'a> {
             .then(|| Self::new(host, port))
     }
 
-    /// `host [":" [port]]`, where IPv6 addresses stand in brackets.
+    /// Parses `host [":" [port]]`, with IPv6 addresses in brackets.
     fn of_line(line: &'a [u8]) -> Option<Self> {
         let line = std::str::from_utf8(line.trim_ascii()).ok()?;
         let host_len = match line.strip_prefix('[') {
@@ -94,7 +94,7 @@ impl<'a> AuthorityKey<'a> {
         is_host(host).then(|| Self::new(host, port))
     }
 
-    /// The host in lower case, in pieces.
+    /// Passes the host in lower case to `each`, in pieces.
     fn lower_case(&self, mut each: impl FnMut(&[u8])) {
         for piece in self.host.as_bytes().chunks(32) {
             let mut lower = [0; 32];
@@ -111,7 +111,7 @@ fn port(digits: &str) -> Option<u16> {
     all.then(|| digits.parse().ok())?
 }
 
-/// Whether this is a name, an IPv4 address, or an IPv6 address in brackets.
+/// Returns whether this is a name, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(host: &str) -> bool {
     let (name, extra): (_, &[u8]) = match host.strip_prefix('[') {
         Some(rest) => (rest.trim_end_matches(']'), b":."),
@@ -152,7 +152,7 @@ impl Hash for AuthorityKey<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.lower_case(|piece| state.write(piece));
-        // No byte of a host, so that no host runs on into the port.
+        // Separates host and port: 0xff occurs in no host.
         state.write_u8(0xff);
         self.port.hash(state);
     }

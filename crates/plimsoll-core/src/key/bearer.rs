@@ -5,27 +5,29 @@ use http::{Request, header::AUTHORIZATION};
 use super::{Key, SecretKey, secret::Line};
 use crate::count::Counter;
 
-/// The token in `Authorization: Bearer <token>` (RFC 6750), in any case of the scheme.
+/// The token in `Authorization: Bearer <token>` (RFC 6750). The scheme is case-insensitive.
 ///
-/// Other schemes are no key. Neither are several header lines, an empty token, one with characters a token cannot have, and a
-/// header of more than 4,096 bytes; those count in [`unusable`](BearerToken::unusable).
+/// Other schemes are no key. Repeated header lines, an empty token, a token with invalid characters
+/// and a header of more than 4,096 bytes are no key either, and count in
+/// [`unusable`](BearerToken::unusable).
 ///
-/// As for [`ApiKey`](crate::ApiKey), nothing here checks that a token is valid, and each token is a key of its own: where
-/// tokens are short-lived, read who it was issued to with a closure instead.
+/// As with [`ApiKey`](crate::ApiKey), the token is not checked for validity, and each token is a
+/// key of its own. For short-lived tokens, read the subject with a closure instead.
 #[derive(Debug, Default)]
 pub struct BearerToken {
     unusable: Counter,
 }
 
 impl BearerToken {
-    /// The token in `Authorization`.
+    /// Reads `Authorization`.
     pub const fn new() -> Self {
         Self {
             unusable: Counter::new(),
         }
     }
 
-    /// How many requests had a bearer token that is none, or an `Authorization` that is empty, too long or there twice.
+    /// Returns how many requests had a malformed bearer token, or an empty, oversized or repeated
+    /// `Authorization` header.
     pub fn unusable(&self) -> u64 {
         self.unusable.get()
     }
@@ -51,7 +53,7 @@ impl<B> Key<Request<B>> for BearerToken {
     }
 }
 
-/// What follows `Bearer`; `None` for another scheme.
+/// Returns what follows `Bearer`; `None` for another scheme.
 fn after_scheme(line: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer";
     let (scheme, rest) = line.split_at_checked(SCHEME.len())?;
@@ -59,12 +61,13 @@ fn after_scheme(line: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(SCHEME) && ends).then_some(rest)
 }
 
-/// `b64token`: one or more of the characters below, then any number of `=`.
+/// Returns whether this is a `b64token`: one or more of the characters below, then any number of
+/// `=`.
 fn is_token(bytes: &[u8]) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let text = &bytes[..bytes.len() - padding];
-    let may_stand = |byte: &u8| {
+    let is_allowed = |byte: &u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
     };
-    !text.is_empty() && text.iter().all(may_stand)
+    !text.is_empty() && text.iter().all(is_allowed)
 }

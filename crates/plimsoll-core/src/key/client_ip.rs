@@ -1,4 +1,4 @@
-//! The client's address, behind proxies that are trusted.
+//! The client's address, behind trusted proxies.
 
 mod list;
 mod range;
@@ -12,23 +12,23 @@ pub use self::range::{InvalidIpRange, IpRange};
 use super::{Key, Line};
 use crate::count::Counter;
 
-/// Entries of a list that are read at most, from the right, to find one outside of the trusted
-/// ranges. More trusted proxies than this are not one chain, and each entry costs some work;
+/// Most entries of a list that are read, from the right, to find one outside the trusted ranges. A
+/// real chain of proxies is shorter, and each entry costs work that a caller can cause;
 /// `a_walk_past_trusted_proxies_is_bounded` fails when it differs.
 const LONGEST_CHAIN: usize = 32;
 
-/// The peer's address, for servers that are neither axum's nor tonic's: put it into the request's
+/// The peer's address, for servers other than axum's and tonic's. Insert it into the request's
 /// extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// A client as a key: an IPv4 address, or the network of an IPv6 address. Mapped IPv4 addresses are
-/// IPv4.
+/// A client as a key: an IPv4 address, or the network of an IPv6 address. Mapped IPv4 addresses
+/// count as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(IpAddr);
 
 impl ClientAddr {
-    /// The key of an address, with IPv6 cut to its first `v6_prefix` bits.
+    /// The key of an address, with IPv6 truncated to its first `v6_prefix` bits.
     fn new(addr: IpAddr, v6_prefix: u8) -> Self {
         Self(match addr.to_canonical() {
             v4 @ IpAddr::V4(_) => v4,
@@ -36,16 +36,17 @@ impl ClientAddr {
         })
     }
 
-    /// The address, cut to the network.
+    /// Returns the address, truncated to the network.
     pub const fn ip(self) -> IpAddr {
         self.0
     }
 }
 
-/// The client's IP address, as the peer or as trusted proxies tell it.
+/// The client's IP address, from the peer or from trusted proxies.
 ///
-/// Every caller can write the headers that proxies write, so the constructor names what is trusted.
-/// Behind what you run, write ([more](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/keys.md)):
+/// Every caller can send the headers that proxies write, so the constructor names what is trusted.
+/// Choose by what is in front of the service
+/// ([more](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/keys.md)):
 ///
 /// | in front of this service | write |
 /// |---|---|
@@ -56,48 +57,48 @@ impl ClientAddr {
 /// | Cloudflare | [`trusted_header`](Self::trusted_header)`(cf-connecting-ip)`[`.trusting_peers(ranges)`](Self::trusting_peers) |
 /// | Fly | `trusted_header(fly-client-ip)` |
 ///
-/// - `X-Forwarded-For` and, after [`forwarded()`](Self::forwarded), `Forwarded` (RFC 7239) are lists
-///   to which each proxy appends the address it was called from. They are read from the right, and no
-///   further than trusted proxies wrote: what is to the left of that, the client made up.
-/// - IPv6 addresses are grouped by /64, since one client owns as many.
-/// - A header that is needed and is too short, unreadable or, for a single address, there twice is no
-///   key, and counts in [`malformed`](Self::malformed). A header that is absent is no key either.
+/// - `X-Forwarded-For` and, after [`forwarded()`](Self::forwarded), `Forwarded` (RFC 7239) are
+///   lists to which each proxy appends the address that called it. They are read from the right,
+///   and only as far as trusted proxies wrote: entries further left can be forged by the client.
+/// - IPv6 addresses are grouped by /64, since one client owns that many.
+/// - A required header that is too short, unreadable or, for a single address, repeated is no key,
+///   and counts in [`malformed`](Self::malformed). An absent header is no key either.
 ///
-/// The peer's address is taken from [`PeerAddr`], axum's `ConnectInfo<SocketAddr>` (feature `axum`;
+/// The peer's address is read from [`PeerAddr`], axum's `ConnectInfo<SocketAddr>` (feature `axum`;
 /// serve with `into_make_service_with_connect_info::<SocketAddr>()`) or tonic's `TcpConnectInfo`
-/// (feature `tonic`). Without one of these there is no key, where the peer is needed: the default
-/// way, [`Missing::Share`](crate::Missing), then limits all clients as one, and a warning says so.
+/// (feature `tonic`). Without any of these, a request that needs the peer's address has no key: the
+/// default, [`Missing::Share`](crate::Missing), then limits all clients as one, and logs a warning.
 #[derive(Debug)]
 pub struct ClientIp {
     source: Source,
-    /// The peers whose headers are believed; `None`: all.
+    /// The peers whose headers are trusted; `None`: all.
     peers: Option<Box<[IpRange]>>,
     v6_prefix: u8,
     malformed: Counter,
 }
 
-/// Where the address is written.
+/// Where the address is read.
 #[derive(Debug)]
 enum Source {
     Peer,
     /// The entry of the outermost of this many proxies, at least one.
     Hops(List, usize),
-    /// The first entry from the right that is no trusted proxy.
+    /// The first entry from the right that is not a trusted proxy.
     Walk(List),
     Single(HeaderName),
 }
 
 impl ClientIp {
-    /// The address of the peer: no proxy in front, and no header is read.
+    /// Reads the address of the peer: no proxy is in front, and no header is read.
     pub const fn peer() -> Self {
         Self::behind(0)
     }
 
-    /// The client behind this many trusted proxies, the one that calls this server included.
+    /// Reads the client behind this many trusted proxies, including the one that calls this server.
     ///
     /// Behind one proxy the last entry of `X-Forwarded-For` is the client, behind two the last but
-    /// one. Callers that reach this server past the proxies can write what they like: keep them out,
-    /// or name the proxies with [`trusting_peers`](Self::trusting_peers).
+    /// one. Callers that can reach this server directly can forge the header: block them, or name
+    /// the proxies with [`trusting_peers`](Self::trusting_peers).
     pub const fn behind(trusted_proxies: usize) -> Self {
         Self::reading(match trusted_proxies {
             0 => Source::Peer,
@@ -105,15 +106,15 @@ impl ClientIp {
         })
     }
 
-    /// The client behind any number of trusted proxies in these ranges.
+    /// Reads the client behind any number of trusted proxies in these ranges.
     ///
-    /// A peer outside of the ranges is the client, whatever its headers say. Otherwise the client is
-    /// the last entry of `X-Forwarded-For` outside of the ranges; when all are inside, the first; and
-    /// without the header, the peer. At most 32 entries are read.
+    /// A peer outside the ranges is the client, whatever its headers say. For a peer inside, the
+    /// client is the last entry of `X-Forwarded-For` outside the ranges; the first entry when all
+    /// are inside; the peer when there is no header. At most 32 entries are read.
     ///
     /// ```
     /// use plimsoll_core::{ClientIp, IpRange};
-    /// // A load balancer and an ingress in 10.0.0.0/8, and monitoring that calls past them.
+    /// // A load balancer and an ingress in 10.0.0.0/8; monitoring calls the service directly.
     /// let key = ClientIp::behind_ranges(["10.0.0.0/8".parse::<IpRange>()?]);
     /// # _ = key;
     /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
@@ -122,11 +123,11 @@ impl ClientIp {
         Self::reading(Source::Walk(List::XForwardedFor)).trusting_peers(ranges)
     }
 
-    /// The one address in this header, as the proxy in front wrote it: `cf-connecting-ip`,
+    /// Reads the one address in this header, as the proxy in front wrote it: `cf-connecting-ip`,
     /// `true-client-ip`, `x-real-ip`.
     ///
-    /// The proxy must overwrite what the client sent, and callers must not be able to reach this
-    /// server past it: name its addresses with [`trusting_peers`](Self::trusting_peers) where they can.
+    /// The proxy must overwrite the client's header. If callers can reach this server directly,
+    /// name the proxy's addresses with [`trusting_peers`](Self::trusting_peers).
     ///
     /// ```
     /// use http::HeaderName;
@@ -153,7 +154,8 @@ impl ClientIp {
 
     /// Reads `Forwarded` (RFC 7239, `for=`) instead of `X-Forwarded-For`.
     ///
-    /// Only where every trusted proxy writes this header: one that does not passes the client's on.
+    /// Use it only when every trusted proxy writes this header: a proxy that does not write it
+    /// forwards the client's header.
     #[must_use]
     pub fn forwarded(mut self) -> Self {
         if let Source::Hops(list, _) | Source::Walk(list) = &mut self.source {
@@ -162,30 +164,30 @@ impl ClientIp {
         self
     }
 
-    /// Believes headers only of peers in these ranges. Another peer is the client itself.
+    /// Trusts headers only of peers in these ranges. Any other peer is itself the client.
     #[must_use]
     pub fn trusting_peers(mut self, ranges: impl IntoIterator<Item = IpRange>) -> Self {
         self.peers = Some(ranges.into_iter().collect());
         self
     }
 
-    /// Groups IPv6 clients by this many leading bits; more than 128 is 128.
+    /// Groups IPv6 clients by this many leading bits; values above 128 count as 128. 64 by default.
     #[must_use]
     pub const fn v6_prefix(mut self, bits: u8) -> Self {
         self.v6_prefix = if bits > 128 { 128 } else { bits };
         self
     }
 
-    /// Requests with a header of a trusted proxy that could not be used.
+    /// Returns how many requests had an unusable header of a trusted proxy.
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
     }
 
-    /// The client of this request.
+    /// Returns the client of this request.
     pub fn client<B>(&self, req: &Request<B>) -> Option<ClientAddr> {
         let addr = match (&self.source, &self.peers) {
             (Source::Peer, _) => peer_addr(req)?.ip(),
-            (_, None) => self.told(req.headers())?,
+            (_, None) => self.address_in(req.headers())?,
             (_, Some(_)) => {
                 let peer = peer_addr(req)?.ip();
                 if !self.trusts(peer) {
@@ -195,7 +197,7 @@ impl ClientIp {
                 {
                     peer
                 } else {
-                    self.told(req.headers())?
+                    self.address_in(req.headers())?
                 }
             }
         };
@@ -207,8 +209,8 @@ impl ClientIp {
         ranges.iter().any(|range| range.contains(addr))
     }
 
-    /// The address in the header that is believed.
-    fn told(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    /// Returns the address in the trusted header.
+    fn address_in(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let (addr, is_there) = match &self.source {
             Source::Peer => (None, false),
             Source::Hops(list, hops) => {
@@ -228,7 +230,8 @@ impl ClientIp {
         addr
     }
 
-    /// The first address that is no trusted proxy, or the last one of a chain that ends before.
+    /// Returns the first address that is not a trusted proxy, or else the last address of the
+    /// chain.
     fn walk(&self, entries: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut client = None;
         for (n, entry) in entries.enumerate() {
@@ -242,7 +245,7 @@ impl ClientIp {
     }
 }
 
-/// The peer's address, wherever the server put it.
+/// Returns the peer's address from any of the server's extensions.
 fn peer_addr<B>(req: &Request<B>) -> Option<SocketAddr> {
     let extensions = req.extensions();
     if let Some(PeerAddr(addr)) = extensions.get() {
@@ -259,7 +262,7 @@ fn peer_addr<B>(req: &Request<B>) -> Option<SocketAddr> {
     None
 }
 
-/// What to do where the peer's address is not known.
+/// What to do when the peer's address is missing.
 const NO_PEER: &str = if cfg!(feature = "axum") {
     "serve with `into_make_service_with_connect_info::<SocketAddr>()`, or put a `PeerAddr` into the extensions"
 } else if cfg!(feature = "tonic") {

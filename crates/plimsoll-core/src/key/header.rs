@@ -5,18 +5,19 @@ use http::{HeaderName, Request};
 use super::{Key, Line};
 
 /// The value of a header, byte for byte: a tenant, a publisher, an account. Only its hash is kept.
-/// For secrets use [`ApiKey`](crate::ApiKey) or [`BearerToken`](crate::BearerToken), which do not
-/// print.
 ///
-/// An empty value is no key, nor is one of more than 4,096 bytes. Several lines of the header are no
-/// key either: what checks the header further in may read another of them.
+/// For secrets use [`ApiKey`](crate::ApiKey) or [`BearerToken`](crate::BearerToken), whose keys do
+/// not print.
 ///
-/// The caller writes the header, so trust it only behind something that checks it.
+/// An empty value and a value of more than 4,096 bytes are no key. Neither are repeated header
+/// lines: a service further in may read a different one of them.
+///
+/// The caller writes the header, so use it only behind something that validates it.
 #[derive(Debug, Clone)]
 pub struct HeaderKey(pub HeaderName);
 
 impl HeaderKey {
-    /// The value of the header called `name`.
+    /// Reads the header called `name`.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Requests without a key: what becomes of them, and how the operator learns of them.
+//! Requests without a key: the decision about them, and how operators notice them.
 
 use std::{
     any::type_name,
@@ -9,26 +9,26 @@ use std::{
 use super::Key;
 use crate::{Kind, count::Counter, panics};
 
-/// What becomes of requests without a key.
+/// Decides about requests without a key.
 ///
-/// Whatever is chosen, they are counted (the policy's handle, and
-/// [`Observe::missing_key`](crate::Observe::missing_key) for each gate), and the first of each policy
-/// is reported as a warning through `tracing`, with what is probably wrong.
+/// Every such request is counted (in the policy's handle, and by
+/// [`Observe::missing_key`](crate::Observe::missing_key) for each gate). The first one of each
+/// policy is logged as a warning through `tracing`, with the probable cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// They are admitted, unlimited.
+    /// Admits them without a limit.
     Admit,
-    /// They are rejected, by a policy called `missing-key`.
+    /// Rejects them, by a policy called `missing-key`.
     Refuse(Kind),
-    /// They share one cell.
+    /// Counts them all in one shared cell.
     Share,
 }
 
 impl Missing {
     /// Rejects requests without a key as over quota (429, `RESOURCE_EXHAUSTED`).
     ///
-    /// Right for callers that have to send a key, and for development: a set-up that reads no key
-    /// from any request then fails at the first one, instead of limiting all callers together.
+    /// Right for callers that must send a key, and for development: a set-up that reads no key from
+    /// any request then fails at the first one, instead of limiting all callers together.
     ///
     /// ```
     /// use plimsoll_core::Missing;
@@ -37,7 +37,7 @@ impl Missing {
     /// ```
     pub const REJECT: Self = Self::Refuse(Kind::OverQuota);
 
-    /// Past tense, for messages.
+    /// The decision in past tense, for the warning.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Admit => "admitted, unlimited",
@@ -48,20 +48,20 @@ impl Missing {
 }
 
 thread_local! {
-    /// Requests without a key that policies noted on this thread, so that a gate can tell by the
-    /// difference whether one of its policies did.
+    /// Requests without a key that policies noted on this thread. A gate compares it before and
+    /// after a decision.
     static NOTED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How often [`MissingKeys::note`] was called on this thread, modulo 2^32.
+/// Returns how often [`MissingKeys::note`] was called on this thread, modulo 2^32.
 #[inline]
 pub(crate) fn noted() -> u32 {
     NOTED.get()
 }
 
-/// Counts the requests without a key of one policy, and warns of the first.
+/// Counts the requests without a key of one policy, and logs a warning for the first.
 ///
-/// For policies of your own that read keys; [`Keyed`](crate::Keyed) has one.
+/// For your own policies that read keys; [`Keyed`](crate::Keyed) has one.
 #[derive(Debug, Default)]
 pub struct MissingKeys {
     count: Counter,
@@ -69,7 +69,7 @@ pub struct MissingKeys {
 }
 
 impl MissingKeys {
-    /// None so far.
+    /// A count of zero.
     pub const fn new() -> Self {
         Self {
             count: Counter::new(),
@@ -77,10 +77,10 @@ impl MissingKeys {
         }
     }
 
-    /// Counts a request from which `key` read nothing. To be called in the policy's `admit`.
+    /// Counts a request from which `key` read nothing. Call it in the policy's `admit`.
     ///
-    /// The first one is a warning through `tracing`, with the target `plimsoll` and the cure that
-    /// [`Key::cure`] names.
+    /// The first call logs a warning through `tracing`, with the target `plimsoll` and the advice
+    /// of [`Key::cure`].
     #[cold]
     #[inline(never)]
     pub fn note<Req, K: Key<Req>>(&self, key: &K, req: &Req, missing: Missing) {
@@ -89,7 +89,7 @@ impl MissingKeys {
         if self.warned.load(Relaxed) || self.warned.swap(true, Relaxed) {
             return;
         }
-        // Law 10: a subscriber that panics loses this event and nothing else.
+        // Law 10: a panic of a subscriber loses only this event.
         panics::contain(|| {
             tracing::warn!(
                 target: "plimsoll",
@@ -101,7 +101,7 @@ impl MissingKeys {
         });
     }
 
-    /// Requests without a key so far.
+    /// Returns the number of requests without a key so far.
     pub fn get(&self) -> u64 {
         self.count.get()
     }

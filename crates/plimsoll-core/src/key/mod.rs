@@ -1,4 +1,4 @@
-//! Whose request it is: the keys that per-key limits count by.
+//! Keys: what limits per key count by.
 
 mod api_key;
 mod authority;
@@ -25,10 +25,13 @@ pub use self::{
 };
 pub(crate) use self::{missing::noted, secret::Line};
 
-/// Reads a key from a request. Closures `Fn(&Req) -> Option<K>` do, for any `K` that can be hashed.
+/// Reads a key from a request. Implemented for closures `Fn(&Req) -> Option<K>`, for any `K: Hash`.
 ///
-/// `None` is a request without a key; what becomes of it is the [`Missing`](crate::Missing) choice of
-/// the [`Keyed`](crate::Keyed) policy, never an error of its own.
+/// `None` means a request without a key. The [`Missing`](crate::Missing) of the
+/// [`Keyed`](crate::Keyed) policy decides about it; it is not an error.
+///
+/// A closure or function must return an owned key. A key that borrows from the request needs an
+/// `impl Key`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` reads no key from a `{Req}`",
     note = "use `ClientIp`, `ApiKey`, `BearerToken`, `HeaderKey`, `Route`, `Authority`, `TraceId`, or a closure `|req: &{Req}| -> Option<K>` with `K: Hash`"
@@ -40,17 +43,18 @@ pub trait Key<Req>: Send + Sync {
         Self: 'a,
         Req: 'a;
 
-    /// The key of this request.
+    /// Returns the key of this request.
     fn key<'a>(&'a self, req: &'a Req) -> Option<Self::Key<'a>>;
 
-    /// What to do about a request without a key, in one sentence: for the warning about the first one.
+    /// Returns one sentence about how to give such a request a key. The warning about the first
+    /// request without a key contains it.
     fn cure(&self, req: &Req) -> &'static str {
         _ = req;
-        "send the key with each request, or choose what becomes of requests without one (`Missing`)"
+        "send the key with each request, or decide about requests without one (`Missing`)"
     }
 }
 
-/// No key: for what can be configured with a key and is not.
+/// Reads no key: for settings that take an optional key.
 impl<Req> Key<Req> for () {
     type Key<'a>
         = Infallible

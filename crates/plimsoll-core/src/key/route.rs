@@ -4,23 +4,26 @@ use http::Request;
 
 use super::Key;
 
-/// The route a request takes: axum's matched path (`/users/{id}`; feature `axum`) where there is one, and no key
-/// otherwise. A raw path would be as many keys as a caller cares to invent.
+/// The route of a request: axum's matched path (`/users/{id}`, feature `axum`). Without a matched
+/// path there is no key.
 ///
-/// A layer must sit inside the router's matching for the path to be known: `Router::route_layer` or
-/// `MethodRouter::layer`. gRPC paths are a fixed set; [`Route::grpc`] takes them as they are.
+/// The raw path is not used, since a caller can invent any number of paths.
+///
+/// The path is known only inside the router's matching: use `Router::route_layer` or
+/// `MethodRouter::layer`. gRPC paths are a fixed set; [`Route::grpc`] uses them as they are.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Route {
     whole_path: bool,
 }
 
 impl Route {
-    /// axum's matched path.
+    /// Reads axum's matched path.
     pub const fn matched() -> Self {
         Self { whole_path: false }
     }
 
-    /// The whole path, `/package.Service/Method`: for services whose router refuses unknown paths by itself.
+    /// Reads the whole path, `/package.Service/Method`: for services whose router rejects unknown
+    /// paths.
     pub const fn grpc() -> Self {
         Self { whole_path: true }
     }

@@ -7,17 +7,20 @@ use std::{
 
 use http::{HeaderMap, header::AsHeaderName};
 
-/// Longer values are no keys: hashing is the only work that grows with what a caller sends.
+/// Longest value that is a key, in bytes. Hashing is the only work that grows with what a caller
+/// sends; `an_api_key_is_1_to_4096_bytes_of_any_value` fails when it
+/// differs.
 const LONGEST: usize = 4096;
 
-/// A borrowed secret, such as an API key, that can be hashed and nothing else.
+/// A borrowed secret, such as an API key, that can only be hashed.
 ///
-/// It does not print, compare or convert, so it ends up in no log and no label. Keyed policies keep no more than its
-/// 64-bit hash under a random seed, from which it cannot be read back. Hashing does the same work for every byte,
-/// whatever the bytes are. The same bytes as an API key and as a bearer token are two keys.
+/// It does not print, compare or convert, so it does not end up in logs or labels. Keyed policies
+/// keep only its 64-bit hash under a random seed, from which it cannot be recovered. Hashing does
+/// the same work for every byte value. An API key and a bearer token of the same bytes are two
+/// keys.
 ///
-/// What else sees the header is another matter: mark it as sensitive (`HeaderValue::set_sensitive`, or tower-http's
-/// `SetSensitiveRequestHeadersLayer`) before anything that prints requests.
+/// Other code can still print the header: mark it as sensitive (`HeaderValue::set_sensitive`, or
+/// tower-http's `SetSensitiveRequestHeadersLayer`) before anything that prints requests.
 #[derive(Clone, Copy)]
 pub struct SecretKey<'a> {
     kind: Kind,
@@ -31,8 +34,8 @@ enum Kind {
 }
 
 impl<'a> SecretKey<'a> {
-    /// What [`ApiKey`](crate::ApiKey) reads from a header with these bytes: to look at a cell with
-    /// [`KeyedHandle::with_cell`](crate::KeyedHandle::with_cell), or for a key of your own.
+    /// The key that [`ApiKey`](crate::ApiKey) reads from a header with these bytes: for
+    /// [`KeyedHandle::with_cell`](crate::KeyedHandle::with_cell), or for your own key.
     pub const fn api_key(bytes: &'a [u8]) -> Self {
         Self {
             kind: Kind::ApiKey,
@@ -40,7 +43,7 @@ impl<'a> SecretKey<'a> {
         }
     }
 
-    /// What [`BearerToken`](crate::BearerToken) reads from a header with this token.
+    /// The key that [`BearerToken`](crate::BearerToken) reads from a header with this token.
     pub const fn bearer(token: &'a [u8]) -> Self {
         Self {
             kind: Kind::Bearer,
@@ -63,11 +66,11 @@ impl fmt::Debug for SecretKey<'_> {
     }
 }
 
-/// A header that has to be there once.
+/// A header that must occur exactly once.
 pub(crate) enum Line<'a> {
     Absent,
     Once(&'a [u8]),
-    /// More than one line, empty, or too long: two readers might take it for two different keys, or none.
+    /// Repeated, empty or too long. Two readers of a repeated header might use different lines.
     Unusable,
 }
 

@@ -6,12 +6,12 @@ use super::{Key, secret::Line};
 
 /// The trace id in the W3C `traceparent` header, as a number: the same in every service of a trace.
 ///
-/// The header's parent id and flags differ from hop to hop, so the whole header is no key: sampling
-/// by it would keep half a trace in one service and the other half in the next.
+/// The header's parent id and flags differ between hops, so the whole header is not the key:
+/// sampling by it would keep one half of a trace in one service and the other half in the next.
 ///
-/// Read as [Trace Context](https://www.w3.org/TR/trace-context/) says: versions up to `fe` are
-/// accepted, and one above `00` may add fields after a dash. A header that is malformed (version
-/// `ff`, upper case, an id of zeros), repeated or missing gives no key.
+/// Read as [Trace Context](https://www.w3.org/TR/trace-context/) specifies: versions up to `fe` are
+/// accepted, and versions above `00` may add fields after a dash. A malformed header (version `ff`,
+/// upper case, an id of zeros), a repeated one and a missing one give no key.
 ///
 /// ```
 /// use plimsoll_core::{Key, TraceId};
@@ -38,7 +38,7 @@ impl<B> Key<Request<B>> for TraceId {
     }
 }
 
-/// The trace id in `version "-" trace-id "-" parent-id "-" flags`.
+/// Reads the trace id in `version "-" trace-id "-" parent-id "-" flags`.
 fn trace_id(line: &[u8]) -> Option<u128> {
     let (version, rest) = hex(line, 2)?;
     let (trace_id, rest) = hex(after_dash(rest)?, 32)?;
@@ -56,7 +56,8 @@ fn after_dash(text: &[u8]) -> Option<&[u8]> {
     text.strip_prefix(b"-")
 }
 
-/// The number in the first `count` digits of `text`, at most 32 of them, and what follows them.
+/// Reads the number in the first `count` digits of `text`, at most 32, and returns it with the
+/// rest.
 fn hex(text: &[u8], count: usize) -> Option<(u128, &[u8])> {
     let (digits, rest) = text.split_at_checked(count)?;
     let number = digits.iter().try_fold(0, |number: u128, digit| {

@@ -1,4 +1,4 @@
-//! One of several policies, chosen by the request.
+//! Chooses one of several policies by the request.
 
 use std::{
     fmt,
@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// Asks one of several policies of one type, chosen by the request: for plans, tenant classes or
-/// kinds of routes that each have their own numbers.
+/// Asks one of several policies of one type, chosen by the request.
 ///
-/// A request that matches no case is decided by the policy that is stated as `otherwise`: no request
-/// is admitted without a policy.
+/// For plans, tenant classes or kinds of routes with different settings. A request that matches no
+/// case is decided by the policy `otherwise`: no request is admitted without a policy.
 ///
 /// ```
 /// use plimsoll_core::{Choose, GateLayer, Route};
@@ -26,11 +25,12 @@ use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
 /// # serves(layer);
 /// ```
 ///
-/// Choose by what the server knows: the route, or what authentication left in the extensions. A
-/// caller chooses its own limit where it is chosen by a header such as `accept`, which every caller
-/// can write.
+/// Choose by what the server has established: the route, or what authentication left in the
+/// extensions. With a header such as `accept`, which every caller can set, callers choose their own
+/// limit.
 ///
-/// Each policy keeps its own state: a caller that moves to another plan starts afresh there.
+/// Each policy keeps its own state: a caller that moves to another plan starts with a full
+/// allowance there.
 #[derive(Clone)]
 pub struct Choose<F, P> {
     choice: F,
@@ -38,13 +38,14 @@ pub struct Choose<F, P> {
     otherwise: P,
 }
 
-/// The index of one of several policies. Closures `Fn(&Req) -> Option<usize>` do.
+/// Returns the index of one of several policies. Implemented for closures
+/// `Fn(&Req) -> Option<usize>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not choose a policy for a `{Req}`",
     note = "use `Choose::by(key, [(value, policy)], otherwise)`, or a closure `|req: &{Req}| -> Option<usize>`"
 )]
 pub trait Choice<Req>: Send + Sync {
-    /// The index of the policy; `None` and an index that is too large choose `otherwise`.
+    /// Returns the index of the policy. `None` or an index out of range selects `otherwise`.
     fn index(&self, req: &Req) -> Option<usize>;
 }
 
@@ -55,7 +56,7 @@ impl<Req, F: Fn(&Req) -> Option<usize> + Send + Sync> Choice<Req> for F {
     }
 }
 
-/// Compares a key with the values of the cases: what [`Choose::by`] chooses by.
+/// Chooses by comparing a key with the values of the cases. Made by [`Choose::by`].
 #[derive(Debug, Clone)]
 pub struct ByValue<K, V> {
     key: K,
@@ -94,8 +95,8 @@ pin_project! {
 }
 
 impl<F, P> Choose<F, P> {
-    /// Among `policies`, the one whose index `choice` returns; `otherwise` where it returns `None`, or
-    /// an index that is too large.
+    /// Asks the policy in `policies` whose index `choice` returns; `otherwise` for `None` or an
+    /// index out of range.
     pub fn new(choice: F, policies: impl IntoIterator<Item = P>, otherwise: P) -> Self {
         Self {
             choice,
@@ -104,12 +105,12 @@ impl<F, P> Choose<F, P> {
         }
     }
 
-    /// The policies of the cases, in the order in which they were given.
+    /// Returns the policies of the cases, in the order given.
     pub fn get_ref(&self) -> &[P] {
         &self.policies
     }
 
-    /// The policy for requests that match no case.
+    /// Returns the policy for requests that match no case.
     pub const fn otherwise(&self) -> &P {
         &self.otherwise
     }
@@ -125,8 +126,8 @@ impl<F, P> Choose<F, P> {
 }
 
 impl<K, V, P> Choose<ByValue<K, V>, P> {
-    /// The policy of the first case whose value equals the request's `key`; `otherwise` for requests
-    /// without a key, or with another one.
+    /// Asks the policy of the first case whose value equals the request's `key`. Requests without a
+    /// key, or with a key that equals no value, get `otherwise`.
     ///
     /// ```
     /// use plimsoll_core::{Choose, GateLayer};

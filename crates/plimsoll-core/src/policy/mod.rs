@@ -1,4 +1,5 @@
-//! The trait in the middle: code that says yes, no or wait, and is told how the call ended.
+//! The trait of every policy: code that admits, rejects or queues a request and receives the
+//! outcome.
 
 mod choose;
 mod keyed;
@@ -28,19 +29,21 @@ pub use self::{
 };
 use crate::{Announcement, Outcome, Rejection};
 
-/// What a policy says about one request.
+/// A policy's decision on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict<P, W> {
-    /// Let it in. The permit comes back through [`Policy::finish`] or [`Policy::revoke`], exactly once.
+    /// Admits the request. The permit ends through [`Policy::finish`] or [`Policy::revoke`],
+    /// exactly once.
     Admit(P),
-    /// Turn it away. Nothing was spent.
+    /// Rejects the request. Nothing was spent.
     Reject(Rejection),
-    /// Let it wait. The gate polls the wait with [`Policy::poll_wait`], or gives it up with [`Policy::abandon`].
+    /// Queues the request. The gate polls the wait with [`Policy::poll_wait`] or drops it with
+    /// [`Policy::abandon`].
     Wait(W),
 }
 
 impl<P, W> Verdict<P, W> {
-    /// The same verdict with another permit.
+    /// Maps the permit.
     #[inline]
     pub fn map<Q>(self, permit: impl FnOnce(P) -> Q) -> Verdict<Q, W> {
         match self {
@@ -51,24 +54,24 @@ impl<P, W> Verdict<P, W> {
     }
 }
 
-/// Plain, synchronous, clock-free code that admits, refuses or delays requests.
+/// Synchronous code without a clock that admits, rejects or queues requests.
 ///
-/// A policy never touches pinning, bodies, HTTP or cancellation: the [`Gate`](crate::Gate) does, and it calls
-/// back exactly once for every permit whatever becomes of the request. All methods take `&self` and may run on
-/// several threads at once.
+/// A policy never handles pinning, bodies, HTTP or cancellation: the [`Gate`](crate::Gate) does,
+/// and ends every permit exactly once, whatever happens to the request. All methods take `&self`
+/// and may run on several threads at once.
 ///
 /// ```text
-/// admit ─► Admit(permit) ─────────────────────────► finish(permit, outcome)   it ran (cancelled half-way included)
-///       │                                       └─► revoke(permit)            it never ran: a later policy refused
+/// admit ─► Admit(permit) ─────────────────────────► finish(permit, outcome)   it ran (also when cancelled half-way)
+///       │                                       └─► revoke(permit)            it never ran: a later policy rejected
 ///       ├► Wait(wait) ─► poll_wait ─► Ok(permit) ─► as above
 ///       │             │            └► Err(rejection)
-///       │             └► abandon(wait)                                        the caller left while waiting
+///       │             └► abandon(wait)                                        the caller left the queue
 ///       └► Reject(rejection)
 /// ```
 ///
 /// # Example
 ///
-/// A policy that lets one request in at a time:
+/// A policy that admits one request at a time:
 ///
 /// ```
 /// use std::{convert::Infallible, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
@@ -94,33 +97,34 @@ impl<P, W> Verdict<P, W> {
 /// }
 /// ```
 ///
-/// Run the checks of `test_kit` (feature `test-kit`) on every policy of your own.
+/// Check every policy with the `test_kit` (feature `test-kit`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy for requests of type `{Req}`",
     label = "this is not a `Policy<{Req}>`",
     note = "a gate takes a policy, or a tuple of up to eight: `GateLayer::new((rate, concurrency))`",
-    note = "layers such as `RateLimitLayer` are not policies: stack them with `.layer(..)`, or fuse the policies inside them",
-    note = "a `Keyed` policy needs a key that can be read from this request type"
+    note = "layers such as `RateLimitLayer` are not policies: stack them with `.layer(..)`, or put their policies into one tuple",
+    note = "a policy per key needs a key that can be read from this request type"
 )]
 pub trait Policy<Req>: Send + Sync {
-    /// What an admitted request holds until it ends. Plain data: no `Arc`, no `Drop`.
+    /// State of an admitted request until it ends. Plain data: no `Arc`, no `Drop`.
     type Permit: Send + 'static;
-    /// A place in a queue, or [`Infallible`] for policies that decide at once.
+    /// A place in a queue, or [`Infallible`] for policies that never queue.
     type Wait: Send;
 
-    /// Decides on one request. A try: it neither blocks nor sleeps, and a refusal has spent nothing.
+    /// Decides on one request. Never blocks or sleeps; a rejection has spent nothing.
     ///
-    /// `now` is the moment of the call. The request may be marked (extensions, headers) but is otherwise
-    /// the inner service's.
+    /// `now` is the time of the call. A policy may add extensions or headers to the request, and
+    /// must leave the rest to the inner service.
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Self::Wait>;
 
-    /// Asks whether the wait is over. `Pending` only after the waker in `cx` was registered.
+    /// Polls a queued request. Returns `Pending` only after it registered the waker in `cx`.
     ///
-    /// Once this has answered `Ready`, the wait is spent: it is neither polled nor abandoned again.
+    /// After `Ready` the wait is over: it is neither polled nor abandoned again.
     ///
     /// # Errors
     ///
-    /// The rejection, when the wait ended badly (too long, pushed out). Nothing is held any more.
+    /// The rejection, when the wait timed out or the request was evicted. Nothing is held after
+    /// that.
     fn poll_wait(
         &self,
         wait: Pin<&mut Self::Wait>,
@@ -129,49 +133,56 @@ pub trait Policy<Req>: Send + Sync {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Permit, Rejection>>;
 
-    /// The caller went away at `now`, while waiting, perhaps just after the wait was granted: gives back whatever the
-    /// wait held.
+    /// Releases what a wait holds. The caller left the queue at `now`, possibly after the wait was
+    /// granted.
     fn abandon(&self, wait: Pin<&mut Self::Wait>, now: Instant);
 
-    /// The request ran, and this is how it went.
+    /// Ends the permit of a request that ran, with its outcome.
     fn finish(&self, permit: Self::Permit, outcome: &Outcome);
 
-    /// The request never ran: gives everything back, as if it had not been asked for.
+    /// Ends the permit of a request that never ran: releases everything, as if it had never been
+    /// asked for.
     ///
-    /// `admitted` is the `now` of the [`admit`](Self::admit) that the permit came from (be it through a wait), and the
-    /// request was given up at `now`. In a stack that decides at once they are equal.
+    /// `admitted` is the `now` of the [`admit`](Self::admit) that created the permit, directly or
+    /// through a wait. `now` is the time of the revocation. Without a queue in the stack both are
+    /// equal.
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant);
 
-    /// Whether `finish` asks for [`Outcome::latency`]. A gate none of whose policies does, and which has no observer,
-    /// saves a clock read per call; the latency is then the time to the end of the call. The answer may change
-    /// with the settings.
+    /// Returns whether `finish` reads [`Outcome::latency`]. The answer may change with the
+    /// settings.
+    ///
+    /// A gate saves a clock read per call when none of its policies reads the latency and it has no
+    /// observer; `latency` is then the time to the end of the call.
     #[inline]
     fn reads_latency(&self) -> bool {
         true
     }
 
-    /// Whether [`announce`](Self::announce) has something to do. A gate none of whose policies says so does not ask, and need not
-    /// keep the head of each response where it can be written to. The answer may change with the settings.
+    /// Returns whether [`announce`](Self::announce) does anything. The answer may change with the
+    /// settings.
+    ///
+    /// If no policy of a gate announces, the gate calls none, and moves each response once less.
     #[inline]
     fn announces(&self) -> bool {
         true
     }
 
-    /// Tells an accepted caller what it should know (such as its quota), in the head of its HTTP response, and reads
-    /// what the callee said there. Nothing, by default. The permit was admitted at `admitted`; after a wait, when its
-    /// call began.
+    /// Writes to the head of an accepted response (such as the caller's quota), and reads what the
+    /// callee wrote there. Does nothing by default.
     ///
-    /// Asked once more when the response ends with trailers, as gRPC's do, while the permit is still held:
-    /// [`in_trailers`](Announcement::in_trailers) tells which it is.
+    /// `admitted` is when the permit was admitted; after a wait, when the inner service was called.
+    ///
+    /// Called again when the response ends with trailers, as gRPC responses do, while the permit is
+    /// still held. [`in_trailers`](Announcement::in_trailers) tells the two calls apart.
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);
     }
 
-    /// Whether [`body_waits`](Self::body_waits) has something to do.
+    /// Returns whether [`body_waits`](Self::body_waits) does anything. `false` by default.
     ///
-    /// `false` by default. A gate none of whose policies watches bodies does not call it. Unlike
-    /// [`announces`](Self::announces), the answer never changes.
+    /// If no policy of a gate watches bodies, the gate never calls it. Unlike
+    /// [`announces`](Self::announces), the answer must never change.
     #[inline]
     fn watches_bodies(&self) -> bool {
         false
@@ -179,22 +190,22 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Reports which side the response body waits for, while the permit is held.
     ///
-    /// Called with [`WaitsOn::Caller`] when the service has answered (where no body follows, the
-    /// permit ends next), and after each frame but the last; with [`WaitsOn::Service`] each time
-    /// the body was polled and is pending, and when the permit is [handed over](crate::Handover) to
-    /// an upgraded socket. The default does nothing.
+    /// Called with [`WaitsOn::Caller`] when the service has answered (if no body follows, the
+    /// permit ends next), and after each frame except the last. Called with [`WaitsOn::Service`]
+    /// each time the body was polled and is pending, and when the permit is [handed
+    /// over](crate::Handover) to an upgraded socket. Does nothing by default.
     ///
-    /// A policy that limits what is in flight uses it to count permits of callers that may have
-    /// stopped reading. No later call would tell it: a server that cannot write does not poll the
-    /// body, and the permit is inside that body.
+    /// A concurrency limit uses it to count permits of callers that may have stopped reading. No
+    /// later call can report that: a server that cannot write does not poll the body, and the
+    /// permit is inside that body.
     #[inline]
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         _ = (permit, on);
     }
 }
 
-/// The part of a [`Policy`] that one which decides at once does not have: `type Wait = Infallible`, and the two methods
-/// about waits that never are. Takes the request type of the `impl` it stands in.
+/// Implements the queue part of a [`Policy`] that never queues: `type Wait = Infallible`,
+/// `poll_wait` and `abandon`. Takes the request type of the surrounding `impl`.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -294,13 +305,13 @@ macro_rules! forward_policy {
 }
 
 forward_policy! {
-    "A borrowed policy is the same policy."
+    "A borrowed policy behaves as the policy it borrows."
     &P;
-    "A shared policy is the same policy: two gates that hold one `Arc` share one limit."
+    "A shared policy behaves as the policy itself: gates that hold clones of one `Arc` share one limit."
     Arc<P>;
 }
 
-/// No policy at all: everything is admitted. Useful under a protocol that does more than refuse.
+/// Admits every request. Useful with a protocol that does more than write rejections.
 impl<Req> Policy<Req> for () {
     type Permit = ();
     crate::decides_at_once!(Req);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// `None` admits every request and holds nothing: a policy that configuration can leave out.
+/// `None` admits every request and holds nothing. Lets configuration leave out a policy.
 ///
 /// ```
 /// use plimsoll_core::GateLayer;

@@ -1,4 +1,4 @@
-//! Decide and count, never enforce.
+//! Shadow mode: decide and count without enforcing.
 
 use std::{
     convert::Infallible,
@@ -13,12 +13,13 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Outcome, Policy, Verdict, WaitsOn};
 
-/// Runs a policy without enforcing it: every request is admitted, what would have been refused is counted.
+/// Runs a policy without enforcing it: admits every request, and counts what the policy would
+/// reject.
 ///
-/// The way to try a limit on live traffic. A request the policy would have let in holds its permit as usual, so
-/// the policy's own figures stay true; one it would have refused, or made to wait, holds nothing. Enforcing
-/// can be switched on at run time through the [`ShadowHandle`], for the requests that decide at once; a policy
-/// that would queue admits without waiting as long as it is a shadow.
+/// Use it to try a limit on live traffic. A request that the policy admits holds its permit as
+/// usual, so the policy's state is real; a request that it would reject or queue holds nothing. The
+/// [`ShadowHandle`] can turn on enforcement of rejections at run time. Requests that the policy
+/// would queue are always admitted without a wait.
 #[derive(Debug)]
 pub struct Shadow<P> {
     policy: P,
@@ -33,12 +34,12 @@ struct Counts {
     would_wait: AtomicU64,
 }
 
-/// Reads what a [`Shadow`] would have done, and switches it to enforcing. Clones share one shadow.
+/// Reads the counters of a [`Shadow`], and turns enforcement on or off. Clones share one shadow.
 #[derive(Debug, Clone)]
 pub struct ShadowHandle(Arc<Counts>);
 
 impl<P> Shadow<P> {
-    /// A shadow of `policy`, which admits everything.
+    /// A shadow of `policy`, which admits every request.
     pub fn new(policy: P) -> Self {
         Self {
             policy,
@@ -46,34 +47,35 @@ impl<P> Shadow<P> {
         }
     }
 
-    /// The counters and the switch.
+    /// Returns a handle to the counters and the switch.
     pub fn handle(&self) -> ShadowHandle {
         ShadowHandle(Arc::clone(&self.counts))
     }
 
-    /// The policy in the shadow.
+    /// Returns the policy in shadow mode.
     pub fn get_ref(&self) -> &P {
         &self.policy
     }
 }
 
 impl ShadowHandle {
-    /// Requests that the policy let in.
+    /// Returns how many requests the policy admitted.
     pub fn would_admit(&self) -> u64 {
         self.0.would_admit.load(Relaxed)
     }
 
-    /// Requests that the policy refused (and, when [enforced](Self::enforce), that were refused).
+    /// Returns how many requests the policy rejected. While [enforced](Self::enforce), they were
+    /// really rejected.
     pub fn would_reject(&self) -> u64 {
         self.0.would_reject.load(Relaxed)
     }
 
-    /// Requests that the policy would have made to wait.
+    /// Returns how many requests the policy would have queued.
     pub fn would_wait(&self) -> u64 {
         self.0.would_wait.load(Relaxed)
     }
 
-    /// From now on, refuse what the policy refuses (`true`), or only count it (`false`, the start).
+    /// Enforces rejections from now on (`true`), or only counts them (`false`, the default).
     pub fn enforce(&self, enforce: bool) {
         self.0.enforced.store(enforce, Relaxed);
     }
@@ -128,7 +130,7 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        // A shadow tells callers nothing until it is enforced.
+        // Callers must not see a quota that is not enforced.
         if let Some(permit) = permit
             .as_ref()
             .filter(|_| self.counts.enforced.load(Relaxed))

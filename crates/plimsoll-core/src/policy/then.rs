@@ -1,4 +1,4 @@
-//! Two policies as one: the whole logic of fusing. Tuples are nested pairs of it.
+//! Two policies as one: all the logic of fusing. Tuples are nested pairs of it.
 
 use std::{
     pin::Pin,
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn, panics};
 
-/// Asks `A`, then `B`. When `B` refuses, what `A` gave is revoked.
+/// Asks `A`, then `B`. When `B` rejects, the permit of `A` is revoked.
 ///
-/// Tuples are the usual way to write this; they nest pairs of it.
+/// Usually written as a tuple, which nests pairs of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Then<A, B>(pub A, pub B);
 
 pin_project! {
-    /// A request waiting in one of two fused policies.
+    /// The wait of one of two fused policies.
     #[derive(Debug)]
     pub struct ThenWait<PermitA, WaitA, WaitB> {
         #[pin]
@@ -29,11 +29,11 @@ pin_project! {
     #[project = StageProj]
     #[derive(Debug)]
     enum Stage<PermitA, WaitA, WaitB> {
-        // In the queue of the first; the second has not been asked.
+        // In the queue of the first policy; the second has not been asked.
         First { #[pin] wait: WaitA, admitted: Instant },
-        // In the queue of the second, with the first one's permit in hand until the wait is over.
+        // In the queue of the second policy, with the permit of the first.
         Second { permit: Option<PermitA>, #[pin] wait: WaitB, admitted: Instant },
-        // The wait has ended: there is nothing left to abandon, whatever panics afterwards.
+        // The wait has ended: nothing is left to abandon, even if a panic follows.
         Over,
     }
 }
@@ -45,7 +45,7 @@ impl<PermitA, WaitA, WaitB> From<Stage<PermitA, WaitA, WaitB>> for ThenWait<Perm
     }
 }
 
-/// Holds the first permit while the second policy is asked, so that a panic there gives it back too.
+/// Holds the first permit while the second policy is asked. A panic there revokes it.
 struct InHand<'a, Req, A: Policy<Req>> {
     policy: &'a A,
     permit: Option<A::Permit>,
@@ -70,7 +70,7 @@ fn revoke<Req, P: Policy<Req>>(policy: &P, permit: P::Permit, admitted: Instant,
     panics::in_drop(|| policy.revoke(permit, admitted, now));
 }
 
-/// Holds the first permit while the second policy finishes, so that a panic there finishes it too.
+/// Holds the first permit while the second policy finishes. A panic there finishes it.
 struct Finishing<'a, Req, A: Policy<Req>> {
     policy: &'a A,
     permit: Option<A::Permit>,
@@ -93,9 +93,9 @@ fn finish_unwinding<Req, P: Policy<Req>>(policy: &P, permit: P::Permit, outcome:
 }
 
 impl<A, B> Then<A, B> {
-    /// The second half of `admit`: `first` is revoked unless the second policy admits or queues.
+    /// The second half of `admit`. `first` is revoked unless the second policy admits or queues.
     #[inline]
-    #[allow(clippy::type_complexity)] // The verdict of two policies names the parts of both.
+    #[allow(clippy::type_complexity)] // The verdict of two policies contains the types of both.
     fn ask_second<Req>(
         &self,
         first: A::Permit,
@@ -116,7 +116,7 @@ impl<A, B> Then<A, B> {
         match self.1.admit(req, now) {
             Verdict::Admit(second) => match in_hand.permit.take() {
                 Some(first) => Verdict::Admit((first, second)),
-                None => unreachable!("the first permit is in hand until here"),
+                None => unreachable!("the first permit is taken only here"),
             },
             Verdict::Reject(rejection) => Verdict::Reject(rejection),
             Verdict::Wait(wait) => Verdict::Wait(

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Then, ThenWait};
 use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// `nest!(@policy A B C)` = `Then(A, Then(B, C))`, and so on.
+/// `nest!(@policy A B C)` is `Then(A, Then(B, C))`, and so on.
 macro_rules! nest {
     (@policy $last:ident) => { $last };
     (@policy $first:ident $($rest:ident)+) => { Then($first, nest!(@policy $($rest)+)) };
@@ -24,11 +24,12 @@ macro_rules! nest {
 
 macro_rules! tuple_policy {
     ($($name:ident $permit:ident),+) => {
-        /// Asked from left to right; a rejection revokes what those before it admitted.
-        #[allow(non_snake_case)] // the fields are named after their type parameters
+        /// Asks the policies from left to right. A rejection revokes the permits of those before
+        /// it.
+        #[allow(non_snake_case)] // Fields are named after their type parameters.
         impl<Req, $($name: Policy<Req>),+> Policy<Req> for ($($name,)+) {
             // Performance: flat, since each level of a nested pair is padded, and a larger permit
-            // makes each move of the call dearer (`instructions`, `fused-six@accept`).
+            // makes each move of the call more expensive (`instructions`, `fused-six@accept`).
             type Permit = ($($name::Permit,)+);
             type Wait = nest!(@wait $($name)+);
 

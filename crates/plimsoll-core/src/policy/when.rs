@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// Asks the policy only about requests for which the condition holds; the others pass and hold nothing.
+/// Asks a policy only about requests for which a condition holds; admits the others without a
+/// permit.
 ///
 /// ```
 /// use plimsoll_core::{GateLayer, When, except_paths};
@@ -31,12 +32,12 @@ pub struct When<F, P> {
 }
 
 impl<F, P> When<F, P> {
-    /// `policy` for the requests for which `condition` answers `true`.
+    /// Asks `policy` about requests for which `condition` holds.
     pub const fn new(condition: F, policy: P) -> Self {
         Self { condition, policy }
     }
 
-    /// The policy behind the condition.
+    /// Returns the policy behind the condition.
     pub fn get_ref(&self) -> &P {
         &self.policy
     }

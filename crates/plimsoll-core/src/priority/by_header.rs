@@ -1,4 +1,4 @@
-//! The priority that a request's headers state, and how much of it is believed.
+//! The priority in a request's headers, and how far it is trusted.
 
 use std::convert::Infallible;
 
@@ -8,22 +8,23 @@ use tokio::time::Instant;
 use super::{Criticality, Prioritize, Priority};
 use crate::{Key, Missing, MissingKeys, Outcome, Policy, Verdict, count::Counter, key::Line, wire};
 
-/// The priority in the request's headers: [`wire::CRITICALITY`] and [`wire::COHORT`].
+/// Reads the priority from the request's headers [`wire::CRITICALITY`] and [`wire::COHORT`].
 ///
-/// Every caller can write these headers, so the constructors name the trust that they take:
+/// Every caller can write these headers, so the constructors name the trust that they place in
+/// callers:
 ///
 /// | constructor | criticality | cohort | for |
 /// |---|---|---|---|
 /// | [`untrusted`](Self::untrusted) | as stated, at most `CRITICAL` | hashed from the caller's key | the edge |
 /// | [`trusted`](Self::trusted) | as stated | as stated | services that only your own services can call |
 ///
-/// A `Priority` in the request's extensions comes before all headers. An absent criticality is
-/// `CRITICAL`. A criticality or cohort that is malformed, or there twice, counts as absent and in
+/// A `Priority` in the request's extensions overrides all headers. An absent criticality is
+/// `CRITICAL`. A malformed or repeated criticality or cohort counts as absent, and in
 /// [`malformed`](Self::malformed).
 ///
-/// As a policy it admits every request and leaves its priority in the extensions, with a cohort
-/// drawn at random for a request that has none. Policies after it, the handler, and the handler's
-/// calls read it there ([`ByExtension`](crate::ByExtension)).
+/// As a policy it admits every request and puts its priority into the extensions. A request without
+/// a cohort gets a random one. Policies after it, the handler, and the handler's calls read it
+/// there ([`ByExtension`](crate::ByExtension)).
 ///
 /// ```
 /// use plimsoll_core::{ByExtension, ByHeader, ClientIp, GateLayer};
@@ -39,7 +40,7 @@ use crate::{Key, Missing, MissingKeys, Outcome, Policy, Verdict, count::Counter,
 #[derive(Debug)]
 pub struct ByHeader<K = ()> {
     criticality: HeaderName,
-    /// `None`: callers are trusted with every criticality, and with their cohort.
+    /// `None`: callers are trusted with every criticality and with their cohort.
     ceiling: Option<Criticality>,
     key: Option<K>,
     salt: u64,
@@ -48,11 +49,11 @@ pub struct ByHeader<K = ()> {
 }
 
 impl ByHeader {
-    /// Believes the criticality and the cohort that the caller states.
+    /// Trusts the criticality and the cohort that the caller states.
     ///
-    /// A caller that states `CRITICAL_PLUS` and cohort 127 is admitted before all others. So use it
-    /// only where every caller is a service of your own, or where a proxy removes both headers from
-    /// requests of strangers.
+    /// A caller that states `CRITICAL_PLUS` and cohort 127 is admitted before all others. Use it
+    /// only when every caller is a service of your own, or when a proxy removes both headers from
+    /// external requests.
     #[must_use]
     pub const fn trusted() -> Self {
         Self {
@@ -67,15 +68,16 @@ impl ByHeader {
 }
 
 impl<K> ByHeader<K> {
-    /// Believes a criticality up to `CRITICAL`, and hashes the cohort from the caller's key.
+    /// Trusts a criticality up to `CRITICAL`, and hashes the cohort from the caller's key.
     ///
-    /// A caller can lower its own requests (`SHEDDABLE` for batch work) and raise none. Its cohort
-    /// is the same for all of its requests, so repeating a rejected request does not help. `key` is
-    /// one that the caller cannot choose: [`ClientIp`](crate::ClientIp), or a key of an
-    /// authenticated caller. A request without a key is counted in [`missing`](Self::missing) and
-    /// draws a cohort at random.
+    /// A caller can lower the priority of its requests (`SHEDDABLE` for batch work), but not raise
+    /// it. All its requests have the same cohort, so repeating a rejected request does not help.
+    /// `key` must be one that the caller cannot choose: [`ClientIp`](crate::ClientIp), or a key of
+    /// an authenticated caller. A request without a key gets a random cohort and counts in
+    /// [`missing`](Self::missing).
     ///
-    /// The salt of the hash is random; replicas that should agree need a common [`salt`](Self::salt).
+    /// The salt of the hash is random; replicas that should agree need a common
+    /// [`salt`](Self::salt).
     #[must_use]
     pub fn untrusted(key: K) -> Self {
         Self {
@@ -95,15 +97,15 @@ impl<K> ByHeader<K> {
         self
     }
 
-    /// Caps the criticality. A cohort in the headers is no longer believed: callers that need a
-    /// ceiling are not trusted.
+    /// Caps the criticality. The cohort in the headers is then ignored, since callers that need a
+    /// cap are not trusted.
     #[must_use]
     pub fn ceiling(mut self, ceiling: Criticality) -> Self {
         self.ceiling = Some(ceiling);
         self
     }
 
-    /// Hashes the cohort from `key`, for requests whose stated cohort is absent or not believed.
+    /// Hashes the cohort from `key`, for requests without a trusted cohort in the headers.
     #[must_use]
     pub fn cohort_from<L>(self, key: L) -> ByHeader<L> {
         ByHeader {
@@ -118,26 +120,26 @@ impl<K> ByHeader<K> {
 
     /// Hashes cohorts with this salt, as [`Priority::cohort_of`] does.
     ///
-    /// Take the same salt in all replicas, and another one now and then, so that the same callers
-    /// are not always the first to be shed. Keep it secret from untrusted callers: with it they can
-    /// look for a key (an IPv6 network, a new account) in a high cohort.
+    /// Use the same salt in all replicas, and change it now and then, so that the shed callers
+    /// change. Keep it secret from untrusted callers: with the salt they can search for a key (an
+    /// IPv6 network, a new account) with a high cohort.
     #[must_use]
     pub const fn salt(mut self, salt: u64) -> Self {
         self.salt = salt;
         self
     }
 
-    /// Requests with an unreadable or repeated criticality or cohort.
+    /// Returns how many requests had an unreadable or repeated criticality or cohort.
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
     }
 
-    /// Requests whose cohort should have been hashed from a key and that had no key.
+    /// Returns how many requests had no key to hash the cohort from.
     pub fn missing(&self) -> u64 {
         self.missing.get()
     }
 
-    /// What the one line of a header says; `None` when there is none that can be read.
+    /// Parses the only line of a header; `None` when it is absent or unreadable.
     fn read<B, T>(
         &self,
         req: &Request<B>,
@@ -155,14 +157,14 @@ impl<K> ByHeader<K> {
         read
     }
 
-    /// The criticality that the caller states, as far as it is believed.
+    /// Returns the stated criticality, capped at the ceiling.
     fn criticality<B>(&self, req: &Request<B>) -> Criticality {
         let parse = |line: &[u8]| std::str::from_utf8(line).ok()?.trim().parse().ok();
         let stated = self.read(req, &self.criticality, parse).unwrap_or_default();
         self.ceiling.map_or(stated, |ceiling| stated.min(ceiling))
     }
 
-    /// The cohort that the caller states, if it is believed.
+    /// Returns the stated cohort, if callers are trusted.
     fn cohort<B>(&self, req: &Request<B>) -> Option<u8> {
         if self.ceiling.is_some() {
             return None;
@@ -175,8 +177,8 @@ impl<K> ByHeader<K> {
 
 impl<B, K: Key<Request<B>>> Prioritize<Request<B>> for ByHeader<K> {
     fn priority(&self, req: &Request<B>) -> Priority {
-        if let Some(said) = req.extensions().get() {
-            return *said;
+        if let Some(stated) = req.extensions().get() {
+            return *stated;
         }
         let priority = Priority::new(self.criticality(req));
         if let Some(cohort) = self.cohort(req) {

@@ -1,4 +1,4 @@
-//! The response body that gives the permit back at its end.
+//! The response body, which ends the permit.
 
 use std::{
     fmt,
@@ -15,12 +15,12 @@ use super::http::SpeaksHttp;
 use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, WaitsOn, panics};
 
 pin_project! {
-    /// The body of a gate's response: the inner service's, carrying the permit, or the gate's own.
+    /// The body of a gate's response: the inner service's body with the permit, or the gate's own.
     ///
-    /// The permit ends with the body: after the last frame, the trailers, an error, or when the body
-    /// is dropped. A call whose body is dropped before its end keeps the class of its head, and
-    /// [`Outcome::body_dropped`](crate::Outcome::body_dropped) says so. A gRPC call without trailers is
-    /// [`Class::Cancelled`]: its head does not say how it went.
+    /// The permit ends with the body: after the last frame, the trailers or an error, or when the
+    /// body is dropped. A call whose body is dropped before its end keeps the class of its head,
+    /// and [`Outcome::body_dropped`](crate::Outcome::body_dropped) is true. A gRPC call without
+    /// trailers is [`Class::Cancelled`], since its head does not contain the result.
     pub struct GateBody<B, H>
     where
         B: Body,
@@ -52,29 +52,29 @@ pin_project! {
     }
 }
 
-/// A permit on its way to the end of a body, with what is known so far.
+/// A permit on its way to the end of a body, and what is known so far.
 pub(super) struct Tracked<H> {
     pub(super) held: H,
     pub(super) class: Class,
     /// Bytes of data handed out.
     sent: u64,
-    /// Bytes of data there will be, when the head promised a length that the body itself does not know, or
+    /// Bytes of data that the head promised, when the body itself does not report its length; else
     /// [`UNKNOWN`].
     promised: u64,
-    /// What the handler reports.
+    /// The handler's report.
     cost: Option<Cost>,
-    /// The head says nothing about how the call went: gRPC.
+    /// Whether only the trailers tell how the call went: gRPC.
     pub(super) awaits_trailers: bool,
 }
 
-/// No length was promised.
+/// `promised` when no length was promised.
 const UNKNOWN: u64 = u64::MAX;
 
 /// A permit that a body can carry: any [`Hold`] of a protocol that [speaks HTTP](SpeaksHttp).
 pub trait Carried: Hold {
-    /// The class, now that trailers (or a head without a body) are here.
+    /// Returns the class, given the trailers, or the head of a response without a body.
     fn end(&self, class: Class, metadata: &HeaderMap) -> Class;
-    /// The class, now that the body broke off.
+    /// Returns the class of a body that ended with an error.
     fn broken(&self, class: Class) -> Class;
 }
 
@@ -93,7 +93,7 @@ impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
 }
 
 impl<B: Body, H: Carried> GateBody<B, H> {
-    /// The inner service's body, with the permit, if it is still held, until its end.
+    /// The inner service's body, with the permit if that is still held.
     #[inline]
     pub(super) fn carrying(body: B, tracked: Option<Tracked<H>>) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         }
     }
 
-    /// A body of the gate's own.
+    /// The gate's own body.
     #[inline]
     pub fn own(bytes: Bytes) -> Self {
         Self {
@@ -124,14 +124,14 @@ impl<B: Body, H: Carried> GateBody<B, H> {
 }
 
 impl<B: Body, H: Carried> GateBody<B, H> {
-    /// Dropped with the permit.
+    /// Ends the permit of a dropped body.
     #[cold]
     fn drop_carrying(self: Pin<&mut Self>) {
         let this = self.project();
         let Some(mut tracked) = this.tracked.take() else {
             return;
         };
-        // Servers stop polling once they know from the length that nothing is to come.
+        // Servers stop polling when the length says that no more data follows.
         let whole = match this.kind.project() {
             KindProj::Inner { body } => tracked.is_whole(&body),
             KindProj::Own { .. } => true,
@@ -156,22 +156,22 @@ impl<H> Tracked<H> {
         }
     }
 
-    /// What the head says: the class so far, and how long the body will be.
+    /// Sets what the head says: the class so far, and the length of the body.
     #[inline]
     pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
         self.class = class;
         self.promised = promised.unwrap_or(UNKNOWN);
     }
 
-    /// The body was dropped before its end. The service had answered, so the class of the head stands,
-    /// unless trailers were to decide, or a panic of the body is what drops it.
+    /// Sets the class for a body that was dropped before its end. The service had answered, so the
+    /// class of the head stays, unless trailers were to decide or a panic of the body dropped it.
     fn cut_off(&mut self) {
         if self.class == Class::Success && (self.awaits_trailers || std::thread::panicking()) {
             self.class = Class::cut_off();
         }
     }
 
-    /// Reports which side the body waits for, to policies that watch bodies.
+    /// Reports to policies that watch bodies which side the body waits for.
     #[inline]
     pub(super) fn waits(&mut self, on: WaitsOn)
     where
@@ -182,17 +182,17 @@ impl<H> Tracked<H> {
         }
     }
 
-    /// The handler reports what the call costs.
+    /// Sets the handler's cost report.
     pub(super) fn costing(&mut self, cost: Option<&Cost>) {
         self.cost = cost.cloned();
     }
 
-    /// Whether all of the body has been handed out.
+    /// Returns whether the whole body has been handed out.
     fn is_whole<B: Body>(&self, body: &B) -> bool {
         body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == self.sent
     }
 
-    /// Takes note of a frame; `true` when it was the last one.
+    /// Records a frame; `true` when it was the last one.
     fn saw<B: Body>(&mut self, frame: &mut Frame<B::Data>, body: &B) -> bool
     where
         H: Carried,
@@ -208,9 +208,9 @@ impl<H> Tracked<H> {
         body.is_end_stream()
     }
 
-    /// The call is over, and the body was handed out or there was none.
+    /// Ends the permit of a call whose body was handed out, or that had none.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // as in the gate
+    #[allow(clippy::inline_always)] // As in the gate.
     pub(super) fn settle(&mut self)
     where
         H: Hold,
@@ -219,7 +219,7 @@ impl<H> Tracked<H> {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // as in the gate
+    #[allow(clippy::inline_always)] // As in the gate.
     fn settle_body(&mut self, body_dropped: bool)
     where
         H: Hold,
@@ -236,7 +236,7 @@ impl<H> Tracked<H> {
     }
 }
 
-/// The length in the head, when the body does not know its own.
+/// Returns the length in the head, when the body does not report its own.
 #[inline]
 pub(super) fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
     if response.body().size_hint().exact().is_some() {
@@ -251,7 +251,7 @@ pub(super) fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
         .ok()
 }
 
-/// An empty body without a permit, which layers put in place of one that they drop.
+/// An empty body without a permit. Layers put it in place of a body that they drop.
 impl<B: Body, H: Carried> Default for GateBody<B, H> {
     fn default() -> Self {
         Self::own(Bytes::new())

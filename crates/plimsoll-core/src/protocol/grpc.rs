@@ -1,6 +1,7 @@
 //! A rejection as a gRPC status: Trailers-Only, with `google.rpc` details and pushback.
 //!
-//! Trailers-Only, because a client that has seen response headers may not retry any more (gRFC A6).
+//! Trailers-Only, because gRPC clients must not retry after they have seen response headers (gRFC
+//! A6).
 
 use std::time::Duration;
 
@@ -27,19 +28,19 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
-/// Any negative number tells a client not to retry.
+/// Any negative number stops a client from retrying.
 const DO_NOT_RETRY: HeaderValue = HeaderValue::from_static("-1");
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
-/// Whether these are the headers of a gRPC response.
+/// Returns whether these are the headers of a gRPC response.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The response that says no in gRPC's words.
+/// Builds the gRPC rejection.
 pub(super) fn refusal(
     code: u8,
     rejection: &Rejection,
@@ -76,7 +77,7 @@ pub(super) fn refusal(
     response
 }
 
-/// The status message. Nothing in it needs percent-encoding.
+/// Returns the status message, which needs no percent-encoding.
 const fn message(kind: Kind) -> &'static str {
     match kind {
         Kind::OverQuota => "quota exceeded",
@@ -87,7 +88,7 @@ const fn message(kind: Kind) -> &'static str {
     }
 }
 
-/// Milliseconds, rounded up.
+/// Rounds up to milliseconds.
 fn whole_millis(wait: Duration) -> u64 {
     let below_a_second = wait.subsec_nanos().div_ceil(1_000_000);
     wait.as_secs()
@@ -95,22 +96,22 @@ fn whole_millis(wait: Duration) -> u64 {
         .saturating_add(below_a_second.into())
 }
 
-/// The pushback for the caller's gRPC library; `None` leaves retries to its own backoff.
+/// Returns the pushback for the caller's gRPC library; `None` leaves retries to its own backoff.
 ///
-/// With a `grpc-timeout` no longer than the wait, the pushback forbids a retry: libraries would
+/// If the `grpc-timeout` is no longer than the wait, the pushback forbids a retry: a library would
 /// wait until the deadline, and report that instead of the rejection.
 fn pushback(hint: Option<u64>, kind: Kind, asked: &HeaderMap) -> Option<HeaderValue> {
     let Some(millis) = hint else {
-        // No wait would help: over a quota for good, too late, or left out on purpose.
-        let in_vain = !matches!(kind, Kind::Full | Kind::CircuitOpen);
-        return in_vain.then_some(DO_NOT_RETRY);
+        // Retrying does not help: over a quota for good, too late, or left out on purpose.
+        let is_useless = !matches!(kind, Kind::Full | Kind::CircuitOpen);
+        return is_useless.then_some(DO_NOT_RETRY);
     };
     let timeout = asked
         .get(GRPC_TIMEOUT)
         .and_then(|timeout| parse_grpc_timeout(timeout.as_bytes()));
     let in_time = timeout.is_none_or(|timeout| Duration::from_millis(millis) < timeout);
     Some(if in_time {
-        // Clients read a signed number of 32 bits.
+        // Clients read a signed 32-bit number.
         decimal(millis.min(i32::MAX as u64))
     } else {
         DO_NOT_RETRY
@@ -126,10 +127,10 @@ struct Violation<'a> {
 }
 
 impl Violation<'static> {
-    /// The quota by its name, when the policy told one. The subject says who without saying which: keys are nobody's
-    /// business further down the line.
+    /// The violated quota by name, if the policy set it. The subject does not name the caller, so
+    /// that keys do not leak to services further down.
     fn of(rejection: &Rejection) -> Option<Self> {
-        let quota = rejection.quota()?;
+        let quota = rejection.allowance()?;
         let named = rejection.kind() == Kind::OverQuota && Allowance::is_name(quota.name);
         named.then_some(Self {
             subject: "caller",
@@ -140,8 +141,9 @@ impl Violation<'static> {
     }
 }
 
+/// Builds
 /// `google.rpc.Status { code, message, details: [RetryInfo { retry_delay }, QuotaFailure { violations }] }`,
-/// serialised and in base64 without padding, as `-bin` metadata wants it.
+/// serialised and in base64 without padding, as `-bin` metadata requires.
 fn details(
     code: u8,
     message: &str,
@@ -173,15 +175,16 @@ fn details(
     BASE64_STANDARD_NO_PAD.encode(status.0)
 }
 
-/// The longest `google.protobuf.Duration`, about 10,000 years.
+/// Longest `google.protobuf.Duration` in seconds, about 10,000 years. Longer ones are invalid.
 const LONGEST_SECS: u64 = 315_576_000_000;
 
-/// Protobuf, last field first and each byte after the one that follows it: so the length of a message is known
-/// when it has to be written.
+/// A protobuf message written backwards, last field and last byte first.
+///
+/// The length of a message is then known when it is written.
 struct Backwards(Vec<u8>);
 
 impl Backwards {
-    /// A field of wire type 0; zero is the default and not written.
+    /// Writes a field of wire type 0. Zero is the default and is not written.
     fn number(&mut self, field: u8, value: u64) {
         if value > 0 {
             self.varint(value);
@@ -189,12 +192,12 @@ impl Backwards {
         }
     }
 
-    /// A field of wire type 2.
+    /// Writes a field of wire type 2.
     fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.message(field, |to| to.0.extend(bytes.iter().rev()));
     }
 
-    /// A field of wire type 2, with what `write` puts into it.
+    /// Writes a field of wire type 2 that contains what `write` writes.
     fn message(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
         let before = self.0.len();
         write(self);
@@ -202,7 +205,7 @@ impl Backwards {
         self.0.push(field << 3 | 2);
     }
 
-    /// One of the details: a `google.protobuf.Any` with a message of this type.
+    /// Writes one of the details: a `google.protobuf.Any` with a message of this type.
     fn any(&mut self, type_url: &str, write: impl FnOnce(&mut Self)) {
         self.message(3, |any| {
             any.message(2, write);
@@ -225,7 +228,7 @@ impl Backwards {
 mod tests {
     use super::*;
 
-    /// Bytes checked with protoc.
+    /// The bytes were checked with protoc.
     #[test]
     fn details_match_the_golden_bytes() {
         assert_eq!(

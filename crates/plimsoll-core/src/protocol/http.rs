@@ -1,4 +1,4 @@
-//! HTTP, and gRPC where the content type says so.
+//! HTTP, and gRPC for requests with its content type.
 
 use std::fmt;
 
@@ -16,10 +16,11 @@ use crate::{
     Rejection, Release, RequestHead, ServerClassifier, WaitsOn, panics,
 };
 
-/// Answers rejections with HTTP responses, or with gRPC statuses where the request
-/// [is gRPC](crate::wire::is_grpc), so that the error type stays the inner service's own.
+/// Answers rejections with HTTP responses, or with gRPC statuses if the request [is
+/// gRPC](crate::wire::is_grpc).
 ///
-/// What a refusal looks like (each line can be changed):
+/// The error type stays the inner service's own. Rejections look as follows; every part can be
+/// changed:
 ///
 /// | [`Kind`] | HTTP | gRPC | hint |
 /// |---|---|---|---|
@@ -29,18 +30,22 @@ use crate::{
 /// | `Deadline` | 504 | `DEADLINE_EXCEEDED` | none |
 /// | `Skipped` | 202, empty | `RESOURCE_EXHAUSTED`, not to be retried | none |
 ///
-/// All rejections carry `cache-control: no-store`, gRPC ones as well.
-/// HTTP rejections carry `retry-after` (whole seconds, rounded up), an
-/// `application/problem+json` body unless `accept` rules it out, [`RateLimitFields`] when the policy told its quota,
-/// and `plimsoll-refused-by` with the policy's name, which also says that nothing was run and a retry is safe. (It is taken
-/// off answers of other services that the inner service passes on, because something was run here.) gRPC refusals are Trailers-Only with `grpc-retry-pushback-ms` and, in `grpc-status-details-bin`,
-/// `google.rpc.RetryInfo` and (for a quota that was told) `google.rpc.QuotaFailure`. The [`Rejection`] is in the
-/// response's extensions.
+/// - Every rejection has `cache-control: no-store`, and the [`Rejection`] in the response's
+///   extensions.
+/// - HTTP rejections have `retry-after` (whole seconds, rounded up), an `application/problem+json`
+///   body unless `accept` rules it out, and [`RateLimitFields`] if the policy set a quota.
+/// - `plimsoll-refused-by` has the policy's name, and means that nothing was run, so a retry is
+///   safe. It is removed from answers of other services that the inner service forwards, since
+///   something was run here.
+/// - gRPC rejections are Trailers-Only with `grpc-retry-pushback-ms` and, in
+///   `grpc-status-details-bin`, `google.rpc.RetryInfo` and (if the policy set a quota)
+///   `google.rpc.QuotaFailure`.
 ///
-/// # When a call is over
+/// # End of a call
 ///
-/// The permit is held to the end of the response body, unless [`release`](Http::release) or the handler says
-/// otherwise ([`Release`] or [`Handover`] in the response's extensions). Latency is always request to head.
+/// The permit is held to the end of the response body, unless [`release`](Http::release) or the
+/// handler ([`Release`] or [`Handover`] in the response's extensions) changes that. Latency is
+/// always from request to head.
 #[derive(Clone)]
 pub struct Http<C = ServerClassifier> {
     classifier: C,
@@ -56,10 +61,10 @@ impl Http {
 }
 
 impl Http<ClientClassifier> {
-    /// HTTP with its defaults, for a gate around a client: a 408 of the callee is a failure, a 429 an
+    /// HTTP with its defaults, for a gate around a client: a callee's 408 is a failure, a 429 an
     /// overload.
     ///
-    /// A callee's `plimsoll-refused-by` reaches the caller: nothing was run there.
+    /// A callee's `plimsoll-refused-by` reaches the caller, since nothing was run there.
     pub const fn client() -> Self {
         let mut http = Self::classified_by(ClientClassifier);
         http.refusals.foreign_names = true;
@@ -88,62 +93,64 @@ impl<C> Http<C> {
         }
     }
 
-    /// Gives permits back at the head or at the end of the response, where the handler does not say.
+    /// Ends permits at the head or at the end of the response, unless the handler decides.
+    /// [`Release::AtEnd`] by default.
     #[must_use]
     pub fn release(mut self, release: Release) -> Self {
         self.release = release;
         self
     }
 
-    /// Answers refusals of this kind with another HTTP status.
+    /// Answers rejections of this kind with another HTTP status.
     #[must_use]
     pub fn status(mut self, kind: Kind, status: StatusCode) -> Self {
         self.refusals.set_status(kind, status);
         self
     }
 
-    /// Answers refusals of this kind with another gRPC status code (0 to 16).
+    /// Answers rejections of this kind with another gRPC status code (0 to 16).
     #[must_use]
     pub fn grpc_code(mut self, kind: Kind, code: u8) -> Self {
         self.refusals.set_grpc_code(kind, code);
         self
     }
 
-    /// Whether refusals name the policy in `plimsoll-refused-by`. They do, unless this is switched off.
+    /// Sets whether rejections name the policy in `plimsoll-refused-by`. `true` by default.
     #[must_use]
     pub fn name_policy(mut self, name: bool) -> Self {
         self.refusals.name_policy = name;
         self
     }
 
-    /// Whether HTTP refusals have an `application/problem+json` body. They do, unless this is switched off.
+    /// Sets whether HTTP rejections have an `application/problem+json` body. `true` by default.
     #[must_use]
     pub fn problem_details(mut self, body: bool) -> Self {
         self.refusals.problem_details = body;
         self
     }
 
-    /// Tells callers their quota in these headers, on refusals and on accepted answers, instead of
-    /// [`RateLimitFields::DRAFT_11`].
+    /// Sets the headers that state quotas, on rejections and on accepted answers.
+    /// [`RateLimitFields::DRAFT_11`] by default.
     #[must_use]
     pub fn rate_limit_fields(mut self, fields: RateLimitFields) -> Self {
         self.refusals.fields = fields;
         self
     }
 
-    /// Tells the class of answers.
+    /// Returns the classifier of answers.
     pub const fn classifier(&self) -> &C {
         &self.classifier
     }
 
-    /// Lets the policies that admitted a request write to the head of its answer, in this protocol's fields.
+    /// Lets the policies that admitted a request write to the head of its answer, in this
+    /// protocol's fields.
     #[inline]
     pub fn announce(&self, held: &impl Hold, headers: &mut HeaderMap) {
         let out = Announcement::to(headers);
         held.announce(&mut out.rate_limit_fields(self.refusals.fields));
     }
 
-    /// The response that says no to `req`.
+    /// Builds the response that rejects `req`.
     pub fn refusal<H, B, R>(
         &self,
         req: &Request<R>,
@@ -175,9 +182,9 @@ impl<C> fmt::Debug for Http<C> {
 
 /// A protocol that is [`Http`], or wraps it.
 pub trait SpeaksHttp: Send + Sync + 'static {
-    /// What classifies its answers.
+    /// The classifier of its answers.
     type Classifier: Classify;
-    /// The HTTP rules it goes by.
+    /// Returns the HTTP settings in use.
     fn http(&self) -> &Http<Self::Classifier>;
 }
 
@@ -190,15 +197,15 @@ impl<C: Classify> SpeaksHttp for Http<C> {
     }
 }
 
-/// What HTTP remembers of a request while the inner service has it.
+/// What [`Http`] keeps about a request until the inner service answers.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpCall {
-    /// The response's body will not be sent: `HEAD`.
+    /// Whether the response's body will not be sent: `HEAD`.
     bodiless: bool,
 }
 
 impl HttpCall {
-    /// Looks at the request.
+    /// Reads the request.
     #[inline]
     pub fn begin<R>(req: &Request<R>) -> Self {
         Self {
@@ -206,8 +213,8 @@ impl HttpCall {
         }
     }
 
-    /// The class of a response as far as its head tells. A [`Rejection`] in its extensions decides:
-    /// an inner gate left it there.
+    /// Returns the class of a response from its head. A [`Rejection`] in the extensions, left by an
+    /// inner gate, takes precedence.
     #[inline]
     pub fn class<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
         if !response.extensions().is_empty() && is_rejection(response) {
@@ -216,18 +223,19 @@ impl HttpCall {
         class_of_head(protocol, response)
     }
 
-    /// Takes `plimsoll-refused-by` off an answer that another service's gate made and the inner service
-    /// passed on: it says that nothing was run, and here the inner service ran.
+    /// Removes `plimsoll-refused-by` from another service's rejection that the inner service
+    /// forwards. The header means that nothing was run, and here the inner service ran.
     ///
-    /// Rejections of gates in this process have a [`Rejection`] in their extensions, and keep it.
+    /// Rejections by gates in this process have a [`Rejection`] in their extensions, and keep the
+    /// header.
     #[inline]
     pub fn received<H, B, E>(held: &H, result: &mut Result<Response<B>, E>)
     where
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        // Performance: a rejection is no 200, or it is a gRPC status without a body, and most answers
-        // are neither (`instructions`, `gate@accept`).
+        // Performance: a rejection has another status than 200, or is a gRPC status without a body;
+        // most answers are neither (`instructions`, `gate@accept`).
         if let Ok(response) = result
             && (response.status() != StatusCode::OK || response.body().is_end_stream())
             && !held.protocol().http().refusals.foreign_names
@@ -236,9 +244,9 @@ impl HttpCall {
         }
     }
 
-    /// Ties the permit to the response's body, or settles it where the call ends with the head.
+    /// Attaches the permit to the response's body, or ends it when the call ends with the head.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // as `Protocol::complete`
+    #[allow(clippy::inline_always)] // As for `Protocol::complete`.
     pub fn complete<H, B>(self, held: H, response: Response<B>) -> Response<GateBody<B, H>>
     where
         H: Hold<Protocol: SpeaksHttp>,
@@ -247,7 +255,7 @@ impl HttpCall {
         self.tie(None, held, response)
     }
 
-    /// The same, with the class already known.
+    /// As [`complete`](Self::complete), with a class that is already known.
     #[inline]
     pub fn complete_as<H, B>(
         self,
@@ -263,7 +271,7 @@ impl HttpCall {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // as `Protocol::complete`
+    #[allow(clippy::inline_always)] // As for `Protocol::complete`.
     fn tie<H, B>(
         self,
         class: Option<Class>,
@@ -276,8 +284,8 @@ impl HttpCall {
     {
         let announces = held.announces();
         // Performance: most of the cost is moving response and permit (`instructions`,
-        // `gate@accept`). So the permit is put where it stays at once, and what is unusual is read
-        // elsewhere, by reference: a response that may be written to on its way is moved once more.
+        // `gate@accept`). So the permit is put into its final place at once, and rare cases are
+        // handled out of line, by reference: a response that may be written to is moved once more.
         let mut slot = None;
         let tracked = slot.insert(Tracked::new(held));
         let protocol = tracked.held.protocol();
@@ -288,17 +296,17 @@ impl HttpCall {
         }
         let at_head = http.release == Release::AtHead;
         tracked.expect(class, promised_length(&response));
-        let unusual = at_head || self.is_unusual(&response);
-        if unusual {
+        let is_rare = at_head || self.is_rare(&response);
+        if is_rare {
             self.look_closer(&mut slot, &response);
         }
         response.map(|body| GateBody::carrying(body, slot))
     }
 
-    /// Whether more is to be read from the response than its body's end. Most responses are not
-    /// unusual.
+    /// Returns whether the response needs [`look_closer`](Self::look_closer). Most responses do
+    /// not.
     #[inline]
-    fn is_unusual<B: Body>(self, response: &Response<B>) -> bool {
+    fn is_rare<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
             || response.status() != StatusCode::OK
             || response.version() == Version::HTTP_2
@@ -306,15 +314,17 @@ impl HttpCall {
             || response.body().is_end_stream()
     }
 
-    /// Whether nothing follows the head.
+    /// Returns whether nothing follows the head.
     fn is_over<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
             || response.body().is_end_stream()
             || matches!(response.status().as_u16(), ..200 | 204 | 304)
     }
 
-    /// Reads what only few responses say, and takes the permit where there is no body, or where the
-    /// layer or the handler says that the call ends with the head.
+    /// Handles rare responses: reads their extensions and, if the call ends with the head, ends the
+    /// permit.
+    ///
+    /// A call ends with the head when there is no body, or when the layer or the handler says so.
     #[inline(never)]
     fn look_closer<H, B>(self, slot: &mut Option<Tracked<H>>, response: &Response<B>)
     where
@@ -329,7 +339,7 @@ impl HttpCall {
         let mut handover = None;
         let stated = response.extensions();
         if is_rejection(response) {
-            // The service was not called: there is nothing else to read.
+            // The service was not called, so there is nothing else to read.
             tracked.class = Class::Rejected;
         } else if !stated.is_empty() {
             tracked.costing(stated.get());
@@ -340,7 +350,7 @@ impl HttpCall {
         if let Some(mut tracked) = slot.take_if(|_| at_head) {
             match handover {
                 Some(handover) => {
-                    // Whoever owns the socket reads and writes without telling.
+                    // The owner of the socket reads and writes without reporting it.
                     tracked.waits(WaitsOn::Service);
                     handover.put(Box::new(SettleOnDrop(tracked)));
                 }
@@ -349,19 +359,20 @@ impl HttpCall {
         }
     }
 
-    /// The inner service answered with an error: settles the permit.
+    /// Ends the permit of a call that the inner service answered with an error.
     #[inline]
     pub fn fail<H: Hold<Protocol: SpeaksHttp>>(self, held: H) {
         let class = held.protocol().http().classifier().service_error();
         held.settle(class);
     }
 
-    /// The inner service is done with the call: [completes](Self::complete) it, or lets it [fail](Self::fail).
+    /// [Completes](Self::complete) a response, or [fails](Self::fail) an error, of the inner
+    /// service.
     ///
     /// # Errors
     ///
-    /// The inner service's.
-    #[allow(clippy::inline_always)] // a call of its own would move the response once more
+    /// The inner service's error.
+    #[allow(clippy::inline_always)] // Performance: a call would move the response once more.
     #[inline(always)]
     pub fn conclude<H, B, E>(
         self,
@@ -382,7 +393,7 @@ impl HttpCall {
     }
 }
 
-/// The class of a response without a look at its extensions.
+/// Returns the class of a response without reading its extensions.
 #[inline]
 fn class_of_head<T: SpeaksHttp, B: Body>(protocol: &T, response: &Response<B>) -> Class {
     let classifier = protocol.http().classifier();
@@ -394,7 +405,7 @@ fn class_of_head<T: SpeaksHttp, B: Body>(protocol: &T, response: &Response<B>) -
     }
 }
 
-/// Whether an inner gate made this response.
+/// Returns whether an inner gate made this response.
 ///
 /// Performance: out of line, since most responses have no extensions (`instructions`,
 /// `fallback@accept`).
@@ -403,12 +414,12 @@ fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }
 
-/// Whether the class of a response is known from its trailers only: gRPC, over HTTP/2 always.
+/// Returns whether only the trailers tell the class of a response: gRPC, which is always HTTP/2.
 fn awaits_trailers<B>(response: &Response<B>) -> bool {
     response.version() == Version::HTTP_2 && grpc::is_grpc(response.headers())
 }
 
-/// A handed-over permit, which ends with its response's class when the claim on it is dropped.
+/// A handed-over permit. It ends with its response's class when the claim is dropped.
 struct SettleOnDrop<H: Hold>(Tracked<H>);
 
 impl<H: Hold> Drop for SettleOnDrop<H> {
@@ -447,8 +458,10 @@ where
         HttpCall::received(held, result);
     }
 
+    // Performance: inlined, since a gate completes in two places, and a call would move the
+    // response once more.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // a gate completes in two places, and what it moves it would move once more for a call
+    #[allow(clippy::inline_always)]
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: HttpCall,

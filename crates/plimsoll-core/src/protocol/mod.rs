@@ -1,4 +1,4 @@
-//! How traffic says no, and when a call is over.
+//! How rejections are written, and when a call is over.
 
 mod body;
 mod grpc;
@@ -23,38 +23,39 @@ pub use self::{
 };
 use crate::{Held, Hold, Rejection, RequestHead};
 
-/// An answer that is here, or one that takes a while.
+/// An answer that is ready, or a future that makes it.
 #[derive(Debug)]
 pub enum Answer<R, F> {
-    /// Here it is.
+    /// The answer.
     Now(R),
-    /// A future makes it: a fallback's handler.
+    /// A future that makes the answer, such as a fallback's handler.
     Later(F),
 }
 
-/// How traffic says no, and when a call is over.
+/// Writes rejections, and defines when a call is over.
 ///
-/// [`Http`] serves HTTP and gRPC, [`Plain`] everything else. A protocol may wrap another, as fallback does.
+/// [`Http`] is for HTTP and gRPC, [`Plain`] for every other Tower service. A protocol may wrap
+/// another, as fallback does.
 #[diagnostic::on_unimplemented(
     message = "the protocol `{Self}` does not fit this service",
     note = "`Http` (the default) needs `http::Request<_>` in and `http::Response<_>` out, with a body whose data is `Bytes`",
-    note = "for any other Tower service say `GateLayer::builder(policy).protocol(Plain::new()).build()`"
+    note = "for any other Tower service use `GateLayer::builder(policy).protocol(Plain::new()).build()`"
 )]
 pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
-    /// What is remembered of a request while the inner service has it.
+    /// What the protocol keeps about a request until the inner service answers.
     type Call;
     /// The gate's response, with a body that may carry the permit.
     type Response<H: Hold<Protocol = Self>>;
     /// The gate's error.
     type Error;
-    /// Makes an answer that takes a while.
+    /// A future that makes an answer.
     type Later<H: Hold<Protocol = Self>>: Future<Output = Result<Self::Response<H>, Self::Error>>;
 
-    /// Looks at a request before the inner service takes it, or before it is refused.
+    /// Reads a request before the inner service takes it, or before it is rejected.
     fn begin(&self, req: &Req) -> Self::Call;
 
-    /// Says no.
-    #[allow(clippy::type_complexity)] // an alias would hide what a protocol's author has to return
+    /// Makes the answer to a rejected request.
+    #[allow(clippy::type_complexity)] // An alias would hide what a protocol's author has to return.
     fn refuse<H: Hold<Protocol = Self>>(
         &self,
         call: Self::Call,
@@ -62,28 +63,29 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
         rejection: &Rejection,
     ) -> Answer<Result<Self::Response<H>, Self::Error>, Self::Later<H>>;
 
-    /// The inner service answered: may change the answer before it is classified. Does nothing by
-    /// default.
+    /// Called when the inner service has answered; may change the answer before it is classified.
+    /// Does nothing by default.
     #[inline]
     fn received<H: Hold<Protocol = Self>>(held: &H, result: &mut Result<Res, E>) {
         _ = (held, result);
     }
 
-    /// The inner service answered: classifies the answer, and settles the permit now or with the body.
-    #[allow(clippy::type_complexity)] // as above
+    /// Called when the inner service has answered: classifies the answer, and ends the permit now
+    /// or with the body.
+    #[allow(clippy::type_complexity)] // As above.
     fn complete<H: Hold<Protocol = Self>>(
         held: H,
         call: Self::Call,
         result: Result<Res, E>,
     ) -> Answer<Result<Self::Response<H>, Self::Error>, Self::Later<H>>;
 
-    /// The head of a request, for observers; `None` when the protocol knows none.
+    /// Returns the head of a request, for observers; `None` when the protocol has none.
     fn head_of<'a>(&self, req: &'a Req) -> Option<RequestHead<'a>> {
         _ = req;
         None
     }
 
-    /// The inner service failed before it took a request.
+    /// Converts an error that the inner service returned before it took a request.
     fn inner_error(error: E) -> Self::Error;
 }
 
@@ -93,7 +95,7 @@ pub(crate) type ResponseOf<S, P, T, Req> =
         Held<P, T, Req>,
     >;
 
-/// A future that does not exist: for protocols that answer at once.
+/// A future that cannot be created, for protocols that always answer at once.
 #[derive(Debug)]
 pub struct Never<T> {
     never: Infallible,

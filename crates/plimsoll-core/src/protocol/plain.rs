@@ -1,4 +1,4 @@
-//! Any Tower service that is not HTTP.
+//! Tower services other than HTTP.
 
 use std::{error::Error, fmt};
 
@@ -8,19 +8,19 @@ use crate::{Class, Hold, Rejection};
 /// tower's error type: any error, boxed.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// For Tower services that do not speak HTTP. A rejection is an error, and a call ends with its
-/// future.
+/// The protocol for Tower services other than HTTP: a rejection is an error, and a call ends with
+/// its future.
 ///
-/// An `Ok` is a success and an `Err` a failure, unless [`classify`](Plain::classify) says otherwise. An
-/// error that an inner gate's [`Rejection`] caused is [`Class::Rejected`] in any case. The service's
-/// error must convert into [`BoxError`], as tower's own layers ask.
+/// An `Ok` is a success and an `Err` a failure; [`classify`](Plain::classify) changes that. An
+/// error caused by an inner gate's [`Rejection`] is always [`Class::Rejected`]. The service's error
+/// must convert into [`BoxError`], as for tower's own layers.
 #[derive(Clone, Copy)]
 pub struct Plain<C = ()> {
     classify: C,
 }
 
 impl Plain {
-    /// `Ok` is a success, `Err` a failure.
+    /// Classifies `Ok` as a success and `Err` as a failure.
     pub const fn new() -> Self {
         Self { classify: () }
     }
@@ -53,9 +53,9 @@ impl<C> fmt::Debug for Plain<C> {
     }
 }
 
-/// Tells the class of a plain result. `()` is the default, a closure the alternative.
+/// Classifies a plain result: `()` by default, or a closure.
 pub trait ClassifyPlain<Res, E>: Send + Sync + 'static {
-    /// The class of this result.
+    /// Returns the class of this result.
     fn class(&self, result: Result<&Res, &E>) -> Class;
 }
 
@@ -79,20 +79,20 @@ where
     }
 }
 
-/// The error of a gate that speaks [`Plain`].
+/// The error of a gate with the protocol [`Plain`].
 ///
-/// Converts into [`BoxError`] like every error, so that such a gate can stand between tower's own
-/// layers (timeout, buffer, load shed, balance), whose errors are boxed, too.
+/// Converts into [`BoxError`] as every error does, so the gate works between tower's own layers
+/// (timeout, buffer, load shed, balance), whose errors are boxed as well.
 #[derive(Debug)]
 pub enum PlainError {
     /// A policy rejected the request; the inner service was not called.
     Rejected(Rejection),
-    /// The inner service's own error. `downcast` it to get the type back.
+    /// The inner service's own error; `downcast` it to its type.
     Inner(BoxError),
 }
 
 impl PlainError {
-    /// The rejection, if this gate made it.
+    /// Returns the rejection, if this gate rejected the request.
     pub const fn rejection(&self) -> Option<&Rejection> {
         match self {
             Self::Rejected(rejection) => Some(rejection),
@@ -100,8 +100,8 @@ impl PlainError {
         }
     }
 
-    /// Finds a rejection of a gate in an error or its sources, such as an error that tower's buffer
-    /// or another gate wrapped.
+    /// Finds a gate's rejection in an error or its sources, such as an error wrapped by tower's
+    /// buffer.
     pub fn rejection_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Rejection> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -163,7 +163,7 @@ where
     ) -> Answer<Result<Res, Self::Error>, Self::Later<H>> {
         let class = held.protocol().classify.class(result.as_ref());
         let result = result.map_err(Into::into);
-        // An inner gate's rejection decides: the service behind it was not called.
+        // A rejection by an inner gate decides: the service behind it was not called.
         let class = match &result {
             Err(error) if PlainError::rejection_in(&**error).is_some() => Class::Rejected,
             _ => class,

@@ -22,13 +22,14 @@ use crate::{
     wire::{THRESHOLD, grpc_content_type},
 };
 
-/// Names the policy that refused, and says by being there that nothing was run.
+/// Names the policy that rejected. Its presence means that nothing was run.
 pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// On every rejection, in every protocol: a rejection is for one caller, and caches must not serve it to others.
+/// Set on every rejection in every protocol: a rejection concerns one caller, and caches must not
+/// serve it to others.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How each kind of refusal is said.
+/// How each kind of rejection is written.
 #[derive(Debug, Clone)]
 pub(super) struct Refusals {
     statuses: [StatusCode; Kind::ALL.len()],
@@ -71,7 +72,7 @@ impl Refusals {
         self.grpc_codes[kind.index()] = code;
     }
 
-    /// The rejection of a request with this method and these headers.
+    /// Builds the rejection of a request with this method and these headers.
     pub(super) fn respond(
         &self,
         method: &Method,
@@ -90,8 +91,8 @@ impl Refusals {
         response
     }
 
-    /// The policy's name as a header value: a static string is neither copied nor allocated, and one that cannot be a
-    /// header value is left out.
+    /// Returns the policy's name as a header value, without a copy or an allocation. `None` if the
+    /// name is not a valid header value.
     fn policy_name(&self, rejection: &Rejection) -> Option<HeaderValue> {
         let name = self
             .name_policy
@@ -104,8 +105,9 @@ impl Refusals {
         let status = self.statuses[kind.index()];
         let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
         let hint = hint(rejection, retry_after_secs, 1).map(Duration::from_secs);
-        let (policy, left) = match rejection.quota() {
-            // Who comes back when `retry-after` says so is not told by `t` that it is too early.
+        let (policy, left) = match rejection.allowance() {
+            // `t` must not be later than `retry-after`, or a caller that retries then would think
+            // it too early.
             Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
             None => (None, None),
         };
@@ -126,7 +128,7 @@ impl Refusals {
             threshold(rejection),
         ])
         .into_map();
-        if let Some(quota) = rejection.quota() {
+        if let Some(quota) = rejection.allowance() {
             let quota = quota.no_later_than(hint);
             self.fields.write_legacy(&quota, response.headers_mut());
         }
@@ -136,7 +138,7 @@ impl Refusals {
 
 const NAME_COUNT: usize = 7;
 
-/// The headers of an HTTP refusal, each at the place of its [name](NAMES).
+/// The headers of an HTTP rejection, each at the index of its [name](NAMES).
 struct Headers([Option<HeaderValue>; NAME_COUNT]);
 
 const NAMES: [HeaderName; NAME_COUNT] = [
@@ -150,8 +152,10 @@ const NAMES: [HeaderName; NAME_COUNT] = [
 ];
 
 impl Headers {
-    /// A map with these headers. Hashing names is most of what it costs to build one, and there are only so many
-    /// sets of names: each is built once, copied, and given its values.
+    /// Builds a map of these headers.
+    ///
+    /// Performance: hashing names is most of the cost of a map, and there are few sets of names:
+    /// each set is built once, then copied and given its values (`instructions`, `gate@reject`).
     fn into_map(mut self) -> HeaderMap {
         static TEMPLATES: [OnceLock<HeaderMap>; 1 << NAME_COUNT] =
             [const { OnceLock::new() }; 1 << NAME_COUNT];
@@ -167,8 +171,8 @@ impl Headers {
             chosen.map(|(_, name)| (name, NO_STORE)).collect()
         });
         let mut map = template.clone();
-        // Values come in the order in which they were inserted.
-        // They are taken out where they are: to iterate over the array itself would be to move it.
+        // `values_mut` yields values in the order of insertion. Performance: values are taken out
+        // in place, since iterating over the array moves it.
         let values = self.0.iter_mut().filter_map(Option::take);
         for (place, value) in map.values_mut().zip(values) {
             *place = value;
@@ -177,14 +181,15 @@ impl Headers {
     }
 }
 
-/// The level below which all is shed, when the policy told it.
+/// Returns the level below which all requests are shed, if the policy set it.
 pub(super) fn threshold(rejection: &Rejection) -> Option<HeaderValue> {
-    rejection.shed_below().map(|level| decimal(level.into()))
+    rejection.threshold().map(|level| decimal(level.into()))
 }
 
-/// The body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they fit.
+/// Builds the body of RFC 9457, with the types of draft-ietf-httpapi-ratelimit-headers where they
+/// fit.
 ///
-/// With its usual status and without a quota to name it is a constant, and nothing is built.
+/// Performance: with the default status and without a named quota it is a constant.
 fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
     const QUOTA: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429}"#;
     const CAPACITY: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"Request cannot be satisfied due to temporary server capacity constraints","status":503}"#;
@@ -195,9 +200,9 @@ fn problem(status: StatusCode, rejection: &Rejection) -> Bytes {
         Kind::Deadline => DEADLINE,
     };
     let (start, end) = usual.split_at(usual.len() - "503}".len());
-    // A checked name has no quotes, backslashes or control characters, and stands in JSON as it is.
+    // A checked name has no quotes, backslashes or control characters, so JSON needs no escapes.
     let quota = rejection
-        .quota()
+        .allowance()
         .map(|quota| quota.name)
         .filter(|name| Allowance::is_name(name));
     if quota.is_none() && end.starts_with(status.as_str()) {

@@ -6,13 +6,13 @@ use sfv::{DictSerializer, Integer, ItemSerializer, KeyRef, StringRef};
 
 use crate::{Allowance, allowance::whole_seconds};
 
-/// A quota's name as a structured field's String; nothing when it cannot stand there.
+/// Returns a quota's name as a String of a structured field; `None` if it is not a valid one.
 pub(super) fn name_of(quota: &Allowance) -> Option<&'static StringRef> {
     let name = Some(quota.name).filter(|name| Allowance::is_name(name))?;
     StringRef::from_str(name).ok()
 }
 
-/// `RateLimit-Policy` of draft -11.
+/// Writes `RateLimit-Policy` of draft -11.
 pub(super) fn policy(name: &StringRef, quota: &Allowance) -> Option<HeaderValue> {
     const Q: &KeyRef = KeyRef::constant("q");
     const W: &KeyRef = KeyRef::constant("w");
@@ -25,7 +25,7 @@ pub(super) fn policy(name: &StringRef, quota: &Allowance) -> Option<HeaderValue>
     value(item.finish())
 }
 
-/// `RateLimit` of draft -11, with zeros.
+/// Writes `RateLimit` of draft -11 with zeros.
 pub(super) fn nothing_left(name: &StringRef) -> String {
     const R: &KeyRef = KeyRef::constant("r");
     const T: &KeyRef = KeyRef::constant("t");
@@ -33,7 +33,7 @@ pub(super) fn nothing_left(name: &StringRef) -> String {
     item.parameter(R, 0).parameter(T, 0).finish()
 }
 
-/// Both fields of draft -07.
+/// Writes both fields of draft -07.
 pub(super) fn v07(quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
     const W: &KeyRef = KeyRef::constant("w");
     let policy = (quota.window_secs > 0).then(|| {
@@ -53,7 +53,7 @@ pub(super) fn v07(quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue
     (policy.and_then(value), left.finish().and_then(value))
 }
 
-/// The largest integer a structured field can carry stands for all above it (RFC 9651, section 3.3.1).
+/// Caps a number at the largest integer of structured fields (RFC 9651, section 3.3.1).
 pub(super) fn bounded(number: u64) -> u64 {
     const LARGEST: u64 = 999_999_999_999_999;
     number.min(LARGEST)

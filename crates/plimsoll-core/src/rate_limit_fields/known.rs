@@ -1,7 +1,8 @@
-//! What is the same in the fields of a quota from one answer to the next.
+//! Cached parts of a quota's fields.
 //!
-//! Making structured fields is a good part of what a refusal costs, and refusals are made by the thousand. So the
-//! serialiser makes them once: the policy's field whole, the other with zeros that give way to numbers.
+//! Performance: serialising structured fields is a large part of the cost of a rejection. The
+//! serialiser runs once per quota, and makes the policy's field as a whole, and the other field
+//! with zeros that are replaced by numbers.
 
 use std::cell::RefCell;
 
@@ -11,13 +12,15 @@ use http::HeaderValue;
 use super::draft::{self, bounded};
 use crate::{Allowance, allowance::whole_seconds, decimal::written};
 
-/// Quotas that each thread knows. A server has a few; of those that share a slot the last one has it.
+/// Quotas cached per thread. A server has a few; of those that share a slot, the last one is
+/// cached.
 const SLOTS: usize = 16;
 
 thread_local! {
     static KNOWN: RefCell<[Option<Known>; SLOTS]> = const { RefCell::new([const { None }; SLOTS]) };
 }
 
+/// The fields of one quota.
 struct Known {
     name: &'static str,
     limit: u64,
@@ -27,7 +30,7 @@ struct Known {
     nothing_left: String,
 }
 
-/// Both fields of draft -11.
+/// Writes both fields of draft -11.
 pub(super) fn draft_11(quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
     let slot = slot_of(quota.name);
     KNOWN
@@ -44,8 +47,8 @@ pub(super) fn draft_11(quota: &Allowance) -> (Option<HeaderValue>, Option<Header
         .unwrap_or_default()
 }
 
-/// Where a name lies tells names apart well enough, neighbours in memory too: the golden ratio spreads them (Knuth,
-/// TAOCP volume 3, section 6.4).
+/// Returns the slot of a name, from its address. Multiplying by the golden ratio spreads neighbours
+/// (Knuth, TAOCP volume 3, section 6.4).
 fn slot_of(name: &'static str) -> usize {
     let spread = (name.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (spread >> 32) as usize % SLOTS
@@ -64,14 +67,14 @@ impl Known {
         })
     }
 
-    /// Names are static, and the same quota's is the same: no need to compare letters.
+    /// Returns whether this is the quota. Names are static, so comparing their addresses is enough.
     fn is_of(&self, quota: &Allowance) -> bool {
         std::ptr::eq(self.name, quota.name)
             && self.limit == quota.limit
             && self.window_secs == quota.window_secs
     }
 
-    /// `RateLimit`. The only allocation is its own.
+    /// Writes `RateLimit`, with one allocation.
     fn left(&self, quota: &Allowance) -> Option<HeaderValue> {
         const ZEROS: &str = "0;t=0";
         let (mut room, mut more_room) = ([0; 20], [0; 20]);

@@ -1,4 +1,4 @@
-//! Which response headers tell a caller its quota.
+//! The response headers that state a caller's quota.
 
 mod draft;
 mod known;
@@ -15,11 +15,12 @@ const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Which headers tell callers their quota, on refusals and on accepted answers.
+/// The headers that state quotas to callers, on rejections and on accepted answers.
 ///
-/// The fields are a draft (draft-ietf-httpapi-ratelimit-headers) that still moves; the constants are named after its
-/// versions, and the default may move on with it in a minor release. To serve clients of the draft and of the old
-/// headers for a while, say [`RateLimitFields::DRAFT_11.and_legacy()`](Self::and_legacy).
+/// The fields come from a draft (draft-ietf-httpapi-ratelimit-headers) that still changes. The
+/// constants are named after its versions, and the default may follow the draft in a minor release.
+/// [`RateLimitFields::DRAFT_11.and_legacy()`](Self::and_legacy) serves clients of the draft and of
+/// the old headers.
 ///
 /// ```
 /// use plimsoll_core::{Http, RateLimitFields};
@@ -39,33 +40,35 @@ enum Draft {
 }
 
 impl RateLimitFields {
-    /// `RateLimit-Policy: "name";q=100;w=60` and `RateLimit: "name";r=50;t=30`, one list member for each quota, as in
-    /// drafts -08 to -11. The default.
+    /// `RateLimit-Policy: "name";q=100;w=60` and `RateLimit: "name";r=50;t=30`, one list member per
+    /// quota, as in drafts -08 to -11. The default.
     pub const DRAFT_11: Self = Self::of(Some(Draft::V11), false);
 
-    /// `RateLimit-Policy: 100;w=60` and `RateLimit: limit=100, remaining=50, reset=30`, as in draft -07. It has room for
-    /// what is left of one quota: of several, the one with the least left is told. A quota without a window of whole
-    /// seconds has no policy field.
+    /// `RateLimit-Policy: 100;w=60` and `RateLimit: limit=100, remaining=50, reset=30`, as in draft
+    /// -07.
+    ///
+    /// `RateLimit` has room for one quota: of several, the one with the least left. A quota without
+    /// a window of whole seconds has no policy field.
     pub const DRAFT_07: Self = Self::of(Some(Draft::V07), false);
 
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), which no document defines. One quota, as in
-    /// -07.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), which no standard
+    /// defines. One quota, as in draft -07.
     pub const LEGACY: Self = Self::of(None, true);
 
-    /// No such headers.
+    /// No headers.
     pub const NONE: Self = Self::of(None, false);
 
     const fn of(draft: Option<Draft>, legacy: bool) -> Self {
         Self { draft, legacy }
     }
 
-    /// These and the [legacy](Self::LEGACY) headers.
+    /// Adds the [legacy](Self::LEGACY) headers.
     #[must_use]
     pub const fn and_legacy(self) -> Self {
         Self::of(self.draft, true)
     }
 
-    /// Adds a quota to `headers`, which may hold others.
+    /// Writes a quota to `headers`, which may contain other quotas.
     pub fn write(self, allowance: &Allowance, headers: &mut HeaderMap) {
         let (policy, left) = self.pair(allowance);
         if let Some(policy) = policy {
@@ -81,7 +84,7 @@ impl RateLimitFields {
         self.write_legacy(allowance, headers);
     }
 
-    /// The values of `RateLimit-Policy` and `RateLimit`.
+    /// Returns the values of `RateLimit-Policy` and `RateLimit`.
     #[inline]
     pub(crate) fn pair(self, quota: &Allowance) -> (Option<HeaderValue>, Option<HeaderValue>) {
         match self.draft {
@@ -91,13 +94,13 @@ impl RateLimitFields {
         }
     }
 
-    /// The legacy headers, if chosen, unless a tighter quota has written them.
+    /// Writes the legacy headers, if enabled, unless a tighter quota has written them.
     pub(crate) fn write_legacy(self, quota: &Allowance, headers: &mut HeaderMap) {
         if !self.legacy {
             return;
         }
-        let told = headers.get_all(X_REMAINING).iter().filter_map(number).min();
-        if is_tighter(quota, told) {
+        let written = headers.get_all(X_REMAINING).iter().filter_map(number).min();
+        if is_tighter(quota, written) {
             for (name, value) in [
                 (X_LIMIT, quota.limit),
                 (X_REMAINING, quota.offered()),
@@ -115,12 +118,12 @@ impl Default for RateLimitFields {
     }
 }
 
-/// Whether this quota leaves less than one that has been written.
+/// Returns whether this quota leaves less than the one already written.
 fn is_tighter(quota: &Allowance, known: Option<u64>) -> bool {
     known.is_none_or(|known| quota.offered() < known)
 }
 
-/// The least that is left according to `RateLimit` of draft -07, over all its lines.
+/// Returns the least that is left according to `RateLimit` of draft -07, over all its lines.
 fn dict_remaining(headers: &HeaderMap) -> Option<u64> {
     let lines = headers.get_all(RATELIMIT).iter();
     let members = lines
@@ -135,7 +138,7 @@ fn number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
 
-// Both fail only past 32,768 headers, and then the response is lost for other reasons.
+// Both fail only beyond 32,768 headers. The response is then too large in any case.
 fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     _ = headers.try_append(name, value);
 }

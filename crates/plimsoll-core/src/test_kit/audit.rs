@@ -1,4 +1,4 @@
-//! Counts what happens to permits, and a policy that says no.
+//! A policy that counts permits, and one that rejects everything.
 
 use std::{
     convert::Infallible,
@@ -14,14 +14,14 @@ use tokio::time::Instant;
 
 use crate::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// A policy that is watched: every permit it gives is counted in and out.
+/// Wraps a policy and counts the start and the end of every permit.
 #[derive(Debug)]
 pub struct Audited<P> {
     policy: P,
     audit: Audit,
 }
 
-/// What an [`Audited`] policy saw. Clones share the counts.
+/// The counts of an [`Audited`] policy. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Audit(Arc<Counts>);
 
@@ -36,7 +36,7 @@ struct Counts {
 }
 
 impl<P> Audited<P> {
-    /// Watches `policy`.
+    /// Audits `policy`.
     pub fn new(policy: P) -> Self {
         Self {
             policy,
@@ -44,50 +44,54 @@ impl<P> Audited<P> {
         }
     }
 
-    /// The counts.
+    /// Returns the counts.
     pub fn audit(&self) -> Audit {
         self.audit.clone()
     }
 
-    /// The watched policy.
+    /// Returns the audited policy.
     pub fn get_ref(&self) -> &P {
         &self.policy
     }
 }
 
 impl Audit {
-    /// Permits given.
+    /// Returns how many permits were granted.
     pub fn granted(&self) -> u64 {
         self.0.granted.load(SeqCst)
     }
 
-    /// Permits ended by `finish`.
+    /// Returns how many permits `finish` ended.
     pub fn finished(&self) -> u64 {
         self.0.finished.load(SeqCst)
     }
 
-    /// Permits ended by `revoke`.
+    /// Returns how many permits `revoke` ended.
     pub fn revoked(&self) -> u64 {
         self.0.revoked.load(SeqCst)
     }
 
-    /// Waits that are neither granted, refused nor abandoned.
+    /// Returns how many waits are neither granted, rejected nor abandoned.
     pub fn waiting(&self) -> u64 {
         self.0.waits.load(SeqCst) - self.0.waits_over.load(SeqCst)
     }
 
-    /// Permits that have not ended. Negative when some ended twice.
+    /// Returns how many permits have not ended. Negative when a permit ended twice.
     pub fn outstanding(&self) -> i64 {
         self.granted().cast_signed() - (self.finished() + self.revoked()).cast_signed()
     }
 
-    /// The classes of the finished calls, in order.
+    /// Returns the classes of the finished calls, in order.
     ///
     /// # Panics
     ///
-    /// When a thread panicked while adding one.
+    /// If another thread panicked while it added one.
     pub fn classes(&self) -> Vec<Class> {
-        self.0.classes.lock().expect("no audit panics").clone()
+        self.0
+            .classes
+            .lock()
+            .expect("adding a class does not panic")
+            .clone()
     }
 }
 
@@ -163,7 +167,7 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     }
 }
 
-/// Says no to everything.
+/// Rejects every request, as [`Kind::Full`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RefuseAll;
 

@@ -19,7 +19,7 @@ use tower_service::Service as _;
 use super::{Audited, KitRequest, RefuseAll, Script, Scripted, request};
 use crate::{Gate, GateLayer, Http, Policy, Rejection};
 
-/// A policy under contract; see the [module](super).
+/// The checks for one policy; see the [module](super).
 pub struct Contract<P> {
     make: Box<dyn Fn() -> P>,
     capacity: Option<usize>,
@@ -31,11 +31,11 @@ pub struct Contract<P> {
 type GateOf<P> = Gate<Scripted, P, Http>;
 
 impl<P: Policy<KitRequest> + 'static> Contract<P> {
-    /// A contract for the policies that `make` makes. `spent` reads what one has handed out: requests
-    /// in flight, tokens spent, probes running.
+    /// A contract for the policies that `make` makes. `spent` returns what a policy has handed out:
+    /// requests in flight, tokens spent, probes running.
     ///
-    /// The checks of laws 2 to 4 compare what `spent` reads, so they also check that it sees a request
-    /// in flight, unless the policy [holds nothing](Self::holds_nothing).
+    /// The checks of laws 2 to 4 compare values of `spent`, so they also check that it counts a
+    /// request in flight, unless the policy [holds nothing](Self::holds_nothing).
     pub fn new(make: impl Fn() -> P + 'static, spent: impl Fn(&P) -> u64 + 'static) -> Self {
         Self {
             make: Box::new(make),
@@ -46,28 +46,30 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         }
     }
 
-    /// It admits this many requests at one instant, while none has ended, and not one more.
+    /// Declares that the policy admits exactly this many requests at one instant while none has
+    /// ended.
     #[must_use]
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = Some(capacity);
         self
     }
 
-    /// The policy hands out nothing: `spent` reads 0 at all times, with a request in flight as well.
+    /// Declares that the policy hands out nothing: `spent` is 0 at all times, even with a request
+    /// in flight.
     #[must_use]
     pub fn holds_nothing(mut self) -> Self {
         self.holds_nothing = true;
         self
     }
 
-    /// What is spent stays spent when the request ends (tokens do), and only a revoked permit is given back.
+    /// Declares that a request's end releases nothing (as with tokens); only a revoked permit does.
     #[must_use]
     pub fn consumes(mut self) -> Self {
         self.given_back_at_the_end = false;
         self
     }
 
-    /// All the checks below.
+    /// Runs all checks below.
     pub async fn check_all(&self) {
         self.law_01_state_is_shared_across_layer_calls().await;
         self.law_02_the_reader_sees_a_request_in_flight().await;
@@ -78,11 +80,11 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         self.law_05_a_waiting_request_does_not_wake_itself().await;
     }
 
-    /// Services from separate calls of `layer` share one policy.
+    /// Checks that services from separate calls of `layer` share one policy.
     ///
     /// # Panics
     ///
-    /// When they do not.
+    /// If the services do not share the policy.
     pub async fn law_01_state_is_shared_across_layer_calls(&self) {
         let Some(capacity) = self.capacity else {
             return;
@@ -93,7 +95,7 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             let mut call = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
             assert!(
                 poll_once(&mut call).is_pending(),
-                "law 1: request {n} of {capacity} was refused"
+                "law 1: request {n} of {capacity} was rejected"
             );
             running.push(call);
         }
@@ -107,31 +109,32 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         );
     }
 
-    /// What the checks of laws 2 to 4 compare is not always zero.
+    /// Checks that `spent`, which the checks of laws 2 to 4 compare, counts a request in flight.
     ///
     /// # Panics
     ///
-    /// When `spent` reads 0 with a request in flight, or something else where nothing is held.
+    /// If `spent` is 0 with a request in flight, or not 0 for a policy that holds nothing.
     pub async fn law_02_the_reader_sees_a_request_in_flight(&self) {
         let layer = GateLayer::new((self.make)());
         let mut running = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
         assert!(
             poll_once(&mut running).is_pending(),
-            "law 2: a fresh policy admits a first request"
+            "law 2: a fresh policy rejected its first request"
         );
         let spent = (self.spent)(layer.policy());
         assert_eq!(
             spent == 0,
             self.holds_nothing,
-            "law 2: `spent` reads {spent} with a request in flight"
+            "law 2: `spent` is {spent} with a request in flight"
         );
     }
 
-    /// Success, failure, errors, panics, cancellation at each await point, bodies read, dropped and broken.
+    /// Checks success, failure, errors, panics, cancellation at each await point, and bodies that
+    /// are read, dropped or broken.
     ///
     /// # Panics
     ///
-    /// When a permit did not end exactly once, or something stayed spent.
+    /// If a permit did not end exactly once, or something stayed spent.
     pub async fn law_02_every_permit_ends_exactly_once(&self) {
         for ending in ENDINGS {
             let layer = GateLayer::new(Audited::new((self.make)()));
@@ -140,26 +143,31 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             assert_eq!(
                 audit.granted(),
                 1,
-                "law 2: a fresh policy admits a first request"
+                "law 2: a fresh policy rejected its first request"
             );
-            assert_eq!(audit.finished(), 1, "law 2: `finish` once after {ending:?}");
+            assert_eq!(
+                audit.finished(),
+                1,
+                "law 2: calls of `finish` after {ending:?}"
+            );
             assert_eq!(
                 audit.revoked(),
                 0,
-                "law 2: no `revoke` after {ending:?}, it ran"
+                "law 2: calls of `revoke` after {ending:?}, though it ran"
             );
             if self.given_back_at_the_end {
                 let spent = (self.spent)(layer.policy().get_ref());
-                assert_eq!(spent, 0, "law 2: nothing stays in flight after {ending:?}");
+                assert_eq!(spent, 0, "law 2: still in flight after {ending:?}");
             }
         }
     }
 
-    /// Waits given up before and just after they were granted. Policies that never wait pass.
+    /// Checks waits that are dropped before and just after they were granted. Policies that never
+    /// queue pass.
     ///
     /// # Panics
     ///
-    /// When an abandoned wait keeps something.
+    /// If an abandoned wait keeps something.
     pub async fn law_02_abandoned_waits_leave_nothing_behind(&self) {
         let Some((layer, running)) = self.saturated().await else {
             return;
@@ -169,34 +177,34 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
 
         let mut gives_up = start(&mut gate, Script::Body).await;
         if poll_once(&mut gives_up).is_ready() {
-            return; // it refuses at once
+            return; // The policy rejects instead of queueing.
         }
         let mut granted = start(&mut gate, Script::Body).await;
         assert!(
             poll_once(&mut granted).is_pending(),
-            "law 2: a second request waits, too"
+            "law 2: a second request was not queued"
         );
         drop(gives_up);
-        drop(running); // whoever waits now has been granted a place
+        drop(running); // This grants the remaining wait.
         tokio::task::yield_now().await;
         drop(granted);
-        assert_eq!(audit.waiting(), 0, "law 2: every wait ended");
+        assert_eq!(audit.waiting(), 0, "law 2: waits that never ended");
         assert_eq!(
             audit.outstanding(),
             0,
-            "law 2: every permit ended, one granted just before included"
+            "law 2: permits that never ended, including one granted just before the drop"
         );
         if self.given_back_at_the_end {
             let spent = (self.spent)(layer.policy().get_ref());
-            assert_eq!(spent, 0, "law 2: an abandoned wait keeps nothing");
+            assert_eq!(spent, 0, "law 2: kept by an abandoned wait");
         }
     }
 
-    /// When a later policy refuses, this one takes everything back.
+    /// Checks that a permit is revoked in full when a later policy rejects.
     ///
     /// # Panics
     ///
-    /// When something stays spent.
+    /// If something stays spent.
     pub async fn law_03_a_refused_request_has_spent_nothing(&self) {
         let layer = GateLayer::new((Audited::new((self.make)()), RefuseAll));
         let inner = Scripted::default();
@@ -204,38 +212,38 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         for _ in 0..2 * self.capacity.unwrap_or(8) {
             let mut call = start(&mut layer.layer(inner.clone()), Script::Body).await;
             let Poll::Ready(Ok(response)) = poll_once(&mut call) else {
-                panic!("law 3: the second policy refuses at once")
+                panic!("law 3: the second policy did not reject at once")
             };
             let rejection = response.extensions().get::<Rejection>();
             assert_eq!(
                 rejection.map(Rejection::policy),
                 Some("refuse-all"),
-                "law 3: a request that a later policy refused used up the first policy's capacity"
+                "law 3: requests that a later policy rejected used up the first policy's capacity"
             );
         }
         let audit = layer.policy().0.audit();
         assert_eq!(
             audit.revoked(),
             audit.granted(),
-            "law 3: every permit was revoked"
+            "law 3: permits that were not revoked"
         );
         let spent = (self.spent)(layer.policy().0.get_ref());
         assert_eq!(
             spent, before,
-            "law 3: a refused request has spent something"
+            "law 3: a rejected request has spent something"
         );
         assert_eq!(
             inner.calls(),
             0,
-            "law 3: a refused request reached the service"
+            "law 3: a rejected request reached the service"
         );
     }
 
-    /// Handles that are readied and dropped, or parked, have taken nothing.
+    /// Checks that handles that are readied and then dropped or parked hold nothing.
     ///
     /// # Panics
     ///
-    /// When `poll_ready` spends something, or the inner service is called unready.
+    /// If `poll_ready` spends something, or the inner service is called without being ready.
     pub async fn law_04_nothing_is_reserved_in_poll_ready(&self) {
         let layer = GateLayer::new((self.make)());
         let inner = Scripted::default();
@@ -246,29 +254,29 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             parked.push(gate);
         }
         let spent = (self.spent)(layer.policy());
-        assert_eq!(spent, 0, "law 4: `poll_ready` took something");
+        assert_eq!(spent, 0, "law 4: spent by `poll_ready`");
         let mut call = start(&mut layer.layer(inner.clone()), Script::Body).await;
         assert!(
             poll_once(&mut call).is_ready(),
-            "law 4: parked handles keep others out"
+            "law 4: parked handles block other requests"
         );
         assert!(
             !inner.was_called_unready(),
-            "law 4: the service that is called was readied"
+            "law 4: the service was called without being ready"
         );
         drop((call, parked));
         assert_eq!(
             inner.reserved(),
             0,
-            "law 4: readiness of the inner service is given back"
+            "law 4: places in the inner service that were not released"
         );
     }
 
-    /// A request that waits and whose situation does not change is not woken.
+    /// Checks that a queued request is woken only when its state changes.
     ///
     /// # Panics
     ///
-    /// When polling it wakes it.
+    /// If polling a queued request wakes it, or a granted request is not woken.
     pub async fn law_05_a_waiting_request_does_not_wake_itself(&self) {
         let Some((layer, running)) = self.saturated().await else {
             return;
@@ -280,20 +288,20 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         let mut cx = Context::from_waker(&waker);
         for _ in 0..8 {
             if waiting.as_mut().poll(&mut cx).is_ready() {
-                return; // it refuses at once
+                return; // The policy rejects instead of queueing.
             }
             tokio::task::yield_now().await;
         }
         assert_eq!(
             wakes.0.load(SeqCst),
             0,
-            "law 5: a waiting request wakes itself"
+            "law 5: a queued request wakes itself"
         );
         drop(running);
         tokio::task::yield_now().await;
         assert!(
             wakes.0.load(SeqCst) > 0,
-            "law 5: a request that waits was not woken when its turn came"
+            "law 5: a queued request was not woken when it was granted"
         );
     }
 
@@ -306,7 +314,7 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             let mut call = start(&mut layer.layer(Scripted::default()), Script::Hang).await;
             assert!(
                 poll_once(&mut call).is_pending(),
-                "the stated capacity is available"
+                "the policy rejects requests below the stated capacity"
             );
             running.push(call);
         }
@@ -314,20 +322,20 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
     }
 }
 
-/// How a request goes to its end, or does not.
+/// How a request ends.
 #[derive(Debug, Clone)]
 enum Ending {
     /// The response is awaited and its body read to the end (or to its error).
     Read(Script),
     /// `HEAD`: servers send no body and never read it.
     Head,
-    /// The response's body is dropped after so many frames.
+    /// The response's body is dropped after this many frames.
     DropBody { after: usize },
-    /// The future is dropped before it was ever polled.
+    /// The future is dropped before its first poll.
     DropUnpolled,
     /// The future is polled, and dropped before the head.
     DropPending,
-    /// The panic of the service passes through the future.
+    /// A panic of the service passes through the future.
     Panic(Script),
 }
 

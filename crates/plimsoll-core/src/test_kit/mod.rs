@@ -1,8 +1,8 @@
 //! Contract checks for policies: the laws, as functions.
 //!
-//! Every policy crate runs them, and so should yours. Say how to make the policy and how to read what it has
-//! handed out; the kit puts it behind real gates, drives it through every way a request can end, and panics with the
-//! law that was broken.
+//! Every policy crate runs them; run them for your own policies too. A [`Contract`] gets a function
+//! that makes the policy and one that reads what it has handed out. It puts the policy behind real
+//! gates, ends requests in every possible way, and panics with the law that was broken.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -24,7 +24,7 @@
 //! # }
 //! use plimsoll_core::test_kit::Contract;
 //!
-//! Contract::new(OneAtATime::default, |policy| policy.busy.load(SeqCst)) // what it has handed out now
+//! Contract::new(OneAtATime::default, |policy| policy.busy.load(SeqCst)) // what is handed out now
 //!     .capacity(1)                                       // admits this many at one instant
 //!     .check_all()
 //!     .await;

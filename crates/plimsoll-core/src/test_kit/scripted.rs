@@ -1,4 +1,4 @@
-//! An inner service that does what the request's script says, and watches how it is used.
+//! An inner service that follows the request's script, and records how it is used.
 
 use std::{
     collections::VecDeque,
@@ -17,10 +17,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use tower_service::Service;
 
-/// What the kit sends: the script is in the extensions.
+/// A request of the test kit, with a [`Script`] in its extensions.
 pub type KitRequest = Request<()>;
 
-/// How a request is to end.
+/// How the scripted service answers a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
     /// This status, with an empty body.
@@ -31,7 +31,7 @@ pub enum Script {
     Trailers(&'static str),
     /// `200`, a frame, and then an error.
     BrokenBody,
-    /// `200`, a frame, and then nothing for ever.
+    /// `200`, a frame, and then a body that stays pending.
     EndlessBody,
     /// The service's own error.
     Error,
@@ -43,7 +43,7 @@ pub enum Script {
     Hang,
 }
 
-/// A request that will end like this.
+/// A request with this script.
 pub fn request(script: Script) -> KitRequest {
     let mut request = Request::new(());
     request.extensions_mut().insert(script);
@@ -52,10 +52,11 @@ pub fn request(script: Script) -> KitRequest {
 
 /// The scripted service's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the script said so")]
+#[error("error of the script")]
 pub struct ScriptedError;
 
-/// Does what the script says. Reserves a place in `poll_ready` and knows whether it is called without one.
+/// A service that follows the script. Reserves a place in `poll_ready`, and detects calls without
+/// one.
 #[derive(Debug, Default)]
 pub struct Scripted {
     ready: bool,
@@ -70,17 +71,17 @@ struct Watch {
 }
 
 impl Scripted {
-    /// Places reserved by `poll_ready` and neither used nor given back.
+    /// Returns how many places `poll_ready` reserved that are neither used nor released.
     pub fn reserved(&self) -> usize {
         self.watch.reserved.load(SeqCst)
     }
 
-    /// Requests that reached the service.
+    /// Returns how many requests reached the service.
     pub fn calls(&self) -> usize {
         self.watch.calls.load(SeqCst)
     }
 
-    /// Whether it was ever called without having said that it was ready.
+    /// Returns whether the service was ever called without being ready.
     pub fn was_called_unready(&self) -> bool {
         self.watch.called_unready.load(SeqCst)
     }
@@ -125,7 +126,7 @@ impl Service<KitRequest> for Scripted {
             self.watch.called_unready.store(true, SeqCst);
         }
         let script = req.extensions().get().cloned().unwrap_or(Script::Body);
-        assert_ne!(script, Script::PanicInCall, "the script said so");
+        assert_ne!(script, Script::PanicInCall, "panic of the script");
         Box::pin(async move {
             match script {
                 Script::Status(status) => {
@@ -134,7 +135,7 @@ impl Service<KitRequest> for Scripted {
                     Ok(response)
                 }
                 Script::Error => Err(ScriptedError),
-                Script::Panic => panic!("the script said so"),
+                Script::Panic => panic!("panic of the script"),
                 Script::Hang => std::future::pending().await,
                 script => Ok(Response::new(ScriptedBody::of(&script))),
             }

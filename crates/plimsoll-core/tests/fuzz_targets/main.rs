@@ -1,6 +1,6 @@
 //! Runs each fuzz target on a few thousand inputs made of fragments of headers.
 
-// The `fuzz` package includes the same module, and calls what is in it.
+// The `fuzz` package includes the same module and calls its functions.
 #[allow(unreachable_pub)]
 mod targets;
 
@@ -13,13 +13,13 @@ use proptest::{
     test_runner::{Config, TestError, TestRunner},
 };
 
-/// Inputs for each target: less than half a second in a debug build.
+/// Inputs per target. They take less than half a second in a debug build.
 const CASES: u32 = 10_000;
 
-/// Runs `target` on lines that are `values` or are made of `words`, numbers and stray bytes.
+/// Runs `target` on lines of `values`, or of `words`, numbers and stray bytes.
 ///
-/// Fails unless at least one input in fifty is accepted and one in fifty is not: most of what does
-/// not reach the end of a parser proves little.
+/// Fails unless at least one input in fifty is accepted and one in fifty is rejected: inputs that a
+/// parser rejects early prove little.
 fn check(
     target: fn(&[u8]) -> bool,
     values: &'static [&'static str],
@@ -68,7 +68,7 @@ fn check(
 const MANY_PROXIES: &str = "::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,\
                             ::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1,::1";
 
-/// One test for each target: well-formed values, and words for what is not.
+/// One test per target: well-formed values, and words to build malformed ones.
 macro_rules! targets {
     ($($target:ident: $values:expr, $words:expr;)*) => {$(
         #[test]

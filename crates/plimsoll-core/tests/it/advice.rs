@@ -1,4 +1,4 @@
-//! Reading what a response tells its client.
+//! What a response says to its client about retries and quotas.
 
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ fn read(lines: &[(&'static str, &str)]) -> RateLimitAdvice {
     RateLimitAdvice::read(&headers(lines))
 }
 
-#[allow(clippy::unnecessary_wraps)] // as the fields have it
+#[allow(clippy::unnecessary_wraps)] // The type of the fields.
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Name, quota, window, partition of each member.
+/// Name, quota, window and partition of each member.
 type Policies<'a> = Vec<(&'a str, u64, Option<Duration>, Option<&'a [u8]>)>;
 
 fn policies(advice: &RateLimitAdvice) -> Policies<'_> {
@@ -50,7 +50,7 @@ fn policies(advice: &RateLimitAdvice) -> Policies<'_> {
         .collect()
 }
 
-/// Name, rest, reset, partition of each member.
+/// Name, rest, reset and partition of each member.
 fn left(advice: &RateLimitAdvice) -> Policies<'_> {
     let left = advice.left.iter();
     left.map(|it| {
@@ -65,7 +65,7 @@ fn left(advice: &RateLimitAdvice) -> Policies<'_> {
 }
 
 #[test]
-fn the_drafts_policies_are_read() {
+fn the_policies_in_the_draft_are_read() {
     let minute = secs(60);
     let hour = secs(3600);
     let cases: [(&str, Policies<'_>); 7] = [
@@ -119,7 +119,7 @@ fn the_drafts_policies_are_read() {
 }
 
 #[test]
-fn units_are_known_by_both_of_their_spellings() {
+fn units_are_read_in_both_spellings() {
     for (unit, expected) in [
         ("", QuotaUnit::Requests),
         (r#";qu="requests""#, QuotaUnit::Requests),
@@ -137,7 +137,7 @@ fn units_are_known_by_both_of_their_spellings() {
 }
 
 #[test]
-fn the_drafts_limits_are_read() {
+fn the_limits_in_the_draft_are_read() {
     let cases: [(&str, Policies<'_>); 10] = [
         (
             r#""default";r=50;t=30"#,
@@ -169,7 +169,7 @@ fn the_drafts_limits_are_read() {
             r#""";r=0;t=999999999999999"#,
             vec![("", 0, secs(999_999_999_999_999), None)],
         ),
-        // The last of two counts; parameters of the other field are comments.
+        // The last of repeated parameters counts; parameters of the other field are ignored.
         (r#""a";r=x;r=4;q="odd";w=0"#, vec![("a", 4, None, None)]),
     ];
     for (field, expected) in cases {
@@ -178,14 +178,18 @@ fn the_drafts_limits_are_read() {
 }
 
 #[test]
-fn a_field_over_several_lines_is_one_list() {
+fn several_lines_of_a_field_form_one_list() {
     let advice = read(&[
         ("ratelimit", r#""a";r=1"#),
         ("ratelimit", r#""b";r=2, "c";r=3"#),
     ]);
     assert_eq!(left(&advice).len(), 3);
     let advice = read(&[("ratelimit", r#""a";r=1"#), ("ratelimit", "b;r=2")]);
-    assert_eq!(left(&advice), [], "one bad line and the field is ignored");
+    assert_eq!(
+        left(&advice),
+        [],
+        "one malformed line, so the field is ignored"
+    );
 }
 
 #[test]
@@ -233,12 +237,15 @@ fn malformed_fields_are_ignored_as_a_whole() {
         let advice = read(&[("ratelimit-policy", field)]);
         assert_eq!(advice, RateLimitAdvice::default(), "{field}");
     }
-    let endless = format!(r#""{}";r=1"#, "a".repeat(65 * 1024));
-    assert_eq!(read(&[("ratelimit", &endless)]), RateLimitAdvice::default());
+    let oversized = format!(r#""{}";r=1"#, "a".repeat(65 * 1024));
+    assert_eq!(
+        read(&[("ratelimit", &oversized)]),
+        RateLimitAdvice::default()
+    );
 }
 
 #[test]
-fn one_malformed_field_leaves_the_other() {
+fn a_malformed_field_does_not_affect_the_other_field() {
     let advice = read(&[
         ("ratelimit-policy", r#""p";q=10;w=0"#),
         ("ratelimit", r#""p";r=0;t=7"#),
@@ -247,7 +254,7 @@ fn one_malformed_field_leaves_the_other() {
 }
 
 #[test]
-fn retry_after_takes_precedence_even_where_it_is_earlier_than_t() {
+fn retry_after_takes_precedence_over_an_earlier_or_later_t() {
     let policy = ("ratelimit-policy", r#""dynamic";q=15;w=20"#);
     let advice = read(&[policy, ("ratelimit", r#""dynamic";r=0;t=20"#)]);
     assert_eq!(advice.wait(DAY), secs(20));
@@ -264,12 +271,12 @@ fn retry_after_takes_precedence_even_where_it_is_earlier_than_t() {
     assert_eq!(
         read(&[policy, some_left]).wait(DAY),
         None,
-        "there is something left to spend"
+        "a quota with requests left has no wait"
     );
 }
 
 #[test]
-fn of_several_spent_quotas_the_last_to_come_back_counts() {
+fn the_latest_reset_of_the_exhausted_quotas_is_the_wait() {
     let field = r#""a";r=0;t=3, "b";r=0;t=9, "c";r=5;t=60, "d";r=0"#;
     assert_eq!(read(&[("ratelimit", field)]).wait(DAY), secs(9));
 }
@@ -309,7 +316,7 @@ fn retry_after_is_digits_or_a_date() {
 }
 
 #[test]
-fn the_drafts_date_is_five_seconds_away() {
+fn the_date_in_the_draft_is_five_seconds_away() {
     let advice = read(&[
         ("date", "Mon, 05 Aug 2019 09:27:00 GMT"),
         ("retry-after", "Mon, 05 Aug 2019 09:27:05 GMT"),
@@ -320,25 +327,30 @@ fn the_drafts_date_is_five_seconds_away() {
 }
 
 #[test]
-fn dates_come_in_three_forms_and_count_from_when_the_response_was_sent() {
+fn dates_come_in_three_forms_and_are_measured_from_when_the_response_was_sent() {
     let forms = [
         "Sun, 06 Nov 1994 08:49:37 GMT",
         "Sunday, 06-Nov-94 08:49:37 GMT",
         "Sun Nov  6 08:49:37 1994",
     ];
-    #[allow(clippy::disallowed_types)] // what HTTP dates are
+    #[allow(clippy::disallowed_types)] // The type of HTTP dates.
     let epoch = std::time::SystemTime::UNIX_EPOCH;
     let received = epoch + Duration::from_secs(784_111_770);
     for form in forms {
         let line = [("retry-after", form)];
         let advice = RateLimitAdvice::read_at(&headers(&line), received);
         assert_eq!(advice.retry_after, secs(7), "{form}");
-        assert_eq!(read(&line).retry_after, None, "from when?");
+        assert_eq!(
+            read(&line).retry_after,
+            None,
+            "no `Date` and no time of receipt"
+        );
         for date in forms {
             let advice = read(&[("date", date), ("retry-after", form)]);
             assert_eq!(advice.retry_after, secs(0));
         }
-        // The server's own date is asked before ours, and what is past is now.
+        // The server's date takes precedence over the time of receipt, and a past date is a wait of
+        // 0.
         let late = headers(&[
             ("date", "Sun, 06 Nov 1994 08:49:40 GMT"),
             ("retry-after", form),
@@ -351,7 +363,7 @@ fn dates_come_in_three_forms_and_count_from_when_the_response_was_sent() {
 }
 
 #[test]
-fn an_answer_from_a_cache_says_nothing_about_a_quota() {
+fn quotas_in_an_answer_from_a_cache_are_ignored() {
     let fresh = [("age", "0"), ("ratelimit", r#""a";r=0;t=5"#)];
     assert_eq!(read(&fresh).wait(DAY), secs(5));
     let stale = [
@@ -367,14 +379,14 @@ fn an_answer_from_a_cache_says_nothing_about_a_quota() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_never_a_panic(
+    fn arbitrary_bytes_never_panic(
         lines in proptest::collection::vec((0_usize..5, proptest::collection::vec(any::<u8>(), 0..60)), 0..6),
     ) {
         read_all(&lines);
     }
 
     #[test]
-    fn what_looks_like_the_fields_is_never_a_panic(
+    fn near_misses_of_the_fields_never_panic(
         lines in proptest::collection::vec((0_usize..5, "[\"a-z=;:,.0-9() GMTSunNov-]{0,40}"), 0..6),
     ) {
         let lines: Vec<_> = lines.into_iter().map(|(n, text)| (n, text.into_bytes())).collect();
@@ -382,7 +394,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_back(
+    fn a_written_quota_is_read_back(
         limit in 0_u64..=999_999_999_999_999,
         window_secs in 0_u64..=999_999_999_999_999,
         share in any::<u64>(),

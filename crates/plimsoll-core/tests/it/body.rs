@@ -1,4 +1,4 @@
-//! The permit and the body: when a call is over, and as what.
+//! The permit and the body: when a call ends, and with which class.
 
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -31,14 +31,14 @@ async fn errors_are_failures() {
 async fn the_permit_is_held_until_the_last_frame() {
     let layer = GateLayer::new(Slots::new(1));
     let mut body = send(&layer, Script::Body).await.unwrap().into_body();
-    assert_eq!(layer.policy().in_flight(), 1, "the head is not the end");
+    assert_eq!(layer.policy().in_flight(), 1, "after the head");
     body.frame().await.unwrap().unwrap();
-    assert_eq!(layer.policy().in_flight(), 1, "a frame is still to come");
+    assert_eq!(layer.policy().in_flight(), 1, "before the last frame");
     body.frame().await.unwrap().unwrap();
     assert_eq!(
         layer.policy().in_flight(),
         0,
-        "the last frame is the end: servers stop polling here"
+        "after the last frame, where servers stop polling"
     );
 }
 
@@ -64,7 +64,7 @@ async fn a_call_whose_body_is_dropped_keeps_the_class_of_its_head() {
         (503, Class::Overloaded),
     ] {
         let inner = tower::service_fn(move |_: http::Request<()>| async move {
-            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"thrown away"));
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"never read"));
             let mut response = http::Response::new(body);
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             Ok::<_, std::convert::Infallible>(response)
@@ -78,7 +78,7 @@ async fn a_call_whose_body_is_dropped_keeps_the_class_of_its_head() {
 }
 
 #[tokio::test]
-async fn a_body_that_was_read_to_its_end_is_not_a_dropped_one() {
+async fn a_body_that_was_read_to_its_end_does_not_count_as_dropped() {
     let layer = GateLayer::new(Slots::new(1));
     let response = send(&layer, Script::Body).await.unwrap();
     response.into_body().collect().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_body_that_was_read_to_its_end_is_not_a_dropped_one() {
     drop(send(&layer, Script::Status(StatusCode::NO_CONTENT)).await);
     assert!(
         !layer.policy().last().body_dropped(),
-        "there was nothing to read"
+        "an empty body needs no reading"
     );
 
     let mut body = send(&layer, Script::EndlessBody).await.unwrap().into_body();
@@ -101,7 +101,7 @@ async fn a_body_that_was_read_to_its_end_is_not_a_dropped_one() {
 }
 
 #[tokio::test]
-async fn a_grpc_call_dropped_before_its_trailers_was_cancelled() {
+async fn a_grpc_call_dropped_before_its_trailers_is_cancelled() {
     let inner = tower::service_fn(|_: http::Request<()>| async {
         let mut response = http::Response::new(http_body_util::Full::new("a message".into()));
         *response.version_mut() = http::Version::HTTP_2;
@@ -113,12 +113,12 @@ async fn a_grpc_call_dropped_before_its_trailers_was_cancelled() {
     let gate = layer.layer(inner);
     drop(gate.oneshot(http::Request::new(())).await.unwrap());
     let outcome = layer.policy().last();
-    assert_eq!(outcome.class, Class::Cancelled, "the head says nothing");
+    assert_eq!(outcome.class, Class::Cancelled, "the head has no result");
     assert!(outcome.body_dropped());
 }
 
 #[tokio::test]
-async fn a_head_request_is_over_at_the_head() {
+async fn a_head_request_ends_at_the_head() {
     let layer = GateLayer::new(Slots::new(1));
     let mut head = request(Script::Body);
     *head.method_mut() = Method::HEAD;
@@ -129,9 +129,10 @@ async fn a_head_request_is_over_at_the_head() {
 }
 
 #[tokio::test]
-async fn a_promised_length_that_was_sent_is_the_end() {
+async fn a_body_ends_when_the_promised_length_was_sent() {
     use bytes::Bytes;
-    // A stream that does not know its length, under a head that does; hyper stops polling after the last byte.
+    // A stream of unknown length, with a length in the head; hyper stops polling after the last
+    // byte.
     let inner = tower::service_fn(|_: http::Request<()>| async {
         let frames = [Ok::<_, std::io::Error>(http_body::Frame::data(
             Bytes::from_static(b"12345"),

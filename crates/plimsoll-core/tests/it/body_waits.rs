@@ -53,7 +53,7 @@ impl plimsoll_core::Cell for Watching {
     }
 }
 
-/// A body whose next frame is there (`true`), or not yet.
+/// A body whose next frame is ready (`true`) or pending (`false`).
 struct Steps(VecDeque<bool>);
 
 impl Body for Steps {
@@ -76,8 +76,8 @@ impl Body for Steps {
     }
 }
 
-/// What a stack tells of a call with this body, polled to its end.
-async fn told(
+/// Returns the reports about a call with this body, polled to its end.
+async fn reports(
     policy: impl Policy<Request<()>> + 'static,
     log: &Log,
     steps: &[bool],
@@ -97,7 +97,7 @@ async fn told(
 }
 
 #[tokio::test]
-async fn the_caller_has_its_turn_after_the_head_and_each_frame_and_the_service_while_pending() {
+async fn the_body_waits_for_the_caller_after_each_frame_and_for_the_service_while_pending() {
     let policy = Watching::default();
     let log = Arc::clone(&policy.0);
     for (steps, turns) in [
@@ -109,7 +109,11 @@ async fn the_caller_has_its_turn_after_the_head_and_each_frame_and_the_service_w
             &[Caller, Service, Service, Caller, Service],
         ),
     ] {
-        assert_eq!(told(policy.clone(), &log, steps).await, turns, "{steps:?}");
+        assert_eq!(
+            reports(policy.clone(), &log, steps).await,
+            turns,
+            "{steps:?}"
+        );
     }
 }
 
@@ -117,7 +121,7 @@ async fn the_caller_has_its_turn_after_the_head_and_each_frame_and_the_service_w
 async fn a_call_without_a_body_ends_with_its_head() {
     let policy = Watching::default();
     let log = Arc::clone(&policy.0);
-    assert_eq!(told(policy.clone(), &log, &[]).await, [Caller]);
+    assert_eq!(reports(policy.clone(), &log, &[]).await, [Caller]);
 
     let inner = tower::service_fn(|request: Request<()>| async move {
         let mut response = Response::new(Steps(VecDeque::from([true])));
@@ -136,7 +140,7 @@ async fn a_call_without_a_body_ends_with_its_head() {
 }
 
 #[tokio::test]
-async fn a_handed_over_permit_waits_for_no_caller() {
+async fn a_handed_over_permit_waits_for_the_service() {
     let policy = Watching::default();
     let log = Arc::clone(&policy.0);
     let (handover, claim) = Handover::pair();
@@ -148,13 +152,13 @@ async fn a_handed_over_permit_waits_for_no_caller() {
     });
     let gate = GateLayer::new(policy).layer(inner);
     drop(gate.oneshot(Request::new(())).await);
-    assert_eq!(*log.lock().unwrap(), [], "not over");
+    assert_eq!(*log.lock().unwrap(), [], "the permit has not ended");
     drop(claim);
     assert_eq!(*log.lock().unwrap(), [Caller, Service]);
 }
 
 #[tokio::test]
-async fn every_combinator_passes_it_on() {
+async fn every_combinator_forwards_body_waits() {
     let policy = Watching::default();
     let log = Arc::clone(&policy.0);
     let one = || policy.clone();
@@ -165,27 +169,27 @@ async fn every_combinator_passes_it_on() {
     };
     let steps = [false, true];
     let turns = [Caller, Service];
-    assert_eq!(told(Arc::new(one()), &log, &steps).await, turns);
-    assert_eq!(told(Some(one()), &log, &steps).await, turns);
-    assert_eq!(told(((), one()), &log, &steps).await, turns);
-    assert_eq!(told((one(),), &log, &steps).await, turns);
-    assert_eq!(told(Then((), one()), &log, &steps).await, turns);
-    assert_eq!(told(Then(one(), ()), &log, &steps).await, turns);
-    assert_eq!(told(Shadow::new(one()), &log, &steps).await, turns);
-    assert_eq!(told(Audited::new(one()), &log, &steps).await, turns);
-    assert_eq!(told(keyed, &log, &steps).await, turns);
+    assert_eq!(reports(Arc::new(one()), &log, &steps).await, turns);
+    assert_eq!(reports(Some(one()), &log, &steps).await, turns);
+    assert_eq!(reports(((), one()), &log, &steps).await, turns);
+    assert_eq!(reports((one(),), &log, &steps).await, turns);
+    assert_eq!(reports(Then((), one()), &log, &steps).await, turns);
+    assert_eq!(reports(Then(one(), ()), &log, &steps).await, turns);
+    assert_eq!(reports(Shadow::new(one()), &log, &steps).await, turns);
+    assert_eq!(reports(Audited::new(one()), &log, &steps).await, turns);
+    assert_eq!(reports(keyed, &log, &steps).await, turns);
     let always = |_: &Request<()>| true;
-    assert_eq!(told(When::new(always, one()), &log, &steps).await, turns);
+    assert_eq!(reports(When::new(always, one()), &log, &steps).await, turns);
     let first = |_: &Request<()>| Some(0);
     assert_eq!(
-        told(Choose::new(first, [one()], one()), &log, &steps).await,
+        reports(Choose::new(first, [one()], one()), &log, &steps).await,
         turns
     );
-    let both = told((one(), one()), &log, &steps).await;
+    let both = reports((one(), one()), &log, &steps).await;
     assert_eq!(both, [turns, turns].concat());
 }
 
-/// Logs reports, although it does not watch bodies.
+/// Logs reports, although it says that it does not watch bodies.
 struct Blind(Log);
 
 impl Policy<Request<()>> for Blind {
@@ -203,10 +207,10 @@ impl Policy<Request<()>> for Blind {
 }
 
 #[tokio::test]
-async fn a_stack_that_watches_no_bodies_is_told_nothing() {
+async fn a_stack_that_watches_no_bodies_gets_no_reports() {
     let log = Log::default();
     let blind = Blind(Arc::clone(&log));
-    assert_eq!(told(blind, &log, &[false, true, true]).await, []);
+    assert_eq!(reports(blind, &log, &[false, true, true]).await, []);
 }
 
 #[tokio::test]
@@ -227,7 +231,7 @@ async fn a_panic_while_a_body_waits_loses_no_permit() {
             true
         }
         fn body_waits(&self, (): &mut (), on: WaitsOn) {
-            assert_eq!(on, Caller, "the test says so");
+            assert_eq!(on, Caller, "the panic of this test");
         }
     }
     let log = Log::default();

@@ -1,4 +1,4 @@
-//! What an answer says about the service that gave it.
+//! Classes of answers.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -53,7 +53,7 @@ fn a_grpc_status_is_classified_by_the_side_that_reads_it() {
 }
 
 #[tokio::test]
-async fn trailers_decide() {
+async fn trailers_decide_the_class() {
     for (status, class) in [
         ("0", Class::Success),
         ("5", Class::Ignored),
@@ -68,7 +68,7 @@ async fn trailers_decide() {
     }
 }
 
-/// Rejects every request, as this kind.
+/// Rejects every request with this kind.
 struct Reject(Kind);
 
 impl<Req> Policy<Req> for Reject {
@@ -77,20 +77,20 @@ impl<Req> Policy<Req> for Reject {
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<(), Infallible> {
         let rejection = Rejection::new("inner", self.0);
-        Verdict::Reject(rejection.retry_after(Duration::from_secs(1)))
+        Verdict::Reject(rejection.with_retry_after(Duration::from_secs(1)))
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }
 
 #[tokio::test]
-async fn the_rejection_of_an_inner_gate_is_no_answer_of_the_service() {
+async fn a_rejection_by_an_inner_gate_has_the_class_rejected() {
     for content_type in ["text/plain", "application/grpc"] {
         for kind in Kind::ALL {
             let outer = GateLayer::builder(Slots::new(1))
                 .protocol(Http::client())
                 .build();
-            // A status of the user's own changes nothing.
+            // A custom status changes nothing.
             let inner = GateLayer::builder(Reject(kind))
                 .protocol(Http::new().status(kind, StatusCode::BAD_GATEWAY))
                 .build();
@@ -112,7 +112,7 @@ async fn the_rejection_of_an_inner_gate_is_no_answer_of_the_service() {
 }
 
 #[tokio::test]
-async fn the_rejection_of_an_inner_plain_gate_is_no_answer_of_the_service() {
+async fn a_rejection_by_an_inner_plain_gate_has_the_class_rejected() {
     let outer = GateLayer::builder(Slots::new(1))
         .protocol(Plain::new())
         .build();
@@ -122,11 +122,11 @@ async fn the_rejection_of_an_inner_plain_gate_is_no_answer_of_the_service() {
     let nested = outer.layer(inner.layer(service()));
     let error = nested.oneshot(()).await.unwrap_err();
     assert_eq!(outer.policy().last().class, Class::Rejected);
-    assert_eq!(error.rejection(), None, "this gate admitted it");
+    assert_eq!(error.rejection(), None, "this gate admitted the request");
     let found = PlainError::rejection_in(&error).unwrap();
     assert_eq!(found.policy(), "refuse-all");
 
-    // tower's buffer shares one error among its callers, in a wrapper.
+    // tower's buffer wraps one error and shares it among its callers.
     let buffered = ServiceBuilder::new()
         .layer(&outer)
         .buffer(4)
@@ -156,7 +156,7 @@ async fn a_plain_gate_keeps_the_source_chain_of_boxed_errors() {
 }
 
 #[tokio::test]
-async fn a_service_that_panics_has_failed_whoever_catches_the_panic() {
+async fn a_service_that_panics_has_failed_even_if_the_panic_is_caught() {
     use std::{
         future::poll_fn, panic::AssertUnwindSafe, panic::catch_unwind, pin::pin, task::Poll,
     };
@@ -167,7 +167,7 @@ async fn a_service_that_panics_has_failed_whoever_catches_the_panic() {
             .layer(Scripted::default())
             .oneshot(request(Script::Panic))
     );
-    // As tower-http's `CatchPanic` does: the future is dropped when nothing unwinds any more.
+    // As tower-http's `CatchPanic` does: the future is dropped after the unwinding has ended.
     let caught = poll_fn(|cx| {
         let poll = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
         Poll::Ready(poll.is_err())

@@ -1,4 +1,5 @@
-//! `ClientIp` behind proxies: which header is believed, of whom, and what a client cannot forge.
+//! `ClientIp` behind proxies: which headers of which peers are trusted, and what a client cannot
+//! forge.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +19,7 @@ fn ranges(texts: &[&str]) -> Vec<IpRange> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// A request of `peer`, with these lines.
+/// A request from `peer` with these header lines.
 fn request(peer: &str, lines: &[(&str, &str)]) -> Request<()> {
     let mut req = Request::new(());
     for (name, value) in lines {
@@ -35,7 +36,7 @@ fn client(key: &ClientIp, peer: &str, lines: &[(&str, &str)]) -> Option<IpAddr> 
     key.client(&request(peer, lines)).map(ClientAddr::ip)
 }
 
-/// What `Forwarded` with this value says behind one proxy.
+/// Returns the client behind one proxy, from this value of `Forwarded`.
 fn forwarded(value: &str) -> Option<IpAddr> {
     let key = ClientIp::behind(1).forwarded();
     client(&key, "9.9.9.9", &[(FORWARDED, value)])
@@ -84,7 +85,7 @@ fn an_element_without_one_readable_address_is_no_key() {
 }
 
 #[test]
-fn an_open_quote_of_the_client_swallows_no_entry_of_a_proxy() {
+fn an_open_quote_of_the_client_hides_no_entry_of_a_proxy() {
     for forged in [
         "for=\"",
         "\"",
@@ -95,7 +96,7 @@ fn an_open_quote_of_the_client_swallows_no_entry_of_a_proxy() {
     ] {
         let line = format!("{forged}, for=192.0.2.1");
         assert_eq!(forwarded(&line), ip("192.0.2.1"), "{line}");
-        // As a line of its own.
+        // As a separate line.
         let key = ClientIp::behind(1).forwarded();
         let lines = [(FORWARDED, forged), (FORWARDED, "for=\"192.0.2.1:1\"")];
         assert_eq!(client(&key, "9.9.9.9", &lines), ip("192.0.2.1"), "{forged}");
@@ -103,7 +104,7 @@ fn an_open_quote_of_the_client_swallows_no_entry_of_a_proxy() {
 }
 
 #[test]
-fn only_the_header_that_was_chosen_is_read() {
+fn only_the_chosen_header_is_read() {
     let both = [(FORWARDED, "for=192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.2")];
     let behind = ClientIp::behind(1);
     assert_eq!(client(&behind, "9.9.9.9", &both), ip("192.0.2.2"));
@@ -116,7 +117,7 @@ fn only_the_header_that_was_chosen_is_read() {
 }
 
 #[test]
-fn the_client_is_the_last_entry_that_is_no_trusted_proxy() {
+fn the_client_is_the_last_entry_that_is_not_a_trusted_proxy() {
     let trusted = || ranges(&["10.0.0.0/8", "2001:db8:f::/48"]);
     for (peer, entries, addr) in [
         ("10.0.0.1", &["6.6.6.6, 192.0.2.1"][..], "192.0.2.1"),
@@ -128,10 +129,10 @@ fn the_client_is_the_last_entry_that_is_no_trusted_proxy() {
             &["192.0.2.1, ::ffff:10.0.0.2"],
             "192.0.2.1",
         ),
-        // A stranger that calls past the proxies is the client itself.
+        // An untrusted peer that bypasses the proxies is itself the client.
         ("192.0.2.9", &["6.6.6.6"], "192.0.2.9"),
         ("192.0.2.9", &["6.6.6.6, 10.0.0.1"], "192.0.2.9"),
-        // Callers inside.
+        // Callers inside the trusted ranges.
         ("10.0.0.1", &["10.0.0.7, 10.0.0.8"], "10.0.0.7"),
         ("10.0.0.1", &[], "10.0.0.1"),
     ] {
@@ -179,7 +180,7 @@ fn a_walk_past_trusted_proxies_is_bounded() {
 }
 
 #[test]
-fn a_named_header_is_one_address_of_a_trusted_peer() {
+fn a_named_header_holds_one_address_of_a_trusted_peer() {
     let key = || ClientIp::trusted_header(HeaderName::from_static(CLOUDFLARE));
     let name = CLOUDFLARE;
     let one = [(name, "192.0.2.1")];
@@ -202,7 +203,7 @@ fn a_named_header_is_one_address_of_a_trusted_peer() {
 }
 
 #[test]
-fn headers_of_other_peers_are_not_believed() {
+fn headers_of_untrusted_peers_are_ignored() {
     let cdn = ranges(&["173.245.48.0/20"]);
     let lines = [(CLOUDFLARE, "192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.2")];
     let named =
@@ -215,11 +216,11 @@ fn headers_of_other_peers_are_not_believed() {
 
     let mut unknown_peer = request("6.6.6.6", &lines);
     unknown_peer.extensions_mut().clear();
-    assert_eq!(named.client(&unknown_peer), None, "it may be anybody");
+    assert_eq!(named.client(&unknown_peer), None, "the peer is unknown");
 }
 
 #[test]
-fn ranges_are_read_and_bad_ones_say_what_is_wrong() {
+fn ranges_are_parsed_and_errors_name_the_cause() {
     for (text, shown) in [
         ("10.0.0.0/8", "10.0.0.0/8"),
         ("0.0.0.0/0", "0.0.0.0/0"),
@@ -269,7 +270,7 @@ fn ranges_are_read_and_bad_ones_say_what_is_wrong() {
 }
 
 #[test]
-fn private_ranges_hold_private_addresses() {
+fn private_ranges_contain_private_addresses() {
     let private = |text: &str| {
         let addr = text.parse().unwrap();
         IpRange::PRIVATE.iter().any(|range| range.contains(addr))
@@ -302,7 +303,7 @@ fn private_ranges_hold_private_addresses() {
     }
 }
 
-/// The bits of an address as text: a slow and obvious model of a prefix.
+/// The bits of an address as text: a slow but simple model of a prefix.
 fn binary(addr: IpAddr) -> String {
     match addr {
         IpAddr::V4(v4) => format!("{:032b}", v4.to_bits()),
@@ -310,7 +311,7 @@ fn binary(addr: IpAddr) -> String {
     }
 }
 
-/// Splits at separators outside of quoted strings, from the left, as the grammar of RFC 7239 reads.
+/// Splits at separators outside quoted strings, from the left, as the grammar of RFC 7239 does.
 fn split_unquoted(text: &str, separator: char) -> Vec<String> {
     let (mut pieces, mut quoted, mut escaped) = (vec![String::new()], false, false);
     for letter in text.chars() {
@@ -325,7 +326,7 @@ fn split_unquoted(text: &str, separator: char) -> Vec<String> {
     pieces
 }
 
-/// The model of the `nth` entry of `Forwarded` from the right.
+/// A model of the `nth` entry of `Forwarded` from the right.
 fn model(line: &str, nth: usize) -> Option<IpAddr> {
     let elements = split_unquoted(line, ',');
     let element = elements.iter().rev().nth(nth)?;
@@ -379,7 +380,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_a_client_sends_changes_what_its_proxy_wrote(
+    fn a_client_cannot_change_the_entry_of_its_proxy(
         forged in "[a-z0-9=;,:.\\\\\" \\[\\]]{0,60}",
         own_line in any::<bool>(),
         last in any::<u8>(),
@@ -402,7 +403,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_headers_are_never_a_panic(
+    fn arbitrary_headers_never_panic(
         lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..4),
         hops in 1_usize..6,
     ) {
@@ -427,11 +428,11 @@ proptest! {
     }
 
     #[test]
-    fn a_range_holds_the_addresses_with_its_first_bits(
+    fn a_range_contains_the_addresses_with_its_first_bits(
         network in any::<u128>(), other in any::<u128>(), same in 0_u32..129, prefix in 0_u8..129,
         v4 in any::<bool>(),
     ) {
-        // Random addresses share no prefix, so `other` is given the first bits of the network.
+        // Random addresses share no prefix, so `other` gets the first bits of the network.
         let keep = u128::MAX.checked_shl(128 - same).unwrap_or(0);
         let (network, other, prefix): (IpAddr, IpAddr, u8) = if v4 {
             let low = |bits: u128| IpAddr::V4(((bits >> 96) as u32).into());
@@ -457,7 +458,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_ranges_are_never_a_panic(text in "[0-9a-f.:/]{0,24}|\\PC{0,16}") {
+    fn arbitrary_ranges_never_panic(text in "[0-9a-f.:/]{0,24}|\\PC{0,16}") {
         if let Ok(range) = text.parse::<IpRange>() {
             prop_assert_eq!(range.to_string().parse(), Ok(range));
         }

@@ -1,4 +1,4 @@
-//! Deadlines: read, believed only when well formed, and enforced.
+//! Deadlines: how they are read, and how requests are rejected that cannot meet them.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn malformed_deadlines_are_absent_and_counted() {
 }
 
 #[test]
-fn the_earliest_deadline_counts_and_is_left_for_the_handler() {
+fn the_earliest_deadline_counts_and_is_put_into_the_extensions() {
     let deadlines = Deadlines::new();
     let now = Instant::now();
     let mut req = Request::builder()
@@ -101,7 +101,7 @@ fn the_earliest_deadline_counts_and_is_left_for_the_handler() {
 }
 
 #[test]
-fn too_little_time_left_is_refused_before_it_starts() {
+fn a_request_with_too_little_time_left_is_rejected() {
     let deadlines = Deadlines::new().at_least(Duration::from_millis(50));
     for (value, admitted) in [("50m", true), ("49m", false), ("0S", false), ("x", true)] {
         let mut req = Request::builder()
@@ -112,7 +112,10 @@ fn too_little_time_left_is_refused_before_it_starts() {
             Verdict::Admit(()) => assert!(admitted, "{value}"),
             Verdict::Reject(rejection) => {
                 assert!(!admitted, "{value}");
-                assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+                assert_eq!(
+                    (rejection.kind(), rejection.retry_after()),
+                    (Kind::Deadline, None)
+                );
             }
             Verdict::Wait(never) => match never {},
         }
@@ -121,17 +124,17 @@ fn too_little_time_left_is_refused_before_it_starts() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_as_no_more_and_hardly_less(nanos in 1..u64::MAX) {
+    fn a_written_timeout_is_never_longer_and_hardly_shorter(nanos in 1..u64::MAX) {
         let left = Duration::from_nanos(nanos);
         let read = parse_grpc_timeout(grpc_timeout(left).unwrap().as_bytes()).unwrap();
         prop_assert!(read <= left);
-        // Seven digits at least, or hours beyond three years.
+        // At least seven digits, or hours beyond three years.
         let cut = left.saturating_sub(read);
         prop_assert!(cut <= (left / 100_000).max(Duration::from_secs(3600)));
     }
 
     #[test]
-    fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let deadlines = Deadlines::new().header(HeaderName::from_static("x-t"));
         _ = parse_grpc_timeout(&bytes);
         _ = read(&deadlines, "x-t", &bytes);

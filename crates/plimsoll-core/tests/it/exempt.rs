@@ -1,4 +1,4 @@
-//! Requests that no policy is asked about.
+//! Conditions: requests that a policy is not asked about.
 
 use axum::{Router, body::Body, routing::get};
 use http::{Method, Request};
@@ -15,7 +15,7 @@ fn to(path: &str) -> Request<()> {
 }
 
 #[test]
-fn paths_are_exact_unless_they_end_with_an_asterisk() {
+fn patterns_match_the_exact_path_or_with_an_asterisk_a_prefix() {
     let asked = except_paths(["/health", "/", "/internal/*", "/a*"]);
     for (path, exempt) in [
         ("/health", true),
@@ -37,13 +37,13 @@ fn paths_are_exact_unless_they_end_with_an_asterisk() {
         assert_eq!(!asked.holds(&to(path)), exempt, "{path}");
     }
     let asked = except_paths([""]);
-    assert!(asked.holds(&to("/")), "an empty pattern is no path");
+    assert!(asked.holds(&to("/")), "an empty pattern matches no path");
     let asked = except_paths(Vec::<String>::new());
-    assert!(asked.holds(&to("/")), "no pattern exempts nothing");
+    assert!(asked.holds(&to("/")), "no patterns exempt no path");
 }
 
 #[tokio::test]
-async fn inside_a_nested_router_the_whole_path_counts() {
+async fn inside_a_nested_router_the_whole_path_is_compared() {
     let status = async |pattern: &str, path: &str| {
         let limit = When::new(except_paths([pattern]), RefuseAll);
         let inner = Router::new()
@@ -92,9 +92,8 @@ fn a_pair_of_conditions_exempts_what_either_exempts() {
     assert!(nested.holds(&to("/")));
 }
 
-/// Any policy can have conditions.
 #[test]
-fn conditions_are_for_every_policy() {
+fn conditions_work_with_every_policy() {
     fn admits<P: Policy<Request<()>>>(policy: &P, path: &str) -> bool {
         let verdict = policy.admit(&mut to(path), tokio::time::Instant::now());
         matches!(verdict, plimsoll_core::Verdict::Admit(_))

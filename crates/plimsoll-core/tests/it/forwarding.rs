@@ -1,4 +1,4 @@
-//! Combinators forward every method of the policy inside.
+//! Combinators forward every method of the inner policy.
 
 use std::{
     convert::Infallible,
@@ -78,7 +78,7 @@ fn forwards<P: Policy<Req>>(wrap: impl Fn(Logged) -> P) {
         let (mut req, now) = (Request::new(()), Instant::now());
         let mut admit = || match policy.admit(&mut req, now) {
             Verdict::Admit(permit) => permit,
-            _ => panic!("it admits"),
+            _ => panic!("the policy admits every request"),
         };
         let permit = admit();
         let mut headers = HeaderMap::new();

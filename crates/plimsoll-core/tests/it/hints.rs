@@ -1,4 +1,4 @@
-//! When a rejected caller may come back, and how it is said.
+//! Retry hints: their values, and how they are written.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -40,16 +40,16 @@ async fn pushback(rejection: Rejection) -> Duration {
 }
 
 fn full(estimate: Duration) -> Rejection {
-    Rejection::new("p", Kind::Full).retry_after(estimate)
+    Rejection::new("p", Kind::Full).with_retry_after(estimate)
 }
 
 #[tokio::test]
 async fn retry_after_is_never_zero_and_never_early() {
     for (wait, seconds) in [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (59_999, 60)] {
         for kind in [Kind::OverQuota, Kind::CircuitOpen] {
-            let rejection = Rejection::new("r", kind).retry_after(Duration::from_millis(wait));
-            let told = retry_after(rejection).await;
-            assert_eq!(told, Duration::from_secs(seconds), "{kind:?} {wait} ms");
+            let rejection = Rejection::new("r", kind).with_retry_after(Duration::from_millis(wait));
+            let written = retry_after(rejection).await;
+            assert_eq!(written, Duration::from_secs(seconds), "{kind:?} {wait} ms");
         }
     }
     for _ in 0..100 {
@@ -57,8 +57,8 @@ async fn retry_after_is_never_zero_and_never_early() {
     }
 }
 
-/// Of 1,000 returns: how many more come in the fullest second than in the mean one, of all seconds from the first return
-/// to the last.
+/// Returns the retries in the fullest second, relative to the mean second between the first and the
+/// last retry.
 fn peak_over_mean(returns: &[Duration]) -> f64 {
     let mut by_second = BTreeMap::<u64, u32>::new();
     for at in returns {
@@ -66,13 +66,16 @@ fn peak_over_mean(returns: &[Duration]) -> f64 {
     }
     let (first, last) = (by_second.keys().min(), by_second.keys().max());
     let seconds = last.unwrap() - first.unwrap() + 1;
-    assert!(seconds > 1, "all come back in one second: {by_second:?}");
+    assert!(
+        seconds > 1,
+        "all retries fall into one second: {by_second:?}"
+    );
     let peak = *by_second.values().max().unwrap();
     f64::from(peak) * seconds as f64 / returns.len() as f64
 }
 
 #[tokio::test]
-async fn a_crowd_that_a_full_server_rejects_comes_back_spread_over_seconds() {
+async fn retries_after_a_full_server_are_spread_over_seconds() {
     for millis in [
         1, 50, 250, 500, 999, 1000, 1001, 1500, 1999, 2000, 2600, 5000, 10_000, 60_000, 300_000,
     ] {
@@ -104,21 +107,21 @@ async fn a_crowd_that_a_full_server_rejects_comes_back_spread_over_seconds() {
 }
 
 #[tokio::test]
-async fn estimates_without_end_are_still_hints() {
+async fn an_unlimited_estimate_is_still_a_hint() {
     let rejection = full(Duration::MAX);
     assert_eq!(retry_after(rejection).await, Duration::from_secs(u64::MAX));
     let most = Duration::from_millis(i32::MAX as u64);
     assert_eq!(
         pushback(rejection).await,
         most,
-        "what gRPC clients can read"
+        "the most that gRPC clients can read"
     );
 }
 
 #[tokio::test]
-async fn grpc_pushback_is_told_beside_retry_info() {
+async fn grpc_pushback_equals_retry_info() {
     for kind in [Kind::OverQuota, Kind::CircuitOpen, Kind::Full] {
-        let rejection = Rejection::new("p", kind).retry_after(Duration::from_millis(1500));
+        let rejection = Rejection::new("p", kind).with_retry_after(Duration::from_millis(1500));
         let headers = grpc_headers(rejection, None).await;
         let millis = text(&headers, "grpc-retry-pushback-ms").unwrap();
         let status = tonic::Status::from_header_map(&headers).unwrap();
@@ -148,7 +151,7 @@ async fn a_full_server_or_open_circuit_without_a_hint_leaves_retries_to_the_clie
 }
 
 #[tokio::test]
-async fn a_grpc_caller_whose_deadline_comes_first_is_told_not_to_retry() {
+async fn a_grpc_caller_whose_deadline_comes_first_must_not_retry() {
     for (wait, timeout, expected) in [
         (1500, None, "1500"),
         (1500, Some("1501m"), "1500"),
@@ -161,32 +164,32 @@ async fn a_grpc_caller_whose_deadline_comes_first_is_told_not_to_retry() {
         (0, Some("1m"), "0"),
     ] {
         let rejection =
-            Rejection::new("p", Kind::OverQuota).retry_after(Duration::from_millis(wait));
+            Rejection::new("p", Kind::OverQuota).with_retry_after(Duration::from_millis(wait));
         let headers = grpc_headers(rejection, timeout).await;
-        let told = text(&headers, "grpc-retry-pushback-ms");
-        assert_eq!(told, Some(expected), "{wait} ms within {timeout:?}");
-        // The application may still ask when.
+        let pushback = text(&headers, "grpc-retry-pushback-ms");
+        assert_eq!(pushback, Some(expected), "{wait} ms within {timeout:?}");
+        // The application can still read the wait.
         let status = tonic::Status::from_header_map(&headers).unwrap();
         assert!(status.get_details_retry_info().is_some());
     }
-    // The reported figure counts, not the estimate that it is computed from.
-    let mut ended = 0;
+    // The spread value decides, not the estimate that it is computed from.
+    let mut forbidden = 0;
     for _ in 0..100 {
         let headers = grpc_headers(full(Duration::from_millis(500)), Some("1500m")).await;
         match text(&headers, "grpc-retry-pushback-ms").unwrap() {
-            "-1" => ended += 1,
-            told => assert!((500..1500).contains(&told.parse().unwrap()), "{told}"),
+            "-1" => forbidden += 1,
+            millis => assert!((500..1500).contains(&millis.parse().unwrap()), "{millis}"),
         }
     }
-    assert!((30..70).contains(&ended), "{ended}");
+    assert!((30..70).contains(&forbidden), "{forbidden}");
 }
 
 #[tokio::test]
-async fn an_estimate_is_spread_whatever_the_kind_and_an_exact_wait_is_not() {
+async fn an_estimate_is_spread_for_every_kind_and_an_exact_wait_is_not() {
     let second = Duration::from_secs(1);
     for kind in [Kind::OverQuota, Kind::CircuitOpen] {
-        let exact = Rejection::new("kit", kind).retry_after(second);
-        let about = Rejection::new("kit", kind).retry_after_about(second);
+        let exact = Rejection::new("kit", kind).with_retry_after(second);
+        let about = Rejection::new("kit", kind).with_estimated_retry_after(second);
         let (mut early, mut late) = (0, 0);
         for _ in 0..100 {
             assert_eq!(retry_after(exact).await, second);

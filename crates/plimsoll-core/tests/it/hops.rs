@@ -1,4 +1,4 @@
-//! Rejections of other services, in answers that this one passes on.
+//! Rejections of other services, in answers that this one forwards.
 
 use std::convert::Infallible;
 
@@ -11,10 +11,10 @@ use plimsoll_core::{
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::{sample::send_request, wire::Refuse};
+use crate::{sample::send_request, wire::Reject};
 
-/// What a caller gets of a callee's answer through a gate with this protocol.
-async fn passed_on<C: Classify>(protocol: Http<C>, status: u16, body: &'static str) -> HeaderMap {
+/// Returns the headers of a callee's answer, forwarded through a gate with this protocol.
+async fn forwarded<C: Classify>(protocol: Http<C>, status: u16, body: &'static str) -> HeaderMap {
     let callee = service_fn(async |_: Request<()>| {
         let answer = Response::builder()
             .status(status)
@@ -29,13 +29,13 @@ async fn passed_on<C: Classify>(protocol: Http<C>, status: u16, body: &'static s
     assert_eq!(
         answer.headers()["retry-after"],
         "7",
-        "all else is passed on"
+        "other headers are forwarded"
     );
     answer.headers().clone()
 }
 
 #[tokio::test]
-async fn a_rejection_by_another_service_does_not_say_that_nothing_was_run_here() {
+async fn the_policy_name_of_another_services_rejection_is_removed() {
     for (status, body) in [
         (503, "{}"),
         (503, ""),
@@ -45,7 +45,7 @@ async fn a_rejection_by_another_service_does_not_say_that_nothing_was_run_here()
         // A gRPC status without a body.
         (200, ""),
     ] {
-        let headers = passed_on(Http::new(), status, body).await;
+        let headers = forwarded(Http::new(), status, body).await;
         assert!(
             !headers.contains_key("plimsoll-refused-by"),
             "{status} {body:?}"
@@ -54,15 +54,15 @@ async fn a_rejection_by_another_service_does_not_say_that_nothing_was_run_here()
 }
 
 #[tokio::test]
-async fn a_client_sees_that_its_callee_ran_nothing() {
+async fn a_gate_around_a_client_keeps_the_policy_name_of_the_callee() {
     for (status, body) in [(503, "{}"), (200, "")] {
-        let headers = passed_on(Http::client(), status, body).await;
+        let headers = forwarded(Http::client(), status, body).await;
         assert_eq!(headers["plimsoll-refused-by"], "rate-limit", "{status}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_by_an_inner_gate_keeps_its_name() {
+async fn a_rejection_by_an_inner_gate_keeps_its_policy_name() {
     let stack = tower::layer::layer_fn(|service| {
         GateLayer::new(()).layer(GateLayer::new(RefuseAll).layer(service))
     });
@@ -72,7 +72,7 @@ async fn a_rejection_by_an_inner_gate_keeps_its_name() {
     let answer = service.oneshot(Request::new(())).await.unwrap();
     assert_eq!(answer.headers()["plimsoll-refused-by"], "refuse-all");
 
-    let own = GateLayer::new(Refuse(Rejection::new("mine", Kind::Full)));
+    let own = GateLayer::new(Reject(Rejection::new("mine", Kind::Full)));
     let answer = send_request(&own, request(Script::Body)).await.unwrap();
     assert_eq!(answer.headers()["plimsoll-refused-by"], "mine");
 }

@@ -59,9 +59,11 @@ async fn keys_do_not_share_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_key_is_a_stated_choice() {
-    let refused = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
-    let response = send_request(&refused, request(Script::Body)).await.unwrap();
+async fn requests_without_a_key_are_rejected_admitted_or_share_a_cell() {
+    let rejected = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
+    let response = send_request(&rejected, request(Script::Body))
+        .await
+        .unwrap();
     assert_eq!(response.status(), 429);
     assert_eq!(
         response.extensions().get::<Rejection>().unwrap().policy(),
@@ -107,7 +109,7 @@ async fn the_laws_hold_for_one_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_laws_hold_for_a_key_with_a_cell_of_its_own() {
+async fn the_laws_hold_for_a_key_with_its_own_cell() {
     let in_flight = |handle: KeyedHandle<Slots>| {
         let cell = handle.with_cell("a", Slots::in_flight);
         let shared = handle.overflow_cells().map(Slots::in_flight);
@@ -126,7 +128,7 @@ async fn the_laws_hold_for_a_key_with_a_cell_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_keeps_its_cell() {
+async fn a_wait_holds_its_cell_until_it_is_abandoned() {
     let keyed = Keyed::new(
         HeaderKey::from_static("x-key"),
         Missing::Share,
@@ -138,7 +140,7 @@ async fn a_wait_keeps_its_cell() {
     assert!(futures_util::poll!(&mut call).is_pending());
     drop(call);
     assert_eq!(layer.policy().handle().keys(), 1);
-    // Its slot can be given away now: the table is as small as it gets, and every key finds a place.
+    // The slot is idle now, so in the smallest table every new key finds a slot.
     for n in 0..10_000 {
         let mut req = request(Script::Body);
         req.headers_mut().insert("x-key", n.into());
@@ -187,8 +189,8 @@ impl Policy<KitRequest> for DoorCell {
 }
 
 #[test]
-fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
-    // Each key may have one request at a time; the test counts per key itself and compares.
+fn concurrent_evictions_never_give_a_key_two_cells() {
+    // Each key may have one request at a time. The test counts per key and compares.
     const KEYS: usize = 4_096;
     let keyed = Keyed::new(
         |req: &Request<usize>| Some(*req.body()),
@@ -206,7 +208,7 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
                 let mut rng = fastrand::Rng::with_seed(thread);
                 let mut held = Vec::new();
                 for _ in 0..50_000 {
-                    // Known keys are absent for long, so that sets are not full of them.
+                    // Known keys stay away for long, so that sets do not fill up with them.
                     let now = start + Duration::from_secs(30 * ticks.fetch_add(1, SeqCst));
                     let key = rng.usize(..KEYS);
                     let mut req = Request::new(key);
@@ -218,7 +220,8 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
                         );
                         held.push((key, permit));
                     }
-                    // Few enough that no set of eight slots is ever full: keys in an overflow cell may have two.
+                    // Few enough that no set of eight slots is full: keys in an overflow cell may
+                    // have two.
                     if held.len() > 4 {
                         let (key, permit) = held.swap_remove(rng.usize(..held.len()));
                         running[key].fetch_sub(1, SeqCst);
@@ -234,7 +237,7 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
     });
     assert!(
         keyed.handle().evicted() > 1_000,
-        "the table was under pressure"
+        "the table was not under pressure"
     );
     assert!(
         keyed
@@ -245,7 +248,7 @@ fn under_threads_and_evictions_no_key_ever_has_two_cells_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_give_back_to_the_cell_they_came_from() {
+async fn a_body_releases_into_the_cell_of_its_key() {
     let layer = GateLayer::new(keyed(Missing::Share));
     for _ in 0..3 {
         let response = send_request(&layer, with_key("a", Script::Body))
@@ -257,7 +260,7 @@ async fn bodies_give_back_to_the_cell_they_came_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_keys_cell_can_be_looked_at_from_outside() {
+async fn the_cell_of_a_key_can_be_read_through_the_handle() {
     let layer = GateLayer::new(keyed(Missing::Share));
     let handle = layer.policy().handle();
     let of = |key: &str| handle.with_cell(key.as_bytes(), Slots::in_flight);
@@ -270,7 +273,7 @@ async fn a_keys_cell_can_be_looked_at_from_outside() {
     assert_eq!(of("alice"), Some(0));
 }
 
-/// A request of a key that ends at once: whether it was admitted.
+/// Sends a request that ends at once, and returns whether it was admitted.
 fn passes(keyed: &Keyed<HeaderKey, Slots>, key: &str, now: Instant) -> bool {
     let Verdict::Admit(permit) = keyed.admit(&mut with_key(key, Script::Body), now) else {
         return false;
@@ -279,7 +282,7 @@ fn passes(keyed: &Keyed<HeaderKey, Slots>, key: &str, now: Instant) -> bool {
     true
 }
 
-/// A key that was idle when its slot was wanted by requests that never end.
+/// Known keys are idle while requests that never end want their slots.
 #[test]
 fn law_07_a_flood_of_keys_takes_no_slot_of_a_known_key() {
     let (keyed, start) = (keyed(Missing::Share), Instant::now());
@@ -301,7 +304,7 @@ fn law_07_a_flood_of_keys_takes_no_slot_of_a_known_key() {
     for minute in 1..=10 {
         let now = start + Duration::from_secs(60 * minute);
         let held = flood(&format!("flood {minute}"), 1_000, now);
-        // The overflow cell is one more.
+        // The overflow cell admits one more.
         assert!(held <= handle.capacity() + 1, "{held} held");
         let rejected = callers.iter().filter(|key| !passes(&keyed, key, now));
         // More than eight callers may hash to one set of eight slots.

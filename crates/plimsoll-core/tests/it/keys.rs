@@ -1,4 +1,4 @@
-//! Keys: whose request it is, and what a caller cannot forge.
+//! Keys: how they are read, and what a caller cannot forge.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -36,24 +36,20 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 #[test]
-fn entries_are_counted_entries() {
+fn the_client_is_the_entry_at_the_number_of_proxies_from_the_right() {
     let forged = &["6.6.6.6, 1.1.1.1, 2.2.2.2"];
     assert_eq!(
         client(0, forged),
         ip("9.9.9.9"),
-        "no proxy: the header is not read"
+        "without a proxy the header is not read"
     );
     assert_eq!(client(1, forged), ip("2.2.2.2"));
     assert_eq!(client(2, forged), ip("1.1.1.1"));
-    assert_eq!(
-        client(4, forged),
-        None,
-        "shorter than the proxies that must have written it"
-    );
+    assert_eq!(client(4, forged), None, "fewer entries than proxies");
 }
 
 #[test]
-fn header_lines_are_one_list() {
+fn several_header_lines_form_one_list() {
     assert_eq!(client(2, &["6.6.6.6", "1.1.1.1", "2.2.2.2"]), ip("1.1.1.1"));
     assert_eq!(client(3, &["3.3.3.3, 1.1.1.1", "2.2.2.2"]), ip("3.3.3.3"));
 }
@@ -76,7 +72,7 @@ fn ports_and_brackets_are_read() {
 }
 
 #[test]
-fn an_ipv6_client_is_its_network() {
+fn an_ipv6_client_is_keyed_by_its_network() {
     let a = client(1, &["2001:db8:1:2:aaaa::1"]);
     let b = client(1, &["2001:db8:1:2:bbbb::2"]);
     let c = client(1, &["2001:db8:1:3::1"]);
@@ -107,7 +103,7 @@ fn unusable_headers_are_counted_and_missing_ones_are_not() {
 }
 
 #[test]
-fn a_long_header_is_read_no_further_than_the_entry_that_counts() {
+fn a_long_header_is_read_only_as_far_as_needed() {
     let long = format!("{}7.7.7.7", "6.6.6.6,".repeat(100_000));
     assert_eq!(client(1, &[&long]), ip("7.7.7.7"));
     let endless_entry = "1".repeat(1 << 20);
@@ -127,7 +123,11 @@ fn headers_and_routes_are_keys() {
     );
     assert_eq!(HeaderKey::from_static("x-other").key(&req), None);
     assert_eq!(Route::grpc().key(&req), Some("/pkg.Greeter/Hello"));
-    assert_eq!(Route::matched().key(&req), None, "a raw path is no route");
+    assert_eq!(
+        Route::matched().key(&req),
+        None,
+        "a raw path is not a route"
+    );
 }
 
 fn with_headers(name: &'static str, values: &[&[u8]]) -> Request<()> {
@@ -139,14 +139,14 @@ fn with_headers(name: &'static str, values: &[&[u8]]) -> Request<()> {
     req
 }
 
-/// Whether two keys would share a cell.
+/// Returns whether two keys would share a cell.
 fn same<A: std::hash::Hash, B: std::hash::Hash>(a: A, b: B) -> bool {
     let state = RandomState::new();
     state.hash_one(a) == state.hash_one(b)
 }
 
 #[test]
-fn an_api_key_is_its_bytes() {
+fn an_api_key_is_1_to_4096_bytes_of_any_value() {
     let key = ApiKey::new();
     let read = |bytes: &[u8]| key.key(&with_headers("x-api-key", &[bytes])).is_some();
     for (bytes, usable) in [
@@ -170,20 +170,20 @@ fn an_api_key_is_its_bytes() {
 }
 
 #[test]
-fn two_api_keys_in_one_request_are_none() {
+fn a_request_with_two_api_keys_has_no_key() {
     let key = ApiKey::new();
     let both = with_headers("x-api-key", &[b"mine", b"theirs"]);
     assert!(
         key.key(&both).is_none(),
-        "which of them is checked further in?"
+        "a service further in may check either of them"
     );
     assert_eq!(key.unusable(), 1);
     assert!(key.key(&Request::new(())).is_none());
-    assert_eq!(key.unusable(), 1, "no key is not a bad key");
+    assert_eq!(key.unusable(), 1, "a missing key does not count");
 }
 
 #[test]
-fn a_bearer_token_is_read_in_any_case_of_its_scheme() {
+fn the_scheme_of_a_bearer_token_is_case_insensitive() {
     let key = BearerToken::new();
     for line in [
         "Bearer abc.DEF-1_~+/==",
@@ -198,7 +198,7 @@ fn a_bearer_token_is_read_in_any_case_of_its_scheme() {
 }
 
 #[test]
-fn what_is_no_bearer_token_is_no_key() {
+fn a_malformed_bearer_token_is_no_key() {
     let long = [&b"Bearer "[..], &vec![b'a'; 1 << 20]].concat();
     let unusable: [&[&[u8]]; 11] = [
         &[b"Bearer"],
@@ -222,7 +222,7 @@ fn what_is_no_bearer_token_is_no_key() {
         let key = BearerToken::new();
         let req = with_headers("authorization", &[other.as_bytes()]);
         assert!(key.key(&req).is_none());
-        assert_eq!(key.unusable(), 0, "{other} is another scheme");
+        assert_eq!(key.unusable(), 0, "{other} has another scheme");
     }
 }
 
@@ -234,7 +234,7 @@ fn secrets_of_different_kinds_are_different_keys() {
 }
 
 #[test]
-fn a_header_that_is_there_twice_is_no_key() {
+fn a_repeated_header_is_no_key() {
     let key = HeaderKey::from_static("x-key");
     for lines in [[b"mine", b"them"], [b"same", b"same"]] {
         let req = with_headers("x-key", &lines.map(|line| &line[..]));
@@ -243,7 +243,7 @@ fn a_header_that_is_there_twice_is_no_key() {
 }
 
 #[test]
-fn an_empty_or_endless_header_is_no_key() {
+fn an_empty_or_oversized_header_is_no_key() {
     let key = HeaderKey::from_static("x-key");
     for (len, usable) in [
         (0, false),
@@ -257,13 +257,13 @@ fn an_empty_or_endless_header_is_no_key() {
     }
 }
 
-/// A limit of one at a time for each key.
+/// A limit of one request at a time per key.
 fn one_each<K: Key<KitRequest>>(key: K) -> GateLayer<Keyed<K, Slots>> {
     let missing = Missing::Refuse(Kind::OverQuota);
     GateLayer::new(Keyed::new(key, missing, 512, || Slots::new(1)).unwrap())
 }
 
-/// The statuses of requests that come while those before them still run.
+/// Returns the statuses of requests that are sent while the earlier ones still run.
 async fn statuses<K: Key<KitRequest> + 'static>(
     layer: &GateLayer<Keyed<K, Slots>>,
     requests: impl IntoIterator<Item = KitRequest>,
@@ -286,7 +286,7 @@ fn endless(header: &'static str, value: &[u8]) -> KitRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_shows_nowhere() {
+async fn a_secret_is_never_printed() {
     const SECRET: &str = "sk_live_51Habcdef";
     const TOKEN: &str = "Bearer sk_live_51Habcdef";
     let shown = |text: &str| text.contains("sk_live") || text.contains("115, 107, 95");
@@ -307,13 +307,13 @@ async fn a_secret_shows_nowhere() {
     assert_eq!(
         in_flight,
         Some(1),
-        "an operator can look at the cell of a key it has"
+        "a caller that has the key can read its cell"
     );
-    let said = format!("{:?} {handle:?} {first:?} {second:?}", layer.policy());
-    assert!(!shown(&said), "{said}");
+    let printed = format!("{:?} {handle:?} {first:?} {second:?}", layer.policy());
+    assert!(!shown(&printed), "{printed}");
 
     let layer = one_each(BearerToken::new());
-    let refused = send_request(&layer, endless("authorization", b"Bearer sk live"))
+    let rejected = send_request(&layer, endless("authorization", b"Bearer sk live"))
         .await
         .unwrap();
     let _running = send_request(&layer, endless("authorization", TOKEN.as_bytes()))
@@ -323,15 +323,15 @@ async fn a_secret_shows_nowhere() {
         .await
         .unwrap();
     assert_eq!(
-        (refused.status().as_u16(), second.status().as_u16()),
+        (rejected.status().as_u16(), second.status().as_u16()),
         (429, 503)
     );
-    let said = format!(
+    let printed = format!(
         "{:?} {:?} {second:?}",
         layer.policy(),
         layer.policy().handle()
     );
-    assert!(!shown(&said), "{said}");
+    assert!(!shown(&printed), "{printed}");
 
     let secret = SecretKey::api_key(SECRET.as_bytes());
     assert_eq!(
@@ -341,17 +341,17 @@ async fn a_secret_shows_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn odd_api_keys_are_counted_and_never_let_in_uncounted() {
+async fn unusual_api_keys_are_counted_and_limited() {
     let layer = one_each(ApiKey::new());
     let megabyte = vec![b'k'; 1 << 20];
     let requests = [&b"\xc3\x28"[..], b"\xc3\x28", b"", &megabyte, b"plain"];
-    let said = statuses(&layer, requests.map(|key| endless("x-api-key", key))).await;
-    assert_eq!(said, [200, 503, 429, 429, 200]);
+    let statuses = statuses(&layer, requests.map(|key| endless("x-api-key", key))).await;
+    assert_eq!(statuses, [200, 503, 429, 429, 200]);
     let handle = layer.policy().handle();
     assert_eq!((handle.keys(), handle.missing()), (2, 2));
 }
 
-/// A request of the peer 9.9.9.9, with this `X-Forwarded-For`.
+/// A request from the peer 9.9.9.9 with this `X-Forwarded-For`.
 fn forwarded_kit(line: &str) -> KitRequest {
     let mut req = endless("x-forwarded-for", line.as_bytes());
     req.extensions_mut()
@@ -360,31 +360,32 @@ fn forwarded_kit(line: &str) -> KitRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_forges_the_header_stays_in_one_cell() {
-    // What the client made up, then what the trusted proxies wrote: 1.1.1.1 is the client, 2.2.2.2 the first proxy.
+async fn a_client_that_forges_the_header_stays_in_one_cell() {
+    // The forged entries, then those of the trusted proxies: 1.1.1.1 is the client, 2.2.2.2 the
+    // first proxy.
     for (proxies, written) in [(0, ""), (1, ", 1.1.1.1"), (2, ", 1.1.1.1, 2.2.2.2")] {
         let layer = one_each(ClientIp::behind(proxies));
         let forged = (0..50).map(|n| forwarded_kit(&format!("6.6.6.{n}, 7.7.7.{n}{written}")));
-        let said = statuses(&layer, forged).await;
-        assert_eq!(said[0], 200);
+        let statuses = statuses(&layer, forged).await;
+        assert_eq!(statuses[0], 200);
         assert!(
-            said[1..].iter().all(|status| *status == 503),
-            "{proxies} proxies: {said:?}"
+            statuses[1..].iter().all(|status| *status == 503),
+            "{proxies} proxies: {statuses:?}"
         );
         assert_eq!(layer.policy().handle().keys(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn rotating_through_a_network_wins_no_second_cell() {
+async fn rotating_through_an_ipv6_network_gets_one_cell() {
     let layer = one_each(ClientIp::behind(1));
     let inside = (0..200_u64).map(|n| {
         let host = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
         let [a, b, c, d] = [0, 2, 4, 6].map(|i| u16::from_be_bytes([host[i], host[i + 1]]));
         forwarded_kit(&format!("2001:db8:1:2:{a:x}:{b:x}:{c:x}:{d:x}"))
     });
-    let said = statuses(&layer, inside).await;
-    assert_eq!(said.iter().filter(|status| **status == 200).count(), 1);
+    let inside = statuses(&layer, inside).await;
+    assert_eq!(inside.iter().filter(|status| **status == 200).count(), 1);
     let handle = layer.policy().handle();
     assert_eq!(handle.keys(), 1);
     let neighbour = forwarded_kit("2001:db8:1:3::1");
@@ -394,7 +395,7 @@ async fn rotating_through_a_network_wins_no_second_cell() {
 
 proptest! {
     #[test]
-    fn arbitrary_credentials_are_never_a_panic(
+    fn arbitrary_credentials_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..60),
         scheme in proptest::bool::ANY,
     ) {
@@ -409,7 +410,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_are_never_a_panic(
+    fn arbitrary_bytes_never_panic(
         lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5),
         proxies in 0_usize..6,
     ) {
@@ -423,11 +424,11 @@ proptest! {
     }
 
     #[test]
-    fn nothing_a_client_writes_changes_its_key(
+    fn a_client_cannot_change_its_key(
         forged in "[0-9a-f.:, ]{0,60}",
         client_octet in 1_u8..255,
     ) {
-        // The one trusted proxy appends the address it saw.
+        // The one trusted proxy appends the client's address.
         let seen = format!("10.0.0.{client_octet}");
         let line = if forged.is_empty() { seen.clone() } else { format!("{forged}, {seen}") };
         prop_assert_eq!(client(1, &[&line]), ip(&seen));

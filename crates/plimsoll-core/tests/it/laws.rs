@@ -1,5 +1,5 @@
-//! The laws of the design, as far as the core alone must keep them. The policies' own part is in their crates,
-//! and the whole stack's in the facade.
+//! The laws of the design, as far as core alone must keep them. Policies test their part in their
+//! crates, and the facade tests the whole stack.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ async fn law_02_every_permit_ends_exactly_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_a_wait_granted_a_moment_before_it_is_abandoned_leaves_nothing() {
+async fn law_02_a_wait_granted_just_before_it_is_abandoned_keeps_nothing() {
     for poll_after_opening in [false, true] {
         let layer = GateLayer::new((Slots::new(9), Audited::new(Door::default())));
         let (slots, door) = layer.policy();
@@ -43,7 +43,7 @@ async fn law_02_a_wait_granted_a_moment_before_it_is_abandoned_leaves_nothing() 
         assert_eq!(
             slots.in_flight(),
             1,
-            "the first policy's permit is held while the second waits"
+            "the first policy's permit is held while the request is queued in the second"
         );
         door.get_ref().open();
         if poll_after_opening {
@@ -56,9 +56,9 @@ async fn law_02_a_wait_granted_a_moment_before_it_is_abandoned_leaves_nothing() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_a_granted_request_that_leaves_while_the_service_gets_ready_is_revoked() {
+async fn law_02_a_granted_request_dropped_before_the_service_is_ready_is_revoked() {
     let layer = GateLayer::new(Audited::new(Door::default()));
-    let (inner, handle) = tower_mock();
+    let (inner, handle) = service_with_readiness();
     let mut gate = layer.layer(inner);
     handle.ready(true);
     let mut call = Box::pin(gate.ready().await.unwrap().call(Default::default()));
@@ -81,7 +81,7 @@ async fn law_03_a_refused_request_has_spent_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_refusal_after_a_wait_gives_back_what_was_held() {
+async fn law_03_a_rejection_after_a_wait_revokes_earlier_permits() {
     let layer = GateLayer::new((Slots::new(1), Door::default()));
     let mut call = Box::pin(send(&layer, Script::Body));
     assert!(futures_util::poll!(&mut call).is_pending());
@@ -95,7 +95,7 @@ async fn law_03_a_refusal_after_a_wait_gives_back_what_was_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_panic_in_a_later_policy_gives_back_what_was_held() {
+async fn law_03_a_panic_in_a_later_policy_revokes_earlier_permits() {
     let panics = plimsoll_core::When::new(|_: &http::Request<()>| panic!("a user's closure"), ());
     let layer = GateLayer::new((Slots::new(1), panics));
     let call = tokio::spawn({
@@ -112,7 +112,7 @@ async fn law_04_nothing_is_reserved_in_poll_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_04_a_waiting_request_gives_the_services_readiness_back() {
+async fn law_04_a_queued_request_releases_the_readied_service() {
     let layer = GateLayer::new(Door::default());
     let inner = Scripted::default();
     let mut gate = layer.layer(inner.clone());
@@ -121,7 +121,7 @@ async fn law_04_a_waiting_request_gives_the_services_readiness_back() {
     assert_eq!(
         inner.reserved(),
         0,
-        "a queue here holds no place downstream"
+        "a queued request holds no place downstream"
     );
     layer.policy().open();
     call.await.unwrap();
@@ -164,10 +164,10 @@ fn law_06_nothing_is_allocated_on_the_accept_path() {
             assert!(gate.poll_ready(&mut cx).is_ready());
             let call = std::pin::pin!(gate.call(request));
             let std::task::Poll::Ready(Ok(response)) = call.poll(&mut cx) else {
-                panic!("ready at once")
+                panic!("the call was not ready at once")
             };
             let mut body = std::pin::pin!(response.into_body().collect());
-            // Collecting is the reader's business, and a ready frame of one chunk allocates a list of chunks.
+            // The reader's collecting allocates a list of chunks; `bare` measures the same.
             _ = body.as_mut().poll(&mut cx);
         }
     });
@@ -224,18 +224,18 @@ async fn law_07_a_flood_of_keys_stays_within_its_bound_and_is_counted() {
     assert!(handle.keys() <= handle.capacity());
     assert!(
         handle.overflowed() > 3_000,
-        "those without a cell are counted: {}",
+        "requests without a cell are counted: {}",
         handle.overflowed()
     );
-    let refused = running.iter().filter(|r| r.status() == 503).count();
+    let rejected = running.iter().filter(|r| r.status() == 503).count();
     assert!(
-        refused > 3_000,
-        "and limited together rather than let in: {refused}"
+        rejected > 3_000,
+        "requests without a cell are limited together: {rejected}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_08_latency_is_measured_on_the_clock_that_tests_move() {
+async fn law_08_latency_uses_the_clock_that_tests_can_pause() {
     let layer = GateLayer::new(Slots::new(1));
     let inner = tower::service_fn(|_: http::Request<()>| async {
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -255,13 +255,9 @@ async fn law_08_latency_is_measured_on_the_clock_that_tests_move() {
     assert_eq!(
         outcome.latency(),
         Duration::from_secs(3),
-        "the body's time is not in it"
+        "the latency excludes the body"
     );
-    assert_eq!(
-        outcome.ended(),
-        before,
-        "and the permit ended with the body"
-    );
+    assert_eq!(outcome.ended(), before, "the permit ends with the body");
 }
 
 #[test]
@@ -283,7 +279,7 @@ fn law_09_a_bad_setting_fails_at_construction_and_names_field_and_bound() {
     }
 }
 
-/// Panics at each event.
+/// Panics on every event.
 struct Broken;
 
 impl Observe for Broken {
@@ -301,7 +297,7 @@ impl Observe for Broken {
     }
 }
 
-/// Writes down each event.
+/// Records every event.
 #[derive(Default)]
 struct Events(std::sync::Mutex<Vec<String>>);
 
@@ -341,7 +337,7 @@ async fn law_10_a_failing_observer_fails_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_10_an_observer_sees_each_event_once() {
+async fn law_10_an_observer_gets_each_event_once() {
     let events = Arc::new(Events::default());
     let layer = GateLayer::builder(Door::default())
         .name("edge")
@@ -361,13 +357,13 @@ async fn law_10_an_observer_sees_each_event_once() {
             "edge: abandoned after 1s",
             "edge: admitted after 0ns",
             "edge: Success",
-            "edge: Some(\"/\") refused by door: full"
+            "edge: Some(\"/\") rejected by door: full"
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_10_observers_add_up_and_one_that_panics_hides_nothing_from_the_others() {
+async fn law_10_an_observer_that_panics_hides_no_event_from_other_observers() {
     let (first, last) = (Arc::new(Events::default()), Arc::new(Events::default()));
     let layer = GateLayer::builder(Slots::new(1))
         .observe(Arc::clone(&first))
@@ -383,15 +379,15 @@ async fn law_10_observers_add_up_and_one_that_panics_hides_nothing_from_the_othe
         seen,
         [
             "gate: admitted after 0ns",
-            "gate: Some(\"/\") refused by slots: full",
+            "gate: Some(\"/\") rejected by slots: full",
             "gate: Success"
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_11_a_late_outcome_still_reaches_the_policy_that_gave_the_permit() {
-    // The generation that a breaker stamps on its permits travels with them, whatever happens in between.
+async fn law_11_a_late_outcome_reaches_the_policy_that_granted_the_permit() {
+    // A circuit breaker's generation travels with its permits.
     let layer = GateLayer::new((Audited::new(Slots::new(2)), Audited::new(Slots::new(2))));
     let first = send(&layer, Script::EndlessBody).await.unwrap();
     let second = send(&layer, Script::Body).await.unwrap();
@@ -431,33 +427,33 @@ async fn law_12_a_policy_in_a_tuple_decides_as_it_does_alone() {
     _ = RefuseAll;
 }
 
-/// A service whose readiness the test decides.
-fn tower_mock() -> (Moody, Mood) {
+/// A service whose readiness the test sets.
+fn service_with_readiness() -> (Readied, Readiness) {
     let ready = Arc::new(std::sync::atomic::AtomicBool::new(true));
     (
-        Moody {
+        Readied {
             ready: Arc::clone(&ready),
         },
-        Mood { ready },
+        Readiness { ready },
     )
 }
 
 #[derive(Clone)]
-struct Moody {
+struct Readied {
     ready: Arc<std::sync::atomic::AtomicBool>,
 }
 
-struct Mood {
+struct Readiness {
     ready: Arc<std::sync::atomic::AtomicBool>,
 }
 
-impl Mood {
+impl Readiness {
     fn ready(&self, ready: bool) {
         self.ready.store(ready, SeqCst);
     }
 }
 
-impl tower::Service<http::Request<()>> for Moody {
+impl tower::Service<http::Request<()>> for Readied {
     type Response = http::Response<http_body_util::Empty<bytes::Bytes>>;
     type Error = std::convert::Infallible;
     type Future = std::future::Ready<Result<Self::Response, Self::Error>>;

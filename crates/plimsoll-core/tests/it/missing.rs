@@ -1,4 +1,5 @@
-//! Requests without a key: counted for each gate, reported once, and rejected where that is chosen.
+//! Requests without a key: counted for each gate, logged once per policy, and rejected if so
+//! chosen.
 
 use std::{
     fmt::{self, Write as _},
@@ -24,7 +25,7 @@ use tracing::{
 
 use crate::sample::{Slots, send_request};
 
-/// Keeps events as text.
+/// Records events as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -36,8 +37,9 @@ impl Log {
 
 /// Sends the events of this thread to a log.
 ///
-/// With one subscriber alive, `tracing` decides about a call site it has not seen by the thread that
-/// comes by first, which may be that of another test. So a second one is kept alive.
+/// While only one subscriber exists, `tracing` caches its decision about a new call site for all
+/// threads, and the first thread may belong to another test. A second subscriber, kept alive,
+/// prevents that.
 fn logged() -> (Log, DefaultGuard) {
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Log::default()));
     LazyLock::force(&SECOND);
@@ -73,7 +75,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Panics at each event.
+/// Panics on every event.
 struct Broken;
 
 impl Subscriber for Broken {
@@ -120,7 +122,7 @@ fn from_peer() -> KitRequest {
     req
 }
 
-/// Sends requests without a key one after the other, and returns their statuses.
+/// Sends requests without a key one after another, and returns their statuses.
 async fn keyless<K: Key<KitRequest> + 'static>(
     layer: &GateLayer<Keyed<K, Slots>>,
     count: usize,
@@ -134,15 +136,15 @@ async fn keyless<K: Key<KitRequest> + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_request_without_a_key_is_a_warning_that_names_the_cure() {
+async fn the_first_request_without_a_key_logs_a_warning_that_names_the_cure() {
     let (log, _guard) = logged();
     let layer = GateLayer::new(one_each(ClientIp::peer(), Missing::Share));
     send_request(&layer, from_peer()).await.unwrap();
-    assert_eq!(log.lines(), [""; 0], "it has a key");
+    assert_eq!(log.lines(), [""; 0], "the request has a key");
     keyless(&layer, 3).await;
     let lines = log.lines();
     let [line] = lines.as_slice() else {
-        panic!("one warning for each policy: {lines:?}");
+        panic!("more or less than one warning for the policy: {lines:?}");
     };
     for part in [
         "limited together, as one caller",
@@ -153,7 +155,7 @@ async fn the_first_request_without_a_key_is_a_warning_that_names_the_cure() {
     }
     assert_eq!(layer.policy().handle().missing(), 3);
 
-    // Another policy warns for itself.
+    // Another policy logs its own warning.
     let other = GateLayer::new(one_each(Route::matched(), Missing::Admit));
     keyless(&other, 2).await;
     let lines = log.lines();
@@ -200,18 +202,18 @@ async fn each_gate_reports_its_requests_without_a_key() {
             .name("edge")
             .observe(watch.clone())
             .build();
-        // What another gate notes on this thread is not this gate's, though it has no observer.
+        // Requests that another gate notes on this thread do not count here.
         keyless(&GateLayer::new(quiet), 5).await;
         assert_eq!(watch.missing(), 0);
         assert_eq!(keyless(&layer, 2).await, statuses, "{missing:?}");
         assert_eq!(watch.missing(), 2, "{missing:?}");
         send_request(&layer, from_peer()).await.unwrap();
-        assert_eq!(watch.missing(), 2, "{missing:?}: it has a key");
+        assert_eq!(watch.missing(), 2, "{missing:?}: the request has a key");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_observers_hear_of_a_missing_key_once_whatever_the_stack() {
+async fn every_observer_gets_one_event_per_request_without_a_key() {
     let (first, second) = (Watch::default(), Watch::default());
     let pair = (
         one_each(ClientIp::peer(), Missing::Share),
@@ -233,7 +235,7 @@ async fn all_observers_hear_of_a_missing_key_once_whatever_the_stack() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_untrusted_priority_without_a_key_is_reported_too() {
+async fn a_missing_key_of_an_untrusted_priority_is_reported() {
     let (log, _guard) = logged();
     let watch = Watch::default();
     let layer = GateLayer::builder(ByHeader::untrusted(ClientIp::peer()))
@@ -258,7 +260,7 @@ async fn requests_without_a_key_can_be_rejected() {
 }
 
 #[test]
-fn law_10_a_subscriber_that_panics_loses_the_warning_and_nothing_else() {
+fn law_10_a_subscriber_that_panics_loses_only_the_warning() {
     let missing = MissingKeys::new();
     tracing::subscriber::with_default(Broken, || {
         missing.note(&ClientIp::peer(), &Request::new(()), Missing::Share);

@@ -1,4 +1,4 @@
-//! A panic in a user's code ends the permits of all other policies.
+//! A panic in user code ends the permits of all other policies.
 
 use std::{
     convert::Infallible,
@@ -32,11 +32,11 @@ enum At {
     Abandon,
     Finish,
     Revoke,
-    /// In all that end a permit or a wait.
+    /// In every method that ends a permit or a wait.
     End,
 }
 
-/// A policy with a user's callback that panics. It waits until polled once.
+/// A policy that panics like a user's callback. A queued request is granted at its first poll.
 #[derive(Debug)]
 struct Panics {
     at: At,
@@ -48,14 +48,14 @@ impl Panics {
         Self { at, waits: false }
     }
 
-    fn when_waiting(at: At) -> Self {
+    fn when_queued(at: At) -> Self {
         Self { at, waits: true }
     }
 
     fn check(&self, now: At) {
         assert!(
             self.at != now && !(self.at == At::End && now != At::Admit && now != At::PollWait),
-            "a callback of the user panics"
+            "panic of a user's callback"
         );
     }
 }
@@ -115,7 +115,7 @@ impl<Req> Policy<Req> for RejectAll {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }
 
-/// How a request ends.
+/// How a request ends, and whether its body is read.
 const ENDINGS: [(Script, bool); 5] = [
     (Script::Body, true),
     (Script::EndlessBody, false),
@@ -124,7 +124,7 @@ const ENDINGS: [(Script, bool); 5] = [
     (Script::Hang, true),
 ];
 
-/// Sends a request to its end, and catches what panics on the way.
+/// Sends a request to its end, and catches panics on the way.
 fn run<P: Policy<KitRequest> + 'static>(layer: &GateLayer<P>, script: Script, read: bool) {
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let mut call = pin!(layer.layer(Scripted::default()).oneshot(request(script)));
@@ -143,7 +143,7 @@ fn run<P: Policy<KitRequest> + 'static>(layer: &GateLayer<P>, script: Script, re
     drop(caught);
 }
 
-/// Each ending, with `make`'s policy between two that are audited.
+/// Runs each ending with `make`'s policy between two audited ones.
 fn every_permit_ends<P: Policy<KitRequest> + 'static>(what: &str, make: impl Fn() -> P) {
     for (script, read) in ENDINGS {
         let layer = GateLayer::new((
@@ -188,24 +188,24 @@ fn law_02_a_panicking_finish_ends_the_permits_of_the_other_policies() {
 fn law_02_a_panic_at_any_moment_ends_the_permits_of_the_other_policies() {
     for at in [At::Admit, At::PollWait, At::Abandon, At::Revoke, At::End] {
         every_permit_ends("at once", || Panics::at(at));
-        every_permit_ends("after a wait", || Panics::when_waiting(at));
+        every_permit_ends("after a wait", || Panics::when_queued(at));
         every_permit_ends("then rejected", || (Panics::at(at), RejectAll));
-        every_permit_ends("waited, then rejected", || {
-            (Panics::when_waiting(at), RejectAll)
+        every_permit_ends("after a wait, then rejected", || {
+            (Panics::when_queued(at), RejectAll)
         });
         every_permit_ends("a wait after it", || {
-            (Panics::at(at), Panics::when_waiting(At::Nowhere))
+            (Panics::at(at), Panics::when_queued(At::Nowhere))
         });
         every_permit_ends("a panicking wait after it", || {
-            (Panics::at(at), Panics::when_waiting(At::PollWait))
+            (Panics::at(at), Panics::when_queued(At::PollWait))
         });
     }
 }
 
 #[test]
-fn law_02_a_wait_that_was_granted_is_not_abandoned_when_the_next_policy_panics() {
+fn law_02_a_granted_wait_is_revoked_when_the_next_policy_panics() {
     let layer = GateLayer::new((
-        Audited::new(Panics::when_waiting(At::Nowhere)),
+        Audited::new(Panics::when_queued(At::Nowhere)),
         Panics::at(At::Admit),
     ));
     run(&layer, Script::Body, true);
@@ -230,7 +230,7 @@ fn law_02_a_panicking_classifier_ends_the_permit() {
 }
 
 #[test]
-fn an_observer_sees_the_end_of_a_call_whose_policy_panics() {
+fn an_observer_gets_the_end_of_a_call_whose_policy_panics() {
     #[derive(Default)]
     struct Ended(AtomicU64);
     impl Observe for Ended {

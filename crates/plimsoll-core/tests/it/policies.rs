@@ -12,7 +12,7 @@ use tower::{Layer as _, ServiceExt as _};
 use crate::sample::{Door, Slots, send};
 
 #[tokio::test(start_paused = true)]
-async fn a_shadow_counts_and_lets_everything_in() {
+async fn a_shadow_counts_and_admits_every_request() {
     let shadow = Shadow::new(Slots::new(1));
     let handle = shadow.handle();
     let layer = GateLayer::new(shadow);
@@ -25,7 +25,7 @@ async fn a_shadow_counts_and_lets_everything_in() {
     assert_eq!(
         layer.policy().get_ref().in_flight(),
         1,
-        "one it would have refused holds nothing"
+        "a request that it would reject holds nothing"
     );
     handle.enforce(true);
     assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
@@ -34,7 +34,7 @@ async fn a_shadow_counts_and_lets_everything_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shadow_never_waits() {
+async fn a_shadow_never_queues() {
     let shadow = Shadow::new(Door::default());
     let handle = shadow.handle();
     let response = send(&GateLayer::new(shadow), Script::Body).await.unwrap();
@@ -88,7 +88,7 @@ async fn conditional_shared_and_nested_policies_keep_the_laws() {
 }
 
 #[tokio::test]
-async fn a_plain_service_is_refused_with_an_error() {
+async fn a_rejection_by_a_plain_gate_is_an_error() {
     let inner = tower::service_fn(|n: u32| async move {
         if n == 0 {
             Err(std::fmt::Error)
@@ -105,14 +105,14 @@ async fn a_plain_service_is_refused_with_an_error() {
     assert!(matches!(error, PlainError::Inner(error) if error.is::<std::fmt::Error>()));
     assert_eq!(layer.policy().last().class, Class::Failure);
 
-    let refuse = GateLayer::builder(RefuseAll).protocol(Plain::new()).build();
-    let error = refuse.layer(inner).oneshot(1).await.unwrap_err();
+    let reject = GateLayer::builder(RefuseAll).protocol(Plain::new()).build();
+    let error = reject.layer(inner).oneshot(1).await.unwrap_err();
     assert_eq!(error.rejection().unwrap().policy(), "refuse-all");
-    assert_eq!(error.to_string(), "refused by refuse-all: full");
+    assert_eq!(error.to_string(), "rejected by refuse-all: full");
 }
 
 #[tokio::test]
-async fn gates_are_send_and_their_futures_too() {
+async fn gates_and_their_futures_are_send() {
     fn send_and_sync<T: Send + Sync>(_: &T) {}
     fn is_send<T: Send>(value: T) -> T {
         value
@@ -123,7 +123,7 @@ async fn gates_are_send_and_their_futures_too() {
     _ = is_send(send(&layer, Script::Body)).await;
 }
 
-/// A request with this path, whose body does not end.
+/// Sends a request with this path, whose body does not end.
 async fn call_path<P: Policy<KitRequest> + 'static>(
     layer: &GateLayer<P>,
     path: &str,
@@ -134,7 +134,7 @@ async fn call_path<P: Policy<KitRequest> + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_plan_has_a_policy_of_its_own_and_no_request_has_none() {
+async fn each_plan_has_its_own_policy_and_every_request_has_one() {
     let plan = |req: &http::Request<()>| req.uri().path().strip_prefix("/plan/")?.parse().ok();
     let plans = [Slots::new(1), Slots::new(2)];
     let layer = GateLayer::new(Choose::new(plan, plans, Slots::new(1)));
@@ -150,7 +150,7 @@ async fn each_plan_has_a_policy_of_its_own_and_no_request_has_none() {
     assert_eq!(
         call_path(&layer, "/plan/3").await.status(),
         503,
-        "too large"
+        "index out of range"
     );
     assert_eq!(call_path(&layer, "/other").await.status(), 503, "no plan");
     let in_flight = || {
@@ -182,7 +182,7 @@ async fn a_policy_is_chosen_by_the_value_of_a_key() {
     }
     assert_eq!(layer.policy().otherwise().in_flight(), 2);
 
-    // A request without a key is not one without a limit.
+    // A request without a key gets `otherwise`.
     let header = HeaderKey::from_static("x-plan");
     let layer = GateLayer::new(Choose::by(header, [(b"pro", Slots::new(1))], Slots::new(0)));
     assert_eq!(call_path(&layer, "/").await.status(), 503);
@@ -205,7 +205,7 @@ async fn a_chosen_policy_keeps_the_laws() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_waits_for_the_policy_that_was_chosen() {
+async fn a_request_is_queued_in_the_chosen_policy() {
     for chosen in [1, 2] {
         let layer = GateLayer::new(Choose::new(
             move |_: &http::Request<()>| Some(chosen),

@@ -1,4 +1,4 @@
-//! Criticalities, cohorts, and who may claim them.
+//! Criticalities and cohorts, and which callers may state them.
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
@@ -32,7 +32,7 @@ fn a_users_requests_share_a_cohort_until_the_salt_changes() {
         .filter(|salt| of("alice", *salt) != of("alice", *salt + 1))
         .count();
     assert!(moved > 240, "{moved}");
-    // The same in every process and version: services have to agree.
+    // Services have to agree in every process and version.
     assert_eq!([of("alice", 1), of("bob", 1), of("carol", 2)], GOLDEN);
 }
 
@@ -57,7 +57,7 @@ fn cohorts_are_spread_evenly() {
 }
 
 #[test]
-fn a_header_may_claim_no_more_than_the_ceiling() {
+fn a_stated_criticality_is_capped_at_the_ceiling() {
     let by_header = ByHeader::trusted()
         .criticality_header(HeaderName::from_static("criticality"))
         .ceiling(Criticality::Critical);
@@ -82,7 +82,7 @@ fn a_header_may_claim_no_more_than_the_ceiling() {
 }
 
 #[test]
-fn a_propagated_priority_of_a_trusted_caller_is_read_as_stated() {
+fn the_priority_stated_by_a_trusted_caller_is_used() {
     let by_header = ByHeader::trusted();
     let read = |criticality: &str, cohort: &str| {
         let req = Request::builder()
@@ -100,7 +100,7 @@ fn a_propagated_priority_of_a_trusted_caller_is_read_as_stated() {
     assert_eq!(by_header.malformed(), 2);
 }
 
-/// A request of the peer `192.0.2.last`, with these lines.
+/// A request from the peer `192.0.2.last` with these header lines.
 fn from_peer(last: u8, lines: &[(&str, &str)]) -> Request<()> {
     let mut req = Request::builder();
     for (name, value) in lines {
@@ -113,7 +113,7 @@ fn from_peer(last: u8, lines: &[(&str, &str)]) -> Request<()> {
 }
 
 #[test]
-fn what_an_untrusted_caller_states_moves_it_into_no_other_cohort() {
+fn an_untrusted_caller_cannot_choose_its_cohort() {
     let forged = [
         ("plimsoll-criticality", "CRITICAL_PLUS"),
         ("plimsoll-cohort", "127"),
@@ -131,14 +131,14 @@ fn what_an_untrusted_caller_states_moves_it_into_no_other_cohort() {
             assert_eq!(forger, honest, "peer {peer}");
             assert_eq!(forger.criticality(), Criticality::Critical);
             let hashed = Priority::default().cohort_of([192, 0, 2, peer], 3);
-            assert_eq!(forger, hashed, "as other services would hash the address");
+            assert_eq!(forger, hashed, "the hash that other services compute");
         }
         assert_eq!((by_header.malformed(), by_header.missing()), (0, 0));
     }
 }
 
 #[test]
-fn a_ceiling_without_a_key_leaves_the_cohort_to_chance() {
+fn a_ceiling_without_a_key_gives_no_cohort() {
     let by_header = ByHeader::trusted().ceiling(Criticality::SheddablePlus);
     let req = from_peer(1, &[("plimsoll-cohort", "127")]);
     let read = by_header.priority(&req);
@@ -146,7 +146,7 @@ fn a_ceiling_without_a_key_leaves_the_cohort_to_chance() {
 }
 
 #[test]
-fn an_untrusted_caller_without_a_key_is_counted_and_draws_its_cohort() {
+fn an_untrusted_caller_without_a_key_is_counted_and_has_no_cohort() {
     let by_header = ByHeader::untrusted(HeaderKey::from_static("x-tenant"));
     let req = from_peer(1, &[("plimsoll-cohort", "127")]);
     assert_eq!(by_header.priority(&req).cohort(), None);
@@ -154,7 +154,7 @@ fn an_untrusted_caller_without_a_key_is_counted_and_draws_its_cohort() {
 }
 
 #[test]
-fn random_salts_differ_and_a_salt_that_is_set_holds() {
+fn default_salts_are_random_and_a_set_salt_is_used() {
     let cohorts = |by_header: ByHeader<ClientIp>| {
         let of = |peer| by_header.priority(&from_peer(peer, &[])).cohort();
         (0..64).map(of).collect::<Vec<_>>()
@@ -182,16 +182,16 @@ fn repeated_lines_count_as_malformed() {
 }
 
 #[test]
-fn what_code_said_comes_before_headers() {
-    let said = Priority::new(Criticality::CriticalPlus).in_cohort(3);
+fn a_priority_in_the_extensions_overrides_the_headers() {
+    let set = Priority::new(Criticality::CriticalPlus).in_cohort(3);
     let mut req = from_peer(1, &[("plimsoll-criticality", "SHEDDABLE")]);
-    req.extensions_mut().insert(said);
-    assert_eq!(ByHeader::trusted().priority(&req), said);
-    assert_eq!(ByHeader::untrusted(ClientIp::peer()).priority(&req), said);
+    req.extensions_mut().insert(set);
+    assert_eq!(ByHeader::trusted().priority(&req), set);
+    assert_eq!(ByHeader::untrusted(ClientIp::peer()).priority(&req), set);
 }
 
 #[test]
-fn as_a_policy_a_header_leaves_a_priority_with_a_cohort() {
+fn as_a_policy_it_puts_a_priority_with_a_cohort_into_the_extensions() {
     let by_header = ByHeader::trusted();
     let marked = |req: &mut Request<()>| {
         let verdict = by_header.admit(req, Instant::now());
@@ -204,17 +204,17 @@ fn as_a_policy_a_header_leaves_a_priority_with_a_cohort() {
         .unwrap();
     let priority = marked(&mut req);
     assert_eq!(priority.criticality(), Criticality::Sheddable);
-    assert!(priority.cohort().is_some(), "one was drawn");
-    assert_eq!(marked(&mut req), priority, "and stays");
+    assert!(priority.cohort().is_some(), "a cohort was drawn");
+    assert_eq!(marked(&mut req), priority, "the drawn cohort stays");
 
     let set = Priority::new(Criticality::CriticalPlus).in_cohort(3);
     req.extensions_mut().insert(set);
-    assert_eq!(marked(&mut req), set, "what code has said stays");
+    assert_eq!(marked(&mut req), set, "a priority in the extensions stays");
 }
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let Ok(value) = HeaderValue::from_bytes(&bytes) else {
             return Ok(());
         };
@@ -230,7 +230,7 @@ proptest! {
         let read = untrusted.priority(&req);
         prop_assert!(read.criticality() <= Criticality::Critical);
         if !bytes.is_empty() {
-            // The model: the cohort of the key's bytes, whatever else is in the request.
+            // The model: the cohort of the key's bytes, whatever else the request contains.
             prop_assert_eq!(read.cohort(), Priority::default().cohort_of(&bytes, 7).cohort());
         }
     }

@@ -1,4 +1,4 @@
-//! Giving the permit back at the head, or handing it to the owner of a socket.
+//! Releasing the permit at the head, and handing it over to the owner of a socket.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -16,7 +16,7 @@ fn endless() -> Response<Endless> {
 }
 
 #[tokio::test]
-async fn the_handler_or_the_layer_may_release_at_the_head() {
+async fn the_handler_or_the_layer_can_release_at_the_head() {
     let by_handler = tower::service_fn(|_: Request<()>| async {
         let mut response = endless();
         response.extensions_mut().insert(Release::AtHead);
@@ -41,7 +41,7 @@ async fn the_handler_or_the_layer_may_release_at_the_head() {
 }
 
 #[tokio::test]
-async fn the_handlers_word_counts_over_the_layers() {
+async fn the_handlers_release_overrides_the_layers() {
     let inner = tower::service_fn(|_: Request<()>| async {
         let mut response = endless();
         response.extensions_mut().insert(Release::AtEnd);
@@ -84,7 +84,7 @@ async fn an_upgrade_hands_the_permits_of_all_gates_to_the_sockets_owner() {
 }
 
 #[tokio::test]
-async fn a_permit_handed_to_a_socket_that_is_gone_ends_at_once() {
+async fn a_permit_handed_to_a_dropped_claim_ends_at_once() {
     let (handover, claim) = Handover::pair();
     drop(claim);
     let inner = tower::service_fn(move |_: Request<()>| {

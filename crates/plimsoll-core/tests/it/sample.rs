@@ -1,4 +1,4 @@
-//! Small policies to try the gate with.
+//! Small policies for tests of the gate.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,7 @@ use plimsoll_core::{
 use tokio::time::Instant;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
-/// So many at a time, and no queue.
+/// A concurrency limit without a queue.
 #[derive(Debug)]
 pub(crate) struct Slots {
     pub(crate) limit: u64,
@@ -59,7 +59,7 @@ impl<Req> Policy<Req> for Slots {
         }
         self.used.fetch_sub(1, SeqCst);
         let rejection = Rejection::new("slots", Kind::Full);
-        Verdict::Reject(rejection.retry_after(Duration::from_millis(300)))
+        Verdict::Reject(rejection.with_retry_after(Duration::from_millis(300)))
     }
     fn finish(&self, (): (), outcome: &Outcome) {
         self.used.fetch_sub(1, SeqCst);
@@ -77,7 +77,7 @@ impl Cell for Slots {
     }
 }
 
-/// Everybody waits until the door is opened, and then one more after the other.
+/// Queues every request until the door is opened, then admits them in order of polling.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
     state: Mutex<DoorState>,
@@ -141,7 +141,7 @@ impl<Req> Policy<Req> for Door {
     }
 }
 
-/// One request through a gate of this layer, to its head.
+/// Sends one request through a gate of this layer, to its head.
 pub(crate) async fn send<P>(
     layer: &GateLayer<P>,
     script: Script,

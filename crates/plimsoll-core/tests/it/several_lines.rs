@@ -1,4 +1,4 @@
-//! Headers that stand in a message more than once.
+//! Headers that occur several times in a message.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn lines(headers: &HeaderMap, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_quota_is_told_unless_any_line_tells_a_tighter_one() {
+fn a_quota_is_written_unless_a_line_has_a_tighter_one() {
     let quota = |remaining| Allowance {
         name: "here",
         limit: 100,
@@ -30,17 +30,17 @@ fn a_quota_is_told_unless_any_line_tells_a_tighter_one() {
         reset: Duration::from_secs(5),
     };
     for (remaining, replaced) in [(5, false), (3, false), (2, true)] {
-        let mut told = headers(&[
+        let mut written = headers(&[
             ("ratelimit", "limit=100, remaining=9, reset=1"),
             ("ratelimit", "limit=100, remaining=3, reset=1"),
             ("ratelimit", "limit=100, remaining=8, reset=1"),
             ("x-ratelimit-remaining", "9"),
             ("x-ratelimit-remaining", "3"),
         ]);
-        let before = told.clone();
+        let before = written.clone();
         RateLimitFields::DRAFT_07
             .and_legacy()
-            .write(&quota(remaining), &mut told);
+            .write(&quota(remaining), &mut written);
         for (name, ours) in [
             (
                 "ratelimit",
@@ -53,13 +53,13 @@ fn a_quota_is_told_unless_any_line_tells_a_tighter_one() {
             } else {
                 lines(&before, name)
             };
-            assert_eq!(lines(&told, name), expected, "{remaining} left");
+            assert_eq!(lines(&written, name), expected, "{remaining} left");
         }
     }
 }
 
 #[test]
-fn an_age_in_any_line_says_that_the_answer_was_stored() {
+fn an_age_in_any_line_means_that_the_answer_was_cached() {
     let quota = ("ratelimit", r#""a";r=0;t=5"#);
     for (ages, read) in [
         (&["0", "0"][..], 1),
@@ -67,10 +67,14 @@ fn an_age_in_any_line_says_that_the_answer_was_stored() {
         (&["3", "0"], 0),
         (&[], 1),
     ] {
-        let mut said = headers(&[quota]);
+        let mut response = headers(&[quota]);
         for age in ages {
-            said.append("age", age.parse().unwrap());
+            response.append("age", age.parse().unwrap());
         }
-        assert_eq!(RateLimitAdvice::read(&said).left.len(), read, "{ages:?}");
+        assert_eq!(
+            RateLimitAdvice::read(&response).left.len(),
+            read,
+            "{ages:?}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Shadows: what they hold, and what callers see of them.
+//! Shadow mode: what requests hold, and what callers see.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::sample::{Slots, send};
 
-/// A queue that nothing leaves, with a count of its places.
+/// A queue that grants nothing, with a count of its places.
 #[derive(Debug, Default)]
 struct Queue {
     places: AtomicU64,
@@ -37,21 +37,21 @@ impl<Req> Policy<Req> for Queue {
         _: Instant,
         _: &mut Context<'_>,
     ) -> Poll<Result<(), Rejection>> {
-        unreachable!("a shadow does not wait")
+        unreachable!("a shadow does not poll a wait")
     }
     fn abandon(&self, _: Pin<&mut ()>, _: Instant) {
         self.places.fetch_sub(1, SeqCst);
     }
     fn finish(&self, (): (), _: &Outcome) {
-        unreachable!("a shadow that would wait holds nothing")
+        unreachable!("a request that would be queued holds no permit")
     }
     fn revoke(&self, (): (), _: Instant, _: Instant) {
-        unreachable!("a shadow that would wait holds nothing")
+        unreachable!("a request that would be queued holds no permit")
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shadow_leaves_the_queue_that_it_would_wait_in() {
+async fn a_shadow_abandons_the_wait_of_a_queueing_policy() {
     for enforced in [false, true] {
         let shadow = Shadow::new(Queue::default());
         let handle = shadow.handle();
@@ -61,7 +61,7 @@ async fn a_shadow_leaves_the_queue_that_it_would_wait_in() {
             let response = send(&layer, Script::Body).await.unwrap();
             assert_eq!(response.status(), 200);
             let places = layer.policy().get_ref().places.load(SeqCst);
-            assert_eq!(places, 0, "places left behind");
+            assert_eq!(places, 0, "places that were not abandoned");
             response.into_body().collect().await.unwrap();
         }
         assert_eq!(handle.would_wait(), 3);
@@ -82,10 +82,10 @@ async fn an_enforced_shadow_keeps_the_laws_of_a_limit() {
         .await;
 }
 
-/// Admits everything and tells a quota.
-struct Tell;
+/// Admits every request and announces a quota.
+struct Announces;
 
-impl<Req> Policy<Req> for Tell {
+impl<Req> Policy<Req> for Announces {
     type Permit = ();
     plimsoll_core::decides_at_once!(Req);
 
@@ -108,15 +108,15 @@ impl<Req> Policy<Req> for Tell {
 
 #[tokio::test(start_paused = true)]
 async fn callers_see_a_shadows_quota_only_while_it_is_enforced() {
-    let shadow = Shadow::new(Tell);
+    let shadow = Shadow::new(Announces);
     let handle = shadow.handle();
     let layer = GateLayer::new(shadow);
     for enforced in [false, true, false] {
         handle.enforce(enforced);
         let response = send(&layer, Script::Body).await.unwrap();
         for name in ["ratelimit", "ratelimit-policy", "plimsoll-threshold"] {
-            let told = response.headers().contains_key(name);
-            assert_eq!(told, enforced, "{name}");
+            let announced = response.headers().contains_key(name);
+            assert_eq!(announced, enforced, "{name}");
         }
     }
 }

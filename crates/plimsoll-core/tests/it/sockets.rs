@@ -1,4 +1,4 @@
-//! The gate behind a real axum server: what real clients do to permits.
+//! The gate in a real axum server: what real clients do to permits.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::sample::Slots;
 
-/// A server with every kind of handler, behind one gate of two places.
+/// A server with every kind of handler, behind one gate with two slots.
 async fn serve() -> (SocketAddr, GateLayer<Arc<Slots>>) {
     let layer = GateLayer::new(Arc::new(Slots::new(2)));
     let app = Router::new()
@@ -48,7 +48,7 @@ fn endless() -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
     })
 }
 
-/// Switches protocols, and echoes until the client is gone; the permit is the socket's.
+/// Switches protocols, and echoes until the client disconnects. The socket's task owns the permit.
 async fn upgrade(req: Request) -> http::Response<Body> {
     let (handover, claim) = Handover::pair();
     tokio::spawn(async move {
@@ -75,14 +75,14 @@ async fn send(addr: SocketAddr, request: &str) -> TcpStream {
     socket
 }
 
-/// The first bytes of the response.
+/// Reads the first bytes of the response.
 async fn head(socket: &mut TcpStream) -> String {
     let mut buffer = [0; 1024];
     let read = socket.read(&mut buffer).await.unwrap_or(0);
     String::from_utf8_lossy(&buffer[..read]).into_owned()
 }
 
-/// Sockets take real time; nothing here takes long.
+/// Waits for a condition in real time, since sockets need it. Takes a few milliseconds.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..5_000 {
         if holds() {
@@ -90,7 +90,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("did not come about: {what}");
+    panic!("timed out: {what}");
 }
 
 fn get_line(path: &str) -> String {
@@ -107,7 +107,7 @@ async fn law_02_in_flight_returns_to_zero_whatever_clients_do() {
             if path == "/endless" {
                 assert!(head(&mut hangs_up).await.starts_with("HTTP/1.1 200"));
             }
-            until("the call runs", || in_flight() == 1).await;
+            until("the call is running", || in_flight() == 1).await;
             drop(hangs_up);
             until("the client hung up", || in_flight() == 0).await;
         }
@@ -115,7 +115,7 @@ async fn law_02_in_flight_returns_to_zero_whatever_clients_do() {
         assert_eq!(
             head(&mut panics).await,
             "",
-            "hyper closes the connection of a panic"
+            "hyper closes the connection after a panic"
         );
         until("the handler panicked", || in_flight() == 0).await;
 
@@ -145,18 +145,24 @@ async fn law_01_all_connections_and_routes_share_the_limit() {
     let (addr, layer) = serve().await;
     let first = send(addr, &get_line("/hang")).await;
     let second = send(addr, &get_line("/endless")).await;
-    until("both run", || layer.policy().in_flight() == 2).await;
-    let refused = head(&mut send(addr, &get_line("/hello")).await).await;
+    until("both calls are running", || layer.policy().in_flight() == 2).await;
+    let rejected = head(&mut send(addr, &get_line("/hello")).await).await;
     assert!(
-        refused.starts_with("HTTP/1.1 503 Service Unavailable"),
-        "{refused}"
+        rejected.starts_with("HTTP/1.1 503 Service Unavailable"),
+        "{rejected}"
     );
-    assert!(refused.contains("plimsoll-refused-by: slots"), "{refused}");
+    assert!(
+        rejected.contains("plimsoll-refused-by: slots"),
+        "{rejected}"
+    );
     let soon = ["retry-after: 1\r", "retry-after: 2\r"];
-    assert!(soon.iter().any(|line| refused.contains(line)), "{refused}");
-    assert!(refused.contains("content-length: "), "{refused}");
+    assert!(
+        soon.iter().any(|line| rejected.contains(line)),
+        "{rejected}"
+    );
+    assert!(rejected.contains("content-length: "), "{rejected}");
     drop((first, second));
-    until("both left", || layer.policy().in_flight() == 0).await;
+    until("both clients left", || layer.policy().in_flight() == 0).await;
 }
 
 #[tokio::test]
@@ -173,7 +179,7 @@ async fn an_upgraded_connection_holds_its_permit_until_it_is_closed() {
 }
 
 #[tokio::test]
-async fn axum_tells_peers_and_routes() {
+async fn peers_and_routes_are_read_from_axum() {
     let by_ip = Keyed::new(
         ClientIp::peer(),
         Missing::Refuse(Kind::OverQuota),
@@ -196,14 +202,14 @@ async fn axum_tells_peers_and_routes() {
 
     let _running = send(addr, &get_line("/users/1")).await;
     let (by_ip, by_route) = layer.policy();
-    until("it has both keys", || {
+    until("both keys are known", || {
         by_ip.handle().keys() == 1 && by_route.handle().keys() == 1
     })
     .await;
-    let refused = head(&mut send(addr, &get_line("/users/2")).await).await;
+    let rejected = head(&mut send(addr, &get_line("/users/2")).await).await;
     assert!(
-        refused.starts_with("HTTP/1.1 503"),
-        "the same peer: {refused}"
+        rejected.starts_with("HTTP/1.1 503"),
+        "the same peer: {rejected}"
     );
     assert_eq!(
         (by_ip.handle().missing(), by_route.handle().missing()),
@@ -211,7 +217,7 @@ async fn axum_tells_peers_and_routes() {
     );
 }
 
-/// The head of a rejection, over a connection of its own.
+/// Returns the head of a rejection, over a new connection.
 async fn rejected(addr: SocketAddr, request: &str) -> String {
     head(&mut send(addr, request).await).await
 }
@@ -225,7 +231,7 @@ async fn a_rejection_is_never_an_answer_that_a_cache_may_keep() {
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    // A GET is no gRPC, whatever it claims: as a status it would be `200 OK`.
+    // A GET is not gRPC, whatever its content type: a gRPC status would be `200 OK`.
     for content_type in ["application/grpc", "application/grpc-web", "text/plain"] {
         let request = format!("GET / HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\n\r\n");
         let head = rejected(addr, &request).await;

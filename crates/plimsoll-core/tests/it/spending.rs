@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use plimsoll_core::{Class, Cost, GateLayer, Instant, Outcome, Policy, Release, Verdict};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-/// Writes down how calls ended: class, bytes, cost.
+/// Records how calls ended: class, bytes, cost.
 #[derive(Default)]
 struct Ledger(Mutex<Vec<(Class, u64, u64)>>);
 
@@ -32,9 +32,9 @@ impl Ledger {
     }
 }
 
-/// Three chunks of ten bytes; each adds 7 to the cost, if there is one.
+/// Three chunks of ten bytes. Each adds 7 to the cost, if any.
 fn chunks(cost: Option<Cost>) -> Response<impl http_body::Body<Data = Bytes, Error = Infallible>> {
-    let told = cost.clone();
+    let reported = cost.clone();
     let frames = (0..3).map(move |_| {
         if let Some(cost) = &cost {
             cost.add(7);
@@ -42,14 +42,14 @@ fn chunks(cost: Option<Cost>) -> Response<impl http_body::Body<Data = Bytes, Err
         Ok(http_body::Frame::data(Bytes::from_static(b"0123456789")))
     });
     let mut response = Response::new(StreamBody::new(futures_util::stream::iter(frames)));
-    if let Some(cost) = told {
+    if let Some(cost) = reported {
         response.extensions_mut().insert(cost);
     }
     response
 }
 
 #[tokio::test]
-async fn a_body_read_to_its_end_has_spent_its_bytes() {
+async fn a_body_read_to_its_end_has_spent_all_its_bytes() {
     let layer = GateLayer::new(Ledger::default());
     let service = service_fn(async |_: Request<()>| Ok::<_, Infallible>(chunks(None)));
     let response = layer
@@ -62,7 +62,7 @@ async fn a_body_read_to_its_end_has_spent_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_body_cut_off_has_spent_what_was_read_of_it() {
+async fn a_dropped_body_has_spent_the_bytes_that_were_read() {
     let layer = GateLayer::new(Ledger::default());
     let service =
         service_fn(async |_: Request<()>| Ok::<_, Infallible>(chunks(Some(Cost::new(100)))));
@@ -78,7 +78,7 @@ async fn a_body_cut_off_has_spent_what_was_read_of_it() {
 }
 
 #[tokio::test]
-async fn a_cost_is_read_when_the_body_ends() {
+async fn the_cost_is_read_when_the_body_ends() {
     let layer = GateLayer::new(Ledger::default());
     let service =
         service_fn(async |_: Request<()>| Ok::<_, Infallible>(chunks(Some(Cost::new(100)))));

@@ -1,4 +1,4 @@
-//! Keys of calls that go out: the trace that a request belongs to, and the host that it is for.
+//! Keys of outgoing calls: the trace of a request, and its target host.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -18,7 +18,7 @@ fn traced(lines: &[&str]) -> Option<u128> {
 }
 
 #[test]
-fn the_trace_id_is_the_key_whatever_the_parent_and_the_flags() {
+fn the_trace_id_is_the_key_for_every_parent_and_flags() {
     for line in [
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-00",
@@ -40,7 +40,7 @@ fn a_malformed_traceparent_is_no_key() {
         // All zero.
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-        // Upper case, and what is not hexadecimal, in each of the four parts.
+        // Upper case and non-hexadecimal characters in each of the four parts.
         "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-B7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319g-b7ad6b7169203331-01",
@@ -56,7 +56,7 @@ fn a_malformed_traceparent_is_no_key() {
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-010",
-        // There is no version ff.
+        // Version ff is invalid.
         "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     ] {
         assert_eq!(traced(&[line]), None, "{line:?}");
@@ -101,7 +101,7 @@ fn to(uri: &str, hosts: &[&str]) -> Request<()> {
     req
 }
 
-/// Whether both requests have a key, and the same one.
+/// Returns whether both requests have a key, and the same one.
 fn same(a: &Request<()>, b: &Request<()>) -> bool {
     let state = RandomState::new();
     match (Authority.key(a), Authority.key(b)) {
@@ -171,12 +171,12 @@ fn without_an_authority_in_the_uri_the_host_header_is_the_key() {
     }
     assert_eq!(key(&[]), None, "no header");
     assert_eq!(key(&["a", "a"]), None, "two lines");
-    assert_eq!(key(&[&"a".repeat(256)]), None, "longer than a name can be");
+    assert_eq!(key(&[&"a".repeat(256)]), None, "longer than a DNS name");
     assert!(key(&[&"a".repeat(255)]).is_some());
 }
 
 #[test]
-fn one_target_is_one_key_however_it_is_written() {
+fn all_spellings_of_a_target_are_one_key() {
     let https = to("https://api.example.com/a", &[]);
     for (other, alike) in [
         (to("https://api.example.com/b", &[]), true),
@@ -191,14 +191,14 @@ fn one_target_is_one_key_however_it_is_written() {
         assert_eq!(same(&https, &other), alike, "{other:?}");
     }
     let long = "a".repeat(200);
-    let shouted = to(&format!("http://{}/", long.to_uppercase()), &[]);
+    let upper = to(&format!("http://{}/", long.to_uppercase()), &[]);
     let shorter = to(&format!("http://{}/", &long[1..]), &[]);
-    assert!(same(&to(&format!("http://{long}/"), &[]), &shouted));
-    assert!(!same(&shorter, &shouted));
+    assert!(same(&to(&format!("http://{long}/"), &[]), &upper));
+    assert!(!same(&shorter, &upper));
 }
 
 #[test]
-fn the_cell_of_a_host_can_be_looked_at() {
+fn the_key_of_a_host_can_be_built_by_hand() {
     let req = to("https://API.example.com/", &[]);
     let key = Authority.key(&req).unwrap();
     assert_eq!(key, AuthorityKey::new("api.example.com", 443));
@@ -208,7 +208,7 @@ fn the_cell_of_a_host_can_be_looked_at() {
 
 proptest! {
     #[test]
-    fn arbitrary_lines_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn arbitrary_lines_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
         if let Ok(value) = HeaderValue::from_bytes(&bytes) {
             let mut req = Request::new(());
             req.headers_mut().insert("traceparent", value.clone());
@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn every_trace_id_but_zero_is_read_back(id in 1_u128.., parent in 1_u64.., version in 0_u8..255) {
+    fn every_trace_id_except_zero_is_read_back(id in 1_u128.., parent in 1_u64.., version in 0_u8..255) {
         let line = format!("{version:02x}-{id:032x}-{parent:016x}-01");
         prop_assert_eq!(traced(&[&line]), Some(id));
     }

@@ -1,4 +1,4 @@
-//! What a refusal looks like on the wire.
+//! Rejections on the wire.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, ServiceExt as _};
 
-/// Refuses everything with one rejection.
-pub(crate) struct Refuse(pub(crate) Rejection);
+/// Rejects every request with this rejection.
+pub(crate) struct Reject(pub(crate) Rejection);
 
-impl<Req> plimsoll_core::Policy<Req> for Refuse {
+impl<Req> plimsoll_core::Policy<Req> for Reject {
     type Permit = std::convert::Infallible;
     plimsoll_core::decides_at_once!(Req);
     fn admit(
@@ -32,10 +32,10 @@ impl<Req> plimsoll_core::Policy<Req> for Refuse {
     }
 }
 
-/// Admits everything and tells everybody these quotas.
-struct Tell<const N: usize>([Allowance; N]);
+/// Admits every request and announces these quotas.
+struct Announces<const N: usize>([Allowance; N]);
 
-impl<Req, const N: usize> plimsoll_core::Policy<Req> for Tell<N> {
+impl<Req, const N: usize> plimsoll_core::Policy<Req> for Announces<N> {
     type Permit = ();
     plimsoll_core::decides_at_once!(Req);
     fn admit(
@@ -65,7 +65,7 @@ pub(crate) async fn answer(
     let inner = tower::service_fn(|_: Request<()>| async {
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
     });
-    let layer = GateLayer::builder(Refuse(rejection))
+    let layer = GateLayer::builder(Reject(rejection))
         .protocol(protocol)
         .build();
     let (head, body) = layer.layer(inner).oneshot(req).await.unwrap().into_parts();
@@ -96,10 +96,10 @@ const QUOTA: Allowance = Allowance {
 };
 
 #[tokio::test]
-async fn a_caller_over_its_quota_gets_the_golden_429() {
+async fn a_caller_over_its_quota_gets_the_expected_429() {
     let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-        .retry_after(Duration::from_millis(4_200))
-        .allowance(QUOTA);
+        .with_retry_after(Duration::from_millis(4_200))
+        .with_allowance(QUOTA);
     let (head, body) = answer(Http::new(), rejection, Request::new(())).await;
     assert_eq!(head.status(), StatusCode::TOO_MANY_REQUESTS);
     let headers = head.headers();
@@ -132,7 +132,7 @@ async fn each_kind_has_its_status() {
         (Kind::Deadline, 504, "4"),
         (Kind::Skipped, 202, "8"),
     ] {
-        let rejection = Rejection::new("p", kind).retry_after(Duration::from_secs(1));
+        let rejection = Rejection::new("p", kind).with_retry_after(Duration::from_secs(1));
         let (head, body) = answer(Http::new(), rejection, Request::new(())).await;
         assert_eq!(head.status(), status, "{kind:?}");
         assert_eq!(body.is_empty(), kind == Kind::Skipped);
@@ -150,9 +150,9 @@ async fn each_kind_has_its_status() {
 }
 
 #[tokio::test]
-async fn grpc_refusals_are_trailers_only_and_tonic_reads_them() {
+async fn grpc_rejections_are_trailers_only_and_tonic_reads_them() {
     let rejection =
-        Rejection::new("rate-limit", Kind::OverQuota).retry_after(Duration::from_millis(1500));
+        Rejection::new("rate-limit", Kind::OverQuota).with_retry_after(Duration::from_millis(1500));
     let (head, _) = answer(Http::new(), rejection, grpc_request()).await;
     assert_eq!(
         text(head.headers(), "content-type"),
@@ -171,8 +171,8 @@ async fn grpc_refusals_are_trailers_only_and_tonic_reads_them() {
 }
 
 #[tokio::test]
-async fn grpc_refusals_name_the_quota_that_was_violated() {
-    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+async fn grpc_rejections_name_the_violated_quota() {
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).with_allowance(QUOTA);
     let headers_of = async |rejection| {
         let req = Request::post("/")
             .header("content-type", "application/grpc")
@@ -184,10 +184,10 @@ async fn grpc_refusals_name_the_quota_that_was_violated() {
             .clone()
     };
     for hint in [Some(Duration::from_secs(20)), None] {
-        let rejection = hint.map_or(rejection, |wait| rejection.retry_after(wait));
+        let rejection = hint.map_or(rejection, |wait| rejection.with_retry_after(wait));
         let headers = headers_of(rejection).await;
         let details = text(&headers, "grpc-status-details-bin").unwrap();
-        assert!(!details.contains('='), "binary metadata is not padded");
+        assert!(!details.contains('='), "padding in binary metadata");
         assert!(details.len() < 300, "{} bytes", details.len());
         let status = tonic::Status::from_header_map(&headers).unwrap();
         assert_eq!(
@@ -211,8 +211,8 @@ async fn grpc_refusals_name_the_quota_that_was_violated() {
         assert!(!format!("{headers:?}{status:?}").contains("c0ffee"));
     }
     for rejection in [
-        Rejection::new("concurrency", Kind::Full).allowance(QUOTA),
-        Rejection::new("rate-limit", Kind::OverQuota).allowance(Allowance {
+        Rejection::new("concurrency", Kind::Full).with_allowance(QUOTA),
+        Rejection::new("rate-limit", Kind::OverQuota).with_allowance(Allowance {
             name: "a\"b",
             ..QUOTA
         }),
@@ -226,11 +226,11 @@ async fn grpc_refusals_name_the_quota_that_was_violated() {
 }
 
 #[tokio::test]
-async fn grpc_details_stay_small_whatever_the_quota() {
+async fn grpc_details_stay_small_for_every_quota() {
     const NAME: &str = "0123456789012345678901234567890123456789012345678901234567890123";
     let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-        .retry_after(Duration::MAX)
-        .allowance(Allowance {
+        .with_retry_after(Duration::MAX)
+        .with_allowance(Allowance {
             name: NAME,
             limit: u64::MAX,
             ..QUOTA
@@ -249,11 +249,11 @@ async fn grpc_details_stay_small_whatever_the_quota() {
 }
 
 #[tokio::test]
-async fn grpc_refusals_carry_no_rate_limit_fields() {
-    let rejection = Rejection::new("rate-limit", Kind::OverQuota).allowance(QUOTA);
+async fn grpc_rejections_have_no_rate_limit_fields() {
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota).with_allowance(QUOTA);
     let protocol = Http::new().rate_limit_fields(RateLimitFields::DRAFT_11.and_legacy());
     let (head, _) = answer(protocol, rejection, grpc_request()).await;
-    // Trailers-Only: the fields may not stand in trailers.
+    // Trailers-Only: the fields are not allowed in trailers.
     let names: Vec<_> = head
         .headers()
         .keys()
@@ -276,7 +276,7 @@ async fn a_quota_that_can_never_be_met_gives_no_hint_and_forbids_grpc_retries() 
 }
 
 #[tokio::test]
-async fn every_line_of_the_table_can_be_changed() {
+async fn every_part_of_a_rejection_can_be_changed() {
     let protocol = Http::new()
         .status(Kind::Full, StatusCode::TOO_MANY_REQUESTS)
         .grpc_code(Kind::Full, 8)
@@ -292,31 +292,31 @@ async fn every_line_of_the_table_can_be_changed() {
 }
 
 #[tokio::test]
-async fn a_caller_that_accepts_no_json_gets_no_body() {
+async fn a_caller_that_does_not_accept_json_gets_no_body() {
     let rejection = Rejection::new("p", Kind::Full);
-    for (lines, wants) in [
+    for (lines, accepted) in [
         (&["text/html"][..], false),
         (&["text/html, */*;q=0.1"], true),
         (&[""], true),
         (&[], true),
-        // Several lines are one list.
+        // Several lines form one list.
         (&["text/html", "application/json"], true),
         (&["text/html", "text/plain"], false),
         (&["", "text/plain"], false),
-        // Types are compared without case.
+        // Types are case-insensitive.
         (&["Application/Problem+JSON"], true),
         (&["APPLICATION/*"], true),
         (
             &["text/html ; level=1 ,\tapplication/json ; charset=utf-8"],
             true,
         ),
-        // What has no weight is not accepted.
+        // A weight of zero rules a type out.
         (&["application/json;q=0"], false),
         (&["application/json; Q=0.000"], false),
         (&["application/json;q=0.001"], true),
         (&["*/*;q=0"], false),
         (&["application/json;charset=utf-8;q=0, text/html"], false),
-        // The most specific range decides, wherever it stands.
+        // The most specific range decides, in any position.
         (&["application/problem+json;q=0, */*"], false),
         (&["*/*", "application/json;q=0"], false),
         (&["application/*;q=0, */*;q=1"], false),
@@ -330,13 +330,13 @@ async fn a_caller_that_accepts_no_json_gets_no_body() {
             req.headers_mut().append("accept", line.parse().unwrap());
         }
         let (head, body) = answer(Http::new(), rejection, req).await;
-        assert_eq!(!body.is_empty(), wants, "accept: {lines:?}");
-        assert_eq!(head.headers().contains_key("content-type"), wants);
+        assert_eq!(!body.is_empty(), accepted, "accept: {lines:?}");
+        assert_eq!(head.headers().contains_key("content-type"), accepted);
     }
 }
 
 #[tokio::test]
-async fn a_policy_name_that_is_no_header_value_is_left_out() {
+async fn a_policy_name_that_is_not_a_header_value_is_omitted() {
     let (head, _) = answer(
         Http::new(),
         Rejection::new("a\nb", Kind::Full),
@@ -348,7 +348,7 @@ async fn a_policy_name_that_is_no_header_value_is_left_out() {
 }
 
 #[tokio::test]
-async fn the_fields_of_a_refusal_are_those_chosen() {
+async fn a_rejection_has_the_chosen_fields() {
     const NAMES: [&str; 5] = [
         "ratelimit-policy",
         "ratelimit",
@@ -373,22 +373,22 @@ async fn the_fields_of_a_refusal_are_those_chosen() {
         (RateLimitFields::NONE, no_draft, no_legacy),
     ] {
         let rejection = Rejection::new("rate-limit", Kind::OverQuota)
-            .retry_after(Duration::from_millis(4_200))
-            .allowance(QUOTA);
+            .with_retry_after(Duration::from_millis(4_200))
+            .with_allowance(QUOTA);
         let protocol = Http::new().rate_limit_fields(fields);
         let (head, body) = answer(protocol, rejection, Request::new(())).await;
-        let said: Vec<_> = NAMES
+        let values: Vec<_> = NAMES
             .iter()
             .map(|name| text(head.headers(), name))
             .collect();
-        assert_eq!(said, [&draft[..], &old[..]].concat(), "{fields:?}");
+        assert_eq!(values, [&draft[..], &old[..]].concat(), "{fields:?}");
         assert_eq!(text(head.headers(), "retry-after"), Some("5"));
         assert!(body.contains("violated-policies"));
     }
 }
 
 #[tokio::test]
-async fn accepted_answers_carry_the_chosen_fields_of_every_gate_they_pass() {
+async fn an_accepted_answer_has_the_chosen_fields_of_every_gate_that_it_passes() {
     let named = |name, remaining| Allowance {
         name,
         remaining,
@@ -420,10 +420,10 @@ async fn accepted_answers_carry_the_chosen_fields_of_every_gate_they_pass() {
             Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
         });
         let protocol = Http::new().rate_limit_fields(fields);
-        let near = GateLayer::builder(Tell([named("inner", 7)]))
+        let near = GateLayer::builder(Announces([named("inner", 7)]))
             .protocol(protocol.clone())
             .build();
-        let far = GateLayer::builder(Tell([named("one", 9), named("two", 8)]))
+        let far = GateLayer::builder(Announces([named("one", 9), named("two", 8)]))
             .protocol(protocol)
             .build();
         let response = far
@@ -432,23 +432,23 @@ async fn accepted_answers_carry_the_chosen_fields_of_every_gate_they_pass() {
             .await
             .unwrap();
         let headers = response.headers().iter();
-        let mut said: Vec<_> = headers
+        let mut lines: Vec<_> = headers
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
             .collect();
-        said.sort_unstable();
-        assert_eq!(said, expected, "{fields:?}");
+        lines.sort_unstable();
+        assert_eq!(lines, expected, "{fields:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refusal_further_in_stays_the_tightest() {
+async fn the_quota_of_an_inner_rejection_stays_the_tightest() {
     let fields = RateLimitFields::DRAFT_11.and_legacy();
-    let refusing = GateLayer::builder(Refuse(
-        Rejection::new("inner", Kind::OverQuota).allowance(QUOTA),
+    let rejecting = GateLayer::builder(Reject(
+        Rejection::new("inner", Kind::OverQuota).with_allowance(QUOTA),
     ))
     .protocol(Http::new().rate_limit_fields(fields))
     .build();
-    let telling = GateLayer::builder(Tell([Allowance {
+    let announcing = GateLayer::builder(Announces([Allowance {
         name: "outer",
         remaining: 50,
         ..QUOTA
@@ -458,8 +458,8 @@ async fn a_refusal_further_in_stays_the_tightest() {
     let inner = tower::service_fn(|_: Request<()>| async {
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(bytes::Bytes::new())))
     });
-    let response = telling
-        .layer(refusing.layer(inner))
+    let response = announcing
+        .layer(rejecting.layer(inner))
         .oneshot(Request::new(()))
         .await
         .unwrap();
@@ -470,7 +470,7 @@ async fn a_refusal_further_in_stays_the_tightest() {
 }
 
 #[test]
-fn a_window_of_less_than_a_second_is_left_out() {
+fn a_window_of_less_than_a_second_is_omitted() {
     let quota = Allowance {
         window_secs: 0,
         ..QUOTA
@@ -486,12 +486,12 @@ fn a_window_of_less_than_a_second_is_left_out() {
     assert_eq!(
         text(&headers, "ratelimit-policy"),
         None,
-        "its `w` is not optional"
+        "`w` is required in draft -07"
     );
 }
 
 #[test]
-fn several_quotas_are_one_list_and_the_tightest_of_them_where_there_is_room_for_one() {
+fn several_quotas_form_one_list_and_the_tightest_is_written_where_only_one_fits() {
     let (wide, tight) = (
         Allowance {
             name: "wide",
@@ -547,8 +547,8 @@ fn a_larger_burst_is_not_offered() {
 }
 
 #[test]
-fn quotas_that_share_a_name_are_told_apart() {
-    // The fields of a quota are kept for the next refusal; these are not the same quota.
+fn quotas_with_the_same_name_are_distinguished() {
+    // The fields of a quota are cached for the next rejection; these quotas differ.
     for limit in [1, 2, 1, 3] {
         let mut headers = HeaderMap::new();
         let quota = Allowance { limit, ..QUOTA };
@@ -566,7 +566,7 @@ fn quotas_that_share_a_name_are_told_apart() {
     }
 }
 
-/// `value` as a list that parses, and says the same when it is written again.
+/// Parses `value` as a list, and checks that it serialises to itself.
 fn sound_list(value: &str) -> sfv::List {
     use sfv::FieldType as _;
     let list: sfv::List = sfv::Parser::new(value).parse().expect(value);
@@ -580,7 +580,7 @@ fn sound_dictionary(value: &str) {
     assert_eq!(dictionary.serialize().as_deref(), Some(value));
 }
 
-fn refused(protocol: Http, rejection: Rejection) -> (Response<()>, String) {
+fn rejected(protocol: Http, rejection: Rejection) -> (Response<()>, String) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -601,7 +601,7 @@ fn durations() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// Names are static: some that may stand in the fields, and some that may not.
+/// Some names that are valid in the fields, and some that are not.
 const ODD_NAMES: [&str; 8] = [
     "per-user",
     "a",
@@ -615,17 +615,17 @@ const ODD_NAMES: [&str; 8] = [
 
 proptest! {
     #[test]
-    fn retry_after_is_never_earlier_than_t_nor_than_the_truth(
+    fn retry_after_is_never_earlier_than_t_or_the_exact_wait(
         kind in kinds(),
         wait in durations(),
         reset in durations(),
     ) {
         let rejection = Rejection::new("p", kind)
-            .retry_after(wait)
-            .allowance(Allowance { reset, ..QUOTA });
-        let (head, _) = refused(Http::new(), rejection);
+            .with_retry_after(wait)
+            .with_allowance(Allowance { reset, ..QUOTA });
+        let (head, _) = rejected(Http::new(), rejection);
         let advice = RateLimitAdvice::read(head.headers());
-        let retry_after = advice.retry_after.expect("a wait is told");
+        let retry_after = advice.retry_after.expect("a wait is written");
         prop_assert!(retry_after >= Duration::from_secs(wait.as_secs()));
         prop_assert!(retry_after >= wait || wait > Duration::from_secs(u64::MAX), "{:?}", retry_after);
         let [left] = &advice.left[..] else { panic!("{advice:?}") };
@@ -633,7 +633,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_written_is_sound(
+    fn written_fields_and_bodies_are_well_formed(
         kind in kinds(),
         name in proptest::sample::select(ODD_NAMES.to_vec()),
         limit in any::<u64>(),
@@ -642,8 +642,8 @@ proptest! {
         reset in durations(),
     ) {
         let quota = Allowance { name, limit, window_secs, remaining, reset };
-        let rejection = Rejection::new("p", kind).allowance(quota);
-        let (head, body) = refused(Http::new(), rejection);
+        let rejection = Rejection::new("p", kind).with_allowance(quota);
+        let (head, body) = rejected(Http::new(), rejection);
         let named = Allowance::is_name(name);
         for field in ["ratelimit", "ratelimit-policy"] {
             let lists = text(head.headers(), field).map(sound_list);
@@ -655,7 +655,7 @@ proptest! {
         prop_assert_eq!(problem.get("violated-policies"), violated.as_ref());
 
         let old = Http::new().rate_limit_fields(RateLimitFields::DRAFT_07.and_legacy());
-        let (head, _) = refused(old, rejection);
+        let (head, _) = rejected(old, rejection);
         sound_dictionary(text(head.headers(), "ratelimit").unwrap());
         _ = text(head.headers(), "ratelimit-policy").map(sound_list);
         for field in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
@@ -664,7 +664,7 @@ proptest! {
     }
 }
 
-/// Tells a threshold wherever it may.
+/// Announces a threshold in the head and in the trailers.
 struct Threshold(u16);
 
 impl<Req> plimsoll_core::Policy<Req> for Threshold {
@@ -683,7 +683,7 @@ impl<Req> plimsoll_core::Policy<Req> for Threshold {
         _: tokio::time::Instant,
         out: &mut plimsoll_core::Announcement<'_>,
     ) {
-        // In the trailers it has moved on.
+        // Another threshold in the trailers.
         out.threshold(self.0 + u16::from(out.in_trailers()));
     }
     fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
@@ -691,14 +691,14 @@ impl<Req> plimsoll_core::Policy<Req> for Threshold {
 }
 
 #[tokio::test]
-async fn a_threshold_is_told_in_the_head_and_again_in_the_trailers() {
+async fn a_threshold_is_written_in_the_head_and_again_in_the_trailers() {
     let inner = tower::service_fn(|_: Request<()>| async {
         let trailers = async { Some(Ok(HeaderMap::from_iter([status_ok()]))) };
         let body = Full::new(bytes::Bytes::from_static(b"hello")).with_trailers(trailers);
         Ok::<_, std::convert::Infallible>(Response::new(body))
     });
-    // The quota stays in the head; of two thresholds the higher is told.
-    let layer = GateLayer::new((Threshold(300), Tell([QUOTA]), Threshold(90)));
+    // The quota is only in the head. The higher of two thresholds is written.
+    let layer = GateLayer::new((Threshold(300), Announces([QUOTA]), Threshold(90)));
     let response = layer.layer(inner).oneshot(Request::new(())).await.unwrap();
     assert_eq!(text(response.headers(), "plimsoll-threshold"), Some("300"));
     assert!(response.headers().contains_key("ratelimit"));
@@ -717,8 +717,8 @@ fn status_ok() -> (http::HeaderName, http::HeaderValue) {
 }
 
 #[tokio::test]
-async fn a_refusal_tells_the_threshold_in_either_protocol() {
-    let rejection = Rejection::new("load-shed", Kind::Full).threshold(384);
+async fn a_rejection_has_its_threshold_in_both_protocols() {
+    let rejection = Rejection::new("load-shed", Kind::Full).with_threshold(384);
     for req in [Request::new(()), grpc_request()] {
         let (head, _) = answer(Http::new(), rejection, req).await;
         assert_eq!(text(head.headers(), "plimsoll-threshold"), Some("384"));
@@ -728,7 +728,7 @@ async fn a_refusal_tells_the_threshold_in_either_protocol() {
     assert!(!head.headers().contains_key("plimsoll-threshold"));
 }
 
-/// Has something to tell, and says that it has not.
+/// Could announce a threshold, but says that it does not announce.
 struct Silent(Threshold);
 
 impl<Req> plimsoll_core::Policy<Req> for Silent {
@@ -757,8 +757,8 @@ impl<Req> plimsoll_core::Policy<Req> for Silent {
 }
 
 #[tokio::test]
-async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
-    async fn told<P: plimsoll_core::Policy<Request<()>> + 'static>(policy: P) -> bool {
+async fn a_stack_announces_if_one_of_its_policies_does() {
+    async fn announced<P: plimsoll_core::Policy<Request<()>> + 'static>(policy: P) -> bool {
         let inner = tower::service_fn(|_: Request<()>| async {
             let body = Full::new(bytes::Bytes::from_static(b"hello"));
             Ok::<_, std::convert::Infallible>(Response::new(body))
@@ -768,12 +768,12 @@ async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
         response.headers().contains_key("plimsoll-threshold")
     }
     let silent = || Silent(Threshold(300));
-    assert!(!told(silent()).await);
-    assert!(!told((silent(), (), silent())).await);
-    assert!(told(((), Threshold(300))).await);
-    assert!(told((Threshold(300), (), ())).await);
+    assert!(!announced(silent()).await);
+    assert!(!announced((silent(), (), silent())).await);
+    assert!(announced(((), Threshold(300))).await);
+    assert!(announced((Threshold(300), (), ())).await);
     assert!(
-        told(plimsoll_core::When::new(
+        announced(plimsoll_core::When::new(
             |_: &Request<()>| true,
             Threshold(300)
         ))
@@ -782,7 +782,7 @@ async fn a_stack_is_asked_for_the_head_when_one_of_it_announces() {
 }
 
 #[test]
-fn an_announcement_keeps_the_higher_threshold_and_shows_the_headers() {
+fn an_announcement_keeps_the_higher_threshold_and_gives_access_to_the_headers() {
     let mut headers = HeaderMap::new();
     let mut out = plimsoll_core::Announcement::to(&mut headers);
     for level in [200, 300, 100] {

@@ -243,7 +243,7 @@ impl<B> Policy<Request<B>> for Downstream {
         let Some(permit) = self.permit(priority, now) else {
             self.shared.shed.add(priority.criticality());
             let hint = self.probe_every;
-            return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
+            return Verdict::Reject(Rejection::new(NAME, Kind::Full).with_retry_after(hint));
         };
         write_priority(req, priority);
         self.shared.sent.add(priority.criticality());

@@ -226,10 +226,10 @@ fn callers_are_told_the_line_only_where_that_was_asked_for() {
     let shed = overloaded();
     let rejection = refusal(&shed);
     assert_eq!(
-        (rejection.policy(), rejection.kind(), rejection.shed_below()),
+        (rejection.policy(), rejection.kind(), rejection.threshold()),
         ("adaptive-shed", Kind::Full, None)
     );
-    assert_eq!(rejection.wait(), Some(Duration::from_secs(1)));
+    assert_eq!(rejection.retry_after(), Some(Duration::from_secs(1)));
     let told = |shed: &AdaptiveShed<_, _>| {
         let mut headers = http::HeaderMap::new();
         let mut out = Announcement::to(&mut headers);
@@ -241,7 +241,7 @@ fn callers_are_told_the_line_only_where_that_was_asked_for() {
     let shed = shed.tell_callers();
     let line = shed.handle().threshold();
     assert!(line >= Priority::default().level(), "{line}");
-    assert_eq!(refusal(&shed).shed_below(), Some(line));
+    assert_eq!(refusal(&shed).threshold(), Some(line));
     assert_eq!(told(&shed), Some(line));
 }
 

@@ -167,7 +167,7 @@ fn a_refusal_says_that_the_server_is_full_and_when_to_come_back() {
         (rejection.policy(), rejection.kind()),
         ("load-shed", Kind::Full)
     );
-    assert_eq!(rejection.wait(), Some(Duration::from_secs(1)));
+    assert_eq!(rejection.retry_after(), Some(Duration::from_secs(1)));
 }
 
 #[tokio::test]

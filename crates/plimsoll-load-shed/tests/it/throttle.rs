@@ -209,5 +209,5 @@ fn settings_are_checked_and_a_refusal_says_who_refused() {
         (rejection.policy(), rejection.kind()),
         ("adaptive-throttle", Kind::Full)
     );
-    assert_eq!(rejection.wait(), Some(3 * SECOND));
+    assert_eq!(rejection.retry_after(), Some(3 * SECOND));
 }

@@ -143,7 +143,7 @@ impl<C, D> LeakyBucket<C, D> {
         self.state.settings.refused.add();
         let rejection = Rejection::new(LeakyBucket::NAME, Kind::OverQuota);
         match wait {
-            Some(nanos) => rejection.retry_after(Duration::from_nanos(nanos)),
+            Some(nanos) => rejection.with_retry_after(Duration::from_nanos(nanos)),
             None => rejection,
         }
     }

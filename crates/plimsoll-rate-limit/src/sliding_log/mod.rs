@@ -192,9 +192,9 @@ impl<C> SlidingLog<C> {
             return rejection;
         };
         let wait = Duration::from_nanos(nanos);
-        let rejection = rejection.retry_after(wait);
+        let rejection = rejection.with_retry_after(wait);
         match self.settings.name.get() {
-            Some(name) => rejection.allowance(self.settings.allowance(name, 0, wait)),
+            Some(name) => rejection.with_allowance(self.settings.allowance(name, 0, wait)),
             None => rejection,
         }
     }

@@ -103,7 +103,7 @@ fn what_a_warm_limit_would_take_is_not_refused_for_ever_by_a_cold_one() {
     let start = Instant::now();
     let wait = |cost: u32, now| match limit.admit(&mut { cost }, now) {
         Verdict::Admit(_) => None,
-        Verdict::Reject(rejection) => Some(rejection.wait()),
+        Verdict::Reject(rejection) => Some(rejection.retry_after()),
         Verdict::Wait(_) => unreachable!("a rate limit never waits"),
     };
     assert_eq!(wait(1, start), None);

@@ -80,7 +80,7 @@ async fn a_day_ends_at_midnight_in_redis_in_process_and_without_redis() {
         ask(&shared, &mut ()).await.expect_err("three a day"),
         ask(&alone, &mut ()).await.expect_err("three a day"),
     ] {
-        let wait = rejection.wait().expect("exact");
+        let wait = rejection.retry_after().expect("exact");
         let noon = ms(12 * 3_600_000);
         assert!(wait.abs_diff(noon) < ms(120_000), "{rejection:?}");
     }

@@ -254,7 +254,7 @@ async fn without_redis_each_replica_has_its_share() {
             Verdict::Admit(_) => admitted += 1,
             Verdict::Reject(rejection) => {
                 assert_eq!(rejection.kind(), Kind::OverQuota);
-                let wait = rejection.wait().expect("exact");
+                let wait = rejection.retry_after().expect("exact");
                 assert!(
                     wait > ms(1_700_000),
                     "a third of 6 per hour: one in 30 minutes, not {wait:?}"

@@ -68,7 +68,7 @@ async fn a_refused_key_costs_redis_nothing() {
         let Verdict::Reject(rejection) = limit.admit(&mut Caller("k"), Instant::now()) else {
             panic!("Redis said for how long it has nothing")
         };
-        assert!(rejection.wait().expect("known") > ms(1000));
+        assert!(rejection.retry_after().expect("known") > ms(1000));
     }
     assert_eq!(handle.refused(), asked);
     assert_eq!(handle.refused_by_lease() - before, 1000);
@@ -89,7 +89,7 @@ async fn the_wait_that_redis_told_ends_here_too() {
     let mut wait = None;
     for _ in 0..10 {
         if let Err(rejection) = ask(&limit, &mut ()).await {
-            wait = rejection.wait();
+            wait = rejection.retry_after();
         }
     }
     let wait = wait.expect("10 at once are more than 2");

@@ -76,7 +76,7 @@ async fn an_answer_that_makes_sense_is_believed() {
     let refused = b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:1\r\n:0\r\n:12000000\r\n";
     let limit = self::limit(refused).await;
     let rejection = ask(&limit, &mut ()).await.expect_err("refused");
-    assert_eq!(rejection.wait(), Some(ms(12_000)));
+    assert_eq!(rejection.retry_after(), Some(ms(12_000)));
     assert_eq!(limit.handle().nonsense(), 0);
 }
 

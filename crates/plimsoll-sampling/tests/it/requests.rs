@@ -42,7 +42,7 @@ async fn get<P: Policy<Request<()>> + 'static>(layer: &GateLayer<P>) -> (StatusC
             (rejection.policy(), rejection.kind()),
             ("sampling", Kind::Skipped)
         );
-        assert_eq!(rejection.wait(), None);
+        assert_eq!(rejection.retry_after(), None);
         assert!(!response.headers().contains_key("retry-after"));
     }
     let body = response

@@ -124,7 +124,7 @@ fn five(policy: &impl Policy<()>) -> [Option<(Kind, Option<Duration>)>; 5] {
     let now = Instant::now();
     [(); 5].map(|()| match policy.admit(&mut (), now) {
         Verdict::Admit(_) => None,
-        Verdict::Reject(rejection) => Some((rejection.kind(), rejection.wait())),
+        Verdict::Reject(rejection) => Some((rejection.kind(), rejection.retry_after())),
         Verdict::Wait(_) => panic!("nothing here waits"),
     })
 }

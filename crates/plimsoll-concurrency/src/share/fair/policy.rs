@@ -115,6 +115,6 @@ impl<R> FairShare<R> {
     fn refuse(&self, now: Instant) -> Rejection {
         self.shared.refusals.add();
         let hint = self.shared.limit.retry_after_at(now);
-        Rejection::new(NAME, Kind::OverQuota).retry_after_about(hint)
+        Rejection::new(NAME, Kind::OverQuota).with_estimated_retry_after(hint)
     }
 }

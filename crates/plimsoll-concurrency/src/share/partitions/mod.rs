@@ -209,7 +209,7 @@ where
         } else {
             partition.rejected.add();
             let hint = self.shared.limit.retry_after_at(now);
-            return Verdict::Reject(Rejection::new(NAME, Kind::Full).retry_after(hint));
+            return Verdict::Reject(Rejection::new(NAME, Kind::Full).with_retry_after(hint));
         }
         Verdict::Admit(permit)
     }

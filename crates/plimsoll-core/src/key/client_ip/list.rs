@@ -1,4 +1,4 @@
-//! Headers to which each proxy appends the address it was called from.
+//! Headers to which each proxy appends the address that called it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,10 +6,11 @@ use http::{HeaderMap, HeaderName, header::FORWARDED};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Longest text of an address that is read: an IPv6 address with zone, brackets and port is shorter.
+/// Longest text of an address that is read, in bytes. An IPv6 address with zone, brackets and port
+/// is shorter.
 const LONGEST: usize = 64;
 
-/// Which header it is.
+/// The name of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
     XForwardedFor,
@@ -25,8 +26,9 @@ impl List {
         })
     }
 
-    /// The addresses in the header, from the last proxy's entry to the left, each `None` where it
-    /// cannot be read. All lines are one list. Lazy: no more is read than is asked for.
+    /// Returns the addresses in the header, from the last proxy's entry to the left; `None` for an
+    /// unreadable entry. All lines form one list. Lazy: reads only as far as the iterator is
+    /// driven.
     pub(super) fn entries(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
         let (name, quotes) = match self {
             Self::XForwardedFor => (X_FORWARDED_FOR, false),
@@ -47,8 +49,8 @@ impl List {
 
 /// The pieces of a line between separators, last first.
 ///
-/// With `quotes`, separators in quoted strings do not count. Quotes are paired from the right, where
-/// trusted proxies wrote: a quote that a client left open to the left of that changes nothing.
+/// With `quotes`, separators in quoted strings do not count. Quotes are paired from the right,
+/// where trusted proxies wrote: an unclosed quote that a client sent further left changes nothing.
 struct Pieces<'a> {
     rest: Option<&'a [u8]>,
     separator: u8,
@@ -74,13 +76,13 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// Whether an odd number of backslashes is in front of this byte.
+/// Returns whether an odd number of backslashes precedes this byte.
 fn is_escaped(line: &[u8], at: usize) -> bool {
     let before = line[..at].iter().rev();
     before.take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// The address in `for=` of one element of `Forwarded`, where it is there once.
+/// Reads the address in `for=` of one element of `Forwarded`, if `for=` occurs exactly once.
 fn parse_element(element: &[u8]) -> Option<IpAddr> {
     let pairs = Pieces {
         rest: Some(element),
@@ -98,7 +100,8 @@ fn parse_element(element: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// A node of RFC 7239 with an address: `192.0.2.1`, `"192.0.2.1:80"`, `"[2001:db8::1]:_port"`.
+/// Reads a node of RFC 7239 that has an address: `192.0.2.1`, `"192.0.2.1:80"`,
+/// `"[2001:db8::1]:_port"`.
 fn parse_node(value: &[u8]) -> Option<IpAddr> {
     let Some(quoted) = value.strip_prefix(b"\"") else {
         return parse_address(value);
@@ -112,7 +115,7 @@ fn parse_node(value: &[u8]) -> Option<IpAddr> {
         len += 1;
     }
     let text = &room[..len];
-    // A port may be obfuscated, the address before it is not.
+    // Only the port may be obfuscated here, not the address.
     let port = text.iter().rposition(|byte| *byte == b':');
     match port {
         Some(at) if text[at + 1..].starts_with(b"_") => parse_address(&text[..at]),
@@ -120,7 +123,7 @@ fn parse_node(value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// An address, with or without a port: `1.2.3.4`, `1.2.3.4:56`, `::1`, `[::1]`, `[::1]:56`.
+/// Reads an address, with or without a port: `1.2.3.4`, `1.2.3.4:56`, `::1`, `[::1]`, `[::1]:56`.
 pub(super) fn parse_address(entry: &[u8]) -> Option<IpAddr> {
     let entry = entry.trim_ascii();
     if entry.len() > LONGEST {

@@ -1,4 +1,4 @@
-//! Ranges of addresses: whose headers are believed.
+//! Ranges of IP addresses, for trusted proxies.
 
 use std::{
     fmt,
@@ -17,16 +17,16 @@ use std::{
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IpRange {
-    /// Zero after the prefix.
+    /// The network address; zero after the prefix.
     network: IpAddr,
     prefix: u8,
 }
 
-/// What is wrong with a range.
+/// Why a range is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidIpRange {
-    /// Not an address, nor an address with a prefix length.
+    /// Neither an address nor an address with a prefix length.
     #[error("range must be like 10.0.0.0/8 or 2001:db8::/32, got {0:?}")]
     Malformed(String),
     /// The prefix is longer than the address.
@@ -39,15 +39,15 @@ pub enum InvalidIpRange {
         given: IpAddr,
         /// The prefix as given.
         prefix: u8,
-        /// The range without those bits. It contains the address, unless that is a mapped IPv4
-        /// address and the prefix shorter than 96 bits: mapped addresses are in ranges of IPv4.
+        /// The range without those bits. It contains the address, except when that is a mapped IPv4
+        /// address and the prefix is shorter than 96 bits: mapped addresses belong to IPv4 ranges.
         network: IpRange,
     },
 }
 
 impl IpRange {
     /// Loopback, private and link-local addresses of both families: the proxies of a private
-    /// network. Right only where no stranger can call this service from such an address.
+    /// network. Use it only when untrusted callers cannot reach this service from such an address.
     pub const PRIVATE: [Self; 8] = [
         Self::v4([127, 0, 0, 0], 8),
         Self::v4([10, 0, 0, 0], 8),
@@ -73,9 +73,10 @@ impl IpRange {
         }
     }
 
-    /// The addresses that begin with the first `prefix` bits of `network`.
+    /// The addresses that start with the first `prefix` bits of `network`.
     ///
-    /// A range of mapped IPv4 addresses (`::ffff:10.0.0.0/104`) is the range of IPv4 addresses.
+    /// A range of mapped IPv4 addresses (`::ffff:10.0.0.0/104`) becomes the range of IPv4
+    /// addresses.
     ///
     /// # Errors
     ///
@@ -103,14 +104,14 @@ impl IpRange {
         })
     }
 
-    /// Whether the address is in the range. Mapped IPv4 addresses are IPv4.
+    /// Returns whether the address is in the range. Mapped IPv4 addresses count as IPv4.
     pub fn contains(&self, addr: IpAddr) -> bool {
         let addr = addr.to_canonical();
         addr.is_ipv4() == self.network.is_ipv4() && truncated(addr, self.prefix) == self.network
     }
 }
 
-/// Bits of an address.
+/// Returns the number of bits of an address.
 const fn bits(addr: IpAddr) -> u8 {
     match addr {
         IpAddr::V4(_) => 32,
@@ -118,7 +119,7 @@ const fn bits(addr: IpAddr) -> u8 {
     }
 }
 
-/// The address with its first `prefix` bits, and zero after them.
+/// Returns the first `prefix` bits of the address, followed by zeros.
 pub(super) fn truncated(addr: IpAddr, prefix: u8) -> IpAddr {
     match addr {
         IpAddr::V4(v4) => {

@@ -1,4 +1,4 @@
-//! What can be seen of a table from outside.
+//! Reads a per-key table's counters and cells.
 
 use std::{
     fmt,
@@ -11,48 +11,51 @@ use super::{
     table::{InUse, Table},
 };
 
-/// Counts and reads a [`Keyed`](super::Keyed) policy's table. Clones share it.
+/// Reads the counters and cells of a [`Keyed`](super::Keyed) policy. Clones share the table.
 pub struct KeyedHandle<P>(pub(super) Arc<Table<P>>);
 
 impl<P: Cell> KeyedHandle<P> {
-    /// Keys that have a cell of their own.
+    /// Returns how many keys have a cell of their own.
     pub fn keys(&self) -> u64 {
         self.0.live.load(Relaxed)
     }
 
-    /// Keys that can have one at the same time.
+    /// Returns how many keys can have a cell of their own at the same time.
     pub fn capacity(&self) -> u64 {
         self.0.capacity()
     }
 
-    /// Cells that were given to another key, after they had become as good as new.
+    /// Returns how many cells were evicted: given to another key, after [`Cell::settles_in`] became
+    /// zero.
     pub fn evicted(&self) -> u64 {
         self.0.evicted.get()
     }
 
-    /// Requests of keys that found no slot and shared an overflow cell. Rises when the capacity is
-    /// too small, or under a flood of keys.
+    /// Returns how many requests shared an overflow cell because their key found no slot. Rises
+    /// when the capacity is too small, or under a flood of keys.
     pub fn overflowed(&self) -> u64 {
         self.0.overflowed.get()
     }
 
-    /// Requests without a key.
+    /// Returns how many requests had no key.
     pub fn missing(&self) -> u64 {
         self.0.missing.get()
     }
 
-    /// A cell that counts no requests, for what all cells have in common: their settings.
+    /// Returns a cell that counts no requests, to read the settings that all cells share.
     pub fn unused_cell(&self) -> &P {
         &self.0.unused
     }
 
-    /// The cells that keys without one of their own share: at most one for 512 keys of the capacity.
+    /// Returns the overflow cells, which keys without a slot share: at most one per 512 keys of
+    /// capacity.
     pub fn overflow_cells(&self) -> impl Iterator<Item = &P> {
         self.0.overflow_cells()
     }
 
-    /// Looks at the cell of a key, if it has one of its own: `key` must hash as the policy's key does
-    /// (a [`ClientAddr`](crate::ClientAddr), a header's bytes as `&[u8]`, a route as `&str`).
+    /// Calls `look` with the cell of a key, if the key has its own. `key` must hash as the policy's
+    /// key does (a [`ClientAddr`](crate::ClientAddr), a header's bytes as `&[u8]`, a route as
+    /// `&str`).
     pub fn with_cell<R>(&self, key: impl Hash, look: impl FnOnce(&P) -> R) -> Option<R> {
         let place = self.0.enter_present(key)?;
         let _entered = InUse {

@@ -1,8 +1,8 @@
 //! One policy per key, in bounded memory.
 //!
-//! A set-associative table, like a processor's cache: the hash of a key names a set of eight slots, and the key
-//! lives in one of them or nowhere. So memory is bounded by construction, a look-up reads one set, and making room
-//! looks at eight slots and never at the rest.
+//! A set-associative table, as in a processor's cache: the hash of a key selects a set of eight
+//! slots, and the key is in one of them or absent. Memory is bounded by construction, a look-up
+//! reads one set, and an eviction examines only eight slots.
 
 mod handle;
 mod set;
@@ -24,56 +24,57 @@ pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
 use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
-/// A policy that can be one of many: it can start over, and knows when nothing would be lost by it.
+/// A policy that can be evicted from a per-key table and reset for another key.
 pub trait Cell: Send + Sync {
-    /// Becomes as new. Called only while no request holds a permit of this cell.
+    /// Resets the cell to its initial state. Called only while no request holds a permit of this
+    /// cell.
     fn reset(&self);
 
-    /// How long until this cell is as good as new: zero when forgetting it would change no decision.
+    /// Returns how long until a reset changes no decision: zero when the cell may be evicted.
     fn settles_in(&self, now: Instant) -> Duration;
 
-    /// Called once, before any request, on a cell that keys without one of their own will share.
+    /// Marks the cell as an overflow cell. Called once, before any request.
     fn overflow(&self) {}
 }
 
 /// The capacity is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("capacity is {0}, but must be 1 to 2^28 keys")]
+#[error("capacity must be 1 to 2^28 keys, got {0}")]
 pub struct InvalidKeyed(usize);
 
-/// One policy per key, each the same limit, in bounded memory.
+/// One policy per key, all with the same settings, in bounded memory.
 ///
-/// # What is bounded, and how
+/// # Bounds
 ///
 /// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own.
-/// Memory for cells is allocated in pages of 512 as keys arrive. A new key takes over a slot whose
-/// cell is as good as new ([`Cell::settles_in`] is zero) and has no permits, so an eviction never
-/// gives a fresh allowance.
+/// Memory for cells is allocated in pages of 512 as keys arrive. A new key takes over only a slot
+/// without permits whose cell [settles in](Cell::settles_in) zero, so an eviction never grants a
+/// fresh allowance.
 ///
 /// # A flood of keys
 ///
-/// * **Known keys.** The second request makes a key known. Its slot is kept for five minutes
-///   after another key has wanted it, so keys that come once, however many, take no slot of a
-///   caller that comes once a minute. Up to `capacity` known keys are served as if there were no flood.
+/// * **Known keys.** The second request makes a key known. After another key has wanted its slot,
+///   the slot is kept for five more minutes. So any number of keys that come once cannot evict a
+///   caller that comes once a minute. Up to `capacity` known keys are served as if there were no
+///   flood.
 /// * **New keys** take empty slots, slots of other new keys, and slots of known keys that stay
-///   away. A new key that finds no slot among its eight shares an overflow cell with the others of
-///   its page, until there is room. Nothing is admitted uncounted. (What a key took from an
-///   overflow cell is not taken from its own, once it has one.)
-/// * **A policy that is no rate limit** loses nothing by an eviction: an idle concurrency limit or a
-///   closed circuit breaker with nothing counted is as good as a new one. A flood fills slots
-///   only with requests that are still running, or with breakers that have seen failures; then
-///   new keys share a limit or a breaker, and known keys do not.
+///   away. A new key that finds none among its eight slots shares an overflow cell with other such
+///   keys of its page, until a slot is free. Every request with a key is counted in some
+///   cell. (What a key took from an overflow cell is not taken from its own cell later.)
+/// * **Policies other than rate limits** lose nothing by an eviction: an idle concurrency limit, or
+///   a closed circuit breaker that has counted nothing, equals a new one. A flood fills slots only
+///   with running requests, or with breakers that have seen failures. Then new keys share a limit
+///   or a breaker, and known keys keep their own.
 ///
-/// Evictions and requests in overflow cells are counted in the [`KeyedHandle`].
+/// The [`KeyedHandle`] counts evictions and requests in overflow cells.
 ///
-/// Keys are kept as 64-bit hashes with a random seed. Two of a million keys share a cell with a probability of
-/// about 3 in 100 million.
+/// Keys are stored as 64-bit hashes with a random seed. With a million keys, the probability that
+/// any two share a cell is about 3 in 100 million.
 ///
 /// # Cost
 ///
-/// A known key is found without a lock. Other keys take the lock of their set for as long as it
-/// takes to look at eight slots; so does a known key in the first request after another key has
-/// wanted its slot.
+/// A known key is found without a lock. Other keys lock their set while its eight slots are
+/// examined; so does the first request of a known key after another key has wanted its slot.
 pub struct Keyed<K, P> {
     key: K,
     missing: Missing,
@@ -98,12 +99,12 @@ pin_project! {
 }
 
 impl<K, P: Cell> Keyed<K, P> {
-    /// A cell made by `make` for each key that `key` reads, for up to `capacity` keys at a time. All cells must be
-    /// equal; `make` is also called for the cells that keys share.
+    /// A cell from `make` for each key that `key` reads, for up to `capacity` keys at a time. All
+    /// cells must have the same settings. `make` is also called for shared cells.
     ///
     /// # Errors
     ///
-    /// When `capacity` is zero or more than 2^28.
+    /// If `capacity` is zero or more than 2^28.
     pub fn new(
         key: K,
         missing: Missing,
@@ -120,7 +121,7 @@ impl<K, P: Cell> Keyed<K, P> {
         })
     }
 
-    /// The counters, and the cells of keys.
+    /// Returns a handle to the counters and the cells.
     pub fn handle(&self) -> KeyedHandle<P> {
         KeyedHandle(Arc::clone(&self.table))
     }
@@ -137,7 +138,7 @@ impl<K: fmt::Debug, P> fmt::Debug for Keyed<K, P> {
 }
 
 impl<K, P: Cell> Keyed<K, P> {
-    /// Where this request is counted, entered; or the refusal when it has no key.
+    /// Enters the cell of this request, or rejects a request without a key.
     #[inline]
     fn place<Req>(&self, req: &Req, now: Instant) -> Result<Place, Rejection>
     where

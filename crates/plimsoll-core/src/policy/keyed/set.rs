@@ -1,9 +1,9 @@
-//! A set of slots: where a key may live, and which key a slot passes to.
+//! A set of slots: where a key may be, and which key may take over a slot.
 //!
 //! A new key is on probation: any other new key may take its slot while that is idle. The second
 //! request makes the key known. The slot of a known key is given away only when another key has
-//! wanted it, and the known key has not come for [`KEPT_SECS`] since. So a flood of keys that come
-//! once takes no slot of a caller that comes again and again.
+//! wanted it and the known key has not come for [`KEPT_SECS`] since. So a flood of keys that come
+//! once cannot evict a caller that comes repeatedly.
 
 use std::sync::PoisonError;
 
@@ -17,25 +17,25 @@ use crate::{Epoch, sync::Mutex};
 
 /// Slots in a set.
 pub(super) const WAYS: usize = 8;
-/// How long the slot of a known key is kept after another key has wanted it, in seconds. Callers that
-/// come once a minute stay known, and slots are not kept for hours after their keys have left.
-/// `law_07_a_flood_of_keys_takes_no_slot_of_a_known_key` fails when it is shorter than the time between
-/// two requests.
+/// How long the slot of a known key is kept after another key has wanted it, in seconds. Callers
+/// that come once a minute stay known, and slots of keys that have gone are reused within minutes.
+/// `law_07_a_flood_of_keys_takes_no_slot_of_a_known_key` fails when it is shorter than the time
+/// between two requests.
 const KEPT_SECS: u32 = 5 * 60;
 
 pub(super) struct Set<P> {
-    /// Held while a slot is given to a key, so that a key never gets two.
+    /// Held while a slot is given to a key, so that a key never gets two slots.
     filling: Mutex<()>,
     slots: [Slot<P>; WAYS],
 }
 
-/// Where a key is, with one user more.
+/// The slot of a key, with one more user.
 pub(super) enum Entered {
-    /// It was in the set.
+    /// The key was in the set.
     Known(usize),
-    /// It was given an empty slot.
+    /// The key was given an empty slot.
     New(usize),
-    /// It was given a slot whose cell was as good as new.
+    /// The key was given the slot of an evicted key.
     Evicting(usize),
     /// All slots are in use, unsettled or kept for known keys.
     Full,
@@ -61,7 +61,7 @@ impl<P: Cell> Set<P> {
     #[cold]
     fn enter_unknown(&self, key: KeyHash, now: Instant, epoch: &Epoch) -> Entered {
         let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
-        // Perhaps another thread has just put it there.
+        // Another thread may have inserted it since the first look-up.
         if let Some(way) = self.find_known(key) {
             return Entered::Known(way);
         }
@@ -91,17 +91,17 @@ impl<P: Cell> Set<P> {
         self.slots.iter().position(|slot| slot.enter_open(key))
     }
 
-    /// The slot of this key, known or not, with one user more.
+    /// Finds the slot of this key, known or not, and adds a user.
     pub(super) fn find(&self, key: KeyHash) -> Option<usize> {
         let known = || self.find_known(key);
-        // It may become known between the first two looks.
+        // The key may become known between the first two look-ups.
         known().or_else(|| self.find_open(key)).or_else(known)
     }
 
-    /// A claimed slot that may be given away: an empty one; or one whose cell is as good as new, and
-    /// whose key is on probation rather than known and absent. `true` when it was empty.
+    /// Claims a slot that may be given away. `true` when it was empty.
     ///
-    /// Slots of known keys that are idle are opened on the way. The caller holds `filling`.
+    /// Prefers an empty slot, then a settled slot of a key on probation, then a settled slot of a
+    /// known and absent key. Opens idle slots of known keys on the way. The caller holds `filling`.
     fn claim(&self, now: Instant, epoch: &Epoch) -> Option<(usize, bool)> {
         let slots = || self.slots.iter().enumerate();
         let mut empty = slots().filter(|(_, slot)| slot.is_empty());
@@ -120,7 +120,7 @@ impl<P: Cell> Set<P> {
         let open = slots().filter(|(_, slot)| on_probation(slot));
         for (way, slot) in open.chain(slots().filter(|(_, slot)| absent(slot))) {
             if settled(slot) && slot.claim() {
-                // It may have been used between the look and the claim.
+                // The slot may have been used between the check and the claim.
                 if settled(slot) {
                     return Some((way, false));
                 }
@@ -145,12 +145,12 @@ mod loom_tests {
 
     use super::*;
 
-    /// Spaced so that no two have the same bits in a slot.
+    /// Keys are spaced so that no two have the same hash bits in a slot.
     const fn key(number: u64) -> KeyHash {
         KeyHash::new(number << 2)
     }
 
-    /// Counts who is inside, and notices a reset while somebody is.
+    /// Counts its users, and fails on a reset while in use.
     struct Watched(AtomicU64);
 
     impl Cell for Watched {
@@ -162,8 +162,8 @@ mod loom_tests {
         }
     }
 
-    /// A set and its clock. Keys 100 and up are in use in all slots but one.
-    fn crowded<P: Cell + 'static>(make: impl Fn() -> P) -> (Arc<Set<P>>, Instant, Arc<Epoch>) {
+    /// A set and its clock. Keys from 100 up use all slots but one.
+    fn nearly_full<P: Cell + 'static>(make: impl Fn() -> P) -> (Arc<Set<P>>, Instant, Arc<Epoch>) {
         let (set, now, epoch) = (Set::new(make), Instant::now(), Epoch::new());
         for number in 1..WAYS as u64 {
             let entered = set.enter(key(100 + number), now, &epoch);
@@ -189,13 +189,14 @@ mod loom_tests {
         true
     }
 
-    /// Two threads, each with a key, in a set whose slots but one are in use: at most one of them is in it at a time, and never
-    /// while it is being made new.
+    /// Two threads, each with its own key, compete for the only free slot of a set.
+    ///
+    /// At most one key uses it at a time, and never during a reset.
     #[test]
-    fn a_slot_is_never_two_keys() {
+    fn a_slot_never_serves_two_keys() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
-            // One of the two is in the table, and may be evicted while it is looked for.
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
+            // One of the keys is in the table, and may be evicted during its look-up.
             assert!(visit(&set, 1, now, &epoch));
             let other = {
                 let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
@@ -206,11 +207,11 @@ mod loom_tests {
         });
     }
 
-    /// A known key comes while its slot is opened for another key: it keeps the slot.
+    /// A known key comes while its slot is opened for another key.
     #[test]
-    fn a_known_key_that_comes_keeps_its_slot() {
+    fn a_known_key_that_comes_back_keeps_its_slot() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
             assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
             let known = {
                 let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
@@ -222,15 +223,15 @@ mod loom_tests {
         });
     }
 
-    /// A known key comes back when its slot may be given away: it has the slot or the other key has.
+    /// A known key comes while its slot is given away: exactly one of the two keys ends up with it.
     #[test]
-    fn a_known_key_that_was_absent_keeps_its_slot_or_loses_it() {
+    fn an_absent_known_key_either_keeps_or_loses_its_slot() {
         let mut model = loom::model::Builder::new();
         model.max_branches = 10_000;
         model.check(|| {
-            let (set, now, epoch) = crowded(|| Watched(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Watched(AtomicU64::new(0)));
             assert!(visit(&set, 1, now, &epoch) && visit(&set, 1, now, &epoch));
-            assert!(!visit(&set, 2, now, &epoch), "its slot is opened");
+            assert!(!visit(&set, 2, now, &epoch), "this opens the slot");
             let later = now + Duration::from_secs(KEPT_SECS.into());
             let known = {
                 let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));
@@ -243,26 +244,27 @@ mod loom_tests {
         });
     }
 
-    /// A debt, which a reset would forget.
+    /// A debt that a reset would lose.
     struct Debt(AtomicU64);
 
     impl Cell for Debt {
         fn reset(&self) {
-            assert_eq!(self.0.load(Relaxed), 0, "a debt is forgotten");
+            assert_eq!(self.0.load(Relaxed), 0, "reset while in debt");
         }
         fn settles_in(&self, _: Instant) -> Duration {
             Duration::from_secs(self.0.load(Relaxed))
         }
     }
 
-    /// One thread runs up a debt in a slot that the other is about to give to another key, because it
-    /// looked as good as new: the debt is kept, and so is its key.
+    /// One thread runs up a debt in a slot that looked settled to the other, which evicts.
+    ///
+    /// The debt and its key stay.
     #[test]
-    fn a_slot_that_was_used_since_the_look_keeps_its_key() {
+    fn a_slot_used_between_check_and_claim_keeps_its_key() {
         loom::model(|| {
-            let (set, now, epoch) = crowded(|| Debt(AtomicU64::new(0)));
+            let (set, now, epoch) = nearly_full(|| Debt(AtomicU64::new(0)));
             let Entered::New(way) = set.enter(key(1), now, &epoch) else {
-                panic!("there is room");
+                panic!("the set has an empty slot");
             };
             set.slot(way).leave();
             let debtor = {
@@ -283,15 +285,15 @@ mod loom_tests {
             assert_ne!(
                 evicted.is_some(),
                 in_debt.is_some(),
-                "one of them had the slot"
+                "exactly one key has the slot"
             );
             assert_eq!(set.find(key(1)), in_debt);
         });
     }
 
-    /// Two threads bring the same new key at once: it gets one slot.
+    /// Two threads insert the same new key at once.
     #[test]
-    fn a_key_never_gets_two_slots() {
+    fn a_new_key_gets_one_slot_from_two_threads() {
         loom::model(|| {
             let (set, now) = (Set::new(|| Watched(AtomicU64::new(0))), Instant::now());
             let (set, epoch) = (Arc::new(set), Arc::new(Epoch::new()));
@@ -299,7 +301,7 @@ mod loom_tests {
             let enter = move |set: &Set<Watched>, epoch: &Epoch| match set.enter(key(7), now, epoch)
             {
                 Entered::Known(way) | Entered::New(way) | Entered::Evicting(way) => way,
-                Entered::Full => panic!("there is room"),
+                Entered::Full => panic!("the set has empty slots"),
             };
             let other = {
                 let (set, epoch) = (Arc::clone(&set), Arc::clone(&epoch));

@@ -1,30 +1,30 @@
-//! A slot: one cell, whose it is, and who uses it.
+//! A slot: one cell, its key, and its users.
 //!
-//! A slot has users (permits and waits) or it can be claimed, never both: one atomic decides. So a key that is in use keeps
-//! its slot, and no request enters a slot that is being filled.
+//! A slot either has users (permits and waits) or is claimed, never both: one atomic decides. So a
+//! key in use keeps its slot, and no request enters a slot while it is given away.
 
 use crate::sync::{
     AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// `users` of a slot that is being given to another key.
+/// Value of `users` while the slot is given to another key.
 const CLAIMED: u32 = u32::MAX;
 
-/// A key's hash in the form in which its slot has it while the key is known: odd, so never that of
-/// an empty slot.
+/// A key's hash as stored while the key is known: odd, so it differs from an empty slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyHash(u64);
 
 impl KeyHash {
-    /// Two bits tell the forms apart; the key's set stands for those of the hash.
+    /// Two bits mark the form. The set index stands for these bits of the hash.
     #[inline]
     pub(super) const fn new(hash: u64) -> Self {
         Self(hash | 0b11)
     }
 
-    /// The hash in a slot that may be given to another key: of a key on probation, or of a known
-    /// key that has not come since another key wanted the slot.
+    /// The hash as stored while the slot may be given to another key.
+    ///
+    /// The key is on probation, or is known and has not come since another key wanted the slot.
     fn open(self) -> u64 {
         self.0 ^ 0b01
     }
@@ -35,7 +35,7 @@ pub(super) struct Slot<P> {
     hash: AtomicU64,
     /// Permits and waits of this cell, or [`CLAIMED`]. A slot with users keeps its key.
     users: AtomicU32,
-    /// Of an open slot: the second until which it is kept all the same, or 0 on probation.
+    /// For an open slot: the second until which it is kept for its key, or 0 on probation.
     kept_until: AtomicU32,
     pub(super) cell: P,
 }
@@ -50,19 +50,19 @@ impl<P> Slot<P> {
         }
     }
 
-    /// One user less.
+    /// Removes a user.
     #[inline]
     pub(super) fn leave(&self) {
         self.users.fetch_sub(1, AcqRel);
     }
 
-    /// Becomes a user of this slot, if it still is this key's and the key is known.
+    /// Adds a user, if the slot belongs to this key and the key is known.
     #[inline]
     pub(super) fn enter_known(&self, key: KeyHash) -> bool {
         self.hash.load(Relaxed) == key.0 && self.enter(key.0)
     }
 
-    /// Becomes a user of this slot, if it is this key's and open.
+    /// Adds a user, if the slot belongs to this key and is open.
     pub(super) fn enter_open(&self, key: KeyHash) -> bool {
         self.hash.load(Relaxed) == key.open() && self.enter(key.open())
     }
@@ -78,7 +78,7 @@ impl<P> Slot<P> {
                 .users
                 .compare_exchange_weak(users, users + 1, Acquire, Relaxed)
             {
-                // The slot cannot pass to another key any more.
+                // From here on the slot cannot be given to another key.
                 Ok(_) if self.hash.load(Relaxed) == hash => return true,
                 Ok(_) => {
                     self.users.fetch_sub(1, Release);
@@ -95,7 +95,7 @@ impl<P> Slot<P> {
         hash == key.0 || hash == key.open()
     }
 
-    /// Whether it has no users.
+    /// Returns whether the slot has no users.
     pub(super) fn is_idle(&self) -> bool {
         self.users.load(Relaxed) == 0
     }
@@ -104,7 +104,7 @@ impl<P> Slot<P> {
         self.hash.load(Relaxed) == 0
     }
 
-    /// The second until which the slot is kept for its key, or `None` while it is not open.
+    /// Returns the second until which the slot is kept for its key, or `None` while it is not open.
     pub(super) fn kept_until(&self) -> Option<u32> {
         let is_open = self.hash.load(Relaxed) & 0b11 == 0b10;
         is_open.then(|| self.kept_until.load(Relaxed))
@@ -115,27 +115,27 @@ impl<P> Slot<P> {
         self.hash.store(key.0, Relaxed);
     }
 
-    /// Opens the slot of a known key that has not been seen for a while, to be given away after
-    /// this second unless the key comes before. The caller holds the set's lock.
+    /// Opens the slot of a known key. It may be given away after the second `until`, unless the key
+    /// comes before. The caller holds the set's lock.
     pub(super) fn open(&self, until: u32) {
         let key = KeyHash(self.hash.load(Relaxed));
         self.kept_until.store(until, Relaxed);
         self.hash.store(key.open(), Relaxed);
     }
 
-    /// Keeps everybody out. `false` while the slot has users.
+    /// Claims the slot, so that no user can enter. `false` while the slot has users.
     pub(super) fn claim(&self) -> bool {
         self.users
             .compare_exchange(0, CLAIMED, AcqRel, Relaxed)
             .is_ok()
     }
 
-    /// Leaves the slot that was claimed to its key.
+    /// Releases a claim; the slot keeps its key.
     pub(super) fn unclaim(&self) {
         self.users.store(0, Release);
     }
 
-    /// Gives the slot that was claimed to a new key, with one user.
+    /// Gives the claimed slot to a new key, with one user.
     pub(super) fn give(&self, key: KeyHash) {
         self.kept_until.store(0, Relaxed);
         self.hash.store(key.open(), Relaxed);

@@ -1,4 +1,4 @@
-//! The table: pages of sets, the cells that keys share, and the counts.
+//! The table: pages of sets, the shared cells, and the counters.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{Epoch, MissingKeys, count::Counter};
 
-/// Sets that are allocated together, when the first of their keys comes.
+/// Sets per page. A page is allocated when the first of its keys arrives.
 const SETS_PER_PAGE: usize = 64;
 
 type Page<P> = Box<[Set<P>]>;
 
-/// Where a permit's cell is.
+/// The cell of a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Slot(u32),
@@ -30,7 +30,7 @@ pub(super) enum Place {
     Overflow(u32),
     /// The cell of all requests without a key.
     Shared,
-    /// A request without a key that is admitted uncounted: no cell at all.
+    /// No cell: a request without a key that is admitted without a limit.
     Nowhere,
 }
 
@@ -45,10 +45,10 @@ pub(super) struct Table<P> {
     epoch: Epoch,
     make: Box<dyn Fn() -> P + Send + Sync>,
     pages: Box<[OnceLock<Page<P>>]>,
-    /// For each page the cell of the keys that found no slot in it.
+    /// For each page, the cell of the keys that found no slot in it.
     overflow: Box<[OnceLock<P>]>,
     set_mask: u64,
-    /// A cell for what all have in common.
+    /// Holds the settings that all cells share; counts no requests.
     pub(super) unused: P,
     shared: P,
     pub(super) live: AtomicU64,
@@ -80,12 +80,12 @@ impl<P: Cell> Table<P> {
         }
     }
 
-    /// Keys that can have a cell of their own at the same time.
+    /// Returns how many keys can have a cell of their own at the same time.
     pub(super) fn capacity(&self) -> u64 {
         (self.set_mask + 1) * WAYS as u64
     }
 
-    /// The cell of a key, with one user more.
+    /// Finds or creates the cell of a key, and adds a user.
     #[inline]
     pub(super) fn enter(&self, key: impl Hash, now: Instant) -> Place {
         let hash = self.hasher.hash_one(key);
@@ -110,13 +110,13 @@ impl<P: Cell> Table<P> {
         Place::of(set_index, way)
     }
 
-    /// The set that this hash belongs to. By its lowest bits, two of which a slot does not keep.
+    /// Returns the set of a hash, from its lowest bits. Slots do not store two of these bits.
     #[inline]
     fn set_index(&self, hash: u64) -> usize {
         (hash & self.set_mask) as usize
     }
 
-    /// The cell of a key that is in the table, with one user more.
+    /// Finds the cell of a key that is in the table, and adds a user.
     pub(super) fn enter_present(&self, key: impl Hash) -> Option<Place> {
         let hash = self.hasher.hash_one(key);
         let set_index = self.set_index(hash);
@@ -147,7 +147,7 @@ impl<P: Cell> Table<P> {
         self.pages[page].get_or_init(|| self.make_page())
     }
 
-    /// The overflow cells that there are.
+    /// Returns the overflow cells created so far.
     pub(super) fn overflow_cells(&self) -> impl Iterator<Item = &P> {
         self.overflow.iter().filter_map(OnceLock::get)
     }
@@ -164,7 +164,7 @@ impl<P: Cell> Table<P> {
     pub(super) fn cell(&self, place: Place) -> Option<&P> {
         match place {
             Place::Slot(index) => Some(&self.slot(index).cell),
-            _ => self.cell_of_many(place),
+            _ => self.shared_cell(place),
         }
     }
 
@@ -172,7 +172,7 @@ impl<P: Cell> Table<P> {
     /// inlined (`instructions`, `concurrency-per-key@accept`: 40 instructions).
     #[cold]
     #[inline(never)]
-    fn cell_of_many(&self, place: Place) -> Option<&P> {
+    fn shared_cell(&self, place: Place) -> Option<&P> {
         match place {
             Place::Overflow(page) => Some(self.overflow_cell(page)),
             Place::Shared => Some(&self.shared),
@@ -181,7 +181,7 @@ impl<P: Cell> Table<P> {
     }
 }
 
-/// Leaves the slot, unless the cell's answer keeps it.
+/// Leaves the slot when dropped; forgotten while a permit or a wait keeps the user.
 pub(super) struct InUse<'a, P: Cell> {
     pub(super) table: &'a Table<P>,
     pub(super) place: Place,

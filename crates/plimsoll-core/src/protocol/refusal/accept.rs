@@ -1,10 +1,10 @@
-//! Which bodies a caller accepts.
+//! Whether a caller accepts a problem document.
 
 use http::{HeaderMap, header::ACCEPT};
 
-/// Whether the caller's `accept` leaves room for `application/problem+json`, or for JSON at all: of
-/// the ranges that cover it the most specific decides (RFC 9110, section 12.5.1). Absent or empty:
-/// it does.
+/// Returns whether the caller's `accept` covers `application/problem+json` or any JSON. Of the
+/// ranges that cover it, the most specific decides (RFC 9110, section 12.5.1). Absent or empty:
+/// `true`.
 pub(super) fn accepts_problems(asked: &HeaderMap) -> bool {
     let lines = asked.get_all(ACCEPT).iter();
     let ranges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
@@ -12,8 +12,9 @@ pub(super) fn accepts_problems(asked: &HeaderMap) -> bool {
     decisive.is_none_or(|(_, accepted)| accepted)
 }
 
-/// How specific a range of `accept` is for problem documents, 0 for not at all, and whether it
-/// accepts them. `None` for an empty range.
+/// Returns how specific a range of `accept` is for problem documents, and whether it accepts them.
+///
+/// 0 means that it does not cover them. `None` for an empty range.
 fn judged(range: &[u8]) -> Option<(usize, bool)> {
     const COVERING: [&[u8]; 4] = [
         b"*/*",
@@ -28,7 +29,7 @@ fn judged(range: &[u8]) -> Option<(usize, bool)> {
     Some((specificity, specificity > 0 && !parts.any(is_zero_weight)))
 }
 
-/// `q=0`, with up to three zeros more.
+/// Returns whether this is `q=0`, with up to three more zeros.
 fn is_zero_weight(parameter: &[u8]) -> bool {
     match parameter {
         [b'q' | b'Q', b'=', b'0', rest @ ..] => rest.iter().all(|byte| matches!(byte, b'0' | b'.')),

@@ -1,11 +1,11 @@
-//! Rejections of other services, in answers that pass through a gate.
+//! Rejections of other services in forwarded answers.
 
 use http::Response;
 
 use super::REFUSED_BY;
 use crate::Rejection;
 
-/// Removes the name of the policy, unless a gate in this process left it and the [`Rejection`].
+/// Removes the policy's name, unless a gate in this process left it together with a [`Rejection`].
 #[inline(never)]
 pub(in crate::protocol) fn strip_foreign_name<B>(response: &mut Response<B>) {
     if response.headers().contains_key(REFUSED_BY)

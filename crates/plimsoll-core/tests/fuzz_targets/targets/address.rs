@@ -15,9 +15,11 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 
-/// Promises: the address is the one that a plain reading of the list finds, or at least one that is
-/// in the headers; unusable headers are counted; an entry that a trusted proxy appended is believed,
-/// whatever stands to the left of it.
+/// Promises of `ClientIp`:
+///
+/// - The address equals that of a plain reading of the list, or at least occurs in the headers.
+/// - Unusable headers are counted.
+/// - An entry that a trusted proxy appended is used, whatever is to the left of it.
 pub fn client_ip(data: &[u8]) -> bool {
     let input = Input::new(data);
     let peer = if input.knob & 8 == 0 { PROXY } else { STRANGER };
@@ -41,7 +43,11 @@ pub fn client_ip(data: &[u8]) -> bool {
         "{line_count} headers"
     );
     if peer == STRANGER && reads_peer(input.knob % 8) {
-        assert_eq!(client, Some(STRANGER), "a stranger's headers are believed");
+        assert_eq!(
+            client,
+            Some(STRANGER),
+            "trusts headers of an untrusted peer"
+        );
     }
 
     let entries = entries(req.headers());
@@ -77,7 +83,7 @@ const fn reads_peer(choice: u8) -> bool {
     matches!(choice, 4 | 5 | 7)
 }
 
-/// The entries of `X-Forwarded-For` from the right, by the plainest way to read them.
+/// Returns the entries of `X-Forwarded-For` from the right, read in the simplest way.
 fn entries(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let joined = lines(headers, &X_FORWARDED_FOR).join(&b","[..]);
     if !headers.contains_key(X_FORWARDED_FOR) {
@@ -99,7 +105,8 @@ fn entries(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         .collect()
 }
 
-/// The first of 32 entries outside of the private ranges, or the last of a chain that ends before.
+/// Returns the first of 32 entries outside the private ranges, or else the last entry of a shorter
+/// chain.
 fn walked(entries: &[Option<IpAddr>]) -> Option<IpAddr> {
     let is_trusted = |addr: IpAddr| IpRange::PRIVATE.iter().any(|range| range.contains(addr));
     let mut read = entries.iter().take(32);
@@ -109,7 +116,7 @@ fn walked(entries: &[Option<IpAddr>]) -> Option<IpAddr> {
     }
 }
 
-/// Whether the address is spelled out somewhere in the headers.
+/// Returns whether the address occurs somewhere in the headers.
 fn is_in(headers: &HeaderMap, addr: IpAddr) -> bool {
     let outside = |byte: &u8| !byte.is_ascii_hexdigit() && !matches!(byte, b':' | b'.');
     headers.values().any(|line| {
@@ -130,7 +137,7 @@ fn is_in(headers: &HeaderMap, addr: IpAddr) -> bool {
     })
 }
 
-/// The client writes what it likes; the one trusted proxy appends the client's address.
+/// A client can write any header; the one trusted proxy appends the client's address.
 fn proxy_wins(req: &mut Request<()>) {
     for (name, appended) in [
         (X_FORWARDED_FOR, "198.51.100.9"),
@@ -160,10 +167,12 @@ fn proxy_wins(req: &mut Request<()>) {
     }
 }
 
-/// Promises: a range that is read prints as itself and contains its network; a range with bits after
-/// its prefix names the one that was probably meant.
+/// Promises of `IpRange`:
+///
+/// - A valid range prints as itself and contains its network.
+/// - For a range with bits after its prefix, the error names the network that was probably meant.
 pub fn ip_range(data: &[u8]) -> bool {
-    // No settings and no names: the first line, without the two bytes in front of it.
+    // One line without settings or names: skip the two bytes in front of it.
     let line = Input::new(data).text.split(|byte| *byte == b'\n').next();
     let line = line.and_then(|line| line.get(1..)).unwrap_or_default();
     let Ok(text) = std::str::from_utf8(line) else {
@@ -186,7 +195,7 @@ pub fn ip_range(data: &[u8]) -> bool {
             true
         }
         Err(InvalidIpRange::HostBits { given, network, .. }) => {
-            // Mapped IPv4 addresses are IPv4, and in no range of IPv6.
+            // Mapped IPv4 addresses count as IPv4, so no IPv6 range contains them.
             let is_mapped = given.is_ipv6() && given.to_canonical().is_ipv4();
             assert!(
                 is_mapped || network.contains(given),

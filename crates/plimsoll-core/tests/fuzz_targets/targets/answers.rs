@@ -1,6 +1,6 @@
-//! What a callee's answer says: quotas, waits, statuses and lengths.
+//! What a callee's answer states: quotas, waits, statuses and lengths.
 
-#[allow(clippy::disallowed_types)] // what HTTP dates are; no clock is read here
+#[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
 use std::time::SystemTime;
 use std::{
     convert::Infallible,
@@ -32,16 +32,19 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// The largest integer of a structured field (RFC 9651, section 3.3.1).
 const LARGEST: u64 = 999_999_999_999_999;
 
-/// Promises: a wait is no longer than the caller allows; a list has no more members than commas
-/// allow, and numbers in range; what was read is read again from the same members in plain writing;
-/// the time of receipt only adds what a missing `Date` took away.
+/// Promises of `RateLimitAdvice`:
+///
+/// - A wait is at most the caller's limit.
+/// - A list has no more members than its commas allow, with numbers in range.
+/// - The members that were read, written plainly, are read again.
+/// - The time of receipt matters only without a `Date`.
 pub fn rate_limit_advice(data: &[u8]) -> bool {
     let names = [RATELIMIT, RATELIMIT_POLICY, RETRY_AFTER, DATE, AGE];
     let headers = Input::new(data).headers(&names);
     let advice = RateLimitAdvice::read(&headers);
     let longest = Duration::from_secs(60);
     assert!(advice.wait(longest).is_none_or(|wait| wait <= longest));
-    #[allow(clippy::disallowed_types)] // as above
+    #[allow(clippy::disallowed_types)] // As above.
     let received = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
     let dated = RateLimitAdvice::read_at(&headers, received);
     assert!(
@@ -108,12 +111,14 @@ fn string(text: &str) -> String {
 }
 
 fn append(headers: &mut HeaderMap, name: HeaderName, line: &str) {
-    let line = HeaderValue::from_str(line).expect("what was in a header can be in one");
+    let line = HeaderValue::from_str(line).expect("text from a header is a header value");
     headers.append(name, line);
 }
 
-/// Promises: of a quota that an answer already states and the gate's own, the tighter one stays; to
-/// write the gate's own twice changes nothing.
+/// Promises of `RateLimitFields`:
+///
+/// - Of a quota in the answer and the gate's own, the tighter one stays.
+/// - Writing the gate's own twice changes nothing.
 pub fn quota_fields(data: &[u8]) -> bool {
     let input = Input::new(data);
     let mut headers = input.headers(&[RATELIMIT, X_REMAINING]);
@@ -161,8 +166,12 @@ pub fn quota_fields(data: &[u8]) -> bool {
     stated.is_some()
 }
 
-/// Promises: no status is the head's class, only `0` is a success, only one of the seventeen codes is
-/// not a failure, and a client takes for a failure or an overload whatever a server does.
+/// Promises of the classifiers:
+///
+/// - Without a status the class is that of the head.
+/// - Only `0` is a success.
+/// - Only the 17 codes can be anything but a failure.
+/// - The client's class is the server's, or an overload.
 pub fn grpc_status(data: &[u8]) -> bool {
     let trailers = Input::new(data).headers(&[GRPC_STATUS]);
     let codes = lines(&trailers, &GRPC_STATUS);
@@ -184,8 +193,10 @@ pub fn grpc_status(data: &[u8]) -> bool {
     known
 }
 
-/// Promises: a body that is dropped after the stated number of bytes was whole, any other was cut
-/// off; the bytes are those of the service.
+/// Promises of `content-length`:
+///
+/// - A body that is dropped after the stated number of bytes counts as whole, any other as dropped.
+/// - The bytes are those of the service.
 pub fn content_length(data: &[u8]) -> bool {
     let input = Input::new(data);
     let headers = input.headers(&[CONTENT_LENGTH]);
@@ -204,11 +215,11 @@ pub fn content_length(data: &[u8]) -> bool {
     assert!(gate.poll_ready(&mut context).is_ready());
     let answered = pin!(gate.call(Request::new(()))).poll(&mut context);
     let Poll::Ready(Ok(response)) = answered else {
-        panic!("the service answers at once");
+        panic!("the service does not answer at once");
     };
     let mut body = Box::pin(response.into_body());
     let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) else {
-        panic!("the first frame is here");
+        panic!("the first frame is not ready");
     };
     assert_eq!(frame.into_data().ok(), Some(bytes.clone()));
     drop(body);
@@ -222,7 +233,7 @@ pub fn content_length(data: &[u8]) -> bool {
     promised.is_some()
 }
 
-/// One frame, and then nothing for ever.
+/// One frame, and then pending without end.
 struct Unending(Option<Bytes>);
 
 impl Body for Unending {

@@ -20,8 +20,11 @@ fn hash(key: impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
 }
 
-/// Promises: a key is the whole value of the only line, 1 to 4,096 bytes; a bearer token is what
-/// follows the scheme; what is there and no key is counted.
+/// Promises of the keys:
+///
+/// - A key is the whole value of the only line, of 1 to 4,096 bytes.
+/// - A bearer token is what follows the scheme.
+/// - An unusable header is counted.
 pub fn secrets_and_tenants(data: &[u8]) -> bool {
     let req = Input::new(data).request(&[TENANT, API_KEY, AUTHORIZATION]);
     let only_line = |name| match lines(req.headers(), &name)[..] {
@@ -53,8 +56,9 @@ pub fn secrets_and_tenants(data: &[u8]) -> bool {
     token.is_some()
 }
 
-/// Promises: the id stands in the only line, is not zero, and is read back from a header that
-/// another service makes with it.
+/// Promises of `TraceId`:
+///
+/// - The id occurs in the only line, is not zero, and is read back from a header written with it.
 pub fn trace_id(data: &[u8]) -> bool {
     let mut req = Input::new(data).request(&[TRACEPARENT]);
     let Some(id) = TraceId.key(&req) else {
@@ -71,9 +75,11 @@ pub fn trace_id(data: &[u8]) -> bool {
     true
 }
 
-/// Promises: a host is not empty, not longer than a DNS name (and brackets), and without a user
-/// name; keys that are equal hash alike and print alike, in lower case; a key that was read from
-/// `Host` is read back from what it prints.
+/// Promises of `Authority`:
+///
+/// - A host is not empty, is no longer than a DNS name (and brackets), and has no user name.
+/// - Equal keys hash alike and print alike, in lower case.
+/// - A key from `Host` is read back from what it prints.
 pub fn authority(data: &[u8]) -> bool {
     let input = Input::new(data);
     let is_uri = input.knob.is_multiple_of(2);

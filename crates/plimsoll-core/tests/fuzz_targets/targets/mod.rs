@@ -1,8 +1,8 @@
 //! Fuzz targets: one function for each parser of header bytes that a caller or a callee writes.
 //!
 //! A target takes arbitrary bytes and panics when the parser breaks a promise. It returns whether
-//! the parser accepted the input, so that a test can tell that its inputs reach both sides.
-//! The `fuzz` package at the root of the workspace runs the same functions under libFuzzer.
+//! the parser accepted the input, so that a test can check that its inputs reach both sides. The
+//! `fuzz` package at the root of the workspace runs the same functions under libFuzzer.
 
 mod address;
 mod answers;
@@ -20,7 +20,7 @@ pub use self::{
     wire::{deadline, priority, threshold},
 };
 
-/// The input of a target: a byte that chooses settings, and lines separated by `\n`.
+/// The input of a target: a byte that selects settings, and lines separated by `\n`.
 struct Input<'a> {
     knob: u8,
     text: &'a [u8],
@@ -32,8 +32,8 @@ impl<'a> Input<'a> {
         Self { knob: *knob, text }
     }
 
-    /// One header line for each line of the text: its first byte chooses the name, the rest is the
-    /// value. Lines that no HTTP library would accept are left out.
+    /// One header line per line of the text: its first byte selects the name, the rest is the
+    /// value. Lines that no HTTP library accepts are skipped.
     fn headers(&self, names: &[HeaderName]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in self.text.split(|byte| *byte == b'\n') {
@@ -41,7 +41,7 @@ impl<'a> Input<'a> {
                 && let Ok(value) = HeaderValue::from_bytes(value)
             {
                 let name = &names[usize::from(*choice) % names.len()];
-                // Fails past 32,768 headers, which no server accepts.
+                // Fails beyond 32,768 headers, which no server accepts.
                 _ = headers.try_append(name, value);
             }
         }
@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The values of all lines of a header.
+/// Returns the values of all lines of a header.
 fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h [u8]> {
     let lines = headers.get_all(name).iter();
     lines.map(HeaderValue::as_bytes).collect()

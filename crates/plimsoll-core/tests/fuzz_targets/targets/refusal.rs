@@ -1,4 +1,4 @@
-//! What a request's headers decide about its rejection: `accept`, `content-type`, `grpc-timeout`.
+//! How a request's headers shape its rejection: `accept`, `content-type`, `grpc-timeout`.
 
 use std::{
     pin::pin,
@@ -20,7 +20,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The body of the rejection.
 type Answered = GateBody<NoBody, Held<(), Http, Request<()>>>;
 
-/// The body type of the service, which is not called.
+/// The body type of the service, which is never called.
 struct NoBody;
 
 impl Body for NoBody {
@@ -35,9 +35,12 @@ impl Body for NoBody {
     }
 }
 
-/// Promises: every rejection forbids caching and knows the length of its body; only a `POST` is
-/// answered as gRPC; a problem document is sent only to those who accept one; a pushback is a
-/// number of 32 bits, and not longer than the caller's timeout.
+/// Promises of a rejection:
+///
+/// - It forbids caching and knows the length of its body.
+/// - Only a `POST` is answered as gRPC.
+/// - A problem document is sent only to callers that accept one.
+/// - A pushback is a 32-bit number, shorter than the caller's timeout.
 pub fn refusal(data: &[u8]) -> bool {
     let input = Input::new(data);
     let mut req = input.request(&[ACCEPT, CONTENT_TYPE, GRPC_TIMEOUT]);
@@ -68,7 +71,7 @@ pub fn refusal(data: &[u8]) -> bool {
         assert!(body.starts_with(b"{") && body.ends_with(b"}"), "{body:?}");
         assert!(may_accept(req.headers()), "{:?}", req.headers());
     } else if rejection.kind() != Kind::Skipped {
-        // Some range was read as a refusal of the document.
+        // Some range was read as one that rules the document out.
         let accept = lines(req.headers(), &ACCEPT).join(&b","[..]);
         assert!(
             accept
@@ -90,15 +93,15 @@ fn rejection(knob: u8) -> Rejection {
     };
     let mut rejection = Rejection::new("fuzz", Kind::ALL[usize::from(knob % 5)]);
     if knob & 16 == 0 {
-        rejection = rejection.retry_after(Duration::from_millis(u64::from(knob) * 97));
+        rejection = rejection.with_retry_after(Duration::from_millis(u64::from(knob) * 97));
     }
     if knob & 32 == 0 {
-        rejection = rejection.allowance(QUOTA);
+        rejection = rejection.with_allowance(QUOTA);
     }
     rejection
 }
 
-/// All bytes of a body that is there at once, as many as it says.
+/// Returns all bytes of a body that is ready at once, and checks its length.
 fn collected(body: Answered) -> Vec<u8> {
     let length = body.size_hint().exact().expect("the length is known");
     let (mut body, mut all) = (pin!(body), Vec::new());
@@ -111,7 +114,7 @@ fn collected(body: Answered) -> Vec<u8> {
     all
 }
 
-/// Whether `accept` is absent or empty, or names a range that covers problem documents.
+/// Returns whether `accept` is absent, empty, or names a range that covers problem documents.
 fn may_accept(asked: &HeaderMap) -> bool {
     let accept = lines(asked, &ACCEPT).join(&b","[..]).to_ascii_lowercase();
     let mut ranges = accept.split(|byte| *byte == b',').map(|range| {
@@ -128,8 +131,8 @@ fn may_accept(asked: &HeaderMap) -> bool {
     ranges.any(|media| covers.contains(&media))
 }
 
-fn pushback_is_in_time(told: &HeaderMap, asked: &HeaderMap) {
-    let Some(pushback) = told.get("grpc-retry-pushback-ms") else {
+fn pushback_is_in_time(answer: &HeaderMap, asked: &HeaderMap) {
+    let Some(pushback) = answer.get("grpc-retry-pushback-ms") else {
         return;
     };
     let pushback: i32 = pushback.to_str().expect("text").parse().expect("a number");

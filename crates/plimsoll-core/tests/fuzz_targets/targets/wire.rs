@@ -1,4 +1,4 @@
-//! What one service tells the next: priority, deadline and threshold.
+//! Headers that services of a fleet exchange: priority, deadline and threshold.
 
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use super::{Input, lines};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Promises: a level is below 512; a stranger gets `CRITICAL` at most, and the cohort of its key;
-/// a priority that is written to the wire is read back.
+/// Promises of `ByHeader`:
+///
+/// - A level is below 512.
+/// - An untrusted caller gets at most `CRITICAL` and the cohort of its key.
+/// - A priority that is written to the wire is read back.
 pub fn priority(data: &[u8]) -> bool {
     let mut req = Input::new(data).request(&[CRITICALITY, COHORT]);
     let trusted = ByHeader::trusted();
@@ -27,14 +30,14 @@ pub fn priority(data: &[u8]) -> bool {
         .count();
     assert!(trusted.malformed() <= stated as u64);
 
-    let stranger = ByHeader::untrusted(|_: &Request<()>| Some("caller")).salt(7);
-    let believed = stranger.priority(&req);
+    let untrusted = ByHeader::untrusted(|_: &Request<()>| Some("caller")).salt(7);
+    let capped = untrusted.priority(&req);
     assert_eq!(
-        believed.criticality(),
+        capped.criticality(),
         priority.criticality().min(Criticality::Critical)
     );
-    let cohort = stranger.priority(&Request::new(())).cohort();
-    assert_eq!(believed.cohort(), cohort, "the caller chose its cohort");
+    let cohort = untrusted.priority(&Request::new(())).cohort();
+    assert_eq!(capped.cohort(), cohort, "the caller chose its cohort");
 
     let verdict = trusted.admit(&mut req, Instant::now());
     assert!(matches!(verdict, Verdict::Admit(())));
@@ -52,9 +55,12 @@ pub fn priority(data: &[u8]) -> bool {
     stated > 0 && trusted.malformed() == 0
 }
 
-/// Promises: a deadline is at most 99,999,999 hours away and never later than any timeout that
-/// can be read; an unreadable one is counted; one that has passed is rejected; a `grpc-timeout` that
-/// is written again is not longer, and hardly shorter.
+/// Promises of `Deadlines`:
+///
+/// - A deadline is at most 99,999,999 hours away, and never later than a readable timeout.
+/// - An unreadable timeout is counted.
+/// - A deadline that has passed is rejected.
+/// - A `grpc-timeout` that is written again is not longer, and shorter by at most a thousandth.
 pub fn deadline(data: &[u8]) -> bool {
     const LONGEST: Duration = Duration::from_secs(99_999_999 * 3600);
     let mut req = Input::new(data).request(&[GRPC_TIMEOUT, TIMEOUT]);
@@ -100,16 +106,18 @@ fn written_again(timeout: Duration) {
         assert_eq!(timeout, Duration::ZERO);
         return;
     };
-    let again = parse_grpc_timeout(value.as_bytes()).expect("what is written can be read");
+    let again = parse_grpc_timeout(value.as_bytes()).expect("a written timeout can be read");
     assert!(again <= timeout, "{timeout:?} became {again:?}");
-    // Less than a unit is lost, of 27,777 hours or of more of a finer unit.
+    // Rounding loses less than one unit: of at least 27,777 hours, or of more finer units.
     let lost = timeout.saturating_sub(again);
     assert!(lost <= timeout / 1_000, "{timeout:?} became {again:?}");
     assert_eq!(grpc_timeout(again), Some(value));
 }
 
-/// Promises: a threshold is below 512 and the highest line that can be read; to announce one never
-/// lowers another's.
+/// Promises of the threshold:
+///
+/// - A threshold is below 512 and the highest readable line.
+/// - Announcing one never lowers another's.
 pub fn threshold(data: &[u8]) -> bool {
     let input = Input::new(data);
     let mut headers = input.headers(&[THRESHOLD]);

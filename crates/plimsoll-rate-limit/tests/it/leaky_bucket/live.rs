@@ -129,7 +129,7 @@ async fn changed_bounds_are_for_those_who_come() {
     handle.set_max_waiting(8).expect("valid");
     handle.set_max_wait(ms(29)).expect("valid");
     assert_eq!(
-        call(&bucket).rejection().and_then(|no| no.wait()),
+        call(&bucket).rejection().and_then(|no| no.retry_after()),
         Some(ms(1))
     );
     assert!(waiting.iter_mut().all(super::Call::is_waiting));

@@ -122,8 +122,8 @@ proptest! {
                             calls.push(Some(call));
                         } else {
                             let rejection = call.rejection().expect("no room");
-                            assert_eq!(rejection.wait().is_some(), units <= COUNT);
-                            if let Some(wait) = rejection.wait() {
+                            assert_eq!(rejection.retry_after().is_some(), units <= COUNT);
+                            if let Some(wait) = rejection.retry_after() {
                                 let wait = wait.as_nanos() as u64;
                                 assert!(model.takes_after(wait, units), "as was said");
                                 assert!(!model.takes_after(wait - 1, units), "nor sooner");

@@ -54,7 +54,11 @@ async fn a_full_queue_refuses_at_once_with_the_exact_time_of_the_next_place() {
     advance(ms(3)).await;
     let rejection = call(&bucket).rejection().expect("full");
     assert_eq!(
-        (rejection.policy(), rejection.kind(), rejection.wait()),
+        (
+            rejection.policy(),
+            rejection.kind(),
+            rejection.retry_after()
+        ),
         (LeakyBucket::NAME, Kind::OverQuota, Some(ms(7)))
     );
     assert_eq!(handle.refused(), 1);
@@ -71,7 +75,7 @@ async fn a_wait_that_would_be_too_long_is_refused_with_the_time_until_it_is_not(
     call(&bucket).go();
     let _waiting = [call(&bucket), call(&bucket)];
     assert_eq!(bucket.handle().load(), 0.8);
-    let wait = |call: &mut super::Call<'_>| call.rejection().expect("too long").wait();
+    let wait = |call: &mut super::Call<'_>| call.rejection().expect("too long").retry_after();
     assert_eq!(wait(&mut call(&bucket)), Some(ms(5)));
     advance(ms(4)).await;
     assert_eq!(wait(&mut call(&bucket)), Some(ms(1)));
@@ -93,7 +97,7 @@ async fn a_cost_keeps_the_next_one_waiting_that_much_longer() {
     assert_eq!(bucket.turn_in(Instant::now()), ms(10));
     let rejection = call_with(&bucket, (101, None)).rejection().expect("never");
     assert_eq!(
-        (rejection.kind(), rejection.wait()),
+        (rejection.kind(), rejection.retry_after()),
         (Kind::OverQuota, None)
     );
     assert!(call_with(&bucket, (100, None)).is_waiting());
@@ -108,7 +112,10 @@ async fn a_deadline_before_its_turn_is_refused_at_once() {
     call(&bucket).go();
     let mut waiting = call(&bucket);
     let rejection = call_with(&bucket, by(20)).rejection().expect("late");
-    assert_eq!((rejection.kind(), rejection.wait()), (Kind::Deadline, None));
+    assert_eq!(
+        (rejection.kind(), rejection.retry_after()),
+        (Kind::Deadline, None)
+    );
     assert_eq!((handle.past_deadline(), handle.refused()), (1, 0));
     assert!(call_with(&bucket, by(21)).is_waiting());
     assert!(waiting.is_waiting());

@@ -32,7 +32,7 @@ async fn requests_wait_behind_a_gate_and_one_too_many_is_429_with_a_wait_rounded
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(refused.headers()["plimsoll-refused-by"], "leaky-bucket");
     let rejection = refused.extensions().get::<Rejection>();
-    assert_eq!(rejection.and_then(Rejection::wait), Some(ms(1000)));
+    assert_eq!(rejection.and_then(Rejection::retry_after), Some(ms(1000)));
 
     let waited = waiting.await.expect("no panic").expect("infallible");
     assert_eq!(

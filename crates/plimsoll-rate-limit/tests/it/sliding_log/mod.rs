@@ -37,7 +37,7 @@ fn ask<P: Policy<Units>>(
                 (rejection.policy(), rejection.kind()),
                 (SlidingLog::NAME, Kind::OverQuota)
             );
-            Err(rejection.wait())
+            Err(rejection.retry_after())
         }
         Verdict::Wait(_) => unreachable!("it decides at once"),
     }
