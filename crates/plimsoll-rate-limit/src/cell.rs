@@ -1,4 +1,5 @@
-//! The quotas of one key on atomics: taking is one compare-and-swap per quota, giving back never hands anything out twice.
+//! The quotas of one key on atomics: one compare-and-swap per quota; a token is never refunded
+//! twice.
 
 use std::{
     array,
@@ -7,7 +8,7 @@ use std::{
 
 use crate::{
     gcra::Unused,
-    lanes::Lanes,
+    leases::Leases,
     refunds::Ledger,
     share::Share,
     sync::AtomicU64,
@@ -15,76 +16,80 @@ use crate::{
     word::{GENERATIONS, MAX_NOW, Word},
 };
 
-/// Bits of a cell's tag that count what was given back. Above them is the key's mark, where there are keys.
-pub(crate) const RETURNED_BITS: u32 = 24;
-const RETURNED: u64 = (1 << RETURNED_BITS) - 1;
-/// Tokens that a reset adds to the count. A token that sees the count grow by this much is not
-/// given back, so it must exceed the number of tokens given back while one request runs.
+/// Bits of a cell's tag that count refunded tokens, modulo 2^24. The bits above hold the key's mark
+/// in a keyed limit.
+pub(crate) const REFUNDED_BITS: u32 = 24;
+const REFUNDED: u64 = (1 << REFUNDED_BITS) - 1;
+/// Tokens that a reset adds to the count of refunded tokens. A token that sees the count grow by
+/// this much is not refunded, so it must exceed the number of tokens refunded while one request
+/// runs.
 const RESET: u32 = 1 << 22;
 
-/// The state of `N` quotas of one key, wherever it is kept.
+/// The state of one key's `N` quotas. Borrowed from its storage.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell<'a, const N: usize> {
     pub(crate) quotas: &'a [LiveQuota; N],
-    /// Below, the number of tokens that were given back, modulo 2^24. What is above is not this module's.
+    /// The lower bits count refunded tokens, modulo 2^24. The bits above belong to the keyed table.
     pub(crate) tag: &'a AtomicU64,
     pub(crate) words: &'a [AtomicU64; N],
 }
 
-/// What was taken, with what is needed to give it back.
+/// Tokens that were taken, with what is needed to refund them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token<const N: usize> {
     pub(crate) words: [Word; N],
     pub(crate) cost: u32,
-    /// The cell's count of tokens given back, in the lower [`RETURNED_BITS`]. The bits above it
-    /// have no meaning: [`returned_since`](Self::returned_since) drops them.
-    returned: u32,
+    /// The cell's count of refunded tokens, in the lower [`REFUNDED_BITS`]. The bits above have no
+    /// meaning: [`refunded_since`](Self::refunded_since) drops them.
+    refunded: u32,
 }
 
-/// Not every quota had what was asked for. Nothing was taken.
+/// At least one quota had too few tokens. Nothing was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Empty {
-    /// The quota that makes the caller wait longest.
+    /// The quota with the longest wait.
     pub(crate) quota: usize,
-    /// Nanoseconds until it has enough, or `None` when it never will.
+    /// Nanoseconds until it has enough tokens; `None` for never.
     pub(crate) wait: Option<u64>,
     pub(crate) generation: u64,
 }
 
 impl<const N: usize> Token<N> {
-    /// Tokens given back since this token was taken, when the cell's count is `returned`.
-    pub(crate) fn returned_since(&self, returned: u32) -> u32 {
-        returned.wrapping_sub(self.returned) & RETURNED as u32
+    /// Tokens refunded since this token was taken, when the cell's count is `refunded`.
+    pub(crate) fn refunded_since(&self, refunded: u32) -> u32 {
+        refunded.wrapping_sub(self.refunded) & REFUNDED as u32
     }
 
-    /// Whether this certainly comes after `other` in the bucket's schedule. Between two that saw the same count
-    /// nothing was given back, so the one that moved the bucket further came later. With leases (`leased`) the
-    /// order of the schedule is not that of taking.
+    /// Whether this token is certainly after `other` in the bucket's schedule.
+    ///
+    /// Nothing was refunded between two tokens that saw the same count, so the one with the later
+    /// state was taken later. With leases (`leased`) the order of the schedule differs from the
+    /// order of taking.
     pub(crate) fn is_after(&self, other: &Self, leased: bool) -> bool {
         let ahead = self.words[0].state() > other.words[0].state();
-        match other.returned_since(self.returned) {
+        match other.refunded_since(self.refunded) {
             0 => ahead,
-            more if u64::from(more) <= RETURNED / 2 => ahead || !leased,
+            more if u64::from(more) <= REFUNDED / 2 => ahead || !leased,
             _ => false,
         }
     }
 
-    /// Of a request that was not counted.
+    /// The token of a request that was not counted.
     pub(crate) const fn nothing() -> Self {
         Self {
             words: [Word(0); N],
             cost: 0,
-            returned: 0,
+            refunded: 0,
         }
     }
 }
 
-/// Another thread was here, or a quota was changed: look again.
+/// Another thread changed the cell, or a quota was changed: try again.
 pub(crate) struct Stale;
 
 impl<const N: usize> Cell<'_, N> {
-    /// Takes `cost` from every quota, or nothing from any. A refusal writes nothing (but for the first look after a
-    /// quota was changed).
+    /// Takes `cost` from every quota, or nothing from any. A rejection writes nothing, except for
+    /// the first read after a quota was changed.
     #[inline]
     pub(crate) fn take(self, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
@@ -96,28 +101,28 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// Takes from quotas that hold only a share of their burst while they warm up.
+    /// Takes from quotas that hold only a share of their burst during a warm-up.
     pub(crate) fn take_cold(self, share: Share, now: u64, cost: u32) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
-        let ask = |words, state| {
+        let decide = |words, state| {
             let terms = Terms::from_words(words);
-            terms.ask(terms.cold(state, share, now, cost), now, cost)
+            terms.decide(terms.cold(state, share, now, cost), now, cost)
         };
         loop {
-            match self.try_take_if(now, cost, ask) {
+            match self.try_take_if(now, cost, decide) {
                 Ok(taken) => return taken,
                 Err(Stale) => self.refresh(now),
             }
         }
     }
 
-    /// Whether [`take`](Self::take) would be admitted. Writes nothing.
-    pub(crate) fn look_for(self, now: u64, cost: u32) -> Result<(), Empty> {
+    /// Whether [`take`](Self::take) would succeed. Writes nothing.
+    pub(crate) fn check(self, now: u64, cost: u32) -> Result<(), Empty> {
         let now = now.min(MAX_NOW);
         let mut empty = None;
         for quota in 0..N {
-            let (generation, terms, _, state) = self.look(quota, now);
-            if let Err(wait) = terms.ask(state, now, cost) {
+            let (generation, terms, _, state) = self.current(quota, now);
+            if let Err(wait) = terms.decide(state, now, cost) {
                 let other = Empty {
                     quota,
                     wait,
@@ -129,19 +134,18 @@ impl<const N: usize> Cell<'_, N> {
         empty.map_or(Ok(()), Err)
     }
 
-    /// One attempt to take from full quotas.
+    /// One attempt to take from quotas that hold their full burst.
     #[inline(always)]
     #[allow(clippy::inline_always)] // see `try_take_if`
     pub(crate) fn try_take(self, now: u64, cost: u32) -> Result<Result<Token<N>, Empty>, Stale> {
         self.try_take_if(now, cost, |words, state| {
-            Terms::ask_words(words, state, now, cost)
+            Terms::decide_words(words, state, now, cost)
         })
     }
 
-    /// One attempt to take from every quota to which `ask` finds a next state, by its words and its
-    /// state.
+    /// One attempt to take. `decide` returns the next state of a quota from its words and its state.
     ///
-    /// Performance: always inlined, and generic over `ask`. Out of line, the token was written to
+    /// Performance: always inlined, and generic over `decide`. Out of line, the token was written to
     /// memory and read again; and a quota without warm-up was tested for its share of the burst on
     /// every request (`instructions`, `rate-limit@accept`).
     #[inline(always)]
@@ -150,13 +154,13 @@ impl<const N: usize> Cell<'_, N> {
         self,
         now: u64,
         cost: u32,
-        ask: impl Fn([u64; 2], u64) -> Result<u64, Option<u64>>,
+        decide: impl Fn([u64; 2], u64) -> Result<u64, Option<u64>>,
     ) -> Result<Result<Token<N>, Empty>, Stale> {
-        let returned = self.tag.load(Acquire) as u32;
+        let refunded = self.tag.load(Acquire) as u32;
         let mut words = [Word(0); N];
         let mut next = [Word(0); N];
         let mut empty = None;
-        // First a look at all of them: a refusal writes nothing, and tells the longest wait.
+        // All quotas are read first: a rejection writes nothing and returns the longest wait.
         for quota in 0..N {
             let (generation, setting) = self.quotas[quota].read();
             let word = Word(self.words[quota].load(Acquire));
@@ -164,7 +168,7 @@ impl<const N: usize> Cell<'_, N> {
                 return Err(Stale);
             }
             words[quota] = word;
-            match ask(setting, word.state()) {
+            match decide(setting, word.state()) {
                 Ok(state) => next[quota] = Word::new(generation, state),
                 Err(wait) => {
                     empty = Some(Empty::longer(
@@ -192,28 +196,29 @@ impl<const N: usize> Cell<'_, N> {
         Ok(Ok(Token {
             words: next,
             cost,
-            returned,
+            refunded,
         }))
     }
 
-    /// Brings the words up to the settings, if need be. Debts are reckoned anew once, or they would shrink at the
-    /// old quota's pace.
+    /// Converts the words to the current settings. A debt is converted once; otherwise it would be
+    /// refilled at the old quota's rate.
     #[cold]
     #[inline(never)]
     pub(crate) fn refresh(self, now: u64) {
         for quota in 0..N {
-            let (generation, _, word, state) = self.look(quota, now);
+            let (generation, _, word, state) = self.current(quota, now);
             let to = Word::new(generation, state).0;
             if word.0 != to {
-                // Whoever was faster has done the same.
+                // On failure another thread has done the same.
                 _ = self.words[quota].compare_exchange(word.0, to, AcqRel, Acquire);
             }
         }
     }
 
     /// The settings' generation and terms, the word, and its state under them.
-    pub(crate) fn look(self, quota: usize, now: u64) -> (u64, Terms, Word, u64) {
-        // The word first: whoever wrote it had seen its generation, and so does who reads the settings after it.
+    pub(crate) fn current(self, quota: usize, now: u64) -> (u64, Terms, Word, u64) {
+        // The word first: its writer had seen its generation, so a read of the settings after it
+        // sees at least that generation.
         let word = Word(self.words[quota].load(Acquire));
         let (generation, terms) = Terms::read(&self.quotas[quota]);
         let state = if word.is_of(generation) {
@@ -225,29 +230,30 @@ impl<const N: usize> Cell<'_, N> {
         (generation, terms, word, state)
     }
 
-    /// A later quota was gone: the first ones are given back, in the moment in which they were taken.
+    /// Refunds the first quotas, at the time they were taken, after a later quota failed.
     #[cold]
     fn undo(self, taken: &[Word], now: u64, cost: u32) {
         for (quota, word) in taken.iter().enumerate() {
-            self.put_back(quota, *word, Unused::at_once(cost, now));
+            self.refund_quota(quota, *word, Unused::at_once(cost, now));
         }
         if !taken.is_empty() {
-            self.count_returned(cost);
+            self.count_refunded(cost);
         }
     }
 
-    /// Gives back what was taken at `admitted` (or later) and not used by `now`; see
-    /// [`Gcra::returned`](crate::gcra::Gcra::returned) for how much of it. What was taken under a
-    /// quota that has since been replaced is given back as tokens of the new one, unless the
-    /// algorithm was changed in between.
-    pub(crate) fn give_back(
+    /// Refunds tokens that were taken at `admitted` or later and not used by `now`.
+    ///
+    /// [`Gcra::refundable`](crate::gcra::Gcra::refundable) decides how much is refunded. Tokens of
+    /// a quota that has since been replaced are refunded to the new one, unless the algorithm was
+    /// changed in between.
+    pub(crate) fn refund(
         self,
         token: Token<N>,
         (admitted, now): (u64, u64),
         ledger: Ledger<'_, N>,
     ) {
-        // After a reset nothing of it is missing.
-        if token.cost == 0 || token.returned_since(self.returned()) >= RESET {
+        // After a reset no token is missing.
+        if token.cost == 0 || token.refunded_since(self.refunded()) >= RESET {
             return;
         }
         let unused = Unused {
@@ -257,53 +263,52 @@ impl<const N: usize> Cell<'_, N> {
             moved: 0,
         };
         let newest = (0..N)
-            .take_while(|quota| self.put_back_newest(*quota, &token, unused))
+            .take_while(|quota| self.refund_newest(*quota, &token, unused))
             .count();
         if newest == N {
             return;
         }
         let mut recent = ledger.lock();
-        let moved = recent.moved(&token, self.returned());
+        let moved = recent.moved(&token, self.refunded());
         let mut parts = [0; N];
         for quota in newest..N {
             let unused = Unused {
                 moved: moved[quota],
                 ..unused
             };
-            parts[quota] = self.put_back(quota, token.words[quota], unused);
+            parts[quota] = self.refund_quota(quota, token.words[quota], unused);
         }
-        // Last, so that whoever took a token before the words were put back hears of it.
-        let after = self.count_returned(token.cost);
+        // Last, so that a token taken before the words changed sees the count change.
+        let after = self.count_refunded(token.cost);
         recent.push(token, after, parts);
     }
 
-    /// Gives back the newest token, as if it had never been taken. `false` when another token may
-    /// have been taken after it.
-    fn put_back_newest(self, quota: usize, token: &Token<N>, unused: Unused) -> bool {
+    /// Refunds the newest token as if it had never been taken. `false` when another token may have
+    /// been taken after it.
+    fn refund_newest(self, quota: usize, token: &Token<N>, unused: Unused) -> bool {
         let word = token.words[quota];
-        if token.returned_since(self.returned()) > 0 {
+        if token.refunded_since(self.refunded()) > 0 {
             return false;
         }
         let terms = Terms::at(&self.quotas[quota], word.generation());
-        let (state, _) =
-            terms.give_back(word.state(), word, Unused::at_once(unused.cost, unused.now));
+        let (state, _) = terms.refund(word.state(), word, Unused::at_once(unused.cost, unused.now));
         let before = Word::new(word.generation(), state);
         self.words[quota]
             .compare_exchange(word.0, before.0, AcqRel, Acquire)
             .is_ok()
     }
 
-    /// Gives back one quota's part of a token. Returns how far tokens taken later move up, in parts
-    /// of a token.
-    fn put_back(self, quota: usize, taken: Word, unused: Unused) -> u64 {
+    /// Refunds one quota's part of a token. Returns how far tokens taken later move up, in parts of
+    /// a token.
+    fn refund_quota(self, quota: usize, taken: Word, unused: Unused) -> u64 {
         loop {
-            let (generation, terms, word, state) = self.look(quota, unused.now);
+            let (generation, terms, word, state) = self.current(quota, unused.now);
             let (state, parts) = if taken.is_of(generation) {
-                terms.give_back(state, taken, unused)
+                terms.refund(state, taken, unused)
             } else {
                 let old = self.taken_under(quota, taken, generation);
                 old.map_or((state, 0), |(old, fastest)| {
-                    terms.give_back_under(old, fastest, state, taken, unused)
+                    terms.refund_under(old, fastest, state, taken, unused)
                 })
             };
             let next = Word::new(generation, state).0;
@@ -326,47 +331,47 @@ impl<const N: usize> Cell<'_, N> {
         for terms in since {
             match (old, terms) {
                 (Terms::Bucket(_), Terms::Bucket(gcra)) => fastest = fastest.min(gcra.increment),
-                (Terms::Window(old), Terms::Window(window)) if window.is_as(old) => {}
+                (Terms::Window(old), Terms::Window(window)) if window.has_edges_of(old) => {}
                 _ => return None,
             }
         }
         Some((old, fastest))
     }
 
-    fn returned(self) -> u32 {
-        (self.tag.load(Acquire) & RETURNED) as u32
+    fn refunded(self) -> u32 {
+        (self.tag.load(Acquire) & REFUNDED) as u32
     }
 
-    /// Counts tokens that were given back, and returns the new count.
-    pub(crate) fn count_returned(self, cost: u32) -> u32 {
-        let count = |tag: u64| (tag & !RETURNED) | (tag.wrapping_add(cost.into()) & RETURNED);
+    /// Adds to the count of refunded tokens. Returns the new count.
+    pub(crate) fn count_refunded(self, cost: u32) -> u32 {
+        let count = |tag: u64| (tag & !REFUNDED) | (tag.wrapping_add(cost.into()) & REFUNDED);
         let mut tag = self.tag.load(Acquire);
         loop {
             let next = count(tag);
             match self.tag.compare_exchange_weak(tag, next, AcqRel, Acquire) {
-                Ok(_) => return (next & RETURNED) as u32,
+                Ok(_) => return (next & REFUNDED) as u32,
                 Err(current) => tag = current,
             }
         }
     }
 
-    /// Forgets what was taken. Tokens that were taken before are not given back.
+    /// Resets all quotas to full. Tokens that were taken before are not refunded.
     pub(crate) fn reset(self) {
-        self.count_returned(RESET);
+        self.count_refunded(RESET);
         for quota in 0..N {
             let (generation, _) = Terms::read(&self.quotas[quota]);
             self.words[quota].store(Word::new(generation, 0).0, Release);
         }
     }
 
-    /// Adds tokens to every quota, at most as many as are missing from it.
+    /// Adds tokens to every quota, at most as many as it lacks.
     pub(crate) fn grant(self, now: u64, tokens: u32) {
         let now = now.min(MAX_NOW);
-        // First, since the tokens that were taken move up.
-        self.count_returned(tokens.min(RESET));
+        // First, because tokens that were taken before move up.
+        self.count_refunded(tokens.min(RESET));
         for quota in 0..N {
             loop {
-                let (generation, terms, word, state) = self.look(quota, now);
+                let (generation, terms, word, state) = self.current(quota, now);
                 let next = Word::new(generation, terms.grant(state, now, tokens));
                 let replaced =
                     self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
@@ -377,19 +382,19 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// Counts tokens of a lease that were given back.
+    /// Counts tokens of a lease that were returned to the bucket.
     pub(crate) fn count_moved(self, tokens: u32) {
         if tokens > 0 {
-            self.count_returned(tokens);
+            self.count_refunded(tokens);
         }
     }
 
-    /// Takes a cost that is known only now, even if that leaves a debt.
+    /// Takes an unconditional cost, even if that leaves a debt.
     pub(crate) fn charge(self, now: u64, cost: u32) {
         let now = now.min(MAX_NOW);
         for quota in 0..N {
             loop {
-                let (generation, terms, word, state) = self.look(quota, now);
+                let (generation, terms, word, state) = self.current(quota, now);
                 let next = Word::new(generation, terms.charge(state, now, cost));
                 let replaced =
                     self.words[quota].compare_exchange_weak(word.0, next.0, AcqRel, Acquire);
@@ -400,24 +405,25 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// A token with these words, of tokens that were taken in advance.
+    /// A token with these words, for tokens of a lease.
     #[inline]
     pub(crate) fn token(self, words: [Word; N], cost: u32) -> Token<N> {
         Token {
             words,
             cost,
-            returned: self.returned(),
+            refunded: self.refunded(),
         }
     }
 
-    /// Changes the first quota's state to what `to` makes of generation, terms and state; `false` when that is nothing.
+    /// Replaces the first quota's state by what `to` returns for generation, terms and state.
+    /// `false` when `to` returns `None`.
     pub(crate) fn move_state(
         self,
         now: u64,
         mut to: impl FnMut(u64, Terms, u64) -> Option<u64>,
     ) -> bool {
         loop {
-            let (generation, terms, word, state) = self.look(0, now);
+            let (generation, terms, word, state) = self.current(0, now);
             let Some(state) = to(generation, terms, state) else {
                 return false;
             };
@@ -429,7 +435,7 @@ impl<const N: usize> Cell<'_, N> {
         }
     }
 
-    /// Takes what is missing to have taken as much as has been taken from these words.
+    /// Takes tokens until at least as much has been taken as from `others`.
     pub(crate) fn raise_to(self, others: &[AtomicU64; N], now: u64) {
         let now = now.min(MAX_NOW);
         let others = Cell {
@@ -438,8 +444,8 @@ impl<const N: usize> Cell<'_, N> {
         };
         for quota in 0..N {
             loop {
-                let (generation, terms, word, state) = self.look(quota, now);
-                let (same, _, _, other) = others.look(quota, now);
+                let (generation, terms, word, state) = self.current(quota, now);
+                let (same, _, _, other) = others.current(quota, now);
                 let next = Word::new(generation, terms.most_taken(state, other, now));
                 if same == generation
                     && (next == word
@@ -461,42 +467,43 @@ impl<const N: usize> Cell<'_, N> {
         remaining.into_iter().min().unwrap_or(0)
     }
 
-    /// What the bucket has left, and the leases on it.
-    pub(crate) fn remaining_with(self, lanes: &Lanes, now: u64) -> u64 {
+    /// Tokens left in the bucket and in the leases on it.
+    pub(crate) fn remaining_with(self, leases: &Leases, now: u64) -> u64 {
         let now = now.min(MAX_NOW);
-        let (generation, terms, _, tat) = self.look(0, now);
-        let leased = lanes.leased(generation, now);
+        let (generation, terms, _, tat) = self.current(0, now);
+        let leased = leases.leased(generation, now);
         terms.remaining(tat.saturating_sub(leased), now)
     }
 
-    /// Nanoseconds for which nothing that was taken has counted; `None` while something does.
+    /// Nanoseconds for which all quotas have been full; `None` while anything that was taken still
+    /// counts.
     ///
-    /// Under quotas that were changed since the last request, the time since the first look.
-    pub(crate) fn whole_for(self, now: u64) -> Option<u64> {
+    /// After a change of the quotas, a state that was not read since counts from its first read.
+    pub(crate) fn full_for(self, now: u64) -> Option<u64> {
         self.refresh(now);
-        let whole = self.each(now, Terms::whole_for);
+        let whole = self.each(now, Terms::full_for);
         whole
             .into_iter()
             .try_fold(u64::MAX, |least, whole| Some(least.min(whole?)))
     }
 
-    /// The later, the more has been taken.
+    /// A time that orders cells: the later it is, the more has been taken.
     pub(crate) fn rank(self, now: u64) -> u64 {
         let ranks = self.each(now, Terms::rank);
         ranks.into_iter().max().unwrap_or(0)
     }
 
-    fn each<R>(self, now: u64, ask: impl Fn(Terms, u64, u64) -> R) -> [R; N] {
+    fn each<R>(self, now: u64, read: impl Fn(Terms, u64, u64) -> R) -> [R; N] {
         let now = now.min(MAX_NOW);
         array::from_fn(|quota| {
-            let (_, terms, _, state) = self.look(quota, now);
-            ask(terms, state, now)
+            let (_, terms, _, state) = self.current(quota, now);
+            read(terms, state, now)
         })
     }
 }
 
 impl Empty {
-    /// Of two quotas that refuse, the one that refuses longer.
+    /// The rejection with the longer wait.
     fn longer(one: Option<Self>, other: Self) -> Self {
         match one {
             Some(one)

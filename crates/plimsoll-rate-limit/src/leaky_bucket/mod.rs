@@ -1,4 +1,4 @@
-//! `LeakyBucket`: requests wait, and leave at a constant rate.
+//! `LeakyBucket`: queues requests and admits them at a constant rate.
 
 mod handle;
 mod policy;
@@ -19,65 +19,72 @@ pub use self::{
 use self::{settings::Settings, state::State};
 use crate::One;
 
-/// Lets requests through one at a time, an interval apart: one that comes too early waits its turn.
+/// Admits requests one at a time, an interval apart. Requests that arrive too early are queued.
 ///
-/// The leaky bucket as a queue (a shaper; Turner 1986, and "leaky queue" in Sentinel), where a token bucket is a
-/// meter that refuses. Bursts go in, a constant rate comes out: for a partner's interface that allows ten calls a second and
-/// punishes the eleventh, or work that is to be spread out.
+/// This is the leaky bucket as a queue (a shaper; Turner 1986, "leaky queue" in Sentinel). A token
+/// bucket is a meter: it rejects. Use the leaky bucket for a downstream API that allows ten calls
+/// per second and penalises the eleventh, or for work that must be spread out in time.
 ///
-/// # How it decides
+/// # Algorithm
 ///
-/// The state is the moment of the next departure. A request that comes later than that leaves at once, and puts it one
-/// interval on. One that comes earlier waits, first come first served. Nobody passes the queue.
+/// The state is the time of the next departure. A request that arrives at or after it departs at
+/// once, and moves it forward by one interval. An earlier request is queued, first in, first out.
+/// No request overtakes the queue.
 ///
-/// It is refused at once, with [`OverQuota`](plimsoll_core::Kind::OverQuota) and the exact time until there would be room,
-/// when [as many wait](Self::max_waiting) as may or its own wait would be [too long](Self::max_wait); and with
-/// [`Deadline`](plimsoll_core::Kind::Deadline) when its [deadline](Self::deadlines) comes before its turn.
+/// A request is rejected at once, with [`OverQuota`](plimsoll_core::Kind::OverQuota) and the exact
+/// time until there is room, when the queue [is full](Self::max_waiting) or its wait would be [too
+/// long](Self::max_wait). It is rejected with [`Deadline`](plimsoll_core::Kind::Deadline) when its
+/// [deadline](Self::deadlines) is before its departure.
 ///
-/// # Time
+/// # Timing
 ///
-/// Departures are reckoned on the schedule and not from the moment a task was woken, so the rate holds on average
-/// whatever the timer does. tokio's timers fire on the millisecond: those whose turn comes within the same one leave
-/// together, at its end. Rates above 1,000 a second are held that way, and a runtime that was busy for longer lets
-/// those go together whose time has come meanwhile.
+/// Departures follow the schedule, not the time at which a task was woken. So the average rate is
+/// exact, however late timers fire. tokio's timers fire on the millisecond: departures within one
+/// millisecond happen together, at its end. Rates above 1,000 per second are kept this way. After a
+/// runtime was blocked, all departures that are due happen together.
 ///
-/// # Refusals elsewhere, cancelling
+/// # Rejections by other policies, cancellation
 ///
-/// A caller that stops waiting leaves no hole: those behind it move up. The same holds for one that was let go in that
-/// very moment, or that a later policy refuses, unless another has left after it: then nobody could leave earlier
-/// without leaving too soon after that one. A response future that is neither polled nor dropped leaves in its
-/// time all the same, and holds up nobody.
+/// When a queued request is cancelled, the requests behind it move up. The same holds for a request
+/// that is cancelled as it is admitted, or rejected by a later policy, unless another request has
+/// departed since: then an earlier departure would be too close to that one. A response future that
+/// is neither polled nor dropped departs on schedule and does not delay others.
 ///
 /// # Cost
 ///
-/// While nobody has to wait: one compare-and-swap, no lock. A request that is refused reads a few atomics. Only those
-/// who wait take a lock, for as long as it takes to link an entry of a list, and have a timer of their own. The
-/// queue's memory grows as it is first used, by one small entry for each that waits.
+/// With an empty queue: one compare-and-swap, no lock. A rejected request reads a few atomics. A
+/// queued request has its own timer and takes a lock while it links an entry of a list. The queue's
+/// memory grows on first use, by one small entry per queued request.
 ///
 /// # Shared state and cloning
 ///
-/// The state lives in this value; the layer shares it among all services it makes.
+/// The state lives in this value. All services that the layer makes share it.
 ///
 /// # Panics
 ///
-/// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio runtime with
-/// its timer enabled.
+/// The policy does not panic. A queued request creates a [`tokio::time::Sleep`], which panics
+/// outside of a tokio runtime with its timer enabled.
 ///
 /// # Example
 ///
 /// ```
 /// use std::time::Duration;
+///
+/// use axum::{Router, routing::get};
 /// use plimsoll_core::{Deadlines, GateLayer};
 /// use plimsoll_rate_limit::LeakyBucket;
 ///
-/// // One every 100 ms; up to 20 wait, none for longer than a second.
-/// let bucket = LeakyBucket::new(10, Duration::from_secs(1))?
-///     .max_waiting(20)?
-///     .max_wait(Duration::from_secs(1))?
-///     .deadlines(Deadlines::new());
-/// let layer = GateLayer::new(bucket);
-/// # let _: GateLayer<_> = layer;
-/// # Ok::<_, plimsoll_rate_limit::InvalidLeakyBucket>(())
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     // One request per 100 ms. Up to 20 requests are queued, for at most a second.
+///     let bucket = LeakyBucket::new(10, Duration::from_secs(1))?
+///         .max_waiting(20)?
+///         .max_wait(Duration::from_secs(1))?
+///         .deadlines(Deadlines::new());
+///     let app = Router::<()>::new()
+///         .route("/", get(|| async { "hello" }))
+///         .layer(GateLayer::new(bucket));
+///     Ok(())
+/// }
 /// ```
 pub struct LeakyBucket<C = One, D = ()> {
     state: Arc<State>,
@@ -97,15 +104,18 @@ pub struct LeakyBucket<C = One, D = ()> {
 pub type LeakyBucketLayer<C = One, D = (), T = Http> = GateLayer<LeakyBucket<C, D>, T>;
 
 impl LeakyBucket {
-    /// The name under which this policy refuses.
+    /// The name of this policy in its rejections.
     pub const NAME: &'static str = "leaky-bucket";
 
-    /// Lets `count` requests per `period` through, evenly spaced. Up to 1,024 may wait, none for longer than 500 ms or the time between two,
-    /// unless something else is set.
+    /// Admits `count` requests per `period`, evenly spaced.
+    ///
+    /// By default up to 1,024 requests are queued, for at most 500 ms or one interval, whichever is
+    /// longer.
     ///
     /// # Errors
     ///
-    /// When the count or the period is zero, the period is more than 365 days, or the rate more than one per nanosecond.
+    /// When the count or the period is zero, the period is more than 365 days, or the rate is more
+    /// than one per nanosecond.
     pub fn new(count: u32, period: Duration) -> Result<Self, InvalidLeakyBucket> {
         Ok(Self {
             state: Arc::new(State::new(Arc::new(Settings::new(count, period)?))),
@@ -116,7 +126,7 @@ impl LeakyBucket {
 }
 
 impl<C, D> LeakyBucket<C, D> {
-    /// How many requests may wait.
+    /// Sets the maximum number of queued requests.
     ///
     /// # Errors
     ///
@@ -126,7 +136,7 @@ impl<C, D> LeakyBucket<C, D> {
         Ok(self)
     }
 
-    /// How long a request may have to wait: one whose turn would come later is refused when it comes.
+    /// Sets the maximum time in the queue. A request that would wait longer is rejected on arrival.
     ///
     /// # Errors
     ///
@@ -136,8 +146,10 @@ impl<C, D> LeakyBucket<C, D> {
         Ok(self)
     }
 
-    /// How many intervals a request takes: the next one leaves that much later. One that costs 0 leaves at once and takes
-    /// nothing; one that costs more than the count, a whole period's, is refused, and not told to come back.
+    /// Sets how many intervals a request takes: the next request departs that much later.
+    ///
+    /// A request that costs 0 departs at once and takes nothing. A request that costs more than the
+    /// count (a whole period) is rejected, without a `Retry-After`.
     pub fn cost<W>(self, cost: W) -> LeakyBucket<W, D> {
         LeakyBucket {
             state: self.state,
@@ -146,7 +158,9 @@ impl<C, D> LeakyBucket<C, D> {
         }
     }
 
-    /// Refuses requests at once whose deadline comes before their turn. Those that need not wait are not asked.
+    /// Rejects a request on arrival if its deadline is before its departure.
+    ///
+    /// The deadline is only read for requests that would be queued.
     pub fn deadlines<E>(self, deadlines: E) -> LeakyBucket<C, E> {
         LeakyBucket {
             state: self.state,
@@ -155,8 +169,10 @@ impl<C, D> LeakyBucket<C, D> {
         }
     }
 
-    /// Makes this bucket one per key, for up to `capacity` keys at a time: each key gets a schedule and a queue of its
-    /// own, all share settings and counters. See [`Keyed`] for what becomes of keys beyond the capacity.
+    /// Makes this bucket one per key, for up to `capacity` keys.
+    ///
+    /// Each key has its own schedule and queue; all keys share settings and counters. See [`Keyed`]
+    /// for keys beyond the capacity.
     ///
     /// # Errors
     ///
@@ -178,13 +194,13 @@ impl<C, D> LeakyBucket<C, D> {
         })
     }
 
-    /// How long a request would have to wait that came at `now`. (Of a cell: for its key.)
+    /// Returns the wait of a request that arrives at `now`. In a cell: of a request of its key.
     pub fn turn_in(&self, now: Instant) -> Duration {
         let now = self.nanos(now);
-        Duration::from_nanos(self.state.turn(now) - now)
+        Duration::from_nanos(self.state.departs_at(now) - now)
     }
 
-    /// Reads and changes this bucket while it is in use, and tells its load.
+    /// Returns the handle that reads and changes this bucket at run time. It is a load signal.
     pub fn handle(&self) -> LeakyBucketHandle {
         LeakyBucketHandle(Arc::clone(&self.state))
     }

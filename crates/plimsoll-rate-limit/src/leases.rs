@@ -1,13 +1,18 @@
-//! A hot bucket on several cores: each takes tokens from a lease of its own, and goes to the bucket once per lease.
+//! Leases on a contended bucket: each core takes a batch of tokens at once and spends it on its
+//! own.
 //!
-//! A bucket in one atomic gets slower with every core that takes from it: its cache line travels. So, once two of them
-//! have met there, cores *lease*: a lane moves the bucket's arrival time on by a batch at once, and then holds a stretch of time, `[next, end]`, in
-//! which its own requests are placed one after the other, each at `max(next, now)` for one increment.
+//! A bucket in one atomic gets slower with every core, because its cache line moves between them.
+//! Once two threads have met at the bucket, each core takes a *lease*: it moves the bucket's
+//! arrival time forward by a batch, and then holds a stretch of the schedule, `[next, end]`. Its
+//! own requests are placed in that stretch one after the other, each at `max(next, now)` for one
+//! increment.
 //!
-//! This is as exact as the bucket is. A request that GCRA lets in at `s` has a slot, one increment long, that no other has, which
-//! begins no earlier than `s` and ends no later than `s + capacity`; hence never more than `burst + t / increment` requests in any
-//! time `t`. Leases do not overlap and end no later than one capacity after they were taken, so slots within them are just such
-//! slots. And nobody is refused while a lease holds tokens: who finds the bucket empty calls all leases back first.
+//! Leases keep the guarantee of GCRA. A request that GCRA admits at `s` occupies a slot, one
+//! increment long, that no other request has. The slot begins at or after `s` and ends at or before
+//! `s + capacity`; so at most `burst + t / increment` requests are admitted in any time `t`. Leases
+//! do not overlap, and end at most one capacity after they were taken, so the slots in a lease have
+//! the same properties. No request is rejected while a lease holds tokens: a request that finds the
+//! bucket empty first returns all leases to it.
 
 use std::sync::atomic::{
     AtomicBool,
@@ -24,55 +29,57 @@ use crate::{
     word::{MAX_NOW, Word},
 };
 
-/// A lease of fewer tokens saves nothing.
+/// The smallest lease, in tokens. A smaller one costs more than it saves.
 const MIN_BATCH: u64 = 4;
-/// All leases together hold at most one part in so many of a burst.
+/// All leases together hold at most `1 / SHARE` of a burst.
 const SHARE: u32 = 8;
-/// `next` of a lane whose lease is being changed.
-const BUSY: u64 = u64::MAX;
+/// The value of `next` while a thread changes the lease.
+const LOCKED: u64 = u64::MAX;
 
-/// Where the cores' leases are.
+/// The leases on one bucket, one per shard.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    leases: Box<[Lane]>,
-    /// A batch is the capacity, shifted by so much.
+pub(crate) struct Leases {
+    leases: Box<[Lease]>,
+    /// The batch is `capacity >> shift`.
     shift: u32,
-    /// Two threads have met at the bucket.
-    hot: AtomicBool,
+    /// Whether two threads have met at the bucket.
+    active: AtomicBool,
 }
 
-/// On cache lines of its own (two, since processors fetch them in pairs).
+/// One lease. Performance: on two cache lines of its own, since processors fetch them in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Lane {
-    /// How far the lease is spent, and below it the last bits of the lease's number: no lease is taken for another.
+struct Lease {
+    /// How far the lease is spent, and below it the last bits of the lease's number, so that an old
+    /// lease is not taken for a new one.
     next: AtomicU64,
-    /// Where the lease ends, and below it the generation of the quota. Changed only while `next` is [`BUSY`].
+    /// Where the lease ends, and below it the generation of the quota. Written only while `next` is
+    /// [`LOCKED`].
     end: AtomicU64,
 }
 
-impl Lanes {
-    /// So many lanes, a power of two; none in the place of one.
-    pub(crate) fn new(lanes: usize) -> Option<Self> {
-        (lanes > 1).then(|| Self {
-            leases: (0..lanes).map(|_| Lane::new()).collect(),
-            shift: (lanes as u32 * SHARE).ilog2(),
-            hot: AtomicBool::new(false),
+impl Leases {
+    /// `count` leases, a power of two. `None` for one.
+    pub(crate) fn new(count: usize) -> Option<Self> {
+        (count > 1).then(|| Self {
+            leases: (0..count).map(|_| Lease::new()).collect(),
+            shift: (count as u32 * SHARE).ilog2(),
+            active: AtomicBool::new(false),
         })
     }
 
-    /// Whether threads have met at the bucket: until then they take from it, and from then on from leases.
+    /// Whether two threads have met at the bucket. Until then, they take from the bucket directly.
     #[inline]
-    pub(crate) fn are_hot(&self) -> bool {
-        self.hot.load(Relaxed)
+    pub(crate) fn are_active(&self) -> bool {
+        self.active.load(Relaxed)
     }
 
-    /// Two threads have met.
-    pub(crate) fn heat(&self) {
-        self.hot.store(true, Relaxed);
+    /// Notes that two threads have met at the bucket.
+    pub(crate) fn activate(&self) {
+        self.active.store(true, Relaxed);
     }
 
-    /// Takes from the lease of this thread's lane.
+    /// Takes from the lease of this thread's shard.
     #[inline]
     pub(crate) fn take<const N: usize>(
         &self,
@@ -86,24 +93,24 @@ impl Lanes {
     #[inline]
     pub(crate) fn take_in<const N: usize>(
         &self,
-        lane: usize,
+        shard: usize,
         bucket: Cell<'_, N>,
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         let (generation, terms) = Terms::read(&bucket.quotas[0]);
-        let lane = &self.leases[lane % self.leases.len()];
-        let spent = Word(lane.next.load(Acquire));
-        let end = Word(lane.end.load(Acquire));
+        let lease = &self.leases[shard % self.leases.len()];
+        let spent = Word(lease.next.load(Acquire));
+        let end = Word(lease.end.load(Acquire));
         if let Terms::Bucket(gcra) = terms
             && end.is_of(generation)
-            && spent.0 != BUSY
+            && spent.0 != LOCKED
         {
             let next = spent.state().max(now) + gcra.increment.saturating_mul(cost.into());
             if next <= end.state() {
                 let to = Word::new(spent.generation(), next);
-                let taken = lane
+                let taken = lease
                     .next
                     .compare_exchange_weak(spent.0, to.0, AcqRel, Relaxed);
                 if taken.is_ok() {
@@ -111,44 +118,47 @@ impl Lanes {
                 }
             }
         }
-        self.take_elsewhere(lane, bucket, now, cost)
+        self.take_slow(lease, bucket, now, cost)
     }
 
-    /// The lease is used up: another is taken, the request's share with it. When the bucket has none to give, what
-    /// leases hold goes back there, and the bucket decides.
+    /// Takes a new lease and the request's tokens. If the bucket has too few tokens for a lease,
+    /// the leases are returned to it and the bucket decides.
     #[cold]
     #[inline(never)]
-    fn take_elsewhere<const N: usize>(
+    fn take_slow<const N: usize>(
         &self,
-        lane: &Lane,
+        lease: &Lease,
         bucket: Cell<'_, N>,
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
         if self.can_lease(bucket, now, cost)
-            && let Some(token) = self.lease(lane, bucket, now, cost)
+            && let Some(token) = self.take_lease(lease, bucket, now, cost)
         {
             return Ok(token);
         }
-        // What is left may be less than a token, and would be lost to idle time.
-        lane.call_back(bucket, now);
+        // The rest may be less than a token, and would be lost to idle time.
+        lease.return_rest(bucket, now);
         match bucket.take(now, cost) {
-            // Where all leases are used up, this only reads: refusals do not get in each other's way.
+            // When all leases are used up this only reads, so rejections do not contend.
             Err(Empty { wait: Some(_), .. })
-                if self.leases.iter().any(|lane| lane.call_back(bucket, now)) =>
+                if self
+                    .leases
+                    .iter()
+                    .any(|lease| lease.return_rest(bucket, now)) =>
             {
                 self.leases
                     .iter()
-                    .for_each(|lane| _ = lane.call_back(bucket, now));
+                    .for_each(|lease| _ = lease.return_rest(bucket, now));
                 bucket.take(now, cost)
             }
             decided => decided,
         }
     }
 
-    /// Whether the bucket has a lease to give, and what is asked for.
+    /// Whether the bucket has the tokens for a lease and for the request.
     fn can_lease<const N: usize>(&self, bucket: Cell<'_, N>, now: u64, cost: u32) -> bool {
-        let (_, terms, _, tat) = bucket.look(0, now);
+        let (_, terms, _, tat) = bucket.current(0, now);
         match terms {
             Terms::Bucket(gcra) => {
                 let batch = self.batch(gcra);
@@ -161,22 +171,23 @@ impl Lanes {
         }
     }
 
-    /// Takes a new lease, and of it what is asked for. What was left of the old one goes into it.
-    fn lease<const N: usize>(
+    /// Takes a new lease and the request's tokens. The rest of the old lease becomes part of the
+    /// new one.
+    fn take_lease<const N: usize>(
         &self,
-        lane: &Lane,
+        lease: &Lease,
         bucket: Cell<'_, N>,
         now: u64,
         cost: u32,
     ) -> Option<Token<N>> {
-        let held = lane.lock()?;
-        let left = lane.left(held, now);
+        let held = lease.lock()?;
+        let left = lease.left(held, now);
         let (mut taken, mut moved_up) = (None, 0);
         let moved = bucket.move_state(now, |generation, terms, tat| {
             let Terms::Bucket(gcra) = terms else {
                 return None;
             };
-            // A lease under another quota is forfeit.
+            // The rest of a lease on a replaced quota is dropped.
             let left = if left.is_of(generation) {
                 left.state()
             } else {
@@ -186,7 +197,7 @@ impl Lanes {
             let next = start.saturating_add(gcra.increment.saturating_mul(cost.into()));
             let end = next.saturating_add(self.batch(gcra));
             let within = end <= now + gcra.capacity;
-            moved_up = lane.moves_up(left, gcra, tat);
+            moved_up = lease.moves_up(left, gcra, tat);
             taken = within.then_some((Word::new(generation, next), Word::new(generation, end)));
             within.then_some(end)
         });
@@ -194,15 +205,15 @@ impl Lanes {
         match taken {
             Some((next, end)) => {
                 bucket.count_moved(moved_up);
-                lane.unlock(held, next.state(), end);
+                lease.unlock(held, next.state(), end);
             }
-            // It keeps what it has.
-            None => lane.next.store(held.0, Release),
+            // The old lease stays.
+            None => lease.next.store(held.0, Release),
         }
         taken.map(|(next, _)| bucket.token([next; N], cost))
     }
 
-    /// How much time a lease takes from the bucket, or 0 where none is worth it.
+    /// The length of a lease in nanoseconds; 0 when leases are too small to be worth it.
     #[inline]
     fn batch(&self, gcra: Gcra) -> u64 {
         let batch = gcra.capacity >> self.shift;
@@ -213,18 +224,18 @@ impl Lanes {
         }
     }
 
-    /// Time in leases, of this generation.
+    /// Nanoseconds of the schedule in leases of this generation.
     pub(crate) fn leased(&self, generation: u64, now: u64) -> u64 {
-        let left = self.leases.iter().filter_map(|lane| {
-            let spent = Word(lane.next.load(Acquire));
-            let left = (spent.0 != BUSY).then(|| lane.left(spent, now))?;
+        let left = self.leases.iter().filter_map(|lease| {
+            let spent = Word(lease.next.load(Acquire));
+            let left = (spent.0 != LOCKED).then(|| lease.left(spent, now))?;
             left.is_of(generation).then(|| left.state())
         });
         left.sum()
     }
 }
 
-impl Lane {
+impl Lease {
     fn new() -> Self {
         Self {
             next: AtomicU64::new(0),
@@ -232,35 +243,38 @@ impl Lane {
         }
     }
 
-    /// What `next` was, or `None` when somebody else is about to change the lease.
+    /// Locks the lease. Returns what `next` was, or `None` while another thread changes the lease.
     fn lock(&self) -> Option<Word> {
         let mut next = self.next.load(Acquire);
         loop {
-            if next == BUSY {
+            if next == LOCKED {
                 return None;
             }
-            match self.next.compare_exchange_weak(next, BUSY, AcqRel, Acquire) {
+            match self
+                .next
+                .compare_exchange_weak(next, LOCKED, AcqRel, Acquire)
+            {
                 Ok(next) => return Some(Word(next)),
                 Err(current) => next = current,
             }
         }
     }
 
-    /// A new lease.
+    /// Stores a new lease and unlocks it.
     fn unlock(&self, held: Word, next: u64, end: Word) {
         self.end.store(end.0, Release);
         let lease = held.generation() + 1;
         self.next.store(Word::new(lease, next).0, Release);
     }
 
-    /// How much is left of the lease, and its generation.
+    /// The rest of the lease, and its generation.
     fn left(&self, spent: Word, now: u64) -> Word {
         let end = Word(self.end.load(Acquire));
         let left = end.state().saturating_sub(spent.state().max(now));
         Word::new(end.generation(), left)
     }
 
-    /// Tokens by which later tokens move up when the rest of the lease is given back to a bucket at
+    /// Tokens by which later tokens move up when the rest of the lease is returned to a bucket at
     /// `tat`. 0 when no token was taken after the lease.
     fn moves_up(&self, left: u64, gcra: Gcra, tat: u64) -> u32 {
         if Word(self.end.load(Acquire)).state() == tat {
@@ -269,10 +283,10 @@ impl Lane {
         u32::try_from(left.div_ceil(gcra.increment.max(1))).unwrap_or(u32::MAX)
     }
 
-    /// Gives what is left of the lease back to the bucket; `false` when that is nothing.
-    fn call_back<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) -> bool {
+    /// Returns the rest of the lease to the bucket. `false` when nothing was left.
+    fn return_rest<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) -> bool {
         let spent = Word(self.next.load(Acquire));
-        if spent.0 == BUSY || self.left(spent, now).state() == 0 {
+        if spent.0 == LOCKED || self.left(spent, now).state() == 0 {
             return false;
         }
         let Some(held) = self.lock() else {
