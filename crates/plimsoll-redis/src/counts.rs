@@ -1,4 +1,4 @@
-//! Who decided, and what went wrong.
+//! Counters of decisions and failures.
 
 use plimsoll_core::{Counter, MissingKeys};
 

@@ -1,4 +1,4 @@
-//! The exact policy: every decision is Redis'.
+//! The exact policy: Redis makes every decision.
 
 use std::{
     fmt,
@@ -15,34 +15,37 @@ use crate::{
     Everybody, RedisHandle, RedisPermit, RedisRateLimitBuilder, RedisServer, RedisWait,
     digest::{Digest, Digests},
     engine::Engine,
-    job::Asker,
+    job::Recipient,
     permit::Held,
 };
 
-/// One limit for all replicas, kept in Redis: every decision is made there, atomically and by its clock.
+/// One limit for all replicas, kept in Redis. Redis makes every decision, atomically and by its
+/// clock.
 ///
 /// # Shared state and cloning
 ///
-/// The counters of keys are in Redis, under the prefix: all limits with the same prefix, names and quotas share them, whatever
-/// process they are in. This value holds the connections and the local limits for when Redis is away; the layer
-/// shares it among its services. Dropping it ends its tasks and closes its connections.
+/// The counters of keys are in Redis, under the prefix. All limits with the same prefix, names and
+/// quotas share them, in any process. This value holds the connections and the local limits for
+/// when Redis is down; the layer shares it among its services. Dropping it ends its tasks and
+/// closes its connections.
 ///
 /// # Cancellation
 ///
-/// A request that is let in has spent its tokens, however it ends. One that is given up while it
-/// waits, and one that a later policy rejects, releases them in Redis: the bucket is then as if
-/// they had never been taken. This is best effort and never blocks
+/// An admitted request has spent its tokens, however it ends. The tokens of a request that is
+/// cancelled while it waits, or rejected by a later policy, are refunded in Redis: the bucket is
+/// then as if they had never been taken. Refunds are best effort and never block
 /// ([`RedisHandle::refunds_dropped`]).
 ///
 /// # Cost
 ///
-/// A decision allocates: the channel for the answer, the command, the reply. It takes no lock that is held over an await.
+/// A decision allocates the channel for the answer, the command and the reply. No lock is held over
+/// an await.
 pub struct RedisRateLimit<K = Everybody, C = One> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) reader: Reader<K, C>,
 }
 
-/// What is read from a request.
+/// Reads key and cost of a request.
 pub(crate) struct Reader<K, C> {
     pub(crate) key: K,
     pub(crate) missing: Missing,
@@ -50,36 +53,36 @@ pub(crate) struct Reader<K, C> {
     pub(crate) digests: Digests,
 }
 
-/// What to ask for.
-pub(crate) enum Wanted {
-    /// So many, of this key.
-    Ask(Digest, u32),
-    /// Nothing: no key, or no cost.
-    Nothing,
+/// What a request needs.
+pub(crate) enum Demand {
+    /// This many tokens of this key.
+    Tokens(Digest, u32),
+    /// No tokens: the request has no key, or no cost.
+    None,
 }
 
 impl<K, C> Reader<K, C> {
-    pub(crate) fn read<Req>(&self, req: &Req, engine: &Engine) -> Result<Wanted, Rejection>
+    pub(crate) fn read<Req>(&self, req: &Req, engine: &Engine) -> Result<Demand, Rejection>
     where
         K: Key<Req>,
         C: Weigh<Req>,
     {
         let Some(cost) = self.cost(req, engine)? else {
-            return Ok(Wanted::Nothing);
+            return Ok(Demand::None);
         };
         let key = self.key.key(req);
         if key.is_none() {
             engine.counts.missing.note(&self.key, req, self.missing);
             match self.missing {
-                Missing::Admit => return Ok(Wanted::Nothing),
+                Missing::Admit => return Ok(Demand::None),
                 Missing::Refuse(kind) => return Err(Rejection::new("missing-key", kind)),
                 Missing::Share => {}
             }
         }
-        Ok(Wanted::Ask(self.digests.of(key), cost))
+        Ok(Demand::Tokens(self.digests.of(key), cost))
     }
 
-    /// What the request costs, if anything.
+    /// The cost of the request; `None` for 0.
     #[inline]
     pub(crate) fn cost<Req>(&self, req: &Req, engine: &Engine) -> Result<Option<u32>, Rejection>
     where
@@ -94,17 +97,17 @@ impl<K, C> Reader<K, C> {
 }
 
 impl RedisRateLimit {
-    /// The name under which this policy refuses.
+    /// The name of this policy in its rejections.
     pub const NAME: &'static str = crate::NAME;
 
-    /// A limit in this Redis; it needs a quota at least.
+    /// Returns the builder of a limit in this Redis. At least one quota is required.
     pub fn builder(server: RedisServer) -> RedisRateLimitBuilder {
         RedisRateLimitBuilder::new(server)
     }
 }
 
 impl<K, C> RedisRateLimit<K, C> {
-    /// The counters, and the breaker.
+    /// Returns the handle: counters, changes of keys, and the breaker.
     pub fn handle(&self) -> RedisHandle {
         RedisHandle(Arc::clone(&self.engine))
     }
@@ -116,12 +119,12 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
 
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RedisPermit, RedisWait> {
         let (digest, cost) = match self.reader.read(req, &self.engine) {
-            Ok(Wanted::Ask(digest, cost)) => (digest, cost),
-            Ok(Wanted::Nothing) => return Verdict::Admit(RedisPermit(Held::Nothing)),
+            Ok(Demand::Tokens(digest, cost)) => (digest, cost),
+            Ok(Demand::None) => return Verdict::Admit(RedisPermit(Held::Nothing)),
             Err(rejection) => return Verdict::Reject(rejection),
         };
         let engine = &self.engine;
-        match engine.ask_for(digest, (cost, cost), Asker::Request, now) {
+        match engine.request(digest, (cost, cost), Recipient::Request, now) {
             Verdict::Admit(held) => Verdict::Admit(RedisPermit(held)),
             Verdict::Reject(rejection) => Verdict::Reject(rejection),
             Verdict::Wait(wait) => Verdict::Wait(wait),

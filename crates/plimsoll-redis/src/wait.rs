@@ -1,4 +1,4 @@
-//! A request whose question is on its way.
+//! A request that waits for the answer to its question.
 
 use std::{
     pin::Pin,
@@ -22,15 +22,15 @@ use crate::{
 };
 
 pin_project! {
-    /// A request that waits for Redis, no longer than the deadline.
+    /// A request that waits for Redis, at most until the deadline.
     ///
-    /// The gate polls it, or gives it up. Its timer is made when it first has to wait.
+    /// The gate polls it or abandons it. Its timer is created at the first poll that is pending.
     #[derive(Debug)]
     pub struct RedisWait {
         answer: oneshot::Receiver<Answer>,
         digest: Digest,
         cost: u32,
-        // Taken when the wait is over.
+        // Taken when the wait ends.
         breaker: Option<BreakerPermit>,
         until: Instant,
         #[pin]
@@ -67,7 +67,7 @@ impl RedisWait {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Held, Rejection>> {
         let mut this = self.project();
-        // First the answer, then the timer: both have the waker before this is `Pending`.
+        // First the answer, then the timer: both have the waker before this returns `Pending`.
         let answer = match Pin::new(&mut *this.answer).poll(cx) {
             Poll::Ready(answer) => answer.unwrap_or(Err(Failed::Lost)),
             Poll::Pending if now < *this.until => {
@@ -79,31 +79,32 @@ impl RedisWait {
                 {
                     return Poll::Pending;
                 }
-                last_look(this.answer)
+                close(this.answer)
             }
-            Poll::Pending => last_look(this.answer),
+            Poll::Pending => close(this.answer),
         };
         if let Some(breaker) = this.breaker.take() {
-            let well = matches!(answer, Ok(Reply::Granted { .. } | Reply::Refused { .. }));
-            engine.heard(breaker, well, now);
+            let success = matches!(answer, Ok(Reply::Granted { .. } | Reply::Rejected { .. }));
+            engine.report(breaker, success, now);
         }
         Poll::Ready(engine.decide(answer, *this.digest, *this.cost, now))
     }
 
-    /// Nobody waits any more. What was granted by now goes back; what is granted later comes back by itself.
+    /// Cancels the wait. Tokens that were granted by now are refunded here; later grants are
+    /// refunded by the task.
     pub(crate) fn abandon(self: Pin<&mut Self>, engine: &Engine, now: Instant) {
         let this = self.project();
         if let Some(breaker) = this.breaker.take() {
             Policy::<()>::revoke(&engine.breaker, breaker, now, now);
         }
-        if let Ok(Reply::Granted { count, at, .. }) = last_look(this.answer) {
-            engine.give_back(*this.digest, count, at);
+        if let Ok(Reply::Granted { count, at, .. }) = close(this.answer) {
+            engine.refund(*this.digest, count, at);
         }
     }
 }
 
-/// Closes the channel: an answer is either here now, or goes back to the one who gives it.
-fn last_look(answer: &mut oneshot::Receiver<Answer>) -> Answer {
+/// Closes the channel: an answer is either received now, or returned to its sender.
+fn close(answer: &mut oneshot::Receiver<Answer>) -> Answer {
     answer.close();
     answer.try_recv().unwrap_or(Err(Failed::Timeout))
 }
