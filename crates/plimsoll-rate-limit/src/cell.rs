@@ -143,11 +143,12 @@ impl<const N: usize> Cell<'_, N> {
         })
     }
 
-    /// One attempt to take. `decide` returns the next state of a quota from its words and its state.
+    /// One attempt to take. `decide` returns the next state of a quota from its words and its
+    /// state.
     ///
-    /// Performance: always inlined, and generic over `decide`. Out of line, the token was written to
-    /// memory and read again; and a quota without warm-up was tested for its share of the burst on
-    /// every request (`instructions`, `rate-limit@accept`).
+    /// Performance: always inlined, and generic over `decide`. Out of line, the token was written
+    /// to memory and read again; and a quota without warm-up was tested for its share of the burst
+    /// on every request (`instructions`, `rate-limit@accept`).
     #[inline(always)]
     #[allow(clippy::inline_always)]
     fn try_take_if(

@@ -29,10 +29,10 @@ impl<const N: usize> RateLimitHandle<N> {
     /// Changes the quotas of the limit, for all its keys, from the next decision on. The names
     /// stay.
     ///
-    /// The number of tokens taken stays the same. With 15 of a burst of 20 taken, 5 are left. When the
-    /// burst becomes 100, 85 are left; when it becomes 10, none until 6 have been refilled. A debt of
-    /// 1,000 tokens is refilled at the new rate, in at most 417 days. Changing a quota and changing
-    /// it back frees no tokens.
+    /// The number of tokens taken stays the same. With 15 of a burst of 20 taken, 5 are left. When
+    /// the burst becomes 100, 85 are left; when it becomes 10, none until 6 have been refilled. A
+    /// debt of 1,000 tokens is refilled at the new rate, in at most 417 days. Changing a quota and
+    /// changing it back frees no tokens.
     ///
     /// Windows keep their counts. Where windows begin at other times, the units that count at the
     /// change count in the new window. (Exception: a key without a decision during 16 changes.)

@@ -114,8 +114,8 @@ impl SlidingLog {
     ///
     /// # Errors
     ///
-    /// When the limit is 0 or more than `max_limit`, `max_limit` is more than 2^20, or the period is zero or
-    /// more than 365 days.
+    /// When the limit is 0 or more than `max_limit`, `max_limit` is more than 2^20, or the period
+    /// is zero or more than 365 days.
     pub fn with_max_limit(
         limit: u32,
         period: Duration,
