@@ -111,7 +111,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "03",
         what: "a revoked token is not refunded",
-        file: "crates/plimsoll-rate-limit/src/rate_limit.rs",
+        file: "crates/plimsoll-rate-limit/src/rate_limit/policy.rs",
         find: "        self.cell().refund(permit.0, held, self.ledger());",
         replace: "        _ = (permit, held);",
         package: "plimsoll",
@@ -120,7 +120,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "03",
         what: "each waiter that is rejected pays for the wait of all",
-        file: "crates/plimsoll-rate-limit/src/cell.rs",
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
         find: "                moved: moved[quota],",
         replace: "                moved: moved[quota] + u64::MAX / 4,",
         package: "plimsoll-rate-limit",

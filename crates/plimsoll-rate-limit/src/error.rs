@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Quota, WarmUp};
+use crate::bounds::{MAX_COLD, MAX_PERIOD};
 
 /// A quota that would admit no request, or cannot be kept in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +14,8 @@ pub enum InvalidQuota {
     /// The burst is 0.
     #[error("burst must be at least 1 request, got 0")]
     Burst,
-    /// The period is zero, or longer than [`Quota::MAX_PERIOD`].
-    #[error("period must be 1 ns to {max:?}, got {period:?}", max = Quota::MAX_PERIOD)]
+    /// The period is zero, or longer than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
+    #[error("period must be 1 ns to {max:?}, got {period:?}", max = MAX_PERIOD)]
     Period {
         /// The rejected period.
         period: Duration,
@@ -56,10 +56,10 @@ pub enum InvalidQuota {
         "name must be 1 to 64 printable ASCII characters without quotes and backslashes, got {0:?}"
     )]
     Name(&'static str),
-    /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`].
+    /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
     #[error(
         "burst must be refilled within {max:?}, got {burst} at one request per {increment:?}",
-        max = Quota::MAX_PERIOD
+        max = MAX_PERIOD
     )]
     Refill {
         /// Requests that may arrive at once.
@@ -73,11 +73,11 @@ pub enum InvalidQuota {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidWarmUp {
-    /// `cold` is 0 or more than [`WarmUp::MAX_COLD`].
-    #[error("cold must be 1 to {max}, got {0}", max = WarmUp::MAX_COLD)]
+    /// `cold` is 0 or more than [`WarmUp::MAX_COLD`](crate::WarmUp::MAX_COLD).
+    #[error("cold must be 1 to {max}, got {0}", max = MAX_COLD)]
     Cold(u32),
-    /// A duration is zero, or longer than [`Quota::MAX_PERIOD`].
-    #[error("{field} must be 1 ns to {max:?}, got {duration:?}", max = Quota::MAX_PERIOD)]
+    /// A duration is zero, or longer than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
+    #[error("{field} must be 1 ns to {max:?}, got {duration:?}", max = MAX_PERIOD)]
     Duration {
         /// `over` or `idle`.
         field: &'static str,

@@ -22,10 +22,11 @@ use std::sync::atomic::{
 use plimsoll_core::lane;
 
 use crate::{
-    cell::{Cell, Empty, Token},
+    cell::Cell,
     gcra::Gcra,
     sync::AtomicU64,
     terms::Terms,
+    token::{Empty, Token},
     word::{MAX_NOW, Word},
 };
 
@@ -224,8 +225,16 @@ impl Leases {
         }
     }
 
+    /// Tokens left in the bucket and in the leases on it.
+    pub(crate) fn remaining<const N: usize>(&self, bucket: Cell<'_, N>, now: u64) -> u64 {
+        let now = now.min(MAX_NOW);
+        let (generation, terms, _, tat) = bucket.current(0, now);
+        let leased = self.leased(generation, now);
+        terms.remaining(tat.saturating_sub(leased), now)
+    }
+
     /// Nanoseconds of the schedule in leases of this generation.
-    pub(crate) fn leased(&self, generation: u64, now: u64) -> u64 {
+    fn leased(&self, generation: u64, now: u64) -> u64 {
         let left = self.leases.iter().filter_map(|lease| {
             let spent = Word(lease.next.load(Acquire));
             let left = (spent.0 != LOCKED).then(|| lease.left(spent, now))?;

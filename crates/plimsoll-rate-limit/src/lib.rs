@@ -62,6 +62,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod calendar;
 mod cell;
 mod cost;
@@ -79,8 +80,10 @@ mod refunds;
 mod settings;
 mod share;
 mod sliding_log;
+mod state;
 mod sync;
 mod terms;
+mod token;
 mod warm_up;
 mod window;
 mod word;

@@ -6,6 +6,7 @@ use plimsoll_core::Allowance;
 
 use crate::{
     CalendarUnit, InvalidQuota,
+    bounds::MAX_PERIOD,
     calendar::{Anchor, MAX_OFFSET_MINUTES},
     gcra::Gcra,
     terms::Terms,
@@ -67,7 +68,7 @@ enum Counted {
 
 impl Quota {
     /// The longest period, and the longest time in which a burst may be refilled: 365 days.
-    pub const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    pub const MAX_PERIOD: Duration = MAX_PERIOD;
 
     /// `count` requests per `period`, all of which may arrive at once.
     pub const fn new(count: u32, period: Duration) -> Self {

@@ -1,32 +1,25 @@
 //! `RateLimit`: the policy with one limit for all requests.
 
+mod policy;
+
 use std::{
-    convert::Infallible,
     fmt,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Relaxed},
-        },
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use plimsoll_core::{Announcement, Missing, Outcome, Policy, Verdict, lanes};
+use plimsoll_core::{Missing, Outcome, lanes};
 use tokio::time::Instant;
 
 use crate::{
     GiveBack, InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
-    RateLimitHandle, WarmUp, Weigh,
-    cell::{Cell, Empty, Stale, Token},
+    RateLimitHandle, WarmUp,
     leases::Leases,
-    refunds::{Ledger, Refunds},
-    settings::Settings,
+    settings::{self, Settings},
     share::Share,
-    sync::AtomicU64,
+    state::State,
     terms::Terms,
+    token::Token,
     warm_up::Warming,
-    word::{MAX_NOW, Word},
 };
 
 /// Admits as many requests as its [`Quota`]s allow and rejects the rest with the exact wait.
@@ -86,21 +79,13 @@ pub struct RateLimit<const N: usize = 1, C = One> {
     uses_outcome: bool,
 }
 
-/// The state of one cell.
-#[derive(Debug)]
-pub(crate) struct State<const N: usize> {
-    refunded: AtomicU64,
-    words: [AtomicU64; N],
-    pub(crate) refunds: Refunds<N>,
-}
-
 /// The tokens that an admitted request took. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimitPermit<const N: usize = 1>(Token<N>);
 
 impl RateLimit {
     /// The name of this policy in its rejections.
-    pub const NAME: &'static str = "rate-limit";
+    pub const NAME: &'static str = settings::NAME;
 
     /// Creates one limit for all requests, with a full quota.
     ///
@@ -174,7 +159,7 @@ impl<const N: usize> RateLimit<N> {
 }
 
 impl<const N: usize, C> RateLimit<N, C> {
-    /// Sets how many tokens a request takes; see [`Weigh`].
+    /// Sets how many tokens a request takes; see [`Weigh`](crate::Weigh).
     ///
     /// ```
     /// use plimsoll_rate_limit::{Quota, RateLimit};
@@ -288,68 +273,13 @@ impl<const N: usize, C> RateLimit<N, C> {
                 None => self.cell().remaining(Share::FULL, now),
                 Some(ramp) => self.cell().remaining(ramp.share(now), ramp.time(now)),
             },
-            Some(leases) => self.cell().remaining_with(leases, now),
+            Some(leases) => leases.remaining(self.cell(), now),
         }
     }
 
     /// Returns the handle that reads and changes the quotas at run time.
     pub fn handle(&self) -> RateLimitHandle<N> {
         RateLimitHandle::new(Arc::clone(&self.settings))
-    }
-
-    #[inline]
-    fn cell(&self) -> Cell<'_, N> {
-        self.state.cell(&self.settings)
-    }
-
-    /// The log of recent refunds.
-    fn ledger(&self) -> Ledger<'_, N> {
-        Ledger {
-            refunds: &self.state.refunds,
-            owner: 0,
-            leased: self.leases.as_ref().is_some_and(Leases::are_active),
-        }
-    }
-
-    /// Takes from a lease, during a warm-up, or after the direct attempt failed (`direct`).
-    #[inline(never)]
-    fn take_slow(&self, direct: bool, now: u64, cost: u32) -> Result<Token<N>, Empty> {
-        match (&self.leases, self.settings.warming.get()) {
-            (Some(leases), _) => {
-                if direct {
-                    leases.activate();
-                    self.direct.store(false, Relaxed);
-                }
-                leases.take(self.cell(), now, cost)
-            }
-            (None, None) => self.cell().take(now, cost),
-            (None, Some(warming)) => self.take_warming(warming, now, cost),
-        }
-    }
-
-    #[inline(never)]
-    fn settle(&self, token: &Token<N>, outcome: &Outcome) {
-        if let Some(back) = self.settings.refunded_of(token, outcome) {
-            // The time at which it was taken is not known here. Only the part ahead of now counts.
-            let held = (0, self.settings.time(outcome.ended()));
-            self.cell().refund(back, held, self.ledger());
-        }
-        if let Some(due) = self.settings.due(outcome) {
-            self.cell().charge(self.settings.time(outcome.ended()), due);
-        }
-    }
-
-    #[cold]
-    fn take_warming(&self, warming: &Warming, now: u64, cost: u32) -> Result<Token<N>, Empty> {
-        let now = now.min(MAX_NOW);
-        // A bucket's state is the time at which it is, or was, full.
-        let full_at = Word(self.state.words[0].load(Acquire)).state();
-        let ramp = warming.ramp_at(full_at, now);
-        let taken = self.cell().take_cold(ramp.share(now), ramp.time(now), cost);
-        taken.map_err(|empty| Empty {
-            wait: empty.wait.map(|wait| ramp.until(now, wait)),
-            ..empty
-        })
     }
 }
 
@@ -373,84 +303,6 @@ impl<C> RateLimit<1, C> {
         self.leases = None;
         self.direct = AtomicBool::new(false);
         Ok(self)
-    }
-}
-
-impl<const N: usize> State<N> {
-    pub(crate) fn new() -> Self {
-        Self {
-            refunded: AtomicU64::new(0),
-            words: std::array::from_fn(|_| AtomicU64::new(0)),
-            refunds: Refunds::new(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn cell<'a>(&'a self, settings: &'a Settings<N>) -> Cell<'a, N> {
-        Cell {
-            quotas: &settings.quotas,
-            tag: &self.refunded,
-            words: &self.words,
-        }
-    }
-}
-
-impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
-    type Permit = RateLimitPermit<N>;
-    plimsoll_core::decides_at_once!(Req);
-
-    #[inline(always)]
-    // Performance: always inlined. A call and a stored verdict add a third to the cost
-    // (`instructions`, `rate-limit@accept`).
-    #[allow(clippy::inline_always)]
-    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
-        let now = self.settings.nanos(now);
-        let cost = self.cost.weigh(req);
-        // Performance: the common case first, short enough to be inlined.
-        let direct = self.direct.load(Relaxed);
-        let taken = if direct {
-            self.cell().try_take(now.min(MAX_NOW), cost)
-        } else {
-            Err(Stale)
-        };
-        let empty = match taken {
-            Ok(Ok(token)) => return Verdict::Admit(RateLimitPermit(token)),
-            Ok(Err(empty)) => empty,
-            Err(Stale) => match self.take_slow(direct, now, cost) {
-                Ok(token) => return Verdict::Admit(RateLimitPermit(token)),
-                Err(empty) => empty,
-            },
-        };
-        Verdict::Reject(self.settings.rejection(empty))
-    }
-
-    #[inline]
-    fn finish(&self, permit: RateLimitPermit<N>, outcome: &Outcome) {
-        if self.uses_outcome {
-            // Performance: a clone, because an outcome whose address escapes is written to memory,
-            // also for limits that charge nothing.
-            self.settle(&permit.0, &outcome.clone());
-        }
-    }
-
-    fn revoke(&self, permit: RateLimitPermit<N>, admitted: Instant, now: Instant) {
-        let held = (self.settings.time(admitted), self.settings.time(now));
-        self.cell().refund(permit.0, held, self.ledger());
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.settings.announces()
-    }
-
-    #[inline]
-    fn announce(&self, permit: &RateLimitPermit<N>, admitted: Instant, out: &mut Announcement<'_>) {
-        self.settings.announce(&permit.0, admitted, out);
     }
 }
 

@@ -19,8 +19,8 @@
 use std::{collections::VecDeque, sync::PoisonError};
 
 use crate::{
-    cell::Token,
     sync::{Mutex, MutexGuard},
+    token::Token,
 };
 
 /// Parts of one token: the unit in which the log counts. A thousand roundings stay below 1/10,000

@@ -10,13 +10,16 @@ use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome
 use tokio::time::Instant;
 
 use crate::{
-    GiveBack, InvalidQuota, Quota, RateLimit,
+    GiveBack, InvalidQuota, Quota,
     calendar::{Anchor, both_clocks},
-    cell::{Empty, Token},
     terms::{LiveQuota, Terms},
+    token::{Empty, Token},
     warm_up::Warming,
     word::Word,
 };
+
+/// The name of the policies in their rejections.
+pub(crate) const NAME: &str = "rate-limit";
 
 /// Computes the additional cost of a call that has ended.
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
@@ -135,7 +138,7 @@ impl<const N: usize> Settings<N> {
             wait,
             generation,
         } = empty;
-        let rejection = Rejection::new(RateLimit::NAME, Kind::OverQuota);
+        let rejection = Rejection::new(NAME, Kind::OverQuota);
         // A request that can never be admitted gives no estimate for others.
         let Some(wait) = wait.map(Duration::from_nanos) else {
             return rejection;

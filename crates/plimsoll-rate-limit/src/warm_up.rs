@@ -4,7 +4,12 @@ use std::{sync::PoisonError, time::Duration};
 
 use plimsoll_core::Live;
 
-use crate::{InvalidWarmUp, Quota, share::Share, sync::Mutex};
+use crate::{
+    InvalidWarmUp,
+    bounds::{MAX_COLD, MAX_PERIOD},
+    share::Share,
+    sync::Mutex,
+};
 
 /// After an idle time, the rate begins at a fraction of the quota's and rises linearly to all of
 /// it.
@@ -56,11 +61,11 @@ impl WarmUp {
 
     fn words(self) -> Result<[u64; 3], InvalidWarmUp> {
         let Self { cold, over, idle } = self;
-        if cold == 0 || cold > Self::MAX_COLD {
+        if cold == 0 || cold > MAX_COLD {
             return Err(InvalidWarmUp::Cold(cold));
         }
         for (field, duration) in [("over", over), ("idle", idle)] {
-            if duration.is_zero() || duration > Quota::MAX_PERIOD {
+            if duration.is_zero() || duration > MAX_PERIOD {
                 return Err(InvalidWarmUp::Duration { field, duration });
             }
         }
@@ -68,7 +73,7 @@ impl WarmUp {
     }
 
     /// The largest `cold`: a start at a thousandth of the rate.
-    pub const MAX_COLD: u32 = 1000;
+    pub const MAX_COLD: u32 = MAX_COLD;
 }
 
 /// A warm-up in use.

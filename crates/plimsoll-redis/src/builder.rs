@@ -12,8 +12,8 @@ use plimsoll_rate_limit::{One, Quota};
 use crate::{
     Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
     RedisRateLimit, RedisServer, counts::Counts, digest::Digests, engine::Engine,
-    lease::LeaseTerms, limit::Reader, link::Link, link_settings::LinkSettings, local::Local,
-    quotas::Shared, script::Scripts,
+    lease::LeaseTerms, link::Link, link_settings::LinkSettings, local::Local, quotas::Shared,
+    reader::Reader, script::Scripts,
 };
 
 /// The settings of a shared limit, checked together by [`connect`](Self::connect) and
@@ -50,8 +50,15 @@ pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
     breaker: Option<CircuitBreaker>,
 }
 
+impl RedisRateLimit {
+    /// Returns the builder of a limit in this Redis. At least one quota is required.
+    pub fn builder(server: RedisServer) -> RedisRateLimitBuilder {
+        RedisRateLimitBuilder::new(server)
+    }
+}
+
 impl RedisRateLimitBuilder {
-    pub(crate) fn new(server: RedisServer) -> Self {
+    fn new(server: RedisServer) -> Self {
         Self {
             server,
             quotas: Vec::new(),

@@ -2,7 +2,7 @@
 
 use plimsoll_core::{Counter, MissingKeys};
 
-use crate::job::Failed;
+use crate::failed::Failed;
 
 /// The counters of one policy.
 #[derive(Debug, Default)]

@@ -1,6 +1,11 @@
 //! The core of both policies: questions to Redis, and decisions without it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
 use plimsoll_core::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
@@ -8,9 +13,11 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     NAME, OnFailure,
+    answer::Answer,
     counts::Counts,
     digest::{Digest, Digests},
-    job::{Answer, Change, Failed, Job, Question, Recipient, Refund},
+    failed::Failed,
+    job::{Change, Job, Question, Recipient, Refund},
     link::Link,
     local::Local,
     permit::{Held, Taken},
@@ -101,7 +108,7 @@ impl Engine {
     }
 
     /// Reports an outcome to the breaker.
-    pub(crate) fn report(&self, permit: BreakerPermit, success: bool, now: Instant) {
+    fn report(&self, permit: BreakerPermit, success: bool, now: Instant) {
         let class = if success {
             Class::Success
         } else {
@@ -111,8 +118,35 @@ impl Engine {
         Policy::<()>::finish(&self.breaker, permit, &outcome);
     }
 
+    /// Polls a wait, and decides by its answer.
+    pub(crate) fn poll_wait(
+        &self,
+        mut wait: Pin<&mut RedisWait>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Held, Rejection>> {
+        let answer = ready!(wait.as_mut().poll_answer(now, cx));
+        if let Some(breaker) = wait.as_mut().take_breaker() {
+            let success = matches!(answer, Ok(Reply::Granted { .. } | Reply::Rejected { .. }));
+            self.report(breaker, success, now);
+        }
+        Poll::Ready(self.decide(answer, wait.digest(), wait.cost(), now))
+    }
+
+    /// Cancels a wait. Tokens that were granted by now are refunded here; later grants are
+    /// refunded by the task.
+    pub(crate) fn abandon(&self, mut wait: Pin<&mut RedisWait>, now: Instant) {
+        if let Some(breaker) = wait.as_mut().take_breaker() {
+            Policy::<()>::revoke(&self.breaker, breaker, now, now);
+        }
+        let digest = wait.digest();
+        if let Ok(Reply::Granted { count, at, .. }) = wait.end() {
+            self.refund(digest, count, at);
+        }
+    }
+
     /// Turns an answer into a decision.
-    pub(crate) fn decide(
+    fn decide(
         &self,
         answer: Answer,
         digest: Digest,
@@ -145,7 +179,7 @@ impl Engine {
 
     /// Decides by `OnFailure` when Redis does not answer.
     #[cold]
-    pub(crate) fn without_redis(
+    fn without_redis(
         &self,
         failed: Failed,
         digest: Digest,

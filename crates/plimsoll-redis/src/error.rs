@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_core::InvalidKeyed;
 use plimsoll_rate_limit::{InvalidKeyedRateLimit, InvalidQuota};
 
-use crate::job::Failed;
+use crate::{bounds::MAX_QUOTAS, failed::Failed};
 
 /// A shared limit with a setting out of bounds.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum InvalidRedisRateLimit {
     #[error(transparent)]
     Quota(#[from] InvalidQuota),
     /// No quotas, or too many.
-    #[error("number of quotas must be 1 to {max}, got {0}", max = crate::MAX_QUOTAS)]
+    #[error("number of quotas must be 1 to {max}, got {0}", max = MAX_QUOTAS)]
     Quotas(usize),
     /// The name has braces, which mark the hash tag of a key.
     #[error("name of a quota must be without braces, got {0:?}")]

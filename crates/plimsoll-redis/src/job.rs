@@ -1,42 +1,10 @@
 //! The jobs of a connection's task, and how they are answered.
 
-use std::{fmt, sync::Arc};
-
 use tokio::sync::oneshot;
 
-use crate::{digest::Digest, lease::Lease, script::Reply};
-
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failed {
-    /// The connection broke, or there is none.
-    Lost,
-    /// Redis answered with an error.
-    Error,
-    /// Redis gave an answer that the scripts never give.
-    Nonsense,
-    /// The deadline passed.
-    Timeout,
-    /// The queue is full.
-    Full,
-    /// The breaker is open.
-    Open,
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lost => "no connection",
-            Self::Error => "the answer is an error",
-            Self::Nonsense => "the answer is invalid",
-            Self::Timeout => "no answer in time",
-            Self::Full => "the queue of the connection is full",
-            Self::Open => "the circuit breaker is open",
-        })
-    }
-}
-
-pub(crate) type Answer = Result<Reply, Failed>;
+use crate::{
+    answer::Answer, digest::Digest, failed::Failed, lease_question::LeaseQuestion, script::Reply,
+};
 
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -86,17 +54,6 @@ pub(crate) enum Recipient {
     Request(oneshot::Sender<Answer>),
     /// A lease that is being filled.
     Lease(LeaseQuestion),
-}
-
-/// A question of a lease, or of one of its requests.
-#[derive(Debug)]
-pub(crate) struct LeaseQuestion {
-    pub(crate) lease: Arc<Lease>,
-    pub(crate) generation: u64,
-    /// Whether it fetches a batch. No other question does until this one is dropped.
-    pub(crate) fills: bool,
-    /// A request that waits for its share of the answer.
-    pub(crate) request: Option<(u32, oneshot::Sender<Answer>)>,
 }
 
 impl Recipient {

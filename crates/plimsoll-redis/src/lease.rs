@@ -14,13 +14,7 @@ use std::{
 use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
-use crate::{
-    MAX_QUOTAS,
-    digest::Digest,
-    job::{Answer, LeaseQuestion},
-    quotas::Left,
-    script::Reply,
-};
+use crate::{MAX_QUOTAS, digest::Digest, quotas::Left, script::Reply};
 
 /// The bit of a lease's word that is set while a batch is being fetched.
 const FILLING: u64 = 1 << 32;
@@ -198,7 +192,7 @@ impl Lease {
     }
 
     /// Allows the next batch to be fetched.
-    fn filled(&self, generation: u64) {
+    pub(crate) fn filled(&self, generation: u64) {
         let mut word = self.word.load(Acquire);
         while word / GENERATION == generation && word & FILLING != 0 {
             match self.replace(word, word & !FILLING) {
@@ -247,7 +241,13 @@ impl Lease {
         (same && now < until).then(|| Duration::from_nanos(until - now))
     }
 
-    fn apply(&self, reply: &Reply, generation: u64, now: Instant, rejected_for_one: bool) {
+    pub(crate) fn apply(
+        &self,
+        reply: &Reply,
+        generation: u64,
+        now: Instant,
+        rejected_for_one: bool,
+    ) {
         let now = self.terms.epoch.nanos(now);
         let (Reply::Granted { left, .. } | Reply::Rejected { left, .. }) = reply else {
             return;
@@ -297,54 +297,5 @@ impl Lease {
         let here = Duration::from_nanos(tokens.saturating_sub(nanos));
         let generation = self.word.load(Acquire) / GENERATION;
         here.max(self.rejected_for(generation, nanos).unwrap_or_default())
-    }
-}
-
-impl LeaseQuestion {
-    /// Distributes what Redis granted: first to the waiting request, the rest to the lease. Returns
-    /// what neither took.
-    pub(crate) fn answer(mut self, answer: Answer) -> Option<(u32, u64)> {
-        let now = Instant::now();
-        let request = self.request.take();
-        let cost = request.as_ref().map_or(0, |(cost, _)| *cost);
-        if let Ok(reply) = &answer {
-            self.lease.apply(reply, self.generation, now, cost <= 1);
-        }
-        let (granted, at) = match answer {
-            Ok(Reply::Granted { count, at, .. }) => (count, at),
-            _ => (0, 0),
-        };
-        // Before the request is woken, which may look for more tokens.
-        let mut over = self.put(granted.saturating_sub(cost));
-        // The request gets its own share: if it was cancelled, only that share is refunded.
-        let answer = answer.map(|reply| match reply {
-            Reply::Granted { at, left, .. } => Reply::Granted {
-                count: cost,
-                at,
-                left,
-            },
-            other => other,
-        });
-        if let Some((cost, sender)) = request
-            && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
-        {
-            over += self.put(cost);
-        }
-        (over > 0).then_some((over, at))
-    }
-
-    fn put(&self, count: u32) -> u32 {
-        match count {
-            0 => 0,
-            count => self.lease.put(count, self.generation),
-        }
-    }
-}
-
-impl Drop for LeaseQuestion {
-    fn drop(&mut self) {
-        if self.fills {
-            self.lease.filled(self.generation);
-        }
     }
 }

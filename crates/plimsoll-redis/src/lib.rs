@@ -215,6 +215,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod answer;
+mod bounds;
 mod builder;
 mod certificates;
 #[cfg(feature = "cluster")]
@@ -226,10 +228,13 @@ mod disconnected;
 mod engine;
 mod error;
 mod everybody;
+mod failed;
 mod handle;
 mod job;
 mod layer;
 mod lease;
+mod lease_cell;
+mod lease_question;
 mod leased;
 mod limit;
 mod link;
@@ -237,6 +242,7 @@ mod link_settings;
 mod local;
 mod permit;
 mod quotas;
+mod reader;
 mod redis_clock;
 mod script;
 #[cfg(feature = "sentinel")]
@@ -249,16 +255,17 @@ mod up;
 mod wait;
 
 pub use self::{
+    bounds::MAX_QUOTAS,
     builder::RedisRateLimitBuilder,
     disconnected::Disconnected,
     error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
     everybody::Everybody,
     handle::RedisHandle,
     layer::{LeasedRateLimitLayer, RedisRateLimitLayer},
-    leased::{LeaseCell, LeasePermit, LeasedRateLimit},
+    lease_cell::{LeaseCell, LeasePermit},
+    leased::LeasedRateLimit,
     limit::RedisRateLimit,
     permit::RedisPermit,
-    quotas::MAX_QUOTAS,
     server::RedisServer,
     settings::{LeaseSettings, OnFailure},
     wait::RedisWait,

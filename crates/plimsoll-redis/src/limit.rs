@@ -7,16 +7,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
 
 use crate::{
-    Everybody, RedisHandle, RedisPermit, RedisRateLimitBuilder, RedisServer, RedisWait,
-    digest::{Digest, Digests},
+    Everybody, RedisHandle, RedisPermit, RedisWait,
     engine::Engine,
     job::Recipient,
     permit::Held,
+    reader::{Demand, Reader},
 };
 
 /// One limit for all replicas, kept in Redis. Redis makes every decision, atomically and by its
@@ -45,65 +45,9 @@ pub struct RedisRateLimit<K = Everybody, C = One> {
     pub(crate) reader: Reader<K, C>,
 }
 
-/// Reads key and cost of a request.
-pub(crate) struct Reader<K, C> {
-    pub(crate) key: K,
-    pub(crate) missing: Missing,
-    pub(crate) cost: C,
-    pub(crate) digests: Digests,
-}
-
-/// What a request needs.
-pub(crate) enum Demand {
-    /// This many tokens of this key.
-    Tokens(Digest, u32),
-    /// No tokens: the request has no key, or no cost.
-    None,
-}
-
-impl<K, C> Reader<K, C> {
-    pub(crate) fn read<Req>(&self, req: &Req, engine: &Engine) -> Result<Demand, Rejection>
-    where
-        K: Key<Req>,
-        C: Weigh<Req>,
-    {
-        let Some(cost) = self.cost(req, engine)? else {
-            return Ok(Demand::None);
-        };
-        let key = self.key.key(req);
-        if key.is_none() {
-            engine.counts.missing.note(&self.key, req, self.missing);
-            match self.missing {
-                Missing::Admit => return Ok(Demand::None),
-                Missing::Refuse(kind) => return Err(Rejection::new("missing-key", kind)),
-                Missing::Share => {}
-            }
-        }
-        Ok(Demand::Tokens(self.digests.of(key), cost))
-    }
-
-    /// The cost of the request; `None` for 0.
-    #[inline]
-    pub(crate) fn cost<Req>(&self, req: &Req, engine: &Engine) -> Result<Option<u32>, Rejection>
-    where
-        C: Weigh<Req>,
-    {
-        match self.cost.weigh(req) {
-            0 => Ok(None),
-            cost if cost > engine.largest => Err(engine.too_large()),
-            cost => Ok(Some(cost)),
-        }
-    }
-}
-
 impl RedisRateLimit {
     /// The name of this policy in its rejections.
     pub const NAME: &'static str = crate::NAME;
-
-    /// Returns the builder of a limit in this Redis. At least one quota is required.
-    pub fn builder(server: RedisServer) -> RedisRateLimitBuilder {
-        RedisRateLimitBuilder::new(server)
-    }
 }
 
 impl<K, C> RedisRateLimit<K, C> {
@@ -138,11 +82,11 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<RedisPermit, Rejection>> {
-        wait.poll(&self.engine, now, cx).map_ok(RedisPermit)
+        self.engine.poll_wait(wait, now, cx).map_ok(RedisPermit)
     }
 
     fn abandon(&self, wait: Pin<&mut RedisWait>, now: Instant) {
-        wait.abandon(&self.engine, now);
+        self.engine.abandon(wait, now);
     }
 
     fn finish(&self, permit: RedisPermit, outcome: &Outcome) {

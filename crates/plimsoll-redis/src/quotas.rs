@@ -7,8 +7,6 @@ use plimsoll_rate_limit::Quota;
 
 use crate::InvalidRedisRateLimit;
 
-/// The most quotas of one limit: each is a key in Redis, and a field in every permit.
-pub const MAX_QUOTAS: usize = 4;
 /// Integers below this are exact in doubles, the numbers of Lua.
 const EXACT: u128 = 1 << 53;
 

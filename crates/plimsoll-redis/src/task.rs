@@ -2,51 +2,32 @@
 //! reconnects.
 
 mod settle;
+mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redis::{RedisError, Value};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
 };
 
+pub(crate) use self::state::Task;
+use self::state::{Batch, Done};
 use crate::{
     Disconnected,
     connection::{Connection, open},
     counts::Counts,
-    disconnected::Topology,
-    job::{Change, Failed, Job, Question, Refund},
+    failed::Failed,
+    job::{Job, Question},
     link_settings::LinkSettings,
     redis_clock::RedisClock,
-    up::Up,
 };
 
 /// Questions in one pipeline. With larger ones the first question would wait for the last.
 const BATCH: usize = 128;
 /// The first and the longest pause before reconnecting.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
-/// A connection to a cluster is closed after this many failures in a row, the last at least one
-/// stall time after the first (`a_cluster_that_dies_is_noticed_without_traffic`).
-const MAX_FAILURES: u32 = 3;
-
-pub(crate) struct Task {
-    settings: Arc<LinkSettings>,
-    jobs: mpsc::Receiver<Job>,
-    up: Arc<Up>,
-    clock: RedisClock,
-    /// Refunds to send, also of grants that arrived after the request was cancelled.
-    refunds: Vec<Refund>,
-    changes: Vec<Change>,
-    /// Whether this connection has given a good answer. Only then the next pause is short again.
-    proven: bool,
-    /// Failures since the last good answer, and the time of the first. For clusters.
-    failures: Option<(u32, Instant)>,
-    /// The index of the next probe.
-    probe: usize,
-}
-
 /// Why a connection is closed.
 enum End {
     /// It broke, stalled, or leads to a server that cannot decide.
@@ -55,36 +36,7 @@ enum End {
     Dropped,
 }
 
-/// Jobs that are sent together. An empty batch is a probe.
-#[derive(Default)]
-struct Batch {
-    questions: Vec<Question>,
-    refunds: Vec<Refund>,
-    changes: Vec<Change>,
-}
-
-/// A batch and its answers.
-struct Done {
-    batch: Batch,
-    sent: Instant,
-    values: Result<Vec<Value>, RedisError>,
-}
-
 impl Task {
-    pub(crate) fn new(settings: Arc<LinkSettings>, jobs: mpsc::Receiver<Job>, up: Arc<Up>) -> Self {
-        Self {
-            settings,
-            jobs,
-            up,
-            clock: RedisClock::new(),
-            refunds: Vec::new(),
-            changes: Vec::new(),
-            proven: false,
-            failures: None,
-            probe: 0,
-        }
-    }
-
     pub(crate) async fn run(mut self) {
         let mut pause = BACKOFF.0;
         loop {
@@ -244,10 +196,6 @@ impl Task {
                 values,
             }
         }
-    }
-
-    fn topology(&self) -> Topology {
-        self.settings.target.topology()
     }
 }
 

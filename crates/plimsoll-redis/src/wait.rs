@@ -7,19 +7,12 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plimsoll_circuit_breaker::BreakerPermit;
-use plimsoll_core::{Policy, Rejection};
 use tokio::{
     sync::oneshot,
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{
-    digest::Digest,
-    engine::Engine,
-    job::{Answer, Failed},
-    permit::Held,
-    script::Reply,
-};
+use crate::{answer::Answer, digest::Digest, failed::Failed};
 
 pin_project! {
     /// A request that waits for Redis, at most until the deadline.
@@ -56,19 +49,15 @@ impl RedisWait {
         }
     }
 
-    pub(crate) fn cost(&self) -> u32 {
-        self.cost
-    }
-
-    pub(crate) fn poll(
+    /// Polls for the answer, until the deadline.
+    pub(crate) fn poll_answer(
         self: Pin<&mut Self>,
-        engine: &Engine,
         now: Instant,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Held, Rejection>> {
+    ) -> Poll<Answer> {
         let mut this = self.project();
         // First the answer, then the timer: both have the waker before this returns `Pending`.
-        let answer = match Pin::new(&mut *this.answer).poll(cx) {
+        Poll::Ready(match Pin::new(&mut *this.answer).poll(cx) {
             Poll::Ready(answer) => answer.unwrap_or(Err(Failed::Lost)),
             Poll::Pending if now < *this.until => {
                 if this.timer.is_none() {
@@ -82,24 +71,25 @@ impl RedisWait {
                 close(this.answer)
             }
             Poll::Pending => close(this.answer),
-        };
-        if let Some(breaker) = this.breaker.take() {
-            let success = matches!(answer, Ok(Reply::Granted { .. } | Reply::Rejected { .. }));
-            engine.report(breaker, success, now);
-        }
-        Poll::Ready(engine.decide(answer, *this.digest, *this.cost, now))
+        })
     }
 
-    /// Cancels the wait. Tokens that were granted by now are refunded here; later grants are
-    /// refunded by the task.
-    pub(crate) fn abandon(self: Pin<&mut Self>, engine: &Engine, now: Instant) {
-        let this = self.project();
-        if let Some(breaker) = this.breaker.take() {
-            Policy::<()>::revoke(&engine.breaker, breaker, now, now);
-        }
-        if let Ok(Reply::Granted { count, at, .. }) = close(this.answer) {
-            engine.refund(*this.digest, count, at);
-        }
+    /// Ends the wait: returns an answer that has arrived by now. A later one returns to its sender.
+    pub(crate) fn end(self: Pin<&mut Self>) -> Answer {
+        close(self.project().answer)
+    }
+
+    /// The breaker's permit, once.
+    pub(crate) fn take_breaker(self: Pin<&mut Self>) -> Option<BreakerPermit> {
+        self.project().breaker.take()
+    }
+
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

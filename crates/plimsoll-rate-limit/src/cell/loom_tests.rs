@@ -4,7 +4,7 @@ use loom::{sync::Arc, thread};
 use plimsoll_core::Live;
 
 use super::*;
-use crate::refunds::Refunds;
+use crate::refunds::{Ledger, Refunds};
 
 /// The storage of a cell and its quotas.
 struct Shared<const N: usize> {

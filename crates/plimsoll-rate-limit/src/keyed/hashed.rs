@@ -1,6 +1,6 @@
 //! A key's hash, and the part of it that a cell stores.
 
-use crate::cell::REFUNDED_BITS;
+use crate::token::REFUNDED_BITS;
 
 /// A key's hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

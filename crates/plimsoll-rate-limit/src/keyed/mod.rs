@@ -20,8 +20,9 @@ use self::table::{Owner, Table};
 pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
-    cell::{Cell, Empty, Token},
+    cell::Cell,
     settings::Settings,
+    token::{Empty, Token},
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.

@@ -1,8 +1,9 @@
 //! What was taken by keys without a cell.
 
 use crate::{
-    cell::{Cell, Empty, Token},
+    cell::Cell,
     sync::AtomicU64,
+    token::{Empty, Token},
 };
 
 /// The two overflow buckets of a key, one per place. All keys with that place share the bucket.

@@ -22,11 +22,12 @@ use super::{
     set::{Set, WAYS},
 };
 use crate::{
-    cell::{Cell, Empty, Token},
-    rate_limit::State,
+    cell::Cell,
     refunds::{Ledger, Refunds},
     settings::Settings,
+    state::State,
     sync::{AtomicU64, Mutex},
+    token::{Empty, Token},
 };
 
 /// Locks of the table, one per group of keys without a known cell. Many, because a thread may be

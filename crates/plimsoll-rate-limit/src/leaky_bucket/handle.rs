@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plimsoll_core::LoadSignal;
 
-use super::{InvalidLeakyBucket, state::State};
+use super::{settings::InvalidLeakyBucket, state::State};
 
 /// Reads and changes a [`LeakyBucket`](crate::LeakyBucket) while it is in use. Clones share it.
 ///

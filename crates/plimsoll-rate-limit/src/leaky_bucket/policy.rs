@@ -10,8 +10,9 @@ use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejecti
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    LeakyBucket, LeakyBucketWait,
+    bucket::LeakyBucket,
     state::{Bounds, Departure, Joined, Turn, clamped},
+    wait::LeakyBucketWait,
 };
 use crate::Weigh;
 

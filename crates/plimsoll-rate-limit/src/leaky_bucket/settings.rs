@@ -8,9 +8,8 @@ use std::{
 use plimsoll_core::{Counter, Epoch, Live};
 
 use super::word::Rate;
+use crate::bounds::MAX_PERIOD;
 
-/// The longest period of a rate.
-const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The largest `max_waiting`, in requests: bounds the memory of a queue.
 const MAX_WAITING: usize = 1 << 20;
 /// The largest `max_wait`.

@@ -84,7 +84,7 @@ proptest! {
             let expected = gcra.decide(tat, now, cost);
             prop_assert_eq!(decided, expected.map(drop), "at {}", now);
             tat = expected.unwrap_or(tat);
-            let left = bucket.cell().remaining_with(&bucket.leases, now);
+            let left = bucket.leases.remaining(bucket.cell(), now);
             prop_assert_eq!(left, gcra.remaining(tat, now), "left at {}", now);
         }
     }
@@ -106,7 +106,7 @@ proptest! {
                 bucket.refund(token, at, now);
                 continue;
             }
-            let left = bucket.cell().remaining_with(&bucket.leases, now);
+            let left = bucket.leases.remaining(bucket.cell(), now);
             match bucket.take(shard, now, cost) {
                 Ok(token) => log.push((now, cost, token)),
                 Err(_) => prop_assert!(left < cost.into(), "rejected with {left} left"),
@@ -132,7 +132,7 @@ fn waiters_with_leases_are_refunded_what_they_took() {
                 bucket.refund(*token, 0, now);
             }
         }
-        let left = bucket.cell().remaining_with(&bucket.leases, now);
+        let left = bucket.leases.remaining(bucket.cell(), now);
         assert!(left >= 900, "{left} in order {order}");
     }
 }

@@ -5,23 +5,21 @@
 //! write. The lock is taken about once per admitted request. Rejections in an overload read `full`,
 //! where the last holder of the lock stored the time at which the next unit is available.
 
-use std::{
-    sync::{
-        PoisonError,
-        atomic::Ordering::{Acquire, Release},
-    },
-    time::Duration,
+use std::sync::{
+    PoisonError,
+    atomic::Ordering::{Acquire, Release},
 };
 
 use super::{ring::Ring, settings::Terms};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::{
+    bounds::MAX_PERIOD,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
 
 /// Bits of [`Log::full`] that hold a time: 36 years in nanoseconds. The others hold the generation
 /// of the terms.
 const TIME_BITS: u32 = 60;
 const GENERATIONS: u64 = 1 << (u64::BITS - TIME_BITS);
-/// The longest period of a limit. Less than 2^55 nanoseconds.
-pub(super) const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The latest time, in nanoseconds. Later times read as this one, so that no time overflows: after
 /// 35 years the clock stands still.
 const MAX_NOW: u64 = (1 << TIME_BITS) - 1 - MAX_PERIOD.as_nanos() as u64;

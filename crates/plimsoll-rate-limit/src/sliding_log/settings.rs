@@ -7,7 +7,7 @@ use std::{
 
 use plimsoll_core::{Allowance, Counter, Epoch, Live};
 
-use super::log::MAX_PERIOD;
+use crate::bounds::MAX_PERIOD;
 
 /// Limit and period in nanoseconds, changed together.
 pub(super) type Terms = Live<2, 16>;

@@ -158,7 +158,7 @@ impl Observe for Reported {
 
 /// Many concurrent connections with several requests each share one burst.
 #[tokio::test]
-async fn concurrent_connections_share_the_quota_of_their_address() {
+async fn connections_at_once_share_the_quota_of_their_address() {
     let (addr, by_ip, _) = serve().await;
     let clients = (0..20).map(|_| {
         tokio::spawn(async move {

@@ -3,13 +3,18 @@
 use redis::{ServerError, Value};
 use tokio::time::Instant;
 
-use super::{Batch, Done, MAX_FAILURES, Task};
+use super::state::{Batch, Done, Task};
 use crate::{
     Disconnected,
     disconnected::Topology,
-    job::{Change, Failed, Question, Refund},
+    failed::Failed,
+    job::{Change, Question, Refund},
     script::Reply,
 };
+
+/// A connection to a cluster is closed after this many failures in a row, the last at least one
+/// stall time after the first (`a_cluster_that_dies_is_noticed_without_traffic`).
+const MAX_FAILURES: u32 = 3;
 
 /// What is left to do after answers were delivered.
 #[derive(Default)]
