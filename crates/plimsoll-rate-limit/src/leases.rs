@@ -40,7 +40,7 @@ const LOCKED: u64 = u64::MAX;
 /// The leases on one bucket, one per shard.
 #[derive(Debug)]
 pub(crate) struct Leases {
-    leases: Box<[Lease]>,
+    shards: Box<[Lease]>,
     /// The batch is `capacity >> shift`.
     shift: u32,
     /// Whether two threads have met at the bucket.
@@ -63,7 +63,7 @@ impl Leases {
     /// `count` leases, a power of two. `None` for one.
     pub(crate) fn new(count: usize) -> Option<Self> {
         (count > 1).then(|| Self {
-            leases: (0..count).map(|_| Lease::new()).collect(),
+            shards: (0..count).map(|_| Lease::new()).collect(),
             shift: (count as u32 * SHARE).ilog2(),
             active: AtomicBool::new(false),
         })
@@ -101,7 +101,7 @@ impl Leases {
     ) -> Result<Token<N>, Empty> {
         let now = now.min(MAX_NOW);
         let (generation, terms) = Terms::read(&bucket.quotas[0]);
-        let lease = &self.leases[shard % self.leases.len()];
+        let lease = &self.shards[shard % self.shards.len()];
         let spent = Word(lease.next.load(Acquire));
         let end = Word(lease.end.load(Acquire));
         if let Terms::Bucket(gcra) = terms
@@ -144,11 +144,11 @@ impl Leases {
             // When all leases are used up this only reads, so rejections do not contend.
             Err(Empty { wait: Some(_), .. })
                 if self
-                    .leases
+                    .shards
                     .iter()
                     .any(|lease| lease.return_rest(bucket, now)) =>
             {
-                self.leases
+                self.shards
                     .iter()
                     .for_each(|lease| _ = lease.return_rest(bucket, now));
                 bucket.take(now, cost)
@@ -235,7 +235,7 @@ impl Leases {
 
     /// Nanoseconds of the schedule in leases of this generation.
     fn leased(&self, generation: u64, now: u64) -> u64 {
-        let left = self.leases.iter().filter_map(|lease| {
+        let left = self.shards.iter().filter_map(|lease| {
             let spent = Word(lease.next.load(Acquire));
             let left = (spent.0 != LOCKED).then(|| lease.left(spent, now))?;
             left.is_of(generation).then(|| left.state())

@@ -124,7 +124,7 @@ impl Task {
         for job in jobs.drain(..) {
             match job {
                 Job::Question(question) if !question.recipient.is_cancelled() => {
-                    questions.push(question)
+                    questions.push(question);
                 }
                 Job::Question(_) => {}
                 Job::Refund(refund) => self.refunds.push(refund),
