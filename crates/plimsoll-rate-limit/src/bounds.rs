@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest period, and the longest refill time of a burst: 365 days. Less than 2^55 nanoseconds.
+/// The longest period, and the longest refill time of a burst: 365 days, below 2^55 nanoseconds.
 pub(crate) const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The largest `cold` of a warm-up: a start at a thousandth of the rate.
 pub(crate) const MAX_COLD: u32 = 1000;
