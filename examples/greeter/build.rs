@@ -1,4 +1,5 @@
-//! Makes the client and server of the greeter. No `protoc`: the messages are written out in `src/messages.rs`.
+//! Generates the client and server of the greeter, without `protoc`: the messages are in
+//! `src/lib.rs`.
 
 use tonic_build::manual::{Builder, Method, Service};
 

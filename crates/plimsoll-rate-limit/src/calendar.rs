@@ -5,10 +5,10 @@ use std::time::Duration;
 use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
-/// The period of a calendar window, which begins on the hour, at midnight, or on Monday at
-/// midnight.
+/// The period of a calendar window.
 ///
-/// In UTC, or at a fixed [offset](crate::Quota::utc_offset_minutes) from it.
+/// Windows begin on the hour, at midnight, or on Monday at midnight: in UTC, or at a fixed
+/// [offset](crate::Quota::utc_offset_minutes) from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CalendarUnit {
@@ -47,7 +47,8 @@ impl CalendarUnit {
 }
 
 const DAY: u64 = 24 * 60 * 60;
-/// A day east or west of UTC, less a minute. Offsets in use go from -12 to +14 hours.
+/// The largest UTC offset, in minutes: a day less a minute. Offsets in use go from -12 to +14
+/// hours.
 pub(crate) const MAX_OFFSET_MINUTES: u32 = 24 * 60 - 1;
 
 /// The Unix time of a policy's epoch, in nanoseconds.
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_end_when_the_calendar_says_so() {
+    fn windows_end_at_calendar_edges() {
         assert_eq!(ends_in(CalendarUnit::Hour, 0), 30 * 60);
         assert_eq!(ends_in(CalendarUnit::Day, 0), 150 * 60);
         assert_eq!(ends_in(CalendarUnit::Week, 0), 150 * 60 + DAY);

@@ -1,19 +1,19 @@
-//! How much of a quota a request takes.
+//! The cost of a request: how much of a quota it takes.
 
-/// Weighs requests. Closures `Fn(&Req) -> u32` do.
+/// Computes the cost of a request. Implemented by closures `Fn(&Req) -> u32`.
 ///
-/// A request that weighs more than a quota holds at once is refused for ever, and no moment to come back is named. One
-/// that weighs nothing is let in and takes nothing.
+/// A request that costs more than a quota can hold is always rejected, without a `Retry-After`. A
+/// request that costs 0 is admitted and takes nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not weigh a `{Req}`",
     note = "use a closure `|req: &{Req}| -> u32`"
 )]
 pub trait Weigh<Req>: Send + Sync {
-    /// What this request takes.
+    /// Returns the number of tokens that this request takes.
     fn weigh(&self, req: &Req) -> u32;
 }
 
-/// Each request takes one.
+/// Every request costs one token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct One;
 

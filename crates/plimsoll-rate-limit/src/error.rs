@@ -1,105 +1,105 @@
-//! What can be wrong with a rate limit, before there is one.
+//! Errors of rate limit settings.
 
 use std::time::Duration;
 
-use crate::{Quota, WarmUp};
+use crate::bounds::{MAX_COLD, MAX_PERIOD};
 
-/// A quota that would admit nobody, or cannot be kept in nanoseconds.
+/// A quota that would admit no request, or cannot be kept in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidQuota {
-    /// No requests at all.
-    #[error("count is 0, but must be at least 1 request")]
+    /// The count is 0.
+    #[error("count must be at least 1 request, got 0")]
     Count,
-    /// Not even one request at a time.
-    #[error("burst is 0, but must be at least 1 request")]
+    /// The burst is 0.
+    #[error("burst must be at least 1 request, got 0")]
     Burst,
-    /// The period is zero, or longer than [`Quota::MAX_PERIOD`].
-    #[error("period is {period:?}, but must be 1 ns to {max:?}", max = Quota::MAX_PERIOD)]
+    /// The period is zero, or longer than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
+    #[error("period must be 1 ns to {max:?}, got {period:?}", max = MAX_PERIOD)]
     Period {
-        /// The period asked for.
+        /// The rejected period.
         period: Duration,
     },
     /// More than one request per nanosecond.
-    #[error("count is {count} per {period:?}, but must be at most 1 request per nanosecond")]
+    #[error("count must be at most 1 request per nanosecond, got {count} per {period:?}")]
     Rate {
         /// Requests per period.
         count: u32,
         /// The period.
         period: Duration,
     },
-    /// More than a window of this kind can count.
-    #[error("count is {count}, but must be at most {max} in a window of this kind")]
+    /// The count is more than a window of this kind can hold.
+    #[error("count must be at most {max} in a window of this kind, got {count}")]
     Window {
         /// Requests per period.
         count: u32,
-        /// The most there may be.
+        /// The largest count.
         max: u32,
     },
     /// A window with a burst.
-    #[error("burst is set, but a window lets its whole count in at once")]
+    #[error("burst must not be set for a window: its whole count may arrive at once")]
     BurstOfWindow,
     /// An empty list of quotas, which would admit every request.
-    #[error("number of quotas is 0, but must be at least 1")]
+    #[error("number of quotas must be at least 1, got 0")]
     NoQuotas,
-    /// An offset of a day or more.
-    #[error("utc offset is {minutes} minutes, but must be -1439 to 1439")]
+    /// The offset is a day or more.
+    #[error("utc_offset_minutes must be -1439 to 1439, got {minutes}")]
     UtcOffset {
-        /// The offset asked for.
+        /// The rejected offset.
         minutes: i32,
     },
     /// An offset is set for a quota that is not a calendar window.
-    #[error("utc offset is set, but only a calendar window has one")]
+    #[error("utc_offset_minutes must not be set: only a calendar window has an offset")]
     OffsetOfPeriod,
-    /// It cannot stand in a header.
+    /// The name is not valid in a header.
     #[error(
-        "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"
+        "name must be 1 to 64 printable ASCII characters without quotes and backslashes, got {0:?}"
     )]
     Name(&'static str),
-    /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`].
+    /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
     #[error(
-        "burst is {burst} at one request per {increment:?}, but must be refilled within {max:?}",
-        max = Quota::MAX_PERIOD
+        "burst must be refilled within {max:?}, got {burst} at one request per {increment:?}",
+        max = MAX_PERIOD
     )]
     Refill {
-        /// Requests that may come at once.
+        /// Requests that may arrive at once.
         burst: u32,
-        /// The time in which one is refilled.
+        /// The time in which one request is refilled.
         increment: Duration,
     },
 }
 
-/// A warm-up that has no meaning.
+/// A warm-up with a setting out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidWarmUp {
-    /// The rate at the start is no part of the rate.
-    #[error("cold is {0}, but must be 1 to {max}", max = WarmUp::MAX_COLD)]
+    /// `cold` is 0 or more than [`WarmUp::MAX_COLD`](crate::WarmUp::MAX_COLD).
+    #[error("cold must be 1 to {max}, got {0}", max = MAX_COLD)]
     Cold(u32),
-    /// A time is zero, or longer than [`Quota::MAX_PERIOD`].
-    #[error("{field} is {duration:?}, but must be 1 ns to {max:?}", max = Quota::MAX_PERIOD)]
+    /// A duration is zero, or longer than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
+    #[error("{field} must be 1 ns to {max:?}, got {duration:?}", max = MAX_PERIOD)]
     Duration {
         /// `over` or `idle`.
         field: &'static str,
-        /// The time asked for.
+        /// The rejected duration.
         duration: Duration,
     },
     /// The quota is a window, which has no rate.
-    #[error("the quota is a window, but only a token bucket can warm up")]
+    #[error("quota must be a token bucket to warm up, got a window")]
     Window,
 }
 
-/// A keyed rate limit that cannot be made.
+/// A keyed rate limit with a setting out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyedRateLimit {
-    /// The quota.
+    /// The quota is invalid.
     #[error(transparent)]
     Quota(#[from] InvalidQuota),
-    /// The capacity.
-    #[error("capacity is {0}, but must be 1 to 2^28 keys")]
+    /// The capacity is 0 or more than 2^28.
+    #[error("capacity must be 1 to 2^28 keys, got {0}")]
     Capacity(usize),
-    /// The limit warms up.
-    #[error("the limit warms up, but only one for all requests can: a service is cold, not a key")]
+    /// The limit has a warm-up.
+    #[error("warm_up must not be set for a limit per key: a service warms up, a key does not")]
     WarmUp,
 }

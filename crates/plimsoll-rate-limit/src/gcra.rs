@@ -1,29 +1,33 @@
-//! The generic cell rate algorithm (ITU-T I.371, virtual scheduling): state and `now` in, verdict out.
+//! The generic cell rate algorithm (ITU-T I.371, virtual scheduling): state and `now` in, decision
+//! out.
 //!
-//! All times are nanoseconds since one epoch. The whole state of a bucket is its *theoretical arrival time*: the
-//! moment at which it will be full again. A request that conforms moves it on by an increment for each token; one that
-//! would move it further ahead of `now` than the bucket holds does not conform. So no timer is needed to refill it.
+//! All times are nanoseconds since one epoch. The whole state of a bucket is its *theoretical
+//! arrival time* (`tat`): the time at which it will be full again. A conforming request moves it
+//! forward by one increment per token. A request that would move it further ahead of `now` than the
+//! capacity does not conform. So no timer is needed for the refill.
 
 use crate::{refunds::PARTS, share::Share, word::MAX_REFILL};
 
 /// A token bucket's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gcra {
-    /// T: the time in which one token is refilled. Never 0.
+    /// T: the refill time of one token, in nanoseconds. Never 0.
     pub(crate) increment: u64,
-    /// τ + T: the time in which an empty bucket is refilled, `burst * increment`.
+    /// τ + T: the refill time of an empty bucket, `burst * increment`.
     pub(crate) capacity: u64,
 }
 
 impl Gcra {
-    /// The next arrival time, or how long until the same request would conform: `None` when it never will.
+    /// Returns the next arrival time, or the wait until the same request conforms: `None` for
+    /// never.
     #[inline]
-    pub(crate) fn ask(self, tat: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+    pub(crate) fn decide(self, tat: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
         let span = self.span(cost);
         let next = tat.max(now).saturating_add(span);
         let ahead = next - now;
-        // Performance: a cost known to the compiler decides the second test, which a span does not
-        // (`instructions`, `rate-limit@accept`). The increment is never 0, so both say the same.
+        // Performance: a cost known to the compiler decides the second test, a span does not
+        // (`instructions`, `rate-limit@accept`). Both are equivalent, since the increment is never
+        // 0.
         if ahead <= self.capacity || cost == 0 {
             Ok(next)
         } else if span > self.capacity {
@@ -33,8 +37,7 @@ impl Gcra {
         }
     }
 
-    /// The arrival time of a bucket that holds only a share of its burst, for a request of this
-    /// cost.
+    /// The arrival time that a request of this cost sees in a bucket with a share of its burst.
     ///
     /// The rest of the burst counts as missing. The share is at least the request's cost: a request
     /// that fits the whole burst is admitted by a cold bucket once that has been refilled.
@@ -43,14 +46,14 @@ impl Gcra {
         tat.max(now + self.capacity.saturating_sub(holds))
     }
 
-    /// The arrival time after a cost that nobody asks about any more. The bucket may owe tokens then, for up to
+    /// The arrival time after an unconditional cost. The bucket may then owe tokens, for up to
     /// [`MAX_REFILL`].
     pub(crate) fn charge(self, tat: u64, now: u64, cost: u32) -> u64 {
         let next = tat.max(now).saturating_add(self.span(cost));
         next.min(now + MAX_REFILL)
     }
 
-    /// The time in which so many tokens are refilled.
+    /// The refill time of `cost` tokens.
     #[inline]
     pub(crate) fn span(self, cost: u32) -> u64 {
         self.increment.saturating_mul(cost.into())
@@ -61,35 +64,37 @@ impl Gcra {
         self.capacity.saturating_sub(tat.saturating_sub(now)) / self.increment.max(1)
     }
 
-    /// The arrival time under these terms of a bucket that was kept under `old` ones: the same number of tokens is
-    /// missing from it, even if that is more than it holds.
+    /// Converts the arrival time of a bucket from `old` terms to these. The number of missing
+    /// tokens stays the same, even if it exceeds the new burst.
     pub(crate) fn adopt(self, old: Self, tat: u64, now: u64) -> u64 {
         let missing = u128::from(tat.saturating_sub(now)) * u128::from(self.increment);
         let backlog = missing.div_ceil(u128::from(old.increment.max(1)));
         now + u64::try_from(backlog).map_or(MAX_REFILL, |backlog| backlog.min(MAX_REFILL))
     }
 
-    /// The arrival time of a bucket from which so many tokens are missing.
+    /// The arrival time of a bucket that lacks `tokens`.
     pub(crate) fn missing(self, tokens: u64, now: u64) -> u64 {
         now + self.increment.saturating_mul(tokens).min(MAX_REFILL)
     }
 
-    /// How far tokens that are given back unused move the arrival time back. `tat` is the arrival
-    /// time after they were taken.
+    /// How far refunded tokens move the arrival time back. `tat` is the arrival time after they
+    /// were taken.
     ///
-    /// The tokens have a stretch of the schedule, one span long, that ends at `tat`, or earlier by as much as they were
-    /// `moved` up by others that were taken before them and given back since. What lies ahead of `now` is given back; the clock
-    /// has refilled the rest. With a burst of 10, take one, let the bucket fill up, take ten, give back the first: it
-    /// lies in the past, and an eleventh is not had.
+    /// The tokens occupy a stretch of the schedule, one span long. It ends at `tat`, or earlier by
+    /// `moved` if tokens taken before them were refunded since. The part after `now` is refunded;
+    /// the part before `now` has been refilled by the clock. Example with a burst of 10: take one
+    /// token, let the bucket fill up, take ten, refund the first. Its stretch lies in the past, so
+    /// an eleventh token is not available.
     ///
-    /// That the stretch begins no earlier than the moment at which the tokens were taken is true even where `moved` is too
-    /// much: tokens given back at once come back whole.
+    /// The stretch never begins before the tokens were taken, even if `moved` is an overestimate.
+    /// So tokens that are refunded at once are refunded in full.
     ///
-    /// # Compared with a bucket that never saw them
+    /// # Compared with a bucket that never saw the tokens
     ///
-    /// Never less is missing, and never more than by what is refilled within the longest wait, for all waiters together:
-    /// what others took after `admitted` might have been had in time that has gone by.
-    pub(crate) fn returned(self, tat: u64, unused: Unused) -> u64 {
+    /// This bucket never has more tokens. It lacks at most the tokens that are refilled within the
+    /// longest wait, for all waiters together: tokens that others took after `admitted` could have
+    /// been taken from time that has passed.
+    pub(crate) fn refundable(self, tat: u64, unused: Unused) -> u64 {
         let Unused {
             cost,
             admitted,
@@ -104,7 +109,7 @@ impl Gcra {
         span.min(ahead.max(span.saturating_sub(held)))
     }
 
-    /// `unused` as seen at a rate that refills one token in `fastest`, at which more of it was
+    /// `unused` for a rate that refilled one token in `fastest` at times, so that more has been
     /// refilled.
     pub(crate) fn refilled_faster(self, fastest: u64, unused: Unused) -> Unused {
         let held = u128::from(unused.now.saturating_sub(unused.admitted));
@@ -131,11 +136,11 @@ impl Gcra {
     }
 }
 
-/// What is known of tokens that are to be given back.
+/// Tokens to be refunded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unused {
     pub(crate) cost: u32,
-    /// When they were taken, or earlier.
+    /// When they were taken, or an earlier time.
     pub(crate) admitted: u64,
     pub(crate) now: u64,
     /// How far they have moved up since they were taken, in parts of a token.
@@ -143,7 +148,7 @@ pub(crate) struct Unused {
 }
 
 impl Unused {
-    /// Tokens that are given back in the moment in which they were taken: they come back whole.
+    /// Tokens that are refunded when they are taken, in full.
     pub(crate) const fn at_once(cost: u32, now: u64) -> Self {
         Self {
             cost,
@@ -160,15 +165,15 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// T = 100 ms, τ = 300 ms: a burst of four.
+    /// T = 100 ms, τ = 300 ms: burst 4.
     const FOUR: Gcra = Gcra {
         increment: 100 * MS,
         capacity: 400 * MS,
     };
 
-    /// The published vector: (moment, what is left after it, or how long to wait).
+    /// The published vector: (time, tokens left after the request, or wait).
     #[test]
-    fn follows_the_published_vector() {
+    fn conforms_to_the_published_test_vector() {
         let steps: [(u64, Result<u64, u64>); 16] = [
             (0, Ok(3)),
             (0, Ok(2)),
@@ -190,7 +195,7 @@ mod tests {
         let mut tat = 0;
         for (at, expected) in steps {
             let now = at * MS;
-            let got = FOUR.ask(tat, now, 1).map(|next| {
+            let got = FOUR.decide(tat, now, 1).map(|next| {
                 tat = next;
                 FOUR.remaining(tat, now)
             });
@@ -199,18 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_is_that_many_tokens() {
-        assert_eq!(FOUR.ask(0, 0, 4), Ok(400 * MS));
-        assert_eq!(FOUR.ask(100 * MS, 0, 4), Err(Some(100 * MS)));
-        assert_eq!(FOUR.ask(0, 0, 5), Err(None), "never");
-        assert_eq!(FOUR.ask(400 * MS, 0, 0), Ok(400 * MS), "nothing is free");
+    fn a_request_takes_as_many_tokens_as_it_costs() {
+        assert_eq!(FOUR.decide(0, 0, 4), Ok(400 * MS));
+        assert_eq!(FOUR.decide(100 * MS, 0, 4), Err(Some(100 * MS)));
+        assert_eq!(FOUR.decide(0, 0, 5), Err(None), "never");
+        assert_eq!(FOUR.decide(400 * MS, 0, 0), Ok(400 * MS), "a cost of 0");
     }
 
     #[test]
     fn a_charge_may_leave_a_debt() {
         let tat = FOUR.charge(0, 0, 10);
         assert_eq!(FOUR.remaining(tat, 0), 0);
-        assert_eq!(FOUR.ask(tat, 0, 1), Err(Some(700 * MS)));
+        assert_eq!(FOUR.decide(tat, 0, 1), Err(Some(700 * MS)));
         assert_eq!(
             FOUR.charge(0, 0, u32::MAX),
             MAX_REFILL.min(FOUR.span(u32::MAX))

@@ -1,16 +1,16 @@
-//! The part of its cost that is given back at the end of a request.
+//! The part of its cost that is refunded at the end of a request.
 
-/// The part of its cost that is given back at the end of a request.
+/// The part of its cost that is refunded at the end of a request.
 ///
 /// Returned by the closure of [`RateLimit::refund`](crate::RateLimit::refund). From a `bool`: all
 /// of it or nothing. From a `u32`: that many tokens, at most the request's cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveBack {
-    /// The request counts in full.
+    /// The request counts in full: nothing is refunded.
     Nothing,
-    /// The request does not count.
+    /// The request does not count: all tokens are refunded.
     All,
-    /// This many tokens of its cost do not count.
+    /// This many tokens are refunded.
     Part(u32),
 }
 

@@ -26,34 +26,35 @@ impl<const N: usize> RateLimitHandle<N> {
         })
     }
 
-    /// Changes the quotas of the limit, and of all its keys, from the next decision on. Their names stay.
+    /// Changes the quotas of the limit, for all its keys, from the next decision on. The names
+    /// stay.
     ///
-    /// The number of tokens taken stays the same. With 15 of a burst of 20 taken, 5 are left. When the
-    /// burst becomes 100, 85 are left; when it becomes 10, none until 6 have been refilled. A debt of
-    /// 1,000 tokens is refilled at the new rate, in at most 417 days. Changing a quota and changing it
-    /// back frees no tokens.
+    /// The number of tokens taken stays the same. With 15 of a burst of 20 taken, 5 are left. When
+    /// the burst becomes 100, 85 are left; when it becomes 10, none until 6 have been refilled. A
+    /// debt of 1,000 tokens is refilled at the new rate, in at most 417 days. Changing a quota and
+    /// changing it back frees no tokens.
     ///
-    /// Windows keep their counts. Where windows begin at other times, the units that count at the change
-    /// count in the new window. (Exception: a key without a decision during 16 changes.)
+    /// Windows keep their counts. Where windows begin at other times, the units that count at the
+    /// change count in the new window. (Exception: a key without a decision during 16 changes.)
     ///
-    /// A decision sees each quota as it was or as it is, never a mixture. Tokens taken before the change
-    /// and given back after it are given back to the new quota, unless the algorithm or the window's
-    /// edges have changed.
+    /// A decision sees each quota before or after the change, never a mixture. Tokens taken before
+    /// the change and refunded after it are refunded to the new quota, unless the algorithm or the
+    /// window's edges have changed.
     ///
     /// # Errors
     ///
-    /// As for [`RateLimit::new`](crate::RateLimit::new); nothing has changed then.
+    /// As for [`RateLimit::new`](crate::RateLimit::new). Nothing is changed then.
     pub fn set_quotas(&self, quotas: [Quota; N]) -> Result<(), InvalidQuota> {
         self.0.set(quotas)
     }
 
     /// Sets the wall clock of calendar windows: at `now` it shows `since_1970`.
     ///
-    /// That is the time since 1970-01-01T00:00:00Z. A calendar window reads the wall clock once,
-    /// when it is made. Call this when the wall clock was set since, and in tests. It has no effect
-    /// on other quotas.
+    /// `since_1970` is the time since 1970-01-01T00:00:00Z. A calendar window reads the wall clock
+    /// once, when it is made. Call this after the wall clock was set, and in tests. It has no
+    /// effect on other quotas.
     ///
-    /// Requests that count at that moment count in the window that contains the new time, even if
+    /// Requests that count at that time count in the window that contains the new time, even if
     /// that is another window.
     ///
     /// ```
@@ -72,14 +73,14 @@ impl<const N: usize> RateLimitHandle<N> {
             .set_anchor(Anchor::new(&self.0.epoch, now, since_1970));
     }
 
-    /// Requests refused, of all keys together.
+    /// Requests rejected, of all keys together.
     pub fn refused(&self) -> u64 {
         self.0.refused.get()
     }
 }
 
 impl RateLimitHandle {
-    /// The quota.
+    /// Returns the quota.
     pub fn quota(&self) -> Quota {
         self.quotas()[0]
     }
@@ -88,16 +89,16 @@ impl RateLimitHandle {
     ///
     /// # Errors
     ///
-    /// As for [`RateLimit::new`](crate::RateLimit::new); nothing has changed then.
+    /// As for [`RateLimit::new`](crate::RateLimit::new). Nothing is changed then.
     pub fn set_quota(&self, quota: Quota) -> Result<(), InvalidQuota> {
         self.set_quotas([quota])
     }
 
-    /// Changes the numbers of the warm-up, from the next decision on; `false` when the limit does not warm up.
+    /// Changes the warm-up from the next decision on. `false` when the limit has no warm-up.
     ///
     /// # Errors
     ///
-    /// As for [`RateLimit::warm_up`](crate::RateLimit::warm_up); nothing has changed then.
+    /// As for [`RateLimit::warm_up`](crate::RateLimit::warm_up). Nothing is changed then.
     pub fn set_warm_up(&self, warm_up: WarmUp) -> Result<bool, InvalidWarmUp> {
         match self.0.warming.get() {
             Some(warming) => warming.set(warm_up).map(|()| true),

@@ -1,44 +1,68 @@
-//! Rate limiting for Tower services: so many requests per period, globally or per key.
+//! Rate limiting for Tower services: a number of requests per period, for all callers or per key.
 //!
-//! Callers over their quota are refused at once with 429 (gRPC: `RESOURCE_EXHAUSTED`) and the exact time to come back;
-//! nobody is made to wait, and a refused request has spent nothing.
+//! Requests over the quota are rejected at once with 429 (gRPC: `RESOURCE_EXHAUSTED`) and the exact
+//! time until a retry is admitted. A request is never queued (except by [`LeakyBucket`]), and a
+//! rejected request takes nothing.
 //!
-//! # Example
+//! # Example: one layer
 //!
 //! ```
-//! use plimsoll_core::{ClientIp, GateLayer, Kind, Missing};
+//! use axum::{Router, routing::get};
 //! use plimsoll_rate_limit::{Quota, RateLimit, RateLimitLayer};
 //!
-//! // One limit for everybody, as a layer of its own:
-//! let layer = RateLimitLayer::new(RateLimit::new(Quota::per_second(1000).burst(200))?);
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // 1,000 requests per second for all callers together, up to 200 at once.
+//!     let limit = RateLimit::new(Quota::per_second(1000).burst(200))?;
+//!     let app = Router::<()>::new()
+//!         .route("/", get(|| async { "hello" }))
+//!         .layer(RateLimitLayer::new(limit));
+//!     Ok(())
+//! }
+//! ```
 //!
-//! // One per client address, telling callers their quota, fused with other policies:
-//! let per_client = RateLimit::new(Quota::per_minute(60).burst(10).named("per-client"))?
-//!     .per_key(|req: &http::Request<()>| req.headers().get("x-client").cloned(), Missing::Share, 100_000)?;
-//! # let concurrency = ();
-//! let stack = GateLayer::new((per_client, concurrency));
-//! # let _: (RateLimitLayer, _) = (layer, stack);
-//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # Example: several policies in one gate
+//!
+//! A tuple of policies is one policy. It is faster than one layer per policy: the gate reads the
+//! clock once and wraps the response body once.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use plimsoll_core::{ClientIp, GateLayer, Missing};
+//! use plimsoll_rate_limit::{Quota, RateLimit};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let all = RateLimit::new(Quota::per_second(1000).burst(200))?;
+//!     // Per client address, reported to callers in the `RateLimit` header fields.
+//!     let quota = Quota::per_minute(60).burst(10).named("per-client");
+//!     let per_client = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
+//!     let app = Router::<()>::new()
+//!         .route("/", get(|| async { "hello" }))
+//!         .layer(GateLayer::new((per_client, all)));
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Choosing values
 //!
-//! [`Quota::burst`] is how much a caller may do after a pause. The smoothest limit has a burst of 1; one that counts
-//! like "100 per minute" has the whole count, which is the default, and lets a greedy caller have 199 requests in its worst
-//! minute. Ten or so is right for most APIs.
+//! [`Quota::burst`] is the number of requests that a caller may send at once after a pause. A burst
+//! of 1 is the smoothest limit. The default is the whole count ("100 per minute" may be sent at
+//! once); a greedy caller then gets up to 199 requests into one minute. A burst of about 10 suits
+//! most APIs.
 //!
 //! # When not to use it
 //!
-//! A quota says what a caller may have, not what the server can do. Against overload use a concurrency limit or load
-//! shedding, which know. A quota is kept per process: behind ten replicas a caller has ten times as much.
+//! A quota is a fixed share per caller. It does not follow the capacity of the server. Against
+//! overload use a concurrency limit or load shedding. A quota is kept per process: behind ten
+//! replicas a caller gets ten times the quota.
 //!
 //! # Errors
 //!
-//! [`InvalidQuota`] and the others named `Invalid`, all at construction or when a setting is changed.
-//! Nothing here panics.
+//! [`InvalidQuota`] and the other types named `Invalid...`: at construction, or when a setting is
+//! changed. The limits themselves never panic.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod calendar;
 mod cell;
 mod cost;
@@ -48,17 +72,19 @@ mod give_back;
 mod handle;
 mod hints;
 mod keyed;
-mod lanes;
 mod layer;
 mod leaky_bucket;
+mod leases;
 mod quota;
 mod rate_limit;
 mod refunds;
 mod settings;
 mod share;
 mod sliding_log;
+mod state;
 mod sync;
 mod terms;
+mod token;
 mod warm_up;
 mod window;
 mod word;

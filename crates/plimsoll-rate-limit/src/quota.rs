@@ -1,4 +1,4 @@
-//! How many requests, in which time, counted how.
+//! A quota: the number of requests, the period and the algorithm.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use plimsoll_core::Allowance;
 
 use crate::{
     CalendarUnit, InvalidQuota,
+    bounds::MAX_PERIOD,
     calendar::{Anchor, MAX_OFFSET_MINUTES},
     gcra::Gcra,
     terms::Terms,
@@ -13,19 +14,19 @@ use crate::{
     word::MAX_REFILL,
 };
 
-/// So many requests per period, counted in one of three ways.
+/// A number of requests per period, counted by one of several algorithms.
 ///
-/// A quota can be written down in a `const`; it is checked when a [`RateLimit`](crate::RateLimit) is made of it.
+/// A quota can be a `const`. It is checked when a [`RateLimit`](crate::RateLimit) is made from it.
 ///
 /// ```
 /// use std::time::Duration;
 /// use plimsoll_rate_limit::Quota;
 ///
-/// // A hundred requests per second, one each 10 ms on average, and up to twenty at once.
+/// // 100 requests per second, one per 10 ms on average, and up to 20 at once.
 /// const API: Quota = Quota::per_second(100).burst(20);
-/// // Five log-ins per quarter of an hour.
+/// // 5 log-ins per 15 minutes.
 /// const LOG_IN: Quota = Quota::new(5, Duration::from_secs(15 * 60));
-/// // A thousand per clock hour, told to callers as "hourly".
+/// // 1,000 per hour, reported to callers as "hourly".
 /// const HOURLY: Quota = Quota::per_hour(1000).fixed_window().named("hourly");
 /// assert_eq!(API.period(), Duration::from_secs(1));
 /// assert_eq!(LOG_IN.max_burst(), 5);
@@ -33,19 +34,19 @@ use crate::{
 ///
 /// # Choosing an algorithm
 ///
-/// | | in any one period at most | a cell holds | use it |
+/// | | at most in any one period | a cell holds | use it |
 /// |---|---|---|---|
-/// | token bucket (as made) | `count + burst - 1` | one moment | nearly always: smooth, exact waits |
-/// | [`fixed_window`](Self::fixed_window) | twice `count` | a count | for quotas that are sold or printed: "1000 per hour" |
+/// | token bucket (default) | `count + burst - 1` | one time | in most cases: smooth, exact waits |
+/// | [`fixed_window`](Self::fixed_window) | twice `count` | a count | for published quotas: "1000 per hour" |
 /// | [`per_calendar_day`](Self::per_calendar_day), hour, week | twice `count` | a count | for quotas that end at midnight |
-/// | [`sliding_window`](Self::sliding_window) | twice `count`, and near `count` for steady traffic | two counts | where a window's edge must not double the rate |
-/// | [`SlidingLog`](crate::SlidingLog) | `count`, exactly | every moment | for few requests that matter |
+/// | [`sliding_window`](Self::sliding_window) | twice `count`, and close to `count` for steady traffic | two counts | where the edge of a window must not double the rate |
+/// | [`SlidingLog`](crate::SlidingLog) | `count`, exactly | every time | for few, expensive requests |
 ///
 /// # Choosing a burst
 ///
-/// A client that is greedy gets `count + burst - 1` requests into its worst period: the burst, and what is refilled
-/// meanwhile. Without a word about it the burst is the whole count, so that "a hundred per minute" may be spent in
-/// the first second of each minute. A smaller burst smooths.
+/// A greedy client gets up to `count + burst - 1` requests into one period: the burst, and what is
+/// refilled meanwhile. The default burst is the whole count, so "100 per minute" may be spent in
+/// the first second of a minute. A smaller burst makes the traffic smoother.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Quota {
@@ -67,9 +68,9 @@ enum Counted {
 
 impl Quota {
     /// The longest period, and the longest time in which a burst may be refilled: 365 days.
-    pub const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    pub const MAX_PERIOD: Duration = MAX_PERIOD;
 
-    /// `count` requests per `period`, all of which may come at once.
+    /// `count` requests per `period`, all of which may arrive at once.
     pub const fn new(count: u32, period: Duration) -> Self {
         Self {
             count,
@@ -101,19 +102,22 @@ impl Quota {
         Self::new(count, Duration::from_secs(24 * 60 * 60))
     }
 
-    /// `count` requests per hour of the clock: the count is whole again on the hour. See
-    /// [`per_calendar_day`](Self::per_calendar_day).
+    /// `count` requests per hour of the clock; the count starts again at each full hour.
+    ///
+    /// See [`per_calendar_day`](Self::per_calendar_day).
     pub const fn per_calendar_hour(count: u32) -> Self {
         Self::per_calendar(count, CalendarUnit::Hour)
     }
 
-    /// `count` requests per day of the calendar: the count is whole again at midnight, in UTC or at an
-    /// [offset](Self::utc_offset_minutes) from it. A [fixed window](Self::fixed_window) whose edges the wall clock sets.
+    /// `count` requests per day of the calendar; the count starts again at midnight.
+    ///
+    /// A [fixed window](Self::fixed_window) whose edges follow the wall clock, in UTC or at an
+    /// [offset](Self::utc_offset_minutes) from it.
     ///
     /// ```
     /// use plimsoll_rate_limit::{Quota, RateLimit};
     ///
-    /// // A thousand a day; the day ends at midnight in UTC+2, all year round.
+    /// // 1,000 per day. The day ends at midnight in UTC+2, all year.
     /// let quota = Quota::per_calendar_day(1_000).utc_offset_minutes(2 * 60).named("daily");
     /// let limit = RateLimit::new(quota)?;
     /// # Ok::<_, plimsoll_rate_limit::InvalidQuota>(())
@@ -133,8 +137,9 @@ impl Quota {
         Self::per_calendar(count, CalendarUnit::Day)
     }
 
-    /// `count` requests per week of the calendar, from Monday, 00:00, to the next. See
-    /// [`per_calendar_day`](Self::per_calendar_day).
+    /// `count` requests per week of the calendar, from Monday, 00:00, to the next Monday.
+    ///
+    /// See [`per_calendar_day`](Self::per_calendar_day).
     pub const fn per_calendar_week(count: u32) -> Self {
         Self::per_calendar(count, CalendarUnit::Week)
     }
@@ -154,33 +159,37 @@ impl Quota {
         self
     }
 
-    /// At most `requests` may come at once, after a pause long enough. For token buckets only.
+    /// Sets how many requests may arrive at once after a pause. For token buckets only.
     pub const fn burst(mut self, requests: u32) -> Self {
         self.burst = Some(requests);
         self
     }
 
-    /// Counts in windows that follow each other, and forgets at the end of each: a caller can have the count at the end of
-    /// one window and again at the start of the next. Windows are counted from the first moment the limit is shown, by a
-    /// decision or by [`available`](crate::RateLimit::available). For those of the clock see
+    /// Counts in consecutive windows; the count starts again with each window.
+    ///
+    /// A caller can spend the count at the end of one window and again at the start of the next.
+    /// The first window starts at the limit's first decision or call of
+    /// [`available`](crate::RateLimit::available). For windows of the wall clock see
     /// [`per_calendar_day`](Self::per_calendar_day).
     pub const fn fixed_window(mut self) -> Self {
         self.counted = Counted::FixedWindow;
         self
     }
 
-    /// Counts in windows that follow each other, and takes of the window before as much as still lies within one period, as
-    /// if its requests had come evenly. At most 2^20 requests per period.
+    /// Counts in consecutive windows and adds the part of the previous window within one period.
+    ///
+    /// The requests of the previous window count as if they had been evenly spaced. At most 2^20
+    /// requests per period.
     pub const fn sliding_window(mut self) -> Self {
         self.counted = Counted::SlidingWindow;
         self
     }
 
-    /// Tells callers this quota, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the
-    /// answers to requests that were let in.
+    /// Reports this quota to callers under this name, in `RateLimit-Policy` and `RateLimit`.
     ///
-    /// `q` is the count and `w` the period (when it is whole seconds), `r` what is left, and `t` the time until the
-    /// quota is whole or, when nothing is left, until the next request. The fields are a draft
+    /// The fields are set on rejections and on responses to admitted requests. `q` is the count,
+    /// `w` the period (if it is whole seconds), `r` what is left, and `t` the time until the quota
+    /// is full or, when nothing is left, until the next request. The fields are a draft
     /// (draft-ietf-httpapi-ratelimit-headers).
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = Some(name);
@@ -197,7 +206,7 @@ impl Quota {
         self.period
     }
 
-    /// Requests that may come at once.
+    /// Requests that may arrive at once.
     pub const fn max_burst(&self) -> u32 {
         match self.burst {
             Some(burst) => burst,
@@ -240,7 +249,7 @@ impl Quota {
         self.words(Anchor::UNIX, None).map(drop)
     }
 
-    /// The name under which callers are told, if they are.
+    /// The name under which this quota is reported to callers, if any.
     pub const fn name(&self) -> Option<&'static str> {
         self.name
     }
@@ -294,7 +303,7 @@ impl Quota {
         if u64::from(count) > nanos {
             return Err(InvalidQuota::Rate { count, period });
         }
-        // Rounded up: never more than the quota.
+        // Rounded up, so the rate never exceeds the quota.
         let increment = nanos.div_ceil(u64::from(count));
         let refill = u128::from(increment) * u128::from(burst);
         // Rounding has added less than one nanosecond per request.
@@ -327,7 +336,7 @@ impl Quota {
         )))
     }
 
-    /// The quota that these words were made of, without its name.
+    /// The quota that these words encode, without its name.
     pub(crate) fn from_words([head, tail, count, nanos]: [u64; 4]) -> Self {
         let quota = Self::new(count as u32, Duration::from_nanos(nanos));
         if let Some((unit, minutes)) = Terms::calendar(head) {
@@ -344,5 +353,5 @@ impl Quota {
     }
 }
 
-// What passes the check, rounded up, fits a word.
+// Every quota that passes the check, rounded up, fits a word.
 const _: () = assert!(Quota::MAX_PERIOD.as_nanos() + u32::MAX as u128 <= MAX_REFILL as u128);

@@ -1,14 +1,14 @@
-//! A log of tokens that were given back, since tokens taken after them have moved up.
+//! A log of refunded tokens, because tokens taken after them have moved up.
 //!
 //! # Why it is kept
 //!
-//! A token occupies a stretch of the bucket's schedule, from `tat - span` to `tat`. Given back
-//! after a wait, it is worth the part of that stretch after `now`; the part before `now` has been
-//! refilled. A token that is given back moves all tokens taken after it up by its worth, and no
-//! token taken before it.
+//! A token occupies a stretch of the bucket's schedule, from `tat - span` to `tat`. Refunded after
+//! a wait, it is worth the part of that stretch after `now`; the part before `now` has been
+//! refilled. A refund moves all tokens taken after the refunded one up by its worth, and no token
+//! taken before it.
 //!
-//! So the worth of a token depends on *which* other tokens were given back while it was held.
-//! Without this log, each of a hundred waiters would pay for the wait of all the others.
+//! So the worth of a token depends on *which* other tokens were refunded while it was held. Without
+//! this log, each of a hundred waiters would pay for the wait of all the others.
 //!
 //! # Bounds
 //!
@@ -19,8 +19,8 @@
 use std::{collections::VecDeque, sync::PoisonError};
 
 use crate::{
-    cell::Token,
     sync::{Mutex, MutexGuard},
+    token::Token,
 };
 
 /// Parts of one token: the unit in which the log counts. A thousand roundings stay below 1/10,000
@@ -36,21 +36,21 @@ const MAX_ENTRIES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Refunds<const N: usize>(Mutex<VecDeque<Refund<N>>>);
 
-/// One refund, with the token that was given back.
+/// One refund, with the refunded token.
 #[derive(Debug, Clone, Copy)]
 struct Refund<const N: usize> {
     /// The owner of the cell.
     owner: u64,
     /// The token; of merged entries the earliest one.
     token: Token<N>,
-    /// The cell's count of tokens given back, after this.
+    /// The cell's count of refunded tokens after this refund.
     after: u32,
     cost: u32,
     /// How far tokens taken later moved up, for each quota, in [`PARTS`] of a token.
     parts: [u64; N],
 }
 
-/// The log, as one cell uses it.
+/// The log as one cell uses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger<'a, const N: usize> {
     pub(crate) refunds: &'a Refunds<N>,
@@ -81,7 +81,7 @@ impl<'a, const N: usize> Ledger<'a, N> {
             leased,
         } = self;
         Recent {
-            // Nothing panics while it is held; a poisoned one would be as good.
+            // Nothing panics under this lock; a poisoned log is still consistent.
             log: log.lock().unwrap_or_else(PoisonError::into_inner),
             owner,
             leased,
@@ -92,14 +92,14 @@ impl<'a, const N: usize> Ledger<'a, N> {
 impl<const N: usize> Recent<'_, N> {
     /// How far this token has moved up since it was taken, for each quota, in [`PARTS`] of a token.
     ///
-    /// An upper bound when the log has lost entries. `returned` is the cell's count of tokens given
-    /// back.
-    pub(crate) fn moved(&self, token: &Token<N>, returned: u32) -> [u64; N] {
-        let since = token.returned_since(returned);
+    /// An upper bound when the log has lost entries. `refunded` is the cell's count of refunded
+    /// tokens.
+    pub(crate) fn moved(&self, token: &Token<N>, refunded: u32) -> [u64; N] {
+        let since = token.refunded_since(refunded);
         let (mut known, mut moved) = (0, [0_u64; N]);
         for refund in self.log.iter().filter(|refund| refund.owner == self.owner) {
-            let counted = token.returned_since(refund.after);
-            // Of before it was taken.
+            let counted = token.refunded_since(refund.after);
+            // From before the token was taken.
             if counted == 0 || counted > since {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What the cells of one limit share.
+//! Settings that all cells of one limit share.
 
 use std::{
     fmt,
@@ -10,18 +10,21 @@ use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome
 use tokio::time::Instant;
 
 use crate::{
-    GiveBack, InvalidQuota, Quota, RateLimit,
+    GiveBack, InvalidQuota, Quota,
     calendar::{Anchor, both_clocks},
-    cell::{Empty, Token},
     terms::{LiveQuota, Terms},
+    token::{Empty, Token},
     warm_up::Warming,
     word::Word,
 };
 
-/// What a call that is over costs, beyond what was taken when it was let in.
+/// The name of the policies in their rejections.
+pub(crate) const NAME: &str = "rate-limit";
+
+/// Computes the additional cost of a call that has ended.
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
-/// Decides the part of its cost that is given back at the end of a request.
+/// Computes the part of its cost that is refunded at the end of a request.
 pub(crate) type Refund = Box<dyn Fn(&Outcome) -> GiveBack + Send + Sync>;
 
 pub(crate) struct Settings<const N: usize> {
@@ -73,7 +76,7 @@ impl<const N: usize> Settings<N> {
         Ok(())
     }
 
-    /// Sets the wall clock by which calendar windows begin.
+    /// Sets the wall clock that calendar windows follow.
     pub(crate) fn set_anchor(&self, to: Anchor) {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         *anchor = Some(to);
@@ -81,7 +84,7 @@ impl<const N: usize> Settings<N> {
             let (_, old) = live.read();
             let quota = Quota::from_words(old);
             let terms = Terms::from_words([old[0], old[1]]);
-            // Valid before, and so now.
+            // Valid before, so it is valid now.
             if let Ok(words) = quota.words(to, Some(terms))
                 && words != old
                 && quota.calendar_unit().is_some()
@@ -96,7 +99,7 @@ impl<const N: usize> Settings<N> {
         self.epoch.nanos(now)
     }
 
-    /// The time on the bucket's own clock, which is slow while it warms up; see
+    /// The time on the bucket's own clock, which runs slower during a warm-up; see
     /// [`Ramp`](crate::warm_up::Ramp).
     pub(crate) fn time(&self, now: Instant) -> u64 {
         let nanos = self.nanos(now);
@@ -107,12 +110,12 @@ impl<const N: usize> Settings<N> {
     }
 
     /// Whether a refund or a charge is set, so that the end of a request changes something.
-    pub(crate) fn asks_for_outcomes(&self) -> bool {
+    pub(crate) fn uses_outcomes(&self) -> bool {
         self.charge.get().is_some() || self.refund.get().is_some()
     }
 
-    /// The part of the token that is given back at the end of a request.
-    pub(crate) fn given_back(&self, token: &Token<N>, outcome: &Outcome) -> Option<Token<N>> {
+    /// The part of the token that is refunded at the end of a request.
+    pub(crate) fn refunded_of(&self, token: &Token<N>, outcome: &Outcome) -> Option<Token<N>> {
         // Nothing was taken: a cost of 0, or a request that was not counted.
         let refund = self.refund.get().filter(|_| token.cost > 0)?;
         let cost = refund(outcome).of(token.cost);
@@ -121,22 +124,22 @@ impl<const N: usize> Settings<N> {
         (cost > 0).then_some(back)
     }
 
-    /// What is left to charge for a call that is over.
+    /// The additional cost of a call that has ended.
     pub(crate) fn due(&self, outcome: &Outcome) -> Option<u32> {
         let charge = self.charge.get()?;
         Some(u32::try_from(charge(outcome)).unwrap_or(u32::MAX)).filter(|due| *due > 0)
     }
 
     #[cold]
-    pub(crate) fn refusal(&self, empty: Empty) -> Rejection {
+    pub(crate) fn rejection(&self, empty: Empty) -> Rejection {
         self.refused.add();
         let Empty {
             quota,
             wait,
             generation,
         } = empty;
-        let rejection = Rejection::new(RateLimit::NAME, Kind::OverQuota);
-        // A request that never passes says nothing of when others will.
+        let rejection = Rejection::new(NAME, Kind::OverQuota);
+        // A request that can never be admitted gives no estimate for others.
         let Some(wait) = wait.map(Duration::from_nanos) else {
             return rejection;
         };
@@ -149,7 +152,7 @@ impl<const N: usize> Settings<N> {
         }
     }
 
-    /// Whether callers are told of any quota.
+    /// Whether any quota has a name and is reported to callers.
     #[inline]
     pub(crate) fn announces(&self) -> bool {
         self.names.iter().any(Option::is_some)
@@ -174,13 +177,14 @@ impl<const N: usize> Settings<N> {
         }
     }
 
-    /// What a quota had left, and the time until it is whole, or until the next request when nothing is left.
+    /// What a quota had left, and the time until it is full, or until the next request when nothing
+    /// is left.
     fn left(&self, name: &'static str, quota: usize, word: Word, then: u64) -> Allowance {
         let generation = word.generation();
         let terms = Terms::at(&self.quotas[quota], generation);
         let remaining = terms.remaining(word.state(), then);
         let reset = if remaining == 0 {
-            let asked = terms.ask(word.state(), then, 1);
+            let asked = terms.decide(word.state(), then, 1);
             asked.err().flatten().unwrap_or(0)
         } else {
             terms.settles_in(word.state(), then)
@@ -199,7 +203,7 @@ impl<const N: usize> Settings<N> {
         reset: Duration,
     ) -> Allowance {
         let quota = Quota::from_words(self.quotas[quota].at(generation));
-        // `w` is whole seconds or nothing.
+        // `w` is whole seconds, or left out.
         let window_secs = match quota.period() {
             period if period.subsec_nanos() == 0 => period.as_secs(),
             _ => 0,

@@ -1,6 +1,6 @@
-//! The share of its burst that a bucket holds while it warms up.
+//! The share of its burst that a bucket holds during a warm-up.
 
-/// A share of the burst, as a fixed-point number of 16 bits.
+/// A share of the burst, as a fixed-point number with 16 fractional bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share(u32);
 
@@ -10,8 +10,9 @@ impl Share {
     /// The whole burst.
     pub(crate) const FULL: Self = Self(ONE);
 
-    /// The share at `gone` of `over` of a warm-up that began at the `cold`-th part: it rises in a straight line, as the
-    /// rate does. Rounded down.
+    /// The share after `gone` of a warm-up of length `over` that starts at `1 / cold`.
+    ///
+    /// It rises linearly, like the rate. Rounded down.
     pub(crate) fn warming(cold: u32, gone: u64, over: u64) -> Self {
         if gone >= over {
             return Self::FULL;
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rises_from_a_part_to_all_of_it() {
+    fn rises_linearly_from_the_cold_share_to_the_full_burst() {
         let at = |gone| Share::warming(4, gone, 100).of(1000);
         assert_eq!(at(0), 250);
         assert_eq!(at(50), 625);

@@ -1,4 +1,4 @@
-//! The only place that knows about loom.
+//! The synchronisation types: loom's in its tests, else those of the standard library.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};

@@ -1,4 +1,4 @@
-//! A quota as the algorithms read it: one of them, by what is in two words.
+//! A quota as the algorithms read it: an algorithm and its parameters in two words.
 
 use crate::{
     CalendarUnit,
@@ -9,10 +9,11 @@ use crate::{
 };
 use plimsoll_core::Live;
 
-/// Two words for the decision, then count and period: a quota that can be changed while it is in use.
+/// A quota that can be changed while it is in use: two words for the decision, then count and
+/// period.
 pub(crate) type LiveQuota = Live<4, GENERATIONS>;
 
-/// Which algorithm, in the first word's highest bits.
+/// Position of the algorithm in the first word: its two highest bits. 0 is the bucket.
 const RULE: u32 = 62;
 const FIXED: u64 = 1;
 const SLIDING: u64 = 2;
@@ -25,7 +26,7 @@ const OFFSET_BIAS: i32 = 1 << 11;
 const BITS: u32 = 36;
 const LIMIT_MASK: u64 = (1 << BITS) - 1;
 
-/// How requests are counted.
+/// The algorithm and its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Terms {
     Bucket(Gcra),
@@ -94,7 +95,7 @@ impl Terms {
         };
         let bits = match old {
             Some(Self::Window(old)) => window.bits.max(old.bits).min(window.most_bits()),
-            // From a bucket any number of tokens may be missing.
+            // A bucket may lack any number of tokens.
             Some(Self::Bucket(_)) => window.most_bits(),
             None => window.bits,
         };
@@ -108,7 +109,7 @@ impl Terms {
         [(rule << RULE) | counted, window.period]
     }
 
-    /// The state as a request of this cost sees it while the bucket holds only a share of its burst.
+    /// The state that a request of this cost sees while the bucket holds only a share of its burst.
     #[inline]
     pub(crate) fn cold(self, state: u64, share: Share, now: u64, cost: u32) -> u64 {
         match self {
@@ -117,42 +118,42 @@ impl Terms {
         }
     }
 
-    /// The decision of [`ask`](Self::ask), straight from the words of a quota.
+    /// The decision of [`decide`](Self::decide), straight from the words of a quota.
     ///
     /// Performance: the words of a window are decoded out of line, so that the decision of a bucket
     /// is short enough to be inlined into the gate (`instructions`, `rate-limit@accept`).
     #[inline]
-    pub(crate) fn ask_words(
+    pub(crate) fn decide_words(
         [head, tail]: [u64; 2],
         state: u64,
         now: u64,
         cost: u32,
     ) -> Result<u64, Option<u64>> {
         if head >> RULE != 0 {
-            return Self::ask_window([head, tail], state, now, cost);
+            return Self::decide_window([head, tail], state, now, cost);
         }
         let gcra = Gcra {
             increment: head,
             capacity: tail,
         };
-        gcra.ask(state, now, cost)
+        gcra.decide(state, now, cost)
     }
 
     #[inline(never)]
-    fn ask_window(words: [u64; 2], state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
-        Self::from_words(words).ask(state, now, cost)
+    fn decide_window(words: [u64; 2], state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+        Self::from_words(words).decide(state, now, cost)
     }
 
-    /// The next state, or how long until the same request would be let in: `None` when it never will.
+    /// Returns the next state, or the wait until the same request is admitted: `None` for never.
     #[inline]
-    pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+    pub(crate) fn decide(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
         match self {
-            Self::Bucket(gcra) => gcra.ask(state, now, cost),
-            Self::Window(window) => window.ask(state, now, cost),
+            Self::Bucket(gcra) => gcra.decide(state, now, cost),
+            Self::Window(window) => window.decide(state, now, cost),
         }
     }
 
-    /// The state after a cost that nobody asks about any more.
+    /// The state after an unconditional cost, which may leave a debt.
     pub(crate) fn charge(self, state: u64, now: u64, cost: u32) -> u64 {
         match self {
             Self::Bucket(gcra) => gcra.charge(state, now, cost),
@@ -160,9 +161,9 @@ impl Terms {
         }
     }
 
-    /// [`give_back`](Self::give_back) for tokens that were taken under `old` terms. The same number
-    /// of tokens is given back. `fastest` is the shortest refill time of one token since then.
-    pub(crate) fn give_back_under(
+    /// [`refund`](Self::refund) for tokens that were taken under `old` terms. The same number of
+    /// tokens is refunded. `fastest` is the shortest refill time of one token since then.
+    pub(crate) fn refund_under(
         self,
         old: Self,
         fastest: u64,
@@ -173,12 +174,12 @@ impl Terms {
         match (self, old) {
             (Self::Bucket(new), Self::Bucket(old)) => {
                 let unused = old.refilled_faster(fastest, unused);
-                let back = old.returned(word.state(), unused);
+                let back = old.refundable(word.state(), unused);
                 (state.saturating_sub(new.worth(old, back)), old.parts(back))
             }
             (Self::Window(new), Self::Window(old)) => {
                 let then = old.number_of(word.state());
-                (new.give_back(state, then, unused.now, unused.cost), 0)
+                (new.refund(state, then, unused.now, unused.cost), 0)
             }
             _ => (state, 0),
         }
@@ -192,17 +193,17 @@ impl Terms {
         }
     }
 
-    /// The state after tokens were given back unused, and how far tokens taken later move up, in
+    /// The state after unused tokens were refunded, and how far tokens taken later move up, in
     /// parts of a token. `word` is the word after the tokens were taken.
-    pub(crate) fn give_back(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {
+    pub(crate) fn refund(self, state: u64, word: Word, unused: Unused) -> (u64, u64) {
         match self {
             Self::Bucket(gcra) => {
-                let back = gcra.returned(word.state(), unused);
+                let back = gcra.refundable(word.state(), unused);
                 (state.saturating_sub(back), gcra.parts(back))
             }
             Self::Window(window) => {
                 let then = window.number_of(word.state());
-                let state = window.give_back(state, then, unused.now, unused.cost);
+                let state = window.refund(state, then, unused.now, unused.cost);
                 (state, 0)
             }
         }
@@ -216,7 +217,7 @@ impl Terms {
         }
     }
 
-    /// How long until nothing that was taken counts any more.
+    /// Time until nothing that was taken counts any more.
     pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
         match self {
             Self::Bucket(_) => state.saturating_sub(now),
@@ -224,15 +225,15 @@ impl Terms {
         }
     }
 
-    /// How long nothing that was taken has counted; `None` while something does.
-    pub(crate) fn whole_for(self, state: u64, now: u64) -> Option<u64> {
+    /// How long the quota has been full; `None` while anything that was taken still counts.
+    pub(crate) fn full_for(self, state: u64, now: u64) -> Option<u64> {
         match self {
             Self::Bucket(_) => now.checked_sub(state),
-            Self::Window(window) => window.whole_for(state, now),
+            Self::Window(window) => window.full_for(state, now),
         }
     }
 
-    /// A moment: the later it is, the more has been taken.
+    /// A time that orders cells: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
         match self {
             Self::Bucket(_) => state,
@@ -240,7 +241,7 @@ impl Terms {
         }
     }
 
-    /// The state from which as much has been taken as from both of these.
+    /// The state in which as much has been taken as in both of these.
     pub(crate) fn most_taken(self, one: u64, other: u64, now: u64) -> u64 {
         match self {
             Self::Bucket(_) => one.max(other),
@@ -248,7 +249,7 @@ impl Terms {
         }
     }
 
-    /// The state under these terms of one that was kept under `old` ones: what is missing stays missing.
+    /// Converts a state from `old` terms to these: tokens that are missing stay missing.
     pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
         match (self, old) {
             (Self::Bucket(new), Self::Bucket(old)) => new.adopt(old, state, now),

@@ -1,29 +1,35 @@
-//! A cold service is given less: the rate rises after a pause.
+//! Warm-up: the rate rises after an idle time.
 
 use std::{sync::PoisonError, time::Duration};
 
 use plimsoll_core::Live;
 
-use crate::{InvalidWarmUp, Quota, share::Share, sync::Mutex};
+use crate::{
+    InvalidWarmUp,
+    bounds::{MAX_COLD, MAX_PERIOD},
+    share::Share,
+    sync::Mutex,
+};
 
-/// After a pause, the rate begins at a part of the quota's and rises in a straight line to all of it.
+/// After an idle time, the rate begins at a fraction of the quota's and rises linearly to all of
+/// it.
 ///
-/// A service that has had nothing to do for a while has cold caches, few connections and a small pool: it breaks
-/// under a load that it takes with ease a minute later. A fresh limit is cold, too. While it warms up, the burst shrinks in
-/// proportion, but not below one request, whatever it weighs.
+/// After an idle time a service has cold caches and few open connections. It fails under a load
+/// that it handles a minute later. A new limit starts cold, too. During the warm-up the burst
+/// shrinks in proportion to the rate, but never below one request of any cost.
 ///
 /// The next token is due when the integral of the rate over time reaches one. So a request that is
 /// admitted at a thousandth of the rate does not delay the next one by a thousand intervals once
-/// the rate has risen. (The bucket runs on a clock that is slow while it is cold.)
+/// the rate has risen. (The bucket runs on a clock that is slow during the warm-up.)
 ///
-/// (Guava and Sentinel warm up by tokens spent rather than by time; to the same end, but the time it takes is then the
-/// traffic's.)
+/// (Guava and Sentinel warm up by tokens spent instead of by time, so the duration of their warm-up
+/// depends on the traffic.)
 ///
 /// ```
 /// use std::time::Duration;
 /// use plimsoll_rate_limit::{Quota, RateLimit, WarmUp};
 ///
-/// // From a third of it to all 900 a second within 30 seconds, after a minute without a request.
+/// // From a third to all of 900 per second within 30 s, after 60 s without a request.
 /// let warm_up = WarmUp::new(3, Duration::from_secs(30)).after_idle(Duration::from_secs(60));
 /// let limit = RateLimit::new(Quota::per_second(900).burst(90))?.warm_up(warm_up)?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -37,7 +43,8 @@ pub struct WarmUp {
 }
 
 impl WarmUp {
-    /// From the `cold`-th part of the rate to all of it, in the time `over`, after a pause just as long.
+    /// Warms up from `1 / cold` of the rate to all of it within `over`, after an idle time of
+    /// `over`.
     pub const fn new(cold: u32, over: Duration) -> Self {
         Self {
             cold,
@@ -46,7 +53,7 @@ impl WarmUp {
         }
     }
 
-    /// After a pause of this length: the time from the moment at which the bucket was full.
+    /// Sets the idle time after which a warm-up begins, measured from when the bucket was full.
     pub const fn after_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -54,19 +61,19 @@ impl WarmUp {
 
     fn words(self) -> Result<[u64; 3], InvalidWarmUp> {
         let Self { cold, over, idle } = self;
-        if cold == 0 || cold > Self::MAX_COLD {
+        if cold == 0 || cold > MAX_COLD {
             return Err(InvalidWarmUp::Cold(cold));
         }
         for (field, duration) in [("over", over), ("idle", idle)] {
-            if duration.is_zero() || duration > Quota::MAX_PERIOD {
+            if duration.is_zero() || duration > MAX_PERIOD {
                 return Err(InvalidWarmUp::Duration { field, duration });
             }
         }
         Ok([cold.into(), over.as_nanos() as u64, idle.as_nanos() as u64])
     }
 
-    /// The coldest start: a thousandth of the rate.
-    pub const MAX_COLD: u32 = 1000;
+    /// The largest `cold`: a start at a thousandth of the rate.
+    pub const MAX_COLD: u32 = MAX_COLD;
 }
 
 /// A warm-up in use.
@@ -78,13 +85,13 @@ pub(crate) struct Warming {
     changing: Mutex<()>,
 }
 
-/// A clock that is slow while the service is cold: in its time the rate is always the whole rate.
+/// A clock that is slow during the warm-up, so that on it the rate is always the full rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ramp {
-    /// When the clock was last slowed down.
+    /// When the last warm-up began.
     since: u64,
-    /// How far the clock was behind at that time. (Modulo 2^64: a change of settings may make it
-    /// negative.)
+    /// How far the clock was behind at that time, modulo 2^64: a change of settings may make it
+    /// negative.
     lost: u64,
     cold: u64,
     over: u64,
@@ -117,7 +124,7 @@ impl Ramp {
         let due = self.time(now).saturating_add(wait);
         let end = now.max(self.since.saturating_add(self.over));
         let lost = self.lost(end).wrapping_sub(self.lost(now));
-        // No sooner than at the whole rate, and no later than if all that will be lost were lost before.
+        // Bounds: at least `wait`, and at most `wait` plus all that the clock can still lose.
         let (mut too_short, mut enough) = (wait, wait.saturating_add(lost));
         if wait == 0 || self.time(now.saturating_add(wait)) >= due {
             return wait;
@@ -145,7 +152,7 @@ impl Warming {
         })
     }
 
-    /// The newest ramp, without a check whether another one is due.
+    /// The newest ramp. Does not check whether another one is due.
     pub(crate) fn ramp(&self) -> Ramp {
         let (_, [since, lost, cold, over, generation]) = self.ramp.read();
         Ramp {
@@ -157,8 +164,8 @@ impl Warming {
         }
     }
 
-    /// The ramp for a decision, for a bucket that is full at `full_at` on its own clock. Begins
-    /// another ramp after an idle period.
+    /// The ramp for a decision. Begins another ramp after an idle time. `full_at` is when the
+    /// bucket is full, on its own clock.
     pub(crate) fn ramp_at(&self, full_at: u64, now: u64) -> Ramp {
         let ramp = self.ramp();
         if self.is_over(ramp, full_at, now) {
@@ -177,7 +184,7 @@ impl Warming {
     fn begin(&self, full_at: u64, now: u64) -> Ramp {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.ramp();
-        // Perhaps another thread has just begun it.
+        // Another thread may have begun it.
         if !self.is_over(old, full_at, now) {
             return old;
         }
@@ -190,7 +197,7 @@ impl Warming {
             over,
             generation,
         };
-        // The clock goes on from where it was.
+        // The clock continues from its current time.
         ramp.lost = old.lost(now).wrapping_sub(ramp.lost(now));
         self.ramp
             .set([ramp.since, ramp.lost, cold, over, generation]);

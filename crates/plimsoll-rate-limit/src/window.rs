@@ -1,19 +1,22 @@
-//! Fixed windows, and the sliding window counter: state and `now` in, verdict out.
+//! Fixed windows and the sliding window counter: state and `now` in, decision out.
 //!
-//! Windows of one period follow each other from the epoch on. The state is the number of a window, what was taken in it,
-//! and what was taken in the one before it. A fixed window forgets the one before; the sliding counter takes the part of it
-//! that still lies within one period of `now`, as if its requests had come evenly:
-//! `before * left / period + taken` (Cloudflare, "How we built rate limiting capable of scaling to millions of domains").
+//! Windows of one period follow each other from the epoch on. The state is the number of a window,
+//! the units taken in it, and the units taken in the previous one. A fixed window ignores the
+//! previous one. The sliding counter adds the part of it that lies within one period of `now`, as
+//! if its requests had been evenly spaced: `before * left / period + taken` (Cloudflare, "How we
+//! built rate limiting capable of scaling to millions of domains").
 
 use crate::word::STATE_BITS;
 
-/// The largest limit of a fixed window.
+/// The largest limit of a fixed window, in units: larger counts leave too few bits for the window's
+/// number.
 pub(crate) const MAX_FIXED: u32 = 1 << 30;
-/// The largest limit of a sliding window: what is taken in two windows, and the window's number, share one word.
+/// The largest limit of a sliding window, in units: two counts and the window's number share one
+/// word.
 pub(crate) const MAX_SLIDING: u32 = 1 << 20;
 
-/// A thread may come late by one part in `2^LATE` of the windows whose numbers can be told apart: 64 of them at the largest
-/// limit.
+/// How late a thread may be: up to `2^-LATE` of the window numbers that fit the state. That is 64
+/// windows at the largest limit.
 const LATE: u32 = 12;
 
 /// A window's quota.
@@ -29,17 +32,17 @@ pub(crate) struct Window {
     pub(crate) shift: u64,
 }
 
-/// What was taken, as seen from the window of `now`.
+/// Units taken, as seen from the window of `now`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Taken {
     /// In this window.
     now: u64,
-    /// In the one before it.
+    /// In the previous window.
     before: u64,
 }
 
 impl Window {
-    /// A window whose counts have no more bits than they need.
+    /// A window whose counts have as many bits as the limit needs.
     pub(crate) const fn new(limit: u64, period: u64, slides: bool, shift: u64) -> Self {
         Self {
             limit,
@@ -56,12 +59,12 @@ impl Window {
         u32::BITS - most.leading_zeros()
     }
 
-    /// The next state, or how long until the same request would pass: `None` when it never will.
+    /// Returns the next state, or the wait until the same request is admitted: `None` for never.
     #[inline(never)]
-    pub(crate) fn ask(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
+    pub(crate) fn decide(self, state: u64, now: u64, cost: u32) -> Result<u64, Option<u64>> {
         let cost = u64::from(cost);
         let (early, number, left, mut taken) = self.view(state, now);
-        if self.passes(taken, cost, left) || cost == 0 {
+        if self.fits(taken, cost, left) || cost == 0 {
             taken.now += cost;
             Ok(self.pack(number, taken))
         } else if cost > self.limit {
@@ -71,7 +74,7 @@ impl Window {
         }
     }
 
-    /// The state after a cost that nobody asks about any more. A window counts up to its mask and forgets the rest.
+    /// The state after an unconditional cost. A window counts up to its mask and drops the rest.
     pub(crate) fn charge(self, state: u64, now: u64, cost: u32) -> u64 {
         let (_, number, _, mut taken) = self.view(state, now);
         taken.now = taken.now.saturating_add(cost.into());
@@ -83,26 +86,20 @@ impl Window {
         (state >> self.counts_bits(), self.number_mask())
     }
 
-    /// The state without a cost that was taken in this window, and never used.
-    pub(crate) fn give_back(
-        self,
-        state: u64,
-        (then, mask): (u64, u64),
-        now: u64,
-        cost: u32,
-    ) -> u64 {
+    /// The state after a cost from window `then` was refunded.
+    pub(crate) fn refund(self, state: u64, (then, mask): (u64, u64), now: u64, cost: u32) -> u64 {
         let (_, number, _, mut taken) = self.view(state, now);
         let age = number.wrapping_sub(then) & self.number_mask() & mask;
         match age {
             0 => taken.now = taken.now.saturating_sub(cost.into()),
             1 => taken.before = taken.before.saturating_sub(cost.into()),
-            // Its window is over, and with it the cost.
+            // That window has ended, and its count with it.
             _ => return state,
         }
         self.pack(number, taken)
     }
 
-    /// The state with `units` fewer taken: first from this window, then from the one before.
+    /// The state with `units` fewer taken: first from this window, then from the previous one.
     pub(crate) fn grant(self, state: u64, now: u64, units: u32) -> u64 {
         let (_, number, _, taken) = self.view(state, now);
         let rest = u64::from(units).saturating_sub(taken.now);
@@ -113,12 +110,12 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// What can still be taken.
+    /// Units that can still be taken.
     pub(crate) fn remaining(self, state: u64, now: u64) -> u64 {
         self.limit.saturating_sub(self.counted(state, now))
     }
 
-    /// How long until nothing that was taken counts any more.
+    /// Nanoseconds until nothing that was taken counts any more.
     pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
         let (early, _, left, taken) = self.view(state, now);
         match taken {
@@ -128,8 +125,8 @@ impl Window {
         }
     }
 
-    /// How long nothing that was taken has counted; `None` while something does.
-    pub(crate) fn whole_for(self, state: u64, now: u64) -> Option<u64> {
+    /// How long the window has been unused; `None` while anything that was taken still counts.
+    pub(crate) fn full_for(self, state: u64, now: u64) -> Option<u64> {
         if self.settles_in(state, now) > 0 {
             return None;
         }
@@ -137,13 +134,13 @@ impl Window {
         let number = since_epoch / self.period.max(1);
         let (then, mask) = self.number_of(state);
         let age = number.wrapping_sub(then) & mask;
-        // What a sliding window counted also counts in the next one.
+        // Units of a sliding window also count in the next window.
         let counted = 1 + u64::from(self.slides);
         let whole_at = (number.saturating_sub(age) + counted).saturating_mul(self.period);
         Some(since_epoch.saturating_sub(whole_at))
     }
 
-    /// The moment by which cells are compared: the later it is, the more has been taken.
+    /// A time that orders cells: the later it is, the more has been taken.
     pub(crate) fn rank(self, state: u64, now: u64) -> u64 {
         let (_, _, _, taken) = self.view(state, now);
         let settles_in = self.settles_in(state, now);
@@ -172,19 +169,19 @@ impl Window {
         self.pack(number, taken)
     }
 
-    /// The units that count at `now`, even if they exceed the limit.
+    /// Units that count at `now`, even if they exceed the limit.
     pub(crate) fn counted(self, state: u64, now: u64) -> u64 {
         let (_, _, left, taken) = self.view(state, now);
-        taken.now + self.of_before(taken, left)
+        taken.now + self.weighted_before(taken, left)
     }
 
-    /// The part of the window before that counts, rounded up.
-    fn of_before(self, taken: Taken, left: u64) -> u64 {
+    /// Units of the previous window that count, rounded up.
+    fn weighted_before(self, taken: Taken, left: u64) -> u64 {
         let before = u128::from(taken.before) * u128::from(left);
         before.div_ceil(u128::from(self.period.max(1))) as u64
     }
 
-    /// The state of a window in which so much has been taken.
+    /// The state of a window in which `units` have been taken.
     pub(crate) fn missing(self, units: u64, now: u64) -> u64 {
         let taken = Taken {
             now: units,
@@ -193,25 +190,25 @@ impl Window {
         self.pack((now + self.shift) / self.period.max(1), taken)
     }
 
-    /// Whether windows of both begin at the same times, and their counts can be carried over.
-    pub(crate) fn is_as(self, old: Self) -> bool {
+    /// Whether windows of both begin at the same times, so that counts can be carried over.
+    pub(crate) fn has_edges_of(self, old: Self) -> bool {
         self.period == old.period && self.shift == old.shift && (self.slides || !old.slides)
     }
 
-    /// The state under these terms of a window that was kept under `old` ones.
+    /// Converts a state from `old` terms to these.
     pub(crate) fn adopt(self, old: Self, state: u64, now: u64) -> u64 {
-        if self.is_as(old) {
+        if self.has_edges_of(old) {
             let (_, number, _, taken) = old.view(state, now);
             self.pack(number, taken)
         } else {
-            // Windows begin at other times: what counts of the old ones has been taken in the new one.
+            // Windows begin at other times: units that count now were taken in the current window.
             self.missing(old.counted(state, now), now)
         }
     }
 
     /// `before * left / period + taken + cost <= limit`, without rounding.
     #[inline]
-    fn passes(self, taken: Taken, cost: u64, left: u64) -> bool {
+    fn fits(self, taken: Taken, cost: u64, left: u64) -> bool {
         match self.limit.checked_sub(taken.now + cost) {
             None => false,
             Some(_) if taken.before == 0 => true,
@@ -222,9 +219,9 @@ impl Window {
         }
     }
 
-    /// How long until it passes, if nobody else takes anything.
+    /// Nanoseconds until the request fits, if nothing else is taken.
     fn wait(self, taken: Taken, cost: u64, left: u64) -> u64 {
-        // The most that may be left of a window for `before` of it to leave room.
+        // The most that may be left of a window so that `before` leaves `room`.
         let left_for = |room: u64, before: u64| {
             let most = u128::from(room) * u128::from(self.period) / u128::from(before.max(1));
             u64::try_from(most).unwrap_or(u64::MAX).min(self.period)
@@ -232,16 +229,17 @@ impl Window {
         match self.limit.checked_sub(taken.now + cost) {
             Some(room) => left - left_for(room, taken.before).min(left),
             None if !self.slides => left,
-            // In the next window, when enough of this one has gone by.
+            // In the next window, once enough of this one is over.
             None => left + self.period - left_for(self.limit - cost, taken.now),
         }
     }
 
-    /// How early `now` is for the window that is looked at, that window's number, how much is left of it, and what has been
-    /// taken.
+    /// Returns how far `now` is before the window, the window's number, the time left of it, and
+    /// the units taken.
     ///
-    /// Threads do not bring their `now` in order. For one that comes late, after others have begun a later window, it is that
-    /// window's first moment: looking at its own would forget what they have taken.
+    /// Threads may arrive out of order. A thread that arrives after others have begun a later
+    /// window is treated as arriving at the start of that window: its own window would lose what
+    /// the others have taken.
     #[inline]
     fn view(self, state: u64, now: u64) -> (u64, u64, u64, Taken) {
         let now = now + self.shift;
@@ -282,9 +280,11 @@ impl Window {
         self.count_bits() * (1 + self.slides as u32)
     }
 
-    /// As much of a window's number as a state holds. For limits up to 1,000 that is all of it (a sliding window
-    /// has 2^40 numbers then); for the largest a caller who comes back after 2^18 windows, or up to 64 fewer, is
-    /// taken to have been here a moment ago.
+    /// The mask of a window's number in the state.
+    ///
+    /// For limits up to 1,000 the number never wraps in practice (a sliding window has 2^40
+    /// numbers). For the largest limit it wraps after 2^18 windows: a caller that returns after
+    /// that time, or up to 64 windows less, is treated as if it had called a moment ago.
     #[inline]
     const fn number_mask(self) -> u64 {
         (1 << (STATE_BITS - self.counts_bits())) - 1
@@ -314,56 +314,56 @@ mod tests {
     }
 
     #[test]
-    fn weighs_the_window_before_as_published() {
-        // 42 in the window before, 18 in this one, a quarter of it gone: 42 * 45/60 + 18 = 49.5.
+    fn weighs_the_previous_window_as_published() {
+        // 42 in the previous window, 18 in this one, a quarter of it over: 42 * 45/60 + 18 = 49.5.
         let fifty = per_minute(50, true);
         let state = fifty.charge(fifty.charge(0, 0, 42), 61 * SECOND, 18);
         let now = 75 * SECOND;
         assert_eq!(fifty.remaining(state, now), 0, "half of one is left");
-        assert_eq!(fifty.ask(state, now, 1), Err(Some(714_285_715)));
-        assert!(fifty.ask(state, now + 714_285_715, 1).is_ok());
-        assert!(fifty.ask(state, now + 714_285_714, 1).is_err());
+        assert_eq!(fifty.decide(state, now, 1), Err(Some(714_285_715)));
+        assert!(fifty.decide(state, now + 714_285_715, 1).is_ok());
+        assert!(fifty.decide(state, now + 714_285_714, 1).is_err());
         assert!(
             per_minute(51, true)
-                .ask(per_minute(51, true).adopt(fifty, state, now), now, 1)
+                .decide(per_minute(51, true).adopt(fifty, state, now), now, 1)
                 .is_ok()
         );
     }
 
     #[test]
-    fn a_fixed_window_starts_afresh_at_its_end() {
+    fn a_fixed_window_starts_again_at_its_end() {
         let two = per_minute(2, false);
         let state = two.charge(0, 59 * SECOND, 2);
-        assert_eq!(two.ask(state, 59 * SECOND, 1), Err(Some(SECOND)));
-        assert!(two.ask(state, 60 * SECOND, 2).is_ok());
-        assert_eq!(two.ask(state, 60 * SECOND, 3), Err(None));
+        assert_eq!(two.decide(state, 59 * SECOND, 1), Err(Some(SECOND)));
+        assert!(two.decide(state, 60 * SECOND, 2).is_ok());
+        assert_eq!(two.decide(state, 60 * SECOND, 3), Err(None));
     }
 
     #[test]
-    fn says_for_how_long_nothing_has_counted() {
-        let whole_for = |window: Window, secs: u64| {
+    fn reports_how_long_a_window_has_been_unused() {
+        let full_for = |window: Window, secs: u64| {
             let state = window.charge(0, 59 * SECOND, 1);
-            let whole_for = window.whole_for(state, secs * SECOND);
-            whole_for.map(|nanos| nanos / SECOND)
+            let full_for = window.full_for(state, secs * SECOND);
+            full_for.map(|nanos| nanos / SECOND)
         };
         let (fixed, sliding) = (per_minute(2, false), per_minute(2, true));
         let shifted = Window::new(2, 60 * SECOND, false, 10 * SECOND);
         assert_eq!(
-            [59, 60, 100].map(|at| whole_for(fixed, at)),
+            [59, 60, 100].map(|at| full_for(fixed, at)),
             [None, Some(0), Some(40)]
         );
         assert_eq!(
-            [60, 119, 120, 130].map(|at| whole_for(sliding, at)),
+            [60, 119, 120, 130].map(|at| full_for(sliding, at)),
             [None, None, Some(0), Some(10)]
         );
         assert_eq!(
-            [109, 110, 111].map(|at| whole_for(shifted, at)),
+            [109, 110, 111].map(|at| full_for(shifted, at)),
             [None, Some(0), Some(1)]
         );
     }
 
     #[test]
-    fn a_window_is_told_from_the_same_number_much_later() {
+    fn a_window_number_is_not_mistaken_for_one_much_later() {
         let thousand = per_minute(1000, true);
         let state = thousand.charge(0, 0, 1000);
         for windows in [2_u64, 1 << 18, 1 << 20, 1 << 23] {

@@ -1,12 +1,13 @@
-//! One quota's state in one atomic: what the algorithm keeps, and the generation of the settings it was reckoned under.
+//! One quota's state in one atomic: the algorithm's state and the generation of its settings.
 
-/// Bits of a word that hold the algorithm's state: as a moment, 36 years of nanoseconds.
+/// Bits of a word that hold the algorithm's state. As a time: 36 years in nanoseconds.
 pub(crate) const STATE_BITS: u32 = 60;
-/// Generations of settings that can be told apart in what is left of the word.
+/// Generations of settings that fit the remaining bits of the word.
 pub(crate) const GENERATIONS: usize = 1 << (u64::BITS - STATE_BITS);
-/// The longest time in which a quota may refill: 417 days.
+/// The longest refill time of a quota, in nanoseconds: 417 days.
 pub(crate) const MAX_REFILL: u64 = 1 << 55;
-/// Later moments read as this one, so that no state overflows. After 35 years the clock stands still.
+/// The latest time, in nanoseconds. Later times read as this one, so that no state overflows: after
+/// 35 years the clock stands still.
 pub(crate) const MAX_NOW: u64 = (1 << STATE_BITS) - 1 - MAX_REFILL;
 
 /// An algorithm's state, and below it a generation. All bits zero: nothing was ever taken.
@@ -24,7 +25,7 @@ impl Word {
         self.0 >> (u64::BITS - STATE_BITS)
     }
 
-    /// The generation's last four bits.
+    /// The generation, modulo [`GENERATIONS`].
     #[inline]
     pub(crate) const fn generation(self) -> u64 {
         self.0 % GENERATIONS as u64

@@ -1,10 +1,11 @@
-//! How fast it decides, beside a bare loop of EVALSHA, and leased beside local:
-//! `cargo run --release -p plimsoll-redis --example throughput [-- --json PATH]`.
+//! Measures decisions per second compared with a bare loop of EVALSHA, and leased decisions
+//! compared with local ones: `cargo run --release -p plimsoll-redis --example throughput [-- --json
+//! PATH]`.
 //!
-//! Starts a `redis-server` of its own on the loopback. Both sides use the same client library, script, arguments,
-//! keys, number of connections and number of requests at a time; they take turns, and the ratio is the median of the
-//! rounds. About 15 seconds.
-#![allow(clippy::print_stdout, reason = "a program that prints its findings")]
+//! Starts its own `redis-server` on the loopback. Both sides use the same client library, script,
+//! arguments, keys, number of connections and number of concurrent requests. They take turns, and
+//! the ratio is the median of the rounds. About 15 seconds.
+#![allow(clippy::print_stdout, reason = "a program that prints its results")]
 
 #[path = "../tests/it/server.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -31,12 +32,12 @@ use tokio::time::Instant;
 use crate::server::Server;
 
 const CONNECTIONS: usize = 2;
-/// Requests at a time, on all connections together.
+/// Concurrent requests, on all connections together.
 const DEPTH: usize = 128;
 const KEYS: usize = 64;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
-/// Nobody is refused: one request per microsecond, and any burst.
+/// No request is rejected: one request per microsecond, and a very large burst.
 const QUOTA: Quota = Quota::new(1_000_000, Duration::from_secs(1)).burst(1_000_000_000);
 const SCRIPT: &str = concat!(
     include_str!("../src/scripts/clock.lua"),
@@ -62,7 +63,7 @@ async fn main() -> Outcome<()> {
     let ratio = |n: usize| ours[n].per_second / bare[n].per_second;
     let ratio = median((0..ROUNDS).map(ratio).collect());
     println!(
-        "through Redis: {CONNECTIONS} connections, {DEPTH} requests at a time, {KEYS} keys, {ROUNDS} rounds"
+        "through Redis: {CONNECTIONS} connections, {DEPTH} concurrent requests, {KEYS} keys, {ROUNDS} rounds"
     );
     for (name, rounds) in [("bare EVALSHA", &bare), ("RedisRateLimit", &ours)] {
         let (rate, p50, p99) = middle(rounds);
@@ -75,7 +76,7 @@ async fn main() -> Outcome<()> {
     let (local, leased) = (median(local), median(leased));
     println!("in hand: one thread, {KEYS} keys, {ROUNDS} rounds");
     println!("  keyed RateLimit {local:7.1} ns per decision");
-    println!("  LeasedRateLimit {leased:7.1} ns per decision; asked Redis {fetched} times");
+    println!("  LeasedRateLimit {leased:7.1} ns per decision; {fetched} batches fetched");
     println!("  ratio {lease_ratio:.2} (goal: at most 2)");
 
     let mut arguments = std::env::args().skip(1);
@@ -95,7 +96,8 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The bare loop and the policy, in turns; and how often the policy decided without Redis.
+/// Runs the bare loop and the policy in turns. Also returns how often the policy decided without
+/// Redis.
 async fn through_redis(server: &Server) -> Outcome<(Vec<Round>, Vec<Round>, u64)> {
     let client = redis::Client::open(server.url())?;
     let mut connections = Vec::new();
@@ -111,7 +113,7 @@ async fn through_redis(server: &Server) -> Outcome<(Vec<Round>, Vec<Round>, u64)
         .quota(QUOTA.named("per-key"))
         .key(|key: &usize| Some(*key), Missing::Share)
         .connections(CONNECTIONS)
-        // All through Redis, however busy the machine is.
+        // All decisions through Redis, also on a busy machine.
         .deadline(Duration::from_secs(5))
         .connect()?;
     let limit = Arc::new(limit);
@@ -137,7 +139,7 @@ async fn through_redis(server: &Server) -> Outcome<(Vec<Round>, Vec<Round>, u64)
     Ok((bare, ours, limit.handle().local()))
 }
 
-/// What everybody would write: one command, one answer.
+/// The simplest loop: one command, one answer.
 async fn evalsha(mut connection: MultiplexedConnection, hash: String, key: usize) -> bool {
     let mut cmd = Cmd::new();
     cmd.arg("EVALSHA").arg(hash).arg(1);
@@ -163,7 +165,7 @@ async fn decide<K, P: Policy<K>>(policy: P, mut key: K) -> bool {
     }
 }
 
-/// Keeps `DEPTH` requests going for a round.
+/// Keeps `DEPTH` requests running for a round.
 async fn round<D, F>(decider: impl Fn(usize) -> D) -> Outcome<Round>
 where
     D: Fn(usize) -> F + Send + 'static,
@@ -178,7 +180,7 @@ where
                 while start.elapsed() < ROUND {
                     let asked = Instant::now();
                     if !decide(key % KEYS).await {
-                        return Err("refused");
+                        return Err("rejected");
                     }
                     latencies.push(asked.elapsed());
                     key += 1;
@@ -201,7 +203,8 @@ where
     })
 }
 
-/// Nanoseconds per decision, local and leased, in turns; and how often the lease asked.
+/// Nanoseconds per decision, local and leased, in turns. Also returns how many batches were
+/// fetched.
 async fn in_hand(server: &Server) -> Outcome<(Vec<f64>, Vec<f64>, u64)> {
     const DECISIONS: u32 = 2_000_000;
     let key = || HeaderKey::from_static("x-api-key");
@@ -234,13 +237,13 @@ async fn in_hand(server: &Server) -> Outcome<(Vec<f64>, Vec<f64>, u64)> {
     Ok((local_ns, leased_ns, asked))
 }
 
-/// One decision after the other, on this thread; now and then one has to wait.
+/// Decides one request after the other, on this thread. Some have to wait.
 fn each<P: Policy<Request<()>>>(policy: &P, requests: &mut [Request<()>], count: u32) -> f64 {
     let start = Instant::now();
     let outcome = plimsoll_core::Outcome::new(plimsoll_core::Class::Success, Duration::ZERO, start);
     for n in 0..count as usize {
         let request = &mut requests[n % KEYS];
-        // As in a gate: one clock read per request, and the permit's end.
+        // As in a gate: one clock read per request, and the end of the permit.
         let permit = match policy.admit(request, Instant::now()) {
             Verdict::Admit(permit) => Some(permit),
             Verdict::Reject(_) => None,
@@ -256,7 +259,7 @@ fn each<P: Policy<Request<()>>>(policy: &P, requests: &mut [Request<()>], count:
                 }
             }
         };
-        policy.finish(permit.expect("nobody is refused"), &outcome);
+        policy.finish(permit.expect("no request is rejected"), &outcome);
     }
     start.elapsed().as_secs_f64() * 1e9 / f64::from(count)
 }

@@ -1,4 +1,4 @@
-//! Settings before there is a limit.
+//! The builder of both policies.
 
 use std::{
     sync::{Arc, atomic::AtomicU16},
@@ -12,25 +12,26 @@ use plimsoll_rate_limit::{One, Quota};
 use crate::{
     Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
     RedisRateLimit, RedisServer, counts::Counts, digest::Digests, engine::Engine,
-    lease::LeaseTerms, limit::Reader, link::Link, link_settings::LinkSettings, local::Local,
-    quotas::Shared, script::Scripts,
+    lease::LeaseTerms, link::Link, link_settings::LinkSettings, local::Local, quotas::Shared,
+    reader::Reader, script::Scripts,
 };
 
-/// The settings of a shared limit, checked together by [`connect`](Self::connect) and [`lease`](Self::lease).
+/// The settings of a shared limit, checked together by [`connect`](Self::connect) and
+/// [`lease`](Self::lease).
 ///
-/// | setting | default | why |
+/// | setting | default | reason |
 /// |---|---|---|
 /// | [`key`](Self::key) | [`Everybody`] | one limit for the fleet |
 /// | [`cost`](Self::cost) | [`One`] | |
 /// | [`prefix`](Self::prefix) | `plimsoll` | |
 /// | [`secret`](Self::secret) | none | API keys cannot be guessed; addresses can |
-/// | [`deadline`](Self::deadline) | 20 ms | a Redis near by answers in one |
-/// | [`on_failure`](Self::on_failure) | [`OnFailure::Local`] | still a limit, and still a service |
-/// | [`replicas`](Self::replicas) | 1 | each then has the whole quota while Redis is away |
+/// | [`deadline`](Self::deadline) | 20 ms | a nearby Redis answers within 1 ms |
+/// | [`on_failure`](Self::on_failure) | [`OnFailure::Local`] | keeps a limit and serves requests |
+/// | [`replicas`](Self::replicas) | 1 | each replica has the whole quota while Redis is down |
 /// | [`capacity`](Self::capacity) | 65,536 keys | |
-/// | [`connections`](Self::connections) | 2 | Redis itself is one thread |
-/// | [`queue`](Self::queue) | 1024 | 20 ms of work for a Redis at 50,000 a second |
-/// | [`breaker`](Self::breaker) | half of the last 20, at least 10; 500 ms; one probe | a dead Redis is noticed within 10 requests |
+/// | [`connections`](Self::connections) | 2 | Redis has one thread |
+/// | [`queue`](Self::queue) | 1024 | 20 ms of work for a Redis at 50,000 per second |
+/// | [`breaker`](Self::breaker) | half of the last 20, at least 10; 500 ms; one probe | detects a dead Redis within 10 requests |
 #[must_use = "a builder does nothing until `connect`"]
 pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
     server: RedisServer,
@@ -49,8 +50,15 @@ pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
     breaker: Option<CircuitBreaker>,
 }
 
+impl RedisRateLimit {
+    /// Returns the builder of a limit in this Redis. At least one quota is required.
+    pub fn builder(server: RedisServer) -> RedisRateLimitBuilder {
+        RedisRateLimitBuilder::new(server)
+    }
+}
+
 impl RedisRateLimitBuilder {
-    pub(crate) fn new(server: RedisServer) -> Self {
+    fn new(server: RedisServer) -> Self {
         Self {
             server,
             quotas: Vec::new(),
@@ -71,32 +79,34 @@ impl RedisRateLimitBuilder {
 }
 
 impl<K, C> RedisRateLimitBuilder<K, C> {
-    /// One more quota, up to [`MAX_QUOTAS`]: a request is let in when all of them allow it, and else spends nothing of any.
+    /// Adds a quota, up to [`MAX_QUOTAS`]. A request must fit all of them, or takes from none.
     ///
     /// Token buckets, fixed and sliding windows are counted in Redis as [`Quota`] describes them,
-    /// by the clock of Redis and in microseconds: increments are rounded up to whole ones, so
-    /// 70,000 per second are 66,666. Windows are counted from 1970, so that all replicas have the
-    /// same: a fixed window of a day ends at midnight, UTC. [Calendar
-    /// windows](Quota::per_calendar_day) end by the server's wall clock (`TIME`), whatever the
-    /// clocks of replicas say; while Redis is away, the local limits go by their own machine's.
+    /// by the clock of Redis and in microseconds. Increments are rounded up to whole microseconds,
+    /// so 70,000 per second are 66,666. Windows are counted from 1970, so that all replicas have
+    /// the same ones: a fixed window of a day ends at midnight, UTC. [Calendar
+    /// windows](Quota::per_calendar_day) end by the wall clock of the server (`TIME`); while Redis
+    /// is down, the local limits use the clock of their own machine.
+    ///
     /// Replicas whose quotas of one name differ carry over what was spent; see the
     /// [crate](crate#when-a-quota-changes). A [name](Quota::named) is also the quota's name in
-    /// Redis. Named quotas are announced to callers, but not while Redis is away.
+    /// Redis. Named quotas are reported to callers, except while Redis is down.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
         self
     }
 
-    /// One limit for each key that `key` reads; `missing` is for requests without one.
+    /// Makes the limit one per key that `key` reads. `missing` decides on requests without a key.
     ///
-    /// In Redis a key is 128 bits of SHA-256 over what its [`Hash`](std::hash::Hash) writes. What that is belongs to the key's type
-    /// and, for types of the standard library, to the compiler's version: replicas that are built alike agree, and a
-    /// deployment that changes either may start new counters.
+    /// In Redis a key is 128 bits of SHA-256 over the bytes that its [`Hash`](std::hash::Hash)
+    /// writes. Those depend on the key's type and, for types of the standard library, on the
+    /// compiler's version. Replicas of the same build agree; a deployment that changes either may
+    /// start new counters.
     pub fn key<New>(self, key: New, missing: Missing) -> RedisRateLimitBuilder<New, C> {
         self.map(|_, cost, _| (key, cost, missing))
     }
 
-    /// What a request costs; see [`Weigh`](plimsoll_rate_limit::Weigh).
+    /// Sets how many tokens a request takes; see [`Weigh`](plimsoll_rate_limit::Weigh).
     pub fn cost<New>(self, cost: New) -> RedisRateLimitBuilder<K, New> {
         self.map(|key, _, missing| (key, cost, missing))
     }
@@ -124,80 +134,86 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         }
     }
 
-    /// What the names of all keys start with: limits with the same prefix and names share counters.
+    /// Sets the prefix of all keys. Limits with the same prefix and names share counters.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// A secret that all replicas know and that is hashed with each key, so that nobody who reads Redis can find out keys by
-    /// guessing: addresses, names.
+    /// Sets a secret that is hashed with each key. All replicas must have the same one.
+    ///
+    /// Without it, keys that can be guessed (addresses, names) can be found in a copy of the data.
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
         self.secret = secret.into();
         self
     }
 
-    /// How long a request waits for Redis: 1 ms to 10 s.
+    /// Sets how long a request waits for Redis: 1 ms to 10 s.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// What becomes of requests when Redis does not answer.
+    /// Sets what happens to requests when Redis does not answer.
     pub const fn on_failure(mut self, choice: OnFailure) -> Self {
         self.on_failure = choice;
         self
     }
 
-    /// How many replicas share the limit. The local limits have that part of the quota, so that all together keep it while
-    /// Redis is away.
+    /// Sets how many replicas share the limit.
+    ///
+    /// Each local limit has that share of the quota, so that all together keep it while Redis is
+    /// down.
     pub const fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// How many keys can have a local limit, or a lease, at a time; see [`Keyed`](plimsoll_core::Keyed).
+    /// Sets how many keys can have a local limit, or a lease, at a time; see
+    /// [`Keyed`](plimsoll_core::Keyed).
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
         self
     }
 
-    /// How many connections, 1 to 64. A key's questions go over one of them.
+    /// Sets the number of connections, 1 to 64. A key always uses the same one while it is up.
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
     }
 
-    /// How many questions may wait for a connection, 1 to 65,536. When it is full, requests do not wait.
+    /// Sets how many questions can be queued per connection, 1 to 65,536. With a full queue,
+    /// [`OnFailure`] decides at once.
     pub const fn queue(mut self, questions: usize) -> Self {
         self.queue = questions;
         self
     }
 
-    /// Another breaker in front of Redis. It sees timeouts, errors and nonsense as failures.
+    /// Replaces the breaker in front of Redis. Timeouts, errors and nonsense count as failures.
     pub fn breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.breaker = Some(breaker);
         self
     }
 
-    /// The exact limit: every decision is Redis'.
+    /// Builds the exact limit: Redis makes every decision.
     ///
-    /// Spawns a task for each connection; they end when the limit is dropped. Does not wait for Redis, which may be down
-    /// when a service starts ([`RedisHandle::wait_connected`](crate::RedisHandle::wait_connected) does).
+    /// Spawns a task for each connection; the tasks end when the limit is dropped. Does not wait
+    /// for Redis, which may be down when a service starts
+    /// ([`RedisHandle::wait_connected`](crate::RedisHandle::wait_connected) does).
     ///
     /// # Errors
     ///
-    /// The first setting that is out of bounds, and the bound; or that there is no Tokio runtime.
+    /// The first setting that is out of bounds, with the bound; or that there is no Tokio runtime.
     pub fn connect(self) -> Result<RedisRateLimit<K, C>, InvalidRedisRateLimit> {
         let (engine, reader, ()) = self.start(|_| Ok(()))?;
         Ok(RedisRateLimit { engine, reader })
     }
 
-    /// The limit that takes tokens in batches. Spawns tasks as [`connect`](Self::connect) does.
+    /// Builds the limit that takes tokens in batches. Spawns tasks like [`connect`](Self::connect).
     ///
     /// # Errors
     ///
-    /// As for [`connect`](Self::connect), and for the lease's own settings.
+    /// As for [`connect`](Self::connect), and for the settings of the lease.
     pub fn lease(self, lease: LeaseSettings) -> Result<LeasedRateLimit<K, C>, InvalidRedisRateLimit>
     where
         K: Send + Sync + 'static,
@@ -214,7 +230,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         LeasedRateLimit::new(engine, reader, terms, capacity)
     }
 
-    /// Checks everything, and then spawns the tasks.
+    /// Checks all settings, then spawns the tasks.
     fn start<T>(
         self,
         check: impl FnOnce(u32) -> Result<T, InvalidRedisRateLimit>,
@@ -260,7 +276,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         Ok((Arc::new(engine), reader, checked))
     }
 
-    /// The quotas, and all bounds.
+    /// The quotas, after a check of all bounds.
     fn quotas(&self) -> Result<Vec<Shared>, InvalidRedisRateLimit> {
         let quotas = self.quotas.iter();
         let quotas: Vec<Shared> = quotas
@@ -295,7 +311,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     }
 }
 
-/// What a limit is made of, and what was checked besides.
+/// The parts of a limit, and the result of the additional check.
 type Started<K, C, T> = (Arc<Engine>, Reader<K, C>, T);
 
 fn default_breaker() -> CircuitBreaker {
@@ -308,7 +324,7 @@ fn default_breaker() -> CircuitBreaker {
         .successes(1)
         .probe_timeout(Duration::from_secs(1))
         .build();
-    // The test below sees that these settings are within bounds.
+    // A test checks that these settings are within bounds.
     breaker.unwrap_or_default()
 }
 
@@ -317,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_breaker_is_the_one_described() {
+    fn default_breaker_is_as_documented() {
         let handle = default_breaker().handle();
         assert_eq!((handle.window(), handle.min_calls()), (20, 10));
         assert_eq!(handle.open_for(), Duration::from_millis(500));

@@ -3,12 +3,12 @@
 #[cfg(feature = "tls")]
 pub(crate) type Certificates = redis::TlsCertificates;
 
-/// Without TLS there are none.
+/// Without the feature there are no certificates.
 #[cfg(not(feature = "tls"))]
 #[derive(Clone)]
 pub(crate) enum Certificates {}
 
-/// Text without a certificate would be taken for an empty list of them.
+/// Rejects text without a certificate, which would otherwise count as an empty list.
 #[cfg(feature = "tls")]
 pub(crate) fn certificate_in(pem: &[u8]) -> Result<(), crate::InvalidServer> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};

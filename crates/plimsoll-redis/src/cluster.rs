@@ -1,5 +1,5 @@
-//! A Redis Cluster, through the client library: it finds the node of a key, and follows `MOVED`
-//! and `ASK`.
+//! A Redis Cluster, through the client library: it finds the node of a key, and follows `MOVED` and
+//! `ASK`.
 
 use std::{io, time::Duration};
 
@@ -17,13 +17,13 @@ use tokio::time::timeout;
 
 use crate::{Disconnected, disconnected::Topology, link_settings::LinkSettings};
 
-/// Commands on their way at a time. Each is sent alone, since the next may be for another node, and
-/// a node that stands still must not hold up the others. As many as a node that stands still can
-/// hold at 4,000 requests per second.
+/// Commands in flight at a time. Each is sent on its own, since the next may be for another node,
+/// and a stalled node must not delay the others. Enough for a node that stalls at 4,000 requests
+/// per second.
 pub(crate) const IN_FLIGHT: usize = 1024;
 
-/// Connects to the nodes. One master that can write is enough: keys of the others are decided
-/// locally until their master is back.
+/// Connects to the nodes. One writable master is enough: keys of the others are decided locally
+/// until their master is back.
 pub(crate) async fn open(
     settings: &LinkSettings,
     client: &ClusterClient,
@@ -32,7 +32,7 @@ pub(crate) async fn open(
     let config = ClusterConfig::new()
         .set_connection_timeout(node)
         .set_response_timeout(node);
-    // Dialling the nodes that were named, reading the slots, dialling the others.
+    // The given nodes are dialled, the slots are read, and the other nodes are dialled.
     let connecting = timeout(4 * node, client.get_async_connection_with_config(config));
     let connection = match connecting.await {
         Ok(Ok(connection)) => connection,
@@ -55,7 +55,7 @@ pub(crate) async fn open(
     Err(why)
 }
 
-/// Sends commands one after the other. A node that does not know a script is taught it.
+/// Sends commands one after the other. Loads the scripts into a node that does not have them.
 pub(crate) async fn send(
     settings: &LinkSettings,
     mut connection: ClusterConnection,
@@ -81,7 +81,7 @@ async fn ask(
     let Some(Arg::Simple(key)) = command.args_iter().nth(3) else {
         return answer(connection.req_packed_command(command).await);
     };
-    // First the master of the slot. While the slot moves it may be another that answers.
+    // First the master of the slot. While the slot moves, another node may answer.
     let master = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
     for to in [
         RoutingInfo::SingleNode(master),
@@ -102,7 +102,7 @@ async fn ask(
     answer(connection.req_packed_command(command).await)
 }
 
-/// An error that a node answered is an answer, also when the library has tried again in vain.
+/// An error that a node answered is an answer, also after the library's retries have failed.
 fn answer(result: Result<Value, RedisError>) -> Result<Value, RedisError> {
     result.or_else(|error| ServerError::try_from(error).map(Value::ServerError))
 }

@@ -1,4 +1,4 @@
-//! One connection: made, checked, and asked.
+//! One connection: opened, checked, and used.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{Disconnected, disconnected::Topology, link_settings::LinkSettings, target::Target};
 
-/// Pipelines on their way at a time: while Redis works on one, the next is being written.
+/// Pipelines in flight at a time: while Redis works on one, the next is written.
 const IN_FLIGHT: usize = 2;
 
 /// A connection to one server, or to all nodes of a cluster. Clones share it.
@@ -18,15 +18,15 @@ pub(crate) enum Connection {
     Cluster(redis::cluster_async::ClusterConnection, Arc<LinkSettings>),
 }
 
-/// A connection that can write, and the time by the clock of Redis, no earlier than the instant.
+/// A connection that can write, and the time by the clock of Redis, not before the instant.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
     pub(crate) clock: Option<(u64, Instant)>,
 }
 
 impl Connection {
-    /// How many batches may be sent while `in_flight` are on their way, and how many commands each
-    /// may hold.
+    /// How many batches may be sent while `in_flight` are in flight, and how many commands each may
+    /// hold.
     pub(crate) fn room(&self, in_flight: usize, batch: usize) -> (usize, usize) {
         match self {
             Self::One(_) => (IN_FLIGHT.saturating_sub(in_flight), batch),
@@ -35,8 +35,8 @@ impl Connection {
         }
     }
 
-    /// Loads the scripts again, and reads the time. A node of a cluster is taught where it says
-    /// that it does not know them.
+    /// Loads the scripts again, and reads the time. In a cluster they are loaded when a node
+    /// reports that it does not have them.
     pub(crate) async fn reload(
         &self,
         settings: &LinkSettings,
@@ -70,8 +70,8 @@ impl Connection {
     }
 }
 
-/// Connects, and checks that the server can write keys of this limit: a replica, a node of a
-/// cluster that owns only some of them, and a server that rejects the user are as bad as none.
+/// Connects, and checks that the server can write keys of this limit. A replica, a node of a
+/// cluster that owns only some of them, and a server that rejects the user fail the check.
 pub(crate) async fn open(settings: &Arc<LinkSettings>) -> Result<Opened, Disconnected> {
     match &settings.target {
         Target::One(client) => open_one(settings, client).await,
@@ -108,8 +108,8 @@ async fn open_one(settings: &LinkSettings, client: &redis::Client) -> Result<Ope
     })
 }
 
-/// Loads the scripts, reads the time, and then runs `commands`: their errors about the server
-/// count, their answers do not.
+/// Loads the scripts, reads the time, and runs `commands`. Their errors about the server count,
+/// their answers do not.
 async fn load(
     settings: &LinkSettings,
     mut connection: MultiplexedConnection,
@@ -142,7 +142,7 @@ async fn in_time<T>(
     }
 }
 
-/// The time in the answers to [`Scripts::load`], in microseconds; `None` when they are others.
+/// The time in the answers to [`Scripts::load`], in microseconds; `None` for other answers.
 fn time_in(values: &[Value]) -> Option<u64> {
     let [
         Value::BulkString(_),

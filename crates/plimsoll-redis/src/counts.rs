@@ -1,8 +1,8 @@
-//! Who decided, and what went wrong.
+//! Counters of decisions and failures.
 
 use plimsoll_core::{Counter, MissingKeys};
 
-use crate::job::Failed;
+use crate::failed::Failed;
 
 /// The counters of one policy.
 #[derive(Debug, Default)]

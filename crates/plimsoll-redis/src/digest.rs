@@ -1,4 +1,4 @@
-//! What stands for a key in Redis: a hash that all replicas agree on and that does not give the key away.
+//! The hash that stands for a key in Redis: equal on all replicas, and not invertible.
 
 use std::{fmt, hash::Hash, hash::Hasher};
 
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Digest(pub(crate) [u8; 16]);
 
-/// Makes digests. The secret is hashed once, as a whole block.
+/// Computes digests. The secret is hashed once, as a whole block.
 #[derive(Clone)]
 pub(crate) struct Digests(Sha256);
 
@@ -23,7 +23,7 @@ impl Digests {
         Self(start)
     }
 
-    /// The digest of a key; `None` is the one that all requests without a key share.
+    /// The digest of a key. `None` is the key that all requests without a key share.
     pub(crate) fn of(&self, key: Option<impl Hash>) -> Digest {
         let mut hasher = Bytes(self.0.clone());
         hasher.write_u8(u8::from(key.is_some()));
@@ -54,7 +54,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Feeds SHA-256. Numbers are written in one byte order and one width, whatever the machine.
+/// Feeds SHA-256. Numbers are written in one byte order and width on every machine.
 struct Bytes(Sha256);
 
 macro_rules! little_endian {
@@ -83,7 +83,7 @@ impl Hasher for Bytes {
         write_isize: isize as i64;
     }
 
-    /// Nobody asks: the digest is read from the state.
+    /// Never called: the digest is read from the state.
     fn finish(&self) -> u64 {
         0
     }
@@ -93,7 +93,7 @@ impl Hasher for Bytes {
 mod tests {
     use super::*;
 
-    /// Written down: what a later version must find again in Redis.
+    /// Fixed values: a later version must find the same keys in Redis.
     #[test]
     fn digests_do_not_change_between_versions() {
         let plain = Digests::new(b"");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_not_the_empty_key() {
+    fn a_missing_key_differs_from_the_empty_key() {
         let plain = Digests::new(b"");
         assert_ne!(plain.of(None::<()>), plain.of(Some(())));
     }

@@ -1,10 +1,10 @@
-//! Why a connection is down.
+//! Reasons why a connection is down.
 
 use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerError};
 
-/// Why a connection to Redis is down, with the cure where there is one.
+/// Why a connection to Redis is down, and how to fix it.
 ///
 /// ```
 /// use plimsoll_redis::Disconnected;
@@ -20,21 +20,23 @@ pub enum Disconnected {
     Unreachable = 1,
     /// The server accepts no writes: `READONLY`, `MASTERDOWN`, `NOREPLICAS`, `MISCONF`.
     NotWritable,
-    /// A single server was expected, but it is a node of a Redis Cluster and owns only some of the
-    /// keys: `MOVED`, `ASK`, `TRYAGAIN`, `CLUSTERDOWN`.
+    /// The server is a node of a Redis Cluster, but was configured as a single server: `MOVED`,
+    /// `ASK`, `TRYAGAIN`, `CLUSTERDOWN`.
+    ///
+    /// It owns only some of the keys.
     ClusterNode,
-    /// A cluster was expected, but the server is none of its nodes.
+    /// The server is not a node of a cluster, but was configured as one.
     NotClusterNode,
     /// The cluster serves no keys: `CLUSTERDOWN`.
     ClusterDown,
     /// The server rejects this user, or a command that the limit needs: `NOAUTH`, `NOPERM`,
     /// `WRONGPASS`.
     Denied,
-    /// The server reads its data into memory: `LOADING`.
+    /// The server is loading its data: `LOADING`.
     Loading,
-    /// No sentinel knows a master of this name that is up.
+    /// No sentinel has a running master of this name.
     NoMaster,
-    /// The server does not answer as Redis does.
+    /// The server does not answer like Redis.
     NotRedis,
 }
 
@@ -51,19 +53,19 @@ impl Disconnected {
         Self::NotRedis,
     ];
 
-    /// The inverse of `self as u8`. 0 stands for a connection that is up.
+    /// The inverse of `self as u8`. 0 is a connection that is up.
     pub(crate) fn from_u8(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|why| *why as u8 == number)
     }
 
-    /// What an error of a command says about its connection; `None` when the connection is good.
+    /// The reason in an error of a command; `None` when the connection can still be used.
     pub(crate) fn by(error: &ServerError, topology: Topology) -> Option<Self> {
         let (code, details) = (error.code(), error.details().unwrap_or_default());
         if topology == Topology::Cluster && details.contains("cluster support disabled") {
             return Some(Self::NotClusterNode);
         }
         let code = match code {
-            // Before version 7 an error inside a script is an `ERR` that quotes it.
+            // Before Redis 7, an error inside a script is an `ERR` that quotes it.
             "ERR" => quoted(details),
             code => Some(code),
         };
@@ -74,7 +76,7 @@ impl Disconnected {
                 return None;
             }
             ("CLUSTERDOWN", Topology::Cluster) => Self::ClusterDown,
-            // One node says so. The client finds out which node it is now.
+            // Reported by one node. The client library finds the right one.
             (_, Topology::Cluster) => return None,
             ("READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MISCONF", _) => Self::NotWritable,
             ("MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT" | "CLUSTERDOWN", _) => Self::ClusterNode,
@@ -83,12 +85,12 @@ impl Disconnected {
         })
     }
 
-    /// What an error of connecting, or of a whole pipeline, says.
+    /// The reason in an error of connecting, or of a whole pipeline.
     pub(crate) fn because(error: RedisError, topology: Topology) -> Self {
         match error.kind() {
             ErrorKind::AuthenticationFailed => Self::Denied,
             ErrorKind::MasterNameNotFoundBySentinel => Self::NoMaster,
-            // The client for clusters quotes the last error of several.
+            // The cluster client quotes the last error of several.
             ErrorKind::Io if error.detail().is_some_and(is_denied) => Self::Denied,
             _ => match ServerError::try_from(error) {
                 Ok(error) => Self::by(&error, topology).unwrap_or(Self::NotRedis),
@@ -98,16 +100,17 @@ impl Disconnected {
     }
 }
 
-/// What kind of server was asked for.
+/// The configured kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topology {
-    /// One server at a time: by address, or by what the sentinels say.
+    /// One server at a time: by address, or named by sentinels.
     One,
     /// The nodes of a cluster.
     Cluster,
 }
 
-/// The code of an error that another quotes: `Error running script (..): -READONLY You can't ..`.
+/// The code of an error that another one quotes: `Error running script (..): -READONLY You can't
+/// ..`.
 fn quoted(details: &str) -> Option<&str> {
     let (_, error) = details.split_once(": -")?;
     error.split_whitespace().next()
@@ -135,11 +138,11 @@ impl fmt::Display for Disconnected {
             Self::ClusterDown => "the Redis Cluster is down",
             Self::Denied => {
                 "Redis rejects the user, the password, or a command; \
-                 see RedisServer for the commands that are needed"
+                 see RedisServer for the required commands"
             }
             Self::Loading => "Redis is loading its data",
-            Self::NoMaster => "no sentinel knows a master of this name that is up",
-            Self::NotRedis => "the server does not answer as Redis does",
+            Self::NoMaster => "no sentinel has a running master of this name",
+            Self::NotRedis => "the server does not answer like Redis",
         })
     }
 }
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_about_the_server_end_its_connection_and_errors_about_a_command_do_not() {
+    fn only_errors_about_the_server_end_its_connection() {
         use Disconnected::{ClusterNode, Denied, Loading, NotWritable};
 
         for (line, why) in [
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn one_node_of_a_cluster_does_not_end_the_connection_to_all() {
+    fn an_error_of_one_node_does_not_end_the_connection_to_a_cluster() {
         use Disconnected::{ClusterDown, Denied, NotClusterNode};
 
         for (line, why) in [
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_a_number_of_its_own() {
+    fn every_reason_has_its_own_number() {
         for why in Disconnected::ALL {
             assert_eq!(Disconnected::from_u8(why as u8), Some(why));
         }

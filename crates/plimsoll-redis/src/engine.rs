@@ -1,6 +1,11 @@
-//! What the exact and the leased policy share: asking Redis, and deciding without it.
+//! The core of both policies: questions to Redis, and decisions without it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
 use plimsoll_core::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
@@ -8,9 +13,11 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     NAME, OnFailure,
+    answer::Answer,
     counts::Counts,
     digest::{Digest, Digests},
-    job::{Answer, Ask, Asker, Change, Failed, GiveBack, Job},
+    failed::Failed,
+    job::{Change, Job, Question, Recipient, Refund},
     link::Link,
     local::Local,
     permit::{Held, Taken},
@@ -27,23 +34,28 @@ pub(crate) struct Engine {
     pub(crate) local: Local,
     pub(crate) on_failure: OnFailure,
     pub(crate) deadline: Duration,
-    /// The largest cost that can ever be had.
+    /// The largest cost that every quota can hold.
     pub(crate) largest: u32,
     pub(crate) digests: Digests,
 }
 
 impl Engine {
-    /// Asks for one request, through `asker`: it waits for the answer, or there is a verdict at once.
-    pub(crate) fn ask_for(
+    /// Sends a question for one request: the request waits for the answer, or is decided at once.
+    pub(crate) fn request(
         &self,
         digest: Digest,
         (cost, most): (u32, u32),
-        asker: impl FnOnce(oneshot::Sender<Answer>) -> Asker,
+        recipient: impl FnOnce(oneshot::Sender<Answer>) -> Recipient,
         now: Instant,
     ) -> Verdict<Held, RedisWait> {
-        let asked = self.way(digest, now).and_then(|(link, breaker)| {
+        let asked = self.route(digest, now).and_then(|(link, breaker)| {
             let (sender, answer) = oneshot::channel();
-            self.send(link, breaker, ask(digest, cost, most, asker(sender)), now)?;
+            self.send(
+                link,
+                breaker,
+                question(digest, cost, most, recipient(sender)),
+                now,
+            )?;
             let until = now + self.deadline;
             Ok(RedisWait::new(answer, digest, cost, breaker, until))
         });
@@ -56,17 +68,17 @@ impl Engine {
         }
     }
 
-    /// Asks for 1 to `most` without anybody waiting. The breaker does not learn from it: if no answer comes, requests will
-    /// find out.
-    pub(crate) fn ask_ahead(&self, digest: Digest, most: u32, asker: Asker, now: Instant) {
-        if let Ok((link, breaker)) = self.way(digest, now) {
+    /// Sends a question for 1 to `most` tokens that no request waits for. The breaker ignores it:
+    /// if no answer comes, later requests report that.
+    pub(crate) fn prefetch(&self, digest: Digest, most: u32, recipient: Recipient, now: Instant) {
+        if let Ok((link, breaker)) = self.route(digest, now) {
             Policy::<()>::revoke(&self.breaker, breaker, now, now);
-            _ = link.send(Job::Ask(ask(digest, 1, most, asker)));
+            _ = link.send(Job::Question(question(digest, 1, most, recipient)));
         }
     }
 
-    /// A connection that stands, and the breaker's permit.
-    fn way(&self, digest: Digest, now: Instant) -> Result<(&Link, BreakerPermit), Failed> {
+    /// A connection that is up, and the breaker's permit.
+    fn route(&self, digest: Digest, now: Instant) -> Result<(&Link, BreakerPermit), Failed> {
         let link = self.link(digest).ok_or(Failed::Lost)?;
         match Policy::<()>::admit(&self.breaker, &mut (), now) {
             Verdict::Admit(breaker) => Ok((link, breaker)),
@@ -78,32 +90,63 @@ impl Engine {
         &self,
         link: &Link,
         breaker: BreakerPermit,
-        ask: Ask,
+        question: Question,
         now: Instant,
     ) -> Result<(), Failed> {
-        link.send(Job::Ask(ask)).map_err(|_| {
-            // Redis is slower than the traffic, whatever its answers say.
-            self.heard(breaker, false, now);
+        link.send(Job::Question(question)).map_err(|_| {
+            // Redis is slower than the traffic, so this is a failure.
+            self.report(breaker, false, now);
             Failed::Full
         })
     }
 
-    /// The key's connection, or any that stands.
+    /// The key's connection if it is up, or any other that is up.
     fn link(&self, digest: Digest) -> Option<&Link> {
         let first = usize::from(digest.0[0]) % self.links.len();
         let (before, from) = self.links.split_at(first);
         from.iter().chain(before).find(|link| link.is_up())
     }
 
-    /// Tells the breaker.
-    pub(crate) fn heard(&self, permit: BreakerPermit, well: bool, now: Instant) {
-        let class = if well { Class::Success } else { Class::Failure };
+    /// Reports an outcome to the breaker.
+    fn report(&self, permit: BreakerPermit, success: bool, now: Instant) {
+        let class = if success {
+            Class::Success
+        } else {
+            Class::Failure
+        };
         let outcome = Outcome::new(class, Duration::ZERO, now);
         Policy::<()>::finish(&self.breaker, permit, &outcome);
     }
 
-    /// Makes a verdict of an answer.
-    pub(crate) fn decide(
+    /// Polls a wait, and decides by its answer.
+    pub(crate) fn poll_wait(
+        &self,
+        mut wait: Pin<&mut RedisWait>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Held, Rejection>> {
+        let answer = ready!(wait.as_mut().poll_answer(now, cx));
+        if let Some(breaker) = wait.as_mut().take_breaker() {
+            let success = matches!(answer, Ok(Reply::Granted { .. } | Reply::Rejected { .. }));
+            self.report(breaker, success, now);
+        }
+        Poll::Ready(self.decide(answer, wait.digest(), wait.cost(), now))
+    }
+
+    /// Cancels a wait. Tokens that were granted by now are refunded here; later grants are
+    /// refunded by the task.
+    pub(crate) fn abandon(&self, mut wait: Pin<&mut RedisWait>, now: Instant) {
+        if let Some(breaker) = wait.as_mut().take_breaker() {
+            Policy::<()>::revoke(&self.breaker, breaker, now, now);
+        }
+        let digest = wait.digest();
+        if let Ok(Reply::Granted { count, at, .. }) = wait.end() {
+            self.refund(digest, count, at);
+        }
+    }
+
+    /// Turns an answer into a decision.
+    fn decide(
         &self,
         answer: Answer,
         digest: Digest,
@@ -120,23 +163,23 @@ impl Engine {
                     left,
                 }))
             }
-            Ok(Reply::Refused {
+            Ok(Reply::Rejected {
                 wait,
                 tightest,
                 left,
                 ..
             }) => {
                 self.counts.refused.add();
-                Err(self.refusal(wait, tightest.into(), &left))
+                Err(self.rejection(wait, tightest.into(), &left))
             }
-            Ok(Reply::Late { .. }) => self.without_redis(Failed::Timeout, digest, cost, now),
+            Ok(Reply::Expired { .. }) => self.without_redis(Failed::Timeout, digest, cost, now),
             Err(failed) => self.without_redis(failed, digest, cost, now),
         }
     }
 
-    /// The choice that was made for when Redis does not answer.
+    /// Decides by `OnFailure` when Redis does not answer.
     #[cold]
-    pub(crate) fn without_redis(
+    fn without_redis(
         &self,
         failed: Failed,
         digest: Digest,
@@ -158,39 +201,39 @@ impl Engine {
                 let rejection = Rejection::new(NAME, Kind::Full);
                 let wait = self.breaker.handle().retry_after(now);
                 Err(match wait.filter(|wait| !wait.is_zero()) {
-                    Some(wait) => rejection.with_retry_after(wait),
+                    Some(wait) => rejection.retry_after(wait),
                     None => rejection,
                 })
             }
         }
     }
 
-    /// Refuses for so long, because of one quota.
+    /// The rejection for this wait, because of one quota.
     #[cold]
-    pub(crate) fn refusal(&self, wait: Duration, quota: usize, left: &[Left]) -> Rejection {
-        let rejection = Rejection::new(NAME, Kind::OverQuota).with_retry_after(wait);
-        let told = self.quotas.get(quota).zip(left.get(quota));
-        match told.and_then(|(quota, left)| quota.allowance(*left)) {
+    pub(crate) fn rejection(&self, wait: Duration, quota: usize, left: &[Left]) -> Rejection {
+        let rejection = Rejection::new(NAME, Kind::OverQuota).retry_after(wait);
+        let named = self.quotas.get(quota).zip(left.get(quota));
+        match named.and_then(|(quota, left)| quota.allowance(*left)) {
             Some(mut allowance) => {
-                // What is left is not enough for this request: its wait is the one that counts.
+                // The rest is not enough for this request, so its wait counts.
                 allowance.reset = allowance.reset.max(wait);
-                rejection.with_allowance(allowance)
+                rejection.allowance(allowance)
             }
             None => rejection,
         }
     }
 
-    /// Refuses for ever: no wait makes a burst larger.
+    /// The rejection of a cost that exceeds a quota: without a wait.
     #[cold]
     pub(crate) fn too_large(&self) -> Rejection {
         self.counts.over_size.add();
         Rejection::new(NAME, Kind::OverQuota)
     }
 
-    /// Gives tokens back to Redis, when there is room for it.
-    pub(crate) fn give_back(&self, digest: Digest, count: u32, at: u64) {
+    /// Refunds tokens in Redis, if the queue has room.
+    pub(crate) fn refund(&self, digest: Digest, count: u32, at: u64) {
         self.counts.refunds.add();
-        let job = Job::GiveBack(GiveBack {
+        let job = Job::Refund(Refund {
             digest,
             count,
             at,
@@ -202,7 +245,7 @@ impl Engine {
         }
     }
 
-    /// Grants requests to a key, or resets it. Whether there was anything to change.
+    /// Grants tokens to a key, or resets it. Returns whether Redis had the key.
     pub(crate) async fn change(&self, digest: Digest, tokens: Option<u32>) -> Result<bool, Failed> {
         let link = self.link(digest).ok_or(Failed::Lost)?;
         let (sender, answer) = oneshot::channel();
@@ -213,7 +256,7 @@ impl Engine {
             again: false,
         };
         link.send(Job::Change(change)).map_err(|_| Failed::Full)?;
-        // Answered at the latest when the connection is given up.
+        // Answered at the latest when the connection is closed.
         answer.await.unwrap_or(Err(Failed::Lost))
     }
 
@@ -226,17 +269,17 @@ impl Engine {
     }
 }
 
-fn ask(digest: Digest, least: u32, most: u32, asker: Asker) -> Ask {
-    Ask {
+fn question(digest: Digest, least: u32, most: u32, recipient: Recipient) -> Question {
+    Question {
         digest,
         least,
         most,
-        asker,
+        recipient,
         again: false,
     }
 }
 
-/// The ends of permits.
+/// How permits end.
 impl Engine {
     pub(crate) fn finish(&self, held: Held, outcome: &Outcome) {
         if let Held::Local(permit) = held {
@@ -248,7 +291,7 @@ impl Engine {
         match held {
             Held::Redis(Taken {
                 digest, count, at, ..
-            }) => self.give_back(digest, count, at),
+            }) => self.refund(digest, count, at),
             Held::Local(permit) => self.local.revoke(permit, admitted, now),
             Held::Nothing => {}
         }

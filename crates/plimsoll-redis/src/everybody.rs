@@ -2,7 +2,7 @@
 
 use plimsoll_core::Key;
 
-/// All requests have the same key: one limit for the whole fleet.
+/// Gives all requests the same key: one limit for the whole fleet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Everybody;
 

@@ -1,4 +1,4 @@
-//! Reading a shared limit while it runs.
+//! The handle: counters and changes at run time.
 
 use std::{fmt, hash::Hash, sync::Arc};
 
@@ -6,7 +6,7 @@ use plimsoll_circuit_breaker::BreakerHandle;
 
 use crate::{Disconnected, NoAnswer, engine::Engine, link::Link};
 
-/// Counts what a shared limit decided, and by whom. Clones share it.
+/// Counts the decisions of a shared limit, and changes its keys. Clones share it.
 #[derive(Clone)]
 pub struct RedisHandle(pub(crate) Arc<Engine>);
 
@@ -22,85 +22,91 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Requests that Redis let in.
+    /// Requests admitted by Redis.
     admitted;
-    /// Requests that Redis refused.
+    /// Requests rejected by Redis.
     refused;
-    /// Requests let in by a lease, without asking.
+    /// Requests admitted by a lease, without a question to Redis.
     leased;
-    /// Requests refused by a lease, because Redis had said for how long it has nothing.
+    /// Requests rejected by a lease, during a wait that Redis had given.
     refused_by_lease;
-    /// Requests that cost more than a quota can ever hold: refused without asking.
+    /// Requests with a cost that exceeds a quota: rejected without a question to Redis.
     over_size;
     /// Requests without a key.
     missing;
-    /// Decisions by the local limits, because there was no answer.
+    /// Requests decided by the local limits, because there was no answer.
     local;
-    /// Requests let in uncounted, because there was no answer ([`OnFailure::Open`](crate::OnFailure)).
+    /// Requests admitted uncounted, because there was no answer
+    /// ([`OnFailure::Open`](crate::OnFailure)).
     opened;
-    /// Requests refused, because there was no answer ([`OnFailure::Closed`](crate::OnFailure)).
+    /// Requests rejected, because there was no answer ([`OnFailure::Closed`](crate::OnFailure)).
     closed;
-    /// No answer within the deadline.
+    /// Questions without an answer within the deadline.
     timeouts;
     /// Answers that were errors.
     errors;
-    /// Answers that no script of ours gives.
+    /// Answers that the scripts never give.
     nonsense;
-    /// No connection, or it broke before the answer.
+    /// Questions without a connection, or whose connection broke before the answer.
     unreachable;
-    /// The queue of the connection was full.
+    /// Questions that found the queue of the connection full.
     queue_full;
-    /// Not asked, because the breaker was open.
+    /// Questions not sent, because the breaker was open.
     broken;
-    /// Connections that broke or were given up.
+    /// Connections that broke or were closed.
     lost;
-    /// Tokens granted after the request had gone; they are given back.
+    /// Grants that arrived after the request was cancelled; their tokens are refunded.
     came_late;
-    /// Times that tokens of a request that never ran were to be given back.
+    /// Refunds of requests that never ran.
     refunds;
-    /// Of those, and of those that came late, how many were not: no room in the queue, or no connection.
+    /// Refunds that were dropped, because the queue was full or there was no connection.
+    ///
+    /// Of [`refunds`](Self::refunds) and [`came_late`](Self::came_late).
     refunds_dropped;
 }
 
 impl RedisHandle {
-    /// The breaker in front of Redis: its state, and its settings. It can be forced open to take Redis out.
+    /// Returns the handle of the breaker in front of Redis. Forcing it open takes Redis out of use.
     pub fn breaker(&self) -> BreakerHandle {
         self.0.breaker.handle()
     }
 
-    /// Forgets all that a key has taken, debts included: its quotas are whole, for all replicas.
-    /// `false` when Redis knew nothing of it. What requests of this key took before is not released
-    /// any more.
+    /// Resets all quotas of a key to full, for all replicas, and clears its debts.
     ///
-    /// `key` must hash as the policy's key does: a [`LimitKey`](plimsoll_rate_limit::LimitKey), what a key's closure
-    /// returns, or `()` for [`Everybody`](crate::Everybody).
+    /// Returns `false` when Redis has no data of the key. Tokens that were taken before are not
+    /// refunded any more.
+    ///
+    /// `key` must hash like the policy's key: a [`LimitKey`](plimsoll_rate_limit::LimitKey), the
+    /// value that a key's closure returns, or `()` for [`Everybody`](crate::Everybody).
     ///
     /// ```no_run
-    /// # async fn forgive(handle: plimsoll_redis::RedisHandle) -> Result<(), plimsoll_redis::NoAnswer> {
     /// use plimsoll_rate_limit::LimitKey;
+    /// use plimsoll_redis::{NoAnswer, RedisHandle};
     ///
-    /// handle.reset(LimitKey::api_key("s3cret")).await?;
-    /// # Ok(())
-    /// # }
+    /// async fn reset_caller(handle: RedisHandle) -> Result<(), NoAnswer> {
+    ///     handle.reset(LimitKey::api_key("s3cret")).await?;
+    ///     Ok(())
+    /// }
     /// ```
     ///
-    /// This changes what Redis knows. A lease that was rejected goes on rejecting until the wait
-    /// that Redis stated is over; in this process [`leases`](crate::LeasedRateLimit::leases)
-    /// reaches it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is away,
+    /// This changes the data in Redis only. A rejected lease continues to reject until the wait
+    /// that Redis gave is over; in this process [`leases`](crate::LeasedRateLimit::leases) can
+    /// reset it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is down,
     /// keep their own counts.
     ///
     /// # Errors
     ///
-    /// When there is no connection or no answer. The change may have been made all the same.
+    /// When there is no connection or no answer. The change may have been made nevertheless.
     pub async fn reset(&self, key: impl Hash) -> Result<bool, NoAnswer> {
         let digest = self.0.digests.of(Some(key));
         self.0.change(digest, None).await.map_err(NoAnswer)
     }
 
-    /// Puts `tokens` back into each quota of a key, at most as many as are missing from it: a
-    /// bucket holds no more than its burst, and a window admits no more than its count. `false`
-    /// when Redis knew nothing of the key, and so nothing is missing. As for [`reset`](Self::reset)
-    /// otherwise.
+    /// Adds `tokens` to each quota of a key, at most as many as are missing.
+    ///
+    /// A bucket holds at most its burst, and a window admits at most its count. Returns `false`
+    /// when Redis has no data of the key, so that nothing is missing. The notes of
+    /// [`reset`](Self::reset) apply.
     ///
     /// # Errors
     ///
@@ -110,20 +116,23 @@ impl RedisHandle {
         self.0.change(digest, Some(tokens)).await.map_err(NoAnswer)
     }
 
-    /// How many connections are up, as far as is known: each was made, and its server could write
-    /// then. One that broke while nothing was asked is found out by the next request.
+    /// Connections that are up, as far as is known.
+    ///
+    /// Each was made, and its server could write then. A connection that broke while it was idle is
+    /// detected by the next request.
     pub fn connected(&self) -> usize {
         self.0.links.iter().filter(|link| link.is_up()).count()
     }
 
-    /// Why a connection is down, when one is. Also logged through `tracing`, once for each reason
-    /// until Redis decides again.
+    /// Why a connection is down; `None` when all are up.
+    ///
+    /// Each reason is also logged through `tracing`, once until Redis answers again.
     pub fn disconnected(&self) -> Option<Disconnected> {
         self.0.links.iter().find_map(Link::why_down)
     }
 
-    /// Waits until all connections are up. Nothing else waits for them: until then, decisions are
-    /// made without Redis. When this takes long, [`disconnected`](Self::disconnected) says why.
+    /// Waits until all connections are up. Requests do not wait for that: until then, decisions are
+    /// made without Redis. When this takes long, see [`disconnected`](Self::disconnected).
     pub async fn wait_connected(&self) {
         for link in &self.0.links {
             link.wait_up().await;

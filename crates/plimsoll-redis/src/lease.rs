@@ -1,4 +1,4 @@
-//! Tokens in advance: taken from Redis in batches and spent here, for one key.
+//! The lease of one key: tokens taken from Redis in batches and spent locally.
 
 use std::{
     sync::{
@@ -14,19 +14,16 @@ use std::{
 use plimsoll_core::Epoch;
 use tokio::time::Instant;
 
-use crate::{
-    MAX_QUOTAS,
-    digest::Digest,
-    job::{Answer, ForLease},
-    quotas::Left,
-    script::Reply,
-};
+use crate::{MAX_QUOTAS, digest::Digest, quotas::Left, script::Reply};
 
+/// The bit of a lease's word that is set while a batch is being fetched.
 const FILLING: u64 = 1 << 32;
+/// The lowest bit of the generation in a lease's word.
 const GENERATION: u64 = 1 << 33;
+/// The mask of the tokens in a lease's word: its 32 lowest bits.
 const TOKENS: u64 = FILLING - 1;
 
-/// What the leases of one policy have in common.
+/// Settings that the leases of one policy share.
 #[derive(Debug)]
 pub(crate) struct LeaseTerms {
     pub(crate) batch: u32,
@@ -35,41 +32,41 @@ pub(crate) struct LeaseTerms {
     pub(crate) epoch: Epoch,
 }
 
-/// One key's tokens.
+/// The tokens of one key.
 #[derive(Debug)]
 pub(crate) struct Lease {
     terms: Arc<LeaseTerms>,
-    /// Tokens in the lowest 32 bits, then whether more are on their way, then a number that tells one key from the next
-    /// that is given this place.
+    /// Tokens in the lowest 32 bits, then whether a batch is being fetched, then the generation:
+    /// each key that gets this lease has another one.
     word: AtomicU64,
-    /// When the tokens are void.
+    /// When the tokens expire.
     until: AtomicU64,
-    /// Until when Redis has nothing, and for which generation it said so; see [`Self::refused_for`].
-    refused: AtomicU64,
-    /// The quota because of which it had nothing.
+    /// Until when Redis rejects this key, and for which generation; see [`Self::rejected_for`].
+    rejected: AtomicU64,
+    /// The quota that caused the rejection.
     tightest: AtomicU64,
-    /// What it said was left of each quota.
+    /// What was left of each quota in Redis.
     left: [AtomicU64; MAX_QUOTAS],
     /// When Redis granted the newest batch and the one before it, by its clock in microseconds.
-    /// Tokens in hand are of one of the two, since the next batch is fetched when few are left.
+    /// Tokens in hand are from one of the two, since the next batch is fetched when few are left.
     granted: [AtomicU64; 2],
-    /// The key in Redis and the generation that it is for. Locked only beside a question to Redis.
+    /// The key in Redis, and its generation. Only locked beside a question to Redis.
     owner: Mutex<Option<(u64, Digest)>>,
 }
 
-/// What a lease says to a request.
+/// The decision of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// It may go, with tokens that Redis granted at `at` or later; with `fill`, the next batch is
-    /// to be fetched.
+    /// Admitted, with tokens that Redis granted at `at` or later. With `fill`, the caller fetches
+    /// the next batch.
     Taken {
         generation: u64,
         fill: bool,
         at: u64,
     },
-    /// There is nothing, in Redis neither.
-    Refused(Duration),
-    /// There is nothing here. The one who is told `fill` fetches a batch, the others what they need.
+    /// Rejected: Redis has no tokens, either.
+    Rejected(Duration),
+    /// Too few tokens here. The caller with `fill` fetches a batch, others only their cost.
     Empty { generation: u64, fill: bool },
 }
 
@@ -79,7 +76,7 @@ impl Lease {
             terms,
             word: AtomicU64::new(0),
             until: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
             tightest: AtomicU64::new(0),
             left: Default::default(),
             granted: Default::default(),
@@ -93,18 +90,18 @@ impl Lease {
         let mut word = self.word.load(Acquire);
         loop {
             let tokens = word & TOKENS;
-            let alive = now < self.until.load(Acquire);
-            if !alive || tokens < u64::from(cost) {
-                if let Some(wait) = self.refused_for(word / GENERATION, now) {
-                    return Take::Refused(wait);
+            let valid = now < self.until.load(Acquire);
+            if !valid || tokens < u64::from(cost) {
+                if let Some(wait) = self.rejected_for(word / GENERATION, now) {
+                    return Take::Rejected(wait);
                 }
                 let fill = word & FILLING == 0;
                 if !fill {
                     let generation = word / GENERATION;
                     return Take::Empty { generation, fill };
                 }
-                // Void tokens must not come to life again with the next batch.
-                let kept = if alive { tokens } else { 0 };
+                // Expired tokens must not become valid again with the next batch.
+                let kept = if valid { tokens } else { 0 };
                 let next = (word & !TOKENS) | kept | FILLING;
                 match self.replace(word, next) {
                     Ok(_) => {
@@ -118,7 +115,7 @@ impl Lease {
             let left = tokens - u64::from(cost);
             let fill = left <= self.terms.low_water.into()
                 && word & FILLING == 0
-                && self.refused_for(word / GENERATION, now).is_none();
+                && self.rejected_for(word / GENERATION, now).is_none();
             let next = (word & !TOKENS) | left | if fill { FILLING } else { 0 };
             match self.replace(word, next) {
                 Ok(_) => {
@@ -135,8 +132,8 @@ impl Lease {
         }
     }
 
-    /// Takes what is here, and asks for nothing: the generation, and when Redis granted it at the
-    /// earliest.
+    /// Takes from the tokens in hand, without a question to Redis. Returns the generation, and the
+    /// earliest time of their grant.
     pub(crate) fn take_here(&self, cost: u32, now: Instant) -> Option<(u64, u64)> {
         let now = self.terms.epoch.nanos(now);
         let mut word = self.word.load(Acquire);
@@ -149,8 +146,8 @@ impl Lease {
         None
     }
 
-    /// Adds tokens, up to what a lease may hold; what is left over belongs to Redis. All of them, when the place is
-    /// another key's by now.
+    /// Adds tokens, up to the most that a lease may hold. Returns the rest, to be refunded in
+    /// Redis: all of them when the lease belongs to another key by now.
     pub(crate) fn put(&self, count: u32, generation: u64) -> u32 {
         let most = u64::from(self.terms.batch) + u64::from(self.terms.low_water);
         let mut word = self.word.load(Acquire);
@@ -167,9 +164,9 @@ impl Lease {
         }
     }
 
-    /// Releases tokens of a request that never ran. What is left over belongs to Redis: what finds
-    /// no room, and all of it when the lease's tokens are void.
-    pub(crate) fn give_back(&self, count: u32, generation: u64, now: Instant) -> u32 {
+    /// Refunds tokens of a request that never ran. Returns the rest, to be refunded in Redis: what
+    /// exceeds the most that a lease may hold, or all tokens after they have expired.
+    pub(crate) fn refund(&self, count: u32, generation: u64, now: Instant) -> u32 {
         if self.terms.epoch.nanos(now) < self.until.load(Acquire) {
             self.put(count, generation)
         } else {
@@ -177,25 +174,25 @@ impl Lease {
         }
     }
 
-    /// Notes whose lease it is in this generation.
+    /// Sets the key that owns the lease in this generation.
     pub(crate) fn set_owner(&self, generation: u64, digest: Digest) {
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         *owner = Some((generation, digest));
     }
 
-    /// Whose lease it was in this generation, when that is known.
+    /// The key that owned the lease in this generation, if known.
     pub(crate) fn owner(&self, generation: u64) -> Option<Digest> {
         let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         owner.and_then(|(then, digest)| (then == generation).then_some(digest))
     }
 
-    /// When Redis granted the tokens in hand, at the earliest.
+    /// The earliest time at which Redis granted the tokens in hand.
     fn granted_at(&self) -> u64 {
         self.granted[1].load(Relaxed)
     }
 
-    /// The next batch may be fetched.
-    fn filled(&self, generation: u64) {
+    /// Allows the next batch to be fetched.
+    pub(crate) fn filled(&self, generation: u64) {
         let mut word = self.word.load(Acquire);
         while word / GENERATION == generation && word & FILLING != 0 {
             match self.replace(word, word & !FILLING) {
@@ -218,7 +215,7 @@ impl Lease {
         }
     }
 
-    /// What is left of each quota: in Redis when it was last asked, and here.
+    /// What is left of each quota: in Redis at its last answer, and here.
     pub(crate) fn left(&self) -> [Left; MAX_QUOTAS] {
         let here = (self.word.load(Relaxed) & TOKENS) as u32;
         self.left.each_ref().map(|word| {
@@ -230,23 +227,29 @@ impl Lease {
         })
     }
 
-    /// The quota because of which there is nothing.
+    /// The quota that caused the last rejection.
     pub(crate) fn tightest(&self) -> usize {
         self.tightest.load(Relaxed) as usize
     }
 
-    /// How long Redis has nothing for this generation. In microseconds and the lowest 16 bits of the generation, so that
-    /// what was said about the key before is not held against the next.
-    fn refused_for(&self, generation: u64, now: u64) -> Option<Duration> {
-        let word = self.refused.load(Acquire);
+    /// How long Redis rejects this generation. Stored in microseconds with the lowest 16 bits of
+    /// the generation, so that an answer for the previous key does not apply to the next.
+    fn rejected_for(&self, generation: u64, now: u64) -> Option<Duration> {
+        let word = self.rejected.load(Acquire);
         let until = (word >> 16).saturating_mul(1000);
         let same = word & 0xffff == generation & 0xffff;
         (same && now < until).then(|| Duration::from_nanos(until - now))
     }
 
-    fn heard(&self, reply: &Reply, generation: u64, now: Instant, refused_for_one: bool) {
+    pub(crate) fn apply(
+        &self,
+        reply: &Reply,
+        generation: u64,
+        now: Instant,
+        rejected_for_one: bool,
+    ) {
         let now = self.terms.epoch.nanos(now);
-        let (Reply::Granted { left, .. } | Reply::Refused { left, .. }) = reply else {
+        let (Reply::Granted { left, .. } | Reply::Rejected { left, .. }) = reply else {
             return;
         };
         for (word, left) in self.left.iter().zip(left) {
@@ -255,7 +258,7 @@ impl Lease {
         }
         match reply {
             Reply::Granted { at, .. } => {
-                // What is still in hand is of the batch before.
+                // Tokens still in hand are from the batch before.
                 let before = match self.word.load(Relaxed) & TOKENS {
                     0 => *at,
                     _ => self.granted[0].load(Relaxed),
@@ -265,26 +268,26 @@ impl Lease {
                 let lifetime = self.terms.lifetime.as_nanos() as u64;
                 self.until.store(now.saturating_add(lifetime), Release);
             }
-            Reply::Refused { wait, tightest, .. } if refused_for_one => {
+            Reply::Rejected { wait, tightest, .. } if rejected_for_one => {
                 self.tightest.store((*tightest).into(), Relaxed);
                 let until = now.saturating_add(wait.as_nanos() as u64);
                 let word = until.div_ceil(1000) << 16 | generation & 0xffff;
-                self.refused.store(word, Release);
+                self.rejected.store(word, Release);
             }
             _ => {}
         }
     }
 
-    /// Another key's, from now on.
+    /// Gives the lease to another key.
     pub(crate) fn reset(&self) {
         self.until.store(0, Release);
-        self.refused.store(0, Release);
+        self.rejected.store(0, Release);
         let generation = self.word.load(Acquire) / GENERATION;
         self.word
             .store(generation.wrapping_add(1) * GENERATION, Release);
     }
 
-    /// How long until forgetting it costs nobody a token.
+    /// How long until removing the lease loses no tokens.
     pub(crate) fn settles_in(&self, now: Instant) -> Duration {
         let nanos = self.terms.epoch.nanos(now);
         let tokens = match self.tokens(now) {
@@ -293,55 +296,6 @@ impl Lease {
         };
         let here = Duration::from_nanos(tokens.saturating_sub(nanos));
         let generation = self.word.load(Acquire) / GENERATION;
-        here.max(self.refused_for(generation, nanos).unwrap_or_default())
-    }
-}
-
-impl ForLease {
-    /// Shares out what Redis granted: first to the request that waits, the rest to the lease. What neither takes
-    /// comes back.
-    pub(crate) fn answer(mut self, answer: Answer) -> Option<(u32, u64)> {
-        let now = Instant::now();
-        let request = self.request.take();
-        let cost = request.as_ref().map_or(0, |(cost, _)| *cost);
-        if let Ok(reply) = &answer {
-            self.lease.heard(reply, self.generation, now, cost <= 1);
-        }
-        let (granted, at) = match answer {
-            Ok(Reply::Granted { count, at, .. }) => (count, at),
-            _ => (0, 0),
-        };
-        // Before the request is woken, which may look for more.
-        let mut over = self.put(granted.saturating_sub(cost));
-        // The request is told of its share alone: should it have gone, that is what it gives back.
-        let answer = answer.map(|reply| match reply {
-            Reply::Granted { at, left, .. } => Reply::Granted {
-                count: cost,
-                at,
-                left,
-            },
-            other => other,
-        });
-        if let Some((cost, sender)) = request
-            && let Err(Ok(Reply::Granted { .. })) = sender.send(answer)
-        {
-            over += self.put(cost);
-        }
-        (over > 0).then_some((over, at))
-    }
-
-    fn put(&self, count: u32) -> u32 {
-        match count {
-            0 => 0,
-            count => self.lease.put(count, self.generation),
-        }
-    }
-}
-
-impl Drop for ForLease {
-    fn drop(&mut self) {
-        if self.fills {
-            self.lease.filled(self.generation);
-        }
+        here.max(self.rejected_for(generation, nanos).unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! What the owner of a connection sees of it: a bounded queue, and whether it is up.
+//! A connection as its owner sees it: a bounded queue, and whether it is up.
 
 use std::sync::Arc;
 
@@ -22,22 +22,22 @@ impl Link {
         Self { jobs: sender, up }
     }
 
-    /// Whether there is a connection, as far as is known.
+    /// Whether the connection is up, as far as is known.
     pub(crate) fn is_up(&self) -> bool {
         self.up.is_set()
     }
 
-    /// Why there is no connection; `None` while there is one.
+    /// The reason why the connection is down; `None` while it is up.
     pub(crate) fn why_down(&self) -> Option<Disconnected> {
         self.up.why_not()
     }
 
-    /// Waits until there is a connection.
+    /// Waits until the connection is up.
     pub(crate) async fn wait_up(&self) {
         self.up.wait().await;
     }
 
-    /// Queues a job, or gives it back when the queue is full.
+    /// Queues a job, or returns it when the queue is full.
     pub(crate) fn send(&self, job: Job) -> Result<(), Job> {
         self.jobs
             .try_send(job)

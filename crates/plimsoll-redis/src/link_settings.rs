@@ -1,4 +1,4 @@
-//! What a connection and its task need to know.
+//! Settings that a connection and its task share.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{Disconnected, counts::Counts, script::Scripts, target::Target};
 
-/// What a link needs to know.
+/// The settings of a link.
 #[derive(Debug)]
 pub(crate) struct LinkSettings {
     pub(crate) target: Target,
@@ -18,14 +18,14 @@ pub(crate) struct LinkSettings {
     pub(crate) counts: Arc<Counts>,
     pub(crate) deadline: Duration,
     pub(crate) queue: usize,
-    /// The reasons for which a connection was down since the last good answer, one bit each: each
-    /// is logged once.
+    /// The reasons why a connection was down since the last good answer, one bit each: each is
+    /// logged once.
     pub(crate) logged: AtomicU16,
 }
 
 impl LinkSettings {
-    /// How long a pipeline may stand still before the connection is given up. Longer than any
-    /// request waits: the tokens of an answer that comes late can still be released.
+    /// How long a pipeline may take before the connection is closed. Longer than the wait of any
+    /// request, so that tokens of a late answer can still be refunded.
     pub(crate) fn stall(&self) -> Duration {
         (10 * self.deadline).max(Duration::from_millis(250))
     }
@@ -35,7 +35,7 @@ impl LinkSettings {
         self.stall().max(Duration::from_secs(1))
     }
 
-    /// Logs why a connection is down: once, until an answer is good again.
+    /// Logs why a connection is down, once until the next good answer.
     pub(crate) fn log(&self, why: Disconnected) {
         let bit = 1 << (why as u16 - 1);
         if self.logged.fetch_or(bit, Relaxed) & bit == 0 {
@@ -43,7 +43,7 @@ impl LinkSettings {
         }
     }
 
-    /// An answer was good.
+    /// Logs the first good answer after a failure.
     pub(crate) fn log_recovery(&self) {
         if self.logged.swap(0, Relaxed) != 0 {
             tracing::info!("the rate limit is shared through Redis again");

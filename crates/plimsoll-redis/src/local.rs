@@ -1,4 +1,4 @@
-//! What decides while Redis is away: the local limits, each with its share of the quota.
+//! The local limits that decide while Redis is down, each with this replica's share of the quota.
 
 use plimsoll_core::{Kind, Missing, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::{CalendarUnit, KeyedRateLimit, KeyedRateLimitPermit, Quota, RateLimit};
@@ -10,18 +10,18 @@ use crate::{
     quotas::{Algorithm, Shared},
 };
 
-/// A question to the local limits.
-struct Ask {
+/// A request to the local limits.
+struct Request {
     digest: Digest,
     cost: u32,
 }
 
-type Share = KeyedRateLimit<fn(&Ask) -> Option<Digest>, 1, fn(&Ask) -> u32>;
+type Share = KeyedRateLimit<fn(&Request) -> Option<Digest>, 1, fn(&Request) -> u32>;
 
-/// A keyed limit per quota.
+/// One keyed limit per quota.
 pub(crate) struct Local(Box<[Share]>);
 
-/// What was taken of each quota.
+/// The tokens taken of each quota.
 pub(crate) type LocalPermit = [Option<KeyedRateLimitPermit>; MAX_QUOTAS];
 
 impl Local {
@@ -31,15 +31,15 @@ impl Local {
         capacity: usize,
     ) -> Result<Self, InvalidRedisRateLimit> {
         let shares = quotas.iter().map(|shared| {
-            let digest: fn(&Ask) -> Option<Digest> = |ask| Some(ask.digest);
-            let cost: fn(&Ask) -> u32 = |ask| ask.cost;
+            let digest: fn(&Request) -> Option<Digest> = |request| Some(request.digest);
+            let cost: fn(&Request) -> u32 = |request| request.cost;
             let limit = RateLimit::new(share(shared, replicas))?.cost(cost);
             Ok(limit.per_key(digest, Missing::Share, capacity)?)
         });
         shares.collect::<Result<_, _>>().map(Self)
     }
 
-    /// All quotas or none.
+    /// Takes from all quotas, or from none.
     pub(crate) fn admit(
         &self,
         digest: Digest,
@@ -48,7 +48,7 @@ impl Local {
     ) -> Result<LocalPermit, Rejection> {
         let mut permit = LocalPermit::default();
         for (share, token) in self.0.iter().zip(&mut permit) {
-            match share.admit(&mut Ask { digest, cost }, now) {
+            match share.admit(&mut Request { digest, cost }, now) {
                 Verdict::Admit(taken) => *token = Some(taken),
                 Verdict::Reject(rejection) => {
                     self.revoke(permit, now, now);
@@ -67,7 +67,7 @@ impl Local {
     pub(crate) fn finish(&self, permit: LocalPermit, outcome: &Outcome) {
         for (share, token) in self.0.iter().zip(permit) {
             if let Some(token) = token {
-                Policy::<Ask>::finish(share, token, outcome);
+                Policy::<Request>::finish(share, token, outcome);
             }
         }
     }
@@ -75,13 +75,13 @@ impl Local {
     pub(crate) fn revoke(&self, permit: LocalPermit, admitted: Instant, now: Instant) {
         for (share, token) in self.0.iter().zip(permit) {
             if let Some(token) = token {
-                Policy::<Ask>::revoke(share, token, admitted, now);
+                Policy::<Request>::revoke(share, token, admitted, now);
             }
         }
     }
 }
 
-/// One replica's part of a quota: at least one request at a time.
+/// One replica's share of a quota: at least one request at a time.
 fn share(shared: &Shared, replicas: u32) -> Quota {
     let (quota, size) = (shared.quota, (shared.size / replicas).max(1));
     let (count, period) = (quota.count(), quota.period());
@@ -99,12 +99,13 @@ fn share(shared: &Shared, replicas: u32) -> Quota {
                 Some(CalendarUnit::Week) => {
                     Quota::per_calendar_week(part).utc_offset_minutes(minutes)
                 }
-                // A unit that this version does not know: as long, from the first decision on.
+                // A unit of a later version: a window of the same length, from the first decision
+                // on.
                 Some(_) | None => Quota::new(part, period).fixed_window(),
             }
         }
         Algorithm::SlidingWindow => Quota::new(part, period).sliding_window(),
-        // A longer period divides exactly. One that would be too long is left, and the count divided.
+        // A longer period divides exactly. If it would exceed the maximum, the count is divided.
         Algorithm::Gcra => match period.saturating_mul(replicas) {
             longer if longer <= Quota::MAX_PERIOD => Quota::new(count, longer).burst(size),
             _ => Quota::new(part, period).burst(size),

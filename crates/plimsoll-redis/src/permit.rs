@@ -1,8 +1,8 @@
-//! What an admitted request took, and from where.
+//! The permits: what an admitted request took, and from where.
 
 use crate::{MAX_QUOTAS, digest::Digest, local::LocalPermit, quotas::Left};
 
-/// What an admitted request took. Plain data.
+/// The tokens that an admitted request took. Plain data.
 #[derive(Debug)]
 pub struct RedisPermit(pub(crate) Held);
 
@@ -10,9 +10,9 @@ pub struct RedisPermit(pub(crate) Held);
 pub(crate) enum Held {
     /// From Redis.
     Redis(Taken),
-    /// From the local limit, while Redis was away.
+    /// From the local limit, while Redis was down.
     Local(LocalPermit),
-    /// No key, no cost, or failed open.
+    /// No key, no cost, or admitted by `OnFailure::Open`.
     Nothing,
 }
 
@@ -21,7 +21,7 @@ pub(crate) enum Held {
 pub(crate) struct Taken {
     pub(crate) digest: Digest,
     pub(crate) count: u32,
-    /// By the clock of Redis.
+    /// The time of the grant, by the clock of Redis in microseconds.
     pub(crate) at: u64,
     pub(crate) left: [Left; MAX_QUOTAS],
 }

@@ -1,4 +1,4 @@
-//! The quotas of one limit, as the scripts read them.
+//! The quotas of one limit, in the form that the scripts read.
 
 use std::time::Duration;
 
@@ -7,12 +7,10 @@ use plimsoll_rate_limit::Quota;
 
 use crate::InvalidRedisRateLimit;
 
-/// Quotas that one limit may have: each is a key in Redis, and a place in every permit.
-pub const MAX_QUOTAS: usize = 4;
-/// What doubles, and so Lua, count exactly.
+/// Integers below this are exact in doubles, the numbers of Lua.
 const EXACT: u128 = 1 << 53;
 
-/// How a quota is counted.
+/// The algorithm of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Gcra,
@@ -20,7 +18,7 @@ pub(crate) enum Algorithm {
     FixedWindow,
 }
 
-/// One quota, what it is called in Redis, and its numbers for the scripts.
+/// One quota, its name in Redis, and its numbers for the scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) quota: Quota,
@@ -30,11 +28,11 @@ pub(crate) struct Shared {
     pub(crate) unit: u64,
     /// Requests: the burst of a bucket, the count of a window.
     pub(crate) size: u32,
-    /// Microseconds that are added to the clock, so that windows begin at multiples of the period.
+    /// Microseconds to add to the clock, so that windows begin at multiples of the period.
     pub(crate) phase: u64,
 }
 
-/// What is left of one quota after a decision. Plain data, and small: permits carry it.
+/// What is left of one quota after a decision. Plain data, and small, since permits carry it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) requests: u32,
@@ -44,7 +42,7 @@ pub(crate) struct Left {
 
 impl Shared {
     pub(crate) fn new(quota: Quota) -> Result<Self, InvalidRedisRateLimit> {
-        // What a local limit would reject, this one rejects.
+        // Rejects what a local limit would reject.
         quota.check()?;
         let phase = quota.calendar_phase();
         let algorithm = if phase.is_some() || quota == quota.fixed_window() {
@@ -68,11 +66,11 @@ impl Shared {
             Algorithm::Gcra if u128::from(count) > micros => {
                 return Err(InvalidRedisRateLimit::Rate { count, period });
             }
-            // Rounded up: never more than the quota.
+            // Rounded up, so the rate never exceeds the quota.
             Algorithm::Gcra => (micros.div_ceil(count.into()), quota.max_burst()),
             Algorithm::SlidingWindow | Algorithm::FixedWindow => (micros, count),
         };
-        // A window's end is all that a fixed one reckons with.
+        // A fixed window only computes its end, which stays exact.
         if algorithm != Algorithm::FixedWindow && unit * u128::from(size) > EXACT / 2 {
             return Err(InvalidRedisRateLimit::TooFine { count, period });
         }
@@ -96,13 +94,13 @@ impl Shared {
         })
     }
 
-    /// What callers are told, if they are.
+    /// The allowance that is reported to callers; `None` for a quota without a name.
     pub(crate) fn allowance(&self, left: Left) -> Option<Allowance> {
         let period = self.quota.period();
         Some(Allowance {
             name: self.quota.name()?,
             limit: self.quota.count().into(),
-            // Whole seconds or nothing.
+            // Whole seconds, or left out.
             window_secs: if period.subsec_nanos() == 0 {
                 period.as_secs()
             } else {

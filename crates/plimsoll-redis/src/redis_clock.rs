@@ -1,14 +1,16 @@
-//! What time it is by the clock of Redis, as far as its answers tell.
+//! An estimate of the clock of Redis, from its answers.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Answers older than this tell nothing: clocks drift apart.
+/// The oldest answer that is used, since clocks drift apart.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// The latest answer's time, so that a question can say until when it is of use. One that was stuck in a socket while Redis
-/// stood still then spends nothing when it is read at last.
+/// The time in the latest answer.
+///
+/// With it, each question carries an expiry. A question that was stuck in a socket during an outage
+/// then spends nothing when it is read later.
 #[derive(Debug, Default)]
 pub(crate) struct RedisClock(Option<(u64, Instant)>);
 
@@ -17,8 +19,8 @@ impl RedisClock {
         Self(None)
     }
 
-    /// One of several clocks said `micros`, no earlier than at `asked`. The one that is furthest
-    /// ahead counts, so that no question is late for any of them.
+    /// Notes that one of several clocks showed `micros`, not before `asked`. The clock that is
+    /// furthest ahead counts, so that no question expires early on any of them.
     pub(crate) fn read_ahead(&mut self, micros: u64, asked: Instant) {
         let (last, then) = self.0.unwrap_or((micros, asked));
         let later = asked.max(then);
@@ -28,12 +30,13 @@ impl RedisClock {
         self.0 = Some((by_then(micros, asked).max(by_then(last, then)), later));
     }
 
-    /// Redis' clock said `micros`, no earlier than at `asked`.
+    /// Notes that the clock of Redis showed `micros`, not before `asked`.
     pub(crate) fn read(&mut self, micros: u64, asked: Instant) {
         self.0 = Some((micros, asked));
     }
 
-    /// The moment `after` from now, in microseconds and never too early by more than drift; 0 when the time is not known.
+    /// The time `after` from now, in microseconds. Early by at most the drift; 0 when the clock is
+    /// not known.
     pub(crate) fn not_after(&self, now: Instant, after: Duration) -> u64 {
         let Some((micros, asked)) = self.0 else {
             return 0;
@@ -55,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_several_clocks_the_one_ahead_counts_whatever_the_order_of_answers() {
+    async fn the_clock_that_is_ahead_counts_in_any_order_of_answers() {
         let start = Instant::now();
         let mut clock = RedisClock::new();
         // One clock reads 1 s at the start, the other 40 ms more.
@@ -66,7 +69,7 @@ mod tests {
         clock.read_ahead(1_040_000 + 5000, start + ms(5));
         clock.read_ahead(1_000_000 + 50_000, start + ms(50));
         assert_eq!(clock.not_after(start + ms(50), ms(20)), 1_110_000);
-        // Nothing was heard for long: nothing is known.
+        // After a long time without an answer the clock is not known.
         assert_eq!(clock.not_after(start + ms(50) + FRESH + ms(1), ms(20)), 0);
     }
 }

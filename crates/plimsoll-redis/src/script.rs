@@ -1,4 +1,4 @@
-//! The scripts: put together from the algorithms that a limit uses, and what goes in and out of them.
+//! The scripts, composed from the algorithms that a limit uses, with their arguments and answers.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ const GCRA: &str = include_str!("scripts/gcra.lua");
 const SLIDING: &str = include_str!("scripts/sliding_window.lua");
 const FIXED: &str = include_str!("scripts/fixed_window.lua");
 const DECIDE: &str = include_str!("scripts/decide.lua");
-const GIVE_BACK: &str = include_str!("scripts/give_back.lua");
+const REFUND: &str = include_str!("scripts/refund.lua");
 const CHANGE: &str = include_str!("scripts/change.lua");
-/// Digests, of one byte each, of keys that are written when a connection is made. Their slots lie
-/// 1,024 apart, so a node of a cluster with up to 16 masters of equal size owns one of them, and
-/// not all (`the_probes_lie_in_all_parts_of_a_cluster`).
+/// Digests, of one repeated byte each, of keys that are written when a connection is made. Their
+/// slots are 1,024 apart, so a node of a cluster with up to 16 masters of equal size owns at least
+/// one of them, and not all (`the_probes_cover_all_parts_of_a_cluster`).
 const PROBES: [u8; 16] = [
     1, 50, 155, 113, 41, 135, 164, 89, 143, 101, 136, 174, 60, 195, 211, 147,
 ];
-/// The longest wait in microseconds that is read from an answer: 732 days, twice the longest
+/// The longest wait that is accepted in an answer, in microseconds: 732 days, twice the longest
 /// period. The scripts bound debts by the same number (`longest` in `kinds.lua`).
 const MAX_WAIT: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 
-/// The scripts of one limit, and the arguments that are always the same.
+/// The scripts of one limit, and their constant arguments.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     decide: Script,
-    give_back: Script,
+    refund: Script,
     change: Script,
     quotas: Box<[Shared]>,
     prefix: Box<str>,
@@ -53,32 +53,33 @@ impl Script {
     }
 }
 
-/// What Redis said to one question.
+/// The answer of Redis to one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// So many were granted.
+    /// This many tokens were granted.
     Granted {
         count: u32,
-        /// Microseconds by the clock of Redis.
+        /// The time of the decision, by the clock of Redis in microseconds.
         at: u64,
         left: [Left; MAX_QUOTAS],
     },
-    /// None for so long, because of this quota.
-    Refused {
+    /// Rejected for this wait, because of the quota `tightest`.
+    Rejected {
         wait: Duration,
         tightest: u8,
         at: u64,
         left: [Left; MAX_QUOTAS],
     },
-    /// The question came too late to be of use. Nothing was written.
-    Late { at: u64 },
+    /// The question had expired. Nothing was written.
+    Expired { at: u64 },
 }
 
 impl Scripts {
     pub(crate) fn new(prefix: &str, quotas: &[Shared]) -> Self {
         let uses = |algorithm| quotas.iter().any(|quota| quota.algorithm == algorithm);
         let mut common = [CLOCK, KINDS].concat();
-        // A script defines its functions at each call: only those that are needed.
+        // Performance: a script defines its functions on each call, so only those in use are
+        // included.
         for (algorithm, text) in [
             (Algorithm::Gcra, GCRA),
             (Algorithm::SlidingWindow, SLIDING),
@@ -103,7 +104,7 @@ impl Scripts {
         });
         Self {
             decide: Script::new([&common, DECIDE].concat()),
-            give_back: Script::new([&common, GIVE_BACK].concat()),
+            refund: Script::new([&common, REFUND].concat()),
             change: Script::new([&common, CHANGE].concat()),
             arguments: arguments.collect(),
             quotas: quotas.into(),
@@ -123,7 +124,7 @@ impl Scripts {
 
     /// Loads the scripts.
     pub(crate) fn load_commands(&self) -> impl Iterator<Item = Cmd> {
-        [&self.decide, &self.give_back, &self.change]
+        [&self.decide, &self.refund, &self.change]
             .into_iter()
             .map(|script| {
                 let mut command = Cmd::new();
@@ -132,7 +133,7 @@ impl Scripts {
             })
     }
 
-    /// Writes that change nothing, to keys that no request has: they show whether a server can
+    /// Writes that change nothing, to keys that no request has. They show whether a server can
     /// write, and whether it owns all keys.
     pub(crate) fn probes(&self) -> impl Iterator<Item = Cmd> {
         (0..PROBES.len()).map(|n| self.probe(n))
@@ -140,10 +141,10 @@ impl Scripts {
 
     /// One of the [`probes`](Self::probes).
     pub(crate) fn probe(&self, n: usize) -> Cmd {
-        self.give_back(Digest([PROBES[n % PROBES.len()]; 16]), 0, 0)
+        self.refund(Digest([PROBES[n % PROBES.len()]; 16]), 0, 0)
     }
 
-    /// Asks for `least` to `most` requests. `not_after` is a moment of Redis' clock, or 0.
+    /// The command for `least` to `most` tokens. `not_after` is a time of the clock of Redis, or 0.
     pub(crate) fn ask(&self, digest: Digest, least: u32, most: u32, not_after: u64) -> Cmd {
         let mut cmd = self.call(&self.decide, digest);
         cmd.arg(least)
@@ -153,14 +154,14 @@ impl Scripts {
         cmd
     }
 
-    /// Gives back `count` requests that were taken at `at`.
-    pub(crate) fn give_back(&self, digest: Digest, count: u32, at: u64) -> Cmd {
-        let mut cmd = self.call(&self.give_back, digest);
+    /// The command that refunds `count` tokens taken at `at`.
+    pub(crate) fn refund(&self, digest: Digest, count: u32, at: u64) -> Cmd {
+        let mut cmd = self.call(&self.refund, digest);
         cmd.arg(count).arg(at).arg(&*self.arguments);
         cmd
     }
 
-    /// Grants requests to a key, or resets it.
+    /// The command that grants tokens to a key, or resets it.
     pub(crate) fn change(&self, digest: Digest, tokens: Option<u32>) -> Cmd {
         let mut cmd = self.call(&self.change, digest);
         cmd.arg(tokens.map_or(-1, i64::from)).arg(&*self.arguments);
@@ -176,12 +177,12 @@ impl Scripts {
         cmd
     }
 
-    /// Where a quota of a key is kept. All of one key are in one slot of a cluster.
+    /// The key of a quota in Redis. All quotas of one key are in one slot of a cluster.
     fn key(&self, digest: Digest, name: &str) -> String {
         format!("{}:{{{digest}}}:{name}", self.prefix)
     }
 
-    /// Reads an answer; `None` when it is not one that the script gives.
+    /// Reads an answer; `None` when it is invalid.
     pub(crate) fn read(&self, value: &Value, least: u32, most: u32) -> Option<Reply> {
         let Value::Array(items) = value else {
             return None;
@@ -193,7 +194,7 @@ impl Scripts {
         let now = u64::try_from(int(1)?).ok().filter(|now| *now > 0)?;
         let granted = int(0)?;
         if granted == -1 && items.len() == 2 {
-            return Some(Reply::Late { at: now });
+            return Some(Reply::Expired { at: now });
         }
         if items.len() != 4 + 2 * self.quotas.len() {
             return None;
@@ -211,7 +212,7 @@ impl Scripts {
         let wait = int(2).filter(|wait| (0..=MAX_WAIT).contains(wait))?;
         let tightest = usize::try_from(int(3)?).ok()?;
         if granted == 0 && wait > 0 && (1..=self.quotas.len()).contains(&tightest) {
-            return Some(Reply::Refused {
+            return Some(Reply::Rejected {
                 wait: Duration::from_micros(wait.unsigned_abs()),
                 tightest: tightest as u8 - 1,
                 at: now,
@@ -229,10 +230,10 @@ impl Scripts {
 }
 
 impl Reply {
-    /// The clock of Redis when it decided.
+    /// The time of the decision, by the clock of Redis.
     pub(crate) fn at(&self) -> u64 {
         match self {
-            Self::Granted { at, .. } | Self::Refused { at, .. } | Self::Late { at } => *at,
+            Self::Granted { at, .. } | Self::Rejected { at, .. } | Self::Expired { at } => *at,
         }
     }
 }
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_probes_lie_in_all_parts_of_a_cluster() {
+    fn the_probes_cover_all_parts_of_a_cluster() {
         let quota = Quota::new(1, Duration::from_secs(1)).named("q");
         let quota = Shared::new(quota).expect("valid");
         for prefix in ["plimsoll", "another"] {

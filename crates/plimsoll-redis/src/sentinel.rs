@@ -7,7 +7,7 @@ use redis::{
 
 use crate::certificates::Certificates;
 
-/// Where the sentinels are, and whom to ask them for.
+/// The addresses of the sentinels, and the name of the master.
 #[derive(Clone)]
 pub(crate) struct Sentinels {
     pub(crate) urls: Vec<String>,
@@ -27,7 +27,7 @@ impl Sentinels {
         }
     }
 
-    /// A client that asks the sentinels. It has no connection yet.
+    /// A client for the sentinels, not yet connected.
     pub(crate) fn client(
         &self,
         certificates: Option<&Certificates>,

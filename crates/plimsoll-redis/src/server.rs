@@ -1,4 +1,4 @@
-//! Where Redis is, and how the limiter authenticates.
+//! The address of Redis, with credentials and certificates.
 
 use std::fmt;
 
@@ -9,8 +9,9 @@ use crate::{
     target::{Place, Target},
 };
 
-/// The address of a Redis, with credentials and certificates: one server, the master that
-/// sentinels name, or a cluster.
+/// The address of Redis, with credentials and certificates.
+///
+/// One server, a master named by sentinels, or a cluster.
 ///
 /// ```
 /// use plimsoll_redis::RedisServer;
@@ -19,7 +20,7 @@ use crate::{
 /// let by_password = RedisServer::new("redis://:pass@redis.internal/0")?;
 /// let acl_user = RedisServer::new("redis://limiter:pass@redis.internal/0")?;
 /// let by_socket = RedisServer::new("redis+unix:///run/redis.sock")?;
-/// // Never in a log:
+/// // Credentials are never logged:
 /// assert!(!format!("{acl_user:?}").contains("pass"));
 /// # _ = (local, by_password, by_socket);
 /// # Ok::<(), plimsoll_redis::InvalidServer>(())
@@ -43,21 +44,24 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// One Redis by URL: `redis://[user][:password]@host[:port][/db]`, `redis+unix:///path`, and
-    /// with the feature `tls` `rediss://`, which trusts the certificates of the system.
+    /// Creates the address of one Redis server from a URL.
     ///
-    /// The server is a primary, or an address behind which a primary is found (a load balancer, a
-    /// DNS name that moves). Nothing is connected here. A node of a Redis Cluster is reported as
-    /// [`Disconnected::ClusterNode`](crate::Disconnected) once it is.
+    /// The URL is `redis://[user][:password]@host[:port][/db]`, `redis+unix:///path`, or with the
+    /// feature `tls` `rediss://...`, which trusts the certificates of the system.
+    ///
+    /// The server is a master, or an address that leads to a master (a load balancer, a DNS name
+    /// that moves). Nothing is connected here. A node of a Redis Cluster is reported as
+    /// [`Disconnected::ClusterNode`](crate::Disconnected) once a connection is made.
     ///
     /// # Errors
     ///
-    /// When the URL cannot be read, or is `rediss://` without the feature.
+    /// When the URL is invalid, or is `rediss://` without the feature.
     pub fn new(url: impl Into<String>) -> Result<Self, InvalidServer> {
         Self::at(Place::One(url.into()))
     }
 
-    /// A Redis Cluster, by the URLs of some of its nodes. The others are found through them.
+    /// Creates the address of a Redis Cluster from URLs of some of its nodes. The others are found
+    /// through them.
     ///
     /// ```
     /// use plimsoll_redis::RedisServer;
@@ -70,12 +74,12 @@ impl RedisServer {
     /// # Ok::<(), plimsoll_redis::InvalidServer>(())
     /// ```
     ///
-    /// Credentials must be the same in all URLs, and are used for all nodes.
+    /// Credentials must be the same in all URLs. They are used for all nodes.
     ///
     /// # Errors
     ///
-    /// When there is no URL, one cannot be read, is a Unix socket, or has other credentials than
-    /// the first.
+    /// When there is no URL, or one is invalid, is a Unix socket, or has other credentials than the
+    /// first.
     #[cfg(feature = "cluster")]
     pub fn cluster(
         urls: impl IntoIterator<Item = impl Into<String>>,
@@ -83,7 +87,8 @@ impl RedisServer {
         Self::at(Place::Cluster(urls.into_iter().map(Into::into).collect()))
     }
 
-    /// The master that Redis Sentinel knows under this name, by the URLs of the sentinels.
+    /// Creates the address of the master that Redis Sentinel knows under this name, from the URLs
+    /// of the sentinels.
     ///
     /// ```
     /// use plimsoll_redis::RedisServer;
@@ -95,13 +100,13 @@ impl RedisServer {
     /// # Ok::<(), plimsoll_redis::InvalidServer>(())
     /// ```
     ///
-    /// Sentinels are asked whenever a connection is made, so after each failover. The credentials
-    /// in the first URL are used for all sentinels. When that URL is `rediss://`, the master is
-    /// reached over TLS, too.
+    /// Sentinels are queried for each new connection, so after each failover. The credentials in
+    /// the first URL are used for all sentinels. If that URL is `rediss://`, the connection to the
+    /// master uses TLS, too.
     ///
     /// # Errors
     ///
-    /// When there is no URL, or one cannot be read.
+    /// When there is no URL, or one is invalid.
     #[cfg(feature = "sentinel")]
     pub fn sentinel(
         urls: impl IntoIterator<Item = impl Into<String>>,
@@ -113,12 +118,13 @@ impl RedisServer {
         )))
     }
 
-    /// The user and password for the master that sentinels name. For a password without a user
-    /// (`requirepass`) the user is `default`.
+    /// Sets the user and password for the master that sentinels name.
+    ///
+    /// For a password without a user (`requirepass`) the user is `default`.
     ///
     /// # Errors
     ///
-    /// When this server is not named by sentinels: other credentials are part of the URL.
+    /// When this server is not named by sentinels: then the URL contains them.
     #[cfg(feature = "sentinel")]
     pub fn master_credentials(
         mut self,
@@ -130,22 +136,22 @@ impl RedisServer {
         self.reopen()
     }
 
-    /// The database of the master that sentinels name, by default 0.
+    /// Sets the database of the master that sentinels name. The default is 0.
     ///
     /// # Errors
     ///
-    /// When this server is not named by sentinels: other databases are part of the URL.
+    /// When this server is not named by sentinels: then the URL contains it.
     #[cfg(feature = "sentinel")]
     pub fn master_database(mut self, database: i64) -> Result<Self, InvalidServer> {
         self.place.sentinels()?.database = database;
         self.reopen()
     }
 
-    /// Trusts the certificates in this PEM text, and no others.
+    /// Trusts only the certificates in this PEM text.
     ///
     /// # Errors
     ///
-    /// When there is none in it.
+    /// When the text contains no certificate.
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Result<Self, InvalidServer> {
         let pem = pem.into();
@@ -154,7 +160,7 @@ impl RedisServer {
         self.reopen()
     }
 
-    /// Shows Redis this certificate (mutual TLS), both as PEM text.
+    /// Sets a client certificate for mutual TLS, and its key, both as PEM text.
     ///
     /// # Errors
     ///
@@ -185,7 +191,8 @@ impl RedisServer {
     fn at(place: Place) -> Result<Self, InvalidServer> {
         #[cfg(feature = "tls")]
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Without a choice rustls would panic when both of its providers are compiled in.
+            // Without an installed provider, rustls panics when both of its providers are compiled
+            // in.
             _ = rustls::crypto::ring::default_provider().install_default();
         }
         let target = place.open(None).map_err(InvalidServer)?;
@@ -197,7 +204,7 @@ impl RedisServer {
         })
     }
 
-    /// Makes the client anew after a setting was changed.
+    /// Builds the client again after a setting was changed.
     #[cfg(any(feature = "tls", feature = "sentinel"))]
     fn reopen(mut self) -> Result<Self, InvalidServer> {
         let target = self.place.open(self.certificates.as_ref());
@@ -208,7 +215,7 @@ impl RedisServer {
 
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No user, no password.
+        // Never the user or the password.
         f.debug_struct("RedisServer")
             .field("address", &format_args!("{}", self.place))
             .finish_non_exhaustive()

@@ -1,22 +1,23 @@
-//! Choices, and what is checked about them.
+//! Settings of failures and leases.
 
 use std::time::Duration;
 
 use crate::InvalidRedisRateLimit;
 
-/// What becomes of requests when Redis is slow, down, or answers nonsense.
+/// What happens to requests when Redis is slow, down, or answers nonsense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnFailure {
-    /// Each replica limits by itself, to its share of the quota.
+    /// Each replica decides on its own, with its share of the quota.
     #[default]
     Local,
-    /// All are let in, uncounted.
+    /// All requests are admitted, uncounted.
     Open,
-    /// All are refused, as [`Kind::Full`](plimsoll_core::Kind::Full).
+    /// All requests are rejected, as [`Kind::Full`](plimsoll_core::Kind::Full).
     Closed,
 }
 
-/// How tokens are taken in advance; see [`LeasedRateLimit`](crate::LeasedRateLimit).
+/// Settings of the tokens that are taken in advance; see
+/// [`LeasedRateLimit`](crate::LeasedRateLimit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct LeaseSettings {
@@ -26,8 +27,10 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// `batch` tokens at a time. The next batch is fetched when half of one is left, and tokens that were not spent are void a
-    /// second after the last batch came.
+    /// Takes `batch` tokens at a time.
+    ///
+    /// By default the next batch is fetched when half of one is left, and unspent tokens expire one
+    /// second after the last batch was granted.
     pub const fn new(batch: u32) -> Self {
         Self {
             batch,
@@ -36,19 +39,21 @@ impl LeaseSettings {
         }
     }
 
-    /// Fetches the next batch when so many tokens are left: 0 to the batch. With 0, the request that finds none waits for it.
+    /// Sets the number of tokens at which the next batch is fetched: 0 to the batch.
+    ///
+    /// With 0, the request that finds no tokens waits for the batch.
     pub const fn low_water(mut self, tokens: u32) -> Self {
         self.low_water = tokens;
         self
     }
 
-    /// How long tokens may be kept.
+    /// Sets how long tokens may be kept: 1 ms to 1 hour.
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// How many tokens a replica may hold for a key, at most: the batch and the low-water mark.
+    /// The most tokens that a replica may hold for a key: the batch and the low-water mark.
     pub const fn most(&self) -> u64 {
         self.batch as u64 + self.low_water as u64
     }

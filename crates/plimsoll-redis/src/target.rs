@@ -1,4 +1,4 @@
-//! Addresses before and after they were checked.
+//! Addresses, as given and as checked.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use redis::{IntoConnectionInfo as _, RedisResult};
 use crate::{InvalidServer, sentinel::Sentinels};
 use crate::{certificates::Certificates, disconnected::Topology};
 
-/// URLs, as they were written.
+/// URLs, as given.
 #[derive(Clone)]
 pub(crate) enum Place {
     One(String),
@@ -18,13 +18,13 @@ pub(crate) enum Place {
     Sentinel(Sentinels),
 }
 
-/// What connections are made from. Holds passwords: not in any log.
+/// The source of connections. Contains passwords, so it is never logged.
 #[derive(Clone)]
 pub(crate) enum Target {
     One(redis::Client),
     #[cfg(feature = "cluster")]
     Cluster(Box<redis::cluster::ClusterClient>),
-    /// Asked anew for each connection.
+    /// Queried for each new connection.
     #[cfg(feature = "sentinel")]
     Sentinel(Sentinels, Option<Certificates>),
 }
@@ -43,7 +43,7 @@ impl Place {
             #[cfg(feature = "cluster")]
             Self::Cluster(urls) => {
                 let urls = urls.iter().map(String::as_str);
-                // A redirection and what may follow it; a question is soon of no use.
+                // Enough retries for a redirection and one failure; a question expires soon.
                 let builder = redis::cluster::ClusterClient::builder(urls)
                     .retries(4)
                     .min_retry_wait(5)
@@ -68,7 +68,7 @@ impl Place {
         let Self::Sentinel(sentinels) = self else {
             return Err(InvalidServer(redis::RedisError::from((
                 redis::ErrorKind::InvalidClientConfig,
-                "only for a master that sentinels name: otherwise it is part of the URL",
+                "only a master named by sentinels has this setting: for others it is part of the URL",
             ))));
         };
         Ok(sentinels)

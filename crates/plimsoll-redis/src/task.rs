@@ -1,90 +1,42 @@
-//! The task that owns a connection: takes questions from a bounded queue, sends them in batches,
-//! and connects again when it has to.
+//! The task that owns a connection: sends questions from a bounded queue in batches, and
+//! reconnects.
 
 mod settle;
+mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redis::{RedisError, Value};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
 };
 
+pub(crate) use self::state::Task;
+use self::state::{Batch, Done};
 use crate::{
     Disconnected,
     connection::{Connection, open},
     counts::Counts,
-    disconnected::Topology,
-    job::{Ask, Change, Failed, GiveBack, Job},
+    failed::Failed,
+    job::{Job, Question},
     link_settings::LinkSettings,
     redis_clock::RedisClock,
-    up::Up,
 };
 
-/// Questions in one pipeline. Larger ones would only make the first of them wait for the last.
+/// Questions in one pipeline. With larger ones the first question would wait for the last.
 const BATCH: usize = 128;
-/// The first pause before connecting again, and the longest.
+/// The first and the longest pause before reconnecting.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
-/// A connection to a cluster ends after this many failures in a row, the last of them a stall after
-/// the first (`a_cluster_that_dies_is_noticed_without_traffic`).
-const STRIKES: u32 = 3;
-
-pub(crate) struct Task {
-    settings: Arc<LinkSettings>,
-    jobs: mpsc::Receiver<Job>,
-    up: Arc<Up>,
-    clock: RedisClock,
-    /// What came too late for those who had asked.
-    returns: Vec<GiveBack>,
-    changes: Vec<Change>,
-    /// Whether this connection has given a good answer: only then the next pause is short again.
-    proven: bool,
-    /// Failures since the last good answer, and when the first of them came. Of a cluster.
-    strikes: Option<(u32, Instant)>,
-    /// Which probe is next.
-    probe: usize,
-}
-
-/// Why a connection is given up.
+/// Why a connection is closed.
 enum End {
-    /// It broke, stands still, or leads to a server that cannot decide.
+    /// It broke, stalled, or leads to a server that cannot decide.
     Lost(Disconnected),
     /// The limit was dropped.
     Dropped,
 }
 
-/// What is sent together. With nothing in it, it is a probe.
-#[derive(Default)]
-struct Batch {
-    asks: Vec<Ask>,
-    returns: Vec<GiveBack>,
-    changes: Vec<Change>,
-}
-
-/// A batch and what came of it.
-struct Done {
-    batch: Batch,
-    sent: Instant,
-    values: Result<Vec<Value>, RedisError>,
-}
-
 impl Task {
-    pub(crate) fn new(settings: Arc<LinkSettings>, jobs: mpsc::Receiver<Job>, up: Arc<Up>) -> Self {
-        Self {
-            settings,
-            jobs,
-            up,
-            clock: RedisClock::new(),
-            returns: Vec::new(),
-            changes: Vec::new(),
-            proven: false,
-            strikes: None,
-            probe: 0,
-        }
-    }
-
     pub(crate) async fn run(mut self) {
         let mut pause = BACKOFF.0;
         loop {
@@ -98,7 +50,7 @@ impl Task {
                     if let Some((micros, asked)) = opened.clock {
                         self.clock.read(micros, asked);
                     }
-                    (self.proven, self.strikes) = (false, None);
+                    (self.proven, self.failures) = (false, None);
                     self.up.set(None);
                     let end = self.serve(&opened.connection).await;
                     let End::Lost(why) = end else { return };
@@ -135,20 +87,20 @@ impl Task {
                         Err(why) => return End::Lost(why),
                     };
                     // The scripts were flushed (`SCRIPT FLUSH`).
-                    if settled.forgotten {
+                    if settled.flushed {
                         match connection.reload(&self.settings).await {
                             Ok(Some((micros, asked))) => self.clock.read(micros, asked),
                             Ok(None) => {}
                             Err(why) => return End::Lost(why),
                         }
                     }
-                    for batch in self.batches(settled.again, size) {
+                    for batch in self.batches(settled.retry, size) {
                         in_flight.push(self.send(connection, batch));
                     }
                     let stall = self.settings.stall();
-                    probe_at = self.strikes.and(probe_at.or(Some(Instant::now() + stall)));
+                    probe_at = self.failures.and(probe_at.or(Some(Instant::now() + stall)));
                 }
-                // Whether any node answers must be known though no request asks.
+                // Without traffic, a probe checks whether any node answers.
                 () = sleep_until(probe_at.unwrap_or_else(Instant::now)), if probe_at.is_some() => {
                     probe_at = None;
                     in_flight.push(self.send(connection, Batch::default()));
@@ -157,8 +109,8 @@ impl Task {
                     if count == 0 {
                         return End::Dropped;
                     }
-                    let asks = self.sort(&mut jobs);
-                    for batch in self.batches(asks, size) {
+                    let questions = self.sort(&mut jobs);
+                    for batch in self.batches(questions, size) {
                         in_flight.push(self.send(connection, batch));
                     }
                 }
@@ -166,40 +118,42 @@ impl Task {
         }
     }
 
-    /// The questions that still have a waiting caller; the others are dropped.
-    fn sort(&mut self, jobs: &mut Vec<Job>) -> Vec<Ask> {
-        let mut asks = Vec::with_capacity(jobs.len());
+    /// Returns the questions whose request still waits, and collects refunds and changes.
+    fn sort(&mut self, jobs: &mut Vec<Job>) -> Vec<Question> {
+        let mut questions = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             match job {
-                Job::Ask(ask) if !ask.asker.is_gone() => asks.push(ask),
-                Job::Ask(_) => {}
-                Job::GiveBack(give_back) => self.returns.push(give_back),
+                Job::Question(question) if !question.recipient.is_cancelled() => {
+                    questions.push(question);
+                }
+                Job::Question(_) => {}
+                Job::Refund(refund) => self.refunds.push(refund),
                 Job::Change(change) => self.changes.push(change),
             }
         }
-        asks
+        questions
     }
 
-    /// The questions and whatever else is to be sent: together, or each alone.
-    fn batches(&mut self, asks: Vec<Ask>, size: usize) -> Vec<Batch> {
-        let returns = std::mem::take(&mut self.returns);
+    /// Distributes all jobs to batches: one batch, or one per job.
+    fn batches(&mut self, questions: Vec<Question>, size: usize) -> Vec<Batch> {
+        let refunds = std::mem::take(&mut self.refunds);
         let changes = std::mem::take(&mut self.changes);
-        let count = asks.len() + returns.len() + changes.len();
+        let count = questions.len() + refunds.len() + changes.len();
         if size > 1 || count <= 1 {
             let batch = Batch {
-                asks,
-                returns,
+                questions,
+                refunds,
                 changes,
             };
             return if count == 0 { Vec::new() } else { vec![batch] };
         }
         let mut batches = Vec::with_capacity(count);
-        batches.extend(returns.into_iter().map(|back| Batch {
-            returns: vec![back],
+        batches.extend(refunds.into_iter().map(|refund| Batch {
+            refunds: vec![refund],
             ..Batch::default()
         }));
-        batches.extend(asks.into_iter().map(|ask| Batch {
-            asks: vec![ask],
+        batches.extend(questions.into_iter().map(|question| Batch {
+            questions: vec![question],
             ..Batch::default()
         }));
         batches.extend(changes.into_iter().map(|change| Batch {
@@ -219,12 +173,12 @@ impl Task {
         } = &*self.settings;
         let sent = Instant::now();
         let not_after = self.clock.not_after(sent, *deadline);
-        let mut commands = Vec::with_capacity(batch.asks.len() + batch.returns.len());
-        for ask in &batch.asks {
-            commands.push(scripts.ask(ask.digest, ask.least, ask.most, not_after));
+        let mut commands = Vec::with_capacity(batch.questions.len() + batch.refunds.len());
+        for question in &batch.questions {
+            commands.push(scripts.ask(question.digest, question.least, question.most, not_after));
         }
-        for back in &batch.returns {
-            commands.push(scripts.give_back(back.digest, back.count, back.at));
+        for refund in &batch.refunds {
+            commands.push(scripts.refund(refund.digest, refund.count, refund.at));
         }
         for change in &batch.changes {
             commands.push(scripts.change(change.digest, change.tokens));
@@ -243,18 +197,14 @@ impl Task {
             }
         }
     }
-
-    fn topology(&self) -> Topology {
-        self.settings.target.topology()
-    }
 }
 
 /// Answers every question with a failure, until the link is dropped.
 async fn reject_all(jobs: &mut mpsc::Receiver<Job>, counts: &Counts) {
     while let Some(job) = jobs.recv().await {
         match job {
-            Job::Ask(ask) => _ = ask.asker.answer(Err(Failed::Lost)),
-            Job::GiveBack(_) => counts.refunds_dropped.add(),
+            Job::Question(question) => _ = question.recipient.answer(Err(Failed::Lost)),
+            Job::Refund(_) => counts.refunds_dropped.add(),
             Job::Change(change) => _ = change.sender.send(Err(Failed::Lost)),
         }
     }

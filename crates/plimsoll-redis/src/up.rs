@@ -1,4 +1,4 @@
-//! Whether there is a connection.
+//! Whether a connection is up.
 
 use std::sync::atomic::{
     AtomicU8,
@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 
 use crate::Disconnected;
 
-/// A state that is read per decision and can be waited for.
+/// A state that is read on each decision and can be awaited.
 #[derive(Debug)]
 pub(crate) struct Up {
-    /// 0 while there is a connection; otherwise the number of the reason.
+    /// 0 while the connection is up; otherwise the number of the reason.
     down: AtomicU8,
     changed: Notify,
 }
@@ -29,7 +29,7 @@ impl Up {
         self.down.load(Acquire) == 0
     }
 
-    /// Why there is no connection; `None` while there is one.
+    /// The reason why the connection is down; `None` while it is up.
     pub(crate) fn why_not(&self) -> Option<Disconnected> {
         Disconnected::from_u8(self.down.load(Acquire))
     }

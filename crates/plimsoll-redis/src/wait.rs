@@ -1,4 +1,4 @@
-//! A request whose question is on its way.
+//! A request that waits for the answer to its question.
 
 use std::{
     pin::Pin,
@@ -7,30 +7,23 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plimsoll_circuit_breaker::BreakerPermit;
-use plimsoll_core::{Policy, Rejection};
 use tokio::{
     sync::oneshot,
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{
-    digest::Digest,
-    engine::Engine,
-    job::{Answer, Failed},
-    permit::Held,
-    script::Reply,
-};
+use crate::{answer::Answer, digest::Digest, failed::Failed};
 
 pin_project! {
-    /// A request that waits for Redis, no longer than the deadline.
+    /// A request that waits for Redis, at most until the deadline.
     ///
-    /// The gate polls it, or gives it up. Its timer is made when it first has to wait.
+    /// The gate polls it or abandons it. Its timer is created at the first poll that is pending.
     #[derive(Debug)]
     pub struct RedisWait {
         answer: oneshot::Receiver<Answer>,
         digest: Digest,
         cost: u32,
-        // Taken when the wait is over.
+        // Taken when the wait ends.
         breaker: Option<BreakerPermit>,
         until: Instant,
         #[pin]
@@ -56,19 +49,15 @@ impl RedisWait {
         }
     }
 
-    pub(crate) fn cost(&self) -> u32 {
-        self.cost
-    }
-
-    pub(crate) fn poll(
+    /// Polls for the answer, until the deadline.
+    pub(crate) fn poll_answer(
         self: Pin<&mut Self>,
-        engine: &Engine,
         now: Instant,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Held, Rejection>> {
+    ) -> Poll<Answer> {
         let mut this = self.project();
-        // First the answer, then the timer: both have the waker before this is `Pending`.
-        let answer = match Pin::new(&mut *this.answer).poll(cx) {
+        // First the answer, then the timer: both have the waker before this returns `Pending`.
+        Poll::Ready(match Pin::new(&mut *this.answer).poll(cx) {
             Poll::Ready(answer) => answer.unwrap_or(Err(Failed::Lost)),
             Poll::Pending if now < *this.until => {
                 if this.timer.is_none() {
@@ -79,31 +68,33 @@ impl RedisWait {
                 {
                     return Poll::Pending;
                 }
-                last_look(this.answer)
+                close(this.answer)
             }
-            Poll::Pending => last_look(this.answer),
-        };
-        if let Some(breaker) = this.breaker.take() {
-            let well = matches!(answer, Ok(Reply::Granted { .. } | Reply::Refused { .. }));
-            engine.heard(breaker, well, now);
-        }
-        Poll::Ready(engine.decide(answer, *this.digest, *this.cost, now))
+            Poll::Pending => close(this.answer),
+        })
     }
 
-    /// Nobody waits any more. What was granted by now goes back; what is granted later comes back by itself.
-    pub(crate) fn abandon(self: Pin<&mut Self>, engine: &Engine, now: Instant) {
-        let this = self.project();
-        if let Some(breaker) = this.breaker.take() {
-            Policy::<()>::revoke(&engine.breaker, breaker, now, now);
-        }
-        if let Ok(Reply::Granted { count, at, .. }) = last_look(this.answer) {
-            engine.give_back(*this.digest, count, at);
-        }
+    /// Ends the wait: returns an answer that has arrived by now. A later one returns to its sender.
+    pub(crate) fn end(self: Pin<&mut Self>) -> Answer {
+        close(self.project().answer)
+    }
+
+    /// The breaker's permit, once.
+    pub(crate) fn take_breaker(self: Pin<&mut Self>) -> Option<BreakerPermit> {
+        self.project().breaker.take()
+    }
+
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 }
 
-/// Closes the channel: an answer is either here now, or goes back to the one who gives it.
-fn last_look(answer: &mut oneshot::Receiver<Answer>) -> Answer {
+/// Closes the channel: an answer is either received now, or returned to its sender.
+fn close(answer: &mut oneshot::Receiver<Answer>) -> Answer {
     answer.close();
     answer.try_recv().unwrap_or(Err(Failed::Timeout))
 }

@@ -1,4 +1,4 @@
-//! A greeter: one unary call, and one that streams.
+//! A greeter with one unary and one server-streaming call.
 
 mod stack;
 
@@ -15,7 +15,7 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/greeter.Greeter.rs"));
 }
 
-/// Who is greeted, or how far is counted.
+/// The name to greet, or how far to count.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HelloRequest {
     /// A name.
@@ -43,7 +43,7 @@ impl proto::greeter_server::Greeter for Greeter {
     async fn say_hello(&self, req: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let name = req.into_inner().name;
         if name.is_empty() {
-            return Err(Status::internal("nobody to greet"));
+            return Err(Status::internal("the name is empty"));
         }
         Ok(Response::new(HelloReply {
             message: format!("Hello {name}!"),

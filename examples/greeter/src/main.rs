@@ -1,5 +1,6 @@
-//! A tonic service behind Plimsoll: `cargo run -p greeter`, and then call it with any gRPC client on port 50051.
-// An example says what it does.
+//! A tonic service behind Plimsoll. Run `cargo run -p greeter`, and call it with any gRPC client on
+//! port 50051.
+// This example prints to the terminal.
 #![allow(clippy::print_stdout)]
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let addr = "127.0.0.1:50051".parse()?;
     println!(
-        "greeter.Greeter on {addr}, {} calls at a time",
+        "greeter.Greeter on {addr}, {} concurrent calls",
         handles.concurrency.limit()
     );
     let until = async { _ = tokio::signal::ctrl_c().await };

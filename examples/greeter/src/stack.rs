@@ -1,4 +1,4 @@
-//! The stack in front of the greeter: six layers in one gate, and the handles to turn and read them.
+//! The stack in front of the greeter: six policies in one gate, and their handles.
 
 use std::time::Duration;
 
@@ -13,20 +13,21 @@ use plimsoll::{
 };
 use tonic::body::Body;
 
-/// How much the greeter takes.
+/// The limits of the greeter.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Calls a minute and caller, all at once if need be.
+    /// Calls per minute and caller, all of which may arrive at once.
     pub per_caller: u32,
-    /// Calls at a time, streams included.
+    /// Concurrent calls, streams included.
     pub at_a_time: usize,
-    /// The least time a call's deadline must leave it: the greeter's 99th percentile, say.
+    /// The least time that a call's deadline must leave, such as the 99th percentile of the
+    /// greeter.
     pub at_least: Duration,
-    /// Failures that open the breaker, of as many calls.
+    /// The number of calls after which the breaker opens, if all of them fail.
     pub failures: u32,
 }
 
-/// What the tests and `main` look at.
+/// The handles that `main` and the tests read.
 #[derive(Debug, Clone)]
 pub struct Handles {
     /// Calls in flight.
@@ -35,11 +36,14 @@ pub struct Handles {
     pub breaker: BreakerHandle,
 }
 
-/// The caller names itself in the metadata; behind something that checks it, that is a key.
+/// The key of a caller: a metadata entry. Only safe behind a proxy that checks it.
 const CALLER: HeaderKey = HeaderKey::from_static("x-caller");
 
-/// One gate for all of it: deadlines first, since they cost nothing; the caller's own quota before the server's
-/// capacity; the breaker last, so that it only sees calls that would run. Refusals of gRPC calls pass the fallback as they are.
+/// Builds one gate of six policies.
+///
+/// Deadlines come first, since they cost nothing. The caller's own quota comes before the server's
+/// capacity. The breaker is last, so that it only sees calls that would run. The fallback does not
+/// change rejections of gRPC calls.
 ///
 /// # Errors
 ///

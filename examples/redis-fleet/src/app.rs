@@ -1,4 +1,4 @@
-//! The app: what to copy from. Every replica of a fleet runs this.
+//! The app, to copy from. Every replica of the fleet runs it.
 
 use std::{error::Error, io, net::SocketAddr};
 
@@ -9,12 +9,12 @@ use plimsoll_redis::{LeaseSettings, RedisHandle, RedisRateLimit, RedisServer};
 use tokio::net::TcpListener;
 
 pub(crate) const REPLICAS: u32 = 3;
-/// What a caller may do, in all replicas together.
+/// The quota of a caller, over all replicas.
 pub(crate) const QUOTA: Quota = Quota::per_second(200).burst(20).named("per-key");
 /// Tokens that a replica takes in advance, on the leased route.
 pub(crate) const LEASE: LeaseSettings = LeaseSettings::new(6).low_water(3);
 
-/// One replica, and what can be read of it.
+/// One replica, and its handles.
 pub(crate) struct Replica {
     pub(crate) addr: SocketAddr,
     pub(crate) exact: RedisHandle,
@@ -30,7 +30,7 @@ impl Replica {
                 .quota(QUOTA)
                 .key(key(), Missing::Share)
                 .prefix(prefix)
-                // While Redis is away, each has a third.
+                // While Redis is down, each replica has a third.
                 .replicas(REPLICAS)
         };
         let exact = limit("fleet-exact").connect()?;
@@ -51,7 +51,8 @@ impl Replica {
         })
     }
 
-    /// Waits until both limits have their connections. An app need not: it decides without Redis until then.
+    /// Waits until both limits are connected. An app need not wait: it decides without Redis until
+    /// then.
     pub(crate) async fn connected(&self) -> io::Result<()> {
         let both = async {
             self.exact.wait_connected().await;

@@ -1,4 +1,4 @@
-//! The traffic: three times what is allowed, spread over all replicas.
+//! The traffic: three times the quota, spread over all replicas.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
@@ -14,19 +14,19 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-/// Callers per replica, and how often each of them calls.
+/// Callers per replica, and the time between two requests of one.
 const CALLERS: usize = 4;
 const EVERY: Duration = Duration::from_millis(20);
 
 pub(crate) type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
-/// What the callers of all replicas saw.
+/// The results of the callers of all replicas.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Requests let in, by replica.
+    /// Admitted requests, by replica.
     pub(crate) admitted: Vec<u64>,
     pub(crate) sent: u64,
-    /// From the request to the head of its answer, sorted.
+    /// Times from the request to the head of its response, sorted.
     pub(crate) latencies: Vec<Duration>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn client() -> HttpClient {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// Calls `path` of all replicas for a while.
+/// Calls `path` of all replicas for this time.
 pub(crate) async fn drive(
     client: &HttpClient,
     replicas: &[SocketAddr],
@@ -62,7 +62,7 @@ pub(crate) async fn drive(
     Ok(seen)
 }
 
-/// One caller: how often it was let in, and how long each answer took.
+/// One caller. Returns how often it was admitted, and the latency of each response.
 async fn call(client: HttpClient, uri: String, duration: Duration) -> (u64, Vec<Duration>) {
     let (start, mut due) = (Instant::now(), interval(EVERY));
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,15 +1,15 @@
-//! Three replicas of an app that share one limit in Redis, and what they do when Redis stands still.
+//! Three replicas of an app share one limit in Redis. Shows what they do while Redis is paused.
 //!
 //! ```sh
 //! cargo run --release -p redis-fleet
 //! ```
 //!
-//! Runs for some ten seconds and ends by itself. The app to copy from is in `app.rs`.
+//! Runs for about ten seconds. The app to copy from is in `app.rs`.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program with a terminal to talk to"
+    reason = "a program for the terminal"
 )]
 
 mod app;
@@ -28,7 +28,7 @@ use self::{
 };
 
 const PHASE: Duration = Duration::from_secs(2);
-/// Until the bucket is full again, and the breaker looks after Redis once more.
+/// A pause until the bucket is full again, and the breaker probes Redis.
 const REST: Duration = Duration::from_millis(700);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -60,13 +60,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         client: driver::client(),
     };
     println!(
-        "{REPLICAS} replicas share {} requests per second, {} at once; all are called, three times as often\n",
+        "{REPLICAS} replicas share {} requests per second, {} at once; callers send three times as many\n",
         QUOTA.count(),
         QUOTA.max_burst()
     );
     println!(
         "{:24}{:>22}{:>6}{:>8}{:>12}{:>8}{:>9}{:>12}",
-        "", "let in, by replica", "sum", "limit", "by a lease", "local", "p99 ms", "slowest ms"
+        "", "admitted by replica", "sum", "limit", "by a lease", "local", "p99 ms", "slowest ms"
     );
     fleet.phase("exact", Route::Exact, 0).await?;
     if redis.pause(true) {
@@ -76,12 +76,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         sleep(REST).await;
         fleet.phase("exact, Redis back", Route::Exact, 0).await?;
     } else {
-        println!("(Redis is not ours to pause: unset REDIS_URL to see that)");
+        println!("(Redis was not started by this program and is not paused: unset REDIS_URL)");
     }
     let most = u64::from(REPLICAS) * LEASE.most();
     fleet.phase("leased", Route::Leased, most).await?;
     println!(
-        "\nlimit: burst and {} s of the rate; leased, and what all replicas may have in hand ({most})",
+        "\nlimit: the burst and {} s of the rate; leased: and what all replicas may hold ({most})",
         PHASE.as_secs()
     );
     Ok(())
@@ -100,7 +100,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Two seconds of traffic, and a line about it.
+    /// Sends two seconds of traffic, and prints a line about it.
     async fn phase(&self, name: &str, route: Route, more: u64) -> Result<(), Box<dyn Error>> {
         sleep(REST).await;
         let before = (

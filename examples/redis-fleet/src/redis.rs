@@ -1,4 +1,4 @@
-//! The Redis of the fleet: one that is told, or one of our own that can be stopped.
+//! The Redis of the fleet: the one in `REDIS_URL`, or one that this program starts and can pause.
 
 use std::{env, error::Error, net::TcpListener, process::Stdio, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
     time::sleep,
 };
 
-/// Where Redis is. Our own is killed when this is dropped.
+/// The address of Redis. A server started by this program is killed when this is dropped.
 pub(crate) struct Redis {
     pub(crate) url: String,
     own: Option<(Child, TempDir)>,
@@ -45,7 +45,7 @@ impl Redis {
         Err("redis-server does not listen after three seconds".into())
     }
 
-    /// Lets it stand still, or go on. `false` when it is not ours to do so.
+    /// Pauses or resumes Redis. `false` when it was not started by this program.
     pub(crate) fn pause(&self, pause: bool) -> bool {
         let signal = if pause { Signal::STOP } else { Signal::CONT };
         let id = self.own.as_ref().and_then(|(child, _)| child.id());

@@ -1,4 +1,4 @@
-//! Requests let in, summed up over time, as SVG.
+//! Admitted requests, cumulative over time, as SVG.
 
 use std::{fmt::Write, ops::Range, time::Duration};
 
@@ -10,10 +10,10 @@ const LEFT: f64 = 60.0;
 const RIGHT: f64 = 205.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 46.0;
-/// The axes end here: after the last wait, and above the last request.
+/// The ends of the axes: after the last departure, and above the last request.
 const SECONDS: f64 = 318.0;
 const REQUESTS: f64 = 660.0;
-/// Between the labels of two lines.
+/// The vertical distance between two labels.
 const LABEL: f64 = 19.0;
 
 const STYLE: &str = "<style>text{font:14px system-ui,sans-serif;fill:#222}.small{font-size:12px;fill:#666}\
@@ -28,13 +28,13 @@ fn y(requests: f64) -> f64 {
     HEIGHT - BOTTOM - requests / REQUESTS * (HEIGHT - TOP - BOTTOM)
 }
 
-/// The plot. Its background is its own, so that it can be read on dark pages, too.
+/// The plot. It has its own background, so that it is readable on dark pages, too.
 pub(crate) fn svg(offered: &[Duration], rows: &[Row]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-         aria-label=\"Requests let in over time, by algorithm\">{STYLE}\
+         aria-label=\"Requests admitted over time, by algorithm\">{STYLE}\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\
-         <text class=\"title\" x=\"{LEFT}\" y=\"24\">Requests let in since the start, with a limit of {LIMIT} per {} s</text>",
+         <text class=\"title\" x=\"{LEFT}\" y=\"24\">Requests admitted since the start, with a limit of {LIMIT} per {} s</text>",
         PERIOD.as_secs()
     );
     phases(&mut svg);
@@ -62,7 +62,7 @@ pub(crate) fn svg(offered: &[Duration], rows: &[Row]) -> String {
     svg
 }
 
-/// What the client does, above the plot.
+/// The phases of the traffic, above the plot.
 fn phases(svg: &mut String) {
     for (name, Range { start, end }, _) in PHASES {
         let (left, right) = (x(start as f64), x(end as f64));
@@ -109,7 +109,7 @@ fn axes(svg: &mut String) {
     );
 }
 
-/// A step at each moment.
+/// One step up at each time.
 fn line(svg: &mut String, color: &str, width: u8, moments: &[Duration]) {
     let mut path = format!("M{:.1} {:.1}", x(0.0), y(0.0));
     for (index, at) in moments.iter().enumerate() {
@@ -127,7 +127,7 @@ fn line(svg: &mut String, color: &str, width: u8, moments: &[Duration]) {
     );
 }
 
-/// Names at the ends of lines, highest first, moved down where they would overlap.
+/// Names at the ends of the lines, highest first, moved down where they would overlap.
 fn labels(svg: &mut String, mut ends: Vec<(f64, &str, &str)>) {
     ends.sort_by(|one, other| other.0.total_cmp(&one.0));
     let mut next = f64::MIN;

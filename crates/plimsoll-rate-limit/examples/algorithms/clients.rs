@@ -1,4 +1,4 @@
-//! The requests of the plot, and how they are put to a policy.
+//! The traffic of the plot, and its replay against a policy.
 
 use std::{future::poll_fn, ops::Range, pin::pin, sync::Arc, time::Duration};
 
@@ -8,15 +8,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// A client at rest, then a burst, then too much: what it does from when to when, in seconds, with one request each so
-/// many milliseconds.
+/// Phases of the traffic: a name, start and end in seconds, and milliseconds between requests.
 pub(crate) const PHASES: [(&str, Range<u64>, u64); 3] = [
     ("half the limit", 0..50, 1200),
     ("200 at an edge", 115..125, 50),
     ("twice the limit", 180..300, 300),
 ];
 
-/// When the requests come.
+/// The arrival times of the requests.
 pub(crate) fn arrivals() -> Vec<Duration> {
     let millis = PHASES
         .into_iter()
@@ -26,7 +25,7 @@ pub(crate) fn arrivals() -> Vec<Duration> {
     millis.map(Duration::from_millis).collect()
 }
 
-/// When those that were let in were let in: at once, or after a wait. For a runtime whose clock is paused.
+/// The admission times of the requests, at once or after a wait. For a runtime with a paused clock.
 pub(crate) async fn replay<P>(policy: P, arrivals: &[Duration]) -> Vec<Duration>
 where
     P: Policy<()> + 'static,

@@ -1,4 +1,4 @@
-//! The client that takes all it can get, and the worst that it does to a limit.
+//! Greedy clients, and the most requests that they get through a limit.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -8,15 +8,16 @@ use tokio::time::Instant;
 use crate::{LIMIT, PERIOD, clients::replay};
 
 const NANO: Duration = Duration::from_nanos(1);
-/// Until when a client goes on.
+/// When a client stops.
 const END: Duration = Duration::from_secs(60 * 5);
 
-/// What a greedy client came to.
+/// The result of the greedy clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Greedy {
-    /// Requests let in, in the worst stretch of one period: its first moment counts, the moment after its last does not.
+    /// The most requests admitted in any half-open period.
     pub(crate) most: usize,
-    /// Each refused request was let in at the moment it had been told, and not a nanosecond earlier. `None`: it waits.
+    /// Whether each rejected request was admitted exactly after its wait and not a nanosecond
+    /// earlier. `None`: requests are queued.
     pub(crate) exact: Option<bool>,
 }
 
@@ -30,8 +31,8 @@ impl Greedy {
     }
 }
 
-/// What a client does: `first` requests as soon as it can from `start` on, then nothing until `pause` is over, then all
-/// that it can get.
+/// A client's plan: `first` requests as soon as possible from `start` on, then nothing until
+/// `pause` is over, then as many as possible.
 #[derive(Clone, Copy)]
 struct Plan {
     start: Duration,
@@ -39,7 +40,8 @@ struct Plan {
     pause: Duration,
 }
 
-/// The worst of many plans: starts all over a period, and right before its end; pauses of all lengths.
+/// The worst of many plans: starts all over a period, and right before its end; pauses of all
+/// lengths.
 pub(crate) fn of_a_meter<P: Policy<(), Wait = Infallible>>(
     make: &impl Fn() -> Result<P, Box<dyn Error>>,
 ) -> Result<Greedy, Box<dyn Error>> {
@@ -65,29 +67,29 @@ pub(crate) fn of_a_meter<P: Policy<(), Wait = Infallible>>(
     })
 }
 
-/// When a client with this plan was let in, and whether what it was told was exact.
+/// When the requests of a client with this plan were admitted, and whether every wait was exact.
 fn take_all<P: Policy<(), Wait = Infallible>>(policy: &P, plan: Plan) -> (Vec<Duration>, bool) {
     let epoch = Instant::now();
-    // Windows are counted from the first request on. Two periods later this one is forgotten.
+    // The first request starts the windows. Two periods later it counts nowhere.
     policy.admit(&mut (), epoch);
     let (mut admitted, mut exact) = (Vec::new(), true);
     let mut at = plan.start;
-    let mut told = false;
+    let mut waited = false;
     while at < END {
         match policy.admit(&mut (), epoch + at) {
             Verdict::Admit(_) => {
                 admitted.push(at);
-                told = false;
+                waited = false;
                 if admitted.len() == plan.first {
                     at = at.max(plan.start + plan.pause);
                 }
             }
             Verdict::Reject(rejection) => {
-                exact &= !told;
-                let Some(wait) = rejection.retry_after().filter(|wait| !wait.is_zero()) else {
+                exact &= !waited;
+                let Some(wait) = rejection.wait().filter(|wait| !wait.is_zero()) else {
                     return (admitted, false);
                 };
-                told = true;
+                waited = true;
                 let early = policy.admit(&mut (), epoch + at + wait.saturating_sub(NANO));
                 exact &= matches!(early, Verdict::Reject(_));
                 at += wait;
@@ -98,7 +100,7 @@ fn take_all<P: Policy<(), Wait = Infallible>>(policy: &P, plan: Plan) -> (Vec<Du
     (admitted, exact)
 }
 
-/// The worst of clients that begin at different moments and send ten times the limit to a policy that lets them wait.
+/// The worst of several clients that send ten times the limit to a policy with a queue.
 pub(crate) async fn of_a_shaper<P>(
     make: &impl Fn() -> Result<P, Box<dyn Error>>,
 ) -> Result<Greedy, Box<dyn Error>>

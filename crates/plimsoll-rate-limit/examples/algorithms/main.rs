@@ -1,12 +1,12 @@
-//! The algorithms side by side: what a greedy client gets of each, and all of them on the same requests.
+//! Compares the algorithms: the most that a greedy client gets, and the same traffic through each.
 //!
 //! ```sh
 //! cargo run -q -p plimsoll-rate-limit --example algorithms                            # the table
 //! cargo run -q -p plimsoll-rate-limit --example algorithms -- docs/rate-limiting.svg  # and the plot
 //! ```
 //!
-//! The policies are the real ones. Time is reckoned, or tokio's paused clock: it takes a few seconds, and two runs are
-//! equal.
+//! The policies are the real ones. Time is virtual (tokio's paused clock), so a run takes a few
+//! seconds and two runs are equal.
 #![allow(clippy::print_stdout)]
 
 mod chart;
@@ -20,16 +20,16 @@ use plimsoll_rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog};
 
 use self::{clients::replay, greedy::Greedy};
 
-/// What all of them are set to: so many requests per period.
+/// The limit of all algorithms: requests per period.
 const LIMIT: u32 = 100;
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// An algorithm, and what came of it.
+/// An algorithm and its results.
 struct Row {
     name: &'static str,
     color: &'static str,
     greedy: Greedy,
-    /// When the requests of the plot were let in.
+    /// When the requests of the plot were admitted.
     admitted: Vec<Duration>,
 }
 
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("| {name} | {} | {} |", greedy.most, greedy.wait());
     }
     println!("\nOf the {} requests of the plot:\n", offered.len());
-    println!("| algorithm | let in |\n|---|--:|");
+    println!("| algorithm | admitted |\n|---|--:|");
     for Row { name, admitted, .. } in &rows {
         println!("| {name} | {} |", admitted.len());
     }
@@ -91,7 +91,7 @@ async fn rows(offered: &[Duration]) -> Result<Vec<Row>, Box<dyn Error>> {
     ])
 }
 
-/// Requests wait for up to 15 seconds: 25 of them.
+/// Up to 15 seconds in the queue: 25 requests.
 fn leaky_bucket() -> Result<LeakyBucket, Box<dyn Error>> {
     Ok(LeakyBucket::new(LIMIT, PERIOD)?.max_wait(Duration::from_secs(15))?)
 }
@@ -118,7 +118,7 @@ where
 mod tests {
     use super::*;
 
-    /// The guide says what this program says.
+    /// The guide and this program must agree.
     #[tokio::test(start_paused = true)]
     async fn the_guide_has_the_figures_of_this_program() {
         let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rate-limiting.md");
@@ -128,9 +128,9 @@ mod tests {
             let row = guide
                 .lines()
                 .find(|line| line.starts_with(&format!("| **{name}** |")));
-            let told: Vec<_> = row.unwrap_or_default().split(" | ").collect();
-            assert_eq!(told.get(2), Some(&&*greedy.most.to_string()), "{name}");
-            assert_eq!(told.get(5), Some(&greedy.wait()), "{name}");
+            let cells: Vec<_> = row.unwrap_or_default().split(" | ").collect();
+            assert_eq!(cells.get(2), Some(&&*greedy.most.to_string()), "{name}");
+            assert_eq!(cells.get(5), Some(&greedy.wait()), "{name}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! What a flood of made-up keys does to the requests of quiet callers.
+//! The effect of a flood of made-up keys on the requests of quiet callers.
 //!
 //! ```sh
 //! cargo run --release -p plimsoll-rate-limit --example floods
 //! ```
 //!
-//! The policies are the real ones, in virtual time. Each quiet caller stays far below its quota, so every
-//! rejection of one is the work of the flood. Figures differ by one or two per cent between runs, since
-//! tables hash with a random seed.
+//! The policies are the real ones, in virtual time. Each quiet caller stays far below its quota, so
+//! the flood causes every rejection of one. Figures differ by one or two per cent between runs,
+//! since tables hash with a random seed.
 #![allow(clippy::print_stdout)]
 
 mod scenarios;

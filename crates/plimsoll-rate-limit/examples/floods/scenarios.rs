@@ -1,4 +1,4 @@
-//! The floods, and the tables that they come to.
+//! The floods, and the limits that they hit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use plimsoll_rate_limit::Quota;
 
 use super::sim::{Keys, Scenario};
 
-/// A scenario, and the limit that it meets.
+/// A scenario and its limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) scenario: Scenario,

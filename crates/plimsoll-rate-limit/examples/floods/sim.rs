@@ -1,4 +1,4 @@
-//! A flood of keys beside quiet callers, in virtual time: who is rejected.
+//! Simulates a flood of keys beside quiet callers, in virtual time, and counts rejections.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -10,7 +10,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Callers that made requests before the flood.
     pub(crate) known: u64,
-    /// Callers whose first request comes during the flood.
+    /// Callers whose first request arrives during the flood.
     pub(crate) new: u64,
     /// Time between two requests of one quiet caller, give or take a quarter.
     pub(crate) period: Duration,
@@ -28,11 +28,11 @@ pub(crate) enum Keys {
     Fresh,
     /// Each key twice, with this number of other keys between.
     Twice { after: u64 },
-    /// So many keys, in turn.
+    /// This many keys, in turn.
     Pool(u64),
 }
 
-/// Requests of some callers.
+/// Counts of the requests of one group of callers.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) requests: u64,
@@ -51,7 +51,7 @@ impl Seen {
     }
 }
 
-/// What a scenario led to, from the start of the flood on.
+/// The result of a scenario, from the start of the flood on.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) known: Seen,
@@ -59,7 +59,7 @@ pub(crate) struct Figures {
     pub(crate) flood: Seen,
 }
 
-/// Periods that the known callers have been there for when the flood begins.
+/// Periods during which known callers send requests before the flood begins.
 const WARM_UP: u32 = 4;
 
 /// Runs a scenario against a limiter: `admits` decides one request of a key.
@@ -71,7 +71,7 @@ pub(crate) fn run(scenario: Scenario, mut admits: impl FnMut(u64, Instant) -> bo
     for caller in 0..scenario.known {
         due.push(Reverse((random.below(scenario.period), caller)));
     }
-    // New callers come in the first half, so that most of them come more than once.
+    // New callers arrive in the first half, so that most of them send more than one request.
     for caller in scenario.known..scenario.known + scenario.new {
         let first = flood_at + random.below(scenario.lasts / 2);
         due.push(Reverse((first, caller)));
@@ -104,7 +104,7 @@ pub(crate) fn run(scenario: Scenario, mut admits: impl FnMut(u64, Instant) -> bo
 }
 
 impl Keys {
-    /// The key of a request of the flood, apart from those of quiet callers.
+    /// The key of a request of the flood. Never the key of a quiet caller.
     fn key(self, number: u64) -> u64 {
         let key = match self {
             Self::Fresh => number,
@@ -130,7 +130,8 @@ fn pop_due(
     due.pop().map(|Reverse(next)| next)
 }
 
-/// A linear congruential generator (Knuth's MMIX): two runs are equal but for the seed of the table's hash.
+/// A linear congruential generator (Knuth's MMIX): two runs differ only by the seed of the table's
+/// hash.
 struct Random(u64);
 
 impl Random {

@@ -1,12 +1,12 @@
-//! Every interleaving of taking tokens and giving them back.
+//! Every interleaving of taking and refunding tokens.
 
 use loom::{sync::Arc, thread};
 use plimsoll_core::Live;
 
 use super::*;
-use crate::refunds::Refunds;
+use crate::refunds::{Ledger, Refunds};
 
-/// A cell, and its quotas.
+/// The storage of a cell and its quotas.
 struct Shared<const N: usize> {
     quotas: [LiveQuota; N],
     tag: AtomicU64,
@@ -36,13 +36,13 @@ impl<const N: usize> Shared<N> {
         self.cell().take(now, 1)
     }
 
-    fn give_back(&self, token: Token<N>, admitted: u64, now: u64) {
+    fn refund(&self, token: Token<N>, admitted: u64, now: u64) {
         let ledger = Ledger {
             refunds: &self.refunds,
             owner: 0,
             leased: false,
         };
-        self.cell().give_back(token, (admitted, now), ledger);
+        self.cell().refund(token, (admitted, now), ledger);
     }
 
     fn state(&self, quota: usize) -> u64 {
@@ -50,12 +50,12 @@ impl<const N: usize> Shared<N> {
     }
 }
 
-/// T = 10, a burst of three.
+/// T = 10, burst 3.
 fn three() -> Arc<Shared<1>> {
     Shared::new([[10, 30]])
 }
 
-/// The arrival time that these tokens, in the order in which they were taken, lead to.
+/// The arrival time after these tokens, in the order in which they were taken.
 fn exact(taken_at: &[u64]) -> u64 {
     taken_at.iter().fold(0, |tat, now| tat.max(*now) + 10)
 }
@@ -75,7 +75,7 @@ fn two_threads_take_exactly_the_burst() {
 }
 
 #[test]
-fn a_token_given_back_while_others_are_taken_is_not_refilled_twice() {
+fn a_token_refunded_while_others_are_taken_is_not_refilled_twice() {
     loom::model(|| {
         let shared = three();
         let early = shared.take(0).unwrap();
@@ -86,33 +86,33 @@ fn a_token_given_back_while_others_are_taken_is_not_refilled_twice() {
                 assert!(shared.take(15).is_ok());
             })
         };
-        shared.give_back(early, 0, 15);
+        shared.refund(early, 0, 15);
         other.join().unwrap();
         assert!(shared.state(0) >= exact(&[15, 15]));
     });
 }
 
 #[test]
-fn tokens_given_back_at_the_moment_they_were_taken_all_come_back() {
+fn tokens_refunded_when_they_were_taken_are_refunded_in_full() {
     loom::model(|| {
         let shared = three();
         let (first, second) = (shared.take(0).unwrap(), shared.take(0).unwrap());
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                shared.give_back(first, 0, 0);
+                shared.refund(first, 0, 0);
                 shared.take(0).is_ok()
             })
         };
-        shared.give_back(second, 0, 0);
+        shared.refund(second, 0, 0);
         assert!(other.join().unwrap());
         assert_eq!(shared.state(0), exact(&[0]));
     });
 }
 
-/// Of two quotas one is gone sooner: who gets nothing of it has taken nothing of the other either.
+/// One of two quotas is used up first. A request that it rejects takes nothing from the other.
 #[test]
-fn what_two_threads_are_refused_they_have_not_taken() {
+fn a_request_rejected_by_one_quota_takes_from_none() {
     loom::model(|| {
         let shared = Shared::new([[10, 30], [10, 10]]);
         let other = {
@@ -125,9 +125,9 @@ fn what_two_threads_are_refused_they_have_not_taken() {
     });
 }
 
-/// A change of the quota while it is asked: the old one's token or the new one's, never more than either.
+/// The quota is changed during a decision: one token is taken, of the old quota or of the new one.
 #[test]
-fn a_change_takes_over_what_was_taken() {
+fn a_changed_quota_keeps_what_was_taken() {
     loom::model(|| {
         let shared = three();
         shared.take(0).unwrap();

@@ -1,4 +1,4 @@
-//! What can be seen of a keyed limit from outside.
+//! The handle of a keyed rate limit.
 
 use std::{
     fmt,
@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use super::table::Table;
 use crate::{RateLimitHandle, cell::Cell, share::Share};
 
-/// Counts and reads a [`KeyedRateLimit`](super::KeyedRateLimit), and changes its quotas. Clones share it.
+/// Reads and changes a [`KeyedRateLimit`](super::KeyedRateLimit) while it is in use. Clones share
+/// it.
 pub struct KeyedRateLimitHandle<const N: usize = 1>(pub(super) Arc<Table<N>>);
 
 impl<const N: usize> KeyedRateLimitHandle<N> {
-    /// The quotas of all keys.
+    /// Returns the handle of the quotas that all keys have.
     pub fn limit(&self) -> RateLimitHandle<N> {
         RateLimitHandle::new(Arc::clone(&self.0.settings))
     }
@@ -25,29 +26,31 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         self.0.keys.load(Relaxed)
     }
 
-    /// Cells that there can be.
+    /// Cells in the table: the number of keys that can have a cell at the same time.
     pub fn capacity(&self) -> u64 {
         self.0.capacity() as u64
     }
 
-    /// Bytes of memory that cells take at the moment; never fewer later.
+    /// Bytes of memory that cells take now. Never shrinks.
     pub fn bytes(&self) -> usize {
         self.0.bytes()
     }
 
-    /// Cells that were given to another key: empty of debt, or on probation.
+    /// Cells that were given to another key: full of tokens, or on probation.
     pub fn evicted(&self) -> u64 {
         self.0.evicted.get()
     }
 
-    /// Of these, cells whose quota was not whole: the new key began with what had been taken.
+    /// Evicted cells whose quota was not full: the new key inherited what had been taken.
+    ///
     /// Rises under a flood of keys, or when the capacity is too small.
     pub fn inherited(&self) -> u64 {
         self.0.inherited.get()
     }
 
-    /// Requests of keys that got no cell, since all cells of their two sets were kept for known
-    /// keys. They were counted in overflow buckets. Rises when the capacity is too small.
+    /// Requests counted in overflow buckets, because all eight cells were kept for known keys.
+    ///
+    /// Rises when the capacity is too small.
     pub fn overflowed(&self) -> u64 {
         self.0.overflowed.get()
     }
@@ -57,16 +60,18 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
         self.0.missing.get()
     }
 
-    /// What a key could take at `now`, if it has a cell. `key` must hash as the policy's key does: a
-    /// [`LimitKey`](crate::LimitKey), or for closures what they return.
+    /// Tokens that a key could take at `now`; `None` when the key has no cell.
+    ///
+    /// `key` must hash like the policy's key: a [`LimitKey`](crate::LimitKey), or for a closure the
+    /// value that it returns.
     pub fn available(&self, key: impl Hash, now: Instant) -> Option<u64> {
         let cell = self.0.find(self.0.hash(key))?;
         Some(cell.remaining(Share::FULL, self.0.settings.nanos(now)))
     }
 
-    /// Resets all quotas of a key to full, debts included. `false` when the key has no cell.
+    /// Resets all quotas of a key to full and clears its debts. `false` when the key has no cell.
     ///
-    /// Running requests of this key give nothing back after that.
+    /// Running requests of this key are not refunded after that.
     ///
     /// ```
     /// use plimsoll_core::{ClientIp, Missing};
@@ -75,7 +80,7 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
     /// let limit = RateLimit::keyed(Quota::per_hour(10), ClientIp::peer(), Missing::Share, 10_000)?;
     /// let handle = limit.handle();
     /// let client = LimitKey::client_ip("192.0.2.7".parse()?);
-    /// assert!(!handle.reset(client)); // it has not been here
+    /// assert!(!handle.reset(client)); // no request of this client yet
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     pub fn reset(&self, key: impl Hash) -> bool {
@@ -85,8 +90,8 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
 
     /// Adds `tokens` to each quota of a key at `now`. `false` when the key has no cell.
     ///
-    /// At most as many as are missing: a bucket holds at most its burst, and a window admits at
-    /// most its count. A key without a cell has all its tokens.
+    /// Adds at most the tokens that are missing: a bucket holds at most its burst, and a window
+    /// admits at most its count. A key without a cell has all its tokens.
     pub fn grant(&self, key: impl Hash, tokens: u32, now: Instant) -> bool {
         let now = self.0.settings.nanos(now);
         let cell = self.0.find(self.0.hash(key));

@@ -1,4 +1,4 @@
-//! Keys that are written out, to look up a caller in a handle.
+//! Keys given by value, to look up a caller through a handle.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use plimsoll_core::SecretKey;
 
-/// The key of a caller, equal to the one the limit derives from a request.
+/// The key of a caller, equal to the key that the limit derives from a request.
 ///
 /// For the methods of the handle: [available](super::KeyedRateLimitHandle::available),
 /// [reset](super::KeyedRateLimitHandle::reset) and [grant](super::KeyedRateLimitHandle::grant).
@@ -20,7 +20,7 @@ use plimsoll_core::SecretKey;
 /// | [`BearerToken`](plimsoll_core::BearerToken) | [`LimitKey::bearer(token)`](Self::bearer), without the scheme |
 /// | [`HeaderKey`](plimsoll_core::HeaderKey) | [`LimitKey::header("acme")`](Self::header), or a `HeaderValue` |
 /// | [`Route`](plimsoll_core::Route) | [`LimitKey::route("/users/{id}")`](Self::route) |
-/// | a closure | what the closure returns, itself: the handle takes anything with a `Hash` |
+/// | a closure | the value that the closure returns: the handle takes any type with `Hash` |
 ///
 /// Its `Debug` output never contains a secret.
 #[derive(Clone, Copy)]
@@ -35,13 +35,17 @@ enum Named<'a> {
 }
 
 impl<'a> LimitKey<'a> {
-    /// The client with this address; IPv6 is cut to its /64, as [`ClientIp`](plimsoll_core::ClientIp) cuts it.
+    /// The client with this address. IPv6 is cut to its /64, as in
+    /// [`ClientIp`](plimsoll_core::ClientIp).
     pub fn client_ip(addr: IpAddr) -> Self {
         Self::client_network(addr, 64)
     }
 
-    /// The client with this address, where [`ClientIp`](plimsoll_core::ClientIp) groups IPv6 by another
-    /// [prefix](plimsoll_core::ClientIp::v6_prefix). More than 128 bits are 128.
+    /// The client with this address, for a [`ClientIp`](plimsoll_core::ClientIp) with another IPv6
+    /// prefix.
+    ///
+    /// See [`ClientIp::v6_prefix`](plimsoll_core::ClientIp::v6_prefix). More than 128 bits are
+    /// treated as 128.
     pub fn client_network(addr: IpAddr, v6_prefix: u8) -> Self {
         let network = match addr.to_canonical() {
             IpAddr::V6(v6) => {
@@ -59,7 +63,7 @@ impl<'a> LimitKey<'a> {
         Self(Named::Secret(SecretKey::api_key(key.as_ref())))
     }
 
-    /// The caller with this bearer token: what follows `Bearer `.
+    /// The caller with this bearer token: the part after `Bearer `.
     pub fn bearer<T: AsRef<[u8]> + ?Sized>(token: &'a T) -> Self {
         Self(Named::Secret(SecretKey::bearer(token.as_ref())))
     }
@@ -92,7 +96,7 @@ impl fmt::Debug for LimitKey<'_> {
         match self.0 {
             Named::Client(addr) => f.debug_tuple("LimitKey").field(&addr).finish(),
             Named::Route(pattern) => f.debug_tuple("LimitKey").field(&pattern).finish(),
-            // A header may be a secret as well.
+            // A header may be a secret, too.
             Named::Secret(_) | Named::Header(_) => f.write_str("LimitKey(..)"),
         }
     }

@@ -1,4 +1,4 @@
-//! Every interleaving of giving cells to keys.
+//! Every interleaving of assigning cells to keys.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,24 +7,24 @@ use loom::{sync::Arc, thread};
 use super::{hashed::Hashed, table::Table};
 use crate::{Quota, settings::Settings};
 
-/// Two sets of four cells, of which the keys here have the first.
+/// Two sets of four cells. The keys in these tests use the first set.
 fn table(burst: u32) -> Arc<Table<1>> {
     let quota = Quota::per_hour(1).burst(burst);
     let settings = Settings::new([quota]).unwrap();
     let table = Table::new(settings.into(), 4);
     assert_eq!(table.capacity(), 8);
-    // Its page is allocated before there are threads.
+    // Allocates the page before other threads exist.
     assert!(table.find(ONE).is_none());
-    assert!(table.lock(ONE) != table.lock(OTHER));
+    assert!(table.lock_index(ONE) != table.lock_index(OTHER));
     Arc::new(table)
 }
 
-/// Small in both halves, each of which names a set.
+/// A hash that is small in both halves, so both places are the first set.
 const fn key(key: u64) -> Hashed {
     Hashed((key << 32) | key)
 }
 
-/// Two keys that do not wait for each other.
+/// Two keys with different locks.
 const ONE: Hashed = key(1);
 const OTHER: Hashed = key(4);
 
@@ -46,8 +46,8 @@ fn of_two(table: &Table<1>, hash: Hashed) -> u32 {
     (0..2).map(|_| u32::from(admits(table, hash))).sum()
 }
 
-/// A table of keys with a burst of two, whose first set is full: of key 10 on probation, and of three known keys
-/// that have taken all they had.
+/// A table with burst 2 and a full first set: key 10 on probation, and three known keys without
+/// tokens.
 fn full_table() -> Arc<Table<1>> {
     let table = table(2);
     assert!(admits(&table, key(10)));
@@ -57,7 +57,7 @@ fn full_table() -> Arc<Table<1>> {
     table
 }
 
-/// Filling the set takes many steps, which no other thread sees.
+/// Filling the set takes many branches, although no other thread runs then.
 fn model_of_full_table(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 20_000;
@@ -66,7 +66,7 @@ fn model_of_full_table(model: impl Fn() + Sync + Send + 'static) {
 }
 
 #[test]
-fn a_new_key_brought_by_two_threads_has_one_cell() {
+fn a_new_key_on_two_threads_gets_one_cell() {
     loom::model(|| {
         let table = table(1);
         let other = {
@@ -74,13 +74,13 @@ fn a_new_key_brought_by_two_threads_has_one_cell() {
             thread::spawn(move || admits(&table, ONE))
         };
         let mine = admits(&table, ONE);
-        assert!(mine != other.join().unwrap(), "one of the two");
+        assert!(mine != other.join().unwrap(), "one of the two is admitted");
         assert_eq!(counts(&table), (1, 0, 0));
     });
 }
 
 #[test]
-fn two_keys_brought_at_once_to_one_set_have_a_cell_each() {
+fn two_new_keys_in_one_set_get_a_cell_each() {
     loom::model(|| {
         let table = table(1);
         let other = {
@@ -95,7 +95,7 @@ fn two_keys_brought_at_once_to_one_set_have_a_cell_each() {
 }
 
 #[test]
-fn two_keys_that_evict_the_same_one_begin_with_its_debt() {
+fn two_keys_that_evict_the_same_key_inherit_its_debt() {
     model_of_full_table(|| {
         let table = full_table();
         let other = {
@@ -103,7 +103,8 @@ fn two_keys_that_evict_the_same_one_begin_with_its_debt() {
             thread::spawn(move || of_two(&table, ONE))
         };
         let both = of_two(&table, OTHER) + other.join().unwrap();
-        // One was left in the cell, and one in the overflow bucket, which remembers the other of key 10.
+        // One token was left in the cell, and one in the overflow bucket, which recorded key 10's
+        // other one.
         assert!(both <= 2, "{both} were admitted");
         let again = of_two(&table, key(10));
         assert!(again + both <= 2, "{again} more of key 10");
@@ -112,7 +113,7 @@ fn two_keys_that_evict_the_same_one_begin_with_its_debt() {
 }
 
 #[test]
-fn a_key_on_probation_that_comes_again_keeps_its_cell_or_its_debt() {
+fn a_returning_key_on_probation_keeps_its_cell_or_its_debt() {
     model_of_full_table(|| {
         let table = full_table();
         let other = {
@@ -120,7 +121,7 @@ fn a_key_on_probation_that_comes_again_keeps_its_cell_or_its_debt() {
             thread::spawn(move || admits(&table, ONE))
         };
         let again = of_two(&table, key(10));
-        assert!(again <= 1, "it has one left of two");
+        assert!(again <= 1, "one of two tokens is left");
         other.join().unwrap();
         assert!(!admits(&table, key(10)) || again == 0);
         assert_eq!(counts(&table).0, 4);
@@ -128,17 +129,17 @@ fn a_key_on_probation_that_comes_again_keeps_its_cell_or_its_debt() {
 }
 
 #[test]
-fn keys_without_a_cell_take_no_more_than_their_bucket_holds() {
+fn keys_without_a_cell_share_the_burst_of_their_overflow_bucket() {
     model_of_full_table(|| {
         let table = full_table();
-        // All four are known, and none is left.
+        // All four keys are known, and no token is left.
         assert!(admits(&table, key(10)));
         let other = {
             let table = Arc::clone(&table);
             thread::spawn(move || of_two(&table, ONE))
         };
         let both = of_two(&table, OTHER) + other.join().unwrap();
-        assert_eq!(both, 2, "the burst of one");
+        assert_eq!(both, 2, "the burst of one key");
         assert_eq!(counts(&table), (4, 0, 0));
         assert_eq!(table.overflowed.get(), 4);
     });

@@ -1,5 +1,6 @@
-//! `KeyedRateLimit`: the policy, one limit per key in bounded memory.
+//! `KeyedRateLimit`: the policy with one limit per key, in bounded memory.
 
+mod eviction;
 mod handle;
 mod hashed;
 mod limit_key;
@@ -7,7 +8,6 @@ mod limit_key;
 mod loom_tests;
 mod overflow;
 mod page;
-mod room;
 mod set;
 mod table;
 
@@ -20,59 +20,65 @@ use self::table::{Owner, Table};
 pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
     InvalidKeyedRateLimit, One, Weigh,
-    cell::{Cell, Empty, Token},
+    cell::Cell,
     settings::Settings,
+    token::{Empty, Token},
 };
 
 /// A [`RateLimit`](crate::RateLimit) for each key, in memory that is bounded by construction.
 ///
-/// # How keys are kept
+/// # How keys are stored
 ///
-/// In a table like a processor's cache. A key's hash names two sets of four cells, and the key lives in one of those eight
-/// or nowhere: a decision reads one cache line for five keys of six or more, and two for the others, however many keys there are. A cell
-/// is 8 bytes of mark (39 bits of a hash with a random seed, so keys cannot be aimed at one set) and 8 for each quota. There is a
-/// third more room than keys, so a key takes 23 bytes with one quota (46 with two, 47 with three, 70 with four), whatever
-/// its type; memory is taken in pages of up to 64 KiB per quota as keys arrive. Two of a million keys share a cell with a
-/// probability of one in fifty thousand.
+/// In a table like a processor's set-associative cache. A key's hash selects two sets of four
+/// cells, and the key is in one of these eight cells or has none. So a decision reads one cache
+/// line for at least five of six keys and two for the others, for any number of keys.
 ///
-/// # When it is full
+/// A cell is 8 bytes of mark (39 bits of a hash with a random seed, so keys cannot be aimed at one
+/// set) and 8 bytes per quota. The table has a third more cells than keys, so a key of any type
+/// takes 23 bytes with one quota (46 with two, 47 with three, 70 with four). Memory is allocated in
+/// pages of up to 64 KiB per quota as keys arrive. Among a million keys, the probability that two
+/// share a cell is 1 in 50,000.
+///
+/// # When the table is full
 ///
 /// * **Known keys.** The second request makes a key known. A known key keeps its cell while
-///   anything that it took still counts, and for five minutes after that. So a flood of keys
-///   evicts no caller that comes more often, whatever the flood sends.
-/// * **New keys** take a cell that is empty or whose quota is whole again: of another new key, or of a known
-///   key that stays away. Such a cell is as good as an empty one, so nothing needs to be swept.
-/// * **In a flood** there may be none. Then a new key takes over the cell of its eight from which
-///   another new key has taken least, *and what was taken from it*. The set (with one neighbour)
-///   remembers what the evicted key had taken, quota by quota, and every new key begins with at least
-///   that until it would have been refilled.
-/// * **Where all eight cells are kept for known keys**, a new key takes from an overflow bucket of two
-///   sets, which has the quota of one key.
+///   anything that it took still counts, and for five minutes after that. So a flood of keys never
+///   evicts a caller whose requests are less than five minutes apart.
+/// * **New keys** take an empty cell, or one whose quota is full again: of another new key, or of a
+///   known key without requests for five minutes. Such a cell equals an empty one, so no sweep is
+///   needed.
+/// * **In a flood** there may be no such cell. Then a new key takes over the cell from which
+///   another new key has taken least, of its eight, *and inherits what was taken from it*. The set
+///   and its neighbour record what the evicted key had taken, per quota. Every new key starts with
+///   at least that taken until it would have been refilled.
+/// * **When all eight cells are kept for known keys**, a new key takes from an overflow bucket of
+///   two sets, which has the quota of one key.
 ///
-/// So an eviction never gives a fresh quota, and new keys pay for a flood together: they get what
-/// the cells that known keys leave refill. The [handle](Self::handle) counts evictions,
-/// inherited cells and requests in overflow buckets. `docs/rate-limiting.md` has figures.
+/// So an eviction never gives a key a fresh quota, and new keys share the cost of a flood: together
+/// they get the refill of the cells that known keys leave. The [handle](Self::handle) counts
+/// evictions, inherited cells and requests in overflow buckets. `docs/rate-limiting.md` has
+/// measurements.
 ///
 /// # Cost
 ///
-/// No lock for a known key. The first two requests of a key take one of up to 4,096 locks, picked by its hash, for as long as
-/// it takes to look at eight cells; so does every request of a key without a cell.
+/// No lock for a known key. The first two requests of a key take one of up to 4,096 locks, selected
+/// by its hash, while they read eight cells. So does every request of a key without a cell.
 ///
-/// # Shared state and cloning, cancellation, refusals elsewhere
+/// # Shared state, cloning, cancellation, rejections by other policies
 ///
-/// As for [`RateLimit`](crate::RateLimit). What a key took and releases after it was evicted is
-/// forfeit. A request that has found its key's cell in the moment in which another key takes it over
-/// counts against the other key.
+/// As for [`RateLimit`](crate::RateLimit). Tokens of a key that was evicted meanwhile are not
+/// refunded. A request that has found its key's cell while another key takes the cell over counts
+/// against the other key.
 pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     key: K,
     cost: C,
     missing: Missing,
     table: Arc<Table<N>>,
     /// Whether a refund or a charge is set, so that the end of a request changes something.
-    settles: bool,
+    uses_outcome: bool,
 }
 
-/// What an admitted request took, and of which key. Plain data.
+/// The tokens that an admitted request took, and their key. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyedRateLimitPermit<const N: usize = 1> {
     owner: Owner,
@@ -94,12 +100,12 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
             key,
             cost,
             missing,
-            settles: settings.asks_for_outcomes(),
+            uses_outcome: settings.uses_outcomes(),
             table: Arc::new(Table::new(settings, capacity)),
         })
     }
 
-    /// The counters, what keys have left, and the quotas, at any time.
+    /// Returns the handle that reads the counters and the state of keys, and changes the quotas.
     pub fn handle(&self) -> KeyedRateLimitHandle<N> {
         KeyedRateLimitHandle(Arc::clone(&self.table))
     }
@@ -127,7 +133,7 @@ where
                 Ok(Some(shared)) => (Owner::Keyless, shared),
                 Ok(None) => {
                     return Verdict::Admit(KeyedRateLimitPermit {
-                        owner: Owner::Nobody,
+                        owner: Owner::Uncounted,
                         token: Token::nothing(),
                     });
                 }
@@ -136,28 +142,28 @@ where
         };
         match cell.take(now, cost) {
             Ok(token) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
-            Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
+            Err(empty) => Verdict::Reject(self.table.settings.rejection(empty)),
         }
     }
 
     #[inline]
     fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if !self.settles {
+        if !self.uses_outcome {
             return;
         }
         let settings = &self.table.settings;
-        if let Some(back) = settings.given_back(&permit.token, outcome)
+        if let Some(back) = settings.refunded_of(&permit.token, outcome)
             && let Some((cell, ledger)) = self.table.cell_of(permit.owner)
         {
             let now = settings.nanos(outcome.ended());
-            cell.give_back(back, (0, now), ledger);
+            cell.refund(back, (0, now), ledger);
         }
         if let Some(due) = settings.due(outcome) {
             let now = settings.nanos(outcome.ended());
             match permit.owner {
                 Owner::Key(hash) | Owner::Overflow(hash, _) => self.table.charge(hash, now, due),
                 Owner::Keyless => self.table.keyless().charge(now, due),
-                Owner::Nobody => {}
+                Owner::Uncounted => {}
             }
         }
     }
@@ -166,7 +172,7 @@ where
         if let Some((cell, ledger)) = self.table.cell_of(permit.owner) {
             let nanos = |instant| self.table.settings.nanos(instant);
             let held = (nanos(admitted), nanos(now));
-            cell.give_back(permit.token, held, ledger);
+            cell.refund(permit.token, held, ledger);
         }
     }
 
@@ -182,7 +188,7 @@ where
 
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        if !matches!(permit.owner, Owner::Nobody) {
+        if !matches!(permit.owner, Owner::Uncounted) {
             self.table.settings.announce(&permit.token, admitted, out);
         }
     }
@@ -197,7 +203,7 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
     ) -> Verdict<KeyedRateLimitPermit<N>, Infallible> {
         match taken {
             Ok((owner, token)) => Verdict::Admit(KeyedRateLimitPermit { owner, token }),
-            Err(empty) => Verdict::Reject(self.table.settings.refusal(empty)),
+            Err(empty) => Verdict::Reject(self.table.settings.rejection(empty)),
         }
     }
 

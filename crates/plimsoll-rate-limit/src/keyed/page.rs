@@ -1,15 +1,17 @@
-//! Sets that are allocated together, when the first of their keys comes.
+//! Sets that are allocated together, when their first key arrives.
 
 use std::array;
 
 use super::set::Set;
 use crate::sync::AtomicU64;
 
-/// Sets in a page.
+/// Sets in a page: 64 KiB per quota, so a table grows in small steps.
 pub(super) const SETS_PER_PAGE: usize = 1024;
-/// Sets that share one overflow bucket: eight cells, so overflow adds a sixteenth to the memory of one quota.
-/// `keys_take_less_than_24_bytes_each_and_nearly_all_have_a_cell` fails when it is smaller; with
-/// more sets to a bucket, fewer new callers are admitted in a flood (`--example floods`).
+/// Sets that share one overflow bucket: eight cells, so overflow adds a sixteenth to the memory of
+/// one quota.
+///
+/// `keys_take_less_than_24_bytes_each_and_nearly_all_have_a_cell` fails when it is smaller. With
+/// more sets per bucket, fewer new callers are admitted in a flood (`--example floods`).
 const SETS_PER_OVERFLOW: usize = 2;
 
 pub(super) struct Page<const N: usize> {
@@ -33,7 +35,7 @@ impl<const N: usize> Page<N> {
         &self.sets[place % SETS_PER_PAGE]
     }
 
-    /// What keys without a cell have taken, of those with a place here.
+    /// The overflow bucket for keys with this place.
     pub(super) fn overflow(&self, place: usize) -> &[AtomicU64; N] {
         &self.overflow[place % SETS_PER_PAGE / SETS_PER_OVERFLOW]
     }

@@ -1,4 +1,4 @@
-//! Four cells on a cache line, each a key's or nobody's.
+//! Four cells on a cache line. Each belongs to one key, or is empty.
 
 use std::{
     array,
@@ -8,13 +8,13 @@ use std::{
 use super::hashed::{self, Mark};
 use crate::{cell::Cell, sync::AtomicU64, terms::LiveQuota};
 
-/// Cells in a set.
+/// Cells in a set: as many as fit a cache line.
 pub(super) const WAYS: usize = 4;
 
-/// With one quota, exactly one cache line.
+/// One set. With one quota, exactly one cache line.
 #[repr(align(64))]
 pub(super) struct Set<const N: usize> {
-    /// A key's mark and the count of its released tokens, or 0 where there is no key.
+    /// A key's mark and the count of its refunded tokens, or 0 in an empty cell.
     tags: [AtomicU64; WAYS],
     words: [[AtomicU64; N]; WAYS],
 }
@@ -45,7 +45,7 @@ impl<const N: usize> Set<N> {
     /// Makes the key of this cell known. `false` when another key has taken the cell over.
     pub(super) fn promote(&self, way: usize, mark: Mark) -> bool {
         let mut tag = self.tags[way].load(Acquire);
-        // Releases of tokens change the tag, too.
+        // Refunds change the tag, too.
         while mark.is_in(tag) {
             let known = hashed::known(tag);
             match self.tags[way].compare_exchange_weak(tag, known, AcqRel, Relaxed) {

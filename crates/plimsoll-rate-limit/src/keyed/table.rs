@@ -1,4 +1,4 @@
-//! The table: which two sets a key may be in, and who has a cell.
+//! The table: the two sets of each key, and the assignment of cells to keys.
 
 use std::{
     array,
@@ -15,22 +15,23 @@ use std::{
 use plimsoll_core::{Counter, MissingKeys};
 
 use super::{
+    eviction::{Candidate, candidate},
     hashed::Hashed,
-    overflow::{Overflow, remember},
+    overflow::{Overflow, record},
     page::{Page, SETS_PER_PAGE},
-    room::{Room, room},
     set::{Set, WAYS},
 };
 use crate::{
-    cell::{Cell, Empty, Token},
-    rate_limit::State,
+    cell::Cell,
     refunds::{Ledger, Refunds},
     settings::Settings,
+    state::State,
     sync::{AtomicU64, Mutex},
+    token::{Empty, Token},
 };
 
-/// Keys without a cell wait for each other only if they share one of these. Many, because a thread of a flood may be put to sleep
-/// while it holds one.
+/// Locks of the table, one per group of keys without a known cell. Many, because a thread may be
+/// descheduled while it holds one.
 const LOCKS: usize = if cfg!(loom) { 2 } else { 4096 };
 /// Logs of refunds, shared by the keys that hash to the same one. Keys that share a log evict each
 /// other's entries; a waiter whose entries were evicted may be refunded less.
@@ -41,11 +42,11 @@ pub(super) struct Table<const N: usize> {
     hasher: RandomState,
     sets: usize,
     pages: Box<[OnceLock<Page<N>>]>,
-    /// Held while a key is given a cell or takes from overflow, so that it never gets two cells.
-    making: Box<[Mutex<()>]>,
+    /// Held while a key gets a cell or takes from overflow, so that it never gets two cells.
+    locks: Box<[Mutex<()>]>,
     keyless: State<N>,
     refunds: [Refunds<N>; LEDGERS],
-    /// The count of released tokens of all overflow buckets.
+    /// The count of refunded tokens of all overflow buckets.
     overflow_tag: AtomicU64,
     pub(super) keys: Count,
     pub(super) evicted: Counter,
@@ -54,23 +55,23 @@ pub(super) struct Table<const N: usize> {
     pub(super) missing: MissingKeys,
 }
 
-/// From where a token was taken.
+/// The source of a token.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Owner {
     Key(Hashed),
-    /// The key had no cell, and took from this one of its overflow buckets.
+    /// One of the overflow buckets of a key without a cell.
     Overflow(Hashed, u8),
-    /// All requests without a key share one cell.
+    /// The cell that all requests without a key share.
     Keyless,
-    /// It was admitted without being counted.
-    Nobody,
+    /// The request was admitted without being counted.
+    Uncounted,
 }
 
 impl<const N: usize> Table<N> {
-    /// A table in which `capacity` keys find room.
+    /// Creates a table with room for `capacity` keys.
     pub(super) fn new(settings: Arc<Settings<N>>, capacity: usize) -> Self {
-        // Three quarters full, 98 of 100 keys have found an empty cell among their eight, and five of six in their first
-        // set; half full, all but one in a thousand, and nine of ten.
+        // At three quarters of the cells in use, 98 of 100 keys find an empty cell among their
+        // eight, and five of six in their first set; at half, 999 of 1,000, and nine of ten.
         let sets = (capacity + capacity * 7 / 20).div_ceil(WAYS);
         Self {
             settings,
@@ -79,7 +80,7 @@ impl<const N: usize> Table<N> {
             pages: (0..sets.div_ceil(SETS_PER_PAGE))
                 .map(|_| OnceLock::new())
                 .collect(),
-            making: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
+            locks: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
             keyless: State::new(),
             refunds: array::from_fn(|_| Refunds::new()),
             overflow_tag: AtomicU64::new(0),
@@ -91,12 +92,12 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Keys that can have a cell at the same time.
+    /// Cells: the number of keys that can have one at the same time.
     pub(super) fn capacity(&self) -> usize {
         self.sets * WAYS
     }
 
-    /// Bytes of the pages that there are.
+    /// Bytes of the allocated pages.
     pub(super) fn bytes(&self) -> usize {
         let pages = self.pages.iter().filter_map(OnceLock::get);
         pages.map(Page::bytes).sum()
@@ -107,7 +108,7 @@ impl<const N: usize> Table<N> {
         Hashed(self.hasher.hash_one(key))
     }
 
-    /// The cell that the requests without a key share.
+    /// The cell that requests without a key share.
     pub(super) fn keyless(&self) -> Cell<'_, N> {
         self.keyless.cell(&self.settings)
     }
@@ -129,14 +130,14 @@ impl<const N: usize> Table<N> {
                 };
                 Some((self.keyless(), ledger))
             }
-            Owner::Nobody => None,
+            Owner::Uncounted => None,
         }
     }
 
     /// The log of refunds of this key.
     fn ledger(&self, hash: Hashed) -> Ledger<'_, N> {
         Ledger {
-            refunds: &self.refunds[self.lock(hash) % LEDGERS],
+            refunds: &self.refunds[self.lock_index(hash) % LEDGERS],
             owner: hash.0,
             leased: false,
         }
@@ -152,7 +153,7 @@ impl<const N: usize> Table<N> {
             let way = set.find_known(mark)?;
             Some(set.cell(way, &self.settings.quotas))
         };
-        // Most keys are in their first set: the second is not touched for them.
+        // Performance: most keys are in their first set; then the second is not read.
         found(first).or_else(|| found(second))
     }
 
@@ -179,9 +180,9 @@ impl<const N: usize> Table<N> {
         now: u64,
         cost: u32,
     ) -> Result<(Owner, Token<N>), Empty> {
-        let _making = self.making(hash);
+        let _locked = self.lock_key(hash);
         let cell = self.promoted(hash);
-        if let Some(cell) = cell.or_else(|| self.find_or_make(hash, now)) {
+        if let Some(cell) = cell.or_else(|| self.find_or_create(hash, now)) {
             return Ok((Owner::Key(hash), cell.take(now, cost)?));
         }
         self.overflowed.add();
@@ -189,29 +190,29 @@ impl<const N: usize> Table<N> {
         Ok((Owner::Overflow(hash, which), token))
     }
 
-    /// Takes a cost that is known only now, even if that leaves a debt.
+    /// Takes an unconditional cost, even if that leaves a debt.
     pub(super) fn charge(&self, hash: Hashed, now: u64, cost: u32) {
         if let Some(cell) = self.find(hash) {
             return cell.charge(now, cost);
         }
-        // It may have lost its cell, or never had one; its debt is kept with it.
-        let _making = self.making(hash);
-        match self.find_or_make(hash, now) {
+        // The key may have lost its cell, or never had one. Its debt is recorded in the new one.
+        let _locked = self.lock_key(hash);
+        match self.find_or_create(hash, now) {
             Some(cell) => cell.charge(now, cost),
             None => self.overflow(hash).charge(now, cost),
         }
     }
 
     /// The cell of a key that has one on probation, or that another thread has just promoted. This
-    /// is its second request, so from now on the key is known.
+    /// is its second request, so the key is known from now on.
     fn promoted(&self, hash: Hashed) -> Option<Cell<'_, N>> {
         let (set, way) = self.position(hash)?;
         let promoted = set.promote(way, hash.mark());
         promoted.then(|| set.cell(way, &self.settings.quotas))
     }
 
-    /// The key's cell; it is given one if there is room. The caller holds the key's lock.
-    fn find_or_make<'a>(&'a self, hash: Hashed, now: u64) -> Option<Cell<'a, N>> {
+    /// The key's cell, or a new one if there is room. The caller holds the key's lock.
+    fn find_or_create<'a>(&'a self, hash: Hashed, now: u64) -> Option<Cell<'a, N>> {
         let sets = hash.places(self.sets).map(|place| (place, self.set(place)));
         loop {
             if let Some(cell) = self.find(hash) {
@@ -219,12 +220,17 @@ impl<const N: usize> Table<N> {
             }
             let cells =
                 |set: &'a Set<N>| array::from_fn(|way| set.cell(way, &self.settings.quotas));
-            let room = room(sets.map(|(place, set)| (place, cells(set))), now)?;
-            let Room { cell, tag, .. } = room;
-            if room.in_use {
-                remember(self.page(room.place).overflow(room.place), cell, now);
+            let candidate = candidate(sets.map(|(place, set)| (place, cells(set))), now)?;
+            let Candidate { cell, tag, .. } = candidate;
+            if candidate.in_use {
+                record(
+                    self.page(candidate.place).overflow(candidate.place),
+                    cell,
+                    now,
+                );
             }
-            // What was taken stays taken, by whoever has the cell. Before it is found, or the key could take more.
+            // The cell inherits what was taken. Before the cell can be found; otherwise the key
+            // could take more.
             self.overflow(hash).raise(cell, now);
             let probation = hash.mark().on_probation();
             let taken_over = cell.tag.compare_exchange(tag, probation, AcqRel, Relaxed);
@@ -234,7 +240,7 @@ impl<const N: usize> Table<N> {
                 } else {
                     self.evicted.add();
                 }
-                if room.in_use {
+                if candidate.in_use {
                     self.inherited.add();
                 }
                 return Some(cell);
@@ -242,15 +248,15 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    fn making(&self, hash: Hashed) -> impl Drop + '_ {
-        let lock = self.making[self.lock(hash)].lock();
+    fn lock_key(&self, hash: Hashed) -> impl Drop + '_ {
+        let lock = self.locks[self.lock_index(hash)].lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock under which this key is given a cell.
-    pub(super) fn lock(&self, hash: Hashed) -> usize {
-        // The product's middle bits: neither the places' nor the mark's alone.
-        (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.making.len()
+    /// The index of the lock under which this key gets a cell.
+    pub(super) fn lock_index(&self, hash: Hashed) -> usize {
+        // The middle bits of the product: independent of the places and of the mark.
+        (hash.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as usize % self.locks.len()
     }
 
     /// The overflow buckets of a key.

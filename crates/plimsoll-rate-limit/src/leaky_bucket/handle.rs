@@ -1,45 +1,49 @@
-//! Settings and figures at run time.
+//! The handle of a leaky bucket.
 
 use std::{sync::Arc, time::Duration};
 
 use plimsoll_core::LoadSignal;
 
-use super::{InvalidLeakyBucket, state::State};
+use super::{settings::InvalidLeakyBucket, state::State};
 
 /// Reads and changes a [`LeakyBucket`](crate::LeakyBucket) while it is in use. Clones share it.
 ///
-/// The cells of a bucket [per key](crate::LeakyBucket::per_key) share settings and counters; those who
-/// [wait](Self::waiting) and the load are those of the one cell this handle came from.
+/// The cells of a bucket [per key](crate::LeakyBucket::per_key) share settings and counters. The
+/// queue ([`waiting`](Self::waiting)) and the load are those of the cell that this handle came
+/// from.
 #[derive(Debug, Clone)]
 pub struct LeakyBucketHandle(pub(super) Arc<State>);
 
 impl LeakyBucketHandle {
-    /// Requests per period.
+    /// Returns the requests per period, and the period.
     pub fn rate(&self) -> (u32, Duration) {
         self.0.settings.rate()
     }
 
-    /// Changes the rate at which requests leave, also for those who wait: what is left of the pause before the next
-    /// departure grows or shrinks with the interval, and so does every pause after it. Nobody who waits is refused for
-    /// it (but by its own deadline), even if it then waits longer than [`max_wait`](Self::max_wait).
+    /// Changes the rate, also for queued requests.
     ///
-    /// In other cells of a bucket per key it takes effect when next a request comes or leaves.
+    /// The rest of the pause before the next departure, and every later pause, scales with the
+    /// interval. No queued request is rejected because of the change (except by its own deadline),
+    /// even if it then waits longer than [`max_wait`](Self::max_wait).
+    ///
+    /// In other cells of a bucket per key, the change takes effect at their next arrival or
+    /// departure.
     ///
     /// # Errors
     ///
     /// As for [`LeakyBucket::new`](crate::LeakyBucket::new). Nothing is changed then.
     pub fn set_rate(&self, count: u32, period: Duration) -> Result<(), InvalidLeakyBucket> {
         self.0.settings.set_rate(count, period)?;
-        self.0.rouse();
+        self.0.wake_first();
         Ok(())
     }
 
-    /// Requests that may wait.
+    /// The maximum number of queued requests.
     pub fn max_waiting(&self) -> usize {
         self.0.settings.max_waiting() as usize
     }
 
-    /// Changes how many may wait. Those who wait already keep their place.
+    /// Changes the maximum number of queued requests. Requests in the queue keep their place.
     ///
     /// # Errors
     ///
@@ -48,12 +52,12 @@ impl LeakyBucketHandle {
         self.0.settings.set_max_waiting(requests)
     }
 
-    /// The longest that a request may have to wait.
+    /// The maximum time that a request may be queued.
     pub fn max_wait(&self) -> Duration {
         Duration::from_nanos(self.0.settings.max_wait())
     }
 
-    /// Changes how long a request may have to wait. Those who wait already keep their place.
+    /// Changes the maximum time in the queue. Requests in the queue keep their place.
     ///
     /// # Errors
     ///
@@ -62,29 +66,31 @@ impl LeakyBucketHandle {
         self.0.settings.set_max_wait(wait)
     }
 
-    /// Requests that wait.
+    /// Requests in the queue.
     pub fn waiting(&self) -> usize {
         self.0.waiting() as usize
     }
 
-    /// Requests that were refused because the queue was full, the wait too long, or the cost too high.
+    /// Requests rejected because the queue was full, the wait too long, or the cost too high.
     pub fn refused(&self) -> u64 {
         self.0.settings.refused.get()
     }
 
-    /// Requests that were refused because their deadline came before their turn.
+    /// Requests rejected because their deadline was before their departure.
     pub fn past_deadline(&self) -> u64 {
         self.0.settings.past_deadline.get()
     }
 
-    /// Requests whose caller went away while they waited.
+    /// Requests that were cancelled while they were queued.
     pub fn abandoned(&self) -> u64 {
         self.0.settings.abandoned.get()
     }
 }
 
-/// How full the queue is: those who wait over those who may, or the time they will take over the longest wait, whichever
-/// is more. 0 when nobody waits, 1 when one more is refused.
+/// How full the queue is: 0 when it is empty, 1 when the next request is rejected.
+///
+/// The larger of two ratios: queued requests to their maximum, and the time until the queue is
+/// empty to the maximum wait.
 impl LoadSignal for LeakyBucketHandle {
     #[inline]
     fn load(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! The bucket as the gate sees it.
+//! `LeakyBucket` as a policy.
 
 use std::{
     pin::Pin,
@@ -10,12 +10,13 @@ use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejecti
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    LeakyBucket, LeakyBucketWait,
-    state::{Bounds, Departure, Joined, Turn, readable},
+    bucket::LeakyBucket,
+    state::{Bounds, Departure, Joined, Turn, clamped},
+    wait::LeakyBucketWait,
 };
 use crate::Weigh;
 
-/// A departure. Plain data.
+/// A departure of a leaky bucket. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct LeakyBucketPermit(Option<Departure>);
 
@@ -44,8 +45,8 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
     ) -> Poll<Result<LeakyBucketPermit, Rejection>> {
         let mut wait = wait.project();
         let Some(ticket) = *wait.ticket else {
-            // Polled after its end, which no gate does.
-            return Poll::Ready(Err(self.refusal(None)));
+            // Polled after its end, which the gate never does.
+            return Poll::Ready(Err(self.rejection(None)));
         };
         let called = self.nanos(now);
         let mut at = called;
@@ -56,20 +57,21 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
                 Turn::Now(departure) => {
                     *wait.ticket = None;
                     return Poll::Ready(if late {
-                        self.state.give_back(departure, at);
+                        self.state.revoke(departure, at);
                         Err(self.past_deadline())
                     } else {
                         Ok(LeakyBucketPermit(Some(departure)))
                     });
                 }
                 Turn::Next(next) => Some(next),
-                // Later than it was told, after a change of the rate: it will be woken when it is the first.
+                // Later than expected, after a change of the rate: it is woken when it is the first
+                // in the queue.
                 Turn::Later => Some(*wait.turn).filter(|turn| *turn > at),
             };
             if late {
                 *wait.ticket = None;
                 if let Some(departure) = self.state.withdraw(ticket) {
-                    self.state.give_back(departure, at);
+                    self.state.revoke(departure, at);
                 }
                 return Poll::Ready(Err(self.past_deadline()));
             }
@@ -87,7 +89,7 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
             {
                 return Poll::Pending;
             }
-            // The time has come since this was called.
+            // That time has come while this ran.
             at = at.max(until);
         }
     }
@@ -97,7 +99,7 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
         if let Some(ticket) = wait.ticket.take() {
             self.state.settings.abandoned.add();
             if let Some(departure) = self.state.withdraw(ticket) {
-                self.state.give_back(departure, self.nanos(now));
+                self.state.revoke(departure, self.nanos(now));
             }
         }
     }
@@ -107,7 +109,7 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
 
     fn revoke(&self, permit: LeakyBucketPermit, _: Instant, now: Instant) {
         if let Some(departure) = permit.0 {
-            self.state.give_back(departure, self.nanos(now));
+            self.state.revoke(departure, self.nanos(now));
         }
     }
 
@@ -135,11 +137,11 @@ impl<C: Send + Sync, D: Send + Sync> Cell for LeakyBucket<C, D> {
 impl<C, D> LeakyBucket<C, D> {
     #[inline]
     pub(super) fn nanos(&self, now: Instant) -> u64 {
-        readable(self.state.settings.epoch.nanos(now))
+        clamped(self.state.settings.epoch.nanos(now))
     }
 
     #[cold]
-    fn refusal(&self, wait: Option<u64>) -> Rejection {
+    fn rejection(&self, wait: Option<u64>) -> Rejection {
         self.state.settings.refused.add();
         let rejection = Rejection::new(LeakyBucket::NAME, Kind::OverQuota);
         match wait {
@@ -154,7 +156,7 @@ impl<C, D> LeakyBucket<C, D> {
         Rejection::new(LeakyBucket::NAME, Kind::Deadline)
     }
 
-    /// It cannot leave at once: a place in the queue, or a refusal.
+    /// Queues or rejects a request that cannot depart at once.
     #[cold]
     #[inline(never)]
     fn wait<Req>(
@@ -168,7 +170,7 @@ impl<C, D> LeakyBucket<C, D> {
     {
         let settings = &self.state.settings;
         if units > settings.rate().0 {
-            return Verdict::Reject(self.refusal(None));
+            return Verdict::Reject(self.rejection(None));
         }
         let at = self.nanos(now);
         let mut bounds = Bounds {
@@ -176,16 +178,16 @@ impl<C, D> LeakyBucket<C, D> {
             max_wait: settings.max_wait(),
             deadline: None,
         };
-        // In a storm nearly all requests end here, and without the lock.
-        if let Some(wait) = self.state.no_room(bounds, at) {
-            return Verdict::Reject(self.refusal(Some(wait)));
+        // Performance: in an overload nearly all requests end here, without the lock.
+        if let Some(wait) = self.state.wait_for_room(bounds, at) {
+            return Verdict::Reject(self.rejection(Some(wait)));
         }
         let deadline = self.deadlines.deadline(req, now);
         bounds.deadline = deadline.map(|Deadline(at)| self.nanos(at));
         match self.state.join(units, bounds, at) {
             Joined::Departed(departure) => Verdict::Admit(LeakyBucketPermit(Some(departure))),
-            Joined::NoRoom(wait) => Verdict::Reject(self.refusal(Some(wait))),
-            Joined::Late => Verdict::Reject(self.past_deadline()),
+            Joined::NoRoom(wait) => Verdict::Reject(self.rejection(Some(wait))),
+            Joined::PastDeadline => Verdict::Reject(self.past_deadline()),
             Joined::Waiting { ticket, turn } => Verdict::Wait(LeakyBucketWait {
                 ticket: Some(ticket),
                 turn,

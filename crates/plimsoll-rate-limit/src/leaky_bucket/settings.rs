@@ -1,4 +1,4 @@
-//! What can be changed while requests wait.
+//! Settings that can be changed while requests are queued.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,47 +8,51 @@ use std::{
 use plimsoll_core::{Counter, Epoch, Live};
 
 use super::word::Rate;
+use crate::bounds::MAX_PERIOD;
 
-const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The largest `max_waiting`, in requests: bounds the memory of a queue.
 const MAX_WAITING: usize = 1 << 20;
+/// The largest `max_wait`.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The default of `max_waiting`, in requests.
 const DEFAULT_WAITING: usize = 1024;
-/// As in Sentinel, for all but slow buckets.
+/// The default of `max_wait`, as in Sentinel, unless the interval is longer.
 const DEFAULT_WAIT: Duration = Duration::from_millis(500);
 
-/// Long enough for at least one to wait, in nanoseconds.
+/// The default of `max_wait` in nanoseconds: at least one interval, so that one request can be
+/// queued.
 fn default_wait(interval: u64) -> u64 {
     let longest = LONGEST_WAIT.as_nanos() as u64;
     interval.clamp(DEFAULT_WAIT.as_nanos() as u64, longest)
 }
 
-/// A setting is out of bounds.
+/// A leaky bucket with a setting out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLeakyBucket {
-    /// Nobody would ever leave.
-    #[error("count is 0, but must be at least 1 request")]
+    /// The count is 0.
+    #[error("count must be at least 1 request, got 0")]
     Count,
     /// The period is zero, or longer than 365 days.
-    #[error("period is {0:?}, but must be 1 ns to 365 days")]
+    #[error("period must be 1 ns to 365 days, got {0:?}")]
     Period(Duration),
     /// More than one request per nanosecond.
-    #[error("count is {count} per {period:?}, but must be at most 1 request per nanosecond")]
+    #[error("count must be at most 1 request per nanosecond, got {count} per {period:?}")]
     Rate {
         /// Requests per period.
         count: u32,
         /// The period.
         period: Duration,
     },
-    /// No queue, or one that never fills.
-    #[error("number of requests that may wait is {0}, but must be 1 to 2^20")]
+    /// `max_waiting` is 0 or more than 2^20.
+    #[error("max_waiting must be 1 to 2^20 requests, got {0}")]
     MaxWaiting(usize),
-    /// No time to wait, or no end of it.
-    #[error("longest wait is {0:?}, but must be 1 ns to 1 hour")]
+    /// `max_wait` is zero or longer than 1 hour.
+    #[error("max_wait must be 1 ns to 1 hour, got {0:?}")]
     MaxWait(Duration),
 }
 
-/// Settings and counters of one policy, or of all the cells of a keyed one.
+/// Settings and counters of one policy, or of all cells of a keyed one.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) rate: Rate,
@@ -98,7 +102,7 @@ impl Settings {
         Ok(())
     }
 
-    /// In nanoseconds.
+    /// The maximum time in the queue, in nanoseconds.
     pub(super) fn max_wait(&self) -> u64 {
         self.max_wait.load(Relaxed)
     }
@@ -112,7 +116,7 @@ impl Settings {
     }
 }
 
-/// Interval, count and period in nanoseconds.
+/// Returns interval, count and period. Times in nanoseconds.
 fn checked(count: u32, period: Duration) -> Result<[u64; 3], InvalidLeakyBucket> {
     if count == 0 {
         return Err(InvalidLeakyBucket::Count);
@@ -124,6 +128,6 @@ fn checked(count: u32, period: Duration) -> Result<[u64; 3], InvalidLeakyBucket>
     if u64::from(count) > nanos {
         return Err(InvalidLeakyBucket::Rate { count, period });
     }
-    // Rounded up: never more than the rate.
+    // Rounded up, so the rate is never exceeded.
     Ok([nanos.div_ceil(count.into()), count.into(), nanos])
 }

@@ -1,18 +1,21 @@
-//! The bucket among threads: how a request leaves, waits, moves up and gives its departure back.
+//! The state of a bucket, shared by threads: departures, the queue, and revoked departures.
 //!
 //! # The protocol
 //!
-//! - With nobody waiting, a request leaves by one compare-and-swap of the word, which fails while anybody waits: nobody
-//!   passes the queue.
-//! - One that comes too early takes the lock and marks the word by a compare-and-swap. From then on the word is changed under
-//!   the lock alone, until the last one leaves the queue.
-//! - Whoever comes by, because its timer fired or because it is new, lets all those leave whose time has come
-//!   ([`State::advance`]). They leave at the times of the schedule, not at the time of the wake-up.
-//! - Everybody in the queue has a timer of its own, set for the turn it was told when it joined. As long as nobody gives
-//!   up, that is when its turn comes. Once somebody did (`moved`), each is woken when it becomes the first, to set
-//!   its timer anew. So one wake-up per departure is all it takes, and a task that is not polled holds up nobody.
+//! - While the queue is empty, a request departs by one compare-and-swap of the word. It fails
+//!   while requests are queued, so no request overtakes the queue.
+//! - A request that arrives too early takes the lock and marks the word by a compare-and-swap. From
+//!   then on the word is changed under the lock only, until the queue is empty again.
+//! - Every arrival and every timer grants all departures that are due ([`State::advance`]), at the
+//!   times of the schedule, not at the time of the wake-up.
+//! - Each waiter has its own timer, set to the departure computed on arrival. While no waiter
+//!   leaves early, that time is exact. After one has (`moved`), each waiter is woken when it
+//!   becomes the first, and resets its timer. So there is one wake-up per departure, and a task
+//!   that is not polled does not delay others.
 //!
-//! Nothing is woken, cloned or dropped that belongs to a caller while the lock is held.
+//! No caller's waker is woken, cloned or dropped while the lock is held.
+
+mod queue;
 
 use std::{
     sync::{
@@ -22,7 +25,7 @@ use std::{
     task::Waker,
 };
 
-use plimsoll_core::{Asked, Left, Ticket, Waiters};
+use plimsoll_core::{Ticket, Waiters};
 
 use super::{
     settings::Settings,
@@ -30,12 +33,13 @@ use super::{
 };
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
-/// One leaky bucket at work.
+/// The state of one leaky bucket.
 #[derive(Debug)]
 pub(super) struct State {
     word: AtomicU64,
-    /// Units of those who wait, and their number, for those who look without the lock. Written under it; what is taken
-    /// off is written before the word is moved on, so that a newcomer never counts a departure twice.
+    /// Units in the queue, and its length, for readers without the lock. Written under the lock. A
+    /// decrement is written before the word moves forward, so that an arrival never counts a
+    /// departure twice.
     backlog: AtomicU64,
     waiting: AtomicU64,
     queue: Mutex<Queue>,
@@ -45,26 +49,26 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Queue {
     waiters: Waiters<Place>,
-    /// The turns that were told at joining are no longer true.
+    /// Whether waiters' timers are out of date, since a waiter or a departure was removed.
     moved: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Waiting { units: u32 },
-    Left(Departure),
+    Departed(Departure),
 }
 
-/// A departure, with what is needed to give it back.
+/// A departure, with what is needed to revoke it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Departure {
-    /// When, by the schedule.
+    /// The time on the schedule.
     slot: u64,
-    /// The word that it led to, unmarked.
+    /// The word after the departure, unmarked.
     after: Word,
 }
 
-/// What one request may ask for.
+/// The bounds for one request. Times in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) max_waiting: u64,
@@ -74,22 +78,22 @@ pub(super) struct Bounds {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Joined {
-    /// It had not to wait after all.
+    /// The request can depart at once after all.
     Departed(Departure),
     Waiting {
         ticket: Ticket,
         turn: u64,
     },
-    /// There is room in so many nanoseconds.
+    /// The queue is full. There is room in this many nanoseconds.
     NoRoom(u64),
-    /// Its deadline comes before its turn.
-    Late,
+    /// The request's deadline is before its departure.
+    PastDeadline,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Now(Departure),
-    /// The next one; at this moment.
+    /// It is the first in the queue and departs at this time.
     Next(u64),
     Later,
 }
@@ -108,12 +112,12 @@ impl State {
         }
     }
 
-    /// Leaves at once, if the bucket is empty.
+    /// Departs at once, if the queue is empty and the departure is due.
     #[inline]
     pub(super) fn enter(&self, units: u32, now: u64) -> Option<Departure> {
         let (generation, [interval, count]) = self.settings.rate.read();
         let word = self.word();
-        if word.somebody_waits() || now < word.time() || u64::from(units) > count {
+        if word.has_waiters() || now < word.time() || u64::from(units) > count {
             return None;
         }
         self.depart(word, units, interval, generation, now)
@@ -133,58 +137,23 @@ impl State {
             .then_some(Departure { slot: now, after })
     }
 
-    /// Without the lock: how long until there is room for one more, if there is none.
-    pub(super) fn no_room(&self, bounds: Bounds, now: u64) -> Option<u64> {
+    /// Nanoseconds until there is room in the queue, if there is none. Reads without the lock.
+    pub(super) fn wait_for_room(&self, bounds: Bounds, now: u64) -> Option<u64> {
         let (generation, [interval]) = self.settings.rate.read();
-        // First the word, then what stands behind it.
+        // The word first, then the queue behind it.
         let word = self.word();
         if !word.is_of(generation) || now >= word.time() {
             return None;
         }
         let backlog = self.backlog.load(Acquire);
-        no_room(word, backlog, interval, self.waiting(), bounds, now)
+        wait_for_room(word, backlog, interval, self.waiting(), bounds, now)
     }
 
-    /// Leaves, or takes a place in the queue.
-    pub(super) fn join(&self, units: u32, bounds: Bounds, now: u64) -> Joined {
-        loop {
-            self.advance(now);
-            let mut queue = self.lock();
-            let (generation, [interval]) = self.settings.rate.read();
-            let word = self.word();
-            if !word.is_of(generation) {
-                continue;
-            }
-            if !word.somebody_waits() && word.time() <= now {
-                match self.depart(word, units, interval, generation, now) {
-                    Some(departure) => return Joined::Departed(departure),
-                    None => continue,
-                }
-            }
-            let backlog = self.backlog.load(Relaxed);
-            let waiting = queue.waiters.len().into();
-            if let Some(wait) = no_room(word, backlog, interval, waiting, bounds, now) {
-                return Joined::NoRoom(wait);
-            }
-            let turn = turn(word, backlog, interval);
-            if bounds.deadline.is_some_and(|at| at <= turn) {
-                return Joined::Late;
-            }
-            if !word.somebody_waits() && !self.replace(word, word.marked(true)) {
-                continue;
-            }
-            let ticket = queue.waiters.join(Place::Waiting { units });
-            self.backlog.store(backlog + u64::from(units), Release);
-            self.waiting.store(waiting + 1, Relaxed);
-            return Joined::Waiting { ticket, turn };
-        }
-    }
-
-    /// Lets all those leave whose time has come, and takes over a changed rate.
+    /// Grants all departures that are due, and applies a changed rate.
     pub(super) fn advance(&self, now: u64) {
         loop {
             let (generation, [interval]) = self.settings.rate.read();
-            let due = |word: Word| word.somebody_waits() && word.time() <= now;
+            let due = |word: Word| word.has_waiters() && word.time() <= now;
             if self.word().is_of(generation) && !due(self.word()) {
                 return;
             }
@@ -195,7 +164,7 @@ impl State {
                 if !self.replace(word, adopted) {
                     continue;
                 }
-                queue.moved = word.somebody_waits();
+                queue.moved = word.has_waiters();
                 (None, queue.waiters.first_waker())
             } else if due(word) {
                 self.grant_first(&mut queue, word, interval)
@@ -207,109 +176,17 @@ impl State {
         }
     }
 
-    /// Under the lock, and only while somebody waits: the first one leaves. Its waker, and that of the next, if it has to
-    /// look again.
-    fn grant_first(
-        &self,
-        queue: &mut Queue,
-        word: Word,
-        interval: u64,
-    ) -> (Option<Waker>, Option<Waker>) {
-        let Some(place) = queue.waiters.first() else {
-            return (None, None);
-        };
-        let units = match *place {
-            Place::Waiting { units } => u64::from(units),
-            Place::Left(_) => 0,
-        };
-        let slot = word.time();
-        let after = word.at(slot + units * interval).marked(false);
-        *place = Place::Left(Departure { slot, after });
-        let granted = queue.waiters.grant_first();
-        let next = if queue.moved {
-            queue.waiters.first_waker()
-        } else {
-            None
-        };
-        self.left(queue, units);
-        let waiting = !queue.waiters.is_empty();
-        self.word.store(after.marked(waiting).0, Release);
-        (granted, next)
-    }
-
-    /// Whether it is this waiter's turn. If so its place is given up; otherwise `waker` is woken when it is to ask
-    /// again before the time it knows.
-    pub(super) fn ask(&self, ticket: Ticket, waker: &Waker) -> Turn {
-        let mut clone = None;
-        loop {
-            let mut queue = self.lock();
-            let asked = queue.waiters.ask(ticket, waker, &mut clone);
-            let turn = match asked {
-                Asked::Granted => match queue.waiters.remove(ticket).map(|left| left.value) {
-                    Some(Place::Left(departure)) => Turn::Now(departure),
-                    Some(Place::Waiting { .. }) | None => Turn::Later,
-                },
-                Asked::Waiting(_) if queue.waiters.is_first(ticket) => {
-                    Turn::Next(self.word().time())
-                }
-                Asked::Waiting(_) => Turn::Later,
-                Asked::WakerPlease => {
-                    drop(queue);
-                    clone = Some(waker.clone());
-                    continue;
-                }
-            };
-            drop(queue); // before the waker that was replaced
-            drop(asked);
-            return turn;
-        }
-    }
-
-    /// Ends a wait; those behind it move up. Its departure, if it had been granted one.
-    pub(super) fn withdraw(&self, ticket: Ticket) -> Option<Departure> {
-        let mut queue = self.lock();
-        let was_first = queue.waiters.is_first(ticket);
-        let Left { value, waker, .. } = queue.waiters.remove(ticket)?;
-        let units = match value {
-            Place::Left(departure) => return Some(departure),
-            Place::Waiting { units } => u64::from(units),
-        };
-        queue.moved = true;
-        self.left(&mut queue, units);
-        if queue.waiters.is_empty() {
-            self.word.store(self.word().marked(false).0, Release);
-        }
-        let next = if was_first {
-            queue.waiters.first_waker()
-        } else {
-            None
-        };
-        drop(queue); // before the wakers
-        drop(waker);
-        if let Some(next) = next {
-            next.wake();
-        }
-        None
-    }
-
-    /// Under the lock: one is no longer in the queue.
-    fn left(&self, queue: &mut Queue, units: u64) {
-        let backlog = self.backlog.load(Relaxed);
-        self.backlog.store(backlog - units, Release);
-        self.waiting.store(queue.waiters.len().into(), Relaxed);
-        queue.moved &= !queue.waiters.is_empty();
-    }
-
-    /// A departure that did not take place. If it was the latest, the next one may leave as if it had not been; others
-    /// that left after it have left in their own time already.
-    pub(super) fn give_back(&self, departure: Departure, now: u64) {
+    /// Revokes a departure. If it was the latest one, the next request may take its time.
+    ///
+    /// Departures after it keep their times.
+    pub(super) fn revoke(&self, departure: Departure, now: u64) {
         let Departure { slot, after } = departure;
         loop {
             let word = self.word();
             if word.marked(false) != after {
                 return;
             }
-            if !word.somebody_waits() {
+            if !word.has_waiters() {
                 if self.replace(word, word.at(slot)) {
                     return;
                 }
@@ -319,7 +196,7 @@ impl State {
             if self.word() != word {
                 continue;
             }
-            // Not at a time gone by: the one after it would follow too soon.
+            // Not in the past: otherwise the departure after it would follow too soon.
             let time = slot.max(now).min(word.time());
             self.word.store(word.at(time).0, Release);
             queue.moved = true;
@@ -332,16 +209,16 @@ impl State {
         }
     }
 
-    /// Makes the first in the queue look again: the rate has changed.
-    pub(super) fn rouse(&self) {
+    /// Wakes the first waiter after a change of the rate, so that it resets its timer.
+    pub(super) fn wake_first(&self) {
         let first = self.lock().waiters.first_waker();
         if let Some(first) = first {
             first.wake();
         }
     }
 
-    /// When a request that came now would leave.
-    pub(super) fn turn(&self, now: u64) -> u64 {
+    /// When a request that arrives now would depart.
+    pub(super) fn departs_at(&self, now: u64) -> u64 {
         let (generation, [interval]) = self.settings.rate.read();
         let word = self.word();
         let word = if word.is_of(generation) {
@@ -349,19 +226,19 @@ impl State {
         } else {
             word.adopted(&self.settings.rate, generation, now)
         };
-        turn(word, self.backlog(), interval).max(now)
+        departs_at(word, self.backlog(), interval).max(now)
     }
 
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.load(Relaxed)
     }
 
-    /// Units of those who wait.
+    /// Units in the queue.
     pub(super) fn backlog(&self) -> u64 {
         self.backlog.load(Relaxed)
     }
 
-    /// Starts over, with the queue's memory given back. Nobody waits and nobody has just left.
+    /// Resets the schedule and frees the queue's memory. No request is queued or running.
     pub(super) fn reset(&self) {
         let mut queue = self.lock();
         if queue.waiters.is_empty() {
@@ -383,18 +260,18 @@ impl State {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing panics while it is held; a poisoned one would be as good.
+        // Nothing panics under this lock; a poisoned queue is still consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// When one more would leave that joined behind this backlog.
-fn turn(word: Word, backlog: u64, interval: u64) -> u64 {
+/// When a request that joins behind this backlog departs.
+fn departs_at(word: Word, backlog: u64, interval: u64) -> u64 {
     word.time().saturating_add(backlog.saturating_mul(interval))
 }
 
-/// How long until one more has a place and need not wait too long, if it has none now or would have to.
-fn no_room(
+/// Nanoseconds until a request can be queued within its bounds. `None` when it can be now.
+fn wait_for_room(
     word: Word,
     backlog: u64,
     interval: u64,
@@ -402,10 +279,10 @@ fn no_room(
     bounds: Bounds,
     now: u64,
 ) -> Option<u64> {
-    let wait = turn(word, backlog, interval).saturating_sub(now);
+    let wait = departs_at(word, backlog, interval).saturating_sub(now);
     let too_long = wait.saturating_sub(bounds.max_wait);
     let no_place = if waiting >= bounds.max_waiting {
-        // The first one leaves its place at the next departure.
+        // The first waiter leaves its place at the next departure.
         word.time().saturating_sub(now).max(1)
     } else {
         0
@@ -413,8 +290,8 @@ fn no_room(
     Some(too_long.max(no_place)).filter(|wait| *wait > 0)
 }
 
-/// The moment as the word can hold it.
-pub(super) fn readable(now: u64) -> u64 {
+/// Limits a time to what the word can hold.
+pub(super) fn clamped(now: u64) -> u64 {
     now.min(MAX_NOW)
 }
 

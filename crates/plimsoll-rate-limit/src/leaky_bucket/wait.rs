@@ -1,4 +1,4 @@
-//! A place in the queue, with the time at which its turn comes.
+//! A place in the queue, with the time of its departure.
 
 use pin_project_lite::pin_project;
 use plimsoll_core::Ticket;
@@ -7,12 +7,13 @@ use tokio::time::Sleep;
 pin_project! {
     /// A place in the queue of a [`LeakyBucket`](crate::LeakyBucket).
     ///
-    /// The gate polls it, or gives it up. Its timer is made when it is first polled.
+    /// The gate polls it or abandons it. Its timer is created at the first poll.
     #[derive(Debug)]
     pub struct LeakyBucketWait {
-        // Taken when the wait is over, so that nothing is given back twice.
+        // Taken when the wait ends, so that no departure is revoked twice.
         pub(super) ticket: Option<Ticket>,
-        // When its turn comes at the latest, if the rate stays. Nanoseconds, as the next one.
+        // The latest departure at the rate on arrival. Nanoseconds since the epoch, like
+        // `deadline`.
         pub(super) turn: u64,
         pub(super) deadline: Option<u64>,
         #[pin]

@@ -1,56 +1,56 @@
-//! The log among threads: a lock for those who are let in, none for those who are refused.
+//! The log, shared by threads: a lock for admissions, none for most rejections.
 //!
-//! An admission puts several units in at once, a revocation takes them out of the middle, and both must leave a sorted
-//! log: many words that change as one. So they take a lock, for as long as it takes to write those words. It is
-//! taken by no more requests than the limit lets in (and those that race with the last of them): what a storm does is read
-//! `full`, where the holder of the lock leaves the moment at which the next unit can be had.
+//! An admission inserts several units at once, a revocation removes them from the middle, and both
+//! must leave a sorted log: several words that change together. So they hold a lock while they
+//! write. The lock is taken about once per admitted request. Rejections in an overload read `full`,
+//! where the last holder of the lock stored the time at which the next unit is available.
 
-use std::{
-    sync::{
-        PoisonError,
-        atomic::Ordering::{Acquire, Release},
-    },
-    time::Duration,
+use std::sync::{
+    PoisonError,
+    atomic::Ordering::{Acquire, Release},
 };
 
 use super::{ring::Ring, settings::Terms};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::{
+    bounds::MAX_PERIOD,
+    sync::{AtomicU64, Mutex, MutexGuard},
+};
 
-/// Bits of [`Log::full`] that hold a moment: 36 years of nanoseconds. The others hold the generation of the terms.
+/// Bits of [`Log::full`] that hold a time: 36 years in nanoseconds. The others hold the generation
+/// of the terms.
 const TIME_BITS: u32 = 60;
 const GENERATIONS: u64 = 1 << (u64::BITS - TIME_BITS);
-/// Less than 2^55 nanoseconds.
-pub(super) const MAX_PERIOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Later moments read as this one, so that no moment overflows. After 35 years the clock stands still.
+/// The latest time, in nanoseconds. Later times read as this one, so that no time overflows: after
+/// 35 years the clock stands still.
 const MAX_NOW: u64 = (1 << TIME_BITS) - 1 - MAX_PERIOD.as_nanos() as u64;
 
-/// What was taken lately.
+/// The units that were taken within the last period.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// The moment at which one unit can be had, and below it the generation of the terms that say so. Written under
-    /// the lock.
+    /// The time at which one unit is available, and below it the generation of the terms. Written
+    /// under the lock.
     full: AtomicU64,
     ring: Mutex<Ring>,
 }
 
-/// Units that were taken, with what is needed to give them back.
+/// Units that were taken, with what is needed to refund them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
     stamp: u64,
     units: u32,
 }
 
-/// They could not be had.
+/// The rejection of units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// Not yet; in so many nanoseconds.
+pub(super) enum Rejected {
+    /// They are available in this many nanoseconds.
     Wait(u64),
-    /// Not ever: more than the limit.
+    /// They are never available: more than the limit.
     Never,
 }
 
 impl Log {
-    /// An empty log, with room for so many units. None yet: taken when `take` is first called.
+    /// An empty log for `room` units. With a room of 0, memory is allocated by the first `take`.
     pub(super) fn new(room: usize) -> Self {
         Self {
             full: AtomicU64::new(0),
@@ -58,7 +58,7 @@ impl Log {
         }
     }
 
-    /// Takes all of the units, or none. `room` is what the ring has, or gets with its first unit.
+    /// Takes all units, or none. `room` is the size of the ring that the first unit allocates.
     #[inline]
     pub(super) fn take(
         &self,
@@ -66,30 +66,31 @@ impl Log {
         room: u32,
         now: u64,
         units: u32,
-    ) -> Result<Taken, Refused> {
+    ) -> Result<Taken, Rejected> {
         let now = now.min(MAX_NOW);
         let (generation, [limit, period]) = terms.read();
         if units == 0 {
             return Ok(Taken { stamp: 0, units });
         }
         if u64::from(units) > limit {
-            return Err(Refused::Never);
+            return Err(Rejected::Never);
         }
         if units == 1 {
             let full = self.full.load(Acquire);
             let until = full / GENERATIONS;
             if full % GENERATIONS == generation % GENERATIONS && now < until {
-                return Err(Refused::Wait(until - now));
+                return Err(Rejected::Wait(until - now));
             }
         }
         let mut ring = self.lock();
         if ring.room() == 0 {
             *ring = Ring::new(room as usize);
         }
-        let opens_at = ring.opens_at(limit as usize, period, units as usize);
-        // The time as it was read, not as it is entered: then any two of `limit + 1` are a period apart.
-        let taken = if now < opens_at {
-            Err(Refused::Wait(opens_at - now))
+        let available_at = ring.available_at(limit as usize, period, units as usize);
+        // The time as read, not the stamp: so the first and the last of any `limit + 1` units are
+        // at least a period apart.
+        let taken = if now < available_at {
+            Err(Rejected::Wait(available_at - now))
         } else {
             let stamp = ring.push(now, units as usize);
             Ok(Taken { stamp, units })
@@ -98,8 +99,8 @@ impl Log {
         taken
     }
 
-    /// Takes units out again: as if they had never been in.
-    pub(super) fn give_back(&self, terms: &Terms, taken: Taken) {
+    /// Refunds units, as if they had never been taken.
+    pub(super) fn refund(&self, terms: &Terms, taken: Taken) {
         if taken.units == 0 {
             return;
         }
@@ -110,12 +111,12 @@ impl Log {
     }
 
     fn publish(&self, ring: &Ring, generation: u64, limit: u64, period: u64) {
-        let until = ring.opens_at(limit as usize, period, 1);
+        let until = ring.available_at(limit as usize, period, 1);
         let full = (until * GENERATIONS) | (generation % GENERATIONS);
         self.full.store(full, Release);
     }
 
-    /// Units that could be taken at `now`.
+    /// Units that can be taken at `now`.
     pub(super) fn available(&self, terms: &Terms, now: u64) -> u64 {
         let now = now.min(MAX_NOW);
         let (_, [limit, period]) = terms.read();
@@ -137,11 +138,11 @@ impl Log {
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
-        // Nothing panics while it is held; a poisoned one would be as good.
+        // Nothing panics under this lock; a poisoned ring is still consistent.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything. Nobody holds a unit of it.
+    /// Removes all units. No permit holds any of them.
     pub(super) fn clear(&self) {
         let mut ring = self.lock();
         ring.clear();

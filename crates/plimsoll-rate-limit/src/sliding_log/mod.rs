@@ -1,4 +1,4 @@
-//! `SlidingLog`: the policy.
+//! `SlidingLog`: the policy with an exact sliding window.
 
 mod log;
 mod ring;
@@ -14,60 +14,66 @@ use tokio::time::Instant;
 
 pub use self::settings::{InvalidSlidingLog, SlidingLogHandle};
 use self::{
-    log::{Log, Refused, Taken},
+    log::{Log, Rejected, Taken},
     settings::Settings,
 };
 use crate::{One, Weigh};
 
-/// Admits never more than so many requests in any stretch of time: the exact sliding window.
+/// Admits at most `limit` units in any period: the exact sliding window.
 ///
-/// Windows are half open: a request let in at `t` counts until just before `t + period`, and at `t + period` the next may
-/// come. Whichever way a greedy caller spends its limit of 100, no window holds more than 100 of its requests; a token
-/// bucket with that burst lets 199 into the worst, a fixed window 200 and one that slides by weight 199.
+/// Windows are half open: a request admitted at `t` counts until just before `t + period`, and at
+/// `t + period` the next one is admitted. With a limit of 100, no window holds more than 100
+/// requests of a greedy caller. A token bucket with that burst admits up to 199, a fixed window
+/// 200, and a sliding window counter 199.
 ///
-/// # How it decides
+/// # Algorithm
 ///
-/// A log of the moments at which the last units were taken (a "sliding window log"; exact where the sliding window
-/// counter estimates). A request is let in when the unit `limit` places before it is a period old. Otherwise it is
-/// refused with the exact time until that is so.
+/// A log of the times at which the last units were taken (a "sliding window log"; exact where the
+/// sliding window counter estimates). A request is admitted when the unit `limit` places before it
+/// is a period old. Otherwise it is rejected with the exact time until then.
 ///
 /// # Cost
 ///
-/// Memory: 8 bytes for each unit of the [highest limit](Self::with_max_limit), allocated at construction, in a limit
-/// [per key](Self::per_key) with the first request of each key. Where that is too much, a token bucket
-/// ([`RateLimit`](crate::RateLimit)) needs one number whatever the limit.
+/// Memory: 8 bytes per unit of the [highest limit](Self::with_max_limit), allocated at
+/// construction, or in a limit [per key](Self::per_key) with the first request of each key. If that
+/// is too much, a token bucket ([`RateLimit`](crate::RateLimit)) needs one number for any limit.
 ///
-/// A request that is let in takes a short lock, and writes a word for each unit it takes. One that is refused and
-/// would have taken one unit reads a few atomics and takes no lock, so a storm does not meet at the lock: it is taken
-/// about as often as the limit lets in. A unit that is revoked is taken out of the log, and those taken after it move
-/// up: a word each.
+/// An admitted request takes a short lock, and writes one word per unit. A rejected request of one
+/// unit reads a few atomics and takes no lock, so an overload does not contend for the lock. A
+/// revoked unit is removed from the log; units taken after it are moved, one word each.
 ///
-/// # Refusals elsewhere
+/// # Rejections by other policies
 ///
-/// A request that a later policy refuses gets its units back exactly: as if they had never been taken.
+/// The units of a request that a later policy rejects are refunded exactly, as if they had never
+/// been taken.
 ///
 /// # Shared state and cloning
 ///
-/// The log lives in this value; the layer shares it among all services it makes. The cells of a limit per key have a log each
-/// and share their settings.
+/// The log lives in this value. All services that the layer makes share it. The cells of a limit
+/// per key have one log each and share the settings.
 ///
 /// # Cancellation
 ///
-/// A request that is let in has spent its units, however it ends.
+/// An admitted request has spent its units, however it ends.
 ///
 /// # Example
 ///
 /// ```
 /// use std::time::Duration;
+///
+/// use axum::{Router, extract::Request, routing::get};
 /// use plimsoll_core::GateLayer;
 /// use plimsoll_rate_limit::SlidingLog;
 ///
-/// // A partner's contract: 1,000 units in any minute, a search costs ten.
-/// let limit = SlidingLog::new(1000, Duration::from_secs(60))?
-///     .cost(|req: &http::Request<()>| if req.uri().path() == "/search" { 10 } else { 1 });
-/// let layer = GateLayer::new(limit);
-/// # let _: GateLayer<_> = layer;
-/// # Ok::<_, plimsoll_rate_limit::InvalidSlidingLog>(())
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     // A partner's contract: 1,000 units in any minute, a search costs ten.
+///     let cost = |req: &Request| if req.uri().path() == "/search" { 10 } else { 1 };
+///     let limit = SlidingLog::new(1000, Duration::from_secs(60))?.cost(cost);
+///     let app = Router::<()>::new()
+///         .route("/search", get(|| async { "results" }))
+///         .layer(GateLayer::new(limit));
+///     Ok(())
+/// }
 /// ```
 pub struct SlidingLog<C = One> {
     settings: Arc<Settings>,
@@ -75,7 +81,7 @@ pub struct SlidingLog<C = One> {
     cost: Arc<C>,
 }
 
-/// What an admitted request took. Plain data.
+/// The units that an admitted request took. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct SlidingLogPermit(Taken);
 
@@ -91,25 +97,25 @@ pub struct SlidingLogPermit(Taken);
 pub type SlidingLogLayer<C = One, T = Http> = GateLayer<SlidingLog<C>, T>;
 
 impl SlidingLog {
-    /// The name under which this policy refuses.
+    /// The name of this policy in its rejections.
     pub const NAME: &'static str = "sliding-log";
 
-    /// At most `limit` units in any `period`; nothing is taken yet.
+    /// Creates a limit of `limit` units in any `period`.
     ///
     /// # Errors
     ///
-    /// When the limit is 0 or more than 2^20, or the period zero or more than 365 days.
+    /// # Errors
     pub fn new(limit: u32, period: Duration) -> Result<Self, InvalidSlidingLog> {
         Self::with_max_limit(limit, period, limit)
     }
 
-    /// As [`new`](Self::new), with room for a limit of up to `max_limit`, should it be
-    /// [changed](SlidingLogHandle::set_limit).
+    /// As [`new`](Self::new), with room for a [later](SlidingLogHandle::set_limit) limit of up to
+    /// `max_limit`.
     ///
     /// # Errors
     ///
-    /// When the limit is 0 or more than `max_limit`, `max_limit` is more than 2^20, or the period is zero or
-    /// more than 365 days.
+    /// When the limit is 0 or more than `max_limit`, `max_limit` is more than 2^20, or the period
+    /// is zero or more than 365 days.
     pub fn with_max_limit(
         limit: u32,
         period: Duration,
@@ -124,8 +130,10 @@ impl SlidingLog {
 }
 
 impl<C> SlidingLog<C> {
-    /// How many units a request takes: all of them or none. One that costs 0 is let in and takes nothing; one
-    /// that costs more than the limit is refused, and not told to come back.
+    /// Sets how many units a request takes: all of them or none.
+    ///
+    /// A request that costs 0 is admitted and takes nothing. A request that costs more than the
+    /// limit is rejected, without a `Retry-After`.
     pub fn cost<W>(self, cost: W) -> SlidingLog<W> {
         SlidingLog {
             settings: self.settings,
@@ -134,13 +142,14 @@ impl<C> SlidingLog<C> {
         }
     }
 
-    /// Tells callers this limit, under this name, in `RateLimit-Policy` and `RateLimit`: on refusals and on the answers
-    /// to requests that were let in; see [`Quota::named`](crate::Quota::named). Once: of several
-    /// names the first counts.
+    /// Reports this limit to callers under this name, in `RateLimit-Policy` and `RateLimit`.
+    ///
+    /// The fields are set on rejections and on responses to admitted requests; see
+    /// [`Quota::named`](crate::Quota::named). Only the first name has an effect.
     ///
     /// # Errors
     ///
-    /// When the name cannot stand in a header.
+    /// When the name is not valid in a header.
     pub fn named(self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
         if !Allowance::is_name(name) {
             return Err(InvalidSlidingLog::Name(name));
@@ -149,8 +158,10 @@ impl<C> SlidingLog<C> {
         Ok(self)
     }
 
-    /// Makes this limit one per key, for up to `capacity` keys at a time: each key gets a log of its own, all share this
-    /// limit's handle. See [`Keyed`] for what becomes of keys beyond the capacity.
+    /// Makes this limit one per key, for up to `capacity` keys.
+    ///
+    /// Each key has its own log; all keys share this limit's handle. See [`Keyed`] for keys beyond
+    /// the capacity.
     ///
     /// # Errors
     ///
@@ -167,28 +178,29 @@ impl<C> SlidingLog<C> {
         let (settings, cost) = (self.settings, self.cost);
         Keyed::new(key, missing, capacity, move || Self {
             settings: Arc::clone(&settings),
-            // Cells are made by the hundred, before there are keys for them.
+            // Cells are created in bulk, before there are keys for them.
             log: Log::new(0),
             cost: Arc::clone(&cost),
         })
     }
 
-    /// Units that could be taken at `now`. (Of a cell: for its key.)
+    /// Units that can be taken at `now`. In a cell: by its key.
     pub fn available(&self, now: Instant) -> u64 {
         let Settings { terms, epoch, .. } = &*self.settings;
         self.log.available(terms, epoch.nanos(now))
     }
 
-    /// Reads and changes the settings, at any time. The cells of a limit per key have the same handle.
+    /// Returns the handle that reads and changes the settings. The cells of a limit per key share
+    /// it.
     pub fn handle(&self) -> SlidingLogHandle {
         SlidingLogHandle(Arc::clone(&self.settings))
     }
 
     #[cold]
-    fn refusal(&self, refused: Refused) -> Rejection {
+    fn rejection(&self, rejected: Rejected) -> Rejection {
         self.settings.refused.add();
         let rejection = Rejection::new(SlidingLog::NAME, Kind::OverQuota);
-        let Refused::Wait(nanos) = refused else {
+        let Rejected::Wait(nanos) = rejected else {
             return rejection;
         };
         let wait = Duration::from_nanos(nanos);
@@ -215,7 +227,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
         let units = self.cost.weigh(req);
         match self.log.take(terms, *max_limit, epoch.nanos(now), units) {
             Ok(taken) => Verdict::Admit(SlidingLogPermit(taken)),
-            Err(refused) => Verdict::Reject(self.refusal(refused)),
+            Err(rejected) => Verdict::Reject(self.rejection(rejected)),
         }
     }
 
@@ -223,7 +235,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     fn finish(&self, _: SlidingLogPermit, _: &Outcome) {}
 
     fn revoke(&self, permit: SlidingLogPermit, _: Instant, _: Instant) {
-        self.log.give_back(&self.settings.terms, permit.0);
+        self.log.refund(&self.settings.terms, permit.0);
     }
 
     #[inline]

@@ -1,14 +1,16 @@
-//! The log: when the last units were taken, oldest first. Pure; `now` passed in, nanoseconds since one epoch.
+//! The times at which the last units were taken. Pure: `now` is passed in, in nanoseconds since one
+//! epoch.
 
-/// The moments at which the last units were taken, as many as it has room for. Sorted.
+/// The times at which the last units were taken, sorted. The oldest are overwritten when it is
+/// full.
 #[derive(Debug)]
 pub(super) struct Ring {
     stamps: Box<[u64]>,
-    /// Where the next one goes, over the oldest when there is no room left.
+    /// The index of the next unit: that of the oldest one when the ring is full.
     next: usize,
     len: usize,
-    /// The newest of those that were written over.
-    forgotten: Option<u64>,
+    /// The newest time that was overwritten.
+    overwritten: Option<u64>,
 }
 
 impl Ring {
@@ -18,44 +20,46 @@ impl Ring {
             stamps: vec![0; room].into_boxed_slice(),
             next: 0,
             len: 0,
-            forgotten: None,
+            overwritten: None,
         }
     }
 
-    /// Units it has room for.
+    /// Units that fit.
     pub(super) fn room(&self) -> usize {
         self.stamps.len()
     }
 
-    /// Units in it.
+    /// Units in the ring.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// When the newest but `skip` was taken.
+    /// The time of the newest unit after `skip` newer ones.
     pub(super) fn newest(&self, skip: usize) -> Option<u64> {
         let oldest_first = self.len.checked_sub(skip + 1)?;
         Some(self.stamps[self.slot(oldest_first)])
     }
 
-    /// When `units` can be taken, if not more than `limit` of them are to lie within any `period`: 0 is at any time.
+    /// The time from which `units` can be taken, so that no `period` contains more than `limit`. 0
+    /// is at any time.
     ///
-    /// Then `limit - units` at most may be younger than a period, so the next older one must not be. It may have been
-    /// written over, and units younger than it taken out since: then what was written over last stands for it. That
-    /// one is a period old, unless this thread's clock is behind or the period was made longer.
-    pub(super) fn opens_at(&self, limit: usize, period: u64, units: usize) -> u64 {
+    /// At that time at most `limit - units` units may be younger than a period, so the next older
+    /// one must not be. That one may have been overwritten, and units younger than it removed
+    /// since; then the newest overwritten time stands for it. The overwritten time is a period old,
+    /// unless this thread's clock is behind or the period was made longer.
+    pub(super) fn available_at(&self, limit: usize, period: u64, units: usize) -> u64 {
         self.newest(limit - units)
-            .or(self.forgotten)
+            .or(self.overwritten)
             .map_or(0, |stamp| stamp.saturating_add(period))
     }
 
-    /// Takes units, and returns when they count as taken: not before any other, so that the log stays sorted when
-    /// threads arrive in another order than their clocks were read.
+    /// Inserts units and returns their time: at least the newest, so that the ring stays sorted
+    /// when threads arrive in another order than they read the clock.
     pub(super) fn push(&mut self, now: u64, units: usize) -> u64 {
         let stamp = self.newest(0).map_or(now, |newest| newest.max(now));
         for _ in 0..units {
             if self.len == self.stamps.len() {
-                self.forgotten = Some(self.stamps[self.next]);
+                self.overwritten = Some(self.stamps[self.next]);
             } else {
                 self.len += 1;
             }
@@ -65,8 +69,8 @@ impl Ring {
         stamp
     }
 
-    /// Takes units out that were taken at `stamp`: which of them makes no difference. Those that were written over since
-    /// are out already.
+    /// Removes units that were taken at `stamp`. Units with the same time are interchangeable;
+    /// those that were overwritten are gone already.
     pub(super) fn remove(&mut self, stamp: u64, units: usize) {
         let newer = self.newer_than(stamp);
         let units = (0..units)
@@ -75,7 +79,7 @@ impl Ring {
         if units == 0 {
             return;
         }
-        // Mostly there is nothing newer, and nothing to move.
+        // Performance: usually nothing is newer, so nothing is moved.
         for at in self.len - newer..self.len {
             self.stamps[self.slot(at - units)] = self.stamps[self.slot(at)];
         }
@@ -83,7 +87,7 @@ impl Ring {
         self.len -= units;
     }
 
-    /// How many were taken after this moment.
+    /// The number of units taken after this time.
     pub(super) fn newer_than(&self, moment: u64) -> usize {
         let (mut newer, mut unknown) = (0, self.len);
         while unknown > 0 {
@@ -98,19 +102,19 @@ impl Ring {
         newer
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Removes all units and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.len = 0;
-        self.forgotten = None;
+        self.overwritten = None;
     }
 
-    /// Where the unit is that has so many older ones in the log.
+    /// The index of the unit with `oldest_first` older ones in the ring.
     fn slot(&self, oldest_first: usize) -> usize {
         let oldest = self.wrapped(self.next + self.stamps.len() - self.len);
         self.wrapped(oldest + oldest_first)
     }
 
-    /// Once round at most. (A division would be most of the work.)
+    /// Wraps an index below twice the length. Performance: without a division.
     fn wrapped(&self, at: usize) -> usize {
         if at < self.stamps.len() {
             at
@@ -144,7 +148,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a plain queue.
+        /// The reference is a plain queue.
         #[test]
         fn the_ring_behaves_like_a_plain_list(room in 4_usize..12, steps in vec(step(), 0..120)) {
             let mut ring = Ring::new(room);
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_thread_is_entered_behind_those_before_it() {
+    fn a_late_thread_is_inserted_at_the_newest_time() {
         let mut ring = Ring::new(4);
         assert_eq!((ring.push(7, 1), ring.push(5, 1)), (7, 7));
     }

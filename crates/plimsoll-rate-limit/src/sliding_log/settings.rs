@@ -7,40 +7,40 @@ use std::{
 
 use plimsoll_core::{Allowance, Counter, Epoch, Live};
 
-use super::log::MAX_PERIOD;
+use crate::bounds::MAX_PERIOD;
 
-/// Limit and period: changed together.
+/// Limit and period in nanoseconds, changed together.
 pub(super) type Terms = Live<2, 16>;
 
-/// The longest ring: 8 MiB.
+/// The largest limit, in units: a ring of 8 MiB.
 const MAX_LIMIT: u32 = 1 << 20;
 
-/// A sliding log that would admit nobody, or would take too much memory.
+/// A sliding log with a setting out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSlidingLog {
-    /// No units, or more than the log has room for.
-    #[error("limit is {limit}, but must be 1 to {max} units")]
+    /// The limit is 0, or more than the log has room for.
+    #[error("limit must be 1 to {max} units, got {limit}")]
     Limit {
-        /// The limit asked for.
+        /// The rejected limit.
         limit: u32,
-        /// The highest there can be.
+        /// The largest limit.
         max: u32,
     },
-    /// No room, or too much.
-    #[error("highest limit is {0}, but must be 1 to 2^20 units")]
+    /// The highest limit is 0 or more than 2^20.
+    #[error("max_limit must be 1 to 2^20 units, got {0}")]
     MaxLimit(u32),
     /// The period is zero, or longer than 365 days.
-    #[error("period is {0:?}, but must be 1 ns to 365 days")]
+    #[error("period must be 1 ns to 365 days, got {0:?}")]
     Period(Duration),
-    /// It cannot stand in a header.
+    /// The name is not valid in a header.
     #[error(
-        "name is {0:?}, but must be 1 to 64 printable ASCII characters without quotes and backslashes"
+        "name must be 1 to 64 printable ASCII characters without quotes and backslashes, got {0:?}"
     )]
     Name(&'static str),
 }
 
-/// What the cells of one limit share.
+/// Settings that all cells of one limit share.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) terms: Terms,
@@ -70,7 +70,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// What a caller is told.
+    /// The allowance that is reported to callers.
     pub(super) fn allowance(
         &self,
         name: &'static str,
@@ -82,7 +82,7 @@ impl Settings {
         Allowance {
             name,
             limit,
-            // `w` is whole seconds or nothing.
+            // `w` is whole seconds, or left out.
             window_secs: match period.subsec_nanos() {
                 0 => period.as_secs(),
                 _ => 0,
@@ -103,8 +103,9 @@ fn checked(limit: u32, period: Duration, max: u32) -> Result<[u64; 2], InvalidSl
     Ok([limit.into(), period.as_nanos() as u64])
 }
 
-/// Reads and changes a [`SlidingLog`](crate::SlidingLog) while it is in use. Clones share it, and so do the cells of a
-/// limit per key.
+/// Reads and changes a [`SlidingLog`](crate::SlidingLog) while it is in use.
+///
+/// Clones share it, and so do the cells of a limit per key.
 #[derive(Debug, Clone)]
 pub struct SlidingLogHandle(pub(super) Arc<Settings>);
 
@@ -115,34 +116,34 @@ impl SlidingLogHandle {
         limit as u32
     }
 
-    /// The stretch of time in which no more than [`limit`](Self::limit) units are let in.
+    /// The period in which at most [`limit`](Self::limit) units are admitted.
     pub fn period(&self) -> Duration {
         let (_, [_, period]) = self.0.terms.read::<2>();
         Duration::from_nanos(period)
     }
 
-    /// The highest limit that can be set: what the log has room for.
+    /// The highest limit that can be set: the log has room for this many units.
     pub fn max_limit(&self) -> u32 {
         self.0.max_limit
     }
 
-    /// Changes limit and period of all keys, from the next decision on: a decision sees the old pair or the new, never a
-    /// mixture.
+    /// Changes limit and period of all keys, from the next decision on.
     ///
-    /// What was taken before counts under the new pair as if it had always been in force, as far back as the log goes:
-    /// the last [`max_limit`](Self::max_limit) units of each key. So a higher limit is had at once, and under a lower
-    /// one nobody is let in until enough has left the window.
+    /// A decision sees the old pair or the new one, never a mixture. Units taken before count as if
+    /// the new pair had always been in force, as far back as the log goes: the last
+    /// [`max_limit`](Self::max_limit) units of each key. So a higher limit is available at once;
+    /// under a lower one no request is admitted until enough units have left the window.
     ///
     /// # Errors
     ///
-    /// When the limit is 0 or more than [`max_limit`](Self::max_limit), or the period zero or more than 365 days.
-    /// Nothing has changed then.
+    /// When the limit is 0 or more than [`max_limit`](Self::max_limit), or the period is zero or
+    /// more than 365 days. Nothing is changed then.
     pub fn set_limit(&self, limit: u32, period: Duration) -> Result<(), InvalidSlidingLog> {
         self.0.terms.set(checked(limit, period, self.0.max_limit)?);
         Ok(())
     }
 
-    /// Requests refused, of all keys together.
+    /// Requests rejected, of all keys together.
     pub fn refused(&self) -> u64 {
         self.0.refused.get()
     }

@@ -1,4 +1,4 @@
-//! Windows whose edges the wall clock sets.
+//! Calendar windows, whose edges follow the wall clock.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A limit, and a moment of that Saturday evening.
+/// A limit, and a time on that Saturday evening.
 fn on_saturday(quota: Quota) -> (RateLimit, Instant) {
     let limit = limit(quota);
     let now = Instant::now();
@@ -25,7 +25,7 @@ fn on_saturday(quota: Quota) -> (RateLimit, Instant) {
 }
 
 #[test]
-fn a_count_is_whole_again_when_the_calendar_says_so() {
+fn a_count_starts_again_at_calendar_edges() {
     for (quota, ends_in) in [
         (Quota::per_calendar_hour(3), HOUR / 2),
         (Quota::per_calendar_day(3), 2 * HOUR + HOUR / 2),
@@ -69,7 +69,7 @@ async fn a_paused_clock_moves_the_calendar() {
     assert!(admits(1) && admits(2));
 }
 
-/// Without a stated wall clock, the limit uses the machine's.
+/// Without a call of `set_wall_clock`, the limit uses the machine's clock.
 #[test]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 fn the_wall_clock_is_read_when_the_limit_is_made() {
@@ -84,14 +84,14 @@ fn the_wall_clock_is_read_when_the_limit_is_made() {
     assert_eq!(greedy(&limit, now), 1);
     let wait = ask(&limit, now).expect_err("spent").as_secs_f64();
     let week = 7.0 * 86_400.0;
-    // Half a minute for a machine that is busy.
+    // Half a minute for a busy machine.
     let off = (before + wait + 3.0 * 86_400.0).rem_euclid(week);
     let off = off.min(week - off);
     assert!(off <= after - before + 30.0, "{off}");
 }
 
 #[test]
-fn a_wall_clock_that_is_set_frees_nothing() {
+fn setting_the_wall_clock_frees_no_units() {
     let (limit, start) = on_saturday(Quota::per_calendar_day(5));
     let handle = limit.handle();
     assert_eq!(greedy(&limit, start), 5);
@@ -116,7 +116,7 @@ fn a_calendar_window_can_be_set_and_read() {
     let daily = Quota::per_calendar_day(25).utc_offset_minutes(-90);
     handle.set_quota(daily).expect("valid");
     assert_eq!(handle.quota(), daily);
-    assert_eq!(greedy(&limit, start), 15, "ten are taken");
+    assert_eq!(greedy(&limit, start), 15, "ten have been taken");
     assert_eq!(daily.calendar_unit(), Some(CalendarUnit::Day));
     assert_eq!(daily.offset_minutes(), -90);
     assert_eq!(daily.calendar_phase(), Some(secs(22 * HOUR + HOUR / 2)));
@@ -124,11 +124,11 @@ fn a_calendar_window_can_be_set_and_read() {
 }
 
 #[test]
-fn bad_calendars_are_rejected_by_field_and_bound() {
+fn invalid_calendars_are_rejected_by_field_and_bound() {
     for (quota, expected) in [
         (
             Quota::per_calendar_day(1).utc_offset_minutes(1440),
-            "utc offset is 1440 minutes, but must be -1439 to 1439",
+            "utc_offset_minutes must be -1439 to 1439, got 1440",
         ),
         (
             Quota::per_calendar_day(1).utc_offset_minutes(i32::MIN),
@@ -136,10 +136,13 @@ fn bad_calendars_are_rejected_by_field_and_bound() {
         ),
         (
             Quota::per_day(1).utc_offset_minutes(60),
-            "only a calendar window has one",
+            "only a calendar window has an offset",
         ),
-        (Quota::per_calendar_hour(0), "count is 0"),
-        (Quota::per_calendar_hour(1).burst(1), "burst is set"),
+        (Quota::per_calendar_hour(0), "count must be at least 1"),
+        (
+            Quota::per_calendar_hour(1).burst(1),
+            "burst must not be set for a window",
+        ),
     ] {
         let error = RateLimit::new(quota).expect_err("invalid").to_string();
         assert!(error.contains(expected), "{quota:?}: {error}");

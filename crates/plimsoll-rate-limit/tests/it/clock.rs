@@ -1,4 +1,4 @@
-//! What the clock does to a limit: runs, stands still, jumps, goes backwards.
+//! Clocks that run, stand still, jump and go backwards.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{ask, greedy, limit, ms, revoke};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
-fn published_vector_through_the_policy() {
+fn the_policy_conforms_to_the_published_vector() {
     // T = 100 ms, τ = 300 ms.
     let limit = limit(Quota::per_second(10).burst(4));
     let start = Instant::now();
@@ -32,8 +32,8 @@ fn published_vector_through_the_policy() {
         (1000, Err(100)),
     ] {
         let now = start + ms(at);
-        let said = ask(&limit, now).map(|_| limit.available(now));
-        assert_eq!(said, expected.map_err(ms), "at {at} ms");
+        let got = ask(&limit, now).map(|_| limit.available(now));
+        assert_eq!(got, expected.map_err(ms), "at {at} ms");
     }
 }
 
@@ -81,7 +81,7 @@ fn a_clock_at_the_end_of_time_stands_still() {
 }
 
 #[test]
-fn a_clock_that_goes_backwards_gains_nothing() {
+fn a_clock_that_goes_backwards_admits_no_more() {
     let limit = limit(Quota::per_second(10).burst(4));
     let (before, start) = (Instant::now(), Instant::now() + DAY);
     assert!(ask(&limit, before).is_ok());
@@ -97,7 +97,7 @@ fn a_clock_that_goes_backwards_gains_nothing() {
 }
 
 #[test]
-fn a_refused_request_costs_nothing() {
+fn a_rejected_request_takes_no_token() {
     let limit = limit(Quota::per_second(10).burst(2));
     let start = Instant::now();
     assert_eq!(greedy(&limit, start), 2);
@@ -108,7 +108,7 @@ fn a_refused_request_costs_nothing() {
 }
 
 #[test]
-fn revoked_tokens_come_back_whole_in_any_order() {
+fn revoked_tokens_are_refunded_in_full_in_any_order() {
     let limit = limit(Quota::per_second(10).burst(5));
     let now = Instant::now();
     for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]] {
@@ -134,14 +134,14 @@ fn a_revoked_token_is_not_refilled_twice() {
 }
 
 #[test]
-fn a_token_revoked_after_a_wait_comes_back_while_the_bucket_is_drained() {
+fn a_token_revoked_after_a_wait_is_refunded_while_the_bucket_is_drained() {
     let limit = limit(Quota::per_second(10).burst(10));
     let start = Instant::now();
     for _ in 0..9 {
         assert!(ask(&limit, start).is_ok());
     }
     let queued = ask(&limit, start).expect("the last one");
-    // Others take what is refilled while it queues.
+    // Other requests take what is refilled while it is queued.
     assert_eq!(greedy(&limit, start + ms(500)), 5);
     assert_eq!(limit.available(start + ms(500)), 0);
     revoke(&limit, queued, start, start + ms(500));

@@ -1,4 +1,4 @@
-//! What cannot be built, and how the error says so.
+//! Invalid settings, and their error messages.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use plimsoll_rate_limit::{Quota, RateLimit, WarmUp};
 
 use crate::limit;
 
-fn complaint(quota: Quota) -> String {
+fn message(quota: Quota) -> String {
     RateLimit::new(quota)
         .expect_err("an invalid quota")
         .to_string()
 }
 
 #[test]
-fn bad_quotas_are_refused_by_field_and_bound() {
+fn invalid_quotas_are_rejected_by_field_and_bound() {
     let year = Quota::MAX_PERIOD;
     for (quota, expected) in [
         (
             Quota::per_second(0),
-            "count is 0, but must be at least 1 request",
+            "count must be at least 1 request, got 0",
         ),
         (
             Quota::per_second(1).burst(0),
-            "burst is 0, but must be at least 1 request",
+            "burst must be at least 1 request, got 0",
         ),
         (
             Quota::new(1, Duration::ZERO),
-            "period is 0ns, but must be 1 ns to 31536000s",
+            "period must be 1 ns to 31536000s, got 0ns",
         ),
         (Quota::new(1, Duration::MAX), "must be 1 ns to 31536000s"),
         (
@@ -36,33 +36,33 @@ fn bad_quotas_are_refused_by_field_and_bound() {
         ),
         (
             Quota::new(1001, Duration::from_micros(1)),
-            "count is 1001 per 1µs, but must be at most 1 request per nanosecond",
+            "count must be at most 1 request per nanosecond, got 1001 per 1µs",
         ),
         (
             Quota::new(1, year).burst(2),
-            "burst is 2 at one request per 31536000s, but must be refilled within 31536000s",
+            "burst must be refilled within 31536000s, got 2 at one request per 31536000s",
         ),
         (
             Quota::per_hour(1).burst(u32::MAX),
             "must be refilled within 31536000s",
         ),
     ] {
-        let said = complaint(quota);
-        assert!(said.contains(expected), "{quota:?}: {said}");
+        let error = message(quota);
+        assert!(error.contains(expected), "{quota:?}: {error}");
     }
 }
 
 #[test]
 fn law_09_a_limit_without_quotas_is_rejected() {
-    let error = RateLimit::all([]).expect_err("it would admit everything");
+    let error = RateLimit::all([]).expect_err("it would admit every request");
     assert_eq!(
         error.to_string(),
-        "number of quotas is 0, but must be at least 1"
+        "number of quotas must be at least 1, got 0"
     );
 }
 
 #[test]
-fn the_bounds_themselves_are_allowed() {
+fn bounds_are_inclusive() {
     for quota in [
         Quota::new(1, Quota::MAX_PERIOD),
         Quota::new(3, Quota::MAX_PERIOD),
@@ -75,11 +75,11 @@ fn the_bounds_themselves_are_allowed() {
 }
 
 #[test]
-fn windows_are_checked() {
+fn invalid_windows_are_rejected() {
     for (quota, expected) in [
         (
             Quota::per_second((1 << 20) + 1).sliding_window(),
-            "count is 1048577, but must be at most 1048576 in a window of this kind",
+            "count must be at most 1048576 in a window of this kind, got 1048577",
         ),
         (
             Quota::per_second((1 << 30) + 1).fixed_window(),
@@ -87,12 +87,15 @@ fn windows_are_checked() {
         ),
         (
             Quota::per_second(10).burst(5).fixed_window(),
-            "burst is set, but a window lets its whole count in at once",
+            "burst must not be set for a window: its whole count may arrive at once",
         ),
-        (Quota::per_second(0).fixed_window(), "count is 0"),
+        (
+            Quota::per_second(0).fixed_window(),
+            "count must be at least 1 request, got 0",
+        ),
     ] {
-        let said = complaint(quota);
-        assert!(said.contains(expected), "{quota:?}: {said}");
+        let error = message(quota);
+        assert!(error.contains(expected), "{quota:?}: {error}");
     }
     for quota in [
         Quota::per_second(1 << 20).sliding_window(),
@@ -103,53 +106,53 @@ fn windows_are_checked() {
 }
 
 #[test]
-fn names_are_checked() {
+fn invalid_names_are_rejected() {
     let named = |name| Quota::per_second(1).named(name);
     let quota = limit(named("per-user")).handle().quota();
     assert_eq!(quota.name(), Some("per-user"));
     for name in ["", "say \"hello\"", "back\\slash", "new\nline", "größe"] {
-        let said = complaint(named(name));
+        let error = message(named(name));
         assert!(
-            said.contains("must be 1 to 64 printable ASCII characters"),
-            "{said}"
+            error.contains("must be 1 to 64 printable ASCII characters"),
+            "{error}"
         );
     }
 }
 
 #[test]
-fn warm_ups_are_checked() {
+fn invalid_warm_ups_are_rejected() {
     let warm = |cold, over| {
         let warm_up = WarmUp::new(cold, over);
         let made = limit(Quota::per_second(1)).warm_up(warm_up);
         made.expect_err("no warm-up").to_string()
     };
     let second = Duration::from_secs(1);
-    assert_eq!(warm(0, second), "cold is 0, but must be 1 to 1000");
-    assert_eq!(warm(1001, second), "cold is 1001, but must be 1 to 1000");
+    assert_eq!(warm(0, second), "cold must be 1 to 1000, got 0");
+    assert_eq!(warm(1001, second), "cold must be 1 to 1000, got 1001");
     assert_eq!(
         warm(3, Duration::ZERO),
-        "over is 0ns, but must be 1 ns to 31536000s"
+        "over must be 1 ns to 31536000s, got 0ns"
     );
     let window = limit(Quota::per_second(9).fixed_window()).warm_up(WarmUp::new(3, second));
     assert!(window.is_err());
     let key: fn(&()) -> Option<u32> = |()| Some(1);
     let warms = limit(Quota::per_second(9)).warm_up(WarmUp::new(3, second));
     let keyed = warms.expect("valid").per_key(key, Missing::Admit, 10);
-    assert!(keyed.is_err(), "a service is cold, not a key");
+    assert!(keyed.is_err(), "a service warms up, a key does not");
 }
 
 #[test]
-fn keyed_limits_check_quota_and_capacity() {
+fn keyed_limits_reject_invalid_quotas_and_capacities() {
     let key: fn(&()) -> Option<u32> = |()| Some(1);
     let make = |quota, capacity| RateLimit::keyed(quota, key, Missing::Admit, capacity);
-    let said = make(Quota::per_second(0), 1)
+    let error = make(Quota::per_second(0), 1)
         .expect_err("no quota")
         .to_string();
-    assert_eq!(said, "count is 0, but must be at least 1 request");
-    let said = make(Quota::per_second(1), 0)
+    assert_eq!(error, "count must be at least 1 request, got 0");
+    let error = make(Quota::per_second(1), 0)
         .expect_err("no capacity")
         .to_string();
-    assert_eq!(said, "capacity is 0, but must be 1 to 2^28 keys");
+    assert_eq!(error, "capacity must be 1 to 2^28 keys, got 0");
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn limits_are_send_and_sync() {
 }
 
 #[test]
-fn a_handle_made_early_sees_what_is_set_later() {
+fn a_handle_sees_settings_that_are_set_later() {
     let limit = limit(Quota::per_second(9));
     let handle = limit.handle();
     let warm_up = WarmUp::new(3, Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! The laws, as the test kit checks them.
+//! The laws, checked by the test kit.
 
 use plimsoll_core::{Missing, test_kit::Contract};
 use plimsoll_rate_limit::{Quota, RateLimit};
@@ -9,7 +9,7 @@ use crate::limit;
 const QUOTA: Quota = Quota::per_minute(60).burst(5);
 
 #[tokio::test(start_paused = true)]
-async fn global_limit_keeps_the_contract() {
+async fn a_limit_keeps_the_contract() {
     Contract::new(|| limit(QUOTA), |limit| 5 - limit.available(Instant::now()))
         .capacity(5)
         .consumes()
@@ -18,11 +18,11 @@ async fn global_limit_keeps_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keyed_limit_keeps_the_contract() {
-    let key = |_: &http::Request<()>| Some("everybody");
+async fn a_limit_per_key_keeps_the_contract() {
+    let key = |_: &http::Request<()>| Some("one key");
     let make = move || RateLimit::keyed(QUOTA, key, Missing::Share, 100).expect("valid");
     Contract::new(make, |limit| {
-        let left = limit.handle().available("everybody", Instant::now());
+        let left = limit.handle().available("one key", Instant::now());
         5 - left.unwrap_or(5)
     })
     .capacity(5)

@@ -1,4 +1,4 @@
-//! What requests weigh, and what calls turn out to cost.
+//! Costs of requests, taken on admission or charged at the end.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -14,13 +14,16 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{greedy, limit, ms, revoke};
 
-/// Weighs what the request says.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as `Weigh` has it")]
-fn said(cost: &u32) -> u32 {
+/// The cost that the request contains.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature of `Weigh`"
+)]
+fn own_cost(cost: &u32) -> u32 {
     *cost
 }
 
-/// Whether so much is let in, or the wait.
+/// `Ok` when a request of this cost is admitted, or the wait.
 fn ask<const N: usize>(
     limit: &RateLimit<N, fn(&u32) -> u32>,
     cost: u32,
@@ -28,30 +31,30 @@ fn ask<const N: usize>(
 ) -> Result<(), Option<Duration>> {
     match limit.admit(&mut { cost }, now) {
         Verdict::Admit(_) => Ok(()),
-        Verdict::Reject(rejection) => Err(rejection.retry_after()),
-        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+        Verdict::Reject(rejection) => Err(rejection.wait()),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }
 
 fn weighed(quota: Quota) -> RateLimit<1, fn(&u32) -> u32> {
-    limit(quota).cost(said)
+    limit(quota).cost(own_cost)
 }
 
 #[test]
-fn a_request_takes_what_it_weighs_and_waits_for_all_of_it() {
+fn a_request_takes_its_cost_and_waits_for_all_of_it() {
     let limit = weighed(Quota::per_second(10).burst(10));
     let now = Instant::now();
     assert!(ask(&limit, 7, now).is_ok());
     assert_eq!(limit.available(now), 3);
     assert_eq!(ask(&limit, 5, now), Err(Some(ms(200))));
-    assert_eq!(limit.available(now), 3, "a refused one took nothing");
-    assert!(ask(&limit, 3, now).is_ok(), "a lighter one still passes");
+    assert_eq!(limit.available(now), 3, "a rejected request took nothing");
+    assert!(ask(&limit, 3, now).is_ok(), "a smaller cost fits");
     assert_eq!(ask(&limit, 10, now), Err(Some(ms(1000))));
     assert!(ask(&limit, 10, now + ms(1000)).is_ok());
 }
 
 #[test]
-fn what_weighs_nothing_passes_whatever_is_left() {
+fn a_request_that_costs_nothing_is_always_admitted() {
     for quota in [
         Quota::per_second(2),
         Quota::per_second(2).fixed_window(),
@@ -70,7 +73,7 @@ fn what_weighs_nothing_passes_whatever_is_left() {
 }
 
 #[test]
-fn what_weighs_more_than_there_can_be_is_refused_for_ever() {
+fn a_cost_over_the_quota_is_never_admitted() {
     for quota in [
         Quota::per_second(20).burst(5),
         Quota::per_second(5).fixed_window(),
@@ -84,9 +87,9 @@ fn what_weighs_more_than_there_can_be_is_refused_for_ever() {
         }
         assert!(ask(&limit, 5, now + ms(1_000_000_000)).is_ok());
     }
-    // Of several quotas one is enough, and no wait for another is told.
+    // One of several quotas is enough, and no other quota's wait is given.
     let both = RateLimit::all([Quota::per_second(5), Quota::per_hour(1000)]);
-    let both = both.expect("valid").cost(said as fn(&u32) -> u32);
+    let both = both.expect("valid").cost(own_cost as fn(&u32) -> u32);
     let now = Instant::now();
     assert!(ask(&both, 5, now).is_ok());
     assert_eq!(ask(&both, 6, now), Err(None));
@@ -94,7 +97,7 @@ fn what_weighs_more_than_there_can_be_is_refused_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_moment_to_come_back_is_told_where_there_is_none() {
+async fn a_request_that_is_never_admitted_gets_no_retry_after() {
     let weigh = |req: &Request<u32>| *req.body();
     let limit = limit(Quota::per_second(5).named("weight")).cost(weigh);
     let layer = GateLayer::new(limit);
@@ -116,12 +119,12 @@ async fn no_moment_to_come_back_is_told_where_there_is_none() {
 }
 
 #[test]
-fn what_a_request_weighed_is_given_back_whole() {
-    let limit = limit(Quota::per_second(10)).cost(said as fn(&u32) -> u32);
+fn a_cost_is_refunded_in_full() {
+    let limit = limit(Quota::per_second(10)).cost(own_cost as fn(&u32) -> u32);
     let now = Instant::now();
     for cost in [0, 1, 7, 10] {
         let Verdict::Admit(permit) = limit.admit(&mut { cost }, now) else {
-            panic!("{cost} of 10 are refused");
+            panic!("{cost} of 10 are rejected");
         };
         assert_eq!(limit.available(now), u64::from(10 - cost));
         Policy::<u32>::revoke(&limit, permit, now, now);
@@ -129,7 +132,7 @@ fn what_a_request_weighed_is_given_back_whole() {
     }
 }
 
-/// So many chunks of ten bytes; each adds 7 to the cost, if there is one.
+/// A body of `count` chunks of ten bytes. Each adds 7 to the cost, if there is one.
 fn chunks(count: usize, cost: Option<Cost>) -> impl Body<Data = Bytes, Error = Infallible> {
     StreamBody::new(stream::iter((0..count).map(move |_| {
         if let Some(cost) = &cost {
@@ -139,7 +142,7 @@ fn chunks(count: usize, cost: Option<Cost>) -> impl Body<Data = Bytes, Error = I
     })))
 }
 
-/// Calls, and reads so many frames of the answer.
+/// Calls, and reads this many frames of the response.
 async fn read<P: Policy<Request<()>> + 'static>(
     layer: &GateLayer<P>,
     frames: usize,
@@ -162,8 +165,8 @@ async fn read<P: Policy<Request<()>> + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streamed_body_is_charged_by_its_bytes_when_it_has_been_sent() {
-    // Ten bytes a second, a hundred at once; a request takes one.
+async fn a_streamed_body_is_charged_by_its_bytes_at_its_end() {
+    // Ten bytes per second, a burst of a hundred. A request takes one on admission.
     let limit = limit(Quota::per_second(10).burst(100)).charge(Outcome::bytes);
     let layer = GateLayer::new(limit);
     assert_eq!(read(&layer, 4, None).await, StatusCode::OK);
@@ -171,7 +174,8 @@ async fn a_streamed_body_is_charged_by_its_bytes_when_it_has_been_sent() {
     for _ in 0..3 {
         assert_eq!(read(&layer, 4, None).await, StatusCode::OK);
     }
-    // Four times 31, of 100: the debt of 24 is paid in 2.4 s, and the next one's token in another 0.1.
+    // Four times 31, of 100: the debt of 24 is refilled in 2.4 s, and the next token in another 0.1
+    // s.
     assert_eq!(read(&layer, 4, None).await, StatusCode::TOO_MANY_REQUESTS);
     advance(ms(2499)).await;
     assert_eq!(read(&layer, 4, None).await, StatusCode::TOO_MANY_REQUESTS);
@@ -180,7 +184,7 @@ async fn a_streamed_body_is_charged_by_its_bytes_when_it_has_been_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_cut_off_is_charged_what_was_sent_of_it() {
+async fn a_body_that_is_cut_off_is_charged_for_what_was_sent() {
     let limit = limit(Quota::per_second(10).burst(100)).charge(Outcome::bytes);
     let layer = GateLayer::new(limit);
     for (frames, left) in [(0, 99), (1, 99 - 11), (2, 99 - 11 - 21)] {
@@ -190,7 +194,7 @@ async fn a_body_cut_off_is_charged_what_was_sent_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_handler_reports_is_charged() {
+async fn a_cost_that_the_handler_reports_is_charged() {
     let limit = limit(Quota::per_minute(100)).charge(Outcome::cost);
     let layer = GateLayer::new(limit);
     for (frames, left) in [(1, 99 - 5 - 7), (4, 87 - 1 - 5 - 21), (0, 60 - 1 - 5)] {
@@ -208,12 +212,12 @@ fn charged(now: Instant, cost: u64) -> Outcome {
 }
 
 #[test]
-fn debts_are_paid_at_the_pace_of_the_quota() {
+fn a_debt_is_refilled_at_the_rate_of_the_quota() {
     let limit = limit(Quota::per_second(10).burst(5)).charge(Outcome::cost);
     let now = Instant::now();
     let permit = crate::ask(&limit, now).expect("full");
     Policy::<()>::finish(&limit, permit, &charged(now, 24));
-    // One taken and 24 charged, of five: 20 are owed.
+    // One taken and 24 charged, of five: a debt of 20.
     assert_eq!(limit.available(now), 0);
     assert_eq!(crate::ask(&limit, now).expect_err("in debt"), ms(2100));
     assert_eq!(greedy(&limit, now + ms(2099)), 0);
@@ -222,7 +226,7 @@ fn debts_are_paid_at_the_pace_of_the_quota() {
 }
 
 #[test]
-fn a_window_forgets_its_debts_at_its_end() {
+fn the_debt_of_a_window_ends_with_the_window() {
     let limit = limit(Quota::per_second(5).fixed_window()).charge(Outcome::cost);
     let now = Instant::now();
     let permit = crate::ask(&limit, now).expect("full");
@@ -236,7 +240,7 @@ fn no_debt_is_longer_than_417_days() {
     let limit = limit(Quota::per_day(1)).charge(Outcome::cost);
     let now = Instant::now();
     for _ in 0..2 {
-        // It is let in while it owes nothing, and costs more than 32 bits hold.
+        // The request is admitted while there is no debt, and its cost exceeds 32 bits.
         if let Ok(permit) = crate::ask(&limit, now) {
             Policy::<()>::finish(&limit, permit, &charged(now, u64::MAX));
         }
@@ -247,7 +251,7 @@ fn no_debt_is_longer_than_417_days() {
 }
 
 #[test]
-fn who_is_charged_nothing_or_never_ran_owes_nothing() {
+fn a_call_that_is_charged_nothing_or_never_ran_leaves_no_debt() {
     let limit = limit(Quota::per_second(10)).charge(Outcome::cost);
     let now = Instant::now();
     let permit = crate::ask(&limit, now).expect("full");
@@ -264,16 +268,16 @@ fn every_quota_is_charged() {
     let limit = limit.expect("valid").charge(Outcome::cost);
     let now = Instant::now();
     let Verdict::Admit(permit) = limit.admit(&mut (), now) else {
-        panic!("refused");
+        panic!("rejected");
     };
     Policy::<()>::finish(&limit, permit, &charged(now, 39));
     assert_eq!(limit.available(now), 10);
-    assert_eq!(limit.available(now + ms(2000)), 50, "of 60 in the hour");
+    assert_eq!(limit.available(now + ms(2000)), 50, "the hour has 60 left");
 }
 
 /// One set of four cells, and five keys.
 #[test]
-fn the_debt_of_a_key_that_was_pushed_out_follows_it() {
+fn an_evicted_key_keeps_its_debt() {
     let key = |key: &u32| Some(*key);
     let limit: KeyedRateLimit<_> = RateLimit::new(Quota::per_second(10))
         .expect("valid")
@@ -290,12 +294,12 @@ fn the_debt_of_a_key_that_was_pushed_out_follows_it() {
     for key in 1..=4 {
         assert!(admit(key, now).is_some());
     }
-    assert_eq!(handle.available(0_u32, now), None, "evicted by the fourth");
-    // Its call ends, and cost more than a burst.
+    assert_eq!(handle.available(0_u32, now), None, "evicted by key 4");
+    // The call of the evicted key ends, at a cost above the burst.
     Policy::<u32>::finish(&limit, slow, &charged(now, 30));
     assert_eq!(handle.available(0_u32, now), Some(0));
     assert!(admit(0, now + ms(2000)).is_none());
-    // It is known now, and no flood evicts it.
+    // The key is known now, so a flood does not evict it.
     for key in 5..50 {
         for _ in 0..10 {
             admit(key, now + ms(2000));
@@ -305,9 +309,9 @@ fn the_debt_of_a_key_that_was_pushed_out_follows_it() {
     assert!(admit(0, now + ms(2000)).is_none());
 }
 
-/// One set of four cells, of four known keys.
+/// One set of four cells, all of known keys.
 #[test]
-fn the_debt_of_a_key_that_never_had_a_cell_is_kept() {
+fn the_debt_of_a_key_without_a_cell_is_kept() {
     let key = |key: &u32| Some(*key);
     let limit: KeyedRateLimit<_> = RateLimit::new(Quota::per_second(10))
         .expect("valid")
@@ -328,14 +332,15 @@ fn the_debt_of_a_key_that_never_had_a_cell_is_kept() {
     let others = (0..20).filter(|_| admit(5, now).is_some()).count();
     assert_eq!(
         others, 9,
-        "one of the ten is missing, and none that was revoked"
+        "one of ten tokens is missing, and the revoked one is not"
     );
     assert_eq!((handle.overflowed(), handle.keys()), (22, 4));
-    // Its call cost more than a burst: 40 are missing, and the first is there after 3.1 seconds.
+    // The call cost more than a burst: 40 tokens are missing, so the first is available after 3.1
+    // seconds.
     Policy::<u32>::finish(&limit, slow, &charged(now, 30));
     assert_eq!(handle.available(0_u32, now), None);
     assert!(admit(0, now + ms(3000)).is_none());
-    // Ten minutes later there is a cell for it.
+    // Ten minutes later there is a cell for the key.
     assert!(admit(0, now + ms(600_000)).is_some());
     assert_eq!(handle.available(0_u32, now + ms(600_000)), Some(9));
 }

@@ -1,4 +1,4 @@
-//! Slow, obvious models of the algorithms: they keep what was let in, and search for the wait.
+//! Slow, simple models of the algorithms: they log admissions and search for the wait.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Terms {
         }
     }
 
-    /// What may come at once.
+    /// The most that may be taken at once.
     pub(crate) fn most(self) -> u32 {
         match self.counted {
             Counted::Bucket { burst } => burst,
@@ -38,13 +38,13 @@ impl Terms {
         }
     }
 
-    /// Nanoseconds in which a bucket's token is refilled.
+    /// Nanoseconds in which a bucket refills one token.
     pub(crate) fn increment(self) -> u64 {
         self.period.div_ceil(self.count.into())
     }
 }
 
-/// Everything that was let in, as (moment, cost), in the order in which it was.
+/// All admissions, as (time, cost), in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Exact {
     terms: Terms,
@@ -59,8 +59,8 @@ impl Exact {
         }
     }
 
-    /// Whether so much more at this moment is within the quota.
-    pub(crate) fn passes(&self, at: u64, cost: u64) -> bool {
+    /// Whether `cost` at this time is within the quota.
+    pub(crate) fn fits(&self, at: u64, cost: u64) -> bool {
         let (count, period) = (u128::from(self.terms.count), u128::from(self.terms.period));
         let number = at / self.terms.period;
         let room = |taken: u64| count.checked_sub((taken + cost).into());
@@ -93,24 +93,25 @@ impl Exact {
         within.map(|(_, cost)| cost).sum()
     }
 
-    /// Takes it, or tells the shortest wait after which the same request would pass; `None` when it never would.
+    /// Takes the cost, or returns the shortest wait after which the same request is admitted.
+    /// `None` for never.
     pub(crate) fn ask(&mut self, at: u64, cost: u32) -> Result<(), Option<u64>> {
         let units = u64::from(cost);
-        if self.passes(at, units) {
+        if self.fits(at, units) {
             self.take(at, units);
             return Ok(());
         }
         if cost > self.terms.most() {
             return Err(None);
         }
-        // Who waits long enough passes, and from then on: the least such wait, by bisection.
+        // A longer wait is never rejected, so bisection finds the shortest one.
         let (mut too_short, mut enough) = (0, 1);
-        while !self.passes(at + enough, units) {
+        while !self.fits(at + enough, units) {
             (too_short, enough) = (enough, enough * 2);
         }
         while enough - too_short > 1 {
             let middle = too_short + (enough - too_short) / 2;
-            if self.passes(at + middle, units) {
+            if self.fits(at + middle, units) {
                 enough = middle;
             } else {
                 too_short = middle;
@@ -119,10 +120,10 @@ impl Exact {
         Err(Some(enough))
     }
 
-    /// Takes what nobody asks about.
+    /// Takes an unconditional cost.
     pub(crate) fn take(&mut self, at: u64, units: u64) {
         if !matches!(self.terms.counted, Counted::Bucket { .. }) {
-            // Older windows count nowhere.
+            // Older windows no longer count.
             let (period, number) = (self.terms.period, at / self.terms.period);
             self.log.retain(|(then, _)| then / period + 1 >= number);
         }
@@ -131,8 +132,8 @@ impl Exact {
         }
     }
 
-    /// As if the last one let in had never come.
-    pub(crate) fn forget_last(&mut self) {
+    /// Removes the last admission.
+    pub(crate) fn remove_last(&mut self) {
         self.log.pop();
     }
 }

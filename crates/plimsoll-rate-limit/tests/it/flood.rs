@@ -1,4 +1,4 @@
-//! Floods of made-up keys: quiet callers are served all the same.
+//! Quiet callers are served during floods of made-up keys.
 
 #[path = "../../examples/floods/scenarios.rs"]
 mod scenarios;
@@ -30,7 +30,7 @@ fn flooded(case: Case) -> Figures {
     figures
 }
 
-/// A table of a fifth of the size, with a fifth of the traffic.
+/// A fifth of the table and of the traffic.
 fn fifth(mut case: Case) -> Case {
     let scenario = &mut case.scenario;
     scenario.rate = scenario.rate.div_ceil(5);
@@ -45,7 +45,7 @@ fn fifth(mut case: Case) -> Case {
     case
 }
 
-/// The two floods of which strangers reported that 92 and 69 in 100 requests of quiet callers were rejected.
+/// Two floods that were reported to reject 92 % and 69 % of the requests of quiet callers.
 #[test]
 fn law_07_known_callers_are_served_in_a_flood_of_keys() {
     for (mut case, secs, new) in [(FAST, 4, 0.99), (SLOW_QUOTA, 300, 0.75)] {
@@ -79,10 +79,10 @@ fn known_callers_are_served_in_floods_of_all_kinds() {
 
 /// Cells of callers that have left are not kept for ever.
 #[test]
-fn five_minutes_after_its_last_request_a_key_is_not_known_any_more() {
+fn a_key_is_no_longer_known_five_minutes_after_its_last_request() {
     let (limit, start) = (limit(SLOW_QUOTA), tokio::time::Instant::now());
     let admits = |mut key: u64, now| matches!(limit.admit(&mut key, now), Verdict::Admit(_));
-    // So many that no cell stays empty.
+    // Enough keys to leave no cell empty.
     for key in 0..60_000 {
         admits(key, start);
         admits(key, start);
@@ -101,12 +101,12 @@ fn five_minutes_after_its_last_request_a_key_is_not_known_any_more() {
     assert!(handle.available(99_999_u64, free).is_some());
 }
 
-/// After a change of the quota too, even where no cell was written since.
+/// The same after a change of the quota, when no cell was written since.
 #[test]
 fn a_changed_quota_does_not_keep_the_cells_of_keys_that_have_left() {
     let (limit, start) = (limit(SLOW_QUOTA), tokio::time::Instant::now());
     let admits = |mut key: u64, now| matches!(limit.admit(&mut key, now), Verdict::Admit(_));
-    // So many that no cell stays empty.
+    // Enough keys to leave no cell empty.
     for key in 0..60_000 {
         admits(key, start);
         admits(key, start);
@@ -116,7 +116,7 @@ fn a_changed_quota_does_not_keep_the_cells_of_keys_that_have_left() {
         .limit()
         .set_quota(SLOW_QUOTA.quota().burst(20))
         .expect("valid");
-    // The first look comes an hour later; a cell is kept for five minutes from then on.
+    // The first read is an hour later. A cell is kept for five minutes from then on.
     let hour = start + Duration::from_secs(60 * 60);
     admits(99_999, hour);
     assert_eq!(handle.available(99_999_u64, hour), None);

@@ -20,7 +20,7 @@ fn admits<P: Policy<Req>>(limit: &P, key: Req, now: Instant) -> bool {
             true
         }
         Verdict::Reject(_) => false,
-        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }
 
@@ -54,14 +54,14 @@ fn one_handle_changes_the_quota_of_every_key() {
 }
 
 #[test]
-fn a_key_that_is_pushed_out_has_nothing_to_gain() {
+fn an_evicted_key_gets_no_fresh_quota() {
     let limit = per_key(Quota::per_hour(1).burst(2));
     let now = Instant::now();
     for key in 0..1000 {
         let admitted = (0..3).filter(|_| admits(&limit, Some(key), now)).count();
         assert!(admitted <= 2, "key {key}");
     }
-    // A flood of other keys, once and then twice each: no debt is forgotten for them.
+    // A flood of other keys, once and then twice each. No debt is lost.
     for key in 1000..20_000 {
         admits(&limit, Some(key), now);
     }
@@ -79,7 +79,7 @@ fn a_key_that_is_pushed_out_has_nothing_to_gain() {
     let handle = limit.handle();
     assert_eq!(handle.keys(), handle.capacity());
 
-    // Once the debts are paid, keys evict each other, and each begins with a whole quota.
+    // Once the debts are refilled, keys evict each other, and each begins with a full quota.
     let (later, before) = (now + Duration::from_secs(3 * 60 * 60), handle.inherited());
     for key in 50_000..50_300 {
         assert!(admits(&limit, Some(key), later));

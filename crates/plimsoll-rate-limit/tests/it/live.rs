@@ -1,4 +1,4 @@
-//! The quota, changed while it is in use.
+//! Quotas that are changed while they are in use.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{ask, greedy, limit, ms, revoke};
 
 #[test]
-fn what_is_spent_stays_spent() {
+fn tokens_that_were_taken_stay_taken() {
     let limit = limit(Quota::per_second(10).burst(20));
     let handle = limit.handle();
     let now = Instant::now();
@@ -26,12 +26,12 @@ fn what_is_spent_stays_spent() {
     handle
         .set_quota(Quota::per_second(1).burst(10))
         .expect("valid");
-    // Five over the new burst, and one.
+    // Five tokens over the new burst, and one for the request.
     assert_eq!(ask(&limit, now).expect_err("over the new burst"), ms(6000));
     assert_eq!(handle.quota(), Quota::per_second(1).burst(10));
 }
 
-/// Spends all of one quota, asks once under the other, and goes back.
+/// Takes all of one quota, changes to another one, and changes back.
 fn there_and_back(quota: Quota, other: Quota) {
     let limit = limit(quota);
     let (handle, now) = (limit.handle(), Instant::now());
@@ -43,7 +43,7 @@ fn there_and_back(quota: Quota, other: Quota) {
 }
 
 #[test]
-fn a_quota_that_is_changed_and_changed_back_has_forgiven_nothing() {
+fn a_quota_that_is_changed_and_changed_back_frees_nothing() {
     let second = Quota::per_second(100);
     let minute = Quota::per_minute(100);
     for (quota, other) in [
@@ -81,7 +81,7 @@ fn a_quota_that_is_toggled_under_load_admits_no_more_than_the_larger_one() {
 }
 
 #[test]
-fn a_debt_is_as_many_tokens_at_another_rate() {
+fn a_debt_is_the_same_number_of_tokens_at_another_rate() {
     let limit = limit(Quota::per_second(100).burst(99_900));
     let (handle, now) = (limit.handle(), Instant::now());
     assert_eq!(greedy(&limit, now), 99_900);
@@ -93,7 +93,7 @@ fn a_debt_is_as_many_tokens_at_another_rate() {
 }
 
 #[test]
-fn a_raised_quota_frees_those_in_debt() {
+fn a_raised_quota_shortens_debts() {
     let limit = limit(Quota::per_hour(10));
     let now = Instant::now();
     assert_eq!(greedy(&limit, now), 10);
@@ -105,20 +105,20 @@ fn a_raised_quota_frees_those_in_debt() {
         .handle()
         .set_quota(Quota::per_second(10))
         .expect("valid");
-    // Reckoned anew by a refusal, and paid off at the new pace from then on.
+    // The rejection converts the debt, which is then refilled at the new rate.
     assert_eq!(ask(&limit, now).expect_err("still spent"), ms(100));
     assert_eq!(greedy(&limit, now + ms(1000)), 10);
 }
 
 #[test]
-fn a_bad_quota_changes_nothing() {
+fn an_invalid_quota_changes_nothing() {
     let limit = limit(Quota::per_second(10));
     assert!(limit.handle().set_quota(Quota::per_second(0)).is_err());
     assert_eq!(limit.handle().quota(), Quota::per_second(10));
 }
 
 #[test]
-fn many_changes_do_not_wear_it_out() {
+fn a_quota_can_be_changed_many_times() {
     let limit = limit(Quota::per_second(10).burst(4));
     let handle = limit.handle();
     let start = Instant::now();
@@ -132,7 +132,7 @@ fn many_changes_do_not_wear_it_out() {
 }
 
 #[test]
-fn a_token_of_a_replaced_quota_is_given_back_under_the_new_one() {
+fn a_token_of_a_replaced_quota_is_refunded_to_the_new_one() {
     let minute = Quota::per_minute(4);
     for (old, new) in [
         (
@@ -163,7 +163,8 @@ fn a_token_of_a_replaced_quota_is_given_back_under_the_new_one() {
     }
 }
 
-/// Waiters that are rejected after a change of the quota: no more than if they had never come, and little less.
+/// Waiters that are rejected after a change of the quota: the bucket is never fuller than without
+/// them, and lacks little.
 #[test]
 fn waiters_are_refunded_after_a_change() {
     for rate in [10, 50, 100] {
@@ -190,7 +191,7 @@ fn waiters_are_refunded_after_a_change() {
 }
 
 #[test]
-fn refusals_are_counted() {
+fn rejections_are_counted() {
     let limit = limit(Quota::per_second(10).burst(1));
     let now = Instant::now();
     greedy(&limit, now);
@@ -198,10 +199,10 @@ fn refusals_are_counted() {
     assert_eq!(limit.handle().refused(), 2);
 }
 
-/// A fast small quota and a slow large one: the increment of one with the tolerance of the other would be a burst of
-/// a million.
+/// A fast small quota and a slow large one: the increment of one with the capacity of the other
+/// would be a burst of a million.
 #[test]
-fn no_look_mixes_two_quotas() {
+fn no_read_mixes_two_quotas() {
     let (small, large) = (
         Quota::per_second(1000).burst(10),
         Quota::per_second(1).burst(1000),
@@ -216,8 +217,8 @@ fn no_look_mixes_two_quotas() {
                 handle.set_quota(small).expect("valid");
             }
         });
-        let looks = (0..200_000).map(|_| limit.available(now));
-        let mixed: Vec<_> = looks.filter(|seen| ![10, 1000].contains(seen)).collect();
+        let reads = (0..200_000).map(|_| limit.available(now));
+        let mixed: Vec<_> = reads.filter(|seen| ![10, 1000].contains(seen)).collect();
         over.store(true, Relaxed);
         assert!(mixed.is_empty(), "{mixed:?}");
     });

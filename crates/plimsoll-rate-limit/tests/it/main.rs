@@ -1,11 +1,12 @@
-//! Behaviour through the public API.
+//! Tests through the public API.
 
 mod calendar;
+mod cells;
 mod clock;
 mod construction;
 mod contract;
 mod costs;
-mod crowded;
+mod evictions;
 mod exact;
 mod flood;
 mod keyed;
@@ -15,7 +16,6 @@ mod model;
 mod one_key;
 mod outcomes;
 mod refunds;
-mod roomy;
 mod several;
 mod sliding_log;
 mod sockets;
@@ -34,29 +34,29 @@ fn limit(quota: Quota) -> RateLimit {
     RateLimit::new(quota).expect("a valid quota")
 }
 
-/// Asks once: the permit, or how long to stay away.
+/// One request: the permit, or the wait.
 fn ask(limit: &RateLimit, now: Instant) -> Result<RateLimitPermit, Duration> {
     match limit.admit(&mut (), now) {
         Verdict::Admit(permit) => Ok(permit),
         Verdict::Reject(rejection) => {
             assert_eq!(rejection.policy(), RateLimit::NAME);
             assert_eq!(rejection.kind(), Kind::OverQuota);
-            Err(rejection.retry_after().expect("the wait is known exactly"))
+            Err(rejection.wait().expect("a finite wait"))
         }
     }
 }
 
-/// How many are let in at one instant.
+/// The number of requests admitted at one time.
 fn greedy(limit: &RateLimit, now: Instant) -> u64 {
     let mut admitted = 0;
     while ask(limit, now).is_ok() {
         admitted += 1;
-        assert!(admitted < 1_000_000, "no limit at all");
+        assert!(admitted < 1_000_000, "no limit");
     }
     admitted
 }
 
-/// Gives back what was taken at one moment, at another.
+/// Revokes a permit that was admitted at one time, at another time.
 fn revoke(limit: &RateLimit, permit: RateLimitPermit, admitted: Instant, now: Instant) {
     Policy::<()>::revoke(limit, permit, admitted, now);
 }

@@ -1,4 +1,4 @@
-//! Against slow, obvious models.
+//! The bucket against slow, simple models.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::{ask, limit, revoke};
 
 const MS: u64 = 1_000_000;
 
-/// A bucket that is refilled at every step. A token is `increment` units, a unit comes each nanosecond.
+/// A bucket that is refilled at every step. A token is `increment` units; each nanosecond adds one
+/// unit.
 struct Counted {
     increment: u128,
     burst: u128,
@@ -40,13 +41,15 @@ impl Counted {
     }
 }
 
-/// What was let in and not revoked, in the order of admission.
+/// Admissions that were not revoked, in order.
 #[derive(Default)]
 struct Log(Vec<(u64, RateLimitPermit)>);
 
 impl Log {
-    /// Whether one more at `at` is within the quota: for each entry k, no more than what is refilled since, and the
-    /// burst. That is "at most `burst + t / increment` in any stretch of time t", also when the clock went backwards.
+    /// Whether one more at `at` is within the quota.
+    ///
+    /// For each entry k, at most the burst and what was refilled since. That is "at most `burst + t
+    /// / increment` in any time t", also when the clock went backwards.
     fn allows(&self, at: u64, increment: u64, burst: u32) -> bool {
         let within = |(k, (since, _)): (usize, &(u64, _))| {
             let taken = (self.0.len() - k) as u64 * increment;
@@ -80,9 +83,9 @@ fn steps(back: u32, revoke: u32) -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// The same verdict and the same wait as a bucket that is really refilled.
+    /// The same decisions and waits as a bucket that is refilled at every step.
     #[test]
-    fn decides_as_a_counted_bucket_does(
+    fn decides_like_a_counted_bucket(
         count in 1_u32..2000,
         burst in 1_u32..30,
         gaps in vec(0_u64..400 * MS, 1..200),
@@ -93,15 +96,16 @@ proptest! {
         let mut at = 0;
         for gap in gaps {
             at += gap * u64::from(burst) / u64::from(count);
-            let said = ask(&limit, start + Duration::from_nanos(at));
+            let got = ask(&limit, start + Duration::from_nanos(at));
             let expected = model.ask(at).map_err(Duration::from_nanos);
-            prop_assert_eq!(said.map(drop), expected, "at {} ns", at);
+            prop_assert_eq!(got.map(drop), expected, "at {} ns", at);
         }
     }
 
-    /// Whatever is revoked when, and however late the threads come that ask: what stands is always within the quota.
+    /// Any order of admissions and revocations, also with late threads: what is not revoked is
+    /// within the quota.
     #[test]
-    fn never_more_than_the_quota_in_any_stretch_of_time(burst in 1_u32..12, steps in steps(1, 6)) {
+    fn never_more_than_the_quota_in_any_time(burst in 1_u32..12, steps in steps(1, 6)) {
         let limit = limit(Quota::per_second(10).burst(burst));
         let (start, increment) = (Instant::now(), 100 * MS);
         assert!(limit.available(start) > 0); // the epoch
@@ -131,9 +135,9 @@ proptest! {
         }
     }
 
-    /// When a refusal is immediate, as it is between fused policies, it is as if nobody had asked.
+    /// A token that is revoked at once, as between fused policies, leaves no trace.
     #[test]
-    fn a_token_revoked_at_once_was_never_taken(burst in 1_u32..12, steps in steps(0, 0)) {
+    fn a_token_revoked_at_once_leaves_no_trace(burst in 1_u32..12, steps in steps(0, 0)) {
         let limit = limit(Quota::per_second(10).burst(burst));
         let (start, mut at) = (Instant::now(), 0);
         assert!(limit.available(start) > 0); // the epoch

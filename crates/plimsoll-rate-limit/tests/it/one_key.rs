@@ -1,4 +1,4 @@
-//! One key, named by hand: looked at, reset, granted more.
+//! One key through the handle: read, reset, granted tokens.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,7 +9,7 @@ use plimsoll_core::{
 use plimsoll_rate_limit::{LimitKey, Quota, RateLimit};
 use tokio::time::Instant;
 
-/// Spends all that this request's key has, and finds the same key by its name.
+/// Takes all tokens of this request's key, and finds the same key by its name.
 fn is_the_same<K: Key<Request<()>>>(key: K, mut req: Request<()>, name: LimitKey<'_>) {
     let limit = RateLimit::keyed(Quota::per_hour(3), key, Missing::Share, 100).expect("valid");
     let (handle, now) = (limit.handle(), Instant::now());
@@ -43,7 +43,7 @@ fn with(name: header::HeaderName, value: &'static str) -> Request<()> {
 }
 
 #[test]
-fn a_client_is_named_by_its_address() {
+fn a_client_is_found_by_its_address() {
     let name = |addr: &str| LimitKey::client_ip(addr.parse().expect("an address"));
     is_the_same(ClientIp::peer(), from("192.0.2.7:80"), name("192.0.2.7"));
     is_the_same(
@@ -70,7 +70,7 @@ fn a_client_is_named_by_its_address() {
 }
 
 #[test]
-fn callers_are_named_by_what_their_headers_say() {
+fn a_caller_is_found_by_its_headers() {
     let api_key = header::HeaderName::from_static("x-api-key");
     is_the_same(
         ApiKey::new(),
@@ -103,7 +103,7 @@ fn callers_are_named_by_what_their_headers_say() {
 }
 
 #[test]
-fn a_name_shows_no_secret() {
+fn debug_output_contains_no_secret() {
     for name in [
         LimitKey::api_key("s3cret"),
         LimitKey::bearer("s3cret"),
@@ -114,7 +114,7 @@ fn a_name_shows_no_secret() {
 }
 
 #[test]
-fn a_grant_never_gives_more_than_the_quota_holds() {
+fn a_grant_never_exceeds_the_quota() {
     let key = |tenant: &u8| Some(*tenant);
     for quota in [
         Quota::per_hour(10),
@@ -135,16 +135,16 @@ fn a_grant_never_gives_more_than_the_quota_holds() {
     }
 }
 
-/// What was taken before a reset was forgotten by it, and is not given back a second time.
+/// Tokens that were taken before a reset are not refunded after it.
 #[test]
-fn a_reset_leaves_nothing_to_be_given_back() {
+fn a_reset_ends_refunds_of_earlier_tokens() {
     let key = |tenant: &u8| Some(*tenant);
     for quota in [Quota::per_hour(10), Quota::per_hour(10).fixed_window()] {
         let limit = RateLimit::keyed(quota, key, Missing::Share, 100).expect("valid");
         let (handle, start) = (limit.handle(), Instant::now());
         let take = || match limit.admit(&mut 1, start) {
             Verdict::Admit(permit) => permit,
-            _ => panic!("there are enough"),
+            _ => panic!("rejected with tokens left"),
         };
         let before = take();
         assert!(handle.reset(1_u8));

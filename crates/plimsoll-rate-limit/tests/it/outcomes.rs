@@ -1,4 +1,4 @@
-//! Tokens that are given back by how the request ended, and user code that panics.
+//! Refunds by outcome, and user code that panics.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,7 +36,7 @@ fn only_failed_log_ins_count() {
         let limit = log_in(quota);
         let now = Instant::now();
         for _ in 0..50 {
-            let permit = ask(&limit, now).expect("those that succeed do not count");
+            let permit = ask(&limit, now).expect("successful requests do not count");
             Policy::<()>::finish(&limit, permit, &ended(Class::Success, now));
         }
         assert_eq!(limit.available(now), 5);
@@ -50,12 +50,12 @@ fn only_failed_log_ins_count() {
 }
 
 #[test]
-fn a_hundred_log_ins_at_once_are_no_way_around_the_limit() {
+fn a_hundred_concurrent_log_ins_cannot_exceed_the_limit() {
     let limit = log_in(LOG_IN);
     let now = Instant::now();
     let permits: Vec<_> = (0..100).filter_map(|_| ask(&limit, now).ok()).collect();
     assert_eq!(permits.len(), 5);
-    // Two of the five succeed, in whichever order, 200 ms later.
+    // Two of the five succeed, 200 ms later.
     let later = now + ms(200);
     for (n, permit) in permits.into_iter().enumerate() {
         let class = if n % 2 == 1 {
@@ -68,12 +68,12 @@ fn a_hundred_log_ins_at_once_are_no_way_around_the_limit() {
     assert_eq!(greedy(&limit, later), 2);
 }
 
-/// As the guide writes it: a real gate, and answers by status.
+/// As in the guide: a real gate, and outcomes by status.
 #[tokio::test(start_paused = true)]
-async fn a_gate_counts_answers_that_are_no_success() {
+async fn a_gate_counts_responses_that_are_not_successful() {
     let layer = GateLayer::new(log_in(LOG_IN));
     let service = layer.layer(service_fn(|req: Request<StatusCode>| async move {
-        let mut response = Response::new(Full::new(Bytes::from("said")));
+        let mut response = Response::new(Full::new(Bytes::from("hello")));
         *response.status_mut() = *req.body();
         Ok::<_, std::convert::Infallible>(response)
     }));
@@ -81,9 +81,9 @@ async fn a_gate_counts_answers_that_are_no_success() {
         let service = service.clone();
         async move {
             let Ok(response) = service.oneshot(Request::new(status)).await;
-            let said = response.status();
+            let got = response.status();
             _ = response.into_body().collect().await;
-            said
+            got
         }
     };
     for _ in 0..20 {
@@ -98,14 +98,14 @@ async fn a_gate_counts_answers_that_are_no_success() {
 }
 
 #[test]
-fn a_part_of_a_cost_can_be_given_back() {
+fn a_part_of_a_cost_can_be_refunded() {
     let limit = limit(Quota::per_hour(100))
         .cost(|cost: &u32| *cost)
         .refund(|outcome| u32::try_from(outcome.latency().as_millis()).unwrap_or(u32::MAX));
     let now = Instant::now();
     for (unused, left) in [(0, 90), (4, 84), (1000, 84)] {
         let Verdict::Admit(permit) = limit.admit(&mut 10, now) else {
-            panic!("there are enough");
+            panic!("rejected with tokens left");
         };
         let outcome = Outcome::new(Class::Success, ms(unused), now);
         Policy::<u32>::finish(&limit, permit, &outcome);
@@ -114,7 +114,7 @@ fn a_part_of_a_cost_can_be_given_back() {
 }
 
 #[test]
-fn a_key_gets_back_its_own_and_pays_what_is_charged() {
+fn a_key_is_refunded_and_charged_on_its_own() {
     let key = |tenant: &u8| Some(*tenant);
     let limit = log_in(LOG_IN)
         .charge(|outcome| u64::from(outcome.class == Class::Overloaded) * 2)
@@ -124,7 +124,7 @@ fn a_key_gets_back_its_own_and_pays_what_is_charged() {
     let now = Instant::now();
     let run = |mut tenant: u8, class| match limit.admit(&mut tenant, now) {
         Verdict::Admit(permit) => Policy::<u8>::finish(&limit, permit, &ended(class, now)),
-        _ => panic!("there are enough"),
+        _ => panic!("rejected with tokens left"),
     };
     run(1, Class::Success);
     run(1, Class::Failure);
@@ -134,7 +134,7 @@ fn a_key_gets_back_its_own_and_pays_what_is_charged() {
     assert_eq!(left, [Some(4), Some(5), Some(2)]);
 }
 
-/// What a closure does that panics, its policy survives: nothing is taken, or what was taken stays taken.
+/// After a panic in a closure, no token was taken, or the tokens that were taken stay taken.
 #[test]
 fn user_code_that_panics_loses_no_tokens() {
     let now = Instant::now();
@@ -174,7 +174,7 @@ fn user_code_that_panics_loses_no_tokens() {
             )));
             assert_eq!(limit.available(now), left, "spent, once");
         }
-        // Nor is anything held that a later one waits for.
+        // No lock is held that a later request would wait for.
         assert_eq!(greedy(&limit, now + Duration::from_secs(3600)), 5);
     }
 }

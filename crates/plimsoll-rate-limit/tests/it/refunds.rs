@@ -1,4 +1,4 @@
-//! What requests get back that waited in a later policy and were rejected there.
+//! Refunds of requests that were rejected after a wait in a later policy.
 
 use std::{
     future::Future as _,
@@ -27,7 +27,7 @@ use crate::{ask, limit, ms, revoke};
 
 const MS: u64 = 1_000_000;
 
-/// Admits as many as it has slots; the others wait for this long and are rejected.
+/// Admits as many requests as it has slots. The others wait for `max_wait` and are rejected.
 struct Queue {
     slots: AtomicUsize,
     max_wait: Duration,
@@ -72,15 +72,16 @@ impl<Req> Policy<Req> for Queue {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }
 
-/// Until all tasks wait.
+/// Runs until all tasks are waiting.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
     }
 }
 
-/// Sends a hundred requests at once through the limit and a queue with one slot, and waits until 99 are rejected.
-async fn a_hundred_of_which_one_runs<P>(limit: &Arc<P>)
+/// Sends a hundred requests at once through the limit and a queue with one slot, until 99 are
+/// rejected.
+async fn a_hundred_requests_of_which_one_runs<P>(limit: &Arc<P>)
 where
     P: Policy<Request<()>> + 'static,
 {
@@ -106,12 +107,12 @@ where
 async fn law_03_waiters_that_are_rejected_have_spent_nothing() {
     for rate in [50, 1000] {
         let limit = Arc::new(limit(Quota::per_second(rate).burst(100)));
-        a_hundred_of_which_one_runs(&limit).await;
+        a_hundred_requests_of_which_one_runs(&limit).await;
         assert_eq!(limit.available(Instant::now()), 100, "at {rate}/s");
     }
-    // What is not refilled meanwhile shows what was spent: one.
+    // Without a refill, exactly one token is missing.
     let limit = Arc::new(limit(Quota::per_hour(100)));
-    a_hundred_of_which_one_runs(&limit).await;
+    a_hundred_requests_of_which_one_runs(&limit).await;
     assert_eq!(limit.available(Instant::now()), 99);
 }
 
@@ -122,29 +123,29 @@ async fn law_03_waiters_of_one_key_that_are_rejected_have_spent_nothing() {
         let quota = Quota::per_second(rate).burst(100);
         let limit = RateLimit::keyed(quota, key, Missing::Share, 10).expect("valid");
         let limit = Arc::new(limit);
-        a_hundred_of_which_one_runs(&limit).await;
+        a_hundred_requests_of_which_one_runs(&limit).await;
         let available = limit.handle().available(7_u8, Instant::now());
         assert_eq!(available, Some(left), "at {rate}/s");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_get_back_each_of_several_quotas() {
+async fn waiters_are_refunded_each_of_several_quotas() {
     let quotas = [
         Quota::per_second(1000).burst(100),
         Quota::per_hour(100),
         Quota::per_day(100).fixed_window(),
     ];
     let limit = Arc::new(RateLimit::all(quotas).expect("valid"));
-    a_hundred_of_which_one_runs(&limit).await;
+    a_hundred_requests_of_which_one_runs(&limit).await;
     assert_eq!(limit.available(Instant::now()), 99);
 }
 
-/// Orders in which all requests but the first may be revoked.
+/// Orders in which all requests but the first are revoked.
 fn orders(count: usize) -> [Vec<usize>; 3] {
     let forward: Vec<_> = (1..count).collect();
     let back = forward.iter().rev().copied().collect();
-    // Coprime to the count: each once.
+    // Coprime to the count, so each index once.
     let mixed = forward.iter().map(|n| n * 371 % count).collect();
     [forward, back, mixed]
 }
@@ -182,9 +183,10 @@ fn a_thousand_waiters_are_revoked_in_any_order() {
     }
 }
 
-/// A request may have waited in an earlier queue since the window before the one that it took from.
+/// A request may have waited in an earlier queue since the window before the one from which it
+/// took.
 #[test]
-fn a_window_gives_back_what_was_taken_in_it() {
+fn a_window_refunds_what_was_taken_in_it() {
     for quota in [
         Quota::per_minute(5).fixed_window(),
         Quota::per_minute(5).sliding_window(),
@@ -201,7 +203,8 @@ fn a_window_gives_back_what_was_taken_in_it() {
     }
 }
 
-/// Wave after wave waits and is rejected: the bucket is as full after the last as after the first.
+/// Waves of waiters are rejected one after the other. The bucket is as full after the last as after
+/// the first.
 #[test]
 fn waves_of_waiters_do_not_add_up() {
     let limit = limit(Quota::per_second(50).burst(100));
@@ -217,11 +220,11 @@ fn waves_of_waiters_do_not_add_up() {
     }
 }
 
-/// A bucket that replays what it was asked, without what was revoked.
+/// A bucket that replays all requests that were not revoked.
 struct Replay {
     increment: u64,
     burst: u64,
-    /// When, and whether it still counts.
+    /// The time, and whether the request still counts.
     log: Vec<(u64, bool)>,
 }
 
@@ -237,11 +240,11 @@ impl Replay {
 enum Step {
     Forward(u64),
     Take(usize),
-    /// This many, from an index on.
+    /// Revokes this many, from an index on.
     Revoke(Index, usize),
-    /// Those that have been held for the longest.
+    /// Revokes those that were admitted first.
     RevokeOldest(usize),
-    /// They run: no longer can they be revoked.
+    /// The request runs, so it cannot be revoked any more.
     Run(Index),
 }
 
@@ -260,10 +263,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// Whatever is taken, run and revoked when: never more than if the revoked ones had never come, and less by no
-    /// more than what is refilled within the longest wait.
+    /// Any order of admissions, runs and revocations: the bucket is never fuller than without the
+    /// revoked requests, and lacks at most the tokens that are refilled within the longest wait.
     #[test]
-    fn revoked_requests_leave_the_bucket_as_if_they_had_never_come(
+    fn revoked_requests_leave_the_bucket_as_without_them(
         burst in 1_u32..60,
         keyed in any::<bool>(),
         steps in steps(),
@@ -289,7 +292,7 @@ proptest! {
                             model.log.push((at, true));
                         }
                         (Verdict::Reject(_), Verdict::Reject(_)) => break,
-                        _ => prop_assert!(false, "with a key it decides otherwise"),
+                        _ => prop_assert!(false, "with a key it decides differently"),
                     }
                 },
                 Step::Revoke(from, count) if !held.is_empty() => {
@@ -318,7 +321,7 @@ proptest! {
             let exact = model.available(at);
             prop_assert!(left <= exact, "{left} instead of {exact} at {at} ns");
             let wait = longest.div_ceil(model.increment);
-            prop_assert!(left + wait >= exact, "{left} instead of {exact}, {wait} less at most, at {at} ns");
+            prop_assert!(left + wait >= exact, "{left} instead of {exact}, at most {wait} less, at {at} ns");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Several quotas: on one limit, in tuples from the client to everybody, and a plan for each caller.
+//! Several quotas: on one limit, in tuples of limits, and by plan.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::{
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Whether it is let in, or the wait.
+/// `Ok` when the request is admitted, or the wait.
 fn ask<Req>(policy: &impl Policy<Req>, mut req: Req, now: Instant) -> Result<(), Option<Duration>> {
     match policy.admit(&mut req, now) {
         Verdict::Admit(_) => Ok(()),
-        Verdict::Reject(rejection) => Err(rejection.retry_after()),
-        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+        Verdict::Reject(rejection) => Err(rejection.wait()),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }
 
@@ -38,55 +38,56 @@ fn a_request_takes_from_all_quotas_or_from_none() {
             _ = ask(&limit, (), now);
         }
     }
-    // Ten a second, for as long as the hour has some: 1000, and 27 that were refilled in a hundred seconds.
+    // Ten per second while the hour has some left: 1,000, and 27 that were refilled in a hundred
+    // seconds.
     let now = start + ms(100_000);
     assert_eq!(limit.available(now), 10);
     let left = (100..).take_while(|second| ask(&limit, (), start + ms(1000 * second)).is_ok());
-    assert_eq!(left.count(), 38, "refused ones took nothing of the hour");
+    assert_eq!(left.count(), 38, "rejections took nothing of the hour");
 }
 
 #[test]
-fn the_longest_wait_is_told() {
+fn a_rejection_has_the_longest_wait() {
     let quotas = [Quota::per_second(2), Quota::per_minute(3).fixed_window()];
     let limit = RateLimit::all(quotas).expect("valid");
     let now = Instant::now();
     assert!(ask(&limit, (), now).is_ok());
     assert!(ask(&limit, (), now).is_ok());
-    assert_eq!(ask(&limit, (), now), Err(Some(ms(500))), "the second's");
+    assert_eq!(ask(&limit, (), now), Err(Some(ms(500))), "of the second");
     assert!(ask(&limit, (), now + ms(500)).is_ok());
     let later = now + ms(500);
     assert_eq!(
         ask(&limit, (), later),
         Err(Some(ms(59_500))),
-        "the minute's"
+        "of the minute"
     );
     assert!(ask(&limit, (), now + ms(60_000)).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_quota_that_refuses_longest_is_named() {
+async fn a_rejection_names_the_quota_with_the_longest_wait() {
     let quotas = [
         Quota::per_second(2).named("second"),
         Quota::per_hour(3).fixed_window().named("hour"),
     ];
     let layer = GateLayer::new(RateLimit::all(quotas).expect("valid"));
-    for (status, says, left) in [
+    for (status, policy, left) in [
         (200, "\"second\";q=2;w=1", "\"second\";r=1;t=1"),
         (200, "\"second\";q=2;w=1", "\"second\";r=0;t=1"),
         (429, "\"second\";q=2;w=1", "\"second\";r=0;t=1"),
     ] {
         let response = call(&layer, &[]).await;
         assert_eq!(response.status(), status);
-        assert_eq!(response.headers()["ratelimit-policy"], says);
+        assert_eq!(response.headers()["ratelimit-policy"], policy);
         assert_eq!(response.headers()["ratelimit"], left);
-        let told = response.headers().get_all("ratelimit").iter().count();
-        assert_eq!(told, if status == 200 { 2 } else { 1 });
+        let named = response.headers().get_all("ratelimit").iter().count();
+        assert_eq!(named, if status == 200 { 2 } else { 1 });
     }
     advance(ms(1000)).await;
     assert_eq!(call(&layer, &[]).await.status(), 200);
-    let refused = call(&layer, &[]).await;
-    assert_eq!(refused.headers()["ratelimit"], "\"hour\";r=0;t=3599");
-    assert_eq!(refused.headers()["retry-after"], "3599");
+    let rejected = call(&layer, &[]).await;
+    assert_eq!(rejected.headers()["ratelimit"], "\"hour\";r=0;t=3599");
+    assert_eq!(rejected.headers()["retry-after"], "3599");
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
@@ -104,9 +105,10 @@ fn terms() -> impl Strategy<Value = Terms> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(700))]
 
-    /// As three exact logs of which all must agree; who waits as long as told passes, and a nanosecond earlier does not.
+    /// Like three exact logs that must all admit. After its wait a request is admitted, and a
+    /// nanosecond earlier it is rejected.
     #[test]
-    fn decides_as_all_quotas_together(
+    fn decides_like_all_quotas_together(
         all in [terms(), terms(), terms()],
         asks in vec((0_u64..SECOND / 3, 0_u32..6, any::<bool>()), 1..100),
     ) {
@@ -119,37 +121,37 @@ proptest! {
             at += gap;
             let mut model = |at| {
                 let mut next = exact.clone();
-                let said = next.each_mut().map(|exact| exact.ask(at, cost));
-                if said.iter().all(Result::is_ok) {
+                let got = next.each_mut().map(|exact| exact.ask(at, cost));
+                if got.iter().all(Result::is_ok) {
                     exact = next;
                     return Ok(());
                 }
-                let waits = said.into_iter().filter_map(Result::err);
+                let waits = got.into_iter().filter_map(Result::err);
                 // Never is longer than any wait.
-                Err(waits.max_by_key(|wait| wait.unwrap_or(u64::MAX)).expect("one refuses"))
+                Err(waits.max_by_key(|wait| wait.unwrap_or(u64::MAX)).expect("one rejects"))
             };
             let real = |at| ask(&limit, cost, start + Duration::from_nanos(at))
                 .map_err(|wait| wait.map(|wait| wait.as_nanos() as u64));
-            let said = real(at);
-            prop_assert_eq!(said, model(at), "at {} ns", at);
-            if let (Err(Some(wait)), true) = (said, waits) {
+            let got = real(at);
+            prop_assert_eq!(got, model(at), "at {} ns", at);
+            if let (Err(Some(wait)), true) = (got, waits) {
                 at += wait;
                 prop_assert_eq!(real(at - 1), Err(Some(1)));
                 prop_assert_eq!(real(at), Ok(()), "after {} ns", wait);
-                model(at).expect("the model waits as long");
+                model(at).expect("the same wait");
             }
         }
     }
 }
 
-/// From the client over its tenant to everybody.
+/// Limits for the client, its tenant and all callers.
 type Levels = (
     KeyedRateLimit<HeaderKey>,
     KeyedRateLimit<HeaderKey>,
     RateLimit,
 );
 
-fn levels(client: u32, tenant: u32, everybody: u32) -> Levels {
+fn levels(client: u32, tenant: u32, all: u32) -> Levels {
     let keyed = |count, header| {
         let key = HeaderKey::from_static(header);
         RateLimit::keyed(Quota::per_hour(count), key, Missing::Share, 1000).expect("valid")
@@ -157,17 +159,17 @@ fn levels(client: u32, tenant: u32, everybody: u32) -> Levels {
     (
         keyed(client, "x-client"),
         keyed(tenant, "x-tenant"),
-        limit(Quota::per_hour(everybody)),
+        limit(Quota::per_hour(all)),
     )
 }
 
-/// What this client, its tenant and everybody have left.
+/// What this client, its tenant and all callers have left.
 fn left(levels: &Levels, client: &str, tenant: &str, now: Instant) -> [Option<u64>; 3] {
-    let (clients, tenants, everybody) = levels;
+    let (clients, tenants, all) = levels;
     [
         clients.handle().available(client.as_bytes(), now),
         tenants.handle().available(tenant.as_bytes(), now),
-        Some(everybody.available(now)),
+        Some(all.available(now)),
     ]
 }
 
@@ -191,14 +193,14 @@ async fn call<P: Policy<Request<()>> + 'static>(
     response.expect("infallible").map(drop)
 }
 
-/// The counts of the three levels, one of which is the first to be gone.
-const EACH_REFUSES: [[u32; 3]; 3] = [[2, 50, 90], [50, 2, 90], [50, 90, 2]];
+/// The counts of the three levels. Each level is used up first in one of the cases.
+const EACH_REJECTS: [[u32; 3]; 3] = [[2, 50, 90], [50, 2, 90], [50, 90, 2]];
 
 #[test]
-fn a_level_that_refuses_spends_nothing_of_the_others() {
-    for counts in EACH_REFUSES {
-        let [client, tenant, everybody] = counts;
-        let levels = levels(client, tenant, everybody);
+fn a_level_that_rejects_takes_nothing_of_the_others() {
+    for counts in EACH_REJECTS {
+        let [client, tenant, all] = counts;
+        let levels = levels(client, tenant, all);
         let now = Instant::now();
         let headers = [("x-client", "ann"), ("x-tenant", "acme")];
         for _ in 0..2 {
@@ -206,7 +208,7 @@ fn a_level_that_refuses_spends_nothing_of_the_others() {
         }
         let spent = counts.map(|count| Some(u64::from(count) - 2));
         for _ in 0..20 {
-            let wait = ask(&levels, request(&headers), now).expect_err("refused");
+            let wait = ask(&levels, request(&headers), now).expect_err("rejected");
             assert_eq!(wait, Some(ms(1_800_000)));
             assert_eq!(left(&levels, "ann", "acme", now), spent, "{counts:?}");
         }
@@ -214,26 +216,26 @@ fn a_level_that_refuses_spends_nothing_of_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_level_that_refuses_spends_nothing_of_the_others_behind_a_gate() {
-    for counts in EACH_REFUSES {
-        let [client, tenant, everybody] = counts;
-        let layer = GateLayer::new(levels(client, tenant, everybody));
+async fn a_level_that_rejects_takes_nothing_of_the_others_behind_a_gate() {
+    for counts in EACH_REJECTS {
+        let [client, tenant, all] = counts;
+        let layer = GateLayer::new(levels(client, tenant, all));
         let headers = [("x-client", "ann"), ("x-tenant", "acme")];
         for _ in 0..2 {
             assert_eq!(call(&layer, &headers).await.status(), StatusCode::OK);
         }
         let spent = counts.map(|count| Some(u64::from(count) - 2));
         for _ in 0..20 {
-            let refused = call(&layer, &headers).await;
-            assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-            assert_eq!(refused.headers()["retry-after"], "1800");
+            let rejected = call(&layer, &headers).await;
+            assert_eq!(rejected.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(rejected.headers()["retry-after"], "1800");
             let left = left(layer.policy(), "ann", "acme", Instant::now());
             assert_eq!(left, spent, "{counts:?}");
         }
     }
 }
 
-/// A greedy client of one tenant takes nothing of what a modest one has.
+/// A greedy client of a tenant leaves the rest of the tenant's quota to other clients.
 #[test]
 fn a_client_over_its_own_quota_leaves_its_tenant_the_rest() {
     let levels = levels(3, 5, 8);
@@ -245,10 +247,10 @@ fn a_client_over_its_own_quota_leaves_its_tenant_the_rest() {
             .count()
     };
     assert_eq!(count("ann", "acme"), 3);
-    assert_eq!(count("bob", "acme"), 2, "the tenant had five");
+    assert_eq!(count("bob", "acme"), 2, "the tenant has five");
     assert_eq!(count("cid", "umbrella"), 3);
-    assert_eq!(count("dan", "umbrella"), 0, "all had eight");
-    // Who was never let in has had nothing taken.
+    assert_eq!(count("dan", "umbrella"), 0, "all have eight");
+    // A caller that was never admitted has a full quota.
     assert_eq!(
         left(&levels, "dan", "umbrella", now),
         [Some(3), Some(2), Some(0)]
@@ -256,7 +258,7 @@ fn a_client_over_its_own_quota_leaves_its_tenant_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_plan_has_numbers_of_its_own() {
+async fn each_plan_has_its_own_counts() {
     let plan = |req: &Request<()>| match req.headers().get("x-plan")?.as_bytes() {
         b"free" => Some(0),
         b"pro" => Some(1),
@@ -280,12 +282,12 @@ async fn each_plan_has_numbers_of_its_own() {
         let mut admitted = 0;
         for _ in 0..20 {
             let response = call(&layer, &[("x-user", user), ("x-plan", plan)]).await;
-            let told = &response.headers().get("ratelimit-policy");
-            let told = told.map(|told| told.to_str().expect("ASCII").to_owned());
+            let named = &response.headers().get("ratelimit-policy");
+            let named = named.map(|named| named.to_str().expect("ASCII").to_owned());
             match plan {
-                "free" => assert_eq!(told.as_deref(), Some("\"free\";q=2;w=3600")),
-                "pro" => assert_eq!(told.as_deref(), Some("\"pro\";q=5;w=3600")),
-                _ => assert_eq!(told.as_deref(), Some("\"others\";q=1;w=3600")),
+                "free" => assert_eq!(named.as_deref(), Some("\"free\";q=2;w=3600")),
+                "pro" => assert_eq!(named.as_deref(), Some("\"pro\";q=5;w=3600")),
+                _ => assert_eq!(named.as_deref(), Some("\"others\";q=1;w=3600")),
             }
             admitted += u32::from(response.status() == StatusCode::OK);
         }
@@ -297,7 +299,7 @@ async fn each_plan_has_numbers_of_its_own() {
     assert_eq!(
         count("ann", "pro").await,
         5,
-        "who moves starts afresh there"
+        "the new plan starts with a full quota"
     );
     assert_eq!(count("dan", "trial").await, 1, "no policy at this index");
     assert_eq!(count("eve", "gratis").await, 1, "no such plan");

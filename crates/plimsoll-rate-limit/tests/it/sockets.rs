@@ -1,4 +1,4 @@
-//! Behind a real axum server: who is told what, and who gets in.
+//! Behind a real axum server: who is admitted, and what callers see.
 
 use std::{
     net::SocketAddr,
@@ -19,14 +19,14 @@ use tokio::{
 
 use crate::ms;
 
-/// Three an hour for each address under `/ip`, two a second for each API key under `/key`.
+/// Three requests per hour and address on `/ip`, two per second and API key on `/key`.
 async fn serve() -> (SocketAddr, KeyedRateLimitHandle, KeyedRateLimitHandle) {
-    let refuse = Missing::Refuse(Kind::OverQuota);
+    let reject = Missing::Refuse(Kind::OverQuota);
     let per_hour = Quota::per_hour(3).named("per-address");
-    let by_ip = RateLimit::keyed(per_hour, ClientIp::peer(), refuse, 1000).expect("valid");
+    let by_ip = RateLimit::keyed(per_hour, ClientIp::peer(), reject, 1000).expect("valid");
     let per_second = Quota::per_second(2).named("per-api-key");
     let api_key = HeaderKey::from_static("x-api-key");
-    let by_key = RateLimit::keyed(per_second, api_key, refuse, 1000).expect("valid");
+    let by_key = RateLimit::keyed(per_second, api_key, reject, 1000).expect("valid");
     let handles = (by_ip.handle(), by_key.handle());
 
     let hello = || get(async || "hello");
@@ -40,7 +40,7 @@ async fn serve() -> (SocketAddr, KeyedRateLimitHandle, KeyedRateLimitHandle) {
     (addr, handles.0, handles.1)
 }
 
-/// A whole answer, over a connection of its own, with one more line in the request's head.
+/// A whole response, on a new connection, with one more line in the request's head.
 async fn ask(addr: SocketAddr, path: &str, line: &str) -> String {
     let mut socket = TcpStream::connect(addr).await.expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{line}\r\n");
@@ -54,22 +54,22 @@ fn has(answer: &str, line: &str) {
     assert!(answer.lines().any(|is| is == line), "no {line} in {answer}");
 }
 
-const LET_IN: &str = "HTTP/1.1 200 OK";
-const REFUSED: &str = "HTTP/1.1 429 Too Many Requests";
+const ADMITTED: &str = "HTTP/1.1 200 OK";
+const REJECTED: &str = "HTTP/1.1 429 Too Many Requests";
 
 #[tokio::test(start_paused = true)]
-async fn each_address_has_a_quota_and_is_told_what_is_left_of_it() {
+async fn each_address_has_a_quota_and_sees_what_is_left() {
     let (addr, by_ip, _) = serve().await;
     for left in ["r=2;t=1200", "r=1;t=2400", "r=0;t=1200"] {
         let answer = ask(addr, "/ip", "").await;
-        has(&answer, LET_IN);
+        has(&answer, ADMITTED);
         has(&answer, "ratelimit-policy: \"per-address\";q=3;w=3600");
         has(&answer, &format!("ratelimit: \"per-address\";{left}"));
         assert!(answer.ends_with("hello"), "{answer}");
     }
     advance(ms(500)).await;
     let answer = ask(addr, "/ip", "").await;
-    has(&answer, REFUSED);
+    has(&answer, REJECTED);
     has(&answer, "retry-after: 1200");
     has(&answer, "ratelimit-policy: \"per-address\";q=3;w=3600");
     has(&answer, "ratelimit: \"per-address\";r=0;t=1200");
@@ -79,53 +79,53 @@ async fn each_address_has_a_quota_and_is_told_what_is_left_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_waits_as_told_gets_in() {
+async fn a_client_is_admitted_after_its_wait() {
     let (addr, ..) = serve().await;
     for _ in 0..3 {
-        has(&ask(addr, "/ip", "").await, LET_IN);
+        has(&ask(addr, "/ip", "").await, ADMITTED);
     }
     for _ in 0..3 {
-        let refused = ask(addr, "/ip", "").await;
-        let wait = refused
+        let rejected = ask(addr, "/ip", "").await;
+        let wait = rejected
             .lines()
             .find_map(|line| line.strip_prefix("retry-after: "))
-            .expect("a moment to come back");
+            .expect("a wait");
         let wait: u64 = wait.parse().expect("seconds");
         advance(ms(1000 * (wait - 1))).await;
-        has(&ask(addr, "/ip", "").await, REFUSED);
+        has(&ask(addr, "/ip", "").await, REJECTED);
         advance(ms(1000)).await;
-        has(&ask(addr, "/ip", "").await, LET_IN);
+        has(&ask(addr, "/ip", "").await, ADMITTED);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_api_key_has_a_quota_and_none_is_not_one_of_them() {
+async fn each_api_key_has_a_quota_and_no_key_is_rejected() {
     let (addr, _, by_key) = serve().await;
     for key in ["ann", "bob", "\u{fc}"] {
         let line = format!("x-api-key: {key}\r\n");
         for left in ["r=1;t=1", "r=0;t=1"] {
             let answer = ask(addr, "/key", &line).await;
-            has(&answer, LET_IN);
+            has(&answer, ADMITTED);
             has(&answer, &format!("ratelimit: \"per-api-key\";{left}"));
         }
-        has(&ask(addr, "/key", &line).await, REFUSED);
+        has(&ask(addr, "/key", &line).await, REJECTED);
         assert_eq!(
             by_key.available(key.as_bytes(), tokio::time::Instant::now()),
             Some(0)
         );
     }
     let answer = ask(addr, "/key", "").await;
-    has(&answer, REFUSED);
+    has(&answer, REJECTED);
     has(&answer, "plimsoll-refused-by: missing-key");
     assert!(!answer.contains("retry-after"), "{answer}");
     assert_eq!((by_key.keys(), by_key.missing()), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_connect_info_all_clients_are_one_which_is_counted_or_rejected() {
+async fn without_connect_info_all_clients_share_a_cell_or_are_rejected() {
     for (missing, statuses) in [
-        (Missing::Share, [LET_IN, LET_IN, LET_IN, REFUSED]),
-        (Missing::REJECT, [REFUSED; 4]),
+        (Missing::Share, [ADMITTED, ADMITTED, ADMITTED, REJECTED]),
+        (Missing::REJECT, [REJECTED; 4]),
     ] {
         let by_ip = RateLimit::keyed(Quota::per_hour(3), ClientIp::peer(), missing, 1000);
         let by_ip = by_ip.expect("valid");
@@ -142,15 +142,11 @@ async fn without_connect_info_all_clients_are_one_which_is_counted_or_rejected()
             has(&ask(addr, "/ip", "").await, status);
         }
         assert_eq!((handle.keys(), handle.missing()), (0, 4));
-        assert_eq!(
-            reported.0.load(Relaxed),
-            4,
-            "by the gate, without being asked"
-        );
+        assert_eq!(reported.0.load(Relaxed), 4, "reported by the gate");
     }
 }
 
-/// How many requests without a key a gate reported.
+/// The number of requests without a key that a gate reported.
 #[derive(Clone, Default)]
 struct Reported(Arc<AtomicU64>);
 
@@ -160,7 +156,7 @@ impl Observe for Reported {
     }
 }
 
-/// Many connections at once, each with many requests: the burst is had once.
+/// Many concurrent connections with several requests each share one burst.
 #[tokio::test]
 async fn connections_at_once_share_the_quota_of_their_address() {
     let (addr, by_ip, _) = serve().await;
@@ -168,7 +164,7 @@ async fn connections_at_once_share_the_quota_of_their_address() {
         tokio::spawn(async move {
             let mut admitted = 0;
             for _ in 0..5 {
-                admitted += u32::from(ask(addr, "/ip", "").await.starts_with(LET_IN));
+                admitted += u32::from(ask(addr, "/ip", "").await.starts_with(ADMITTED));
             }
             admitted
         })

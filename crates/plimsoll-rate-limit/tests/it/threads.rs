@@ -1,4 +1,4 @@
-//! Several threads at one bucket.
+//! Several threads on one bucket.
 
 use std::thread;
 
@@ -26,7 +26,7 @@ fn two_threads_get_exactly_the_burst() {
 }
 
 #[test]
-fn tokens_revoked_under_contention_all_come_back() {
+fn tokens_revoked_under_contention_are_all_refunded() {
     let limit = limit(Quota::per_hour(BURST));
     let now = Instant::now();
     let kept: u64 = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The rate after a pause.
+//! The rate during a warm-up.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// 100 a second, ten at once, from a quarter of it in 20 s, after a minute without a request.
+/// 100 per second, burst 10, from a quarter of it within 20 s, after a minute without a request.
 fn warming() -> RateLimit {
     let warm_up = WarmUp::new(4, secs(20)).after_idle(secs(60));
     limit(Quota::per_second(100).burst(10))
@@ -23,7 +23,7 @@ fn warming() -> RateLimit {
         .expect("valid")
 }
 
-/// What a greedy client gets in a stretch of time that it meets with an empty bucket.
+/// Requests that a greedy client gets within `stretch`, after it has emptied the bucket.
 fn admitted(limit: &RateLimit, from: Instant, stretch: Duration) -> u64 {
     greedy(limit, from);
     let steps = stretch.as_millis() as u64;
@@ -38,10 +38,10 @@ fn about(got: u64, expected: u64) {
 }
 
 #[test]
-fn the_rate_rises_in_a_straight_line() {
+fn the_rate_rises_linearly() {
     let limit = warming();
     let start = Instant::now();
-    // The means of its quarters: from 25 a second to 100, in 20 s.
+    // The mean rates of the quarters of the warm-up, from 25 per second to 100 within 20 s.
     for (quarter, rate) in [(0, 34.375), (1, 53.125), (2, 71.875), (3, 90.625)] {
         let got = admitted(&limit, start + secs(quarter * 5), secs(5));
         about(got, (rate * 5.0) as u64 + 1);
@@ -51,7 +51,7 @@ fn the_rate_rises_in_a_straight_line() {
 }
 
 #[test]
-fn the_first_half_of_a_warm_up_gives_less_than_the_second() {
+fn the_first_half_of_a_warm_up_admits_less_than_the_second() {
     let limit = warming();
     let start = Instant::now();
     let first = admitted(&limit, start, secs(10));
@@ -61,7 +61,7 @@ fn the_first_half_of_a_warm_up_gives_less_than_the_second() {
 }
 
 #[test]
-fn the_burst_is_as_cold_as_the_rate() {
+fn the_burst_shrinks_with_the_rate() {
     let limit = warming();
     let start = Instant::now();
     assert_eq!(greedy(&limit, start), 2, "a quarter of ten");
@@ -71,7 +71,7 @@ fn the_burst_is_as_cold_as_the_rate() {
 }
 
 #[test]
-fn a_pause_makes_it_cold_again_and_a_shorter_one_does_not() {
+fn only_a_long_enough_idle_time_starts_a_warm_up() {
     let limit = warming();
     let start = Instant::now();
     admitted(&limit, start, secs(30));
@@ -83,9 +83,9 @@ fn a_pause_makes_it_cold_again_and_a_shorter_one_does_not() {
     about(admitted(&limit, later, secs(10)), 438);
 }
 
-/// However small the burst is: a part of the rate is not none of it.
+/// With any burst: a cold bucket holds at least one token.
 #[test]
-fn a_cold_limit_lets_one_in_at_a_time() {
+fn a_cold_limit_admits_one_at_a_time() {
     for burst in [1, 2, 3] {
         let limit = limit(Quota::per_second(100).burst(burst))
             .warm_up(WarmUp::new(10, secs(20)))
@@ -96,31 +96,31 @@ fn a_cold_limit_lets_one_in_at_a_time() {
     }
 }
 
-/// What weighs more than a cold burst, and no more than a warm one, has a moment to come back.
+/// A cost above the cold burst and within the full burst is rejected with a wait.
 #[test]
-fn what_a_warm_limit_would_take_is_not_refused_for_ever_by_a_cold_one() {
+fn a_cost_within_the_full_burst_is_admitted_after_its_wait() {
     let limit = warming().cost(|cost: &u32| *cost);
     let start = Instant::now();
     let wait = |cost: u32, now| match limit.admit(&mut { cost }, now) {
         Verdict::Admit(_) => None,
-        Verdict::Reject(rejection) => Some(rejection.retry_after()),
-        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+        Verdict::Reject(rejection) => Some(rejection.wait()),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     };
     assert_eq!(wait(1, start), None);
-    assert_eq!(wait(11, start), Some(None), "more than it ever holds");
-    // When nothing is missing of its warm burst: 8.5 of the tokens, of 40 ms at most, are yet to come.
-    let told = wait(10, start).expect("cold").expect("not for ever");
-    assert!(told > ms(330) && told <= ms(340), "{told:?}");
-    assert_eq!(wait(10, start + told), None);
-    let next = wait(1, start + told)
-        .expect("ten are owed")
-        .expect("not for ever");
+    assert_eq!(wait(11, start), Some(None), "more than the full burst");
+    // It needs the full burst: 8.5 tokens, of at most 40 ms each, are missing.
+    let due = wait(10, start).expect("cold").expect("a finite wait");
+    assert!(due > ms(330) && due <= ms(340), "{due:?}");
+    assert_eq!(wait(10, start + due), None);
+    let next = wait(1, start + due)
+        .expect("ten were taken")
+        .expect("a finite wait");
     assert!(next > ms(35) && next <= ms(40), "{next:?}");
 }
 
-/// At a rate of 1/1000 a second that rises to 1 within ten: g/1000 + 0.999 g²/20 = 1.
+/// At a rate of 1/1000 per second that rises to 1 within ten seconds: g/1000 + 0.999 g²/20 = 1.
 #[test]
-fn the_next_token_is_due_when_the_rate_adds_up_to_one() {
+fn the_next_token_is_due_when_the_integral_of_the_rate_is_one() {
     let limit = limit(Quota::per_second(1))
         .warm_up(WarmUp::new(1000, secs(10)))
         .expect("valid");
@@ -133,10 +133,11 @@ fn the_next_token_is_due_when_the_rate_adds_up_to_one() {
         (wait.as_secs_f64() - due).abs() < 1e-6,
         "{wait:?}, not {due}"
     );
-    // To the nanosecond.
+    // Exact to the nanosecond.
     assert!(ask(&limit, start + wait - Duration::from_nanos(1)).is_err());
     assert!(ask(&limit, start + wait).is_ok());
-    // 5.005 tokens in ten seconds, and one a second from then on: 7.47 by the end, of which one is taken.
+    // 5.005 tokens in ten seconds, and one per second after that: 7.47 at the end, of which one is
+    // taken.
     let more = (0..=80).map(|tenths| greedy(&limit, start + wait + ms(100 * tenths)));
     assert_eq!(more.sum::<u64>(), 6);
 }
@@ -156,7 +157,7 @@ fn waits_of_a_cold_limit_are_exact() {
 }
 
 #[test]
-fn who_waits_as_told_is_let_in() {
+fn a_request_is_admitted_after_its_wait() {
     let limit = warming();
     let (mut now, mut waited) = (Instant::now(), 0);
     let end = now + secs(25);
@@ -171,16 +172,16 @@ fn who_waits_as_told_is_let_in() {
 }
 
 #[test]
-fn its_numbers_can_be_changed_while_it_warms_up() {
+fn a_warm_up_can_be_changed_while_it_runs() {
     let limit = warming();
     let handle = limit.handle();
     let start = Instant::now();
     about(admitted(&limit, start, secs(5)), 172);
-    // Twice as long: at 5 of 40 s it has 25 + 75 / 8 a second.
+    // Twice as long: at 5 s of 40 s the rate is 25 + 75 / 8 per second.
     let slower = WarmUp::new(4, secs(40));
     assert_eq!(handle.set_warm_up(slower), Ok(true));
     about(admitted(&limit, start + secs(5), secs(5)), 195);
-    // At once.
+    // The whole rate at once.
     let warm = WarmUp::new(1, secs(1));
     assert_eq!(handle.set_warm_up(warm), Ok(true));
     about(admitted(&limit, start + secs(10), secs(5)), 500);
@@ -191,7 +192,7 @@ fn its_numbers_can_be_changed_while_it_warms_up() {
 }
 
 #[test]
-fn the_quota_can_be_changed_while_it_warms_up() {
+fn a_quota_can_be_changed_during_a_warm_up() {
     let limit = warming();
     let start = Instant::now();
     about(admitted(&limit, start, secs(10)), 438);
@@ -201,19 +202,19 @@ fn the_quota_can_be_changed_while_it_warms_up() {
 }
 
 #[test]
-fn a_token_taken_cold_and_revoked_at_once_comes_back_whole() {
+fn a_token_taken_cold_and_revoked_at_once_is_refunded_in_full() {
     let limit = warming();
     let now = Instant::now();
     for _ in 0..100 {
-        let permit = ask(&limit, now).expect("given back");
+        let permit = ask(&limit, now).expect("refunded");
         revoke(&limit, permit, now, now);
     }
     assert_eq!(greedy(&limit, now), 2);
 }
 
-/// What was taken warm is not given back at the price of the cold limit that it has become.
+/// A token taken before an idle time is not refunded at the rate of the warm-up.
 #[test]
-fn a_token_taken_before_the_pause_frees_nothing_after_it() {
+fn a_token_taken_before_an_idle_time_frees_nothing_after_it() {
     let warm_up = WarmUp::new(100, secs(20)).after_idle(ms(10));
     let limit = limit(Quota::per_second(100).burst(1));
     let limit = limit.warm_up(warm_up).expect("valid");
@@ -221,7 +222,8 @@ fn a_token_taken_before_the_pause_frees_nothing_after_it() {
     about(admitted(&limit, start, secs(30)), 2010);
     let warm = start + secs(30) + ms(10);
     let early = ask(&limit, warm).expect("one was refilled");
-    // It was refilled, nothing came, and the next one takes 460 ms: 100 * (0.01 t + 0.99 t² / 40) = 1.
+    // It was refilled and the limit was idle. The next token takes 460 ms: 100 * (0.01 t + 0.99 t²
+    // / 40) = 1.
     let paused = warm + ms(21);
     assert_eq!(greedy(&limit, paused), 1);
     revoke(&limit, early, warm, paused);
@@ -232,7 +234,7 @@ fn a_token_taken_before_the_pause_frees_nothing_after_it() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// In any stretch of a warm-up: what the ramp has let through in it, and a burst (of at least one).
+    /// In any part of a warm-up, at most the integral of the rate, and a burst (of at least one).
     #[test]
     fn never_more_than_the_ramp_and_a_burst(
         cold in 1_u32..20,
@@ -240,13 +242,14 @@ proptest! {
         over in 1_u64..30,
         gaps in vec(prop_oneof![3 => 0..SECOND / 50, 1 => 0..SECOND], 1..300),
     ) {
-        // Never idle for so long that it becomes cold again.
+        // The idle time is too long for a second warm-up.
         let warm_up = WarmUp::new(cold, secs(over)).after_idle(secs(100_000));
         let limit = limit(Quota::per_second(100).burst(burst)).warm_up(warm_up).expect("valid");
         let start = Instant::now();
         assert!(limit.available(start) > 0); // the epoch
         let (mut at, mut log) = (0, Vec::new());
-        // Requests that the ramp lets through until `at`, in seconds: 100 * (t / cold + (1 - 1 / cold) * t² / (2 * over)).
+        // The integral of the rate until `at`, in seconds: 100 * (t / cold + (1 - 1 / cold) * t² /
+        // (2 * over)).
         let ramp = |nanos: u64| {
             let (t, over) = (nanos as f64 / 1e9, over as f64);
             let (rising, least) = (t.min(over), 1.0 / f64::from(cold));

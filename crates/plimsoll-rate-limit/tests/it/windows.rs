@@ -1,4 +1,4 @@
-//! Every algorithm against an exact log, and what a greedy client makes of each.
+//! Every algorithm against an exact log, and the most that a greedy client gets.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many thousandths of a period go by.
+    /// Thousandths of a period pass.
     Pass(u64),
-    /// The next window's start, or a nanosecond before or after it.
+    /// To the next window's start, or a nanosecond before or after it.
     Edge(u64),
     Jump(u64),
     Ask(u32),
-    /// Asks, and comes back a nanosecond too early, and then in time.
+    /// A request, and if rejected again a nanosecond too early and then in time.
     WaitOut(u32),
-    /// Asks, and gives it back in the same moment.
+    /// A request that is revoked at once if admitted.
     Revoke(u32),
 }
 
@@ -75,7 +75,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-/// Asks for so much: the wait to the nanosecond, `None` where it is never.
+/// A request of this cost: the permit, or the wait in nanoseconds, `None` for never.
 fn weigh(
     limit: &impl Policy<u32, Permit = plimsoll_rate_limit::RateLimitPermit>,
     cost: u32,
@@ -83,19 +83,18 @@ fn weigh(
 ) -> Result<plimsoll_rate_limit::RateLimitPermit, Option<u64>> {
     match limit.admit(&mut { cost }, now) {
         Verdict::Admit(permit) => Ok(permit),
-        Verdict::Reject(rejection) => {
-            Err(rejection.retry_after().map(|wait| wait.as_nanos() as u64))
-        }
-        Verdict::Wait(_) => unreachable!("a rate limit never waits"),
+        Verdict::Reject(rejection) => Err(rejection.wait().map(|wait| wait.as_nanos() as u64)),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// The same verdict and the same wait as an exact log: `before * left / period + taken` without a rounding.
+    /// The same decisions and waits as an exact log: `before * left / period + taken` without
+    /// rounding.
     #[test]
-    fn decides_as_an_exact_log_does(
+    fn decides_like_an_exact_log(
         (terms, steps) in terms().prop_flat_map(|terms| (Just(terms), steps(terms.most()))),
     ) {
         let limit = limit(terms.quota()).cost(|cost: &u32| *cost);
@@ -107,7 +106,7 @@ proptest! {
             match step {
                 Step::Pass(thousandths) => at += terms.period * thousandths / 1000,
                 Step::Edge(nanos) => at = at - at % terms.period + terms.period + nanos - 1,
-                // Within the windows that can be told apart at every limit.
+                // Within the windows that a state of any limit can tell apart.
                 Step::Jump(nanos) => at += nanos.min(terms.period << 10),
                 Step::Ask(cost) => prop_assert_eq!(
                     weigh(&limit, cost, now(at)).map(drop),
@@ -120,7 +119,7 @@ proptest! {
                     if let Ok(permit) = asked {
                         Policy::<u32>::revoke(&limit, permit, now(at), now(at));
                         if cost > 0 {
-                            exact.forget_last();
+                            exact.remove_last();
                         }
                     }
                 }
@@ -139,9 +138,9 @@ proptest! {
         }
     }
 
-    /// `burst + t / increment` in any stretch of time, however much each one weighs.
+    /// At most `burst + t / increment` in any time, for any costs.
     #[test]
-    fn a_bucket_lets_no_stretch_have_more_than_burst_and_refill(
+    fn a_bucket_admits_at_most_burst_and_refill_in_any_time(
         count in 1_u32..500,
         burst in 1_u32..50,
         asks in vec((0_u64..SECOND / 10, 0_u32..8), 1..150),
@@ -163,9 +162,9 @@ proptest! {
         }
     }
 
-    /// Whatever is asked when, no window has more than the count, as a list of all admissions says.
+    /// No window admits more than the count, compared with a list of all admissions.
     #[test]
-    fn no_fixed_window_has_more_than_its_count(
+    fn a_fixed_window_admits_exactly_its_count(
         count in 1_u32..20,
         gaps in vec(0_u64..SECOND / 4, 1..200),
     ) {
@@ -184,8 +183,8 @@ proptest! {
     }
 }
 
-/// The most requests in any stretch as long as a period, over greedy clients of many kinds: take so much at first, hold
-/// back until some moment, then take whatever there is and come back at the very moment one is told.
+/// The most requests in any period, over greedy clients of many kinds: `first` requests at once, a
+/// pause until some time, then as many as possible, each retry exactly after its wait.
 fn worst_period(quota: Quota) -> usize {
     let period = quota.period().as_nanos() as u64;
     let mut worst = 0;
@@ -227,18 +226,19 @@ fn schedule(quota: Quota, first: u32, from: u64, to: u64) -> Vec<u64> {
 }
 
 #[test]
-fn a_greedy_client_gets_this_many_into_its_worst_minute() {
+fn a_greedy_client_gets_the_documented_maximum() {
     let hundred = Quota::per_minute(100);
     assert_eq!(worst_period(hundred.fixed_window()), 200);
-    // The 200th would have to come a whole minute after the first.
+    // The 200th would be a whole minute after the first.
     assert_eq!(worst_period(hundred.sliding_window()), 199);
     assert_eq!(worst_period(hundred.burst(10)), 109);
     assert_eq!(worst_period(hundred.burst(100)), 199);
 }
 
-/// Cloudflare's example: 42 in the minute before, 18 in this one, a quarter of it gone: 42 * 45/60 + 18 = 49.5.
+/// Cloudflare's example: 42 in the previous minute, 18 in this one, a quarter of it over: 42 *
+/// 45/60 + 18 = 49.5.
 #[test]
-fn weighs_the_minute_before_as_published() {
+fn weighs_the_previous_minute_as_published() {
     for (count, passes) in [(50, false), (51, true)] {
         let limit = limit(Quota::per_minute(count).sliding_window());
         let start = Instant::now();
@@ -255,7 +255,7 @@ fn weighs_the_minute_before_as_published() {
 }
 
 #[test]
-fn a_clock_that_stands_still_opens_no_window() {
+fn a_clock_that_stands_still_starts_no_window() {
     for quota in [
         Quota::per_second(7).fixed_window(),
         Quota::per_second(7).sliding_window(),
@@ -270,7 +270,7 @@ fn a_clock_that_stands_still_opens_no_window() {
 }
 
 #[test]
-fn a_jump_opens_one_window_and_no_more() {
+fn a_jump_starts_one_window() {
     for quota in [
         Quota::per_second(7).fixed_window(),
         Quota::per_second(7).sliding_window(),
@@ -284,9 +284,9 @@ fn a_jump_opens_one_window_and_no_more() {
     }
 }
 
-/// Threads do not bring their `now` in order. One that comes late finds what has been taken since.
+/// Threads may arrive out of order. A late one sees what has been taken since.
 #[test]
-fn a_thread_that_comes_late_gains_nothing() {
+fn a_late_thread_gets_no_more() {
     for quota in [
         Quota::per_second(7).fixed_window(),
         Quota::per_second(7).sliding_window(),
@@ -303,9 +303,9 @@ fn a_thread_that_comes_late_gains_nothing() {
     }
 }
 
-/// Whoever takes the wait at its word passes, also who came late.
+/// A wait is exact for a late thread, too.
 #[test]
-fn the_wait_holds_for_a_thread_that_comes_late() {
+fn a_wait_is_exact_for_a_late_thread() {
     for quota in [
         Quota::per_second(7).fixed_window(),
         Quota::per_second(7).sliding_window(),
@@ -321,7 +321,7 @@ fn the_wait_holds_for_a_thread_that_comes_late() {
 }
 
 #[test]
-fn what_is_given_back_after_its_window_frees_nothing_of_another() {
+fn a_refund_after_its_window_frees_nothing_of_another() {
     let limit = limit(Quota::per_second(3).fixed_window());
     let start = Instant::now();
     let early = ask(&limit, start).expect("empty");
@@ -330,9 +330,9 @@ fn what_is_given_back_after_its_window_frees_nothing_of_another() {
     assert_eq!(greedy(&limit, start + ms(1000)), 0);
 }
 
-/// Given back in the next window, it is gone from the one before, of which a part still counts.
+/// A refund in the next window reduces the previous count, of which a part still counts.
 #[test]
-fn what_is_given_back_a_window_later_counts_no_longer_in_a_sliding_one() {
+fn a_refund_one_window_later_reduces_a_sliding_window() {
     let limit = limit(Quota::per_second(4).sliding_window());
     let start = Instant::now();
     let permits: Vec<_> = (0..4).map(|_| ask(&limit, start).expect("empty")).collect();
@@ -345,7 +345,7 @@ fn what_is_given_back_a_window_later_counts_no_longer_in_a_sliding_one() {
 }
 
 #[test]
-fn limits_as_large_as_they_may_be_are_counted_to_the_last() {
+fn the_largest_limits_are_exact() {
     for quota in [
         Quota::per_second(1 << 30).fixed_window(),
         Quota::per_second(1 << 20).sliding_window(),

@@ -1,4 +1,4 @@
-//! What callers see.
+//! Responses as callers see them.
 
 use std::convert::Infallible;
 
@@ -66,7 +66,7 @@ fn parsed(name: &str, params: &[(&str, i64)]) -> (String, Vec<(String, i64)>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_quota_is_429_with_a_wait_rounded_up() {
+async fn over_quota_is_429_with_retry_after_rounded_up() {
     let layer = RateLimitLayer::new(limit(Quota::per_second(4).burst(1)));
     assert_eq!(get(&layer, None).await.0, StatusCode::OK);
     let (status, headers) = get(&layer, None).await;
@@ -77,13 +77,13 @@ async fn over_quota_is_429_with_a_wait_rounded_up() {
     assert_eq!(headers["cache-control"], "no-store");
     assert!(!headers.contains_key("ratelimit"), "not announced");
 
-    // A client that keeps to the wait gets in.
+    // After the wait the client is admitted.
     tokio::time::advance(ms(1000)).await;
     assert_eq!(get(&layer, None).await.0, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nanosecond_to_wait_is_a_second() {
+async fn a_nanosecond_is_rounded_up_to_a_second() {
     let layer = RateLimitLayer::new(limit(Quota::per_second(1).burst(1)));
     get(&layer, None).await;
     tokio::time::advance(std::time::Duration::from_nanos(999_999_999)).await;
@@ -91,12 +91,12 @@ async fn a_nanosecond_to_wait_is_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announced_quota_is_told_on_every_answer() {
+async fn a_named_quota_is_reported_on_every_response() {
     let quota = Quota::per_minute(60).burst(2);
     let layer = RateLimitLayer::new(limit(quota.named("per-user")));
     for (status, remaining, reset) in [(200, 1, 1), (200, 0, 1), (429, 0, 1)] {
-        let (said, headers) = get(&layer, None).await;
-        assert_eq!(said, status);
+        let (got, headers) = get(&layer, None).await;
+        assert_eq!(got, status);
         let policy = parsed("per-user", &[("q", 60), ("w", 60)]);
         assert_eq!(field(&headers, "ratelimit-policy"), policy);
         let left = parsed("per-user", &[("r", remaining), ("t", reset)]);
@@ -105,7 +105,7 @@ async fn an_announced_quota_is_told_on_every_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_never_earlier_than_t() {
+async fn retry_after_is_never_before_reset() {
     let layer = RateLimitLayer::new(limit(Quota::per_minute(7).named("m")));
     for _ in 0..7 {
         get(&layer, None).await;
@@ -140,7 +140,7 @@ async fn a_window_that_is_not_whole_seconds_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_key_is_told_its_own_quota() {
+async fn each_key_sees_its_own_quota() {
     let key = |req: &Request<()>| req.headers().get("x-user").cloned();
     let limit = limit(Quota::per_minute(60).burst(3).named("per-user"));
     let layer = GateLayer::new(limit.per_key(key, Missing::Share, 100).expect("a capacity"));
@@ -157,7 +157,7 @@ async fn each_key_is_told_its_own_quota() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_quotas_stand_side_by_side() {
+async fn two_quotas_are_reported_side_by_side() {
     let stack = (
         limit(Quota::per_second(10).named("burst")),
         limit(Quota::per_hour(100).named("daily")),

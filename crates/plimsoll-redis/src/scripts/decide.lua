@@ -1,8 +1,7 @@
 -- KEYS: one per quota. ARGV: least, most, not_after, then kind, unit, size and phase of each quota.
--- Grants as much of `most` as all quotas have, but nothing below `least`: then nothing is written,
--- but for the first look after a quota was changed. Answers {granted, now, wait, tightest, left,
--- reset, left, reset, ...}, or {-1, now} to a question that lay around until nobody waited for its
--- answer.
+-- Grants as much of `most` as all quotas have, but nothing below `least`. A rejection writes
+-- nothing, except for the first read after a quota was changed. Answers {granted, now, wait,
+-- tightest, left, reset, left, reset, ...}, or {-1, now} to a question that has expired.
 local least, most, not_after = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = clock()
 if not_after > 0 and now > not_after then
@@ -32,10 +31,10 @@ for i, q in ipairs(quotas) do
     kind.take(q, now, granted)
   end
   if granted > 0 or q.changed then
-    keep(q, now)
+    save(q, now)
   end
   answer[2 * i + 3] = q.left
-  -- With nothing left, what matters is when there will be something.
+  -- With nothing left, the time until the next request counts.
   answer[2 * i + 4] = q.left > 0 and kind.full(q, now) or kind.wait(q, now, 1)
 end
 return answer

@@ -1,5 +1,5 @@
 -- Fixed window: periods are counted from 1970, less the phase. The state is the begin of a period
--- and the requests in it; after a reset also its moment: what was admitted before is not released.
+-- and the requests in it, and after a reset its time: requests admitted before are not refunded.
 local function begin(q, now)
   return now - (now + q.phase) % q.unit
 end
@@ -8,9 +8,9 @@ kinds.f = {
   start = function(q, now, spent)
     return { begin(q, now), math.ceil(spent) }
   end,
-  look = function(q, now)
+  advance = function(q, now)
     local since, first = now - q.state[1], begin(q, now)
-    -- A clock that went back by a moment finds the next period begun.
+    -- When the clock went back by a moment, the next period has begun already.
     if since >= q.unit or since < -q.unit then
       q.state = { first, 0 }
     elseif since >= 0 and q.state[1] ~= first then
@@ -35,7 +35,7 @@ kinds.f = {
     q.state[2] = max(0, q.state[2] - n)
     q.state[3] = n == math.huge and now or q.state[3]
   end,
-  give = function(q, now, n, at)
+  refund = function(q, now, n, at)
     if at >= q.state[1] and at > (q.state[3] or 0) then
       q.state[2] = max(0, q.state[2] - n)
     end

@@ -1,16 +1,15 @@
--- Generic cell rate algorithm. The state is a moment, what was missing from the bucket then, and
+-- Generic cell rate algorithm. The state is a time, what was missing from the bucket then, and
 -- stretches. All are in microseconds: a token is one unit.
 --
--- Requests that were admitted and never ran leave the bucket as if they had never come. Without n
--- tokens admitted at `at` it would have been full once less than n were missing, and what is
--- refilled into a full bucket is lost. So n are released, but no more than the least that was
--- missing at any time since `at`.
+-- A refund leaves the bucket as if the request had never come. Without n tokens admitted at `at`
+-- the bucket would have been full once less than n were missing, and a refill of a full bucket is
+-- lost. So n are refunded, but at most the least that was missing at any time since `at`.
 --
--- The stretches tell that: one begins, newest first, where the least that is missing from then
--- until now is larger than before; it is written as its begin and what was missing just before it.
--- This is exact, whatever was admitted or released meanwhile, until there is no room for more. Then
--- the shortest are joined to their predecessors: what all requests of both release together is more
--- by no more than what is refilled in the shorter one.
+-- The stretches hold that minimum. A stretch begins, newest first, where the least that is missing
+-- from then until now is larger than before; it is written as its begin and what was missing just
+-- before it. This is exact, in any order of requests and refunds, until there is no room for more.
+-- Then the shortest stretches are merged into their predecessors: the refunds of all requests of
+-- both exceed the exact amount by at most what is refilled in the shorter one.
 local function parse(text)
   local list = {}
   for begin, before in string.gmatch(text, '(%d+) (%d+)') do
@@ -26,8 +25,8 @@ local function write(list)
   return table.concat(list)
 end
 
--- Joins stretches until half of the room is free, so that this is rare.
-local function join(text)
+-- Merges stretches until half of the room is free, so that this is rare.
+local function merge(text)
   local list = parse(text)
   while #list > 8 do
     local shortest = 1
@@ -45,7 +44,7 @@ kinds.g = {
   start = function(q, now, spent)
     return { now, min(longest, round(spent * q.unit)), '' }
   end,
-  look = function(q, now)
+  advance = function(q, now)
     local state = q.state
     state[2] = max(0, state[2] - max(0, now - state[1]))
     state[1] = now
@@ -70,20 +69,20 @@ kinds.g = {
     if tonumber(begin) ~= now then
       text = format(' %.0f %.0f', now, missing) .. text
     end
-    -- Room for 16 or more.
-    q.state[3] = #text > 512 and join(text) or text
+    -- Room for at least 16 stretches.
+    q.state[3] = #text > 512 and merge(text) or text
     q.state[2] = missing + q.unit * n
   end,
   grant = function(q, now, n)
     q.state[2] = max(0, q.state[2] - q.unit * n)
   end,
-  give = function(q, now, n, at)
+  refund = function(q, now, n, at)
     local list, missing = parse(q.state[3]), q.state[2]
     local i = 1
     while list[i] and list[i][1] > at do
       i = i + 1
     end
-    -- None: the bucket has been full since, or nothing is known of it.
+    -- None: the bucket has been full since, or its history is not known.
     if not list[i] then
       return
     end
@@ -92,7 +91,7 @@ kinds.g = {
     for newer = 1, i - 1 do
       list[newer][2] = list[newer][2] - amount
     end
-    -- Stretches before which no less was missing than later.
+    -- Removes stretches before which no less was missing than later.
     while list[i] and list[i][2] >= least - amount do
       table.remove(list, i)
     end

@@ -1,30 +1,30 @@
 -- One entry per algorithm. `q` is a quota: its key, kind, unit and size (increment and burst of a
--- bucket, period and count of a window), phase (what is added to the clock so that fixed windows
--- begin at multiples of the period) and its state, an array.
---   start(q, now, spent)  a state in which `spent` requests count
---   look(q, now)          brings the state up to `now`; the requests that conform
---   wait(q, now, n)       microseconds until n would conform
---   full(q, now)          microseconds until the quota is whole
---   take(q, now, n)       spends n
---   give(q, now, n, at)   releases n that were admitted at `at`
---   grant(q, now, n)      as if n fewer had been spent; all, and for good, when n is infinite
---   ttl(q, now)           microseconds until the state no longer matters
+-- bucket, period and count of a window), phase (added to the clock so that fixed windows begin at
+-- multiples of the period) and its state, an array.
+--   start(q, now, spent)    a state in which `spent` requests count
+--   advance(q, now)         brings the state up to `now`; returns the requests that conform
+--   wait(q, now, n)         microseconds until n would conform
+--   full(q, now)            microseconds until the quota is full
+--   take(q, now, n)         takes n
+--   refund(q, now, n, at)   refunds n that were admitted at `at`
+--   grant(q, now, n)        adds n; if n is infinite, resets the quota and ends earlier refunds
+--   ttl(q, now)             microseconds until the state no longer matters
 local kinds = {}
 local floor, max, min, match, format = math.floor, math.max, math.min, string.match, string.format
--- How the state of each kind is written. The last part may be empty.
+-- The format of each kind's state. The last part may be empty.
 local shapes = {
   g = '^ (%d+) (%d+)([%d ]*)$',
   f = '^ (%d+) (%d+) ?(%d*)$',
   s = '^ (%d+) (%d+) (%d+) ?(%d*)$',
 }
--- The longest debt, in microseconds: 732 days, the longest wait that `script.rs` reads.
+-- The longest debt, in microseconds: 732 days, the longest wait that `script.rs` accepts.
 local longest = 63244800000000
 
 local function round(number)
   return floor(number + 0.5)
 end
 
--- Requests that count as spent at `now` in a state that was written under another kind or unit.
+-- Requests that count at `now` in a state that was written under another kind or unit.
 local function spent(kind, unit, state, now)
   local since = now - state[1]
   if kind == 'g' then
@@ -39,10 +39,10 @@ local function spent(kind, unit, state, now)
   return state[2] * max(0, 2 * unit - since) / unit
 end
 
--- Earlier versions wrote neither kind nor unit: one number for a bucket (the moment at which it is
--- full again), a window's ordinal and one or two counts for a window. They are read as of the
--- present kind and unit.
-local function early(q, now, first, rest)
+-- Earlier versions wrote neither kind nor unit: for a bucket one number (the time at which it is
+-- full again), for a window its ordinal and one or two counts. They are read under the current kind
+-- and unit.
+local function read_legacy(q, now, first, rest)
   if q.kind == 'g' and rest == '' then
     return { now, max(0, min(first - now, q.unit * q.size)), '' }
   end
@@ -50,14 +50,14 @@ local function early(q, now, first, rest)
   return count and q.kind ~= 'g' and { first * q.unit, tonumber(count), tonumber(previous) }
 end
 
--- The state of `q`. A key holds kind, unit and state. When the quota has changed since, what was
--- spent is carried over as a number of requests, and must be written: a debt would shrink at the
--- former pace.
+-- The state of `q`. A key holds kind, unit and state. After a change of the quota, what was spent
+-- is converted to a number of requests and must be written: otherwise a debt would be refilled at
+-- the old rate.
 local function read(q, now)
   local kind, unit, rest = match(redis.call('GET', q.key) or '', '^(%a?) ?(%d+)([%d ]*)$')
   unit, q.found = tonumber(unit), kind ~= nil
   if kind == '' then
-    return early(q, now, unit, rest)
+    return read_legacy(q, now, unit, rest)
   elseif not shapes[kind] then
     return
   end
@@ -79,8 +79,8 @@ local function read(q, now)
   return carried
 end
 
--- A key that is not asked about vanishes by itself, a millisecond after it no longer matters.
-local function keep(q, now)
+-- Writes the state. A key that is not used expires a millisecond after it no longer matters.
+local function save(q, now)
   local micros = kinds[q.kind].ttl(q, now)
   if micros <= 0 then
     redis.call('DEL', q.key)
@@ -99,6 +99,6 @@ local function quota(i, at, now)
   local unit, size, phase = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local q = { key = KEYS[i], kind = ARGV[at], unit = unit, size = size, phase = phase }
   q.state = read(q, now) or kinds[q.kind].start(q, now, 0)
-  q.left = kinds[q.kind].look(q, now)
+  q.left = kinds[q.kind].advance(q, now)
   return q
 end

@@ -1,13 +1,13 @@
--- Sliding window counter: this period's requests, and those of the one before for as much of it as
--- is still in sight. The state is the begin of a period, its requests, and those of the one before;
--- after a reset also its moment: what was admitted before is not released.
+-- Sliding window counter: the requests of this period, and those of the previous one in proportion
+-- to the part of it within one period of now. The state is the begin of a period, its requests, and
+-- those of the previous one, and after a reset its time: requests admitted before are not refunded.
 kinds.s = {
   start = function(q, now, spent)
     return { now - now % q.unit, math.ceil(spent), 0 }
   end,
-  look = function(q, now)
+  advance = function(q, now)
     local since, unit = now - q.state[1], q.unit
-    -- A clock that went back by a moment finds the next period begun.
+    -- When the clock went back by a moment, the next period has begun already.
     if since >= unit or since < -unit then
       local previous = since >= unit and since < 2 * unit and q.state[2] or 0
       q.state = { now - now % unit, 0, previous, q.state[4] }
@@ -20,10 +20,10 @@ kinds.s = {
     local rest = q.state[1] + unit - now
     local room = q.size - count - n
     if room >= 0 then
-      -- Until enough of the period before is out of sight.
+      -- Until enough of the previous period has left the window.
       return previous > 0 and max(0, rest - floor(room * unit / previous)) or 0
     end
-    -- This period must become the one before, and be out of sight so far.
+    -- This period must become the previous one, and leave the window in part.
     return rest + max(0, unit - floor((q.size - n) * unit / count))
   end,
   full = function(q, now)
@@ -43,7 +43,7 @@ kinds.s = {
     state[3] = max(0, state[3] - math.ceil(older * q.unit / rest))
     state[4] = n == math.huge and now or state[4]
   end,
-  give = function(q, now, n, at)
+  refund = function(q, now, n, at)
     if at <= (q.state[4] or 0) then
       return
     elseif at >= q.state[1] then

@@ -1,28 +1,33 @@
-//! Answers go to those who asked, and say something about the connection.
+//! Delivers answers, and evaluates the state of the connection.
 
 use redis::{ServerError, Value};
 use tokio::time::Instant;
 
-use super::{Batch, Done, STRIKES, Task};
+use super::state::{Batch, Done, Task};
 use crate::{
     Disconnected,
     disconnected::Topology,
-    job::{Ask, Change, Failed, GiveBack},
+    failed::Failed,
+    job::{Change, Question, Refund},
     script::Reply,
 };
 
-/// What is left to do after answers were given out.
+/// A connection to a cluster is closed after this many failures in a row, the last at least one
+/// stall time after the first (`a_cluster_that_dies_is_noticed_without_traffic`).
+const MAX_FAILURES: u32 = 3;
+
+/// What is left to do after answers were delivered.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// Questions that Redis answered with `NOSCRIPT`. They are sent once more, as are releases and
-    /// changes, which are put aside.
-    pub(super) again: Vec<Ask>,
+    /// Questions that Redis answered with `NOSCRIPT`, to be sent once more. Such refunds and
+    /// changes are collected in the task.
+    pub(super) retry: Vec<Question>,
     /// Whether there was any such answer.
-    pub(super) forgotten: bool,
+    pub(super) flushed: bool,
 }
 
 impl Task {
-    /// Answers the questions and changes. An error when the connection is of no use any more.
+    /// Answers the questions and changes. Returns an error when the connection must be closed.
     pub(super) fn settle(&mut self, done: Done) -> Result<Settled, Disconnected> {
         let Done {
             batch,
@@ -36,7 +41,7 @@ impl Task {
                 self.lose(batch);
                 return match self.topology() {
                     Topology::One => Err(why),
-                    Topology::Cluster => self.strike(why).map(|()| Settled::default()),
+                    Topology::Cluster => self.count_failure(why).map(|()| Settled::default()),
                 };
             }
         };
@@ -51,57 +56,63 @@ impl Task {
             .any(|value| !matches!(value, Value::ServerError(_)));
         let mut settled = Settled::default();
         let mut values = values.into_iter();
-        for ask in batch.asks {
+        for question in batch.questions {
             let value = values.next().unwrap_or_default();
-            self.settle_ask(ask, &value, sent, &mut settled);
+            self.settle_question(question, &value, sent, &mut settled);
         }
-        for back in batch.returns {
-            self.settle_return(back, values.next().unwrap_or_default(), &mut settled);
+        for refund in batch.refunds {
+            self.settle_refund(refund, values.next().unwrap_or_default(), &mut settled);
         }
         for change in batch.changes {
             self.settle_change(change, values.next().unwrap_or_default(), &mut settled);
         }
         if let Some(why) = down {
             self.lose(Batch {
-                asks: settled.again,
+                questions: settled.retry,
                 ..Batch::default()
             });
             return Err(why);
         }
         if good {
-            self.strikes = None;
+            self.failures = None;
             if !self.proven {
                 self.proven = true;
                 self.settings.log_recovery();
             }
         } else if self.topology() == Topology::Cluster {
-            self.strike(Disconnected::Unreachable)?;
+            self.count_failure(Disconnected::Unreachable)?;
         }
         Ok(settled)
     }
 
-    fn settle_ask(&mut self, mut ask: Ask, value: &Value, sent: Instant, settled: &mut Settled) {
+    fn settle_question(
+        &mut self,
+        mut question: Question,
+        value: &Value,
+        sent: Instant,
+        settled: &mut Settled,
+    ) {
         let answer = match value {
-            Value::ServerError(error) if is_forgotten(error) && !ask.again => {
-                (ask.again, settled.forgotten) = (true, true);
-                settled.again.push(ask);
+            Value::ServerError(error) if is_flushed(error) && !question.again => {
+                (question.again, settled.flushed) = (true, true);
+                settled.retry.push(question);
                 return;
             }
             Value::ServerError(_) => Err(Failed::Error),
             _ => self
                 .settings
                 .scripts
-                .read(value, ask.least, ask.most)
+                .read(value, question.least, question.most)
                 .ok_or(Failed::Nonsense),
         };
         if let Ok(reply) = &answer {
             self.read_clock(reply, sent);
         }
-        let digest = ask.digest;
-        if let Some((count, at)) = ask.asker.answer(answer) {
+        let digest = question.digest;
+        if let Some((count, at)) = question.recipient.answer(answer) {
             self.settings.counts.came_late.add();
-            if self.returns.len() < self.settings.queue {
-                self.returns.push(GiveBack {
+            if self.refunds.len() < self.settings.queue {
+                self.refunds.push(Refund {
                     digest,
                     count,
                     at,
@@ -113,12 +124,12 @@ impl Task {
         }
     }
 
-    fn settle_return(&mut self, mut back: GiveBack, value: Value, settled: &mut Settled) {
+    fn settle_refund(&mut self, mut refund: Refund, value: Value, settled: &mut Settled) {
         match value {
             Value::Int(_) => {}
-            Value::ServerError(error) if is_forgotten(&error) && !back.again => {
-                (back.again, settled.forgotten) = (true, true);
-                self.returns.push(back);
+            Value::ServerError(error) if is_flushed(&error) && !refund.again => {
+                (refund.again, settled.flushed) = (true, true);
+                self.refunds.push(refund);
             }
             _ => self.settings.counts.refunds_dropped.add(),
         }
@@ -126,8 +137,8 @@ impl Task {
 
     fn settle_change(&mut self, mut change: Change, value: Value, settled: &mut Settled) {
         let answer = match value {
-            Value::ServerError(error) if is_forgotten(&error) && !change.again => {
-                (change.again, settled.forgotten) = (true, true);
+            Value::ServerError(error) if is_flushed(&error) && !change.again => {
+                (change.again, settled.flushed) = (true, true);
                 self.changes.push(change);
                 return;
             }
@@ -141,7 +152,7 @@ impl Task {
     fn read_clock(&mut self, reply: &Reply, sent: Instant) {
         match self.topology() {
             Topology::One => self.clock.read(reply.at(), sent),
-            // Some node's clock. An answer that took long says little about when it was made.
+            // The clock of any node. A slow answer says little about when it was made.
             Topology::Cluster if sent.elapsed() <= self.settings.deadline => {
                 self.clock.read_ahead(reply.at(), sent);
             }
@@ -149,31 +160,32 @@ impl Task {
         }
     }
 
-    /// No answer came, or none will. Redis may have read what was sent all the same.
+    /// Reports failure for a batch without answers. Redis may have executed it nevertheless.
     fn lose(&self, batch: Batch) {
-        for ask in batch.asks {
-            ask.asker.answer(Err(Failed::Lost));
+        for question in batch.questions {
+            question.recipient.answer(Err(Failed::Lost));
         }
         for change in batch.changes {
             _ = change.sender.send(Err(Failed::Lost));
         }
-        for _ in batch.returns {
+        for _ in batch.refunds {
             self.settings.counts.refunds_dropped.add();
         }
     }
 
-    /// One node of a cluster has failed. An error when no node has answered for a while.
-    fn strike(&mut self, why: Disconnected) -> Result<(), Disconnected> {
+    /// Counts a failure of one node of a cluster. Returns an error when no node has answered for a
+    /// while.
+    fn count_failure(&mut self, why: Disconnected) -> Result<(), Disconnected> {
         let now = Instant::now();
-        let (count, first) = self.strikes.unwrap_or((0, now));
-        self.strikes = Some((count + 1, first));
-        if count + 1 >= STRIKES && now.duration_since(first) >= self.settings.stall() {
+        let (count, first) = self.failures.unwrap_or((0, now));
+        self.failures = Some((count + 1, first));
+        if count + 1 >= MAX_FAILURES && now.duration_since(first) >= self.settings.stall() {
             return Err(why);
         }
         Ok(())
     }
 }
 
-fn is_forgotten(error: &ServerError) -> bool {
+fn is_flushed(error: &ServerError) -> bool {
     error.code() == "NOSCRIPT"
 }

@@ -44,7 +44,7 @@ fn windows_end_on_the_hour_at_midnight_and_on_monday_with_an_offset() {
     }
 }
 
-/// A day of which it is noon by the clock of this Redis.
+/// A calendar day whose noon is now, by the clock of this Redis.
 fn day_at_noon(server: &Server, count: u32) -> Quota {
     let client = redis::Client::open(server.url()).expect("a URL");
     let mut connection = client.get_connection().expect("it listens");
@@ -54,7 +54,7 @@ fn day_at_noon(server: &Server, count: u32) -> Quota {
 }
 
 #[tokio::test]
-async fn a_day_ends_at_midnight_in_redis_in_process_and_without_redis() {
+async fn a_day_ends_at_midnight_in_redis_in_a_local_limit_and_without_redis() {
     let server = Server::start();
     let day = day_at_noon(&server, 3);
     let shared = builder(&server).quota(day).connect().expect("valid");
@@ -69,8 +69,8 @@ async fn a_day_ends_at_midnight_in_redis_in_process_and_without_redis() {
     for _ in 0..3 {
         assert!(ask(&shared, &mut ()).await.is_ok());
         assert!(ask(&alone, &mut ()).await.is_ok());
-        let said = Policy::<()>::admit(&local, &mut (), Instant::now());
-        assert!(matches!(said, Verdict::Admit(_)));
+        let decided = Policy::<()>::admit(&local, &mut (), Instant::now());
+        assert!(matches!(decided, Verdict::Admit(_)));
     }
     let Verdict::Reject(rejection) = Policy::<()>::admit(&local, &mut (), Instant::now()) else {
         panic!("three a day")

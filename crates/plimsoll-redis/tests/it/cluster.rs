@@ -1,4 +1,4 @@
-//! A cluster of three masters with a replica each.
+//! A cluster of three masters with one replica each.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::{
 
 const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
-/// Stated in the docs: what the cluster needs, here a second to notice and about one to elect, the
-/// longest back-off, and what the test machine is late by itself.
+/// As in the docs: what the cluster needs (here a second to notice and about one to elect), the
+/// longest back-off, and the delays of the test machine.
 const SHARED_AGAIN: Duration = ms(10_000);
 
 struct Cluster {
-    /// First the masters, then a replica of each.
+    /// The masters, then one replica of each.
     nodes: Vec<Server>,
 }
 
@@ -61,12 +61,12 @@ impl Cluster {
         Self { nodes }
     }
 
-    /// Two of the nodes: the others are found.
+    /// The address by two of the nodes. The others are found.
     fn server(&self) -> RedisServer {
         RedisServer::cluster([self.nodes[1].url(), self.nodes[2].url()]).expect("URLs")
     }
 
-    /// The replica of the first master takes over, in agreement with it.
+    /// The replica of the first master takes over, in coordination with it.
     fn fail_over(&self) {
         assert_eq!(self.nodes[MASTERS].command("CLUSTER FAILOVER"), "+OK");
         self.nodes[MASTERS].wait_for("INFO replication", "role:master");
@@ -80,9 +80,13 @@ async fn decisions_are_shared_through_all_nodes_and_exact_again_after_a_failover
     let mut fleet = Fleet::connect(&cluster.server(), COUNT).await;
     fleet.wait_exact(50).await;
     for node in &cluster.nodes[..MASTERS] {
-        assert_ne!(node.command("DBSIZE"), ":0", "each has some of the keys");
+        assert_ne!(
+            node.command("DBSIZE"),
+            ":0",
+            "each node has some of the keys"
+        );
     }
-    let crowd = fleet.crowd();
+    let load = fleet.load();
 
     cluster.fail_over();
     let start = Instant::now();
@@ -90,27 +94,27 @@ async fn decisions_are_shared_through_all_nodes_and_exact_again_after_a_failover
     let took = start.elapsed();
     shared_again("cluster, planned failover", took, SHARED_AGAIN);
 
-    // The one that took over dies, and the first takes over again.
+    // The new master dies, and the first one takes over again.
     cluster.nodes[MASTERS].kill();
     let start = Instant::now();
     cluster.nodes[0].wait_for("INFO replication", "role:master");
     fleet.wait_exact(50).await;
     let took = start.elapsed();
     shared_again("cluster, master killed", took, SHARED_AGAIN);
-    crowd.stop().await;
+    load.stop().await;
     fleet.wait_connected().await;
 
-    // The scripts of one node are flushed: they are loaded again.
+    // The scripts of one node are flushed, and loaded again.
     assert_eq!(cluster.nodes[1].command("SCRIPT FLUSH"), "+OK");
     let errors = fleet.sum(RedisHandle::errors);
     fleet.wait_exact(20).await;
     assert_eq!(fleet.sum(RedisHandle::errors), errors);
 }
 
-/// The bound of the docs, through the death of a master: what was granted and not yet replicated is
-/// granted again, and that is no more than the leases may hold.
+/// The documented bound holds when a master dies: what was granted and not yet replicated is
+/// granted again, but not more than the leases may hold.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_overshoot_of_leases_is_bounded_through_the_death_of_a_master() {
+async fn the_overshoot_of_leases_is_bounded_when_a_master_dies() {
     let mut cluster = Cluster::start(true);
     let leased = Leased::connect(&cluster.server(), 6, 3000).await;
     let admitted = leased.spend_all(|| {
@@ -123,13 +127,13 @@ async fn the_overshoot_of_leases_is_bounded_through_the_death_of_a_master() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_of_a_cluster_is_not_taken_for_a_single_server() {
+async fn a_node_of_a_cluster_is_rejected_as_a_single_server() {
     let cluster = Cluster::start(false);
     for node in &cluster.nodes {
         let server = RedisServer::new(node.url()).expect("a URL");
         let limit = RedisRateLimit::builder(server).quota(Quota::per_second(1));
         let handle = limit.connect().expect("valid").handle();
-        until("it says so", || async {
+        until("the reason is reported", || async {
             handle.disconnected() == Some(Disconnected::ClusterNode)
         })
         .await;
@@ -139,12 +143,12 @@ async fn a_node_of_a_cluster_is_not_taken_for_a_single_server() {
 }
 
 #[tokio::test]
-async fn a_single_server_is_not_taken_for_a_cluster() {
+async fn a_single_server_is_rejected_as_a_cluster() {
     let single = Server::start();
     let server = RedisServer::cluster([single.url()]).expect("a URL");
     let limit = RedisRateLimit::builder(server).quota(Quota::per_second(1));
     let handle = limit.connect().expect("valid").handle();
-    until("it says so", || async {
+    until("the reason is reported", || async {
         handle.disconnected() == Some(Disconnected::NotClusterNode)
     })
     .await;
@@ -153,7 +157,7 @@ async fn a_single_server_is_not_taken_for_a_cluster() {
 }
 
 #[tokio::test]
-async fn a_slot_that_moves_takes_what_was_spent_along() {
+async fn a_slot_that_moves_keeps_what_was_spent() {
     const COUNT: u32 = 30;
     let cluster = Cluster::start(false);
     let limit = replicas::builder(&cluster.server(), COUNT)
@@ -187,7 +191,7 @@ async fn a_slot_that_moves_takes_what_was_spent_along() {
         assert_eq!(node.command(&command), "+OK");
     };
 
-    // It has to be taught the scripts while others still know it as no owner of the slot.
+    // It must load the scripts while other nodes do not know it as an owner of the slot.
     assert_eq!(to.command("SCRIPT FLUSH"), "+OK");
     set_slot(to, "IMPORTING", &from_id);
     set_slot(from, "MIGRATING", &to_id);
@@ -208,7 +212,7 @@ async fn a_slot_that_moves_takes_what_was_spent_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_acl_user_needs_no_more_than_the_docs_say() {
+async fn an_acl_user_needs_only_the_documented_commands() {
     let cluster = Cluster::start(false);
     let rules = "+evalsha +script|load +time +get +set +del +cluster|slots +ping +asking";
     for node in &cluster.nodes {
@@ -231,7 +235,7 @@ async fn an_acl_user_needs_no_more_than_the_docs_say() {
 
     let limit = RedisRateLimit::builder(urls("wrong")).quota(Quota::per_second(1));
     let handle = limit.connect().expect("valid").handle();
-    until("it says so", || async {
+    until("the reason is reported", || async {
         handle.disconnected() == Some(Disconnected::Denied)
     })
     .await;
@@ -246,13 +250,13 @@ async fn a_cluster_that_dies_is_noticed_without_traffic_and_found_again() {
     for node in &mut cluster.nodes {
         node.kill();
     }
-    // One request for each connection, and no more.
+    // One request per connection, and no more.
     for limit in &fleet.limits {
         for key in 0..8 {
             _ = ask(&**limit, &mut { key }).await;
         }
     }
-    until("it is noticed", || async { fleet.connected() == 0 }).await;
+    until("the loss is noticed", || async { fleet.connected() == 0 }).await;
     for node in &mut cluster.nodes {
         node.restart();
     }

@@ -1,7 +1,7 @@
-//! The laws, as the test kit checks them.
+//! The laws, checked by the test kit.
 //!
-//! It polls a request once and expects a decision, so the exact limit, which always waits for Redis, is no customer of it: its
-//! laws are among the tests of `exact`. A lease with tokens in hand decides at once.
+//! The kit polls a request once and expects a decision. The exact limit always waits for Redis, so
+//! its laws are tested in `exact`. A lease with tokens in hand decides at once.
 
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{LONG, builder, server::Server};
 
-/// A limit whose lease holds the last five tokens that there are.
+/// A limit whose lease holds the last five tokens.
 fn five_in_hand(server: &Server) -> LeasedRateLimit {
     static LIMITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let n = LIMITS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -50,15 +50,15 @@ fn five_in_hand(server: &Server) -> LeasedRateLimit {
         });
     });
     assert_eq!(in_hand(&limit), 5);
-    // Requests that ask for more wait from now on: an answer between two polls would reject the
-    // next one.
+    // From now on, requests that need more tokens wait: an answer between two polls would reject
+    // the next one.
     server.pause();
     limit
 }
 
 fn in_hand(limit: &LeasedRateLimit) -> u64 {
-    let look = |cell: &plimsoll_redis::LeaseCell<_, _>| cell.tokens(Instant::now());
-    limit.leases().with_cell((), look).unwrap_or(0).into()
+    let tokens_of = |cell: &plimsoll_redis::LeaseCell<_, _>| cell.tokens(Instant::now());
+    limit.leases().with_cell((), tokens_of).unwrap_or(0).into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

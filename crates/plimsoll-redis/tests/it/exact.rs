@@ -15,7 +15,7 @@ use crate::{LONG, ask, builder, ms, server::Server, until};
 type Keyed = (&'static str, u32);
 
 #[tokio::test]
-async fn admits_the_burst_and_refuses_with_the_exact_wait() {
+async fn admits_the_burst_and_rejects_with_the_exact_wait() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_minute(6).burst(3).named("all"))
@@ -28,7 +28,7 @@ async fn admits_the_burst_and_refuses_with_the_exact_wait() {
     let rejection = ask(&limit, &mut ()).await.expect_err("over the burst");
     assert_eq!(rejection.kind(), Kind::OverQuota);
     assert_eq!(rejection.policy(), "redis-rate-limit");
-    let wait = rejection.retry_after().expect("exact").as_secs_f64();
+    let wait = rejection.wait().expect("exact").as_secs_f64();
     assert!((9.0..=10.0).contains(&wait), "{wait}");
     let handle = limit.handle();
     assert_eq!((handle.admitted(), handle.refused()), (3, 1));
@@ -36,7 +36,7 @@ async fn admits_the_burst_and_refuses_with_the_exact_wait() {
 }
 
 #[tokio::test]
-async fn a_caller_that_keeps_to_the_wait_gets_in_at_once() {
+async fn a_caller_is_admitted_right_after_its_wait() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_second(20).burst(1).named("all"))
@@ -46,13 +46,13 @@ async fn a_caller_that_keeps_to_the_wait_gets_in_at_once() {
     assert!(ask(&limit, &mut ()).await.is_ok());
     for _ in 0..5 {
         let rejection = ask(&limit, &mut ()).await.expect_err("one per 50 ms");
-        tokio::time::sleep(rejection.retry_after().expect("exact")).await;
+        tokio::time::sleep(rejection.wait().expect("exact")).await;
         assert!(ask(&limit, &mut ()).await.is_ok(), "after the wait");
     }
 }
 
 #[tokio::test]
-async fn each_key_has_its_own_quota_and_costs_are_taken_as_they_are() {
+async fn each_key_has_its_own_quota_and_costs_are_taken_in_full() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_minute(1).burst(10).named("per-key"))
@@ -70,13 +70,13 @@ async fn each_key_has_its_own_quota_and_costs_are_taken_as_they_are() {
         ("ann", 0, true),
         ("bob", 1, false),
     ] {
-        let said = ask(&limit, &mut (key, cost)).await;
-        assert_eq!(said.is_ok(), admitted, "{key}, {cost}");
+        let decided = ask(&limit, &mut (key, cost)).await;
+        assert_eq!(decided.is_ok(), admitted, "{key}, {cost}");
     }
-    // No wait makes a burst larger, and Redis is not asked.
+    // A cost over the burst is never admitted, and Redis is not asked.
     let rejection = ask(&limit, &mut ("cyd", 11)).await.expect_err("never");
     assert_eq!(
-        (rejection.kind(), rejection.retry_after()),
+        (rejection.kind(), rejection.wait()),
         (Kind::OverQuota, None)
     );
     assert_eq!(limit.handle().over_size(), 1);
@@ -99,20 +99,20 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
     limit.handle().wait_connected().await;
     assert!(ask(&limit, &mut 4).await.is_ok());
     let rejection = ask(&limit, &mut 2).await.expect_err("the bucket is empty");
-    let wait = rejection.retry_after().expect("exact");
+    let wait = rejection.wait().expect("exact");
     assert!(
         wait <= ms(2000),
-        "the bucket's wait, not the window's: {wait:?}"
+        "the wait of the bucket, not of the window: {wait:?}"
     );
     tokio::time::sleep(wait).await;
     assert!(
         ask(&limit, &mut 2).await.is_ok(),
-        "the refusal took nothing from the window"
+        "the rejection took nothing from the window"
     );
-    let rejection = ask(&limit, &mut 1).await.expect_err("6 in a year");
+    let rejection = ask(&limit, &mut 1).await.expect_err("6 per year");
     assert!(
-        rejection.retry_after().expect("exact") > ms(2000),
-        "the window's wait"
+        rejection.wait().expect("exact") > ms(2000),
+        "the wait of the window"
     );
 }
 
@@ -154,7 +154,7 @@ async fn keys_are_hashed_tagged_and_expire() {
 }
 
 #[tokio::test]
-async fn a_secret_makes_other_keys() {
+async fn another_secret_means_other_keys() {
     let server = Server::start();
     let with = |secret: &[u8]| {
         builder(&server)
@@ -168,12 +168,12 @@ async fn a_secret_makes_other_keys() {
         limit.handle().wait_connected().await;
     }
     assert!(ask(&ours, &mut ()).await.is_ok());
-    assert!(ask(&same, &mut ()).await.is_err(), "one counter");
-    assert!(ask(&theirs, &mut ()).await.is_ok(), "another");
+    assert!(ask(&same, &mut ()).await.is_err(), "the same counter");
+    assert!(ask(&theirs, &mut ()).await.is_ok(), "another counter");
 }
 
 #[tokio::test]
-async fn requests_without_a_key_are_let_in_refused_or_share_one() {
+async fn requests_without_a_key_are_admitted_rejected_or_share_a_key() {
     let server = Server::start();
     for (prefix, missing, expected) in [
         ("admit", Missing::Admit, [true, true]),
@@ -192,7 +192,7 @@ async fn requests_without_a_key_are_let_in_refused_or_share_one() {
         }
         assert!(
             ask(&limit, &mut Some(1)).await.is_ok(),
-            "{prefix}: a key of its own"
+            "{prefix}: its own key"
         );
         assert_eq!(limit.handle().missing(), 2);
     }
@@ -203,7 +203,7 @@ async fn hello(_: Request<()>) -> Result<Response<Full<Bytes>>, std::convert::In
 }
 
 #[tokio::test]
-async fn quotas_are_announced_on_every_answer() {
+async fn named_quotas_are_reported_on_every_response() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_minute(60).burst(2).named("burst"))
@@ -238,7 +238,7 @@ async fn quotas_are_announced_on_every_answer() {
                 "{lefts:?}"
             );
         } else {
-            // The one that it was refused for.
+            // The quota that caused the rejection.
             assert_eq!(policies, ["\"burst\";q=60;w=60"]);
             assert_eq!(lefts, ["\"burst\";r=0;t=1"]);
             assert_eq!(response.headers()["retry-after"], "1");
@@ -248,7 +248,7 @@ async fn quotas_are_announced_on_every_answer() {
 
 /// Law 3, through Redis.
 #[tokio::test]
-async fn law_03_what_a_later_policy_refuses_is_given_back() {
+async fn law_03_tokens_are_refunded_when_a_later_policy_rejects() {
     let server = Server::start();
     for (prefix, quota) in [
         ("g", Quota::new(3, LONG)),
@@ -266,7 +266,7 @@ async fn law_03_what_a_later_policy_refuses_is_given_back() {
         for n in 1..=10 {
             let gate = layer.layer(service_fn(hello));
             let response = gate.oneshot(Request::new(())).await.expect("infallible");
-            // By the second policy: the first always had room.
+            // By the second policy: the first one always had room.
             assert_eq!(
                 response.status(),
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -279,9 +279,9 @@ async fn law_03_what_a_later_policy_refuses_is_given_back() {
     }
 }
 
-/// Law 2, through Redis: whenever the caller leaves, its token comes back.
+/// Law 2, through Redis: a token is refunded at any time of the cancellation.
 #[tokio::test]
-async fn law_02_an_abandoned_wait_gives_its_token_back() {
+async fn law_02_an_abandoned_wait_is_refunded() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(1, LONG).fixed_window().named("q"))
@@ -293,21 +293,21 @@ async fn law_02_an_abandoned_wait_gives_its_token_back() {
     for pause in [0, 0, 0, 1, 5, 20] {
         let now = Instant::now();
         let Verdict::Wait(wait) = limit.admit(&mut (), now) else {
-            panic!("Redis is asked")
+            panic!("a question to Redis")
         };
         let mut wait = pin!(wait);
-        // The first look registers the waker; then the caller leaves, at various times.
+        // The first poll registers the waker. Then the caller leaves, at various times.
         let first =
             poll_fn(|cx| Poll::Ready(limit.poll_wait(wait.as_mut(), &mut (), Instant::now(), cx)));
-        assert!(first.await.is_pending(), "not in no time");
+        assert!(first.await.is_pending(), "an answer takes time");
         if pause > 0 {
             tokio::time::sleep(ms(pause)).await;
         } else {
             tokio::task::yield_now().await;
         }
         Policy::<()>::abandon(&limit, wait.as_mut(), Instant::now());
-        // The next of the same connection comes after what was given back, if not at once.
-        until("the token is there again", || async {
+        // The next question on the connection is sent after the refund, if not at once.
+        until("the token is refunded", || async {
             match ask(&limit, &mut ()).await {
                 Ok(permit) => {
                     Policy::<()>::revoke(&limit, permit, Instant::now(), Instant::now());

@@ -1,4 +1,4 @@
-//! Two servers behind one address, of which one takes over from the other.
+//! Two servers behind one address. One takes over from the other.
 
 use std::sync::{
     Arc,
@@ -20,8 +20,8 @@ use crate::{
     until,
 };
 
-/// One address, and a server behind it that can be exchanged. Connections that were made before
-/// stay where they are.
+/// One address, and a server behind it that can be replaced. Existing connections stay with the old
+/// server.
 struct Address {
     url: String,
     port: Arc<AtomicU16>,
@@ -73,11 +73,11 @@ fn swap(master: &Server, replica: &Server) {
     master.wait_for("INFO replication", "role:slave");
 }
 
-/// Stated in the docs: the longest back-off, and what the test machine is late by itself.
+/// As in the docs: the longest back-off, and the delays of the test machine.
 const SHARED_AGAIN: std::time::Duration = ms(3000);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
+async fn a_master_that_becomes_a_replica_is_replaced_by_the_new_one() {
     const COUNT: u32 = 50;
     let old = Server::start();
     let new = Server::replica_of(&old);
@@ -85,7 +85,7 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     let server = RedisServer::new(&address.url).expect("a URL");
     let mut fleet = Fleet::connect(&server, COUNT).await;
     fleet.wait_exact(1).await;
-    let crowd = fleet.crowd();
+    let load = fleet.load();
 
     address.move_to(&new);
     swap(&old, &new);
@@ -94,25 +94,25 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     fleet.wait_connected().await;
     let took = start.elapsed();
     shared_again("one address", took, SHARED_AGAIN);
-    crowd.stop().await;
+    load.stop().await;
     assert_eq!(fleet.limits[0].handle().disconnected(), None);
     assert!(fleet.sum(RedisHandle::lost) >= 2 * u64::from(REPLICAS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_address_leads_to_a_replica_nothing_is_connected_and_few_connections_are_made() {
+async fn an_address_of_a_replica_gets_no_connection_and_few_attempts() {
     let old = Server::start();
     let new = Server::replica_of(&old);
     let address = Address::of(&old).await;
     let server = RedisServer::new(&address.url).expect("a URL");
     let mut fleet = Fleet::connect(&server, 50).await;
-    // The old master keeps the address for a while.
+    // The address still leads to the old master.
     swap(&old, &new);
     let limit = Arc::clone(&fleet.limits[0]);
     let handle = limit.handle();
     let key = AtomicUsize::new(0);
     until("both connections are down", || async {
-        // Each of the two connections has its keys.
+        // Each of the two connections has some of the keys.
         _ = ask(&*limit, &mut (key.fetch_add(1, SeqCst) as u64)).await;
         handle.connected() == 0
     })
@@ -120,7 +120,7 @@ async fn while_the_address_leads_to_a_replica_nothing_is_connected_and_few_conne
     assert_eq!(handle.disconnected(), Some(Disconnected::NotWritable));
     let (accepted, start) = (address.accepted.load(SeqCst), Instant::now());
     while start.elapsed() < ms(1500) {
-        assert_eq!(handle.connected(), 0, "a replica is no connection");
+        assert_eq!(handle.connected(), 0, "a replica does not count");
         assert_eq!(handle.disconnected(), Some(Disconnected::NotWritable));
         sleep(ms(1)).await;
     }
@@ -131,10 +131,13 @@ async fn while_the_address_leads_to_a_replica_nothing_is_connected_and_few_conne
     address.move_to(&new);
     let took = fleet.wait_exact(4).await;
     assert!(took < SHARED_AGAIN, "{took:?}");
-    until("it says so", || async { handle.disconnected().is_none() }).await;
+    until("it is connected", || async {
+        handle.disconnected().is_none()
+    })
+    .await;
 }
 
-/// A planned failover loses nothing: not even what the leases may hold is admitted on top.
+/// A planned failover loses nothing: not even the size of the leases is admitted on top.
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_admit_no_more_than_the_quota_through_a_planned_failover() {
     const COUNT: u32 = 2000;

@@ -1,4 +1,4 @@
-//! A Redis that stands still, dies, comes back empty, or forgets.
+//! A Redis that stalls, dies, or restarts empty.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{Caller, LONG, ask, builder, ms, server::Server, until};
 
 const REPLICAS: u32 = 3;
-/// Requests at a time in each replica.
+/// Concurrent requests per replica.
 const DEPTH: u32 = 8;
 const DEADLINE: Duration = ms(20);
 
@@ -45,14 +45,14 @@ fn sum(fleet: &[Arc<RedisRateLimit<Key>>], count: impl Fn(&RedisHandle) -> u64) 
     fleet.iter().map(|limit| count(&limit.handle())).sum()
 }
 
-/// What a crowd of callers saw.
-struct Crowd {
+/// Concurrent callers, and the longest time that a request took.
+struct Load {
     callers: JoinSet<Duration>,
     stop: Arc<AtomicBool>,
 }
 
-impl Crowd {
-    /// Callers that ask, pause for two milliseconds, and ask again.
+impl Load {
+    /// Callers that send a request, pause for two milliseconds, and repeat.
     fn start(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
@@ -71,7 +71,7 @@ impl Crowd {
                 });
             }
         }
-        // One that asks nobody: how late this machine is by itself.
+        // A task without requests measures how late the machine is.
         let idle = Arc::clone(&stop);
         callers.spawn(async move {
             let mut latest = Duration::ZERO;
@@ -80,19 +80,19 @@ impl Crowd {
                 tokio::time::sleep_until(due).await;
                 latest = latest.max(due.elapsed());
             }
-            // As if it had asked: comparable with the others.
+            // Plus the deadline, so that it is comparable with the requests.
             latest + DEADLINE
         });
         Self { callers, stop }
     }
 
-    /// Nobody waited longer than the deadline, but for what the machine was late by itself.
+    /// No request waited longer than the deadline, apart from the delays of the machine.
     async fn stop(self) {
         self.stop.store(true, SeqCst);
         let mut waits = self.callers.join_all().await;
         waits.sort();
         let slowest = waits[waits.len() - 1];
-        // The idle one is among them; with a machine that is never late it is the deadline.
+        // The task without requests is among them; on an idle machine it is the deadline.
         assert!(slowest < DEADLINE + ms(100), "the slowest took {slowest:?}");
     }
 }
@@ -101,7 +101,7 @@ impl Crowd {
 async fn drain(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     for limit in fleet {
         let refused = limit.handle().refused();
-        // Until Redis says so: on a busy machine a request may miss the deadline, and be rejected
+        // Until Redis rejects: on a busy machine a request may miss the deadline, and be rejected
         // by the local limit.
         while limit.handle().refused() == refused {
             _ = ask(&**limit, &mut Caller(key)).await;
@@ -110,7 +110,7 @@ async fn drain(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     }
 }
 
-async fn well_again(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
+async fn recovered(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     for limit in fleet {
         let handle = limit.handle();
         handle.wait_connected().await;
@@ -122,7 +122,7 @@ async fn well_again(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     }
 }
 
-/// A fresh key has exactly what the quota says, whichever replica is asked.
+/// A new key gets exactly its quota, through any replica.
 async fn is_exact(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str, count: u64) {
     let before = (
         sum(fleet, RedisHandle::admitted),
@@ -147,16 +147,17 @@ async fn is_exact(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str, count: 
     if after.1 == before.1 {
         assert_eq!(admitted, count, "all decided by Redis");
     }
-    // A busy machine may miss a deadline: then a replica decides by itself, and Redis still does not give too much.
-    assert!(after.0 - before.0 <= count, "Redis gave too much");
+    // A busy machine may miss a deadline. Then a replica decides on its own, and Redis still grants
+    // at most the quota.
+    assert!(after.0 - before.0 <= count, "Redis granted too much");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paused_then_resumed_is_never_slow_and_exact_again() {
+async fn a_paused_redis_delays_no_request_and_is_exact_again_when_resumed() {
     const COUNT: u32 = 3000;
     let server = Server::start();
     let fleet = fleet(&server, COUNT).await;
-    let crowd = Crowd::start(&fleet, "k");
+    let load = Load::start(&fleet, "k");
     tokio::time::sleep(ms(200)).await;
     server.pause();
     tokio::time::sleep(ms(1500)).await;
@@ -164,21 +165,18 @@ async fn paused_then_resumed_is_never_slow_and_exact_again() {
         sum(&fleet, RedisHandle::timeouts),
         sum(&fleet, RedisHandle::local),
     );
-    assert!(timeouts > 0, "somebody found out");
+    assert!(timeouts > 0, "some requests detect it");
     assert!(local > 1000, "the others decided without waiting: {local}");
-    // The breaker and the broken connections saved the rest the wait.
+    // The breaker and the closed connections kept the other requests from waiting.
     let worst = u64::from(REPLICAS) * 100;
-    assert!(
-        timeouts < worst,
-        "{timeouts} waited for a Redis that stood still"
-    );
+    assert!(timeouts < worst, "{timeouts} waited for a paused Redis");
     server.resume();
-    well_again(&fleet, "k").await;
-    crowd.stop().await;
+    recovered(&fleet, "k").await;
+    load.stop().await;
     drain(&fleet, "k").await;
 
-    // What was asked before the pause, and read after it, spent nothing: all tokens went to somebody. Only what was granted at
-    // the very moment of the pause may be lost.
+    // Questions asked before the pause and read after it spent nothing, so all tokens were
+    // admitted. Only what was granted just before the pause may be lost.
     let refunds_dropped = sum(&fleet, RedisHandle::refunds_dropped);
     let admitted = sum(&fleet, RedisHandle::admitted);
     assert!(admitted <= u64::from(COUNT), "{admitted}");
@@ -191,34 +189,34 @@ async fn paused_then_resumed_is_never_slow_and_exact_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_then_restarted_is_never_slow_and_exact_again() {
+async fn a_killed_redis_delays_no_request_and_is_exact_again_when_restarted() {
     const COUNT: u32 = 3000;
     let mut server = Server::start();
     let fleet = fleet(&server, COUNT).await;
-    let crowd = Crowd::start(&fleet, "k");
+    let load = Load::start(&fleet, "k");
     tokio::time::sleep(ms(200)).await;
     server.kill();
-    until("it is noticed", || async {
+    until("the loss is noticed", || async {
         fleet.iter().all(|limit| limit.handle().connected() == 0)
     })
     .await;
     let timeouts = sum(&fleet, RedisHandle::timeouts);
     tokio::time::sleep(ms(500)).await;
-    // Dead, not slow: nobody waits.
+    // Dead, not slow: no request waits.
     assert_eq!(sum(&fleet, RedisHandle::timeouts), timeouts);
     assert!(sum(&fleet, RedisHandle::local) > 500);
     assert!(sum(&fleet, RedisHandle::lost) >= u64::from(REPLICAS));
 
-    // Empty: no counters, and no scripts but those the replicas bring along.
+    // Empty: no counters, and no scripts but those that the replicas load.
     server.restart();
-    well_again(&fleet, "k").await;
+    recovered(&fleet, "k").await;
     tokio::time::sleep(ms(200)).await;
-    crowd.stop().await;
+    load.stop().await;
     is_exact(&fleet, "fresh", COUNT.into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forgotten_scripts_are_taught_again_and_nobody_notices() {
+async fn flushed_scripts_are_loaded_again_without_an_error() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(100, LONG).fixed_window().named("q"))
@@ -237,7 +235,7 @@ async fn forgotten_scripts_are_taught_again_and_nobody_notices() {
     assert_eq!((handle.errors(), handle.local(), handle.lost()), (0, 0, 0));
 }
 
-/// There is nobody at this address.
+/// No server listens at this address.
 fn nowhere() -> plimsoll_redis::RedisRateLimitBuilder {
     let url = format!("redis://127.0.0.1:{}", crate::server::free_port());
     RedisRateLimit::builder(plimsoll_redis::RedisServer::new(url).expect("a URL"))
@@ -249,7 +247,7 @@ async fn without_redis_each_replica_has_its_share() {
     let limit = nowhere().replicas(3).connect().expect("valid");
     let mut admitted = 0;
     for _ in 0..20 {
-        // At once: there is nothing to wait for.
+        // At once: without a connection there is no answer to wait for.
         match limit.admit(&mut (), Instant::now()) {
             Verdict::Admit(_) => admitted += 1,
             Verdict::Reject(rejection) => {
@@ -260,7 +258,7 @@ async fn without_redis_each_replica_has_its_share() {
                     "a third of 6 per hour: one in 30 minutes, not {wait:?}"
                 );
             }
-            Verdict::Wait(_) => panic!("it waits for nobody"),
+            Verdict::Wait(_) => panic!("there is no connection"),
         }
     }
     assert_eq!(admitted, 2, "a third of 6");
@@ -269,19 +267,19 @@ async fn without_redis_each_replica_has_its_share() {
 }
 
 #[tokio::test]
-async fn a_local_permit_that_is_revoked_is_given_back() {
+async fn a_revoked_local_permit_is_refunded() {
     let limit = nowhere().replicas(6).connect().expect("valid");
     for n in 0..5 {
         let now = Instant::now();
         let Verdict::Admit(permit) = limit.admit(&mut (), now) else {
-            panic!("request {n}: the one before was given back")
+            panic!("request {n}: the permit before was refunded")
         };
         Policy::<()>::revoke(&limit, permit, now, now);
     }
 }
 
 #[tokio::test]
-async fn open_lets_all_in_and_closed_none() {
+async fn open_admits_all_and_closed_rejects_all() {
     let open = nowhere()
         .on_failure(OnFailure::Open)
         .connect()
@@ -300,7 +298,7 @@ async fn open_lets_all_in_and_closed_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing() {
+async fn a_paused_redis_delays_a_few_requests_by_the_deadline_and_no_others() {
     let server = Server::start();
     let limit = builder(&server)
         .deadline(DEADLINE)
@@ -319,10 +317,10 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
         waited += 1;
         let start = Instant::now();
         let mut wait = std::pin::pin!(wait);
-        let said =
+        let decided =
             std::future::poll_fn(|cx| limit.poll_wait(wait.as_mut(), &mut (), Instant::now(), cx))
                 .await;
-        assert!(said.is_err());
+        assert!(decided.is_err());
         assert!(start.elapsed() < DEADLINE + ms(200));
     }
     // The breaker opens at ten, and probes once per half second.
@@ -335,9 +333,10 @@ async fn a_paused_redis_costs_a_few_requests_the_deadline_and_the_rest_nothing()
     assert_eq!(handle.closed(), 1000);
 }
 
-/// Callers with timeouts of their own tell the breaker nothing; the connection itself is found out.
+/// Callers with their own, shorter timeouts report nothing to the breaker. The stalled connection
+/// is detected.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_redis_is_noticed_though_all_callers_leave_before_the_deadline() {
+async fn a_paused_redis_is_noticed_although_all_callers_leave_before_the_deadline() {
     let server = Server::start();
     let limit = builder(&server)
         .deadline(DEADLINE)
@@ -359,9 +358,9 @@ async fn a_paused_redis_is_noticed_though_all_callers_leave_before_the_deadline(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_asked_of_a_paused_redis_spends_nothing_when_it_goes_on() {
+async fn questions_to_a_paused_redis_spend_nothing_when_it_resumes() {
     let server = Server::start();
-    // One that never opens: all are asked.
+    // A breaker that never opens, so that all questions are sent.
     let breaker = CircuitBreaker::builder().window(1000).min_calls(1000);
     let limit = builder(&server)
         .deadline(DEADLINE)
@@ -380,8 +379,8 @@ async fn what_was_asked_of_a_paused_redis_spends_nothing_when_it_goes_on() {
     }
     callers.join_all().await;
     assert_eq!((handle.timeouts(), handle.admitted()), (50, 0));
-    // The connection is given up; what was written to it is still read.
-    until("it is given up", || async { handle.lost() > 0 }).await;
+    // The connection is closed. What was written to it is still read.
+    until("it is closed", || async { handle.lost() > 0 }).await;
     server.resume();
     handle.wait_connected().await;
     let mut asked = 0;
@@ -389,15 +388,11 @@ async fn what_was_asked_of_a_paused_redis_spends_nothing_when_it_goes_on() {
         asked += 1;
         assert!(asked < 1000, "there is a limit");
     }
-    assert_eq!(
-        handle.admitted(),
-        100,
-        "all of them, to those who came after"
-    );
+    assert_eq!(handle.admitted(), 100, "all tokens go to later requests");
 }
 
 #[tokio::test]
-async fn a_queue_is_as_long_as_it_is_said_and_no_longer() {
+async fn a_queue_is_bounded_by_its_setting() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_second(1000).named("q"))
@@ -407,7 +402,7 @@ async fn a_queue_is_as_long_as_it_is_said_and_no_longer() {
         .expect("valid");
     let handle = limit.handle();
     handle.wait_connected().await;
-    // In one go: the task that empties the queue does not run meanwhile, on this one thread.
+    // Without a yield: the task that empties the queue does not run on this thread meanwhile.
     let mut waits = Vec::new();
     for _ in 0..100 {
         if let Verdict::Wait(wait) = limit.admit(&mut (), Instant::now()) {
@@ -415,7 +410,7 @@ async fn a_queue_is_as_long_as_it_is_said_and_no_longer() {
         }
     }
     assert_eq!(waits.len(), 16);
-    // The breaker takes a full queue for what it is.
+    // The breaker counts a full queue as a failure.
     assert!(handle.queue_full() >= 10);
     assert_eq!(handle.queue_full() + handle.broken(), 84);
     assert_eq!(handle.local(), 84);

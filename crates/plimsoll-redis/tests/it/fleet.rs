@@ -1,4 +1,4 @@
-//! Three replicas of an app, each behind its own limit, over real sockets.
+//! Three replicas of an app, each with its own limit, over real sockets.
 
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ async fn replica(server: &Server, quota: Quota) -> (SocketAddr, RedisHandle) {
     (addr, handle)
 }
 
-/// The status of one request, on a connection of its own.
+/// The status of one request, on a new connection.
 async fn status(addr: SocketAddr, key: &str) -> u16 {
     let mut stream = TcpStream::connect(addr).await.expect("it listens");
     let request =
@@ -67,13 +67,13 @@ async fn three_replicas_admit_exactly_the_limit() {
                 callers.spawn(async move { (key, status(addr, key).await) });
             }
         }
-        let said = callers.join_all().await;
+        let statuses = callers.join_all().await;
         for key in ["ann", "bob"] {
-            let count = |status| said.iter().filter(|said| **said == (key, status)).count();
+            let count = |status| statuses.iter().filter(|got| **got == (key, status)).count();
             assert_eq!((count(200), count(429)), (50, 70), "{quota:?}, {key}");
         }
         for (_, handle) in &replicas {
-            assert!(handle.admitted() + handle.refused() == 80, "each was asked");
+            assert!(handle.admitted() + handle.refused() == 80, "all were asked");
             assert_eq!(handle.local(), 0);
         }
     }

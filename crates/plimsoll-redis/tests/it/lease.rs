@@ -1,4 +1,4 @@
-//! Tokens in advance.
+//! Leases: tokens taken in advance.
 
 use std::{
     collections::VecDeque,
@@ -36,7 +36,7 @@ fn in_hand(limit: &LeasedRateLimit<Key>, key: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn most_decisions_are_made_here_and_all_tokens_are_spent() {
+async fn most_decisions_are_local_and_all_tokens_are_spent() {
     let server = Server::start();
     let lease = LeaseSettings::new(50).lifetime(ms(3_600_000));
     let limit = leased(&server, Quota::new(1000, LONG), lease).await;
@@ -50,14 +50,14 @@ async fn most_decisions_are_made_here_and_all_tokens_are_spent() {
     assert_eq!(handle.admitted() + handle.leased(), 1000);
     assert!(
         handle.leased() > 900,
-        "{} of 1000 without asking",
+        "{} of 1000 without a question",
         handle.leased()
     );
     assert_eq!(in_hand(&limit, "k"), 0);
 }
 
 #[tokio::test]
-async fn a_refused_key_costs_redis_nothing() {
+async fn a_rejected_key_causes_no_load_on_redis() {
     let server = Server::start();
     let lease = LeaseSettings::new(5);
     let limit = leased(&server, Quota::new(10, LONG), lease).await;
@@ -66,7 +66,7 @@ async fn a_refused_key_costs_redis_nothing() {
     let (asked, before) = (handle.refused(), handle.refused_by_lease());
     for _ in 0..1000 {
         let Verdict::Reject(rejection) = limit.admit(&mut Caller("k"), Instant::now()) else {
-            panic!("Redis said for how long it has nothing")
+            panic!("Redis gave a wait")
         };
         assert!(rejection.retry_after().expect("known") > ms(1000));
     }
@@ -74,12 +74,12 @@ async fn a_refused_key_costs_redis_nothing() {
     assert_eq!(handle.refused_by_lease() - before, 1000);
     assert!(
         ask(&limit, &mut Caller("other")).await.is_ok(),
-        "another key is another matter"
+        "another key is not rejected"
     );
 }
 
 #[tokio::test]
-async fn the_wait_that_redis_told_ends_here_too() {
+async fn a_lease_admits_again_after_the_wait_that_redis_gave() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_second(10).burst(2).named("q"))
@@ -98,15 +98,15 @@ async fn the_wait_that_redis_told_ends_here_too() {
     assert!(ask(&limit, &mut ()).await.is_ok());
 }
 
-/// The formula of the docs: in any stretch of time, no more than the quota allows there, and what all replicas together
-/// may have in hand when it begins.
+/// The formula of the docs: in any time at most the quota, and what all replicas may hold at its
+/// start.
 #[tokio::test(flavor = "multi_thread")]
-async fn overshoot_is_no_more_than_what_all_replicas_may_have_in_hand() {
+async fn the_overshoot_is_at_most_what_all_replicas_may_hold() {
     const REPLICAS: u64 = 3;
     const COUNT: u64 = 100;
     const PERIOD: Duration = ms(500);
     let server = Server::start();
-    // The lifetime is long, so that nothing but the formula holds it.
+    // A long lifetime, so that only the formula bounds the overshoot.
     let lease = LeaseSettings::new(20).low_water(10).lifetime(ms(60_000));
     let most = REPLICAS * lease.most();
     let mut callers = JoinSet::new();
@@ -115,12 +115,12 @@ async fn overshoot_is_no_more_than_what_all_replicas_may_have_in_hand() {
         let limit = leased(&server, Quota::new(COUNT as u32, PERIOD), lease).await;
         callers.spawn(async move {
             let mut log = Vec::new();
-            // All there is, then nothing for a while, then all there is: what is in hand is spent late.
+            // All tokens, then a pause, then all tokens again: tokens in hand are spent late.
             for burst in 0..12_u64 {
                 let pause = ms(150 + 70 * ((burst + replica) % 3));
                 let until = Instant::now() + ms(120);
                 while Instant::now() < until {
-                    // Taken no later than this moment after it was asked for.
+                    // Admitted at the latest at this time.
                     if ask(&limit, &mut Caller("k")).await.is_ok() {
                         log.push(start.elapsed());
                     }
@@ -132,12 +132,13 @@ async fn overshoot_is_no_more_than_what_all_replicas_may_have_in_hand() {
             (log, limit.handle().leased())
         });
     }
-    let said = callers.join_all().await;
-    let leased: u64 = said.iter().map(|(_, leased)| leased).sum();
+    let results = callers.join_all().await;
+    let leased: u64 = results.iter().map(|(_, leased)| leased).sum();
     assert!(leased > COUNT, "leases were used");
-    let mut log: Vec<_> = said.into_iter().flat_map(|(log, _)| log).collect();
+    let mut log: Vec<_> = results.into_iter().flat_map(|(log, _)| log).collect();
     log.sort();
-    // A stretch as long as a period touches two windows of the clock, so at most twice the count; likewise for two.
+    // A time as long as a period overlaps two windows, so at most twice the count; likewise for
+    // more periods.
     for periods in [1, 2, 4] {
         let allowed = (periods + 1) * COUNT + most;
         let mut stretch = VecDeque::new();
@@ -153,14 +154,15 @@ async fn overshoot_is_no_more_than_what_all_replicas_may_have_in_hand() {
             );
         }
     }
-    // And in the long run the rate is the quota's.
+    // In the long run the rate is the quota's.
     let windows = start.elapsed().as_millis() as u64 / PERIOD.as_millis() as u64 + 2;
     assert!(log.len() as u64 <= windows * COUNT);
 }
 
-/// That the formula is not idle: tokens taken in one window are spent in the next, on top of its own.
+/// The bound of the formula is reached: tokens taken in one window are spent in the next, on top of
+/// its own.
 #[tokio::test]
-async fn overshoot_is_as_large_as_the_formula_says_when_leases_are_hoarded() {
+async fn the_overshoot_reaches_the_formula_when_leases_are_hoarded() {
     const PERIOD: Duration = Duration::from_secs(1);
     let server = Server::start();
     let lease = LeaseSettings::new(10).low_water(0).lifetime(ms(60_000));
@@ -172,9 +174,9 @@ async fn overshoot_is_as_large_as_the_formula_says_when_leases_are_hoarded() {
         assert!(ask(limit, &mut Caller("k")).await.is_ok());
     }
     let hoarded: u32 = fleet.iter().map(|limit| in_hand(limit, "k")).sum();
-    assert_eq!(hoarded, 30, "33, of which three went");
+    assert_eq!(hoarded, 30, "33, less three that were spent");
     tokio::time::sleep(PERIOD).await;
-    // A new window: its 33, and the 30.
+    // A new window: its 33, and the hoarded 30.
     let start = Instant::now();
     let mut admitted = 0;
     for limit in &fleet {
@@ -186,7 +188,7 @@ async fn overshoot_is_as_large_as_the_formula_says_when_leases_are_hoarded() {
 }
 
 #[tokio::test]
-async fn tokens_are_void_after_their_lifetime() {
+async fn tokens_expire_after_their_lifetime() {
     let server = Server::start();
     let lease = LeaseSettings::new(10).lifetime(ms(50));
     let limit = leased(&server, Quota::new(100, LONG), lease).await;
@@ -194,7 +196,7 @@ async fn tokens_are_void_after_their_lifetime() {
     assert_eq!(in_hand(&limit, "k"), 10);
     tokio::time::sleep(ms(60)).await;
     assert_eq!(in_hand(&limit, "k"), 0);
-    // The next request asks again, and what was void stays void.
+    // The next request asks again, and expired tokens stay expired.
     let before = limit.handle().admitted();
     assert!(ask(&limit, &mut Caller("k")).await.is_ok());
     assert_eq!(limit.handle().admitted(), before + 1);
@@ -202,7 +204,7 @@ async fn tokens_are_void_after_their_lifetime() {
 }
 
 #[tokio::test]
-async fn revoked_permits_go_back_to_the_lease() {
+async fn revoked_permits_are_refunded_to_the_lease() {
     let server = Server::start();
     let lease = LeaseSettings::new(10).low_water(0).lifetime(ms(3_600_000));
     let limit = leased(&server, Quota::new(100, LONG), lease).await;
@@ -219,35 +221,37 @@ async fn revoked_permits_go_back_to_the_lease() {
     assert_eq!(limit.handle().refunds_dropped(), 0);
 }
 
-/// Law 2, through a lease: what was granted to a request that had gone is given back, and the batch stays.
+/// Law 2, through a lease: the share of a cancelled request is refunded, and the batch stays.
 #[tokio::test]
-async fn law_02_a_request_that_leaves_takes_its_own_share_with_it() {
+async fn law_02_a_cancelled_request_is_refunded_its_own_share() {
     let server = Server::start();
     for (key, answered) in [("early", false), ("late", true)] {
         let lease = LeaseSettings::new(10).low_water(0).lifetime(ms(3_600_000));
         let limit = leased(&server, Quota::new(30, LONG), lease).await;
         let Verdict::Wait(wait) = limit.admit(&mut Caller(key), Instant::now()) else {
-            panic!("there is no lease yet")
+            panic!("no lease yet")
         };
         if answered {
-            until("the batch is here", || async { in_hand(&limit, key) == 10 }).await;
+            until("the batch has arrived", || async {
+                in_hand(&limit, key) == 10
+            })
+            .await;
         }
         Policy::<Caller>::abandon(&limit, std::pin::pin!(wait), Instant::now());
-        // Asked after what was given back, on the same connection.
+        // Asked after the refund, on the same connection.
         let mut admitted = 0;
         while ask(&limit, &mut Caller(key)).await.is_ok() {
             admitted += 1;
         }
-        // Not one more: a token given back twice would be. (A lease does not notice one that comes back while it refuses.)
+        // Not 31, as after a double refund. (A lease that rejects does not notice a refund.)
         assert!((29..=30).contains(&admitted), "{key}: {admitted}");
         assert_eq!(limit.handle().local(), 0);
     }
 }
 
-/// The low-water mark is what is left while the next batch is on its way: it is on top of the
-/// batch.
+/// The low-water mark is what is left while the next batch is fetched. It is on top of the batch.
 #[tokio::test]
-async fn a_batch_that_comes_at_the_low_water_mark_is_kept_whole() {
+async fn a_batch_that_arrives_at_the_low_water_mark_is_kept_in_full() {
     let server = Server::start();
     let lease = LeaseSettings::new(10).low_water(5).lifetime(ms(3_600_000));
     let limit = leased(&server, Quota::new(100, LONG), lease).await;
@@ -256,7 +260,7 @@ async fn a_batch_that_comes_at_the_low_water_mark_is_kept_whole() {
     for _ in 0..5 {
         assert!(ask(&limit, &mut Caller("k")).await.is_ok());
     }
-    until("the next batch is here", || async {
+    until("the next batch has arrived", || async {
         in_hand(&limit, "k") > 5
     })
     .await;
@@ -264,7 +268,7 @@ async fn a_batch_that_comes_at_the_low_water_mark_is_kept_whole() {
 }
 
 #[tokio::test]
-async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_key() {
+async fn a_batch_of_an_evicted_key_does_not_go_to_the_next_key() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(5, LONG).fixed_window().named("q"))
@@ -290,14 +294,14 @@ async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_
         panic!("one in hand")
     };
     finish(permit);
-    // The next batch of key 0 is asked for, but this thread has not yet sent the question. Its
+    // The next batch of key 0 is requested, but this thread has not sent the question yet. Its
     // lease is empty: until its place is taken, other keys ask and wait.
     let mut waits = Vec::new();
     let mut heir = 0;
     while in_hand(0).is_some() {
         heir += 1;
-        assert!(heir < 3000, "a table for one has little room");
-        // Key 0 is known: its place is kept for five minutes after another key wanted it.
+        assert!(heir < 3000, "a table of capacity 1 is small");
+        // Key 0 is known, so its place is kept for five minutes.
         let now = Instant::now() + ms(if heir > 2000 { 301_000 } else { 0 });
         if let Verdict::Wait(wait) = limit.admit(&mut heir.clone(), now) {
             waits.push(Box::pin(wait));
@@ -314,7 +318,7 @@ async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_
     for mut wait in waits {
         Policy::<u32>::abandon(&limit, wait.as_mut(), Instant::now());
     }
-    // Each of the two has five in all, of which key 0 has had two and its heir one.
+    // Each of the two has five in all. Key 0 has taken two, and its heir one.
     for (key, left) in [(heir, 4), (0, 3)] {
         let mut admitted = 0;
         while let Ok(permit) = ask(&limit, &mut key.clone()).await {
@@ -326,7 +330,7 @@ async fn tokens_on_their_way_to_a_key_that_lost_its_place_do_not_go_to_the_next_
 }
 
 #[tokio::test]
-async fn a_key_function_that_panics_takes_no_tokens_with_it() {
+async fn a_key_function_that_panics_loses_no_tokens() {
     let server = Server::start();
     let calls = AtomicU32::new(0);
     let limit = builder(&server)
@@ -344,7 +348,7 @@ async fn a_key_function_that_panics_takes_no_tokens_with_it() {
     let (mut admitted, mut panics) = (0, 0);
     loop {
         let asked = catch_unwind(AssertUnwindSafe(|| limit.admit(&mut (), Instant::now())));
-        let said = match asked {
+        let decided = match asked {
             Err(_) => {
                 panics += 1;
                 continue;
@@ -356,7 +360,7 @@ async fn a_key_function_that_panics_takes_no_tokens_with_it() {
                 poll_fn(|cx| limit.poll_wait(wait.as_mut(), &mut (), Instant::now(), cx)).await
             }
         };
-        if said.is_err() {
+        if decided.is_err() {
             break;
         }
         admitted += 1;
@@ -367,7 +371,7 @@ async fn a_key_function_that_panics_takes_no_tokens_with_it() {
 }
 
 #[tokio::test]
-async fn keys_without_room_ask_each_time_and_are_limited_all_the_same() {
+async fn keys_without_a_lease_ask_each_time_and_keep_their_quota() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(3, LONG).fixed_window().named("q"))
@@ -376,7 +380,7 @@ async fn keys_without_room_ask_each_time_and_are_limited_all_the_same() {
         .lease(LeaseSettings::new(2).low_water(0).lifetime(ms(3_600_000)))
         .expect("valid");
     limit.handle().wait_connected().await;
-    // More keys than any table of this size holds, each with tokens in hand.
+    // More keys than a table of this size can hold, each with tokens in hand.
     let capacity = limit.leases().capacity() as u32;
     for key in 0..2 * capacity {
         assert!(ask(&limit, &mut { key }).await.is_ok(), "key {key}");
@@ -392,7 +396,7 @@ async fn keys_without_room_ask_each_time_and_are_limited_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_redis_is_found_out_by_those_who_have_to_ask() {
+async fn a_paused_redis_is_noticed_by_requests_that_have_to_ask() {
     let server = Server::start();
     let limit = builder(&server)
         .deadline(ms(20))

@@ -1,4 +1,4 @@
-//! What is said through `tracing`, so that a limit that is not shared is no secret.
+//! Events through `tracing`, which report that a limit is not shared.
 
 use std::{
     fmt::{self, Write as _},
@@ -60,7 +60,7 @@ impl Subscriber for Log {
 
 /// On one thread, so that the subscriber sees the tasks of the connections.
 #[tokio::test]
-async fn why_a_limit_is_not_shared_is_logged_once_and_that_it_is_again() {
+async fn a_limit_that_is_not_shared_is_logged_once_and_so_is_its_recovery() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let master = Server::start();
@@ -68,7 +68,7 @@ async fn why_a_limit_is_not_shared_is_logged_once_and_that_it_is_again() {
     let limit = builder(&replica).quota(Quota::per_minute(100).named("q"));
     let limit = limit.connect().expect("valid");
     let handle = limit.handle();
-    until("it says so", || async {
+    until("the reason is reported", || async {
         handle.disconnected() == Some(Disconnected::NotWritable)
     })
     .await;

@@ -1,4 +1,4 @@
-//! Behaviour through the public API, with a real Redis.
+//! Tests through the public API, with a real Redis.
 
 mod calendar;
 mod changes;
@@ -31,20 +31,20 @@ use tokio::time::Instant;
 
 use crate::server::Server;
 
-/// A window that no test sees the turn of.
+/// A window that does not end during a test.
 const LONG: Duration = Duration::from_secs(364 * 24 * 60 * 60);
 
-/// A request, and whose it is.
+/// A request with the name of its caller.
 #[derive(Clone, Copy)]
 struct Caller(&'static str);
 
-/// A limit in this server, with a deadline that a busy machine keeps.
+/// A limit in this server, with a deadline that a busy machine can keep.
 fn builder(server: &Server) -> RedisRateLimitBuilder {
     RedisRateLimit::builder(RedisServer::new(server.url()).expect("a URL"))
         .deadline(Duration::from_secs(1))
 }
 
-/// Asks once and waits for the answer, as a gate does.
+/// One request that waits for the answer, as in a gate.
 async fn ask<Req, P: Policy<Req>>(policy: &P, req: &mut Req) -> Result<P::Permit, Rejection> {
     match policy.admit(req, Instant::now()) {
         Verdict::Admit(permit) => Ok(permit),
@@ -56,7 +56,7 @@ async fn ask<Req, P: Policy<Req>>(policy: &P, req: &mut Req) -> Result<P::Permit
     }
 }
 
-/// Waits for another process to get there: ten seconds, for a busy machine.
+/// Waits for another process, up to ten seconds for a busy machine.
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..1000 {
         if holds().await {
@@ -64,7 +64,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
         }
         tokio::time::sleep(ms(10)).await;
     }
-    panic!("in ten seconds: {what}");
+    panic!("not within ten seconds: {what}");
 }
 
 const fn ms(millis: u64) -> Duration {

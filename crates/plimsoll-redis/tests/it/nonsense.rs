@@ -1,4 +1,4 @@
-//! A server that speaks the protocol and talks nonsense.
+//! A server that speaks the protocol, but gives invalid answers.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,20 +12,20 @@ use tokio::{
 
 use crate::{ask, ms, until};
 
-/// Answers every EVALSHA with these bytes, and all else as Redis does.
-async fn liar(answer: &'static [u8]) -> SocketAddr {
+/// Answers every EVALSHA with these bytes, and other commands like Redis.
+async fn fake_server(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(talk(stream, answer));
+            tokio::spawn(serve(stream, answer));
         }
     });
     addr
 }
 
-/// Reads commands, arrays of bulk strings, until the caller hangs up.
-async fn talk(stream: TcpStream, answer: &'static [u8]) -> std::io::Result<()> {
+/// Reads commands (arrays of bulk strings) until the caller closes the connection.
+async fn serve(stream: TcpStream, answer: &'static [u8]) -> std::io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -42,21 +42,21 @@ async fn talk(stream: TcpStream, answer: &'static [u8]) -> std::io::Result<()> {
             reader.read_exact(&mut word).await?;
             words.push(word);
         }
-        let said: &[u8] = match words[0].to_ascii_uppercase().as_slice() {
-            // With one quota only the releases have ten words. One is sent to see whether the server
-            // can write.
+        let reply: &[u8] = match words[0].to_ascii_uppercase().as_slice() {
+            // With one quota only refunds have ten words. One is sent as a probe of a new
+            // connection.
             b"EVALSHA\r\n" if count == 10 => b":1\r\n",
             b"EVALSHA\r\n" => answer,
             b"SCRIPT\r\n" => b"$40\r\n0123456789012345678901234567890123456789\r\n",
             b"TIME\r\n" => b"*2\r\n$10\r\n1790000000\r\n$6\r\n123456\r\n",
             _ => b"+OK\r\n",
         };
-        writer.write_all(said).await?;
+        writer.write_all(reply).await?;
     }
 }
 
 async fn limit(answer: &'static [u8]) -> RedisRateLimit {
-    let server = RedisServer::new(format!("redis://{}", liar(answer).await)).expect("a URL");
+    let server = RedisServer::new(format!("redis://{}", fake_server(answer).await)).expect("a URL");
     let breaker = CircuitBreaker::builder().window(1000).min_calls(1000);
     let limit = RedisRateLimit::builder(server)
         .quota(Quota::per_minute(5).named("q"))
@@ -70,18 +70,18 @@ async fn limit(answer: &'static [u8]) -> RedisRateLimit {
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_sense_is_believed() {
+async fn a_valid_answer_is_accepted() {
     let limit = limit(b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n").await;
     assert!(ask(&limit, &mut ()).await.is_ok());
-    let refused = b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:1\r\n:0\r\n:12000000\r\n";
-    let limit = self::limit(refused).await;
-    let rejection = ask(&limit, &mut ()).await.expect_err("refused");
-    assert_eq!(rejection.retry_after(), Some(ms(12_000)));
+    let rejected = b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:1\r\n:0\r\n:12000000\r\n";
+    let limit = self::limit(rejected).await;
+    let rejection = ask(&limit, &mut ()).await.expect_err("rejected");
+    assert_eq!(rejection.wait(), Some(ms(12_000)));
     assert_eq!(limit.handle().nonsense(), 0);
 }
 
 #[tokio::test]
-async fn nonsense_is_a_failure() {
+async fn an_invalid_answer_is_a_failure() {
     let answers: [&[u8]; 16] = [
         b"+OK\r\n",
         b"$-1\r\n",
@@ -93,12 +93,12 @@ async fn nonsense_is_a_failure() {
         b"*5\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n",
         b"*7\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:5\r\n:6\r\n",
         b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n$1\r\n4\r\n:12000000\r\n",
-        // More than was asked for; less than nothing; more left than there can be.
+        // More than asked for; a negative count; more left than the burst.
         b"*6\r\n:2\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n",
         b"*6\r\n:-2\r\n:1790000000123456\r\n:0\r\n:0\r\n:4\r\n:12000000\r\n",
         b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:6\r\n:12000000\r\n",
         b"*6\r\n:1\r\n:1790000000123456\r\n:0\r\n:0\r\n:-1\r\n:12000000\r\n",
-        // Refused without a wait, for ever, because of a quota that is not there.
+        // A rejection without a wait, with an endless wait, by a quota that does not exist.
         b"*6\r\n:0\r\n:1790000000123456\r\n:0\r\n:1\r\n:0\r\n:12000000\r\n",
         b"*6\r\n:0\r\n:1790000000123456\r\n:9223372036854775807\r\n:1\r\n:0\r\n:12000000\r\n",
         b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:2\r\n:0\r\n:12000000\r\n",
@@ -118,7 +118,7 @@ async fn an_error_is_a_failure() {
     for answer in [
         &b"-ERR out of order\r\n"[..],
         b"-OOM command not allowed\r\n",
-        // Taught again, and still not known.
+        // Not found again after the scripts were loaded.
         b"-NOSCRIPT what?\r\n",
     ] {
         let limit = limit(answer).await;
@@ -128,7 +128,7 @@ async fn an_error_is_a_failure() {
     }
 }
 
-/// Found out by a request, since the server answers the first questions of a connection.
+/// Detected by a request, since the server answers the first questions of a connection.
 #[tokio::test]
 async fn an_error_about_the_server_ends_the_connection() {
     for (answer, why) in [
@@ -142,7 +142,7 @@ async fn an_error_about_the_server_ends_the_connection() {
         (b"-NOAUTH who?\r\n", Disconnected::Denied),
         (b"-NOPERM not you\r\n", Disconnected::Denied),
         (b"-LOADING wait\r\n", Disconnected::Loading),
-        // As before version 7.
+        // As before Redis 7.
         (
             b"-ERR Error running script (call to f_1): @user_script:94: -READONLY a replica\r\n",
             Disconnected::NotWritable,
@@ -153,13 +153,13 @@ async fn an_error_about_the_server_ends_the_connection() {
         let text = String::from_utf8_lossy(answer);
         assert!(ask(&limit, &mut ()).await.is_err(), "{text}");
         assert_eq!((handle.errors(), handle.closed()), (1, 1), "{text}");
-        until("it is left", || async { handle.lost() == 1 }).await;
+        until("it is closed", || async { handle.lost() == 1 }).await;
         assert_eq!(handle.disconnected(), Some(why), "{text}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_the_protocol_breaks_the_connection_and_nothing_else() {
+async fn bytes_outside_the_protocol_only_break_the_connection() {
     let limit = Arc::new(limit(b"HTTP/1.1 400 Bad Request\r\n\r\n").await);
     for _ in 0..20 {
         assert!(ask(&*limit, &mut ()).await.is_err());
@@ -167,11 +167,11 @@ async fn what_is_not_the_protocol_breaks_the_connection_and_nothing_else() {
     let handle = limit.handle();
     assert_eq!(handle.closed(), 20);
     assert!(handle.lost() > 0);
-    until("it connects again", || async { handle.connected() > 0 }).await;
+    until("it is connected again", || async { handle.connected() > 0 }).await;
 }
 
 #[tokio::test]
-async fn a_liar_about_late_questions_is_a_timeout() {
+async fn an_answer_that_the_question_has_expired_is_a_timeout() {
     let limit = limit(b"*2\r\n:-1\r\n:1790000000123456\r\n").await;
     assert!(ask(&limit, &mut ()).await.is_err());
     assert_eq!(limit.handle().timeouts(), 1);

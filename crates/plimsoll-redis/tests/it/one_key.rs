@@ -1,4 +1,4 @@
-//! One key, named by hand: reset, granted more.
+//! One key through the handle: reset, granted tokens.
 
 use plimsoll_core::{HeaderKey, Missing, Policy};
 use plimsoll_rate_limit::{LimitKey, Quota};
@@ -25,7 +25,7 @@ async fn limit(server: &Server, prefix: &str, quota: Quota) -> RedisRateLimit<Ke
     limit
 }
 
-/// How many are admitted until one is rejected.
+/// The number of requests admitted before the first rejection.
 async fn admitted(limit: &RedisRateLimit<Key>, name: &'static str) -> usize {
     let mut admitted = 0;
     while ask(limit, &mut Caller(name)).await.is_ok() {
@@ -42,12 +42,12 @@ const KINDS: [(&str, Quota); 4] = [
 ];
 
 #[tokio::test]
-async fn one_key_is_reset_or_granted_more_and_never_more_than_its_quota() {
+async fn one_key_can_be_reset_or_granted_tokens_up_to_its_quota() {
     let server = Server::start();
     for (prefix, quota) in KINDS {
         let limit = limit(&server, prefix, quota).await;
         let handle = limit.handle();
-        assert_eq!(handle.reset("ann").await, Ok(false), "{prefix}: not here");
+        assert_eq!(handle.reset("ann").await, Ok(false), "{prefix}: no data");
         assert_eq!(handle.grant("ann", 3).await, Ok(false), "{prefix}");
         assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
         assert_eq!(admitted(&limit, "bob").await, 5, "{prefix}");
@@ -61,9 +61,9 @@ async fn one_key_is_reset_or_granted_more_and_never_more_than_its_quota() {
     }
 }
 
-/// What was taken before a reset was forgotten by it, and is not released a second time.
+/// Tokens that were taken before a reset are not refunded after it.
 #[tokio::test]
-async fn a_reset_leaves_nothing_to_be_released() {
+async fn a_reset_ends_refunds_of_earlier_tokens() {
     let server = Server::start();
     for (prefix, quota) in KINDS {
         let limit = limit(&server, prefix, quota).await;
@@ -71,14 +71,14 @@ async fn a_reset_leaves_nothing_to_be_released() {
         assert_eq!(limit.handle().reset("ann").await, Ok(true));
         assert_eq!(admitted(&limit, "ann").await, 5, "{prefix}");
         Policy::<Caller>::revoke(&limit, before, Instant::now(), Instant::now());
-        // Sent after what was released.
+        // Sent after the refund.
         assert_eq!(limit.handle().grant("ann", 0).await, Ok(true));
         assert_eq!(admitted(&limit, "ann").await, 0, "{prefix}");
     }
 }
 
 #[tokio::test]
-async fn scripts_that_were_forgotten_lose_neither_a_change_nor_a_release() {
+async fn flushed_scripts_lose_neither_a_change_nor_a_refund() {
     let server = Server::start();
     let limit = limit(&server, "p", Quota::new(5, LONG)).await;
     let handle = limit.handle();
@@ -98,12 +98,12 @@ async fn without_redis_a_change_is_an_error() {
         .quota(Quota::per_hour(1))
         .connect()
         .expect("valid");
-    let error = limit.handle().reset(()).await.expect_err("nowhere");
+    let error = limit.handle().reset(()).await.expect_err("no server");
     assert_eq!(error.to_string(), "redis: no connection");
 }
 
 #[tokio::test]
-async fn a_limit_key_names_what_requests_carry() {
+async fn a_limit_key_matches_the_key_of_requests() {
     let server = Server::start();
     let by_header = HeaderKey::from_static("x-tenant");
     let limit = builder(&server)

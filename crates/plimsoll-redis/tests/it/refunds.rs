@@ -1,4 +1,4 @@
-//! A request that was rejected by a later policy has spent nothing.
+//! Requests that a later policy rejects have spent nothing.
 
 use std::{
     cell::RefCell,
@@ -25,7 +25,7 @@ use crate::{
     until,
 };
 
-/// What is missing from a bucket of which only these were taken: moments and microseconds.
+/// What is missing from a bucket after these admissions: times and microseconds.
 fn missing(log: &[(u64, u64)], now: u64) -> u64 {
     let (mut missing, mut seen) = (0_u64, 0);
     for (at, span) in log {
@@ -39,16 +39,16 @@ fn missing(log: &[(u64, u64)], now: u64) -> u64 {
 enum Step {
     Forward(u64),
     Ask(u64),
-    Release(Index),
+    Refund(Index),
 }
 
 #[test]
-fn released_permits_leave_a_bucket_as_if_they_had_never_been_admitted() {
+fn refunds_leave_a_bucket_as_if_nothing_had_been_admitted() {
     let redis = RefCell::new(Redis::start());
     let step = prop_oneof![
         4 => (0..60 * MS).prop_map(Step::Forward),
         6 => (1_u64..4).prop_map(Step::Ask),
-        4 => any::<Index>().prop_map(Step::Release),
+        4 => any::<Index>().prop_map(Step::Refund),
     ];
     check(60, (3_u64..12, vec(step, 1..80)), |(size, steps)| {
         let mut redis = redis.borrow_mut();
@@ -63,11 +63,11 @@ fn released_permits_leave_a_bucket_as_if_they_had_never_been_admitted() {
                         log.push((now, cost * 100 * MS));
                     }
                 }
-                Step::Release(index) if !log.is_empty() => {
+                Step::Refund(index) if !log.is_empty() => {
                     let (at, span) = log.remove(index.index(log.len()));
-                    redis.give_back(quota, span / (100 * MS), at, now);
+                    redis.refund(quota, span / (100 * MS), at, now);
                 }
-                Step::Release(_) => {}
+                Step::Refund(_) => {}
             }
             let written = redis.numbers();
             let seen = match written[..] {
@@ -80,10 +80,9 @@ fn released_permits_leave_a_bucket_as_if_they_had_never_been_admitted() {
     });
 }
 
-/// All at slightly different moments, in either order: the wait is paid for once, by all of them
-/// together.
+/// At slightly different times, in either order: all waits together cost one wait.
 #[test]
-fn ninety_nine_waiters_of_a_hundred_release_all_that_they_took() {
+fn ninety_nine_waiters_of_a_hundred_are_refunded_what_they_took() {
     let mut redis = Redis::start();
     let quota = ("g", 20 * MS, 100);
     for newest_first in [false, true] {
@@ -94,16 +93,16 @@ fn ninety_nine_waiters_of_a_hundred_release_all_that_they_took() {
         let later = START + 50 * MS;
         for n in 0..99 {
             let at = START + 10 * if newest_first { 99 - n } else { n };
-            redis.give_back(quota, 1, at, later + n);
+            redis.refund(quota, 1, at, later + n);
         }
-        // What is left was taken 50 ms ago, and has been refilled; one is taken to see it.
+        // One token was taken 50 ms ago, and has been refilled. Taking one shows that.
         assert_eq!(redis.one(quota, 1, later + 99), Ok(99), "{newest_first}");
     }
 }
 
-/// When there is no room for all stretches, what is released in excess is a small part of a token.
+/// When there is no room for all stretches, the excess of the refunds is less than a token.
 #[test]
-fn a_crowd_that_leaves_in_any_order_releases_no_more_than_it_took() {
+fn many_refunds_in_any_order_do_not_exceed_what_was_taken() {
     let mut redis = Redis::start();
     let quota = ("g", 20 * MS, 1000);
     let mut log = Vec::new();
@@ -114,20 +113,20 @@ fn a_crowd_that_leaves_in_any_order_releases_no_more_than_it_took() {
         log.push((now, 20 * MS));
         if n % 3 == 2 {
             let (at, _) = log.remove((n * 31 % log.len() as u64) as usize);
-            redis.give_back(quota, 1, at, now);
+            redis.refund(quota, 1, at, now);
         }
     }
     while log.len() > 10 {
         now += 50;
         let (at, _) = log.remove(log.len() * 7 / 11);
-        redis.give_back(quota, 1, at, now);
+        redis.refund(quota, 1, at, now);
     }
     let due = missing(&log, now);
     let seen = redis.numbers().get(1).copied().unwrap_or(0);
     assert!(due.abs_diff(seen) < 20 * MS, "{due} µs are due, not {seen}");
 }
 
-/// Keeps each request for 50 ms, and rejects it then.
+/// Queues each request for 50 ms, then rejects it.
 struct FullQueue;
 
 impl<Req> Policy<Req> for FullQueue {
@@ -188,9 +187,9 @@ async fn law_03_requests_that_a_queue_rejects_after_a_wait_have_spent_nothing() 
     );
 }
 
-/// The local limits that decide while Redis is away.
+/// The local limits that decide while Redis is down.
 #[tokio::test]
-async fn law_03_waiters_that_are_rejected_while_redis_is_away_have_spent_nothing() {
+async fn law_03_waiters_that_are_rejected_while_redis_is_down_have_spent_nothing() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     let limit = RedisRateLimit::builder(RedisServer::new(url).expect("a URL"))
         .quota(Quota::per_second(50).burst(100))
@@ -210,18 +209,18 @@ async fn law_03_waiters_that_are_rejected_while_redis_is_away_have_spent_nothing
     while take(later).is_some() {
         left += 1;
     }
-    // All waits together cost no more than what is refilled within one of them: 2.5 tokens.
+    // All waits together cost at most what is refilled within one of them: 2.5 tokens.
     assert!((97..=100).contains(&left), "{left} of 100 are left");
 }
 
 type Key = fn(&Caller) -> Option<&'static str>;
 const BY_NAME: Key = |caller| Some(caller.0);
 
-/// Tokens that find no room in their lease, or a lease that is void, are Redis' again.
+/// Tokens that exceed the size of their lease, or of an expired lease, are refunded in Redis.
 #[tokio::test]
-async fn law_03_what_a_lease_has_no_room_for_is_released_in_redis() {
+async fn law_03_tokens_without_room_in_their_lease_are_refunded_in_redis() {
     let server = Server::start();
-    for (name, lifetime) in [("full", ms(3_600_000)), ("void", ms(100))] {
+    for (name, lifetime) in [("full", ms(3_600_000)), ("expired", ms(100))] {
         let limit = builder(&server)
             .quota(Quota::new(40, LONG).fixed_window().named("q"))
             .key(BY_NAME, Missing::Share)
@@ -231,8 +230,8 @@ async fn law_03_what_a_lease_has_no_room_for_is_released_in_redis() {
         handle.wait_connected().await;
         let mut caller = Caller(name);
         let tokens = || {
-            let look = |cell: &plimsoll_redis::LeaseCell<_, _>| cell.tokens(Instant::now());
-            limit.leases().with_cell(name, look).unwrap_or(0)
+            let tokens_of = |cell: &plimsoll_redis::LeaseCell<_, _>| cell.tokens(Instant::now());
+            limit.leases().with_cell(name, tokens_of).unwrap_or(0)
         };
         assert!(ask(&limit, &mut caller).await.is_ok());
         let mut permits = Vec::new();
@@ -243,8 +242,8 @@ async fn law_03_what_a_lease_has_no_room_for_is_released_in_redis() {
             };
             permits.push(permit);
         }
-        until("the next batch is here", || async { tokens() == 10 }).await;
-        if name == "void" {
+        until("the next batch has arrived", || async { tokens() == 10 }).await;
+        if name == "expired" {
             sleep(lifetime).await;
             assert_eq!(tokens(), 0);
         }
@@ -256,8 +255,8 @@ async fn law_03_what_a_lease_has_no_room_for_is_released_in_redis() {
         while ask(&limit, &mut caller).await.is_ok() {
             admitted += 1;
         }
-        // The second batch was not spent while it was valid.
-        let lost = if name == "void" { 10 } else { 0 };
+        // The second batch was not spent before it expired.
+        let lost = if name == "expired" { 10 } else { 0 };
         assert_eq!(admitted, 40 - lost, "{name}");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) const REPLICAS: u32 = 3;
 
 pub(crate) type ByNumber = fn(&u64) -> Option<u64>;
 
-/// A limit of `count` requests per key, with a deadline that a busy machine mostly keeps.
+/// A limit of `count` requests per key, with a deadline that a busy machine usually keeps.
 pub(crate) fn builder(server: &RedisServer, count: u32) -> RedisRateLimitBuilder<ByNumber> {
     let by_number: ByNumber = |key| Some(*key);
     RedisRateLimit::builder(server.clone())
@@ -37,14 +37,14 @@ pub(crate) fn builder(server: &RedisServer, count: u32) -> RedisRateLimitBuilder
         .deadline(ms(200))
 }
 
-/// The figures of `docs/redis.md`, and their bound.
+/// Prints a figure of `docs/redis.md`, and checks its bound.
 #[allow(clippy::print_stdout)]
 pub(crate) fn shared_again(failover: &str, after: Duration, at_most: Duration) {
     println!("{failover}: shared again after {after:?}");
     assert!(after < at_most, "{failover}: shared again after {after:?}");
 }
 
-/// Waits for all connections, and not for ever.
+/// Waits for all connections, up to ten seconds.
 pub(crate) async fn connected(handle: &RedisHandle) {
     let waited = timeout(ms(10_000), handle.wait_connected()).await;
     assert!(waited.is_ok(), "{handle:?}");
@@ -77,14 +77,14 @@ impl Fleet {
         self.limits.iter().map(|limit| count(&limit.handle())).sum()
     }
 
-    /// How many connections are up, of all replicas.
+    /// The connections that are up, of all replicas.
     pub(crate) fn connected(&self) -> usize {
         let handles = self.limits.iter().map(|limit| limit.handle());
         handles.map(|handle| handle.connected()).sum()
     }
 
-    /// Asks for each of `keys` fresh keys through all replicas at once, more often than the quota
-    /// allows. Whether Redis decided all of it, and then exactly.
+    /// Sends more requests than the quota for each of `keys` new keys, through all replicas at
+    /// once. Returns whether Redis decided all of them, and then checks that the limit was exact.
     pub(crate) async fn is_exact(&mut self, keys: u64) -> bool {
         let local = self.sum(RedisHandle::local);
         let mut exact = true;
@@ -109,8 +109,8 @@ impl Fleet {
         by_redis
     }
 
-    /// Waits until decisions are shared again: `keys` keys in a row that Redis decided alone, and
-    /// exactly. How long that took.
+    /// Waits until decisions are shared again: Redis decided `keys` new keys in a row alone, and
+    /// exactly. Returns how long that took.
     pub(crate) async fn wait_exact(&mut self, keys: u64) -> Duration {
         let start = Instant::now();
         while !self.is_exact(keys).await {
@@ -120,8 +120,8 @@ impl Fleet {
         start.elapsed()
     }
 
-    /// Callers that go on asking, for many keys, until the crowd is stopped.
-    pub(crate) fn crowd(&self) -> Crowd {
+    /// Starts callers that send requests for many keys until the load is stopped.
+    pub(crate) fn load(&self) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for (n, limit) in (0..).zip(&self.limits) {
@@ -135,7 +135,7 @@ impl Fleet {
                 }
             });
         }
-        Crowd { callers, stop }
+        Load { callers, stop }
     }
 
     pub(crate) async fn wait_connected(&self) {
@@ -153,19 +153,19 @@ impl std::fmt::Debug for Fleet {
     }
 }
 
-pub(crate) struct Crowd {
+pub(crate) struct Load {
     callers: JoinSet<()>,
     stop: Arc<AtomicBool>,
 }
 
-impl Crowd {
+impl Load {
     pub(crate) async fn stop(self) {
         self.stop.store(true, SeqCst);
         self.callers.join_all().await;
     }
 }
 
-/// Replicas that lease tokens, and admit nothing while Redis is away.
+/// Replicas that lease tokens, and reject all requests while Redis is down.
 pub(crate) struct Leased {
     limits: Vec<LeasedRateLimit<ByNumber>>,
     keys: u64,
@@ -174,7 +174,7 @@ pub(crate) struct Leased {
 
 impl Leased {
     const LEASE: LeaseSettings = LeaseSettings::new(20).low_water(10).lifetime(ms(60_000));
-    /// What all replicas may have in hand for a key.
+    /// What all replicas may hold for a key.
     pub(crate) const MOST: u64 = REPLICAS as u64 * Self::LEASE.most();
 
     pub(crate) async fn connect(server: &RedisServer, keys: u64, count: u32) -> Self {
@@ -194,8 +194,8 @@ impl Leased {
         }
     }
 
-    /// Asks until Redis says that nothing is left of any key, and calls `fail` when a third is
-    /// spent. How much was admitted for each key.
+    /// Sends requests until Redis has nothing left of any key, and calls `fail` when a third is
+    /// spent. Returns how many requests of each key were admitted.
     pub(crate) async fn spend_all(self, fail: impl FnOnce()) -> Vec<u64> {
         let Self {
             limits,

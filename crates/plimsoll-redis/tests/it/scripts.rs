@@ -1,5 +1,5 @@
-//! The scripts, against slow and obvious models. They are the very files of the crate, run by a real Redis; only the clock is
-//! another: the last argument.
+//! The scripts against slow, simple models. They are the files of the crate, run by a real Redis.
+//! Only the clock is replaced, by the last argument.
 
 use proptest::{
     collection::vec,
@@ -17,17 +17,17 @@ const COMMON: &str = concat!(
     include_str!("../../src/scripts/fixed_window.lua"),
 );
 const DECIDE: &str = include_str!("../../src/scripts/decide.lua");
-const GIVE_BACK: &str = include_str!("../../src/scripts/give_back.lua");
+const REFUND: &str = include_str!("../../src/scripts/refund.lua");
 
 pub(crate) const MS: u64 = 1000;
-/// Some time in 2026, in microseconds, and not the start of any window.
+/// A time in 2026, in microseconds, which is not the start of any window.
 pub(crate) const START: u64 = 1_790_000_000_123_456;
 
 /// Kind, unit and size.
 pub(crate) type Quota = (&'static str, u64, u64);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Decision {
     pub(crate) granted: i64,
     pub(crate) wait: u64,
     tightest: u64,
@@ -37,17 +37,18 @@ pub(crate) struct Said {
 pub(crate) struct Redis {
     _server: Server,
     pub(crate) connection: redis::Connection,
-    /// Microseconds that are added to the clock, so that windows begin at multiples of the period.
+    /// Microseconds to add to the clock, so that windows begin at multiples of the period.
     pub(crate) phase: u64,
     decide: redis::Script,
-    give_back: redis::Script,
+    refund: redis::Script,
 }
 
 impl Redis {
-    /// Keys stay an hour longer: they expire by the real clock, and the tests have another.
+    /// Keys live an hour longer: they expire by the real clock, which differs from the tests'
+    /// clock.
     pub(crate) fn start() -> Self {
         let later = COMMON.replace("floor(micros / 1000)", "3600000 + floor(micros / 1000)");
-        assert_ne!(later, COMMON, "the expiry is written as it was");
+        assert_ne!(later, COMMON, "the expiry is computed as expected");
         Self::with(&later)
     }
 
@@ -59,7 +60,7 @@ impl Redis {
             _server: server,
             phase: 0,
             decide: redis::Script::new(&[CLOCK, common, DECIDE].concat()),
-            give_back: redis::Script::new(&[CLOCK, common, GIVE_BACK].concat()),
+            refund: redis::Script::new(&[CLOCK, common, REFUND].concat()),
         }
     }
 
@@ -68,7 +69,14 @@ impl Redis {
         flushed.expect("it flushes");
     }
 
-    fn ask(&mut self, quotas: &[Quota], least: u64, most: u64, not_after: u64, now: u64) -> Said {
+    fn ask(
+        &mut self,
+        quotas: &[Quota],
+        least: u64,
+        most: u64,
+        not_after: u64,
+        now: u64,
+    ) -> Decision {
         let mut call = self.decide.prepare_invoke();
         call.arg(least).arg(most).arg(not_after);
         for (n, (kind, unit, size)) in quotas.iter().enumerate() {
@@ -78,26 +86,26 @@ impl Redis {
                 .arg(*size)
                 .arg(self.phase);
         }
-        let said: Vec<i64> = call
+        let got: Vec<i64> = call
             .arg(now)
             .invoke(&mut self.connection)
             .expect("an answer");
         let number = |n: &i64| u64::try_from(*n).expect("not negative");
-        assert_eq!(number(&said[1]), now);
-        if said.len() == 2 {
-            return Said {
-                granted: said[0],
+        assert_eq!(number(&got[1]), now);
+        if got.len() == 2 {
+            return Decision {
+                granted: got[0],
                 wait: 0,
                 tightest: 0,
                 left: Vec::new(),
             };
         }
-        assert_eq!(said.len(), 4 + 2 * quotas.len());
-        Said {
-            granted: said[0],
-            wait: number(&said[2]),
-            tightest: number(&said[3]),
-            left: said[4..]
+        assert_eq!(got.len(), 4 + 2 * quotas.len());
+        Decision {
+            granted: got[0],
+            wait: number(&got[2]),
+            tightest: number(&got[3]),
+            left: got[4..]
                 .chunks(2)
                 .map(|pair| (number(&pair[0]), number(&pair[1])))
                 .collect(),
@@ -106,19 +114,19 @@ impl Redis {
 
     /// One request of one quota: what is left, or the wait.
     pub(crate) fn one(&mut self, quota: Quota, cost: u64, now: u64) -> Result<u64, u64> {
-        let said = self.ask(&[quota], cost, cost, 0, now);
-        if said.granted == 0 {
-            assert_eq!(said.tightest, 1);
-            assert!(said.wait > 0, "a wait");
-            return Err(said.wait);
+        let got = self.ask(&[quota], cost, cost, 0, now);
+        if got.granted == 0 {
+            assert_eq!(got.tightest, 1);
+            assert!(got.wait > 0, "a wait");
+            return Err(got.wait);
         }
-        assert_eq!(said.granted.unsigned_abs(), cost);
-        Ok(said.left[0].0)
+        assert_eq!(got.granted.unsigned_abs(), cost);
+        Ok(got.left[0].0)
     }
 
-    pub(crate) fn give_back(&mut self, quota: Quota, count: u64, at: u64, now: u64) {
+    pub(crate) fn refund(&mut self, quota: Quota, count: u64, at: u64, now: u64) {
         let (kind, unit, size) = quota;
-        let mut call = self.give_back.key("t:{k}:0");
+        let mut call = self.refund.key("t:{k}:0");
         call.arg(count)
             .arg(at)
             .arg(kind)
@@ -126,11 +134,11 @@ impl Redis {
             .arg(size)
             .arg(self.phase)
             .arg(now);
-        let said: i64 = call.invoke(&mut self.connection).expect("an answer");
-        assert_eq!(said, 1);
+        let got: i64 = call.invoke(&mut self.connection).expect("an answer");
+        assert_eq!(got, 1);
     }
 
-    /// What is written of the first quota, after its kind and unit.
+    /// The stored state of the first quota, after its kind and unit.
     pub(crate) fn numbers(&mut self) -> Vec<u64> {
         let Some(text) = self.dump().swap_remove(0) else {
             return Vec::new();
@@ -155,7 +163,7 @@ impl Redis {
             .expect("strings")
     }
 
-    /// Milliseconds until the first key is gone by itself; -1 when never, -2 when there is none.
+    /// Milliseconds until the first key expires; -1 for never, -2 when there is no key.
     fn expires_in(&mut self) -> i64 {
         redis::cmd("PTTL")
             .arg("t:{k}:0")
@@ -181,14 +189,14 @@ pub(crate) fn check<S: Strategy>(
     }
 }
 
-/// T = 100 ms, τ = 300 ms: a burst of four.
+/// T = 100 ms, τ = 300 ms: burst 4.
 #[test]
-fn gcra_keeps_the_published_vector() {
+fn gcra_conforms_to_the_published_vector() {
     let mut redis = Redis::start();
     let four = ("g", 100 * MS, 4);
     let mut at = |millis: u64, expected: Result<u64, u64>| {
-        let said = redis.one(four, 1, START + millis * MS);
-        assert_eq!(said, expected.map_err(|wait| wait * MS), "at {millis} ms");
+        let got = redis.one(four, 1, START + millis * MS);
+        assert_eq!(got, expected.map_err(|wait| wait * MS), "at {millis} ms");
     };
     for left in [3, 2, 1, 0] {
         at(0, Ok(left));
@@ -205,9 +213,10 @@ fn gcra_keeps_the_published_vector() {
     at(1000, Err(100));
 }
 
-/// Cloudflare's example: 42 in the minute before, 18 in the first 15 seconds of this one: a rate of 49.5.
+/// Cloudflare's example: 42 in the previous minute, 18 in the first 15 seconds of this one: a rate
+/// of 49.5.
 #[test]
-fn sliding_window_keeps_the_published_vector() {
+fn the_sliding_window_conforms_to_the_published_vector() {
     let mut redis = Redis::start();
     let (minute, second) = (60_000 * MS, 1000 * MS);
     let begin = START / minute * minute;
@@ -218,16 +227,16 @@ fn sliding_window_keeps_the_published_vector() {
         Ok(0),
         "49.5 of 50"
     );
-    // 0.5 must go out of sight: 60 s * 0.5 / 42.
+    // 0.5 must leave the window: 60 s * 0.5 / 42.
     let wait = redis
         .one(fifty, 1, begin + minute + 15 * second)
         .expect_err("50.5 of 50");
     assert_eq!(wait, (30 * second).div_ceil(42));
 }
 
-/// A bucket that is refilled microsecond by microsecond, in fractions of a token.
+/// The model is a bucket that is refilled every microsecond, in fractions of a token.
 #[test]
-fn gcra_decides_as_a_counted_bucket_does() {
+fn gcra_decides_like_a_counted_bucket() {
     let redis = std::cell::RefCell::new(Redis::start());
     let steps = vec((0_u64..400 * MS, 1_u64..5), 1..60);
     check(
@@ -242,12 +251,12 @@ fn gcra_decides_as_a_counted_bucket_does() {
                 level = (level + (at - seen)).min(unit * size);
                 seen = at;
                 let cost = cost.min(size);
-                let said = redis.one(("g", unit, size), cost, at);
+                let got = redis.one(("g", unit, size), cost, at);
                 if level >= cost * unit {
                     level -= cost * unit;
-                    prop_assert_eq!(said, Ok(level / unit));
+                    prop_assert_eq!(got, Ok(level / unit));
                 } else {
-                    prop_assert_eq!(said, Err(cost * unit - level));
+                    prop_assert_eq!(got, Err(cost * unit - level));
                 }
             }
             Ok(())
@@ -255,9 +264,9 @@ fn gcra_decides_as_a_counted_bucket_does() {
     );
 }
 
-/// A log of everything that was let in.
+/// The model is a log of all admissions.
 #[test]
-fn fixed_window_decides_as_a_log_does() {
+fn the_fixed_window_decides_like_a_log() {
     let redis = std::cell::RefCell::new(Redis::start());
     let steps = vec((0_u64..400 * MS, 1_u64..5), 1..60);
     check(
@@ -270,14 +279,14 @@ fn fixed_window_decides_as_a_log_does() {
             for (gap, cost) in steps {
                 at += gap;
                 let cost = cost.min(size);
-                let said = redis.one(("f", unit, size), cost, at);
+                let got = redis.one(("f", unit, size), cost, at);
                 let same = |(then, _): &&(u64, u64)| then / unit == at / unit;
                 let count: u64 = log.iter().filter(same).map(|(_, cost)| cost).sum();
                 if count + cost <= size {
                     log.push((at, cost));
-                    prop_assert_eq!(said, Ok(size - count - cost));
+                    prop_assert_eq!(got, Ok(size - count - cost));
                 } else {
-                    prop_assert_eq!(said, Err(unit - at % unit));
+                    prop_assert_eq!(got, Err(unit - at % unit));
                 }
             }
             Ok(())
@@ -285,9 +294,9 @@ fn fixed_window_decides_as_a_log_does() {
     );
 }
 
-/// The same log, of which the period before counts in part. And the wait is the shortest that helps.
+/// The same log, with part of the previous period. Each wait is the shortest possible.
 #[test]
-fn sliding_window_decides_as_a_log_does() {
+fn the_sliding_window_decides_like_a_log() {
     let redis = std::cell::RefCell::new(Redis::start());
     let steps = vec((0_u64..400 * MS, 1_u64..5), 1..60);
     check(
@@ -297,7 +306,7 @@ fn sliding_window_decides_as_a_log_does() {
             let mut redis = redis.borrow_mut();
             redis.flush();
             let (mut at, mut log) = (START, Vec::<(u64, u64)>::new());
-            // In units of 1/unit of a request, so that nothing is rounded.
+            // In units of 1/unit of a request, to avoid rounding.
             let fits = |log: &[(u64, u64)], at: u64, cost: u64| {
                 let of = |window| {
                     let same = |(then, _): &&(u64, u64)| then / unit == window;
@@ -326,9 +335,9 @@ fn sliding_window_decides_as_a_log_does() {
     );
 }
 
-/// Of the three quotas either all have the cost taken from them, or none is touched.
+/// The cost is taken from all three quotas, or from none.
 #[test]
-fn all_quotas_or_none() {
+fn a_request_takes_from_all_quotas_or_from_none() {
     let redis = std::cell::RefCell::new(Redis::start());
     let quotas = [("g", 50 * MS, 6), ("s", 700 * MS, 9), ("f", 1100 * MS, 11)];
     check(40, vec((0_u64..300 * MS, 1_u64..7), 1..50), |steps| {
@@ -338,18 +347,18 @@ fn all_quotas_or_none() {
         for (gap, cost) in steps {
             at += gap;
             let before = redis.dump();
-            let said = redis.ask(&quotas, cost, cost, 0, at);
+            let got = redis.ask(&quotas, cost, cost, 0, at);
             let after = redis.dump();
-            if said.granted == 0 {
-                prop_assert!((1..=3).contains(&said.tightest));
-                let (left, _) = said.left[said.tightest as usize - 1];
-                prop_assert!(left < cost, "the one that is said to lack has less");
-                // A window that turned, or a key that expired, is no write: the values are as they were.
+            if got.granted == 0 {
+                prop_assert!((1..=3).contains(&got.tightest));
+                let (left, _) = got.left[got.tightest as usize - 1];
+                prop_assert!(left < cost, "the tightest quota has too little");
+                // A window that ended, or a key that expired, is not a write: the values stay.
                 prop_assert_eq!(before, after);
-                // After the wait all of them have it.
-                let again = redis.ask(&quotas, cost, cost, 0, at + said.wait);
+                // After the wait all quotas have it.
+                let again = redis.ask(&quotas, cost, cost, 0, at + got.wait);
                 prop_assert_eq!(again.granted.unsigned_abs(), cost);
-                at += said.wait;
+                at += got.wait;
             } else {
                 prop_assert!(
                     before
@@ -364,27 +373,27 @@ fn all_quotas_or_none() {
 }
 
 #[test]
-fn a_batch_is_as_much_as_there_is_and_never_less_than_asked() {
+fn a_batch_is_what_is_left_but_at_least_the_minimum() {
     let mut redis = Redis::start();
     let quotas = [("g", 1000 * MS, 10), ("f", 3_600_000 * MS, 7)];
     assert_eq!(redis.ask(&quotas, 1, 5, 0, START).granted, 5);
     assert_eq!(
         redis.ask(&quotas, 1, 5, 0, START).granted,
         2,
-        "the tighter one has 2"
+        "the tighter quota has 2"
     );
-    let said = redis.ask(&quotas, 1, 5, 0, START);
-    assert_eq!((said.granted, said.tightest), (0, 2));
+    let got = redis.ask(&quotas, 1, 5, 0, START);
+    assert_eq!((got.granted, got.tightest), (0, 2));
     assert_eq!(
         redis.ask(&quotas[..1], 4, 9, 0, START).granted,
         0,
-        "3 is less than 4"
+        "3 is below the minimum of 4"
     );
     assert_eq!(redis.ask(&quotas[..1], 3, 9, 0, START).granted, 3);
 }
 
 #[test]
-fn a_question_that_lay_around_too_long_spends_nothing() {
+fn an_expired_question_spends_nothing() {
     let mut redis = Redis::start();
     let quota = [("g", 100 * MS, 4)];
     assert_eq!(redis.ask(&quota, 1, 1, START, START + 1).granted, -1);
@@ -392,19 +401,19 @@ fn a_question_that_lay_around_too_long_spends_nothing() {
     assert_eq!(redis.ask(&quota, 1, 1, START, START).granted, 1);
 }
 
-/// What was given back can be had again, and what stands is within the quota in any stretch of time.
+/// Refunded tokens can be taken again, and what is not refunded is within the quota in any time.
 #[test]
-fn gcra_gives_back_no_more_than_was_taken() {
+fn gcra_refunds_at_most_what_was_taken() {
     #[derive(Debug, Clone)]
     enum Step {
         Forward(u64),
         Ask(u64),
-        GiveBack(prop::sample::Index),
+        Refund(prop::sample::Index),
     }
     let step = prop_oneof![
         2 => (0..250 * MS).prop_map(Step::Forward),
         6 => (1_u64..4).prop_map(Step::Ask),
-        4 => any::<prop::sample::Index>().prop_map(Step::GiveBack),
+        4 => any::<prop::sample::Index>().prop_map(Step::Refund),
     ];
     let redis = std::cell::RefCell::new(Redis::start());
     check(60, (3_u64..12, vec(step, 1..80)), |(size, steps)| {
@@ -424,11 +433,11 @@ fn gcra_gives_back_no_more_than_was_taken() {
                         }
                     }
                 }
-                Step::GiveBack(index) if !log.is_empty() => {
+                Step::Refund(index) if !log.is_empty() => {
                     let (then, cost) = log.remove(index.index(log.len()));
-                    redis.give_back(("g", unit, size), cost, then, at);
+                    redis.refund(("g", unit, size), cost, then, at);
                 }
-                Step::GiveBack(_) => {}
+                Step::Refund(_) => {}
             }
         }
         Ok(())
@@ -436,7 +445,7 @@ fn gcra_gives_back_no_more_than_was_taken() {
 }
 
 #[test]
-fn what_is_given_back_at_once_was_never_taken() {
+fn a_refund_at_once_leaves_no_trace() {
     let mut redis = Redis::start();
     for quota in [
         ("g", 1000 * MS, 5),
@@ -447,32 +456,32 @@ fn what_is_given_back_at_once_was_never_taken() {
         let at = START / (60_000 * MS) * 60_000 * MS + MS;
         assert_eq!(redis.one(quota, 2, at), Ok(3));
         assert_eq!(redis.one(quota, 3, at), Ok(0));
-        redis.give_back(quota, 3, at, at);
+        redis.refund(quota, 3, at, at);
         assert_eq!(redis.one(quota, 3, at), Ok(0), "{quota:?}");
-        redis.give_back(quota, 2, at, at);
+        redis.refund(quota, 2, at, at);
         assert_eq!(redis.one(quota, 2, at), Ok(0), "{quota:?}");
     }
 }
 
 #[test]
-fn windows_take_back_only_what_they_still_count() {
+fn windows_are_refunded_only_what_they_still_count() {
     let mut redis = Redis::start();
     let (unit, begin) = (60_000 * MS, START / (60_000 * MS) * 60_000 * MS);
-    // Taken in a period that is over: this one has nothing to do with it.
+    // Taken in a period that has ended, so the current period is not changed.
     assert_eq!(redis.one(("f", unit, 5), 2, begin), Ok(3));
     assert_eq!(redis.one(("f", unit, 5), 4, begin + unit), Ok(1));
-    redis.give_back(("f", unit, 5), 2, begin, begin + unit);
+    redis.refund(("f", unit, 5), 2, begin, begin + unit);
     assert_eq!(redis.one(("f", unit, 5), 1, begin + unit), Ok(0));
-    // The sliding window still sees the period before.
+    // The sliding window still counts the previous period.
     redis.flush();
     assert_eq!(redis.one(("s", unit, 5), 4, begin + unit / 2), Ok(1));
     assert!(redis.one(("s", unit, 5), 2, begin + unit).is_err());
-    redis.give_back(("s", unit, 5), 3, begin + unit / 2, begin + unit);
+    redis.refund(("s", unit, 5), 3, begin + unit / 2, begin + unit);
     assert_eq!(redis.one(("s", unit, 5), 4, begin + unit), Ok(0));
 }
 
 #[test]
-fn a_clock_that_goes_back_opens_no_second_window() {
+fn a_clock_that_goes_back_starts_no_second_window() {
     let mut redis = Redis::start();
     let (unit, begin) = (60_000 * MS, START / (60_000 * MS) * 60_000 * MS);
     for kind in ["f", "s"] {
@@ -480,7 +489,7 @@ fn a_clock_that_goes_back_opens_no_second_window() {
         assert_eq!(redis.one((kind, unit, 5), 5, begin), Ok(0));
         assert!(redis.one((kind, unit, 5), 1, begin - 1).is_err(), "{kind}");
     }
-    // And a bucket is no emptier than empty, whatever clock wrote it.
+    // A bucket is never below empty, also after a write by another clock.
     redis.flush();
     assert_eq!(
         redis.one(("g", 1000 * MS, 5), 5, begin + 500_000 * MS),
@@ -490,7 +499,7 @@ fn a_clock_that_goes_back_opens_no_second_window() {
 }
 
 #[test]
-fn every_key_vanishes_when_it_stops_to_matter() {
+fn every_key_expires_when_it_no_longer_matters() {
     let mut redis = Redis::with(COMMON);
     for (quota, most) in [
         (("g", 1000 * MS, 5), 3002),
@@ -501,20 +510,20 @@ fn every_key_vanishes_when_it_stops_to_matter() {
         redis.one(quota, 3, START).expect("room");
         let expires = redis.expires_in();
         assert!((1..=most).contains(&expires), "{quota:?}: {expires} ms");
-        redis.give_back(quota, 1, START, START);
+        redis.refund(quota, 1, START, START);
         let expires = redis.expires_in();
         assert!((1..=most).contains(&expires), "{quota:?}: {expires} ms");
     }
 }
 
 #[test]
-fn rubbish_in_a_key_is_a_fresh_quota() {
+fn an_invalid_value_is_a_full_quota() {
     let mut redis = Redis::start();
     for kind in ["g", "s", "f"] {
         for rubbish in ["rubbish", "", "g 5", "f 1 2 3 4", "x 1 2 3", "1 2 3 4"] {
             redis.set(rubbish);
-            let said = redis.one((kind, 1000 * MS, 5), 1, START);
-            assert_eq!(said, Ok(4), "{kind}, {rubbish:?}");
+            let got = redis.one((kind, 1000 * MS, 5), 1, START);
+            assert_eq!(got, Ok(4), "{kind}, {rubbish:?}");
         }
     }
 }

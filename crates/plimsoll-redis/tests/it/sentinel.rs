@@ -11,45 +11,45 @@ use crate::{
     until,
 };
 
-/// Stated in the docs: what Sentinel needs, here half a second to notice and about one to elect,
-/// the longest back-off, and what the test machine is late by itself.
+/// As in the docs: what Sentinel needs (here half a second to notice and about one to elect), the
+/// longest back-off, and the delays of the test machine.
 const SHARED_AGAIN: std::time::Duration = ms(10_000);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_master_dies_decisions_are_shared_through_the_one_that_sentinels_name() {
+async fn after_a_master_dies_decisions_are_shared_through_the_new_one() {
     const COUNT: u32 = 50;
     let mut master = Server::start();
     let replica = Server::replica_of(&master);
     let sentinel = Server::sentinel("limits", &master);
     sentinel.wait_for("INFO sentinel", "slaves=1");
-    // One sentinel is dead: the next is asked.
+    // One sentinel is dead, so the next one is asked.
     let dead = format!("redis://127.0.0.1:{}", free_port());
     let server = RedisServer::sentinel([dead, sentinel.url()], "limits").expect("URLs");
     let mut fleet = Fleet::connect(&server, COUNT).await;
     fleet.wait_exact(4).await;
-    let crowd = fleet.crowd();
+    let load = fleet.load();
 
     master.kill();
     let start = Instant::now();
-    until("it is noticed", || async { fleet.connected() == 0 }).await;
+    until("the loss is noticed", || async { fleet.connected() == 0 }).await;
     assert!(fleet.limits[0].handle().disconnected().is_some());
     fleet.wait_exact(4).await;
     fleet.wait_connected().await;
     let took = start.elapsed();
     shared_again("sentinel, master killed", took, SHARED_AGAIN);
-    crowd.stop().await;
+    load.stop().await;
     assert!(replica.command("INFO replication").contains("role:master"));
     assert!(replica.command("DBSIZE").trim_start_matches(':') != "0");
 }
 
 #[tokio::test]
-async fn a_name_that_no_sentinel_knows_is_said() {
+async fn an_unknown_master_name_is_reported() {
     let master = Server::start();
     let sentinel = Server::sentinel("limits", &master);
     let server = RedisServer::sentinel([sentinel.url()], "others").expect("a URL");
     let limit = RedisRateLimit::builder(server).quota(Quota::per_second(1));
     let handle = limit.connect().expect("valid").handle();
-    until("it says so", || async {
+    until("the reason is reported", || async {
         handle.disconnected() == Some(Disconnected::NoMaster)
     })
     .await;
@@ -57,8 +57,8 @@ async fn a_name_that_no_sentinel_knows_is_said() {
 }
 
 #[tokio::test]
-async fn the_password_of_the_master_is_not_that_of_the_sentinels() {
-    // An ACL user with what the docs list.
+async fn the_master_has_its_own_credentials() {
+    // An ACL user with the documented commands.
     let rules = "~plimsoll:* +evalsha +script|load +time +get +set +del +select +role";
     let user = ["--user", "limiter", "on", ">pass"].into_iter();
     let user: Vec<_> = user.chain(rules.split(' ')).collect();
@@ -72,7 +72,7 @@ async fn the_password_of_the_master_is_not_that_of_the_sentinels() {
         limit.quota(Quota::per_second(1))
     };
     let without = limit(server.clone()).connect().expect("valid").handle();
-    until("it says so", || async {
+    until("the reason is reported", || async {
         without.disconnected() == Some(Disconnected::Denied)
     })
     .await;

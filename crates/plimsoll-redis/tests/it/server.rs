@@ -12,10 +12,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A server on a free port of the loopback, in a folder of its own. Killed when dropped.
+/// A server on a free port of the loopback, in its own folder. Killed when dropped.
 pub(crate) struct Server {
     port: u16,
-    /// Of a node of a cluster, for the other nodes.
+    /// The port for other nodes of a cluster.
     bus: u16,
     more: Vec<String>,
     folder: TempDir,
@@ -27,23 +27,23 @@ impl Server {
         Self::with(&[])
     }
 
-    /// With these arguments besides.
+    /// With additional arguments.
     pub(crate) fn with(more: &[&str]) -> Self {
         Self::within(tempfile::tempdir().expect("a temporary folder"), more)
     }
 
-    /// A replica of another server, up to date.
+    /// A replica of another server, in sync.
     pub(crate) fn replica_of(master: &Self) -> Self {
         let replica = Self::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
         replica.wait_for("INFO replication", "master_link_status:up");
         replica
     }
 
-    /// A sentinel that watches a master under this name, alone.
+    /// A single sentinel that watches a master under this name.
     #[cfg(feature = "sentinel")]
     pub(crate) fn sentinel(name: &str, master: &Self) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // Sentinels write to their file, and do not start without.
+        // Sentinels write to their file, and need it to start.
         let settings = format!(
             "sentinel monitor {name} 127.0.0.1 {} 1\n\
              sentinel down-after-milliseconds {name} 500\n\
@@ -54,8 +54,7 @@ impl Server {
         Self::within(folder, &["--sentinel"])
     }
 
-    /// A port that was free may be taken before the server has it: then the server ends, and
-    /// others are tried.
+    /// Starts the server. If its port was taken meanwhile, the server ends, and others are tried.
     fn within(folder: TempDir, more: &[&str]) -> Self {
         let more: Vec<_> = more.iter().map(|&argument| argument.to_owned()).collect();
         for _ in 0..5 {
@@ -92,17 +91,17 @@ impl Server {
         self.folder.path()
     }
 
-    /// Stands still: connections stay, nothing is answered (SIGSTOP).
+    /// Stalls: connections stay, nothing is answered (SIGSTOP).
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Goes on (SIGCONT).
+    /// Resumes (SIGCONT).
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Dies without a word (SIGKILL).
+    /// Dies without closing connections (SIGKILL).
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
@@ -115,12 +114,12 @@ impl Server {
         assert!(ready, "no server:\n{}", log_in(self.folder.path()));
     }
 
-    /// One command, written as the protocol's inline form. The first line of the answer.
+    /// One inline command. Returns the first line of the answer.
     pub(crate) fn command(&self, line: &str) -> String {
         ask(self.port, line).expect("it answers")
     }
 
-    /// Waits until the answer to a command has this text in it.
+    /// Waits until the answer to a command contains this text.
     pub(crate) fn wait_for(&self, command: &str, text: &str) {
         let mut answer = String::new();
         for _ in 0..1000 {
@@ -130,7 +129,7 @@ impl Server {
             }
             pause(Duration::from_millis(10));
         }
-        panic!("in ten seconds {command} does not answer {text}, but:\n{answer}");
+        panic!("not within ten seconds: {text} in the answer to {command}, got:\n{answer}");
     }
 
     fn signal(&self, signal: Signal) {
@@ -145,7 +144,7 @@ impl Drop for Server {
     }
 }
 
-/// Tests of other processes wait for them.
+/// Tests with other processes have to wait in real time.
 #[allow(clippy::disallowed_methods)]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
@@ -169,7 +168,7 @@ fn ask(port: u16, line: &str) -> std::io::Result<String> {
     Ok(answer.trim().to_owned())
 }
 
-/// Waits until this server answers, and not another that has its port; `false` when it has ended.
+/// Waits until this server answers, and not another one on its port. `false` when it has ended.
 fn is_ready(port: u16, child: &mut Child) -> bool {
     let own = format!("process_id:{}\r", child.id());
     for _ in 0..1000 {
@@ -197,7 +196,7 @@ fn spawn(port: u16, bus: u16, folder: &Path, more: &[String]) -> Child {
         [mode] if mode == "--sentinel" => server.arg("sentinel.conf"),
         _ => server
             .args(["--save", "", "--appendonly", "no"])
-            // A replica waits for no others before it gets its copy.
+            // The master copies to a replica at once, without waiting for others.
             .args(["--repl-diskless-sync-delay", "0"]),
     };
     server

@@ -1,4 +1,4 @@
-//! Bad settings, and credentials.
+//! Invalid settings, and credentials.
 
 use std::time::Duration;
 
@@ -16,103 +16,106 @@ fn nowhere() -> RedisRateLimitBuilder {
 
 const OK: Quota = Quota::per_second(10);
 
-/// Why it cannot be made; makes nothing.
-fn why(builder: RedisRateLimitBuilder) -> String {
+/// The error message. Builds nothing.
+fn message(builder: RedisRateLimitBuilder) -> String {
     builder.connect().expect_err("invalid").to_string()
 }
 
 #[tokio::test]
-async fn a_bad_setting_names_field_and_bound() {
+async fn an_invalid_setting_names_field_and_bound() {
     let with = |quota| nowhere().quota(quota);
     let many = (1..=5).fold(nowhere(), |builder, count| {
         builder.quota(Quota::per_second(count))
     });
     let cases = [
-        (nowhere(), "there are 0 quotas, but there must be 1 to 4"),
-        (many, "there are 5 quotas, but there must be 1 to 4"),
+        (nowhere(), "number of quotas must be 1 to 4, got 0"),
+        (many, "number of quotas must be 1 to 4, got 5"),
         (
             with(Quota::per_second(0)),
-            "count is 0, but must be at least 1 request",
+            "count must be at least 1 request, got 0",
         ),
-        (with(OK.named("a\"b")), "name is \"a\\\"b\", but must be"),
+        (with(OK.named("a\"b")), "backslashes, got \"a\\\"b\""),
         (
             with(OK.named("a{b")),
-            "name of a quota is \"a{b\", but must be without braces",
+            "name of a quota must be without braces, got \"a{b\"",
         ),
         (
             with(OK.named("a")).quota(OK.named("a")),
-            "two quotas are both called \"a\"",
+            "names of quotas must differ, got \"a\" twice",
         ),
         (
             with(OK).quota(OK),
-            "two quotas are both called \"bucket-10-1000000-10\"",
+            "names of quotas must differ, got \"bucket-10-1000000-10\" twice",
         ),
         (
             with(Quota::new(1, Duration::from_nanos(1500))),
-            "period is 1.5µs, but must be whole microseconds",
+            "period must be whole microseconds, at least one, got 1.5µs",
         ),
         (
             with(Quota::new(3, Duration::from_micros(2)).burst(1)),
-            "count is 3 per 2µs, but must be at most 1 request per microsecond",
+            "count must be at most 1 request per microsecond, got 3 per 2µs",
         ),
         (
             with(Quota::new(1 << 20, crate::LONG).sliding_window()),
-            "quota is 1048576 per 31449600s, but its size",
+            "must be at most 2^52, got 1048576 per 31449600s",
         ),
-        (with(OK).prefix("a b"), "prefix is \"a b\", but must be"),
-        (with(OK).prefix(""), "prefix is \"\", but must be"),
+        (with(OK).prefix("a b"), "and braces, got \"a b\""),
+        (with(OK).prefix(""), "and braces, got \"\""),
         (
             with(OK).deadline(ms(0)),
-            "deadline is 0ns, but must be 1 ms to 10 s",
+            "deadline must be 1 ms to 10 s, got 0ns",
         ),
         (
             with(OK).connections(0),
-            "connections are 0, but must be 1 to 64",
+            "connections must be 1 to 64, got 0",
         ),
-        (with(OK).queue(0), "queue is 0, but must be 1 to 65536"),
         (
-            with(OK).replicas(0),
-            "replicas are 0, but must be at least 1",
+            with(OK).queue(0),
+            "queue must be 1 to 65536 questions, got 0",
         ),
-        (with(OK).capacity(0), "capacity is 0, but must be"),
+        (with(OK).replicas(0), "replicas must be at least 1, got 0"),
+        (
+            with(OK).capacity(0),
+            "capacity must be 1 to 2^28 keys, got 0",
+        ),
     ];
     for (builder, expected) in cases {
-        let said = why(builder);
-        assert!(said.contains(expected), "{said:?}, expected {expected:?}");
+        let error = message(builder);
+        assert!(error.contains(expected), "{error:?}, expected {expected:?}");
     }
 }
 
 #[tokio::test]
-async fn a_bad_lease_names_field_and_bound() {
+async fn an_invalid_lease_names_field_and_bound() {
     for (lease, expected) in [
         (
             LeaseSettings::new(0),
-            "batch of a lease is 0, but must be 1 to 10",
+            "batch of a lease must be 1 to 10, the smallest quota, got 0",
         ),
         (
             LeaseSettings::new(11),
-            "batch of a lease is 11, but must be 1 to 10",
+            "batch of a lease must be 1 to 10, the smallest quota, got 11",
         ),
         (
             LeaseSettings::new(4).low_water(5),
-            "low-water mark of a lease is 5",
+            "low_water of a lease must be at most its batch, 4, got 5",
         ),
         (
             LeaseSettings::new(4).lifetime(ms(0)),
-            "lifetime of a lease is 0ns",
+            "lifetime of a lease must be 1 ms to 1 hour, got 0ns",
         ),
     ] {
-        let said = nowhere()
+        let error = nowhere()
             .quota(OK.named("q"))
             .lease(lease)
             .expect_err("invalid")
             .to_string();
-        assert!(said.contains(expected), "{said:?}, expected {expected:?}");
+        assert!(error.contains(expected), "{error:?}, expected {expected:?}");
     }
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
+fn without_a_runtime_the_result_is_an_error() {
     let error = nowhere()
         .quota(OK.named("q"))
         .connect()
@@ -121,7 +124,7 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_bad_address_is_an_error_that_tells_no_password() {
+fn an_invalid_address_is_an_error_and_no_password_is_printed() {
     assert!(RedisServer::new("http://localhost").is_err());
     let server = RedisServer::new("redis://user:hunter2@localhost:7000").expect("a URL");
     let text = format!("{server:?}");
@@ -131,7 +134,7 @@ fn a_bad_address_is_an_error_that_tells_no_password() {
     );
 }
 
-/// Whether Redis decides for a caller with these credentials.
+/// Whether Redis decides with these credentials.
 async fn works(url: String) -> bool {
     let limit = RedisRateLimit::builder(RedisServer::new(url).expect("a URL"))
         .quota(Quota::per_hour(100).named("q"))
@@ -140,10 +143,10 @@ async fn works(url: String) -> bool {
         .expect("valid");
     let handle = limit.handle();
     _ = tokio::time::timeout(ms(1000), handle.wait_connected()).await;
-    let permit = ask(&limit, &mut ()).await.expect("by Redis, or by itself");
+    let permit = ask(&limit, &mut ()).await.expect("by Redis, or locally");
     let (admitted, local) = (handle.admitted(), handle.local());
     assert_eq!(admitted + local, 1);
-    // What it may spend it may give back.
+    // A user that may take may also refund.
     plimsoll_core::Policy::<()>::revoke(
         &limit,
         permit,
@@ -158,14 +161,14 @@ async fn works(url: String) -> bool {
 }
 
 #[tokio::test]
-async fn password_and_acl_user_work_and_others_do_not() {
+async fn only_the_right_password_and_acl_user_work() {
     let server = Server::with(&["--requirepass", "hunter2"]);
     let port = server.port();
     assert!(works(format!("redis://:hunter2@127.0.0.1:{port}")).await);
     assert!(!works(format!("redis://:wrong@127.0.0.1:{port}")).await);
     assert!(!works(format!("redis://127.0.0.1:{port}")).await);
 
-    // The rights that the docs of `RedisServer` name, and no more.
+    // Only the rights that the docs of `RedisServer` list.
     let client = redis::Client::open(format!("redis://:hunter2@127.0.0.1:{port}")).expect("a URL");
     let mut connection = client.get_connection().expect("it listens");
     let made: redis::RedisResult<()> = redis::cmd("ACL")

@@ -1,4 +1,4 @@
-//! TLS, with a certificate authority of our own.
+//! TLS, with a test certificate authority.
 
 use std::fs;
 
@@ -12,14 +12,14 @@ use crate::{
     server::{Server, free_port},
 };
 
-/// An authority's certificate, and one that it gave with its key, as PEM.
-struct Papers {
+/// The certificate of an authority, and a certificate that it signed with its key, as PEM.
+struct Pki {
     root: String,
     certificate: String,
     key: String,
 }
 
-fn papers() -> Papers {
+fn pki() -> Pki {
     let mut root = CertificateParams::new(Vec::new()).expect("no names");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     root.distinguished_name.push(DnType::CommonName, "root");
@@ -28,27 +28,27 @@ fn papers() -> Papers {
     let key = KeyPair::generate().expect("a key");
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut leaf = CertificateParams::new(names).expect("names");
-    // Not the same name: it would seem to be self-signed.
+    // A different name: with the same name it would seem to be self-signed.
     leaf.distinguished_name.push(DnType::CommonName, "leaf");
     let certificate = leaf.signed_by(&key, &root).expect("a certificate");
-    Papers {
+    Pki {
         root: root.pem(),
         certificate: certificate.pem(),
         key: key.serialize_pem(),
     }
 }
 
-/// A server with TLS, its port, and the folder of its papers.
-fn secure(papers: &Papers, ask_clients: &str, more: &[&str]) -> (Server, u16, TempDir) {
+/// A server with TLS, its port, and the folder with its certificates.
+fn secure(pki: &Pki, ask_clients: &str, more: &[&str]) -> (Server, u16, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         fs::write(&path, text).expect("a file");
         path.display().to_string()
     };
-    let root = file("root.pem", &papers.root);
-    let certificate = file("server.pem", &papers.certificate);
-    let key = file("server.key", &papers.key);
+    let root = file("root.pem", &pki.root);
+    let certificate = file("server.pem", &pki.certificate);
+    let key = file("server.key", &pki.key);
     let port = free_port();
     let port_number = port.to_string();
     let tls = [
@@ -84,8 +84,8 @@ fn server(port: u16) -> RedisServer {
 }
 
 #[tokio::test]
-async fn only_the_right_authority_is_trusted() {
-    let (ours, theirs) = (papers(), papers());
+async fn only_the_given_authority_is_trusted() {
+    let (ours, theirs) = (pki(), pki());
     let (_redis, port, _folder) = secure(&ours, "no", &[]);
     let trusting = server(port)
         .root_certificate(ours.root)
@@ -95,39 +95,39 @@ async fn only_the_right_authority_is_trusted() {
         .root_certificate(theirs.root)
         .expect("a certificate");
     assert!(!works(wrong).await);
-    assert!(!works(server(port)).await, "the system does not know it");
+    assert!(!works(server(port)).await, "unknown to the system");
     assert!(server(port).root_certificate("rubbish").is_err());
 }
 
 #[tokio::test]
-async fn mutual_tls_shows_a_certificate() {
-    let papers = papers();
-    let (_redis, port, _folder) = secure(&papers, "yes", &[]);
-    let nobody = server(port)
-        .root_certificate(papers.root.as_str())
+async fn mutual_tls_needs_a_client_certificate() {
+    let pki = pki();
+    let (_redis, port, _folder) = secure(&pki, "yes", &[]);
+    let without = server(port)
+        .root_certificate(pki.root.as_str())
         .expect("a certificate");
-    assert!(!works(nobody.clone()).await);
-    let somebody = nobody
-        .client_certificate(papers.certificate, papers.key)
+    assert!(!works(without.clone()).await);
+    let with = without
+        .client_certificate(pki.certificate, pki.key)
         .expect("a certificate and a key");
-    assert!(works(somebody).await);
+    assert!(works(with).await);
 }
 
 #[cfg(feature = "cluster")]
 #[tokio::test]
 async fn the_nodes_of_a_cluster_are_reached_over_tls() {
-    let papers = papers();
+    let pki = pki();
     let more = ["--cluster-enabled", "yes", "--tls-cluster", "yes"];
-    let (redis, port, _folder) = secure(&papers, "yes", &more);
+    let (redis, port, _folder) = secure(&pki, "yes", &more);
     assert_eq!(redis.command("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
     redis.wait_for("CLUSTER INFO", "cluster_state:ok");
-    let nobody = RedisServer::cluster([format!("rediss://localhost:{port}")])
+    let without = RedisServer::cluster([format!("rediss://localhost:{port}")])
         .expect("a URL")
-        .root_certificate(papers.root)
+        .root_certificate(pki.root)
         .expect("a certificate");
-    assert!(!works(nobody.clone()).await);
-    let somebody = nobody
-        .client_certificate(papers.certificate, papers.key)
+    assert!(!works(without.clone()).await);
+    let with = without
+        .client_certificate(pki.certificate, pki.key)
         .expect("a certificate and a key");
-    assert!(works(somebody).await);
+    assert!(works(with).await);
 }

@@ -1,4 +1,4 @@
-//! The greeter behind the whole stack, over real sockets, seen by tonic's own client.
+//! The greeter behind the whole stack, over real sockets, called by tonic's client.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -59,7 +59,7 @@ fn retry_delay(status: &Status) -> Option<Duration> {
         .and_then(|info| info.retry_delay)
 }
 
-/// Sockets take real time; nothing here takes long.
+/// Waits in real time, because of sockets. Each condition holds soon.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..5_000 {
         if holds() {
@@ -67,7 +67,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("did not come about: {what}");
+    panic!("not within five seconds: {what}");
 }
 
 #[tokio::test]
@@ -99,17 +99,17 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
     for _ in 0..2 {
         client.say_hello(hello("greedy")).await.unwrap();
     }
-    let refused = client.say_hello(hello("greedy")).await.unwrap_err();
+    let rejected = client.say_hello(hello("greedy")).await.unwrap_err();
     assert_eq!(
-        (refused.code(), refused.message()),
+        (rejected.code(), rejected.message()),
         (Code::ResourceExhausted, "quota exceeded")
     );
-    let delay = retry_delay(&refused).expect("RetryInfo");
+    let delay = retry_delay(&rejected).expect("RetryInfo");
     assert!(
         delay > Duration::from_secs(20) && delay <= Duration::from_secs(30),
         "{delay:?}"
     );
-    let pushback = refused
+    let pushback = rejected
         .metadata()
         .get("grpc-retry-pushback-ms")
         .unwrap()
@@ -120,7 +120,7 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
         delay.as_nanos().div_ceil(1_000_000)
     );
     assert_eq!(
-        refused.metadata().get("plimsoll-refused-by").unwrap(),
+        rejected.metadata().get("plimsoll-refused-by").unwrap(),
         "rate-limit"
     );
 
@@ -131,10 +131,10 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
     client
         .say_hello(other)
         .await
-        .expect("another caller has a quota of its own");
+        .expect("another caller has its own quota");
 }
 
-/// The server's clock is the test's: nothing but what is told goes by.
+/// The clock is paused, so only `advance` moves time.
 #[tokio::test(start_paused = true)]
 async fn each_caller_gets_its_own_wait_to_the_millisecond() {
     let (addr, _) = serve(Limits {
@@ -149,24 +149,24 @@ async fn each_caller_gets_its_own_wait_to_the_millisecond() {
         req.metadata_mut().insert("x-caller", caller);
         req
     };
-    // Seven a minute: one each 8.571428572 s, rounded up.
+    // Seven per minute: one per 8.571428572 s, rounded up.
     let one = Duration::from_millis(8_572);
     for caller in ["ann", "bob"] {
         for _ in 0..7 {
             client.say_hello(from(caller)).await.unwrap();
         }
-        let refused = client.say_hello(from(caller)).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        assert_eq!(retry_delay(&refused), Some(one), "{caller}");
-        let pushback = refused.metadata().get("grpc-retry-pushback-ms").unwrap();
+        let rejected = client.say_hello(from(caller)).await.unwrap_err();
+        assert_eq!(rejected.code(), Code::ResourceExhausted);
+        assert_eq!(retry_delay(&rejected), Some(one), "{caller}");
+        let pushback = rejected.metadata().get("grpc-retry-pushback-ms").unwrap();
         assert_eq!(pushback, "8572", "rounded up");
         tokio::time::advance(Duration::from_secs(2)).await;
     }
-    // Four seconds later than ann, two later than bob.
+    // Four seconds after ann's rejection, and two after bob's.
     for (caller, gone) in [("ann", 4), ("bob", 2)] {
-        let refused = client.say_hello(from(caller)).await.unwrap_err();
+        let rejected = client.say_hello(from(caller)).await.unwrap_err();
         let left = one.checked_sub(Duration::from_secs(gone)).unwrap();
-        assert_eq!(retry_delay(&refused), Some(left), "{caller}");
+        assert_eq!(retry_delay(&rejected), Some(left), "{caller}");
     }
     client.say_hello(from("cid")).await.unwrap();
 
@@ -190,14 +190,14 @@ async fn a_full_server_is_unavailable_and_streams_hold_their_permits_until_the_t
     assert_eq!(
         handles.concurrency.in_flight(),
         1,
-        "the head is long past, the stream is not"
+        "the head was sent, the stream has not ended"
     );
 
-    let refused = client.say_hello(hello("late")).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert!(retry_delay(&refused).is_some(), "RetryInfo");
+    let rejected = client.say_hello(hello("late")).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::Unavailable);
+    assert!(retry_delay(&rejected).is_some(), "RetryInfo");
     assert_eq!(
-        refused.metadata().get("plimsoll-refused-by").unwrap(),
+        rejected.metadata().get("plimsoll-refused-by").unwrap(),
         "concurrency"
     );
 
@@ -212,7 +212,7 @@ async fn a_full_server_is_unavailable_and_streams_hold_their_permits_until_the_t
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_gives_its_permit_back() {
+async fn a_client_that_leaves_a_stream_releases_its_permit() {
     let (addr, handles) = serve(ROOMY).await;
     let mut client = client(addr).await;
     let mut stream = client.count_to(count(100_000)).await.unwrap().into_inner();
@@ -226,7 +226,7 @@ async fn a_client_that_leaves_a_stream_gives_its_permit_back() {
 }
 
 #[tokio::test]
-async fn failures_told_by_grpc_status_open_the_breaker() {
+async fn failures_in_grpc_status_open_the_breaker() {
     let (addr, handles) = serve(Limits {
         failures: 3,
         ..ROOMY
@@ -235,22 +235,18 @@ async fn failures_told_by_grpc_status_open_the_breaker() {
     let mut client = client(addr).await;
     for _ in 0..3 {
         let failed = client.say_hello(hello("")).await.unwrap_err();
-        assert_eq!(
-            failed.code(),
-            Code::Internal,
-            "HTTP says 200 to each of these"
-        );
+        assert_eq!(failed.code(), Code::Internal, "the HTTP status is 200");
     }
     until("the breaker is open", || {
         handles.breaker.state() != plimsoll::circuit_breaker::State::Closed
     })
     .await;
-    let refused = client.say_hello(hello("Samuel")).await.unwrap_err();
+    let rejected = client.say_hello(hello("Samuel")).await.unwrap_err();
     assert_eq!(
-        (refused.code(), refused.message()),
+        (rejected.code(), rejected.message()),
         (Code::Unavailable, "circuit open")
     );
-    let delay = retry_delay(&refused).expect("RetryInfo");
+    let delay = retry_delay(&rejected).expect("RetryInfo");
     assert!(
         delay > Duration::from_secs(20),
         "the time to the next probe: {delay:?}"
@@ -258,8 +254,8 @@ async fn failures_told_by_grpc_status_open_the_breaker() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_cannot_be_met_is_refused_before_the_call() {
-    // Far from any timer of tonic's own, which would answer with CANCELLED.
+async fn a_deadline_that_cannot_be_met_is_rejected_before_the_call() {
+    // Far from tonic's own timers, which would answer with CANCELLED.
     let (addr, _) = serve(Limits {
         at_least: Duration::from_secs(60),
         ..ROOMY
@@ -268,10 +264,10 @@ async fn a_deadline_that_cannot_be_met_is_refused_before_the_call() {
     let mut client = client(addr).await;
     let mut late = hello("Samuel");
     late.set_timeout(Duration::from_secs(30));
-    let refused = client.say_hello(late).await.unwrap_err();
-    assert_eq!(refused.code(), Code::DeadlineExceeded);
+    let rejected = client.say_hello(late).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::DeadlineExceeded);
     assert_eq!(
-        refused.metadata().get("grpc-retry-pushback-ms").unwrap(),
+        rejected.metadata().get("grpc-retry-pushback-ms").unwrap(),
         "-1"
     );
 }
@@ -288,6 +284,6 @@ async fn one_service_can_be_wrapped_and_added() {
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let mut client = client(addr).await;
     let _stream = client.count_to(count(1000)).await.unwrap();
-    let refused = client.say_hello(hello("late")).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
+    let rejected = client.say_hello(hello("late")).await.unwrap_err();
+    assert_eq!(rejected.code(), Code::Unavailable);
 }

@@ -1,4 +1,4 @@
-//! The example runs to its end, and its figures are what its README says of them.
+//! Runs the example, and checks its figures against its README.
 
 use std::process::Command;
 
@@ -29,9 +29,9 @@ fn runs_to_its_end_and_keeps_the_limit() {
         assert!((one + two + three - sum).abs() < 0.5, "{line}");
         assert!(sum > 0.0, "{line}");
         if paused {
-            assert!(local > 0.0, "somebody decided without Redis: {line}");
+            assert!(local > 0.0, "no decision without Redis: {line}");
         }
-        // A busy machine may miss deadlines, and then replicas decide by themselves besides.
+        // A busy machine may miss deadlines. Then replicas also decide on their own.
         if paused || local < 0.5 {
             assert!(sum <= limit, "{line}");
         }

@@ -1,4 +1,4 @@
-//! Every interleaving of a few requests that leave, wait, give up and are revoked.
+//! Every interleaving of a few requests that depart, are queued, leave the queue and are revoked.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -10,7 +10,7 @@ use loom::{sync::Arc, thread};
 
 use super::*;
 
-/// One every ten nanoseconds.
+/// One departure every ten nanoseconds.
 fn ten() -> Arc<State> {
     let settings = Settings::new(100, Duration::from_nanos(1000)).unwrap();
     Arc::new(State::new(std::sync::Arc::new(settings)))
@@ -22,7 +22,7 @@ const ROOM: Bounds = Bounds {
     deadline: None,
 };
 
-/// Acts in a thread of its own: loom tries fewer orders with the thread that spawned the others.
+/// Runs in a separate thread: loom tries fewer orders with the thread that spawned the others.
 fn at_once<T: 'static>(
     state: &Arc<State>,
     act: impl FnOnce(&State) -> T + 'static,
@@ -31,12 +31,16 @@ fn at_once<T: 'static>(
     thread::spawn(move || act(&state))
 }
 
-/// Comes at this moment, as in the policy: a departure, or a place and the turn that it was told.
+/// A request arrives, as in the policy: returns its departure, or its ticket and departure time.
 fn arrive(state: &State, now: u64) -> Result<Departure, (Ticket, u64)> {
     if let Some(departure) = state.enter(1, now) {
         return Ok(departure);
     }
-    assert_eq!(state.no_room(ROOM, now), None, "refused without cause");
+    assert_eq!(
+        state.wait_for_room(ROOM, now),
+        None,
+        "rejected although there is room"
+    );
     match state.join(1, ROOM, now) {
         Joined::Departed(departure) => Ok(departure),
         Joined::Waiting { ticket, turn } => Err((ticket, turn)),
@@ -55,7 +59,7 @@ fn leaves_at(state: &State, ticket: Ticket, now: u64) -> u64 {
 fn is_idle_from(state: &State, time: u64) {
     assert_eq!((state.waiting(), state.backlog()), (0, 0));
     assert_eq!(state.word().marked(false).time(), time);
-    assert!(!state.word().somebody_waits());
+    assert!(!state.word().has_waiters());
 }
 
 #[derive(Default)]
@@ -68,7 +72,7 @@ impl Wake for Woken {
 }
 
 #[test]
-fn of_those_that_come_together_one_leaves_and_the_others_wait() {
+fn of_simultaneous_arrivals_one_departs_and_the_others_are_queued() {
     loom::model(|| {
         let state = ten();
         let two = [(); 2].map(|()| at_once(&state, |state| arrive(state, 0)));
@@ -76,7 +80,7 @@ fn of_those_that_come_together_one_leaves_and_the_others_wait() {
         let all = [one, two, arrive(&state, 0)];
         let mut turns: Vec<_> = all.into_iter().filter_map(Result::err).collect();
         turns.sort_by_key(|(_, turn)| *turn);
-        assert_eq!(turns.len(), 2, "one has left");
+        assert_eq!(turns.len(), 2, "one has departed");
         for ((ticket, turn), at) in turns.into_iter().zip([10, 20]) {
             assert_eq!((turn, leaves_at(&state, ticket, at)), (at, at));
         }
@@ -85,7 +89,7 @@ fn of_those_that_come_together_one_leaves_and_the_others_wait() {
 }
 
 #[test]
-fn a_departure_is_counted_once_by_those_who_look_without_the_lock() {
+fn readers_without_the_lock_count_a_departure_once() {
     loom::model(|| {
         let state = ten();
         assert!(arrive(&state, 0).is_ok());
@@ -95,12 +99,12 @@ fn a_departure_is_counted_once_by_those_who_look_without_the_lock() {
         let other = thread::spawn(move || advancing.advance(10));
         let looking = Arc::clone(&state);
         let looker = thread::spawn(move || {
-            // One that comes at 9 would leave at 30, whether or not the first has been let go.
+            // An arrival at 9 would depart at 30, whether or not the first waiter has departed.
             let exactly = Bounds {
                 max_wait: 21,
                 ..ROOM
             };
-            assert_eq!(looking.no_room(exactly, 9), None, "counted twice");
+            assert_eq!(looking.wait_for_room(exactly, 9), None, "counted twice");
         });
         looker.join().unwrap();
         other.join().unwrap();
@@ -111,7 +115,7 @@ fn a_departure_is_counted_once_by_those_who_look_without_the_lock() {
 }
 
 #[test]
-fn who_becomes_the_first_knows_or_is_woken() {
+fn a_waiter_that_becomes_the_first_sees_it_or_is_woken() {
     loom::model(|| {
         let state = ten();
         assert!(arrive(&state, 0).is_ok());
@@ -133,7 +137,7 @@ fn who_becomes_the_first_knows_or_is_woken() {
 }
 
 #[test]
-fn one_that_gives_up_as_it_is_let_go_passes_the_departure_on() {
+fn a_waiter_that_leaves_as_it_is_admitted_passes_its_departure_on() {
     loom::model(|| {
         let state = ten();
         assert!(arrive(&state, 0).is_ok());
@@ -143,7 +147,7 @@ fn one_that_gives_up_as_it_is_let_go_passes_the_departure_on() {
         let advancer = thread::spawn(move || advancing.advance(10));
         let gone = thread::spawn(move || {
             if let Some(departure) = leaving.withdraw(first) {
-                leaving.give_back(departure, 10);
+                leaving.revoke(departure, 10);
             }
         });
         advancer.join().unwrap();
@@ -154,23 +158,23 @@ fn one_that_gives_up_as_it_is_let_go_passes_the_departure_on() {
 }
 
 #[test]
-fn a_revoked_departure_and_a_newcomer_do_not_miss_each_other() {
+fn an_arrival_takes_the_time_of_a_revoked_departure() {
     loom::model(|| {
         let state = ten();
         let departure = arrive(&state, 0).unwrap();
         let revoking = Arc::clone(&state);
-        let other = thread::spawn(move || revoking.give_back(departure, 4));
+        let other = thread::spawn(move || revoking.revoke(departure, 4));
         let mine = at_once(&state, |state| arrive(state, 4)).join().unwrap();
         other.join().unwrap();
         if let Err((ticket, _)) = mine {
-            assert_eq!(leaves_at(&state, ticket, 4), 4, "nobody is before it");
+            assert_eq!(leaves_at(&state, ticket, 4), 4, "it is the first");
         }
         is_idle_from(&state, 14);
     });
 }
 
 #[test]
-fn the_last_one_giving_up_does_not_hide_a_new_one() {
+fn a_new_waiter_is_seen_when_the_last_one_leaves() {
     loom::model(|| {
         let state = ten();
         assert!(arrive(&state, 0).is_ok());
@@ -178,7 +182,7 @@ fn the_last_one_giving_up_does_not_hide_a_new_one() {
         let leaving = Arc::clone(&state);
         let gone = thread::spawn(move || {
             if let Some(departure) = leaving.withdraw(first) {
-                leaving.give_back(departure, 10);
+                leaving.revoke(departure, 10);
             }
         });
         let mine = at_once(&state, |state| arrive(state, 10)).join().unwrap();
@@ -193,7 +197,7 @@ fn the_last_one_giving_up_does_not_hide_a_new_one() {
 }
 
 #[test]
-fn a_changed_rate_is_taken_over_once() {
+fn a_changed_rate_is_applied_once() {
     loom::model(|| {
         let state = ten();
         assert!(arrive(&state, 0).is_ok());

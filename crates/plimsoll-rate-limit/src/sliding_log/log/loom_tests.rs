@@ -1,20 +1,20 @@
-//! Every interleaving of taking units, being refused and giving back.
+//! Every interleaving of taking, rejecting and refunding units.
 
 use loom::{sync::Arc, thread};
 use plimsoll_core::Live;
 
 use super::*;
 
-/// Two units in any ten.
+/// Two units in any ten nanoseconds.
 fn two() -> (Terms, Log) {
     (Live::new([2, 10]), Log::new(2))
 }
 
-fn take(shared: &(Terms, Log), now: u64, units: u32) -> Result<Taken, Refused> {
+fn take(shared: &(Terms, Log), now: u64, units: u32) -> Result<Taken, Rejected> {
     shared.1.take(&shared.0, 2, now, units)
 }
 
-/// Acts in a thread of its own: loom tries fewer orders with the thread that spawned the others.
+/// Runs in a separate thread: loom tries fewer orders with the thread that spawned the others.
 fn at_once<T: 'static>(
     shared: &Arc<(Terms, Log)>,
     act: impl FnOnce(&(Terms, Log)) -> T + 'static,
@@ -34,12 +34,12 @@ fn two_threads_take_exactly_the_limit() {
         };
         let mine = at_once(&shared, greedy);
         assert_eq!(mine + other.join().unwrap(), 2);
-        assert_eq!(take(&shared, 9, 1).unwrap_err(), Refused::Wait(1));
+        assert_eq!(take(&shared, 9, 1).unwrap_err(), Rejected::Wait(1));
     });
 }
 
 #[test]
-fn a_unit_given_back_is_there_for_whoever_comes_after() {
+fn a_refunded_unit_can_be_taken_again() {
     loom::model(|| {
         let shared = Arc::new(two());
         let first = take(&shared, 0, 1).unwrap();
@@ -47,29 +47,29 @@ fn a_unit_given_back_is_there_for_whoever_comes_after() {
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                shared.1.give_back(&shared.0, first);
+                shared.1.refund(&shared.0, first);
                 take(&shared, 5, 1).is_ok()
             })
         };
-        // Refused without the lock, or let in after the return: never anything else.
+        // Rejected without the lock, or admitted after the refund.
         let mine = at_once(&shared, |shared| take(shared, 5, 1));
         assert!(
             mine.is_ok()
-                || mine.unwrap_err() == Refused::Wait(5)
-                || mine.unwrap_err() == Refused::Wait(8)
+                || mine.unwrap_err() == Rejected::Wait(5)
+                || mine.unwrap_err() == Rejected::Wait(8)
         );
         assert_ne!(
             mine.is_ok(),
             other.join().unwrap(),
-            "one unit, one of the two"
+            "one unit for one of the two"
         );
-        assert_eq!(take(&shared, 12, 1).unwrap_err(), Refused::Wait(1));
+        assert_eq!(take(&shared, 12, 1).unwrap_err(), Rejected::Wait(1));
         assert!(take(&shared, 13, 1).is_ok());
     });
 }
 
 #[test]
-fn all_units_or_none() {
+fn takes_all_units_or_none() {
     loom::model(|| {
         let shared = Arc::new(two());
         let other = {
@@ -83,7 +83,7 @@ fn all_units_or_none() {
 }
 
 #[test]
-fn a_changed_limit_is_seen_by_whoever_comes_after() {
+fn a_changed_limit_applies_to_later_requests() {
     loom::model(|| {
         let shared = Arc::new((Terms::new([1, 10]), Log::new(2)));
         assert!(take(&shared, 0, 1).is_ok());
@@ -96,6 +96,6 @@ fn a_changed_limit_is_seen_by_whoever_comes_after() {
         };
         let mine = at_once(&shared, |shared| take(shared, 0, 1).is_ok());
         assert_ne!(mine, other.join().unwrap());
-        assert_eq!(take(&shared, 0, 1).unwrap_err(), Refused::Wait(10));
+        assert_eq!(take(&shared, 0, 1).unwrap_err(), Rejected::Wait(10));
     });
 }

@@ -1,5 +1,5 @@
-//! The laws, as the test kit checks them. (Its check of law 5 expects a request to be let in when another ends; here
-//! time lets it in, and `queue` checks that.)
+//! The laws, checked by the test kit. (Not law 5: the kit expects a waiter to be admitted when a
+//! request ends; here time admits it, which `queue` checks.)
 
 use plimsoll_core::{
     Missing, Policy,
@@ -14,7 +14,7 @@ fn bucket() -> LeakyBucket {
     LeakyBucket::new(1, ms(10)).expect("valid")
 }
 
-/// Nanoseconds that the next one has to wait.
+/// Nanoseconds that the next request has to wait.
 fn spent(bucket: &LeakyBucket) -> u64 {
     bucket.turn_in(Instant::now()).as_nanos() as u64
 }

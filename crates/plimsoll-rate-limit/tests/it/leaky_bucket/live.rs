@@ -1,4 +1,4 @@
-//! Settings: what cannot be set, and what changes for those who wait.
+//! Settings: bounds, and changes while requests are queued.
 
 use std::time::Duration;
 
@@ -10,39 +10,35 @@ use super::{DAY, bucket, call, call_with, counting_waker};
 use crate::ms;
 
 #[test]
-fn what_cannot_be_set_is_refused_by_field_and_bound() {
+fn invalid_settings_are_rejected_by_field_and_bound() {
     let new = |count, period| {
         LeakyBucket::new(count, period)
             .expect_err("invalid")
             .to_string()
     };
-    assert_eq!(new(0, ms(1)), "count is 0, but must be at least 1 request");
+    assert_eq!(new(0, ms(1)), "count must be at least 1 request, got 0");
     assert_eq!(
         new(1, Duration::ZERO),
-        "period is 0ns, but must be 1 ns to 365 days"
+        "period must be 1 ns to 365 days, got 0ns"
     );
-    assert!(new(1, DAY * 366).ends_with("must be 1 ns to 365 days"));
+    assert!(new(1, DAY * 366).starts_with("period must be 1 ns to 365 days"));
     assert_eq!(
         new(1001, Duration::from_micros(1)),
-        "count is 1001 per 1µs, but must be at most 1 request per nanosecond"
+        "count must be at most 1 request per nanosecond, got 1001 per 1µs"
     );
     let valid = || LeakyBucket::new(1, DAY * 365).expect("valid");
     for requests in [0, (1 << 20) + 1] {
-        let said = valid()
-            .max_waiting(requests)
-            .expect_err("invalid")
-            .to_string();
-        let expected = "number of requests that may wait is";
+        let error = valid().max_waiting(requests).expect_err("invalid");
         assert_eq!(
-            said,
-            format!("{expected} {requests}, but must be 1 to 2^20")
+            error.to_string(),
+            format!("max_waiting must be 1 to 2^20 requests, got {requests}")
         );
     }
     for wait in [Duration::ZERO, Duration::from_secs(3601)] {
-        let said = valid().max_wait(wait).expect_err("invalid").to_string();
+        let error = valid().max_wait(wait).expect_err("invalid");
         assert_eq!(
-            said,
-            format!("longest wait is {wait:?}, but must be 1 ns to 1 hour")
+            error.to_string(),
+            format!("max_wait must be 1 ns to 1 hour, got {wait:?}")
         );
     }
     let handle = valid().handle();
@@ -55,7 +51,7 @@ fn what_cannot_be_set_is_refused_by_field_and_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_higher_rate_is_for_those_who_wait_already() {
+async fn a_higher_rate_applies_to_queued_requests() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     let start = Instant::now();
@@ -66,15 +62,16 @@ async fn a_higher_rate_is_for_those_who_wait_already() {
     assert!(second.is_waiting());
     advance(ms(4)).await;
     handle.set_rate(500, ms(1000)).expect("valid");
-    assert_eq!(wakes.count(), 1, "to set its timer anew");
-    // Of the 6 ms that were left a fifth is left, and the next interval is a new one. The timer fires on the millisecond.
+    assert_eq!(wakes.count(), 1, "to reset its timer");
+    // A fifth of the remaining 6 ms is left, and the next interval is a new one. The timer fires on
+    // the millisecond.
     let (one, two) = tokio::join!(&mut first, &mut second);
     assert_eq!(one, Ok(start + ms(6)));
     assert_eq!(two, Ok(start + ms(8)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lower_rate_keeps_them_waiting_but_not_past_their_deadline() {
+async fn a_lower_rate_delays_queued_requests_until_their_deadline() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     let start = Instant::now();
@@ -90,7 +87,7 @@ async fn a_lower_rate_keeps_them_waiting_but_not_past_their_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_rate_is_for_an_idle_bucket_too_and_many_changes_do_not_wear_it_out() {
+async fn an_idle_bucket_applies_many_changes_of_its_rate() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     for change in 1..100 {
@@ -104,7 +101,7 @@ async fn a_changed_rate_is_for_an_idle_bucket_too_and_many_changes_do_not_wear_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_is_changed_and_changed_back_has_forgiven_nothing() {
+async fn a_rate_that_is_changed_and_changed_back_frees_nothing() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     // Fifty intervals of 10 ms.
@@ -119,7 +116,7 @@ async fn a_rate_that_is_changed_and_changed_back_has_forgiven_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changed_bounds_are_for_those_who_come() {
+async fn changed_bounds_apply_to_new_requests() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     call(&bucket).go();
@@ -136,7 +133,7 @@ async fn changed_bounds_are_for_those_who_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_key_has_a_schedule_and_a_queue_of_its_own() {
+async fn each_key_has_its_own_schedule_and_queue() {
     let each = LeakyBucket::new(100, ms(1000)).and_then(|bucket| bucket.max_waiting(1));
     let each = each.expect("valid");
     let keyed = each
@@ -149,7 +146,7 @@ async fn each_key_has_a_schedule_and_a_queue_of_its_own() {
             panic!("the first of its key");
         };
         let Verdict::Wait(wait) = keyed.admit(&mut { key }, now) else {
-            panic!("the second waits");
+            panic!("the second is queued");
         };
         assert!(matches!(keyed.admit(&mut { key }, now), Verdict::Reject(_)));
         held.push((permit, Box::pin(wait)));
@@ -172,7 +169,7 @@ async fn each_key_has_a_schedule_and_a_queue_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cell_is_as_good_as_new_when_nobody_waits_and_the_interval_is_over() {
+async fn a_cell_is_unused_when_its_queue_is_empty_and_the_interval_is_over() {
     let bucket = bucket(8);
     assert!(bucket.settles_in(Instant::now()).is_zero());
     call(&bucket).go();

@@ -1,4 +1,4 @@
-//! The leaky bucket: requests wait, and leave at a constant rate.
+//! The leaky bucket: requests are queued and admitted at a constant rate.
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
 mod contract;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::ms;
 
-/// A request is its own cost and deadline.
+/// A request is its cost and its deadline.
 type Req = (u32, Option<Deadline>);
 type Bucket = LeakyBucket<fn(&Req) -> u32, fn(&Req, Instant) -> Option<Deadline>>;
 
@@ -34,7 +34,7 @@ fn of(bucket: LeakyBucket) -> Bucket {
     bucket.cost(units).deadlines(deadline)
 }
 
-/// One every 10 ms; `len` may wait, for up to a second.
+/// One departure per 10 ms; up to `len` queued requests, for up to a second.
 fn bucket(len: usize) -> Bucket {
     let bucket = LeakyBucket::new(100, ms(1000)).and_then(|bucket| bucket.max_waiting(len));
     of(bucket
@@ -42,7 +42,7 @@ fn bucket(len: usize) -> Bucket {
         .expect("valid"))
 }
 
-/// What a gate does with a policy, and no more: dropping it cancels.
+/// What a gate does with a policy. Dropping it cancels the call.
 struct Call<'a> {
     bucket: &'a Bucket,
     req: Req,
@@ -51,9 +51,9 @@ struct Call<'a> {
 
 enum Stage {
     Waiting(Pin<Box<LeakyBucketWait>>),
-    Left(LeakyBucketPermit),
-    Refused(Rejection),
-    Over,
+    Departed(LeakyBucketPermit),
+    Rejected(Rejection),
+    Ended,
 }
 
 fn call(bucket: &Bucket) -> Call<'_> {
@@ -62,8 +62,8 @@ fn call(bucket: &Bucket) -> Call<'_> {
 
 fn call_with(bucket: &Bucket, mut req: Req) -> Call<'_> {
     let stage = match bucket.admit(&mut req, Instant::now()) {
-        Verdict::Admit(permit) => Stage::Left(permit),
-        Verdict::Reject(rejection) => Stage::Refused(rejection),
+        Verdict::Admit(permit) => Stage::Departed(permit),
+        Verdict::Reject(rejection) => Stage::Rejected(rejection),
         Verdict::Wait(wait) => Stage::Waiting(Box::pin(wait)),
     };
     Call { bucket, req, stage }
@@ -77,16 +77,16 @@ impl Call<'_> {
                 .bucket
                 .poll_wait(wait.as_mut(), &mut self.req, Instant::now(), &mut cx)
             {
-                Poll::Ready(Ok(permit)) => self.stage = Stage::Left(permit),
-                Poll::Ready(Err(rejection)) => self.stage = Stage::Refused(rejection),
+                Poll::Ready(Ok(permit)) => self.stage = Stage::Departed(permit),
+                Poll::Ready(Err(rejection)) => self.stage = Stage::Rejected(rejection),
                 Poll::Pending => {}
             }
         }
     }
 
-    fn has_left(&mut self) -> bool {
+    fn has_departed(&mut self) -> bool {
         self.poll_with(Waker::noop());
-        matches!(self.stage, Stage::Left(_))
+        matches!(self.stage, Stage::Departed(_))
     }
 
     fn is_waiting(&mut self) -> bool {
@@ -97,19 +97,19 @@ impl Call<'_> {
     fn rejection(&mut self) -> Option<Rejection> {
         self.poll_with(Waker::noop());
         match self.stage {
-            Stage::Refused(rejection) => Some(rejection),
+            Stage::Rejected(rejection) => Some(rejection),
             _ => None,
         }
     }
 
-    /// Takes the departure: it is spent.
+    /// Takes the departure, which is then spent.
     fn go(mut self) {
-        assert!(self.has_left(), "it is its turn");
-        self.stage = Stage::Over;
+        assert!(self.has_departed(), "the departure is due");
+        self.stage = Stage::Ended;
     }
 }
 
-/// Until it leaves or is refused: when it did, or why.
+/// Completes when the request departs or is rejected.
 impl Future for Call<'_> {
     type Output = Result<Instant, Rejection>;
 
@@ -117,9 +117,9 @@ impl Future for Call<'_> {
         self.poll_with(cx.waker());
         match self.stage {
             Stage::Waiting(_) => Poll::Pending,
-            Stage::Refused(rejection) => Poll::Ready(Err(rejection)),
-            Stage::Left(_) | Stage::Over => {
-                self.stage = Stage::Over;
+            Stage::Rejected(rejection) => Poll::Ready(Err(rejection)),
+            Stage::Departed(_) | Stage::Ended => {
+                self.stage = Stage::Ended;
                 Poll::Ready(Ok(Instant::now()))
             }
         }
@@ -129,15 +129,15 @@ impl Future for Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Waiting(mut wait) => Policy::<Req>::abandon(self.bucket, wait.as_mut(), now),
-            Stage::Left(permit) => Policy::<Req>::revoke(self.bucket, permit, now, now),
-            Stage::Refused(_) | Stage::Over => {}
+            Stage::Departed(permit) => Policy::<Req>::revoke(self.bucket, permit, now, now),
+            Stage::Rejected(_) | Stage::Ended => {}
         }
     }
 }
 
-/// Counts how often it is woken.
+/// Counts wake-ups.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 

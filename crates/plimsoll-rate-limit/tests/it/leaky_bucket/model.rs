@@ -1,4 +1,4 @@
-//! Against a plain list of those who wait and a plain schedule.
+//! The bucket against a plain list of waiters and a plain schedule.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -17,7 +17,7 @@ const MAX_WAITING: usize = 5;
 enum Step {
     Forward(u64),
     Arrive(u32),
-    GiveUp(Index),
+    Cancel(Index),
     RevokeLatest,
 }
 
@@ -26,12 +26,12 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_u64..1500).prop_map(Step::Forward),
         1 => (0_u64..9000).prop_map(Step::Forward),
         8 => prop_oneof![3 => Just(1), 2 => 0_u32..4, 1 => Just(8)].prop_map(Step::Arrive),
-        2 => any::<Index>().prop_map(Step::GiveUp),
+        2 => any::<Index>().prop_map(Step::Cancel),
         1 => Just(Step::RevokeLatest),
     ]
 }
 
-/// Whom it concerns, and how many intervals it takes.
+/// The index of the call, and the intervals that it takes.
 type Request = (usize, u64);
 
 #[derive(Default, Clone)]
@@ -40,7 +40,7 @@ struct Model {
     next: u64,
     queue: VecDeque<Request>,
     left: Vec<usize>,
-    /// The latest departure: whose, and the schedule before and after it.
+    /// The latest departure: the call, and the schedule before and after it.
     latest: Option<(usize, u64, u64)>,
 }
 
@@ -60,7 +60,7 @@ impl Model {
         }
     }
 
-    /// Whether it is taken: leaves or waits.
+    /// Whether the request is admitted or queued.
     fn arrive(&mut self, id: usize, units: u64) -> bool {
         if units == 0 {
             self.left.push(id);
@@ -82,7 +82,8 @@ impl Model {
         true
     }
 
-    /// Whether it would be taken after so long, if nobody else came or gave up.
+    /// Whether it would be admitted or queued after this time, with no other arrival or
+    /// cancellation.
     fn takes_after(&self, nanos: u64, units: u64) -> bool {
         let mut later = self.clone();
         later.forward(nanos);
@@ -94,7 +95,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn decides_as_the_plain_schedule_does(steps in vec(step(), 1..60)) {
+    fn decides_like_the_plain_schedule(steps in vec(step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -125,12 +126,12 @@ proptest! {
                             assert_eq!(rejection.retry_after().is_some(), units <= COUNT);
                             if let Some(wait) = rejection.retry_after() {
                                 let wait = wait.as_nanos() as u64;
-                                assert!(model.takes_after(wait, units), "as was said");
-                                assert!(!model.takes_after(wait - 1, units), "nor sooner");
+                                assert!(model.takes_after(wait, units), "after the wait");
+                                assert!(!model.takes_after(wait - 1, units), "not before");
                             }
                         }
                     }
-                    Step::GiveUp(which) if !model.queue.is_empty() => {
+                    Step::Cancel(which) if !model.queue.is_empty() => {
                         let which = which.index(model.queue.len());
                         let (id, _) = model.queue.remove(which).expect("in range");
                         calls[id] = None;
@@ -141,17 +142,17 @@ proptest! {
                         calls[id] = None;
                         model.forward(0);
                     },
-                    Step::GiveUp(_) => {}
+                    Step::Cancel(_) => {}
                 }
                 for (id, call) in calls.iter_mut().enumerate() {
                     let Some(call) = call else { continue };
-                    assert_eq!(call.has_left(), model.left.contains(&id), "{id}");
+                    assert_eq!(call.has_departed(), model.left.contains(&id), "{id}");
                 }
                 assert_eq!(bucket.handle().waiting(), model.queue.len());
             }
-            // What left has left: not revoked when it is dropped here.
+            // Takes the departures, so that they are not revoked on drop.
             for mut call in calls.into_iter().flatten() {
-                if call.has_left() {
+                if call.has_departed() {
                     call.go();
                 }
             }

@@ -1,4 +1,4 @@
-//! Whose turn it is, when, and what becomes of those who leave the queue.
+//! The order and times of departures, and cancellation in the queue.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{DAY, bucket, call, call_with, counting_waker, of};
 use crate::ms;
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_leaves_one_an_interval_in_the_order_it_came() {
+async fn a_burst_departs_in_order_one_per_interval() {
     let bucket = bucket(8);
     let start = Instant::now();
     let calls: Vec<_> = (0..6).map(|_| call(&bucket)).collect();
@@ -22,7 +22,7 @@ async fn a_burst_leaves_one_an_interval_in_the_order_it_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_earns_no_burst() {
+async fn an_idle_time_earns_no_burst() {
     let bucket = bucket(8);
     for pause in [Duration::ZERO, ms(10), DAY, DAY * 365] {
         advance(pause).await;
@@ -32,20 +32,20 @@ async fn a_pause_earns_no_burst() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_passes_the_queue_and_nobody_leaves_before_the_time() {
+async fn no_request_overtakes_the_queue_or_departs_early() {
     let bucket = bucket(8);
     call(&bucket).go();
     let mut first = call(&bucket);
     advance(Duration::from_nanos(9_999_999)).await;
     assert!(first.is_waiting());
     advance(Duration::from_nanos(1)).await;
-    // It is the first's turn, who has not asked yet.
+    // The first waiter is due and has not been polled.
     let mut late = call(&bucket);
-    assert!(late.is_waiting() && first.has_left());
+    assert!(late.is_waiting() && first.has_departed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_refuses_at_once_with_the_exact_time_of_the_next_place() {
+async fn a_full_queue_rejects_with_the_exact_time_of_the_next_place() {
     let bucket = bucket(2);
     let handle = bucket.handle();
     call(&bucket).go();
@@ -63,13 +63,13 @@ async fn a_full_queue_refuses_at_once_with_the_exact_time_of_the_next_place() {
     );
     assert_eq!(handle.refused(), 1);
     advance(ms(7)).await;
-    assert!(call(&bucket).is_waiting(), "there is room, as was said");
+    assert!(call(&bucket).is_waiting(), "room after the wait");
     drop(waiting);
     assert_eq!((handle.waiting(), handle.load()), (0, 0.0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_would_be_too_long_is_refused_with_the_time_until_it_is_not() {
+async fn a_wait_over_the_maximum_is_rejected_with_the_excess() {
     let bucket = LeakyBucket::new(100, ms(1000)).and_then(|bucket| bucket.max_wait(ms(25)));
     let bucket = of(bucket.expect("valid"));
     call(&bucket).go();
@@ -84,7 +84,7 @@ async fn a_wait_that_would_be_too_long_is_refused_with_the_time_until_it_is_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cost_keeps_the_next_one_waiting_that_much_longer() {
+async fn a_cost_delays_the_next_departure_in_proportion() {
     let bucket = bucket(8);
     let start = Instant::now();
     call_with(&bucket, (3, None)).go();
@@ -92,7 +92,7 @@ async fn a_cost_keeps_the_next_one_waiting_that_much_longer() {
     assert_eq!(dear.await, Ok(start + ms(30)));
     assert_eq!(cheap.await, Ok(start + ms(80)));
     let mut free = call_with(&bucket, (0, None));
-    assert!(free.has_left(), "it takes nothing");
+    assert!(free.has_departed(), "it takes nothing");
     drop(free);
     assert_eq!(bucket.turn_in(Instant::now()), ms(10));
     let rejection = call_with(&bucket, (101, None)).rejection().expect("never");
@@ -104,11 +104,11 @@ async fn a_cost_keeps_the_next_one_waiting_that_much_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_before_its_turn_is_refused_at_once() {
+async fn a_deadline_before_the_departure_is_rejected_on_arrival() {
     let bucket = bucket(8);
     let handle = bucket.handle();
     let by = |millis| (1, Some(Deadline(Instant::now() + ms(millis))));
-    assert!(call_with(&bucket, by(0)).has_left(), "it need not wait");
+    assert!(call_with(&bucket, by(0)).has_departed(), "it is not queued");
     call(&bucket).go();
     let mut waiting = call(&bucket);
     let rejection = call_with(&bucket, by(20)).rejection().expect("late");
@@ -122,25 +122,25 @@ async fn a_deadline_before_its_turn_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_passes_before_its_task_is_polled_gives_the_departure_on() {
+async fn a_deadline_that_expires_before_the_poll_passes_the_departure_on() {
     let bucket = bucket(8);
     call(&bucket).go();
     let mut late = call_with(&bucket, (1, Some(Deadline(Instant::now() + ms(12)))));
     let mut next = call(&bucket);
     assert!(late.is_waiting() && next.is_waiting());
-    advance(ms(13)).await; // let go in time, but its task is slow
+    advance(ms(13)).await; // granted in time, polled late
     assert_eq!(late.rejection().expect("late").kind(), Kind::Deadline);
-    assert!(next.has_left());
+    assert!(next.has_departed());
     assert_eq!(bucket.turn_in(Instant::now()), ms(10));
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_behind_one_who_gives_up_move_up() {
+async fn waiters_behind_a_cancelled_one_move_up() {
     for leaver in 0..4 {
         let bucket = Arc::new(bucket(8));
         let start = Instant::now();
         call(&bucket).go();
-        // Each in a task of its own, which nothing wakes but the bucket and its timer.
+        // Each in its own task, which only the bucket and its timer wake.
         let mut tasks: Vec<_> = (0..4)
             .map(|_| {
                 let bucket = Arc::clone(&bucket);
@@ -152,14 +152,18 @@ async fn those_behind_one_who_gives_up_move_up() {
         tasks.remove(leaver).abort();
         for (task, n) in tasks.into_iter().zip(1..) {
             let left = task.await.expect("not aborted");
-            assert_eq!(left, Ok(start + ms(10) * n), "the {leaver}th gave up");
+            assert_eq!(
+                left,
+                Ok(start + ms(10) * n),
+                "waiter {leaver} was cancelled"
+            );
         }
         assert_eq!(bucket.handle().abandoned(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_a_wait_abandoned_just_after_it_was_let_go_passes_the_departure_on() {
+async fn law_02_a_wait_abandoned_just_after_its_grant_passes_the_departure_on() {
     let bucket = bucket(8);
     call(&bucket).go();
     let (gone, mut next, mut last) = (call(&bucket), call(&bucket), call(&bucket));
@@ -167,21 +171,21 @@ async fn law_02_a_wait_abandoned_just_after_it_was_let_go_passes_the_departure_o
     advance(ms(14)).await;
     assert!(
         next.is_waiting(),
-        "this look lets `gone` go, who has not heard of it"
+        "this poll grants `gone` its departure, which it has not seen"
     );
     drop(gone);
-    assert!(next.has_left());
-    // An interval after that departure, not after the one that was given up.
+    assert!(next.has_departed());
+    // An interval after that departure, not after the abandoned one.
     assert_eq!(bucket.turn_in(Instant::now()), ms(20));
     next.go();
     advance(ms(9)).await;
     assert!(last.is_waiting());
     advance(ms(1)).await;
-    assert!(last.has_left());
+    assert!(last.has_departed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_revoked_departure_is_as_if_it_had_not_been() {
+async fn law_03_a_revoked_departure_leaves_no_trace() {
     let bucket = bucket(8);
     for _ in 0..5 {
         drop(call(&bucket));
@@ -193,13 +197,13 @@ async fn law_03_a_revoked_departure_is_as_if_it_had_not_been() {
     next.poll_with(&waker);
     advance(ms(4)).await;
     drop(first);
-    assert_eq!(wakes.count(), 1, "it may go");
+    assert_eq!(wakes.count(), 1, "it may depart");
     next.go();
     assert_eq!(bucket.turn_in(Instant::now()), ms(10));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_departure_revoked_after_another_has_left_changes_nothing() {
+async fn a_departure_revoked_after_another_one_changes_nothing() {
     let bucket = bucket(8);
     let first = call(&bucket);
     let next = call(&bucket);
@@ -210,8 +214,8 @@ async fn a_departure_revoked_after_another_has_left_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rates_above_the_timers_hold_on_average() {
-    // One every 130 µs: tokio's timer fires on the millisecond.
+async fn rates_above_the_timers_resolution_hold_on_average() {
+    // One per 130 µs; tokio's timer fires on the millisecond.
     let bucket = LeakyBucket::new(1, Duration::from_micros(130)).expect("valid");
     let bucket = Arc::new(of(bucket.max_waiting(5000).expect("valid")));
     let start = Instant::now();
@@ -224,23 +228,23 @@ async fn rates_above_the_timers_hold_on_average() {
         let (n, left) = left.expect("no panic");
         let due = start + Duration::from_micros(130) * n;
         let late = left.expect("room") - due;
-        assert!(late <= ms(1), "the {n}th: {late:?}");
+        assert!(late <= ms(1), "request {n}: {late:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_stall_those_leave_whose_time_has_come() {
+async fn after_a_stall_all_due_waiters_depart() {
     let bucket = bucket(50);
     call(&bucket).go();
     let mut calls: Vec<_> = (0..40).map(|_| call(&bucket)).collect();
     advance(ms(205)).await;
     let left = calls
         .iter_mut()
-        .filter_map(|call| call.has_left().then_some(()));
+        .filter_map(|call| call.has_departed().then_some(()));
     assert_eq!(left.count(), 20);
     assert_eq!(bucket.turn_in(Instant::now()), ms(205));
     advance(DAY).await;
-    assert!(calls.iter_mut().all(super::Call::has_left));
+    assert!(calls.iter_mut().all(super::Call::has_departed));
     for call in calls {
         call.go();
     }
@@ -249,7 +253,7 @@ async fn after_a_stall_those_leave_whose_time_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_whose_task_is_not_polled_holds_up_nobody() {
+async fn a_waiter_that_is_not_polled_delays_no_other() {
     let bucket = bucket(8);
     let start = Instant::now();
     call(&bucket).go();
@@ -259,7 +263,7 @@ async fn one_whose_task_is_not_polled_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_05_a_request_that_waits_sleeps_until_its_turn() {
+async fn law_05_a_waiter_sleeps_until_its_departure() {
     let bucket = bucket(8);
     call(&bucket).go();
     let mut calls: Vec<_> = (0..4).map(|_| (call(&bucket), counting_waker())).collect();
@@ -275,14 +279,14 @@ async fn law_05_a_request_that_waits_sleeps_until_its_turn() {
         assert!(calls.iter().all(|(_, (wakes, _))| wakes.count() == 0));
         sleep(ms(1)).await;
         let (call, (wakes, _)) = calls.remove(0);
-        assert_eq!(wakes.count(), 1, "its own timer, and nobody else's");
+        assert_eq!(wakes.count(), 1, "its own timer only");
         call.go();
         sleep(ms(9)).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_waker_of_the_last_poll_is_kept_and_none_in_the_end() {
+async fn only_the_waker_of_the_last_poll_is_kept_and_it_is_dropped_at_the_end() {
     let bucket = bucket(8);
     let first = call(&bucket);
     let ((old_wakes, old), (new_wakes, new)) = (counting_waker(), counting_waker());

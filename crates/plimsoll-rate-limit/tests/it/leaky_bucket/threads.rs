@@ -1,4 +1,4 @@
-//! Many tasks on several threads, giving up at every stage.
+//! Many tasks on several threads, cancelled at every stage.
 
 use std::{
     sync::{Arc, Mutex},
@@ -13,7 +13,7 @@ use super::{call, of};
 const INTERVAL: Duration = Duration::from_micros(250);
 
 #[test]
-fn no_more_leave_than_the_rate_allows_and_nobody_is_forgotten() {
+fn the_rate_is_kept_and_every_waiter_is_served() {
     for round in 0..4_u64 {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(4)
@@ -28,7 +28,7 @@ fn no_more_leave_than_the_rate_allows_and_nobody_is_forgotten() {
             for n in 0..1000_u64 {
                 let (bucket, left) = (Arc::clone(&bucket), Arc::clone(&left));
                 tasks.spawn(async move {
-                    // Some give up at once, some after a while, and some are revoked.
+                    // Some are cancelled at once, some later, and some are revoked.
                     match (n * 7 + round) % 5 {
                         0 => drop(call(&bucket)),
                         1 => {
@@ -64,9 +64,9 @@ fn no_more_leave_than_the_rate_allows_and_nobody_is_forgotten() {
         left.sort();
         assert!(
             left.len() >= 400,
-            "round {round}: those who stayed have left"
+            "round {round}: the waiters that stayed have departed"
         );
-        // The schedule may be caught up with after a stall, but never overtaken.
+        // The schedule may catch up after a stall, but never runs ahead.
         let (first, last) = (left[0], left[left.len() - 1]);
         let slots = (last - first).as_nanos() / INTERVAL.as_nanos() + 1;
         assert!(left.len() as u128 <= slots + 4, "{} in {slots}", left.len());

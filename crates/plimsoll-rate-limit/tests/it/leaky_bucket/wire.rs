@@ -1,4 +1,4 @@
-//! What callers see.
+//! Responses as callers see them.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ async fn hello(_: Request<()>) -> Result<Response<Body>, Infallible> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_wait_behind_a_gate_and_one_too_many_is_429_with_a_wait_rounded_up() {
+async fn requests_are_queued_and_one_over_the_queue_is_429_with_the_wait() {
     let bucket = LeakyBucket::new(1, ms(1500)).and_then(|bucket| bucket.max_wait(ms(2000)));
     let layer: LeakyBucketLayer = LeakyBucketLayer::new(bucket.expect("valid"));
     let service = layer.layer(service_fn(hello));
@@ -27,12 +27,12 @@ async fn requests_wait_behind_a_gate_and_one_too_many_is_429_with_a_wait_rounded
     let waiting = tokio::spawn(get());
     tokio::task::yield_now().await;
 
-    let refused = get().await.expect("infallible");
-    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(refused.headers()["retry-after"], "1");
-    assert_eq!(refused.headers()["plimsoll-refused-by"], "leaky-bucket");
-    let rejection = refused.extensions().get::<Rejection>();
-    assert_eq!(rejection.and_then(Rejection::retry_after), Some(ms(1000)));
+    let rejected = get().await.expect("infallible");
+    assert_eq!(rejected.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(rejected.headers()["retry-after"], "1");
+    assert_eq!(rejected.headers()["plimsoll-refused-by"], "leaky-bucket");
+    let rejection = rejected.extensions().get::<Rejection>();
+    assert_eq!(rejection.and_then(Rejection::wait), Some(ms(1000)));
 
     let waited = waiting.await.expect("no panic").expect("infallible");
     assert_eq!(
@@ -42,7 +42,7 @@ async fn requests_wait_behind_a_gate_and_one_too_many_is_429_with_a_wait_rounded
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_a_later_policy_refuses_keeps_nobody_waiting() {
+async fn a_request_that_a_later_policy_rejects_delays_no_other() {
     let bucket = LeakyBucket::new(1, ms(400)).expect("valid");
     let rate = RateLimit::new(Quota::per_hour(1)).expect("valid");
     let layer = GateLayer::new((bucket, rate));
@@ -51,12 +51,12 @@ async fn a_request_that_a_later_policy_refuses_keeps_nobody_waiting() {
     assert_eq!(get().await.expect("infallible").status(), StatusCode::OK);
     let start = Instant::now();
     for _ in 0..3 {
-        let refused = get().await.expect("infallible");
-        assert_eq!(refused.headers()["plimsoll-refused-by"], "rate-limit");
+        let rejected = get().await.expect("infallible");
+        assert_eq!(rejected.headers()["plimsoll-refused-by"], "rate-limit");
     }
     assert_eq!(
         start.elapsed(),
         ms(400),
-        "all of them wait for the first only"
+        "only the first interval delays them"
     );
 }

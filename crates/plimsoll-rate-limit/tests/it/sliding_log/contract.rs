@@ -1,4 +1,4 @@
-//! The laws, as the test kit checks them.
+//! The laws, checked by the test kit.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ async fn a_sliding_log_keeps_the_contract() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sliding_log_per_key_keeps_the_contract() {
-    let key = |_: &http::Request<()>| Some("everybody");
+    let key = |_: &http::Request<()>| Some("one key");
     let make = move || {
         let log = SlidingLog::new(5, MINUTE).expect("valid");
         log.per_key(key, Missing::Share, 100).expect("a capacity")
     };
     Contract::new(make, |keyed| {
         let spent = |log: &SlidingLog| 5 - log.available(Instant::now());
-        keyed.handle().with_cell("everybody", spent).unwrap_or(0)
+        keyed.handle().with_cell("one key", spent).unwrap_or(0)
     })
     .capacity(5)
     .consumes()

@@ -1,4 +1,4 @@
-//! Settings: what cannot be set, and what changes while the log is in use.
+//! Settings: bounds, and changes while the log is in use.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,37 +17,32 @@ fn with_room(limit: u32, room: u32) -> SlidingLog {
 }
 
 #[test]
-fn what_cannot_be_set_is_refused_by_field_and_bound() {
-    for (limit, period, room, said) in [
-        (0, ms(1), 10, "limit is 0, but must be 1 to 10 units"),
-        (11, ms(1), 10, "limit is 11, but must be 1 to 10 units"),
+fn invalid_settings_are_rejected_by_field_and_bound() {
+    for (limit, period, room, message) in [
+        (0, ms(1), 10, "limit must be 1 to 10 units, got 0"),
+        (11, ms(1), 10, "limit must be 1 to 10 units, got 11"),
         (
             1,
             ms(1),
             (1 << 20) + 1,
-            "highest limit is 1048577, but must be 1 to 2^20 units",
+            "max_limit must be 1 to 2^20 units, got 1048577",
         ),
-        (
-            0,
-            ms(1),
-            0,
-            "highest limit is 0, but must be 1 to 2^20 units",
-        ),
+        (0, ms(1), 0, "max_limit must be 1 to 2^20 units, got 0"),
         (
             1,
             Duration::ZERO,
             1,
-            "period is 0ns, but must be 1 ns to 365 days",
+            "period must be 1 ns to 365 days, got 0ns",
         ),
         (
             1,
             DAY * 365 + Duration::from_nanos(1),
             1,
-            "period is 31536000.000000001s, but must be 1 ns to 365 days",
+            "period must be 1 ns to 365 days, got 31536000.000000001s",
         ),
     ] {
         let error = SlidingLog::with_max_limit(limit, period, room).expect_err("invalid");
-        assert_eq!(error.to_string(), said);
+        assert_eq!(error.to_string(), message);
     }
     assert!(SlidingLog::new(1 << 20, DAY * 365).is_ok());
     assert!(SlidingLog::new(1, Duration::from_nanos(1)).is_ok());
@@ -59,7 +54,7 @@ fn what_cannot_be_set_is_refused_by_field_and_bound() {
 }
 
 #[test]
-fn a_higher_limit_is_had_at_once_and_knows_what_was_taken() {
+fn a_higher_limit_applies_at_once_and_counts_earlier_units() {
     let log = with_room(3, 8);
     let start = Instant::now();
     assert_eq!(greedy(&log, start), 3);
@@ -70,7 +65,7 @@ fn a_higher_limit_is_had_at_once_and_knows_what_was_taken() {
 }
 
 #[test]
-fn a_lower_limit_waits_until_enough_has_left() {
+fn a_lower_limit_applies_until_enough_units_have_left() {
     let log = with_room(8, 8);
     let start = Instant::now();
     for step in 0..8 {
@@ -78,14 +73,14 @@ fn a_lower_limit_waits_until_enough_has_left() {
     }
     log.handle().set_limit(3, ms(1000)).expect("valid");
     assert_eq!(log.available(start + ms(700)), 0);
-    // The sixth, of 500 ms, is the third before the next.
+    // The sixth unit, of 500 ms, is the third before the next one.
     assert_eq!(wait(&log, start + ms(700), 1), Some(ms(800)));
     assert!(ask(&log, start + ms(1500), 1).is_ok());
     assert!(ask(&log, start + ms(1500), 1).is_err());
 }
 
 #[test]
-fn a_longer_period_counts_what_was_taken_before() {
+fn a_longer_period_counts_earlier_units() {
     let log = with_room(4, 4);
     let start = Instant::now();
     assert_eq!(greedy(&log, start), 4);
@@ -95,7 +90,8 @@ fn a_longer_period_counts_what_was_taken_before() {
     assert_eq!(greedy(&log, start + ms(1000)), 4);
 }
 
-/// Two an hour, or a thousand a day: a refusal names the wait of one or the other, and the log holds a thousand at most.
+/// Two per hour, or a thousand per day: every rejection has the wait of one of them, and the log
+/// holds at most a thousand.
 #[test]
 fn no_decision_mixes_two_settings() {
     let log = SlidingLog::with_max_limit(2, Duration::from_secs(3600), 1000).expect("valid");
@@ -110,11 +106,11 @@ fn no_decision_mixes_two_settings() {
                     .expect("valid");
             }
         });
-        let said: Vec<_> = (0..50_000).map(|_| ask(&log, now, 1).err()).collect();
+        let got: Vec<_> = (0..50_000).map(|_| ask(&log, now, 1).err()).collect();
         over.store(true, Relaxed);
-        let admitted = said.iter().filter(|said| said.is_none()).count();
+        let admitted = got.iter().filter(|got| got.is_none()).count();
         assert!(admitted <= 1000, "{admitted}");
-        for wait in said.into_iter().flatten() {
+        for wait in got.into_iter().flatten() {
             assert!(wait == Some(DAY) || wait == Some(ms(3_600_000)), "{wait:?}");
         }
         handle.set_limit(1000, DAY).expect("valid");

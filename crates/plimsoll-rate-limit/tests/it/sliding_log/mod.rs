@@ -24,7 +24,7 @@ fn log(limit: u32, period: Duration) -> SlidingLog<impl Weigh<Units>> {
         .cost(|units: &Units| *units)
 }
 
-/// The permit, or how long to stay away; `None` is for ever.
+/// The permit, or the wait; `None` for never.
 fn ask<P: Policy<Units>>(
     log: &P,
     now: Instant,
@@ -51,7 +51,7 @@ fn greedy<P: Policy<Units>>(log: &P, now: Instant) -> usize {
     let mut admitted = 0;
     while ask(log, now, 1).is_ok() {
         admitted += 1;
-        assert!(admitted < 1 << 21, "no limit at all");
+        assert!(admitted < 1 << 21, "no limit");
     }
     admitted
 }
@@ -62,8 +62,9 @@ fn revoke<C: Weigh<Units>>(log: &SlidingLog<C>, permit: SlidingLogPermit) {
 }
 
 #[test]
-fn no_window_holds_more_than_the_limit_however_greedy_the_caller() {
-    // The fixed window's worst case, a greedy caller's steady state, and bursts at odd distances.
+fn no_window_of_a_greedy_caller_holds_more_than_the_limit() {
+    // The worst case of a fixed window, the steady state of a greedy caller, and bursts at odd
+    // distances.
     for pauses in [[1, 1, 1], [0, 999, 1], [999, 1, 0], [72, 500, 613]] {
         let log = log(100, ms(1000));
         let start = Instant::now();
@@ -108,7 +109,7 @@ fn a_request_takes_all_of_its_units_or_none() {
     let log = log(10, ms(1000));
     let start = Instant::now();
     assert!(ask(&log, start, 4).is_ok() && ask(&log, start + ms(100), 4).is_ok());
-    // Three fit when the first four have left, seven when all have.
+    // Three fit when the first four have left the window, seven when all have.
     assert_eq!(wait(&log, start + ms(200), 3), Some(ms(800)));
     assert_eq!(wait(&log, start + ms(200), 7), Some(ms(900)));
     assert_eq!(log.available(start + ms(200)), 2);
@@ -118,7 +119,7 @@ fn a_request_takes_all_of_its_units_or_none() {
 }
 
 #[test]
-fn a_cost_of_nothing_passes_and_one_above_the_limit_never_does() {
+fn a_cost_of_0_is_always_admitted_and_one_above_the_limit_never() {
     let log = log(10, ms(1000));
     let now = Instant::now();
     assert_eq!(wait(&log, now, 11), None);
@@ -131,7 +132,7 @@ fn a_cost_of_nothing_passes_and_one_above_the_limit_never_does() {
 }
 
 #[test]
-fn revoked_units_come_back_exactly_in_any_order() {
+fn revoked_units_are_refunded_exactly_in_any_order() {
     let log = log(5, ms(1000));
     let start = Instant::now();
     for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]] {
@@ -143,7 +144,7 @@ fn revoked_units_come_back_exactly_in_any_order() {
             assert_eq!(log.available(start + ms(5)), gone as u64, "{order:?}");
             revoke(&log, permits[at]);
             left[at] = false;
-            // Only what is left leaves the window, each at its own time.
+            // Each remaining unit leaves the window at its own time.
             for n in 0..5 {
                 let later = (n + 1..5).filter(|n| left[*n]).count() as u64;
                 assert_eq!(log.available(start + ms(1000 + n as u64)), 5 - later);
@@ -165,7 +166,7 @@ fn units_revoked_after_they_left_the_window_change_nothing() {
 }
 
 #[test]
-fn the_clock_may_stand_still_jump_and_go_backwards() {
+fn a_clock_may_stand_still_jump_and_go_backwards() {
     let log = log(7, ms(1000));
     let start = Instant::now();
     assert_eq!(greedy(&log, start), 7);
@@ -175,9 +176,9 @@ fn the_clock_may_stand_still_jump_and_go_backwards() {
         for back in [ms(1), ms(1000), DAY] {
             assert_eq!(greedy(&log, start + jump - back), 0, "{back:?} back");
         }
-        assert_eq!(greedy(&log, start + jump + ms(999)), 0, "nor put off");
+        assert_eq!(greedy(&log, start + jump + ms(999)), 0, "nor later");
     }
-    // After 35 years it stands still.
+    // After 35 years the clock of the limit stands still.
     assert_eq!(greedy(&log, start + DAY * 365 * 100), 7);
     assert_eq!(greedy(&log, start + DAY * 365 * 200), 0);
 }
@@ -192,7 +193,7 @@ fn threads_together_get_exactly_the_limit() {
                 let log = &log;
                 scope.spawn(move || {
                     let mut kept = 0;
-                    // Every third is revoked at once, every third later.
+                    // Every third unit is revoked at once, every third later.
                     let mut later = Vec::new();
                     for step in 0..1500_u32 {
                         let now = now + Duration::from_nanos(u64::from(step * 3 + n));
@@ -221,7 +222,7 @@ fn threads_together_get_exactly_the_limit() {
 }
 
 #[test]
-fn each_key_has_a_log_of_its_own_and_a_debt_is_not_forgotten() {
+fn each_key_has_its_own_log_and_keeps_its_debt() {
     let limit = log(3, Duration::from_secs(3600));
     let handle = limit.handle();
     let keyed = SlidingLog::new(3, Duration::from_secs(3600))
@@ -243,12 +244,12 @@ fn each_key_has_a_log_of_its_own_and_a_debt_is_not_forgotten() {
     let again = (0..300).filter(|key| spend(*key, now).is_ok());
     assert_eq!(again.count(), 0);
     assert_eq!(keyed.handle().evicted(), 0);
-    assert_eq!(handle.refused(), 0, "another limit's");
+    assert_eq!(handle.refused(), 0, "another limit");
     assert!(keyed.handle().unused_cell().handle().refused() > 600);
 
     let later = now + Duration::from_secs(3600);
     assert!(spend(30_000, later).is_ok(), "there is room again");
-    // Where all slots of its set are of known keys, they are kept for five minutes more.
+    // Slots of known keys are kept for another five minutes.
     assert!(spend(30_000, later + Duration::from_secs(300)).is_ok());
     assert_eq!(keyed.handle().evicted(), 1);
 }

@@ -1,4 +1,4 @@
-//! Against a plain list of everything that was ever taken.
+//! The log against a plain list of all units that were taken.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn steps(back: u32) -> impl Strategy<Value = Vec<Step>> {
 
 const PERIOD: u64 = 100;
 
-/// A moment for each unit, with the permit it belongs to.
+/// Time, permit and units of each admission.
 #[derive(Default)]
 struct List(Vec<(u64, SlidingLogPermit, u32)>);
 
@@ -41,7 +41,7 @@ impl List {
             .sum()
     }
 
-    /// How long until so many units fit in: by trying.
+    /// Nanoseconds until the units fit, by trying each.
     fn wait(&self, limit: u32, now: u64, units: u32) -> Option<u64> {
         (units <= limit).then(|| {
             (0..=PERIOD)
@@ -49,7 +49,7 @@ impl List {
                     let at = now + wait;
                     self.within(at.cast_signed() - PERIOD.cast_signed(), at) + units <= limit
                 })
-                .expect("after a period nothing is left")
+                .expect("after a period the window is empty")
         })
     }
 }
@@ -57,9 +57,9 @@ impl List {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// The same verdict and the same wait, whatever is revoked when.
+    /// The same decisions and waits, with any revocations.
     #[test]
-    fn decides_as_the_plain_list_does(limit in 1_u32..12, steps in steps(0)) {
+    fn decides_like_the_plain_list(limit in 1_u32..12, steps in steps(0)) {
         let log = log(limit, Duration::from_nanos(PERIOD));
         let (start, mut at, mut list) = (Instant::now(), 0, List::default());
         assert!(log.available(start) > 0); // the epoch
@@ -90,7 +90,7 @@ proptest! {
         }
     }
 
-    /// Wherever the clock goes, no window of the times that were told holds more than the limit.
+    /// With any clock, no window of the times passed in holds more than the limit.
     #[test]
     fn no_window_holds_more_than_the_limit_when_clocks_disagree(
         limit in 1_u32..12,

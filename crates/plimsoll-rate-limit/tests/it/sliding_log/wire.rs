@@ -1,4 +1,4 @@
-//! What callers see.
+//! Responses as callers see them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -24,7 +24,7 @@ async fn get<P: Policy<Request<()>> + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_the_limit_is_429_with_a_wait_rounded_up_that_can_be_relied_on() {
+async fn over_the_limit_is_429_with_retry_after_rounded_up() {
     let layer: SlidingLogLayer = SlidingLogLayer::new(SlidingLog::new(2, ms(2500)).expect("valid"));
     for _ in 0..2 {
         assert_eq!(get(&layer, "/").await.0, StatusCode::OK);
@@ -39,7 +39,7 @@ async fn over_the_limit_is_429_with_a_wait_rounded_up_that_can_be_relied_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_costs_more_than_the_limit_is_not_told_to_come_back() {
+async fn a_request_that_costs_more_than_the_limit_gets_no_retry_after() {
     let cost = |req: &Request<()>| if req.uri().path() == "/all" { 3 } else { 1 };
     let layer = GateLayer::new(SlidingLog::new(2, ms(1000)).expect("valid").cost(cost));
     let (status, headers) = get(&layer, "/all").await;
@@ -49,7 +49,7 @@ async fn a_request_that_costs_more_than_the_limit_is_not_told_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_named_log_is_told_on_every_answer() {
+async fn a_named_log_is_reported_on_every_response() {
     let log = SlidingLog::new(2, ms(10_000)).and_then(|log| log.named("contract"));
     let layer: SlidingLogLayer = SlidingLogLayer::new(log.expect("valid"));
     for (status, left) in [
@@ -57,8 +57,8 @@ async fn a_named_log_is_told_on_every_answer() {
         (200, "\"contract\";r=0;t=10"),
         (429, "\"contract\";r=0;t=6"),
     ] {
-        let (said, headers) = get(&layer, "/").await;
-        assert_eq!(said, status);
+        let (got, headers) = get(&layer, "/").await;
+        assert_eq!(got, status);
         assert_eq!(headers["ratelimit-policy"], "\"contract\";q=2;w=10");
         assert_eq!(headers["ratelimit"], left);
         tokio::time::advance(ms(2000)).await;

@@ -1,4 +1,4 @@
-//! Room for all keys: each decides as a limit of its own.
+//! A cell for every key: each key is limited on its own.
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, thread, time::Duration};
 
@@ -11,14 +11,14 @@ use crate::exact::{Counted, Terms};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A key, and what it asks for.
+/// A key and a cost.
 type Ask = (u16, u32);
 
 #[derive(Debug, Clone)]
 enum Step {
     Pass(u64),
     Ask(Ask),
-    /// One of those let in never ran: at once the newest, later any.
+    /// An admitted request is revoked: the newest one at once, any one later.
     RevokeNewest,
     Revoke(Index),
 }
@@ -46,7 +46,8 @@ fn terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-/// Steps through a keyed limit and through one limit for each key, which must say and tell the same.
+/// Runs the steps against a keyed limit and against one limit per key. Decisions and waits must be
+/// equal.
 fn compare<const N: usize>(terms: [Terms; N], steps: &[Step]) -> Result<(), TestCaseError> {
     let make = || {
         RateLimit::all(terms.map(Terms::quota))
@@ -57,7 +58,7 @@ fn compare<const N: usize>(terms: [Terms; N], steps: &[Step]) -> Result<(), Test
     let keyed = make().per_key(key, Missing::Share, 10_000).expect("valid");
     let (start, mut at) = (Instant::now(), 0);
     let each: HashMap<u16, _> = (0..5).map(|key| (key, make())).collect();
-    // The epochs.
+    // Starts the epochs.
     assert!(admits(&keyed, (99, 0), start));
     assert!(each.values().all(|own| own.available(start) > 0));
     let mut out = Vec::new();
@@ -72,8 +73,8 @@ fn compare<const N: usize>(terms: [Terms; N], steps: &[Step]) -> Result<(), Test
                 (Verdict::Admit(permit), Verdict::Admit(own)) => {
                     out.push((ask.0, now, permit, own));
                 }
-                (Verdict::Reject(said), Verdict::Reject(own)) => prop_assert_eq!(said, own),
-                (said, _) => prop_assert!(false, "not as its own limit: {said:?}"),
+                (Verdict::Reject(got), Verdict::Reject(own)) => prop_assert_eq!(got, own),
+                (got, _) => prop_assert!(false, "not like its own limit: {got:?}"),
             },
             Step::RevokeNewest | Step::Revoke(_) if out.is_empty() => {}
             Step::RevokeNewest | Step::Revoke(_) => {
@@ -101,12 +102,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_key_with_a_cell_has_a_limit_of_its_own(terms in terms(), steps in steps()) {
+    fn a_key_with_a_cell_has_its_own_quota(terms in terms(), steps in steps()) {
         compare([terms], &steps)?;
     }
 
     #[test]
-    fn a_key_with_a_cell_has_all_quotas_of_its_own(
+    fn a_key_with_a_cell_has_its_own_quotas(
         one in terms(),
         other in terms(),
         steps in steps(),
@@ -131,7 +132,7 @@ fn filled(capacity: usize, keys: u64) -> KeyedRateLimit<fn(&u64) -> Option<u64>>
 }
 
 #[test]
-fn memory_is_bounded_by_the_capacity_whatever_comes() {
+fn memory_is_bounded_by_the_capacity() {
     let limit = filled(10_000, 10_000);
     let handle = limit.handle();
     let (bytes, now) = (handle.bytes(), Instant::now());
@@ -159,13 +160,13 @@ fn few_keys_take_few_pages_of_a_large_table() {
     assert!(limit.handle().bytes() < 8 << 16);
 }
 
-/// Two threads, each with the same keys, new to the limit: each key gets its burst, and not one more.
+/// Three threads bring the same new keys. Each key gets exactly its burst.
 #[test]
-fn threads_that_bring_a_new_key_at_once_share_its_burst() {
+fn a_new_key_on_several_threads_gets_one_burst() {
     let key = |key: &u32| Some(*key);
     let quota = Quota::per_hour(3);
     for round in 0..20 {
-        // So many that no key ever meets eight cells that are taken.
+        // Enough cells that no key ever meets eight cells in use.
         let limit = RateLimit::keyed(quota, key, Missing::Share, 200_000).expect("valid");
         let now = Instant::now();
         let admitted: Vec<u32> = thread::scope(|scope| {
@@ -195,10 +196,10 @@ fn threads_that_bring_a_new_key_at_once_share_its_burst() {
     }
 }
 
-/// Threads with keys of their own, in a table that has room for none of them: whoever races whom, what stands is within the
-/// quota of all cells together, and no key had more than its burst.
+/// Threads with different keys, in a table that is too small for them: all cells together keep the
+/// quota.
 #[test]
-fn threads_that_push_each_other_out_get_no_more_than_the_cells_have() {
+fn threads_that_evict_each_others_keys_get_no_more_than_the_cells_hold() {
     let key = |key: &u32| Some(*key);
     for _ in 0..10 {
         let limit = RateLimit::keyed(Quota::per_hour(3), key, Missing::Share, 64).expect("valid");
@@ -222,7 +223,7 @@ fn threads_that_push_each_other_out_get_no_more_than_the_cells_have() {
     }
 }
 
-/// Takes the only one that this key has, and sees the handle find it.
+/// Takes the only token of this key, and finds the key through the handle.
 fn has_one<Req: Clone, K>(limit: &KeyedRateLimit<K>, req: Req, key: impl Hash + Debug)
 where
     K: plimsoll_core::Key<Req>,
@@ -235,7 +236,7 @@ where
 }
 
 #[test]
-fn keys_are_of_any_type_and_length() {
+fn keys_can_be_of_any_type_and_length() {
     const ONE: Quota = Quota::per_hour(1);
     let bytes = RateLimit::keyed(ONE, |key: &Vec<u8>| Some(key.clone()), Missing::Share, 100);
     let bytes = bytes.expect("valid");

@@ -1,4 +1,4 @@
-//! More keys than there is room for: pushed out, and no better off.
+//! More keys than cells: an evicted key gets no more than its quota.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::exact::{Counted, Exact, Terms};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A key, and what it asks for.
+/// A key and a cost.
 type Ask = (u16, u32);
-type Crowded<const N: usize> = KeyedRateLimit<fn(&Ask) -> Option<u16>, N, fn(&Ask) -> u32>;
+type Limit<const N: usize> = KeyedRateLimit<fn(&Ask) -> Option<u16>, N, fn(&Ask) -> u32>;
 
-fn crowded<const N: usize>(terms: [Terms; N], capacity: usize) -> Crowded<N> {
+fn limit_of<const N: usize>(terms: [Terms; N], capacity: usize) -> Limit<N> {
     let limit = RateLimit::all(terms.map(Terms::quota))
         .expect("valid")
         .charge(Outcome::cost)
@@ -32,21 +32,21 @@ fn crowded<const N: usize>(terms: [Terms; N], capacity: usize) -> Crowded<N> {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Nanoseconds go by.
+    /// Nanoseconds pass.
     Pass(u64),
-    /// One of so many keys asks for so much.
+    /// A request of this key with this cost.
     Ask(u16, u32),
-    /// One key takes what it can.
+    /// Requests of one key until it is rejected.
     Drain(u16),
-    /// So many keys that come once, from this one on.
+    /// One request each of this many keys, from this one on.
     Flood(u16, u16),
-    /// One of those let in never ran.
+    /// An admitted request is revoked.
     Revoke(Index),
-    /// One of those let in turns out to have cost more.
+    /// An admitted request ends and is charged.
     Charge(Index, u64),
 }
 
-/// Few keys that come again and again, and floods of others.
+/// Few keys with many requests, and floods of others.
 fn steps(revoke: u32, charge: u32) -> impl Strategy<Value = Vec<Step>> {
     let key = || prop_oneof![2 => 0_u16..6, 1 => 0_u16..200];
     let step = prop_oneof![
@@ -61,20 +61,20 @@ fn steps(revoke: u32, charge: u32) -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..120)
 }
 
-/// What stands of each key's admissions, and the permits still out.
+/// The admissions of each key that were not revoked, and the running permits.
 struct Ledger<const N: usize> {
-    limit: Crowded<N>,
+    limit: Limit<N>,
     terms: [Terms; N],
     start: Instant,
     at: u64,
-    /// Key, moment, cost.
+    /// Key, time, cost.
     stands: Vec<(u16, u64, u64)>,
     out: Vec<(u16, u64, u64, KeyedRateLimitPermit<N>)>,
 }
 
 impl<const N: usize> Ledger<N> {
     fn new(terms: [Terms; N], capacity: usize) -> Self {
-        let (limit, start) = (crowded(terms, capacity), Instant::now());
+        let (limit, start) = (limit_of(terms, capacity), Instant::now());
         assert!(limit.handle().available(0_u16, start).is_none());
         let mut ledger = Self {
             limit,
@@ -84,8 +84,8 @@ impl<const N: usize> Ledger<N> {
             stands: Vec::new(),
             out: Vec::new(),
         };
-        // The epoch.
-        ledger.ask(u16::MAX, 0).expect("nothing is free");
+        // Starts the epoch.
+        ledger.ask(u16::MAX, 0).expect("a cost of 0");
         ledger
     }
 
@@ -93,7 +93,7 @@ impl<const N: usize> Ledger<N> {
         self.start + Duration::from_nanos(self.at)
     }
 
-    /// Whether it was let in, or what that gave it beyond its quota.
+    /// Whether a request is admitted. Fails when the key gets more than its quota.
     fn ask(&mut self, key: u16, cost: u32) -> Result<bool, TestCaseError> {
         let Verdict::Admit(permit) = self.limit.admit(&mut (key, cost), self.now()) else {
             return Ok(false);
@@ -105,8 +105,8 @@ impl<const N: usize> Ledger<N> {
                 own.take(*at, *units);
             }
             prop_assert!(
-                own.passes(self.at, units),
-                "{key} gets {cost} more than its quota at {} ns: {own:?}",
+                own.fits(self.at, units),
+                "{key} gets {cost} over its quota at {} ns: {own:?}",
                 self.at
             );
         }
@@ -132,7 +132,7 @@ impl<const N: usize> Ledger<N> {
                 let admitted = self.start + Duration::from_nanos(at);
                 self.limit.revoke(permit, admitted, self.now());
                 let of_it = |stands: &(u16, u64, u64)| *stands == (key, at, units);
-                let stood = self.stands.iter().position(of_it).expect("it stood");
+                let stood = self.stands.iter().position(of_it).expect("an admission");
                 self.stands.remove(stood);
             }
             Step::Charge(which, cost) if !self.out.is_empty() => {
@@ -155,7 +155,7 @@ fn capacity() -> impl Strategy<Value = usize> {
     prop_oneof![1_usize..=8, 1_usize..=64]
 }
 
-/// So many per second.
+/// `count` per second.
 fn terms(count: u32, counted: Counted) -> Terms {
     Terms {
         count,
@@ -176,10 +176,9 @@ fn run<const N: usize>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// A key's own admissions, however often it is pushed out and comes back, are never more than its bucket would have
-    /// given it, had it been the only one.
+    /// A key's admissions never exceed its own bucket, however often it is evicted.
     #[test]
-    fn being_pushed_out_never_refills_a_bucket(
+    fn an_eviction_never_refills_a_bucket(
         capacity in capacity(),
         count in 1_u32..20,
         burst in 1_u32..10,
@@ -188,9 +187,9 @@ proptest! {
         run([terms(count, Counted::Bucket { burst })], capacity, &steps)?;
     }
 
-    /// Nor when what was taken before is given back after.
+    /// The same with requests that are revoked after an eviction.
     #[test]
-    fn being_pushed_out_is_no_way_to_be_given_back_what_others_took(
+    fn an_evicted_key_is_not_refunded_tokens_of_others(
         capacity in capacity(),
         count in 1_u32..20,
         burst in 1_u32..10,
@@ -200,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn being_pushed_out_never_opens_a_window_again(
+    fn an_eviction_never_resets_a_window(
         capacity in capacity(),
         count in 1_u32..10,
         counted in select(vec![Counted::Fixed, Counted::Sliding]),
@@ -209,9 +208,10 @@ proptest! {
         run([terms(count, counted)], capacity, &steps)?;
     }
 
-    /// The quota that takes longest to be whole again names who has to go; what it had taken of the other is not forgotten.
+    /// The quota with the longest refill selects the evicted key. What was taken of the other quota
+    /// is kept, too.
     #[test]
-    fn being_pushed_out_refills_none_of_several_quotas(
+    fn an_eviction_refills_none_of_several_quotas(
         capacity in capacity(),
         counts in [1_u32..10, 1_u32..10],
         counted in select(vec![Counted::Fixed, Counted::Sliding]),

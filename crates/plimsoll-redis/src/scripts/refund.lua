@@ -3,7 +3,7 @@
 local now = clock()
 for i in ipairs(KEYS) do
   local q = quota(i, 4 * i - 1, now)
-  kinds[q.kind].give(q, now, tonumber(ARGV[1]), tonumber(ARGV[2]))
-  keep(q, now)
+  kinds[q.kind].refund(q, now, tonumber(ARGV[1]), tonumber(ARGV[2]))
+  save(q, now)
 end
 return 1

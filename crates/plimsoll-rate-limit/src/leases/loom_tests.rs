@@ -1,5 +1,5 @@
-//! Interleavings of spending a lease, taking another and calling them back: all with up to three preemptions, of which more
-//! would take hours.
+//! Interleavings of spending, taking and returning leases, with up to three preemptions. More would
+//! take hours.
 
 use loom::{sync::Arc, thread};
 use plimsoll_core::Live;
@@ -11,44 +11,47 @@ struct Bucket {
     quotas: [LiveQuota; 1],
     tag: AtomicU64,
     words: [AtomicU64; 1],
-    lanes: Lanes,
+    leases: Leases,
 }
 
-/// T = 10, a burst of 64 of which all but a few have been taken, and two lanes with leases of four.
+/// T = 10, a burst of 64 of which `left` tokens are left, and two leases of up to four tokens.
 fn bucket(left: u64) -> Arc<Bucket> {
     let bucket = Bucket {
         quotas: [Live::new([10, 640, 0, 0])],
         tag: AtomicU64::new(0),
         words: [AtomicU64::new(Word::new(0, 640 - left * 10).0)],
-        lanes: Lanes::new(2).unwrap(),
+        leases: Leases::new(2).unwrap(),
     };
     Arc::new(bucket)
 }
 
 impl Bucket {
-    fn take(&self, lane: usize) -> bool {
+    fn take(&self, shard: usize) -> bool {
         let cell = Cell {
             quotas: &self.quotas,
             tag: &self.tag,
             words: &self.words,
         };
-        self.lanes.take_in(lane, cell, 0, 1).is_ok()
+        self.leases.take_in(shard, cell, 0, 1).is_ok()
     }
 }
 
-fn exactly(tokens: usize, lanes: [usize; 2]) {
+fn exactly(tokens: usize, shards: [usize; 2]) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(move || {
         let bucket = bucket(tokens as u64);
-        assert!(bucket.take(0), "lane 0 has a lease, if there are enough");
+        assert!(
+            bucket.take(0),
+            "a token of the first lease, or of the bucket"
+        );
         let other = {
             let bucket = Arc::clone(&bucket);
             thread::spawn(move || {
-                usize::from(bucket.take(lanes[1])) + usize::from(bucket.take(lanes[1]))
+                usize::from(bucket.take(shards[1])) + usize::from(bucket.take(shards[1]))
             })
         };
-        let mine = usize::from(bucket.take(lanes[0])) + usize::from(bucket.take(lanes[0]));
+        let mine = usize::from(bucket.take(shards[0])) + usize::from(bucket.take(shards[0]));
         let both = 1 + mine + other.join().unwrap();
         let rest = (0..tokens + 1).filter(|_| bucket.take(0)).count();
         assert_eq!(both + rest, tokens);
@@ -56,16 +59,16 @@ fn exactly(tokens: usize, lanes: [usize; 2]) {
 }
 
 #[test]
-fn two_threads_on_one_lane_spend_a_lease_once() {
+fn two_threads_spend_one_lease_once() {
     exactly(6, [0, 0]);
 }
 
 #[test]
-fn a_lease_that_is_called_back_is_spent_once() {
+fn a_lease_returned_to_the_bucket_is_spent_once() {
     exactly(5, [0, 1]);
 }
 
 #[test]
-fn nothing_is_lost_when_there_are_too_few_for_a_lease() {
+fn no_token_is_lost_when_too_few_are_left_for_a_lease() {
     exactly(3, [0, 1]);
 }

@@ -1,4 +1,4 @@
-//! Leases against a bucket without any.
+//! A bucket with leases against a bucket without.
 
 use plimsoll_core::Live;
 use proptest::{collection::vec, prelude::*};
@@ -15,7 +15,7 @@ struct Bucket {
     quotas: [LiveQuota; 1],
     tag: AtomicU64,
     words: [AtomicU64; 1],
-    lanes: Lanes,
+    leases: Leases,
     refunds: Refunds<1>,
 }
 
@@ -25,7 +25,7 @@ impl Bucket {
             quotas: [Live::new([T, burst * T, 0, 0])],
             tag: AtomicU64::new(0),
             words: [AtomicU64::new(0)],
-            lanes: Lanes::new(cores).expect("several cores"),
+            leases: Leases::new(cores).expect("several cores"),
             refunds: Refunds::new(),
         }
     }
@@ -38,21 +38,22 @@ impl Bucket {
         }
     }
 
-    fn take(&self, lane: usize, now: u64, cost: u32) -> Result<Token<1>, Empty> {
-        self.lanes.take_in(lane, self.cell(), now, cost)
+    fn take(&self, shard: usize, now: u64, cost: u32) -> Result<Token<1>, Empty> {
+        self.leases.take_in(shard, self.cell(), now, cost)
     }
 
-    fn give_back(&self, token: Token<1>, admitted: u64, now: u64) {
+    fn refund(&self, token: Token<1>, admitted: u64, now: u64) {
         let ledger = Ledger {
             refunds: &self.refunds,
             owner: 0,
             leased: true,
         };
-        self.cell().give_back(token, (admitted, now), ledger);
+        self.cell().refund(token, (admitted, now), ledger);
     }
 }
 
-/// At most `burst + t / T` in any stretch of time that ends with the newest of what was let in and stands.
+/// At most `burst + t / T` in any time `t` that ends with the newest admission that was not
+/// refunded.
 fn within(log: &[(u64, u32)], burst: u64) -> bool {
     let Some((now, _)) = log.last() else {
         return true;
@@ -67,9 +68,9 @@ fn within(log: &[(u64, u32)], burst: u64) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// One thread sees no difference: same verdict, same wait, same number of tokens left.
+    /// One thread gets the same decisions, waits and remaining tokens as from the bucket.
     #[test]
-    fn one_lane_decides_as_the_bucket_does(
+    fn one_lease_decides_like_the_bucket(
         burst in 1_u64..600,
         steps in vec((0_u64..20_000, 0_u32..4), 1..200),
     ) {
@@ -77,37 +78,38 @@ proptest! {
         let gcra = Gcra { increment: T, capacity: burst * T };
         let (mut tat, mut now) = (0, 0);
         for (gap, cost) in steps {
-            // Mostly near the rate, now and then a pause.
+            // Mostly near the rate, with occasional pauses.
             now += if gap < 19_000 { gap % 350 } else { gap };
-            let said = bucket.take(0, now, cost).map(drop).map_err(|empty| empty.wait);
-            let asked = gcra.ask(tat, now, cost);
-            prop_assert_eq!(said, asked.map(drop), "at {}", now);
-            tat = asked.unwrap_or(tat);
-            let left = bucket.cell().remaining_with(&bucket.lanes, now);
+            let decided = bucket.take(0, now, cost).map(drop).map_err(|empty| empty.wait);
+            let expected = gcra.decide(tat, now, cost);
+            prop_assert_eq!(decided, expected.map(drop), "at {}", now);
+            tat = expected.unwrap_or(tat);
+            let left = bucket.leases.remaining(bucket.cell(), now);
             prop_assert_eq!(left, gcra.remaining(tat, now), "left at {}", now);
         }
     }
 
-    /// Whatever lanes take when, and give back: never more than the quota, and never a refusal while there is a token.
+    /// Any order of taking and refunding keeps the quota, and no request is rejected while there is
+    /// a token.
     #[test]
-    fn all_lanes_together_keep_the_quota(
+    fn all_leases_together_keep_the_quota(
         burst in 30_u64..600,
         steps in vec((0_u64..20_000, 0_usize..4, 0_u32..4, any::<prop::sample::Index>()), 1..400),
     ) {
         let bucket = Bucket::new(burst, 4);
         let mut log: Vec<(u64, u32, Token<1>)> = Vec::new();
         let mut now = 0;
-        for (gap, lane, cost, index) in steps {
+        for (gap, shard, cost, index) in steps {
             now += if gap < 19_500 { gap % 130 } else { gap };
             if gap % 7 == 0 && !log.is_empty() {
                 let (at, _, token) = log.remove(index.index(log.len()));
-                bucket.give_back(token, at, now);
+                bucket.refund(token, at, now);
                 continue;
             }
-            let left = bucket.cell().remaining_with(&bucket.lanes, now);
-            match bucket.take(lane, now, cost) {
+            let left = bucket.leases.remaining(bucket.cell(), now);
+            match bucket.take(shard, now, cost) {
                 Ok(token) => log.push((now, cost, token)),
-                Err(_) => prop_assert!(left < cost.into(), "refused with {left} left"),
+                Err(_) => prop_assert!(left < cost.into(), "rejected with {left} left"),
             }
             let stands: Vec<_> = log.iter().map(|(at, cost, _)| (*at, *cost)).collect();
             prop_assert!(within(&stands, burst), "too many by {}", now);
@@ -115,9 +117,9 @@ proptest! {
     }
 }
 
-/// Waiters of a hot bucket, of which one runs: the others get back what they took, in whichever order.
+/// All but one of the waiters of a bucket with leases are refunded, in several orders.
 #[test]
-fn waiters_with_leases_get_back_what_they_took() {
+fn waiters_with_leases_are_refunded_what_they_took() {
     for order in [1, 371, 999] {
         let bucket = Bucket::new(1000, 2);
         let tokens: Vec<_> = (0..900)
@@ -125,12 +127,12 @@ fn waiters_with_leases_get_back_what_they_took() {
             .collect();
         let now = 50 * T;
         for n in 0..1000_usize {
-            // Coprime to a thousand: each once. The last one runs.
+            // Coprime to 1,000, so each index once. The last waiter is not refunded.
             if let Some(token) = tokens[..899].get(n * order % 1000) {
-                bucket.give_back(*token, 0, now);
+                bucket.refund(*token, 0, now);
             }
         }
-        let left = bucket.cell().remaining_with(&bucket.lanes, now);
+        let left = bucket.leases.remaining(bucket.cell(), now);
         assert!(left >= 900, "{left} in order {order}");
     }
 }
@@ -139,9 +141,9 @@ fn waiters_with_leases_get_back_what_they_took() {
 fn a_lease_of_a_replaced_quota_is_not_spent() {
     let bucket = Bucket::new(1000, 2);
     bucket.take(0, 0, 1).expect("full");
-    assert!(bucket.lanes.leased(0, 0) > 0);
+    assert!(bucket.leases.leased(0, 0) > 0);
     bucket.quotas[0].set([10 * T, 1000 * T, 0, 0]);
-    // A hundred fit now, and one, and what its lease held, has been taken.
+    // The new burst is 100 tokens. One token and the batch of the lease have been taken.
     let taken = (0..1000).filter(|_| bucket.take(0, 0, 1).is_ok()).count();
     assert!((30..100).contains(&taken), "{taken}");
 }
@@ -151,11 +153,11 @@ fn threads_share_one_burst() {
     for _ in 0..20 {
         let bucket = Bucket::new(10_000, 4);
         let taken: usize = std::thread::scope(|scope| {
-            let threads = [0, 1, 2].map(|lane| {
+            let threads = [0, 1, 2].map(|shard| {
                 let bucket = &bucket;
                 scope.spawn(move || {
                     (0..10_000)
-                        .filter(|_| bucket.take(lane, 0, 1).is_ok())
+                        .filter(|_| bucket.take(shard, 0, 1).is_ok())
                         .count()
                 })
             });
@@ -165,7 +167,7 @@ fn threads_share_one_burst() {
                 .sum()
         });
         assert!(taken <= 10_000);
-        // A lease that was being taken when another looked is not called back.
+        // A lease that was locked while another thread looked was not returned.
         let rest = (0..10_000).filter(|_| bucket.take(0, 0, 1).is_ok()).count();
         assert_eq!(taken + rest, 10_000);
     }
