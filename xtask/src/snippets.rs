@@ -20,6 +20,7 @@ const DEPENDENCIES: &str = r#"axum = { workspace = true, features = ["http1", "h
 bytes.workspace = true
 http.workspace = true
 http-body-util.workspace = true
+hyper-util = { workspace = true, features = ["client-legacy", "http1", "tokio"] }
 plimsoll = { workspace = true, features = [
     "axum", "call-scope", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "tonic",
 ] }
@@ -32,6 +33,7 @@ plimsoll-metrics.workspace = true
 plimsoll-rate-limit.workspace = true
 plimsoll-redis.workspace = true
 plimsoll-sampling.workspace = true
+reqwest.workspace = true
 tokio = { workspace = true, features = ["full", "test-util"] }
 tower = { workspace = true, features = ["buffer", "limit", "load-shed", "timeout", "util"] }
 tower-http = { workspace = true, features = ["timeout"] }
