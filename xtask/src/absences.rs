@@ -3,12 +3,12 @@
 //! Each rule has a pattern and the files that may match, with the reason. A file that may match and does not is an error as
 //! well, so that the list stays true. Comments and test code are skipped.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use crate::run::root;
+use crate::{
+    run::root,
+    snippets::{entries, read},
+};
 
 /// Crates that admit or reject requests for users. They meet through core's traits only.
 const POLICY_CRATES: [&str; 5] = [
@@ -390,22 +390,6 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
         .take_while(|line| !line.starts_with('['))
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty() && !name.starts_with('#'))
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let read = || -> std::io::Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            paths.push(entry?.path());
-        }
-        paths.sort();
-        Ok(paths)
-    };
-    read().map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub(crate) fn ci() -> Result<(), String> {
     ]);
     step("docs", docs.env("RUSTDOCFLAGS", "--deny warnings"))?;
     crate::absences::check()?;
+    crate::links::check()?;
     crate::snippets::check()?;
     deny()?;
     test()?;

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! cargo xtask test        all tests, doctests and loom models
-//! cargo xtask ci          format, clippy, docs, absences, snippets, deny, test, lab, feature powerset, package check
+//! cargo xtask ci          format, clippy, docs, absences, links, snippets, deny, test, lab, feature powerset, package check
 //! cargo xtask absences    checks what `ARCHITECTURE.md` says is absent from the published crates
+//! cargo xtask links       checks the links of the Markdown files into the repository
 //! cargo xtask snippets    compiles each Rust block of the Markdown files as displayed
 //! cargo xtask lab         the short form of the laboratory, with the bars for the adaptive limit
 //! cargo xtask package     whether every crate would publish
@@ -17,6 +18,7 @@
 mod absences;
 mod break_laws;
 mod ci;
+mod links;
 mod mutants;
 mod run;
 mod snippets;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "test" => ci::test(),
         "ci" => ci::ci(),
         "absences" => absences::check(),
+        "links" => links::check(),
         "snippets" => snippets::check(),
         "lab" => ci::lab(),
         "package" => ci::package(),
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
         "mutants" => mutants::run(std::env::args().skip(2)),
         "break-laws" => break_laws::all(std::env::args().nth(2).as_deref()),
         _ => Err(
-            "usage: cargo xtask test | ci | absences | snippets | lab | package | break-laws [LAW] | mutants CRATE | deny".to_owned(),
+            "usage: cargo xtask test | ci | absences | links | snippets | lab | package | break-laws [LAW] | mutants CRATE | deny".to_owned(),
         ),
     };
     match result {

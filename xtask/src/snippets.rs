@@ -84,7 +84,7 @@ pub(crate) fn check() -> Result<(), String> {
 }
 
 /// All Markdown files that readers see.
-fn markdown(root: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn markdown(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut folders = vec![root.to_owned()];
     folders.extend(FOLDERS.map(|folder| root.join(folder)));
     for parent in PARENTS {
@@ -192,7 +192,7 @@ fn identifier(path: &str) -> String {
         .collect()
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -204,7 +204,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
     read().map_err(|error| format!("{}: {error}", folder.display()))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
