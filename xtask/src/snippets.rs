@@ -1,7 +1,8 @@
 //! Compiles each Rust block of the Markdown files as displayed.
 //!
-//! A reader pastes what the page shows. rustdoc compiles more: lines that begin with `# ` are part of a doctest and are not
-//! displayed. So each block becomes a module of one generated crate, which `cargo check` compiles with warnings as errors.
+//! rustdoc compiles more than a page shows: lines that begin with `# ` are part of a doctest and are not displayed, so a
+//! pasted block may not compile. Here each block becomes a module of one generated crate, which `cargo check` compiles with
+//! warnings as errors.
 
 use std::{
     fmt::Write as _,
@@ -102,7 +103,7 @@ pub(crate) fn markdown(root: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The blocks of a Markdown file whose language is Rust, whatever rustdoc is told about them.
+/// The blocks of a Markdown file whose language is Rust, with any rustdoc flags.
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<(bool, Block)> = None;
