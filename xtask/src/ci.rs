@@ -63,6 +63,9 @@ pub(crate) fn ci() -> Result<(), String> {
         "--quiet",
     ]);
     step("docs", docs.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    crate::absences::check()?;
+    crate::links::check()?;
+    crate::snippets::check()?;
     deny()?;
     test()?;
     lab()?;

@@ -34,7 +34,7 @@
 //! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
 //! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What one caller can cost:
 //! [security](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md). What a refusal looks like:
-//! [refusals](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/refusals.md). A layer of your own:
+//! [rejections](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rejections.md). A layer of your own:
 //! [policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -78,7 +78,7 @@ pub use plimsoll_sampling as sampling;
 mod guides {
     #[doc = include_str!("../../../README.md")]
     mod readme {}
-    #[doc = include_str!("../../../docs/refusals.md")]
+    #[doc = include_str!("../../../docs/rejections.md")]
     mod refusals {}
     #[cfg(feature = "redis")]
     #[doc = include_str!("../../../docs/rate-limiting.md")]

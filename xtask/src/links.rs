@@ -1,0 +1,126 @@
+//! Checks the links of the Markdown files to files and headings of the repository.
+//!
+//! A registry shows a published crate's README alone, so there each link must be absolute.
+
+use std::{collections::HashSet, path::Path};
+
+use crate::{
+    run::root,
+    snippets::{markdown, read},
+};
+
+/// Where the repository's files are shown.
+const BASE: &str = "https://github.com/plimsoll-rs/plimsoll/blob/main/";
+
+/// Checks all of them.
+pub(crate) fn check() -> Result<(), String> {
+    let (count, faults) = faults(&root())?;
+    if faults.is_empty() {
+        println!("==> links: {count} resolve");
+        Ok(())
+    } else {
+        Err(format!("links that do not resolve:\n{}", faults.join("\n")))
+    }
+}
+
+/// The number of links into the repository, and those that lead nowhere.
+fn faults(root: &Path) -> Result<(usize, Vec<String>), String> {
+    let (mut count, mut faults) = (0, Vec::new());
+    for file in markdown(root)? {
+        let shown = file.strip_prefix(root).unwrap_or(&file);
+        let folder = file.parent().unwrap_or(root);
+        let published = shown.starts_with("crates")
+            && !read(&folder.join("Cargo.toml"))?.contains("publish = false");
+        for (line, link) in links(&read(&file)?) {
+            let (start, link) = match link.strip_prefix(BASE) {
+                Some(link) => (root, link),
+                None if link.contains("://") => continue,
+                None => (folder, link),
+            };
+            count += 1;
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                file.clone()
+            } else {
+                start.join(path)
+            };
+            let fault = if published && start == folder && !path.is_empty() {
+                "is relative, in a published README"
+            } else if !target.exists() {
+                "does not exist"
+            } else if !heading.is_empty() && !anchors(&read(&target)?).contains(heading) {
+                "has no such heading"
+            } else {
+                continue;
+            };
+            faults.push(format!("{}:{line}: {link} {fault}", shown.display()));
+        }
+    }
+    Ok((count, faults))
+}
+
+/// The targets of inline links and images, with their lines.
+fn links(text: &str) -> Vec<(usize, &str)> {
+    let targets = prose(text).flat_map(|(number, line)| {
+        let after = line.split("](").skip(1);
+        after.filter_map(move |rest| rest.split_once(')').map(|(link, _)| (number, link)))
+    });
+    targets.collect()
+}
+
+/// The headings as GitHub names them.
+fn anchors(text: &str) -> HashSet<String> {
+    let headings = prose(text).filter(|(_, line)| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let kept =
+            heading
+                .trim_start_matches('#')
+                .trim()
+                .chars()
+                .filter_map(|letter| match letter {
+                    ' ' => Some('-'),
+                    '-' | '_' => Some(letter),
+                    _ => letter
+                        .is_alphanumeric()
+                        .then(|| letter.to_ascii_lowercase()),
+                });
+        kept.collect()
+    };
+    headings.map(|(_, line)| anchor(line)).collect()
+}
+
+/// The lines outside of code blocks, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut code = false;
+    (1..).zip(text.lines()).filter(move |(_, line)| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_links_of_the_markdown_files_resolve() {
+        let (count, faults) = faults(&root()).unwrap();
+        assert_eq!(faults, <[String; 0]>::default());
+        assert!(count > 100, "{count} links");
+    }
+
+    #[test]
+    fn links_are_found_outside_of_code() {
+        let text = "a [b](c.md#d) [e](f)\n```rust\nlet x = [g](h);\n```\n![i](j.svg)\n";
+        assert_eq!(links(text), [(1, "c.md#d"), (1, "f"), (5, "j.svg")]);
+    }
+
+    #[test]
+    fn headings_have_githubs_names() {
+        let anchors =
+            anchors("# Readiness, and tower's `LoadShed`\n```sh\n# no heading\n```\n### A b\n");
+        let expected = ["readiness-and-towers-loadshed", "a-b"].map(str::to_owned);
+        assert_eq!(anchors, HashSet::from(expected));
+    }
+}
