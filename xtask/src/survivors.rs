@@ -71,23 +71,23 @@ const SURVIVORS: &[Survivor] = &[
         reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/family.rs",
-        mutant: "replace Family::is_current -> bool with false",
+        file: "crates/plimsoll-circuit-breaker/src/common.rs",
+        mutant: "replace Common::is_current -> bool with false",
         reason: "a shortcut: without it each rejection takes the lock, and decides the same",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/family.rs",
-        mutant: "replace Family::may_trip -> bool with true",
+        file: "crates/plimsoll-circuit-breaker/src/common.rs",
+        mutant: "replace Common::may_trip -> bool with true",
         reason: "a shortcut: `trips` checks the same bound exactly",
     },
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/shared.rs",
-        mutant: "replace Shared::is_all_well -> bool with false",
+        mutant: "replace Shared::is_healthy -> bool with false",
         reason: "a shortcut: the slow path records the same success",
     },
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/window.rs",
-        mutant: "replace Window::is_all_well -> bool with false",
+        mutant: "replace Window::is_healthy -> bool with false",
         reason: "a shortcut: writing a success over a success changes nothing",
     },
     Survivor {

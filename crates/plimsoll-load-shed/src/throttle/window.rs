@@ -12,7 +12,6 @@ pub(crate) const BUCKETS: usize = 24;
 ///
 /// A bucket is one word with its tick and its count. A bucket of an expired tick reads as empty,
 /// and the next write to it starts at zero.
-/// whoever writes first starts it anew.
 #[derive(Debug)]
 pub(crate) struct Window([AtomicU64; BUCKETS]);
 

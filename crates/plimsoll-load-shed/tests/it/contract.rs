@@ -41,7 +41,7 @@ async fn downstream_keeps_the_laws() {
 
 #[tokio::test(start_paused = true)]
 async fn queue_delay_keeps_the_laws() {
-    // The policy holds nothing per request, so its load stands in for the count, in millionths.
+    // The policy holds nothing per request, so its load replaces the count, in millionths.
     let load = |delay: &QueueDelay| (delay.load() * 1e6) as u64;
     let mean = || QueueDelay::mean(Duration::from_millis(10)).unwrap();
     for make in [QueueDelay::relative, mean] {

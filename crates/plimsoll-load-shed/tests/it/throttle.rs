@@ -69,7 +69,12 @@ fn the_sent_rate_converges_to_k_times_the_accepted_rate() {
 fn after(class: Class, throttle: &Throttle, now: Instant) -> f64 {
     for _ in 0..10 {
         let permit = admit(throttle, Criticality::Critical, now);
-        finish(throttle, permit.expect("too few requests to reject"), class, now);
+        finish(
+            throttle,
+            permit.expect("too few requests to reject"),
+            class,
+            now,
+        );
     }
     throttle.handle().probability(Criticality::Critical, now)
 }

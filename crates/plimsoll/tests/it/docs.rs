@@ -1,4 +1,4 @@
-//! Tests of the examples in the README and in `docs/policies.md`: each does what its text says.
+//! Tests of the examples in the README and in `docs/policies.md`: each behaves as its text states.
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,5 @@
-//! Tests of the examples in the guides on rates, limits and rejections: each does what its text
-//! says.
+//! Tests of the examples in the guides on rates, limits and rejections: each behaves as its
+//! text states.
 
 use std::{net::SocketAddr, time::Duration};
 
