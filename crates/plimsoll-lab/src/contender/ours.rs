@@ -1,4 +1,4 @@
-//! Plimsoll.
+//! Plimsoll's concurrency limits.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -16,7 +16,7 @@ use crate::{
     world,
 };
 
-/// Whether the limits that find themselves print what they see: `--windows`.
+/// Whether adaptive limits print their windows: `--windows`.
 pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
@@ -31,14 +31,14 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
     (in_front(backend, policy), Some(limit(handle)))
 }
 
-/// A limit that finds itself, with nothing set.
+/// An adaptive limit with its defaults.
 pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
     (in_front(backend, policy), Some(limit(handle)))
 }
 
-/// The same, with the routes told apart.
+/// An adaptive limit with a latency per route.
 pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
@@ -48,7 +48,7 @@ pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, routes), Some(limit(handle)))
 }
 
-/// The same, shared fairly between callers.
+/// An adaptive limit, shared fairly between callers.
 pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
@@ -59,7 +59,7 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, (shares, policy)), Some(limit(handle)))
 }
 
-/// What requests say of themselves is read; nothing is tuned.
+/// Reads priorities and deadlines of requests; nothing is tuned.
 pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
     let policy = if PRINT_WINDOWS.load(Relaxed) {
         Concurrency::moved_by(Printed(Adaptive::new())).expect("a limit from 1 on")
@@ -71,14 +71,14 @@ pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
 
 pub(super) fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
-    // The body is empty, and over with its head.
+    // The body is empty, and ends with its head.
     let stack = layer
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     BoxCloneService::new(stack.map_err(|never| match never {}))
 }
 
-/// Prints each window to standard error, and what the algorithm makes of it.
+/// Prints each window to standard error, with the algorithm's change.
 #[derive(Debug)]
 struct Printed<A>(A);
 
@@ -95,7 +95,7 @@ impl<A: Algorithm> Algorithm for Printed<A> {
         let change = self.0.update(w);
         let seconds = (w.ended - w.began).as_secs_f64();
         eprintln!(
-            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, turned away {:6}, refused {:6}: {:?} {:?} p{:?}{:?}",
+            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, without a slot {:6}, rejected {:6}: {:?} {:?} p{:?}{:?}",
             world::now() as f64 / 1e9,
             w.answered,
             w.answered as f64 / seconds,
