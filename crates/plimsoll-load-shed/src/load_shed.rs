@@ -84,8 +84,7 @@ pub struct LoadShed<L, R = ByExtension> {
 
 impl<L: LoadSignal> LoadShed<L> {
     /// Sheds by `signal` between the loads 0.8 and 1, with the priority in the extensions of HTTP
-    /// requests
-    /// ([`ByExtension`]) and a retry hint of 1 second.
+    /// requests ([`ByExtension`]) and a retry hint of 1 second.
     pub fn new(signal: L) -> Self {
         Self {
             shared: Arc::new(Shared::new(signal)),

@@ -14,7 +14,6 @@ use http::Request;
 /// # let req = http::Request::new(());
 /// let sampled = Sampled::of(&req);
 ///     // Counts scaled by the weight are unbiased.
-///     // Counts that are scaled by the weight are unbiased.
 ///     events += sampled.weight();
 /// }
 /// # assert_eq!(events, 1.0);
