@@ -263,8 +263,9 @@ impl Machine {
         self.places.len()
     }
 
-    /// The time before which no request is admitted unless a probe ends, so that requests can be
-    /// rejected without the lock. 0: take the lock; the maximum: never.
+    /// The time before which no request is admitted unless a probe ends.
+    ///
+    /// Until then requests are rejected without the lock. 0: take the lock; the maximum: never.
     pub(crate) fn not_before(&self, rules: &Settings) -> u64 {
         match self.stamp.state() {
             State::Closed | State::ForcedClosed => 0,

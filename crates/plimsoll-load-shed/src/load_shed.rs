@@ -83,8 +83,10 @@ pub struct LoadShed<L, R = ByExtension> {
 }
 
 impl<L: LoadSignal> LoadShed<L> {
-    /// Sheds by `signal` between the loads 0.8 and 1, with the priority in the extensions of HTTP
-    /// requests ([`ByExtension`]) and a retry hint of 1 second.
+    /// Sheds by `signal` between the loads 0.8 and 1.
+    ///
+    /// The priority is read from the extensions of HTTP requests ([`ByExtension`]); the retry hint
+    /// is 1 second.
     pub fn new(signal: L) -> Self {
         Self {
             shared: Arc::new(Shared::new(signal)),
@@ -131,9 +133,10 @@ impl<L, R> LoadShed<L, R> {
         Ok(self)
     }
 
-    /// Announces the threshold on every answer, in the header
-    /// [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and in the trailers of gRPC, so that callers
-    /// can shed before they send ([`Downstream`](crate::Downstream) does). Off by default.
+    /// Announces the threshold on every answer, so that callers can shed before they send.
+    ///
+    /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the trailers
+    /// of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
     #[must_use]
     pub fn tell_callers(mut self) -> Self {
         self.announced = true;

@@ -28,8 +28,7 @@ pub enum InvalidMetric {
         /// The metric.
         name: String,
     },
-    /// A label's name is not valid in Prometheus or a duplicate, its value is too long, or there
-    /// are too many labels.
+    /// A label is invalid or a duplicate, its value is too long, or there are too many.
     #[error(
         "labels of {name:?} must be at most 8, with different names of 1 to 64 of [a-zA-Z0-9_] that start neither \
          with a digit nor with `__`, and values of at most 128 bytes, got {label:?}"

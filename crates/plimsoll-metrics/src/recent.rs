@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use crate::latency::Latencies;
 
-/// Quantiles cover at least this time, and at most twice as long when the registry is scraped at
-/// least as often.
+/// Shortest time that the quantiles cover.
+///
+/// They cover at most twice as much when the registry is scraped at least this often.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// The quantiles that are exported, as label and share.

@@ -25,8 +25,7 @@ pub struct Mark;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Refuse;
 
-/// Rejects requests that are left out as [`Refuse`] does, and marks kept ones as [`Mark`] does, so
-/// that stored data carries its weight.
+/// Rejects requests that are left out, and marks kept ones, so that stored data carries its weight.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RefuseAndMark;
 

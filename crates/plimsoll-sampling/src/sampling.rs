@@ -77,8 +77,9 @@ impl Sampling<(), Random, Mark> {
 }
 
 impl<L, D, M> Sampling<L, D, M> {
-    /// Draws by a key, so that requests of one key are kept or left out together, such as those of
-    /// a trace by [`TraceId`](crate::TraceId). To set a salt, pass a [`ByKey`] to
+    /// Draws by a key, so that requests of one key are kept or left out together.
+    ///
+    /// An example is [`TraceId`](crate::TraceId). To set a salt, pass a [`ByKey`] to
     /// [`draw`](Self::draw).
     pub fn by_key<K>(self, key: K) -> Sampling<L, ByKey<K>, M> {
         self.draw(ByKey::new(key))

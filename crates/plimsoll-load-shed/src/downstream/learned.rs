@@ -15,8 +15,7 @@ use crate::sync::{
 const MILLIS: u32 = 48;
 const MASK: u64 = (1 << MILLIS) - 1;
 
-/// The threshold in force, when a call was last answered with it, and when the next probe below it
-/// may be sent.
+/// The threshold in force, the time of its last confirmation, and the time of the next probe.
 #[derive(Debug)]
 pub(crate) struct Learned {
     /// Threshold and time in one word. 0 while there is no threshold.
