@@ -13,6 +13,7 @@ use http::Request;
 /// # let mut events = 0.0;
 /// # let req = http::Request::new(());
 /// let sampled = Sampled::of(&req);
+/// if sampled.keep {
 ///     // Counts scaled by the weight are unbiased.
 ///     events += sampled.weight();
 /// }
