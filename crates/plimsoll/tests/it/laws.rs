@@ -107,7 +107,7 @@ async fn law_02_every_permit_ends_exactly_once() {
 #[tokio::test(start_paused = true)]
 async fn law_03_a_rejected_request_has_spent_nothing() {
     contract()
-        .law_03_a_rejected_request_has_spent_nothing()
+        .law_03_a_refused_request_has_spent_nothing()
         .await;
 
     // The last policy rejects a hundred requests; the first policy still has its three tokens.
