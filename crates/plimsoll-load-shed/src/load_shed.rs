@@ -135,8 +135,8 @@ impl<L, R> LoadShed<L, R> {
 
     /// Announces the threshold on every answer, so that callers can shed before they send.
     ///
-    /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the trailers
-    /// of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
+    /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the
+    /// trailers of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
     #[must_use]
     pub fn tell_callers(mut self) -> Self {
         self.announced = true;
