@@ -1,13 +1,13 @@
 //! Wall time per call of every case, on one thread and on two: `cargo bench -p benches [-- TEXT]`.
 #![forbid(unsafe_code)]
-// This program exists to print figures.
+// The output of this program is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
 
 use benches::{cases, wall};
 
-/// Enough for the best round to repeat to a percent or so on a machine that is shared.
+/// Rounds per case: the best round then repeats to about 1 % on a shared machine.
 const ROUNDS: usize = 60;
 
 fn main() {
@@ -35,7 +35,7 @@ fn main() {
             .position(|bare| bare.name == case.base.bare)
             .unwrap_or(index);
         let two_threads = if two[index].right < 1.0 {
-            // Left pending by a lock that another thread held: nothing was timed.
+            // Left pending by a lock that another thread held: no call was timed.
             format!("{:>15.0}%{:>10}", two[index].right * 100.0, "ready")
         } else {
             format!(
@@ -53,7 +53,7 @@ fn main() {
         );
         if one[index].right < 1.0 {
             println!(
-                "  {:.2} % of these calls did not go as named",
+                "  {:.2} % of these calls did not end as named",
                 (1.0 - one[index].right) * 100.0
             );
         }

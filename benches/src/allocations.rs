@@ -1,11 +1,11 @@
 //! Allocations per call, counted in the same callgrind profile as the instructions.
 //!
-//! A counting global allocator would add instructions of its own to whoever allocates; the profile already knows
-//! how often the C library's allocator was called.
+//! A counting global allocator would add its own instructions; the profile already has the calls of
+//! the C library's allocator.
 
 use std::collections::HashMap;
 
-/// The functions by which the C library hands out memory. A `realloc` counts: it may move what it grows.
+/// The C library's functions that allocate. A `realloc` counts, since it may move the block.
 const ALLOCATORS: [&str; 6] = [
     "malloc",
     "calloc",
@@ -15,10 +15,10 @@ const ALLOCATORS: [&str; 6] = [
     "posix_memalign",
 ];
 
-/// How many calls of the allocator a profile holds.
+/// The number of calls of the allocator in a profile.
 ///
-/// In callgrind's format a call is two lines, `cfn=(id) name` and `calls=count target`; the name is written only
-/// the first time, wherever its id first appears.
+/// In callgrind's format a call is two lines, `cfn=(id) name` and `calls=count target`; the name is
+/// written only where its id first appears.
 pub fn in_profile(profile: &str) -> u64 {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut calls: HashMap<&str, u64> = HashMap::new();
@@ -56,7 +56,7 @@ mod tests {
     use super::in_profile;
 
     #[test]
-    fn calls_of_the_allocator_are_counted_by_name_wherever_the_name_was_written() {
+    fn calls_of_the_allocator_are_counted_by_name_or_id() {
         let profile = "fn=(1) main\n10 5\ncfn=(2) malloc\ncalls=3 0\n10 90\n\
                        cfn=(4) free\ncalls=9 0\n10 9\nfn=(3) work\n5 5\ncfn=(2)\ncalls=4 0\n5 70\n\
                        fn=(5) realloc\n1 1\nfn=(6) grow\n1 1\ncfn=(5)\ncalls=2 0\n1 1\n";

@@ -1,8 +1,9 @@
-//! What Plimsoll promises about its cost, and whether it holds.
+//! The bars for the cost of Plimsoll, and their results.
 
 use crate::report::Row;
 
-/// The six layers, by the names of their cases; one of them also with a queue, priorities and deadlines that nobody needs.
+/// The six layers, by the names of their cases; one of them also with an unused queue, priorities
+/// and deadlines.
 const LAYERS: [&str; 7] = [
     "rate-limit",
     "concurrency",
@@ -13,12 +14,12 @@ const LAYERS: [&str; 7] = [
     "sampling",
 ];
 
-/// A promise, and the measured cases it is about.
+/// A bar, and the cases that it is about.
 #[derive(Debug)]
 pub struct Bar {
     /// What is promised.
     pub promise: &'static str,
-    /// The limit that figures stay below, or at most reach where nothing is allowed.
+    /// The figures stay below this limit; a limit of 0 allows 0.
     pub limit: f64,
     /// The cases and their figures, the worst first.
     pub cases: Vec<(&'static str, f64)>,
@@ -46,7 +47,7 @@ impl Bar {
         }
     }
 
-    /// The cases that break it, the worst first.
+    /// The cases that miss the bar, the worst first.
     pub fn broken_by(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let holds = |figure: f64| figure < self.limit || (self.limit == 0.0 && figure <= 0.0);
         self.cases
@@ -56,10 +57,11 @@ impl Bar {
     }
 }
 
-/// Every promise, with how it went.
+/// Every bar with its cases.
 ///
-/// Refusals are judged by all they cost beyond making the request: a refusal runs no inner service, so subtracting one
-/// would flatter it. Times are those of the best round: the others tell what else the machine was doing.
+/// Rejections are measured by their whole cost without making the request: a rejection runs no
+/// inner service, so subtracting one would understate it. Times are those of the best round; other
+/// rounds include the noise of the machine.
 pub fn all(rows: &[Row]) -> Vec<Bar> {
     let accepts = |case: &str| case.ends_with("@accept");
     let rejects = |case: &str| case.ends_with("@reject");
@@ -84,14 +86,14 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             over_bare,
         ),
         Bar::new(
-            "a refusal with its response, instructions",
+            "a rejection with its response, instructions",
             2500.0,
             rows,
             rejects,
             |row| row.over_unsent.instructions,
         ),
         Bar::new(
-            "a refusal with its response, ns",
+            "a rejection with its response, ns",
             1000.0,
             rows,
             rejects,
@@ -107,7 +109,7 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
     ]
 }
 
-/// Prints how each promise went: the worst case of those that hold, every case that breaks one.
+/// Prints the result of each bar: the worst case if it holds, every case that misses it if not.
 pub fn print(bars: &[Bar]) {
     for bar in bars {
         let Bar {
@@ -140,7 +142,7 @@ mod tests {
     use super::Bar;
 
     #[test]
-    fn a_promise_is_broken_at_its_limit_and_none_means_none() {
+    fn a_bar_is_missed_at_its_limit_and_zero_allows_zero() {
         let broken = |limit, figure| {
             Bar {
                 promise: "",

@@ -1,8 +1,8 @@
-//! Instruction counts, by running this program again under `valgrind --tool=callgrind`.
+//! Instruction counts: runs this program again under `valgrind --tool=callgrind`.
 //!
-//! Each case runs in a process of its own, twice, with different numbers of calls. The difference of the two
-//! totals is the price of the calls alone, to the instruction. Only what happens inside `counted_calls` is
-//! collected, because some start-ups do not repeat: one peer's clock calibrates itself for as long as it likes.
+//! Each case runs twice in its own process, with different numbers of calls. The difference of the
+//! two totals is the exact cost of the calls. Only `counted_calls` is collected, because some
+//! start-ups do not repeat: one peer's clock calibrates itself for a variable time.
 
 use std::{
     env, fs, io,
@@ -16,25 +16,25 @@ use std::{
 use crate::{
     allocations,
     cases::{self, Case},
-    lane::{Lane, Tally},
+    driver::{Driver, Tally},
 };
 
-/// The flag by which this program knows that it is the measured one.
+/// The flag that marks the measured process.
 pub const MEASURE: &str = "--measure";
 
-/// Calls before those that are counted: windows fill, and what is made at the first call is made.
+/// Calls before the counted ones, so that windows are full and lazy state exists.
 const WARM_UP: u64 = 1000;
 /// Counted calls in the shorter of the two runs; the longer makes three times as many.
 const COUNTED: u64 = 1000;
-/// A slow case makes this many times fewer.
+/// The divisor of both for a slow case.
 const SLOW: u64 = 10;
 
-/// What one call costs.
+/// The cost of one call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
     /// Instructions in user space.
     pub instructions: f64,
-    /// Calls of the allocator that hand out memory.
+    /// Calls of the allocator that allocate memory.
     pub allocations: f64,
 }
 
@@ -49,36 +49,36 @@ impl Sub for Cost {
     }
 }
 
-/// Makes the calls of one case: the measured process does this and nothing else.
+/// Makes the calls of one case: the only task of the measured process.
 ///
 /// # Errors
 ///
-/// There is no such case, or its calls did not go as its name says.
+/// There is no such case, or its calls did not end as named.
 pub fn measured(name: &str, calls: u64) -> Result<(), String> {
     let cases = cases::all(name);
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         return Err(format!("there is no case `{name}`"));
     };
-    let Some(mut lane) = case.lanes(1).pop() else {
-        return Err(format!("`{name}` has no lane"));
+    let Some(mut driver) = case.drivers(1).pop() else {
+        return Err(format!("`{name}` has no driver"));
     };
     for tally in [
-        lane(WARM_UP / if case.slow { SLOW } else { 1 }),
-        counted_calls(&mut lane, calls),
+        driver(WARM_UP / if case.slow { SLOW } else { 1 }),
+        counted_calls(&mut driver, calls),
     ] {
         if !case.is_right(tally) {
             return Err(format!(
-                "the calls of `{name}` did not all go as it says: {tally:?}"
+                "not all calls of `{name}` ended as named: {tally:?}"
             ));
         }
     }
     Ok(())
 }
 
-/// The part of a run that callgrind collects; it is told so by this function's name.
+/// The part of a run that callgrind collects, selected by the function's name.
 #[inline(never)]
-fn counted_calls(lane: &mut Lane, calls: u64) -> Tally {
-    lane(calls)
+fn counted_calls(driver: &mut Driver, calls: u64) -> Tally {
+    driver(calls)
 }
 
 /// Counts every case, on all cores; the costs are in the order of the cases.
@@ -196,7 +196,7 @@ impl Totals {
     }
 }
 
-/// A folder for profiles, gone when this value is.
+/// A folder for profiles, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {

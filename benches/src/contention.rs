@@ -1,4 +1,4 @@
-//! One thread and two at the same limit: what sharing it costs each of them.
+//! One thread and two at the same limit: the cost of sharing it.
 
 use std::{
     sync::Barrier,
@@ -7,64 +7,64 @@ use std::{
 };
 
 use crate::{
-    lane::{End, Lane, Tally},
+    driver::{Driver, End, Tally},
     queued::Queued,
 };
 
-/// Decisions between two looks at the clock.
+/// Decisions between two clock reads.
 const BATCH: u64 = 256;
 
-/// No verdict rests on fewer rounds.
+/// The fewest rounds for a result.
 const ENOUGH: usize = 5;
 
-/// How all calls of an entrant end.
+/// How the calls of an entrant end.
 #[derive(Debug, Clone, Copy)]
 pub enum Ends {
-    /// All so.
+    /// All in the same way.
     All(End),
-    /// Some are let in, and no more than `burst` at once and one `every` so often.
+    /// Some are admitted: at most `burst` at once, and one per `every`.
     Within {
-        /// The time that one takes.
+        /// The period of one.
         every: Duration,
-        /// As many at once.
+        /// The burst.
         burst: u32,
     },
 }
 
-/// Who has its turn in each round, on one thread and on two.
+/// A limit that has a turn in each round, on one thread and on two.
 pub struct Entrant {
-    /// What it is.
+    /// The name.
     pub name: String,
-    lanes: Vec<Lane>,
+    drivers: Vec<Driver>,
     ends: Ends,
-    /// Decisions per second and thread on one thread and on two, of the rounds in which nobody was in the way.
+    /// Decisions per second and thread on one thread and on two, in undisturbed rounds.
     rounds: [Vec<f64>; 2],
-    /// The same of the others.
+    /// The same of disturbed rounds.
     disturbed: [Vec<f64>; 2],
 }
 
 impl Entrant {
-    /// One lane for each of two threads.
-    pub fn new(name: &str, ends: Ends, lanes: Vec<Lane>) -> Self {
+    /// An entrant with one driver for each of two threads.
+    pub fn new(name: &str, ends: Ends, drivers: Vec<Driver>) -> Self {
         Self {
             name: name.to_owned(),
-            lanes,
+            drivers,
             ends,
             rounds: Default::default(),
             disturbed: Default::default(),
         }
     }
 
-    /// One whose calls are all let in.
-    pub fn accepting(name: &str, lanes: Vec<Lane>) -> Self {
-        Self::new(name, Ends::All(End::Accepted), lanes)
+    /// An entrant whose calls are all admitted.
+    pub fn accepting(name: &str, drivers: Vec<Driver>) -> Self {
+        Self::new(name, Ends::All(End::Accepted), drivers)
     }
 
     /// One turn on one thread, and one on two.
     ///
     /// # Errors
     ///
-    /// When calls did not end as they should.
+    /// When calls did not end as stated.
     pub fn round(&mut self, turn: Duration) -> Result<(), String> {
         for (index, threads) in [1, 2].into_iter().enumerate() {
             let (per_second, disturbed) = self.turn(threads, turn)?;
@@ -77,19 +77,19 @@ impl Entrant {
         Ok(())
     }
 
-    /// Decisions per second of each thread, and whether one of them had to wait for a processor: meanwhile the others
-    /// did not share the limit with it.
+    /// Decisions per second of each thread, and whether a thread waited for a processor: meanwhile
+    /// the others did not share the limit with it.
     fn turn(&mut self, threads: usize, turn: Duration) -> Result<(f64, bool), String> {
         let (begun, start) = (Instant::now(), &Barrier::new(threads));
         let turns: Vec<_> = thread::scope(|scope| {
-            let lanes = self.lanes.iter_mut().take(threads);
-            let threads: Vec<_> = lanes
-                .map(|lane| {
+            let drivers = self.drivers.iter_mut().take(threads);
+            let threads: Vec<_> = drivers
+                .map(|driver| {
                     scope.spawn(move || {
                         let mut queued = Queued::new();
                         start.wait();
                         let late = queued.since();
-                        let (tally, spent) = until(lane, turn);
+                        let (tally, spent) = until(driver, turn);
                         let waited = queued.since();
                         (tally, spent.saturating_sub(waited), late + waited)
                     })
@@ -106,7 +106,7 @@ impl Entrant {
             all.accepted += tally.accepted;
             all.refused += tally.refused;
             all.pending += tally.pending;
-            // A peer that leaves calls pending on a lock has decided nothing by them.
+            // A call that stays pending on a peer's lock is not a decision.
             per_second += (tally.calls() - tally.pending) as f64 / spent.as_secs_f64();
         }
         let right = match self.ends {
@@ -119,17 +119,20 @@ impl Entrant {
         if right {
             Ok((per_second / turns.len() as f64, waited >= turn / 20))
         } else {
-            Err(format!("{}: not as it should be: {all:?}", self.name))
+            Err(format!(
+                "{}: calls did not end as stated: {all:?}",
+                self.name
+            ))
         }
     }
 
-    /// Rounds of two threads in which nobody was in the way.
+    /// Undisturbed rounds of two threads.
     pub fn undisturbed(&self) -> usize {
         self.rounds[1].len()
     }
 
-    /// Whether on one thread and on two there were enough rounds in which nobody was in the way: otherwise the figures tell
-    /// of the machine.
+    /// Whether there were enough undisturbed rounds on one thread and on two; with fewer, the
+    /// figures show the machine.
     pub fn was_measured(&self) -> bool {
         self.rounds.iter().all(|rounds| rounds.len() >= ENOUGH)
     }
@@ -141,7 +144,7 @@ impl Entrant {
 
     /// Decisions per second and thread: `[one, two][index]` threads, the median round.
     pub fn per_second(&self, index: usize) -> f64 {
-        // Better than nothing, and the number of rounds says so.
+        // Better than no figure; the number of rounds is shown beside it.
         let rounds = match &self.rounds[index][..] {
             [] => &self.disturbed[index][..],
             rounds => rounds,
@@ -150,10 +153,10 @@ impl Entrant {
     }
 }
 
-fn until(lane: &mut Lane, turn: Duration) -> (Tally, Duration) {
+fn until(driver: &mut Driver, turn: Duration) -> (Tally, Duration) {
     let (start, mut all) = (Instant::now(), Tally::default());
     loop {
-        let tally = lane(BATCH);
+        let tally = driver(BATCH);
         all.accepted += tally.accepted;
         all.refused += tally.refused;
         all.pending += tally.pending;
@@ -164,12 +167,11 @@ fn until(lane: &mut Lane, turn: Duration) -> (Tally, Duration) {
     }
 }
 
-/// Gives all their turns, until each has had `rounds` undisturbed rounds. On a busy machine most are disturbed: some more,
-/// then, but not for ever.
+/// Runs turns until each entrant has `rounds` undisturbed rounds, at most six times as many turns.
 ///
 /// # Errors
 ///
-/// When calls did not end as they should.
+/// When calls did not end as stated.
 pub fn race(entrants: &mut [Entrant], rounds: usize, turn: Duration) -> Result<(), String> {
     for _ in 0..rounds * 6 {
         for entrant in &mut *entrants {
@@ -181,7 +183,7 @@ pub fn race(entrants: &mut [Entrant], rounds: usize, turn: Duration) -> Result<(
     Ok(())
 }
 
-/// The middle one.
+/// The median.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)

@@ -1,8 +1,8 @@
-//! What a shared machine takes away from a thread.
+//! The time that other threads take from a thread.
 
 use std::{fs::File, os::unix::fs::FileExt as _, time::Duration};
 
-/// How long this thread has been ready to run and was not let.
+/// Measures how long this thread is ready to run without running.
 #[derive(Debug)]
 pub struct Queued {
     file: Option<File>,
@@ -16,7 +16,7 @@ impl Default for Queued {
 }
 
 impl Queued {
-    /// From now on.
+    /// Starts measuring now.
     pub fn new() -> Self {
         let mut queued = Self {
             file: File::open("/proc/thread-self/schedstat").ok(),
@@ -26,7 +26,7 @@ impl Queued {
         queued
     }
 
-    /// Since it was last asked. Nothing, where the system does not tell.
+    /// The time since the last call. Zero where the system does not report it.
     pub fn since(&mut self) -> Duration {
         let mut text = [0; 96];
         let length = self

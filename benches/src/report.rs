@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::{callgrind::Cost, cases::Case, wall::Wall};
 
-/// Everything known about one case.
+/// All figures of one case.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
     /// The case's name.
     pub case: &'static str,
-    /// What a whole call costs, the request's making and the inner service included.
+    /// The cost of a whole call, with making the request and with the inner service.
     pub whole: Cost,
-    /// The same less the bare service's call.
+    /// The cost without that of the bare service.
     pub over_bare: Cost,
-    /// What a whole call costs beyond making the request: the price of a refusal, which runs no inner service.
+    /// The cost without making the request: the cost of a rejection, which runs no inner service.
     pub over_unsent: Cost,
     /// The same in nanoseconds, best round.
     pub ns_over_unsent: f64,
@@ -25,11 +25,11 @@ pub struct Row {
     pub ns_over_bare: f64,
     /// Nanoseconds over the bare service on two threads, median round; contention has no best.
     pub two_threads: f64,
-    /// The share of two threads' calls that went right.
+    /// The share of two threads' calls that ended as named.
     pub two_threads_right: f64,
 }
 
-/// Puts together what was measured, all in the order of the cases.
+/// Combines the measurements, all in the order of the cases.
 pub fn rows(cases: &[Case], costs: &[Cost], one: &[Wall], two: &[Wall]) -> Vec<Row> {
     let position = |name| cases.iter().position(|case| case.name == name).unwrap_or(0);
     let row = |(index, case): (usize, &Case)| {
@@ -89,7 +89,7 @@ pub fn print(rows: &[Row]) {
         );
         if row.wall.right < 1.0 {
             let wrong = (1.0 - row.wall.right) * 100.0;
-            println!("  {wrong:.3} % of these calls did not go as named: the time means nothing");
+            println!("  {wrong:.3} % of these calls did not end as named: ignore the time");
         }
     }
 }
@@ -103,7 +103,7 @@ struct Entry {
     allocations: f64,
 }
 
-/// Writes the report that other programs read: every case but the bare ones.
+/// Writes the report for other programs: every case except the baselines.
 ///
 /// # Errors
 ///
@@ -122,7 +122,7 @@ pub fn write_json(rows: &[Row], path: &Path) -> io::Result<()> {
     serde_json::to_writer_pretty(File::create(path)?, &entries).map_err(io::Error::from)
 }
 
-/// To a hundredth: the rest is noise.
+/// Rounded to a hundredth: the rest is noise.
 fn rounded(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0 + 0.0
 }

@@ -1,5 +1,5 @@
-//! Wall time per call: rounds in which every case has its turn, so that a machine that slows down for a while
-//! slows all of them.
+//! Wall time per call, in rounds in which every case has a turn, so that a slow phase of the
+//! machine affects all cases.
 
 use std::{
     sync::Barrier,
@@ -9,34 +9,34 @@ use std::{
 
 use crate::{
     cases::Case,
-    lane::{End, Lane, Tally},
+    driver::{Driver, End, Tally},
 };
 
-/// How long one turn of one case should take.
+/// Target length of one turn of one case.
 const TURN: Duration = Duration::from_millis(1);
 
-/// What the rounds of one case came to, in nanoseconds per call of one thread.
+/// The results of one case, in nanoseconds per call of one thread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Wall {
-    /// The best round: what the code costs when nothing disturbs it. Repeats best.
+    /// The best round: the cost without disturbance. It is the most repeatable figure.
     pub best: f64,
     /// The median round.
     pub median: f64,
-    /// The share of calls that went as the case's name says. Below 1, the times mean nothing.
+    /// The share of calls that ended as the name of the case states. Below 1, ignore the times.
     pub right: f64,
 }
 
-/// What has its turn in each round.
+/// A measured entrant, with one turn in each round.
 pub struct Entrant {
-    /// One for each thread.
-    pub lanes: Vec<Lane>,
+    /// One per thread.
+    pub drivers: Vec<Driver>,
     /// How all its calls should end.
     pub end: End,
 }
 
 struct Racer {
     end: End,
-    lanes: Vec<Lane>,
+    drivers: Vec<Driver>,
     calls: u64,
     rounds: Vec<f64>,
     right: u64,
@@ -46,7 +46,7 @@ struct Racer {
 /// Times every case in `rounds` rounds on `threads` threads that call at the same time.
 pub fn race(cases: &[Case], threads: usize, rounds: usize) -> Vec<Wall> {
     let entrants = cases.iter().map(|case| Entrant {
-        lanes: case.lanes(threads),
+        drivers: case.drivers(threads),
         end: case.end(),
     });
     race_all(entrants, TURN, rounds)
@@ -74,13 +74,13 @@ impl Racer {
     fn new(entrant: Entrant, turn: Duration) -> Self {
         let mut racer = Self {
             end: entrant.end,
-            lanes: entrant.lanes,
+            drivers: entrant.drivers,
             calls: 1,
             rounds: Vec::new(),
             right: 0,
             all: 0,
         };
-        // As many calls as fill a turn; finding out warms the case up as well.
+        // Doubles the calls until they fill a turn; this also warms the case up.
         while racer.calls < 1 << 24 {
             if racer.turn() * racer.calls as f64 >= turn.as_nanos() as f64 {
                 break;
@@ -95,18 +95,18 @@ impl Racer {
     /// One turn: nanoseconds per call.
     fn turn(&mut self) -> f64 {
         let calls = self.calls;
-        let turns = if let [lane] = &mut self.lanes[..] {
-            vec![timed(lane, calls)]
+        let turns = if let [driver] = &mut self.drivers[..] {
+            vec![timed(driver, calls)]
         } else {
-            let start = &Barrier::new(self.lanes.len());
+            let start = &Barrier::new(self.drivers.len());
             thread::scope(|scope| {
                 let threads: Vec<_> = self
-                    .lanes
+                    .drivers
                     .iter_mut()
-                    .map(|lane| {
+                    .map(|driver| {
                         scope.spawn(move || {
                             start.wait();
-                            timed(lane, calls)
+                            timed(driver, calls)
                         })
                     })
                     .collect();
@@ -137,8 +137,8 @@ impl Racer {
     }
 }
 
-fn timed(lane: &mut Lane, calls: u64) -> (Tally, Duration) {
+fn timed(driver: &mut Driver, calls: u64) -> (Tally, Duration) {
     let start = Instant::now();
-    let tally = lane(calls);
+    let tally = driver(calls);
     (tally, start.elapsed())
 }

@@ -1,11 +1,11 @@
-//! `keyed` runs, and writes what other programs read.
+//! `keyed` runs, and writes the figures for other programs.
 
 use std::{env, fs, process::Command};
 
 use serde_json::Value;
 
 #[test]
-fn a_quick_run_writes_the_figures_that_other_programs_read() {
+fn a_quick_run_writes_the_figures() {
     let path = env::temp_dir().join(format!("plimsoll-keyed-{}.json", std::process::id()));
     let output = Command::new(env!("CARGO_BIN_EXE_keyed"))
         .args(["--quick", "--json"])
@@ -35,7 +35,10 @@ fn a_quick_run_writes_the_figures_that_other_programs_read() {
         "the worst decision in a flood, microseconds",
         "a refusal over HTTP, over an accept",
     ] {
-        assert!(promised(promise), "no bar says `{promise}`: {bars:?}");
+        assert!(
+            promised(promise),
+            "no bar has the promise `{promise}`: {bars:?}"
+        );
     }
     assert!(bars.iter().all(|bar| bar["figure"].is_f64()), "{bars:?}");
 }

@@ -1,15 +1,15 @@
-//! Breaks each law on purpose, one line at a time, and checks that the law's test notices.
+//! Breaks each law on purpose, one line at a time, and checks that the law's test fails.
 //!
-//! A test that cannot fail proves nothing. Each breach here is a small, plausible mistake.
+//! It shows that the test can fail. Each breach is a small, plausible mistake.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::run::{cargo, root};
 
-/// One mistake, and the test that has to notice it.
+/// A mistake, and the test that must fail with it.
 struct Breach {
     law: &'static str,
-    /// What the mistake is.
+    /// The mistake.
     what: &'static str,
     file: &'static str,
     find: &'static str,
@@ -26,34 +26,35 @@ pub(crate) fn all(law: Option<&str>) -> Result<(), String> {
     let chosen = BREACHES
         .iter()
         .filter(|breach| law.is_none_or(|law| breach.law == law));
-    let (mut noticed, mut missed) = (0, Vec::new());
+    let (mut caught, mut missed) = (0, Vec::new());
     for breach in chosen {
         refresh(&copy)?;
         apply(breach, &copy)?;
         let verdict = if passes(breach, &copy)? {
-            "NOT NOTICED"
+            "NOT CAUGHT"
         } else {
-            "noticed"
+            "caught"
         };
         println!(
             "law {:>2} {verdict:>11}: {} ({})",
             breach.law, breach.what, breach.test
         );
-        if verdict == "noticed" {
-            noticed += 1;
+        if verdict == "caught" {
+            caught += 1;
         } else {
             missed.push(breach.what);
         }
     }
-    println!("{noticed} breaches noticed, {} not", missed.len());
+    println!("{caught} breaches caught, {} missed", missed.len());
     if missed.is_empty() {
         Ok(())
     } else {
-        Err(format!("no test noticed: {missed:?}"))
+        Err(format!("no test failed for: {missed:?}"))
     }
 }
 
-/// Makes the copy equal to the working tree; files that are the same keep their time, so that cargo does not rebuild.
+/// Makes the copy equal to the working tree. Unchanged files keep their time, so that cargo does
+/// not rebuild them.
 fn refresh(copy: &Path) -> Result<(), String> {
     let listed = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
@@ -88,7 +89,7 @@ fn apply(breach: &Breach, copy: &Path) -> Result<(), String> {
     fs::write(&path, source.replace(breach.find, breach.replace)).map_err(|error| error.to_string())
 }
 
-/// Whether the law's test still passes. A breach that does not compile is an error, not a success.
+/// Whether the law's test still passes. A breach that does not compile is an error.
 fn passes(breach: &Breach, copy: &Path) -> Result<bool, String> {
     let test = |extra: &[&str]| {
         let mut command = cargo(&[
@@ -105,7 +106,8 @@ fn passes(breach: &Breach, copy: &Path) -> Result<bool, String> {
             .args(extra)
             .current_dir(copy)
             .env("CARGO_TARGET_DIR", root().join("target/broken/build"))
-            // Sources that change back and forth in the same second have broken rustc's incremental cache.
+            // rustc's incremental cache has failed with sources that changed twice within a
+            // second.
             .env("CARGO_INCREMENTAL", "0");
         command.output().map_err(|error| error.to_string())
     };

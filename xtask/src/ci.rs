@@ -15,7 +15,8 @@ const LOOM: [&str; 5] = [
 
 /// All tests: unit, integration (real sockets included), doctests, and the loom models.
 pub(crate) fn test() -> Result<(), String> {
-    // The one server that cargo does not build. As root it is installed; otherwise this says what to install.
+    // The only server that cargo does not build. root can install it; other users get the
+    // instruction.
     need(
         "redis-server",
         &["--version"],
@@ -39,9 +40,10 @@ pub(crate) fn test() -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that has to pass before a change lands.
+/// All steps that must pass before a change is merged.
 pub(crate) fn ci() -> Result<(), String> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    crate::prose::run(None)?;
     step(
         "clippy",
         &mut cargo(&[
@@ -118,10 +120,10 @@ pub(crate) fn lab() -> Result<(), String> {
     )
 }
 
-/// Whether every crate would publish, each built from its package alone.
+/// Checks that every crate can be published, each built from its package alone.
 ///
-/// In a folder of its own: cargo unpacks the packages as those of a registry named after the folder, and does not look again
-/// when it finds the same version there.
+/// Each run uses a new folder: cargo unpacks packages into a registry named after the folder, and
+/// does not unpack a version again that exists there.
 pub(crate) fn package() -> Result<(), String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let moment = now.map_or(0, |since| since.as_millis());
@@ -143,10 +145,11 @@ pub(crate) fn package() -> Result<(), String> {
     checked
 }
 
-/// Licences, sources, banned and duplicate dependencies, as `deny.toml` says. Needs no database of advisories.
+/// Licences, sources, banned and duplicate dependencies, as in `deny.toml`. Needs no advisory
+/// database.
 pub(crate) fn deny() -> Result<(), String> {
     let mut deny = Command::new(crate::tools::cargo_deny()?);
-    // Duplicates are warnings, and each would print the whole tree above it.
+    // Duplicates are warnings, and each would print the tree of its dependents.
     deny.args([
         "--log-level",
         "error",

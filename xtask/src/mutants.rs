@@ -1,4 +1,5 @@
-//! Mutation tests: `cargo-mutants` changes one expression at a time, and the crate's tests have to notice.
+//! Mutation tests: `cargo-mutants` changes one expression at a time, and a test of the crate must
+//! fail.
 //!
 //! Not part of CI, since each mutant is a build and a run of the tests.
 
@@ -21,24 +22,25 @@ struct Survivor {
 
 include!("survivors.rs");
 
-/// The share of mutants that must be killed, accepted survivors left out.
+/// The share of mutants that must be killed, without accepted survivors.
 ///
-/// One in twenty is room for mutants that change nothing that can be seen and are not listed yet.
+/// The remaining 5 % is for equivalent mutants that are not listed yet.
 const BAR: f64 = 0.95;
 
-/// The crates that are held to the [`BAR`]: what every other crate stands on. For others the share is only shown.
+/// The crates that must reach [`BAR`], since all others depend on them. Other shares are only
+/// printed.
 const HELD: [&str; 3] = [
     "plimsoll-core",
     "plimsoll-rate-limit",
     "plimsoll-circuit-breaker",
 ];
 
-/// Code that these tests do not run or check: models that only run under loom, and the text of `Debug`.
+/// Code that these tests do not run or check: loom models, and the text of `Debug`.
 const LEFT_OUT: [&str; 2] = ["loom_tests::", "impl (fmt::)?Debug for"];
 
 /// Runs the mutants of one crate, or with `--changed` those of the lines that differ from `main`.
 ///
-/// What follows is passed to cargo-mutants: `--file`, `--shard 0/8`, `--jobs 2`, `--list`.
+/// Further arguments are passed to cargo-mutants: `--file`, `--shard 0/8`, `--jobs 2`, `--list`.
 pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
     let usage = "usage: cargo xtask mutants CRATE | --changed [ARGS OF CARGO-MUTANTS]";
     let chosen = args.next().ok_or(usage)?;
@@ -54,7 +56,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> 
     for pattern in LEFT_OUT {
         command.args(["--exclude-re", pattern]);
     }
-    // Debug information would be half of the time of each build.
+    // Performance: debug information is half of the time of each build.
     command.env("CARGO_PROFILE_DEV_DEBUG", "0");
     if chosen == "--changed" {
         command
@@ -74,15 +76,16 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> 
         .current_dir(root())
         .status()
         .map_err(|error| format!("cargo mutants: {error}"))?;
-    // 0: all killed; 2: some missed; 3: some timed out. Others: the tests fail without any mutant, or worse.
+    // 0: all killed; 2: some missed; 3: some timed out. Others: the tests fail without a mutant, or
+    // the tool failed.
     if !matches!(status.code(), Some(0 | 2 | 3)) {
         return Err(format!("cargo mutants: {status}"));
     }
     report(&output.join("mutants.out"))
 }
 
-/// Writes what differs in the crates' sources from the branch point off `main`, or on `main` itself from the commit
-/// before.
+/// Writes the difference of the crates' sources to the branch point off `main`, or on `main` to the
+/// previous commit.
 fn changes(folder: &Path) -> Result<PathBuf, String> {
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).current_dir(root()).output();
@@ -99,7 +102,7 @@ fn changes(folder: &Path) -> Result<PathBuf, String> {
     let head = git(&["rev-parse", "HEAD"])?;
     let base = git(&["merge-base", "main", "HEAD"]).unwrap_or_else(|_| head.clone());
     let base = if base == head { "HEAD~" } else { base.trim() };
-    // The laboratory is a program without a library: it has bars in place of tests.
+    // The laboratory is a program with bars instead of tests.
     let (sources, lab) = (
         ":(glob)crates/*/src/**/*.rs",
         ":(exclude)crates/plimsoll-lab",
@@ -110,7 +113,7 @@ fn changes(folder: &Path) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// How the mutants of one crate fared.
+/// The results for the mutants of one crate.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 struct Tally {
     killed: u32,
@@ -119,7 +122,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Killed, of those that count. All, when there were none.
+    /// The share of killed mutants among those that count; 1 when there are none.
     fn share(self) -> f64 {
         match self.killed + self.survived {
             0 => 1.0,
@@ -128,7 +131,8 @@ impl Tally {
     }
 }
 
-/// Prints each crate's share and its survivors, and fails when a crate that is held to the bar is below it.
+/// Prints each crate's share and its survivors, and fails when a crate of [`HELD`] is below the
+/// bar.
 fn report(folder: &Path) -> Result<(), String> {
     let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
     let killed = read("caught.txt") + &read("timeout.txt");
@@ -177,12 +181,13 @@ fn tallies(killed: &str, missed: &str, survivors: &[Survivor]) -> BTreeMap<Strin
     tallies
 }
 
-/// `crates/plimsoll-core/src/lib.rs:1:2: replace ..` belongs to `plimsoll-core`.
+/// The crate of a line: `crates/plimsoll-core/src/lib.rs:1:2: replace ..` belongs to
+/// `plimsoll-core`.
 fn package(line: &str) -> String {
     line.split('/').nth(1).unwrap_or(line).to_owned()
 }
 
-/// The entry of the list for this line: `file:line:column: mutant`.
+/// The list's entry for a line `file:line:column: mutant`.
 fn accepted<'a>(line: &str, survivors: &'a [Survivor]) -> Option<&'a Survivor> {
     let (place, mutant) = line.split_once(": ")?;
     let file = place.split(':').next()?;
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_survivor_counts_neither_way_and_keeps_its_place_when_lines_move() {
+    fn an_accepted_survivor_is_not_counted_and_matches_on_any_line() {
         let list = [Survivor {
             file: "crates/a/src/x.rs",
             mutant: "replace < with <= in g",
@@ -221,7 +226,7 @@ mod tests {
             assert!((tallies["a"].share() - 1.0).abs() < 1e-9);
             assert_eq!(
                 tallies["b"].survived, 1,
-                "the same words elsewhere are another mutant"
+                "an equal mutant in another file is not accepted"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Running commands, with their time.
+//! Runs commands and reports their time.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-/// The workspace's folder.
+/// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -14,7 +14,7 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
-/// A step of CI: says what it does, and fails with the command when it fails.
+/// Runs a step of CI, and fails with its command.
 pub(crate) fn step(what: &str, command: &mut Command) -> Result<(), String> {
     println!("==> {what}: {}", line(command));
     let start = Instant::now();
@@ -41,7 +41,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Makes sure that a program is there, by installing it when it is not.
+/// Installs a program if it is missing.
 pub(crate) fn need(program: &str, probe: &[&str], install: &mut Command) -> Result<(), String> {
     let mut check = Command::new(program);
     check

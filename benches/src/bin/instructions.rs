@@ -1,6 +1,6 @@
 //! Counts instructions and allocations per call under callgrind, beside wall time.
 #![forbid(unsafe_code)]
-// This program exists to print figures.
+// The output of this program is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{
@@ -26,7 +26,7 @@ Counts instructions, allocations and nanoseconds per call, beside the bare servi
   --annotate CASE  shows the functions in which CASE spends its instructions, and nothing else
 ";
 
-/// What the command line asks for.
+/// The task on the command line.
 enum Task {
     Help,
     Measure {
@@ -110,7 +110,7 @@ fn run(task: Task) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Makes sure of valgrind: installs it where that is allowed, and says so.
+/// Installs valgrind if it is missing and that is allowed.
 fn find_valgrind() -> Result<(), Box<dyn std::error::Error>> {
     if succeeds("valgrind", &["--version"]) {
         return Ok(());
@@ -119,7 +119,7 @@ fn find_valgrind() -> Result<(), Box<dyn std::error::Error>> {
     if succeeds("apt-get", &["install", "-y", "valgrind"]) && succeeds("valgrind", &["--version"]) {
         return Ok(());
     }
-    Err("instructions are counted by valgrind, which is not installed and could not be: install it \
+    Err("valgrind counts the instructions; it is not installed and could not be installed: install it \
          (`sudo apt-get install valgrind`) and run this again"
         .into())
 }

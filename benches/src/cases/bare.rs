@@ -1,4 +1,4 @@
-//! The services that stand behind everything else, and what they cost alone.
+//! The inner services of all cases, and their own cost.
 
 use std::{
     convert::Infallible,
@@ -16,16 +16,16 @@ use tower::Service;
 
 use super::{Case, Empty};
 
-/// The header that holds the key of a keyed request.
+/// The header with the key of a keyed request.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The body of every answer.
+/// The body of every response.
 pub const HELLO: &str = "hello, world";
 
 /// Makes a request.
 pub type Make = fn() -> Request<Empty>;
 
-/// What a case is compared with: the bare service with the same request and the same kind of body.
+/// The baseline of a case: the bare service with the same request and the same kind of body.
 #[derive(Debug, Clone, Copy)]
 pub struct Base {
     /// The name of the bare service's case.
@@ -48,7 +48,7 @@ pub const KEYED: Base = Base {
     unsent: "bare/unsent-keyed",
     request: keyed,
 };
-/// As [`HTTP`], with axum's body in the response, which is boxed: `tower_governor` takes no other.
+/// As [`HTTP`], with axum's boxed body in the response: `tower_governor` accepts no other.
 pub const AXUM: Base = Base {
     bare: "bare/axum-body",
     ..HTTP
@@ -59,7 +59,7 @@ pub const AXUM_KEYED: Base = Base {
     ..KEYED
 };
 
-/// The cases that others are compared with.
+/// The baselines.
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::unsent(HTTP),
@@ -86,8 +86,8 @@ fn keyed() -> Request<Empty> {
     request
 }
 
-/// A request that the bare service never answers: what it holds on its way there stays held. None is more
-/// important, so that nobody takes its place in a queue.
+/// A request that the bare service never answers: the permits on its way stay held. It has the top
+/// priority, so that no other request evicts it from a queue.
 pub fn endless() -> Request<Empty> {
     let mut request = plain();
     request
@@ -104,12 +104,12 @@ pub struct Bare<B> {
 }
 
 impl<B> Bare<B> {
-    /// It works.
+    /// Answers with 200.
     pub const OK: Self = Self {
         status: StatusCode::OK,
         body: PhantomData,
     };
-    /// It fails.
+    /// Answers with 500.
     pub const FAILING: Self = Self {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         body: PhantomData,
@@ -126,8 +126,8 @@ impl<B: From<Bytes>> Service<Request<Empty>> for Bare<B> {
         Poll::Ready(Ok(()))
     }
 
-    // A handler is not compiled into the layers around it, and what it answers is unknown to them. Were this one
-    // inlined, the compiler would drop parts of the work that the layers do in a real server.
+    // Not inlined, as a handler in a real server: otherwise the compiler would remove parts of the
+    // layers' work.
     #[inline(never)]
     fn call(&mut self, request: Request<Empty>) -> Self::Future {
         if request.method() == Method::TRACE {
@@ -145,10 +145,10 @@ impl<B> Clone for Bare<B> {
     }
 }
 
-/// A response that is there at once, or never.
+/// A response that is ready at once, or never.
 pub struct Answer<B>(Option<Response<B>>);
 
-// Nothing in it is ever pinned.
+// Never pinned.
 impl<B> Unpin for Answer<B> {}
 
 impl<B> Future for Answer<B> {

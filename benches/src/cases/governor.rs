@@ -17,12 +17,12 @@ use super::{
 
 type Body = axum::body::Body;
 
-/// A quota that no benchmark can spend: nanoseconds per request, and how many may come at once.
+/// More than any benchmark uses: nanoseconds per request, and the burst.
 pub const AMPLE: (u64, u32) = (1, u32::MAX);
-/// One that the first call spends.
+/// Spent by the first call.
 pub const SPENT: (u64, u32) = (u64::MAX / 4, 1);
 
-/// `tower_governor`'s cases. Its responses have axum's body, so it is compared with a bare service that has it too.
+/// `tower_governor`'s cases. Its responses have axum's body, so its baseline has that body, too.
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("tower_governor/global@accept", AXUM, || {
@@ -50,7 +50,7 @@ where
     layer(key, quota).layer(Bare::<Body>::OK)
 }
 
-/// The layer with such a quota for each key.
+/// The layer with this quota for each key.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The cases that are measured.
 
 pub mod bare;
 pub mod governor;
@@ -19,20 +19,21 @@ use http_body::Body;
 use http_body_util::Full;
 
 use self::bare::{Base, Make};
-use crate::lane::{End, Lane, TIMERS, Tally, awaited, call, poll, polled, unsent};
+use crate::driver::{Driver, End, TIMERS, Tally, awaited, call, poll, polled, unsent};
 
 /// The body of every request.
 pub type Empty = Full<Bytes>;
 
-/// One thing to measure: a service, and what it is compared with.
+/// A service to measure, and its baseline.
 pub struct Case {
-    /// `<who>/<what>@accept` or `@reject`; what others are compared with has no `@`.
+    /// `<who>/<what>@accept` or `@reject`; baselines have no `@`.
     pub name: &'static str,
-    /// What is subtracted, and the request.
+    /// The baseline, and the request.
     pub base: Base,
-    /// Waits for a timer at every call, so it can be called a few hundred times, not a few million.
+    /// Whether each call waits for a timer: such a case can be called a few hundred times, not a
+    /// few million.
     pub slow: bool,
-    lanes: Box<dyn Fn(usize) -> Vec<Lane> + Send + Sync>,
+    drivers: Box<dyn Fn(usize) -> Vec<Driver> + Send + Sync>,
 }
 
 impl Case {
@@ -67,39 +68,39 @@ impl Case {
 
     /// The case in which requests are made and dropped.
     fn unsent(base: Base) -> Self {
-        let lanes = move |threads| (0..threads).map(|_| unsent(base.request)).collect();
+        let drivers = move |threads| (0..threads).map(|_| unsent(base.request)).collect();
         Self {
             name: base.unsent,
             base,
             slow: false,
-            lanes: Box::new(lanes),
+            drivers: Box::new(drivers),
         }
     }
 
     fn with<S: Clone + 'static>(
         name: &'static str,
         base: Base,
-        lane: fn(S, Make) -> Lane,
+        driver: fn(S, Make) -> Driver,
         service: impl Fn() -> S + Send + Sync + 'static,
     ) -> Self {
-        let lanes = move |threads| {
+        let drivers = move |threads| {
             let service = service();
             (0..threads)
-                .map(|_| lane(service.clone(), base.request))
+                .map(|_| driver(service.clone(), base.request))
                 .collect()
         };
         Self {
             name,
             base,
             slow: false,
-            lanes: Box::new(lanes),
+            drivers: Box::new(drivers),
         }
     }
 
-    /// Fresh lanes, one for each thread, whose services share their state.
-    pub fn lanes(&self, threads: usize) -> Vec<Lane> {
+    /// New drivers, one for each thread, whose services share their state.
+    pub fn drivers(&self, threads: usize) -> Vec<Driver> {
         let _entered = TIMERS.enter();
-        (self.lanes)(threads)
+        (self.drivers)(threads)
     }
 
     /// How its calls end, by its name.
@@ -111,12 +112,12 @@ impl Case {
         }
     }
 
-    /// How many calls of a tally went as the case's name says.
+    /// How many calls of a tally ended as the name of the case states.
     pub fn right(&self, tally: Tally) -> u64 {
         tally.of(self.end())
     }
 
-    /// Whether they all did. A case that measures something else must not pass for it.
+    /// Whether all did. A case that measures something else must fail.
     pub fn is_right(&self, tally: Tally) -> bool {
         self.right(tally) == tally.calls()
     }
@@ -131,7 +132,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Every case whose name contains `only`, and the bare services.
+/// Every case whose name contains `only`, and the baselines.
 pub fn all(only: &str) -> Vec<Case> {
     let mut cases = bare::cases();
     let others = [
@@ -161,13 +162,13 @@ fn occupied<S: Service<Request<Empty>> + Clone>(service: S) -> S {
     let mut future = Box::pin(call(&mut handle, bare::endless()));
     assert!(
         poll(future.as_mut(), &mut cx).is_pending(),
-        "the bare service does not answer this one"
+        "the bare service does not answer this request"
     );
     std::mem::forget(future);
     service
 }
 
-/// The service after one call, which took the whole of a small quota.
+/// The service after one call, which spent a small quota.
 fn spent<S, B>(base: Base, service: S) -> S
 where
     S: Service<Request<Empty>, Response = Response<B>> + Clone + Send + 'static,
@@ -185,10 +186,10 @@ mod tests {
     use super::all;
 
     #[test]
-    fn every_case_does_what_its_name_says() {
+    fn every_case_ends_as_named() {
         for case in all("") {
-            for (thread, mut lane) in case.lanes(2).into_iter().enumerate() {
-                let tally = lane(20);
+            for (thread, mut driver) in case.drivers(2).into_iter().enumerate() {
+                let tally = driver(20);
                 assert!(
                     case.is_right(tally),
                     "{} on thread {thread}: {tally:?}",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_what_they_are_compared_with_exists() {
+    fn names_are_unique_and_baselines_exist() {
         let cases = all("");
         let names: HashSet<_> = cases.iter().map(|case| case.name).collect();
         assert_eq!(names.len(), cases.len());

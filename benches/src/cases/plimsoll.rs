@@ -1,4 +1,4 @@
-//! Plimsoll: the gate by itself, and each layer alone.
+//! Plimsoll: the gate alone, and each layer alone.
 
 use std::{convert::Infallible, mem::forget, time::Duration};
 
@@ -26,12 +26,12 @@ use super::{
 
 pub(super) type Inner = Bare<Full<Bytes>>;
 
-/// How long refusals by rate limit, breaker and a full queue last: longer than a run, and not so long that the `retry-after` header has
-/// more digits than it usually has.
+/// Duration of rejections by rate limit, breaker and full queue: longer than a run, but with the
+/// usual number of digits in `retry-after`.
 const WHILE: Duration = Duration::from_secs(90);
-/// A quota that no benchmark can spend.
+/// More than any benchmark uses.
 pub const AMPLE: Quota = Quota::per_second(1_000_000_000);
-/// One that the first call spends.
+/// Spent by the first call.
 pub const SPENT: Quota = Quota::new(1, WHILE);
 
 /// The gate's cases, and those of single layers.
@@ -69,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
             gate(ranked(queued(1024)))
         }),
         Case::new("plimsoll/concurrency-queued@reject", HTTP, || {
-            // One has the slot, and one waits for it.
+            // One request has the slot, and one is queued.
             occupied(occupied(gate(ranked(queued(1)))))
         }),
         Case::new("plimsoll/adaptive@accept", HTTP, || {
@@ -117,7 +117,7 @@ pub fn rate(quota: Quota) -> RateLimit {
     RateLimit::new(quota).expect("the quota is valid")
 }
 
-/// One that tells callers their quota.
+/// A limit that announces its quota.
 ///
 /// # Panics
 ///
@@ -141,7 +141,7 @@ pub(super) fn concurrency(limit: usize) -> Concurrency {
     Concurrency::new(limit).expect("the limit is not zero")
 }
 
-/// A limit for each key in `Keyed`, the table for any policy.
+/// A limit per key in `Keyed`, the table for any policy.
 fn concurrency_per_key() -> Keyed<HeaderKey, Concurrency> {
     let limit = concurrency(1024).per_caller();
     Keyed::new(HeaderKey(API_KEY), Missing::Share, 10_000, move || {
@@ -150,28 +150,28 @@ fn concurrency_per_key() -> Keyed<HeaderKey, Concurrency> {
     .expect("a valid capacity")
 }
 
-/// With a queue as long as the limit.
+/// A limit with a queue of the same length.
 fn queued(limit: usize) -> Concurrency {
     concurrency(limit)
         .queue(limit, WHILE)
         .expect("a queue within bounds")
 }
 
-/// With everything that is asked of those who have to wait.
+/// A limit that reads the priorities and deadlines of waiters.
 fn ranked(limit: Concurrency) -> Concurrency<Deadlines, ByExtension> {
     limit.priorities(ByExtension).deadlines(Deadlines::new())
 }
 
 const DEPTH: usize = 1024;
 
-/// A queue with room for [`DEPTH`], with so many in it for good.
+/// A queue with a capacity of [`DEPTH`], with `entries` entries that stay.
 fn depth(entries: usize) -> Depth {
     let depth = Depth::new(DEPTH).expect("the capacity is not zero");
     (0..entries).for_each(|_| forget(depth.enter()));
     depth
 }
 
-/// Keeps everything while there is little load, and nothing at full load.
+/// Keeps everything at low load, and nothing at full load.
 pub(super) fn sampling<L: LoadSignal>(load: L) -> Sampling<L> {
     Sampling::new(
         load,
@@ -189,7 +189,7 @@ pub(super) fn closed() -> CircuitBreaker {
     builder.build().expect("valid settings")
 }
 
-/// A breaker that has seen enough failures to open, and stays so.
+/// A breaker that was opened by failures and stays open.
 pub(super) fn open() -> CircuitBreaker {
     let (breaker, mut request, now) = (closed(), (HTTP.request)(), Instant::now());
     while let Verdict::Admit(permit) = breaker.admit(&mut request, now) {
@@ -199,12 +199,12 @@ pub(super) fn open() -> CircuitBreaker {
     breaker
 }
 
-/// What is answered in the place of refusals and failures.
+/// The substitute for rejections and failures.
 pub(super) fn house_ad() -> Fallback<Fixed> {
     Fallback::answer(Response::new("a house ad"))
 }
 
-/// Refuses everything: what is left is the price of the refusal itself.
+/// Rejects everything: what remains is the cost of a rejection.
 struct Refuse;
 
 impl<Req> Policy<Req> for Refuse {

@@ -21,7 +21,7 @@ use super::{
 
 type Inner = Bare<Full<Bytes>>;
 
-/// Long enough that nothing recovers while it is measured.
+/// Long enough that nothing recovers during a measurement.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The cases of `tower-resilience`.

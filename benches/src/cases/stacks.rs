@@ -1,7 +1,7 @@
 //! Plimsoll: all six layers, nested and fused.
 //!
-//! Both stacks ask the same policies in the same order with the same settings, with the fallback outermost; load
-//! shedding and sampling read the concurrency limit's load, as they would in a server.
+//! Both stacks have the same policies in the same order with the same settings, with the fallback
+//! outermost; load shedding and sampling read the concurrency limit's load, as in a server.
 
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
@@ -28,21 +28,21 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("plimsoll/nested-six@accept", HTTP, || {
             nested(accepting(), house_ad())
         }),
-        // The breaker refuses after the three before it let the request in, which they take back.
+        // The breaker rejects after three policies have admitted the request, which are revoked.
         Case::new("plimsoll/fused-six@reject", HTTP, || {
             fused(broken(), strict())
         }),
         Case::new("plimsoll/nested-six@reject", HTTP, || {
             nested(broken(), strict())
         }),
-        // The same, and the fallback answers.
+        // As before, but the fallback answers.
         Case::new("plimsoll/fused-six-degraded@reject", HTTP, || {
             fused(broken(), house_ad())
         }),
         Case::new("plimsoll/nested-six-degraded@reject", HTTP, || {
             nested(broken(), house_ad())
         }),
-        // The first policy, the rate limit, refuses.
+        // The first policy, the rate limit, rejects.
         Case::new("plimsoll/fused-six-first@reject", HTTP, || {
             spent(HTTP, fused(policies(SPENT, closed()), house_ad()))
         }),
@@ -52,7 +52,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A fallback that leaves refusals as they are.
+/// A fallback that substitutes no rejections.
 fn strict() -> Fallback<Fixed> {
     house_ad().on_rejection(false)
 }
@@ -83,7 +83,7 @@ fn policies(quota: Quota, breaker: CircuitBreaker) -> Policies {
     (rate(quota), concurrency, shed, breaker, sampling)
 }
 
-/// One gate that asks all policies.
+/// One gate with all policies.
 fn fused(policies: Policies, fallback: Fallback<Fixed>) -> Gate<Inner, Policies, Fallback<Fixed>> {
     GateLayer::builder(policies)
         .protocol(fallback)

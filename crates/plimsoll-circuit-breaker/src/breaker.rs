@@ -1,4 +1,4 @@
-//! The policy.
+//! The `CircuitBreaker` policy.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -6,27 +6,28 @@ use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
-    BreakerBuilder, BreakerHandle, State, family::Family, settings::Settings, shared::Shared,
+    BreakerBuilder, BreakerHandle, State, common::Common, settings::Settings, shared::Shared,
     state::Stamp,
 };
 
-/// A circuit breaker: closed lets through, open refuses, half-open probes.
+/// A circuit breaker: admits while closed, rejects while open, probes while half-open.
 ///
-/// See the [crate](crate) for how it decides.
+/// The [crate](crate) docs describe how it decides.
 ///
 /// # Shared state and cloning
 ///
-/// A breaker is one state. It is not `Clone`, so that nobody has two by accident; a layer shares it among its services,
-/// and [`handle`](Self::handle) gives access from outside. For one state per key with settings in common, see
-/// [`sibling`](Self::sibling).
+/// A breaker is one state. It is not `Clone`, so that it is not duplicated by accident; a layer
+/// shares it among its services, and [`handle`](Self::handle) gives access from outside. For one
+/// state per key with common settings, see [`sibling`](Self::sibling).
 pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }
 
-/// The permit of a [`CircuitBreaker`]: the state and generation it was given under and, for a probe, which one.
+/// The permit of a [`CircuitBreaker`]: the state and the generation at admission, and the number of
+/// a probe.
 ///
-/// One word, since it travels with every request: the ticket in the highest 16 bits, the stamp below. That leaves 45 bits to
-/// the generations, of which there is one for each change of state.
+/// One word, since it is stored with every request: the ticket in the highest 16 bits, the stamp
+/// below. That leaves 45 bits for the generation, which grows by one per state transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerPermit(u64);
 
@@ -52,33 +53,33 @@ impl BreakerPermit {
         self.stamp().state() == State::HalfOpen
     }
 
-    /// The generation it counts in. A result that comes when the breaker is in another one counts nowhere.
+    /// The generation at admission. A result that arrives in another generation is not counted.
     pub const fn generation(&self) -> u64 {
         self.stamp().generation()
     }
 }
 
 impl CircuitBreaker {
-    /// A breaker with the defaults that [`BreakerBuilder`] states.
+    /// A breaker with the defaults of [`BreakerBuilder`].
     pub fn new() -> Self {
         Self::with(Settings::DEFAULT)
     }
 
-    /// A breaker with other settings.
+    /// A builder for a breaker with other settings.
     pub const fn builder() -> BreakerBuilder {
         BreakerBuilder::new()
     }
 
-    /// The settings must have been checked.
+    /// Makes a breaker from checked settings.
     pub(crate) fn with(settings: Settings) -> Self {
-        let family = Arc::new(Family::new(settings));
+        let common = Arc::new(Common::new(settings));
         Self {
-            shared: Arc::new(Shared::new(family, settings.window)),
+            shared: Arc::new(Shared::new(common, settings.window)),
         }
     }
 
-    /// Another breaker with a state of its own and the same settings. Changing a setting through
-    /// the handle of one changes it for all, and their counters add up.
+    /// Another breaker with its own state and the same settings. A setting changed through the
+    /// handle of one changes for all, and their counters add up.
     ///
     /// One breaker per callee of a client:
     ///
@@ -119,14 +120,15 @@ impl CircuitBreaker {
     /// Key by the [`Authority`](plimsoll_core::Authority) of the URI and not by the `Host` header:
     /// HTTP clients add `Host` below the gate, and HTTP/2 has none.
     pub fn sibling(&self) -> Self {
-        let family = Arc::clone(&self.shared.family);
-        let window = family.settings().window;
+        let common = Arc::clone(&self.shared.common);
+        let window = common.settings().window;
         Self {
-            shared: Arc::new(Shared::new(family, window)),
+            shared: Arc::new(Shared::new(common, window)),
         }
     }
 
-    /// Reads the state, changes the settings, forces the breaker open or closed. Stays valid as long as it is kept.
+    /// A handle that reads the state, changes settings, and forces the breaker open or closed. It
+    /// stays valid while it is kept.
     pub fn handle(&self) -> BreakerHandle {
         BreakerHandle::new(Arc::clone(&self.shared))
     }
@@ -155,7 +157,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<BreakerPermit, Infallible> {
         let stamp = self.shared.stamp();
-        if stamp.lets_through() {
+        if stamp.admits() {
             Verdict::Admit(BreakerPermit::new(stamp, 0))
         } else {
             self.shared.ask(now)
@@ -164,25 +166,26 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     #[inline]
     fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        // The usual end comes first, and on its own: good, closed, and nothing to write.
-        let usual = outcome.class == Class::Success && self.shared.is_all_well(permit);
-        if !usual || self.shared.family.judges_latency() {
+        // Performance: the common end first: a success while closed, with nothing to write
+        // (`instructions`, `circuit-breaker@accept`).
+        let usual = outcome.class == Class::Success && self.shared.is_healthy(permit);
+        if !usual || self.shared.common.judges_latency() {
             self.shared.finish(permit, outcome);
         }
     }
 
-    /// A probe's place is free again; anything else held nothing.
+    /// Releases the place of a probe; other permits hold nothing.
     #[inline]
     fn revoke(&self, permit: BreakerPermit, _: Instant, _: Instant) {
-        if !permit.stamp().lets_through() {
-            self.shared.give_back(permit);
+        if !permit.stamp().admits() {
+            self.shared.release(permit);
         }
     }
 
-    /// While there is a `slow_call`.
+    /// True while `slow_call` is set.
     #[inline]
     fn reads_latency(&self) -> bool {
-        self.shared.family.judges_latency()
+        self.shared.common.judges_latency()
     }
 
     #[inline]
@@ -191,11 +194,11 @@ impl<Req> Policy<Req> for CircuitBreaker {
     }
 }
 
-/// One per key, under [`Keyed`](plimsoll_core::Keyed).
+/// One breaker per key, under [`Keyed`](plimsoll_core::Keyed).
 ///
-/// A breaker may be forgotten once nothing is lost by it: closed without failures in its window, or with the last of them
-/// longer ago than `open_for`; open or half-open and not asked for as long again as it was open. One that was forced is
-/// kept.
+/// A breaker may be evicted when its state no longer matters: closed without failures in its
+/// window, or `open_for` after the last failure; open or half-open, without a request for as long
+/// again as it was open. A forced breaker is kept.
 impl Cell for CircuitBreaker {
     fn reset(&self) {
         self.shared.force(State::Closed);

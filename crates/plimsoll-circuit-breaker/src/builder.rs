@@ -1,4 +1,4 @@
-//! Settings before there is a breaker.
+//! The builder of a breaker.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
 /// | setting | default | why |
 /// |---|---|---|
 /// | [`window`](Self::window) | 100 calls | a rate in whole per cents |
-/// | [`failure_rate`](Self::failure_rate) | 0.5 | half of the work is in vain |
-/// | [`min_calls`](Self::min_calls) | 20, or the window if that is smaller | Hystrix's volume: one unlucky call opens nothing |
-/// | [`open_for`](Self::open_for) | 5 s | Polly's break: long enough to matter, short enough not to hurt |
+/// | [`failure_rate`](Self::failure_rate) | 0.5 | half of the work is wasted |
+/// | [`min_calls`](Self::min_calls) | 20, or the window if that is smaller | Hystrix's volume: a single failure opens nothing |
+/// | [`open_for`](Self::open_for) | 5 s | Polly's break duration |
 /// | [`jitter`](Self::jitter) | 0.2 | gRPC's: instances that opened together do not probe together |
 /// | [`backoff`](Self::backoff) | none | |
 /// | [`probes`](Self::probes) | 3 at a time | |
-/// | [`successes`](Self::successes) | 3 | one lucky answer does not bring the load back |
+/// | [`successes`](Self::successes) | 3 | a single success does not restore the full load |
 /// | [`probe_timeout`](Self::probe_timeout) | 5 s | |
-/// | [`slow_call`](Self::slow_call) | off | what is slow only the user knows |
+/// | [`slow_call`](Self::slow_call) | off | depends on the service |
 /// | [`cancelled_call`](Self::cancelled_call) | 1 s | the default time limit of Hystrix and of resilience4j's `TimeLimiter` |
-/// | [`count_overloaded`](Self::count_overloaded) | yes | a service that says it is full is better left alone |
+/// | [`count_overloaded`](Self::count_overloaded) | yes | fewer calls help a service that is overloaded |
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct BreakerBuilder {
@@ -35,63 +35,64 @@ impl BreakerBuilder {
         }
     }
 
-    /// How many of the latest outcomes the failure rate is taken over: 1 to 65,536.
+    /// Sets the number of latest outcomes that the failure rate is taken over: 1 to 65,536.
     pub const fn window(mut self, calls: u32) -> Self {
         self.settings.window = calls;
         self
     }
 
-    /// Opens when this share of the calls in the window, or more, failed: above 0, at most 1.
+    /// Sets the share of failures in the window at which the breaker opens: above 0, at most 1.
     pub const fn failure_rate(mut self, rate: f64) -> Self {
         self.settings.threshold = rate;
         self
     }
 
-    /// With fewer outcomes than this there is no rate, and nothing opens: 1 to the window.
+    /// Sets the number of outcomes below which the breaker does not open: 1 to the window.
     pub const fn min_calls(mut self, calls: u32) -> Self {
         self.min_calls = Some(calls);
         self
     }
 
-    /// How long it stays open before the first probe: at least this long, and longer by up to the
-    /// [`jitter`](Self::jitter).
+    /// Sets how long the breaker stays open before the first probe: at least this long, and longer
+    /// by up to the [`jitter`](Self::jitter).
     pub const fn open_for(mut self, duration: Duration) -> Self {
         self.settings.open_for = duration;
         self
     }
 
-    /// Each opening is longer by a random share of itself, up to this one: 0 to 1. With 0.2 and an
+    /// Sets the largest random share by which an opening is longer: 0 to 1. With 0.2 and an
     /// [`open_for`](Self::open_for) of 5 s, the first probe is admitted after 5 to 6 s.
     ///
-    /// Never shorter: the service is left alone for `open_for`. Without jitter, the instances of a fleet
-    /// that opened together probe together. Each breaker draws from a generator with a seed of its
-    /// own.
+    /// An opening is never shorter than `open_for`. Without jitter, the instances of a fleet that
+    /// opened together probe together. Each breaker has its own random generator with its own seed.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.settings.jitter = share;
         self
     }
 
-    /// When a probe fails, stays open `factor` times as long as before (at least 1), up to `max` (at least `open_for`).
-    /// Once closed, it starts from `open_for` again.
+    /// Sets how openings grow while probes fail: each is `factor` (at least 1) times as long as the
+    /// last, up to `max` (at least `open_for`). After a closed state they start from `open_for`
+    /// again.
     pub const fn backoff(mut self, factor: f64, max: Duration) -> Self {
         self.settings.backoff = Some((factor, max));
         self
     }
 
-    /// How many probes may be out at a time while half-open: 1 to 64.
+    /// Sets how many probes may run at a time while half-open: 1 to 64.
     pub const fn probes(mut self, probes: u32) -> Self {
         self.settings.probes_at_a_time = probes;
         self
     }
 
-    /// Closes after so many probes succeeded and none failed: at least 1. May be more than `probes`.
+    /// Sets how many probes must succeed, with none failed, to close: at least 1. It may be more
+    /// than `probes`.
     pub const fn successes(mut self, successes: u32) -> Self {
         self.settings.successes = successes;
         self
     }
 
-    /// After this long another probe may take the place of one that has not come back. What the late one brings in
-    /// the end still counts, if the breaker is still half-open since.
+    /// Sets the time after which another probe may replace one without a result. A result that
+    /// comes later still counts if the breaker has stayed half-open.
     pub const fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.settings.probe_timeout = timeout;
         self
@@ -109,29 +110,29 @@ impl BreakerBuilder {
     /// Counts calls that the caller cancelled without an answer, this long or longer after the
     /// start, as failures.
     ///
-    /// A timeout outside of the breaker shows as such calls. Set it at or below that timeout. The
-    /// time includes waits inside of the breaker, for a connection or in the queue of another gate.
-    /// A call cancelled earlier counts nowhere but in
-    /// [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). With a
-    /// [`slow_call`](Self::slow_call) that is shorter, that one decides. `None` switches it off.
+    /// A timeout outside of the breaker appears as such calls: set this at or below that timeout.
+    /// The time includes waits inside of the breaker, for a connection or in the queue of another
+    /// gate. A call cancelled earlier is only counted in
+    /// [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). A shorter
+    /// [`slow_call`](Self::slow_call) takes precedence. `None` switches it off.
     pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {
         self.settings.cancelled_call = from.into();
         self
     }
 
-    /// Whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as
-    /// failures. If not, they are left out of the failure rate, and a probe answered so is a good
-    /// one.
+    /// Sets whether answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded) count as
+    /// failures. If not, they are left out of the failure rate, and such an answer to a probe is a
+    /// success.
     pub const fn count_overloaded(mut self, count: bool) -> Self {
         self.settings.count_overloaded = count;
         self
     }
 
-    /// The breaker, closed.
+    /// Builds the breaker, closed.
     ///
     /// # Errors
     ///
-    /// The first setting that is out of bounds, and the bound.
+    /// The first setting that is out of bounds, with the bound.
     pub fn build(self) -> Result<CircuitBreaker, InvalidBreaker> {
         let mut settings = self.settings;
         settings.min_calls = self

@@ -1,41 +1,41 @@
-//! What a breaker refuses to be built from.
+//! Invalid settings.
 
 use crate::settings::{MAX_PROBES, MAX_WINDOW};
 
-/// A setting is out of bounds: which, and what the bound is.
+/// A setting is out of bounds; the message names the setting, the bound and the value.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidBreaker {
     /// The window holds no outcome, or too many.
-    #[error("window is {0}, but must be 1 to {MAX_WINDOW} calls")]
+    #[error("window must be in 1..={MAX_WINDOW} calls, got {0}")]
     Window(u32),
-    /// The failure rate is not a share, or always reached.
-    #[error("failure_rate is {0}, but must be above 0 and at most 1")]
+    /// The failure rate is not above 0 and at most 1.
+    #[error("failure_rate must be in (0, 1], got {0}")]
     FailureRate(f64),
-    /// The window can never hold that many calls, or none are asked for.
-    #[error("min_calls is {min_calls}, but must be 1 to {window}, the window")]
+    /// `min_calls` is zero or above the window.
+    #[error("min_calls must be in 1..={window} (the window), got {min_calls}")]
     MinCalls {
-        /// What was asked for.
+        /// The rejected value.
         min_calls: u32,
         /// The size of the window.
         window: u32,
     },
-    /// Nobody could ever find out that the service is well again, or a crowd would.
-    #[error("probes is {0}, but must be 1 to {MAX_PROBES}")]
+    /// No probe could run, or too many at a time.
+    #[error("probes must be in 1..={MAX_PROBES}, got {0}")]
     Probes(u32),
-    /// The breaker would close without a single success.
-    #[error("successes is 0, but must be at least 1")]
+    /// The breaker would close without a success.
+    #[error("successes must be at least 1, got 0")]
     Successes,
-    /// A duration that must have a length has none.
-    #[error("{0} is zero, but must be longer")]
+    /// A duration is zero.
+    #[error("{0} must be longer than 0")]
     ZeroDuration(&'static str),
     /// The jitter is not a share.
-    #[error("jitter is {0}, but must be 0 to 1")]
+    #[error("jitter must be in 0..=1, got {0}")]
     Jitter(f64),
-    /// Successive openings would get shorter, or are no number.
-    #[error("backoff factor is {0}, but must be a finite number of at least 1")]
+    /// Openings would get shorter, or the factor is not a finite number.
+    #[error("backoff factor must be finite and at least 1, got {0}")]
     BackoffFactor(f64),
     /// The longest opening is shorter than the first.
-    #[error("backoff max is shorter than open_for")]
+    #[error("backoff max must be at least open_for")]
     BackoffMax,
 }

@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, Http};
 
 use crate::CircuitBreaker;
 
-/// Puts a [`CircuitBreaker`] in front of a service.
+/// The [`CircuitBreaker`] policy as a layer.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -27,7 +27,7 @@ use crate::CircuitBreaker;
 ///     let answer = broken.clone().oneshot(Request::new(())).await?;
 ///     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// }
-/// // Half of at least five calls failed: from now on the service is spared.
+/// // Half of at least five calls failed: from now on calls are rejected.
 /// let answer = broken.clone().oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 /// let wait = answer.headers()["retry-after"].to_str()?.parse::<u64>()?;
@@ -36,6 +36,6 @@ use crate::CircuitBreaker;
 /// # Ok(()) }
 /// ```
 ///
-/// Calling `layer` again shares the breaker; see [`GateLayer`]. For clients that do not speak
-/// HTTP: `GateLayer::builder(breaker).protocol(Plain::new()).build()`.
+/// Calling `layer` again shares the breaker; see [`GateLayer`]. For clients that do not use HTTP:
+/// `GateLayer::builder(breaker).protocol(Plain::new()).build()`.
 pub type CircuitBreakerLayer<T = Http> = GateLayer<CircuitBreaker, T>;

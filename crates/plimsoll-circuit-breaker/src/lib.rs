@@ -1,8 +1,8 @@
-//! Circuit breaker of [Plimsoll](https://docs.rs/plimsoll): stops calling a service that fails, and finds out with a few
-//! probes when it is well again.
+//! Circuit breaker of [Plimsoll](https://docs.rs/plimsoll): stops calling a service that fails, and
+//! probes for its recovery.
 //!
-//! Without one, a failing dependency takes its callers along: they wait for its timeouts, and their retries keep it
-//! down. A [`CircuitBreaker`] refuses at once instead, with the time of the next probe.
+//! Without a breaker, callers of a failing dependency wait for its timeouts, and their retries keep
+//! it overloaded. A [`CircuitBreaker`] rejects at once instead, with the time of the next probe.
 //!
 //! ```
 //! use std::time::Duration;
@@ -48,57 +48,60 @@
 //!
 //! # How it decides
 //!
-//! **Closed lets through.** The outcomes of the last N calls are kept in a ring (one bit each), and when `failures / calls`
-//! reaches the rate, with at least `min_calls` of them, the breaker opens. The window slides: the N+1st outcome takes the
-//! place of the first, so a long healthy past does not dilute an outage. The count has no clock: on a quiet service old
-//! failures stay in the window until calls push them out.
+//! **Closed admits.** The outcomes of the last N calls are kept in a ring (one bit each). When
+//! `failures / calls` reaches the rate, with at least `min_calls` outcomes, the breaker opens. The
+//! window slides: outcome N+1 replaces the first, so a long healthy period does not dilute an
+//! outage. The window has no clock: in a service with few calls old failures stay until new
+//! outcomes replace them.
 //!
-//! **Open refuses**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact
+//! **Open rejects**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact
 //! time until the first probe. No timer runs: the first request after that time makes it half-open,
 //! and is its first probe. It stays open for `open_for` to 1.2 times that
 //! ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
 //!
 //! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected.
-//! One failed probe opens the breaker again; `successes` good answers close it. A probe without an
-//! answer (cancelled early, rejected by another gate or policy) releases its place and decides
+//! One failed probe opens the breaker again; `successes` successful ones close it. A probe without
+//! an answer (cancelled early, rejected by another gate or policy) releases its place and decides
 //! nothing; the next request takes the place. A probe that hangs loses its place after
 //! `probe_timeout`, as in Polly, so hanging probes never block the breaker. The number of probes in
-//! a period has no other bound: a probe that ends makes room for the next at once. Rejected
-//! requests are asked to come back after the time that the latest judged call took: an estimate
-//! between 100 ms and `open_for`.
+//! a period has no other bound: a probe that ends releases its place at once. The retry hint of
+//! rejections is the duration of the latest call that counted: an estimate between 100 ms and
+//! `open_for`.
 //!
-//! Every change of state starts a new **generation**. A permit carries the generation it was given in, and a result that
-//! comes back in another one counts nowhere: neither do late failures of the outage open the breaker again, nor do late
-//! successes close it. [`BreakerHandle::late`] counts them.
+//! Every state transition starts a new **generation**. A permit carries the generation of its
+//! admission, and a result that arrives in another generation is not counted: late failures of the
+//! outage do not open the breaker again, and late successes do not close it.
+//! [`BreakerHandle::late`] counts them.
 //!
 //! # What counts
 //!
 //! | class of the outcome | counts as |
 //! |---|---|
-//! | `Success`, `Ignored` | a good answer (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
+//! | `Success`, `Ignored` | a success (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
 //! | `Failure` | a failure |
-//! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a good answer of a probe |
-//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](BreakerBuilder::cancelled_call) or longer. After a head: a good answer |
+//! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a success of a probe |
+//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](BreakerBuilder::cancelled_call) or longer. After a head: a success |
 //! | `Rejected` | nothing: an inner gate rejected it, and the service was not called |
 //!
-//! Slow is the time to the head of the response. Rejections of the breaker itself count nowhere.
+//! A call is slow by the time to the head of its response. Rejections by the breaker itself are not
+//! counted.
 //!
-//! Results enter the window when calls end. Where failures end sooner than good answers, the first
+//! Results enter the window when calls end. When failures end sooner than successes, the first
 //! results of a burst are its failures: set `min_calls`, and with it `window`, to at least the
 //! number of calls that are in flight together.
 //!
 //! # Timeouts
 //!
-//! | the timeout is | what the breaker sees |
+//! | the timeout is | the breaker's view |
 //! |---|---|
 //! | inside of the breaker | a failure, whatever its length: an error, or a 408 with [`Http::client`](plimsoll_core::Http::client) |
 //! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
 //!
-//! Put the timeout inside where you can. A timeout outside that is shorter than `cancelled_call` is
-//! not seen at all: the breaker stays closed and [`BreakerHandle::cancelled`] grows. Set
+//! Put the timeout inside if possible. A timeout outside that is shorter than `cancelled_call` is
+//! not counted: the breaker stays closed and [`BreakerHandle::cancelled`] grows. Set
 //! `cancelled_call` to the length of the timeout, or `slow_call`, which also counts slow answers.
-//! `cancelled_call(None)` is for calls that are often cancelled while all is well: long polls, the
-//! loser of two hedged calls.
+//! `cancelled_call(None)` is for calls that are often cancelled in normal operation: long polls,
+//! the slower of two hedged calls.
 //!
 //! ```
 //! use std::time::Duration;
@@ -139,42 +142,44 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Where it goes
+//! # Position
 //!
 //! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client)
 //! for HTTP clients and [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per
 //! callee through [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer
-//! outside of the breaker counts each attempt and is stopped when it opens, which is the order to
-//! prefer; one inside hides its attempts. In a tuple of policies the breaker goes last, so that it
-//! is asked only for requests that would run.
+//! belongs outside of the breaker: then each attempt is counted, and an open breaker stops the
+//! retries. In a tuple of policies the breaker goes last, so that it decides only on requests that
+//! would run.
 //!
 //! # Cost
 //!
-//! While closed, a request costs one atomic load, and its end a few loads (and a `fetch_add` while the window holds a failure), without a lock and whatever
-//! the size of the window; what races may cost the statistic is a slot or two. While open, a refusal is two loads and a
-//! counter. Only changes of state and the probes of a half-open breaker take a lock, for a few comparisons.
+//! While closed, a request costs one atomic load, and its end a few loads (and a `fetch_add` while
+//! the window holds a failure), without a lock and independent of the size of the window. Races may
+//! put one or two outcomes in a wrong slot. While open, a rejection is two loads and a counter.
+//! Only state transitions and the probes of a half-open breaker take a lock, for a few comparisons.
 //!
 //! # Cancellation
 //!
-//! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe gives its place back at once.
+//! Dropping a call ends its permit (see [`Gate`](plimsoll_core::Gate)). A probe releases its place
+//! at once.
 //!
-//! An answer whose body is dropped unread counts by its head: the service has answered. So does a
-//! gRPC stream that the caller leaves before its status.
+//! An answer whose body is dropped unread counts by its head, since the service has answered. So
+//! does a gRPC stream that the caller drops before its status.
 //!
 //! # When not to use it
 //!
-//! Where a failure says nothing about the next call: for errors of the callers' own making (classify those as `Ignored`), or
-//! for a service of many independent parts behind one breaker (use one per part). Against load alone, a concurrency limit
-//! is gentler than all or nothing.
+//! - When a failure says nothing about the next call: errors caused by callers (classify those as
+//!   `Ignored`), or a service of many independent parts behind one breaker (use one per part).
+//! - Against load alone: a concurrency limit admits a part of the load, a breaker all or nothing.
 //!
-//! After M. Nygard, *Release It!* (2007); window and vocabulary after resilience4j, probes after Polly.
+//! After M. Nygard, *Release It!* (2007); window and terms after resilience4j, probes after Polly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod breaker;
 mod builder;
+mod common;
 mod error;
-mod family;
 mod handle;
 mod hints;
 mod layer;

@@ -1,4 +1,4 @@
-//! What can be set, and the bounds.
+//! Settings and their bounds.
 
 use std::time::Duration;
 
@@ -6,36 +6,35 @@ use crate::InvalidBreaker;
 
 /// Outcomes in the largest window: 8 KiB of bits.
 pub(crate) const MAX_WINDOW: u32 = 1 << 16;
-/// Probes at a time. More than this is not probing.
+/// The largest number of probes at a time.
 pub(crate) const MAX_PROBES: u32 = 64;
 
 /// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts
 /// as a failure.
 ///
 /// One second is the default time limit of Hystrix and of resilience4j's `TimeLimiter`, the
-/// shortest among the breakers' own; limits that users set outside of a breaker are seldom shorter.
+/// shortest one among breakers; limits that users set outside of a breaker are seldom shorter.
 /// Answers are not compared with it: many healthy services take longer. A longer value fails
 /// `timeouts_outside_of_a_second_or_more_open_a_breaker_with_default_settings`.
 const CANCELLED_CALL: Duration = Duration::from_secs(1);
 
-/// Default of `jitter`: an opening takes `open_for` to 1.2 times that.
+/// Default of `jitter`, a share: an opening takes `open_for` to 1.2 times that.
 ///
 /// gRPC's backoff has 0.2, too. Of 100 breakers that opened at one instant for 5 s, about ten then
-/// probe in the busiest 100 ms and not all. Less fails
-/// `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more keeps a service that is well
-/// again closed off for longer.
+/// probe in the busiest 100 ms instead of all. Less fails
+/// `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more delays the recovery.
 const JITTER: f64 = 0.2;
 
-/// Checked settings of a breaker, shared by its siblings.
+/// Checked settings, common to a breaker and its siblings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) window: u32,
     pub(crate) threshold: f64,
     pub(crate) min_calls: u32,
     pub(crate) open_for: Duration,
-    /// Each opening is longer by a random share of itself, up to this one.
+    /// The largest random share by which an opening is longer.
     pub(crate) jitter: f64,
-    /// How much longer each opening in a row is than the one before, and the longest.
+    /// The factor by which openings in a row grow, and the longest opening.
     pub(crate) backoff: Option<(f64, Duration)>,
     pub(crate) probes_at_a_time: u32,
     pub(crate) successes: u32,
@@ -43,12 +42,12 @@ pub(crate) struct Settings {
     pub(crate) slow_call: Option<Duration>,
     pub(crate) cancelled_call: Option<Duration>,
     pub(crate) count_overloaded: bool,
-    /// How many times they were changed while in use.
+    /// How many times the settings were changed in use.
     pub(crate) changes: u32,
 }
 
 impl Settings {
-    /// See [`BreakerBuilder`](crate::BreakerBuilder) for the reasons.
+    /// [`BreakerBuilder`](crate::BreakerBuilder) has the reasons.
     pub(crate) const DEFAULT: Self = Self {
         window: 100,
         threshold: 0.5,
@@ -109,9 +108,9 @@ impl Settings {
         Ok(self)
     }
 
-    /// The fewest failures that can open the breaker: with fewer there is nothing to reckon.
+    /// The fewest failures that can open the breaker: a cheap first check.
     pub(crate) fn fewest_failures(&self) -> u32 {
-        // The rate is compared as a quotient, here as where it counts, so that 3 of 30 reach a rate of 0.1.
+        // Compared as a quotient, as in the exact check, so that 3 of 30 reach a rate of 0.1.
         let reached = |failures: u32| trips(failures, self.min_calls, self.threshold);
         let about = (self.threshold * f64::from(self.min_calls)) as u32;
         let near = about.saturating_sub(1)..=about.saturating_add(1);
@@ -120,7 +119,7 @@ impl Settings {
             .unwrap_or(1)
     }
 
-    /// From how long on a call counts as a failure when it was cancelled without an answer.
+    /// The time after which a call cancelled without an answer counts as a failure.
     pub(crate) fn cancelled_as_failed(&self) -> Option<Duration> {
         match (self.slow_call, self.cancelled_call) {
             (Some(slow), Some(cancelled)) => Some(slow.min(cancelled)),
@@ -128,7 +127,8 @@ impl Settings {
         }
     }
 
-    /// How long the opening after one that lasted `last` lasts (zero: after a closed state). Nanoseconds.
+    /// The length of the opening after one of length `last` (0: after a closed state), in
+    /// nanoseconds.
     pub(crate) fn next_opening(&self, last: u64) -> u64 {
         let first = nanos(self.open_for);
         match self.backoff {
@@ -148,11 +148,12 @@ pub(crate) fn jittered(length: u64, jitter: f64, dice: f64) -> u64 {
 /// Whether this many failures among this many calls reach the rate.
 #[inline]
 pub(crate) fn trips(failures: u32, calls: u32, rate: f64) -> bool {
-    // The quotient is the double nearest to the true ratio, and so is the rate's literal: no rounding error decides.
+    // The quotient is the double nearest to the true ratio, and so is the rate's literal: rounding
+    // does not decide.
     f64::from(failures) / f64::from(calls) >= rate
 }
 
-/// Nanoseconds, or as many as fit: 584 years.
+/// The duration in nanoseconds, saturating at 584 years.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn decimal_rates_are_met_exactly() {
+    fn decimal_rates_are_reached_exactly() {
         for (failures, calls, rate) in [(3, 30, 0.1), (30, 100, 0.3), (7, 10, 0.7), (29, 100, 0.29)]
         {
             assert!(
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_only_makes_longer() {
+    fn jitter_never_shortens() {
         assert_eq!(jittered(1_000, 0.0, 0.999), 1_000);
         assert_eq!(jittered(1_000, 0.2, 0.0), 1_000);
         assert_eq!(jittered(1_000, 0.2, 0.5), 1_100);

@@ -1,5 +1,5 @@
-//! What a breaker and its handles share: the state in two words that every request reads, and the machine behind a lock
-//! that only changes of state take.
+//! State that a breaker and its handles share: words that every request reads, and the state
+//! machine behind a lock that only state transitions take.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     BreakerPermit, State,
-    family::Family,
+    common::Common,
     settings::{Settings, nanos},
-    state::{Asked, Ended, Machine, Stamp, wait},
+    state::{Decision, Ended, Machine, Stamp, wait},
     sync::{
         AtomicU32, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
@@ -21,39 +21,38 @@ use crate::{
     window::Window,
 };
 
-/// The name in refusals and metrics.
+/// The name in rejections and metrics.
 pub(crate) const NAME: &str = "circuit-breaker";
 
-/// One breaker's state.
+/// The state of one breaker.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The [`Stamp`] of the machine: all that a request reads while the breaker is closed.
     stamp: AtomicU64,
-    /// [`Machine::not_before`] and [`Machine::longest_wait`]: all that a rejected request reads
-    /// besides.
+    /// [`Machine::not_before`] and [`Machine::longest_wait`]: what a rejected request also reads.
     not_before: AtomicU64,
     longest_wait: AtomicU64,
     /// The [`Settings::changes`] that both were computed from.
-    reckoned_from: AtomicU32,
-    /// When the latest failure was recorded. Means something while the window holds failures.
+    computed_from: AtomicU32,
+    /// When the latest failure was recorded. Valid while the window holds failures.
     last_failure: AtomicU64,
     epoch: Epoch,
-    pub(crate) family: Arc<Family>,
+    pub(crate) common: Arc<Common>,
     machine: Mutex<Machine>,
     pub(crate) window: Window,
 }
 
 impl Shared {
-    pub(crate) fn new(family: Arc<Family>, window: u32) -> Self {
+    pub(crate) fn new(common: Arc<Common>, window: u32) -> Self {
         let machine = Machine::new(fastrand::Rng::new());
         Self {
             stamp: AtomicU64::new(machine.stamp().0),
             not_before: AtomicU64::new(0),
             longest_wait: AtomicU64::new(u64::MAX),
-            reckoned_from: AtomicU32::new(0),
+            computed_from: AtomicU32::new(0),
             last_failure: AtomicU64::new(0),
             epoch: Epoch::new(),
-            family,
+            common,
             machine: Mutex::new(machine),
             window: Window::new(window),
         }
@@ -64,39 +63,39 @@ impl Shared {
         Stamp(self.stamp.load(Acquire))
     }
 
-    /// A request comes while the breaker does not simply let through.
+    /// Decides on a request while the breaker is not closed.
     #[cold]
     pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<BreakerPermit, W> {
         let nanos = self.epoch.nanos(now);
-        // Most rejections end here: nothing can change before that moment unless a probe comes back
-        // or a setting changes.
+        // Most rejections end here: nothing can change before `until` unless a probe ends or a
+        // setting changes.
         let until = self.not_before.load(Acquire);
-        let reckoned_from = self.reckoned_from.load(Relaxed);
-        if nanos < until && self.family.is_current(reckoned_from) {
+        let computed_from = self.computed_from.load(Relaxed);
+        if nanos < until && self.common.is_current(computed_from) {
             let longest = self.longest_wait.load(Relaxed);
-            return Verdict::Reject(self.refuse(wait(nanos, until, longest)));
+            return Verdict::Reject(self.reject(wait(nanos, until, longest)));
         }
-        let rules = self.family.settings();
+        let rules = self.common.settings();
         let mut machine = self.lock();
         let asked = machine.ask(nanos, &rules);
         self.publish(&machine, &rules);
         let stamp = machine.stamp();
         drop(machine);
         match asked {
-            Asked::Pass => Verdict::Admit(BreakerPermit::new(stamp, 0)),
-            Asked::Probe(ticket) => {
-                self.family.probes.add();
+            Decision::Pass => Verdict::Admit(BreakerPermit::new(stamp, 0)),
+            Decision::Probe(ticket) => {
+                self.common.probes.add();
                 Verdict::Admit(BreakerPermit::new(stamp, ticket))
             }
-            Asked::Refuse { wait } => Verdict::Reject(self.refuse(wait)),
+            Decision::Reject { wait } => Verdict::Reject(self.reject(wait)),
         }
     }
 
-    fn refuse(&self, wait: Option<u64>) -> Rejection {
-        self.family.rejected.add();
+    fn reject(&self, wait: Option<u64>) -> Rejection {
+        self.common.rejected.add();
         let rejection = Rejection::new(NAME, Kind::CircuitOpen);
         match wait.map(Duration::from_nanos) {
-            // How long the probes take is an estimate; when an open breaker probes is known.
+            // The time that probes take is an estimate; the end of an opening is exact.
             Some(wait) if self.stamp().state() == State::HalfOpen => {
                 rejection.with_estimated_retry_after(wait)
             }
@@ -105,47 +104,48 @@ impl Shared {
         }
     }
 
-    /// Whether a good end of this call changes nothing: closed now as then, and a full window without a failure.
+    /// Whether a successful end of this call changes nothing: closed now and at admission, and a
+    /// full window without a failure.
     #[inline]
-    pub(crate) fn is_all_well(&self, permit: BreakerPermit) -> bool {
+    pub(crate) fn is_healthy(&self, permit: BreakerPermit) -> bool {
         let stamp = self.stamp();
         // Without a ticket the permit is its stamp.
-        permit == BreakerPermit::new(stamp, 0) && stamp.lets_through() && self.window.is_all_well()
+        permit == BreakerPermit::new(stamp, 0) && stamp.admits() && self.window.is_healthy()
     }
 
-    /// Takes in any other end of a call.
+    /// Records any other end of a call.
     #[inline(never)]
     pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
-        if !permit.stamp().lets_through() {
+        if !permit.stamp().admits() {
             return self.probed(permit, outcome);
         }
-        let Some(failed) = self.family.judge(outcome) else {
+        let Some(failed) = self.common.judge(outcome) else {
             return;
         };
         if self.stamp() != permit.stamp() {
-            return self.family.late.add();
+            return self.common.late.add();
         }
         if failed {
             self.last_failure
                 .store(self.epoch.nanos(outcome.ended()), Relaxed);
         }
-        // A good answer may be the call that completes `min_calls`.
-        if self.family.may_trip(self.window.record(failed)) {
+        // A success may be the call that completes `min_calls`.
+        if self.common.may_trip(self.window.record(failed)) {
             self.consider(permit.stamp(), outcome);
         }
     }
 
-    /// There are enough failures to open, if the calls are not too many, or too few.
+    /// Opens the breaker if the failures reach the rate.
     #[inline(never)]
     fn consider(&self, stamp: Stamp, outcome: &Outcome) {
         if self
-            .family
+            .common
             .trips(self.window.failures(), self.window.calls())
         {
-            let rules = self.family.settings();
+            let rules = self.common.settings();
             let mut machine = self.lock();
             if machine.trip(stamp, self.ended(outcome), &rules) {
-                self.family.opened.add();
+                self.common.opened.add();
             }
             self.publish(&machine, &rules);
         }
@@ -158,46 +158,46 @@ impl Shared {
         }
     }
 
-    /// A probe is back.
+    /// Records the end of a probe.
     fn probed(&self, permit: BreakerPermit, outcome: &Outcome) {
-        let failed = self.family.judge_probe(outcome);
-        let rules = self.family.settings();
+        let failed = self.common.judge_probe(outcome);
+        let rules = self.common.settings();
         let mut machine = self.lock();
         if machine.stamp() != permit.stamp() {
             drop(machine);
             if failed.is_some() {
-                self.family.late.add();
+                self.common.late.add();
             }
             return;
         }
         if machine.probed(permit.ticket(), failed, self.ended(outcome), &rules) {
-            self.family.opened.add();
+            self.common.opened.add();
         }
         self.publish(&machine, &rules);
     }
 
-    /// A probe never ran: its place is free again.
+    /// Releases the place of a probe that never ran.
     #[cold]
-    pub(crate) fn give_back(&self, permit: BreakerPermit) {
-        let rules = self.family.settings();
+    pub(crate) fn release(&self, permit: BreakerPermit) {
+        let rules = self.common.settings();
         let mut machine = self.lock();
         if machine.stamp() == permit.stamp() {
-            machine.give_back(permit.ticket());
+            machine.release(permit.ticket());
             self.publish(&machine, &rules);
         }
     }
 
-    /// Puts the breaker into a state, of a new generation.
+    /// Sets a state, in a new generation.
     pub(crate) fn force(&self, state: State) {
-        let rules = self.family.settings();
+        let rules = self.common.settings();
         let mut machine = self.lock();
         machine.force(state);
         self.publish(&machine, &rules);
     }
 
-    /// Ends a state that was forced.
+    /// Ends a forced state.
     pub(crate) fn automatic(&self) {
-        let rules = self.family.settings();
+        let rules = self.common.settings();
         let mut machine = self.lock();
         if matches!(
             machine.stamp().state(),
@@ -208,9 +208,10 @@ impl Shared {
         }
     }
 
-    /// How long until the next request is let through; zero when one would be now, `None` when forced open.
+    /// The time until the next request is admitted; zero when one would be admitted now, `None`
+    /// when forced open.
     pub(crate) fn next_in(&self, now: Instant) -> Option<Duration> {
-        let rules = self.family.settings();
+        let rules = self.common.settings();
         let wait = self.lock().wait(self.epoch.nanos(now), &rules);
         wait.map(Duration::from_nanos)
     }
@@ -226,7 +227,7 @@ impl Shared {
             None => return Duration::MAX,
             Some(0) if self.window.failures() == 0 => return Duration::ZERO,
             Some(0) => {
-                let open_for = nanos(self.family.settings().open_for);
+                let open_for = nanos(self.common.settings().open_for);
                 self.last_failure.load(Relaxed).saturating_add(open_for)
             }
             Some(at) => at,
@@ -238,16 +239,16 @@ impl Shared {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the machine's state to those who do not take the lock. Called with the lock held.
+    /// Publishes the machine's state to readers without the lock. Called with the lock held.
     fn publish(&self, machine: &Machine, rules: &Settings) {
-        // Before the stamp, so that whoever sees the breaker open sees for how long.
+        // Stored before the stamp, so that a reader that sees the open state also sees its end.
         self.longest_wait
             .store(machine.longest_wait(rules), Relaxed);
         self.not_before.store(machine.not_before(rules), Release);
         let stamp = machine.stamp();
         if self.stamp.load(Relaxed) != stamp.0 {
-            if stamp.lets_through() {
-                // Before the stamp, so that no outcome of the new generation is forgotten.
+            if stamp.admits() {
+                // Before the stamp, so that no outcome of the new generation is removed.
                 self.window.reset();
             }
             self.stamp.store(stamp.0, Release);

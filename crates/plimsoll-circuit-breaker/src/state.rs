@@ -1,31 +1,32 @@
-//! The machine: plain data that is told what happened and when. No clock, no atomics, no locks.
+//! The state machine: plain data; events and times are passed in. No clock, no atomics, no locks.
 //!
 //! ```text
-//!            failure rate reached                    open_for is over, and somebody asks
+//!            failure rate reached                    first request after `open_for`
 //!   Closed ───────────────────────► Open ────────────────────────────────────────────► HalfOpen
 //!      ▲                             ▲                                                     │
 //!      │                             └───────────── a probe failed ────────────────────────┤
 //!      └─────────────────────────────────────────── enough probes succeeded ───────────────┘
 //! ```
 //!
-//! Every arrow starts a new generation. Times are nanoseconds of one epoch.
+//! Every arrow starts a new generation. Times are nanoseconds since one epoch.
 
 use std::fmt;
 
 use crate::settings::{Settings, jittered, nanos};
 
-/// What a breaker does with requests. Closed lets through, open refuses, half-open probes.
+/// The state of a breaker: closed admits, open rejects, half-open probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Lets everything through, and opens when too much of it fails.
+    /// Admits all requests, and opens when the failure rate is reached.
     Closed,
-    /// Lets everything through whatever happens, because somebody said so.
+    /// Admits all requests, whatever their outcomes, until the state is changed by hand.
     ForcedClosed,
-    /// Refuses everything, until it is time to probe. It stays open until somebody asks: no timer runs.
+    /// Rejects all requests until `open_for` has passed. The next request then ends the state: no
+    /// timer runs.
     Open,
-    /// Refuses everything, because somebody said so.
+    /// Rejects all requests until the state is changed by hand.
     ForcedOpen,
-    /// Lets a few probes through, and closes or opens on what becomes of them.
+    /// Admits a few probes, and closes or opens by their results.
     HalfOpen,
 }
 
@@ -56,7 +57,7 @@ impl fmt::Display for State {
     }
 }
 
-/// A state and the number of the generation it belongs to, in one word. A permit carries the one it was given under.
+/// A state and its generation, in one word. A permit carries the stamp of its admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) u64);
 
@@ -76,63 +77,63 @@ impl Stamp {
         State::ALL.get(index).copied().unwrap_or(State::Closed)
     }
 
-    /// Closed, by itself or by force: one comparison on the path of every request.
+    /// Closed or forced closed: one comparison on the path of every request.
     #[inline]
-    pub(crate) const fn lets_through(self) -> bool {
+    pub(crate) const fn admits(self) -> bool {
         self.0 & ((1 << Self::STATE_BITS) - 1) <= State::ForcedClosed as u64
     }
 }
 
-/// The least that a request rejected by a half-open breaker is asked to wait, in nanoseconds (100
-/// ms), unless `open_for` is shorter. Probes that fail at once take no time, and a caller that
-/// comes back at once would be rejected again. `a_half_open_breaker_hints_at_what_probes_take`
-/// fails with another value.
+/// The shortest retry hint of a half-open breaker, in nanoseconds (100 ms), unless `open_for` is
+/// shorter. Probes that fail at once take no time, and a caller that retries at once would be
+/// rejected again. `the_hint_of_a_half_open_breaker_is_the_duration_of_a_probe` fails with another
+/// value.
 const SHORTEST_WAIT: u64 = 100_000_000;
 
-/// How long to wait until `not_before`, but at most `longest`; `None` for ever.
+/// The time until `not_before`, at most `longest`; `None` when it never comes.
 pub(crate) fn wait(now: u64, not_before: u64, longest: u64) -> Option<u64> {
     (not_before < u64::MAX).then(|| not_before.saturating_sub(now).min(longest))
 }
 
-/// What the machine says to a request.
+/// The decision on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// It is closed (by now).
+pub(crate) enum Decision {
+    /// Closed by now: admit it.
     Pass,
-    /// Go, as a probe with this ticket.
+    /// Admit it as a probe with this ticket.
     Probe(u16),
-    /// No; come back after this time. `None` while it is forced open.
-    Refuse { wait: Option<u64> },
+    /// Reject it, with this retry hint. `None` while forced open.
+    Reject { wait: Option<u64> },
 }
 
-/// When a call ended that was judged, and how long it took.
+/// When a call that counted ended, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) at: u64,
     pub(crate) took: u64,
 }
 
-/// A probe that is out.
+/// The place of a running probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     ticket: u16,
-    /// From then on another probe may take the place.
+    /// From this time on another probe may take the place.
     overdue: u64,
 }
 
-/// The breaker's state with everything that belongs to it.
+/// The state of a breaker with all its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
     stamp: Stamp,
-    /// Open: when the first probe may go.
+    /// Open: the end of the opening.
     until: u64,
-    /// How long the latest of the openings in a row is, without jitter; zero when closed.
+    /// The length of the latest opening in a row, without jitter; 0 when closed.
     opening: u64,
     /// Draws the jitter of each opening.
     dice: fastrand::Rng,
-    /// Half-open: how long the latest call took that was judged.
+    /// Half-open: the duration of the latest call that counted.
     took: u64,
-    /// Half-open: probes that are out, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
+    /// Half-open: running probes, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
     places: Vec<Place>,
     /// Half-open: the number of the next probe.
     next_ticket: u16,
@@ -141,7 +142,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Closed. Each machine needs a generator with a seed of its own.
+    /// A closed machine. Each machine needs a generator with its own seed.
     pub(crate) const fn new(dice: fastrand::Rng) -> Self {
         let stamp = Stamp::new(0, State::Closed);
         Self {
@@ -160,12 +161,12 @@ impl Machine {
         self.stamp
     }
 
-    /// A request asks to be let in.
-    pub(crate) fn ask(&mut self, now: u64, rules: &Settings) -> Asked {
+    /// Decides on a request.
+    pub(crate) fn ask(&mut self, now: u64, rules: &Settings) -> Decision {
         match self.stamp.state() {
-            State::Closed | State::ForcedClosed => Asked::Pass,
-            State::ForcedOpen => Asked::Refuse { wait: None },
-            State::Open if now < self.until => Asked::Refuse {
+            State::Closed | State::ForcedClosed => Decision::Pass,
+            State::ForcedOpen => Decision::Reject { wait: None },
+            State::Open if now < self.until => Decision::Reject {
                 wait: self.wait(now, rules),
             },
             State::Open => {
@@ -176,11 +177,11 @@ impl Machine {
         }
     }
 
-    fn probe(&mut self, now: u64, rules: &Settings) -> Asked {
-        // Polly's remedy for a probe that hangs: let another through after a while. The late one may still report.
+    fn probe(&mut self, now: u64, rules: &Settings) -> Decision {
+        // As in Polly: a hanging probe loses its place after a timeout. Its result still counts.
         self.places.retain(|place| now < place.overdue);
         if self.places.len() >= rules.probes_at_a_time as usize {
-            return Asked::Refuse {
+            return Decision::Reject {
                 wait: self.wait(now, rules),
             };
         }
@@ -188,10 +189,11 @@ impl Machine {
         self.next_ticket = ticket.wrapping_add(1);
         let overdue = now.saturating_add(nanos(rules.probe_timeout));
         self.places.push(Place { ticket, overdue });
-        Asked::Probe(ticket)
+        Decision::Probe(ticket)
     }
 
-    /// The calls let through under `stamp` failed too often. `false` when that is the past.
+    /// Opens after failures of calls admitted under `stamp`. Returns `false` when the stamp is
+    /// outdated.
     pub(crate) fn trip(&mut self, stamp: Stamp, ended: Ended, rules: &Settings) -> bool {
         let current = self.stamp == stamp && stamp.state() == State::Closed;
         if current {
@@ -200,8 +202,9 @@ impl Machine {
         current
     }
 
-    /// A probe of this generation is back: it failed, it succeeded, or it tells nothing. `true` when that opened the
-    /// breaker. One whose place was taken meanwhile reports like any other.
+    /// Records the end of a probe of this generation: failed, succeeded, or `None` when it is not
+    /// counted. Returns `true` when it opens the breaker. A probe that lost its place counts like
+    /// any other.
     pub(crate) fn probed(
         &mut self,
         ticket: u16,
@@ -209,7 +212,7 @@ impl Machine {
         ended: Ended,
         rules: &Settings,
     ) -> bool {
-        self.give_back(ticket);
+        self.release(ticket);
         match failed {
             Some(true) => {
                 self.open(ended, rules);
@@ -227,12 +230,12 @@ impl Machine {
         false
     }
 
-    /// A probe's place is free again, if it still had one.
-    pub(crate) fn give_back(&mut self, ticket: u16) {
+    /// Releases the place of a probe, if it still has one.
+    pub(crate) fn release(&mut self, ticket: u16) {
         self.places.retain(|place| place.ticket != ticket);
     }
 
-    /// Somebody decides for the machine, or lets it start over with [`State::Closed`].
+    /// Sets a state by hand; [`State::Closed`] restarts the machine.
     pub(crate) fn force(&mut self, state: State) {
         self.enter(state);
     }
@@ -245,7 +248,7 @@ impl Machine {
         self.until = ended.at.saturating_add(length);
     }
 
-    /// Starts a new generation: what is out from earlier ones holds no place and counts nowhere.
+    /// Starts a new generation: probes of earlier ones hold no place and are not counted.
     fn enter(&mut self, state: State) {
         self.stamp = Stamp::new(self.stamp.generation() + 1, state);
         self.places.clear();
@@ -260,8 +263,9 @@ impl Machine {
         self.places.len()
     }
 
-    /// Before this moment nothing is let through, unless a probe comes back: until then requests can be refused without
-    /// asking. 0: ask; the maximum: for ever.
+    /// The time before which no request is admitted unless a probe ends.
+    ///
+    /// Until then requests are rejected without the lock. 0: take the lock; the maximum: never.
     pub(crate) fn not_before(&self, rules: &Settings) -> u64 {
         match self.stamp.state() {
             State::Closed | State::ForcedClosed => 0,
@@ -277,9 +281,8 @@ impl Machine {
         }
     }
 
-    /// The most that a rejected request is asked to wait. Half-open with all places taken, the next
-    /// place is free when a probe ends, which takes as long as the latest call that was judged, as
-    /// far as the machine knows.
+    /// The longest retry hint. Half-open with all places taken, a place is released when a probe
+    /// ends, and the best estimate of that is the duration of the latest call that counted.
     pub(crate) fn longest_wait(&self, rules: &Settings) -> u64 {
         match self.stamp.state() {
             State::HalfOpen => self.took.max(SHORTEST_WAIT).min(nanos(rules.open_for)),
@@ -287,14 +290,14 @@ impl Machine {
         }
     }
 
-    /// How long until a request may be admitted: exact while open, an estimate while half-open,
-    /// `None` while it is forced open.
+    /// The time until a request may be admitted: exact while open, an estimate while half-open,
+    /// `None` while forced open.
     pub(crate) fn wait(&self, now: u64, rules: &Settings) -> Option<u64> {
         wait(now, self.not_before(rules), self.longest_wait(rules))
     }
 
-    /// When nothing is lost by forgetting this state: it was not asked for as long again as it was open. `None` as long
-    /// as it is forced.
+    /// When this state may be evicted: without a request for as long again as it was open. `None`
+    /// while it is forced.
     pub(crate) fn settles_at(&self) -> Option<u64> {
         match self.stamp.state() {
             State::Closed => Some(0),
@@ -328,29 +331,30 @@ mod tests {
     }
 
     #[test]
-    fn law_11_the_machine_itself_limits_probes() {
-        // The breaker refuses before it asks the machine when it can; those who race past that are refused here.
+    fn law_11_the_machine_limits_probes() {
+        // The breaker usually rejects before it takes the lock; requests that race past that check
+        // are rejected here.
         let mut machine = open();
-        let asked: Vec<Asked> = (0..5).map(|_| machine.ask(OPEN_FOR, &RULES)).collect();
-        let refused = Asked::Refuse {
+        let asked: Vec<Decision> = (0..5).map(|_| machine.ask(OPEN_FOR, &RULES)).collect();
+        let rejected = Decision::Reject {
             wait: Some(SHORTEST_WAIT),
         };
-        let probes = [0, 1, 2].map(Asked::Probe);
-        assert_eq!(asked, [probes[0], probes[1], probes[2], refused, refused]);
+        let probes = [0, 1, 2].map(Decision::Probe);
+        assert_eq!(asked, [probes[0], probes[1], probes[2], rejected, rejected]);
     }
 
     #[test]
-    fn open_refuses_to_the_last_nanosecond() {
+    fn an_open_machine_rejects_until_the_last_nanosecond() {
         let mut machine = open();
         let wait = Some(1);
-        assert_eq!(machine.ask(OPEN_FOR - 1, &RULES), Asked::Refuse { wait });
+        assert_eq!(machine.ask(OPEN_FOR - 1, &RULES), Decision::Reject { wait });
         assert_eq!(machine.not_before(&RULES), OPEN_FOR);
-        assert_eq!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(0));
+        assert_eq!(machine.ask(OPEN_FOR, &RULES), Decision::Probe(0));
         assert_eq!(machine.not_before(&RULES), 0, "there is a place left");
     }
 
     #[test]
-    fn only_the_current_closed_generation_trips() {
+    fn only_the_current_closed_generation_opens() {
         let mut machine = closed();
         let first = machine.stamp();
         assert!(machine.trip(first, NOW, &RULES));
@@ -361,35 +365,35 @@ mod tests {
     }
 
     #[test]
-    fn a_half_open_machine_estimates_the_wait_by_the_latest_judged_call() {
+    fn a_half_open_machine_estimates_the_wait_from_the_latest_counted_call() {
         let ended = |took| Ended { at: 0, took };
         for (took, wait) in [(0, 100 * MS), (300 * MS, 300 * MS), (60_000 * MS, OPEN_FOR)] {
             let mut machine = closed();
             assert!(machine.trip(machine.stamp(), ended(took), &RULES));
             assert_eq!(machine.wait(0, &RULES), Some(OPEN_FOR), "exact while open");
             for _ in 0..RULES.probes_at_a_time {
-                assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+                assert!(matches!(machine.ask(OPEN_FOR, &RULES), Decision::Probe(_)));
             }
             assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(wait));
             let overdue = 2 * OPEN_FOR;
             assert_eq!(machine.wait(overdue - 1, &RULES), Some(1));
             assert!(!machine.probed(0, Some(false), ended(200 * MS), &RULES));
-            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Decision::Probe(_)));
             assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(200 * MS));
             assert!(!machine.probed(1, None, ended(900 * MS), &RULES));
-            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Asked::Probe(_)));
+            assert!(matches!(machine.ask(OPEN_FOR, &RULES), Decision::Probe(_)));
             assert_eq!(machine.wait(OPEN_FOR, &RULES), Some(200 * MS));
         }
     }
 
     #[test]
-    fn a_stamp_keeps_state_and_generation() {
+    fn a_stamp_round_trips_state_and_generation() {
         for state in State::ALL {
             for generation in [0, 1, 1 << 40] {
                 let stamp = Stamp::new(generation, state);
                 assert_eq!((stamp.state(), stamp.generation()), (state, generation));
                 let closed = matches!(state, State::Closed | State::ForcedClosed);
-                assert_eq!(stamp.lets_through(), closed);
+                assert_eq!(stamp.admits(), closed);
             }
         }
     }

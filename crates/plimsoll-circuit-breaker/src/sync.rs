@@ -1,4 +1,4 @@
-//! The only place that knows about loom.
+//! Atomics, replaced by loom's under `cfg(loom)`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};

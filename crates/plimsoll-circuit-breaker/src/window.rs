@@ -1,35 +1,38 @@
-//! The statistic: how many of the last N calls failed.
+//! The sliding window: how many of the last N calls failed.
 
 use crate::sync::{
     AtomicI64, AtomicU64,
     Ordering::{AcqRel, Relaxed},
 };
 
-/// Outcomes in one word of the ring.
+/// Outcomes per word of the ring.
 const BITS: u64 = u64::BITS as u64;
 
 /// The last N outcomes, one bit each, and a running count of the failures among them.
 ///
-/// A true sliding window: the N+1st outcome takes the place of the first. Recording is lock-free and does not depend
-/// on N: a success in a full window of successes is two loads, any other over a success one `fetch_add` and two loads.
+/// A true sliding window: outcome N+1 replaces the first. Recording is lock-free and independent of
+/// N: a success in a full window of successes is two loads, any other success over a success one
+/// `fetch_add` and two loads.
 ///
-/// # What races cost
+/// # Races
 ///
-/// A bit is changed by one atomic swap, and only who changed it moves the count, so at rest the count *is* the number
-/// of set bits, whatever happened before (the loom test holds this). What can go wrong is small:
+/// A bit is changed by one atomic swap, and only the thread that changed it updates the count. When
+/// no thread is recording, the count *is* the number of set bits (checked by the loom tests). The
+/// possible errors are small:
 ///
 /// - While k threads are between their swap and their count, the count is off by at most k.
-/// - A thread that stalls between taking its slot and writing it, for as long as the N outcomes after it take, writes over
-///   a newer outcome: one slot is wrong until the ring comes round again.
-/// - The same across a [`reset`](Self::reset): one outcome of the past stands in the new window.
+/// - A thread that stalls between claiming its slot and writing it, for N further outcomes,
+///   overwrites a newer outcome: one slot is wrong until the ring wraps around.
+/// - The same stall across a [`reset`](Self::reset) puts one old outcome in the new window.
 ///
-/// Aligned, so that the words every call writes do not share a cache line with the state every call reads.
+/// Performance: aligned, so that the words every call writes do not share a cache line with the
+/// state every call reads.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Window {
     /// Outcomes since the last reset; the next one's slot is this modulo `size`.
     recorded: AtomicU64,
-    /// Set bits. Signed: it may dip below zero between two threads' steps.
+    /// Set bits. Signed: it may be below zero between the steps of two threads.
     failures: AtomicI64,
     size: u64,
     failed: Box<[AtomicU64]>,
@@ -49,17 +52,18 @@ impl Window {
         }
     }
 
-    /// Takes an outcome in, and tells how many of the window's outcomes are failures now.
+    /// Records an outcome, and returns the failures in the window.
     pub(crate) fn record(&self, failed: bool) -> u32 {
-        if !failed && self.is_all_well() {
+        if !failed && self.is_healthy() {
             return 0;
         }
         self.take_in(failed)
     }
 
-    /// A full window without a failure is the same after one more success: healthy services write nothing.
+    /// Whether the window is full without a failure. One more success then changes nothing: a
+    /// healthy service writes nothing.
     #[inline]
-    pub(crate) fn is_all_well(&self) -> bool {
+    pub(crate) fn is_healthy(&self) -> bool {
         self.failures.load(Relaxed) == 0 && self.recorded.load(Relaxed) >= self.size
     }
 
@@ -67,14 +71,14 @@ impl Window {
         let slot = self.recorded.fetch_add(1, Relaxed) % self.size;
         let word = &self.failed[(slot / BITS) as usize];
         let bit = 1 << (slot % BITS);
-        // Mostly a success takes a success's place, and there is nothing to write.
+        // In the common case a success replaces a success, and there is nothing to write.
         if (word.load(Relaxed) & bit != 0) != failed {
             self.turn(word, bit, failed);
         }
         self.failures()
     }
 
-    /// Turns a bit, and moves the count if it was this thread that turned it.
+    /// Flips a bit, and updates the count if this thread flipped it.
     #[inline(never)]
     fn turn(&self, word: &AtomicU64, bit: u64, failed: bool) {
         if failed {
@@ -98,7 +102,8 @@ impl Window {
         self.recorded.load(Relaxed).min(self.size) as u32
     }
 
-    /// Forgets everything, bit by bit with the count, so that outcomes which arrive meanwhile leave no error behind.
+    /// Clears the window word by word together with the count, so that concurrent outcomes leave no
+    /// error in the count.
     pub(crate) fn reset(&self) {
         for word in &self.failed {
             let cleared = word.swap(0, AcqRel).count_ones();
@@ -123,7 +128,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn at_rest_the_count_is_the_number_of_set_bits() {
+    fn after_all_writers_the_count_is_the_number_of_set_bits() {
         loom::model(|| {
             // One slot, so that the writers meet on one bit.
             let window = Arc::new(Window::new(1));
@@ -142,7 +147,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_reset_amid_outcomes_leaves_no_error_in_the_count() {
+    fn a_concurrent_reset_leaves_no_error_in_the_count() {
         loom::model(|| {
             let window = Arc::new(Window::new(2));
             window.record(true);
@@ -170,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_ring_agrees_with_a_queue_of_the_last_outcomes(
+        fn the_ring_matches_a_queue_of_the_last_outcomes(
             size in 1_u32..200,
             outcomes in proptest::collection::vec((any::<bool>(), 0_u8..40), 0..1_000),
         ) {
@@ -200,7 +205,7 @@ mod tests {
         assert_eq!(
             window.record(false),
             0,
-            "the fourth outcome takes the first one's place"
+            "the fourth outcome replaces the first"
         );
     }
 

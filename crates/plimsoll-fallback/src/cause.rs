@@ -1,25 +1,26 @@
-//! Why an answer was substituted.
+//! The cause of a substitution.
 
 use std::convert::Infallible;
 
 use http::response::Parts;
 use plimsoll_core::{Class, Rejection};
 
-/// Why a substitute is asked for: what a handler is given.
+/// The reason for a substitute, passed to a handler.
 ///
-/// `E` is the error of the inner service: `Cause` alone is right for axum and other services that cannot fail.
+/// `E` is the error of the inner service: `Cause` alone is right for axum and other services
+/// without errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause<E = Infallible> {
-    /// A policy refused, of this gate or of one further in. The service has not run.
+    /// A policy of this gate or of an inner gate rejected the request. The service has not run.
     Rejected(Rejection),
-    /// The service answered, and the answer is a failure.
+    /// The service answered with a failure.
     Failed(Failed),
     /// The service returned an error.
     Error(E),
 }
 
-/// An answer that is being replaced. Its body is gone.
+/// An answer that is being replaced. Its body has been dropped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed {
@@ -29,13 +30,13 @@ pub struct Failed {
     pub head: Parts,
 }
 
-/// Found in the extensions of substituted answers: what the client was spared.
+/// The cause of a substitution, in the extensions of the substitute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Degraded {
-    /// A refusal.
+    /// A rejection.
     Rejected(Rejection),
-    /// A failure, with this status.
+    /// A failure with this status.
     Failed(http::StatusCode),
     /// An error.
     Error,

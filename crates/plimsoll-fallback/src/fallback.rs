@@ -12,9 +12,10 @@ use crate::{
     switches::{Switch, Switches},
 };
 
-/// Speaks HTTP like [`Http`], and puts a substitute in the place of refusals, failures and errors.
+/// An HTTP protocol like [`Http`] that substitutes rejections, failures and errors.
 ///
-/// See the [crate](crate) for what it does when. `A` is where the substitutes come from, `C` classifies answers.
+/// The [crate](crate) docs list what is substituted. `A` makes the substitutes, `C` classifies
+/// answers.
 ///
 /// Clones share the switches and counters.
 pub struct Fallback<A, C = ServerClassifier> {
@@ -24,7 +25,7 @@ pub struct Fallback<A, C = ServerClassifier> {
 }
 
 impl Fallback<Fixed> {
-    /// The same answer every time: a house ad, an empty list, a page that says sorry.
+    /// Answers with the same response every time, such as a house ad or an empty list.
     ///
     /// The body is shared by all uses; the head is copied for each.
     pub fn answer(response: Response<impl Into<Bytes>>) -> Self {
@@ -33,10 +34,11 @@ impl Fallback<Fixed> {
 }
 
 impl<F> Fallback<Handler<F>> {
-    /// What `handler` answers with: a `Response` with the inner service's body type.
+    /// Answers with the response of `handler`, which has the inner service's body type.
     ///
-    /// It is told the [`Cause`], with the inner service's error in it (`Cause` alone when that is `Infallible`, as in
-    /// axum). To know something of the request too, use [`handler_with`](Self::handler_with).
+    /// The handler gets the [`Cause`], with the inner service's error in it (`Cause` alone when
+    /// that is `Infallible`, as in axum). For a handler that needs the request too, use
+    /// [`handler_with`](Self::handler_with).
     ///
     /// ```
     /// use http::Response;
@@ -61,10 +63,11 @@ impl<F> Fallback<Handler<F>> {
 }
 
 impl<K, F> Fallback<HandlerWith<K, F>> {
-    /// What `handler` answers with, told the cause and what `capture` took from the request.
+    /// Answers with the response of `handler`, which gets the cause and the result of `capture`.
     ///
-    /// A request is gone once the inner service has it, and cannot be cloned in general. So `capture` looks at it
-    /// before, at *every* request, good ones included: take little, such as a clone of the [`http::Uri`].
+    /// The inner service consumes the request, and a request cannot be cloned in general. So
+    /// `capture` runs before, for *every* request, successful ones included: capture little, such
+    /// as a clone of the [`http::Uri`].
     ///
     /// ```
     /// use http::{Request, Response, Uri};
@@ -72,7 +75,7 @@ impl<K, F> Fallback<HandlerWith<K, F>> {
     ///
     /// let fallback = Fallback::handler_with(
     ///     |req: &Request<String>| req.uri().clone(),
-    ///     |_: Cause, uri: Uri| async move { Response::new(format!("{} is having a rest", uri.path())) },
+    ///     |_: Cause, uri: Uri| async move { Response::new(format!("{} is unavailable", uri.path())) },
     /// );
     /// # let _ = fallback;
     /// ```
@@ -87,7 +90,7 @@ impl<K, F> Fallback<HandlerWith<K, F>> {
 }
 
 impl<A> Fallback<A> {
-    /// What `answer` makes, a [`Substitute`](crate::Substitute) of your own.
+    /// Answers with the result of `answer`, a custom [`Substitute`](crate::Substitute).
     pub fn new(answer: A) -> Self {
         Self {
             http: Http::new(),
@@ -98,7 +101,8 @@ impl<A> Fallback<A> {
 }
 
 impl<A, C> Fallback<A, C> {
-    /// Goes by the rules of `http` for everything that is not substituted: classes, release, how refusals look.
+    /// Uses the settings of `http` for everything that is not substituted: classes, release, format
+    /// of rejections.
     #[must_use]
     pub fn http<D: Classify>(self, http: Http<D>) -> Fallback<A, D> {
         Fallback {
@@ -108,48 +112,50 @@ impl<A, C> Fallback<A, C> {
         }
     }
 
-    /// Whether to step in for refusals. On for `Full`, `CircuitOpen` and `Deadline`: the server's own condition. Off for
-    /// `OverQuota`, since a caller over its own allowance should be told to slow down, and for `Skipped`.
+    /// Whether to substitute rejections. On for `Full`, `CircuitOpen` and `Deadline`: conditions of
+    /// the server. Off for `OverQuota`, since a client over its quota needs the 429 to slow down,
+    /// and for `Skipped`.
     #[must_use]
     pub fn on_rejection(self, on: bool) -> Self {
         self.switch(Switch::Refusals, on)
     }
 
-    /// Whether to step in for refusals of this kind.
+    /// Whether to substitute rejections of this kind.
     #[must_use]
     pub fn on_kind(self, kind: Kind, on: bool) -> Self {
         self.switch(Switch::Kind(kind), on)
     }
 
-    /// Whether to step in for answers of the class [`Failure`](plimsoll_core::Class::Failure), as far as their head tells.
-    /// On.
+    /// Whether to substitute answers whose head has the class
+    /// [`Failure`](plimsoll_core::Class::Failure). On.
     #[must_use]
     pub fn on_failure(self, on: bool) -> Self {
         self.switch(Switch::Failures, on)
     }
 
-    /// Whether to step in for answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded). Off: the service has
-    /// said when to come back, and clients that back off are what it needs.
+    /// Whether to substitute answers of the class [`Overloaded`](plimsoll_core::Class::Overloaded).
+    /// Off: such an answer has a retry hint, and clients should back off.
     #[must_use]
     pub fn on_overload(self, on: bool) -> Self {
         self.switch(Switch::Overloads, on)
     }
 
-    /// Whether to step in for the inner service's errors. On; the error goes to the handler, and a fixed answer drops it.
+    /// Whether to substitute the inner service's errors. On; the error goes to the handler, and a
+    /// fixed answer drops it.
     #[must_use]
     pub fn on_error(self, on: bool) -> Self {
         self.switch(Switch::Errors, on)
     }
 
-    /// Whether to step in for requests whose content type is `application/grpc*`. Off: they get what they would get
-    /// without a fallback, because an HTTP answer is none to them.
+    /// Whether to substitute for requests with the content type `application/grpc*`. Off: they get
+    /// the answer without a fallback, since a gRPC client cannot use an HTTP answer.
     #[must_use]
     pub fn on_grpc(self, on: bool) -> Self {
         self.switch(Switch::Grpc, on)
     }
 
     /// Whether substitutes carry the header [`DEGRADED`](crate::DEGRADED) and the extension
-    /// [`Degraded`](crate::Degraded). They do, unless this is switched off.
+    /// [`Degraded`](crate::Degraded). On.
     #[must_use]
     pub fn mark(self, mark: bool) -> Self {
         self.switch(Switch::Marked, mark)
@@ -160,12 +166,13 @@ impl<A, C> Fallback<A, C> {
         self
     }
 
-    /// Switches it on and off while it runs, and reads the counters.
+    /// A handle that changes the switches at run time, and reads the counters.
     pub fn handle(&self) -> FallbackHandle {
         FallbackHandle::new(Arc::clone(&self.switches))
     }
 
-    /// A layer with this fallback and no policy of its own; it also sees the refusals of the gates inside of it.
+    /// A layer with this fallback and without a policy. It also substitutes rejections by inner
+    /// gates.
     pub fn layer(self) -> FallbackLayer<A, C> {
         GateLayer::builder(()).protocol(self).build()
     }

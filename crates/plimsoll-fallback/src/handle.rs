@@ -1,4 +1,4 @@
-//! Steering a fallback while it runs.
+//! Run-time switches and counters of a fallback.
 
 use std::{fmt, sync::Arc};
 
@@ -6,10 +6,11 @@ use plimsoll_core::Kind;
 
 use crate::switches::{Switch, Switches};
 
-/// Switches a [`Fallback`](crate::Fallback) on and off, changes what it steps in for, and reads its counters.
+/// Switches a [`Fallback`](crate::Fallback) on and off, changes what it substitutes, and reads its
+/// counters.
 ///
-/// Clones are handles of the same fallback. Changes hold for requests that end from now on; one that began while the
-/// fallback was off is left alone.
+/// Clones are handles of the same fallback. Changes apply to requests that end from now on. A
+/// request that began while the fallback was off gets no substitute.
 #[derive(Clone)]
 pub struct FallbackHandle {
     switches: Arc<Switches>,
@@ -20,27 +21,27 @@ impl FallbackHandle {
         Self { switches }
     }
 
-    /// Refusals that were answered with a substitute. Counters never go down.
+    /// Rejections that were substituted. Counters never go down.
     pub fn rejected(&self) -> u64 {
         self.switches.counts()[0]
     }
 
-    /// Failures that were replaced.
+    /// Failures that were substituted.
     pub fn failed(&self) -> u64 {
         self.switches.counts()[1]
     }
 
-    /// Errors that were replaced.
+    /// Errors that were substituted.
     pub fn errors(&self) -> u64 {
         self.switches.counts()[2]
     }
 
-    /// Steps in for refusals of this kind, or lets them be.
+    /// Sets whether rejections of this kind are substituted.
     pub fn set_on_kind(&self, kind: Kind, on: bool) {
         self.switches.set(Switch::Kind(kind), on);
     }
 
-    /// Whether it steps in for refusals of this kind.
+    /// Whether rejections of this kind are substituted.
     pub fn on_kind(&self, kind: Kind) -> bool {
         self.switches.is(Switch::Kind(kind))
     }
@@ -63,18 +64,19 @@ macro_rules! switches {
 }
 
 switches! {
-    /// Whether it steps in at all. Off, everything is as with [`Http`](plimsoll_core::Http) alone.
+    /// Whether the fallback is on. While it is off, all answers are those of
+    /// [`Http`](plimsoll_core::Http).
     is_enabled / enable: Enabled;
-    /// Whether it steps in for refusals of any kind. Setting it sets the kinds as
+    /// Whether rejections of any kind are substituted. Setting it sets the kinds as
     /// [`Fallback::on_rejection`](crate::Fallback::on_rejection) does.
     on_rejection / set_on_rejection: Refusals;
-    /// Whether it steps in for failures.
+    /// Whether failures are substituted.
     on_failure / set_on_failure: Failures;
-    /// Whether it steps in for overloaded answers.
+    /// Whether overloaded answers are substituted.
     on_overload / set_on_overload: Overloads;
-    /// Whether it steps in for errors.
+    /// Whether errors are substituted.
     on_error / set_on_error: Errors;
-    /// Whether it steps in for gRPC requests.
+    /// Whether gRPC requests get substitutes.
     on_grpc / set_on_grpc: Grpc;
     /// Whether substitutes are marked as degraded.
     mark / set_mark: Marked;

@@ -1,4 +1,4 @@
-//! The way from a substitute to the gate's response.
+//! From a substitute to the gate's response.
 
 use std::{
     fmt,
@@ -19,20 +19,20 @@ use crate::{
     switches::{Switch, Switches},
 };
 
-/// What a substitute says unless it has a `cache-control` of its own: it stands for an answer that a
-/// cache must not keep, and may itself be a `200 OK`.
+/// The `cache-control` of a substitute without its own: caches must not keep it, although it may be
+/// a `200 OK`.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What the protocol answers with: at once, or when a handler of type `F` is done.
+/// The protocol's answer: at once, or when a handler of type `F` has finished.
 pub(crate) type AnswerOf<F, B, E, H> =
     Answer<Result<Response<GateBody<B, H>>, E>, Later<F, B, E, H>>;
 
-/// What is left to do to a substitute.
+/// The headers that are added to a substitute.
 #[derive(Debug)]
 pub(crate) struct Finish {
     /// `None` when substitutes are not marked.
     mark: Option<(Degraded, HeaderValue)>,
-    /// What the policies announce to accepted callers, if they do.
+    /// Announcements of the policies that admitted the request, if any.
     headers: Option<HeaderMap>,
 }
 
@@ -50,7 +50,7 @@ impl Finish {
         }
     }
 
-    /// Lets the policies that admitted the request write to the head of its answer.
+    /// Adds what the policies that admitted the request announce in the head.
     pub(crate) fn announced_by(mut self, held: &impl Hold<Protocol: SpeaksHttp>) -> Self {
         let mut headers = HeaderMap::new();
         held.protocol().http().announce(held, &mut headers);
@@ -79,12 +79,12 @@ impl Finish {
     }
 
     fn apply<B>(self, response: &mut Response<B>) {
-        // Repeated names come as one name and then none.
+        // `HeaderMap` yields the name only with the first of several values.
         let mut last = None;
         for (name, value) in self.headers.into_iter().flatten() {
             last = name.or(last);
             if let Some(name) = &last {
-                // Fails only past 32,768 headers, and then the response is lost for other reasons.
+                // Fails beyond 32,768 headers only, and such a response cannot be sent anyway.
                 _ = response.headers_mut().try_append(name, value);
             }
         }
@@ -98,15 +98,16 @@ impl Finish {
     }
 }
 
-/// A handler at work. It holds no permit: dropping it cancels the handler and nothing else.
+/// The future of a running handler. It holds no permit: dropping it cancels the handler and nothing
+/// else.
 ///
-/// Boxed, so that a request that needs no handler carries no room for one.
+/// Performance: boxed, so that a request without a substitute reserves no space for one.
 pub struct Later<F, B, E, H> {
     work: Pin<Box<Work<F>>>,
     response: PhantomData<Parts<B, E, H>>,
 }
 
-/// What the answer is made of; none of it is held.
+/// Types of the answer; no value of them is stored.
 type Parts<B, E, H> = fn() -> (B, E, H);
 
 pin_project! {

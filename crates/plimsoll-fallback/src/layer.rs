@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, ServerClassifier};
 
 use crate::Fallback;
 
-/// A fallback around a service, with no policy of its own. Made by [`Fallback::layer`].
+/// A fallback around a service, without a policy. Made by [`Fallback::layer`].
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};

@@ -1,8 +1,8 @@
-//! Fallback of [Plimsoll](https://docs.rs/plimsoll): a second-best answer in the place of a refusal, a failure or an error,
-//! and a mark that says so.
+//! Fallback of [Plimsoll](https://docs.rs/plimsoll): answers with a substitute instead of a
+//! rejection, a failure or an error, and marks it.
 //!
-//! [`Fallback`] is not a policy but a *protocol*: it says how a gate says no. Fused with a stack of policies it answers
-//! for whichever of them refuses:
+//! [`Fallback`] is not a policy but a *protocol*: it makes a gate's answers. Fused with a stack of
+//! policies it substitutes the rejections of each of them:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -22,7 +22,7 @@
 //! #     Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //! # }));
 //!
-//! // While one of them refuses:
+//! // While one of them rejects:
 //! let answer = service.oneshot(Request::new(())).await?;
 //! assert_eq!(answer.headers()[DEGRADED], r#"rejected;policy="refuse-all";kind=full"#);
 //! assert_eq!(answer.into_body().collect().await?.to_bytes(), "a house ad");
@@ -30,54 +30,57 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Alone it is a [`FallbackLayer`]. Outside of other gates, and of anything that keeps the extensions of responses, it knows
-//! their refusals from failures by the [`Rejection`](plimsoll_core::Rejection) they leave there.
+//! Alone it is a [`FallbackLayer`]. Around other gates it identifies their rejections by the
+//! [`Rejection`](plimsoll_core::Rejection) in the response's extensions, so layers in between must
+//! keep the extensions.
 //!
-//! # What it steps in for
+//! # What it substitutes
 //!
 //! | cause | by default | switch |
 //! |---|---|---|
-//! | refused: the server is full, a circuit is open, the deadline cannot be met | yes | [`on_rejection`](Fallback::on_rejection) |
-//! | refused: the caller is over its own quota | no: it gets its 429, and the wait | [`on_kind`](Fallback::on_kind) |
-//! | refused: left out by a sampler | no: its 202 is no failure | [`on_kind`](Fallback::on_kind) |
+//! | rejected: server full, circuit open, deadline cannot be met | yes | [`on_rejection`](Fallback::on_rejection) |
+//! | rejected: the caller is over its own quota | no: it gets the 429 and the wait | [`on_kind`](Fallback::on_kind) |
+//! | rejected: left out by a sampler | no: a 202 is not a failure | [`on_kind`](Fallback::on_kind) |
 //! | answered with [`Class::Failure`](plimsoll_core::Class::Failure) | yes | [`on_failure`](Fallback::on_failure) |
 //! | answered with [`Class::Overloaded`](plimsoll_core::Class::Overloaded) | no | [`on_overload`](Fallback::on_overload) |
 //! | an error of the inner service | yes | [`on_error`](Fallback::on_error) |
 //! | any of these, for a gRPC request | no | [`on_grpc`](Fallback::on_grpc) |
 //!
-//! The head of an answer decides: once it is on its way to the client, a body that breaks off cannot be
-//! replaced. An error in readying the inner service (`poll_ready`) belongs to no request and passes.
+//! The head of an answer decides: once it is sent, a body that breaks off cannot be replaced. An
+//! error of the inner service's `poll_ready` belongs to no request and is returned unchanged.
 //!
-//! An answer that a fallback further in has substituted is left as it is, unless the substitute is a
-//! failure or overloaded: then it is replaced when the switch of its class is on, or that of what it
-//! stood for.
+//! An inner fallback's substitute is left unchanged, unless it is itself a failure or overloaded:
+//! then it is replaced when the switch of its class is on, or the switch of its original cause.
 //!
-//! The substitute is a fixed response ([`Fallback::answer`]) or comes from a handler ([`Fallback::handler`],
-//! [`Fallback::handler_with`]). Neither requests nor responses need be `Clone`.
+//! The substitute is a fixed response ([`Fallback::answer`]) or comes from a handler
+//! ([`Fallback::handler`], [`Fallback::handler_with`]). Requests and responses do not have to be
+//! `Clone`.
 //!
-//! # What the client sees
+//! # What the client gets
 //!
-//! The substitute, whatever its status, with the header [`DEGRADED`] that names the cause
-//! (see [`Degraded::header_value`]), and what the policies have to say to an accepted caller. The extension [`Degraded`] tells the
-//! same to layers further out. [`Fallback::mark`] switches both off. Caches do not know these marks, so a
-//! substitute without a `cache-control` of its own gets `no-store`.
+//! The substitute, with any status, with the header [`DEGRADED`] that names the cause (see
+//! [`Degraded::header_value`]), and with what the policies announce to an admitted caller. The
+//! extension [`Degraded`] has the same cause for outer layers. [`Fallback::mark`] switches both
+//! off. Caches ignore these marks, so a substitute without its own `cache-control` gets `no-store`.
 //!
-//! # What the policies see
+//! # What the policies observe
 //!
-//! The truth. A failed call's permit ends with its own class (to the breaker of the same gate it is a failure) *before* the
-//! substitute is made, so a handler holds no permit: what it does, how long it takes, whether it panics or is dropped,
-//! is nothing to the policies. Gates and metrics *outside* of the fallback see the substitute. A handler is not limited by
-//! anything: keep it cheap, since it runs most when there is most trouble.
+//! The original outcome. The permit of a failed call ends with its own class (a failure for the
+//! breaker of the same gate) *before* the substitute is made. A handler therefore holds no permit,
+//! and its duration, panics and cancellation do not reach the policies. Gates and metrics *outside*
+//! of the fallback observe the substitute. Handlers have no limit: keep them cheap, since they run
+//! most during an outage.
 //!
 //! # Cost
 //!
-//! A good answer to a GET costs a load and a few comparisons more than with [`Http`](plimsoll_core::Http) alone, a
-//! POST also a look at its content type; `handler_with` adds its capture.
+//! A successful answer to a GET costs one load and a few comparisons more than with
+//! [`Http`](plimsoll_core::Http) alone; a POST also reads its content type. `handler_with` adds its
+//! capture.
 //!
 //! # When not to use it
 //!
-//! Where a wrong answer is worse than none (payments, writes), and where clients should back off: a fallback with
-//! status 200 takes the retry hints off the wire.
+//! - When a wrong answer is worse than an error (payments, writes).
+//! - When clients should back off: a substitute with status 200 has no retry hint.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

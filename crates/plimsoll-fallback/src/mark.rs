@@ -1,4 +1,4 @@
-//! Tells the client that the answer is degraded.
+//! The header that marks a degraded answer.
 
 use std::sync::OnceLock;
 
@@ -12,18 +12,19 @@ use crate::Degraded;
 pub const DEGRADED: HeaderName = HeaderName::from_static("plimsoll-degraded");
 
 impl Degraded {
-    /// What the header [`DEGRADED`] says: a structured field item (RFC 9651), a token with parameters.
+    /// The value of the header [`DEGRADED`]: a structured field item (RFC 9651), a token with
+    /// parameters.
     ///
     /// | cause | value |
     /// |---|---|
-    /// | a refusal | `rejected;policy="concurrency";kind=full` |
+    /// | a rejection | `rejected;policy="concurrency";kind=full` |
     /// | a failure | `failed;status=502` |
     /// | an error | `error` |
     pub fn header_value(&self) -> HeaderValue {
         match self {
             Self::Rejected(rejection) => {
                 let (policy, kind) = (rejection.policy(), rejection.kind().as_str());
-                // A name that cannot stand in the field is left out.
+                // A name that is not valid in the field is left out.
                 let value = if Allowance::is_name(policy) {
                     ["rejected;policy=\"", policy, "\";kind=", kind].concat()
                 } else {
@@ -42,9 +43,10 @@ fn value_of(value: String) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("degraded"))
 }
 
-/// The header values of the first few policies that refused: a stack has few, and refuses often.
+/// The header values of the first eight policies that rejected. A stack has few policies.
 ///
-/// Making one is a good part of what a substitute costs. What finds no room is made each time.
+/// Performance: making a value is a large part of a substitute's cost. The values of further
+/// policies are made each time.
 #[derive(Debug, Default)]
 pub(crate) struct KnownValues([OnceLock<(Rejection, HeaderValue)>; 8]);
 
@@ -55,7 +57,7 @@ impl KnownValues {
         };
         for slot in &self.0 {
             let (known, value) = slot.get_or_init(|| (bare(rejection), degraded.header_value()));
-            // Names are static, and the same policy's is the same: no need to compare letters.
+            // Names are static, and each policy has one: comparing pointers is enough.
             if std::ptr::eq(known.policy(), rejection.policy()) && known.kind() == rejection.kind()
             {
                 return value.clone();
@@ -65,7 +67,7 @@ impl KnownValues {
     }
 }
 
-/// Only what the header tells.
+/// The rejection reduced to the fields in the header.
 fn bare(rejection: &Rejection) -> Rejection {
     Rejection::new(rejection.policy(), rejection.kind())
 }

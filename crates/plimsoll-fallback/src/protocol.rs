@@ -1,4 +1,4 @@
-//! `Fallback` as a protocol: `Http`, with substitutes.
+//! `Fallback` as a protocol: `Http` with substitutes.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::{
     switches::Switch,
 };
 
-/// What is remembered of a request while the inner service has it.
+/// The state of a request while the inner service runs.
 #[derive(Debug)]
 pub struct FallbackCall<T> {
     http: HttpCall,
-    /// What the substitute needs of the request; `None` when there will be none.
+    /// The captured part of the request; `None` when there will be no substitute.
     armed: Option<T>,
 }
 
 impl<A, C> Fallback<A, C> {
-    /// Whether a request may get a substitute at all.
+    /// Whether a request can get a substitute.
     #[inline]
     fn arms<R>(&self, req: &Request<R>) -> bool {
-        // gRPC is always POST: other requests' headers need not be looked at.
+        // Performance: gRPC is always POST, so the headers of other requests are not read.
         self.switches.is(Switch::Enabled)
             && (req.method() != Method::POST
                 || !wire::is_grpc(req)
@@ -36,7 +36,7 @@ impl<A, C> Fallback<A, C> {
     }
 }
 
-/// Whether to step in for an answer of this class.
+/// Whether to substitute an answer of this class.
 #[cold]
 fn wants<A, C, B>(fallback: &Fallback<A, C>, class: Class, response: &Response<B>) -> bool {
     let (extensions, switches) = (response.extensions(), &fallback.switches);
@@ -44,8 +44,8 @@ fn wants<A, C, B>(fallback: &Fallback<A, C>, class: Class, response: &Response<B
         return switches.is(Switch::Kind(rejection.kind()));
     }
     switches.steps_in_for(class)
-        // A substitute of a fallback further in is meant to be seen, unless it failed as well: then
-        // what it stood for decides, too.
+        // A substitute of an inner fallback stays, unless it failed as well: then its original
+        // cause decides, too.
         || (failed(class) && extensions.get().is_some_and(|cause| switches.is(switch_for(cause))))
 }
 
@@ -102,7 +102,8 @@ where
             Ok(response) => {
                 let class = http.class(held.protocol(), &response);
                 match armed {
-                    // The refusal of a gate further in may have any status; it is known by its extension.
+                    // The rejection of an inner gate may have any status; the extension identifies
+                    // it.
                     Some(captured)
                         if (failed(class) || !response.extensions().is_empty())
                             && wants(held.protocol(), class, &response) =>
@@ -136,7 +137,7 @@ where
     }
 }
 
-/// What has to be on for an answer to be replaced for this cause.
+/// The switch that substitutes answers with this cause.
 const fn switch_for(cause: &Degraded) -> Switch {
     match cause {
         Degraded::Rejected(rejection) => Switch::Kind(rejection.kind()),
@@ -150,7 +151,7 @@ const fn failed(class: Class) -> bool {
     matches!(class, Class::Failure | Class::Overloaded)
 }
 
-/// Puts a substitute in the place of an answer. The permit ends before the substitute is made.
+/// Replaces an answer by a substitute. The permit ends before the substitute is made.
 #[cold]
 fn replace<A, C, R, B, E, H>(
     held: H,
@@ -164,7 +165,7 @@ where
     B: Body,
     H: Hold<Protocol = Fallback<A, C>>,
 {
-    // The body is dropped here, and what it holds further in with it.
+    // The body is dropped here, with the permits of inner gates that it holds.
     let (head, _) = response.into_parts();
     let cause = match head.extensions.get::<Rejection>() {
         Some(rejection) => Cause::Rejected(*rejection),
@@ -175,7 +176,8 @@ where
     substitute.make()
 }
 
-/// A substitute still to be made: all that is needed of the permit's gate, so that the permit can end first.
+/// A substitute to be made: everything it needs from the permit's gate, so that the permit can end
+/// first.
 struct Pending<A, T, E> {
     answer: Arc<A>,
     cause: Cause<E>,

@@ -1,4 +1,4 @@
-//! Where substitutes come from: a fixed answer, or a handler.
+//! The sources of substitutes: a fixed answer, or a handler.
 
 use std::{fmt, future::Future};
 
@@ -8,37 +8,39 @@ use plimsoll_core::Never;
 
 use crate::Cause;
 
-/// A substitute that is here, or one that takes a while.
+/// A substitute, or a future that makes it.
 #[derive(Debug)]
 pub enum Made<F> {
-    /// Here it is.
+    /// A complete response.
     Now(Response<Bytes>),
-    /// The handler's future makes it.
+    /// The handler's future.
     Later(F),
 }
 
-/// Makes substitutes. Implemented by what [`Fallback`](crate::Fallback)'s constructors make.
+/// Makes substitutes. Implemented by the types that [`Fallback`](crate::Fallback)'s constructors
+/// make.
 ///
 /// `B` is the body of the inner service's responses and `E` its error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` makes no substitutes for responses with the body `{B}` and the error `{E}`",
     note = "a handler is `|cause: Cause<E>| async {{ .. }}` and answers with a `Response<B>`, `B` and `E` being the inner service's",
-    note = "`Fallback::handler_with` takes two closures: `|req: &Request<_>| -> T` and `|cause: Cause<E>, remembered: T| async {{ .. }}`"
+    note = "`Fallback::handler_with` takes two closures: `|req: &Request<_>| -> T` and `|cause: Cause<E>, captured: T| async {{ .. }}`"
 )]
 pub trait Substitute<R, B, E>: Send + Sync + 'static {
-    /// What is remembered of a request while the inner service has it.
+    /// The part of a request that is kept while the inner service runs.
     type Captured;
-    /// Makes a substitute that takes a while.
+    /// The handler's future.
     type Future: Future<Output = Response<B>>;
 
-    /// Looks at a request before the inner service takes it. Runs for every request: keep it small.
+    /// Captures a part of a request before the inner service runs. Called for every request:
+    /// capture little.
     fn capture(&self, req: &Request<R>) -> Self::Captured;
 
-    /// Makes the substitute. Nothing is held any more while it does.
+    /// Makes the substitute. The permit has ended before.
     fn substitute(&self, cause: Cause<E>, captured: Self::Captured) -> Made<Self::Future>;
 }
 
-/// The same answer every time.
+/// A fixed answer.
 #[derive(Debug, Clone)]
 pub struct Fixed(pub(crate) Response<Bytes>);
 
@@ -55,7 +57,7 @@ impl<R, B, E> Substitute<R, B, E> for Fixed {
     }
 }
 
-/// A handler that is told the cause.
+/// A handler that gets the cause.
 #[derive(Clone, Copy)]
 pub struct Handler<F>(pub(crate) F);
 
@@ -75,7 +77,7 @@ where
     }
 }
 
-/// A handler that is told the cause and what was captured of the request.
+/// A handler that gets the cause and the captured part of the request.
 #[derive(Clone, Copy)]
 pub struct HandlerWith<K, F> {
     pub(crate) capture: K,

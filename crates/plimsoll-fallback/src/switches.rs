@@ -1,4 +1,4 @@
-//! When to step in, which can be changed at any time, and how often it was done.
+//! What is substituted, changeable at run time, and counters.
 
 use std::sync::atomic::{
     AtomicU32,
@@ -9,21 +9,22 @@ use plimsoll_core::{Class, Counter, Kind};
 
 use crate::{Degraded, mark::KnownValues};
 
-/// One bit for each kind of refusal, in the order of [`Kind::index`], then these.
+/// One bit per kind of rejection, in the order of [`Kind::index`], then the following bits.
 const FAILURES: u32 = 1 << 16;
 const OVERLOADS: u32 = 1 << 17;
 const ERRORS: u32 = 1 << 18;
 const GRPC: u32 = 1 << 19;
 const MARKED: u32 = 1 << 20;
 const ENABLED: u32 = 1 << 21;
-/// The server's own condition. A caller over its quota should be told so, and a skipped request is done with.
+/// Kinds that are conditions of the server. `OverQuota` (the client should slow down) and `Skipped`
+/// are not substituted.
 const REFUSALS: u32 = bit(Kind::Full) | bit(Kind::CircuitOpen) | bit(Kind::Deadline);
 
 const fn bit(kind: Kind) -> u32 {
     1 << kind.index()
 }
 
-/// The switches, all in one word, and the counters.
+/// The switches in one word, and the counters.
 #[derive(Debug)]
 pub(crate) struct Switches {
     bits: AtomicU32,
@@ -33,7 +34,7 @@ pub(crate) struct Switches {
     pub(crate) values: KnownValues,
 }
 
-/// What can be switched.
+/// The names of the switches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Switch {
     Refusals,
@@ -76,7 +77,7 @@ impl Switches {
         if on {
             self.bits.fetch_or(switch.bits(), AcqRel);
         } else {
-            // All kinds of refusal go off together, also those that were switched on one by one.
+            // All kinds of rejection go off together, also those that were switched on one by one.
             let bits = match switch {
                 Switch::Refusals => FAILURES - 1,
                 other => other.bits(),
@@ -85,7 +86,7 @@ impl Switches {
         }
     }
 
-    /// Whether it is on; for several bits, whether one of them is.
+    /// Whether a switch is on; for `Refusals`, whether any kind is.
     #[inline]
     pub(crate) fn is(&self, switch: Switch) -> bool {
         let bits = match switch {

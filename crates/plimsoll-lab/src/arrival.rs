@@ -1,4 +1,4 @@
-//! When requests arrive.
+//! Arrival processes.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -6,11 +6,11 @@ use fastrand::Rng;
 
 use crate::{law::exponential, scenario::Arrivals};
 
-/// The times between arrivals, the mean being 1.
+/// The gaps between arrivals, with a mean of 1.
 pub(crate) enum Gaps {
     Poisson,
     Bursts(usize),
-    /// Of a trace, over and over, and where in it we are.
+    /// The gaps of a trace, repeated, and the index of the next.
     Trace(Arc<[f64]>, usize),
 }
 
@@ -23,7 +23,7 @@ impl Gaps {
         }
     }
 
-    /// How long until the next come, and how many.
+    /// The gap to the next arrivals, and their number.
     pub(crate) fn next(&mut self, rng: &mut Rng) -> (f64, usize) {
         match self {
             Self::Poisson => (exponential(rng), 1),
@@ -36,13 +36,15 @@ impl Gaps {
         }
     }
 
-    /// Whether a gap that reaches beyond a change of load can be drawn anew from there.
+    /// Whether a gap that crosses a change of load can be drawn again from there: the process has
+    /// no memory.
     pub(crate) fn forgets(&self) -> bool {
         !matches!(self, Self::Trace(..))
     }
 }
 
-/// Reads the gaps of a trace: a line for each arrival, its time in the first column, in seconds or as a date and time.
+/// Reads the gaps of a trace: one line per arrival, with its time in the first column, in seconds
+/// or as a date and time.
 pub(crate) fn read(path: &Path) -> Result<Arc<[f64]>, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let column = |line: &str| line.split([',', ';', '\t']).next().and_then(seconds);
@@ -52,14 +54,14 @@ pub(crate) fn read(path: &Path) -> Result<Arc<[f64]>, String> {
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     if gaps.is_empty() || mean <= 0.0 {
         return Err(format!(
-            "{}: a trace needs two times that differ",
+            "{}: a trace must have at least two different times",
             path.display()
         ));
     }
     Ok(gaps.iter().map(|gap| gap / mean).collect())
 }
 
-/// `12.5`, or `2023-11-16 18:15:46.68` with a space or a `T`.
+/// Parses `12.5`, or `2023-11-16 18:15:46.68` with a space or a `T`.
 fn seconds(text: &str) -> Option<f64> {
     let text = text.trim().trim_matches('"').trim_end_matches('Z');
     if let Ok(seconds) = text.parse() {
@@ -70,7 +72,7 @@ fn seconds(text: &str) -> Option<f64> {
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
     let time = time.splitn(3, ':').map(|part| part.parse::<f64>().ok());
     let time = time.collect::<Option<Vec<_>>>().filter(|t| t.len() == 3)?;
-    // Days since a first of March: leap days come last in a year that begins there.
+    // Days since a first of March: in a year that starts there, a leap day is the last.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_keeps_its_shape_and_has_the_mean_one() {
+    fn a_trace_keeps_its_shape_and_has_a_mean_of_one() {
         let file = std::env::temp_dir().join(format!("plimsoll-lab-{}.csv", std::process::id()));
         fs::write(&file, "time,tokens\n10.0,3\n10.0,9\n10.5,1\n16.0,1\n").unwrap();
         let gaps = read(&file).unwrap();

@@ -1,4 +1,4 @@
-//! Many runs at a time: every point with every contender.
+//! Runs every point with every contender, several at a time.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ struct Job<'a> {
     seed: u64,
 }
 
-/// Runs all points with all contenders: a row for each pair, point by point.
+/// Runs all points with all contenders. Returns a row per pair, point by point.
 pub(crate) fn run_all(points: &[Point<'_>], options: &Options) -> Vec<Row> {
     let mut jobs = Vec::new();
     for point in points {
@@ -58,7 +58,7 @@ pub(crate) fn run_all(points: &[Point<'_>], options: &Options) -> Vec<Row> {
     rows
 }
 
-/// Runs jobs on some threads, the longest first; each thread has worlds of its own.
+/// Runs jobs on several threads, the longest first; each thread has its own worlds.
 fn run_jobs(jobs: &[Job<'_>], threads: usize) -> Vec<Row> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by(|a, b| {
@@ -98,7 +98,7 @@ fn multiples<'a>(point: &'a Point<'_>, contender: &Contender) -> &'a [f64] {
     }
 }
 
-/// The mean of the runs of one point with different seeds; its course is the first one's.
+/// The mean of the runs of one point with different seeds, with the course of the first.
 fn mean(rows: &[Row]) -> Row {
     let mean = |f: fn(&Row) -> Option<f64>| {
         let values: Vec<f64> = rows.iter().filter_map(f).collect();

@@ -1,4 +1,4 @@
-//! Callers: requests that arrive whether or not the last ones were answered, and what becomes of each.
+//! Callers: open-loop arrivals, and the results of their tasks.
 
 use std::{
     future::{Future, poll_fn},
@@ -25,18 +25,19 @@ use crate::{
     world::{self, Nanos, SECOND},
 };
 
-/// All that a kind of callers needs to know.
+/// The parameters of one kind of callers.
 pub(crate) struct Plan {
     pub(crate) caller: Caller,
-    /// Its place in the ledger.
+    /// Its index in the ledger.
     pub(crate) kind: usize,
-    /// Tasks in a second, at load 1.
+    /// Tasks per second at load 1.
     pub(crate) rate: f64,
     /// Mean work of a request, in nanoseconds.
     pub(crate) mean: f64,
     pub(crate) law: Law,
-    /// How long an answer is of use, and whether requests say so.
+    /// How long an answer is of use.
     pub(crate) deadline: Nanos,
+    /// Whether requests carry the deadline.
     pub(crate) told: bool,
     pub(crate) gaps: Gaps,
     /// Load from given nanoseconds on.
@@ -44,21 +45,21 @@ pub(crate) struct Plan {
     pub(crate) end: f64,
 }
 
-/// The caller's name on its requests, for policies that share between callers.
+/// The key of a caller on its requests, for policies that share capacity between callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key(pub(crate) u32);
 
-/// Callers of a kind have so many numbers.
+/// Key numbers reserved per kind of callers.
 const OF_A_KIND: u32 = 1_000_000;
 
 impl Key {
-    /// Which kind of callers it is.
+    /// The kind of the caller.
     pub(crate) fn kind(self) -> u32 {
         self.0 / OF_A_KIND
     }
 }
 
-/// Lets tasks arrive until the end.
+/// Starts tasks until the end.
 pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut gaps = mem::replace(&mut plan.gaps, Gaps::Poisson);
@@ -71,7 +72,8 @@ pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
         let load = plan.loads[after.max(1) - 1].1;
         let (gap, count) = gaps.next(&mut rng);
         let next = at + gap * SECOND / (plan.rate * load.max(1e-9));
-        // Nothing is known of the time after the next step, and an exponential has no memory.
+        // The load changes before the next arrival: draw again from there, since the process has no
+        // memory.
         if let Some((step, _)) = plan.loads.get(after)
             && next > *step
             && gaps.forgets()
@@ -97,10 +99,11 @@ pub(crate) async fn arrive(mut plan: Plan, stack: Stack, seed: u64) {
                 begun: world::now(),
                 rng: Rng::with_seed(rng.u64(..)),
             };
-            // Most are refused at once under overload, and need no task of the runtime's.
+            // Performance: under overload most tasks are rejected at once, and need no runtime
+            // task.
             let mut future = Box::pin(task.run(stack.clone()));
             let ended = poll_fn(|cx| {
-                // A panic of a contender's ends the task, as it would in one of the runtime's.
+                // A panic of a contender ends the task, as in a spawned task.
                 let poll = AssertUnwindSafe(|| future.as_mut().poll(cx).is_ready());
                 Poll::Ready(catch_unwind(poll).unwrap_or(true))
             })
@@ -163,7 +166,7 @@ impl Task {
                             () = lost => End::Late,
                         }
                     } else {
-                        // Nobody is told when the caller stops waiting, and the call goes on.
+                        // The caller stops waiting, and the call continues.
                         tokio::select! {
                             biased;
                             answer = tokio::spawn(call) => answer.map_or(End::Refused, answered),
@@ -190,7 +193,7 @@ impl Task {
         let caller = &self.plan.caller;
         let (not_found, fails) = (caller.not_found, caller.not_found + caller.fails);
         if fails == 0.0 {
-            return StatusCode::OK; // and nothing is drawn
+            return StatusCode::OK; // without a draw
         }
         match self.rng.f64() {
             drawn if drawn < not_found => StatusCode::NOT_FOUND,

@@ -1,12 +1,12 @@
-//! What `--check` demands of the adaptive limit.
+//! The bars of `--check` for the adaptive limit.
 #![allow(clippy::print_stdout)]
 
 use crate::{score::Row, table};
 
-/// Who is held to the bars.
+/// The contender that must reach the bars.
 const WHO: &str = "adaptive";
 
-/// What a bar is about.
+/// The figure of a bar.
 #[derive(Clone, Copy)]
 enum Measure {
     /// The score is at least this.
@@ -15,19 +15,19 @@ enum Measure {
     OfBare(f64),
     /// The score is at most this below the best contender's.
     BelowBest(f64),
-    /// Recovered within so many seconds.
+    /// Recovery takes at most this many seconds.
     Recovery(f64),
-    /// The 99th percentile of what was answered is inside so many deadlines.
+    /// The 99th percentile of latency is at most this many deadlines.
     Deadline(f64),
 }
 
-/// A bar, for scenarios and points whose names contain these, at loads from the one to the other.
+/// A bar for scenarios and points whose names contain these texts, at loads in this range.
 struct Bar {
     scenario: &'static str,
     point: &'static str,
     loads: (f64, f64),
     measure: Measure,
-    /// Whether who misses it fails; otherwise it is told.
+    /// Whether a miss fails the run; otherwise it is only printed.
     asserted: bool,
 }
 
@@ -87,11 +87,11 @@ const BARS: &[Bar] = &[
     bar("usl", "", ANY, Score(0.97)),
 ];
 
-/// How far a run of the short form may be from what a long one shows: by so much is a bar lowered before it fails.
+/// Tolerance of bars in short runs, whose figures vary by chance.
 const CHANCE: f64 = 0.015;
 
-/// Prints the bars and goals that were missed, and tells how many bars: in a `short` run, those that were missed by more
-/// than chance.
+/// Prints the bars and goals that were missed. Returns the number of missed bars; in a `short` run,
+/// of those missed by more than the tolerance.
 pub(crate) fn check(rows: &[Row], short: bool) -> usize {
     let mut missed = 0;
     println!("\n## Bars\n");
@@ -110,7 +110,7 @@ pub(crate) fn check(rows: &[Row], short: bool) -> usize {
                 missed += usize::from(fails);
                 let what = match bar.asserted {
                     true if fails => "bar",
-                    true => "bar, by no more than chance,",
+                    true => "bar, within the tolerance of a short run,",
                     false => "goal",
                 };
                 println!("{what} missed: {}: {}: {wrong}", row.scenario, row.point);
@@ -122,7 +122,7 @@ pub(crate) fn check(rows: &[Row], short: bool) -> usize {
 }
 
 impl Measure {
-    /// The same, for a short run.
+    /// The bar for a short run.
     fn lowered(self) -> Self {
         match self {
             Score(bar) => Score(bar - CHANCE),
@@ -133,13 +133,13 @@ impl Measure {
         }
     }
 
-    /// How it was missed, if it was.
+    /// A description of the miss, if the bar is missed.
     fn missed(self, row: &Row, rows: &[Row]) -> Option<String> {
         match self {
-            Score(bar) => (row.score < bar).then(|| format!("score {:.4}, not {bar}", row.score)),
+            Score(bar) => (row.score < bar).then(|| format!("score {:.4}, bar {bar}", row.score)),
             OfBare(bar) => table::of_bare(row, rows)
                 .filter(|part| *part < bar)
-                .map(|part| format!("{part:.4} of the bare server's goodput, not {bar}")),
+                .map(|part| format!("{part:.4} of the bare server's goodput, bar {bar}")),
             BelowBest(bar) => {
                 let rivals = rows.iter().filter(|rival| table::same_point(row, rival));
                 rivals
@@ -155,7 +155,7 @@ impl Measure {
             Recovery(bar) => row
                 .recover_s
                 .filter(|seconds| *seconds > bar)
-                .map(|seconds| format!("recovered after {seconds:.1} s, not {bar}")),
+                .map(|seconds| format!("recovered after {seconds:.1} s, bar {bar}")),
             Deadline(times) => row
                 .p99_ms
                 .filter(|p99| *p99 > row.deadline_ms * times)

@@ -1,11 +1,13 @@
-//! The clock of a world: this program supplies the functions of libc that tell the time and that wait for it.
+//! The clock of a world: this program replaces libc's functions that read the time and that wait
+//! for it.
 //!
-//! tokio's paused clock ticks in milliseconds, and most peers read `std::time::Instant`, which it does not move. So the
-//! lab goes one floor down: [`clock_gettime`] answers with the time of the [world] that this thread
-//! simulates, and [`epoll_wait`], where a tokio runtime parks when nothing is left to do, moves that time to the next
-//! event and returns. The dynamic linker prefers a program's own symbols to libc's, so all crates in it see this clock.
+//! tokio's paused clock has a resolution of 1 ms, and most peers read `std::time::Instant`, which
+//! it does not control. So the lab works below both: [`clock_gettime`] returns the time of the
+//! [world] that this thread simulates, and [`epoll_wait`], where an idle tokio runtime parks,
+//! advances that time to the next event and returns. The dynamic linker prefers a program's own
+//! symbols to libc's, so all crates in the program use this clock.
 //!
-//! Threads without a world get the real ones, through the system call.
+//! Threads without a world use the real clock, through the system call.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -14,10 +16,10 @@ use libc::{SYS_clock_gettime, SYS_epoll_pwait, clockid_t, epoll_event, syscall, 
 
 use crate::world;
 
-/// Where virtual time begins: far enough from zero for those who subtract.
+/// Start of virtual time in seconds: far enough from zero for subtractions.
 const EPOCH_SECONDS: u64 = 1_000_000;
 
-/// The real time, for the lab's own progress reports.
+/// The real time, for the lab's own progress output.
 pub(crate) fn real_seconds() -> f64 {
     let mut now = timespec {
         tv_sec: 0,
@@ -28,7 +30,7 @@ pub(crate) fn real_seconds() -> f64 {
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
-/// Tells the time: the world's on a thread that has one.
+/// Reads the time: that of the world on a thread that has one.
 ///
 /// # Safety
 ///
@@ -36,19 +38,20 @@ pub(crate) fn real_seconds() -> f64 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
     let Some(nanos) = world::now_if_any() else {
-        // SAFETY: passed on as it came.
+        // SAFETY: forwards the caller's arguments.
         return unsafe { syscall(SYS_clock_gettime, clock, time) } as c_int;
     };
     let now = timespec {
         tv_sec: (EPOCH_SECONDS + nanos / 1_000_000_000).cast_signed(),
         tv_nsec: (nanos % 1_000_000_000).cast_signed(),
     };
-    // SAFETY: the caller says that it is valid.
+    // SAFETY: valid by the contract of this function.
     unsafe { time.write(now) };
     0
 }
 
-/// Waits: in a world, by moving its time to the next event or to the end of the wait, whichever is first.
+/// Waits. In a world it advances the time to the next event or to the end of the wait, whichever is
+/// first.
 ///
 /// # Safety
 ///
@@ -62,7 +65,7 @@ unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     if world::now_if_any().is_none() {
         let no_mask = std::ptr::null::<libc::sigset_t>();
-        // SAFETY: passed on as it came.
+        // SAFETY: forwards the caller's arguments.
         let ready = unsafe {
             syscall(
                 SYS_epoll_pwait,

@@ -1,9 +1,9 @@
-//! How much work a request is.
+//! Distributions of work.
 
 use fastrand::Rng;
 use serde::Deserialize;
 
-/// The distribution of work, as a multiple of the mean: all laws have the mean 1.
+/// The distribution of work, as a multiple of the mean: all have a mean of 1.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Law {
@@ -45,12 +45,12 @@ impl Law {
     }
 }
 
-/// Exponential with the mean 1: the time between two arrivals of a Poisson stream of rate 1.
+/// Exponential with a mean of 1: the gaps of a Poisson process of rate 1.
 pub(crate) fn exponential(rng: &mut Rng) -> f64 {
     -(1.0 - rng.f64()).ln()
 }
 
-/// Normal with mean 0 and deviation 1, after Box and Muller.
+/// Normal with mean 0 and deviation 1, by Box and Muller.
 fn normal(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.f64()).cos()
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_laws_have_the_mean_one() {
+    fn all_laws_have_a_mean_of_one() {
         let laws = [
             Law::Constant,
             Law::LogNormal(0.3),

@@ -1,4 +1,4 @@
-//! The scenarios that come with the lab, and those that users write.
+//! The scenarios of the lab, and those from files.
 
 use std::{fs, path::Path};
 
@@ -42,10 +42,10 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "grid",
 ];
 
-/// Those that are not among `all`.
+/// Scenarios that are not part of `all`.
 const BY_NAME_ONLY: &[&str] = &["grid"];
 
-/// The scenarios of this name: one of those that come with the lab, `all` of them, or a file.
+/// The scenarios with this name: a scenario of the lab, `all` of them, or a file.
 pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, String> {
     let mut found = match BUILT_IN.iter().find(|(known, _)| *known == name) {
         Some((name, text)) => vec![read(name, text)?],
@@ -59,8 +59,9 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
             .collect::<Result<_, _>>()?,
         None => {
             let path = Path::new(name);
-            let text = fs::read_to_string(path)
-                .map_err(|e| format!("{name}: neither a scenario of the lab nor a file: {e}"))?;
+            let text = fs::read_to_string(path).map_err(|e| {
+                format!("{name}: not a scenario of the lab, and not a readable file: {e}")
+            })?;
             let stem = path
                 .file_stem()
                 .map_or(name.into(), |s| s.to_string_lossy());
@@ -77,7 +78,7 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
     Ok(found)
 }
 
-/// Reads a scenario, and checks what the types cannot.
+/// Parses a scenario, and checks its values.
 pub(crate) fn read(name: &str, text: &str) -> Result<Scenario, String> {
     let mut scenario: Scenario = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
     name.clone_into(&mut scenario.name);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn invalid_scenarios_are_errors_that_name_the_field() {
         let (_, text) = BUILT_IN[0];
         let wrong = |from: &str, to: &str| read("x", &text.replace(from, to)).unwrap_err();
         assert!(wrong("requests = 60_000", "").contains("seconds"));

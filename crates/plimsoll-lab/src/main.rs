@@ -1,6 +1,7 @@
-//! A virtual-time laboratory for overload: the real crates, and their peers, in front of simulated servers.
+//! A virtual-time laboratory for overload: the real crates, and their peers, in front of simulated
+//! servers.
 //!
-//! `scenarios/README.md` tells how to describe a service of one's own.
+//! `scenarios/README.md` explains how to describe another service.
 #![deny(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -33,7 +34,7 @@ use std::{collections::HashSet, fs, panic, path::Path, process::ExitCode, sync::
 
 use options::{Command, Options};
 
-/// The short form leaves out points of more arrivals than this.
+/// Arrivals of a point above which the short form leaves it out.
 const LARGE: f64 = 500_000.0;
 
 fn main() -> ExitCode {
@@ -56,13 +57,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Some contenders panic, thousands of times: each kind is told once.
+/// Prints each kind of panic once: some contenders panic thousands of times.
 fn quiet_panics() {
-    let told = Mutex::new(HashSet::new());
+    let printed = Mutex::new(HashSet::new());
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string);
-        if told.lock().is_ok_and(|mut told| told.insert(place)) {
-            eprintln!("a request's task ended by a panic (told once): {panic}");
+        if printed
+            .lock()
+            .is_ok_and(|mut printed| printed.insert(place))
+        {
+            eprintln!("a request's task panicked (printed once): {panic}");
         }
     }));
 }

@@ -1,4 +1,4 @@
-//! What became of the tasks of a run.
+//! The results of the tasks of a run.
 
 use std::cell::RefCell;
 
@@ -10,46 +10,47 @@ use crate::{
 /// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Answered, and the caller still wanted it.
+    /// Answered within the deadline.
     InTime,
-    /// Answered too late, or given up.
+    /// Answered after the deadline, or abandoned.
     Late,
-    /// Refused.
+    /// Rejected.
     Refused,
 }
 
-/// Tenths of a second: how finely the ledger tells when.
+/// Resolution of the ledger in time.
 pub(crate) const BIN_SECONDS: f64 = 0.1;
 pub(crate) const BIN: f64 = BIN_SECONDS * SECOND;
 
-/// What is counted.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// From when on totals are counted, and until when.
+    /// The time range in which totals are counted.
     from: Nanos,
     until: Nanos,
     /// Tasks that begin later may not end before the run does; they are in the bins only.
     last_begin: Nanos,
-    /// Work of a task of each kind of callers, in means of the server's.
+    /// Work of a task of each kind of callers, in multiples of the server's mean.
     weights: Vec<f64>,
-    /// Tasks that began while they were counted, by kind of callers and by caller.
+    /// Tasks that began in the time range, by kind of callers and by caller.
     tallies: Vec<Vec<Tally>>,
-    /// Work answered in time, by when the answer came.
+    /// Work answered in time, by the time of the answer.
     pub(crate) answered: Vec<f64>,
-    /// Work of tasks that began, by when.
+    /// Work of tasks that began, by time.
     pub(crate) offered: Vec<f64>,
-    /// Latencies of what was answered, late or not, in seconds.
+    /// Latencies of all answers, late ones included, in seconds.
     latencies: Vec<f32>,
-    /// The limit at the beginning of each bin, where there is one.
+    /// The limit at the beginning of each bin, if there is one.
     pub(crate) limits: Vec<f64>,
-    /// Requests that the server got, and the work drawn for them over what was to be expected.
+    /// Requests that the server started.
     started: f64,
+    /// Their work over its expected value, summed.
     drawn: f64,
-    /// What could be answered at best, where somebody can tell.
+    /// The best possible result, where it can be computed.
     oracle: Option<Oracle>,
 }
 
-/// Tasks, by their end.
+/// Tasks by their end.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Tally {
     pub(crate) offered: u64,
@@ -57,7 +58,7 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
 }
 
-/// Who has a task: the kind of callers, and which of them.
+/// The caller of a task: its kind, and its index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whose {
     pub(crate) kind: usize,
@@ -68,8 +69,8 @@ thread_local! {
     static LEDGER: RefCell<Ledger> = RefCell::default();
 }
 
-/// Opens a new ledger, of a run that counts from `from` until `until`, in seconds. `kinds` are the callers: how many,
-/// and the work of a task of theirs. The `oracle` is told of all requests that count.
+/// Opens a new ledger for a run that counts from `from` until `until`, in seconds. `kinds` are the
+/// callers: their number, and the work of a task. The `oracle` gets all requests that count.
 pub(crate) fn open(
     from: f64,
     until: f64,
@@ -95,7 +96,7 @@ pub(crate) fn open(
     });
 }
 
-/// Takes the ledger away.
+/// Takes the ledger.
 pub(crate) fn close() -> Ledger {
     LEDGER.take()
 }
@@ -127,7 +128,7 @@ pub(crate) fn end(whose: Whose, begun: Nanos, ended: Nanos, end: End) {
     });
 }
 
-/// A request has come, refused or not: this is how long a worker would take for it, in nanoseconds.
+/// A request arrives, rejected later or not; `work` is its run time on a worker, in nanoseconds.
 pub(crate) fn come(at: Nanos, work: f64) {
     LEDGER.with_borrow_mut(|ledger| {
         if let Some(oracle) = &mut ledger.oracle
@@ -138,7 +139,7 @@ pub(crate) fn come(at: Nanos, work: f64) {
     });
 }
 
-/// The server has got a request: the work drawn for it, over what was to be expected of it.
+/// The server starts a request; `drawn` is its work over the expected value.
 pub(crate) fn start(drawn: f64, at: Nanos) {
     LEDGER.with_borrow_mut(|ledger| {
         if at >= ledger.from {
@@ -148,7 +149,7 @@ pub(crate) fn start(drawn: f64, at: Nanos) {
     });
 }
 
-/// The limit at this moment.
+/// The current limit.
 pub(crate) fn limit(limit: f64) {
     LEDGER.with_borrow_mut(|ledger| ledger.limits.push(limit));
 }
@@ -159,28 +160,29 @@ impl Ledger {
         counted.then(|| &mut self.tallies[whose.kind][whose.caller])
     }
 
-    /// Seconds in which a task had to begin to be in the tallies.
+    /// Length of the time range for tallies, in seconds.
     pub(crate) fn tally_seconds(&self) -> f64 {
         (self.last_begin - self.from) as f64 / SECOND
     }
 
-    /// The callers of a kind, one by one.
+    /// The tallies of one kind of callers, one per caller.
     pub(crate) fn callers(&self, kind: usize) -> &[Tally] {
         &self.tallies[kind]
     }
 
-    /// A kind of callers together.
+    /// The sum over one kind of callers.
     pub(crate) fn kind(&self, kind: usize) -> Tally {
         sum(&self.tallies[kind])
     }
 
-    /// All together.
+    /// The sum over all callers.
     pub(crate) fn total(&self) -> Tally {
         sum(self.tallies.iter().flatten())
     }
 
-    /// The work that the requests turned out to be, over what was to be expected of them: what the server could do is
-    /// less by it. Close to 1; without it, laws with long tails would need runs ten times as long.
+    /// The mean work of the requests over its expected value, by which the server's capacity is
+    /// divided. Close to 1; without it, distributions with long tails would need runs ten times as
+    /// long.
     pub(crate) fn luck(&self) -> f64 {
         if self.started > 0.0 && self.drawn > 0.0 {
             self.drawn / self.started
@@ -195,14 +197,14 @@ impl Ledger {
         Some(oracle.answered() as f64 * self.weights[0])
     }
 
-    /// The mean of them.
+    /// The mean latency.
     #[cfg(test)]
     pub(crate) fn mean_latency_ms(&self) -> f64 {
         let sum: f64 = self.latencies.iter().copied().map(f64::from).sum();
         sum / self.latencies.len() as f64 * 1e3
     }
 
-    /// A quantile of the latencies of what was answered, in milliseconds.
+    /// A quantile of the latencies of all answers, in milliseconds.
     pub(crate) fn latency_ms(&mut self, quantile: f64) -> Option<f64> {
         let last = self.latencies.len().checked_sub(1)?;
         let index = (quantile * last as f64).round() as usize;

@@ -6,33 +6,33 @@ use lexopt::{Parser, prelude::*};
 
 use crate::contender::{self, Contender};
 
-/// What to do without arguments, or with `--help`.
+/// Printed without arguments, or with `--help`.
 pub(crate) const HELP: &str = "\
 A virtual-time laboratory for overload.
 
 plimsoll-lab list                 scenarios and contenders
 plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenarios/README.md)
-    --contender NAME   only this one; may be repeated
-    --point TEXT       only points with this in their name
-    --seed N           of the first run (1)
-    --seeds N          runs of each point, and the mean of them (1)
-    --threads N        points at a time (as many as there are cores)
+    --contender NAME   only this contender; may be repeated
+    --point TEXT       only points whose name contains TEXT
+    --seed N           seed of the first run (1)
+    --seeds N          runs per point, of which the mean is printed (1)
+    --threads N        points at a time (the number of cores)
     --quick            the short form: fewer requests, no large points
     --tune NAME=VALUE  another value for a number of `adaptive`; may be repeated
-    --windows          what `adaptive` sees and does, window by window, on standard error
-    --trace PATH       arrivals as in this file
-    --json PATH        results, for programs
-    --svg DIR          a chart of each scenario
+    --windows          prints each window and change of `adaptive` to standard error
+    --trace PATH       arrivals from this file
+    --json PATH        writes the results for programs
+    --svg DIR          writes a chart of each scenario
     --check            fails when `adaptive` misses a bar";
 
-/// What was asked for.
+/// The command of the command line.
 pub(crate) enum Command {
     Help,
     List,
     Run(Options),
 }
 
-/// How to run.
+/// The options of a run.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) scenario: String,
@@ -62,7 +62,7 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
             Long("contender") => {
                 let name = parser.value()?.string()?;
                 let known = contender::ALL.iter().find(|known| known.name == name);
-                let unknown = || format!("no contender {name}: `list` tells them");
+                let unknown = || format!("no contender {name}: see `list`");
                 options.contenders.push(known.ok_or_else(unknown)?);
             }
             Long("point") => options.point = parser.value()?.string()?,

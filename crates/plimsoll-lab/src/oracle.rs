@@ -1,27 +1,29 @@
-//! What nobody can do better, however much they know: the most requests that a number of workers could answer in time.
+//! An upper bound: the most requests that a number of workers could answer in time.
 //!
-//! Bursts can bring more work at once than any server gets done before it is late, at a load that it could bear on
-//! average. The oracle knows when each request comes and how long it takes, and refuses the fewest: in the order of
-//! their arrival, and whenever one would be late, whichever makes the end of the work earliest by not being there. With
-//! one worker, and deadlines in the order of arrivals, no choice is better (Kise, Ibaraki and Mine, "A solvable case of
-//! the one-machine scheduling problem with ready and due times", 1978, after Moore and Hodgson).
+//! Bursts can bring more work at once than any server can do within the deadline, even at a mean
+//! load below its capacity. The oracle has the arrival and the work of each request, and rejects
+//! the fewest: in the order of arrival, and whenever a request would be late, it removes the
+//! request without which the work ends earliest. With one worker, and deadlines in the order of
+//! arrivals, no choice is better (Kise, Ibaraki and Mine, "A solvable case of the one-machine
+//! scheduling problem with ready and due times", 1978, after Moore and Hodgson).
 //!
-//! Several workers are counted as one that is so many times as fast. It can do whatever they can, and a little more, as
-//! none of it idles while there is work left: what comes out is a bound, which not even an oracle may quite reach.
+//! Several workers count as one of the same total speed. It can do everything they can, and
+//! slightly more, since no part of it idles while there is work: the result is a bound that may not
+//! be reachable.
 
-/// The choice so far.
+/// The requests chosen so far.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     workers: f64,
-    /// Nanoseconds from arrival until an answer is of no use.
+    /// Nanoseconds from arrival until the answer is of no use.
     deadline: f64,
-    /// The chosen ones since the server was last idle, in the order of arrival.
+    /// The requests chosen since the server was last idle, in the order of arrival.
     busy: Vec<Chosen>,
-    /// How many were chosen before.
+    /// The number of requests chosen before that.
     before: u64,
 }
 
-/// A request that is answered: when it comes, when work on it begins, and for how long all work on it.
+/// A chosen request: its arrival, the start of its work, and the duration on all workers.
 #[derive(Debug, Clone, Copy)]
 struct Chosen {
     at: f64,
@@ -45,7 +47,7 @@ impl Oracle {
         }
     }
 
-    /// The next request: when it comes, and how long a worker takes for it, in nanoseconds.
+    /// Offers the next request: its arrival, and its run time on one worker, in nanoseconds.
     pub(crate) fn offer(&mut self, at: f64, work: f64) {
         if work > self.deadline {
             return;
@@ -61,31 +63,32 @@ impl Oracle {
             lasts: work / self.workers,
         });
         if self.busy[self.busy.len() - 1].ends() > at + self.deadline {
-            self.refuse_one();
+            self.reject_one();
         }
     }
 
-    /// How many of all are answered in time.
+    /// The number of requests that are answered in time.
     pub(crate) fn answered(&self) -> u64 {
         self.before + self.busy.len() as u64
     }
 
-    /// Refuses the one without which the work ends earliest.
-    fn refuse_one(&mut self) {
-        let (mut refused, mut gain) = (0, 0.0);
-        // Nobody begins before they come: those after the refused one move forward by no more than any of them waits.
+    /// Rejects the request without which the work ends earliest.
+    fn reject_one(&mut self) {
+        let (mut rejected, mut gain) = (0, 0.0);
+        // No request starts before its arrival: those after the rejected one move forward by at
+        // most the shortest wait among them.
         let mut room = f64::INFINITY;
         for (index, one) in self.busy.iter().enumerate().rev() {
             if one.lasts.min(room) > gain {
-                (refused, gain) = (index, one.lasts.min(room));
+                (rejected, gain) = (index, one.lasts.min(room));
             }
             room = room.min(one.begins - one.at);
             if room <= gain {
                 break;
             }
         }
-        let mut free = self.busy.remove(refused).begins;
-        for one in &mut self.busy[refused..] {
+        let mut free = self.busy.remove(rejected).begins;
+        for one in &mut self.busy[rejected..] {
             one.begins = free.max(one.at);
             free = one.ends();
         }
@@ -100,7 +103,7 @@ mod tests {
 
     const DEADLINE: f64 = 10.0;
 
-    /// Bursts of requests: when they come, and how long they take.
+    /// Bursts of requests: arrivals and run times.
     fn requests(rng: &mut Rng, load: f64, count: usize) -> Vec<(f64, f64)> {
         let mut at = 0.0;
         let mut next = || {
@@ -120,8 +123,8 @@ mod tests {
         oracle.answered()
     }
 
-    /// Tries everything: any choice of requests, in any order, each to the worker that is free first. (Some best
-    /// schedule is such a list: take it in the order in which its work begins.)
+    /// Tries all choices of requests in any order, each on the worker that is free first. (One of
+    /// the best schedules is such a list, ordered by the start of work.)
     fn best(requests: &[(f64, f64)], free: &mut Vec<f64>, done: u32) -> u64 {
         let mut most = 0;
         for (index, (at, work)) in requests.iter().enumerate() {
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_worker_is_chosen_for_as_well_as_by_trying_everything() {
+    fn with_one_worker_the_choice_equals_the_exhaustive_search() {
         let mut rng = Rng::with_seed(3);
         let mut refused = 0;
         for _ in 0..200 {
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn several_workers_never_do_more_and_seldom_less() {
+    fn with_several_workers_the_bound_holds_and_is_close() {
         let mut rng = Rng::with_seed(4);
         let (mut bound, mut possible) = (0, 0);
         for _ in 0..100 {
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn who_could_not_be_answered_even_alone_takes_nothing() {
+    fn a_request_that_is_late_even_alone_is_not_chosen() {
         assert_eq!(oracle(&[(0.0, 11.0), (0.0, 9.0), (0.0, 1.0)], 1), 2);
     }
 }

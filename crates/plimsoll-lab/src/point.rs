@@ -8,7 +8,7 @@ use crate::{
     world::SECOND,
 };
 
-/// What to run, with all that follows from the scenario's file worked out.
+/// The parameters of a run, computed from the scenario.
 pub(crate) struct Point<'a> {
     /// Its name in tables.
     pub(crate) name: String,
@@ -16,8 +16,9 @@ pub(crate) struct Point<'a> {
     pub(crate) server: &'a Server,
     pub(crate) load: f64,
     pub(crate) callers: Vec<Caller>,
-    /// How long it lasts, in seconds, and the part at its beginning that is not counted.
+    /// Length of the run, in seconds.
     pub(crate) seconds: f64,
+    /// Length of the part at the beginning that is not counted.
     pub(crate) warm_up: f64,
     /// How long an answer is of use, in seconds.
     pub(crate) deadline: f64,
@@ -25,7 +26,7 @@ pub(crate) struct Point<'a> {
     pub(crate) stretches: Vec<Stretch>,
 }
 
-/// The points of a scenario. In the short form there are fewer requests in each.
+/// The points of a scenario, with fewer requests each in the short form.
 pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
     let everybody = match scenario.caller.as_slice() {
         [] => vec![Caller::default()],
@@ -68,21 +69,22 @@ pub(crate) fn points(scenario: &Scenario, quick: bool) -> Vec<Point<'_>> {
     points
 }
 
-/// The ledger counts by bins.
+/// Rounds to whole bins of the ledger.
 fn whole_bins(seconds: f64) -> f64 {
     (seconds / BIN_SECONDS).round().max(1.0) * BIN_SECONDS
 }
 
 impl Point<'_> {
-    /// Tasks that arrive at it, or what takes as long to simulate.
+    /// Tasks that arrive, as a measure of the time to simulate.
     pub(crate) fn arrivals(&self) -> f64 {
         let load = |stretch: &Stretch| (stretch.until - stretch.from) * stretch.load;
         let full = self.stretches.iter().map(load).sum::<f64>();
         full * self.load * self.server.capacity()
     }
 
-    /// Who knows what is possible at it: where requests need one worker each, all are worth the same, and there is never
-    /// more to do than can be done. (Of too much, the oracle would choose what is short, and do more than capacity.)
+    /// The oracle of the point: only where requests need one worker each, all have the same value,
+    /// and the load never exceeds the capacity. (Above it, the oracle would choose short requests,
+    /// and do more than the capacity.)
     pub(crate) fn oracle(&self) -> Option<Oracle> {
         let [Station::Workers { count, share, .. }] = *self.server.stations else {
             return None;
@@ -98,7 +100,7 @@ impl Point<'_> {
         known.then(|| Oracle::new(count, self.deadline * SECOND))
     }
 
-    /// The work of a task, on average, in means of the server's.
+    /// The mean work of a task, in multiples of the server's mean.
     pub(crate) fn cost(&self) -> f64 {
         let weights: f64 = self.callers.iter().map(|caller| caller.weight).sum();
         let cost = |caller: &Caller| caller.weight / weights * caller.task();

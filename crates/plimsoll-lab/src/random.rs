@@ -1,7 +1,7 @@
-//! Random scenarios: services, callers and courses of load, drawn by number.
+//! Random scenarios: services, callers and courses of load, each drawn from a seed.
 //!
-//! A limit can be tuned to the scenarios that are there. These are drawn from wide ranges, by
-//! number: [`LOOKED_AT`] may be looked at while the limit is changed, [`UNSEEN`] only afterwards.
+//! A limit can be overfitted to the built-in scenarios. These are drawn from wide ranges:
+//! [`LOOKED_AT`] may be used while the limit is changed, [`UNSEEN`] only afterwards.
 
 use std::ops::Range;
 
@@ -12,37 +12,37 @@ use crate::{
     scenario::{Arrivals, Caller, Scenario, Score, Server, Station, Step},
 };
 
-/// The numbers of the scenarios to look at.
+/// Seeds of the scenarios for use during a change.
 pub(crate) const LOOKED_AT: Range<u64> = 0..100;
-/// The numbers of those that are run once a change is finished.
+/// Seeds of the scenarios that are run after a change is finished.
 pub(crate) const UNSEEN: Range<u64> = 1_000..1_100;
 
-/// Requests in a second that the fastest server answers.
+/// Requests per second of the fastest server.
 const FASTEST: f64 = 15_000.0;
 
-/// The scenario of this name, `random-NUMBER`.
+/// The scenario with the name `random-NUMBER`.
 pub(crate) fn named(name: &str) -> Option<Scenario> {
     let number = name.strip_prefix("random-")?.parse().ok()?;
     Some(scenario(number))
 }
 
-/// The scenario of this number: always the same.
+/// The scenario of this seed, always the same.
 pub(crate) fn scenario(number: u64) -> Scenario {
-    // The generator's first draws of neighbouring seeds are alike.
+    // The generator's first draws of neighbouring seeds are similar.
     let mut rng = Rng::with_seed(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let rng = &mut rng;
     let mean_ms = (10.0 * log_uniform(rng, 0.5, 900.0)).round() / 10.0;
-    // At most this many requests in a second, so that a run stays short.
+    // A bound of requests per second, so that a run stays short.
     let most = (FASTEST * mean_ms / 1e3).min(600.0);
     let count = log_uniform(rng, 1.0, most) as usize;
     let law = law(rng);
-    // Of laws with long calls a short deadline leaves little that is possible for anyone.
+    // With long calls a short deadline leaves little that any contender can answer.
     let deadlines: &[f64] = match law {
         Law::Bimodal | Law::Exponential => &[10.0, 20.0, 50.0],
         Law::Constant | Law::LogNormal(_) => &[3.0, 5.0, 10.0, 20.0],
     };
     let deadline = pick(rng, deadlines);
-    // No contender can meet a short deadline that it does not know.
+    // No contender can meet a short deadline that requests do not carry.
     let told = deadline < 10.0 || rng.bool();
     let server = Server {
         mean_ms,
@@ -94,14 +94,14 @@ fn arrivals(rng: &mut Rng, count: usize) -> Arrivals {
     }
 }
 
-/// Who calls. `mean` is that of the service time, in seconds.
+/// Draws the callers. `mean` is the mean service time, in seconds.
 fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
     let steady = Caller {
         name: "steady".into(),
         ..Caller::default()
     };
     let (callers, score) = match rng.u8(..10) {
-        // Answers that are no successes, and cost as much.
+        // Answers that are not successes, at the same cost.
         0 => {
             let part = 0.2 + 0.7 * rng.f64();
             let (not_found, fails) = if rng.bool() { (part, 0.0) } else { (0.0, part) };
@@ -112,7 +112,7 @@ fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
             };
             (vec![caller], Score::Goodput)
         }
-        // Some leave before an idle service could have answered.
+        // Some callers cancel before an idle service could have answered.
         1 => {
             let leaving = Caller {
                 name: "leaving".into(),
@@ -120,13 +120,13 @@ fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
                 hangs_up: true,
                 ..Caller::default()
             };
-            // Half of the capacity at most: all of the steady ones can be served.
+            // At most half of the capacity: all steady callers can be served.
             scenario.load[0] = scenario.load[0].min(1.0);
             (vec![steady, leaving], Score::Caller("steady".into()))
         }
-        // All leave when they have waited for long.
+        // All callers cancel after a long wait.
         2 => {
-            // An answer is of use until they leave.
+            // An answer is of use until they cancel.
             scenario.deadline = 3.0 + 7.0 * rng.f64();
             let caller = Caller {
                 timeout_seconds: Some(mean * scenario.deadline),
@@ -135,7 +135,7 @@ fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
             };
             (vec![caller], Score::Goodput)
         }
-        // A few that matter more.
+        // A few requests that are more important.
         3 => {
             let high = Caller {
                 name: "high".into(),
@@ -146,7 +146,7 @@ fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
             scenario.load[0] = scenario.load[0].min(4.0);
             (vec![steady, high], Score::Caller("high".into()))
         }
-        // Now and then a request that is much longer.
+        // A few requests that are much longer.
         4 => {
             let long = Caller {
                 name: "long".into(),
@@ -163,7 +163,7 @@ fn callers(rng: &mut Rng, scenario: &mut Scenario, mean: f64) {
     scenario.score = score;
 }
 
-/// What happens in the course of it.
+/// Draws the changes during the run.
 fn course(rng: &mut Rng, scenario: &mut Scenario, seconds: f64) {
     let step = |at: f64| Step {
         at: at * seconds,
@@ -174,9 +174,9 @@ fn course(rng: &mut Rng, scenario: &mut Scenario, seconds: f64) {
         ..step(at)
     };
     scenario.step = match rng.u8(..10) {
-        // Hardly anything, then all of it.
+        // Almost no load, then full load.
         0 => vec![load(0.0, 0.01), load(0.4, 1.0)],
-        // It comes and goes.
+        // The load falls and rises again.
         1 => vec![load(0.0, 1.0), load(0.5, 0.3), load(0.75, 1.0)],
         2 => vec![Step {
             workers: Some(0.5),
@@ -186,7 +186,7 @@ fn course(rng: &mut Rng, scenario: &mut Scenario, seconds: f64) {
             speed: Some(0.6),
             ..step(0.6)
         }],
-        // Everything counts, from the first moment on.
+        // Everything counts from the start.
         4 => {
             scenario.warm_up = 0.0;
             Vec::new()
@@ -195,12 +195,12 @@ fn course(rng: &mut Rng, scenario: &mut Scenario, seconds: f64) {
     };
 }
 
-/// What was drawn, for the table.
+/// A description of the drawn values, for the table.
 fn describe(scenario: &Scenario) -> String {
     let callers = scenario.caller.iter().map(|caller| {
         let leaves = caller.timeout_seconds.map_or(0.0, |seconds| seconds * 1e3);
         format!(
-            "{} (weight {:.3}, work {:.1}, 404 {:.2}, 500 {:.2}, leaves after {leaves:.1} ms)",
+            "{} (weight {:.3}, work {:.1}, 404 {:.2}, 500 {:.2}, cancels after {leaves:.1} ms)",
             caller.name, caller.weight, caller.work, caller.not_found, caller.fails
         )
     });
@@ -211,9 +211,13 @@ fn describe(scenario: &Scenario) -> String {
         )
     });
     format!(
-        "Drawn at random: deadline {:.1} means ({}), {:?}, goes on: {}, warm-up {}; {}; {}",
+        "Drawn at random: deadline {:.1} means ({}), {:?}, continues after a cancellation: {}, warm-up {}; {}; {}",
         scenario.deadline,
-        if scenario.told { "told" } else { "not told" },
+        if scenario.told {
+            "carried by requests"
+        } else {
+            "not carried"
+        },
         scenario.arrivals,
         scenario.server[0].goes_on,
         scenario.warm_up,
@@ -235,12 +239,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_them_make_sense_and_no_two_are_alike() {
-        let mut told = std::collections::HashSet::new();
+    fn all_random_scenarios_are_valid_and_different() {
+        let mut drawn_before = std::collections::HashSet::new();
         for number in LOOKED_AT.chain(UNSEEN) {
             let drawn = scenario(number);
             drawn.check().unwrap();
-            assert!(told.insert(format!("{:?}{:?}", drawn.server, drawn.load)));
+            assert!(drawn_before.insert(format!("{:?}{:?}", drawn.server, drawn.load)));
         }
     }
 }

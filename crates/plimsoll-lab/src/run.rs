@@ -1,4 +1,4 @@
-//! One run: a point and a contender, from beginning to end.
+//! One run: a point and a contender.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     world::{self, Nanos, SECOND},
 };
 
-/// Runs it, and tells what happened. The same seed gives the same run, to the bit.
+/// Runs a point, and returns its ledger. The same seed gives exactly the same run.
 pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed: u64) -> Ledger {
     let end = point.seconds * SECOND;
     let kinds: Vec<_> = point
@@ -66,7 +66,7 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
     measure::close()
 }
 
-/// The load from given nanoseconds on that a kind of callers makes its part of.
+/// The load over time, in nanoseconds, of one kind of callers.
 fn loads(point: &Point<'_>, caller: &Caller) -> Vec<(f64, f64)> {
     let all = |second: f64| {
         let mut latest_first = point.stretches.iter().rev();

@@ -1,6 +1,6 @@
-//! Scenarios: data files that describe a server, its callers, and what happens.
+//! Scenarios: data files that describe a server, its callers, and the changes during a run.
 //!
-//! `scenarios/README.md` tells what each field means.
+//! `scenarios/README.md` documents each field.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,60 +9,63 @@ use serde::Deserialize;
 
 use crate::{arrival, law::Law};
 
-/// A scenario, as its file says.
+/// A scenario, as in its file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Scenario {
-    /// The name of its file.
+    /// The name of the file.
     #[serde(skip)]
     pub(crate) name: String,
-    /// What it shows, in a sentence.
+    /// What the scenario shows, in a sentence.
     pub(crate) about: String,
-    /// Servers to try it on.
+    /// The servers.
     pub(crate) server: Vec<Server>,
-    /// How much is offered, in multiples of a server's capacity: a point for each.
+    /// The offered load, in multiples of a server's capacity: a point for each.
     pub(crate) load: Vec<f64>,
-    /// How long it lasts, in seconds; and in requests that a full server answers, whichever is longer.
+    /// The length of a run, in seconds; the longest of this, `requests` and `services` counts.
     #[serde(default)]
     pub(crate) seconds: f64,
+    /// The length of a run, in requests that a full server answers.
     #[serde(default)]
     pub(crate) requests: f64,
-    /// And in mean service times: adapting takes some, and so does a backlog that makes answers late.
+    /// The length of a run, in mean service times: adapting takes some, and so does a backlog that
+    /// makes answers late.
     #[serde(default = "a_hundred")]
     pub(crate) services: f64,
-    /// And no longer than for this many such requests, however long that is.
+    /// The maximum length of a run, in requests that a full server answers.
     #[serde(default = "no_end")]
     pub(crate) at_most_requests: f64,
-    /// The part of it, from its beginning, that is not counted.
+    /// The share of the run, from its beginning, that is not counted.
     #[serde(default = "a_sixth")]
     pub(crate) warm_up: f64,
-    /// Callers want their answer in this many mean service times.
+    /// The deadline, in mean service times.
     #[serde(default = "ten")]
     pub(crate) deadline: f64,
-    /// Or in this many seconds.
+    /// The deadline, in seconds.
     pub(crate) deadline_seconds: Option<f64>,
     /// Whether requests carry their deadline.
     #[serde(default = "yes")]
     pub(crate) told: bool,
-    /// What happens.
+    /// Changes during the run.
     #[serde(default)]
     pub(crate) step: Vec<Step>,
-    /// Who calls. One caller of everything, unless said otherwise.
+    /// The kinds of callers. One kind with the defaults, unless set.
     #[serde(default)]
     pub(crate) caller: Vec<Caller>,
-    /// A point for each kind of callers, with nobody else there.
+    /// A point for each kind of callers alone.
     #[serde(default)]
     pub(crate) each_caller_alone: bool,
-    /// What a server tuned by hand tries, in multiples of its slots; the best is told.
+    /// The limits that contenders tuned by hand try, in multiples of the server's slots; the best
+    /// one is reported.
     #[serde(default = "multiples")]
     pub(crate) multiples: Vec<f64>,
-    /// Recovered is who answers this part of what is possible.
+    /// The share of the possible goodput from which a contender counts as recovered.
     #[serde(default = "nineteen_in_twenty")]
     pub(crate) recovered: f64,
-    /// What a point is judged by.
+    /// The score of a point.
     #[serde(default)]
     pub(crate) score: Score,
-    /// How arrivals are spread.
+    /// The arrival process.
     #[serde(default)]
     pub(crate) arrivals: Arrivals,
 }
@@ -73,13 +76,13 @@ pub(crate) struct Scenario {
 pub(crate) struct Server {
     /// Mean work of a request, in milliseconds.
     pub(crate) mean_ms: f64,
-    /// How work is distributed.
+    /// The distribution of work.
     pub(crate) law: Law,
     /// Its stations, in the order in which a request visits them.
     pub(crate) stations: Vec<Station>,
-    /// Requests in a second that it can answer, where the stations do not tell.
+    /// Requests per second that it can answer, where the stations do not determine it.
     pub(crate) capacity: Option<f64>,
-    /// It goes on with a request when the call is dropped.
+    /// Whether it continues with a request whose call is dropped.
     #[serde(default)]
     pub(crate) goes_on: bool,
 }
@@ -88,18 +91,18 @@ pub(crate) struct Server {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Station {
-    /// Workers with an endless queue.
+    /// Workers with an unbounded queue.
     Workers {
-        /// How many.
+        /// The number of workers.
         count: usize,
-        /// The part of a request's work that is done here.
+        /// The share of a request's work that is done here.
         #[serde(default = "all")]
         share: f64,
-        /// How much longer each takes for each that waits.
+        /// Slowdown per waiter, as a share.
         #[serde(default)]
         spin: f64,
     },
-    /// Everybody at once, after the Universal Scalability Law.
+    /// A shared processor, by the Universal Scalability Law.
     Crowd {
         /// Contention.
         sigma: f64,
@@ -108,21 +111,21 @@ pub(crate) enum Station {
     },
 }
 
-/// Something that happens.
+/// A change during the run.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Step {
-    /// When, in seconds.
+    /// The time of the change, in seconds.
     pub(crate) at: f64,
-    /// It comes about little by little from then until this second.
+    /// A gradual change, from `at` until this second.
     pub(crate) until: Option<f64>,
-    /// It happens again each so many seconds.
+    /// Repeats the change with this period, in seconds.
     pub(crate) every: Option<f64>,
-    /// Load is this multiple of the point's from then on.
+    /// From then on the load is this multiple of the point's.
     pub(crate) load: Option<f64>,
-    /// The server is this fast from then on; 0 stands still.
+    /// From then on the server has this speed; 0 stops it.
     pub(crate) speed: Option<f64>,
-    /// The server has this part of its workers from then on.
+    /// From then on the server has this share of its workers.
     pub(crate) workers: Option<f64>,
 }
 
@@ -132,57 +135,57 @@ pub(crate) struct Step {
 pub(crate) struct Caller {
     /// Its name in tables.
     pub(crate) name: String,
-    /// Its part of what is offered; parts are weighed against each other.
+    /// Its share of the offered load, relative to the weights of the other kinds.
     pub(crate) weight: f64,
-    /// How important its requests are: `CRITICAL_PLUS` to `SHEDDABLE`.
+    /// The priority of its requests: `CRITICAL_PLUS` to `SHEDDABLE`.
     pub(crate) criticality: String,
-    /// How many different callers there are of this kind.
+    /// The number of different callers of this kind.
     pub(crate) keys: usize,
-    /// Calls in a task, one after the other; the task is of use if all are answered in time.
+    /// Calls in a task, one after the other; the task succeeds if all are answered in time.
     pub(crate) calls: u32,
-    /// The mean time between two calls of a task, in seconds: what the way there and back takes.
+    /// The mean time between two calls of a task, in seconds: the round trip.
     pub(crate) pause_seconds: f64,
-    /// How often it tries, the first time included.
+    /// The number of attempts, with the first.
     pub(crate) attempts: u32,
-    /// It takes a try for lost after this many seconds. Until the deadline, unless said.
+    /// The timeout of an attempt, in seconds. The deadline, unless set.
     pub(crate) timeout_seconds: Option<f64>,
-    /// It then drops the call, and whoever is in between hears of it.
+    /// Whether it drops the call after the timeout, so that layers in between are cancelled.
     pub(crate) hangs_up: bool,
-    /// How long it waits before it tries again, doubled each time, with full jitter.
+    /// The backoff before a retry, doubled each time, with full jitter.
     pub(crate) backoff_seconds: f64,
-    /// The work of its requests, in means of the server's.
+    /// The work of its requests, in multiples of the server's mean.
     pub(crate) work: f64,
-    /// The part of its requests that is answered with 404, after the usual work.
+    /// The share of its requests that is answered with 404, after the usual work.
     pub(crate) not_found: f64,
-    /// The part of its requests that is answered with 500, after the usual work.
+    /// The share of its requests that is answered with 500, after the usual work.
     pub(crate) fails: f64,
-    /// From so many seconds on it asks for this multiple of its part.
+    /// From these seconds on, its share is multiplied by these factors.
     pub(crate) changes: Vec<(f64, f64)>,
 }
 
-/// What a point is judged by.
+/// The score of a point.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Score {
-    /// Answers in time over what was possible.
+    /// Answers in time over the possible answers.
     #[default]
     Goodput,
-    /// The part of this kind of callers' requests that was answered in time.
+    /// The share of this kind's requests that was answered in time.
     Caller(String),
-    /// Answers in time, of each key no more than its fair share, over what was possible so.
+    /// Answers in time, per caller at most its fair share, over all fair shares.
     Fair,
 }
 
-/// How arrivals are spread.
+/// The arrival process.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Arrivals {
-    /// As if nobody knew of anybody.
+    /// Independent arrivals.
     #[default]
     Poisson,
-    /// In bursts of this many at once.
+    /// Bursts of this many at once.
     Bursts(usize),
-    /// As a file tells, faster or slower by the load.
+    /// The gaps of a file, scaled by the load.
     Trace(Trace),
 }
 
@@ -190,7 +193,7 @@ pub(crate) enum Arrivals {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "PathBuf")]
 pub(crate) struct Trace {
-    /// The times between them, the mean being 1.
+    /// The gaps between the times, with a mean of 1.
     pub(crate) gaps: Arc<[f64]>,
 }
 
@@ -224,7 +227,7 @@ impl Default for Caller {
 }
 
 impl Scenario {
-    /// One without servers and loads, and with the defaults of a file for everything else.
+    /// A scenario without servers and loads, with a file's defaults for all other fields.
     pub(crate) fn of(about: &str) -> Self {
         Self {
             name: String::new(),
@@ -249,7 +252,7 @@ impl Scenario {
         }
     }
 
-    /// How long it lasts on this server, in seconds.
+    /// The length of a run on this server, in seconds.
     pub(crate) fn seconds_on(&self, server: &Server) -> f64 {
         (self.requests / server.capacity())
             .max(self.seconds)
@@ -257,7 +260,7 @@ impl Scenario {
             .min(self.at_most_requests / server.capacity())
     }
 
-    /// What the types cannot say.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
             ("requests or seconds", self.requests + self.seconds),
@@ -270,7 +273,7 @@ impl Scenario {
             }
         }
         if !(0.0..1.0).contains(&self.warm_up) {
-            return Err("warm-up must be from 0 to below 1".into());
+            return Err("warm-up must be at least 0 and below 1".into());
         }
         if self.load.is_empty() || self.server.is_empty() || self.multiples.is_empty() {
             return Err("load, server and multiples must not be empty".into());
@@ -279,21 +282,21 @@ impl Scenario {
             let capacity = server.capacity();
             if !(capacity.is_finite() && capacity > 0.0) {
                 return Err(format!(
-                    "{}: a server has a capacity above 0",
+                    "{}: the capacity of a server must be above 0",
                     server.name()
                 ));
             }
         }
         for caller in &self.caller {
             if caller.criticality.parse::<Criticality>().is_err() {
-                return Err(format!("no criticality {}", caller.criticality));
+                return Err(format!("unknown criticality {}", caller.criticality));
             }
             let parts = [caller.not_found, caller.fails];
             if parts.iter().any(|part| !(0.0..=1.0).contains(part))
                 || parts.iter().sum::<f64>() > 1.0
             {
                 return Err(format!(
-                    "{}: not-found and fails must be from 0 to 1 together",
+                    "{}: not-found and fails must be in 0..=1, and their sum too",
                     caller.name
                 ));
             }
@@ -307,28 +310,28 @@ impl Scenario {
         if let Score::Caller(name) = &self.score
             && !self.caller.iter().any(|caller| caller.name == *name)
         {
-            return Err(format!("score names no caller: {name}"));
+            return Err(format!("unknown caller in score: {name}"));
         }
         Ok(())
     }
 }
 
 impl Caller {
-    /// What it asks for at that second, as a multiple of its part.
+    /// Its share at that second, as a multiple of its usual share.
     pub(crate) fn asks_at(&self, second: f64) -> f64 {
         let mut latest_first = self.changes.iter().rev();
         let last = latest_first.find(|(at, _)| *at <= second);
         last.map_or(1.0, |(_, part)| *part)
     }
 
-    /// The work of a task, in means of the server's.
+    /// The work of a task, in multiples of the server's mean.
     pub(crate) fn task(&self) -> f64 {
         self.work * f64::from(self.calls)
     }
 }
 
 impl Server {
-    /// Requests in a second that it can answer when nothing is in its way.
+    /// Requests per second that it can answer without disturbance.
     pub(crate) fn capacity(&self) -> f64 {
         let mean = self.mean_ms / 1e3;
         let stated = self.capacity;
@@ -344,7 +347,7 @@ impl Server {
         stated.unwrap_or(least)
     }
 
-    /// In flight when it is just full: what somebody who tunes by hand begins with.
+    /// Requests in flight when it is just full: the starting point for tuning by hand.
     pub(crate) fn slots(&self) -> f64 {
         self.capacity() * self.mean_ms / 1e3
     }

@@ -1,20 +1,20 @@
-//! How fast a server is over time: full speed, half, nothing at all.
+//! The speed of a server over time.
 
 use crate::world::{Nanos, SECOND};
 
 /// Speeds from given times on. Work done is the integral of speed.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    /// From when, how fast, and the work done until then.
+    /// Start of each piece, its speed, and the work done until then.
     steps: Vec<(f64, f64, f64)>,
 }
 
 impl Schedule {
-    /// Speed 1, and from each of these times (in seconds, ascending) another one.
+    /// Speed 1, and another speed from each of these times (in seconds, ascending).
     pub(crate) fn new(changes: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let mut steps = vec![(0.0, 1.0, 0.0)];
         for (at, speed) in changes {
-            let (since, was, done) = *steps.last().expect("there is a first");
+            let (since, was, done) = *steps.last().expect("there is a first step");
             steps.push((at * SECOND, speed, done + (at * SECOND - since) * was));
         }
         Self { steps }
@@ -29,7 +29,7 @@ impl Schedule {
         let later = self.steps[index..].partition_point(|(.., done)| *done < goal);
         let (from, speed, done) = self.steps[index + later.max(1) - 1];
         if speed <= 0.0 {
-            return Nanos::MAX; // it has stopped for good
+            return Nanos::MAX; // it has stopped
         }
         (from + (goal - done) / speed).ceil() as Nanos
     }
@@ -40,8 +40,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_goes_on_through_changes_of_speed() {
-        // Full speed for 10 s, none for 5, half from then on.
+    fn work_continues_through_changes_of_speed() {
+        // Full speed for 10 s, none for 5 s, then half.
         let schedule = Schedule::new([(10.0, 0.0), (15.0, 0.5)]);
         let at = |start: f64, work: f64| {
             schedule.done_at((start * SECOND) as Nanos, work * SECOND) as f64 / SECOND

@@ -1,7 +1,8 @@
-//! What a run is worth: goodput over what was possible.
+//! The score of a run: goodput over the possible goodput.
 //!
-//! Possible is the smaller of what was offered and what the server can do. At a load that it could bear, bursts can still
-//! make that impossible for anybody: there an [oracle](crate::oracle) tells what was possible.
+//! The possible goodput is the smaller of the offered load and the server's capacity. At a load
+//! below the capacity, bursts can make that unreachable: there an [oracle](crate::oracle) computes
+//! the bound.
 
 use serde::Serialize;
 
@@ -12,33 +13,36 @@ use crate::{
     timeline::Stretch,
 };
 
-/// A line of the results, as it is written to JSON.
+/// A row of the results, as written to JSON.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
     pub(crate) scenario: String,
     pub(crate) point: String,
     pub(crate) contender: String,
-    /// Answered in time, over the server's full capacity.
+    /// Answers in time, over the server's full capacity.
     pub(crate) goodput: f64,
-    /// Of all that was answered, late or not.
+    /// Latency of all answers, late ones included.
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
-    /// The part of what was offered.
+    /// The share of the offered requests that was rejected.
     pub(crate) refused: f64,
-    /// The longest of all steps; who did not recover has the time that was left for it.
+    /// The longest recovery of all steps; without recovery, the time until the next step or the
+    /// end.
     pub(crate) recover_s: Option<f64>,
-    /// Goodput over what was possible, 0 to 1.
+    /// Goodput over the possible goodput, 0 to 1.
     pub(crate) score: f64,
-    /// The hand-tuned limit that this is the best of, in multiples of the server's slots.
+    /// The best limit of a contender tuned by hand, in multiples of the server's slots.
     #[serde(skip)]
     pub(crate) multiple: Option<f64>,
     #[serde(skip)]
     pub(crate) course: Course,
-    /// Of the point: load, deadline, and the answers a tenth of a second has at full capacity.
+    /// Load of the point.
     #[serde(skip)]
     pub(crate) load: f64,
+    /// Deadline of the point.
     #[serde(skip)]
     pub(crate) deadline_ms: f64,
+    /// Answers per bin at full capacity.
     #[serde(skip)]
     pub(crate) full_bin: f64,
 }
@@ -50,7 +54,7 @@ pub(crate) struct Course {
     pub(crate) limits: Vec<f64>,
 }
 
-/// Judges a run.
+/// Computes the row of a run.
 pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> Row {
     let luck = ledger.luck();
     let counted = point.seconds - point.warm_up;
@@ -88,7 +92,8 @@ pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> R
     }
 }
 
-/// The work that could have been answered between two moments: what was offered, or what the server can do.
+/// The work that could have been answered between two times: the offered work, or the server's
+/// capacity.
 fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64) -> f64 {
     let within = |at: f64| (at.clamp(from, until) / BIN_SECONDS).round() as usize;
     let of = |stretch: &Stretch| {
@@ -100,7 +105,7 @@ fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64
     point.stretches.iter().map(of).sum::<f64>().max(1e-9)
 }
 
-/// The part of one kind of callers' tasks that was answered in time, of those that could be.
+/// The share of one kind of callers' tasks that was answered in time, of those that could be.
 fn of_caller(point: &Point<'_>, ledger: &Ledger, name: &str, luck: f64) -> f64 {
     let Some(kind) = point.callers.iter().position(|caller| caller.name == name) else {
         return 0.0;
@@ -113,7 +118,7 @@ fn of_caller(point: &Point<'_>, ledger: &Ledger, name: &str, luck: f64) -> f64 {
             .max(1.0)
 }
 
-/// Answers in time, of each caller no more than its fair share, over all fair shares.
+/// Answers in time, per caller at most its fair share, over all fair shares.
 fn fair(point: &Point<'_>, ledger: &Ledger, luck: f64) -> f64 {
     let callers: Vec<Tally> = (0..point.callers.len())
         .flat_map(|kind| ledger.callers(kind).to_vec())
@@ -130,7 +135,7 @@ fn fair(point: &Point<'_>, ledger: &Ledger, luck: f64) -> f64 {
     got / fair.max(1.0)
 }
 
-/// The level to which `room` fills vessels as large as the demands.
+/// The level to which `room` fills vessels of the size of the demands (max-min fairness).
 fn water_level(demands: &[f64], room: f64) -> f64 {
     let mut sorted = demands.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -145,14 +150,16 @@ fn water_level(demands: &[f64], room: f64) -> f64 {
     f64::INFINITY
 }
 
-/// Answers that a second must have for 95 % of them to mean something; of small servers it takes more than a second.
+/// Answers per interval of [`recovery`], so that 95 % of them is significant; small servers need
+/// more than a second.
 const ENOUGH: f64 = 400.0;
 
-/// Seconds from a step until a second in which goodput was what it should be; of several steps, the longest.
+/// Seconds from a step until an interval with the goodput to recover to; of several steps, the
+/// longest.
 fn recovery(point: &Point<'_>, ledger: &Ledger, luck: f64) -> Option<f64> {
     let second = (ENOUGH / point.server.capacity()).max(1.0);
     let mut longest: Option<f64> = None;
-    // Little by little is not a step, and neither is what comes back before anybody can recover.
+    // Gradual steps do not count, and neither do steps that are too short to recover from.
     let stretches = point.stretches.iter();
     let long = |s: &&Stretch| s.from > 0.0 && s.until - s.from > 2.0 * second;
     for stretch in stretches.filter(long).filter(|s| s.load * s.capacity > 0.0) {
@@ -180,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn water_fills_the_small_vessels_first() {
+    fn small_demands_are_filled_first() {
         let shares = |room| {
             let level = water_level(&[10.0, 50.0, 200.0], room);
             [10.0, 50.0, 200.0].map(|demand: f64| demand.min(level).round() as u32)

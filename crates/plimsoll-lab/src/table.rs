@@ -1,4 +1,4 @@
-//! Results as tables, for people.
+//! Results as tables, for readers.
 #![allow(clippy::print_stdout)]
 
 use crate::{contender::Contender, score::Row};
@@ -12,11 +12,11 @@ pub(crate) fn print(about: &str, rows: &[Row]) {
     let point = width(rows, |row| row.point.len());
     let name = width(rows, |row| title(row).len());
     println!(
-        "| {:point$} | {:name$} | goodput | of bare |    p50 ms |    p99 ms | refused | recover s | score |",
+        "| {:point$} | {:name$} | goodput | of bare |    p50 ms |    p99 ms | rejected | recover s | score |",
         "point", "contender"
     );
     println!(
-        "|:{:-<point$}-|:{:-<name$}-|--------:|--------:|----------:|----------:|--------:|----------:|------:|",
+        "|:{:-<point$}-|:{:-<name$}-|--------:|--------:|----------:|----------:|---------:|----------:|------:|",
         "", ""
     );
     let mut last = "";
@@ -24,7 +24,7 @@ pub(crate) fn print(about: &str, rows: &[Row]) {
         let shown = if row.point == last { "" } else { &row.point };
         last = &row.point;
         println!(
-            "| {shown:point$} | {:name$} | {:7.3} | {:>7} | {:>9} | {:>9} | {:7.3} | {:>9} | {:.3} |",
+            "| {shown:point$} | {:name$} | {:7.3} | {:>7} | {:>9} | {:>9} | {:8.3} | {:>9} | {:.3} |",
             title(row),
             row.goodput,
             optional(of_bare(row, rows), 3),
@@ -37,7 +37,7 @@ pub(crate) fn print(about: &str, rows: &[Row]) {
     }
 }
 
-/// Prints the worst and the mean of each contender, and where it is the best.
+/// Prints each contender's worst and mean score, and at how many points it is near the best.
 pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
     println!(
         "\n## Summary\n\nOver all points; `near best`: within 1 % of the best score at its point.\n"
@@ -72,7 +72,7 @@ pub(crate) fn summary(rows: &[Row], contenders: &[&'static Contender]) {
     }
 }
 
-/// Goodput over that of the bare server, where that was run and stood.
+/// Goodput over that of the bare server, if that was run and did not collapse.
 pub(crate) fn of_bare(row: &Row, rows: &[Row]) -> Option<f64> {
     let bare = rows
         .iter()

@@ -1,4 +1,4 @@
-//! The engine against what theory and published curves say of such servers, and against itself.
+//! Tests of the engine against queueing theory and published curves, and of its determinism.
 
 use crate::{
     bench,
@@ -28,7 +28,7 @@ struct Seen {
     goodput: f64,
 }
 
-/// Runs the only point; the limit, if there is one, is this.
+/// Runs the only point, with this limit if the contender has one.
 fn only(scenario: &Scenario, contender: &str, limit: f64) -> Seen {
     let points = point::points(scenario, false);
     let [point] = points.as_slice() else {
@@ -48,8 +48,9 @@ fn near(value: f64, expected: f64, part: f64) {
 }
 
 #[test]
-fn waiting_times_are_those_of_theory() {
-    // At 0.8 of capacity, in service times: M/M/2 (Erlang C) 1.778, M/D/1 (Pollaczek and Khinchine) 2.
+fn waiting_times_match_queueing_theory() {
+    // At 0.8 of capacity, in service times: M/M/2 (Erlang C) 1.778, M/D/1 (Pollaczek and Khinchine)
+    // 2.
     let cases = [
         ("exponential", "{ workers = { count = 2 } }", 1.778),
         ("constant", "{ workers = { count = 1 } }", 2.0),
@@ -63,7 +64,7 @@ fn waiting_times_are_those_of_theory() {
 }
 
 #[test]
-fn a_crowd_gets_done_what_its_law_says() {
+fn a_shared_processor_has_the_throughput_of_its_law() {
     let station = "{ crowd = { sigma = 0.05, kappa = 0.001 } }";
     let cases = [(1.0, 1000.0), (8.0, 5689.9), (31.0, 9037.9), (64.0, 7822.0)];
     for (present, throughput) in cases {
@@ -73,9 +74,10 @@ fn a_crowd_gets_done_what_its_law_says() {
     }
 }
 
-/// Two workers, exponential, 2 ms, deadline 100 ms: goodput without a bound, and with 10 and 50 in the system.
+/// Two workers, exponential, 2 ms, deadline 100 ms: goodput without a limit, and with 10 and 50
+/// requests in the system.
 #[test]
-fn the_reference_curves_come_out() {
+fn the_reference_curves_are_reproduced() {
     let cases = [
         ("none", "[0.9]", 1.0, 0.891),
         ("fixed", "[0.9]", 10.0, 0.842),
@@ -88,7 +90,8 @@ fn the_reference_curves_come_out() {
     for (contender, load, limit, expected) in cases {
         let scenario = scenario(60_000.0, load, "exponential", 2.0, station);
         let Seen { goodput, .. } = only(&scenario, contender, limit);
-        // Just where half of all is late a small difference in luck is a large one in goodput.
+        // At the point where half of all answers are late, small random differences have a large
+        // effect on goodput.
         near(goodput, expected, if expected < 0.8 { 0.08 } else { 0.02 });
     }
     let scenario = scenario(60_000.0, "[1.5]", "exponential", 2.0, station);
@@ -97,7 +100,7 @@ fn the_reference_curves_come_out() {
 }
 
 #[test]
-fn a_server_that_goes_on_works_for_callers_who_are_gone() {
+fn a_server_that_continues_works_for_cancelled_calls() {
     let callers = "[[caller]]\ntimeout-seconds = 0.1\nhangs-up = true\n";
     let goodput = |goes_on| {
         let head = format!("about = ''\nload = [1.5]\nrequests = 20_000\ndeadline = 50\n{callers}");
@@ -109,7 +112,7 @@ fn a_server_that_goes_on_works_for_callers_who_are_gone() {
         only(&scenario, "none", 1.0).goodput
     };
     let (stops, goes_on) = (goodput(false), goodput(true));
-    // Who hangs up makes room for others; where the server does not hear of it, it is always behind.
+    // A cancelled call frees its worker; a server that continues is always behind.
     assert!(stops > 0.9, "{stops}");
     assert!(goes_on < 0.05, "{goes_on}");
 }
@@ -122,7 +125,7 @@ fn a_seed_gives_the_same_run_to_the_bit_on_any_number_of_threads() {
     let points: Vec<Point<'_>> = point::points(&scenario, false);
     let results = |threads, seed| {
         let options = Options {
-            // The table of the one that shares hashes callers with a seed of its own, so that nobody can aim at a cell.
+            // Its table hashes callers with a random seed.
             contenders: contender::ALL
                 .iter()
                 .filter(|contender| contender.name != "adaptive-fair")
@@ -139,7 +142,7 @@ fn a_seed_gives_the_same_run_to_the_bit_on_any_number_of_threads() {
 }
 
 #[test]
-fn scenarios_of_the_lab_are_in_order() {
+fn built_in_scenarios_are_valid() {
     for (name, text) in library::BUILT_IN {
         let scenario = library::read(name, text).unwrap();
         assert!(!point::points(&scenario, true).is_empty(), "{name}");

@@ -1,11 +1,11 @@
-//! What happens when: a scenario's steps, written out, and what is possible between them.
+//! The steps of a scenario over time, and what is possible between them.
 
 use crate::scenario::{Scenario, Step};
 
-/// How many pieces a step that comes about little by little is made of.
+/// Pieces of a gradual step.
 const PIECES: u32 = 100;
 
-/// A stretch of time in which nothing changes: load and capacity as parts of the point's.
+/// A stretch of time without changes: load and capacity as multiples of the point's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stretch {
     pub(crate) from: f64,
@@ -14,7 +14,8 @@ pub(crate) struct Stretch {
     pub(crate) capacity: f64,
 }
 
-/// The steps until the end, in order: what repeats is repeated, what is gradual is cut into pieces.
+/// The steps until the end, in order: repeated steps are repeated, gradual ones are cut into
+/// pieces.
 pub(crate) fn steps(scenario: &Scenario, end: f64) -> Vec<Step> {
     let mut all = Vec::new();
     let mut reached = Values::default();
@@ -94,7 +95,7 @@ impl Values {
         }
     }
 
-    /// A part of the way to what the step says.
+    /// The values at a part of the way to the step.
     fn towards(self, step: &Step, part: f64, at: f64) -> Step {
         let way = |from: f64, to: Option<f64>| to.map(|to| from + (to - from) * part);
         Step {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_repeated_until_the_end() {
+    fn repeated_steps_are_repeated_until_the_end() {
         let steps = steps(
             &scenario(
                 "[[step]]\nat = 1\nevery = 4\nspeed = 0\n[[step]]\nat = 2\nevery = 4\nspeed = 1\n",
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gradual_goes_all_the_way() {
+    fn a_gradual_step_reaches_its_end() {
         let steps = steps(
             &scenario("[[step]]\nat = 2\nuntil = 6\nspeed = 0.5\n"),
             10.0,

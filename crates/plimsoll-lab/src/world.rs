@@ -1,7 +1,8 @@
-//! The world of one simulation: its time, and what will happen in it.
+//! The world of one simulation: its time and its pending events.
 //!
-//! One to a thread. A task that [sleeps](sleep_until) leaves its waker with the world; when the runtime has nothing left
-//! to do and parks, the [clock](crate::clock) moves the world's time to the next event, to the nanosecond.
+//! One per thread. A task that [sleeps](sleep_until) registers its waker in the world; when the
+//! runtime is idle and parks, the [clock](crate::clock) advances the world's time to the next
+//! event, to the nanosecond.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,10 +13,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Nanoseconds since the world began.
+/// Nanoseconds since the start of the world.
 pub(crate) type Nanos = u64;
 
-/// A second.
+/// Nanoseconds of a second.
 pub(crate) const SECOND: f64 = 1e9;
 
 #[derive(Default)]
@@ -25,7 +26,7 @@ struct World {
     agenda: RefCell<Agenda>,
 }
 
-/// Who is to be woken when. Entries with equal times go in the order in which they were made.
+/// Wakers by time. Entries with equal times are in the order of registration.
 #[derive(Default)]
 struct Agenda {
     times: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
@@ -38,7 +39,7 @@ thread_local! {
     static WORLD: World = World::default();
 }
 
-/// Runs `main` in a new world, on a tokio runtime of its own, until it ends.
+/// Runs `main` in a new world, on its own tokio runtime, until it ends.
 pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
     WORLD.with(|world| {
         assert!(!world.alive.replace(true), "one world to a thread");
@@ -50,23 +51,23 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
         .build()
         .expect("a runtime needs an epoll descriptor");
     let ended = runtime.block_on(main);
-    drop(runtime); // and with it the tasks that are left
+    drop(runtime); // and the remaining tasks
     WORLD.with(|world| world.alive.set(false));
     ended
 }
 
-/// The time now, on a thread that has a world.
+/// The current time on a thread with a world.
 pub(crate) fn now_if_any() -> Option<Nanos> {
     let now = |world: &World| world.alive.get().then(|| world.now.get());
     WORLD.try_with(now).ok().flatten()
 }
 
-/// The time now.
+/// The current time.
 pub(crate) fn now() -> Nanos {
     WORLD.with(|world| world.now.get())
 }
 
-/// Moves time to the next event, or by `at_most`, and wakes those whose time has come.
+/// Advances the time to the next event, or by `at_most`, and wakes the tasks that are due.
 pub(crate) fn advance(at_most: Option<Nanos>) {
     WORLD.with(|world| {
         let now = world.now.get();
@@ -76,7 +77,7 @@ pub(crate) fn advance(at_most: Option<Nanos>) {
             let mut agenda = world.agenda.borrow_mut();
             let next = agenda.times.peek().map(|Reverse((time, ..))| *time);
             let Some(to) = next.into_iter().chain(limit).min() else {
-                panic!("nothing is left to happen, and somebody waits for it");
+                panic!("the runtime waits, but no event is pending");
             };
             world.now.set(to.max(now));
             while let Some(Reverse((time, _, sleeper))) = agenda.times.peek().copied()
@@ -91,7 +92,7 @@ pub(crate) fn advance(at_most: Option<Nanos>) {
     });
 }
 
-/// Ends when the world's time has come to `at`.
+/// Ends at the time `at`.
 pub(crate) fn sleep_until(at: Nanos) -> Sleep {
     Sleep { at, place: None }
 }
@@ -125,15 +126,16 @@ impl Future for Sleep {
 }
 
 impl Drop for Sleep {
-    /// The entry stays, and wakes nobody.
+    /// The entry stays, without a waker.
     fn drop(&mut self) {
         if let Some(place) = self.place {
             let leave = |world: &World| {
-                // From then on the place may be another's.
+                // From then on another sleep may use the place.
                 let early = world.now.get() < self.at;
                 early.then(|| world.agenda.borrow_mut().sleepers[place].take())
             };
-            // Dropped out here: the last waker of a task drops the task, which may have sleeps of its own.
+            // Dropped outside of the borrow: the last waker of a task drops the task, which may
+            // have other sleeps.
             drop(WORLD.try_with(leave));
         }
     }

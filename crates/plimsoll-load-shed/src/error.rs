@@ -1,4 +1,4 @@
-//! What cannot be set.
+//! Invalid settings.
 
 use std::time::Duration;
 
@@ -6,53 +6,54 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLoadShed {
-    /// The load at which shedding starts is no load.
-    #[error("start is {0}, but must be a load from 0 to 1000")]
+    /// The load at which shedding starts is not in bounds.
+    #[error("start must be in 0..=1000, got {0}")]
     Start(f64),
-    /// The load at which all is shed does not lie above the start.
-    #[error("full is {full}, but must be a load above start, {start}, and at most 1000")]
+    /// The load at which all is shed is not above the start.
+    #[error("full must be above start ({start}) and at most 1000, got {full}")]
     Full {
-        /// Where shedding was to start.
+        /// The load at which shedding starts.
         start: f64,
-        /// Where all was to be shed.
+        /// The rejected value.
         full: f64,
     },
-    /// A hint that invites the caller back at once, or never.
-    #[error("retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
+    /// The retry hint is zero, or longer than a day.
+    #[error("retry_after must be in 1ns..=1 day, got {0:?}")]
     RetryAfter(Duration),
-    /// A queue that holds nothing.
-    #[error("capacity is {0}, but must be at least 1")]
+    /// The queue has no capacity.
+    #[error("capacity must be at least 1, got {0}")]
     Capacity(usize),
-    /// A window that is too short to count anything in, or too long to react.
-    #[error("window is {0:?}, but must be 1 millisecond to 1 minute")]
+    /// The window is too short to count requests, or too long to react.
+    #[error("window must be in 1ms..=1min, got {0:?}")]
     Window(Duration),
-    /// A window of a throttle that forgets too soon, or too late.
-    #[error("window is {0:?}, but must be 1 second to 1 hour")]
+    /// A throttle's window is too short or too long.
+    #[error("window must be in 1s..=1h, got {0:?}")]
     ThrottleWindow(Duration),
-    /// A period that is no period, or one in which nothing is learned.
-    #[error("period is {0:?}, but must be 1 millisecond to 1 hour")]
+    /// A period is too short or too long.
+    #[error("period must be in 1ms..=1h, got {0:?}")]
     Period(Duration),
-    /// A sampler that would do nothing else, or sees too little.
-    #[error("interval is {0:?}, but must be 10 milliseconds to 1 minute")]
+    /// The sampler would run too often or too seldom.
+    #[error("interval must be in 10ms..=1min, got {0:?}")]
     Interval(Duration),
-    /// An objective for a delay that is none.
-    #[error("objective is {0:?}, but must be 1 microsecond to 1 hour")]
+    /// The objective of a delay is too short or too long.
+    #[error("objective must be in 1us..=1h, got {0:?}")]
     Objective(Duration),
-    /// A share that is none.
-    #[error("{field} is {value}, but must be above 0 and at most 1")]
+    /// A share is not above 0 and at most 1.
+    #[error("{field} must be in (0, 1], got {value}")]
     Share {
-        /// Of what.
+        /// The name of the setting.
         field: &'static str,
-        /// What was asked for.
+        /// The rejected value.
         value: f64,
     },
-    /// Accepts are multiplied by at least 1: by less, a service that accepts everything would get less and less.
-    #[error("multiplier is {0}, but must be a number from 1 to 100")]
+    /// The factor of accepts is below 1 or above 100. Below 1, a callee that accepts every request
+    /// would be sent less and less.
+    #[error("multiplier must be in 1..=100, got {0}")]
     Multiplier(f64),
-    /// A probe is a task, and there is no runtime to spawn it on.
-    #[error("there is no tokio runtime to spawn the probe on")]
+    /// There is no tokio runtime for the task of the probe.
+    #[error("no tokio runtime to spawn the probe on")]
     NoRuntime,
-    /// A sampler is a thread, and there is none to be had.
-    #[error("the sampler's thread cannot be started: {0:?}")]
+    /// The operating system could not start the sampler's thread.
+    #[error("could not start the sampler's thread: {0:?}")]
     NoThread(std::io::ErrorKind),
 }

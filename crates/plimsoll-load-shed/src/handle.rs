@@ -1,4 +1,4 @@
-//! Settings and figures at run time.
+//! Run-time settings and figures of a `LoadShed`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use plimsoll_core::LoadSignal;
 
 use crate::{InvalidLoadShed, ledger::ledger_methods, settings::Shared};
 
-/// Reads and changes a [`LoadShed`](crate::LoadShed) policy while it works. Clones share it.
+/// Reads and changes a [`LoadShed`](crate::LoadShed) policy at run time. Clones share it.
 #[derive(Debug)]
 pub struct LoadShedHandle<L>(Arc<Shared<L>>);
 
@@ -20,16 +20,16 @@ impl<L> LoadShedHandle<L> {
         self.0.ramp().start()
     }
 
-    /// The load from which on all but the top level is shed.
+    /// The load from which all but the top level is shed.
     pub fn full(&self) -> f64 {
         self.0.ramp().full()
     }
 
-    /// Changes both loads together: no request sees one without the other.
+    /// Changes both loads atomically: no request sees one without the other.
     ///
     /// # Errors
     ///
-    /// As [`LoadShed::between`](crate::LoadShed::between). Nothing is changed then.
+    /// As [`LoadShed::between`](crate::LoadShed::between). On error nothing changes.
     pub fn set_between(&self, start: f64, full: f64) -> Result<(), InvalidLoadShed> {
         self.0.set_ramp(start, full)
     }
@@ -38,12 +38,13 @@ impl<L> LoadShedHandle<L> {
 }
 
 impl<L: LoadSignal> LoadShedHandle<L> {
-    /// The signal, read now.
+    /// The load, read now.
     pub fn load(&self) -> f64 {
         self.0.signal.load()
     }
 
-    /// The threshold at the load of this moment: [levels](plimsoll_core::Priority::level) below it are shed. 0 is nothing, 511 all but the top level.
+    /// The threshold at the current load: [levels](plimsoll_core::Priority::level) below it are
+    /// shed. 0 sheds nothing, 511 all but the top level.
     pub fn threshold(&self) -> u16 {
         self.0.ramp().threshold(self.load())
     }

@@ -4,10 +4,10 @@ use plimsoll_core::{ByExtension, GateLayer, Http};
 
 use crate::LoadShed;
 
-/// Puts [`LoadShed`] in front of a service.
+/// The [`LoadShed`] policy as a layer.
 ///
-/// `L` is the signal, `R` tells priorities; answers refusals as HTTP or gRPC (`T` is another protocol). State
-/// lives in the layer: all services it makes, and their clones, count together.
+/// `L` is the signal, `R` reads priorities, `T` is the protocol of rejections (HTTP and gRPC unless
+/// set). The state belongs to the layer: all services it makes, and their clones, count together.
 ///
 /// ```
 /// use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! What every policy here counts, and tells those whom it refuses.
+//! The counters and the retry hint that every policy of this crate has.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,7 +12,7 @@ use crate::InvalidLoadShed;
 const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
 
-/// The hint that refusals carry, and counts of both kinds of decisions.
+/// The retry hint of rejections, and counts of both decisions.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) retry_after: Hint,
@@ -21,7 +21,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Counts a refusal, and makes it. `threshold` is for those who are told it.
+    /// Counts and makes a rejection. `threshold` is announced when it is given.
     #[cold]
     pub(crate) fn refuse(
         &self,
@@ -38,7 +38,7 @@ impl Ledger {
     }
 }
 
-/// How long refused callers are told to stay away.
+/// The retry hint of rejections.
 #[derive(Debug)]
 pub(crate) struct Hint(AtomicU64);
 
@@ -62,7 +62,7 @@ impl Default for Hint {
     }
 }
 
-/// A counter for each criticality, and one for what was taken back: counters only go up.
+/// One counter per criticality, and a second one for subtractions, since a `Counter` only goes up.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     added: [Counter; 4],
@@ -75,14 +75,15 @@ impl Tally {
         self.added[criticality as usize].add();
     }
 
-    /// One less: a later policy rejected the request.
+    /// Subtracts one: a later policy rejected the request.
     #[cold]
     pub(crate) fn take_back(&self, criticality: Criticality) {
         self.taken_back[criticality as usize].add();
     }
 
     pub(crate) fn get(&self, criticality: Criticality) -> u64 {
-        // Before the others: what is taken back was added sooner.
+        // Read first: a request is added before it is subtracted, so the difference is never
+        // negative.
         let taken_back = self.taken_back[criticality as usize].get();
         self.added[criticality as usize]
             .get()
@@ -90,19 +91,19 @@ impl Tally {
     }
 }
 
-/// The methods about the [`Ledger`] that all handles have: in each handle's own words a reader would look for differences.
+/// The methods of all handles that read or set the [`Ledger`]. One macro keeps their docs alike.
 macro_rules! ledger_methods {
     () => {
-        /// The hint that refusals carry.
+        /// The retry hint of rejections.
         pub fn retry_after(&self) -> std::time::Duration {
             self.0.ledger.retry_after.get()
         }
 
-        /// Changes the hint that refusals carry.
+        /// Changes the retry hint of rejections.
         ///
         /// # Errors
         ///
-        /// When it is zero or more than 1 day. Nothing is changed then.
+        /// When it is zero or more than 1 day. On error nothing changes.
         pub fn set_retry_after(
             &self,
             hint: std::time::Duration,
@@ -110,7 +111,7 @@ macro_rules! ledger_methods {
             self.0.ledger.retry_after.set(hint)
         }
 
-        /// Requests of this criticality that were admitted, by this policy and by those after it.
+        /// Requests of this criticality that were admitted by this policy and by those after it.
         pub fn admitted(&self, criticality: plimsoll_core::Criticality) -> u64 {
             self.0.ledger.admitted.get(criticality)
         }

@@ -1,25 +1,26 @@
-//! Sheds load, least important first, for Tower services behind a [`plimsoll_core::Gate`].
+//! Load shedding by priority, for Tower services behind a [`plimsoll_core::Gate`].
 //!
-//! | to | take |
+//! | task | policy |
 //! |---|---|
-//! | keep a service at its line, whatever is offered | [`AdaptiveShed`]: finds what it can do, and sheds the rest by priority |
-//! | shed at loads that you state | [`LoadShed`]: a ramp from one load to another |
-//! | spare another service what it would refuse | [`AdaptiveThrottle`]: by how much of late was accepted |
-//! | pass priority and deadline on, and shed before sending | [`Downstream`]: the one layer of a client |
+//! | keep a service at its capacity under any offered load | [`AdaptiveShed`]: measures the capacity, and sheds the rest by priority |
+//! | shed at fixed loads | [`LoadShed`]: a ramp from one load to another |
+//! | reject in the client what the callee would reject | [`AdaptiveThrottle`]: from the share that was accepted recently |
+//! | propagate priority and deadline, and shed before sending | [`Downstream`]: the layer of a client |
 //!
-//! Both kinds of shedding read a [`LoadSignal`](plimsoll_core::LoadSignal), which is 1 at an objective that you state:
+//! `AdaptiveShed` and `LoadShed` read a [`LoadSignal`](plimsoll_core::LoadSignal), which is 1 at an
+//! objective that you set:
 //!
-//! | signal | sees | is blind to |
+//! | signal | measures | does not measure |
 //! |---|---|---|
-//! | [`QueueDelay`]: the first to take | requests that wait for their turn | work that is not queued where it looks |
-//! | a concurrency limit's handle | requests in flight and waiting, at once | what each of them costs |
+//! | [`QueueDelay`]: the default choice | requests in a queue | work that is not queued there |
+//! | a concurrency limit's handle | requests in flight and queued, at once | the cost of each |
 //! | [`Depth`] | a queue between tasks, at once | how long its entries take |
-//! | [`ExecutorDelay`] (feature `executor-delay`) | handlers that compute or block | everything that waits |
-//! | [`SystemLoad`] (Linux) | processors, memory and the pressure on them | locks, pools, dependencies; the last second |
-//! | a closure | what you know | |
+//! | [`ExecutorDelay`] (feature `executor-delay`) | handlers that compute or block | handlers that wait |
+//! | [`SystemLoad`] (Linux) | processors, memory and their pressure | locks, pools, dependencies; the last second |
+//! | a closure | any value | |
 //!
-//! [`Worst`](plimsoll_core::Worst) joins two of them and [`WorstOf`] any number. A signal that is broken, or does not know, reads as 0 and
-//! sheds nothing.
+//! [`Worst`](plimsoll_core::Worst) takes the higher of two signals, and [`WorstOf`] the highest of
+//! any number. A signal that fails or has no value reads as 0 and sheds nothing.
 //!
 //! ```
 //! use plimsoll_core::{ByHeader, ClientIp, Deadlines, GateLayer, When};
@@ -28,11 +29,11 @@
 //! # fn serve<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
 //!
 //! # let concurrency = ();
-//! // Requests may wait one and a half times as long as they run for the concurrency limit behind.
+//! // 1 when requests wait 1.5 times as long as they run for the concurrency limit behind.
 //! let delay = QueueDelay::relative();
 //! let shed = AdaptiveShed::new(delay.clone());
 //! let handle = shed.handle();
-//! // Whose it is and until when; the delay; and the shedding, which health checks are spared.
+//! // Deadline; priority; queue delay; shedding, from which health checks are exempt.
 //! let stack = (
 //!     Deadlines::propagated(),
 //!     ByHeader::untrusted(ClientIp::peer()),
@@ -45,12 +46,13 @@
 //! ```
 //!
 //! # Features
+//! No feature is on by default. `executor-delay` adds [`ExecutorDelay`], which spawns a task.
+//! `call-scope` adds [`CallScopeLayer`], which gives calls the priority of the request that they
+//! are made for.
 //!
-//! None is on by default. `executor-delay`: [`ExecutorDelay`], which spawns a task. `call-scope`: [`CallScopeLayer`], so that calls
-//! find the priority of the request that they are made for.
-//!
-//! How much is shed at which load, and of what, is told at [`LoadShed`] and [`AdaptiveShed`];
-//! [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) puts it together.
+//! [`LoadShed`] and [`AdaptiveShed`] document what is shed at which load;
+//! [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) is the
+//! guide.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

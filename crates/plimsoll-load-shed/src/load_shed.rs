@@ -1,4 +1,4 @@
-//! The policy.
+//! The `LoadShed` policy.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -15,48 +15,51 @@ const NAME: &str = "load-shed";
 
 /// Sheds requests as a load rises, least important first.
 ///
-/// # The map
+/// # Load and threshold
 ///
-/// Requests have one of 512 [levels](Priority::level): four criticalities of 128 cohorts each. A request is shed when
-/// its level is below the threshold, so a level is shed only when all lower ones are. The threshold follows from the load, and
-/// from nothing else:
+/// A request has one of 512 [levels](Priority::level): four criticalities of 128 cohorts each. A
+/// request is shed when its level is below the threshold, so a level is shed only when all lower
+/// levels are. The threshold depends on the load alone:
 ///
 /// ```text
 /// threshold = 0                                              load <= start
 ///             min(511, floor(512 * (load - start) / (full - start)))    above
 /// ```
 ///
-/// So each criticality has its quarter of the way from `start` to `full`. With the default, 0.8 to 1:
+/// So each criticality is shed in its quarter of the range from `start` to `full`. With the
+/// default, 0.8 to 1:
 ///
 /// | load | shed |
 /// |---|---|
 /// | up to 0.8 | nothing |
-/// | 0.8 to 0.85 | a rising part of `SHEDDABLE` |
-/// | 0.85 to 0.9 | all of that, and a rising part of `SHEDDABLE_PLUS` |
-/// | 0.9 to 0.95 | all of those, and a rising part of `CRITICAL`, which requests are unless they say otherwise |
-/// | 0.95 to 1 | all of those, and a rising part of `CRITICAL_PLUS` |
-/// | from 1 | everything but the top cohort of `CRITICAL_PLUS` |
+/// | 0.8 to 0.85 | a rising share of `SHEDDABLE` |
+/// | 0.85 to 0.9 | all of that, and a rising share of `SHEDDABLE_PLUS` |
+/// | 0.9 to 0.95 | all of those, and a rising share of `CRITICAL`, the default criticality |
+/// | 0.95 to 1 | all of those, and a rising share of `CRITICAL_PLUS` |
+/// | from 1 | everything except the top cohort of `CRITICAL_PLUS` |
 ///
-/// The top level always passes: so a signal that falls only when requests end cannot stay up for lack of them, as
-/// long as there are some of that level. Requests that must never be shed (health checks) do not belong here: exempt
-/// them with [`When`](plimsoll_core::When).
+/// The top level is never shed: a signal that falls only when requests end then cannot stay high
+/// for lack of requests, as long as some requests have that level. Requests that must never be shed
+/// (health checks) are exempted with [`When`](plimsoll_core::When).
 ///
 /// # Cohorts
 ///
-/// Within a criticality the cohort decides, so that all requests of one user share a fate, here and in every service that
-/// hashes the same key (see [`Priority::cohort_of`]). A request whose cohort nobody set gets a random one each
-/// time it is asked about: a threshold alone would shed all of them or none. So the shed part of such traffic is the
-/// same as of one that is spread evenly, `(threshold - lowest level) / 128` of the criticality, but without a shared fate.
+/// Within a criticality the cohort decides, so that all requests of one user get the same decision,
+/// here and in every service that hashes the same key (see [`Priority::cohort_of`]). A request
+/// without a cohort gets a random one at each decision, since one threshold would shed all such
+/// requests or none. The shed share of them is `(threshold - lowest level) / 128` of the
+/// criticality, as with evenly spread cohorts.
 ///
 /// # Which signal
 ///
-/// One that falls when less is let in: a queue's [`Depth`](crate::Depth), requests in flight and waiting. It is read for each request. A value that
-/// is not a number, or below zero, reads as 0: a broken signal sheds nothing.
+/// Use a signal that falls when less is admitted: a queue's [`Depth`](crate::Depth), or requests in
+/// flight and queued. It is read for each request. A value that is not a number, or below zero,
+/// reads as 0: a broken signal sheds nothing.
 ///
 /// # Cost
 ///
-/// The signal, the priority, and a counter; a division and perhaps a random number while the load is above `start`. Nothing
-/// is held, and nothing waits.
+/// The signal, the priority, and a counter; above `start` also a division, and a random number for
+/// a request without a cohort. The policy holds no state per request, and never queues.
 ///
 /// # Example
 ///
@@ -76,46 +79,51 @@ const NAME: &str = "load-shed";
 pub struct LoadShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,
-    told: bool,
+    announced: bool,
 }
 
 impl<L: LoadSignal> LoadShed<L> {
-    /// Sheds by `signal` between the loads 0.8 and 1, with the priority in the extensions of HTTP requests
-    /// ([`ByExtension`]) and a retry hint of 1 second.
+    /// Sheds by `signal` between the loads 0.8 and 1.
+    ///
+    /// The priority is read from the extensions of HTTP requests ([`ByExtension`]); the retry hint
+    /// is 1 second.
     pub fn new(signal: L) -> Self {
         Self {
             shared: Arc::new(Shared::new(signal)),
             priorities: ByExtension,
-            told: false,
+            announced: false,
         }
     }
 }
 
 impl<L, R> LoadShed<L, R> {
-    /// Starts to shed above the load `start`, and sheds all but the top level from `full` on.
+    /// Sets the load above which shedding starts, and the load from which all but the top level is
+    /// shed.
     ///
-    /// Loads are compared in millionths. With a signal that is a concurrency limit with a queue, 1 is where
-    /// requests begin to wait.
+    /// Loads are compared in millionths. When the signal is a concurrency limit with a queue,
+    /// requests begin to queue at a load of 1.
     ///
     /// # Errors
     ///
-    /// When one is not a number from 0 to 1000, or `full` is not above `start` by at least a millionth.
+    /// When either is not a number from 0 to 1000, or `full` is not above `start` by at least a
+    /// millionth.
     pub fn between(self, start: f64, full: f64) -> Result<Self, InvalidLoadShed> {
         self.shared.set_ramp(start, full)?;
         Ok(self)
     }
 
-    /// Tells priorities otherwise: [`ByHeader`](plimsoll_core::ByHeader), [`Same`](plimsoll_core::Same), or a closure
+    /// Replaces the source of priorities: [`ByHeader`](plimsoll_core::ByHeader),
+    /// [`Same`](plimsoll_core::Same), or a closure
     /// `Fn(&Req) -> Priority`.
     pub fn priorities<Q>(self, priorities: Q) -> LoadShed<L, Q> {
         LoadShed {
             shared: self.shared,
             priorities,
-            told: self.told,
+            announced: self.announced,
         }
     }
 
-    /// Tells refused callers to stay away for this long, before the protocol's jitter. 1 second unless set.
+    /// Sets the retry hint of rejections, before the protocol's jitter. Default: 1 second.
     ///
     /// # Errors
     ///
@@ -125,35 +133,37 @@ impl<L, R> LoadShed<L, R> {
         Ok(self)
     }
 
-    /// Tells callers the threshold on every answer, in the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and in the
-    /// trailers of gRPC, so that they can shed before they send ([`Downstream`](crate::Downstream) does). Off unless said.
+    /// Announces the threshold on every answer, so that callers can shed before they send.
+    ///
+    /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the
+    /// trailers of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
     #[must_use]
     pub fn tell_callers(mut self) -> Self {
-        self.told = true;
+        self.announced = true;
         self
     }
 
-    /// Reads and changes this policy while it works.
+    /// A handle that reads and changes this policy at run time.
     pub fn handle(&self) -> LoadShedHandle<L> {
         LoadShedHandle::new(Arc::clone(&self.shared))
     }
 
     #[cold]
     fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
-        let threshold = self.told.then_some(threshold);
+        let threshold = self.announced.then_some(threshold);
         let ledger = &self.shared.ledger;
         ledger.refuse(NAME, priority.criticality(), threshold)
     }
 }
 
-/// Whether a request of this priority is below the threshold, its cohort drawn when it has none. Not asked below the
-/// ramp, so kept out of the way.
+/// Whether a request of this priority is below the threshold; without a cohort, a random one
+/// decides. Performance: out of line, since no request needs it below the ramp.
 #[inline(never)]
 fn is_below(priority: Priority, threshold: u16) -> bool {
     if priority.cohort().is_some() {
         return priority.level() < threshold;
     }
-    // How far the threshold is into this criticality: below 0 none of it is shed, from 128 on all of it.
+    // The part of this criticality that is shed: none below 0, all from 128 on.
     match threshold.checked_sub(priority.level()) {
         None => false,
         Some(Priority::COHORTS..) => true,
@@ -194,12 +204,12 @@ where
 
     #[inline]
     fn announces(&self) -> bool {
-        self.told
+        self.announced
     }
 
     #[inline]
     fn announce(&self, _: &Criticality, _: Instant, out: &mut Announcement<'_>) {
-        if self.told {
+        if self.announced {
             out.threshold(self.shared.ramp().threshold(self.shared.signal.load()));
         }
     }

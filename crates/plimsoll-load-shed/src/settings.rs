@@ -1,4 +1,4 @@
-//! What can be changed while requests run, and what is counted.
+//! Run-time settings and counters of `LoadShed`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

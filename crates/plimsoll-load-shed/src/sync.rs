@@ -1,4 +1,4 @@
-//! The only place that knows about loom.
+//! Atomics and locks, replaced by loom's under `cfg(loom)`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{

@@ -1,14 +1,14 @@
-//! From load to threshold: pure, in whole numbers.
+//! From load to threshold: pure, in integers.
 
 use plimsoll_core::Priority;
 
 use crate::InvalidLoadShed;
 
-/// Steps in a load of 1: loads are compared in millionths.
+/// Steps per load of 1: loads are compared in millionths.
 const UNIT: f64 = 1e6;
 /// The greatest load that can be set.
 const MAX_LOAD: f64 = 1000.0;
-/// The top level is never shed.
+/// The top level, which is never shed.
 const TOP: u16 = Priority::LEVELS - 1;
 
 /// The two loads between which the threshold rises, in millionths: `start < full`.
@@ -33,7 +33,8 @@ impl Ramp {
             start: (start * UNIT).round() as u32,
             full: (full * UNIT).round() as u32,
         };
-        // A `full` that is not a number is in no range; one that is too near becomes equal when rounded.
+        // A NaN `full` is in no range; one within half a millionth of `start` becomes equal by
+        // rounding.
         if !(0.0..=MAX_LOAD).contains(&full) || ramp.full <= ramp.start {
             return Err(InvalidLoadShed::Full { start, full });
         }
@@ -48,7 +49,7 @@ impl Ramp {
         f64::from(self.full) / UNIT
     }
 
-    /// One word, so that a reader sees a pair that somebody set.
+    /// Both loads in one word, so that a reader never sees a mixed pair.
     pub(crate) fn to_bits(self) -> u64 {
         (u64::from(self.start) << 32) | u64::from(self.full)
     }
@@ -60,11 +61,11 @@ impl Ramp {
         }
     }
 
-    /// Levels below this are shed: 0 up to `start`, 511 from `full` on, and in between the whole part of 512 times
-    /// the share of the way. A load that is not a number counts as 0.
+    /// The level below which requests are shed: 0 up to `start`, 511 from `full` on, and in between
+    /// 512 times the position in the ramp, rounded down. A NaN load counts as 0.
     #[inline]
     pub(crate) fn threshold(self, load: f64) -> u16 {
-        // To the nearest millionth. Casting saturates, and makes 0 of what is not a number.
+        // To the nearest millionth. The cast saturates, and maps NaN to 0.
         let load = (load * UNIT + 0.5) as u32;
         if load <= self.start {
             return 0;
@@ -101,23 +102,23 @@ mod tests {
         }
 
         #[test]
-        fn the_threshold_is_the_share_of_the_way_in_levels(ramp in ramps(), load in 0.0..5.0_f64) {
+        fn the_threshold_is_the_position_in_the_ramp_in_levels(ramp in ramps(), load in 0.0..5.0_f64) {
             let way = ((load - ramp.start()) / (ramp.full() - ramp.start())).clamp(0.0, 1.0);
             let exact = (way * 512.0).min(511.0);
             let threshold = f64::from(ramp.threshold(load));
-            // Loads are whole millionths: off by at most what two of them make.
+            // Loads are integers of millionths: an error of at most two of them.
             let grain = 2.0 * 512.0 * 1e-6 / (ramp.full() - ramp.start());
             prop_assert!(threshold <= exact + grain, "{threshold} over {exact}");
             prop_assert!(threshold > exact - 1.0 - grain, "{threshold} under {exact}");
         }
 
         #[test]
-        fn no_load_makes_it_panic(ramp in ramps(), bits in any::<u64>()) {
+        fn no_load_panics(ramp in ramps(), bits in any::<u64>()) {
             prop_assert!(ramp.threshold(f64::from_bits(bits)) <= TOP);
         }
 
         #[test]
-        fn what_is_set_is_what_is_read(start in 0_u32..1_000_000, way in 1_u32..1_000_000) {
+        fn settings_round_trip(start in 0_u32..1_000_000, way in 1_u32..1_000_000) {
             let (start, full) = (f64::from(start) / 1e6, f64::from(start + way) / 1e6);
             let ramp = Ramp::new(start, full).unwrap();
             prop_assert_eq!((ramp.start(), ramp.full()), (start, full));
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_criticality_has_its_quarter_of_the_way() {
+    fn each_criticality_is_shed_in_its_quarter_of_the_ramp() {
         let ramp = Ramp::new(0.8, 1.0).unwrap();
         for (load, threshold) in [
             (0.0, 0),

@@ -1,8 +1,12 @@
-//! What an event costs on the request's path: `cargo run --release -p plimsoll-metrics --example cost`.
+//! Measures the cost of an event on the path of a request: `cargo run --release -p plimsoll-metrics
+//! --example cost`.
 //!
-//! `cost <event> <n>` does one of `accept`, `queue`, `reject` `n` times and prints nothing. Two runs of it under
-//! `valgrind --tool=callgrind`, with different `n`, give the instructions per event.
-#![allow(clippy::print_stdout, reason = "a program that prints its findings")]
+//! `cost <event> <n>` records one of `accept`, `queue`, `reject` `n` times and prints nothing. Two
+//! runs under `valgrind --tool=callgrind` with different `n` give the instructions per event.
+#![allow(
+    clippy::print_stdout,
+    reason = "the output of this program is its result"
+)]
 
 use std::{hint::black_box, time::Duration};
 
@@ -13,7 +17,7 @@ use tokio::time::Instant;
 const EVENTS: u32 = 20_000_000;
 
 fn main() {
-    // Behind a pointer, as a gate holds it.
+    // Behind a pointer, as in a gate.
     let observer: Box<dyn Observe> = Box::new(Metrics::new().gate("edge"));
     let observer = &*observer;
 
@@ -37,7 +41,7 @@ fn main() {
     scrape();
 }
 
-/// `accept` and `queue` are an admission and its end.
+/// Records an event `n` times; `accept` and `queue` are an admission and its end.
 fn repeat(observer: &dyn Observe, event: &str, n: u32) {
     let ok = Outcome::new(Class::Success, Duration::from_micros(830), Instant::now());
     let rejection = Rejection::new("rate-limit", Kind::OverQuota);

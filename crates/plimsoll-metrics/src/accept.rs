@@ -1,10 +1,11 @@
-//! Which of the two text formats a scraper would rather have.
+//! Content negotiation between the two text formats.
 
 use http::{HeaderMap, header};
 
-/// Whether OpenMetrics is asked for by name, and not liked less than plain text.
+/// Whether `accept` names OpenMetrics, with at least the quality of plain text.
 ///
-/// Browsers, `curl` and old scrapers ask for anything at all and get the classic text, which they can show.
+/// Browsers, `curl` and old scrapers accept anything and get the classic text, which they can
+/// display.
 pub(crate) fn prefers_openmetrics(headers: &HeaderMap) -> bool {
     let (mut open, mut plain) = (0, 0);
     let values = headers
@@ -35,7 +36,7 @@ pub(crate) fn prefers_openmetrics(headers: &HeaderMap) -> bool {
     open > 0 && open >= plain
 }
 
-/// A quality in thousandths, as RFC 9110 limits it; what is not one is none.
+/// A quality in thousandths, within the limits of RFC 9110; 0 when it is malformed.
 fn millis(quality: &str) -> u16 {
     match quality.parse::<f32>() {
         Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u16,
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_goes_to_those_who_ask_for_it() {
+    fn openmetrics_is_chosen_when_accept_prefers_it() {
         // Prometheus 3, Prometheus 2.5, curl, a browser.
         check(
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\

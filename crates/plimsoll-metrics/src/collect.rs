@@ -1,4 +1,4 @@
-//! All families, written in one go while somebody scrapes.
+//! Writes all families in one pass when the registry is scraped.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ use crate::{
     recent::QUANTILES,
 };
 
-/// Nothing here attaches exemplars.
+/// No metric has exemplars.
 const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
 
-/// A registry of [`prometheus_client`] can hold a `Metrics`, for programs that have one already:
+/// A [`prometheus_client`] registry of the program can hold a `Metrics`:
 /// `registry.register_collector(Box::new(metrics.clone()))`.
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -47,8 +47,8 @@ impl Collector for Metrics {
             self.encode_pulled(&mut encoder, family)?;
         }
         self.encode_loads(&mut encoder)?;
-        // Last: all readings have been tried by now.
-        let help = "Readings that panicked or made no sense";
+        // Last: all readings have been taken by now.
+        let help = "Readings that panicked or returned an unknown state";
         let mut metric = encoder.encode_descriptor(
             "plimsoll_failed_readings",
             help,
@@ -65,19 +65,19 @@ fn encode_counts(encoder: &mut DescriptorEncoder<'_>, gates: &[GateMetrics]) -> 
         .map(|gate| (gate.name(), gate.counts()))
         .collect();
 
-    let mut admitted = Counters::family(encoder, "plimsoll_admitted", "Requests let in")?;
+    let mut admitted = Counters::family(encoder, "plimsoll_admitted", "Requests admitted")?;
     for (gate, counts) in &all {
         admitted.series(&[("gate", *gate)], counts.admitted)?;
     }
-    let mut rejected = Counters::family(encoder, "plimsoll_rejected", "Requests refused")?;
+    let mut rejected = Counters::family(encoder, "plimsoll_rejected", "Requests rejected")?;
     for (gate, counts) in &all {
-        for refused in &counts.rejected {
+        for one in &counts.rejected {
             let labels = [
                 ("gate", *gate),
-                ("policy", refused.policy),
-                ("kind", refused.kind.as_str()),
+                ("policy", one.policy),
+                ("kind", one.kind.as_str()),
             ];
-            rejected.series(&labels, refused.count)?;
+            rejected.series(&labels, one.count)?;
         }
     }
     let help = "Requests that left the queue before they could run";
@@ -160,7 +160,7 @@ fn encode_durations(
     let mut metric = encoder.encode_descriptor(&name, &help, Some(&seconds), MetricType::Gauge)?;
     for (gate, (_, recent)) in &all {
         for (label, quantile) in QUANTILES {
-            // Not a number: nothing was recorded. So do the summaries of Prometheus' own clients.
+            // NaN without recorded durations, as in the summaries of Prometheus' own clients.
             let value = recent
                 .quantile(quantile)
                 .map_or(f64::NAN, |value| value.as_secs_f64());
@@ -191,7 +191,7 @@ impl Metrics {
     fn encode_loads(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let loads = self.loads();
         if !loads.is_empty() {
-            let help = "Load: 0 idle, 1 at the line";
+            let help = "Load: 0 idle, 1 at capacity";
             let mut metric =
                 encoder.encode_descriptor("plimsoll_load", help, None, MetricType::Gauge)?;
             for (signal, load) in &loads {
@@ -202,14 +202,15 @@ impl Metrics {
                 }
             }
         }
-        let help = "The load above which the service calls itself overloaded";
+        let help = "The load above which /health/load answers 503";
         let mut metric =
             encoder.encode_descriptor("plimsoll_overloaded_at", help, None, MetricType::Gauge)?;
         metric.encode_gauge(&self.overload_line())
     }
 }
 
-/// Writes one pulled series. `false` when the reading panicked, or told a state that is not in the list.
+/// Writes one pulled series. `false` when the reading panicked or returned a state that is not in
+/// the list.
 fn encode_series(metric: &mut MetricEncoder<'_>, series: &Series) -> Result<bool, fmt::Error> {
     let labels = &series.labels;
     match &series.read {
@@ -245,7 +246,7 @@ fn encode_series(metric: &mut MetricEncoder<'_>, series: &Series) -> Result<bool
     }
 }
 
-/// Writes with labels, or without any: a family of none would leave empty braces.
+/// Writes with labels, or without any: a family without labels would write empty braces.
 fn labelled(
     metric: &mut MetricEncoder<'_>,
     labels: &Labels,

@@ -1,71 +1,71 @@
-//! What can be wrong with a metric.
+//! Invalid metrics and settings.
 
 /// A metric that cannot be registered, or a setting out of bounds.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMetric {
-    /// The name is not one that Prometheus reads.
+    /// The name is not valid in Prometheus.
     #[error("metric name {name:?} must be 1 to 128 of [a-zA-Z0-9_:], not starting with a digit")]
     Name {
-        /// What was given.
+        /// The rejected name.
         name: String,
     },
-    /// A counter's name ends in `_total`, and nothing else's does.
-    #[error("metric name {name:?}: the names of counters, and no others, end in `_total`")]
+    /// A counter's name must end in `_total`, and no other name may.
+    #[error("metric name {name:?} must end in `_total` for a counter, and only for a counter")]
     Suffix {
-        /// What was given.
+        /// The rejected name.
         name: String,
     },
     /// The name belongs to a family of this crate.
-    #[error("metric name {name:?} belongs to a family that `plimsoll-metrics` writes itself")]
+    #[error("metric name {name:?} is reserved for a family of `plimsoll-metrics`")]
     Reserved {
-        /// What was given.
+        /// The rejected name.
         name: String,
     },
-    /// The help text would break the line it stands on.
+    /// The help text is empty, too long, or would break its line.
     #[error("help of {name:?} must be 1 to 512 characters on one line, without `\"` and `\\`")]
     Help {
         /// The metric.
         name: String,
     },
-    /// A label's name is not one that Prometheus reads, or there twice, or there are too many.
+    /// A label is invalid or a duplicate, its value is too long, or there are too many.
     #[error(
         "labels of {name:?} must be at most 8, with different names of 1 to 64 of [a-zA-Z0-9_] that start neither \
-         with a digit nor with `__`, and values of at most 128 bytes; {label:?} is not"
+         with a digit nor with `__`, and values of at most 128 bytes, got {label:?}"
     )]
     Label {
         /// The metric.
         name: String,
-        /// The label at fault.
+        /// The rejected label.
         label: String,
     },
-    /// A state gauge needs different states to show.
+    /// A state gauge needs 1 to 16 different states.
     #[error("states of {name:?} must be 1 to 16 different names")]
     States {
         /// The metric.
         name: String,
     },
-    /// The family is there already, with another type or another help text.
+    /// The family is registered with another type or another help text.
     #[error("metric {name:?} is registered with another type or another help text")]
     Conflict {
         /// The metric.
         name: String,
     },
-    /// The very same series is there already.
+    /// A series with the same name and labels is registered.
     #[error("a series of {name:?} with the same labels is registered")]
     Duplicate {
         /// The metric, or the load signal.
         name: String,
     },
     /// The registry is full.
-    #[error("there can be at most {max} {what}")]
+    #[error("{what} must be at most {max}")]
     Full {
-        /// Of what there are too many.
+        /// The kind of entry, such as pulled series.
         what: &'static str,
-        /// How many there can be.
+        /// The bound.
         max: usize,
     },
-    /// The load above which the service is overloaded must be a number above zero.
-    #[error("overloaded_at must be finite and above 0, not {0}")]
+    /// The load must be finite and above zero.
+    #[error("overloaded_at must be finite and above 0, got {0}")]
     OverloadedAt(f64),
 }

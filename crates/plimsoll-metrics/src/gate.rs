@@ -1,4 +1,4 @@
-//! What one gate reports: an `Observe` of nothing but atomics.
+//! The counters of one gate: an `Observe` made of atomics.
 
 use std::{
     sync::{
@@ -20,7 +20,8 @@ use crate::{
     rejections::Rejections,
 };
 
-/// Classes in the order of their counters, with their label; the last one takes what a later core may add.
+/// Labels of the classes in the order of their counters; the last counter takes classes that a
+/// later core may add.
 const CLASSES: [&str; 7] = [
     "success",
     "failure",
@@ -44,12 +45,13 @@ const fn index(class: Class) -> usize {
     }
 }
 
-/// The counters of one named gate: hand it to [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe).
+/// The counters of one named gate, for
+/// [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe).
 ///
-/// Made by [`Metrics::gate`](crate::Metrics::gate). Clones, and all that were asked for by the same name, share the
-/// counters, so several layers may report as one gate. The label is this name, whatever
-/// [`GateBuilder::name`](plimsoll_core::GateBuilder::name) the reporting gate has. Each event is one to three relaxed atomics; nothing is looked
-/// up, locked or allocated, and nothing can fail.
+/// Made by [`Metrics::gate`](crate::Metrics::gate). Clones and all values with the same name share
+/// the counters, so several layers may report as one gate. The label is this name, whatever the
+/// [`GateBuilder::name`](plimsoll_core::GateBuilder::name) of the reporting gate is. Each event is
+/// one to three relaxed atomics: no lookup, no lock, no allocation, no error.
 ///
 /// ```
 /// use plimsoll_core::{Class, GateLayer};
@@ -103,17 +105,18 @@ impl GateMetrics {
         &self.0.name
     }
 
-    /// Shows `plimsoll_rejected_total{policy,kind}` from the start, at 0, so that the first refusal is seen as an
-    /// increase and not as a new series. Say it once for each policy of the gate and the kind it refuses with.
+    /// Exports `plimsoll_rejected_total{policy,kind}` from the start, at 0, so that the first
+    /// rejection is an increase and not a new series. Call it once for each policy of the gate and
+    /// its kind.
     pub fn expecting(self, policy: &'static str, kind: Kind) -> Self {
         self.0.rejected.expect(policy, kind);
         self
     }
 
-    /// The counters now.
+    /// The current counters.
     pub fn counts(&self) -> GateCounts {
-        // The ends first, and acquired: then the starts that belong to them are in the next reading, and there are
-        // never more ends than starts.
+        // The ends are read first, with acquire: the starts that belong to them are then in the
+        // later reads, so there are never more ends than starts.
         let finished = self.0.finished.each_ref().map(|count| count.load(Acquire));
         GateCounts {
             admitted: self.0.admitted.load(Relaxed),
@@ -121,11 +124,11 @@ impl GateMetrics {
             body_dropped: self.0.body_dropped.load(Relaxed),
             missing_keys: self.0.missing_keys.load(Relaxed),
             finished,
-            rejected: self.refusals(),
+            rejected: self.rejections(),
         }
     }
 
-    fn refusals(&self) -> Vec<Refused> {
+    fn rejections(&self) -> Vec<Refused> {
         let series = self.0.rejected.read().into_iter();
         series
             .map(|(policy, kind, count)| Refused {
@@ -136,13 +139,14 @@ impl GateMetrics {
             .collect()
     }
 
-    /// Latencies so far: request to head of the response, without cancelled calls, overloaded answers and the rejections
-    /// of inner gates.
+    /// Latencies so far: request to head of the response, without cancelled calls, overloaded
+    /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
         self.0.latency.read()
     }
 
-    /// Waits so far: the time in the queue of the requests that queued, whether they then ran or left.
+    /// Waits so far: the time in the queue of requests that were queued, whether they then ran or
+    /// left.
     pub fn waits(&self) -> Latencies {
         self.0.wait.read()
     }
@@ -160,7 +164,7 @@ impl Observe for GateMetrics {
     #[inline]
     fn admitted(&self, _: &str, waited: Duration) {
         self.0.admitted.fetch_add(1, Relaxed);
-        // Zero is how the gate says that it did not queue.
+        // Zero means that the request was not queued.
         if !waited.is_zero() {
             self.0.wait.record(waited);
         }
@@ -196,25 +200,26 @@ impl Observe for GateMetrics {
     }
 }
 
-/// The counters of a gate at one moment.
+/// The counters of a gate at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GateCounts {
-    /// Requests let in.
+    /// Requests that were admitted.
     pub admitted: u64,
     /// Requests that left the queue before they could run.
     pub abandoned: u64,
-    /// Answers whose body the caller dropped before its end. Each is also counted in the class of its head.
+    /// Answers whose body the caller dropped before its end. Each is also counted in the class of
+    /// its head.
     pub body_dropped: u64,
     /// Requests from which a policy of this gate read no key, admitted or rejected.
     pub missing_keys: u64,
-    /// Requests refused, by policy and kind; first come, first listed.
+    /// Requests that were rejected, by policy and kind, in order of the first rejection.
     pub rejected: Vec<Refused>,
     finished: [u64; CLASSES.len()],
 }
 
 impl GateCounts {
-    /// Admitted requests that ended like this.
+    /// Admitted requests that ended with this class.
     pub const fn finished(&self, class: Class) -> u64 {
         self.finished[index(class)]
     }
@@ -224,12 +229,12 @@ impl GateCounts {
         self.admitted.saturating_sub(self.finished.iter().sum())
     }
 
-    /// Requests refused, by whichever policy.
+    /// Requests that were rejected, by any policy.
     pub fn refused(&self) -> u64 {
         self.rejected.iter().map(|series| series.count).sum()
     }
 
-    /// All classes with their label; the catch-all only when it counts something.
+    /// All classes with their label; the last counter only when it is not 0.
     pub(crate) fn classes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let known = CLASSES.len() - 1;
         let all = CLASSES.into_iter().zip(self.finished).enumerate();
@@ -238,14 +243,14 @@ impl GateCounts {
     }
 }
 
-/// How many requests one policy refused for one reason.
+/// Rejections by one policy of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The policy, or `other` for those beyond the sixteenth.
+    /// The policy, or `other` for policies beyond the sixteenth.
     pub policy: &'static str,
-    /// Why it refused.
+    /// The kind of the rejections.
     pub kind: Kind,
-    /// How many.
+    /// The number of rejections.
     pub count: u64,
 }

@@ -1,4 +1,4 @@
-//! `/health/load`: how loaded the service is, for balancers and people.
+//! `/health/load`: the load of the service, for balancers and operators.
 
 use std::{
     fmt,
@@ -56,7 +56,7 @@ impl fmt::Debug for Signals {
 impl Metrics {
     /// The readings of all load signals; `None` for one that panicked.
     pub(crate) fn loads(&self) -> Vec<(String, Option<f64>)> {
-        // Read outside the lock, as gauges are.
+        // Read outside of the lock, as gauges are.
         let signals = Arc::clone(
             &self
                 .0
@@ -75,7 +75,8 @@ impl Metrics {
         signals.iter().map(read).collect()
     }
 
-    /// What `/health/load` answers: the worst of the load signals, whether that is too much, and all of them.
+    /// The response of `/health/load`: the highest load, whether it is above the limit, and all
+    /// load signals.
     ///
     /// ```
     /// # let metrics = plimsoll_metrics::Metrics::new();
@@ -90,12 +91,14 @@ impl Metrics {
     /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())
     /// ```
     ///
-    /// 200 up to the [line](Self::overload_line), 503 above it; never to be cached. A signal that panics or is not a
-    /// number shows as `null` and counts as 0: broken telemetry does not take a server out of its balancer. JSON has
-    /// no infinity, so an infinite load shows as the largest number there is.
+    /// 200 up to [`overload_line`](Self::overload_line), 503 above it; `no-store`. A signal that
+    /// panics or is NaN is `null` and counts as 0, so broken telemetry does not take a server out
+    /// of its balancer. JSON has no infinity: an infinite load is written as the largest finite
+    /// number.
     ///
-    /// A balancer that takes every instance out at once makes an outage of an overload. Use it to prefer less loaded
-    /// instances, or set the line where an instance is beyond help.
+    /// A balancer that removes every overloaded instance at once turns an overload into an outage.
+    /// Use the load to prefer less loaded instances, or set a limit at which an instance cannot
+    /// recover by itself.
     pub fn health(&self) -> Response<String> {
         let line = self.overload_line();
         let mut worst = 0.0_f64;

@@ -8,15 +8,17 @@ use std::{
 
 use histogram::{AtomicHistogram, Config, Histogram, SparseHistogram};
 
-/// 2^7 buckets per power of two: an error below 1/128. 2^40 ns is 18 minutes; 4,352 buckets, 34 KiB.
+/// 2^7 buckets per power of two, for an error below 1/128, up to 2^40 ns (18 minutes): 4,352
+/// buckets, 34 KiB.
 const CONFIG: Config = match Config::new(7, 40) {
     Ok(config) => config,
     Err(_) => panic!("the histogram's configuration is constant and valid"),
 };
 const LONGEST: u64 = (1 << 40) - 1;
 
-/// The bounds of `http.server.request.duration` in OpenTelemetry's conventions, in nanoseconds, and three finer ones
-/// below: a service behind a gate is often faster than 5 ms.
+/// Bucket bounds in nanoseconds: those of `http.server.request.duration` in OpenTelemetry's
+/// conventions, and three finer ones below, since a service behind a gate is often faster than
+/// 5 ms.
 const BOUNDS: [u64; 17] = [
     500_000,
     1_000_000,
@@ -37,10 +39,11 @@ const BOUNDS: [u64; 17] = [
     10_000_000_000,
 ];
 
-/// Records durations; atomics only.
+/// Records durations in atomics.
 pub(crate) struct Recorder {
     buckets: AtomicHistogram,
-    /// The exact sum, in nanoseconds. It wraps after 584 years of added-up time, which a scraper takes for a restart.
+    /// The exact sum, in nanoseconds. It wraps after 584 years of summed time, which a scraper
+    /// takes for a restart.
     nanos: AtomicU64,
 }
 
@@ -61,8 +64,8 @@ impl Recorder {
     }
 
     pub(crate) fn read(&self) -> Latencies {
-        // The sum first: a sample that falls between the two readings is then a sample without time, not time
-        // without a sample.
+        // The sum is read first: a sample between the two reads is then counted without its time,
+        // and not the reverse.
         let nanos = self.nanos.load(Relaxed);
         Latencies {
             nanos,
@@ -85,11 +88,11 @@ fn nanos(duration: Duration) -> u64 {
         .saturating_add(duration.subsec_nanos().into())
 }
 
-/// A snapshot of durations: how many, how long altogether, and which quantiles.
+/// A snapshot of durations: their count, sum and quantiles.
 ///
-/// Quantiles are accurate to 0.8 %; durations beyond 18 minutes count as 18 minutes in them, and in full in
-/// [`sum`](Self::sum). Two snapshots of one gate give the durations [between](Self::since) them; snapshots of several
-/// gates [add up](Self::merge).
+/// Quantiles are accurate to 0.8 %. Durations beyond 18 minutes count as 18 minutes in quantiles,
+/// and in full in [`sum`](Self::sum). Two snapshots of one gate give the durations
+/// [between](Self::since) them; snapshots of several gates can be [merged](Self::merge).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -114,25 +117,25 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// How many durations there are.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.as_slice().iter().sum()
     }
 
-    /// All of them added up; exact.
+    /// The exact sum.
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
 
-    /// Their mean; exact. `None` when there are none.
+    /// The exact mean. `None` when there are no durations.
     pub fn mean(&self) -> Option<Duration> {
         self.nanos
             .checked_div(self.count())
             .map(Duration::from_nanos)
     }
 
-    /// The duration that the share `quantile` of them does not exceed (nearest rank), rounded up by at most 0.8 %:
-    /// 0.5 for the median, 0.999 for p99.9, 1.0 for the longest.
+    /// The duration that a share `quantile` of them does not exceed (nearest rank), rounded up by
+    /// at most 0.8 %: 0.5 is the median, 0.999 is p99.9, 1.0 the longest.
     ///
     /// `None` when there are no durations, or `quantile` is not within 0 and 1.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
@@ -140,7 +143,8 @@ impl Latencies {
         Some(Duration::from_nanos(bucket.end()))
     }
 
-    /// The durations recorded after `earlier` was taken. What `earlier` has and `self` has not counts as nothing.
+    /// The durations recorded after `earlier` was taken. Counts that are higher in `earlier` give
+    /// 0.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut buckets = self.buckets.clone();
         for (now, then) in buckets
@@ -169,7 +173,8 @@ impl Latencies {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
-    /// Prometheus buckets: upper bounds in seconds, and how many durations lie between one and the one before.
+    /// Prometheus buckets: upper bounds in seconds, and the number of durations between a bound and
+    /// the one before.
     pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
         let mut coarse: Vec<_> = BOUNDS
             .iter()
@@ -177,9 +182,11 @@ impl Latencies {
             .collect();
         coarse.push((f64::INFINITY, 0));
         let mut at = 0;
-        // Most buckets are empty; the sparse form leaves them out before it works out their bounds.
+        // Performance: most buckets are empty; the sparse form skips them before it computes
+        // bounds.
         for bucket in &SparseHistogram::from(&self.buckets) {
-            // The bucket that a bound lies in belongs below it: a duration of exactly the bound does.
+            // A bucket that contains a bound counts below it, as a duration of exactly the bound
+            // must.
             while at < BOUNDS.len() && bucket.start() > BOUNDS[at] {
                 at += 1;
             }

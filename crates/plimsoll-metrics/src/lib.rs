@@ -1,8 +1,9 @@
-//! What the gates do, as numbers: counters, HDR latency, Prometheus text, and a health endpoint that tells the load.
+//! Metrics of gates: counters, HDR latency, Prometheus text, and a health endpoint with the load.
 //!
-//! [`Metrics`] is the registry. Each gate reports to a [`GateMetrics`] of its own, resolved once when the layer is
-//! built; on the request's path there are only relaxed atomics. Gauges (a limit, a queue's depth, a breaker's state)
-//! and [load signals](plimsoll_core::LoadSignal) are read when somebody scrapes, never before.
+//! [`Metrics`] is the registry. Each gate reports to its own [`GateMetrics`], resolved once when
+//! the layer is built; the path of a request has relaxed atomics only. Gauges (a limit, a queue's
+//! depth, a breaker's state) and [load signals](plimsoll_core::LoadSignal) are read when the
+//! registry is scraped.
 //!
 //! # Example
 //!
@@ -17,7 +18,7 @@
 //! let layer = GateLayer::builder(policy).observe(edge.clone()).build();
 //! # let _: GateLayer<()> = layer;
 //!
-//! // Pulled when scraped; the second is shown by `/health/load` too.
+//! // Read when scraped; the second is also in `/health/load`.
 //! metrics.gauge("ads_store_limit", "Places at the store", &[("gate", "edge")], || 64.0)?;
 //! metrics.load("store", || 0.42)?;
 //!
@@ -27,8 +28,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Serve both over HTTP with [`Metrics::service`], beside the gates rather than behind them: an operator has to get
-//! an answer most of all when everybody else is refused.
+//! Serve both over HTTP with [`Metrics::service`], beside the gates and not behind them: operators
+//! need an answer most when other requests are rejected.
 //!
 //! ```
 //! # async fn ad() {}
@@ -44,52 +45,58 @@
 //!
 //! # Metrics
 //!
-//! | family | type | labels | what |
+//! | family | type | labels | meaning |
 //! |---|---|---|---|
-//! | `plimsoll_admitted_total` | counter | gate | requests let in |
-//! | `plimsoll_rejected_total` | counter | gate, policy, kind | requests refused |
+//! | `plimsoll_admitted_total` | counter | gate | requests admitted |
+//! | `plimsoll_rejected_total` | counter | gate, policy, kind | requests rejected |
 //! | `plimsoll_abandoned_total` | counter | gate | requests that left the queue before they could run |
 //! | `plimsoll_finished_total` | counter | gate, class | admitted requests that ended, by [`Class`](plimsoll_core::Class) |
 //! | `plimsoll_body_dropped_total` | counter | gate | answers whose body the caller dropped before its end |
 //! | `plimsoll_missing_keys_total` | counter | gate | requests from which a policy of the gate read no key |
-//! | `plimsoll_in_flight` | gauge | gate | admitted and not ended |
+//! | `plimsoll_in_flight` | gauge | gate | admitted requests that have not ended |
 //! | `plimsoll_latency_seconds` | histogram | gate | request to head of the response |
-//! | `plimsoll_recent_latency_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last minute or two |
+//! | `plimsoll_recent_latency_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
 //! | `plimsoll_wait_seconds` | histogram | gate | time in the queue |
-//! | `plimsoll_recent_wait_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last minute or two |
-//! | `plimsoll_load` | gauge | signal | the load signals: 0 idle, 1 at the line |
+//! | `plimsoll_recent_wait_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
+//! | `plimsoll_load` | gauge | signal | the load signals: 0 idle, 1 at capacity |
 //! | `plimsoll_overloaded_at` | gauge | | the load above which `/health/load` answers 503 |
-//! | `plimsoll_failed_readings_total` | counter | | pulled readings that panicked or made no sense |
+//! | `plimsoll_failed_readings_total` | counter | | readings that panicked or returned an unknown state |
 //!
-//! Names follow Prometheus: base units, `_total`, small fixed label sets, nothing that a caller chooses. The shape
-//! is that of `aspnetcore.rate_limiting` in OpenTelemetry's conventions (leases, their duration, queue time,
-//! requests by policy and result), the only stable precedent for admission control. Series that are known at the
-//! start are there at the start, at 0, so that `rate()` sees the first increase.
+//! Names follow Prometheus: base units, `_total`, small fixed label sets, no label that a caller
+//! chooses. The set of metrics follows `aspnetcore.rate_limiting` in OpenTelemetry's conventions
+//! (leases, their duration, queue time, requests by policy and result), the only stable precedent
+//! for admission control. Series that are known at the start are exported from the start, at 0, so
+//! that `rate()` includes the first increase.
 //!
-//! Latency leaves out three classes of `plimsoll_finished_total`: `cancelled`, whose time was cut short; `overloaded`,
-//! which come fast and would flatter it; and `rejected`, which an inner gate answered without calling the service. An
-//! answer whose body was dropped keeps the class of its head and is also counted in `plimsoll_body_dropped_total`. Waits are those of requests that queued, whether they
-//! then ran or left. A wait that ended in a refusal is only in `plimsoll_rejected_total`.
+//! Latency leaves out three classes of `plimsoll_finished_total`: `cancelled`, whose time was cut
+//! short; `overloaded`, whose answers are fast and would lower it; and `rejected`, which an inner
+//! gate answered without calling the service. An answer whose body was dropped keeps the class of
+//! its head and is also counted in `plimsoll_body_dropped_total`. Waits are those of requests that
+//! were queued, whether they then ran or left. A wait that ended in a rejection is only in
+//! `plimsoll_rejected_total`.
 //!
 //! # Latency as HDR
 //!
-//! Durations are kept as [H2 histograms](https://docs.rs/histogram) (an HDR histogram with power-of-two groups) from
-//! one nanosecond to 18 minutes with an error below 0.8 %: [`Latencies`] reads quantiles from them, and
-//! `plimsoll_recent_…` exports them. The `le` buckets of the histogram families are those of OpenTelemetry's
-//! `http.server.request.duration`, filled from the fine ones, so a bound is sharp to the same 0.8 %.
+//! Durations are kept as [H2 histograms](https://docs.rs/histogram) (an HDR histogram with
+//! power-of-two groups) from one nanosecond to 18 minutes with an error below 0.8 %. [`Latencies`]
+//! reads quantiles from them, and `plimsoll_recent_…` exports them. The `le` buckets of the
+//! histogram families are those of OpenTelemetry's `http.server.request.duration`, filled from the
+//! fine buckets, so each bound is accurate to 0.8 %.
 //!
 //! # Cost
 //!
-//! Three relaxed increments and one addition per admitted request, one increment per refusal; no lock, no lookup of
-//! labels, no allocation, no clock. On x86-64 that is 126 instructions for an admission and its end (nearly half of
-//! them subtract two instants), 147 with a wait, and 45 for a refusal.
-//! `cargo run --release -p plimsoll-metrics --example cost` prints nanoseconds, and its head tells how to count
-//! instructions. A scrape costs tens of microseconds per gate, on the thread that answers it.
+//! Three relaxed increments and one addition per admitted request, one increment per rejection; no
+//! lock, no lookup of labels, no allocation, no clock. On x86-64 that is 126 instructions for an
+//! admission and its end (nearly half of them subtract two instants), 147 with a wait, and 45 for a
+//! rejection. `cargo run --release -p plimsoll-metrics --example cost` prints nanoseconds, and its
+//! source explains how to count instructions. A scrape costs tens of microseconds per gate, on the
+//! thread that answers it.
 //!
 //! # Bounds
 //!
-//! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies beyond that are
-//! counted together under the name `other`; a series or a signal too many is an [`InvalidMetric`].
+//! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies
+//! beyond that are counted together under the name `other`; a series or a signal beyond the bound
+//! is an [`InvalidMetric`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The registry: gates by name, and what is pulled.
+//! The registry: gates by name, and pulled metrics.
 
 use std::{
     fmt,
@@ -16,20 +16,21 @@ use crate::{
     pulled::{Pulled, Read},
 };
 
-/// A gate has some 70 KiB of counters.
+/// Bound of gates: each has about 70 KiB of counters.
 const MAX_GATES: usize = 64;
 
 /// The registry of a process: gates, gauges, load signals.
 ///
 /// # Shared state and cloning
 ///
-/// Clones share everything. There is no global registry: make one at start and hand it on.
+/// Clones share everything. There is no global registry: make one at start and pass it on.
 ///
 /// # Panics in readings
 ///
-/// What is registered here is read while scraping, never on a request's path. A reading that panics is left out and
-/// counted in `plimsoll_failed_readings_total`, and the others are shown. (With `panic = "abort"` nothing can catch
-/// it.) Readings must not block: they run on the thread that answers the scrape.
+/// Readings run while scraping, never on the path of a request. A reading that panics is left out
+/// and counted in `plimsoll_failed_readings_total`; all others are exported. (With `panic =
+/// "abort"` a panic ends the process.) Readings must not block: they run on the thread that answers
+/// the scrape.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(pub(crate) Arc<Inner>);
 
@@ -50,11 +51,12 @@ impl Metrics {
     }
 
     /// The counters of the gate called `name`, for
-    /// [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe). The same name gives the same counters.
+    /// [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe). The same name gives the same
+    /// counters.
     ///
-    /// Ask once, when the layer is built: this takes a lock. The name becomes the label `gate`, so take it from the
-    /// program or its configuration and never from a request. The sixty-fifth name and those after it share the
-    /// counters of a gate called `other`.
+    /// Call it once per gate, when the layer is built: it takes a lock. The name becomes the label
+    /// `gate`, so take it from the program or its configuration and never from a request. Names
+    /// from the sixty-fifth on share the counters of a gate called `other`.
     pub fn gate(&self, name: impl Into<String>) -> GateMetrics {
         let name = name.into();
         let mut gates = self.0.gates.write().unwrap_or_else(PoisonError::into_inner);
@@ -72,21 +74,21 @@ impl Metrics {
             .clone()
     }
 
-    /// All gates, in the order in which they were first asked for.
+    /// All gates, in the order of their first use.
     pub fn gates(&self) -> Vec<GateMetrics> {
         let gates = self.0.gates.read().unwrap_or_else(PoisonError::into_inner);
         gates.iter().chain(self.0.other.get()).cloned().collect()
     }
 
-    /// A gauge that is read when somebody scrapes: a limit, a queue's depth.
+    /// Registers a gauge that is read when scraped: a limit, a queue's depth.
     ///
-    /// A value that is not a number is exported as `NaN`, which Prometheus shows as a gap; infinities are exported
-    /// as they are.
+    /// NaN is exported as `NaN`, which Prometheus shows as a gap; infinities are exported
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// [`InvalidMetric`] when a name, the help or a label cannot be written, the series is there already, or the
-    /// registry is full.
+    /// [`InvalidMetric`] when a name, the help or a label is invalid, the series is registered
+    /// already, or the registry is full.
     pub fn gauge(
         &self,
         name: &str,
@@ -99,14 +101,14 @@ impl Metrics {
             .add(name, help, labels, Read::Gauge(Box::new(read)))
     }
 
-    /// A counter that is read when somebody scrapes: evictions, drops. Its name ends in `_total`, and it must never
-    /// go down.
+    /// Registers a counter that is read when scraped: evictions, drops. Its name ends in `_total`,
+    /// and its value must never fall.
     ///
     /// ```
     /// # let metrics = plimsoll_metrics::Metrics::new();
     /// let evicted = std::sync::Arc::new(plimsoll_core::Counter::new());
     /// let reading = evicted.clone();
-    /// metrics.counter("ads_keys_evicted_total", "Keys thrown out", &[], move || reading.get())?;
+    /// metrics.counter("ads_keys_evicted_total", "Keys evicted", &[], move || reading.get())?;
     /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())
     /// ```
     ///
@@ -125,10 +127,11 @@ impl Metrics {
             .add(name, help, labels, Read::Counter(Box::new(read)))
     }
 
-    /// A state, as one gauge per name in `states` with the label `state`: 1 for the state that `read` tells, 0 for
-    /// all others. All are written in every scrape, so no earlier state stays at 1.
+    /// Registers a state, as one gauge per name in `states` with the label `state`: 1 for the state
+    /// that `read` returns, 0 for all others. All are written in every scrape, so no earlier state
+    /// stays at 1.
     ///
-    /// A state that is not in the list shows as all 0 and counts as a failed reading.
+    /// A state that is not in the list is exported as all 0 and counts as a failed reading.
     ///
     /// ```
     /// # let metrics = plimsoll_metrics::Metrics::new();
@@ -142,7 +145,7 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// As [`gauge`](Self::gauge), and when there are no states, more than 16, or one twice.
+    /// As [`gauge`](Self::gauge), and when there are no states, more than 16, or duplicates.
     pub fn state(
         &self,
         name: &str,
@@ -156,12 +159,12 @@ impl Metrics {
             .add(name, help, labels, Read::State(states, Box::new(read)))
     }
 
-    /// A load signal: exported as `plimsoll_load{signal="…"}`, and one of those that [`health`](Self::health) takes
-    /// the worst of.
+    /// Registers a load signal: exported as `plimsoll_load{signal="…"}`, and part of
+    /// [`health`](Self::health), which takes the highest.
     ///
     /// # Errors
     ///
-    /// [`InvalidMetric`] when there are 64 signals, or one of that name.
+    /// [`InvalidMetric`] when there are 64 signals, or one with that name.
     pub fn load(
         &self,
         name: impl Into<String>,
@@ -170,7 +173,7 @@ impl Metrics {
         self.0.signals.add(name.into(), Arc::new(signal))
     }
 
-    /// Sets the load above which [`health`](Self::health) answers 503, for all clones. 1 at the start.
+    /// Sets the load above which [`health`](Self::health) answers 503, for all clones. Default: 1.
     ///
     /// # Errors
     ///
@@ -194,7 +197,7 @@ impl Metrics {
     }
 }
 
-/// A load, as bits.
+/// A load, as the bits of a float.
 struct Line(AtomicU64);
 
 impl Default for Line {

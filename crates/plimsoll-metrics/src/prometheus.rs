@@ -1,4 +1,4 @@
-//! Everything as Prometheus text: OpenMetrics 1.0, and the classic format that every reader knows.
+//! All metrics as Prometheus text: OpenMetrics 1.0, and the classic format.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ const CLASSIC: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4
 impl Metrics {
     /// All metrics in the classic Prometheus text format 0.0.4, which every scraper reads.
     ///
-    /// The one place besides the gate that reads the clock: it turns the windows of the recent quantiles.
+    /// Reads the clock, to advance the windows of the recent quantiles.
     pub fn prometheus(&self) -> Response<String> {
         respond(self.encode_text().map(|text| classic(&text)), CLASSIC)
     }
 
-    /// All metrics as OpenMetrics 1.0, which Prometheus asks for since 2.5: with units and an end marker, so that a
-    /// truncated scrape shows.
+    /// All metrics as OpenMetrics 1.0, which Prometheus requests since 2.5: with units, and an end
+    /// marker that makes a truncated scrape detectable.
     pub fn openmetrics(&self) -> Response<String> {
         respond(self.encode_text(), OPENMETRICS)
     }
@@ -35,7 +35,8 @@ impl Metrics {
 }
 
 fn respond(text: Result<String, fmt::Error>, content_type: HeaderValue) -> Response<String> {
-    // Writing to a string does not fail. Should an encoder ever, a scraper must not take half a text for the whole.
+    // Writing to a string does not fail. If an encoder did, a scraper must not accept a partial
+    // text.
     let failed = text.is_err();
     let mut response = Response::new(text.unwrap_or_default());
     if failed {
@@ -50,8 +51,8 @@ fn respond(text: Result<String, fmt::Error>, content_type: HeaderValue) -> Respo
     response
 }
 
-/// OpenMetrics as the classic format: a counter's family is called what its samples are called, and there are no
-/// units and no end marker. Samples and escapes are the same.
+/// Converts OpenMetrics to the classic format: a counter's family has the name of its samples, and
+/// there are no units and no end marker. Samples and escapes are equal.
 fn classic(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

@@ -1,4 +1,4 @@
-//! Readings that are taken when somebody scrapes: gauges, counters, states.
+//! Readings that are taken when the registry is scraped: gauges, counters, states.
 
 use std::{
     fmt,
@@ -8,7 +8,8 @@ use std::{
 
 use crate::InvalidMetric;
 
-/// Room for a few hundred policies' worth of gauges; more would be labels gone wrong.
+/// Bound of series: enough for a few hundred policies; more indicates a label with unbounded
+/// values.
 const MAX_SERIES: usize = 1024;
 const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
@@ -46,7 +47,7 @@ impl Read {
         matches!(self, Self::Counter(_))
     }
 
-    /// How many series it makes.
+    /// The number of series that it exports.
     const fn width(&self) -> usize {
         match self {
             Self::Gauge(_) | Self::Counter(_) => 1,
@@ -77,15 +78,15 @@ pub(crate) struct Series {
 /// All series of one name.
 #[derive(Debug, Clone)]
 pub(crate) struct Family {
-    /// Without the `_total` of counters: that is how OpenMetrics names the family.
+    /// Without the `_total` of counters, as OpenMetrics names the family.
     pub(crate) name: String,
     pub(crate) help: String,
     pub(crate) counter: bool,
     pub(crate) series: Vec<Arc<Series>>,
 }
 
-/// The pulled families. A scrape takes a copy of the list, so that readings run outside the lock: one that is slow
-/// holds nobody up, and one that registers a metric does not lock itself out.
+/// The pulled families. A scrape copies the list, so that readings run outside of the lock: a slow
+/// reading blocks no registration, and a reading that registers a metric does not deadlock.
 #[derive(Debug, Default)]
 pub(crate) struct Pulled(RwLock<Arc<Vec<Family>>>);
 
@@ -126,7 +127,7 @@ impl Pulled {
                     name: name.to_owned(),
                 })
             }
-            // Gauges and states of one name would differ in their labels; that is a conflict, too.
+            // Gauges and states of one name have different labels: a conflict.
             Some(family) if !family.series.iter().all(|known| alike(known, &series)) => {
                 Err(InvalidMetric::Conflict {
                     name: name.to_owned(),
@@ -160,20 +161,21 @@ impl Pulled {
     }
 }
 
-/// Whether two series can stand in one family: the same way of reading, so that sums over it mean something.
+/// Whether two series fit in one family: the same type of reading, so that sums over the family are
+/// meaningful.
 fn alike(a: &Series, b: &Series) -> bool {
     std::mem::discriminant(&a.read) == std::mem::discriminant(&b.read)
 }
 
-/// A reading of somebody else's code: `None` when it panicked.
+/// Runs a user's reading; `None` when it panics.
 ///
-/// The panic is not carried on: one broken gauge must not take the others from the operator who looks for the
-/// reason. The panic hook has told about it; the state behind the closure is its owner's concern.
+/// The panic is contained: one broken gauge must not hide the others from an operator. The panic
+/// hook has reported it.
 pub(crate) fn attempt<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
-/// The family's name, if `name` is a good one.
+/// The family's name, if `name` is valid.
 fn check_name(name: &str, counter: bool) -> Result<&str, InvalidMetric> {
     let owned = || name.to_owned();
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';

@@ -1,4 +1,4 @@
-//! Quantiles of the last minute or two, without a clock or a lock on the request's path.
+//! Quantiles of the last one to two minutes, without a clock or a lock on the path of a request.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,15 +9,17 @@ use tokio::time::Instant;
 
 use crate::latency::Latencies;
 
-/// Quantiles are of at least this long, and at most twice that when somebody scrapes at least as often.
+/// Shortest time that the quantiles cover.
+///
+/// They cover at most twice as much when the registry is scraped at least this often.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// The quantiles that are exported, as label and share.
 pub(crate) const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.99", 0.99), ("0.999", 0.999)];
 
-/// Two earlier snapshots, taken while scraping. What was recorded since the older one is recent.
+/// Two earlier snapshots, taken while scraping. Durations recorded since the older one are recent.
 ///
-/// Windows turn by time and not by scrape, so two scrapers do not halve each other's.
+/// Windows advance by time and not by scrape, so two scrapers do not shorten each other's windows.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Mutex<Windows>);
 
@@ -28,7 +30,7 @@ struct Windows {
 }
 
 impl Recent {
-    /// The durations of the last minute or two, out of `all` that were recorded by `now`.
+    /// The durations of the last one to two minutes, from `all` durations recorded by `now`.
     pub(crate) fn of(&self, all: &Latencies, now: Instant) -> Latencies {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &windows.newer {

@@ -1,4 +1,4 @@
-//! Refusals by policy and kind: a table of fixed size that never takes a lock on a name it knows.
+//! Rejections by policy and kind: a table of fixed size without a lock for known names.
 
 use std::sync::{
     OnceLock,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use plimsoll_core::{Kind, Rejection};
 
-/// A tuple holds up to eight policies; a gate with wrapped ones has twice that.
+/// Rows: a tuple holds up to eight policies; a gate with nested ones may have twice as many.
 const ROWS: usize = 16;
 const KINDS: usize = Kind::ALL.len();
 /// The name under which policies beyond the table are counted.
@@ -15,10 +15,10 @@ const OTHER: &str = "other";
 
 type Counts = [AtomicU64; KINDS];
 
-/// Counts refusals by policy and kind.
+/// Counts rejections by policy and kind.
 ///
-/// Rows are claimed from left to right by the first refusal of a policy, so a policy has one row however many
-/// threads refuse at once. What finds no row is counted as [`OTHER`].
+/// Rows are claimed from left to right by the first rejection of a policy, so a policy has one row
+/// however many threads reject concurrently. Rejections without a row are counted as [`OTHER`].
 #[derive(Debug, Default)]
 pub(crate) struct Rejections {
     rows: [Row; ROWS],
@@ -29,7 +29,7 @@ pub(crate) struct Rejections {
 struct Row {
     policy: OnceLock<&'static str>,
     counts: Counts,
-    /// One bit per kind: shown before the first refusal.
+    /// One bit per kind: exported before the first rejection.
     expected: AtomicU32,
 }
 
@@ -39,20 +39,20 @@ impl Rejections {
         let counts = self
             .row(rejection.policy())
             .map_or(&self.other, |row| &row.counts);
-        // A kind from a later core than this crate was built with would be out of the table.
+        // A kind of a later core than this crate was built with is beyond the table.
         if let Some(count) = counts.get(rejection.kind().index()) {
             count.fetch_add(1, Relaxed);
         }
     }
 
-    /// Shows a series from the start, at 0.
+    /// Exports a series from the start, at 0.
     pub(crate) fn expect(&self, policy: &'static str, kind: Kind) {
         if let Some(row) = self.row(policy) {
             row.expected.fetch_or(1 << kind.index(), Relaxed);
         }
     }
 
-    /// The series that count something or are expected.
+    /// The series that are not 0, or expected.
     pub(crate) fn read(&self) -> Vec<(&'static str, Kind, u64)> {
         let mut series = Vec::new();
         for row in &self.rows {
@@ -99,7 +99,7 @@ impl Rejections {
     }
 }
 
-/// Constants of one name may lie at several addresses, so the address only answers yes.
+/// Equal constants may have several addresses, so only equal addresses are conclusive.
 #[inline]
 fn same(a: &'static str, b: &'static str) -> bool {
     std::ptr::eq(a, b) || a == b
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_meet_a_policy_at_once_share_its_row() {
+    fn concurrent_rejections_of_a_policy_share_its_row() {
         for _ in 0..200 {
             let table = Rejections::default();
             std::thread::scope(|scope| {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expected_series_shows_at_zero() {
+    fn an_expected_series_is_exported_at_zero() {
         let table = Rejections::default();
         table.expect("shed", Kind::Full);
         assert_eq!(table.read(), [("shed", Kind::Full, 0)]);

@@ -11,17 +11,20 @@ use tower_service::Service;
 
 use crate::{Metrics, accept::prefers_openmetrics};
 
-/// Serves `GET` and `HEAD` of `/metrics` and `/health/load`; 404 for other paths, 405 for other methods.
+/// Serves `GET` and `HEAD` of `/metrics` and `/health/load`; 404 for other paths, 405 for other
+/// methods.
 ///
-/// Made by [`Metrics::service`]. Works with axum's `route_service`, `nest_service` (which takes the prefix off the
-/// path) and `fallback_service`, with hyper, and with anything else that takes a Tower service of
-/// `http::Request<_>` to `http::Response<String>`. Under paths of your own call [`Metrics::prometheus`] and
-/// [`Metrics::health`] from a handler; axum takes their responses as they are.
+/// Made by [`Metrics::service`]. Works with axum's `route_service`, `nest_service` (which removes
+/// the prefix of the path) and `fallback_service`, with hyper, and with every other server for a
+/// Tower service from `http::Request<_>` to `http::Response<String>`. For other paths call
+/// [`Metrics::prometheus`] and [`Metrics::health`] in a handler; axum accepts their responses
+/// directly.
 ///
-/// `/metrics` answers as OpenMetrics 1.0 to those who ask for it, as Prometheus does, and in the classic text format
-/// to everybody else.
+/// `/metrics` answers with OpenMetrics 1.0 when `accept` names it, as Prometheus does, and with the
+/// classic text format in all other cases.
 ///
-/// It is always ready, answers at once and reads no body. Keep it outside of the gates, or an overload hides itself.
+/// The service is always ready, answers at once and reads no body. Keep it outside of the gates,
+/// since an overload would otherwise reject its requests.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -59,7 +62,7 @@ impl MetricsService {
         }
         let mut response = endpoint(&self.metrics);
         if path == "/metrics" {
-            // Caches in between must not hand one format to a reader of the other.
+            // Caches must keep the two formats apart.
             response
                 .headers_mut()
                 .insert(header::VARY, HeaderValue::from_static("accept"));

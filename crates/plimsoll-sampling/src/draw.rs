@@ -1,13 +1,14 @@
-//! Which requests are kept at a given rate: at random, or the same keys everywhere.
+//! The decision which requests are kept at a given rate: at random, or by key.
 
 use std::hash::{Hash, Hasher};
 
 use plimsoll_core::{Counter, Key};
 
-/// Draws a number for a request, uniform in `0.0..1.0`; it is kept when the number is below the rate.
+/// Draws a number for a request, uniform in `0.0..1.0`. The request is kept when the number is
+/// below the rate.
 ///
-/// So whatever is kept at a rate is kept at every higher one. The draw must not depend on the load: the weights
-/// are right only when the rate is fixed before the request is looked at.
+/// So a request that is kept at a rate is kept at every higher rate. The draw must not depend on
+/// the load: the weights are unbiased only when the rate is fixed before the draw.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` draws no number for a `{Req}`",
     note = "use `Random`, or `ByKey::new(key)` with a key that can be read from this request type"
@@ -17,7 +18,7 @@ pub trait Draw<Req>: Send + Sync {
     fn draw(&self, req: &Req) -> f64;
 }
 
-/// Each request for itself, at random. The default.
+/// Draws each request independently at random. The default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Random;
 
@@ -28,13 +29,14 @@ impl<Req> Draw<Req> for Random {
     }
 }
 
-/// By a key: requests of one key (a trace, a session, a user) are kept or left out together, in all processes that
-/// hash the same key with the same salt.
+/// Draws by a key: requests of one key (a trace, a session, a user) are kept or left out together,
+/// in all processes that hash the same key with the same salt.
 ///
 /// Requests without a key are drawn at random, and counted in [`keyless`](ByKey::keyless).
 ///
-/// The hash is the same in every process and version. It is not a secret: a caller who writes its own key can have
-/// itself kept. Change the salt when the same keys should not be left out for ever.
+/// The hash is stable across processes and versions, and not secret: a caller that chooses its key
+/// can choose to be kept. Change the salt from time to time when the same keys should not always be
+/// left out.
 #[derive(Debug)]
 pub struct ByKey<K> {
     key: K,
@@ -43,8 +45,8 @@ pub struct ByKey<K> {
 }
 
 impl<K> ByKey<K> {
-    /// By `key`, such as [`TraceId`](crate::TraceId), [`HeaderKey`](plimsoll_core::HeaderKey) or a
-    /// closure `Fn(&Req) -> Option<impl Hash>`.
+    /// Draws by `key`, such as [`TraceId`](crate::TraceId), [`HeaderKey`](plimsoll_core::HeaderKey)
+    /// or a closure `Fn(&Req) -> Option<impl Hash>`.
     pub const fn new(key: K) -> Self {
         Self {
             key,
@@ -53,14 +55,14 @@ impl<K> ByKey<K> {
         }
     }
 
-    /// With another salt than 0.
+    /// Sets the salt. Default: 0.
     #[must_use]
     pub const fn salt(mut self, salt: u64) -> Self {
         self.salt = salt;
         self
     }
 
-    /// How many requests had no key.
+    /// The number of requests without a key.
     pub fn keyless(&self) -> u64 {
         self.keyless.get()
     }
@@ -79,14 +81,14 @@ impl<Req, K: Key<Req>> Draw<Req> for ByKey<K> {
     }
 }
 
-/// The upper 53 bits, as many as a double keeps, as a number in `0.0..1.0`.
+/// The upper 53 bits, the precision of a double, as a number in `0.0..1.0`.
 #[inline]
 fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// FNV-1a, finished as `SplitMix64` does, because FNV mixes its upper bits badly. Numbers are hashed in one byte order on
-/// all machines.
+/// FNV-1a with the finaliser of `SplitMix64`, because FNV mixes its upper bits badly. Integers are
+/// hashed in little-endian order on all machines.
 struct Stable(u64);
 
 macro_rules! little_endian {
@@ -140,7 +142,8 @@ mod tests {
             .draw(&key.to_owned())
     }
 
-    /// Figures of a model of the same functions in another language: services must agree across versions.
+    /// Figures of a model of the same functions in another language: the hash must be equal in all
+    /// versions.
     #[test]
     fn the_hash_never_changes() {
         for (salt, key, expected) in EXPECTED {
@@ -159,7 +162,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_ends_of_the_unit_interval() {
+    fn the_unit_interval_includes_0_and_excludes_1() {
         assert!(unit(0).abs() < f64::EPSILON);
         assert!(unit(u64::MAX) < 1.0);
     }

@@ -46,7 +46,7 @@ impl Shared {
     }
 }
 
-/// Reads and changes a [`Sampling`](crate::Sampling) while it is in use. Clones share it.
+/// Reads and changes a [`Sampling`](crate::Sampling) at run time. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SamplingHandle(Arc<Shared>);
 
@@ -60,22 +60,23 @@ impl SamplingHandle {
         self.0.rates()
     }
 
-    /// Changes the rates from the next request on, all at once: no request sees a mixture.
+    /// Changes all rates atomically, from the next request on.
     ///
     /// # Errors
     ///
-    /// As for [`Sampling::new`](crate::Sampling::new); nothing has changed then.
+    /// As for [`Sampling::new`](crate::Sampling::new). On error nothing changes.
     pub fn set_rates(&self, rates: Rates) -> Result<(), InvalidRates> {
         self.0.rates.set(rates.check()?.to_words());
         Ok(())
     }
 
-    /// Requests kept. Those that a later policy or an inner gate rejected are not in it.
+    /// Requests that were kept. Requests that a later policy or an inner gate rejected are not
+    /// counted.
     pub fn kept(&self) -> u64 {
         self.0.kept.load(Relaxed)
     }
 
-    /// Requests left out: marked and served, or rejected by the sampling itself.
+    /// Requests that were left out: marked and served, or rejected by the sampling itself.
     pub fn skipped(&self) -> u64 {
         self.0.skipped.load(Relaxed)
     }

@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, Http};
 
 use crate::{Mark, Random, Sampling};
 
-/// Samples the requests to a service.
+/// The [`Sampling`] policy as a layer.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -27,12 +27,12 @@ use crate::{Mark, Random, Sampling};
 /// # assert_eq!(body.to_bytes(), "served");
 /// assert_eq!(layer.policy().handle().skipped(), 1);
 ///
-/// // An ingest route refuses what it leaves out:
+/// // An ingest route rejects the requests that are left out:
 /// let ingest = service_fn(|_: Request<()>| async {
 ///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("stored"))))
 /// });
-/// let refusing = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.refuse_and_mark();
-/// let answer = SamplingLayer::new(refusing).layer(ingest).oneshot(Request::new(())).await?;
+/// let rejecting = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.refuse_and_mark();
+/// let answer = SamplingLayer::new(rejecting).layer(ingest).oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::ACCEPTED);
 /// # Ok(())
 /// # }

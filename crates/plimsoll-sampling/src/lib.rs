@@ -1,8 +1,10 @@
-//! Load-adaptive sampling for Tower services: the more load, the less is kept.
+//! Load-adaptive sampling for Tower services: the share of requests that is kept falls as the load
+//! rises.
 //!
-//! Recording, tracing and analytics are the first things to do less of when a service nears its line. This layer ties
-//! them to the same [`LoadSignal`](plimsoll_core::LoadSignal) that sheds requests: up to a threshold everything is
-//! kept, from there on the rate falls linearly, and each kept request knows how many it stands for.
+//! Recording, tracing and analytics should be reduced first when a service nears its capacity. This
+//! layer ties them to the [`LoadSignal`](plimsoll_core::LoadSignal) that also sheds requests: up to
+//! a threshold everything is kept, above it the rate falls linearly, and each kept request has a
+//! weight, the number of requests it represents.
 //!
 //! # Example
 //!
@@ -24,9 +26,9 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (concurrency, load) = ((), || 1.0);
 //!
-//! // Everything up to a load of 0.7, from there on less, half of it at a load of 1.
+//! // Everything up to a load of 0.7, then a falling share: half at a load of 1.
 //! let rates = Rates { base: 1.0, min: 0.5, threshold: 0.7 };
-//! // Whole traces or nothing: the requests of one trace are kept together, here and downstream.
+//! // The requests of one trace are kept or left out together, here and downstream.
 //! let sampling = Sampling::new(load, rates)?.by_key(TraceId);
 //! let handle = sampling.handle();
 //! let layer = GateLayer::new((concurrency, sampling));
@@ -52,7 +54,7 @@
 //! # assert_eq!(u64::from(RECORDED.load(SeqCst)), handle.kept());
 //! # assert!((1_700..2_300).contains(&handle.kept()), "{} of 4,000", handle.kept());
 //!
-//! // An operator keeps less, while it runs:
+//! // An operator lowers the rate at run time:
 //! handle.set_rates(Rates { min: 0.01, ..rates })?;
 //! # let before = handle.kept();
 //! # for trace in 1..=1_000 { send(trace, 1).await?; }
@@ -65,13 +67,15 @@
 //!
 //! # Choosing values
 //!
-//! `threshold` is where recording should begin to give way: below the load at which requests are shed. `min` bounds
-//! the error of counts; see [`Sampled::weight`]. Sampling bounds the share that is kept, not the volume: at ten times
-//! the line it still keeps `min` of ten times the traffic.
+//! - `threshold`: where recording should begin to fall: below the load at which requests are shed.
+//! - `min`: bounds the error of counts; see [`Sampled::weight`].
+//!
+//! Sampling bounds the share that is kept, not the volume: at ten times the capacity it still keeps
+//! `min` of ten times the traffic.
 //!
 //! # Errors and panics
 //!
-//! [`InvalidRates`], at construction or when the rates are changed. Nothing here panics.
+//! [`InvalidRates`], at construction or when the rates are changed. Nothing in this crate panics.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

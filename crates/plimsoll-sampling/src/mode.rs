@@ -1,30 +1,31 @@
-//! What becomes of the requests that are left out.
+//! How requests that are left out are treated.
 
 use http::Request;
 
 use crate::Sampled;
 
-/// Applies a decision to a request.
+/// Applies a sampling decision to a request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to a `{Req}`",
-    note = "`Mark` and `RefuseAndMark` leave their mark in an `http::Request`; `Refuse` works on every type"
+    note = "`Mark` and `RefuseAndMark` mark an `http::Request`; `Refuse` works on every type"
 )]
 pub trait Mode<Req>: Send + Sync {
-    /// Leaves what the handler should know in the request, and tells whether to let it in. At a rate of 1 it should
-    /// do nothing: that is most of the time.
+    /// Marks the request for the handler, and returns whether to admit it. At a rate of 1 it should
+    /// do nothing: that is the common case.
     fn apply(&self, req: &mut Req, sampled: Sampled) -> bool;
 }
 
-/// Leaves a [`Sampled`] in the request's extensions, when the rate is below 1, and lets everything in. The default.
+/// Stores a [`Sampled`] in the request's extensions when the rate is below 1, and admits
+/// everything. The default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark;
 
-/// Refuses what is left out, with [`Kind::Skipped`](plimsoll_core::Kind::Skipped): 202, and nothing to retry.
+/// Rejects requests that are left out, with [`Kind::Skipped`](plimsoll_core::Kind::Skipped): 202,
+/// and nothing to retry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Refuse;
 
-/// Refuses what is left out as [`Refuse`] does, and marks what is let in as [`Mark`] does, so that stored data carries its
-/// weight.
+/// Rejects requests that are left out, and marks kept ones, so that stored data carries its weight.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RefuseAndMark;
 
@@ -35,7 +36,7 @@ fn mark<B>(req: &mut Request<B>, sampled: Sampled) {
     }
 }
 
-/// Apart, because most of the time there is nothing to insert.
+/// Performance: out of line, since in the common case there is nothing to insert.
 #[inline(never)]
 fn insert<B>(req: &mut Request<B>, sampled: Sampled) {
     req.extensions_mut().insert(sampled);

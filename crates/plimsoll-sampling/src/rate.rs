@@ -1,6 +1,6 @@
-//! The rate as a function of the load: pure.
+//! The rate as a function of the load. Pure.
 
-/// How much is kept, by load.
+/// The share of requests that is kept, as a function of the load.
 ///
 /// ```text
 /// rate
@@ -23,42 +23,42 @@
 pub struct Rates {
     /// The share that is kept up to the threshold: above 0, at most 1.
     pub base: f64,
-    /// The share that is kept at a load of 1 and beyond it: 0 to [`base`](Self::base).
+    /// The share that is kept from a load of 1 on: 0 to [`base`](Self::base).
     pub min: f64,
-    /// The load from which on less is kept: at least 0, below 1.
+    /// The load above which the share falls: at least 0, below 1.
     pub threshold: f64,
 }
 
-/// Rates that are none.
+/// A rate is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRates {
-    /// The base rate would keep nothing, or more than everything.
-    #[error("base is {0}, but must be above 0 and at most 1")]
+    /// The base rate is not above 0 and at most 1.
+    #[error("base must be in (0, 1], got {0}")]
     Base(f64),
     /// The lowest rate is negative, or above the base rate.
-    #[error("min is {min}, but must be 0 to base, which is {base}")]
+    #[error("min must be in 0..=base ({base}), got {min}")]
     Min {
-        /// The lowest rate.
+        /// The rejected value.
         min: f64,
         /// The base rate.
         base: f64,
     },
-    /// The threshold leaves no room below the full load.
-    #[error("threshold is {0}, but must be at least 0 and below 1")]
+    /// The threshold is negative, or not below 1.
+    #[error("threshold must be at least 0 and below 1, got {0}")]
     Threshold(f64),
 }
 
 impl Rates {
-    /// Everything up to a load of 0.7, one in a hundred at 1: enough for counts within 2 % (two standard errors)
-    /// from a million requests on.
+    /// Everything up to a load of 0.7, one in a hundred at 1: enough for counts within 2 % (two
+    /// standard errors) from a million requests.
     pub const DEFAULT: Self = Self {
         base: 1.0,
         min: 0.01,
         threshold: 0.7,
     };
 
-    /// The share to keep at this load. A load that is not a number reads as 0.
+    /// The share to keep at this load. A NaN load counts as 0.
     #[inline]
     pub fn rate(self, load: f64) -> f64 {
         let Self {
@@ -66,13 +66,13 @@ impl Rates {
             min,
             threshold,
         } = self;
-        // Also false when the load is not a number.
+        // Also false when the load is NaN.
         if load > threshold {
             if load >= 1.0 {
                 return min;
             }
             let way = (load - threshold) / (1.0 - threshold);
-            // Rounding must not lead beyond either end.
+            // Rounding must not exceed either end.
             return (base - (base - min) * way).min(base).max(min);
         }
         base
@@ -84,7 +84,7 @@ impl Rates {
             min,
             threshold,
         } = self;
-        // Written so that a NaN fails.
+        // Written so that NaN fails.
         if !(base > 0.0 && base <= 1.0) {
             return Err(InvalidRates::Base(base));
         }

@@ -1,4 +1,4 @@
-//! `Sampling`: the policy.
+//! The `Sampling` policy.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -12,24 +12,25 @@ use crate::{
 
 /// Keeps a share of the requests that falls as the load rises.
 ///
-/// A new one [marks](Mark) requests: all are served, and the handler asks [`Sampled::of`] what to skip. For ingest
-/// routes, whose requests are the data to be sampled, [`refuse_and_mark`](Self::refuse_and_mark) answers those that are
-/// left out with 202; [`refuse`](Self::refuse) does so for requests that are not HTTP.
+/// By default it [marks](Mark) requests: all are served, and the handler reads [`Sampled::of`] to
+/// skip its recording. For ingest routes, whose requests are the data to be sampled,
+/// [`refuse_and_mark`](Self::refuse_and_mark) answers requests that are left out with 202;
+/// [`refuse`](Self::refuse) does so for requests that are not HTTP.
 ///
 /// # How it decides
 ///
-/// The load gives a rate ([`Rates::rate`]), the request a number in `0.0..1.0` ([`Draw`]): kept when the number is
-/// below the rate. So what is kept at some rate is kept at every higher one. At a rate of 1 nothing is drawn, and
-/// nothing is left in the request.
+/// The load gives a rate ([`Rates::rate`]), the request a number in `0.0..1.0` ([`Draw`]). The
+/// request is kept when the number is below the rate, so a request that is kept at a rate is kept
+/// at every higher rate. At a rate of 1 nothing is drawn, and the request is not marked.
 ///
 /// # Shared state and cloning
 ///
-/// Rates and counters live in this value; the layer shares it among all services it makes.
+/// Rates and counters belong to this value; a layer shares it among all services it makes.
 ///
 /// # Cancellation
 ///
-/// A request that was counted stays counted, however it ends. One that a later policy or an inner
-/// gate rejects is taken out of the counts: its handler never ran.
+/// A request that was counted stays counted, however it ends, unless a later policy or an inner
+/// gate rejects it: then its handler never ran, and the count is taken back.
 pub struct Sampling<L, D = Random, M = Mark> {
     signal: L,
     draw: D,
@@ -37,14 +38,14 @@ pub struct Sampling<L, D = Random, M = Mark> {
     shared: Arc<Shared>,
 }
 
-/// How a request was counted. Plain data.
+/// How a request was counted.
 #[derive(Debug, Clone, Copy)]
 pub struct SamplingPermit {
     keep: bool,
 }
 
 impl<L: LoadSignal> Sampling<L> {
-    /// Samples at these rates by this load; marks, and draws at random.
+    /// Samples by the load of `signal`, at these rates; marks, and draws at random.
     ///
     /// ```
     /// use plimsoll_sampling::{Rates, Sampling};
@@ -57,7 +58,8 @@ impl<L: LoadSignal> Sampling<L> {
     ///
     /// # Errors
     ///
-    /// When `base` is not above 0 and at most 1, `min` not 0 to `base`, or `threshold` not 0 to below 1.
+    /// When `base` is not above 0 and at most 1, `min` not in 0 to `base`, or `threshold` not at
+    /// least 0 and below 1.
     pub fn new(signal: L, rates: Rates) -> Result<Self, InvalidRates> {
         let shared = Arc::new(Shared::new(rates.check()?));
         Ok(Self {
@@ -70,19 +72,20 @@ impl<L: LoadSignal> Sampling<L> {
 }
 
 impl Sampling<(), Random, Mark> {
-    /// The name under which this policy refuses.
+    /// The name of this policy in rejections.
     pub const NAME: &'static str = "sampling";
 }
 
 impl<L, D, M> Sampling<L, D, M> {
-    /// Draws by a key, so that requests of one key are kept or left out together: those of a trace
-    /// by [`TraceId`](crate::TraceId), for example. See [`ByKey`], which can also be given to
-    /// [`draw`](Self::draw), with a salt.
+    /// Draws by a key, so that requests of one key are kept or left out together.
+    ///
+    /// An example is [`TraceId`](crate::TraceId). To set a salt, pass a [`ByKey`] to
+    /// [`draw`](Self::draw).
     pub fn by_key<K>(self, key: K) -> Sampling<L, ByKey<K>, M> {
         self.draw(ByKey::new(key))
     }
 
-    /// Draws otherwise.
+    /// Replaces the draw.
     pub fn draw<E>(self, draw: E) -> Sampling<L, E, M> {
         Sampling {
             signal: self.signal,
@@ -92,20 +95,20 @@ impl<L, D, M> Sampling<L, D, M> {
         }
     }
 
-    /// Refuses what is left out, instead of marking it; requests of every type can be refused.
+    /// Rejects requests that are left out, instead of marking them; works on every request type.
     ///
-    /// Those that are let in are not marked: at a rate that changes, what they stand for is not known. For HTTP
-    /// requests [`refuse_and_mark`](Self::refuse_and_mark) is the better choice.
+    /// Kept requests are not marked, so their weight is unknown when the rate changes. For HTTP
+    /// requests use [`refuse_and_mark`](Self::refuse_and_mark).
     pub fn refuse(self) -> Sampling<L, D, Refuse> {
         self.mode(Refuse)
     }
 
-    /// Refuses what is left out, and marks what is let in.
+    /// Rejects requests that are left out, and marks those that are kept.
     pub fn refuse_and_mark(self) -> Sampling<L, D, RefuseAndMark> {
         self.mode(RefuseAndMark)
     }
 
-    /// Does otherwise with what is left out.
+    /// Replaces the treatment of requests that are left out.
     pub fn mode<N>(self, mode: N) -> Sampling<L, D, N> {
         Sampling {
             signal: self.signal,
@@ -115,19 +118,19 @@ impl<L, D, M> Sampling<L, D, M> {
         }
     }
 
-    /// Reads and changes the rates, and reads the counters, at any time.
+    /// A handle that reads and changes the rates, and reads the counters.
     pub fn handle(&self) -> SamplingHandle {
         SamplingHandle::new(Arc::clone(&self.shared))
     }
 
-    /// What decides which requests are kept.
+    /// The draw that decides which requests are kept.
     pub const fn get_draw(&self) -> &D {
         &self.draw
     }
 }
 
 impl<L: LoadSignal, D, M> Sampling<L, D, M> {
-    /// The rate at the load that there is now.
+    /// The rate at the current load.
     #[inline]
     pub fn rate(&self) -> f64 {
         self.shared.rates().rate(self.signal.load())
@@ -159,7 +162,7 @@ where
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
         let sampled = self.sample(req);
         let admitted = self.mode.apply(req, sampled);
-        // Last, since a draw or a mode may be the user's and panic.
+        // Last, since a user's draw or mode may panic.
         self.shared.count(sampled.keep);
         if admitted {
             Verdict::Admit(SamplingPermit { keep: sampled.keep })

@@ -1,41 +1,45 @@
 //! Overload protection for Tower, axum and tonic.
 //!
-//! A Plimsoll line is the mark on a ship's hull that shows how much load it may safely carry. These layers keep a
-//! service at that line: what it can do well is let in, the rest is turned away at once, cheaply, politely, least
-//! important first, and the person who runs it can see why.
+//! A Plimsoll line is the mark on a ship's hull that shows how much load the ship may safely carry.
+//! These layers keep a service at its capacity: work within the capacity is admitted, the rest is
+//! rejected at once, cheaply, least important requests first, and metrics show why.
 //!
-//! This crate holds nothing of its own. It gathers the [core](plimsoll_core), whose items are at its root, and the
-//! layers, a module each:
+//! This crate has no logic of its own. It re-exports the [core](plimsoll_core) at its root, and
+//! each layer's crate as a module:
 //!
 //! | feature | module | what it does |
 //! |---|---|---|
-//! | `rate-limit` | `rate_limit` | so many requests per period, globally or per key |
-//! | `concurrency` | `concurrency` | as many requests in flight as the service can work on, which it finds out, or as you say; a bounded queue |
-//! | `load-shed` | `load_shed` | refuses the least important requests as the load rises |
-//! | `circuit-breaker` | `circuit_breaker` | stops calling a service that fails, and probes whether it is well again |
-//! | `fallback` | `fallback` | a second-best answer in the place of a refusal or a failure |
-//! | `sampling` | `sampling` | records less as the load rises |
+//! | `rate-limit` | `rate_limit` | caps requests per period, globally or per key |
+//! | `concurrency` | `concurrency` | caps requests in flight at a measured or a fixed limit, with a bounded queue |
+//! | `load-shed` | `load_shed` | rejects the least important requests as the load rises |
+//! | `circuit-breaker` | `circuit_breaker` | stops calling a service that fails, and probes for its recovery |
+//! | `fallback` | `fallback` | answers with a substitute instead of a rejection or a failure |
+//! | `sampling` | `sampling` | records a smaller share of requests as the load rises |
 //! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | | all of these |
 //! | `redis` | `redis` | one rate limit for a fleet, shared through Redis |
-//! | `redis-cluster`, `redis-sentinel`, `redis-tls` | | the same in a Redis Cluster, with Sentinel, over TLS |
-//! | `call-scope` | | what a handler calls finds the priority and the deadline of its request |
-//! | `executor-delay` | | a load signal: how late tokio runs what is ready |
-//! | `axum` | | peer address and matched route from where axum puts them; with `concurrency`, a bounded listener |
+//! | `redis-cluster`, `redis-sentinel`, `redis-tls` | | Redis Cluster, Redis Sentinel and TLS for `redis` |
+//! | `call-scope` | | outgoing calls of a handler inherit the priority and the deadline of its request |
+//! | `executor-delay` | | a load signal: how late tokio polls tasks that are ready |
+//! | `axum` | | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
+//! | `load` | | a gate's load for tower's balancers |
+//! | `tonic` | | wraps tonic services; peer address from tonic's extensions |
 //! | `load` | | a gate's load for tower's balancers |
 //! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
-//! None is on by default: who wants one layer compiles one layer.
+//! No feature is on by default, so only the layers in use are compiled.
 //!
-//! What the layers' crates hold are mostly policies, and a [`GateLayer`] makes one layer of them. Where the compiler says
-//! that `Layer` is not implemented for a `Concurrency` or a `RateLimit`, `GateLayer::new(..)` around it is missing.
+//! Most layers' crates export policies; a [`GateLayer`] makes one layer of them. When the compiler
+//! reports that `Layer` is not implemented for a `Concurrency` or a `RateLimit`, wrap it in
+//! `GateLayer::new(..)`.
 //!
-//! The guides choose with you: [concurrency limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
+//! Guides: [concurrency
+//! limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
 //! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
-//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md). What one caller can cost:
-//! [security](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md). What a refusal looks like:
-//! [rejections](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rejections.md). A layer of your own:
-//! [policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
+//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md),
+//! [what one caller can cost](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md),
+//! [the format of rejections](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rejections.md),
+//! [custom policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -73,7 +77,7 @@ pub use plimsoll_redis as redis;
 #[doc(inline)]
 pub use plimsoll_sampling as sampling;
 
-/// The examples of the README and the guides are tests.
+/// Runs the examples of the README and the guides as tests.
 #[cfg(all(doctest, feature = "full"))]
 mod guides {
     #[doc = include_str!("../../../README.md")]

@@ -41,7 +41,7 @@ where
     }
 }
 
-/// A service that is not HTTP: answers a text in capitals, and `fail` with an error.
+/// A service without HTTP: answers a text in capitals, and `fail` with an error.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shout;
 

@@ -5,7 +5,7 @@ use plimsoll::{
     rate_limit::{Quota, RateLimit},
 };
 
-/// A limit that admits one request an hour.
+/// A limit that admits one request per hour.
 ///
 /// # Panics
 ///

@@ -1,13 +1,14 @@
 //! Gates composed with the layers of tower, tower-http, axum, tonic and reqwest.
 //!
-//! The tests of this crate are a catalogue: each one builds a stack that users write, sends requests through it, and
-//! asserts both answers, admitted and rejected. This library holds the parts that the stacks share.
+//! The tests of this crate are a catalogue: each test builds a stack that users write, sends
+//! requests through it, and asserts both answers, admitted and rejected. The library holds the
+//! parts that the stacks share.
 //!
 //! | file in `tests/it` | stacks |
 //! |---|---|
 //! | `tower_http` | each layer of tower-http, outside and inside of a gate, under hyper and under axum |
-//! | `tower_layers` | tower's own layers around and behind a gate that speaks [`Plain`](plimsoll::Plain) |
-//! | `not_clone` | tower's services that are not `Clone`, and how they go behind a gate |
+//! | `tower_layers` | tower's own layers around and behind a gate with the protocol [`Plain`](plimsoll::Plain) |
+//! | `not_clone` | tower's services that are not `Clone`, and how to put them behind a gate |
 //! | `readiness` | what `Pending` means, and tower's `LoadShed` |
 //! | `axum_routers` | `with_state`, `nest`, `merge`, `route_layer`, `fallback_service`, several gates on one route |
 //! | `optional` | layers and policies that a setting turns on |

@@ -13,7 +13,7 @@ use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 /// Any HTTP stack as one type, so that the server is compiled once.
 type Boxed = BoxCloneSyncService<Request<Incoming>, Response<Body>, std::io::Error>;
 
-/// A response as it came over the wire.
+/// A response as received.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -71,11 +71,12 @@ pub fn client() -> reqwest::Client {
     client.build().expect("a client without TLS")
 }
 
-/// Posts a body as a browser on the same origin would, with credentials and a request for compression.
+/// Posts a body as a browser on the same origin does, with credentials and a request for
+/// compression.
 ///
 /// # Panics
 ///
-/// When no answer comes.
+/// When no response arrives.
 pub async fn post(address: SocketAddr, body: &'static str) -> Answer {
     let request = client()
         .post(format!("http://{address}/"))
@@ -87,11 +88,11 @@ pub async fn post(address: SocketAddr, body: &'static str) -> Answer {
     ask(request.body(body)).await
 }
 
-/// Sends the request and reads the whole answer.
+/// Sends the request and reads the whole response.
 ///
 /// # Panics
 ///
-/// When no answer comes.
+/// When no response arrives.
 pub async fn ask(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer");
     Answer {
@@ -101,11 +102,12 @@ pub async fn ask(request: reqwest::RequestBuilder) -> Answer {
     }
 }
 
-/// Serves a stack whose gate admits one request: the first is answered with 200 and the second rejected with 429.
+/// Serves a stack whose gate admits one request: checks that the first is answered with 200 and the
+/// second with 429.
 ///
 /// # Panics
 ///
-/// When the answers are others.
+/// When the responses differ from that.
 pub async fn check<S, B>(stack: S) -> [Answer; 2]
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>

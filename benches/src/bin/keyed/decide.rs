@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use benches::{
     cases,
-    lane::{End, Lane},
+    driver::{Driver, End},
     wall::{Entrant, Wall, race, race_all},
 };
 use serde_json::{Map, json};
@@ -16,8 +16,8 @@ use crate::{
     scale::Scale,
 };
 
-/// A peer's name, and its lanes.
-type Peer = (&'static str, Vec<Lane>);
+/// A peer's name, and its drivers.
+type Peer = (&'static str, Vec<Driver>);
 
 pub fn run(scale: Scale, report: &mut Report) -> Result<(), String> {
     println!(
@@ -80,7 +80,7 @@ const CLOCKS: [(Clock, &str); 2] = [(Clock::Read, ""), (Clock::Still, ", clock l
 #[derive(Default)]
 struct Table {
     figures: Map<String, serde_json::Value>,
-    /// Ours and governor's best round.
+    /// The best rounds of Plimsoll and governor.
     pairs: Vec<(String, f64, f64)>,
 }
 
@@ -113,23 +113,24 @@ impl Table {
         keys: usize,
         peers: impl FnOnce() -> Vec<Peer>,
     ) -> Result<(), String> {
-        let (names, lanes): (Vec<_>, Vec<_>) = peers().into_iter().unzip();
+        let (names, drivers): (Vec<_>, Vec<_>) = peers().into_iter().unzip();
         let mut otherwise = Vec::new();
-        let entrants = lanes.into_iter().map(|mut lanes| {
-            for lane in &mut lanes {
-                // Each key spends its quota, if that can be spent; from then on all should go as they should.
-                lane(keys as u64);
-                let tally = lane(keys as u64);
+        let entrants = drivers.into_iter().map(|mut drivers| {
+            for driver in &mut drivers {
+                // Each key spends its quota, if it can be spent; then all decisions should end as
+                // named.
+                driver(keys as u64);
+                let tally = driver(keys as u64);
                 otherwise.push(1.0 - tally.of(end) as f64 / tally.calls() as f64);
             }
-            Entrant { lanes, end }
+            Entrant { drivers, end }
         });
         let walls = race_all(entrants, TURN, scale.rounds);
         for ((peer, wall), otherwise) in names.iter().zip(&walls).zip(&otherwise) {
             let right = wall.right.min(1.0 - otherwise);
             if right < MOSTLY {
                 return Err(format!(
-                    "{name}: only {right} of the decisions of {peer} went so"
+                    "{name}: only {right} of the decisions of {peer} ended as named"
                 ));
             }
         }
@@ -149,7 +150,7 @@ impl Table {
         for (peer, share) in names.iter().zip(&otherwise) {
             if *share > 0.0 {
                 println!(
-                    "  {:.0} of a million keys went otherwise when they came back: {peer}",
+                    "  {:.0} of a million keys got the other decision on their second request: {peer}",
                     share * 1e6
                 );
             }
@@ -169,20 +170,20 @@ impl Table {
     }
 }
 
-/// The share of decisions that must go as they should. Where keys may lose their cells to others, not quite all do; it
-/// is said how many do not when every key has spent its quota and comes back.
+/// The share of decisions that must end as named. Where keys may be evicted by others, some do not;
+/// their number is printed for the case that every key has spent its quota and asks again.
 const MOSTLY: f64 = 0.9;
-/// Short, so that on a busy machine there are rounds in which nobody was in the way.
+/// Length of a turn: short, so that a busy machine has undisturbed rounds.
 const TURN: Duration = Duration::from_millis(1);
 
-/// The Tower services that limit rates, by the beginnings of their cases' names.
+/// The Tower services that limit rates, by the prefixes of their cases' names.
 pub const SERVICES: [&str; 3] = [
     "tower_governor/",
     "tower-resilience/ratelimiter",
     "plimsoll/rate-limit",
 ];
 
-/// The peers that are only to be had as Tower services, and ours as one: over the bare service.
+/// The peers that exist only as Tower services, and Plimsoll's service: over the bare service.
 fn services(scale: Scale) -> Result<Map<String, serde_json::Value>, String> {
     let mut cases = cases::all("");
     cases.retain(|case| {
@@ -196,7 +197,7 @@ fn services(scale: Scale) -> Result<Map<String, serde_json::Value>, String> {
             continue;
         }
         if wall.right < 1.0 {
-            return Err(format!("not all calls of {} went so", case.name));
+            return Err(format!("not all calls of {} ended as named", case.name));
         }
         let bare = cases
             .iter()

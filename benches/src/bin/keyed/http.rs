@@ -1,4 +1,5 @@
-//! Refusals beside accepts through a whole HTTP server on loopback, one thread each for the server and its clients.
+//! Rejections and accepts through an HTTP server on loopback, with one thread for the server and
+//! one for the clients.
 
 use std::{
     thread,
@@ -32,12 +33,12 @@ use crate::{
     scale::Scale,
 };
 
-/// Keep-alive connections that ask at the same time.
+/// Keep-alive connections that send requests at the same time.
 const CONNECTIONS: usize = 4;
-/// Where the server tells how much processor time its thread has used.
+/// The path that returns the processor time of the server's thread.
 const CPU: &str = "/cpu";
 
-/// The limits: a route that accepts and one that refuses each.
+/// The limits: each has a route that accepts and a route that rejects.
 const LIMITS: [&str; 5] = [
     "plimsoll/global",
     "plimsoll/announced",
@@ -93,7 +94,7 @@ fn used() -> Duration {
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     wall: f64,
-    /// Of the server's thread, the kernel's part included.
+    /// Processor time of the server's thread, with the kernel's part.
     cpu: f64,
 }
 
@@ -112,7 +113,7 @@ impl Clients {
         Ok(Self(clients))
     }
 
-    /// As many requests, on all connections together, which must all be answered so.
+    /// Sends requests on all connections together, and checks their statuses.
     async fn turn(
         &mut self,
         path: &str,
@@ -142,7 +143,7 @@ impl Clients {
         })
     }
 
-    /// One request that is accepted, and its answer.
+    /// Sends one request that is accepted, and returns its body.
     async fn one(&mut self, path: &str) -> Result<Vec<u8>, Failed> {
         let client = self.0.first_mut().ok_or("no connections")?;
         ask(client, path, StatusCode::OK).await
@@ -171,7 +172,7 @@ async fn ask(
     Ok(response.into_body().collect().await?.to_bytes().into())
 }
 
-/// Accepts and refusals of one limit, by round.
+/// Turns of accepts and of rejections of one limit.
 #[derive(Debug, Default)]
 struct Rounds {
     accepts: Vec<Turn>,
@@ -179,7 +180,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    /// A refusal's time over an accept's, the median of the rounds' ratios.
+    /// The time of a rejection over that of an accept: the median of the rounds' ratios.
     fn ratio(&self, of: fn(&Turn) -> f64) -> f64 {
         let pairs = self.refusals.iter().zip(&self.accepts);
         median(
@@ -199,7 +200,7 @@ pub fn run(scale: Scale, report: &mut Report) -> Result<(), Failed> {
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     let server = Builder::new_current_thread().enable_all().build()?;
-    // It serves until the program ends.
+    // The thread runs until the program ends.
     thread::spawn(move || {
         server.block_on(async { axum::serve(TcpListener::from_std(listener)?, routes()).await })
     });
@@ -213,7 +214,7 @@ async fn measure(port: u16, scale: Scale) -> Result<(Vec<Turn>, [Rounds; LIMITS.
     let mut clients = Clients::connect(port).await?;
     let (mut bare, mut rounds) = (Vec::new(), LIMITS.map(|_| Rounds::default()));
     for limit in LIMITS {
-        // The one request that the quota has.
+        // The only request within the quota.
         clients.one(&format!("/{limit}/refuse")).await?;
     }
     for _ in 0..scale.http {

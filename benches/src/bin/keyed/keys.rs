@@ -1,8 +1,8 @@
-//! The keys that are asked about, in random order.
+//! The keys of the requests, in random order.
 
 use std::fmt::Write as _;
 
-/// Keys of two types, as many of one as of the other, for as long as the program runs.
+/// Keys of two types, the same number of each, for the lifetime of the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
     pub numbers: &'static [u64],
@@ -29,8 +29,8 @@ pub fn numbers(count: usize) -> Vec<u64> {
 
 /// Distinct texts of `length` bytes, shuffled.
 ///
-/// They lie in memory in the order in which they are asked about: a server has just read the key that it asks
-/// about, so fetching it is no part of the decision.
+/// They are in memory in the order of the requests: a server has just read the key of its request,
+/// so fetching the key is not part of the decision.
 pub fn texts(count: usize, length: usize) -> Vec<String> {
     let text = |number| {
         let mut text = String::with_capacity(length);

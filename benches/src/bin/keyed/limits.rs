@@ -1,8 +1,9 @@
-//! The rate limiters, ours and the peers', each as lanes that make one decision after another.
+//! The rate limiters of Plimsoll and its peers, each as drivers that make one decision after
+//! another.
 
 use std::{fmt::Debug, hash::Hash, hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
 
-use benches::lane::{End, Lane, Tally};
+use benches::driver::{Driver, End, Tally};
 use governor::{
     RateLimiter,
     clock::{self, DefaultClock, FakeRelativeClock},
@@ -13,7 +14,7 @@ use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::time::Instant;
 
-/// A quota: one request per `every`, and `burst` at once.
+/// A quota: one request per `every`, with a burst of `burst`.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     pub every: Duration,
@@ -21,12 +22,12 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// No benchmark can spend it.
+    /// More than any benchmark uses.
     pub const AMPLE: Self = Self {
         every: Duration::from_nanos(1),
         burst: 1_000_000_000,
     };
-    /// The first request spends it.
+    /// Spent by the first request.
     pub const SPENT: Self = Self {
         every: Duration::from_secs(3600),
         burst: 1,
@@ -44,14 +45,14 @@ impl Terms {
     }
 }
 
-/// Whether a decision includes reading the clock, each limiter the one it is made for.
+/// Whether a decision includes reading the limiter's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     Read,
     Still,
 }
 
-/// One key after the other, from the first again after the last.
+/// Iterates over the keys, again and again.
 #[derive(Debug)]
 pub struct Walk<T: 'static> {
     keys: &'static [T],
@@ -78,16 +79,16 @@ impl<T> Walk<T> {
     }
 }
 
-/// What is limited together when there are no keys.
+/// The key of a limiter without keys.
 const ALL: &[()] = &[()];
 
-/// What a key is.
+/// A type of keys.
 pub trait KeyType: Hash + Eq + Clone + Debug + Send + Sync + 'static {}
 
 impl<T: Hash + Eq + Clone + Debug + Send + Sync + 'static> KeyType for T {}
 
-/// A lane of these decisions.
-fn lane(mut admits: impl FnMut() -> bool + Send + 'static) -> Lane {
+/// A driver of these decisions.
+fn driver(mut admits: impl FnMut() -> bool + Send + 'static) -> Driver {
     Box::new(move |calls| {
         let mut tally = Tally::default();
         for _ in 0..calls {
@@ -101,7 +102,7 @@ fn lane(mut admits: impl FnMut() -> bool + Send + 'static) -> Lane {
     })
 }
 
-/// Plimsoll's decision on one request, and its end when it was let in.
+/// Plimsoll's decision on one request, and its end if it was admitted.
 #[inline]
 pub fn admits<R, P: Policy<R>>(policy: &P, mut request: R, now: Instant, end: &Outcome) -> bool {
     match policy.admit(&mut request, now) {
@@ -113,11 +114,11 @@ pub fn admits<R, P: Policy<R>>(policy: &P, mut request: R, now: Instant, end: &O
             black_box(rejection);
             false
         }
-        Verdict::Wait(_) => unreachable!("a rate limit lets nobody wait"),
+        Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }
 
-/// The outcome that admitted requests have.
+/// The outcome of admitted requests.
 pub fn outcome() -> Outcome {
     Outcome::new(Class::Success, Duration::ZERO, Instant::now())
 }
@@ -127,9 +128,9 @@ fn plimsoll<T: KeyType, P: Policy<&'static T> + 'static>(
     clock: Clock,
     keys: &'static [T],
     threads: usize,
-) -> Vec<Lane> {
+) -> Vec<Driver> {
     let policy = Arc::new(policy);
-    let lane = |thread| {
+    let driver = |thread| {
         let (policy, mut walk, end) = (
             Arc::clone(&policy),
             Walk::new(keys, thread, threads),
@@ -137,26 +138,26 @@ fn plimsoll<T: KeyType, P: Policy<&'static T> + 'static>(
         );
         let still = Instant::now();
         match clock {
-            Clock::Read => lane(move || admits(&*policy, walk.step(), Instant::now(), &end)),
-            Clock::Still => lane(move || admits(&*policy, walk.step(), black_box(still), &end)),
+            Clock::Read => driver(move || admits(&*policy, walk.step(), Instant::now(), &end)),
+            Clock::Still => driver(move || admits(&*policy, walk.step(), black_box(still), &end)),
         }
     };
-    (0..threads).map(lane).collect()
+    (0..threads).map(driver).collect()
 }
 
 /// Plimsoll, one limit for all.
-pub fn plimsoll_global(terms: Terms, clock: Clock, threads: usize) -> Vec<Lane> {
+pub fn plimsoll_global(terms: Terms, clock: Clock, threads: usize) -> Vec<Driver> {
     let limit = RateLimit::new(terms.plimsoll()).expect("a valid quota");
     plimsoll(limit, clock, ALL, threads)
 }
 
-/// Plimsoll, one limit per key, in a table for as many keys as there are.
+/// Plimsoll, one limit per key, in a table with the capacity of all keys.
 pub fn plimsoll_keyed<T: KeyType>(
     terms: Terms,
     clock: Clock,
     keys: &'static [T],
     threads: usize,
-) -> Vec<Lane> {
+) -> Vec<Driver> {
     let key = |key: &&'static T| Some(*key);
     let limit = RateLimit::keyed(terms.plimsoll(), key, Missing::Share, keys.len())
         .expect("a valid quota and capacity");
@@ -165,27 +166,27 @@ pub fn plimsoll_keyed<T: KeyType>(
 
 type Nothing<C> = NoOpMiddleware<<C as clock::Clock>::Instant>;
 type Direct<C> = RateLimiter<NotKeyed, InMemoryState, C, Nothing<C>>;
-/// Its own keyed limiter.
+/// `governor`'s keyed limiter.
 pub type PerKey<T, C = DefaultClock> = RateLimiter<T, DashMapStateStore<T>, C, Nothing<C>>;
 
-/// Lanes on one limiter.
+/// Drivers of one shared limiter.
 fn shared<L: Send + Sync + 'static, T: KeyType>(
     limiter: L,
     keys: &'static [T],
     threads: usize,
     admits: impl Fn(&L, &'static T) -> bool + Copy + Send + 'static,
-) -> Vec<Lane> {
+) -> Vec<Driver> {
     let limiter = Arc::new(limiter);
     (0..threads)
         .map(|thread| {
             let (limiter, mut walk) = (Arc::clone(&limiter), Walk::new(keys, thread, threads));
-            lane(move || admits(&limiter, walk.step()))
+            driver(move || admits(&limiter, walk.step()))
         })
         .collect()
 }
 
 /// `governor`, one limit for all.
-pub fn governor_global(terms: Terms, clock: Clock, threads: usize) -> Vec<Lane> {
+pub fn governor_global(terms: Terms, clock: Clock, threads: usize) -> Vec<Driver> {
     let quota = terms.governor();
     match clock {
         Clock::Read => shared(
@@ -209,7 +210,7 @@ pub fn governor_keyed<T: KeyType>(
     clock: Clock,
     keys: &'static [T],
     threads: usize,
-) -> Vec<Lane> {
+) -> Vec<Driver> {
     match clock {
         Clock::Read => shared(
             governor_per_key(terms, DefaultClock::default()),
@@ -231,19 +232,19 @@ pub fn governor_per_key<T: KeyType, C: clock::Clock>(terms: Terms, clock: C) -> 
     RateLimiter::new(terms.governor(), DashMapStateStore::default(), clock)
 }
 
-/// The answer, looked at.
+/// Hides the answer from the optimiser, and returns whether it admits.
 #[inline]
 pub fn seen<T, E>(answer: Result<T, E>) -> bool {
     black_box(answer).is_ok()
 }
 
-/// A clock that stands still.
+/// A clock that does not advance.
 fn still() -> FakeRelativeClock {
     FakeRelativeClock::default()
 }
 
 /// `ratelimit`. It reads its own clock at each decision.
-pub fn ratelimit(terms: Terms, threads: usize) -> Vec<Lane> {
+pub fn ratelimit(terms: Terms, threads: usize) -> Vec<Driver> {
     let limiter = ratelimit::Ratelimiter::builder(1)
         .period(terms.every)
         .max_tokens(terms.burst.into())
@@ -257,8 +258,8 @@ pub fn ratelimit(terms: Terms, threads: usize) -> Vec<Lane> {
     )
 }
 
-/// `leaky-bucket`, asked without waiting. It refills at whole milliseconds.
-pub fn leaky_bucket(terms: Terms, threads: usize) -> Vec<Lane> {
+/// `leaky-bucket`, without waiting. It refills at whole milliseconds.
+pub fn leaky_bucket(terms: Terms, threads: usize) -> Vec<Driver> {
     let interval = terms.every.max(Duration::from_millis(1));
     let refill = interval.as_nanos() / terms.every.as_nanos();
     let limiter = leaky_bucket::RateLimiter::builder()
@@ -272,8 +273,8 @@ pub fn leaky_bucket(terms: Terms, threads: usize) -> Vec<Lane> {
     })
 }
 
-/// Nothing is limited: what the loop and the reading of the clock cost.
-pub fn nothing(threads: usize) -> Vec<Lane> {
+/// The control without a limit: the cost of the loop and of the clock read.
+pub fn nothing(threads: usize) -> Vec<Driver> {
     shared((), ALL, threads, |(), ()| {
         black_box(Instant::now());
         true

@@ -1,6 +1,7 @@
-//! What a rate limiter's decision costs: time, memory, contention, the worst of it, and refusals over HTTP.
+//! The cost of a rate limiter's decision: time, memory, contention, the worst case, and rejections
+//! over HTTP.
 #![forbid(unsafe_code)]
-// This program exists to print figures, and nothing else imports its modules.
+// The output of this program is its result, and no other program imports its modules.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,16 +26,16 @@ use lexopt::prelude::*;
 use self::{report::Report, scale::Scale};
 
 const USAGE: &str = "\
-Measures rate limiters: ours, and the peers in the same run.
+Measures rate limiters: Plimsoll's and its peers', in the same run.
 
   cargo run --release -p benches --bin keyed [-- OPTIONS]
 
   --json PATH      also writes the figures to PATH
   --only SECTION   only this section: decide, memory, threads, worst, http; can be repeated
-  --quick          seconds instead of minutes, to see that everything runs: the figures mean nothing
+  --quick          seconds instead of minutes, checks that everything runs; the figures are not meaningful
 ";
 
-/// Why nothing was measured, or not what was meant to be.
+/// An error of a measurement.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 type Section = (&'static str, fn(Scale, &mut Report) -> Result<(), Failed>);
 
@@ -46,7 +47,7 @@ const SECTIONS: [Section; 5] = [
     ("http", http::run),
 ];
 
-/// What the command line asks for.
+/// The task on the command line.
 enum Task {
     Help,
     Measure {

@@ -1,4 +1,5 @@
-//! Bytes per key, each store in a process of its own: what one process has freed, the next measurement would get back.
+//! Bytes per key, each store in its own process, since a later measurement would reuse memory that
+//! an earlier one has freed.
 
 use std::{env, fs, process::Command};
 
@@ -18,7 +19,7 @@ use crate::{
     scale::Scale,
 };
 
-/// The flag by which this program knows that it is the measured one.
+/// The flag that marks the measured process.
 pub const MEASURE: &str = "--measure-memory";
 
 const STORES: [&str; 6] = [
@@ -30,18 +31,18 @@ const STORES: [&str; 6] = [
     "governor/64-byte-text",
 ];
 
-/// What a store holds after as many new keys as it was made for.
+/// The contents of a store after a number of new keys equal to its capacity.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Held {
     /// Bytes that were allocated and not freed.
     live: i64,
-    /// Bytes by which the process has grown.
+    /// Growth of the process in bytes.
     resident: i64,
     keys: u64,
     capacity: u64,
 }
 
-/// Fills one store: the measured process does this and nothing else.
+/// Fills one store: the only task of the measured process.
 pub fn measured(store: &str, count: usize) -> Result<Held, String> {
     let (who, key) = store.split_once('/').ok_or("no such store")?;
     let text = |length| texts(count, length).leak();
@@ -56,7 +57,7 @@ pub fn measured(store: &str, count: usize) -> Result<Held, String> {
     }
 }
 
-/// Every key spends its quota, so that none can be forgotten.
+/// Every key spends its quota, so that no key can be dropped.
 fn plimsoll<T: KeyType>(keys: &'static [T]) -> Held {
     let (mut limit, end) = (None, outcome());
     let held = grown(|| {
@@ -91,7 +92,7 @@ fn governor<T: KeyType>(keys: &'static [T]) -> Held {
     }
 }
 
-/// The bytes that stay after this.
+/// The bytes that remain allocated after `fill`.
 fn grown(fill: impl FnOnce()) -> Held {
     let before = resident();
     let info = measure(fill);
@@ -103,7 +104,7 @@ fn grown(fill: impl FnOnce()) -> Held {
     }
 }
 
-/// Bytes of this process that are in memory, or 0 where that cannot be asked.
+/// Resident bytes of this process, 0 where they cannot be read.
 fn resident() -> i64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

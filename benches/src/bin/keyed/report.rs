@@ -1,25 +1,26 @@
-//! What the sections found: figures for programs, and the bars.
+//! The results of the sections: figures for programs, and the bars.
 
 use std::{fs::File, io, path::Path};
 
 pub use benches::contention::median;
 use serde_json::{Map, Value, json};
 
-/// The figures of all sections, and what was promised about them.
+/// The figures of all sections, and the bars for them.
 #[derive(Debug, Default)]
 pub struct Report {
     figures: Map<String, Value>,
     bars: Vec<Bar>,
 }
 
-/// A promise, and how it went.
+/// A bar and its results.
 #[derive(Debug)]
 pub struct Bar {
     pub promise: &'static str,
     pub limit: Limit,
-    /// What it is about, with the figure.
+    /// The cases with their figures.
     pub cases: Vec<(String, f64)>,
-    /// The same figure of a loop that limits nothing, where that is not zero: what this machine does to any program.
+    /// The same figure of a loop without a limit, if it is not zero: what this machine does to any
+    /// program.
     pub floor: Option<f64>,
 }
 
@@ -33,7 +34,7 @@ pub enum Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Holds,
-    /// An empty loop does not do it either, and does no better.
+    /// The limit is missed, but an empty loop misses it too and is no better.
     Unclear,
     Missed,
 }
@@ -55,7 +56,7 @@ impl Limit {
         }
     }
 
-    /// Whether a figure is no worse than another.
+    /// Whether a figure is at least as good as another.
     fn no_worse(self, figure: f64, than: f64) -> bool {
         match self {
             Self::AtMost(_) | Self::Below(_) => figure <= than,
@@ -88,7 +89,7 @@ impl Report {
         self.bars.push(bar);
     }
 
-    /// Prints how each promise went.
+    /// Prints the result of each bar.
     pub fn print(&self) {
         println!("\n{:<9}{:>10}  promise", "", "figure");
         for bar in &self.bars {
@@ -107,7 +108,7 @@ impl Report {
         }
     }
 
-    /// Writes everything for other programs.
+    /// Writes all results for other programs.
     pub fn write_json(mut self, path: &Path) -> io::Result<()> {
         let bars = self.bars.iter().flat_map(|bar| {
             bar.cases.iter().map(|(case, figure)| {
@@ -127,7 +128,7 @@ impl Report {
     }
 }
 
-/// To a thousandth: the rest is noise.
+/// Rounded to a thousandth: the rest is noise.
 pub fn rounded(figure: f64) -> f64 {
     (figure * 1000.0).round() / 1000.0
 }
@@ -137,7 +138,7 @@ mod tests {
     use super::{Bar, Limit, Status};
 
     #[test]
-    fn a_bar_is_missed_unless_an_empty_loop_does_no_better() {
+    fn a_missed_bar_is_unclear_when_an_empty_loop_misses_it_too() {
         let status = |limit, floor, figure| {
             Bar {
                 promise: "",

@@ -1,21 +1,21 @@
-//! How much is measured.
+//! The sizes of a run.
 
 use std::time::Duration;
 
 /// The sizes of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// The most keys.
+    /// The largest number of keys.
     pub keys: usize,
-    /// Rounds in which all have their turn.
+    /// Rounds in which every entrant has a turn.
     pub rounds: usize,
-    /// One turn of threads that race each other.
+    /// Length of a turn of threads that race each other.
     pub race: Duration,
-    /// Rounds of such races that should be undisturbed.
+    /// Undisturbed rounds of such races.
     pub races: usize,
     /// Keys of a flood.
     pub flood: u64,
-    /// How long decisions are watched when there is no flood.
+    /// How long decisions are measured without a flood.
     pub watch: Duration,
     /// Rounds over HTTP.
     pub http: usize,
@@ -37,7 +37,7 @@ impl Scale {
         requests: 2000,
         flooded: [100_000, 1_000_000],
     };
-    /// Enough to see that everything still runs.
+    /// Enough to check that everything runs.
     pub const QUICK: Self = Self {
         keys: 20_000,
         rounds: 2,

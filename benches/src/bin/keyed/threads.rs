@@ -1,11 +1,11 @@
-//! One thread and two: what sharing a limit costs.
+//! One thread and two: the cost of sharing a limit.
 
 use std::time::Duration;
 
 use benches::{
     cases,
     contention::{Ends, Entrant, race},
-    lane::{End, Lane},
+    driver::{Driver, End},
 };
 use serde_json::{Map, json};
 
@@ -17,7 +17,8 @@ use crate::{
     scale::Scale,
 };
 
-/// A quota that two threads in a loop exceed at once: some of their requests are let in, most are not.
+/// A quota that two threads in a loop exceed at once: some requests are admitted, most are
+/// rejected.
 const CONTENDED: Terms = Terms {
     every: Duration::from_micros(1),
     burst: 1000,
@@ -26,19 +27,19 @@ const CONTENDED: Terms = Terms {
 fn entrants(scale: Scale) -> Vec<Entrant> {
     let keys = keys::numbers(scale.keys).leak();
     let read = Clock::Read;
-    let after = |calls: usize, mut lanes: Vec<Lane>| {
-        for lane in &mut lanes {
-            lane(calls as u64);
+    let after = |calls: usize, mut drivers: Vec<Driver>| {
+        for driver in &mut drivers {
+            driver(calls as u64);
         }
-        lanes
+        drivers
     };
-    let hot = |name: &str, lanes: fn(Terms, Clock, usize) -> Vec<Lane>| {
+    let hot = |name: &str, drivers: fn(Terms, Clock, usize) -> Vec<Driver>| {
         [
-            Entrant::accepting(&format!("hot/{name}"), lanes(Terms::AMPLE, read, 2)),
+            Entrant::accepting(&format!("hot/{name}"), drivers(Terms::AMPLE, read, 2)),
             Entrant::new(
                 &format!("hot, refusing/{name}"),
                 Ends::All(End::Refused),
-                after(1, lanes(Terms::SPENT, read, 2)),
+                after(1, drivers(Terms::SPENT, read, 2)),
             ),
             Entrant::new(
                 &format!("hot, 1M/s and most refused/{name}"),
@@ -46,7 +47,7 @@ fn entrants(scale: Scale) -> Vec<Entrant> {
                     every: CONTENDED.every,
                     burst: CONTENDED.burst,
                 },
-                lanes(CONTENDED, read, 2),
+                drivers(CONTENDED, read, 2),
             ),
         ]
     };
@@ -78,7 +79,7 @@ fn entrants(scale: Scale) -> Vec<Entrant> {
     for case in cases::all("@accept") {
         if SERVICES.iter().any(|who| case.name.starts_with(who)) {
             let name = format!("service/{}", case.name);
-            all.push(Entrant::new(&name, Ends::All(case.end()), case.lanes(2)));
+            all.push(Entrant::new(&name, Ends::All(case.end()), case.drivers(2)));
         }
     }
     all

@@ -1,4 +1,4 @@
-//! The worst decision, while all is quiet and while a flood of new keys comes in.
+//! The worst decision, with and without a flood of new keys.
 
 use std::{
     hint::{black_box, spin_loop},
@@ -20,31 +20,31 @@ use crate::{
     scale::Scale,
 };
 
-/// Honest keys, each of which asks half as often as its quota allows.
+/// Honest keys, each with half the rate of its quota.
 const HONEST: u64 = 1000;
 const QUOTA: Terms = Terms {
     every: Duration::from_millis(5),
     burst: 50,
 };
-/// Between two requests of all honest keys together.
+/// Time between two requests of all honest keys together.
 const SPACING: Duration = Duration::from_micros(10);
-/// Whoever looks at the clock all the time and misses as much of it was perhaps preempted.
+/// A gap between two clock reads of a spinning thread that indicates a preemption.
 const PAUSE: Duration = Duration::from_micros(20);
-/// A decision that takes longer is a stall.
+/// A longer decision is a stall, in nanoseconds.
 const STALL: u32 = 100_000;
 
 /// The decisions on the honest keys' requests.
 #[derive(Debug)]
 struct Watched {
-    /// How long each took, in nanoseconds, in order; less what the thread spent in the queue for a processor.
+    /// Durations in nanoseconds, sorted, without the time that the thread waited for a processor.
     nanos: Vec<u32>,
     refused: u64,
-    /// Decisions in which the scheduler gave the processor to somebody else.
+    /// Decisions in which the scheduler ran another thread.
     preempted: u64,
 }
 
 impl Watched {
-    /// The decision that this share of them is not slower than, in microseconds.
+    /// The quantile `share` of the decisions, in microseconds.
     fn micros(&self, share: f64) -> f64 {
         let last = self.nanos.len().saturating_sub(1);
         let index = (last as f64 * share).ceil() as usize;
@@ -79,7 +79,7 @@ impl Watched {
     }
 }
 
-/// Watches the honest keys on a thread of its own while something else is done on this one.
+/// Decides on the honest keys' requests in another thread while `work` runs on this one.
 fn beside<R>(mut admits: impl FnMut(u64) -> bool + Send, work: impl FnOnce() -> R) -> (Watched, R) {
     let (started, stop) = (&AtomicBool::new(false), &AtomicBool::new(false));
     thread::scope(|scope| {
@@ -113,7 +113,8 @@ fn beside<R>(mut admits: impl FnMut(u64) -> bool + Send, work: impl FnOnce() -> 
                 nanos.push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
                 refused += u64::from(!admitted);
                 key = (key + 1) % HONEST;
-                // What was missed is not caught up with, or a pause of the machine would look like a greedy client.
+                // Missed requests are not caught up with, since a pause of the machine would look
+                // like a greedy client.
                 due = (due + SPACING).max(begun);
             }
             nanos.sort_unstable();
@@ -133,12 +134,13 @@ fn beside<R>(mut admits: impl FnMut(u64) -> bool + Send, work: impl FnOnce() -> 
     })
 }
 
-/// The honest keys, then as many new ones as the flood has.
+/// The flood's keys come after the honest keys.
 fn flood_key(number: u64) -> u64 {
     HONEST + number
 }
 
-/// Watches one limiter in quiet and in the flood. The outcome of a decision is made once for each thread, by `decider`.
+/// Measures one limiter without and with the flood. `decider` makes the decisions of one thread,
+/// with one outcome for all.
 fn watched<F: FnMut(u64) -> bool + Send>(
     name: &str,
     scale: Scale,
@@ -184,7 +186,7 @@ pub fn run(scale: Scale, report: &mut Report) -> Result<(), String> {
         "", "p50", "p99", "p99.9", "max", "> 100 us", "decisions", "preempted", "refused"
     );
     let (mut figures, mut worst) = (Map::new(), Vec::new());
-    // As long in the way of a pause as a slow decision is.
+    // As exposed to a pause as a slow decision is.
     let idle = || |_| (0..8).all(|_| black_box(Instant::now()).elapsed() < Duration::MAX);
     let floor = watched("an empty loop", scale, scale.flood / 5, idle, &mut figures);
     for capacity in scale.flooded {
@@ -225,7 +227,7 @@ fn governor(scale: Scale, figures: &mut Map<String, Value>) -> Result<(), String
     let decider = || |key| seen(limit.check_key(&key));
     watched("governor", scale, scale.flood, decider, figures);
     println!("  {} keys held", limit.len());
-    // Until the last keys of the flood have their quota back.
+    // Until the last keys of the flood have their quota again.
     thread::sleep(Duration::from_millis(100));
     let (swept, took) = beside(decider(), || {
         let begun = Instant::now();

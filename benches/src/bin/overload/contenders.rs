@@ -1,4 +1,4 @@
-//! Who stands in front of the work. Limits are tuned by hand to what it can do.
+//! The services in front of the work. Fixed limits are tuned by hand to its capacity.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 use crate::server::{Work, Worker};
 
-/// The work, and nothing in front.
+/// The work alone.
 pub fn bare(work: Work) -> Router {
     let worker = Arc::new(Worker::new(work));
     Router::new().route(
@@ -21,7 +21,7 @@ pub fn bare(work: Work) -> Router {
     )
 }
 
-/// By name.
+/// All contenders by name.
 pub fn all(work: Work) -> Vec<(&'static str, Router)> {
     let slots = work.slots();
     let fixed = || Concurrency::new(slots).expect("a limit within bounds");
@@ -48,19 +48,19 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
     ]
 }
 
-/// With its defaults: nothing is said of the work.
+/// With its defaults.
 fn adaptive() -> ConcurrencyLayer<Http> {
     ConcurrencyLayer::new(Concurrency::adaptive())
 }
 
-/// With deadlines and priorities as well.
+/// With deadlines and priorities.
 fn reading() -> Concurrency<Deadlines, ByHeader> {
     Concurrency::adaptive()
         .deadlines(Deadlines::new())
         .priorities(ByHeader::trusted())
 }
 
-/// Tower's own limit, which refuses instead of waiting.
+/// Tower's own limit, which rejects instead of queueing.
 pub fn tower(router: Router, slots: usize) -> Router {
     router.layer(
         ServiceBuilder::new()

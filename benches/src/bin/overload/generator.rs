@@ -1,4 +1,4 @@
-//! Requests: as many as are answered, or as many as were decided on beforehand.
+//! The load: a closed loop that measures the capacity, and an open loop at a fixed rate.
 
 use std::{
     net::SocketAddr,
@@ -25,13 +25,13 @@ use crate::{
 };
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-/// Requests under way, at most: more are counted as failed and not sent.
+/// Bound of requests in flight: further ones count as failed and are not sent.
 const MOST: usize = 4000;
-/// What goes before a part that counts, for connections and limits to be what they will be.
+/// Time before a measurement, so that connections and limits are settled.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How long capacity is measured.
+/// How long the capacity is measured.
 const CAPACITY: Duration = Duration::from_millis(600);
-/// Who calls: one in four is more important than the others.
+/// Priorities of the requests: one in four is more important than the others.
 const CALLERS: [Criticality; 4] = [
     Criticality::CriticalPlus,
     Criticality::Critical,
@@ -39,13 +39,13 @@ const CALLERS: [Criticality; 4] = [
     Criticality::Critical,
 ];
 
-/// What became of the requests of an open loop.
+/// The results of the requests of an open loop.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub sent: u64,
-    /// How long the server's thread waited for a processor meanwhile.
+    /// How long the server's thread waited for a processor.
     pub away: Duration,
-    /// Milliseconds of those answered in time, in order.
+    /// Latencies in milliseconds of the requests answered in time, sorted.
     pub in_time: Vec<f64>,
     pub refused: u64,
     pub late: u64,
@@ -77,7 +77,7 @@ impl Seen {
     }
 }
 
-/// Answers per second when as many ask as are served at a time, each again as soon as it is answered.
+/// Answers per second of a closed loop with `slots` clients.
 pub fn capacity(server: &Server, work: Work) -> Result<f64, Failed> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -106,8 +106,9 @@ pub fn capacity(server: &Server, work: Work) -> Result<f64, Failed> {
     })
 }
 
-/// Sends `rate` requests a second for so many turns of `time`, without a pause, whatever becomes of them. They come by
-/// chance, as those of many callers do; each is given up at its deadline, which counts from when it was due.
+/// Sends `rate` requests per second for `turns` turns of `time`, without a pause, independent of
+/// the answers. Arrivals are a Poisson process, as of many callers. Each request is dropped at its
+/// deadline, which counts from when it was due.
 pub fn open_loop(
     server: &Server,
     rate: f64,
@@ -144,7 +145,8 @@ pub fn open_loop(
                     turns[turn].count(&End::Failed);
                 }
                 while let Some(Ok((due, end))) = calls.try_join_next() {
-                    // By the turn in which it was due; later than the next it cannot be.
+                    // Counted in the turn in which it was due, or in the one before: later is not
+                    // possible.
                     match due.checked_duration_since(from) {
                         Some(_) => turns[turn].count(&end),
                         None if turn > 0 => turns[turn - 1].count(&end),
@@ -173,7 +175,7 @@ fn apart(rate: f64, random: &mut fastrand::Rng) -> Duration {
     Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate)
 }
 
-/// Connections on which nothing is under way.
+/// Connections without a request.
 #[derive(Clone, Default)]
 struct Idle(Arc<Mutex<Vec<SendRequest<Empty>>>>);
 
@@ -183,7 +185,7 @@ impl Idle {
     }
 }
 
-/// When it was due, and what became of it.
+/// Sends a request; returns when it was due, and its end.
 async fn call(
     addr: SocketAddr,
     idle: Idle,
@@ -203,7 +205,7 @@ async fn call(
     });
     let end = match asked.await {
         Ok(Ok(StatusCode::OK)) => End::InTime(due.elapsed().as_secs_f64() * 1e3),
-        // The second says that its time would not have sufficed.
+        // 504: the remaining time would not have been enough.
         Ok(Ok(StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)) => End::Refused,
         Ok(_) => End::Failed,
         Err(_) => End::Late,
@@ -219,7 +221,7 @@ pub async fn connect(addr: SocketAddr) -> Result<SendRequest<Empty>, Failed> {
     Ok(client)
 }
 
-/// Says how long it waits and how important it is, for those who read that.
+/// Sends a request with its deadline and its priority in headers.
 async fn ask(
     client: &mut SendRequest<Empty>,
     left: Duration,

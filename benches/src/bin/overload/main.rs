@@ -1,6 +1,6 @@
-//! What is left of a real axum server's capacity when five times as much is asked of it, over loopback.
+//! The goodput of a real axum server at five times its capacity, over loopback.
 #![forbid(unsafe_code)]
-// This program exists to print figures, and nothing else imports its modules.
+// The output of this program is its result, and no other program imports its modules.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -22,18 +22,18 @@ use serde_json::{Map, Value, json};
 use self::server::{Server, Work};
 
 const USAGE: &str = "\
-Goodput of a real axum server at a multiple of its capacity, and what a refusal costs it.
+Goodput of a real axum server at a multiple of its capacity, and the cost of a rejection.
 
   cargo run --release -p benches --bin overload [-- OPTIONS]
 
   --over N      times the capacity that is offered (5)
   --seconds N   how long a turn is measured, after warming up (1)
-  --rounds N    turns of each, without a pause; medians are printed (3)
+  --rounds N    turns per contender, without a pause; medians are printed (3)
   --only TEXT   only contenders whose name contains TEXT
   --json PATH   also writes the figures to PATH
 ";
 
-/// What the command line asks for.
+/// The options on the command line.
 struct Options {
     over: f64,
     time: Duration,
@@ -41,7 +41,7 @@ struct Options {
     only: String,
 }
 
-/// Why nothing was measured.
+/// An error of a measurement.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -89,7 +89,7 @@ fn run() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A contender, and how its turns went.
+/// A contender and its turns.
 struct Contender {
     name: &'static str,
     server: Server,
@@ -102,13 +102,13 @@ type Turn = [f64; COLUMNS.len()];
 const COLUMNS: [&str; 7] = [
     "capacity", "goodput", "p50 ms", "p99 ms", "refused", "late", "failed",
 ];
-/// Where the goodput is.
+/// Index of the goodput in [`COLUMNS`].
 const GOODPUT: usize = 1;
-/// What is asked of it.
+/// The goodput that Plimsoll's contenders must reach, as a share of the capacity.
 const BAR: f64 = 0.93;
 
 impl Contender {
-    /// What the server can do is measured just before and after, by the same machine: it may have other things to do.
+    /// The capacity is measured just before and after, since the machine may have other work.
     fn turns(&mut self, bare: &Server, work: Work, options: &Options) -> Result<(), Failed> {
         let Options { time, rounds, .. } = *options;
         let before = generator::capacity(bare, work)?;
@@ -136,7 +136,7 @@ impl Contender {
     }
 }
 
-/// Every contender's goodput in front of this work.
+/// The goodput of every contender in front of this work.
 fn goodput(work: Work, options: &Options) -> Result<Map<String, Value>, Failed> {
     let bare = Server::start(contenders::bare(work))?;
     let mut contenders = Vec::new();

@@ -1,4 +1,4 @@
-//! What a refusal costs the server, over HTTP.
+//! The cost of a rejection for the server, over HTTP.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{
     server::{Server, used},
 };
 
-/// Requests of one turn, and rounds in which all have a turn.
+/// Requests of one turn.
 const REQUESTS: u32 = 1000;
 const ROUNDS: usize = 15;
-/// What a handler takes, beside which a refusal should be nothing.
+/// The time of a handler, for comparison with a rejection.
 const HANDLER: Duration = Duration::from_millis(1);
 const CPU: &str = "/cpu";
-/// The least that an answer costs here, and the refusals.
+/// The cheapest response, and the rejections.
 const PATHS: [(&str, &str, StatusCode); 3] = [
     ("an answer of one word", "/hello", StatusCode::OK),
     (
@@ -39,7 +39,7 @@ const PATHS: [(&str, &str, StatusCode); 3] = [
 fn routes() -> Router {
     let hello = || Router::new().route("/", get(async || "hello"));
     let limit = Concurrency::new(1).expect("a limit within bounds");
-    // Its one slot is taken, and never given back.
+    // The only slot is taken and never released.
     _ = limit.admit(&mut (), Instant::now());
     let full = ConcurrencyLayer::<Http>::new(limit);
     Router::new()

@@ -1,4 +1,4 @@
-//! The server: a thread of its own, and work of known capacity.
+//! The server: its own thread, and work with a known capacity.
 
 use std::{
     net::SocketAddr,
@@ -17,12 +17,12 @@ use tokio::{net::TcpListener, runtime::Builder, sync::Semaphore, task::yield_now
 
 use crate::Failed;
 
-/// What a handler does.
+/// The work of a handler.
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
-    /// Waits for one of so many places, as in a connection pool, and keeps it for so long.
+    /// Waits for one of `slots` places, as in a connection pool, and holds it for `time`.
     Sleeps { slots: usize, time: Duration },
-    /// Keeps the processor busy, and lets others have their turn after each slice.
+    /// Uses the processor, and yields after each slice.
     Spins { slices: u32, slice: Duration },
 }
 
@@ -43,7 +43,7 @@ impl Work {
         }
     }
 
-    /// How many it does at a time: the limit that a person would set who knows it.
+    /// How many requests run at a time: the limit to set by hand.
     pub const fn slots(self) -> usize {
         match self {
             Self::Sleeps { slots, .. } => slots,
@@ -51,8 +51,8 @@ impl Work {
         }
     }
 
-    /// How much of a stretch of time it could be done in, when the server's thread waited for a processor for so long:
-    /// places are kept meanwhile, but a processor that somebody else has does no work.
+    /// The part of `time` in which work was possible, when the server's thread waited for a
+    /// processor for `away`. Sleeps continue meanwhile, processor work does not.
     pub fn possible(self, time: Duration, away: Duration) -> Duration {
         match self {
             Self::Sleeps { .. } => time,
@@ -60,7 +60,7 @@ impl Work {
         }
     }
 
-    /// Callers wait ten times as long as it takes with as many under way.
+    /// Deadline of callers: ten times the latency with all slots in use.
     pub fn deadline(self) -> Duration {
         10 * match self {
             Self::Sleeps { time, .. } => time,
@@ -101,13 +101,13 @@ impl Worker {
     }
 }
 
-/// Processor time of this thread: what others take away is not work done.
+/// Processor time of this thread: time of other threads is not work.
 pub fn used() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// A server on a thread of its own, until the program ends.
+/// A server on its own thread, until the program ends.
 pub struct Server {
     pub addr: SocketAddr,
     away: Arc<AtomicU64>,
@@ -136,7 +136,7 @@ impl Server {
         Ok(Self { addr, away })
     }
 
-    /// How long its thread has waited for a processor, as of a few milliseconds ago.
+    /// How long its thread has waited for a processor, up to a few milliseconds ago.
     pub fn away(&self) -> Duration {
         Duration::from_nanos(self.away.load(Relaxed))
     }

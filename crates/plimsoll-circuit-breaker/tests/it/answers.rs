@@ -1,4 +1,4 @@
-//! Answers that are no failures show that the callee is alive.
+//! Answers that are not failures show that the callee works.
 
 use std::convert::Infallible;
 
@@ -18,10 +18,10 @@ use super::{
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 #[test]
-fn ignored_answers_are_good_probes() {
+fn ignored_answers_are_successful_probes() {
     let bench = Bench::due();
     bench.call(Class::Ignored);
-    assert_eq!(bench.state(), "half-open", "one of two");
+    assert_eq!(bench.state(), "half-open", "one success of two");
     bench.call(Class::Ignored);
     assert_eq!(bench.state(), "closed");
 }
@@ -60,7 +60,7 @@ async fn a_few_failures_among_404s_do_not_open() {
 }
 
 #[test]
-fn a_slow_answer_is_a_failure_whatever_it_says() {
+fn a_slow_answer_is_a_failure_with_any_class() {
     for class in [Class::Success, Class::Ignored] {
         let bench = Bench::due();
         bench
@@ -73,10 +73,10 @@ fn a_slow_answer_is_a_failure_whatever_it_says() {
     }
 }
 
-/// With `count_overloaded(false)` an overloaded answer is no failure: a callee that is full is
-/// alive.
+/// With `count_overloaded(false)` an overloaded answer is not a failure: a callee that is full
+/// still works.
 #[test]
-fn overloaded_answers_that_do_not_count_are_good_probes() {
+fn overloaded_answers_that_do_not_count_are_successful_probes() {
     let bench = Bench::due();
     bench.breaker.handle().set_count_overloaded(false).unwrap();
     bench.call(Class::Overloaded);
@@ -88,12 +88,12 @@ fn overloaded_answers_that_do_not_count_are_good_probes() {
     assert_eq!(
         bench.breaker.handle().failure_rate(),
         None,
-        "and they leave the closed window alone"
+        "and they do not enter the closed window"
     );
 }
 
 #[test]
-fn law_11_callers_that_leave_early_never_block_the_probing() {
+fn law_11_probes_that_are_cancelled_early_never_block_the_breaker() {
     let mut bench = Bench::due();
     for round in 0..1_000 {
         let probe = bench
@@ -103,7 +103,7 @@ fn law_11_callers_that_leave_early_never_block_the_probing() {
         bench.end_after(probe, Class::Cancelled, millis(1));
         assert_eq!(bench.breaker.handle().probing(), 0);
     }
-    assert_eq!(bench.state(), "half-open", "there is no evidence");
+    assert_eq!(bench.state(), "half-open", "no probe was counted");
     bench.pass(secs(1));
     bench.call(Class::Success);
     bench.call(Class::Success);
@@ -157,7 +157,7 @@ fn law_11_a_rejected_probe_of_an_earlier_round_releases_no_place() {
     assert!(bench.ask().is_err());
 }
 
-/// What clients do that read the status only, or the first chunk of a stream.
+/// As clients do that read only the status, or the first chunk of a stream.
 #[tokio::test(start_paused = true)]
 async fn answers_whose_bodies_are_dropped_unread_count_by_their_heads() {
     for (status, state) in [
@@ -192,10 +192,10 @@ async fn a_callee_that_answers_408_opens_the_breaker_of_a_client() {
     assert_eq!(handle.state(), State::Open);
 }
 
-/// The status of a gRPC call comes last, so that of a stream which the caller leaves is never
-/// known. But it was answered.
+/// The status of a gRPC call comes last, so that of a stream which the caller drops is never known.
+/// But the callee answered.
 #[tokio::test(start_paused = true)]
-async fn grpc_streams_that_the_caller_leaves_are_good_probes() {
+async fn grpc_streams_that_the_caller_drops_are_successful_probes() {
     async fn stream(_: Request<bool>) -> Result<Response<Full<Bytes>>, Infallible> {
         let mut response = Response::new(Full::from("a message, and the status would follow"));
         response.headers_mut().insert(CONTENT_TYPE, GRPC);

@@ -5,7 +5,7 @@ use plimsoll_core::Class;
 
 use super::Bench;
 
-/// 1,000 calls start at once. 60 fail before the first good answer comes. The state after all.
+/// The state after 1,000 calls that start at once, of which 60 fail before the first success.
 fn burst(builder: BreakerBuilder) -> &'static str {
     let bench = Bench::new(builder.build().unwrap());
     let calls: Vec<_> = (0..1_000).map(|_| bench.ask().unwrap()).collect();
@@ -20,7 +20,7 @@ fn burst(builder: BreakerBuilder) -> &'static str {
 }
 
 #[test]
-fn min_calls_above_what_is_in_flight_keeps_a_burst_with_few_failures_closed() {
+fn min_calls_above_the_calls_in_flight_keep_a_burst_with_few_failures_closed() {
     let wide = CircuitBreaker::builder().window(2_000);
     assert_eq!(burst(wide), "open", "6 % failed, and they ended first");
     assert_eq!(burst(wide.min_calls(1_000)), "closed");

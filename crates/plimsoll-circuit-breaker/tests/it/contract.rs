@@ -1,4 +1,4 @@
-//! The contract every policy keeps.
+//! The contract of every policy.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_breaker_keeps_the_laws() {
-    // A permit of a closed breaker is a mark. What a call leaves behind is a result in the window.
+    // A permit of a closed breaker holds nothing; the call leaves a result in the window.
     Contract::new(CircuitBreaker::new, |breaker| {
         breaker.handle().calls().into()
     })
@@ -21,7 +21,7 @@ async fn a_closed_breaker_keeps_the_laws() {
     .await;
 }
 
-/// A breaker that opened a moment ago, for a moment: half-open from the first request on.
+/// A breaker whose short opening has ended: half-open from the first request on.
 fn due() -> CircuitBreaker {
     let breaker = CircuitBreaker::builder()
         .window(1)
@@ -33,7 +33,7 @@ fn due() -> CircuitBreaker {
     let before = Instant::now() - Duration::from_secs(1);
     let mut req = plimsoll_core::test_kit::request(plimsoll_core::test_kit::Script::Hang);
     let Verdict::Admit(permit) = breaker.admit(&mut req, before) else {
-        panic!("closed lets through")
+        panic!("a closed breaker admits")
     };
     let failed = Outcome::new(Class::Failure, Duration::ZERO, before);
     Policy::<KitRequest>::finish(&breaker, permit, &failed);

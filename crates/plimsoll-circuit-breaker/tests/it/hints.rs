@@ -1,10 +1,10 @@
-//! What a half-open breaker tells those whom it rejects.
+//! Retry hints of a half-open breaker.
 
 use plimsoll_core::{Class, Kind};
 
 use super::{Bench, millis, secs};
 
-/// Half-open, all probes out, after a call that took this long had opened the breaker.
+/// Half-open with all probes running, opened by a call of this duration.
 fn probing(took_millis: u64) -> Bench {
     let mut bench = Bench::small();
     for _ in 0..2 {
@@ -17,7 +17,7 @@ fn probing(took_millis: u64) -> Bench {
 }
 
 #[test]
-fn a_half_open_breaker_hints_at_what_probes_take() {
+fn the_hint_of_a_half_open_breaker_is_the_duration_of_a_probe() {
     for (took, hint) in [(0, 100), (99, 100), (101, 101), (700, 700), (60_000, 1_000)] {
         let bench = probing(took);
         let rejection = bench.ask().unwrap_err();
@@ -32,28 +32,28 @@ fn a_half_open_breaker_hints_at_what_probes_take() {
 }
 
 #[test]
-fn the_latest_good_probe_corrects_the_hint() {
+fn the_latest_successful_probe_updates_the_hint() {
     let bench = Bench::due();
     bench.breaker.handle().set_successes(9).unwrap();
     let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
-    assert_eq!(bench.refused(), Some(millis(100)));
+    assert_eq!(bench.rejected(), Some(millis(100)));
     bench.end_after(first, Class::Success, millis(400));
     _ = bench.ask().unwrap();
-    assert_eq!(bench.refused(), Some(millis(400)));
+    assert_eq!(bench.rejected(), Some(millis(400)));
     bench.end_after(second, Class::Cancelled, millis(900));
     _ = bench.ask().unwrap();
     assert_eq!(
-        bench.refused(),
+        bench.rejected(),
         Some(millis(400)),
-        "cut off, so it says little"
+        "cut off, so its duration does not count"
     );
 }
 
 #[test]
-fn nobody_is_asked_to_wait_for_longer_than_a_hanging_probe_keeps_its_place() {
+fn the_hint_never_exceeds_the_probe_timeout() {
     let mut bench = probing(700);
     bench.pass(millis(9_500));
-    assert_eq!(bench.refused(), Some(millis(500)));
+    assert_eq!(bench.rejected(), Some(millis(500)));
 }
 
 #[test]

@@ -5,19 +5,18 @@ use plimsoll_core::Class;
 
 use super::{Bench, millis, secs};
 
-/// When the first probe of each of 100 breakers is due that opened at one instant: milliseconds
-/// after it.
+/// When the first probes of 100 breakers that opened at one instant are due, in milliseconds.
 fn first_probes(builder: BreakerBuilder) -> Vec<u128> {
     fastrand::seed(0x0f1a_7e11);
     (0..100)
         .map(|_| {
             let mut bench = Bench::new(builder.window(1).build().unwrap());
             bench.call(Class::Failure);
-            let hint = bench.refused().unwrap();
-            // The hint is the moment itself.
+            let hint = bench.rejected().unwrap();
+            // The hint is exact.
             let opened = bench.now;
             bench.now = opened + hint.saturating_sub(millis(1));
-            assert_eq!(bench.refused(), Some(millis(1)));
+            assert_eq!(bench.rejected(), Some(millis(1)));
             bench.now = opened + hint;
             assert!(bench.ask().unwrap().is_probe());
             hint.as_millis()
@@ -25,7 +24,7 @@ fn first_probes(builder: BreakerBuilder) -> Vec<u128> {
         .collect()
 }
 
-/// The most that fall into one interval of 100 ms.
+/// The largest number in one interval of 100 ms.
 fn peak(moments: &[u128]) -> usize {
     let share = |bucket| moments.iter().filter(|at| **at / 100 == bucket).count();
     (0..1_000).map(share).max().unwrap()
@@ -46,7 +45,7 @@ fn first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for() {
 }
 
 #[test]
-fn the_range_can_be_set_and_switched_off() {
+fn the_jitter_can_be_set_and_switched_off() {
     let builder = CircuitBreaker::builder().open_for(secs(5));
     let probes = first_probes(builder.jitter(1.0));
     assert!(probes.iter().all(|at| (5_000..=10_000).contains(at)));
@@ -56,7 +55,7 @@ fn the_range_can_be_set_and_switched_off() {
 }
 
 #[test]
-fn a_new_range_holds_from_the_next_opening() {
+fn a_new_jitter_applies_from_the_next_opening() {
     fastrand::seed(7);
     let mut bench = Bench::new(CircuitBreaker::builder().window(1).build().unwrap());
     let handle = bench.breaker.handle();
@@ -64,18 +63,18 @@ fn a_new_range_holds_from_the_next_opening() {
     handle.set_jitter(0.0).unwrap();
     for _ in 0..3 {
         bench.call(Class::Failure);
-        assert_eq!(bench.refused(), Some(secs(5)));
+        assert_eq!(bench.rejected(), Some(secs(5)));
         bench.pass(secs(5));
     }
     handle.set_jitter(1.0).unwrap();
     bench.call(Class::Failure);
-    assert!(bench.refused().unwrap() > secs(5));
+    assert!(bench.rejected().unwrap() > secs(5));
 }
 
-/// Every opening is drawn anew, and those in a row grow from `open_for` and not from what was
-/// drawn.
+/// Every opening draws its own jitter, and openings in a row grow from `open_for` and not from the
+/// jittered length.
 #[test]
-fn openings_in_a_row_keep_to_their_ranges() {
+fn openings_in_a_row_stay_within_their_jitter() {
     fastrand::seed(11);
     let mut drawn = Vec::new();
     for _ in 0..50 {
@@ -87,7 +86,7 @@ fn openings_in_a_row_keep_to_their_ranges() {
         let mut bench = Bench::new(breaker.build().unwrap());
         for base in [1_000, 2_000, 4_000, 4_000] {
             bench.call(Class::Failure);
-            let wait = bench.refused().unwrap();
+            let wait = bench.rejected().unwrap();
             assert!(
                 (millis(base)..=millis(base + base / 2)).contains(&wait),
                 "{wait:?}"

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Bench, secs};
 
-/// A client's request: the callee is in the URI.
+/// Sends a client's request, with the callee in the URI.
 fn ask_and_end<P: Policy<Request<()>>>(policy: &P, uri: &str, class: Class) -> bool {
     let now = Instant::now();
     let mut req = Request::get(uri).body(()).unwrap();
@@ -36,7 +36,7 @@ fn one_host_opens_and_the_other_stays_closed() {
     assert!(ask_and_end(&keyed, good, Class::Success));
     assert_eq!((handle.opened(), handle.rejected()), (1, 1));
 
-    // One handle sets all of them.
+    // One handle changes the settings of all.
     handle.set_threshold(1.0).unwrap();
     assert!(ask_and_end(&keyed, good, Class::Failure));
     assert!(ask_and_end(&keyed, good, Class::Success));
@@ -55,7 +55,7 @@ fn requests_without_an_authority_have_no_breaker() {
 }
 
 #[test]
-fn a_cell_settles_when_nothing_is_lost_by_forgetting_it() {
+fn a_cell_settles_when_its_state_no_longer_matters() {
     let mut bench = Bench::small();
     let settles_in = |bench: &Bench| bench.breaker.settles_in(bench.now);
     assert_eq!(settles_in(&bench), Duration::ZERO);
@@ -68,16 +68,20 @@ fn a_cell_settles_when_nothing_is_lost_by_forgetting_it() {
         bench.call(class);
     }
     bench.pass(secs(60));
-    assert_eq!(settles_in(&bench), Duration::ZERO, "long ago");
+    assert_eq!(settles_in(&bench), Duration::ZERO, "after `open_for`");
     for _ in 0..3 {
         bench.call(Class::Success);
     }
-    assert_eq!(settles_in(&bench), Duration::ZERO, "and slid out");
+    assert_eq!(
+        settles_in(&bench),
+        Duration::ZERO,
+        "no failure is left in the window"
+    );
     bench.call(Class::Failure);
     assert_eq!(
         settles_in(&bench),
         secs(1),
-        "a failure is remembered for as long as the breaker would open"
+        "a failure is kept for `open_for`"
     );
     bench.pass(secs(1));
     assert_eq!(settles_in(&bench), Duration::ZERO);
@@ -91,7 +95,7 @@ fn a_cell_settles_when_nothing_is_lost_by_forgetting_it() {
 }
 
 #[test]
-fn a_reset_cell_is_as_new() {
+fn a_reset_cell_equals_a_new_one() {
     let bench = Bench::open();
     bench.breaker.reset();
     assert_eq!(bench.state(), "closed");

@@ -1,11 +1,11 @@
-//! Results of an earlier generation count nowhere.
+//! Results of an earlier generation are not counted.
 
 use plimsoll_core::Class;
 
 use super::{Bench, secs};
 
 #[test]
-fn law_11_late_failures_do_not_fail_the_probing() {
+fn law_11_late_failures_do_not_open_a_half_open_breaker() {
     let mut bench = Bench::small();
     let slow: Vec<_> = (0..10).map(|_| bench.ask().unwrap()).collect();
     bench.call(Class::Failure);
@@ -54,7 +54,7 @@ fn late_results_do_not_enter_a_new_window() {
     assert_eq!(
         bench.breaker.handle().failure_rate(),
         None,
-        "there is one outcome in it, and two are needed"
+        "one outcome of the two that are needed"
     );
 }
 
@@ -67,7 +67,7 @@ fn law_11_a_probe_of_an_earlier_round_decides_nothing_and_holds_no_place() {
     let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
     bench.end(slow, Class::Failure);
     assert_eq!(bench.state(), "half-open");
-    assert!(bench.ask().is_err(), "it gave nobody's place back");
+    assert!(bench.ask().is_err(), "it released no other probe's place");
     assert_eq!(bench.breaker.handle().late(), 1);
     bench.end(first, Class::Success);
     bench.end(second, Class::Success);
@@ -76,7 +76,7 @@ fn law_11_a_probe_of_an_earlier_round_decides_nothing_and_holds_no_place() {
 
 /// A full window without a failure takes a shortcut, for results of its own generation only.
 #[test]
-fn late_results_after_a_healthy_past_are_counted_as_late() {
+fn late_results_after_a_healthy_period_are_counted_as_late() {
     for class in [Class::Success, Class::Failure, Class::Cancelled] {
         let bench = Bench::small();
         for _ in 0..4 {
@@ -92,7 +92,7 @@ fn late_results_after_a_healthy_past_are_counted_as_late() {
 }
 
 #[test]
-fn late_results_that_find_a_new_healthy_window_are_counted_as_late() {
+fn late_results_in_a_new_healthy_window_are_counted_as_late() {
     let bench = Bench::small();
     let slow = bench.ask().unwrap();
     let handle = bench.breaker.handle();
@@ -105,7 +105,7 @@ fn late_results_that_find_a_new_healthy_window_are_counted_as_late() {
 }
 
 #[test]
-fn a_late_revocation_gives_nothing_back() {
+fn a_late_revocation_releases_no_place() {
     let mut bench = Bench::due();
     let (slow, failing) = (bench.ask().unwrap(), bench.ask().unwrap());
     bench.end(failing, Class::Failure);
@@ -116,7 +116,7 @@ fn a_late_revocation_gives_nothing_back() {
 }
 
 #[test]
-fn of_many_failures_at_once_one_opens() {
+fn concurrent_failures_open_once() {
     let bench = Bench::small();
     let slow: Vec<_> = (0..100).map(|_| bench.ask().unwrap()).collect();
     std::thread::scope(|scope| {

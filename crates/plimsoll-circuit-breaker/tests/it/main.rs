@@ -20,7 +20,7 @@ use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
 use plimsoll_core::{Class, Outcome, Policy as _, Rejection, Verdict};
 use tokio::time::Instant;
 
-/// A breaker with a clock of its own: time moves when the test says so.
+/// A breaker with a clock that only the test moves.
 struct Bench {
     breaker: CircuitBreaker,
     now: Instant,
@@ -34,8 +34,8 @@ impl Bench {
         }
     }
 
-    /// Opens at two failures of the last four calls; exactly one second; two probes at a time, two
-    /// successes.
+    /// A breaker that opens at two failures of the last four calls, for exactly one second, with
+    /// two probes at a time and two successes.
     fn small() -> Self {
         Self::new(
             CircuitBreaker::builder()
@@ -52,7 +52,7 @@ impl Bench {
         )
     }
 
-    /// A small one that has just opened.
+    /// A small breaker that has just opened.
     fn open() -> Self {
         let bench = Self::small();
         bench.call(Class::Failure);
@@ -61,7 +61,7 @@ impl Bench {
         bench
     }
 
-    /// A small one whose first probe is due.
+    /// A small breaker whose first probe is due.
     fn due() -> Self {
         let mut bench = Self::open();
         bench.now += secs(1);
@@ -80,9 +80,9 @@ impl Bench {
         }
     }
 
-    /// The wait that a refusal tells.
-    fn refused(&self) -> Option<Duration> {
-        self.ask().expect_err("a refusal").retry_after()
+    /// The retry hint of a rejection.
+    fn rejected(&self) -> Option<Duration> {
+        self.ask().expect_err("a rejection").retry_after()
     }
 
     fn end(&self, permit: BreakerPermit, class: Class) {
@@ -100,7 +100,7 @@ impl Bench {
 
     /// A call from start to end.
     fn call(&self, class: Class) {
-        self.end(self.ask().expect("let through"), class);
+        self.end(self.ask().expect("admitted"), class);
     }
 
     fn state(&self) -> &'static str {

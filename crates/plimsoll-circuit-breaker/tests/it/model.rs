@@ -1,4 +1,4 @@
-//! Any history, against a slow and obvious breaker.
+//! Any history, compared with a simple model.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ const PROBE_TIMEOUT_MS: u64 = 70;
 enum Step {
     Pass(u64),
     Ask,
-    /// Ends one of the calls that are out.
+    /// Ends one of the running calls.
     End(usize, Class),
     Revoke(usize),
 }
@@ -67,7 +67,7 @@ impl Model {
         self.generation += 1;
     }
 
-    /// The generation and number of the call that is let through.
+    /// The generation and the number of the call that is admitted.
     fn ask(&mut self) -> Option<(u64, u64)> {
         self.asked += 1;
         if matches!(self.state, State::Open { until } if self.now >= until) {
@@ -114,7 +114,7 @@ impl Model {
                     self.go(open);
                 }
             }
-            State::Open { .. } => unreachable!("nothing is let through while open"),
+            State::Open { .. } => unreachable!("nothing is admitted while open"),
             State::HalfOpen { out, succeeded } => {
                 out.retain(|(number, _)| *number != call);
                 match failed {
@@ -134,7 +134,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn the_breaker_agrees_with_a_slow_model(steps in steps()) {
+    fn the_breaker_matches_the_model(steps in steps()) {
         let breaker = CircuitBreaker::builder()
             .window(WINDOW as u32)
             .min_calls(MIN_CALLS as u32)
@@ -161,7 +161,8 @@ proptest! {
                         out.push((permit, call));
                     }
                     (Err(rejection), None) => {
-                        // Whoever comes back after the hint, and not earlier, finds it right if nothing happens meanwhile.
+                        // Without other events, a retry after the hint is admitted and an earlier
+                        // one is not.
                         prop_assert!(rejection.retry_after().is_some_and(|wait| !wait.is_zero()));
                     }
                     (real, expected) => prop_assert!(false, "{real:?}, but expected {expected:?}"),

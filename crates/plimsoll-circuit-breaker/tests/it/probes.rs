@@ -1,11 +1,11 @@
-//! Half-open: probes limited in number and time, and given back.
+//! Half-open: probes are limited in number and time, and released.
 
 use plimsoll_core::Class;
 
 use super::{Bench, millis, secs};
 
 #[test]
-fn law_11_only_so_many_probes_are_out_at_a_time() {
+fn law_11_probes_at_a_time_are_limited() {
     let bench = Bench::due();
     let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
     assert!(first.is_probe() && second.is_probe());
@@ -28,21 +28,21 @@ fn enough_successes_close() {
 }
 
 #[test]
-fn law_11_a_probe_that_ends_makes_room_at_once_and_only_for_one() {
+fn law_11_a_probe_that_ends_releases_exactly_one_place() {
     let bench = Bench::due();
     let handle = bench.breaker.handle();
     handle.set_probes_at_a_time(1).unwrap();
     handle.set_successes(50).unwrap();
     for _ in 0..40 {
         let probe = bench.ask().unwrap();
-        assert!(bench.ask().is_err(), "one at a time");
+        assert!(bench.ask().is_err(), "one probe at a time");
         bench.end(probe, Class::Success);
     }
     assert_eq!((bench.state(), handle.probes()), ("half-open", 40));
 }
 
 #[test]
-fn more_successes_than_probes_at_a_time_may_be_asked_for() {
+fn successes_may_exceed_probes_at_a_time() {
     let bench = Bench::due();
     bench.breaker.handle().set_successes(5).unwrap();
     for _ in 0..4 {
@@ -54,18 +54,18 @@ fn more_successes_than_probes_at_a_time_may_be_asked_for() {
 }
 
 #[test]
-fn law_11_probes_that_tell_nothing_are_given_back() {
+fn law_11_probes_that_are_not_counted_release_their_places() {
     let bench = Bench::due();
     for round in 0..100 {
         let permit = bench
             .ask()
-            .unwrap_or_else(|_| panic!("stuck in round {round}"));
+            .unwrap_or_else(|_| panic!("no probe in round {round}"));
         assert!(permit.is_probe());
         bench.end(permit, Class::Cancelled);
         bench.revoke(bench.ask().unwrap());
         assert_eq!(bench.breaker.handle().probing(), 0);
     }
-    assert_eq!(bench.state(), "half-open", "and they decide nothing");
+    assert_eq!(bench.state(), "half-open", "and they are not counted");
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn law_11_a_probe_that_hangs_loses_its_place_to_another() {
     let mut bench = Bench::due();
     let (_hung, also_hung) = (bench.ask().unwrap(), bench.ask().unwrap());
     bench.pass(millis(9_999));
-    assert_eq!(bench.refused(), Some(millis(1)));
+    assert_eq!(bench.rejected(), Some(millis(1)));
     bench.pass(millis(1));
     let (third, _fourth) = (bench.ask().unwrap(), bench.ask().unwrap());
-    assert!(bench.ask().is_err(), "two more, and not a crowd");
-    // Coming back late frees no place that is another's by now.
+    assert!(bench.ask().is_err(), "two more, and no others");
+    // A late end releases no place that now belongs to another probe.
     bench.end(also_hung, Class::Cancelled);
     assert!(bench.ask().is_err());
     assert_eq!(bench.breaker.handle().probing(), 2);
@@ -93,7 +93,7 @@ fn law_11_a_probe_that_hangs_loses_its_place_to_another() {
 }
 
 #[test]
-fn a_late_probe_of_the_same_generation_still_reports() {
+fn a_late_probe_of_the_same_generation_counts() {
     let mut bench = Bench::due();
     let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
     bench.pass(secs(60));
@@ -103,7 +103,7 @@ fn a_late_probe_of_the_same_generation_still_reports() {
     assert_eq!(
         bench.state(),
         "closed",
-        "a service slower than the probe timeout is well all the same"
+        "an answer after the probe timeout is a success"
     );
 
     let mut bench = Bench::due();
@@ -112,7 +112,7 @@ fn a_late_probe_of_the_same_generation_still_reports() {
     bench.end(hung, Class::Failure);
     assert_eq!(bench.state(), "open");
     assert_eq!(
-        bench.refused(),
+        bench.rejected(),
         Some(secs(1)),
         "counted from the end of the probe"
     );
@@ -131,7 +131,7 @@ fn a_probe_slower_than_a_slow_call_opens() {
 }
 
 #[test]
-fn revoking_the_first_probe_leaves_the_next_one_its_place() {
+fn revoking_the_first_probe_keeps_the_place_of_the_next() {
     let bench = Bench::due();
     bench.breaker.handle().set_probes_at_a_time(1).unwrap();
     bench.revoke(bench.ask().unwrap());
@@ -142,7 +142,7 @@ fn revoking_the_first_probe_leaves_the_next_one_its_place() {
 }
 
 #[test]
-fn fewer_probes_at_a_time_hold_at_once() {
+fn fewer_probes_at_a_time_apply_at_once() {
     let bench = Bench::due();
     let (first, second) = (bench.ask().unwrap(), bench.ask().unwrap());
     bench.breaker.handle().set_probes_at_a_time(1).unwrap();
@@ -153,7 +153,7 @@ fn fewer_probes_at_a_time_hold_at_once() {
 }
 
 #[test]
-fn law_11_a_crowd_at_the_moment_of_probing_is_not_let_in() {
+fn law_11_concurrent_requests_get_no_more_probes_than_the_limit() {
     for _ in 0..50 {
         let bench = Bench::due();
         let start = std::sync::Barrier::new(4);

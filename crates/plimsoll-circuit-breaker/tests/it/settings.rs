@@ -1,4 +1,4 @@
-//! What cannot be built, and what can be changed while it runs.
+//! Invalid settings, and settings that are changed at run time.
 
 use std::time::Duration;
 
@@ -13,51 +13,48 @@ fn law_09_errors_name_the_field_and_the_bound() {
         let error = set(CircuitBreaker::builder()).build().unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    check(|b| b.window(0), "window is 0, but must be 1 to 65536 calls");
+    check(|b| b.window(0), "window must be in 1..=65536 calls, got 0");
     check(
         |b| b.window(65_537),
-        "window is 65537, but must be 1 to 65536 calls",
+        "window must be in 1..=65536 calls, got 65537",
     );
     for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
-        let expected = format!("failure_rate is {rate}, but must be above 0 and at most 1");
+        let expected = format!("failure_rate must be in (0, 1], got {rate}");
         check(|b| b.failure_rate(rate), &expected);
     }
     check(
         |b| b.min_calls(0),
-        "min_calls is 0, but must be 1 to 100, the window",
+        "min_calls must be in 1..=100 (the window), got 0",
     );
     check(
         |b| b.window(10).min_calls(11),
-        "min_calls is 11, but must be 1 to 10, the window",
+        "min_calls must be in 1..=10 (the window), got 11",
     );
-    check(|b| b.probes(0), "probes is 0, but must be 1 to 64");
-    check(|b| b.probes(65), "probes is 65, but must be 1 to 64");
-    check(|b| b.successes(0), "successes is 0, but must be at least 1");
+    check(|b| b.probes(0), "probes must be in 1..=64, got 0");
+    check(|b| b.probes(65), "probes must be in 1..=64, got 65");
+    check(|b| b.successes(0), "successes must be at least 1, got 0");
     let zero = Duration::ZERO;
-    check(|b| b.open_for(zero), "open_for is zero, but must be longer");
+    check(|b| b.open_for(zero), "open_for must be longer than 0");
     check(
         |b| b.probe_timeout(zero),
-        "probe_timeout is zero, but must be longer",
+        "probe_timeout must be longer than 0",
     );
-    check(
-        |b| b.slow_call(zero),
-        "slow_call is zero, but must be longer",
-    );
+    check(|b| b.slow_call(zero), "slow_call must be longer than 0");
     check(
         |b| b.cancelled_call(zero),
-        "cancelled_call is zero, but must be longer",
+        "cancelled_call must be longer than 0",
     );
     for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-        let expected = format!("jitter is {jitter}, but must be 0 to 1");
+        let expected = format!("jitter must be in 0..=1, got {jitter}");
         check(|b| b.jitter(jitter), &expected);
     }
     check(
         |b| b.backoff(0.9, secs(60)),
-        "backoff factor is 0.9, but must be a finite number of at least 1",
+        "backoff factor must be finite and at least 1, got 0.9",
     );
     check(
         |b| b.backoff(2.0, secs(1)),
-        "backoff max is shorter than open_for",
+        "backoff max must be at least open_for",
     );
 }
 
@@ -82,7 +79,7 @@ fn absurdly_long_durations_never_overflow() {
 }
 
 #[test]
-fn new_settings_hold_from_the_next_outcome() {
+fn new_settings_apply_from_the_next_outcome() {
     let bench = Bench::new(CircuitBreaker::builder().jitter(0.0).build().unwrap());
     let handle = bench.breaker.handle();
     for _ in 0..10 {
@@ -93,7 +90,7 @@ fn new_settings_hold_from_the_next_outcome() {
     assert_eq!(bench.state(), "closed");
     bench.call(Class::Success);
     assert_eq!(bench.state(), "open");
-    assert_eq!(bench.refused(), Some(secs(5)));
+    assert_eq!(bench.rejected(), Some(secs(5)));
 
     handle.reset();
     handle.set_threshold(0.2).unwrap();
@@ -107,11 +104,11 @@ fn new_settings_hold_from_the_next_outcome() {
         bench.call(class);
     }
     bench.call(Class::Failure);
-    assert_eq!(bench.refused(), Some(secs(9)));
+    assert_eq!(bench.rejected(), Some(secs(9)));
 }
 
 #[test]
-fn law_09_a_bad_setting_changes_nothing() {
+fn law_09_an_invalid_setting_changes_nothing() {
     let breaker = CircuitBreaker::new();
     let handle = breaker.handle();
     assert_eq!(
@@ -139,10 +136,10 @@ fn law_09_a_bad_setting_changes_nothing() {
     );
 }
 
-/// A half-open breaker with all probes out rejects by a moment it has published; that moment goes
-/// by the settings.
+/// A half-open breaker with all probes running rejects by a published time; a changed setting must
+/// invalidate it.
 #[test]
-fn more_probes_at_a_time_hold_from_the_next_request() {
+fn more_probes_at_a_time_apply_from_the_next_request() {
     let bench = Bench::due();
     let handle = bench.breaker.handle();
     let (_first, _second) = (bench.ask().unwrap(), bench.ask().unwrap());
@@ -154,7 +151,7 @@ fn more_probes_at_a_time_hold_from_the_next_request() {
 }
 
 #[test]
-fn the_handle_reads_what_was_set_and_changes_it() {
+fn the_handle_reads_and_changes_all_settings() {
     let handle = CircuitBreaker::builder()
         .window(50)
         .min_calls(7)

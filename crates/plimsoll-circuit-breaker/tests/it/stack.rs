@@ -30,13 +30,13 @@ pub(super) async fn obey(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, delay) = *req.body();
     sleep(delay).await;
-    assert_ne!(status, 0, "told to panic");
+    assert_ne!(status, 0, "the request asks for a panic");
     let mut response = Response::new(Full::from("body"));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     Ok(response)
 }
 
-/// Reads the body to its end, and tells the status.
+/// Reads the body to its end, and returns the status.
 pub(super) async fn read<B>(answer: Result<Response<B>, Infallible>) -> StatusCode
 where
     B: http_body::Body<Error: std::fmt::Debug>,
@@ -64,14 +64,14 @@ async fn law_01_failures_through_separate_services_open_one_breaker() {
     let handle = breaker.handle();
     let layer = CircuitBreakerLayer::new(breaker);
     open(&layer, &handle).await;
-    let refused = layer
+    let rejected = layer
         .layer(service_fn(obey))
         .oneshot(say(200))
         .await
         .unwrap();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(refused.headers()["retry-after"], "1");
-    let rejection: &Rejection = refused.extensions().get().unwrap();
+    assert_eq!(rejected.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(rejected.headers()["retry-after"], "1");
+    let rejection: &Rejection = rejected.extensions().get().unwrap();
     assert_eq!(rejection.kind(), Kind::CircuitOpen);
 }
 
@@ -83,18 +83,18 @@ async fn law_08_a_paused_clock_moves_the_breaker() {
     let service = layer.layer(service_fn(obey));
     open(&layer, &handle).await;
     advance(millis(999)).await;
-    let refused = service.clone().oneshot(say(200)).await.unwrap();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let rejected = service.clone().oneshot(say(200)).await.unwrap();
+    assert_eq!(rejected.status(), StatusCode::SERVICE_UNAVAILABLE);
     advance(millis(1)).await;
     let probe = service.clone().oneshot(say(200)).await.unwrap();
     assert_eq!(probe.status(), StatusCode::OK);
-    assert_eq!(handle.state(), State::HalfOpen, "the body is still out");
+    assert_eq!(handle.state(), State::HalfOpen, "the body has not ended");
     drop(probe);
     assert_eq!(handle.probing(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_11_a_dropped_probe_gives_its_place_back() {
+async fn law_11_a_dropped_probe_releases_its_place() {
     let breaker = small();
     let handle = breaker.handle();
     let layer = CircuitBreakerLayer::new(breaker);
@@ -124,7 +124,7 @@ async fn law_11_a_panicking_probe_opens_and_holds_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_outside_is_seen_as_a_slow_call() {
+async fn a_timeout_outside_counts_as_a_slow_call() {
     let breaker = CircuitBreaker::builder()
         .window(2)
         .slow_call(millis(50))
@@ -140,7 +140,7 @@ async fn a_timeout_outside_is_seen_as_a_slow_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_probe_refused_by_a_later_policy_gives_its_place_back() {
+async fn law_03_a_probe_rejected_by_a_later_policy_releases_its_place() {
     let breaker = Arc::new(small());
     let handle = breaker.handle();
     let alone = GateLayer::new(Arc::clone(&breaker));
@@ -150,19 +150,19 @@ async fn law_03_a_probe_refused_by_a_later_policy_gives_its_place_back() {
     advance(secs(1)).await;
     let layer = GateLayer::new((breaker, RefuseAll));
     for _ in 0..3 {
-        let refused = layer
+        let rejected = layer
             .layer(service_fn(obey))
             .oneshot(say(200))
             .await
             .unwrap();
-        let rejection: &Rejection = refused.extensions().get().unwrap();
+        let rejection: &Rejection = rejected.extensions().get().unwrap();
         assert_eq!(rejection.policy(), "refuse-all");
         assert_eq!((handle.state(), handle.probing()), (State::HalfOpen, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shadow_probes_and_recovers_without_refusing() {
+async fn a_shadow_probes_and_recovers_without_rejecting() {
     let breaker = small();
     let handle = breaker.handle();
     let shadow = Shadow::new(breaker);
@@ -182,7 +182,7 @@ async fn a_shadow_probes_and_recovers_without_refusing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn around_a_client_that_does_not_speak_http() {
+async fn a_breaker_works_around_a_client_without_http() {
     let breaker = small();
     let handle = breaker.handle();
     let layer = GateLayer::builder(breaker).protocol(Plain::new()).build();

@@ -1,4 +1,4 @@
-//! When does the state change, and when not.
+//! State transitions.
 
 use plimsoll_circuit_breaker::{CircuitBreaker, State};
 use plimsoll_core::{Class, Kind};
@@ -6,7 +6,7 @@ use plimsoll_core::{Class, Kind};
 use super::{Bench, millis, secs};
 
 #[test]
-fn closed_lets_through_below_min_calls_whatever_happens() {
+fn a_closed_breaker_admits_below_min_calls_with_any_outcome() {
     let bench = Bench::small();
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "closed");
@@ -34,7 +34,7 @@ fn opens_when_the_rate_is_reached_exactly() {
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "closed");
     bench.call(Class::Failure);
-    assert_eq!(bench.state(), "open", "3 of 30 are a tenth");
+    assert_eq!(bench.state(), "open", "3 of 30 are 0.1");
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn a_success_that_completes_min_calls_opens_too() {
     assert_eq!(bench.state(), "open", "two of four calls failed");
 }
 
-/// The window slides: a tumbling one, or none at all, would need as many failures as there were successes.
+/// The window slides: a tumbling one, or none at all, would need as many failures as there were
+/// successes.
 #[test]
 fn a_long_healthy_past_does_not_dilute_an_outage() {
     let bench = Bench::new(
@@ -78,13 +79,13 @@ fn a_long_healthy_past_does_not_dilute_an_outage() {
 }
 
 #[test]
-fn old_failures_slide_out() {
+fn old_failures_leave_the_window() {
     let bench = Bench::small();
     for _ in 0..3 {
         bench.call(Class::Success);
     }
     for _ in 0..20 {
-        // One of the last four: never two.
+        // One failure among the last four: never two.
         for class in [
             Class::Failure,
             Class::Success,
@@ -98,7 +99,7 @@ fn old_failures_slide_out() {
 }
 
 #[test]
-fn open_refuses_with_the_exact_time_until_the_first_probe() {
+fn an_open_breaker_rejects_with_the_exact_time_until_the_first_probe() {
     let mut bench = Bench::open();
     let rejection = bench.ask().unwrap_err();
     assert_eq!(
@@ -110,7 +111,7 @@ fn open_refuses_with_the_exact_time_until_the_first_probe() {
         ("circuit-breaker", Kind::CircuitOpen, Some(secs(1)))
     );
     bench.pass(millis(999));
-    assert_eq!(bench.refused(), Some(millis(1)));
+    assert_eq!(bench.rejected(), Some(millis(1)));
     assert_eq!(
         bench.breaker.handle().retry_after(bench.now),
         Some(millis(1))
@@ -119,7 +120,7 @@ fn open_refuses_with_the_exact_time_until_the_first_probe() {
     assert_eq!(
         bench.breaker.handle().retry_after(bench.now),
         Some(secs(0)),
-        "the time is over, and nobody has asked"
+        "the time is over, but no request has arrived"
     );
     assert_eq!(bench.state(), "open");
     assert!(bench.ask().unwrap().is_probe());
@@ -135,24 +136,20 @@ fn closing_starts_with_an_empty_window() {
     assert_eq!(bench.state(), "closed");
     assert_eq!(bench.breaker.handle().failure_rate(), None);
     bench.call(Class::Failure);
-    assert_eq!(
-        bench.state(),
-        "closed",
-        "one failure does not join those of before"
-    );
+    assert_eq!(bench.state(), "closed", "earlier failures are not counted");
 }
 
 #[test]
-fn a_failed_probe_opens_again_for_as_long() {
+fn a_failed_probe_opens_again_for_the_same_time() {
     let bench = Bench::due();
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "open");
-    assert_eq!(bench.refused(), Some(secs(1)));
+    assert_eq!(bench.rejected(), Some(secs(1)));
     assert_eq!(bench.breaker.handle().opened(), 2);
 }
 
 #[test]
-fn openings_in_a_row_back_off_and_closing_forgets_them() {
+fn openings_in_a_row_back_off_until_the_breaker_closes() {
     let mut bench = Bench::small();
     let handle = bench.breaker.handle();
     handle.set_backoff(Some((3.0, secs(8)))).unwrap();
@@ -161,12 +158,12 @@ fn openings_in_a_row_back_off_and_closing_forgets_them() {
         while bench.state() != "open" {
             bench.call(Class::Failure);
         }
-        assert_eq!(bench.refused(), Some(secs(expected)));
+        assert_eq!(bench.rejected(), Some(secs(expected)));
         bench.pass(secs(expected));
         bench.call(Class::Failure); // the probe
         assert_eq!(bench.state(), "open");
         if expected == 1 {
-            assert_eq!(bench.refused(), Some(secs(3)));
+            assert_eq!(bench.rejected(), Some(secs(3)));
         }
     }
     bench.pass(secs(8));
@@ -174,7 +171,7 @@ fn openings_in_a_row_back_off_and_closing_forgets_them() {
     assert_eq!(bench.state(), "closed");
     bench.call(Class::Failure);
     bench.call(Class::Failure);
-    assert_eq!(bench.refused(), Some(secs(1)));
+    assert_eq!(bench.rejected(), Some(secs(1)));
 }
 
 #[test]
@@ -198,7 +195,7 @@ fn each_class_counts_as_documented() {
 }
 
 #[test]
-fn slow_calls_are_failures_when_asked_for() {
+fn slow_calls_are_failures_when_slow_call_is_set() {
     let check = |class, latency, expected: Option<f64>| {
         let breaker = CircuitBreaker::builder()
             .window(2)
@@ -222,13 +219,13 @@ fn slow_calls_are_failures_when_asked_for() {
 }
 
 #[test]
-fn forced_open_refuses_without_a_hint_until_automatic() {
+fn forced_open_rejects_without_a_hint_until_automatic() {
     let mut bench = Bench::small();
     let handle = bench.breaker.handle();
     handle.force_open();
     assert_eq!(handle.state(), State::ForcedOpen);
     bench.pass(secs(1_000_000));
-    assert_eq!(bench.refused(), None);
+    assert_eq!(bench.rejected(), None);
     assert_eq!(handle.retry_after(bench.now), None);
     handle.automatic();
     assert_eq!(handle.state(), State::Closed);
@@ -249,7 +246,7 @@ fn forced_closed_measures_and_never_opens() {
     assert_eq!(
         handle.failure_rate(),
         None,
-        "what was measured does not open it now"
+        "the recorded failures do not open it now"
     );
     bench.call(Class::Failure);
     assert_eq!(handle.state(), State::Closed);
@@ -258,7 +255,7 @@ fn forced_closed_measures_and_never_opens() {
 }
 
 #[test]
-fn automatic_leaves_a_state_of_its_own_alone() {
+fn automatic_does_not_change_an_unforced_state() {
     let bench = Bench::open();
     let handle = bench.breaker.handle();
     let generation = handle.generation();

@@ -1,4 +1,4 @@
-//! A timeout outside of a breaker shows as calls that are cancelled before an answer.
+//! A timeout outside of a breaker appears as calls that are cancelled before an answer.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
 use super::{Bench, millis, secs, stack::obey};
 
-/// Time enough for every request.
+/// Longer than every timeout.
 const HANGS: Duration = Duration::from_secs(3_600);
 
-/// A breaker with a timeout outside, in front of a service that hangs: after 100 calls, unless it
-/// opens before.
+/// A breaker with a timeout outside, in front of a service that hangs: after 100 calls, or once it
+/// has opened.
 async fn timeout_outside(timeout: Duration, breaker: BreakerBuilder) -> BreakerHandle {
     let breaker = breaker.build().unwrap();
     let handle = breaker.handle();
@@ -57,7 +57,7 @@ async fn a_slow_call_as_long_as_the_timeout_outside_is_enough() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shorter_timeouts_outside_show_in_a_counter() {
+async fn shorter_timeouts_outside_are_counted_as_cancelled() {
     let handle = timeout_outside(millis(999), CircuitBreaker::builder()).await;
     assert_eq!(handle.state().as_str(), "closed");
     assert_eq!((handle.failure_rate(), handle.cancelled()), (None, 100));
@@ -73,7 +73,7 @@ async fn cancelled_calls_can_be_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_cut_off_by_the_timeout_outside_opens_again() {
+async fn a_probe_cancelled_by_the_timeout_outside_opens_again() {
     let breaker = CircuitBreaker::new();
     let handle = breaker.handle();
     let service = ServiceBuilder::new()
@@ -97,7 +97,7 @@ async fn a_probe_cut_off_by_the_timeout_outside_opens_again() {
 }
 
 #[test]
-fn cancelled_calls_count_from_the_shorter_of_both_settings_on() {
+fn cancelled_calls_count_from_the_shorter_of_both_settings() {
     let check = |slow, cancelled, expected: Option<u64>| {
         let bench = Bench::new(
             CircuitBreaker::builder()
@@ -126,7 +126,7 @@ fn cancelled_calls_count_from_the_shorter_of_both_settings_on() {
 }
 
 #[test]
-fn how_long_cancelled_calls_took_can_be_changed_while_it_runs() {
+fn cancelled_call_can_be_changed_at_run_time() {
     let bench = Bench::small();
     let handle = bench.breaker.handle();
     assert_eq!(handle.cancelled_call(), Some(secs(1)));
@@ -144,11 +144,11 @@ fn how_long_cancelled_calls_took_can_be_changed_while_it_runs() {
             .set_cancelled_call(Some(Duration::ZERO))
             .unwrap_err()
             .to_string(),
-        "cancelled_call is zero, but must be longer"
+        "cancelled_call must be longer than 0"
     );
 }
 
-/// Only what slow answers are compared with needs a clock read at each head.
+/// Only `slow_call` needs a clock read at each head.
 #[test]
 fn the_default_reads_no_latency() {
     let reads = |breaker: BreakerBuilder| {

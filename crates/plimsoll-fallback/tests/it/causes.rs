@@ -1,4 +1,4 @@
-//! What it steps in for, and what it leaves alone.
+//! What is substituted, and what is not.
 
 use http::{Request, Response};
 use http_body_util::Full;
@@ -25,7 +25,7 @@ async fn refusal(fallback: Fallback<Fixed>, kind: Kind) -> Seen {
 }
 
 #[tokio::test]
-async fn good_answers_pass_unchanged() {
+async fn successful_answers_are_unchanged() {
     for status in [200, 204, 302, 404, 401] {
         assert_eq!(answer(house_ad(), status).await, seen(status, "", "inner"));
     }
@@ -44,7 +44,7 @@ async fn failures_are_replaced() {
 }
 
 #[tokio::test]
-async fn overloaded_answers_are_replaced_only_when_asked_for() {
+async fn overloaded_answers_are_replaced_only_when_switched_on() {
     for status in [429, 503] {
         assert_eq!(answer(house_ad(), status).await, seen(status, "", "inner"));
     }
@@ -56,7 +56,7 @@ async fn overloaded_answers_are_replaced_only_when_asked_for() {
 }
 
 #[tokio::test]
-async fn refusals_for_the_servers_own_condition_are_replaced() {
+async fn rejections_for_a_condition_of_the_server_are_replaced() {
     for kind in [Kind::Full, Kind::CircuitOpen, Kind::Deadline] {
         let degraded = format!("rejected;policy=\"refuse\";kind={}", kind.as_str());
         assert_eq!(
@@ -67,7 +67,7 @@ async fn refusals_for_the_servers_own_condition_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_caller_over_its_quota_is_told_so() {
+async fn a_caller_over_its_quota_gets_the_429() {
     assert_eq!(refusal(house_ad(), Kind::OverQuota).await.status, 429);
     assert_eq!(refusal(house_ad(), Kind::Skipped).await.status, 202);
     let on = house_ad().on_kind(Kind::OverQuota, true);
@@ -82,7 +82,7 @@ async fn a_caller_over_its_quota_is_told_so() {
 }
 
 #[tokio::test]
-async fn refusals_can_be_left_alone_all_or_one_kind() {
+async fn substitution_of_rejections_can_be_switched_off_for_all_or_one_kind() {
     let all = house_ad()
         .on_kind(Kind::OverQuota, true)
         .on_rejection(false);
@@ -94,7 +94,7 @@ async fn refusals_can_be_left_alone_all_or_one_kind() {
 }
 
 #[tokio::test]
-async fn inner_errors_are_replaced_or_passed_on() {
+async fn inner_errors_are_replaced_or_returned() {
     let failing = |fallback: Fallback<Fixed>| {
         let service = fallback.layer().layer(service_fn(|_: Request<()>| async {
             Err::<Response<Full<bytes::Bytes>>, _>("connection refused")
@@ -110,7 +110,7 @@ async fn inner_errors_are_replaced_or_passed_on() {
 }
 
 #[tokio::test]
-async fn what_a_failure_is_the_classifier_says() {
+async fn the_classifier_decides_what_a_failure_is() {
     let http = Http::new().classify(|status: http::StatusCode, _: &http::HeaderMap| {
         if status == 404 {
             Class::Failure

@@ -24,14 +24,14 @@ async fn refused(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
 }
 
 #[tokio::test]
-async fn refusals_of_grpc_requests_pass_as_grpc_statuses() {
+async fn rejections_of_grpc_requests_stay_grpc_statuses() {
     let answer = refused(house_ad()).await;
     assert_eq!(answer.headers()["grpc-status"], "14");
     assert!(!answer.headers().contains_key("plimsoll-degraded"));
 }
 
 #[tokio::test]
-async fn failures_of_grpc_requests_pass() {
+async fn failures_of_grpc_requests_are_unchanged() {
     let service = house_ad().layer().layer(service_fn(obey));
     assert_eq!(
         see(service.oneshot(grpc(500)).await).await,
@@ -40,7 +40,7 @@ async fn failures_of_grpc_requests_pass() {
 }
 
 #[tokio::test]
-async fn who_can_answer_grpc_may() {
+async fn grpc_substitutes_can_be_switched_on() {
     let mut response = Response::new("");
     response
         .headers_mut()

@@ -1,4 +1,4 @@
-//! Handlers: what they are told, and what they hold.
+//! Handlers: their arguments, and that they hold no permit.
 
 use std::sync::{
     Arc,
@@ -32,7 +32,7 @@ fn tell(cause: &Cause<&'static str>) -> String {
 }
 
 #[tokio::test]
-async fn a_handler_is_told_the_cause() {
+async fn a_handler_gets_the_cause() {
     let fallback = || {
         Fallback::handler(|cause: Cause<&'static str>| async move {
             Response::new(Full::from(tell(&cause)))
@@ -68,7 +68,7 @@ async fn a_handler_is_told_the_cause() {
 }
 
 #[tokio::test]
-async fn a_handler_may_know_what_was_captured_of_the_request() {
+async fn a_handler_gets_the_captured_part_of_the_request() {
     /// A body that cannot be cloned.
     struct NotClone(u16);
 
@@ -87,7 +87,7 @@ async fn a_handler_may_know_what_was_captured_of_the_request() {
 }
 
 #[tokio::test]
-async fn the_capture_runs_for_every_request_and_the_handler_only_in_need() {
+async fn the_capture_runs_for_every_request_and_the_handler_only_for_substitutes() {
     let (captured, handled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (capture, handle) = (Arc::clone(&captured), Arc::clone(&handled));
     let fallback = Fallback::handler_with(
@@ -105,7 +105,7 @@ async fn the_capture_runs_for_every_request_and_the_handler_only_in_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_a_handler_at_work_holds_no_permit() {
+async fn law_02_a_running_handler_holds_no_permit() {
     let fallback = Fallback::handler(|_: Cause| async {
         sleep(Duration::from_secs(60)).await;
         Answer::new(Full::from("late"))
@@ -122,7 +122,7 @@ async fn law_02_a_handler_at_work_holds_no_permit() {
     assert_eq!(
         (audit.outstanding(), audit.classes()),
         (0, vec![Class::Failure]),
-        "ended with the failure, not with the handler"
+        "the permit ended with the failure, before the handler did"
     );
     assert_eq!(
         see(service.call(Request::new(500)).await).await,
@@ -131,7 +131,7 @@ async fn law_02_a_handler_at_work_holds_no_permit() {
     assert_eq!(
         audit.classes(),
         [Class::Failure; 2],
-        "a good substitute is no success of the service"
+        "a successful substitute is not a success of the service"
     );
 }
 
@@ -152,7 +152,7 @@ async fn law_02_the_permit_ends_before_the_handler_is_called() {
 
 #[tokio::test]
 async fn law_02_a_handler_that_panics_holds_no_permit() {
-    /// `at_once` panics in the closure, otherwise in the future it returns.
+    /// `at_once` panics in the closure, `!at_once` in the future that it returns.
     async fn check(at_once: bool) {
         let fallback = Fallback::handler(move |_: Cause| {
             assert!(!at_once, "on purpose");

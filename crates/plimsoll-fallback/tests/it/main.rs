@@ -1,4 +1,5 @@
-//! Behaviour through the public API: a fallback around scripted services, alone and fused with policies.
+//! Behaviour through the public API: a fallback around scripted services, alone and fused with
+//! policies.
 
 mod causes;
 mod grpc;
@@ -18,7 +19,7 @@ use plimsoll_core::{Kind, Policy, Rejection, Verdict};
 use plimsoll_fallback::{DEGRADED, Fallback, Fixed};
 use tokio::time::Instant;
 
-/// An answer as the client sees it.
+/// An answer as the client receives it.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: u16,
@@ -62,12 +63,12 @@ async fn obey(req: Request<u16>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(response)
 }
 
-/// Refuses everything, with this kind.
+/// Rejects everything, with this kind.
 fn refuse(kind: Kind) -> RefuseAs {
     RefuseAs("refuse", kind)
 }
 
-/// Refuses everything, under this name and with this kind.
+/// Rejects everything, under this name and with this kind.
 #[derive(Debug, Clone, Copy)]
 struct RefuseAs(&'static str, Kind);
 

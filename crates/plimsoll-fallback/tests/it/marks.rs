@@ -1,4 +1,4 @@
-//! How the client, and layers further out, are told.
+//! Marks for the client and for outer layers.
 
 use http::{HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::Full;
@@ -32,7 +32,7 @@ async fn substitutes_carry_the_cause_in_their_extensions() {
     );
     assert!(
         answer.extensions().get::<Rejection>().is_none(),
-        "it is a refusal no more"
+        "the substitute is not a rejection"
     );
 }
 
@@ -61,7 +61,7 @@ async fn the_fixed_answers_own_head_is_kept() {
 }
 
 #[tokio::test]
-async fn a_substitute_that_says_nothing_of_caches_is_not_kept_by_them() {
+async fn a_substitute_without_cache_control_gets_no_store() {
     let gate = || GateLayer::builder(refuse(Kind::Full));
     let fixed = gate().protocol(house_ad().mark(false)).build();
     let answer = fixed
@@ -80,7 +80,7 @@ async fn a_substitute_that_says_nothing_of_caches_is_not_kept_by_them() {
 }
 
 #[test]
-fn a_policy_whose_name_cannot_stand_in_a_header_is_left_out() {
+fn a_policy_name_that_is_invalid_in_a_header_is_left_out() {
     let check = |name, expected: &str| {
         let degraded = Degraded::Rejected(Rejection::new(name, Kind::CircuitOpen));
         assert_eq!(degraded.header_value(), expected);
@@ -93,7 +93,7 @@ fn a_policy_whose_name_cannot_stand_in_a_header_is_left_out() {
 }
 
 #[tokio::test]
-async fn each_of_many_policies_is_named_however_often_they_refuse() {
+async fn each_of_ten_policies_is_named_in_every_rejection() {
     const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let fallback = house_ad();
     for _ in 0..3 {
@@ -131,7 +131,7 @@ impl<Req> Policy<Req> for Announce {
 }
 
 #[tokio::test]
-async fn accepted_callers_are_told_their_quotas_with_substitutes_too() {
+async fn substitutes_carry_the_quotas_of_admitted_callers() {
     let fixed = GateLayer::builder(Announce).protocol(house_ad()).build();
     let handled = Fallback::handler(|_: Cause| async { Response::new(Full::from("handled")) });
     let handled = GateLayer::builder(Announce).protocol(handled).build();
@@ -155,7 +155,7 @@ async fn accepted_callers_are_told_their_quotas_with_substitutes_too() {
     }
 }
 
-/// Announces a quota of its own.
+/// Announces a quota.
 struct Tell;
 
 impl<Req> Policy<Req> for Tell {
@@ -179,7 +179,7 @@ impl<Req> Policy<Req> for Tell {
 }
 
 #[tokio::test]
-async fn substitutes_tell_quotas_in_the_fields_chosen() {
+async fn substitutes_carry_quotas_in_the_configured_fields() {
     let http = Http::new().rate_limit_fields(RateLimitFields::LEGACY);
     let layer = GateLayer::builder(Tell)
         .protocol(house_ad().http(http))

@@ -13,7 +13,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use super::{Seen, house_ad, obey, refuse, see, seen};
 
 #[tokio::test]
-async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
+async fn a_rejection_of_an_inner_gate_is_a_rejection() {
     let check = async |kind: Kind, status, degraded: &str, body| {
         let inner = GateLayer::new(((), refuse(kind))).layer(service_fn(obey));
         let answer = house_ad().layer().layer(inner).oneshot(Request::new(200));
@@ -27,7 +27,7 @@ async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
         }
     };
     let ad = Some("house ad");
-    // A 503 would be overload, and a 504 a failure, if they were not known for what they are.
+    // Without the extension a 503 would count as overload, and a 504 as a failure.
     check(Kind::Full, 200, "rejected;policy=\"refuse\";kind=full", ad).await;
     check(
         Kind::Deadline,
@@ -41,7 +41,7 @@ async fn the_refusal_of_a_gate_further_in_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn to_outer_policies_an_inner_rejection_is_one_whether_replaced_or_not() {
+async fn outer_policies_observe_an_inner_rejection_replaced_or_not() {
     for (kind, replaced) in [(Kind::Full, true), (Kind::OverQuota, false)] {
         let inner = GateLayer::new(refuse(kind)).layer(service_fn(obey));
         let outer = GateLayer::builder(Audited::new(()))
@@ -54,7 +54,7 @@ async fn to_outer_policies_an_inner_rejection_is_one_whether_replaced_or_not() {
 }
 
 #[tokio::test]
-async fn a_failure_through_two_gates_settles_both() {
+async fn a_failure_through_two_gates_ends_both_permits() {
     let inner = GateLayer::new(Audited::new(()));
     let outer = GateLayer::builder(Audited::new(()))
         .protocol(house_ad())
@@ -69,7 +69,8 @@ async fn a_failure_through_two_gates_settles_both() {
     assert_eq!(inner.policy().audit().outstanding(), 0);
 }
 
-/// What comes of a rejection, a failure and an error when an inner fallback answers with `inner`, and `outer` is around it.
+/// The answers to a rejection, a failure and an error when an inner fallback answers with `inner`,
+/// inside of `outer`.
 async fn through_two(inner: u16, outer: &Fallback<Fixed>) -> [Seen; 3] {
     let substitute = || {
         let sorry = Response::builder().status(inner).body("sorry");
@@ -102,7 +103,7 @@ const CAUSES: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn an_inner_substitute_that_is_no_failure_is_left_as_it_is() {
+async fn an_inner_substitute_that_is_not_a_failure_is_kept() {
     for status in [200, 404] {
         let outer = house_ad().on_overload(true);
         let expected = CAUSES.map(|cause| seen(status, cause, "sorry"));

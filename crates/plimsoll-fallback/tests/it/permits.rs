@@ -1,4 +1,4 @@
-//! Law 2 with a fallback in place: every permit ends exactly once, however a request ends.
+//! Law 2 with a fallback: every permit ends exactly once, however a request ends.
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
@@ -22,7 +22,7 @@ fn service() -> (Service, Audit) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_every_permit_ends_once_and_with_the_services_own_class() {
+async fn law_02_every_permit_ends_once_with_the_class_of_the_service() {
     for (script, class) in [
         (Script::Status(StatusCode::OK), Class::Success),
         (Script::Status(StatusCode::NOT_FOUND), Class::Ignored),
@@ -45,7 +45,7 @@ async fn law_02_every_permit_ends_once_and_with_the_services_own_class() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_panics_hangs_and_dropped_bodies_leave_nothing_behind() {
+async fn law_02_panics_hangs_and_dropped_bodies_leave_no_permit() {
     let (service, audit) = service();
     for script in [Script::Panic, Script::PanicInCall] {
         let call = tokio::spawn(service.clone().oneshot(request(script)));
@@ -63,7 +63,7 @@ async fn law_02_panics_hangs_and_dropped_bodies_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_substituted_refusal_has_revoked_what_came_before() {
+async fn law_03_a_substituted_rejection_has_revoked_earlier_permits() {
     let layer = GateLayer::builder((Audited::new(()), RefuseAll))
         .protocol(house_ad())
         .build();

@@ -1,4 +1,4 @@
-//! Live switches and counters.
+//! Run-time switches and counters.
 
 use http::{Request, Response};
 use http_body_util::Full;
@@ -9,7 +9,7 @@ use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 use super::{house_ad, obey, see};
 
 #[tokio::test]
-async fn switched_off_everything_is_as_without_it() {
+async fn while_off_answers_equal_those_without_a_fallback() {
     let fallback = house_ad();
     let handle = fallback.handle();
     let layer = GateLayer::builder(RefuseAll).protocol(fallback).build();
@@ -58,7 +58,7 @@ async fn every_cause_has_a_counter() {
 }
 
 #[tokio::test]
-async fn a_request_that_began_while_it_was_off_is_left_alone() {
+async fn a_request_that_began_while_off_gets_no_substitute() {
     let fallback = house_ad();
     let handle = fallback.handle();
     handle.enable(false);

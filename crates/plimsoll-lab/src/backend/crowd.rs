@@ -1,5 +1,6 @@
-//! A crowd: all requests are worked on at once, and the more there are, the slower each of them is. The Universal
-//! Scalability Law: `N` requests together get `N / (1 + sigma (N - 1) + kappa N (N - 1))` as much done as one alone.
+//! A shared processor: all requests run at once, and the more there are, the slower each of them
+//! is. The Universal Scalability Law: `N` requests together have `N / (1 + sigma (N - 1) + kappa N
+//! (N - 1))` times the throughput of one.
 
 use std::{
     cmp::Reverse,
@@ -12,17 +13,18 @@ use std::{
 use super::{STATIONS, Station};
 use crate::world::{self, Nanos, Sleep};
 
-/// Everybody in it, by the moment at which they will be done on a clock that goes as fast as each of them works.
+/// The requests in service, by the amount of work per request at which each ends.
 pub(super) struct Crowd {
     sigma: f64,
     kappa: f64,
-    /// How much each has done since the world began, in nanoseconds of work, at `updated`.
+    /// Work done per request since the start, in nanoseconds, as of `updated`.
     done: f64,
     updated: Nanos,
     present: usize,
-    /// Goals, in the bits of a positive `f64`, which are in the same order; also of some who have left.
+    /// Goals as the bits of a positive `f64`, which sort alike; requests that were dropped are
+    /// included.
     goals: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Who is at a place: the goal, and the waker.
+    /// The goal and the waker of the request at each place.
     places: Vec<Option<(u64, Waker)>>,
     free: Vec<usize>,
 }
@@ -41,7 +43,7 @@ impl Crowd {
         }
     }
 
-    /// How fast each works, one alone being 1.
+    /// The speed of each request; 1 for one alone.
     fn speed(&self) -> f64 {
         let n = self.present as f64;
         1.0 / (1.0 + self.sigma * (n - 1.0) + self.kappa * n * (n - 1.0))
@@ -55,7 +57,7 @@ impl Crowd {
         self.updated = now;
     }
 
-    /// The first to be done: goal, place and waker.
+    /// The next request to end: goal, place and waker.
     fn first(&mut self) -> Option<(f64, usize, &Waker)> {
         loop {
             let Reverse((goal, place)) = *self.goals.peek()?;
@@ -69,7 +71,7 @@ impl Crowd {
         Some((f64::from_bits(goal), place, waker))
     }
 
-    /// When work up to this goal is done, if nobody comes or goes until then.
+    /// When work up to this goal is done, if no request starts or ends until then.
     fn done_at(&self, goal: f64) -> Nanos {
         let left = (goal - self.done).max(0.0);
         world::now() + (left / self.speed()).ceil() as Nanos
@@ -87,11 +89,11 @@ impl Crowd {
     }
 }
 
-/// One request in the crowd.
+/// One request in service.
 pub(super) struct Stay {
     station: usize,
     work: f64,
-    /// Its place, and its goal.
+    /// Its place and its goal.
     place: Option<(usize, f64)>,
     sleep: Option<Sleep>,
 }
@@ -121,7 +123,7 @@ impl Stay {
         let (work, had) = (self.work, self.place);
         let answer = with(self.station, |crowd| {
             crowd.update();
-            // Whoever was first will wake too early, and sleep again.
+            // The previous first wakes too early, and sleeps again.
             let (place, goal) = had.unwrap_or_else(|| {
                 let goal = crowd.done + work;
                 (crowd.enter(goal, cx.waker().clone()), goal)
@@ -129,7 +131,7 @@ impl Stay {
             if let Some((_, waker)) = &mut crowd.places[place] {
                 waker.clone_from(cx.waker());
             }
-            // Half a nanosecond of work is rounding.
+            // Half a nanosecond of work is within rounding.
             let done = goal - crowd.done < 0.5;
             let first = crowd.first().is_some_and(|(_, first, _)| first == place);
             let wake_at = first.then(|| crowd.done_at(goal));
@@ -142,7 +144,7 @@ impl Stay {
         if done {
             return Poll::Ready(());
         }
-        // Only the first of all needs a timer: when it leaves it wakes the next.
+        // Performance: only the first of all needs a timer; when it ends it wakes the next.
         self.sleep = wake_at.map(|at| world::sleep_until(at.max(world::now() + 1)));
         if let Some(sleep) = &mut self.sleep {
             _ = Pin::new(sleep).poll(cx);

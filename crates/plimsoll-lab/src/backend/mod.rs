@@ -1,10 +1,10 @@
-//! The server behind the gates: one station after the other, each with workers or with a crowd.
+//! The server behind the gates: a chain of stations, each with workers or with a shared processor.
 //!
-//! A call that is dropped is worked on no more, unless the server goes on: then what is left of it becomes a task of its
-//! own, which nobody hears of.
+//! Dropping a call ends its work, unless the server is set to continue: then the rest of the work
+//! becomes a task without a receiver.
 //!
-//! The state is the thread's, like the [world]; futures hold numbers only, so that every stack, however
-//! it boxes and spawns, can carry them.
+//! The state is thread-local, like the [world]; futures hold numbers only, so that every stack can
+//! box and spawn them.
 
 mod crowd;
 mod workers;
@@ -34,24 +34,24 @@ use crate::{
     world,
 };
 
-/// What a request asks of the server.
+/// The work of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Job {
     /// Nanoseconds of work at full speed.
     pub(crate) work: f64,
-    /// That over what is to be expected of such a request.
+    /// The work over its expected value.
     pub(crate) drawn: f64,
-    /// How it will be answered.
+    /// The status of the answer.
     pub(crate) status: StatusCode,
 }
 
-/// Marks what the server answered, whatever the status.
+/// Marks answers of the server, with any status.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served;
 
-/// What contenders see: requests as a server does.
+/// Requests as contenders receive them.
 pub(crate) type Req = Request<Job>;
-/// And answers without a body.
+/// Answers without a body.
 pub(crate) type Res = Response<Empty<Bytes>>;
 
 enum Station {
@@ -59,7 +59,7 @@ enum Station {
     Crowd(Crowd),
 }
 
-/// Is told what a request waited, and how long it will run.
+/// A callback with the wait of a request and its run time.
 type OnTurn = Box<dyn Fn(Duration, Duration)>;
 
 thread_local! {
@@ -89,10 +89,10 @@ impl Backend {
         }
     }
 
-    /// Tells how long each request waited for a worker, and how long that will take, when it gets one: what a server knows
-    /// of its own queue.
-    pub(crate) fn on_turn(told: impl Fn(Duration, Duration) + 'static) {
-        WAITED.set(Some(Box::new(told)));
+    /// Sets a callback that gets each request's wait for a worker and its run time when it starts:
+    /// the server's view of its own queue.
+    pub(crate) fn on_turn(report: impl Fn(Duration, Duration) + 'static) {
+        WAITED.set(Some(Box::new(report)));
     }
 }
 
@@ -117,19 +117,20 @@ impl Service<Req> for Backend {
     }
 }
 
-/// A request at work.
+/// A request in service.
 pub(crate) struct Working {
     work: f64,
     status: StatusCode,
     station: usize,
     stage: Option<Stage>,
-    /// Dropped, it is worked on nevertheless.
+    /// Whether its work continues when it is dropped.
     goes_on: bool,
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        // What was never polled has not reached the server; and after the world's end nothing goes on.
+        // A request that was never polled has not reached the server; after the end of the world
+        // nothing runs.
         if self.goes_on
             && let Some(stage) = self.stage.take()
             && let Ok(runtime) = Handle::try_current()

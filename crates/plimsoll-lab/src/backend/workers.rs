@@ -1,4 +1,4 @@
-//! Workers that take one request at a time, and an endless queue in front of them: first come, first served.
+//! Workers that run one request at a time, behind an unbounded first-in first-out queue.
 
 use std::{
     collections::VecDeque,
@@ -21,9 +21,9 @@ pub(super) struct Workers {
     counts: VecDeque<(u64, usize)>,
     count: usize,
     busy: usize,
-    /// The part of a request's work that is done here.
+    /// The share of a request's work that is done here.
     share: f64,
-    /// How much longer it takes for each that waits: lock waiters that spin, caches that are shared.
+    /// Slowdown per waiter, as a share: spinning lock waiters, shared caches.
     spin: f64,
     schedule: Schedule,
     queue: VecDeque<usize>,
@@ -33,13 +33,13 @@ pub(super) struct Workers {
 }
 
 enum State {
-    /// Nobody's.
+    /// Not in use.
     Free,
     /// In the queue.
     Queued(Waker),
-    /// Given a worker, and not polled yet.
+    /// Has a worker, and was not polled yet.
     Called,
-    /// Dropped while in the queue: skipped when its time comes.
+    /// Dropped while queued: skipped at the head of the queue.
     Left,
 }
 
@@ -97,7 +97,7 @@ impl Workers {
         turn
     }
 
-    /// Gives free workers to the first in the queue.
+    /// Assigns free workers to the head of the queue.
     fn call_next(&mut self, called: &mut Vec<Waker>) {
         while let Some(turn) = self.queue.front().copied() {
             if matches!(self.turns[turn], State::Left) {
@@ -155,10 +155,10 @@ impl Turn {
         let serve = |workers: &mut Workers| {
             let done_at = workers.done_at(work);
             let (waited, runs) = (world::now() - since, done_at - world::now());
-            WAITED.with_borrow(|told| {
-                let told = told.iter();
-                told.for_each(|told| {
-                    told(Duration::from_nanos(waited), Duration::from_nanos(runs));
+            WAITED.with_borrow(|report| {
+                let report = report.iter();
+                report.for_each(|report| {
+                    report(Duration::from_nanos(waited), Duration::from_nanos(runs));
                 });
             });
             Stage::Served(world::sleep_until(done_at))
@@ -197,11 +197,11 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// Served to the end, or not: the worker is free.
+    /// Releases the worker, whether the work is complete or not.
     fn drop(&mut self) {
         let mut called = Vec::new();
         let stage = &self.stage;
-        // After the world's end there is no station any more.
+        // After the end of the world there are no stations.
         _ = STATIONS.try_with(|stations| {
             let Ok(mut stations) = stations.try_borrow_mut() else {
                 return;

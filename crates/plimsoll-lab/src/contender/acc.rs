@@ -1,5 +1,5 @@
-//! tower-acc, under tower's `LoadShed`, as it only pushes back. With its defaults, and wide: see
-//! [`resilience`](super::resilience).
+//! tower-acc, under tower's `LoadShed`, since it only has backpressure. With its defaults, and
+//! wide: see [`resilience`](super::resilience).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn aimd(backend: Backend, _: Hints) -> (Stack, Limit) {
     stack(backend, Aimd::default())
 }
 
-/// From 2 on: it does not leave a limit of 1 again.
+/// A minimum of 2: from a limit of 1 it never grows again.
 pub(super) fn aimd_wide(backend: Backend, hints: Hints) -> (Stack, Limit) {
     let late = Duration::from_secs_f64(hints.deadline / 2.0);
     let aimd = Aimd::builder().min_limit(2).max_limit(WIDE).timeout(late);

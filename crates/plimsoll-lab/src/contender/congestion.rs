@@ -1,7 +1,8 @@
-//! congestion-limiter, which has no Tower layer: a thin one is here.
+//! congestion-limiter, through a thin Tower layer in this file, since it has none.
 //!
-//! Its gradient and its Vegas get the mean of a window (its percentile keeps all answers of a window in order, and cannot
-//! follow 100,000 in a second); its AIMD is told that answers later than half the deadline are signs of overload.
+//! Its gradient and its Vegas get the mean of a window (its percentile sorts all answers of a
+//! window, and cannot keep up with 100,000 per second); its AIMD gets answers later than half the
+//! deadline as overload.
 
 use std::{
     fmt::Debug,
@@ -23,7 +24,7 @@ use tower::{Service, util::BoxCloneService};
 use super::{Hints, Limit, Refused, Stack, WIDE};
 use crate::backend::{Backend, Req, Res};
 
-/// What the other peers begin with.
+/// The initial limit of the other peers.
 const FIRST: usize = 20;
 
 pub(super) fn aimd(backend: Backend, hints: Hints) -> (Stack, Limit) {

@@ -1,4 +1,4 @@
-//! little-loadshedder, at the best target it can be given: half the deadline.
+//! little-loadshedder, with the best target: half the deadline.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -8,7 +8,7 @@ use tower::{Layer, ServiceExt, util::BoxCloneService};
 use super::{Hints, Limit, Refused, Stack};
 use crate::backend::Backend;
 
-/// The weight of the newest sample, as in its documentation.
+/// Weight of the newest sample, as in its documentation.
 const NEWEST: f64 = 0.01;
 
 pub(super) fn half_the_deadline(backend: Backend, hints: Hints) -> (Stack, Limit) {

@@ -1,4 +1,4 @@
-//! What stands in front of the server: ours, the peers', nothing.
+//! The layers in front of the server: Plimsoll's, its peers', and none.
 
 mod acc;
 mod congestion;
@@ -15,27 +15,28 @@ use tower::util::BoxCloneService;
 pub(crate) use self::ours::{PRINT_WINDOWS, tune, tuning};
 use crate::backend::{Backend, Req, Res};
 
-/// The request was turned away with an error rather than an answer.
+/// The request was rejected with an error.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
 /// A server with a contender in front of it.
 pub(crate) type Stack = BoxCloneService<Req, Res, Refused>;
 
-/// A meter of the limit, where there is one.
+/// Reads the limit, if the contender reports one.
 pub(crate) type Limit = Option<Box<dyn Fn() -> f64 + Send>>;
 
-/// Room for the largest server of the lab, where a peer's own largest limit would be its fate.
+/// A maximum limit above the largest server of the lab, so that a peer's own maximum does not
+/// decide.
 const WIDE: usize = 20_000;
 
-/// What a contender may know beforehand.
+/// The parameters that a contender may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hints {
-    /// In flight when the server is just full. Only the hand-tuned ones look at it.
+    /// Requests in flight when the server is just full. Only for contenders tuned by hand.
     pub(crate) slots: f64,
-    /// How long callers want to wait, in seconds. Likewise.
+    /// The deadline of callers, in seconds. Only for contenders tuned by hand.
     pub(crate) deadline: f64,
-    /// What the hand-tuned ones try: multiples of `slots`; the best is told.
+    /// The limit to try, as a multiple of `slots`; the best one is reported.
     pub(crate) tuning: f64,
 }
 
@@ -43,11 +44,11 @@ pub(crate) struct Hints {
 pub(crate) struct Contender {
     /// Its name in tables and on the command line.
     pub(crate) name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub(crate) about: &'static str,
-    /// Puts it in front of a server. The second is its limit, where it tells one.
+    /// Puts it in front of a server. The second value reads its limit, if it reports one.
     pub(crate) build: fn(Backend, Hints) -> (Stack, Limit),
-    /// It is given the best of several limits.
+    /// Whether several limits are tried, and the best is used.
     pub(crate) tuned: bool,
 }
 
@@ -75,7 +76,7 @@ const fn tuned(
     }
 }
 
-/// All of them.
+/// All contenders.
 pub(crate) const ALL: &[Contender] = &[
     of("none", plain::none, "no protection"),
     tuned(
@@ -101,17 +102,17 @@ pub(crate) const ALL: &[Contender] = &[
     of(
         "resilience-aimd-wide",
         resilience::aimd_wide,
-        "the same, at most 20,000, late from half the deadline on",
+        "tower-resilience: AIMD, at most 20,000, late from half the deadline on",
     ),
     of(
         "resilience-vegas-wide",
         resilience::vegas_wide,
-        "the same, at most 20,000",
+        "tower-resilience: Vegas, at most 20,000",
     ),
     of(
         "resilience-gradient2-wide",
         resilience::gradient2_wide,
-        "the same, at most 20,000",
+        "tower-resilience: Gradient2, at most 20,000",
     ),
     of(
         "acc-aimd",
@@ -131,17 +132,17 @@ pub(crate) const ALL: &[Contender] = &[
     of(
         "acc-aimd-wide",
         acc::aimd_wide,
-        "the same, 2 to 20,000, late from half the deadline on",
+        "tower-acc: AIMD, 2 to 20,000, late from half the deadline on",
     ),
     of(
         "acc-vegas-wide",
         acc::vegas_wide,
-        "the same, at most 20,000",
+        "tower-acc: Vegas, at most 20,000",
     ),
     of(
         "acc-gradient2-wide",
         acc::gradient2_wide,
-        "the same, 1 to 20,000",
+        "tower-acc: Gradient2, 1 to 20,000",
     ),
     of(
         "congestion-aimd",
@@ -179,27 +180,27 @@ pub(crate) const ALL: &[Contender] = &[
     of(
         "adaptive-routes",
         ours::adaptive_routes,
-        "the same, with a latency for each route",
+        "plimsoll: adaptive, with a latency per route",
     ),
     of(
         "adaptive-fair",
         ours::adaptive_fair,
-        "the same, with fair shares for each caller (its hash is seeded at random: runs differ a little)",
+        "plimsoll: adaptive, with a fair share per caller (random hash seed: runs differ slightly)",
     ),
     of(
         "adaptive-shed",
         shed::alone,
-        "plimsoll: AdaptiveShed by what requests wait inside the server, no limit",
+        "plimsoll: AdaptiveShed by the queueing delay inside the server, no limit",
     ),
     of(
         "adaptive-shed+limit",
         shed::with_limit,
-        "plimsoll: AdaptiveShed by what requests wait for the adaptive limit behind it",
+        "plimsoll: AdaptiveShed by the queueing delay of the adaptive limit behind it",
     ),
     of(
         "load-shed",
         shed::ramp,
-        "plimsoll: LoadShed by what requests wait inside the server, no limit",
+        "plimsoll: LoadShed by the queueing delay inside the server, no limit",
     ),
     of(
         "throttle+adaptive",

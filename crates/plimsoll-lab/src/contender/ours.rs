@@ -1,4 +1,4 @@
-//! Plimsoll.
+//! Plimsoll's concurrency limits.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -20,7 +20,7 @@ use crate::{
     world,
 };
 
-/// Whether the limits that find themselves print what they see: `--windows`.
+/// Whether adaptive limits print their windows: `--windows`.
 pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
 
 /// The numbers of the adaptive limits: `--tune`, and `sensitivity`.
@@ -48,14 +48,14 @@ pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
     (in_front(backend, policy), Some(limit(handle)))
 }
 
-/// A limit that finds itself, with nothing set.
+/// An adaptive limit with its defaults.
 pub(super) fn adaptive(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
     (in_front(backend, policy), Some(limit(handle)))
 }
 
-/// The same, with the routes told apart.
+/// An adaptive limit with a latency per route.
 pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
@@ -65,7 +65,7 @@ pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, routes), Some(limit(handle)))
 }
 
-/// The same, shared fairly between callers.
+/// An adaptive limit, shared fairly between callers.
 pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
@@ -76,7 +76,7 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, (shares, policy)), Some(limit(handle)))
 }
 
-/// What requests say of themselves is read; nothing is tuned.
+/// Reads priorities and deadlines of requests; nothing is tuned.
 pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
     let tuning = tuning();
     let adaptive = Adaptive::tuned(tuning);
@@ -91,14 +91,14 @@ pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
 
 pub(super) fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) -> Stack {
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
-    // The body is empty, and over with its head.
+    // The body is empty, and ends with its head.
     let stack = layer
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     BoxCloneService::new(stack.map_err(|never| match never {}))
 }
 
-/// Prints each window to standard error, and what the algorithm makes of it.
+/// Prints each window to standard error, with the algorithm's change.
 #[derive(Debug)]
 struct Printed<A>(A);
 

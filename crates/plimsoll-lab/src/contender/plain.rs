@@ -1,4 +1,4 @@
-//! Nothing, and what tower has.
+//! No protection, and tower's own layers.
 
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneService};
 

@@ -1,4 +1,4 @@
-//! Plimsoll's other algorithms, corrected, all defaults.
+//! Plimsoll's other algorithms, corrected, with their defaults.
 
 use http_body_util::Empty;
 use plimsoll_concurrency::{Aimd, Algorithm, Concurrency, Gradient2, Vegas};

@@ -1,7 +1,7 @@
-//! tower-resilience's adaptive limiter, under tower's `LoadShed`, as it only pushes back.
+//! tower-resilience's adaptive limiter, under tower's `LoadShed`, since it only has backpressure.
 //!
-//! With its defaults; and wide, with room for any server of the lab, and half the deadline as the latency that is too
-//! long.
+//! With its defaults; and wide, with a maximum above any server of the lab, and half the deadline
+//! as the latency threshold.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Plimsoll's load shedding: who is refused when not all can be served.
+//! Plimsoll's load shedding, which rejects the least important requests first.
 
 use http_body_util::Empty;
 use plimsoll_core::{GateLayer, Http, Rejection};
@@ -12,24 +12,24 @@ use super::{
 };
 use crate::backend::Backend;
 
-/// The signal, told by a server that sees what its own requests wait.
+/// The signal of a server that records the queueing delay of its own requests.
 pub(super) fn seen_inside() -> QueueDelay {
     let delay = QueueDelay::relative();
-    let told = delay.clone();
+    let recorder = delay.clone();
     Backend::on_turn(move |waited, runs| {
-        told.record_run(runs);
-        told.record(waited, Instant::now());
+        recorder.record_run(runs);
+        recorder.record(waited, Instant::now());
     });
     delay
 }
 
-/// No limit: the server queues what it is given, without bound.
+/// No limit: the server queues without bound.
 pub(super) fn alone(backend: Backend, _: Hints) -> (Stack, Limit) {
     let shed = AdaptiveShed::new(seen_inside());
     (in_front(backend, shed), None)
 }
 
-/// With the limit that makes requests wait behind it, in one stack.
+/// With a limit that queues behind it, in one stack.
 pub(super) fn with_limit(backend: Backend, _: Hints) -> (Stack, Limit) {
     let (delay, policy) = (QueueDelay::relative(), found());
     let (handle, shed) = (policy.handle(), AdaptiveShed::new(delay.clone()));
@@ -45,11 +45,12 @@ pub(super) fn ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
     (in_front(backend, shed), None)
 }
 
-/// The limit, and callers that hold back what it would refuse.
+/// The limit, and callers that reject what the limit would reject.
 pub(super) fn throttled(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
-    // There is no wire here: what a rejection leaves for gates in the same process is taken off.
+    // There is no wire: removes the extension that a rejection leaves for gates in the same
+    // process.
     let server = in_front(backend, policy).map_response(|mut res| {
         res.extensions_mut().remove::<Rejection>();
         res

@@ -1,5 +1,5 @@
-//! Controllers of a shedding threshold as they were published, to be compared with ours: the same signal, and a threshold
-//! from what arrived.
+//! Controllers of a shedding threshold as published, for comparison with `AdaptiveShed`: the same
+//! signal, and a threshold from the arrivals.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,8 @@ use crate::backend::{Backend, Req};
 
 const LEVELS: usize = Priority::LEVELS as usize;
 
-/// DAGOR (`SoCC` 2018): a window of 1 s or 2,000 requests; 5 % less than was admitted, or 1 % of what arrived more.
+/// DAGOR (`SoCC` 2018): a window of 1 s or 2,000 requests; then 5 % fewer than admitted, or 1 % of
+/// the arrivals more.
 pub(super) fn dagor(backend: Backend, _: Hints) -> (Stack, Limit) {
     let next: Next = |load, window, _| {
         if load > 1.0 {
@@ -30,7 +31,8 @@ pub(super) fn dagor(backend: Backend, _: Hints) -> (Stack, Limit) {
     stack(backend, Duration::from_secs(1), 2_000.0, next)
 }
 
-/// Cinnamon's published gains, on how far the load is from 1, each 100 ms.
+/// A PI controller with Cinnamon's published gains, on the difference of the load from 1, every
+/// 100 ms.
 pub(super) fn pi(backend: Backend, _: Hints) -> (Stack, Limit) {
     let next: Next = |load, window, integral| {
         let error = (load - 1.0).clamp(-1.0, 1.0);
@@ -40,7 +42,7 @@ pub(super) fn pi(backend: Backend, _: Hints) -> (Stack, Limit) {
     stack(backend, Duration::from_millis(100), f64::INFINITY, next)
 }
 
-/// From the load, the window that is over and a number to remember: how many to admit in one like it.
+/// From the load, the last window and an integral: how many requests to admit in the next window.
 type Next = fn(f64, &Window, &mut f64) -> f64;
 
 struct Window {
@@ -62,7 +64,7 @@ impl Window {
         }
     }
 
-    /// The lowest level such that no more than `wanted` of what arrived is at it or above.
+    /// The lowest threshold at which at most `wanted` of the requests that arrived are admitted.
     fn threshold(&self, wanted: f64) -> u16 {
         let mut left = wanted;
         for (level, count) in (0..Priority::LEVELS).zip(self.arrived.iter()).rev() {

@@ -1,8 +1,8 @@
-//! A drawing, and what charts are made of.
+//! A drawing, and its elements.
 
 use std::fmt::Write as _;
 
-/// Colours for light and for dark pages, and the fonts of the reader's system.
+/// Colours for light and dark pages, and the system's fonts.
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
 .title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#59636e}\
@@ -15,7 +15,7 @@ text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fil
 .c0{stroke:#4493f8}.c1{stroke:#3fb950}.c2{stroke:#d29922}.c3{stroke:#f85149}.c4{stroke:#656c76}\
 .f0{fill:#4493f8}.f1{fill:#3fb950}.f2{fill:#d29922}.f3{fill:#f85149}.f4{fill:#8b949e}}";
 
-/// The colour of a contender: ours, the hand-tuned, nothing at all, and everybody else.
+/// The colour of a contender: Plimsoll's, those tuned by hand, no protection, and all others.
 pub(super) fn colour(contender: &str) -> usize {
     match contender {
         "adaptive" => 0,
@@ -26,7 +26,7 @@ pub(super) fn colour(contender: &str) -> usize {
     }
 }
 
-/// The text of an SVG, as it grows.
+/// The text of an SVG file.
 pub(super) struct Canvas {
     text: String,
 }
@@ -82,7 +82,8 @@ impl Canvas {
     }
 }
 
-/// Names at the ends of lines, moved apart so that none covers another: `(y, name)` in, the same with other `y` out.
+/// Moves labels at the ends of lines apart, so that none covers another: `(y, name)` in, with other
+/// `y` out.
 pub(super) fn apart(mut labels: Vec<(f64, String)>, gap: f64, bottom: f64) -> Vec<(f64, String)> {
     labels.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut least = f64::NEG_INFINITY;

@@ -1,4 +1,4 @@
-//! Goodput and the limit over time, at the first point of a scenario in which something happens.
+//! Goodput and limit over time, at the first point of a scenario with changes.
 
 use super::{
     canvas::{Canvas, apart, colour},
@@ -13,7 +13,7 @@ const GAP: f64 = 15.0;
 /// Points of a line.
 const PIECES: usize = 200;
 
-/// A panel: from top to bottom, and what its top means.
+/// A panel: top, bottom, and the value at its top.
 struct Panel {
     top: f64,
     bottom: f64,
@@ -42,7 +42,7 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         full: 1.1,
     };
     let limits = rows.iter().flat_map(|row| &row.course.limits);
-    // A peer that runs away must not flatten the others.
+    // A peer whose limit grows without bound must not flatten the others.
     let own = rows.iter().filter(|row| colour(&row.contender) != 4);
     let own = own
         .flat_map(|row| &row.course.limits)
@@ -123,7 +123,8 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
     canvas.end()
 }
 
-/// Means of as many bins as leave few enough points, over what is full, with their times.
+/// Means of groups of bins, at most [`PIECES`] of them, over the value of a full bin, with their
+/// times.
 fn thin(bins: &[f64], full: f64) -> Vec<(f64, f64)> {
     let whole = &bins[..bins.len().saturating_sub(1)];
     let size = whole.len().div_ceil(PIECES).max(1);

@@ -1,4 +1,4 @@
-//! Goodput over load, a line for each contender.
+//! Goodput over load, one line per contender.
 
 use super::{
     canvas::{Canvas, apart, colour},
@@ -39,7 +39,7 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
             canvas.label(last, BOTTOM + 18.0, "small", "middle", &format!("{load}x"));
         }
     }
-    let axes = "load, in multiples of capacity; upright: goodput over capacity";
+    let axes = "x: load in multiples of capacity; y: goodput over capacity";
     canvas.label(
         f64::midpoint(LEFT, RIGHT),
         BOTTOM + 38.0,

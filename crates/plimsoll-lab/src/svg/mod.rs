@@ -1,4 +1,4 @@
-//! Results as charts: one of each scenario, readable on light and on dark pages.
+//! Charts of the results: one per scenario, readable on light and dark pages.
 
 mod canvas;
 mod course;
@@ -7,7 +7,7 @@ mod strip;
 
 use crate::{scenario::Scenario, score::Row};
 
-/// The chart that suits a scenario: goodput over load, over time, or the scores of many points side by side.
+/// The chart of a scenario: goodput over load, goodput over time, or the scores of many points.
 pub(crate) fn chart(scenario: &Scenario, rows: &[Row]) -> Option<String> {
     let first = rows.first()?;
     let points = rows.iter().map(|row| &row.point);
@@ -23,7 +23,7 @@ pub(crate) fn chart(scenario: &Scenario, rows: &[Row]) -> Option<String> {
     )
 }
 
-/// The contenders of these rows, ours last so that its line lies on top.
+/// The contenders of these rows, Plimsoll's last so that its line is on top.
 fn contenders(rows: &[Row]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for row in rows {

@@ -1,4 +1,5 @@
-//! Scores of many points: a row for each contender, a dot for each point, and the worst in figures.
+//! Scores of many points: one row per contender, one dot per point, and the worst score as a
+//! number.
 
 use super::{
     canvas::{Canvas, colour},
@@ -31,7 +32,7 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
             &format!("{tick:.1}"),
         );
     }
-    let axis = "score at each point; in figures: the worst";
+    let axis = "score at each point; number: the worst score";
     canvas.label(
         f64::midpoint(LEFT, RIGHT),
         bottom + 36.0,

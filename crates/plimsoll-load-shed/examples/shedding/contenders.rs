@@ -1,4 +1,4 @@
-//! What is compared.
+//! The controllers that are compared.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::lab::Shed;
 
-/// DAGOR's objective for the time in the queue, for both textbook forms. Ours measures what is reasonable.
+/// DAGOR's objective for the queueing delay, for both textbook forms. `AdaptiveShed` measures its
+/// own.
 pub const OBJECTIVE: Duration = Duration::from_millis(20);
 
 type ByItself = fn(&Priority) -> Priority;
 
-/// Ours, as it is.
+/// `AdaptiveShed` as published here.
 pub struct Adaptive {
     delay: QueueDelay,
     shed: AdaptiveShed<QueueDelay, ByItself>,
@@ -32,7 +33,7 @@ impl Adaptive {
         }
     }
 
-    /// With callers that are told the line.
+    /// Announces the threshold to callers.
     pub fn told(self) -> Self {
         Self {
             shed: self.shed.tell_callers(),
@@ -58,7 +59,7 @@ impl Shed for Adaptive {
     }
 }
 
-/// Everything is let in.
+/// Admits everything.
 pub struct Nothing;
 
 impl Shed for Nothing {
@@ -72,7 +73,7 @@ impl Shed for Nothing {
     }
 }
 
-/// The window that the textbook forms count in.
+/// The counting window of the textbook forms.
 struct Counts {
     opened: Option<Instant>,
     arrived: [u32; 512],
@@ -92,7 +93,7 @@ impl Counts {
         self.arrived.iter().sum()
     }
 
-    /// The lowest level such that no more than `wanted` of what arrived is at it or above.
+    /// The lowest threshold at which at most `wanted` of the requests that arrived are admitted.
     fn threshold(&self, wanted: f64) -> u16 {
         let mut left = wanted;
         for (level, count) in self.arrived.iter().enumerate().rev() {
@@ -105,7 +106,8 @@ impl Counts {
     }
 }
 
-/// DAGOR (`SoCC` 2018): a window of 1 s or 2,000 requests; 5 % less than was admitted, or 1 % of what arrived more.
+/// DAGOR (`SoCC` 2018): a window of 1 s or 2,000 requests; then 5 % fewer than admitted, or 1 % of
+/// the arrivals more.
 pub struct Dagor {
     counts: Counts,
     threshold: u16,
@@ -156,7 +158,8 @@ impl Shed for Dagor {
     }
 }
 
-/// A PI controller with Cinnamon's published gains, on how far the delay is from its objective, each 100 ms.
+/// A PI controller with Cinnamon's published gains, on the relative error of the delay, every 100
+/// ms.
 pub struct Pi {
     delay: QueueDelay,
     counts: Counts,

@@ -1,4 +1,4 @@
-//! A service with a queue, in time of its own: events in order, and nothing sleeps.
+//! A discrete-event simulation of a service with a queue.
 
 use std::{cmp::Reverse, collections::BinaryHeap, collections::VecDeque, time::Duration};
 
@@ -6,53 +6,53 @@ use fastrand::Rng;
 use plimsoll_core::{Criticality, Priority};
 use tokio::time::Instant;
 
-/// Decides on requests, and sees what becomes of them.
+/// A controller under test.
 pub trait Shed {
-    /// Whether a request of this priority is let in.
+    /// Whether a request of this priority is admitted.
     fn admit(&mut self, priority: Priority, now: Instant) -> bool;
-    /// One that was let in begins to run, after it has waited, and will run for so long.
+    /// An admitted request starts after `waited` in the queue, and runs for `runs`.
     fn starts(&mut self, waited: Duration, runs: Duration, now: Instant);
-    /// One ends.
+    /// A request ends.
     fn ends(&mut self, now: Instant);
-    /// The level below which all is shed.
+    /// The level below which all requests are shed.
     fn threshold(&self) -> u16;
 }
 
-/// Workers with an endless queue, first in, first out, and callers that wait for so long.
+/// Workers with an unbounded first-in first-out queue, and callers with a deadline.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
     pub workers: u32,
-    /// Seconds; the times are exponential.
+    /// Mean run time in seconds, exponentially distributed.
     pub mean: f64,
-    /// Seconds.
+    /// In seconds.
     pub deadline: f64,
 }
 
 impl Service {
-    /// Requests a second.
+    /// In requests per second.
     pub fn capacity(&self) -> f64 {
         f64::from(self.workers) / self.mean
     }
 }
 
-/// What became of the requests that arrived in one second, by criticality.
+/// The outcome of the requests that arrived in one second, by criticality.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Second {
     pub arrived: [u32; 4],
     pub admitted: [u32; 4],
     pub in_time: [u32; 4],
-    /// At its end.
+    /// At the end of the second.
     pub threshold: u16,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrives,
-    /// A worker is done with a request that arrived at this nanosecond.
+    /// A worker ends a request that arrived at this nanosecond.
     Ends(u64, Criticality),
 }
 
-/// Offers `rates` (each for a second, requests per second) to the service.
+/// Offers `rates` to the service: requests per second, each for one second.
 pub fn run(
     service: Service,
     rates: impl IntoIterator<Item = f64>,
@@ -111,7 +111,7 @@ pub fn run(
     seconds
 }
 
-/// Sums over some seconds.
+/// The sum of a figure over some seconds.
 pub fn sum(seconds: &[Second], of: impl Fn(&Second) -> [u32; 4]) -> [f64; 4] {
     seconds.iter().fold([0.0; 4], |sums, second| {
         let counts = of(second);
@@ -119,7 +119,7 @@ pub fn sum(seconds: &[Second], of: impl Fn(&Second) -> [u32; 4]) -> [f64; 4] {
     })
 }
 
-/// One request of high priority to twelve of low, of users that are spread evenly.
+/// One request of high priority to twelve of low priority, with evenly spread cohorts.
 pub fn one_to_twelve(rng: &mut Rng) -> Priority {
     let criticality = if rng.u32(..13) == 0 {
         Criticality::CriticalPlus

@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --release -p plimsoll-load-shed --example shedding
 //! ```
-#![allow(clippy::print_stdout)] // it is a program that prints a table
+#![allow(clippy::print_stdout)] // the output of this program is a table
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
 mod contenders;
@@ -14,7 +14,7 @@ use self::{
     lab::{Second, Service, Shed, one_to_twelve, run, sum},
 };
 
-/// Seconds of 0.5 of the capacity, of a storm, and of 0.5 again.
+/// Seconds at 0.5 of the capacity, of the overload, and at 0.5 again.
 const CALM: usize = 10;
 const STORM: usize = 60;
 const AFTER: usize = 20;
@@ -61,7 +61,7 @@ fn row(service: Service, load: f64, name: &str, shed: &mut impl Shed) {
         .chain(std::iter::repeat_n(load * capacity, STORM))
         .chain(std::iter::repeat_n(0.5 * capacity, AFTER));
     let seconds = run(service, rates, one_to_twelve, shed, 7);
-    // The first five seconds of the storm are told apart.
+    // The first five seconds of the overload are reported separately.
     let storm = &seconds[CALM + 5..CALM + STORM];
     let goodput = |of: &[Second]| {
         sum(of, |second| second.in_time).iter().sum::<f64>() / (of.len() as f64 * capacity)

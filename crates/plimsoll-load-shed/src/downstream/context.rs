@@ -1,13 +1,13 @@
-//! What a call is made for.
+//! Priority and deadline for outgoing calls.
 
 use http::Request;
 use plimsoll_core::{Deadline, Priority};
 
-/// The priority and the deadline of the request that is being served, for the calls that are made on its behalf.
+/// The priority and the deadline of a request, for the calls that its handler makes.
 ///
-/// A server's stack leaves both in the request's extensions: [`ByHeader`](plimsoll_core::ByHeader) and
-/// [`Deadlines`](plimsoll_core::Deadlines), as policies. From there a handler takes them along by hand, which also works where
-/// it spawns tasks:
+/// The policies [`ByHeader`](plimsoll_core::ByHeader) and [`Deadlines`](plimsoll_core::Deadlines)
+/// of a server's stack store both in the request's extensions. A handler copies them by hand, which
+/// also works in spawned tasks:
 ///
 /// ```
 /// use plimsoll_load_shed::CallContext;
@@ -19,18 +19,18 @@ use plimsoll_core::{Deadline, Priority};
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// With the feature `call-scope`, [`CallScopeLayer`](crate::CallScopeLayer) does that for all calls made in the
-/// handler's own task.
+/// With the feature `call-scope`, [`CallScopeLayer`](crate::CallScopeLayer) does the same for all
+/// calls made in the handler's own task.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallContext {
-    /// How important it is, if anybody said.
+    /// The importance of the request, if it is stated.
     pub priority: Option<Priority>,
-    /// Until when the answer is wanted, if anybody said.
+    /// When the answer is needed at the latest, if it is stated.
     pub deadline: Option<Deadline>,
 }
 
 impl CallContext {
-    /// What is in the extensions of this request.
+    /// Reads the extensions of a request.
     pub fn of<B>(req: &Request<B>) -> Self {
         Self {
             priority: req.extensions().get().copied(),
@@ -38,8 +38,9 @@ impl CallContext {
         }
     }
 
-    /// Leaves it in the extensions of an outgoing request, for a [`Downstream`](crate::Downstream) layer. What is there
-    /// already stays, but for a later deadline.
+    /// Stores the context in the extensions of an outgoing request, for a
+    /// [`Downstream`](crate::Downstream) layer. Values that are already there stay, except a later
+    /// deadline.
     pub fn pass_on<B>(self, req: &mut Request<B>) {
         let both = Self::of(req).or(self);
         let extensions = req.extensions_mut();
@@ -51,7 +52,7 @@ impl CallContext {
         }
     }
 
-    /// This one's priority, or else the other's, and the earlier deadline.
+    /// The priority of `self`, or of `other` if `self` has none, and the earlier deadline.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             priority: self.priority.or(other.priority),
@@ -59,7 +60,8 @@ impl CallContext {
         }
     }
 
-    /// That of the scope in which this is called, if there is one; see [`CallScopeLayer`](crate::CallScopeLayer).
+    /// The context of the current scope, empty outside of one; see
+    /// [`CallScopeLayer`](crate::CallScopeLayer).
     #[cfg(feature = "call-scope")]
     pub fn current() -> Self {
         super::scope::current()

@@ -1,4 +1,4 @@
-//! The threshold of the callee, as most of its answers announce it.
+//! The callee's threshold, as most of its recent responses announce it.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -11,22 +11,21 @@ use crate::sync::{
     Ordering::{AcqRel, Relaxed},
 };
 
-/// Milliseconds take the lower 48 bits, which is 8,900 years; the threshold is above them.
+/// Bits of the time, in milliseconds (8,900 years); the threshold is stored above them.
 const MILLIS: u32 = 48;
 const MASK: u64 = (1 << MILLIS) - 1;
 
-/// The threshold in force and when a call was last answered with it, and when the next request
-/// below it may be sent.
+/// The threshold in force, the time of its last confirmation, and the time of the next probe.
 #[derive(Debug)]
 pub(crate) struct Learned {
-    /// Both in one word. 0 while there is no threshold.
+    /// Threshold and time in one word. 0 while there is no threshold.
     in_force: AtomicU64,
-    /// Calls since the share was last brought up to date.
+    /// Calls since `share` was last updated.
     sent: AtomicU64,
-    /// The half in which calls are counted.
+    /// The half window in which calls are counted.
     half: AtomicU64,
     share: Mutex<Share>,
-    /// Milliseconds.
+    /// In milliseconds.
     next_probe: AtomicU64,
     epoch: Epoch,
 }
@@ -47,7 +46,7 @@ impl Learned {
         self.epoch.nanos(now) / 1_000_000
     }
 
-    /// A call is sent now.
+    /// Records that a call is sent now.
     #[inline]
     pub(crate) fn sends(&self, now: Instant) {
         let half = self.millis(now) / HALF;
@@ -57,8 +56,8 @@ impl Learned {
         self.sent.fetch_add(1, Relaxed);
     }
 
-    /// The call admitted at `admitted` was not sent. In an earlier half it stays a call that was
-    /// not shed: to take it from a later one would make the share of the others too high.
+    /// Undoes `sends`: the call admitted at `admitted` was not sent. A call of an earlier half
+    /// stays counted; subtracting it from a later half would overstate that half's share.
     pub(crate) fn take_back(&self, admitted: Instant) {
         if self.millis(admitted) / HALF == self.half.load(Relaxed) {
             let less = |sent: u64| sent.checked_sub(1);
@@ -80,10 +79,10 @@ impl Learned {
         self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call sent at `asked` was answered with this threshold.
+    /// Records that a call sent at `asked` was answered with this threshold.
     #[inline]
     pub(crate) fn learn(&self, threshold: u16, asked: Instant, expires: Duration, every: Duration) {
-        // Nothing is shed, here or there: the usual.
+        // The common case: the callee sheds nothing, and neither does this client.
         if threshold > 0 || self.in_force.load(Relaxed) > 0 {
             self.weigh(threshold, asked, expires, every);
         }
@@ -101,13 +100,13 @@ impl Learned {
         self.put_in_force(before, then, threshold >= then, millis);
         drop(share);
         if before == 0 && then > 0 {
-            // Just heard: no need to ask again.
+            // The threshold is new, so the next probe can wait.
             self.next_probe.fetch_max(after(millis, every), Relaxed);
         }
     }
 
-    /// The probe sent at `asked` was answered with this threshold. It alone decides when less is
-    /// shed than before: the calls that would confirm it are not sent.
+    /// Records that the probe sent at `asked` was answered with this threshold. A lower threshold
+    /// takes effect at once, since the calls that would confirm it are not sent.
     #[cold]
     pub(crate) fn learn_by_probe(&self, threshold: u16, asked: Instant, expires: Duration) {
         let millis = self.millis(asked);
@@ -122,24 +121,24 @@ impl Learned {
         self.put_in_force(before, threshold.min(before), true, millis);
     }
 
-    /// `then` is in force. A call that was answered with it, or with more, confirms it.
+    /// Puts `then` in force. An answer with at least this threshold confirms it.
     fn put_in_force(&self, before: u16, then: u16, confirmed: bool, millis: u64) {
         let word = u64::from(then) << MILLIS;
-        let told = self.in_force.load(Relaxed) & MASK;
+        let confirmed_at = self.in_force.load(Relaxed) & MASK;
         let when = if confirmed || then != before {
-            told.max(millis & MASK)
+            confirmed_at.max(millis & MASK)
         } else {
-            told
+            confirmed_at
         };
         self.in_force
             .store(if then > 0 { word | when } else { 0 }, Relaxed);
     }
 
-    /// The threshold in force, unless it was last confirmed before `expires`; 0 then.
+    /// The threshold in force, or 0 when it was last confirmed more than `expires` ago.
     #[inline]
     pub(crate) fn threshold(&self, now: Instant, expires: Duration) -> u16 {
         let word = self.in_force.load(Relaxed);
-        // Nothing is shed: the usual, and no need to know the time.
+        // Performance: in the common case nothing is shed, and the time is not computed.
         if word == 0 {
             return 0;
         }
@@ -150,7 +149,7 @@ impl Learned {
         (word >> MILLIS) as u16
     }
 
-    /// Whether a request that is below the threshold may be sent all the same: one in `every`.
+    /// Whether a request below the threshold may be sent as a probe: one per `every`.
     pub(crate) fn probes(&self, now: Instant, every: Duration) -> bool {
         let now = self.millis(now);
         let next = self.next_probe.load(Relaxed);
@@ -161,7 +160,7 @@ impl Learned {
                 .is_ok()
     }
 
-    /// The probe of `admitted` was not sent: the next request may be one.
+    /// Undoes `probes`: the probe of `admitted` was not sent, so the next request may be one.
     pub(crate) fn take_back_probe(&self, admitted: Instant, every: Duration) {
         let admitted = self.millis(admitted);
         let taken = after(admitted, every);
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_answered_with_less_decides_at_once() {
+    fn a_lower_threshold_in_the_answer_to_a_probe_takes_effect_at_once() {
         let (learned, start) = (Learned::new(), Instant::now());
         (0..90).for_each(|_| learn(&learned, 500, start));
         learned.learn_by_probe(500, start, SECOND);
@@ -218,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn one_probe_is_sent_in_each_period_and_one_that_was_not_sent_is_another_requests_turn() {
+    fn one_probe_is_sent_per_period_and_a_probe_that_was_not_sent_is_replaced() {
         let (learned, start) = (Learned::new(), Instant::now());
         (0..4).for_each(|_| learn(&learned, 200, start));
         let probes: Vec<_> = (0..100)
             .map(|n| start + n * SECOND / 10)
             .filter(|now| learned.probes(*now, SECOND))
             .collect();
-        assert_eq!(probes.len(), 9, "none in the first");
+        assert_eq!(probes.len(), 9, "no probe in the first period");
         let last = probes[8];
         assert!(!learned.probes(last, SECOND));
         learned.take_back_probe(last, SECOND);

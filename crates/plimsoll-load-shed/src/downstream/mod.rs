@@ -1,4 +1,4 @@
-//! What a service passes on to those it calls, and what it learns from them.
+//! What a client propagates to its callees, and the thresholds that they announce.
 
 mod context;
 mod learned;

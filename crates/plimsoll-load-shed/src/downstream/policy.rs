@@ -23,14 +23,16 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PERIODS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3600);
 
-/// The one layer that a client of another service wants: it passes priority and deadline on, and sheds here what the other
-/// side would shed.
+/// Propagates priority and deadline to a callee, and rejects in the client what the callee would
+/// shed.
 ///
-/// # What it writes
+/// One layer around the client of another service is enough.
 ///
-/// The priority is the one in the outgoing request's extensions ([`CallContext::pass_on`]), or else that of the scope
-/// ([`CallScopeLayer`](crate::CallScopeLayer)), or what its headers say already, or `CRITICAL`. A request without a cohort gets one.
-/// The deadline is the earliest of all that are stated. On the wire they are
+/// # Headers it writes
+///
+/// The priority is the first of: the outgoing request's extensions ([`CallContext::pass_on`]), the
+/// scope ([`CallScopeLayer`](crate::CallScopeLayer)), the request's headers, `CRITICAL`. A request
+/// without a cohort gets a random one. The deadline is the earliest one that is stated.
 ///
 /// | header | value |
 /// |---|---|
@@ -39,40 +41,46 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 /// | `grpc-timeout`, on gRPC | the time left, rounded down |
 /// | [`TIMEOUT`](wire::TIMEOUT), on everything else | the time left in whole milliseconds, rounded down |
 ///
-/// The callee reads them with [`ByHeader::trusted`] and [`Deadlines::propagated`]. A call whose time is over is not made,
-/// but refused with [`Kind::Deadline`].
+/// The callee reads them with [`ByHeader::trusted`] and [`Deadlines::propagated`]. A call whose
+/// deadline has passed is not sent; it is rejected with [`Kind::Deadline`].
 ///
-/// # What it learns
+/// # The callee's threshold
 ///
-/// An answer that announces a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, is counted, and the header is removed,
-/// since it concerns this hop only. Of the calls that were sent in the last half to one second, the share that was answered
-/// with a threshold above a level decides about that level:
+/// An answer that announces a [`THRESHOLD`](wire::THRESHOLD), in its head or its trailers, is
+/// counted, and the header is removed, since it concerns this hop only. The threshold in force
+/// follows from the calls sent in the last 0.5 to 1 second:
 ///
 /// ```text
 /// threshold = the highest T with   2 * (answers that announce T or more + 4 if T <= in force)   >=   calls sent + 4
 /// ```
 ///
-/// - From half of the calls on, requests below T are rejected without being sent. One overloaded instance of ten behind one
-///   name costs its own share and no more; when all instances announce a threshold, the client sheds at it.
-/// - Calls in flight are calls: an overloaded instance answers sooner than the others. An answer that takes longer than the
-///   window counts nowhere, and an answer without the header counts as 0.
-/// - The four keep the threshold that is in force, so that it takes more than a first answer to shed, and more than silence
-///   to stop. Clients that send fewer than four calls a second leave the shedding to the callee.
+/// - Once half of the calls announce T or more, requests below T are rejected without being sent.
+///   One overloaded instance of ten behind one name costs its own share of the traffic only; when
+///   all instances announce a threshold, the client sheds at it.
+/// - Calls in flight count as calls without a threshold, since an overloaded instance answers
+///   sooner than the others. An answer later than the window is not counted, and an answer without
+///   the header counts as 0.
+/// - The constant 4 supports the threshold in force: one answer is not enough to start shedding,
+///   and silence is not enough to stop it. Clients that send fewer than four calls per second leave
+///   the shedding to the callee.
 ///
-/// One request below the threshold is sent each second ([`probe_every`](Self::probe_every)). An answer to it with a lower threshold
-/// holds at once. A threshold that no answer confirmed is dropped 5 seconds after the last call that was answered with it
-/// was sent ([`expires`](Self::expires)).
+/// One request below the threshold is sent each second as a probe
+/// ([`probe_every`](Self::probe_every)). A lower threshold in the answer to a probe takes effect at
+/// once. A threshold expires 5 seconds after the last call whose answer confirmed it was sent
+/// ([`expires`](Self::expires)).
 ///
-/// A balancer that prefers instances with few calls in flight sends most to an overloaded instance, since rejections are
-/// quick. It then is most of what the client sees: let the balancer eject it.
+/// A balancer that prefers instances with few calls in flight sends most calls to an overloaded
+/// instance, since rejections are fast. Most answers then announce its threshold: let the balancer
+/// eject it.
 ///
 /// # Shared state and cloning
 ///
-/// The threshold is the layer's: make one layer for each service that is called, and let all clients of that service share it.
+/// The threshold belongs to the layer: make one layer for each callee, and share it among all
+/// clients of that callee.
 ///
 /// # Cost
 ///
-/// The headers: one allocation for the time left, and what the header map needs to grow.
+/// The headers: one allocation for the time left, and the growth of the header map.
 ///
 /// ```
 /// # type Body = String;
@@ -101,20 +109,20 @@ struct Shared {
     shed: Tally,
 }
 
-/// What [`Downstream`] keeps of a request: its criticality, and whether it is a probe.
+/// The permit of [`Downstream`]: a request's criticality, and whether it is a probe.
 #[derive(Debug)]
 pub struct DownstreamPermit {
     criticality: Criticality,
-    /// When it was admitted, if it is below the threshold.
+    /// When it was admitted, if it is a probe below the threshold.
     probe: Option<Instant>,
 }
 
-/// Reads what a [`Downstream`] policy knows. Clones share it.
+/// Reads the state of a [`Downstream`] policy. Clones share it.
 #[derive(Debug, Clone)]
 pub struct DownstreamHandle(Arc<Shared>);
 
 impl Downstream {
-    /// Expires after 5 seconds and probes every second.
+    /// A policy with the defaults: thresholds expire after 5 seconds, one probe per second.
     pub fn new() -> Self {
         Self::expiring(EXPIRES)
     }
@@ -134,8 +142,8 @@ impl Downstream {
         }
     }
 
-    /// Drops the threshold when the last call that was answered with it was sent this long ago. 5 seconds unless set. Handles that
-    /// were made before do not belong to it.
+    /// Sets how long a threshold stays in force after the last call that confirmed it was sent.
+    /// Default: 5 seconds. Handles made before this call do not belong to the returned policy.
     ///
     /// # Errors
     ///
@@ -147,7 +155,8 @@ impl Downstream {
         })
     }
 
-    /// Lets one request below the threshold pass in each period of this length. 1 second unless set.
+    /// Sets the period in which one request below the threshold is sent as a probe. Default: 1
+    /// second.
     ///
     /// # Errors
     ///
@@ -159,12 +168,12 @@ impl Downstream {
         })
     }
 
-    /// Reads what this policy knows.
+    /// A handle that reads this policy's state.
     pub fn handle(&self) -> DownstreamHandle {
         DownstreamHandle(Arc::clone(&self.shared))
     }
 
-    /// A request that is to be sent, unless it is shed.
+    /// Admits a request at or above the threshold, or as a probe; `None` when it is shed.
     fn permit(&self, priority: Priority, now: Instant) -> Option<DownstreamPermit> {
         let learned = &self.shared.learned;
         let below = priority.level() < learned.threshold(now, self.shared.expires);
@@ -177,7 +186,7 @@ impl Downstream {
         })
     }
 
-    /// The request was admitted at `admitted`, and never sent.
+    /// Undoes the admission at `admitted` of a request that was not sent.
     #[cold]
     fn take_back(&self, permit: &DownstreamPermit, admitted: Instant) {
         let learned = &self.shared.learned;
@@ -204,17 +213,18 @@ impl Default for Downstream {
 }
 
 impl DownstreamHandle {
-    /// The level below which requests are not sent at `now`.
+    /// The level below which requests are rejected at `now`.
     pub fn threshold(&self, now: Instant) -> u16 {
         self.0.learned.threshold(now, self.0.expires)
     }
 
-    /// Requests of this criticality that were sent. What a later policy or gate rejected is not in it.
+    /// Requests of this criticality that were sent. Requests that a later policy or gate rejected
+    /// are not counted.
     pub fn sent(&self, criticality: Criticality) -> u64 {
         self.0.sent.get(criticality)
     }
 
-    /// Requests of this criticality that were rejected here and not sent.
+    /// Requests of this criticality that were rejected here.
     pub fn shed(&self, criticality: Criticality) -> u64 {
         self.0.shed.get(criticality)
     }
@@ -253,7 +263,7 @@ impl<B> Policy<Request<B>> for Downstream {
 
     #[inline]
     fn finish(&self, permit: DownstreamPermit, outcome: &Outcome) {
-        // A gate behind this one rejected it.
+        // An inner gate rejected it.
         if outcome.class == Class::Rejected {
             self.take_back(&permit, outcome.started());
         }

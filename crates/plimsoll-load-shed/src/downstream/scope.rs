@@ -1,4 +1,4 @@
-//! A context that the calls of a task find by themselves.
+//! A task-local context for the calls of a handler.
 
 use std::{
     future::Future,
@@ -21,18 +21,19 @@ pub(super) fn current() -> CallContext {
 }
 
 impl CallContext {
-    /// Runs `calls` so that [`Downstream`](crate::Downstream) layers find this context, unless the outgoing request has one of its
-    /// own. It is a task-local: what `calls` spawns is outside, and has to be given its own scope.
+    /// Runs `calls` with this context for all [`Downstream`](crate::Downstream) layers in it; the
+    /// extensions of an outgoing request take precedence. The context is a task-local: a task that
+    /// `calls` spawns needs its own scope.
     pub fn scope<F: Future>(self, calls: F) -> TaskLocalFuture<Self, F> {
         CONTEXT.scope(self, calls)
     }
 }
 
-/// Lets the calls that a handler makes find the priority and the deadline of its request.
+/// Gives the calls that a handler makes the priority and the deadline of its request.
 ///
-/// Put it between the gate and the handler: it takes what the gate's policies left in the extensions. It neither admits nor
-/// refuses, and costs a task-local that is set whenever the handler is polled. Calls that the handler makes in tasks it spawns
-/// are not in its scope; see [`CallContext::scope`].
+/// Position: between the gate and the handler, since it reads what the gate's policies stored in
+/// the extensions. It admits and rejects nothing, and costs one task-local per poll of the handler.
+/// Calls in spawned tasks are outside its scope; see [`CallContext::scope`].
 ///
 /// ```
 /// # type Body = String;
@@ -54,7 +55,7 @@ impl CallContext {
 pub struct CallScopeLayer(());
 
 impl CallScopeLayer {
-    /// The layer.
+    /// Makes the layer.
     pub const fn new() -> Self {
         Self(())
     }
@@ -68,7 +69,7 @@ impl<S> Layer<S> for CallScopeLayer {
     }
 }
 
-/// The service of a [`CallScopeLayer`].
+/// The service made by a [`CallScopeLayer`].
 #[derive(Debug, Clone)]
 pub struct CallScope<S>(S);
 
@@ -86,7 +87,7 @@ where
 
     fn call(&mut self, req: Request<B>) -> Self::Future {
         let context = CallContext::of(&req);
-        // Called inside, too: services may do a good part of their work before they return a future.
+        // `call` runs inside the scope, too: a service may make calls before it returns its future.
         let future = CONTEXT.sync_scope(context, || self.0.call(req));
         context.scope(future)
     }

@@ -3,23 +3,23 @@
 use plimsoll_core::Priority;
 
 const LEVELS: usize = Priority::LEVELS as usize;
-/// Length of half a window in milliseconds. Calls of the last one or two halves are looked at, and
-/// an answer that takes longer counts nowhere. Shorter, and clients of few calls per second learn
-/// nothing; longer, and a new overload is learned late: after half of a window, 375 ms on average.
-/// `all_instances_that_announce_shut_the_client` fails with 2,000.
+/// Length of half a window, in milliseconds. Calls of the last one to two halves count, and an
+/// answer that takes longer is not counted. With a shorter half, clients of few calls per second
+/// never find a threshold; with a longer one, a new overload is detected late (now after 375 ms on
+/// average). `all_instances_that_announce_make_the_client_shed` fails with 2,000.
 pub(super) const HALF: u64 = 500;
-/// Calls that are taken to confirm the threshold in force. So with none in force four answers in a
-/// row are the fewest that shed, and a first answer from an overloaded instance does not.
+/// Virtual calls that confirm the threshold in force. With no threshold in force, at least four
+/// answers are needed to start shedding, so one answer of an overloaded instance is not enough.
 /// `one_overloaded_instance_of_ten_costs_its_share` fails with 0.
 const PRIOR: u64 = 4;
 
-/// Calls sent in half a window, and what they were answered.
+/// Calls sent in half a window, and their answers.
 #[derive(Debug)]
 struct Half {
-    /// Its number since the epoch.
+    /// Index of the half since the epoch.
     number: u64,
     sent: u64,
-    /// Answers by the threshold that they announced; those with 0 are left out.
+    /// Answers by announced threshold, without those that announce 0.
     said: [u32; LEVELS],
 }
 
@@ -33,8 +33,8 @@ impl Half {
     }
 }
 
-/// Calls by when they were *sent*: calls without an answer yet are in the ratio, too. An overloaded
-/// instance answers at once, healthy ones take their time, and a ratio of answers would be its own.
+/// Calls by the time they were *sent*, so that calls in flight count in the ratio, too. An
+/// overloaded instance answers at once; a ratio of answers would be dominated by it.
 #[derive(Debug)]
 pub(super) struct Share {
     now: Half,
@@ -49,12 +49,12 @@ impl Share {
         }
     }
 
-    /// The number of the half in which calls are counted.
+    /// Index of the half in which calls are counted.
     pub(super) fn number(&self) -> u64 {
         self.now.number
     }
 
-    /// Half `number` has begun; `sent` calls were sent since this was asked before.
+    /// Adds `sent` calls to the current half, and starts half `number` if it is later.
     pub(super) fn turn(&mut self, number: u64, sent: u64) {
         self.now.sent += sent;
         if number > self.now.number {
@@ -67,7 +67,7 @@ impl Share {
         }
     }
 
-    /// A call that was sent in half `number` was answered with this threshold.
+    /// Records that a call sent in half `number` was answered with this threshold.
     pub(super) fn answered(&mut self, number: u64, threshold: u16) {
         let mut halves = [&mut self.now, &mut self.before].into_iter();
         if let Some(half) = halves.find(|half| half.number == number)
@@ -77,15 +77,15 @@ impl Share {
         }
     }
 
-    /// Forgets all calls.
+    /// Removes all calls.
     pub(super) fn clear(&mut self) {
         let number = self.now.number;
         self.now = Half::new(number);
         self.before = Half::new(number.saturating_sub(1));
     }
 
-    /// The highest threshold that at least half of the calls were answered with, or with a higher
-    /// one; `in_force` is the present one.
+    /// The highest threshold T such that at least half of the calls were answered with T or more;
+    /// `in_force` is the current threshold.
     pub(super) fn threshold(&self, in_force: u16) -> u16 {
         let calls = self.now.sent + self.before.sent + PRIOR;
         let mut said = 0;
@@ -106,7 +106,7 @@ impl Share {
 mod tests {
     use super::*;
 
-    /// Calls of one half that were answered like this.
+    /// Calls of one half with these answers.
     fn share(sent: u64, said: &[(u16, u32)]) -> Share {
         let mut share = Share::new();
         share.turn(1, 0);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_calls_decide_and_calls_in_flight_are_calls() {
+    fn half_of_the_calls_decide_and_calls_in_flight_count() {
         for (sent, said, expected) in [
             (0, &[][..], 0),
             (4, &[(300, 3)], 0),
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_force_stands_until_calls_say_otherwise() {
+    fn the_threshold_in_force_stays_until_answers_contradict_it() {
         assert_eq!(share(0, &[]).threshold(300), 300);
         assert_eq!(share(4, &[(300, 1)]).threshold(300), 300);
         assert_eq!(share(5, &[(0, 5)]).threshold(300), 0);
     }
 
     #[test]
-    fn an_answer_belongs_to_the_half_of_its_call() {
+    fn an_answer_counts_in_the_half_of_its_call() {
         let mut share = share(10, &[(300, 4)]);
         share.turn(2, 2);
         share.answered(2, 300);

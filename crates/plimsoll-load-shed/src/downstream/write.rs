@@ -1,4 +1,4 @@
-//! Priority and deadline on the wire.
+//! Writes priority and deadline to headers.
 
 use http::{HeaderValue, Request};
 use plimsoll_core::{Deadline, Priority, grpc_timeout, wire};
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 const GRPC_TIMEOUT: http::HeaderName = http::HeaderName::from_static("grpc-timeout");
 
-/// Writes the time left. `None` when it is zero.
+/// Writes the time left. Returns `None` when it is zero.
 pub(super) fn write_deadline<B>(
     req: &mut Request<B>,
     deadline: Deadline,
@@ -26,7 +26,7 @@ pub(super) fn write_deadline<B>(
     Some(())
 }
 
-/// The twelve digits that are read.
+/// The largest value of twelve digits, the maximum that the reader accepts.
 const MOST_MILLIS: u64 = 999_999_999_999;
 
 pub(super) fn write_priority<B>(req: &mut Request<B>, priority: Priority) {
@@ -38,7 +38,7 @@ pub(super) fn write_priority<B>(req: &mut Request<B>, priority: Priority) {
     }
 }
 
-/// Three digits, a piece of a constant.
+/// Three digits, as a slice of a constant: no allocation.
 fn digits(cohort: u8) -> HeaderValue {
     const ALL: [u8; 3 * Priority::COHORTS as usize] = {
         let mut all = [0; 3 * Priority::COHORTS as usize];

@@ -1,4 +1,4 @@
-//! How full a bounded queue is.
+//! The depth of a bounded queue, as a signal.
 
 use std::sync::{
     Arc,
@@ -12,11 +12,12 @@ use plimsoll_core::LoadSignal;
 
 use crate::InvalidLoadShed;
 
-/// Counts what is in a bounded queue; as a signal, its load is depth over capacity. Clones count together.
+/// Counts the entries of a bounded queue; as a signal, the load is depth over capacity. Clones
+/// share the count.
 ///
-/// It bounds what goes through [`try_enter`](Self::try_enter), and only measures what is counted with
-/// [`enter`](Self::enter) or [`add`](Self::add): the queue has to have a bound of its own then. Queues that tell their
-/// own length need none of this; a closure does:
+/// [`try_enter`](Self::try_enter) enforces the capacity. [`enter`](Self::enter) and
+/// [`add`](Self::add) only measure, so the queue needs its own bound. For a queue that has a length
+/// method, a closure is enough:
 ///
 /// ```
 /// use plimsoll_load_shed::LoadShed;
@@ -34,9 +35,9 @@ struct Inner {
     capacity: usize,
 }
 
-/// One entry of the queue: keep it with the entry, and drop it with the entry.
+/// One entry of the queue. Keep the guard with the entry, and drop it with the entry.
 #[derive(Debug)]
-#[must_use = "dropping the guard takes the entry out again"]
+#[must_use = "dropping the guard removes the entry"]
 pub struct DepthGuard(Depth);
 
 impl Depth {
@@ -55,20 +56,21 @@ impl Depth {
         })))
     }
 
-    /// One entry more, unless there are `capacity` already. It is counted until the guard is dropped.
+    /// Adds an entry, unless there are `capacity` entries. It is counted until the guard is
+    /// dropped.
     pub fn try_enter(&self) -> Option<DepthGuard> {
         let room = |depth: usize| (depth < self.0.capacity).then(|| depth + 1);
         self.0.depth.fetch_update(SeqCst, Relaxed, room).ok()?;
         Some(DepthGuard(self.clone()))
     }
 
-    /// One entry more, beyond the capacity if need be. It is counted until the guard is dropped.
+    /// Adds an entry, also beyond the capacity. It is counted until the guard is dropped.
     pub fn enter(&self) -> DepthGuard {
         self.add();
         DepthGuard(self.clone())
     }
 
-    /// One entry more, to be taken out with [`remove`](Self::remove).
+    /// Adds an entry, to be removed with [`remove`](Self::remove).
     pub fn add(&self) {
         _ = self
             .0
@@ -76,7 +78,7 @@ impl Depth {
             .fetch_update(SeqCst, Relaxed, |depth| Some(depth.saturating_add(1)));
     }
 
-    /// One entry less. An empty queue stays empty.
+    /// Removes an entry. An empty queue stays empty.
     pub fn remove(&self) {
         _ = self
             .0
@@ -84,12 +86,12 @@ impl Depth {
             .fetch_update(SeqCst, Relaxed, |depth| depth.checked_sub(1));
     }
 
-    /// Entries now.
+    /// The current number of entries.
     pub fn depth(&self) -> usize {
         self.0.depth.load(Relaxed)
     }
 
-    /// Entries that make a load of 1.
+    /// The number of entries that is a load of 1.
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }

@@ -1,4 +1,4 @@
-//! How late the executor runs what is ready.
+//! How late the executor polls tasks that are ready.
 
 use std::{
     sync::{
@@ -18,22 +18,25 @@ use tokio::{
 use super::delay::objective;
 use crate::InvalidLoadShed;
 
-/// How often the probe runs.
+/// Period of the probe.
 const EVERY: Duration = Duration::from_millis(10);
-/// What is left of a delay when the next is measured: about a third in a tenth of a second.
+/// Factor by which the load decays per probe: to about a third in 100 ms.
 const FADE: f64 = 0.9;
 
-/// How late tokio runs a task that is ready, over an objective: 1 when it is as late as it may be. Clones are one.
+/// How late tokio polls a task that is ready, as a signal: the lateness over an objective. Clones
+/// share one probe.
 ///
-/// Made for services that compute, or block where they should not: a handler that keeps a worker busy makes all others late, which
-/// shows here first. (A service that waits for others shows nothing here; see [`QueueDelay`](crate::QueueDelay).)
+/// It is made for handlers that compute, or block by mistake: a handler that keeps a worker busy
+/// delays all other tasks, and this signal shows that first. It does not show handlers that wait
+/// for dependencies; see [`QueueDelay`](crate::QueueDelay).
 ///
-/// [`spawn`](Self::spawn) starts **one task**, the probe: every 10 ms it wants to be woken, and sees by how much that came too
-/// late. It ends when the last clone is dropped. The load is the latest lateness, or nine tenths of what the load was, whichever is more: so it
-/// rises at once, and falls to a tenth in about a quarter of a second. Tokio's timers tick in milliseconds, and so an objective
-/// should be several; 20 ms is a start.
+/// [`spawn`](Self::spawn) starts **one task**, the probe: it sleeps for 10 ms and measures how much
+/// later it runs. The task ends when the last clone is dropped. The load is the latest lateness, or
+/// 0.9 times the previous load, whichever is higher: it rises at once, and falls to a tenth in
+/// about a quarter of a second. Tokio's timers have a resolution of 1 ms, so the objective should
+/// be several milliseconds; start with 20 ms.
 ///
-/// The lateness is seen once the probe gets its turn: while every worker is blocked, the load is as it was before.
+/// The probe needs a worker, too: while every worker is blocked, the load does not change.
 #[derive(Debug, Clone)]
 pub struct ExecutorDelay(Arc<Probe>);
 
@@ -45,15 +48,17 @@ struct Probe {
 }
 
 impl ExecutorDelay {
-    /// Starts a probe on the runtime that this is called in: 1 when what is ready runs `objective` too late.
+    /// Starts a probe on the current runtime. The load is 1 when ready tasks are polled `objective`
+    /// late.
     ///
     /// # Errors
     ///
-    /// When the objective is less than 1 microsecond or more than 1 hour, or when there is no runtime.
+    /// When the objective is less than 1 microsecond or more than 1 hour, or when there is no
+    /// runtime.
     ///
     /// # Panics
     ///
-    /// The task does, when the runtime's timer is not enabled; the load is 0 then.
+    /// The task panics when the runtime's timer is not enabled; the load is then 0.
     pub fn spawn(stated: Duration) -> Result<Self, InvalidLoadShed> {
         let objective = objective(stated)?;
         let runtime = Handle::try_current().map_err(|_| InvalidLoadShed::NoRuntime)?;

@@ -1,4 +1,4 @@
-//! Loads: each is 1 at an objective that is stated when it is made.
+//! Load signals: each is 1 at the objective that it is made with.
 
 mod delay;
 mod depth;

@@ -1,13 +1,14 @@
-//! The worst of any number of signals.
+//! The highest of any number of signals.
 
 use std::fmt;
 
 use plimsoll_core::LoadSignal;
 
-/// A signal whose type does not matter any more.
+/// A signal of any type.
 pub type BoxedSignal = Box<dyn LoadSignal + Send + Sync>;
 
-/// The worst of any number of signals. For two that are known, [`Worst`](plimsoll_core::Worst) needs no allocation.
+/// The highest of any number of signals. For two, [`Worst`](plimsoll_core::Worst) needs no
+/// allocation.
 ///
 /// ```
 /// use plimsoll_core::LoadSignal;
@@ -22,17 +23,17 @@ pub type BoxedSignal = Box<dyn LoadSignal + Send + Sync>;
 /// # }
 /// ```
 ///
-/// Without any it is 0. A signal that is not a number does not count.
+/// Without signals the load is 0. A signal that is NaN is ignored.
 #[derive(Default)]
 pub struct WorstOf(Vec<BoxedSignal>);
 
 impl WorstOf {
-    /// No signal yet.
+    /// A set without signals.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// This one, too.
+    /// Adds a signal.
     #[must_use]
     pub fn and(mut self, signal: impl LoadSignal + Send + Sync + 'static) -> Self {
         self.0.push(Box::new(signal));

@@ -1,4 +1,4 @@
-//! The probability of a rejection, as published: pure.
+//! The rejection probability, as published. Pure.
 
 /// `max(0, (requests - K * accepts) / (requests + 1))`.
 pub(crate) fn probability(requests: u64, accepts: u64, multiplier: f64) -> f64 {
@@ -10,9 +10,9 @@ pub(crate) fn probability(requests: u64, accepts: u64, multiplier: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// From the SRE book's formula; the figures are those of the field's other implementations.
+    /// From the SRE book's formula; other implementations use the same values.
     #[test]
-    fn the_formula_gives_the_known_values() {
+    fn the_formula_gives_the_reference_values() {
         for (requests, accepts, multiplier, expected) in [
             (0, 0, 2.0, 0.0),
             (2, 0, 2.0, 0.666_667),

@@ -1,4 +1,4 @@
-//! Settings and figures at run time.
+//! Run-time settings and figures of an `AdaptiveThrottle`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{shared::Shared, window::BUCKETS};
 use crate::{InvalidLoadShed, ledger::ledger_methods, sync::Ordering::Relaxed};
 
-/// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy while it works. Clones share it.
+/// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy at run time. Clones
+/// share it.
 #[derive(Debug, Clone)]
 pub struct AdaptiveThrottleHandle(Arc<Shared>);
 
@@ -17,8 +18,8 @@ impl AdaptiveThrottleHandle {
         Self(shared)
     }
 
-    /// The probability with which a request of this criticality is refused at `now`. 0 also while there are too few to
-    /// tell.
+    /// The probability with which a request of this criticality is rejected at `now`. It is also 0
+    /// below [`at_least`](Self::at_least) requests.
     pub fn probability(&self, criticality: Criticality, now: Instant) -> f64 {
         self.0.probability(criticality, self.0.tick(now))
     }
@@ -36,7 +37,7 @@ impl AdaptiveThrottleHandle {
         counts.accepts.count(BUCKETS, self.0.tick(now))
     }
 
-    /// K, by which accepts are multiplied.
+    /// The factor K of accepts.
     pub fn multiplier(&self) -> f64 {
         self.0.multiplier()
     }
@@ -45,7 +46,7 @@ impl AdaptiveThrottleHandle {
     ///
     /// # Errors
     ///
-    /// When it is not a number from 1 to 100. Nothing is changed then.
+    /// When it is not a number from 1 to 100. On error nothing changes.
     pub fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidLoadShed> {
         self.0.set_multiplier(multiplier)
     }
@@ -59,17 +60,17 @@ impl AdaptiveThrottleHandle {
     ///
     /// # Errors
     ///
-    /// When it is not a number above 0 and at most 1. Nothing is changed then.
+    /// When it is not a number above 0 and at most 1. On error nothing changes.
     pub fn set_max_rejection(&self, share: f64) -> Result<(), InvalidLoadShed> {
         self.0.set_max_rejection(share)
     }
 
-    /// Fewer requests than this in the window, and none is refused.
+    /// The number of requests in the window below which none is rejected.
     pub fn at_least(&self) -> u64 {
         self.0.fewest.load(Relaxed)
     }
 
-    /// Changes how many requests there have to be.
+    /// Changes the number of requests below which none is rejected.
     pub fn set_at_least(&self, requests: u64) {
         self.0.fewest.store(requests, Relaxed);
     }

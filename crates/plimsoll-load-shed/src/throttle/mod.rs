@@ -1,4 +1,4 @@
-//! Admits by how much of late was accepted.
+//! Rejects by the share of requests that was accepted recently.
 
 mod formula;
 mod handle;

@@ -1,24 +1,24 @@
-//! Whether a call that was cancelled without an answer shows a hung callee: pure.
+//! Whether a call that was cancelled before its answer indicates a hung callee. Pure.
 
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
-/// Run time after which a cancelled call may show a hung callee while no latency is known.
-/// Nanoseconds. A client that starts during an outage knows none, and many timeouts are a few
-/// 100 ms; callers that leave sooner say nothing about the callee. Too high fails
-/// `a_hung_callee_is_noticed_by_cancellations_alone`, too low
-/// `callers_that_leave_early_cost_patient_callers_nothing`.
+/// Run time after which a cancelled call may indicate a hung callee while no latency was measured,
+/// in nanoseconds. A client that starts during an outage has no latency yet, and many timeouts are
+/// a few 100 ms; a caller that cancels sooner says nothing about the callee. Too high fails
+/// `a_hung_callee_is_detected_from_cancellations_alone`, too low
+/// `callers_that_cancel_early_cause_no_rejection`.
 const COLD: u64 = 100_000_000;
 /// Weight of one answer in the mean latency, as a divisor. With 32 an answer of three times the
-/// mean moves it by 6 %, and a new latency is most of the mean after 32 answers:
+/// mean moves it by 6 %, and a new latency dominates the mean after 32 answers.
 /// `the_mean_follows_the_latency` fails above 100.
 const WEIGHT: u64 = 32;
 
-/// When the callee last answered, and after which time it does. All times in nanoseconds.
+/// When the callee last answered, and its mean latency. All times in nanoseconds.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    /// Mean time to the head of accepted calls; 0 while none is known.
+    /// Mean time to the head of accepted calls; 0 before the first.
     mean: AtomicU64,
-    /// The end of the latest call that was answered.
+    /// End of the latest call that was answered.
     answered: AtomicU64,
 }
 
@@ -30,14 +30,14 @@ impl Patience {
         }
     }
 
-    /// The callee answered at `now`, whatever it said.
+    /// Records that the callee answered at `now`, with any status.
     #[inline]
     pub(crate) fn answered(&self, now: u64) {
         self.answered.fetch_max(now, Relaxed);
     }
 
-    /// A call was accepted after this time. Of two threads that report at once, one may be lost:
-    /// the mean needs no exact count.
+    /// Records the latency of an accepted call. Of two concurrent updates one may be lost: the mean
+    /// needs no exact count.
     #[inline]
     pub(crate) fn accepted(&self, latency: u64) {
         let mean = self.mean.load(Relaxed);
@@ -48,8 +48,8 @@ impl Patience {
         self.mean.store(next.max(1), Relaxed);
     }
 
-    /// Whether a call that started at `started` and was cancelled after `ran` shows a hung callee:
-    /// it had the time that answers take, and no call at all was answered while it ran.
+    /// Whether a call that started at `started` and was cancelled after `ran` indicates a hung
+    /// callee: it ran at least the mean latency, and no call was answered while it ran.
     pub(crate) fn is_overdue(&self, started: u64, ran: u64) -> bool {
         let enough = match self.mean.load(Relaxed) {
             0 => COLD,
@@ -66,19 +66,22 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn a_cancelled_call_counts_only_with_time_enough_and_no_answer_to_any_call() {
+    fn a_cancelled_call_counts_after_the_mean_latency_and_without_any_answer() {
         let patience = Patience::new();
-        assert!(!patience.is_overdue(0, 99 * MS), "nothing is known yet");
+        assert!(
+            !patience.is_overdue(0, 99 * MS),
+            "no latency was measured yet"
+        );
         assert!(patience.is_overdue(0, 100 * MS));
         (1..=100).for_each(|n| {
             patience.answered(20 * n * MS);
             patience.accepted(20 * MS);
         });
-        assert!(!patience.is_overdue(3_000 * MS, 19 * MS), "it left early");
+        assert!(!patience.is_overdue(3_000 * MS, 19 * MS), "cancelled early");
         assert!(patience.is_overdue(3_000 * MS, 20 * MS));
         assert!(
             !patience.is_overdue(1_999 * MS, 500 * MS),
-            "others were answered"
+            "other calls were answered"
         );
         assert!(patience.is_overdue(2_000 * MS, 500 * MS));
     }
@@ -87,7 +90,10 @@ mod tests {
     fn the_mean_follows_the_latency() {
         let patience = Patience::new();
         patience.accepted(0);
-        assert!(patience.is_overdue(1, 1), "an instant answer is known, too");
+        assert!(
+            patience.is_overdue(1, 1),
+            "a latency of zero counts as measured"
+        );
         (0..500).for_each(|_| patience.accepted(100 * MS));
         assert!(!patience.is_overdue(1, 99 * MS));
         assert!(patience.is_overdue(1, 101 * MS));

@@ -1,4 +1,4 @@
-//! The policy.
+//! The `AdaptiveThrottle` policy.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -13,56 +13,56 @@ const NAME: &str = "adaptive-throttle";
 
 /// Rejects in the client what the callee would reject: adaptive throttling, SRE book, chapter 21.
 ///
-/// It stands in a client, or in a server before a dependency, and needs no signal but the answers.
-/// Over a window of two minutes it counts requests and accepts, for each criticality on its own,
-/// and rejects with probability
+/// Position: in a client, or in a server before a dependency. The only input is the answers. Over a
+/// window of two minutes it counts requests and accepts of each criticality, and rejects with
+/// probability
 ///
 /// ```text
 /// min(0.8, max(0, (requests - K * accepts) / (requests + 1)))          K = 2
 /// ```
 ///
-/// - Requests that are rejected here count as requests. So the rate that is sent settles at K times
-///   the rate that is accepted, however much is offered; if they did not count, as in some
-///   libraries, it would grow with the square root of the offer. A lower K sends less that is
-///   rejected, a higher one sees sooner that the callee has recovered.
+/// - Requests that are rejected here count as requests. So the rate that is sent converges to K
+///   times the accepted rate, whatever the offered rate; if they did not count, as in some
+///   libraries, it would grow with the square root of the offered rate. A lower K sends fewer
+///   requests that are then rejected; a higher K detects a recovered callee sooner.
 /// - The bound ([`max_rejection`](Self::max_rejection)) is Envoy's. The published formula has none:
-///   after a long outage it would send next to nothing for many minutes, and learn nothing. With
-///   the bound a fifth of the requests is sent however bad the callee is, so beyond an overload of
-///   ten times (K / (1 - 0.8)) the callee receives a fifth of the offer and not K times what it
-///   accepts.
-/// - The lower of two probabilities holds: that of the whole window and that of its last sixth,
-///   where it has enough requests. A callee that recovered from five minutes of outage is sent
-///   everything again within half a minute.
+///   after a long outage it would send almost nothing for many minutes, and get no answers to
+///   recover from. With the bound a fifth of the requests is always sent, so beyond ten times
+///   overload (K / (1 - 0.8)) the callee receives a fifth of the offered rate and not K times what
+///   it accepts.
+/// - The lower of two probabilities counts: that of the whole window, and that of its last sixth if
+///   it has enough requests. A callee that recovers after five minutes of outage gets all requests
+///   again within half a minute.
 ///
-/// It is by lot, without regard to cohorts: the sum works out only if the requests that are sent
-/// are like the others.
+/// Requests are rejected at random, regardless of cohorts: the formula requires that the requests
+/// that are sent are a fair sample.
 ///
 /// # What counts
 ///
-/// Both parts of the ratio are counted when the call ends, so calls in flight count nowhere.
+/// Both parts of the ratio are counted when the call ends, so calls in flight do not count.
 ///
 /// | end of a call | counts as |
 /// |---|---|
-/// | [`Success`](plimsoll_core::Class::Success), [`Ignored`](plimsoll_core::Class::Ignored) (a 404, say) | accept |
+/// | [`Success`](plimsoll_core::Class::Success), [`Ignored`](plimsoll_core::Class::Ignored) (such as a 404) | accept |
 /// | [`Overloaded`](plimsoll_core::Class::Overloaded) | no accept |
 /// | [`Failure`](plimsoll_core::Class::Failure) | no accept; an accept with [`only_overload`](Self::only_overload) |
 /// | [`Cancelled`](plimsoll_core::Class::Cancelled) after the head | accept |
-/// | `Cancelled` before the head, the callee hung | no accept |
+/// | `Cancelled` before the head, with a hung callee | no accept |
 /// | `Cancelled` before the head for other reasons | nothing |
 /// | rejected by this policy | no accept |
 /// | rejected by another policy or gate ([`Rejected`](plimsoll_core::Class::Rejected)) | nothing |
 ///
-/// In a client give the gate [`Http::client`](plimsoll_core::Http::client): a 429 of the callee is an
-/// overload there.
+/// In a client, give the gate [`Http::client`](plimsoll_core::Http::client), which classifies a 429
+/// of the callee as an overload.
 ///
-/// Timeouts outside of the gate are seen as cancellations only. A cancelled call shows a hung
-/// callee when it ran for the mean time to the head of accepted calls (100 ms while no call was accepted)
-/// and no call at all was answered while it ran. A callee that hangs on some calls and answers
-/// others is therefore seen by timeouts *inside* of the gate only, where they are failures.
+/// Timeouts outside of the gate appear as cancellations. A cancelled call indicates a hung callee
+/// when it ran for the mean time to the head of accepted calls (100 ms before the first) and no
+/// call was answered while it ran. A callee that hangs on some calls and answers others is
+/// therefore detected only by timeouts *inside* of the gate, which are failures.
 ///
-/// Counts are kept in 24 buckets, which expire when they are read too late: a client that has
-/// stopped sending starts afresh. A hung callee is noticed after the callers' timeout at the
-/// earliest. Nothing is rejected with fewer than 10 requests of that criticality in the window
+/// Counts are kept in 24 buckets, which expire by time: a client that pauses for a whole window
+/// starts with empty counts. A hung callee is detected after the callers' timeout at the earliest.
+/// Nothing is rejected with fewer than 10 requests of a criticality in the window
 /// ([`at_least`](Self::at_least)).
 ///
 /// # Example
@@ -83,13 +83,13 @@ pub struct AdaptiveThrottle<R = ByExtension> {
     only_overload: bool,
 }
 
-/// What [`AdaptiveThrottle`] keeps of a request: its criticality.
+/// The permit of [`AdaptiveThrottle`]: a request's criticality.
 #[derive(Debug)]
 pub struct ThrottlePermit(Criticality);
 
 impl AdaptiveThrottle {
-    /// K = 2, two minutes, at most 0.8 rejected, and the priority in the extensions of HTTP
-    /// requests ([`ByExtension`]).
+    /// A policy with the defaults: K = 2, two minutes, at most 0.8 rejected, and the priority in
+    /// the extensions of HTTP requests ([`ByExtension`]).
     pub fn new() -> Self {
         Self {
             shared: Arc::default(),
@@ -100,7 +100,7 @@ impl AdaptiveThrottle {
 }
 
 impl<R> AdaptiveThrottle<R> {
-    /// K, by which accepts are multiplied. 2 unless set.
+    /// Sets K, the factor of accepts. Default: 2.
     ///
     /// # Errors
     ///
@@ -110,9 +110,9 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
-    /// The highest rejection probability. 0.8 unless set.
+    /// Sets the highest rejection probability. Default: 0.8.
     ///
-    /// With 1 the published formula holds as it is, and recovery from an outage takes minutes.
+    /// 1 is the published formula, with which recovery from an outage takes minutes.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
-    /// Looks back this long. 2 minutes unless set.
+    /// Sets the length of the window. Default: 2 minutes.
     ///
     /// # Errors
     ///
@@ -132,7 +132,8 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
-    /// Rejects nothing while the window has fewer requests of a criticality. 10 unless set.
+    /// Sets the number of requests of a criticality in the window below which none is rejected.
+    /// Default: 10.
     #[must_use]
     pub fn at_least(self, requests: u64) -> Self {
         self.shared.fewest.store(requests, Relaxed);
@@ -146,7 +147,8 @@ impl<R> AdaptiveThrottle<R> {
         self
     }
 
-    /// Tells priorities otherwise: [`ByHeader`](plimsoll_core::ByHeader), [`Same`](plimsoll_core::Same), or a closure
+    /// Replaces the source of priorities: [`ByHeader`](plimsoll_core::ByHeader),
+    /// [`Same`](plimsoll_core::Same), or a closure
     /// `Fn(&Req) -> Priority`.
     pub fn priorities<Q>(self, priorities: Q) -> AdaptiveThrottle<Q> {
         AdaptiveThrottle {
@@ -156,7 +158,7 @@ impl<R> AdaptiveThrottle<R> {
         }
     }
 
-    /// Tells refused callers to stay away for this long, before the protocol's jitter. 1 second unless set.
+    /// Sets the retry hint of rejections, before the protocol's jitter. Default: 1 second.
     ///
     /// # Errors
     ///
@@ -166,7 +168,7 @@ impl<R> AdaptiveThrottle<R> {
         Ok(self)
     }
 
-    /// Reads and changes this policy while it works.
+    /// A handle that reads and changes this policy at run time.
     pub fn handle(&self) -> AdaptiveThrottleHandle {
         AdaptiveThrottleHandle::new(Arc::clone(&self.shared))
     }

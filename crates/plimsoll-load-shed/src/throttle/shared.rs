@@ -1,4 +1,4 @@
-//! What the services of one policy share.
+//! State that all services of one policy share.
 
 use std::time::Duration;
 
@@ -21,17 +21,18 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(120);
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 const DEFAULT_FEWEST: u64 = 10;
-/// The highest rejection probability, a share of the requests. Envoy's admission control has the
-/// same 0.8. gRPC's padding of 8 requests is no bound for a busy client: of 100/s over two minutes
-/// it sends 7 in 10,000. Five minutes of outage are over 23 s after the callee's recovery; with 1 after 50 s, and
-/// as published, without [`RECENT`] either, after 14 minutes. The test is
-/// `five_minutes_of_outage_are_over_within_half_a_minute_of_the_callees_recovery`.
+/// The highest rejection probability, a share of the requests; 0.8 as in Envoy's admission control.
+/// gRPC's padding of 8 requests does not bound a busy client: of 100/s over two minutes it sends 7
+/// in 10,000. After five minutes of outage, full recovery takes 23 s; with 1 it takes 50 s, and as
+/// published, without [`RECENT`] too, 14 minutes. Test:
+/// `after_five_minutes_of_outage_all_requests_are_sent_within_half_a_minute`.
 const DEFAULT_MAX_REJECTION: f64 = 0.8;
 /// Buckets of the recent part of the window: a sixth of it, 20 s by default. With the whole window
-/// in its place the test of [`DEFAULT_MAX_REJECTION`] fails: recovery takes 2.9 minutes.
+/// instead, recovery takes 2.9 minutes and the test of [`DEFAULT_MAX_REJECTION`] fails.
 const RECENT: usize = BUCKETS / 6;
 
-/// Requests and accepts of one criticality. Both count a call when it ends, in one bucket.
+/// Requests and accepts of one criticality. A call is counted when it ends, in the same bucket of
+/// both.
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) requests: Window,
@@ -43,7 +44,7 @@ pub(crate) struct Shared {
     counts: [Counts; 4],
     patience: Patience,
     epoch: Epoch,
-    /// Nanoseconds of a bucket.
+    /// Length of a bucket in nanoseconds.
     tick: AtomicU64,
     /// The bits of a float.
     multiplier: AtomicU64,
@@ -134,14 +135,14 @@ impl Shared {
         }
     }
 
-    /// Whether a call that ended like this was accepted; `None` when it shows nothing.
+    /// Whether a call that ended like this was accepted; `None` when it is not counted.
     #[inline]
     fn accepted(&self, outcome: &Outcome, now: u64, only_overload: bool) -> Option<bool> {
         let accepted = match outcome.class {
             Class::Success | Class::Ignored => true,
             Class::Failure => only_overload,
             Class::Overloaded => false,
-            // The head was there: the callee took the call.
+            // The head was received: the callee accepted the call.
             Class::Cancelled if outcome.body_dropped() => true,
             Class::Cancelled => return self.cancelled(outcome),
             _ => return None,
@@ -153,7 +154,8 @@ impl Shared {
         Some(accepted)
     }
 
-    /// A cancelled call was rejected by a callee that hangs, or shows nothing.
+    /// A cancelled call counts as rejected when it indicates a hung callee; if not, it is not
+    /// counted.
     #[cold]
     fn cancelled(&self, outcome: &Outcome) -> Option<bool> {
         let started = self.epoch.nanos(outcome.started());
@@ -161,8 +163,8 @@ impl Shared {
         self.patience.is_overdue(started, ran).then_some(false)
     }
 
-    /// The part of the requests of this criticality that is to be shed. A callee that recovered
-    /// shows it in the recent part of the window long before it does in the whole.
+    /// The probability with which requests of this criticality are shed. The recent part of the
+    /// window shows a recovered callee long before the whole window does.
     #[inline]
     pub(crate) fn probability(&self, criticality: Criticality, tick: u32) -> f64 {
         let whole = self.probability_in(BUCKETS, criticality, tick);
@@ -174,7 +176,7 @@ impl Shared {
         both.fold(self.max_rejection(), f64::min)
     }
 
-    /// The same in the latest buckets, unbounded; `None` when they hold too few requests.
+    /// The unbounded probability from the latest buckets; `None` when they hold too few requests.
     #[inline]
     fn probability_in(&self, buckets: usize, criticality: Criticality, tick: u32) -> Option<f64> {
         let counts = self.counts(criticality);

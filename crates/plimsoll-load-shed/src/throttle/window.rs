@@ -1,16 +1,17 @@
-//! Counts of the last while, in buckets that are over when they are read too late.
+//! Counts of recent ticks, in buckets that expire when they are read.
 
 use std::array;
 
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
-/// Buckets of a window. The oldest is given up as a whole, so the window is between 23 and 24 of them long.
+/// Buckets of a window. The oldest bucket expires as a whole, so the window is 23 to 24 buckets
+/// long.
 pub(crate) const BUCKETS: usize = 24;
 
 /// A count for each of the last [`BUCKETS`] ticks.
 ///
-/// A bucket is one word, its tick and its count: a bucket of a tick that is long over counts as empty, whoever looks, and
-/// whoever writes first starts it anew.
+/// A bucket is one word with its tick and its count. A bucket of an expired tick reads as empty,
+/// and the next write to it starts at zero.
 #[derive(Debug)]
 pub(crate) struct Window([AtomicU64; BUCKETS]);
 
@@ -29,14 +30,15 @@ impl Window {
         &self.0[tick as usize % BUCKETS]
     }
 
-    /// One more in this tick. One that is over by more than the window is left out.
+    /// Counts one event in this tick. A tick older than the window is left out.
     #[inline]
     pub(crate) fn add(&self, tick: u32) {
         let bucket = self.bucket(tick);
         let mut word = bucket.load(Relaxed);
         loop {
             if tick_of(word) == tick {
-                // A bucket of seconds does not see the four billion that would reach into the tick.
+                // The count cannot reach the tick's bits: that takes four billion events in one
+                // bucket.
                 bucket.fetch_add(1, Relaxed);
                 return;
             }
@@ -52,7 +54,7 @@ impl Window {
         }
     }
 
-    /// How many there were in this many ticks, of which `tick` is the last: [`BUCKETS`] at most.
+    /// Events in the last `buckets` ticks up to `tick`. `buckets` is at most [`BUCKETS`].
     #[inline]
     pub(crate) fn count(&self, buckets: usize, tick: u32) -> u64 {
         let counts = self.0.iter().map(|bucket| {
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_expire_though_nobody_writes() {
+    fn counts_expire_without_writes() {
         let window = Window::new();
         (0..10).for_each(|_| window.add(100));
         window.add(110);
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_starts_anew_and_what_comes_late_is_left_out() {
+    fn an_expired_bucket_starts_at_zero_and_late_events_are_left_out() {
         let window = Window::new();
         window.add(5);
         window.add(5 + BUCKETS as u32);
@@ -116,9 +118,9 @@ mod loom_tests {
 
     use super::*;
 
-    /// Two threads meet at a bucket of which the tick is over: both are counted, and nothing of what was there.
+    /// Two threads write to a bucket of an expired tick: both events are counted, and no old ones.
     #[test]
-    fn a_bucket_that_starts_anew_loses_nobody() {
+    fn a_bucket_that_restarts_counts_both_threads() {
         loom::model(|| {
             let window = Arc::new(Window::new());
             window.add(1);

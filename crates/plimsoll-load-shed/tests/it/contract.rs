@@ -1,11 +1,11 @@
-//! The laws, as the core's test kit checks them on any policy.
+//! The laws, checked by the core's test kit.
 
 use std::time::Duration;
 
 use plimsoll_core::{Criticality, LoadSignal, test_kit::Contract};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, Downstream, LoadShed, QueueDelay};
 
-/// All criticalities together.
+/// The sum over all criticalities.
 fn all(count: impl Fn(Criticality) -> u64) -> u64 {
     Criticality::ALL.into_iter().map(count).sum()
 }
@@ -27,7 +27,7 @@ async fn adaptive_shed_keeps_the_laws() {
 #[tokio::test(start_paused = true)]
 async fn adaptive_throttle_keeps_the_laws() {
     let admitted = |throttle: &AdaptiveThrottle| all(|kind| throttle.handle().admitted(kind));
-    // The kit sends more than the ten requests that would be enough to reject some.
+    // The kit sends more than the default of ten requests, from which some would be rejected.
     let make = || AdaptiveThrottle::new().at_least(1_000_000);
     Contract::new(make, admitted).consumes().check_all().await;
 }
@@ -41,7 +41,7 @@ async fn downstream_keeps_the_laws() {
 
 #[tokio::test(start_paused = true)]
 async fn queue_delay_keeps_the_laws() {
-    // A request holds nothing of it: what it shows is a load, here in microseconds.
+    // The policy holds nothing per request, so its load replaces the count, in millionths.
     let load = |delay: &QueueDelay| (delay.load() * 1e6) as u64;
     let mean = || QueueDelay::mean(Duration::from_millis(10)).unwrap();
     for make in [QueueDelay::relative, mean] {

@@ -1,17 +1,17 @@
-//! The queue gauge.
+//! The depth of a bounded queue.
 
 use plimsoll_core::LoadSignal;
 use plimsoll_load_shed::Depth;
 use proptest::prelude::*;
 
 #[test]
-fn a_queue_that_holds_nothing_cannot_be_made() {
+fn a_queue_without_capacity_is_an_error() {
     let error = Depth::new(0).unwrap_err();
-    assert_eq!(error.to_string(), "capacity is 0, but must be at least 1");
+    assert_eq!(error.to_string(), "capacity must be at least 1, got 0");
 }
 
 #[test]
-fn the_load_is_depth_over_capacity_and_guards_take_their_entry_with_them() {
+fn the_load_is_depth_over_capacity_and_a_dropped_guard_removes_its_entry() {
     let depth = Depth::new(4).unwrap();
     let (one, two) = (depth.enter(), depth.clone().enter());
     assert_eq!((depth.depth(), depth.capacity(), depth.load()), (2, 4, 0.5));
@@ -42,7 +42,7 @@ fn try_enter_never_goes_over_the_capacity_from_many_threads() {
 
 proptest! {
     #[test]
-    fn it_counts_like_a_list_of_entries(capacity in 1_usize..8, steps in prop::collection::vec(0_u8..4, 0..100)) {
+    fn the_depth_matches_a_model_of_entries(capacity in 1_usize..8, steps in prop::collection::vec(0_u8..4, 0..100)) {
         let depth = Depth::new(capacity).unwrap();
         let mut entries = Vec::new();
         for step in steps {

@@ -1,4 +1,4 @@
-//! Two services, one behind the other, over real sockets.
+//! Two services in a row, over real sockets.
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{Dial, within_a_minute};
 
 type HttpClient = Gate<Client<HttpConnector, Body>, Downstream, Http>;
 
-/// A client of another service, with the one layer.
+/// A client of another service, with a `Downstream` layer.
 fn client(downstream: Downstream) -> HttpClient {
     let client = Client::builder(TokioExecutor::new()).build_http();
     GateLayer::new(downstream).layer(client)
@@ -37,7 +37,8 @@ async fn serve(app: Router) -> SocketAddr {
     address
 }
 
-/// The inner service: sheds by the dial, tells callers, and answers with what it knows of the request.
+/// The inner service: sheds by the dial, announces its threshold, and answers with the context of
+/// the request.
 async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
     let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
     let shed = shed.tell_callers();
@@ -60,13 +61,13 @@ async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
     )
 }
 
-/// The outer service: calls the inner one, and answers with its answer.
+/// The outer service: calls the inner one, and forwards its answer.
 async fn outer(inner: SocketAddr, downstream: Downstream) -> SocketAddr {
     let client = client(downstream);
     let relay = move || {
         let client = client.clone();
         async move {
-            // Nothing is said about priority or deadline here: the scope knows.
+            // The request has no priority and no deadline: both come from the scope.
             let req = http::Request::get(format!("http://{inner}/"));
             let answer = client
                 .oneshot(req.body(Body::empty()).unwrap())
@@ -93,7 +94,7 @@ async fn outer(inner: SocketAddr, downstream: Downstream) -> SocketAddr {
     serve(app.layer(gate)).await
 }
 
-/// Asks the outer service as a caller without any layer would.
+/// Calls the outer service as a client without a layer.
 async fn ask(outer: SocketAddr, criticality: &str, timeout_ms: u64) -> (StatusCode, String) {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
     let req = http::Request::get(format!("http://{outer}/"))
@@ -130,12 +131,12 @@ async fn priority_and_deadline_arrive_through_two_hops() {
     let left: u64 = left.split(')').next().unwrap().parse().unwrap();
     assert!(
         (30_000..60_000).contains(&left),
-        "the time spent is taken off: {left}"
+        "the time spent is subtracted: {left}"
     );
 }
 
 #[tokio::test]
-async fn the_threshold_comes_back_and_the_caller_sheds_before_it_sends() {
+async fn a_client_sheds_by_the_threshold_that_the_callee_announces() {
     let dial = Dial::at(0.0);
     let (outer, shed, downstream) = two_services(&dial).await;
     let (status, _) = ask(outer, "SHEDDABLE", 60_000).await;
@@ -143,18 +144,15 @@ async fn the_threshold_comes_back_and_the_caller_sheds_before_it_sends() {
     assert_eq!(downstream.threshold(Instant::now()), 0);
 
     dial.set(0.5); // 256: batch work is shed
-    // It takes a few answers in a short time, and this is real time.
+    // Four answers within one window are needed, and the clock is real.
     while downstream.threshold(Instant::now()) == 0 {
         let (status, answer) = ask(outer, "SHEDDABLE", 60_000).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(
             !answer.starts_with("downstream"),
-            "the inner service refused: {answer}"
+            "rejected by the inner service: {answer}"
         );
-        assert!(
-            answer.ends_with("false"),
-            "the header is taken away: {answer}"
-        );
+        assert!(answer.ends_with("false"), "the header is removed: {answer}");
     }
     assert_eq!(downstream.threshold(Instant::now()), 256);
     let sent = shed.shed(Criticality::Sheddable);
@@ -169,13 +167,17 @@ async fn the_threshold_comes_back_and_the_caller_sheds_before_it_sends() {
     dial.set(0.0);
     while downstream.threshold(Instant::now()) > 0 {
         let (status, _) = ask(outer, "CRITICAL", 60_000).await;
-        assert_eq!(status, StatusCode::OK, "what is above still goes");
+        assert_eq!(
+            status,
+            StatusCode::OK,
+            "requests above the threshold are sent"
+        );
     }
     let (status, _) = ask(outer, "SHEDDABLE", 60_000).await;
-    assert_eq!(status, StatusCode::OK, "and brings the news");
+    assert_eq!(status, StatusCode::OK, "and its answer ends the shedding");
 }
 
-/// A request, and what the policy says.
+/// Asks the policy for a decision.
 fn admit(
     downstream: &Downstream,
     req: &mut http::Request<()>,
@@ -188,7 +190,7 @@ fn admit(
     }
 }
 
-/// As many calls as it takes are answered with this threshold.
+/// Answers four calls with this threshold, the fewest that put it in force.
 fn answers(downstream: &Downstream, threshold: &str, asked: Instant) {
     for _ in 0..4 {
         let permit = admit(downstream, &mut of(Criticality::CriticalPlus), asked).unwrap();
@@ -206,7 +208,7 @@ fn of(criticality: Criticality) -> http::Request<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trickle_passes_and_what_was_learned_expires() {
+async fn probes_are_sent_and_the_threshold_expires() {
     let (downstream, start) = (Downstream::new(), Instant::now());
     answers(&downstream, "384", start);
     let batch = |millis: u64| {
@@ -219,7 +221,7 @@ async fn a_trickle_passes_and_what_was_learned_expires() {
         ("downstream", Kind::Full)
     );
     assert!(batch(999).is_err());
-    assert!(batch(1000).is_ok(), "one a second, to see");
+    assert!(batch(1000).is_ok(), "one probe per second");
     assert!(batch(1001).is_err());
     assert!(batch(2000).is_ok());
     let top = admit(&downstream, &mut of(Criticality::CriticalPlus), start);
@@ -232,7 +234,7 @@ async fn a_trickle_passes_and_what_was_learned_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_earliest_deadline_is_written_in_the_protocols_own_way() {
+async fn the_earliest_deadline_is_written_in_the_format_of_the_protocol() {
     let (downstream, now) = (Downstream::new(), Instant::now());
     let deadline = |millis| Deadline(now + Duration::from_millis(millis));
     let mut req = of(Criticality::Critical);
@@ -276,7 +278,7 @@ async fn the_earliest_deadline_is_written_in_the_protocols_own_way() {
 }
 
 #[tokio::test]
-async fn a_scope_reaches_the_calls_of_a_task_and_not_what_it_spawns() {
+async fn a_scope_covers_the_calls_of_a_task_and_not_the_tasks_it_spawns() {
     let batch = CallContext {
         priority: Some(Priority::new(Criticality::Sheddable).in_cohort(9)),
         deadline: None,
@@ -290,7 +292,7 @@ async fn a_scope_reaches_the_calls_of_a_task_and_not_what_it_spawns() {
         .await;
     assert_eq!((inside, spawned), (batch, CallContext::default()));
 
-    // Services that work before they return a future are inside, too.
+    // `call` runs in the scope, too.
     let mut service = CallScopeLayer::new().layer(tower::service_fn(|_: http::Request<()>| {
         std::future::ready(Ok::<_, Infallible>(CallContext::current()))
     }));
@@ -300,7 +302,7 @@ async fn a_scope_reaches_the_calls_of_a_task_and_not_what_it_spawns() {
 }
 
 #[test]
-fn what_is_set_on_a_request_stays() {
+fn a_context_set_on_a_request_is_kept() {
     let now = Instant::now();
     let context = CallContext {
         priority: Some(Criticality::Critical.into()),
@@ -312,11 +314,11 @@ fn what_is_set_on_a_request_stays() {
     context.pass_on(&mut req);
     let both = CallContext::of(&req);
     assert_eq!(both.priority, Some(Criticality::Sheddable.into()));
-    assert_eq!(both.deadline, context.deadline, "the earlier one");
+    assert_eq!(both.deadline, context.deadline, "the earlier deadline");
 }
 
 #[test]
-fn periods_are_checked() {
+fn periods_out_of_bounds_are_errors() {
     for bad in [Duration::ZERO, Duration::from_secs(3601)] {
         let error = Downstream::new().expires(bad).unwrap_err();
         assert_eq!(error, InvalidLoadShed::Period(bad));
@@ -328,7 +330,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
 
     #[test]
-    fn the_callee_reads_what_the_request_stated_whatever_its_headers_are(
+    fn the_callee_reads_the_stated_context_with_any_headers(
         lines in proptest::collection::vec(
             (0_u8..6, proptest::collection::vec(proptest::sample::select(&WIRE_WORDS[..]), 1..4)),
             0..6,
@@ -340,7 +342,7 @@ proptest::proptest! {
     }
 }
 
-/// What the headers for the callee, and the threshold in its answer, are made of.
+/// Words of the headers for the callee, and of the threshold in its answer.
 const WIRE_WORDS: [&str; 16] = [
     "CRITICAL_PLUS",
     "SHEDDABLE",

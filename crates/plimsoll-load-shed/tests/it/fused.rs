@@ -1,4 +1,5 @@
-//! Policies in front of a policy or a gate that rejects: what is rejected later counts nowhere.
+//! Policies before a policy or a gate that rejects: requests that are rejected later are not
+//! counted.
 
 use std::{
     convert::Infallible,
@@ -20,7 +21,7 @@ use crate::within_a_minute;
 
 type Body = Empty<bytes::Bytes>;
 
-/// Rejects while it is on.
+/// Rejects while it is set.
 #[derive(Clone, Default)]
 struct Shut(Arc<AtomicBool>);
 
@@ -45,7 +46,7 @@ impl<Req> Policy<Req> for Shut {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 }
 
-/// Through `policy` and then a gate of its own that rejects everything.
+/// Calls through `policy` and then an inner gate that rejects everything.
 async fn rejected_by_an_inner_gate<P: Policy<Request<Body>> + 'static>(policy: P, calls: usize) {
     let shut = Shut::default();
     shut.set(true);
@@ -95,7 +96,7 @@ async fn law_03_calls_that_a_later_policy_rejects_are_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_probe_that_a_later_policy_rejects_is_not_used_up() {
+async fn law_03_a_probe_that_a_later_policy_rejects_is_refunded() {
     let (downstream, shut) = (Downstream::new(), Shut::default());
     let handle = downstream.handle();
     let layer = GateLayer::new((downstream, shut.clone()));
@@ -106,7 +107,11 @@ async fn law_03_a_probe_that_a_later_policy_rejects_is_not_used_up() {
     advance(Duration::from_secs(1)).await;
     shut.set(true);
     for _ in 0..3 {
-        assert_eq!(call(&layer).await, Some("shut"), "each would be the probe");
+        assert_eq!(
+            call(&layer).await,
+            Some("shut"),
+            "each is the probe, and is revoked"
+        );
     }
     shut.set(false);
     assert_eq!(call(&layer).await, None, "the probe");
@@ -116,7 +121,7 @@ async fn law_03_a_probe_that_a_later_policy_rejects_is_not_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_what_a_later_policy_rejects_is_not_admitted() {
+async fn law_03_requests_that_a_later_policy_rejects_are_not_counted_as_admitted() {
     let shut = Shut::default();
     shut.set(true);
     let (one, two, three) = (
@@ -139,7 +144,7 @@ async fn law_03_what_a_later_policy_rejects_is_not_admitted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_what_an_inner_gate_rejects_is_neither_sent_nor_counted() {
+async fn law_03_calls_that_an_inner_gate_rejects_are_not_counted() {
     let (downstream, throttle) = (Downstream::new(), AdaptiveThrottle::new());
     let (sent, counted) = (downstream.handle(), throttle.handle());
     rejected_by_an_inner_gate((downstream, throttle), 100).await;

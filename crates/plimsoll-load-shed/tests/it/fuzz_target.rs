@@ -1,4 +1,5 @@
-//! The fuzz target for what a client reads before it calls. The `fuzz` package includes this file.
+//! The fuzz target for the headers that a client reads before a call. The `fuzz` package includes
+//! this file.
 
 use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 use plimsoll_core::{
@@ -10,11 +11,11 @@ use plimsoll_load_shed::Downstream;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Takes one header for each line of the input, its name chosen by the first byte, and returns
-/// whether the call is made.
+/// Takes one header per line of the input, its name chosen by the first byte. Returns whether the
+/// call is made.
 ///
-/// Promises: what the callee reads from the headers is the priority that the request stated, and a
-/// deadline that is not later; a threshold in the answer is in range and goes no further.
+/// Checks: the callee reads the stated priority from the headers, and a deadline that is not later;
+/// a threshold in the answer is in range and is removed.
 pub fn downstream(data: &[u8]) -> bool {
     const NAMES: [HeaderName; 6] = [
         CRITICALITY,
@@ -31,7 +32,7 @@ pub fn downstream(data: &[u8]) -> bool {
             && let Ok(value) = HeaderValue::from_bytes(value)
         {
             let name = &NAMES[usize::from(*choice) % NAMES.len()];
-            // Fails past 32,768 headers, which no server accepts.
+            // Fails beyond 32,768 headers, which no server accepts.
             _ = req.headers_mut().try_append(name, value);
         }
     }

@@ -1,4 +1,4 @@
-//! The same over gRPC: tonic on both sides.
+//! `Downstream` over gRPC, with tonic on both ends.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ use crate::{Dial, within_a_minute};
 
 const PATH: &str = "/test.Echo/Echo";
 
-/// Answers with what it knows of the request.
+/// Answers with the context of the request.
 #[derive(Clone)]
 struct Echo;
 
@@ -90,7 +90,7 @@ fn request(criticality: Criticality, timeout: Duration) -> Request<String> {
 }
 
 #[tokio::test]
-async fn priority_and_deadline_arrive_and_the_caller_learns_the_threshold() {
+async fn priority_and_deadline_arrive_and_the_client_receives_the_threshold() {
     let dial = Dial::at(0.0);
     let hour = Duration::from_secs(3600);
     let downstream = Downstream::new().probe_every(hour).unwrap();
@@ -108,7 +108,7 @@ async fn priority_and_deadline_arrive_and_the_caller_learns_the_threshold() {
     assert_eq!(answer.get_ref(), "SHEDDABLE Some(9) Some(49)");
     assert!(
         answer.metadata().get("plimsoll-threshold").is_none(),
-        "taken away"
+        "the header is removed"
     );
 
     dial.set(0.25); // 128: all of SHEDDABLE
@@ -121,7 +121,7 @@ async fn priority_and_deadline_arrive_and_the_caller_learns_the_threshold() {
 
     let refused = call(Criticality::Sheddable).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
-    assert_eq!(handle.sent(Criticality::Sheddable), sent, "refused here");
+    assert_eq!(handle.sent(Criticality::Sheddable), sent, "rejected here");
     assert_eq!(handle.shed(Criticality::Sheddable), 1);
 
     dial.set(0.0);
@@ -134,7 +134,7 @@ async fn priority_and_deadline_arrive_and_the_caller_learns_the_threshold() {
 #[tokio::test]
 async fn the_threshold_is_in_the_trailers() {
     let channel = serve(&Dial::at(0.25)).await;
-    // "hello" as field 1, in a frame of its own.
+    // "hello" as field 1, in one frame.
     let frame = Full::new(bytes::Bytes::from_static(b"\0\0\0\0\x07\x0a\x05hello"));
     let req = http::Request::post(PATH)
         .header("content-type", "application/grpc")

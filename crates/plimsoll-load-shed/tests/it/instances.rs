@@ -25,7 +25,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Ten instances that take turns. Each rejects at once what is below its threshold, and answers the
+/// Ten instances in round-robin order. Each rejects at once below its threshold, and answers the
 /// rest after `takes`.
 struct Fleet {
     thresholds: [AtomicU16; 10],
@@ -90,7 +90,8 @@ impl Client {
         }
     }
 
-    /// Calls of one criticality at a steady rate: how many were sent, and how many went well.
+    /// Makes calls of one criticality at a steady rate. Returns how many were sent, and how many
+    /// succeeded.
     async fn calls(&self, kind: Criticality, every: Duration, calls: u32) -> (usize, usize) {
         let before = self.fleet.turn.load(Relaxed);
         let mut ticks = interval(every);
@@ -98,7 +99,7 @@ impl Client {
         for _ in 0..calls {
             ticks.tick().await;
             let mut req = Request::new(Body::new());
-            // As `Downstream` and `ByHeader` would: one cohort on both sides.
+            // As with `Downstream` and `ByHeader`: client and callee use the same cohort.
             let cohort = fastrand::u8(..128);
             let priority = Priority::new(kind).in_cohort(cohort);
             req.extensions_mut().insert(priority);
@@ -113,7 +114,7 @@ impl Client {
 
 #[tokio::test(start_paused = true)]
 async fn one_overloaded_instance_of_ten_costs_its_share() {
-    // Quick and slow services; from a thousand calls a second to one.
+    // Fast and slow services; from a thousand calls per second to one.
     for (takes, every, calls) in [
         (20, 10, 3_000),
         (20, 1, 3_000),
@@ -131,7 +132,7 @@ async fn one_overloaded_instance_of_ten_costs_its_share() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_that_meets_quick_rejections_first_is_not_held_back() {
+async fn a_burst_whose_first_answers_are_rejections_is_sent() {
     let fleet = Fleet::new(ms(500));
     fleet.announce(1, 511);
     let client = Client::of(&fleet);
@@ -147,32 +148,32 @@ async fn a_burst_that_meets_quick_rejections_first_is_not_held_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_instances_that_announce_shut_the_client() {
+async fn all_instances_that_announce_make_the_client_shed() {
     let fleet = Fleet::new(ms(20));
     let client = Client::of(&fleet);
     let healthy = client.calls(Criticality::Sheddable, ms(10), 1000).await;
     assert_eq!(healthy, (1000, 1000));
     fleet.announce(10, 384);
-    // Half of a window is learned from, and one call a second is a probe.
+    // Half of a window is needed to start; then one call per second is a probe.
     let (onset, _) = client.calls(Criticality::Sheddable, ms(10), 200).await;
     assert!(onset < 60, "{onset} of 200 sent at first");
     let (sent, _) = client.calls(Criticality::Sheddable, ms(10), 3000).await;
     assert!((28..=31).contains(&sent), "{sent} of 3,000 sent in 30 s");
     assert_eq!(client.handle.threshold(Instant::now()), 384);
     let above = client.calls(Criticality::CriticalPlus, ms(10), 1000).await;
-    assert_eq!(above, (1000, 1000), "what is above is sent");
+    assert_eq!(above, (1000, 1000), "requests above the threshold are sent");
     assert_eq!(client.handle.threshold(Instant::now()), 384);
 
     fleet.announce(10, 0);
     let (sent, well) = client.calls(Criticality::Sheddable, ms(10), 1000).await;
     assert!(
         sent >= 900 && well == sent,
-        "{sent}: a probe brings the news"
+        "{sent}: a probe ends the shedding"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn overload_is_learned_from_calls_above_the_threshold_too() {
+async fn calls_above_the_threshold_confirm_it() {
     let fleet = Fleet::new(ms(300));
     fleet.announce(10, 256);
     let client = Client::of(&fleet);
@@ -183,7 +184,7 @@ async fn overload_is_learned_from_calls_above_the_threshold_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_level_has_a_share_of_its_own() {
+async fn each_level_has_its_own_share() {
     let fleet = Fleet::new(ms(20));
     fleet.announce(10, 128);
     fleet.announce(4, 511);

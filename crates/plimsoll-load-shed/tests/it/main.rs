@@ -1,14 +1,14 @@
 //! Behaviour of load shedding through its public API.
-#![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
+#![allow(clippy::float_cmp)] // these loads are exact in a float
 
 mod adaptive;
 #[path = "../../examples/shedding/contenders.rs"]
-#[allow(dead_code, unreachable_pub)] // tests need a part of it
+#[allow(dead_code, unreachable_pub)] // tests use a part of it
 mod contenders;
 mod contract;
 mod depth;
 mod downstream;
-// The `fuzz` package includes the same module, and calls what is in it.
+// The `fuzz` package includes `fuzz_target`, too.
 mod fused;
 #[allow(unreachable_pub)]
 mod fuzz_target;
@@ -38,10 +38,10 @@ use plimsoll_core::{LoadSignal, Policy, Priority, Verdict};
 use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
 
-/// The output of `work`, which a lost wake-up would make hang: fails after a minute instead.
+/// Awaits `work`, and fails after a minute when a lost wake-up makes it hang.
 async fn within_a_minute<F: Future>(work: F) -> F::Output {
     let ends = tokio::time::timeout(Duration::from_secs(60), work).await;
-    ends.expect("a wake-up was lost: it hangs")
+    ends.expect("timed out: a wake-up was lost")
 }
 
 /// A load that tests set.
@@ -66,7 +66,7 @@ impl LoadSignal for Dial {
     }
 }
 
-/// Sheds requests that are their own priority, from a load of 0 to 1: the load is the share of the way.
+/// Sheds requests that are their own priority, between the loads 0 and 1.
 fn shed_by(dial: &Dial) -> LoadShed<Dial, fn(&Priority) -> Priority> {
     LoadShed::new(dial.clone())
         .between(0.0, 1.0)
@@ -74,7 +74,7 @@ fn shed_by(dial: &Dial) -> LoadShed<Dial, fn(&Priority) -> Priority> {
         .priorities(|priority| *priority)
 }
 
-/// Whether a request of this priority is let in.
+/// Whether a request of this priority is admitted.
 fn admits(shed: &LoadShed<Dial, fn(&Priority) -> Priority>, mut priority: Priority) -> bool {
     match shed.admit(&mut priority, Instant::now()) {
         Verdict::Admit(_) => true,

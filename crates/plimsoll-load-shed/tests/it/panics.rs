@@ -1,4 +1,4 @@
-//! Closures of users that panic: nothing is lost, and the next request is decided as ever.
+//! User closures that panic: no count is lost, and the next request is decided as usual.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,7 +10,7 @@ use plimsoll_core::{Criticality, LoadSignal, Policy, Priority, Same};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, WorstOf};
 use tokio::time::Instant;
 
-/// Whether asking the policy panics.
+/// Whether `admit` panics.
 fn panics<P: Policy<()>>(policy: &P, now: Instant) -> bool {
     let asked = AssertUnwindSafe(|| _ = policy.admit(&mut (), now));
     catch_unwind(asked).is_err()
@@ -39,16 +39,13 @@ fn law_02_a_load_signal_that_panics_does_not_stop_the_shedding() {
     assert!(catch_unwind(AssertUnwindSafe(|| worst.load())).is_err());
     BROKEN.store(false, Relaxed);
     assert!((2..20).all(|n| !panics(&adaptive, at(n)) && !panics(&fixed, at(n))));
-    assert!(
-        adaptive.handle().budget().is_some(),
-        "windows are closed again"
-    );
+    assert!(adaptive.handle().budget().is_some(), "windows end again");
     assert_eq!(fixed.handle().admitted(Criticality::CriticalPlus), 18);
     assert_eq!(worst.load(), 9.0);
 }
 
 #[test]
-fn law_02_a_priority_that_panics_is_counted_nowhere() {
+fn law_02_a_request_whose_priority_panics_is_not_counted() {
     let panic = |(): &()| -> Priority { panic!("no priority") };
     let now = Instant::now();
     let (fixed, adaptive, throttle) = (

@@ -1,4 +1,4 @@
-//! The examples of `docs/shedding.md`, as written there, and what the page claims of them.
+//! The examples of `docs/shedding.md`, copied verbatim, and the claims of the page.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -22,23 +22,25 @@ use crate::within_a_minute;
 
 type Body = Empty<bytes::Bytes>;
 
-/// Workers of a service, and the mean time that a request runs, in milliseconds.
+/// Workers of the service.
 const WORKERS: usize = 10;
+/// Mean run time of a request, in milliseconds.
 const MEAN: u64 = 20;
-/// Requests per second.
+/// Capacity in requests per second.
 const CAPACITY: f64 = WORKERS as f64 * 1000.0 / MEAN as f64;
 const DEADLINE: Duration = Duration::from_millis(200);
-/// Seconds of load, and those at the start in which the threshold is found.
+/// Seconds of load.
 const LOAD: u64 = 20;
+/// Seconds at the start in which the threshold is still adapting.
 const FINDING: u64 = 5;
 
-/// A service with a queue of its own, of any length, which reports to `delay` if it is to.
+/// A service with an unbounded queue, which records its delays in `delay` if given.
 async fn serve(workers: &Semaphore, delay: Option<&QueueDelay>, uri: &http::Uri) -> Response<Body> {
     if uri.path() != "/healthz" {
         let arrived = Instant::now();
         let worker = workers.acquire().await.unwrap();
         let waited = arrived.elapsed();
-        // As on the page: where a request leaves the queue ...
+        // As in the guide: when a request leaves the queue ...
         if let Some(delay) = delay {
             delay.record(waited, Instant::now());
         }
@@ -47,7 +49,7 @@ async fn serve(workers: &Semaphore, delay: Option<&QueueDelay>, uri: &http::Uri)
             MEAN / 2..=MEAN * 3 / 2,
         )))
         .await;
-        // ... and when it is done.
+        // ... and when it has ended.
         if let Some(delay) = delay {
             delay.record_run(began.elapsed());
         }
@@ -56,14 +58,14 @@ async fn serve(workers: &Semaphore, delay: Option<&QueueDelay>, uri: &http::Uri)
     Response::new(Body::new())
 }
 
-/// What was answered in time.
+/// Requests answered within the deadline.
 #[derive(Debug)]
 struct Goodput {
     /// Over the capacity.
     total: f64,
-    /// Over what was offered of high priority, a tenth.
+    /// Over the offered requests of high priority, a tenth of all.
     high: f64,
-    /// Over what was offered of health checks, one in 20 ms.
+    /// Over the offered health checks, one per 20 ms.
     health: f64,
 }
 
@@ -117,7 +119,7 @@ async fn at_twice_the_capacity(
 }
 
 #[tokio::test(start_paused = true)]
-async fn write_this_first() {
+async fn the_first_recipe_keeps_goodput_at_twice_the_capacity() {
     let delay = QueueDelay::relative();
     let shed = AdaptiveShed::new(delay.clone()).tell_callers();
     let handle = shed.handle();
@@ -135,7 +137,7 @@ async fn write_this_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_with_a_queue_of_its_own() {
+async fn the_recipe_for_an_internal_queue_keeps_goodput() {
     let delay = QueueDelay::relative();
     let shed = AdaptiveShed::new(delay.clone()).tell_callers();
     let handle = shed.handle();
@@ -152,7 +154,7 @@ async fn a_service_with_a_queue_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_users_are_shed_everywhere_and_others_in_the_next_hour() {
+async fn all_services_shed_the_same_users_and_others_in_the_next_hour() {
     let shed = || LoadShed::new(|| 0.925); // half of CRITICAL
     let (here, there) = (shed(), shed());
     let served = |shed: &LoadShed<_>, user: &str, hour: u64| {
@@ -171,12 +173,12 @@ async fn the_same_users_are_shed_everywhere_and_others_in_the_next_hour() {
     }
     assert!(
         (60..140).contains(&moved),
-        "{moved} of 200 have another fate"
+        "{moved} of 200 have another decision"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn down_the_line() {
+async fn priority_and_deadline_reach_the_callee() {
     let quotes = GateLayer::new(Downstream::new()); // around the client of one other service
     let client = quotes.layer(tower::service_fn(|req: Request<Body>| async move {
         let mut response = Response::new(Body::new());
@@ -199,7 +201,7 @@ async fn down_the_line() {
     assert_eq!(header("plimsoll-timeout-ms"), "250");
     assert!(!sent.headers().contains_key(wire::THRESHOLD), "removed");
 
-    // By itself, in the handler's task.
+    // Implicitly, in the handler's task.
     let scope = CallContext::of(&incoming);
     let calls = client.oneshot(Request::new(Body::new()));
     let sent = scope.scope(calls).await.unwrap();

@@ -1,4 +1,4 @@
-//! What can be set, when, and what cannot.
+//! Settings and their bounds.
 
 use std::time::Duration;
 
@@ -15,25 +15,19 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
             .unwrap_err()
             .to_string()
     };
-    assert_eq!(
-        between(-0.1, 1.0),
-        "start is -0.1, but must be a load from 0 to 1000"
-    );
-    assert_eq!(
-        between(f64::NAN, 1.0),
-        "start is NaN, but must be a load from 0 to 1000"
-    );
+    assert_eq!(between(-0.1, 1.0), "start must be in 0..=1000, got -0.1");
+    assert_eq!(between(f64::NAN, 1.0), "start must be in 0..=1000, got NaN");
     assert_eq!(
         between(0.8, 0.8),
-        "full is 0.8, but must be a load above start, 0.8, and at most 1000"
+        "full must be above start (0.8) and at most 1000, got 0.8"
     );
     assert_eq!(
         between(0.8, f64::INFINITY),
-        "full is inf, but must be a load above start, 0.8, and at most 1000"
+        "full must be above start (0.8) and at most 1000, got inf"
     );
-    assert!(between(0.8, f64::NAN).starts_with("full is NaN"));
+    assert!(between(0.8, f64::NAN).ends_with("got NaN"));
     assert!(
-        between(0.5, 0.500_000_1).starts_with("full is"),
+        between(0.5, 0.500_000_1).starts_with("full must be"),
         "equal in millionths"
     );
 
@@ -42,7 +36,7 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
         .unwrap_err();
     assert_eq!(
         hint.to_string(),
-        "retry hint is 0ns, but must be 1 nanosecond to 1 day"
+        "retry_after must be in 1ns..=1 day, got 0ns"
     );
     let long = Duration::from_secs(86_401);
     assert_eq!(
@@ -52,7 +46,7 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
 }
 
 #[test]
-fn the_handle_moves_both_loads_at_once_and_a_bad_pair_changes_nothing() {
+fn the_handle_sets_both_loads_together_and_an_invalid_pair_changes_nothing() {
     let dial = Dial::at(0.9);
     let shed = shed_by(&dial);
     let handle = shed.handle();
@@ -86,7 +80,7 @@ fn the_handle_changes_the_hint() {
 }
 
 #[test]
-fn what_is_admitted_and_shed_is_counted_by_criticality() {
+fn admitted_and_shed_requests_are_counted_by_criticality() {
     let dial = Dial::at(0.5);
     let shed = shed_by(&dial);
     let handle = shed.handle();

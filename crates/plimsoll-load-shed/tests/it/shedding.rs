@@ -1,4 +1,4 @@
-//! Who is shed at which load.
+//! Which requests are shed at which load.
 
 use std::time::Duration;
 
@@ -20,25 +20,25 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_level_is_shed_only_if_all_lower_ones_are(load in 0.0..1.2_f64) {
+    fn a_level_is_shed_only_if_all_lower_levels_are(load in 0.0..1.2_f64) {
         let shed = shed_by(&Dial::at(load));
         let admitted: Vec<_> = with_cohorts().into_iter().map(|priority| admits(&shed, priority)).collect();
         prop_assert!(admitted.is_sorted(), "an admitted level below a shed one");
     }
 
     #[test]
-    fn what_is_shed_stays_shed_when_the_load_rises(one in 0.0..1.2_f64, other in 0.0..1.2_f64) {
+    fn a_shed_level_stays_shed_when_the_load_rises(one in 0.0..1.2_f64, other in 0.0..1.2_f64) {
         let dial = Dial::at(one.min(other));
         let shed = shed_by(&dial);
         let before: Vec<_> = with_cohorts().into_iter().map(|priority| admits(&shed, priority)).collect();
         dial.set(one.max(other));
         for (priority, before) in with_cohorts().into_iter().zip(before) {
-            prop_assert!(before || !admits(&shed, priority), "{priority:?} was shed, and is not any more");
+            prop_assert!(before || !admits(&shed, priority), "{priority:?} was shed at a lower load");
         }
     }
 
     #[test]
-    fn the_share_shed_of_evenly_spread_cohorts_is_the_share_of_the_way(
+    fn the_shed_share_of_even_cohorts_is_the_position_in_the_ramp(
         millionths in 0_u32..1_200_000,
     ) {
         let shed = shed_by(&Dial::at(f64::from(millionths) / 1e6));
@@ -102,8 +102,8 @@ fn the_draw_for_a_request_without_a_cohort_is_exact_at_the_edges_of_a_criticalit
             let refused = (0..asked)
                 .filter(|_| !admits(&shed, criticality.into()))
                 .count();
-            // 200 are over six standard deviations, and a fifth of what one cohort is.
-            // Half a cohort more, which is rounded off: the load is in millionths.
+            // A tolerance of 200 is more than six standard deviations, and a fifth of one cohort.
+            // Half a cohort is added against rounding: loads are in millionths.
             let expected = cohorts as usize * 1000;
             assert!(
                 refused.abs_diff(expected) <= tolerance,
@@ -114,7 +114,7 @@ fn the_draw_for_a_request_without_a_cohort_is_exact_at_the_edges_of_a_criticalit
 }
 
 #[test]
-fn users_with_a_cohort_share_a_fate() {
+fn requests_of_one_cohort_get_the_same_decision() {
     let shed = shed_by(&Dial::at(0.6));
     for user in 0..200_u32 {
         let priority = Priority::default().cohort_of(user.to_le_bytes(), 0);
@@ -127,7 +127,7 @@ fn users_with_a_cohort_share_a_fate() {
 }
 
 #[test]
-fn at_full_load_only_the_top_level_passes() {
+fn at_full_load_only_the_top_level_is_admitted() {
     let shed = shed_by(&Dial::at(5.0));
     let kept: Vec<_> = with_cohorts()
         .into_iter()
@@ -142,7 +142,7 @@ fn at_full_load_only_the_top_level_passes() {
 }
 
 #[test]
-fn below_the_start_all_pass_and_no_signal_is_no_load() {
+fn below_the_start_all_are_admitted_and_a_broken_signal_is_no_load() {
     for load in [0.0, 0.8, f64::NAN, -3.0, f64::NEG_INFINITY] {
         let shed = LoadShed::new(move || load).priorities(Same(Criticality::Sheddable.into()));
         assert!(
@@ -158,7 +158,7 @@ fn below_the_start_all_pass_and_no_signal_is_no_load() {
 }
 
 #[test]
-fn a_refusal_says_that_the_server_is_full_and_when_to_come_back() {
+fn a_rejection_has_kind_full_and_a_retry_hint() {
     let shed = LoadShed::new(|| 2.0).priorities(Same(Priority::default()));
     let Verdict::Reject(rejection) = shed.admit(&mut (), Instant::now()) else {
         panic!("admitted")
@@ -201,7 +201,7 @@ async fn the_header_names_the_priority_and_health_checks_are_exempt() {
     assert_eq!(
         handle.admitted(Criticality::Sheddable),
         0,
-        "the exempt are not counted"
+        "exempt requests are not counted"
     );
 }
 
@@ -220,7 +220,7 @@ async fn law_01_all_services_of_a_layer_count_together() {
 }
 
 #[test]
-fn health_checks_and_metrics_are_not_asked_about() {
+fn excepted_paths_are_exempt() {
     let asked = plimsoll_load_shed::except_paths(["/healthz", "/grpc.health.v1.Health/*"]);
     for (path, expected) in [
         ("/healthz", false),

@@ -1,4 +1,4 @@
-//! Loads and their objectives.
+//! Load signals and their objectives.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const fn ms(millis: u64) -> Duration {
 }
 
 #[test]
-fn the_mean_delay_of_an_interval_is_shown_when_it_is_over() {
+fn the_load_is_the_mean_delay_of_the_last_interval() {
     let (delay, start) = (QueueDelay::mean(ms(20)).unwrap(), Instant::now());
     for waited in [10, 20, 60] {
         delay.record(ms(waited), start);
@@ -23,30 +23,30 @@ fn the_mean_delay_of_an_interval_is_shown_when_it_is_over() {
     assert_eq!(
         delay.load(),
         0.25,
-        "what ends an interval belongs to the next"
+        "the delay that ends an interval belongs to the next"
     );
 }
 
 #[test]
-fn many_delays_end_an_interval_soon() {
+fn twenty_delays_end_an_interval_early() {
     let (delay, start) = (QueueDelay::mean(ms(20)).unwrap(), Instant::now());
     for _ in 0..19 {
         delay.record(ms(40), start);
     }
     _ = delay.admit(&mut (), start + ms(50));
-    assert_eq!(delay.load(), 0.0, "19 are few");
+    assert_eq!(delay.load(), 0.0, "19 delays are too few");
     delay.record(ms(40), start + ms(51));
     _ = delay.admit(&mut (), start + ms(53));
     assert_eq!(delay.load(), 2.0);
 }
 
 #[test]
-fn relative_to_what_requests_run_the_line_is_at_one_and_a_half_times_that() {
+fn the_relative_objective_is_one_and_a_half_mean_run_times() {
     for run in [2, 200] {
         let (delay, start) = (QueueDelay::relative(), Instant::now());
         delay.record(ms(3 * run), start);
         _ = delay.admit(&mut (), start + ms(100));
-        assert_eq!(delay.load(), 0.0, "it is not known how long they run");
+        assert_eq!(delay.load(), 0.0, "no run time was recorded");
         delay.record_run(ms(run));
         delay.record(ms(3 * run), start + ms(150));
         _ = delay.admit(&mut (), start + ms(200));
@@ -55,7 +55,7 @@ fn relative_to_what_requests_run_the_line_is_at_one_and_a_half_times_that() {
 }
 
 #[test]
-fn the_time_that_requests_run_is_learned_anew() {
+fn the_mean_run_time_follows_a_change() {
     let (delay, start) = (QueueDelay::relative(), Instant::now());
     let load = |run: u64, from: u64| {
         for n in 0..1000 {
@@ -70,7 +70,7 @@ fn the_time_that_requests_run_is_learned_anew() {
 }
 
 #[test]
-fn the_lowest_delay_overlooks_a_burst() {
+fn the_lowest_delay_ignores_a_burst() {
     let (delay, start) = (QueueDelay::lowest(ms(5)).unwrap(), Instant::now());
     for waited in [80, 40, 1] {
         delay.record(ms(waited), start);
@@ -82,7 +82,7 @@ fn the_lowest_delay_overlooks_a_burst() {
 }
 
 #[test]
-fn a_delay_that_nobody_confirms_stands_for_a_second() {
+fn the_load_is_kept_for_a_second_without_delays() {
     let (delay, start) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
     delay.record(ms(30), start);
     let arrives = |after| {
@@ -95,7 +95,7 @@ fn a_delay_that_nobody_confirms_stands_for_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_a_policy_it_is_told_what_requests_waited_and_how_long_they_ran() {
+async fn as_a_policy_it_records_waits_and_run_times() {
     let (delay, now) = (QueueDelay::mean(ms(10)).unwrap(), Instant::now());
     let outcome = Outcome::new(Class::Success, ms(1), now);
     _ = delay.admit(&mut (), now);
@@ -108,11 +108,11 @@ async fn as_a_policy_it_is_told_what_requests_waited_and_how_long_they_ran() {
     Policy::<()>::finish(&relative, (), &outcome);
     relative.record(ms(3), now + ms(100));
     _ = relative.admit(&mut (), now + ms(200));
-    assert_eq!(relative.load(), 1.0, "one waited 3 ms, and one not");
+    assert_eq!(relative.load(), 1.0, "one request waited 3 ms, the other 0");
 }
 
 #[test]
-fn runs_that_were_not_finished_do_not_shorten_the_mean_run() {
+fn unfinished_runs_do_not_change_the_mean_run_time() {
     let (delay, start) = (QueueDelay::relative(), Instant::now());
     let ends = |class, ran, times| {
         let outcome = Outcome::new(class, ran, start);
@@ -126,7 +126,7 @@ fn runs_that_were_not_finished_do_not_shorten_the_mean_run() {
     _ = delay.admit(&mut (), start + ms(100));
     delay.record(ms(30), start + ms(150));
     _ = delay.admit(&mut (), start + ms(200));
-    assert_eq!(delay.load(), 1.0, "30 ms over one and a half times 20 ms");
+    assert_eq!(delay.load(), 1.0, "30 ms over 1.5 times 20 ms");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn law_03_what_a_later_policy_or_gate_rejects_reports_no_delay() {
 }
 
 #[test]
-fn objectives_are_checked() {
+fn objectives_out_of_bounds_are_errors() {
     for bad in [Duration::ZERO, Duration::from_secs(3601)] {
         let error = QueueDelay::mean(bad).unwrap_err();
         assert_eq!(error, InvalidLoadShed::Objective(bad));
@@ -157,7 +157,7 @@ fn objectives_are_checked() {
 }
 
 #[test]
-fn the_worst_of_many_counts_and_what_is_no_number_does_not() {
+fn the_highest_signal_counts_and_nan_is_ignored() {
     assert_eq!(WorstOf::new().load(), 0.0);
     let worst = WorstOf::new()
         .and(|| 0.5)
@@ -168,11 +168,11 @@ fn the_worst_of_many_counts_and_what_is_no_number_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_executor_that_is_held_up_shows_it_and_recovers() {
+async fn a_blocked_executor_raises_the_load_and_recovers() {
     let delay = ExecutorDelay::spawn(ms(20)).unwrap();
     sleep(ms(100)).await;
     assert!(delay.load() < 0.1, "{}", delay.load());
-    // As if a handler had computed for 50 ms: the probe wakes late.
+    // As after a handler that computed for 50 ms: the probe is polled late.
     advance(ms(50)).await;
     tokio::task::yield_now().await;
     let load = delay.load();
@@ -215,7 +215,7 @@ mod system {
             .count()
     }
 
-    /// Real time: a thread of its own has no clock to pause.
+    /// Polls in real time: the sampler's thread has no clock to pause.
     async fn until(mut done: impl FnMut() -> bool) {
         tokio::time::timeout(Duration::from_secs(20), async {
             while !done() {
@@ -223,11 +223,11 @@ mod system {
             }
         })
         .await
-        .expect("nothing happened in 20 seconds");
+        .expect("the condition did not hold within 20 seconds");
     }
 
     #[tokio::test]
-    async fn this_machine_tells_its_load_and_the_thread_ends_with_the_last_clone() {
+    async fn this_machines_load_is_read_and_the_thread_ends_with_the_last_clone() {
         let builder = SystemLoad::builder().memory(0.000_001).unwrap();
         let system = builder.interval(ms(10)).unwrap().start().unwrap();
         let clone = system.clone();

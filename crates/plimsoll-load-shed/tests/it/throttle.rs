@@ -1,4 +1,4 @@
-//! Adaptive throttling: the formula at work.
+//! The formula of adaptive throttling, applied over time.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ fn finish(throttle: &Throttle, permit: ThrottlePermit, class: Class, now: Instan
     Policy::<Priority>::finish(throttle, permit, &outcome);
 }
 
-/// Offers 1,000 requests a second for five minutes to a service that accepts 100, and tells how many were sent a second in the
-/// second half.
+/// Offers 1,000 requests per second for five minutes to a service that accepts 100. Returns the
+/// requests sent per second in the second half.
 fn sent_to_a_tenth(multiplier: f64) -> f64 {
     fastrand::seed(5);
     let throttle = throttle().multiplier(multiplier).unwrap();
-    // As published: beyond the bound a fifth of the offer is sent.
+    // As published: with the default bound a fifth of the offered rate is always sent.
     let throttle = throttle.max_rejection(1.0).unwrap();
     let start = Instant::now();
     let mut sent = 0;
@@ -56,20 +56,25 @@ fn sent_to_a_tenth(multiplier: f64) -> f64 {
 }
 
 #[test]
-fn what_is_sent_settles_at_k_times_what_is_accepted() {
+fn the_sent_rate_converges_to_k_times_the_accepted_rate() {
     for (multiplier, expected) in [(2.0, 200.0), (1.0 / 0.6, 166.7)] {
         let sent = sent_to_a_tenth(multiplier);
-        // Were local rejects not counted, it would be 447 with K = 2.
+        // Without counting local rejections it would be 447 with K = 2.
         let off = (sent / expected - 1.0).abs();
         assert!(off < 0.06, "K = {multiplier}: {sent} a second");
     }
 }
 
-/// Ten requests that end like this in each criticality.
+/// The probability after ten requests with this outcome.
 fn after(class: Class, throttle: &Throttle, now: Instant) -> f64 {
     for _ in 0..10 {
         let permit = admit(throttle, Criticality::Critical, now);
-        finish(throttle, permit.expect("too few to tell"), class, now);
+        finish(
+            throttle,
+            permit.expect("too few requests to reject"),
+            class,
+            now,
+        );
     }
     throttle.handle().probability(Criticality::Critical, now)
 }
@@ -106,14 +111,15 @@ fn the_class_decides_what_counts() {
 }
 
 #[test]
-fn criticalities_are_judged_apart() {
+fn criticalities_are_counted_separately() {
     let (throttle, now) = (throttle(), Instant::now());
     after(Class::Overloaded, &throttle, now);
     let handle = throttle.handle();
     assert_eq!(handle.probability(Criticality::Critical, now), 0.8);
     assert_eq!(handle.probability(Criticality::CriticalPlus, now), 0.0);
     for _ in 0..100 {
-        let permit = admit(&throttle, Criticality::CriticalPlus, now).expect("all is well");
+        let permit = admit(&throttle, Criticality::CriticalPlus, now)
+            .expect("no failures, so no rejections");
         finish(&throttle, permit, Class::Success, now);
     }
     let refused = (0..100).filter(|_| admit(&throttle, Criticality::Critical, now).is_none());
@@ -123,7 +129,7 @@ fn criticalities_are_judged_apart() {
 }
 
 #[test]
-fn too_few_requests_tell_nothing() {
+fn too_few_requests_cause_no_rejection() {
     let (throttle, now) = (throttle().at_least(11), Instant::now());
     assert_eq!(after(Class::Overloaded, &throttle, now), 0.0);
     let permit = admit(&throttle, Criticality::Critical, now).unwrap();
@@ -135,7 +141,7 @@ fn too_few_requests_tell_nothing() {
 }
 
 #[test]
-fn the_window_expires_though_nobody_sends() {
+fn the_window_expires_without_requests() {
     let (throttle, now) = (throttle(), Instant::now());
     assert_eq!(after(Class::Overloaded, &throttle, now), 0.8);
     let handle = throttle.handle();
@@ -171,7 +177,7 @@ fn a_request_and_its_accept_count_when_the_call_ends() {
 }
 
 #[test]
-fn what_a_later_policy_refuses_is_not_counted() {
+fn requests_that_a_later_policy_rejects_are_not_counted() {
     let (throttle, now) = (throttle(), Instant::now());
     for _ in 0..10 {
         let permit = admit(&throttle, Criticality::Critical, now).unwrap();
@@ -181,7 +187,7 @@ fn what_a_later_policy_refuses_is_not_counted() {
 }
 
 #[test]
-fn settings_are_checked_and_a_refusal_says_who_refused() {
+fn invalid_settings_are_errors_and_a_rejection_names_its_policy() {
     for bad in [0.99, 101.0, f64::NAN, f64::INFINITY] {
         let error = AdaptiveThrottle::new().multiplier(bad).unwrap_err();
         assert!(matches!(error, InvalidLoadShed::Multiplier(_)));

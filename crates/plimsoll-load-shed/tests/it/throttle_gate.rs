@@ -1,5 +1,5 @@
-//! Adaptive throttling through real gates, in paused time: healthy callees are never rejected,
-//! unhealthy ones are noticed, and a callee that recovered is used again soon.
+//! Adaptive throttling through real gates, in paused time: healthy callees get every request,
+//! unhealthy ones are detected, and a recovered callee is used again soon.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A client whose callee answers `status` after 20 ms, or never while it hangs.
+/// A client whose callee answers `status` after 20 ms, or never while `hangs` is set.
 fn client(status: StatusCode, hangs: &Arc<AtomicBool>) -> (Client, AdaptiveThrottleHandle) {
     fastrand::seed(3);
     let hangs = Arc::clone(hangs);
@@ -53,14 +53,15 @@ fn healthy() -> (Client, AdaptiveThrottleHandle) {
     client(StatusCode::OK, &Arc::default())
 }
 
-/// Whether a call was rejected by the throttle.
+/// Whether the throttle rejected a call.
 async fn rejected(client: &Client) -> bool {
     let answer = client.clone().oneshot(Request::new(Body::new())).await;
     let answer = answer.unwrap();
     answer.extensions().get::<Rejection>().is_some()
 }
 
-/// Calls at a steady rate, and how many were rejected. Callers leave after `patience`.
+/// Makes calls at a steady rate, and returns how many were rejected. Callers cancel after
+/// `patience`.
 async fn steady(client: &Client, every: Duration, calls: u32, patience: Duration) -> usize {
     let mut ticks = interval(every);
     let mut tasks = tokio::task::JoinSet::new();
@@ -74,7 +75,7 @@ async fn steady(client: &Client, every: Duration, calls: u32, patience: Duration
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cold_burst_to_a_healthy_callee_is_sent_and_so_is_the_next() {
+async fn the_first_two_bursts_to_a_healthy_callee_are_sent() {
     let (client, handle) = healthy();
     let burst = || {
         let client = client.clone();
@@ -92,7 +93,7 @@ async fn a_cold_burst_to_a_healthy_callee_is_sent_and_so_is_the_next() {
     assert_eq!(handle.accepts(Criticality::Critical, now), 2000);
 }
 
-/// 40 callers, each of which calls again at once when it has left after 5 ms.
+/// Adds 40 callers, each of which cancels after 5 ms and calls again at once.
 async fn with_callers_that_leave(every: Duration, calls: u32) -> usize {
     let (client, handle) = healthy();
     let leavers: Vec<_> = (0..40)
@@ -111,23 +112,23 @@ async fn with_callers_that_leave(every: Duration, calls: u32) -> usize {
     assert_eq!(
         handle.shed(Criticality::Critical),
         0,
-        "leavers are sent too"
+        "cancelled calls are sent, too"
     );
     rejected
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_that_leave_early_cost_patient_callers_nothing() {
+async fn callers_that_cancel_early_cause_no_rejection() {
     assert_eq!(with_callers_that_leave(ms(1), 2_000).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nor_do_they_where_answers_are_rare() {
+async fn callers_that_cancel_early_cause_no_rejection_with_rare_answers() {
     assert_eq!(with_callers_that_leave(ms(250), 10).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_no_overload_is_an_accept() {
+async fn an_answer_without_overload_is_an_accept() {
     for status in [StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST] {
         let (client, handle) = client(status, &Arc::default());
         assert_eq!(steady(&client, ms(1), 1000, Duration::MAX).await, 0);
@@ -141,7 +142,7 @@ async fn an_answer_that_is_no_overload_is_an_accept() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_whose_body_is_dropped_is_an_accept() {
-    // A gRPC call has no status yet: it is cancelled, but the callee had taken it.
+    // A gRPC call has no status yet: it is cancelled, but the callee had accepted it.
     for content_type in ["text/plain", "application/grpc"] {
         let throttle = AdaptiveThrottle::new();
         let handle = throttle.handle();
@@ -165,7 +166,7 @@ async fn an_answer_whose_body_is_dropped_is_an_accept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_callee_is_noticed_by_cancellations_alone() {
+async fn a_hung_callee_is_detected_from_cancellations_alone() {
     for (healthy_calls, patience) in [(500, ms(1000)), (500, ms(50)), (0, ms(1000)), (0, ms(100))] {
         let hangs = Arc::new(AtomicBool::new(false));
         let (client, handle) = client(StatusCode::OK, &hangs);
@@ -182,7 +183,7 @@ async fn a_hung_callee_is_noticed_by_cancellations_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_minutes_of_outage_are_over_within_half_a_minute_of_the_callees_recovery() {
+async fn after_five_minutes_of_outage_all_requests_are_sent_within_half_a_minute() {
     let hangs = Arc::new(AtomicBool::new(true));
     let (client, _) = client(StatusCode::OK, &hangs);
     let during = steady(&client, ms(10), 30_000, ms(200)).await;

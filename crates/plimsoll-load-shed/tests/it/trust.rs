@@ -1,13 +1,13 @@
-//! What a caller gains by a forged priority.
+//! Forged priorities gain nothing.
 
 use http::{HeaderValue, Request};
 use plimsoll_core::{ByHeader, ClientIp, Criticality, PeerAddr, Policy, Prioritize, Verdict, wire};
 use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
 
-/// Loads at which the default ramp sheds a part of `CRITICAL`, and all of it.
+/// Loads at which the default ramp sheds a part or all of `CRITICAL`.
 const OVERLOADS: [f64; 4] = [0.91, 0.93, 0.95, 1.0];
-/// Loads at which it sheds at least a part of `CRITICAL`, and not all.
+/// Loads at which it sheds a part of `CRITICAL`.
 const PARTIAL: [f64; 2] = [0.91, 0.93];
 
 /// A request of one of 2^16 peers, as gRPC metadata where `grpc`.
@@ -52,18 +52,18 @@ fn a_forged_priority_of_an_untrusted_caller_is_shed_like_an_ordinary_one() {
             assert_eq!(forgers, ordinary, "at {load}, gRPC: {grpc}");
         }
     }
-    // A part of the callers is admitted and a part is shed, so the figures above can differ.
+    // Some callers are admitted and some are shed, so the figures above can differ.
     for load in PARTIAL {
         let ordinary = admitted(untrusted(), load, false, false);
         assert!((1..1_000).contains(&ordinary), "{ordinary} at {load}");
     }
-    // The control: what the same headers gain where they are believed.
+    // Control: with trusted headers the same requests are all admitted.
     let trusted = admitted(ByHeader::trusted(), 0.93, true, false);
     assert_eq!(trusted, 1_000);
 }
 
 #[test]
-fn an_untrusted_caller_gains_nothing_by_coming_again() {
+fn an_untrusted_caller_gains_nothing_by_repeating_requests() {
     let priorities = ByHeader::untrusted(ClientIp::peer()).salt(5);
     let shed = LoadShed::new(|| 0.93).priorities(priorities);
     for peer in 0..200 {

@@ -1,4 +1,5 @@
-//! How calls end: behind an inner gate, with a body that is dropped, beside an observer that panics.
+//! How calls end: behind an inner gate, with a body that is dropped, beside an observer that
+//! panics.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -24,7 +25,7 @@ async fn hello(_: Request<Play>) -> Result<Response<String>, Infallible> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_by_an_inner_gate_is_a_class_of_its_own_and_no_latency() {
+async fn a_rejection_by_an_inner_gate_has_its_own_class_and_no_latency() {
     let metrics = Metrics::new();
     let outer = GateLayer::builder(())
         .observe(metrics.gate("outer"))
@@ -33,7 +34,7 @@ async fn a_rejection_by_an_inner_gate_is_a_class_of_its_own_and_no_latency() {
         .observe(metrics.gate("inner"))
         .build();
     let stack = outer.layer(inner.layer(service_fn(hello)));
-    let rejected = Play::Refuse("rate-limit", Kind::OverQuota);
+    let rejected = Play::Reject("rate-limit", Kind::OverQuota);
     for (play, status) in [(rejected, 429), (Play::Answer(200, millis(1)), 200)] {
         let response = stack.clone().oneshot(Request::new(play)).await.unwrap();
         assert_eq!(response.status(), status);
@@ -102,7 +103,7 @@ async fn law_10_an_observer_that_panics_hides_no_event_from_another() {
         for play in [
             Play::Answer(200, millis(1)),
             Play::Queue(millis(5)),
-            Play::Refuse("concurrency", Kind::Full),
+            Play::Reject("concurrency", Kind::Full),
         ] {
             let response = stack.clone().oneshot(Request::new(play)).await.unwrap();
             response.into_body().collect().await.unwrap();

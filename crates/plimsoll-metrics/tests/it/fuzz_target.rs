@@ -9,15 +9,15 @@ use http::{
 use plimsoll_metrics::Metrics;
 use tower::Service as _;
 
-/// Takes one `accept` line for each line of the input, and returns whether OpenMetrics is answered.
+/// Takes one `accept` line per line of the input, and returns whether the answer is OpenMetrics.
 ///
-/// Promises: the answer is OpenMetrics only to those who name it, and ends as that format does;
-/// a range that covers everything changes nothing.
+/// Checks: the answer is OpenMetrics only when `accept` names it, and ends as that format does; a
+/// range that covers everything changes nothing.
 pub fn metrics_accept(data: &[u8]) -> bool {
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n') {
         if let Ok(line) = HeaderValue::from_bytes(line) {
-            // Fails past 32,768 headers, which no server accepts.
+            // Fails beyond 32,768 headers, which no server accepts.
             _ = headers.try_append(ACCEPT, line);
         }
     }

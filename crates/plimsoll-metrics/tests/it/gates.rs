@@ -1,4 +1,4 @@
-//! What real gates report, exactly.
+//! The exact series that real gates report.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn an_empty_registry_is_valid_text() {
 }
 
 #[tokio::test]
-async fn known_series_are_there_at_zero_before_the_first_request() {
+async fn known_series_are_exported_at_zero_before_the_first_request() {
     let metrics = Metrics::new();
     _ = metrics
         .gate("edge")
@@ -81,7 +81,7 @@ async fn known_series_are_there_at_zero_before_the_first_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scripted_run_shows_exactly_these_series() {
+async fn a_scripted_run_exports_exactly_these_series() {
     let metrics = Metrics::new();
     let gate = metrics.gate("store");
 
@@ -93,16 +93,16 @@ async fn a_scripted_run_shows_exactly_these_series() {
     run(&gate, Play::Answer(500, millis(250))).await;
     run(&gate, Play::Answer(404, millis(1))).await;
     run(&gate, Play::Answer(503, millis(0))).await;
-    let refused = run(&gate, Play::Refuse("rate-limit", Kind::OverQuota)).await;
+    let refused = run(&gate, Play::Reject("rate-limit", Kind::OverQuota)).await;
     assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS);
-    run(&gate, Play::Refuse("concurrency", Kind::Full)).await;
+    run(&gate, Play::Reject("concurrency", Kind::Full)).await;
     run(&gate, Play::Queue(millis(40))).await;
     run(
         &gate,
-        Play::QueueInVain(millis(60), "concurrency", Kind::Full),
+        Play::QueueThenReject(millis(60), "concurrency", Kind::Full),
     )
     .await;
-    // One hangs up while it queues, one while it runs, one is still running.
+    // One is cancelled while it queues, one while it runs, one is still running.
     let mut queued = run(&gate, Play::Queue(millis(1000)));
     assert_eq!((&mut queued).now_or_never(), None);
     advance(millis(20)).await;
@@ -145,7 +145,7 @@ async fn a_scripted_run_shows_exactly_these_series() {
     assert_eq!(rest, expected);
     assert_eq!(recent.len(), 6);
 
-    // The queued one ran in no time.
+    // The queued request ran in no time.
     let at = |series: &str| open[series];
     let bucket = |le: &str| {
         at(&format!(
@@ -169,7 +169,7 @@ async fn a_scripted_run_shows_exactly_these_series() {
     let p50 = at(r#"plimsoll_recent_wait_seconds{gate="store",quantile="0.5"}"#);
     assert!((0.02..0.0202).contains(&p50), "{p50}");
 
-    // The classic text says the same.
+    // The classic text has the same samples.
     let classic = reader::classic(metrics.prometheus().body());
     assert_eq!(format!("{classic:?}"), format!("{open:?}"));
 
@@ -202,7 +202,7 @@ async fn gates_beyond_the_bound_are_counted_as_other() {
 }
 
 #[tokio::test]
-async fn odd_names_are_escaped() {
+async fn names_with_special_characters_are_escaped() {
     let metrics = Metrics::new();
     metrics
         .gate("a\"b\\c\nd, {é}")
@@ -219,7 +219,7 @@ async fn odd_names_are_escaped() {
 }
 
 #[test]
-fn threads_lose_no_event_and_a_scrape_never_sees_more_ends_than_starts() {
+fn threads_lose_no_event_and_a_scrape_never_has_more_ends_than_starts() {
     const EACH: u64 = 20_000;
     let metrics = Metrics::new();
     let gate = metrics.gate("edge");
@@ -275,7 +275,7 @@ fn threads_lose_no_event_and_a_scrape_never_sees_more_ends_than_starts() {
 }
 
 #[tokio::test]
-async fn a_registry_of_the_programs_own_can_hold_the_metrics() {
+async fn another_registry_can_hold_the_metrics() {
     let metrics = Metrics::new();
     metrics.gate("edge").admitted("edge", Duration::ZERO);
     let mut registry = prometheus_client::registry::Registry::with_prefix("ads");

@@ -27,7 +27,7 @@ fn without_signals_the_service_is_idle() {
 }
 
 #[test]
-fn it_turns_503_above_the_line_and_back() {
+fn the_status_is_503_above_the_limit_and_200_again_below() {
     let metrics = Metrics::new();
     let load = Arc::new(AtomicU64::new(0));
     let signal = load.clone();
@@ -52,7 +52,7 @@ fn it_turns_503_above_the_line_and_back() {
 }
 
 #[test]
-fn the_line_can_be_moved_while_running() {
+fn the_limit_can_be_changed_at_run_time() {
     let metrics = Metrics::new();
     metrics.load("store", || 0.85).unwrap();
     assert_eq!(metrics.health().status(), 200);
@@ -73,11 +73,11 @@ fn the_line_can_be_moved_while_running() {
 }
 
 #[test]
-fn law_10_a_broken_signal_shows_as_null_and_counts_as_idle() {
+fn law_10_a_broken_signal_is_null_and_counts_as_idle() {
     let metrics = Metrics::new();
     metrics.load("nan", || f64::NAN).unwrap();
     metrics
-        .load("panics", || panic!("a defect of the signal"))
+        .load("panics", || panic!("the signal is broken"))
         .unwrap();
     metrics.load("negative", || -0.5).unwrap();
     let signals = json!({"nan": null, "panics": null, "negative": -0.5});

@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn a_difference_of_snapshots_is_what_came_between(
+    fn a_difference_of_snapshots_has_the_durations_between_them(
         before in prop::collection::vec(0u64..5_000_000_000, 0..50),
         after in prop::collection::vec(0u64..5_000_000_000, 0..50),
     ) {
@@ -83,7 +83,7 @@ fn a_quantile_out_of_range_is_none() {
 }
 
 #[test]
-fn an_absurdly_long_wait_is_counted_as_the_longest() {
+fn a_wait_beyond_the_range_counts_as_the_longest() {
     let gate = Metrics::new().gate("g");
     gate.abandoned("edge", Duration::from_secs(86_400));
     gate.abandoned("edge", Duration::MAX);
@@ -93,7 +93,7 @@ fn an_absurdly_long_wait_is_counted_as_the_longest() {
 }
 
 #[test]
-fn cancelled_calls_and_overloaded_answers_do_not_flatter_the_latency() {
+fn cancelled_calls_and_overloaded_answers_do_not_lower_the_latency() {
     let gate = Metrics::new().gate("g");
     for class in [Class::Cancelled, Class::Overloaded] {
         gate.finished("edge", &Outcome::new(class, millis(1), Instant::now()));
@@ -106,7 +106,7 @@ fn cancelled_calls_and_overloaded_answers_do_not_flatter_the_latency() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn recent_quantiles_forget_what_is_more_than_two_minutes_old() {
+async fn recent_quantiles_leave_out_durations_older_than_two_minutes() {
     let metrics = Metrics::new();
     let gate = metrics.gate("g");
     let p50 = || {
@@ -117,11 +117,11 @@ async fn recent_quantiles_forget_what_is_more_than_two_minutes_old() {
     for _ in 0..6 {
         let seen = p50();
         assert!((0.8..0.81).contains(&seen), "{seen}");
-        // Two scrapers, one right after the other, see the same.
+        // Two scrapes, one right after the other, give the same value.
         assert_eq!(p50(), seen);
         advance(Duration::from_secs(10)).await;
     }
-    // Nothing new for a minute: the slow one is about to be forgotten, and a fast one takes its place.
+    // No call for a minute: the slow one leaves the window, and a fast one replaces it.
     _ = p50();
     advance(Duration::from_secs(60)).await;
     run(&gate, Play::Answer(200, millis(2))).await;
@@ -131,6 +131,6 @@ async fn recent_quantiles_forget_what_is_more_than_two_minutes_old() {
     _ = p50();
     advance(Duration::from_secs(60)).await;
     assert!(p50().is_nan());
-    // The histogram forgets nothing.
+    // The histogram keeps all.
     assert_eq!(gate.latency().count(), 2);
 }

@@ -1,11 +1,8 @@
 //! Behaviour through the public API.
-#![allow(
-    clippy::float_cmp,
-    reason = "counts and what a test put in come out bit for bit"
-)]
+#![allow(clippy::float_cmp, reason = "counts and the inputs of tests are exact")]
 
 mod ends;
-// The `fuzz` package includes the same module, and calls what is in it.
+// The `fuzz` package includes `fuzz_target`, too.
 #[allow(unreachable_pub)]
 mod fuzz_target;
 mod gates;

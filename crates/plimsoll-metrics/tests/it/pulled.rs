@@ -35,10 +35,10 @@ fn a_gauge_is_read_when_scraped_and_only_then() {
 }
 
 #[test]
-fn a_counter_is_called_total_in_both_formats() {
+fn a_counter_is_named_total_in_both_formats() {
     let metrics = Metrics::new();
     metrics
-        .counter("ads_evicted_total", "Keys thrown out", &[], || 7)
+        .counter("ads_evicted_total", "Keys evicted", &[], || 7)
         .unwrap();
     assert_eq!(scrape(&metrics)["ads_evicted_total{}"], 7.0);
     assert!(
@@ -97,7 +97,7 @@ impl MapStates for [&str] {
 }
 
 #[test]
-fn values_that_are_no_numbers_are_exported_as_such() {
+fn nan_and_infinities_are_exported_unchanged() {
     let metrics = Metrics::new();
     for (name, value) in [
         ("a", f64::NAN),
@@ -115,12 +115,12 @@ fn values_that_are_no_numbers_are_exported_as_such() {
 }
 
 #[test]
-fn law_10_a_panicking_reading_is_left_out_and_counted_and_the_others_are_shown() {
+fn law_10_a_panicking_reading_is_left_out_and_counted_and_the_others_are_exported() {
     let metrics = Metrics::new();
     metrics.gauge("before", "Fine", &[], || 1.0).unwrap();
     metrics
         .gauge("broken", "Not fine", &[("of", "two")], || {
-            panic!("a defect of the gauge")
+            panic!("the gauge is broken")
         })
         .unwrap();
     metrics
@@ -128,16 +128,16 @@ fn law_10_a_panicking_reading_is_left_out_and_counted_and_the_others_are_shown()
         .unwrap();
     metrics
         .counter("broken_total_total", "Not fine", &[], || {
-            panic!("a defect of the counter")
+            panic!("the counter is broken")
         })
         .unwrap();
     metrics
         .state("broken_state", "Not fine", &[], &["on"], || {
-            panic!("a defect of the state")
+            panic!("the state is broken")
         })
         .unwrap();
     metrics
-        .load("broken", || panic!("a defect of the signal"))
+        .load("broken", || panic!("the signal is broken"))
         .unwrap();
     metrics.gauge("after", "Fine", &[], || 3.0).unwrap();
 
@@ -157,14 +157,14 @@ fn law_10_a_panicking_reading_is_left_out_and_counted_and_the_others_are_shown()
             f64::from(round) * 4.0
         );
     }
-    // Nothing is poisoned: the registry takes more.
+    // The registry is not poisoned and accepts more.
     metrics.gauge("later", "Fine", &[], || 4.0).unwrap();
     assert_eq!(metrics.gate("edge").counts().admitted, 0);
     assert_eq!(metrics.health().status(), 200);
 }
 
 #[test]
-fn law_10_a_reading_that_registers_another_does_not_lock_itself_out() {
+fn law_10_a_reading_that_registers_another_does_not_deadlock() {
     let metrics = Metrics::new();
     let inner = metrics.clone();
     let read = move || {
@@ -178,7 +178,7 @@ fn law_10_a_reading_that_registers_another_does_not_lock_itself_out() {
 }
 
 #[test]
-fn law_09_what_cannot_be_written_is_an_error_that_names_it() {
+fn law_09_an_invalid_metric_is_an_error_that_names_it() {
     let metrics = Metrics::new();
     let gauge = |name: &str, help: &str, labels: &[(&'static str, &str)]| {
         metrics
@@ -210,7 +210,7 @@ fn law_09_what_cannot_be_written_is_an_error_that_names_it() {
         "plimsoll_admitted",
         "plimsoll_latency_seconds_count",
     ] {
-        assert!(gauge(name, "h", &[]).contains("writes itself"), "{name}");
+        assert!(gauge(name, "h", &[]).contains("is reserved"), "{name}");
     }
     assert!(
         metrics
@@ -235,7 +235,7 @@ fn law_09_what_cannot_be_written_is_an_error_that_names_it() {
             "{label:?}"
         );
     }
-    assert!(gauge("g", "h", &[("a", "1"), ("a", "2")]).contains("\"a\" is not"));
+    assert!(gauge("g", "h", &[("a", "1"), ("a", "2")]).contains("got \"a\""));
     assert!(gauge("g", "h", &[("a", &"x".repeat(129))]).contains("128 bytes"));
     let nine = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|label| (label, ""));
     assert!(gauge("g", "h", &nine).contains("at most 8"));
@@ -247,11 +247,15 @@ fn law_09_what_cannot_be_written_is_an_error_that_names_it() {
             .state("s", "h", &[("state", "x")], &["on"], || "on")
             .is_err()
     );
-    assert_eq!(scrape(&metrics).len(), 2, "nothing of it was registered");
+    assert_eq!(
+        scrape(&metrics).len(),
+        2,
+        "no invalid metric was registered"
+    );
 }
 
 #[test]
-fn a_series_can_be_registered_once_and_a_family_has_one_shape() {
+fn a_series_can_be_registered_once_and_a_family_has_one_type() {
     let metrics = Metrics::new();
     metrics
         .gauge("g", "h", &[("a", "1"), ("b", "2")], || 0.0)
@@ -276,10 +280,10 @@ fn law_07_the_registry_is_bounded() {
     let full = metrics
         .gauge("g", "h", &[("i", "1024")], || 0.0)
         .unwrap_err();
-    assert_eq!(full.to_string(), "there can be at most 1024 pulled series");
+    assert_eq!(full.to_string(), "pulled series must be at most 1024");
     for i in 0..64 {
         metrics.load(format!("l{i}"), || 0.0).unwrap();
     }
     let full = metrics.load("l64", || 0.0).unwrap_err();
-    assert_eq!(full.to_string(), "there can be at most 64 load signals");
+    assert_eq!(full.to_string(), "load signals must be at most 64");
 }

@@ -1,4 +1,4 @@
-//! An independent, strict reader of the two text formats. It shares no code with what writes them.
+//! An independent, strict reader of the two text formats. It shares no code with the writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -212,7 +212,7 @@ fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
     (name.to_owned(), labels, value)
 }
 
-/// A value up to its closing quote, unescaped, and what follows.
+/// A value up to its closing quote, unescaped, and the rest of the text.
 #[track_caller]
 fn quoted(text: &str) -> (String, &str) {
     let mut value = String::new();

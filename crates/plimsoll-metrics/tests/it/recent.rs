@@ -42,8 +42,8 @@ async fn a_duration_stays_recent_for_one_to_two_minutes() {
 async fn each_exported_quantile_is_its_own() {
     let metrics = Metrics::new();
     let gate = metrics.gate("g");
-    // Of 1,000 durations, ordered, the 500th is 2 ms, the 990th 100 ms and the 999th 800 ms. A request that queued runs in
-    // no time, so half of all latencies are zero.
+    // Of 1,000 durations in order, the 500th is 2 ms, the 990th 100 ms and the 999th 800 ms. A
+    // request that queued runs in no time, so half of all latencies are zero.
     for (count, time) in [(985, 2), (10, 100), (5, 800)] {
         for _ in 0..count {
             run(&gate, Play::Answer(200, millis(time))).await;

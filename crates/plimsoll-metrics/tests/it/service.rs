@@ -21,7 +21,7 @@ async fn ask(metrics: &Metrics, method: Method, path: &str, accept: &str) -> Res
 }
 
 #[tokio::test]
-async fn metrics_come_in_the_format_that_was_asked_for() {
+async fn metrics_have_the_requested_format() {
     let metrics = Metrics::new();
     _ = metrics.gate("edge");
     let open = ask(
@@ -89,7 +89,7 @@ async fn other_paths_are_not_found_and_other_methods_not_allowed() {
 }
 
 #[tokio::test]
-async fn axum_takes_the_service_in_every_way_and_the_responses_from_handlers() {
+async fn axum_accepts_the_service_and_its_responses_in_handlers() {
     let metrics = Metrics::new();
     let (text, health) = (metrics.clone(), metrics.clone());
     let app: Router = Router::new()
@@ -125,7 +125,7 @@ async fn axum_takes_the_service_in_every_way_and_the_responses_from_handlers() {
 }
 
 #[tokio::test]
-async fn it_answers_over_a_real_socket() {
+async fn the_service_answers_over_a_real_socket() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -151,14 +151,14 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
 
     #[test]
-    fn whatever_accept_says_the_format_is_one_that_was_asked_for(
+    fn the_format_is_accepted_for_any_accept_header(
         words in proptest::collection::vec(proptest::sample::select(&ACCEPT_WORDS[..]), 0..12)
     ) {
         crate::fuzz_target::metrics_accept(words.concat().as_bytes());
     }
 }
 
-/// What `accept` is made of. A line break ends a header line.
+/// Words of `accept`. A line break ends a header line.
 const ACCEPT_WORDS: [&str; 20] = [
     "application/openmetrics-text",
     "Application/OpenMetrics-Text",

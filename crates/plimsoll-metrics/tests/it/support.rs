@@ -1,4 +1,4 @@
-//! A policy and a service that do what the request says.
+//! A policy and a service that follow the script in the request.
 
 use std::{
     convert::Infallible,
@@ -15,18 +15,18 @@ use plimsoll_metrics::GateMetrics;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
-/// What is to happen to a request.
+/// The script of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Play {
-    /// Answered with this status after this long.
+    /// Answered with this status after this time.
     Answer(u16, Duration),
-    /// Refused.
-    Refuse(&'static str, Kind),
-    /// Queued for this long, then answered with 200.
+    /// Rejected.
+    Reject(&'static str, Kind),
+    /// Queued for this time, then answered with 200.
     Queue(Duration),
-    /// Queued for this long, then refused.
-    QueueInVain(Duration, &'static str, Kind),
-    /// Let in, and never answered.
+    /// Queued for this time, then rejected.
+    QueueThenReject(Duration, &'static str, Kind),
+    /// Admitted, and never answered.
     Hang,
 }
 
@@ -41,9 +41,9 @@ impl Policy<Request<Play>> for Playing {
 
     fn admit(&self, req: &mut Request<Play>, _: Instant) -> Verdict<(), Wait> {
         match *req.body() {
-            Play::Refuse(policy, kind) => Verdict::Reject(Rejection::new(policy, kind)),
+            Play::Reject(policy, kind) => Verdict::Reject(Rejection::new(policy, kind)),
             Play::Queue(time) => Verdict::Wait((Box::pin(sleep(time)), Ok(()))),
-            Play::QueueInVain(time, policy, kind) => {
+            Play::QueueThenReject(time, policy, kind) => {
                 Verdict::Wait((Box::pin(sleep(time)), Err(Rejection::new(policy, kind))))
             }
             Play::Answer(..) | Play::Hang => Verdict::Admit(()),
@@ -80,7 +80,7 @@ async fn play(req: Request<Play>) -> Result<Response<String>, Infallible> {
     Ok(response)
 }
 
-/// A real gate that reports to `gate`; the future it gives runs one request to the end of its body.
+/// A real gate that reports to `gate`; the future runs one request to the end of its body.
 pub(crate) fn run(gate: &GateMetrics, what: Play) -> BoxFuture<'static, StatusCode> {
     let layer = GateLayer::builder(Playing).observe(gate.clone()).build();
     let service = BoxCloneService::new(layer.layer(tower::service_fn(play)));

@@ -1,4 +1,4 @@
-//! The laws, as the test kit checks them.
+//! The laws, checked by the test kit.
 
 use plimsoll_core::test_kit::Contract;
 use plimsoll_sampling::{Rates, Sampling};
@@ -24,9 +24,10 @@ async fn marking_keeps_the_contract() {
     .await;
 }
 
-/// At a rate of 1: the kit cannot tell a request left out at random from one refused for want of room.
+/// At a rate of 1: the kit cannot distinguish requests left out at random from those rejected for
+/// lack of capacity.
 #[tokio::test(start_paused = true)]
-async fn refusing_keeps_the_contract() {
+async fn rejecting_keeps_the_contract() {
     let all = || {
         Sampling::new(Load::new(0.0), Rates::DEFAULT)
             .expect("valid")

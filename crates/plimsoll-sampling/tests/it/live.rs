@@ -1,4 +1,4 @@
-//! The rates, changed while they are in use.
+//! Rates that change at run time.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,7 +10,7 @@ use plimsoll_sampling::{Rates, Sampling};
 use crate::Load;
 
 #[test]
-#[allow(clippy::float_cmp)] // what was set is read
+#[allow(clippy::float_cmp)] // the value is read back unchanged
 fn rates_change_with_the_next_request() {
     let sampling = Sampling::new(Load::new(1.0), Rates::DEFAULT).expect("valid");
     let handle = sampling.handle();
@@ -27,7 +27,7 @@ fn rates_change_with_the_next_request() {
 }
 
 #[test]
-fn nobody_sees_a_mixture() {
+fn no_reader_observes_mixed_rates() {
     let one = Rates {
         base: 1.0,
         min: 0.9,

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::Load;
 
-/// Panics on demand, as a draw and as a mode.
+/// A draw and a mode that panic when it is set.
 #[derive(Default)]
 struct Broken(AtomicBool);
 
 impl Broken {
     fn check(&self) {
-        assert!(!self.0.load(SeqCst), "told to panic");
+        assert!(!self.0.load(SeqCst), "set to panic");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rate by load, and rates that are none.
+//! The rate as a function of the load, and invalid rates.
 
 use plimsoll_sampling::{Rates, Sampling};
 use proptest::prelude::*;
@@ -30,27 +30,24 @@ fn the_rate_falls_linearly_between_threshold_and_full_load() {
 }
 
 #[test]
-fn bad_rates_are_refused_by_field_and_bound() {
+fn invalid_rates_are_errors_with_field_and_bound() {
     let good = Rates::DEFAULT;
     for (rates, expected) in [
-        (
-            Rates { base: 0.0, ..good },
-            "base is 0, but must be above 0 and at most 1",
-        ),
+        (Rates { base: 0.0, ..good }, "base must be in (0, 1], got 0"),
         (
             Rates { base: 1.1, ..good },
-            "base is 1.1, but must be above 0 and at most 1",
+            "base must be in (0, 1], got 1.1",
         ),
         (
             Rates {
                 base: f64::NAN,
                 ..good
             },
-            "base is NaN, but must be above 0 and at most 1",
+            "base must be in (0, 1], got NaN",
         ),
         (
             Rates { min: -0.1, ..good },
-            "min is -0.1, but must be 0 to base, which is 1",
+            "min must be in 0..=base (1), got -0.1",
         ),
         (
             Rates {
@@ -58,35 +55,35 @@ fn bad_rates_are_refused_by_field_and_bound() {
                 min: 0.6,
                 ..good
             },
-            "min is 0.6, but must be 0 to base, which is 0.5",
+            "min must be in 0..=base (0.5), got 0.6",
         ),
         (
             Rates {
                 min: f64::NAN,
                 ..good
             },
-            "min is NaN, but must be 0 to base, which is 1",
+            "min must be in 0..=base (1), got NaN",
         ),
         (
             Rates {
                 threshold: 1.0,
                 ..good
             },
-            "threshold is 1, but must be at least 0 and below 1",
+            "threshold must be at least 0 and below 1, got 1",
         ),
         (
             Rates {
                 threshold: -0.1,
                 ..good
             },
-            "threshold is -0.1, but must be at least 0 and below 1",
+            "threshold must be at least 0 and below 1, got -0.1",
         ),
         (
             Rates {
                 threshold: f64::NAN,
                 ..good
             },
-            "threshold is NaN, but must be at least 0 and below 1",
+            "threshold must be at least 0 and below 1, got NaN",
         ),
     ] {
         let said = Sampling::new(|| 0.0, rates)
@@ -109,7 +106,7 @@ prop_compose! {
 }
 
 proptest! {
-    /// Within its bounds at every load, and never rising with it.
+    /// The rate stays within its bounds, and never rises with the load.
     #[test]
     fn the_rate_never_rises_with_the_load(
         rates in valid(),

@@ -1,4 +1,4 @@
-//! Requests that an inner gate rejects were not sampled, and a sampler's 202 is no answer of the
+//! Requests that an inner gate rejects are not sampled, and a sampler's 202 is not an answer of the
 //! service.
 
 use std::{
@@ -30,8 +30,8 @@ async fn answer(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from("answer"))))
 }
 
-/// As a later policy of the same gate does: see
-/// `a_request_that_a_later_policy_refuses_is_not_counted`.
+/// The counterpart with a later policy of the same gate is
+/// `a_request_that_a_later_policy_rejects_is_not_counted`.
 #[tokio::test]
 async fn a_request_that_an_inner_gate_rejects_is_not_counted() {
     for load in [0.0, 2.0] {
@@ -80,7 +80,7 @@ impl<Req> Policy<Req> for Classes {
 }
 
 #[tokio::test]
-async fn the_202_of_a_sampler_is_no_success_of_the_service() {
+async fn the_202_of_a_sampler_is_not_a_success_of_the_service() {
     let outer = GateLayer::new(Classes::default());
     for (load, status, class) in [
         (0.0, StatusCode::OK, Class::Success),

@@ -1,4 +1,4 @@
-//! What becomes of requests.
+//! Marks and rejections of requests.
 
 use std::convert::Infallible;
 
@@ -19,7 +19,7 @@ const NONE_AT_FULL_LOAD: Rates = Rates {
     threshold: 0.7,
 };
 
-/// Answers with the mark it saw.
+/// Answers with the mark of the request.
 async fn echo(req: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mark = req.extensions().get::<Sampled>();
     assert_eq!(mark.copied().unwrap_or(Sampled::ALL), Sampled::of(&req));
@@ -69,7 +69,7 @@ async fn marks_only_when_the_rate_is_below_one() {
 }
 
 #[tokio::test]
-async fn refuses_with_202_on_ingest_routes() {
+async fn ingest_routes_reject_with_202() {
     let load = Load::new(0.0);
     let sampling = Sampling::new(load.clone(), NONE_AT_FULL_LOAD)
         .expect("valid")
@@ -83,7 +83,7 @@ async fn refuses_with_202_on_ingest_routes() {
 }
 
 #[tokio::test]
-async fn what_an_ingest_route_lets_in_carries_its_weight() {
+async fn kept_requests_of_an_ingest_route_carry_their_weight() {
     let load = Load::new(0.0);
     let half = Rates {
         base: 1.0,
@@ -106,7 +106,7 @@ async fn what_an_ingest_route_lets_in_carries_its_weight() {
 }
 
 #[tokio::test]
-async fn refuses_requests_of_any_type() {
+async fn requests_of_any_type_can_be_rejected() {
     let sampling = Sampling::new(Load::new(2.0), NONE_AT_FULL_LOAD)
         .expect("valid")
         .refuse();
@@ -115,7 +115,7 @@ async fn refuses_requests_of_any_type() {
 }
 
 #[tokio::test]
-async fn a_request_that_a_later_policy_refuses_is_not_counted() {
+async fn a_request_that_a_later_policy_rejects_is_not_counted() {
     for load in [0.0, 2.0] {
         let sampling = Sampling::new(Load::new(load), NONE_AT_FULL_LOAD).expect("valid");
         let handle = sampling.handle();
@@ -158,7 +158,8 @@ fn requests_without_a_key_are_drawn_at_random_and_counted() {
 }
 
 proptest! {
-    /// Kept at one rate is kept at every higher one, in every process that uses the salt.
+    /// A key that is kept at a rate is kept at every higher rate, in every process with the same
+    /// salt.
     #[test]
     fn a_key_kept_at_a_rate_is_kept_at_every_higher_one(
         key in "[a-z0-9-]{1,40}",
@@ -175,7 +176,7 @@ proptest! {
             load.set(at);
             let now = kept(&one, of_key(&key));
             prop_assert_eq!(now, kept(&other, of_key(&key)));
-            prop_assert!(before || !now, "left out, and kept again at a lower rate");
+            prop_assert!(before || !now, "left out, but kept at a lower rate");
             before = now;
         }
     }

@@ -1,4 +1,5 @@
-//! Volumes and estimates, with bounds of four standard errors (wrong once in 16,000 runs; the seeds are fixed).
+//! Volumes and estimates, with bounds of four standard errors (exceeded once in 16,000 runs; the
+//! seeds are fixed).
 
 use http::Request;
 use plimsoll_core::{Policy, Verdict};
@@ -23,7 +24,8 @@ fn mark<P: Policy<Request<u32>>>(policy: &P, id: u32) -> Sampled {
     Sampled::of(&req)
 }
 
-/// Offers requests at a load, and checks what is kept of them and what they are estimated to have been.
+/// Offers requests at a load, and checks how many are kept and the estimate of how many were
+/// offered.
 fn check<P: Policy<Request<u32>>>(policy: &P, load: f64) {
     let (offered, rate) = (f64::from(OFFERED), RATES.rate(load));
     let (mut kept, mut estimate) = (0.0, 0.0);

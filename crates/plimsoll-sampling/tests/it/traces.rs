@@ -1,4 +1,4 @@
-//! A trace is kept or left out as a whole, in every service that it passes.
+//! A trace is kept or left out as a whole, in every service on its path.
 
 use http::Request;
 use plimsoll_core::{Policy, Verdict};
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::Load;
 
-/// The hops of a trace: each service is a process of its own.
+/// A hop of a trace: each service is its own process.
 type Hop = Sampling<Load, ByKey<TraceId>>;
 
 fn hop(rate: f64) -> Hop {
@@ -20,7 +20,7 @@ fn hop(rate: f64) -> Hop {
         .by_key(TraceId)
 }
 
-/// The request of one hop. Its parent id and its flags are its own.
+/// The request of one hop. Each hop has its own parent id and flags.
 fn request(trace: u128, parent: u64, flags: u8) -> Request<()> {
     let header = format!("00-{trace:032x}-{parent:016x}-{flags:02x}");
     Request::builder()
@@ -29,7 +29,7 @@ fn request(trace: u128, parent: u64, flags: u8) -> Request<()> {
         .expect("valid")
 }
 
-/// Sends a trace through the hops: which of them kept it.
+/// Sends a trace through the hops, and returns which of them kept it.
 fn travel(trace: u128, hops: &[Hop], dice: &mut fastrand::Rng) -> Vec<bool> {
     let at = |hop: &Hop| {
         let mut req = request(trace, dice.u64(1..), dice.u8(0..2));
@@ -48,7 +48,7 @@ fn a_trace_is_kept_or_left_out_as_a_whole_and_the_share_kept_is_the_rate() {
         let mut dice = fastrand::Rng::with_seed(0x0074_7261_6365);
         let mut kept = 0.0;
         for n in 0..TRACES {
-            // Ids at random, and ids that are counted up, as some tracers do.
+            // Random ids, and consecutive ids as of some tracers.
             let trace = if n % 2 == 0 { dice.u128(1..) } else { n.into() };
             let decisions = travel(trace, &hops, &mut dice);
             assert!(
@@ -65,9 +65,10 @@ fn a_trace_is_kept_or_left_out_as_a_whole_and_the_share_kept_is_the_rate() {
     }
 }
 
-/// Services have loads of their own: what one keeps, every service that keeps more keeps as well.
+/// Services have different loads: a trace that one keeps is kept by every service with a higher
+/// rate.
 #[test]
-fn a_service_keeps_the_traces_that_a_busier_one_keeps() {
+fn a_service_keeps_the_traces_that_a_busier_service_keeps() {
     let hops = [hop(0.9), hop(0.5), hop(0.1)];
     let mut dice = fastrand::Rng::with_seed(3);
     let mut seen = std::collections::BTreeSet::new();

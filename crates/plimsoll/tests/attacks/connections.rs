@@ -1,4 +1,4 @@
-//! Connections that say nothing, or half of something.
+//! Connections that send nothing, or half of a request head.
 
 use axum::serve::ListenerExt as _;
 use plimsoll::{
@@ -12,11 +12,11 @@ use crate::support::{ask, connect, head, listen, routes, send, serve_on, status,
 
 /// Connections of the attack.
 const ATTACK: usize = 10_000;
-/// Open files that the test and its runtime need besides.
+/// Other open files of the test and its runtime.
 const OTHER_FILES: usize = 200;
 
-/// Raises the limit of open files as far as it goes, and returns the number of connections whose
-/// client ends fit into it: [`ATTACK`], or fewer where the system allows no more.
+/// Raises the limit of open files to its maximum, and returns how many connections' client ends fit
+/// into it: at most [`ATTACK`].
 fn attackers() -> usize {
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
@@ -25,8 +25,8 @@ fn attackers() -> usize {
     ATTACK.min(most - OTHER_FILES)
 }
 
-/// So many connections from one address, half of them with half of a head; other callers are served
-/// all the while, in the one slot there is. Returns how many of them are open.
+/// Opens `attackers` connections from one address, half of them with half of a request head.
+/// Another caller is served meanwhile in the only slot. Returns how many connections stay open.
 async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle, Vec<TcpStream>) {
     let (listener, addr) = listen().await;
     let listener = BoundedListener::new(listener, 1_000).unwrap();
@@ -52,7 +52,7 @@ async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle
     for _ in 0..10 {
         assert_eq!(ask(addr, 2).await, 200);
         // hyper may still hold the last connection.
-        until("it has left", || handle.open() == open).await;
+        until("the connection is closed", || handle.open() == open).await;
     }
     (open, handle, idle)
 }
@@ -63,9 +63,10 @@ async fn of_10_000_idle_connections_of_one_address_only_its_share_is_open() {
     let (open, handle, idle) = open_of(attackers, 50).await;
     assert_eq!((open, handle.refused()), (50, attackers as u64 - 50));
     drop(idle);
-    until("all have left", || handle.open() == 0).await;
+    until("all connections are closed", || handle.open() == 0).await;
     assert_eq!(handle.addresses(), 0);
-    // The control: an address may have all of them. Both ends are open, so there are fewer.
+    // Control: one address may hold all connections. Both ends are open in this process, so there
+    // are fewer.
     assert_eq!(open_of(300, 1_000).await.0, 300);
 }
 
@@ -79,11 +80,11 @@ async fn connections_beyond_the_limit_wait_in_the_backlog_until_others_close() {
     for _ in 0..100 {
         idle.push(connect(addr, 1).await);
     }
-    until("as many as may be are open", || handle.open() == 50).await;
+    until("50 connections are open", || handle.open() == 50).await;
     let mut other = send(addr, 2, head("/", "").as_bytes()).await;
-    // No connection is closed for being idle: the other is served when its turn comes.
+    // No connection is closed for being idle: the other caller is served once a connection closes.
     assert_eq!(handle.accepted(), 50);
     drop(idle);
     assert_eq!(status(&mut other).await, 200);
-    assert_eq!(handle.accepted(), 101, "in turn");
+    assert_eq!(handle.accepted(), 101, "accepted from the backlog");
 }

@@ -1,4 +1,4 @@
-//! What callers say of themselves: priorities, addresses, keys.
+//! Forged priorities, addresses and keys.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -13,11 +13,12 @@ use tokio::{io::AsyncWriteExt as _, sync::Notify};
 
 use crate::support::{ask, connect, head, routes, send, serve, status, text, until};
 
-/// Places in the queue.
+/// Capacity of the queue.
 const PLACES: usize = 20;
 const FORGED: &str = "plimsoll-criticality: CRITICAL_PLUS\r\nplimsoll-cohort: 127\r\n";
 
-/// A full queue of ordinary callers, and as many forgers. Returns how many of each are served.
+/// Fills the queue with ordinary callers, then sends the same number of forged priorities. Returns
+/// how many of each are served.
 async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (usize, usize) {
     let limit = Concurrency::new(1).unwrap().priorities(priorities);
     let limit = limit.queue(PLACES, Duration::from_secs(60)).unwrap();
@@ -38,7 +39,7 @@ async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (
     }
     for rejected in 1..=PLACES as u64 {
         forgers.push(send(addr, 1, head("/", FORGED).as_bytes()).await);
-        // The forger itself, or whom it displaces.
+        // Either the forged request or the one that it evicts.
         let rejections = || handle.rejected() + handle.pushed_out();
         until("one is rejected", || rejections() == rejected).await;
     }
@@ -57,11 +58,12 @@ async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (
 async fn a_forged_priority_displaces_no_caller_from_a_full_queue() {
     let untrusted = ByHeader::untrusted(ClientIp::peer());
     assert_eq!(served_of_20(untrusted).await, (20, 0));
-    // The control: what the same headers gain where they are believed.
+    // Control: with trusted headers the same requests evict all others.
     assert_eq!(served_of_20(ByHeader::trusted()).await, (0, 20));
 }
 
-/// How many of 100 requests, each with another address in front, are admitted under 10 an hour.
+/// How many of 100 requests, each with another forged address in front, are admitted under 10 per
+/// hour.
 async fn admitted_of_100(key: ClientIp, appended: &str) -> usize {
     let quota = Quota::per_hour(10);
     let limit = RateLimit::keyed(quota, key, Missing::Share, 1_000).unwrap();
@@ -80,11 +82,11 @@ async fn made_up_forwarded_addresses_are_no_fresh_quota() {
     // Behind a proxy that appends the caller's address.
     let behind = ClientIp::behind(1);
     assert_eq!(admitted_of_100(behind, ", 192.0.2.1").await, 10);
-    // Past the proxy, where its addresses are known.
+    // Around the proxy: the proxy's addresses are configured, so a direct peer is not trusted.
     let proxies = ["192.0.2.0/24".parse::<IpRange>().unwrap()];
     let known = ClientIp::behind(1).trusting_peers(proxies);
     assert_eq!(admitted_of_100(known, "").await, 10);
-    // The control: nothing appends, and every peer is believed.
+    // Control: no proxy appends an address, and every peer is trusted.
     assert_eq!(admitted_of_100(ClientIp::behind(1), "").await, 100);
 }
 
@@ -105,7 +107,7 @@ async fn six_thousand_made_up_keys_take_nothing_from_known_callers() {
     }
     let bytes = handle.bytes();
 
-    // On one connection, and the last request closes it.
+    // All on one connection, which the last request closes.
     let mut sent = String::new();
     for n in 1..MADE_UP {
         write!(
@@ -126,7 +128,7 @@ async fn six_thousand_made_up_keys_take_nothing_from_known_callers() {
     let cells = handle.capacity();
     assert!(
         admitted <= cells * u64::from(QUOTA),
-        "{admitted} by {cells} cells: no fresh quota by evictions"
+        "{admitted} by {cells} cells: evictions give no fresh quota"
     );
 
     assert_eq!(handle.bytes(), bytes, "the table does not grow");

@@ -1,4 +1,4 @@
-//! Callers that connect, send and are gone.
+//! Callers that connect, send and disconnect.
 
 use std::sync::{Arc, atomic::Ordering::SeqCst};
 
@@ -11,13 +11,13 @@ use tokio::{sync::Notify, time::Duration};
 
 use crate::support::{ask, head, listen, routes, send, serve, serve_on, status, until};
 
-/// What is sent before the connection is closed.
+/// The bytes that are sent before the connection is closed.
 const SENT: [&str; 5] = [
     "",
     "GET /hang HTT",
     "GET /hang HTTP/1.1\r\nhost: x\r\n\r\n",
     "POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf",
-    // Two requests, and the answer to neither is awaited.
+    // Two pipelined requests; neither response is read.
     "GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /hang HTTP/1.1\r\nhost: x\r\n\r\n",
 ];
 
@@ -38,21 +38,21 @@ async fn five_hundred_hang_ups_leave_no_slot_and_no_connection_behind() {
         }
         for (n, caller) in callers.into_iter().enumerate() {
             if n % 2 == 0 {
-                // At once and without a goodbye: a reset.
+                // A reset instead of an orderly close.
                 caller.set_zero_linger().unwrap();
             }
         }
     }
     until("all were accepted", || connections.accepted() == 500).await;
-    until("all have left", || connections.open() == 0).await;
+    until("all connections are closed", || connections.open() == 0).await;
     until("all slots are free", || handle.in_flight() == 0).await;
     let (started, rejected) = (started.load(SeqCst), handle.rejected());
     assert!(
         started > 0 && rejected > 0,
-        "some had a slot, others none: {started}, {rejected}"
+        "some requests had a slot, others were rejected: {started}, {rejected}"
     );
 
-    // All slots are there, and no more than these.
+    // All slots are free, and there are no more than these.
     let mut held = Vec::new();
     for slots in 1..=SLOTS {
         held.push(send(addr, 2, head("/hang", "").as_bytes()).await);
@@ -84,9 +84,9 @@ async fn callers_that_hang_up_in_the_queue_leave_their_places() {
             queued.push(send(addr, 1, head("/", "").as_bytes()).await);
             until("it is queued", || handle.queued() == places).await;
         }
-        assert_eq!(ask(addr, 2).await, 503, "no place is left");
+        assert_eq!(ask(addr, 2).await, 503, "the queue is full");
         drop(queued);
-        until("all places are free", || handle.queued() == 0).await;
+        until("the queue is empty", || handle.queued() == 0).await;
     }
     assert_eq!(handle.abandoned(), 25 * PLACES as u64);
     let mut waits = send(addr, 2, head("/", "").as_bytes()).await;
@@ -96,7 +96,7 @@ async fn callers_that_hang_up_in_the_queue_leave_their_places() {
     assert_eq!(status(&mut waits).await, 200);
 }
 
-/// The limit of the method: hyper reads on only when what it has read was taken.
+/// A limit of the method: hyper reads more only after the bytes it has read were consumed.
 #[tokio::test]
 async fn a_hang_up_behind_unread_bytes_is_seen_when_the_handler_ends() {
     let limit = Concurrency::new(2).unwrap();

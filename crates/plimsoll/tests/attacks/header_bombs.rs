@@ -1,4 +1,4 @@
-//! Request heads that are as large as they may be, and larger.
+//! Request heads at the size limits, and beyond them.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::{
     support::{ask, connect, head, send, serve, status},
 };
 
-/// How long an answer may take. It takes about 10 ms in a debug build; a parser that looks at each
-/// byte of 100 KB once for each other takes minutes.
+/// The longest allowed time for a response. A response takes about 10 ms in a debug build; a parser
+/// that is quadratic in 100 KB takes minutes.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// All headers that a policy, a key or a rejection reads.
@@ -41,7 +41,7 @@ const NAMES: [&str; 16] = [
     "x-tenant",
 ];
 
-/// What makes a parser go back and forth.
+/// Header fragments that make a parser backtrack.
 const PIECES: [&str; 12] = [
     ",",
     "\"",
@@ -62,7 +62,7 @@ fn by<K: Key<Request>>(key: K) -> KeyedRateLimit<K> {
     RateLimit::keyed(quota, key, Missing::Share, 1_000).unwrap()
 }
 
-/// Two gates with everything that reads a header; `/told` answers with the caller's own quota
+/// Two gates with every part that reads a header. `/told` answers with the caller's own quota
 /// headers, `/rejects` is rejected.
 fn app() -> Router {
     const CF: http::HeaderName = http::HeaderName::from_static("cf-connecting-ip");
@@ -117,19 +117,19 @@ async fn header_bombs_in_every_header_that_is_read_are_answered() {
         let since = Instant::now();
         let status = status(&mut send(addr, 1, head(path, lines).as_bytes()).await).await;
         let took = since.elapsed();
-        // Not by a timeout: a parser at work does not let its thread look at one.
+        // Not by a timeout: a busy parser blocks the thread that would fire it.
         assert!(took < LONGEST, "{took:?} for {} bytes", lines.len());
         status
     };
     for name in NAMES {
         for piece in PIECES {
-            // One line, and nearly as many as hyper admits.
+            // One line, and nearly the maximum number of lines that hyper accepts.
             for (count, length) in [(1, 100_000), (90, 1_000)] {
                 let lines = lines(name, piece, count, length);
                 assert_eq!(bomb("/", &lines).await, 200, "{name}: {piece} * {length}");
             }
         }
-        // As much as hyper admits.
+        // Nearly the maximum size that hyper accepts.
         let lines = lines(name, "a,", 1, 400_000);
         for (path, expected) in [("/", 200), ("/told", 200), ("/rejects", 503)] {
             assert_eq!(bomb(path, &lines).await, expected, "{name} at {path}");
@@ -146,7 +146,7 @@ async fn heads_beyond_the_limits_of_hyper_never_reach_a_gate() {
         let mut socket = connect(addr, 1).await;
         // The server may close the connection while this is being sent.
         _ = socket.write_all(head("/", &lines).as_bytes()).await;
-        // 431, unless the reset that follows it comes first.
+        // 431, unless the reset that follows it arrives first.
         let status = status(&mut socket).await;
         assert!(
             matches!(status, 431 | 0),
@@ -162,11 +162,11 @@ async fn a_head_of_http2_that_never_ends_closes_its_connection() {
     let mut attacker = Connection::open(addr, 1).await;
     let start = http2::frame(HEADERS, END_STREAM, 1, &http2::get_block("/"));
     attacker.send(&start).await.unwrap();
-    // A literal field that is not indexed: name and value.
+    // A literal header field without indexing: name and value.
     let field = [&[0, 1, b'x', 127, 0x81, 0x7c][..], &[b'a'; 16_000]].concat();
     assert!(field.len() <= 16_384, "the largest frame");
     let more = http2::frame(CONTINUATION, 0, 1, &field);
-    // More frames than h2 takes for one head.
+    // More frames than h2 accepts for one head.
     attacker.send(&more.repeat(6)).await.unwrap();
     assert_eq!(attacker.goes_away().await, Some(ENHANCE_YOUR_CALM));
     assert_eq!(ask(addr, 2).await, 200);

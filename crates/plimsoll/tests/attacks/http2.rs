@@ -1,4 +1,4 @@
-//! A client that speaks just enough HTTP/2 to misuse it.
+//! A minimal HTTP/2 client that can misuse the protocol.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::support::{in_time, send};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Types of frames.
+/// Frame types.
 pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -19,12 +19,12 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 pub(crate) const CONTINUATION: u8 = 9;
 
-/// Flags: the end of a request, the end of its head, and an answered ping.
+/// Flags: end of a request, end of its head, acknowledged ping.
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
-/// The error of a server that takes what was sent for an attack.
+/// The error code of a server that detects an attack.
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -40,12 +40,12 @@ pub(crate) fn get_block(path: &str) -> Vec<u8> {
     [&fields, path.as_bytes()].concat()
 }
 
-/// A whole request.
+/// A complete request.
 pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &get_block(path))
 }
 
-/// The caller's word that it wants no answer any more.
+/// The frame that cancels a stream.
 pub(crate) fn reset(stream: u32) -> Vec<u8> {
     const CANCEL: u32 = 8;
     frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
@@ -64,7 +64,7 @@ impl Connection {
         in_time(self.0.write_all(bytes)).await
     }
 
-    /// Type, flags and payload of the next frame; nothing when the connection is closed.
+    /// Type, flags and payload of the next frame; `None` when the connection is closed.
     pub(crate) async fn next(&mut self) -> Option<(u8, u8, Vec<u8>)> {
         let mut head = [0; 9];
         in_time(self.0.read_exact(&mut head)).await.ok()?;
@@ -74,7 +74,7 @@ impl Connection {
         Some((head[3], head[4], payload))
     }
 
-    /// Waits until the server has read all that was sent before.
+    /// Waits until the server has read everything sent before.
     pub(crate) async fn ping(&mut self) {
         self.send(&frame(PING, 0, 0, &[0; 8])).await.unwrap();
         loop {
@@ -85,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// The error that the server closes with; nothing when it closes without a word.
+    /// The error code of the server's `GOAWAY`; `None` when it closes without one.
     pub(crate) async fn goes_away(&mut self) -> Option<u32> {
         loop {
             let (kind, _, payload) = self.next().await?;

@@ -1,4 +1,4 @@
-//! What strangers send, over real sockets. `docs/security.md` has the figures; each is asserted here.
+//! Attacks over real sockets. `docs/security.md` has the figures; each is asserted here.
 //!
 //! Stopped readers, windows of 0 and half-sent uploads are in `plimsoll-concurrency`
 //! (`stalls/sockets.rs`), cache poisoning is in `plimsoll-core` (`sockets.rs`).

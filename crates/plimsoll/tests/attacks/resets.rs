@@ -1,4 +1,4 @@
-//! Many streams on one connection: reset at once (rapid reset, CVE-2023-44487), or kept.
+//! Many streams on one connection: reset at once (rapid reset, CVE-2023-44487), or kept open.
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     support::{ask, head, routes, send, serve, status, until},
 };
 
-/// How many streams are opened and reset in one write.
+/// Streams that are opened and reset in one write.
 const BATCH: u32 = 10;
 
-/// Odd numbers: the streams of a client.
+/// Odd numbers: the stream identifiers of a client.
 fn streams(from: u32, count: u32) -> impl Iterator<Item = u32> {
     (from..from + count).map(|n| 2 * n + 1)
 }
@@ -37,8 +37,8 @@ async fn released(limit: &ConcurrencyHandle) {
 }
 
 #[tokio::test]
-async fn a_thousand_streams_that_are_reset_at_once_leave_no_slot_behind() {
-    // A place for one other beside a whole batch.
+async fn a_thousand_streams_that_are_reset_at_once_hold_no_slot() {
+    // One slot more than a batch, for one other caller.
     let limit = Concurrency::new(BATCH as usize + 1).unwrap();
     let handle = limit.handle();
     let (app, started) = routes();
@@ -47,7 +47,11 @@ async fn a_thousand_streams_that_are_reset_at_once_leave_no_slot_behind() {
     for batch in 0..100 {
         let bytes = opened_and_reset(streams(batch * BATCH, BATCH));
         attacker.send(&bytes).await.unwrap();
-        assert_eq!(ask(addr, 2).await, 200, "others are served, batch {batch}");
+        assert_eq!(
+            ask(addr, 2).await,
+            200,
+            "another caller is served, batch {batch}"
+        );
         attacker.ping().await;
         released(&handle).await;
     }
@@ -76,8 +80,8 @@ async fn a_hundred_resets_in_one_write_end_the_connection_and_free_all_slots() {
     assert_eq!(ask(addr, 2).await, 200);
 }
 
-/// 200 streams, which is what hyper admits on one connection, to a service for 100 requests. Returns
-/// how many slots they hold, and the status that another caller gets meanwhile.
+/// Opens 200 streams, hyper's maximum per connection, to a service with a limit of 100. Returns how
+/// many slots they hold, and the status that another caller gets meanwhile.
 async fn kept_streams(per_caller: usize) -> (usize, u16) {
     let each = Concurrency::new(per_caller).unwrap().per_caller();
     let cell = move || each.cell();
@@ -101,11 +105,12 @@ async fn kept_streams(per_caller: usize) -> (usize, u16) {
 #[tokio::test]
 async fn a_limit_per_caller_bounds_what_the_streams_of_one_connection_hold() {
     assert_eq!(kept_streams(8).await, (8, 200));
-    // The control: a limit per caller that is larger than the limit in all.
+    // Control: a limit per caller above the limit of the service.
     assert_eq!(kept_streams(1_000).await, (100, 503));
 }
 
-/// The same streams to a service with four slots and a queue of 100: slots and places that they hold.
+/// The same 200 streams to a service with four slots and a queue of 100. Returns the slots and the
+/// queue places that they hold, and the status of another caller.
 async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
     let each = Concurrency::new(per_caller).unwrap().per_caller();
     let cell = move || each.cell();
@@ -125,7 +130,7 @@ async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
     if held.1 == 100 {
         return (held, ask(addr, 2).await);
     }
-    // The other is queued, and served when they are gone.
+    // The other caller is queued, and served after the streams are gone.
     let mut other = send(addr, 2, head("/", "").as_bytes()).await;
     until("it is queued", || handle.queued() == held.1 + 1).await;
     drop(attacker);
@@ -135,6 +140,6 @@ async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
 #[tokio::test]
 async fn a_limit_per_caller_bounds_its_places_in_the_queue() {
     assert_eq!(held_and_queued(8).await, ((4, 4), 200));
-    // The control: a limit per caller that is larger than the limit and its queue.
+    // Control: a limit per caller above the limit and its queue.
     assert_eq!(held_and_queued(1_000).await, ((4, 100), 503));
 }

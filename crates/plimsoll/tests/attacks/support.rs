@@ -1,4 +1,4 @@
-//! A server, and clients that write what they like.
+//! A server, and clients that send arbitrary bytes.
 
 use std::{
     net::SocketAddr,
@@ -20,7 +20,8 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
-/// Nothing here takes a second. What takes this long is stuck, or quadratic in what was sent.
+/// Timeout of every step. No step takes a second: a longer one hangs, or is quadratic in the bytes
+/// that were sent.
 const STUCK: Duration = Duration::from_secs(10);
 
 /// `/` answers, `/upload` reads its body, and `/hang` counts its calls and never answers.
@@ -47,7 +48,7 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
-/// Serves, and tells peer addresses.
+/// Serves the app, with peer addresses in the extensions.
 pub(crate) async fn serve(app: Router) -> SocketAddr {
     let (listener, addr) = listen().await;
     serve_on(listener, app);
@@ -70,43 +71,43 @@ pub(crate) async fn connect(addr: SocketAddr, host: u8) -> TcpStream {
     in_time(socket.connect(addr)).await.unwrap()
 }
 
-/// Connects and sends this.
+/// Connects and sends the bytes.
 pub(crate) async fn send(addr: SocketAddr, host: u8, bytes: &[u8]) -> TcpStream {
     let mut socket = connect(addr, host).await;
     socket.write_all(bytes).await.unwrap();
     socket
 }
 
-/// A request that closes its connection, with more lines in its head.
+/// A request with these header lines that closes its connection.
 pub(crate) fn head(path: &str, lines: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n")
 }
 
-/// All that is answered until the connection is closed.
+/// Everything that is received until the connection is closed.
 pub(crate) async fn text(socket: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = Vec::new();
-    // A reset ends what is answered, too.
+    // A reset also ends the response.
     _ = in_time(socket.read_to_end(&mut text)).await;
     String::from_utf8(text).unwrap()
 }
 
-/// The status of an answer; 0 where the connection was closed without one.
+/// The status of a response; 0 when the connection was closed without one.
 pub(crate) async fn status(socket: &mut (impl AsyncRead + Unpin)) -> u16 {
     let text = text(socket).await;
     text.get(9..12).map_or(0, |status| status.parse().unwrap())
 }
 
-/// Asks for `/` on a connection of its own.
+/// Requests `/` on a new connection.
 pub(crate) async fn ask(addr: SocketAddr, host: u8) -> u16 {
     status(&mut send(addr, host, head("/", "").as_bytes()).await).await
 }
 
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     let ended = tokio::time::timeout(STUCK, future).await;
-    ended.expect("it is stuck")
+    ended.expect("timed out")
 }
 
-/// Sockets take real time: waits for what they bring about.
+/// Waits until the condition holds. Sockets take real time.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let polled = async {
         while !holds() {
@@ -114,5 +115,5 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
     };
     let held = tokio::time::timeout(STUCK, polled).await;
-    assert!(held.is_ok(), "did not come about: {what}");
+    assert!(held.is_ok(), "condition not met: {what}");
 }

@@ -1,4 +1,4 @@
-//! The examples of the README and of `docs/policies.md`, each with a test of what the text says of it.
+//! Tests of the examples in the README and in `docs/policies.md`: each behaves as its text states.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use plimsoll::{
 use tokio::time::advance;
 use tower::ServiceExt as _;
 
-/// An answer, and its body as text.
+/// The response, with its body as text.
 async fn ask(app: &Router, path: &str, forwarded_for: &str) -> Response<String> {
     let request = Request::get(path).header("x-forwarded-for", forwarded_for);
     let request = request.body(Body::empty()).unwrap();
@@ -51,7 +51,7 @@ async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_ag
     assert_eq!(ask(&app, "/", "").await.status(), 429);
 }
 
-/// The README's stack for one gate, word for word.
+/// The README's stack for one gate, copied verbatim.
 #[allow(clippy::type_complexity)] // a policy made of policies is best left to inference
 fn second() -> Result<
     (
@@ -90,7 +90,11 @@ async fn the_readmes_second_stack_limits_each_client_by_itself() {
         assert_eq!(ask(&app, "/", "192.0.2.1").await.body(), "hello");
     }
     let rejected = ask(&app, "/", "192.0.2.1").await;
-    assert_eq!(rejected.status(), 429, "no house ad for who asks too often");
+    assert_eq!(
+        rejected.status(),
+        429,
+        "a client over its quota gets no house ad"
+    );
     assert!(!rejected.headers().contains_key(DEGRADED));
     assert_eq!(ask(&app, "/", "192.0.2.2").await.body(), "hello");
     advance(Duration::from_millis(20)).await;
@@ -107,7 +111,8 @@ async fn the_readmes_second_stack_answers_with_a_house_ad_when_it_is_full_and_it
     let (layer, load) = second().unwrap();
     let app: &Router = &Router::new().route("/", get(hang)).layer(layer);
     let asked_by = |client: String| Box::pin(async move { ask(app, "/", &client).await });
-    // Each request comes from a client of its own. Sampling leaves out (202) more, the higher the load.
+    // Each request comes from another client. Sampling answers more of them with 202 as the load
+    // rises.
     let mut clients = (1_u32..5_000).map(|n| std::net::Ipv4Addr::from(n).to_string());
     let mut held = Vec::new();
     while load.in_flight() < 64 {
@@ -120,7 +125,7 @@ async fn the_readmes_second_stack_answers_with_a_house_ad_when_it_is_full_and_it
         }
     }
 
-    // Full: what neither runs nor queues is answered at once, what queues within 50 ms.
+    // Full: requests beyond the queue are answered at once, queued ones within 50 ms.
     let (mut queued, mut at_once) = (Vec::new(), 0);
     for client in clients.by_ref().take(200) {
         let mut call = asked_by(client);
@@ -157,7 +162,7 @@ async fn the_readmes_second_stack_answers_with_a_house_ad_when_it_is_full_and_it
     }
 }
 
-/// The README's own policy, word for word.
+/// The README's custom policy, copied verbatim.
 #[derive(Default)]
 struct Maintenance {
     on: AtomicBool,

@@ -1,4 +1,5 @@
-//! The examples of the guides on rates, limits and rejections, each with a test of what the text says of it.
+//! Tests of the examples in the guides on rates, limits and rejections: each behaves as its
+//! text states.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -45,7 +46,7 @@ async fn admitted<P: Policy<Request<()>> + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_four_limits_of_the_rate_guide_admit_what_their_names_say() {
+async fn the_four_limits_of_the_rate_guide_admit_their_quotas() {
     let (q, min) = (Quota::per_minute(100), Duration::from_secs(60));
     let everybody = RateLimit::new(q.burst(10)).unwrap();
     let per_client =
@@ -74,7 +75,7 @@ async fn the_four_limits_of_the_rate_guide_admit_what_their_names_say() {
         100
     );
 
-    // One each 600 ms; 25 wait 15 s at most, and the next is rejected.
+    // One request per 600 ms; 25 wait at most 15 s, and the next is rejected.
     let partner = GateLayer::new(partner);
     let mut calls: Vec<_> = (0..40)
         .map(|_| Box::pin(admitted(&partner, 1, request)))
@@ -90,7 +91,7 @@ async fn the_four_limits_of_the_rate_guide_admit_what_their_names_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_quotas_take_from_all_or_from_none() {
+async fn several_quotas_charge_all_or_none() {
     let per_key = RateLimit::all([
         Quota::per_second(10).named("second"),
         Quota::per_day(10_000).fixed_window().named("day"),
@@ -118,7 +119,7 @@ async fn several_quotas_take_from_all_or_from_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hierarchy_takes_back_what_it_gave() {
+async fn a_hierarchy_refunds_the_tokens_of_rejected_requests() {
     let everybody = RateLimit::new(Quota::per_second(5_000).burst(500)).unwrap();
     let per_key = RateLimit::keyed(
         Quota::per_second(10),
@@ -137,7 +138,7 @@ async fn a_hierarchy_takes_back_what_it_gave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_chosen_by_the_request_and_costs_are_weighed() {
+async fn a_request_selects_its_plan_and_costs_are_weighed() {
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct Plan(&'static str);
     let plan = |req: &Request<()>| req.extensions().get::<Plan>().cloned();
@@ -195,7 +196,7 @@ async fn bytes_and_reported_costs_are_charged_after_the_call() {
         response.into_body().collect().await.unwrap();
         status
     };
-    // A MiB is twice what a second allows.
+    // A MiB is twice the quota of one second.
     assert_eq!(download(1024 * 1024).await, 200);
     assert_eq!(download(1).await, 429);
     advance(Duration::from_secs(1)).await;
@@ -204,7 +205,7 @@ async fn bytes_and_reported_costs_are_charged_after_the_call() {
     assert_eq!(download(1).await, 200);
 }
 
-/// Sends a request that stays: the running call, or the status of its rejection.
+/// Sends a request that stays in flight: returns the running call, or the status of its rejection.
 macro_rules! hold {
     ($layer:expr, $make:expr) => {{
         let mut request = $make();
@@ -218,7 +219,7 @@ macro_rules! hold {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limits_guide_gives_each_address_four_at_a_time_and_streams_a_limit_of_their_own() {
+async fn the_limits_guide_admits_four_requests_per_address_and_limits_streams_separately() {
     let four = Concurrency::new(4).unwrap().per_caller();
     let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || {
         four.cell()
@@ -233,7 +234,7 @@ async fn the_limits_guide_gives_each_address_four_at_a_time_and_streams_a_limit_
         held.push(hold!(&per_client, || from("192.0.2.1", "k", "/")).unwrap());
     }
     let fifth = hold!(&per_client, || from("192.0.2.1", "k", "/"));
-    assert_eq!(fifth.err().unwrap(), 429, "of its own allowance");
+    assert_eq!(fifth.err().unwrap(), 429, "over the client's own limit");
     held.push(hold!(&per_client, || from("192.0.2.2", "k", "/")).unwrap());
 
     let limits = GateLayer::new(limits);
@@ -254,7 +255,11 @@ async fn the_limits_guide_gives_each_address_four_at_a_time_and_streams_a_limit_
         request
     };
     let claimed = hold!(&limits, claims);
-    assert_eq!(claimed.err().unwrap(), 503, "a header is no way around");
+    assert_eq!(
+        claimed.err().unwrap(),
+        503,
+        "a header does not bypass the limit"
+    );
     held.push(hold!(&limits, || from("192.0.2.1", "k", "/events")).unwrap());
 }
 

@@ -1,4 +1,4 @@
-//! Law 12 for the whole stack: what is off or on changes nothing else. Each test states what is to be decided.
+//! Law 12 for the whole stack: a feature or a setting changes no other decision.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ where
     status
 }
 
-/// The fused gate and the nested gates, with the counters of what ended behind them.
+/// The fused gate and the nested gates, with the counters of calls that ended behind them.
 macro_rules! both {
     ($metrics:ident, $rate:expr, $concurrency:expr) => {{
         let fused = GateLayer::builder(($rate, $concurrency))
@@ -45,7 +45,7 @@ macro_rules! both {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_12_fused_and_nested_layers_decide_alike() {
+async fn law_12_fused_and_nested_layers_make_the_same_decisions() {
     let scripts = [
         (Script::Body, 200, Class::Success),
         (Script::Status(StatusCode::NOT_FOUND), 404, Class::Ignored),
@@ -60,7 +60,7 @@ async fn law_12_fused_and_nested_layers_decide_alike() {
         .layer(&inner)
         .into_inner();
 
-    // The bucket, counted by hand in tenths of a token: 2 come in each 100 ms, a request takes 10.
+    // The token bucket in tenths of a token: 2 are added per 100 ms, a request takes 10.
     let (mut tenths, mut rejected, mut ended) = (200, 0, [0; Class::ALL.len()]);
     for n in 0..60 {
         let (script, status, class) = &scripts[n % scripts.len()];
@@ -94,7 +94,7 @@ async fn law_12_fused_and_nested_layers_decide_alike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_12_fused_and_nested_layers_reject_alike_when_they_are_full() {
+async fn law_12_fused_and_nested_layers_make_the_same_rejections_when_full() {
     let metrics = Metrics::new();
     let rate = || RateLimit::new(Quota::per_second(1_000).burst(1_000)).unwrap();
     let concurrency = || Concurrency::new(5).unwrap();
@@ -119,18 +119,19 @@ async fn law_12_fused_and_nested_layers_reject_alike_when_they_are_full() {
     assert_eq!(send(&nested, Script::Body).await, 200);
 }
 
-/// What five requests at one instant meet: `None` when admitted, or the kind of rejection and the time to wait.
+/// The results of five requests at one instant: `None` when admitted, or the kind of rejection and
+/// the time to wait.
 fn five(policy: &impl Policy<()>) -> [Option<(Kind, Option<Duration>)>; 5] {
     let now = Instant::now();
     [(); 5].map(|()| match policy.admit(&mut (), now) {
         Verdict::Admit(_) => None,
         Verdict::Reject(rejection) => Some((rejection.kind(), rejection.retry_after())),
-        Verdict::Wait(_) => panic!("nothing here waits"),
+        Verdict::Wait(_) => panic!("no policy of this test queues"),
     })
 }
 
 #[test]
-fn law_12_a_policy_that_is_not_asked_to_decides_nothing() {
+fn law_12_a_policy_that_is_disabled_changes_no_decision() {
     let quota = || Quota::per_second(1).burst(2);
     let limit = || RateLimit::new(quota()).unwrap();
     let over = Some((Kind::OverQuota, Some(Duration::from_secs(1))));
@@ -143,7 +144,7 @@ fn law_12_a_policy_that_is_not_asked_to_decides_nothing() {
         rejects_three
     );
 
-    // A limit that is not enforced admits all, and one beside it decides as if it were alone.
+    // A shadowed limit admits all requests, and a limit beside it decides as if it were alone.
     let shadow = Shadow::new(limit());
     assert_eq!(five(&shadow), [None; 5]);
     assert_eq!(
@@ -155,7 +156,7 @@ fn law_12_a_policy_that_is_not_asked_to_decides_nothing() {
     );
     assert_eq!(five(&(Shadow::new(limit()), limit())), rejects_three);
 
-    // A limit for other requests is not asked, and keeps its tokens.
+    // A limit whose condition is false is not consulted and keeps its tokens.
     let others = When::new(|(): &()| false, limit());
     assert_eq!(five(&others), [None; 5]);
     assert_eq!(others.get_ref().available(Instant::now()), 2);

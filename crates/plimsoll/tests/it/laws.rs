@@ -1,4 +1,4 @@
-//! The twelve laws, for the whole stack as its users put it together.
+//! The twelve laws, for the complete stack.
 
 use std::{
     convert::Infallible,
@@ -23,7 +23,7 @@ use tower::{Layer as _, Service as _, ServiceExt as _};
 
 const KEY: HeaderKey = HeaderKey::from_static("x-key");
 
-/// All policies of the family, fused, with the handles to see into them.
+/// One policy of each crate, fused, with the handles that show their state.
 struct Stack<P> {
     policies: P,
     rate: RateLimit,
@@ -31,7 +31,7 @@ struct Stack<P> {
     breaker: BreakerHandle,
 }
 
-/// A stack that lets `burst` in at once, and `limit` at a time.
+/// A stack that admits a burst of `burst` requests, and `limit` requests at a time.
 fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
     let rate = RateLimit::new(Quota::per_second(1).burst(burst)).unwrap();
     let concurrency = Concurrency::new(limit).unwrap();
@@ -56,7 +56,7 @@ fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
     }
 }
 
-/// The kit's contract for the stack: what it has handed out is what is in flight.
+/// The test kit's contract for the stack: permits that are out equal requests in flight.
 fn contract() -> Contract<(
     RateLimit,
     LoadShed<ConcurrencyHandle>,
@@ -105,12 +105,12 @@ async fn law_02_every_permit_ends_exactly_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_refused_request_has_spent_nothing() {
+async fn law_03_a_rejected_request_has_spent_nothing() {
     contract()
         .law_03_a_refused_request_has_spent_nothing()
         .await;
 
-    // The last policy refuses a hundred; the first one's three tokens are still there.
+    // The last policy rejects a hundred requests; the first policy still has its three tokens.
     let stack = stack(3, 10);
     let layer = GateLayer::new(stack.policies);
     stack.breaker.force_open();
@@ -128,7 +128,7 @@ async fn law_03_a_refused_request_has_spent_nothing() {
     assert_eq!(
         stack.rate.available(Instant::now()),
         3,
-        "an untouched bucket, to compare"
+        "for comparison, an unused bucket"
     );
 }
 
@@ -210,7 +210,7 @@ async fn law_07_floods_stay_within_bounds_and_are_counted() {
     assert!(handle.keys() <= handle.capacity());
     assert!(
         admitted <= handle.capacity() + 1,
-        "never open in silence: {admitted} admitted"
+        "the limit never fails open: {admitted} admitted"
     );
     assert_eq!(
         handle.keys() + handle.evicted(),
@@ -218,7 +218,7 @@ async fn law_07_floods_stay_within_bounds_and_are_counted() {
         "all are accounted for"
     );
 
-    // The same in the table for any policy.
+    // The table for any policy (`Keyed`) has the same bound.
     let hour = Duration::from_secs(60 * 60);
     let log = SlidingLog::new(1, hour).unwrap();
     let keyed = log.per_key(KEY, Missing::Share, 512).unwrap();
@@ -290,13 +290,16 @@ async fn law_08_a_paused_clock_moves_everything() {
     assert!(futures_util::poll!(&mut runs).is_pending());
     let start = Instant::now();
     assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
-    assert_eq!(start.elapsed().as_secs(), 9, "of no real time at all");
+    assert_eq!(start.elapsed().as_secs(), 9, "without real time");
 }
 
 #[test]
 fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     fn message<T, E: ToString>(result: Result<T, E>) -> String {
-        result.err().expect("a bad setting").to_string()
+        result
+            .err()
+            .expect("the setting must be rejected")
+            .to_string()
     }
     let breaker = || CircuitBreaker::builder();
     let rates = |base, min, threshold| {
@@ -399,7 +402,7 @@ async fn law_10_failing_telemetry_fails_no_request_and_a_full_queue_grows_no_mem
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_11_probes_are_stamped_limited_and_given_back() {
+async fn law_11_probes_have_a_generation_and_a_limit_and_are_released_when_dropped() {
     let breaker = CircuitBreaker::builder()
         .window(2)
         .min_calls(2)
@@ -412,7 +415,7 @@ async fn law_11_probes_are_stamped_limited_and_given_back() {
     let handle = breaker.handle();
     let layer = GateLayer::new(breaker);
 
-    // Admitted while closed; it will end, badly, when the world has moved on.
+    // Admitted while closed; fails after the breaker has changed its state.
     let mut early = layer.layer(Scripted::default());
     let early = early
         .ready()
@@ -437,24 +440,24 @@ async fn law_11_probes_are_stamped_limited_and_given_back() {
     assert_eq!(
         (probes.len(), handle.state()),
         (2, State::HalfOpen),
-        "limited in number"
+        "probes are limited in number"
     );
     _ = http_body_util::BodyExt::collect(early.into_body()).await;
     assert_eq!(
         handle.state(),
         State::HalfOpen,
-        "a late failure counts nowhere"
+        "a late failure is not counted"
     );
     assert!(handle.late() >= 1);
 
     drop(probes.pop());
-    assert_eq!(handle.probing(), 1, "a dropped probe gives its place back");
+    assert_eq!(handle.probing(), 1, "a dropped probe is released");
     assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 200);
     assert_eq!(handle.state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_11_a_probe_that_hangs_is_not_for_ever() {
+async fn law_11_a_probe_that_hangs_is_released_after_its_timeout() {
     let breaker = CircuitBreaker::builder()
         .window(1)
         .min_calls(1)

@@ -1,4 +1,4 @@
-//! All layers as a user of the facade puts them together: fused into one gate, under axum, with metrics.
+//! All layers in one stack of the facade: fused into one gate, under axum, with metrics.
 
 mod docs;
 mod guides;
@@ -22,7 +22,7 @@ use plimsoll::{
 };
 use tower::ServiceExt;
 
-/// Refuses a publisher's third request, and counts.
+/// Rejects the third request of a publisher, and counts.
 fn app(metrics: &Metrics) -> Result<Router, Box<dyn std::error::Error>> {
     let publisher = |req: &Request<Body>| req.headers().get("x-publisher").cloned();
     let quota = Quota::per_minute(60).burst(2);
@@ -67,7 +67,7 @@ async fn ask(app: &Router, path: &str) -> Response<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_layers_in_one_gate_admit_refuse_substitute_and_count() {
+async fn all_layers_in_one_gate_admit_reject_substitute_and_count() {
     let metrics = Metrics::new();
     let app = app(&metrics).unwrap();
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Gates at every place where a router takes a layer, over real sockets.
+//! Gates at every place where a router accepts a layer, over real sockets.
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
@@ -57,7 +57,7 @@ async fn a_router_with_state() {
 }
 
 #[tokio::test]
-async fn a_nested_router_has_the_gate_and_its_parent_has_not() {
+async fn a_gate_on_a_nested_router_does_not_apply_to_its_parent() {
     let inner = Router::new().route("/ad", any(echo)).layer(gate());
     let app = Router::new().route("/", any(echo)).nest("/api", inner);
     let address = serve(app).await;
@@ -88,7 +88,7 @@ async fn merged_routers_keep_their_gates() {
 }
 
 #[tokio::test]
-async fn a_route_layer_leaves_unknown_paths_alone() {
+async fn a_route_layer_does_not_apply_to_unknown_paths() {
     let address = serve(Router::new().route("/", any(echo)).route_layer(gate())).await;
     assert_eq!(twice(address, "/unknown").await, [404, 404]);
     assert_eq!(twice(address, "/").await, [200, 429]);
@@ -117,7 +117,7 @@ async fn a_route_service() {
 }
 
 #[tokio::test]
-async fn a_handler_with_a_layer_of_its_own() {
+async fn a_handler_with_its_own_layer() {
     check(Router::new().route("/", any(echo.layer(gate())))).await;
 }
 
@@ -131,8 +131,8 @@ fn wide() -> GateLayer<Concurrency> {
     GateLayer::new(Concurrency::new(64).unwrap())
 }
 
-/// Two `.layer(..)` calls in a row do not compile on a `MethodRouter` (E0283): its `layer` has the new error as a type
-/// parameter of its own, and nothing names the one in between. Each of these three ways does.
+/// Two `.layer(..)` calls in a row do not compile on a `MethodRouter` (E0283): the error type of
+/// the first layer cannot be inferred. Each of these three ways names it.
 #[tokio::test]
 async fn a_method_router_with_two_policies() {
     let fused = GateLayer::new((one(), Concurrency::new(64).unwrap()));

@@ -1,4 +1,4 @@
-//! HTTP clients behind a gate: what a service spends on its callees.
+//! HTTP clients behind a gate: a limit on calls to a callee.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn hypers_client_behind_a_gate() {
     assert_eq!(rejected.headers()["plimsoll-refused-by"], "rate-limit");
 }
 
-/// Outside, each hop asks the gate: two requests for one redirect.
+/// Outside of the gate, each hop needs a permit: two requests for one redirect.
 #[tokio::test]
 async fn redirects_followed_outside_of_a_gate() {
     let url = redirecting().await;
@@ -76,7 +76,7 @@ async fn redirects_followed_outside_of_a_gate() {
     assert_eq!(rejected.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
-/// Inside, one permit pays for all hops.
+/// Inside of the gate, one permit covers all hops.
 #[tokio::test]
 async fn redirects_followed_inside_of_a_gate() {
     let url = redirecting().await;
@@ -129,7 +129,8 @@ async fn answers_decompressed_outside_and_inside_of_a_gate() {
     );
 }
 
-/// `reqwest::Client` is a service for `reqwest::Request`, which is not `http::Request`: the gate speaks `Plain`.
+/// `reqwest::Client` is a service for `reqwest::Request`, which is not `http::Request`, so the gate
+/// uses `Plain`.
 #[tokio::test]
 async fn reqwests_client_behind_a_gate() {
     let url: reqwest::Url = redirecting().await.parse().unwrap();
@@ -174,7 +175,7 @@ async fn reqwests_client_behind_a_gate() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_connection_is_the_clients_own() {
+async fn an_error_of_the_connection_is_the_error_of_the_client() {
     let guarded = GateLayer::builder(one())
         .protocol(Http::new())
         .build()

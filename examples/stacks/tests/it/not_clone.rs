@@ -1,7 +1,8 @@
 //! Services of tower that are not `Clone`, before and behind a gate.
 //!
-//! A gate clones the service behind it: a request that waits gives the readied service back. So what is not `Clone` goes
-//! behind a gate through `Buffer`, as it does in tower's own stacks. Before a gate it goes as it is.
+//! A gate clones the service behind it, since a queued request releases its readied service. So a
+//! service that is not `Clone` goes behind a gate through `Buffer`, as in tower's own stacks.
+//! Before a gate it needs no buffer.
 
 use std::time::Duration;
 
@@ -30,11 +31,12 @@ where
     };
     assert_eq!(send("hello").await.unwrap(), "HELLO");
     let error: BoxError = send("hello").await.unwrap_err();
-    let rejection = PlainError::rejection_in(&*error).expect("a rejection among the sources");
+    let rejection =
+        PlainError::rejection_in(&*error).expect("the chain of sources has a rejection");
     assert_eq!(rejection.policy(), "rate-limit");
 }
 
-/// One worker for the buffer in front of each of these.
+/// Capacity of the buffer in front of each service.
 const BUFFER: usize = 8;
 
 #[tokio::test(start_paused = true)]
@@ -77,14 +79,14 @@ async fn boxed_services() {
     check(BoxCloneService::new(plain_gate().layer(Shout))).await;
     check(BoxCloneSyncService::new(plain_gate().layer(Shout))).await;
 
-    // A box that can be cloned goes behind a gate as it is.
+    // A box that is `Clone` needs no buffer behind a gate.
     check(plain_gate().layer(BoxCloneService::new(Shout))).await;
     check(plain_gate().layer(BoxCloneSyncService::new(Shout))).await;
     let inside = ServiceBuilder::new().layer(plain_gate()).buffer(BUFFER);
     check(inside.service(BoxService::new(Shout))).await;
 }
 
-/// Sends every request twice at most, the second time to the same gate.
+/// Sends every request at most twice, the second time to the same gate.
 #[derive(Debug, Clone)]
 struct Twice;
 
@@ -143,9 +145,10 @@ async fn a_balancer_over_gates_that_share_a_policy() {
     check(Balance::new(ServiceList::new(ewma))).await;
 }
 
-/// With the feature `load`, a gate whose policy is a load signal tells the balancer its own load.
+/// With the feature `load`, a gate whose policy is a load signal reports its own load to the
+/// balancer.
 #[tokio::test(start_paused = true)]
-async fn a_balancer_over_gates_that_tell_their_load() {
+async fn a_balancer_over_gates_that_report_their_load() {
     let gates = [(), ()].map(|()| {
         let limit = Concurrency::new(4).unwrap();
         GateLayer::builder(limit)

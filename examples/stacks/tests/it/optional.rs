@@ -67,7 +67,7 @@ async fn a_plain_gate_that_a_setting_turns_on() {
     }
 }
 
-/// axum-extra's `option_layer` makes both sides answer with axum's body.
+/// axum-extra's `option_layer` gives axum's body to the responses of both sides.
 #[tokio::test]
 async fn a_layer_that_a_setting_turns_on_in_a_router() {
     use axum_extra::middleware::option_layer;
@@ -81,8 +81,8 @@ async fn a_layer_that_a_setting_turns_on_in_a_router() {
     admits_two(app(false)).await;
 }
 
-/// tower's `option_layer` needs the same response on both sides, so the gate's body has to be turned into the inner
-/// service's type.
+/// tower's `option_layer` needs the same response type on both sides, so the gate's body is
+/// converted to the inner service's type.
 #[tokio::test]
 async fn a_layer_that_a_setting_turns_on_in_a_service_builder() {
     use axum::body::Body;

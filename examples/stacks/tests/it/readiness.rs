@@ -1,6 +1,8 @@
-//! What `Pending` means: the service behind the gate is not ready. A gate that is full is ready, and rejects in `call`.
+//! `Pending` means that the service behind the gate is not ready. A full gate is ready, and rejects
+//! in `call`.
 //!
-//! tower's `LoadShed` turns `Pending` into an error. Around a gate it therefore never acts on the gate's limit.
+//! tower's `LoadShed` turns `Pending` into an error, so around a gate it never acts on the gate's
+//! limit.
 
 use std::{
     convert::Infallible,
@@ -19,7 +21,7 @@ use tower::{
     service_fn,
 };
 
-/// Requests that stay: the gate is full while one of them is held.
+/// Never answers: the gate is full while one such request is held.
 async fn hang(_: Request<String>) -> Result<Response<String>, Infallible> {
     pending().await
 }
@@ -36,14 +38,14 @@ async fn a_full_gate_is_ready_and_rejects_in_call() {
     assert!(poll!(&mut running).is_pending());
 
     let ready = gate.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
-    assert!(matches!(ready, Poll::Ready(Ok(()))), "full, and ready");
+    assert!(matches!(ready, Poll::Ready(Ok(()))), "a full gate is ready");
     let rejected = gate.call(request()).await.unwrap();
     assert_eq!(rejected.status(), 503);
     assert!(rejected.headers().contains_key("retry-after"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn towers_load_shed_around_a_full_gate_passes_the_gates_rejection() {
+async fn towers_load_shed_around_a_full_gate_returns_the_rejection_of_the_gate() {
     let layer = GateLayer::new(Concurrency::new(1).unwrap());
     let stack = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
@@ -55,7 +57,7 @@ async fn towers_load_shed_around_a_full_gate_passes_the_gates_rejection() {
     let rejected = stack
         .oneshot(request())
         .await
-        .expect("an answer and no error of `LoadShed`");
+        .expect("a response instead of an error of `LoadShed`");
     assert_eq!(rejected.status(), 503);
     assert_eq!(
         rejected.extensions().get::<Rejection>().unwrap().policy(),
@@ -101,14 +103,14 @@ impl Service<Request<String>> for NeverReady {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_is_pending_while_the_service_behind_it_is() {
+async fn a_gate_is_pending_while_its_inner_service_is_pending() {
     let layer = GateLayer::new(Concurrency::new(1).unwrap());
     let handle = layer.policy().handle();
     let mut gate = layer.layer(NeverReady);
     assert!(poll!(std::pin::pin!(gate.ready())).is_pending());
-    assert_eq!(handle.in_flight(), 0, "asking reserves nothing");
+    assert_eq!(handle.in_flight(), 0, "`poll_ready` reserves nothing");
 
-    // Here `LoadShed` does what it is for.
+    // The service is not ready, so `LoadShed` rejects.
     let shed = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
         .layer(layer)
@@ -117,7 +119,8 @@ async fn a_gate_is_pending_while_the_service_behind_it_is() {
     assert!(error.is::<Overloaded>());
 }
 
-/// Behind a gate, `LoadShed` makes an error of a tower limit that is full. For the gate that is a failure of the service.
+/// Behind a gate, `LoadShed` turns a full tower limit into an error. The gate counts it as a
+/// failure of the service.
 #[tokio::test(start_paused = true)]
 async fn towers_load_shed_behind_a_gate_fails_the_call() {
     let gate = GateLayer::builder(Concurrency::new(8).unwrap())
@@ -133,6 +136,6 @@ async fn towers_load_shed_behind_a_gate_fails_the_call() {
     let error = BoxError::from(stack.oneshot(request()).await.unwrap_err());
     assert!(
         PlainError::rejection_in(&*error).is_none(),
-        "not the gate's word: {error}"
+        "not a rejection of the gate: {error}"
     );
 }

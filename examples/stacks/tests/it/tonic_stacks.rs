@@ -1,4 +1,5 @@
-//! Gates with tonic: interceptors on both sides, grpc-web, a guarded channel. All over real sockets.
+//! Gates with tonic: interceptors on both sides, grpc-web, a guarded channel. All over real
+//! sockets.
 
 use std::net::SocketAddr;
 
@@ -17,7 +18,7 @@ use tonic::{
 use tonic_web::{GrpcWebClientLayer, GrpcWebLayer};
 use tower::{Layer as _, ServiceBuilder};
 
-/// Serves a router of tonic's on a free port, and gives the port's address.
+/// Serves a tonic router on a free port, and returns the address.
 macro_rules! serve {
     ($router:expr) => {{
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,7 +28,7 @@ macro_rules! serve {
     }};
 }
 
-/// The client's first call is answered and its second rejected.
+/// Checks that the client's first call is answered and its second rejected.
 macro_rules! check {
     ($client:expr) => {{
         let mut client = $client;
@@ -46,7 +47,7 @@ fn hello() -> Request<HelloRequest> {
     })
 }
 
-/// An interceptor that marks requests, as those that add a token do.
+/// An interceptor that marks requests, as an interceptor that adds a token does.
 #[allow(clippy::unnecessary_wraps)] // the signature is tonic's
 fn mark(mut request: Request<()>) -> Result<Request<()>, Status> {
     request
@@ -131,7 +132,7 @@ async fn a_client_with_an_interceptor_behind_a_gate() {
     check!(GreeterClient::new(gate().layer(intercepted)));
 }
 
-/// A call that the interceptor answers itself spends the permit only where the gate is outside.
+/// A call that the interceptor answers itself uses a permit only when the gate is outside.
 #[tokio::test]
 async fn an_interceptor_that_answers_itself() {
     fn deny(_: Request<()>) -> Result<Request<()>, Status> {
@@ -148,7 +149,7 @@ async fn an_interceptor_that_answers_itself() {
     }
 }
 
-/// A unary call as a browser sends it.
+/// A unary call in the format of a browser.
 async fn from_a_browser(address: SocketAddr) -> Answer {
     let url = format!("http://{address}/greeter.Greeter/SayHello");
     // A frame of 8 bytes: field 1, six bytes of text.
@@ -159,7 +160,8 @@ async fn from_a_browser(address: SocketAddr) -> Answer {
     ask(request.header("x-grpc-web", "1").body(frame)).await
 }
 
-/// Both answers are HTTP 200. The first ends with a frame of trailers, the second is the status alone, in the head.
+/// Both responses are HTTP 200. The first ends with a frame of trailers; the second has only the
+/// status, in the head.
 async fn check_browser(address: SocketAddr) {
     let admitted = from_a_browser(address).await;
     assert_eq!(admitted.status, 200);

@@ -1,11 +1,12 @@
-//! Each layer of tower-http, outside and inside of a gate, under hyper and under axum, over real sockets.
+//! Each layer of tower-http, outside and inside of a gate, under hyper and under axum, over real
+//! sockets.
 //!
-//! Outside of the gate, a layer sees the rejections as well: they are compressed, traced and carry its headers. Inside, it
-//! sees only requests that were admitted, and a rejected request costs nothing there.
+//! Outside of the gate, a layer also handles rejections: they are compressed, traced and carry its
+//! headers. Inside, it handles only admitted requests, so a rejected request costs nothing there.
 
 #![allow(
     deprecated,
-    reason = "`bearer` is what users have, though tower-http would have them write their own"
+    reason = "`bearer` is in use, although tower-http recommends a custom validator"
 )]
 
 use std::time::Duration;
@@ -50,7 +51,7 @@ fn value() -> HeaderValue {
     HeaderValue::from_static("1")
 }
 
-/// Builds four stacks with the layer. After `=>`: a response header by which the layer is seen to have worked.
+/// Builds four stacks with the layer. After `=>`: a response header that shows the layer's effect.
 macro_rules! stacks {
     ($($name:ident: $layer:expr $(=> $mark:literal)?;)*) => {$(
         mod $name {
@@ -93,7 +94,7 @@ fn app() -> Router {
     Router::new().route("/", post_service(Echo))
 }
 
-/// Which answers carry the header.
+/// Which responses carry the header.
 fn marked(answers: &[Answer; 2], header: &str) -> [bool; 2] {
     answers
         .each_ref()
@@ -135,7 +136,8 @@ stacks! {
     validate_bearer: ValidateRequestHeaderLayer::bearer("secret");
 }
 
-/// Outside of a gate, a status that is set hides what the gate says; inside, it changes admitted answers only.
+/// Outside of a gate, a status that is set hides the gate's status; inside, it changes admitted
+/// responses only.
 #[tokio::test]
 async fn set_status() {
     let status = || SetStatusLayer::new(StatusCode::ACCEPTED);
@@ -158,7 +160,7 @@ async fn set_status() {
     assert_eq!(post(address, "hello").await.status, 429);
 }
 
-/// With CORS outside, a preflight is answered without asking the gate.
+/// With CORS outside, a preflight is answered before the gate.
 #[tokio::test]
 async fn a_preflight_spends_nothing() {
     let address = serve(

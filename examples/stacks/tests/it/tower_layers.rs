@@ -1,6 +1,7 @@
-//! Tower's own layers, outside and inside of a gate that speaks `Plain`: any request, any answer, a rejection is an error.
+//! Tower's own layers, outside and inside of a gate with `Plain`: any request, any response, and
+//! rejections as errors.
 //!
-//! The rejection stays in the chain of sources of whatever error the outer layers make of it.
+//! The rejection stays in the chain of sources of the outer layers' errors.
 
 #![allow(
     clippy::needless_question_mark,
@@ -38,7 +39,8 @@ where
     };
     assert_eq!(send("hello").await.unwrap(), "HELLO");
     let error: BoxError = send("hello").await.unwrap_err();
-    let rejection = PlainError::rejection_in(&*error).expect("a rejection among the sources");
+    let rejection =
+        PlainError::rejection_in(&*error).expect("the chain of sources has a rejection");
     assert_eq!(rejection.policy(), "rate-limit");
 }
 
@@ -65,7 +67,7 @@ fn boxed<E: Into<BoxError>>(error: E) -> BoxError {
     error.into()
 }
 
-/// A layer that was boxed, as those are that a configuration chooses.
+/// A boxed layer, as chosen by a configuration.
 #[tokio::test(start_paused = true)]
 async fn boxed_layers() {
     check(BoxLayer::new(plain_gate()).layer(Shout)).await;
@@ -101,7 +103,7 @@ stacks! {
     map_request: MapRequestLayer::new(|text: &'static str| text);
     map_response: MapResponseLayer::new(|text: String| text);
     map_result: MapResultLayer::new(|result: Result<String, _>| result);
-    // Both sides of an option must have the same error.
+    // Both sides of an option must have the same error type.
     option_some: (option_layer(Some(TimeoutLayer::new(MINUTE))), MapErrLayer::new(boxed));
     option_none: (option_layer(None::<TimeoutLayer>), MapErrLayer::new(boxed));
     retry: RetryLayer::new(Never);

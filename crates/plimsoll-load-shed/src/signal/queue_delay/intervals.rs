@@ -1,4 +1,4 @@
-//! Delays, in intervals.
+//! Delays, measured in intervals.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use crate::sync::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// An interval ends with so many delays ...
+/// Delays after which an interval ends, once it has lasted [`SHORTEST`].
 const FEWEST: u64 = 20;
-/// ... but not before so many nanoseconds ...
+/// Shortest interval, in nanoseconds.
 const SHORTEST: u64 = 2_000_000;
-/// ... and at the latest after these.
+/// Longest interval, in nanoseconds.
 const LONGEST: u64 = 100_000_000;
-/// So long the last load stands when no delay is told.
-const STANDS: u64 = 10 * LONGEST;
-/// No delay was told.
+/// How long the load stays without a recorded delay, in nanoseconds.
+const KEPT: u64 = 10 * LONGEST;
+/// No delay was recorded in the interval.
 const NONE: u64 = u64::MAX;
-/// Runs that weigh as much in their mean as all before them.
+/// Weight of the previous mean run time, in runs.
 const RUNS: f64 = 200.0;
 
-/// What a delay is measured by.
+/// The unit of a delay.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Objective {
     Seconds(f64),
-    /// Multiples of the mean time that requests run.
+    /// Multiples of the mean run time of requests.
     Runs(f64),
 }
 
-/// Durations that add up.
+/// A sum of durations.
 #[derive(Debug)]
 struct Total {
     nanos: AtomicU64,
@@ -46,12 +46,12 @@ impl Total {
         }
     }
 
-    /// One more. Tells its nanoseconds.
+    /// Adds a duration, and returns its nanoseconds.
     #[inline]
     fn add(&self, duration: Duration) -> u64 {
         let nanos = duration.as_nanos().min(u128::from(u32::MAX) * 1_000_000) as u64;
         self.nanos.fetch_add(nanos, Relaxed);
-        // Last, so that whoever counts it also finds how long it was.
+        // Last, so that a reader that sees the count also sees the duration.
         self.count.fetch_add(1, Release);
         nanos
     }
@@ -65,7 +65,7 @@ impl Total {
     }
 }
 
-/// A [`Total`] as it was at some time.
+/// A snapshot of a [`Total`].
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     count: u64,
@@ -73,7 +73,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// How many came after `before`, and their mean in nanoseconds, which is not a number when there were none.
+    /// The number of durations since `before`, and their mean in nanoseconds (NaN when there are
+    /// none).
     fn since(self, before: Self) -> (u64, f64) {
         let count = self.count.wrapping_sub(before.count);
         let nanos = self.nanos.wrapping_sub(before.nanos);
@@ -81,7 +82,7 @@ impl Seen {
     }
 }
 
-/// The load, and what the next one is made of.
+/// The load, and the delays of the current interval.
 #[derive(Debug)]
 pub(super) struct Intervals {
     objective: Objective,
@@ -91,23 +92,23 @@ pub(super) struct Intervals {
     /// The shortest wait of the interval in nanoseconds, or [`NONE`].
     least: AtomicU64,
     epoch: Epoch,
-    /// When to see whether the interval is over.
+    /// When to check for the end of the interval.
     due: AtomicU64,
     before: Mutex<Before>,
     /// The bits of the load.
     load: AtomicU64,
 }
 
-/// What was there when the interval began.
+/// The state at the start of the interval.
 #[derive(Debug, Default)]
 struct Before {
     began: u64,
     waits: Seen,
     runs: Seen,
-    /// The mean run in nanoseconds, smoothed; 0 while none is known.
+    /// The smoothed mean run time in nanoseconds; 0 while there is none.
     run: f64,
-    /// When the last delay was told, at the latest.
-    told: u64,
+    /// End of the last interval in which a delay was recorded.
+    recorded: u64,
 }
 
 impl Intervals {
@@ -148,7 +149,7 @@ impl Intervals {
         self.runs.add(ran);
     }
 
-    /// Ends the interval if it is time; whoever comes while another does, goes on.
+    /// Ends the interval when it is due. If another thread is ending it, this one continues.
     #[inline]
     pub(super) fn tick(&self, now: Instant) {
         let nanos = self.epoch.nanos(now);
@@ -178,8 +179,8 @@ impl Intervals {
                     Some(least) => least as f64,
                 };
                 self.show(delay, before.run);
-                (before.waits, before.told) = (waits, nanos);
-            } else if nanos.saturating_sub(before.told) >= STANDS {
+                (before.waits, before.recorded) = (waits, nanos);
+            } else if nanos.saturating_sub(before.recorded) >= KEPT {
                 self.show(0.0, before.run);
             }
         }
@@ -197,7 +198,7 @@ impl Intervals {
 }
 
 impl Before {
-    /// Takes new runs into their mean.
+    /// Adds new runs to the mean.
     fn follow(&mut self, runs: Seen) {
         let (count, mean) = runs.since(self.runs);
         if count > 0 {

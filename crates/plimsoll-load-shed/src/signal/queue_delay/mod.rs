@@ -1,4 +1,4 @@
-//! How long requests wait before they run.
+//! The queueing delay of requests, as a signal.
 
 mod intervals;
 
@@ -11,32 +11,39 @@ use self::intervals::{Intervals, Objective};
 use super::delay::objective;
 use crate::InvalidLoadShed;
 
-/// How long requests wait in queues, over an objective: 1 when they wait as long as they may. Clones are one.
+/// How long requests wait in queues, as a signal: the delay over an objective. Clones share the
+/// state.
 ///
-/// Of all signals the best for a service (DAGOR, `SoCC` 2018): it is there before answers get slow, and it is not fooled by
-/// a slow dependency, as latency is, or by locks, as CPU is. The load is that of the last interval. One ends with 20 requests, but
-/// after 2 ms at the earliest and 100 ms at the latest; one in which nothing was told leaves the load as it was, for a second
-/// at most.
+/// For a service this is the signal of choice (DAGOR, `SoCC` 2018): it rises before latency does,
+/// and neither a slow dependency (as with latency) nor lock contention (as with CPU) misleads it.
+/// The load is that of the last interval. An interval ends after 20 requests, but not before 2 ms
+/// and not after 100 ms. An interval without a recorded delay keeps the load, for at most one
+/// second.
 ///
 /// # Which objective
 ///
-/// [`relative`](Self::relative) needs no number: 1 when requests wait one and a half times as long as they run. That suits a
-/// service of 0.2 ms as well as one of half a second, as long as its callers have the patience for a few times what it takes to answer
-/// them. It has to know how long they run. Where that is not told, or where callers have so much patience and no more, state the delay:
-/// [`mean`](Self::mean) is DAGOR's, with 20 ms there.
+/// [`relative`](Self::relative) needs no number: the load is 1 when requests wait 1.5 times as long
+/// as they run. It suits services of 0.2 ms as well as of half a second, if callers accept a few
+/// times the service time, and if run times are recorded. In other cases set the delay: DAGOR uses
+/// [`mean`](Self::mean) with 20 ms.
 ///
-/// Both are mean delays, and fit every order in which a queue is served. [`lowest`](Self::lowest) is `CoDel`'s, with 5 ms there: it
-/// overlooks a burst that is worked off within the interval, but only a queue that is first in, first out shows it. Behind one that
-/// serves the newest or the most important first somebody always waits for next to nothing.
+/// Both are mean delays, and suit every queue order. `CoDel` uses [`lowest`](Self::lowest) with
+/// 5 ms: it ignores a burst that is worked off within the interval, but works with a first-in
+/// first-out queue only. In a queue served newest first or by priority, some request always waits
+/// almost no time.
 ///
-/// # How it is told
+/// # How delays are recorded
 ///
-/// As a policy, in one stack with the limit that makes requests wait, it is told [`Outcome::waited`] and [`Outcome::latency`] when
-/// they end; let it stand before what sheds, since it needs to see the time pass. So it is late by as long as requests run. Who knows
-/// sooner, where an entry leaves the queue, tells it with [`record`](Self::record), and with [`record_run`](Self::record_run) what comes
-/// after. Use one of the two ways: behind a gate without a queue the policy sees no wait, and its zeros would hide what is recorded.
-/// Requests that gave up waiting tell nothing. Calls that were cancelled before the head, or answered with an overload, count with their
-/// wait and not with their run, which they did not finish; calls that an inner gate rejected do not count at all.
+/// - As a policy, in one stack with the limit that queues: it records [`Outcome::waited`] and
+///   [`Outcome::latency`] when a request ends, so the delay is late by one run time. Place it
+///   before the shedding policy, since its `admit` also ends intervals.
+/// - By hand, where an entry leaves a queue: [`record`](Self::record), and
+///   [`record_run`](Self::record_run) for the run time.
+///
+/// Use one of the two. Behind a gate without a queue the policy records delays of zero, which would
+/// hide the recorded ones. Requests that left the queue before a slot was free are not recorded.
+/// Calls that were cancelled before the head, or answered with an overload, record their wait and
+/// not their run; calls that an inner gate rejected record nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,7 +58,7 @@ use crate::InvalidLoadShed;
 /// let start = Instant::now();
 /// delay.record(Duration::from_millis(30), start);
 /// delay.record(Duration::from_millis(20), start + Duration::from_millis(100));
-/// assert_eq!(delay.load(), 1.5); // that of the first interval
+/// assert_eq!(delay.load(), 1.5); // the load of the first interval
 /// # let _: GateLayer<_> = layer;
 /// # Ok(())
 /// # }
@@ -59,17 +66,18 @@ use crate::InvalidLoadShed;
 #[derive(Debug, Clone)]
 pub struct QueueDelay(Arc<Intervals>);
 
-/// So many times as long as requests run they may wait. With less, chance alone takes four workers beyond the line; with
-/// twice as long it takes longer to notice that a service has become slow.
+/// Objective of [`QueueDelay::relative`], in mean run times. With a lower value random fluctuation
+/// alone sheds at four workers; with twice the value a slowdown is detected later.
 const RUNS: f64 = 1.5;
 
 impl QueueDelay {
-    /// By the mean delay, measured by the service itself: 1 when requests wait one and a half times as long as they run.
+    /// The mean delay over the measured run time: 1 when requests wait 1.5 times as long as they
+    /// run.
     pub fn relative() -> Self {
         Self::new(Objective::Runs(RUNS), false)
     }
 
-    /// By the mean delay: 1 when requests wait `stated` on average.
+    /// The mean delay: 1 when requests wait `stated` on average.
     ///
     /// # Errors
     ///
@@ -78,7 +86,7 @@ impl QueueDelay {
         Ok(Self::new(Objective::Seconds(objective(stated)?), false))
     }
 
-    /// By the lowest delay: 1 when every request waits `stated` at least.
+    /// The lowest delay: 1 when every request waits at least `stated`.
     ///
     /// # Errors
     ///
@@ -91,13 +99,14 @@ impl QueueDelay {
         Self(Arc::new(Intervals::new(objective, lowest)))
     }
 
-    /// A request that has waited for this long leaves the queue.
+    /// Records that a request leaves the queue at `now` after this wait.
     pub fn record(&self, waited: Duration, now: Instant) {
         self.0.tick(now);
         self.0.record(waited);
     }
 
-    /// A request has run for this long, what it waited left out. Only [`relative`](Self::relative) makes use of it.
+    /// Records the run time of a request, without its wait. Only [`relative`](Self::relative) uses
+    /// it.
     pub fn record_run(&self, ran: Duration) {
         self.0.record_run(ran);
     }
@@ -124,7 +133,7 @@ impl<Req> Policy<Req> for QueueDelay {
     fn finish(&self, (): (), outcome: &Outcome) {
         let done = match outcome.class {
             Class::Success | Class::Failure | Class::Ignored => true,
-            // After the head the run is known, whether the body is read or not.
+            // After the head the run time is complete, whether the body is read or not.
             Class::Cancelled => outcome.body_dropped(),
             Class::Overloaded => false,
             _ => return,

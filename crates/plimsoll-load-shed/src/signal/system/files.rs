@@ -1,4 +1,4 @@
-//! Where the kernel keeps its figures.
+//! The kernel's files with load figures.
 
 use std::{
     fs, io,
@@ -7,19 +7,19 @@ use std::{
 
 use super::parse;
 
-/// The control groups that the process is in, innermost first, and `/proc`.
+/// The control groups of the process, innermost first, and `/proc`.
 #[derive(Debug)]
 pub(super) struct Files {
     proc: PathBuf,
     groups: Vec<PathBuf>,
 }
 
-/// Files that should have told something and did not.
+/// The number of files that could not be read or parsed.
 #[derive(Debug, Default)]
 pub(super) struct Misses(pub(super) u64);
 
 impl Misses {
-    /// The text of a file, read whole. One that is not there is no miss: kernels and containers differ.
+    /// The complete text of a file. A missing file is not counted: kernels and containers differ.
     fn text(&mut self, path: &Path) -> Option<String> {
         match fs::read_to_string(path) {
             Ok(text) => Some(text),
@@ -30,14 +30,14 @@ impl Misses {
         }
     }
 
-    /// What `parse` makes of a file in which there should be something.
+    /// Parses a file that must have a value.
     fn read<T>(&mut self, path: &Path, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let read = parse(&self.text(path)?);
         self.0 += u64::from(read.is_none());
         read
     }
 
-    /// A limit in a file, which may say that there is none.
+    /// Parses a file with a limit; `max` stands for no limit.
     fn limit<T>(&mut self, path: &Path, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let text = self.text(path)?;
         let limit = parse(&text);
@@ -47,18 +47,19 @@ impl Misses {
 }
 
 impl Files {
-    /// Below `root`, which is `/` but for tests.
+    /// Finds the files below `root`, which is `/` except in tests.
     pub(super) fn below(root: &Path, misses: &mut Misses) -> Self {
         let proc = root.join("proc");
         let mount = root.join("sys/fs/cgroup");
-        // A hybrid system has version 2 beside the controllers of version 1.
+        // A hybrid system mounts version 2 beside the controllers of version 1.
         let mount = match mount.join("unified") {
             unified if unified.is_dir() => unified,
             _ => mount,
         };
         let own = misses.text(&proc.join("self/cgroup"));
         let path = own.as_deref().and_then(parse::cgroup_path);
-        // In a container the path may be that of the host, where it is not to be found: then the mount is the group itself.
+        // In a container the path may be the host's and not exist: then the mount is the group
+        // itself.
         let inner = path
             .filter(|path| !path.split('/').any(|part| part == ".."))
             .map(|path| mount.join(path))
@@ -72,7 +73,7 @@ impl Files {
         Self { proc, groups }
     }
 
-    /// For each group with a quota of processors: the quota, and the microseconds used so far.
+    /// For each group with a CPU quota: the quota in processors, and the microseconds used so far.
     pub(super) fn quotas(&self, misses: &mut Misses) -> Vec<Option<(f64, u64)>> {
         let quota = |group: &PathBuf| {
             let quota = misses.limit(&group.join("cpu.max"), parse::cpu_max)?;
@@ -84,12 +85,13 @@ impl Files {
         self.groups.iter().map(quota).collect()
     }
 
-    /// Ticks of the machine's processors: worked, and all.
+    /// Ticks of the machine's processors: busy, and all.
     pub(super) fn processors(&self, misses: &mut Misses) -> Option<(u64, u64)> {
         misses.read(&self.proc.join("stat"), parse::processors)
     }
 
-    /// The greatest share of its memory that a group with a limit has in use, and of all there is where none has one.
+    /// The greatest share of a memory limit that is in use; of the machine's memory when no group
+    /// has a limit.
     pub(super) fn memory(&self, misses: &mut Misses) -> Option<f64> {
         let mut worst: Option<f64> = None;
         for group in &self.groups {
@@ -101,7 +103,7 @@ impl Files {
                 parse::stat(text, "inactive_file")
             });
             if let Some(current) = current {
-                // What the kernel would give up first is as good as free.
+                // The kernel reclaims inactive pages first, so they count as free.
                 let used = current.saturating_sub(inactive.unwrap_or(0));
                 let share = used as f64 / limit.max(1) as f64;
                 worst = Some(worst.map_or(share, |worst| worst.max(share)));
@@ -110,7 +112,8 @@ impl Files {
         worst.or_else(|| misses.read(&self.proc.join("meminfo"), parse::meminfo))
     }
 
-    /// The pressure on `cpu` or `memory` in the innermost group that tells it, or on the machine.
+    /// The pressure on `cpu` or `memory`, of the innermost group that has the file, or of the
+    /// machine.
     pub(super) fn pressure(&self, resource: &str, misses: &mut Misses) -> Option<f64> {
         let file = format!("{resource}.pressure");
         let mut groups = self.groups.iter();

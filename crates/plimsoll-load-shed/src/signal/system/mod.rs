@@ -1,4 +1,4 @@
-//! How loaded the machine is, or the part of it that the process may use.
+//! The load of the machine, or of the part of it that the process may use.
 
 mod files;
 mod parse;
@@ -25,25 +25,31 @@ const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(60);
 
-/// Processors, memory and pressure, each over an objective; the worst of them is the load. Clones are one. Linux only.
+/// Processors, memory and pressure, each over an objective; the load is the highest of them. Linux
+/// only.
+///
+/// Clones share one thread.
 ///
 /// | objective | what is 1 | read from |
 /// |---|---|---|
-/// | [`cpu`](SystemLoadBuilder::cpu) | this share of the processors that the control group may use is in use | `cpu.stat` over `cpu.max`, or `/proc/stat` |
-/// | [`memory`](SystemLoadBuilder::memory) | this share of the memory it may use is in use | `memory.current` less `inactive_file` over `memory.max`, or `/proc/meminfo` |
-/// | [`cpu_pressure`](SystemLoadBuilder::cpu_pressure) | for this share of ten seconds some task waited for a processor | `cpu.pressure`, or `/proc/pressure/cpu` |
-/// | [`memory_pressure`](SystemLoadBuilder::memory_pressure) | for this share of ten seconds some task waited for memory | `memory.pressure`, or `/proc/pressure/memory` |
+/// | [`cpu`](SystemLoadBuilder::cpu) | this share of the processors that the control group may use is busy | `cpu.stat` over `cpu.max`, or `/proc/stat` |
+/// | [`memory`](SystemLoadBuilder::memory) | this share of its memory limit is in use | `memory.current` less `inactive_file` over `memory.max`, or `/proc/meminfo` |
+/// | [`cpu_pressure`](SystemLoadBuilder::cpu_pressure) | in this share of ten seconds a task waited for a processor | `cpu.pressure`, or `/proc/pressure/cpu` |
+/// | [`memory_pressure`](SystemLoadBuilder::memory_pressure) | in this share of ten seconds a task waited for memory | `memory.pressure`, or `/proc/pressure/memory` |
 ///
-/// The group is the process's own in version 2 of control groups, and those around it: the one nearest to its limit counts. A
-/// group without a limit is measured by the machine. What no objective was set for is not in the load.
+/// The control groups are that of the process (version 2) and its ancestors: the group nearest to
+/// its limit counts. Without any limit the machine is measured. A value without an objective is not
+/// part of the load.
 ///
-/// [`start`](SystemLoadBuilder::start) starts **one thread**, which reads the files every half second, far from any request. It ends when the
-/// last clone is dropped. A file that is not there makes its part absent, not 0: [`cpu`](Self::cpu) and the others
-/// tell. One that cannot be read or understood does as well, and is counted in [`misses`](Self::misses).
+/// [`start`](SystemLoadBuilder::start) starts **one thread**, which reads the files every half
+/// second, outside of any request. It ends when the last clone is dropped. A missing file makes its
+/// value `None`, not 0, in [`cpu`](Self::cpu) and the others. A file that cannot be read or parsed
+/// does the same, and is counted in [`misses`](Self::misses).
 ///
-/// It lags by its interval, the pressures by seconds, and it is blind to everything that waits: take it as a second line behind a
-/// [`QueueDelay`](crate::QueueDelay). Where an autoscaler looks at the processors, let the objective be above its target, or
-/// shedding hides the load from it.
+/// The values lag by the interval, pressures by seconds, and they show nothing of handlers that
+/// wait: use it as a second signal beside a [`QueueDelay`](crate::QueueDelay). If an autoscaler
+/// targets CPU usage, set the objective above its target; shedding below the target would hide the
+/// load from the autoscaler.
 ///
 /// ```
 /// use plimsoll_load_shed::{LoadShed, SystemLoad};
@@ -65,7 +71,7 @@ struct Inner {
     _thread: mpsc::Sender<()>,
 }
 
-/// Bits of floats; what is not a number is absent.
+/// Bits of floats; NaN stands for `None`.
 #[derive(Debug)]
 struct Figures {
     load: AtomicU64,
@@ -73,7 +79,7 @@ struct Figures {
     misses: AtomicU64,
 }
 
-/// The objectives of a [`SystemLoad`], before it starts.
+/// Objectives and interval of a [`SystemLoad`] that has not been started.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sampled until `start`"]
 pub struct SystemLoadBuilder {
@@ -83,7 +89,7 @@ pub struct SystemLoadBuilder {
 }
 
 impl SystemLoad {
-    /// Without an objective yet.
+    /// A builder without objectives.
     pub fn builder() -> SystemLoadBuilder {
         SystemLoadBuilder {
             objectives: [None; 4],
@@ -91,27 +97,27 @@ impl SystemLoad {
         }
     }
 
-    /// The share of the processors in use, as last seen. It may be a little above 1.
+    /// The share of the processors in use in the last interval. It may slightly exceed 1.
     pub fn cpu(&self) -> Option<f64> {
         self.share(0)
     }
 
-    /// The share of the memory in use, as last seen.
+    /// The share of the memory in use, as last read.
     pub fn memory(&self) -> Option<f64> {
         self.share(1)
     }
 
-    /// The share of the last ten seconds in which some task waited for a processor.
+    /// The share of the last ten seconds in which a task waited for a processor.
     pub fn cpu_pressure(&self) -> Option<f64> {
         self.share(2)
     }
 
-    /// The share of the last ten seconds in which some task waited for memory.
+    /// The share of the last ten seconds in which a task waited for memory.
     pub fn memory_pressure(&self) -> Option<f64> {
         self.share(3)
     }
 
-    /// Files that were there, and could not be read or understood.
+    /// The number of files that existed and could not be read or parsed.
     pub fn misses(&self) -> u64 {
         self.0.figures.misses.load(Relaxed)
     }
@@ -123,7 +129,7 @@ impl SystemLoad {
 }
 
 impl SystemLoadBuilder {
-    /// 1 when this share of the processors is in use.
+    /// Sets the share of the processors in use that is a load of 1.
     ///
     /// # Errors
     ///
@@ -132,7 +138,7 @@ impl SystemLoadBuilder {
         self.objective(0, "cpu", share)
     }
 
-    /// 1 when this share of the memory is in use.
+    /// Sets the share of the memory in use that is a load of 1.
     ///
     /// # Errors
     ///
@@ -141,7 +147,7 @@ impl SystemLoadBuilder {
         self.objective(1, "memory", share)
     }
 
-    /// 1 when for this share of ten seconds some task waited for a processor.
+    /// Sets the share of ten seconds in which a task waits for a processor that is a load of 1.
     ///
     /// # Errors
     ///
@@ -150,7 +156,7 @@ impl SystemLoadBuilder {
         self.objective(2, "cpu pressure", share)
     }
 
-    /// 1 when for this share of ten seconds some task waited for memory.
+    /// Sets the share of ten seconds in which a task waits for memory that is a load of 1.
     ///
     /// # Errors
     ///
@@ -159,7 +165,7 @@ impl SystemLoadBuilder {
         self.objective(3, "memory pressure", share)
     }
 
-    /// Looks this often. 500 ms unless set.
+    /// Sets how often the files are read. Default: 500 ms.
     ///
     /// # Errors
     ///
@@ -172,11 +178,11 @@ impl SystemLoadBuilder {
         Ok(self)
     }
 
-    /// Starts the thread that samples. The first figures are there after one interval.
+    /// Starts the thread that samples. The first values exist after one interval.
     ///
     /// # Errors
     ///
-    /// When there is no thread to be had.
+    /// When the operating system cannot start the thread.
     pub fn start(self) -> Result<SystemLoad, InvalidLoadShed> {
         self.start_below("/".as_ref())
     }

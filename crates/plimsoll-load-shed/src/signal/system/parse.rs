@@ -1,18 +1,19 @@
-//! The kernel's files, as text: pure. What is not as it should be reads as `None`.
+//! Parses the kernel's files. Pure; malformed text gives `None`.
 
 /// The path of the process in the version 2 hierarchy: the line `0::/path` of `/proc/self/cgroup`.
 pub(super) fn cgroup_path(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::/"))
 }
 
-/// `usage_usec` of `cpu.stat`, or `inactive_file` of `memory.stat`: a name and a number on each line.
+/// A value such as `usage_usec` of `cpu.stat` or `inactive_file` of `memory.stat`: a name and a
+/// number per line.
 pub(super) fn stat(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().map(|line| line.split_ascii_whitespace());
     let mut line = lines.find(|line| line.clone().next() == Some(name))?;
     line.nth(1)?.parse().ok()
 }
 
-/// Processors that `cpu.max` allows: `max 100000` is no limit, `150000 100000` one and a half.
+/// Processors that `cpu.max` allows: `max 100000` is no limit, `150000 100000` is 1.5.
 pub(super) fn cpu_max(text: &str) -> Option<f64> {
     let mut words = text.split_ascii_whitespace();
     let quota: u64 = words.next()?.parse().ok()?;
@@ -20,12 +21,13 @@ pub(super) fn cpu_max(text: &str) -> Option<f64> {
     (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
 }
 
-/// Bytes in `memory.current` or `memory.max`, where `max` is no limit.
+/// Bytes in `memory.current` or `memory.max`; `max` is no limit.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The share of the last ten seconds in which some task was held up, 0 to 1: `avg10` of the line `some` of a pressure file.
+/// The share of the last ten seconds in which a task was delayed, 0 to 1: `avg10` of the line
+/// `some` of a pressure file.
 pub(super) fn pressure(text: &str) -> Option<f64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
     let mut words = some.split_ascii_whitespace();
@@ -36,10 +38,10 @@ pub(super) fn pressure(text: &str) -> Option<f64> {
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
-/// Ticks of all processors in `/proc/stat`: those in which they worked, and all.
+/// Ticks of all processors in `/proc/stat`: busy, and all.
 pub(super) fn processors(text: &str) -> Option<(u64, u64)> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    // user nice system idle iowait irq softirq steal; guests are in user already.
+    // user nice system idle iowait irq softirq steal; guest time is part of user.
     let mut ticks = [0_u64; 8];
     let mut words = line.split_ascii_whitespace();
     for (n, tick) in ticks.iter_mut().enumerate() {
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_is_that_of_version_2() {
+    fn the_path_is_read_from_the_version_2_line() {
         let hybrid = "12:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/system.slice/api.service\n";
         assert_eq!(cgroup_path(hybrid), Some("system.slice/api.service"));
         assert_eq!(cgroup_path("0::/\n"), Some(""));
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn pressure_is_the_share_in_which_some_waited() {
+    fn pressure_is_the_share_of_time_in_which_some_task_waited() {
         let text = "some avg10=12.50 avg60=3.20 avg300=1.00 total=123456\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=9\n";
         assert_eq!(pressure(text), Some(0.125));
         assert_eq!(
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_are_found_by_their_name() {
+    fn statistics_are_found_by_name() {
         let text = "anon 4096\nfile 8192\nactive_file 1\ninactive_file 6144\n";
         assert_eq!(stat(text, "inactive_file"), Some(6144));
         assert_eq!(stat(text, "file"), Some(8192));
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_works_when_it_neither_idles_nor_waits() {
+    fn idle_and_iowait_ticks_are_not_busy() {
         let text = "cpu  100 20 30 700 50 5 5 90 40 0\ncpu0 1 2 3 4\n";
         assert_eq!(processors(text), Some((250, 1000)));
         assert_eq!(processors("cpu  1 2 3 4\n"), Some((6, 10)));
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_can_be_had_is_not_used() {
+    fn available_memory_is_not_used_memory() {
         let text = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    250 kB\n";
         assert_eq!(meminfo(text), Some(0.75));
         assert_eq!(meminfo("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);

@@ -1,10 +1,10 @@
-//! One look at the files, and what has changed since the last.
+//! Samples of the kernel's files, and differences between them.
 
 use std::{path::Path, time::Duration};
 
 use super::files::{Files, Misses};
 
-/// Shares, 0 to 1; `None` where nothing is told.
+/// Shares, 0 to 1; `None` where there is no value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) cpu: Option<f64>,
@@ -13,7 +13,7 @@ pub(super) struct Sample {
     pub(super) memory_pressure: Option<f64>,
 }
 
-/// Looks at the files again and again.
+/// Reads the files repeatedly.
 #[derive(Debug)]
 pub(super) struct Sampler {
     files: Files,
@@ -23,7 +23,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Of the files below `root`; the first look.
+    /// Takes the first sample of the files below `root`.
     pub(super) fn new(root: &Path) -> Self {
         let mut misses = Misses::default();
         let files = Files::below(root, &mut misses);
@@ -35,7 +35,7 @@ impl Sampler {
         }
     }
 
-    /// The next look, this long after the one before.
+    /// Takes the next sample, `since` after the previous one.
     pub(super) fn sample(&mut self, since: Duration) -> Sample {
         Sample {
             cpu: self.cpu(since),
@@ -45,7 +45,7 @@ impl Sampler {
         }
     }
 
-    /// The greatest share of a quota that was used, or of the machine where there is no quota.
+    /// The greatest share of a quota that was used, or of the machine without a quota.
     fn cpu(&mut self, since: Duration) -> Option<f64> {
         let quotas = self.files.quotas(&mut self.misses);
         let micros = since.as_secs_f64() * 1e6;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_measured_against_the_quotas_around_it() {
+    fn a_group_is_measured_against_the_quotas_of_its_ancestors() {
         let root = root(&[
             ("proc/self/cgroup", "0::/pod/app\n"),
             ("sys/fs/cgroup/pod/app/cpu.max", "max 100000\n"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_the_machine_is_the_measure() {
+    fn without_limits_the_machine_is_measured() {
         let root = root(&[
             ("proc/self/cgroup", "0::/\n"),
             ("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\n"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_absent_and_what_is_broken_is_counted() {
+    fn a_missing_file_gives_no_value_and_a_malformed_one_is_counted() {
         let empty = root(&[]);
         let mut sampler = Sampler::new(empty.path());
         assert_eq!(sampler.sample(SECOND), Sample::default());
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_out_of_the_mount_is_not_followed() {
+    fn a_path_outside_of_the_mount_is_not_followed() {
         let root = root(&[
             ("proc/self/cgroup", "0::/../outside\n"),
             ("sys/fs/outside/memory.max", "1\n"),
@@ -180,10 +180,10 @@ mod tests {
         assert_eq!(sample.memory, Some(0.1));
     }
 
-    /// The other tests bring files of their own.
+    /// The other tests use files of their own; this one reads the real ones.
     #[test]
-    #[allow(clippy::print_stderr)] // who runs it should know what was not tested
-    fn the_control_groups_of_this_kernel_are_understood() {
+    #[allow(clippy::print_stderr)] // shows what was not tested
+    fn the_control_groups_of_this_kernel_are_parsed() {
         let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let is_v2 = |mount: &&Path| mount.join("cgroup.controllers").is_file();
         let Some(mount) = mounts.into_iter().find(is_v2) else {
@@ -198,13 +198,13 @@ mod tests {
             ("memory.pressure", sample.memory_pressure),
         ];
         for (file, share) in pressures {
-            // A kernel may have the files, and refuse to tell.
+            // A kernel may have the file and fail to read it.
             if let Err(error) = fs::read_to_string(mount.join(file)) {
                 eprintln!("not tested: {file}: {error}");
                 return;
             }
             assert!(share.is_some_and(|share| share <= 1.0), "{sample:?}");
         }
-        assert_eq!(sampler.misses.0, 0, "a file is not as was thought");
+        assert_eq!(sampler.misses.0, 0, "a file was not understood");
     }
 }

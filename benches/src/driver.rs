@@ -1,4 +1,4 @@
-//! One call after another through one service: what every case is measured by.
+//! Drivers: one call after another through one service, the loop of every case.
 
 use std::{
     hint::black_box,
@@ -18,12 +18,12 @@ use crate::cases::{
     bare::{HELLO, Make},
 };
 
-/// What became of a number of calls.
+/// How a number of calls ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     /// Answered by the inner service.
     pub accepted: u64,
-    /// Refused with an error, or with a response that is not the inner service's.
+    /// Rejected with an error, or with a response that is not the inner service's.
     pub refused: u64,
     /// Left pending: the poll did not finish the call, so there is nothing to time.
     pub pending: u64,
@@ -35,7 +35,7 @@ impl Tally {
         self.accepted + self.refused + self.pending
     }
 
-    /// The calls that ended so.
+    /// The calls with this end.
     pub fn of(&self, end: End) -> u64 {
         match end {
             End::Accepted => self.accepted,
@@ -44,7 +44,7 @@ impl Tally {
         }
     }
 
-    /// One call more.
+    /// Counts one call.
     #[inline]
     pub fn count(&mut self, end: End) {
         match end {
@@ -55,18 +55,18 @@ impl Tally {
     }
 }
 
-/// What became of one call.
+/// How one call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// Answered by the inner service.
     Accepted,
-    /// Refused.
+    /// Rejected.
     Refused,
     /// The service or its future was not ready.
     Pending,
 }
 
-/// A runtime that is never driven, for peers that look for one with a timer while they are polled.
+/// A runtime that is never driven, for peers that look for a timer while they are polled.
 pub(crate) static TIMERS: LazyLock<Runtime> = LazyLock::new(timers);
 
 fn timers() -> Runtime {
@@ -74,19 +74,20 @@ fn timers() -> Runtime {
     runtime.expect("a runtime with a timer needs nothing that can be missing")
 }
 
-/// Makes the given number of calls on one long-lived handle.
-pub type Lane = Box<dyn FnMut(u64) -> Tally + Send>;
+/// A driver: makes the given number of calls on one long-lived handle.
+pub type Driver = Box<dyn FnMut(u64) -> Tally + Send>;
 
-/// What one thread alone writes, on cache lines of its own (two, since processors fetch them in pairs): otherwise two
-/// threads share what lies side by side by chance.
+/// A value on its own cache lines (two, since processors fetch them in pairs). Without it, values
+/// of two threads could share a line by chance.
 #[repr(align(128))]
 pub struct Apart<T>(pub T);
 
-/// A lane that polls with a waker that does nothing: no runtime stands between the clock and the service.
+/// A driver that polls with a waker that does nothing, without a runtime between the clock and the
+/// service.
 ///
-/// A call is a request made, `poll_ready`, `call`, the future polled once, the body read to its end, and
-/// everything dropped.
-pub fn polled<S, B>(service: S, request: Make) -> Lane
+/// A call makes a request, calls `poll_ready` and `call`, polls the future once, reads the body to
+/// its end, and drops everything.
+pub fn polled<S, B>(service: S, request: Make) -> Driver
 where
     S: Service<Request<Empty>, Response = Response<B>> + Send + 'static,
     B: Body + Unpin,
@@ -103,8 +104,8 @@ where
     })
 }
 
-/// A lane for a service whose answer waits for a timer: each call is driven by a runtime to its end.
-pub fn awaited<S, B>(mut service: S, request: Make) -> Lane
+/// A driver for a service whose answer waits for a timer: a runtime drives each call to its end.
+pub fn awaited<S, B>(mut service: S, request: Make) -> Driver
 where
     S: Service<Request<Empty>, Response = Response<B>> + Send + 'static,
     B: Body + Unpin,
@@ -124,8 +125,8 @@ where
     })
 }
 
-/// A lane that makes requests and drops them: what a refusal cannot save.
-pub fn unsent(request: Make) -> Lane {
+/// A driver that makes requests and drops them: the cost that a rejection cannot avoid.
+pub fn unsent(request: Make) -> Driver {
     Box::new(move |calls| {
         for _ in 0..calls {
             drop(black_box(request()));
@@ -148,7 +149,8 @@ where
         Poll::Ready(Err(_)) => return End::Refused,
         Poll::Pending => return End::Pending,
     }
-    // Seen from outside, so that no part of it can be left out; by reference, so that it is not copied for that.
+    // Hidden from the optimiser, so that no part of the request is left out; by reference, to avoid
+    // a copy.
     black_box(&request);
     let future = pin!(call(service, request));
     match poll(future, &mut cx) {
@@ -158,9 +160,9 @@ where
     }
 }
 
-// A server calls, polls and reads in three different places. Compiled into one function, the three would share work or
-// get in each other's way, differently for each case. And whoever calls or polls does it through these: of a function with a
-// second caller the compiler makes a call of its own.
+// A server calls, polls and reads in three different places. In one function the three would be
+// optimised together, differently for each case. All callers use these functions: with a second
+// caller the compiler emits a real call.
 
 /// Calls a service.
 #[inline(never)]
@@ -168,13 +170,13 @@ pub fn call<S: Service<Request<Empty>>>(service: &mut S, request: Request<Empty>
     service.call(request)
 }
 
-/// Polls what it answered.
+/// Polls the future of a call.
 #[inline(never)]
 pub fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     future.poll(cx)
 }
 
-/// Reads a response as a server does: frames until the body says that it has ended.
+/// Reads a response as a server does: frames until the body has ended.
 #[inline(never)]
 fn read<B: Body + Unpin>(response: &mut Response<B>, cx: &mut Context<'_>) -> End {
     black_box(&*response);

@@ -1,4 +1,4 @@
-//! What breakers of one kind share: settings that can be changed while they run, and counters.
+//! State that breakers with common settings share: the settings, and counters.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -12,13 +12,14 @@ use crate::{
     settings::{Settings, nanos, trips},
 };
 
-/// `slow_call` or `cancelled_call` when it is off: no call takes longer.
+/// The value of `slow_call` or `cancelled_call` that switches it off: no call takes longer.
 const NEVER: u64 = u64::MAX;
 
-/// The settings, once whole behind a lock for changes of state, and once in single atomics for every call. Who reads
-/// the latter while they are being changed may see an old one beside a new one, for one decision.
+/// The settings, as a whole behind a lock for state transitions, and in single atomics for every
+/// call. A reader of the atomics may see an old value beside a new one during a change, for one
+/// decision.
 #[derive(Debug)]
-pub(crate) struct Family {
+pub(crate) struct Common {
     settings: Mutex<Settings>,
     failure_rate: AtomicU64,
     min_calls: AtomicU32,
@@ -37,10 +38,10 @@ pub(crate) struct Family {
     pub(crate) cancelled: Counter,
 }
 
-impl Family {
-    /// The settings must have been checked.
+impl Common {
+    /// Expects checked settings.
     pub(crate) fn new(settings: Settings) -> Self {
-        let family = Self {
+        let common = Self {
             settings: Mutex::new(settings),
             failure_rate: AtomicU64::new(0),
             min_calls: AtomicU32::new(0),
@@ -55,15 +56,15 @@ impl Family {
             late: Counter::new(),
             cancelled: Counter::new(),
         };
-        family.publish(&settings);
-        family
+        common.publish(&settings);
+        common
     }
 
     pub(crate) fn settings(&self) -> Settings {
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes settings, or none of them when the result is out of bounds.
+    /// Changes settings; none of them when the result is out of bounds.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), InvalidBreaker> {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = *settings;
@@ -89,14 +90,14 @@ impl Family {
         self.changes.store(settings.changes, Relaxed);
     }
 
-    /// Whether these are still the settings, by their [`Settings::changes`].
+    /// Whether `changes` is still the current [`Settings::changes`].
     pub(crate) fn is_current(&self, changes: u32) -> bool {
         self.changes.load(Relaxed) == changes
     }
 
-    /// What the end of a call says about the service: it failed, it answered well, or nothing.
+    /// The verdict on a call that ended: failed, succeeded, or `None` when it is not counted.
     ///
-    /// An answer that is no failure is a good one, whatever its status: a 404 shows that the
+    /// An answer that is not a failure is a success, whatever its status: a 404 shows that the
     /// service works.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<bool> {
         match outcome.class {
@@ -104,22 +105,22 @@ impl Family {
             Class::Failure => Some(true),
             // Never a success, however fast.
             Class::Overloaded => self.count_overloaded.load(Relaxed).then_some(true),
-            // The head came, and its status would have come after the body.
+            // The head was received, and its status would have followed the body.
             Class::Cancelled if outcome.body_dropped() => Some(self.is_slow(outcome)),
             Class::Cancelled => self.judge_cancelled(outcome),
             _ => None,
         }
     }
 
-    /// What the end of a probe says. An overloaded answer that does not count as a failure shows
-    /// that the service is alive; if it decided nothing, a service that stays full would keep the
-    /// breaker half-open.
+    /// The verdict on a probe that ended. An overloaded answer that does not count as a failure is
+    /// a success of the probe; if it were ignored, a service that stays full would keep the breaker
+    /// half-open.
     pub(crate) fn judge_probe(&self, outcome: &Outcome) -> Option<bool> {
         let uncounted = (outcome.class == Class::Overloaded).then_some(false);
         self.judge(outcome).or(uncounted)
     }
 
-    /// Whether how long calls take decides anything.
+    /// Whether the latency of calls is needed.
     #[inline]
     pub(crate) fn judges_latency(&self) -> bool {
         self.slow_nanos.load(Relaxed) != NEVER
@@ -128,12 +129,12 @@ impl Family {
     #[inline]
     fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos.load(Relaxed);
-        // While it is off, the latency is not computed.
+        // While `slow_call` is off, the latency is not computed.
         limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit)
     }
 
-    /// A caller that leaves after a long wait is how a timeout outside of the breaker shows. One
-    /// that leaves early says nothing about the service.
+    /// A call that is cancelled after a long time indicates a timeout outside of the breaker. One
+    /// that is cancelled early says nothing about the service.
     #[cold]
     fn judge_cancelled(&self, outcome: &Outcome) -> Option<bool> {
         let limit = self.cancelled_nanos.load(Relaxed);
@@ -144,13 +145,13 @@ impl Family {
         failed.then_some(true)
     }
 
-    /// Whether so many failures can open the breaker at all.
+    /// Whether this many failures can open the breaker at all.
     #[inline]
     pub(crate) fn may_trip(&self, failures: u32) -> bool {
         failures >= self.fewest_failures.load(Relaxed)
     }
 
-    /// Whether so many failures of so many calls open it.
+    /// Whether this many failures among this many calls open the breaker.
     pub(crate) fn trips(&self, failures: u32, calls: u32) -> bool {
         let rate = f64::from_bits(self.failure_rate.load(Relaxed));
         calls >= self.min_calls.load(Relaxed) && trips(failures, calls, rate)
