@@ -201,7 +201,7 @@ impl Engine {
                 let rejection = Rejection::new(NAME, Kind::Full);
                 let wait = self.breaker.handle().retry_after(now);
                 Err(match wait.filter(|wait| !wait.is_zero()) {
-                    Some(wait) => rejection.retry_after(wait),
+                    Some(wait) => rejection.with_retry_after(wait),
                     None => rejection,
                 })
             }
@@ -211,13 +211,13 @@ impl Engine {
     /// The rejection for this wait, because of one quota.
     #[cold]
     pub(crate) fn rejection(&self, wait: Duration, quota: usize, left: &[Left]) -> Rejection {
-        let rejection = Rejection::new(NAME, Kind::OverQuota).retry_after(wait);
+        let rejection = Rejection::new(NAME, Kind::OverQuota).with_retry_after(wait);
         let named = self.quotas.get(quota).zip(left.get(quota));
         match named.and_then(|(quota, left)| quota.allowance(*left)) {
             Some(mut allowance) => {
                 // The rest is not enough for this request, so its wait counts.
                 allowance.reset = allowance.reset.max(wait);
-                rejection.allowance(allowance)
+                rejection.with_allowance(allowance)
             }
             None => rejection,
         }

@@ -108,13 +108,12 @@ async fn each_change_of_a_limit_calls_all_callbacks_with_its_reason() {
     }
     handle.pin(4).unwrap();
     handle.unpin();
-    use LimitReason::{Growth, Pinned};
     let all = seen.lock().unwrap().clone();
-    assert_eq!(all[0], (10, all[0].1, Growth));
+    assert_eq!(all[0], (10, all[0].1, LimitReason::Growth));
     assert!(
         all.windows(2)
             .all(|two| two[0].1 == two[1].0 && two[1].0 != two[1].1)
     );
     assert_eq!(all.last().unwrap().1, 4);
-    assert_eq!(all.last().unwrap().2, Pinned);
+    assert_eq!(all.last().unwrap().2, LimitReason::Pinned);
 }

@@ -86,7 +86,7 @@ fn take_all<P: Policy<(), Wait = Infallible>>(policy: &P, plan: Plan) -> (Vec<Du
             }
             Verdict::Reject(rejection) => {
                 exact &= !waited;
-                let Some(wait) = rejection.wait().filter(|wait| !wait.is_zero()) else {
+                let Some(wait) = rejection.retry_after().filter(|wait| !wait.is_zero()) else {
                     return (admitted, false);
                 };
                 waited = true;

@@ -31,7 +31,7 @@ fn ask<const N: usize>(
 ) -> Result<(), Option<Duration>> {
     match limit.admit(&mut { cost }, now) {
         Verdict::Admit(_) => Ok(()),
-        Verdict::Reject(rejection) => Err(rejection.wait()),
+        Verdict::Reject(rejection) => Err(rejection.retry_after()),
         Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }

@@ -41,7 +41,7 @@ fn ask(limit: &RateLimit, now: Instant) -> Result<RateLimitPermit, Duration> {
         Verdict::Reject(rejection) => {
             assert_eq!(rejection.policy(), RateLimit::NAME);
             assert_eq!(rejection.kind(), Kind::OverQuota);
-            Err(rejection.wait().expect("a finite wait"))
+            Err(rejection.retry_after().expect("a finite wait"))
         }
     }
 }

@@ -22,7 +22,7 @@ const SECOND: u64 = 1_000_000_000;
 fn ask<Req>(policy: &impl Policy<Req>, mut req: Req, now: Instant) -> Result<(), Option<Duration>> {
     match policy.admit(&mut req, now) {
         Verdict::Admit(_) => Ok(()),
-        Verdict::Reject(rejection) => Err(rejection.wait()),
+        Verdict::Reject(rejection) => Err(rejection.retry_after()),
         Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }

@@ -103,7 +103,7 @@ fn a_cost_within_the_full_burst_is_admitted_after_its_wait() {
     let start = Instant::now();
     let wait = |cost: u32, now| match limit.admit(&mut { cost }, now) {
         Verdict::Admit(_) => None,
-        Verdict::Reject(rejection) => Some(rejection.wait()),
+        Verdict::Reject(rejection) => Some(rejection.retry_after()),
         Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     };
     assert_eq!(wait(1, start), None);

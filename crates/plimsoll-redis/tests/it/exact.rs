@@ -28,7 +28,7 @@ async fn admits_the_burst_and_rejects_with_the_exact_wait() {
     let rejection = ask(&limit, &mut ()).await.expect_err("over the burst");
     assert_eq!(rejection.kind(), Kind::OverQuota);
     assert_eq!(rejection.policy(), "redis-rate-limit");
-    let wait = rejection.wait().expect("exact").as_secs_f64();
+    let wait = rejection.retry_after().expect("exact").as_secs_f64();
     assert!((9.0..=10.0).contains(&wait), "{wait}");
     let handle = limit.handle();
     assert_eq!((handle.admitted(), handle.refused()), (3, 1));
@@ -46,7 +46,7 @@ async fn a_caller_is_admitted_right_after_its_wait() {
     assert!(ask(&limit, &mut ()).await.is_ok());
     for _ in 0..5 {
         let rejection = ask(&limit, &mut ()).await.expect_err("one per 50 ms");
-        tokio::time::sleep(rejection.wait().expect("exact")).await;
+        tokio::time::sleep(rejection.retry_after().expect("exact")).await;
         assert!(ask(&limit, &mut ()).await.is_ok(), "after the wait");
     }
 }
@@ -76,7 +76,7 @@ async fn each_key_has_its_own_quota_and_costs_are_taken_in_full() {
     // A cost over the burst is never admitted, and Redis is not asked.
     let rejection = ask(&limit, &mut ("cyd", 11)).await.expect_err("never");
     assert_eq!(
-        (rejection.kind(), rejection.wait()),
+        (rejection.kind(), rejection.retry_after()),
         (Kind::OverQuota, None)
     );
     assert_eq!(limit.handle().over_size(), 1);
@@ -99,7 +99,7 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
     limit.handle().wait_connected().await;
     assert!(ask(&limit, &mut 4).await.is_ok());
     let rejection = ask(&limit, &mut 2).await.expect_err("the bucket is empty");
-    let wait = rejection.wait().expect("exact");
+    let wait = rejection.retry_after().expect("exact");
     assert!(
         wait <= ms(2000),
         "the wait of the bucket, not of the window: {wait:?}"
@@ -111,7 +111,7 @@ async fn several_quotas_of_several_algorithms_are_one_decision() {
     );
     let rejection = ask(&limit, &mut 1).await.expect_err("6 per year");
     assert!(
-        rejection.wait().expect("exact") > ms(2000),
+        rejection.retry_after().expect("exact") > ms(2000),
         "the wait of the window"
     );
 }

@@ -76,7 +76,7 @@ async fn a_valid_answer_is_accepted() {
     let rejected = b"*6\r\n:0\r\n:1790000000123456\r\n:12000000\r\n:1\r\n:0\r\n:12000000\r\n";
     let limit = self::limit(rejected).await;
     let rejection = ask(&limit, &mut ()).await.expect_err("rejected");
-    assert_eq!(rejection.wait(), Some(ms(12_000)));
+    assert_eq!(rejection.retry_after(), Some(ms(12_000)));
     assert_eq!(limit.handle().nonsense(), 0);
 }
 

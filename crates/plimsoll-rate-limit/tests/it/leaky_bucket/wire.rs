@@ -32,7 +32,7 @@ async fn requests_are_queued_and_one_over_the_queue_is_429_with_the_wait() {
     assert_eq!(rejected.headers()["retry-after"], "1");
     assert_eq!(rejected.headers()["plimsoll-refused-by"], "leaky-bucket");
     let rejection = rejected.extensions().get::<Rejection>();
-    assert_eq!(rejection.and_then(Rejection::wait), Some(ms(1000)));
+    assert_eq!(rejection.and_then(Rejection::retry_after), Some(ms(1000)));
 
     let waited = waiting.await.expect("no panic").expect("infallible");
     assert_eq!(
