@@ -106,7 +106,7 @@ const BREACHES: &[Breach] = &[
         find: "panics::in_drop(|| policy.revoke(permit, admitted, now));",
         replace: "_ = (policy, permit, admitted, now);",
         package: "plimsoll-core",
-        test: "law_03_a_refused_request_has_spent_nothing",
+        test: "law_03_a_rejected_request_has_spent_nothing",
     },
     Breach {
         law: "03",

@@ -11,7 +11,7 @@ use benches::{
     driver::{Apart, Driver, End, Tally},
 };
 use lexopt::prelude::*;
-use plimsoll_concurrency::Concurrency;
+use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{Class, Outcome, Policy, Verdict};
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -103,11 +103,11 @@ fn ratio(entrants: &[Entrant], name: &str) -> Option<f64> {
 }
 
 fn entrants() -> Vec<Entrant> {
-    let fixed = Concurrency::new(AMPLE).expect("a limit within bounds");
+    let fixed = ConcurrencyLimit::new(AMPLE).expect("a limit within bounds");
     let mut all = vec![
         Entrant::accepting(CONTROL, drivers(|| || true)),
         Entrant::accepting(FIXED, plimsoll(fixed)),
-        Entrant::accepting(ADAPTIVE, plimsoll(Concurrency::adaptive())),
+        Entrant::accepting(ADAPTIVE, plimsoll(ConcurrencyLimit::adaptive())),
         Entrant::accepting(
             "tokio's semaphore, as tower holds it: owned permits",
             semaphore(),
@@ -142,7 +142,7 @@ fn drivers<F: FnMut() -> bool + Send + 'static>(make: impl Fn() -> F) -> Vec<Dri
     vec![driver(make()), driver(make())]
 }
 
-fn plimsoll(limit: Concurrency) -> Vec<Driver> {
+fn plimsoll(limit: ConcurrencyLimit) -> Vec<Driver> {
     let limit = Arc::new(limit);
     drivers(|| {
         let limit = Arc::clone(&limit);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_concurrency::Concurrency;
+use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
     ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal,
     Missing, Outcome, Policy, Rejection, Verdict,
@@ -73,10 +73,10 @@ pub(super) fn cases() -> Vec<Case> {
             occupied(occupied(gate(ranked(queued(1)))))
         }),
         Case::new("plimsoll/adaptive@accept", HTTP, || {
-            gate(Concurrency::adaptive())
+            gate(ConcurrencyLimit::adaptive())
         }),
         Case::new("plimsoll/adaptive-ranked@accept", HTTP, || {
-            gate(ranked(Concurrency::adaptive()))
+            gate(ranked(ConcurrencyLimit::adaptive()))
         }),
         Case::new("plimsoll/load-shed@accept", HTTP, || {
             gate(LoadShed::new(depth(0)))
@@ -137,13 +137,13 @@ pub fn per_key(quota: Quota) -> KeyedRateLimit<HeaderKey> {
         .expect("a valid capacity")
 }
 
-pub(super) fn concurrency(limit: usize) -> Concurrency {
-    Concurrency::new(limit).expect("the limit is not zero")
+pub(super) fn concurrency(limit: usize) -> ConcurrencyLimit {
+    ConcurrencyLimit::new(limit).expect("the limit is not zero")
 }
 
 /// A limit per key in `Keyed`, the table for any policy.
-fn concurrency_per_key() -> Keyed<HeaderKey, Concurrency> {
-    let limit = concurrency(1024).per_caller();
+fn concurrency_per_key() -> Keyed<HeaderKey, ConcurrencyLimit> {
+    let limit = concurrency(1024).reject_as_over_quota();
     Keyed::new(HeaderKey(API_KEY), Missing::Share, 10_000, move || {
         limit.cell()
     })
@@ -151,14 +151,14 @@ fn concurrency_per_key() -> Keyed<HeaderKey, Concurrency> {
 }
 
 /// A limit with a queue of the same length.
-fn queued(limit: usize) -> Concurrency {
+fn queued(limit: usize) -> ConcurrencyLimit {
     concurrency(limit)
         .queue(limit, WHILE)
         .expect("a queue within bounds")
 }
 
 /// A limit that reads the priorities and deadlines of waiters.
-fn ranked(limit: Concurrency) -> Concurrency<Deadlines, ByExtension> {
+fn ranked(limit: ConcurrencyLimit) -> ConcurrencyLimit<Deadlines, ByExtension> {
     limit.priorities(ByExtension).deadlines(Deadlines::new())
 }
 

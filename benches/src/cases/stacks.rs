@@ -4,7 +4,7 @@
 //! outermost; load shedding and sampling read the concurrency limit's load, as in a server.
 
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::{Gate, GateLayer, Http};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::LoadShed;
@@ -57,10 +57,10 @@ fn strict() -> Fallback<Fixed> {
     house_ad().on_rejection(false)
 }
 
-type Load = ConcurrencyHandle;
+type Load = ConcurrencyLimitHandle;
 type Policies = (
     RateLimit,
-    Concurrency,
+    ConcurrencyLimit,
     LoadShed<Load>,
     CircuitBreaker,
     Sampling<Load>,
@@ -103,5 +103,6 @@ fn nested(policies: Policies, fallback: Fallback<Fixed>) -> Nested {
 }
 
 type Guarded = Gate<Gate<Inner, Sampling<Load>, Http>, CircuitBreaker, Http>;
-type Metered = Gate<Gate<Gate<Guarded, LoadShed<Load>, Http>, Concurrency, Http>, RateLimit, Http>;
+type Metered =
+    Gate<Gate<Gate<Guarded, LoadShed<Load>, Http>, ConcurrencyLimit, Http>, RateLimit, Http>;
 type Nested = Gate<Metered, (), Fallback<Fixed>>;

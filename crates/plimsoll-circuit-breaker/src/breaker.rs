@@ -6,8 +6,8 @@ use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
-    BreakerBuilder, BreakerHandle, State, common::Common, settings::Settings, shared::Shared,
-    state::Stamp,
+    CircuitBreakerBuilder, CircuitBreakerHandle, State, common::Common, settings::Settings,
+    shared::Shared, state::Stamp,
 };
 
 /// A circuit breaker: admits while closed, rejects while open, probes while half-open.
@@ -29,9 +29,9 @@ pub struct CircuitBreaker {
 /// One word, since it is stored with every request: the ticket in the highest 16 bits, the stamp
 /// below. That leaves 45 bits for the generation, which grows by one per state transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerPermit(u64);
+pub struct CircuitBreakerPermit(u64);
 
-impl BreakerPermit {
+impl CircuitBreakerPermit {
     const STAMP_BITS: u32 = u64::BITS - u16::BITS;
 
     #[inline]
@@ -60,14 +60,14 @@ impl BreakerPermit {
 }
 
 impl CircuitBreaker {
-    /// A breaker with the defaults of [`BreakerBuilder`].
+    /// A breaker with the defaults of [`CircuitBreakerBuilder`].
     pub fn new() -> Self {
         Self::with(Settings::DEFAULT)
     }
 
     /// A builder for a breaker with other settings.
-    pub const fn builder() -> BreakerBuilder {
-        BreakerBuilder::new()
+    pub const fn builder() -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new()
     }
 
     /// Makes a breaker from checked settings.
@@ -129,8 +129,8 @@ impl CircuitBreaker {
 
     /// A handle that reads the state, changes settings, and forces the breaker open or closed. It
     /// stays valid while it is kept.
-    pub fn handle(&self) -> BreakerHandle {
-        BreakerHandle::new(Arc::clone(&self.shared))
+    pub fn handle(&self) -> CircuitBreakerHandle {
+        CircuitBreakerHandle::new(Arc::clone(&self.shared))
     }
 }
 
@@ -151,21 +151,21 @@ impl fmt::Debug for CircuitBreaker {
 }
 
 impl<Req> Policy<Req> for CircuitBreaker {
-    type Permit = BreakerPermit;
+    type Permit = CircuitBreakerPermit;
     plimsoll_core::decides_at_once!(Req);
 
     #[inline]
-    fn admit(&self, _: &mut Req, now: Instant) -> Verdict<BreakerPermit, Infallible> {
+    fn admit(&self, _: &mut Req, now: Instant) -> Verdict<CircuitBreakerPermit, Infallible> {
         let stamp = self.shared.stamp();
         if stamp.admits() {
-            Verdict::Admit(BreakerPermit::new(stamp, 0))
+            Verdict::Admit(CircuitBreakerPermit::new(stamp, 0))
         } else {
             self.shared.ask(now)
         }
     }
 
     #[inline]
-    fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
+    fn finish(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
         // Performance: the common end first: a success while closed, with nothing to write
         // (`instructions`, `circuit-breaker@accept`).
         let usual = outcome.class == Class::Success && self.shared.is_healthy(permit);
@@ -176,7 +176,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     /// Releases the place of a probe; other permits hold nothing.
     #[inline]
-    fn revoke(&self, permit: BreakerPermit, _: Instant, _: Instant) {
+    fn revoke(&self, permit: CircuitBreakerPermit, _: Instant, _: Instant) {
         if !permit.stamp().admits() {
             self.shared.release(permit);
         }

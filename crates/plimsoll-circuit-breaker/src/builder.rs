@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
+use crate::{CircuitBreaker, InvalidCircuitBreaker, settings::Settings};
 
 /// The settings of a [`CircuitBreaker`], checked together by [`build`](Self::build).
 ///
@@ -22,12 +22,12 @@ use crate::{CircuitBreaker, InvalidBreaker, settings::Settings};
 /// | [`count_overloaded`](Self::count_overloaded) | yes | fewer calls help a service that is overloaded |
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct BreakerBuilder {
+pub struct CircuitBreakerBuilder {
     settings: Settings,
     min_calls: Option<u32>,
 }
 
-impl BreakerBuilder {
+impl CircuitBreakerBuilder {
     pub(crate) const fn new() -> Self {
         Self {
             settings: Settings::DEFAULT,
@@ -113,7 +113,7 @@ impl BreakerBuilder {
     /// A timeout outside of the breaker appears as such calls: set this at or below that timeout.
     /// The time includes waits inside of the breaker, for a connection or in the queue of another
     /// gate. A call cancelled earlier is only counted in
-    /// [`BreakerHandle::cancelled`](crate::BreakerHandle::cancelled). A shorter
+    /// [`CircuitBreakerHandle::cancelled`](crate::CircuitBreakerHandle::cancelled). A shorter
     /// [`slow_call`](Self::slow_call) takes precedence. `None` switches it off.
     pub fn cancelled_call(mut self, from: impl Into<Option<Duration>>) -> Self {
         self.settings.cancelled_call = from.into();
@@ -133,7 +133,7 @@ impl BreakerBuilder {
     /// # Errors
     ///
     /// The first setting that is out of bounds, with the bound.
-    pub fn build(self) -> Result<CircuitBreaker, InvalidBreaker> {
+    pub fn build(self) -> Result<CircuitBreaker, InvalidCircuitBreaker> {
         let mut settings = self.settings;
         settings.min_calls = self
             .min_calls
@@ -142,7 +142,7 @@ impl BreakerBuilder {
     }
 }
 
-impl Default for BreakerBuilder {
+impl Default for CircuitBreakerBuilder {
     fn default() -> Self {
         Self::new()
     }

@@ -8,7 +8,7 @@ use std::sync::{
 use plimsoll_core::{Class, Counter, Outcome};
 
 use crate::{
-    InvalidBreaker,
+    InvalidCircuitBreaker,
     settings::{Settings, nanos, trips},
 };
 
@@ -65,7 +65,10 @@ impl Common {
     }
 
     /// Changes settings; none of them when the result is out of bounds.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<(), InvalidBreaker> {
+    pub(crate) fn change(
+        &self,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<(), InvalidCircuitBreaker> {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = *settings;
         change(&mut changed);

@@ -5,7 +5,7 @@ use crate::settings::{MAX_PROBES, MAX_WINDOW};
 /// A setting is out of bounds; the message names the setting, the bound and the value.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidBreaker {
+pub enum InvalidCircuitBreaker {
     /// The window holds no outcome, or too many.
     #[error("window must be in 1..={MAX_WINDOW} calls, got {0}")]
     Window(u32),

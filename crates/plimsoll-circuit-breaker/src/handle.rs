@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{InvalidBreaker, State, shared::Shared};
+use crate::{InvalidCircuitBreaker, State, shared::Shared};
 
 /// Reads a breaker's state and counters, changes its settings, and forces it open or closed.
 ///
@@ -12,11 +12,11 @@ use crate::{InvalidBreaker, State, shared::Shared};
 /// its [siblings](crate::CircuitBreaker::sibling); each has its own state. New settings apply from
 /// the next decision on; setting them changes no state.
 #[derive(Clone)]
-pub struct BreakerHandle {
+pub struct CircuitBreakerHandle {
     shared: Arc<Shared>,
 }
 
-impl BreakerHandle {
+impl CircuitBreakerHandle {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
@@ -119,7 +119,7 @@ impl BreakerHandle {
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $get:ident / $set:ident: $type:ty, $errors:literal;)*) => {
-        impl BreakerHandle {$(
+        impl CircuitBreakerHandle {$(
             $(#[$doc])*
             pub fn $get(&self) -> $type {
                 self.shared.common.settings().$get
@@ -131,7 +131,7 @@ macro_rules! settings {
             ///
             #[doc = $errors]
             /// On error nothing changes.
-            pub fn $set(&self, $get: $type) -> Result<(), InvalidBreaker> {
+            pub fn $set(&self, $get: $type) -> Result<(), InvalidCircuitBreaker> {
                 self.shared.common.change(|settings| settings.$get = $get)
             }
         )*}
@@ -166,9 +166,9 @@ settings! {
     count_overloaded / set_count_overloaded: bool, "Never.";
 }
 
-impl fmt::Debug for BreakerHandle {
+impl fmt::Debug for CircuitBreakerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerHandle")
+        f.debug_struct("CircuitBreakerHandle")
             .field("state", &self.state())
             .field("generation", &self.generation())
             .field("failure_rate", &self.failure_rate())

@@ -57,7 +57,7 @@
 //! **Open rejects**, as [`Kind::CircuitOpen`](plimsoll_core::Kind::CircuitOpen), with the exact
 //! time until the first probe. No timer runs: the first request after that time makes it half-open,
 //! and is its first probe. It stays open for `open_for` to 1.2 times that
-//! ([`jitter`](BreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
+//! ([`jitter`](CircuitBreakerBuilder::jitter)), so that the instances of a fleet do not probe together.
 //!
 //! **Half-open probes.** At most `probes` requests at a time are admitted, the others are rejected.
 //! One failed probe opens the breaker again; `successes` successful ones close it. A probe without
@@ -71,16 +71,16 @@
 //! Every state transition starts a new **generation**. A permit carries the generation of its
 //! admission, and a result that arrives in another generation is not counted: late failures of the
 //! outage do not open the breaker again, and late successes do not close it.
-//! [`BreakerHandle::late`] counts them.
+//! [`CircuitBreakerHandle::late`] counts them.
 //!
 //! # What counts
 //!
 //! | class of the outcome | counts as |
 //! |---|---|
-//! | `Success`, `Ignored` | a success (a 404 shows that the service works); a failure if it took [`slow_call`](BreakerBuilder::slow_call) or longer |
+//! | `Success`, `Ignored` | a success (a 404 shows that the service works); a failure if it took [`slow_call`](CircuitBreakerBuilder::slow_call) or longer |
 //! | `Failure` | a failure |
 //! | `Overloaded` | a failure. With `count_overloaded(false)`: nothing while closed, a success of a probe |
-//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](BreakerBuilder::cancelled_call) or longer. After a head: a success |
+//! | `Cancelled` | without an answer: nothing; a failure after [`cancelled_call`](CircuitBreakerBuilder::cancelled_call) or longer. After a head: a success |
 //! | `Rejected` | nothing: an inner gate rejected it, and the service was not called |
 //!
 //! A call is slow by the time to the head of its response. Rejections by the breaker itself are not
@@ -98,7 +98,7 @@
 //! | outside of the breaker | a call that is cancelled: a failure after `cancelled_call` (1 s by default) or longer |
 //!
 //! Put the timeout inside if possible. A timeout outside that is shorter than `cancelled_call` is
-//! not counted: the breaker stays closed and [`BreakerHandle::cancelled`] grows. Set
+//! not counted: the breaker stays closed and [`CircuitBreakerHandle::cancelled`] grows. Set
 //! `cancelled_call` to the length of the timeout, or `slow_call`, which also counts slow answers.
 //! `cancelled_call(None)` is for calls that are often cancelled in normal operation: long polls,
 //! the slower of two hedged calls.
@@ -190,10 +190,10 @@ mod sync;
 mod window;
 
 pub use self::{
-    breaker::{BreakerPermit, CircuitBreaker},
-    builder::BreakerBuilder,
-    error::InvalidBreaker,
-    handle::BreakerHandle,
+    breaker::{CircuitBreaker, CircuitBreakerPermit},
+    builder::CircuitBreakerBuilder,
+    error::InvalidCircuitBreaker,
+    handle::CircuitBreakerHandle,
     layer::CircuitBreakerLayer,
     state::State,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::InvalidBreaker;
+use crate::InvalidCircuitBreaker;
 
 /// Outcomes in the largest window: 8 KiB of bits.
 pub(crate) const MAX_WINDOW: u32 = 1 << 16;
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// [`BreakerBuilder`](crate::BreakerBuilder) has the reasons.
+    /// [`CircuitBreakerBuilder`](crate::CircuitBreakerBuilder) has the reasons.
     pub(crate) const DEFAULT: Self = Self {
         window: 100,
         threshold: 0.5,
@@ -64,25 +64,25 @@ impl Settings {
         changes: 0,
     };
 
-    pub(crate) fn check(self) -> Result<Self, InvalidBreaker> {
+    pub(crate) fn check(self) -> Result<Self, InvalidCircuitBreaker> {
         if !(1..=MAX_WINDOW).contains(&self.window) {
-            return Err(InvalidBreaker::Window(self.window));
+            return Err(InvalidCircuitBreaker::Window(self.window));
         }
         // Written so that NaN fails.
         if !(self.threshold > 0.0 && self.threshold <= 1.0) {
-            return Err(InvalidBreaker::FailureRate(self.threshold));
+            return Err(InvalidCircuitBreaker::FailureRate(self.threshold));
         }
         if !(1..=self.window).contains(&self.min_calls) {
             let Self {
                 min_calls, window, ..
             } = self;
-            return Err(InvalidBreaker::MinCalls { min_calls, window });
+            return Err(InvalidCircuitBreaker::MinCalls { min_calls, window });
         }
         if !(1..=MAX_PROBES).contains(&self.probes_at_a_time) {
-            return Err(InvalidBreaker::Probes(self.probes_at_a_time));
+            return Err(InvalidCircuitBreaker::Probes(self.probes_at_a_time));
         }
         if self.successes == 0 {
-            return Err(InvalidBreaker::Successes);
+            return Err(InvalidCircuitBreaker::Successes);
         }
         for (name, duration) in [
             ("open_for", Some(self.open_for)),
@@ -91,18 +91,18 @@ impl Settings {
             ("cancelled_call", self.cancelled_call),
         ] {
             if duration.is_some_and(|duration| duration.is_zero()) {
-                return Err(InvalidBreaker::ZeroDuration(name));
+                return Err(InvalidCircuitBreaker::ZeroDuration(name));
             }
         }
         if !(0.0..=1.0).contains(&self.jitter) {
-            return Err(InvalidBreaker::Jitter(self.jitter));
+            return Err(InvalidCircuitBreaker::Jitter(self.jitter));
         }
         if let Some((factor, max)) = self.backoff {
             if !(factor.is_finite() && factor >= 1.0) {
-                return Err(InvalidBreaker::BackoffFactor(factor));
+                return Err(InvalidCircuitBreaker::BackoffFactor(factor));
             }
             if max < self.open_for {
-                return Err(InvalidBreaker::BackoffMax);
+                return Err(InvalidCircuitBreaker::BackoffMax);
             }
         }
         Ok(self)

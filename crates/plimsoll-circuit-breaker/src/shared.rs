@@ -10,7 +10,7 @@ use plimsoll_core::{Epoch, Kind, Outcome, Rejection, Verdict};
 use tokio::time::Instant;
 
 use crate::{
-    BreakerPermit, State,
+    CircuitBreakerPermit, State,
     common::Common,
     settings::{Settings, nanos},
     state::{Decision, Ended, Machine, Stamp, wait},
@@ -65,7 +65,7 @@ impl Shared {
 
     /// Decides on a request while the breaker is not closed.
     #[cold]
-    pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<BreakerPermit, W> {
+    pub(crate) fn ask<W>(&self, now: Instant) -> Verdict<CircuitBreakerPermit, W> {
         let nanos = self.epoch.nanos(now);
         // Most rejections end here: nothing can change before `until` unless a probe ends or a
         // setting changes.
@@ -82,10 +82,10 @@ impl Shared {
         let stamp = machine.stamp();
         drop(machine);
         match asked {
-            Decision::Pass => Verdict::Admit(BreakerPermit::new(stamp, 0)),
+            Decision::Pass => Verdict::Admit(CircuitBreakerPermit::new(stamp, 0)),
             Decision::Probe(ticket) => {
                 self.common.probes.add();
-                Verdict::Admit(BreakerPermit::new(stamp, ticket))
+                Verdict::Admit(CircuitBreakerPermit::new(stamp, ticket))
             }
             Decision::Reject { wait } => Verdict::Reject(self.reject(wait)),
         }
@@ -107,15 +107,15 @@ impl Shared {
     /// Whether a successful end of this call changes nothing: closed now and at admission, and a
     /// full window without a failure.
     #[inline]
-    pub(crate) fn is_healthy(&self, permit: BreakerPermit) -> bool {
+    pub(crate) fn is_healthy(&self, permit: CircuitBreakerPermit) -> bool {
         let stamp = self.stamp();
         // Without a ticket the permit is its stamp.
-        permit == BreakerPermit::new(stamp, 0) && stamp.admits() && self.window.is_healthy()
+        permit == CircuitBreakerPermit::new(stamp, 0) && stamp.admits() && self.window.is_healthy()
     }
 
     /// Records any other end of a call.
     #[inline(never)]
-    pub(crate) fn finish(&self, permit: BreakerPermit, outcome: &Outcome) {
+    pub(crate) fn finish(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
         if !permit.stamp().admits() {
             return self.probed(permit, outcome);
         }
@@ -159,7 +159,7 @@ impl Shared {
     }
 
     /// Records the end of a probe.
-    fn probed(&self, permit: BreakerPermit, outcome: &Outcome) {
+    fn probed(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
         let failed = self.common.judge_probe(outcome);
         let rules = self.common.settings();
         let mut machine = self.lock();
@@ -178,7 +178,7 @@ impl Shared {
 
     /// Releases the place of a probe that never ran.
     #[cold]
-    pub(crate) fn release(&self, permit: BreakerPermit) {
+    pub(crate) fn release(&self, permit: CircuitBreakerPermit) {
         let rules = self.common.settings();
         let mut machine = self.lock();
         if machine.stamp() == permit.stamp() {

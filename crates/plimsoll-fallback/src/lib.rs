@@ -13,8 +13,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # use plimsoll_core::test_kit::RefuseAll;
-//! # let (rate, concurrency, breaker) = ((), (), RefuseAll);
+//! # use plimsoll_core::test_kit::RejectAll;
+//! # let (rate, concurrency, breaker) = ((), (), RejectAll);
 //! let fallback = Fallback::answer(Response::new("a house ad"));
 //! let handle = fallback.handle();
 //! let layer = GateLayer::builder((rate, concurrency, breaker)).protocol(fallback).build();

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
 use plimsoll_core::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// A connection that is up, and the breaker's permit.
-    fn route(&self, digest: Digest, now: Instant) -> Result<(&Link, BreakerPermit), Failed> {
+    fn route(&self, digest: Digest, now: Instant) -> Result<(&Link, CircuitBreakerPermit), Failed> {
         let link = self.link(digest).ok_or(Failed::Lost)?;
         match Policy::<()>::admit(&self.breaker, &mut (), now) {
             Verdict::Admit(breaker) => Ok((link, breaker)),
@@ -89,7 +89,7 @@ impl Engine {
     fn send(
         &self,
         link: &Link,
-        breaker: BreakerPermit,
+        breaker: CircuitBreakerPermit,
         question: Question,
         now: Instant,
     ) -> Result<(), Failed> {
@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Reports an outcome to the breaker.
-    fn report(&self, permit: BreakerPermit, success: bool, now: Instant) {
+    fn report(&self, permit: CircuitBreakerPermit, success: bool, now: Instant) {
         let class = if success {
             Class::Success
         } else {

@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, sync::Arc};
 
-use plimsoll_circuit_breaker::BreakerHandle;
+use plimsoll_circuit_breaker::CircuitBreakerHandle;
 
 use crate::{Disconnected, NoAnswer, engine::Engine, link::Link};
 
@@ -67,7 +67,7 @@ counters! {
 
 impl RedisHandle {
     /// Returns the handle of the breaker in front of Redis. Forcing it open takes Redis out of use.
-    pub fn breaker(&self) -> BreakerHandle {
+    pub fn breaker(&self) -> CircuitBreakerHandle {
         self.0.breaker.handle()
     }
 

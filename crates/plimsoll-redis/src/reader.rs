@@ -38,7 +38,7 @@ impl<K, C> Reader<K, C> {
             engine.counts.missing.note(&self.key, req, self.missing);
             match self.missing {
                 Missing::Admit => return Ok(Demand::None),
-                Missing::Refuse(kind) => return Err(Rejection::new("missing-key", kind)),
+                Missing::Reject(kind) => return Err(Rejection::new("missing-key", kind)),
                 Missing::Share => {}
             }
         }

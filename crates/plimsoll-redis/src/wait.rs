@@ -6,7 +6,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plimsoll_circuit_breaker::BreakerPermit;
+use plimsoll_circuit_breaker::CircuitBreakerPermit;
 use tokio::{
     sync::oneshot,
     time::{Instant, Sleep, sleep_until},
@@ -24,7 +24,7 @@ pin_project! {
         digest: Digest,
         cost: u32,
         // Taken when the wait ends.
-        breaker: Option<BreakerPermit>,
+        breaker: Option<CircuitBreakerPermit>,
         until: Instant,
         #[pin]
         timer: Option<Sleep>,
@@ -36,7 +36,7 @@ impl RedisWait {
         answer: oneshot::Receiver<Answer>,
         digest: Digest,
         cost: u32,
-        breaker: BreakerPermit,
+        breaker: CircuitBreakerPermit,
         until: Instant,
     ) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl RedisWait {
     }
 
     /// The breaker's permit, once.
-    pub(crate) fn take_breaker(self: Pin<&mut Self>) -> Option<BreakerPermit> {
+    pub(crate) fn take_breaker(self: Pin<&mut Self>) -> Option<CircuitBreakerPermit> {
         self.project().breaker.take()
     }
 

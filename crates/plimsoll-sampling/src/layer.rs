@@ -31,7 +31,7 @@ use crate::{Mark, Random, Sampling};
 /// let ingest = service_fn(|_: Request<()>| async {
 ///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("stored"))))
 /// });
-/// let rejecting = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.refuse_and_mark();
+/// let rejecting = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.reject_and_mark();
 /// let answer = SamplingLayer::new(rejecting).layer(ingest).oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::ACCEPTED);
 /// # Ok(())

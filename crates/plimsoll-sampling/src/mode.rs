@@ -7,7 +7,7 @@ use crate::Sampled;
 /// Applies a sampling decision to a request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to a `{Req}`",
-    note = "`Mark` and `RefuseAndMark` mark an `http::Request`; `Refuse` works on every type"
+    note = "`Mark` and `RejectAndMark` mark an `http::Request`; `Refuse` works on every type"
 )]
 pub trait Mode<Req>: Send + Sync {
     /// Marks the request for the handler, and returns whether to admit it. At a rate of 1 it should
@@ -27,7 +27,7 @@ pub struct Refuse;
 
 /// Rejects requests that are left out, and marks kept ones, so that stored data carries its weight.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RefuseAndMark;
+pub struct RejectAndMark;
 
 #[inline]
 fn mark<B>(req: &mut Request<B>, sampled: Sampled) {
@@ -57,7 +57,7 @@ impl<Req> Mode<Req> for Refuse {
     }
 }
 
-impl<B> Mode<Request<B>> for RefuseAndMark {
+impl<B> Mode<Request<B>> for RejectAndMark {
     #[inline]
     fn apply(&self, req: &mut Request<B>, sampled: Sampled) -> bool {
         if sampled.keep {

@@ -6,7 +6,7 @@ use plimsoll_core::{Class, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict
 use tokio::time::Instant;
 
 use crate::{
-    ByKey, Draw, InvalidRates, Mark, Mode, Random, Rates, Refuse, RefuseAndMark, Sampled,
+    ByKey, Draw, InvalidRates, Mark, Mode, Random, Rates, Refuse, RejectAndMark, Sampled,
     SamplingHandle, handle::Shared,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 ///
 /// By default it [marks](Mark) requests: all are served, and the handler reads [`Sampled::of`] to
 /// skip its recording. For ingest routes, whose requests are the data to be sampled,
-/// [`refuse_and_mark`](Self::refuse_and_mark) answers requests that are left out with 202;
+/// [`reject_and_mark`](Self::reject_and_mark) answers requests that are left out with 202;
 /// [`refuse`](Self::refuse) does so for requests that are not HTTP.
 ///
 /// # How it decides
@@ -98,14 +98,14 @@ impl<L, D, M> Sampling<L, D, M> {
     /// Rejects requests that are left out, instead of marking them; works on every request type.
     ///
     /// Kept requests are not marked, so their weight is unknown when the rate changes. For HTTP
-    /// requests use [`refuse_and_mark`](Self::refuse_and_mark).
+    /// requests use [`reject_and_mark`](Self::reject_and_mark).
     pub fn refuse(self) -> Sampling<L, D, Refuse> {
         self.mode(Refuse)
     }
 
     /// Rejects requests that are left out, and marks those that are kept.
-    pub fn refuse_and_mark(self) -> Sampling<L, D, RefuseAndMark> {
-        self.mode(RefuseAndMark)
+    pub fn reject_and_mark(self) -> Sampling<L, D, RejectAndMark> {
+        self.mode(RejectAndMark)
     }
 
     /// Replaces the treatment of requests that are left out.

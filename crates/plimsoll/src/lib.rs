@@ -30,7 +30,7 @@
 //! No feature is on by default, so only the layers in use are compiled.
 //!
 //! Most layers' crates export policies; a [`GateLayer`] makes one layer of them. When the compiler
-//! reports that `Layer` is not implemented for a `Concurrency` or a `RateLimit`, wrap it in
+//! reports that `Layer` is not implemented for a `ConcurrencyLimit` or a `RateLimit`, wrap it in
 //! `GateLayer::new(..)`.
 //!
 //! Guides: [concurrency

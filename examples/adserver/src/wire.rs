@@ -17,7 +17,7 @@ pub(crate) const HOUSE: &str = "house";
 /// How many bidders an auction did not ask, because their circuits were open.
 pub(crate) const BIDS_REFUSED: HeaderName = HeaderName::from_static("x-bids-refused");
 /// The policy that refused, as Plimsoll names it on the wire.
-pub(crate) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
+pub(crate) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-rejected-by");
 /// Marks a second-best answer and says whose refusal it stands for, as Plimsoll does.
 pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("plimsoll-degraded");
 /// On auctions that analytics left out.

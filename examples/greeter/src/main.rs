@@ -11,7 +11,7 @@ use tonic::transport::Server;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (layer, handles) = stack(Limits {
-        per_caller: 600,
+        reject_as_over_quota: 600,
         at_a_time: 100,
         at_least: Duration::from_millis(2),
         failures: 20,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use plimsoll::{
     Deadlines, GateLayer, HeaderKey, Missing, Policy,
-    circuit_breaker::{BreakerHandle, CircuitBreaker},
-    concurrency::{Concurrency, ConcurrencyHandle},
+    circuit_breaker::{CircuitBreaker, CircuitBreakerHandle},
+    concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
     fallback::{Fallback, Fixed},
     load_shed::LoadShed,
     rate_limit::{Quota, RateLimit},
@@ -17,7 +17,7 @@ use tonic::body::Body;
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Calls per minute and caller, all of which may arrive at once.
-    pub per_caller: u32,
+    pub reject_as_over_quota: u32,
     /// Concurrent calls, streams included.
     pub at_a_time: usize,
     /// The least time that a call's deadline must leave, such as the 99th percentile of the
@@ -31,9 +31,9 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Handles {
     /// Calls in flight.
-    pub concurrency: ConcurrencyHandle,
+    pub concurrency: ConcurrencyLimitHandle,
     /// The breaker's state.
-    pub breaker: BreakerHandle,
+    pub breaker: CircuitBreakerHandle,
 }
 
 /// The key of a caller: a metadata entry. Only safe behind a proxy that checks it.
@@ -58,9 +58,9 @@ pub fn stack(
     ),
     Box<dyn std::error::Error>,
 > {
-    let quota = Quota::per_minute(limits.per_caller).burst(limits.per_caller);
+    let quota = Quota::per_minute(limits.reject_as_over_quota).burst(limits.reject_as_over_quota);
     let rate = RateLimit::keyed(quota, CALLER, Missing::Share, 10_000)?;
-    let concurrency = Concurrency::new(limits.at_a_time)?;
+    let concurrency = ConcurrencyLimit::new(limits.at_a_time)?;
     let load = concurrency.handle();
     let shed = LoadShed::new(load.clone()).between(0.9, 1.5)?;
     let breaker = CircuitBreaker::builder()

@@ -129,6 +129,6 @@ where
         StatusCode::TOO_MANY_REQUESTS,
         "{rejected:?}"
     );
-    assert_eq!(rejected.headers["plimsoll-refused-by"], "rate-limit");
+    assert_eq!(rejected.headers["plimsoll-rejected-by"], "rate-limit");
     [admitted, rejected]
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{BoxError, Router, error_handling::HandleErrorLayer, http::StatusCode, routing::get};
-use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 use plimsoll_core::{ByHeader, Deadlines, GateLayer, Http};
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
@@ -24,7 +24,7 @@ pub fn bare(work: Work) -> Router {
 /// All contenders by name.
 pub fn all(work: Work) -> Vec<(&'static str, Router)> {
     let slots = work.slots();
-    let fixed = || Concurrency::new(slots).expect("a limit within bounds");
+    let fixed = || ConcurrencyLimit::new(slots).expect("a limit within bounds");
     let queued = || {
         let limit = fixed().queue(slots, work.deadline() / 4);
         limit.expect("a queue within bounds")
@@ -34,11 +34,11 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
         ("tower limit + load shed", tower(bare(work), slots)),
         (
             "plimsoll fixed",
-            bare(work).layer(ConcurrencyLayer::<Http>::new(fixed())),
+            bare(work).layer(ConcurrencyLimitLayer::<Http>::new(fixed())),
         ),
         (
             "plimsoll fixed, short queue",
-            bare(work).layer(ConcurrencyLayer::<Http>::new(queued())),
+            bare(work).layer(ConcurrencyLimitLayer::<Http>::new(queued())),
         ),
         ("plimsoll adaptive", bare(work).layer(adaptive())),
         (
@@ -49,13 +49,13 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
 }
 
 /// With its defaults.
-fn adaptive() -> ConcurrencyLayer<Http> {
-    ConcurrencyLayer::new(Concurrency::adaptive())
+fn adaptive() -> ConcurrencyLimitLayer<Http> {
+    ConcurrencyLimitLayer::new(ConcurrencyLimit::adaptive())
 }
 
 /// With deadlines and priorities.
-fn reading() -> Concurrency<Deadlines, ByHeader> {
-    Concurrency::adaptive()
+fn reading() -> ConcurrencyLimit<Deadlines, ByHeader> {
+    ConcurrencyLimit::adaptive()
         .deadlines(Deadlines::new())
         .priorities(ByHeader::trusted())
 }

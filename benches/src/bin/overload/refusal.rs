@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use http::StatusCode;
-use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 use plimsoll_core::{Http, Policy as _};
 use serde_json::{Map, Value, json};
 use tokio::{runtime::Builder, time::Instant};
@@ -38,10 +38,10 @@ const PATHS: [(&str, &str, StatusCode); 3] = [
 
 fn routes() -> Router {
     let hello = || Router::new().route("/", get(async || "hello"));
-    let limit = Concurrency::new(1).expect("a limit within bounds");
+    let limit = ConcurrencyLimit::new(1).expect("a limit within bounds");
     // The only slot is taken and never released.
     _ = limit.admit(&mut (), Instant::now());
-    let full = ConcurrencyLayer::<Http>::new(limit);
+    let full = ConcurrencyLimitLayer::<Http>::new(limit);
     Router::new()
         .route(CPU, get(async || used().as_nanos().to_string()))
         .nest("/hello", hello())

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONTENT_TYPE};
 use http_body_util::Full;
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
-use plimsoll_core::{Class, GateLayer, Http, test_kit::RefuseAll};
+use plimsoll_core::{Class, GateLayer, Http, test_kit::RejectAll};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -112,7 +112,7 @@ fn law_11_probes_that_are_cancelled_early_never_block_the_breaker() {
 
 /// A breaker around a callee whose own gate rejects everything.
 fn behind_a_rejecting_gate(breaker: CircuitBreaker) -> impl AsyncFn(u16) -> StatusCode {
-    let inner = GateLayer::new(RefuseAll).layer(service_fn(obey));
+    let inner = GateLayer::new(RejectAll).layer(service_fn(obey));
     let service = CircuitBreakerLayer::new(breaker).layer(inner);
     async move |status| read(service.clone().oneshot(say(status)).await).await
 }

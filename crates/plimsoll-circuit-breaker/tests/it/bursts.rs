@@ -1,12 +1,12 @@
 //! The window holds results in the order in which calls end.
 
-use plimsoll_circuit_breaker::{BreakerBuilder, CircuitBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 use plimsoll_core::Class;
 
 use super::Bench;
 
 /// The state after 1,000 calls that start at once, of which 60 fail before the first success.
-fn burst(builder: BreakerBuilder) -> &'static str {
+fn burst(builder: CircuitBreakerBuilder) -> &'static str {
     let bench = Bench::new(builder.build().unwrap());
     let calls: Vec<_> = (0..1_000).map(|_| bench.ask().unwrap()).collect();
     let (fail_early, answered) = calls.split_at(60);

@@ -1,12 +1,12 @@
 //! Breakers that open at one instant do not probe at one instant.
 
-use plimsoll_circuit_breaker::{BreakerBuilder, CircuitBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 use plimsoll_core::Class;
 
 use super::{Bench, millis, secs};
 
 /// When the first probes of 100 breakers that opened at one instant are due, in milliseconds.
-fn first_probes(builder: BreakerBuilder) -> Vec<u128> {
+fn first_probes(builder: CircuitBreakerBuilder) -> Vec<u128> {
     fastrand::seed(0x0f1a_7e11);
     (0..100)
         .map(|_| {

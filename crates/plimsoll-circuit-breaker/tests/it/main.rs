@@ -16,7 +16,7 @@ mod timeouts;
 
 use std::time::Duration;
 
-use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
 use plimsoll_core::{Class, Outcome, Policy as _, Rejection, Verdict};
 use tokio::time::Instant;
 
@@ -72,7 +72,7 @@ impl Bench {
         self.now += time;
     }
 
-    fn ask(&self) -> Result<BreakerPermit, Rejection> {
+    fn ask(&self) -> Result<CircuitBreakerPermit, Rejection> {
         match self.breaker.admit(&mut (), self.now) {
             Verdict::Admit(permit) => Ok(permit),
             Verdict::Reject(rejection) => Err(rejection),
@@ -85,16 +85,16 @@ impl Bench {
         self.ask().expect_err("a rejection").retry_after()
     }
 
-    fn end(&self, permit: BreakerPermit, class: Class) {
+    fn end(&self, permit: CircuitBreakerPermit, class: Class) {
         self.end_after(permit, class, Duration::ZERO);
     }
 
-    fn end_after(&self, permit: BreakerPermit, class: Class, latency: Duration) {
+    fn end_after(&self, permit: CircuitBreakerPermit, class: Class, latency: Duration) {
         let outcome = Outcome::new(class, latency, self.now);
         plimsoll_core::Policy::<()>::finish(&self.breaker, permit, &outcome);
     }
 
-    fn revoke(&self, permit: BreakerPermit) {
+    fn revoke(&self, permit: CircuitBreakerPermit) {
         plimsoll_core::Policy::<()>::revoke(&self.breaker, permit, Instant::now(), Instant::now());
     }
 

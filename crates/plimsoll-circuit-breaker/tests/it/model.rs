@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use plimsoll_circuit_breaker::{BreakerPermit, CircuitBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
 use plimsoll_core::Class;
 use proptest::prelude::*;
 
@@ -147,7 +147,7 @@ proptest! {
         let mut bench = Bench::new(breaker.build().unwrap());
         let mut model =
             Model { state: State::Closed(VecDeque::new()), generation: 0, now: 0, asked: 0 };
-        let mut out: Vec<(BreakerPermit, (u64, u64))> = Vec::new();
+        let mut out: Vec<(CircuitBreakerPermit, (u64, u64))> = Vec::new();
 
         for step in steps {
             match step {

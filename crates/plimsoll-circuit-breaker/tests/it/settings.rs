@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use plimsoll_circuit_breaker::{BreakerBuilder, CircuitBreaker, InvalidBreaker};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, InvalidCircuitBreaker};
 use plimsoll_core::Class;
 
 use super::{Bench, secs};
 
 #[test]
 fn law_09_errors_name_the_field_and_the_bound() {
-    fn check(set: impl FnOnce(BreakerBuilder) -> BreakerBuilder, expected: &str) {
+    fn check(set: impl FnOnce(CircuitBreakerBuilder) -> CircuitBreakerBuilder, expected: &str) {
         let error = set(CircuitBreaker::builder()).build().unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
@@ -113,18 +113,18 @@ fn law_09_an_invalid_setting_changes_nothing() {
     let handle = breaker.handle();
     assert_eq!(
         handle.set_threshold(0.0),
-        Err(InvalidBreaker::FailureRate(0.0))
+        Err(InvalidCircuitBreaker::FailureRate(0.0))
     );
     assert_eq!(
         handle.set_min_calls(101),
-        Err(InvalidBreaker::MinCalls {
+        Err(InvalidCircuitBreaker::MinCalls {
             min_calls: 101,
             window: 100
         })
     );
     assert_eq!(
         handle.set_probes_at_a_time(0),
-        Err(InvalidBreaker::Probes(0))
+        Err(InvalidCircuitBreaker::Probes(0))
     );
     assert_eq!(
         (

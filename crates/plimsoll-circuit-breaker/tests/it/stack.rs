@@ -5,8 +5,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_circuit_breaker::{BreakerHandle, CircuitBreaker, CircuitBreakerLayer, State};
-use plimsoll_core::{GateLayer, Kind, Plain, Rejection, Shadow, test_kit::RefuseAll};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, CircuitBreakerLayer, State};
+use plimsoll_core::{GateLayer, Kind, Plain, Rejection, Shadow, test_kit::RejectAll};
 use tokio::time::{advance, sleep, timeout};
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
@@ -50,7 +50,7 @@ pub(super) fn say(status: u16) -> Request<(u16, Duration)> {
     Request::new((status, Duration::ZERO))
 }
 
-async fn open(layer: &CircuitBreakerLayer, handle: &BreakerHandle) {
+async fn open(layer: &CircuitBreakerLayer, handle: &CircuitBreakerHandle) {
     for _ in 0..2 {
         let service = layer.layer(service_fn(obey));
         read(service.oneshot(say(500)).await).await;
@@ -148,7 +148,7 @@ async fn law_03_a_probe_rejected_by_a_later_policy_releases_its_place() {
         read(alone.layer(service_fn(obey)).oneshot(say(500)).await).await;
     }
     advance(secs(1)).await;
-    let layer = GateLayer::new((breaker, RefuseAll));
+    let layer = GateLayer::new((breaker, RejectAll));
     for _ in 0..3 {
         let rejected = layer
             .layer(service_fn(obey))

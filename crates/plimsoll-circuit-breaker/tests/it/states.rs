@@ -295,6 +295,6 @@ fn states_are_named_for_labels_and_messages() {
     );
     assert_eq!(
         format!("{handle:?}"),
-        "BreakerHandle { state: Open, generation: 1, failure_rate: Some(1.0), .. }"
+        "CircuitBreakerHandle { state: Open, generation: 1, failure_rate: Some(1.0), .. }"
     );
 }

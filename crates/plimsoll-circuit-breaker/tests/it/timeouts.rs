@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt as _;
 use plimsoll_circuit_breaker::{
-    BreakerBuilder, BreakerHandle, CircuitBreaker, CircuitBreakerLayer,
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerHandle, CircuitBreakerLayer,
 };
 use plimsoll_core::Class;
 use tokio::time::{Instant, advance};
@@ -18,7 +18,10 @@ const HANGS: Duration = Duration::from_secs(3_600);
 
 /// A breaker with a timeout outside, in front of a service that hangs: after 100 calls, or once it
 /// has opened.
-async fn timeout_outside(timeout: Duration, breaker: BreakerBuilder) -> BreakerHandle {
+async fn timeout_outside(
+    timeout: Duration,
+    breaker: CircuitBreakerBuilder,
+) -> CircuitBreakerHandle {
     let breaker = breaker.build().unwrap();
     let handle = breaker.handle();
     let service = ServiceBuilder::new()
@@ -151,7 +154,7 @@ fn cancelled_call_can_be_changed_at_run_time() {
 /// Only `slow_call` needs a clock read at each head.
 #[test]
 fn the_default_reads_no_latency() {
-    let reads = |breaker: BreakerBuilder| {
+    let reads = |breaker: CircuitBreakerBuilder| {
         plimsoll_core::Policy::<()>::reads_latency(&breaker.build().unwrap())
     };
     assert!(!reads(CircuitBreaker::builder()));

@@ -14,7 +14,7 @@ use super::{
 
 /// An adaptive limit: finds the capacity of the service from throughput and latency.
 ///
-/// The default of [`Concurrency::adaptive`](crate::Concurrency::adaptive). Nothing has to be set.
+/// The default of [`ConcurrencyLimit::adaptive`](crate::ConcurrencyLimit::adaptive). Nothing has to be set.
 ///
 /// # How it works
 ///
@@ -30,7 +30,7 @@ use super::{
 /// | requests find no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
 /// | throughput far above the estimate | the estimate is replaced at once |
 /// | throughput far below it, twice | the same, and a probe finds out why |
-/// | the mix of routes changes | stays, where [routes](crate::Concurrency::route) are told apart |
+/// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) are told apart |
 /// | the estimate is uncertain | more headroom, and more probes |
 /// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
 /// | load follows idle time | the window begins anew |
@@ -50,19 +50,19 @@ use super::{
 ///
 /// # Limitations
 ///
-/// One limit has one mean latency: tell routes that differ widely [apart](crate::Concurrency::route).
+/// One limit has one mean latency: tell routes that differ widely [apart](crate::ConcurrencyLimit::route).
 /// Calls whose bodies stream without end hold slots that no latency accounts for: give those a fixed
 /// limit. The estimate needs generations of calls: for a service of half a second it takes seconds.
 ///
 /// ```
 /// use std::time::Duration;
-/// use plimsoll_concurrency::{Adaptive, Concurrency};
+/// use plimsoll_concurrency::{Adaptive, ConcurrencyLimit};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limit = Concurrency::adaptive();
+/// let limit = ConcurrencyLimit::adaptive();
 /// // The same, at most 500, and at most so high that a call takes 200 ms on average:
 /// let guarded = Adaptive::new().limits(20, 1..=500)?.objective(Duration::from_millis(200))?;
-/// let limit = Concurrency::moved_by(guarded)?;
+/// let limit = ConcurrencyLimit::moved_by(guarded)?;
 /// # Ok(())
 /// # }
 /// ```

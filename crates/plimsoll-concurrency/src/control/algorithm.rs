@@ -20,7 +20,7 @@ pub trait Algorithm: fmt::Debug + Send {
     /// A window has ended. Returns the next limit, 1 to 2^30, and the reason.
     ///
     /// A limit outside these bounds, or a [queue](Change::queue) outside
-    /// [its own](crate::Concurrency::queue), is ignored: the previous value stays. So is the whole
+    /// [its own](crate::ConcurrencyLimit::queue), is ignored: the previous value stays. So is the whole
     /// change when this panics, which fails no call; the next window calls it again.
     fn update(&mut self, window: &Window) -> Change;
 
@@ -29,7 +29,7 @@ pub trait Algorithm: fmt::Debug + Send {
         1..=1 << 30
     }
 
-    /// The user has [set the bounds](crate::ConcurrencyHandle::set_bounds) of the limit.
+    /// The user has [set the bounds](crate::ConcurrencyLimitHandle::set_bounds) of the limit.
     ///
     /// The limit is kept within them in any case, and [`Window::limit`] is the limit that was in use.
     /// An algorithm that keeps a limit of its own should move it, too. Does nothing by default.
@@ -96,7 +96,7 @@ pub struct Window {
     pub without_slot: u64,
     /// Those of them that were rejected, at once or after a wait.
     pub rejected: u64,
-    /// The mean no-load latency of the answered calls' [routes](crate::Concurrency::route). It moves
+    /// The mean no-load latency of the answered calls' [routes](crate::ConcurrencyLimit::route). It moves
     /// with the mix of routes, and not with load. `None` while it is unknown for most calls.
     pub route_latency: Option<Duration>,
     /// How long requests that found no slot have until their deadline: one in ten has less. `None`
@@ -115,7 +115,7 @@ pub struct Change {
     /// as it is.
     pub queue: Option<(u32, Duration)>,
     /// Whether calls did not wait for each other in this window. Only such windows update the
-    /// no-load latencies of [routes](crate::Concurrency::route).
+    /// no-load latencies of [routes](crate::ConcurrencyLimit::route).
     pub at_no_load: bool,
     /// The no-load latency, where the algorithm estimates it. It weighs the work of cancelled calls.
     /// With `None`, the lowest recent mean latency is used.

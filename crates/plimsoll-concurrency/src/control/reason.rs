@@ -6,10 +6,10 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum LimitReason {
-    /// It is the initial limit, or [`set_limit`](crate::ConcurrencyHandle::set_limit) changed it.
+    /// It is the initial limit, or [`set_limit`](crate::ConcurrencyLimitHandle::set_limit) changed it.
     #[default]
     Set,
-    /// It is [pinned](crate::ConcurrencyHandle::pin).
+    /// It is [pinned](crate::ConcurrencyLimitHandle::pin).
     Pinned,
     /// All requests found a slot, so nothing is known about a higher limit.
     Idle,

@@ -27,13 +27,13 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// up a limit that is meant for requests. Give their routes a limit of their own:
 ///
 /// ```
-/// use plimsoll_concurrency::Concurrency;
+/// use plimsoll_concurrency::ConcurrencyLimit;
 /// use plimsoll_core::{Choose, GateLayer, Route};
 /// # fn serves<P: plimsoll_core::Policy<http::Request<String>>>(_: GateLayer<P>) {}
 ///
-/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
 /// // 64 requests at a time, and beside them 5,000 open streams.
-/// let (requests, streams) = (Concurrency::new(64)?, Concurrency::new(5_000)?);
+/// let (requests, streams) = (ConcurrencyLimit::new(64)?, ConcurrencyLimit::new(5_000)?);
 /// let cases = [("/events", streams)];
 /// let layer = GateLayer::new(Choose::by(Route::matched(), cases, requests));
 /// # serves(layer);
@@ -79,14 +79,14 @@ fn accepts_events<B>(req: &Request<B>) -> bool {
 /// Clients other than browsers may do better with the usual 503 and `retry-after`: for those, stay with [`Http`].
 ///
 /// ```
-/// use plimsoll_concurrency::{Concurrency, EventStreams};
+/// use plimsoll_concurrency::{ConcurrencyLimit, EventStreams};
 /// use plimsoll_core::{GateLayer, Http, Kind};
 ///
-/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
-/// let layer = GateLayer::builder(Concurrency::new(5_000)?)
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
+/// let layer = GateLayer::builder(ConcurrencyLimit::new(5_000)?)
 ///     .protocol(EventStreams::new(Http::new()).stop_on(Kind::OverQuota))
 ///     .build();
-/// # let _: GateLayer<Concurrency, EventStreams> = layer;
+/// # let _: GateLayer<ConcurrencyLimit, EventStreams> = layer;
 /// # Ok(())
 /// # }
 /// ```

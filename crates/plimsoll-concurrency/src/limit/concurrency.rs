@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use plimsoll_core::{Criticality, Kind, Priority, Same};
 
 use super::{
-    error::InvalidConcurrency, handle::ConcurrencyHandle, settings::Settings, state::State,
+    error::InvalidConcurrencyLimit, handle::ConcurrencyLimitHandle, settings::Settings,
+    state::State,
 };
 use crate::{Adaptive, Algorithm, Order, Tuning, control::sampler::Route};
 
@@ -42,11 +43,11 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 ///
 /// ```
 /// use std::time::Duration;
-/// use plimsoll_concurrency::Concurrency;
+/// use plimsoll_concurrency::ConcurrencyLimit;
 /// use plimsoll_core::{Deadlines, GateLayer};
 ///
-/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
-/// let limit = Concurrency::new(64)?
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
+/// let limit = ConcurrencyLimit::new(64)?
 ///     .queue(128, Duration::from_millis(50))?
 ///     .deadlines(Deadlines::new());
 /// let layer = GateLayer::new(limit);
@@ -54,7 +55,7 @@ const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 /// # Ok(())
 /// # }
 /// ```
-pub struct Concurrency<D = (), R = Same> {
+pub struct ConcurrencyLimit<D = (), R = Same> {
     pub(crate) state: Arc<State>,
     pub(crate) deadlines: Arc<D>,
     pub(crate) priorities: Arc<R>,
@@ -62,13 +63,13 @@ pub struct Concurrency<D = (), R = Same> {
     pub(crate) route: Option<Arc<Route>>,
 }
 
-impl Concurrency {
+impl ConcurrencyLimit {
     /// Lets `limit` requests in at a time, and refuses the others at once with [`Kind::Full`].
     ///
     /// # Errors
     ///
     /// When `limit` is 0 or more than 2^30.
-    pub fn new(limit: usize) -> Result<Self, InvalidConcurrency> {
+    pub fn new(limit: usize) -> Result<Self, InvalidConcurrencyLimit> {
         Ok(Self::with(Settings::new(limit)?))
     }
 
@@ -87,7 +88,7 @@ impl Concurrency {
     /// # Errors
     ///
     /// When it begins with 0 or more than 2^30.
-    pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrency> {
+    pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrencyLimit> {
         Self::tuned(algorithm, Tuning::DEFAULT)
     }
 
@@ -96,7 +97,7 @@ impl Concurrency {
     pub fn tuned(
         algorithm: impl Algorithm + 'static,
         tuning: Tuning,
-    ) -> Result<Self, InvalidConcurrency> {
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         let settings = Settings::moved_by(Box::new(algorithm), tuning)?;
         Ok(Self::with(settings))
     }
@@ -112,7 +113,7 @@ impl Concurrency {
     }
 }
 
-impl<D, R> Concurrency<D, R> {
+impl<D, R> ConcurrencyLimit<D, R> {
     /// Up to `len` requests wait for a slot, first come first served unless an [order](Self::order) or
     /// [priorities](Self::priorities) are set, none longer than `max_wait`. A request that finds the queue full, or has
     /// waited that long, is refused like one without a queue.
@@ -127,7 +128,7 @@ impl<D, R> Concurrency<D, R> {
     ///
     /// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio
     /// runtime with its timer enabled.
-    pub fn queue(self, len: usize, max_wait: Duration) -> Result<Self, InvalidConcurrency> {
+    pub fn queue(self, len: usize, max_wait: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_queue(len, max_wait)?;
         Ok(self)
     }
@@ -135,8 +136,8 @@ impl<D, R> Concurrency<D, R> {
     /// A request that waits is refused with [`Kind::Deadline`] when its deadline comes before its turn, or has
     /// passed when it would have to wait. Requests that find a slot are not asked: put
     /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy for that.
-    pub fn deadlines<E>(self, deadlines: E) -> Concurrency<E, R> {
-        Concurrency {
+    pub fn deadlines<E>(self, deadlines: E) -> ConcurrencyLimit<E, R> {
+        ConcurrencyLimit {
             state: self.state,
             deadlines: Arc::new(deadlines),
             priorities: self.priorities,
@@ -155,7 +156,7 @@ impl<D, R> Concurrency<D, R> {
     /// # Errors
     ///
     /// When it is zero or more than 1 hour.
-    pub fn service_time(self, p99: Duration) -> Result<Self, InvalidConcurrency> {
+    pub fn service_time(self, p99: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_service_time(Some(p99))?;
         Ok(self)
     }
@@ -183,11 +184,11 @@ impl<D, R> Concurrency<D, R> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_concurrency::ConcurrencyLimit;
     /// use plimsoll_core::{ByExtension, GateLayer};
     ///
-    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
-    /// let limit = Concurrency::new(64)?
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
+    /// let limit = ConcurrencyLimit::new(64)?
     ///     .queue(128, Duration::from_millis(200))?
     ///     .priorities(ByExtension)
     ///     .controlled_delay(Duration::from_millis(5), Duration::from_millis(100))?;
@@ -196,8 +197,8 @@ impl<D, R> Concurrency<D, R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn priorities<Q>(self, priorities: Q) -> Concurrency<D, Q> {
-        Concurrency {
+    pub fn priorities<Q>(self, priorities: Q) -> ConcurrencyLimit<D, Q> {
+        ConcurrencyLimit {
             state: self.state,
             deadlines: self.deadlines,
             priorities: Arc::new(priorities),
@@ -230,7 +231,7 @@ impl<D, R> Concurrency<D, R> {
         self,
         target: Duration,
         interval: Duration,
-    ) -> Result<Self, InvalidConcurrency> {
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_control(target, interval)?;
         Ok(self)
     }
@@ -241,7 +242,7 @@ impl<D, R> Concurrency<D, R> {
     /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next
     /// token comes; when a call of the same caller ends is not known beforehand.
     /// [`Http`](plimsoll_core::Http) spreads it like the hint of a full server.
-    pub fn per_caller(self) -> Self {
+    pub fn reject_as_over_quota(self) -> Self {
         Self {
             kind: Kind::OverQuota,
             ..self
@@ -271,7 +272,7 @@ impl<D, R> Concurrency<D, R> {
     /// # Errors
     ///
     /// When it is zero or more than 1 day.
-    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidConcurrency> {
+    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_retry_after(Some(hint))?;
         Ok(self)
     }
@@ -283,7 +284,7 @@ impl<D, R> Concurrency<D, R> {
     /// # Errors
     ///
     /// When it is zero or more than 1 day.
-    pub fn max_retry_after(self, max: Duration) -> Result<Self, InvalidConcurrency> {
+    pub fn max_retry_after(self, max: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_max_retry_after(max)?;
         Ok(self)
     }
@@ -304,7 +305,7 @@ impl<D, R> Concurrency<D, R> {
     ///   kernel counts as read.)
     /// - No time runs while the body waits for the service, as an idle event stream does.
     /// - The response is not cut off, which could pass for its end. It continues without a slot,
-    ///   and is counted in [`stalled`](crate::ConcurrencyHandle::stalled). Such responses are
+    ///   and is counted in [`stalled`](crate::ConcurrencyLimitHandle::stalled). Such responses are
     ///   bounded by connections: limit those by address, with `BoundedListener`.
     /// - An adaptive limit learns nothing from the end of such a call.
     ///
@@ -314,12 +315,12 @@ impl<D, R> Concurrency<D, R> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_concurrency::ConcurrencyLimit;
     ///
-    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
-    /// let limit = Concurrency::new(64)?.max_stall(Duration::from_secs(30))?;
+    /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
+    /// let limit = ConcurrencyLimit::new(64)?.max_stall(Duration::from_secs(30))?;
     /// // Behind a proxy that buffers whole responses:
-    /// let trusted = Concurrency::new(64)?.max_stall(None)?;
+    /// let trusted = ConcurrencyLimit::new(64)?.max_stall(None)?;
     /// # _ = (limit, trusted);
     /// # Ok(())
     /// # }
@@ -331,7 +332,7 @@ impl<D, R> Concurrency<D, R> {
     pub fn max_stall(
         self,
         longest: impl Into<Option<Duration>>,
-    ) -> Result<Self, InvalidConcurrency> {
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_max_stall(longest.into())?;
         Ok(self)
     }
@@ -340,11 +341,11 @@ impl<D, R> Concurrency<D, R> {
     /// handle is changed for all.
     ///
     /// ```
-    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_concurrency::ConcurrencyLimit;
     /// use plimsoll_core::{ClientIp, GateLayer, Keyed, Missing};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let each = Concurrency::new(4)?.per_caller();
+    /// let each = ConcurrencyLimit::new(4)?.reject_as_over_quota();
     /// let handle = each.handle(); // of all
     /// let per_client =
     ///     Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || each.cell())?;
@@ -376,7 +377,7 @@ impl<D, R> Concurrency<D, R> {
     /// the 32 after it. While most calls are of routes that are not known, they are not told apart.
     ///
     /// What a handle changes is changed for all routes, as are [queue](Self::queue), [order](Self::order) and hint;
-    /// [deadlines](Self::deadlines), [priorities](Self::priorities) and [kind of refusal](Self::per_caller) are each
+    /// [deadlines](Self::deadlines), [priorities](Self::priorities) and [kind of refusal](Self::reject_as_over_quota) are each
     /// entrance's own, and begin as they are here. A [cell](Self::cell) of a route has slots of its own, and no route. In
     /// a [`Keyed`](plimsoll_core::Keyed) a route may be forgotten while others are in flight: what was learnt of it is
     /// lost, and nothing else.
@@ -384,11 +385,11 @@ impl<D, R> Concurrency<D, R> {
     /// Costs a lock that is tried, and never waited for, at the end of a call; with a few routes or one for each key:
     ///
     /// ```
-    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_concurrency::ConcurrencyLimit;
     /// use plimsoll_core::{Choose, GateLayer, Keyed, Missing, Route};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let limit = Concurrency::adaptive();
+    /// let limit = ConcurrencyLimit::adaptive();
     /// let (search, rest) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
     /// # let _: (GateLayer<_>, GateLayer<_>) = (search, rest);
     ///
@@ -413,14 +414,14 @@ impl<D, R> Concurrency<D, R> {
     }
 
     /// Reads and changes this limit while it works, and tells its load.
-    pub fn handle(&self) -> ConcurrencyHandle {
-        ConcurrencyHandle::new(Arc::clone(&self.state))
+    pub fn handle(&self) -> ConcurrencyLimitHandle {
+        ConcurrencyLimitHandle::new(Arc::clone(&self.state))
     }
 }
 
-impl<D, R> fmt::Debug for Concurrency<D, R> {
+impl<D, R> fmt::Debug for ConcurrencyLimit<D, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Concurrency")
+        f.debug_struct("ConcurrencyLimit")
             .field("limit", &self.state.settings.limit())
             .field("in_flight", &self.state.in_flight())
             .field("queued", &self.state.queued())

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A setting is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidConcurrency {
+pub enum InvalidConcurrencyLimit {
     /// No limit, or one that limits nothing.
     #[error("limit is {0}, but must be 1 to 2^30 requests")]
     Limit(usize),

@@ -9,18 +9,20 @@ use std::{
 use plimsoll_core::LoadSignal;
 use tokio::time::Instant;
 
-use super::{change::LimitChange, error::InvalidConcurrency, state::State, value::checked_bounds};
+use super::{
+    change::LimitChange, error::InvalidConcurrencyLimit, state::State, value::checked_bounds,
+};
 use crate::{LimitReason, Order, control::sampler::Sampler};
 
-/// Reads and changes a [`Concurrency`](crate::Concurrency) limit while it works. Clones share it.
+/// Reads and changes a [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit while it works. Clones share it.
 ///
-/// The settings and counters of cells made with [`Concurrency::cell`](crate::Concurrency::cell) are shared among
+/// The settings and counters of cells made with [`ConcurrencyLimit::cell`](crate::ConcurrencyLimit::cell) are shared among
 /// all of them; [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the one cell this
 /// handle came from.
 #[derive(Debug, Clone)]
-pub struct ConcurrencyHandle(Arc<State>);
+pub struct ConcurrencyLimitHandle(Arc<State>);
 
-impl ConcurrencyHandle {
+impl ConcurrencyLimitHandle {
     pub(crate) fn new(state: Arc<State>) -> Self {
         Self(state)
     }
@@ -41,10 +43,10 @@ impl ConcurrencyHandle {
     /// When `limit` is 0 or more than 2^30, or the limit is adaptive: an algorithm would replace the
     /// value with the next window. [`set_bounds`](Self::set_bounds) or [`pin`](Self::pin) it. Nothing
     /// is changed then.
-    pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrency> {
+    pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         let settings = &self.0.settings;
         if settings.sampler.is_some() {
-            return Err(InvalidConcurrency::Adaptive);
+            return Err(InvalidConcurrencyLimit::Adaptive);
         }
         settings.change_limit(LimitReason::Set, |value| value.set(limit))?;
         self.0.hand_out(None);
@@ -65,16 +67,16 @@ impl ConcurrencyHandle {
     ///
     /// When not `1 <= min <= max <= 2^30`, the algorithm cannot work within them, or the limit is
     /// fixed. Nothing is changed then.
-    pub fn set_bounds(&self, within: RangeInclusive<usize>) -> Result<(), InvalidConcurrency> {
+    pub fn set_bounds(&self, within: RangeInclusive<usize>) -> Result<(), InvalidConcurrencyLimit> {
         let settings = &self.0.settings;
         let Some(sampler) = &settings.sampler else {
-            return Err(InvalidConcurrency::Fixed);
+            return Err(InvalidConcurrencyLimit::Fixed);
         };
         let checked = checked_bounds(&within)?;
         let (min, max) = within.into_inner();
         sampler
             .set_bounds(checked.clone())
-            .map_err(|_| InvalidConcurrency::Bounds { min, max })?;
+            .map_err(|_| InvalidConcurrencyLimit::Bounds { min, max })?;
         settings.change_limit(LimitReason::Set, |value| {
             value.set_bounds(&checked);
             Ok(())
@@ -91,7 +93,7 @@ impl ConcurrencyHandle {
     /// # Errors
     ///
     /// When `limit` is 0 or more than 2^30. Nothing is changed then.
-    pub fn pin(&self, limit: usize) -> Result<(), InvalidConcurrency> {
+    pub fn pin(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         let settings = &self.0.settings;
         let Some(sampler) = &settings.sampler else {
             return self.set_limit(limit);
@@ -132,13 +134,13 @@ impl ConcurrencyHandle {
     ///
     /// It runs on the thread that changed the limit, without a lock: count with an atomic, or send
     /// to a channel, and return. If it panics, the panic is caught. Callbacks add up, and are those
-    /// of all [cells](crate::Concurrency::cell). An adaptive limit under load changes with most of
+    /// of all [cells](crate::ConcurrencyLimit::cell). An adaptive limit under load changes with most of
     /// its windows, every few latencies of the service.
     ///
     /// ```
-    /// use plimsoll_concurrency::Concurrency;
+    /// use plimsoll_concurrency::ConcurrencyLimit;
     ///
-    /// let limit = Concurrency::adaptive();
+    /// let limit = ConcurrencyLimit::adaptive();
     /// limit.handle().on_limit_change(|change| {
     ///     tracing::debug!(from = change.from, to = change.to, reason = %change.reason, "limit changed");
     /// });
@@ -162,7 +164,7 @@ impl ConcurrencyHandle {
     ///
     /// When `len` is 0 or more than 2^20, or `max_wait` less than 1 microsecond or more than 1 hour. Nothing is changed
     /// then.
-    pub fn set_queue(&self, len: usize, max_wait: Duration) -> Result<(), InvalidConcurrency> {
+    pub fn set_queue(&self, len: usize, max_wait: Duration) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_queue(len, max_wait)
     }
 
@@ -181,7 +183,7 @@ impl ConcurrencyHandle {
         self.0.settings.set_order(order);
     }
 
-    /// Target and interval of the [controlled delay](crate::Concurrency::controlled_delay); `None` without one.
+    /// Target and interval of the [controlled delay](crate::ConcurrencyLimit::controlled_delay); `None` without one.
     pub fn controlled_delay(&self) -> Option<(Duration, Duration)> {
         let control = self.0.settings.control()?;
         Some((control.target, control.interval))
@@ -196,7 +198,7 @@ impl ConcurrencyHandle {
         &self,
         target: Duration,
         interval: Duration,
-    ) -> Result<(), InvalidConcurrency> {
+    ) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_control(target, interval)
     }
 
@@ -210,19 +212,19 @@ impl ConcurrencyHandle {
         Some(self.0.settings.service_time()).filter(|time| !time.is_zero())
     }
 
-    /// Changes the [service time](crate::Concurrency::service_time). Those who wait already are held against it when
+    /// Changes the [service time](crate::ConcurrencyLimit::service_time). Those who wait already are held against it when
     /// their turn comes.
     ///
     /// # Errors
     ///
     /// When it is zero or more than 1 hour. Nothing is changed then.
-    pub fn set_service_time(&self, p99: Option<Duration>) -> Result<(), InvalidConcurrency> {
+    pub fn set_service_time(&self, p99: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_service_time(p99)
     }
 
     /// The hint of rejections: as it was set, or the estimate when the last call was measured.
     ///
-    /// See [`Concurrency::retry_after`](crate::Concurrency::retry_after). A rejection knows the time, so
+    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after). A rejection knows the time, so
     /// its hint is shorter than this when a long estimate is out of date.
     pub fn retry_after(&self) -> Duration {
         self.0.retry_after(None)
@@ -238,22 +240,22 @@ impl ConcurrencyHandle {
         self.0.settings.max_retry_after()
     }
 
-    /// Changes the [longest hint](crate::Concurrency::max_retry_after) that is estimated.
+    /// Changes the [longest hint](crate::ConcurrencyLimit::max_retry_after) that is estimated.
     ///
     /// # Errors
     ///
     /// When it is zero or more than 1 day. Nothing is changed then.
-    pub fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrency> {
+    pub fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_max_retry_after(max)
     }
 
     /// Sets the hint that refusals carry; `None` estimates it, see
-    /// [`Concurrency::retry_after`](crate::Concurrency::retry_after).
+    /// [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after).
     ///
     /// # Errors
     ///
     /// When it is zero or more than 1 day. Nothing is changed then.
-    pub fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
+    pub fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_retry_after(hint)
     }
 
@@ -262,12 +264,12 @@ impl ConcurrencyHandle {
         self.0.settings.max_stall().map(Duration::from_nanos)
     }
 
-    /// Changes the [longest stall](crate::Concurrency::max_stall).
+    /// Changes the [longest stall](crate::ConcurrencyLimit::max_stall).
     ///
     /// # Errors
     ///
     /// When it is less than 100 milliseconds or more than 1 hour. Nothing is changed then.
-    pub fn set_max_stall(&self, longest: Option<Duration>) -> Result<(), InvalidConcurrency> {
+    pub fn set_max_stall(&self, longest: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_max_stall(longest)
     }
 
@@ -284,7 +286,7 @@ impl ConcurrencyHandle {
 
     /// Slots that were reclaimed from responses that were not read for the longest stall.
     ///
-    /// See [`Concurrency::max_stall`](crate::Concurrency::max_stall).
+    /// See [`ConcurrencyLimit::max_stall`](crate::ConcurrencyLimit::max_stall).
     pub fn stalled(&self) -> u64 {
         self.0.settings.stalled.load(Relaxed)
     }
@@ -310,7 +312,7 @@ impl ConcurrencyHandle {
         self.0.settings.pushed_out.get()
     }
 
-    /// Requests that the [controlled delay](crate::Concurrency::controlled_delay) refused when their turn came.
+    /// Requests that the [controlled delay](crate::ConcurrencyLimit::controlled_delay) refused when their turn came.
     pub fn overdue(&self) -> u64 {
         self.0.settings.overdue.get()
     }
@@ -332,7 +334,7 @@ impl ConcurrencyHandle {
 }
 
 /// Requests in flight and in the queue, over the limit: 1 when the last slot is taken, more when requests wait.
-impl LoadSignal for ConcurrencyHandle {
+impl LoadSignal for ConcurrencyLimitHandle {
     #[inline]
     fn load(&self) -> f64 {
         let inside = u64::from(self.0.in_flight()) + u64::from(self.0.queued());

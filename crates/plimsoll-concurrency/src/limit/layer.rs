@@ -2,9 +2,9 @@
 
 use plimsoll_core::{GateLayer, Http, Same};
 
-use crate::Concurrency;
+use crate::ConcurrencyLimit;
 
-/// Puts a [`Concurrency`] limit in front of a service.
+/// Puts a [`ConcurrencyLimit`] limit in front of a service.
 ///
 /// Answers refusals as HTTP or gRPC (`T` is another protocol); `D` reads deadlines, `R`
 /// priorities. State lives in the layer: all
@@ -14,13 +14,13 @@ use crate::Concurrency;
 /// use std::convert::Infallible;
 /// use http::{Request, Response, StatusCode};
 /// use http_body_util::Full;
-/// use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+/// use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
 /// # type Body = Full<bytes::Bytes>;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let layer: ConcurrencyLayer = ConcurrencyLayer::new(Concurrency::new(1)?);
+/// let layer: ConcurrencyLimitLayer = ConcurrencyLimitLayer::new(ConcurrencyLimit::new(1)?);
 /// let service = layer.layer(service_fn(|_: Request<Body>| async {
 ///     Ok::<_, Infallible>(Response::new(Body::from("hello")))
 /// }));
@@ -36,4 +36,4 @@ use crate::Concurrency;
 /// # Ok(())
 /// # }
 /// ```
-pub type ConcurrencyLayer<T = Http, D = (), R = Same> = GateLayer<Concurrency<D, R>, T>;
+pub type ConcurrencyLimitLayer<T = Http, D = (), R = Same> = GateLayer<ConcurrencyLimit<D, R>, T>;

@@ -2,11 +2,11 @@
 
 use plimsoll_core::LoadSignal;
 
-use crate::Concurrency;
+use crate::ConcurrencyLimit;
 
 /// As the handle's: requests in flight and in the queue, over the limit. So a [`Gate`](plimsoll_core::Gate)
 /// with this policy has a load for tower's balancers (feature `load` of `plimsoll-core`).
-impl<D, R> LoadSignal for Concurrency<D, R> {
+impl<D, R> LoadSignal for ConcurrencyLimit<D, R> {
     #[inline]
     fn load(&self) -> f64 {
         self.handle().load()

@@ -19,7 +19,7 @@ mod value;
 mod wait;
 
 pub use self::{
-    change::LimitChange, concurrency::Concurrency, error::InvalidConcurrency,
-    handle::ConcurrencyHandle, layer::ConcurrencyLayer, policy::ConcurrencyPermit,
-    wait::ConcurrencyWait,
+    change::LimitChange, concurrency::ConcurrencyLimit, error::InvalidConcurrencyLimit,
+    handle::ConcurrencyLimitHandle, layer::ConcurrencyLimitLayer, policy::ConcurrencyLimitPermit,
+    wait::ConcurrencyLimitWait,
 };

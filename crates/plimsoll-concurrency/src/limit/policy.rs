@@ -13,10 +13,10 @@ use plimsoll_core::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     stalls::Stamp,
     state::Queued,
-    wait::{ConcurrencyWait, WaitEnd},
+    wait::{ConcurrencyLimitWait, WaitEnd},
 };
 use crate::queue::{Answer, Waiter, is_too_late};
 
@@ -25,35 +25,39 @@ const NAME: &str = "concurrency";
 
 /// A slot, held. Plain data: the gate sees to it that it is given back.
 #[derive(Debug)]
-pub struct ConcurrencyPermit(Stamp);
+pub struct ConcurrencyLimitPermit(Stamp);
 
-impl ConcurrencyPermit {
+impl ConcurrencyLimitPermit {
     const NEW: Self = Self(Stamp::NONE);
 }
 
-impl<Req, D, R> Policy<Req> for Concurrency<D, R>
+impl<Req, D, R> Policy<Req> for ConcurrencyLimit<D, R>
 where
     D: ReadDeadline<Req>,
     R: Prioritize<Req>,
 {
-    type Permit = ConcurrencyPermit;
-    type Wait = ConcurrencyWait;
+    type Permit = ConcurrencyLimitPermit;
+    type Wait = ConcurrencyLimitWait;
 
     #[inline]
-    fn admit(&self, req: &mut Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
+    fn admit(
+        &self,
+        req: &mut Req,
+        now: Instant,
+    ) -> Verdict<ConcurrencyLimitPermit, ConcurrencyLimitWait> {
         if self.state.enter() {
-            return Verdict::Admit(ConcurrencyPermit::NEW);
+            return Verdict::Admit(ConcurrencyLimitPermit::NEW);
         }
         self.wait(req, now)
     }
 
     fn poll_wait(
         &self,
-        wait: Pin<&mut ConcurrencyWait>,
+        wait: Pin<&mut ConcurrencyLimitWait>,
         _: &mut Req,
         now: Instant,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<ConcurrencyPermit, Rejection>> {
+    ) -> Poll<Result<ConcurrencyLimitPermit, Rejection>> {
         let mut wait = wait.project();
         let deadline = *wait.deadline;
         let Some(ticket) = *wait.ticket else {
@@ -102,7 +106,7 @@ where
         })
     }
 
-    fn abandon(&self, wait: Pin<&mut ConcurrencyWait>, now: Instant) {
+    fn abandon(&self, wait: Pin<&mut ConcurrencyLimitWait>, now: Instant) {
         let wait = wait.project();
         if let Some(ticket) = wait.ticket.take() {
             self.state.settings.abandoned.add();
@@ -113,7 +117,7 @@ where
     }
 
     #[inline]
-    fn finish(&self, permit: ConcurrencyPermit, outcome: &Outcome) {
+    fn finish(&self, permit: ConcurrencyLimitPermit, outcome: &Outcome) {
         if !self.state.holds_slot(permit.0) {
             return; // others have it
         }
@@ -125,7 +129,7 @@ where
     }
 
     #[inline]
-    fn revoke(&self, permit: ConcurrencyPermit, _: Instant, now: Instant) {
+    fn revoke(&self, permit: ConcurrencyLimitPermit, _: Instant, now: Instant) {
         if self.state.holds_slot(permit.0) {
             self.state.leave(now);
         }
@@ -147,12 +151,12 @@ where
     }
 
     #[inline]
-    fn body_waits(&self, permit: &mut ConcurrencyPermit, on: WaitsOn) {
+    fn body_waits(&self, permit: &mut ConcurrencyLimitPermit, on: WaitsOn) {
         permit.0 = self.state.body_waits(permit.0, on);
     }
 }
 
-impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
+impl<D: Send + Sync, R: Send + Sync> Cell for ConcurrencyLimit<D, R> {
     fn reset(&self) {
         match &self.route {
             // Slots and queue are those of the others, too.
@@ -170,7 +174,7 @@ impl<D: Send + Sync, R: Send + Sync> Cell for Concurrency<D, R> {
     }
 }
 
-impl<D, R> Concurrency<D, R> {
+impl<D, R> ConcurrencyLimit<D, R> {
     #[inline]
     fn refuse(&self, now: Instant) -> Rejection {
         self.state.settings.rejected.add();
@@ -191,13 +195,17 @@ impl<D, R> Concurrency<D, R> {
     /// There is no slot: a place in the queue, or a refusal. In a storm nearly all requests end here, and without the lock.
     #[cold]
     #[inline(never)]
-    fn wait<Req>(&self, req: &Req, now: Instant) -> Verdict<ConcurrencyPermit, ConcurrencyWait>
+    fn wait<Req>(
+        &self,
+        req: &Req,
+        now: Instant,
+    ) -> Verdict<ConcurrencyLimitPermit, ConcurrencyLimitWait>
     where
         D: ReadDeadline<Req>,
         R: Prioritize<Req>,
     {
         if self.state.reclaim(now) && self.state.enter() {
-            return Verdict::Admit(ConcurrencyPermit::NEW);
+            return Verdict::Admit(ConcurrencyLimitPermit::NEW);
         }
         if let Some(sampler) = &self.state.settings.sampler {
             let state = &self.state;
@@ -220,7 +228,7 @@ impl<D, R> Concurrency<D, R> {
         level: u16,
         now: Instant,
         deadline: Option<Deadline>,
-    ) -> Verdict<ConcurrencyPermit, ConcurrencyWait> {
+    ) -> Verdict<ConcurrencyLimitPermit, ConcurrencyLimitWait> {
         let settings = &self.state.settings;
         if let (Some(sampler), Some(deadline)) = (&settings.sampler, deadline) {
             sampler.has_left(deadline.remaining(now));
@@ -232,9 +240,11 @@ impl<D, R> Concurrency<D, R> {
         let end = WaitEnd::new(longest, deadline, settings.service_time_at_turn());
         let waiter = Waiter::new(now, deadline).until(end.at);
         match self.state.enqueue(len, level, waiter) {
-            Queued::Entered => Verdict::Admit(ConcurrencyPermit::NEW),
+            Queued::Entered => Verdict::Admit(ConcurrencyLimitPermit::NEW),
             Queued::Full => Verdict::Reject(self.refuse(now)),
-            Queued::Waiting(ticket) => Verdict::Wait(ConcurrencyWait::new(ticket, end, deadline)),
+            Queued::Waiting(ticket) => {
+                Verdict::Wait(ConcurrencyLimitWait::new(ticket, end, deadline))
+            }
         }
     }
 
@@ -256,11 +266,11 @@ impl<D, R> Concurrency<D, R> {
         &self,
         deadline: Option<Deadline>,
         now: Instant,
-    ) -> Result<ConcurrencyPermit, Rejection> {
+    ) -> Result<ConcurrencyLimitPermit, Rejection> {
         if is_too_late(deadline, now, self.state.settings.service_time_at_turn()) {
             self.state.leave(now);
             return Err(self.past_deadline());
         }
-        Ok(ConcurrencyPermit::NEW)
+        Ok(ConcurrencyLimitPermit::NEW)
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     average::Average,
     change::{Callbacks, LimitChange},
-    error::InvalidConcurrency,
+    error::InvalidConcurrencyLimit,
     value::Value,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrency> {
+    pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrencyLimit> {
         Ok(Self {
             value: Value::new(limit)?,
             callbacks: Callbacks::default(),
@@ -108,7 +108,7 @@ impl Settings {
     pub(crate) fn moved_by(
         algorithm: Box<dyn Algorithm>,
         tuning: Tuning,
-    ) -> Result<Self, InvalidConcurrency> {
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         let settings = Self::new(algorithm.initial() as usize)?;
         settings.value.set_bounds(&algorithm.bounds());
         Ok(Self {
@@ -126,8 +126,8 @@ impl Settings {
     pub(crate) fn change_limit(
         &self,
         reason: LimitReason,
-        change: impl FnOnce(&Value) -> Result<(), InvalidConcurrency>,
-    ) -> Result<(), InvalidConcurrency> {
+        change: impl FnOnce(&Value) -> Result<(), InvalidConcurrencyLimit>,
+    ) -> Result<(), InvalidConcurrencyLimit> {
         let from = self.value.get() as usize;
         change(&self.value)?;
         let to = self.value.get() as usize;
@@ -153,12 +153,12 @@ impl Settings {
         &self,
         len: usize,
         max_wait: Duration,
-    ) -> Result<(), InvalidConcurrency> {
+    ) -> Result<(), InvalidConcurrencyLimit> {
         if len == 0 || len > MAX_QUEUE_LEN {
-            return Err(InvalidConcurrency::QueueLen(len));
+            return Err(InvalidConcurrencyLimit::QueueLen(len));
         }
         if max_wait < Duration::from_micros(1) || max_wait > LONGEST_WAIT {
-            return Err(InvalidConcurrency::MaxWait(max_wait));
+            return Err(InvalidConcurrencyLimit::MaxWait(max_wait));
         }
         self.queue
             .store(((len as u64) << 32) | micros(max_wait), Relaxed);
@@ -201,13 +201,13 @@ impl Settings {
         &self,
         target: Duration,
         interval: Duration,
-    ) -> Result<(), InvalidConcurrency> {
+    ) -> Result<(), InvalidConcurrencyLimit> {
         if interval > LONGEST_INTERVAL {
-            return Err(InvalidConcurrency::Interval(interval));
+            return Err(InvalidConcurrencyLimit::Interval(interval));
         }
         let whole = micros(interval);
         if target.is_zero() || target >= interval || micros(target) >= whole {
-            return Err(InvalidConcurrency::Target { target, interval });
+            return Err(InvalidConcurrencyLimit::Target { target, interval });
         }
         self.control.store((micros(target) << 32) | whole, Relaxed);
         Ok(())
@@ -258,11 +258,11 @@ impl Settings {
     pub(crate) fn set_max_stall(
         &self,
         longest: Option<Duration>,
-    ) -> Result<(), InvalidConcurrency> {
+    ) -> Result<(), InvalidConcurrencyLimit> {
         let nanos = match longest {
             None => 0,
             Some(longest) if !(SHORTEST_STALL..=LONGEST_STALL).contains(&longest) => {
-                return Err(InvalidConcurrency::MaxStall(longest));
+                return Err(InvalidConcurrencyLimit::MaxStall(longest));
             }
             Some(longest) => longest.as_nanos() as u64,
         };
@@ -281,11 +281,11 @@ impl Settings {
     pub(crate) fn set_service_time(
         &self,
         time: Option<Duration>,
-    ) -> Result<(), InvalidConcurrency> {
+    ) -> Result<(), InvalidConcurrencyLimit> {
         let nanos = match time {
             None => 0,
             Some(time) if time.is_zero() || time > LONGEST_SERVICE => {
-                return Err(InvalidConcurrency::ServiceTime(time));
+                return Err(InvalidConcurrencyLimit::ServiceTime(time));
             }
             Some(time) => time.as_nanos() as u64,
         };
@@ -321,10 +321,13 @@ impl Settings {
             .fold(0, u64::wrapping_add)
     }
 
-    pub(crate) fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrency> {
+    pub(crate) fn set_retry_after(
+        &self,
+        hint: Option<Duration>,
+    ) -> Result<(), InvalidConcurrencyLimit> {
         let nanos = match hint {
             None => 0,
-            Some(hint) if !is_hint(hint) => return Err(InvalidConcurrency::RetryAfter(hint)),
+            Some(hint) if !is_hint(hint) => return Err(InvalidConcurrencyLimit::RetryAfter(hint)),
             Some(hint) => hint.as_nanos() as u64,
         };
         self.retry_after.store(nanos, Relaxed);
@@ -335,9 +338,9 @@ impl Settings {
         Duration::from_nanos(self.max_retry_after.load(Relaxed))
     }
 
-    pub(crate) fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrency> {
+    pub(crate) fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrencyLimit> {
         if !is_hint(max) {
-            return Err(InvalidConcurrency::MaxRetryAfter(max));
+            return Err(InvalidConcurrencyLimit::MaxRetryAfter(max));
         }
         self.max_retry_after.store(max.as_nanos() as u64, Relaxed);
         Ok(())

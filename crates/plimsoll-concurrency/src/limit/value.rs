@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{InvalidConcurrency, sync::AtomicU32};
+use crate::{InvalidConcurrencyLimit, sync::AtomicU32};
 
 const MAX_LIMIT: usize = 1 << 30;
 
@@ -25,7 +25,7 @@ pub(crate) struct Value {
 }
 
 impl Value {
-    pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrency> {
+    pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrencyLimit> {
         Ok(Self {
             limit: AtomicU32::new(checked(limit)?),
             bounds: AtomicU64::new(1 << 32 | MAX_LIMIT as u64),
@@ -39,7 +39,7 @@ impl Value {
     }
 
     /// Sets the limit.
-    pub(crate) fn set(&self, limit: usize) -> Result<(), InvalidConcurrency> {
+    pub(crate) fn set(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         self.limit.store(checked(limit)?, Relaxed);
         Ok(())
     }
@@ -48,7 +48,7 @@ impl Value {
     ///
     /// They may change meanwhile, so they are read again after the limit was stored: whichever of the
     /// two threads is last, the limit is within the new bounds.
-    pub(crate) fn move_to(&self, limit: usize) -> Result<(), InvalidConcurrency> {
+    pub(crate) fn move_to(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         let wanted = checked(limit)?;
         let mut allowed = self.allowed(wanted);
         loop {
@@ -87,7 +87,7 @@ impl Value {
     }
 
     /// Pins the limit; `None` lets it move again.
-    pub(crate) fn pin(&self, limit: Option<usize>) -> Result<(), InvalidConcurrency> {
+    pub(crate) fn pin(&self, limit: Option<usize>) -> Result<(), InvalidConcurrencyLimit> {
         let pinned = limit.map_or(Ok(0), checked)?;
         self.pinned.store(pinned, SeqCst);
         self.move_to(self.get() as usize)
@@ -97,17 +97,17 @@ impl Value {
 /// Bounds for a limit.
 pub(crate) fn checked_bounds(
     within: &RangeInclusive<usize>,
-) -> Result<RangeInclusive<u32>, InvalidConcurrency> {
+) -> Result<RangeInclusive<u32>, InvalidConcurrencyLimit> {
     let (min, max) = (*within.start(), *within.end());
     if min == 0 || min > max || max > MAX_LIMIT {
-        return Err(InvalidConcurrency::Bounds { min, max });
+        return Err(InvalidConcurrencyLimit::Bounds { min, max });
     }
     Ok(min as u32..=max as u32)
 }
 
-fn checked(limit: usize) -> Result<u32, InvalidConcurrency> {
+fn checked(limit: usize) -> Result<u32, InvalidConcurrencyLimit> {
     if limit == 0 || limit > MAX_LIMIT {
-        return Err(InvalidConcurrency::Limit(limit));
+        return Err(InvalidConcurrencyLimit::Limit(limit));
     }
     Ok(limit as u32)
 }

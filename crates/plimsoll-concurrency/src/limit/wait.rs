@@ -7,11 +7,11 @@ use plimsoll_core::{Deadline, Ticket};
 use tokio::time::{Instant, Sleep};
 
 pin_project! {
-    /// A place in the queue of a [`Concurrency`](crate::Concurrency).
+    /// A place in the queue of a [`ConcurrencyLimit`](crate::ConcurrencyLimit).
     ///
     /// The gate polls it, or gives it up. Its timer is made when it first has to wait.
     #[derive(Debug)]
-    pub struct ConcurrencyWait {
+    pub struct ConcurrencyLimitWait {
         // Taken when the wait is over, so that nothing is given back twice.
         pub(crate) ticket: Option<Ticket>,
         pub(crate) end: WaitEnd,
@@ -44,7 +44,7 @@ impl WaitEnd {
     }
 }
 
-impl ConcurrencyWait {
+impl ConcurrencyLimitWait {
     pub(crate) fn new(ticket: Ticket, end: WaitEnd, deadline: Option<Deadline>) -> Self {
         Self {
             ticket: Some(ticket),

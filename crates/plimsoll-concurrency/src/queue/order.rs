@@ -4,10 +4,10 @@
 ///
 /// ```
 /// use std::time::Duration;
-/// use plimsoll_concurrency::{Concurrency, Order};
+/// use plimsoll_concurrency::{ConcurrencyLimit, Order};
 ///
-/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrency> {
-/// let limit = Concurrency::new(64)?
+/// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
+/// let limit = ConcurrencyLimit::new(64)?
 ///     .queue(128, Duration::from_millis(200))?
 ///     .order(Order::AdaptiveLifo);
 /// # _ = limit;
@@ -24,7 +24,7 @@ pub enum Order {
     /// others not at all.
     Lifo,
     /// Whoever has waited longest, and the newcomer while the queue is congested: it has not been empty for as long as
-    /// the interval of the [controlled delay](crate::Concurrency::controlled_delay), or 100 ms without one. (Maurer:
+    /// the interval of the [controlled delay](crate::ConcurrencyLimit::controlled_delay), or 100 ms without one. (Maurer:
     /// "Fail at Scale", ACM Queue 2015.)
     ///
     /// Emptiness decides and not the delay of those who are served, because under the newcomer's order that is always

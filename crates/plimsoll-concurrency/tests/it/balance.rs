@@ -11,7 +11,7 @@ use axum::{
     http::{Request, StatusCode},
     routing::get,
 };
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::{Gate, GateLayer, LoadSignal as _};
 use tower::{
     Layer as _, Service as _, ServiceExt, balance::p2c::Balance, discover::ServiceList,
@@ -20,13 +20,16 @@ use tower::{
 
 /// A backend that counts its calls, behind a limit of ten and another of twenty.
 struct Backend {
-    gate: Gate<Router, (Concurrency, Concurrency), plimsoll_core::Http>,
-    handle: ConcurrencyHandle,
+    gate: Gate<Router, (ConcurrencyLimit, ConcurrencyLimit), plimsoll_core::Http>,
+    handle: ConcurrencyLimitHandle,
     calls: Arc<AtomicUsize>,
 }
 
 fn backend() -> Backend {
-    let limits = (Concurrency::new(10).unwrap(), Concurrency::new(20).unwrap());
+    let limits = (
+        ConcurrencyLimit::new(10).unwrap(),
+        ConcurrencyLimit::new(20).unwrap(),
+    );
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let router = Router::new().route(

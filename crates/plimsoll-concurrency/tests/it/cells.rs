@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_concurrency::Concurrency;
+use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{Cell, GateLayer, HeaderKey, Keyed, Missing};
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt, service_fn};
@@ -15,7 +15,7 @@ type Body = Full<bytes::Bytes>;
 
 #[tokio::test(start_paused = true)]
 async fn cells_have_their_own_slots_and_share_settings_and_counters() {
-    let each = with_deadlines(Concurrency::new(1).unwrap());
+    let each = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let (one, two) = (each.cell(), each.cell());
     let _running = (call(&one), call(&two));
     assert!(call(&one).rejection().is_some() && call(&two).rejection().is_some());
@@ -71,7 +71,7 @@ async fn a_cell_is_as_good_as_new_only_when_nobody_is_in_it() {
 
 #[tokio::test(start_paused = true)]
 async fn one_tenant_at_its_limit_leaves_the_others_alone_and_is_told_429() {
-    let each = Concurrency::new(1).unwrap().per_caller();
+    let each = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let tenant = HeaderKey::from_static("x-tenant");
     let keyed = Keyed::new(tenant, Missing::Share, 512, move || each.cell()).unwrap();
     let layer = GateLayer::new(keyed);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Concurrency, Order};
+use plimsoll_concurrency::{ConcurrencyLimit, Order};
 use plimsoll_core::{
     ByExtension, Deadlines, Keyed, Missing,
     test_kit::{Contract, KitRequest},
@@ -11,7 +11,7 @@ use plimsoll_core::{
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_refuses_keeps_the_laws() {
     Contract::new(
-        || Concurrency::new(3).unwrap(),
+        || ConcurrencyLimit::new(3).unwrap(),
         |limit| limit.handle().in_flight() as u64,
     )
     .capacity(3)
@@ -23,7 +23,7 @@ async fn a_limit_that_refuses_keeps_the_laws() {
 async fn a_limit_that_queues_keeps_the_laws() {
     Contract::new(
         || {
-            Concurrency::new(3)
+            ConcurrencyLimit::new(3)
                 .unwrap()
                 .queue(8, Duration::from_secs(1))
                 .unwrap()
@@ -40,7 +40,7 @@ async fn a_limit_with_all_that_a_queue_can_do_keeps_the_laws() {
     for order in [Order::Fifo, Order::Lifo, Order::AdaptiveLifo] {
         Contract::new(
             move || {
-                Concurrency::new(3)
+                ConcurrencyLimit::new(3)
                     .unwrap()
                     .queue(8, Duration::from_secs(1))
                     .unwrap()
@@ -63,14 +63,14 @@ async fn a_limit_with_all_that_a_queue_can_do_keeps_the_laws() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_per_key_keeps_the_laws() {
     let make = || {
-        let each = Concurrency::new(3)
+        let each = ConcurrencyLimit::new(3)
             .unwrap()
             .queue(8, Duration::from_secs(1))
             .unwrap();
         let key = |_: &KitRequest| Some(1_u8);
         Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap()
     };
-    let spent = |keyed: &Keyed<_, Concurrency>| {
+    let spent = |keyed: &Keyed<_, ConcurrencyLimit>| {
         let of_key = keyed.handle().with_cell(1_u8, |cell| {
             cell.handle().in_flight() + cell.handle().queued()
         });

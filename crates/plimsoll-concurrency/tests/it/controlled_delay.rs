@@ -8,7 +8,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_concurrency::{Concurrency, InvalidConcurrency, Order};
+use plimsoll_concurrency::{ConcurrencyLimit, InvalidConcurrencyLimit, Order};
 use plimsoll_core::{GateLayer, Kind};
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
@@ -123,7 +123,7 @@ async fn a_queue_that_is_empty_now_and_then_is_left_alone() {
 }
 
 /// 200 a second fit, 500 come. How many were served in the second half of 4 seconds, and the longest they waited.
-async fn lasting_overload(limit: Concurrency) -> (usize, Duration) {
+async fn lasting_overload(limit: ConcurrencyLimit) -> (usize, Duration) {
     let layer = GateLayer::new(limit);
     let waits = Arc::new(Mutex::new(Vec::new()));
     let began = Instant::now();
@@ -166,7 +166,7 @@ async fn lasting_overload(limit: Concurrency) -> (usize, Duration) {
 #[tokio::test(start_paused = true)]
 async fn a_lasting_overload_is_served_with_short_waits_and_full_slots() {
     let limit = || {
-        Concurrency::new(4)
+        ConcurrencyLimit::new(4)
             .unwrap()
             .queue(128, Duration::from_secs(1))
             .unwrap()
@@ -182,7 +182,7 @@ async fn a_lasting_overload_is_served_with_short_waits_and_full_slots() {
 
 #[tokio::test(start_paused = true)]
 async fn newest_first_with_a_controlled_delay_serves_the_overload_fresh() {
-    let limit = Concurrency::new(4)
+    let limit = ConcurrencyLimit::new(4)
         .unwrap()
         .queue(128, Duration::from_secs(1))
         .unwrap()
@@ -200,7 +200,7 @@ fn target_and_interval_are_checked_and_read_back() {
     for (target, interval) in [(0, 100), (100, 100), (101, 100)] {
         let (target, interval) = (target * MS, interval * MS);
         let error = limit(target, interval).unwrap_err();
-        assert_eq!(error, InvalidConcurrency::Target { target, interval });
+        assert_eq!(error, InvalidConcurrencyLimit::Target { target, interval });
     }
     let nearly = Duration::from_nanos(99_999_999);
     assert!(limit(nearly, 100 * MS).is_err(), "the same in microseconds");

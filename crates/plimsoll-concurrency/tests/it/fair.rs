@@ -10,7 +10,7 @@ use std::{
 
 use http::Request;
 use plimsoll_concurrency::{
-    Concurrency, ConcurrencyPermit, FairShare, FairShareHandle, FairSharePermit,
+    ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
     Cell, Choose, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection,
@@ -25,7 +25,7 @@ use crate::sim::{Body, CAPACITY, Demand, Service, TIME, Tally, run, service};
 ///
 /// The cells are in order, not in a `Keyed`: its table hashes with a random seed, so the place of a
 /// key in the order of cells, and with it the rounding of its share, differs from run to run.
-fn shared(limit: Concurrency, keys: usize, seed: u64) -> (Service, FairShareHandle) {
+fn shared(limit: ConcurrencyLimit, keys: usize, seed: u64) -> (Service, FairShareHandle) {
     let each = FairShare::new(limit.handle());
     let handle = each.handle();
     (service((by_key(keys, &each), limit), seed), handle)
@@ -46,8 +46,8 @@ fn jain(shares: &[f64]) -> f64 {
     sum * sum / (shares.len() as f64 * squares)
 }
 
-fn hundred(queue: bool) -> Concurrency {
-    let limit = Concurrency::new(100).unwrap();
+fn hundred(queue: bool) -> ConcurrencyLimit {
+    let limit = ConcurrencyLimit::new(100).unwrap();
     if queue {
         limit.queue(50, Duration::from_millis(20)).unwrap()
     } else {
@@ -202,7 +202,7 @@ async fn what_others_leave_goes_to_those_who_want_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_not_held_back_for_what_it_has_of_less_critical_requests() {
-    let limit = Concurrency::new(10).unwrap();
+    let limit = ConcurrencyLimit::new(10).unwrap();
     let elephant = FairShare::new(limit.handle()).priorities(|of: &Criticality| Priority::new(*of));
     let mouse = elephant.cell();
     let refusal = |cell: &FairShare<_>, mut of: Criticality| {
@@ -232,13 +232,13 @@ async fn a_key_is_not_held_back_for_what_it_has_of_less_critical_requests() {
 }
 
 /// A policy's verdict on one request of a key, taken back at the end.
-fn ask<'a>(cell: &'a FairShare, limit: &'a Concurrency) -> Result<Inside<'a>, Rejection> {
+fn ask<'a>(cell: &'a FairShare, limit: &'a ConcurrencyLimit) -> Result<Inside<'a>, Rejection> {
     ask_at(cell, limit, Instant::now())
 }
 
 fn ask_at<'a>(
     cell: &'a FairShare,
-    limit: &'a Concurrency,
+    limit: &'a ConcurrencyLimit,
     now: Instant,
 ) -> Result<Inside<'a>, Rejection> {
     match Then(cell, limit).admit(&mut (), now) {
@@ -249,8 +249,8 @@ fn ask_at<'a>(
 }
 
 struct Inside<'a>(
-    Then<&'a FairShare, &'a Concurrency>,
-    Option<(FairSharePermit, ConcurrencyPermit)>,
+    Then<&'a FairShare, &'a ConcurrencyLimit>,
+    Option<(FairSharePermit, ConcurrencyLimitPermit)>,
 );
 
 impl Inside<'_> {
@@ -272,7 +272,7 @@ impl Drop for Inside<'_> {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_is_full() {
-    let limit = Concurrency::new(10).unwrap();
+    let limit = ConcurrencyLimit::new(10).unwrap();
     let elephant = FairShare::new(limit.handle());
     let mouse = elephant.cell();
     let mut inside: Vec<_> = (0..10).map(|_| ask(&elephant, &limit).unwrap()).collect();
@@ -308,7 +308,7 @@ async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhere() {
-    let limit = Concurrency::new(20).unwrap();
+    let limit = ConcurrencyLimit::new(20).unwrap();
     let first = FairShare::new(limit.handle());
     let cells: Vec<_> = (0..30).map(|_| first.cell()).collect();
     let mut inside: Vec<Vec<Inside<'_>>> = cells.iter().map(|_| Vec::new()).collect();
@@ -348,7 +348,7 @@ async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhe
 #[tokio::test(start_paused = true)]
 async fn fair_shares_of_a_limit_keep_the_laws() {
     let make = || {
-        let limit = Concurrency::new(3).unwrap();
+        let limit = ConcurrencyLimit::new(3).unwrap();
         let each = FairShare::new(limit.handle());
         let key = |_: &KitRequest| Some(1_u8);
         let fair = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
@@ -389,7 +389,7 @@ fn in_flight(tallies: &[Arc<Tally>]) -> Vec<f64> {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_in_its_pause_is_not_forgotten_before_its_turn() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let first = FairShare::new(limit.handle());
     let second = first.cell();
     // One slot for two keys, who always ask: the level sinks below 1.
@@ -412,7 +412,7 @@ async fn a_key_in_its_pause_is_not_forgotten_before_its_turn() {
 
 #[test]
 fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
-    let limit = Concurrency::new(8).unwrap();
+    let limit = ConcurrencyLimit::new(8).unwrap();
     let first = FairShare::new(limit.handle());
     let cells: Vec<_> = (0..4).map(|_| first.cell()).collect();
     let start = Instant::now();

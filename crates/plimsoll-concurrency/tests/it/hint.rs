@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use plimsoll_concurrency::{
-    Concurrency, ConcurrencyPermit, FairShare, InvalidConcurrency, Partitions,
+    ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, InvalidConcurrencyLimit, Partitions,
 };
 use plimsoll_core::{Class, Kind, Outcome, Policy, Rejection, Then, Verdict};
 use tokio::time::{Instant, advance};
@@ -14,7 +14,7 @@ use crate::{Call, Limit, MS, call, with_deadlines};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limit(slots: usize) -> Limit {
-    with_deadlines(Concurrency::new(slots).unwrap())
+    with_deadlines(ConcurrencyLimit::new(slots).unwrap())
 }
 
 /// Takes all slots, and ends all calls after this time.
@@ -113,7 +113,7 @@ async fn a_short_estimate_is_kept_however_old() {
 
 #[tokio::test(start_paused = true)]
 async fn the_longest_hint_bounds_the_one_before_a_measurement_too_and_not_a_stated_one() {
-    let bounded = Concurrency::new(1)
+    let bounded = ConcurrencyLimit::new(1)
         .unwrap()
         .max_retry_after(300 * MS)
         .unwrap();
@@ -128,17 +128,17 @@ async fn the_longest_hint_bounds_the_one_before_a_measurement_too_and_not_a_stat
 #[test]
 fn law_09_a_longest_hint_out_of_bounds_is_an_error() {
     for bad in [Duration::ZERO, 86_401 * SECOND] {
-        let error = Concurrency::new(1)
+        let error = ConcurrencyLimit::new(1)
             .unwrap()
             .max_retry_after(bad)
             .unwrap_err();
-        assert_eq!(error, InvalidConcurrency::MaxRetryAfter(bad));
+        assert_eq!(error, InvalidConcurrencyLimit::MaxRetryAfter(bad));
         assert!(
             error.to_string().contains("1 nanosecond to 1 day"),
             "{error}"
         );
     }
-    let handle = Concurrency::new(1).unwrap().handle();
+    let handle = ConcurrencyLimit::new(1).unwrap().handle();
     assert!(handle.set_max_retry_after(Duration::ZERO).is_err());
     assert_eq!(handle.max_retry_after(), 60 * SECOND);
 }
@@ -146,8 +146,8 @@ fn law_09_a_longest_hint_out_of_bounds_is_an_error() {
 /// The verdict of these two on one more request: a permit for the caller to keep, or a rejection.
 fn ask<P: Policy<Request<()>>>(
     front: &P,
-    limit: &Concurrency,
-) -> Result<(P::Permit, ConcurrencyPermit), Rejection> {
+    limit: &ConcurrencyLimit,
+) -> Result<(P::Permit, ConcurrencyLimitPermit), Rejection> {
     match Then(front, limit).admit(&mut Request::new(()), Instant::now()) {
         Verdict::Admit(permit) => Ok(permit),
         Verdict::Reject(rejection) => Err(rejection),
@@ -156,8 +156,8 @@ fn ask<P: Policy<Request<()>>>(
 }
 
 /// A limit of ten slots, some time after ten calls held them for 25 minutes.
-async fn after_slow_bodies(later: Duration) -> Concurrency {
-    let limit = Concurrency::new(10).unwrap();
+async fn after_slow_bodies(later: Duration) -> ConcurrencyLimit {
+    let limit = ConcurrencyLimit::new(10).unwrap();
     let all: Vec<_> = (0..10).map(|_| ask(&(), &limit).unwrap()).collect();
     advance(1500 * SECOND).await;
     let outcome = Outcome::new(Class::Success, 1500 * SECOND, Instant::now());
@@ -188,7 +188,7 @@ async fn every_policy_that_gives_hints_bounds_them_and_forgets() {
         let limit = after_slow_bodies(later).await;
         let all: Vec<_> = (0..10).map(|_| ask(&(), &limit).unwrap()).collect();
         check(ask(&(), &limit).unwrap_err(), "concurrency", Kind::Full);
-        let route = limit.route().per_caller();
+        let route = limit.route().reject_as_over_quota();
         check(
             ask(&(), &route).unwrap_err(),
             "concurrency",

@@ -11,7 +11,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::{Class, GateLayer, HeaderKey, Keyed, Missing, Outcome, Policy, Verdict};
 use tokio::{
     sync::Semaphore,
@@ -30,7 +30,7 @@ const WORKERS: usize = 50;
 const SERVICE_TIME: Duration = Duration::from_millis(20);
 
 /// 50 workers of 20 milliseconds behind `inner`, behind `outer`. The callers drop the body unread.
-fn stack<I>(outer: Concurrency, inner: I) -> Service
+fn stack<I>(outer: ConcurrencyLimit, inner: I) -> Service
 where
     I: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
 {
@@ -114,16 +114,16 @@ async fn run(service: &Service, callers: &[Caller], time: Duration) {
     tasks.join_all().await;
 }
 
-fn adaptive() -> (Concurrency, ConcurrencyHandle) {
+fn adaptive() -> (ConcurrencyLimit, ConcurrencyLimitHandle) {
     fastrand::seed(1); // the intervals between dips are drawn
-    let limit = Concurrency::adaptive();
+    let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     (limit, handle)
 }
 
 /// Four at a time for each caller.
-fn per_caller() -> impl Policy<Request<Body>, Permit: Send, Wait: Send> {
-    let four = Concurrency::new(4).unwrap().per_caller();
+fn reject_as_over_quota() -> impl Policy<Request<Body>, Permit: Send, Wait: Send> {
+    let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
     let caller = HeaderKey::from_static("x-caller");
     Keyed::new(caller, Missing::Share, 1_000, move || four.cell()).unwrap()
 }
@@ -131,7 +131,7 @@ fn per_caller() -> impl Policy<Request<Body>, Permit: Send, Wait: Send> {
 #[tokio::test(start_paused = true)]
 async fn a_greedy_caller_that_an_inner_gate_rejects_takes_nothing_from_the_others() {
     let (outer, handle) = adaptive();
-    let service = stack(outer, per_caller());
+    let service = stack(outer, reject_as_over_quota());
     let callers = [Caller::new(100, 500.0), Caller::new(1, 2000.0)];
     run(&service, &callers, 4 * SECOND).await;
     let [others, greedy] = callers;
@@ -146,7 +146,7 @@ async fn a_greedy_caller_that_an_inner_gate_rejects_takes_nothing_from_the_other
 #[tokio::test(start_paused = true)]
 async fn a_full_inner_gate_does_not_bring_the_outer_limit_down() {
     let (outer, handle) = adaptive();
-    let service = stack(outer, Concurrency::new(10).unwrap());
+    let service = stack(outer, ConcurrencyLimit::new(10).unwrap());
     let callers = [Caller::new(100, 1500.0)];
     run(&service, &callers, 4 * SECOND).await;
     // Two thirds of them, with 503.
@@ -179,7 +179,7 @@ async fn callers_that_read_the_status_and_drop_the_body_do_not_drive_the_limit_d
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_an_inner_gate_rejected_shortens_no_hint() {
-    let limit = with_deadlines(Concurrency::new(1).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let running = call(&limit);
     advance(320 * MS).await;
     running.finish();
@@ -204,7 +204,7 @@ async fn over_sockets_a_rejected_caller_leaves_the_outer_limit_alone() {
     use axum::{Router, routing::get};
 
     let (outer, handle) = adaptive();
-    let one = Concurrency::new(1).unwrap().per_caller();
+    let one = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let key = HeaderKey::from_static("x-caller");
     let inner = Keyed::new(key, Missing::Share, 1_000, move || one.cell()).unwrap();
     let app = Router::new()

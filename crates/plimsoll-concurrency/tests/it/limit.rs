@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use plimsoll_concurrency::{Concurrency, ConcurrencyLayer};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 use plimsoll_core::{Kind, LoadSignal};
 use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
@@ -14,7 +14,7 @@ use crate::{call, with_deadlines};
 
 #[tokio::test(start_paused = true)]
 async fn one_more_than_the_limit_is_refused_and_spends_nothing() {
-    let limit = with_deadlines(Concurrency::new(2).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(2).unwrap());
     let handle = limit.handle();
     let (mut one, mut two) = (call(&limit), call(&limit));
     assert!(one.is_running() && two.is_running());
@@ -38,7 +38,7 @@ async fn one_more_than_the_limit_is_refused_and_spends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn per_caller_it_is_the_caller_who_is_over_its_quota() {
-    let limit = with_deadlines(Concurrency::new(1).unwrap().per_caller());
+    let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap().reject_as_over_quota());
     let _running = call(&limit);
     assert_eq!(call(&limit).rejection().unwrap().kind(), Kind::OverQuota);
 }
@@ -46,7 +46,7 @@ async fn per_caller_it_is_the_caller_who_is_over_its_quota() {
 #[tokio::test(start_paused = true)]
 async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
     let limit = with_deadlines(
-        Concurrency::new(2)
+        ConcurrencyLimit::new(2)
             .unwrap()
             .queue(2, Duration::from_secs(10))
             .unwrap(),
@@ -76,7 +76,7 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
 
 #[tokio::test(start_paused = true)]
 async fn time_is_measured_only_while_the_limit_is_used_up() {
-    let limit = with_deadlines(Concurrency::new(2).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(2).unwrap());
     let alone = call(&limit);
     advance(Duration::from_millis(320)).await;
     alone.finish();
@@ -87,7 +87,7 @@ async fn time_is_measured_only_while_the_limit_is_used_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stated_hint_is_the_hint() {
-    let limit = Concurrency::new(1)
+    let limit = ConcurrencyLimit::new(1)
         .unwrap()
         .retry_after(Duration::from_millis(250))
         .unwrap();
@@ -101,9 +101,9 @@ async fn a_stated_hint_is_the_hint() {
 
 #[tokio::test(start_paused = true)]
 async fn law_01_services_of_one_layer_share_the_limit_until_their_bodies_end() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
-    let layer: ConcurrencyLayer = ConcurrencyLayer::new(limit);
+    let layer: ConcurrencyLimitLayer = ConcurrencyLimitLayer::new(limit);
     let call = async || {
         let service = layer.layer(service_fn(|_: Request<Full<Bytes>>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello"))))

@@ -52,7 +52,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_concurrency::{Concurrency, ConcurrencyPermit, ConcurrencyWait};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitPermit, ConcurrencyLimitWait};
 use plimsoll_core::{
     Class, Deadline, Outcome, Policy, Prioritize, Priority, Rejection, Same, Verdict,
 };
@@ -120,10 +120,10 @@ impl From<Priority> for Req {
     }
 }
 
-type Limit<R = Same> = Concurrency<fn(&Req, Instant) -> Option<Deadline>, R>;
+type Limit<R = Same> = ConcurrencyLimit<fn(&Req, Instant) -> Option<Deadline>, R>;
 type ByPriority = fn(&Req) -> Priority;
 
-fn with_deadlines(limit: Concurrency) -> Limit {
+fn with_deadlines(limit: ConcurrencyLimit) -> Limit {
     limit.deadlines(|req, _| req.deadline)
 }
 
@@ -135,7 +135,7 @@ fn ranked(slots: usize, len: usize) -> Limit<ByPriority> {
 /// A queue of `len` for up to a second, behind `slots` slots.
 fn queued(slots: usize, len: usize) -> Limit {
     with_deadlines(
-        Concurrency::new(slots)
+        ConcurrencyLimit::new(slots)
             .unwrap()
             .queue(len, Duration::from_secs(1))
             .unwrap(),
@@ -150,8 +150,8 @@ struct Call<'a, R: Prioritize<Req> = Same> {
 }
 
 enum Stage {
-    Waiting(Pin<Box<ConcurrencyWait>>),
-    Running(ConcurrencyPermit, Instant),
+    Waiting(Pin<Box<ConcurrencyLimitWait>>),
+    Running(ConcurrencyLimitPermit, Instant),
     Refused(Rejection),
     Over,
 }

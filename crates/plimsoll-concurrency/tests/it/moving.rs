@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use plimsoll_concurrency::{Change, Concurrency, InvalidConcurrency, LimitChange, LimitReason};
+use plimsoll_concurrency::{
+    Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitChange, LimitReason,
+};
 
 use crate::{
     sampler::{STEADY, fixed, limit, one},
@@ -26,7 +28,7 @@ async fn a_pinned_limit_stays_and_the_algorithm_sees_no_window_until_it_is_unpin
         assert_eq!((handle.limit(), handle.reason()), (3, LimitReason::Pinned));
     }
     assert_eq!(algorithm.told(), 0, "a pinned limit measures nothing");
-    assert_eq!(handle.pin(0), Err(InvalidConcurrency::Limit(0)));
+    assert_eq!(handle.pin(0), Err(InvalidConcurrencyLimit::Limit(0)));
     assert_eq!(handle.pinned(), Some(3), "nothing was changed");
 
     handle.unpin();
@@ -64,17 +66,17 @@ async fn bounds_hold_at_once_and_for_whatever_an_algorithm_decides() {
     assert_eq!((handle.limit(), handle.bounds()), (20, Some(20..=30)));
     for bad in [0..=1, 3..=2, 1..=(1 << 30) + 1] {
         let (min, max) = bad.clone().into_inner();
-        let error = InvalidConcurrency::Bounds { min, max };
+        let error = InvalidConcurrencyLimit::Bounds { min, max };
         assert_eq!(handle.set_bounds(bad), Err(error));
     }
-    let fixed = Concurrency::new(5).unwrap().handle();
-    assert_eq!(fixed.set_bounds(1..=9), Err(InvalidConcurrency::Fixed));
+    let fixed = ConcurrencyLimit::new(5).unwrap().handle();
+    assert_eq!(fixed.set_bounds(1..=9), Err(InvalidConcurrencyLimit::Fixed));
     assert_eq!((fixed.bounds(), fixed.limit()), (None, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_adaptive_limit_works_within_new_bounds() {
-    let limit = with_deadlines(Concurrency::adaptive());
+    let limit = with_deadlines(ConcurrencyLimit::adaptive());
     let handle = limit.handle();
     assert_eq!(handle.bounds(), Some(1..=1 << 20));
     handle.set_bounds(40..=50).unwrap();

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle, FairShare, Partitions};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Partitions};
 use plimsoll_core::{
     Choose, Class, Keyed, Missing, Outcome, Policy, Priority, Then, Verdict, When,
 };
@@ -24,15 +24,15 @@ fn read<T: Copy + Send + Sync>(value: T) -> impl Fn(&Req) -> T + Clone + Send + 
     }
 }
 
-fn full(queue: usize) -> Concurrency {
-    let limit = Concurrency::new(1).unwrap();
+fn full(queue: usize) -> ConcurrencyLimit {
+    let limit = ConcurrencyLimit::new(1).unwrap();
     match queue {
         0 => limit,
         len => limit.queue(len, 1000 * MS).unwrap(),
     }
 }
 
-fn inside(handle: &ConcurrencyHandle) -> usize {
+fn inside(handle: &ConcurrencyLimitHandle) -> usize {
     handle.in_flight() + handle.queued()
 }
 
@@ -118,7 +118,7 @@ async fn a_limit_for_each_key_or_chosen_one_loses_nothing_when_its_closure_panic
     let keyed = Keyed::new(read(Some(1_u8)), Missing::Share, 512, move || each.cell()).unwrap();
     let cells = keyed.handle();
     let spent = || {
-        let of_key = cells.with_cell(1_u8, |cell: &Concurrency| inside(&cell.handle()));
+        let of_key = cells.with_cell(1_u8, |cell: &ConcurrencyLimit| inside(&cell.handle()));
         of_key.unwrap_or(0)
     };
     panics_and_takes_nothing(&keyed, spent);

@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::Request;
 use plimsoll_concurrency::{
-    Concurrency, ConcurrencyPermit, ConcurrencyWait, InvalidPartitions, Partitions,
+    ConcurrencyLimit, ConcurrencyLimitPermit, ConcurrencyLimitWait, InvalidPartitions, Partitions,
     PartitionsPermit,
 };
 use plimsoll_core::{
@@ -17,10 +17,10 @@ use crate::sim::{Body, CAPACITY, Demand, TIME, run, service};
 
 type Name = &'static str;
 /// A request is the name of its partition.
-type Stack = Then<Partitions<Name, fn(&Name) -> Option<Name>>, Concurrency>;
-type Wait = ThenWait<PartitionsPermit, std::convert::Infallible, ConcurrencyWait>;
+type Stack = Then<Partitions<Name, fn(&Name) -> Option<Name>>, ConcurrencyLimit>;
+type Wait = ThenWait<PartitionsPermit, std::convert::Infallible, ConcurrencyLimitWait>;
 
-fn stack(limit: Concurrency, shares: &[(Name, f64)]) -> Stack {
+fn stack(limit: ConcurrencyLimit, shares: &[(Name, f64)]) -> Stack {
     let shares = shares.iter().copied();
     let partitions = Partitions::new(limit.handle(), shares, (|name| Some(*name)) as fn(&_) -> _);
     Then(partitions.unwrap(), limit)
@@ -33,7 +33,10 @@ fn in_flight(stack: &Stack) -> Vec<usize> {
 }
 
 enum Call<'a> {
-    Inside(&'a Stack, Option<(PartitionsPermit, ConcurrencyPermit)>),
+    Inside(
+        &'a Stack,
+        Option<(PartitionsPermit, ConcurrencyLimitPermit)>,
+    ),
     Waits(&'a Stack, std::pin::Pin<Box<Wait>>),
     Refused(Rejection),
 }
@@ -83,8 +86,8 @@ impl Drop for Call<'_> {
     }
 }
 
-fn ten() -> Concurrency {
-    Concurrency::new(10).unwrap()
+fn ten() -> ConcurrencyLimit {
+    ConcurrencyLimit::new(10).unwrap()
 }
 
 const HALVES: [(Name, f64); 2] = [("live", 0.5), ("batch", 0.5)];
@@ -155,7 +158,7 @@ async fn a_waiter_that_was_not_served_in_time_is_owed_a_slot() {
 #[tokio::test(start_paused = true)]
 async fn guarantees_follow_the_limit_and_are_rounded_up() {
     let stack = stack(
-        Concurrency::new(100).unwrap(),
+        ConcurrencyLimit::new(100).unwrap(),
         &[("a", 0.07), ("b", 0.9), ("c", 0.0)],
     );
     let guarantees = || -> Vec<_> {
@@ -183,7 +186,7 @@ async fn who_is_in_no_named_partition_is_in_the_rest() {
 
 /// Mean in flight of each of these partitions, in hundredths of the capacity.
 async fn shares<const N: usize>(shares: [f64; N], queue: bool, demands: [Demand; N]) -> Vec<f64> {
-    let mut limit = Concurrency::new(100).unwrap();
+    let mut limit = ConcurrencyLimit::new(100).unwrap();
     if queue {
         limit = limit.queue(100, Duration::from_millis(20)).unwrap();
     }
@@ -218,7 +221,7 @@ async fn under_saturation_each_has_its_guarantee_and_what_is_idle_is_used() {
 
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_what_has_no_share_does_not_touch_those_who_have_all() {
-    let limit = Concurrency::new(100).unwrap();
+    let limit = ConcurrencyLimit::new(100).unwrap();
     let limit = limit.queue(100, Duration::from_millis(20)).unwrap();
     let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
     let partitions = Partitions::new(limit.handle(), [(0, 1.0), (1, 0.0)], key).unwrap();
@@ -239,7 +242,7 @@ async fn a_storm_of_what_has_no_share_does_not_touch_those_who_have_all() {
 async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_while_there_is_room()
 {
     let stack = stack(
-        Concurrency::new(20).unwrap(),
+        ConcurrencyLimit::new(20).unwrap(),
         &[("a", 0.5), ("b", 0.25), ("c", 0.0)],
     );
     let (handle, limit) = (stack.0.handle(), stack.1.handle());
@@ -312,7 +315,7 @@ fn law_09_bad_partitions_fail_at_construction_and_name_field_and_bound() {
 async fn partitions_of_a_limit_keep_the_laws() {
     for len in [None, Some(8)] {
         let make = move || {
-            let mut limit = Concurrency::new(3).unwrap();
+            let mut limit = ConcurrencyLimit::new(3).unwrap();
             if let Some(len) = len {
                 limit = limit.queue(len, Duration::from_secs(1)).unwrap();
             }

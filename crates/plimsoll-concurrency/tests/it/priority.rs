@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_concurrency::{Concurrency, ConcurrencyLayer, Order};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, Order};
 use plimsoll_core::{ByExtension, Criticality, GateLayer, Kind, Priority};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -262,13 +262,13 @@ async fn nobody_is_asked_for_a_priority_while_a_slot_is_free() {
 #[tokio::test(start_paused = true)]
 async fn under_ten_times_the_load_what_matters_is_served() {
     fastrand::seed(1);
-    let limit = Concurrency::new(4)
+    let limit = ConcurrencyLimit::new(4)
         .unwrap()
         .queue(16, 100 * MS)
         .unwrap()
         .priorities(ByExtension);
     let handle = limit.handle();
-    let layer: ConcurrencyLayer<plimsoll_core::Http, (), ByExtension> = GateLayer::new(limit);
+    let layer: ConcurrencyLimitLayer<plimsoll_core::Http, (), ByExtension> = GateLayer::new(limit);
     let service = layer.layer(service_fn(|_: Request<Empty<bytes::Bytes>>| async {
         tokio::time::sleep(10 * MS).await;
         Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))

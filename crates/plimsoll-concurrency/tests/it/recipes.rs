@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use plimsoll_concurrency::{Adaptive, Algorithm, Concurrency, FairShare, LimitReason, Window};
+use plimsoll_concurrency::{Adaptive, Algorithm, ConcurrencyLimit, FairShare, LimitReason, Window};
 use plimsoll_core::{
     ApiKey, ByHeader, Choose, ClientIp, Deadlines, GateLayer, Keyed, Missing, Route,
 };
@@ -40,7 +40,7 @@ fn request(headers: &[(&'static str, &str)]) -> Request<Body> {
 
 #[tokio::test(start_paused = true)]
 async fn the_default_needs_no_number_and_starts_at_ten() {
-    let limit = Concurrency::adaptive();
+    let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     let app = Router::new()
         .route("/", hello())
@@ -55,7 +55,7 @@ async fn the_default_needs_no_number_and_starts_at_ten() {
 /// One slot that is taken for 20 milliseconds a call, with the queue of the second example.
 #[tokio::test(start_paused = true)]
 async fn the_most_important_are_served_first_and_none_waits_whose_answer_would_be_late() {
-    let limit = Concurrency::adaptive()
+    let limit = ConcurrencyLimit::adaptive()
         .priorities(ByHeader::trusted())
         .deadlines(Deadlines::propagated())
         .queue(10, SECOND)
@@ -94,15 +94,15 @@ async fn the_most_important_are_served_first_and_none_waits_whose_answer_would_b
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
-    let four = Concurrency::new(4).unwrap().per_caller();
+    let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
     let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || {
         four.cell()
     });
-    let limit = Concurrency::adaptive();
+    let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     let share = FairShare::new(limit.handle());
     let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || share.cell());
-    let streams = Concurrency::new(5_000).unwrap();
+    let streams = ConcurrencyLimit::new(5_000).unwrap();
     let open = streams.handle();
     let limits = Choose::by(Route::matched(), [("/events", streams)], limit);
     let layer = GateLayer::new((per_client.unwrap(), fair.unwrap(), limits));
@@ -154,7 +154,7 @@ async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
 
 #[tokio::test(start_paused = true)]
 async fn routes_are_entrances_to_the_same_slots() {
-    let limit = Concurrency::adaptive();
+    let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     handle.pin(1).unwrap();
     let (item, search) = (limit.route(), limit.route());

@@ -11,7 +11,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_concurrency::{Change, Concurrency, Window};
+use plimsoll_concurrency::{Change, ConcurrencyLimit, Window};
 use plimsoll_core::{
     Cell, Gate, GateLayer, Http, Keyed, Missing, Policy, Route, test_kit::Contract,
 };
@@ -67,7 +67,7 @@ fn is_about(time: Duration, millis: u32) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn routes_share_slots_and_queue() {
-    let limit = Concurrency::new(1)
+    let limit = ConcurrencyLimit::new(1)
         .unwrap()
         .queue(1, Duration::from_secs(1))
         .unwrap();
@@ -101,7 +101,7 @@ async fn routes_share_slots_and_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn a_route_of_a_cell_shares_the_cells_slots_and_a_cell_of_a_route_has_its_own() {
-    let limit = with_deadlines(Concurrency::new(1).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let cell = limit.cell();
     let (route, apart) = (cell.route(), limit.route().cell());
     let running = call(&route);
@@ -125,19 +125,19 @@ async fn settings_changed_at_one_entrance_hold_at_all() {
 /// Two entrances, the calls of each, and what an algorithm is told of them. Only the first window is at rest.
 struct Mixed {
     algorithm: Fixed,
-    gates: [Gate<Inner, Concurrency, Http>; 2],
+    gates: [Gate<Inner, ConcurrencyLimit, Http>; 2],
     slower: Arc<AtomicU32>,
 }
 
 impl Mixed {
-    fn new(entrance: fn(&Concurrency) -> Concurrency) -> Self {
+    fn new(entrance: fn(&ConcurrencyLimit) -> ConcurrencyLimit) -> Self {
         let mut algorithm = fixed(10, |number| Change {
             at_no_load: number == 1,
             no_load_latency: None,
             ..STEADY
         });
         algorithm.size.time = Duration::from_secs(10);
-        let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
+        let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
         let slower = at_usual_speed();
         let inner = service(&slower);
         let gates = [(); 2].map(|()| GateLayer::new(entrance(&limit)).layer(inner.clone()));
@@ -170,7 +170,7 @@ impl Mixed {
 
 #[tokio::test(start_paused = true)]
 async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
-    let mixed = Mixed::new(Concurrency::route);
+    let mixed = Mixed::new(ConcurrencyLimit::route);
     ask(&mixed.gates[0], "/10").await; // begins the first window
     let first = mixed.window(5, 5).await;
     assert_eq!(first.route_latency, None, "nothing is known yet");
@@ -194,7 +194,7 @@ async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
 
 #[tokio::test(start_paused = true)]
 async fn without_routes_nothing_is_known_of_rest() {
-    let mixed = Mixed::new(Concurrency::cell);
+    let mixed = Mixed::new(ConcurrencyLimit::cell);
     for gate in &mixed.gates {
         ask(gate, "/10").await;
     }
@@ -205,7 +205,7 @@ async fn without_routes_nothing_is_known_of_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_known_once_most_calls_are_of_routes_that_are() {
-    let mixed = Mixed::new(Concurrency::route);
+    let mixed = Mixed::new(ConcurrencyLimit::route);
     ask(&mixed.gates[0], "/10").await;
     mixed.window(5, 0).await; // the slow one is not seen at rest
     let few = mixed.window(2, 3).await;
@@ -215,14 +215,14 @@ async fn it_is_known_once_most_calls_are_of_routes_that_are() {
 }
 
 /// Its path is its route.
-fn by_path(limit: Concurrency) -> Keyed<Route, Concurrency> {
+fn by_path(limit: ConcurrencyLimit) -> Keyed<Route, ConcurrencyLimit> {
     let each = Keyed::new(Route::grpc(), Missing::Share, 512, move || limit.route());
     each.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn routes_of_a_keyed_share_the_slots_and_to_reset_one_leaves_the_others_theirs() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let keyed = by_path(limit);
     let cells = keyed.handle();
@@ -270,7 +270,7 @@ async fn the_hint_that_routes_share_outlives_the_reset_of_one() {
 /// A table of 512 keys, and a call in flight all the time.
 #[tokio::test(start_paused = true)]
 async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let keyed = by_path(limit);
     let cells = keyed.handle();
@@ -299,7 +299,7 @@ async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn a_route_keeps_the_laws() {
     let make = || {
-        Concurrency::new(3)
+        ConcurrencyLimit::new(3)
             .unwrap()
             .queue(8, Duration::from_secs(1))
             .unwrap()

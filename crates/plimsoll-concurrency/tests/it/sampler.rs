@@ -9,7 +9,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use plimsoll_concurrency::{
-    Algorithm, Change, Concurrency, InvalidConcurrency, LimitReason, Window, WindowSize,
+    Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
 use plimsoll_core::{Deadline, GateLayer, Kind, test_kit::Audited};
 use tokio::time::{Instant, advance, sleep};
@@ -77,7 +77,7 @@ impl Algorithm for Fixed {
 }
 
 pub(crate) fn limit(algorithm: &Fixed) -> Limit {
-    with_deadlines(Concurrency::moved_by(algorithm.clone()).unwrap())
+    with_deadlines(ConcurrencyLimit::moved_by(algorithm.clone()).unwrap())
 }
 
 /// A call of so many milliseconds that is answered.
@@ -101,7 +101,7 @@ async fn answer(status: StatusCode) -> Result<Response<Body>, Infallible> {
 #[tokio::test(start_paused = true)]
 async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_head() {
     let algorithm = fixed(10, |_| STEADY);
-    let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
+    let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
     let handle = limit.handle();
     let gate = GateLayer::new(limit).layer(service_fn(|_| answer(StatusCode::OK)));
     for _ in 0..4 {
@@ -122,7 +122,7 @@ async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_he
 async fn all_answers_have_a_latency_and_overload_and_callers_that_leave_late_are_drops() {
     let mut algorithm = fixed(10, |_| STEADY);
     algorithm.size.samples = 6;
-    let limit = Concurrency::moved_by(algorithm.clone()).unwrap();
+    let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
     let inner = service_fn(|req: Request<Body>| {
         let status = req.extensions().get::<StatusCode>().copied();
         async move {
@@ -202,7 +202,7 @@ async fn a_limit_that_moves_cannot_be_set() {
         one(&limit, 10).await;
     }
     assert_eq!((handle.limit(), handle.reason()), (12, LimitReason::Growth));
-    assert_eq!(handle.set_limit(3), Err(InvalidConcurrency::Adaptive));
+    assert_eq!(handle.set_limit(3), Err(InvalidConcurrencyLimit::Adaptive));
     assert_eq!((handle.limit(), handle.reason()), (12, LimitReason::Growth));
 }
 
@@ -320,8 +320,8 @@ async fn the_queue_is_as_long_and_as_patient_as_the_algorithm_says() {
 #[tokio::test(start_paused = true)]
 async fn what_an_algorithm_cannot_mean_is_ignored() {
     let hour = Duration::from_secs(3600);
-    assert!(Concurrency::moved_by(fixed(0, |_| STEADY)).is_err());
-    assert!(Concurrency::moved_by(fixed((1 << 30) + 1, |_| STEADY)).is_err());
+    assert!(ConcurrencyLimit::moved_by(fixed(0, |_| STEADY)).is_err());
+    assert!(ConcurrencyLimit::moved_by(fixed((1 << 30) + 1, |_| STEADY)).is_err());
     let algorithm = fixed(10, |number| {
         let nonsense = [
             (0, None),
@@ -356,9 +356,9 @@ async fn an_algorithm_that_panics_fails_no_call_and_is_asked_again() {
             ..STEADY
         },
     });
-    let first = Audited::new(Concurrency::new(100).unwrap());
+    let first = Audited::new(ConcurrencyLimit::new(100).unwrap());
     let audit = first.audit();
-    let second = Concurrency::moved_by(algorithm.clone()).unwrap();
+    let second = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
     let handle = second.handle();
     let layer = GateLayer::new((first, second));
     let gate = layer.layer(service_fn(|_| answer(StatusCode::OK)));
@@ -391,5 +391,5 @@ async fn cells_share_the_limit_that_moves_and_what_is_told_of_their_calls() {
 fn only_a_limit_that_moves_asks_for_latencies() {
     let reads = |limit: &Limit| plimsoll_core::Policy::<crate::Req>::reads_latency(limit);
     assert!(reads(&limit(&fixed(1, |_| STEADY))));
-    assert!(!reads(&with_deadlines(Concurrency::new(1).unwrap())));
+    assert!(!reads(&with_deadlines(ConcurrencyLimit::new(1).unwrap())));
 }

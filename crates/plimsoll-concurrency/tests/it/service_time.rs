@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Adaptive, Concurrency, InvalidConcurrency};
+use plimsoll_concurrency::{Adaptive, ConcurrencyLimit, InvalidConcurrencyLimit};
 use plimsoll_core::{Deadline, Kind};
 use tokio::time::{Instant, advance};
 
@@ -108,7 +108,7 @@ async fn a_task_too_slow_to_start_in_time_passes_its_slot_on() {
 /// One slot that measures, and room for some to wait.
 fn measuring() -> Limit {
     let one = Adaptive::new().limits(1, 1..=1).unwrap();
-    let limit = Concurrency::moved_by(one).unwrap();
+    let limit = ConcurrencyLimit::moved_by(one).unwrap();
     with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap())
 }
 
@@ -156,7 +156,7 @@ fn a_service_time_can_be_stated_changed_and_forgotten() {
     let limit = || queued(1, 1);
     for bad in [Duration::ZERO, 3_600_001 * MS] {
         let error = limit().service_time(bad).unwrap_err();
-        assert_eq!(error, InvalidConcurrency::ServiceTime(bad));
+        assert_eq!(error, InvalidConcurrencyLimit::ServiceTime(bad));
         assert!(error.to_string().contains("1 nanosecond to 1 hour"));
     }
     let handle = limit().service_time(20 * MS).unwrap().handle();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Concurrency, InvalidConcurrency};
+use plimsoll_concurrency::{ConcurrencyLimit, InvalidConcurrencyLimit};
 use tokio::time::advance;
 
 use crate::{call, counting_waker, queued, with_deadlines};
@@ -11,23 +11,26 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
-    let limit = |limit| Concurrency::new(limit).unwrap_err();
+    let limit = |limit| ConcurrencyLimit::new(limit).unwrap_err();
     assert_eq!(
         limit(0).to_string(),
         "limit is 0, but must be 1 to 2^30 requests"
     );
-    assert_eq!(limit(usize::MAX), InvalidConcurrency::Limit(usize::MAX));
-    assert!(Concurrency::new(1 << 30).is_ok());
-    assert!(Concurrency::new((1 << 30) + 1).is_err());
+    assert_eq!(
+        limit(usize::MAX),
+        InvalidConcurrencyLimit::Limit(usize::MAX)
+    );
+    assert!(ConcurrencyLimit::new(1 << 30).is_ok());
+    assert!(ConcurrencyLimit::new((1 << 30) + 1).is_err());
 
-    let queue = |len, wait| Concurrency::new(1).unwrap().queue(len, wait).map(drop);
+    let queue = |len, wait| ConcurrencyLimit::new(1).unwrap().queue(len, wait).map(drop);
     assert_eq!(
         queue(0, SECOND).unwrap_err().to_string(),
         "queue length is 0, but must be 1 to 2^20 requests"
     );
     assert_eq!(
         queue((1 << 20) + 1, SECOND),
-        Err(InvalidConcurrency::QueueLen((1 << 20) + 1))
+        Err(InvalidConcurrencyLimit::QueueLen((1 << 20) + 1))
     );
     assert_eq!(
         queue(1, Duration::ZERO).unwrap_err().to_string(),
@@ -35,11 +38,16 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     );
     assert_eq!(
         queue(1, 3601 * SECOND),
-        Err(InvalidConcurrency::MaxWait(3601 * SECOND))
+        Err(InvalidConcurrencyLimit::MaxWait(3601 * SECOND))
     );
     assert_eq!(queue(1 << 20, 3600 * SECOND), Ok(()));
 
-    let hint = |hint| Concurrency::new(1).unwrap().retry_after(hint).map(drop);
+    let hint = |hint| {
+        ConcurrencyLimit::new(1)
+            .unwrap()
+            .retry_after(hint)
+            .map(drop)
+    };
     assert_eq!(
         hint(Duration::ZERO).unwrap_err().to_string(),
         "retry hint is 0ns, but must be 1 nanosecond to 1 day"
@@ -108,7 +116,7 @@ async fn a_bad_setting_at_run_time_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_can_be_added_changed_and_taken_away() {
-    let limit = with_deadlines(Concurrency::new(1).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let handle = limit.handle();
     let mut running = call(&limit);
     assert!(call(&limit).rejection().is_some());
@@ -137,7 +145,7 @@ async fn a_queue_can_be_added_changed_and_taken_away() {
 
 #[tokio::test(start_paused = true)]
 async fn the_hint_can_be_stated_and_estimated_again() {
-    let limit = with_deadlines(Concurrency::new(1).unwrap());
+    let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let handle = limit.handle();
     let running = call(&limit);
     advance(Duration::from_millis(20)).await;

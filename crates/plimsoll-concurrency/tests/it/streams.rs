@@ -19,7 +19,8 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use plimsoll_concurrency::{
-    BoundedListener, Concurrency, ConcurrencyHandle, EventStreams, ListenerHandle, asks_for_stream,
+    BoundedListener, ConcurrencyLimit, ConcurrencyLimitHandle, EventStreams, ListenerHandle,
+    asks_for_stream,
 };
 use plimsoll_core::{
     Choose, Class, GateLayer, Handover, Http, Kind, Outcome, Policy, Route, Verdict,
@@ -53,15 +54,18 @@ impl<Req> Policy<Req> for Ends {
 
 struct Server {
     addr: SocketAddr,
-    requests: ConcurrencyHandle,
-    streams: ConcurrencyHandle,
+    requests: ConcurrencyLimitHandle,
+    streams: ConcurrencyLimitHandle,
     connections: ListenerHandle,
     ends: Ends,
 }
 
 /// One request at a time, and one open stream.
 async fn serve() -> Server {
-    let (requests, streams) = (Concurrency::new(1).unwrap(), Concurrency::new(1).unwrap());
+    let (requests, streams) = (
+        ConcurrencyLimit::new(1).unwrap(),
+        ConcurrencyLimit::new(1).unwrap(),
+    );
     let streams = streams.retry_after(Duration::from_secs(5)).unwrap();
     let handles = (requests.handle(), streams.handle());
     let ends = Ends::default();
@@ -225,7 +229,7 @@ async fn requests_that_use_up_their_limit_leave_streams_alone() {
     for claim in ["", EVENTS, WEBSOCKET] {
         let answer = said(&mut server.ask("/", claim).await).await;
         assert!(
-            answer.contains("plimsoll-refused-by: concurrency"),
+            answer.contains("plimsoll-rejected-by: concurrency"),
             "a header is no way around the limit: {claim} {answer}"
         );
     }
@@ -251,7 +255,7 @@ async fn a_refused_event_stream_says_when_to_come_back_and_ends() {
         for line in [
             "content-type: text/event-stream",
             "cache-control: no-store",
-            "plimsoll-refused-by: concurrency",
+            "plimsoll-rejected-by: concurrency",
         ] {
             assert!(head.lines().any(|have| have == line), "{line} in {head}");
         }
@@ -279,7 +283,7 @@ async fn a_refused_event_stream_says_when_to_come_back_and_ends() {
 
 #[tokio::test]
 async fn an_event_stream_may_be_stopped_for_good() {
-    let limit = Concurrency::new(1).unwrap().per_caller();
+    let limit = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let protocol = EventStreams::new(Http::new()).stop_on(Kind::OverQuota);
     let layer = GateLayer::builder(limit).protocol(protocol).build();
     let app = Router::new()

@@ -14,7 +14,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_concurrency::{Concurrency, Order};
+use plimsoll_concurrency::{ConcurrencyLimit, Order};
 use plimsoll_core::{
     ByExtension, Criticality, Deadline, Deadlines, GateLayer, Keyed, Missing, Priority,
 };
@@ -182,7 +182,7 @@ fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
     for (seed, order) in (0..6).zip(ORDERS.into_iter().cycle()) {
-        let policy = Concurrency::new(3)
+        let policy = ConcurrencyLimit::new(3)
             .unwrap()
             .queue(16, Duration::from_millis(20))
             .unwrap()
@@ -217,9 +217,9 @@ async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cells_of_many_keys_are_empty_in_the_end() {
-    let each = Concurrency::new(2)
+    let each = ConcurrencyLimit::new(2)
         .unwrap()
-        .per_caller()
+        .reject_as_over_quota()
         .queue(4, Duration::from_millis(5))
         .unwrap();
     let keyed = Keyed::new(

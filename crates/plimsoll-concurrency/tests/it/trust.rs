@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Request;
-use plimsoll_concurrency::{Concurrency, ConcurrencyWait};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitWait};
 use plimsoll_core::{ByHeader, ClientIp, PeerAddr, Policy as _, Prioritize, Verdict, wire};
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ fn request(peer: u8, forged: bool) -> Request<()> {
 /// Ordinary callers fill the queue; then as many forgers come from the same addresses. Returns how
 /// many forgers are queued in place of an ordinary caller.
 fn queued_by_forging<R: Prioritize<Request<()>>>(priorities: R) -> usize {
-    let limit = Concurrency::new(1)
+    let limit = ConcurrencyLimit::new(1)
         .unwrap()
         .priorities(priorities)
         .queue(PLACES, Duration::from_secs(1))
@@ -34,7 +34,7 @@ fn queued_by_forging<R: Prioritize<Request<()>>>(priorities: R) -> usize {
     let Verdict::Admit(running) = limit.admit(&mut request(0, false), now) else {
         panic!("the slot is free");
     };
-    let mut waits: Vec<ConcurrencyWait> = Vec::new();
+    let mut waits: Vec<ConcurrencyLimitWait> = Vec::new();
     let mut queued = |peer, forged| match limit.admit(&mut request(peer, forged), now) {
         Verdict::Wait(wait) => {
             waits.push(wait);

@@ -19,7 +19,7 @@ pub enum Missing {
     /// Admits them without a limit.
     Admit,
     /// Rejects them, by a policy called `missing-key`.
-    Refuse(Kind),
+    Reject(Kind),
     /// Counts them all in one shared cell.
     Share,
 }
@@ -35,13 +35,13 @@ impl Missing {
     /// let missing = if cfg!(debug_assertions) { Missing::REJECT } else { Missing::Share };
     /// # _ = missing;
     /// ```
-    pub const REJECT: Self = Self::Refuse(Kind::OverQuota);
+    pub const REJECT: Self = Self::Reject(Kind::OverQuota);
 
     /// The decision in past tense, for the warning.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Admit => "admitted, unlimited",
-            Self::Refuse(_) => "rejected",
+            Self::Reject(_) => "rejected",
             Self::Share => "limited together, as one caller",
         }
     }

@@ -34,7 +34,7 @@ use crate::{
 ///   extensions.
 /// - HTTP rejections have `retry-after` (whole seconds, rounded up), an `application/problem+json`
 ///   body unless `accept` rules it out, and [`RateLimitFields`] if the policy set a quota.
-/// - `plimsoll-refused-by` has the policy's name, and means that nothing was run, so a retry is
+/// - `plimsoll-rejected-by` has the policy's name, and means that nothing was run, so a retry is
 ///   safe. It is removed from answers of other services that the inner service forwards, since
 ///   something was run here.
 /// - gRPC rejections are Trailers-Only with `grpc-retry-pushback-ms` and, in
@@ -64,7 +64,7 @@ impl Http<ClientClassifier> {
     /// HTTP with its defaults, for a gate around a client: a callee's 408 is a failure, a 429 an
     /// overload.
     ///
-    /// A callee's `plimsoll-refused-by` reaches the caller, since nothing was run there.
+    /// A callee's `plimsoll-rejected-by` reaches the caller, since nothing was run there.
     pub const fn client() -> Self {
         let mut http = Self::classified_by(ClientClassifier);
         http.refusals.foreign_names = true;
@@ -115,7 +115,7 @@ impl<C> Http<C> {
         self
     }
 
-    /// Sets whether rejections name the policy in `plimsoll-refused-by`. `true` by default.
+    /// Sets whether rejections name the policy in `plimsoll-rejected-by`. `true` by default.
     #[must_use]
     pub fn name_policy(mut self, name: bool) -> Self {
         self.refusals.name_policy = name;
@@ -223,7 +223,7 @@ impl HttpCall {
         class_of_head(protocol, response)
     }
 
-    /// Removes `plimsoll-refused-by` from another service's rejection that the inner service
+    /// Removes `plimsoll-rejected-by` from another service's rejection that the inner service
     /// forwards. The header means that nothing was run, and here the inner service ran.
     ///
     /// Rejections by gates in this process have a [`Rejection`] in their extensions, and keep the

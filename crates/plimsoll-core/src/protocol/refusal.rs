@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Names the policy that rejected. Its presence means that nothing was run.
-pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-refused-by");
+pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-rejected-by");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Set on every rejection in every protocol: a rejection concerns one caller, and caches must not
 /// serve it to others.
@@ -36,7 +36,7 @@ pub(super) struct Refusals {
     grpc_codes: [u8; Kind::ALL.len()],
     pub(super) name_policy: bool,
     pub(super) problem_details: bool,
-    /// Whether answers of other services keep their `plimsoll-refused-by`.
+    /// Whether answers of other services keep their `plimsoll-rejected-by`.
     pub(super) foreign_names: bool,
     pub(super) fields: RateLimitFields,
 }

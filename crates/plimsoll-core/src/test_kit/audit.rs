@@ -169,9 +169,9 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
 
 /// Rejects every request, as [`Kind::Full`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RefuseAll;
+pub struct RejectAll;
 
-impl<Req> Policy<Req> for RefuseAll {
+impl<Req> Policy<Req> for RejectAll {
     type Permit = Infallible;
     crate::decides_at_once!(Req);
 

@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use tower_layer::Layer as _;
 use tower_service::Service as _;
 
-use super::{Audited, KitRequest, RefuseAll, Script, Scripted, request};
+use super::{Audited, KitRequest, RejectAll, Script, Scripted, request};
 use crate::{Gate, GateLayer, Http, Policy, Rejection};
 
 /// The checks for one policy; see the [module](super).
@@ -75,7 +75,7 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
         self.law_02_the_reader_sees_a_request_in_flight().await;
         self.law_02_every_permit_ends_exactly_once().await;
         self.law_02_abandoned_waits_leave_nothing_behind().await;
-        self.law_03_a_refused_request_has_spent_nothing().await;
+        self.law_03_a_rejected_request_has_spent_nothing().await;
         self.law_04_nothing_is_reserved_in_poll_ready().await;
         self.law_05_a_waiting_request_does_not_wake_itself().await;
     }
@@ -205,8 +205,8 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
     /// # Panics
     ///
     /// If something stays spent.
-    pub async fn law_03_a_refused_request_has_spent_nothing(&self) {
-        let layer = GateLayer::new((Audited::new((self.make)()), RefuseAll));
+    pub async fn law_03_a_rejected_request_has_spent_nothing(&self) {
+        let layer = GateLayer::new((Audited::new((self.make)()), RejectAll));
         let inner = Scripted::default();
         let before = (self.spent)(layer.policy().0.get_ref());
         for _ in 0..2 * self.capacity.unwrap_or(8) {

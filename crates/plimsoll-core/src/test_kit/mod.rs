@@ -38,7 +38,7 @@ mod contract;
 mod scripted;
 
 pub use self::{
-    audit::{Audit, Audited, RefuseAll},
+    audit::{Audit, Audited, RejectAll},
     contract::Contract,
     scripted::{KitRequest, Script, Scripted, ScriptedBody, ScriptedError, request},
 };

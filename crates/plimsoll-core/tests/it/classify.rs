@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use plimsoll_core::{
     BoxError, Class, Classify, ClientClassifier, GateLayer, Http, Kind, Outcome, Plain, PlainError,
     Policy, Rejection, ServerClassifier, Verdict,
-    test_kit::{RefuseAll, Script, Scripted, request},
+    test_kit::{RejectAll, Script, Scripted, request},
 };
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
@@ -116,7 +116,7 @@ async fn a_rejection_by_an_inner_plain_gate_has_the_class_rejected() {
     let outer = GateLayer::builder(Slots::new(1))
         .protocol(Plain::new())
         .build();
-    let inner = GateLayer::builder(RefuseAll).protocol(Plain::new()).build();
+    let inner = GateLayer::builder(RejectAll).protocol(Plain::new()).build();
     let service = || service_fn(|(): ()| async { Ok::<_, BoxError>(()) });
 
     let nested = outer.layer(inner.layer(service()));

@@ -4,7 +4,7 @@ use axum::{Router, body::Body, routing::get};
 use http::{Method, Request};
 use plimsoll_core::{
     Condition, GateLayer, Keyed, Kind, Missing, Policy, TraceId, When, except_paths,
-    except_preflight, test_kit::RefuseAll,
+    except_preflight, test_kit::RejectAll,
 };
 use tower::ServiceExt as _;
 
@@ -45,7 +45,7 @@ fn patterns_match_the_exact_path_or_with_an_asterisk_a_prefix() {
 #[tokio::test]
 async fn inside_a_nested_router_the_whole_path_is_compared() {
     let status = async |pattern: &str, path: &str| {
-        let limit = When::new(except_paths([pattern]), RefuseAll);
+        let limit = When::new(except_paths([pattern]), RejectAll);
         let inner = Router::new()
             .route("/health", get(|| async {}))
             .layer(GateLayer::new(limit));
@@ -100,13 +100,13 @@ fn conditions_work_with_every_policy() {
     }
     let exempt = || (except_paths(["/health"]), except_preflight());
     let keyed = || {
-        Keyed::new(TraceId, Missing::Refuse(Kind::OverQuota), 1, || {
+        Keyed::new(TraceId, Missing::Reject(Kind::OverQuota), 1, || {
             Slots::new(1)
         })
     };
     let fused = (
         When::new(exempt(), keyed().unwrap()),
-        When::new(exempt(), RefuseAll),
+        When::new(exempt(), RejectAll),
     );
     assert!(admits(&fused, "/health"));
     assert!(!admits(&fused.0, "/"));

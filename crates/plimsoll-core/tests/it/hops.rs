@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use plimsoll_core::{
     Classify, GateLayer, Http, Kind, Rejection,
-    test_kit::{RefuseAll, Script, request},
+    test_kit::{RejectAll, Script, request},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -18,7 +18,7 @@ async fn forwarded<C: Classify>(protocol: Http<C>, status: u16, body: &'static s
     let callee = service_fn(async |_: Request<()>| {
         let answer = Response::builder()
             .status(status)
-            .header("plimsoll-refused-by", "rate-limit")
+            .header("plimsoll-rejected-by", "rate-limit")
             .header("retry-after", "7")
             .body(Full::new(Bytes::from_static(body.as_bytes())));
         Ok::<_, Infallible>(answer.unwrap())
@@ -47,7 +47,7 @@ async fn the_policy_name_of_another_services_rejection_is_removed() {
     ] {
         let headers = forwarded(Http::new(), status, body).await;
         assert!(
-            !headers.contains_key("plimsoll-refused-by"),
+            !headers.contains_key("plimsoll-rejected-by"),
             "{status} {body:?}"
         );
     }
@@ -57,22 +57,22 @@ async fn the_policy_name_of_another_services_rejection_is_removed() {
 async fn a_gate_around_a_client_keeps_the_policy_name_of_the_callee() {
     for (status, body) in [(503, "{}"), (200, "")] {
         let headers = forwarded(Http::client(), status, body).await;
-        assert_eq!(headers["plimsoll-refused-by"], "rate-limit", "{status}");
+        assert_eq!(headers["plimsoll-rejected-by"], "rate-limit", "{status}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rejection_by_an_inner_gate_keeps_its_policy_name() {
     let stack = tower::layer::layer_fn(|service| {
-        GateLayer::new(()).layer(GateLayer::new(RefuseAll).layer(service))
+        GateLayer::new(()).layer(GateLayer::new(RejectAll).layer(service))
     });
     let service = stack.layer(service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     }));
     let answer = service.oneshot(Request::new(())).await.unwrap();
-    assert_eq!(answer.headers()["plimsoll-refused-by"], "refuse-all");
+    assert_eq!(answer.headers()["plimsoll-rejected-by"], "refuse-all");
 
     let own = GateLayer::new(Reject(Rejection::new("mine", Kind::Full)));
     let answer = send_request(&own, request(Script::Body)).await.unwrap();
-    assert_eq!(answer.headers()["plimsoll-refused-by"], "mine");
+    assert_eq!(answer.headers()["plimsoll-rejected-by"], "mine");
 }

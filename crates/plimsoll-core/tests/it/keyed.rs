@@ -33,7 +33,7 @@ fn with_key(key: &str, script: Script) -> KitRequest {
 
 #[tokio::test(start_paused = true)]
 async fn keys_do_not_share_a_limit() {
-    let layer = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
+    let layer = GateLayer::new(keyed(Missing::Reject(Kind::OverQuota)));
     let alice = send_request(&layer, with_key("alice", Script::EndlessBody))
         .await
         .unwrap();
@@ -60,7 +60,7 @@ async fn keys_do_not_share_a_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_without_a_key_are_rejected_admitted_or_share_a_cell() {
-    let rejected = GateLayer::new(keyed(Missing::Refuse(Kind::OverQuota)));
+    let rejected = GateLayer::new(keyed(Missing::Reject(Kind::OverQuota)));
     let response = send_request(&rejected, request(Script::Body))
         .await
         .unwrap();
@@ -194,7 +194,7 @@ fn concurrent_evictions_never_give_a_key_two_cells() {
     const KEYS: usize = 4_096;
     let keyed = Keyed::new(
         |req: &Request<usize>| Some(*req.body()),
-        Missing::Refuse(Kind::Full),
+        Missing::Reject(Kind::Full),
         512,
         || Slots::new(1),
     )

@@ -259,7 +259,7 @@ fn an_empty_or_oversized_header_is_no_key() {
 
 /// A limit of one request at a time per key.
 fn one_each<K: Key<KitRequest>>(key: K) -> GateLayer<Keyed<K, Slots>> {
-    let missing = Missing::Refuse(Kind::OverQuota);
+    let missing = Missing::Reject(Kind::OverQuota);
     GateLayer::new(Keyed::new(key, missing, 512, || Slots::new(1)).unwrap())
 }
 

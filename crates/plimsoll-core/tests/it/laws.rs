@@ -12,7 +12,7 @@ use std::{
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
     Class, GateLayer, HeaderKey, Keyed, Missing, Observe, Outcome, Rejected, Rejection,
-    test_kit::{Audited, Contract, RefuseAll, Script, Scripted},
+    test_kit::{Audited, Contract, RejectAll, Script, Scripted},
 };
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
@@ -76,8 +76,8 @@ async fn law_02_a_granted_request_dropped_before_the_service_is_ready_is_revoked
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_03_a_refused_request_has_spent_nothing() {
-    slots().law_03_a_refused_request_has_spent_nothing().await;
+async fn law_03_a_rejected_request_has_spent_nothing() {
+    slots().law_03_a_rejected_request_has_spent_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +208,7 @@ impl<Req> plimsoll_core::Policy<Req> for Atomic {
 async fn law_07_a_flood_of_keys_stays_within_its_bound_and_is_counted() {
     let keyed = Keyed::new(
         HeaderKey::from_static("x-key"),
-        Missing::Refuse(plimsoll_core::Kind::OverQuota),
+        Missing::Reject(plimsoll_core::Kind::OverQuota),
         512,
         || Slots::new(1),
     )
@@ -424,7 +424,7 @@ async fn law_12_a_policy_in_a_tuple_decides_as_it_does_alone() {
             [200, 200, 503, 503]
         ]
     );
-    _ = RefuseAll;
+    _ = RejectAll;
 }
 
 /// A service whose readiness the test sets.

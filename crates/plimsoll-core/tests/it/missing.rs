@@ -252,10 +252,10 @@ async fn requests_without_a_key_can_be_rejected() {
     let layer = GateLayer::new(one_each(ClientIp::peer(), Missing::REJECT));
     let answer = send_request(&layer, request(Script::Body)).await.unwrap();
     assert_eq!(answer.status(), 429);
-    assert_eq!(answer.headers()["plimsoll-refused-by"], "missing-key");
+    assert_eq!(answer.headers()["plimsoll-rejected-by"], "missing-key");
     assert_eq!(
         Missing::REJECT,
-        Missing::Refuse(plimsoll_core::Kind::OverQuota)
+        Missing::Reject(plimsoll_core::Kind::OverQuota)
     );
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
     Choose, Class, GateLayer, HeaderKey, Plain, PlainError, Policy, Route, Shadow, When,
-    test_kit::{Contract, KitRequest, RefuseAll, Script},
+    test_kit::{Contract, KitRequest, RejectAll, Script},
 };
 use tower::{Layer as _, ServiceExt as _};
 
@@ -56,7 +56,7 @@ async fn a_shadow_keeps_the_laws() {
 async fn a_condition_exempts_requests() {
     let layer = GateLayer::new(When::new(
         |req: &http::Request<()>| req.uri().path() != "/health",
-        RefuseAll,
+        RejectAll,
     ));
     assert_eq!(send(&layer, Script::Body).await.unwrap().status(), 503);
     let mut health = plimsoll_core::test_kit::request(Script::Body);
@@ -105,7 +105,7 @@ async fn a_rejection_by_a_plain_gate_is_an_error() {
     assert!(matches!(error, PlainError::Inner(error) if error.is::<std::fmt::Error>()));
     assert_eq!(layer.policy().last().class, Class::Failure);
 
-    let reject = GateLayer::builder(RefuseAll).protocol(Plain::new()).build();
+    let reject = GateLayer::builder(RejectAll).protocol(Plain::new()).build();
     let error = reject.layer(inner).oneshot(1).await.unwrap_err();
     assert_eq!(error.rejection().unwrap().policy(), "refuse-all");
     assert_eq!(error.to_string(), "rejected by refuse-all: full");

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use plimsoll_core::{
-    ClientIp, GateLayer, Handover, Keyed, Kind, Missing, Route, test_kit::RefuseAll,
+    ClientIp, GateLayer, Handover, Keyed, Kind, Missing, Route, test_kit::RejectAll,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -152,7 +152,7 @@ async fn law_01_all_connections_and_routes_share_the_limit() {
         "{rejected}"
     );
     assert!(
-        rejected.contains("plimsoll-refused-by: slots"),
+        rejected.contains("plimsoll-rejected-by: slots"),
         "{rejected}"
     );
     let soon = ["retry-after: 1\r", "retry-after: 2\r"];
@@ -182,13 +182,13 @@ async fn an_upgraded_connection_holds_its_permit_until_it_is_closed() {
 async fn peers_and_routes_are_read_from_axum() {
     let by_ip = Keyed::new(
         ClientIp::peer(),
-        Missing::Refuse(Kind::OverQuota),
+        Missing::Reject(Kind::OverQuota),
         512,
         || Slots::new(1),
     );
     let by_route = Keyed::new(
         Route::matched(),
-        Missing::Refuse(Kind::OverQuota),
+        Missing::Reject(Kind::OverQuota),
         512,
         || Slots::new(1),
     );
@@ -226,7 +226,7 @@ async fn rejected(addr: SocketAddr, request: &str) -> String {
 async fn a_rejection_is_never_an_answer_that_a_cache_may_keep() {
     let app = Router::new()
         .route("/", get(|| async { "hello" }).post(|| async { "hello" }))
-        .layer(GateLayer::new(RefuseAll));
+        .layer(GateLayer::new(RejectAll));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -114,7 +114,7 @@ async fn a_caller_over_its_quota_gets_the_expected_429() {
         Some(r#""per-user";q=100;w=60"#)
     );
     assert_eq!(text(headers, "ratelimit"), Some(r#""per-user";r=0;t=5"#));
-    assert_eq!(text(headers, "plimsoll-refused-by"), Some("rate-limit"));
+    assert_eq!(text(headers, "plimsoll-rejected-by"), Some("rate-limit"));
     assert_eq!(headers.len(), 6);
     assert_eq!(
         body,
@@ -160,7 +160,7 @@ async fn grpc_rejections_are_trailers_only_and_tonic_reads_them() {
     );
     assert_eq!(text(head.headers(), "grpc-retry-pushback-ms"), Some("1500"));
     assert_eq!(
-        text(head.headers(), "plimsoll-refused-by"),
+        text(head.headers(), "plimsoll-rejected-by"),
         Some("rate-limit")
     );
     let status = tonic::Status::from_header_map(head.headers()).unwrap();
@@ -286,7 +286,7 @@ async fn every_part_of_a_rejection_can_be_changed() {
     let (head, body) = answer(protocol.clone(), rejection, Request::new(())).await;
     assert_eq!(head.status(), 429);
     assert_eq!(body, "");
-    assert!(!head.headers().contains_key("plimsoll-refused-by"));
+    assert!(!head.headers().contains_key("plimsoll-rejected-by"));
     let (head, _) = answer(protocol, rejection, grpc_request()).await;
     assert_eq!(text(head.headers(), "grpc-status"), Some("8"));
 }
@@ -343,7 +343,7 @@ async fn a_policy_name_that_is_not_a_header_value_is_omitted() {
         Request::new(()),
     )
     .await;
-    assert!(!head.headers().contains_key("plimsoll-refused-by"));
+    assert!(!head.headers().contains_key("plimsoll-rejected-by"));
     assert_eq!(head.status(), 503);
 }
 

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use plimsoll_core::{
     Class, GateBody, GateLayer, Kind,
-    test_kit::{Audited, RefuseAll},
+    test_kit::{Audited, RejectAll},
 };
 use plimsoll_fallback::{Cause, Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -76,7 +76,7 @@ async fn through_two(inner: u16, outer: &Fallback<Fixed>) -> [Seen; 3] {
         let sorry = Response::builder().status(inner).body("sorry");
         Fallback::answer(sorry.unwrap())
     };
-    let rejecting = GateLayer::builder(RefuseAll).protocol(substitute()).build();
+    let rejecting = GateLayer::builder(RejectAll).protocol(substitute()).build();
     let rejected = outer
         .clone()
         .layer()
@@ -160,7 +160,7 @@ async fn a_failed_substitute_is_replaced_for_its_own_class_or_for_its_cause() {
 
 #[tokio::test]
 async fn a_handler_answers_with_the_inner_gates_body() {
-    let inner = GateLayer::new(RefuseAll).layer(service_fn(obey));
+    let inner = GateLayer::new(RejectAll).layer(service_fn(obey));
     let outer = Fallback::handler(|_: Cause| async {
         Response::new(GateBody::own(Bytes::from_static(b"handled")))
     });

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
     Class, Gate, GateLayer,
-    test_kit::{Audit, Audited, RefuseAll, Script, Scripted, request},
+    test_kit::{Audit, Audited, RejectAll, Script, Scripted, request},
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use tower::{Layer as _, Service as _, ServiceExt as _};
@@ -64,7 +64,7 @@ async fn law_02_panics_hangs_and_dropped_bodies_leave_no_permit() {
 
 #[tokio::test(start_paused = true)]
 async fn law_03_a_substituted_rejection_has_revoked_earlier_permits() {
-    let layer = GateLayer::builder((Audited::new(()), RefuseAll))
+    let layer = GateLayer::builder((Audited::new(()), RejectAll))
         .protocol(house_ad())
         .build();
     let audit = layer.policy().0.audit();

@@ -2,7 +2,7 @@
 
 use http::{Request, Response};
 use http_body_util::Full;
-use plimsoll_core::{GateLayer, Kind, test_kit::RefuseAll};
+use plimsoll_core::{GateLayer, Kind, test_kit::RejectAll};
 use plimsoll_fallback::{Cause, Fallback};
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
@@ -12,7 +12,7 @@ use super::{house_ad, obey, see};
 async fn while_off_answers_equal_those_without_a_fallback() {
     let fallback = house_ad();
     let handle = fallback.handle();
-    let layer = GateLayer::builder(RefuseAll).protocol(fallback).build();
+    let layer = GateLayer::builder(RejectAll).protocol(fallback).build();
     let status = async || {
         let service = layer.layer(service_fn(obey));
         see(service.oneshot(Request::new(200)).await).await.status
@@ -48,7 +48,7 @@ async fn every_cause_has_a_counter() {
     for fail in [true, false, false] {
         see(service.call(Request::new(fail)).await).await;
     }
-    let refusing = GateLayer::builder(RefuseAll).protocol(fallback).build();
+    let refusing = GateLayer::builder(RejectAll).protocol(fallback).build();
     let refused = refusing.layer(service.into_inner());
     see(refused.oneshot(Request::new(true)).await).await;
     assert_eq!(

@@ -7,8 +7,8 @@ use std::sync::{
 
 use http_body_util::Empty;
 use plimsoll_concurrency::{
-    Adaptive, Algorithm, Change, Concurrency, ConcurrencyHandle, FairShare, Tuning, Window,
-    WindowSize,
+    Adaptive, Algorithm, Change, ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Tuning,
+    Window, WindowSize,
 };
 use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Keyed, Missing, Policy};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
@@ -36,14 +36,14 @@ pub(crate) fn tuning() -> Tuning {
     *TUNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn limit(handle: ConcurrencyHandle) -> Box<dyn Fn() -> f64 + Send> {
+pub(super) fn limit(handle: ConcurrencyLimitHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
 }
 
 /// A fixed limit, tuned by hand.
 pub(super) fn fixed(backend: Backend, hints: Hints) -> (Stack, Limit) {
     let slots = (hints.slots * hints.tuning).round().max(1.0) as usize;
-    let policy = Concurrency::new(slots).expect("a limit from 1 on");
+    let policy = ConcurrencyLimit::new(slots).expect("a limit from 1 on");
     let handle = policy.handle();
     (in_front(backend, policy), Some(limit(handle)))
 }
@@ -77,13 +77,13 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 }
 
 /// Reads priorities and deadlines of requests; nothing is tuned.
-pub(super) fn found() -> Concurrency<Deadlines, ByExtension> {
+pub(super) fn found() -> ConcurrencyLimit<Deadlines, ByExtension> {
     let tuning = tuning();
     let adaptive = Adaptive::tuned(tuning);
     let policy = if PRINT_WINDOWS.load(Relaxed) {
-        Concurrency::tuned(Printed(adaptive), tuning)
+        ConcurrencyLimit::tuned(Printed(adaptive), tuning)
     } else {
-        Concurrency::tuned(adaptive, tuning)
+        ConcurrencyLimit::tuned(adaptive, tuning)
     };
     let policy = policy.expect("a limit from 1 on");
     policy.deadlines(Deadlines::new()).priorities(ByExtension)

@@ -1,7 +1,7 @@
 //! Plimsoll's other algorithms, corrected, with their defaults.
 
 use http_body_util::Empty;
-use plimsoll_concurrency::{Aimd, Algorithm, Concurrency, Gradient2, Vegas};
+use plimsoll_concurrency::{Aimd, Algorithm, ConcurrencyLimit, Gradient2, Vegas};
 use plimsoll_core::{GateLayer, Http};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
@@ -21,7 +21,7 @@ pub(super) fn gradient2(backend: Backend, _: Hints) -> (Stack, Limit) {
 }
 
 fn stack(backend: Backend, algorithm: impl Algorithm + 'static) -> (Stack, Limit) {
-    let policy = Concurrency::moved_by(algorithm).expect("defaults");
+    let policy = ConcurrencyLimit::moved_by(algorithm).expect("defaults");
     let handle = policy.handle();
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
     let stack = layer

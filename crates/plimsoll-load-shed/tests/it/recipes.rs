@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_concurrency::Concurrency;
+use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
     ByExtension, ByHeader, ClientIp, Criticality, Deadline, Deadlines, GateLayer, PeerAddr, Policy,
     Priority, When, wire,
@@ -128,7 +128,7 @@ async fn the_first_recipe_keeps_goodput_at_twice_the_capacity() {
         ByHeader::untrusted(ClientIp::peer()),
         delay,
         When::new(except_paths(["/healthz", "/metrics"]), shed),
-        Concurrency::adaptive().priorities(ByExtension),
+        ConcurrencyLimit::adaptive().priorities(ByExtension),
     );
     let goodput = at_twice_the_capacity(stack, None).await;
     assert!(goodput.total >= 0.95, "{goodput:?}");

@@ -217,7 +217,7 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
         match self.missing {
             Missing::Admit => Ok(None),
             Missing::Share => Ok(Some(self.table.keyless())),
-            Missing::Refuse(kind) => Err(Rejection::new("missing-key", kind)),
+            Missing::Reject(kind) => Err(Rejection::new("missing-key", kind)),
         }
     }
 }

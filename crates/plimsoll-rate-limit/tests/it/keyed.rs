@@ -10,7 +10,7 @@ type Req = Option<u32>;
 
 fn per_key(quota: Quota) -> KeyedRateLimit<fn(&Req) -> Option<u32>> {
     let key: fn(&Req) -> Option<u32> = |req| *req;
-    RateLimit::keyed(quota, key, Missing::Refuse(Kind::OverQuota), 1000).expect("valid")
+    RateLimit::keyed(quota, key, Missing::Reject(Kind::OverQuota), 1000).expect("valid")
 }
 
 fn admits<P: Policy<Req>>(limit: &P, key: Req, now: Instant) -> bool {

@@ -21,7 +21,7 @@ use crate::ms;
 
 /// Three requests per hour and address on `/ip`, two per second and API key on `/key`.
 async fn serve() -> (SocketAddr, KeyedRateLimitHandle, KeyedRateLimitHandle) {
-    let reject = Missing::Refuse(Kind::OverQuota);
+    let reject = Missing::Reject(Kind::OverQuota);
     let per_hour = Quota::per_hour(3).named("per-address");
     let by_ip = RateLimit::keyed(per_hour, ClientIp::peer(), reject, 1000).expect("valid");
     let per_second = Quota::per_second(2).named("per-api-key");
@@ -73,7 +73,7 @@ async fn each_address_has_a_quota_and_sees_what_is_left() {
     has(&answer, "retry-after: 1200");
     has(&answer, "ratelimit-policy: \"per-address\";q=3;w=3600");
     has(&answer, "ratelimit: \"per-address\";r=0;t=1200");
-    has(&answer, "plimsoll-refused-by: rate-limit");
+    has(&answer, "plimsoll-rejected-by: rate-limit");
     assert_eq!((by_ip.keys(), by_ip.missing()), (1, 0));
     assert_eq!(by_ip.limit().refused(), 1);
 }
@@ -116,7 +116,7 @@ async fn each_api_key_has_a_quota_and_no_key_is_rejected() {
     }
     let answer = ask(addr, "/key", "").await;
     has(&answer, REJECTED);
-    has(&answer, "plimsoll-refused-by: missing-key");
+    has(&answer, "plimsoll-rejected-by: missing-key");
     assert!(!answer.contains("retry-after"), "{answer}");
     assert_eq!((by_key.keys(), by_key.missing()), (3, 1));
 }

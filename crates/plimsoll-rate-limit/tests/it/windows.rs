@@ -83,7 +83,9 @@ fn weigh(
 ) -> Result<plimsoll_rate_limit::RateLimitPermit, Option<u64>> {
     match limit.admit(&mut { cost }, now) {
         Verdict::Admit(permit) => Ok(permit),
-        Verdict::Reject(rejection) => Err(rejection.retry_after().map(|wait| wait.as_nanos() as u64)),
+        Verdict::Reject(rejection) => {
+            Err(rejection.retry_after().map(|wait| wait.as_nanos() as u64))
+        }
         Verdict::Wait(_) => unreachable!("a rate limit has no queue"),
     }
 }

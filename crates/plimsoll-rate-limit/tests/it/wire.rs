@@ -73,7 +73,7 @@ async fn over_quota_is_429_with_retry_after_rounded_up() {
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     // A quarter of a second is not 0 seconds.
     assert_eq!(headers["retry-after"], "1");
-    assert_eq!(headers["plimsoll-refused-by"], "rate-limit");
+    assert_eq!(headers["plimsoll-rejected-by"], "rate-limit");
     assert_eq!(headers["cache-control"], "no-store");
     assert!(!headers.contains_key("ratelimit"), "not announced");
 

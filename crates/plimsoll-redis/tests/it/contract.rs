@@ -70,6 +70,6 @@ async fn a_lease_keeps_the_contract() {
     contract.law_01_state_is_shared_across_layer_calls().await;
     contract.law_02_every_permit_ends_exactly_once().await;
     contract.law_02_abandoned_waits_leave_nothing_behind().await;
-    contract.law_03_a_refused_request_has_spent_nothing().await;
+    contract.law_03_a_rejected_request_has_spent_nothing().await;
     contract.law_04_nothing_is_reserved_in_poll_ready().await;
 }

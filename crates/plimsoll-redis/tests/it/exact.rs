@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_core::{GateLayer, Kind, Missing, Policy, Verdict, test_kit::RefuseAll};
+use plimsoll_core::{GateLayer, Kind, Missing, Policy, Verdict, test_kit::RejectAll};
 use plimsoll_rate_limit::Quota;
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -177,7 +177,7 @@ async fn requests_without_a_key_are_admitted_rejected_or_share_a_key() {
     let server = Server::start();
     for (prefix, missing, expected) in [
         ("admit", Missing::Admit, [true, true]),
-        ("refuse", Missing::Refuse(Kind::OverQuota), [false, false]),
+        ("refuse", Missing::Reject(Kind::OverQuota), [false, false]),
         ("share", Missing::Share, [true, false]),
     ] {
         let limit = builder(&server)
@@ -262,7 +262,7 @@ async fn law_03_tokens_are_refunded_when_a_later_policy_rejects() {
             .expect("valid");
         let handle = limit.handle();
         handle.wait_connected().await;
-        let layer = GateLayer::new((limit, RefuseAll));
+        let layer = GateLayer::new((limit, RejectAll));
         for n in 1..=10 {
             let gate = layer.layer(service_fn(hello));
             let response = gate.oneshot(Request::new(())).await.expect("infallible");

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{Class, GateLayer, Outcome, Policy, Rejection, Verdict, test_kit::RefuseAll};
+use plimsoll_core::{Class, GateLayer, Outcome, Policy, Rejection, Verdict, test_kit::RejectAll};
 use plimsoll_sampling::{Rates, Sampling};
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -37,7 +37,7 @@ async fn a_request_that_an_inner_gate_rejects_is_not_counted() {
     for load in [0.0, 2.0] {
         let sampling = sampling(load);
         let handle = sampling.handle();
-        let inner = GateLayer::new(RefuseAll).layer(service_fn(answer));
+        let inner = GateLayer::new(RejectAll).layer(service_fn(answer));
         let outer = GateLayer::new(sampling).layer(inner);
         let rejected = outer.oneshot(Request::new(())).await.unwrap();
         assert!(rejected.extensions().get::<Rejection>().is_some());
@@ -86,7 +86,7 @@ async fn the_202_of_a_sampler_is_not_a_success_of_the_service() {
         (0.0, StatusCode::OK, Class::Success),
         (2.0, StatusCode::ACCEPTED, Class::Rejected),
     ] {
-        let inner = GateLayer::new(sampling(load).refuse_and_mark()).layer(service_fn(answer));
+        let inner = GateLayer::new(sampling(load).reject_and_mark()).layer(service_fn(answer));
         let response = outer.layer(inner).oneshot(Request::new(())).await.unwrap();
         assert_eq!(response.status(), status);
         _ = response.into_body().collect().await;

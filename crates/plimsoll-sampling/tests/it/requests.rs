@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{GateLayer, HeaderKey, Kind, Policy, Rejection, Verdict, test_kit::RefuseAll};
+use plimsoll_core::{GateLayer, HeaderKey, Kind, Policy, Rejection, Verdict, test_kit::RejectAll};
 use plimsoll_sampling::{ByKey, Rates, Sampled, Sampling, SamplingLayer};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -91,7 +91,7 @@ async fn kept_requests_of_an_ingest_route_carry_their_weight() {
         threshold: 0.7,
     };
     let sampling = Sampling::new(load.clone(), half).expect("valid");
-    let layer = GateLayer::new(sampling.refuse_and_mark());
+    let layer = GateLayer::new(sampling.reject_and_mark());
     assert_eq!(get(&layer).await, (StatusCode::OK, "None".to_owned()));
     load.set(1.0);
     let marked = "Some(Sampled { keep: true, rate: 0.5 })";
@@ -119,7 +119,7 @@ async fn a_request_that_a_later_policy_rejects_is_not_counted() {
     for load in [0.0, 2.0] {
         let sampling = Sampling::new(Load::new(load), NONE_AT_FULL_LOAD).expect("valid");
         let handle = sampling.handle();
-        get(&GateLayer::new((sampling, RefuseAll))).await;
+        get(&GateLayer::new((sampling, RejectAll))).await;
         assert_eq!((handle.kept(), handle.skipped()), (0, 0));
     }
 }

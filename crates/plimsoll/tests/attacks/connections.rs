@@ -3,7 +3,7 @@
 use axum::serve::ListenerExt as _;
 use plimsoll::{
     GateLayer,
-    concurrency::{BoundedListener, Concurrency, ListenerHandle},
+    concurrency::{BoundedListener, ConcurrencyLimit, ListenerHandle},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -32,7 +32,7 @@ async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle
     let listener = BoundedListener::new(listener, 1_000).unwrap();
     let listener = listener.per_address(per_address).unwrap();
     let handle = listener.handle();
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let slots = limit.handle();
     let (app, _) = routes();
     let app = app.layer(GateLayer::new(limit));

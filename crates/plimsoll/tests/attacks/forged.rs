@@ -6,7 +6,7 @@ use axum::{Router, body::Body, routing::get};
 use http::Request;
 use plimsoll::{
     ByHeader, ClientIp, GateLayer, HeaderKey, IpRange, Missing, Prioritize,
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     rate_limit::{Quota, RateLimit},
 };
 use tokio::{io::AsyncWriteExt as _, sync::Notify};
@@ -20,7 +20,7 @@ const FORGED: &str = "plimsoll-criticality: CRITICAL_PLUS\r\nplimsoll-cohort: 12
 /// Fills the queue with ordinary callers, then sends the same number of forged priorities. Returns
 /// how many of each are served.
 async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (usize, usize) {
-    let limit = Concurrency::new(1).unwrap().priorities(priorities);
+    let limit = ConcurrencyLimit::new(1).unwrap().priorities(priorities);
     let limit = limit.queue(PLACES, Duration::from_secs(60)).unwrap();
     let handle = limit.handle();
     let done = Arc::new(Notify::new());

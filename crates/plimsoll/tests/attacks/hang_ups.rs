@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 use axum::{routing::get, serve::ListenerExt as _};
 use plimsoll::{
     GateLayer,
-    concurrency::{BoundedListener, Concurrency},
+    concurrency::{BoundedListener, ConcurrencyLimit},
 };
 use tokio::{sync::Notify, time::Duration};
 
@@ -27,7 +27,7 @@ async fn five_hundred_hang_ups_leave_no_slot_and_no_connection_behind() {
     let (listener, addr) = listen().await;
     let listener = BoundedListener::new(listener, 1_000).unwrap();
     let connections = listener.handle();
-    let limit = Concurrency::new(SLOTS).unwrap();
+    let limit = ConcurrencyLimit::new(SLOTS).unwrap();
     let handle = limit.handle();
     let (app, started) = routes();
     serve_on(listener.tap_io(|_| {}), app.layer(GateLayer::new(limit)));
@@ -67,7 +67,7 @@ async fn five_hundred_hang_ups_leave_no_slot_and_no_connection_behind() {
 #[tokio::test]
 async fn callers_that_hang_up_in_the_queue_leave_their_places() {
     const PLACES: usize = 8;
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let limit = limit.queue(PLACES, Duration::from_secs(60)).unwrap();
     let handle = limit.handle();
     let done = Arc::new(Notify::new());
@@ -99,7 +99,7 @@ async fn callers_that_hang_up_in_the_queue_leave_their_places() {
 /// A limit of the method: hyper reads more only after the bytes it has read were consumed.
 #[tokio::test]
 async fn a_hang_up_behind_unread_bytes_is_seen_when_the_handler_ends() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let done = Arc::new(Notify::new());
     let wait = Arc::clone(&done);

@@ -6,10 +6,10 @@ use axum::{Router, body::Body, extract::Request, response::Response, routing::ge
 use plimsoll::{
     ApiKey, Authority, BearerToken, ByHeader, ClientIp, Deadlines, GateLayer, HeaderKey, Http,
     IpRange, Key, Missing, RateLimitFields, TraceId, When,
-    concurrency::{self, Concurrency},
+    concurrency::{self, ConcurrencyLimit},
     rate_limit::{KeyedRateLimit, Quota, RateLimit},
 };
-use plimsoll_core::test_kit::RefuseAll;
+use plimsoll_core::test_kit::RejectAll;
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use crate::{
@@ -74,7 +74,7 @@ fn app() -> Router {
         by(ClientIp::trusted_header(CF)),
         Deadlines::propagated(),
         ByHeader::untrusted(ClientIp::behind(3)),
-        Concurrency::new(1).unwrap(),
+        ConcurrencyLimit::new(1).unwrap(),
     );
     let names = (
         by(ApiKey::new()),
@@ -83,7 +83,10 @@ fn app() -> Router {
         by(TraceId),
         by(Authority),
         ByHeader::trusted(),
-        When::new(concurrency::asks_for_stream, Concurrency::new(1).unwrap()),
+        When::new(
+            concurrency::asks_for_stream,
+            ConcurrencyLimit::new(1).unwrap(),
+        ),
     );
     let told = |req: Request| async move {
         let mut response = Response::new(Body::from("told"));
@@ -98,7 +101,7 @@ fn app() -> Router {
         .route("/told", get(told))
         .route(
             "/rejects",
-            get(|| async { "" }).layer(GateLayer::new(RefuseAll)),
+            get(|| async { "" }).layer(GateLayer::new(RejectAll)),
         )
         .layer(GateLayer::builder(names).protocol(fields).build())
         .layer(GateLayer::new(addresses))

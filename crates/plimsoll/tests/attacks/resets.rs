@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use plimsoll::{
     ClientIp, GateLayer, Keyed, Missing,
-    concurrency::{Concurrency, ConcurrencyHandle},
+    concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
 };
 
 use crate::{
@@ -32,14 +32,14 @@ fn opened_and_reset(streams: impl Iterator<Item = u32>) -> Vec<u8> {
         .collect()
 }
 
-async fn released(limit: &ConcurrencyHandle) {
+async fn released(limit: &ConcurrencyLimitHandle) {
     until("all slots are free", || limit.in_flight() == 0).await;
 }
 
 #[tokio::test]
 async fn a_thousand_streams_that_are_reset_at_once_hold_no_slot() {
     // One slot more than a batch, for one other caller.
-    let limit = Concurrency::new(BATCH as usize + 1).unwrap();
+    let limit = ConcurrencyLimit::new(BATCH as usize + 1).unwrap();
     let handle = limit.handle();
     let (app, started) = routes();
     let addr = serve(app.layer(GateLayer::new(limit))).await;
@@ -61,7 +61,7 @@ async fn a_thousand_streams_that_are_reset_at_once_hold_no_slot() {
 
 #[tokio::test]
 async fn a_hundred_resets_in_one_write_end_the_connection_and_free_all_slots() {
-    let limit = Concurrency::new(8).unwrap();
+    let limit = ConcurrencyLimit::new(8).unwrap();
     let handle = limit.handle();
     let (app, started) = routes();
     let addr = serve(app.layer(GateLayer::new(limit))).await;
@@ -82,18 +82,20 @@ async fn a_hundred_resets_in_one_write_end_the_connection_and_free_all_slots() {
 
 /// Opens 200 streams, hyper's maximum per connection, to a service with a limit of 100. Returns how
 /// many slots they hold, and the status that another caller gets meanwhile.
-async fn kept_streams(per_caller: usize) -> (usize, u16) {
-    let each = Concurrency::new(per_caller).unwrap().per_caller();
+async fn kept_streams(reject_as_over_quota: usize) -> (usize, u16) {
+    let each = ConcurrencyLimit::new(reject_as_over_quota)
+        .unwrap()
+        .reject_as_over_quota();
     let cell = move || each.cell();
     let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
-    let limit = Concurrency::new(100).unwrap();
+    let limit = ConcurrencyLimit::new(100).unwrap();
     let handle = limit.handle();
     let (app, _) = routes();
     let addr = serve(app.layer(GateLayer::new((per_client, limit)))).await;
     let mut attacker = Connection::open(addr, 1).await;
     attacker.send(&opened(streams(0, 200))).await.unwrap();
     attacker.ping().await;
-    let expected = per_caller.min(100);
+    let expected = reject_as_over_quota.min(100);
     until("they hold slots", || handle.in_flight() == expected).await;
     let other = ask(addr, 2).await;
     let held = handle.in_flight();
@@ -111,11 +113,13 @@ async fn a_limit_per_caller_bounds_what_the_streams_of_one_connection_hold() {
 
 /// The same 200 streams to a service with four slots and a queue of 100. Returns the slots and the
 /// queue places that they hold, and the status of another caller.
-async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
-    let each = Concurrency::new(per_caller).unwrap().per_caller();
+async fn held_and_queued(reject_as_over_quota: usize) -> ((usize, usize), u16) {
+    let each = ConcurrencyLimit::new(reject_as_over_quota)
+        .unwrap()
+        .reject_as_over_quota();
     let cell = move || each.cell();
     let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
-    let limit = Concurrency::new(4).unwrap();
+    let limit = ConcurrencyLimit::new(4).unwrap();
     let limit = limit.queue(100, Duration::from_secs(60)).unwrap();
     let handle = limit.handle();
     let (app, _) = routes();
@@ -123,7 +127,7 @@ async fn held_and_queued(per_caller: usize) -> ((usize, usize), u16) {
     let mut attacker = Connection::open(addr, 1).await;
     attacker.send(&opened(streams(0, 200))).await.unwrap();
     attacker.ping().await;
-    let expected = (4, per_caller.min(104) - 4);
+    let expected = (4, reject_as_over_quota.min(104) - 4);
     let held = || (handle.in_flight(), handle.queued());
     until("they hold slots and places", || held() == expected).await;
     let held = held();

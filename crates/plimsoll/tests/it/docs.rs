@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use plimsoll::{
     ClientIp, Deadlines, GateLayer, Instant, Kind, Missing, Outcome, Policy, Rejection, Verdict,
     circuit_breaker::CircuitBreaker,
-    concurrency::{Concurrency, ConcurrencyHandle},
+    concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
     fallback::{DEGRADED, Fallback, Fixed},
     load_shed::LoadShed,
     rate_limit::{Quota, RateLimit},
@@ -34,7 +34,7 @@ async fn ask(app: &Router, path: &str, forwarded_for: &str) -> Response<String> 
 #[tokio::test(start_paused = true)]
 async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_again_at_its_rate() {
     let rate = RateLimit::new(Quota::per_second(1_000).burst(100)).unwrap();
-    let concurrency = Concurrency::adaptive();
+    let concurrency = ConcurrencyLimit::adaptive();
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
         .layer(GateLayer::new((rate, concurrency)));
@@ -45,7 +45,7 @@ async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_ag
     let rejected = ask(&app, "/", "").await;
     assert_eq!(rejected.status(), 429);
     assert_eq!(rejected.headers()["retry-after"], "1");
-    assert_eq!(rejected.headers()["plimsoll-refused-by"], "rate-limit");
+    assert_eq!(rejected.headers()["plimsoll-rejected-by"], "rate-limit");
     advance(Duration::from_millis(1)).await;
     assert_eq!(ask(&app, "/", "").await.status(), 200, "1,000 a second");
     assert_eq!(ask(&app, "/", "").await.status(), 429);
@@ -56,13 +56,13 @@ async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_ag
 fn second() -> Result<
     (
         GateLayer<impl Policy<Request<Body>> + 'static, Fallback<Fixed>>,
-        ConcurrencyHandle,
+        ConcurrencyLimitHandle,
     ),
     Box<dyn std::error::Error>,
 > {
     let quota = Quota::per_second(50).burst(100);
     let rate = RateLimit::keyed(quota, ClientIp::behind(1), Missing::Share, 100_000)?;
-    let concurrency = Concurrency::new(64)?.queue(64, Duration::from_millis(50))?;
+    let concurrency = ConcurrencyLimit::new(64)?.queue(64, Duration::from_millis(50))?;
     let load = concurrency.handle();
     let shed = LoadShed::new(load.clone()).between(1.0, 1.8)?;
     let sampling = Sampling::new(load.clone(), Rates::default())?;
@@ -195,7 +195,7 @@ async fn the_readmes_own_policy_rejects_everything_while_the_switch_is_on() {
         assert_eq!(answer.status(), if on { 503 } else { 200 });
         let by = answer
             .headers()
-            .get("plimsoll-refused-by")
+            .get("plimsoll-rejected-by")
             .map(|by| by.to_str().unwrap());
         assert_eq!(by, on.then_some("maintenance"));
     }

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use plimsoll::{
     ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Keyed, Kind, Missing, PeerAddr, Policy,
     RateLimitFields, Release, Route,
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
 };
 use plimsoll_core::test_kit::{Script, Scripted, request};
@@ -220,14 +220,14 @@ macro_rules! hold {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_guide_admits_four_requests_per_address_and_limits_streams_separately() {
-    let four = Concurrency::new(4).unwrap().per_caller();
+    let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
     let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || {
         four.cell()
     })
     .unwrap();
-    let streams = Concurrency::new(5_000).unwrap();
+    let streams = ConcurrencyLimit::new(5_000).unwrap();
     let cases = [("/events", streams)];
-    let limits = Choose::by(Route::grpc(), cases, Concurrency::new(2).unwrap());
+    let limits = Choose::by(Route::grpc(), cases, ConcurrencyLimit::new(2).unwrap());
     let per_client = GateLayer::new(per_client);
     let mut held = Vec::new();
     for _ in 0..4 {
@@ -271,7 +271,7 @@ async fn each_line_of_a_rejection_can_be_changed() {
         .problem_details(false)
         .rate_limit_fields(RateLimitFields::DRAFT_11.and_legacy())
         .name_policy(false);
-    let layer = GateLayer::builder(Concurrency::new(1).unwrap())
+    let layer = GateLayer::builder(ConcurrencyLimit::new(1).unwrap())
         .protocol(http)
         .build();
     let mut running = Box::pin(
@@ -290,7 +290,7 @@ async fn each_line_of_a_rejection_can_be_changed() {
 
     let rejected = reject(request(Script::Body)).await;
     assert_eq!(rejected.status(), 429);
-    for absent in ["content-type", "plimsoll-refused-by"] {
+    for absent in ["content-type", "plimsoll-rejected-by"] {
         assert!(!rejected.headers().contains_key(absent), "{absent}");
     }
     let mut grpc = request(Script::Body);
@@ -302,7 +302,7 @@ async fn each_line_of_a_rejection_can_be_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_ends_at_the_head_or_with_the_task_that_owns_the_socket() {
-    let limit = Concurrency::new(8).unwrap();
+    let limit = ConcurrencyLimit::new(8).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
 

@@ -6,7 +6,7 @@ use futures_util::poll;
 use http::{Response, StatusCode};
 use plimsoll::{
     Class, GateLayer, Kind, Policy, Shadow, Verdict, When,
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     metrics::Metrics,
     rate_limit::{Quota, RateLimit},
 };
@@ -53,7 +53,7 @@ async fn law_12_fused_and_nested_layers_make_the_same_decisions() {
     ];
     let metrics = Metrics::new();
     let rate = || RateLimit::new(Quota::per_second(2).burst(20)).unwrap();
-    let concurrency = || Concurrency::new(5).unwrap();
+    let concurrency = || ConcurrencyLimit::new(5).unwrap();
     let (fused, (outer, inner)) = both!(metrics, rate(), concurrency());
     let nested = tower::ServiceBuilder::new()
         .layer(&outer)
@@ -97,7 +97,7 @@ async fn law_12_fused_and_nested_layers_make_the_same_decisions() {
 async fn law_12_fused_and_nested_layers_make_the_same_rejections_when_full() {
     let metrics = Metrics::new();
     let rate = || RateLimit::new(Quota::per_second(1_000).burst(1_000)).unwrap();
-    let concurrency = || Concurrency::new(5).unwrap();
+    let concurrency = || ConcurrencyLimit::new(5).unwrap();
     let (fused, (outer, inner)) = both!(metrics, rate(), concurrency());
     let nested = tower::ServiceBuilder::new()
         .layer(&outer)

@@ -10,8 +10,8 @@ use http::{Request, Response};
 use plimsoll::{
     Class, GateLayer, HeaderKey, LoadSignal as _, Missing, Observe, Outcome, Policy, Rejected,
     Rejection, Verdict,
-    circuit_breaker::{BreakerHandle, CircuitBreaker, State},
-    concurrency::{Concurrency, ConcurrencyHandle},
+    circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, State},
+    concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
     fallback::Fallback,
     load_shed::{Depth, LoadShed},
     rate_limit::{Quota, RateLimit, SlidingLog},
@@ -27,14 +27,14 @@ const KEY: HeaderKey = HeaderKey::from_static("x-key");
 struct Stack<P> {
     policies: P,
     rate: RateLimit,
-    concurrency: ConcurrencyHandle,
-    breaker: BreakerHandle,
+    concurrency: ConcurrencyLimitHandle,
+    breaker: CircuitBreakerHandle,
 }
 
 /// A stack that admits a burst of `burst` requests, and `limit` requests at a time.
 fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
     let rate = RateLimit::new(Quota::per_second(1).burst(burst)).unwrap();
-    let concurrency = Concurrency::new(limit).unwrap();
+    let concurrency = ConcurrencyLimit::new(limit).unwrap();
     let load = concurrency.handle();
     let breaker = CircuitBreaker::builder()
         .jitter(0.0)
@@ -59,13 +59,13 @@ fn stack(burst: u32, limit: usize) -> Stack<impl Policy<KitRequest> + 'static> {
 /// The test kit's contract for the stack: permits that are out equal requests in flight.
 fn contract() -> Contract<(
     RateLimit,
-    LoadShed<ConcurrencyHandle>,
-    Concurrency,
+    LoadShed<ConcurrencyLimitHandle>,
+    ConcurrencyLimit,
     CircuitBreaker,
 )> {
     Contract::new(
         || {
-            let concurrency = Concurrency::new(3).unwrap();
+            let concurrency = ConcurrencyLimit::new(3).unwrap();
             let load = concurrency.handle();
             (
                 RateLimit::new(Quota::per_second(1000).burst(1000)).unwrap(),
@@ -107,7 +107,7 @@ async fn law_02_every_permit_ends_exactly_once() {
 #[tokio::test(start_paused = true)]
 async fn law_03_a_rejected_request_has_spent_nothing() {
     contract()
-        .law_03_a_refused_request_has_spent_nothing()
+        .law_03_a_rejected_request_has_spent_nothing()
         .await;
 
     // The last policy rejects a hundred requests; the first policy still has its three tokens.
@@ -138,8 +138,8 @@ async fn law_04_nothing_is_reserved_in_poll_ready() {
 }
 
 /// A limit that queues.
-fn queue() -> Contract<Concurrency> {
-    let queue = || Concurrency::new(2)?.queue(8, Duration::from_secs(1));
+fn queue() -> Contract<ConcurrencyLimit> {
+    let queue = || ConcurrencyLimit::new(2)?.queue(8, Duration::from_secs(1));
     Contract::new(
         move || queue().unwrap(),
         |concurrency| concurrency.handle().in_flight() as u64,
@@ -156,7 +156,7 @@ async fn law_05_a_waiting_request_does_not_wake_itself() {
 
 #[test]
 fn law_06_nothing_is_allocated_on_the_accept_path_of_all_six() {
-    let concurrency = Concurrency::new(64).unwrap();
+    let concurrency = ConcurrencyLimit::new(64).unwrap();
     let load = concurrency.handle();
     let policies = (
         RateLimit::new(Quota::per_second(1_000_000).burst(1_000_000)).unwrap(),
@@ -237,7 +237,7 @@ async fn law_07_floods_stay_within_bounds_and_are_counted() {
     assert!(admitted <= handle.capacity() + 1, "{admitted} admitted");
     assert!(handle.overflowed() > 0 && handle.evicted() == 0);
 
-    let concurrency = Concurrency::new(1)
+    let concurrency = ConcurrencyLimit::new(1)
         .unwrap()
         .queue(4, Duration::from_secs(1))
         .unwrap();
@@ -281,7 +281,7 @@ async fn law_08_a_paused_clock_moves_everything() {
         "a probe"
     );
 
-    let queue = Concurrency::new(1)
+    let queue = ConcurrencyLimit::new(1)
         .unwrap()
         .queue(1, Duration::from_secs(9))
         .unwrap();
@@ -322,12 +322,12 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
             "period",
             message(RateLimit::new(Quota::new(1, Duration::ZERO))),
         ),
-        ("limit", message(Concurrency::new(0))),
-        ("limit", message(Concurrency::new(usize::MAX))),
+        ("limit", message(ConcurrencyLimit::new(0))),
+        ("limit", message(ConcurrencyLimit::new(usize::MAX))),
         (
             "queue",
             message(
-                Concurrency::new(1)
+                ConcurrencyLimit::new(1)
                     .unwrap()
                     .queue(usize::MAX, Duration::from_secs(1)),
             ),

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use plimsoll::{
     Class, GateLayer, Kind, Missing,
     circuit_breaker::CircuitBreaker,
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     fallback::{DEGRADED, Fallback},
     load_shed::LoadShed,
     metrics::Metrics,
@@ -27,7 +27,7 @@ fn app(metrics: &Metrics) -> Result<Router, Box<dyn std::error::Error>> {
     let publisher = |req: &Request<Body>| req.headers().get("x-publisher").cloned();
     let quota = Quota::per_minute(60).burst(2);
     let rate = RateLimit::new(quota)?.per_key(publisher, Missing::Share, 1000)?;
-    let concurrency = Concurrency::new(64)?.queue(128, Duration::from_millis(50))?;
+    let concurrency = ConcurrencyLimit::new(64)?.queue(128, Duration::from_millis(50))?;
     let load = concurrency.handle();
     let shed = LoadShed::new(load.clone()).between(0.7, 0.95)?;
     let breaker = CircuitBreaker::builder().build()?;

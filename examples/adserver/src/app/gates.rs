@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Http, Kind, Missing};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed, LoadShedLayer};
@@ -26,8 +26,8 @@ const LOG_QUEUE: usize = 256;
 pub(super) type AuctionLayer = GateLayer<
     (
         KeyedRateLimit<HeaderKey>,
-        Concurrency,
-        Sampling<ConcurrencyHandle>,
+        ConcurrencyLimit,
+        Sampling<ConcurrencyLimitHandle>,
     ),
     Fallback<Fixed>,
 >;
@@ -79,25 +79,25 @@ fn publishers(
 /// the bids. Forty per cent more keep a few waiting in front of the store, so that it never idles when auctions come
 /// unevenly. As many as the store has workers may wait here for a moment, which smooths bursts. The longest way through is
 /// that wait and a queue of seven at the store: some 100 ms, far from the 250 ms at which clients give up.
-fn evaluator(metrics: &Metrics) -> Result<Concurrency, Box<dyn Error>> {
+fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
     let busy = STORE_WORKERS as f64 * (1.0 + BID_SERVICE.div_duration_f64(STORE_SERVICE));
     let limit = (busy * 1.4).ceil() as usize;
-    let limit = Concurrency::new(limit)?.queue(STORE_WORKERS, Duration::from_millis(40))?;
+    let limit = ConcurrencyLimit::new(limit)?.queue(STORE_WORKERS, Duration::from_millis(40))?;
     let handle = limit.handle();
     metrics.load("evaluator", handle.clone())?;
-    let gauge = |name, help, read: fn(&ConcurrencyHandle) -> usize| {
+    let gauge = |name, help, read: fn(&ConcurrencyLimitHandle) -> usize| {
         let handle = handle.clone();
         metrics.gauge(name, help, &[], move || read(&handle) as f64)
     };
     gauge(
         "adserver_auction_limit",
         "Auctions that may run",
-        ConcurrencyHandle::limit,
+        ConcurrencyLimitHandle::limit,
     )?;
     gauge(
         "adserver_auctions_queued",
         "Auctions that wait",
-        ConcurrencyHandle::queued,
+        ConcurrencyLimitHandle::queued,
     )?;
     Ok(limit)
 }

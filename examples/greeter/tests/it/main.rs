@@ -16,7 +16,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 const ROOMY: Limits = Limits {
-    per_caller: 1000,
+    reject_as_over_quota: 1000,
     at_a_time: 100,
     at_least: Duration::ZERO,
     failures: 100,
@@ -91,7 +91,7 @@ async fn calls_within_the_limits_are_answered() {
 #[tokio::test]
 async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
     let (addr, _) = serve(Limits {
-        per_caller: 2,
+        reject_as_over_quota: 2,
         ..ROOMY
     })
     .await;
@@ -120,7 +120,7 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
         delay.as_nanos().div_ceil(1_000_000)
     );
     assert_eq!(
-        rejected.metadata().get("plimsoll-refused-by").unwrap(),
+        rejected.metadata().get("plimsoll-rejected-by").unwrap(),
         "rate-limit"
     );
 
@@ -138,7 +138,7 @@ async fn a_caller_over_its_quota_gets_resource_exhausted_and_the_exact_wait() {
 #[tokio::test(start_paused = true)]
 async fn each_caller_gets_its_own_wait_to_the_millisecond() {
     let (addr, _) = serve(Limits {
-        per_caller: 7,
+        reject_as_over_quota: 7,
         ..ROOMY
     })
     .await;
@@ -197,7 +197,7 @@ async fn a_full_server_is_unavailable_and_streams_hold_their_permits_until_the_t
     assert_eq!(rejected.code(), Code::Unavailable);
     assert!(retry_delay(&rejected).is_some(), "RetryInfo");
     assert_eq!(
-        rejected.metadata().get("plimsoll-refused-by").unwrap(),
+        rejected.metadata().get("plimsoll-rejected-by").unwrap(),
         "concurrency"
     );
 
@@ -274,9 +274,9 @@ async fn a_deadline_that_cannot_be_met_is_rejected_before_the_call() {
 
 #[tokio::test]
 async fn one_service_can_be_wrapped_and_added() {
-    use plimsoll::{GateLayer, concurrency::Concurrency};
+    use plimsoll::{GateLayer, concurrency::ConcurrencyLimit};
     use tower_layer::Layer as _;
-    let layer = GateLayer::new(Concurrency::new(1).unwrap());
+    let layer = GateLayer::new(ConcurrencyLimit::new(1).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let wrapped = layer.layer(GreeterServer::new(Greeter));

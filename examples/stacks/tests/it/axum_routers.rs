@@ -14,7 +14,7 @@ use axum::{
 use http::StatusCode;
 use plimsoll::{
     ClientIp, GateLayer, Missing,
-    concurrency::Concurrency,
+    concurrency::ConcurrencyLimit,
     rate_limit::{Quota, RateLimit},
 };
 use stacks::{Answer, Echo, ask, check, client, gate, one, serve};
@@ -127,15 +127,15 @@ async fn a_method_router_with_one_gate() {
     check(Router::new().route("/", post(echo).route_layer(gate()))).await;
 }
 
-fn wide() -> GateLayer<Concurrency> {
-    GateLayer::new(Concurrency::new(64).unwrap())
+fn wide() -> GateLayer<ConcurrencyLimit> {
+    GateLayer::new(ConcurrencyLimit::new(64).unwrap())
 }
 
 /// Two `.layer(..)` calls in a row do not compile on a `MethodRouter` (E0283): the error type of
 /// the first layer cannot be inferred. Each of these three ways names it.
 #[tokio::test]
 async fn a_method_router_with_two_policies() {
-    let fused = GateLayer::new((one(), Concurrency::new(64).unwrap()));
+    let fused = GateLayer::new((one(), ConcurrencyLimit::new(64).unwrap()));
     check(Router::new().route("/", any(echo).layer(fused))).await;
 
     let stacked = ServiceBuilder::new().layer(gate()).layer(wide());

@@ -54,7 +54,7 @@ async fn hypers_client_behind_a_gate() {
     assert_eq!(admitted.status(), StatusCode::TEMPORARY_REDIRECT);
     let rejected = guarded.oneshot(request(&url)).await.unwrap();
     assert_eq!(rejected.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(rejected.headers()["plimsoll-refused-by"], "rate-limit");
+    assert_eq!(rejected.headers()["plimsoll-rejected-by"], "rate-limit");
 }
 
 /// Outside of the gate, each hop needs a permit: two requests for one redirect.

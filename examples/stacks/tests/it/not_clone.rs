@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use plimsoll::{GateLayer, Plain, PlainError, concurrency::Concurrency};
+use plimsoll::{GateLayer, Plain, PlainError, concurrency::ConcurrencyLimit};
 use stacks::{Shout, plain_gate};
 use tower::{
     BoxError, Layer as _, Service, ServiceBuilder, ServiceExt as _,
@@ -150,7 +150,7 @@ async fn a_balancer_over_gates_that_share_a_policy() {
 #[tokio::test(start_paused = true)]
 async fn a_balancer_over_gates_that_report_their_load() {
     let gates = [(), ()].map(|()| {
-        let limit = Concurrency::new(4).unwrap();
+        let limit = ConcurrencyLimit::new(4).unwrap();
         GateLayer::builder(limit)
             .protocol(Plain::new())
             .build()

@@ -1,7 +1,9 @@
 //! Gates and policies that a setting turns on.
 
 use axum::{Router, routing::any};
-use plimsoll::{GateLayer, Plain, PlainError, concurrency::Concurrency, rate_limit::RateLimit};
+use plimsoll::{
+    GateLayer, Plain, PlainError, concurrency::ConcurrencyLimit, rate_limit::RateLimit,
+};
 use stacks::{Echo, Shout, check, gate, one, post, serve};
 use tower::{Layer as _, ServiceBuilder, ServiceExt as _};
 
@@ -41,7 +43,7 @@ async fn a_policy_that_a_setting_turns_on() {
 #[tokio::test]
 async fn one_policy_of_several_that_a_setting_turns_on() {
     let fused = |enabled: bool| {
-        GateLayer::new((enabled.then(one), Concurrency::new(64).unwrap())).layer(Echo)
+        GateLayer::new((enabled.then(one), ConcurrencyLimit::new(64).unwrap())).layer(Echo)
     };
     check(fused(true)).await;
     admits_two(fused(false)).await;

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::poll;
 use http::{Request, Response};
-use plimsoll::{GateLayer, Plain, PlainError, Rejection, concurrency::Concurrency};
+use plimsoll::{GateLayer, Plain, PlainError, Rejection, concurrency::ConcurrencyLimit};
 use tower::{
     BoxError, Layer as _, Service, ServiceBuilder, ServiceExt as _,
     limit::ConcurrencyLimitLayer,
@@ -32,7 +32,7 @@ fn request() -> Request<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_gate_is_ready_and_rejects_in_call() {
-    let layer = GateLayer::new(Concurrency::new(1).unwrap());
+    let layer = GateLayer::new(ConcurrencyLimit::new(1).unwrap());
     let mut gate = layer.layer(service_fn(hang));
     let mut running = Box::pin(gate.ready().await.unwrap().call(request()));
     assert!(poll!(&mut running).is_pending());
@@ -46,7 +46,7 @@ async fn a_full_gate_is_ready_and_rejects_in_call() {
 
 #[tokio::test(start_paused = true)]
 async fn towers_load_shed_around_a_full_gate_returns_the_rejection_of_the_gate() {
-    let layer = GateLayer::new(Concurrency::new(1).unwrap());
+    let layer = GateLayer::new(ConcurrencyLimit::new(1).unwrap());
     let stack = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
         .layer(layer)
@@ -67,7 +67,7 @@ async fn towers_load_shed_around_a_full_gate_returns_the_rejection_of_the_gate()
 
 #[tokio::test(start_paused = true)]
 async fn a_queued_request_is_not_shed_by_towers_load_shed() {
-    let queue = Concurrency::new(1)
+    let queue = ConcurrencyLimit::new(1)
         .unwrap()
         .queue(8, Duration::from_secs(9))
         .unwrap();
@@ -104,7 +104,7 @@ impl Service<Request<String>> for NeverReady {
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_is_pending_while_its_inner_service_is_pending() {
-    let layer = GateLayer::new(Concurrency::new(1).unwrap());
+    let layer = GateLayer::new(ConcurrencyLimit::new(1).unwrap());
     let handle = layer.policy().handle();
     let mut gate = layer.layer(NeverReady);
     assert!(poll!(std::pin::pin!(gate.ready())).is_pending());
@@ -123,7 +123,7 @@ async fn a_gate_is_pending_while_its_inner_service_is_pending() {
 /// failure of the service.
 #[tokio::test(start_paused = true)]
 async fn towers_load_shed_behind_a_gate_fails_the_call() {
-    let gate = GateLayer::builder(Concurrency::new(8).unwrap())
+    let gate = GateLayer::builder(ConcurrencyLimit::new(8).unwrap())
         .protocol(Plain::new())
         .build();
     let stack = ServiceBuilder::new()

@@ -149,7 +149,7 @@ async fn set_status() {
     assert_eq!(post(address, "hello").await.status, 202);
     let rejected = post(address, "hello").await;
     assert_eq!(rejected.status, 202);
-    assert_eq!(rejected.headers["plimsoll-refused-by"], "rate-limit");
+    assert_eq!(rejected.headers["plimsoll-rejected-by"], "rate-limit");
 
     let inside = ServiceBuilder::new()
         .layer(gate())

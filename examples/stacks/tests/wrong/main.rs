@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 /// Policies passed to `.layer(..)`, which takes a gate.
 const POLICIES: [&str; 20] = [
     "plimsoll::ByHeader<plimsoll::ClientIp>",
-    "plimsoll::Choose<(), plimsoll::concurrency::Concurrency>",
+    "plimsoll::Choose<(), plimsoll::concurrency::ConcurrencyLimit>",
     "plimsoll::Deadlines",
-    "plimsoll::Keyed<plimsoll::ClientIp, plimsoll::concurrency::Concurrency>",
-    "plimsoll::Shadow<plimsoll::concurrency::Concurrency>",
-    "plimsoll::Then<(), plimsoll::concurrency::Concurrency>",
-    "plimsoll::When<fn(&Request) -> bool, plimsoll::concurrency::Concurrency>",
+    "plimsoll::Keyed<plimsoll::ClientIp, plimsoll::concurrency::ConcurrencyLimit>",
+    "plimsoll::Shadow<plimsoll::concurrency::ConcurrencyLimit>",
+    "plimsoll::Then<(), plimsoll::concurrency::ConcurrencyLimit>",
+    "plimsoll::When<fn(&Request) -> bool, plimsoll::concurrency::ConcurrencyLimit>",
     "plimsoll::circuit_breaker::CircuitBreaker",
-    "plimsoll::concurrency::Concurrency",
+    "plimsoll::concurrency::ConcurrencyLimit",
     "plimsoll::concurrency::FairShare",
     "plimsoll::concurrency::Partitions<u8, fn(&Request) -> Option<u8>>",
     "plimsoll::load_shed::AdaptiveShed<fn() -> f64>",
@@ -36,18 +36,18 @@ const PROTOCOLS: [&str; 3] = [
 /// Whole programs, with a text that the first error contains.
 const PROGRAMS: [(&str, &str); 4] = [
     (
-        "fn wrong(rate: plimsoll::rate_limit::RateLimit, limit: plimsoll::concurrency::Concurrency) -> Router {
+        "fn wrong(rate: plimsoll::rate_limit::RateLimit, limit: plimsoll::concurrency::ConcurrencyLimit) -> Router {
             Router::new().route(\"/\", get(|| async {})).layer((rate, limit))
         }",
         "is a policy, not a layer",
     ),
     (
-        "fn wrong(limit: plimsoll::concurrency::Concurrency) {
+        "fn wrong(limit: plimsoll::concurrency::ConcurrencyLimit) {
             let service = tower::service_fn(async |_: Request| Ok::<_, Infallible>(Response::<Body>::default()));
             _ = tower::ServiceBuilder::new().layer(limit).service(service);
         }",
         // The compiler shows no message of a condition that a method needs, only its name.
-        "`Concurrency: plimsoll::support::WrappedInGateLayer<_>`",
+        "`ConcurrencyLimit: plimsoll::support::WrappedInGateLayer<_>`",
     ),
     (
         "fn wrong(fallback: plimsoll::fallback::Fallback<plimsoll::fallback::Fixed>) -> Router {

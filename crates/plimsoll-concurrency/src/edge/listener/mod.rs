@@ -39,7 +39,7 @@ pub enum InvalidListener {
 /// that has its share is accepted and closed at once, so that it holds up nobody else, and is counted.
 ///
 /// This bounds memory and file descriptors, where the limits behind it bound work: a connection that says nothing costs
-/// no slot of a [`Concurrency`](crate::Concurrency), and one of HTTP/2 brings a hundred requests. Let it be well above
+/// no slot of a [`ConcurrencyLimit`](crate::ConcurrencyLimit), and one of HTTP/2 brings a hundred requests. Let it be well above
 /// what is served at a time.
 ///
 /// It wraps any [`Listener`], as far inside as it can: around the TCP listener, rather than around one that

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use self::shared::Shared;
 pub use self::{handle::FairShareHandle, policy::FairSharePermit};
-use crate::{ConcurrencyHandle, limit::stalls::Stalls};
+use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 
-/// Fair shares of a [`Concurrency`](crate::Concurrency) limit between keys: who asks for little gets it, and what remains is
+/// Fair shares of a [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit between keys: who asks for little gets it, and what remains is
 /// shared equally by those who ask for more (max-min fairness: with 100 slots and demands of 10, 50 and 200, about 10, 44 and 44).
 ///
 /// One value is the [cell](Self::cell) of one key in a [`Keyed`](plimsoll_core::Keyed), in front of the limit in the same gate. A key
@@ -44,7 +44,7 @@ use crate::{ConcurrencyHandle, limit::stalls::Stalls};
 /// answered it pauses, the longer the lower the level (20 milliseconds at 0.5, a second at 0.02). About a 20th of the limit stays unused
 /// then.
 ///
-/// Give the limit a short [queue](crate::Concurrency::queue): mice that come in a swarm, or to few slots, of which 2 in 100 are less than
+/// Give the limit a short [queue](crate::ConcurrencyLimit::queue): mice that come in a swarm, or to few slots, of which 2 in 100 are less than
 /// one, wait there for a moment. Without one some of them find the limit full.
 ///
 /// # Criticality
@@ -64,11 +64,11 @@ use crate::{ConcurrencyHandle, limit::stalls::Stalls};
 /// and a few loads. No lock, no allocation. The priority of each request is asked for.
 ///
 /// ```
-/// use plimsoll_concurrency::{Concurrency, FairShare};
+/// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
 /// use plimsoll_core::{ApiKey, GateLayer, Keyed, Missing};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limit = Concurrency::new(100)?;
+/// let limit = ConcurrencyLimit::new(100)?;
 /// let each = FairShare::new(limit.handle());
 /// let handle = each.handle(); // of all keys
 /// let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || each.cell())?;
@@ -110,7 +110,7 @@ impl Own {
 
 impl FairShare {
     /// Shares the limit of this handle, which has to be behind the shares in the same gate (`(keyed, limit)`).
-    pub fn new(limit: ConcurrencyHandle) -> Self {
+    pub fn new(limit: ConcurrencyLimitHandle) -> Self {
         let same = Same(Priority::default());
         Self::of(Arc::new(Shared::new(limit)), Arc::new(same))
     }
@@ -126,14 +126,14 @@ impl<R> FairShare<R> {
         }
     }
 
-    /// Shares between requests of the same criticality only. Tell the [limit](crate::Concurrency::priorities) the same.
+    /// Shares between requests of the same criticality only. Tell the [limit](crate::ConcurrencyLimit::priorities) the same.
     ///
     /// ```
-    /// use plimsoll_concurrency::{Concurrency, FairShare};
+    /// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
     /// use plimsoll_core::{ApiKey, ByExtension, GateLayer, Keyed, Missing};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let limit = Concurrency::adaptive().priorities(ByExtension);
+    /// let limit = ConcurrencyLimit::adaptive().priorities(ByExtension);
     /// let each = FairShare::new(limit.handle()).priorities(ByExtension);
     /// let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || each.cell())?;
     /// let layer = GateLayer::new((fair, limit));

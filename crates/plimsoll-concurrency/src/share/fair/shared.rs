@@ -6,10 +6,10 @@ use plimsoll_core::{Counter, Criticality, Epoch};
 use tokio::time::Instant;
 
 use super::band::{Band, Fill, GOLDEN};
-use crate::ConcurrencyHandle;
+use crate::ConcurrencyLimitHandle;
 
 pub(super) struct Shared {
-    pub(super) limit: ConcurrencyHandle,
+    pub(super) limit: ConcurrencyLimitHandle,
     pub(super) refusals: Counter,
     epoch: Epoch,
     cells: AtomicU32,
@@ -17,7 +17,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(limit: ConcurrencyHandle) -> Self {
+    pub(super) fn new(limit: ConcurrencyLimitHandle) -> Self {
         Self {
             limit,
             refusals: Counter::new(),

@@ -3,14 +3,14 @@ use std::time::Duration;
 use plimsoll_core::{Class, Outcome, Policy, Verdict, WaitsOn};
 
 use super::*;
-use crate::Concurrency;
+use crate::ConcurrencyLimit;
 
 /// Shares that let by 9 of 10 requests find the limit nearly full and not full: it is their turn to
 /// ask for the slots of stopped readers.
 #[test]
 fn what_stopped_readers_hold_is_reclaimed_from_key_criticality_and_limit() {
     for requests in [9, 10] {
-        let limit = Concurrency::new(10).unwrap();
+        let limit = ConcurrencyLimit::new(10).unwrap();
         let share = FairShare::new(limit.handle());
         let (handle, of) = (limit.handle(), Priority::default().criticality());
         let in_band = || share.shared.band(of).inside.load(Relaxed);

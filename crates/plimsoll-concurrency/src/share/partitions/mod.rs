@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};
 use self::partition::Partition;
-use crate::{ConcurrencyHandle, limit::stalls::Stamp};
+use crate::{ConcurrencyLimitHandle, limit::stalls::Stamp};
 
 /// The policy's name in rejections.
 const NAME: &str = "partition";
@@ -34,7 +34,7 @@ pub enum InvalidPartitions {
     Name(usize),
 }
 
-/// Named shares of one [`Concurrency`](crate::Concurrency) limit, guaranteed to those who are in them, and lent while they are idle.
+/// Named shares of one [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit, guaranteed to those who are in them, and lent while they are idle.
 ///
 /// In front of the limit in the same gate: `(partitions, limit)`. A share is a part of the limit, whatever that is now, rounded up. What
 /// is in no named partition is in the rest, which has what the shares leave. A share of 0 guarantees nothing: it lives on what is idle.
@@ -56,14 +56,14 @@ pub enum InvalidPartitions {
 /// A compare-and-swap below the guarantee; above it a look at each partition, too. No lock, no allocation.
 ///
 /// ```
-/// use plimsoll_concurrency::{Concurrency, Partitions};
+/// use plimsoll_concurrency::{ConcurrencyLimit, Partitions};
 /// use plimsoll_core::GateLayer;
 ///
 /// #[derive(Clone, Copy, PartialEq, Debug)]
 /// enum Kind { Live, Batch }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limit = Concurrency::new(100)?;
+/// let limit = ConcurrencyLimit::new(100)?;
 /// let partitions = Partitions::new(
 ///     limit.handle(),
 ///     [(Kind::Live, 0.7), (Kind::Batch, 0.1)],
@@ -87,7 +87,7 @@ pub struct Partitions<K, F> {
 }
 
 struct Shared<K> {
-    limit: ConcurrencyHandle,
+    limit: ConcurrencyLimitHandle,
     epoch: Epoch,
     names: Box<[K]>,
     /// One for each name, and the rest.
@@ -111,7 +111,7 @@ impl<K: Copy + PartialEq, F> Partitions<K, F> {
     ///
     /// When there are none or more than 64, two have one name, a share is below 0 or above 1, or all together are above 1.
     pub fn new(
-        limit: ConcurrencyHandle,
+        limit: ConcurrencyLimitHandle,
         shares: impl IntoIterator<Item = (K, f64)>,
         read: F,
     ) -> Result<Self, InvalidPartitions> {

@@ -1,16 +1,16 @@
 //! The laws, held against limits that move.
 
-use plimsoll_concurrency::{Adaptive, Aimd, Algorithm as _, Concurrency};
+use plimsoll_concurrency::{Adaptive, Aimd, Algorithm as _, ConcurrencyLimit};
 use plimsoll_core::{ByExtension, Deadlines, test_kit::Contract};
 
-fn spent<D, R>(limit: &Concurrency<D, R>) -> u64 {
+fn spent<D, R>(limit: &ConcurrencyLimit<D, R>) -> u64 {
     (limit.handle().in_flight() + limit.handle().queued()) as u64
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_finds_itself_keeps_the_laws() {
     let first = Adaptive::new().initial() as usize;
-    Contract::new(Concurrency::adaptive, spent)
+    Contract::new(ConcurrencyLimit::adaptive, spent)
         .capacity(first)
         .check_all()
         .await;
@@ -20,7 +20,7 @@ async fn a_limit_that_finds_itself_keeps_the_laws() {
 async fn a_limit_that_finds_itself_and_queues_by_priority_and_deadline_keeps_the_laws() {
     let first = Adaptive::new().initial() as usize;
     let make = || {
-        Concurrency::adaptive()
+        ConcurrencyLimit::adaptive()
             .queue(8, crate::MS * 1000)
             .unwrap()
             .priorities(ByExtension)
@@ -33,7 +33,7 @@ async fn a_limit_that_finds_itself_and_queues_by_priority_and_deadline_keeps_the
 async fn a_limit_that_an_algorithm_moves_keeps_the_laws() {
     let make = || {
         let aimd = Aimd::new().limits(3, 1..=100).unwrap();
-        Concurrency::moved_by(aimd)
+        ConcurrencyLimit::moved_by(aimd)
             .unwrap()
             .queue(8, crate::MS * 1000)
             .unwrap()

@@ -8,7 +8,7 @@ mod windows;
 use std::time::Duration;
 
 use http::StatusCode;
-use plimsoll_concurrency::{Concurrency, LimitReason};
+use plimsoll_concurrency::{ConcurrencyLimit, LimitReason};
 use plimsoll_core::{Keyed, Missing};
 
 use self::server::Lab;
@@ -212,7 +212,7 @@ async fn one_worker_is_enough_for_a_limit_of_one_or_two() {
 #[tokio::test(start_paused = true)]
 async fn cells_of_a_key_move_one_limit_together() {
     fastrand::seed(1); // the intervals between dips are drawn
-    let each = Concurrency::adaptive();
+    let each = ConcurrencyLimit::adaptive();
     let handle = each.handle();
     let turn = std::sync::atomic::AtomicU8::new(0);
     let key = move |_: &http::Request<server::Body>| {

@@ -12,7 +12,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::{Gate, GateLayer, Http, Policy};
 use tokio::{
     sync::Semaphore,
@@ -85,7 +85,7 @@ impl Service {
 /// The service, its gate, and who asks it.
 pub(super) struct Lab<P> {
     pub(super) service: Arc<Service>,
-    pub(super) handle: ConcurrencyHandle,
+    pub(super) handle: ConcurrencyLimitHandle,
     gate: Gate<Inner, P, Http>,
     draw: fastrand::Rng,
     /// Callers that have not left yet.
@@ -94,10 +94,10 @@ pub(super) struct Lab<P> {
     pub(super) patience: Option<Duration>,
 }
 
-impl Lab<Concurrency> {
+impl Lab<ConcurrencyLimit> {
     pub(super) fn adaptive(workers: usize) -> Self {
         fastrand::seed(1); // the intervals between dips are drawn
-        let limit = Concurrency::adaptive();
+        let limit = ConcurrencyLimit::adaptive();
         let handle = limit.handle();
         Self::new(workers, limit, handle)
     }
@@ -107,7 +107,7 @@ impl<P> Lab<P>
 where
     P: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
 {
-    pub(super) fn new(workers: usize, policy: P, handle: ConcurrencyHandle) -> Self {
+    pub(super) fn new(workers: usize, policy: P, handle: ConcurrencyLimitHandle) -> Self {
         let service = Arc::new(Service {
             workers: Semaphore::new(workers),
             stalled_until: Mutex::default(),

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use plimsoll_concurrency::{
-    Algorithm, Change, Concurrency, InvalidConcurrency, LimitReason, Window, WindowSize,
+    Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
 use plimsoll_core::{GateBody, GateLayer, Held, Http, Keyed, Missing, Policy};
 use tokio::time::{Instant, advance};
@@ -107,7 +107,7 @@ fn read<P: Policy<Req> + 'static>(reader: &mut Reader<P>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let stopped = [
@@ -132,7 +132,7 @@ async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_reclaimed_within_a_stall_and_a_quarter() {
     for offset in (0..2500).step_by(100) {
-        let layer = GateLayer::new(Concurrency::new(1).unwrap());
+        let layer = GateLayer::new(ConcurrencyLimit::new(1).unwrap());
         let first = ask(&layer, Download::default()).await.unwrap();
         assert!(is_full(&layer).await, "an epoch is closed");
         drop(first);
@@ -152,7 +152,7 @@ async fn a_slot_is_reclaimed_within_a_stall_and_a_quarter() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_that_takes_a_frame_in_time_keeps_its_slot() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let mut slow = ask(&layer, Download::default()).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_slow_reader_that_takes_a_frame_in_time_keeps_its_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let events = Download::of([Next::Frame, Next::Pending, Next::Pending, Next::Frame]);
@@ -196,7 +196,7 @@ async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread()
 
 #[tokio::test(start_paused = true)]
 async fn while_nobody_finds_the_limit_full_nothing_is_reclaimed() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let stopped = ask(&layer, Download::default()).await.unwrap();
@@ -211,7 +211,7 @@ async fn while_nobody_finds_the_limit_full_nothing_is_reclaimed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_response_goes_on_without_its_slot() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let script = [
@@ -238,7 +238,7 @@ async fn a_response_goes_on_without_its_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_in_the_queue_gets_the_slot_though_nobody_else_comes() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let limit = limit.queue(4, 6 * X).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -262,7 +262,7 @@ async fn woken_late<F: Future>(future: F) -> F::Output {
 
 #[tokio::test(start_paused = true)]
 async fn those_in_the_queue_come_before_the_one_who_finds_the_slot() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let limit = limit.queue(4, 6 * X).unwrap();
     let layer = GateLayer::new(limit);
     let _stopped = ask(&layer, Download::default()).await.unwrap();
@@ -277,7 +277,7 @@ async fn those_in_the_queue_come_before_the_one_who_finds_the_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_not_answered_keeps_its_slot() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let service = tower::service_fn(|_: Req| {
@@ -295,7 +295,7 @@ async fn a_request_that_is_not_answered_keeps_its_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn all_entrances_of_a_limit_share_what_is_reclaimed() {
-    let limit = Concurrency::new(1).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let (route, other) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
     let _stopped = ask(&route, Download::default()).await.unwrap();
@@ -307,7 +307,7 @@ async fn all_entrances_of_a_limit_share_what_is_reclaimed() {
 
 #[tokio::test(start_paused = true)]
 async fn each_caller_gets_back_its_own() {
-    let each = Concurrency::new(2).unwrap().per_caller();
+    let each = ConcurrencyLimit::new(2).unwrap().reject_as_over_quota();
     let handle = each.handle();
     let key = |req: &Req| Some(req.body().key);
     let keyed = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
@@ -351,7 +351,7 @@ impl Algorithm for Told {
 #[tokio::test(start_paused = true)]
 async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_reclaimed() {
     let told = Arc::default();
-    let limit = Concurrency::moved_by(Told(Arc::clone(&told))).unwrap();
+    let limit = ConcurrencyLimit::moved_by(Told(Arc::clone(&told))).unwrap();
     let layer = GateLayer::new(limit);
     let script = || Download::of([Next::Frame, Next::End]);
     let mut stopped = ask(&layer, script()).await.unwrap();
@@ -375,7 +375,7 @@ async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_reclaimed() {
 
 #[tokio::test(start_paused = true)]
 async fn it_can_be_switched_off_and_on() {
-    let limit = Concurrency::new(1).unwrap().max_stall(None).unwrap();
+    let limit = ConcurrencyLimit::new(1).unwrap().max_stall(None).unwrap();
     let handle = limit.handle();
     assert_eq!(handle.max_stall(), None);
     let layer = GateLayer::new(limit);
@@ -398,7 +398,10 @@ async fn it_can_be_switched_off_and_on() {
 
 #[test]
 fn the_default_is_ten_seconds() {
-    for limit in [Concurrency::new(1).unwrap(), Concurrency::adaptive()] {
+    for limit in [
+        ConcurrencyLimit::new(1).unwrap(),
+        ConcurrencyLimit::adaptive(),
+    ] {
         assert_eq!(limit.handle().max_stall(), Some(X));
     }
 }
@@ -407,18 +410,21 @@ fn the_default_is_ten_seconds() {
 fn law_09_a_longest_stall_out_of_bounds_is_an_error() {
     let hour = Duration::from_secs(3600);
     for good in [100 * MS, hour] {
-        let limit = Concurrency::new(1).unwrap().max_stall(good).unwrap();
+        let limit = ConcurrencyLimit::new(1).unwrap().max_stall(good).unwrap();
         assert_eq!(limit.handle().max_stall(), Some(good));
     }
     for bad in [Duration::ZERO, Duration::from_micros(99_999), hour + MS] {
-        let error = Concurrency::new(1).unwrap().max_stall(bad).unwrap_err();
-        assert_eq!(error, InvalidConcurrency::MaxStall(bad));
-        let handle = Concurrency::new(1).unwrap().handle();
+        let error = ConcurrencyLimit::new(1)
+            .unwrap()
+            .max_stall(bad)
+            .unwrap_err();
+        assert_eq!(error, InvalidConcurrencyLimit::MaxStall(bad));
+        let handle = ConcurrencyLimit::new(1).unwrap().handle();
         assert_eq!(handle.set_max_stall(Some(bad)), Err(error));
         assert_eq!(handle.max_stall(), Some(X), "nothing is changed");
     }
     assert_eq!(
-        InvalidConcurrency::MaxStall(MS).to_string(),
+        InvalidConcurrencyLimit::MaxStall(MS).to_string(),
         "longest stall is 1ms, but must be 100 milliseconds to 1 hour"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Concurrency, ConcurrencyPermit};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitPermit};
 use plimsoll_core::{Class, Outcome, Policy, Verdict, WaitsOn};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ const TICKS: u32 = 8;
 
 /// A call, and since which tick its caller has read nothing. `None` while the service has its turn.
 struct Call {
-    permit: ConcurrencyPermit,
+    permit: ConcurrencyLimitPermit,
     unread_since: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Vec<(usize, Step)>>> {
 }
 
 /// Ends a call. Answers whether it gave a slot back.
-fn end(limit: &Concurrency, call: Call, now: Instant) -> bool {
+fn end(limit: &ConcurrencyLimit, call: Call, now: Instant) -> bool {
     let before = limit.handle().in_flight();
     let outcome = Outcome::new(Class::Success, Duration::ZERO, now);
     Policy::<()>::finish(limit, call.permit, &outcome);
@@ -55,7 +55,7 @@ proptest! {
         steps in steps(),
         slots in 1..5_usize,
     ) {
-        let limit = Concurrency::new(slots).unwrap();
+        let limit = ConcurrencyLimit::new(slots).unwrap();
         let handle = limit.handle();
         let start = Instant::now();
         let at = |tick: u32| start + X / TICKS * tick;

@@ -1,6 +1,6 @@
 //! Fair shares and partitions of a limit whose callers stop reading.
 
-use plimsoll_concurrency::{Concurrency, FairShare, Partitions};
+use plimsoll_concurrency::{ConcurrencyLimit, FairShare, Partitions};
 use plimsoll_core::{GateLayer, Keyed, Missing};
 use tokio::time::advance;
 
@@ -8,7 +8,7 @@ use super::{ALMOST_X, Download, MS, Req, X, ask, read};
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
-    let limit = Concurrency::new(4).unwrap();
+    let limit = ConcurrencyLimit::new(4).unwrap();
     let handle = limit.handle();
     let name = |req: &Req| Some(req.body().key);
     let partitions = Partitions::new(limit.handle(), [(1, 0.5), (2, 0.5)], name).unwrap();
@@ -38,7 +38,7 @@ async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_that_the_limit_turns_away_reclaims_what_its_callers_hold() {
-    let limit = Concurrency::new(2).unwrap();
+    let limit = ConcurrencyLimit::new(2).unwrap();
     let name = |req: &Req| Some(req.body().key);
     // Rounded up, the guarantees are more than the limit.
     let shares = [(1, 0.9), (2, 0.1)];
@@ -62,7 +62,7 @@ async fn a_partition_that_the_limit_turns_away_reclaims_what_its_callers_hold() 
 
 #[tokio::test(start_paused = true)]
 async fn a_key_has_its_share_again_when_its_callers_stopped_reading() {
-    let limit = Concurrency::new(4).unwrap();
+    let limit = ConcurrencyLimit::new(4).unwrap();
     let handle = limit.handle();
     let each = FairShare::new(limit.handle());
     let key = |req: &Req| Some(req.body().key);

@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use plimsoll_concurrency::{Concurrency, ConcurrencyHandle};
+use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
 use plimsoll_core::GateLayer;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -27,12 +27,15 @@ const STALL: Duration = Duration::from_millis(200);
 /// A server with this limit and small send buffers.
 struct Server {
     addr: SocketAddr,
-    limit: ConcurrencyHandle,
+    limit: ConcurrencyLimitHandle,
 }
 
 impl Server {
     fn start(slots: usize, stall: Duration) -> Self {
-        let limit = Concurrency::new(slots).unwrap().max_stall(stall).unwrap();
+        let limit = ConcurrencyLimit::new(slots)
+            .unwrap()
+            .max_stall(stall)
+            .unwrap();
         let handle = limit.handle();
         let app = Router::new()
             .route("/", get(|| async { "hello" }))
@@ -74,7 +77,7 @@ fn serve(app: Router) -> SocketAddr {
     addr
 }
 
-async fn holds(limit: &ConcurrencyHandle, slots: usize) {
+async fn holds(limit: &ConcurrencyLimitHandle, slots: usize) {
     let holds = async {
         while limit.in_flight() != slots {
             sleep(MS).await;
@@ -220,7 +223,7 @@ async fn an_idle_event_stream_keeps_its_slot() {
 /// A server that reads what is uploaded, with this layer between the gate and the handler.
 macro_rules! uploads {
     ($layer:expr) => {{
-        let limit = Concurrency::new(1).unwrap();
+        let limit = ConcurrencyLimit::new(1).unwrap();
         let handle = limit.handle();
         let app = Router::new()
             .route("/", post(|all: Bytes| async move { all.len().to_string() }))

@@ -151,7 +151,7 @@ impl<K, P: Cell> Keyed<K, P> {
         match self.missing {
             Missing::Admit => Ok(Place::Nowhere),
             Missing::Share => Ok(Place::Shared),
-            Missing::Refuse(kind) => Err(Rejection::new("missing-key", kind)),
+            Missing::Reject(kind) => Err(Rejection::new("missing-key", kind)),
         }
     }
 }

@@ -25,7 +25,7 @@ async fn check<P: Policy<KitRequest> + 'static>(contract: Contract<P>) {
     contract.law_02_the_reader_sees_a_request_in_flight().await;
     contract.law_02_every_permit_ends_exactly_once().await;
     contract.law_02_abandoned_waits_leave_nothing_behind().await;
-    contract.law_03_a_refused_request_has_spent_nothing().await;
+    contract.law_03_a_rejected_request_has_spent_nothing().await;
     contract.law_04_nothing_is_reserved_in_poll_ready().await;
 }
 

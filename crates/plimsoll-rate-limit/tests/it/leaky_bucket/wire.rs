@@ -30,7 +30,7 @@ async fn requests_are_queued_and_one_over_the_queue_is_429_with_the_wait() {
     let rejected = get().await.expect("infallible");
     assert_eq!(rejected.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(rejected.headers()["retry-after"], "1");
-    assert_eq!(rejected.headers()["plimsoll-refused-by"], "leaky-bucket");
+    assert_eq!(rejected.headers()["plimsoll-rejected-by"], "leaky-bucket");
     let rejection = rejected.extensions().get::<Rejection>();
     assert_eq!(rejection.and_then(Rejection::retry_after), Some(ms(1000)));
 
@@ -52,7 +52,7 @@ async fn a_request_that_a_later_policy_rejects_delays_no_other() {
     let start = Instant::now();
     for _ in 0..3 {
         let rejected = get().await.expect("infallible");
-        assert_eq!(rejected.headers()["plimsoll-refused-by"], "rate-limit");
+        assert_eq!(rejected.headers()["plimsoll-rejected-by"], "rate-limit");
     }
     assert_eq!(
         start.elapsed(),

@@ -33,7 +33,7 @@ async fn over_the_limit_is_429_with_retry_after_rounded_up() {
     let (status, headers) = get(&layer, "/").await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(headers["retry-after"], "3");
-    assert_eq!(headers["plimsoll-refused-by"], "sliding-log");
+    assert_eq!(headers["plimsoll-rejected-by"], "sliding-log");
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(get(&layer, "/").await.0, StatusCode::OK);
 }
