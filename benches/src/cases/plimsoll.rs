@@ -93,7 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
             gate(sampling(depth(DEPTH)))
         }),
         Case::new("plimsoll/sampling@reject", HTTP, || {
-            gate(sampling(depth(DEPTH)).refuse())
+            gate(sampling(depth(DEPTH)).reject())
         }),
         Case::new("plimsoll/fallback@accept", HTTP, || {
             house_ad().layer().layer(Inner::OK)

@@ -70,7 +70,7 @@ where
     }
 
     #[inline]
-    fn refuse<H: Hold<Protocol = Self>>(
+    fn reject<H: Hold<Protocol = Self>>(
         &self,
         call: Self::Call,
         req: &Request<R>,
@@ -82,7 +82,7 @@ where
                 let finish = Finish::new(&cause, &self.switches);
                 finish.answer(self.answer.substitute(cause, captured))
             }
-            _ => Answer::Now(Ok(self.http().refusal(req, rejection))),
+            _ => Answer::Now(Ok(self.http().rejection(req, rejection))),
         }
     }
 

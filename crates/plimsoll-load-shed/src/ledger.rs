@@ -23,7 +23,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Counts and makes a rejection. `threshold` is announced when it is given.
     #[cold]
-    pub(crate) fn refuse(
+    pub(crate) fn reject(
         &self,
         policy: &'static str,
         criticality: Criticality,

@@ -149,10 +149,10 @@ impl<L, R> LoadShed<L, R> {
     }
 
     #[cold]
-    fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
+    fn reject(&self, priority: Priority, threshold: u16) -> Rejection {
         let threshold = self.announced.then_some(threshold);
         let ledger = &self.shared.ledger;
-        ledger.refuse(NAME, priority.criticality(), threshold)
+        ledger.reject(NAME, priority.criticality(), threshold)
     }
 }
 
@@ -184,7 +184,7 @@ where
         let priority = self.priorities.priority(req);
         let threshold = self.shared.ramp().threshold(self.shared.signal.load());
         if threshold > 0 && is_below(priority, threshold) {
-            return Verdict::Reject(self.refuse(priority, threshold));
+            return Verdict::Reject(self.reject(priority, threshold));
         }
         self.shared.ledger.admitted.add(priority.criticality());
         Verdict::Admit(priority.criticality())

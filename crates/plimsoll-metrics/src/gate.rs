@@ -230,7 +230,7 @@ impl GateCounts {
     }
 
     /// Requests that were rejected, by any policy.
-    pub fn refused(&self) -> u64 {
+    pub fn rejected(&self) -> u64 {
         self.rejected.iter().map(|series| series.count).sum()
     }
 

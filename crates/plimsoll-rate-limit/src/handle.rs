@@ -74,7 +74,7 @@ impl<const N: usize> RateLimitHandle<N> {
     }
 
     /// Requests rejected, of all keys together.
-    pub fn refused(&self) -> u64 {
+    pub fn rejected(&self) -> u64 {
         self.0.refused.get()
     }
 }

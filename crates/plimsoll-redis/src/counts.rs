@@ -8,9 +8,9 @@ use crate::failed::Failed;
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) admitted: Counter,
-    pub(crate) refused: Counter,
+    pub(crate) rejected: Counter,
     pub(crate) leased: Counter,
-    pub(crate) refused_by_lease: Counter,
+    pub(crate) rejected_by_lease: Counter,
     pub(crate) over_size: Counter,
     pub(crate) local: Counter,
     pub(crate) opened: Counter,

@@ -16,7 +16,7 @@ use redis::{ErrorKind, RedisError, ServerError};
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Disconnected {
-    /// No connection was made yet, or it was refused, timed out or broke.
+    /// No connection was made yet, or it was rejected, timed out or broke.
     Unreachable = 1,
     /// The server accepts no writes: `READONLY`, `MASTERDOWN`, `NOREPLICAS`, `MISCONF`.
     NotWritable,

@@ -169,7 +169,7 @@ impl Engine {
                 left,
                 ..
             }) => {
-                self.counts.refused.add();
+                self.counts.rejected.add();
                 Err(self.rejection(wait, tightest.into(), &left))
             }
             Ok(Reply::Expired { .. }) => self.without_redis(Failed::Timeout, digest, cost, now),

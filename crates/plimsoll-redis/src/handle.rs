@@ -25,11 +25,11 @@ counters! {
     /// Requests admitted by Redis.
     admitted;
     /// Requests rejected by Redis.
-    refused;
+    rejected;
     /// Requests admitted by a lease, without a question to Redis.
     leased;
     /// Requests rejected by a lease, during a wait that Redis had given.
-    refused_by_lease;
+    rejected_by_lease;
     /// Requests with a cost that exceeds a quota: rejected without a question to Redis.
     over_size;
     /// Requests without a key.
@@ -146,7 +146,7 @@ impl fmt::Debug for RedisHandle {
             .field("connected", &self.connected())
             .field("disconnected", &self.disconnected())
             .field("admitted", &self.admitted())
-            .field("refused", &self.refused())
+            .field("rejected", &self.rejected())
             .field("local", &self.local())
             .finish_non_exhaustive()
     }

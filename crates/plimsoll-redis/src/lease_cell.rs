@@ -158,7 +158,7 @@ impl<K, C> LeaseCell<K, C> {
 
     #[cold]
     fn rejection(&self, wait: Duration) -> Rejection {
-        self.engine.counts.refused_by_lease.add();
+        self.engine.counts.rejected_by_lease.add();
         let lease = &self.lease;
         self.engine.rejection(wait, lease.tightest(), &lease.left())
     }

@@ -93,7 +93,7 @@ pub use self::{
     handle::SamplingHandle,
     layer::SamplingLayer,
     mark::Sampled,
-    mode::{Mark, Mode, Refuse, RejectAndMark},
+    mode::{Mark, Mode, Reject, RejectAndMark},
     rate::{InvalidRates, Rates},
     sampling::{Sampling, SamplingPermit},
 };

@@ -7,7 +7,7 @@ use crate::Sampled;
 /// Applies a sampling decision to a request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be applied to a `{Req}`",
-    note = "`Mark` and `RejectAndMark` mark an `http::Request`; `Refuse` works on every type"
+    note = "`Mark` and `RejectAndMark` mark an `http::Request`; `Reject` works on every type"
 )]
 pub trait Mode<Req>: Send + Sync {
     /// Marks the request for the handler, and returns whether to admit it. At a rate of 1 it should
@@ -23,7 +23,7 @@ pub struct Mark;
 /// Rejects requests that are left out, with [`Kind::Skipped`](plimsoll_core::Kind::Skipped): 202,
 /// and nothing to retry.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Refuse;
+pub struct Reject;
 
 /// Rejects requests that are left out, and marks kept ones, so that stored data carries its weight.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +50,7 @@ impl<B> Mode<Request<B>> for Mark {
     }
 }
 
-impl<Req> Mode<Req> for Refuse {
+impl<Req> Mode<Req> for Reject {
     #[inline]
     fn apply(&self, _: &mut Req, sampled: Sampled) -> bool {
         sampled.keep

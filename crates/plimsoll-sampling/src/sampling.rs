@@ -6,7 +6,7 @@ use plimsoll_core::{Class, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict
 use tokio::time::Instant;
 
 use crate::{
-    ByKey, Draw, InvalidRates, Mark, Mode, Random, Rates, Refuse, RejectAndMark, Sampled,
+    ByKey, Draw, InvalidRates, Mark, Mode, Random, Rates, Reject, RejectAndMark, Sampled,
     SamplingHandle, handle::Shared,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// By default it [marks](Mark) requests: all are served, and the handler reads [`Sampled::of`] to
 /// skip its recording. For ingest routes, whose requests are the data to be sampled,
 /// [`reject_and_mark`](Self::reject_and_mark) answers requests that are left out with 202;
-/// [`refuse`](Self::refuse) does so for requests that are not HTTP.
+/// [`refuse`](Self::reject) does so for requests that are not HTTP.
 ///
 /// # How it decides
 ///
@@ -99,8 +99,8 @@ impl<L, D, M> Sampling<L, D, M> {
     ///
     /// Kept requests are not marked, so their weight is unknown when the rate changes. For HTTP
     /// requests use [`reject_and_mark`](Self::reject_and_mark).
-    pub fn refuse(self) -> Sampling<L, D, Refuse> {
-        self.mode(Refuse)
+    pub fn reject(self) -> Sampling<L, D, Reject> {
+        self.mode(Reject)
     }
 
     /// Rejects requests that are left out, and marks those that are kept.

@@ -145,13 +145,13 @@ where
         HttpCall::begin(req)
     }
 
-    fn refuse<H: Hold<Protocol = Self>>(
+    fn reject<H: Hold<Protocol = Self>>(
         &self,
         _: HttpCall,
         req: &Request<R>,
         rejection: &Rejection,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
-        let mut response = self.http.refusal(req, rejection);
+        let mut response = self.http.rejection(req, rejection);
         if req.method() == Method::GET && accepts_events(req) {
             let (mut head, _) = response.into_parts();
             let stop = self.stops[rejection.kind().index()];

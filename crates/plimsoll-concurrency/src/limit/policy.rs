@@ -62,7 +62,7 @@ where
         let deadline = *wait.deadline;
         let Some(ticket) = *wait.ticket else {
             // Polled after its end, which no gate does.
-            return Poll::Ready(Err(self.refuse(now)));
+            return Poll::Ready(Err(self.reject(now)));
         };
         // First the queue, then the timer: both have the waker before this is `Pending`.
         let mut at = now;
@@ -176,7 +176,7 @@ impl<D: Send + Sync, R: Send + Sync> Cell for ConcurrencyLimit<D, R> {
 
 impl<D, R> ConcurrencyLimit<D, R> {
     #[inline]
-    fn refuse(&self, now: Instant) -> Rejection {
+    fn reject(&self, now: Instant) -> Rejection {
         self.state.settings.rejected.add();
         self.rejection(now)
     }
@@ -209,7 +209,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
         if let Some(sampler) = &self.state.settings.sampler {
             let state = &self.state;
-            sampler.found_no_slot(now, state.settings.limit(), || state.settings.refused());
+            sampler.found_no_slot(now, state.settings.limit(), || state.settings.rejected());
         }
         if let Some((len, max_wait)) = self.state.settings.queue() {
             let level = self.level(req);
@@ -218,7 +218,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
                 return self.enqueue((len, max_wait), level, now, deadline);
             }
         }
-        Verdict::Reject(self.refuse(now))
+        Verdict::Reject(self.reject(now))
     }
 
     #[inline(never)]
@@ -241,7 +241,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         let waiter = Waiter::new(now, deadline).until(end.at);
         match self.state.enqueue(len, level, waiter) {
             Queued::Entered => Verdict::Admit(ConcurrencyLimitPermit::NEW),
-            Queued::Full => Verdict::Reject(self.refuse(now)),
+            Queued::Full => Verdict::Reject(self.reject(now)),
             Queued::Waiting(ticket) => {
                 Verdict::Wait(ConcurrencyLimitWait::new(ticket, end, deadline))
             }

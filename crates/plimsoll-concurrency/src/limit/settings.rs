@@ -307,7 +307,7 @@ impl Settings {
     }
 
     /// Requests that were refused, for whatever reason.
-    pub(crate) fn refused(&self) -> u64 {
+    pub(crate) fn rejected(&self) -> u64 {
         let counters = [
             &self.rejected,
             &self.pushed_out,

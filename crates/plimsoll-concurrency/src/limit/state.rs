@@ -145,7 +145,7 @@ impl State {
             exact.unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1))
         };
         if let Some(now) = sampler.count(outcome, in_flight, route)
-            && let Some(closed) = sampler.close(now, limit, || self.settings.refused())
+            && let Some(closed) = sampler.close(now, limit, || self.settings.rejected())
         {
             self.moved(&closed, now);
         }

@@ -103,7 +103,7 @@ async fn while_it_is_full_connections_wait_in_the_backlog_and_come_in_turn() {
         inside.push(io);
     }
     assert_eq!(
-        (handle.open(), handle.accepted(), handle.refused()),
+        (handle.open(), handle.accepted(), handle.rejected()),
         (2, 5, 0)
     );
     drop(inside);
@@ -214,7 +214,7 @@ async fn one_address_has_its_share_and_holds_up_nobody_else() {
     for refused in 1..=3 {
         let mut third = TcpStream::connect(addr).await.unwrap();
         assert_eq!(answer(&mut third).await, "", "closed at once");
-        assert_eq!((handle.refused(), handle.open()), (refused, 2));
+        assert_eq!((handle.rejected(), handle.open()), (refused, 2));
     }
     let other = TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
@@ -266,7 +266,7 @@ async fn whatever_clients_do_their_place_is_free_again() {
     }
     let gone = || (handle.open(), handle.addresses()) == (0, 0);
     until("all are gone", || {
-        gone() && handle.accepted() + handle.refused() == 5
+        gone() && handle.accepted() + handle.rejected() == 5
     })
     .await;
     let mut last = TcpStream::connect(addr).await.unwrap();

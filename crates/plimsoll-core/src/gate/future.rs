@@ -394,6 +394,6 @@ impl<P, T> Shared<P, T> {
             observer.rejected(gate, &rejected);
         });
         let call = self.protocol.begin(req);
-        self.protocol.refuse(call, req, rejection)
+        self.protocol.reject(call, req, rejection)
     }
 }

@@ -151,7 +151,7 @@ impl<C> Http<C> {
     }
 
     /// Builds the response that rejects `req`.
-    pub fn refusal<H, B, R>(
+    pub fn rejection<H, B, R>(
         &self,
         req: &Request<R>,
         rejection: &Rejection,
@@ -444,13 +444,13 @@ where
     }
 
     #[inline]
-    fn refuse<H: Hold<Protocol = Self>>(
+    fn reject<H: Hold<Protocol = Self>>(
         &self,
         _: HttpCall,
         req: &Request<R>,
         rejection: &Rejection,
     ) -> Answer<Result<Self::Response<H>, E>, Self::Later<H>> {
-        Answer::Now(Ok(self.refusal(req, rejection)))
+        Answer::Now(Ok(self.rejection(req, rejection)))
     }
 
     #[inline]

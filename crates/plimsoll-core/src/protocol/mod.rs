@@ -56,7 +56,7 @@ pub trait Protocol<Req, Res, E>: Sized + Send + Sync + 'static {
 
     /// Makes the answer to a rejected request.
     #[allow(clippy::type_complexity)] // An alias would hide what a protocol's author has to return.
-    fn refuse<H: Hold<Protocol = Self>>(
+    fn reject<H: Hold<Protocol = Self>>(
         &self,
         call: Self::Call,
         req: &Req,

@@ -146,7 +146,7 @@ where
     fn begin(&self, _: &Req) {}
 
     #[inline]
-    fn refuse<H: Hold<Protocol = Self>>(
+    fn reject<H: Hold<Protocol = Self>>(
         &self,
         (): (),
         _: &Req,

@@ -6,7 +6,7 @@ use plimsoll_core::{Class, GateLayer, Http, Kind};
 use plimsoll_fallback::{Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Seen, house_ad, obey, refuse, see, seen};
+use super::{Seen, house_ad, obey, reject, see, seen};
 
 async fn answer(fallback: Fallback<Fixed>, status: u16) -> Seen {
     let service = fallback.layer().layer(service_fn(obey));
@@ -14,7 +14,7 @@ async fn answer(fallback: Fallback<Fixed>, status: u16) -> Seen {
 }
 
 async fn refusal(fallback: Fallback<Fixed>, kind: Kind) -> Seen {
-    let layer = GateLayer::builder(((), refuse(kind)))
+    let layer = GateLayer::builder(((), reject(kind)))
         .protocol(fallback)
         .build();
     see(layer
@@ -58,7 +58,7 @@ async fn overloaded_answers_are_replaced_only_when_switched_on() {
 #[tokio::test]
 async fn rejections_for_a_condition_of_the_server_are_replaced() {
     for kind in [Kind::Full, Kind::CircuitOpen, Kind::Deadline] {
-        let degraded = format!("rejected;policy=\"refuse\";kind={}", kind.as_str());
+        let degraded = format!("rejected;policy=\"reject\";kind={}", kind.as_str());
         assert_eq!(
             refusal(house_ad(), kind).await,
             seen(200, &degraded, "house ad")
@@ -75,7 +75,7 @@ async fn a_caller_over_its_quota_gets_the_429() {
         refusal(on, Kind::OverQuota).await,
         seen(
             200,
-            "rejected;policy=\"refuse\";kind=over-quota",
+            "rejected;policy=\"reject\";kind=over-quota",
             "house ad"
         )
     );

@@ -5,7 +5,7 @@ use plimsoll_core::{GateLayer, Kind};
 use plimsoll_fallback::{Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{house_ad, obey, refuse, see, seen};
+use super::{house_ad, obey, reject, see, seen};
 
 fn grpc(status: u16) -> Request<u16> {
     Request::builder()
@@ -15,8 +15,8 @@ fn grpc(status: u16) -> Request<u16> {
         .unwrap()
 }
 
-async fn refused(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
-    let layer = GateLayer::builder(refuse(Kind::Full))
+async fn rejected(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
+    let layer = GateLayer::builder(reject(Kind::Full))
         .protocol(fallback)
         .build();
     let service = layer.layer(service_fn(obey));
@@ -25,7 +25,7 @@ async fn refused(fallback: Fallback<Fixed>) -> Response<impl http_body::Body> {
 
 #[tokio::test]
 async fn rejections_of_grpc_requests_stay_grpc_statuses() {
-    let answer = refused(house_ad()).await;
+    let answer = rejected(house_ad()).await;
     assert_eq!(answer.headers()["grpc-status"], "14");
     assert!(!answer.headers().contains_key("plimsoll-degraded"));
 }
@@ -45,7 +45,7 @@ async fn grpc_substitutes_can_be_switched_on() {
     response
         .headers_mut()
         .insert("grpc-status", "0".parse().unwrap());
-    let answer = refused(Fallback::answer(response).on_grpc(true)).await;
+    let answer = rejected(Fallback::answer(response).on_grpc(true)).await;
     assert_eq!(answer.headers()["grpc-status"], "0");
     assert!(answer.headers().contains_key("plimsoll-degraded"));
 }

@@ -13,7 +13,7 @@ use plimsoll_fallback::{Cause, Fallback};
 use tokio::time::{Duration, sleep, timeout};
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
-use super::{obey, refuse, see, seen};
+use super::{obey, reject, see, seen};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -56,14 +56,14 @@ async fn a_handler_gets_the_cause() {
         see(alone.oneshot(Request::new(false)).await).await.body,
         "error: connection refused"
     );
-    let refusing = GateLayer::builder(refuse(Kind::Full))
+    let refusing = GateLayer::builder(reject(Kind::Full))
         .protocol(fallback())
         .build();
     assert_eq!(
         see(refusing.layer(failing).oneshot(Request::new(true)).await)
             .await
             .body,
-        "rejected by refuse"
+        "rejected by reject"
     );
 }
 

@@ -64,15 +64,15 @@ async fn obey(req: Request<u16>) -> Result<Response<Full<Bytes>>, Infallible> {
 }
 
 /// Rejects everything, with this kind.
-fn refuse(kind: Kind) -> RefuseAs {
-    RefuseAs("refuse", kind)
+fn reject(kind: Kind) -> RejectAs {
+    RejectAs("reject", kind)
 }
 
 /// Rejects everything, under this name and with this kind.
 #[derive(Debug, Clone, Copy)]
-struct RefuseAs(&'static str, Kind);
+struct RejectAs(&'static str, Kind);
 
-impl<Req> Policy<Req> for RefuseAs {
+impl<Req> Policy<Req> for RejectAs {
     type Permit = Infallible;
     plimsoll_core::decides_at_once!(Req);
 

@@ -9,7 +9,7 @@ use plimsoll_core::{
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{RefuseAs, house_ad, obey, refuse};
+use super::{RejectAs, house_ad, obey, reject};
 
 #[tokio::test]
 async fn substitutes_carry_the_cause_in_their_extensions() {
@@ -20,12 +20,12 @@ async fn substitutes_carry_the_cause_in_their_extensions() {
         Some(&Degraded::Failed(StatusCode::BAD_GATEWAY))
     );
 
-    let layer = GateLayer::builder(refuse(Kind::Full))
+    let layer = GateLayer::builder(reject(Kind::Full))
         .protocol(house_ad())
         .build();
     let refused = layer.layer(service_fn(obey));
     let answer = refused.oneshot(Request::new(200)).await.unwrap();
-    let rejection = Rejection::new("refuse", Kind::Full);
+    let rejection = Rejection::new("reject", Kind::Full);
     assert_eq!(
         answer.extensions().get(),
         Some(&Degraded::Rejected(rejection))
@@ -62,7 +62,7 @@ async fn the_fixed_answers_own_head_is_kept() {
 
 #[tokio::test]
 async fn a_substitute_without_cache_control_gets_no_store() {
-    let gate = || GateLayer::builder(refuse(Kind::Full));
+    let gate = || GateLayer::builder(reject(Kind::Full));
     let fixed = gate().protocol(house_ad().mark(false)).build();
     let answer = fixed
         .layer(service_fn(obey))
@@ -99,7 +99,7 @@ async fn each_of_ten_policies_is_named_in_every_rejection() {
     for _ in 0..3 {
         for name in NAMES {
             for kind in [Kind::Full, Kind::CircuitOpen] {
-                let layer = GateLayer::builder(RefuseAs(name, kind))
+                let layer = GateLayer::builder(RejectAs(name, kind))
                     .protocol(fallback.clone())
                     .build();
                 let service = layer.layer(service_fn(obey));

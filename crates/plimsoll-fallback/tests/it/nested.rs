@@ -10,12 +10,12 @@ use plimsoll_core::{
 use plimsoll_fallback::{Cause, Fallback, Fixed};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Seen, house_ad, obey, refuse, see, seen};
+use super::{Seen, house_ad, obey, reject, see, seen};
 
 #[tokio::test]
 async fn a_rejection_of_an_inner_gate_is_a_rejection() {
     let check = async |kind: Kind, status, degraded: &str, body| {
-        let inner = GateLayer::new(((), refuse(kind))).layer(service_fn(obey));
+        let inner = GateLayer::new(((), reject(kind))).layer(service_fn(obey));
         let answer = house_ad().layer().layer(inner).oneshot(Request::new(200));
         let answer = see(answer.await).await;
         assert_eq!(
@@ -28,11 +28,11 @@ async fn a_rejection_of_an_inner_gate_is_a_rejection() {
     };
     let ad = Some("house ad");
     // Without the extension a 503 would count as overload, and a 504 as a failure.
-    check(Kind::Full, 200, "rejected;policy=\"refuse\";kind=full", ad).await;
+    check(Kind::Full, 200, "rejected;policy=\"reject\";kind=full", ad).await;
     check(
         Kind::Deadline,
         200,
-        "rejected;policy=\"refuse\";kind=deadline",
+        "rejected;policy=\"reject\";kind=deadline",
         ad,
     )
     .await;
@@ -43,7 +43,7 @@ async fn a_rejection_of_an_inner_gate_is_a_rejection() {
 #[tokio::test]
 async fn outer_policies_observe_an_inner_rejection_replaced_or_not() {
     for (kind, replaced) in [(Kind::Full, true), (Kind::OverQuota, false)] {
-        let inner = GateLayer::new(refuse(kind)).layer(service_fn(obey));
+        let inner = GateLayer::new(reject(kind)).layer(service_fn(obey));
         let outer = GateLayer::builder(Audited::new(()))
             .protocol(house_ad())
             .build();
@@ -97,7 +97,7 @@ async fn through_two(inner: u16, outer: &Fallback<Fixed>) -> [Seen; 3] {
 }
 
 const CAUSES: [&str; 3] = [
-    "rejected;policy=\"refuse-all\";kind=full",
+    "rejected;policy=\"reject-all\";kind=full",
     "failed;status=500",
     "error",
 ];
@@ -166,6 +166,6 @@ async fn a_handler_answers_with_the_inner_gates_body() {
     });
     assert_eq!(
         see(outer.layer().layer(inner).oneshot(Request::new(200)).await).await,
-        seen(200, "rejected;policy=\"refuse-all\";kind=full", "handled")
+        seen(200, "rejected;policy=\"reject-all\";kind=full", "handled")
     );
 }

@@ -146,10 +146,10 @@ impl<L, R> AdaptiveShed<L, R> {
     }
 
     #[cold]
-    fn refuse(&self, priority: Priority, threshold: u16) -> Rejection {
+    fn reject(&self, priority: Priority, threshold: u16) -> Rejection {
         let threshold = self.told.then_some(threshold);
         let ledger = &self.shared.ledger;
-        ledger.refuse(NAME, priority.criticality(), threshold)
+        ledger.reject(NAME, priority.criticality(), threshold)
     }
 }
 
@@ -168,7 +168,7 @@ where
         self.shared.tick(now, self.told);
         let cut = self.shared.cut();
         if cut.sheds(priority.level()) {
-            return Verdict::Reject(self.refuse(priority, cut.level()));
+            return Verdict::Reject(self.reject(priority, cut.level()));
         }
         self.shared.ledger.admitted.add(priority.criticality());
         Verdict::Admit(priority.criticality())

@@ -185,7 +185,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
         let probability = self.shared.probability(criticality, tick);
         if probability > 0.0 && fastrand::f64() < probability {
             self.shared.counts(criticality).requests.add(tick);
-            return Verdict::Reject(self.shared.ledger.refuse(NAME, criticality, None));
+            return Verdict::Reject(self.shared.ledger.reject(NAME, criticality, None));
         }
         self.shared.ledger.admitted.add(criticality);
         Verdict::Admit(ThrottlePermit(criticality))

@@ -42,9 +42,9 @@ async fn a_rejection_by_an_inner_gate_has_its_own_class_and_no_latency() {
     }
     let outer = metrics.gate("outer");
     assert_eq!(ended(&outer.counts()), [("success", 1), ("rejected", 1)]);
-    assert_eq!((outer.counts().refused(), outer.latency().count()), (0, 1));
+    assert_eq!((outer.counts().rejected(), outer.latency().count()), (0, 1));
     let inner = metrics.gate("inner").counts();
-    assert_eq!((inner.refused(), ended(&inner)), (1, vec![("success", 1)]));
+    assert_eq!((inner.rejected(), ended(&inner)), (1, vec![("success", 1)]));
 
     let samples = reader::openmetrics(metrics.openmetrics().body());
     let series = r#"plimsoll_finished_total{class="rejected",gate="outer"}"#;
@@ -113,7 +113,7 @@ async fn law_10_an_observer_that_panics_hides_no_event_from_another() {
         drop(queued);
         let counts = gate.counts();
         assert_eq!(
-            (counts.admitted, counts.refused(), counts.abandoned),
+            (counts.admitted, counts.rejected(), counts.abandoned),
             (2, 1, 1)
         );
         assert_eq!(ended(&counts), [("success", 2)]);

@@ -262,7 +262,7 @@ fn threads_lose_no_event_and_a_scrape_never_has_more_ends_than_starts() {
     });
     let counts = gate.counts();
     assert_eq!(
-        (counts.admitted, counts.abandoned, counts.refused()),
+        (counts.admitted, counts.abandoned, counts.rejected()),
         (4 * EACH, 4 * EACH, 4 * EACH)
     );
     assert_eq!(counts.in_flight(), 0);
@@ -304,7 +304,7 @@ fn law_06_no_event_allocates() {
         }
     });
     assert_eq!(counted.count_total, 0);
-    assert_eq!(gate.counts().refused(), 3);
+    assert_eq!(gate.counts().rejected(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,7 @@ impl LeakyBucketHandle {
     }
 
     /// Requests rejected because the queue was full, the wait too long, or the cost too high.
-    pub fn refused(&self) -> u64 {
+    pub fn rejected(&self) -> u64 {
         self.0.settings.refused.get()
     }
 

@@ -144,7 +144,7 @@ impl SlidingLogHandle {
     }
 
     /// Requests rejected, of all keys together.
-    pub fn refused(&self) -> u64 {
+    pub fn rejected(&self) -> u64 {
         self.0.refused.get()
     }
 }

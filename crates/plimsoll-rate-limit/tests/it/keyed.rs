@@ -50,7 +50,7 @@ fn one_handle_changes_the_quota_of_every_key() {
         .expect("valid");
     assert_eq!((0..20).filter(|_| admits(&limit, Some(1), now)).count(), 7);
     assert_eq!((0..20).filter(|_| admits(&limit, Some(2), now)).count(), 8);
-    assert_eq!(handle.refused(), 13 + 12);
+    assert_eq!(handle.rejected(), 13 + 12);
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn rejections_are_counted() {
     let now = Instant::now();
     greedy(&limit, now);
     assert!(ask(&limit, now).is_err());
-    assert_eq!(limit.handle().refused(), 2);
+    assert_eq!(limit.handle().rejected(), 2);
 }
 
 /// A fast small quota and a slow large one: the increment of one with the capacity of the other

@@ -75,7 +75,7 @@ async fn each_address_has_a_quota_and_sees_what_is_left() {
     has(&answer, "ratelimit: \"per-address\";r=0;t=1200");
     has(&answer, "plimsoll-rejected-by: rate-limit");
     assert_eq!((by_ip.keys(), by_ip.missing()), (1, 0));
-    assert_eq!(by_ip.limit().refused(), 1);
+    assert_eq!(by_ip.limit().rejected(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,5 +174,5 @@ async fn connections_at_once_share_the_quota_of_their_address() {
         admitted += client.await.expect("no panic");
     }
     assert_eq!(admitted, 3);
-    assert_eq!(by_ip.limit().refused(), 97);
+    assert_eq!(by_ip.limit().rejected(), 97);
 }

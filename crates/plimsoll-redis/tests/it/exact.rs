@@ -31,7 +31,7 @@ async fn admits_the_burst_and_rejects_with_the_exact_wait() {
     let wait = rejection.retry_after().expect("exact").as_secs_f64();
     assert!((9.0..=10.0).contains(&wait), "{wait}");
     let handle = limit.handle();
-    assert_eq!((handle.admitted(), handle.refused()), (3, 1));
+    assert_eq!((handle.admitted(), handle.rejected()), (3, 1));
     assert_eq!(handle.local(), 0);
 }
 

@@ -100,10 +100,10 @@ impl Load {
 /// Takes what is left of a key, through all replicas.
 async fn drain(fleet: &[Arc<RedisRateLimit<Key>>], key: &'static str) {
     for limit in fleet {
-        let refused = limit.handle().refused();
+        let refused = limit.handle().rejected();
         // Until Redis rejects: on a busy machine a request may miss the deadline, and be rejected
         // by the local limit.
-        while limit.handle().refused() == refused {
+        while limit.handle().rejected() == refused {
             _ = ask(&**limit, &mut Caller(key)).await;
             tokio::task::yield_now().await;
         }
@@ -231,7 +231,7 @@ async fn flushed_scripts_are_loaded_again_without_an_error() {
         assert!(ask(&limit, &mut ()).await.is_ok(), "request {n}");
     }
     assert!(ask(&limit, &mut ()).await.is_err());
-    assert_eq!((handle.admitted(), handle.refused()), (100, 1));
+    assert_eq!((handle.admitted(), handle.rejected()), (100, 1));
     assert_eq!((handle.errors(), handle.local(), handle.lost()), (0, 0, 0));
 }
 
@@ -384,7 +384,7 @@ async fn questions_to_a_paused_redis_spend_nothing_when_it_resumes() {
     server.resume();
     handle.wait_connected().await;
     let mut asked = 0;
-    while ask(&*limit, &mut ()).await.is_ok() || handle.refused() == 0 {
+    while ask(&*limit, &mut ()).await.is_ok() || handle.rejected() == 0 {
         asked += 1;
         assert!(asked < 1000, "there is a limit");
     }

@@ -73,7 +73,10 @@ async fn three_replicas_admit_exactly_the_limit() {
             assert_eq!((count(200), count(429)), (50, 70), "{quota:?}, {key}");
         }
         for (_, handle) in &replicas {
-            assert!(handle.admitted() + handle.refused() == 80, "all were asked");
+            assert!(
+                handle.admitted() + handle.rejected() == 80,
+                "all were asked"
+            );
             assert_eq!(handle.local(), 0);
         }
     }

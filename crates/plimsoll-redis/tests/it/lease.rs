@@ -63,15 +63,15 @@ async fn a_rejected_key_causes_no_load_on_redis() {
     let limit = leased(&server, Quota::new(10, LONG), lease).await;
     while ask(&limit, &mut Caller("k")).await.is_ok() {}
     let handle = limit.handle();
-    let (asked, before) = (handle.refused(), handle.refused_by_lease());
+    let (asked, before) = (handle.rejected(), handle.rejected_by_lease());
     for _ in 0..1000 {
         let Verdict::Reject(rejection) = limit.admit(&mut Caller("k"), Instant::now()) else {
             panic!("Redis gave a wait")
         };
         assert!(rejection.retry_after().expect("known") > ms(1000));
     }
-    assert_eq!(handle.refused(), asked);
-    assert_eq!(handle.refused_by_lease() - before, 1000);
+    assert_eq!(handle.rejected(), asked);
+    assert_eq!(handle.rejected_by_lease() - before, 1000);
     assert!(
         ask(&limit, &mut Caller("other")).await.is_ok(),
         "another key is not rejected"

@@ -109,7 +109,7 @@ async fn an_invalid_answer_is_a_failure() {
         assert!(ask(&limit, &mut ()).await.is_err(), "{text}");
         let handle = limit.handle();
         assert_eq!((handle.nonsense(), handle.closed()), (1, 1), "{text}");
-        assert_eq!((handle.admitted(), handle.refused()), (0, 0), "{text}");
+        assert_eq!((handle.admitted(), handle.rejected()), (0, 0), "{text}");
     }
 }
 

@@ -31,7 +31,7 @@ async fn rejecting_keeps_the_contract() {
     let all = || {
         Sampling::new(Load::new(0.0), Rates::DEFAULT)
             .expect("valid")
-            .refuse()
+            .reject()
     };
     Contract::new(all, |sampling| sampling.handle().kept())
         .consumes()

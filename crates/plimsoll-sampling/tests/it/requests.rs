@@ -73,7 +73,7 @@ async fn ingest_routes_reject_with_202() {
     let load = Load::new(0.0);
     let sampling = Sampling::new(load.clone(), NONE_AT_FULL_LOAD)
         .expect("valid")
-        .refuse();
+        .reject();
     let layer = GateLayer::new(sampling);
     assert_eq!(get(&layer).await.0, StatusCode::OK);
     load.set(1.0);
@@ -109,7 +109,7 @@ async fn kept_requests_of_an_ingest_route_carry_their_weight() {
 async fn requests_of_any_type_can_be_rejected() {
     let sampling = Sampling::new(Load::new(2.0), NONE_AT_FULL_LOAD)
         .expect("valid")
-        .refuse();
+        .reject();
     let verdict = sampling.admit(&mut "a job", Instant::now());
     assert!(matches!(verdict, Verdict::Reject(_)));
 }

@@ -45,7 +45,7 @@ async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle
             send(addr, 1, b"GET / HTTP/1.1\r\nhost: x\r\nx-half: ").await
         });
     }
-    let decided = || handle.accepted() + handle.refused() == attackers as u64;
+    let decided = || handle.accepted() + handle.rejected() == attackers as u64;
     until("all were accepted or closed", decided).await;
     let open = handle.open();
     assert_eq!(slots.in_flight(), 0, "an idle connection holds no slot");
@@ -61,7 +61,7 @@ async fn open_of(attackers: usize, per_address: usize) -> (usize, ListenerHandle
 async fn of_10_000_idle_connections_of_one_address_only_its_share_is_open() {
     let attackers = attackers();
     let (open, handle, idle) = open_of(attackers, 50).await;
-    assert_eq!((open, handle.refused()), (50, attackers as u64 - 50));
+    assert_eq!((open, handle.rejected()), (50, attackers as u64 - 50));
     drop(idle);
     until("all connections are closed", || handle.open() == 0).await;
     assert_eq!(handle.addresses(), 0);

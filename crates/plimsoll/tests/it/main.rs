@@ -81,7 +81,7 @@ async fn all_layers_in_one_gate_admit_reject_substitute_and_count() {
 
     let counts = metrics.gate("auction").counts();
     assert_eq!((counts.admitted, counts.finished(Class::Success)), (2, 2));
-    assert_eq!((counts.refused(), counts.in_flight()), (1, 0));
+    assert_eq!((counts.rejected(), counts.in_flight()), (1, 0));
 
     let text = ask(&app, "/metrics").await.into_body();
     let refused =

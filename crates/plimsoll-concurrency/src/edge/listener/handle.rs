@@ -61,7 +61,7 @@ impl ListenerHandle {
     }
 
     /// Connections that were closed at once because their address had its share.
-    pub fn refused(&self) -> u64 {
+    pub fn rejected(&self) -> u64 {
         self.0.refused.get()
     }
 }

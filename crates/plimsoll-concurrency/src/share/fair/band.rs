@@ -124,7 +124,7 @@ impl Band {
     }
 
     /// A key was refused for the first time in this interval.
-    pub(super) fn refused(&self, inside: u32, above: bool) {
+    pub(super) fn rejected(&self, inside: u32, above: bool) {
         let keys = if above { &self.above } else { &self.at_level };
         keys.fetch_add(1, Relaxed);
         self.lowest_refused.fetch_min(inside, Relaxed);

@@ -209,7 +209,7 @@ impl<R> FairShare<R> {
         }
         let interval = band.interval();
         if own.refused_in.swap(interval, Relaxed) != interval {
-            band.refused(inside, inside > cap);
+            band.rejected(inside, inside > cap);
         }
         false
     }

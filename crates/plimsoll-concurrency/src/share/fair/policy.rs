@@ -40,7 +40,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
         if !in_band {
             self.own(of).inside.fetch_add(1, Acquire);
         } else if !self.enter_tight(of, now) {
-            return Verdict::Reject(self.refuse(now));
+            return Verdict::Reject(self.reject(now));
         }
         Verdict::Admit(FairSharePermit {
             of,
@@ -112,7 +112,7 @@ impl<R: Send + Sync> Cell for FairShare<R> {
 
 impl<R> FairShare<R> {
     #[cold]
-    fn refuse(&self, now: Instant) -> Rejection {
+    fn reject(&self, now: Instant) -> Rejection {
         self.shared.refusals.add();
         let hint = self.shared.limit.retry_after_at(now);
         Rejection::new(NAME, Kind::OverQuota).with_estimated_retry_after(hint)

@@ -48,7 +48,7 @@ pub fn refusal(data: &[u8]) -> bool {
         *req.method_mut() = Method::POST;
     }
     let rejection = rejection(input.knob);
-    let response: Response<Answered> = Http::new().refusal(&req, &rejection);
+    let response: Response<Answered> = Http::new().rejection(&req, &rejection);
     let (head, body) = response.into_parts();
     let body = collected(body);
     let headers = &head.headers;

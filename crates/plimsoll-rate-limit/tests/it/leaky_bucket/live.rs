@@ -157,7 +157,7 @@ async fn each_key_has_its_own_schedule_and_queue() {
             .with_cell(key, |cell| cell.handle().waiting())
     };
     assert_eq!((waiting(3), waiting(19)), (Some(1), Some(1)));
-    assert_eq!(keyed.handle().unused_cell().handle().refused(), 20);
+    assert_eq!(keyed.handle().unused_cell().handle().rejected(), 20);
     let now = Instant::now();
     for (permit, mut wait) in held {
         Policy::<u32>::abandon(&keyed, wait.as_mut(), now);

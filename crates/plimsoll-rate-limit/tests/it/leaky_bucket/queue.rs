@@ -61,7 +61,7 @@ async fn a_full_queue_rejects_with_the_exact_time_of_the_next_place() {
         ),
         (LeakyBucket::NAME, Kind::OverQuota, Some(ms(7)))
     );
-    assert_eq!(handle.refused(), 1);
+    assert_eq!(handle.rejected(), 1);
     advance(ms(7)).await;
     assert!(call(&bucket).is_waiting(), "room after the wait");
     drop(waiting);
@@ -116,7 +116,7 @@ async fn a_deadline_before_the_departure_is_rejected_on_arrival() {
         (rejection.kind(), rejection.retry_after()),
         (Kind::Deadline, None)
     );
-    assert_eq!((handle.past_deadline(), handle.refused()), (1, 0));
+    assert_eq!((handle.past_deadline(), handle.rejected()), (1, 0));
     assert!(call_with(&bucket, by(21)).is_waiting());
     assert!(waiting.is_waiting());
 }

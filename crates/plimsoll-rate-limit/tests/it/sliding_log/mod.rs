@@ -128,7 +128,7 @@ fn a_cost_of_0_is_always_admitted_and_one_above_the_limit_never() {
     let free = ask(&log, now, 0).expect("it costs nothing");
     revoke(&log, free);
     assert_eq!(log.available(now), 0);
-    assert_eq!(log.handle().refused(), 3);
+    assert_eq!(log.handle().rejected(), 3);
 }
 
 #[test]
@@ -244,8 +244,8 @@ fn each_key_has_its_own_log_and_keeps_its_debt() {
     let again = (0..300).filter(|key| spend(*key, now).is_ok());
     assert_eq!(again.count(), 0);
     assert_eq!(keyed.handle().evicted(), 0);
-    assert_eq!(handle.refused(), 0, "another limit");
-    assert!(keyed.handle().unused_cell().handle().refused() > 600);
+    assert_eq!(handle.rejected(), 0, "another limit");
+    assert!(keyed.handle().unused_cell().handle().rejected() > 600);
 
     let later = now + Duration::from_secs(3600);
     assert!(spend(30_000, later).is_ok(), "there is room again");
