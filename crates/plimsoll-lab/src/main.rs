@@ -23,6 +23,7 @@ mod run;
 mod scenario;
 mod schedule;
 mod score;
+mod sensitivity;
 mod svg;
 mod table;
 #[cfg(test)]
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::List) => list(),
+        Ok(Command::Sensitivity(options)) => sensitivity::print(&options),
         Ok(Command::Run(options)) => run_scenarios(&options),
         Err(wrong) => Err(wrong.to_string()),
     };

@@ -11,6 +11,7 @@ pub(crate) const HELP: &str = "\
 A virtual-time laboratory for overload.
 
 plimsoll-lab list                 scenarios and contenders
+plimsoll-lab sensitivity          the effect of halving and doubling each number of `adaptive`
 plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenarios/README.md)
     --contender NAME   only this contender; may be repeated
     --point TEXT       only points whose name contains TEXT
@@ -20,6 +21,7 @@ plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenario
     --quick            the short form: fewer requests, no large points
     --tune NAME=VALUE  another value for a number of `adaptive`; may be repeated
     --windows          prints each window and change of `adaptive` to standard error
+    --record PATH      writes each window and change of `adaptive`, for its replay test
     --trace PATH       arrivals from this file
     --json PATH        writes the results for programs
     --svg DIR          writes a chart of each scenario
@@ -29,6 +31,7 @@ plimsoll-lab run SCENARIO|all     a scenario of the lab, or a file (see scenario
 pub(crate) enum Command {
     Help,
     List,
+    Sensitivity(Options),
     Run(Options),
 }
 
@@ -78,6 +81,10 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
                 let tuning = contender::tuning().with(name, value);
                 contender::tune(tuning.ok_or_else(|| format!("no number {name}"))?);
             }
+            Long("record") => {
+                let path = PathBuf::from(parser.value()?);
+                contender::record(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            }
             Long("trace") => options.trace = Some(parser.value()?.into()),
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("svg") => options.svg = Some(parser.value()?.into()),
@@ -94,6 +101,7 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
     match words.as_slice() {
         [] => Ok(Command::Help),
         ["list"] => Ok(Command::List),
+        ["sensitivity"] => Ok(Command::Sensitivity(options)),
         ["run", scenario] => {
             options.scenario = (*scenario).into();
             Ok(Command::Run(options))

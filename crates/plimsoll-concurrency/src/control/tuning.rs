@@ -3,6 +3,8 @@
 //! Each has a unit, a reason, and the laboratory's scenario whose score falls when it is wrong.
 //! `docs/tuning.md` shows them as a table, with the score when each is halved and doubled.
 
+use std::fmt;
+
 /// One number of [`Tuning`], for tables and for tests of its effect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Number {
@@ -21,7 +23,7 @@ pub struct Number {
 macro_rules! numbers {
     ($($(#[doc = $why:literal])+ $name:ident = $value:literal $unit:literal, $scenario:literal;)+) => {
         /// The numbers of the adaptive limit. Not part of the public API.
-        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[derive(Clone, Copy, PartialEq)]
         pub struct Tuning {
             $($(#[doc = $why])+ pub(crate) $name: f64,)+
         }
@@ -61,16 +63,16 @@ numbers! {
     window_calls = 50.0 "calls", "laws";
     /// Calls in a window for each slot of the limit, and mean latencies after which silence is no
     /// chance. With 4, the calls cut off at a window's ends weigh little.
-    generations = 4.0 "calls per slot", "sizes";
+    generations = 4.0 "calls per slot", "load-curve";
     /// Least calls in a window of the startup: enough for a rough latency.
-    startup_calls = 16.0 "calls", "flood";
+    startup_calls = 16.0 "calls", "after-idle";
     /// Calls in a window of the startup for each slot of the limit: a little over one generation.
-    startup_generations = 1.25 "calls per slot", "cold";
+    startup_generations = 1.25 "calls per slot", "cold-start";
     /// Shortest window. Timers and schedulers are no finer than a millisecond.
-    shortest_window = 0.002 "s", "sizes";
+    shortest_window = 0.002 "s", "load-curve";
     /// Longest time until an incomplete window is looked at again, so that load after idle time is
     /// seen at once.
-    look_again = 0.1 "s", "floods";
+    look_again = 0.1 "s", "after-idle";
     /// Standard deviations above the no-load latency at which nearly all calls have ended.
     tail = 3.0 "deviations", "mixed-routes";
 
@@ -80,14 +82,14 @@ numbers! {
     queued_from = 0.5 "of calls", "bursts";
     /// Weight of the share of rejected requests, compared with the share of queued calls: a service
     /// without a queue at 1.2 times its capacity rejects one in six.
-    rejected_weight = 2.0 "", "deadline-5";
+    rejected_weight = 2.0 "", "short-deadlines";
     /// Share of the slots in use from which a window counts as saturated. Below it, calls are taken
     /// not to wait for each other.
     occupied_from = 0.7 "of slots", "bursts";
     /// Share from which a window is certainly saturated, and which a shallow probe keeps.
     nearly_all = 0.9 "", "laws";
     /// Share that is more than chance: of calls dropped; of slots in use, below which time is idle.
-    noticeable = 0.1 "", "hang-ups";
+    noticeable = 0.1 "", "leavers";
     /// Generations of calls after which the saturation is forgotten.
     saturation_memory = 20.0 "generations", "bursts";
 
@@ -96,7 +98,7 @@ numbers! {
     /// Calls that weigh as much as all that is known, for a coefficient of variation of 1.
     prior = 200.0 "calls", "laws";
     /// Share of a value that one window replaces, in averages over windows.
-    fade = 0.2 "", "hang-ups";
+    fade = 0.2 "", "leavers";
     /// Share of the calibration that one window replaces: windows of few slots vary widely.
     calibrate = 0.03 "", "laws";
 
@@ -110,14 +112,14 @@ numbers! {
     /// Standard errors from which a difference is real.
     certain = 4.0 "standard errors", "capacity-halves";
     /// Relative difference of two no-load latencies that are the same.
-    same = 0.05 "", "sizes";
+    same = 0.05 "", "load-curve";
 
     // Startup.
 
     /// Factor by which the limit grows in a step of the startup.
-    growth = 4.0 "", "cold";
+    growth = 4.0 "", "cold-start";
     /// Factor by which a step has to raise the throughput, and by which it may raise the latency.
-    pays = 1.5 "", "cold";
+    pays = 1.5 "", "cold-start";
 
     // Headroom.
 
@@ -135,14 +137,14 @@ numbers! {
     /// Factor by which the boost and, when no call is answered, the limit change at once.
     boost_step = 1.2 "", "usl";
     /// Greatest boost: of a service that spends three quarters of a call waiting for others.
-    most_boost = 4.0 "", "tasks-mixed";
+    most_boost = 4.0 "", "tasks";
     /// Least boost.
     least_boost = 0.6 "", "usl";
     /// Greatest factor between the limits of two windows, after the startup.
     most_move = 2.0 "", "capacity-halves";
     /// Share of the time until the deadline that a request may spend inside the service; the rest is
     /// for the queue.
-    inside = 0.6 "", "deadline-5";
+    inside = 0.6 "", "short-deadlines";
 
     // Idle.
 
@@ -155,14 +157,14 @@ numbers! {
     // Probes.
 
     /// Limit over base during a probe that finds out the no-load latency.
-    probe_depth = 0.75 "bases", "sizes";
+    probe_depth = 0.75 "bases", "load-curve";
     /// Share of the throughput that probes cost once the no-load latency is known.
-    probe_cost = 0.002 "", "sizes";
+    probe_cost = 0.002 "", "load-curve";
     /// Greatest factor by which probes are more frequent while the no-load latency is uncertain.
-    urgency = 4.0 "", "sizes";
+    urgency = 4.0 "", "load-curve";
     /// Greatest factor by which a probe holds more calls than other windows: one call in a hundred
     /// may take a hundred times as long.
-    probe_calls = 8.0 "", "one-in-100";
+    probe_calls = 8.0 "", "rare-long-calls";
 
     // Queue.
 
@@ -170,11 +172,18 @@ numbers! {
     /// is one.
     patience = 4.5 "no-load latencies", "bursts";
     /// Longest time in the queue.
-    longest_wait = 6.0 "no-load latencies", "hang-ups";
+    longest_wait = 6.0 "no-load latencies", "leavers";
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+/// Without the numbers, which are the same in every `Debug` text of a limit.
+impl fmt::Debug for Tuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tuning").finish_non_exhaustive()
     }
 }

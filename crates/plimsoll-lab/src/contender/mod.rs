@@ -9,10 +9,11 @@ mod published;
 mod resilience;
 mod shed;
 mod textbook;
+mod watch;
 
 use tower::util::BoxCloneService;
 
-pub(crate) use self::ours::{PRINT_WINDOWS, tune, tuning};
+pub(crate) use self::watch::{PRINT_WINDOWS, record, tune, tuning};
 use crate::backend::{Backend, Req, Res};
 
 /// The request was rejected with an error.

@@ -1,40 +1,18 @@
 //! Plimsoll's concurrency limits.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
-
 use http_body_util::Empty;
-use plimsoll_concurrency::{
-    Adaptive, Algorithm, Change, ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Tuning,
-    Window, WindowSize,
-};
+use plimsoll_concurrency::{Adaptive, ConcurrencyLimit, ConcurrencyLimitHandle, FairShare};
 use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Keyed, Missing, Policy};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
-use super::{Hints, Limit, Stack};
+use super::{
+    Hints, Limit, Stack,
+    watch::{self, Watched},
+};
 use crate::{
     backend::{Backend, Req},
     caller::Key,
-    world,
 };
-
-/// Whether adaptive limits print their windows: `--windows`.
-pub(crate) static PRINT_WINDOWS: AtomicBool = AtomicBool::new(false);
-
-/// The numbers of the adaptive limits: `--tune`, and `sensitivity`.
-static TUNING: Mutex<Tuning> = Mutex::new(Tuning::DEFAULT);
-
-/// Runs adaptive limits with these numbers from now on.
-pub(crate) fn tune(tuning: Tuning) {
-    *TUNING.lock().unwrap_or_else(PoisonError::into_inner) = tuning;
-}
-
-/// The numbers of adaptive limits.
-pub(crate) fn tuning() -> Tuning {
-    *TUNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 pub(super) fn limit(handle: ConcurrencyLimitHandle) -> Box<dyn Fn() -> f64 + Send> {
     Box::new(move || handle.limit() as f64)
@@ -78,14 +56,9 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 
 /// Reads priorities and deadlines of requests; nothing is tuned.
 pub(super) fn found() -> ConcurrencyLimit<Deadlines, ByExtension> {
-    let tuning = tuning();
-    let adaptive = Adaptive::tuned(tuning);
-    let policy = if PRINT_WINDOWS.load(Relaxed) {
-        ConcurrencyLimit::tuned(Printed(adaptive), tuning)
-    } else {
-        ConcurrencyLimit::tuned(adaptive, tuning)
-    };
-    let policy = policy.expect("a limit from 1 on");
+    let tuning = watch::tuning();
+    let watched = Watched(Adaptive::tuned(tuning));
+    let policy = ConcurrencyLimit::tuned(watched, tuning).expect("a limit from 1 on");
     policy.deadlines(Deadlines::new()).priorities(ByExtension)
 }
 
@@ -96,41 +69,4 @@ pub(super) fn in_front<P: Policy<Req> + 'static>(backend: Backend, policy: P) ->
         .layer(backend)
         .map_response(|res| res.map(|_| Empty::new()));
     BoxCloneService::new(stack.map_err(|never| match never {}))
-}
-
-/// Prints each window to standard error, with the algorithm's change.
-#[derive(Debug)]
-struct Printed<A>(A);
-
-impl<A: Algorithm> Algorithm for Printed<A> {
-    fn initial(&self) -> u32 {
-        self.0.initial()
-    }
-
-    fn window(&self) -> WindowSize {
-        self.0.window()
-    }
-
-    fn update(&mut self, w: &Window) -> Change {
-        let change = self.0.update(w);
-        let seconds = (w.ended - w.began).as_secs_f64();
-        eprintln!(
-            "{:8.3} s, answered {:5}, {:9.1}/s, {:8.3} ms, cv {:.2}, in flight {:4} ({:7.1}) of {:4}, without a slot {:6}, rejected {:6}: {:?} {:?} p{:?}{:?}",
-            world::now() as f64 / 1e9,
-            w.answered,
-            w.answered as f64 / seconds,
-            w.latency.as_secs_f64() * 1e3,
-            w.deviation.as_secs_f64() / w.latency.as_secs_f64(),
-            w.max_in_flight,
-            w.mean_in_flight,
-            w.limit,
-            w.without_slot,
-            w.rejected,
-            change.limit,
-            change.reason,
-            change.queue,
-            self.0
-        );
-        change
-    }
 }

@@ -2,6 +2,7 @@
 
 mod contract;
 mod mix;
+mod replay;
 mod server;
 mod windows;
 
