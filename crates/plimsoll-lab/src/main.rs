@@ -109,10 +109,31 @@ fn run_scenarios(options: &Options) -> Result<(), String> {
     if !options.check {
         return Ok(());
     }
-    match check::check(&rows, options.quick) {
+    let mut missed = check::check(&rows, options.quick);
+    if options.scenario == "all" {
+        missed += usize::from(check::check_random(&random_rows(options)?));
+    }
+    match missed {
         0 => Ok(()),
         missed => Err(format!("{missed} bars missed")),
     }
+}
+
+/// The results of `adaptive` in the random scenarios.
+fn random_rows(options: &Options) -> Result<Vec<score::Row>, String> {
+    let adaptive = |contender: &&'static contender::Contender| contender.name == "adaptive";
+    let options = Options {
+        contenders: contender::ALL.iter().filter(adaptive).collect(),
+        seed: options.seed,
+        threads: options.threads,
+        ..Options::default()
+    };
+    let scenarios = library::find("random", None)?;
+    let points = scenarios
+        .iter()
+        .map(|scenario| point::points(scenario, false));
+    let points: Vec<_> = points.flatten().collect();
+    Ok(bench::run_all(&points, &options))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

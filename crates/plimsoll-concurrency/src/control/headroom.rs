@@ -56,7 +56,7 @@ impl Headroom {
         let middle = base * headroom + tuning.roots * base.sqrt();
         // By Little's law, this many in flight have that latency.
         let most = objective.map_or(f64::INFINITY, |objective| model.capacity * objective);
-        middle.min(most)
+        middle.min(most).min(most_in_time(model))
     }
 
     /// The limit that should be, on the present side of the swing.

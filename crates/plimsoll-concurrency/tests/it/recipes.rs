@@ -171,14 +171,14 @@ async fn routes_are_entrances_to_the_same_slots() {
 }
 
 /// A service with a number of workers, as the windows of an algorithm show it.
-struct Workers {
+pub(crate) struct Workers {
     count: f64,
     service_time: Duration,
     now: Instant,
 }
 
 impl Workers {
-    fn new(workers: f64, service_time: Duration) -> Self {
+    pub(crate) fn new(workers: f64, service_time: Duration) -> Self {
         fastrand::seed(1); // the intervals between dips are drawn
         Self {
             count: workers,
@@ -188,7 +188,7 @@ impl Workers {
     }
 
     /// The window that the algorithm waits for, with all slots taken.
-    fn window(&mut self, adaptive: &Adaptive, limit: u32) -> Window {
+    pub(crate) fn window(&mut self, adaptive: &Adaptive, limit: u32) -> Window {
         let inside = f64::from(limit);
         let took = self.service_time.mul_f64((inside / self.count).max(1.0));
         let done_in = self.service_time.as_secs_f64() / inside.min(self.count);

@@ -3,6 +3,7 @@
 mod contract;
 mod mix;
 mod replay;
+mod rows;
 mod server;
 mod windows;
 

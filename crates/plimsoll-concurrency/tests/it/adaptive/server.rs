@@ -136,6 +136,11 @@ where
         }
     }
 
+    /// The guarded service.
+    pub(super) fn gate(&self) -> Gate<Inner, P, Http> {
+        self.gate.clone()
+    }
+
     /// Requests come at random for this time, so many that they would keep `demand` workers busy. Answers with the workers'
     /// worth of what was answered.
     pub(super) async fn run(&mut self, demand: f64, time: Duration) -> f64 {
