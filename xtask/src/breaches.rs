@@ -3,7 +3,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "01",
         what: "each request meets a fresh count",
-        file: "crates/plimsoll-concurrency/src/slots.rs",
+        file: "crates/plimsoll-concurrency/src/limit/slots.rs",
         find: ".compare_exchange_weak(word, word + 1, Acquire, Relaxed)",
         replace: ".compare_exchange_weak(word, word, Acquire, Relaxed)",
         package: "plimsoll-concurrency",
@@ -12,7 +12,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "01",
         what: "the same, seen from the whole stack",
-        file: "crates/plimsoll-concurrency/src/slots.rs",
+        file: "crates/plimsoll-concurrency/src/limit/slots.rs",
         find: ".compare_exchange_weak(word, word + 1, Acquire, Relaxed)",
         replace: ".compare_exchange_weak(word, word, Acquire, Relaxed)",
         package: "plimsoll",
@@ -48,7 +48,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a partition counts a request out twice that a later policy refused",
-        file: "crates/plimsoll-concurrency/src/partitions/mod.rs",
+        file: "crates/plimsoll-concurrency/src/share/partitions/mod.rs",
         find: "        partition.leave(permit.stamp);\n        // Perhaps",
         replace: "        partition.leave(permit.stamp);\n        partition.leave(permit.stamp);\n        // Perhaps",
         package: "plimsoll-concurrency",
@@ -57,7 +57,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a call releases a slot that was reclaimed from it",
-        file: "crates/plimsoll-concurrency/src/policy.rs",
+        file: "crates/plimsoll-concurrency/src/limit/policy.rs",
         find: "            return; // others have it",
         replace: "            self.state.leave(outcome.ended());",
         package: "plimsoll-concurrency",
@@ -66,7 +66,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a permit that makes progress stays in its generation as well",
-        file: "crates/plimsoll-concurrency/src/stalls/mod.rs",
+        file: "crates/plimsoll-concurrency/src/limit/stalls/mod.rs",
         find: "if stamp == Stamp::NONE || self.leave_closed(stamp) {",
         replace: "if stamp != Stamp::LOST {",
         package: "plimsoll-concurrency",
@@ -75,7 +75,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a fair share counts a request out twice that a later policy refused",
-        file: "crates/plimsoll-concurrency/src/fair/policy.rs",
+        file: "crates/plimsoll-concurrency/src/share/fair/policy.rs",
         find: "permit: FairSharePermit, _: Instant, _: Instant) {\n        self.leave(&permit);",
         replace: "permit: FairSharePermit, _: Instant, _: Instant) {\n        self.leave(&permit);\n        self.leave(&permit);",
         package: "plimsoll-concurrency",
@@ -84,7 +84,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a caller that left counts as one that was answered",
-        file: "crates/plimsoll-concurrency/src/sampler/mod.rs",
+        file: "crates/plimsoll-concurrency/src/control/sampler/mod.rs",
         find: "Class::Cancelled => return self.count_cancelled(lane, outcome),",
         replace: "Class::Cancelled => {}",
         package: "plimsoll-concurrency",
@@ -147,7 +147,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "05",
         what: "a request that waits wakes itself",
-        file: "crates/plimsoll-concurrency/src/policy.rs",
+        file: "crates/plimsoll-concurrency/src/limit/policy.rs",
         find: "return Poll::Pending;",
         replace: "cx.waker().wake_by_ref();\n                return Poll::Pending;",
         package: "plimsoll-concurrency",
@@ -156,7 +156,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "05",
         what: "the same, seen from the whole stack",
-        file: "crates/plimsoll-concurrency/src/policy.rs",
+        file: "crates/plimsoll-concurrency/src/limit/policy.rs",
         find: "return Poll::Pending;",
         replace: "cx.waker().wake_by_ref();\n                return Poll::Pending;",
         package: "plimsoll",
@@ -165,7 +165,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "05",
         what: "a waiter that is pushed out is not woken",
-        file: "crates/plimsoll-concurrency/src/state.rs",
+        file: "crates/plimsoll-concurrency/src/limit/state.rs",
         find: "        if let Some(waker) = pushed_out {\n            waker.wake();",
         replace: "        if let Some(waker) = pushed_out {\n            drop(waker);",
         package: "plimsoll-concurrency",
@@ -228,7 +228,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "07",
         what: "a queue without a bound",
-        file: "crates/plimsoll-concurrency/src/policy.rs",
+        file: "crates/plimsoll-concurrency/src/limit/policy.rs",
         find: "if let Some((len, max_wait)) = self.state.settings.queue() {",
         replace: "if let Some((_, max_wait)) = self.state.settings.queue() {\n            let len = 1000;",
         package: "plimsoll",

@@ -23,6 +23,9 @@ const SCENARIOS: [&str; 14] = [
     "tasks",
 ];
 
+/// Points of more arrivals are left out: 81 runs of all of them would take an hour.
+const LARGE: f64 = 60_000.0;
+
 /// A loss that is more than the noise between seeds.
 const NOTICED: f64 = 0.02;
 
@@ -76,7 +79,7 @@ fn run(scenarios: &[Scenario], options: &Options, tuning: Tuning) -> Scores {
     let mut scores = Vec::new();
     for scenario in scenarios {
         let mut points = point::points(scenario, true);
-        points.retain(|point| point.arrivals() <= crate::LARGE);
+        points.retain(|point| point.arrivals() <= LARGE);
         for row in bench::run_all(&points, &options) {
             scores.push((format!("{}: {}", scenario.name, row.point), row.score));
         }
@@ -100,4 +103,33 @@ fn effect(usual: &Scores, changed: &Scores) -> String {
 
 fn mean(scores: &Scores) -> f64 {
     scores.iter().map(|(_, score)| score).sum::<f64>() / scores.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE: &str = include_str!("../../../docs/tuning.md");
+
+    #[test]
+    fn the_guide_has_a_row_for_each_number_with_its_value() {
+        for number in Tuning::NUMBERS {
+            let start = format!(
+                "| `{}` | {} {} |{} |",
+                number.name, number.value, number.unit, number.why
+            );
+            assert!(GUIDE.contains(&start), "docs/tuning.md lacks: {start}");
+        }
+        let rows = GUIDE.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), Tuning::NUMBERS.len());
+        assert!(Tuning::NUMBERS.len() <= 40, "more numbers than anyone can tune");
+    }
+
+    #[test]
+    fn each_number_names_a_scenario_of_the_lab() {
+        for number in Tuning::NUMBERS {
+            let known = library::BUILT_IN.iter().any(|(name, _)| *name == number.scenario);
+            assert!(known, "{}: {}", number.name, number.scenario);
+        }
+    }
 }
