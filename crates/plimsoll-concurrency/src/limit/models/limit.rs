@@ -15,7 +15,7 @@ fn a_higher_limit_and_a_new_waiter_do_not_miss_each_other() {
         assert!(state.enter());
         let raising = Arc::clone(&state);
         let raiser = thread::spawn(move || {
-            raising.settings.set_limit(2).unwrap();
+            raising.settings.value.set(2).unwrap();
             raising.hand_out(None);
         });
         let ticket = arrive(&state);
@@ -34,7 +34,7 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
         let ticket = arrive(&state);
         let (lowering, leaving) = (Arc::clone(&state), Arc::clone(&state));
         let lowerer = thread::spawn(move || {
-            lowering.settings.set_limit(1).unwrap();
+            lowering.settings.value.set(1).unwrap();
             lowering.hand_out(None);
         });
         let leaver = thread::spawn(move || leave(&leaving));
@@ -103,5 +103,21 @@ fn a_call_that_ends_and_lowers_the_limit_leaves_nobody_behind() {
         assert!(state.enter() && !state.enter());
         leave(&state);
         nothing_is_left(&state);
+    });
+}
+
+#[test]
+fn a_limit_that_is_pinned_while_an_algorithm_moves_it_has_the_pinned_value() {
+    three_at_once(|| {
+        let state = limit(2);
+        let (pinning, moving) = (Arc::clone(&state), Arc::clone(&state));
+        let pinner = thread::spawn(move || pinning.settings.value.pin(Some(5)).unwrap());
+        let mover = thread::spawn(move || moved(&moving, 3));
+        pinner.join().unwrap();
+        mover.join().unwrap();
+        assert_eq!(state.settings.limit(), 5);
+        state.settings.value.pin(None).unwrap();
+        moved(&state, 3);
+        assert_eq!(state.settings.limit(), 3);
     });
 }

@@ -66,7 +66,7 @@ fn a_push_out_a_grant_and_a_higher_limit_lose_no_slot_and_make_none() {
         let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let leaver = thread::spawn(move || leave(&leaving));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        state.settings.set_limit(2).unwrap();
+        state.settings.value.set(2).unwrap();
         state.hand_out(None);
         leaver.join().unwrap();
         let high = newcomer.join().unwrap().unwrap();
@@ -91,7 +91,7 @@ fn a_push_out_a_grant_and_a_lower_limit_leave_the_winner_to_the_next_release() {
         let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let leaver = thread::spawn(move || leave(&leaving));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        state.settings.set_limit(1).unwrap();
+        state.settings.value.set(1).unwrap();
         state.hand_out(None);
         leaver.join().unwrap();
         let high = newcomer.join().unwrap().unwrap().unwrap();
