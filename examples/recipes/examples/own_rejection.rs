@@ -7,8 +7,7 @@
 //!
 //! The second request within a moment is a 429 with the body
 //! `{"error":"over-quota","retry_in_ms":59000}`. Status, `retry-after`, `ratelimit` and the other
-//! headers stay as the gate wrote them. Only rejections change: an error of a handler keeps its
-//! own body.
+//! headers stay as the gate wrote them.
 
 use std::{env, error::Error};
 
