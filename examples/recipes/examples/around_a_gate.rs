@@ -41,10 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .allow_methods([Method::GET])
         // Without it, scripts cannot read the hint of a rejection.
         .expose_headers([HeaderName::from_static("retry-after")]);
-    let timeout = TimeoutLayer::with_status_code(
-        StatusCode::GATEWAY_TIMEOUT,
-        Duration::from_millis(200),
-    );
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(200));
 
     // The first layer of a `ServiceBuilder` is the outermost.
     let layers = ServiceBuilder::new()

@@ -32,7 +32,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
-        .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route(
+            "/broken",
+            get(|| async { StatusCode::INTERNAL_SERVER_ERROR }),
+        )
         .route("/slow", get(slow))
         .layer(gate);
 

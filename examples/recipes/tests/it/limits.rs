@@ -32,10 +32,7 @@ async fn limits_per_route() {
         let id = &path["/items/".len()..];
         program.get(path).await.is(200, &format!("item {id}"));
     }
-    program
-        .get("/items/6")
-        .await
-        .is_rejected(429, "rate-limit");
+    program.get("/items/6").await.is_rejected(429, "rate-limit");
     program.get("/items").await.is(200, "all items");
     assert_eq!(program.get("/nowhere").await.status, 404);
     for _ in 0..10 {
@@ -48,7 +45,10 @@ async fn plans_by_api_key() {
     let program = Program::start("plans_by_api_key").await;
     for (key, plan, at_once) in [("ann", "pro", 5), ("bob", "free", 2), ("cid", "free", 2)] {
         for _ in 0..at_once {
-            program.get_with("/", "x-api-key", key).await.is(200, "hello");
+            program
+                .get_with("/", "x-api-key", key)
+                .await
+                .is(200, "hello");
         }
         let rejected = program.get_with("/", "x-api-key", key).await;
         rejected.is_rejected(429, "rate-limit");

@@ -1,5 +1,7 @@
 //! Starts each recipe on a free port and checks what its head comment promises.
 
 mod answers;
+mod clients;
 mod limits;
+mod operations;
 mod program;
