@@ -37,11 +37,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let handle = breaker.handle();
     // A `reqwest::Request` is no `http::Request`, so the protocol is `Plain`: a rejection is an
     // error, and a closure says what a failure is.
-    type Called<'a> = Result<&'a reqwest::Response, &'a reqwest::Error>;
-    let plain = Plain::new().classify(|result: Called<'_>| match result {
-        Ok(response) if !response.status().is_server_error() => Class::Success,
-        _ => Class::Failure,
-    });
+    let plain =
+        Plain::new().classify(
+            |result: Result<&reqwest::Response, &reqwest::Error>| match result {
+                Ok(response) if !response.status().is_server_error() => Class::Success,
+                _ => Class::Failure,
+            },
+        );
     // The timeout is inside the gate, so a call that hangs is a failure.
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(2))
