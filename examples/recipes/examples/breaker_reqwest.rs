@@ -36,14 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let handle = breaker.handle();
     // A `reqwest::Request` is no `http::Request`, so the protocol is `Plain`: a rejection is an
-    // error, and a closure says what a failure is.
-    let plain =
-        Plain::new().classify(
-            |result: Result<&reqwest::Response, &reqwest::Error>| match result {
-                Ok(response) if !response.status().is_server_error() => Class::Success,
-                _ => Class::Failure,
-            },
-        );
+    // error, and a function classifies results.
+    let plain = Plain::new().classify(classify);
     // The timeout is inside the gate, so a call that hangs is a failure.
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(2))
@@ -52,44 +46,44 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gate = GateLayer::builder(breaker).protocol(plain).build();
     let client = gate.layer(http.clone());
 
-    let call = move || {
-        let (mut client, request) = (client.clone(), http.get(&url));
-        async move {
-            let request = request
-                .build()
-                .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-            let client = client.ready().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
-            match client.call(request).await {
-                Ok(answer) if answer.status().is_success() => {
-                    Ok("the dependency answered".into_response())
-                }
-                Ok(_) => Err(StatusCode::BAD_GATEWAY),
-                Err(error) => Ok(failed(&error)),
-            }
-        }
-    };
+    let call = move || call(client.clone(), http.get(&url));
+    let circuit = move || async move { handle.state().to_string() };
+    let broken = || async { StatusCode::INTERNAL_SERVER_ERROR };
     let app: Router = Router::new()
         .route("/", get(call))
-        .route(
-            "/circuit",
-            get(move || async move { handle.state().to_string() }),
-        )
-        .route(
-            "/broken",
-            get(|| async { StatusCode::INTERNAL_SERVER_ERROR }),
-        );
+        .route("/circuit", get(circuit))
+        .route("/broken", get(broken));
 
     println!("listening on http://{address}");
     axum::serve(listener, app).await?;
     Ok(())
 }
 
-/// Tells an open circuit from a call that failed.
-fn failed(error: &PlainError) -> Response {
-    let Some(rejection) = PlainError::rejection_in(error) else {
-        return StatusCode::BAD_GATEWAY.into_response();
+fn classify(result: Result<&reqwest::Response, &reqwest::Error>) -> Class {
+    match result {
+        Ok(response) if !response.status().is_server_error() => Class::Success,
+        _ => Class::Failure,
+    }
+}
+
+async fn call<S>(client: S, request: reqwest::RequestBuilder) -> Response
+where
+    S: Service<reqwest::Request, Response = reqwest::Response, Error = PlainError>,
+{
+    let Ok(request) = request.build() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let wait = rejection.retry_after().unwrap_or_default().as_secs() + 1;
-    let hint = [(RETRY_AFTER, wait.to_string())];
+    let error = match client.oneshot(request).await {
+        Ok(response) if response.status().is_success() => {
+            return "the dependency answered".into_response();
+        }
+        Ok(_) => return StatusCode::BAD_GATEWAY.into_response(),
+        Err(error) => error,
+    };
+    let Some(rejection) = PlainError::rejection_in(&error) else {
+        return StatusCode::BAD_GATEWAY.into_response(); // the call was sent, and failed
+    };
+    let wait = rejection.retry_after().unwrap_or_default();
+    let hint = [(RETRY_AFTER, wait.as_secs_f64().ceil().to_string())];
     (StatusCode::SERVICE_UNAVAILABLE, hint, "the circuit is open").into_response()
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each route answers with the settings after the change. An invalid value (`/admin/quota/0`) is a
-//! 400 that says why, and changes nothing. The program prints each change of the concurrency limit
+//! 400 with the reason, and changes nothing. The program prints each change of the concurrency limit
 //! with its reason, also those that the limit makes by itself.
 
 use std::{env, error::Error};
@@ -18,7 +18,7 @@ use axum::{
     Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::{get, put},
+    routing::{delete, get, put},
 };
 use plimsoll::{
     GateLayer,
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/admin/quota/{per_second}", put(set_quota))
         .route("/admin/bounds/{min}/{max}", put(set_bounds))
         .route("/admin/pin/{limit}", put(pin))
-        .route("/admin/pin", axum::routing::delete(unpin))
+        .route("/admin/pin", delete(unpin))
         .with_state(admin);
 
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
@@ -66,19 +66,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn set_quota(State(admin): State<Admin>, Path(per_second): Path<u32>) -> Changed {
-    admin
-        .rate
-        .set_quota(Quota::per_second(per_second))
-        .map_err(invalid)?;
+    let quota = Quota::per_second(per_second);
+    admin.rate.set_quota(quota).map_err(invalid)?;
     Ok(format!("{} per second\n", admin.rate.quota().count()))
 }
 
 async fn set_bounds(State(admin): State<Admin>, Path((min, max)): Path<(usize, usize)>) -> Changed {
     admin.limit.set_bounds(min..=max).map_err(invalid)?;
-    Ok(format!(
-        "limit {} within {min} to {max}\n",
-        admin.limit.limit()
-    ))
+    let limit = admin.limit.limit();
+    Ok(format!("limit {limit} within {min} to {max}\n"))
 }
 
 async fn pin(State(admin): State<Admin>, Path(limit): Path<usize>) -> Changed {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `plimsoll_admitted_total` is 2 and `plimsoll_rejected_total` is 1. `service_slots` shows the
-//! concurrency limit. `docs/operations.md` says which metrics to watch.
+//! concurrency limit. `docs/operations.md` lists the metrics to watch.
 
 use std::{env, error::Error};
 

@@ -9,7 +9,7 @@
 //!
 //! The quota is three requests per minute for each API key, over both replicas: the fourth request
 //! is a 429 on either. While Redis is away, each replica limits to its share by itself. `/redis`
-//! says whether Redis decides. Set `REDIS_URL` for another server.
+//! shows whether Redis decides. Set `REDIS_URL` for another server.
 
 use std::{env, error::Error, time::Duration};
 

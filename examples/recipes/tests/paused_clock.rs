@@ -32,8 +32,7 @@ fn app() -> Router {
         .layer(GateLayer::new(policies))
 }
 
-/// Sends a request from this address. Without connect info, `PeerAddr` in the extensions says where
-/// the request came from.
+/// Sends a request from this address. `PeerAddr` in the extensions replaces connect info.
 async fn send(app: &Router, path: &str, from: &str) -> Response {
     let address: SocketAddr = from.parse().expect("an address");
     let mut request = Request::get(path).body(Body::empty()).expect("a request");
