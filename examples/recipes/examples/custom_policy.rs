@@ -44,13 +44,11 @@ impl<B> Policy<Request<B>> for ByteBudget {
         // A body of unknown length counts as the whole budget.
         let bytes: u64 = length.unwrap_or(self.budget);
         let take = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= self.budget);
-        match self.in_flight.fetch_update(Relaxed, Relaxed, take) {
-            Ok(_) => Verdict::Admit(bytes),
-            Err(_) => {
-                let rejection = Rejection::new("byte-budget", Kind::Full);
-                Verdict::Reject(rejection.with_estimated_retry_after(Duration::from_secs(1)))
-            }
+        if self.in_flight.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            return Verdict::Admit(bytes);
         }
+        let rejection = Rejection::new("byte-budget", Kind::Full);
+        Verdict::Reject(rejection.with_estimated_retry_after(Duration::from_secs(1)))
     }
 
     /// The request ran.

@@ -8,9 +8,9 @@
 //! curl -X DELETE http://127.0.0.1:3000/admin/pin
 //! ```
 //!
-//! Each route answers with the settings after the change. An invalid value (`/admin/quota/0`) is a
-//! 400 with the reason, and changes nothing. The program prints each change of the concurrency limit
-//! with its reason, also those that the limit makes by itself.
+//! Each route answers with the new settings. An invalid value (`/admin/quota/0`) is a 400 with the
+//! reason, and changes nothing. The program prints each change of the concurrency limit, also those
+//! that the limit makes by itself.
 
 use std::{env, error::Error};
 
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
         .layer(GateLayer::new((rate, limit)))
-        // Outside the gate. In production, also on another port or behind authentication.
+        // Outside the gate. Keep it away from users.
         .route("/admin/quota/{per_second}", put(set_quota))
         .route("/admin/bounds/{min}/{max}", put(set_bounds))
         .route("/admin/pin/{limit}", put(pin))
@@ -61,8 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
-    Ok(())
+    Ok(axum::serve(listener, app).await?)
 }
 
 async fn set_quota(State(admin): State<Admin>, Path(per_second): Path<u32>) -> Changed {

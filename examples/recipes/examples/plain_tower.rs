@@ -11,7 +11,7 @@
 use std::{convert::Infallible, env, error::Error, future::ready};
 
 use plimsoll::{
-    GateLayer, Plain, PlainError,
+    GateLayer, Plain, PlainError, Rejection,
     rate_limit::{Quota, RateLimit},
 };
 use tokio::{
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// `rejection_in` also looks into the errors of layers around the gate, such as tower's timeout.
 fn explain(error: &PlainError) -> String {
-    match PlainError::rejection_in(error).map(|rejection| rejection.retry_after()) {
+    match PlainError::rejection_in(error).map(Rejection::retry_after) {
         Some(Some(wait)) => format!("busy, retry in {} s", wait.as_secs_f64().ceil()),
         Some(None) => "busy".into(),
         None => format!("failed: {error}"),

@@ -14,7 +14,7 @@ use std::{env, error::Error};
 use axum::{
     Router,
     extract::Request,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     middleware::{Next, from_fn},
     response::Response,
     routing::get,
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// choice.
 async fn authenticate(mut request: Request, next: Next) -> Result<Response, StatusCode> {
     let key = request.headers().get("x-api-key");
-    let plan = match key.map(|key| key.as_bytes()) {
+    let plan = match key.map(HeaderValue::as_bytes) {
         Some(b"ann") => Plan::Pro,
         Some(b"bob" | b"cid") => Plan::Free,
         _ => return Err(StatusCode::UNAUTHORIZED),

@@ -16,7 +16,7 @@ use std::{env, error::Error, time::Duration};
 use axum::{
     Router,
     extract::Request,
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{HeaderValue, StatusCode, header::AUTHORIZATION},
     middleware::{Next, from_fn},
     response::Response,
     routing::get,
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Leaves the priority in the extensions, where it takes precedence over all headers.
 async fn authenticate(mut request: Request, next: Next) -> Result<Response, StatusCode> {
     let token = request.headers().get(AUTHORIZATION);
-    let priority = match token.map(|token| token.as_bytes()) {
+    let priority = match token.map(HeaderValue::as_bytes) {
         // The cohort decides between users: all requests of one user are kept or rejected together.
         Some(b"Bearer ann") => Priority::new(Criticality::Critical).cohort_of("ann", 0),
         Some(b"Bearer batch-job") => Priority::new(Criticality::Sheddable),
