@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run -p recipes --example adaptive_limit
-//! seq 300 | xargs -P 300 -I _ curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/ | sort | uniq -c
+//! seq 300 | xargs -P 300 -I @ curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/ | sort | uniq -c
 //! curl http://127.0.0.1:3000/limit
 //! ```
 //!

@@ -4,6 +4,7 @@
 //! cargo run -p recipes --example around_a_gate
 //! curl -i --compressed -H 'origin: http://example.com' http://127.0.0.1:3000/
 //! curl -i http://127.0.0.1:3000/slow
+//! curl -i -H 'origin: http://example.com' http://127.0.0.1:3000/
 //! ```
 //!
 //! The first request is answered in gzip. `/slow` is a 504 after 200 ms: the timeout is inside the

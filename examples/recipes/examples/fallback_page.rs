@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run -p recipes --example fallback_page
 //! curl -i http://127.0.0.1:3000/broken
-//! curl -s http://127.0.0.1:3000/slow & curl -i http://127.0.0.1:3000/
+//! curl -s http://127.0.0.1:3000/slow & sleep 0.2; curl -i http://127.0.0.1:3000/
 //! ```
 //!
 //! The handler of `/broken` answers 500, and `/slow` occupies the only slot for two seconds. The

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each line is a request, and the answer is the line in capitals. The third line within a moment is
-//! rejected: the service is not called, and the answer is `busy, retry in 1 s`.
+//! rejected: the service is not called, and the answer is `busy, retry in 10 s`.
 
 use std::{convert::Infallible, env, error::Error, future::ready};
 
@@ -22,7 +22,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let limit = RateLimit::new(Quota::per_second(1).burst(2))?;
+    let limit = RateLimit::new(Quota::per_minute(6).burst(2))?;
     // With `Plain`, a rejection is an error, an `Ok` is a success and an `Err` a failure.
     let gate = GateLayer::builder(limit).protocol(Plain::new()).build();
     let shout = |line: String| ready(Ok::<_, Infallible>(line.to_uppercase()));

@@ -4,7 +4,7 @@
 //! cargo run -p recipes --example priorities
 //! curl http://127.0.0.1:3000/report -H 'authorization: Bearer batch-job' &
 //! curl http://127.0.0.1:3000/report -H 'authorization: Bearer batch-job' &
-//! curl -i http://127.0.0.1:3000/report -H 'authorization: Bearer ann'
+//! sleep 0.1; curl -i http://127.0.0.1:3000/report -H 'authorization: Bearer ann'
 //! ```
 //!
 //! One report runs at a time, and one request can wait. The first job runs and the second waits.

@@ -5,8 +5,8 @@
 //! curl -i -H 'x-forwarded-for: 203.0.113.7' http://127.0.0.1:3000/
 //! ```
 //!
-//! Each address has 60 requests per minute, three of them at once. The fourth request within a
-//! moment is a 429 with `retry-after: 1`, and other addresses are still answered. An entry that the
+//! Each address has ten requests per minute, three of them at once. The fourth request within a
+//! moment is a 429 with `retry-after: 6`, and other addresses are still answered. An entry that the
 //! client writes in front of the proxy's entry changes nothing: `behind(1)` reads the last one.
 
 use std::{env, error::Error, net::SocketAddr};
@@ -25,7 +25,7 @@ const ADDRESSES: usize = 100_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let quota = Quota::per_minute(60).burst(3).named("per-client");
+    let quota = Quota::per_minute(10).burst(3).named("per-client");
     let key = ClientIp::behind(PROXIES);
     // `Share`: requests without an address share one quota.
     let limit = RateLimit::keyed(quota, key, Missing::Share, ADDRESSES)?;

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An HTTP service that calls the greeter over gRPC. `/fail` makes the greeter answer with the
-//! status `INTERNAL`: five times a 502. Then the circuit opens, and the sixth request is a 503 for
-//! which the greeter is not called.
+//! status `INTERNAL`: four times a 502. Then four of five calls have failed and the circuit opens:
+//! the last two requests are a 503, for which the greeter is not called.
 
 use std::{env, error::Error, net::SocketAddr, time::Duration};
 
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn say_hello(mut client: Client, name: String) -> Result<String, StatusCode> {
     let mut request = Request::new(HelloRequest { name, count: 0 });
-    request.set_timeout(Duration::from_millis(500)); // sent as `grpc-timeout`
+    request.set_timeout(Duration::from_secs(2)); // sent as `grpc-timeout`
     match client.say_hello(request).await {
         Ok(reply) => Ok(reply.into_inner().message),
         // The gate rejects with a gRPC status, as a server would.

@@ -6,7 +6,7 @@
 //!     -H 'content-type: application/grpc' http://127.0.0.1:3000/greeter.Greeter/SayHello -o -
 //! ```
 //!
-//! Each client address has 60 calls per minute, two of them at once. The third call within a moment
+//! Each client address has six calls per minute, two of them at once. The third call within a moment
 //! has `grpc-status: 8` (`RESOURCE_EXHAUSTED`) and `grpc-retry-pushback-ms`, which gRPC clients
 //! obey. A streaming call holds its slot of the concurrency limit until its trailers.
 
@@ -22,7 +22,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let quota = Quota::per_minute(60).burst(2).named("per-client");
+    let quota = Quota::per_minute(6).burst(2).named("per-client");
     // tonic leaves the peer address in the extensions; `ClientIp` reads it there.
     let rate = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
     // `Deadlines` reads `grpc-timeout`: a call that is already late is not run.

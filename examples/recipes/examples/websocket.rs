@@ -4,13 +4,13 @@
 //! cargo run -p recipes --example websocket
 //! curl -i -N -m 5 --http1.1 -H 'connection: upgrade' -H 'upgrade: websocket' \
 //!     -H 'sec-websocket-version: 13' -H 'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==' \
-//!     http://127.0.0.1:3000/echo
-//! curl http://127.0.0.1:3000/sockets
+//!     http://127.0.0.1:3000/echo &
+//! sleep 1; curl http://127.0.0.1:3000/sockets
 //! ```
 //!
 //! The limit admits two sockets at a time. While two are open, the third is a 503. Without the
 //! `Handover` a permit would end with the empty body of the 101, and the limit would count no open
-//! sockets. `/sockets` shows how many are open.
+//! sockets. `/sockets` shows how many are open: 1 here.
 
 use std::{env, error::Error};
 

@@ -11,7 +11,8 @@ async fn rate_limit_per_ip() {
     }
     let rejected = from("203.0.113.7").await;
     rejected.is_rejected(429, "rate-limit");
-    assert_eq!(rejected.header("retry-after"), "1");
+    let wait: u64 = rejected.header("retry-after").parse().unwrap();
+    assert!((1..=6).contains(&wait), "{wait}");
     assert!(rejected.header("ratelimit-policy").contains("per-client"));
     assert_eq!(from("198.51.100.1, 203.0.113.7").await.status, 429);
     from("198.51.100.1").await.is(200, "hello");
