@@ -2,7 +2,8 @@
 //!
 //! ```sh
 //! cargo run -p recipes --example adaptive_limit
-//! seq 300 | xargs -P 300 -I @ curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/ | sort | uniq -c
+//! curl -s -o /dev/null -w '%{http_code}\n' --parallel --parallel-immediate --parallel-max 300 \
+//!     'http://127.0.0.1:3000/?[1-300]' | sort | uniq -c
 //! curl http://127.0.0.1:3000/limit
 //! ```
 //!
