@@ -2,6 +2,7 @@
 
 mod answers;
 mod clients;
+mod index;
 mod limits;
 mod operations;
 mod program;
