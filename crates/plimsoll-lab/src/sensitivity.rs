@@ -36,7 +36,7 @@ type Scores = Vec<(String, f64)>;
 pub(crate) fn print(options: &Options) -> Result<(), String> {
     let scenarios = SCENARIOS.iter().map(|name| library::find(name, None));
     let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?.concat();
-    let usual = run(&scenarios, options, Tuning::DEFAULT);
+    let usual = run(&scenarios, options, &Tuning::DEFAULT);
     println!(
         "Mean score of {} points with the values in use: {:.4}.\n",
         usual.len(),
@@ -47,7 +47,7 @@ pub(crate) fn print(options: &Options) -> Result<(), String> {
     for number in Tuning::NUMBERS {
         let changed = |factor: f64| {
             let tuning = Tuning::DEFAULT.with(number.name, number.value * factor);
-            run(&scenarios, options, tuning.expect("a number of the table"))
+            run(&scenarios, options, &tuning.expect("a number of the table"))
         };
         println!(
             "| `{}` | {} {} |{} | {} | {} |",
@@ -59,11 +59,11 @@ pub(crate) fn print(options: &Options) -> Result<(), String> {
             effect(&usual, &changed(2.0)),
         );
     }
-    contender::tune(Tuning::DEFAULT);
+    contender::tune(&Tuning::DEFAULT);
     Ok(())
 }
 
-fn run(scenarios: &[Scenario], options: &Options, tuning: Tuning) -> Scores {
+fn run(scenarios: &[Scenario], options: &Options, tuning: &Tuning) -> Scores {
     contender::tune(tuning);
     let options = Options {
         contenders: contender::ALL
@@ -122,13 +122,18 @@ mod tests {
         }
         let rows = GUIDE.lines().filter(|line| line.starts_with("| `"));
         assert_eq!(rows.count(), Tuning::NUMBERS.len());
-        assert!(Tuning::NUMBERS.len() <= 40, "more numbers than anyone can tune");
+        assert!(
+            Tuning::NUMBERS.len() <= 40,
+            "more numbers than anyone can tune"
+        );
     }
 
     #[test]
     fn each_number_names_a_scenario_of_the_lab() {
         for number in Tuning::NUMBERS {
-            let known = library::BUILT_IN.iter().any(|(name, _)| *name == number.scenario);
+            let known = library::BUILT_IN
+                .iter()
+                .any(|(name, _)| *name == number.scenario);
             assert!(known, "{}: {}", number.name, number.scenario);
         }
     }

@@ -86,12 +86,12 @@ impl Default for Adaptive {
 impl Adaptive {
     /// Starts at 10. Nothing has to be set.
     pub fn new() -> Self {
-        Self::tuned(Tuning::DEFAULT)
+        Self::tuned(&Tuning::DEFAULT)
     }
 
     /// With other numbers, for the laboratory.
     #[doc(hidden)]
-    pub fn tuned(tuning: Tuning) -> Self {
+    pub fn tuned(tuning: &Tuning) -> Self {
         let settings = Settings::default();
         Self {
             limit: f64::from(settings.bounds.initial),

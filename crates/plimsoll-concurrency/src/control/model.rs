@@ -60,9 +60,9 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(tuning: Tuning) -> Self {
+    pub(super) fn new(tuning: &Tuning) -> Self {
         Self {
-            tuning,
+            tuning: *tuning,
             capacity: 0.0,
             surprise: 0.0,
             no_load: 0.0,

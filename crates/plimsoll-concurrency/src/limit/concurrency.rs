@@ -80,7 +80,7 @@ impl ConcurrencyLimit {
     /// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio
     /// runtime with its timer enabled.
     pub fn adaptive() -> Self {
-        Self::with(Settings::moved_by(Box::new(Adaptive::new()), Tuning::DEFAULT).unwrap())
+        Self::with(Settings::moved_by(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
     }
 
     /// A limit that this algorithm moves.
@@ -89,14 +89,14 @@ impl ConcurrencyLimit {
     ///
     /// When it begins with 0 or more than 2^30.
     pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrencyLimit> {
-        Self::tuned(algorithm, Tuning::DEFAULT)
+        Self::tuned(algorithm, &Tuning::DEFAULT)
     }
 
     /// With other numbers for the windows, for the laboratory.
     #[doc(hidden)]
     pub fn tuned(
         algorithm: impl Algorithm + 'static,
-        tuning: Tuning,
+        tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {
         let settings = Settings::moved_by(Box::new(algorithm), tuning)?;
         Ok(Self::with(settings))

@@ -107,7 +107,7 @@ impl Settings {
 
     pub(crate) fn moved_by(
         algorithm: Box<dyn Algorithm>,
-        tuning: Tuning,
+        tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {
         let settings = Self::new(algorithm.initial() as usize)?;
         settings.value.set_bounds(&algorithm.bounds());

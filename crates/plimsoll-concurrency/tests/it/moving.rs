@@ -1,6 +1,9 @@
 //! A limit that moves: pinned, within bounds, and with callbacks.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Mutex},
+};
 
 use plimsoll_concurrency::{
     Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitChange, LimitReason,
@@ -64,7 +67,8 @@ async fn bounds_hold_at_once_and_for_whatever_an_algorithm_decides() {
     assert_eq!(algorithm.last().limit, 7);
     handle.set_bounds(20..=30).unwrap();
     assert_eq!((handle.limit(), handle.bounds()), (20, Some(20..=30)));
-    for bad in [0..=1, 3..=2, 1..=(1 << 30) + 1] {
+    let reversed = RangeInclusive::new(3, 2);
+    for bad in [0..=1, reversed, 1..=(1 << 30) + 1] {
         let (min, max) = bad.clone().into_inner();
         let error = InvalidConcurrencyLimit::Bounds { min, max };
         assert_eq!(handle.set_bounds(bad), Err(error));

@@ -57,8 +57,8 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
 /// Reads priorities and deadlines of requests; nothing is tuned.
 pub(super) fn found() -> ConcurrencyLimit<Deadlines, ByExtension> {
     let tuning = watch::tuning();
-    let watched = Watched(Adaptive::tuned(tuning));
-    let policy = ConcurrencyLimit::tuned(watched, tuning).expect("a limit from 1 on");
+    let watched = Watched(Adaptive::tuned(&tuning));
+    let policy = ConcurrencyLimit::tuned(watched, &tuning).expect("a limit from 1 on");
     policy.deadlines(Deadlines::new()).priorities(ByExtension)
 }
 

@@ -26,8 +26,8 @@ static RECORD: Mutex<Option<(File, Option<Instant>)>> = Mutex::new(None);
 static TUNING: Mutex<Tuning> = Mutex::new(Tuning::DEFAULT);
 
 /// Runs adaptive limits with these numbers from now on.
-pub(crate) fn tune(tuning: Tuning) {
-    *TUNING.lock().unwrap_or_else(PoisonError::into_inner) = tuning;
+pub(crate) fn tune(tuning: &Tuning) {
+    *TUNING.lock().unwrap_or_else(PoisonError::into_inner) = *tuning;
 }
 
 /// The numbers of adaptive limits.

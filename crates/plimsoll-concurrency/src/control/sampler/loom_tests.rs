@@ -52,7 +52,7 @@ fn each_call_is_in_one_window_whoever_closes_it() {
         let sum = std::sync::Arc::default();
         let sampler = Arc::new(Sampler::new(
             Box::new(Sum(std::sync::Arc::clone(&sum))),
-            Tuning::DEFAULT,
+            &Tuning::DEFAULT,
         ));
         let start = Instant::now();
         let after = move |millis| start + Duration::from_millis(millis);

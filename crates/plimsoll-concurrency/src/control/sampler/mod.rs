@@ -69,10 +69,10 @@ pub(crate) struct Sampler {
 const LOOK: u32 = 16;
 
 impl Sampler {
-    pub(crate) fn new(algorithm: Box<dyn Algorithm>, tuning: Tuning) -> Self {
+    pub(crate) fn new(algorithm: Box<dyn Algorithm>, tuning: &Tuning) -> Self {
         Self {
             epoch: Epoch::new(),
-            tuning,
+            tuning: *tuning,
             not_before: AtomicU64::new(0),
             stride: AtomicU32::new(1),
             windows: AtomicU64::new(Windows::FIRST.0),

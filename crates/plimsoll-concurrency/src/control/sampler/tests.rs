@@ -47,7 +47,7 @@ fn sampler(time: Duration, samples: u32) -> (Sampler, Windows) {
         size: WindowSize { time, samples },
         windows: Arc::clone(&windows),
     };
-    (Sampler::new(Box::new(told), Tuning::DEFAULT), windows)
+    (Sampler::new(Box::new(told), &Tuning::DEFAULT), windows)
 }
 
 /// A call that ended like this at `at`, as the policy does it. Answers whether that closed a window.
