@@ -60,7 +60,7 @@ pub(crate) struct Queue {
     /// The latest moment it was told of.
     latest: Option<Instant>,
     /// Those who were refused and have not yet heard of it.
-    unheard: u32,
+    unpolled: u32,
 }
 
 impl Waiter {
@@ -84,7 +84,7 @@ impl Waiter {
 }
 
 /// Whether a request with this deadline, started now, would be late.
-pub(crate) fn is_too_late(
+pub(crate) fn misses_deadline(
     deadline: Option<Deadline>,
     now: Instant,
     service_time: Duration,
@@ -102,7 +102,7 @@ impl Queue {
             codel: Codel::default(),
             standing_since: None,
             latest: None,
-            unheard: 0,
+            unpolled: 0,
         }
     }
 
@@ -119,8 +119,8 @@ impl Queue {
         self.waiters.lowest()
     }
 
-    pub(crate) fn unheard(&self) -> u32 {
-        self.unheard
+    pub(crate) fn unpolled(&self) -> u32 {
+        self.unpolled
     }
 
     pub(crate) fn join(&mut self, level: u16, waiter: Waiter) -> Ticket {
@@ -139,7 +139,7 @@ impl Queue {
         let &mut Waiter {
             joined, deadline, ..
         } = self.waiters.value(ticket)?;
-        if is_too_late(deadline, now, rules.service_time) {
+        if misses_deadline(deadline, now, rules.service_time) {
             return Some((ticket, Answer::TooLate));
         }
         if let Some(control) = rules.control {
@@ -184,7 +184,7 @@ impl Queue {
             waiter.answer = answer;
         }
         if answer != Answer::Granted {
-            self.unheard += 1;
+            self.unpolled += 1;
         }
         let waker = self.waiters.answer(ticket);
         self.note_emptiness();
@@ -215,7 +215,7 @@ impl Queue {
         }
         let answer = left.value.value.answer;
         if answer != Answer::Granted {
-            self.unheard -= 1;
+            self.unpolled -= 1;
         }
         Some((Some(answer), left.waker))
     }

@@ -1,4 +1,4 @@
-//! A newcomer of a higher level that takes the place of one who waits.
+//! A request of a higher level evicts a waiter.
 
 use std::{sync::atomic::Ordering::SeqCst, task::Waker};
 
@@ -6,13 +6,13 @@ use loom::{sync::Arc, thread};
 use plimsoll_core::Ticket;
 use tokio::time::Instant;
 
-use super::{Woken, leave, limit, nothing_is_left, settle, three_at_once};
+use super::{Woken, assert_idle, limit, release, settle, three_at_once};
 use crate::{
     limit::state::{Queued, State},
     queue::{Answer, Waiter},
 };
 
-/// Gets in at this level with a queue of one place: `Err` when it is refused.
+/// Takes a slot or a place in a queue of one at this level; `Err` when rejected.
 fn arrive_at(state: &State, level: u16) -> Result<Option<Ticket>, ()> {
     if state.enter() {
         return Ok(None);
@@ -24,88 +24,89 @@ fn arrive_at(state: &State, level: u16) -> Result<Option<Ticket>, ()> {
     }
 }
 
-/// Everybody has acted, and a slot is free for each that was not pushed out. Returns whether it was served.
-fn hears(state: &State, ticket: Ticket) -> bool {
+/// All threads are done, and each waiter that was not evicted has a slot. Returns whether this one
+/// was served.
+fn is_served(state: &State, ticket: Ticket) -> bool {
     assert!(
         state.ask(ticket, Waker::noop()),
-        "there is room for everybody who was not pushed out"
+        "each waiter that was not evicted is answered"
     );
     match state.withdraw(ticket) {
         Some(Answer::Granted) => true,
         Some(Answer::PushedOut) => false,
-        other => panic!("{other:?} is no answer here"),
+        other => panic!("{other:?} is not expected here"),
     }
 }
 
 #[test]
-fn a_slot_goes_either_to_the_one_who_waits_or_to_the_one_who_pushes_it_out() {
+fn a_slot_goes_to_the_waiter_or_to_the_request_that_evicts_it() {
     loom::model(|| {
         let state = limit(1);
         assert!(state.enter());
         let low = arrive_at(&state, 0).unwrap().unwrap();
-        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leave(&leaving));
+        let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let releaser = thread::spawn(move || release(&releasing));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        leaver.join().unwrap();
+        releaser.join().unwrap();
         let high = newcomer.join().unwrap().unwrap();
         assert_eq!(state.in_flight(), 1);
-        if hears(&state, low) {
-            leave(&state);
+        if is_served(&state, low) {
+            release(&state);
         }
         settle(&state, high);
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn a_push_out_a_grant_and_a_higher_limit_lose_no_slot_and_make_none() {
+fn an_eviction_a_grant_and_a_higher_limit_keep_the_number_of_slots() {
     three_at_once(|| {
         let state = limit(1);
         assert!(state.enter());
         let low = arrive_at(&state, 0).unwrap().unwrap();
-        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leave(&leaving));
+        let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let releaser = thread::spawn(move || release(&releasing));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        state.settings.set_limit(2).unwrap();
-        state.hand_out(None);
-        leaver.join().unwrap();
+        state.settings.value.set(2).unwrap();
+        state.admit_waiters(None);
+        releaser.join().unwrap();
         let high = newcomer.join().unwrap().unwrap();
-        let low = hears(&state, low);
+        let low = is_served(&state, low);
         if let Some(high) = high {
-            assert!(hears(&state, high), "nobody pushes it out");
+            assert!(is_served(&state, high), "no request evicts it");
         }
         assert_eq!(state.in_flight(), 1 + u32::from(low));
         for _ in 0..1 + u32::from(low) {
-            leave(&state);
+            release(&state);
         }
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn a_push_out_a_grant_and_a_lower_limit_leave_the_winner_to_the_next_release() {
+fn an_eviction_a_grant_and_a_lower_limit_leave_the_waiter_to_the_next_release() {
     three_at_once(|| {
         let state = limit(2);
         assert!(state.enter() && state.enter());
         let low = arrive_at(&state, 0).unwrap().unwrap();
-        let (leaving, arriving) = (Arc::clone(&state), Arc::clone(&state));
-        let leaver = thread::spawn(move || leave(&leaving));
+        let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
+        let releaser = thread::spawn(move || release(&releasing));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        state.settings.set_limit(1).unwrap();
-        state.hand_out(None);
-        leaver.join().unwrap();
+        state.settings.value.set(1).unwrap();
+        state.admit_waiters(None);
+        releaser.join().unwrap();
         let high = newcomer.join().unwrap().unwrap().unwrap();
-        leave(&state); // of the other that ran
-        if hears(&state, low) {
-            leave(&state);
+        release(&state); // of the other request that ran
+        if is_served(&state, low) {
+            release(&state);
         }
         settle(&state, Some(high));
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn one_that_leaves_as_it_is_pushed_out_gives_away_its_place_once() {
+fn a_waiter_cancelled_during_its_eviction_releases_its_place_once() {
     loom::model(|| {
         let state = limit(1);
         assert!(state.enter());
@@ -117,14 +118,14 @@ fn one_that_leaves_as_it_is_pushed_out_gives_away_its_place_once() {
         assert!(matches!(answer, None | Some(Answer::PushedOut)));
         let high = newcomer.join().unwrap().unwrap();
         assert_eq!(state.queued(), 1);
-        leave(&state);
+        release(&state);
         settle(&state, high);
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn one_that_is_pushed_out_hears_it_or_is_woken() {
+fn an_evicted_waiter_sees_the_answer_or_is_woken() {
     loom::model(|| {
         let state = limit(1);
         assert!(state.enter());
@@ -134,18 +135,18 @@ fn one_that_is_pushed_out_hears_it_or_is_woken() {
         let (asking, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let asker = thread::spawn(move || asking.ask(low, &waker));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
-        let heard = asker.join().unwrap();
+        let answered = asker.join().unwrap();
         let high = newcomer.join().unwrap().unwrap();
-        assert_eq!(woken.0.load(SeqCst), usize::from(!heard));
-        assert!(!hears(&state, low));
-        leave(&state);
+        assert_eq!(woken.0.load(SeqCst), usize::from(!answered));
+        assert!(!is_served(&state, low));
+        release(&state);
         settle(&state, high);
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn of_two_newcomers_the_higher_has_the_place_whoever_was_first() {
+fn the_higher_of_two_new_requests_gets_the_place_in_any_order() {
     loom::model(|| {
         let state = limit(1);
         assert!(state.enter());
@@ -158,10 +159,10 @@ fn of_two_newcomers_the_higher_has_the_place_whoever_was_first() {
             .map(|newcomer| newcomer.join().unwrap())
             .collect();
         if let Ok(Some(low)) = arrivals[0] {
-            assert!(!hears(&state, low), "it was first, and pushed out");
+            assert!(!is_served(&state, low), "it was first, and was evicted");
         }
-        leave(&state);
+        release(&state);
         settle(&state, arrivals[1].unwrap());
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
