@@ -323,7 +323,7 @@ impl ConcurrencyLimitHandle {
     ///
     /// Each is counted when its future is polled or dropped, so every request is in one counter.
     pub fn pushed_out(&self) -> u64 {
-        self.0.settings.pushed_out.get()
+        self.0.settings.evicted.get()
     }
 
     /// Returns the waiters that the [controlled delay](crate::ConcurrencyLimit::controlled_delay)

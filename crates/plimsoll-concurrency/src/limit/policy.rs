@@ -88,9 +88,9 @@ where
         *wait.ticket = None;
         Poll::Ready(match self.state.withdraw(ticket) {
             Some(Answer::Granted) => self.granted(deadline, now),
-            Some(Answer::TooLate) => Err(self.past_deadline()),
-            Some(Answer::PushedOut) => {
-                self.state.settings.pushed_out.add();
+            Some(Answer::MissesDeadline) => Err(self.past_deadline()),
+            Some(Answer::Evicted) => {
+                self.state.settings.evicted.add();
                 Err(self.rejection(now))
             }
             Some(Answer::Overdue) => {

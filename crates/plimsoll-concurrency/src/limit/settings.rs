@@ -77,7 +77,7 @@ pub(crate) struct Settings {
     /// The latency of recent calls that ended while all slots were taken.
     recent: Average,
     pub(crate) rejected: Counter,
-    pub(crate) pushed_out: Counter,
+    pub(crate) evicted: Counter,
     pub(crate) overdue: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
@@ -104,7 +104,7 @@ impl Settings {
             measured_p90: AtomicU64::new(0),
             recent: Average::new(),
             rejected: Counter::new(),
-            pushed_out: Counter::new(),
+            evicted: Counter::new(),
             overdue: Counter::new(),
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
@@ -321,7 +321,7 @@ impl Settings {
     pub(crate) fn rejected(&self) -> u64 {
         let counters = [
             &self.rejected,
-            &self.pushed_out,
+            &self.evicted,
             &self.overdue,
             &self.timed_out,
             &self.past_deadline,

@@ -231,10 +231,10 @@ impl State {
             return Queued::Entered;
         }
         let ticket = queue.join(level, waiter);
-        let pushed_out = if full { queue.push_out() } else { None };
+        let evicted = if full { queue.evict() } else { None };
         self.summary(&queue);
         drop(queue); // before the waker
-        if let Some(waker) = pushed_out {
+        if let Some(waker) = evicted {
             waker.wake();
         }
         Queued::Waiting(ticket)

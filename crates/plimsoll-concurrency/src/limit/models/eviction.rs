@@ -33,7 +33,7 @@ fn is_served(state: &State, ticket: Ticket) -> bool {
     );
     match state.withdraw(ticket) {
         Some(Answer::Granted) => true,
-        Some(Answer::PushedOut) => false,
+        Some(Answer::Evicted) => false,
         other => panic!("{other:?} is not expected here"),
     }
 }
@@ -115,7 +115,7 @@ fn a_waiter_cancelled_during_its_eviction_releases_its_place_once() {
         let gone = thread::spawn(move || abandoning.withdraw(low));
         let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
         let answer = gone.join().unwrap();
-        assert!(matches!(answer, None | Some(Answer::PushedOut)));
+        assert!(matches!(answer, None | Some(Answer::Evicted)));
         let high = newcomer.join().unwrap().unwrap();
         assert_eq!(state.queued(), 1);
         release(&state);
