@@ -1,83 +1,88 @@
-//! Short dips of the limit, to see how fast the service is without a queue.
+//! Probes: the limit is lowered for a short time to measure latency without a queue.
 
-/// Windows from one dip to the next, at least; at most twice as many.
-const APART: u32 = 30;
+/// The least number of windows from one probe to the next; the most is twice that.
+const MIN_WINDOWS: u32 = 30;
 
-/// Every so often (at random, so that a fleet does not dip together) holds the limit low for two windows: in the first the
-/// queue runs empty, and the second is measured.
+/// Schedules probes, at random times so that the instances of a service do not probe together.
+///
+/// A probe holds the limit low for two windows: in the first the queue empties, and the second is
+/// measured.
 #[derive(Debug)]
-pub(super) struct Dips {
-    draw: fastrand::Rng,
-    /// Windows until the next.
+pub(super) struct Probing {
+    random: fastrand::Rng,
+    /// Windows until the next probe.
     left: u32,
-    /// The limit during the dip at work, and whether the queue has had its window to run empty.
-    dip: Option<(f64, bool)>,
+    /// The limit of the current probe, and whether its first window is over.
+    current: Option<(f64, bool)>,
 }
 
-/// What to do with a window.
+/// What to do after a window.
 #[derive(Debug, PartialEq)]
-pub(super) enum Turn {
-    /// Nothing special.
+pub(super) enum Step {
+    /// No probe.
     Normal,
-    /// It is time for a dip.
+    /// A probe is due.
     Due,
-    /// The queue was running empty in this window: hold this limit for another.
+    /// The queue was emptying in this window: hold this limit for another.
     Hold(f64),
-    /// This window shows the service without a queue. The dip is over.
+    /// The window was without a queue, and the probe is over.
     Measured,
 }
 
-impl Dips {
+impl Probing {
     pub(super) fn new() -> Self {
         Self::from(fastrand::Rng::new())
     }
 
-    /// A window has ended.
-    pub(super) fn turn(&mut self) -> Turn {
-        match self.dip {
+    /// Advances by one window.
+    pub(super) fn advance(&mut self) -> Step {
+        match self.current {
             Some((limit, false)) => {
-                self.dip = Some((limit, true));
-                Turn::Hold(limit)
+                self.current = Some((limit, true));
+                Step::Hold(limit)
             }
             Some((_, true)) => {
-                self.rest();
-                Turn::Measured
+                self.reschedule();
+                Step::Measured
             }
             None => {
                 self.left = self.left.saturating_sub(1);
                 if self.left == 0 {
-                    Turn::Due
+                    Step::Due
                 } else {
-                    Turn::Normal
+                    Step::Normal
                 }
             }
         }
     }
 
-    /// Begins a dip below `limit`, to three quarters of what is in flight without a queue if a call takes `floor` then, and
-    /// `latency` now. Never by more than half: the floor may be out of date. Answers with the limit to hold.
-    pub(super) fn begin(&mut self, limit: f64, floor: f64, latency: f64) -> f64 {
-        let low = (limit * 0.75 * floor / latency)
+    /// Starts a probe and returns the limit to hold.
+    ///
+    /// The limit is three quarters of the requests that would be in flight without a queue, if a
+    /// call then takes `no_load` and now takes `latency`. It is at least half of `limit`, because
+    /// `no_load` may be outdated.
+    pub(super) fn start(&mut self, limit: f64, no_load: f64, latency: f64) -> f64 {
+        let low = (limit * 0.75 * no_load / latency)
             .clamp(limit / 2.0, limit)
             .max(1.0);
-        self.dip = Some((low, false));
+        self.current = Some((low, false));
         low
     }
 
-    /// No dip, or no further: the next is some time away.
-    pub(super) fn rest(&mut self) {
-        self.dip = None;
-        self.left = self.draw.u32(APART..=2 * APART);
+    /// Ends a probe, if any, and schedules the next one.
+    pub(super) fn reschedule(&mut self) {
+        self.current = None;
+        self.left = self.random.u32(MIN_WINDOWS..=2 * MIN_WINDOWS);
     }
 }
 
-impl From<fastrand::Rng> for Dips {
-    fn from(mut draw: fastrand::Rng) -> Self {
-        let left = draw.u32(APART..=2 * APART);
+impl From<fastrand::Rng> for Probing {
+    fn from(mut random: fastrand::Rng) -> Self {
+        let left = random.u32(MIN_WINDOWS..=2 * MIN_WINDOWS);
         Self {
-            draw,
+            random,
             left,
-            dip: None,
+            current: None,
         }
     }
 }
