@@ -18,7 +18,7 @@ const EQUAL_PRIORITY: Priority = Priority::new(Criticality::Sheddable).in_cohort
 
 /// Limits the requests in flight; excess requests are rejected or queued.
 ///
-/// A request holds its slot until its call is over: by default at the end of the response body. The
+/// A request holds its slot until its call has ended: by default at the end of the response body. The
 /// slot of a response that is not read is reclaimed after the [longest stall](Self::max_stall).
 ///
 /// # Which waiter is admitted next

@@ -97,7 +97,7 @@ where
                 self.state.settings.overdue.add();
                 Err(self.rejection(now))
             }
-            // The wait is over, and no answer came up to this moment.
+            // The wait has ended, and no answer came up to this moment.
             None if wait.end.is_late => Err(self.past_deadline()),
             None => {
                 self.state.settings.timed_out.add();

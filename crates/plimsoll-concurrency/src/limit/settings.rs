@@ -25,9 +25,9 @@ use crate::{
 const MAX_QUEUE_LEN: usize = 1 << 20;
 /// The highest `max_wait`: 1 hour, which fits 32 bits in microseconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// The highest retry hint: 1 day. A longer one tells callers never to return.
+/// The highest retry hint: 1 day. A longer one keeps callers away for good.
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
-/// The default of the longest estimated hint: 1 minute. Most overloads are over or known to
+/// The default of the longest estimated hint: 1 minute. Most overloads have ended or known to
 /// operators by then, and a caller that stays away for longer costs more than one more rejection.
 /// `hint::slow_bodies_make_no_hint_longer_than_a_minute` fails with another value.
 const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ pub(crate) struct Settings {
     pub(crate) sampler: Option<Sampler>,
     /// Index in [`Order::ALL`].
     order: AtomicU8,
-    /// Target in the upper half, interval in the lower, both in microseconds. 0 is none.
+    /// Target in the upper half, interval in the lower, both in microseconds. 0 is unset.
     control: AtomicU64,
     /// The 99th percentile of the service time as set, in nanoseconds; 0 is not set.
     service_p99: AtomicU64,

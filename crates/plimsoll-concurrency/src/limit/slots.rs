@@ -32,7 +32,7 @@ use crate::{limit::slot_cache::SlotCaches, sync::AtomicU64};
 /// "the queue is not empty" and "slots are spread".
 const WAITING: u64 = 1 << 63;
 /// Set, beside the limit that slots are spread under, while a thread closes the caches: no cache is
-/// opened any more.
+/// opened.
 const CLOSING: u64 = 1 << 62;
 /// The limit that slots are spread under; 0 when they are not. Never set together with [`WAITING`].
 const SPREAD: u64 = COUNT << SPREAD_SHIFT;

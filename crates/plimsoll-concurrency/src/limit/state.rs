@@ -10,7 +10,7 @@
 //!   slot is theirs from then on, whether or not they have been polled.
 //! - A waiter is answered once, under the lock: it is granted a slot, rejected because its time was
 //!   over when its turn came, or evicted by a request of a higher priority. The first answer
-//!   stands.
+//!   is final.
 //! - A waiter that is cancelled after it was granted a slot releases that slot like any other.
 //! - A new limit is stored first, and then waiters are admitted under the lock. So a waiter either
 //!   read the new limit under the lock, or is in the queue by the time the lock is taken for the
@@ -46,7 +46,7 @@ const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LEVELS: u32 = Priority::LEVELS as u32;
 /// Rejected waiters whose futures have not been polled yet. At `max(MAX_UNPOLLED, queue length)`
 /// new waiters are rejected, so unpolled futures cannot grow memory. A woken task polls soon; a
-/// future that is kept but never polled would hold its entry for ever.
+/// future that is kept but never polled holds its entry until it is dropped.
 const MAX_UNPOLLED: u32 = 1024;
 
 /// The state of one limit: its slots, its queue, and its settings, which cells share.

@@ -13,7 +13,7 @@ pin_project! {
     /// answer.
     #[derive(Debug)]
     pub struct ConcurrencyLimitWait {
-        // Taken when the wait is over, so that the place is released only once.
+        // Taken when the wait has ended, so that the place is released only once.
         pub(crate) ticket: Option<Ticket>,
         pub(crate) end: WaitEnd,
         pub(crate) deadline: Option<Deadline>,
@@ -26,7 +26,7 @@ pin_project! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WaitEnd {
     pub(crate) at: Instant,
-    /// Whether it ends because the deadline cannot be met any more, rather than at the longest
+    /// Whether it ends because the deadline can no longer be met, rather than at the longest
     /// wait.
     pub(crate) is_late: bool,
 }

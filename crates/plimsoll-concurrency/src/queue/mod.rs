@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Waiter {
     joined: Instant,
     deadline: Option<Deadline>,
-    /// When half of the time that it may wait is over.
+    /// When half of the time that it may wait has passed.
     half_time: Instant,
     answer: Answer,
 }

@@ -1,7 +1,7 @@
 //! The waiters, by level and by age.
 //!
 //! Core's [`Waiters`] keep them by age. The same entries are linked into a second list for each
-//! level, with a bit that says whether the level is occupied, and into a third list for each
+//! level, with a bit that states whether the level is occupied, and into a third list for each
 //! criticality. So these take a few steps: to find the highest and the lowest level, the oldest and
 //! the newest waiter of a level, and the oldest of a criticality and of all; and to remove any
 //! waiter.

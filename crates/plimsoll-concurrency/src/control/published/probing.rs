@@ -12,7 +12,7 @@ pub(super) struct Probing {
     random: fastrand::Rng,
     /// Windows until the next probe.
     left: u32,
-    /// The limit of the current probe, and whether its first window is over.
+    /// The limit of the current probe, and whether its first window has ended.
     current: Option<(f64, bool)>,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Step {
     Due,
     /// The queue was emptying in this window: hold this limit for another.
     Hold(f64),
-    /// The window was without a queue, and the probe is over.
+    /// The window was without a queue, and the probe has ended.
     Measured,
 }
 

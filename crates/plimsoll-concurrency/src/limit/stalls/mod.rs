@@ -11,7 +11,7 @@
 //!   that were stamped in it and still wait for their caller. A permit carries its [`Stamp`].
 //! - When a response starts to wait for its caller, its permit is counted in the word, and stamped
 //!   with the epoch that the same atomic operation read.
-//! - When the response waits for the service, or the call is over, the permit is counted out: by a
+//! - When the response waits for the service, or the call has ended, the permit is counted out: by a
 //!   compare-and-swap of the word, which fails once the epoch is closed.
 //! - The epoch is closed by a request that finds the limit full, at most once in a quarter of the
 //!   longest stall. (There `now` is at hand, and a slot is needed.) The request swaps the word for
