@@ -32,9 +32,9 @@
 //!
 //! # Several policies in one gate
 //!
-//! Layers stack as usual in tower. A tuple of policies in one [`GateLayer`](plimsoll_core::GateLayer)
-//! is the faster form: one clock read, one guard and one body wrapper for all of them. The first
-//! policy is asked first.
+//! Layers stack as usual in tower. A tuple of policies in one
+//! [`GateLayer`](plimsoll_core::GateLayer) is the faster form: one clock read, one guard and one
+//! body wrapper for all of them. The first policy decides first.
 //!
 //! ```
 //! use plimsoll_concurrency::ConcurrencyLimit;

@@ -72,8 +72,7 @@ fn accepts_events<B>(req: &Request<B>) -> bool {
 /// Speaks [`Http`], and rejects event streams in a way that browsers retry.
 ///
 /// A browser's `EventSource` does not reconnect after a status other than 200, despite
-/// `retry-after` ([HTML,
-/// 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)). So a `GET` that accepts
+/// `retry-after` ([HTML, 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)). So a `GET` that accepts
 /// `text/event-stream` is rejected with 200 and an event stream that contains only a `retry:` field
 /// and then ends. The browser connects again after that time: the policy's hint (3 seconds without
 /// one), times a random factor of 1 to 2, so that callers that were rejected together do not return

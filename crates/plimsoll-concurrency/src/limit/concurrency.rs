@@ -18,8 +18,9 @@ const EQUAL_PRIORITY: Priority = Priority::new(Criticality::Sheddable).in_cohort
 
 /// Limits the requests in flight; excess requests are rejected or queued.
 ///
-/// A request holds its slot until its call has ended: by default at the end of the response body. The
-/// slot of a response that is not read is reclaimed after the [longest stall](Self::max_stall).
+/// A request holds its slot until its call has ended: by default at the end of the response body.
+/// The slot of a response that is not read is reclaimed after the
+/// [longest stall](Self::max_stall).
 ///
 /// # Which waiter is admitted next
 ///
@@ -37,7 +38,7 @@ const EQUAL_PRIORITY: Priority = Priority::new(Criticality::Sheddable).in_cohort
 /// |---|---|
 /// | a slot is free | one compare-and-swap to take it, one subtraction to release it; an addition and a compare-and-swap to count a response as unread |
 /// | full, without a queue | one load |
-/// | full, with a queue | a lock, held while an entry is linked into three lists |
+/// | full, with a queue | a lock to queue a request, and one to hand a slot to a waiter, each held while an entry is linked into three lists |
 /// | rejected by a full queue | no lock: the queue's length and its lowest level are one atomic |
 ///
 /// Deadlines and priorities are read only when no slot is free.

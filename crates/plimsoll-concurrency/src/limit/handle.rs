@@ -186,15 +186,15 @@ impl ConcurrencyLimitHandle {
         self.0.settings.set_order(order);
     }
 
-    /// Returns target and interval of the [controlled
-    /// delay](crate::ConcurrencyLimit::controlled_delay), if one is set.
+    /// Returns target and interval of the
+    /// [controlled delay](crate::ConcurrencyLimit::controlled_delay), if one is set.
     pub fn controlled_delay(&self) -> Option<(Duration, Duration)> {
         let control = self.0.settings.control()?;
         Some((control.target, control.interval))
     }
 
-    /// Changes target and interval of the [controlled
-    /// delay](crate::ConcurrencyLimit::controlled_delay) together.
+    /// Changes target and interval of the
+    /// [controlled delay](crate::ConcurrencyLimit::controlled_delay) together.
     ///
     /// # Errors
     ///
@@ -233,10 +233,10 @@ impl ConcurrencyLimitHandle {
         self.0.settings.set_service_time(p99)
     }
 
-    /// Returns the retry hint: as set, or the estimate at the end of the last measured call.
+    /// Returns the retry hint: as set, or the estimate without its decay.
     ///
-    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after). An estimate
-    /// decays with time, so a rejection may carry a shorter hint than this.
+    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after). The estimate of
+    /// a rejection decays with time, so its hint may be shorter than this.
     pub fn retry_after(&self) -> Duration {
         self.0.retry_after(None)
     }
@@ -321,7 +321,8 @@ impl ConcurrencyLimitHandle {
 
     /// Returns the waiters that were evicted by requests of a higher priority.
     ///
-    /// Each is counted when its future is polled or dropped, so every request is in one counter.
+    /// Each is counted when its future is polled. If it is dropped before, it counts as
+    /// [abandoned](Self::abandoned), so every request is in one counter.
     pub fn pushed_out(&self) -> u64 {
         self.0.settings.evicted.get()
     }

@@ -117,7 +117,7 @@ impl Slots {
     }
 
     #[inline]
-    fn enter_by(&self, lane: impl Fn() -> usize, limit: u32) -> bool {
+    fn enter_by(&self, core: impl Fn() -> usize, limit: u32) -> bool {
         let word = self.word.load(Relaxed);
         if word < limit.into() {
             let entered = self
@@ -125,26 +125,26 @@ impl Slots {
                 .compare_exchange_weak(word, word + 1, Acquire, Relaxed);
             return match entered {
                 Ok(_) => true,
-                Err(word) => self.enter_contended(word, lane(), limit),
+                Err(word) => self.enter_contended(word, core(), limit),
             };
         }
-        word & SPREAD != 0 && self.enter_spread(word, lane(), limit)
+        word & SPREAD != 0 && self.enter_spread(word, core(), limit)
     }
 
     #[inline]
-    fn release_by(&self, lane: impl Fn() -> usize) -> Before {
+    fn release_by(&self, core: impl Fn() -> usize) -> Before {
         if self.word.load(Relaxed) > COUNT {
-            return self.release_marked(lane);
+            return self.release_marked(core);
         }
         Before(self.word.fetch_sub(1, Release))
     }
 
     /// Slots are spread, or the queue has waiters.
     #[inline(never)]
-    fn release_marked(&self, lane: impl Fn() -> usize) -> Before {
+    fn release_marked(&self, core: impl Fn() -> usize) -> Before {
         if self.word.load(Relaxed) & SPREAD != 0
             && let Some(caches) = self.caches.get()
-            && caches.put(lane())
+            && caches.put(core())
         {
             return CACHED;
         }
@@ -153,23 +153,23 @@ impl Slots {
 
     /// Another thread changed the word at the same time.
     #[cold]
-    fn enter_contended(&self, word: u64, lane: usize, limit: u32) -> bool {
+    fn enter_contended(&self, word: u64, core: usize, limit: u32) -> bool {
         self.spread(limit);
-        self.enter_slow(word, lane, limit)
+        self.enter_slow(word, core, limit)
     }
 
     // Performance: out of line, as is `release_marked`, so that an uncontended limit only loads the
     // word (`instructions`, `concurrency@accept`).
     #[inline(never)]
-    fn enter_spread(&self, word: u64, lane: usize, limit: u32) -> bool {
+    fn enter_spread(&self, word: u64, core: usize, limit: u32) -> bool {
         let caches = self.caches.get();
-        caches.is_some_and(|caches| caches.take(lane, limit)) || self.enter_slow(word, lane, limit)
+        caches.is_some_and(|caches| caches.take(core, limit)) || self.enter_slow(word, core, limit)
     }
 
     /// Takes a slot from the word, last seen as `word`. When it has none, the slots in caches are
     /// returned to it first.
     #[inline(never)]
-    fn enter_slow(&self, mut word: u64, lane: usize, limit: u32) -> bool {
+    fn enter_slow(&self, mut word: u64, core: usize, limit: u32) -> bool {
         loop {
             let spread = word & SPREAD;
             let has_room = word & COUNT < limit.into() && word & WAITING == 0;
@@ -193,7 +193,7 @@ impl Slots {
             && let Some(caches) = self.caches.get()
         {
             // So that the slot can stay in this cache when it is released.
-            caches.open(lane, limit, || {
+            caches.open(core, limit, || {
                 self.word.load(Acquire) & (SPREAD | CLOSING) == spread_under(limit)
             });
         }
@@ -201,10 +201,10 @@ impl Slots {
     }
 
     #[cfg(test)]
-    fn with_caches(lanes: usize) -> Self {
+    fn with_caches(count: usize) -> Self {
         Self {
             word: AtomicU64::new(0),
-            caches: SlotCaches::new(lanes).into(),
+            caches: SlotCaches::new(count).into(),
         }
     }
 

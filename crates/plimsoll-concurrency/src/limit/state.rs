@@ -215,8 +215,10 @@ impl State {
         summary / LEVELS >= len && u32::from(level) <= summary % LEVELS
     }
 
-    /// Takes a slot or a place in a queue of at most `len`; if needed, evicts the newest waiter of
-    /// the lowest level.
+    /// Takes a slot, or a place in a queue of at most `len`.
+    ///
+    /// If the queue is full, it evicts the newest waiter of the lowest level, if that level is
+    /// lower.
     pub(crate) fn enqueue(&self, len: u32, level: u16, waiter: Waiter) -> Queued {
         let mut queue = self.lock();
         // Rejected waiters that have not been polled yet use memory, too.
@@ -269,8 +271,9 @@ impl State {
         answer
     }
 
-    /// Grants free slots to the next waiters at `now`, and rejects those whose turn comes too late.
-    /// `None` stands for the latest moment that the queue was given.
+    /// Grants free slots to the next waiters, and rejects those whose turn comes too late.
+    ///
+    /// `now` is `None` for the latest moment that the queue was given.
     #[cold]
     pub(crate) fn admit_waiters(&self, now: Option<Instant>) {
         loop {
@@ -319,7 +322,7 @@ impl State {
     }
 
     /// Returns the retry hint: the time until all requests in flight and in the queue will have
-    /// been served. Without `now`, it is the hint at the end of the last measured call.
+    /// been served. Without `now` the estimate does not decay.
     pub(crate) fn retry_after(&self, now: Option<Instant>) -> Duration {
         if let Some(stated) = self.settings.retry_after() {
             return stated;

@@ -12,7 +12,6 @@ use crate::{InvalidConcurrencyLimit, sync::AtomicU32};
 
 /// The highest limit, in requests: it fits the 31 bits for the count in the word of the slots.
 /// `settings` fails with another value.
-/// The highest limit, in requests: it fits the 31 bits of the count in the word of the slots.
 const MAX_LIMIT: usize = 1 << 30;
 
 /// A limit, its bounds and its pin.

@@ -32,8 +32,9 @@ pub(crate) struct WaitEnd {
 }
 
 impl WaitEnd {
-    /// The earlier of `longest` and the last moment at which a service that takes `service_time`
-    /// can start and still meet the deadline.
+    /// The earlier of `longest` and the latest start with which the deadline can be met.
+    ///
+    /// The service takes `service_time`.
     pub(crate) fn new(
         longest: Instant,
         deadline: Option<Deadline>,

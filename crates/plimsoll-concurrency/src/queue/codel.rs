@@ -71,8 +71,8 @@ mod tests {
     }
 
     /// folly's first call, with a delay of 100 ms, only records the delay, because folly starts
-    /// with an interval that has ended. Here a whole interval starts, so that a burst right after the
-    /// start is not cut short. So the state after that call is set by hand.
+    /// with an interval that has ended. Here a whole interval starts, so that a burst right after
+    /// the start is not cut short. So the state after that call is set by hand.
     #[test]
     fn it_rejects_as_in_the_test_vectors_of_folly() {
         let mut now = Instant::now();

@@ -106,19 +106,19 @@ async fn a_request_of_higher_priority_evicts_the_newest_of_the_lowest_level() {
     let (wakes, waker) = counting_waker();
     new.poll_with(&waker);
 
-    let mut newcomer = call_with(&limit, level(101));
+    let mut arrival = call_with(&limit, level(101));
     assert_eq!((wakes.count(), handle.queued()), (1, 4));
     let rejection = new.rejection().unwrap();
     assert_eq!(rejection.kind(), Kind::Full);
     assert!(rejection.retry_after().is_some(), "it may come back");
     assert_eq!((handle.pushed_out(), handle.rejected()), (1, 0));
-    assert!(newcomer.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
+    assert!(arrival.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
 
     // First the other waiter of that level is evicted, then the new waiter itself.
     let mut next = call_with(&limit, level(102));
     assert!(old.rejection().is_some() && next.is_waiting());
     let mut next = call_with(&limit, level(102));
-    assert!(newcomer.rejection().is_some() && next.is_waiting());
+    assert!(arrival.rejection().is_some() && next.is_waiting());
     assert_eq!((handle.pushed_out(), handle.queued()), (3, 4));
     drop(running);
     assert!(high.is_running());
@@ -220,15 +220,15 @@ async fn a_queued_request_without_a_cohort_gets_one_and_part_of_equals_is_served
     let limit = ranked(1, 200);
     let _running = call(&limit);
     let plain = Priority::new(Criticality::Critical);
-    let mut crowd: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
-    let mut newcomers: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let mut earlier: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let mut later: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
     let waiting = |calls: &mut [crate::Call<'_, _>]| {
         calls
             .iter_mut()
             .filter_map(|call| call.is_waiting().then_some(()))
             .count()
     };
-    let (stayed, came) = (waiting(&mut crowd), waiting(&mut newcomers));
+    let (stayed, came) = (waiting(&mut earlier), waiting(&mut later));
     assert_eq!(stayed + came, 200);
     assert!(
         (50..150).contains(&came),

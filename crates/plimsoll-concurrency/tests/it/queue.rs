@@ -204,15 +204,15 @@ async fn law_02_a_wait_abandoned_just_after_it_was_granted_hands_the_slot_over()
 
 #[tokio::test(start_paused = true)]
 async fn waiters_may_be_cancelled_anywhere_in_the_queue() {
-    for leaver in 0..4 {
+    for cancelled in 0..4 {
         let limit = queued(1, 4);
         let mut running = call(&limit);
         let mut waiting: Vec<_> = (0..4).map(|_| call(&limit)).collect();
-        drop(waiting.remove(leaver));
+        drop(waiting.remove(cancelled));
         assert_eq!(limit.handle().queued(), 3);
-        let mut newcomer = call(&limit);
-        assert!(newcomer.is_waiting(), "there is one place again");
-        waiting.push(newcomer);
+        let mut arrival = call(&limit);
+        assert!(arrival.is_waiting(), "there is one place again");
+        waiting.push(arrival);
         for mut next in waiting {
             assert!(next.is_waiting());
             drop(std::mem::replace(&mut running, next));

@@ -199,8 +199,9 @@ impl Sampler {
         })
     }
 
-    /// Returns for how long no call was answered up to now, if that is longer than calls usually
-    /// take. (Once the window may end, the next answered call gets here.)
+    /// Returns for how long no call was answered, if that is longer than calls usually take.
+    ///
+    /// (Once the window may end, the next answered call gets here.)
     fn silence(&self, now: Instant, began: Instant, driver: &Driver) -> Duration {
         if driver.latency.is_zero() {
             return Duration::ZERO;

@@ -46,9 +46,9 @@ fn a_slot_goes_to_the_waiter_or_to_the_request_that_evicts_it() {
         let low = arrive_at(&state, 0).unwrap().unwrap();
         let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let releaser = thread::spawn(move || release(&releasing));
-        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let arrival = thread::spawn(move || arrive_at(&arriving, 1));
         releaser.join().unwrap();
-        let high = newcomer.join().unwrap().unwrap();
+        let high = arrival.join().unwrap().unwrap();
         assert_eq!(state.in_flight(), 1);
         if is_served(&state, low) {
             release(&state);
@@ -66,11 +66,11 @@ fn an_eviction_a_grant_and_a_higher_limit_keep_the_number_of_slots() {
         let low = arrive_at(&state, 0).unwrap().unwrap();
         let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let releaser = thread::spawn(move || release(&releasing));
-        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let arrival = thread::spawn(move || arrive_at(&arriving, 1));
         state.settings.value.set(2).unwrap();
         state.admit_waiters(None);
         releaser.join().unwrap();
-        let high = newcomer.join().unwrap().unwrap();
+        let high = arrival.join().unwrap().unwrap();
         let low = is_served(&state, low);
         if let Some(high) = high {
             assert!(is_served(&state, high), "no request evicts it");
@@ -91,11 +91,11 @@ fn an_eviction_a_grant_and_a_lower_limit_leave_the_waiter_to_the_next_release() 
         let low = arrive_at(&state, 0).unwrap().unwrap();
         let (releasing, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let releaser = thread::spawn(move || release(&releasing));
-        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let arrival = thread::spawn(move || arrive_at(&arriving, 1));
         state.settings.value.set(1).unwrap();
         state.admit_waiters(None);
         releaser.join().unwrap();
-        let high = newcomer.join().unwrap().unwrap().unwrap();
+        let high = arrival.join().unwrap().unwrap().unwrap();
         release(&state); // of the other request that ran
         if is_served(&state, low) {
             release(&state);
@@ -113,10 +113,10 @@ fn a_waiter_cancelled_during_its_eviction_releases_its_place_once() {
         let low = arrive_at(&state, 0).unwrap().unwrap();
         let (abandoning, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let gone = thread::spawn(move || abandoning.withdraw(low));
-        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let arrival = thread::spawn(move || arrive_at(&arriving, 1));
         let answer = gone.join().unwrap();
         assert!(matches!(answer, None | Some(Answer::Evicted)));
-        let high = newcomer.join().unwrap().unwrap();
+        let high = arrival.join().unwrap().unwrap();
         assert_eq!(state.queued(), 1);
         release(&state);
         settle(&state, high);
@@ -134,9 +134,9 @@ fn an_evicted_waiter_sees_the_answer_or_is_woken() {
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         let (asking, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let asker = thread::spawn(move || asking.ask(low, &waker));
-        let newcomer = thread::spawn(move || arrive_at(&arriving, 1));
+        let arrival = thread::spawn(move || arrive_at(&arriving, 1));
         let answered = asker.join().unwrap();
-        let high = newcomer.join().unwrap().unwrap();
+        let high = arrival.join().unwrap().unwrap();
         assert_eq!(woken.0.load(SeqCst), usize::from(!answered));
         assert!(!is_served(&state, low));
         release(&state);
@@ -156,7 +156,7 @@ fn the_higher_of_two_new_requests_gets_the_place_in_any_order() {
                 thread::spawn(move || arrive_at(&state, level))
             })
             .into_iter()
-            .map(|newcomer| newcomer.join().unwrap())
+            .map(|arrival| arrival.join().unwrap())
             .collect();
         if let Ok(Some(low)) = arrivals[0] {
             assert!(!is_served(&state, low), "it was first, and was evicted");

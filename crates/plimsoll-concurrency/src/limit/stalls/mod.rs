@@ -11,8 +11,8 @@
 //!   that were stamped in it and still wait for their caller. A permit carries its [`Stamp`].
 //! - When a response starts to wait for its caller, its permit is counted in the word, and stamped
 //!   with the epoch that the same atomic operation read.
-//! - When the response waits for the service, or the call has ended, the permit is counted out: by a
-//!   compare-and-swap of the word, which fails once the epoch is closed.
+//! - When the response waits for the service, or the call has ended, the permit is counted out: by
+//!   a compare-and-swap of the word, which fails once the epoch is closed.
 //! - The epoch is closed by a request that finds the limit full, at most once in a quarter of the
 //!   longest stall. (There `now` is at hand, and a slot is needed.) The request swaps the word for
 //!   the next epoch with a count of 0, and keeps the old count as a *generation*, under a lock.
@@ -187,23 +187,23 @@ impl Stalls {
     /// Performance: out of line and by value, as is [`release`](Self::release). Around an acquiring
     /// load the compiler adds one more move of the response (`instructions`, `concurrency@accept`).
     #[inline(never)]
-    fn count_progress(&self, stamp: Stamp, lane: impl Fn() -> usize) -> Stamp {
+    fn count_progress(&self, stamp: Stamp, core: impl Fn() -> usize) -> Stamp {
         if let Some(word) = self.word_at(stamp.place())
             && Stamp::of(word.load(Relaxed)) == stamp
         {
             return stamp;
         }
         if stamp == Stamp::NONE || self.release_closed(stamp) {
-            self.enter(lane)
+            self.enter(core)
         } else {
             Stamp::LOST
         }
     }
 
-    fn enter(&self, lane: impl Fn() -> usize) -> Stamp {
+    fn enter(&self, core: impl Fn() -> usize) -> Stamp {
         if let Some(shards) = self.shards.get() {
             // The number of shards is a power of two.
-            let at = lane() & (shards.len() - 1);
+            let at = core() & (shards.len() - 1);
             return Stamp::of(shards[at].0.fetch_add(1, Relaxed));
         }
         Stamp::of(self.word.fetch_add(1, Relaxed))

@@ -77,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let on = prop_oneof![4 => Just(WaitsOn::Caller), 1 => Just(WaitsOn::Service)];
     let step = prop_oneof![
         4 => Just(Step::Begin),
-        12 => (any::<usize>(), on, 0..4_usize).prop_map(|(at, on, lane)| Step::Waits(at, on, lane)),
+        12 => (any::<usize>(), on, 0..4_usize).prop_map(|(at, on, core)| Step::Waits(at, on, core)),
         4 => any::<usize>().prop_map(Step::End),
         6 => (0..LONGEST).prop_map(|after| Step::Full { after }),
         1 => Just(Step::Spread),
@@ -97,10 +97,10 @@ proptest! {
                     stamps.push(Stamp::NONE);
                     model.permits.push(Permit::Service);
                 }
-                Step::Waits(any, on, lane) => {
+                Step::Waits(any, on, core) => {
                     if let Some(at) = at(any, &stamps) && model.permits[at] != Permit::Ended {
                         stamps[at] = if on == WaitsOn::Caller && stalls.is_spread() {
-                            stalls.count_progress(stamps[at], || lane)
+                            stalls.count_progress(stamps[at], || core)
                         } else {
                             stalls.body_waits(stamps[at], on)
                         };
@@ -196,14 +196,14 @@ fn concurrent_threads_lose_no_permit() {
     const CALLS: u32 = 20_000;
     let (stalls, released) = (Stalls::new(), AtomicU32::new(0));
     std::thread::scope(|scope| {
-        for lane in 0..3 {
+        for core in 0..3 {
             let (stalls, released) = (&stalls, &released);
             scope.spawn(move || {
                 for call in 0..CALLS {
-                    let stamp = stalls.count_progress(Stamp::NONE, || lane);
+                    let stamp = stalls.count_progress(Stamp::NONE, || core);
                     let stamp = match call % 3 {
                         0 => stalls.body_waits(stamp, WaitsOn::Service),
-                        1 => stalls.count_progress(stamp, || lane + 1),
+                        1 => stalls.count_progress(stamp, || core + 1),
                         _ => stamp,
                     };
                     if stalls.end(stamp, || call == CALLS / 2) {

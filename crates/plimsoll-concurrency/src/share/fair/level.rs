@@ -1,7 +1,6 @@
 //! The level of the water-filling: a pure state machine.
 
-/// The part of the limit that is kept free for keys below the level while some of them found the
-/// limit full: 0.02.
+/// The part of the limit kept free for keys below the level while such keys are starved: 0.02.
 const HEADROOM: f64 = 0.02;
 /// The number of steps in which spare slots are given out: 4. Keys with little demand arrive in
 /// bursts, and a rejection of one costs more than a slot that is idle for a moment.

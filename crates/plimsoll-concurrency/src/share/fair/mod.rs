@@ -179,8 +179,9 @@ impl<R> FairShare<R> {
         &self.own[of as usize]
     }
 
-    /// Admits a request while the limit is nearly full: if less critical requests take up enough of
-    /// it, or this key has fewer requests than the level.
+    /// Admits a request while the limit is nearly full, if its key is below the level.
+    ///
+    /// It is also admitted if less critical requests take up enough of the limit.
     fn acquire_near_limit(&self, of: Criticality, now: Instant) -> bool {
         self.reclaim(of, now);
         let fill = self.shared.fill(of);
@@ -234,8 +235,9 @@ impl<R> FairShare<R> {
         own.stalls.end(permit.own, || false) && own.inside.fetch_sub(1, AcqRel) == 1
     }
 
-    /// Reclaims the places of responses that stayed unread for the limit's longest stall, and the
-    /// limit's slots as well: behind fair shares the limit may never be found full.
+    /// Reclaims the places of responses that stayed unread for the limit's longest stall.
+    ///
+    /// It also reclaims the limit's slots: behind fair shares the limit may never be found full.
     fn reclaim(&self, of: Criticality, now: Instant) {
         self.shared.limit.reclaim(now);
         if let Some(longest) = self.shared.limit.max_stall_nanos() {

@@ -63,8 +63,6 @@ pub enum InvalidPartitions {
 /// Below the guarantee one compare-and-swap; above it also a look at each partition. No lock and no
 /// allocation.
 ///
-/// A compare-and-swap below the guarantee; above it a look at each partition, too. No lock, no allocation.
-///
 /// ```
 /// use plimsoll_concurrency::{ConcurrencyLimit, Partitions};
 /// use plimsoll_core::GateLayer;

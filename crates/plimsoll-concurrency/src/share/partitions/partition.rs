@@ -9,9 +9,10 @@ use plimsoll_core::Counter;
 
 use crate::limit::stalls::{Stalls, Stamp};
 
-/// How long a slot is reserved for a partition that was rejected below its guarantee: 100 ms in
-/// nanoseconds, the time in which a caller may retry. Tests in `partitions` fail with another
-/// value.
+/// How long a slot is reserved after its partition was rejected below its guarantee, in
+/// nanoseconds.
+///
+/// 100 ms, the time in which a caller may retry. Tests in `partitions` fail with another value.
 const RESERVED: u64 = 100_000_000;
 
 #[derive(Debug)]
