@@ -48,7 +48,7 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// limit measures nothing useful on streams, so use a fixed limit for them.
 ///
 /// A request asks for a stream with `text/event-stream` in `accept`, with an `upgrade` other than
-/// to HTTP/2, or with the method `CONNECT`, which opens WebSockets over HTTP/2.
+/// to HTTP/2, or with the method `CONNECT`, which opens a `WebSocket` over HTTP/2.
 pub fn asks_for_stream<B>(req: &Request<B>) -> bool {
     let upgrade = req.headers().get(UPGRADE);
     upgrade.is_some_and(|to| !to.as_bytes().starts_with(b"h2"))

@@ -142,7 +142,7 @@ impl ConcurrencyLimitHandle {
     ///
     /// let limit = ConcurrencyLimit::adaptive();
     /// limit.handle().on_limit_change(|change| {
-    ///     tracing::debug!(from = change.from, to = change.to, reason = %change.reason, "limit changed");
+    ///     println!("limit {} -> {}: {}", change.from, change.to, change.reason);
     /// });
     /// ```
     pub fn on_limit_change(&self, callback: impl Fn(&LimitChange) + Send + Sync + 'static) {

@@ -64,13 +64,10 @@ impl Value {
     }
 
     fn allowed(&self, limit: u32) -> u32 {
-        match self.pinned() {
-            Some(pinned) => pinned,
-            None => {
-                let (min, max) = self.bounds().into_inner();
-                limit.clamp(min, max)
-            }
-        }
+        self.pinned().unwrap_or_else(|| {
+            let (min, max) = self.bounds().into_inner();
+            limit.clamp(min, max)
+        })
     }
 
     pub(crate) fn bounds(&self) -> RangeInclusive<u32> {
