@@ -55,8 +55,8 @@ impl Average {
         } else if overdue < 2 * HALF_LIFE / WEIGHT {
             before - before / WEIGHT + sample / WEIGHT
         } else {
-            let forgotten = sample - halved(sample, overdue);
-            (halved(before, overdue) + forgotten).max(1)
+            let renewed = sample - halved(sample, overdue);
+            (halved(before, overdue) + renewed).max(1)
         };
         self.nanos.store(next, Relaxed);
         self.at.store(now, Relaxed);

@@ -21,7 +21,10 @@ fn controlled(len: usize) -> Limit {
 }
 
 /// Ends the running call, and returns which waiter runs next.
-fn turn<'a>(running: &mut Option<Call<'a>>, waiting: &mut Vec<(u32, Call<'a>)>) -> Option<u32> {
+fn serve_next<'a>(
+    running: &mut Option<Call<'a>>,
+    waiting: &mut Vec<(u32, Call<'a>)>,
+) -> Option<u32> {
     *running = None;
     let next = waiting.iter_mut().position(|(_, call)| call.is_running())?;
     let (name, call) = waiting.remove(next);
@@ -37,7 +40,7 @@ async fn a_burst_may_wait_for_the_longest_wait() {
     for name in 0..8 {
         advance(12 * MS).await;
         assert_eq!(
-            turn(&mut running, &mut waiting),
+            serve_next(&mut running, &mut waiting),
             Some(name),
             "96 ms at most"
         );
@@ -53,7 +56,7 @@ async fn in_a_standing_queue_overdue_waiters_are_rejected_at_their_turn() {
     let mut waiting: Vec<_> = (0..8).map(|name| (name, call(&limit))).collect();
     for name in 0..3 {
         advance(60 * MS).await; // turns at 60, 120 and 180 ms: the third starts an interval
-        assert_eq!(turn(&mut running, &mut waiting), Some(name));
+        assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
     }
     advance(5 * MS).await;
     let (wakes, waker) = crate::counting_waker();
@@ -63,7 +66,11 @@ async fn in_a_standing_queue_overdue_waiters_are_rejected_at_their_turn() {
         call.poll_with(&waker);
     }
     advance(10 * MS).await;
-    assert_eq!(turn(&mut running, &mut waiting), Some(8), "waited 10 ms");
+    assert_eq!(
+        serve_next(&mut running, &mut waiting),
+        Some(8),
+        "waited 10 ms"
+    );
     assert_eq!(wakes.count(), 6, "the five before it were rejected at once");
     for (_, call) in &mut waiting {
         let rejection = call.rejection().unwrap();
@@ -84,7 +91,7 @@ async fn without_a_controlled_delay_no_waiter_is_rejected_at_its_turn() {
     let mut waiting: Vec<_> = (0..8).map(|name| (name, call(&limit))).collect();
     for name in 0..8 {
         advance(60 * MS).await;
-        assert_eq!(turn(&mut running, &mut waiting), Some(name));
+        assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
     }
 }
 
@@ -116,7 +123,7 @@ async fn a_queue_that_is_empty_once_per_interval_is_not_shortened() {
         let mut waiting = vec![(0, call(&limit)), (1, call(&limit))];
         for name in 0..2 {
             advance(50 * MS).await;
-            assert_eq!(turn(&mut running, &mut waiting), Some(name));
+            assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
         }
     }
     assert_eq!(limit.handle().overdue(), 0);
