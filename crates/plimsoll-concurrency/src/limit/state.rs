@@ -142,8 +142,8 @@ impl State {
         }
     }
 
-    /// As [`release_after`](Self::release_after), and moves an adaptive limit when its window is
-    /// over.
+    /// As [`release_after`](Self::release_after), and moves an adaptive limit at the end of its
+    /// window.
     ///
     /// Performance: out of line, so that a fixed limit does not pay for it (`instructions`,
     /// `concurrency@accept`).
