@@ -251,9 +251,9 @@ impl<D, R> ConcurrencyLimit<D, R> {
     /// - A queue that was empty during an interval is not overloaded in the next, so a few slots
     ///   with long calls are not left idle.
     ///
-    /// folly's other form shortens the longest wait of new waiters to the target while it is
-    /// never empty. It is not used: where calls take longer than the target, no waiter would stay long
-    /// enough to get a slot.
+    /// folly's other form shortens the longest wait of new waiters to the target while the queue
+    /// does not empty. It is not used: where calls take longer than the target, no waiter would
+    /// stay long enough to get a slot.
     ///
     /// Times are whole microseconds, rounded up.
     ///

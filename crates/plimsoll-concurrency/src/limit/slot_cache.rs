@@ -42,8 +42,8 @@ struct SlotCache(AtomicU64);
 enum Word {
     /// The number of free slots, and the limit (never 0) that they are spread under.
     Open { limit: u32, free: u32 },
-    /// The number of the closing. A thread that read the word before it detects
-    /// by it that the cache was closed again in between.
+    /// The number of the closing. A thread that read the word, and then tries to open the cache,
+    /// detects by it that the cache was closed again in between.
     Closed(u32),
 }
 
