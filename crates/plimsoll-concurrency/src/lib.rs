@@ -1,44 +1,75 @@
-//! A limit on requests in flight, for Tower services behind a [`plimsoll_core::Gate`].
+//! Limits on requests in flight for Tower services.
 //!
-//! [`ConcurrencyLimit`] lets a fixed number of requests run at a time. One more is refused at once, or waits in a queue
-//! that is bounded by count and by time. The limit is what protects a store, a pool or a licence with a known
-//! width; latency stays flat because no more work is let in than can be done.
+//! [`ConcurrencyLimit`] admits a number of requests at a time: a fixed number, or one that
+//! [adapts](ConcurrencyLimit::adaptive) to the service. Excess requests are rejected at once, or
+//! wait in a queue that is bounded in length and time. So latency stays flat under overload, and a
+//! database, a pool or a licence of known width is protected.
 //!
 //! ```
-//! use std::time::Duration;
-//! use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
+//! use std::{convert::Infallible, time::Duration};
+//! use http::{Request, Response};
+//! use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, InvalidConcurrencyLimit};
+//! use tower::{Layer, service_fn};
 //!
-//! # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
-//! // 64 at a time; up to 128 more wait, none for longer than 50 ms.
-//! let limit = ConcurrencyLimit::new(64)?.queue(128, Duration::from_millis(50))?;
-//! let handle = limit.handle();
-//! let layer = ConcurrencyLimitLayer::new(limit);
-//! // Later, from anywhere: the layer follows.
-//! handle.set_limit(96)?;
-//! # let _: ConcurrencyLimitLayer = layer;
+//! async fn hello(_: Request<String>) -> Result<Response<String>, Infallible> {
+//!     Ok(Response::new("hello".to_owned()))
+//! }
+//!
+//! fn main() -> Result<(), InvalidConcurrencyLimit> {
+//!     // 64 requests at a time; up to 128 more are queued, each for at most 50 ms.
+//!     let limit = ConcurrencyLimit::new(64)?.queue(128, Duration::from_millis(50))?;
+//!     let handle = limit.handle();
+//!     let layer: ConcurrencyLimitLayer = ConcurrencyLimitLayer::new(limit);
+//!     let service = layer.layer(service_fn(hello));
+//!     // The handle changes the limit at run time.
+//!     handle.set_limit(96)?;
+//! #   let _ = service;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A rejection is an HTTP response with status 503 and `retry-after`, or its gRPC equivalent.
+//!
+//! # Several policies in one gate
+//!
+//! Layers stack as usual in tower. A tuple of policies in one
+//! [`GateLayer`](plimsoll_core::GateLayer) is the faster form: one clock read, one guard and one
+//! body wrapper for all of them. The first policy decides first.
+//!
+//! ```
+//! use plimsoll_concurrency::ConcurrencyLimit;
+//! use plimsoll_core::{ClientIp, GateLayer, Keyed, Missing};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // At most 4 requests of one client, and an adaptive number in total.
+//! let each = ConcurrencyLimit::new(4)?.reject_as_over_quota();
+//! let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || each.cell())?;
+//! let total = ConcurrencyLimit::adaptive();
+//! let layer = GateLayer::new((per_client, total));
+//! # let _: GateLayer<_> = layer;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Which to choose
 //!
-//! | | |
+//! | to | use |
 //! |---|---|
-//! | [`ConcurrencyLimit::new`] | refuses at once: for callers that can go elsewhere |
-//! | [`ConcurrencyLimit::queue`] | waits, first come first served: smooths bursts shorter than the longest wait |
-//! | [`ConcurrencyLimit::order`] | the newest first instead, always or [while the queue is congested](Order::AdaptiveLifo): some in time rather than all late |
-//! | [`ConcurrencyLimit::priorities`] | the most important first; when the queue is full it pushes out the least important |
-//! | [`ConcurrencyLimit::controlled_delay`] | bursts may wait long, a lasting overload is served with short waits |
-//! | [`ConcurrencyLimit::deadlines`] | a request is refused when it could not be served before its own deadline |
-//! | [`ConcurrencyLimit::service_time`] | how long serving takes, for that |
-//! | [`ConcurrencyLimit::max_stall`] | how long a response may stay unread before its slot is reclaimed |
-//! | [`ConcurrencyLimit::reject_as_over_quota`] and [`ConcurrencyLimit::cell`] | a limit for each key, inside [`Keyed`](plimsoll_core::Keyed) |
-//! | [`FairShare`] | one limit, shared fairly by many keys that are not known beforehand |
-//! | [`Partitions`] | one limit, of which a few known kinds of requests have guaranteed shares |
-//! | [`asks_for_stream`] | event streams and WebSocket connections, counted apart from requests |
-//! | `BoundedListener` (feature `axum`) | a limit on connections, in all and per address |
+//! | reject at once when full, for callers that can go elsewhere | [`ConcurrencyLimit::new`] |
+//! | find the limit by measurement | [`ConcurrencyLimit::adaptive`] |
+//! | smooth bursts that are shorter than the longest wait | [`ConcurrencyLimit::queue`] |
+//! | serve the newest waiter first, always or [while the queue is congested](Order::AdaptiveLifo) | [`ConcurrencyLimit::order`] |
+//! | serve the most important first, and evict the least important from a full queue | [`ConcurrencyLimit::priorities`] |
+//! | let bursts wait long, but serve a lasting overload with short waits | [`ConcurrencyLimit::controlled_delay`] |
+//! | reject waiters that would miss their own deadline | [`ConcurrencyLimit::deadlines`], with [`ConcurrencyLimit::service_time`] |
+//! | reclaim the slots of responses that stay unread | [`ConcurrencyLimit::max_stall`] |
+//! | limit each key, inside [`Keyed`](plimsoll_core::Keyed) | [`ConcurrencyLimit::cell`], [`ConcurrencyLimit::reject_as_over_quota`] |
+//! | share one limit fairly between many keys that are not known beforehand | [`FairShare`] |
+//! | guarantee shares of one limit to a few known kinds of requests | [`Partitions`] |
+//! | reject event streams so that browsers reconnect | [`EventStreams`] |
+//! | limit connections, in total and per address | `BoundedListener` (feature `axum`) |
 //!
-//! [`ConcurrencyLimitHandle`] changes every setting at run time, counts, and is a
+//! [`ConcurrencyLimitHandle`] reads counters, changes settings at run time, and is a
 //! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

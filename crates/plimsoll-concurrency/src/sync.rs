@@ -1,4 +1,4 @@
-//! The one place that knows about loom.
+//! Synchronization types, from loom in its models and from std elsewhere.
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::{

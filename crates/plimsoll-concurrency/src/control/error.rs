@@ -1,74 +1,76 @@
-//! What can be set of algorithms, and within which bounds.
+//! Errors of algorithm settings, and their bounds.
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::WindowSize;
 
-/// The highest limit there is.
+/// The highest limit, in requests; the same as that of a fixed limit.
 const MAX_LIMIT: u32 = 1 << 30;
+/// The time of a window.
 const WINDOW_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+/// The calls of a window.
 const WINDOW_SAMPLES: RangeInclusive<u32> = 1..=1 << 20;
 
-/// A setting of an [`Algorithm`](super::Algorithm) is out of bounds.
+/// A setting of an [`Algorithm`](super::Algorithm) is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAlgorithm {
-    /// No room for the limit, or it begins outside of it.
+    /// The bounds of the limit are invalid, or the initial limit is outside of them.
     #[error(
-        "limits are {initial} in {min} to {max}, but must be 1 <= min <= initial <= max <= 2^30"
+        "limits must be 1 <= min <= initial <= max <= 2^30, got initial = {initial}, min = {min}, max = {max}"
     )]
     Limits {
-        /// The first limit.
+        /// The initial limit.
         initial: u32,
-        /// The lowest.
+        /// The lower bound.
         min: u32,
-        /// The highest.
+        /// The upper bound.
         max: u32,
     },
-    /// A window that ends at once, or never.
-    #[error("window time is {0:?}, but must be 1 millisecond to 1 hour")]
+    /// The time of a window is out of bounds.
+    #[error("window time must be 1 millisecond to 1 hour, got {0:?}")]
     WindowTime(Duration),
-    /// A window of nothing, or that never fills.
-    #[error("window samples are {0}, but must be 1 to 2^20 calls")]
+    /// The calls of a window are 0 or too many.
+    #[error("window samples must be in 1..=2^20, got {0}")]
     WindowSamples(u32),
-    /// A cut that cuts nothing, or too deep.
-    #[error("backoff is {0}, but must be at least 0.5 and less than 1")]
+    /// The share that a cut leaves is out of bounds.
+    #[error("backoff must be in [0.5, 1), got {0}")]
     Backoff(f64),
-    /// Every answer is late, or none is.
-    #[error("timeout is {0:?}, but must be 1 nanosecond to 1 hour")]
+    /// The timeout is zero or too long.
+    #[error("timeout must be 1 nanosecond to 1 hour, got {0:?}")]
     Timeout(Duration),
-    /// The limit never moves, or past its aim.
-    #[error("smoothing is {0}, but must be more than 0 and at most 1")]
+    /// The smoothing factor is out of bounds.
+    #[error("smoothing must be in (0, 1], got {0}")]
     Smoothing(f64),
-    /// No latency is tolerated, or any.
-    #[error("tolerance is {0}, but must be at least 1 and at most 100")]
+    /// The tolerated increase of latency is out of bounds.
+    #[error("tolerance must be in [1, 100], got {0}")]
     Tolerance(f64),
-    /// No queue to grow by, or one without end.
-    #[error("queue allowance is {0}, but must be 1 to 2^20 requests")]
+    /// The queue allowance is 0 or too high.
+    #[error("queue_allowance must be in 1..=2^20, got {0}")]
     QueueAllowance(u32),
-    /// No memory, or one that never learns.
-    #[error("long window is {0}, but must be 10 to 2^20 windows")]
+    /// The long average covers too few or too many windows.
+    #[error("long_window must be in 10..=2^20, got {0}")]
     LongWindow(u32),
-    /// A band of queue lengths without inside.
-    #[error("queue band is {alpha} to {beta}, but must be 1 <= alpha <= beta <= 1000")]
+    /// The range of queue lengths is invalid.
+    #[error("queue_band must be 1 <= alpha <= beta <= 1000, got alpha = {alpha}, beta = {beta}")]
     QueueBand {
-        /// Below it the limit grows.
+        /// The limit grows below this length.
         alpha: u32,
-        /// Above it the limit falls.
+        /// The limit falls above this length.
         beta: u32,
     },
-    /// An aim that is out of reach, or none.
-    #[error("objective is {0:?}, but must be 1 nanosecond to 1 hour")]
+    /// The latency objective is zero or too long.
+    #[error("objective must be 1 nanosecond to 1 hour, got {0:?}")]
     Objective(Duration),
-    /// A service that takes no time, or all of it.
-    #[error("no-load latency is {0:?}, but must be 1 nanosecond to 1 hour")]
+    /// The no-load latency is zero or too long.
+    #[error("no_load_latency must be 1 nanosecond to 1 hour, got {0:?}")]
     NoLoadLatency(Duration),
-    /// Always measuring, or never.
-    #[error("probe multiplier is {0}, but must be 1 to 2^20")]
+    /// The probe multiplier is 0 or too high.
+    #[error("probe_multiplier must be in 1..=2^20, got {0}")]
     Probe(u32),
 }
 
-/// Where a limit begins and stays.
+/// The initial limit and its bounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) initial: u32,
@@ -89,7 +91,7 @@ impl Bounds {
         self.min..=self.max
     }
 
-    /// The same with these bounds, and the initial limit moved into them.
+    /// Returns these bounds with the range replaced and the initial limit moved into it.
     pub(super) fn moved(self, within: RangeInclusive<u32>) -> Result<Self, InvalidAlgorithm> {
         let (min, max) = within.into_inner();
         let initial = self.initial.max(min).min(max);
@@ -111,7 +113,7 @@ pub(super) fn checked_window(size: WindowSize) -> Result<WindowSize, InvalidAlgo
     Ok(size)
 }
 
-/// What is left of a limit.
+/// Checks the share that a cut leaves of a limit.
 pub(super) fn checked_backoff(share: f64) -> Result<f64, InvalidAlgorithm> {
     if (0.5..1.0).contains(&share) {
         Ok(share)
@@ -120,7 +122,7 @@ pub(super) fn checked_backoff(share: f64) -> Result<f64, InvalidAlgorithm> {
     }
 }
 
-/// How much of the way to its aim a limit moves.
+/// Checks how far a limit moves towards its target.
 pub(super) fn checked_smoothing(share: f64) -> Result<f64, InvalidAlgorithm> {
     if share > 0.0 && share <= 1.0 {
         Ok(share)

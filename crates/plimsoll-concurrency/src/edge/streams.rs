@@ -1,4 +1,4 @@
-//! Streams: requests that stay for as long as their caller likes.
+//! Streams: requests whose duration is up to their caller.
 
 use std::{fmt, time::Duration};
 
@@ -13,18 +13,19 @@ use plimsoll_core::{
     RequestHead, ServerClassifier, SpeaksHttp,
 };
 
-/// When to come back where the policy does not say.
+/// The retry time where the policy gives no hint: 3 seconds, in the range that the HTML
+/// standard suggests.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// Whether a request asks for a stream: server-sent events, a WebSocket or another upgrade, a tunnel.
+/// Returns whether a request asks for a stream: server-sent events, an upgrade, or a tunnel.
 ///
-/// Every caller can ask for one, of any route: use this to log or to count, and do not choose a limit
-/// by it. A request to an ordinary route that asks for a stream would otherwise be counted against
-/// the larger limit of the streams.
+/// Every caller can ask for a stream on any route. So use this for logs or counters, and do not
+/// choose a limit by it: a request to an ordinary route that asks for a stream would be counted
+/// against the larger limit for streams.
 ///
-/// A stream holds its slot until it ends, which is when its caller likes, so a few streams would use
-/// up a limit that is meant for requests. Give their routes a limit of their own:
+/// A stream holds its slot until its caller ends it, so a few streams would use up a limit that is
+/// meant for requests. Give the routes of streams a limit of their own:
 ///
 /// ```
 /// use plimsoll_concurrency::ConcurrencyLimit;
@@ -32,7 +33,7 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// # fn serves<P: plimsoll_core::Policy<http::Request<String>>>(_: GateLayer<P>) {}
 ///
 /// # fn main() -> Result<(), plimsoll_concurrency::InvalidConcurrencyLimit> {
-/// // 64 requests at a time, and beside them 5,000 open streams.
+/// // 64 requests at a time, and 5,000 open streams beside them.
 /// let (requests, streams) = (ConcurrencyLimit::new(64)?, ConcurrencyLimit::new(5_000)?);
 /// let cases = [("/events", streams)];
 /// let layer = GateLayer::new(Choose::by(Route::matched(), cases, requests));
@@ -41,12 +42,13 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// # }
 /// ```
 ///
-/// Events end with the response's body, and so does their slot. A WebSocket's response has no body: let the handler
-/// leave a [`Handover`](plimsoll_core::Handover) in it, and keep the claim while the socket lives. Either way
-/// latency ends at the head. A limit that finds itself learns nothing from streams; let theirs be a fixed one.
+/// The slot of server-sent events is released at the end of the response body. A WebSocket's
+/// response has no body: leave a [`Handover`](plimsoll_core::Handover) in the response, and keep
+/// its claim while the socket is open. Either way latency ends at the response head. An adaptive
+/// limit measures nothing useful on streams, so use a fixed limit for them.
 ///
-/// A stream is asked for by `text/event-stream` in `accept`, by an `upgrade` other than to HTTP/2, or
-/// by the method `CONNECT`, which is how a WebSocket asks in HTTP/2.
+/// A request asks for a stream with `text/event-stream` in `accept`, with an `upgrade` other than
+/// to HTTP/2, or with the method `CONNECT`, which opens a `WebSocket` over HTTP/2.
 pub fn asks_for_stream<B>(req: &Request<B>) -> bool {
     let upgrade = req.headers().get(UPGRADE);
     upgrade.is_some_and(|to| !to.as_bytes().starts_with(b"h2"))
@@ -67,16 +69,17 @@ fn accepts_events<B>(req: &Request<B>) -> bool {
         })
 }
 
-/// Speaks [`Http`], and refuses event streams in a way that browsers come back from.
+/// Speaks [`Http`], and rejects event streams in a way that browsers retry.
 ///
-/// A browser's `EventSource` that is answered with anything but 200 gives up for good, whatever `retry-after` says
-/// ([HTML, 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)). So a `GET` that accepts
-/// `text/event-stream` is refused with 200, an event stream that says nothing but `retry:`, and its end: the browser
-/// connects again after that time, which is the policy's hint (3 seconds where there is none) and up to as much again,
-/// by chance, so that those refused together do not return together. The other fields are those of the
-/// usual refusal.
+/// A browser's `EventSource` does not reconnect after a status other than 200, despite
+/// `retry-after` ([HTML, 9.2](https://html.spec.whatwg.org/multipage/server-sent-events.html)). So a `GET` that accepts
+/// `text/event-stream` is rejected with 200 and an event stream that contains only a `retry:` field
+/// and then ends. The browser connects again after that time: the policy's hint (3 seconds without
+/// one), times a random factor of 1 to 2, so that callers that were rejected together do not return
+/// together. The other header fields are those of the usual rejection.
 ///
-/// Clients other than browsers may do better with the usual 503 and `retry-after`: for those, stay with [`Http`].
+/// For clients other than browsers the usual 503 with `retry-after` may be better: use [`Http`] for
+/// those.
 ///
 /// ```
 /// use plimsoll_concurrency::{ConcurrencyLimit, EventStreams};
@@ -97,7 +100,7 @@ pub struct EventStreams<C = ServerClassifier> {
 }
 
 impl<C> EventStreams<C> {
-    /// Goes by the rules of `http` for everything else.
+    /// Uses `http` for everything except rejected event streams.
     pub const fn new(http: Http<C>) -> Self {
         Self {
             http,
@@ -105,7 +108,8 @@ impl<C> EventStreams<C> {
         }
     }
 
-    /// Refuses event streams with 204 for reasons of this kind: the browser does not come back by itself.
+    /// Rejects event streams with 204 for reasons of this kind; the browser then does not
+    /// reconnect.
     #[must_use]
     pub fn stop_on(mut self, kind: Kind) -> Self {
         self.stops[kind.index()] = true;
@@ -193,7 +197,7 @@ where
     }
 }
 
-/// The one field of the stream: milliseconds, rounded up, evenly between `wait` and twice that.
+/// Returns the `retry:` field: milliseconds, rounded up, uniform between `wait` and twice that.
 fn retry(wait: Duration) -> Bytes {
     let least = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     let least = least.clamp(1, u64::MAX / 2);

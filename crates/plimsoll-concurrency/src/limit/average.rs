@@ -1,26 +1,30 @@
-//! A moving average of times that forgets by count, and by time once nothing is measured any more.
+//! A moving average of durations that also decays with time when no samples come.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-/// Nanoseconds in which what is out of date loses half of its weight, once no sample has come for as
-/// long as the average itself. 10 seconds: a minute after a slow period, an estimate of a minute is
-/// down to a few seconds. `hint::a_slow_period_is_forgotten_while_the_limit_is_not_reached` fails with
-/// one of minutes.
+/// The half-life of outdated samples, in nanoseconds, once no sample has come for as long as the
+/// average itself.
+///
+/// 10 seconds: one minute after a slow period, an estimate of one minute has fallen to a few
+/// seconds. `hint::a_slow_period_is_forgotten_while_the_limit_is_not_reached` fails with one of
+/// minutes.
 const HALF_LIFE: u64 = 10_000_000_000;
-/// The weight of a sample among those that come without a pause: one in 16 calls may be slow without
-/// moving the average by more than a 16th of it, and 50 calls replace it.
+/// A new sample has a weight of 1/16 while samples come without a pause.
+///
+/// One slow call in 16 then moves the average by at most a 16th of that call, and about 50 calls
+/// replace it.
 const WEIGHT: u64 = 16;
 
 /// A moving average in nanoseconds; 0 before the first sample.
 ///
-/// Of two samples that are taken at once, one may be lost: it is an estimate.
+/// Of two concurrent samples one may be lost; the average is an estimate.
 #[derive(Debug)]
 pub(crate) struct Average {
     nanos: AtomicU64,
-    /// The moment of the last sample.
+    /// The time of the last sample.
     at: AtomicU64,
 }
 
@@ -40,8 +44,8 @@ impl Average {
         self.nanos.store(0, Relaxed);
     }
 
-    /// Takes in a sample at `now`, in nanoseconds of one epoch. It weighs a 16th, or more after a time
-    /// without samples.
+    /// Adds a sample at `now`, in nanoseconds of one epoch. Its weight is 1/16, or more after a
+    /// time without samples.
     pub(crate) fn take(&self, sample: Duration, now: u64) {
         let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
         let before = self.nanos();
@@ -51,29 +55,29 @@ impl Average {
         } else if overdue < 2 * HALF_LIFE / WEIGHT {
             before - before / WEIGHT + sample / WEIGHT
         } else {
-            let forgotten = sample - halved(sample, overdue);
-            (halved(before, overdue) + forgotten).max(1)
+            let renewed = sample - halved(sample, overdue);
+            (halved(before, overdue) + renewed).max(1)
         };
         self.nanos.store(next, Relaxed);
         self.at.store(now, Relaxed);
     }
 
-    /// What exceeds `rest`, a value that was derived from the average, at `now`: less and less when no
+    /// Returns `value`, derived from the average, at `now`. Its excess over `rest` decays while no
     /// sample comes.
     pub(crate) fn faded(&self, value: u64, rest: u64, now: u64) -> u64 {
         let excess = value.saturating_sub(rest);
         rest.min(value) + halved(excess, self.overdue(self.nanos(), now))
     }
 
-    /// For how long a sample has been missing: where such calls go on, one ends within the time that
-    /// they take.
+    /// Returns for how long a sample is overdue. While such calls continue, one ends within the
+    /// average.
     fn overdue(&self, nanos: u64, now: u64) -> u64 {
         let age = now.saturating_sub(self.at.load(Relaxed));
         age.saturating_sub(nanos)
     }
 }
 
-/// What is left of `value` after `time`; in between two halvings, along a line.
+/// Returns what is left of `value` after `time`; linear between two halvings.
 fn halved(value: u64, time: u64) -> u64 {
     let (halvings, rest) = (time / HALF_LIFE, time % HALF_LIFE);
     let value = u32::try_from(halvings)
@@ -91,7 +95,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     #[test]
-    fn half_is_left_after_each_half_life_and_three_quarters_in_the_middle() {
+    fn a_value_halves_in_each_half_life_and_linearly_in_between() {
         for (time, left) in [(0, 800), (5, 600), (10, 400), (15, 300), (20, 200)] {
             assert_eq!(halved(800, time * SECOND), left, "after {time} s");
         }
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_follow_each_other_weigh_a_sixteenth() {
+    fn a_sample_without_a_pause_has_a_weight_of_one_sixteenth() {
         let average = Average::new();
         average.take(Duration::from_nanos(1600), 0);
         average.take(Duration::ZERO, 5);
@@ -108,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_weighs_more_the_longer_none_came() {
+    fn a_sample_weighs_more_after_a_longer_pause() {
         for (pause, left) in [(10, 500), (20, 250), (6400, 1)] {
             let average = Average::new();
             average.take(Duration::from_nanos(1000), 0);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::LimitReason;
 
-/// A limit has changed.
+/// A change of a limit, as passed to callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitChange {
@@ -16,7 +16,7 @@ pub struct LimitChange {
     pub from: usize,
     /// The limit now.
     pub to: usize,
-    /// Why.
+    /// Why the limit changed.
     pub reason: LimitReason,
 }
 
@@ -32,7 +32,8 @@ impl Callbacks {
         all.push(callback);
     }
 
-    /// Calls all of them, without a lock. One that panics fails neither a call nor the others.
+    /// Calls all callbacks, without holding a lock. A panic in one is caught, so it fails neither
+    /// the request nor the other callbacks.
     pub(crate) fn call(&self, change: &LimitChange) {
         let all = self
             .0

@@ -1,4 +1,4 @@
-//! The limit as its users build it.
+//! The concurrency limit's type, constructors and settings.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,34 +10,43 @@ use super::{
 };
 use crate::{Adaptive, Algorithm, Order, Tuning, control::sampler::Route};
 
-/// Of all requests, while nobody tells priorities. In a cohort, so that none is drawn; and the lowest level, so that
-/// the queue keeps a list for no other.
-const THE_SAME: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
+/// The priority of every request when no `priorities` are set.
+///
+/// It names a cohort, so no random cohort is drawn. It is the lowest level, so the queue allocates
+/// the list of one level only.
+const EQUAL_PRIORITY: Priority = Priority::new(Criticality::Sheddable).in_cohort(0);
 
-/// A limit on requests in flight; one more is refused, or waits its turn.
+/// Limits the requests in flight; excess requests are rejected or queued.
 ///
-/// A request holds its slot until its call is over: by default at the end of the response body. The
-/// slot of a response that is not read is reclaimed after the [longest stall](Self::max_stall).
+/// A request holds its slot until its call has ended: by default at the end of the response body.
+/// The slot of a response that is not read is reclaimed after the
+/// [longest stall](Self::max_stall).
 ///
-/// # Who comes next
+/// # Which waiter is admitted next
 ///
-/// A slot that becomes free belongs to one of those who wait, at once, and never to a request that arrives in that
-/// moment: to the highest [priority](Self::priorities), and among equals to whoever has waited longest, or as the
-/// [order](Self::order) says. A caller that stops waiting leaves nothing behind; if it had just been given a slot, the next
-/// in the queue gets it. A response future that is neither polled nor dropped keeps its place, and the slot it
-/// was given, as any other request in flight does.
+/// A released slot goes to a waiter at once, never to a request that arrives at that moment. The
+/// waiter is the one with the highest [priority](Self::priorities). Among equals it is the one that
+/// has waited longest, unless another [order](Self::order) is set.
+///
+/// A waiter that is cancelled leaves nothing behind; if it was already granted a slot, the next
+/// waiter gets that slot. A response future that is neither polled nor dropped keeps its place in
+/// the queue, and a slot that was granted to it counts as in flight.
 ///
 /// # Cost
 ///
-/// With a free slot: a compare-and-swap to get in, and a subtraction to get out; an addition and a
-/// compare-and-swap count that the response waits for its caller. When full and without a queue, a
-/// load. Only requests that wait, and slots that go to them, take a lock, for as long as it takes
-/// to link an entry of three lists. Deadlines and priorities are read when there is no slot. A
-/// refusal takes no lock: the queue's length and its lowest level are one atomic.
+/// | case | cost |
+/// |---|---|
+/// | a slot is free | one compare-and-swap to take it, one subtraction to release it; an addition and a compare-and-swap to count a response as unread |
+/// | full, without a queue | one load |
+/// | full, with a queue | a lock to queue a request, and one to hand a slot to a waiter, each held while an entry is linked into three lists |
+/// | rejected by a full queue | no lock: the queue's length and its lowest level are one atomic |
 ///
-/// A queue's memory grows as it is first used: by an entry for each request that waits or was answered and has not yet
-/// heard of it, at most the limit and twice the length together (a length below 1,024 counts as that many once), and by
-/// 8 bytes for each level up to the highest ever seen, 4 KiB for all 512.
+/// Deadlines and priorities are read only when no slot is free.
+///
+/// The memory of the queue grows on first use. It holds one entry for each waiter, and one for each
+/// answered waiter whose future has not been polled yet: at most `limit + 2 * len` entries
+/// (`limit + len + 1024` when `len` is below 1,024). It also holds 8 bytes for each level up to the
+/// highest one used: 4 KiB for all 512 levels.
 ///
 /// # Example
 ///
@@ -64,7 +73,7 @@ pub struct ConcurrencyLimit<D = (), R = Same> {
 }
 
 impl ConcurrencyLimit {
-    /// Lets `limit` requests in at a time, and refuses the others at once with [`Kind::Full`].
+    /// Admits at most `limit` requests at a time and rejects the rest with [`Kind::Full`].
     ///
     /// # Errors
     ///
@@ -73,26 +82,26 @@ impl ConcurrencyLimit {
         Ok(Self::with(Settings::new(limit)?))
     }
 
-    /// A limit that finds itself: [`Adaptive`] with its defaults. Nothing has to be known of the service.
+    /// Creates a limit that adapts to the service: [`Adaptive`] with its defaults.
     ///
     /// # Panics
     ///
-    /// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio
-    /// runtime with its timer enabled.
+    /// This function does not panic. But a queued request creates a [`tokio::time::Sleep`], which
+    /// panics outside a tokio runtime with its timer enabled.
     pub fn adaptive() -> Self {
         Self::with(Settings::moved_by(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
     }
 
-    /// A limit that this algorithm moves.
+    /// Creates a limit that is moved by an algorithm.
     ///
     /// # Errors
     ///
-    /// When it begins with 0 or more than 2^30.
+    /// When the algorithm's initial limit is 0 or more than 2^30.
     pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrencyLimit> {
         Self::tuned(algorithm, &Tuning::DEFAULT)
     }
 
-    /// With other numbers for the windows, for the laboratory.
+    /// Creates a limit with other numbers for its windows; for the laboratory.
     #[doc(hidden)]
     pub fn tuned(
         algorithm: impl Algorithm + 'static,
@@ -106,7 +115,7 @@ impl ConcurrencyLimit {
         Self {
             state: Arc::new(State::new(Arc::new(settings))),
             deadlines: Arc::new(()),
-            priorities: Arc::new(Same(THE_SAME)),
+            priorities: Arc::new(Same(EQUAL_PRIORITY)),
             kind: Kind::Full,
             route: None,
         }
@@ -114,28 +123,33 @@ impl ConcurrencyLimit {
 }
 
 impl<D, R> ConcurrencyLimit<D, R> {
-    /// Up to `len` requests wait for a slot, first come first served unless an [order](Self::order) or
-    /// [priorities](Self::priorities) are set, none longer than `max_wait`. A request that finds the queue full, or has
-    /// waited that long, is refused like one without a queue.
+    /// Queues up to `len` requests, each for at most `max_wait`, when all slots are taken.
     ///
-    /// Time is counted in whole microseconds, rounded up, and tokio's timer fires on the millisecond after.
+    /// Waiters are admitted first come, first served unless an [order](Self::order) or
+    /// [priorities](Self::priorities) are set. A request that finds the queue full, or has waited
+    /// for `max_wait`, is rejected as without a queue.
+    ///
+    /// Times are whole microseconds, rounded up; tokio's timer fires on the next millisecond.
     ///
     /// # Errors
     ///
-    /// When `len` is 0 or more than 2^20, or `max_wait` less than 1 microsecond or more than 1 hour.
+    /// When `len` is 0 or more than 2^20, or `max_wait` is less than 1 microsecond or more than 1
+    /// hour.
     ///
     /// # Panics
     ///
-    /// Not here; but a request that has to wait makes a [`tokio::time::Sleep`], which panics outside of a tokio
-    /// runtime with its timer enabled.
+    /// This function does not panic. But a queued request creates a [`tokio::time::Sleep`], which
+    /// panics outside a tokio runtime with its timer enabled.
     pub fn queue(self, len: usize, max_wait: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_queue(len, max_wait)?;
         Ok(self)
     }
 
-    /// A request that waits is refused with [`Kind::Deadline`] when its deadline comes before its turn, or has
-    /// passed when it would have to wait. Requests that find a slot are not asked: put
-    /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy for that.
+    /// Rejects a waiter with [`Kind::Deadline`] when its own deadline cannot be met.
+    ///
+    /// That is when its deadline passes before it is admitted, or has passed before it would be
+    /// queued. The deadline of a request that finds a free slot is not read: for that, put
+    /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy.
     pub fn deadlines<E>(self, deadlines: E) -> ConcurrencyLimit<E, R> {
         ConcurrencyLimit {
             state: self.state,
@@ -146,41 +160,52 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// States how long the service takes for all but the slowest hundredth (the 99th percentile), for
-    /// [`deadlines`](Self::deadlines): a request with less time left than that is refused with [`Kind::Deadline`] before
-    /// it waits, when so little is left while it waits, and when its turn comes; the slot goes to the next. Without it
-    /// only those whose deadline has passed are; and a limit that moves measures the time itself. There the 90th percentile is
-    /// enough when the turn comes, or the mean of the calls that ended last while all slots were taken (the latest weighs a
-    /// 16th), where that is longer.
+    /// Sets the 99th percentile of the service time, for [`deadlines`](Self::deadlines).
+    ///
+    /// A request that has less time left than that is rejected with [`Kind::Deadline`]: before it
+    /// is queued, while it waits, and when a slot becomes free for it. The slot then goes to the
+    /// next waiter.
+    ///
+    /// Without this setting:
+    ///
+    /// - A fixed limit rejects only requests whose deadline has passed.
+    /// - An adaptive limit measures the service time. When a slot becomes free it requires the 90th
+    ///   percentile only, or, where that is longer, the mean latency of recent calls that ended
+    ///   while all slots were taken (the latest has a weight of 1/16).
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 hour.
+    /// When `p99` is zero or more than 1 hour.
     pub fn service_time(self, p99: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_service_time(Some(p99))?;
         Ok(self)
     }
 
-    /// Who among equals gets the next slot; [`Order::Fifo`] unless set.
+    /// Sets which of several equal waiters gets the next slot; the default is [`Order::Fifo`].
     #[must_use]
     pub fn order(self, order: Order) -> Self {
         self.state.settings.set_order(order);
         self
     }
 
-    /// Slots go to the highest criticality that waits, and a request that finds the queue full takes the place of the newest
-    /// of the lowest [level](plimsoll_core::Priority::level), when its own is higher: that one is refused at once with
-    /// [`Kind::Full`]. Only requests that find no slot are asked.
+    /// Sets how the priority of a request is read, for a queue that serves the highest first.
     ///
-    /// Within the highest criticality the highest cohort comes first, but not while its backlog is a passing one: others wait who
-    /// would make room for it, and the first of it has not yet waited for half of the time that it can (the longest wait, or
-    /// the time its deadline leaves). Then nobody of it has to be lost, and the first comes first.
+    /// - A free slot goes to a waiter of the highest criticality.
+    /// - A request that finds the queue full evicts the newest waiter of the lowest
+    ///   [level](plimsoll_core::Priority::level), if its own level is higher. The evicted waiter is
+    ///   rejected at once with [`Kind::Full`].
+    /// - Within the highest criticality the highest cohort comes first once its waiters are at
+    ///   risk. While the backlog is short, the oldest waiter of that criticality comes first. A
+    ///   backlog is short while waiters exist that could be evicted for it, and its oldest waiter
+    ///   has used less than half of its time (the longest wait, or the time to its deadline).
+    /// - A request without a cohort gets a random one when it is queued. So under overload a part
+    ///   of equal requests is served in time, instead of all of them late.
+    /// - Waiters of a low level may wait for the longest wait and never be served.
     ///
-    /// `priorities` is [`ByExtension`](plimsoll_core::ByExtension), [`ByHeader`](plimsoll_core::ByHeader) or a closure
-    /// `Fn(&Req) -> Priority`. A request without a cohort gets a random one when it has to wait: so a part of equals is
-    /// served in time, and not all of them late. Without this setting all are the same, and nothing is drawn.
-    ///
-    /// Requests of a low level may wait for the longest wait and never be served.
+    /// `priorities` is [`ByExtension`](plimsoll_core::ByExtension),
+    /// [`ByHeader`](plimsoll_core::ByHeader) or a closure `Fn(&Req) -> Priority`. It is called only
+    /// for requests that find no free slot. Without this setting all requests are equal, and no
+    /// cohort is drawn.
     ///
     /// ```
     /// use std::time::Duration;
@@ -207,26 +232,34 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// Cuts a queue short that does not only smooth bursts: `CoDel`, in the form that Facebook's folly gave it for
-    /// servers. Its own defaults are 5 and 100 ms; `target` should be some service times, and `interval` longer than a
-    /// usual burst.
+    /// Rejects waiters early while the queue is congested, by `CoDel` as in Facebook's folly.
     ///
-    /// The queue's delay is that of the oldest in it, and zero when nobody waits. When it was longer than `target`
-    /// throughout an `interval`, the next one is overloaded: requests that have waited for more than twice the target
-    /// when their turn comes are refused then with [`Kind::Full`], and the slot goes to the next; never the first of an
-    /// interval. So bursts may wait for the longest wait, and a lasting overload is served with short waits.
+    /// folly's defaults are 5 and 100 ms. Set `target` to a few service times, and `interval`
+    /// longer than a usual burst.
     ///
-    /// Two things differ from folly. Its delay is that of the request whose turn it is: by priority or newest first
-    /// that one has always just come, and there is no overload to be seen. And a queue that was empty in an interval is
-    /// never overloaded in the next, so that a few slots with long calls are not left idle. That is also why the other
-    /// form was not taken, in which a queue that stands shortens the longest wait of newcomers to the target: where
-    /// calls are longer than that, nobody waits long enough for a slot.
+    /// The queue's delay is the wait of its oldest waiter, and zero when the queue is empty. When
+    /// the delay exceeded `target` throughout an `interval`, the next interval is overloaded: a
+    /// waiter that has waited for more than twice the target when its turn comes is rejected with
+    /// [`Kind::Full`], and the slot goes to the next. The first waiter of an interval is never
+    /// rejected that way. So a burst may wait up to the longest wait, and a lasting overload is
+    /// served with short waits.
     ///
-    /// Times are counted in whole microseconds, rounded up.
+    /// There are two differences from folly:
+    ///
+    /// - folly takes the delay of the waiter whose turn it is. With priorities or newest first that
+    ///   waiter has just arrived, so an overload would not be detected.
+    /// - A queue that was empty during an interval is not overloaded in the next, so a few slots
+    ///   with long calls are not left idle.
+    ///
+    /// folly's other form shortens the longest wait of new waiters to the target while the queue
+    /// does not empty. It is not used: where calls take longer than the target, no waiter would
+    /// stay long enough to get a slot.
+    ///
+    /// Times are whole microseconds, rounded up.
     ///
     /// # Errors
     ///
-    /// When `target` is zero or not less than `interval`, or `interval` more than 1 minute.
+    /// When `target` is zero or not less than `interval`, or `interval` is more than 1 minute.
     pub fn controlled_delay(
         self,
         target: Duration,
@@ -236,12 +269,13 @@ impl<D, R> ConcurrencyLimit<D, R> {
         Ok(self)
     }
 
-    /// Refuses with [`Kind::OverQuota`] instead of [`Kind::Full`]: for limits per key, where it is the caller who is
-    /// over, and not the server that is full.
+    /// Rejects with [`Kind::OverQuota`] instead of [`Kind::Full`], for limits per key.
     ///
-    /// The [hint](Self::retry_after) is an estimate here too. A rate limit knows when the next
-    /// token comes; when a call of the same caller ends is not known beforehand.
-    /// [`Http`](plimsoll_core::Http) spreads it like the hint of a full server.
+    /// There the caller is over its own limit; the server is not full.
+    ///
+    /// The [hint](Self::retry_after) is an estimate here, too: unlike the next token of a rate
+    /// limit, the end of a caller's running calls cannot be computed. [`Http`](plimsoll_core::Http)
+    /// spreads it like the hint of a full server.
     pub fn reject_as_over_quota(self) -> Self {
         Self {
             kind: Kind::OverQuota,
@@ -249,65 +283,68 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// States when a rejected caller should come back, in place of an estimate.
+    /// Sets the retry hint of rejections, in place of an estimate.
     ///
     /// # The estimate
     ///
-    /// It is the time until the requests that are inside now will have been served: the time a slot
-    /// is held, times the requests in flight and in the queue, over the limit.
+    /// It is the time until all requests in flight and in the queue will have been served: the time
+    /// a slot is held, times the number of those requests, divided by the limit.
     ///
     /// - The time a slot is held, to the end of the body, is a moving average over the requests
     ///   that end while all slots are taken, except those that an inner gate rejected. Each counts
-    ///   for at most [`max_retry_after`](Self::max_retry_after), and the latest weighs a 16th.
+    ///   for at most [`max_retry_after`](Self::max_retry_after), and the latest has a weight of
+    ///   1/16.
     /// - The estimate is 1 second before the first such request, and never more than
     ///   `max_retry_after`.
-    /// - It forgets by time. When no such request has ended for as long as one takes by the
-    ///   average, what exceeds 1 second halves every 10 seconds, and the next request to end weighs
-    ///   as much as was forgotten.
+    /// - It decays with time. When no such request has ended for as long as one takes by the
+    ///   average, the part above 1 second halves every 10 seconds, and the next request to end gets
+    ///   the weight that was lost.
     ///
-    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) give the hint of the
-    /// limit behind them. [`Http`](plimsoll_core::Http) spreads the hint of a full limit between once and
-    /// twice its value, so that callers do not return together.
+    /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) use the hint of the
+    /// limit behind them. [`Http`](plimsoll_core::Http) spreads the hint of a full limit between
+    /// one and two times its value, so that callers do not return together.
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 day.
+    /// When `hint` is zero or more than 1 day.
     pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_retry_after(Some(hint))?;
         Ok(self)
     }
 
-    /// Bounds the hint that is [estimated](Self::retry_after); 1 minute unless set.
+    /// Bounds the [estimated hint](Self::retry_after); the default is 1 minute.
     ///
-    /// A hint that is stated is not bounded.
+    /// A hint that was set with [`retry_after`](Self::retry_after) is not bounded.
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 day.
+    /// When `max` is zero or more than 1 day.
     pub fn max_retry_after(self, max: Duration) -> Result<Self, InvalidConcurrencyLimit> {
         self.state.settings.set_max_retry_after(max)?;
         Ok(self)
     }
 
-    /// How long a response may stay unread while requests find the limit full: 10 seconds by
-    /// default, `None` for ever.
+    /// Sets how long a response may stay unread while the limit is full.
+    ///
+    /// The default is 10 seconds; `None` disables it.
     ///
     /// A response is unread while its head or a frame was handed to the server and the server has
-    /// not asked for the next: the caller has stopped reading, or its HTTP/2 window is 0. Such
-    /// callers would hold their slots for as long as their connections live, and two of them close
-    /// a limit of 2. So their slots are reclaimed:
+    /// not asked for the next one: the caller has stopped reading, or its HTTP/2 window is 0. Such
+    /// a caller would hold its slot for as long as its connection lives, and two of them block a
+    /// limit of 2. So the slots are reclaimed:
     ///
-    /// - The time runs from the first request that finds the limit full. A slot is reclaimed after
-    ///   1 to 1.25 times `longest`, by a request that finds the limit full or waits in the queue.
-    ///   While all requests find a slot none is reclaimed.
+    /// - The time starts with the first request that finds the limit full. A slot is reclaimed
+    ///   after 1 to 1.25 times `longest`, by a request that finds the limit full or waits in the
+    ///   queue. No slot is reclaimed while every request finds one free.
     /// - A caller makes progress when the server asks for the next frame. A slow reader that takes
-    ///   one frame within `longest` keeps its slot. (What fits into the buffers of server and
+    ///   one frame within `longest` keeps its slot. (Data that fits into the buffers of server and
     ///   kernel counts as read.)
-    /// - No time runs while the body waits for the service, as an idle event stream does.
-    /// - The response is not cut off, which could pass for its end. It continues without a slot,
-    ///   and is counted in [`stalled`](crate::ConcurrencyLimitHandle::stalled). Such responses are
-    ///   bounded by connections: limit those by address, with `BoundedListener`.
-    /// - An adaptive limit learns nothing from the end of such a call.
+    /// - No time passes while the body waits for the service, as an idle event stream does.
+    /// - The response is not cut off, because the caller could mistake the cut for its end. It
+    ///   continues without a slot, and is counted in
+    ///   [`stalled`](crate::ConcurrencyLimitHandle::stalled). The number of connections bounds such
+    ///   responses: limit connections per address with `BoundedListener`.
+    /// - An adaptive limit does not sample the end of such a call.
     ///
     /// [`FairShare`](crate::FairShare) and [`Partitions`](crate::Partitions) use the setting of the
     /// limit behind them, and reclaim its slots where they reject. A permit that was
@@ -328,7 +365,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
     ///
     /// # Errors
     ///
-    /// When it is less than 100 milliseconds or more than 1 hour.
+    /// When `longest` is less than 100 milliseconds or more than 1 hour.
     pub fn max_stall(
         self,
         longest: impl Into<Option<Duration>>,
@@ -337,8 +374,10 @@ impl<D, R> ConcurrencyLimit<D, R> {
         Ok(self)
     }
 
-    /// Another limit with slots and a queue of its own, and the same settings and counters: what is changed through one
-    /// handle is changed for all.
+    /// Returns a limit with its own slots and queue that shares settings and counters with this
+    /// one.
+    ///
+    /// A change through one handle applies to all cells.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
@@ -346,7 +385,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let each = ConcurrencyLimit::new(4)?.reject_as_over_quota();
-    /// let handle = each.handle(); // of all
+    /// let handle = each.handle(); // of all cells
     /// let per_client =
     ///     Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || each.cell())?;
     /// let layer = GateLayer::new(per_client);
@@ -365,24 +404,26 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// Another entrance to the same slots, the same queue and the same settings, for requests of one route: how long its
-    /// calls take is learnt apart from the others'.
+    /// Returns an entrance to the same limit for one route, whose latency is measured separately.
     ///
-    /// Where routes of different speed share a limit that finds itself, the mean latency moves with their mix, as it does
-    /// with load. Told apart, a mix that changes is known for what it is: [`Adaptive`] takes a window of slower routes for
-    /// one of fewer calls that take longer. Other algorithms read [`Window::route_latency`](crate::Window::route_latency). A limit
-    /// that is set does not care.
+    /// Slots, queue and settings are shared. Where routes of different speed share an adaptive
+    /// limit, the mean latency moves with their mix, as it does with load. Measured separately, a
+    /// change of the mix is not mistaken for load: [`Adaptive`] treats a window with more calls of
+    /// slow routes as a window of fewer, longer calls. Other algorithms read
+    /// [`Window::route_latency`](crate::Window::route_latency). A fixed limit ignores routes.
     ///
-    /// A route is known once it was asked for in a window in which calls did not wait for each other, and again in one of
-    /// the 32 after it. While most calls are of routes that are not known, they are not told apart.
+    /// - The baseline of a route is known after requests for it in two windows in which calls did
+    ///   not wait for each other; the second must come within 32 windows of the first. While most
+    ///   calls are of routes without a baseline, routes are not separated.
+    /// - Changes through a handle apply to all routes, as do [queue](Self::queue),
+    ///   [order](Self::order) and hint. [Deadlines](Self::deadlines),
+    ///   [priorities](Self::priorities) and the [kind of rejection](Self::reject_as_over_quota)
+    ///   belong to each entrance, and start as copies of this one's.
+    /// - A [cell](Self::cell) of a route has its own slots and no route.
+    /// - A [`Keyed`](plimsoll_core::Keyed) may evict a route while its requests are in flight: only
+    ///   what was measured for that route is lost.
     ///
-    /// What a handle changes is changed for all routes, as are [queue](Self::queue), [order](Self::order) and hint;
-    /// [deadlines](Self::deadlines), [priorities](Self::priorities) and [kind of refusal](Self::reject_as_over_quota) are each
-    /// entrance's own, and begin as they are here. A [cell](Self::cell) of a route has slots of its own, and no route. In
-    /// a [`Keyed`](plimsoll_core::Keyed) a route may be forgotten while others are in flight: what was learnt of it is
-    /// lost, and nothing else.
-    ///
-    /// Costs a lock that is tried, and never waited for, at the end of a call; with a few routes or one for each key:
+    /// It costs a `try_lock` at the end of each call; no call waits for that lock.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
@@ -413,7 +454,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// Reads and changes this limit while it works, and tells its load.
+    /// Returns a handle that reads and changes this limit at run time, and is its load signal.
     pub fn handle(&self) -> ConcurrencyLimitHandle {
         ConcurrencyLimitHandle::new(Arc::clone(&self.state))
     }

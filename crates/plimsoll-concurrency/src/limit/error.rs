@@ -1,13 +1,13 @@
-//! What cannot be set.
+//! Errors of settings.
 
 use std::time::Duration;
 
-/// A setting is out of bounds.
+/// A setting of a concurrency limit is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConcurrencyLimit {
-    /// No limit, or one that limits nothing.
-    #[error("limit is {0}, but must be 1 to 2^30 requests")]
+    /// The limit is 0 or too high.
+    #[error("limit must be in 1..=2^30, got {0}")]
     Limit(usize),
     /// The limit is adaptive, so it cannot be set.
     #[error("the limit is adaptive: set its bounds, or pin it")]
@@ -15,43 +15,41 @@ pub enum InvalidConcurrencyLimit {
     /// The limit is fixed, so it has no bounds.
     #[error("the limit is fixed: set the limit, not its bounds")]
     Fixed,
-    /// Bounds of an adaptive limit.
-    #[error("bounds are {min} to {max}, but must be 1 <= min <= max <= 2^30")]
+    /// The bounds of an adaptive limit are invalid.
+    #[error("bounds must be 1 <= min <= max <= 2^30, got min = {min}, max = {max}")]
     Bounds {
         /// The lower bound.
         min: usize,
         /// The upper bound.
         max: usize,
     },
-    /// No queue, or one that never fills.
-    #[error("queue length is {0}, but must be 1 to 2^20 requests")]
+    /// The queue length is 0 or too high.
+    #[error("len must be in 1..=2^20, got {0}")]
     QueueLen(usize),
-    /// No time to wait, or no end of it.
-    #[error("longest wait is {0:?}, but must be 1 microsecond to 1 hour")]
+    /// The longest wait is out of bounds.
+    #[error("max_wait must be 1 microsecond to 1 hour, got {0:?}")]
     MaxWait(Duration),
-    /// A hint that invites the caller back at once, or never.
-    #[error("retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
+    /// The retry hint is out of bounds.
+    #[error("retry_after must be 1 nanosecond to 1 day, got {0:?}")]
     RetryAfter(Duration),
-    /// A longest hint that invites the caller back at once, or never.
-    #[error("longest retry hint is {0:?}, but must be 1 nanosecond to 1 day")]
+    /// The longest estimated retry hint is out of bounds.
+    #[error("max_retry_after must be 1 nanosecond to 1 day, got {0:?}")]
     MaxRetryAfter(Duration),
-    /// A longest stall that is shorter than the time between two frames, or no bound.
-    #[error("longest stall is {0:?}, but must be 100 milliseconds to 1 hour")]
+    /// The longest stall is out of bounds.
+    #[error("max_stall must be 100 milliseconds to 1 hour, got {0:?}")]
     MaxStall(Duration),
-    /// No target for the delay, or one that is as long as the interval it is held against.
-    #[error(
-        "target delay is {target:?}, but must be 1 microsecond to less than the interval, {interval:?}"
-    )]
+    /// The target delay is zero or not shorter than the interval.
+    #[error("target must be 1 microsecond to less than interval ({interval:?}), got {target:?}")]
     Target {
-        /// The target.
+        /// The target delay.
         target: Duration,
         /// The interval.
         interval: Duration,
     },
-    /// An interval so long that an overload would be over before it was noticed.
-    #[error("interval is {0:?}, but must be at most 1 minute")]
+    /// The interval is too long.
+    #[error("interval must be at most 1 minute, got {0:?}")]
     Interval(Duration),
-    /// A service that takes no time, or for ever.
-    #[error("service time is {0:?}, but must be 1 nanosecond to 1 hour")]
+    /// The service time is zero or too long.
+    #[error("service_time must be 1 nanosecond to 1 hour, got {0:?}")]
     ServiceTime(Duration),
 }

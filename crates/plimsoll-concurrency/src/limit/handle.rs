@@ -1,4 +1,4 @@
-//! Settings and figures at run time.
+//! Settings and counters at run time.
 
 use std::{
     ops::RangeInclusive,
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{LimitReason, Order, control::sampler::Sampler};
 
-/// Reads and changes a [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit while it works. Clones share it.
+/// Reads and changes a [`ConcurrencyLimit`](crate::ConcurrencyLimit) at run time; clones share it.
 ///
-/// The settings and counters of cells made with [`ConcurrencyLimit::cell`](crate::ConcurrencyLimit::cell) are shared among
-/// all of them; [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the one cell this
-/// handle came from.
+/// All cells made with [`ConcurrencyLimit::cell`](crate::ConcurrencyLimit::cell) share settings and
+/// counters. [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the
+/// cell that created this handle.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLimitHandle(Arc<State>);
 
@@ -27,29 +27,29 @@ impl ConcurrencyLimitHandle {
         Self(state)
     }
 
-    /// Returns the limit: requests that may be in flight.
+    /// Returns the limit: how many requests may be in flight.
     pub fn limit(&self) -> usize {
         self.0.settings.limit() as usize
     }
 
     /// Changes a fixed limit.
     ///
-    /// A higher limit admits waiters at once. Under a lower one running requests end in their own
-    /// time, and no request is admitted until fewer are in flight. Waiters of another cell with the
-    /// same settings notice a higher limit when the next slot of their cell is released.
+    /// A higher limit admits waiters at once. Under a lower limit running requests continue, and no
+    /// request is admitted until fewer are in flight. Waiters of another cell with the same
+    /// settings are admitted under a higher limit when the next slot of their cell is released.
     ///
     /// # Errors
     ///
-    /// When `limit` is 0 or more than 2^30, or the limit is adaptive: an algorithm would replace the
-    /// value with the next window. [`set_bounds`](Self::set_bounds) or [`pin`](Self::pin) it. Nothing
-    /// is changed then.
+    /// When `limit` is 0 or more than 2^30, or the limit is adaptive: the algorithm would replace
+    /// the value at the end of the next window. Use [`set_bounds`](Self::set_bounds) or
+    /// [`pin`](Self::pin) there. Nothing is changed then.
     pub fn set_limit(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         let settings = &self.0.settings;
         if settings.sampler.is_some() {
             return Err(InvalidConcurrencyLimit::Adaptive);
         }
         settings.change_limit(LimitReason::Set, |value| value.set(limit))?;
-        self.0.hand_out(None);
+        self.0.admit_waiters(None);
         Ok(())
     }
 
@@ -65,8 +65,8 @@ impl ConcurrencyLimitHandle {
     ///
     /// # Errors
     ///
-    /// When not `1 <= min <= max <= 2^30`, the algorithm cannot work within them, or the limit is
-    /// fixed. Nothing is changed then.
+    /// When not `1 <= min <= max <= 2^30`, when the algorithm cannot work within the bounds, or
+    /// when the limit is fixed. Nothing is changed then.
     pub fn set_bounds(&self, within: RangeInclusive<usize>) -> Result<(), InvalidConcurrencyLimit> {
         let settings = &self.0.settings;
         let Some(sampler) = &settings.sampler else {
@@ -81,14 +81,14 @@ impl ConcurrencyLimitHandle {
             value.set_bounds(&checked);
             Ok(())
         })?;
-        self.0.hand_out(None);
+        self.0.admit_waiters(None);
         Ok(())
     }
 
-    /// Keeps an adaptive limit at this value until it is [unpinned](Self::unpin): for an experiment,
-    /// or an incident. Bounds do not apply to it. A fixed limit is [set](Self::set_limit).
+    /// Keeps an adaptive limit at this value until it is [unpinned](Self::unpin).
     ///
-    /// The algorithm measures nothing meanwhile, and probes nothing.
+    /// This is for an experiment or an incident. The bounds do not apply. A fixed limit is
+    /// [set](Self::set_limit). While the limit is pinned the algorithm neither measures nor probes.
     ///
     /// # Errors
     ///
@@ -100,12 +100,12 @@ impl ConcurrencyLimitHandle {
         };
         settings.change_limit(LimitReason::Pinned, |value| value.pin(Some(limit)))?;
         sampler.pin(true);
-        self.0.hand_out(None);
+        self.0.admit_waiters(None);
         Ok(())
     }
 
-    /// Lets the algorithm move the limit again, from where it is pinned. Does nothing to a limit
-    /// that is not pinned.
+    /// Unpins the limit, so that the algorithm moves it again from its current value. Does nothing
+    /// when the limit is not pinned.
     pub fn unpin(&self) {
         let settings = &self.0.settings;
         if let Some(sampler) = settings
@@ -115,7 +115,7 @@ impl ConcurrencyLimitHandle {
         {
             _ = settings.change_limit(LimitReason::Set, |value| value.pin(None));
             sampler.pin(false);
-            self.0.hand_out(None);
+            self.0.admit_waiters(None);
         }
     }
 
@@ -124,7 +124,7 @@ impl ConcurrencyLimitHandle {
         self.0.settings.value.pinned().map(|limit| limit as usize)
     }
 
-    /// Why the limit has its value: [`LimitReason::Set`], unless an algorithm moved it.
+    /// Returns why the limit has its value: [`LimitReason::Set`], unless an algorithm moved it.
     pub fn reason(&self) -> LimitReason {
         let sampler = self.0.settings.sampler.as_ref();
         sampler.map(Sampler::reason).unwrap_or_default()
@@ -132,24 +132,24 @@ impl ConcurrencyLimitHandle {
 
     /// Calls `callback` whenever the limit changes, for logs, metrics and dashboards.
     ///
-    /// It runs on the thread that changed the limit, without a lock: count with an atomic, or send
-    /// to a channel, and return. If it panics, the panic is caught. Callbacks add up, and are those
-    /// of all [cells](crate::ConcurrencyLimit::cell). An adaptive limit under load changes with most of
-    /// its windows, every few latencies of the service.
+    /// The callback runs on the thread that changed the limit, without a lock: update an atomic, or
+    /// send to a channel, and return. A panic in it is caught. Callbacks add up and apply to all
+    /// [cells](crate::ConcurrencyLimit::cell). An adaptive limit under load changes in most of its
+    /// windows, every few latencies of the service.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
     ///
     /// let limit = ConcurrencyLimit::adaptive();
     /// limit.handle().on_limit_change(|change| {
-    ///     tracing::debug!(from = change.from, to = change.to, reason = %change.reason, "limit changed");
+    ///     println!("limit {} -> {}: {}", change.from, change.to, change.reason);
     /// });
     /// ```
     pub fn on_limit_change(&self, callback: impl Fn(&LimitChange) + Send + Sync + 'static) {
         self.0.settings.callbacks.add(Arc::new(callback));
     }
 
-    /// How many may wait, and for how long; `None` when requests are refused at once.
+    /// Returns the queue's length and its longest wait; `None` without a queue.
     pub fn queue(&self) -> Option<(usize, Duration)> {
         self.0
             .settings
@@ -157,43 +157,49 @@ impl ConcurrencyLimitHandle {
             .map(|(len, max_wait)| (len as usize, max_wait))
     }
 
-    /// Changes how many may wait and for how long, together. Those who wait already keep their place
-    /// and their time.
+    /// Changes the queue's length and its longest wait together.
+    ///
+    /// Requests that are already queued keep their place and their time.
     ///
     /// # Errors
     ///
-    /// When `len` is 0 or more than 2^20, or `max_wait` less than 1 microsecond or more than 1 hour. Nothing is changed
-    /// then.
+    /// When `len` is 0 or more than 2^20, or `max_wait` is less than 1 microsecond or more than 1
+    /// hour. Nothing is changed then.
     pub fn set_queue(&self, len: usize, max_wait: Duration) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_queue(len, max_wait)
     }
 
-    /// From now on refuses at once when full. Those who wait already keep their place and their time.
+    /// Removes the queue: new requests are rejected when all slots are taken.
+    ///
+    /// Requests that are already queued keep their place and their time.
     pub fn clear_queue(&self) {
         self.0.settings.clear_queue();
     }
 
-    /// Who among equals gets the next slot.
+    /// Returns which of several equal waiters gets the next slot.
     pub fn order(&self) -> Order {
         self.0.settings.order()
     }
 
-    /// Changes who among equals gets the next slot, those who wait already included.
+    /// Changes which of several equal waiters gets the next slot, for queued requests, too.
     pub fn set_order(&self, order: Order) {
         self.0.settings.set_order(order);
     }
 
-    /// Target and interval of the [controlled delay](crate::ConcurrencyLimit::controlled_delay); `None` without one.
+    /// Returns target and interval of the
+    /// [controlled delay](crate::ConcurrencyLimit::controlled_delay), if one is set.
     pub fn controlled_delay(&self) -> Option<(Duration, Duration)> {
         let control = self.0.settings.control()?;
         Some((control.target, control.interval))
     }
 
-    /// Changes target and interval of the controlled delay together.
+    /// Changes target and interval of the
+    /// [controlled delay](crate::ConcurrencyLimit::controlled_delay) together.
     ///
     /// # Errors
     ///
-    /// When `target` is zero or not less than `interval`, or `interval` more than 1 minute. Nothing is changed then.
+    /// When `target` is zero or not less than `interval`, or `interval` is more than 1 minute.
+    /// Nothing is changed then.
     pub fn set_controlled_delay(
         &self,
         target: Duration,
@@ -202,64 +208,70 @@ impl ConcurrencyLimitHandle {
         self.0.settings.set_control(target, interval)
     }
 
-    /// From now on nobody is refused when its turn comes but for its deadline.
+    /// Removes the controlled delay: when its turn comes, a waiter is rejected only for its
+    /// deadline.
     pub fn clear_controlled_delay(&self) {
         self.0.settings.clear_control();
     }
 
-    /// The service's 99th percentile, which waits are held against that have a deadline; `None` when it is not known.
+    /// Returns the 99th percentile of the service time, as set or measured; `None` when unknown.
+    ///
+    /// Requests with a deadline are rejected when they have less time left.
     pub fn service_time(&self) -> Option<Duration> {
         Some(self.0.settings.service_time()).filter(|time| !time.is_zero())
     }
 
-    /// Changes the [service time](crate::ConcurrencyLimit::service_time). Those who wait already are held against it when
-    /// their turn comes.
+    /// Sets the [service time](crate::ConcurrencyLimit::service_time); `None` measures it, where
+    /// the limit is adaptive.
+    ///
+    /// Queued requests are checked against it when their turn comes.
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 hour. Nothing is changed then.
+    /// When `p99` is zero or more than 1 hour. Nothing is changed then.
     pub fn set_service_time(&self, p99: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_service_time(p99)
     }
 
-    /// The hint of rejections: as it was set, or the estimate when the last call was measured.
+    /// Returns the retry hint: as set, or the estimate without its decay.
     ///
-    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after). A rejection knows the time, so
-    /// its hint is shorter than this when a long estimate is out of date.
+    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after). The estimate of
+    /// a rejection decays with time, so its hint may be shorter than this.
     pub fn retry_after(&self) -> Duration {
         self.0.retry_after(None)
     }
 
-    /// The hint of a rejection at `now`.
+    /// Returns the hint of a rejection at `now`.
     pub(crate) fn retry_after_at(&self, now: Instant) -> Duration {
         self.0.retry_after(Some(now))
     }
 
-    /// The longest hint that is estimated.
+    /// Returns the bound of the estimated hint.
     pub fn max_retry_after(&self) -> Duration {
         self.0.settings.max_retry_after()
     }
 
-    /// Changes the [longest hint](crate::ConcurrencyLimit::max_retry_after) that is estimated.
+    /// Changes the [bound](crate::ConcurrencyLimit::max_retry_after) of the estimated hint.
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 day. Nothing is changed then.
+    /// When `max` is zero or more than 1 day. Nothing is changed then.
     pub fn set_max_retry_after(&self, max: Duration) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_max_retry_after(max)
     }
 
-    /// Sets the hint that refusals carry; `None` estimates it, see
-    /// [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after).
+    /// Sets the hint of rejections; `None` estimates it.
+    ///
+    /// See [`ConcurrencyLimit::retry_after`](crate::ConcurrencyLimit::retry_after).
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 day. Nothing is changed then.
+    /// When `hint` is zero or more than 1 day. Nothing is changed then.
     pub fn set_retry_after(&self, hint: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_retry_after(hint)
     }
 
-    /// How long a response may stay unread while requests find the limit full; `None` is for ever.
+    /// Returns how long a response may stay unread while the limit is full; `None` is unlimited.
     pub fn max_stall(&self) -> Option<Duration> {
         self.0.settings.max_stall().map(Duration::from_nanos)
     }
@@ -268,72 +280,77 @@ impl ConcurrencyLimitHandle {
     ///
     /// # Errors
     ///
-    /// When it is less than 100 milliseconds or more than 1 hour. Nothing is changed then.
+    /// When `longest` is less than 100 milliseconds or more than 1 hour. Nothing is changed then.
     pub fn set_max_stall(&self, longest: Option<Duration>) -> Result<(), InvalidConcurrencyLimit> {
         self.0.settings.set_max_stall(longest)
     }
 
-    /// Reclaims the slots of callers that stopped reading, for a policy in front of the limit that
-    /// finds it full or nearly so.
+    /// Reclaims the slots of unread responses, for a policy in front that finds the limit full or
+    /// nearly full.
     pub(crate) fn reclaim(&self, now: Instant) {
         self.0.reclaim(now);
     }
 
-    /// The longest stall in nanoseconds; `None` is for ever.
+    /// The longest stall in nanoseconds; `None` is unlimited.
     pub(crate) fn max_stall_nanos(&self) -> Option<u64> {
         self.0.settings.max_stall()
     }
 
-    /// Slots that were reclaimed from responses that were not read for the longest stall.
+    /// Returns how many slots were reclaimed from unread responses.
     ///
     /// See [`ConcurrencyLimit::max_stall`](crate::ConcurrencyLimit::max_stall).
     pub fn stalled(&self) -> u64 {
         self.0.settings.stalled.load(Relaxed)
     }
 
-    /// Requests that hold a slot, those included that were given one and have not yet been polled.
+    /// Returns the requests that hold a slot, including granted waiters that have not been polled
+    /// yet.
     pub fn in_flight(&self) -> usize {
         self.0.in_flight() as usize
     }
 
-    /// Requests that wait.
+    /// Returns the requests in the queue.
     pub fn queued(&self) -> usize {
         self.0.queued() as usize
     }
 
-    /// Requests that were refused when they came, there being neither a slot nor a place in the queue.
+    /// Returns the requests that found neither a free slot nor a place in the queue.
     pub fn rejected(&self) -> u64 {
         self.0.settings.rejected.get()
     }
 
-    /// Requests that were refused because one of a higher priority took their place in the queue. Counted when they
-    /// hear of it, so each request is in one count.
+    /// Returns the waiters that were evicted by requests of a higher priority.
+    ///
+    /// Each is counted when its future is polled. If it is dropped before, it counts as
+    /// [abandoned](Self::abandoned), so every request is in one counter.
     pub fn pushed_out(&self) -> u64 {
-        self.0.settings.pushed_out.get()
+        self.0.settings.evicted.get()
     }
 
-    /// Requests that the [controlled delay](crate::ConcurrencyLimit::controlled_delay) refused when their turn came.
+    /// Returns the waiters that the [controlled delay](crate::ConcurrencyLimit::controlled_delay)
+    /// rejected.
     pub fn overdue(&self) -> u64 {
         self.0.settings.overdue.get()
     }
 
-    /// Requests that were refused after the longest wait.
+    /// Returns the waiters that were rejected after the longest wait.
     pub fn timed_out(&self) -> u64 {
         self.0.settings.timed_out.get()
     }
 
-    /// Requests that were refused because their deadline could not be met.
+    /// Returns the requests that were rejected because their deadline could not be met.
     pub fn past_deadline(&self) -> u64 {
         self.0.settings.past_deadline.get()
     }
 
-    /// Requests whose caller went away while they waited.
+    /// Returns the waiters whose futures were dropped.
     pub fn abandoned(&self) -> u64 {
         self.0.settings.abandoned.get()
     }
 }
 
-/// Requests in flight and in the queue, over the limit: 1 when the last slot is taken, more when requests wait.
+/// Requests in flight and in the queue, divided by the limit: 1 when the last slot is taken, more
+/// with waiters.
 impl LoadSignal for ConcurrencyLimitHandle {
     #[inline]
     fn load(&self) -> f64 {

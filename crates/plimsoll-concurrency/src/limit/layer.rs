@@ -1,14 +1,14 @@
-//! The layer.
+//! The layer's name.
 
 use plimsoll_core::{GateLayer, Http, Same};
 
 use crate::ConcurrencyLimit;
 
-/// Puts a [`ConcurrencyLimit`] limit in front of a service.
+/// Applies a [`ConcurrencyLimit`] to a service.
 ///
-/// Answers refusals as HTTP or gRPC (`T` is another protocol); `D` reads deadlines, `R`
-/// priorities. State lives in the layer: all
-/// services it makes, and their clones, share one limit.
+/// Rejections are HTTP or gRPC responses (`T` selects another protocol); `D` reads deadlines, `R`
+/// priorities. The state lives in the layer: all services it creates, and their clones, share one
+/// limit.
 ///
 /// ```
 /// use std::convert::Infallible;

@@ -1,17 +1,17 @@
-//! The limit: slots, the requests that hold them, and what can be set.
+//! The limit: its slots, the permits that hold them, its settings and its handle.
 
 mod average;
 mod change;
 mod concurrency;
 mod error;
 mod handle;
-mod lanes;
 mod layer;
 mod load;
 #[cfg(all(test, loom))]
 mod models;
 mod policy;
 mod settings;
+mod slot_cache;
 mod slots;
 pub(crate) mod stalls;
 mod state;

@@ -1,4 +1,4 @@
-//! The limit as the gate sees it.
+//! The limit as a policy of the gate.
 
 use std::{
     pin::Pin,
@@ -18,12 +18,12 @@ use super::{
     state::Queued,
     wait::{ConcurrencyLimitWait, WaitEnd},
 };
-use crate::queue::{Answer, Waiter, is_too_late};
+use crate::queue::{Answer, Waiter, misses_deadline};
 
 /// The policy's name in rejections.
 const NAME: &str = "concurrency";
 
-/// A slot, held. Plain data: the gate sees to it that it is given back.
+/// A slot that a request holds. Plain data: the gate releases it.
 #[derive(Debug)]
 pub struct ConcurrencyLimitPermit(Stamp);
 
@@ -61,16 +61,16 @@ where
         let mut wait = wait.project();
         let deadline = *wait.deadline;
         let Some(ticket) = *wait.ticket else {
-            // Polled after its end, which no gate does.
+            // Polled after its end, which a gate does not do.
             return Poll::Ready(Err(self.reject(now)));
         };
-        // First the queue, then the timer: both have the waker before this is `Pending`.
+        // First the queue, then the timer: both hold the waker before this returns `Pending`.
         let mut at = now;
         while !self.state.ask(ticket, cx.waker()) && at < wait.end.at {
             if self.state.reclaim(at) {
-                continue; // perhaps one of the slots is this one's
+                continue; // one of the slots may be granted to this waiter
             }
-            // Wake up for it: without new requests there is no other call that reclaims slots.
+            // The timer wakes for it: without new requests no other call reclaims slots.
             let end = self.state.reclaims_at().unwrap_or(wait.end.at);
             let end = end.min(wait.end.at);
             match wait.timer.as_mut().as_pin_mut() {
@@ -88,16 +88,16 @@ where
         *wait.ticket = None;
         Poll::Ready(match self.state.withdraw(ticket) {
             Some(Answer::Granted) => self.granted(deadline, now),
-            Some(Answer::TooLate) => Err(self.past_deadline()),
-            Some(Answer::PushedOut) => {
-                self.state.settings.pushed_out.add();
+            Some(Answer::MissesDeadline) => Err(self.past_deadline()),
+            Some(Answer::Evicted) => {
+                self.state.settings.evicted.add();
                 Err(self.rejection(now))
             }
             Some(Answer::Overdue) => {
                 self.state.settings.overdue.add();
                 Err(self.rejection(now))
             }
-            // Its time is over, and it was not answered even in this very moment.
+            // The wait has ended, and no answer came up to this moment.
             None if wait.end.is_late => Err(self.past_deadline()),
             None => {
                 self.state.settings.timed_out.add();
@@ -111,7 +111,7 @@ where
         if let Some(ticket) = wait.ticket.take() {
             self.state.settings.abandoned.add();
             if self.state.withdraw(ticket) == Some(Answer::Granted) {
-                self.state.leave(now);
+                self.state.release(now);
             }
         }
     }
@@ -119,19 +119,19 @@ where
     #[inline]
     fn finish(&self, permit: ConcurrencyLimitPermit, outcome: &Outcome) {
         if !self.state.holds_slot(permit.0) {
-            return; // others have it
+            return; // the slot was reclaimed
         }
         if self.state.samples {
-            self.state.leave_sampled(outcome, self.route.as_deref());
+            self.state.release_sampled(outcome, self.route.as_deref());
         } else {
-            self.state.leave_after(outcome);
+            self.state.release_after(outcome);
         }
     }
 
     #[inline]
     fn revoke(&self, permit: ConcurrencyLimitPermit, _: Instant, now: Instant) {
         if self.state.holds_slot(permit.0) {
-            self.state.leave(now);
+            self.state.release(now);
         }
     }
 
@@ -159,7 +159,7 @@ where
 impl<D: Send + Sync, R: Send + Sync> Cell for ConcurrencyLimit<D, R> {
     fn reset(&self) {
         match &self.route {
-            // Slots and queue are those of the others, too.
+            // Slots and queue are shared with the other routes.
             Some(route) => route.reset(),
             None => self.state.reset(),
         }
@@ -169,7 +169,7 @@ impl<D: Send + Sync, R: Send + Sync> Cell for ConcurrencyLimit<D, R> {
         if self.route.is_some() || self.state.is_idle() {
             return Duration::ZERO;
         }
-        // A guess, and never zero while anybody is in.
+        // An estimate, and never zero while a request is in flight.
         self.state.hold().max(Duration::from_nanos(1))
     }
 }
@@ -192,7 +192,8 @@ impl<D, R> ConcurrencyLimit<D, R> {
         Rejection::new(NAME, Kind::Deadline)
     }
 
-    /// There is no slot: a place in the queue, or a refusal. In a storm nearly all requests end here, and without the lock.
+    /// Queues or rejects a request that found no slot. Under overload nearly all requests end here,
+    /// without taking the lock.
     #[cold]
     #[inline(never)]
     fn wait<Req>(
@@ -233,7 +234,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         if let (Some(sampler), Some(deadline)) = (&settings.sampler, deadline) {
             sampler.has_left(deadline.remaining(now));
         }
-        if is_too_late(deadline, now, settings.service_time()) {
+        if misses_deadline(deadline, now, settings.service_time()) {
             return Verdict::Reject(self.past_deadline());
         }
         let longest = now.checked_add(max_wait).unwrap_or(now);
@@ -248,8 +249,9 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// The level of a request that has to wait, its cohort drawn when it has none: so the equals of a criticality are
-    /// spread, and a part of them is served in time rather than all of them late.
+    /// Returns the level of a request that has to wait. A missing cohort is drawn at random, which
+    /// spreads the equals of a criticality: part of them is served in time, instead of all of them
+    /// late.
     fn level<Req>(&self, req: &Req) -> u16
     where
         R: Prioritize<Req>,
@@ -261,14 +263,14 @@ impl<D, R> ConcurrencyLimit<D, R> {
         }
     }
 
-    /// The slot is here. It is of no use to a request that is late by now.
+    /// Accepts a granted slot, or releases it if the request is too late by now.
     fn granted(
         &self,
         deadline: Option<Deadline>,
         now: Instant,
     ) -> Result<ConcurrencyLimitPermit, Rejection> {
-        if is_too_late(deadline, now, self.state.settings.service_time_at_turn()) {
-            self.state.leave(now);
+        if misses_deadline(deadline, now, self.state.settings.service_time_at_turn()) {
+            self.state.release(now);
             return Err(self.past_deadline());
         }
         Ok(ConcurrencyLimitPermit::NEW)

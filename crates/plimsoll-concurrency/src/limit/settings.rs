@@ -1,4 +1,4 @@
-//! What can be changed while requests run.
+//! Settings that can be changed at run time, and the counters.
 
 use std::{
     sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
@@ -20,61 +20,69 @@ use crate::{
     queue::{Order, Rules, codel::Control},
 };
 
+/// The longest queue, in requests. It keeps the summary of the queue within 30 bits; `settings`
+/// fails with another value.
 const MAX_QUEUE_LEN: usize = 1 << 20;
+/// The highest `max_wait`: 1 hour, which fits 32 bits in microseconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// The highest retry hint: 1 day. A longer one keeps callers away for good.
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
-/// The longest estimated hint unless another is set. A minute: most overloads are over or known to
-/// people by then, and a caller that stays away for longer costs more than one more rejection.
+/// The default of the longest estimated hint: 1 minute. Most overloads have ended or known to
+/// operators by then, and a caller that stays away for longer costs more than one more rejection.
 /// `hint::slow_bodies_make_no_hint_longer_than_a_minute` fails with another value.
 const DEFAULT_MAX_HINT: Duration = Duration::from_secs(60);
+/// The longest interval of the controlled delay: 1 minute. With a longer one most overloads would
+/// be over before they are detected.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// The highest `service_time`: 1 hour, the highest `max_wait`.
 const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
-/// How long a response may stay unread unless another time is set: 10 seconds. A mobile client that
-/// changes cells or loses packets is silent for a few; a longer silence costs a slot that others
-/// wait for. The CIS benchmark recommends the same for nginx' `send_timeout` (default 60), which
-/// cuts the response off. Here it continues, so an error costs little.
+/// The default of the longest stall: 10 seconds. A mobile client that changes cells or loses
+/// packets is silent for a few seconds; a longer silence costs a slot that waiters need. The CIS
+/// benchmark recommends the same for nginx's `send_timeout` (default 60 seconds), which cuts the
+/// response off. Here the response continues, so a wrong decision costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
 const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
-/// Shorter stalls occur in congested networks.
+/// The shortest `max_stall`: 100 milliseconds. Shorter stalls occur in congested networks.
 const SHORTEST_STALL: Duration = Duration::from_millis(100);
+/// The highest `max_stall`: 1 hour.
 const LONGEST_STALL: Duration = Duration::from_secs(3600);
 
-/// Settings and counters of one policy, or of all the cells of a keyed one.
+/// Settings and counters of one limit, or of all the cells of a keyed one.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) value: Value,
     pub(crate) callbacks: Callbacks,
-    /// Length in the upper half, longest wait in microseconds in the lower: a reader sees a pair that somebody set.
-    /// 0 is no queue.
+    /// Length in the upper half, longest wait in microseconds in the lower, so both are read
+    /// together. 0 is no queue.
     queue: AtomicU64,
-    /// Nanoseconds; 0 is an estimate.
+    /// Nanoseconds; 0 is to be estimated.
     retry_after: AtomicU64,
-    /// Bound of the estimate in nanoseconds.
+    /// Bound of the estimate, in nanoseconds.
     max_retry_after: AtomicU64,
-    /// How long a response may stay unread, in nanoseconds; 0 is for ever.
+    /// How long a response may stay unread, in nanoseconds; 0 is unlimited.
     max_stall: AtomicU64,
-    /// Time as integers, for averages and stalls.
+    /// The origin of times as integers, for averages and stalls.
     epoch: Epoch,
-    /// Where the limit moves by itself.
+    /// Present if the limit is adaptive.
     pub(crate) sampler: Option<Sampler>,
     /// Index in [`Order::ALL`].
     order: AtomicU8,
-    /// Target in the upper half, interval in the lower, in microseconds. 0 is none.
+    /// Target in the upper half, interval in the lower, both in microseconds. 0 is unset.
     control: AtomicU64,
-    /// The 99th percentile of the time the service takes, in nanoseconds; 0 is not known.
+    /// The 99th percentile of the service time as set, in nanoseconds; 0 is not set.
     service_p99: AtomicU64,
-    /// The same, as it was measured: of use where nobody stated it.
+    /// The measured 99th percentile, used when none was set.
     measured_p99: AtomicU64,
     measured_p90: AtomicU64,
-    /// How long calls take now, while all slots are taken.
-    lately: Average,
+    /// The latency of recent calls that ended while all slots were taken.
+    recent: Average,
     pub(crate) rejected: Counter,
-    pub(crate) pushed_out: Counter,
+    pub(crate) evicted: Counter,
     pub(crate) overdue: Counter,
     pub(crate) timed_out: Counter,
     pub(crate) past_deadline: Counter,
     pub(crate) abandoned: Counter,
-    /// Slots that were reclaimed from callers that stopped reading.
+    /// Slots that were reclaimed from unread responses.
     pub(crate) stalled: AtomicU64,
 }
 
@@ -94,9 +102,9 @@ impl Settings {
             service_p99: AtomicU64::new(0),
             measured_p99: AtomicU64::new(0),
             measured_p90: AtomicU64::new(0),
-            lately: Average::new(),
+            recent: Average::new(),
             rejected: Counter::new(),
-            pushed_out: Counter::new(),
+            evicted: Counter::new(),
             overdue: Counter::new(),
             timed_out: Counter::new(),
             past_deadline: Counter::new(),
@@ -122,7 +130,7 @@ impl Settings {
         self.value.get()
     }
 
-    /// Changes the limit by `change`, and calls the callbacks if it did.
+    /// Changes the limit with `change`, and calls the callbacks if the value differs.
     pub(crate) fn change_limit(
         &self,
         reason: LimitReason,
@@ -137,7 +145,7 @@ impl Settings {
         Ok(())
     }
 
-    /// How many may wait, and for how long; `None` without a queue.
+    /// The queue's length and its longest wait; `None` without a queue.
     #[inline]
     pub(crate) fn queue(&self) -> Option<(u32, Duration)> {
         match self.queue.load(Relaxed) {
@@ -169,7 +177,7 @@ impl Settings {
         self.queue.store(0, Relaxed);
     }
 
-    /// What a turn in the queue depends on.
+    /// The settings that decide which waiter is next.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             order: self.order(),
@@ -217,39 +225,42 @@ impl Settings {
         self.control.store(0, Relaxed);
     }
 
-    /// What a request has to have left when its turn comes. One that has waited has paid for its place: where nobody
-    /// stated a time, a request that is in time nine times in ten is let in. The 90th percentile is of quiet times: when
-    /// calls queue inside the service, as in the first moments of a flood, it is what the last ones took.
+    /// How much time a request must have left when a slot becomes free for it.
+    ///
+    /// A waiter has already paid for its place, so when no time was set it is admitted if nine of
+    /// ten such requests would be in time. The measured 90th percentile is of windows without
+    /// queueing; when calls queue inside the service, as at the start of a flood, the latency of
+    /// recent calls is longer and is used instead.
     pub(crate) fn service_time_at_turn(&self) -> Duration {
         let nanos = match self.service_p99.load(Relaxed) {
             0 => {
-                let lately = self.lately.nanos();
-                self.measured_p90.load(Relaxed).max(lately)
+                let recent = self.recent.nanos();
+                self.measured_p90.load(Relaxed).max(recent)
             }
             stated => stated,
         };
         Duration::from_nanos(nanos)
     }
 
-    /// A call has ended at `now`, with this latency, while all slots were taken. One that was cut off
-    /// would have taken longer, so it never lowers the average.
-    pub(crate) fn took(&self, latency: Duration, cut_off: bool, now: u64) {
-        if !cut_off || latency > Duration::from_nanos(self.lately.nanos()) {
-            self.lately.take(latency, now);
+    /// Records the latency of a call that ended at `now` while all slots were taken. A call that
+    /// was cut off would have taken longer, so it never lowers the average.
+    pub(crate) fn record_latency(&self, latency: Duration, cut_off: bool, now: u64) {
+        if !cut_off || latency > Duration::from_nanos(self.recent.nanos()) {
+            self.recent.take(latency, now);
         }
     }
 
-    /// Nanoseconds to `now` from some moment, the same one for all averages and stalls.
+    /// Nanoseconds from the epoch of all averages and stalls to `now`.
     pub(crate) fn nanos(&self, now: Instant) -> u64 {
         self.epoch.nanos(now)
     }
 
-    /// The instant that is this number of nanoseconds after the epoch.
+    /// The instant this many nanoseconds after the epoch.
     pub(crate) fn instant(&self, nanos: u64) -> Option<Instant> {
         self.epoch.instant(nanos)
     }
 
-    /// How long a response may stay unread, in nanoseconds; `None` is for ever.
+    /// How long a response may stay unread, in nanoseconds; `None` is unlimited.
     #[inline]
     pub(crate) fn max_stall(&self) -> Option<u64> {
         Some(self.max_stall.load(Relaxed)).filter(|nanos| *nanos != 0)
@@ -270,7 +281,7 @@ impl Settings {
         Ok(())
     }
 
-    /// What a request has to have left before it waits. Zero when it is not known.
+    /// How much time a request must have left to be queued; zero when unknown.
     pub(crate) fn service_time(&self) -> Duration {
         match self.service_p99.load(Relaxed) {
             0 => Duration::from_nanos(self.measured_p99.load(Relaxed)),
@@ -300,17 +311,17 @@ impl Settings {
         }
     }
 
-    /// The 90th and 99th percentiles of the time the service takes were measured.
+    /// Stores the measured 90th and 99th percentiles of the service time.
     pub(crate) fn measured(&self, p90: Duration, p99: Duration) {
         self.measured_p90.store(p90.as_nanos() as u64, Relaxed);
         self.measured_p99.store(p99.as_nanos() as u64, Relaxed);
     }
 
-    /// Requests that were refused, for whatever reason.
+    /// Requests that were rejected, for any reason.
     pub(crate) fn rejected(&self) -> u64 {
         let counters = [
             &self.rejected,
-            &self.pushed_out,
+            &self.evicted,
             &self.overdue,
             &self.timed_out,
             &self.past_deadline,
@@ -347,12 +358,12 @@ impl Settings {
     }
 }
 
-/// Neither at once nor never.
+/// Whether a hint is longer than zero and at most the longest.
 fn is_hint(hint: Duration) -> bool {
     !hint.is_zero() && hint <= LONGEST_HINT
 }
 
-/// Whole microseconds, rounded up. An hour is less than 2^32 of them.
+/// Whole microseconds, rounded up. One hour is less than 2^32 microseconds.
 fn micros(time: Duration) -> u64 {
     time.as_nanos().div_ceil(1000) as u64
 }

@@ -1,17 +1,23 @@
-//! The slots: requests in flight, and whether anybody waits.
+//! The slots: the number of requests in flight, and whether the queue has waiters.
 //!
-//! One word says it, so that a release and the arrival of the first waiter cannot miss each other: they are two changes
-//! of the same atomic, and one of them sees the other. Either the waiter sees the free slot and takes it, or the
-//! release sees the waiter's mark and hands the slot on.
+//! Both are in one atomic word, so a release and the arrival of the first waiter cannot miss each
+//! other: each changes the same atomic, and one of them observes the other. Either the waiter sees
+//! the free slot and takes it, or the release sees the waiter's mark and hands the slot over.
 //!
-//! # Spread over lanes
+//! # Slot caches
 //!
-//! Where two threads have met at the word, slots that are given back stay in [lanes](crate::limit::lanes), and the word counts
-//! them as taken. Then the word says as well which limit they are spread under. That begins only while a good part of the
-//! limit is free and nobody waits, and no more are taken meanwhile than that limit has. Before anybody is
-//! refused, or waits, or comes in under another limit, the lanes are closed, and what was free in them goes back to the
-//! word in the same operation that ends the spread: a word that is not spread is exact. So nobody is refused while
-//! a slot is free, nobody waits while a lane is open, and never are more in flight than the limit.
+//! After two threads have contended for the word, released slots stay in [slot
+//! caches](crate::limit::slot_cache), one for each core, and the word still counts them as taken.
+//! The word then also holds the limit that the slots are spread under.
+//!
+//! - Spreading starts only while a quarter of the limit is free and the queue is empty. While slots
+//!   are spread, no more are taken than that limit has.
+//! - Before a request is rejected, queued, or admitted under another limit, all caches are closed.
+//!   Their free slots return to the word in the operation that ends the spread, so a word that is
+//!   not spread is exact.
+//!
+//! So no request is rejected or queued while a slot is free, and the number in flight never exceeds
+//! the limit.
 
 use std::sync::{
     OnceLock,
@@ -20,62 +26,65 @@ use std::sync::{
 
 use plimsoll_core::{lane, lanes};
 
-use crate::{limit::lanes::Lanes, sync::AtomicU64};
+use crate::{limit::slot_cache::SlotCaches, sync::AtomicU64};
 
-/// Set while somebody waits. Marks are above any limit, so that one comparison answers "full", "others are first"
-/// and "look elsewhere".
+/// Set while the queue has waiters. The mark is above every limit, so one comparison covers "full",
+/// "the queue is not empty" and "slots are spread".
 const WAITING: u64 = 1 << 63;
-/// Set, beside the limit that slots are spread under, while somebody closes the lanes: none is opened any more.
+/// Set, beside the limit that slots are spread under, while a thread closes the caches: no cache is
+/// opened.
 const CLOSING: u64 = 1 << 62;
-/// The limit that slots are spread under, or 0 when they are not; never together with [`WAITING`].
+/// The limit that slots are spread under; 0 when they are not. Never set together with [`WAITING`].
 const SPREAD: u64 = COUNT << SPREAD_SHIFT;
 const SPREAD_SHIFT: u32 = 31;
-/// Slots that are taken, those in lanes included: as a limit, at most 2^30.
+/// Slots that are taken, including those in caches. At most 2^30, as the limit.
 const COUNT: u64 = (1 << 31) - 1;
 
-/// The limit that slots are spread under, in its place.
+/// Returns the bits of the limit that slots are spread under.
 const fn spread_under(limit: u32) -> u64 {
     (limit as u64) << SPREAD_SHIFT
 }
 
-/// Requests in flight, and the mark of the queue.
+/// Counts the requests in flight, and marks that the queue has waiters.
 ///
-/// The queue's mark is changed only under the queue's lock, and under it says whether the queue holds anybody.
+/// The mark is changed only under the queue's lock. Under that lock it is set if and only if the
+/// queue has waiters.
 #[derive(Debug)]
 pub(crate) struct Slots {
     word: AtomicU64,
-    /// Made when two threads first meet, so that a cell of a keyed limit has none.
-    lanes: OnceLock<Lanes>,
+    /// Created on first contention, so the cells of a keyed limit do without.
+    caches: OnceLock<SlotCaches>,
 }
 
-/// The slots as a release found them.
+/// The word of the slots before a release.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Before(u64);
 
-/// The slot stayed in an open lane: nobody waits.
-const IN_LANE: Before = Before(0);
+/// The slot stayed in an open cache, so the queue is empty.
+const CACHED: Before = Before(0);
 
 impl Before {
     #[inline]
-    pub(crate) fn somebody_waits(self) -> bool {
+    pub(crate) fn has_waiters(self) -> bool {
         self.0 & WAITING != 0
     }
 
-    /// Says no at the price of a comparison: only a yes has to be asked again.
+    /// Returns `false` after one comparison; `true` must be checked with
+    /// [`was_full`](Self::was_full).
     #[inline]
     pub(crate) fn may_have_been_full(self, limit: u32) -> bool {
         self.0 >= limit.into()
     }
 
-    /// Nobody could have been let in, for lack of a slot or because others were first.
+    /// Whether no request could have been admitted: no slot was free, or the queue had waiters.
     pub(crate) fn was_full(self, limit: u32) -> bool {
         self.0 & !(SPREAD | CLOSING) >= limit.into()
     }
 
-    /// How many were in flight, the one who left included; not known while slots are spread.
+    /// The number in flight, including the request that left; `None` while slots are spread.
     #[inline]
     pub(crate) fn in_flight(self) -> Option<u32> {
-        (self.0 & SPREAD == 0 && self.0 != IN_LANE.0).then_some((self.0 & COUNT) as u32)
+        (self.0 & SPREAD == 0 && self.0 != CACHED.0).then_some((self.0 & COUNT) as u32)
     }
 }
 
@@ -83,31 +92,32 @@ impl Slots {
     pub(crate) fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
-            lanes: OnceLock::new(),
+            caches: OnceLock::new(),
         }
     }
 
-    /// Takes a slot, if one is free and nobody waits for it.
+    /// Takes a slot, if one is free and the queue is empty.
     #[inline]
     pub(crate) fn enter(&self, limit: u32) -> bool {
         self.enter_by(lane, limit)
     }
 
-    /// Gives a slot back. When [somebody waits](Before::somebody_waits) the caller has to hand it on.
+    /// Releases a slot. The caller must hand it over when the queue [has
+    /// waiters](Before::has_waiters).
     #[inline]
     #[must_use]
-    pub(crate) fn leave(&self) -> Before {
-        self.leave_by(lane)
+    pub(crate) fn release(&self) -> Before {
+        self.release_by(lane)
     }
 
-    /// Releases `slots` slots at once, as [`leave`](Self::leave) releases one.
+    /// Releases `slots` slots at once, as [`release`](Self::release) releases one.
     #[must_use]
-    pub(crate) fn leave_all_of(&self, slots: u32) -> Before {
+    pub(crate) fn release_many(&self, slots: u32) -> Before {
         Before(self.word.fetch_sub(slots.into(), Release))
     }
 
     #[inline]
-    fn enter_by(&self, lane: impl Fn() -> usize, limit: u32) -> bool {
+    fn enter_by(&self, core: impl Fn() -> usize, limit: u32) -> bool {
         let word = self.word.load(Relaxed);
         if word < limit.into() {
             let entered = self
@@ -115,49 +125,51 @@ impl Slots {
                 .compare_exchange_weak(word, word + 1, Acquire, Relaxed);
             return match entered {
                 Ok(_) => true,
-                Err(word) => self.enter_crowded(word, lane(), limit),
+                Err(word) => self.enter_contended(word, core(), limit),
             };
         }
-        word & SPREAD != 0 && self.enter_spread(word, lane(), limit)
+        word & SPREAD != 0 && self.enter_spread(word, core(), limit)
     }
 
     #[inline]
-    fn leave_by(&self, lane: impl Fn() -> usize) -> Before {
+    fn release_by(&self, core: impl Fn() -> usize) -> Before {
         if self.word.load(Relaxed) > COUNT {
-            return self.leave_marked(lane);
+            return self.release_marked(core);
         }
         Before(self.word.fetch_sub(1, Release))
     }
 
-    /// Slots are spread, or somebody waits.
+    /// Slots are spread, or the queue has waiters.
     #[inline(never)]
-    fn leave_marked(&self, lane: impl Fn() -> usize) -> Before {
+    fn release_marked(&self, core: impl Fn() -> usize) -> Before {
         if self.word.load(Relaxed) & SPREAD != 0
-            && let Some(lanes) = self.lanes.get()
-            && lanes.put(lane())
+            && let Some(caches) = self.caches.get()
+            && caches.put(core())
         {
-            return IN_LANE;
+            return CACHED;
         }
         Before(self.word.fetch_sub(1, Release))
     }
 
-    /// Another thread was at the word.
+    /// Another thread changed the word at the same time.
     #[cold]
-    fn enter_crowded(&self, word: u64, lane: usize, limit: u32) -> bool {
+    fn enter_contended(&self, word: u64, core: usize, limit: u32) -> bool {
         self.spread(limit);
-        self.enter_slowly(word, lane, limit)
+        self.enter_slow(word, core, limit)
     }
 
-    // Apart, as is leaving them, so that a limit that is not contended pays for a look at the word, and no more.
+    // Performance: out of line, as is `release_marked`, so that an uncontended limit only loads the
+    // word (`instructions`, `concurrency@accept`).
     #[inline(never)]
-    fn enter_spread(&self, word: u64, lane: usize, limit: u32) -> bool {
-        let lanes = self.lanes.get();
-        lanes.is_some_and(|lanes| lanes.take(lane, limit)) || self.enter_slowly(word, lane, limit)
+    fn enter_spread(&self, word: u64, core: usize, limit: u32) -> bool {
+        let caches = self.caches.get();
+        caches.is_some_and(|caches| caches.take(core, limit)) || self.enter_slow(word, core, limit)
     }
 
-    /// Takes a slot from the word, last seen as `word`; when that has none, after those in lanes went back there.
+    /// Takes a slot from the word, last seen as `word`. When it has none, the slots in caches are
+    /// returned to it first.
     #[inline(never)]
-    fn enter_slowly(&self, mut word: u64, lane: usize, limit: u32) -> bool {
+    fn enter_slow(&self, mut word: u64, core: usize, limit: u32) -> bool {
         loop {
             let spread = word & SPREAD;
             let has_room = word & COUNT < limit.into() && word & WAITING == 0;
@@ -178,10 +190,10 @@ impl Slots {
             }
         }
         if word & SPREAD != 0
-            && let Some(lanes) = self.lanes.get()
+            && let Some(caches) = self.caches.get()
         {
-            // So that the slot can stay in it when it is given back.
-            lanes.open(lane, limit, || {
+            // So that the slot can stay in this cache when it is released.
+            caches.open(core, limit, || {
                 self.word.load(Acquire) & (SPREAD | CLOSING) == spread_under(limit)
             });
         }
@@ -189,19 +201,19 @@ impl Slots {
     }
 
     #[cfg(test)]
-    fn with_lanes(lanes: usize) -> Self {
+    fn with_caches(count: usize) -> Self {
         Self {
             word: AtomicU64::new(0),
-            lanes: Lanes::new(lanes).into(),
+            caches: SlotCaches::new(count).into(),
         }
     }
 
-    /// From now on slots may stay in lanes, if those pay and a quarter of the limit is free: where it is nearly used up, the
-    /// lanes would soon be closed again.
+    /// Starts to keep released slots in caches, if that pays and a quarter of the limit is free.
+    /// Near the limit the caches would soon be closed again.
     fn spread(&self, limit: u32) {
         let count = lanes();
-        if Lanes::pay(count, limit) {
-            self.lanes.get_or_init(|| Lanes::new(count));
+        if SlotCaches::pay(count, limit) {
+            self.caches.get_or_init(|| SlotCaches::new(count));
             self.spread_below(limit - limit / 4, limit);
         }
     }
@@ -214,25 +226,25 @@ impl Slots {
         }
     }
 
-    /// Brings the slots in lanes back to the word. Who comes while another does waits for it.
+    /// Returns the slots in caches to the word. A concurrent caller waits for the lock.
     #[cold]
     fn close(&self) {
-        let Some(lanes) = self.lanes.get() else {
+        let Some(caches) = self.caches.get() else {
             return;
         };
-        let mut closings = lanes.lock();
+        let mut closings = caches.lock();
         let spread = self.word.load(Acquire) & SPREAD;
         if spread == 0 {
             return;
         }
         self.word.fetch_or(CLOSING, AcqRel);
-        let free = u64::from(lanes.close(&mut closings));
-        // Both are set, and nobody else takes them away.
+        let free = u64::from(caches.close(&mut closings));
+        // Both bits are set, and only the holder of the lock clears them.
         self.word.fetch_sub(free + spread + CLOSING, AcqRel);
     }
 
-    /// Takes a slot, or leaves the mark that makes the next one to leave look into the queue. Under the queue's lock,
-    /// and only while nobody waits.
+    /// Takes a slot, or sets the mark that makes the next release look into the queue. Call under
+    /// the queue's lock, while the queue is empty.
     pub(crate) fn enter_or_mark(&self, limit: u32) -> bool {
         let mut word = self.word.load(Relaxed);
         loop {
@@ -250,8 +262,8 @@ impl Slots {
         }
     }
 
-    /// Takes a free slot for the first in the queue; `last` takes the mark away, nobody being left. Under the queue's
-    /// lock.
+    /// Takes a free slot for the next waiter. `last` clears the mark, since the queue is empty
+    /// afterwards. Call under the queue's lock.
     pub(crate) fn grant(&self, limit: u32, last: bool) -> bool {
         let mut word = self.word.load(Relaxed);
         while word & COUNT < limit.into() {
@@ -268,23 +280,23 @@ impl Slots {
         false
     }
 
-    /// Takes the mark away: the last one left the queue unserved. Under the queue's lock.
+    /// Clears the mark: the last waiter left the queue without a slot. Call under the queue's lock.
     pub(crate) fn unmark(&self) {
         self.word.fetch_and(!WAITING, AcqRel);
     }
 
-    /// Requests in flight. Exact while nobody comes or goes.
+    /// Returns the requests in flight. Exact while no request starts or ends.
     #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         let word = self.word.load(Relaxed);
         let taken = (word & COUNT) as u32;
-        match self.lanes.get() {
-            Some(lanes) if word & SPREAD != 0 => taken.saturating_sub(lanes.free()),
+        match self.caches.get() {
+            Some(caches) if word & SPREAD != 0 => taken.saturating_sub(caches.free()),
             _ => taken,
         }
     }
 
-    /// Nobody is in flight and nobody waits.
+    /// Whether no request is in flight or queued.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         let word = self.word.load(Acquire);

@@ -1,19 +1,22 @@
-//! Slots and queue together: how a request gets in, waits, and hands its slot on.
+//! Slots and queue together: how a request is admitted, waits, and hands its slot over.
 //!
 //! # The protocol
 //!
-//! - A request takes a slot with one compare-and-swap, which fails while anybody waits: nobody passes the queue.
-//! - One that finds no slot takes the lock, looks again, and marks the slots in the same atomic operation that saw them
-//!   full. Every release after that sees the mark.
-//! - A release that sees the mark takes the lock and gives free slots to those whose turn it is. The slot is theirs from
-//!   then on, whether or not they have heard of it.
-//! - A waiter is answered once, under the lock: it is given a slot, or refused because its time was over when its turn
-//!   came, or because another pushed it out. Whichever was first holds.
-//! - A waiter that leaves after it was given a slot releases it like any other.
-//! - A new limit is stored first, and then slots are handed out under the lock: a waiter either read the new
-//!   limit under the lock, or is in the queue when the lock is taken for it.
+//! - A request takes a slot with one compare-and-swap. That fails while the queue has waiters, so
+//!   no request overtakes the queue.
+//! - A request that finds no slot takes the lock, looks again, and sets the mark in the same atomic
+//!   operation that saw the slots full. Every later release sees the mark.
+//! - A release that sees the mark takes the lock and grants free slots to the next waiters. The
+//!   slot is theirs from then on, whether or not they have been polled.
+//! - A waiter is answered once, under the lock: it is granted a slot, rejected because its time was
+//!   over when its turn came, or evicted by a request of a higher priority. The first answer
+//!   is final.
+//! - A waiter that is cancelled after it was granted a slot releases that slot like any other.
+//! - A new limit is stored first, and then waiters are admitted under the lock. So a waiter either
+//!   read the new limit under the lock, or is in the queue by the time the lock is taken for the
+//!   new limit.
 //!
-//! Nothing is woken, cloned or dropped that belongs to a caller while the lock is held.
+//! No waker or value of a caller is woken, cloned or dropped while the lock is held.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
@@ -26,8 +29,8 @@ use tokio::time::Instant;
 
 use super::{
     average::Average,
-    lanes::Lanes,
     settings::Settings,
+    slot_cache::SlotCaches,
     slots::{Before, Slots},
     stalls::{Stalls, Stamp},
 };
@@ -37,37 +40,41 @@ use crate::{
     sync::{AtomicU32, Mutex, MutexGuard},
 };
 
-/// The hint while nothing was measured and nothing was set. A longer estimate fades to it.
+/// The hint when none is set and nothing was measured yet: 1 second. A longer estimate decays to
+/// it. The tests in `hint` fail with another value.
 const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LEVELS: u32 = Priority::LEVELS as u32;
-/// So many who were refused may not yet have heard of it before nobody joins any more; in a longer queue, as many as its
-/// length. Tasks that are woken soon hear; a future that is kept and not polled never does.
-const UNHEARD: u32 = 1024;
+/// Rejected waiters whose futures have not been polled yet. At `max(MAX_UNPOLLED, queue length)`
+/// new waiters are rejected, so unpolled futures cannot grow memory. A woken task polls soon; a
+/// future that is kept but never polled holds its entry until it is dropped.
+const MAX_UNPOLLED: u32 = 1024;
 
-/// One limit at work: its slots, its queue, and the settings it perhaps shares with others.
+/// The state of one limit: its slots, its queue, and its settings, which cells share.
 #[derive(Debug)]
 pub(crate) struct State {
     slots: Slots,
-    /// Permits that wait for their caller.
+    /// Counts permits whose response is unread.
     stalls: Stalls,
-    /// The queue's length and its lowest level, for those who look without the lock: they see a pair that was.
-    outline: AtomicU32,
-    /// How long a request holds its slot while all are taken, each at most for the longest hint.
+    /// The queue's length and its lowest level, for reads without the lock. Both are of the same
+    /// moment.
+    summary: AtomicU32,
+    /// How long a request holds its slot while all are taken; each counts for at most the longest
+    /// hint.
     hold: Average,
     queue: Mutex<Queue>,
-    /// Whether there is a sampler: each call asks, more than once.
+    /// Performance: whether there is a sampler, read several times by each call.
     pub(crate) samples: bool,
     pub(crate) settings: Arc<Settings>,
 }
 
-/// What became of a request that found no slot at first.
+/// The result of queueing a request that found no slot.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
-    /// There was one after all.
+    /// A slot was free after all.
     Entered,
-    /// It waits.
+    /// The request is in the queue.
     Waiting(Ticket),
-    /// No room in the queue either.
+    /// The queue is full, too.
     Full,
 }
 
@@ -76,7 +83,7 @@ impl State {
         Self {
             slots: Slots::new(),
             stalls: Stalls::new(),
-            outline: AtomicU32::new(0),
+            summary: AtomicU32::new(0),
             hold: Average::new(),
             queue: Mutex::new(Queue::new()),
             samples: settings.sampler.is_some(),
@@ -84,46 +91,50 @@ impl State {
         }
     }
 
-    /// Takes a slot, if one is free and nobody waits for it.
+    /// Takes a slot, if one is free and the queue is empty.
     #[inline]
     pub(crate) fn enter(&self) -> bool {
         self.slots.enter(self.settings.limit())
     }
 
-    /// Gives a slot back, or on to the one whose turn it is.
+    /// Releases a slot, or hands it over to the next waiter.
     #[inline]
-    pub(crate) fn leave(&self, now: Instant) {
-        if self.slots.leave().somebody_waits() {
-            self.hand_out(Some(now));
+    pub(crate) fn release(&self, now: Instant) {
+        if self.slots.release().has_waiters() {
+            self.admit_waiters(Some(now));
         }
     }
 
-    /// As [`leave`](Self::leave), after a call whose end and duration are asked for, at the price of a clock read, only
-    /// when the limit was used up: that is when somebody may be told to come back.
+    /// Releases a slot, and measures the call that held it if the limit was full.
+    ///
+    /// Performance: only then is the end of the call read, at the price of a clock read: rejections
+    /// with a hint occur only when the limit is full.
     #[inline]
-    pub(crate) fn leave_after(&self, outcome: &Outcome) -> Before {
-        let before = self.slots.leave();
+    pub(crate) fn release_after(&self, outcome: &Outcome) -> Before {
+        let before = self.slots.release();
         let limit = self.settings.limit();
         if before.may_have_been_full(limit) {
-            self.left_a_full_one(before, limit, outcome);
+            self.released_while_full(before, limit, outcome);
         }
         before
     }
 
     #[cold]
     #[inline(never)]
-    fn left_a_full_one(&self, before: Before, limit: u32, outcome: &Outcome) {
+    fn released_while_full(&self, before: Before, limit: u32, outcome: &Outcome) {
         if before.was_full(limit) {
-            // Before the next is asked whether it has the time. A fast failure is no fast success.
+            // Before the next waiter's deadline is checked against it. A fast failure does not
+            // count as a fast success.
             let now = self.settings.nanos(outcome.ended());
             if self.samples && matches!(outcome.class, Class::Success | Class::Cancelled) {
                 let cut_off = outcome.class == Class::Cancelled;
-                self.settings.took(outcome.latency(), cut_off, now);
+                self.settings
+                    .record_latency(outcome.latency(), cut_off, now);
             }
-            if before.somebody_waits() {
-                self.hand_out(Some(outcome.ended()));
+            if before.has_waiters() {
+                self.admit_waiters(Some(outcome.ended()));
             }
-            // A call that an inner gate rejected says nothing of how long slots are held.
+            // How long slots are held cannot be measured on a call that an inner gate rejected.
             if outcome.class != Class::Rejected {
                 let ran = outcome.ran().min(self.settings.max_retry_after());
                 self.hold.take(ran, now);
@@ -131,12 +142,15 @@ impl State {
         }
     }
 
-    /// As [`leave_after`](Self::leave_after), and has the limit moved when it is time. Apart, so that one that stays where
-    /// it was set does without.
+    /// As [`release_after`](Self::release_after), and moves an adaptive limit at the end of its
+    /// window.
+    ///
+    /// Performance: out of line, so that a fixed limit does not pay for it (`instructions`,
+    /// `concurrency@accept`).
     #[inline(never)]
-    pub(crate) fn leave_sampled(&self, outcome: &Outcome, route: Option<&Route>) {
+    pub(crate) fn release_sampled(&self, outcome: &Outcome, route: Option<&Route>) {
         let limit = self.settings.limit();
-        let before = self.leave_after(outcome);
+        let before = self.release_after(outcome);
         let Some(sampler) = &self.settings.sampler else {
             return;
         };
@@ -151,23 +165,24 @@ impl State {
         }
     }
 
-    /// The permit's response waits for its caller, or for the service.
+    /// Notes that the permit's response waits for its caller, or for the service.
     #[inline]
     #[must_use]
     pub(crate) fn body_waits(&self, stamp: Stamp, on: WaitsOn) -> Stamp {
         self.stalls.body_waits(stamp, on)
     }
 
-    /// The call of this permit is over: whether it still holds its slot, and has to release it.
+    /// Ends the stall tracking of a permit. Returns whether it still holds its slot and has to
+    /// release it.
     #[inline]
     #[must_use]
     pub(crate) fn holds_slot(&self, stamp: Stamp) -> bool {
-        let lanes_pay = || Lanes::pay(lanes(), self.settings.limit());
-        self.stalls.end(stamp, lanes_pay)
+        let caches_pay = || SlotCaches::pay(lanes(), self.settings.limit());
+        self.stalls.end(stamp, caches_pay)
     }
 
-    /// Reclaims the slots of responses that were not read for the longest stall, and hands them on.
-    /// Returns whether there were any. Called where the limit is full at `now`.
+    /// Reclaims the slots of responses that stayed unread for the longest stall, and hands them
+    /// over. Returns whether there were any. Called where the limit is full at `now`.
     #[inline(never)]
     pub(crate) fn reclaim(&self, now: Instant) -> bool {
         let Some(longest) = self.settings.max_stall() else {
@@ -178,30 +193,36 @@ impl State {
             return false;
         }
         self.settings.stalled.fetch_add(slots.into(), Relaxed);
-        if self.slots.leave_all_of(slots).somebody_waits() {
-            self.hand_out(Some(now));
+        if self.slots.release_many(slots).has_waiters() {
+            self.admit_waiters(Some(now));
         }
         true
     }
 
-    /// When [`reclaim`](Self::reclaim) is next worth while.
+    /// Returns when [`reclaim`](Self::reclaim) next has something to do.
     pub(crate) fn reclaims_at(&self) -> Option<Instant> {
         let longest = self.settings.max_stall()?;
         self.settings.instant(self.stalls.due(longest))
     }
 
-    /// Whether there is no place in a queue of `len` for a request of this level, and nobody whom it could push out.
-    /// Without the lock: the answer was true a moment ago, and [`enqueue`](Self::enqueue) asks again.
+    /// Whether a queue of `len` has no place for a request of this level, and no waiter that it
+    /// could evict.
+    ///
+    /// Read without the lock, so the answer may be outdated; [`enqueue`](Self::enqueue) checks
+    /// again.
     pub(crate) fn is_full(&self, len: u32, level: u16) -> bool {
-        let outline = self.outline.load(Relaxed);
-        outline / LEVELS >= len && u32::from(level) <= outline % LEVELS
+        let summary = self.summary.load(Relaxed);
+        summary / LEVELS >= len && u32::from(level) <= summary % LEVELS
     }
 
-    /// Takes a slot, or a place in a queue of at most `len`, if need be that of the newest of the lowest level.
+    /// Takes a slot, or a place in a queue of at most `len`.
+    ///
+    /// If the queue is full, it evicts the newest waiter of the lowest level, if that level is
+    /// lower.
     pub(crate) fn enqueue(&self, len: u32, level: u16, waiter: Waiter) -> Queued {
         let mut queue = self.lock();
-        // Those who were refused and have not yet heard of it take memory, too.
-        if queue.unheard() >= len.max(UNHEARD) {
+        // Rejected waiters that have not been polled yet use memory, too.
+        if queue.unpolled() >= len.max(MAX_UNPOLLED) {
             return Queued::Full;
         }
         let full = queue.len() >= len;
@@ -212,16 +233,16 @@ impl State {
             return Queued::Entered;
         }
         let ticket = queue.join(level, waiter);
-        let pushed_out = if full { queue.push_out() } else { None };
-        self.outline(&queue);
+        let evicted = if full { queue.evict() } else { None };
+        self.summary(&queue);
         drop(queue); // before the waker
-        if let Some(waker) = pushed_out {
+        if let Some(waker) = evicted {
             waker.wake();
         }
         Queued::Waiting(ticket)
     }
 
-    /// Whether the waiter was answered; otherwise `waker` is woken when it is.
+    /// Whether the waiter was answered; if not, `waker` is woken when it is.
     pub(crate) fn ask(&self, ticket: Ticket, waker: &Waker) -> bool {
         let mut clone = None;
         loop {
@@ -234,12 +255,13 @@ impl State {
         }
     }
 
-    /// Ends a wait with the answer it was given, if any. A slot is the caller's now.
+    /// Removes a waiter and returns its answer, if any. The caller owns the slot of
+    /// [`Answer::Granted`].
     pub(crate) fn withdraw(&self, ticket: Ticket) -> Option<Answer> {
         let mut queue = self.lock();
         let (answer, waker) = queue.remove(ticket)?;
         if answer.is_none() {
-            self.outline(&queue);
+            self.summary(&queue);
             if queue.is_empty() {
                 self.slots.unmark();
             }
@@ -249,14 +271,15 @@ impl State {
         answer
     }
 
-    /// Gives free slots to those whose turn it is at `now`, and refuses those for whom it comes too late. Whoever knows
-    /// no time means the last moment that the queue was told of.
+    /// Grants free slots to the next waiters, and rejects those whose turn comes too late.
+    ///
+    /// `now` is `None` for the latest moment that the queue was given.
     #[cold]
-    pub(crate) fn hand_out(&self, now: Option<Instant>) {
+    pub(crate) fn admit_waiters(&self, now: Option<Instant>) {
         loop {
             let mut queue = self.lock();
             let limit = self.settings.limit();
-            // While somebody waits nobody gets in but here: a slot that is free stays free.
+            // While the queue has waiters, slots are taken only here: a free slot stays free.
             if self.slots.in_flight() >= limit {
                 return;
             }
@@ -271,7 +294,7 @@ impl State {
                 _ => {}
             }
             let waker = queue.answer(ticket, answer);
-            self.outline(&queue);
+            self.summary(&queue);
             drop(queue);
             if let Some(waker) = waker {
                 waker.wake();
@@ -282,7 +305,7 @@ impl State {
         }
     }
 
-    /// Applies what an algorithm decided. What is out of bounds is left as it was.
+    /// Applies the decision of an algorithm. Values out of bounds change nothing.
     pub(crate) fn moved(&self, closed: &Closed, now: Instant) {
         let change = closed.change;
         if let Some((len, wait)) = change.queue {
@@ -294,12 +317,12 @@ impl State {
             .settings
             .change_limit(change.reason, |value| value.move_to(limit));
         if moved.is_ok() {
-            self.hand_out(Some(now));
+            self.admit_waiters(Some(now));
         }
     }
 
-    /// When it is worth coming back: when those who are in now, queued ones included, will have been served.
-    /// Without `now`, it is that of the last call that was measured.
+    /// Returns the retry hint: the time until all requests in flight and in the queue will have
+    /// been served. Without `now` the estimate does not decay.
     pub(crate) fn retry_after(&self, now: Option<Instant>) -> Duration {
         if let Some(stated) = self.settings.retry_after() {
             return stated;
@@ -319,7 +342,8 @@ impl State {
         }
     }
 
-    /// Where no call was measured for long, the limit was not used up: what made the estimate long may be over.
+    /// Decays an estimate. Where no call was measured for long the limit was not full, so the cause
+    /// of a long estimate may be gone.
     #[cold]
     fn faded(&self, hint: Duration, now: Instant) -> Duration {
         let (hint, rest) = (hint.as_nanos() as u64, DEFAULT_HINT.as_nanos() as u64);
@@ -333,10 +357,10 @@ impl State {
 
     #[inline]
     pub(crate) fn queued(&self) -> u32 {
-        self.outline.load(Relaxed) / LEVELS
+        self.summary.load(Relaxed) / LEVELS
     }
 
-    /// The moving average of the time a slot is held; zero before the first.
+    /// The moving average of the time a slot is held; zero before the first sample.
     pub(crate) fn hold(&self) -> Duration {
         Duration::from_nanos(self.hold.nanos())
     }
@@ -345,24 +369,24 @@ impl State {
         self.slots.is_idle()
     }
 
-    /// Starts over, with the queue's memory given back. Nobody is in flight and nobody waits.
+    /// Resets the state and frees the queue's memory. No request is in flight or queued.
     pub(crate) fn reset(&self) {
         self.hold.reset();
         let mut queue = self.lock();
-        if queue.is_empty() && queue.unheard() == 0 && self.slots.is_idle() {
+        if queue.is_empty() && queue.unpolled() == 0 && self.slots.is_idle() {
             *queue = Queue::new();
         }
     }
 
-    /// Notes what others may see of the queue. Under its lock.
-    fn outline(&self, queue: &Queue) {
+    /// Publishes length and lowest level of the queue. Called under its lock.
+    fn summary(&self, queue: &Queue) {
         let lowest = u32::from(queue.lowest().unwrap_or(0));
         // A length of 2^20 and 512 levels are 30 bits.
-        self.outline.store(queue.len() * LEVELS + lowest, Relaxed);
+        self.summary.store(queue.len() * LEVELS + lowest, Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing panics while it is held; a poisoned one would be as good.
+        // No code panics under this lock, so a poisoned lock holds a consistent value.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

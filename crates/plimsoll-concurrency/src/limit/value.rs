@@ -10,17 +10,19 @@ use std::{
 
 use crate::{InvalidConcurrencyLimit, sync::AtomicU32};
 
+/// The highest limit, in requests: it fits the 31 bits for the count in the word of the slots.
+/// `settings` fails with another value.
 const MAX_LIMIT: usize = 1 << 30;
 
 /// A limit, its bounds and its pin.
 ///
-/// The limit is read by every request; the rest only when the limit moves.
+/// Every request reads the limit; bounds and pin are read only when the limit moves.
 #[derive(Debug)]
 pub(crate) struct Value {
     limit: AtomicU32,
     /// The lower bound in the upper half, the upper bound in the lower half.
     bounds: AtomicU64,
-    /// 0 is not pinned.
+    /// The pinned value; 0 when not pinned.
     pinned: AtomicU32,
 }
 
@@ -46,8 +48,8 @@ impl Value {
 
     /// Moves the limit as far as the bounds and the pin allow.
     ///
-    /// They may change meanwhile, so they are read again after the limit was stored: whichever of the
-    /// two threads is last, the limit is within the new bounds.
+    /// Bounds and pin may change concurrently, so they are read again after the limit was stored:
+    /// whichever thread is last, the limit is within the new bounds.
     pub(crate) fn move_to(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
         let wanted = checked(limit)?;
         let mut allowed = self.allowed(wanted);
@@ -62,13 +64,10 @@ impl Value {
     }
 
     fn allowed(&self, limit: u32) -> u32 {
-        match self.pinned() {
-            Some(pinned) => pinned,
-            None => {
-                let (min, max) = self.bounds().into_inner();
-                limit.clamp(min, max)
-            }
-        }
+        self.pinned().unwrap_or_else(|| {
+            let (min, max) = self.bounds().into_inner();
+            limit.clamp(min, max)
+        })
     }
 
     pub(crate) fn bounds(&self) -> RangeInclusive<u32> {
@@ -86,7 +85,7 @@ impl Value {
         Some(self.pinned.load(SeqCst)).filter(|limit| *limit > 0)
     }
 
-    /// Pins the limit; `None` lets it move again.
+    /// Pins the limit; `None` unpins it.
     pub(crate) fn pin(&self, limit: Option<usize>) -> Result<(), InvalidConcurrencyLimit> {
         let pinned = limit.map_or(Ok(0), checked)?;
         self.pinned.store(pinned, SeqCst);
@@ -94,7 +93,7 @@ impl Value {
     }
 }
 
-/// Bounds for a limit.
+/// Checks bounds for a limit.
 pub(crate) fn checked_bounds(
     within: &RangeInclusive<usize>,
 ) -> Result<RangeInclusive<u32>, InvalidConcurrencyLimit> {

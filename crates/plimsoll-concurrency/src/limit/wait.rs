@@ -1,4 +1,4 @@
-//! A place in the queue, with the time at which it ends.
+//! A place in the queue, and when the wait ends.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use tokio::time::{Instant, Sleep};
 pin_project! {
     /// A place in the queue of a [`ConcurrencyLimit`](crate::ConcurrencyLimit).
     ///
-    /// The gate polls it, or gives it up. Its timer is made when it first has to wait.
+    /// The gate polls it, or abandons it. Its timer is created when it is first polled without an
+    /// answer.
     #[derive(Debug)]
     pub struct ConcurrencyLimitWait {
-        // Taken when the wait is over, so that nothing is given back twice.
+        // Taken when the wait has ended, so that the place is released only once.
         pub(crate) ticket: Option<Ticket>,
         pub(crate) end: WaitEnd,
         pub(crate) deadline: Option<Deadline>,
@@ -21,16 +22,19 @@ pin_project! {
     }
 }
 
-/// When a request has waited long enough.
+/// When the wait of a request ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WaitEnd {
     pub(crate) at: Instant,
-    /// That is because its deadline could not be met any more, and not because of the longest wait.
+    /// Whether it ends because the deadline can no longer be met, rather than at the longest
+    /// wait.
     pub(crate) is_late: bool,
 }
 
 impl WaitEnd {
-    /// The moment `longest`, or when a service that takes `service_time` has to begin to meet the deadline.
+    /// The earlier of `longest` and the latest start with which the deadline can be met.
+    ///
+    /// The service takes `service_time`.
     pub(crate) fn new(
         longest: Instant,
         deadline: Option<Deadline>,

@@ -1,35 +1,35 @@
-//! Controlled delay: a queue that only smooths bursts is left alone, one that stands is cut short.
+//! Controlled delay: leaves a queue alone that only smooths bursts, and shortens a standing one.
 //!
-//! The server's form of `CoDel` as in Facebook's folly: the least delay of each interval decides whether the next one is
-//! overloaded. The original (RFC 8289) drops at a rising rate, which senders who slow down answer to; callers of a
-//! service do not.
+//! This is the server's form of `CoDel` as in Facebook's folly: the least delay of each interval
+//! decides whether the next interval is overloaded. The original (RFC 8289) drops at a rising rate,
+//! to which senders respond by slowing down; callers of a service do not.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is a bad delay, and how long it has to last.
+/// The delay that is too long, and how long it has to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) target: Duration,
     pub(crate) interval: Duration,
 }
 
-/// The state of one queue. Pure: `now` is handed in.
+/// The state of one queue. Pure: `now` is passed in.
 #[derive(Debug, Default)]
 pub(crate) struct Codel {
-    /// When the interval is over; `None` before the first.
+    /// The end of the interval; `None` before the first.
     ends: Option<Instant>,
     /// The least delay in this interval.
     least: Duration,
-    /// What the last interval said of this one.
+    /// Whether this interval is overloaded, by the delays of the last one.
     overloaded: bool,
 }
 
 impl Codel {
-    /// It is the turn of one that has waited for `delay`, while the queue's own delay is `standing`. Answers whether it
-    /// is refused: never the first of an interval.
-    pub(crate) fn refuses(
+    /// Returns whether the waiter that is next and has waited for `delay` is rejected, while the
+    /// queue's own delay is `standing`. The first waiter of an interval is never rejected.
+    pub(crate) fn rejects(
         &mut self,
         Control { target, interval }: Control,
         standing: Duration,
@@ -46,7 +46,7 @@ impl Codel {
         false
     }
 
-    /// Nobody waits: one that came now would not be delayed.
+    /// Notes that the queue is empty: a new request would not be delayed.
     pub(crate) fn emptied(&mut self) {
         self.least = Duration::ZERO;
     }
@@ -65,51 +65,51 @@ mod tests {
         interval: Duration::from_millis(100),
     };
 
-    /// One whose delay is the queue's: first come, first served.
-    fn refuses(codel: &mut Codel, delay: u32, now: Instant) -> bool {
-        codel.refuses(CONTROL, delay * MS, delay * MS, now)
+    /// A waiter whose delay is the queue's: first come, first served.
+    fn rejects(codel: &mut Codel, delay: u32, now: Instant) -> bool {
+        codel.rejects(CONTROL, delay * MS, delay * MS, now)
     }
 
-    /// Their first call, of one delayed by 100 ms, only notes the delay: folly begins with an interval that is over. Here a
-    /// whole one begins, so that a burst that follows on the start is not cut short, and the state after that call is
-    /// put in by hand.
+    /// folly's first call, with a delay of 100 ms, only records the delay, because folly starts
+    /// with an interval that has ended. Here a whole interval starts, so that a burst right after
+    /// the start is not cut short. So the state after that call is set by hand.
     #[test]
-    fn the_vectors_of_folly() {
+    fn it_rejects_as_in_the_test_vectors_of_folly() {
         let mut now = Instant::now();
         let mut codel = Codel {
             ends: Some(now),
             least: 100 * MS,
             overloaded: false,
         };
-        for (sleep, delay, refused) in [
-            (90, 50, false), // the first of the next one
+        for (sleep, delay, rejected) in [
+            (90, 50, false), // the first of the next interval
             (0, 50, true),
-            (110, 2, false), // the first again
+            (110, 2, false), // the first of an interval again
             (90, 20, true),  // more than twice the target
         ] {
             now += sleep * MS;
-            assert_eq!(refuses(&mut codel, delay, now), refused, "{delay} ms");
+            assert_eq!(rejects(&mut codel, delay, now), rejected, "{delay} ms");
         }
     }
 
     #[test]
-    fn up_to_twice_the_target_is_never_too_long_and_one_short_delay_ends_an_overload() {
+    fn delays_up_to_twice_the_target_pass_and_one_short_delay_ends_an_overload() {
         let mut codel = Codel::default();
         let begin = Instant::now();
-        for (at, delay, refused) in [
-            (0, 50, false), // begins the interval up to 100
+        for (at, delay, rejected) in [
+            (0, 50, false), // starts the interval up to 100 ms
             (90, 6, false),
-            (101, 50, false), // begins the interval up to 201, which is overloaded
+            (101, 50, false), // starts the interval up to 201 ms, which is overloaded
             (120, 10, false), // twice the target
             (130, 11, true),
-            (140, 5, false),  // the target is no overload
-            (202, 50, false), // begins the interval up to 302, which is not
+            (140, 5, false),  // the target is not above the target
+            (202, 50, false), // starts the interval up to 302 ms, which is not overloaded
             (210, 500, false),
-            (303, 50, false), // but the next is
+            (303, 50, false), // starts an overloaded interval
             (304, 11, true),
         ] {
             let now = begin + at * MS;
-            assert_eq!(refuses(&mut codel, delay, now), refused, "at {at} ms");
+            assert_eq!(rejects(&mut codel, delay, now), rejected, "at {at} ms");
         }
     }
 
@@ -118,27 +118,27 @@ mod tests {
         let mut codel = Codel::default();
         let begin = Instant::now();
         for at in [0, 101] {
-            assert!(!refuses(&mut codel, 50, begin + at * MS));
+            assert!(!rejects(&mut codel, 50, begin + at * MS));
         }
-        assert!(refuses(&mut codel, 50, begin + 110 * MS));
+        assert!(rejects(&mut codel, 50, begin + 110 * MS));
         codel.emptied();
-        assert!(!refuses(&mut codel, 50, begin + 210 * MS));
-        assert!(!refuses(&mut codel, 500, begin + 220 * MS));
+        assert!(!rejects(&mut codel, 50, begin + 210 * MS));
+        assert!(!rejects(&mut codel, 500, begin + 220 * MS));
     }
 
     proptest! {
-        /// Against a list of everything that was ever seen.
+        /// Compares with a list of everything that was seen.
         #[test]
-        fn it_is_the_least_delay_of_the_last_interval_that_decides(
+        fn the_least_delay_of_the_last_interval_decides(
             steps in prop::collection::vec((0_u32..60, 0_u32..30), 1..100),
         ) {
             let mut codel = Codel::default();
             let mut now = Instant::now();
-            // Each interval: its end, and the delays in it.
+            // The end of each interval, and the delays in it.
             let mut intervals: Vec<(Instant, Vec<u32>)> = Vec::new();
             for (sleep, delay) in steps {
                 now += sleep * MS;
-                let refused = refuses(&mut codel, delay, now);
+                let rejected = rejects(&mut codel, delay, now);
                 match intervals.last_mut() {
                     Some((ends, delays)) if now <= *ends => delays.push(delay),
                     _ => intervals.push((now + CONTROL.interval, vec![delay])),
@@ -146,7 +146,7 @@ mod tests {
                 let overloaded = intervals.len() > 1
                     && intervals[intervals.len() - 2].1.iter().all(|delay| *delay > 5);
                 let is_first = intervals.last().unwrap().1.len() == 1;
-                prop_assert_eq!(refused, overloaded && !is_first && delay > 10);
+                prop_assert_eq!(rejected, overloaded && !is_first && delay > 10);
             }
         }
     }

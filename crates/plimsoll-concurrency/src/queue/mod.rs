@@ -1,4 +1,4 @@
-//! The queue as the lock guards it: whose turn it is, and what becomes of whom.
+//! The queue behind the lock: which waiter is next, and its answer.
 
 pub(crate) mod codel;
 mod order;
@@ -15,52 +15,53 @@ use self::{
     ranked::Ranked,
 };
 
-/// How long a queue without a controlled delay has not been empty when it counts as congested: folly's interval.
+/// How long a queue without a controlled delay must not have been empty to count as congested: 100
+/// ms, folly's interval. The tests in `order` fail with another value.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// One that waits.
+/// A queued request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
     joined: Instant,
     deadline: Option<Deadline>,
-    /// When half the time that it may wait is over.
-    half_way: Instant,
+    /// When half of the time that it may wait has passed.
+    half_time: Instant,
     answer: Answer,
 }
 
-/// What became of one that waited.
+/// The answer to a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// A slot is its own.
+    /// It owns a slot.
     Granted,
-    /// One of a higher priority took its place.
-    PushedOut,
-    /// It was its turn, but it had waited for longer than the controlled delay allows.
+    /// It was evicted by a request of a higher priority.
+    Evicted,
+    /// It was next, but had waited longer than the controlled delay allows.
     Overdue,
-    /// It was its turn, but it could not have been served before its deadline.
-    TooLate,
+    /// It was next, but could not have been served before its deadline.
+    MissesDeadline,
 }
 
-/// The settings that a turn depends on.
+/// The settings that decide which waiter is next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) order: Order,
     pub(crate) control: Option<Control>,
-    /// How long the service may take; zero when that is not known.
+    /// The service time to expect; zero when unknown.
     pub(crate) service_time: Duration,
 }
 
-/// Those who wait, and those who were answered and have not yet heard of it.
+/// The waiters, and the answered ones that have not been polled yet.
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiters: Ranked<Waiter>,
     codel: Codel,
-    /// When somebody joined it while it was empty.
-    standing_since: Option<Instant>,
-    /// The latest moment it was told of.
+    /// When the queue last became non-empty.
+    non_empty_since: Option<Instant>,
+    /// The latest time that the queue was given.
     latest: Option<Instant>,
-    /// Those who were refused and have not yet heard of it.
-    unheard: u32,
+    /// Rejected waiters that have not been polled yet.
+    unpolled: u32,
 }
 
 impl Waiter {
@@ -68,23 +69,23 @@ impl Waiter {
         Self {
             joined,
             deadline,
-            half_way: joined,
+            half_time: joined,
             answer: Answer::Granted,
         }
     }
 
-    /// It waits until then at the longest.
+    /// Sets the time at which the wait ends at the latest.
     pub(crate) fn until(self, end: Instant) -> Self {
         let half = end.saturating_duration_since(self.joined) / 2;
         Self {
-            half_way: self.joined + half,
+            half_time: self.joined + half,
             ..self
         }
     }
 }
 
-/// Whether a request with this deadline, started now, would be late.
-pub(crate) fn is_too_late(
+/// Whether a request with this deadline would be late if it started now.
+pub(crate) fn misses_deadline(
     deadline: Option<Deadline>,
     now: Instant,
     service_time: Duration,
@@ -100,9 +101,9 @@ impl Queue {
         Self {
             waiters: Ranked::new(),
             codel: Codel::default(),
-            standing_since: None,
+            non_empty_since: None,
             latest: None,
-            unheard: 0,
+            unpolled: 0,
         }
     }
 
@@ -114,58 +115,62 @@ impl Queue {
         self.waiters.is_empty()
     }
 
-    /// The lowest level that has anybody.
+    /// Returns the lowest level with a waiter.
     pub(crate) fn lowest(&self) -> Option<u16> {
         self.waiters.lowest()
     }
 
-    pub(crate) fn unheard(&self) -> u32 {
-        self.unheard
+    pub(crate) fn unpolled(&self) -> u32 {
+        self.unpolled
     }
 
     pub(crate) fn join(&mut self, level: u16, waiter: Waiter) -> Ticket {
         if self.waiters.is_empty() {
-            self.standing_since = Some(waiter.joined);
+            self.non_empty_since = Some(waiter.joined);
         }
         self.latest = self.latest.max(Some(waiter.joined));
         self.waiters.join(level, waiter)
     }
 
-    /// A slot is free at `now`, or at the last moment that was heard of: whose it would be, and whether it gets it.
+    /// A slot is free at `now`, or at the latest known time. Returns the waiter that is next, and
+    /// its answer.
     pub(crate) fn next(&mut self, now: Option<Instant>, rules: &Rules) -> Option<(Ticket, Answer)> {
         self.latest = self.latest.max(now);
         let now = now.or(self.latest)?;
-        let ticket = self.whose_turn(now, rules)?;
+        let ticket = self.next_waiter(now, rules)?;
         let &mut Waiter {
             joined, deadline, ..
         } = self.waiters.value(ticket)?;
-        if is_too_late(deadline, now, rules.service_time) {
-            return Some((ticket, Answer::TooLate));
+        if misses_deadline(deadline, now, rules.service_time) {
+            return Some((ticket, Answer::MissesDeadline));
         }
         if let Some(control) = rules.control {
-            // The delay of the oldest, which is independent of the order: of those served newest first, or by priority,
-            // somebody has always just come.
+            // The delay of the oldest waiter, which does not depend on the order: with priorities
+            // or newest first, the waiter that is next has just arrived.
             let oldest = self.waiters.oldest().map_or(joined, |oldest| oldest.joined);
             let standing = now.saturating_duration_since(oldest);
             let delay = now.saturating_duration_since(joined);
-            if self.codel.refuses(control, standing, delay, now) {
+            if self.codel.rejects(control, standing, delay, now) {
                 return Some((ticket, Answer::Overdue));
             }
         }
         Some((ticket, Answer::Granted))
     }
 
-    /// One of the highest criticality. While others would make room for it, and the first of it has not waited for half
-    /// its time, its backlog is a passing one: all of it can be served, if nobody has to wait to its end. So whoever came
-    /// first, whatever the cohort. Otherwise a part of it is lost, and that is for cohorts to choose.
-    fn whose_turn(&mut self, now: Instant, rules: &Rules) -> Option<Ticket> {
+    /// Returns the next waiter, one of the highest criticality.
+    ///
+    /// Its backlog is short while waiters of other criticalities could be evicted for it, and its
+    /// oldest waiter has not waited for half its time. Then all of it can be served, if none waits
+    /// to the end of its time, so the oldest is next, of whatever cohort. Once the backlog is not
+    /// short, part of it will be lost, and the cohort decides which part.
+    fn next_waiter(&mut self, now: Instant, rules: &Rules) -> Option<Ticket> {
         let level = self.waiters.highest()?;
         if rules.order.newest_first(self.is_congested(now, rules)) {
             return self.waiters.newest_of(level);
         }
-        if !self.waiters.all_as_critical_as(level) {
-            let oldest = self.waiters.oldest_as_critical_as(level)?;
-            if now < self.waiters.value(oldest)?.half_way {
+        if !self.waiters.all_of_criticality(level) {
+            let oldest = self.waiters.oldest_of_criticality(level)?;
+            if now < self.waiters.value(oldest)?.half_time {
                 return Some(oldest);
             }
         }
@@ -174,27 +179,27 @@ impl Queue {
 
     fn is_congested(&self, now: Instant, rules: &Rules) -> bool {
         let interval = rules.control.map_or(INTERVAL, |control| control.interval);
-        self.standing_since
+        self.non_empty_since
             .is_some_and(|since| now.saturating_duration_since(since) >= interval)
     }
 
-    /// Takes one that waits out of the queue, to be told this, and returns its waker.
+    /// Takes a waiter out of the queue with this answer, and returns its waker.
     pub(crate) fn answer(&mut self, ticket: Ticket, answer: Answer) -> Option<Waker> {
         if let Some(waiter) = self.waiters.value(ticket) {
             waiter.answer = answer;
         }
         if answer != Answer::Granted {
-            self.unheard += 1;
+            self.unpolled += 1;
         }
         let waker = self.waiters.answer(ticket);
-        self.note_emptiness();
+        self.note_if_empty();
         waker
     }
 
-    /// Refuses the newest of the lowest level.
-    pub(crate) fn push_out(&mut self) -> Option<Waker> {
+    /// Evicts the newest waiter of the lowest level.
+    pub(crate) fn evict(&mut self) -> Option<Waker> {
         let newest = self.waiters.newest_of(self.waiters.lowest()?)?;
-        self.answer(newest, Answer::PushedOut)
+        self.answer(newest, Answer::Evicted)
     }
 
     pub(crate) fn ask(
@@ -206,21 +211,21 @@ impl Queue {
         self.waiters.ask(ticket, waker, clone)
     }
 
-    /// Forgets one, whatever became of it: what it was answered, if it was, and its waker.
+    /// Removes an entry, answered or not, and returns its answer, if any, and its waker.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<(Option<Answer>, Option<Waker>)> {
         let left = self.waiters.remove(ticket)?;
         if !left.granted {
-            self.note_emptiness();
+            self.note_if_empty();
             return Some((None, left.waker));
         }
         let answer = left.value.value.answer;
         if answer != Answer::Granted {
-            self.unheard -= 1;
+            self.unpolled -= 1;
         }
         Some((Some(answer), left.waker))
     }
 
-    fn note_emptiness(&mut self) {
+    fn note_if_empty(&mut self) {
         if self.waiters.is_empty() {
             self.codel.emptied();
         }

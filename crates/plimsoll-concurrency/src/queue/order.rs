@@ -1,6 +1,6 @@
-//! Whose turn it is among equals.
+//! Which of several equal waiters is next.
 
-/// Who of those that wait, and are of the same priority, gets the next slot.
+/// Which of several waiters of the same priority gets the next slot.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,25 +17,27 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Order {
-    /// Whoever has waited longest: fair, and under a lasting overload everybody is served late.
+    /// The waiter that has waited longest: fair, but under a lasting overload all are served late.
     #[default]
     Fifo,
-    /// The newcomer, whose caller is most likely still there. Under a lasting overload some are served at once, and the
-    /// others not at all.
+    /// The newest waiter, whose caller is most likely still there. Under a lasting overload some
+    /// are served at once, and the others never.
     Lifo,
-    /// Whoever has waited longest, and the newcomer while the queue is congested: it has not been empty for as long as
-    /// the interval of the [controlled delay](crate::ConcurrencyLimit::controlled_delay), or 100 ms without one. (Maurer:
-    /// "Fail at Scale", ACM Queue 2015.)
+    /// The oldest waiter, or the newest while the queue is congested.
     ///
-    /// Emptiness decides and not the delay of those who are served, because under the newcomer's order that is always
-    /// short: the order would switch itself off while the overload lasts.
+    /// The queue is congested when it has not been empty for as long as the interval of the
+    /// [controlled delay](crate::ConcurrencyLimit::controlled_delay), or for 100 ms without one.
+    /// (Maurer, "Fail at Scale", ACM Queue 2015.)
+    ///
+    /// Congestion is not decided by the delay of the requests that are served: with the newest
+    /// first that delay is always short, so the order would switch back while the overload lasts.
     AdaptiveLifo,
 }
 
 impl Order {
     pub(crate) const ALL: [Self; 3] = [Self::Fifo, Self::Lifo, Self::AdaptiveLifo];
 
-    /// Whether the newest is served, in a queue that is congested or not.
+    /// Whether the newest waiter is next, in a queue that is `congested` or not.
     pub(crate) fn newest_first(self, congested: bool) -> bool {
         match self {
             Self::Fifo => false,

@@ -1,9 +1,10 @@
-//! Those who wait, by level and by age.
+//! The waiters, by level and by age.
 //!
-//! Core's [`Waiters`] keep them by age. Through the same entries goes a second list for each level, whose bit says
-//! whether it has anybody, and a third for each criticality. So the highest and the lowest level, the oldest and the
-//! newest of each, and the oldest of a criticality and of all are found in a few steps, and anybody may leave from
-//! anywhere in as many.
+//! Core's [`Waiters`] keep them by age. The same entries are linked into a second list for each
+//! level, with a bit that states whether the level is occupied, and into a third list for each
+//! criticality. So these take a few steps: to find the highest and the lowest level, the oldest and
+//! the newest waiter of a level, and the oldest of a criticality and of all; and to remove any
+//! waiter.
 
 use std::task::Waker;
 
@@ -17,15 +18,15 @@ const CRITICALITIES: usize = (Priority::LEVELS / Priority::COHORTS) as usize;
 #[derive(Debug)]
 pub(crate) struct Ranked<T> {
     waiters: Waiters<Place<T>>,
-    /// As many as the highest level ever seen: a queue without priorities has one.
+    /// Up to the highest level that was used: a queue without priorities has one entry.
     levels: Vec<Ends>,
-    /// Of all levels of a criticality.
+    /// The ends of the list of each criticality.
     criticalities: [Ends; CRITICALITIES],
-    /// The levels that have anybody.
+    /// The levels with waiters.
     occupied: [u64; WORDS],
 }
 
-/// A value and its places among those of the same level, and of the same criticality.
+/// A value, and its links in the lists of its level and its criticality.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<T> {
     level: u16,
@@ -58,7 +59,7 @@ impl<T: Copy> Ranked<T> {
         }
     }
 
-    /// How many wait. Those who were answered do not.
+    /// Returns the number of waiters, without those that were answered.
     pub(crate) fn len(&self) -> u32 {
         self.waiters.len()
     }
@@ -67,7 +68,7 @@ impl<T: Copy> Ranked<T> {
         self.waiters.is_empty()
     }
 
-    /// Joins as the newest of its level.
+    /// Adds the newest waiter of a level.
     pub(crate) fn join(&mut self, level: u16, value: T) -> Ticket {
         let level = level.min(Priority::LEVELS - 1);
         let index = usize::from(level);
@@ -100,40 +101,40 @@ impl<T: Copy> Ranked<T> {
         ticket
     }
 
-    /// The lowest level that has anybody.
+    /// Returns the lowest level with a waiter.
     pub(crate) fn lowest(&self) -> Option<u16> {
         let word = self.occupied.iter().position(|word| *word != 0)?;
         Some(word as u16 * 64 + self.occupied[word].trailing_zeros() as u16)
     }
 
-    /// The highest level that has anybody.
+    /// Returns the highest level with a waiter.
     pub(crate) fn highest(&self) -> Option<u16> {
         let word = self.occupied.iter().rposition(|word| *word != 0)?;
         Some(word as u16 * 64 + 63 - self.occupied[word].leading_zeros() as u16)
     }
 
-    /// Who came first to this level, of those who wait there.
+    /// Returns the oldest waiter of a level.
     pub(crate) fn oldest_of(&self, level: u16) -> Option<Ticket> {
         self.levels.get(usize::from(level))?.oldest
     }
 
-    /// Who came first to this level's criticality, of those who wait there.
-    pub(crate) fn oldest_as_critical_as(&self, level: u16) -> Option<Ticket> {
+    /// Returns the oldest waiter of a level's criticality.
+    pub(crate) fn oldest_of_criticality(&self, level: u16) -> Option<Ticket> {
         self.criticalities.get(criticality(level))?.oldest
     }
 
-    /// Whether nobody of another criticality than this level's, the highest, waits.
-    pub(crate) fn all_as_critical_as(&self, highest: u16) -> bool {
+    /// Whether all waiters have the criticality of `highest`, the highest level with a waiter.
+    pub(crate) fn all_of_criticality(&self, highest: u16) -> bool {
         let lowest = self.lowest();
         lowest.is_none_or(|lowest| criticality(lowest) == criticality(highest))
     }
 
-    /// Who came last to this level, of those who wait there.
+    /// Returns the newest waiter of a level.
     pub(crate) fn newest_of(&self, level: u16) -> Option<Ticket> {
         self.levels.get(usize::from(level))?.newest
     }
 
-    /// The value of the one that has waited longest, whatever its level.
+    /// Returns the value of the oldest waiter of all levels.
     pub(crate) fn oldest(&mut self) -> Option<&mut T> {
         self.waiters.first().map(|place| &mut place.value)
     }
@@ -142,7 +143,7 @@ impl<T: Copy> Ranked<T> {
         self.waiters.value(ticket).map(|place| &mut place.value)
     }
 
-    /// Takes one that waits out of the queue, to hear what became of it, and returns its waker.
+    /// Takes a waiter out of the lists, keeps its entry for its next poll, and returns its waker.
     pub(crate) fn answer(&mut self, ticket: Ticket) -> Option<Waker> {
         let before = self.waiters.len();
         let waker = self.waiters.grant(ticket);
@@ -154,7 +155,7 @@ impl<T: Copy> Ranked<T> {
         waker
     }
 
-    /// As [`Waiters::ask`]: it is "granted" when it was answered.
+    /// As [`Waiters::ask`]; "granted" means that it was answered.
     pub(crate) fn ask(
         &mut self,
         ticket: Ticket,
@@ -164,7 +165,7 @@ impl<T: Copy> Ranked<T> {
         self.waiters.ask(ticket, waker, clone)
     }
 
-    /// Gives the entry free, whatever became of it: "granted" when it was answered.
+    /// Removes an entry; `granted` means that it was answered.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Left<Place<T>>> {
         let left = self.waiters.remove(ticket)?;
         if !left.granted {
@@ -173,7 +174,7 @@ impl<T: Copy> Ranked<T> {
         Some(left)
     }
 
-    /// Takes one that was here out of its lists.
+    /// Removes a waiter from the lists of its level and its criticality.
     fn unlink(&mut self, place: Place<T>) {
         let index = usize::from(place.level);
         let Links { older, newer } = place.in_level;
@@ -205,7 +206,7 @@ impl<T: Copy> Ranked<T> {
     }
 }
 
-/// Which of the four a level belongs to.
+/// Returns the index of a level's criticality.
 fn criticality(level: u16) -> usize {
     usize::from(level / Priority::COHORTS)
 }

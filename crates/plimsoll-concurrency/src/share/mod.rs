@@ -1,4 +1,4 @@
-//! One limit for many callers: in fair shares, or with guaranteed parts.
+//! One limit for many callers: fair shares, or guaranteed partitions.
 
 mod fair;
 mod partitions;

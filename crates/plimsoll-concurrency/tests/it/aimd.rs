@@ -1,4 +1,4 @@
-//! AIMD by its check vectors.
+//! AIMD against its reference vectors.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use plimsoll_concurrency::{Aimd, Algorithm, LimitReason};
 use crate::published::{millis, with_drops};
 
 #[test]
-fn a_drop_takes_a_tenth() {
+fn a_drop_lowers_the_limit_by_a_tenth() {
     let mut aimd = Aimd::as_published().limits(30, 20..=200).unwrap();
     let change = aimd.update(&with_drops(millis(10, 30), 1));
     assert_eq!((change.limit, change.reason), (27, LimitReason::Drops));
 }
 
 #[test]
-fn one_more_after_each_good_window_that_used_half_of_it() {
+fn the_limit_grows_by_one_after_a_good_window_that_used_half_of_it() {
     let mut aimd = Aimd::as_published();
     assert_eq!(aimd.initial(), 20);
     assert_eq!(aimd.update(&millis(10, 10)).limit, 21);
@@ -22,11 +22,15 @@ fn one_more_after_each_good_window_that_used_half_of_it() {
     assert_eq!(aimd.update(&millis(10, 11)).limit, 22);
     let late = aimd.update(&millis(5001, 22));
     assert_eq!((late.limit, late.reason), (20, LimitReason::Latency));
-    assert_eq!(aimd.update(&millis(5000, 20)).limit, 21, "not above it");
+    assert_eq!(
+        aimd.update(&millis(5000, 20)).limit,
+        21,
+        "not above the timeout"
+    );
 }
 
 #[test]
-fn the_as_published_form_has_the_published_bounds() {
+fn the_published_form_has_the_published_bounds() {
     let mut aimd = Aimd::as_published();
     for _ in 0..300 {
         aimd.update(&millis(10, 200));
@@ -39,7 +43,7 @@ fn the_as_published_form_has_the_published_bounds() {
 }
 
 #[test]
-fn the_mended_form_doubles_until_the_first_bad_window_and_then_adds() {
+fn the_corrected_form_doubles_until_the_first_bad_window_and_then_adds() {
     let mut aimd = Aimd::new();
     for limit in [40, 80, 160, 320] {
         assert_eq!(aimd.update(&millis(10, limit / 2)).limit, limit);
@@ -49,7 +53,7 @@ fn the_mended_form_doubles_until_the_first_bad_window_and_then_adds() {
 }
 
 #[test]
-fn the_mended_form_keeps_fractions_so_that_small_limits_fall_by_a_tenth_too() {
+fn the_corrected_form_keeps_fractions_so_small_limits_fall_by_a_tenth() {
     let mut aimd = Aimd::new().limits(2, 1..=9).unwrap();
     let overloaded = with_drops(millis(10, 2), 50);
     aimd.update(&overloaded);
@@ -57,7 +61,7 @@ fn the_mended_form_keeps_fractions_so_that_small_limits_fall_by_a_tenth_too() {
     for _ in 0..20 {
         assert_eq!(aimd.update(&overloaded).limit, 1);
     }
-    assert_eq!(aimd.update(&millis(10, 1)).limit, 2, "and it comes back");
+    assert_eq!(aimd.update(&millis(10, 1)).limit, 2, "and it recovers");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A gate's load, as tower's balancers read it.
+//! The load of a gate, as tower's balancers read it.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ use tower::{
     load::Load as _,
 };
 
-/// A backend that counts its calls, behind a limit of ten and another of twenty.
+/// A backend that counts its calls, behind limits of ten and of twenty.
 struct Backend {
     gate: Gate<Router, (ConcurrencyLimit, ConcurrencyLimit), plimsoll_core::Http>,
     handle: ConcurrencyLimitHandle,
@@ -47,7 +47,7 @@ fn backend() -> Backend {
 }
 
 #[tokio::test]
-async fn a_balancer_sends_to_the_one_that_is_not_full() {
+async fn a_balancer_sends_to_the_backend_that_is_not_full() {
     let (full, free) = (backend(), backend());
     let mut held = Vec::new();
     for _ in 0..10 {
@@ -55,10 +55,14 @@ async fn a_balancer_sends_to_the_one_that_is_not_full() {
         held.push(response.await.unwrap());
     }
     assert_eq!(full.handle.load(), 1.0);
-    assert_eq!(full.gate.load(), 1.0, "of the two limits, the worse counts");
+    assert_eq!(
+        full.gate.load(),
+        1.0,
+        "the higher load of the two limits counts"
+    );
     assert_eq!(free.gate.load(), 0.0);
     let ready = ServiceExt::<Request<Body>>::ready_oneshot(full.gate.clone());
-    assert!(ready.await.is_ok(), "what readiness does not tell");
+    assert!(ready.await.is_ok(), "a full gate is still ready");
 
     let mut balance = Balance::new(ServiceList::new::<Request<Body>>(vec![
         full.gate, free.gate,
@@ -76,7 +80,7 @@ async fn a_balancer_sends_to_the_one_that_is_not_full() {
         (10, 100)
     );
 
-    // With the one as idle as the other, both are asked.
+    // When both are idle, both get requests.
     held.clear();
     for _ in 0..100 {
         let response = balance

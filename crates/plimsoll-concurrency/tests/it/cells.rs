@@ -30,7 +30,7 @@ async fn cells_have_their_own_slots_and_share_settings_and_counters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_raised_elsewhere_lets_all_in_that_fit_at_the_next_release() {
+async fn a_limit_raised_in_another_cell_admits_waiters_at_the_next_release() {
     let each = queued(2, 8);
     let cell = each.cell();
     let (one, _two) = (call(&cell), call(&cell));
@@ -42,7 +42,7 @@ async fn a_limit_raised_elsewhere_lets_all_in_that_fit_at_the_next_release() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cell_is_as_good_as_new_only_when_nobody_is_in_it() {
+async fn a_cell_has_settled_only_when_it_is_empty() {
     let cell = queued(1, 2);
     let now = Instant::now();
     assert!(cell.settles_in(now).is_zero());
@@ -52,7 +52,7 @@ async fn a_cell_is_as_good_as_new_only_when_nobody_is_in_it() {
     drop(running);
     assert!(
         !cell.settles_in(now).is_zero(),
-        "it was granted to the one who waits"
+        "the slot was granted to the waiter"
     );
     drop(waiting);
     assert!(cell.settles_in(now).is_zero());
@@ -65,12 +65,12 @@ async fn a_cell_is_as_good_as_new_only_when_nobody_is_in_it() {
     assert_eq!(
         cell.handle().retry_after(),
         Duration::from_secs(1),
-        "nothing is remembered"
+        "the state was reset"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_tenant_at_its_limit_leaves_the_others_alone_and_is_told_429() {
+async fn a_tenant_at_its_limit_gets_429_and_does_not_affect_others() {
     let each = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let tenant = HeaderKey::from_static("x-tenant");
     let keyed = Keyed::new(tenant, Missing::Share, 512, move || each.cell()).unwrap();

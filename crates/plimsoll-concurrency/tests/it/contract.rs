@@ -1,4 +1,4 @@
-//! The laws, as the core's test kit checks them on any policy.
+//! The laws, checked by the core's test kit.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use plimsoll_core::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_refuses_keeps_the_laws() {
+async fn a_limit_without_a_queue_keeps_the_laws() {
     Contract::new(
         || ConcurrencyLimit::new(3).unwrap(),
         |limit| limit.handle().in_flight() as u64,
@@ -36,7 +36,7 @@ async fn a_limit_that_queues_keeps_the_laws() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_with_all_that_a_queue_can_do_keeps_the_laws() {
+async fn a_limit_with_all_queue_settings_keeps_the_laws() {
     for order in [Order::Fifo, Order::Lifo, Order::AdaptiveLifo] {
         Contract::new(
             move || {

@@ -20,8 +20,11 @@ fn controlled(len: usize) -> Limit {
     queued(1, len).controlled_delay(5 * MS, 100 * MS).unwrap()
 }
 
-/// Ends the running call, and tells who of those that wait runs now.
-fn turn<'a>(running: &mut Option<Call<'a>>, waiting: &mut Vec<(u32, Call<'a>)>) -> Option<u32> {
+/// Ends the running call, and returns which waiter runs next.
+fn serve_next<'a>(
+    running: &mut Option<Call<'a>>,
+    waiting: &mut Vec<(u32, Call<'a>)>,
+) -> Option<u32> {
     *running = None;
     let next = waiting.iter_mut().position(|(_, call)| call.is_running())?;
     let (name, call) = waiting.remove(next);
@@ -37,7 +40,7 @@ async fn a_burst_may_wait_for_the_longest_wait() {
     for name in 0..8 {
         advance(12 * MS).await;
         assert_eq!(
-            turn(&mut running, &mut waiting),
+            serve_next(&mut running, &mut waiting),
             Some(name),
             "96 ms at most"
         );
@@ -46,14 +49,14 @@ async fn a_burst_may_wait_for_the_longest_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_queue_that_stands_those_who_waited_too_long_are_refused_at_their_turn() {
+async fn in_a_standing_queue_overdue_waiters_are_rejected_at_their_turn() {
     let limit = controlled(16);
     let handle = limit.handle();
     let mut running = Some(call(&limit));
     let mut waiting: Vec<_> = (0..8).map(|name| (name, call(&limit))).collect();
     for name in 0..3 {
-        advance(60 * MS).await; // turns at 60, 120 and 180 ms: the third begins an interval
-        assert_eq!(turn(&mut running, &mut waiting), Some(name));
+        advance(60 * MS).await; // turns at 60, 120 and 180 ms: the third starts an interval
+        assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
     }
     advance(5 * MS).await;
     let (wakes, waker) = crate::counting_waker();
@@ -63,8 +66,12 @@ async fn in_a_queue_that_stands_those_who_waited_too_long_are_refused_at_their_t
         call.poll_with(&waker);
     }
     advance(10 * MS).await;
-    assert_eq!(turn(&mut running, &mut waiting), Some(8), "waited 10 ms");
-    assert_eq!(wakes.count(), 6, "the five before it were refused at once");
+    assert_eq!(
+        serve_next(&mut running, &mut waiting),
+        Some(8),
+        "waited 10 ms"
+    );
+    assert_eq!(wakes.count(), 6, "the five before it were rejected at once");
     for (_, call) in &mut waiting {
         let rejection = call.rejection().unwrap();
         assert_eq!(rejection.kind(), Kind::Full);
@@ -77,19 +84,19 @@ async fn in_a_queue_that_stands_those_who_waited_too_long_are_refused_at_their_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_it_or_after_it_was_taken_away_nobody_is_refused_at_its_turn() {
+async fn without_a_controlled_delay_no_waiter_is_rejected_at_its_turn() {
     let limit = controlled(8);
     limit.handle().clear_controlled_delay();
     let mut running = Some(call(&limit));
     let mut waiting: Vec<_> = (0..8).map(|name| (name, call(&limit))).collect();
     for name in 0..8 {
         advance(60 * MS).await;
-        assert_eq!(turn(&mut running, &mut waiting), Some(name));
+        assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn newest_first_those_left_from_an_overload_are_refused_at_their_turn() {
+async fn newest_first_waiters_left_from_an_overload_are_rejected_at_their_turn() {
     let limit = controlled(16).order(Order::Lifo);
     let mut running = call(&limit);
     let mut old = call(&limit);
@@ -98,7 +105,7 @@ async fn newest_first_those_left_from_an_overload_are_refused_at_their_turn() {
         let fresh = call(&limit);
         advance(MS).await;
         drop(std::mem::replace(&mut running, fresh));
-        assert!(running.is_running(), "nobody served waits for over 1 ms");
+        assert!(running.is_running(), "served requests wait for 1 ms");
     }
     assert!(old.is_waiting());
     drop(running);
@@ -108,21 +115,22 @@ async fn newest_first_those_left_from_an_overload_are_refused_at_their_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_is_empty_now_and_then_is_left_alone() {
+async fn a_queue_that_is_empty_once_per_interval_is_not_shortened() {
     let limit = controlled(16);
     let mut running = Some(call(&limit));
     for _ in 0..20 {
-        // One call of 50 ms after the other, and always one that waits for it.
+        // One call of 50 ms after the other, and always one waiter.
         let mut waiting = vec![(0, call(&limit)), (1, call(&limit))];
         for name in 0..2 {
             advance(50 * MS).await;
-            assert_eq!(turn(&mut running, &mut waiting), Some(name));
+            assert_eq!(serve_next(&mut running, &mut waiting), Some(name));
         }
     }
     assert_eq!(limit.handle().overdue(), 0);
 }
 
-/// 200 a second fit, 500 come. How many were served in the second half of 4 seconds, and the longest they waited.
+/// 200 requests a second fit, 500 arrive. Returns how many were served in the second half of 4
+/// seconds, and the longest wait of these.
 async fn lasting_overload(limit: ConcurrencyLimit) -> (usize, Duration) {
     let layer = GateLayer::new(limit);
     let waits = Arc::new(Mutex::new(Vec::new()));
@@ -181,7 +189,7 @@ async fn a_lasting_overload_is_served_with_short_waits_and_full_slots() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn newest_first_with_a_controlled_delay_serves_the_overload_fresh() {
+async fn newest_first_with_a_controlled_delay_serves_recent_requests() {
     let limit = ConcurrencyLimit::new(4)
         .unwrap()
         .queue(128, Duration::from_secs(1))
@@ -207,7 +215,7 @@ fn target_and_interval_are_checked_and_read_back() {
     assert!(limit(Duration::MAX, 100 * MS).is_err());
     assert_eq!(
         limit(MS, 60_001 * MS).unwrap_err().to_string(),
-        "interval is 60.001s, but must be at most 1 minute"
+        "interval must be at most 1 minute, got 60.001s"
     );
 
     let handle = limit(5 * MS, 100 * MS).unwrap().handle();

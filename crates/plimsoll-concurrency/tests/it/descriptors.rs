@@ -1,4 +1,4 @@
-//! A bounded accept in a process that has no file descriptor left.
+//! The bounded listener in a process without free file descriptors.
 
 use std::{
     env,
@@ -16,13 +16,13 @@ use crate::listener::{answer, ask, serve, until};
 const FEW: &str = "PLIMSOLL_FEW_DESCRIPTORS";
 const TOO_MANY_OPEN_FILES: i32 = 24;
 
-/// Runs in a process of its own, so that nobody else's test goes without.
+/// Runs in its own process, so that other tests keep their descriptors.
 #[test]
-fn without_descriptors_it_waits_at_rest_and_then_accepts() {
+fn without_descriptors_it_sleeps_and_then_accepts() {
     if env::var_os(FEW).is_some() {
-        return starve();
+        return run_without_descriptors();
     }
-    let this = "descriptors::without_descriptors_it_waits_at_rest_and_then_accepts";
+    let this = "descriptors::without_descriptors_it_sleeps_and_then_accepts";
     let child = Command::new("sh")
         .args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#])
         .arg(env::current_exe().unwrap())
@@ -38,13 +38,14 @@ fn without_descriptors_it_waits_at_rest_and_then_accepts() {
     );
 }
 
-fn starve() {
+fn run_without_descriptors() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(async {
         let (addr, handle) = serve(1_000, 1_000).await;
         let mut stat = File::open("/proc/self/stat").unwrap(); // while there are descriptors
         for round in 1..=2 {
-            // Without a yield to the server's task: when it next runs, there is a connection and no descriptor.
+            // There is no yield to the server's task: when it next runs, there is a connection and
+            // no descriptor.
             let client = std::net::TcpStream::connect(addr).unwrap();
             client.set_nonblocking(true).unwrap();
             let mut client = TcpStream::from_std(client).unwrap();
@@ -57,7 +58,7 @@ fn starve() {
             let busy = processor_ticks(&mut stat) - busy_before;
             let parked = metrics.worker_park_count(0) - parked_before;
             assert_eq!((handle.open(), handle.accepted()), (0, round - 1));
-            assert!(File::open("/dev/null").is_err(), "there is still none");
+            assert!(File::open("/dev/null").is_err(), "no descriptor is free");
             assert!(
                 busy < 10 && parked < 50,
                 "worked for {busy} of 50 ticks, woke {parked} times"
@@ -72,19 +73,20 @@ fn starve() {
     });
 }
 
-/// Processor time that this process has used, in hundredths of a second. It is not the time that passed:
-/// on a busy machine a runtime that sleeps is late, and seems busy for as long as others are.
+/// Returns the processor time that this process has used, in hundredths of a second. Elapsed time
+/// would not do: on a busy machine a sleeping runtime wakes late, and would count as busy.
 fn processor_ticks(stat: &mut File) -> u64 {
     let mut line = String::new();
     stat.rewind().unwrap();
     stat.read_to_string(&mut line).unwrap();
-    // proc_pid_stat(5): the name, in parentheses, is field 2; `utime` and `stime` are 14 and 15.
+    // proc_pid_stat(5): field 2 is the name, in parentheses; fields 14 and 15 are `utime` and
+    // `stime`.
     let (_, fields) = line.rsplit_once(')').unwrap();
     let times = fields.split_whitespace().skip(11).take(2);
     times.map(|time| time.parse::<u64>().unwrap()).sum()
 }
 
-/// Opens files until the process may have no more.
+/// Opens files until the process has no descriptor left.
 fn take_all() -> Vec<File> {
     let mut all = Vec::new();
     loop {

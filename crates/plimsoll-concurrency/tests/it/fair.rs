@@ -23,15 +23,15 @@ use crate::sim::{Body, CAPACITY, Demand, Service, TIME, Tally, run, service};
 
 /// A service of `limit` slots, shared fairly between the keys from 0 to `keys`.
 ///
-/// The cells are in order, not in a `Keyed`: its table hashes with a random seed, so the place of a
-/// key in the order of cells, and with it the rounding of its share, differs from run to run.
+/// The cells are in order and not in a `Keyed`: its table hashes with a random seed, so the place
+/// of a key in the order of cells, and so the rounding of its share, would differ from run to run.
 fn shared(limit: ConcurrencyLimit, keys: usize, seed: u64) -> (Service, FairShareHandle) {
     let each = FairShare::new(limit.handle());
     let handle = each.handle();
     (service((by_key(keys, &each), limit), seed), handle)
 }
 
-/// A cell for each key, which is in the extensions.
+/// A cell for each key; the key is in the extensions.
 fn by_key<R>(
     keys: usize,
     each: &FairShare<R>,
@@ -55,7 +55,7 @@ fn hundred(queue: bool) -> ConcurrencyLimit {
     }
 }
 
-/// What they get, in hundredths of the capacity.
+/// Returns what the keys get, in hundredths of the capacity.
 async fn shares(queue: bool, demands: &[Demand]) -> Vec<f64> {
     let (service, _) = shared(hundred(queue), demands.len(), 1);
     let tallies = run(&service, demands, TIME).await;
@@ -85,58 +85,64 @@ async fn clients_that_want_200_50_and_10_of_100_get_45_45_and_10() {
 #[tokio::test(start_paused = true)]
 async fn requests_at_random_that_want_200_50_and_10_of_100_get_about_45_45_and_10() {
     let demands = [200.0, 50.0, 10.0].map(Demand::Open);
-    // 50 at random on 45 slots are 41, by Erlang's formula. Without a queue, the third key finds the
-    // limit full now and then: the 2 slots in 100 that are kept free are too few for chance.
+    // By Erlang's formula, random demand for 50 uses 41 of 45 slots. Without a queue, the third key
+    // sometimes finds the limit full: the 2 % that are kept free are too few for random bursts.
     for (queue, expected) in [(false, [47.9, 40.6, 8.7]), (true, [45.6, 41.3, 10.3])] {
         are_about(&shares(queue, &demands).await, &expected, 0.04);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn equals_get_the_same_at_any_excess() {
+async fn keys_with_equal_demand_get_equal_shares() {
     for demand in [Demand::Open(100.0), Demand::Clients(100)] {
         let shares = shares(false, &[demand; 4]).await;
         are_about(&shares, &[25.0; 4], 0.05);
     }
 }
 
-/// An elephant and 100 mice that want 20 of 100 slots together.
-fn elephant_and_mice(elephant: Demand) -> Vec<Demand> {
-    std::iter::once(elephant)
+/// One large key, and 100 small keys that want 20 of 100 slots together.
+fn large_and_small_keys(large: Demand) -> Vec<Demand> {
+    std::iter::once(large)
         .chain([Demand::Open(0.2); 100])
         .collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_elephant_does_not_harm_a_hundred_mice() {
-    let refused = |tallies: &[Arc<Tally>]| {
+async fn one_large_key_does_not_affect_a_hundred_small_keys() {
+    let rejected = |tallies: &[Arc<Tally>]| {
         let count = |read: fn(&Tally) -> &AtomicU64| -> u64 {
-            let mice = tallies[1..].iter();
-            mice.map(|tally| read(tally).load(Relaxed)).sum()
+            let small = tallies[1..].iter();
+            small.map(|tally| read(tally).load(Relaxed)).sum()
         };
-        let (answered, refused) = (
+        let (answered, rejected) = (
             count(|tally| &tally.answered),
-            count(|tally| &tally.refused),
+            count(|tally| &tally.rejected),
         );
-        refused as f64 / (answered + refused) as f64
+        rejected as f64 / (answered + rejected) as f64
     };
-    for elephant in [Demand::Open(300.0), Demand::Clients(300)] {
-        let demands = elephant_and_mice(elephant);
+    for large in [Demand::Open(300.0), Demand::Clients(300)] {
+        let demands = large_and_small_keys(large);
         let (fair, _) = shared(hundred(true), demands.len(), 1);
         let tallies = run(&fair, &demands, TIME).await;
         let all: f64 = tallies.iter().map(|tally| tally.in_flight(TIME)).sum();
-        let mice = refused(&tallies);
-        assert!(mice < 0.002, "{mice} of the mice are refused");
-        assert!(all > 0.95 * CAPACITY, "{all}: shares cost capacity");
+        let small = rejected(&tallies);
+        assert!(
+            small < 0.002,
+            "{small} of the small keys' requests are rejected"
+        );
+        assert!(all > 0.95 * CAPACITY, "{all}: fair shares cost capacity");
     }
     let bare = service(hundred(true), 1);
-    let demands = elephant_and_mice(Demand::Clients(300));
-    let mice = refused(&run(&bare, &demands, TIME).await);
-    assert!(mice > 0.5, "only {mice} of the mice without shares");
+    let demands = large_and_small_keys(Demand::Clients(300));
+    let small = rejected(&run(&bare, &demands, TIME).await);
+    assert!(
+        small > 0.5,
+        "only {small} of the small keys' requests without shares"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_alone_is_lent_everything_and_the_limit_itself_says_no() {
+async fn a_single_key_gets_the_whole_limit_and_only_the_limit_rejects() {
     for queue in [false, true] {
         let (service, handle) = shared(hundred(queue), 1, 1);
         let tallies = run(&service, &[Demand::Open(200.0)], TIME).await;
@@ -145,7 +151,8 @@ async fn a_key_alone_is_lent_everything_and_the_limit_itself_says_no() {
     }
 }
 
-/// The first keys are more critical. What they get, in hundredths of the capacity, and what holds them back.
+/// The first `critical` keys are more critical. Returns what the keys get, in hundredths of the
+/// capacity, and the handle.
 async fn shares_by_criticality(critical: usize, demands: &[Demand]) -> (Vec<f64>, FairShareHandle) {
     let of = move |req: &Request<Body>| {
         let key = req.extensions().get::<usize>();
@@ -165,7 +172,7 @@ async fn shares_by_criticality(critical: usize, demands: &[Demand]) -> (Vec<f64>
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_elephant_takes_nothing_from_the_more_critical_and_is_not_held_back_by_the_less_critical()
+async fn a_large_key_takes_nothing_from_more_critical_keys_and_is_not_limited_by_less_critical_ones()
  {
     // The second is one of two critical keys.
     let demands = [10.0, 70.0, 300.0, 30.0].map(Demand::Open);
@@ -173,39 +180,40 @@ async fn an_elephant_takes_nothing_from_the_more_critical_and_is_not_held_back_b
     are_about(&shares[..2], &[10.0, 70.0], 0.06);
     let left = shares[2] + shares[3];
     assert!(left > 15.0, "{shares:?}: of 20 that are left");
-    // 30 against 300: each has half of it, or nearly.
+    // 30 against 300: each gets about half of it.
     assert!(shares[2] < 2.0 * shares[3], "{shares:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_more_critical_have_fair_shares_among_themselves() {
+async fn more_critical_keys_share_fairly_among_themselves() {
     let demands = [300.0, 20.0, 20.0, 300.0].map(Demand::Open);
     let (shares, handle) = shares_by_criticality(3, &demands).await;
     are_about(&shares[..3], &[60.0, 20.0, 20.0], 0.08);
     assert!(
         shares[3] < 3.0,
-        "{shares:?}: nothing is left for the others"
+        "{shares:?}: nothing is left for the less critical"
     );
     assert!(handle.level_of(Criticality::CriticalPlus).unwrap() < 80.0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_leave_goes_to_those_who_want_more() {
+async fn slots_that_other_keys_leave_go_to_a_key_that_wants_more() {
     let (service, handle) = shared(hundred(false), 4, 1);
     run(&service, &[Demand::Clients(100); 4], TIME).await;
     assert!(handle.level().unwrap() < 40.0);
-    // Three have left. The fourth gets all but the headroom at once, and that too after a second.
+    // Three keys have stopped. The fourth gets all but the headroom at once, and the headroom after
+    // a second.
     let tallies = run(&service, &[Demand::Clients(200)], TIME).await;
     assert!(tallies[0].in_flight(TIME) > 0.99 * CAPACITY);
     assert_eq!(handle.level(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_not_held_back_for_what_it_has_of_less_critical_requests() {
+async fn a_key_is_not_limited_by_its_own_less_critical_requests() {
     let limit = ConcurrencyLimit::new(10).unwrap();
-    let elephant = FairShare::new(limit.handle()).priorities(|of: &Criticality| Priority::new(*of));
-    let mouse = elephant.cell();
-    let refusal = |cell: &FairShare<_>, mut of: Criticality| {
+    let large = FairShare::new(limit.handle()).priorities(|of: &Criticality| Priority::new(*of));
+    let small = large.cell();
+    let rejection_of = |cell: &FairShare<_>, mut of: Criticality| {
         let gate = Then(cell, &limit);
         match gate.admit(&mut of, Instant::now()) {
             Verdict::Admit(_) => None, // and it stays
@@ -214,24 +222,24 @@ async fn a_key_is_not_held_back_for_what_it_has_of_less_critical_requests() {
         }
     };
     let low = Criticality::Sheddable;
-    assert!((0..10).all(|_| refusal(&elephant, low).is_none()));
+    assert!((0..10).all(|_| rejection_of(&large, low).is_none()));
     for _ in 0..2 {
         tokio::time::advance(Duration::from_millis(5)).await;
-        assert_eq!(refusal(&mouse, low), Some(Kind::Full));
+        assert_eq!(rejection_of(&small, low), Some(Kind::Full));
     }
-    assert_eq!(refusal(&elephant, low), Some(Kind::OverQuota));
+    assert_eq!(rejection_of(&large, low), Some(Kind::OverQuota));
     assert_eq!(
-        refusal(&elephant, Criticality::SheddablePlus),
+        rejection_of(&large, Criticality::SheddablePlus),
         Some(Kind::Full),
-        "it is the limit that has no room for it"
+        "the limit rejects it, not the share"
     );
-    let handle = elephant.handle();
+    let handle = large.handle();
     assert!(handle.level_of(low).unwrap() < 10.0);
     assert_eq!(handle.level(), handle.level_of(low));
     assert_eq!(handle.level_of(Criticality::SheddablePlus), None);
 }
 
-/// A policy's verdict on one request of a key, taken back at the end.
+/// The verdict for one request of a key; dropping it revokes the permit.
 fn ask<'a>(cell: &'a FairShare, limit: &'a ConcurrencyLimit) -> Result<Inside<'a>, Rejection> {
     ask_at(cell, limit, Instant::now())
 }
@@ -254,7 +262,7 @@ struct Inside<'a>(
 );
 
 impl Inside<'_> {
-    /// Ends it well.
+    /// Ends it successfully.
     fn finish(&mut self) {
         let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
         Policy::<()>::finish(&self.0, self.1.take().unwrap(), &outcome);
@@ -271,25 +279,25 @@ impl Drop for Inside<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_is_full() {
+async fn a_key_over_its_share_gets_over_quota_and_another_gets_full() {
     let limit = ConcurrencyLimit::new(10).unwrap();
-    let elephant = FairShare::new(limit.handle());
-    let mouse = elephant.cell();
-    let mut inside: Vec<_> = (0..10).map(|_| ask(&elephant, &limit).unwrap()).collect();
+    let large = FairShare::new(limit.handle());
+    let small = large.cell();
+    let mut inside: Vec<_> = (0..10).map(|_| ask(&large, &limit).unwrap()).collect();
     assert_eq!(
-        ask(&elephant, &limit).map(drop).unwrap_err().kind(),
+        ask(&large, &limit).map(drop).unwrap_err().kind(),
         Kind::Full
     );
     for _ in 0..2 {
         tokio::time::advance(Duration::from_millis(5)).await;
         assert_eq!(
-            ask(&mouse, &limit).map(drop).unwrap_err().kind(),
+            ask(&small, &limit).map(drop).unwrap_err().kind(),
             Kind::Full
         );
     }
-    assert!(elephant.handle().level().unwrap() < 10.0);
+    assert!(large.handle().level().unwrap() < 10.0);
     inside.pop();
-    let rejection = ask(&elephant, &limit).map(drop).unwrap_err();
+    let rejection = ask(&large, &limit).map(drop).unwrap_err();
     assert_eq!(
         (
             rejection.policy(),
@@ -298,28 +306,28 @@ async fn who_is_over_its_share_is_told_so_and_who_is_not_is_told_that_the_limit_
         ),
         ("fair-share", Kind::OverQuota, Some(Duration::from_secs(1)))
     );
-    assert_eq!(elephant.handle().rejected(), 1);
+    assert_eq!(large.handle().rejected(), 1);
     assert!(
-        ask(&mouse, &limit).is_ok(),
-        "the slot is kept for the mouse"
+        ask(&small, &limit).is_ok(),
+        "the slot is kept for the small key"
     );
-    assert_eq!((elephant.in_flight(), mouse.in_flight()), (9, 0));
+    assert_eq!((large.in_flight(), small.in_flight()), (9, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhere() {
+async fn no_key_is_limited_below_nine_tenths_and_revoked_permits_are_not_counted() {
     let limit = ConcurrencyLimit::new(20).unwrap();
     let first = FairShare::new(limit.handle());
     let cells: Vec<_> = (0..30).map(|_| first.cell()).collect();
     let mut inside: Vec<Vec<Inside<'_>>> = cells.iter().map(|_| Vec::new()).collect();
-    let mut draw = fastrand::Rng::with_seed(7);
-    let mut held_back = 0;
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut over_share = 0;
     for _ in 0..200_000 {
-        // The first keys ask more than the last.
-        let of = draw.usize(1..=cells.len());
-        let key = draw.usize(0..of);
-        tokio::time::advance(Duration::from_micros(draw.u64(0..400))).await;
-        if draw.bool() {
+        // The first keys send more requests than the last.
+        let of = random.usize(1..=cells.len());
+        let key = random.usize(0..of);
+        tokio::time::advance(Duration::from_micros(random.u64(0..400))).await;
+        if random.bool() {
             inside[key].pop();
             continue;
         }
@@ -328,13 +336,13 @@ async fn nobody_is_held_back_below_nine_tenths_and_what_was_revoked_counts_nowhe
             Ok(permit) => inside[key].push(permit),
             Err(rejection) if rejection.kind() == Kind::Full => assert_eq!(used, 20),
             Err(_) => {
-                held_back += 1;
+                over_share += 1;
                 assert!(used >= 18 && !inside[key].is_empty());
             }
         }
         assert_eq!(cells[key].in_flight(), inside[key].len());
     }
-    assert!(held_back > 100, "{held_back}");
+    assert!(over_share > 100, "{over_share}");
     drop(inside);
     assert_eq!(limit.handle().in_flight(), 0);
     let now = Instant::now();
@@ -376,11 +384,15 @@ async fn more_busy_keys_than_slots_take_turns() {
         assert!(handle.rejected() > 0);
         assert!(jain(&got) > 0.98, "{}", jain(&got));
         let all: f64 = got.iter().sum();
-        assert!(all > 0.92 * CAPACITY, "{all}: turns cost capacity");
+        assert!(all > 0.92 * CAPACITY, "{all}: taking turns costs capacity");
     }
     let bare = service(hundred(false), 1);
     let got = in_flight(&run(&bare, &[Demand::Clients(1); 300], TIME).await);
-    assert!(jain(&got) < 0.5, "who has a slot keeps it: {}", jain(&got));
+    assert!(
+        jain(&got) < 0.5,
+        "a key with a slot keeps it: {}",
+        jain(&got)
+    );
 }
 
 fn in_flight(tallies: &[Arc<Tally>]) -> Vec<f64> {
@@ -388,11 +400,11 @@ fn in_flight(tallies: &[Arc<Tally>]) -> Vec<f64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_in_its_pause_is_not_forgotten_before_its_turn() {
+async fn a_key_in_its_pause_is_not_evicted_before_its_turn() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let first = FairShare::new(limit.handle());
     let second = first.cell();
-    // One slot for two keys, who always ask: the level sinks below 1.
+    // One slot for two keys that always have a request: the level falls below 1.
     for _ in 0..100 {
         let Ok(mut inside) = ask(&first, &limit) else {
             tokio::time::advance(Duration::from_millis(5)).await;
@@ -420,12 +432,12 @@ fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
         for thread in 0..4_u64 {
             let (cells, limit) = (&cells, &limit);
             threads.spawn(move || {
-                let mut draw = fastrand::Rng::with_seed(thread);
+                let mut random = fastrand::Rng::with_seed(thread);
                 let mut inside: Vec<Inside<'_>> = Vec::new();
                 for step in 0..50_000_u64 {
                     let now = start + Duration::from_micros(20 * step);
-                    if draw.bool() {
-                        inside.extend(ask_at(&cells[draw.usize(0..4)], limit, now).ok());
+                    if random.bool() {
+                        inside.extend(ask_at(&cells[random.usize(0..4)], limit, now).ok());
                     } else {
                         inside.pop();
                     }

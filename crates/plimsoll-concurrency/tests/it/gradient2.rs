@@ -1,4 +1,4 @@
-//! Gradient2 by its check vectors, and what was corrected.
+//! Gradient2 against its reference vectors, and its corrections.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use plimsoll_concurrency::{Algorithm, Gradient2, LimitReason};
 
 use crate::published::{millis, window, with_drops};
 
-/// Equal to the digits that the reference prints.
+/// Compares to as many digits as the reference prints.
 fn is_about(gradient: &Gradient2, expected: f64) {
     let estimate = gradient.estimate();
     assert!(
@@ -16,7 +16,7 @@ fn is_about(gradient: &Gradient2, expected: f64) {
 }
 
 #[test]
-fn the_as_published_form_follows_its_check_vector() {
+fn the_published_form_matches_its_reference_vector() {
     let mut gradient = Gradient2::as_published();
     for expected in [20.8, 21.6, 22.4, 23.2, 24.0] {
         let change = gradient.update(&millis(10, 100));
@@ -41,8 +41,9 @@ fn the_as_published_form_follows_its_check_vector() {
     }
 }
 
-/// A gradient that has seen a service at rest, `latency` milliseconds a call, with a limit of `limit`.
-fn at_rest(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
+/// A gradient after windows without load, with calls of `latency` milliseconds, and a limit of
+/// `limit`.
+fn without_load(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
     let mut gradient = gradient.limits(limit, 1..=100_000).unwrap();
     for _ in 0..20 {
         gradient.update(&millis(latency, limit / 3));
@@ -51,15 +52,15 @@ fn at_rest(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
 }
 
 #[test]
-fn the_as_published_form_rises_past_its_tolerance_and_the_mended_does_not() {
+fn the_published_form_rises_above_its_tolerance_and_the_corrected_does_not() {
     // 16.7 ms against 10 ms is a gradient of 0.9, whose fixed point is 4 / (1 - 0.9) = 40.
-    let mut gradient = at_rest(Gradient2::as_published(), 1000, 20);
+    let mut gradient = without_load(Gradient2::as_published(), 1000, 20);
     for _ in 0..25 {
         gradient.update(&millis(1667, 100));
     }
     assert!(gradient.estimate() > 25.0, "it rises: {gradient:?}");
 
-    let mut gradient = at_rest(Gradient2::new(), 1000, 20);
+    let mut gradient = without_load(Gradient2::new(), 1000, 20);
     let mut limit = gradient.estimate();
     for _ in 0..25 {
         let change = gradient.update(&millis(1667, 100));
@@ -70,24 +71,24 @@ fn the_as_published_form_rises_past_its_tolerance_and_the_mended_does_not() {
 }
 
 #[test]
-fn drops_cut_the_mended_limit_and_not_the_as_published() {
-    let mut gradient = at_rest(Gradient2::as_published(), 10, 100);
+fn drops_lower_the_corrected_limit_and_not_the_published() {
+    let mut gradient = without_load(Gradient2::as_published(), 10, 100);
     gradient.update(&with_drops(millis(10, 100), 100));
     assert!(gradient.estimate() > 100.0);
-    let mut gradient = at_rest(Gradient2::new(), 10, 100);
+    let mut gradient = without_load(Gradient2::new(), 10, 100);
     let change = gradient.update(&with_drops(millis(10, 100), 100));
     assert_eq!((change.limit, change.reason), (90, LimitReason::Drops));
 }
 
 #[test]
-fn the_as_published_form_forgets_after_208_windows_that_the_service_was_three_times_as_fast() {
-    let mut gradient = at_rest(Gradient2::as_published(), 10, 100);
+fn the_published_form_takes_a_tripled_latency_as_normal_after_208_windows() {
+    let mut gradient = without_load(Gradient2::as_published(), 10, 100);
     let normal =
         (1..1000).find(|_| gradient.update(&millis(30, 1000)).reason == LimitReason::Growth);
     assert!((205..=211).contains(&normal.unwrap()), "{normal:?}");
 }
 
-/// The limits in front of a service of `slots` that take `micros` a call, always full.
+/// Returns the limits for a service of `slots` slots with calls of `micros`, always full.
 fn saturated(gradient: &mut Gradient2, slots: u32, micros: u64, windows: u32) -> Vec<u32> {
     let mut limit = gradient.estimate() as u32;
     (0..windows)
@@ -100,7 +101,7 @@ fn saturated(gradient: &mut Gradient2, slots: u32, micros: u64, windows: u32) ->
 }
 
 #[test]
-fn the_mended_form_neither_runs_away_nor_locks_under_a_day_of_saturation() {
+fn the_corrected_form_stays_near_the_capacity_under_a_day_of_saturation() {
     for slots in [4, 50, 500, 5000] {
         let mut gradient = Gradient2::new();
         let limits = saturated(&mut gradient, slots, 10_000, 100_000);
@@ -114,7 +115,7 @@ fn the_mended_form_neither_runs_away_nor_locks_under_a_day_of_saturation() {
 }
 
 #[test]
-fn a_service_that_became_slow_is_the_new_normal_after_some_dips() {
+fn a_slower_service_becomes_the_baseline_after_some_probes() {
     let mut gradient = Gradient2::new();
     saturated(&mut gradient, 50, 10_000, 1000);
     let limits = saturated(&mut gradient, 50, 30_000, 1000);

@@ -1,4 +1,4 @@
-//! The hint of rejections: an estimate that is bounded and forgets.
+//! The retry hint of rejections: an estimate that is bounded and decays.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ async fn calls_of(limit: &Limit, time: Duration) {
     all.into_iter().for_each(Call::finish);
 }
 
-/// The hint of a rejection at this moment, with all slots taken.
+/// Returns the hint of a rejection now, with all slots taken.
 fn hint(limit: &Limit) -> Duration {
     let _all: Vec<_> = (0..limit.handle().limit()).map(|_| call(limit)).collect();
     call(limit).rejection().unwrap().retry_after().unwrap()
 }
 
-/// Each call but the first ends while another holds the slot that it had.
+/// Each call but the first takes the slot of another and ends while all slots are taken.
 async fn busy_calls_of(limit: &Limit, count: usize, time: Duration) {
     let handle = limit.handle();
     let mut running: Vec<_> = (0..handle.limit()).map(|_| call(limit)).collect();
@@ -55,12 +55,12 @@ async fn slow_bodies_make_no_hint_longer_than_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_slow_bodies_is_forgotten_when_calls_are_fast_again() {
+async fn the_hint_recovers_from_slow_bodies_when_calls_are_fast_again() {
     let limit = limit(10);
     busy_calls_of(&limit, 100, 20 * MS).await;
     calls_of(&limit, 1500 * SECOND).await;
     assert!(hint(&limit) <= 60 * SECOND);
-    // A tenth of a second at 500 calls a second.
+    // A tenth of a second at 500 calls per second.
     busy_calls_of(&limit, 50, 20 * MS).await;
     let hint = hint(&limit);
     assert!(hint < 3 * SECOND, "{hint:?}");
@@ -73,10 +73,10 @@ async fn a_slow_period_is_forgotten_while_the_limit_is_not_reached() {
         calls_of(&limit, 100 * SECOND).await;
     }
     assert!(hint(&limit) > 50 * SECOND);
-    // Until no call has ended for as long as one takes, the estimate holds.
+    // The estimate holds until no call has ended for as long as one takes.
     advance(60 * SECOND).await;
     assert!(hint(&limit) > 50 * SECOND);
-    // Idle, and with calls that are fast but do not use up the limit.
+    // Idle time, and fast calls that do not use all slots.
     let mut last = hint(&limit);
     for minute in 0..3 {
         for _ in 0..60 {
@@ -92,7 +92,7 @@ async fn a_slow_period_is_forgotten_while_the_limit_is_not_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_calls_after_an_idle_time_count_for_more_than_what_was_before() {
+async fn the_first_calls_after_idle_time_outweigh_older_ones() {
     let limit = limit(4);
     for _ in 0..50 {
         calls_of(&limit, 30 * SECOND).await;
@@ -104,7 +104,7 @@ async fn the_first_calls_after_an_idle_time_count_for_more_than_what_was_before(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_estimate_is_kept_however_old() {
+async fn a_short_estimate_does_not_decay() {
     let limit = limit(4);
     calls_of(&limit, 20 * MS).await;
     advance(3600 * SECOND).await;
@@ -112,7 +112,7 @@ async fn a_short_estimate_is_kept_however_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_hint_bounds_the_one_before_a_measurement_too_and_not_a_stated_one() {
+async fn the_longest_hint_bounds_the_default_hint_and_not_a_hint_that_is_set() {
     let bounded = ConcurrencyLimit::new(1)
         .unwrap()
         .max_retry_after(300 * MS)
@@ -143,7 +143,8 @@ fn law_09_a_longest_hint_out_of_bounds_is_an_error() {
     assert_eq!(handle.max_retry_after(), 60 * SECOND);
 }
 
-/// The verdict of these two on one more request: a permit for the caller to keep, or a rejection.
+/// The verdict of both policies on one more request: a permit, which the caller keeps, or a
+/// rejection.
 fn ask<P: Policy<Request<()>>>(
     front: &P,
     limit: &ConcurrencyLimit,
@@ -155,7 +156,7 @@ fn ask<P: Policy<Request<()>>>(
     }
 }
 
-/// A limit of ten slots, some time after ten calls held them for 25 minutes.
+/// A limit of ten slots, `later` than ten calls that held them for 25 minutes.
 async fn after_slow_bodies(later: Duration) -> ConcurrencyLimit {
     let limit = ConcurrencyLimit::new(10).unwrap();
     let all: Vec<_> = (0..10).map(|_| ask(&(), &limit).unwrap()).collect();
@@ -170,9 +171,9 @@ async fn after_slow_bodies(later: Duration) -> ConcurrencyLimit {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_policy_that_gives_hints_bounds_them_and_forgets() {
+async fn every_policy_with_hints_bounds_and_decays_them() {
     for (later, least, most) in [
-        // Fair shares reject with nine of ten slots taken.
+        // Fair shares reject when nine of ten slots are taken.
         (Duration::ZERO, 54 * SECOND, 60 * SECOND),
         (600 * SECOND, 900 * MS, 1010 * MS),
     ] {
@@ -204,18 +205,18 @@ async fn every_policy_that_gives_hints_bounds_them_and_forgets() {
         drop(all);
 
         let limit = after_slow_bodies(later).await;
-        let elephant = FairShare::new(limit.handle());
-        let mouse = elephant.cell();
-        let mut all: Vec<_> = (0..10).map(|_| ask(&elephant, &limit).unwrap()).collect();
+        let large = FairShare::new(limit.handle());
+        let small = large.cell();
+        let mut all: Vec<_> = (0..10).map(|_| ask(&large, &limit).unwrap()).collect();
         for _ in 0..2 {
             advance(5 * MS).await;
-            assert_eq!(ask(&mouse, &limit).unwrap_err().kind(), Kind::Full);
+            assert_eq!(ask(&small, &limit).unwrap_err().kind(), Kind::Full);
         }
         let now = Instant::now();
-        let gate = Then(&elephant, &limit);
+        let gate = Then(&large, &limit);
         Policy::<Request<()>>::revoke(&gate, all.pop().unwrap(), now, now);
         check(
-            ask(&elephant, &limit).unwrap_err(),
+            ask(&large, &limit).unwrap_err(),
             "fair-share",
             Kind::OverQuota,
         );

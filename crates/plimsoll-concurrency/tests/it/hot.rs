@@ -1,4 +1,4 @@
-//! A limit that several threads are at all the time, with enough slots for some to stay on the cores that gave them back.
+//! A limit that several threads use all the time, with enough slots for slot caches.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -10,13 +10,13 @@ use plimsoll_core::lanes;
 
 use crate::{Call, Limit, Stage, Unpark, call, park, queued};
 
-/// Enough for each core to keep a slot or two.
+/// Enough for each core to cache a slot or two.
 fn limit() -> usize {
     4 * lanes() + 4
 }
 
-/// Afterwards all slots are there, each once.
-fn nothing_is_left(limit: &Limit, slots: usize) {
+/// Checks that all slots are free, and each exists once.
+fn assert_all_free(limit: &Limit, slots: usize) {
     let handle = limit.handle();
     assert_eq!((handle.in_flight(), handle.queued()), (0, 0));
     handle.clear_queue();
@@ -27,7 +27,7 @@ fn nothing_is_left(limit: &Limit, slots: usize) {
 }
 
 #[test]
-fn nobody_is_refused_while_a_slot_is_free_on_another_core() {
+fn no_request_is_rejected_while_a_slot_is_free_on_another_core() {
     let slots = limit();
     for seed in 0..10 {
         let limit = queued(slots, 64);
@@ -42,26 +42,26 @@ fn nobody_is_refused_while_a_slot_is_free_on_another_core() {
                         let mut calls: Vec<_> = (0..random.usize(1..=slots / 4))
                             .map(|_| call(limit))
                             .collect();
-                        assert!(calls.iter_mut().all(Call::is_running), "refused");
+                        assert!(calls.iter_mut().all(Call::is_running), "rejected");
                         random.shuffle(&mut calls);
                         calls.into_iter().for_each(Call::finish);
                     }
                 });
             }
-            // More than they need, and back.
+            // Higher than needed, and back.
             for more in 0..200 {
                 handle.set_limit(slots + more % 3).unwrap();
                 thread::yield_now();
             }
             handle.set_limit(slots).unwrap();
         });
-        nothing_is_left(&limit, slots);
+        assert_all_free(&limit, slots);
     }
 }
 
-/// Requests wait for up to an hour, so only a slot that is handed on ends a wait.
+/// Requests wait for up to an hour, so only a slot that is handed over ends a wait.
 #[test]
-fn a_slot_does_not_stay_behind_while_somebody_waits() {
+fn no_slot_stays_cached_while_a_request_waits() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -80,7 +80,8 @@ fn a_slot_does_not_stay_behind_while_somebody_waits() {
                     let mut random = fastrand::Rng::with_seed(seed * 10 + n);
                     let waker = Unpark::this();
                     for _ in 0..1_000 {
-                        // Who holds nothing waits for one; who holds one takes more if there are any.
+                        // A thread without a slot waits for one; a thread with a slot takes more if
+                        // some are free.
                         let mut first = call(limit);
                         first.poll_with(&waker);
                         while matches!(first.stage, Stage::Waiting(_)) {
@@ -96,7 +97,10 @@ fn a_slot_does_not_stay_behind_while_somebody_waits() {
                             }
                         }
                         let held = calls.len();
-                        assert!(inside.fetch_add(held, SeqCst) + held <= slots, "too many");
+                        assert!(
+                            inside.fetch_add(held, SeqCst) + held <= slots,
+                            "the limit is exceeded"
+                        );
                         thread::yield_now();
                         inside.fetch_sub(held, SeqCst);
                         calls.into_iter().for_each(Call::finish);
@@ -104,7 +108,7 @@ fn a_slot_does_not_stay_behind_while_somebody_waits() {
                 });
             }
         });
-        nothing_is_left(&limit, slots);
+        assert_all_free(&limit, slots);
     }
-    assert_ne!(waited.into_inner(), 0, "nobody had to wait");
+    assert_ne!(waited.into_inner(), 0, "no request had to wait");
 }

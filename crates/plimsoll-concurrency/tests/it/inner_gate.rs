@@ -1,4 +1,4 @@
-//! A limit in front of another gate, and callers that read no more than the status.
+//! A limit in front of another gate, and callers that read only the status.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const WORKERS: usize = 50;
 const SERVICE_TIME: Duration = Duration::from_millis(20);
 
-/// 50 workers of 20 milliseconds behind `inner`, behind `outer`. The callers drop the body unread.
+/// 50 workers with calls of 20 milliseconds behind `inner` and `outer`. Callers drop the body
+/// unread.
 fn stack<I>(outer: ConcurrencyLimit, inner: I) -> Service
 where
     I: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
@@ -48,7 +49,7 @@ where
     BoxCloneSyncService::new(service.map_response(|response| response.status()))
 }
 
-/// Answers by status, of one kind of caller.
+/// Responses of one kind of caller, by status.
 #[derive(Default)]
 struct Tally {
     ok: AtomicU64,
@@ -65,7 +66,7 @@ impl Tally {
     }
 }
 
-/// Requests of one caller, or of 100 callers in turn.
+/// The load of one caller, or of `names` callers in turn.
 struct Caller {
     names: u64,
     per_second: f64,
@@ -82,15 +83,15 @@ impl Caller {
     }
 }
 
-/// All of them at random for this time.
+/// Random arrivals of all callers for this time.
 async fn run(service: &Service, callers: &[Caller], time: Duration) {
-    let (mut draw, mut tasks) = (fastrand::Rng::with_seed(1), JoinSet::new());
+    let (mut random, mut tasks) = (fastrand::Rng::with_seed(1), JoinSet::new());
     let all: f64 = callers.iter().map(|caller| caller.per_second).sum();
     let (began, mut at) = (Instant::now(), Instant::now());
     while at < began + time {
-        at += Duration::from_secs_f64(-(1.0 - draw.f64()).ln() / all);
+        at += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / all);
         sleep_until(at).await;
-        let mut left = draw.f64() * all;
+        let mut left = random.f64() * all;
         let chosen = callers.iter().enumerate().find(|(_, caller)| {
             left -= caller.per_second;
             left < 0.0
@@ -98,7 +99,7 @@ async fn run(service: &Service, callers: &[Caller], time: Duration) {
         let Some((kind, caller)) = chosen else {
             continue;
         };
-        let name = format!("{kind}-{}", draw.u64(0..caller.names));
+        let name = format!("{kind}-{}", random.u64(0..caller.names));
         let req = Request::get("/").header("x-caller", name);
         let call = service.clone().oneshot(req.body(Body::default()).unwrap());
         let tally = Arc::clone(&caller.tally);
@@ -115,13 +116,13 @@ async fn run(service: &Service, callers: &[Caller], time: Duration) {
 }
 
 fn adaptive() -> (ConcurrencyLimit, ConcurrencyLimitHandle) {
-    fastrand::seed(1); // the intervals between dips are drawn
+    fastrand::seed(1); // the intervals between probes are random
     let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     (limit, handle)
 }
 
-/// Four at a time for each caller.
+/// Four requests at a time for each caller.
 fn reject_as_over_quota() -> impl Policy<Request<Body>, Permit: Send, Wait: Send> {
     let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
     let caller = HeaderKey::from_static("x-caller");
@@ -129,7 +130,7 @@ fn reject_as_over_quota() -> impl Policy<Request<Body>, Permit: Send, Wait: Send
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_greedy_caller_that_an_inner_gate_rejects_takes_nothing_from_the_others() {
+async fn a_caller_that_an_inner_gate_rejects_takes_nothing_from_the_others() {
     let (outer, handle) = adaptive();
     let service = stack(outer, reject_as_over_quota());
     let callers = [Caller::new(100, 500.0), Caller::new(1, 2000.0)];
@@ -144,22 +145,22 @@ async fn a_greedy_caller_that_an_inner_gate_rejects_takes_nothing_from_the_other
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_inner_gate_does_not_bring_the_outer_limit_down() {
+async fn a_full_inner_gate_does_not_lower_the_outer_limit() {
     let (outer, handle) = adaptive();
     let service = stack(outer, ConcurrencyLimit::new(10).unwrap());
     let callers = [Caller::new(100, 1500.0)];
     run(&service, &callers, 4 * SECOND).await;
-    // Two thirds of them, with 503.
+    // Two thirds are rejected with 503.
     let (rejected, limit) = (callers[0].tally.rejected(), handle.limit());
     assert!((0.6..0.75).contains(&rejected), "{rejected}");
     assert!(limit >= 10, "{limit}");
-    // Some at the start, when both have ten slots.
+    // The outer limit rejects some at the start, when both limits are ten.
     let by_the_outer = handle.rejected() + handle.timed_out();
     assert!(by_the_outer < 60, "{by_the_outer} of 6,000");
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_that_read_the_status_and_drop_the_body_do_not_drive_the_limit_down() {
+async fn callers_that_drop_the_body_do_not_lower_the_limit() {
     for load in [0.9, 2.0] {
         let (outer, handle) = adaptive();
         let service = stack(outer, ());
@@ -178,7 +179,7 @@ async fn callers_that_read_the_status_and_drop_the_body_do_not_drive_the_limit_d
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_an_inner_gate_rejected_shortens_no_hint() {
+async fn a_call_that_an_inner_gate_rejected_does_not_shorten_the_hint() {
     let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let running = call(&limit);
     advance(320 * MS).await;
@@ -197,10 +198,10 @@ async fn a_call_that_an_inner_gate_rejected_shortens_no_hint() {
     );
 }
 
-/// A greedy caller and another over real sockets.
+/// A caller with too many requests and another caller, over real sockets.
 #[cfg(not(loom))]
 #[tokio::test]
-async fn over_sockets_a_rejected_caller_leaves_the_outer_limit_alone() {
+async fn over_sockets_a_rejected_caller_does_not_change_the_outer_limit() {
     use axum::{Router, routing::get};
 
     let (outer, handle) = adaptive();
@@ -239,7 +240,7 @@ async fn send(addr: std::net::SocketAddr, path: &str, caller: &str) -> tokio::ne
     socket
 }
 
-/// The status of an answer that is read to its end.
+/// Reads a response to its end and returns its status.
 #[cfg(not(loom))]
 async fn status(addr: std::net::SocketAddr, caller: &str) -> String {
     use tokio::io::AsyncReadExt as _;

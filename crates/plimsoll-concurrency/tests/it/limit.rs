@@ -1,4 +1,4 @@
-//! Without a queue: in, or refused at once.
+//! Without a queue: requests are admitted, or rejected at once.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::{call, with_deadlines};
 
 #[tokio::test(start_paused = true)]
-async fn one_more_than_the_limit_is_refused_and_spends_nothing() {
+async fn a_request_above_the_limit_is_rejected_and_takes_nothing() {
     let limit = with_deadlines(ConcurrencyLimit::new(2).unwrap());
     let handle = limit.handle();
     let (mut one, mut two) = (call(&limit), call(&limit));
@@ -37,14 +37,14 @@ async fn one_more_than_the_limit_is_refused_and_spends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn per_caller_it_is_the_caller_who_is_over_its_quota() {
+async fn a_limit_per_caller_rejects_with_over_quota() {
     let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap().reject_as_over_quota());
     let _running = call(&limit);
     assert_eq!(call(&limit).rejection().unwrap().kind(), Kind::OverQuota);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
+async fn the_hint_is_the_time_to_serve_all_requests_inside() {
     let limit = with_deadlines(
         ConcurrencyLimit::new(2)
             .unwrap()
@@ -55,7 +55,7 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
     assert_eq!(
         handle.retry_after(),
         Duration::from_secs(1),
-        "nothing was measured yet"
+        "no call was measured yet"
     );
 
     let (one, two) = (call(&limit), call(&limit));
@@ -67,7 +67,7 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
     let hint = call(&limit).rejection().unwrap().retry_after();
     assert_eq!(hint, Some(Duration::from_millis(640)));
 
-    // Calls become fast, and the estimate follows by a 16th each time.
+    // Calls become fast, and each moves the estimate by 1/16 of the difference.
     three.finish();
     assert_eq!((handle.in_flight(), handle.queued()), (2, 1));
     assert_eq!(handle.retry_after(), Duration::from_millis(450));
@@ -75,7 +75,7 @@ async fn the_hint_is_when_those_who_are_in_will_have_been_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_is_measured_only_while_the_limit_is_used_up() {
+async fn time_is_measured_only_while_all_slots_are_taken() {
     let limit = with_deadlines(ConcurrencyLimit::new(2).unwrap());
     let alone = call(&limit);
     advance(Duration::from_millis(320)).await;
@@ -86,7 +86,7 @@ async fn time_is_measured_only_while_the_limit_is_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stated_hint_is_the_hint() {
+async fn a_hint_that_is_set_is_used() {
     let limit = ConcurrencyLimit::new(1)
         .unwrap()
         .retry_after(Duration::from_millis(250))

@@ -1,4 +1,4 @@
-//! A bounded accept, over real sockets.
+//! The bounded listener, over real sockets.
 
 use std::{
     io::IoSlice,
@@ -55,13 +55,13 @@ pub(crate) async fn serve(connections: usize, per_address: usize) -> (SocketAddr
     (addr, handle)
 }
 
-/// Asks on a connection, which stays open.
+/// Sends a request on a connection, which stays open.
 pub(crate) async fn ask(socket: &mut TcpStream, path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
 }
 
-/// What the server says; nothing when it has closed the connection.
+/// Returns what the server sends; empty when it has closed the connection.
 pub(crate) async fn answer(socket: &mut TcpStream) -> String {
     let mut buffer = [0; 1024];
     let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut buffer));
@@ -69,7 +69,7 @@ pub(crate) async fn answer(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&buffer[..read]).into_owned()
 }
 
-/// Sockets take real time; nothing here takes long.
+/// Polls a condition, since sockets need real time.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..5_000 {
         if holds() {
@@ -77,11 +77,11 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("did not come about: {what}");
+    panic!("not reached: {what}");
 }
 
 #[tokio::test]
-async fn while_it_is_full_connections_wait_in_the_backlog_and_come_in_turn() {
+async fn while_it_is_full_connections_wait_in_the_backlog_and_are_accepted_in_order() {
     let (mut listener, addr) = listener(2).await;
     let handle = listener.handle();
     let mut clients = Vec::new();
@@ -99,7 +99,7 @@ async fn while_it_is_full_connections_wait_in_the_backlog_and_come_in_turn() {
             drop(inside.remove(0));
         }
         let (io, from) = woken(listener.accept()).await;
-        assert_eq!(from, client.local_addr().unwrap(), "in turn");
+        assert_eq!(from, client.local_addr().unwrap(), "in order");
         inside.push(io);
     }
     assert_eq!(
@@ -111,7 +111,7 @@ async fn while_it_is_full_connections_wait_in_the_backlog_and_come_in_turn() {
 }
 
 #[tokio::test]
-async fn waiting_for_room_wakes_for_room_and_for_nothing_else() {
+async fn a_waiting_accept_is_woken_only_when_there_is_room() {
     struct Woken(AtomicUsize);
     impl Wake for Woken {
         fn wake(self: Arc<Self>) {
@@ -129,18 +129,18 @@ async fn waiting_for_room_wakes_for_room_and_for_nothing_else() {
     let mut poll_once = || accept.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(poll_once().is_pending());
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(woken.0.load(SeqCst), 0, "it does not look again by itself");
+    assert_eq!(woken.0.load(SeqCst), 0, "it does not poll by itself");
     handle.set_limit(2).unwrap();
     assert_eq!(woken.0.load(SeqCst), 1);
     let Poll::Ready((_second, from)) = poll_once() else {
-        panic!("there is room, and somebody in the backlog");
+        panic!("there is room, and a connection in the backlog");
     };
     assert_eq!(from, second.local_addr().unwrap());
     drop((first, held));
 }
 
 #[tokio::test]
-async fn an_accept_that_is_dropped_has_taken_nothing() {
+async fn a_cancelled_accept_has_taken_no_place() {
     let (mut listener, addr) = listener(1).await;
     let handle = listener.handle();
     for _ in 0..3 {
@@ -151,7 +151,7 @@ async fn an_accept_that_is_dropped_has_taken_nothing() {
     {
         let mut waits = pin!(listener.accept());
         assert!(poll!(&mut waits).is_pending());
-        // Told that there is room, it goes away without looking.
+        // Notified that there is room, it is dropped without a poll.
         drop(held);
     }
     assert_eq!(handle.open(), 0);
@@ -160,7 +160,7 @@ async fn an_accept_that_is_dropped_has_taken_nothing() {
 }
 
 #[tokio::test]
-async fn a_lower_limit_lets_those_stay_who_are_in() {
+async fn a_lower_limit_keeps_open_connections() {
     let (mut listener, addr) = listener(3).await;
     let handle = listener.handle();
     let mut inside = Vec::new();
@@ -179,7 +179,7 @@ async fn a_lower_limit_lets_those_stay_who_are_in() {
 }
 
 #[tokio::test]
-async fn a_server_answers_whoever_comes_as_others_leave() {
+async fn a_server_accepts_connections_as_others_close() {
     let (addr, handle) = serve(2, 100).await;
     let mut clients = Vec::new();
     for _ in 0..6 {
@@ -195,14 +195,14 @@ async fn a_server_answers_whoever_comes_as_others_leave() {
             "{said}"
         );
         assert!(handle.open() <= 2);
-        // It leaves here, and the next has its turn.
+        // The client is dropped here, and the next connection is accepted.
     }
-    until("all have left", || handle.open() == 0).await;
+    until("all connections are closed", || handle.open() == 0).await;
     assert_eq!(handle.accepted(), 6);
 }
 
 #[tokio::test]
-async fn one_address_has_its_share_and_holds_up_nobody_else() {
+async fn one_address_is_limited_and_does_not_block_others() {
     let (addr, handle) = serve(10, 2).await;
     let mut inside = Vec::new();
     for _ in 0..2 {
@@ -211,10 +211,10 @@ async fn one_address_has_its_share_and_holds_up_nobody_else() {
         assert!(answer(&mut client).await.starts_with("HTTP/1.1 200"));
         inside.push(client);
     }
-    for refused in 1..=3 {
+    for rejected in 1..=3 {
         let mut third = TcpStream::connect(addr).await.unwrap();
         assert_eq!(answer(&mut third).await, "", "closed at once");
-        assert_eq!((handle.rejected(), handle.open()), (refused, 2));
+        assert_eq!((handle.rejected(), handle.open()), (rejected, 2));
     }
     let other = TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
@@ -235,20 +235,20 @@ async fn one_address_has_its_share_and_holds_up_nobody_else() {
     let mut fourth = TcpStream::connect(addr).await.unwrap();
     ask(&mut fourth, "/").await;
     assert!(answer(&mut fourth).await.starts_with("HTTP/1.1 200"));
-    // The limit follows.
+    // A new limit applies at once.
     handle.set_per_address(3).unwrap();
     let mut fifth = TcpStream::connect(addr).await.unwrap();
     ask(&mut fifth, "/").await;
     assert!(answer(&mut fifth).await.starts_with("HTTP/1.1 200"));
     drop((inside, other, fourth, fifth));
-    until("nothing is left", || {
+    until("all places are released", || {
         (handle.open(), handle.addresses()) == (0, 0)
     })
     .await;
 }
 
 #[tokio::test]
-async fn whatever_clients_do_their_place_is_free_again() {
+async fn the_place_of_a_connection_is_released_however_it_ends() {
     let (addr, handle) = serve(1, 1).await;
     for path in ["/hang", "/panic", "/"] {
         let mut client = TcpStream::connect(addr).await.unwrap();
@@ -258,14 +258,14 @@ async fn whatever_clients_do_their_place_is_free_again() {
         }
         drop(client);
     }
-    // Slow ones: nothing at all, and half of a request.
+    // Slow clients: no data at all, and half of a request.
     for part in ["", "GET / HTTP/1.1\r\nhost"] {
         let mut client = TcpStream::connect(addr).await.unwrap();
         client.write_all(part.as_bytes()).await.unwrap();
         drop(client);
     }
     let gone = || (handle.open(), handle.addresses()) == (0, 0);
-    until("all are gone", || {
+    until("all places are released", || {
         gone() && handle.accepted() + handle.rejected() == 5
     })
     .await;
@@ -275,7 +275,7 @@ async fn whatever_clients_do_their_place_is_free_again() {
 }
 
 #[tokio::test]
-async fn the_io_is_what_it_was() {
+async fn the_guarded_io_behaves_as_the_inner_io() {
     let (mut listener, addr) = listener(1).await;
     let mut client = TcpStream::connect(addr).await.unwrap();
     let (mut io, _) = woken(listener.accept()).await;
@@ -297,7 +297,7 @@ async fn the_io_is_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_limit_that_limits_nothing_cannot_be_set() {
+async fn limits_out_of_bounds_are_errors() {
     let (listener, _) = listener(1).await;
     let handle = listener.handle();
     for bad in [0, (1 << 20) + 1] {

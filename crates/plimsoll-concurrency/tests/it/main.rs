@@ -60,23 +60,24 @@ use tokio::time::Instant;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// After this time without a wake-up, a test fails: the wake-up was lost. No wait here is longer than
-/// a fraction of a second, so a shorter time would only fail on a machine that stands still.
+/// After this time without a wake-up a test fails, because the wake-up was lost: 10 seconds. Every
+/// wait here is a fraction of a second, so a shorter time would only fail on a machine that pauses.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// Awaits what has to be woken by another: a lost wake-up fails the test instead of hanging it.
+/// Awaits a future that another task has to wake: a lost wake-up fails the test instead of blocking
+/// it.
 ///
-/// On the paused clock no time passes.
+/// On the paused clock this takes no time.
 async fn woken<F: Future>(future: F) -> F::Output {
     let ended = tokio::time::timeout(LOST_AFTER, future).await;
     ended.expect("a wake-up was lost")
 }
 
-/// Wakes a thread that [parks](park).
+/// Wakes a thread that is [parked](park).
 struct Unpark(Thread);
 
 impl Unpark {
-    /// A waker of this thread.
+    /// Returns a waker of the current thread.
     fn this() -> Waker {
         Waker::from(Arc::new(Self(thread::current())))
     }
@@ -88,14 +89,15 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for the waker of this thread: a lost wake-up fails the test instead of hanging it.
+/// Parks until the waker of this thread is woken: a lost wake-up fails the test instead of blocking
+/// it.
 fn park() {
     let since = Instant::now();
     thread::park_timeout(LOST_AFTER);
     assert!(since.elapsed() < LOST_AFTER, "a wake-up was lost");
 }
 
-/// A request is its deadline and its priority.
+/// A request consists of its deadline and its priority.
 #[derive(Debug, Clone, Copy, Default)]
 struct Req {
     deadline: Option<Deadline>,
@@ -127,12 +129,12 @@ fn with_deadlines(limit: ConcurrencyLimit) -> Limit {
     limit.deadlines(|req, _| req.deadline)
 }
 
-/// As [`queued`], by priority.
+/// As [`queued`], with priorities.
 fn ranked(slots: usize, len: usize) -> Limit<ByPriority> {
     queued(slots, len).priorities(|req| req.priority)
 }
 
-/// A queue of `len` for up to a second, behind `slots` slots.
+/// `slots` slots with a queue of `len`, for up to a second.
 fn queued(slots: usize, len: usize) -> Limit {
     with_deadlines(
         ConcurrencyLimit::new(slots)
@@ -142,7 +144,7 @@ fn queued(slots: usize, len: usize) -> Limit {
     )
 }
 
-/// What a gate does with a policy, and no more: dropping it cancels.
+/// Drives a policy as a gate does; dropping it cancels the call.
 struct Call<'a, R: Prioritize<Req> = Same> {
     limit: &'a Limit<R>,
     req: Req,
@@ -152,7 +154,7 @@ struct Call<'a, R: Prioritize<Req> = Same> {
 enum Stage {
     Waiting(Pin<Box<ConcurrencyLimitWait>>),
     Running(ConcurrencyLimitPermit, Instant),
-    Refused(Rejection),
+    Rejected(Rejection),
     Over,
 }
 
@@ -164,7 +166,7 @@ fn call_with<R: Prioritize<Req>>(limit: &Limit<R>, req: impl Into<Req>) -> Call<
     let mut req = req.into();
     let stage = match limit.admit(&mut req, Instant::now()) {
         Verdict::Admit(permit) => Stage::Running(permit, Instant::now()),
-        Verdict::Reject(rejection) => Stage::Refused(rejection),
+        Verdict::Reject(rejection) => Stage::Rejected(rejection),
         Verdict::Wait(wait) => Stage::Waiting(Box::pin(wait)),
     };
     Call { limit, req, stage }
@@ -179,7 +181,7 @@ impl<R: Prioritize<Req>> Call<'_, R> {
                 .poll_wait(wait.as_mut(), &mut self.req, Instant::now(), &mut cx)
             {
                 Poll::Ready(Ok(permit)) => self.stage = Stage::Running(permit, Instant::now()),
-                Poll::Ready(Err(rejection)) => self.stage = Stage::Refused(rejection),
+                Poll::Ready(Err(rejection)) => self.stage = Stage::Rejected(rejection),
                 Poll::Pending => {}
             }
         }
@@ -198,18 +200,18 @@ impl<R: Prioritize<Req>> Call<'_, R> {
     fn rejection(&mut self) -> Option<Rejection> {
         self.poll_with(Waker::noop());
         match self.stage {
-            Stage::Refused(rejection) => Some(rejection),
+            Stage::Rejected(rejection) => Some(rejection),
             _ => None,
         }
     }
 
-    /// Ends a running call well.
+    /// Ends a running call with success.
     fn finish(self) {
         self.end(Class::Success);
     }
 
-    /// Ends a running call whose caller leaves.
-    fn cut_off(self) {
+    /// Ends a running call as cancelled.
+    fn cancel(self) {
         self.end(Class::Cancelled);
     }
 
@@ -224,7 +226,7 @@ impl<R: Prioritize<Req>> Call<'_, R> {
     }
 }
 
-/// Until it runs or is refused.
+/// Resolves when the call runs or is rejected.
 impl<R: Prioritize<Req>> Future for Call<'_, R> {
     type Output = Option<Rejection>;
 
@@ -232,7 +234,7 @@ impl<R: Prioritize<Req>> Future for Call<'_, R> {
         self.poll_with(cx.waker());
         match self.stage {
             Stage::Waiting(_) => Poll::Pending,
-            Stage::Refused(rejection) => Poll::Ready(Some(rejection)),
+            Stage::Rejected(rejection) => Poll::Ready(Some(rejection)),
             Stage::Running(..) | Stage::Over => Poll::Ready(None),
         }
     }
@@ -248,12 +250,12 @@ impl<R: Prioritize<Req>> Drop for Call<'_, R> {
                 let now = Instant::now();
                 Policy::<Req>::revoke(self.limit, permit, now, now);
             }
-            Stage::Refused(_) | Stage::Over => {}
+            Stage::Rejected(_) | Stage::Over => {}
         }
     }
 }
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! The whole policy against a slow and obvious one: a list that is searched.
+//! Compares the whole policy with a simple model: a list that is searched.
 
 use plimsoll_concurrency::Order;
 use plimsoll_core::{Criticality, Priority};
@@ -9,11 +9,11 @@ use crate::{Call, Stage, call_with, ranked};
 #[derive(Debug, Clone)]
 enum Step {
     Arrive(u8),
-    /// Whoever runs or waits ends, or goes away.
+    /// A running or waiting request ends or is cancelled.
     End(Index),
     SetLimit(usize),
     SetLen(usize),
-    /// Everybody asks what became of it.
+    /// Polls all calls.
     Ask,
 }
 
@@ -28,51 +28,51 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum State {
     Running,
     Waiting,
-    Refused,
+    Rejected,
 }
 
-/// Requests in the order they came, with their levels.
+/// Requests in order of arrival, with their levels.
 struct Model {
     limit: usize,
     len: usize,
     newest_first: bool,
-    requests: Vec<(u8, Fate)>,
+    requests: Vec<(u8, State)>,
 }
 
 impl Model {
-    fn count(&self, fate: Fate) -> usize {
-        self.requests.iter().filter(|(_, it)| *it == fate).count()
+    fn count(&self, state: State) -> usize {
+        self.requests.iter().filter(|(_, it)| *it == state).count()
     }
 
     fn waiting(&self) -> impl DoubleEndedIterator<Item = (usize, u8)> {
         let all = self.requests.iter().enumerate();
-        all.filter(|(_, (_, fate))| *fate == Fate::Waiting)
+        all.filter(|(_, (_, state))| *state == State::Waiting)
             .map(|(at, (level, _))| (at, *level))
     }
 
     fn arrive(&mut self, level: u8) {
         let lowest = self.waiting().map(|(_, level)| level).min();
-        let fate = match lowest {
-            None if self.count(Fate::Running) < self.limit => Fate::Running,
-            Some(lowest) if self.count(Fate::Waiting) >= self.len => {
+        let state = match lowest {
+            None if self.count(State::Running) < self.limit => State::Running,
+            Some(lowest) if self.count(State::Waiting) >= self.len => {
                 if lowest < level {
                     let (newest, _) = self.waiting().rfind(|(_, it)| *it == lowest).unwrap();
-                    self.requests[newest].1 = Fate::Refused;
-                    Fate::Waiting
+                    self.requests[newest].1 = State::Rejected;
+                    State::Waiting
                 } else {
-                    Fate::Refused
+                    State::Rejected
                 }
             }
-            _ => Fate::Waiting,
+            _ => State::Waiting,
         };
-        self.requests.push((level, fate));
+        self.requests.push((level, state));
     }
 
-    fn hand_out(&mut self) {
-        while self.count(Fate::Running) < self.limit {
+    fn admit_waiters(&mut self) {
+        while self.count(State::Running) < self.limit {
             let Some(highest) = self.waiting().map(|(_, level)| level).max() else {
                 return;
             };
@@ -84,23 +84,23 @@ impl Model {
                 equals.first()
             };
             let (next, _) = *next.unwrap();
-            self.requests[next].1 = Fate::Running;
+            self.requests[next].1 = State::Running;
         }
     }
 }
 
-fn fate(call: &mut Call<'_, crate::ByPriority>) -> Fate {
+fn state(call: &mut Call<'_, crate::ByPriority>) -> State {
     call.is_waiting();
     match call.stage {
-        Stage::Running(..) => Fate::Running,
-        Stage::Waiting(_) => Fate::Waiting,
-        Stage::Refused(_) | Stage::Over => Fate::Refused,
+        Stage::Running(..) => State::Running,
+        Stage::Waiting(_) => State::Waiting,
+        Stage::Rejected(_) | Stage::Over => State::Rejected,
     }
 }
 
 proptest! {
     #[test]
-    fn it_serves_refuses_and_pushes_out_as_a_sorted_list_would(
+    fn it_serves_rejects_and_evicts_as_a_sorted_list(
         newest_first in any::<bool>(),
         steps in prop::collection::vec(step(), 1..120),
     ) {
@@ -126,12 +126,12 @@ proptest! {
                     let at = which.index(calls.len());
                     drop(calls.remove(at));
                     model.requests.remove(at);
-                    model.hand_out();
+                    model.admit_waiters();
                 }
                 Step::SetLimit(slots) => {
                     handle.set_limit(slots).unwrap();
                     model.limit = slots;
-                    model.hand_out();
+                    model.admit_waiters();
                 }
                 Step::SetLen(len) => {
                     handle.set_queue(len, crate::MS * 1000).unwrap();
@@ -139,13 +139,13 @@ proptest! {
                 }
                 Step::Ask => {
                     for (call, (_, expected)) in calls.iter_mut().zip(&model.requests) {
-                        prop_assert_eq!(fate(call), *expected);
+                        prop_assert_eq!(state(call), *expected);
                     }
                 }
                 Step::End(_) => {}
             }
-            prop_assert_eq!(handle.in_flight(), model.count(Fate::Running));
-            prop_assert_eq!(handle.queued(), model.count(Fate::Waiting));
+            prop_assert_eq!(handle.in_flight(), model.count(State::Running));
+            prop_assert_eq!(handle.queued(), model.count(State::Waiting));
         }
         drop(calls);
         prop_assert_eq!((handle.in_flight(), handle.queued()), (0, 0));

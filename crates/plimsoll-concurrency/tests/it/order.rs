@@ -1,17 +1,18 @@
-//! Whose turn it is among equals.
+//! Which of several equal waiters is next.
 
 use plimsoll_concurrency::Order;
 use tokio::time::advance;
 
 use crate::{Call, Limit, MS, call, queued};
 
-/// One runs and these wait, in the order they came. Ends calls until nobody waits, and tells who ran in turn.
+/// One call runs and these wait, in order of arrival. Ends calls until the queue is empty, and
+/// returns the order in which they ran.
 fn serve<'a>(mut running: Call<'a>, mut waiting: Vec<(u8, Call<'a>)>) -> Vec<u8> {
     let mut served = Vec::new();
     while !waiting.is_empty() {
         drop(running);
         let next = waiting.iter_mut().position(|(_, call)| call.is_running());
-        let (name, next) = waiting.remove(next.expect("the slot went to somebody"));
+        let (name, next) = waiting.remove(next.expect("one waiter has the slot"));
         assert!(waiting.iter_mut().all(|(_, call)| call.is_waiting()));
         served.push(name);
         running = next;
@@ -33,7 +34,7 @@ async fn newest_first_serves_the_newest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn adaptive_is_the_oldest_first_in_a_queue_that_was_empty_lately() {
+async fn adaptive_serves_the_oldest_first_in_a_queue_that_was_empty_recently() {
     let limit = limit(Order::AdaptiveLifo);
     let running = call(&limit);
     let waiting: Vec<_> = (0..3).map(|name| (name, call(&limit))).collect();
@@ -42,21 +43,21 @@ async fn adaptive_is_the_oldest_first_in_a_queue_that_was_empty_lately() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn adaptive_is_the_newest_first_in_a_queue_that_has_not_been_empty_for_an_interval() {
+async fn adaptive_serves_the_newest_first_in_a_queue_not_empty_for_an_interval() {
     let limit = limit(Order::AdaptiveLifo);
     let running = call(&limit);
     let waiting: Vec<_> = (0..3).map(|name| (name, call(&limit))).collect();
     advance(100 * MS).await;
     assert_eq!(serve(running, waiting), [2, 1, 0]);
 
-    // Now it was empty: from the start.
+    // The queue was empty, so congestion starts over.
     let running = call(&limit);
     let waiting: Vec<_> = (0..3).map(|name| (name, call(&limit))).collect();
     assert_eq!(serve(running, waiting), [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_whose_people_change_is_congested_all_the_same() {
+async fn a_queue_whose_waiters_change_is_congested_too() {
     let limit = limit(Order::AdaptiveLifo);
     let mut running = call(&limit);
     let mut waiting = call(&limit);
@@ -66,7 +67,7 @@ async fn a_queue_whose_people_change_is_congested_all_the_same() {
             &mut running,
             std::mem::replace(&mut waiting, next),
         ));
-        assert!(running.is_running(), "nobody waits for longer than 10 ms");
+        assert!(running.is_running(), "each request waits for 10 ms");
         advance(10 * MS).await;
     }
     let mut newest = call(&limit);
@@ -75,7 +76,7 @@ async fn a_queue_whose_people_change_is_congested_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_of_a_controlled_delay_is_the_one_of_the_order() {
+async fn adaptive_order_uses_the_interval_of_the_controlled_delay() {
     let limit = limit(Order::AdaptiveLifo)
         .controlled_delay(300 * MS, 400 * MS)
         .unwrap();
@@ -88,7 +89,7 @@ async fn the_interval_of_a_controlled_delay_is_the_one_of_the_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_can_be_changed_for_those_who_wait_already() {
+async fn the_order_can_be_changed_for_queued_requests() {
     let limit = limit(Order::Fifo);
     let handle = limit.handle();
     let running = call(&limit);
@@ -99,7 +100,7 @@ async fn the_order_can_be_changed_for_those_who_wait_already() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_does_not_pass_even_where_the_newest_is_served_first() {
+async fn a_new_request_does_not_overtake_even_when_the_newest_is_served_first() {
     let limit = limit(Order::Lifo);
     let running = call(&limit);
     let mut first = call(&limit);
@@ -107,6 +108,6 @@ async fn a_newcomer_does_not_pass_even_where_the_newest_is_served_first() {
     let mut late = call(&limit);
     assert!(
         late.is_waiting() && first.is_running(),
-        "the slot was given away before"
+        "the slot was granted before"
     );
 }

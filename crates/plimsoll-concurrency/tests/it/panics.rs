@@ -1,4 +1,4 @@
-//! A closure of the user panics: the call fails, and no slot is lost. (Algorithms: see `sampler`.)
+//! A user's closure panics: the call fails, and no slot is lost. (For algorithms, see `sampler`.)
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::MS;
 
-/// A request says whether the closure that reads it panics.
+/// The request is `true` if the closure that reads it panics.
 type Req = bool;
 
 /// Reads any value from a request, unless it panics.
@@ -36,7 +36,7 @@ fn inside(handle: &ConcurrencyLimitHandle) -> usize {
     handle.in_flight() + handle.queued()
 }
 
-/// The request that panics does so, takes nothing, and the next one is admitted and ends.
+/// A request whose closure panics must not take anything.
 fn panics_and_takes_nothing<P: Policy<Req>>(policy: &P, spent: impl Fn() -> usize) {
     let now = Instant::now();
     for _ in 0..3 {
@@ -44,15 +44,15 @@ fn panics_and_takes_nothing<P: Policy<Req>>(policy: &P, spent: impl Fn() -> usiz
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             drop(policy.admit(&mut true, now));
         }));
-        assert!(panicked.is_err(), "the closure is asked");
+        assert!(panicked.is_err(), "the closure is called");
         assert_eq!(spent(), before, "the request has taken something");
     }
 }
 
-fn admits_and_gives_back<P: Policy<Req>>(policy: &P, spent: impl Fn() -> usize) {
+fn admits_and_releases<P: Policy<Req>>(policy: &P, spent: impl Fn() -> usize) {
     let now = Instant::now();
     let Verdict::Admit(permit) = policy.admit(&mut false, now) else {
-        panic!("there is a slot");
+        panic!("a slot is free");
     };
     assert!(spent() > 0);
     policy.finish(permit, &Outcome::new(Class::Success, Duration::ZERO, now));
@@ -66,21 +66,21 @@ async fn a_priority_or_a_deadline_that_panics_takes_neither_slot_nor_place() {
         read(())(panics);
         None
     });
-    // They are asked when there is no slot.
+    // The closures are called only when no slot is free.
     let (first, second) = (by_priority.handle(), by_deadline.handle());
     let now = Instant::now();
     let Verdict::Admit(one) = by_priority.admit(&mut false, now) else {
-        panic!("there is a slot");
+        panic!("a slot is free");
     };
     let Verdict::Admit(two) = by_deadline.admit(&mut false, now) else {
-        panic!("there is a slot");
+        panic!("a slot is free");
     };
     panics_and_takes_nothing(&by_priority, || inside(&first));
     panics_and_takes_nothing(&by_deadline, || inside(&second));
     by_priority.revoke(one, now, now);
     by_deadline.revoke(two, now, now);
-    admits_and_gives_back(&by_priority, || inside(&first));
-    admits_and_gives_back(&by_deadline, || inside(&second));
+    admits_and_releases(&by_priority, || inside(&first));
+    admits_and_releases(&by_deadline, || inside(&second));
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +90,7 @@ async fn a_share_or_a_partition_whose_closure_panics_counts_nothing() {
     let fair = FairShare::new(limit.handle()).priorities(read(Priority::default()));
     let spent = || fair.in_flight() + inside(&handle);
     panics_and_takes_nothing(&Then(&fair, &limit), spent);
-    admits_and_gives_back(&Then(&fair, &limit), spent);
+    admits_and_releases(&Then(&fair, &limit), spent);
 
     let partitions = Partitions::new(limit.handle(), [((), 0.5)], read(Some(()))).unwrap();
     let figures = partitions.handle();
@@ -99,17 +99,17 @@ async fn a_share_or_a_partition_whose_closure_panics_counts_nothing() {
         of_partitions + inside(&handle)
     };
     panics_and_takes_nothing(&Then(&partitions, &limit), spent);
-    admits_and_gives_back(&Then(&partitions, &limit), spent);
+    admits_and_releases(&Then(&partitions, &limit), spent);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_policy_has_taken_is_given_back_when_a_later_closure_panics() {
+async fn permits_of_earlier_policies_are_released_when_a_later_closure_panics() {
     let limit = full(0);
     let handle = limit.handle();
     let after = FairShare::new(full(0).handle()).priorities(read(Priority::default()));
     let both = Then(&limit, &after);
     panics_and_takes_nothing(&both, || inside(&handle));
-    admits_and_gives_back(&both, || inside(&handle));
+    admits_and_releases(&both, || inside(&handle));
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,14 +122,14 @@ async fn a_limit_for_each_key_or_chosen_one_loses_nothing_when_its_closure_panic
         of_key.unwrap_or(0)
     };
     panics_and_takes_nothing(&keyed, spent);
-    admits_and_gives_back(&keyed, spent);
+    admits_and_releases(&keyed, spent);
 
     let limit = full(0);
     let handle = limit.handle();
     let chosen = Choose::new(read(Some(0)), [limit.route()], limit.route());
     panics_and_takes_nothing(&chosen, || inside(&handle));
-    admits_and_gives_back(&chosen, || inside(&handle));
+    admits_and_releases(&chosen, || inside(&handle));
     let when = When::new(read(true), limit);
     panics_and_takes_nothing(&when, || inside(&handle));
-    admits_and_gives_back(&when, || inside(&handle));
+    admits_and_releases(&when, || inside(&handle));
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, advance};
 use crate::sim::{Body, CAPACITY, Demand, TIME, run, service};
 
 type Name = &'static str;
-/// A request is the name of its partition.
+/// The request is the name of its partition.
 type Stack = Then<Partitions<Name, fn(&Name) -> Option<Name>>, ConcurrencyLimit>;
 type Wait = ThenWait<PartitionsPermit, std::convert::Infallible, ConcurrencyLimitWait>;
 
@@ -38,14 +38,14 @@ enum Call<'a> {
         Option<(PartitionsPermit, ConcurrencyLimitPermit)>,
     ),
     Waits(&'a Stack, std::pin::Pin<Box<Wait>>),
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 fn call(stack: &Stack, mut name: Name) -> Call<'_> {
     match stack.admit(&mut name, Instant::now()) {
         Verdict::Admit(permit) => Call::Inside(stack, Some(permit)),
         Verdict::Wait(wait) => Call::Waits(stack, Box::pin(wait)),
-        Verdict::Reject(rejection) => Call::Refused(rejection),
+        Verdict::Reject(rejection) => Call::Rejected(rejection),
     }
 }
 
@@ -56,16 +56,16 @@ impl Call<'_> {
             match stack.poll_wait(wait.as_mut(), &mut "", Instant::now(), &mut cx) {
                 std::task::Poll::Pending => {}
                 std::task::Poll::Ready(Ok(permit)) => *self = Self::Inside(stack, Some(permit)),
-                std::task::Poll::Ready(Err(rejection)) => *self = Self::Refused(rejection),
+                std::task::Poll::Ready(Err(rejection)) => *self = Self::Rejected(rejection),
             }
         }
         matches!(self, Self::Inside(..))
     }
 
-    /// The policy that refused it, and why.
-    fn refused_by(&self) -> Option<(Name, Kind)> {
+    /// Returns the policy that rejected it, and the kind of the rejection.
+    fn rejected_by(&self) -> Option<(Name, Kind)> {
         match self {
-            Self::Refused(rejection) => Some((rejection.policy(), rejection.kind())),
+            Self::Rejected(rejection) => Some((rejection.policy(), rejection.kind())),
             _ => None,
         }
     }
@@ -81,7 +81,7 @@ impl Drop for Call<'_> {
                 }
             }
             Self::Waits(stack, wait) => Policy::<Name>::abandon(*stack, wait.as_mut(), now),
-            Self::Refused(_) => {}
+            Self::Rejected(_) => {}
         }
     }
 }
@@ -93,22 +93,22 @@ fn ten() -> ConcurrencyLimit {
 const HALVES: [(Name, f64); 2] = [("live", 0.5), ("batch", 0.5)];
 
 #[tokio::test(start_paused = true)]
-async fn idle_shares_are_lent_entirely_and_the_next_slot_given_back_is_the_owners() {
+async fn idle_shares_are_lent_and_the_next_released_slot_goes_to_the_owner() {
     let limit = ten().queue(4, Duration::from_secs(1)).unwrap();
     let stack = stack(limit, &HALVES);
     let mut batch: Vec<_> = (0..10).map(|_| call(&stack, "batch")).collect();
     assert!(batch.iter_mut().all(Call::is_inside), "all of it");
-    let over = call(&stack, "batch").refused_by();
+    let over = call(&stack, "batch").rejected_by();
     assert_eq!(
         over,
         Some(("partition", Kind::Full)),
-        "who borrows does not wait"
+        "a borrowed slot is not queued for"
     );
 
     let (mut one, mut two) = (call(&stack, "live"), call(&stack, "live"));
     assert!(!one.is_inside() && !two.is_inside());
     batch.pop();
-    assert!(call(&stack, "batch").refused_by().is_some());
+    assert!(call(&stack, "batch").rejected_by().is_some());
     assert!(one.is_inside() && !two.is_inside());
     batch.pop();
     assert!(two.is_inside());
@@ -116,42 +116,51 @@ async fn idle_shares_are_lent_entirely_and_the_next_slot_given_back_is_the_owner
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_queue_slots_are_kept_for_who_was_turned_away_for_a_tenth_of_a_second() {
+async fn without_a_queue_a_slot_is_reserved_for_100_ms_after_a_rejection() {
     let stack = stack(ten(), &HALVES);
     let mut batch: Vec<_> = (0..10).map(|_| call(&stack, "batch")).collect();
     for _ in 0..2 {
-        let refused = call(&stack, "live").refused_by();
-        assert_eq!(refused, Some(("concurrency", Kind::Full)));
+        let rejected = call(&stack, "live").rejected_by();
+        assert_eq!(rejected, Some(("concurrency", Kind::Full)));
     }
     batch.truncate(7);
     assert!(
         call(&stack, "batch").is_inside(),
-        "one of three free slots is owed to nobody"
+        "one of three free slots is not reserved"
     );
     let mut borrowed = call(&stack, "batch");
     assert!(borrowed.is_inside());
-    assert!(call(&stack, "batch").refused_by().is_some(), "two are kept");
+    assert!(
+        call(&stack, "batch").rejected_by().is_some(),
+        "two are reserved"
+    );
     let mut live = call(&stack, "live");
     assert!(live.is_inside());
-    assert!(call(&stack, "batch").refused_by().is_some(), "and one");
+    assert!(
+        call(&stack, "batch").rejected_by().is_some(),
+        "one is still reserved"
+    );
 
     advance(Duration::from_millis(99)).await;
-    assert!(call(&stack, "batch").refused_by().is_some());
+    assert!(call(&stack, "batch").rejected_by().is_some());
     advance(Duration::from_millis(1)).await;
-    assert!(call(&stack, "batch").is_inside(), "nobody came for it");
+    assert!(
+        call(&stack, "batch").is_inside(),
+        "the reservation has expired"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_was_not_served_in_time_is_owed_a_slot() {
+async fn a_slot_is_reserved_after_a_waiter_timed_out() {
     let limit = ten().queue(4, Duration::from_millis(10)).unwrap();
     let stack = stack(limit, &HALVES);
     let mut batch: Vec<_> = (0..10).map(|_| call(&stack, "batch")).collect();
     let mut live = call(&stack, "live");
     advance(Duration::from_millis(10)).await;
     assert!(!live.is_inside());
-    assert_eq!(live.refused_by(), Some(("concurrency", Kind::Full)));
+    assert_eq!(live.rejected_by(), Some(("concurrency", Kind::Full)));
     batch.pop();
-    assert!(call(&stack, "batch").refused_by().is_some());
+    assert!(call(&stack, "batch").rejected_by().is_some());
     assert!(call(&stack, "live").is_inside());
 }
 
@@ -178,13 +187,13 @@ async fn guarantees_follow_the_limit_and_are_rounded_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_in_no_named_partition_is_in_the_rest() {
+async fn requests_of_no_named_partition_are_in_the_rest() {
     let stack = stack(ten(), &[("live", 0.9)]);
     let _two = (call(&stack, "unheard of"), call(&stack, "live"));
     assert_eq!(in_flight(&stack), [1, 1]);
 }
 
-/// Mean in flight of each of these partitions, in hundredths of the capacity.
+/// Returns the mean number in flight of each partition, in hundredths of the capacity.
 async fn shares<const N: usize>(shares: [f64; N], queue: bool, demands: [Demand; N]) -> Vec<f64> {
     let mut limit = ConcurrencyLimit::new(100).unwrap();
     if queue {
@@ -207,7 +216,7 @@ fn are_about(shares: &[f64], expected: &[f64]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_saturation_each_has_its_guarantee_and_what_is_idle_is_used() {
+async fn under_saturation_each_partition_has_its_guarantee_and_idle_slots_are_used() {
     let clients = Demand::Clients;
     for queue in [false, true] {
         let got = shares([0.7, 0.1, 0.2], queue, [200, 200, 200].map(clients)).await;
@@ -220,7 +229,7 @@ async fn under_saturation_each_has_its_guarantee_and_what_is_idle_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_what_has_no_share_does_not_touch_those_who_have_all() {
+async fn a_flood_of_requests_without_a_share_does_not_affect_the_other_partition() {
     let limit = ConcurrencyLimit::new(100).unwrap();
     let limit = limit.queue(100, Duration::from_millis(20)).unwrap();
     let key = |req: &Request<Body>| req.extensions().get::<usize>().copied();
@@ -229,18 +238,17 @@ async fn a_storm_of_what_has_no_share_does_not_touch_those_who_have_all() {
     let demands = [Demand::Open(50.0), Demand::Open(600.0)];
     let tallies = run(&service, &demands, TIME).await;
     let users = &tallies[0];
-    let (answered, refused) = (users.answered.load(Relaxed), users.refused.load(Relaxed));
+    let (answered, rejected) = (users.answered.load(Relaxed), users.rejected.load(Relaxed));
     assert!(
-        answered > 7000 && refused == 0,
-        "{refused} refused of {answered}"
+        answered > 7000 && rejected == 0,
+        "{rejected} rejected of {answered}"
     );
     let prefetch = tallies[1].in_flight(TIME);
-    assert!(prefetch > 40.0, "{prefetch}: it gets what is left");
+    assert!(prefetch > 40.0, "{prefetch}: it gets the remaining slots");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_while_there_is_room()
-{
+async fn the_limit_is_never_exceeded_and_guaranteed_requests_are_admitted_while_slots_are_free() {
     let stack = stack(
         ConcurrencyLimit::new(20).unwrap(),
         &[("a", 0.5), ("b", 0.25), ("c", 0.0)],
@@ -248,15 +256,15 @@ async fn nobody_is_let_in_above_the_limit_and_none_below_its_guarantee_refused_w
     let (handle, limit) = (stack.0.handle(), stack.1.handle());
     let names = ["a", "b", "c", "rest"];
     let mut inside: [Vec<Call<'_>>; 4] = std::array::from_fn(|_| Vec::new());
-    let mut draw = fastrand::Rng::with_seed(3);
+    let mut random = fastrand::Rng::with_seed(3);
     let mut without_slot = 0;
     for step in 0..100_000 {
         if step % 1000 == 0 {
-            limit.set_limit(draw.usize(1..40)).unwrap();
+            limit.set_limit(random.usize(1..40)).unwrap();
         }
-        advance(Duration::from_micros(draw.u64(0..2000))).await;
-        let at = draw.usize(0..4);
-        if draw.u8(0..5) < 2 {
+        advance(Duration::from_micros(random.u64(0..2000))).await;
+        let at = random.usize(0..4);
+        if random.u8(0..5) < 2 {
             inside[at].pop();
             continue;
         }
@@ -289,16 +297,16 @@ fn law_09_bad_partitions_fail_at_construction_and_name_field_and_bound() {
     };
     assert_eq!(
         make(&[]).unwrap_err().to_string(),
-        "partitions are 0, but must be 1 to 64"
+        "partitions must be 1 to 64, got 0"
     );
     assert_eq!(
         make(&[("a", 1.5)]).unwrap_err().to_string(),
-        "share is 1.5, but must be 0 to 1"
+        "share must be in 0..=1, got 1.5"
     );
     assert!(make(&[("a", f64::NAN)]).is_err() && make(&[("a", -0.1)]).is_err());
     assert_eq!(
         make(&[("a", 0.75), ("b", 0.75)]).unwrap_err().to_string(),
-        "shares add up to 1.5, but must not be more than 1"
+        "sum of shares must be at most 1, got 1.5"
     );
     assert_eq!(
         make(&[("a", 0.1), ("a", 0.1)]),
@@ -307,7 +315,7 @@ fn law_09_bad_partitions_fail_at_construction_and_name_field_and_bound() {
     assert_eq!(
         make(&[("a", 0.1), ("b", 0.2), ("c", 0.7)]),
         Ok(()),
-        "floats or not"
+        "within float precision"
     );
 }
 
@@ -345,12 +353,12 @@ fn threads_leave_no_count_behind_and_never_exceed_the_limit() {
         for thread in 0..4_u64 {
             let stack = &stack;
             threads.spawn(move || {
-                let mut draw = fastrand::Rng::with_seed(thread);
+                let mut random = fastrand::Rng::with_seed(thread);
                 let mut inside = Vec::new();
                 for step in 0..50_000_u64 {
                     let now = start + Duration::from_micros(20 * step);
-                    if draw.bool() {
-                        let mut name = *draw.choice(&["live", "batch", "rest"]).unwrap();
+                    if random.bool() {
+                        let mut name = *random.choice(&["live", "batch", "rest"]).unwrap();
                         if let Verdict::Admit(permit) = stack.admit(&mut name, now) {
                             inside.push(permit);
                         }

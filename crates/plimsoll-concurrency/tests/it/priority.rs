@@ -1,4 +1,4 @@
-//! The most important first, and who makes room for whom.
+//! The highest priority first, and which waiter is evicted.
 
 use std::convert::Infallible;
 
@@ -10,16 +10,16 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{MS, call, call_with, counting_waker, queued, ranked, woken};
 
-/// A priority that leaves nothing to chance.
+/// A priority with a fixed cohort.
 fn level(level: u16) -> Priority {
     let criticality = Criticality::ALL[usize::from(level / Priority::COHORTS)];
     Priority::new(criticality).in_cohort((level % Priority::COHORTS) as u8)
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_go_to_the_highest_criticality_and_within_it_by_the_order() {
+async fn slots_go_to_the_highest_criticality_and_within_it_by_order() {
     for (order, expected) in [
-        // The last two have nobody below them.
+        // The last two are alone in the queue with their criticality.
         (Order::Fifo, [2, 0, 3, 5, 4, 1]),
         (Order::Lifo, [2, 5, 3, 0, 4, 1]),
     ] {
@@ -33,14 +33,15 @@ async fn slots_go_to_the_highest_criticality_and_within_it_by_the_order() {
         for name in expected {
             drop(running);
             let next = waiting.iter_mut().position(|(_, call)| call.is_running());
-            let (served, next) = waiting.remove(next.expect("the slot went to somebody"));
+            let (served, next) = waiting.remove(next.expect("one waiter has the slot"));
             assert_eq!(served, name, "{order:?}");
             running = next;
         }
     }
 }
 
-/// Three of one criticality, the higher the cohort the later; whom the first slot goes to after a while.
+/// Three waiters of one criticality, later ones in higher cohorts. Returns which of them gets the
+/// first slot `after` milliseconds.
 async fn first_of_three(among_others: bool, after: u32) -> usize {
     let limit = ranked(1, 8);
     let running = call(&limit);
@@ -53,18 +54,22 @@ async fn first_of_three(among_others: bool, after: u32) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cohorts_choose_who_is_served_only_where_a_part_of_a_criticality_will_not_be() {
+async fn cohorts_decide_only_when_part_of_a_criticality_will_not_be_served() {
     assert_eq!(
         first_of_three(true, 499).await,
         0,
-        "others make room: who came first"
+        "others can be evicted: the oldest is next"
     );
     assert_eq!(
         first_of_three(true, 500).await,
         2,
         "the first has waited for half of the longest wait"
     );
-    assert_eq!(first_of_three(false, 0).await, 2, "nobody makes room");
+    assert_eq!(
+        first_of_three(false, 0).await,
+        2,
+        "no waiter can be evicted"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +95,7 @@ async fn a_deadline_makes_a_backlog_long_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_of_higher_priority_takes_the_place_of_the_newest_of_the_lowest() {
+async fn a_request_of_higher_priority_evicts_the_newest_of_the_lowest_level() {
     let limit = ranked(1, 4);
     let handle = limit.handle();
     let running = call(&limit);
@@ -101,26 +106,26 @@ async fn a_newcomer_of_higher_priority_takes_the_place_of_the_newest_of_the_lowe
     let (wakes, waker) = counting_waker();
     new.poll_with(&waker);
 
-    let mut newcomer = call_with(&limit, level(101));
+    let mut arrival = call_with(&limit, level(101));
     assert_eq!((wakes.count(), handle.queued()), (1, 4));
     let rejection = new.rejection().unwrap();
     assert_eq!(rejection.kind(), Kind::Full);
     assert!(rejection.retry_after().is_some(), "it may come back");
     assert_eq!((handle.pushed_out(), handle.rejected()), (1, 0));
-    assert!(newcomer.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
+    assert!(arrival.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
 
-    // The other of that level, and then the newcomer itself.
+    // First the other waiter of that level is evicted, then the new waiter itself.
     let mut next = call_with(&limit, level(102));
     assert!(old.rejection().is_some() && next.is_waiting());
     let mut next = call_with(&limit, level(102));
-    assert!(newcomer.rejection().is_some() && next.is_waiting());
+    assert!(arrival.rejection().is_some() && next.is_waiting());
     assert_eq!((handle.pushed_out(), handle.queued()), (3, 4));
     drop(running);
     assert!(high.is_running());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_equal_or_lower_newcomer_is_refused_when_the_queue_is_full() {
+async fn a_request_of_equal_or_lower_priority_is_rejected_by_a_full_queue() {
     let limit = ranked(1, 2);
     let handle = limit.handle();
     let _running = call(&limit);
@@ -134,7 +139,7 @@ async fn an_equal_or_lower_newcomer_is_refused_when_the_queue_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_pushed_out_and_goes_away_unheard_gives_nothing_away() {
+async fn an_evicted_waiter_that_is_dropped_unpolled_releases_nothing() {
     let limit = ranked(1, 1);
     let handle = limit.handle();
     let running = call(&limit);
@@ -151,18 +156,18 @@ async fn who_is_pushed_out_and_goes_away_unheard_gives_nothing_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_given_the_slot_is_not_pushed_out() {
+async fn a_granted_waiter_is_not_evicted() {
     let limit = ranked(1, 1);
     let running = call(&limit);
     let mut low = call_with(&limit, level(1));
-    drop(running); // the slot is the low one's, who has not asked
+    drop(running); // the slot is granted to the low one, which has not been polled
     let mut high = call_with(&limit, level(500));
     assert!(high.is_waiting() && low.is_running());
     assert_eq!(limit.handle().pushed_out(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_late_pushes_nobody_out() {
+async fn a_request_past_its_deadline_evicts_no_waiter() {
     let limit = ranked(1, 1);
     let _running = call(&limit);
     let mut low = call_with(&limit, level(1));
@@ -178,13 +183,14 @@ async fn one_that_is_late_pushes_nobody_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_07_who_was_pushed_out_and_never_polls_takes_a_bounded_place() {
+async fn law_07_evicted_waiters_that_are_never_polled_use_bounded_memory() {
     let limit = ranked(1, 2);
     let handle = limit.handle();
     let _running = call(&limit);
     let mut kept: Vec<_> = (0..1500)
         .map(|n| {
-            // Each is above the one before; from time to time the level begins anew with an empty queue.
+            // Each level is above the one before; every 500 requests levels restart with an empty
+            // queue.
             if n % 500 == 0 {
                 handle.set_limit(handle.in_flight() + 2).unwrap();
                 handle.set_limit(1).unwrap();
@@ -192,43 +198,43 @@ async fn law_07_who_was_pushed_out_and_never_polls_takes_a_bounded_place() {
             call_with(&limit, level(n % 500))
         })
         .collect();
-    let refused = handle.rejected();
-    assert!(refused > 0, "not all found memory to wait in");
-    let pushed_out = kept
+    let rejected = handle.rejected();
+    assert!(rejected > 0, "no request was rejected for memory");
+    let evicted = kept
         .iter_mut()
         .filter(|call| matches!(call.stage, crate::Stage::Waiting(_)))
         .filter_map(crate::Call::rejection)
         .count();
-    assert_eq!(pushed_out, 1024);
+    assert_eq!(evicted, 1024);
     kept.clear();
     assert_eq!(handle.queued(), 0);
     let _fill = [call_with(&limit, level(1)), call_with(&limit, level(1))];
     assert!(
         call_with(&limit, level(2)).is_waiting(),
-        "they have heard, and there is room again"
+        "the evicted waiters were polled, and there is room again"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_without_a_cohort_gets_one_when_it_waits_and_a_part_of_equals_is_served() {
+async fn a_queued_request_without_a_cohort_gets_one_and_part_of_equals_is_served() {
     let limit = ranked(1, 200);
     let _running = call(&limit);
     let plain = Priority::new(Criticality::Critical);
-    let mut crowd: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
-    let mut newcomers: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let mut earlier: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
+    let mut later: Vec<_> = (0..200).map(|_| call_with(&limit, plain)).collect();
     let waiting = |calls: &mut [crate::Call<'_, _>]| {
         calls
             .iter_mut()
             .filter_map(|call| call.is_waiting().then_some(()))
             .count()
     };
-    let (stayed, came) = (waiting(&mut crowd), waiting(&mut newcomers));
+    let (stayed, came) = (waiting(&mut earlier), waiting(&mut later));
     assert_eq!(stayed + came, 200);
     assert!(
         (50..150).contains(&came),
-        "about the higher half of all has the places, not those who came first: {came}"
+        "about the higher half of all is queued, not the oldest: {came}"
     );
-    // Another criticality is not reached by any cohort.
+    // Cohorts do not reach another criticality.
     for (criticality, waits) in [
         (Criticality::SheddablePlus, false),
         (Criticality::CriticalPlus, true),
@@ -241,7 +247,7 @@ async fn a_request_without_a_cohort_gets_one_when_it_waits_and_a_part_of_equals_
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_priorities_all_are_the_same() {
+async fn without_priorities_all_requests_are_equal() {
     let limit = queued(1, 2);
     let _running = call(&limit);
     let mut waiting = [call_with(&limit, level(0)), call_with(&limit, level(0))];
@@ -250,17 +256,18 @@ async fn without_priorities_all_are_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_asked_for_a_priority_while_a_slot_is_free() {
-    let limit = queued(1, 1).priorities(|_: &crate::Req| -> Priority { panic!("asked") });
+async fn the_priority_is_not_read_while_a_slot_is_free() {
+    let limit = queued(1, 1).priorities(|_: &crate::Req| -> Priority { panic!("read") });
     assert!(call(&limit).is_running());
     limit.handle().clear_queue();
     let _running = call(&limit);
     assert!(call(&limit).rejection().is_some(), "nor without a queue");
 }
 
-/// Through a gate, with priorities from where HTTP requests carry them: ten times more than fits.
+/// Through a gate, with priorities in the extensions of HTTP requests: ten times the load that
+/// fits.
 #[tokio::test(start_paused = true)]
-async fn under_ten_times_the_load_what_matters_is_served() {
+async fn under_ten_times_the_load_important_requests_are_served() {
     fastrand::seed(1);
     let limit = ConcurrencyLimit::new(4)
         .unwrap()
@@ -274,7 +281,7 @@ async fn under_ten_times_the_load_what_matters_is_served() {
         Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
     }));
     let mut tasks = tokio::task::JoinSet::new();
-    // 4 a millisecond where 0.4 fit; one in 20 matters.
+    // 4 requests per millisecond where 0.4 fit; one in 20 is important.
     for n in 0..4000 {
         if n % 4 == 0 {
             tokio::time::sleep(MS).await;
@@ -299,7 +306,7 @@ async fn under_ten_times_the_load_what_matters_is_served() {
         others += u32::from(!matters && ok);
     }
     assert_eq!(important, 200, "all of them");
-    assert!(others > 100, "and what is left over: {others}");
+    assert!(others > 100, "others get the remaining slots: {others}");
     assert!(served >= 360, "no slot was idle: {served}");
     assert!(handle.pushed_out() > 0);
     assert_eq!((handle.in_flight(), handle.queued()), (0, 0));

@@ -1,4 +1,4 @@
-//! What all published algorithms keep to, under any sequence of windows.
+//! Properties of all published algorithms, under any sequence of windows.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use plimsoll_concurrency::{
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-/// A window of calls that took `micros` on average, `in_flight` of them at once, and none was dropped.
+/// A window of calls with a mean latency of `micros` and `in_flight` calls at once, without drops.
 pub(crate) fn window(micros: u64, in_flight: u32) -> Window {
     let now = Instant::now();
     Window {
@@ -40,7 +40,7 @@ pub(crate) fn with_drops(window: Window, dropped: u64) -> Window {
     Window { dropped, ..window }
 }
 
-/// Each form of each algorithm, and the bounds of its limit.
+/// Each form of each algorithm, with the bounds of its limit.
 fn all() -> Vec<(Box<dyn Algorithm>, u32, u32)> {
     vec![
         (Box::new(Aimd::new().limits(5, 1..=90).unwrap()), 1, 90),
@@ -104,7 +104,7 @@ proptest! {
             for window in &before {
                 limit = algorithm.update(window).limit;
             }
-            // In a dip the limit is held low, and comes back after two windows.
+            // A probe lowers the limit for two windows.
             if algorithm.update(&window(micros, 0)).reason == LimitReason::Probe {
                 algorithm.update(&window(micros, 0));
                 limit = algorithm.update(&window(micros, 0)).limit;
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn no_limit_is_stuck_once_the_service_is_well(
+    fn no_limit_is_stuck_once_the_service_has_recovered(
         before in proptest::collection::vec(any_window(), 0..300),
         micros in 100..100_000_u64,
     ) {
@@ -137,7 +137,7 @@ proptest! {
 }
 
 #[test]
-fn drops_alone_bring_a_limit_to_its_floor_and_it_comes_back() {
+fn drops_lower_a_limit_to_its_minimum_and_it_recovers() {
     fastrand::seed(1);
     let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
@@ -160,7 +160,7 @@ fn drops_alone_bring_a_limit_to_its_floor_and_it_comes_back() {
 }
 
 #[test]
-fn a_caller_in_a_hundred_that_leaves_is_no_overload() {
+fn one_cancelled_call_in_a_hundred_is_not_an_overload() {
     fastrand::seed(1);
     let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
@@ -181,7 +181,7 @@ fn a_caller_in_a_hundred_that_leaves_is_no_overload() {
 }
 
 #[test]
-fn windows_of_the_mended_forms_are_as_long_as_two_calls() {
+fn windows_of_the_corrected_forms_are_as_long_as_two_calls() {
     fastrand::seed(1);
     let corrected: [Box<dyn Algorithm>; 3] = [
         Box::new(Aimd::new()),
@@ -200,7 +200,7 @@ fn windows_of_the_mended_forms_are_as_long_as_two_calls() {
 fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
     assert_eq!(
         Vegas::new().limits(5, 6..=9).unwrap_err().to_string(),
-        "limits are 5 in 6 to 9, but must be 1 <= min <= initial <= max <= 2^30"
+        "limits must be 1 <= min <= initial <= max <= 2^30, got initial = 5, min = 6, max = 9"
     );
     for (initial, within) in [(0, 0..=9), (10, 1..=9), (1, 1..=(1 << 30) + 1)] {
         assert!(Aimd::new().limits(initial, within.clone()).is_err());
@@ -215,7 +215,7 @@ fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
     assert!(Vegas::new().windows(size(1, 1)).is_ok());
     assert_eq!(
         Vegas::new().windows(size(0, 1)).unwrap_err().to_string(),
-        "window time is 0ns, but must be 1 millisecond to 1 hour"
+        "window time must be 1 millisecond to 1 hour, got 0ns"
     );
     assert!(Aimd::new().windows(size(3_600_001, 1)).is_err());
     assert_eq!(
@@ -223,27 +223,27 @@ fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
             .windows(size(1, 0))
             .unwrap_err()
             .to_string(),
-        "window samples are 0, but must be 1 to 2^20 calls"
+        "window samples must be in 1..=2^20, got 0"
     );
 
     assert_eq!(
         Aimd::new().backoff(1.0).unwrap_err().to_string(),
-        "backoff is 1, but must be at least 0.5 and less than 1"
+        "backoff must be in [0.5, 1), got 1"
     );
     assert!(Aimd::new().backoff(f64::NAN).is_err() && Vegas::new().backoff(0.49).is_err());
     assert!(Aimd::new().backoff(0.5).is_ok());
     assert_eq!(
         Aimd::new().timeout(Duration::ZERO).unwrap_err().to_string(),
-        "timeout is 0ns, but must be 1 nanosecond to 1 hour"
+        "timeout must be 1 nanosecond to 1 hour, got 0ns"
     );
     assert_eq!(
         Vegas::new().smoothing(0.0).unwrap_err().to_string(),
-        "smoothing is 0, but must be more than 0 and at most 1"
+        "smoothing must be in (0, 1], got 0"
     );
     assert!(Gradient2::new().smoothing(1.01).is_err() && Gradient2::new().smoothing(1.0).is_ok());
     assert_eq!(
         Vegas::new().queue_band(4, 3).unwrap_err().to_string(),
-        "queue band is 4 to 3, but must be 1 <= alpha <= beta <= 1000"
+        "queue_band must be 1 <= alpha <= beta <= 1000, got alpha = 4, beta = 3"
     );
     assert_eq!(
         Vegas::new().probe_multiplier(0).unwrap_err(),
@@ -251,26 +251,27 @@ fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
     );
     assert_eq!(
         Gradient2::new().tolerance(0.9).unwrap_err().to_string(),
-        "tolerance is 0.9, but must be at least 1 and at most 100"
+        "tolerance must be in [1, 100], got 0.9"
     );
     assert_eq!(
         Gradient2::new().queue_allowance(0).unwrap_err().to_string(),
-        "queue allowance is 0, but must be 1 to 2^20 requests"
+        "queue_allowance must be in 1..=2^20, got 0"
     );
     assert_eq!(
         Gradient2::new().long_window(9).unwrap_err().to_string(),
-        "long window is 9, but must be 10 to 2^20 windows"
+        "long_window must be in 10..=2^20, got 9"
     );
 }
 
-/// A window of a service of so many slots that takes 10 ms a call on average, log-normal with `sigma`, always full.
-fn noisy(slots: u32, limit: u32, time: Duration, sigma: f64, draw: &mut fastrand::Rng) -> Window {
+/// A window of a service of `slots` slots that is always full, with calls of 10 ms on average,
+/// log-normal with `sigma`.
+fn noisy(slots: u32, limit: u32, time: Duration, sigma: f64, random: &mut fastrand::Rng) -> Window {
     let queue = 0.010 * (f64::from(limit) / f64::from(slots) - 1.0).max(0.0);
     let busy = f64::from(limit.min(slots));
     let samples = ((busy / 0.010 * time.as_secs_f64()) as u32).clamp(10, 200);
     let latencies: Vec<f64> = (0..samples)
         .map(|_| {
-            let (one, two) = (1.0 - draw.f64(), draw.f64());
+            let (one, two) = (1.0 - random.f64(), random.f64());
             let normal = (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * two).cos();
             queue + 0.010 * (sigma * normal - sigma * sigma / 2.0).exp()
         })
@@ -286,10 +287,10 @@ fn noisy(slots: u32, limit: u32, time: Duration, sigma: f64, draw: &mut fastrand
 }
 
 #[test]
-fn the_mended_forms_find_the_line_of_small_and_large_services_through_noise() {
-    // The algorithms draw when to probe.
+fn the_corrected_forms_find_the_capacity_of_small_and_large_services_despite_noise() {
+    // The intervals between probes are random.
     fastrand::seed(1);
-    let mut draw = fastrand::Rng::with_seed(1);
+    let mut random = fastrand::Rng::with_seed(1);
     for slots in [4, 50, 500, 5000] {
         for sigma in [0.0, 0.3, 1.0] {
             let corrected: [Box<dyn Algorithm>; 2] =
@@ -299,7 +300,7 @@ fn the_mended_forms_find_the_line_of_small_and_large_services_through_noise() {
                 let (mut used, mut allowed) = (0.0, 0.0);
                 for step in 0..2500 {
                     let time = algorithm.window().time;
-                    let window = noisy(slots, limit, time, sigma, &mut draw);
+                    let window = noisy(slots, limit, time, sigma, &mut random);
                     limit = algorithm.update(&window).limit;
                     if step >= 1000 {
                         used += f64::from(limit.min(slots)) / f64::from(slots) / 1500.0;

@@ -1,4 +1,4 @@
-//! With a queue: whose turn it is, and when a wait ends.
+//! With a queue: which waiter is next, and when a wait ends.
 
 use plimsoll_core::{Deadline, Kind, LoadSignal};
 use tokio::time::{Instant, advance, timeout};
@@ -6,7 +6,7 @@ use tokio::time::{Instant, advance, timeout};
 use crate::{MS, call, call_with, counting_waker, queued, woken};
 
 #[tokio::test(start_paused = true)]
-async fn slots_go_to_those_who_wait_in_the_order_they_came() {
+async fn slots_go_to_waiters_in_order_of_arrival() {
     let limit = queued(1, 8);
     let mut running = call(&limit);
     let mut waiting: Vec<_> = (0..4).map(|_| call(&limit)).collect();
@@ -14,7 +14,7 @@ async fn slots_go_to_those_who_wait_in_the_order_they_came() {
     while !waiting.is_empty() {
         assert!(
             waiting.iter_mut().rev().all(crate::Call::is_waiting),
-            "asked from behind, too"
+            "polled in reverse order"
         );
         drop(running);
         running = waiting.remove(0);
@@ -24,19 +24,19 @@ async fn slots_go_to_those_who_wait_in_the_order_they_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_passes_the_queue() {
+async fn no_request_overtakes_the_queue() {
     let limit = queued(1, 8);
     let running = call(&limit);
     let mut first = call(&limit);
     drop(running);
-    // The slot is the first's, who has not asked yet.
+    // The slot belongs to the first waiter, which has not been polled yet.
     let mut late = call(&limit);
     assert!(late.is_waiting());
     assert!(first.is_running());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_refuses_at_once() {
+async fn a_full_queue_rejects_at_once() {
     let limit = queued(1, 2);
     let handle = limit.handle();
     let running = call(&limit);
@@ -58,7 +58,7 @@ async fn a_wait_ends_after_its_time_and_leaves_nothing() {
     let handle = limit.handle();
     let running = call(&limit);
     let began = Instant::now();
-    let rejection = woken(call(&limit)).await.expect("nobody leaves");
+    let rejection = woken(call(&limit)).await.expect("the slot stays taken");
     assert_eq!(rejection.kind(), Kind::Full);
     let waited = began.elapsed();
     assert!(waited >= 1000 * MS && waited <= 1001 * MS, "{waited:?}");
@@ -71,13 +71,13 @@ async fn a_wait_ends_after_its_time_and_leaves_nothing() {
     assert_eq!(
         handle.in_flight(),
         0,
-        "the one who left was not given the slot"
+        "the waiter that timed out was not granted the slot"
     );
     assert!(call(&limit).is_running());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_granted_is_woken_once_and_early() {
+async fn a_granted_waiter_is_woken_once_and_at_once() {
     let limit = queued(1, 2);
     let running = call(&limit);
     let (wakes, waker) = counting_waker();
@@ -85,7 +85,7 @@ async fn a_waiter_that_is_granted_is_woken_once_and_early() {
     for _ in 0..5 {
         waiting.poll_with(&waker);
     }
-    assert_eq!(wakes.count(), 0, "asking wakes nobody");
+    assert_eq!(wakes.count(), 0, "polling wakes no task");
     drop(running);
     assert_eq!(wakes.count(), 1);
     assert!(waiting.is_running());
@@ -123,7 +123,7 @@ async fn a_deadline_before_its_turn_ends_the_wait_with_its_own_kind() {
     let running = call(&limit);
     let began = Instant::now();
     let call = call_with(&limit, Some(Deadline(began + 30 * MS)));
-    let rejection = woken(call).await.expect("nobody leaves");
+    let rejection = woken(call).await.expect("the slot stays taken");
     assert_eq!(
         (rejection.kind(), rejection.retry_after()),
         (Kind::Deadline, None)
@@ -134,25 +134,25 @@ async fn a_deadline_before_its_turn_ends_the_wait_with_its_own_kind() {
         (1, 0, 0)
     );
 
-    // Later than the longest wait: that ends it.
+    // A deadline after the longest wait does not end the wait.
     let late = woken(call_with(
         &limit,
         Some(Deadline(Instant::now() + 5000 * MS)),
     ))
     .await;
-    assert_eq!(late.expect("nobody leaves").kind(), Kind::Full);
+    assert_eq!(late.expect("the slot stays taken").kind(), Kind::Full);
     drop(running);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_late_already_does_not_join_the_queue() {
+async fn a_request_past_its_deadline_is_not_queued() {
     let limit = queued(1, 2);
     let running = call(&limit);
     let mut late = call_with(&limit, Some(Deadline(Instant::now())));
     assert_eq!(late.rejection().unwrap().kind(), Kind::Deadline);
     assert_eq!(limit.handle().queued(), 0);
     drop(running);
-    // With a free slot nobody asks for the deadline.
+    // With a free slot the deadline is not read.
     assert!(call_with(&limit, Some(Deadline(Instant::now()))).is_running());
 }
 
@@ -163,14 +163,14 @@ async fn a_slot_that_comes_too_late_for_the_deadline_goes_to_the_next() {
     let mut late = call_with(&limit, Some(Deadline(Instant::now() + 10 * MS)));
     let mut next = call(&limit);
     assert!(late.is_waiting() && next.is_waiting());
-    drop(running); // granted in time, but its task is slow
+    drop(running); // granted in time, but polled late
     advance(20 * MS).await;
     assert_eq!(late.rejection().unwrap().kind(), Kind::Deadline);
     assert!(next.is_running());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_granted_within_the_longest_wait_counts_however_slow_the_task_is() {
+async fn a_slot_granted_within_the_longest_wait_is_kept_by_a_slow_task() {
     let limit = queued(1, 2);
     let running = call(&limit);
     let mut waiting = call(&limit);
@@ -181,7 +181,7 @@ async fn a_slot_granted_within_the_longest_wait_counts_however_slow_the_task_is(
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_02_a_wait_abandoned_just_after_it_was_granted_passes_the_slot_on() {
+async fn law_02_a_wait_abandoned_just_after_it_was_granted_hands_the_slot_over() {
     let limit = queued(1, 4);
     let handle = limit.handle();
     let running = call(&limit);
@@ -190,9 +190,9 @@ async fn law_02_a_wait_abandoned_just_after_it_was_granted_passes_the_slot_on() 
     let mut next = call(&limit);
     next.poll_with(&waker);
 
-    drop(running); // the slot is `gone`'s ...
+    drop(running); // the slot goes to `gone` ...
     assert_eq!((handle.in_flight(), wakes.count()), (1, 0));
-    drop(gone); // ... and then `next`'s
+    drop(gone); // ... and then to `next`
     assert_eq!(
         (handle.in_flight(), wakes.count(), handle.abandoned()),
         (1, 1, 1)
@@ -203,16 +203,16 @@ async fn law_02_a_wait_abandoned_just_after_it_was_granted_passes_the_slot_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_may_leave_from_anywhere_in_the_queue() {
-    for leaver in 0..4 {
+async fn waiters_may_be_cancelled_anywhere_in_the_queue() {
+    for cancelled in 0..4 {
         let limit = queued(1, 4);
         let mut running = call(&limit);
         let mut waiting: Vec<_> = (0..4).map(|_| call(&limit)).collect();
-        drop(waiting.remove(leaver));
+        drop(waiting.remove(cancelled));
         assert_eq!(limit.handle().queued(), 3);
-        let mut newcomer = call(&limit);
-        assert!(newcomer.is_waiting(), "there is one place again");
-        waiting.push(newcomer);
+        let mut arrival = call(&limit);
+        assert!(arrival.is_waiting(), "there is one place again");
+        waiting.push(arrival);
         for mut next in waiting {
             assert!(next.is_waiting());
             drop(std::mem::replace(&mut running, next));
@@ -222,7 +222,7 @@ async fn waiters_may_leave_from_anywhere_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_05_a_request_that_waits_sleeps() {
+async fn law_05_a_queued_request_is_not_woken_before_its_time_is_over() {
     let limit = queued(1, 1);
     let _running = call(&limit);
     let (wakes, waker) = counting_waker();

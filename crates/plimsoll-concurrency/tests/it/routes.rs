@@ -27,7 +27,7 @@ use crate::{
 type Body = Full<bytes::Bytes>;
 type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// A service that takes as many milliseconds as the path says, times `slower`.
+/// A service that takes the milliseconds in the path, times `slower`.
 fn service(slower: &Arc<AtomicU32>) -> Inner {
     let slower = Arc::clone(slower);
     BoxCloneSyncService::new(service_fn(move |req: Request<Body>| {
@@ -40,7 +40,7 @@ fn service(slower: &Arc<AtomicU32>) -> Inner {
     }))
 }
 
-fn at_usual_speed() -> Arc<AtomicU32> {
+fn usual_speed() -> Arc<AtomicU32> {
     Arc::new(AtomicU32::new(1))
 }
 
@@ -48,7 +48,7 @@ fn request(path: &str) -> Request<Body> {
     Request::get(path).body(Body::default()).unwrap()
 }
 
-/// What became of it, and when its body had ended.
+/// Returns the status, and the time to the end of the body.
 async fn ask<P>(gate: &Gate<Inner, P, Http>, path: &str) -> (StatusCode, Duration)
 where
     P: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
@@ -60,7 +60,7 @@ where
     (status, began.elapsed())
 }
 
-/// Whether it is `millis` but for the tick of tokio's timer.
+/// Whether a time is `millis`, up to two ticks of tokio's timer.
 fn is_about(time: Duration, millis: u32) -> bool {
     time >= millis * MS && time <= (millis + 2) * MS
 }
@@ -72,12 +72,12 @@ async fn routes_share_slots_and_queue() {
         .queue(1, Duration::from_secs(1))
         .unwrap();
     let handle = limit.handle();
-    let inner = service(&at_usual_speed());
+    let inner = service(&usual_speed());
     let [slow, fast, other] = [(); 3].map(|()| GateLayer::new(limit.route()).layer(inner.clone()));
     let look = async {
         assert_eq!((handle.in_flight(), handle.queued()), (1, 1));
     };
-    // In this order.
+    // In order of arrival.
     let (first, second, third, ()) = tokio::join!(
         ask(&slow, "/100"),
         ask(&fast, "/10"),
@@ -94,7 +94,7 @@ async fn routes_share_slots_and_queue() {
     assert_eq!(
         third.0,
         StatusCode::SERVICE_UNAVAILABLE,
-        "no room in the queue"
+        "the queue is full"
     );
     assert_eq!((handle.in_flight(), handle.queued()), (0, 0));
 }
@@ -112,7 +112,7 @@ async fn a_route_of_a_cell_shares_the_cells_slots_and_a_cell_of_a_route_has_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_changed_at_one_entrance_hold_at_all() {
+async fn settings_changed_on_one_route_apply_to_all() {
     let limit = queued(1, 1);
     let route = limit.route();
     route.handle().set_limit(2).unwrap();
@@ -122,7 +122,7 @@ async fn settings_changed_at_one_entrance_hold_at_all() {
     assert_eq!(limit.handle().in_flight(), 0);
 }
 
-/// Two entrances, the calls of each, and what an algorithm is told of them. Only the first window is at rest.
+/// Two entrances, and an algorithm that records windows. Only the first window is without load.
 struct Mixed {
     algorithm: Fixed,
     gates: [Gate<Inner, ConcurrencyLimit, Http>; 2],
@@ -138,7 +138,7 @@ impl Mixed {
         });
         algorithm.size.time = Duration::from_secs(10);
         let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
-        let slower = at_usual_speed();
+        let slower = usual_speed();
         let inner = service(&slower);
         let gates = [(); 2].map(|()| GateLayer::new(entrance(&limit)).layer(inner.clone()));
         Self {
@@ -148,12 +148,12 @@ impl Mixed {
         }
     }
 
-    /// A window with so many calls of 10 milliseconds, and of 100.
+    /// A window with this many calls of 10 milliseconds and of 100 milliseconds.
     async fn window(&self, fast: usize, slow: usize) -> Window {
         let told = self.algorithm.told();
         for number in 0..fast + slow {
             if number + 1 == fast + slow {
-                // The last call ends it.
+                // The last call ends the window.
                 advance(Duration::from_secs(10)).await;
             }
             let [one, two] = &self.gates;
@@ -169,15 +169,15 @@ impl Mixed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
+async fn the_route_latency_follows_the_mix_of_routes_and_not_the_load() {
     let mixed = Mixed::new(ConcurrencyLimit::route);
-    ask(&mixed.gates[0], "/10").await; // begins the first window
+    ask(&mixed.gates[0], "/10").await; // starts the first window
     let first = mixed.window(5, 5).await;
-    assert_eq!(first.route_latency, None, "nothing is known yet");
+    assert_eq!(first.route_latency, None, "no baseline yet");
 
     let even = mixed.window(5, 5).await;
-    let at_rest = even.route_latency.unwrap();
-    assert!(is_about(at_rest, 55), "{at_rest:?}");
+    let baseline = even.route_latency.unwrap();
+    assert!(is_about(baseline, 55), "{baseline:?}");
 
     mixed.slower.store(3, Relaxed);
     let loaded = mixed.window(5, 5).await;
@@ -185,15 +185,15 @@ async fn what_calls_take_at_rest_follows_the_mix_of_routes_and_not_the_load() {
     assert_eq!(loaded.route_latency, even.route_latency);
 
     let fast = mixed.window(9, 1).await;
-    let at_rest = fast.route_latency.unwrap();
-    assert!(is_about(at_rest, 19), "{at_rest:?}");
+    let baseline = fast.route_latency.unwrap();
+    assert!(is_about(baseline, 19), "{baseline:?}");
     let slow = mixed.window(0, 4).await;
-    let at_rest = slow.route_latency.unwrap();
-    assert!(is_about(at_rest, 100), "{at_rest:?}");
+    let baseline = slow.route_latency.unwrap();
+    assert!(is_about(baseline, 100), "{baseline:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_routes_nothing_is_known_of_rest() {
+async fn without_routes_there_is_no_route_latency() {
     let mixed = Mixed::new(ConcurrencyLimit::cell);
     for gate in &mixed.gates {
         ask(gate, "/10").await;
@@ -204,34 +204,34 @@ async fn without_routes_nothing_is_known_of_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_known_once_most_calls_are_of_routes_that_are() {
+async fn the_route_latency_is_known_once_most_calls_are_of_known_routes() {
     let mixed = Mixed::new(ConcurrencyLimit::route);
     ask(&mixed.gates[0], "/10").await;
-    mixed.window(5, 0).await; // the slow one is not seen at rest
+    mixed.window(5, 0).await; // no baseline for the slow route
     let few = mixed.window(2, 3).await;
     assert_eq!(few.route_latency, None);
     let most = mixed.window(3, 2).await.route_latency.unwrap();
     assert!(is_about(most, 10), "{most:?}");
 }
 
-/// Its path is its route.
+/// The path is the route.
 fn by_path(limit: ConcurrencyLimit) -> Keyed<Route, ConcurrencyLimit> {
     let each = Keyed::new(Route::grpc(), Missing::Share, 512, move || limit.route());
     each.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn routes_of_a_keyed_share_the_slots_and_to_reset_one_leaves_the_others_theirs() {
+async fn keyed_routes_share_slots_and_a_reset_of_one_keeps_the_others_slots() {
     let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let keyed = by_path(limit);
     let cells = keyed.handle();
-    let gate = GateLayer::new(keyed).layer(service(&at_usual_speed()));
+    let gate = GateLayer::new(keyed).layer(service(&usual_speed()));
     assert_eq!(ask(&gate, "/7").await.0, StatusCode::OK);
     let look = async {
         assert_eq!((handle.in_flight(), cells.keys()), (2, 4));
         cells.with_cell("/7", Cell::reset).unwrap();
-        assert_eq!(handle.in_flight(), 2, "they are of other routes");
+        assert_eq!(handle.in_flight(), 2, "they belong to other routes");
     };
     let (first, second, third, ()) = tokio::join!(
         ask(&gate, "/100"),
@@ -254,7 +254,7 @@ async fn routes_of_a_keyed_share_the_slots_and_to_reset_one_leaves_the_others_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hint_that_routes_share_outlives_the_reset_of_one() {
+async fn the_shared_hint_of_routes_survives_the_reset_of_one() {
     let limit = queued(1, 1);
     let route = limit.route();
     let running = call(&route);
@@ -267,14 +267,14 @@ async fn the_hint_that_routes_share_outlives_the_reset_of_one() {
     assert_eq!(limit.handle().retry_after(), hint);
 }
 
-/// A table of 512 keys, and a call in flight all the time.
+/// A table of 512 keys, and one call that is in flight all the time.
 #[tokio::test(start_paused = true)]
-async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
+async fn keyed_routes_are_evicted_while_others_are_in_flight() {
     let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let keyed = by_path(limit);
     let cells = keyed.handle();
-    let gate = GateLayer::new(keyed).layer(service(&at_usual_speed()));
+    let gate = GateLayer::new(keyed).layer(service(&usual_speed()));
     let others = async {
         for number in 0..2000 {
             let (status, _) = ask(&gate, &format!("/{number:04}")).await;
@@ -288,11 +288,11 @@ async fn routes_of_a_keyed_are_forgotten_while_others_are_in_flight() {
     assert_eq!(
         cells.overflowed(),
         0,
-        "none had to wait for the others to be idle"
+        "no route had to share the overflow cell"
     );
     assert!(
         cells.with_cell("/5000000", |_| ()).is_some(),
-        "in flight, so it was kept"
+        "it is in flight, so it is kept"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A request that cannot be served before its deadline does not wait, and is not run.
+//! A request that cannot be served before its deadline is neither queued nor run.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn due_in(limit: &Limit, millis: u32) -> Call<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_less_time_left_than_the_service_takes_it_is_refused_before_it_waits() {
+async fn a_request_with_less_time_left_than_the_service_time_is_rejected_before_it_waits() {
     let limit = queued(1, 2).service_time(20 * MS).unwrap();
     let handle = limit.handle();
     let running = call(&limit);
@@ -28,16 +28,18 @@ async fn with_less_time_left_than_the_service_takes_it_is_refused_before_it_wait
     drop(running);
     assert!(
         due_in(&limit, 19).is_running(),
-        "a free slot is taken unasked"
+        "a free slot is taken without a check"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_no_longer_than_it_can_still_be_served() {
+async fn a_wait_ends_when_the_deadline_can_no_longer_be_met() {
     let limit = queued(1, 2).service_time(20 * MS).unwrap();
     let _running = call(&limit);
     let began = Instant::now();
-    let rejection = woken(due_in(&limit, 50)).await.expect("nobody leaves");
+    let rejection = woken(due_in(&limit, 50))
+        .await
+        .expect("the slot stays taken");
     assert_eq!(rejection.kind(), Kind::Deadline);
     let waited = began.elapsed();
     assert!(waited >= 30 * MS && waited <= 31 * MS, "{waited:?}");
@@ -45,8 +47,7 @@ async fn it_waits_no_longer_than_it_can_still_be_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_be_served_in_time_when_its_turn_comes_is_refused_and_the_slot_goes_to_the_next()
- {
+async fn a_waiter_too_late_at_its_turn_is_rejected_and_the_slot_goes_to_the_next() {
     let limit = queued(1, 4);
     let handle = limit.handle();
     let running = call(&limit);
@@ -76,11 +77,11 @@ async fn one_that_cannot_be_served_in_time_when_its_turn_comes_is_refused_and_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_who_wait_are_late_the_way_in_is_free() {
+async fn when_all_waiters_are_late_a_new_request_is_admitted() {
     let limit = queued(1, 4);
     let running = call(&limit);
     let mut late = [due_in(&limit, 10), due_in(&limit, 20)];
-    advance(30 * MS).await; // their tasks are slow, and have not looked at their timers
+    advance(30 * MS).await; // their tasks are slow and have not polled their timers
     drop(running);
     assert_eq!(
         (limit.handle().in_flight(), limit.handle().queued()),
@@ -94,18 +95,18 @@ async fn when_all_who_wait_are_late_the_way_in_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_too_slow_to_start_in_time_passes_its_slot_on() {
+async fn a_task_too_slow_to_start_in_time_hands_its_slot_over() {
     let limit = queued(1, 4).service_time(20 * MS).unwrap();
     let running = call(&limit);
     let mut slow = due_in(&limit, 50);
     let mut next = call(&limit);
     drop(running); // granted in time ...
-    advance(40 * MS).await; // ... and heard of too late
+    advance(40 * MS).await; // ... and polled too late
     assert_eq!(slow.rejection().unwrap().kind(), Kind::Deadline);
     assert!(next.is_running());
 }
 
-/// One slot that measures, and room for some to wait.
+/// One slot with a measured service time, and a queue.
 fn measuring() -> Limit {
     let one = Adaptive::new().limits(1, 1..=1).unwrap();
     let limit = ConcurrencyLimit::moved_by(one).unwrap();
@@ -113,7 +114,7 @@ fn measuring() -> Limit {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_it_is_measured_a_turn_needs_the_time_that_calls_take_now() {
+async fn a_measured_service_time_uses_the_latency_of_recent_calls() {
     let limit = measuring();
     let running = call(&limit);
     let mut late = due_in(&limit, 79);
@@ -126,7 +127,7 @@ async fn where_it_is_measured_a_turn_needs_the_time_that_calls_take_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
+async fn a_cancelled_call_does_not_lower_the_service_time() {
     let limit = measuring();
     let mut running = call(&limit);
     for millis in [40, 1, 1, 1] {
@@ -136,7 +137,7 @@ async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
         if millis == 40 {
             running.finish();
         } else {
-            running.cut_off();
+            running.cancel();
         }
         assert!(next.is_running());
         running = next;
@@ -144,7 +145,7 @@ async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
     let mut late = due_in(&limit, 40);
     advance(MS).await;
     running.finish();
-    // A good one that was short does lower it, by a 16th of the way.
+    // A short successful call lowers the average, by 1/16 of the difference.
     assert!(late.is_running());
     let mut late_now = due_in(&limit, 37);
     drop(late);
@@ -152,7 +153,7 @@ async fn a_call_that_was_cut_off_does_not_pass_for_a_short_one() {
 }
 
 #[test]
-fn a_service_time_can_be_stated_changed_and_forgotten() {
+fn a_service_time_can_be_set_changed_and_removed() {
     let limit = || queued(1, 1);
     for bad in [Duration::ZERO, 3_600_001 * MS] {
         let error = limit().service_time(bad).unwrap_err();

@@ -1,4 +1,4 @@
-//! What can be set, when, and what cannot.
+//! Settings: bounds, and changes at run time.
 
 use std::time::Duration;
 
@@ -12,10 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     let limit = |limit| ConcurrencyLimit::new(limit).unwrap_err();
-    assert_eq!(
-        limit(0).to_string(),
-        "limit is 0, but must be 1 to 2^30 requests"
-    );
+    assert_eq!(limit(0).to_string(), "limit must be in 1..=2^30, got 0");
     assert_eq!(
         limit(usize::MAX),
         InvalidConcurrencyLimit::Limit(usize::MAX)
@@ -26,7 +23,7 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     let queue = |len, wait| ConcurrencyLimit::new(1).unwrap().queue(len, wait).map(drop);
     assert_eq!(
         queue(0, SECOND).unwrap_err().to_string(),
-        "queue length is 0, but must be 1 to 2^20 requests"
+        "len must be in 1..=2^20, got 0"
     );
     assert_eq!(
         queue((1 << 20) + 1, SECOND),
@@ -34,7 +31,7 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     );
     assert_eq!(
         queue(1, Duration::ZERO).unwrap_err().to_string(),
-        "longest wait is 0ns, but must be 1 microsecond to 1 hour"
+        "max_wait must be 1 microsecond to 1 hour, got 0ns"
     );
     assert_eq!(
         queue(1, 3601 * SECOND),
@@ -50,13 +47,13 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     };
     assert_eq!(
         hint(Duration::ZERO).unwrap_err().to_string(),
-        "retry hint is 0ns, but must be 1 nanosecond to 1 day"
+        "retry_after must be 1 nanosecond to 1 day, got 0ns"
     );
     assert!(hint(86_401 * SECOND).is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_higher_limit_lets_in_those_who_wait() {
+async fn a_higher_limit_admits_waiters() {
     let limit = queued(1, 8);
     let handle = limit.handle();
     let _running = call(&limit);
@@ -82,12 +79,12 @@ async fn a_higher_limit_lets_in_those_who_wait() {
     assert!(waiting[3].is_running());
     assert!(
         call(&limit).is_running(),
-        "nobody waits, and the way in is free again"
+        "the queue is empty, so a new request is admitted"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lower_limit_lets_running_requests_end_and_nobody_in_until_there_is_room() {
+async fn under_a_lower_limit_running_requests_end_and_none_is_admitted_until_there_is_room() {
     let limit = queued(4, 8);
     let handle = limit.handle();
     let mut running: Vec<_> = (0..4).map(|_| call(&limit)).collect();
@@ -115,7 +112,7 @@ async fn a_bad_setting_at_run_time_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_can_be_added_changed_and_taken_away() {
+async fn a_queue_can_be_added_changed_and_removed() {
     let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let handle = limit.handle();
     let mut running = call(&limit);
@@ -129,10 +126,7 @@ async fn a_queue_can_be_added_changed_and_taken_away() {
     let mut longer = call(&limit);
     assert!(longer.is_waiting());
     advance(SECOND).await;
-    assert!(
-        waiting.rejection().is_some(),
-        "it keeps the time it came with"
-    );
+    assert!(waiting.rejection().is_some(), "it keeps its longest wait");
     assert!(longer.is_waiting());
 
     handle.clear_queue();
@@ -144,7 +138,7 @@ async fn a_queue_can_be_added_changed_and_taken_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hint_can_be_stated_and_estimated_again() {
+async fn the_hint_can_be_set_and_estimated_again() {
     let limit = with_deadlines(ConcurrencyLimit::new(1).unwrap());
     let handle = limit.handle();
     let running = call(&limit);

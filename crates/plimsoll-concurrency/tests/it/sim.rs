@@ -1,4 +1,5 @@
-//! Demands on a service of 20 milliseconds a call, through real gates on the paused clock.
+//! Simulated load on a service with calls of 20 milliseconds, through real gates on the paused
+//! clock.
 
 use std::{
     convert::Infallible,
@@ -23,19 +24,19 @@ pub(crate) type Service = BoxCloneSyncService<Request<Body>, StatusCode, Infalli
 
 const SERVICE_TIME: Duration = Duration::from_millis(20);
 
-/// Not the slots' 100: calls of 20 ms take half a millisecond more on a clock of milliseconds.
+/// Less than the 100 slots: on a millisecond clock calls of 20 ms take half a millisecond more.
 pub(crate) const CAPACITY: f64 = 97.7;
 pub(crate) const TIME: Duration = Duration::from_secs(3);
 
-/// Behind this policy, which finds the number of the key in the extensions.
+/// A service behind this policy, which finds the number of the key in the extensions.
 pub(crate) fn service<P>(policy: P, seed: u64) -> Service
 where
     P: Policy<Request<Body>, Permit: Send, Wait: Send> + 'static,
 {
-    fastrand::seed(seed); // for what the policy draws, such as cohorts
-    let draw = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+    fastrand::seed(seed); // for random choices of the policy, such as cohorts
+    let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
     let inner = service_fn(move |_: Request<Body>| {
-        let part = 0.5 + draw.lock().unwrap().f64();
+        let part = 0.5 + random.lock().unwrap().f64();
         async move {
             sleep(SERVICE_TIME.mul_f64(part)).await;
             Ok::<_, Infallible>(Response::new(Body::default()))
@@ -48,11 +49,11 @@ where
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) answered: AtomicU64,
-    pub(crate) refused: AtomicU64,
+    pub(crate) rejected: AtomicU64,
 }
 
 impl Tally {
-    /// Mean in flight over `time`.
+    /// The mean number in flight over `time`.
     pub(crate) fn in_flight(&self, time: Duration) -> f64 {
         self.answered.load(Relaxed) as f64 * SERVICE_TIME.as_secs_f64() / time.as_secs_f64()
     }
@@ -66,22 +67,23 @@ async fn one(service: &Service, key: usize, tally: &Tally, counts: bool) -> bool
         let count = if answered {
             &tally.answered
         } else {
-            &tally.refused
+            &tally.rejected
         };
         count.fetch_add(1, Relaxed);
     }
     answered
 }
 
-/// A key of so many clients, each of whom asks again when it was answered, or a moment after it was refused; or of
-/// requests that come at random, so many in flight on average if all were let in.
+/// The load of one key: a number of clients, each of which sends its next request after a response,
+/// or a moment after a rejection; or random arrivals, with this mean number in flight if all were
+/// admitted.
 #[derive(Clone, Copy)]
 pub(crate) enum Demand {
     Clients(usize),
     Open(f64),
 }
 
-/// Runs the demands for a second unseen and for `time` counted.
+/// Runs the load for a second without counting, and then for `time`.
 pub(crate) async fn run(service: &Service, demands: &[Demand], time: Duration) -> Vec<Arc<Tally>> {
     let from = Instant::now() + Duration::from_secs(1);
     let until = from + time;
@@ -93,12 +95,12 @@ pub(crate) async fn run(service: &Service, demands: &[Demand], time: Duration) -
         };
         for client in 0..clients {
             let (service, tally) = (service.clone(), Arc::clone(&tallies[key]));
-            let mut draw = fastrand::Rng::with_seed((key * 1000 + client) as u64);
+            let mut random = fastrand::Rng::with_seed((key * 1000 + client) as u64);
             tasks.spawn(async move {
                 while Instant::now() < until {
                     let counts = Instant::now() >= from;
                     if !one(&service, key, &tally, counts).await {
-                        sleep(Duration::from_millis(draw.u64(10..40))).await;
+                        sleep(Duration::from_millis(random.u64(10..40))).await;
                     }
                 }
             });
@@ -109,7 +111,7 @@ pub(crate) async fn run(service: &Service, demands: &[Demand], time: Duration) -
     tallies
 }
 
-/// All requests at random in one stream: of those that come in the same millisecond no key is always first.
+/// All random arrivals in one stream, so that no key is always the first of a millisecond.
 async fn arrivals(
     service: &Service,
     demands: &[Demand],
@@ -123,12 +125,12 @@ async fn arrivals(
     };
     let all: f64 = demands.iter().map(of).sum();
     let mean = SERVICE_TIME.as_secs_f64() / all;
-    let mut draw = fastrand::Rng::with_seed(1);
+    let mut random = fastrand::Rng::with_seed(1);
     let (mut calls, mut at) = (JoinSet::new(), Instant::now());
     while all > 0.0 && at < until {
-        at += Duration::from_secs_f64(-mean * (1.0 - draw.f64()).ln());
+        at += Duration::from_secs_f64(-mean * (1.0 - random.f64()).ln());
         sleep_until(at).await;
-        let mut left = draw.f64() * all;
+        let mut left = random.f64() * all;
         let key = demands.iter().position(|demand| {
             left -= of(demand);
             left < 0.0

@@ -1,4 +1,4 @@
-//! Event streams and WebSocket connections counted apart from requests, over real sockets.
+//! Event streams and WebSocket connections with a limit of their own, over real sockets.
 
 use std::{
     convert::Infallible,
@@ -34,7 +34,7 @@ use tokio::{
 
 use crate::woken;
 
-/// Remembers how calls ended: class, time to the head, time to the end.
+/// Records how calls ended: class, time to the head, time to the end.
 #[derive(Clone, Default)]
 struct Ends(Arc<Mutex<Vec<(Class, Duration, Duration)>>>);
 
@@ -60,7 +60,7 @@ struct Server {
     ends: Ends,
 }
 
-/// One request at a time, and one open stream.
+/// A server with a limit of one request, and of one open stream.
 async fn serve() -> Server {
     let (requests, streams) = (
         ConcurrencyLimit::new(1).unwrap(),
@@ -95,12 +95,12 @@ async fn serve() -> Server {
     }
 }
 
-/// One event, and then none for as long as the client likes.
+/// One event, and then none until the client closes the stream.
 fn events() -> impl Stream<Item = Result<Event, Infallible>> {
     stream::once(ready(Ok(Event::default().data("hello")))).chain(stream::pending())
 }
 
-/// The slot is the socket's: it goes with the task that owns it.
+/// The claim belongs to the socket's task, and is released with it.
 async fn socket(upgrade: WebSocketUpgrade) -> Response {
     let (handover, claim) = Handover::pair();
     let mut response = upgrade
@@ -146,7 +146,7 @@ async fn said(client: &mut TcpStream) -> String {
     String::from_utf8_lossy(&buffer[..read]).into_owned()
 }
 
-/// Sockets take real time; nothing here takes long.
+/// Polls a condition, since sockets need real time.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..5_000 {
         if holds() {
@@ -154,7 +154,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("did not come about: {what}");
+    panic!("not reached: {what}");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn an_event_stream_holds_its_own_slot_until_it_ends() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(server.in_flight(), (0, 1));
     for _ in 0..3 {
-        assert_eq!(server.status("/", "").await, "200", "requests go on");
+        assert_eq!(server.status("/", "").await, "200", "requests are admitted");
     }
     tokio::time::sleep(Duration::from_millis(30)).await;
     assert_eq!(server.in_flight(), (0, 1), "as long as the stream lasts");
@@ -183,17 +183,17 @@ async fn a_web_socket_holds_its_own_slot_until_it_is_closed() {
     let server = serve().await;
     let mut socket = server.ask("/socket", WEBSOCKET).await;
     assert!(said(&mut socket).await.starts_with("HTTP/1.1 101"));
-    // "hi", masked with zeros, as clients have to.
+    // "hi", masked with zeros, since clients must mask.
     socket.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
     let mut echo = [0; 4];
     woken(socket.read_exact(&mut echo)).await.unwrap();
     assert_eq!(&echo, b"\x81\x02hi");
     assert_eq!((server.in_flight(), server.connections.open()), ((0, 1), 1));
-    assert_eq!(server.status("/", "").await, "200", "requests go on");
+    assert_eq!(server.status("/", "").await, "200", "requests are admitted");
     let mut second = server.ask("/socket", WEBSOCKET).await;
-    let refused = said(&mut second).await;
-    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
-    assert!(refused.contains("retry-after: "), "{refused}");
+    let rejected = said(&mut second).await;
+    assert!(rejected.starts_with("HTTP/1.1 503"), "{rejected}");
+    assert!(rejected.contains("retry-after: "), "{rejected}");
     tokio::time::sleep(Duration::from_millis(30)).await;
 
     // A close frame; the server answers it, and closes.
@@ -207,22 +207,22 @@ async fn a_web_socket_holds_its_own_slot_until_it_is_closed() {
 }
 
 #[tokio::test]
-async fn a_web_socket_whose_client_is_gone_holds_nothing() {
+async fn a_web_socket_whose_client_disconnected_holds_no_slot() {
     let server = serve().await;
     for _ in 0..20 {
         let mut socket = server.ask("/socket", WEBSOCKET).await;
-        // Some leave before the server has switched.
+        // Some clients disconnect before the server has switched protocols.
         if fastrand::bool() {
             assert!(said(&mut socket).await.starts_with("HTTP/1.1 101"));
         }
         drop(socket);
         let nothing = || (server.in_flight(), server.connections.open()) == ((0, 0), 0);
-        until("nothing is held", nothing).await;
+        until("all slots are released", nothing).await;
     }
 }
 
 #[tokio::test]
-async fn requests_that_use_up_their_limit_leave_streams_alone() {
+async fn requests_at_their_limit_do_not_affect_streams() {
     let server = serve().await;
     let hangs = server.ask("/hang", "").await;
     until("it runs", || server.in_flight() == (1, 0)).await;
@@ -230,7 +230,7 @@ async fn requests_that_use_up_their_limit_leave_streams_alone() {
         let answer = said(&mut server.ask("/", claim).await).await;
         assert!(
             answer.contains("plimsoll-rejected-by: concurrency"),
-            "a header is no way around the limit: {claim} {answer}"
+            "a header does not bypass the limit: {claim} {answer}"
         );
     }
     assert_eq!(server.in_flight(), (1, 0));
@@ -238,19 +238,19 @@ async fn requests_that_use_up_their_limit_leave_streams_alone() {
     assert!(said(&mut stream).await.starts_with("HTTP/1.1 200"));
     assert_eq!(server.in_flight(), (1, 1));
     drop((hangs, stream));
-    until("nothing is held", || server.in_flight() == (0, 0)).await;
+    until("all slots are released", || server.in_flight() == (0, 0)).await;
 }
 
 #[tokio::test]
-async fn a_refused_event_stream_says_when_to_come_back_and_ends() {
+async fn a_rejected_event_stream_sends_a_retry_time_and_ends() {
     let server = serve().await;
     let mut first = server.ask("/events", EVENTS).await;
     said(&mut first).await;
     let mut times = Vec::new();
     for _ in 0..4 {
         let mut second = server.ask("/events", EVENTS).await;
-        let refused = said(&mut second).await;
-        let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+        let rejected = said(&mut second).await;
+        let (head, body) = rejected.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         for line in [
             "content-type: text/event-stream",
@@ -272,9 +272,9 @@ async fn a_refused_event_stream_says_when_to_come_back_and_ends() {
         times.push(millis);
     }
     times.dedup();
-    assert!(times.len() > 1, "not all at once: {times:?}");
+    assert!(times.len() > 1, "the times are spread: {times:?}");
     assert_eq!(server.streams.rejected(), 4);
-    // Not an `EventSource`: a POST that could do with events is told as usual.
+    // A POST is not sent by `EventSource`, so it is rejected as usual.
     let mut post = TcpStream::connect(server.addr).await.unwrap();
     let request = format!("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n{EVENTS}\r\n");
     post.write_all(request.as_bytes()).await.unwrap();
@@ -282,7 +282,7 @@ async fn a_refused_event_stream_says_when_to_come_back_and_ends() {
 }
 
 #[tokio::test]
-async fn an_event_stream_may_be_stopped_for_good() {
+async fn a_rejected_event_stream_can_be_stopped() {
     let limit = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let protocol = EventStreams::new(Http::new()).stop_on(Kind::OverQuota);
     let layer = GateLayer::builder(limit).protocol(protocol).build();
@@ -303,7 +303,7 @@ async fn an_event_stream_may_be_stopped_for_good() {
 }
 
 #[test]
-fn what_asks_for_a_stream() {
+fn requests_that_ask_for_a_stream_are_recognized() {
     let asks = |name: &'static str, value: &'static str| {
         asks_for_stream(
             &http::Request::get("/")

@@ -1,4 +1,4 @@
-//! Many threads and tasks at once, leaving at every stage.
+//! Many threads and tasks at once, cancelled at every stage.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ type Body = Empty<bytes::Bytes>;
 
 const ORDERS: [Order; 3] = [Order::Fifo, Order::Lifo, Order::AdaptiveLifo];
 
-/// Counts who is inside, and the most there ever were.
+/// Counts the requests inside, and the most at any time.
 #[derive(Default)]
 struct Inside {
     now: AtomicUsize,
@@ -50,7 +50,7 @@ impl Drop for Visit {
     }
 }
 
-/// Bare threads against the policy. The longest wait is an hour, so only a wake-up ends one.
+/// Threads use the policy directly. The longest wait is an hour, so only a wake-up ends a wait.
 #[test]
 fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,7 +82,7 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
                                 break;
                             }
                             if patience < 3 {
-                                thread::yield_now(); // gives up after a few looks
+                                thread::yield_now(); // cancelled after a few polls
                             } else {
                                 polls = 0;
                                 park();
@@ -105,30 +105,33 @@ fn threads_never_exceed_the_limit_and_no_wake_up_is_lost() {
         let handle = limit.handle();
         assert!(inside.most.load(SeqCst) <= 2, "seed {seed}");
         assert_eq!((handle.in_flight(), handle.queued()), (0, 0), "seed {seed}");
-        assert!(call(&limit).is_running(), "seed {seed}: the way in is free");
+        assert!(
+            call(&limit).is_running(),
+            "seed {seed}: a new request is admitted"
+        );
     }
 }
 
-/// As above with priorities and a short queue, so that those who are given a slot are pushed out, and leave, in the same
-/// moment.
+/// As above with priorities and a short queue, so that waiters are granted a slot, evicted and
+/// cancelled at the same moment.
 #[test]
-fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
+fn threads_that_evict_each_other_are_all_answered_and_lose_no_slot() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let mut pushed_out = 0;
+    let mut evicted = 0;
     for (seed, order) in (0..9).zip(ORDERS.into_iter().cycle()) {
         let limit = ranked(1, 2).order(order);
         let handle = limit.handle();
         handle.set_queue(2, Duration::from_secs(3600)).unwrap();
         let inside = Arc::new(Inside::default());
-        let (served, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (served, rejected) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let left = AtomicUsize::new(0);
         thread::scope(|scope| {
             for n in 0..5 {
                 let (limit, inside, runtime) = (&limit, &inside, &runtime);
-                let (served, refused, left) = (&served, &refused, &left);
+                let (served, rejected, left) = (&served, &rejected, &left);
                 scope.spawn(move || {
                     let _context = runtime.enter();
                     let mut random = fastrand::Rng::with_seed(seed * 100 + n);
@@ -136,17 +139,17 @@ fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
                     for _ in 0..2_000 {
                         let criticality = Criticality::ALL[random.usize(..4)];
                         let mut call = call_with(limit, Priority::new(criticality));
-                        let gives_up = random.u8(..8) == 0;
+                        let cancels = random.u8(..8) == 0;
                         while let Stage::Waiting(_) = call.stage {
                             call.poll_with(&waker);
-                            if gives_up || !matches!(call.stage, Stage::Waiting(_)) {
+                            if cancels || !matches!(call.stage, Stage::Waiting(_)) {
                                 break;
                             }
                             park();
                         }
                         let count = match call.stage {
                             Stage::Running(..) => served,
-                            Stage::Refused(_) => refused,
+                            Stage::Rejected(_) => rejected,
                             Stage::Waiting(_) | Stage::Over => left,
                         };
                         count.fetch_add(1, SeqCst);
@@ -164,21 +167,24 @@ fn threads_that_push_each_other_out_all_hear_of_it_and_lose_no_slot() {
         });
         assert_eq!(inside.most.load(SeqCst), 1, "seed {seed}");
         assert_eq!((handle.in_flight(), handle.queued()), (0, 0), "seed {seed}");
-        let (refused, left) = (refused.load(SeqCst), left.load(SeqCst));
-        assert_eq!(served.load(SeqCst) + refused + left, 10_000);
+        let (rejected, left) = (rejected.load(SeqCst), left.load(SeqCst));
+        assert_eq!(served.load(SeqCst) + rejected + left, 10_000);
         assert_eq!(
             (handle.pushed_out() + handle.rejected(), handle.abandoned()),
-            (refused as u64, left as u64),
+            (rejected as u64, left as u64),
             "seed {seed}: each is counted once"
         );
-        pushed_out += handle.pushed_out();
-        assert!(call(&limit).is_running(), "seed {seed}: the way in is free");
+        evicted += handle.pushed_out();
+        assert!(
+            call(&limit).is_running(),
+            "seed {seed}: a new request is admitted"
+        );
     }
-    assert!(pushed_out > 0, "or nothing was tried");
+    assert!(evicted > 0, "no waiter was evicted");
 }
 
-/// Real tasks on several threads behind a real gate, cancelled before, while and after they wait, with the limit
-/// moving all the time.
+/// Real tasks on several threads behind a real gate, cancelled before, during and after their wait,
+/// while the limit moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_cancelled_at_every_stage_leave_nothing_behind() {
     for (seed, order) in (0..6).zip(ORDERS.into_iter().cycle()) {
@@ -245,7 +251,7 @@ async fn cells_of_many_keys_are_empty_in_the_end() {
     assert!(inside.most.load(SeqCst) <= 2 * 16, "16 keys, two each");
     assert!(table.keys() <= 16);
     for key in 0..16_u8 {
-        // Had a cell kept a slot, the second of these would not fit.
+        // If a cell had kept a slot, the second of these would be rejected.
         let held: Vec<_> = (0..2)
             .map(|_| visited(&layer, &inside).oneshot(request(key, 0)))
             .collect();
@@ -298,7 +304,7 @@ where
     }))
 }
 
-/// Calls and perhaps gives up: at once, after one poll, or after a while.
+/// Calls, and in some cases cancels: at once, after one poll, or after some time.
 async fn one_call<S, B>(service: S, mut random: fastrand::Rng)
 where
     S: tower::Service<Request<Body>, Response = Response<B>, Error = Infallible>,

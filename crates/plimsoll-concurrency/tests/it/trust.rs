@@ -1,4 +1,4 @@
-//! What a caller gains in the queue by a forged priority.
+//! What a caller gains in the queue with a forged priority.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitWait};
 use plimsoll_core::{ByHeader, ClientIp, PeerAddr, Policy as _, Prioritize, Verdict, wire};
 use tokio::time::Instant;
 
-/// Places in the queue.
+/// The length of the queue.
 const PLACES: usize = 20;
 
 fn request(peer: u8, forged: bool) -> Request<()> {
@@ -22,8 +22,8 @@ fn request(peer: u8, forged: bool) -> Request<()> {
     req
 }
 
-/// Ordinary callers fill the queue; then as many forgers come from the same addresses. Returns how
-/// many forgers are queued in place of an ordinary caller.
+/// Ordinary callers fill the queue; then as many callers with forged headers come from the same
+/// addresses. Returns how many of these are queued in place of an ordinary caller.
 fn queued_by_forging<R: Prioritize<Request<()>>>(priorities: R) -> usize {
     let limit = ConcurrencyLimit::new(1)
         .unwrap()
@@ -43,7 +43,7 @@ fn queued_by_forging<R: Prioritize<Request<()>>>(priorities: R) -> usize {
         Verdict::Reject(_) => false,
         Verdict::Admit(_) => panic!("the slot is taken"),
     };
-    // One address, so that ordinary callers are equals whatever the address hashes to.
+    // One address, so that all ordinary callers are equal, whatever the address hashes to.
     assert_eq!((0..PLACES).filter(|_| queued(7, false)).count(), PLACES);
     let forgers = (0..PLACES).filter(|_| queued(7, true)).count();
     for wait in waits {
@@ -55,8 +55,8 @@ fn queued_by_forging<R: Prioritize<Request<()>>>(priorities: R) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forged_priority_of_an_untrusted_caller_pushes_no_one_out_of_the_queue() {
+async fn a_forged_priority_of_an_untrusted_caller_evicts_no_waiter() {
     assert_eq!(queued_by_forging(ByHeader::untrusted(ClientIp::peer())), 0);
-    // The control: what the same headers gain where they are believed.
+    // As a control: what the same headers gain where they are trusted.
     assert_eq!(queued_by_forging(ByHeader::trusted()), PLACES);
 }

@@ -1,4 +1,4 @@
-//! Vegas by its check vectors, and what was corrected.
+//! Vegas against its reference vectors, and its corrections.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use plimsoll_concurrency::{Algorithm, LimitReason, Vegas};
 
 use crate::published::{millis, with_drops};
 
-/// The limits after windows of (milliseconds, in flight), from a fresh one.
+/// Returns the limits after windows of (milliseconds, in flight).
 fn limits(mut vegas: Vegas, windows: &[(u64, u32)]) -> Vec<u32> {
     windows
         .iter()
@@ -30,7 +30,7 @@ fn the_limit_grows_without_a_queue_falls_with_a_long_one_and_keeps_a_short_one()
 }
 
 #[test]
-fn steps_go_with_the_logarithm() {
+fn steps_scale_with_the_logarithm() {
     let large = Vegas::as_published().limits(10_000, 1..=20_000).unwrap();
     assert_eq!(
         limits(large, &[(10_000, 5000), (10_000, 6000)]),
@@ -39,7 +39,7 @@ fn steps_go_with_the_logarithm() {
 }
 
 #[test]
-fn a_stated_backoff_is_smoothed() {
+fn a_backoff_that_is_set_is_smoothed() {
     let vegas = Vegas::as_published()
         .limits(100, 1..=200)
         .and_then(|vegas| vegas.backoff(0.5))
@@ -60,19 +60,20 @@ fn always_full_with_the_defaults() {
 }
 
 #[test]
-fn any_drop_lowers_the_as_published_limit_by_a_step_used_or_not() {
+fn any_drop_lowers_the_published_limit_by_a_step_used_or_not() {
     let mut vegas = Vegas::as_published();
     vegas.update(&millis(10, 20));
     let change = vegas.update(&with_drops(millis(10, 1), 1));
     assert_eq!((change.limit, change.reason), (19, LimitReason::Drops));
 }
 
-/// A service whose latency is its queue: `slots` calls at a time, `millis` each.
+/// The latency in microseconds of a service with `slots` slots and calls of `millis`, whose queue
+/// grows with the limit.
 fn latency(slots: u32, millis: u64, limit: u32) -> u64 {
     (u64::from(limit) * 1000 * millis / u64::from(slots)).max(1000 * millis)
 }
 
-/// The limits over time in front of such a service, always full.
+/// Returns the limits over time for such a service, always full.
 fn saturated(mut vegas: Vegas, slots: u32, millis: u64, windows: u32) -> (Vegas, Vec<u32>) {
     let mut limit = vegas.initial();
     let limits = (0..windows)
@@ -86,13 +87,13 @@ fn saturated(mut vegas: Vegas, slots: u32, millis: u64, windows: u32) -> (Vegas,
 }
 
 #[test]
-fn the_as_published_form_takes_its_own_queue_for_normal_and_the_mended_does_not() {
+fn the_published_form_takes_its_own_queue_as_baseline_and_the_corrected_does_not() {
     fastrand::seed(1);
     let vegas = Vegas::as_published().probe_multiplier(1).unwrap();
     let (vegas, _) = saturated(vegas, 50, 10, 20_000);
     assert!(
         vegas.noload() > Duration::from_millis(20),
-        "probe after probe adds a queue"
+        "each probe adds a queue"
     );
     let (vegas, limits) = saturated(Vegas::new(), 50, 10, 20_000);
     assert_eq!(vegas.noload(), Duration::from_millis(10));
@@ -101,7 +102,7 @@ fn the_as_published_form_takes_its_own_queue_for_normal_and_the_mended_does_not(
 }
 
 #[test]
-fn the_mended_form_loses_little_to_its_dips() {
+fn the_corrected_form_loses_little_to_its_probes() {
     fastrand::seed(1);
     for slots in [4, 50, 500, 5000] {
         let (_, limits) = saturated(Vegas::new(), slots, 10, 4000);
@@ -112,7 +113,7 @@ fn the_mended_form_loses_little_to_its_dips() {
 }
 
 #[test]
-fn a_service_that_became_slow_is_the_new_normal_after_some_dips() {
+fn a_slower_service_becomes_the_baseline_after_some_probes() {
     fastrand::seed(1);
     let (vegas, limits) = saturated(Vegas::new(), 50, 10, 500);
     let (vegas, after) = saturated(vegas, 50, 30, 500);
@@ -121,7 +122,7 @@ fn a_service_that_became_slow_is_the_new_normal_after_some_dips() {
 }
 
 #[test]
-fn a_run_of_light_calls_does_not_hold_the_mended_limit_down_for_ever() {
+fn a_run_of_light_calls_does_not_hold_the_corrected_limit_down() {
     fastrand::seed(1);
     let mut vegas = Vegas::new();
     for _ in 0..20 {
@@ -132,7 +133,7 @@ fn a_run_of_light_calls_does_not_hold_the_mended_limit_down_for_ever() {
 }
 
 #[test]
-fn the_mended_form_cuts_at_once_to_the_queue_that_it_wants() {
+fn the_corrected_form_cuts_at_once_to_its_target_queue() {
     let mut vegas = Vegas::new().limits(200, 1..=1000).unwrap();
     vegas.update(&millis(10, 200));
     let before = vegas.estimate();

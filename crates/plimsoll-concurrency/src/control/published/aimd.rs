@@ -7,10 +7,11 @@ use crate::control::{
     Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize, error::checked_backoff,
 };
 
-/// Additive increase, multiplicative decrease: one more after each window that went well, a tenth less after one that did not.
+/// Additive increase, multiplicative decrease: plus one after a good window, minus a tenth after a
+/// bad one.
 ///
-/// It sees drops and a stated timeout, and nothing else: it finds the line by crossing it. For services that say themselves
-/// when they are overloaded, or whose callers give up.
+/// Its only signals are drops and a timeout, so it finds the capacity by exceeding it. It is for
+/// services that signal overload themselves, or whose callers time out.
 ///
 /// From Netflix's concurrency-limits (`AIMDLimit`), after Chiu and Jain, 1989.
 ///
@@ -20,49 +21,50 @@ use crate::control::{
 /// |---|---|---|
 /// | a bad window | any drop | more than 2 calls in 100 dropped |
 /// | and, in both, | mean latency above the timeout, 5 s | the same |
-/// | a cut | to the whole number below 0.9 of the limit: at 2 by half | to 0.9, fractions kept |
-/// | begins | 20, by one a window | 20, doubling until the first bad window |
+/// | a cut | to the integer below 0.9 of the limit: at 2 by half | to 0.9, fractions kept |
+/// | starts | at 20, plus one per window | at 20, doubling until the first bad window |
 /// | limits | 20 to 200 | 1 to 2^20 |
 /// | window | 1 s, 10 calls | twice a call's latency, 100 ms to 1 s, 10 calls |
 ///
-/// Why: one caller that leaves in each window brings the original to its floor, whatever the load; it cannot follow a service of fewer
-/// than 20 slots or more than 200; and from 20 to 1,000 it would take a quarter of an hour.
+/// Reasons for the corrections: one caller that cancels in each window keeps the published form at
+/// its lower bound, whatever the load; it cannot follow a service of fewer than 20 slots or more
+/// than 200; and from 20 to 1,000 it would take a quarter of an hour.
 ///
-/// In both a limit of which less than half was in flight does not grow.
+/// In both forms the limit does not grow when less than half of it was in flight.
 #[derive(Debug)]
 pub struct Aimd {
     common: Common,
     backoff: f64,
     timeout: Duration,
-    /// No bad window yet.
-    starting: bool,
+    /// Whether no window was bad yet.
+    doubling: bool,
 }
 
 impl Aimd {
-    /// The corrected form.
+    /// Creates the corrected form.
     pub fn new() -> Self {
         Self {
             common: Common::corrected(),
             backoff: 0.9,
             timeout: Duration::from_secs(5),
-            starting: true,
+            doubling: true,
         }
     }
 
-    /// As published, with the published defaults.
+    /// Creates the published form, with the published defaults.
     pub fn as_published() -> Self {
         Self {
             common: Common::as_published(20, 200),
-            starting: false,
+            doubling: false,
             ..Self::new()
         }
     }
 
-    /// The first limit, and where it stays.
+    /// Sets the initial limit and its bounds.
     ///
     /// # Errors
     ///
-    /// Unless 1 <= lowest <= `initial` <= highest <= 2^30.
+    /// When not `1 <= lowest <= initial <= highest <= 2^30`.
     pub fn limits(
         mut self,
         initial: u32,
@@ -72,31 +74,32 @@ impl Aimd {
         Ok(self)
     }
 
-    /// How much a window holds, at least.
+    /// Sets the least time and calls of a window.
     ///
     /// # Errors
     ///
-    /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
+    /// When the time is less than 1 millisecond or more than 1 hour, or the samples are 0 or more
+    /// than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
         self.common.set_windows(size)?;
         Ok(self)
     }
 
-    /// What is left of the limit after a bad window: 0.9 of it, by default.
+    /// Sets the share of the limit that a bad window leaves; the default is 0.9.
     ///
     /// # Errors
     ///
-    /// When it is less than 0.5, or 1 or more.
+    /// When `share` is not in `[0.5, 1)`.
     pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
         self.backoff = checked_backoff(share)?;
         Ok(self)
     }
 
-    /// A window whose mean latency is above this is bad: 5 seconds, by default.
+    /// Sets the mean latency above which a window is bad; the default is 5 seconds.
     ///
     /// # Errors
     ///
-    /// When it is zero or more than 1 hour.
+    /// When `timeout` is zero or more than 1 hour.
     pub fn timeout(mut self, timeout: Duration) -> Result<Self, InvalidAlgorithm> {
         if timeout.is_zero() || timeout > Duration::from_secs(3600) {
             return Err(InvalidAlgorithm::Timeout(timeout));
@@ -105,7 +108,7 @@ impl Aimd {
         Ok(self)
     }
 
-    /// The limit before it is rounded.
+    /// Returns the limit before rounding.
     pub fn estimate(&self) -> f64 {
         self.common.limit
     }
@@ -133,7 +136,7 @@ impl Aimd {
         if !self.common.used(window) {
             return (limit, LimitReason::Idle);
         }
-        let more = if self.starting { limit } else { 1.0 };
+        let more = if self.doubling { limit } else { 1.0 };
         (limit + more, LimitReason::Growth)
     }
 }
@@ -163,8 +166,8 @@ impl Algorithm for Aimd {
 
     fn update(&mut self, window: &Window) -> Change {
         let (next, reason) = self.next(window);
-        self.starting &= !matches!(reason, LimitReason::Drops | LimitReason::Latency);
-        self.common.saw(window);
+        self.doubling &= !matches!(reason, LimitReason::Drops | LimitReason::Latency);
+        self.common.observe(window);
         self.common.set(next, reason)
     }
 }

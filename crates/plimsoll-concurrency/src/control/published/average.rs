@@ -1,9 +1,9 @@
 //! The long average of Gradient2.
 
-/// Samples of which it is the plain mean.
+/// The number of first samples of which the average is the plain mean: 10, as published.
 pub(super) const WARM_UP: u32 = 10;
 
-/// A moving average in nanoseconds that begins as a plain mean.
+/// A moving average in nanoseconds that starts as a plain mean.
 #[derive(Debug)]
 pub(super) struct Average {
     factor: f64,
@@ -45,8 +45,9 @@ impl Average {
         self.value = self.value * (1.0 - weight) + sample * weight;
     }
 
-    /// Latency was high for long, and is not any more: forgets faster.
-    pub(super) fn sink(&mut self, latency: f64, value: f64) {
+    /// Lowers an average that is more than twice the current latency, so that it recovers faster
+    /// after a slow period.
+    pub(super) fn recover(&mut self, latency: f64, value: f64) {
         if value / latency > 2.0 {
             self.value = value * 0.95;
         }

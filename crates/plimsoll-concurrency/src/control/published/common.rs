@@ -1,4 +1,4 @@
-//! What the published algorithms have in common: a form, a limit within bounds, and how windows are read.
+//! What the published algorithms share: a form, a limit within bounds, and how windows are read.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -7,31 +7,31 @@ use crate::control::{
     error::{Bounds, checked_window},
 };
 
-/// Where all of them begin.
+/// The initial limit, as published.
 const INITIAL: u32 = 20;
-/// Calls in a window.
+/// The least number of calls in a window, as published.
 const SAMPLES: u32 = 10;
 
-/// The part of an algorithm that is the same in all of them.
+/// The state and settings that all published algorithms have.
 #[derive(Debug)]
 pub(super) struct Common {
-    /// As published, rather than corrected.
+    /// Whether the form is the published one, rather than the corrected one.
     pub(super) as_published: bool,
-    /// Before it is rounded.
+    /// The limit before rounding.
     pub(super) limit: f64,
     bounds: Bounds,
     size: WindowSize,
-    /// Of the last window.
+    /// The latency of the last window.
     latency: Duration,
 }
 
 impl Common {
-    /// Of the corrected forms.
+    /// For the corrected forms.
     pub(super) fn corrected() -> Self {
         Self::new(false, 1, 1 << 20, Duration::from_millis(100))
     }
 
-    /// Of the as_published forms, whose limits are from `min` to `max`.
+    /// For the published forms, with limits from `min` to `max`.
     pub(super) fn as_published(min: u32, max: u32) -> Self {
         Self::new(true, min, max, Duration::from_secs(1))
     }
@@ -85,8 +85,8 @@ impl Common {
         self.bounds.initial
     }
 
-    /// In the corrected forms as long as two calls, so that those who end in it began under the limit it is about; up to
-    /// ten times what was set.
+    /// Returns the size of the next window. In the corrected forms it is as long as two calls, so
+    /// that calls that end in it also started under its limit; at most ten times the set time.
     pub(super) fn window(&self) -> WindowSize {
         let WindowSize { time, samples } = self.size;
         let time = if self.as_published {
@@ -97,13 +97,14 @@ impl Common {
         WindowSize { time, samples }
     }
 
-    /// A window has ended: its latency, in nanoseconds and at least one.
-    pub(super) fn saw(&mut self, window: &Window) -> f64 {
+    /// Takes in a window. Returns its latency in nanoseconds, at least one.
+    pub(super) fn observe(&mut self, window: &Window) -> f64 {
         self.latency = window.latency;
         (window.latency.as_nanos() as f64).max(1.0)
     }
 
-    /// Whether the limit was used, at least by half: otherwise nothing is known of a higher one.
+    /// Whether at least half of the limit was in flight. With less, the window says nothing about a
+    /// higher limit.
     pub(super) fn used(&self, window: &Window) -> bool {
         2.0 * f64::from(window.max_in_flight) >= self.limit
     }
@@ -112,13 +113,13 @@ impl Common {
         self.bounds.clamp(limit)
     }
 
-    /// This is the limit from now on.
+    /// Sets the limit from now on.
     pub(super) fn set(&mut self, limit: f64, reason: LimitReason) -> Change {
         self.limit = self.clamp(limit);
         self.hold(self.limit, reason)
     }
 
-    /// The limit for one window, as a whole number, rounded down.
+    /// Returns a change to this limit for one window, rounded down to an integer.
     pub(super) fn hold(&self, limit: f64, reason: LimitReason) -> Change {
         Change {
             at_no_load: false,
@@ -130,7 +131,7 @@ impl Common {
     }
 }
 
-/// Whether more than 2 in 100 calls were dropped: callers that leave are part of every day.
+/// Whether more than 2 in 100 calls were dropped; a few cancelled calls are normal.
 pub(super) fn many_dropped(window: &Window) -> bool {
     window.dropped.saturating_mul(50) > window.answered.saturating_add(window.dropped)
 }

@@ -1,4 +1,4 @@
-//! Gradient2: latency now against latency over a long time.
+//! Gradient2: current latency compared with a long average of latency.
 
 mod settings;
 
@@ -7,14 +7,14 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{
     average::Average,
     common::{Common, many_dropped},
-    dip::{Dips, Turn},
+    probing::{Probing, Step},
 };
 use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize};
 
-/// Gradient2: the limit shrinks as much as latency is above its long average times a tolerance, and grows by a queue's allowance.
+/// Gradient2: lowers the limit as latency exceeds its long average, and otherwise raises it.
 ///
-/// With `long` the average over many windows: `g = clamp(tolerance x long / latency, 0.5, 1)`, and the limit moves from `L` towards
-/// `L g + allowance` by a smoothing factor.
+/// With `long` the average over many windows and `g = clamp(tolerance x long / latency, 0.5, 1)`,
+/// the limit `L` moves towards `L g + allowance` by a smoothing factor.
 ///
 /// From Netflix's concurrency-limits (`Gradient2Limit`).
 ///
@@ -23,18 +23,20 @@ use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, W
 /// | | [`as_published`](Self::as_published) | [`new`](Self::new) |
 /// |---|---|---|
 /// | the allowance is added | always: with `g` below 1 the limit settles at `allowance / (1 - g)`, and *rises* to it from below (#134) | only while `g` is 1 |
-/// | allowance | 4 | 4, or the root of the limit where that is more |
-/// | drops | not seen (#176) | more than 2 calls in 100 cut as `g` = 0.5 does |
-/// | `long` learns from | every window: a latency three times as high is normal after 208 | windows of which less than half of the limit was in flight, and dips |
+/// | allowance | 4 | 4, or the square root of the limit where that is more |
+/// | drops | ignored (#176) | more than 2 calls in 100 lower the limit as `g` = 0.5 does |
+/// | `long` is updated from | every window: a latency three times as high is normal after 208 | windows in which less than half of the limit was in flight, and probes |
 /// | limits | 20, within 20 to 200 | 20, within 1 to 2^20 |
 /// | window | 1 s, 10 calls | twice a call's latency, 100 ms to 1 s, 10 calls |
 ///
-/// A dip: every 30 to 60 windows (at random) the limit is lowered for two windows, by at most a half. In the first the queue runs
-/// empty; the second counts for half of `long`. It costs the difference of about one window in 50, and is
-/// left out where less than half of the limit is in flight.
+/// A probe: every 30 to 60 windows (at random) the limit is lowered for two windows, by at most
+/// half. In the first window the queue empties; the second counts for half of `long`. Probing costs
+/// the difference of about one window in 50, and is skipped while less than half of the limit is in
+/// flight.
 ///
-/// In both, a limit of which less than half was in flight stays as it is; smoothing is 0.2, tolerance 1.5, the long average over 600
-/// windows, and while it is more than twice the latency it sinks by a 20th each window.
+/// In both forms the limit does not move when less than half of it was in flight; smoothing is 0.2,
+/// tolerance 1.5, the long average covers 600 windows, and falls by a 20th in each window while it
+/// is more than twice the latency.
 #[derive(Debug)]
 pub struct Gradient2 {
     common: Common,
@@ -42,16 +44,16 @@ pub struct Gradient2 {
     tolerance: f64,
     allowance: f64,
     long: Average,
-    dips: Dips,
+    probing: Probing,
 }
 
 impl Gradient2 {
-    /// The limit before it is rounded.
+    /// Returns the limit before rounding.
     pub fn estimate(&self) -> f64 {
         self.common.limit
     }
 
-    /// The long average of latency; zero before the first window.
+    /// Returns the long average of latency; zero before the first window.
     pub fn long_latency(&self) -> Duration {
         Duration::from_nanos(self.long.value() as u64)
     }
@@ -59,7 +61,7 @@ impl Gradient2 {
     fn as_published_update(&mut self, window: &Window, latency: f64) -> (f64, LimitReason) {
         let limit = self.common.limit;
         let long = self.long.add(latency);
-        self.long.sink(latency, long);
+        self.long.recover(latency, long);
         if !self.common.used(window) {
             return (limit, LimitReason::Idle);
         }
@@ -75,7 +77,7 @@ impl Gradient2 {
     fn corrected_update(&mut self, window: &Window, latency: f64) -> (f64, LimitReason) {
         let limit = self.common.limit;
         if many_dropped(window) {
-            self.dips.rest();
+            self.probing.reschedule();
             return (self.towards(limit * 0.5), LimitReason::Drops);
         }
         if window.answered == 0 {
@@ -85,9 +87,9 @@ impl Gradient2 {
         if self.long.is_warming_up() || !used {
             self.long.add(latency);
         }
-        self.long.sink(latency, self.long.value());
+        self.long.recover(latency, self.long.value());
         if !used {
-            self.dips.rest();
+            self.probing.reschedule();
             return (limit, LimitReason::Idle);
         }
         let gradient = self.gradient(self.long.value(), latency);
@@ -102,22 +104,22 @@ impl Gradient2 {
         (self.tolerance * long / latency).clamp(0.5, 1.0)
     }
 
-    fn towards(&self, aim: f64) -> f64 {
-        self.common.limit * (1.0 - self.smoothing) + aim * self.smoothing
+    fn towards(&self, target: f64) -> f64 {
+        self.common.limit * (1.0 - self.smoothing) + target * self.smoothing
     }
 
-    /// The limit to hold instead, while there is a dip.
-    fn dip(&mut self, window: &Window, latency: f64) -> Option<f64> {
+    /// Returns the limit to hold during a probe.
+    fn probe_limit(&mut self, window: &Window, latency: f64) -> Option<f64> {
         if self.common.as_published || many_dropped(window) || window.answered == 0 {
             return None;
         }
         let limit = self.common.limit;
-        match self.dips.turn() {
-            Turn::Normal => None,
-            Turn::Due if !self.common.used(window) => None,
-            Turn::Due => Some(self.dips.begin(limit, self.long.value(), latency)),
-            Turn::Hold(low) => Some(low),
-            Turn::Measured => {
+        match self.probing.advance() {
+            Step::Normal => None,
+            Step::Due if !self.common.used(window) => None,
+            Step::Due => Some(self.probing.start(limit, self.long.value(), latency)),
+            Step::Hold(low) => Some(low),
+            Step::Measured => {
                 self.long.blend(latency, 0.5);
                 Some(limit)
             }
@@ -149,8 +151,8 @@ impl Algorithm for Gradient2 {
     }
 
     fn update(&mut self, window: &Window) -> Change {
-        let latency = self.common.saw(window);
-        if let Some(low) = self.dip(window, latency) {
+        let latency = self.common.observe(window);
+        if let Some(low) = self.probe_limit(window, latency) {
             return self.common.hold(low, LimitReason::Probe);
         }
         let (next, reason) = match self.common.as_published {

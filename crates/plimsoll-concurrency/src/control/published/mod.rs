@@ -3,8 +3,8 @@
 mod aimd;
 mod average;
 mod common;
-mod dip;
 mod gradient2;
+mod probing;
 mod vegas;
 
 pub use self::{aimd::Aimd, gradient2::Gradient2, vegas::Vegas};

@@ -24,16 +24,17 @@ pub(crate) struct Closed {
     pub(crate) p99: Duration,
 }
 
-/// Answered calls a second below which all are sampled. Performance: at 524,288 a second a sampled
-/// call every 2 microseconds costs under 1 % of a core.
+/// The rate of answered calls per second below which all are sampled: 524,288. Performance: at that
+/// rate a sampled call every 2 microseconds costs less than 1 % of a core.
 const MANY: f64 = 524_288.0;
-/// Above that, samples in a window: their mean has a standard error of 3 % for exponential times.
+/// The number of samples per window above that rate: 1024, a standard error of 3 % for exponential
+/// latencies.
 const ENOUGH: u64 = 1024;
-/// And at least one call of this many is sampled.
+/// At least one call in this many is sampled.
 const WIDEST: u64 = 64;
 
 impl Sampler {
-    /// Closes the window, unless it holds too little or another thread is closing it.
+    /// Closes the window, unless it holds too few calls or another thread is closing it.
     #[cold]
     #[inline(never)]
     pub(crate) fn close(
@@ -74,8 +75,8 @@ impl Sampler {
             }
         }
         if !enough(answered) {
-            // Looks again when the missing calls can have ended, and after a quarter of the window's
-            // age at the latest.
+            // Checks again when the missing calls can have ended, and at the latest after a quarter
+            // of the window's age.
             driver.silent = silent;
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
             self.stride.store(1, Relaxed);
@@ -127,8 +128,8 @@ impl Sampler {
         self.tell(driver, &window)
     }
 
-    /// Whether callers left because they had waited. Those that leave before an idle service could
-    /// have answered say nothing about the load.
+    /// Whether calls were cancelled because they had waited. Calls that are cancelled before an
+    /// idle service could have answered do not indicate load.
     fn is_late(&self, totals: &Totals, before: &Totals) -> bool {
         let cancelled = totals.cancelled.wrapping_sub(before.cancelled);
         let nanos = totals.cancelled_nanos.wrapping_sub(before.cancelled_nanos);
@@ -136,8 +137,7 @@ impl Sampler {
         nanos as f64 >= (1.0 + self.tuning.changed) * no_load * cancelled as f64
     }
 
-    /// Begins the window anew if it consists of idle time, which says nothing about the load that has
-    /// just arrived.
+    /// Restarts a window of idle time, which says nothing about the load that has just arrived.
     #[cold]
     #[inline(never)]
     pub(super) fn begin_after_idle_time(
@@ -162,7 +162,7 @@ impl Sampler {
         }
     }
 
-    /// The window begins now.
+    /// Starts a window now.
     fn begin(&self, driver: &mut Driver, now: Instant, rejected: u64) {
         driver.since = Some(now);
         driver.before = Totals {
@@ -174,8 +174,8 @@ impl Sampler {
         self.next_not_before(now, driver.size().time);
     }
 
-    /// Calls the algorithm. If it panics, no call fails: the limit stays, and the next window calls it
-    /// again. While the limit is pinned it is not called.
+    /// Calls the algorithm. If it panics, no call fails: the limit stays, and the next window calls
+    /// it again. While the limit is pinned it is not called.
     fn tell(&self, driver: &mut Driver, window: &Window) -> Option<Closed> {
         if self.is_pinned() {
             self.next_not_before(window.ended, driver.size().time);
@@ -199,8 +199,9 @@ impl Sampler {
         })
     }
 
-    /// For how long no call was answered up to now, if that is longer than calls usually take. (Once
-    /// the window may end, the next answered call comes here.)
+    /// Returns for how long no call was answered, if that is longer than calls usually take.
+    ///
+    /// (Once the window may end, the next answered call gets here.)
     fn silence(&self, now: Instant, began: Instant, driver: &Driver) -> Duration {
         if driver.latency.is_zero() {
             return Duration::ZERO;
@@ -218,7 +219,8 @@ impl Sampler {
         }
     }
 
-    /// The latencies since the last window; the next begins with the others.
+    /// Takes the latencies of this window out of the histograms, so that the next window starts
+    /// with new ones.
     fn own_latencies(&self, driver: &mut Driver) -> Latencies {
         let (counts, used) = self.latencies_since(&mut driver.latencies_before);
         let looked_at = used.buckets().map(|bucket| u64::from(counts[bucket]));
@@ -236,7 +238,7 @@ impl Sampler {
     }
 }
 
-/// One call of how many is sampled, if the next window is like one with this many answered calls.
+/// Returns the sampling stride, assuming that the next window has this many answered calls.
 fn stride(answered: u64, time: Duration) -> u32 {
     if (answered as f64) < MANY * time.as_secs_f64() {
         return 1;

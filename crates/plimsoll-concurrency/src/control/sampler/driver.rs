@@ -1,4 +1,4 @@
-//! The algorithm, and what is kept from window to window.
+//! The algorithm, and the state that is kept from window to window.
 
 use std::{
     ops::RangeInclusive,
@@ -14,21 +14,21 @@ use super::{
 };
 use crate::{Algorithm, InvalidAlgorithm, Window, WindowSize};
 
-/// The algorithm, and what the next window is compared with.
+/// The algorithm, and the state that the next window is compared with.
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) algorithm: Box<dyn Algorithm>,
-    /// When this window began, and the counts at that time; `None` when the next call begins it.
+    /// When the window began, with the counts at that time; `None` if the next call begins it.
     pub(super) since: Option<Instant>,
     pub(super) before: Totals,
-    /// The time since then in which no call was answered.
+    /// The time in this window in which no call was answered.
     pub(super) silent: Duration,
-    /// The last window's mean.
+    /// The mean latency of the last window.
     pub(super) latency: Duration,
     pub(super) latencies_before: [u32; histogram::BUCKETS],
-    /// The lowest mean of a window, in nanoseconds; it creeps up.
+    /// The lowest mean latency of a window, in nanoseconds; it rises slowly.
     lowest: f64,
-    /// Recent latencies, older windows weighing less, and the buckets that have any.
+    /// Recent latencies, with lower weights for older windows, and the buckets that are not empty.
     recent: [f32; histogram::BUCKETS],
     used: Used,
 }
@@ -37,15 +37,16 @@ pub(super) struct Driver {
 pub(super) struct Latencies {
     pub(super) counts: [u32; histogram::BUCKETS],
     pub(super) used: Used,
-    /// How many there are.
+    /// The number of sampled calls.
     pub(super) looked_at: u64,
 }
 
-/// Weight of a window's latencies after the next window: ten windows make up a percentile.
-const FADE: f32 = 0.9;
-/// Factor by which the lowest mean rises with each window, so that a service that has become slower
-/// is followed: by half after 135 windows.
-const CREEP: f64 = 1.003;
+/// The weight of a window's latencies after the next window: 0.9, so about ten windows make up a
+/// percentile.
+const DECAY: f32 = 0.9;
+/// The factor by which the lowest mean rises with each window: 1.003, half as much again after 135
+/// windows. So the percentiles follow a service that has become slower.
+const RISE: f64 = 1.003;
 
 impl Driver {
     pub(super) fn new(algorithm: Box<dyn Algorithm>) -> Self {
@@ -62,7 +63,7 @@ impl Driver {
         }
     }
 
-    /// Moves the algorithm's bounds. One that panics keeps its own.
+    /// Changes the algorithm's bounds. If it panics, it keeps its own.
     pub(super) fn set_bounds(
         &mut self,
         within: RangeInclusive<u32>,
@@ -71,7 +72,8 @@ impl Driver {
         catch_unwind(AssertUnwindSafe(set)).unwrap_or(Ok(()))
     }
 
-    /// How much a window holds: at least one call, and one second where the algorithm panics.
+    /// Returns the least size of a window: at least one call, and one second if the algorithm
+    /// panics.
     pub(super) fn size(&self) -> WindowSize {
         let size = catch_unwind(AssertUnwindSafe(|| self.algorithm.window()));
         let size = size.unwrap_or(WindowSize {
@@ -84,10 +86,11 @@ impl Driver {
         }
     }
 
-    /// Keeps the latencies of windows with a low mean: those in which little waited in the service.
+    /// Adds the latencies of a window with a low mean, in which few calls waited inside the
+    /// service.
     pub(super) fn remember(&mut self, window: &Window, mean: f64, own: &Latencies) {
         if window.answered > 0 {
-            self.lowest = (self.lowest * CREEP).min(mean.max(1.0));
+            self.lowest = (self.lowest * RISE).min(mean.max(1.0));
             self.latency = window.latency;
         }
         if mean < 1.5 * self.lowest {
@@ -95,12 +98,12 @@ impl Driver {
             self.used = self.used.union(own.used);
             for bucket in self.used.buckets() {
                 let count = own.counts[bucket] as f32 * weight;
-                self.recent[bucket] = self.recent[bucket] * FADE + count;
+                self.recent[bucket] = self.recent[bucket] * DECAY + count;
             }
         }
     }
 
-    /// The lowest recent mean latency.
+    /// Returns the lowest recent mean latency.
     pub(super) fn lowest(&self) -> Duration {
         let known = self.lowest.is_finite();
         Duration::from_nanos(if known { self.lowest as u64 } else { 0 })
@@ -121,7 +124,7 @@ impl Latencies {
         }
     }
 
-    /// Their number, at least 1.
+    /// Returns the number of sampled calls, at least 1.
     pub(super) fn each(&self) -> f64 {
         (self.looked_at as f64).max(1.0)
     }

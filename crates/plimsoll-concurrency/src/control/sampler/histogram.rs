@@ -1,24 +1,25 @@
-//! Latencies in buckets, four to an octave: coarse, and enough for a deviation and a 99th percentile.
+//! Latencies in buckets, four per octave: precise enough for a deviation and a 99th percentile.
 
 use std::{
     iter,
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-/// From a microsecond to more than an hour.
+/// The number of buckets: 32 octaves, from 1 microsecond to more than an hour.
 pub(crate) const BUCKETS: usize = 4 * 32;
-/// Everything below 2^10 nanoseconds is in the first bucket.
+/// The octave of the first bucket: it holds everything below 2^10 nanoseconds.
 const FIRST_OCTAVE: u32 = 10;
 
-/// Counts that only go up.
+/// Counters that only increase.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     buckets: [AtomicU32; BUCKETS],
-    /// A bit for each bucket that ever held anything: a service has a few, and the others need not be read.
+    /// Performance: a bit for each bucket that is not empty; a service uses few, and the others are
+    /// not read.
     used: [AtomicU64; 2],
 }
 
-/// Some of the buckets, a bit for each.
+/// A set of buckets, a bit for each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Used(u128);
 
@@ -27,7 +28,7 @@ impl Used {
         Self(self.0 | other.0)
     }
 
-    /// From the lowest to the highest.
+    /// Returns the buckets from the lowest to the highest.
     pub(crate) fn buckets(self) -> impl Iterator<Item = usize> {
         let mut left = self.0;
         iter::from_fn(move || {
@@ -48,7 +49,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Answers how many were in the bucket before.
+    /// Counts a latency. Returns how many were in its bucket before.
     #[inline]
     pub(crate) fn count(&self, nanos: u64) -> u32 {
         let bucket = bucket(nanos);
@@ -77,22 +78,22 @@ fn bucket(nanos: u64) -> usize {
     (index as usize).min(BUCKETS - 1)
 }
 
-/// Where a bucket's octave begins, in nanoseconds.
+/// Returns the start of a bucket's octave, in nanoseconds.
 fn octave(bucket: usize) -> f64 {
     (1_u64 << (bucket as u32 / 4 + FIRST_OCTAVE)) as f64
 }
 
-/// Where a bucket ends, in nanoseconds.
+/// Returns the end of a bucket, in nanoseconds.
 fn end(bucket: usize) -> f64 {
     octave(bucket) * (1.25 + 0.25 * (bucket % 4) as f64)
 }
 
-/// The middle of a bucket.
+/// Returns the middle of a bucket, in nanoseconds.
 fn middle(bucket: usize) -> f64 {
     end(bucket) - octave(bucket) / 8.0
 }
 
-/// The standard deviation of what was counted, whose mean is known.
+/// Returns the standard deviation of the counted values around their known mean.
 pub(crate) fn deviation(counts: &[u32; BUCKETS], used: Used, mean: f64) -> f64 {
     let (mut sum, mut number) = (0.0, 0.0);
     for bucket in used.buckets() {
@@ -107,7 +108,7 @@ pub(crate) fn deviation(counts: &[u32; BUCKETS], used: Used, mean: f64) -> f64 {
     }
 }
 
-/// The end of the bucket in which a quantile lies, in nanoseconds; 0 of nothing.
+/// Returns the end of the bucket that contains a quantile, in nanoseconds; 0 without values.
 pub(crate) fn quantile(counts: &[f32; BUCKETS], used: Used, quantile: f32) -> f64 {
     let all: f32 = used.buckets().map(|bucket| counts[bucket]).sum();
     let mut below = 0.0;

@@ -1,4 +1,4 @@
-//! Threads that count calls and close windows at the same moment.
+//! Threads that count calls and close windows at the same time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use loom::{sync::Arc, thread};
 use super::*;
 use crate::{Change, Window, WindowSize};
 
-/// Sums what it was told of.
+/// Sums the calls of all windows.
 #[derive(Debug)]
 struct Sum(std::sync::Arc<std::sync::Mutex<(u64, u64)>>);
 
@@ -45,10 +45,10 @@ fn ended(sampler: &Sampler, class: Class, at: Instant) {
 }
 
 #[test]
-fn each_call_is_in_one_window_whoever_closes_it() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+fn each_call_is_in_one_window_whichever_thread_closes_it() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
         let sum = std::sync::Arc::default();
         let sampler = Arc::new(Sampler::new(
             Box::new(Sum(std::sync::Arc::clone(&sum))),

@@ -1,11 +1,11 @@
-//! From calls that end to windows for an [`Algorithm`].
+//! Turns calls that end into windows for an [`Algorithm`].
 //!
 //! Calls are counted in shards, one for each core, by counters that only increase. The thread that
-//! closes a window takes the difference to the last one, while the others go on counting: no call is
-//! lost, and no thread waits.
+//! closes a window takes the difference to the last one, while other threads continue to count. So
+//! no call is lost, and no thread waits.
 //!
-//! The number of answered calls is exact. Where a window of milliseconds holds thousands of calls,
-//! the latency of a sample of them says as much as that of all, and costs less.
+//! The number of answered calls is exact. Latency is sampled: where a window of milliseconds holds
+//! thousands of calls, a sample is precise enough and costs less.
 
 mod closing;
 mod driver;
@@ -64,8 +64,8 @@ pub(crate) struct Sampler {
     driver: Mutex<Driver>,
 }
 
-/// Calls of like latency that end between two checks of the time, in a shard: the head of a call
-/// with a long body does not tell the time.
+/// Calls of similar latency in a shard that end between two checks of the time: 16. Needed since
+/// the head of a call with a long body does not show the time of its end.
 const LOOK: u32 = 16;
 
 impl Sampler {
@@ -159,7 +159,8 @@ impl Sampler {
             .filter(|now| self.may_end(*now))
     }
 
-    /// Counts a request that found no slot at `now`. The first one after idle time begins a new window.
+    /// Counts a request that found no slot at `now`. The first one after idle time starts a new
+    /// window.
     #[inline]
     pub(crate) fn found_no_slot(&self, now: Instant, limit: u32, rejected: impl FnOnce() -> u64) {
         self.without_slot.add();
@@ -169,7 +170,7 @@ impl Sampler {
         }
     }
 
-    /// A request that found no slot has this long until its deadline.
+    /// Takes in the time that a request without a slot has until its deadline.
     ///
     /// A quantile estimator: it falls by a tenth for a shorter time and rises by a hundredth for a
     /// longer one, so that one in ten is shorter.
@@ -214,9 +215,9 @@ impl Sampler {
         }
     }
 
-    /// The number in flight, at most 16 calls old.
+    /// Returns the number in flight, at most 16 calls old.
     ///
-    /// Performance: `count` reads what other cores write (`hot`, `adaptive`).
+    /// Performance: `count` reads words that other cores write (`hot`, `adaptive`).
     #[inline]
     pub(crate) fn lately_in_flight(&self, count: impl FnOnce() -> u32) -> u32 {
         let lane = self.lane();
@@ -232,12 +233,11 @@ impl Sampler {
 
     #[inline]
     fn lane(&self) -> &Lane {
-        // Their number is a power of two.
+        // The number of shards is a power of two.
         &self.lanes[lane() & (self.lanes.len() - 1)]
     }
 
-    /// Pins the limit, or lets the algorithm move it again. A window that began under another regime
-    /// ends without an effect.
+    /// Pins the limit, or unpins it. A window that began before the change ends without an effect.
     pub(crate) fn pin(&self, pinned: bool) {
         self.pinned.store(pinned, Release);
         let reason = if pinned {
@@ -254,13 +254,13 @@ impl Sampler {
         self.pinned.load(Acquire)
     }
 
-    /// Moves the algorithm's bounds.
+    /// Changes the algorithm's bounds.
     pub(crate) fn set_bounds(&self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
         driver.set_bounds(within)
     }
 
-    /// Why the limit is what it is.
+    /// Returns why the limit has its value.
     pub(crate) fn reason(&self) -> LimitReason {
         let reason = self.reason.load(Relaxed);
         LimitReason::ALL

@@ -1,101 +1,106 @@
-//! How long the calls of one route take at rest, learnt from the windows in which little was in flight.
+//! The baseline of a route: its no-load latency, from windows in which calls did not wait for each
+//! other.
 
 use std::sync::{
     Mutex,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// So many calls count for as much as all that was learnt before.
-const KNOWN: f64 = 30.0;
+/// The number of calls that have the same weight as the baseline so far: 30. A quick change of a
+/// route is followed within a few windows. `thirty_calls_weigh_as_much_as_the_baseline` fails with
+/// another value.
+const BASELINE_WEIGHT: f64 = 30.0;
 
-/// The number of the window at work, and in which of the 32 before it calls did not wait for each other: both in one word,
-/// so that whoever reads it while a window is closed sees what belongs together.
+/// The number of the current window, and which of the 32 windows before it were without load.
+///
+/// Both are in one word, so a thread that reads it while a window is closed reads a consistent
+/// pair.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Windows(pub(crate) u64);
 
 impl Windows {
     pub(crate) const FIRST: Self = Self(1 << 32);
 
-    /// When the one at work is over.
+    /// Returns the value after the current window.
     pub(crate) fn next(self, at_no_load: bool) -> Self {
         let number = self.number().wrapping_add(1);
-        let rested = self.rested() << 1 | u32::from(at_no_load);
-        Self(u64::from(number) << 32 | u64::from(rested))
+        let no_load = self.no_load() << 1 | u32::from(at_no_load);
+        Self(u64::from(number) << 32 | u64::from(no_load))
     }
 
     fn number(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    fn rested(self) -> u32 {
+    fn no_load(self) -> u32 {
         self.0 as u32
     }
 
-    /// Whether the one with this number is over.
+    /// Whether the window with this number has ended.
     fn are_past(self, number: u32) -> bool {
         (1..1 << 31).contains(&self.number().wrapping_sub(number))
     }
 
-    /// Whether it is known to have been at rest.
+    /// Whether the window with this number is among the last 32 and was without load.
     fn was_at_no_load(self, number: u32) -> bool {
         let ago = self.number().wrapping_sub(number);
-        (1..=32).contains(&ago) && self.rested() >> (ago - 1) & 1 == 1
+        (1..=32).contains(&ago) && self.no_load() >> (ago - 1) & 1 == 1
     }
 }
 
-/// One route's calls. Nothing waits: of two that end at the same moment one may not be learnt from.
+/// The calls of one route. No thread waits here: of two calls that end at the same moment one may
+/// not be counted.
 #[derive(Debug, Default)]
 pub(crate) struct Route {
-    /// Nanoseconds; 0 before it is known.
+    /// The baseline in nanoseconds; 0 while unknown.
     route_nanos: AtomicU64,
-    seen: Mutex<Seen>,
+    calls: Mutex<Calls>,
 }
 
-/// What was seen in a window.
+/// The calls of one window.
 #[derive(Debug, Default)]
-struct Seen {
+struct Calls {
     window: u32,
-    calls: u32,
+    count: u32,
     nanos: u64,
 }
 
 impl Route {
-    /// A call took so long, and ended in the window at work. Answers how long it would have taken at rest; 0 while that is
-    /// not known.
+    /// Counts a call of the current window. Returns the baseline in nanoseconds; 0 while unknown.
     pub(crate) fn count(&self, nanos: u64, windows: Windows) -> u64 {
-        if let Ok(mut seen) = self.seen.try_lock() {
-            // One that read the number before the others is of their window.
-            if windows.are_past(seen.window) {
-                if seen.calls > 0 && windows.was_at_no_load(seen.window) {
-                    self.learn(&seen);
+        if let Ok(mut calls) = self.calls.try_lock() {
+            // A thread that read an older window number counts its call in the current window.
+            if windows.are_past(calls.window) {
+                if calls.count > 0 && windows.was_at_no_load(calls.window) {
+                    self.update(&calls);
                 }
-                *seen = Seen {
+                *calls = Calls {
                     window: windows.number(),
-                    ..Seen::default()
+                    ..Calls::default()
                 };
             }
-            seen.calls = seen.calls.saturating_add(1);
-            seen.nanos = seen.nanos.saturating_add(nanos);
+            calls.count = calls.count.saturating_add(1);
+            calls.nanos = calls.nanos.saturating_add(nanos);
         }
         self.route_nanos.load(Relaxed)
     }
 
-    fn learn(&self, seen: &Seen) {
-        let calls = f64::from(seen.calls);
-        let mean = seen.nanos as f64 / calls;
+    fn update(&self, window: &Calls) {
+        let calls = f64::from(window.count);
+        let mean = window.nanos as f64 / calls;
         let known = match self.route_nanos.load(Relaxed) {
             0 => mean,
             nanos => nanos as f64,
         };
-        let learnt = known + (mean - known) * calls / (calls + KNOWN);
-        self.route_nanos.store(learnt.max(1.0) as u64, Relaxed);
+        let updated = known + (mean - known) * calls / (calls + BASELINE_WEIGHT);
+        self.route_nanos.store(updated.max(1.0) as u64, Relaxed);
     }
 
-    /// Forgets all.
+    /// Resets the route.
     pub(crate) fn reset(&self) {
         self.route_nanos.store(0, Relaxed);
-        if let Ok(mut seen) = self.seen.try_lock() {
-            *seen = Seen::default();
+        if let Ok(mut calls) = self.calls.try_lock() {
+            *calls = Calls::default();
         }
     }
 }
@@ -104,13 +109,13 @@ impl Route {
 mod tests {
     use super::*;
 
-    /// A window with so many calls of a route, and what they would have taken at rest.
-    struct One {
+    /// A route, and the windows in which it is called.
+    struct Fixture {
         route: Route,
         windows: Windows,
     }
 
-    impl One {
+    impl Fixture {
         fn new() -> Self {
             Self {
                 route: Route::default(),
@@ -118,66 +123,74 @@ mod tests {
             }
         }
 
-        fn window(&mut self, nanos: u64, calls: u32, route_nanos: bool) -> u64 {
+        fn window(&mut self, nanos: u64, calls: u32, at_no_load: bool) -> u64 {
             let counted = (0..calls).map(|_| self.route.count(nanos, self.windows));
             let last = counted.last().unwrap_or(0);
-            self.windows = self.windows.next(route_nanos);
+            self.windows = self.windows.next(at_no_load);
             last
         }
     }
 
     #[test]
-    fn only_windows_route_nanos_teach() {
-        let mut one = One::new();
-        assert_eq!(one.window(900, 10, false), 0);
-        assert_eq!(one.window(100, 10, true), 0, "the first was not at rest");
-        assert_eq!(one.window(900, 10, false), 100, "the second was");
-        assert_eq!(one.window(900, 10, false), 100, "the third was not");
+    fn only_windows_without_load_update_the_baseline() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.window(900, 10, false), 0);
+        assert_eq!(
+            fixture.window(100, 10, true),
+            0,
+            "the first window had load"
+        );
+        assert_eq!(fixture.window(900, 10, false), 100, "the second had none");
+        assert_eq!(fixture.window(900, 10, false), 100, "the third had load");
     }
 
     #[test]
-    fn thirty_calls_are_worth_what_was_known() {
-        let mut one = One::new();
-        one.window(100, 1, true);
-        one.window(300, 30, true);
-        assert_eq!(one.window(900, 1, false), 200);
-        one.window(800, 10, true);
-        assert_eq!(one.window(900, 1, false), 350);
-        one.route.reset();
-        assert_eq!(one.window(900, 1, false), 0);
+    fn thirty_calls_weigh_as_much_as_the_baseline() {
+        let mut fixture = Fixture::new();
+        fixture.window(100, 1, true);
+        fixture.window(300, 30, true);
+        assert_eq!(fixture.window(900, 1, false), 200);
+        fixture.window(800, 10, true);
+        assert_eq!(fixture.window(900, 1, false), 350);
+        fixture.route.reset();
+        assert_eq!(fixture.window(900, 1, false), 0);
     }
 
     #[test]
-    fn a_route_that_is_seldom_asked_for_learns_from_a_window_that_was_not_the_last_route_nanos() {
+    fn a_rare_route_uses_a_window_without_load_up_to_32_windows_ago() {
         for (between, known) in [(31, 100), (32, 0)] {
-            let mut one = One::new();
-            one.window(100, 1, true);
+            let mut fixture = Fixture::new();
+            fixture.window(100, 1, true);
             for number in 0..between {
-                one.window(0, 0, number % 8 == 0);
+                fixture.window(0, 0, number % 8 == 0);
             }
-            assert_eq!(one.window(900, 1, false), known, "{between} windows later");
+            assert_eq!(
+                fixture.window(900, 1, false),
+                known,
+                "{between} windows later"
+            );
         }
     }
 
     #[test]
-    fn a_call_that_is_late_to_be_counted_is_of_the_window_at_work() {
-        let mut one = One::new();
-        let before = one.windows;
-        one.window(900, 1, true);
+    fn a_call_that_is_counted_late_belongs_to_the_current_window() {
+        let mut fixture = Fixture::new();
+        let before = fixture.windows;
+        fixture.window(900, 1, true);
         for _ in 0..29 {
-            one.route.count(300, one.windows);
+            fixture.route.count(300, fixture.windows);
         }
-        one.route.count(300, before);
-        one.windows = one.windows.next(true);
-        assert_eq!(one.window(900, 1, false), 600);
+        fixture.route.count(300, before);
+        fixture.windows = fixture.windows.next(true);
+        assert_eq!(fixture.window(900, 1, false), 600);
     }
 
     #[test]
-    fn the_number_of_a_window_may_wrap() {
-        let mut one = One::new();
-        one.windows = Windows(u64::from(u32::MAX) << 32);
-        one.route.seen.lock().unwrap().window = u32::MAX;
-        one.window(100, 1, true);
-        assert_eq!(one.window(900, 1, false), 100);
+    fn window_numbers_wrap_around() {
+        let mut fixture = Fixture::new();
+        fixture.windows = Windows(u64::from(u32::MAX) << 32);
+        fixture.route.calls.lock().unwrap().window = u32::MAX;
+        fixture.window(100, 1, true);
+        assert_eq!(fixture.window(900, 1, false), 100);
     }
 }

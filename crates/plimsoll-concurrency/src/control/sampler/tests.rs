@@ -11,16 +11,16 @@ use crate::{Change, Window, WindowSize};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Remembers what it was told.
+/// Records the windows that it is given.
 #[derive(Debug)]
-struct Told {
+struct Recorder {
     size: WindowSize,
     windows: Windows,
 }
 
 type Windows = Arc<Mutex<Vec<Window>>>;
 
-impl Algorithm for Told {
+impl Algorithm for Recorder {
     fn initial(&self) -> u32 {
         10
     }
@@ -43,14 +43,14 @@ impl Algorithm for Told {
 
 fn sampler(time: Duration, samples: u32) -> (Sampler, Windows) {
     let windows = Windows::default();
-    let told = Told {
+    let seen = Recorder {
         size: WindowSize { time, samples },
         windows: Arc::clone(&windows),
     };
-    (Sampler::new(Box::new(told), &Tuning::DEFAULT), windows)
+    (Sampler::new(Box::new(seen), &Tuning::DEFAULT), windows)
 }
 
-/// A call that ended like this at `at`, as the policy does it. Answers whether that closed a window.
+/// Counts a call that ended at `at`, as the policy does. Returns whether that closed a window.
 fn ended(sampler: &Sampler, class: Class, latency: Duration, at: Instant) -> bool {
     let outcome = Outcome::new(class, latency, at);
     let now = sampler.count(&outcome, || 3, None);
@@ -61,8 +61,8 @@ fn answered(sampler: &Sampler, at: Instant) -> bool {
     ended(sampler, Class::Success, 5 * MS, at)
 }
 
-/// All that were looked at.
-fn ever(sampler: &Sampler) -> u64 {
+/// Returns the number of sampled calls.
+fn sampled(sampler: &Sampler) -> u64 {
     let (counts, _) = sampler.latencies_since(&mut [0; histogram::BUCKETS]);
     counts.into_iter().map(u64::from).sum()
 }
@@ -79,21 +79,21 @@ fn a_window_ends_with_the_first_call_after_its_time() {
     assert_eq!(
         (window.began, window.ended, window.answered),
         (start, start + 10 * MS, 10),
-        "the first call of all began it, and was not in it"
+        "the first call began the window, and was not counted in it"
     );
     assert_eq!((window.latency, window.max_in_flight), (5 * MS, 3));
     assert!((window.mean_in_flight - 3.0).abs() < 1e-9);
 }
 
 #[test]
-fn one_short_of_calls_goes_on_until_it_has_them() {
+fn a_window_with_too_few_calls_continues_until_it_has_enough() {
     let (sampler, windows) = sampler(10 * MS, 5);
     let start = Instant::now();
     let second = Duration::from_secs(1);
     let closed: Vec<_> = (0..16)
         .map(|at| answered(&sampler, start + at * second))
         .collect();
-    // Each is looked at when it has had time for what it misses: here with every call.
+    // The window is checked when the missing calls can have ended: here with every call.
     let fifth = (0..16).map(|at| at > 0 && at % 5 == 0).collect::<Vec<_>>();
     assert_eq!(closed, fifth);
     assert!(
@@ -106,7 +106,7 @@ fn one_short_of_calls_goes_on_until_it_has_them() {
 }
 
 #[test]
-fn one_follows_the_other_and_no_call_is_lost_between_them() {
+fn windows_are_contiguous_and_no_call_is_lost_between_them() {
     let (sampler, windows) = sampler(7 * MS, 3);
     let start = Instant::now();
     let mut random = fastrand::Rng::with_seed(7);
@@ -125,8 +125,8 @@ fn one_follows_the_other_and_no_call_is_lost_between_them() {
             .all(|pair| pair[0].ended == pair[1].began)
     );
     let counted: u64 = windows.iter().map(|window| window.answered).sum();
-    let recent = ever(&sampler);
-    assert_eq!(counted + 1, recent, "all but the first");
+    let recent = sampled(&sampler);
+    assert_eq!(counted + 1, recent, "all but the first call");
     assert!(counted >= calls);
 }
 
@@ -153,11 +153,11 @@ fn only_answers_have_a_latency_and_only_lost_capacity_is_a_drop() {
 }
 
 #[test]
-fn drops_alone_end_a_window_too() {
+fn drops_without_answers_end_a_window() {
     let (sampler, windows) = sampler(10 * MS, 20);
     let start = Instant::now();
     answered(&sampler, start);
-    // The clock is read with every 16th.
+    // The clock is read with every 16th call.
     let closed = (1..=100).filter(|at| ended(&sampler, Class::Overloaded, MS, start + *at * MS));
     assert!(closed.count() >= 2);
     for window in windows.lock().unwrap().iter() {
@@ -171,11 +171,11 @@ fn drops_alone_end_a_window_too() {
 }
 
 #[test]
-fn callers_that_leave_before_an_idle_service_could_answer_are_no_drops() {
+fn calls_cancelled_before_an_idle_service_could_answer_are_not_drops() {
     for (held, dropped, work) in [(MS, 0, 20.0), (4 * MS, 0, 80.0), (7 * MS, 100, 100.0)] {
         let (sampler, windows) = sampler(10 * MS, 5);
         let start = Instant::now();
-        // No-load latency: 5 ms.
+        // The no-load latency is 5 ms.
         (0..=20).for_each(|at| _ = answered(&sampler, start + at * MS));
         let before = windows.lock().unwrap().len();
         for _ in 0..100 {
@@ -196,14 +196,14 @@ fn callers_that_leave_before_an_idle_service_could_answer_are_no_drops() {
 }
 
 #[test]
-fn a_window_begins_anew_when_load_comes_after_idle_time() {
+fn a_window_restarts_when_load_arrives_after_idle_time() {
     let (sampler, windows) = sampler(10 * MS, 50);
     let start = Instant::now();
     let minute = Duration::from_secs(60);
     (0..30).for_each(|at| _ = answered(&sampler, start + at * minute));
     let flood = start + 30 * minute;
     sampler.found_no_slot(flood, 10, || 0);
-    // 5 ms on ten slots: ten at a time.
+    // Calls of 5 ms on ten slots: ten at a time.
     for at in 1..=10 {
         for _ in 0..10 {
             answered(&sampler, flood + at * 5 * MS);
@@ -219,7 +219,7 @@ fn a_window_begins_anew_when_load_comes_after_idle_time() {
 }
 
 #[test]
-fn a_window_of_a_busy_limit_does_not_begin_anew() {
+fn a_window_of_a_busy_limit_does_not_restart() {
     let (sampler, windows) = sampler(10 * MS, 5);
     let start = Instant::now();
     for at in 0..=10 {
@@ -241,12 +241,12 @@ fn the_time_left_is_a_low_quantile() {
         sampler.deadline_left.load(Relaxed) as f64 / 1e6
     });
     let mean = mean.sum::<f64>() / 1_000.0;
-    // The tenth part of them has less than 190 ms.
+    // One tenth of the requests has less than 190 ms.
     assert!((130.0..230.0).contains(&mean), "{mean}");
 }
 
 #[test]
-fn rejections_of_inner_gates_end_none() {
+fn rejections_of_inner_gates_end_no_window() {
     let (sampler, windows) = sampler(10 * MS, 1);
     let start = Instant::now();
     answered(&sampler, start);
@@ -259,7 +259,7 @@ fn rejections_of_inner_gates_end_none() {
 }
 
 #[test]
-fn a_window_of_no_size_holds_a_call_and_one_without_end_never_ends() {
+fn a_window_of_size_zero_holds_one_call_and_an_unlimited_one_never_ends() {
     let (none, windows) = sampler(Duration::ZERO, 0);
     let (endless, _) = sampler(Duration::MAX, u32::MAX);
     let start = Instant::now();
@@ -267,13 +267,13 @@ fn a_window_of_no_size_holds_a_call_and_one_without_end_never_ends() {
         assert_eq!(answered(&none, start + at * MS), at > 0);
         assert!(!answered(&endless, start + at * MS));
     }
-    // Somebody else closed the one that this thread was told to close.
+    // The window has just been closed, as if by another thread.
     assert!(none.close(start + 20 * MS, 10, || 0).is_none());
     assert_eq!(windows.lock().unwrap().len(), 9);
 }
 
 #[test]
-fn it_tells_the_limit_what_was_without_slot_and_what_was_refused_in_the_window() {
+fn a_window_reports_the_limit_requests_without_slot_and_rejections() {
     let (sampler, windows) = sampler(10 * MS, 1);
     let start = Instant::now();
     let outcome = Outcome::new(Class::Success, MS, start);
@@ -283,14 +283,14 @@ fn it_tells_the_limit_what_was_without_slot_and_what_was_refused_in_the_window()
         sampler.close(start + at * MS, 20 + at, || rejected);
     }
     let windows = windows.lock().unwrap();
-    let told = windows
+    let seen = windows
         .iter()
         .map(|w| (w.limit, w.without_slot, w.rejected));
-    assert_eq!(told.collect::<Vec<_>>(), [(30, 4, 3), (40, 4, 1)]);
+    assert_eq!(seen.collect::<Vec<_>>(), [(30, 4, 3), (40, 4, 1)]);
 }
 
 #[test]
-fn a_pause_is_told_apart_from_slowness() {
+fn a_pause_is_distinguished_from_high_latency() {
     let (sampler, windows) = sampler(10 * MS, 20);
     let start = Instant::now();
     let call = |at: u64, latency| {
@@ -298,36 +298,36 @@ fn a_pause_is_told_apart_from_slowness() {
         ended(&sampler, Class::Success, latency, at)
     };
     (0..=20).for_each(|at| _ = call(at, 5 * MS));
-    // A minute in which nobody asks, and ten seconds in which nobody is answered.
+    // One minute without requests, and ten seconds without an answer.
     (21..31).for_each(|at| _ = call(at, 5 * MS));
     (60_031..60_041).for_each(|at| _ = call(at, 5 * MS));
     (60_041..60_051).for_each(|at| _ = call(at, 5 * MS));
     call(70_051, Duration::from_secs(10));
     (70_052..70_062).for_each(|at| _ = call(at, 5 * MS));
-    // Five times as slow as before: no pause.
+    // Five times as slow as before is not a pause.
     (1..=40).for_each(|at| _ = call(70_062 + 25 * at, 25 * MS));
     let windows = windows.lock().unwrap();
-    let told: Vec<_> = windows
+    let seen: Vec<_> = windows
         .iter()
         .map(|w| (w.silent, w.ended - w.began))
         .collect();
     let seconds = |time: Duration| (time.as_secs_f64()).round() as u64;
-    let rounded: Vec<_> = told
+    let rounded: Vec<_> = seen
         .iter()
         .map(|(silent, time)| (seconds(*silent), seconds(*time)))
         .collect();
-    assert_eq!(rounded[..3], [(0, 0), (60, 60), (10, 10)], "{told:?}");
-    assert!(told[3..].len() >= 2, "{told:?}");
+    assert_eq!(rounded[..3], [(0, 0), (60, 60), (10, 10)], "{seen:?}");
+    assert!(seen[3..].len() >= 2, "{seen:?}");
     assert!(
-        told[3..].iter().all(|(silent, _)| silent.is_zero()),
-        "{told:?}"
+        seen[3..].iter().all(|(silent, _)| silent.is_zero()),
+        "{seen:?}"
     );
-    // What is left of a window with a pause is about as long as one without.
-    assert!(told[1].1.saturating_sub(told[1].0) < 50 * MS, "{told:?}");
+    // Without its pause, a window is about as long as one without a pause.
+    assert!(seen[1].1.saturating_sub(seen[1].0) < 50 * MS, "{seen:?}");
 }
 
 #[test]
-fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
+fn threads_that_count_and_close_concurrently_count_each_call_once() {
     const THREADS: u32 = 4;
     const CALLS: u32 = 50_000;
     for seed in 0..4 {
@@ -353,7 +353,7 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
                 });
             }
         });
-        // What is left over, until each is looked at again.
+        // Calls that are still counted, until each is checked again.
         for at in 1..=100 {
             answered(&sampler, start + at * Duration::from_secs(1));
         }
@@ -366,7 +366,7 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
         );
         let sum = |part: fn(&Window) -> u64| windows.iter().map(part).sum::<u64>();
         let left = sampler.totals().answered - 1 - sum(|w| w.answered);
-        assert!(left < 10, "{left} came after the last window");
+        assert!(left < 10, "{left} after the last window");
         let all = u64::from(THREADS * CALLS);
         assert_eq!(sum(|w| w.answered) + left + sum(|w| w.cancelled), all + 100);
         assert_eq!(sum(|w| w.without_slot), all);
@@ -374,13 +374,13 @@ fn threads_that_count_and_close_at_once_lose_nothing_and_count_nothing_twice() {
 }
 
 #[test]
-fn of_very_many_some_are_looked_at_and_all_are_counted() {
+fn of_very_many_calls_some_are_sampled_and_all_are_counted() {
     const IN_A_WINDOW: u64 = 40_000;
     let (sampler, windows) = sampler(2 * MS, 50);
     let start = Instant::now();
     for number in 0..10 * IN_A_WINDOW + 100 {
         let at = start + Duration::from_nanos(number * 2_000_000 / IN_A_WINDOW);
-        // In threes, so that it is not always the same latency that is looked at.
+        // In threes, so that the sampled calls do not all have the same latency.
         let latency = [4 * MS, MS, MS][number as usize % 3];
         ended(&sampler, Class::Success, latency, at);
     }
@@ -397,10 +397,10 @@ fn of_very_many_some_are_looked_at_and_all_are_counted() {
     assert_eq!(counted, 10 * IN_A_WINDOW + 100);
     let (many, some) = (
         counted - windows[0].answered,
-        ever(&sampler) - windows[0].answered,
+        sampled(&sampler) - windows[0].answered,
     );
     assert!(some < many / 16 && some >= many / 64, "{some} of {many}");
-    // And of few again each.
+    // With few calls all are sampled again.
     for second in 1..=200 {
         answered(&sampler, start + Duration::from_secs(second));
     }
@@ -408,7 +408,7 @@ fn of_very_many_some_are_looked_at_and_all_are_counted() {
 }
 
 #[test]
-fn those_not_looked_at_in_a_window_of_drops_are_told_of_in_the_next() {
+fn answered_calls_not_sampled_in_a_window_of_drops_are_counted_in_the_next() {
     let (sampler, windows) = sampler(10 * MS, 5);
     let start = Instant::now();
     answered(&sampler, start);
@@ -417,14 +417,14 @@ fn those_not_looked_at_in_a_window_of_drops_are_told_of_in_the_next() {
     (11..=27).for_each(|at| _ = ended(&sampler, Class::Overloaded, MS, start + at * MS));
     (40..=44).for_each(|at| _ = answered(&sampler, start + at * MS));
     let windows = windows.lock().unwrap();
-    let told = windows.iter().map(|w| (w.answered, w.dropped, w.latency));
-    let told: Vec<_> = told.collect();
-    assert_eq!(told, [(0, 17, Duration::ZERO), (8, 0, 5 * MS)]);
+    let seen = windows.iter().map(|w| (w.answered, w.dropped, w.latency));
+    let seen: Vec<_> = seen.collect();
+    assert_eq!(seen, [(0, 17, Duration::ZERO), (8, 0, 5 * MS)]);
 }
 
 proptest! {
     #[test]
-    fn percentiles_are_of_late_and_at_most_a_quarter_too_high(
+    fn percentiles_are_recent_and_at_most_a_quarter_too_high(
         old in 1..1000_u64,
         now in prop::collection::vec(1..10_000_u64, 100..200),
     ) {
@@ -434,7 +434,7 @@ proptest! {
         for at in 0..100 {
             ended(&sampler, Class::Success, Duration::from_secs(old), start + at * MS);
         }
-        // Forgotten after some windows: each weighs nine tenths of the next.
+        // Old latencies decay within some windows: each has nine tenths of the weight of the next.
         let mut closed = None;
         let mut at = start + Duration::from_secs(1);
         for _ in 0..60 {
@@ -451,7 +451,7 @@ proptest! {
         sorted.sort_unstable();
         let Closed { p90, p99, .. } = closed.unwrap();
         for (part, measured) in [(0.9, p90), (0.99, p99)] {
-            // Windows are not made of whole rounds: some hundredths of the calls may weigh more.
+            // Windows are not whole rounds, so some hundredths of the calls may have more weight.
             let rank = |part: f64| Duration::from_micros(sorted[((part * sorted.len() as f64) as usize).min(sorted.len() - 1)]);
             let (least, most) = (rank(part - 0.06), rank(1.0_f64.min(part + 0.06)));
             prop_assert!(measured >= least, "{part}: {measured:?} < {least:?}");

@@ -1,4 +1,4 @@
-//! What is counted in lanes, and its sums over them.
+//! The counters of a shard, and their sums over all shards.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -8,42 +8,45 @@ use super::{
 };
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// On cache lines of its own (two, since processors fetch them in pairs).
+/// The counters of one shard. Performance: on cache lines of its own, two because processors fetch
+/// them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Lane {
     pub(super) answered: AtomicU64,
-    /// Calls that the service said it was too busy for.
+    /// Calls that the service answered with an overload status.
     pub(super) overloaded: AtomicU64,
-    /// Calls whose callers left before the head.
+    /// Calls that were cancelled before the response head.
     pub(super) cancelled: AtomicU64,
-    /// Sum of the work done for cancelled calls, in [`WORK`]ths of a call.
+    /// Sum of the work done for cancelled calls, in 1/[`WORK`] of a call.
     pub(super) cancelled_work: AtomicU64,
-    /// Sum of the time for which late calls held their slots, in nanoseconds: see [`Window::late`].
+    /// Sum of the time for which late calls held their slots, in nanoseconds; see [`Window::late`].
     ///
     /// [`Window::late`]: crate::Window::late
     pub(super) late_nanos: AtomicU64,
     /// Sum of the time from arrival to cancellation, in nanoseconds.
     pub(super) cancelled_nanos: AtomicU64,
-    /// Sum of latencies of those looked at, in nanoseconds.
+    /// Sum of the latencies of sampled calls, in nanoseconds.
     pub(super) nanos: AtomicU64,
-    /// Sum of the numbers in flight, likewise.
+    /// Sum of the numbers in flight at the ends of sampled calls.
     pub(super) in_flight: AtomicU64,
-    /// The most in flight, since a window was closed.
+    /// The most requests in flight since the last window was closed.
     pub(super) most: AtomicU32,
-    /// The number in flight when it was last reckoned up, and in the lower half after how many calls it is again.
+    /// The number in flight as last computed, and in the lower half after how many calls it is
+    /// computed again.
     pub(super) lately: AtomicU64,
-    /// Sum of what those take at rest whose routes are known, in nanoseconds, and how many they are.
+    /// Sum of the no-load latencies of sampled calls whose route has a baseline, in nanoseconds,
+    /// and the number of such calls.
     pub(super) route_nanos: AtomicU64,
     pub(super) known: AtomicU64,
-    /// Of those looked at: also how many that were.
+    /// The latencies of sampled calls, and so also their number.
     pub(super) latencies: Histogram,
 }
 
-/// Parts that the work of one call is counted in.
+/// The unit of cancelled work: 1/1024 of a call.
 pub(super) const WORK: u64 = 1024;
 
-/// Sums over the lanes.
+/// Sums over all shards.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Totals {
     pub(super) answered: u64,
@@ -66,7 +69,7 @@ impl Sampler {
             without_slot: self.without_slot.get(),
             ..Totals::default()
         };
-        // Refusals are counted elsewhere.
+        // Rejections are counted in the settings.
         self.lanes.iter().fold(start, |sum, lane| Totals {
             answered: sum.answered.wrapping_add(lane.answered.load(Relaxed)),
             overloaded: sum.overloaded.wrapping_add(lane.overloaded.load(Relaxed)),
@@ -86,13 +89,14 @@ impl Sampler {
         })
     }
 
-    /// The most in flight at a time, since this was last asked.
+    /// Returns the most requests in flight since the last call of this function.
     pub(super) fn most_in_flight(&self) -> u32 {
         let most = self.lanes.iter().map(|lane| lane.most.swap(0, Relaxed));
         most.max().unwrap_or(0)
     }
 
-    /// How often there was which latency since the counts were as they are `before`; and takes what they are now.
+    /// Returns the latencies since the counts in `before`, which are then updated to the current
+    /// counts.
     pub(super) fn latencies_since(
         &self,
         before: &mut [u32; histogram::BUCKETS],
@@ -113,7 +117,8 @@ impl Sampler {
 }
 
 impl Totals {
-    /// What those took at rest that were looked at since `before`, on average; if that is known of most.
+    /// Returns the mean no-load latency of the routes of the calls sampled since `before`, if most
+    /// of them have a baseline.
     pub(super) fn route_latency(&self, before: &Self, looked_at: u64) -> Option<Duration> {
         let known = self.known.wrapping_sub(before.known);
         let sum = self.route_nanos.wrapping_sub(before.route_nanos);

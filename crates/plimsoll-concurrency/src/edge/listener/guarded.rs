@@ -1,4 +1,4 @@
-//! The IO of a connection, with its place.
+//! The IO of a connection, together with its place.
 
 use std::{
     io::{self, IoSlice},
@@ -12,12 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::places::Place;
 
 pin_project! {
-    /// The IO of a connection that a [`BoundedListener`](super::BoundedListener) let in. Dropping it frees the place.
+    /// The IO of a connection that a [`BoundedListener`](super::BoundedListener) accepted.
+    ///
+    /// Dropping it releases the connection's place.
     #[derive(Debug)]
     pub struct Guarded<Io> {
         #[pin]
         io: Io,
-        // Declared after the IO, so that the socket is closed before its place is free.
+        // Declared after the IO, so that the socket is closed before the place is released.
         place: Place,
     }
 }
@@ -27,12 +29,12 @@ impl<Io> Guarded<Io> {
         Self { io, place }
     }
 
-    /// The IO within.
+    /// Returns the inner IO.
     pub fn get_ref(&self) -> &Io {
         &self.io
     }
 
-    /// The IO within.
+    /// Returns the inner IO.
     pub fn get_mut(&mut self) -> &mut Io {
         &mut self.io
     }

@@ -1,4 +1,4 @@
-//! A bounded accept: connections are a resource like any other.
+//! A listener that bounds the number of open connections.
 
 mod guarded;
 mod handle;
@@ -15,39 +15,44 @@ use axum::serve::Listener;
 use self::places::Places;
 pub use self::{guarded::Guarded, handle::ListenerHandle};
 
-/// A listener is to be bounded by a number that bounds nothing, or by what it does not know.
+/// A limit of a listener is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidListener {
-    /// No connection at all, or more than can be kept account of.
-    #[error("connection limit is {0}, but must be 1 to 2^20")]
+    /// The limit on connections is 0 or too high.
+    #[error("connections must be in 1..=2^20, got {0}")]
     Connections(usize),
-    /// No connection at all, or more than can be kept account of.
-    #[error("connection limit per address is {0}, but must be 1 to 2^20")]
+    /// The limit on connections per address is 0 or too high.
+    #[error("connections per address must be in 1..=2^20, got {0}")]
     PerAddress(usize),
-    /// Its connections are not counted by address from the start, and those that are open cannot be counted now.
+    /// The listener was created without a limit per address, so its open connections were not
+    /// counted by address.
     #[error(
         "the listener does not count by address: set a limit with `BoundedListener::per_address` first"
     )]
     NotCounted,
 }
 
-/// Lets so many connections be open at a time, in all and from one address: for [`axum::serve()`].
+/// Bounds the open connections, in total and per address, for [`axum::serve()`].
 ///
-/// While as many are open as may be, it does not accept: further connections wait in the kernel's backlog, and once
-/// that is full as well, those who call feel it. They are served in turn as others close. A connection from an address
-/// that has its share is accepted and closed at once, so that it holds up nobody else, and is counted.
+/// While the total is reached it does not accept: further connections wait in the kernel's backlog,
+/// and are accepted in turn as others close. Once the backlog is full, new connections are delayed
+/// or fail at the client. A connection from an address that has reached its limit is accepted and
+/// closed at once, so that it does not block others, and is counted.
 ///
-/// This bounds memory and file descriptors, where the limits behind it bound work: a connection that says nothing costs
-/// no slot of a [`ConcurrencyLimit`](crate::ConcurrencyLimit), and one of HTTP/2 brings a hundred requests. Let it be well above
-/// what is served at a time.
+/// This bounds memory and file descriptors; the limits behind it bound work. An idle connection
+/// takes no slot of a [`ConcurrencyLimit`](crate::ConcurrencyLimit), and one HTTP/2 connection may
+/// carry a hundred requests. Set the limit well above the number of requests that are served at a
+/// time.
 ///
-/// It wraps any [`Listener`], as far inside as it can: around the TCP listener, rather than around one that
-/// does TLS. Whoever serves with hyper-util calls [`Listener::accept`] and puts the [`Guarded`] IO into a `TokioIo`.
-/// The place of a connection is free again when its IO is dropped, be that in an upgraded socket's task.
+/// It wraps any [`Listener`]. Wrap the innermost one: the TCP listener rather than one that does
+/// TLS. Servers that use hyper-util directly call [`Listener::accept`] and put the [`Guarded`] IO
+/// into a `TokioIo`. The place of a connection is released when its IO is dropped, also in the task
+/// of an upgraded socket.
 ///
-/// An accept that is dropped has taken nothing. Errors are left to the inner listener: axum's own try again, at once when
-/// it was the connection that failed, and after a second when it was the system, as when file descriptors run out.
+/// A cancelled accept has taken no place. The inner listener handles errors: axum's own listeners
+/// retry, at once when the connection failed, and after one second when the system failed, as when
+/// file descriptors run out.
 ///
 /// # Example
 ///
@@ -60,8 +65,8 @@ pub enum InvalidListener {
 /// # async fn run(app: Router) -> Result<(), Box<dyn std::error::Error>> {
 /// let listener = TcpListener::bind("0.0.0.0:3000").await?;
 /// let listener = BoundedListener::new(listener, 10_000)?.per_address(100)?;
-/// let handle = listener.handle(); // counts, and changes the limits
-/// // axum knows the `ConnectInfo` of a tapped listener, whatever it is that is tapped.
+/// let handle = listener.handle(); // reads counters, and changes the limits
+/// // axum supports `ConnectInfo` for a tapped listener, whatever it wraps.
 /// let listener = listener.tap_io(|io| _ = io.get_ref().set_nodelay(true));
 /// let service = app.into_make_service_with_connect_info::<SocketAddr>();
 /// axum::serve(listener, service).await?;
@@ -72,13 +77,13 @@ pub enum InvalidListener {
 #[derive(Debug)]
 pub struct BoundedListener<L: Listener> {
     listener: L,
-    /// Tells the address that connections are counted by, where they are.
+    /// Returns the address by which connections are counted, if they are.
     address: Option<fn(&L::Addr) -> IpAddr>,
     places: Arc<Places>,
 }
 
 impl<L: Listener> BoundedListener<L> {
-    /// Lets `connections` be open at a time.
+    /// Bounds the open connections to `connections`.
     ///
     /// # Errors
     ///
@@ -91,22 +96,24 @@ impl<L: Listener> BoundedListener<L> {
         })
     }
 
-    /// Reads and changes the limits while connections come and go.
+    /// Returns a handle that reads and changes the limits at run time.
     pub fn handle(&self) -> ListenerHandle {
         ListenerHandle::new(Arc::clone(&self.places))
     }
 
-    /// The listener within.
+    /// Returns the inner listener.
     pub fn get_ref(&self) -> &L {
         &self.listener
     }
 }
 
 impl<L: Listener<Addr = SocketAddr>> BoundedListener<L> {
-    /// Lets `connections` of these be from one address: one IPv4 address, or one /64 network of IPv6, since that is what
-    /// one client owns. Behind a proxy all connections are from the proxy's address.
+    /// Bounds the open connections from one address.
     ///
-    /// The account holds an entry for each address that has a connection open.
+    /// An address is one IPv4 address, or one /64 network of IPv6, which is what one client owns.
+    /// Behind a proxy all connections are from the proxy's address.
+    ///
+    /// Memory: one map entry for each address with an open connection.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The account of open connections.
+//! Counts the open connections.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -14,28 +14,30 @@ use tokio::sync::Notify;
 
 use super::InvalidListener;
 
-const MOST: usize = 1 << 20;
+/// The highest limit on connections: 2^20, the default of `fs.nr_open` on Linux. The tests
+/// in `listener` fail with another value.
+const MAX_CONNECTIONS: usize = 1 << 20;
 
-/// How many connections are open and may be, in all and per address.
+/// How many connections are open and may be open, in total and per address.
 #[derive(Debug)]
 pub(super) struct Places {
     limit: AtomicUsize,
     open: AtomicUsize,
-    /// Told whenever there may be room. There is one who waits for it, and a word that comes early is kept for it.
+    /// Notified when there may be room. One task waits for it; an early notification is stored.
     room: Notify,
     per_address: AtomicUsize,
     counts_addresses: AtomicBool,
-    /// Only addresses with a connection open, so there are no more of them than connections.
+    /// Only addresses with an open connection, so there are at most as many as connections.
     addresses: Mutex<HashMap<IpAddr, usize>>,
     pub(super) accepted: Counter,
-    pub(super) refused: Counter,
+    pub(super) rejected: Counter,
 }
 
-/// A connection's place, free again when this is dropped.
+/// The place of one connection, released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    /// What it is counted under.
+    /// The address under which it is counted.
     address: Option<IpAddr>,
 }
 
@@ -45,28 +47,29 @@ impl Places {
             limit: AtomicUsize::new(checked(limit, InvalidListener::Connections)?),
             open: AtomicUsize::new(0),
             room: Notify::new(),
-            per_address: AtomicUsize::new(MOST),
+            per_address: AtomicUsize::new(MAX_CONNECTIONS),
             counts_addresses: AtomicBool::new(false),
             addresses: Mutex::default(),
             accepted: Counter::new(),
-            refused: Counter::new(),
+            rejected: Counter::new(),
         })
     }
 
-    /// Waits until another may be open. For the listener alone: what it is told nobody else takes.
+    /// Waits until another connection may be open. Only the listener may call it: a notification
+    /// wakes one task.
     pub(super) async fn room(&self) {
         while self.open() >= self.limit() {
             self.room.notified().await;
         }
     }
 
-    /// Takes a place for a connection from this address, if it has not had its share.
+    /// Takes a place for a connection, if its address is below the limit per address.
     pub(super) fn take(this: &Arc<Self>, from: Option<IpAddr>) -> Option<Place> {
         let address = from.map(network);
         if let Some(address) = address
             && !this.take_for(address)
         {
-            this.refused.add();
+            this.rejected.add();
             return None;
         }
         this.open.fetch_add(1, SeqCst);
@@ -81,7 +84,7 @@ impl Places {
         let limit = self.per_address.load(SeqCst);
         let mut addresses = self.addresses();
         let open = addresses.entry(address).or_default();
-        // A new entry is below any limit.
+        // A new entry is below every limit.
         let free = *open < limit;
         *open += usize::from(free);
         free
@@ -122,7 +125,7 @@ impl Places {
     }
 
     pub(super) fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Nothing panics while it is held; a poisoned one would be as good.
+        // No code panics under this lock, so a poisoned lock holds a consistent value.
         self.addresses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -145,14 +148,15 @@ impl Drop for Place {
 }
 
 fn checked(limit: usize, invalid: fn(usize) -> InvalidListener) -> Result<usize, InvalidListener> {
-    if (1..=MOST).contains(&limit) {
+    if (1..=MAX_CONNECTIONS).contains(&limit) {
         Ok(limit)
     } else {
         Err(invalid(limit))
     }
 }
 
-/// What one client owns: an IPv4 address, mapped ones included, or the first half of an IPv6 address.
+/// Returns the network of one client: an IPv4 address, also if mapped, or the /64 of an IPv6
+/// address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn one_network_has_one_share_and_leaves_nothing_behind() {
+    fn one_network_shares_one_limit_and_its_entry_is_removed() {
         let places = Arc::new(Places::new(100).unwrap());
         places.count_addresses(2).unwrap();
         let one = taken(&places, "2001:db8::1").unwrap();
@@ -181,7 +185,7 @@ mod tests {
         assert!(taken(&places, "192.0.2.1").is_none());
         let neighbour = taken(&places, "192.0.2.2").unwrap();
         assert_eq!(places.addresses().len(), 4);
-        assert_eq!((places.open(), places.refused.get()), (6, 2));
+        assert_eq!((places.open(), places.rejected.get()), (6, 2));
         drop(one);
         assert!(taken(&places, "2001:db8::3").is_some());
         drop((two, other, v4, mapped, neighbour));

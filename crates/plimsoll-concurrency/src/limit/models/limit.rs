@@ -1,11 +1,11 @@
-//! A limit that moves meanwhile: set by hand, or by a call that closes a window.
+//! A limit that moves meanwhile: set through a handle, or moved by a call that closes a window.
 
 use std::time::Duration;
 
 use loom::{sync::Arc, thread};
 use tokio::time::Instant;
 
-use super::{arrive, leave, limit, nothing_is_left, settle, three_at_once};
+use super::{arrive, assert_idle, limit, release, settle, three_at_once};
 use crate::{Change, LimitReason, control::sampler::Closed, limit::state::State};
 
 #[test]
@@ -16,13 +16,13 @@ fn a_higher_limit_and_a_new_waiter_do_not_miss_each_other() {
         let raising = Arc::clone(&state);
         let raiser = thread::spawn(move || {
             raising.settings.value.set(2).unwrap();
-            raising.hand_out(None);
+            raising.admit_waiters(None);
         });
         let ticket = arrive(&state);
         raiser.join().unwrap();
         settle(&state, ticket);
-        leave(&state);
-        nothing_is_left(&state);
+        release(&state);
+        assert_idle(&state);
     });
 }
 
@@ -32,22 +32,23 @@ fn a_lower_limit_and_a_release_leave_the_waiter_to_the_next_release() {
         let state = limit(2);
         assert!(state.enter() && state.enter());
         let ticket = arrive(&state);
-        let (lowering, leaving) = (Arc::clone(&state), Arc::clone(&state));
+        let (lowering, releasing) = (Arc::clone(&state), Arc::clone(&state));
         let lowerer = thread::spawn(move || {
             lowering.settings.value.set(1).unwrap();
-            lowering.hand_out(None);
+            lowering.admit_waiters(None);
         });
-        let leaver = thread::spawn(move || leave(&leaving));
+        let releaser = thread::spawn(move || release(&releasing));
         lowerer.join().unwrap();
-        leaver.join().unwrap();
-        leave(&state);
+        releaser.join().unwrap();
+        release(&state);
         settle(&state, ticket);
-        // The waiter may have been let in under the old limit: then it left before the one still running.
-        nothing_is_left(&state);
+        // The waiter may have been admitted under the old limit: then it left before the one still
+        // running.
+        assert_idle(&state);
     });
 }
 
-/// An algorithm's answer, to a window that a call has just closed.
+/// Applies an algorithm's decision for a window that a call has just closed.
 fn moved(state: &State, limit: u32) {
     let change = Change {
         at_no_load: false,
@@ -65,14 +66,14 @@ fn moved(state: &State, limit: u32) {
 }
 
 #[test]
-fn a_call_that_ends_and_raises_the_limit_lets_in_all_who_fit_and_no_more() {
+fn a_call_that_ends_and_raises_the_limit_admits_up_to_the_new_limit() {
     three_at_once(|| {
         let state = limit(1);
         assert!(state.enter());
         let first = arrive(&state);
         let (ending, arriving) = (Arc::clone(&state), Arc::clone(&state));
         let ender = thread::spawn(move || {
-            leave(&ending);
+            release(&ending);
             moved(&ending, 2);
         });
         let second = thread::spawn(move || arrive(&arriving));
@@ -81,28 +82,28 @@ fn a_call_that_ends_and_raises_the_limit_lets_in_all_who_fit_and_no_more() {
         assert_eq!((state.in_flight(), state.queued()), (2, 0));
         settle(&state, first);
         settle(&state, second);
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn a_call_that_ends_and_lowers_the_limit_leaves_nobody_behind() {
+fn a_call_that_ends_and_lowers_the_limit_loses_no_waiter() {
     three_at_once(|| {
         let state = limit(2);
         assert!(state.enter() && state.enter());
         let waiting = arrive(&state);
-        let (ending, leaving) = (Arc::clone(&state), Arc::clone(&state));
+        let (ending, releasing) = (Arc::clone(&state), Arc::clone(&state));
         let ender = thread::spawn(move || {
-            leave(&ending);
+            release(&ending);
             moved(&ending, 1);
         });
-        let leaver = thread::spawn(move || leave(&leaving));
+        let releaser = thread::spawn(move || release(&releasing));
         ender.join().unwrap();
-        leaver.join().unwrap();
+        releaser.join().unwrap();
         settle(&state, waiting);
         assert!(state.enter() && !state.enter());
-        leave(&state);
-        nothing_is_left(&state);
+        release(&state);
+        assert_idle(&state);
     });
 }
 

@@ -1,9 +1,9 @@
 //! Every interleaving of a few requests, under loom:
 //! `RUSTFLAGS="--cfg loom" cargo test -p plimsoll-concurrency --lib --release`.
 
-mod entering;
+mod admitting;
+mod eviction;
 mod limit;
-mod push_out;
 mod reclaiming;
 mod waiting;
 
@@ -37,12 +37,12 @@ fn limit(limit: usize) -> Arc<State> {
     )))
 }
 
-/// Time plays no part in these models: no wait ends by it.
-fn leave(state: &State) {
-    state.leave(Instant::now());
+/// Releases a slot. No wait in these models ends by time.
+fn release(state: &State) {
+    state.release(Instant::now());
 }
 
-/// Gets in as the policy does: at once, or into the queue.
+/// Takes a slot or a place in the queue, as the policy does.
 fn arrive(state: &State) -> Option<Ticket> {
     if state.enter() {
         return None;
@@ -54,24 +54,24 @@ fn arrive(state: &State) -> Option<Ticket> {
     }
 }
 
-/// Everybody has acted: whoever still waits must have been granted a slot when one is free.
+/// All threads are done: a remaining waiter must have been granted a slot if one is free.
 fn settle(state: &State, ticket: Option<Ticket>) {
     if let Some(ticket) = ticket {
         assert!(
             state.ask(ticket, Waker::noop()),
-            "a slot is free and the first in the queue waits"
+            "a slot is free while the first waiter has none"
         );
         assert_eq!(state.withdraw(ticket), Some(Answer::Granted));
     }
-    leave(state);
+    release(state);
 }
 
-fn nothing_is_left(state: &State) {
-    assert!(state.is_idle(), "nobody is in flight and the mark is gone");
+fn assert_idle(state: &State) {
+    assert!(state.is_idle(), "no slot is taken and the mark is cleared");
     assert_eq!(state.queued(), 0);
 }
 
-/// Three at once are too many for every interleaving: those with up to three pre-emptions.
+/// Every interleaving with up to three preemptions: for three threads, all would be too many.
 fn three_at_once(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);

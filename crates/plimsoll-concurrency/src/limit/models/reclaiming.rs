@@ -1,4 +1,4 @@
-//! Slots that are reclaimed from callers that stopped reading, while others come and go.
+//! Slots are reclaimed from unread responses while other requests arrive and end.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use loom::{sync::Arc, thread};
 use plimsoll_core::WaitsOn;
 use tokio::time::Instant;
 
-use super::{arrive, leave, limit, nothing_is_left, settle, three_at_once};
+use super::{arrive, assert_idle, limit, release, settle, three_at_once};
 use crate::{limit::stalls::Stamp, limit::state::State};
 
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// A limit of 1 whose slot a caller holds that stopped reading, in a generation that expires at the
-/// moment that is returned.
+/// A limit of 1 whose slot is held by an unread response, in a generation that expires at the
+/// returned time.
 fn stalled() -> (Arc<State>, Stamp, Instant) {
     let state = limit(1);
     state.settings.set_max_stall(Some(LONGEST)).unwrap();
@@ -31,27 +31,27 @@ fn a_slot_that_is_reclaimed_and_the_first_waiter_do_not_miss_each_other() {
         let taker = thread::spawn(move || taking.reclaim(expiry));
         let ticket = arrive(&state);
         assert!(taker.join().unwrap());
-        assert!(!state.holds_slot(stamp), "others have it");
+        assert!(!state.holds_slot(stamp), "its slot was reclaimed");
         settle(&state, ticket);
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
 
 #[test]
-fn a_call_that_ends_as_its_slot_is_reclaimed_gives_it_to_one_other() {
+fn a_call_that_ends_as_its_slot_is_reclaimed_releases_it_once() {
     three_at_once(|| {
         let (state, stamp, expiry) = stalled();
         let (taking, ending) = (Arc::clone(&state), Arc::clone(&state));
         let taker = thread::spawn(move || taking.reclaim(expiry));
         let ender = thread::spawn(move || {
             if ending.holds_slot(stamp) {
-                leave(&ending);
+                release(&ending);
             }
         });
         taker.join().unwrap();
         ender.join().unwrap();
         assert!(state.enter() && !state.enter());
-        leave(&state);
-        nothing_is_left(&state);
+        release(&state);
+        assert_idle(&state);
     });
 }

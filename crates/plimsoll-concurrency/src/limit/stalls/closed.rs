@@ -1,10 +1,10 @@
-//! Epochs that are over: what is left of each, and when it expires.
+//! Closed epochs: how many permits remain in each, and when it expires.
 
 use super::stamp::EPOCH_BITS;
 
-/// Generations that are kept at most. One is closed in each quarter of the longest stall and
-/// expires after a whole one, so there are five, and as many from before a change of the longest
-/// stall. While there is no room no epoch is closed.
+/// The most generations that are kept: 12. One is closed in each quarter of the longest stall and
+/// expires after a whole one, so there are five, and up to as many from before a change of the
+/// longest stall. While there is no room, no epoch is closed.
 const MAX_GENERATIONS: usize = 12;
 
 /// The current epoch, and the generations of those before it.
@@ -38,7 +38,7 @@ impl Closed {
         self.generations.len() < MAX_GENERATIONS
     }
 
-    /// Closes the current epoch, in which this number of permits is left.
+    /// Closes the current epoch with this number of remaining permits.
     pub(super) fn push(&mut self, remaining: u32, now: u64) {
         if remaining > 0 {
             self.generations.push(Generation {
@@ -50,8 +50,8 @@ impl Closed {
         self.epoch = self.next_epoch();
     }
 
-    /// Counts a permit of this epoch out. `false` when its generation has expired.
-    pub(super) fn leave(&mut self, epoch: u32) -> bool {
+    /// Counts a permit of this epoch out. Returns `false` when its generation has expired.
+    pub(super) fn release(&mut self, epoch: u32) -> bool {
         let mut generations = self.generations.iter();
         let Some(at) = generations.position(|generation| generation.epoch == epoch) else {
             return false;

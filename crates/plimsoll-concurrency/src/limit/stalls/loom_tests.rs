@@ -1,4 +1,4 @@
-//! A permit that is heard of, or ends, while its generation is closed and expires.
+//! A permit that makes progress, or ends, while its generation is closed and expires.
 
 use loom::{sync::Arc, thread};
 
@@ -6,7 +6,7 @@ use super::*;
 
 const LONGEST: u64 = 100;
 
-/// Every interleaving with up to three pre-emptions.
+/// Checks every interleaving with up to three preemptions.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -30,7 +30,7 @@ fn a_call_that_ends_as_its_epoch_is_closed_and_expires_releases_its_slot_once() 
 }
 
 #[test]
-fn a_call_that_makes_progress_as_its_epoch_expires_keeps_its_slot_or_has_lost_it() {
+fn a_call_that_makes_progress_as_its_epoch_expires_keeps_or_loses_its_slot() {
     check(|| {
         let stalls = Arc::new(Stalls::new());
         let stamp = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
@@ -47,7 +47,7 @@ fn a_call_that_makes_progress_as_its_epoch_expires_keeps_its_slot_or_has_lost_it
 }
 
 #[test]
-fn of_two_calls_that_end_together_both_are_counted_out() {
+fn two_calls_that_end_together_are_both_counted_out() {
     check(|| {
         let stalls = Arc::new(Stalls::new());
         let enders = [(); 2].map(|()| {
@@ -68,14 +68,14 @@ fn of_two_calls_that_end_together_both_are_counted_out() {
 }
 
 #[test]
-fn a_call_in_a_lane_is_closed_with_the_others() {
+fn a_permit_in_a_shard_is_closed_with_the_others() {
     check(|| {
         let stalls = Arc::new(Stalls::new());
         let own = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
         let spreading = Arc::clone(&stalls);
         let spreader = thread::spawn(move || {
             spreading.spread(2);
-            let stamp = spreading.wait_again(Stamp::NONE, || 1);
+            let stamp = spreading.count_progress(Stamp::NONE, || 1);
             u32::from(spreading.end(stamp, || false))
         });
         let mut released = expire(&stalls);

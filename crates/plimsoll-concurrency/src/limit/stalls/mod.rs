@@ -2,20 +2,20 @@
 //!
 //! A server that cannot write to a connection (the socket's buffer is full, the HTTP/2 window is 0)
 //! does not poll the response body. The permit is inside that body, so neither a timer in the body
-//! nor a later call of the policy can reach it. But slots are interchangeable: it is enough to know
-//! *how many* of them such responses hold.
+//! nor a later call of the policy can reach it. But slots are interchangeable: it is enough to
+//! count *how many* of them such responses hold.
 //!
 //! # The protocol
 //!
 //! - Time is divided into numbered epochs. A word holds the current epoch and the number of permits
 //!   that were stamped in it and still wait for their caller. A permit carries its [`Stamp`].
-//! - When a response waits for its caller, its permit is counted in the word, and stamped with the
-//!   epoch that the same atomic operation read.
-//! - When the response waits for the service, or the call is over, the permit is counted out: by a
-//!   compare-and-swap of the word, which fails once the epoch is closed.
+//! - When a response starts to wait for its caller, its permit is counted in the word, and stamped
+//!   with the epoch that the same atomic operation read.
+//! - When the response waits for the service, or the call has ended, the permit is counted out: by
+//!   a compare-and-swap of the word, which fails once the epoch is closed.
 //! - The epoch is closed by a request that finds the limit full, at most once in a quarter of the
-//!   longest stall. (There `now` is at hand, and a slot is wanted.) It swaps the word for the next
-//!   epoch with a count of 0, and keeps what was counted as a *generation*, under a lock.
+//!   longest stall. (There `now` is at hand, and a slot is needed.) The request swaps the word for
+//!   the next epoch with a count of 0, and keeps the old count as a *generation*, under a lock.
 //! - A permit whose epoch is closed is counted out of its generation, under the lock. It is counted
 //!   in the current epoch if its response waits for the caller again.
 //! - Permits that are still in their generation a longest stall after it was closed have made no
@@ -26,9 +26,10 @@
 //! generation that the permit was left in. There is no timer and no clock read, and nothing is done
 //! until a request finds the limit full.
 //!
-//! # Lanes
+//! # Shards
 //!
-//! Once two threads have met at the word, each processor counts in a word of its own. All words are
+//! After two threads have contended for the word, each processor counts in a shard of its own. All
+//! words are closed together, under the lock. The stamp names the word.
 //! closed together, under the lock. The stamp names the word.
 
 mod closed;
@@ -47,25 +48,25 @@ use plimsoll_core::{WaitsOn, lane, lanes};
 pub(crate) use self::stamp::Stamp;
 use self::{
     closed::Closed,
-    stamp::{COUNT, FIRST_LANE, OWN},
+    stamp::{COUNT, FIRST_SHARD, OWN},
 };
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
-/// Epochs that are closed within the longest stall, so that a slot is reclaimed after at most
-/// 1.25 times that: more closings would take more generations, and gain less than a tenth.
+/// Epochs closed within the longest stall: 4, so a slot is reclaimed after at most 1.25 times that.
+/// More closings need more generations and gain less than a tenth.
 /// `stalls::a_slot_is_reclaimed_within_a_stall_and_a_quarter` fails with fewer.
 const CLOSINGS: u64 = 4;
-/// There is no generation.
+/// The value of `oldest` when there is no generation.
 const NEVER: u64 = u64::MAX;
 
-/// Counts permits that wait for their caller, and finds those that have waited for too long.
+/// Counts permits that wait for their caller, and finds those that have waited too long.
 #[derive(Debug)]
 pub(crate) struct Stalls {
     word: AtomicU64,
-    /// Whether there are lanes.
+    /// Whether the shards exist.
     spread: AtomicBool,
-    /// Made when two threads first meet, so that a cell of a keyed limit has none.
-    lanes: OnceLock<Box<[Lane]>>,
+    /// Created on first contention, so the cells of a keyed limit do without.
+    shards: OnceLock<Box<[Shard]>>,
     /// When an epoch was last closed, or could have been; 0 before that. Written under the lock.
     last: AtomicU64,
     /// When the oldest generation was closed, or [`NEVER`]. Written under the lock.
@@ -73,45 +74,45 @@ pub(crate) struct Stalls {
     closed: Mutex<Closed>,
 }
 
-/// On cache lines of its own (two, since processors fetch them in pairs).
+/// One shard. Performance: on cache lines of its own, two because processors fetch them in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Lane(AtomicU64);
+struct Shard(AtomicU64);
 
 impl Stalls {
     pub(crate) fn new() -> Self {
         Self {
             word: AtomicU64::new(Stamp::new(0, OWN).word()),
             spread: AtomicBool::new(false),
-            lanes: OnceLock::new(),
+            shards: OnceLock::new(),
             last: AtomicU64::new(0),
             oldest: AtomicU64::new(NEVER),
             closed: Mutex::new(Closed::default()),
         }
     }
 
-    /// The response of a permit waits for its caller, or for the service.
+    /// Notes that the response of a permit waits for its caller, or for the service.
     #[inline]
     #[must_use]
     pub(crate) fn body_waits(&self, stamp: Stamp, on: WaitsOn) -> Stamp {
         match on {
-            WaitsOn::Caller => self.wait_for_caller(stamp),
-            WaitsOn::Service => self.wait_for_service(stamp),
+            WaitsOn::Caller => self.count_in(stamp),
+            WaitsOn::Service => self.count_out(stamp),
         }
     }
 
-    /// The caller made progress, and has to take what was handed out now.
+    /// The caller made progress, and now has to read what was handed out.
     #[inline]
-    fn wait_for_caller(&self, stamp: Stamp) -> Stamp {
+    fn count_in(&self, stamp: Stamp) -> Stamp {
         if stamp == Stamp::NONE && !self.is_spread() {
             return Stamp::of(self.word.fetch_add(1, Relaxed));
         }
-        self.wait_again(stamp, lane)
+        self.count_progress(stamp, lane)
     }
 
-    /// The caller took all there was.
+    /// The caller has read everything so far.
     #[inline]
-    fn wait_for_service(&self, stamp: Stamp) -> Stamp {
+    fn count_out(&self, stamp: Stamp) -> Stamp {
         if self.end(stamp, || false) {
             Stamp::NONE
         } else {
@@ -119,9 +120,10 @@ impl Stalls {
         }
     }
 
-    /// The call is over. `true` if its slot is still held, and is now the caller's to release.
+    /// Ends tracking at the end of a call. Returns `true` if its slot is still held; the caller of
+    /// this function must then release it.
     ///
-    /// `may_spread` is asked when another thread was at the word.
+    /// `may_spread` is called when another thread changed the word at the same time.
     #[inline]
     #[must_use]
     pub(crate) fn end(&self, stamp: Stamp, may_spread: impl FnOnce() -> bool) -> bool {
@@ -132,15 +134,16 @@ impl Stalls {
                 return true;
             }
         }
-        stamp == Stamp::NONE || self.leave(stamp, may_spread)
+        stamp == Stamp::NONE || self.release(stamp, may_spread)
     }
 
-    /// Closes the epoch when it is time for it, and reclaims what has been closed for `longest`:
-    /// the caller of this function has to release that number of slots.
+    /// Closes the epoch when it is due, and reclaims generations that were closed `longest` ago.
+    ///
+    /// Returns the number of slots that the caller has to release.
     #[inline]
     pub(crate) fn reclaim(&self, now: u64, longest: u64) -> u32 {
         if now < self.due(longest) {
-            return 0; // nearly always
+            return 0; // the usual case
         }
         self.reclaim_now(now, longest)
     }
@@ -179,36 +182,36 @@ impl Stalls {
         self.spread.load(Relaxed)
     }
 
-    /// Progress: counts a permit in the current epoch.
+    /// Counts a permit that made progress in the current epoch.
     ///
-    /// Performance: out of line and by value, as is [`leave`](Self::leave). Around an acquiring
-    /// load the compiler moves the response once more (`instructions`, `concurrency@accept`).
+    /// Performance: out of line and by value, as is [`release`](Self::release). Around an acquiring
+    /// load the compiler adds one more move of the response (`instructions`, `concurrency@accept`).
     #[inline(never)]
-    fn wait_again(&self, stamp: Stamp, lane: impl Fn() -> usize) -> Stamp {
+    fn count_progress(&self, stamp: Stamp, core: impl Fn() -> usize) -> Stamp {
         if let Some(word) = self.word_at(stamp.place())
             && Stamp::of(word.load(Relaxed)) == stamp
         {
             return stamp;
         }
-        if stamp == Stamp::NONE || self.leave_closed(stamp) {
-            self.enter(lane)
+        if stamp == Stamp::NONE || self.release_closed(stamp) {
+            self.enter(core)
         } else {
             Stamp::LOST
         }
     }
 
-    fn enter(&self, lane: impl Fn() -> usize) -> Stamp {
-        if let Some(lanes) = self.lanes.get() {
-            // As many as a power of two.
-            let at = lane() & (lanes.len() - 1);
-            return Stamp::of(lanes[at].0.fetch_add(1, Relaxed));
+    fn enter(&self, core: impl Fn() -> usize) -> Stamp {
+        if let Some(shards) = self.shards.get() {
+            // The number of shards is a power of two.
+            let at = core() & (shards.len() - 1);
+            return Stamp::of(shards[at].0.fetch_add(1, Relaxed));
         }
         Stamp::of(self.word.fetch_add(1, Relaxed))
     }
 
-    /// Counts a permit out. `false` when its slot was reclaimed.
+    /// Counts a permit out. Returns `false` when its slot was reclaimed.
     #[inline(never)]
-    fn leave(&self, stamp: Stamp, may_spread: impl FnOnce() -> bool) -> bool {
+    fn release(&self, stamp: Stamp, may_spread: impl FnOnce() -> bool) -> bool {
         if let Some(word) = self.word_at(stamp.place()) {
             let mut bits = word.load(Relaxed);
             while Stamp::of(bits) == stamp {
@@ -223,28 +226,29 @@ impl Stalls {
                 }
             }
         }
-        self.leave_closed(stamp)
+        self.release_closed(stamp)
     }
 
-    /// Counts a permit out of its generation. The thread that closed the epoch had the lock first.
+    /// Counts a permit out of its generation. The thread that closed the epoch held the lock
+    /// before.
     #[cold]
-    fn leave_closed(&self, stamp: Stamp) -> bool {
-        stamp != Stamp::LOST && self.lock().leave(stamp.epoch())
+    fn release_closed(&self, stamp: Stamp) -> bool {
+        stamp != Stamp::LOST && self.lock().release(stamp.epoch())
     }
 
     fn word_at(&self, place: u32) -> Option<&AtomicU64> {
         if place == OWN {
             return Some(&self.word);
         }
-        let at = place.checked_sub(FIRST_LANE)?;
-        Some(&self.lanes.get()?.get(at as usize)?.0)
+        let at = place.checked_sub(FIRST_SHARD)?;
+        Some(&self.shards.get()?.get(at as usize)?.0)
     }
 
-    /// Under the lock, whose epoch is that of all words.
+    /// Closes the epoch of all words. Called under the lock.
     fn close(&self, closed: &mut Closed, now: u64) {
         let words = || {
-            let lanes = self.lanes.get().into_iter().flatten();
-            lanes.map(|lane| &lane.0).chain([&self.word])
+            let shards = self.shards.get().into_iter().flatten();
+            shards.map(|shard| &shard.0).chain([&self.word])
         };
         if words().all(|word| word.load(Relaxed) & COUNT == 0) {
             return;
@@ -261,17 +265,17 @@ impl Stalls {
     #[cold]
     fn spread(&self, count: usize) {
         if count > 1 {
-            // Under the lock no epoch ends.
+            // No epoch is closed while the lock is held.
             let closed = self.lock();
-            let lane = |at| Lane(AtomicU64::new(Stamp::new(closed.epoch(), at).word()));
-            let places = FIRST_LANE..FIRST_LANE + count as u32;
-            self.lanes.get_or_init(|| places.map(lane).collect());
+            let shard = |at| Shard(AtomicU64::new(Stamp::new(closed.epoch(), at).word()));
+            let places = FIRST_SHARD..FIRST_SHARD + count as u32;
+            self.shards.get_or_init(|| places.map(shard).collect());
             self.spread.store(true, Relaxed);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Closed> {
-        // Nothing panics while it is held; a poisoned one would be as good.
+        // No code panics under this lock, so a poisoned lock holds a consistent value.
         self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,13 +2,13 @@ use proptest::prelude::*;
 
 use super::{stamp::EPOCH_BITS, *};
 
-/// What the word and the generations count, kept for each permit.
+/// The reference model: the same counts, kept for each permit.
 #[derive(Debug, Default)]
-struct Slow {
+struct Model {
     permits: Vec<Permit>,
     epoch: usize,
     last: Option<u64>,
-    /// Epochs that are over, and when they were closed.
+    /// Closed epochs, and when they were closed.
     closed: Vec<(usize, u64)>,
 }
 
@@ -20,7 +20,7 @@ enum Permit {
     Ended,
 }
 
-impl Slow {
+impl Model {
     fn waits(&mut self, at: usize, on: WaitsOn) {
         let permit = &mut self.permits[at];
         if matches!(permit, Permit::Service | Permit::Caller { .. }) {
@@ -31,7 +31,7 @@ impl Slow {
         }
     }
 
-    /// Whether it still held its slot.
+    /// Returns whether the permit still held its slot.
     fn end(&mut self, at: usize) -> bool {
         std::mem::replace(&mut self.permits[at], Permit::Ended) != Permit::Lost
     }
@@ -77,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let on = prop_oneof![4 => Just(WaitsOn::Caller), 1 => Just(WaitsOn::Service)];
     let step = prop_oneof![
         4 => Just(Step::Begin),
-        12 => (any::<usize>(), on, 0..4_usize).prop_map(|(at, on, lane)| Step::Waits(at, on, lane)),
+        12 => (any::<usize>(), on, 0..4_usize).prop_map(|(at, on, core)| Step::Waits(at, on, core)),
         4 => any::<usize>().prop_map(Step::End),
         6 => (0..LONGEST).prop_map(|after| Step::Full { after }),
         1 => Just(Step::Spread),
@@ -88,60 +88,60 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn law_02_each_slot_is_released_by_its_call_or_reclaimed_never_both(steps in steps()) {
-        let (stalls, mut slow) = (Stalls::new(), Slow::default());
+        let (stalls, mut model) = (Stalls::new(), Model::default());
         let (mut stamps, mut now, mut released) = (Vec::new(), 1, 0);
         for step in steps {
             let at = |at: usize, stamps: &[Stamp]| (!stamps.is_empty()).then(|| at % stamps.len());
             match step {
                 Step::Begin => {
                     stamps.push(Stamp::NONE);
-                    slow.permits.push(Permit::Service);
+                    model.permits.push(Permit::Service);
                 }
-                Step::Waits(any, on, lane) => {
-                    if let Some(at) = at(any, &stamps) && slow.permits[at] != Permit::Ended {
+                Step::Waits(any, on, core) => {
+                    if let Some(at) = at(any, &stamps) && model.permits[at] != Permit::Ended {
                         stamps[at] = if on == WaitsOn::Caller && stalls.is_spread() {
-                            stalls.wait_again(stamps[at], || lane)
+                            stalls.count_progress(stamps[at], || core)
                         } else {
                             stalls.body_waits(stamps[at], on)
                         };
-                        slow.waits(at, on);
+                        model.waits(at, on);
                     }
                 }
                 Step::End(any) => {
-                    if let Some(at) = at(any, &stamps) && slow.permits[at] != Permit::Ended {
+                    if let Some(at) = at(any, &stamps) && model.permits[at] != Permit::Ended {
                         let held = stalls.end(stamps[at], || false);
-                        prop_assert_eq!(held, slow.end(at));
+                        prop_assert_eq!(held, model.end(at));
                         released += usize::from(held);
                     }
                 }
                 Step::Full { after } => {
                     now += after;
                     let taken = stalls.reclaim(now, LONGEST) as usize;
-                    prop_assert_eq!(taken, slow.reclaim(now, LONGEST));
+                    prop_assert_eq!(taken, model.reclaim(now, LONGEST));
                     released += taken;
                 }
                 Step::Spread => stalls.spread(4),
             }
         }
         for (at, stamp) in stamps.iter().enumerate() {
-            if slow.permits[at] != Permit::Ended {
+            if model.permits[at] != Permit::Ended {
                 let held = stalls.end(*stamp, || false);
-                prop_assert_eq!(held, slow.end(at));
+                prop_assert_eq!(held, model.end(at));
                 released += usize::from(held);
             }
         }
         prop_assert_eq!(released, stamps.len());
-        prop_assert_eq!(stalls.reclaim(now + 2 * LONGEST, LONGEST), 0, "nobody is left");
+        prop_assert_eq!(stalls.reclaim(now + 2 * LONGEST, LONGEST), 0, "no permit is left");
     }
 }
 
 #[test]
-fn it_is_due_when_an_epoch_is_to_be_closed_or_a_generation_expires() {
+fn reclaiming_is_due_when_an_epoch_closes_or_a_generation_expires() {
     let stalls = Stalls::new();
     assert_eq!(
         stalls.due(LONGEST),
         0,
-        "the first who finds the limit full closes"
+        "the first request that finds the limit full closes the epoch"
     );
     let early = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
     assert_eq!(stalls.reclaim(1000, LONGEST), 0);
@@ -149,14 +149,14 @@ fn it_is_due_when_an_epoch_is_to_be_closed_or_a_generation_expires() {
     let late = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
     assert_eq!(stalls.reclaim(1090, LONGEST), 0);
     assert_eq!(stalls.due(LONGEST), 1100, "the first generation");
-    assert_eq!(stalls.due(10 * LONGEST), 1340, "as the setting is now");
+    assert_eq!(stalls.due(10 * LONGEST), 1340, "with the current setting");
     assert_eq!(stalls.reclaim(1100, LONGEST), 1);
     assert_eq!(stalls.due(LONGEST), 1115);
     assert!(!stalls.end(early, || false) && stalls.end(late, || false));
 }
 
 #[test]
-fn an_epoch_in_which_nobody_waits_goes_on() {
+fn an_epoch_without_waiting_permits_stays_open() {
     let stalls = Stalls::new();
     let before = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
     assert!(stalls.end(before, || false));
@@ -165,45 +165,45 @@ fn an_epoch_in_which_nobody_waits_goes_on() {
 }
 
 #[test]
-fn epochs_come_round() {
+fn epoch_numbers_wrap_around() {
     let mut closed = Closed::default();
     for _ in 0..1 << EPOCH_BITS {
         closed.push(0, 0);
     }
     assert_eq!(closed.epoch(), 0);
-    let last = Stamp::new((1 << EPOCH_BITS) - 1, FIRST_LANE + 63);
+    let last = Stamp::new((1 << EPOCH_BITS) - 1, FIRST_SHARD + 63);
     assert_ne!(last, Stamp::LOST);
     assert_eq!(Stamp::of(last.word() + COUNT), last);
 }
 
 #[test]
-fn threads_that_meet_get_lanes_where_those_pay() {
-    let meet = |may_spread: bool| {
+fn contending_threads_get_shards_where_those_pay() {
+    let contend = |may_spread: bool| {
         let stalls = Stalls::new();
-        // What `end` does when another thread was first.
+        // As `end` does when another thread changed the word first.
         let stamp = stalls.body_waits(Stamp::NONE, WaitsOn::Caller);
-        assert!(stalls.leave(stamp, || may_spread));
+        assert!(stalls.release(stamp, || may_spread));
         stalls.is_spread()
     };
-    assert!(!meet(false));
-    assert_eq!(meet(true), lanes() > 1);
+    assert!(!contend(false));
+    assert_eq!(contend(true), lanes() > 1);
 }
 
 #[test]
-fn threads_count_without_losing_anybody() {
+fn concurrent_threads_lose_no_permit() {
     use std::sync::atomic::AtomicU32;
 
     const CALLS: u32 = 20_000;
     let (stalls, released) = (Stalls::new(), AtomicU32::new(0));
     std::thread::scope(|scope| {
-        for lane in 0..3 {
+        for core in 0..3 {
             let (stalls, released) = (&stalls, &released);
             scope.spawn(move || {
                 for call in 0..CALLS {
-                    let stamp = stalls.wait_again(Stamp::NONE, || lane);
+                    let stamp = stalls.count_progress(Stamp::NONE, || core);
                     let stamp = match call % 3 {
                         0 => stalls.body_waits(stamp, WaitsOn::Service),
-                        1 => stalls.wait_again(stamp, || lane + 1),
+                        1 => stalls.count_progress(stamp, || core + 1),
                         _ => stamp,
                     };
                     if stalls.end(stamp, || call == CALLS / 2) {

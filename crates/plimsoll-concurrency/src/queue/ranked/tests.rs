@@ -6,23 +6,23 @@ use super::*;
 enum Step {
     Join(u16),
     AnswerHighest { newest: bool },
-    PushOut,
+    Evict,
     Remove(Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Few levels, so that they are shared, and both ends of the bitmap.
+    // Few levels, so that waiters share them, and both ends of the bitmap.
     let level = prop_oneof![Just(0), Just(511), 62_u16..66, 126_u16..130, any::<u16>()];
     prop_oneof![
         4 => level.prop_map(Step::Join),
         2 => any::<bool>().prop_map(|newest| Step::AnswerHighest { newest }),
-        1 => Just(Step::PushOut),
+        1 => Just(Step::Evict),
         2 => any::<Index>().prop_map(Step::Remove),
     ]
 }
 
 #[test]
-fn a_level_takes_eight_bytes_and_a_queue_without_priorities_has_one() {
+fn a_level_takes_eight_bytes_and_a_queue_without_priorities_has_one_level() {
     assert_eq!(size_of::<Ends>(), 8);
     let mut ranked = Ranked::new();
     ranked.join(0, ());
@@ -31,11 +31,11 @@ fn a_level_takes_eight_bytes_and_a_queue_without_priorities_has_one() {
 }
 
 proptest! {
-    /// Against a list that is sorted by level and then by age.
+    /// Compares with a list that is sorted by level and then by age.
     #[test]
-    fn the_levels_behave_like_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
+    fn levels_behave_like_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
         let mut ranked = Ranked::new();
-        // (level, number, ticket); numbers grow with time.
+        // (level, number, ticket); numbers increase with time.
         let mut model: Vec<(u16, usize, Ticket)> = Vec::new();
         let mut answered: Vec<(usize, Ticket)> = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
@@ -52,7 +52,7 @@ proptest! {
                     let at = if newest { same.next_back() } else { same.next() };
                     (at.unwrap().0, if newest { ranked.newest_of(level) } else { ranked.oldest_of(level) })
                 }),
-                Step::PushOut => ranked.lowest().map(|level| {
+                Step::Evict => ranked.lowest().map(|level| {
                     let at = model.iter().rposition(|(other, ..)| *other == level);
                     (at.unwrap(), ranked.newest_of(level))
                 }),
@@ -78,7 +78,7 @@ proptest! {
                 prop_assert_eq!(ticket, Some(expected));
                 ranked.answer(expected);
                 answered.push((number, expected));
-                ranked.answer(expected); // once more: nothing
+                ranked.answer(expected); // a second answer has no effect
             }
             prop_assert_eq!(ranked.len() as usize, model.len());
             prop_assert_eq!(ranked.is_empty(), model.is_empty());
@@ -87,7 +87,7 @@ proptest! {
             for first in [0, 128, 384] {
                 let same = model.iter().filter(|(level, ..)| level / 128 == first / 128);
                 let oldest = same.min_by_key(|(_, number, _)| *number).map(|(.., ticket)| *ticket);
-                prop_assert_eq!(ranked.oldest_as_critical_as(first + 5), oldest);
+                prop_assert_eq!(ranked.oldest_of_criticality(first + 5), oldest);
             }
             let oldest = model.iter().map(|(_, number, _)| *number).min();
             prop_assert_eq!(ranked.oldest().copied(), oldest);

@@ -1,4 +1,4 @@
-//! What can be seen of fair shares from outside.
+//! Reads fair shares at run time.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,15 @@ use plimsoll_core::Criticality;
 
 use super::shared::Shared;
 
-/// Reads the shares that a limit is divided into. Clones share it.
+/// Reads the fair shares of a limit at run time; clones share it.
 #[derive(Clone)]
 pub struct FairShareHandle(pub(super) Arc<Shared>);
 
 impl FairShareHandle {
-    /// How many requests of the criticality that is held back most a key may have inside while the limit is nearly full;
-    /// `None` while nobody is held back.
+    /// Returns the lowest level of all criticalities; `None` while no level is limited.
+    ///
+    /// That is how many requests of that criticality a key may have inside while the limit is
+    /// nearly full.
     pub fn level(&self) -> Option<f64> {
         let levels = Criticality::ALL
             .into_iter()
@@ -20,15 +22,15 @@ impl FairShareHandle {
         levels.reduce(f64::min)
     }
 
-    /// The same, of this criticality.
+    /// Returns the level of one criticality; `None` while it is not limited.
     pub fn level_of(&self, criticality: Criticality) -> Option<f64> {
         let height = self.0.band(criticality).height();
         height.is_finite().then_some(height)
     }
 
-    /// Requests that were refused because their key was at the level.
+    /// Returns the requests that were rejected because their key was at the level.
     pub fn rejected(&self) -> u64 {
-        self.0.refusals.get()
+        self.0.rejections.get()
     }
 }
 

@@ -24,44 +24,51 @@ use self::shared::Shared;
 pub use self::{handle::FairShareHandle, policy::FairSharePermit};
 use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 
-/// Fair shares of a [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit between keys: who asks for little gets it, and what remains is
-/// shared equally by those who ask for more (max-min fairness: with 100 slots and demands of 10, 50 and 200, about 10, 44 and 44).
+/// Divides a [`ConcurrencyLimit`](crate::ConcurrencyLimit) fairly between keys (max-min fairness).
 ///
-/// One value is the [cell](Self::cell) of one key in a [`Keyed`](plimsoll_core::Keyed), in front of the limit in the same gate. A key
-/// over its share is refused with [`Kind::OverQuota`](plimsoll_core::Kind::OverQuota).
+/// A key with little demand gets all it asks for, and the rest is shared equally by the keys that
+/// want more: with 100 slots and demands of 10, 50 and 200, they get about 10, 44 and 44.
+///
+/// One value is the [cell](Self::cell) of one key in a [`Keyed`](plimsoll_core::Keyed), in front of
+/// the limit in the same gate. A key above its share is rejected with
+/// [`Kind::OverQuota`](plimsoll_core::Kind::OverQuota).
 ///
 /// # How it works
 ///
-/// While less than 0.9 of the limit is in flight, everybody gets in: idle shares are lent entirely. Above, a key may have so many
-/// requests inside (in flight or in the limit's queue) as the *level*. The level is infinite until a key with less than others finds the
-/// limit full; then it comes down to where those who want little find room, with 2 in 100 slots left free for them. It is adjusted at most
-/// every 5 milliseconds by Newton's method on the water-filling sum, from the number of keys refused. Once nobody was squeezed out for
-/// 200 adjustments the 2 in 100 are lent, too.
+/// - While less than 0.9 of the limit is in flight, every request is admitted: idle shares are
+///   lent.
+/// - Above that, each key may have at most *level* requests inside (in flight or in the limit's
+///   queue). The level is infinite until a key that has less than others finds the limit full. Then
+///   it falls until keys with little demand find room, and 2% of the slots are kept free for them.
+/// - The level is adjusted at most every 5 milliseconds, by Newton's method on the water-filling
+///   sum, from the number of rejected keys. After 200 adjustments in which no key with less than
+///   others found the limit full, the 2% are lent, too.
+/// - Running calls are not cancelled: a key above the level keeps the calls it has.
+/// - With more busy keys than slots the level is below 1, and keys take turns: a key has one
+///   request inside, and pauses after it ended, the longer the lower the level (20 milliseconds at
+///   0.5, 1 second at 0.02). About a 20th of the limit is unused then.
 ///
-/// What is lent is not taken back by force: a key above the level keeps the calls it has.
-///
-/// With more busy keys than slots the level is below 1, and they take turns: a key has one request inside, and when that was
-/// answered it pauses, the longer the lower the level (20 milliseconds at 0.5, a second at 0.02). About a 20th of the limit stays unused
-/// then.
-///
-/// Give the limit a short [queue](crate::ConcurrencyLimit::queue): mice that come in a swarm, or to few slots, of which 2 in 100 are less than
-/// one, wait there for a moment. Without one some of them find the limit full.
+/// Give the limit a short [queue](crate::ConcurrencyLimit::queue). Keys with little demand that
+/// arrive in bursts, or at a small limit, of which 2% is less than one slot, wait there for a
+/// moment. Without a queue some of them find the limit full.
 ///
 /// # Criticality
 ///
-/// Shares are between requests of one criticality, as [`priorities`](Self::priorities) tells it; unless they are set all are
-/// the same. Each criticality has a level of its own, for what the more critical leave of the limit. The less critical do
-/// not count: the limit's queue puts these requests before them, if it is told the same priorities. So nobody is held
-/// back on account of less critical requests, not even of its own key. Those that came in while less than 0.9 of the limit
-/// was in flight are not told apart until they end.
+/// Shares are between requests of one criticality, as set with [`priorities`](Self::priorities); by
+/// default all requests have the same. Each criticality has its own level, for the part of the
+/// limit that more critical requests leave. Less critical requests do not count: the limit's queue
+/// serves them later, if it has the same priorities. So no request is rejected on account of less
+/// critical ones, not even of its own key. (Less critical requests that were admitted while less
+/// than 0.9 of the limit was in flight do count until they end.)
 ///
-/// Where the more critical alone want more than there is, the less critical still get what is kept free of the limit and the
-/// queue for those with little: a few in a hundred.
+/// Where the more critical requests alone want more than the limit, the less critical still get the
+/// few percent of limit and queue that are kept free for keys with little demand.
 ///
 /// # Cost
 ///
-/// Three loads and an addition to get in below 0.9 of the limit; above, a compare-and-swap, an addition that all keys share,
-/// and a few loads. No lock, no allocation. The priority of each request is asked for.
+/// Below 0.9 of the limit three loads and an addition; above it a compare-and-swap, an addition to
+/// a counter that all keys share, and a few loads. No lock and no allocation. The priority of every
+/// request is read.
 ///
 /// ```
 /// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
@@ -79,29 +86,29 @@ use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 /// # }
 /// ```
 pub struct FairShare<R = Same> {
-    own: [Own; Criticality::ALL.len()],
-    /// Its place in the order of cells, as a fraction of 2^32, for rounding.
+    own: [KeyCounts; Criticality::ALL.len()],
+    /// The cell's place in the order of cells, as a fraction of 2^32, for rounding.
     offset: u32,
     shared: Arc<Shared>,
     priorities: Arc<R>,
 }
 
-/// What a key has of one criticality.
+/// The counts of a key within one criticality.
 #[derive(Debug)]
-struct Own {
+struct KeyCounts {
     inside: AtomicU32,
-    /// The interval in which this key was last refused.
-    refused_in: AtomicU32,
-    /// When the last request of the key had left, in the shared time; only kept while keys take turns.
+    /// The interval in which this key was last rejected.
+    rejected_in: AtomicU32,
+    /// When the last request of the key ended, in the shared time; kept only while keys take turns.
     left: AtomicU64,
     stalls: Stalls,
 }
 
-impl Own {
+impl KeyCounts {
     fn new() -> Self {
         Self {
             inside: AtomicU32::new(0),
-            refused_in: AtomicU32::new(0),
+            rejected_in: AtomicU32::new(0),
             left: AtomicU64::new(0),
             stalls: Stalls::new(),
         }
@@ -109,7 +116,7 @@ impl Own {
 }
 
 impl FairShare {
-    /// Shares the limit of this handle, which has to be behind the shares in the same gate (`(keyed, limit)`).
+    /// Shares the limit of this handle, which must follow in the same gate: `(keyed, limit)`.
     pub fn new(limit: ConcurrencyLimitHandle) -> Self {
         let same = Same(Priority::default());
         Self::of(Arc::new(Shared::new(limit)), Arc::new(same))
@@ -119,14 +126,16 @@ impl FairShare {
 impl<R> FairShare<R> {
     fn of(shared: Arc<Shared>, priorities: Arc<R>) -> Self {
         Self {
-            own: Criticality::ALL.map(|_| Own::new()),
+            own: Criticality::ALL.map(|_| KeyCounts::new()),
             offset: shared.next_offset(),
             shared,
             priorities,
         }
     }
 
-    /// Shares between requests of the same criticality only. Tell the [limit](crate::ConcurrencyLimit::priorities) the same.
+    /// Sets how the criticality is read; shares are between requests of the same criticality.
+    ///
+    /// Set the same [priorities](crate::ConcurrencyLimit::priorities) on the limit.
     ///
     /// ```
     /// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
@@ -150,43 +159,45 @@ impl<R> FairShare<R> {
         }
     }
 
-    /// Another key's share of the same limit.
+    /// Returns the share of another key in the same limit.
     pub fn cell(&self) -> Self {
         Self::of(Arc::clone(&self.shared), Arc::clone(&self.priorities))
     }
 
-    /// Requests of this key that are inside: in flight, or in the limit's queue.
+    /// Returns the requests of this key that are in flight or in the limit's queue.
     pub fn in_flight(&self) -> usize {
         let inside = self.own.iter().map(|own| own.inside.load(Relaxed));
         inside.sum::<u32>() as usize
     }
 
-    /// Reads the level and the count of refusals, of all keys.
+    /// Returns a handle that reads the level and the rejections of all keys.
     pub fn handle(&self) -> FairShareHandle {
         FairShareHandle(Arc::clone(&self.shared))
     }
 
-    fn own(&self, of: Criticality) -> &Own {
+    fn own(&self, of: Criticality) -> &KeyCounts {
         &self.own[of as usize]
     }
 
-    /// The limit is nearly full: a place, if the less critical take up enough of it, or this key has fewer than the level.
-    fn enter_tight(&self, of: Criticality, now: Instant) -> bool {
+    /// Admits a request while the limit is nearly full, if its key is below the level.
+    ///
+    /// It is also admitted if less critical requests take up enough of the limit.
+    fn acquire_near_limit(&self, of: Criticality, now: Instant) -> bool {
         self.reclaim(of, now);
         let fill = self.shared.fill(of);
-        let entered = if 10 * u64::from(fill.inside) < 9 * u64::from(fill.limit) {
+        let acquired = if 10 * u64::from(fill.inside) < 9 * u64::from(fill.limit) {
             self.own(of).inside.fetch_add(1, Acquire);
             true
         } else {
-            self.enter_below_level(of, now)
+            self.acquire_below_level(of, now)
         };
-        if entered {
+        if acquired {
             self.shared.band(of).inside.fetch_add(1, Relaxed);
         }
-        entered
+        acquired
     }
 
-    fn enter_below_level(&self, of: Criticality, now: Instant) -> bool {
+    fn acquire_below_level(&self, of: Criticality, now: Instant) -> bool {
         let (own, band) = (self.own(of), self.shared.band(of));
         let now = self.shared.nanos(now);
         let fill = || self.shared.fill(of);
@@ -208,15 +219,15 @@ impl<R> FairShare<R> {
             }
         }
         let interval = band.interval();
-        if own.refused_in.swap(interval, Relaxed) != interval {
+        if own.rejected_in.swap(interval, Relaxed) != interval {
             band.rejected(inside, inside > cap);
         }
         false
     }
 
-    /// One less, unless its place was reclaimed. Returns whether it was the last of its
-    /// criticality.
-    fn leave(&self, permit: &FairSharePermit) -> bool {
+    /// Counts a request out, unless its place was reclaimed. Returns whether it was the key's last
+    /// of its criticality.
+    fn release(&self, permit: &FairSharePermit) -> bool {
         let (own, band) = (self.own(permit.of), self.shared.band(permit.of));
         if permit.in_band && band.stalls.end(permit.band, || false) {
             band.inside.fetch_sub(1, Relaxed);
@@ -224,8 +235,9 @@ impl<R> FairShare<R> {
         own.stalls.end(permit.own, || false) && own.inside.fetch_sub(1, AcqRel) == 1
     }
 
-    /// Reclaims what responses hold that were not read for the limit's longest stall. The limit
-    /// does the same, since behind fair shares it may never be found full.
+    /// Reclaims the places of responses that stayed unread for the limit's longest stall.
+    ///
+    /// It also reclaims the limit's slots: behind fair shares the limit may never be found full.
     fn reclaim(&self, of: Criticality, now: Instant) {
         self.shared.limit.reclaim(now);
         if let Some(longest) = self.shared.limit.max_stall_nanos() {

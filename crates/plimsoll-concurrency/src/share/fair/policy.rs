@@ -1,4 +1,4 @@
-//! Shares as the gate sees them.
+//! Fair shares as a policy of the gate.
 
 use std::{
     convert::Infallible,
@@ -17,15 +17,15 @@ use crate::limit::stalls::Stamp;
 /// The policy's name in rejections.
 const NAME: &str = "fair-share";
 
-/// A request of a key, counted. Plain data: the gate sees to it that it is given back.
+/// A counted request of a key. Plain data: the gate releases it.
 #[derive(Debug)]
 pub struct FairSharePermit {
     pub(super) of: Criticality,
-    /// It came in while the limit was nearly full.
+    /// Whether it was admitted while the limit was nearly full.
     pub(super) in_band: bool,
-    /// As one of its key's.
+    /// Its stamp among the requests of its key.
     pub(super) own: Stamp,
-    /// As one of its criticality's, if it is counted there.
+    /// Its stamp among the requests of its criticality, if it is counted there.
     pub(super) band: Stamp,
 }
 
@@ -39,7 +39,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
         let in_band = self.shared.nearly_full();
         if !in_band {
             self.own(of).inside.fetch_add(1, Acquire);
-        } else if !self.enter_tight(of, now) {
+        } else if !self.acquire_near_limit(of, now) {
             return Verdict::Reject(self.reject(now));
         }
         Verdict::Admit(FairSharePermit {
@@ -53,14 +53,14 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     #[inline]
     fn finish(&self, permit: FairSharePermit, _: &Outcome) {
         let band = self.shared.band(permit.of);
-        if self.leave(&permit) && band.height() < 1.0 {
+        if self.release(&permit) && band.height() < 1.0 {
             self.own(permit.of).left.store(band.time(), Relaxed);
         }
     }
 
     #[inline]
     fn revoke(&self, permit: FairSharePermit, _: Instant, _: Instant) {
-        self.leave(&permit);
+        self.release(&permit);
     }
 
     #[inline]
@@ -91,14 +91,14 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
 impl<R: Send + Sync> Cell for FairShare<R> {
     fn reset(&self) {
         for own in &self.own {
-            own.refused_in.store(0, Relaxed);
+            own.rejected_in.store(0, Relaxed);
             own.left.store(0, Relaxed);
         }
     }
 
     fn settles_in(&self, now: Instant) -> Duration {
         if self.own.iter().any(|own| own.inside.load(Acquire) != 0) {
-            // A guess, and never zero while anybody is in.
+            // An estimate, and never zero while a request is inside.
             return Duration::from_millis(1);
         }
         let now = self.shared.nanos(now);
@@ -113,7 +113,7 @@ impl<R: Send + Sync> Cell for FairShare<R> {
 impl<R> FairShare<R> {
     #[cold]
     fn reject(&self, now: Instant) -> Rejection {
-        self.shared.refusals.add();
+        self.shared.rejections.add();
         let hint = self.shared.limit.retry_after_at(now);
         Rejection::new(NAME, Kind::OverQuota).with_estimated_retry_after(hint)
     }

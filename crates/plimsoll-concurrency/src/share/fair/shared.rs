@@ -1,4 +1,4 @@
-//! What the cells of all keys share.
+//! The state that the cells of all keys share.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -10,7 +10,7 @@ use crate::ConcurrencyLimitHandle;
 
 pub(super) struct Shared {
     pub(super) limit: ConcurrencyLimitHandle,
-    pub(super) refusals: Counter,
+    pub(super) rejections: Counter,
     epoch: Epoch,
     cells: AtomicU32,
     bands: [Band; Criticality::ALL.len()],
@@ -20,7 +20,7 @@ impl Shared {
     pub(super) fn new(limit: ConcurrencyLimitHandle) -> Self {
         Self {
             limit,
-            refusals: Counter::new(),
+            rejections: Counter::new(),
             epoch: Epoch::new(),
             cells: AtomicU32::new(0),
             bands: Criticality::ALL.map(|_| Band::new()),
@@ -39,15 +39,17 @@ impl Shared {
         &self.bands[criticality as usize]
     }
 
-    /// Shares may matter: nine tenths of the limit are taken.
+    /// Whether shares apply: at least 0.9 of the limit is in flight or queued.
     #[inline]
     pub(super) fn nearly_full(&self) -> bool {
         let limit = &self.limit;
         10 * (limit.in_flight() + limit.queued()) >= 9 * limit.limit()
     }
 
-    /// How full it is for this criticality. The less critical do not count: in the queue these requests are before them, and
-    /// take their place. Half of those places are as good as slots.
+    /// Returns how full the limit is for a criticality.
+    ///
+    /// Less critical requests do not count: the queue serves this criticality before them, and
+    /// evicts them for it. Half of their places in the queue count as slots.
     pub(super) fn fill(&self, criticality: Criticality) -> Fill {
         let sum =
             |bands: &[Band]| -> u32 { bands.iter().map(|band| band.inside.load(Relaxed)).sum() };

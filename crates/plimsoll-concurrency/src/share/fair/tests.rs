@@ -5,10 +5,10 @@ use plimsoll_core::{Class, Outcome, Policy, Verdict, WaitsOn};
 use super::*;
 use crate::ConcurrencyLimit;
 
-/// Shares that let by 9 of 10 requests find the limit nearly full and not full: it is their turn to
-/// ask for the slots of stopped readers.
+/// With 9 of 10 requests the limit is nearly full but not full, so the fair shares have to reclaim
+/// the slots of unread responses.
 #[test]
-fn what_stopped_readers_hold_is_reclaimed_from_key_criticality_and_limit() {
+fn unread_responses_are_reclaimed_from_key_criticality_and_limit() {
     for requests in [9, 10] {
         let limit = ConcurrencyLimit::new(10).unwrap();
         let share = FairShare::new(limit.handle());
@@ -19,13 +19,13 @@ fn what_stopped_readers_hold_is_reclaimed_from_key_criticality_and_limit() {
         let mut permits = Vec::new();
         for _ in 0..requests {
             let Verdict::Admit(mut permit) = stack.admit(&mut (), now) else {
-                panic!("there is room for ten");
+                panic!("ten are below the limit");
             };
             Policy::<()>::body_waits(&stack, &mut permit, WaitsOn::Caller);
             permits.push(permit);
         }
         assert_eq!(in_band(), requests - 9, "counted while it was nearly full");
-        // The last of ten came after a first look.
+        // The tenth request, if any, arrived after a first look.
         let closed = now + Duration::from_secs(3);
         stack.0.reclaim(of, closed);
         assert_eq!(stack.0.in_flight(), requests as usize);

@@ -1,28 +1,28 @@
-//! What can be seen of partitions from outside.
+//! Reads partitions at run time.
 
 use std::{fmt, sync::Arc};
 
 use super::Shared;
 
-/// Reads partitions at work. Clones share them.
+/// Reads the [`Partitions`](super::Partitions) of a limit at run time; clones share them.
 pub struct PartitionsHandle<K>(pub(super) Arc<Shared<K>>);
 
-/// One partition at this moment.
+/// The state of one partition at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionFigures<K> {
-    /// Its name; `None` is the rest.
+    /// The partition's name; `None` is the rest.
     pub name: Option<K>,
-    /// Requests that get in even when others want all of the limit.
+    /// How many requests are admitted even when others use all of the limit.
     pub guarantee: usize,
     /// Requests in flight, or in the limit's queue.
     pub in_flight: usize,
-    /// Requests above the guarantee that were refused because nothing was idle.
+    /// Requests above the guarantee that were rejected because no slot was idle.
     pub rejected: u64,
 }
 
 impl<K: Copy> PartitionsHandle<K> {
-    /// All partitions in the order they were given in, the rest last.
+    /// Returns all partitions in the order in which they were given, the rest last.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionFigures<K>> + '_ {
         let limit = self.0.limit.limit();
         let names = self.0.names.iter().copied().map(Some);

@@ -1,4 +1,4 @@
-//! Shares of one limit that are guaranteed, and lent while they are idle.
+//! Guaranteed shares of one limit, which are lent while they are idle.
 
 mod handle;
 mod partition;
@@ -14,46 +14,54 @@ use crate::{ConcurrencyLimitHandle, limit::stalls::Stamp};
 
 /// The policy's name in rejections.
 const NAME: &str = "partition";
+/// The most partitions: 64. Each request above its guarantee looks at all of them.
 const MAX_PARTITIONS: usize = 64;
 
-/// Partitions cannot be made of these.
+/// The partitions of a limit are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPartitions {
-    /// Nothing to divide, or too finely.
-    #[error("partitions are {0}, but must be 1 to 64")]
+    /// The number of partitions is 0 or too high.
+    #[error("partitions must be 1 to 64, got {0}")]
     Count(usize),
-    /// Not a share.
-    #[error("share is {0}, but must be 0 to 1")]
+    /// A share is not in 0 to 1.
+    #[error("share must be in 0..=1, got {0}")]
     Share(f64),
-    /// More than there is.
-    #[error("shares add up to {0}, but must not be more than 1")]
+    /// The shares add up to more than the limit.
+    #[error("sum of shares must be at most 1, got {0}")]
     Sum(f64),
-    /// Two partitions of one name.
-    #[error("name of partition {0} (from 0) is taken, but must be its own")]
+    /// Two partitions have the same name.
+    #[error("names of partitions must be unique, partition {0} (from 0) repeats one")]
     Name(usize),
 }
 
-/// Named shares of one [`ConcurrencyLimit`](crate::ConcurrencyLimit) limit, guaranteed to those who are in them, and lent while they are idle.
+/// Divides a [`ConcurrencyLimit`](crate::ConcurrencyLimit) into named partitions with guaranteed
+/// shares.
 ///
-/// In front of the limit in the same gate: `(partitions, limit)`. A share is a part of the limit, whatever that is now, rounded up. What
-/// is in no named partition is in the rest, which has what the shares leave. A share of 0 guarantees nothing: it lives on what is idle.
+/// Idle shares are lent. Put it in front of the limit in the same gate: `(partitions, limit)`. A
+/// share is a part of the limit's current value, rounded up. Requests of no named partition are in
+/// the rest, which has what the shares leave. A share of 0 guarantees nothing; such a partition
+/// uses only idle slots.
 ///
-/// # Who gets in
+/// # Which requests are admitted
 ///
-/// - A request below its partition's guarantee is let by, and finds a slot or waits in the limit's queue.
-/// - One above gets in while there are free slots that nobody is owed, and is refused with [`Kind::Full`] otherwise. It does not wait:
-///   the queue is for those below their guarantee, so that the first slot given back is theirs.
-/// - Where the limit has no queue, or it is full, a request below its guarantee is refused by the limit; then a slot is owed to its partition,
-///   and for 100 milliseconds nobody borrows it.
+/// - A request below its partition's guarantee is passed to the limit, where it takes a slot or
+///   waits in the queue.
+/// - A request above the guarantee is admitted while slots are free that are not reserved for
+///   another partition, and otherwise rejected with [`Kind::Full`]. It is not queued: the queue is
+///   for requests below their guarantee, so the first released slot goes to them.
+/// - Where the limit has no queue, or the queue is full, the limit rejects a request below its
+///   guarantee. A slot is then reserved for its partition, and not lent for 100 milliseconds.
 ///
-/// So nobody is let in above the limit, and no partition waits for another longer than until the next slot is given back. (Netflix'
-/// concurrency-limits, whose idea this is, lets those below their guarantee in above the limit, up to twice it.) Where rounding up makes the
-/// guarantees more than the limit, the last of them may wait for one another.
+/// So the limit is never exceeded, and no partition waits for another longer than until the next
+/// slot is released. (Netflix's concurrency-limits, where the idea comes from, admits requests
+/// below their guarantee above the limit, up to twice it.) Where rounding makes the guarantees add
+/// up to more than the limit, the last requests below a guarantee may wait for each other.
 ///
 /// # Cost
 ///
-/// A compare-and-swap below the guarantee; above it a look at each partition, too. No lock, no allocation.
+/// Below the guarantee one compare-and-swap; above it also a look at each partition. No lock and no
+/// allocation.
 ///
 /// ```
 /// use plimsoll_concurrency::{ConcurrencyLimit, Partitions};
@@ -94,22 +102,25 @@ struct Shared<K> {
     partitions: Box<[Partition]>,
 }
 
-/// A request of a partition, counted. Plain data: the gate sees to it that it is given back.
+/// A counted request of a partition. Plain data: the gate releases it.
 #[derive(Debug)]
 pub struct PartitionsPermit {
     partition: u16,
     lent: bool,
-    took_owed: bool,
+    took_reserved: bool,
     stamp: Stamp,
 }
 
 impl<K: Copy + PartialEq, F> Partitions<K, F> {
-    /// Divides the limit of this handle into shares of 0 to 1 with names, which `read` tells from a request. `None`, and a name
-    /// that is not among them, is the rest.
+    /// Divides the limit of this handle into named shares of 0 to 1.
+    ///
+    /// `read` returns the name for a request. `None`, and a name that is not among `shares`, stand
+    /// for the rest.
     ///
     /// # Errors
     ///
-    /// When there are none or more than 64, two have one name, a share is below 0 or above 1, or all together are above 1.
+    /// When there are no shares or more than 64, two have the same name, a share is below 0 or
+    /// above 1, or their sum is above 1.
     pub fn new(
         limit: ConcurrencyLimitHandle,
         shares: impl IntoIterator<Item = (K, f64)>,
@@ -142,7 +153,7 @@ impl<K: Copy + PartialEq, F> Partitions<K, F> {
         })
     }
 
-    /// Shows guarantees, requests in flight and refusals.
+    /// Returns a handle that reads guarantees, requests in flight and rejections.
     pub fn handle(&self) -> PartitionsHandle<K> {
         PartitionsHandle(Arc::clone(&self.shared))
     }
@@ -157,26 +168,26 @@ impl<K: PartialEq> Shared<K> {
 }
 
 impl<K> Shared<K> {
-    /// Reclaims what stopped readers hold, in the limit and in this partition, one of which is
+    /// Reclaims slots of unread responses, in the limit and in this partition, one of which is
     /// full. Returns whether the partition has room.
     fn reclaim(&self, partition: &Partition, now: Instant) -> bool {
         self.limit.reclaim(now);
         partition.reclaim(self.epoch.nanos(now), self.limit.max_stall_nanos())
     }
 
-    /// A slot is free that nobody is owed.
-    fn lends(&self, borrower: usize, limit: usize, now: Instant) -> bool {
+    /// Whether a slot is free that is not reserved for another partition.
+    fn can_lend(&self, borrower: usize, limit: usize, now: Instant) -> bool {
         let inside = self.limit.in_flight() + self.limit.queued();
         if inside >= limit {
             return false;
         }
         let now = self.epoch.nanos(now);
         let others = self.partitions.iter().enumerate();
-        let owed: usize = others
+        let reserved: usize = others
             .filter(|&(at, _)| at != borrower)
-            .map(|(_, partition)| partition.owed(now, limit) as usize)
+            .map(|(_, partition)| partition.reserved(now, limit) as usize)
             .sum();
-        inside + owed < limit
+        inside + reserved < limit
     }
 }
 
@@ -196,15 +207,15 @@ where
         let mut permit = PartitionsPermit {
             partition: at as u16,
             lent: false,
-            took_owed: false,
+            took_reserved: false,
             stamp: Stamp::NONE,
         };
         let guarantee = partition.guarantee(limit);
-        if partition.enter(guarantee)
-            || self.shared.reclaim(partition, now) && partition.enter(guarantee)
+        if partition.acquire(guarantee)
+            || self.shared.reclaim(partition, now) && partition.acquire(guarantee)
         {
-            permit.took_owed = partition.take_owed();
-        } else if self.shared.lends(at, limit, now) && partition.enter(u32::MAX) {
+            permit.took_reserved = partition.take_reserved();
+        } else if self.shared.can_lend(at, limit, now) && partition.acquire(u32::MAX) {
             permit.lent = true;
         } else {
             partition.rejected.add();
@@ -216,15 +227,15 @@ where
 
     #[inline]
     fn finish(&self, permit: PartitionsPermit, _: &Outcome) {
-        self.shared.partitions[usize::from(permit.partition)].leave(permit.stamp);
+        self.shared.partitions[usize::from(permit.partition)].release(permit.stamp);
     }
 
     fn revoke(&self, permit: PartitionsPermit, _: Instant, now: Instant) {
         let partition = &self.shared.partitions[usize::from(permit.partition)];
-        partition.leave(permit.stamp);
-        // Perhaps it was not the limit that refused, but a policy after it.
+        partition.release(permit.stamp);
+        // The request may have been rejected by another policy than the limit.
         if !permit.lent && self.shared.limit.in_flight() >= self.shared.limit.limit() {
-            partition.turned_away(self.shared.epoch.nanos(now), permit.took_owed);
+            partition.rejected_below_guarantee(self.shared.epoch.nanos(now), permit.took_reserved);
             self.shared.reclaim(partition, now);
         }
     }

@@ -1,4 +1,4 @@
-//! One partition: what it is guaranteed, has, and is owed.
+//! One partition: its guarantee, its requests, and the slots reserved for it.
 
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -9,17 +9,21 @@ use plimsoll_core::Counter;
 
 use crate::limit::stalls::{Stalls, Stamp};
 
-/// Nanoseconds for which a slot is kept for a partition that was turned away.
-const KEPT: u64 = 100_000_000;
+/// How long a slot is reserved after its partition was rejected below its guarantee, in
+/// nanoseconds.
+///
+/// 100 ms, the time in which a caller may retry. Tests in `partitions` fail with another value.
+const RESERVED: u64 = 100_000_000;
 
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) share: f64,
-    /// In flight, or in the limit's queue.
+    /// Requests in flight, or in the limit's queue.
     inside: AtomicU32,
-    /// Requests below the guarantee that were turned away and did not come again, and until when that counts.
-    owed: AtomicU32,
-    owed_until: AtomicU64,
+    /// Requests below the guarantee that were rejected and have not been retried, and until when
+    /// slots stay reserved for them.
+    reserved: AtomicU32,
+    reserved_until: AtomicU64,
     pub(super) rejected: Counter,
     pub(super) stalls: Stalls,
 }
@@ -29,17 +33,17 @@ impl Partition {
         Self {
             share,
             inside: AtomicU32::new(0),
-            owed: AtomicU32::new(0),
-            owed_until: AtomicU64::new(0),
+            reserved: AtomicU32::new(0),
+            reserved_until: AtomicU64::new(0),
             rejected: Counter::new(),
             stalls: Stalls::new(),
         }
     }
 
-    /// Of a limit: the share, rounded up; none of nothing.
+    /// Returns the guaranteed part of a limit: the share, rounded up; 0 for a share of 0.
     #[inline]
     pub(super) fn guarantee(&self, limit: usize) -> u32 {
-        // 0.07 of 100 is a little more than 7 in floats.
+        // The margin is for floats: 0.07 * 100 is slightly more than 7.
         (limit as f64 * self.share - 1e-6).ceil() as u32
     }
 
@@ -48,9 +52,9 @@ impl Partition {
         self.inside.load(Relaxed)
     }
 
-    /// One more inside, if it is below `most`.
+    /// Counts a request in, if fewer than `most` are inside.
     #[inline]
-    pub(super) fn enter(&self, most: u32) -> bool {
+    pub(super) fn acquire(&self, most: u32) -> bool {
         let mut inside = self.inside.load(Relaxed);
         while inside < most {
             match self
@@ -64,15 +68,15 @@ impl Partition {
         false
     }
 
-    /// One less, unless its place was reclaimed.
+    /// Counts a request out, unless its place was reclaimed.
     #[inline]
-    pub(super) fn leave(&self, stamp: Stamp) {
+    pub(super) fn release(&self, stamp: Stamp) {
         if self.stalls.end(stamp, || false) {
             self.inside.fetch_sub(1, AcqRel);
         }
     }
 
-    /// Reclaims the places of responses that were not read for `longest`. Returns whether there
+    /// Reclaims the places of responses that stayed unread for `longest`. Returns whether there
     /// were any.
     #[cold]
     pub(super) fn reclaim(&self, now: u64, longest: Option<u64>) -> bool {
@@ -81,35 +85,38 @@ impl Partition {
         taken > 0
     }
 
-    /// A request below the guarantee found the limit full at `now`; `took` what was owed to it.
+    /// Notes that a request below the guarantee found the limit full at `now`; `took` means that it
+    /// used a reserved slot.
     #[cold]
-    pub(super) fn turned_away(&self, now: u64, took: bool) {
-        let until = self.owed_until.swap(now.saturating_add(KEPT), Relaxed);
+    pub(super) fn rejected_below_guarantee(&self, now: u64, took: bool) {
+        let until = self
+            .reserved_until
+            .swap(now.saturating_add(RESERVED), Relaxed);
         if until <= now {
-            self.owed.store(1, Relaxed);
+            self.reserved.store(1, Relaxed);
         } else {
-            self.owed.fetch_add(1 + u32::from(took), Relaxed);
+            self.reserved.fetch_add(1 + u32::from(took), Relaxed);
         }
     }
 
-    /// A request below the guarantee goes for a slot, for one that it is owed if there is any.
+    /// Takes a reserved slot, if there is one, for a request below the guarantee.
     #[inline]
-    pub(super) fn take_owed(&self) -> bool {
-        let owed = self.owed.load(Relaxed);
-        if owed == 0 {
-            return false; // nearly always
+    pub(super) fn take_reserved(&self) -> bool {
+        let reserved = self.reserved.load(Relaxed);
+        if reserved == 0 {
+            return false; // the usual case
         }
-        self.owed
-            .compare_exchange(owed, owed - 1, Relaxed, Relaxed)
+        self.reserved
+            .compare_exchange(reserved, reserved - 1, Relaxed, Relaxed)
             .is_ok()
     }
 
-    /// Slots to be kept for it now.
-    pub(super) fn owed(&self, now: u64, limit: usize) -> u32 {
-        let owed = self.owed.load(Relaxed);
-        if owed == 0 || self.owed_until.load(Relaxed) <= now {
+    /// Returns the number of slots that are reserved for this partition now.
+    pub(super) fn reserved(&self, now: u64, limit: usize) -> u32 {
+        let reserved = self.reserved.load(Relaxed);
+        if reserved == 0 || self.reserved_until.load(Relaxed) <= now {
             return 0;
         }
-        owed.min(self.guarantee(limit).saturating_sub(self.inside()))
+        reserved.min(self.guarantee(limit).saturating_sub(self.inside()))
     }
 }

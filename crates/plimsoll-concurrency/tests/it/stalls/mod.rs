@@ -1,4 +1,4 @@
-//! Callers that stop reading, and what becomes of their slots. On the paused clock: no test sleeps.
+//! Slots of unread responses. On the paused clock: no test sleeps.
 
 mod model;
 mod shares;
@@ -26,15 +26,15 @@ use tower::{Layer as _, ServiceExt as _};
 
 use crate::{MS, woken};
 
-/// The longest stall unless another is set.
+/// The default of the longest stall.
 const X: Duration = Duration::from_secs(10);
-/// A millisecond less.
+/// One millisecond less.
 const ALMOST_X: Duration = Duration::from_millis(9_999);
 
-/// A request is the body of its response, and whose it is.
+/// The request carries the body of its response, and its key.
 type Req = Request<Download>;
 
-/// A body as scripted, and after that with as many frames as are asked for.
+/// A body that follows a script, and then has a frame for every poll.
 #[derive(Debug, Clone, Default)]
 struct Download {
     key: u32,
@@ -78,7 +78,7 @@ impl Body for Download {
 
 type Reader<P> = GateBody<Download, Held<P, Http, Req>>;
 
-/// Sends a request. The reader of its response holds the slot, and has not read anything.
+/// Sends a request. The returned reader of its response holds the slot, and has not read anything.
 async fn ask<P: Policy<Req> + 'static>(
     layer: &GateLayer<P>,
     download: Download,
@@ -98,15 +98,15 @@ async fn is_full<P: Policy<Req> + 'static>(layer: &GateLayer<P>) -> bool {
     ask(layer, Download::default()).await.is_err()
 }
 
-/// Polls the body for a frame, as a server with room in its buffer does. `false` when there is none
-/// yet.
+/// Polls the body for a frame, as a server with room in its buffer does. Returns `false` when there
+/// is none yet.
 fn read<P: Policy<Req> + 'static>(reader: &mut Reader<P>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     Pin::new(reader).poll_frame(&mut cx).is_ready()
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
+async fn two_stopped_readers_block_a_limit_of_two_for_one_stall() {
     let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -114,7 +114,7 @@ async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
         ask(&layer, Download::default()).await.unwrap(),
         ask(&layer, Download::default()).await.unwrap(),
     ];
-    assert!(is_full(&layer).await, "from here on time counts");
+    assert!(is_full(&layer).await, "the stall is measured from here");
     advance(ALMOST_X).await;
     assert!(is_full(&layer).await);
     assert_eq!((handle.in_flight(), handle.stalled()), (2, 0));
@@ -124,7 +124,7 @@ async fn two_stopped_readers_close_a_limit_of_two_for_a_stall_and_no_longer() {
     let fourth = ask(&layer, Download::default()).await.unwrap();
     assert!(is_full(&layer).await);
     drop(stopped);
-    assert_eq!(handle.in_flight(), 2, "those slots are others' now");
+    assert_eq!(handle.in_flight(), 2, "those slots were reclaimed");
     drop((third, fourth));
     assert_eq!(handle.in_flight(), 0);
 }
@@ -137,10 +137,10 @@ async fn a_slot_is_reclaimed_within_a_stall_and_a_quarter() {
         assert!(is_full(&layer).await, "an epoch is closed");
         drop(first);
         advance(offset * MS).await;
-        // It stops reading at any time of an epoch.
+        // The caller stops reading at any time of an epoch.
         let _stopped = ask(&layer, Download::default()).await.unwrap();
         let since = Instant::now();
-        // Asked about every 10 milliseconds.
+        // A request about every 10 milliseconds.
         let latest = X + X / 4 + 20 * MS;
         while is_full(&layer).await {
             assert!(since.elapsed() < latest, "{offset}");
@@ -169,7 +169,7 @@ async fn a_slow_reader_that_takes_a_frame_in_time_keeps_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread() {
+async fn an_idle_stream_keeps_its_slot_until_an_event_stays_unread() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -181,12 +181,12 @@ async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread()
         advance(X / 5).await;
         assert!(is_full(&layer).await);
     }
-    assert!(!read(&mut stream), "woken for nothing");
+    assert!(!read(&mut stream), "a spurious wake-up");
     advance(2 * X).await;
     assert!(is_full(&layer).await);
     assert!(read(&mut stream), "an event");
     advance(X / 4).await;
-    assert!(is_full(&layer).await, "from here on time counts");
+    assert!(is_full(&layer).await, "the stall is measured from here");
     advance(ALMOST_X).await;
     assert!(is_full(&layer).await);
     advance(MS).await;
@@ -195,14 +195,14 @@ async fn an_idle_stream_keeps_its_slot_until_its_caller_leaves_an_event_unread()
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_finds_the_limit_full_nothing_is_reclaimed() {
+async fn no_slot_is_reclaimed_while_no_request_finds_the_limit_full() {
     let limit = ConcurrencyLimit::new(2).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
     let stopped = ask(&layer, Download::default()).await.unwrap();
     for _ in 0..100 {
         advance(X).await;
-        assert!(!is_full(&layer).await, "there is another slot");
+        assert!(!is_full(&layer).await, "another slot is free");
     }
     assert_eq!((handle.in_flight(), handle.stalled()), (1, 0));
     drop(stopped);
@@ -210,7 +210,7 @@ async fn while_nobody_finds_the_limit_full_nothing_is_reclaimed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_goes_on_without_its_slot() {
+async fn a_response_continues_without_its_slot() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -225,7 +225,7 @@ async fn a_response_goes_on_without_its_slot() {
     assert!(is_full(&layer).await);
     advance(X).await;
     let other = ask(&layer, Download::default()).await.unwrap();
-    // It reads again: nothing is missing, and it counts nowhere.
+    // The caller reads again: all frames arrive, and it is not counted.
     let frames = std::iter::from_fn(|| Some(read(&mut late))).take(5);
     assert_eq!(frames.filter(|ready| *ready).count(), 4);
     assert_eq!(handle.in_flight(), 1);
@@ -237,7 +237,7 @@ async fn a_response_goes_on_without_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_the_queue_gets_the_slot_though_nobody_else_comes() {
+async fn a_queued_request_gets_a_reclaimed_slot_without_further_requests() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let limit = limit.queue(4, 6 * X).unwrap();
     let handle = limit.handle();
@@ -247,13 +247,13 @@ async fn a_request_in_the_queue_gets_the_slot_though_nobody_else_comes() {
     let queued = woken_late(ask(&layer, Download::default())).await.unwrap();
     assert!(since.elapsed() >= X && since.elapsed() <= X + X / 4);
     assert_eq!((handle.in_flight(), handle.queued()), (1, 0));
-    // And so does the next, though it came while the one before was served.
+    // So does the next request, which is queued while the first is served.
     woken_late(ask(&layer, Download::default())).await.unwrap();
     assert_eq!(handle.stalled(), 2);
     drop(queued);
 }
 
-/// As [`woken`], for waits of some stalls.
+/// As [`woken`], for waits of several stalls.
 async fn woken_late<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(5 * X, future)
         .await
@@ -261,7 +261,7 @@ async fn woken_late<F: Future>(future: F) -> F::Output {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_in_the_queue_come_before_the_one_who_finds_the_slot() {
+async fn queued_requests_get_a_reclaimed_slot_before_the_request_that_reclaims_it() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let limit = limit.queue(4, 6 * X).unwrap();
     let layer = GateLayer::new(limit);
@@ -276,7 +276,7 @@ async fn those_in_the_queue_come_before_the_one_who_finds_the_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_not_answered_keeps_its_slot() {
+async fn a_request_without_a_response_keeps_its_slot() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let layer = GateLayer::new(limit);
@@ -294,7 +294,7 @@ async fn a_request_that_is_not_answered_keeps_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_entrances_of_a_limit_share_what_is_reclaimed() {
+async fn all_routes_of_a_limit_share_reclaimed_slots() {
     let limit = ConcurrencyLimit::new(1).unwrap();
     let handle = limit.handle();
     let (route, other) = (GateLayer::new(limit.route()), GateLayer::new(limit.route()));
@@ -306,7 +306,7 @@ async fn all_entrances_of_a_limit_share_what_is_reclaimed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_caller_gets_back_its_own() {
+async fn only_the_slots_of_a_full_cell_are_reclaimed() {
     let each = ConcurrencyLimit::new(2).unwrap().reject_as_over_quota();
     let handle = each.handle();
     let key = |req: &Req| Some(req.body().key);
@@ -322,11 +322,11 @@ async fn each_caller_gets_back_its_own() {
     assert_eq!(handle.stalled(), 2, "the other's limit was not full");
 }
 
-/// Counts the calls that it is told of.
+/// Counts the calls in its windows.
 #[derive(Debug)]
-struct Told(Arc<Mutex<u64>>);
+struct Recorder(Arc<Mutex<u64>>);
 
-impl Algorithm for Told {
+impl Algorithm for Recorder {
     fn initial(&self) -> u32 {
         1
     }
@@ -349,9 +349,9 @@ impl Algorithm for Told {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_reclaimed() {
-    let told = Arc::default();
-    let limit = ConcurrencyLimit::moved_by(Told(Arc::clone(&told))).unwrap();
+async fn a_call_whose_slot_was_reclaimed_is_not_sampled() {
+    let counted = Arc::default();
+    let limit = ConcurrencyLimit::moved_by(Recorder(Arc::clone(&counted))).unwrap();
     let layer = GateLayer::new(limit);
     let script = || Download::of([Next::Frame, Next::End]);
     let mut stopped = ask(&layer, script()).await.unwrap();
@@ -359,22 +359,22 @@ async fn an_algorithm_learns_nothing_from_a_call_whose_slot_was_reclaimed() {
     advance(X).await;
     let mut reads = ask(&layer, script()).await.unwrap();
     assert!(read(&mut stopped) && read(&mut stopped));
-    // Closes the window in which the other ended.
+    // Closes the window in which the other call ended.
     for _ in 0..2 {
         assert!(read(&mut reads) && read(&mut reads));
         advance(MS).await;
         reads = ask(&layer, script()).await.unwrap();
     }
     assert!(read(&mut reads) && read(&mut reads));
-    let told = *told.lock().unwrap();
+    let counted = *counted.lock().unwrap();
     assert!(
-        (1..=3).contains(&told),
-        "three calls were read in time, and not {told}"
+        (1..=3).contains(&counted),
+        "three calls were read in time, and not {counted}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_can_be_switched_off_and_on() {
+async fn reclaiming_can_be_disabled_and_enabled() {
     let limit = ConcurrencyLimit::new(1).unwrap().max_stall(None).unwrap();
     let handle = limit.handle();
     assert_eq!(handle.max_stall(), None);
@@ -425,6 +425,6 @@ fn law_09_a_longest_stall_out_of_bounds_is_an_error() {
     }
     assert_eq!(
         InvalidConcurrencyLimit::MaxStall(MS).to_string(),
-        "longest stall is 1ms, but must be 100 milliseconds to 1 hour"
+        "max_stall must be 100 milliseconds to 1 hour, got 1ms"
     );
 }

@@ -1,4 +1,4 @@
-//! Calls at random, in front of a limit that is always full.
+//! Random calls, in front of a limit that is always full.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::X;
 
-/// Ticks in a longest stall.
+/// Ticks per longest stall.
 const TICKS: u32 = 8;
 
-/// A call, and since which tick its caller has read nothing. `None` while the service has its turn.
+/// A call, and the tick since which its caller has not read; `None` while its body waits for the
+/// service.
 struct Call {
     permit: ConcurrencyLimitPermit,
     unread_since: Option<u32>,
@@ -31,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Vec<(usize, Step)>>> {
     proptest::collection::vec(tick, 1..80)
 }
 
-/// Ends a call. Answers whether it gave a slot back.
+/// Ends a call. Returns whether it released a slot.
 fn end(limit: &ConcurrencyLimit, call: Call, now: Instant) -> bool {
     let before = limit.handle().in_flight();
     let outcome = Outcome::new(Class::Success, Duration::ZERO, now);
@@ -39,11 +40,12 @@ fn end(limit: &ConcurrencyLimit, call: Call, now: Instant) -> bool {
     before - limit.handle().in_flight() == 1
 }
 
-/// Whether it must have a slot after this number of unread ticks, or cannot have one; `None` in between.
+/// Whether the call must have a slot after this many unread ticks, or cannot have one; `None` in
+/// between.
 fn has_slot(call: &Call, tick: u32) -> Option<bool> {
     match call.unread_since.map(|since| tick - since) {
         None | Some(0..TICKS) => Some(true),
-        // Closed a quarter later, and looked at a tick after that.
+        // Its epoch is closed up to a quarter later, and checked one tick after that.
         Some(ticks) if ticks > TICKS + TICKS / 4 + 1 => Some(false),
         Some(_) => None,
     }
@@ -51,7 +53,7 @@ fn has_slot(call: &Call, tick: u32) -> Option<bool> {
 
 proptest! {
     #[test]
-    fn law_03_who_reads_keeps_its_slot_and_who_stops_has_none_after_a_stall_and_a_quarter(
+    fn law_03_a_reading_caller_keeps_its_slot_and_a_stalled_one_loses_it_within_1_25_stalls(
         steps in steps(),
         slots in 1..5_usize,
     ) {
@@ -59,7 +61,7 @@ proptest! {
         let handle = limit.handle();
         let start = Instant::now();
         let at = |tick: u32| start + X / TICKS * tick;
-        let (mut calls, mut begun, mut given_back) = (Vec::<Call>::new(), 0, 0);
+        let (mut calls, mut begun, mut released_slots) = (Vec::<Call>::new(), 0, 0);
         let mut last = 0;
         for (tick, steps) in (1..).zip(steps) {
             for (any, step) in steps {
@@ -78,11 +80,11 @@ proptest! {
                         Policy::<()>::body_waits(&limit, &mut call.permit, on);
                         match had {
                             Some(true) => call.unread_since = since,
-                            Some(false) => {} // it goes on without
-                            // It was in time or not: end it, and count what it gave back.
+                            Some(false) => {} // it continues without a slot
+                            // Undefined whether it was in time: end it, and count what it released.
                             None => {
                                 let call = calls.swap_remove(of);
-                                given_back += usize::from(end(&limit, call, at(tick)));
+                                released_slots += usize::from(end(&limit, call, at(tick)));
                             }
                         }
                     }
@@ -91,18 +93,18 @@ proptest! {
                         let expected = has_slot(&call, tick);
                         let released = end(&limit, call, at(tick));
                         prop_assert!(expected.is_none_or(|has| has == released));
-                        given_back += usize::from(released);
+                        released_slots += usize::from(released);
                     }
                 }
             }
-            // Until it is full: so it is known when time began to count.
+            // Fill the limit, so that it is known when the time starts.
             while let Verdict::Admit(mut permit) = limit.admit(&mut (), at(tick)) {
                 Policy::<()>::body_waits(&limit, &mut permit, WaitsOn::Caller);
                 calls.push(Call { permit, unread_since: Some(tick) });
                 begun += 1;
             }
             prop_assert_eq!(handle.in_flight(), slots);
-            prop_assert_eq!(begun - given_back - handle.stalled() as usize, slots);
+            prop_assert_eq!(begun - released_slots - handle.stalled() as usize, slots);
             last = tick;
         }
         for call in calls {

@@ -1,4 +1,4 @@
-//! Fair shares and partitions of a limit whose callers stop reading.
+//! Fair shares and partitions of a limit with unread responses.
 
 use plimsoll_concurrency::{ConcurrencyLimit, FairShare, Partitions};
 use plimsoll_core::{GateLayer, Keyed, Missing};
@@ -7,7 +7,7 @@ use tokio::time::advance;
 use super::{ALMOST_X, Download, MS, Req, X, ask, read};
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
+async fn a_partition_reclaims_the_places_of_unread_responses() {
     let limit = ConcurrencyLimit::new(4).unwrap();
     let handle = limit.handle();
     let name = |req: &Req| Some(req.body().key);
@@ -24,7 +24,7 @@ async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
     for key in [1, 1, 2, 2] {
         readers.push(ask(&layer, Download::by(key)).await.unwrap());
     }
-    // The first partition's callers stop; those of the second go on.
+    // The callers of the first partition stop reading; those of the second continue.
     for _ in 0..5 {
         assert_eq!(ask(&layer, Download::by(1)).await.err().unwrap(), 503);
         advance(X / 5).await;
@@ -37,10 +37,10 @@ async fn a_partition_has_room_again_when_its_callers_stopped_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_that_the_limit_turns_away_reclaims_what_its_callers_hold() {
+async fn a_partition_that_the_limit_rejects_reclaims_the_places_of_unread_responses() {
     let limit = ConcurrencyLimit::new(2).unwrap();
     let name = |req: &Req| Some(req.body().key);
-    // Rounded up, the guarantees are more than the limit.
+    // Rounded up, the guarantees add up to more than the limit.
     let shares = [(1, 0.9), (2, 0.1)];
     let partitions = Partitions::new(limit.handle(), shares, name).unwrap();
     let figures = partitions.handle();
@@ -61,7 +61,7 @@ async fn a_partition_that_the_limit_turns_away_reclaims_what_its_callers_hold() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_its_share_again_when_its_callers_stopped_reading() {
+async fn a_key_reclaims_its_share_from_unread_responses() {
     let limit = ConcurrencyLimit::new(4).unwrap();
     let handle = limit.handle();
     let each = FairShare::new(limit.handle());

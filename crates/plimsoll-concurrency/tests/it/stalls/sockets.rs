@@ -1,4 +1,4 @@
-//! The same over real sockets, behind hyper's own flow control: real time, short stalls.
+//! Unread responses over real sockets, with hyper's own flow control: real time, short stalls.
 
 use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
 
@@ -21,7 +21,7 @@ use tower_http::timeout::{RequestBodyDeadlineLayer, RequestBodyTimeoutLayer};
 
 use crate::{MS, woken};
 
-/// The longest stall.
+/// The longest stall in these tests.
 const STALL: Duration = Duration::from_millis(200);
 
 /// A server with this limit and small send buffers.
@@ -48,12 +48,12 @@ impl Server {
         }
     }
 
-    /// Waits until this number of requests hold a slot.
+    /// Waits until this many requests hold a slot.
     async fn holds(&self, slots: usize) {
         holds(&self.limit, slots).await;
     }
 
-    /// Asks until it is served. Answers for how long it was rejected.
+    /// Sends requests until one is served. Returns for how long they were rejected.
     async fn is_served_after(&self) -> Duration {
         let since = Instant::now();
         assert_eq!(status(self.addr).await, 503, "all slots are taken");
@@ -86,17 +86,17 @@ async fn holds(limit: &ConcurrencyLimitHandle, slots: usize) {
     woken(holds).await;
 }
 
-/// Frames without an end.
+/// An endless stream of frames.
 fn large() -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send {
     stream::repeat(Bytes::from_static(&[b'x'; 8 * 1024])).map(Ok)
 }
 
-/// One event, and then none for as long as the client likes.
+/// One event, and then none until the client closes the stream.
 fn events() -> impl futures_util::Stream<Item = Result<Event, Infallible>> + Send {
     stream::once(ready(Ok(Event::default().data("hello")))).chain(stream::pending())
 }
 
-/// Connects with a small buffer for what it receives, and sends this.
+/// Connects with a small receive buffer, and sends these bytes.
 async fn send(addr: SocketAddr, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -110,7 +110,7 @@ async fn get_path(addr: SocketAddr, path: &str) -> TcpStream {
     send(addr, request.as_bytes()).await
 }
 
-/// The status of an answer, and the rest of it.
+/// Returns the status of a response, and its text.
 async fn answer(client: &mut TcpStream) -> (u16, String) {
     let mut text = String::new();
     woken(client.read_to_string(&mut text)).await.unwrap();
@@ -122,7 +122,7 @@ async fn status(addr: SocketAddr) -> u16 {
 }
 
 #[tokio::test]
-async fn two_sockets_that_read_nothing_close_a_limit_of_two_for_a_stall() {
+async fn two_sockets_that_do_not_read_block_a_limit_of_two_for_one_stall() {
     let server = Server::start(2, STALL);
     let stopped = [
         get_path(server.addr, "/large").await,
@@ -130,19 +130,20 @@ async fn two_sockets_that_read_nothing_close_a_limit_of_two_for_a_stall() {
     ];
     server.holds(2).await;
     assert!(server.is_served_after().await >= STALL);
-    // The other's buffers may have taken a frame meanwhile: then it has a little longer.
+    // The buffers of the other connection may have taken a frame meanwhile, so its stall ends
+    // later.
     assert!(server.limit.stalled() > 0);
     drop(stopped);
     server.holds(0).await;
 }
 
-/// A frame of HTTP/2 without flags, or with these.
+/// An HTTP/2 frame with these flags.
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
     [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
-/// The head of a request, `GET /large`, which is all of it.
+/// The frame of a complete request, `GET /large`.
 fn headers(stream: u8) -> Vec<u8> {
     let (get, http, path, authority) = (0x82, 0x86, 0x44, 0x41);
     let block = [&[get, http, authority, 1, b'x', path, 6], &b"/large"[..]];
@@ -151,7 +152,7 @@ fn headers(stream: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn streams_with_a_window_of_zero_close_a_limit_of_two_for_a_stall() {
+async fn streams_with_a_window_of_zero_block_a_limit_of_two_for_one_stall() {
     let server = Server::start(2, STALL);
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let (settings, initial_window_size) = (4, 4);
@@ -166,7 +167,7 @@ async fn streams_with_a_window_of_zero_close_a_limit_of_two_for_a_stall() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_on_reading_is_sent_all_of_it() {
+async fn a_caller_that_continues_to_read_gets_the_whole_response() {
     let server = Server::start(1, STALL);
     let mut late = get_path(server.addr, "/large").await;
     server.holds(1).await;
@@ -182,7 +183,7 @@ async fn a_caller_that_goes_on_reading_is_sent_all_of_it() {
 #[tokio::test]
 async fn a_slow_and_steady_reader_keeps_its_slot() {
     const STALL: Duration = Duration::from_secs(1);
-    // Again, should this machine stand still for as long as a caller may.
+    // Repeated if this machine pauses for longer than half a stall.
     for _ in 0..10 {
         let server = Server::start(1, STALL);
         let mut slow = get_path(server.addr, "/large").await;
@@ -220,7 +221,7 @@ async fn an_idle_event_stream_keeps_its_slot() {
     assert_eq!((server.limit.in_flight(), server.limit.stalled()), (1, 0));
 }
 
-/// A server that reads what is uploaded, with this layer between the gate and the handler.
+/// A server that reads uploads, with this layer between the gate and the handler.
 macro_rules! uploads {
     ($layer:expr) => {{
         let limit = ConcurrencyLimit::new(1).unwrap();
@@ -237,7 +238,7 @@ const HALF: &[u8] =
     b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf.";
 
 #[tokio::test]
-async fn a_half_sent_upload_gives_its_slot_back_when_its_body_times_out() {
+async fn a_half_sent_upload_releases_its_slot_when_its_body_times_out() {
     let (addr, limit) = uploads!(RequestBodyTimeoutLayer::new(STALL));
     let mut half = send(addr, HALF).await;
     holds(&limit, 1).await;
@@ -249,7 +250,7 @@ async fn a_half_sent_upload_gives_its_slot_back_when_its_body_times_out() {
 }
 
 #[tokio::test]
-async fn an_upload_that_trickles_gives_its_slot_back_at_its_deadline() {
+async fn a_trickling_upload_releases_its_slot_at_its_deadline() {
     let (addr, limit) = uploads!((
         RequestBodyDeadlineLayer::new(2 * STALL),
         RequestBodyTimeoutLayer::new(STALL),
@@ -257,7 +258,7 @@ async fn an_upload_that_trickles_gives_its_slot_back_at_its_deadline() {
     let mut trickles = send(addr, HALF).await;
     holds(&limit, 1).await;
     let trickle = async {
-        // Too soon for the idle timeout.
+        // Faster than the idle timeout.
         while trickles.write_all(b".").await.is_ok() && limit.in_flight() > 0 {
             sleep(STALL / 2).await;
         }

@@ -1,4 +1,4 @@
-//! What can be set of Gradient2.
+//! Settings of Gradient2.
 
 use std::ops::RangeInclusive;
 
@@ -8,11 +8,11 @@ use crate::control::{
     error::checked_smoothing,
     published::average::{Average, WARM_UP},
     published::common::Common,
-    published::dip::Dips,
+    published::probing::Probing,
 };
 
 impl Gradient2 {
-    /// The corrected form.
+    /// Creates the corrected form.
     pub fn new() -> Self {
         Self {
             common: Common::corrected(),
@@ -20,11 +20,11 @@ impl Gradient2 {
             tolerance: 1.5,
             allowance: 4.0,
             long: Average::over(600),
-            dips: Dips::new(),
+            probing: Probing::new(),
         }
     }
 
-    /// As published, with the published defaults.
+    /// Creates the published form, with the published defaults.
     pub fn as_published() -> Self {
         Self {
             common: Common::as_published(20, 200),
@@ -32,11 +32,11 @@ impl Gradient2 {
         }
     }
 
-    /// The first limit, and where it stays.
+    /// Sets the initial limit and its bounds.
     ///
     /// # Errors
     ///
-    /// Unless 1 <= lowest <= `initial` <= highest <= 2^30.
+    /// When not `1 <= lowest <= initial <= highest <= 2^30`.
     pub fn limits(
         mut self,
         initial: u32,
@@ -46,31 +46,34 @@ impl Gradient2 {
         Ok(self)
     }
 
-    /// How much a window holds, at least.
+    /// Sets the least time and calls of a window.
     ///
     /// # Errors
     ///
-    /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
+    /// When the time is less than 1 millisecond or more than 1 hour, or the samples are 0 or more
+    /// than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
         self.common.set_windows(size)?;
         Ok(self)
     }
 
-    /// How far the limit moves towards its aim in each window: 0.2 of the way, by default.
+    /// Sets how far the limit moves towards its target in each window; the default is 0.2 of the
+    /// way.
     ///
     /// # Errors
     ///
-    /// Unless it is more than 0 and at most 1.
+    /// When `share` is not in `(0, 1]`.
     pub fn smoothing(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
         self.smoothing = checked_smoothing(share)?;
         Ok(self)
     }
 
-    /// How often its long average latency may be before the limit shrinks: 1.5 times, by default.
+    /// Sets how many times its long average latency may be before the limit falls; the default is
+    /// 1.5.
     ///
     /// # Errors
     ///
-    /// When it is less than 1 or more than 100.
+    /// When `times` is less than 1 or more than 100.
     pub fn tolerance(mut self, times: f64) -> Result<Self, InvalidAlgorithm> {
         if !(1.0..=100.0).contains(&times) {
             return Err(InvalidAlgorithm::Tolerance(times));
@@ -79,11 +82,11 @@ impl Gradient2 {
         Ok(self)
     }
 
-    /// Requests that may queue, and by which the limit grows: 4, by default.
+    /// Sets how many requests may queue, which is also the step of growth; the default is 4.
     ///
     /// # Errors
     ///
-    /// When it is 0 or more than 2^20.
+    /// When `requests` is 0 or more than 2^20.
     pub fn queue_allowance(mut self, requests: u32) -> Result<Self, InvalidAlgorithm> {
         if requests == 0 || requests > 1 << 20 {
             return Err(InvalidAlgorithm::QueueAllowance(requests));
@@ -92,11 +95,11 @@ impl Gradient2 {
         Ok(self)
     }
 
-    /// Windows that the long average is over: 600, by default.
+    /// Sets how many windows the long average covers; the default is 600.
     ///
     /// # Errors
     ///
-    /// When there are fewer than 10 or more than 2^20.
+    /// When `windows` is less than 10 or more than 2^20.
     pub fn long_window(mut self, windows: u32) -> Result<Self, InvalidAlgorithm> {
         if !(WARM_UP..=1 << 20).contains(&windows) {
             return Err(InvalidAlgorithm::LongWindow(windows));

@@ -1,4 +1,4 @@
-//! What can be set of Vegas.
+//! Settings of Vegas.
 
 use std::ops::RangeInclusive;
 
@@ -7,11 +7,11 @@ use crate::control::{
     InvalidAlgorithm, WindowSize,
     error::{checked_backoff, checked_smoothing},
     published::common::Common,
-    published::dip::Dips,
+    published::probing::Probing,
 };
 
 impl Vegas {
-    /// The corrected form.
+    /// Creates the corrected form.
     pub fn new() -> Self {
         Self {
             common: Common::corrected(),
@@ -20,12 +20,12 @@ impl Vegas {
             smoothing: 1.0,
             backoff: None,
             probe: Probe::new(fastrand::Rng::new()),
-            noload: 0.0,
-            dips: Dips::new(),
+            no_load: 0.0,
+            probing: Probing::new(),
         }
     }
 
-    /// As published, with the published defaults.
+    /// Creates the published form, with the published defaults.
     pub fn as_published() -> Self {
         Self {
             common: Common::as_published(1, 1000),
@@ -33,11 +33,11 @@ impl Vegas {
         }
     }
 
-    /// The first limit, and where it stays.
+    /// Sets the initial limit and its bounds.
     ///
     /// # Errors
     ///
-    /// Unless 1 <= lowest <= `initial` <= highest <= 2^30.
+    /// When not `1 <= lowest <= initial <= highest <= 2^30`.
     pub fn limits(
         mut self,
         initial: u32,
@@ -47,21 +47,22 @@ impl Vegas {
         Ok(self)
     }
 
-    /// How much a window holds, at least.
+    /// Sets the least time and calls of a window.
     ///
     /// # Errors
     ///
-    /// When its time is less than 1 millisecond or more than 1 hour, or its samples are 0 or more than 2^20.
+    /// When the time is less than 1 millisecond or more than 1 hour, or the samples are 0 or more
+    /// than 2^20.
     pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
         self.common.set_windows(size)?;
         Ok(self)
     }
 
-    /// The queue to keep, from `alpha` to `beta` times `lg`: 3 to 6, by default.
+    /// Sets the range of queue lengths to keep, in multiples of `lg`; the default is 3 to 6.
     ///
     /// # Errors
     ///
-    /// Unless 1 <= `alpha` <= `beta` <= 1000.
+    /// When not `1 <= alpha <= beta <= 1000`.
     pub fn queue_band(mut self, alpha: u32, beta: u32) -> Result<Self, InvalidAlgorithm> {
         if alpha == 0 || alpha > beta || beta > 1000 {
             return Err(InvalidAlgorithm::QueueBand { alpha, beta });
@@ -70,32 +71,35 @@ impl Vegas {
         Ok(self)
     }
 
-    /// How far the limit moves towards its aim in each window: all the way, by default.
+    /// Sets how far the limit moves towards its target in each window; the default is 1, all the
+    /// way.
     ///
     /// # Errors
     ///
-    /// Unless it is more than 0 and at most 1.
+    /// When `share` is not in `(0, 1]`.
     pub fn smoothing(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
         self.smoothing = checked_smoothing(share)?;
         Ok(self)
     }
 
-    /// Lowers the limit to this share of itself, in place of the steps above.
+    /// Lowers the limit to this share of itself, in place of the steps of the table.
     ///
     /// # Errors
     ///
-    /// When it is less than 0.5, or 1 or more.
+    /// When `share` is not in `[0.5, 1)`.
     pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
         self.backoff = Some(checked_backoff(share)?);
         Ok(self)
     }
 
-    /// The as_published form probes every 0.5 to 1 times so many windows for each request of the limit: 30, by default. The corrected form
-    /// does not ask for it.
+    /// Sets how often the published form probes; the default is 30.
+    ///
+    /// It probes every 0.5 to 1 times `windows` windows for each request of the limit. The
+    /// corrected form ignores it.
     ///
     /// # Errors
     ///
-    /// When it is 0 or more than 2^20.
+    /// When `windows` is 0 or more than 2^20.
     pub fn probe_multiplier(mut self, windows: u32) -> Result<Self, InvalidAlgorithm> {
         if windows == 0 || windows > 1 << 20 {
             return Err(InvalidAlgorithm::Probe(windows));

@@ -1,14 +1,14 @@
-//! In, and out again.
+//! Admitting and releasing.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use loom::{sync::Arc, thread};
 
-use super::{leave, limit, nothing_is_left};
+use super::{assert_idle, limit, release};
 use crate::limit::state::State;
 
 #[test]
-fn the_limit_holds_when_three_arrive_and_leave() {
+fn the_limit_holds_for_three_concurrent_requests() {
     loom::model(|| {
         let state = limit(1);
         let inside = std::sync::Arc::new(AtomicUsize::new(0));
@@ -20,7 +20,7 @@ fn the_limit_holds_when_three_arrive_and_leave() {
                 assert_eq!(inside.fetch_add(1, SeqCst), 0, "one at a time");
                 thread::yield_now();
                 inside.fetch_sub(1, SeqCst);
-                leave(&state);
+                release(&state);
             }
         };
         let others: Vec<_> = (0..2)
@@ -30,6 +30,6 @@ fn the_limit_holds_when_three_arrive_and_leave() {
         for other in others {
             other.join().unwrap();
         }
-        nothing_is_left(&state);
+        assert_idle(&state);
     });
 }
