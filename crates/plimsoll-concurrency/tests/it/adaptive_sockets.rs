@@ -213,9 +213,9 @@ async fn a_service_with_more_404s_than_successes_stays_busy() {
     let server = Server::start(WORKERS, 6).await;
     let load = server.offer(2.0 * CAPACITY, Duration::from_millis(2_900));
     let busy = async {
-        // The limit finds the capacity of a cold service.
-        sleep(Duration::from_millis(900)).await;
-        server.busy(Duration::from_secs(2)).await
+        // The first probe of a cold limit leaves a fourth of the workers idle for up to half a second.
+        sleep(Duration::from_millis(1_500)).await;
+        server.busy(Duration::from_millis(1_400)).await
     };
     let ((), busy) = tokio::join!(load, busy);
     let [_, rejected, other] = server.answers();
