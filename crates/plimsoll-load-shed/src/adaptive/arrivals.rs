@@ -28,7 +28,7 @@ impl<const N: usize> Arrivals<N> {
 }
 
 impl<const N: usize> Seen<N> {
-    /// Returns the arrivals of each level since the previous call, and starts anew.
+    /// Returns the arrivals of each level since the previous call.
     pub(crate) fn since(&mut self, arrivals: &Arrivals<N>) -> [u32; N] {
         array::from_fn(|level| {
             let count = arrivals.0[level].load(Relaxed);

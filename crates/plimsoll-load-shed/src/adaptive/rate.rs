@@ -4,7 +4,7 @@ use std::ops::{Add, AddAssign};
 
 /// Counts, or seconds for low rates, with which a sample weighs as much as the estimate before it.
 ///
-/// 500 counts have a standard error of 4.5 %. With fewer the budget swings with the noise
+/// 500 counts have a standard error of 4.5 %. With fewer the budget follows the noise
 /// (`small_deviations_move_the_rate_by_a_fifth_of_the_difference`).
 const STEADY: (f64, f64) = (500.0, 2.0);
 /// The same after a change beyond noise, so that two samples of 100 follow it
