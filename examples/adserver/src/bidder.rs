@@ -20,7 +20,9 @@ const WELL: u8 = 0;
 const SLOW: u8 = 1;
 const FAILING: u8 = 2;
 
-/// Runs a bidder until the parent process ends. The commands `well`, `slow` and `fail` change its health.
+/// Runs a bidder until the parent process ends.
+///
+/// The commands `well`, `slow` and `fail` change its health.
 pub(crate) async fn run(mut commands: Commands) -> std::io::Result<()> {
     let health = Arc::new(AtomicU8::new(WELL));
     let app = Router::new()

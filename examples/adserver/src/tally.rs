@@ -54,8 +54,8 @@ pub(crate) enum Line {
     Total(Tally),
 }
 
-/// Results of the requests that were due. Each auction counts once: as answered, degraded, turned
-/// away, late, failed or unsent.
+/// Results of the requests that were due. Each auction counts once: as answered, degraded, rejected,
+/// late, failed or unsent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Seconds this tally covers.

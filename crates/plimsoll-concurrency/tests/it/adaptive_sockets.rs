@@ -213,7 +213,7 @@ async fn a_service_with_more_404s_than_successes_stays_busy() {
     let server = Server::start(WORKERS, 6).await;
     let load = server.offer(2.0 * CAPACITY, Duration::from_millis(2_900));
     let busy = async {
-        // The first probe of a cold limit leaves a fourth of the workers idle for up to half a second.
+        // The first probe of a cold limit leaves a fourth of the workers idle for up to 0.5 s.
         sleep(Duration::from_millis(1_500)).await;
         server.busy(Duration::from_millis(1_400)).await
     };

@@ -139,7 +139,7 @@ impl<L, R> AdaptiveShed<L, R> {
         Ok(self)
     }
 
-    /// Announces the threshold on every response, so that callers shed before they send; off by default.
+    /// Announces the threshold on every response, so that callers shed early; off by default.
     ///
     /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the trailers of
     /// gRPC, and read by [`Downstream`](crate::Downstream). Requests that callers hold back do not

@@ -32,8 +32,7 @@ pub(super) type AuctionLayer = GateLayer<
     Fallback<Fixed>,
 >;
 
-/// Places 1 and 2. Policies decide from left to right. A rejection by the evaluator costs the publisher
-/// no token.
+/// Places 1 and 2. Policies decide from left to right. A rejection by the evaluator costs no token.
 pub(super) fn auction(metrics: &Metrics, capacity: f64) -> Result<AuctionLayer, Box<dyn Error>> {
     let publishers = publishers(metrics, capacity)?;
     let evaluator = evaluator(metrics)?;
