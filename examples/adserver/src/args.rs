@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use lexopt::{Arg, Parser, ValueExt};
 
 const HELP: &str = "\
-An ad server under a storm of real HTTP requests, once bare and once behind Plimsoll.
+An ad server under an overload of real HTTP requests, with and without Plimsoll.
 
   cargo run --release -p adserver [-- OPTIONS]
 
@@ -15,19 +15,19 @@ Options:
   --json PATH       write the figures as JSON
   --report PATH     where to write the HTML report (default ./adserver-report.html)
   --trace FILE      replay arrivals from an access log (common or combined) or a CSV with a timestamp column;
-                    its other columns are added up to the cost of a request
+                    the sum of its other columns is the cost of a request
   --speed X         recorded seconds that pass in one (default: so that the trace fits)
   --seed N          the seed of all random choices (default 1)
   --serve           leave the protected server running, with /metrics and /health/load, until Ctrl-C
   -h, --help        this text
 ";
 
-/// What to do.
+/// A command.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
     Main(Options),
-    /// One of the parts, started by the main process.
+    /// Runs one of the parts. Used by the main process.
     Part(Part),
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) serve: bool,
 }
 
-/// A part, and what the main process tells it.
+/// A part and its arguments, as the main process sets them.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     pub(crate) role: String,
@@ -54,7 +54,7 @@ pub(crate) struct Part {
     pub(crate) capacity: Option<f64>,
 }
 
-/// Help text.
+/// Returns the help text.
 pub(crate) const fn help() -> &'static str {
     HELP
 }
@@ -115,7 +115,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Main(options))
 }
 
-/// A number above 0.
+/// Reads a number above 0 and at most `most`.
 fn positive(name: &str, most: f64, parser: &mut Parser) -> Result<f64, lexopt::Error> {
     let number: f64 = parser.value()?.parse()?;
     if number > 0.0 && number <= most {

@@ -1,4 +1,4 @@
-//! A bidder: a small HTTP server that bids on every auction, until it is told to be slow or to fail.
+//! A bidder: a small HTTP server that bids on every auction, and is slow or fails on command.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,9 @@ const WELL: u8 = 0;
 const SLOW: u8 = 1;
 const FAILING: u8 = 2;
 
-/// Runs a bidder until the parent is gone. The commands `well`, `slow` and `fail` change its health.
+/// Runs a bidder until the parent process ends.
+///
+/// The commands `well`, `slow` and `fail` change its health.
 pub(crate) async fn run(mut commands: Commands) -> std::io::Result<()> {
     let health = Arc::new(AtomicU8::new(WELL));
     let app = Router::new()
@@ -39,7 +41,7 @@ pub(crate) async fn run(mut commands: Commands) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Bids a price in thousandths of a cent.
+/// Responds with a price in thousandths of a cent.
 async fn bid(State(health): State<Arc<AtomicU8>>) -> Result<String, StatusCode> {
     let thinking = match health.load(Acquire) {
         FAILING => return Err(StatusCode::INTERNAL_SERVER_ERROR),

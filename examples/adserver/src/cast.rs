@@ -1,4 +1,4 @@
-//! A store, three bidders, a server and a generator, all fresh.
+//! The processes of a run: a store, three bidders, a server and a generator.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -23,7 +23,7 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    /// Starts all of them, the server in `role` with limits made for `capacity`; its log goes to `folder`.
+    /// Starts all processes, the server in `role`, with limits for `capacity` and its log in `folder`.
     pub(crate) async fn start(role: &str, capacity: f64, folder: &Path) -> io::Result<Self> {
         let (store, store_address) = Child::listening("store", &[]).await?;
         let log = folder.join(format!("{role}.log"));
@@ -54,7 +54,7 @@ impl Cast {
         self.store.tell("restart").await
     }
 
-    /// Plays a load while `events` happen, and calls `watch` each second.
+    /// Runs a load with these events, and calls `watch` each second.
     pub(crate) async fn play(
         &mut self,
         load: &Load,

@@ -1,4 +1,4 @@
-//! What a run came to, for the table, the report and the JSON.
+//! The results of a run, for the table, the report and the JSON.
 
 use crate::{settings::LAG_BOUND, tally::Tally};
 
@@ -12,7 +12,7 @@ pub(crate) enum Server {
 impl Server {
     pub(crate) const BOTH: [Self; 2] = [Self::Plimsoll, Self::Bare];
 
-    /// Its name in tables.
+    /// Returns its name in tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plimsoll => "plimsoll",
@@ -20,7 +20,7 @@ impl Server {
         }
     }
 
-    /// The role of its process.
+    /// Returns the role of its process.
     pub(crate) const fn role(self) -> &'static str {
         match self {
             Self::Plimsoll => "server-plimsoll",
@@ -29,14 +29,14 @@ impl Server {
     }
 }
 
-/// All of a run.
+/// The results of a whole run.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    /// Auctions a second that the bare app can answer, measured in a closed loop.
+    /// Auctions per second that the bare app can answer, measured in a closed loop.
     pub(crate) capacity: f64,
-    /// What the run did, for headings.
+    /// A heading for the run.
     pub(crate) title: String,
-    /// One for each phase, in order.
+    /// The phases, in order.
     pub(crate) phases: Vec<PhaseFigures>,
 }
 
@@ -49,12 +49,12 @@ pub(crate) struct PhaseFigures {
 }
 
 impl PhaseFigures {
-    /// Both, named.
+    /// Returns both servers with their runs.
     pub(crate) fn runs(&self) -> [(Server, &Run); 2] {
         Server::BOTH.map(|server| (server, self.run(server)))
     }
 
-    /// The run with this server.
+    /// Returns the run with this server.
     pub(crate) fn run(&self, server: Server) -> &Run {
         match server {
             Server::Plimsoll => &self.plimsoll,
@@ -67,26 +67,26 @@ impl PhaseFigures {
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) total: Tally,
-    /// The server's largest resident memory.
+    /// Largest resident memory of the server, in MiB.
     pub(crate) peak_mib: f64,
     pub(crate) seconds: Vec<Second>,
 }
 
-/// One second of it.
+/// One second of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Second {
     pub(crate) tally: Tally,
-    /// The server's resident memory at its end.
+    /// Resident memory of the server at the end of the second, in MiB.
     pub(crate) memory_mib: f64,
 }
 
 impl Run {
-    /// The generator was late: this was no open loop, and the phase counts for nothing.
+    /// Returns whether the run is void: the generator was late, so the load was no open loop.
     pub(crate) fn is_void(&self) -> bool {
         self.total.worst_lag_ms > LAG_BOUND.as_secs_f64() * 1_000.0
     }
 
-    /// Goodput as a share of the capacity.
+    /// Returns the goodput as a share of the capacity.
     pub(crate) fn goodput(&self, capacity: f64) -> f64 {
         self.total.goodput_rps() / capacity
     }

@@ -1,16 +1,16 @@
-//! An ad server under a storm of real HTTP requests, once bare and once behind Plimsoll.
+//! An ad server under an overload of real HTTP requests, with and without Plimsoll.
 //!
 //! ```sh
 //! cargo run --release -p adserver
 //! ```
 //!
-//! The parts are processes with sockets between them: generator → ad server → store and three bidders. The app to
-//! copy from is in `app/`; `settings.rs` has the numbers and their reasons.
+//! The parts are processes with sockets between them: generator → ad server → store and three
+//! bidders. The app to copy from is in `app/`; `settings.rs` has the numbers and their reasons.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program with a terminal to talk to"
+    reason = "the output of this program"
 )]
 
 mod app;
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The server may use the whole machine; the others have little to do, and less in their way on one thread.
+/// Returns the number of threads: two for the server, one for the others, which have little to do.
 fn threads_of(role: &str) -> usize {
     if role.starts_with("server") { 2 } else { 1 }
 }
@@ -82,12 +82,12 @@ fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> T {
         .build()
         .expect("threads can be started");
     let result = runtime.block_on(future);
-    // Without waiting for a read from standard input that nobody will end.
+    // Does not wait for a pending read from standard input.
     runtime.shutdown_background();
     result
 }
 
-/// Plays one of the parts until the main process is gone.
+/// Runs one of the parts until the main process ends.
 async fn play(part: Part) -> io::Result<()> {
     let commands = Commands::new();
     match part.role.as_str() {

@@ -1,31 +1,32 @@
-//! The phases of the storm.
+//! The phases of the load.
 
 use crate::settings::BIDDERS;
 
-/// One phase: a load, and what happens to the neighbours meanwhile.
+/// One phase: a load, and events at the bidders.
 #[derive(Debug, Clone)]
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
     /// Auctions offered, as a multiple of the measured capacity.
     pub(crate) load: f64,
-    /// Its length, as a share of the usual.
+    /// Its length, as a multiple of the usual one.
     pub(crate) length: f64,
-    /// Begins with an idle store. The phases that look at the aftermath do not.
+    /// Whether it begins with an idle store. The phases after an overload do not.
     pub(crate) fresh: bool,
-    /// What bidders are told, and when, as a share of the phase.
+    /// Commands to bidders.
     pub(crate) events: Vec<Event>,
 }
 
-/// Something happens to a bidder.
+/// A command to a bidder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
+    /// When, as a share of the phase.
     pub(crate) at: f64,
     /// An index into [`BIDDERS`].
     pub(crate) bidder: usize,
     pub(crate) command: &'static str,
 }
 
-/// All phases, in order.
+/// Returns all phases, in order.
 pub(crate) fn all() -> Vec<Phase> {
     let phase = |name, load, fresh| Phase {
         name,
@@ -52,9 +53,9 @@ pub(crate) fn all() -> Vec<Phase> {
         phase("1x", 1.0, true),
         phase("3x", 3.0, true),
         phase("10x", 10.0, true),
-        // No more than usual, but the store may still be busy with what nobody waits for any more.
+        // A normal load, but the store may still be busy with requests whose callers have left.
         phase("after 10x", 0.8, false),
-        // One bidder turns slow, and half-way another one fails as well.
+        // One bidder becomes slow, and half-way another one fails.
         Phase {
             events: vec![event(0.0, 0, "slow"), event(0.5, 1, "fail")],
             ..phase("slow bidder", 1.0, true)
@@ -66,11 +67,11 @@ pub(crate) fn all() -> Vec<Phase> {
     ]
 }
 
-/// Those with these names, in their usual order.
+/// Returns the phases with these names, in their usual order.
 ///
 /// # Errors
 ///
-/// When there is no phase of some name.
+/// When there is no phase of one of the names.
 pub(crate) fn named(names: &[String]) -> Result<Vec<Phase>, String> {
     let all = all();
     if let Some(unknown) = names
@@ -89,7 +90,7 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<Phase>, String> {
         .collect())
 }
 
-/// The one phase of a trace's replay.
+/// Returns the one phase of a trace's replay.
 pub(crate) fn replay() -> Phase {
     Phase {
         name: "replay",

@@ -1,7 +1,7 @@
-//! The parts are processes of their own: this binary again, in another role.
+//! Child processes: this binary again, in another role.
 //!
-//! A child prints its address, reads commands from its standard input, and leaves when that closes; so children go
-//! when their parent does, however it goes.
+//! A child prints its address, reads commands from its standard input, and ends when that closes. So
+//! children end with their parent, also when the parent is killed.
 
 use std::{
     io,
@@ -36,7 +36,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
-            // Not in reach of the terminal's Ctrl-C: the parent ends them, in its own time.
+            // Outside the terminal's process group: Ctrl-C reaches the parent only, which ends them.
             .process_group(0)
             .spawn()?;
         let missing = || io::Error::other("a pipe to the child is missing");
@@ -65,37 +65,38 @@ impl Child {
         self.stdin.flush().await
     }
 
-    /// The next line it prints.
+    /// Returns the next line that it prints.
     pub(crate) async fn line(&mut self) -> io::Result<String> {
         let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "a child process ended early");
         self.stdout.next_line().await?.ok_or_else(ended)
     }
 
-    /// Its memory.
+    /// Returns a reader of its memory.
     pub(crate) fn memory(&self) -> Memory {
         Memory(self.process.id())
     }
 }
 
-/// Reads a process's resident memory from Linux's `/proc`; elsewhere everything is 0.
+/// Reads a process's resident memory from Linux's `/proc`; 0 on other systems.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory(Option<u32>);
 
 impl Memory {
-    /// Now, in MiB.
+    /// Returns the resident memory now, in MiB.
     pub(crate) fn now_mib(self) -> f64 {
         self.status("VmRSS:")
     }
 
-    /// The most since the last [`reset_peak`](Self::reset_peak), in MiB.
+    /// Returns the largest value since the last [`reset_peak`](Self::reset_peak), in MiB.
     pub(crate) fn peak_mib(self) -> f64 {
         self.status("VmHWM:")
     }
 
-    /// Forgets the peak so far.
+    /// Resets the peak.
     pub(crate) fn reset_peak(self) {
         if let Some(pid) = self.0 {
-            // Where that is not allowed the peak is that of all phases so far: too high, never too low.
+            // Where that is not permitted the peak is that of all phases so far: too high, never too
+            // low.
             _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
         }
     }
@@ -110,7 +111,7 @@ impl Memory {
     }
 }
 
-/// The lines that a child reads from its parent.
+/// The commands that a child reads from its parent.
 pub(crate) struct Commands(Lines<BufReader<Stdin>>);
 
 impl Commands {
@@ -118,7 +119,7 @@ impl Commands {
         Self(BufReader::new(stdin()).lines())
     }
 
-    /// The next command, or `None` when the parent is gone.
+    /// Returns the next command, or `None` when the parent has ended.
     pub(crate) async fn next(&mut self) -> Option<String> {
         self.0.next_line().await.ok().flatten()
     }
@@ -130,18 +131,18 @@ pub(crate) async fn serve(app: Router) -> io::Result<JoinHandle<()>> {
     println!("{}", listener.local_addr()?);
     Ok(tokio::spawn(async move {
         let listener = listener.tap_io(|socket| {
-            // Small answers must not wait for the peer's delayed acknowledgement.
+            // Small responses must not wait for the peer's delayed acknowledgement.
             _ = socket.set_nodelay(true);
         });
         _ = axum::serve(listener, app).await;
     }))
 }
 
-/// Raises the limit of open files as far as is needed and allowed. Children inherit it.
+/// Raises the limit of open files to [`OPEN_FILES`] or the permitted maximum. Children inherit it.
 ///
 /// # Errors
 ///
-/// When fewer than the storm needs are allowed.
+/// When fewer than 4,096 are permitted.
 pub(crate) fn raise_open_files() -> Result<(), String> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let allowed = maximum.unwrap_or(u64::MAX).min(OPEN_FILES);
@@ -162,8 +163,9 @@ pub(crate) fn raise_open_files() -> Result<(), String> {
     Ok(())
 }
 
-/// Asks for a share of the processor ahead of others: a generator that comes too late proves nothing. Where that is not
-/// allowed it goes without, and its lag will tell.
+/// Raises this process's priority, so that the generator keeps its schedule.
+///
+/// Where that is not permitted nothing changes, and the reported lag shows the effect.
 pub(crate) fn go_first() {
     _ = rustix::process::nice(-10);
 }

@@ -1,7 +1,7 @@
-//! The store: a few workers behind a queue without a bound, like many a database.
+//! The store: a few workers behind an unbounded queue, as in many databases.
 //!
-//! It finishes what it was asked, whether or not the caller is still there. That is what makes an overload last:
-//! once the queue is longer than the callers' patience, all the work it does is for nobody.
+//! It finishes each request, also when the caller has left. That makes an overload last: once the
+//! queueing delay exceeds the callers' deadline, all responses come too late.
 
 use std::sync::{
     Arc,
@@ -21,11 +21,11 @@ use crate::{
 #[derive(Clone)]
 struct Store {
     workers: Arc<Semaphore>,
-    /// Counts restarts: work that was queued before the last one is dropped unlooked at.
+    /// Number of restarts. Requests that were queued before the last one are dropped.
     epoch: Arc<AtomicU64>,
 }
 
-/// Runs the store until the parent is gone. The command `restart` empties its queue.
+/// Runs the store until the parent process ends. The command `restart` empties its queue.
 pub(crate) async fn run(mut commands: Commands) -> std::io::Result<()> {
     let store = Store {
         workers: Arc::new(Semaphore::new(STORE_WORKERS)),
@@ -54,7 +54,7 @@ async fn lookup(State(store): State<Store>, headers: HeaderMap) -> StatusCode {
         Some(_) => return StatusCode::BAD_REQUEST,
     };
     let (done, answer) = oneshot::channel();
-    // A task of its own, so that it is not dropped when the caller hangs up.
+    // In a task of its own, which is not dropped when the caller hangs up.
     tokio::spawn(store.work(cost, done));
     match answer.await {
         Ok(()) => StatusCode::NO_CONTENT,
@@ -65,14 +65,14 @@ async fn lookup(State(store): State<Store>, headers: HeaderMap) -> StatusCode {
 impl Store {
     async fn work(self, cost: f64, done: oneshot::Sender<()>) {
         let epoch = self.epoch.load(Relaxed);
-        // Tokio's semaphore is first come, first served.
+        // Tokio's semaphore is first in, first out.
         let Ok(_worker) = self.workers.acquire().await else {
             return;
         };
         if self.epoch.load(Relaxed) == epoch {
             let jitter = 1.0 + STORE_JITTER * (2.0 * fastrand::f64() - 1.0);
             tokio::time::sleep(STORE_SERVICE.mul_f64(cost * jitter)).await;
-            // The caller may be gone.
+            // Fails when the caller has left.
             _ = done.send(());
         }
     }

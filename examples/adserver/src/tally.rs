@@ -1,110 +1,111 @@
-//! What the generator is told to do, and what it tells back: one line of JSON each.
+//! The generator's commands and results: one line of JSON each.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// One load to put on a server.
+/// One load on a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Load {
-    /// The server.
+    /// The server's address.
     pub(crate) target: SocketAddr,
-    /// When requests are due.
+    /// The arrivals.
     pub(crate) schedule: Schedule,
-    /// For how long.
+    /// Length of the load.
     pub(crate) seconds: f64,
-    /// When a client gives up, in milliseconds from the moment a request was due.
+    /// Time after which a client gives up, in milliseconds from when its request was due.
     pub(crate) deadline_ms: u64,
-    /// Makes the same load again.
+    /// The same seed makes the same load.
     pub(crate) seed: u64,
 }
 
-/// When requests are due.
+/// The arrivals of a load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Schedule {
-    /// Open loop: whatever becomes of them, auctions arrive at this rate, at random.
+    /// Open loop: auctions arrive at random at this mean rate, whether or not earlier ones were
+    /// answered.
     Poisson {
-        /// Auctions a second.
+        /// Auctions per second.
         rate: f64,
     },
-    /// Open loop: as they were recorded, `speed` times as fast.
+    /// Open loop: the recorded arrivals, `speed` times as fast.
     Trace {
         /// The recording.
         file: PathBuf,
-        /// Recorded seconds that pass in one second.
+        /// Recorded seconds per second.
         speed: f64,
     },
-    /// Closed loop: so many clients, each of which waits for its answer before it asks again. It measures capacity,
-    /// and can overload nothing.
+    /// Closed loop: each client waits for its response before it sends again. Measures the capacity
+    /// and causes no overload.
     Closed {
-        /// The clients.
+        /// Number of clients.
         clients: usize,
     },
 }
 
-/// A line of the generator.
+/// A line of the generator's output.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Line {
-    /// What happened in the last second.
+    /// The results of the last second.
     Second(Tally),
-    /// What happened in all. The load is over.
+    /// The results of the whole load, at its end.
     Total(Tally),
 }
 
-/// What became of the requests that were due. Each auction counts once: as answered, degraded, refused, late, failed
-/// or unsent.
+/// Results of the requests that were due. Each auction counts once: as answered, degraded, rejected,
+/// late, failed or unsent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Seconds this tally covers.
     pub(crate) seconds: f64,
     /// Auctions that were due.
     pub(crate) offered: u64,
-    /// Auctions that answered in time with the winner's ad: the goodput.
+    /// Auctions answered in time with the winner's ad: the goodput.
     pub(crate) answered: u64,
-    /// Those of them that analytics recorded.
+    /// Answered auctions that analytics recorded.
     pub(crate) recorded: u64,
-    /// Auctions that answered in time with a house ad.
+    /// Auctions answered in time with a house ad.
     pub(crate) degraded: u64,
-    /// Auctions refused with an error status.
+    /// Auctions rejected with an error status.
     pub(crate) turned_away: u64,
     /// Auctions whose client gave up.
     pub(crate) late: u64,
     /// Auctions that ended with a broken connection or an unexpected status.
     pub(crate) failed: u64,
-    /// Auctions that could not be sent, because the generator was out of sockets.
+    /// Auctions that were not sent, because the generator had no free socket.
     pub(crate) unsent: u64,
-    /// Refusals by the policy that refused: auctions (of which some got a house ad instead), impressions, and bids.
+    /// Rejections by policy, of auctions (also those answered with a house ad), impressions and bids.
     pub(crate) refused: BTreeMap<String, u64>,
     /// Impressions by criticality.
     pub(crate) impressions: BTreeMap<String, Impressions>,
-    /// Median latency of answered auctions in milliseconds, from the moment they were due.
+    /// Median latency of answered auctions in milliseconds, from when they were due.
     pub(crate) p50_ms: f64,
     /// The 99th percentile.
     pub(crate) p99_ms: f64,
     /// The 99.9th percentile.
     pub(crate) p999_ms: f64,
-    /// How much later than due a request was sent, at worst, in milliseconds.
+    /// Largest delay of a request behind its schedule, in milliseconds.
     pub(crate) worst_lag_ms: f64,
 }
 
 /// Impressions of one criticality.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Impressions {
-    /// That were due.
+    /// Impressions that were due.
     pub(crate) offered: u64,
-    /// That the server took, in time.
+    /// Impressions that the server accepted in time.
     pub(crate) taken: u64,
 }
 
 impl Tally {
-    /// Answered auctions a second.
+    /// Returns answered auctions per second.
     pub(crate) fn goodput_rps(&self) -> f64 {
         self.answered as f64 / self.seconds.max(f64::EPSILON)
     }
 
-    /// Offered auctions a second.
+    /// Returns offered auctions per second.
     pub(crate) fn offered_rps(&self) -> f64 {
         self.offered as f64 / self.seconds.max(f64::EPSILON)
     }

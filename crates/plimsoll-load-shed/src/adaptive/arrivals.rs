@@ -1,15 +1,17 @@
-//! How many requests of each level arrived.
+//! Counts arrivals by priority level.
 
 use std::array;
 
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
-/// Counts by level, which only grow: whoever looks takes the difference to what it saw last, so that nothing is lost
-/// between reading and resetting.
+/// Arrivals by level.
+///
+/// The counts only grow, and a reader takes the difference to its previous reading: a reset after
+/// each reading would lose the arrivals in between.
 #[derive(Debug)]
 pub(crate) struct Arrivals<const N: usize>([AtomicU32; N]);
 
-/// The counts as they were last seen.
+/// The counts at the previous reading.
 #[derive(Debug)]
 pub(crate) struct Seen<const N: usize>([u32; N]);
 
@@ -18,7 +20,7 @@ impl<const N: usize> Arrivals<N> {
         (Self(array::from_fn(|_| AtomicU32::new(0))), Seen([0; N]))
     }
 
-    /// One more of this level, which is below `N`.
+    /// Counts an arrival of this level, which must be below `N`.
     #[inline]
     pub(crate) fn add(&self, level: u16) {
         self.0[usize::from(level)].fetch_add(1, Relaxed);
@@ -26,7 +28,7 @@ impl<const N: usize> Arrivals<N> {
 }
 
 impl<const N: usize> Seen<N> {
-    /// How many of each level came since this was asked before.
+    /// Returns the arrivals of each level since the previous call.
     pub(crate) fn since(&mut self, arrivals: &Arrivals<N>) -> [u32; N] {
         array::from_fn(|level| {
             let count = arrivals.0[level].load(Relaxed);
@@ -34,7 +36,7 @@ impl<const N: usize> Seen<N> {
         })
     }
 
-    /// How many came since, the question not asked for good.
+    /// Returns the number of arrivals since the last [`since`](Self::since), and changes nothing.
     pub(crate) fn so_far(&self, arrivals: &Arrivals<N>) -> u64 {
         let since =
             |(count, seen): (&AtomicU32, &u32)| u64::from(count.load(Relaxed).wrapping_sub(*seen));
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_arrival_is_told_once_even_when_the_count_wraps() {
+    fn each_arrival_is_reported_once_even_when_the_count_wraps() {
         let (arrivals, mut seen) = Arrivals::<2>::new();
         arrivals.0[1].store(u32::MAX, Relaxed);
         seen.since(&arrivals);
@@ -66,9 +68,9 @@ mod loom_tests {
 
     use super::*;
 
-    /// Two threads count and close windows at once: every arrival is in one window.
+    /// Two threads count and close windows at once: each arrival is in exactly one window.
     #[test]
-    fn no_arrival_is_lost_or_told_twice() {
+    fn each_arrival_is_in_exactly_one_window() {
         loom::model(|| {
             let (arrivals, seen) = Arrivals::<2>::new();
             let shared = Arc::new((arrivals, Mutex::new((seen, 0))));

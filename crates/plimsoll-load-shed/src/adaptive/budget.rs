@@ -1,68 +1,74 @@
-//! How many requests a second may be admitted: pure.
+//! The number of requests per second to admit. Pure.
 
 use super::rate::{Learned, Sample};
 
-/// What was seen in one window.
+/// The measurements of one window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) seconds: f64,
-    /// Requests that arrived, per second, as far as is known.
+    /// Requests that arrived per second, estimated.
     pub(crate) arriving: f64,
-    /// Requests that ended with their work done.
+    /// Calls that ended and count as work done.
     pub(crate) done: f64,
-    /// The load at its end, 0 or more.
+    /// The load at the end of the window, 0 or more.
     pub(crate) load: f64,
 }
 
-/// The rate that is admitted: not limited, or what the service was seen to do, less or more by how far it is from the
-/// line.
+/// The rate to admit: unlimited, or the measured capacity, corrected by the distance of the load from
+/// its target of 1.
 ///
-/// A proportional controller around a measured point. In front of a queue the load is the integral of what is admitted too
-/// much, so this is all it takes: an integral term on top would swing, and the measured capacity is in its place.
+/// A proportional controller around a measured operating point. In front of a queue the load is the
+/// integral of the excess admitted, so an integral term would make the loop oscillate. The measured
+/// capacity takes its place.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Budget {
-    /// `None`: everything may pass.
+    /// Requests per second; `None` admits everything.
     rate: Option<f64>,
-    /// Requests a second that the service can do.
+    /// The capacity, in requests per second.
     capacity: Learned,
-    /// Requests a second that it does.
+    /// The throughput, in requests per second.
     doing: Learned,
-    /// What was done of late, whether or not it was all that could be.
+    /// Calls done in the last one or two samples, busy or not.
     recent: [Sample; 2],
-    /// What was done in windows at the line or beyond, since the capacity was last learned.
+    /// Calls done in windows with a load of 1 or more since the capacity was last updated.
     busy: Sample,
-    /// The part of the capacity that is tried beyond it.
+    /// The share of the capacity that is admitted beyond it, as a probe.
     more: f64,
 }
 
-/// The part of the capacity that is held back for each 1 of load beyond the line, and admitted beyond it for each 1 below.
-/// With a queue's delay of 20 ms at the line, what is too much is worked off in a fifth of a second, which is some times the
-/// windows that it takes to see it.
+/// Share of the capacity that is subtracted for each 1 of load above 1, and added for each 1 below.
+///
+/// With an objective of 20 ms of queue delay, the excess is worked off in 0.2 s: several times the
+/// windows that detect it, so that the loop is stable (`the_load_is_held_at_1_at_any_offered_load`).
 const GAIN: f64 = 0.1;
-/// The most that is held back.
+/// The largest share of the capacity that is subtracted. The rest keeps the measurement alive.
 const MOST_BACK: f64 = 0.9;
-/// The part of the capacity that is tried beyond it after a second under the line ...
+/// Share of the capacity that is added per second with a load below 1 ...
 const MORE: f64 = 0.05;
-/// ... and what that grows by in a second, as a multiple of itself: a doubled capacity is found in three seconds, and
-/// one of which a tenth is idle is not run into the ground.
+/// ... and its growth per second, as a multiple of itself. A doubled capacity is found in three
+/// seconds (`a_halved_capacity_is_noticed_in_one_second_and_a_restored_one_in_three`), while a service
+/// that is 10 % idle is not overloaded.
 const GROWTH: f64 = 1.0;
-/// So many seconds it takes until the budget has fallen by half, if there are no answers to judge by: a service that takes long
-/// for a request shows nothing at first ...
+/// Seconds in which the budget may fall by half without a response. A service with long calls ends
+/// none of them at first, and would be shut off
+/// (`without_a_response_the_budget_halves_in_a_quarter_second_and_stays_above_0`).
 const FALL: f64 = 0.25;
-/// ... and with so many answers it may fall by half at once.
+/// Responses that allow the budget to fall by half at once.
 const FALL_ANSWERS: f64 = 10.0;
-/// The budget is given up when it would admit this much more than arrives.
+/// The budget is lifted when it exceeds the arrivals by this factor. At 1.0 noise in the arrivals
+/// would lift it.
 const ROOM: f64 = 1.1;
-/// The part of what arrives that is always admitted, so that there is something to see.
+/// Share of the arrivals that is always admitted. At 0 no call would end, and the capacity could
+/// never be measured again.
 const LEAST: f64 = 0.005;
 
 impl Budget {
-    /// The rate to admit, `None` when it is not limited.
+    /// The rate to admit, in requests per second; `None` when it is not limited.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.rate
     }
 
-    /// Learns from a window.
+    /// Updates the budget at the end of a window.
     pub(crate) fn close(&mut self, window: &Window) {
         let sample = Sample::new(window.done, window.seconds);
         self.doing.follow(&sample);
@@ -82,12 +88,12 @@ impl Budget {
             }
         };
         if over < 0.0 {
-            // It does more than it was thought to be able to: that is the proof.
+            // Throughput above the capacity estimate proves a larger capacity.
             self.capacity.at_least(self.doing.rate());
             self.more += (MORE + GROWTH * self.more) * window.seconds * -over;
         } else {
             self.more = 0.0;
-            // It is busy, so what it does is what it can.
+            // The service is busy, so its throughput is its capacity.
             self.busy += sample;
             if self.busy.is_enough() {
                 self.capacity.learn(&self.busy);
@@ -112,7 +118,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// A service and its queue as fluids; a delay of 20 ms is the line.
+    /// A fluid model of a service with a queue. The load is 1 at a delay of 20 ms.
     struct Fluid {
         capacity: f64,
         offered: f64,
@@ -132,7 +138,7 @@ mod tests {
             }
         }
 
-        /// What is admitted over the capacity, and the load, on average over some seconds.
+        /// Mean admitted rate over the capacity, and mean load, in these seconds.
         fn run(&mut self, seconds: f64) -> (f64, f64) {
             let windows = (seconds / Self::WINDOW) as usize;
             let (mut sum, mut loads) = (0.0, 0.0);
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_held_whatever_is_offered() {
+    fn the_load_is_held_at_1_at_any_offered_load() {
         for times in [1.3, 2.0, 5.0, 12.0] {
             let mut fluid = Fluid::new(2_500.0, times * 2_500.0);
             fluid.run(2.0);
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_service_is_noticed_in_a_second_and_the_whole_one_again_in_three() {
+    fn a_halved_capacity_is_noticed_in_one_second_and_a_restored_one_in_three() {
         let mut fluid = Fluid::new(2_500.0, 5_000.0);
         fluid.run(5.0);
         fluid.capacity = 1_250.0;
@@ -183,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_limited_under_the_line_nor_once_there_is_room() {
+    fn there_is_no_limit_below_a_load_of_1_and_after_the_overload() {
         let mut fluid = Fluid::new(2_500.0, 2_000.0);
         fluid.run(5.0);
         assert_eq!(fluid.budget.rate(), None);
@@ -196,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_answer_it_falls_by_half_in_a_quarter_of_a_second_and_never_to_nothing() {
+    fn without_a_response_the_budget_halves_in_a_quarter_second_and_stays_above_0() {
         let mut budget = Budget::default();
         let window = Window {
             seconds: 0.005,

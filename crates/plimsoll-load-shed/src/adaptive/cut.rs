@@ -1,15 +1,17 @@
-//! Where the line between admitted and shed runs: pure.
+//! The threshold between admitted and shed requests. Pure.
 
 use plimsoll_core::Priority;
 
-/// Levels.
+/// Number of priority levels.
 pub(crate) const LEVELS: usize = Priority::LEVELS as usize;
-/// The top level is never shed.
+/// The highest level, which is never shed.
 const TOP: u16 = Priority::LEVELS - 1;
 
-/// All levels below `level` are shed, and `part` of 65,536 of the level itself.
+/// A threshold: all levels below `level` are shed, and a share of `part` / 65,536 of the level
+/// itself.
 ///
-/// The part is what makes the line exact: at 12 times the capacity one of 512 levels may be a tenth of what can be served.
+/// Without `part` the threshold would be too coarse: at 12 times the capacity one of 512 levels can
+/// be a tenth of the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cut {
     level: u16,
@@ -17,10 +19,11 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// Nothing is shed.
+    /// Sheds nothing.
     pub(crate) const OPEN: Self = Self { level: 0, part: 0 };
 
-    /// Admits from the top down until `budget` is spent; `rates` says how much there is of each level.
+    /// Returns the threshold that admits `budget` requests per second, highest levels first, when
+    /// `rates` arrive of each level.
     pub(crate) fn filling(rates: &[f64; LEVELS], budget: f64) -> Self {
         let mut left = budget;
         for (level, rate) in (0..Priority::LEVELS).zip(rates).rev() {
@@ -36,12 +39,12 @@ impl Cut {
         Self::OPEN
     }
 
-    /// The level below which all is shed.
+    /// The level below which all requests are shed.
     pub(crate) fn level(self) -> u16 {
         self.level
     }
 
-    /// Whether a request of this level is shed; one in the level of the line by lot.
+    /// Returns whether to shed a request of this level: at random in the threshold's own level.
     #[inline]
     pub(crate) fn sheds(self, level: u16) -> bool {
         level < self.level
@@ -78,20 +81,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_admitted_fills_the_budget(rates in rates(), share in 0.0..1.5_f64) {
+        fn admitted_requests_fill_the_budget(rates in rates(), share in 0.0..1.5_f64) {
             let budget = share * rates.iter().sum::<f64>();
             let cut = Cut::filling(&rates, budget);
             let at = usize::from(cut.level);
             let above: f64 = rates[at + 1..].iter().sum();
             let admitted = above + rates[at] * (1.0 - f64::from(cut.part) / 65_536.0);
             let possible: f64 = rates.iter().sum();
-            // The top level is admitted whatever the budget.
+            // The top level is admitted at any budget.
             let expected = budget.min(possible).max(rates[511]);
             prop_assert!((admitted - expected).abs() < 0.01, "{admitted} instead of {expected}");
         }
 
         #[test]
-        fn a_greater_budget_never_sheds_more(rates in rates(), one in 0.0..900.0_f64, other in 0.0..900.0_f64) {
+        fn a_larger_budget_never_sheds_more(rates in rates(), one in 0.0..900.0_f64, other in 0.0..900.0_f64) {
             let key = |budget| {
                 let cut = Cut::filling(&rates, budget);
                 (cut.level, cut.part)
@@ -100,7 +103,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_stored_is_what_is_read(level in 0_u16..512, part in any::<u16>()) {
+        fn a_stored_threshold_is_read_back(level in 0_u16..512, part in any::<u16>()) {
             let cut = Cut { level, part };
             prop_assert_eq!(Cut::from_bits(cut.to_bits()), cut);
         }

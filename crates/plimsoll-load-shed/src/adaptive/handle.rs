@@ -1,4 +1,4 @@
-//! Settings and figures at run time.
+//! Reads and changes the policy at run time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use plimsoll_core::LoadSignal;
 use super::shared::Shared;
 use crate::{InvalidLoadShed, ledger::ledger_methods};
 
-/// Reads and changes an [`AdaptiveShed`](crate::AdaptiveShed) policy while it works. Clones share it.
+/// Reads and changes an [`AdaptiveShed`](crate::AdaptiveShed) at run time. Clones share the policy.
 #[derive(Debug)]
 pub struct AdaptiveShedHandle<L>(Arc<Shared<L>>);
 
@@ -16,27 +16,29 @@ impl<L> AdaptiveShedHandle<L> {
         Self(shared)
     }
 
-    /// The [level](plimsoll_core::Priority::level) below which all is shed, as of the last window. 0 is nothing.
+    /// The [level](plimsoll_core::Priority::level) below which all requests are shed, as of the last
+    /// window. At 0 nothing is shed.
     pub fn threshold(&self) -> u16 {
         self.0.cut().level()
     }
 
-    /// Requests a second that may pass; `None` while nothing is shed. For gauges: it waits for a window that is just being
-    /// closed.
+    /// Requests per second that are admitted; `None` while nothing is shed.
+    ///
+    /// For gauges, not for each request: it waits for a lock while a window is closed.
     pub fn budget(&self) -> Option<f64> {
         self.0.budget()
     }
 
-    /// The shortest window.
+    /// The length of a window.
     pub fn window(&self) -> Duration {
         self.0.window()
     }
 
-    /// Changes the shortest window, from the next one on.
+    /// Changes the length of windows, from the next one on.
     ///
     /// # Errors
     ///
-    /// As [`AdaptiveShed::window`](crate::AdaptiveShed::window). Nothing is changed then.
+    /// As [`AdaptiveShed::window`](crate::AdaptiveShed::window). On error nothing changes.
     pub fn set_window(&self, window: Duration) -> Result<(), InvalidLoadShed> {
         self.0.set_window(window)
     }
@@ -45,7 +47,7 @@ impl<L> AdaptiveShedHandle<L> {
 }
 
 impl<L: LoadSignal> AdaptiveShedHandle<L> {
-    /// The signal, read now.
+    /// Reads the signal now.
     pub fn load(&self) -> f64 {
         self.0.signal.load()
     }

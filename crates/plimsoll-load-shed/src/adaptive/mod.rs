@@ -1,4 +1,4 @@
-//! Sheds as much as is too much: a budget from what the service gets done, a line from what arrived.
+//! Adaptive load shedding: a budget from the measured throughput, a threshold from the arrivals.
 
 mod arrivals;
 mod budget;

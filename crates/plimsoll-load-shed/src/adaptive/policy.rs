@@ -1,4 +1,4 @@
-//! The policy.
+//! The policy of adaptive load shedding.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -14,56 +14,64 @@ use crate::InvalidLoadShed;
 /// The policy's name in rejections.
 const NAME: &str = "adaptive-shed";
 
-/// Sheds as much as is too much, least important first, whatever is offered and by whom.
+/// Sheds the excess load, least important requests first, and keeps a load signal at 1.
 ///
-/// [`LoadShed`](crate::LoadShed) turns a load into a threshold and has to be told at which load how much is shed. This
-/// one only has to be told the line, a load of 1, and finds the threshold that keeps the service there.
+/// [`LoadShed`](crate::LoadShed) needs two loads between which it sheds. This policy finds the
+/// threshold by itself.
 ///
-/// # How
+/// # How it works
 ///
-/// Time is cut into windows of 5 ms ([`window`](Self::window)). The request that comes when one is over closes it, and no other waits
-/// for that. At its end
+/// Time is divided into windows of 5 ms ([`window`](Self::window)). The first request after the end of
+/// a window closes it, and no other request waits for that. At the end of a window
 ///
-/// - the signal says whether the service is over the line. If so it is busy, and what it gets done is its **capacity**. That is
-///   learned from samples of 100 answers (or of a second, where there are fewer): what is no chance is believed at once, and otherwise it
-///   is smoothed over some 500 answers;
-/// - the **budget** from now on is that capacity, less 10 % of it for each 1 of load beyond the line (90 % at most), so that what has
-///   piled up is worked off. Under the line it is up to 10 % more, and the longer the service stays there the more is tried: 5 % after
-///   a second, 30 % after two, twice as much after three. So a service that can do more gets to show it, and what
-///   it then does is its capacity;
-/// - the **threshold** through the 512 [levels](Priority::level) is put so that what arrives above it fills the budget. It goes by
-///   what *arrived* of each level, shed or not: a history of what was admitted would move up with the threshold that
-///   it sets. Changes that are no chance are believed at once, and otherwise it is smoothed over thousands of requests.
+/// - the **capacity** is the throughput while the signal is at 1 or more, since the service is busy
+///   then. It is estimated from samples of 100 responses (or of one second at low rates): a change
+///   beyond random noise is followed at once, others are smoothed over about 500 responses;
+/// - the **budget** is the capacity, less 10 % for each 1 of load above 1 (at most 90 %), so that
+///   queued work is worked off. At a load below 1 it is up to 10 % more, and grows with time: by 9 %
+///   after one second, 30 % after two, 100 % after three. A service that can do more then shows it;
+/// - the **threshold** among the 512 [levels](Priority::level) is set so that the arrivals above it
+///   fill the budget. It counts *arrivals*, shed or not: a history of admitted requests would move up
+///   with the threshold that it sets. A change beyond random noise is followed at once, others are
+///   smoothed over thousands of requests.
 ///
-/// Work that was refused downstream ([`Class::Overloaded`]) or that nobody waited for ([`Class::Cancelled`]) is not done. At least
-/// 0.5 % of what arrives passes, and the top level always does: there is always something to learn from. When the budget is a
-/// tenth more than what arrives, nothing is shed any more.
+/// At least 0.5 % of the arrivals are admitted, and the top level always is, so that the capacity can
+/// be measured. Once the budget exceeds the arrivals by 10 %, nothing is shed.
 ///
-/// Limits per caller belong before it in the stack: requests that a later policy or an inner gate rejects take their share of
-/// the budget, which a quota's rejections would leave unused.
+/// The threshold rises within some tens of milliseconds, and falls slowly at first and then faster.
+/// DAGOR (`SoCC` 2018) reduces the admitted rate by 5 % per second, which is 48 seconds for twelve
+/// times the capacity; PI controllers (Uber's Cinnamon) need gains that fit the service's times.
+/// [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) compares the
+/// three on the same signal.
 ///
-/// So the cut is quick, some tens of milliseconds, and the way back slow at first and then quicker. DAGOR (`SoCC` 2018) takes a
-/// twentieth off what it admitted, each second, which is 48 seconds for twelve times too much; PI controllers (Uber's Cinnamon) need gains
-/// that fit the service's times. Here the measured throughput is in the place of both.
-/// [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) has the figures of the three, on the same signal, and
-/// how to get them.
+/// # Work done
+///
+/// Each call that ran counts as one request done, whatever its response, also when its caller left
+/// before the end ([`Class::Cancelled`]): the budget counts requests, and such a call was one of
+/// them and held a slot or a worker. Were it left out, callers that leave early would lower the
+/// capacity estimate while the slots are idle. Rejections by the service ([`Class::Overloaded`]) or by
+/// an inner gate are not work.
+///
+/// Place limits per caller before this policy: requests that a later policy or an inner gate rejects
+/// use the budget, and a quota's rejections would leave that part of the capacity unused.
 ///
 /// # Cohorts
 ///
-/// As at [`LoadShed`](crate::LoadShed): all requests of one user share a fate. A request without a cohort gets one
-/// drawn. Within the one level that the threshold goes through, requests are shed by lot, so that it is exact even if
-/// one level is a good part of the traffic.
+/// As with [`LoadShed`](crate::LoadShed), all requests of one user are admitted or shed together. A
+/// request without a cohort gets a random one. Within the threshold's own level requests are shed at
+/// random, so that the budget is met even when one level is a large part of the traffic.
 ///
 /// # Which signal
 ///
-/// One that goes beyond 1 when there is more to do than can be done, and falls when less is let in: best a
-/// [`QueueDelay`](crate::QueueDelay), with [`relative`](crate::QueueDelay::relative) where no objective is given. Requests in flight and queued over a limit do as well. With a limit that has no queue, 1 is all
-/// there ever is, which is enough to hold the line but says nothing about how far beyond it the traffic is. A value that is not a number reads as 0.
+/// A signal that exceeds 1 under overload and falls when fewer requests are admitted. Best is a
+/// [`QueueDelay`](crate::QueueDelay), with [`relative`](crate::QueueDelay::relative) where no objective
+/// is given. Requests in flight and queued over a limit work, too. Over a limit without a queue they
+/// never exceed 1, which holds the load there and does not show the excess. NaN reads as 0.
 ///
 /// # Cost
 ///
-/// A random number if the request has no cohort, three counters, and two atomics that are read. The 512 counts are spread over 32
-/// cache lines. Nothing is held, nothing waits, and the window is closed under a lock that is only tried.
+/// A random number if the request has no cohort, three counters, and two atomic loads. The 512 counts
+/// take 32 cache lines. A request holds no lock: the window is closed under a lock that is only tried.
 ///
 /// # Example
 ///
@@ -75,7 +83,7 @@ const NAME: &str = "adaptive-shed";
 /// let delay = QueueDelay::relative();
 /// let shed = AdaptiveShed::new(delay.clone());
 /// let handle = shed.handle();
-/// // The delay is told what requests waited for the concurrency limit behind it.
+/// // As a policy, the delay measures how long requests waited for the concurrency limit.
 /// let layer = GateLayer::new((delay, shed, concurrency));
 /// assert_eq!((handle.threshold(), handle.budget()), (0, None));
 /// # let _: GateLayer<_> = layer;
@@ -87,8 +95,10 @@ pub struct AdaptiveShed<L, R = ByExtension> {
 }
 
 impl<L: LoadSignal> AdaptiveShed<L> {
-    /// Keeps `signal` at 1, with the priority in the extensions of HTTP requests ([`ByExtension`]), windows of 5 ms and a
-    /// retry hint of 1 second.
+    /// Keeps `signal` at 1.
+    ///
+    /// The priority is read from the extensions of HTTP requests ([`ByExtension`]), windows are 5 ms
+    /// long, and the retry hint is 1 second.
     pub fn new(signal: L) -> Self {
         Self {
             shared: Arc::new(Shared::new(signal)),
@@ -99,8 +109,8 @@ impl<L: LoadSignal> AdaptiveShed<L> {
 }
 
 impl<L, R> AdaptiveShed<L, R> {
-    /// Tells priorities otherwise: [`ByHeader`](plimsoll_core::ByHeader), [`Same`](plimsoll_core::Same), or a closure
-    /// `Fn(&Req) -> Priority`.
+    /// Sets how priorities are read: [`ByHeader`](plimsoll_core::ByHeader),
+    /// [`Same`](plimsoll_core::Same), or a closure `Fn(&Req) -> Priority`.
     pub fn priorities<Q>(self, priorities: Q) -> AdaptiveShed<L, Q> {
         AdaptiveShed {
             shared: self.shared,
@@ -109,7 +119,7 @@ impl<L, R> AdaptiveShed<L, R> {
         }
     }
 
-    /// Closes windows after this time. 5 ms unless set. Longer ones cost less and see a storm later.
+    /// Sets the length of windows; 5 ms by default. Longer ones cost less and detect overload later.
     ///
     /// # Errors
     ///
@@ -119,7 +129,7 @@ impl<L, R> AdaptiveShed<L, R> {
         Ok(self)
     }
 
-    /// Tells refused callers to stay away for this long, before the protocol's jitter. 1 second unless set.
+    /// Sets the retry hint of rejections, before the protocol's jitter; 1 second by default.
     ///
     /// # Errors
     ///
@@ -129,18 +139,19 @@ impl<L, R> AdaptiveShed<L, R> {
         Ok(self)
     }
 
-    /// Tells callers the threshold on every answer, in the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and in the
-    /// trailers of gRPC, so that they can shed before they send ([`Downstream`](crate::Downstream) does). Off unless said.
+    /// Announces the threshold on every response, so that callers shed early; off by default.
     ///
-    /// What callers hold back does not arrive. So levels below the line are then remembered for some ten seconds, for else the
-    /// line would fall because nobody crosses it.
+    /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the trailers of
+    /// gRPC, and read by [`Downstream`](crate::Downstream). Requests that callers hold back do not
+    /// arrive, so arrivals below the threshold are then kept for about ten seconds. Without that
+    /// the threshold would fall for lack of such arrivals.
     #[must_use]
     pub fn tell_callers(mut self) -> Self {
         self.told = true;
         self
     }
 
-    /// Reads and changes this policy while it works.
+    /// Returns a handle that reads and changes this policy at run time.
     pub fn handle(&self) -> AdaptiveShedHandle<L> {
         AdaptiveShedHandle::new(Arc::clone(&self.shared))
     }
@@ -178,7 +189,8 @@ where
     fn finish(&self, _: Criticality, outcome: &Outcome) {
         if matches!(
             outcome.class,
-            Class::Success | Class::Failure | Class::Ignored
+            // As in the concurrency limit, a cancelled call is work: it held a slot.
+            Class::Success | Class::Failure | Class::Ignored | Class::Cancelled
         ) {
             self.shared.done.add();
         }

@@ -1,4 +1,4 @@
-//! What the services of one policy share.
+//! State shared by all services of one policy.
 
 use std::time::Duration;
 
@@ -23,19 +23,20 @@ const DEFAULT_WINDOW: Duration = Duration::from_millis(5);
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(60);
 
-/// State, settings and counters of one policy, and its signal.
+/// State, settings, counters and signal of one policy.
 #[derive(Debug)]
 pub(crate) struct Shared<L> {
     pub(crate) signal: L,
     pub(crate) arrivals: Arrivals<LEVELS>,
+    /// Calls that count as work done.
     pub(crate) done: Counter,
     /// A [`Cut`].
     cut: AtomicU32,
     epoch: Epoch,
-    /// Nanoseconds of the epoch from which on somebody should try to close the window.
+    /// When the window may be closed, in nanoseconds of the epoch.
     due: AtomicU64,
     closer: Mutex<Closer>,
-    /// Nanoseconds.
+    /// Length of a window in nanoseconds.
     window: AtomicU64,
     pub(crate) ledger: Ledger,
 }
@@ -73,7 +74,7 @@ impl<L> Shared<L> {
         Ok(())
     }
 
-    /// Requests a second that may pass, when they are limited.
+    /// Requests per second that are admitted; `None` while nothing is shed.
     pub(crate) fn budget(&self) -> Option<f64> {
         let closer = self.closer.lock();
         closer
@@ -83,7 +84,7 @@ impl<L> Shared<L> {
 }
 
 impl<L: LoadSignal> Shared<L> {
-    /// Closes the window if it is time; whoever comes while another does, goes on.
+    /// Closes the window when it is due. While another thread closes it, this one continues.
     #[inline]
     pub(crate) fn tick(&self, now: Instant, told: bool) {
         let nanos = self.epoch.nanos(now);
@@ -95,13 +96,13 @@ impl<L: LoadSignal> Shared<L> {
     #[cold]
     #[inline(never)]
     fn close(&self, now: Instant, nanos: u64, told: bool) {
-        // Before the lock: a signal that panics must not poison it, and so stop the shedding.
-        // What is not a number is no load.
+        // Before the lock: a signal that panics would poison it, and the shedding would stop.
+        // `max` turns a NaN into 0.
         let load = self.signal.load().max(0.0);
         let Ok(mut closer) = self.closer.try_lock() else {
             return;
         };
-        // Between the look and the lock another may have closed it.
+        // Another thread may have closed it between the check in `tick` and the lock.
         if nanos < self.due.load(Acquire) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Closes windows: what arrived and what got done, turned into a line.
+//! Closes windows: from arrivals and throughput to a threshold.
 
 use std::time::Duration;
 
@@ -11,43 +11,47 @@ use super::{
     cut::{Cut, LEVELS},
 };
 
-/// How quickly the distribution is learned anew when it has changed by more than chance: requests that weigh as much as all before
-/// them, and, where there are few, seconds that do ...
+/// Requests, or seconds for low rates, with which new arrivals weigh as much as all before them,
+/// after a change of the distribution beyond noise. A sudden storm of low priority must move the
+/// threshold at once (`high_priority_is_answered_and_low_priority_fills_the_rest`).
 const CHANGED: (f64, f64) = (300.0, 0.5);
-/// ... and how slowly while it has not. One window's count of what is important is off by a tenth, which is a tenth of it shed
-/// in vain.
+/// The same without a change. In one window the count of an important level is off by a tenth, and
+/// following it would shed a tenth of that level for nothing.
 const STEADY: (f64, f64) = (5_000.0, 2.0);
-/// Standard deviations that are not chance any more.
+/// Standard deviations from the expected count beyond which the distribution has changed: random
+/// counts exceed 3 in one of 370.
 const CHANCE: f64 = 3.0;
-/// Arrivals are looked at when there are so many new ones, or after so many seconds. In fewer a change would not be told from
-/// chance.
+/// New requests, or seconds, after which the distribution is updated. Fewer requests do not separate
+/// a change from noise.
 const ENOUGH: (u64, f64) = (500, 0.1);
-/// Levels that callers hold back of their own accord are remembered for about this long, in seconds.
+/// Seconds for which levels below an announced threshold stay in the distribution, since callers hold
+/// such requests back. With a shorter time the threshold falls
+/// (`the_threshold_stands_while_callers_hold_back_requests_below_it`).
 const HELD_BACK: f64 = 10.0;
 
-/// What is known between windows. One thread has it at a time.
+/// State between windows. One thread has it at a time.
 #[derive(Debug)]
 pub(crate) struct Closer {
     seen: Seen<LEVELS>,
     done: u64,
     opened: Option<Instant>,
-    /// Seconds since arrivals were last looked at.
+    /// Seconds since the distribution was last updated.
     unseen: f64,
-    /// Arrivals of each level a second, smoothed.
+    /// The distribution: arrivals of each level per second, smoothed.
     rates: [f64; LEVELS],
     budget: Budget,
     cut: Cut,
 }
 
-/// What the window is closed with.
+/// The inputs of a window's end.
 pub(crate) struct Readings<'a> {
     pub(crate) arrivals: &'a Arrivals<LEVELS>,
-    /// Requests that ended with their work done, ever.
+    /// Calls that counted as work done, since the start.
     pub(crate) done: u64,
     pub(crate) load: f64,
-    /// The shortest window.
+    /// The length of a window.
     pub(crate) shortest: Duration,
-    /// Whether callers are told the line, and may hold back what is below.
+    /// Whether the threshold is announced, so that callers may hold back requests below it.
     pub(crate) told: bool,
 }
 
@@ -64,7 +68,7 @@ impl Closer {
         }
     }
 
-    /// Closes the window at `now` if it is long enough, and says where the line runs from here on.
+    /// Closes the window at `now` if it is long enough, and returns the threshold from now on.
     pub(crate) fn close(&mut self, now: Instant, readings: &Readings<'_>) -> Cut {
         let Some(opened) = self.opened else {
             self.opened = Some(now);
@@ -96,12 +100,12 @@ impl Closer {
         self.cut
     }
 
-    /// Requests a second that may pass, when they are limited.
+    /// Requests per second that are admitted; `None` while nothing is shed.
     pub(crate) fn budget(&self) -> Option<f64> {
         self.budget.rate()
     }
 
-    /// Takes what arrived into the distribution.
+    /// Adds the arrivals of the last `seconds` to the distribution.
     fn arrive(&mut self, seconds: f64, readings: &Readings<'_>) {
         let counts = self.seen.since(readings.arrivals);
         let count: f64 = counts.iter().copied().map(f64::from).sum();
@@ -118,7 +122,7 @@ impl Closer {
             let changed = (came - expected).abs() > chance;
             let weight = weight(if changed { CHANGED } else { STEADY });
             for (level, (rate, count)) in (n * cohorts..).zip(rates.iter_mut().zip(counts)) {
-                // Where callers hold back what is below the line, that it does not arrive says little.
+                // Callers may hold back requests below the threshold: few arrivals are no change.
                 let weight = if readings.told && level < line {
                     weight.min(seconds / HELD_BACK)
                 } else {

@@ -1,4 +1,4 @@
-//! Adaptive shedding in front of a simulated service, in time of its own.
+//! Adaptive shedding in front of a simulated service, in virtual time.
 
 use std::time::Duration;
 
@@ -13,19 +13,22 @@ use crate::{
     lab::{Second, Service, Shed, one_to_twelve, run, sum},
 };
 
-/// 2,500 requests a second.
+/// A capacity of 2,500 requests per second.
 const SERVICE: Service = Service {
     workers: 50,
     mean: 0.02,
     deadline: 0.2,
 };
+/// Seconds at half the capacity, before the overload.
 const CALM: usize = 3;
-/// In which it finds the line and works off what came before.
+/// Seconds until the threshold has settled and the first queue is worked off.
 const FINDING: usize = 5;
+/// Seconds of overload.
 const STORM: usize = 30;
+/// Seconds at half the capacity, after it.
 const AFTER: usize = 5;
 
-/// Half the capacity, a storm, and half the capacity.
+/// Half the capacity, `load` times the capacity, and half the capacity.
 fn storm(load: f64) -> impl Iterator<Item = f64> {
     let calm = 0.5 * SERVICE.capacity();
     std::iter::repeat_n(calm, CALM)
@@ -33,7 +36,7 @@ fn storm(load: f64) -> impl Iterator<Item = f64> {
         .chain(std::iter::repeat_n(calm, AFTER))
 }
 
-/// The storm, once the line is found.
+/// The overload, once the threshold has settled.
 fn held(seconds: &[Second]) -> &[Second] {
     &seconds[CALM + FINDING..CALM + STORM]
 }
@@ -42,27 +45,27 @@ fn adaptive() -> Adaptive {
     Adaptive::new()
 }
 
-/// What was admitted in a second, over the capacity.
+/// Requests admitted in a second, over the capacity.
 fn admitted(second: &Second) -> f64 {
     f64::from(second.admitted.iter().sum::<u32>()) / SERVICE.capacity()
 }
 
 #[test]
-fn high_priority_is_answered_and_low_fills_what_is_left() {
+fn high_priority_is_answered_and_low_priority_fills_the_rest() {
     for (load, seed) in [(2.0, 1), (3.0, 2), (6.0, 3), (12.0, 4), (12.0, 5)] {
         let seconds = run(SERVICE, storm(load), one_to_twelve, &mut adaptive(), seed);
         let held = held(&seconds);
         let arrived = sum(held, |second| second.arrived);
         let in_time = sum(held, |second| second.in_time);
         let high = in_time[3] / arrived[3];
-        // At 12x high priority alone is 0.92 of the capacity, and chance takes it to the line now and then.
+        // At 12x high priority alone is 0.92 of the capacity, and noise takes it to 1 at times.
         let bar = if load < 12.0 { 0.995 } else { 0.99 };
         assert!(high >= bar, "{high} of high priority at {load}x");
         let total = held.iter().map(admitted).sum::<f64>() / held.len() as f64;
         assert!((total - 1.0).abs() < 0.03, "{total} admitted at {load}x");
         let goodput = in_time.iter().sum::<f64>() / (held.len() as f64 * SERVICE.capacity());
         assert!(goodput > 0.97, "{goodput} of capacity at {load}x");
-        // The band that it swings in, noise of the arrivals included.
+        // Each second alone, noise of the arrivals included.
         for second in held {
             let admitted = admitted(second);
             assert!(
@@ -77,7 +80,7 @@ fn high_priority_is_answered_and_low_fills_what_is_left() {
     }
 }
 
-/// Sees which calls are admitted.
+/// Records which calls are admitted.
 struct Watched(Adaptive, Vec<bool>);
 
 impl Shed for Watched {
@@ -98,11 +101,11 @@ impl Shed for Watched {
 }
 
 #[test]
-fn calls_of_one_task_share_a_fate() {
+fn calls_of_one_task_are_admitted_or_shed_together() {
     for calls in 1..=4_usize {
         let mut watched = Watched(adaptive(), Vec::new());
         let (mut count, mut user) = (0, Priority::default());
-        // Each user makes so many calls, one after the other.
+        // Each user makes this number of calls in a row.
         let whose = |rng: &mut fastrand::Rng| {
             if count % calls == 0 {
                 user = Priority::default().cohort_of(rng.u64(..).to_le_bytes(), 0);
@@ -121,14 +124,14 @@ fn calls_of_one_task_share_a_fate() {
         let whole = tasks
             .filter(|task| task.iter().all(|admits| *admits))
             .count() as f64;
-        // Half of what is offered can be served, so half of the tasks could.
+        // Half of the offered calls can be served, so half of the tasks, too.
         let ideal = whole / all / 0.5;
         assert!(ideal > 0.9, "{ideal} of ideal with {calls} calls");
     }
 }
 
 #[test]
-fn one_user_alone_is_held_at_the_capacity_too() {
+fn one_user_alone_is_held_at_the_capacity() {
     let only = |_: &mut fastrand::Rng| Priority::new(Criticality::Critical).in_cohort(77);
     let seconds = run(SERVICE, storm(6.0), only, &mut adaptive(), 3);
     let held = held(&seconds);
@@ -136,7 +139,7 @@ fn one_user_alone_is_held_at_the_capacity_too() {
     assert!((total - 1.0).abs() < 0.03, "{total}");
 }
 
-/// Callers that know the threshold and hold back what is below it, but for one in a thousand.
+/// Callers that read the threshold and hold back requests below it, except one in a thousand.
 struct HoldsBack(Adaptive, u32);
 
 impl Shed for HoldsBack {
@@ -157,24 +160,27 @@ impl Shed for HoldsBack {
 }
 
 #[test]
-fn the_line_stands_though_callers_hold_back_what_is_below() {
+fn the_threshold_stands_while_callers_hold_back_requests_below_it() {
     let mut callers = HoldsBack(adaptive().told(), 0);
     let seconds = run(SERVICE, storm(6.0), one_to_twelve, &mut callers, 3);
     let held = held(&seconds);
     assert!(held.iter().all(|second| second.threshold > 0));
     let total = held.iter().map(admitted).sum::<f64>() / held.len() as f64;
     assert!((total - 1.0).abs() < 0.05, "{total}");
-    assert!(seconds.last().unwrap().threshold == 0, "and falls again");
+    assert!(
+        seconds.last().unwrap().threshold == 0,
+        "it falls after the overload"
+    );
 }
 
-/// Sheds requests that are their own priority.
+/// Sheds requests that are priorities themselves, at this constant load.
 fn shed_by(load: f64) -> AdaptiveShed<impl Fn() -> f64, fn(&Priority) -> Priority> {
     let shed = AdaptiveShed::new(move || load);
     shed.priorities(|priority| *priority)
 }
 
 #[test]
-fn a_service_that_does_nothing_is_still_asked_now_and_then() {
+fn a_service_without_a_response_is_still_probed() {
     let shed = shed_by(9.0);
     let start = Instant::now();
     let admits = (0..100_000_u64).filter(|n| {
@@ -187,7 +193,7 @@ fn a_service_that_does_nothing_is_still_asked_now_and_then() {
 }
 
 #[test]
-fn a_signal_that_is_no_number_or_below_the_line_sheds_nothing() {
+fn a_signal_that_is_nan_or_below_1_sheds_nothing() {
     for load in [0.99, 0.0, -1.0, f64::NAN] {
         let shed = shed_by(load);
         let start = Instant::now();
@@ -200,7 +206,7 @@ fn a_signal_that_is_no_number_or_below_the_line_sheds_nothing() {
     }
 }
 
-/// Overloaded for ten seconds, with nothing done.
+/// A policy after ten seconds of overload without a response.
 fn overloaded() -> AdaptiveShed<impl Fn() -> f64, Same> {
     let shed = AdaptiveShed::new(|| 9.0).priorities(Same(Priority::default()));
     let start = Instant::now();
@@ -210,7 +216,8 @@ fn overloaded() -> AdaptiveShed<impl Fn() -> f64, Same> {
     shed
 }
 
-fn refusal<L, R>(shed: &AdaptiveShed<L, R>) -> plimsoll_core::Rejection
+/// A rejection by `shed`, which sheds nearly all requests.
+fn rejection_of<L, R>(shed: &AdaptiveShed<L, R>) -> plimsoll_core::Rejection
 where
     AdaptiveShed<L, R>: Policy<()>,
 {
@@ -222,31 +229,31 @@ where
 }
 
 #[test]
-fn callers_are_told_the_line_only_where_that_was_asked_for() {
+fn the_threshold_is_announced_only_when_set() {
     let shed = overloaded();
-    let rejection = refusal(&shed);
+    let rejection = rejection_of(&shed);
     assert_eq!(
         (rejection.policy(), rejection.kind(), rejection.threshold()),
         ("adaptive-shed", Kind::Full, None)
     );
     assert_eq!(rejection.retry_after(), Some(Duration::from_secs(1)));
-    let told = |shed: &AdaptiveShed<_, _>| {
+    let announced = |shed: &AdaptiveShed<_, _>| {
         let mut headers = http::HeaderMap::new();
         let mut out = Announcement::to(&mut headers);
         Policy::<()>::announce(shed, &Criticality::Critical, Instant::now(), &mut out);
         wire::threshold(&headers)
     };
-    assert_eq!(told(&shed), None);
+    assert_eq!(announced(&shed), None);
 
     let shed = shed.tell_callers();
-    let line = shed.handle().threshold();
-    assert!(line >= Priority::default().level(), "{line}");
-    assert_eq!(refusal(&shed).threshold(), Some(line));
-    assert_eq!(told(&shed), Some(line));
+    let threshold = shed.handle().threshold();
+    assert!(threshold >= Priority::default().level(), "{threshold}");
+    assert_eq!(rejection_of(&shed).threshold(), Some(threshold));
+    assert_eq!(announced(&shed), Some(threshold));
 }
 
 #[test]
-fn work_that_was_refused_or_not_waited_for_is_not_done() {
+fn a_cancelled_call_counts_as_done_and_an_overloaded_or_rejected_one_does_not() {
     let budget = |class| {
         let shed = shed_by(1.0);
         let start = Instant::now();
@@ -259,11 +266,12 @@ fn work_that_was_refused_or_not_waited_for_is_not_done() {
         }
         shed.handle().budget().unwrap()
     };
-    // At the line with everything done, everything passes.
+    // At a load of 1, with all calls done, all are admitted.
     assert!(budget(Class::Success) > 900.0);
     assert!(budget(Class::Ignored) > 900.0);
+    assert!(budget(Class::Failure) > 900.0);
+    assert!(budget(Class::Cancelled) > 900.0, "it held a slot");
     assert!(budget(Class::Overloaded) < 100.0);
-    assert!(budget(Class::Cancelled) < 100.0);
     assert!(budget(Class::Rejected) < 100.0, "by an inner gate");
 }
 
@@ -287,7 +295,7 @@ fn settings_are_checked_and_can_be_changed() {
 }
 
 #[test]
-fn threads_that_close_windows_together_count_everything() {
+fn threads_that_close_windows_at_once_count_each_request() {
     let shed = shed_by(0.5);
     let start = Instant::now();
     std::thread::scope(|scope| {

@@ -17,6 +17,7 @@ mod instances;
 #[path = "../../examples/shedding/lab.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod lab;
+mod leavers;
 mod panics;
 mod recipes;
 mod settings;

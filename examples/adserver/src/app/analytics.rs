@@ -1,4 +1,4 @@
-//! Analytics: what auctions bring, for the dashboards. The first thing to do less of under load.
+//! Analytics: the revenue of auctions, for dashboards. Reduced first under load.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,23 +7,23 @@ use plimsoll_sampling::Sampled;
 
 use crate::settings::BIDDERS;
 
-/// Sums over the auctions that are kept, each counted for those it stands for.
+/// Sums over the sampled auctions, each weighted by its sampling rate.
 #[derive(Debug, Default)]
 pub(super) struct Analytics(Mutex<Totals>);
 
 /// The sums.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Totals {
-    /// Auctions that were recorded.
+    /// Recorded auctions.
     pub(super) recorded: u64,
-    /// Auctions there were, as far as the recorded ones tell.
+    /// All auctions, estimated from the recorded ones.
     pub(super) auctions: f64,
-    /// What each bidder paid, in thousandths of a cent, likewise.
+    /// Revenue by bidder in thousandths of a cent, estimated likewise.
     pub(super) revenue: [f64; BIDDERS.len()],
 }
 
 impl Analytics {
-    /// Records an auction, if it is kept: the price and the bidder that won, if one did.
+    /// Records an auction if it is sampled: the winner's price and index, if a bidder won.
     pub(super) fn record(&self, sampled: Sampled, winner: Option<(u32, usize)>) {
         if !sampled.keep {
             return;
@@ -36,7 +36,7 @@ impl Analytics {
         }
     }
 
-    /// Shows the sums beside the gates' metrics.
+    /// Registers the sums with the gates' metrics.
     pub(super) fn show(self: &Arc<Self>, metrics: &Metrics) -> Result<(), InvalidMetric> {
         let shown = Arc::clone(self);
         let help = "Auctions that analytics recorded";
@@ -44,20 +44,20 @@ impl Analytics {
             shown.totals().recorded
         })?;
         let shown = Arc::clone(self);
-        let help = "Auctions there were, as far as the recorded ones tell";
+        let help = "Auctions, estimated from the recorded ones";
         metrics.gauge("adserver_auctions", help, &[], move || {
             shown.totals().auctions
         })?;
         for (bidder, name) in BIDDERS.into_iter().enumerate() {
             let shown = Arc::clone(self);
-            let help = "What the bidder paid, in thousandths of a cent";
+            let help = "Revenue from the bidder, in thousandths of a cent";
             let read = move || shown.totals().revenue[bidder];
             metrics.gauge("adserver_revenue", help, &[("bidder", name)], read)?;
         }
         Ok(())
     }
 
-    /// The sums so far.
+    /// Returns the sums so far.
     pub(super) fn totals(&self) -> Totals {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_counts_for_what_is_not() {
+    fn a_sampled_auction_is_weighted_by_its_rate() {
         let analytics = Analytics::default();
         analytics.record(Sampled::ALL, Some((100, 1)));
         for keep in [true, false, false, false] {

@@ -1,4 +1,4 @@
-//! An auction: one look-up in the store, then three bids, then the best of them or a house ad.
+//! An auction: one look-up in the store, then three bids, then the highest of them or a house ad.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{settings::BIDDERS, wire};
 
-/// What ads are written in.
+/// The content type of ads.
 const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 
-/// What auctions need.
+/// The state of the auction handler.
 pub(super) struct Auctions {
     pub(super) store: SocketAddr,
     pub(super) client: HttpClient,
@@ -32,7 +32,7 @@ pub(super) struct Auctions {
 
 /// `POST /auction`.
 pub(super) async fn run(State(auctions): State<Arc<Auctions>>, request: Request) -> Response {
-    // Behind no sampling layer everything is kept.
+    // Without a sampling layer every auction is kept.
     let sampled = Sampled::of(&request);
     if let Err(status) = auctions
         .look_up(request.headers().get(wire::COST).cloned())
@@ -72,7 +72,7 @@ pub(super) async fn run(State(auctions): State<Arc<Auctions>>, request: Request)
     response
 }
 
-/// An ad of our own: better than an empty space, and it costs nothing.
+/// Returns an ad of the server's own, which needs neither store nor bidders.
 pub(super) fn house_ad() -> Response<&'static str> {
     let mut response = Response::new("{\"ad\":\"house\",\"price\":0}");
     for (name, value) in [(wire::AD, wire::HOUSE), JSON] {
@@ -84,7 +84,7 @@ pub(super) fn house_ad() -> Response<&'static str> {
 }
 
 impl Auctions {
-    /// Asks the store who the visitor is and which campaigns fit.
+    /// Asks the store for the visitor and the matching campaigns.
     async fn look_up(&self, cost: Option<HeaderValue>) -> Result<(), StatusCode> {
         let mut request = Request::post(format!("http://{}/lookup", self.store));
         if let Some(cost) = cost {

@@ -15,28 +15,28 @@ use tower::{BoxError, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use super::HttpClient;
 use crate::settings::BID_TIMEOUT;
 
-/// A bid is a number; more than this is nonsense.
+/// Longest body of a bid, which is a number, in bytes.
 const MAX_BID_BYTES: usize = 256;
 
-/// One bidder, behind whatever layers it has.
+/// The client of one bidder, with its layers.
 pub(super) struct Bidder {
     address: SocketAddr,
     service: BoxCloneSyncService<Request<Full<Bytes>>, Response<Body>, BoxError>,
 }
 
-/// What came of asking a bidder.
+/// The result of asking a bidder.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bid {
-    /// It bids so many thousandths of a cent.
+    /// A price in thousandths of a cent.
     Price(u32),
-    /// It did not answer in time, or failed.
+    /// No response in time, or a failure.
     None,
-    /// It was not asked: its circuit is open.
+    /// Not asked, because its circuit is open.
     Refused,
 }
 
 impl Bidder {
-    /// A bidder with nothing but a time limit.
+    /// Creates a client with a time limit only.
     pub(super) fn bare(address: SocketAddr, client: HttpClient) -> Self {
         let service = ServiceBuilder::new()
             .map_response(|response: Response<_>| response.map(Body::new))
@@ -48,7 +48,8 @@ impl Bidder {
         }
     }
 
-    /// The same behind a circuit breaker. The time limit is inside, so that the breaker sees it as the failure it is.
+    /// Creates a client with a time limit behind a circuit breaker, which counts a timeout as a
+    /// failure.
     pub(super) fn behind(
         breaker: CircuitBreakerLayer,
         address: SocketAddr,

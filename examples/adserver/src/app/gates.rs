@@ -1,4 +1,4 @@
-//! The gates of the protected app: four places, four ways to be overrun.
+//! The gates of the protected app, at four places that can be overloaded.
 
 use std::{error::Error, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{
     wire,
 };
 
-/// Publishers that can have a bucket of their own at the same time.
+/// Maximum number of publishers with a bucket of their own.
 const MAX_PUBLISHERS: usize = 10_000;
-/// Impressions in the queue to the log, at most: less than a second of writing.
+/// Maximum number of impressions in the log's queue: less than one second of writing.
 const LOG_QUEUE: usize = 256;
 
-/// The gate of the auctions: three policies fused into one gate, and a house ad for those it has no room for.
+/// The gate of the auctions: three policies in one gate, and a house ad in place of a rejection.
 pub(super) type AuctionLayer = GateLayer<
     (
         KeyedRateLimit<HeaderKey>,
@@ -32,18 +32,18 @@ pub(super) type AuctionLayer = GateLayer<
     Fallback<Fixed>,
 >;
 
-/// Places 1 and 2. Asked from left to right; when the evaluator is full, the publisher gets its token back.
+/// Places 1 and 2. Policies decide from left to right. A rejection by the evaluator costs no token.
 pub(super) fn auction(metrics: &Metrics, capacity: f64) -> Result<AuctionLayer, Box<dyn Error>> {
     let publishers = publishers(metrics, capacity)?;
     let evaluator = evaluator(metrics)?;
-    // Analytics give way before auctions do: from seven tenths of the evaluator's limit on fewer and fewer are recorded.
+    // Analytics are reduced before auctions: from 0.7 of the evaluator's limit fewer are recorded.
     let rates = Rates {
         base: 1.0,
         min: 0.1,
         threshold: 0.7,
     };
     let sampling = Sampling::new(evaluator.handle(), rates)?;
-    // A publisher over its quota gets its 429; everybody else an ad, if not the best.
+    // A publisher over its quota gets a 429, other rejected auctions a house ad.
     let fallback = Fallback::answer(auction::house_ad());
     let counters = metrics
         .gate("auction")
@@ -55,7 +55,8 @@ pub(super) fn auction(metrics: &Metrics, capacity: f64) -> Result<AuctionLayer, 
         .build())
 }
 
-/// Place 1, at the edge: one greedy publisher must not use up what all of them share. A token bucket for each.
+/// Place 1, at the edge: a token bucket per publisher, so that a greedy one cannot use all of the
+/// capacity.
 fn publishers(
     metrics: &Metrics,
     capacity: f64,
@@ -65,7 +66,7 @@ fn publishers(
         .burst(per_second.div_ceil(2))
         .named("per-publisher");
     let limit = RateLimit::new(quota)?;
-    // Requests without a name share one bucket.
+    // Requests without a publisher share one bucket.
     let limit = limit.per_key(HeaderKey(wire::PUBLISHER), Missing::Share, MAX_PUBLISHERS)?;
     let keys = limit.handle();
     let read = move || keys.keys() as f64;
@@ -73,12 +74,13 @@ fn publishers(
     Ok(limit)
 }
 
-/// Place 2, at the auction evaluator: more auctions at a time than the store has workers only wait for each other.
+/// Place 2, at the auction evaluator: a limit on auctions in flight, by the store's capacity.
 ///
-/// Little's law says how many auctions keep the store busy: each holds a worker for the store's time and is then away for
-/// the bids. Forty per cent more keep a few waiting in front of the store, so that it never idles when auctions come
-/// unevenly. As many as the store has workers may wait here for a moment, which smooths bursts. The longest way through is
-/// that wait and a queue of seven at the store: some 100 ms, far from the 250 ms at which clients give up.
+/// By Little's law: an auction holds a worker for the store's service time, and then waits for bids.
+/// 40 % more auctions keep a few queued at the store, so that it is never idle between uneven
+/// arrivals. A queue here, as long as the store has workers, smooths bursts. The longest latency is
+/// its wait and a queue of seven at the store: about 100 ms, far below the 250 ms after which clients
+/// give up.
 fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
     let busy = STORE_WORKERS as f64 * (1.0 + BID_SERVICE.div_duration_f64(STORE_SERVICE));
     let limit = (busy * 1.4).ceil() as usize;
@@ -91,12 +93,12 @@ fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
     };
     gauge(
         "adserver_auction_limit",
-        "Auctions that may run",
+        "Limit of auctions in flight",
         ConcurrencyLimitHandle::limit,
     )?;
     gauge(
         "adserver_auctions_queued",
-        "Auctions that wait",
+        "Auctions in the queue",
         ConcurrencyLimitHandle::queued,
     )?;
     Ok(limit)
@@ -105,9 +107,11 @@ fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
 /// The gate of the impression logger.
 pub(super) type LoggerLayer = LoadShedLayer<Depth, Http, ByHeader<HeaderKey>>;
 
-/// Place 3, at the impression logger: what the disk cannot take must neither pile up in memory nor be dropped at
-/// random. As the queue fills, statistics go first and billed impressions last, by publisher within each kind, so that
-/// those that are kept make whole pictures.
+/// Place 3, at the impression logger: load shedding by the depth of its queue.
+///
+/// Impressions beyond the disk's throughput must neither fill the memory nor be dropped at random. As
+/// the queue fills, those for statistics are shed first and billed ones last. Within a kind they are
+/// shed by publisher, so that the data of the remaining publishers is complete.
 pub(super) fn logger(metrics: &Metrics) -> Result<(LoggerLayer, Depth), Box<dyn Error>> {
     let depth = Depth::new(LOG_QUEUE)?;
     let priorities = ByHeader::trusted()
@@ -121,7 +125,8 @@ pub(super) fn logger(metrics: &Metrics) -> Result<(LoggerLayer, Depth), Box<dyn 
     Ok((GateLayer::builder(shed).observe(counters).build(), depth))
 }
 
-/// Place 4, in front of each bidder: one that does not answer must not cost every auction its time limit.
+/// Place 4, in front of each bidder: a circuit breaker, so that auctions do not wait for the time limit
+/// of a bidder that does not answer.
 pub(super) fn bidder(
     metrics: &Metrics,
     name: &'static str,
@@ -134,12 +139,12 @@ pub(super) fn bidder(
         "forced-closed",
     ];
     let breaker = CircuitBreaker::builder()
-        // The last twentieth of a second in busy times: a bidder that turns slow is soon left alone.
+        // At full load the last 0.06 seconds: the circuit of a slow bidder opens soon.
         .window(20)
         .min_calls(10)
         .failure_rate(0.5)
         .open_for(Duration::from_secs(1))
-        // One auction a second finds out whether it is well again.
+        // One auction per second probes the bidder.
         .probes(1)
         .successes(3)
         .build()?;

@@ -1,4 +1,4 @@
-//! Impressions: taken into a queue, and written to an append-only log by one task.
+//! Impressions: accepted into a queue, and written to an append-only log by one task.
 
 use std::{io, path::Path};
 
@@ -13,20 +13,20 @@ use tokio::{
 
 use crate::settings::{LOG_BATCH, LOG_BATCH_TIME};
 
-/// An impression that counts in the queue's depth until it is written.
+/// An impression, which counts in the queue's depth until it is written.
 type Entry = (Bytes, DepthGuard);
 
-/// The way to the log. Clones lead to the same one.
+/// The queue of the log. Clones share it.
 #[derive(Clone)]
 pub(super) enum ImpressionLog {
-    /// As queues often are.
+    /// Accepts everything.
     Unbounded(mpsc::UnboundedSender<Bytes>),
-    /// As queues should be: with a bound, and a depth that others can see.
+    /// Has a bound and a depth that a policy reads.
     Bounded(mpsc::Sender<Entry>, Depth),
 }
 
 impl ImpressionLog {
-    /// Takes everything, and keeps in memory what is not written yet.
+    /// Opens a log that accepts everything and keeps unwritten impressions in memory.
     pub(super) async fn unbounded(log: &Path) -> io::Result<Self> {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut file = open(log).await?;
@@ -39,14 +39,14 @@ impl ImpressionLog {
         Ok(Self::Unbounded(sender))
     }
 
-    /// Takes what fits into the queue; `depth` tells how full it is.
+    /// Opens a log with a bounded queue; `depth` measures it.
     pub(super) async fn bounded(log: &Path, depth: Depth) -> io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel::<Entry>(depth.capacity());
         let mut file = open(log).await?;
         tokio::spawn(async move {
             let mut entries = Vec::with_capacity(LOG_BATCH);
             while receiver.recv_many(&mut entries, LOG_BATCH).await > 0 {
-                // The guards live until the batch is on the disk.
+                // The guards live until the batch is on disk.
                 let (mut batch, _guards): (Vec<_>, Vec<_>) = entries.drain(..).unzip();
                 write(&mut file, &mut batch).await;
             }
@@ -55,7 +55,7 @@ impl ImpressionLog {
     }
 }
 
-/// `POST /impression`: taken, and written soon.
+/// `POST /impression`: accepts an impression, which is written later.
 pub(super) async fn take(State(log): State<ImpressionLog>, impression: Bytes) -> StatusCode {
     let taken = match log {
         ImpressionLog::Unbounded(log) => log.send(impression).is_ok(),
@@ -74,7 +74,7 @@ async fn open(log: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(log).await
 }
 
-/// Appends a batch and waits until it is on the disk.
+/// Appends a batch and waits until it is on disk.
 async fn write(file: &mut File, batch: &mut Vec<Bytes>) {
     let begun = Instant::now();
     let mut lines = Vec::with_capacity(batch.iter().map(|record| record.len() + 1).sum());
@@ -89,6 +89,6 @@ async fn write(file: &mut File, batch: &mut Vec<Bytes>) {
     if let Err(error) = written.await {
         eprintln!("impressions lost: {error}");
     }
-    // A slow volume, on whatever disk this runs: see `LOG_BATCH_TIME`.
+    // A slow volume on any disk: see `LOG_BATCH_TIME`.
     sleep_until(begun + LOG_BATCH_TIME).await;
 }

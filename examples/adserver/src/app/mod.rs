@@ -1,6 +1,6 @@
-//! The ad server: an axum app that looks things up in a store, asks three bidders, and logs impressions.
+//! The ad server: an axum app that queries a store, asks three bidders, and logs impressions.
 //!
-//! [`bare`] and [`protected`] are the same app with the same handlers; they differ in the layers.
+//! [`bare`] and [`protected`] are the same app with the same handlers; only the layers differ.
 
 mod analytics;
 mod auction;
@@ -29,13 +29,13 @@ use crate::{
 /// Calls other servers over kept-alive connections.
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-/// Where the other parts are.
+/// Addresses of the other parts.
 struct Neighbours {
     store: SocketAddr,
     bidders: Vec<SocketAddr>,
 }
 
-/// The app as many are: nothing between the traffic and the work.
+/// Builds the app without protection.
 async fn bare(neighbours: Neighbours, log: &Path) -> io::Result<Router> {
     let client = http_client();
     let bidders = neighbours
@@ -60,7 +60,7 @@ async fn bare(neighbours: Neighbours, log: &Path) -> io::Result<Router> {
         ))
 }
 
-/// The same app with a gate at each of the four places where it can be overrun. The whole difference is in here.
+/// Builds the same app with a gate at each of the four places that can be overloaded.
 async fn protected(
     neighbours: Neighbours,
     log: &Path,
@@ -101,7 +101,7 @@ async fn protected(
                 .with_state(impressions)
                 .layer(logger),
         )
-        // Beside the gates: an operator has to get an answer most of all when others are refused.
+        // Outside the gates: an operator needs a response most while requests are rejected.
         .route_service("/metrics", metrics.service())
         .route_service("/health/load", metrics.service()))
 }
@@ -112,7 +112,7 @@ fn http_client() -> HttpClient {
     Client::builder(TokioExecutor::new()).build(connector)
 }
 
-/// Serves the app, one way or the other, until the parent is gone.
+/// Serves the app with or without the gates, by the part's role, until the parent process ends.
 pub(crate) async fn run(part: Part, mut commands: Commands) -> io::Result<()> {
     let missing = |what: &str| io::Error::other(format!("the server needs {what}"));
     let store = part.store.ok_or_else(|| missing("--store"))?;

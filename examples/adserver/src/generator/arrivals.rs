@@ -1,4 +1,4 @@
-//! When requests are due, and who sends them. The same seed makes the same arrivals.
+//! Times and publishers of requests. The same seed makes the same arrivals.
 
 use std::{io, time::Duration};
 
@@ -10,18 +10,19 @@ use crate::{
     trace,
 };
 
-/// One auction that is due.
+/// One auction of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Arrival {
-    /// When, from the start.
+    /// Time from the start.
     pub(crate) at: Duration,
-    /// From whom; 0 is the greedy one.
+    /// The publisher; 0 is the greedy one.
     pub(crate) publisher: u32,
-    /// What it costs the store, as a multiple of the usual.
+    /// Its service time at the store, as a multiple of the usual one.
     pub(crate) cost: f32,
 }
 
-/// The arrivals of a load, earliest first. A closed loop has none: its clients send when they are answered.
+/// Returns the arrivals of a load, earliest first. A closed loop has none: its clients send after each
+/// response.
 pub(super) fn of(load: &Load) -> io::Result<Box<dyn Iterator<Item = Arrival> + Send>> {
     Ok(match &load.schedule {
         Schedule::Poisson { rate } => Box::new(Poisson::new(*rate, load.seconds, load.seed)),
@@ -33,7 +34,7 @@ pub(super) fn of(load: &Load) -> io::Result<Box<dyn Iterator<Item = Arrival> + S
     })
 }
 
-/// Independent arrivals at a steady rate: the gaps between them are exponential.
+/// Independent arrivals at a constant mean rate: the gaps between them are exponential.
 struct Poisson {
     rate: f64,
     end: f64,
@@ -74,7 +75,7 @@ impl Dice {
         Self(Rng::with_seed(seed))
     }
 
-    /// The greedy publisher, or one of the many.
+    /// Returns the greedy publisher, or another.
     fn publisher(&mut self) -> u32 {
         if self.0.f64() < GREEDY_SHARE {
             0
@@ -83,13 +84,13 @@ impl Dice {
         }
     }
 
-    /// One of the many.
+    /// Returns one of the other publishers.
     pub(super) fn modest_publisher(&mut self) -> u32 {
         self.0.u32(1..=PUBLISHERS)
     }
 
-    /// Whether an impression is due as well, and how much it matters: an index into `Criticality::ALL`, least first.
-    /// One in ten is billed, three are reported to the customer, the rest is for statistics.
+    /// Returns whether an impression is due, too, and its index in `Criticality::ALL`, least important
+    /// first. One in ten is billed, three are reported to the customer, the others are for statistics.
     pub(super) fn impression(&mut self) -> Option<usize> {
         (self.0.f64() < IMPRESSIONS_PER_AUCTION).then(|| match self.0.u8(0..10) {
             0 => 3,
@@ -115,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn poisson_arrivals_have_the_rate_and_the_variance_of_their_name() {
+    fn poisson_arrivals_have_the_right_rate_and_variance() {
         let arrivals = arrivals(1);
         // 10,000 expected, with a standard deviation of 100.
         assert!(arrivals.len().abs_diff(10_000) < 400, "{}", arrivals.len());
         assert!(arrivals.is_sorted_by_key(|arrival| arrival.at));
-        // Counts in 1,000 windows of 10 ms vary as much as their mean.
+        // The variance of the counts in 1,000 windows of 10 ms equals their mean.
         let mut counts = [0_i32; 1_000];
         for arrival in &arrivals {
             counts[(arrival.at.as_secs_f64() * 100.0) as usize] += 1;

@@ -23,7 +23,7 @@ use crate::{settings::IMPRESSION_BYTES, wire};
 pub(super) const CRITICALITIES: [&str; 4] =
     ["SHEDDABLE", "SHEDDABLE_PLUS", "CRITICAL", "CRITICAL_PLUS"];
 
-/// What a request is for.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Want {
     Auction { publisher: u32, cost: f32 },
@@ -33,37 +33,37 @@ pub(super) enum Want {
 /// How a request ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// With an answer of the server's.
+    /// With a response of the server.
     Reply(Reply),
-    /// The deadline came first.
+    /// Without a response before the deadline.
     Late,
-    /// The connection broke.
+    /// With a broken connection.
     Broken,
 }
 
-/// What an answer says.
+/// The relevant parts of a response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    /// It carries a house ad.
+    /// Whether it holds a house ad.
     pub(super) house: bool,
-    /// The policy that refused, also when a house ad stands in for the refusal.
+    /// The policy that rejected, also when a house ad replaces the rejection.
     pub(super) refused_by: Option<String>,
-    /// Analytics left it out.
+    /// Whether analytics did not record it.
     pub(super) unrecorded: bool,
-    /// Bidders that were not asked.
+    /// Number of bidders that were not asked.
     pub(super) bids_refused: u64,
 }
 
-/// All clients together, with the connections that are idle.
+/// All clients, with the idle connections.
 pub(super) struct Client {
     target: SocketAddr,
-    /// The last one used goes first, so that few are kept warm. As many at most as were in use at the same time.
+    /// Last in, first out. At most as many as were in use at the same time.
     idle: Mutex<Vec<Connection>>,
     impression: Bytes,
 }
 
-/// A connection; dropping it closes the socket, under a request too.
+/// A connection. Dropping it closes the socket, also during a request.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
@@ -85,10 +85,10 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the answer, or hangs up at the deadline.
+    /// Sends a request and reads the response, or hangs up at the deadline.
     pub(super) async fn call(&self, want: Want, deadline: Instant) -> Ending {
         match timeout_at(deadline, self.exchange(want)).await {
-            // The timer is coarser than the deadline.
+            // The timer fires up to a millisecond late.
             Ok(Ok(_)) if Instant::now() > deadline => Ending::Late,
             Ok(Ok(reply)) => Ending::Reply(reply),
             Ok(Err(_)) => Ending::Broken,
@@ -115,7 +115,7 @@ impl Client {
         Ok(Reply::new(head.status, &head.headers))
     }
 
-    /// An idle connection that is still open, or a new one.
+    /// Returns an idle connection that is still open, or a new one.
     async fn connection(&self) -> io::Result<Connection> {
         loop {
             let idle = self
@@ -166,7 +166,7 @@ impl Reply {
             status,
             house: text(wire::AD) == Some(wire::HOUSE),
             refused_by: text(wire::REFUSED_BY)
-                .or_else(|| text(wire::DEGRADED).and_then(refusal_behind))
+                .or_else(|| text(wire::DEGRADED).and_then(rejecting_policy))
                 .map(str::to_owned),
             unrecorded: headers.contains_key(wire::UNRECORDED),
             bids_refused: text(wire::BIDS_REFUSED)
@@ -176,20 +176,20 @@ impl Reply {
     }
 }
 
-/// The policy in a mark such as `rejected;policy="concurrency";kind=full`.
-fn refusal_behind(mark: &str) -> Option<&str> {
+/// Returns the policy in a mark such as `rejected;policy="concurrency";kind=full`.
+fn rejecting_policy(mark: &str) -> Option<&str> {
     let (_, rest) = mark.strip_prefix("rejected;")?.split_once("policy=\"")?;
     Some(rest.split_once('"')?.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::refusal_behind;
+    use super::rejecting_policy;
 
     #[test]
-    fn a_degraded_answer_tells_who_refused() {
+    fn a_degraded_answer_names_the_policy_that_rejected() {
         assert_eq!(
-            refusal_behind("rejected;policy=\"concurrency\";kind=full"),
+            rejecting_policy("rejected;policy=\"concurrency\";kind=full"),
             Some("concurrency")
         );
         for mark in [
@@ -199,7 +199,7 @@ mod tests {
             "rejected;policy=\"",
             "",
         ] {
-            assert_eq!(refusal_behind(mark), None, "{mark}");
+            assert_eq!(rejecting_policy(mark), None, "{mark}");
         }
     }
 }

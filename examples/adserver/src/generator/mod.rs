@@ -1,8 +1,8 @@
 //! The load generator: open loop, in a process of its own.
 //!
-//! Requests are sent when they are due, whether or not earlier ones were answered, and their latency counts from
-//! that moment. So a server that stalls is charged for every request that was due meanwhile (no coordinated
-//! omission). How late requests were sent at worst is part of the result: it shows that the schedule was kept.
+//! Requests are sent when they are due, whether or not earlier ones were answered, and their latency
+//! counts from then. So a stall of the server counts for each request that was due meanwhile (no
+//! coordinated omission). The largest delay behind the schedule is part of the result.
 
 mod arrivals;
 mod client;
@@ -32,7 +32,7 @@ use crate::{
     tally::{Line, Load, Schedule},
 };
 
-/// Plays one load after the other, as its commands say, and prints a line a second and one at the end of each.
+/// Runs the loads of its commands in order. Prints a line per second and one at the end of a load.
 pub(crate) async fn run(mut commands: Commands) -> io::Result<()> {
     proc::go_first();
     while let Some(command) = commands.next().await {
@@ -43,11 +43,11 @@ pub(crate) async fn run(mut commands: Commands) -> io::Result<()> {
 }
 
 async fn play(load: &Load) -> io::Result<()> {
-    // Read and spread before the clock starts.
+    // A trace is read before the clock starts.
     let arrivals = arrivals::of(load)?;
     let recorder = Arc::new(Recorder::new());
     let start = Instant::now() + Duration::from_millis(20);
-    let seconds = tokio::spawn(tell_seconds(Arc::clone(&recorder), start));
+    let seconds = tokio::spawn(report_seconds(Arc::clone(&recorder), start));
     let stage = Stage {
         client: Arc::new(Client::new(load.target)),
         recorder: Arc::clone(&recorder),
@@ -63,7 +63,7 @@ async fn play(load: &Load) -> io::Result<()> {
     ))
 }
 
-/// What all requests of a load need.
+/// State shared by all requests of a load.
 #[derive(Clone)]
 struct Stage {
     client: Arc<Client>,
@@ -72,7 +72,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Sends each request when it is due, and returns when all have ended.
+    /// Sends each request when it is due, and returns when all requests have ended.
     async fn open(&self, start: Instant, arrivals: impl Iterator<Item = Arrival>, load: &Load) {
         let sockets = Arc::new(Semaphore::new(CLIENT_SOCKETS));
         let mut dice = Dice::new(load.seed ^ 1);
@@ -97,7 +97,7 @@ impl Stage {
             }
         }
         sleep_until(start + Duration::from_secs_f64(load.seconds)).await;
-        // All the sockets are back: nothing is under way. The deadline bounds the wait.
+        // With all sockets free no request is in flight. The deadline bounds this wait.
         _ = sockets.acquire_many(CLIENT_SOCKETS as u32).await;
     }
 
@@ -109,7 +109,7 @@ impl Stage {
         };
         let stage = self.clone();
         tokio::spawn(async move {
-            // Here, in the request's own task: a generator short of processor time shows it.
+            // In the request's own task, so that the lag includes a shortage of processor time.
             stage.recorder.sending(due.elapsed());
             let ending = stage.client.call(want, due + stage.deadline).await;
             stage.recorder.ended(want, due.elapsed(), &ending);
@@ -117,7 +117,7 @@ impl Stage {
         });
     }
 
-    /// So many clients, one request at a time each.
+    /// Runs this number of clients, with one request at a time each.
     async fn closed(&self, start: Instant, load: &Load, clients: usize) {
         let end = start + Duration::from_secs_f64(load.seconds);
         let mut tasks = JoinSet::new();
@@ -145,13 +145,13 @@ impl Stage {
 }
 
 /// Prints a line each second.
-async fn tell_seconds(recorder: Arc<Recorder>, start: Instant) {
+async fn report_seconds(recorder: Arc<Recorder>, start: Instant) {
     let second = Duration::from_secs(1);
     let mut ticks = interval_at(start + second, second);
     loop {
         ticks.tick().await;
         if print(&Line::Second(recorder.second(second))).is_err() {
-            // The parent is gone, and nobody wants this load any more.
+            // The parent process has ended.
             std::process::exit(1);
         }
     }

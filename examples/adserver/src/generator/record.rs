@@ -1,4 +1,4 @@
-//! What became of the requests: by the second, and in all. Bounded, however long the run.
+//! Results of requests, per second and in total. Memory is bounded for any length of run.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use crate::tally::{Impressions, Tally};
 
 /// Buckets for microseconds up to 2^30 (18 minutes), each less than 1 % wide.
 const LATENCY_BUCKETS: (u8, u8) = (7, 30);
-/// Names of policies that are told apart, in case a server makes them up.
+/// Maximum number of counted policy names, since the server under test chooses them.
 const MAX_REASONS: usize = 16;
 
 /// Records one load.
@@ -40,7 +40,7 @@ impl Recorder {
         }))
     }
 
-    /// A request is due.
+    /// Counts a request that is due.
     pub(super) fn offered(&self, want: Want) {
         self.write(|book| match want {
             Want::Auction { .. } => book.tally.offered += 1,
@@ -48,19 +48,19 @@ impl Recorder {
         });
     }
 
-    /// It could not be sent.
+    /// Counts a request that could not be sent.
     pub(super) fn unsent(&self, want: Want) {
         if matches!(want, Want::Auction { .. }) {
             self.write(|book| book.tally.unsent += 1);
         }
     }
 
-    /// It is sent, this long after it was due.
+    /// Records how long after its due time a request is sent.
     pub(super) fn sending(&self, lag: Duration) {
         self.write(|book| book.worst_lag = book.worst_lag.max(lag));
     }
 
-    /// It ended, this long after it was due.
+    /// Records the end of a request, `latency` after it was due.
     pub(super) fn ended(&self, want: Want, latency: Duration, ending: &Ending) {
         self.write(|book| match want {
             Want::Auction { .. } => book.auction(latency, ending),
@@ -68,7 +68,7 @@ impl Recorder {
         });
     }
 
-    /// The last second, which this clears.
+    /// Returns the results since the last call, and clears them.
     pub(super) fn second(&self, length: Duration) -> Tally {
         let mut books = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let second = std::mem::replace(&mut books.second, Book::new());
@@ -76,7 +76,7 @@ impl Recorder {
         second.into_tally(length)
     }
 
-    /// All of it.
+    /// Returns the results since the start.
     pub(super) fn total(&self, length: Duration) -> Tally {
         let books = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let total = books.total.clone();
@@ -120,7 +120,7 @@ impl Book {
             Ending::Reply(_) | Ending::Broken => tally.failed += 1,
         }
         if let Ending::Reply(reply) = ending {
-            self.refusals(reply);
+            self.rejections(reply);
         }
     }
 
@@ -129,11 +129,11 @@ impl Book {
             if reply.status.is_success() {
                 self.impressions[criticality].taken += 1;
             }
-            self.refusals(reply);
+            self.rejections(reply);
         }
     }
 
-    fn refusals(&mut self, reply: &Reply) {
+    fn rejections(&mut self, reply: &Reply) {
         let refused = &mut self.tally.refused;
         if let Some(policy) = &reply.refused_by
             && (refused.len() < MAX_REASONS || refused.contains_key(policy))
@@ -227,7 +227,7 @@ mod tests {
             let ending = reply(StatusCode::OK, false, None);
             recorder.ended(AUCTION, Duration::from_millis(millis), &ending);
         }
-        // Quick refusals do not flatter the median.
+        // Fast rejections do not lower the median.
         for _ in 0..1_000 {
             let ending = reply(StatusCode::SERVICE_UNAVAILABLE, false, Some("concurrency"));
             recorder.ended(AUCTION, Duration::from_millis(1), &ending);

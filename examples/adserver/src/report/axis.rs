@@ -1,4 +1,4 @@
-//! Scales: where a second and a value are on a chart, and the grid that says so.
+//! Scales of a chart: the positions of seconds and values, and the grid.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ pub(super) const RIGHT: f64 = 8.0;
 pub(super) const TOP: f64 = 26.0;
 pub(super) const BOTTOM: f64 = 22.0;
 
-/// Where the phases are: each is as wide as its longer run.
+/// The axes. Each phase is as wide as its longer run.
 pub(super) struct Axis {
     /// Name, first second, seconds.
     pub(super) phases: Vec<(String, f64, f64)>,
@@ -29,7 +29,7 @@ impl Axis {
     }
 }
 
-/// The phases, each with its name.
+/// Draws the phases with their names.
 pub(super) fn bands(svg: &mut String, axis: &Axis) {
     for (index, (name, first, seconds)) in axis.phases.iter().enumerate() {
         let (left, right) = (axis.x(*first), axis.x(first + seconds));
@@ -51,7 +51,7 @@ pub(super) fn bands(svg: &mut String, axis: &Axis) {
     }
 }
 
-/// Lines and numbers.
+/// Draws lines and numbers.
 pub(super) fn grid(svg: &mut String, axis: &Axis) {
     for step in 0..=4 {
         let value = axis.top * f64::from(step) / 4.0;
@@ -78,7 +78,7 @@ pub(super) fn grid(svg: &mut String, axis: &Axis) {
     }
 }
 
-/// The next number up that divides into four readable parts.
+/// Returns the next higher number that divides into four readable parts.
 pub(super) fn nice(highest: f64) -> f64 {
     if highest <= 0.0 {
         return 1.0;
@@ -92,7 +92,7 @@ pub(super) fn nice(highest: f64) -> f64 {
         .unwrap_or(10.0 * magnitude)
 }
 
-/// Few digits.
+/// Formats with few digits.
 pub(super) fn short(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! Curves over time as inline SVG: the phases side by side, a point a second.
+//! Curves over time as inline SVG: the phases side by side, one point per second.
 
 use std::fmt::Write;
 
@@ -8,27 +8,27 @@ use super::{
 };
 use crate::figures::PhaseFigures;
 
-/// A line, or one layer of a stack.
+/// A line, or one of the stacked areas.
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) color: &'static str,
-    /// A value for each second of each phase. Not a number: there is none, and the line has a gap.
+    /// A value for each second of each phase. NaN is a gap in the line.
     pub(super) values: Vec<Vec<f64>>,
 }
 
-/// What a chart shows.
+/// A chart.
 pub(super) struct Chart<'a> {
     pub(super) title: &'a str,
     pub(super) unit: &'a str,
     pub(super) series: Vec<Series>,
-    /// Areas on top of each other instead of lines.
+    /// Stacked areas instead of lines.
     pub(super) stacked: bool,
-    /// A dashed line with a name.
+    /// Value and name of a dashed line.
     pub(super) mark: Option<(f64, &'a str)>,
 }
 
 impl Chart<'_> {
-    /// The chart with its heading and legend.
+    /// Returns the chart with its heading and legend.
     pub(super) fn figure(&self, phases: &[PhaseFigures]) -> String {
         let axis = self.axis(phases);
         let mut svg = format!(
@@ -117,9 +117,9 @@ impl Chart<'_> {
         }
     }
 
-    /// A point at the end of each second; the line does not cross into the next phase.
+    /// Draws a point per second; a line ends with its phase.
     fn lines(&self, svg: &mut String, axis: &Axis) {
-        // The first series is the one to see: drawn last, on top.
+        // The first series is drawn last, on top.
         for series in self.series.iter().rev() {
             let mut path = String::new();
             for (values, (_, first, _)) in series.values.iter().zip(&axis.phases) {
@@ -178,7 +178,7 @@ impl Chart<'_> {
         }
     }
 
-    /// What a second came to, for whoever points at it.
+    /// Adds a tooltip with the values of each second.
     fn tips(&self, svg: &mut String, axis: &Axis) {
         for (index, (name, first, seconds)) in axis.phases.iter().enumerate() {
             for second in 0..*seconds as usize {

@@ -1,4 +1,4 @@
-//! The figures as one page that needs nothing else: no network, no scripts.
+//! The figures as one page without scripts and references to other files.
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -11,16 +11,16 @@ use crate::{
     settings::{BID_TIMEOUT, CLIENT_DEADLINE, LAG_BOUND, STORE_SERVICE, STORE_WORKERS},
 };
 
-/// The page must not need another file.
+/// Inlined: the page must not need another file.
 const STYLE: &str = include_str!("style.css");
 const PLIMSOLL: &str = "#1d62c4";
 const BARE: &str = "#d9622b";
-/// For the layers of a stack.
+/// Colours of stacked areas.
 const REASONS: [&str; 6] = [
     "#6f9bd8", "#1d62c4", "#5aa98b", "#b08bc9", "#c9a24b", "#8a8f98",
 ];
 
-/// The page.
+/// Returns the page.
 pub(crate) fn html(figures: &Figures) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<title>adserver</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
@@ -28,7 +28,7 @@ pub(crate) fn html(figures: &Figures) -> String {
     _ = write!(
         page,
         "<h1>{}</h1>\n<p class=lead>The same ad server, once behind Plimsoll and once bare, under the same requests. Its store \
-         has {STORE_WORKERS} workers that take {} ms for a request: <b>{:.0} auctions a second</b>, measured. Clients give \
+         has {STORE_WORKERS} workers that take {} ms for a request: <b>{:.0} auctions per second</b>, measured. Clients give \
          up after {} ms.</p>\n",
         escape(&figures.title),
         STORE_SERVICE.as_millis(),
@@ -44,11 +44,11 @@ pub(crate) fn html(figures: &Figures) -> String {
     _ = write!(
         page,
         "<section class=notes><h2>How to read this</h2><p>The generator is open loop: requests are sent when they are due, \
-         whatever became of the earlier ones, and latency counts from that moment. A phase in which it sent anything more than \
+         whether or not earlier ones were answered, and latency counts from then. A phase with a request sent more than \
          {} ms late is void. <b>Goodput</b> is auctions answered in time with the winner's ad, over the measured capacity. \
          <b>House</b> is auctions answered in time with a house ad. <b>Late</b> is auctions whose client gave up, or that \
-         failed. <b>Refused</b> is by policy: rate-limit turns auctions of a publisher over its quota away, concurrency \
-         auctions that the store has no room for (they get a house ad), load-shed impressions, circuit-breaker bids. \
+         failed. <b>Rejected</b> is by policy: rate-limit rejects auctions of a publisher over its quota, concurrency \
+         auctions beyond the store's capacity (they get a house ad), load-shed impressions, circuit-breaker bids. \
          Auctions wait {} ms for a bid, with and without Plimsoll. Memory is the server's resident memory.</p></section>",
         LAG_BOUND.as_millis(),
         BID_TIMEOUT.as_millis()
@@ -57,10 +57,10 @@ pub(crate) fn html(figures: &Figures) -> String {
     page
 }
 
-/// What a tile shows of a run.
+/// The text of a tile for a run.
 type Value<'a> = &'a dyn Fn(&Run) -> String;
 
-/// The heaviest phase in four numbers.
+/// Writes the phase with the highest load in four numbers.
 fn tiles(page: &mut String, figures: &Figures) {
     let offered = |phase: &&PhaseFigures| phase.plimsoll.total.offered_rps();
     let Some(phase) = figures
@@ -76,7 +76,7 @@ fn tiles(page: &mut String, figures: &Figures) {
     let peak = |run: &Run| format!("{:.0} MiB", run.peak_mib);
     let rows: [(&str, Value<'_>); 4] = [
         ("goodput, of capacity", &share),
-        ("p99 of what was answered", &p99),
+        ("p99 of answered auctions", &p99),
         ("clients that gave up", &late),
         ("peak memory", &peak),
     ];
@@ -130,8 +130,8 @@ fn charts(figures: &Figures) -> Vec<Chart<'static>> {
             mark: Some((CLIENT_DEADLINE.as_secs_f64() * 1_000.0, "clients give up")),
         },
         Chart {
-            title: "Refused",
-            unit: "by Plimsoll, a second, by policy",
+            title: "Rejected",
+            unit: "per second, by policy",
             series: reasons(figures),
             stacked: true,
             mark: None,

@@ -4,7 +4,7 @@ use serde_json::{Value, json as object};
 
 use crate::figures::{Figures, Run};
 
-/// The figures as JSON, indented.
+/// Returns the figures as indented JSON.
 pub(crate) fn json(figures: &Figures) -> String {
     let phases: Vec<Value> = figures
         .phases
@@ -45,7 +45,7 @@ fn run(run: &Run, capacity: f64) -> Value {
     })
 }
 
-/// Rounds to 1 in `parts`.
+/// Rounds to a multiple of 1 / `parts`.
 fn round(value: f64, parts: f64) -> f64 {
     (value * parts).round() / parts
 }

@@ -9,7 +9,7 @@ mod tables;
 
 pub(crate) use self::{html::html, json::json, table::table};
 
-/// Text inside HTML.
+/// Escapes text for HTML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

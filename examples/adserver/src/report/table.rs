@@ -6,9 +6,9 @@ use crate::figures::{Figures, Run, Server};
 
 const HEAD: &str = "\
 phase        server    offered/s  answered/s  goodput   house/s   late/s   p50 ms   p99 ms  p99.9 ms   peak MiB  lag ms  \
-refused, by reason";
+rejected, by policy";
 
-/// One row for each phase and server.
+/// Returns the table, with one row for each phase and server.
 pub(crate) fn table(figures: &Figures) -> String {
     let mut table = format!("{HEAD}\n");
     for phase in &figures.phases {
@@ -29,8 +29,8 @@ pub(crate) fn table(figures: &Figures) -> String {
 const NOTES: &str = "
 offered, answered, house and late are auctions; goodput is answered (in time, with the auction's winner) over the measured
 capacity; house is answered in time with a house ad instead. Percentiles are those of answered auctions, from the moment they
-were due. Refused: rate-limit and concurrency turn auctions away (concurrency's get a house ad), load-shed impressions,
-circuit-breaker bids. Late includes broken connections and what the generator could not send. Lag is the generator's worst.
+were due. Rejected: auctions by rate-limit and concurrency (a house ad replaces concurrency's), impressions by load-shed,
+bids by circuit-breaker. Late includes broken connections and unsent requests. Lag is the largest delay of the generator.
 ";
 
 fn row(phase: &str, server: Server, run: &Run, capacity: f64) -> String {

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::escape;
 use crate::figures::{Figures, Server};
 
-/// Everything, one row for each phase and server.
+/// Writes all figures, one row for each phase and server.
 pub(super) fn all(page: &mut String, figures: &Figures) {
     page.push_str(
         "<h2>All figures</h2>\n<div class=wide><table><thead><tr><th>phase<th>server<th>offered/s<th>answered/s<th>goodput\
-         <th>house/s<th>late/s<th>p50 ms<th>p99 ms<th>p99.9 ms<th>peak MiB<th>lag ms<th class=text>refused</tr></thead>\n",
+         <th>house/s<th>late/s<th>p50 ms<th>p99 ms<th>p99.9 ms<th>peak MiB<th>lag ms<th class=text>rejected</tr></thead>\n",
     );
     for phase in &figures.phases {
         page.push_str("<tbody>");
@@ -48,10 +48,10 @@ pub(super) fn all(page: &mut String, figures: &Figures) {
     page.push_str("</table></div>\n");
 }
 
-/// How impressions fared by criticality, the most important last to go; and the analytics.
+/// Writes the accepted impressions by criticality, and the recorded auctions.
 pub(super) fn impressions(page: &mut String, figures: &Figures) {
     page.push_str(
-        "<h2>What is spared under load: impressions taken, by criticality, and answered auctions recorded by analytics</h2>\n<div class=wide><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
+        "<h2>Impressions accepted, by criticality, and answered auctions recorded by analytics</h2>\n<div class=wide><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
          <th>SHEDDABLE_PLUS<th>SHEDDABLE<th>recorded</tr></thead><tbody>\n",
     );
     for phase in &figures.phases {

@@ -1,4 +1,4 @@
-//! The main process: measures the capacity, plays the phases against both servers, and reports.
+//! The main process: measures the capacity, runs the phases against both servers, and reports.
 
 mod plan;
 mod play;
@@ -19,7 +19,7 @@ use crate::{
     settings::{CLIENT_DEADLINE, STORE_WORKERS, nominal_capacity},
 };
 
-/// Does what the options say, or stops at Ctrl-C.
+/// Runs the options, and stops at Ctrl-C.
 pub(crate) async fn main(options: Options) -> Result<(), String> {
     proc::raise_open_files()?;
     let folder =
@@ -41,7 +41,7 @@ pub(crate) async fn main(options: Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the servers' impression logs go. Removed at the end.
+/// The folder of the servers' impression logs. Removed on drop.
 struct LogFolder(PathBuf);
 
 impl LogFolder {
@@ -72,7 +72,7 @@ async fn serve(folder: &Path) -> Result<(), String> {
     );
     println!("  curl http://{target}/metrics");
     println!("  curl -i http://{target}/health/load");
-    // The caller waits for Ctrl-C; `cast` has to live until then.
+    // The caller waits for Ctrl-C. `cast` must live until then.
     let () = std::future::pending().await;
     drop(cast);
     Ok(())
@@ -81,7 +81,7 @@ async fn serve(folder: &Path) -> Result<(), String> {
 async fn compare(options: &Options, folder: &Path) -> Result<(), String> {
     let failed = |error| format!("a part failed: {error}");
     let plan = Plan::of(options)?;
-    // Rather now than after two minutes.
+    // Fail now rather than after two minutes.
     for path in [Some(&options.report), options.json.as_ref()]
         .into_iter()
         .flatten()
@@ -90,11 +90,11 @@ async fn compare(options: &Options, folder: &Path) -> Result<(), String> {
         file.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     println!(
-        "The store has {STORE_WORKERS} workers, clients give up after {} ms. Measuring what the app can do ...",
+        "The store has {STORE_WORKERS} workers, clients give up after {} ms. Measuring the capacity ...",
         CLIENT_DEADLINE.as_millis()
     );
     let capacity = play::capacity(folder, options.seed).await.map_err(failed)?;
-    println!("capacity: {capacity:.0} auctions a second\n");
+    println!("capacity: {capacity:.0} auctions per second\n");
 
     let mut runs = Vec::new();
     for server in Server::BOTH {

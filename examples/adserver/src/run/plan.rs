@@ -1,4 +1,4 @@
-//! What is played: the phases, or a recording.
+//! The plan of a run: the phases, or a recording.
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,13 @@ const PHASE_SECONDS: f64 = 6.0;
 /// The length of a replay, in seconds.
 const REPLAY_SECONDS: f64 = 30.0;
 
-/// What is played, against both servers alike.
+/// The loads of a run, the same for both servers.
 pub(super) struct Plan {
     pub(super) title: String,
     pub(super) phases: Vec<Phase>,
     pub(super) seconds: f64,
     pub(super) seed: u64,
-    /// Replays this instead of made-up arrivals.
+    /// The file and the speed of a recording, in place of random arrivals.
     trace: Option<(PathBuf, f64)>,
 }
 
@@ -51,7 +51,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reads the trace once here, to say what is in it and to find the speed.
+    /// Reads the trace once, to describe it and to compute the speed.
     fn replay(&mut self, file: &Path, speed: Option<f64>) -> Result<(), String> {
         let trace = trace::read(file, self.seed).map_err(|e| format!("{}: {e}", file.display()))?;
         let clients = match trace.clients {
@@ -76,7 +76,7 @@ impl Plan {
                 trace.left_out
             );
         }
-        // A little less, so that the last arrival is inside.
+        // Slightly less than the length, so that the last arrival is included.
         let speed =
             speed.unwrap_or((trace.duration() / (self.seconds * 0.999)).max(f64::MIN_POSITIVE));
         let arrivals = trace.replay(speed, self.seconds).len();
@@ -109,7 +109,8 @@ impl Plan {
             schedule,
             seconds: self.seconds * phase.length,
             deadline_ms: CLIENT_DEADLINE.as_millis() as u64,
-            // The same for both servers, another for each phase; a trace is spread as it was when it was announced.
+            // The same for both servers and different for each phase. A trace keeps the seed that it was
+            // described with.
             seed: if self.trace.is_some() {
                 self.seed
             } else {

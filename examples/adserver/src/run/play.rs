@@ -1,4 +1,4 @@
-//! Plays loads against a server: to measure the capacity, and the phases.
+//! Runs loads against a server: to measure the capacity, and for the phases.
 
 use std::{io, path::Path};
 
@@ -11,11 +11,12 @@ use crate::{
     tally::{Load, Schedule},
 };
 
-/// How often a void phase is played again, in each server's run: something else may want the processor now and then.
+/// Maximum number of repeated void phases per server: other processes may use the processor at times.
 const REPEATS: u32 = 2;
 
-/// The most auctions a second that the bare app answers: more and more clients, each of which waits for its answer,
-/// until more clients do not mean more answers.
+/// Measures the most auctions per second that the bare app answers.
+///
+/// In a closed loop, with more and more clients until the throughput no longer grows.
 pub(super) async fn capacity(folder: &Path, seed: u64) -> io::Result<f64> {
     let mut cast = Cast::start(Server::Bare.role(), nominal_capacity(), folder).await?;
     let mut best = 0.0_f64;
@@ -23,7 +24,7 @@ pub(super) async fn capacity(folder: &Path, seed: u64) -> io::Result<f64> {
         let load = Load {
             target: cast.target,
             schedule: Schedule::Closed { clients },
-            // The first second warms up, the others count.
+            // The first second is not counted.
             seconds: 3.1,
             deadline_ms: 10_000,
             seed,
@@ -36,7 +37,7 @@ pub(super) async fn capacity(folder: &Path, seed: u64) -> io::Result<f64> {
             .map(|second| second.tally.goodput_rps());
         let rate = counted.sum::<f64>() / (run.seconds.len().max(2) - 1) as f64;
         println!(
-            "  {clients:3} clients: {rate:.0} a second, p50 {:.0} ms",
+            "  {clients:3} clients: {rate:.0} per second, p50 {:.0} ms",
             run.total.p50_ms
         );
         if rate < best * 1.03 {
@@ -47,7 +48,7 @@ pub(super) async fn capacity(folder: &Path, seed: u64) -> io::Result<f64> {
     Ok(best)
 }
 
-/// All phases against one server, everything fresh.
+/// Runs all phases against one server, with new processes.
 pub(super) async fn phases(
     server: Server,
     plan: &Plan,
@@ -74,7 +75,7 @@ pub(super) async fn phases(
             }
             let lag = run.total.worst_lag_ms;
             println!("{}: VOID, the generator was {lag:.0} ms late", phase.name);
-            // An aftermath cannot be had again.
+            // A phase after an overload cannot be repeated.
             if !phase.fresh || repeats == 0 {
                 break run;
             }
@@ -86,7 +87,7 @@ pub(super) async fn phases(
     Ok(runs)
 }
 
-/// One line a second, for whoever watches.
+/// Prints one line per second.
 fn progress(server: Server, phase: &Phase, number: u32, capacity: f64, second: &Second) {
     let tally = &second.tally;
     println!(

@@ -1,8 +1,8 @@
-//! Lines of the common and the combined log format.
+//! Reads lines of the common and the combined log format.
 
 use super::{Row, time};
 
-/// `client ident user [time] "request" status bytes …`.
+/// Reads `client ident user [time] "request" status bytes …`.
 pub(super) fn row(line: &str) -> Option<Row> {
     let (client, rest) = line.trim_start().split_once(' ')?;
     let (_, rest) = rest.split_once('[')?;

@@ -1,12 +1,12 @@
-//! Comma-separated values with a header.
+//! Reads comma-separated values with a header.
 
 use super::{Row, time};
 
-/// Which column is what.
+/// The columns of a file.
 #[derive(Debug)]
 pub(super) struct Columns {
     timestamp: usize,
-    /// The others: what they hold is added up to the cost.
+    /// Number of columns.
     count: usize,
 }
 
@@ -14,7 +14,7 @@ impl Columns {
     /// Reads a header: the first column with `time` or `date` in its name is the timestamp.
     pub(super) fn of_header(line: &str) -> Option<Self> {
         let names: Vec<String> = fields(line).map(str::to_ascii_lowercase).collect();
-        // A log line has times in it, too, but not as a field's bare name.
+        // A line of a log can contain these words, too, but not in a field of plain characters.
         let bare = |name: &str| {
             name.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c))
@@ -28,7 +28,7 @@ impl Columns {
         })
     }
 
-    /// Reads a row. All columns but the timestamp are costs, which are added up.
+    /// Reads a row. Its cost is the sum of all columns except the timestamp.
     pub(super) fn row(&self, line: &str) -> Option<Row> {
         let mut at = None;
         let mut costs = None;

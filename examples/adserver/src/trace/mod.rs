@@ -16,19 +16,19 @@ use fastrand::Rng;
 
 use crate::{generator::Arrival, settings::PUBLISHERS};
 
-/// Rows that are read at most: some 100 MB of memory.
+/// Maximum number of rows: about 100 MB of memory.
 const MAX_ROWS: usize = 4_000_000;
-/// A line longer than this is malformed.
+/// Maximum length of a line in bytes; a longer one is malformed.
 const MAX_LINE: u64 = 64 * 1024;
 
 /// One line of a recording.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
-    /// Seconds since 1970, or since whatever the recording counts from.
+    /// Seconds since 1970, or since the recording's own origin.
     at: f64,
-    /// The client's address, where the recording has one.
+    /// The client's address, if the recording has one.
     client: Option<String>,
-    /// What it cost, in the recording's unit; 1 where it does not say.
+    /// Its cost in the recording's unit; 1 if the recording has none.
     cost: f64,
 }
 
@@ -37,13 +37,13 @@ struct Row {
 pub(crate) struct Trace {
     /// Seconds from the first arrival, publisher, cost over the mean cost.
     arrivals: Vec<(f64, u32, f32)>,
-    /// Lines that could not be read, and left out.
+    /// Lines that could not be read. They are left out.
     pub(crate) malformed: u64,
-    /// The first of them, counted from 1.
+    /// Number of the first malformed line, counted from 1.
     pub(crate) first_malformed: Option<u64>,
     /// Lines left out because the recording is too long.
     pub(crate) left_out: u64,
-    /// Clients told apart.
+    /// Number of distinct clients.
     pub(crate) clients: usize,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum TraceError {
     /// It cannot be read.
     #[error("cannot read the trace: {0}")]
     Io(#[from] io::Error),
-    /// There is nothing in it.
+    /// It has no arrival.
     #[error(
         "no arrival in the trace ({malformed} malformed lines): expected a common or combined access log, or a CSV \
          with a header that names a timestamp column"
@@ -64,7 +64,9 @@ pub(crate) enum TraceError {
     },
 }
 
-/// Reads a recording. The seed spreads arrivals inside the second where it tells whole seconds only.
+/// Reads a recording.
+///
+/// When all its times are whole seconds, arrivals are spread at random within their second, by `seed`.
 pub(crate) fn read(file: &Path, seed: u64) -> Result<Trace, TraceError> {
     parse(BufReader::new(File::open(file)?), seed)
 }
@@ -121,7 +123,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
         return Ok(false);
     }
     if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
-        // The rest of it, which nobody wants. A marker that no format takes stands for the whole line.
+        // Skip the rest, and replace the line by one that is malformed in each format.
         input.skip_until(b'\n')?;
         line.clear();
         line.push(b'?');
@@ -129,7 +131,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Sorts, spreads and normalises. Logs are written at the end of a request, so lines are not quite in order.
+/// Sorts, spreads and normalises. Logs are written at the end of requests, so lines are not in order.
 fn arrivals(mut rows: Vec<Row>, seed: u64) -> (Vec<(f64, u32, f32)>, usize) {
     let mut rng = Rng::with_seed(seed);
     if rows.iter().all(|row| row.at.fract() == 0.0) {
@@ -145,7 +147,7 @@ fn arrivals(mut rows: Vec<Row>, seed: u64) -> (Vec<(f64, u32, f32)>, usize) {
     let mut arrivals = Vec::with_capacity(rows.len());
     for row in rows {
         let publisher = match row.client {
-            // From 1 on: 0 is the greedy publisher of the made-up traffic.
+            // From 1 on: 0 is the greedy publisher of the random arrivals.
             Some(client) => {
                 let next = clients.len() as u32 + 1;
                 *clients.entry(client).or_insert(next)
@@ -158,17 +160,17 @@ fn arrivals(mut rows: Vec<Row>, seed: u64) -> (Vec<(f64, u32, f32)>, usize) {
 }
 
 impl Trace {
-    /// Arrivals in all.
+    /// Returns the number of arrivals.
     pub(crate) fn len(&self) -> usize {
         self.arrivals.len()
     }
 
-    /// Recorded seconds from the first to the last.
+    /// Returns the recorded seconds from the first to the last arrival.
     pub(crate) fn duration(&self) -> f64 {
         self.arrivals.last().map_or(0.0, |last| last.0)
     }
 
-    /// The first `seconds` of it, `speed` times as fast.
+    /// Returns the first `seconds` of the replay at `speed` times the recorded speed.
     pub(crate) fn replay(&self, speed: f64, seconds: f64) -> Vec<Arrival> {
         let due = |at: f64| at / speed;
         self.arrivals
@@ -237,14 +239,14 @@ this is not a line of a log
     }
 
     #[test]
-    fn a_replay_ends_when_it_should() {
+    fn a_replay_ends_after_its_seconds() {
         let trace = parse("time\n0.5\n1.5\n2.5\n".as_bytes(), 1).unwrap();
         assert_eq!(trace.replay(1.0, 1.5).len(), 2);
         assert_eq!(trace.replay(10.0, 1.5).len(), 3);
     }
 
     #[test]
-    fn nothing_to_replay_is_an_error_that_says_what_was_expected() {
+    fn an_empty_trace_is_an_error_that_names_the_formats() {
         for input in ["", "\n\n", "rubbish\nmore rubbish\n", "name,size\na,1\n"] {
             let error = parse(input.as_bytes(), 1).unwrap_err();
             assert!(error.to_string().contains("expected"), "{error}");

@@ -1,6 +1,6 @@
-//! Points in time as recordings write them, in seconds since 1970.
+//! Parses the times of recordings, to seconds since 1970.
 
-/// `17/May/2015:10:05:03 +0000`.
+/// Parses `17/May/2015:10:05:03 +0000`.
 pub(super) fn access_log(stamp: &str) -> Option<f64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -13,7 +13,7 @@ pub(super) fn access_log(stamp: &str) -> Option<f64> {
     Some(days(number(year)?, month, number(day)?)? * 86_400.0 + time_of_day(clock)? - offset(zone)?)
 }
 
-/// `2023-11-16 18:15:46.6805900`, with a `T` for the space and a zone if they are there, or a plain number of seconds.
+/// Parses `2023-11-16 18:15:46.6805900`, also with a `T` or a zone, or a plain number of seconds.
 pub(super) fn timestamp(stamp: &str) -> Option<f64> {
     if let Ok(seconds) = stamp.parse::<f64>() {
         return seconds.is_finite().then_some(seconds);
@@ -33,14 +33,14 @@ pub(super) fn timestamp(stamp: &str) -> Option<f64> {
     Some(days(number(year)?, number(month)?, number(day)?)? * 86_400.0 + time_of_day(clock)? - zone)
 }
 
-/// Up to nine digits.
+/// Parses up to nine digits.
 fn number(digits: &str) -> Option<i64> {
     let plain =
         !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse().ok())?
 }
 
-/// `10:05:03` or `10:05:03.25`.
+/// Parses `10:05:03` or `10:05:03.25`, to seconds.
 fn time_of_day(clock: &str) -> Option<f64> {
     let mut parts = clock.trim().split(':');
     let (hour, minute, second) = (
@@ -55,7 +55,7 @@ fn time_of_day(clock: &str) -> Option<f64> {
     valid.then_some((hour * 3_600 + minute * 60) as f64 + second)
 }
 
-/// `+0200` or `-03:30`, in seconds.
+/// Parses `+0200` or `-03:30`, to seconds.
 fn offset(zone: &str) -> Option<f64> {
     let (sign, digits) = match zone.split_at_checked(1)? {
         ("+", digits) => (1.0, digits),
@@ -68,8 +68,9 @@ fn offset(zone: &str) -> Option<f64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60) as f64)
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", `days_from_civil`).
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar.
+///
+/// From Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
 fn days(year: i64, month: i64, day: i64) -> Option<f64> {
     if !(1..=9_999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn access_log_times_know_their_zone() {
+    fn access_log_times_are_converted_to_utc() {
         assert_eq!(access_log("01/Jan/1970:00:00:00 +0000"), Some(0.0));
         assert_eq!(
             access_log("17/May/2015:10:05:03 +0000"),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_have_fractions_and_several_shapes() {
+    fn timestamps_may_have_fractions_and_zones() {
         let seconds = 1_700_158_546.680_59;
         for stamp in [
             "2023-11-16 18:15:46.6805900",
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn a_malformed_time_is_none() {
         for stamp in [
             "",
             "x",

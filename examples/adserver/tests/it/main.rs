@@ -1,4 +1,4 @@
-//! The main job, in short, from the outside.
+//! Short runs of the program.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-/// A folder of this test's own.
+/// Creates a folder for one test.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -35,7 +35,7 @@ fn adserver(folder: &Path, args: &[&str]) -> (Output, Option<Value>, String) {
     )
 }
 
-/// Every server's figures of every phase.
+/// Checks the figures of each phase and server.
 fn check(figures: &Value, names: &[&str]) {
     assert!(
         figures["capacity_rps"].as_f64().unwrap() > 50.0,
@@ -74,7 +74,7 @@ fn check(figures: &Value, names: &[&str]) {
 }
 
 #[test]
-fn a_short_storm_is_answered_and_written_down() {
+fn a_short_overload_is_reported() {
     let folder = folder("storm");
     let (output, figures, report) = adserver(&folder, &["--seconds", "2", "--phases", "1x,3x"]);
     assert!(output.status.success(), "{output:?}");
@@ -87,7 +87,7 @@ fn a_short_storm_is_answered_and_written_down() {
         "{overload:#}"
     );
     assert!(report.contains("<svg") && report.ends_with("</html>\n"));
-    // It opens from disk with no network, and runs nothing.
+    // It opens from disk without network and scripts.
     assert!(
         !report.contains("http://") && !report.contains("https://") && !report.contains("<script")
     );
