@@ -84,6 +84,30 @@ fn malformed_deadlines_are_absent_and_counted() {
 }
 
 #[test]
+fn a_header_is_read_in_addition_to_the_propagated_one() {
+    let deadlines = Deadlines::propagated().header(HeaderName::from_static("x-timeout-ms"));
+    for (propagated, own, earliest) in [("70", "250", 70), ("250", "70", 70), ("70", "bad", 70)] {
+        let now = Instant::now();
+        let req = Request::builder()
+            .header("plimsoll-timeout-ms", propagated)
+            .header("x-timeout-ms", own)
+            .body(())
+            .unwrap();
+        assert_eq!(
+            deadlines.deadline(&req, now),
+            Deadline::after(now, Duration::from_millis(earliest)),
+            "{propagated} and {own}"
+        );
+    }
+    assert_eq!(deadlines.malformed(), 1);
+    assert_eq!(
+        read(&Deadlines::new(), "plimsoll-timeout-ms", b"70"),
+        None,
+        "not read without `propagated`"
+    );
+}
+
+#[test]
 fn the_earliest_deadline_counts_and_is_put_into_the_extensions() {
     let deadlines = Deadlines::new();
     let now = Instant::now();
