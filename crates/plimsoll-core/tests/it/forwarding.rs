@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -11,6 +12,8 @@ use plimsoll_core::{
     Announcement, Cell, Choose, Class, Keyed, Missing, Outcome, Policy, Then, Verdict, When,
 };
 use tokio::time::Instant;
+
+use crate::sample::Door;
 
 type Req = Request<()>;
 
@@ -89,6 +92,54 @@ fn forwards<P: Policy<Req>>(wrap: impl Fn(Logged) -> P) {
         let calls = ["admit", "announce", "revoke", "admit", "finish"];
         assert_eq!(*log.lock().unwrap(), calls);
     }
+}
+
+/// Checks that a wrapper forwards the waits of a policy that queues: one that is abandoned, one
+/// that is admitted, and one that is rejected.
+fn forwards_waits<P: Policy<Req>>(wrap: impl FnOnce(Arc<Door>) -> P) {
+    let door = Arc::new(Door::default());
+    let policy = wrap(Arc::clone(&door));
+    let (mut req, now) = (Request::new(()), Instant::now());
+    let mut cx = Context::from_waker(Waker::noop());
+    let queued = |req: &mut Req| match policy.admit(req, now) {
+        Verdict::Wait(wait) => Box::pin(wait),
+        _ => panic!("the policy queues every request"),
+    };
+
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    assert!(polled.is_pending());
+    policy.abandon(wait.as_mut(), now);
+    assert_eq!(door.abandoned(), 1);
+
+    door.open();
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    let Poll::Ready(Ok(permit)) = polled else {
+        panic!("the door is open");
+    };
+    assert_eq!(door.inside(), 1);
+    policy.revoke(permit, now, now);
+    assert_eq!(door.inside(), 0);
+
+    door.shut_for_good();
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    let Poll::Ready(Err(rejection)) = polled else {
+        panic!("the door is shut for good");
+    };
+    assert_eq!(rejection.policy(), "door");
+}
+
+#[test]
+fn wrappers_forward_waits() {
+    forwards_waits(|policy| policy);
+    forwards_waits(Some);
+    forwards_waits(|policy| (policy,));
+    forwards_waits(|policy| (policy, ()));
+    forwards_waits(|policy| ((), policy, ()));
+    forwards_waits(|policy| When::new(|_: &Req| true, policy));
+    forwards_waits(|policy| Choose::new(|_: &Req| Some(0), [policy.clone()], policy));
 }
 
 #[test]
