@@ -196,3 +196,23 @@ fn only_a_rejection_in_the_extensions_makes_the_class_rejected() {
         Class::Failure
     );
 }
+
+#[tokio::test]
+async fn a_dropped_http_2_body_keeps_the_class_of_its_head_unless_it_is_grpc() {
+    for (content_type, class) in [
+        ("text/plain", Class::Success),
+        ("application/grpc", Class::Cancelled),
+    ] {
+        let inner = tower::service_fn(move |_: http::Request<()>| async move {
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"12345"));
+            http::Response::builder()
+                .version(http::Version::HTTP_2)
+                .header("content-type", content_type)
+                .body(body)
+        });
+        let layer = GateLayer::new(Slots::new(1));
+        let call = layer.layer(inner).oneshot(http::Request::new(()));
+        drop(call.await.unwrap());
+        assert_eq!(layer.policy().last().class, class, "{content_type}");
+    }
+}

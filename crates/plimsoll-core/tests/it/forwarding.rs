@@ -9,9 +9,12 @@ use std::{
 
 use http::{HeaderMap, Request};
 use plimsoll_core::{
-    Announcement, Cell, Choose, Class, Keyed, Missing, Outcome, Policy, Then, Verdict, When,
+    Announcement, Cell, Choose, Class, GateLayer, Keyed, Missing, Observe, Outcome, Policy, Shadow,
+    Then, Verdict, When,
+    test_kit::{Script, Scripted, request},
 };
 use tokio::time::Instant;
+use tower::{Layer as _, ServiceExt as _};
 
 use crate::sample::Door;
 
@@ -155,6 +158,15 @@ fn pointers_options_and_tuples_forward_every_method() {
 }
 
 #[test]
+fn an_enforced_shadow_forwards_every_method() {
+    forwards(|policy| {
+        let shadow = Shadow::new(policy);
+        shadow.handle().enforce(true);
+        shadow
+    });
+}
+
+#[test]
 fn combinators_forward_every_method() {
     forwards(|policy| When::new(|_: &Req| true, policy));
     forwards(|policy| Choose::new(|_: &Req| Some(0), [policy.clone()], policy));
@@ -163,4 +175,32 @@ fn combinators_forward_every_method() {
         let made = move || policy.clone();
         Keyed::new(|_: &Req| Some(7_u32), Missing::Share, 512, made).unwrap()
     });
+}
+
+/// Counts the requests that left the queue.
+#[derive(Clone, Default)]
+struct Abandoned(Arc<Mutex<Vec<String>>>);
+
+impl Observe for Abandoned {
+    fn abandoned(&self, gate: &str, _: Duration) {
+        self.0.lock().unwrap().push(gate.to_owned());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_observer_receives_an_abandoned_wait() {
+    let (first, second) = (Abandoned::default(), Abandoned::default());
+    let layer = GateLayer::builder(Door::default())
+        .name("edge")
+        .observe(first.clone())
+        .observe(second.clone())
+        .build();
+    let call = layer
+        .layer(Scripted::default())
+        .oneshot(request(Script::Body));
+    let late = tokio::time::timeout(Duration::from_secs(1), call).await;
+    assert!(late.is_err(), "the door is closed");
+    for observer in [first, second] {
+        assert_eq!(*observer.0.lock().unwrap(), ["edge"]);
+    }
 }
