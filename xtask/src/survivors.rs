@@ -31,6 +31,16 @@ const SURVIVORS: &[Survivor] = &[
         reason: "a shortcut: without it instants are subtracted",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/gate/mod.rs",
+        mutant: "replace Observer::is_some -> bool with true",
+        reason: "only slower: without an observer no event is sent",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/gate/held.rs",
+        mutant: "replace Hold::body_waits with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/live.rs",
         mutant: "replace - with / in Live<WORDS, SLOTS>::read",
         reason: "differs only when a writer is that many changes ahead: the loom model fails",
@@ -43,6 +53,21 @@ const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-core/src/policy/mod.rs",
         mutant: "replace Policy::body_waits with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/mod.rs",
+        mutant: "replace Policy::announce with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/http.rs",
+        mutant: "replace HttpCall::is_rare -> bool with true",
+        reason: "a shortcut: for other responses the slow path changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/mod.rs",
+        mutant: "replace Protocol::received with ()",
         reason: "the default does nothing",
     },
     Survivor {
