@@ -58,7 +58,11 @@ const ABSENCES: &[Absence] = &[
                 "its own state machine has a `finish`",
             ),
             ("plimsoll-redis/src/engine.rs", "contains a local policy"),
-            ("plimsoll-redis/src/leased.rs", "forwards to the engine"),
+            (
+                "plimsoll-rate-limit/src/leaky_bucket/policy.rs",
+                "its own state has a `revoke`",
+            ),
+            ("plimsoll-redis/src/lease_cell.rs", "forwards to the engine"),
             ("plimsoll-redis/src/limit.rs", "forwards to the engine"),
             (
                 "plimsoll-redis/src/local.rs",
@@ -71,7 +75,7 @@ const ABSENCES: &[Absence] = &[
         broken_by: |line| any(line, &["StatusCode", "http_body", "HttpBody"]),
         scope: Scope::Policies,
         except: &[(
-            "plimsoll-concurrency/src/streams.rs",
+            "plimsoll-concurrency/src/edge/streams.rs",
             "reads whether a response is an event stream",
         )],
     },
@@ -81,11 +85,17 @@ const ABSENCES: &[Absence] = &[
         scope: Scope::Policies,
         except: &[
             (
-                "plimsoll-concurrency/src/listener/guarded.rs",
+                "plimsoll-concurrency/src/edge/listener/guarded.rs",
                 "a socket with a permit",
             ),
-            ("plimsoll-concurrency/src/policy.rs", "polls its own wait"),
-            ("plimsoll-concurrency/src/wait.rs", "a wait with a timer"),
+            (
+                "plimsoll-concurrency/src/limit/policy.rs",
+                "polls its own wait",
+            ),
+            (
+                "plimsoll-concurrency/src/limit/wait.rs",
+                "a wait with a timer",
+            ),
             (
                 "plimsoll-rate-limit/src/leaky_bucket/policy.rs",
                 "polls its own wait",
@@ -121,7 +131,7 @@ const ABSENCES: &[Absence] = &[
                 "the task of a connection",
             ),
             (
-                "plimsoll-redis/src/lease.rs",
+                "plimsoll-redis/src/lease_question.rs",
                 "an answer of Redis, in that task",
             ),
             ("plimsoll-redis/src/task.rs", "the task of a connection"),

@@ -21,14 +21,24 @@ const SURVIVORS: &[Survivor] = &[
         reason: "a shortcut: the general case writes the same digits",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/decimal.rs",
+        mutant: "delete match arm Ok(two @10..100) in decimal",
+        reason: "a shortcut: the general case writes the same digits",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/epoch.rs",
         mutant: "delete match arm Some(Start{reading:Some(first), ..}) in Epoch::nanos",
         reason: "a shortcut: without it instants are subtracted",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/epoch.rs",
-        mutant: "replace + with - in Reading::checked",
-        reason: "a step of the same size in the other direction: the check still works",
+        file: "crates/plimsoll-core/src/gate/mod.rs",
+        mutant: "replace Observer::is_some -> bool with true",
+        reason: "only slower: without an observer no event is sent",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/gate/held.rs",
+        mutant: "replace Hold::body_waits with ()",
+        reason: "the default does nothing",
     },
     Survivor {
         file: "crates/plimsoll-core/src/live.rs",
@@ -43,6 +53,21 @@ const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-core/src/policy/mod.rs",
         mutant: "replace Policy::body_waits with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/mod.rs",
+        mutant: "replace Policy::announce with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/http.rs",
+        mutant: "replace HttpCall::is_rare -> bool with true",
+        reason: "a shortcut: for other responses the slow path changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/protocol/mod.rs",
+        mutant: "replace Protocol::received with ()",
         reason: "the default does nothing",
     },
     Survivor {

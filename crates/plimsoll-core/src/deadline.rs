@@ -109,8 +109,9 @@ where
 
 /// Reads deadlines of HTTP requests. As a policy, it rejects requests whose deadline cannot be met.
 ///
-/// Sources: a [`Deadline`] in the extensions, `grpc-timeout`, and the header set with
-/// [`header`](Deadlines::header) (whole milliseconds from arrival). The earliest deadline counts.
+/// Sources: a [`Deadline`] in the extensions, `grpc-timeout`, the header of
+/// [`propagated`](Deadlines::propagated), and the header set with [`header`](Deadlines::header)
+/// (both in whole milliseconds from arrival). The earliest deadline counts.
 /// An unreadable value is ignored and counted in [`malformed`](Deadlines::malformed).
 ///
 /// As a policy it puts the deadline into the extensions, for later policies and the handler. It
@@ -118,6 +119,8 @@ where
 /// [`at_least`](Deadlines::at_least).
 #[derive(Debug, Default)]
 pub struct Deadlines {
+    /// Whether [`wire::TIMEOUT`](crate::wire::TIMEOUT) is read.
+    propagated: bool,
     header: Option<HeaderName>,
     at_least: Duration,
     malformed: Counter,
@@ -127,6 +130,7 @@ impl Deadlines {
     /// Reads extensions and `grpc-timeout`.
     pub const fn new() -> Self {
         Self {
+            propagated: false,
             header: None,
             at_least: Duration::ZERO,
             malformed: Counter::new(),
@@ -137,13 +141,15 @@ impl Deadlines {
     #[must_use]
     pub const fn propagated() -> Self {
         Self {
-            header: Some(wire::TIMEOUT),
+            propagated: true,
+            header: None,
             at_least: Duration::ZERO,
             malformed: Counter::new(),
         }
     }
 
     /// Also reads this header: whole milliseconds from arrival. There is no standard header for it.
+    /// A second call replaces the header of the first.
     #[must_use]
     pub fn header(mut self, header: HeaderName) -> Self {
         self.header = Some(header);
@@ -195,12 +201,14 @@ impl<B> ReadDeadline<Request<B>> for Deadlines {
     fn deadline(&self, req: &Request<B>, now: Instant) -> Option<Deadline> {
         let set = Deadline::of(req);
         let grpc = self.header_timeout(req, &GRPC_TIMEOUT, parse_grpc_timeout);
-        let own = match &self.header {
-            Some(header) => self.header_timeout(req, header, parse_millis),
-            None => None,
-        };
+        let millis = |header: &HeaderName| self.header_timeout(req, header, parse_millis);
+        let propagated = self.propagated.then_some(&wire::TIMEOUT).and_then(millis);
+        let own = self.header.as_ref().and_then(millis);
         let read = |timeout: Option<Duration>| timeout.and_then(|t| Deadline::after(now, t));
-        [set, read(grpc), read(own)].into_iter().flatten().min()
+        [set, read(grpc), read(propagated), read(own)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

@@ -70,12 +70,16 @@ struct Reading(u64);
 
 const SECOND: u64 = 1_000_000_000;
 
+/// By how many nanoseconds the instants of the check are later. Whatever the nanoseconds of the
+/// first one, some of the steps cross into the next second.
+const STEPS: [u64; 5] = [1, 500_000_000, 999_999_999, SECOND, 1_000_000_000_001];
+
 impl Reading {
     #[inline]
     fn of(instant: Instant) -> u64 {
         let mut reading = Self::default();
         instant.hash(&mut reading);
-        reading.0
+        reading.finish()
     }
 
     /// Returns the reading, if readings of later instants differ from it by the nanoseconds between
@@ -86,9 +90,7 @@ impl Reading {
             let later = instant.checked_add(Duration::from_nanos(nanos));
             later.map(Self::of) == Some(first.wrapping_add(nanos))
         };
-        // Whatever the start, some of the steps cross into the next second.
-        let steps = [1, SECOND / 2, SECOND - 1, SECOND, 1000 * SECOND + 1];
-        steps.into_iter().all(matches).then_some(first)
+        STEPS.into_iter().all(matches).then_some(first)
     }
 }
 

@@ -287,7 +287,7 @@ mod tests {
         ]
     }
 
-    fn granted(waiters: &mut Waiters, ticket: Ticket) -> bool {
+    fn granted<T: Copy>(waiters: &mut Waiters<T>, ticket: Ticket) -> bool {
         matches!(
             waiters.ask(ticket, Waker::noop(), &mut None),
             Asked::Granted
@@ -303,47 +303,69 @@ mod tests {
             let mut waiters = Waiters::new();
             let mut queue = VecDeque::new();
             let mut owners = Vec::new();
-            let mut most = 0;
+            let (mut most, mut joined) = (0, 0);
             for step in steps {
                 match step {
-                    Step::Join => queue.push_back(waiters.join(())),
+                    Step::Join => {
+                        joined += 1;
+                        queue.push_back((waiters.join(joined), joined));
+                    }
                     Step::Grant => {
                         prop_assert!(waiters.grant_first().is_none(), "no waker before a poll");
                         owners.extend(queue.pop_front());
                     }
                     Step::GrantAny(which) if !queue.is_empty() => {
-                        let ticket = queue.remove(which.index(queue.len())).unwrap();
-                        prop_assert!(waiters.grant(ticket).is_none(), "no waker before a poll");
-                        owners.push(ticket);
+                        let waiter = queue.remove(which.index(queue.len())).unwrap();
+                        prop_assert!(waiters.grant(waiter.0).is_none(), "no waker before a poll");
+                        owners.push(waiter);
                     }
                     Step::GrantAny(which) if !owners.is_empty() => {
                         // A second grant has no effect.
-                        waiters.grant(owners[which.index(owners.len())]);
+                        waiters.grant(owners[which.index(owners.len())].0);
                     }
                     Step::Remove(which) if !queue.is_empty() => {
-                        let ticket = queue.remove(which.index(queue.len())).unwrap();
-                        prop_assert!(!waiters.remove(ticket).unwrap().granted);
+                        let (ticket, value) = queue.remove(which.index(queue.len())).unwrap();
+                        let left = waiters.remove(ticket).unwrap();
+                        prop_assert_eq!((left.granted, left.value), (false, value));
                     }
                     Step::Remove(which) if !owners.is_empty() => {
-                        let ticket = owners.swap_remove(which.index(owners.len()));
-                        prop_assert!(waiters.remove(ticket).unwrap().granted);
+                        let (ticket, value) = owners.swap_remove(which.index(owners.len()));
+                        let left = waiters.remove(ticket).unwrap();
+                        prop_assert_eq!((left.granted, left.value), (true, value));
                     }
                     Step::GrantAny(_) | Step::Remove(_) => {}
                 }
-                if let Some(first) = queue.front() {
-                    prop_assert!(waiters.is_first(*first));
-                }
+                let front = queue.front().copied();
+                prop_assert_eq!(waiters.first().copied(), front.map(|(_, value)| value));
+                prop_assert_eq!(waiters.is_empty(), queue.is_empty());
                 most = most.max(queue.len() + owners.len());
                 prop_assert_eq!(waiters.len() as usize, queue.len());
                 prop_assert_eq!(waiters.capacity(), most);
-                for ticket in &queue {
-                    prop_assert!(!granted(&mut waiters, *ticket));
+                for &(ticket, value) in &queue {
+                    prop_assert!(!granted(&mut waiters, ticket));
+                    prop_assert_eq!(waiters.value(ticket).copied(), Some(value));
+                    prop_assert_eq!(waiters.is_first(ticket), front == Some((ticket, value)));
                 }
-                for ticket in &owners {
-                    prop_assert!(granted(&mut waiters, *ticket));
+                for &(ticket, value) in &owners {
+                    prop_assert!(granted(&mut waiters, ticket));
+                    prop_assert_eq!(waiters.value(ticket).copied(), Some(value));
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_waker_of_the_first_waiter_is_taken_once_and_it_stays_queued() {
+        let mut waiters = Waiters::new();
+        assert!(waiters.first_waker().is_none());
+        let (first, second) = (waiters.join(()), waiters.join(()));
+        let mut clone = Some(Waker::noop().clone());
+        waiters.ask(first, Waker::noop(), &mut clone);
+        assert!(waiters.first_waker().is_some());
+        assert!(waiters.first_waker().is_none());
+        assert!(waiters.is_first(first) && !granted(&mut waiters, first));
+        waiters.remove(first);
+        assert!(waiters.is_first(second));
     }
 
     #[test]

@@ -80,8 +80,8 @@
 //! Durations are kept as [H2 histograms](https://docs.rs/histogram) (an HDR histogram with
 //! power-of-two groups) from one nanosecond to 18 minutes with an error below 0.8 %. [`Latencies`]
 //! reads quantiles from them, and `plimsoll_recent_…` exports them. The `le` buckets of the
-//! histogram families are those of OpenTelemetry's `http.server.request.duration`, filled from the
-//! fine buckets, so each bound is accurate to 0.8 %.
+//! histogram families are those of OpenTelemetry's `http.server.request.duration` and three below
+//! them (0.5, 1 and 2.5 ms), filled from the fine buckets, so each bound is accurate to 0.8 %.
 //!
 //! # Cost
 //!

@@ -24,8 +24,6 @@
 //! | `axum` | | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
 //! | `load` | | a gate's load for tower's balancers |
 //! | `tonic` | | wraps tonic services; peer address from tonic's extensions |
-//! | `load` | | a gate's load for tower's balancers |
-//! | `tonic` | | wraps tonic services; peer address from where tonic puts it |
 //!
 //! No feature is on by default, so only the layers in use are compiled.
 //!
@@ -39,7 +37,11 @@
 //! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md),
 //! [what one caller can cost](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md),
 //! [the format of rejections](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rejections.md),
-//! [custom policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md).
+//! [custom policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md),
+//! [clients](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/clients.md),
+//! [operations](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/operations.md),
+//! [tests](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/testing.md),
+//! [migration](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/migration.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -83,7 +85,7 @@ mod guides {
     #[doc = include_str!("../../../README.md")]
     mod readme {}
     #[doc = include_str!("../../../docs/rejections.md")]
-    mod refusals {}
+    mod rejections {}
     #[cfg(feature = "redis")]
     #[doc = include_str!("../../../docs/rate-limiting.md")]
     mod rate_limiting {}
@@ -101,4 +103,12 @@ mod guides {
     mod shedding {}
     #[doc = include_str!("../../../docs/choosing-limits.md")]
     mod choosing_limits {}
+    #[doc = include_str!("../../../docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../../docs/migration.md")]
+    mod migration {}
+    #[doc = include_str!("../../../docs/clients.md")]
+    mod clients {}
+    #[doc = include_str!("../../../docs/operations.md")]
+    mod operations {}
 }

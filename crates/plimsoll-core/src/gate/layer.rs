@@ -19,6 +19,66 @@ use crate::{Http, Observe};
 /// # let _: (GateLayer<((), ())>, GateLayer<(), Plain>) = (http, plain);
 /// ```
 ///
+/// # With axum
+///
+/// ```
+/// use axum::{Router, body::Body, routing::get};
+/// use http::{Request, StatusCode};
+/// use plimsoll_core::{Deadlines, GateLayer};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "hello" }))
+///     .layer(GateLayer::new(Deadlines::new()));
+///
+/// let late = Request::get("/").header("grpc-timeout", "0S").body(Body::empty())?;
+/// assert_eq!(app.oneshot(late).await?.status(), StatusCode::GATEWAY_TIMEOUT);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Name or box the type
+///
+/// The type names the policy, and the protocol if it is not [`Http`]: `GateLayer<Deadlines>`. The
+/// type of a policy with a closure cannot be written. Return `impl Policy` instead, or box the
+/// service together with the body of its response:
+///
+/// ```
+/// use axum::body::Body;
+/// use http::{Request, Response};
+/// use plimsoll_core::{Deadlines, GateLayer, Policy, When};
+/// use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
+///
+/// struct Layers {
+///     deadlines: GateLayer<Deadlines>,
+/// }
+///
+/// fn uploads() -> GateLayer<impl Policy<Request<Body>> + 'static> {
+///     let is_upload = |request: &Request<Body>| request.method() == "PUT";
+///     GateLayer::new(When::new(is_upload, Deadlines::new()))
+/// }
+///
+/// type Boxed<E> = BoxCloneSyncService<Request<Body>, Response<Body>, E>;
+///
+/// fn boxed<S>(inner: S) -> Boxed<S::Error>
+/// where
+///     S: Service<Request<Body>, Response = Response<Body>, Future: Send>,
+///     S: Clone + Send + Sync + 'static,
+///     S::Error: Send + Sync + 'static,
+/// {
+///     BoxCloneSyncService::new(
+///         ServiceBuilder::new()
+///             .map_response(|response: Response<_>| response.map(Body::new))
+///             .layer(uploads())
+///             .service(inner),
+///     )
+/// }
+/// ```
+///
+/// An axum `Router` boxes services and bodies itself.
+///
 /// # Shared state and cloning
 ///
 /// The state lives in the layer. All services made by [`layer`](Layer::layer) (axum calls it per

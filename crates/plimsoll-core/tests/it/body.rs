@@ -3,13 +3,15 @@
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Class, GateLayer,
+    Class, GateLayer, Http, HttpCall, Kind, Rejection, Release,
     test_kit::{Script, request},
 };
 
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::sample::{Slots, send, send_request};
+
+type Extension = fn(&mut http::Response<String>);
 
 /// The class of a call whose body is read to its end.
 async fn class_of(script: Script) -> Class {
@@ -128,12 +130,11 @@ async fn a_head_request_ends_at_the_head() {
     drop(response);
 }
 
-#[tokio::test]
-async fn a_body_ends_when_the_promised_length_was_sent() {
+/// Whether a body counts as dropped before its end: five bytes of a stream that reports no length,
+/// with this length in the head.
+async fn is_dropped_early(promised: u64) -> bool {
     use bytes::Bytes;
-    // A stream of unknown length, with a length in the head; hyper stops polling after the last
-    // byte.
-    let inner = tower::service_fn(|_: http::Request<()>| async {
+    let inner = tower::service_fn(move |_: http::Request<()>| async move {
         let frames = [Ok::<_, std::io::Error>(http_body::Frame::data(
             Bytes::from_static(b"12345"),
         ))];
@@ -142,7 +143,8 @@ async fn a_body_ends_when_the_promised_length_was_sent() {
             futures_util::stream::pending(),
         );
         let mut response = http::Response::new(http_body_util::StreamBody::new(endless));
-        response.headers_mut().insert("content-length", 5.into());
+        let headers = response.headers_mut();
+        headers.insert("content-length", promised.into());
         Ok::<_, std::io::Error>(response)
     });
     let layer = GateLayer::new(Slots::new(1));
@@ -154,5 +156,63 @@ async fn a_body_ends_when_the_promised_length_was_sent() {
         .into_body();
     body.frame().await.unwrap().unwrap();
     drop(body);
-    assert_eq!(layer.policy().last().class, Class::Success);
+    let outcome = layer.policy().last();
+    assert_eq!(outcome.class, Class::Success);
+    outcome.body_dropped()
+}
+
+#[tokio::test]
+async fn a_body_ends_when_the_promised_length_was_sent() {
+    // hyper stops polling after the last byte.
+    assert!(!is_dropped_early(5).await);
+    assert!(is_dropped_early(6).await);
+}
+
+#[test]
+fn only_a_rejection_in_the_extensions_makes_the_class_rejected() {
+    let class = |status, extensions: &[Extension]| {
+        let mut response = http::Response::new(String::from("body"));
+        *response.status_mut() = status;
+        for extension in extensions {
+            extension(&mut response);
+        }
+        HttpCall::begin(&http::Request::new(())).class(&Http::new(), &response)
+    };
+    let release: Extension = |response| {
+        response.extensions_mut().insert(Release::AtHead);
+    };
+    let rejection: Extension = |response| {
+        let rejection = Rejection::new("inner", Kind::OverQuota);
+        response.extensions_mut().insert(rejection);
+    };
+    assert_eq!(class(StatusCode::OK, &[]), Class::Success);
+    assert_eq!(class(StatusCode::OK, &[release]), Class::Success);
+    assert_eq!(
+        class(StatusCode::OK, &[release, rejection]),
+        Class::Rejected
+    );
+    assert_eq!(
+        class(StatusCode::INTERNAL_SERVER_ERROR, &[release]),
+        Class::Failure
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_http_2_body_keeps_the_class_of_its_head_unless_it_is_grpc() {
+    for (content_type, class) in [
+        ("text/plain", Class::Success),
+        ("application/grpc", Class::Cancelled),
+    ] {
+        let inner = tower::service_fn(move |_: http::Request<()>| async move {
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"12345"));
+            http::Response::builder()
+                .version(http::Version::HTTP_2)
+                .header("content-type", content_type)
+                .body(body)
+        });
+        let layer = GateLayer::new(Slots::new(1));
+        let call = layer.layer(inner).oneshot(http::Request::new(()));
+        drop(call.await.unwrap());
+        assert_eq!(layer.policy().last().class, class, "{content_type}");
+    }
 }

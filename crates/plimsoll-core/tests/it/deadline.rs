@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    Deadline, Deadlines, Kind, Policy as _, ReadDeadline as _, Verdict, grpc_timeout,
-    parse_grpc_timeout,
+    Deadline, Deadlines, Kind, Policy, ReadDeadline, Verdict, grpc_timeout, parse_grpc_timeout,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -71,6 +70,11 @@ fn malformed_deadlines_are_absent_and_counted() {
         read(&deadlines, "x-timeout-ms", b"250"),
         Some(Duration::from_millis(250))
     );
+    assert_eq!(
+        read(&deadlines, "x-timeout-ms", b"999999999999"),
+        Some(Duration::from_millis(999_999_999_999)),
+        "12 digits"
+    );
     assert_eq!(deadlines.malformed(), 0);
     for bad in ["", "abc", "-1", "1e3", "9999999999999"] {
         assert_eq!(
@@ -81,6 +85,30 @@ fn malformed_deadlines_are_absent_and_counted() {
     }
     assert_eq!(read(&deadlines, "grpc-timeout", b"5s"), None);
     assert_eq!(deadlines.malformed(), 6);
+}
+
+#[test]
+fn a_header_is_read_in_addition_to_the_propagated_one() {
+    let deadlines = Deadlines::propagated().header(HeaderName::from_static("x-timeout-ms"));
+    for (propagated, own, earliest) in [("70", "250", 70), ("250", "70", 70), ("70", "bad", 70)] {
+        let now = Instant::now();
+        let req = Request::builder()
+            .header("plimsoll-timeout-ms", propagated)
+            .header("x-timeout-ms", own)
+            .body(())
+            .unwrap();
+        assert_eq!(
+            deadlines.deadline(&req, now),
+            Deadline::after(now, Duration::from_millis(earliest)),
+            "{propagated} and {own}"
+        );
+    }
+    assert_eq!(deadlines.malformed(), 1);
+    assert_eq!(
+        read(&Deadlines::new(), "plimsoll-timeout-ms", b"70"),
+        None,
+        "not read without `propagated`"
+    );
 }
 
 #[test]
@@ -98,6 +126,25 @@ fn the_earliest_deadline_counts_and_is_put_into_the_extensions() {
         Deadline::of(&req),
         Some(Deadline(now + Duration::from_secs(2)))
     );
+}
+
+#[test]
+fn a_closure_reads_a_deadline_and_the_unit_reads_none() {
+    let now = Instant::now();
+    let in_seconds = |secs: &u64, now| Deadline::after(now, Duration::from_secs(*secs));
+    assert_eq!(
+        in_seconds.deadline(&3, now),
+        Some(Deadline(now + Duration::from_secs(3)))
+    );
+    assert_eq!(().deadline(&3, now), None);
+}
+
+#[test]
+fn a_deadline_check_reads_no_latency_and_announces_nothing() {
+    fn answers(policy: &impl Policy<Request<()>>) -> [bool; 2] {
+        [policy.reads_latency(), policy.announces()]
+    }
+    assert_eq!(answers(&Deadlines::new()), [false; 2]);
 }
 
 #[test]

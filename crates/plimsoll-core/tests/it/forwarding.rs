@@ -3,14 +3,20 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use http::{HeaderMap, Request};
 use plimsoll_core::{
-    Announcement, Cell, Choose, Class, Keyed, Missing, Outcome, Policy, Then, Verdict, When,
+    Announcement, Cell, Choose, Class, GateLayer, Keyed, Missing, Observe, Outcome, Policy, Shadow,
+    Then, Verdict, When,
+    test_kit::{Script, Scripted, request},
 };
 use tokio::time::Instant;
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::sample::Door;
 
 type Req = Request<()>;
 
@@ -91,6 +97,54 @@ fn forwards<P: Policy<Req>>(wrap: impl Fn(Logged) -> P) {
     }
 }
 
+/// Checks that a wrapper forwards the waits of a policy that queues: one that is abandoned, one
+/// that is admitted, and one that is rejected.
+fn forwards_waits<P: Policy<Req>>(wrap: impl FnOnce(Arc<Door>) -> P) {
+    let door = Arc::new(Door::default());
+    let policy = wrap(Arc::clone(&door));
+    let (mut req, now) = (Request::new(()), Instant::now());
+    let mut cx = Context::from_waker(Waker::noop());
+    let queued = |req: &mut Req| match policy.admit(req, now) {
+        Verdict::Wait(wait) => Box::pin(wait),
+        _ => panic!("the policy queues every request"),
+    };
+
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    assert!(polled.is_pending());
+    policy.abandon(wait.as_mut(), now);
+    assert_eq!(door.abandoned(), 1);
+
+    door.open();
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    let Poll::Ready(Ok(permit)) = polled else {
+        panic!("the door is open");
+    };
+    assert_eq!(door.inside(), 1);
+    policy.revoke(permit, now, now);
+    assert_eq!(door.inside(), 0);
+
+    door.shut_for_good();
+    let mut wait = queued(&mut req);
+    let polled = policy.poll_wait(wait.as_mut(), &mut req, now, &mut cx);
+    let Poll::Ready(Err(rejection)) = polled else {
+        panic!("the door is shut for good");
+    };
+    assert_eq!(rejection.policy(), "door");
+}
+
+#[test]
+fn wrappers_forward_waits() {
+    forwards_waits(|policy| policy);
+    forwards_waits(Some);
+    forwards_waits(|policy| (policy,));
+    forwards_waits(|policy| (policy, ()));
+    forwards_waits(|policy| ((), policy, ()));
+    forwards_waits(|policy| When::new(|_: &Req| true, policy));
+    forwards_waits(|policy| Choose::new(|_: &Req| Some(0), [policy.clone()], policy));
+}
+
 #[test]
 fn pointers_options_and_tuples_forward_every_method() {
     forwards(|policy| policy);
@@ -104,6 +158,15 @@ fn pointers_options_and_tuples_forward_every_method() {
 }
 
 #[test]
+fn an_enforced_shadow_forwards_every_method() {
+    forwards(|policy| {
+        let shadow = Shadow::new(policy);
+        shadow.handle().enforce(true);
+        shadow
+    });
+}
+
+#[test]
 fn combinators_forward_every_method() {
     forwards(|policy| When::new(|_: &Req| true, policy));
     forwards(|policy| Choose::new(|_: &Req| Some(0), [policy.clone()], policy));
@@ -112,4 +175,32 @@ fn combinators_forward_every_method() {
         let made = move || policy.clone();
         Keyed::new(|_: &Req| Some(7_u32), Missing::Share, 512, made).unwrap()
     });
+}
+
+/// Counts the requests that left the queue.
+#[derive(Clone, Default)]
+struct Abandoned(Arc<Mutex<Vec<String>>>);
+
+impl Observe for Abandoned {
+    fn abandoned(&self, gate: &str, _: Duration) {
+        self.0.lock().unwrap().push(gate.to_owned());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_observer_receives_an_abandoned_wait() {
+    let (first, second) = (Abandoned::default(), Abandoned::default());
+    let layer = GateLayer::builder(Door::default())
+        .name("edge")
+        .observe(first.clone())
+        .observe(second.clone())
+        .build();
+    let call = layer
+        .layer(Scripted::default())
+        .oneshot(request(Script::Body));
+    let late = tokio::time::timeout(Duration::from_secs(1), call).await;
+    assert!(late.is_err(), "the door is closed");
+    for observer in [first, second] {
+        assert_eq!(*observer.0.lock().unwrap(), ["edge"]);
+    }
 }

@@ -224,3 +224,22 @@ async fn a_request_is_queued_in_the_chosen_policy() {
         assert_eq!(waiting.await.unwrap().status(), 200);
     }
 }
+
+/// A policy with a load.
+#[cfg(feature = "load")]
+struct Loaded;
+
+#[cfg(feature = "load")]
+impl plimsoll_core::LoadSignal for Loaded {
+    fn load(&self) -> f64 {
+        0.7
+    }
+}
+
+#[cfg(feature = "load")]
+#[test]
+fn the_load_of_a_gate_is_its_policys_load() {
+    use tower::load::Load;
+    let gate = GateLayer::new(Loaded).layer(());
+    assert_eq!(gate.load().to_bits(), 0.7_f64.to_bits());
+}

@@ -88,6 +88,7 @@ struct DoorState {
     open: bool,
     shut_for_good: bool,
     inside: u64,
+    abandoned: u64,
     wakers: Vec<Waker>,
 }
 
@@ -104,6 +105,9 @@ impl Door {
     }
     pub(crate) fn inside(&self) -> u64 {
         self.state.lock().unwrap().inside
+    }
+    pub(crate) fn abandoned(&self) -> u64 {
+        self.state.lock().unwrap().abandoned
     }
 }
 
@@ -132,7 +136,9 @@ impl<Req> Policy<Req> for Door {
         state.wakers.push(cx.waker().clone());
         Poll::Pending
     }
-    fn abandon(&self, _: Pin<&mut ()>, _: Instant) {}
+    fn abandon(&self, _: Pin<&mut ()>, _: Instant) {
+        self.state.lock().unwrap().abandoned += 1;
+    }
     fn finish(&self, (): (), _: &Outcome) {
         self.state.lock().unwrap().inside -= 1;
     }

@@ -1,4 +1,5 @@
-//! Tests of the examples in the README and in `docs/policies.md`: each behaves as its text states.
+//! Tests of the first example of the README and of two in `docs/policies.md`: each behaves as its
+//! text states.
 
 use std::{
     convert::Infallible,
@@ -51,9 +52,9 @@ async fn the_readmes_first_stack_rejects_with_429_beyond_its_burst_and_admits_ag
     assert_eq!(ask(&app, "/", "").await.status(), 429);
 }
 
-/// The README's stack for one gate, copied verbatim.
+/// The stack of "Put several policies into one gate" in `docs/policies.md`.
 #[allow(clippy::type_complexity)] // a policy made of policies is best left to inference
-fn second() -> Result<
+fn fused() -> Result<
     (
         GateLayer<impl Policy<Request<Body>> + 'static, Fallback<Fixed>>,
         ConcurrencyLimitHandle,
@@ -81,8 +82,8 @@ async fn hang() -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_readmes_second_stack_limits_each_client_by_itself() {
-    let (layer, _) = second().unwrap();
+async fn the_fused_stack_limits_each_client_by_itself() {
+    let (layer, _) = fused().unwrap();
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
         .layer(layer);
@@ -106,9 +107,8 @@ async fn the_readmes_second_stack_limits_each_client_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_readmes_second_stack_answers_with_a_house_ad_when_it_is_full_and_its_limit_can_be_raised()
- {
-    let (layer, load) = second().unwrap();
+async fn the_fused_stack_answers_with_a_house_ad_when_it_is_full_and_its_limit_can_be_raised() {
+    let (layer, load) = fused().unwrap();
     let app: &Router = &Router::new().route("/", get(hang)).layer(layer);
     let asked_by = |client: String| Box::pin(async move { ask(app, "/", &client).await });
     // Each request comes from another client. Sampling answers more of them with 202 as the load
@@ -162,7 +162,7 @@ async fn the_readmes_second_stack_answers_with_a_house_ad_when_it_is_full_and_it
     }
 }
 
-/// The README's custom policy, copied verbatim.
+/// The smallest policy of `docs/policies.md`.
 #[derive(Default)]
 struct Maintenance {
     on: AtomicBool,
@@ -184,7 +184,7 @@ impl<Req> Policy<Req> for Maintenance {
 }
 
 #[tokio::test]
-async fn the_readmes_own_policy_rejects_everything_while_the_switch_is_on() {
+async fn the_smallest_policy_rejects_everything_while_the_switch_is_on() {
     let layer = GateLayer::new(Maintenance::default());
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
