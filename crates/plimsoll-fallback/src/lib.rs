@@ -24,7 +24,7 @@
 //!
 //! // While one of them rejects:
 //! let answer = service.oneshot(Request::new(())).await?;
-//! assert_eq!(answer.headers()[DEGRADED], r#"rejected;policy="refuse-all";kind=full"#);
+//! assert_eq!(answer.headers()[DEGRADED], r#"rejected;policy="reject-all";kind=full"#);
 //! assert_eq!(answer.into_body().collect().await?.to_bytes(), "a house ad");
 //! assert_eq!(handle.rejected(), 1);
 //! # Ok(()) }

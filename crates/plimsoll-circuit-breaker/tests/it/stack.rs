@@ -156,7 +156,7 @@ async fn law_03_a_probe_rejected_by_a_later_policy_releases_its_place() {
             .await
             .unwrap();
         let rejection: &Rejection = rejected.extensions().get().unwrap();
-        assert_eq!(rejection.policy(), "refuse-all");
+        assert_eq!(rejection.policy(), "reject-all");
         assert_eq!((handle.state(), handle.probing()), (State::HalfOpen, 0));
     }
 }

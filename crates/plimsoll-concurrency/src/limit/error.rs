@@ -24,7 +24,7 @@ pub enum InvalidConcurrencyLimit {
         max: usize,
     },
     /// The queue length is 0 or too high.
-    #[error("len must be in 1..=2^20, got {0}")]
+    #[error("queue len must be in 1..=2^20, got {0}")]
     QueueLen(usize),
     /// The longest wait is out of bounds.
     #[error("max_wait must be 1 microsecond to 1 hour, got {0:?}")]

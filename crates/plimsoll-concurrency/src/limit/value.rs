@@ -2,36 +2,40 @@
 
 use std::{
     ops::RangeInclusive,
-    sync::atomic::{
-        AtomicU64,
-        Ordering::{Relaxed, SeqCst},
-    },
+    sync::{PoisonError, atomic::Ordering::Relaxed},
 };
 
-use crate::{InvalidConcurrencyLimit, sync::AtomicU32};
+use super::error::InvalidConcurrencyLimit;
+use crate::sync::{AtomicU32, Mutex, MutexGuard};
 
-/// The highest limit, in requests: it fits the 31 bits for the count in the word of the slots.
-/// `settings` fails with another value.
 const MAX_LIMIT: usize = 1 << 30;
 
 /// A limit, its bounds and its pin.
-///
-/// Every request reads the limit; bounds and pin are read only when the limit moves.
 #[derive(Debug)]
 pub(crate) struct Value {
+    /// Written under the lock of the rules. Read by every request, without it.
     limit: AtomicU32,
-    /// The lower bound in the upper half, the upper bound in the lower half.
-    bounds: AtomicU64,
-    /// The pinned value; 0 when not pinned.
-    pinned: AtomicU32,
+    rules: Mutex<Rules>,
+}
+
+/// What an algorithm's limit has to obey.
+#[derive(Debug)]
+struct Rules {
+    min: u32,
+    max: u32,
+    pinned: Option<u32>,
 }
 
 impl Value {
     pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrencyLimit> {
+        let rules = Rules {
+            min: 1,
+            max: MAX_LIMIT as u32,
+            pinned: None,
+        };
         Ok(Self {
             limit: AtomicU32::new(checked(limit)?),
-            bounds: AtomicU64::new(1 << 32 | MAX_LIMIT as u64),
-            pinned: AtomicU32::new(0),
+            rules: Mutex::new(rules),
         })
     }
 
@@ -47,53 +51,48 @@ impl Value {
     }
 
     /// Moves the limit as far as the bounds and the pin allow.
-    ///
-    /// Bounds and pin may change concurrently, so they are read again after the limit was stored:
-    /// whichever thread is last, the limit is within the new bounds.
     pub(crate) fn move_to(&self, limit: usize) -> Result<(), InvalidConcurrencyLimit> {
-        let wanted = checked(limit)?;
-        let mut allowed = self.allowed(wanted);
-        loop {
-            self.limit.store(allowed, SeqCst);
-            let now = self.allowed(wanted);
-            if now == allowed {
-                return Ok(());
-            }
-            allowed = now;
-        }
-    }
-
-    fn allowed(&self, limit: u32) -> u32 {
-        self.pinned().unwrap_or_else(|| {
-            let (min, max) = self.bounds().into_inner();
-            limit.clamp(min, max)
-        })
+        let limit = checked(limit)?;
+        self.apply(&self.rules(), limit);
+        Ok(())
     }
 
     pub(crate) fn bounds(&self) -> RangeInclusive<u32> {
-        let pair = self.bounds.load(SeqCst);
-        (pair >> 32) as u32..=pair as u32
+        let rules = self.rules();
+        rules.min..=rules.max
     }
 
     pub(crate) fn set_bounds(&self, within: &RangeInclusive<u32>) {
-        let pair = u64::from(*within.start()) << 32 | u64::from(*within.end());
-        self.bounds.store(pair, SeqCst);
-        _ = self.move_to(self.get() as usize);
+        let mut rules = self.rules();
+        (rules.min, rules.max) = (*within.start(), *within.end());
+        self.apply(&rules, self.get());
     }
 
     pub(crate) fn pinned(&self) -> Option<u32> {
-        Some(self.pinned.load(SeqCst)).filter(|limit| *limit > 0)
+        self.rules().pinned
     }
 
-    /// Pins the limit; `None` unpins it.
+    /// Pins the limit; `None` lets it move again.
     pub(crate) fn pin(&self, limit: Option<usize>) -> Result<(), InvalidConcurrencyLimit> {
-        let pinned = limit.map_or(Ok(0), checked)?;
-        self.pinned.store(pinned, SeqCst);
-        self.move_to(self.get() as usize)
+        let limit = limit.map(checked).transpose()?;
+        let mut rules = self.rules();
+        rules.pinned = limit;
+        self.apply(&rules, self.get());
+        Ok(())
+    }
+
+    fn apply(&self, rules: &Rules, limit: u32) {
+        let limit = rules.pinned.unwrap_or(limit.clamp(rules.min, rules.max));
+        self.limit.store(limit, Relaxed);
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        // No code panics while it is held.
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Checks bounds for a limit.
+/// Bounds for a limit.
 pub(crate) fn checked_bounds(
     within: &RangeInclusive<usize>,
 ) -> Result<RangeInclusive<u32>, InvalidConcurrencyLimit> {

@@ -23,7 +23,7 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
     let queue = |len, wait| ConcurrencyLimit::new(1).unwrap().queue(len, wait).map(drop);
     assert_eq!(
         queue(0, SECOND).unwrap_err().to_string(),
-        "len must be in 1..=2^20, got 0"
+        "queue len must be in 1..=2^20, got 0"
     );
     assert_eq!(
         queue((1 << 20) + 1, SECOND),

@@ -176,7 +176,7 @@ impl<Req> Policy<Req> for RejectAll {
     crate::decides_at_once!(Req);
 
     fn admit(&self, _: &mut Req, _: Instant) -> Verdict<Infallible, Infallible> {
-        Verdict::Reject(Rejection::new("refuse-all", Kind::Full))
+        Verdict::Reject(Rejection::new("reject-all", Kind::Full))
     }
 
     fn finish(&self, permit: Infallible, _: &Outcome) {

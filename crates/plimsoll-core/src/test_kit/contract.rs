@@ -217,7 +217,7 @@ impl<P: Policy<KitRequest> + 'static> Contract<P> {
             let rejection = response.extensions().get::<Rejection>();
             assert_eq!(
                 rejection.map(Rejection::policy),
-                Some("refuse-all"),
+                Some("reject-all"),
                 "law 3: requests that a later policy rejected used up the first policy's capacity"
             );
         }

@@ -124,7 +124,7 @@ async fn a_rejection_by_an_inner_plain_gate_has_the_class_rejected() {
     assert_eq!(outer.policy().last().class, Class::Rejected);
     assert_eq!(error.rejection(), None, "this gate admitted the request");
     let found = PlainError::rejection_in(&error).unwrap();
-    assert_eq!(found.policy(), "refuse-all");
+    assert_eq!(found.policy(), "reject-all");
 
     // tower's buffer wraps one error and shares it among its callers.
     let buffered = ServiceBuilder::new()

@@ -70,7 +70,7 @@ async fn a_rejection_by_an_inner_gate_keeps_its_policy_name() {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
     }));
     let answer = service.oneshot(Request::new(())).await.unwrap();
-    assert_eq!(answer.headers()["plimsoll-rejected-by"], "refuse-all");
+    assert_eq!(answer.headers()["plimsoll-rejected-by"], "reject-all");
 
     let own = GateLayer::new(Reject(Rejection::new("mine", Kind::Full)));
     let answer = send_request(&own, request(Script::Body)).await.unwrap();

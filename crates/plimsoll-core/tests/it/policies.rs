@@ -107,8 +107,8 @@ async fn a_rejection_by_a_plain_gate_is_an_error() {
 
     let reject = GateLayer::builder(RejectAll).protocol(Plain::new()).build();
     let error = reject.layer(inner).oneshot(1).await.unwrap_err();
-    assert_eq!(error.rejection().unwrap().policy(), "refuse-all");
-    assert_eq!(error.to_string(), "rejected by refuse-all: full");
+    assert_eq!(error.rejection().unwrap().policy(), "reject-all");
+    assert_eq!(error.to_string(), "rejected by reject-all: full");
 }
 
 #[tokio::test]
