@@ -24,7 +24,10 @@ pub(in crate::control) fn latency(seen: &Observation) -> f64 {
 /// Grows, or ends the startup. `before` is the throughput of the step before.
 pub(in crate::control) fn step(seen: &Observation, before: f64, at: &Context<'_>) -> Step {
     let tuning = &at.model.tuning;
-    let fast = seen.latency < tuning.pays * at.model.no_load;
+    // The window is too short to see the longest calls; by Little's law they are in flight.
+    let held = seen.in_flight / seen.counted;
+    let fast =
+        seen.latency < tuning.pays * at.model.no_load && held < tuning.most_move * at.model.no_load;
     if fast && seen.counted > (1.0 + tuning.changed) * before {
         let limit = at.within(at.limit * tuning.growth, 1.0, f64::INFINITY);
         let window = WindowSize {
