@@ -98,7 +98,10 @@ impl Adaptive {
             settings,
             model: Model::new(tuning),
             headroom: Headroom::new(),
-            phase: Phase::Startup { before: 0.0 },
+            phase: Phase::Startup {
+                before: 0.0,
+                factor: tuning.growth,
+            },
             window: WindowSize {
                 time: Duration::from_secs_f64(tuning.shortest_window),
                 samples: tuning.startup_calls as u32,
@@ -118,7 +121,7 @@ impl Adaptive {
 
     fn step(&mut self, seen: &Observation) -> Step {
         match self.phase {
-            Phase::Startup { before } => self.start(seen, before),
+            Phase::Startup { before, factor } => self.start(seen, before, factor),
             Phase::Settle | Phase::Track if !seen.demand => self.idle(seen),
             Phase::Settle => {
                 self.model.follow(seen, self.limit, false);
@@ -130,15 +133,15 @@ impl Adaptive {
         }
     }
 
-    /// `before` is the throughput that growth is compared with.
-    fn start(&mut self, seen: &Observation, before: f64) -> Step {
+    /// `before` is the throughput that growth is compared with, `factor` that of a step.
+    fn start(&mut self, seen: &Observation, before: f64, factor: f64) -> Step {
         let latency = startup::latency(seen);
         self.model.start(seen, latency);
         if !seen.demand {
             return self.idle(seen);
         }
         self.headroom.forget();
-        startup::step(seen, before, &self.context())
+        startup::step(seen, before, factor, &self.context())
     }
 
     fn idle(&mut self, seen: &Observation) -> Step {
@@ -151,7 +154,7 @@ impl Adaptive {
     fn track(&mut self, seen: &Observation) -> Step {
         self.model.calibrate(seen, self.model.tuning.calibrate);
         if startup::is_due(seen, &self.model) {
-            return self.start(seen, self.model.capacity);
+            return self.start(seen, self.model.capacity, self.model.tuning.growth);
         }
         let evidence = self.model.follow(seen, self.limit, true);
         if evidence == Evidence::Doubt {
@@ -196,7 +199,12 @@ impl Adaptive {
                     return track::unanswered(phase, &self.context());
                 }
                 self.model.contradicted();
-                track::unanswered(Phase::Startup { before: 0.0 }, &self.context())
+                // What brought the service down may still be there: in smaller steps than at first.
+                let again = Phase::Startup {
+                    before: 0.0,
+                    factor: self.model.tuning.most_move,
+                };
+                track::unanswered(again, &self.context())
             }
         }
     }

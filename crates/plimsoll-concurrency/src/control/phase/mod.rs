@@ -29,6 +29,8 @@ pub(super) enum Phase {
     Startup {
         /// The throughput before the last step, in calls a second.
         before: f64,
+        /// The factor of a step.
+        factor: f64,
     },
     /// The limit has just moved; calls from before end.
     Settle,

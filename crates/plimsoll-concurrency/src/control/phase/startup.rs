@@ -21,21 +21,35 @@ pub(in crate::control) fn latency(seen: &Observation) -> f64 {
     seen.latency.max((seen.in_flight - 1.0) / seen.counted)
 }
 
-/// Grows, or ends the startup. `before` is the throughput of the step before.
-pub(in crate::control) fn step(seen: &Observation, before: f64, at: &Context<'_>) -> Step {
+/// Grows by `factor`, or ends the startup. `before` is the throughput of the step before.
+pub(in crate::control) fn step(
+    seen: &Observation,
+    before: f64,
+    factor: f64,
+    at: &Context<'_>,
+) -> Step {
     let tuning = &at.model.tuning;
+    let phase = Phase::Startup {
+        before: seen.counted,
+        factor,
+    };
+    if before <= 0.0 && seen.late > tuning.noticeable {
+        // The first window after a time without answers holds calls from that time.
+        let window = WindowSize {
+            time: seconds(tuning.shortest_window),
+            samples: tuning.startup_calls as u32,
+        };
+        return Step::new(phase, at.limit, window, LimitReason::Steady);
+    }
     // The window is too short to see the longest calls; by Little's law they are in flight.
     let held = seen.in_flight / seen.counted;
     let fast =
         seen.latency < tuning.pays * at.model.no_load && held < tuning.most_move * at.model.no_load;
     if fast && seen.counted > (1.0 + tuning.changed) * before {
-        let limit = at.within(at.limit * tuning.growth, 1.0, f64::INFINITY);
+        let limit = at.within(at.limit * factor, 1.0, f64::INFINITY);
         let window = WindowSize {
             time: seconds(seen.latency.max(tuning.shortest_window)),
             samples: (tuning.startup_generations * limit).max(tuning.startup_calls) as u32,
-        };
-        let phase = Phase::Startup {
-            before: seen.counted,
         };
         return Step::new(phase, limit, window, LimitReason::Growth);
     }
