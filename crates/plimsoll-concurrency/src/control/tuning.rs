@@ -90,7 +90,7 @@ numbers! {
     nearly_all = 0.9 "", "laws";
     /// Share that is more than chance: of calls dropped; of slots in use, below which time is idle.
     noticeable = 0.1 "", "leavers";
-    /// Generations of calls after which the saturation is forgotten.
+    /// Generations of calls in the average of the saturation.
     saturation_memory = 20.0 "generations", "bursts";
 
     // Averages.
@@ -105,7 +105,7 @@ numbers! {
     // Significance.
 
     /// Relative change that counts as one: of throughput, latency and limit. The limit swings by as
-    /// much, so that the effect can be told from chance.
+    /// much, so that the effect exceeds chance.
     changed = 0.2 "", "mix-shifts";
     /// Standard errors from which a difference is likely to be real.
     likely = 2.5 "standard errors", "pauses";
