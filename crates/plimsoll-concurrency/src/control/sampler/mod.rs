@@ -140,7 +140,7 @@ impl Sampler {
             0 => WORK,
             _ => (held.saturating_mul(WORK) / no_load).min(WORK),
         };
-        if held as f64 > (1.0 + self.tuning.changed) * no_load as f64 {
+        if no_load > 0 && held as f64 > (1.0 + self.tuning.changed) * no_load as f64 {
             lane.late_nanos.fetch_add(held, Relaxed);
         }
         let waited = outcome.waited().as_nanos() as u64;
