@@ -46,7 +46,7 @@ impl Allowance {
         !bytes.is_empty() && bytes.len() <= MAX_NAME
     }
 
-    /// Limits `t` to `wait`: a caller that was told to retry then can rely on it.
+    /// Limits `t` to `wait`, so that `t` has passed when the caller retries.
     pub(crate) fn no_later_than(mut self, wait: Option<Duration>) -> Self {
         self.reset = wait.map_or(self.reset, |wait| self.reset.min(wait));
         self

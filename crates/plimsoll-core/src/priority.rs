@@ -52,7 +52,7 @@ impl fmt::Display for Criticality {
     }
 }
 
-/// The text is none of the four names.
+/// The text is not one of the four names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("criticality must be CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")]
 pub struct InvalidCriticality;

@@ -2,5 +2,5 @@
 
 use crate::{failed::Failed, script::Reply};
 
-/// The reply of Redis, or why there is none.
+/// The reply of Redis, or the reason for its absence.
 pub(crate) type Answer = Result<Reply, Failed>;

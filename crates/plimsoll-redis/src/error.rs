@@ -53,7 +53,7 @@ pub enum InvalidRedisRateLimit {
     )]
     Prefix(String),
     /// There is no Tokio runtime to run the connections.
-    #[error("connections need a Tokio runtime, and there is none here")]
+    #[error("connections need a Tokio runtime, but the calling thread has no runtime")]
     NoRuntime,
     /// The deadline is out of bounds.
     #[error("deadline must be 1 ms to 10 s, got {0:?}")]

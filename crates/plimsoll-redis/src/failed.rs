@@ -5,7 +5,7 @@ use std::fmt;
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// The connection broke, or there is none.
+    /// The connection broke, or does not exist.
     Lost,
     /// Redis answered with an error.
     Error,

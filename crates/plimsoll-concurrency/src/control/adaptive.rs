@@ -30,7 +30,7 @@ use super::{
 /// | requests find no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
 /// | throughput far above the estimate | the estimate is replaced at once |
 /// | throughput far below it, twice | the same, and a probe finds out why |
-/// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) are told apart |
+/// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) have entrances of their own |
 /// | the estimate is uncertain | more headroom, and more probes |
 /// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
 /// | load follows idle time | the window begins anew |

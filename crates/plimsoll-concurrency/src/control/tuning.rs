@@ -43,7 +43,7 @@ macro_rules! numbers {
                 },)+
             ];
 
-            /// These numbers with another value for the one of this name; `None` if there is none.
+            /// These numbers with `value` for the number `name`; `None` if no number has that name.
             #[must_use]
             pub fn with(mut self, name: &str, value: f64) -> Option<Self> {
                 match name {

@@ -137,7 +137,7 @@ impl State {
             .then_some(Departure { slot: now, after })
     }
 
-    /// Nanoseconds until there is room in the queue, if there is none. Reads without the lock.
+    /// Nanoseconds until a full queue has room. Reads without the lock.
     pub(super) fn wait_for_room(&self, bounds: Bounds, now: u64) -> Option<u64> {
         let (generation, [interval]) = self.settings.rate.read();
         // The word first, then the queue behind it.

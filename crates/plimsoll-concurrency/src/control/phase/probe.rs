@@ -1,7 +1,7 @@
 //! Probes: for a moment the limit is below the base, so that no call waits for another, and the mean
 //! latency is the no-load latency.
 //!
-//! Without them a slow service is not told from one in which calls queue: both have a high latency.
+//! A slow service and one in which calls queue both have a high latency. Probes distinguish them.
 
 use std::time::Duration;
 

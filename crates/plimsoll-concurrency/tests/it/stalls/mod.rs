@@ -98,8 +98,8 @@ async fn is_full<P: Policy<Req> + 'static>(layer: &GateLayer<P>) -> bool {
     ask(layer, Download::default()).await.is_err()
 }
 
-/// Polls the body for a frame, as a server with room in its buffer does. Returns `false` when there
-/// is none yet.
+/// Polls the body for a frame, as a server with room in its buffer does. Returns `false` while no
+/// frame is ready.
 fn read<P: Policy<Req> + 'static>(reader: &mut Reader<P>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     Pin::new(reader).poll_frame(&mut cx).is_ready()

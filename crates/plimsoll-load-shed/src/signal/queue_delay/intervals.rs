@@ -105,7 +105,7 @@ struct Before {
     began: u64,
     waits: Seen,
     runs: Seen,
-    /// The smoothed mean run time in nanoseconds; 0 while there is none.
+    /// The smoothed mean run time in nanoseconds; 0 before the first sample.
     run: f64,
     /// End of the last interval in which a delay was recorded.
     recorded: u64,
