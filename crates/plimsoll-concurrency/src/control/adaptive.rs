@@ -33,7 +33,8 @@ use super::{
 /// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) have entrances of their own |
 /// | the estimate is uncertain | more headroom, and more probes |
 /// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
-/// | load follows idle time | the window begins anew |
+/// | load follows idle time | the window begins anew; a service that was never under load is started as at first |
+/// | calls in flight are too late for a stated deadline | falls to what is in time, even if no request was rejected |
 /// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit swings by a fifth to measure it |
 /// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first |
 /// | a tenth of the calls is dropped | less headroom |
@@ -154,7 +155,9 @@ impl Adaptive {
     fn track(&mut self, seen: &Observation) -> Step {
         self.model.calibrate(seen, self.model.tuning.calibrate);
         if startup::is_due(seen, &self.model) {
-            return self.start(seen, self.model.capacity, self.model.tuning.growth);
+            // What was done before the first probe shows the load, and not the service.
+            let before = self.model.next_probe.map_or(0.0, |_| self.model.capacity);
+            return self.start(seen, before, self.model.tuning.growth);
         }
         let evidence = self.model.follow(seen, self.limit, true);
         if evidence == Evidence::Doubt {

@@ -113,7 +113,7 @@ impl Headroom {
 
 /// The most in flight that the service answers in time: a request must not spend the time until its
 /// deadline inside the service.
-fn most_in_time(model: &Model) -> f64 {
+pub(super) fn most_in_time(model: &Model) -> f64 {
     let Some(left) = model.deadline_left else {
         return f64::INFINITY;
     };

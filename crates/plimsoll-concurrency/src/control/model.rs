@@ -191,11 +191,22 @@ impl Model {
     }
 
     /// Takes in a window of the startup, in which nothing is known yet.
+    ///
+    /// The lowest of several means is too low by chance, so means that may be equal are averaged. A
+    /// longer one may be queueing.
     pub(super) fn start(&mut self, seen: &Observation, latency: f64) {
-        if self.no_load <= 0.0 {
-            self.no_load = latency;
+        let error = seen.error(seen.variation) / seen.latency;
+        let known = self.error;
+        if self.no_load <= 0.0
+            || latency < self.no_load * (1.0 - self.tuning.likely * known.hypot(error))
+        {
+            (self.no_load, self.error) = (latency, error);
+        } else if latency < self.no_load {
+            let weight = known.powi(2) / (known.powi(2) + error.powi(2)).max(f64::MIN_POSITIVE);
+            self.no_load += weight * (latency - self.no_load);
+            self.error = (known * (1.0 - weight)).hypot(error * weight);
         }
-        self.no_load = self.stated_no_load.unwrap_or(self.no_load.min(latency));
+        self.no_load = self.stated_no_load.unwrap_or(self.no_load);
         self.capacity = seen.counted;
     }
 
@@ -260,7 +271,7 @@ impl Model {
 
     /// Whether so little was in flight that calls did not wait for each other.
     pub(super) fn is_at_no_load(&self, seen: &Observation) -> bool {
-        seen.in_flight < self.tuning.occupied_from * self.base()
+        seen.in_flight < self.tuning.occupied_from * self.base() || seen.is_alone(&self.tuning)
     }
 
     /// Takes in the window that a probe measured. A `shallow` one only checks the estimate.

@@ -58,8 +58,15 @@ impl Observation {
         let calls = window.answered.max(1) as f64;
         let ended = calls + window.dropped as f64;
         let dropped = window.dropped as f64 / ended;
-        // Callers that leave in numbers are demand that is not met, as rejections are.
-        let demand = window.without_slot > 0 || dropped > tuning.noticeable;
+        // A window made by hand may hold a mean that is no number, or above the maximum.
+        let in_flight = window
+            .mean_in_flight
+            .max(0.0)
+            .min(window.max_in_flight.into());
+        // Callers that leave in numbers are demand that is not met, as rejections are; but not where a
+        // call is nearly alone, so that it cannot have waited for another.
+        let alone = is_alone(in_flight, window.limit.into(), tuning);
+        let demand = window.without_slot > 0 || dropped > tuning.noticeable && !alone;
         let mut time = window.ended - window.began;
         if demand {
             // While no request came or the service stalled, it could not show its capacity.
@@ -70,11 +77,6 @@ impl Observation {
         let work = window.cancelled_work.clamp(0.0, window.cancelled as f64);
         let late = late(window, latency, no_load, tuning);
         let counted = (1.0 - late) * calibration * (window.answered as f64 + work) / time;
-        // A window made by hand may hold a mean that is no number, or above the maximum.
-        let in_flight = window
-            .mean_in_flight
-            .max(0.0)
-            .min(window.max_in_flight.into());
         Self {
             now: window.ended,
             limit: window.limit.into(),
@@ -121,10 +123,20 @@ impl Observation {
         (expected / self.in_flight.max(1.0)).ln().abs() < tuning.changed
     }
 
+    /// Whether a call found so few others that it is unlikely to have waited for one of them.
+    pub(super) fn is_alone(&self, tuning: &Tuning) -> bool {
+        is_alone(self.in_flight, self.limit, tuning)
+    }
+
     /// The standard error of the mean latency, for calls that vary by this much.
     pub(super) fn error(&self, variation: f64) -> f64 {
         self.latency * variation / self.calls.sqrt()
     }
+}
+
+/// `in_flight` as a call finds it at its end, itself included.
+fn is_alone(in_flight: f64, limit: f64, tuning: &Tuning) -> bool {
+    in_flight - 1.0 < tuning.noticeable * limit
 }
 
 /// The share of slot time that was lost on calls which waited inside the service until their callers

@@ -9,8 +9,15 @@ use crate::{
 /// Whether a tracked window shows a capacity that was never tried: the service was not under
 /// pressure before, or it becomes faster the more it does.
 pub(in crate::control) fn is_due(seen: &Observation, model: &Model) -> bool {
-    let untried = model.next_probe.is_none() || seen.latency < model.no_load;
-    untried && seen.throughput.min(seen.counted) > model.tuning.pays * model.capacity
+    let enough = model.tuning.pays * model.capacity;
+    if model.next_probe.is_none() {
+        // Only idle time was seen, and a part of this window may be idle, too. While calls are fast,
+        // the service can do as much as at the moment when the most were in flight.
+        let most = seen.max_in_flight / seen.latency;
+        return most > enough && is_fast(seen, model);
+    }
+    let faster = seen.latency < model.no_load;
+    faster && seen.throughput.min(seen.counted) > enough
 }
 
 /// The latency of a window of the startup.
@@ -43,8 +50,7 @@ pub(in crate::control) fn step(
     }
     // The window is too short to see the longest calls; by Little's law they are in flight.
     let held = seen.in_flight / seen.counted;
-    let fast =
-        seen.latency < tuning.pays * at.model.no_load && held < tuning.most_move * at.model.no_load;
+    let fast = is_fast(seen, at.model) && held < tuning.most_move * at.model.no_load;
     if fast && seen.counted > (1.0 + tuning.changed) * before {
         let limit = at.within(at.limit * factor, 1.0, f64::INFINITY);
         let window = WindowSize {
@@ -57,4 +63,14 @@ pub(in crate::control) fn step(
         return track::steer(at, None);
     }
     probe::first(seen.now, at)
+}
+
+/// Whether the latency is not much longer than the no-load latency, but for chance.
+fn is_fast(seen: &Observation, model: &Model) -> bool {
+    let pays = model.tuning.pays;
+    // Both have an error.
+    let chance = seen
+        .error(seen.variation)
+        .hypot(pays * model.error * model.no_load);
+    seen.latency < pays * model.no_load + model.tuning.likely * chance
 }

@@ -1,6 +1,7 @@
 //! The limit that finds itself, through real gates on the paused clock.
 
 mod contract;
+mod first_load;
 mod mix;
 mod replay;
 mod rows;
