@@ -13,8 +13,8 @@ use std::{collections::BTreeSet, path::Path};
 use crate::{run::root, snippets::entries};
 
 /// Pairs of files that may import each other for now, by their paths from the workspace's folder,
-/// the first in the order of the alphabet first. The list may only become shorter: a pair that was
-/// mended fails the check until it is removed.
+/// the first in the order of the alphabet first. The list may only become shorter: a pair that no
+/// longer does fails the check until it is removed.
 const ALLOWED: &[[&str; 2]] = &include!("allowed.in");
 
 /// Checks every crate, or prints each circle with the names that make it.
