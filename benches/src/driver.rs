@@ -13,10 +13,7 @@ use http_body::Body;
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
-use crate::cases::{
-    Empty,
-    bare::{HELLO, Make},
-};
+use crate::cases::{Empty, Make, bare::HELLO};
 
 /// How a number of calls ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

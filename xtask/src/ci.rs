@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{cargo, need, root, step};
+use crate::run::{cargo, need, root, step, timed};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
 const LOOM: [&str; 5] = [
@@ -40,10 +40,23 @@ pub(crate) fn test() -> Result<(), String> {
     Ok(())
 }
 
-/// All steps that must pass before a change is merged.
+/// All steps that must pass before a change is merged. Prints the time of each.
 pub(crate) fn ci() -> Result<(), String> {
+    let result = steps();
+    crate::run::print_times();
+    result?;
+    println!("==> all steps passed");
+    Ok(())
+}
+
+/// Quick steps first, so that a small mistake is found early.
+fn steps() -> Result<(), String> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
-    crate::prose::run(None)?;
+    timed("prose", || crate::prose::run(None))?;
+    timed("absences", crate::absences::check)?;
+    timed("circles", crate::circles::check)?;
+    timed("links", crate::links::check)?;
+    deny()?;
     step(
         "clippy",
         &mut cargo(&[
@@ -57,44 +70,15 @@ pub(crate) fn ci() -> Result<(), String> {
             "warnings",
         ]),
     )?;
-    let mut docs = cargo(&[
-        "doc",
-        "--workspace",
-        "--all-features",
-        "--no-deps",
-        "--quiet",
-    ]);
-    step("docs", docs.env("RUSTDOCFLAGS", "--deny warnings"))?;
-    crate::absences::check()?;
-    crate::links::check()?;
+    crate::docs::check()?;
+    crate::api::run(None)?;
+    crate::msrv::check()?;
     crate::snippets::check()?;
-    deny()?;
+    crate::features::check()?;
+    timed("hello", crate::hello::check)?;
     test()?;
     lab()?;
-    need(
-        "cargo",
-        &["hack", "--version"],
-        &mut cargo(&["install", "cargo-hack", "--locked"]),
-    )?;
-    step(
-        "feature powerset of the facade",
-        &mut cargo(&[
-            "hack",
-            "check",
-            "--quiet",
-            "--package",
-            "plimsoll",
-            "--feature-powerset",
-            "--no-dev-deps",
-            "--exclude-features",
-            "default,full,redis-cluster,redis-sentinel,redis-tls",
-            "--depth",
-            "2",
-        ]),
-    )?;
-    package()?;
-    println!("==> all steps passed");
-    Ok(())
+    package()
 }
 
 /// The short form of the laboratory, which fails when the adaptive limit misses a bar.
@@ -128,18 +112,8 @@ pub(crate) fn package() -> Result<(), String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let moment = now.map_or(0, |since| since.as_millis());
     let folder = root().join(format!("target/package-check-{moment}"));
-    let mut package = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
-    for unpublished in [
-        "adserver",
-        "benches",
-        "greeter",
-        "plimsoll-lab",
-        "redis-fleet",
-        "stacks",
-        "xtask",
-    ] {
-        package.args(["--exclude", unpublished]);
-    }
+    let mut package = cargo(&["package", "--allow-dirty", "--quiet"]);
+    package.args(crate::workspace::Workspace::read()?.arguments());
     let checked = step("package check", package.env("CARGO_TARGET_DIR", &folder));
     _ = std::fs::remove_dir_all(folder);
     checked
@@ -148,7 +122,7 @@ pub(crate) fn package() -> Result<(), String> {
 /// Licences, sources, banned and duplicate dependencies, as in `deny.toml`. Needs no advisory
 /// database.
 pub(crate) fn deny() -> Result<(), String> {
-    let mut deny = Command::new(crate::tools::cargo_deny()?);
+    let mut deny = crate::tools::DENY.command()?;
     // Duplicates are warnings, and each would print the tree of its dependents.
     deny.args([
         "--log-level",

@@ -3,8 +3,12 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Mutex,
     time::Instant,
 };
+
+/// The steps that ran, with their seconds.
+static TIMES: Mutex<Vec<(String, f64)>> = Mutex::new(Vec::new());
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -17,20 +21,53 @@ pub(crate) fn root() -> PathBuf {
 /// Runs a step of CI, and fails with its command.
 pub(crate) fn step(what: &str, command: &mut Command) -> Result<(), String> {
     println!("==> {what}: {}", line(command));
+    timed(what, || {
+        let status = command
+            .current_dir(root())
+            .status()
+            .map_err(|error| format!("{what}: could not run {}: {error}", line(command)))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("{what} failed ({status}): {}", line(command)))
+        }
+    })
+}
+
+/// Runs a step and keeps its time for [`print_times`].
+pub(crate) fn timed(what: &str, run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let start = Instant::now();
-    let status = command
+    let result = run();
+    let seconds = start.elapsed().as_secs_f64();
+    let outcome = if result.is_ok() { "passed" } else { "failed" };
+    println!("==> {what}: {outcome} after {seconds:.0} s");
+    let mut times = TIMES.lock().expect("no thread panics with the lock");
+    times.push((what.to_owned(), seconds));
+    result
+}
+
+/// Prints each step's time, and the sum.
+pub(crate) fn print_times() {
+    let times = TIMES.lock().expect("no thread panics with the lock");
+    println!("==> seconds of each step:");
+    for (what, seconds) in &*times {
+        println!("{seconds:8.0}  {what}");
+    }
+    let sum: f64 = times.iter().map(|(_, seconds)| seconds).sum();
+    println!("{sum:8.0}  in all");
+}
+
+/// Runs a command for its output, and fails with what it printed as errors.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let output = command
         .current_dir(root())
-        .status()
-        .map_err(|error| format!("{what}: could not run {}: {error}", line(command)))?;
-    println!(
-        "==> {what}: {} after {:.0} s",
-        status,
-        start.elapsed().as_secs_f64()
-    );
-    if status.success() {
-        Ok(())
+        .output()
+        .map_err(|error| format!("could not run {}: {error}", line(command)))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(format!("{what} failed: {}", line(command)))
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{}: {}\n{errors}", line(command), output.status))
     }
 }
 

@@ -42,10 +42,10 @@ tower-http = { workspace = true, features = ["timeout"] }
 
 /// A block of Rust.
 #[derive(Debug, PartialEq, Eq)]
-struct Block {
+pub(crate) struct Block {
     /// The number of its first line in the file.
     line: usize,
-    code: String,
+    pub(crate) code: String,
 }
 
 /// Compiles all blocks, in one crate under `target/`.
@@ -104,7 +104,7 @@ pub(crate) fn markdown(root: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The blocks of a Markdown file whose language is Rust, with any rustdoc flags.
-fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<(bool, Block)> = None;
     for (number, line) in (1..).zip(text.lines()) {

@@ -11,30 +11,18 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_core::{Criticality, Priority};
 use tower::Service;
 
-use super::{Case, Empty};
+use super::{
+    Case,
+    base::{Base, Empty, plain},
+};
 
 /// The header with the key of a keyed request.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The body of every response.
 pub const HELLO: &str = "hello, world";
-
-/// Makes a request.
-pub type Make = fn() -> Request<Empty>;
-
-/// The baseline of a case: the bare service with the same request and the same kind of body.
-#[derive(Debug, Clone, Copy)]
-pub struct Base {
-    /// The name of the bare service's case.
-    pub bare: &'static str,
-    /// The name of the case in which the request is only made and dropped.
-    pub unsent: &'static str,
-    /// Makes the request.
-    pub request: Make,
-}
 
 /// A request without headers.
 pub const HTTP: Base = Base {
@@ -71,11 +59,6 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A request without headers.
-fn plain() -> Request<Empty> {
-    Request::new(Empty::default())
-}
-
 /// A request with some of the headers that clients send, and a key.
 fn keyed() -> Request<Empty> {
     let mut request = plain();
@@ -83,17 +66,6 @@ fn keyed() -> Request<Empty> {
     headers.insert(http::header::HOST, HeaderValue::from_static("ads.example"));
     headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(API_KEY, HeaderValue::from_static("publisher-0042"));
-    request
-}
-
-/// A request that the bare service never answers: the permits on its way stay held. It has the top
-/// priority, so that no other request evicts it from a queue.
-pub fn endless() -> Request<Empty> {
-    let mut request = plain();
-    request
-        .extensions_mut()
-        .insert(Priority::new(Criticality::CriticalPlus));
-    *request.method_mut() = Method::TRACE;
     request
 }
 

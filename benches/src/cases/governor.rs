@@ -12,7 +12,7 @@ use tower_governor::{
 use super::{
     Case, Empty,
     bare::{API_KEY, AXUM, AXUM_KEYED, Bare},
-    spent,
+    case::spent,
 };
 
 type Body = axum::body::Body;

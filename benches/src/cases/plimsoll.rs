@@ -21,7 +21,7 @@ use tower::Layer;
 use super::{
     Case, Empty,
     bare::{API_KEY, Bare, HTTP, KEYED},
-    occupied, spent,
+    case::{occupied, spent},
 };
 
 pub(super) type Inner = Bare<Full<Bytes>>;

@@ -16,7 +16,7 @@ use tower_resilience_timelimiter::TimeLimiterLayer;
 use super::{
     Case, Empty,
     bare::{Bare, HTTP},
-    occupied, spent,
+    case::{occupied, spent},
 };
 
 type Inner = Bare<Full<Bytes>>;

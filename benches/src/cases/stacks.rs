@@ -15,8 +15,8 @@ use tower::Layer;
 use super::{
     Case,
     bare::HTTP,
+    case::spent,
     plimsoll::{AMPLE, Inner, SPENT, closed, concurrency, house_ad, open, rate, sampling},
-    spent,
 };
 
 /// The cases of whole stacks.

@@ -7,7 +7,7 @@ use tower::{ServiceBuilder, limit::ConcurrencyLimit, load_shed::LoadShed};
 use super::{
     Case,
     bare::{Bare, HTTP},
-    occupied,
+    case::occupied,
 };
 
 type Inner = Bare<Full<Bytes>>;

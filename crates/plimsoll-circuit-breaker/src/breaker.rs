@@ -6,8 +6,8 @@ use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
-    CircuitBreakerBuilder, CircuitBreakerHandle, State, common::Common, settings::Settings,
-    shared::Shared, state::Stamp,
+    CircuitBreakerHandle, CircuitBreakerPermit, State, common::Common, settings::Settings,
+    shared::Shared,
 };
 
 /// A circuit breaker: admits while closed, rejects while open, probes while half-open.
@@ -23,51 +23,10 @@ pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }
 
-/// The permit of a [`CircuitBreaker`]: the state and the generation at admission, and the number of
-/// a probe.
-///
-/// One word, since it is stored with every request: the ticket in the highest 16 bits, the stamp
-/// below. That leaves 45 bits for the generation, which grows by one per state transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CircuitBreakerPermit(u64);
-
-impl CircuitBreakerPermit {
-    const STAMP_BITS: u32 = u64::BITS - u16::BITS;
-
-    #[inline]
-    pub(crate) const fn new(stamp: Stamp, ticket: u16) -> Self {
-        Self((ticket as u64) << Self::STAMP_BITS | stamp.0)
-    }
-
-    #[inline]
-    pub(crate) const fn stamp(self) -> Stamp {
-        Stamp(self.0 & ((1 << Self::STAMP_BITS) - 1))
-    }
-
-    pub(crate) const fn ticket(self) -> u16 {
-        (self.0 >> Self::STAMP_BITS) as u16
-    }
-
-    /// Whether the request is a probe.
-    pub fn is_probe(&self) -> bool {
-        self.stamp().state() == State::HalfOpen
-    }
-
-    /// The generation at admission. A result that arrives in another generation is not counted.
-    pub const fn generation(&self) -> u64 {
-        self.stamp().generation()
-    }
-}
-
 impl CircuitBreaker {
-    /// A breaker with the defaults of [`CircuitBreakerBuilder`].
+    /// A breaker with the defaults of [`CircuitBreakerBuilder`](crate::CircuitBreakerBuilder).
     pub fn new() -> Self {
         Self::with(Settings::DEFAULT)
-    }
-
-    /// A builder for a breaker with other settings.
-    pub const fn builder() -> CircuitBreakerBuilder {
-        CircuitBreakerBuilder::new()
     }
 
     /// Makes a breaker from checked settings.

@@ -142,6 +142,13 @@ impl CircuitBreakerBuilder {
     }
 }
 
+impl CircuitBreaker {
+    /// A builder for a breaker with other settings.
+    pub const fn builder() -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new()
+    }
+}
+
 impl Default for CircuitBreakerBuilder {
     fn default() -> Self {
         Self::new()

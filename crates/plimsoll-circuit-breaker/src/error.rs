@@ -1,6 +1,9 @@
-//! Invalid settings.
+//! Bounds of settings, and settings out of bounds.
 
-use crate::settings::{MAX_PROBES, MAX_WINDOW};
+/// Outcomes in the largest window: 8 KiB of bits.
+pub(crate) const MAX_WINDOW: u32 = 1 << 16;
+/// The largest number of probes at a time.
+pub(crate) const MAX_PROBES: u32 = 64;
 
 /// A setting is out of bounds; the message names the setting, the bound and the value.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

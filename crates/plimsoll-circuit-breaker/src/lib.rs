@@ -183,6 +183,7 @@ mod error;
 mod handle;
 mod hints;
 mod layer;
+mod permit;
 mod settings;
 mod shared;
 mod state;
@@ -190,10 +191,7 @@ mod sync;
 mod window;
 
 pub use self::{
-    breaker::{CircuitBreaker, CircuitBreakerPermit},
-    builder::CircuitBreakerBuilder,
-    error::InvalidCircuitBreaker,
-    handle::CircuitBreakerHandle,
-    layer::CircuitBreakerLayer,
+    breaker::CircuitBreaker, builder::CircuitBreakerBuilder, error::InvalidCircuitBreaker,
+    handle::CircuitBreakerHandle, layer::CircuitBreakerLayer, permit::CircuitBreakerPermit,
     state::State,
 };

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::InvalidCircuitBreaker;
-
-/// Outcomes in the largest window: 8 KiB of bits.
-pub(crate) const MAX_WINDOW: u32 = 1 << 16;
-/// The largest number of probes at a time.
-pub(crate) const MAX_PROBES: u32 = 64;
+use crate::{
+    InvalidCircuitBreaker,
+    error::{MAX_PROBES, MAX_WINDOW},
+};
 
 /// Default of `cancelled_call`: a call that is cancelled after this long without an answer counts
 /// as a failure.

@@ -133,7 +133,7 @@ pub(crate) struct Machine {
     dice: fastrand::Rng,
     /// Half-open: the duration of the latest call that counted.
     took: u64,
-    /// Half-open: running probes, at most [`MAX_PROBES`](crate::settings::MAX_PROBES).
+    /// Half-open: running probes, at most [`MAX_PROBES`](crate::error::MAX_PROBES).
     places: Vec<Place>,
     /// Half-open: the number of the next probe.
     next_ticket: u16,
@@ -259,7 +259,7 @@ impl Machine {
     }
 
     /// Probes that hold a place.
-    pub(crate) const fn probing(&self) -> usize {
+    pub(crate) fn probing(&self) -> usize {
         self.places.len()
     }
 

@@ -37,7 +37,7 @@ impl Epoch {
                 ..
             }) => {
                 let nanos = Reading::of(now).wrapping_sub(*first);
-                nanos.cast_signed().max(0).cast_unsigned()
+                (nanos as i64).max(0) as u64
             }
             _ => self.nanos_subtracted(now),
         }
@@ -102,7 +102,7 @@ impl Hasher for Reading {
 
     #[inline]
     fn write_i64(&mut self, secs: i64) {
-        self.write_u64(secs.cast_unsigned());
+        self.write_u64(secs as u64);
     }
 
     #[inline]

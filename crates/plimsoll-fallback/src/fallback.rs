@@ -4,10 +4,10 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
-use plimsoll_core::{Classify, GateLayer, Http, Kind, ServerClassifier, SpeaksHttp};
+use plimsoll_core::{Classify, Http, Kind, ServerClassifier, SpeaksHttp};
 
 use crate::{
-    Cause, FallbackHandle, FallbackLayer,
+    Cause, FallbackHandle,
     substitute::{Fixed, Handler, HandlerWith},
     switches::{Switch, Switches},
 };
@@ -169,12 +169,6 @@ impl<A, C> Fallback<A, C> {
     /// A handle that changes the switches at run time, and reads the counters.
     pub fn handle(&self) -> FallbackHandle {
         FallbackHandle::new(Arc::clone(&self.switches))
-    }
-
-    /// A layer with this fallback and without a policy. It also substitutes rejections by inner
-    /// gates.
-    pub fn layer(self) -> FallbackLayer<A, C> {
-        GateLayer::builder(()).protocol(self).build()
     }
 }
 

@@ -27,3 +27,11 @@ use crate::Fallback;
 /// # Ok(()) }
 /// ```
 pub type FallbackLayer<A, C = ServerClassifier> = GateLayer<(), Fallback<A, C>>;
+
+impl<A, C> Fallback<A, C> {
+    /// A layer with this fallback and without a policy. It also substitutes rejections by inner
+    /// gates.
+    pub fn layer(self) -> FallbackLayer<A, C> {
+        GateLayer::builder(()).protocol(self).build()
+    }
+}

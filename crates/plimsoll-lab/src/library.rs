@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 use crate::{
-    arrival, random,
+    random,
     scenario::{Arrivals, Scenario, Trace},
+    trace,
 };
 
 macro_rules! built_in {
@@ -74,7 +75,7 @@ pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, St
         }
     };
     if let Some(path) = trace {
-        let gaps = arrival::read(path)?;
+        let gaps = trace::read(path)?;
         for scenario in &mut found {
             let gaps = gaps.clone();
             scenario.arrivals = Arrivals::Trace(Trace { gaps });

@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod theory;
 mod timeline;
+mod trace;
 mod world;
 
 use std::{collections::HashSet, fs, panic, path::Path, process::ExitCode, sync::Mutex};

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 use plimsoll_core::Criticality;
 use serde::Deserialize;
 
-use crate::{arrival, law::Law};
+use crate::{law::Law, trace};
 
 /// A scenario, as in its file.
 #[derive(Debug, Clone, Deserialize)]
@@ -201,7 +201,7 @@ impl TryFrom<PathBuf> for Trace {
     type Error = String;
 
     fn try_from(path: PathBuf) -> Result<Self, String> {
-        arrival::read(&path).map(|gaps| Self { gaps })
+        trace::read(&path).map(|gaps| Self { gaps })
     }
 }
 

@@ -1,70 +1,14 @@
 //! `/health/load`: the load of the service, for balancers and operators.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-};
-
 use http::{HeaderValue, Response, StatusCode, header};
-use plimsoll_core::LoadSignal;
 use serde_json::{Map, Value, json};
 
-use crate::{InvalidMetric, Metrics, pulled::attempt};
-
-const MAX_SIGNALS: usize = 64;
-
-#[derive(Clone)]
-struct Signal {
-    name: String,
-    signal: Arc<dyn LoadSignal + Send + Sync>,
-}
-
-/// The load signals by name.
-#[derive(Default)]
-pub(crate) struct Signals(RwLock<Arc<Vec<Signal>>>);
-
-impl Signals {
-    pub(crate) fn add(
-        &self,
-        name: String,
-        signal: Arc<dyn LoadSignal + Send + Sync>,
-    ) -> Result<(), InvalidMetric> {
-        let mut signals = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if signals.iter().any(|known| known.name == name) {
-            return Err(InvalidMetric::Duplicate { name });
-        }
-        if signals.len() >= MAX_SIGNALS {
-            return Err(InvalidMetric::Full {
-                what: "load signals",
-                max: MAX_SIGNALS,
-            });
-        }
-        Arc::make_mut(&mut signals).push(Signal { name, signal });
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Signals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signals = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        f.debug_set()
-            .entries(signals.iter().map(|signal| &signal.name))
-            .finish()
-    }
-}
+use crate::{Metrics, pulled::attempt, signals::Signal};
 
 impl Metrics {
     /// The readings of all load signals; `None` for one that panicked.
     pub(crate) fn loads(&self) -> Vec<(String, Option<f64>)> {
-        // Read outside of the lock, as gauges are.
-        let signals = Arc::clone(
-            &self
-                .0
-                .signals
-                .0
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let signals = self.0.signals.all();
         let read = |signal: &Signal| {
             let load = attempt(|| signal.signal.load());
             if load.is_none() {

@@ -112,6 +112,7 @@ mod pulled;
 mod recent;
 mod rejections;
 mod service;
+mod signals;
 
 pub use self::{
     error::InvalidMetric,

@@ -11,9 +11,9 @@ use std::{
 use plimsoll_core::{Counter, LoadSignal};
 
 use crate::{
-    GateMetrics, InvalidMetric, MetricsService,
-    health::Signals,
+    GateMetrics, InvalidMetric,
     pulled::{Pulled, Read},
+    signals::Signals,
 };
 
 /// Bound of gates: each has about 70 KiB of counters.
@@ -189,11 +189,6 @@ impl Metrics {
     /// The load above which [`health`](Self::health) answers 503.
     pub fn overload_line(&self) -> f64 {
         f64::from_bits(self.0.overloaded_at.0.load(Relaxed))
-    }
-
-    /// A Tower service with `GET /metrics` and `GET /health/load`.
-    pub fn service(&self) -> MetricsService {
-        MetricsService::new(self.clone())
     }
 }
 

@@ -41,11 +41,16 @@ pub struct MetricsService {
     metrics: Metrics,
 }
 
-impl MetricsService {
-    pub(crate) fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+impl Metrics {
+    /// A Tower service with `GET /metrics` and `GET /health/load`.
+    pub fn service(&self) -> MetricsService {
+        MetricsService {
+            metrics: self.clone(),
+        }
     }
+}
 
+impl MetricsService {
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<String> {
         let endpoint = match path {
             "/metrics" if prefers_openmetrics(headers) => Metrics::openmetrics,

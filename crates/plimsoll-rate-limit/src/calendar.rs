@@ -39,9 +39,9 @@ impl CalendarUnit {
             Self::Week => 3 * DAY,
             Self::Hour | Self::Day => 0,
         };
-        let shifted = since_monday.cast_signed() + offset_minutes as i64 * 60;
+        let shifted = since_monday as i64 + offset_minutes as i64 * 60;
         shifted
-            .rem_euclid(self.period().as_secs().cast_signed())
+            .rem_euclid(self.period().as_secs() as i64)
             .unsigned_abs()
     }
 }

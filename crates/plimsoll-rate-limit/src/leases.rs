@@ -104,20 +104,20 @@ impl Leases {
         let lease = &self.shards[shard % self.shards.len()];
         let spent = Word(lease.next.load(Acquire));
         let end = Word(lease.end.load(Acquire));
-        if let Terms::Bucket(gcra) = terms
-            && end.is_of(generation)
-            && spent.0 != LOCKED
-        {
-            let next = spent.state().max(now) + gcra.increment.saturating_mul(cost.into());
-            if next <= end.state() {
-                let to = Word::new(spent.generation(), next);
-                let taken = lease
-                    .next
-                    .compare_exchange_weak(spent.0, to.0, AcqRel, Relaxed);
-                if taken.is_ok() {
-                    return Ok(bucket.token([Word::new(generation, next); N], cost));
+        match terms {
+            Terms::Bucket(gcra) if end.is_of(generation) && spent.0 != LOCKED => {
+                let next = spent.state().max(now) + gcra.increment.saturating_mul(cost.into());
+                if next <= end.state() {
+                    let to = Word::new(spent.generation(), next);
+                    let taken = lease
+                        .next
+                        .compare_exchange_weak(spent.0, to.0, AcqRel, Relaxed);
+                    if taken.is_ok() {
+                        return Ok(bucket.token([Word::new(generation, next); N], cost));
+                    }
                 }
             }
+            _ => {}
         }
         self.take_slow(lease, bucket, now, cost)
     }
@@ -133,10 +133,10 @@ impl Leases {
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
-        if self.can_lease(bucket, now, cost)
-            && let Some(token) = self.take_lease(lease, bucket, now, cost)
-        {
-            return Ok(token);
+        if self.can_lease(bucket, now, cost) {
+            if let Some(token) = self.take_lease(lease, bucket, now, cost) {
+                return Ok(token);
+            }
         }
         // The rest may be less than a token, and would be lost to idle time.
         lease.return_rest(bucket, now);

@@ -268,10 +268,10 @@ impl Quota {
         if period.is_zero() || period > Self::MAX_PERIOD {
             return Err(InvalidQuota::Period { period });
         }
-        if let Some(name) = self.name
-            && !Allowance::is_name(name)
-        {
-            return Err(InvalidQuota::Name(name));
+        if let Some(name) = self.name {
+            if !Allowance::is_name(name) {
+                return Err(InvalidQuota::Name(name));
+            }
         }
         let minutes = self.offset_minutes;
         if minutes != 0 && self.calendar_unit().is_none() {

@@ -132,9 +132,8 @@ impl<const N: usize> Recent<'_, N> {
         let Some(oldest) = self.log.pop_front() else {
             return;
         };
-        if let Some(next) = self.log.front_mut()
-            && next.owner == oldest.owner
-        {
+        let next = self.log.front_mut();
+        if let Some(next) = next.filter(|next| next.owner == oldest.owner) {
             if next.token.is_after(&oldest.token, self.leased) {
                 next.token = oldest.token;
             }

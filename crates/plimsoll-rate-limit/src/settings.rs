@@ -85,11 +85,10 @@ impl<const N: usize> Settings<N> {
             let quota = Quota::from_words(old);
             let terms = Terms::from_words([old[0], old[1]]);
             // Valid before, so it is valid now.
-            if let Ok(words) = quota.words(to, Some(terms))
-                && words != old
-                && quota.calendar_unit().is_some()
-            {
-                live.set(words);
+            if let Ok(words) = quota.words(to, Some(terms)) {
+                if words != old && quota.calendar_unit().is_some() {
+                    live.set(words);
+                }
             }
         }
     }

@@ -220,7 +220,7 @@ impl Adaptive {
             return matches!(self.phase, Phase::Measure(_)) && seen.obeys_littles_law(tuning);
         }
         self.idle_windows = self.idle_windows.wrapping_add(1);
-        self.idle_windows.is_multiple_of(tuning.idle_windows as u32)
+        self.idle_windows.checked_rem(tuning.idle_windows as u32) == Some(0)
             && self.model.is_at_no_load(seen)
     }
 

@@ -78,10 +78,10 @@ where
                 Some(timer) => timer.reset(end),
                 None => wait.timer.set(Some(sleep_until(end))),
             }
-            if let Some(timer) = wait.timer.as_mut().as_pin_mut()
-                && timer.poll(cx).is_pending()
-            {
-                return Poll::Pending;
+            if let Some(timer) = wait.timer.as_mut().as_pin_mut() {
+                if timer.poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
             }
             at = at.max(end);
         }

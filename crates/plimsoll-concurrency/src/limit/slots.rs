@@ -142,11 +142,12 @@ impl Slots {
     /// Slots are spread, or the queue has waiters.
     #[inline(never)]
     fn release_marked(&self, core: impl Fn() -> usize) -> Before {
-        if self.word.load(Relaxed) & SPREAD != 0
-            && let Some(caches) = self.caches.get()
-            && caches.put(core())
-        {
-            return CACHED;
+        if self.word.load(Relaxed) & SPREAD != 0 {
+            if let Some(caches) = self.caches.get() {
+                if caches.put(core()) {
+                    return CACHED;
+                }
+            }
         }
         Before(self.word.fetch_sub(1, Release))
     }
@@ -189,13 +190,13 @@ impl Slots {
                 return false;
             }
         }
-        if word & SPREAD != 0
-            && let Some(caches) = self.caches.get()
-        {
-            // So that the slot can stay in this cache when it is released.
-            caches.open(core, limit, || {
-                self.word.load(Acquire) & (SPREAD | CLOSING) == spread_under(limit)
-            });
+        if word & SPREAD != 0 {
+            if let Some(caches) = self.caches.get() {
+                // So that the slot can stay in this cache when it is released.
+                caches.open(core, limit, || {
+                    self.word.load(Acquire) & (SPREAD | CLOSING) == spread_under(limit)
+                });
+            }
         }
         true
     }

@@ -158,10 +158,10 @@ impl State {
             let exact = before.in_flight();
             exact.unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1))
         };
-        if let Some(now) = sampler.count(outcome, in_flight, route)
-            && let Some(closed) = sampler.close(now, limit, || self.settings.rejected())
-        {
-            self.moved(&closed, now);
+        if let Some(now) = sampler.count(outcome, in_flight, route) {
+            if let Some(closed) = sampler.close(now, limit, || self.settings.rejected()) {
+                self.moved(&closed, now);
+            }
         }
     }
 

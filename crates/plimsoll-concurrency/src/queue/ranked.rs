@@ -147,10 +147,10 @@ impl<T: Copy> Ranked<T> {
     pub(crate) fn answer(&mut self, ticket: Ticket) -> Option<Waker> {
         let before = self.waiters.len();
         let waker = self.waiters.grant(ticket);
-        if self.waiters.len() < before
-            && let Some(&mut place) = self.waiters.value(ticket)
-        {
-            self.unlink(place);
+        if self.waiters.len() < before {
+            if let Some(&mut place) = self.waiters.value(ticket) {
+                self.unlink(place);
+            }
         }
         waker
     }

@@ -222,11 +222,11 @@ where
     fn head(&mut self) {
         // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
         // observer reads the latency (`instructions`, `gate@accept`).
-        if (self.shared.policy.reads_latency() || self.shared.observer.is_some())
-            && let Some(run) = &mut self.run
-        {
-            let latency = Instant::now().saturating_duration_since(run.started);
-            run.latency = latency.as_nanos() as u64;
+        if self.shared.policy.reads_latency() || self.shared.observer.is_some() {
+            if let Some(run) = &mut self.run {
+                let latency = Instant::now().saturating_duration_since(run.started);
+                run.latency = latency.as_nanos() as u64;
+            }
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).

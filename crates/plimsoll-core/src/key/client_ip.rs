@@ -190,11 +190,11 @@ impl ClientIp {
             (_, None) => self.address_in(req.headers())?,
             (_, Some(_)) => {
                 let peer = peer_addr(req)?.ip();
-                if !self.trusts(peer) {
-                    peer
-                } else if let Source::Walk(list) = self.source
-                    && !list.is_in(req.headers())
-                {
+                let is_direct = || match self.source {
+                    Source::Walk(list) => !list.is_in(req.headers()),
+                    _ => false,
+                };
+                if !self.trusts(peer) || is_direct() {
                     peer
                 } else {
                     self.address_in(req.headers())?

@@ -78,7 +78,7 @@ impl Audit {
 
     /// Returns how many permits have not ended. Negative when a permit ended twice.
     pub fn outstanding(&self) -> i64 {
-        self.granted().cast_signed() - (self.finished() + self.revoked()).cast_signed()
+        self.granted() as i64 - (self.finished() + self.revoked()) as i64
     }
 
     /// Returns the classes of the finished calls, in order.

@@ -3,6 +3,7 @@
 //! (N - 1))` times the throughput of one.
 
 use std::{
+    cell::RefCell,
     cmp::Reverse,
     collections::BinaryHeap,
     future::Future as _,
@@ -10,8 +11,25 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{STATIONS, Station};
 use crate::world::{self, Nanos, Sleep};
+
+thread_local! {
+    /// The shared processors of this thread's server.
+    static CROWDS: RefCell<Vec<Crowd>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Removes all shared processors of this thread's server.
+pub(super) fn clear() {
+    CROWDS.set(Vec::new());
+}
+
+/// Adds a shared processor to this thread's server, and returns its number.
+pub(super) fn add(crowd: Crowd) -> usize {
+    CROWDS.with_borrow_mut(|crowds| {
+        crowds.push(crowd);
+        crowds.len() - 1
+    })
+}
 
 /// The requests in service, by the amount of work per request at which each ends.
 pub(super) struct Crowd {
@@ -99,12 +117,9 @@ pub(super) struct Stay {
 }
 
 fn with<T>(station: usize, f: impl FnOnce(&mut Crowd) -> T) -> Option<T> {
-    let f = |stations: &mut Vec<Station>| match stations.get_mut(station) {
-        Some(Station::Crowd(crowd)) => Some(f(crowd)),
-        _ => None,
-    };
-    STATIONS
-        .try_with(|stations| stations.try_borrow_mut().ok().and_then(|mut s| f(&mut s)))
+    // After the end of the world there are no stations.
+    CROWDS
+        .try_with(|crowds| crowds.try_borrow_mut().ok()?.get_mut(station).map(f))
         .ok()
         .flatten()
 }

@@ -54,17 +54,16 @@ pub(crate) type Req = Request<Job>;
 /// Answers without a body.
 pub(crate) type Res = Response<Empty<Bytes>>;
 
+/// The number of a station among those of its kind.
+#[derive(Debug, Clone, Copy)]
 enum Station {
-    Workers(Workers),
-    Crowd(Crowd),
+    Workers(usize),
+    Crowd(usize),
 }
 
-/// A callback with the wait of a request and its run time.
-type OnTurn = Box<dyn Fn(Duration, Duration)>;
-
 thread_local! {
+    /// In the order in which a request visits them.
     static STATIONS: RefCell<Vec<Station>> = const { RefCell::new(Vec::new()) };
-    static WAITED: RefCell<Option<OnTurn>> = const { RefCell::new(None) };
 }
 
 /// A handle to the server of this thread's world.
@@ -76,14 +75,17 @@ pub(crate) struct Backend {
 impl Backend {
     /// Builds the server of this world; `steps` will happen to it.
     pub(crate) fn build(server: &Server, steps: &[Step]) -> Self {
+        workers::clear();
+        crowd::clear();
         let stations = server.stations.iter().map(|spec| match *spec {
             StationSpec::Workers { count, share, spin } => {
-                Station::Workers(Workers::new(count, share, spin, steps))
+                Station::Workers(workers::add(Workers::new(count, share, spin, steps)))
             }
-            StationSpec::Crowd { sigma, kappa } => Station::Crowd(Crowd::new(sigma, kappa)),
+            StationSpec::Crowd { sigma, kappa } => {
+                Station::Crowd(crowd::add(Crowd::new(sigma, kappa)))
+            }
         });
         STATIONS.set(stations.collect());
-        WAITED.set(None);
         Self {
             goes_on: server.goes_on,
         }
@@ -92,7 +94,7 @@ impl Backend {
     /// Sets a callback that gets each request's wait for a worker and its run time when it starts:
     /// the server's view of its own queue.
     pub(crate) fn on_turn(report: impl Fn(Duration, Duration) + 'static) {
-        WAITED.set(Some(Box::new(report)));
+        workers::on_turn(report);
     }
 }
 
@@ -159,9 +161,9 @@ impl Future for Working {
         loop {
             let entered = || {
                 STATIONS.with_borrow(|stations| {
-                    Some(match stations.get(this.station)? {
-                        Station::Workers(_) => Stage::Turn(Turn::new(this.station, this.work)),
-                        Station::Crowd(_) => Stage::Stay(Stay::new(this.station, this.work)),
+                    Some(match *stations.get(this.station)? {
+                        Station::Workers(number) => Stage::Turn(Turn::new(number, this.work)),
+                        Station::Crowd(number) => Stage::Stay(Stay::new(number, this.work)),
                     })
                 })
             };

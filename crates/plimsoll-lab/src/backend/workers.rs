@@ -1,6 +1,7 @@
 //! Workers that run one request at a time, behind an unbounded first-in first-out queue.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     future::Future as _,
     pin::Pin,
@@ -8,12 +9,39 @@ use std::{
     time::Duration,
 };
 
-use super::{STATIONS, Station, WAITED};
 use crate::{
     scenario::Step,
     schedule::Schedule,
     world::{self, Nanos, Sleep},
 };
+
+/// A callback with the wait of a request and its run time.
+type OnTurn = Box<dyn Fn(Duration, Duration)>;
+
+thread_local! {
+    /// The stations with workers of this thread's server.
+    static WORKERS: RefCell<Vec<Workers>> = const { RefCell::new(Vec::new()) };
+    static WAITED: RefCell<Option<OnTurn>> = const { RefCell::new(None) };
+}
+
+/// Removes all stations with workers of this thread's server, and the callback.
+pub(super) fn clear() {
+    WORKERS.set(Vec::new());
+    WAITED.set(None);
+}
+
+/// Adds a station to this thread's server, and returns its number.
+pub(super) fn add(workers: Workers) -> usize {
+    WORKERS.with_borrow_mut(|stations| {
+        stations.push(workers);
+        stations.len() - 1
+    })
+}
+
+/// Sets a callback that gets the wait and the run time of each request that gets a worker.
+pub(super) fn on_turn(report: impl Fn(Duration, Duration) + 'static) {
+    WAITED.set(Some(Box::new(report)));
+}
 
 /// A number of workers, their speed over time, and the queue.
 pub(super) struct Workers {
@@ -133,11 +161,7 @@ enum Stage {
 }
 
 fn with<T>(station: usize, f: impl FnOnce(&mut Workers) -> T) -> Option<T> {
-    let f = |stations: &mut Vec<Station>| match stations.get_mut(station) {
-        Some(Station::Workers(workers)) => Some(f(workers)),
-        _ => None,
-    };
-    STATIONS.with(|stations| f(&mut stations.borrow_mut()))
+    WORKERS.with_borrow_mut(|stations| stations.get_mut(station).map(f))
 }
 
 impl Turn {
@@ -202,11 +226,11 @@ impl Drop for Turn {
         let mut called = Vec::new();
         let stage = &self.stage;
         // After the end of the world there are no stations.
-        _ = STATIONS.try_with(|stations| {
+        _ = WORKERS.try_with(|stations| {
             let Ok(mut stations) = stations.try_borrow_mut() else {
                 return;
             };
-            let Some(Station::Workers(workers)) = stations.get_mut(self.station) else {
+            let Some(workers) = stations.get_mut(self.station) else {
                 return;
             };
             match stage {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneService};
 use tower_acc::{Aimd, Algorithm, ConcurrencyLimitLayer, Gradient2, Vegas};
 
-use super::{Hints, Limit, Refused, Stack, WIDE};
+use super::{Hints, Limit, Refused, Stack, stack::WIDE};
 use crate::backend::Backend;
 
 pub(super) fn aimd(backend: Backend, _: Hints) -> (Stack, Limit) {

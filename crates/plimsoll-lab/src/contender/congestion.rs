@@ -21,7 +21,7 @@ use congestion_limiter::{
 use tokio::time::Instant;
 use tower::{Service, util::BoxCloneService};
 
-use super::{Hints, Limit, Refused, Stack, WIDE};
+use super::{Hints, Limit, Refused, Stack, stack::WIDE};
 use crate::backend::{Backend, Req, Res};
 
 /// The initial limit of the other peers.

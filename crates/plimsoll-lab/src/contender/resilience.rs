@@ -10,7 +10,7 @@ use tower_resilience_adaptive::{
     AdaptiveLimiterLayer, Aimd, ConcurrencyAlgorithm, Gradient2, Vegas,
 };
 
-use super::{Hints, Limit, Refused, Stack, WIDE};
+use super::{Hints, Limit, Refused, Stack, stack::WIDE};
 use crate::backend::Backend;
 
 pub(super) fn aimd(backend: Backend, _: Hints) -> (Stack, Limit) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::score::Row;
+
 /// Colours for light and dark pages, and the system's fonts.
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
@@ -24,6 +26,19 @@ pub(super) fn colour(contender: &str) -> usize {
         "none" => 3,
         _ => 4,
     }
+}
+
+/// The contenders of these rows, Plimsoll's last so that its line is on top.
+pub(super) fn contenders(rows: &[Row]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for row in rows {
+        if !names.contains(&row.contender.as_str()) {
+            names.push(&row.contender);
+        }
+    }
+    names.sort_by_key(|name| colour(name) != 4);
+    names.sort_by_key(|name| *name == "adaptive");
+    names
 }
 
 /// The text of an SVG file.

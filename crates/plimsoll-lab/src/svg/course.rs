@@ -1,9 +1,6 @@
 //! Goodput and limit over time, at the first point of a scenario with changes.
 
-use super::{
-    canvas::{Canvas, apart, colour},
-    contenders,
-};
+use super::canvas::{Canvas, apart, colour, contenders};
 use crate::{measure::BIN_SECONDS, scenario::Scenario, score::Row};
 
 const LEFT: f64 = 56.0;

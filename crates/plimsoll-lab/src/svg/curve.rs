@@ -1,9 +1,6 @@
 //! Goodput over load, one line per contender.
 
-use super::{
-    canvas::{Canvas, apart, colour},
-    contenders,
-};
+use super::canvas::{Canvas, apart, colour, contenders};
 use crate::{scenario::Scenario, score::Row};
 
 const LEFT: f64 = 56.0;

@@ -1,10 +1,7 @@
 //! Scores of many points: one row per contender, one dot per point, and the worst score as a
 //! number.
 
-use super::{
-    canvas::{Canvas, colour},
-    contenders,
-};
+use super::canvas::{Canvas, colour, contenders};
 use crate::{scenario::Scenario, score::Row};
 
 const LEFT: f64 = 220.0;

@@ -60,13 +60,6 @@ impl CallContext {
         }
     }
 
-    /// The context of the current scope, empty outside of one; see
-    /// [`CallScopeLayer`](crate::CallScopeLayer).
-    #[cfg(feature = "call-scope")]
-    pub fn current() -> Self {
-        super::scope::current()
-    }
-
     #[cfg(not(feature = "call-scope"))]
     pub(super) fn current() -> Self {
         Self::default()

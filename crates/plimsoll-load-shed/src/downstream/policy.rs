@@ -241,10 +241,10 @@ impl<B> Policy<Request<B>> for Downstream {
             ..CallContext::of(req)
         };
         let context = stated.or(scope);
-        if let Some(deadline) = context.deadline
-            && write_deadline(req, deadline, now).is_none()
-        {
-            return Verdict::Reject(Rejection::new(NAME, Kind::Deadline));
+        if let Some(deadline) = context.deadline {
+            if write_deadline(req, deadline, now).is_none() {
+                return Verdict::Reject(Rejection::new(NAME, Kind::Deadline));
+            }
         }
         let priority = context
             .priority

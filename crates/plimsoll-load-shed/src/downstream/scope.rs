@@ -16,11 +16,12 @@ tokio::task_local! {
     static CONTEXT: CallContext;
 }
 
-pub(super) fn current() -> CallContext {
-    CONTEXT.try_with(|context| *context).unwrap_or_default()
-}
-
 impl CallContext {
+    /// The context of the current scope, empty outside of one; see [`CallScopeLayer`].
+    pub fn current() -> Self {
+        CONTEXT.try_with(|context| *context).unwrap_or_default()
+    }
+
     /// Runs `calls` with this context for all [`Downstream`](crate::Downstream) layers in it; the
     /// extensions of an outgoing request take precedence. The context is a task-local: a task that
     /// `calls` spawns needs its own scope.

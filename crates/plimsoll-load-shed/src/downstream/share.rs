@@ -70,9 +70,7 @@ impl Share {
     /// Records that a call sent in half `number` was answered with this threshold.
     pub(super) fn answered(&mut self, number: u64, threshold: u16) {
         let mut halves = [&mut self.now, &mut self.before].into_iter();
-        if let Some(half) = halves.find(|half| half.number == number)
-            && threshold > 0
-        {
+        if let Some(half) = halves.find(|half| threshold > 0 && half.number == number) {
             half.said[usize::from(threshold)] += 1;
         }
     }

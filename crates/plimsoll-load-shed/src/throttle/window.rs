@@ -43,7 +43,7 @@ impl Window {
                 return;
             }
             // A word of 0 was never written.
-            if word != 0 && tick.wrapping_sub(tick_of(word)).cast_signed() < 0 {
+            if word != 0 && (tick.wrapping_sub(tick_of(word)) as i32) < 0 {
                 return;
             }
             let fresh = u64::from(tick) << TICK | 1;

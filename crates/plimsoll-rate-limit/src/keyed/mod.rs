@@ -152,11 +152,11 @@ where
             return;
         }
         let settings = &self.table.settings;
-        if let Some(back) = settings.refunded_of(&permit.token, outcome)
-            && let Some((cell, ledger)) = self.table.cell_of(permit.owner)
-        {
-            let now = settings.nanos(outcome.ended());
-            cell.refund(back, (0, now), ledger);
+        if let Some(back) = settings.refunded_of(&permit.token, outcome) {
+            if let Some((cell, ledger)) = self.table.cell_of(permit.owner) {
+                let now = settings.nanos(outcome.ended());
+                cell.refund(back, (0, now), ledger);
+            }
         }
         if let Some(due) = settings.due(outcome) {
             let now = settings.nanos(outcome.ended());

@@ -84,10 +84,10 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
                 Some(timer) if timer.deadline() != until_instant => timer.reset(until_instant),
                 Some(_) => {}
             }
-            if let Some(timer) = wait.timer.as_mut().as_pin_mut()
-                && timer.poll(cx).is_pending()
-            {
-                return Poll::Pending;
+            if let Some(timer) = wait.timer.as_mut().as_pin_mut() {
+                if timer.poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
             }
             // That time has come while this ran.
             at = at.max(until);

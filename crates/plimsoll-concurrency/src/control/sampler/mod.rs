@@ -123,7 +123,7 @@ impl Sampler {
         if lane.most.load(Relaxed) < in_flight {
             lane.most.fetch_max(in_flight, Relaxed);
         }
-        if number.is_multiple_of(LOOK) {
+        if number % LOOK == 0 {
             let now = outcome.ended();
             return self.may_end(now).then_some(now);
         }
@@ -153,8 +153,7 @@ impl Sampler {
 
     #[inline]
     fn may_end_now_and_then(&self, number: u64, outcome: &Outcome) -> Option<Instant> {
-        number
-            .is_multiple_of(LOOK.into())
+        (number % u64::from(LOOK) == 0)
             .then(|| outcome.ended())
             .filter(|now| self.may_end(*now))
     }

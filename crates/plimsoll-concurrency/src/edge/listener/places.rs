@@ -66,9 +66,7 @@ impl Places {
     /// Takes a place for a connection, if its address is below the limit per address.
     pub(super) fn take(this: &Arc<Self>, from: Option<IpAddr>) -> Option<Place> {
         let address = from.map(network);
-        if let Some(address) = address
-            && !this.take_for(address)
-        {
+        if address.is_some_and(|address| !this.take_for(address)) {
             this.rejected.add();
             return None;
         }
@@ -134,12 +132,12 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(address) = self.address
-            && let Entry::Occupied(mut open) = self.places.addresses().entry(address)
-        {
-            *open.get_mut() -= 1;
-            if *open.get() == 0 {
-                open.remove();
+        if let Some(address) = self.address {
+            if let Entry::Occupied(mut open) = self.places.addresses().entry(address) {
+                *open.get_mut() -= 1;
+                if *open.get() == 0 {
+                    open.remove();
+                }
             }
         }
         self.places.open.fetch_sub(1, SeqCst);

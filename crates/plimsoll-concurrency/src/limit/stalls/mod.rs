@@ -188,10 +188,10 @@ impl Stalls {
     /// load the compiler adds one more move of the response (`instructions`, `concurrency@accept`).
     #[inline(never)]
     fn count_progress(&self, stamp: Stamp, core: impl Fn() -> usize) -> Stamp {
-        if let Some(word) = self.word_at(stamp.place())
-            && Stamp::of(word.load(Relaxed)) == stamp
-        {
-            return stamp;
+        if let Some(word) = self.word_at(stamp.place()) {
+            if Stamp::of(word.load(Relaxed)) == stamp {
+                return stamp;
+            }
         }
         if stamp == Stamp::NONE || self.release_closed(stamp) {
             self.enter(core)

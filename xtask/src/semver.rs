@@ -1,0 +1,45 @@
+//! `cargo xtask semver`: which changes of the public API break code that uses it.
+
+use std::process::Command;
+
+use crate::{
+    run::{cargo, need, output, step},
+    workspace::Workspace,
+};
+
+/// Compares with a revision: by default the last tag, or without tags the branch point off `main`,
+/// since nothing is published yet. On `main` itself this is the previous commit.
+pub(crate) fn run(revision: Option<&str>) -> Result<(), String> {
+    need(
+        "cargo",
+        &["semver-checks", "--version"],
+        &mut cargo(&["install", "cargo-semver-checks", "--locked"]),
+    )?;
+    let baseline = match revision {
+        Some(revision) => revision.to_owned(),
+        None => baseline()?,
+    };
+    let workspace = Workspace::read()?;
+    let mut check = cargo(&[
+        "semver-checks",
+        "--all-features",
+        "--baseline-rev",
+        &baseline,
+    ]);
+    step("semver", check.args(workspace.arguments()))
+}
+
+fn baseline() -> Result<String, String> {
+    let git = |args: &[&str]| {
+        let text = output(Command::new("git").args(args))?;
+        Ok::<_, String>(text.trim().to_owned())
+    };
+    if let Ok(tag) = git(&["describe", "--tags", "--abbrev=0"]) {
+        return Ok(tag);
+    }
+    let head = git(&["rev-parse", "HEAD"])?;
+    match git(&["merge-base", "main", "HEAD"]) {
+        Ok(base) if base != head => Ok(base),
+        _ => git(&["rev-parse", "HEAD~"]),
+    }
+}
