@@ -3,6 +3,7 @@
 mod canvas;
 mod course;
 mod curve;
+mod palette;
 mod strip;
 
 use crate::{scenario::Scenario, score::Row};
@@ -21,17 +22,4 @@ pub(crate) fn chart(scenario: &Scenario, rows: &[Row]) -> Option<String> {
             strip::chart(scenario, rows)
         },
     )
-}
-
-/// The contenders of these rows, Plimsoll's last so that its line is on top.
-fn contenders(rows: &[Row]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for row in rows {
-        if !names.contains(&row.contender.as_str()) {
-            names.push(&row.contender);
-        }
-    }
-    names.sort_by_key(|name| canvas::colour(name) != 4);
-    names.sort_by_key(|name| *name == "adaptive");
-    names
 }
