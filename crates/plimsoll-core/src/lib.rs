@@ -3,7 +3,7 @@
 //!
 //! A [`Policy`] is synchronous code that admits, rejects or queues a request, and receives the
 //! outcome of the call. The [`Gate`] owns cancellation, pinning, response bodies and readiness. A
-//! [`Protocol`] writes rejections and defines when a call is over. Tuples of policies are policies,
+//! [`Protocol`] writes rejections and defines when a call ends. Tuples of policies are policies,
 //! so a whole stack costs one service:
 //!
 //! ```
