@@ -42,7 +42,7 @@
 //!
 //! # Which layer for which problem
 //!
-//! | problem | module, which is also the feature | position | guide |
+//! | problem | module | position | guide |
 //! |---|---|---|---|
 //! | one caller uses all of the capacity | [`rate_limit`] | at the edge, first | [rate limits](guides::rate_limiting), [keys](guides::keys) |
 //! | more requests in flight than the service can work on | [`concurrency`] | in front of what is scarce | [concurrency limits](guides::choosing_limits) |
@@ -53,8 +53,9 @@
 //! | no figures for rejections, queues and latency | [`metrics`] | an observer of any gate | [operations](guides::operations) |
 //! | a caller has the quota once per replica | [`redis`] | at the edge, first | [Redis](guides::redis) |
 //!
-//! In one gate, put policies that are cheap and concern only the caller first, and policies that
-//! protect the service last. At this root are the gate and what all layers share:
+//! The feature of a module has its name with hyphens: `rate-limit`. In one gate, put policies that
+//! are cheap and concern only the caller first, and policies that protect the service last. At this
+//! root are the gate and what all layers share:
 //!
 //! | to | use |
 //! |---|---|
