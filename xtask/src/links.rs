@@ -90,7 +90,8 @@ fn definition(line: &str) -> Option<(&str, &str)> {
 /// The labels that links of the form `[text][label]` use, with their lines.
 fn references(text: &str) -> Vec<(usize, &str)> {
     let labels = prose(text).flat_map(|(number, line)| {
-        let after = line.split("][").skip(1);
+        let text = line.split('`').step_by(2); // without code
+        let after = text.flat_map(|text| text.split("][").skip(1));
         after.filter_map(move |rest| rest.split_once(']').map(|(label, _)| (number, label)))
     });
     labels.collect()
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn definitions_are_links_and_references_need_one() {
-        let text = "[a][b.md#c] and ![d][e.svg]\n\n[b.md#c]: b.md#c\n";
+        let text = "[`a`][b.md#c] and ![d][e.svg], `[f][g]`\n\n[b.md#c]: b.md#c\n";
         assert_eq!(links(text), [(3, "b.md#c")]);
         assert_eq!(references(text), [(1, "b.md#c"), (1, "e.svg")]);
     }
