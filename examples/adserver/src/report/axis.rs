@@ -160,10 +160,7 @@ mod tests {
 
     #[test]
     fn the_time_axis_has_few_labels() {
-        assert_eq!(
-            [2.0, 39.0, 75.0, 300.0, 3_600.0].map(step),
-            [1.0, 5.0, 10.0, 60.0, 600.0]
-        );
-        assert_eq!(step(80_000.0), 10_000.0);
+        let steps = [2.0, 39.0, 75.0, 300.0, 3_600.0, 80_000.0].map(|seconds| short(step(seconds)));
+        assert_eq!(steps, ["1", "5", "10", "60", "600", "10000"]);
     }
 }
