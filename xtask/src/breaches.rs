@@ -1,4 +1,4 @@
-/// The mistakes, law by law. Each `find` stands in its file exactly once.
+/// The mistakes, law by law. Each `find` occurs in its file exactly once.
 const BREACHES: &[Breach] = &[
     Breach {
         law: "01",

@@ -31,7 +31,19 @@ fn faults(root: &Path) -> Result<(usize, Vec<String>), String> {
         let folder = file.parent().unwrap_or(root);
         let published = shown.starts_with("crates")
             && !read(&folder.join("Cargo.toml"))?.contains("publish = false");
-        for (line, link) in links(&read(&file)?) {
+        let text = read(&file)?;
+        let defined: HashSet<&str> = prose(&text)
+            .filter_map(|(_, line)| definition(line).map(|(label, _)| label))
+            .collect();
+        for (line, label) in references(&text) {
+            if !defined.contains(label) {
+                faults.push(format!(
+                    "{}:{line}: {label} has no definition",
+                    shown.display()
+                ));
+            }
+        }
+        for (line, link) in links(&text) {
             let (start, link) = match link.strip_prefix(BASE) {
                 Some(link) => (root, link),
                 None if link.contains("://") => continue,
@@ -59,13 +71,30 @@ fn faults(root: &Path) -> Result<(usize, Vec<String>), String> {
     Ok((count, faults))
 }
 
-/// The targets of inline links and images, with their lines.
+/// The targets of inline links and images, and of definitions, with their lines.
 fn links(text: &str) -> Vec<(usize, &str)> {
     let targets = prose(text).flat_map(|(number, line)| {
         let after = line.split("](").skip(1);
-        after.filter_map(move |rest| rest.split_once(')').map(|(link, _)| (number, link)))
+        let inline = after.filter_map(|rest| rest.split_once(')').map(|(link, _)| link));
+        let all = inline.chain(definition(line).map(|(_, link)| link));
+        all.map(move |link| (number, link))
     });
     targets.collect()
+}
+
+/// The label and the target of a line that defines a link.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix('[')?.split_once("]: ")
+}
+
+/// The labels that links of the form `[text][label]` use, with their lines.
+fn references(text: &str) -> Vec<(usize, &str)> {
+    let labels = prose(text).flat_map(|(number, line)| {
+        let text = line.split('`').step_by(2); // without code
+        let after = text.flat_map(|text| text.split("][").skip(1));
+        after.filter_map(move |rest| rest.split_once(']').map(|(label, _)| (number, label)))
+    });
+    labels.collect()
 }
 
 /// The headings as GitHub names them.
@@ -102,6 +131,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snippets::entries;
 
     #[test]
     fn all_links_of_the_markdown_files_resolve() {
@@ -114,6 +144,38 @@ mod tests {
     fn links_are_found_outside_of_code() {
         let text = "a [b](c.md#d) [e](f)\n```rust\nlet x = [g](h);\n```\n![i](j.svg)\n";
         assert_eq!(links(text), [(1, "c.md#d"), (1, "f"), (5, "j.svg")]);
+    }
+
+    #[test]
+    fn definitions_are_links_and_references_need_one() {
+        let text = "[`a`][b.md#c] and ![d][e.svg], `[f][g]`\n\n[b.md#c]: b.md#c\n";
+        assert_eq!(links(text), [(3, "b.md#c")]);
+        assert_eq!(references(text), [(1, "b.md#c"), (1, "e.svg")]);
+    }
+
+    /// The guides are pages of `plimsoll::guides`, too. There a relative link leads nowhere.
+    #[test]
+    fn each_link_of_a_guide_has_a_target_in_rustdoc() {
+        let folder = root().join("crates/plimsoll/docs");
+        let targets = read(&folder.join("links.md")).unwrap();
+        let targets: HashSet<&str> = targets
+            .lines()
+            .filter_map(definition)
+            .map(|(l, _)| l)
+            .collect();
+        let mut guides = 0;
+        for file in entries(&folder).unwrap() {
+            if file.ends_with("links.md") {
+                continue;
+            }
+            guides += 1;
+            let text = read(&file).unwrap();
+            for (line, link) in links(&text) {
+                let works = link.contains("://") || link.starts_with('#') || targets.contains(link);
+                assert!(works, "{}:{line}: add {link} to links.md", file.display());
+            }
+        }
+        assert!(guides > 10, "{guides} guides");
     }
 
     #[test]

@@ -173,6 +173,16 @@
 //! - Against load alone: a concurrency limit admits a part of the load, a breaker all or nothing.
 //!
 //! After M. Nygard, *Release It!* (2007); window and terms after resilience4j, probes after Polly.
+//!
+//! # Recipes
+//!
+//! Programs to copy: [a breaker around
+//! reqwest](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/breaker_reqwest.rs),
+//! [a breaker per host around
+//! hyper-util](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/breaker_hyper.rs),
+//! [a tonic
+//! client](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/tonic_client.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -71,6 +71,20 @@
 //!
 //! [`ConcurrencyLimitHandle`] reads counters, changes settings at run time, and is a
 //! [`LoadSignal`](plimsoll_core::LoadSignal) for shedding and sampling.
+//!
+//! # Recipes
+//!
+//! Programs to copy: [the adaptive
+//! limit](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/adaptive_limit.rs),
+//! [limits per
+//! route](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/limits_per_route.rs),
+//! [priorities from your own
+//! authentication](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/priorities.rs),
+//! [WebSockets that hold their
+//! slot](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/websocket.rs),
+//! [limits changed at run
+//! time](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/live_retuning.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -27,7 +27,7 @@ pub struct Allowance {
     ///
     /// The draft changed the meaning of `t`: up to -10 it is the time until the quota resets, since
     /// -11 the time within which `r` may be spent. This value is true in both: `r` can be spent
-    /// until `t` is over, and after `t` there is more.
+    /// until `t` has passed, and more is available after it.
     pub reset: Duration,
 }
 

@@ -1,8 +1,8 @@
 //! Compiler hints for policies and protocols that are passed to `.layer(..)`.
 //!
 //! Each policy and protocol has a conditional `Layer` impl. Its condition is a trait that no type
-//! implements, and whose diagnostic names the cure. Without the impl, the compiler says only that
-//! the policy is not a `Layer`.
+//! implements, and whose diagnostic names the cure. Without the impl, the compiler reports only
+//! that the policy is not a `Layer`.
 //!
 //! `Router::layer` asks for `Clone` as well, and the compiler reports a missing `Clone` first. So a
 //! type that is not `Clone` has a `Clone` impl with the same condition.

@@ -3,7 +3,7 @@
 //!
 //! A [`Policy`] is synchronous code that admits, rejects or queues a request, and receives the
 //! outcome of the call. The [`Gate`] owns cancellation, pinning, response bodies and readiness. A
-//! [`Protocol`] writes rejections and defines when a call is over. Tuples of policies are policies,
+//! [`Protocol`] writes rejections and defines when a call ends. Tuples of policies are policies,
 //! so a whole stack costs one service:
 //!
 //! ```
@@ -27,6 +27,23 @@
 //! | `load` | tower's `Load` for gates |
 //! | `tonic` | `NamedService` for gates |
 //! | `test-kit` | the contract checks |
+//!
+//! # Recipes
+//!
+//! Programs to copy: [a policy of your
+//! own](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/custom_policy.rs),
+//! [a service that is not
+//! HTTP](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/plain_tower.rs),
+//! [other layers around a
+//! gate](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/around_a_gate.rs),
+//! [your own rejection
+//! body](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/own_rejection.rs),
+//! [shadow
+//! mode](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/shadow_mode.rs),
+//! [deadlines](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/deadlines.rs),
+//! [a tonic
+//! server](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/tonic_server.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -47,8 +47,8 @@ impl Kind {
     }
 }
 
-/// Says which policy rejected a request, why, and when to retry. Plain data: creating one allocates
-/// nothing.
+/// The policy that rejected a request, the reason, and when to retry. Plain data: creating one
+/// allocates nothing.
 ///
 /// [`Http`](crate::Http) writes it on the wire and keeps the value in the response's extensions.
 /// [`Plain`](crate::Plain) returns it in the error.

@@ -81,6 +81,12 @@
 //!
 //! - When a wrong answer is worse than an error (payments, writes).
 //! - When clients should back off: a substitute with status 200 has no retry hint.
+//!
+//! # Recipes
+//!
+//! A program to copy: [a page instead of an
+//! error](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/fallback_page.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -96,7 +96,7 @@ fn effect(usual: &Scores, changed: &Scores) -> String {
     let worst = losses.max_by(|a, b| a.1.total_cmp(&b.1));
     let by = mean(changed) - mean(usual);
     match worst {
-        Some((name, loss)) if loss > NOTICED => format!("{by:+.4}; -{loss:.2} {name}"),
+        Some((name, loss)) if loss > NOTICED => format!("{by:+.4}; -{loss:.2} `{name}`"),
         _ => format!("{by:+.4}"),
     }
 }

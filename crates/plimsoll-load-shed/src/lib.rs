@@ -53,6 +53,13 @@
 //! [`LoadShed`] and [`AdaptiveShed`] document what is shed at which load;
 //! [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) is the
 //! guide.
+//!
+//! # Recipes
+//!
+//! Programs to copy: [load shedding in a full
+//! stack](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/full_stack.rs),
+//! [deadlines](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/deadlines.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -97,6 +97,14 @@
 //! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies
 //! beyond that are counted together under the name `other`; a series or a signal beyond the bound
 //! is an [`InvalidMetric`].
+//!
+//! # Recipes
+//!
+//! Programs to copy: [metrics for
+//! Prometheus](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/metrics_endpoint.rs),
+//! [load as a health
+//! check](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/health_load.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

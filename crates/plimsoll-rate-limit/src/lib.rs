@@ -59,6 +59,18 @@
 //!
 //! [`InvalidQuota`] and the other types named `Invalid...`: at construction, or when a setting is
 //! changed. The limits themselves never panic.
+//!
+//! # Recipes
+//!
+//! Programs to copy: [per client IP behind a
+//! proxy](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/rate_limit_per_ip.rs),
+//! [plans by API
+//! key](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/plans_by_api_key.rs),
+//! [limits per
+//! route](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/limits_per_route.rs),
+//! [quotas changed at run
+//! time](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/live_retuning.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

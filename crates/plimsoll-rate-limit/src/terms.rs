@@ -217,7 +217,7 @@ impl Terms {
         }
     }
 
-    /// Time until nothing that was taken counts any more.
+    /// Time until nothing that was taken counts.
     pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
         match self {
             Self::Bucket(_) => state.saturating_sub(now),

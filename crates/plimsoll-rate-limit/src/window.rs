@@ -115,7 +115,7 @@ impl Window {
         self.limit.saturating_sub(self.counted(state, now))
     }
 
-    /// Nanoseconds until nothing that was taken counts any more.
+    /// Nanoseconds until nothing that was taken counts.
     pub(crate) fn settles_in(self, state: u64, now: u64) -> u64 {
         let (early, _, left, taken) = self.view(state, now);
         match taken {
@@ -229,7 +229,7 @@ impl Window {
         match self.limit.checked_sub(taken.now + cost) {
             Some(room) => left - left_for(room, taken.before).min(left),
             None if !self.slides => left,
-            // In the next window, once enough of this one is over.
+            // In the next window, once enough of this one has passed.
             None => left + self.period - left_for(self.limit - cost, taken.now),
         }
     }

@@ -7,7 +7,7 @@ pub(crate) const GENERATIONS: usize = 1 << (u64::BITS - STATE_BITS);
 /// The longest refill time of a quota, in nanoseconds: 417 days.
 pub(crate) const MAX_REFILL: u64 = 1 << 55;
 /// The latest time, in nanoseconds. Later times read as this one, so that no state overflows: after
-/// 35 years the clock stands still.
+/// 35 years the clock has stopped.
 pub(crate) const MAX_NOW: u64 = (1 << STATE_BITS) - 1 - MAX_REFILL;
 
 /// An algorithm's state, and below it a generation. All bits zero: nothing was ever taken.

@@ -73,8 +73,8 @@ impl RedisHandle {
 
     /// Resets all quotas of a key to full, for all replicas, and clears its debts.
     ///
-    /// Returns `false` when Redis has no data of the key. Tokens that were taken before are not
-    /// refunded any more.
+    /// Returns `false` when Redis has no data of the key. Tokens that were taken before are no
+    /// longer refunded.
     ///
     /// `key` must hash like the policy's key: a [`LimitKey`](plimsoll_rate_limit::LimitKey), the
     /// value that a key's closure returns, or `()` for [`Everybody`](crate::Everybody).
@@ -90,9 +90,9 @@ impl RedisHandle {
     /// ```
     ///
     /// This changes the data in Redis only. A rejected lease continues to reject until the wait
-    /// that Redis gave is over; in this process [`leases`](crate::LeasedRateLimit::leases) can
-    /// reset it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is down,
-    /// keep their own counts.
+    /// that Redis returned has passed; in this process
+    /// [`leases`](crate::LeasedRateLimit::leases) can reset it (`with_cell(key, Cell::reset)`).
+    /// Local limits, which decide while Redis is down, keep their own counts.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ use crate::{
 /// reaches the low-water mark starts fetching the next batch and continues. A request that finds
 /// too few tokens asks Redis: the first one for a batch, others meanwhile for their own cost. When
 /// Redis rejects a single token, it gives the wait, and until then the key is rejected locally (a
-/// token that is refunded earlier is not noticed).
+/// token that is refunded earlier has no effect).
 ///
 /// Leases are kept for a bounded number of keys, as in [`Keyed`]. A key without a lease asks Redis
 /// for each request.

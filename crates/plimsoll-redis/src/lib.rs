@@ -212,6 +212,12 @@
 //!
 //! With `tls`: if the process has not installed a crypto provider for rustls, creating a
 //! [`RedisServer`] installs ring's.
+//!
+//! # Recipes
+//!
+//! A program to copy: [one limit for two
+//! replicas](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/examples/redis_fleet.rs).
+//! [All recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

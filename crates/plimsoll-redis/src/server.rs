@@ -87,8 +87,8 @@ impl RedisServer {
         Self::at(Place::Cluster(urls.into_iter().map(Into::into).collect()))
     }
 
-    /// Creates the address of the master that Redis Sentinel knows under this name, from the URLs
-    /// of the sentinels.
+    /// Creates the address of the master that Redis Sentinel has under this name, from the URLs of
+    /// the sentinels.
     ///
     /// ```
     /// use plimsoll_redis::RedisServer;

@@ -76,6 +76,11 @@
 //! # Errors and panics
 //!
 //! [`InvalidRates`], at construction or when the rates are changed. Nothing in this crate panics.
+//!
+//! # Recipes
+//!
+//! [Recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md) are
+//! programs to copy, one for each problem.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

@@ -1,47 +1,129 @@
 //! Overload protection for Tower, axum and tonic.
 //!
-//! A Plimsoll line is the mark on a ship's hull that shows how much load the ship may safely carry.
-//! These layers keep a service at its capacity: work within the capacity is admitted, the rest is
-//! rejected at once, cheaply, least important requests first, and metrics show why.
+//! These layers keep a service at its capacity. Requests within the capacity are admitted, the rest
+//! is rejected at once and cheaply, least important first, with the time to come back. (A Plimsoll
+//! line is the mark on a ship's hull that shows how much load the ship may safely carry.)
 //!
-//! This crate has no logic of its own. It re-exports the [core](plimsoll_core) at its root, and
-//! each layer's crate as a module:
+//! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! plimsoll = { version = "0.1", features = ["concurrency", "rate-limit"] }
+//! tokio = { version = "1", features = ["full"] }
+//! ```
 //!
-//! | feature | module | what it does |
-//! |---|---|---|
-//! | `rate-limit` | `rate_limit` | caps requests per period, globally or per key |
-//! | `concurrency` | `concurrency` | caps requests in flight at a measured or a fixed limit, with a bounded queue |
-//! | `load-shed` | `load_shed` | rejects the least important requests as the load rises |
-//! | `circuit-breaker` | `circuit_breaker` | stops calling a service that fails, and probes for its recovery |
-//! | `fallback` | `fallback` | answers with a substitute instead of a rejection or a failure |
-//! | `sampling` | `sampling` | records a smaller share of requests as the load rises |
-//! | `metrics` | `metrics` | counters, latency, Prometheus text and health |
-//! | `full` | | all of these |
-//! | `redis` | `redis` | one rate limit for a fleet, shared through Redis |
-//! | `redis-cluster`, `redis-sentinel`, `redis-tls` | | Redis Cluster, Redis Sentinel and TLS for `redis` |
-//! | `call-scope` | | outgoing calls of a handler inherit the priority and the deadline of its request |
-//! | `executor-delay` | | a load signal: how late tokio polls tasks that are ready |
-//! | `axum` | | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
-//! | `load` | | a gate's load for tower's balancers |
-//! | `tonic` | | wraps tonic services; peer address from tonic's extensions |
+#![cfg_attr(
+    all(feature = "concurrency", feature = "rate-limit"),
+    doc = "```no_run"
+)]
+#![cfg_attr(
+    not(all(feature = "concurrency", feature = "rate-limit")),
+    doc = "```ignore"
+)]
+//! use axum::{Router, routing::get};
+//! use plimsoll::{GateLayer, concurrency::ConcurrencyLimit, rate_limit::{Quota, RateLimit}};
 //!
-//! No feature is on by default, so only the layers in use are compiled.
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let rate = RateLimit::new(Quota::per_second(1_000).burst(100))?; // what callers may use
+//!     let concurrency = ConcurrencyLimit::adaptive(); // measures the capacity of the service
+//!     let app = Router::new()
+//!         .route("/", get(|| async { "hello" }))
+//!         .layer(GateLayer::new((rate, concurrency)));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
+//! ```
 //!
-//! Most layers' crates export policies; a [`GateLayer`] makes one layer of them. When the compiler
-//! reports that `Layer` is not implemented for a `ConcurrencyLimit` or a `RateLimit`, wrap it in
-//! `GateLayer::new(..)`.
+//! `RateLimit` and `ConcurrencyLimit` are *policies*: each admits, queues or rejects a request. A
+//! [`GateLayer`] makes a Tower layer of one policy, or of a tuple of up to eight. A tuple is one
+//! service with one clock read and one body wrapper; its policies are asked from left to right, and
+//! a rejected request has spent nothing in any of them.
 //!
-//! Guides: [concurrency
-//! limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
-//! [rate limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rate-limiting.md),
-//! [shedding](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md),
-//! [what one caller can cost](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/security.md),
-//! [the format of rejections](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/rejections.md),
-//! [custom policies](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/policies.md),
-//! [clients](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/clients.md),
-//! [operations](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/operations.md),
-//! [tests](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/testing.md),
-//! [migration](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/migration.md).
+//! # Which layer for which problem
+//!
+//! | problem | module | position | guide |
+//! |---|---|---|---|
+//! | one caller uses all of the capacity | [`rate_limit`] | at the edge, first | [rate limits](guides::rate_limiting), [keys](guides::keys) |
+//! | more requests in flight than the service can work on | [`concurrency`] | in front of what is scarce | [concurrency limits](guides::choosing_limits) |
+//! | more work than capacity, with important requests in it | [`load_shed`] | in front of queues and writers | [load shedding](guides::shedding) |
+//! | a dependency that hangs or fails | [`circuit_breaker`] | around each client, one per host | [clients](guides::clients) |
+//! | an error page where a substitute would do | [`fallback`] | outermost: the protocol of a gate | [rejections](guides::rejections) |
+//! | telemetry that costs most under overload | [`sampling`] | innermost, or on ingest routes | [policies](guides::policies) |
+//! | no figures for rejections, queues and latency | [`metrics`] | an observer of any gate | [operations](guides::operations) |
+//! | a caller has the quota once per replica | [`redis`] | at the edge, first | [Redis](guides::redis) |
+//!
+//! The feature of a module has its name with hyphens: `rate-limit`. In one gate, put policies that
+//! are cheap and concern only the caller first, and policies that protect the service last. At this
+//! root are the gate and what all layers share:
+//!
+//! | to | use |
+//! |---|---|
+//! | limit per caller | a key such as [`ClientIp`], [`ApiKey`] or [`Route`], or [`Keyed`] around any policy |
+//! | exempt requests, or choose a policy by request | [`When`], [`Choose`]; `None` of an `Option` admits all |
+//! | try a policy without enforcing it | [`Shadow`] |
+//! | read priorities and deadlines | [`ByHeader`], [`Deadlines`] |
+//! | change what a rejection looks like | [`Http`], or [`Plain`] for services that are not HTTP |
+//! | write a policy | [`Policy`] |
+//!
+//! # Common mistakes
+//!
+//! - **`.layer(policy)`.** A policy is not a layer: write `.layer(GateLayer::new(policy))`.
+//! - **A new policy per `layer()` call.** State lives in the policy value. Make the policy once and
+//!   clone the layer: clones share it, and so do all routes of a router.
+//! - **No peer address in axum.** [`ClientIp::peer`] needs the feature `axum` and
+//!   `into_make_service_with_connect_info::<SocketAddr>()`. Without them all clients share one
+//!   limit, and a warning is logged.
+//! - **The wrong client address behind a proxy.** [Which constructor behind which
+//!   proxy](guides::keys).
+//! - **A timeout, CORS or trace layer on the wrong side of the gate.** Layers outside a gate also
+//!   see its rejections, layers inside see admitted requests only. In axum the last `.layer` is the
+//!   outermost. Timeouts go inside, CORS, compression and traces outside.
+//! - **Metrics and health checks behind the gate.** They are needed most while the gate rejects.
+//! - **A response that is kept unread**, in a test or a client. A call ends with its response body,
+//!   so it holds its slot until then.
+//! - **[`Http::new`] around a client.** Use `.protocol(Http::client())`: a 408 of the callee is then
+//!   a failure and a 429 an overload.
+//!
+//! # Features
+//!
+//! No feature is on by default, so only the layers in use are compiled. The core is always
+//! included.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `rate-limit` | caps requests per period, globally or per key |
+//! | `concurrency` | caps requests in flight at a measured or a fixed limit, with a bounded queue |
+//! | `load-shed` | rejects the least important requests as the load rises |
+//! | `circuit-breaker` | stops calling a service that fails, and probes for its recovery |
+//! | `fallback` | answers with a substitute instead of a rejection or a failure |
+//! | `sampling` | records a smaller share of requests as the load rises |
+//! | `metrics` | counters, latency, Prometheus text and health |
+//! | `full` | all of the above |
+//! | `redis` | one rate limit for a fleet, shared through Redis |
+//! | `redis-cluster`, `redis-sentinel`, `redis-tls` | Redis Cluster, Redis Sentinel and TLS for `redis` |
+//! | `call-scope` | outgoing calls of a handler inherit the priority and the deadline of its request |
+//! | `executor-delay` | a load signal: how late tokio polls tasks that are ready |
+//! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
+//! | `load` | a gate's load for tower's balancers |
+//! | `tonic` | wraps tonic services; peer address from tonic's extensions |
+//!
+//! This crate has no logic of its own: it re-exports `plimsoll-core` at its root, and each layer's
+//! crate as a module. Examples on the pages of items use the names of those crates. With this crate
+//! write `plimsoll::` for `plimsoll_core::`, and `plimsoll::rate_limit::` for
+//! `plimsoll_rate_limit::`.
+//!
+//! # Guides and recipes
+//!
+//! [Concurrency limits](guides::choosing_limits) · [rate limits](guides::rate_limiting) ·
+//! [keys and proxies](guides::keys) · [load shedding](guides::shedding) ·
+//! [rejections](guides::rejections) · [Redis](guides::redis) · [security](guides::security) ·
+//! [policies and other layers](guides::policies) · [clients](guides::clients) ·
+//! [operations](guides::operations) · [tests](guides::testing) ·
+//! [migration from tower, tower_governor, tower-resilience](guides::migration)
+//!
+//! The [recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md) are
+//! programs of 30 to 90 lines to copy, one for each problem, each with its `curl`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -79,36 +161,11 @@ pub use plimsoll_redis as redis;
 #[doc(inline)]
 pub use plimsoll_sampling as sampling;
 
-/// Runs the examples of the README and the guides as tests.
+// Only rustdoc reads the guides, so programs compile none of them.
+#[cfg(all(doc, any(not(doctest), feature = "full")))]
+pub mod guides;
+
+/// Runs the example of the repository's README as a test.
 #[cfg(all(doctest, feature = "full"))]
-mod guides {
-    #[doc = include_str!("../../../README.md")]
-    mod readme {}
-    #[doc = include_str!("../../../docs/rejections.md")]
-    mod rejections {}
-    #[cfg(feature = "redis")]
-    #[doc = include_str!("../../../docs/rate-limiting.md")]
-    mod rate_limiting {}
-    #[doc = include_str!("../../../docs/keys.md")]
-    mod keys {}
-    #[cfg(all(feature = "redis-cluster", feature = "redis-sentinel"))]
-    #[doc = include_str!("../../../docs/redis.md")]
-    mod redis {}
-    #[cfg(feature = "axum")]
-    #[doc = include_str!("../../../docs/security.md")]
-    mod security {}
-    #[doc = include_str!("../../../docs/policies.md")]
-    mod policies {}
-    #[doc = include_str!("../../../docs/shedding.md")]
-    mod shedding {}
-    #[doc = include_str!("../../../docs/choosing-limits.md")]
-    mod choosing_limits {}
-    #[doc = include_str!("../../../docs/testing.md")]
-    mod testing {}
-    #[doc = include_str!("../../../docs/migration.md")]
-    mod migration {}
-    #[doc = include_str!("../../../docs/clients.md")]
-    mod clients {}
-    #[doc = include_str!("../../../docs/operations.md")]
-    mod operations {}
-}
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -36,8 +36,19 @@ pub(crate) struct Figures {
     pub(crate) capacity: f64,
     /// A heading for the run.
     pub(crate) title: String,
+    /// The length of a phase, in seconds. Some phases have a fraction of it.
+    pub(crate) seconds: f64,
+    /// The length of a phase when no option sets it, in seconds.
+    pub(crate) usual_seconds: f64,
     /// The phases, in order.
     pub(crate) phases: Vec<PhaseFigures>,
+}
+
+impl Figures {
+    /// Returns whether the phases were shorter than usual.
+    pub(crate) fn is_short(&self) -> bool {
+        self.seconds < self.usual_seconds
+    }
 }
 
 /// A phase, with both servers.

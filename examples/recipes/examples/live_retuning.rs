@@ -9,8 +9,7 @@
 //! ```
 //!
 //! Each route answers with the new settings. An invalid value (`/admin/quota/0`) is a 400 with the
-//! reason, and changes nothing. The program prints each change of the concurrency limit, also those
-//! that the limit makes by itself.
+//! reason, and changes nothing. The program prints each change of the limit, its own included.
 
 use std::{env, error::Error};
 

@@ -33,9 +33,9 @@ use super::{
 /// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) have entrances of their own |
 /// | the estimate is uncertain | more headroom, and more probes |
 /// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
-/// | load follows idle time | the window begins anew; a service that was never under load is started as at first |
+/// | load follows idle time | the window starts again; a service that was never under load starts as at first |
 /// | calls in flight are too late for a stated deadline | falls to what is in time, even if no request was rejected |
-/// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit swings by a fifth to measure it |
+/// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit alternates by a fifth around its goal to measure it |
 /// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first |
 /// | a tenth of the calls is dropped | less headroom |
 /// | requests state a deadline | at most what the service answers within 0.6 of it |
@@ -46,14 +46,15 @@ use super::{
 ///
 /// Little's law is from 1961. Sentinel and aegis ("BBR") estimate a limit with it and use the lowest
 /// latency of the last seconds as no-load latency; in a lasting overload there is no such second.
-/// The swing and the probes are this crate's. `docs/choosing-limits.md` has a worked example and
-/// curves from the laboratory.
+/// The alternation and the probes are this crate's. `docs/choosing-limits.md` has a worked example
+/// and curves from the laboratory.
 ///
 /// # Limitations
 ///
-/// One limit has one mean latency: tell routes that differ widely [apart](crate::ConcurrencyLimit::route).
-/// Calls whose bodies stream without end hold slots that no latency accounts for: give those a fixed
-/// limit. The estimate needs generations of calls: for a service of half a second it takes seconds.
+/// One limit has one mean latency. Give routes that differ widely a latency of their own, with
+/// [`route`](crate::ConcurrencyLimit::route). Calls whose bodies stream without end hold slots that
+/// no latency accounts for: give those a fixed limit. The estimate needs generations of calls: for a
+/// service of half a second it takes seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -192,7 +193,7 @@ impl Adaptive {
     /// Calls were dropped, and none was answered: no latency was measured.
     fn unanswered(&mut self, seen: &Observation) -> Step {
         match self.phase {
-            // So few are admitted that those in the queue leave before or just after their turn.
+            // The limit is so low that queued callers leave before or just after they are admitted.
             Phase::Drain(probe) | Phase::Measure(probe) => {
                 probe::end(probe, seen.now, 1.0, &self.context())
             }

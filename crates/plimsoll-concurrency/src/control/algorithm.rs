@@ -50,8 +50,8 @@ pub struct WindowSize {
     pub time: Duration,
     /// The least number of answered and dropped calls, or of cancelled ones; at least one in any case.
     ///
-    /// A window that holds fewer goes on: at low rates no sample is lost, and while calls are only
-    /// cancelled no window ends.
+    /// A window that holds fewer continues: at low rates no sample is lost, and while calls are
+    /// only cancelled no window ends.
     pub samples: u32,
 }
 

@@ -1,8 +1,8 @@
-//! From the model to the limit that should be: the base, and room above it.
+//! From the model to the intended limit: the base, and room above it.
 //!
-//! How much room is worth it is measured. Under saturation the limit swings about its middle, and
-//! the elasticity of the throughput says what more in flight brings: 1 is twice the throughput for
-//! twice the limit, 0 is no more, and below 0 it is less.
+//! The useful amount of room is measured. Under saturation the limit alternates around its middle,
+//! which yields the elasticity of the throughput: at 1, twice the limit doubles the throughput; at
+//! 0, it has no effect; below 0, it lowers the throughput.
 
 use super::{model::Model, observation::Observation};
 
@@ -22,7 +22,7 @@ pub(super) enum Lowered {
 pub(super) struct Headroom {
     /// A factor of the room: more than 1 where more in flight raises the throughput.
     boost: f64,
-    /// Whether the limit is above the middle of its swing.
+    /// Whether the limit is above its middle in the present window.
     above: bool,
     gain: Gain,
 }
@@ -45,8 +45,8 @@ impl Headroom {
         }
     }
 
-    /// The limit that should be, the middle of the swing. `objective` is a mean latency, in seconds,
-    /// not to be exceeded.
+    /// The intended limit: the middle of the alternation. `objective` is a mean latency, in
+    /// seconds, not to be exceeded.
     pub(super) fn middle(&self, model: &Model, objective: Option<f64>) -> f64 {
         let tuning = &model.tuning;
         let (base, least) = (model.base(), tuning.least_headroom);
@@ -59,7 +59,7 @@ impl Headroom {
         middle.min(most).min(most_in_time(model))
     }
 
-    /// The limit that should be, on the present side of the swing.
+    /// The intended limit, on the present side of the alternation.
     pub(super) fn limit(&self, model: &Model, objective: Option<f64>) -> f64 {
         let (middle, swing) = (self.middle(model, objective), 1.0 + model.tuning.changed);
         let limit = if self.above {
@@ -70,7 +70,7 @@ impl Headroom {
         limit.min(most_in_time(model))
     }
 
-    /// Takes in a window of the swing.
+    /// Evaluates a window of the alternation.
     pub(super) fn observe(&mut self, seen: &Observation, limit: f64, model: &Model) -> Lowered {
         let tuning = &model.tuning;
         let before = self.boost;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Tuning, observation::Observation};
 
-/// What a window says about the capacity.
+/// What a window shows about the capacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Evidence {
     /// It confirms the estimate, or moves it a little.
@@ -140,8 +140,8 @@ impl Model {
         self.deadline_left = seen.deadline_left;
     }
 
-    /// No call of a window was answered before its caller left: the service does less than the model
-    /// says, and what is known of the callers is out of date.
+    /// No call of a window was answered before its caller left: the capacity is below the estimate,
+    /// and what was measured of the callers is out of date.
     pub(super) fn contradicted(&mut self) {
         self.capacity /= self.tuning.boost_step;
         self.calibration = 1.0;
@@ -240,12 +240,12 @@ impl Model {
             seen.calls / (seen.calls + known)
         };
         if apart < 0.0 {
-            // A window in which requests found free slots says little about a lower capacity.
+            // A window in which requests found free slots is weak evidence of a lower capacity.
             weight *= seen.saturation;
         }
         self.capacity *= (apart * weight).exp();
         if apart * weight < -2.0 * tuning.changed {
-            // Fewer workers, or slower ones? A probe tells.
+            // Fewer workers, or slower ones: a probe distinguishes them.
             self.next_probe = Some(seen.now);
             return Evidence::Fell;
         }
@@ -269,7 +269,7 @@ impl Model {
         self.no_load = self.stated_no_load.unwrap_or(self.no_load);
     }
 
-    /// Whether so little was in flight that calls did not wait for each other.
+    /// Whether few enough were in flight that calls did not wait for each other.
     pub(super) fn is_at_no_load(&self, seen: &Observation) -> bool {
         seen.in_flight < self.tuning.occupied_from * self.base() || seen.is_alone(&self.tuning)
     }

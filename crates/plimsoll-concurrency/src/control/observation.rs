@@ -4,10 +4,10 @@ use tokio::time::Instant;
 
 use super::{Tuning, Window};
 
-/// A coefficient of variation above this tells nothing more.
+/// The largest coefficient of variation that is used: higher ones have no other effect.
 const MOST_VARIATION: f64 = 5.0;
 
-/// What a window says about the load and the service. Times are in seconds.
+/// What a window shows about the load and the service. Times are in seconds.
 #[derive(Debug)]
 pub(super) struct Observation {
     /// When the window ended.

@@ -7,7 +7,7 @@ use super::model::Model;
 /// Longest queue: its memory is allocated as it is used.
 const LONGEST: f64 = 1e6;
 
-/// How many requests may wait, and for how long; `None` while the model knows nothing.
+/// How many requests may wait, and for how long; `None` while the model has no estimate.
 ///
 /// Under saturation a longer queue serves no request that would not be served without it, so the
 /// queue holds one no-load latency's worth of calls. While the service keeps up, what waits is a

@@ -16,7 +16,7 @@ pub struct Number {
     pub unit: &'static str,
     /// What it is, and why it has this value.
     pub why: &'static str,
-    /// The scenario of the laboratory that notices when it is wrong.
+    /// The scenario of the laboratory that fails when it is wrong.
     pub scenario: &'static str,
 }
 
@@ -104,8 +104,8 @@ numbers! {
 
     // Significance.
 
-    /// Relative change that counts as one: of throughput, latency and limit. The limit swings by as
-    /// much, so that the effect exceeds chance.
+    /// Relative change that counts as one: of throughput, latency and limit. The limit
+    /// alternates by as much around its middle, so that the effect exceeds chance.
     changed = 0.2 "", "mix-shifts";
     /// Standard errors from which a difference is likely to be real.
     likely = 2.5 "standard errors", "pauses";

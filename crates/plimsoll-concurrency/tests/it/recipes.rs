@@ -179,7 +179,7 @@ pub(crate) struct Workers {
 
 impl Workers {
     pub(crate) fn new(workers: f64, service_time: Duration) -> Self {
-        fastrand::seed(1); // the intervals between dips are drawn
+        fastrand::seed(1); // the intervals between probes are random
         Self {
             count: workers,
             service_time,
@@ -256,7 +256,7 @@ async fn the_start_multiplies_by_four_and_the_swing_is_a_fifth_up_and_a_sixth_do
 
 #[tokio::test(start_paused = true)]
 async fn the_worked_example_of_the_guide() {
-    // 50 workers of 20 ms: the limit swings about 50 x 1.1 x (1 + error) + 2 x sqrt(50).
+    // 50 workers of 20 ms: the limit alternates around 50 x 1.1 x (1 + error) + 2 x sqrt(50).
     let mut service = Workers::new(50.0, 20 * MS);
     let mut adaptive = Adaptive::new();
     let mut limit = adaptive.initial();
@@ -296,8 +296,8 @@ async fn an_idle_limit_falls_a_fifth_of_the_way_to_where_the_base_would_have_it(
 
 #[tokio::test(start_paused = true)]
 async fn bounds_and_an_objective_hold_whatever_the_load() {
-    // At most 500 at a time, and so few that a call takes 200 ms on average: five times what it
-    // takes at rest, which 100 workers reach with 500 in flight, and 20 workers with 100.
+    // At most 500 at a time, and a mean latency of at most 200 ms: five times the no-load latency,
+    // which 100 workers reach with 500 in flight, and 20 workers with 100.
     for (workers, most) in [(1000.0, 500), (100.0, 500), (20.0, 100)] {
         let mut service = Workers::new(workers, 40 * MS);
         let mut adaptive = Adaptive::new()

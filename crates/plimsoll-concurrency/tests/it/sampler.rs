@@ -1,4 +1,4 @@
-//! What an algorithm is told of the calls behind a real gate, and what its answers do.
+//! What an algorithm observes of the calls behind a real gate, and the effect of its answers.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{Limit, MS, call, call_with, with_deadlines};
 
-/// Answers with what it is given, and remembers what it was told.
+/// Returns the given answers, and records the windows that it receives.
 #[derive(Debug, Clone)]
 pub(crate) struct Fixed {
     initial: u32,
@@ -80,7 +80,7 @@ pub(crate) fn limit(algorithm: &Fixed) -> Limit {
     with_deadlines(ConcurrencyLimit::moved_by(algorithm.clone()).unwrap())
 }
 
-/// A call of so many milliseconds that is answered.
+/// A call that is answered after this many milliseconds.
 pub(crate) async fn one(limit: &Limit, millis: u32) {
     let mut call = call(limit);
     assert!(call.is_running());

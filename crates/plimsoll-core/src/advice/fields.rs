@@ -24,7 +24,7 @@ pub(super) fn policy(member: Member<'_>) -> Result<QuotaPolicy, Malformed> {
     let unit = match member.qu {
         None => QuotaUnit::Requests,
         Some(BareItemFromInput::String(unit)) => match unit.as_str() {
-            // The draft's text says `requests`, its registry `request`.
+            // The draft's text uses `requests`, its registry `request`.
             "requests" | "request" => QuotaUnit::Requests,
             "content-bytes" => QuotaUnit::ContentBytes,
             "concurrent-requests" => QuotaUnit::ConcurrentRequests,

@@ -1,4 +1,4 @@
-//! What a response says about retrying and about quotas, for clients.
+//! Advice of a response about retries and quotas, for clients.
 
 mod fields;
 mod member;
@@ -122,9 +122,10 @@ impl RateLimitAdvice {
         }
     }
 
-    /// Returns how long to wait, at most `longest`. `None` when the response does not say.
+    /// Returns how long to wait, at most `longest`. `None` when the response contains no wait.
     ///
-    /// This is `Retry-After` if present, or else the longest `t` of the quotas with nothing left.
+    /// This is `Retry-After` if present. If not, it is the longest `t` of the quotas with nothing
+    /// left.
     pub fn wait(&self, longest: Duration) -> Option<Duration> {
         let spent = self.left.iter().filter(|quota| quota.remaining == 0);
         self.retry_after

@@ -161,7 +161,7 @@ impl<P, T> GateBuilder<P, T> {
         self
     }
 
-    /// Sets the protocol, which writes rejections and defines when a call is over.
+    /// Sets the protocol, which writes rejections and defines when a call ends.
     pub fn protocol<U>(self, protocol: U) -> GateBuilder<P, U> {
         GateBuilder {
             policy: self.policy,

@@ -230,8 +230,8 @@ impl ClientIp {
         addr
     }
 
-    /// Returns the first address that is not a trusted proxy, or else the last address of the
-    /// chain.
+    /// Returns the first address that is not a trusted proxy. If all are trusted, returns the last
+    /// address of the chain.
     fn walk(&self, entries: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut client = None;
         for (n, entry) in entries.enumerate() {

@@ -119,7 +119,7 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Polls a queued request. Returns `Pending` only after it registered the waker in `cx`.
     ///
-    /// After `Ready` the wait is over: it is neither polled nor abandoned again.
+    /// After `Ready` the wait has ended: it is neither polled nor abandoned again.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ pub trait Policy<Req>: Send + Sync {
     /// `admitted` is when the permit was admitted; after a wait, when the inner service was called.
     ///
     /// Called again when the response ends with trailers, as gRPC responses do, while the permit is
-    /// still held. [`in_trailers`](Announcement::in_trailers) tells the two calls apart.
+    /// still held. [`in_trailers`](Announcement::in_trailers) distinguishes the two calls.
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);

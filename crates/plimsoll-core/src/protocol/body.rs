@@ -58,12 +58,12 @@ pub(super) struct Tracked<H> {
     pub(super) class: Class,
     /// Bytes of data handed out.
     sent: u64,
-    /// Bytes of data that the head promised, when the body itself does not report its length; else
-    /// [`UNKNOWN`].
+    /// Bytes of data that the head promised, when the body itself does not report its length.
+    /// [`UNKNOWN`] if it does, or if the head promised none.
     promised: u64,
     /// The handler's report.
     cost: Option<Cost>,
-    /// Whether only the trailers tell how the call went: gRPC.
+    /// Whether only the trailers show how the call ended: gRPC.
     pub(super) awaits_trailers: bool,
 }
 
@@ -131,7 +131,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         let Some(mut tracked) = this.tracked.take() else {
             return;
         };
-        // Servers stop polling when the length says that no more data follows.
+        // Servers stop polling when all data of the length was sent.
         let whole = match this.kind.project() {
             KindProj::Inner { body } => tracked.is_whole(&body),
             KindProj::Own { .. } => true,
@@ -156,7 +156,7 @@ impl<H> Tracked<H> {
         }
     }
 
-    /// Sets what the head says: the class so far, and the length of the body.
+    /// Sets what the head contains: the class so far, and the length of the body.
     #[inline]
     pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
         self.class = class;

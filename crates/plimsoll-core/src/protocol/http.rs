@@ -325,7 +325,8 @@ impl HttpCall {
     /// Handles rare responses: reads their extensions and, if the call ends with the head, ends the
     /// permit.
     ///
-    /// A call ends with the head when there is no body, or when the layer or the handler says so.
+    /// A call ends with the head when there is no body, or when the layer or the handler requests
+    /// it.
     #[inline(never)]
     fn look_closer<H, B>(self, slot: &mut Option<Tracked<H>>, response: &Response<B>)
     where
@@ -415,7 +416,7 @@ fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }
 
-/// Returns whether only the trailers tell the class of a response: gRPC, which is always HTTP/2.
+/// Returns whether only the trailers show the class of a response: gRPC, which is always HTTP/2.
 fn awaits_trailers<B>(response: &Response<B>) -> bool {
     response.version() == Version::HTTP_2 && grpc::is_grpc(response.headers())
 }

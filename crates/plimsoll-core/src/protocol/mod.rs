@@ -1,4 +1,4 @@
-//! How rejections are written, and when a call is over.
+//! How rejections are written, and when a call ends.
 
 mod body;
 mod grpc;
@@ -32,7 +32,7 @@ pub enum Answer<R, F> {
     Later(F),
 }
 
-/// Writes rejections, and defines when a call is over.
+/// Writes rejections, and defines when a call ends.
 ///
 /// [`Http`] is for HTTP and gRPC, [`Plain`] for every other Tower service. A protocol may wrap
 /// another, as fallback does.

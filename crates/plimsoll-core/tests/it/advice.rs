@@ -1,4 +1,4 @@
-//! What a response says to its client about retries and quotas.
+//! Advice of a response to its client about retries and quotas.
 
 use std::time::Duration;
 

@@ -189,7 +189,7 @@ async fn every_combinator_forwards_body_waits() {
     assert_eq!(both, [turns, turns].concat());
 }
 
-/// Logs reports, although it says that it does not watch bodies.
+/// Logs reports, although it does not ask to watch bodies.
 struct Blind(Log);
 
 impl Policy<Request<()>> for Blind {

@@ -728,7 +728,7 @@ async fn a_rejection_has_its_threshold_in_both_protocols() {
     assert!(!head.headers().contains_key("plimsoll-threshold"));
 }
 
-/// Could announce a threshold, but says that it does not announce.
+/// Implements an announcement, but does not ask to announce.
 struct Silent(Threshold);
 
 impl<Req> plimsoll_core::Policy<Req> for Silent {

@@ -1,12 +1,16 @@
 //! Goodput and limit over time, at the first point of a scenario with changes.
 
-use super::canvas::{Canvas, apart, colour, contenders};
+use super::{
+    canvas::{ABOUT, Canvas, GAP},
+    palette::{Palette, is_reference},
+};
 use crate::{measure::BIN_SECONDS, scenario::Scenario, score::Row};
 
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 620.0;
 const TOP: f64 = 76.0;
-const GAP: f64 = 15.0;
+/// Height of the goodput's panel.
+const PLOT: f64 = 198.0;
 /// Points of a line.
 const PIECES: usize = 200;
 
@@ -30,17 +34,21 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         .filter(|row| row.point == point)
         .cloned()
         .collect();
-    let names = contenders(&rows);
+    let palette = Palette::of(&rows);
+    let about: Vec<&str> = std::iter::once(&*scenario.about)
+        .chain(palette.about.as_deref())
+        .collect();
+    let top = TOP + ABOUT * (about.len() - 1) as f64;
     let seconds = rows[0].course.answered.len().saturating_sub(1) as f64 * BIN_SECONDS;
-    let lowest = 274.0_f64.max(TOP + GAP * names.len() as f64);
+    let lowest = top + PLOT.max(GAP * palette.contenders().count() as f64);
     let goodput = Panel {
-        top: TOP,
+        top,
         bottom: lowest,
         full: 1.1,
     };
     let limits = rows.iter().flat_map(|row| &row.course.limits);
     // A peer whose limit grows without bound must not flatten the others.
-    let own = rows.iter().filter(|row| colour(&row.contender) != 4);
+    let own = rows.iter().filter(|row| is_reference(&row.contender));
     let own = own
         .flat_map(|row| &row.course.limits)
         .copied()
@@ -55,7 +63,7 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         },
     };
     let title = format!("{}: {point}", scenario.name);
-    let mut canvas = Canvas::new(820.0, limit.bottom + 44.0, &title, &scenario.about);
+    let mut canvas = Canvas::new(820.0, limit.bottom + 44.0, &title, &about);
     let x = |at: f64| LEFT + at / seconds.max(BIN_SECONDS) * (RIGHT - LEFT);
     for (panel, ticks, title) in [
         (&goodput, vec![0.0, 0.5, 1.0], "goodput over capacity"),
@@ -88,13 +96,9 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         );
     }
     let mut ends = Vec::new();
-    for name in names {
+    for (name, colour) in palette.contenders() {
         for row in rows.iter().filter(|row| row.contender == name) {
-            let class = format!(
-                "c{}{}",
-                colour(name),
-                if name == "adaptive" { " own" } else { "" }
-            );
+            let class = format!("c{colour}{}", if name == "adaptive" { " own" } else { "" });
             let answered = thin(&row.course.answered, row.full_bin);
             canvas.curve(
                 &class,
@@ -110,13 +114,10 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
                 );
             }
             let end = answered.last().map_or(0.0, |(_, value)| *value);
-            ends.push((goodput.y(end) + 4.0, name.to_owned()));
+            ends.push((goodput.y(end), name, colour));
         }
     }
-    for (at, name) in apart(ends, GAP, lowest + 4.0) {
-        let class = format!("f{}", colour(&name));
-        canvas.label(RIGHT + 10.0, at, &class, "start", &name);
-    }
+    canvas.names(RIGHT, ends, lowest);
     canvas.end()
 }
 

@@ -3,6 +3,7 @@
 mod canvas;
 mod course;
 mod curve;
+mod palette;
 mod strip;
 
 use crate::{scenario::Scenario, score::Row};

@@ -1,7 +1,10 @@
 //! Scores of many points: one row per contender, one dot per point, and the worst score as a
 //! number.
 
-use super::canvas::{Canvas, colour, contenders};
+use super::{
+    canvas::{ABOUT, Canvas},
+    palette::{Palette, worst},
+};
 use crate::{scenario::Scenario, score::Row};
 
 const LEFT: f64 = 220.0;
@@ -10,17 +13,18 @@ const TOP: f64 = 72.0;
 const STEP: f64 = 24.0;
 
 pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
-    let mut names = contenders(rows);
-    let worst = |name: &str| {
-        let own = rows.iter().filter(|row| row.contender == name);
-        own.map(|row| row.score).fold(1.0, f64::min)
-    };
-    names.sort_by(|a, b| worst(b).total_cmp(&worst(a)));
-    let bottom = TOP + STEP * names.len() as f64;
+    let palette = Palette::of(rows);
+    let mut names: Vec<(&str, usize)> = palette.contenders().collect();
+    names.sort_by(|a, b| worst(rows, b.0).total_cmp(&worst(rows, a.0)));
+    let about: Vec<&str> = std::iter::once(&*scenario.about)
+        .chain(palette.about.as_deref())
+        .collect();
+    let top = TOP + ABOUT * (about.len() - 1) as f64;
+    let bottom = top + STEP * names.len() as f64;
     let x = |score: f64| LEFT + score * (RIGHT - LEFT);
-    let mut canvas = Canvas::new(820.0, bottom + 44.0, &scenario.name, &scenario.about);
+    let mut canvas = Canvas::new(820.0, bottom + 44.0, &scenario.name, &about);
     for tick in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0] {
-        canvas.line("grid", (x(tick), TOP - 6.0), (x(tick), bottom));
+        canvas.line("grid", (x(tick), top - 6.0), (x(tick), bottom));
         canvas.label(
             x(tick),
             bottom + 18.0,
@@ -37,15 +41,15 @@ pub(super) fn chart(scenario: &Scenario, rows: &[Row]) -> String {
         "middle",
         axis,
     );
-    for (index, name) in names.iter().enumerate() {
-        let y = TOP + STEP * (index as f64 + 0.5);
-        let class = format!("f{}", colour(name));
+    for (index, (name, colour)) in names.iter().enumerate() {
+        let y = top + STEP * (index as f64 + 0.5);
+        let class = format!("f{colour}");
         canvas.label(LEFT - 14.0, y + 4.0, &class, "end", name);
         for row in rows.iter().filter(|row| row.contender == *name) {
             canvas.dot(&class, x(row.score), y);
         }
-        let low = worst(name);
-        let mark = format!("c{} mark", colour(name));
+        let low = worst(rows, name);
+        let mark = format!("c{colour} mark");
         canvas.line(&mark, (x(low), y - 7.0), (x(low), y + 7.0));
         canvas.label(RIGHT + 14.0, y + 4.0, &class, "start", &format!("{low:.3}"));
     }

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Requests, or seconds for low rates, with which new arrivals weigh as much as all before them,
-/// after a change of the distribution beyond noise. A sudden storm of low priority must move the
+/// after a change of the distribution beyond noise. A sudden overload of low priority must move the
 /// threshold at once (`high_priority_is_answered_and_low_priority_fills_the_rest`).
 const CHANGED: (f64, f64) = (300.0, 0.5);
 /// The same without a change. In one window the count of an important level is off by a tenth, and

@@ -32,7 +32,7 @@ impl Greedy {
 }
 
 /// A client's plan: `first` requests as soon as possible from `start` on, then nothing until
-/// `pause` is over, then as many as possible.
+/// `pause` has passed, then as many as possible.
 #[derive(Clone, Copy)]
 struct Plan {
     start: Duration,

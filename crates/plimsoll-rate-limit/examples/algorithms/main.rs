@@ -27,7 +27,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// An algorithm and its results.
 struct Row {
     name: &'static str,
-    color: &'static str,
+    /// The class that sets its colour in the plot.
+    class: &'static str,
     greedy: Greedy,
     /// When the requests of the plot were admitted.
     admitted: Vec<Duration>,
@@ -59,32 +60,32 @@ async fn rows(offered: &[Duration]) -> Result<Vec<Row>, Box<dyn Error>> {
     let limit = move |quota: Quota| move || RateLimit::new(quota).map_err(Box::<dyn Error>::from);
     let log = || SlidingLog::new(LIMIT, PERIOD).map_err(Box::<dyn Error>::from);
     Ok(vec![
-        meter("token bucket", "#0072b2", offered, limit(quota)).await?,
+        meter("token bucket", "bucket", offered, limit(quota)).await?,
         meter(
             "token bucket, burst 10",
-            "#56b4e9",
+            "bucket short",
             offered,
             limit(quota.burst(10)),
         )
         .await?,
         meter(
             "fixed window",
-            "#d55e00",
+            "fixed",
             offered,
             limit(quota.fixed_window()),
         )
         .await?,
         meter(
             "sliding counter",
-            "#cc79a7",
+            "counter",
             offered,
             limit(quota.sliding_window()),
         )
         .await?,
-        meter("sliding log", "#009e73", offered, log).await?,
+        meter("sliding log", "log", offered, log).await?,
         Row {
             name: "leaky bucket",
-            color: "#b8860b",
+            class: "leaky",
             greedy: greedy::of_a_shaper(&leaky_bucket).await?,
             admitted: replay(leaky_bucket()?, offered).await,
         },
@@ -99,7 +100,7 @@ fn leaky_bucket() -> Result<LeakyBucket, Box<dyn Error>> {
 /// A policy that decides at once.
 async fn meter<P>(
     name: &'static str,
-    color: &'static str,
+    class: &'static str,
     offered: &[Duration],
     make: impl Fn() -> Result<P, Box<dyn Error>>,
 ) -> Result<Row, Box<dyn Error>>
@@ -108,7 +109,7 @@ where
 {
     Ok(Row {
         name,
-        color,
+        class,
         greedy: greedy::of_a_meter(&make)?,
         admitted: replay(make()?, offered).await,
     })

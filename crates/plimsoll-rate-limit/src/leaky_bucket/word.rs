@@ -14,7 +14,7 @@ const WAITING: u64 = 1;
 /// The longest pause after a departure, in nanoseconds: more than 2 years.
 const MAX_PAUSE: u64 = 1 << 56;
 /// The latest time, in nanoseconds. Later times read as this one, so that no departure overflows:
-/// after 16 years the clock stands still.
+/// after 16 years the clock has stopped.
 pub(super) const MAX_NOW: u64 = (1 << (u64::BITS - TIME_SHIFT)) - 1 - MAX_PAUSE;
 
 /// The time of the next departure, the generation of its rate, and the queue's mark.

@@ -21,7 +21,7 @@ use crate::{
 const TIME_BITS: u32 = 60;
 const GENERATIONS: u64 = 1 << (u64::BITS - TIME_BITS);
 /// The latest time, in nanoseconds. Later times read as this one, so that no time overflows: after
-/// 35 years the clock stands still.
+/// 35 years the clock has stopped.
 const MAX_NOW: u64 = (1 << TIME_BITS) - 1 - MAX_PERIOD.as_nanos() as u64;
 
 /// The units that were taken within the last period.

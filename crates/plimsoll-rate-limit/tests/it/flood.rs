@@ -77,7 +77,7 @@ fn known_callers_are_served_in_floods_of_all_kinds() {
     }
 }
 
-/// Cells of callers that have left are not kept for ever.
+/// Cells of callers that have left are not kept forever.
 #[test]
 fn a_key_is_no_longer_known_five_minutes_after_its_last_request() {
     let (limit, start) = (limit(SLOW_QUOTA), tokio::time::Instant::now());

@@ -244,7 +244,7 @@ enum Step {
     Revoke(Index, usize),
     /// Revokes those that were admitted first.
     RevokeOldest(usize),
-    /// The request runs, so it cannot be revoked any more.
+    /// The request runs, so it can no longer be revoked.
     Run(Index),
 }
 

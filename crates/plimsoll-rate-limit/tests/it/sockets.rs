@@ -1,4 +1,4 @@
-//! Behind a real axum server: who is admitted, and what callers see.
+//! Behind a real axum server: which requests are admitted, and what callers see.
 
 use std::{
     net::SocketAddr,

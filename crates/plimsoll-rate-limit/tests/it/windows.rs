@@ -108,7 +108,7 @@ proptest! {
             match step {
                 Step::Pass(thousandths) => at += terms.period * thousandths / 1000,
                 Step::Edge(nanos) => at = at - at % terms.period + terms.period + nanos - 1,
-                // Within the windows that a state of any limit can tell apart.
+                // Within the windows that a state of any limit can distinguish.
                 Step::Jump(nanos) => at += nanos.min(terms.period << 10),
                 Step::Ask(cost) => prop_assert_eq!(
                     weigh(&limit, cost, now(at)).map(drop),

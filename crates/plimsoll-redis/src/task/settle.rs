@@ -152,7 +152,7 @@ impl Task {
     fn read_clock(&mut self, reply: &Reply, sent: Instant) {
         match self.topology() {
             Topology::One => self.clock.read(reply.at(), sent),
-            // The clock of any node. A slow answer says little about when it was made.
+            // The clock of any node. The time at which a slow answer was made is uncertain.
             Topology::Cluster if sent.elapsed() <= self.settings.deadline => {
                 self.clock.read_ahead(reply.at(), sent);
             }

@@ -191,7 +191,7 @@ async fn a_slot_that_moves_keeps_what_was_spent() {
         assert_eq!(node.command(&command), "+OK");
     };
 
-    // It must load the scripts while other nodes do not know it as an owner of the slot.
+    // It must load the scripts while other nodes do not have it as the owner of the slot.
     assert_eq!(to.command("SCRIPT FLUSH"), "+OK");
     set_slot(to, "IMPORTING", &from_id);
     set_slot(from, "MIGRATING", &to_id);

@@ -1,15 +1,19 @@
-//! Scales of a chart: the positions of seconds and values, and the grid.
+//! Scales of a chart: the positions of seconds and values, the grid, and the text around the plot.
 
 use std::fmt::Write;
 
 use super::escape;
 
-pub(super) const WIDTH: f64 = 1_040.0;
-pub(super) const HEIGHT: f64 = 236.0;
-pub(super) const LEFT: f64 = 52.0;
-pub(super) const RIGHT: f64 = 8.0;
-pub(super) const TOP: f64 = 26.0;
-pub(super) const BOTTOM: f64 = 22.0;
+/// Size of the plot, in units of the SVG. The page stretches it, so text is HTML around the plot.
+pub(super) const WIDTH: f64 = 1_000.0;
+pub(super) const HEIGHT: f64 = 200.0;
+
+/// Lengths between two labels of the time axis, in seconds.
+const STEPS: [f64; 12] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+];
+/// The most labels on the time axis: more would overlap on a screen of 400 px.
+const LABELS: f64 = 8.0;
 
 /// The axes. Each phase is as wide as its longer run.
 pub(super) struct Axis {
@@ -21,61 +25,81 @@ pub(super) struct Axis {
 
 impl Axis {
     pub(super) fn x(&self, second: f64) -> f64 {
-        LEFT + second / self.seconds * (WIDTH - LEFT - RIGHT)
+        second / self.seconds * WIDTH
     }
 
     pub(super) fn y(&self, value: f64) -> f64 {
-        HEIGHT - BOTTOM - value.clamp(0.0, self.top) / self.top * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - value.clamp(0.0, self.top) / self.top * HEIGHT
     }
 }
 
-/// Draws the phases with their names.
+/// Draws a band behind every other phase.
 pub(super) fn bands(svg: &mut String, axis: &Axis) {
-    for (index, (name, first, seconds)) in axis.phases.iter().enumerate() {
+    for (_, first, seconds) in axis.phases.iter().step_by(2) {
         let (left, right) = (axis.x(*first), axis.x(first + seconds));
-        if index % 2 == 0 {
-            _ = write!(
-                svg,
-                "<rect class=band x={left:.1} y={TOP} width={:.1} height={:.1} />",
-                right - left,
-                HEIGHT - TOP - BOTTOM
-            );
-        }
         _ = write!(
             svg,
-            "<text class=phase x={:.1} y={}>{}</text>",
-            f64::midpoint(left, right),
-            TOP - 9.0,
-            escape(name)
+            "<rect class=band x={left:.1} y=0 width={:.1} height={HEIGHT} />",
+            right - left
         );
     }
 }
 
-/// Draws lines and numbers.
+/// Draws the lines of the grid.
 pub(super) fn grid(svg: &mut String, axis: &Axis) {
-    for step in 0..=4 {
-        let value = axis.top * f64::from(step) / 4.0;
+    for value in ticks(axis) {
         let y = axis.y(value);
         _ = write!(
             svg,
-            "<line class=grid x1={LEFT} x2={} y1={y:.1} y2={y:.1} /><text class=tick x={} y={:.1}>{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 7.0,
-            y + 4.0,
+            "<line class=grid x1=0 x2={WIDTH} y1={y:.1} y2={y:.1} />"
+        );
+    }
+}
+
+/// Writes the names of the phases, which belong above the plot.
+pub(super) fn names(html: &mut String, axis: &Axis) {
+    html.push_str("<div class=phases>");
+    for (name, _, seconds) in &axis.phases {
+        _ = write!(
+            html,
+            "<span style=\"flex-grow:{seconds}\">{}</span>",
+            escape(name)
+        );
+    }
+    html.push_str("</div>");
+}
+
+/// Writes the numbers at the left and below the plot.
+pub(super) fn numbers(html: &mut String, axis: &Axis) {
+    for value in ticks(axis) {
+        let top = axis.y(value) / HEIGHT * 100.0;
+        _ = write!(
+            html,
+            "<span class=tick style=\"top:{top:.1}%\">{}</span>",
             short(value)
         );
     }
-    let every = if axis.seconds > 60.0 { 10.0 } else { 5.0 };
-    let mut second = 0.0;
-    while second <= axis.seconds {
+    let step = step(axis.seconds);
+    for label in 0..=(axis.seconds / step) as u32 {
+        let second = f64::from(label) * step;
+        let left = axis.x(second) / WIDTH * 100.0;
         _ = write!(
-            svg,
-            "<text class=second x={:.1} y={}>{second} s</text>",
-            axis.x(second),
-            HEIGHT - 6.0
+            html,
+            "<span class=second style=\"left:{left:.2}%\">{second} s</span>"
         );
-        second += every;
     }
+}
+
+fn ticks(axis: &Axis) -> impl Iterator<Item = f64> {
+    (0..=4).map(|part| axis.top * f64::from(part) / 4.0)
+}
+
+/// Returns the seconds between two labels of the time axis.
+fn step(seconds: f64) -> f64 {
+    STEPS
+        .into_iter()
+        .find(|step| seconds / step <= LABELS)
+        .unwrap_or(seconds / LABELS)
 }
 
 /// Returns the next higher number that divides into four readable parts.
@@ -132,5 +156,11 @@ mod tests {
             [0.0, 0.25, 1.0, 1.5, 320.4].map(short),
             ["0", "0.25", "1", "1.5", "320"]
         );
+    }
+
+    #[test]
+    fn the_time_axis_has_few_labels() {
+        let steps = [2.0, 39.0, 75.0, 300.0, 3_600.0, 80_000.0].map(|seconds| short(step(seconds)));
+        assert_eq!(steps, ["1", "5", "10", "60", "600", "10000"]);
     }
 }

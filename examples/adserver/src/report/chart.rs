@@ -1,9 +1,10 @@
-//! Curves over time as inline SVG: the phases side by side, one point per second.
+//! Curves over time, as inline SVG with text around it: the phases side by side, one point per
+//! second.
 
 use std::fmt::Write;
 
 use super::{
-    axis::{Axis, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, bands, grid, nice, short},
+    axis::{Axis, HEIGHT, WIDTH, bands, grid, names, nice, numbers, short},
     escape,
 };
 use crate::figures::PhaseFigures;
@@ -11,7 +12,8 @@ use crate::figures::PhaseFigures;
 /// A line, or one of the stacked areas.
 pub(super) struct Series {
     pub(super) name: String,
-    pub(super) color: &'static str,
+    /// The class that sets its colour, in `style.css`.
+    pub(super) class: &'static str,
     /// A value for each second of each phase. NaN is a gap in the line.
     pub(super) values: Vec<Vec<f64>>,
 }
@@ -23,7 +25,7 @@ pub(super) struct Chart<'a> {
     pub(super) series: Vec<Series>,
     /// Stacked areas instead of lines.
     pub(super) stacked: bool,
-    /// Value and name of a dashed line.
+    /// Value and name of a dashed line. The name is in the legend, where no curve covers it.
     pub(super) mark: Option<(f64, &'a str)>,
 }
 
@@ -31,47 +33,53 @@ impl Chart<'_> {
     /// Returns the chart with its heading and legend.
     pub(super) fn figure(&self, phases: &[PhaseFigures]) -> String {
         let axis = self.axis(phases);
-        let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        let mut html = format!(
+            "<figure><figcaption><b>{}</b> <small>{}</small> {}</figcaption>",
+            escape(self.title),
+            escape(self.unit),
+            self.legend()
+        );
+        names(&mut html, &axis);
+        _ = write!(
+            html,
+            "<div class=plot><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=none role=img aria-label=\"{}\">",
             escape(self.title)
         );
-        bands(&mut svg, &axis);
-        grid(&mut svg, &axis);
-        if let Some((value, name)) = self.mark {
+        bands(&mut html, &axis);
+        grid(&mut html, &axis);
+        if let Some((value, _)) = self.mark {
             let y = axis.y(value);
             _ = write!(
-                svg,
-                "<line class=mark x1={LEFT} x2={} y1={y:.1} y2={y:.1} /><text class=marked x={} y={:.1}>{}</text>",
-                WIDTH - RIGHT,
-                WIDTH - RIGHT - 4.0,
-                y - 4.0,
-                escape(name)
+                html,
+                "<line class=mark x1=0 x2={WIDTH} y1={y:.1} y2={y:.1} />"
             );
         }
         if self.stacked {
-            self.areas(&mut svg, &axis);
+            self.areas(&mut html, &axis);
         } else {
-            self.lines(&mut svg, &axis);
+            self.lines(&mut html, &axis);
         }
-        self.tips(&mut svg, &axis);
-        svg.push_str("</svg>");
-        let legend = self
-            .series
-            .iter()
-            .fold(String::new(), |mut legend, series| {
-                _ = write!(
-                    legend,
-                    "<span><i style=\"background:{}\"></i>{}</span>",
-                    series.color,
-                    escape(&series.name)
-                );
-                legend
-            });
-        format!(
-            "<figure><figcaption><b>{}</b> <small>{}</small> {legend}</figcaption>{svg}</figure>\n",
-            escape(self.title),
-            escape(self.unit)
-        )
+        self.tips(&mut html, &axis);
+        html.push_str("</svg>");
+        numbers(&mut html, &axis);
+        html.push_str("</div></figure>\n");
+        html
+    }
+
+    fn legend(&self) -> String {
+        let mut legend = String::new();
+        for series in &self.series {
+            _ = write!(
+                legend,
+                "<span><i class={}></i>{}</span>",
+                series.class,
+                escape(&series.name)
+            );
+        }
+        if let Some((_, name)) = self.mark {
+            _ = write!(legend, "<span><i class=dashed></i>{}</span>", escape(name));
+        }
+        legend
     }
 
     fn axis(&self, phases: &[PhaseFigures]) -> Axis {
@@ -128,25 +136,21 @@ impl Chart<'_> {
                     if value.is_finite() {
                         let last = values.get(second + 1).is_none_or(|next| !next.is_finite());
                         let step = if pen_down { 'L' } else { 'M' };
-                        let x = axis.x(first + second as f64 + 0.5);
-                        _ = write!(path, "{step}{x:.1} {:.1}", axis.y(*value));
+                        let (x, y) = (axis.x(first + second as f64 + 0.5), axis.y(*value));
+                        _ = write!(path, "{step}{x:.1} {y:.1}");
+                        // A single point is a line without length: its round cap is a dot.
                         if last && !pen_down {
-                            let y = axis.y(*value);
+                            let class = series.class;
                             _ = write!(
                                 svg,
-                                "<circle fill=\"{}\" cx={x:.1} cy={y:.1} r=3.2 />",
-                                series.color
+                                "<path class=\"line point {class}\" d=\"M{x:.1} {y:.1}h0\"/>"
                             );
                         }
                     }
                     pen_down = value.is_finite();
                 }
             }
-            _ = write!(
-                svg,
-                "<path class=line stroke=\"{}\" d=\"{path}\"/>",
-                series.color
-            );
+            _ = write!(svg, "<path class=\"line {}\" d=\"{path}\"/>", series.class);
         }
     }
 
@@ -174,7 +178,7 @@ impl Chart<'_> {
                     }
                 }
             }
-            _ = write!(svg, "<path fill=\"{}\" d=\"{path}\"/>", series.color);
+            _ = write!(svg, "<path class=\"area {}\" d=\"{path}\"/>", series.class);
         }
     }
 
@@ -194,9 +198,8 @@ impl Chart<'_> {
                 }
                 _ = write!(
                     svg,
-                    "<rect class=tip x={x:.1} y={TOP} width={:.1} height={:.1}><title>{}</title></rect>",
+                    "<rect class=tip x={x:.1} y=0 width={:.1} height={HEIGHT}><title>{}</title></rect>",
                     axis.x(first + second as f64 + 1.0) - x,
-                    HEIGHT - TOP - BOTTOM,
                     escape(&tip)
                 );
             }

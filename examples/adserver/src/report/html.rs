@@ -4,26 +4,24 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use super::{
     chart::{Chart, Series},
-    escape, tables,
+    escape, tables, tiles,
 };
 use crate::{
-    figures::{Figures, PhaseFigures, Run, Second, Server},
+    figures::{Figures, PhaseFigures, Second, Server},
     settings::{BID_TIMEOUT, CLIENT_DEADLINE, LAG_BOUND, STORE_SERVICE, STORE_WORKERS},
 };
 
 /// Inlined: the page must not need another file.
 const STYLE: &str = include_str!("style.css");
-const PLIMSOLL: &str = "#1d62c4";
-const BARE: &str = "#d9622b";
-/// Colours of stacked areas.
-const REASONS: [&str; 6] = [
-    "#6f9bd8", "#1d62c4", "#5aa98b", "#b08bc9", "#c9a24b", "#8a8f98",
-];
+/// Classes of stacked areas. `style.css` has their colours, for light and dark pages.
+const REASONS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 
 /// Returns the page.
 pub(crate) fn html(figures: &Figures) -> String {
     let mut page = format!(
-        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<title>adserver</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\n<title>Ad server: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        escape(&figures.title)
     );
     _ = write!(
         page,
@@ -35,7 +33,8 @@ pub(crate) fn html(figures: &Figures) -> String {
         figures.capacity,
         CLIENT_DEADLINE.as_millis()
     );
-    tiles(&mut page, figures);
+    tiles::notice(&mut page, figures);
+    tiles::tiles(&mut page, figures);
     for chart in charts(figures) {
         page.push_str(&chart.figure(&figures.phases));
     }
@@ -57,55 +56,15 @@ pub(crate) fn html(figures: &Figures) -> String {
     page
 }
 
-/// The text of a tile for a run.
-type Value<'a> = &'a dyn Fn(&Run) -> String;
-
-/// Writes the phase with the highest load in four numbers.
-fn tiles(page: &mut String, figures: &Figures) {
-    let offered = |phase: &&PhaseFigures| phase.plimsoll.total.offered_rps();
-    let Some(phase) = figures
-        .phases
-        .iter()
-        .max_by(|a, b| offered(a).total_cmp(&offered(b)))
-    else {
-        return;
-    };
-    let share = |run: &Run| format!("{:.0} %", run.goodput(figures.capacity) * 100.0);
-    let p99 = |run: &Run| format!("{:.0} ms", run.total.p99_ms);
-    let late = |run: &Run| format!("{}", run.total.late + run.total.failed + run.total.unsent);
-    let peak = |run: &Run| format!("{:.0} MiB", run.peak_mib);
-    let rows: [(&str, Value<'_>); 4] = [
-        ("goodput, of capacity", &share),
-        ("p99 of answered auctions", &p99),
-        ("clients that gave up", &late),
-        ("peak memory", &peak),
-    ];
-    let times = offered(&phase) / figures.capacity;
-    _ = write!(
-        page,
-        "<div class=tiles><h2>{}: {times:.1} times the capacity</h2>",
-        escape(&phase.name)
-    );
-    for (name, value) in rows {
-        _ = write!(
-            page,
-            "<div><small>{name}</small><b style=\"color:{PLIMSOLL}\">{}</b><span>bare: <em style=\"color:{BARE}\">{}</em></span></div>",
-            value(&phase.plimsoll),
-            value(&phase.bare)
-        );
-    }
-    page.push_str("</div>\n");
-}
-
 fn charts(figures: &Figures) -> Vec<Chart<'static>> {
     let capacity = figures.capacity;
     let both = |value: &dyn Fn(&Second) -> f64| -> Vec<Series> {
-        let line = |server: Server, color| Series {
+        let line = |server: Server| Series {
             name: server.name().to_owned(),
-            color,
+            class: server.name(),
             values: values(figures, server, value),
         };
-        vec![line(Server::Plimsoll, PLIMSOLL), line(Server::Bare, BARE)]
+        Server::BOTH.map(line).into()
     };
     let p99 = |second: &Second| {
         if second.tally.answered == 0 {
@@ -131,7 +90,7 @@ fn charts(figures: &Figures) -> Vec<Chart<'static>> {
         },
         Chart {
             title: "Rejected",
-            unit: "per second, by policy",
+            unit: "by Plimsoll, per second, by policy",
             series: reasons(figures),
             stacked: true,
             mark: None,
@@ -158,9 +117,9 @@ fn reasons(figures: &Figures) -> Vec<Series> {
     let names: BTreeSet<&String> = runs.flat_map(|total| total.refused.keys()).collect();
     let names = names.into_iter().zip(REASONS.into_iter().cycle());
     names
-        .map(|(name, color)| Series {
+        .map(|(name, class)| Series {
             name: name.clone(),
-            color,
+            class,
             values: values(figures, Server::Plimsoll, |second| {
                 second.tally.refused.get(name).copied().unwrap_or(0) as f64
             }),

@@ -18,7 +18,13 @@ pub(crate) fn json(figures: &Figures) -> String {
             })
         })
         .collect();
-    let all = object!({ "capacity_rps": round(figures.capacity, 10.0), "title": figures.title, "phases": phases });
+    let all = object!({
+        "capacity_rps": round(figures.capacity, 10.0),
+        "title": figures.title,
+        "phase_seconds": figures.seconds,
+        "short": figures.is_short(),
+        "phases": phases,
+    });
     format!("{all:#}\n")
 }
 

@@ -6,6 +6,7 @@ mod html;
 mod json;
 mod table;
 mod tables;
+mod tiles;
 
 pub(crate) use self::{html::html, json::json, table::table};
 

@@ -3,12 +3,15 @@
 use std::fmt::Write;
 
 use super::escape;
-use crate::figures::{Figures, Server};
+use crate::{
+    figures::{Figures, Server},
+    tally::Tally,
+};
 
 /// Writes all figures, one row for each phase and server.
 pub(super) fn all(page: &mut String, figures: &Figures) {
     page.push_str(
-        "<h2>All figures</h2>\n<div class=wide><table><thead><tr><th>phase<th>server<th>offered/s<th>answered/s<th>goodput\
+        "<h2 id=all>All figures</h2>\n<div class=wide role=region aria-labelledby=all tabindex=0><table><thead><tr><th>phase<th>server<th>offered/s<th>answered/s<th>goodput\
          <th>house/s<th>late/s<th>p50 ms<th>p99 ms<th>p99.9 ms<th>peak MiB<th>lag ms<th class=text>rejected</tr></thead>\n",
     );
     for phase in &figures.phases {
@@ -16,10 +19,14 @@ pub(super) fn all(page: &mut String, figures: &Figures) {
         for (server, run) in phase.runs() {
             let total = &run.total;
             let per_second = |count: u64| count as f64 / total.seconds.max(f64::EPSILON);
-            let mut refused = String::new();
-            for (policy, count) in &total.refused {
-                _ = write!(refused, "<span>{} {count}</span> ", escape(policy));
-            }
+            let refused = match server {
+                // One cell for both servers, so that its lines do not move the rows apart.
+                Server::Plimsoll if phase.bare.total.refused.is_empty() => {
+                    format!("<td rowspan=2 class=\"text reasons\">{}", reasons(total))
+                }
+                Server::Bare if total.refused.is_empty() => String::new(),
+                _ => format!("<td class=\"text reasons\">{}", reasons(total)),
+            };
             let name = if server == Server::Plimsoll {
                 format!("<th rowspan=2 scope=rowgroup>{}", escape(&phase.name))
             } else {
@@ -28,7 +35,7 @@ pub(super) fn all(page: &mut String, figures: &Figures) {
             _ = writeln!(
                 page,
                 "<tr class={server_name}>{name}<td class=text>{server_name}<td>{:.0}<td>{:.0}<td><b>{:.2}</b><td>{:.0}<td>{:.0}\
-                 <td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}{}<td class=\"text reasons\">{refused}</tr>",
+                 <td>{:.0}<td>{:.0}<td>{:.0}<td>{:.0}<td>{:.1}{}{refused}</tr>",
                 total.offered_rps(),
                 total.goodput_rps(),
                 run.goodput(figures.capacity),
@@ -48,10 +55,20 @@ pub(super) fn all(page: &mut String, figures: &Figures) {
     page.push_str("</table></div>\n");
 }
 
+/// Formats the rejections by policy.
+fn reasons(total: &Tally) -> String {
+    let mut reasons = String::new();
+    for (policy, count) in &total.refused {
+        _ = write!(reasons, "<span>{} {count}</span> ", escape(policy));
+    }
+    reasons
+}
+
 /// Writes the accepted impressions by criticality, and the recorded auctions.
 pub(super) fn impressions(page: &mut String, figures: &Figures) {
     page.push_str(
-        "<h2>Impressions accepted, by criticality, and answered auctions recorded by analytics</h2>\n<div class=wide><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
+        "<h2 id=impressions>Impressions accepted by Plimsoll, by criticality, and answered auctions recorded by analytics</h2>\n\
+         <div class=wide role=region aria-labelledby=impressions tabindex=0><table><thead><tr><th>phase<th>CRITICAL_PLUS<th>CRITICAL\
          <th>SHEDDABLE_PLUS<th>SHEDDABLE<th>recorded</tr></thead><tbody>\n",
     );
     for phase in &figures.phases {

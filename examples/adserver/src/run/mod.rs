@@ -119,6 +119,8 @@ async fn compare(options: &Options, folder: &Path) -> Result<(), String> {
     let figures = Figures {
         capacity,
         title: plan.title,
+        seconds: plan.seconds,
+        usual_seconds: plan.usual_seconds,
         phases: phases.collect(),
     };
 

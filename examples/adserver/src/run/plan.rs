@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) title: String,
     pub(super) phases: Vec<Phase>,
     pub(super) seconds: f64,
+    /// The length of a phase when no option sets it.
+    pub(super) usual_seconds: f64,
     pub(super) seed: u64,
     /// The file and the speed of a recording, in place of random arrivals.
     trace: Option<(PathBuf, f64)>,
@@ -39,9 +41,10 @@ impl Plan {
             PHASE_SECONDS
         };
         let mut plan = Self {
-            title: "The storm".to_owned(),
+            title: "An ad server under overload".to_owned(),
             phases,
             seconds: options.seconds.unwrap_or(usual),
+            usual_seconds: usual,
             seed: options.seed,
             trace: None,
         };

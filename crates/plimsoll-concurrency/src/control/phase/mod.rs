@@ -34,7 +34,7 @@ pub(super) enum Phase {
     },
     /// The limit has just moved; calls from before end.
     Settle,
-    /// The limit swings about its middle.
+    /// The limit alternates around its middle.
     Track,
     /// The limit is below the base; calls from before end.
     Drain(Probe),
@@ -99,7 +99,7 @@ impl Context<'_> {
         self.within(goal, self.limit / most, self.limit * most)
     }
 
-    /// The middle of the swing.
+    /// The middle of the alternation.
     fn middle(&self) -> f64 {
         self.headroom.middle(self.model, self.settings.objective)
     }

@@ -70,7 +70,7 @@ pub(in crate::control) fn measure(probe: Probe, seen: &Observation, at: &Context
     let tuning = &at.model.tuning;
     let least = tuning.window_calls * at.model.probe_calls();
     let size = at.window((tuning.generations * at.limit).max(least));
-    // The first estimate may be that of the short calls, which end first: wait for the long ones.
+    // Short calls end first, so the first estimate could be theirs: wait for the long ones.
     let long = tuning.pays * seen.latency * (1.0 + seen.variation);
     let time = if at.model.agreed == 0 {
         size.time.max(seconds(long))

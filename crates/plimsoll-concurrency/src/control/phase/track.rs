@@ -1,4 +1,5 @@
-//! Tracking: the limit follows the model from window to window, and swings to measure its effect.
+//! Tracking: the limit follows the model from window to window, and alternates around its middle to
+//! measure its effect.
 
 use super::{Context, Phase, Step};
 use crate::{LimitReason, control::headroom::Lowered};
@@ -17,7 +18,7 @@ pub(in crate::control) fn steer(at: &Context<'_>, reason: Option<LimitReason>) -
     Step::new(phase, limit, window, reason.unwrap_or(direction))
 }
 
-/// A window of the swing.
+/// A window of the alternation.
 pub(in crate::control) fn step(lowered: Lowered, at: &Context<'_>) -> Step {
     let reason = match lowered {
         Lowered::No => None,
@@ -47,7 +48,7 @@ pub(in crate::control) fn doubt(at: &Context<'_>) -> Step {
 }
 
 /// No call was answered, and calls were dropped. The limit falls, but not below the base: at a limit
-/// of 1 it would take long to notice that the service is well again.
+/// of 1 it would take long to detect that the service has recovered.
 pub(in crate::control) fn unanswered(phase: Phase, at: &Context<'_>) -> Step {
     let least = at.model.base().min(at.limit);
     let lower = at.limit / at.model.tuning.boost_step;

@@ -9,21 +9,21 @@ use crate::published;
 
 /// Always busy.
 const WORKERS: f64 = 40.0;
-/// What a call takes at rest, before the mix changes.
+/// No-load latency of a call, before the mix changes.
 const USUAL: Duration = Duration::from_millis(10);
 
-/// A service that refuses half, and the limit that sees it.
+/// A saturated service of which half of the requests are rejected, and its limit.
 struct Saturated {
     adaptive: Adaptive,
     limit: u32,
     now: Instant,
-    /// Whether windows say what calls take at rest.
+    /// Whether windows contain the no-load latency of the routes of their calls.
     told_apart: bool,
 }
 
 impl Saturated {
     fn new(told_apart: bool) -> Self {
-        fastrand::seed(1); // the intervals between dips are drawn
+        fastrand::seed(1); // the intervals between probes are random
         let adaptive = Adaptive::new();
         Self {
             limit: adaptive.initial(),
@@ -33,7 +33,7 @@ impl Saturated {
         }
     }
 
-    /// A window of calls that take so long at rest.
+    /// A window of calls with this no-load latency.
     fn window(&mut self, at_rest: Duration) -> LimitReason {
         let limit = f64::from(self.limit);
         let busy = limit.min(WORKERS);
@@ -60,7 +60,7 @@ impl Saturated {
         change.reason
     }
 
-    /// Until the limit is known and a dip is just over: the next is far away.
+    /// Runs until the limit has settled and a probe has just ended: the next one is far away.
     fn settle(&mut self) {
         for _ in 0..200 {
             self.window(USUAL);
@@ -69,7 +69,7 @@ impl Saturated {
         while self.window(USUAL) == LimitReason::Probe {}
     }
 
-    /// The lowest limit and the highest, of two swings.
+    /// The lowest and the highest limit of two alternations.
     fn range(&mut self, at_rest: Duration) -> (u32, u32) {
         let mut limits = Vec::new();
         while limits.len() < 8 {

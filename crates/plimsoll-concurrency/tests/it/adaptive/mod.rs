@@ -89,7 +89,7 @@ async fn a_pause_between_two_bursts_is_not_taken_for_slowness() {
         lab.run(100.0, 100 * MS).await;
         busy += lab.run(100.0, 200 * MS).await / 500.0;
     }
-    // In most bursts a dip is due, and takes half of it.
+    // In most bursts a probe is due, and takes half of the burst.
     assert!(busy >= 0.6, "{busy}: limit {}", lab.handle.limit());
 }
 
@@ -131,7 +131,8 @@ async fn it_survives_a_stall() {
     }
 }
 
-/// Twice as many as can be served, who stay for two or three service times: enough, if they do not wait first.
+/// Twice the capacity, with callers that leave after two or three service times: long enough for an
+/// answer if they are not queued first.
 #[tokio::test(start_paused = true)]
 async fn callers_that_leave_early_are_let_in_when_they_can_be_served() {
     for (millis, least) in [(40, 0.7), (60, 0.9), (100, 0.97)] {
@@ -175,7 +176,7 @@ async fn a_service_that_fails_as_fast_keeps_its_limit_and_one_that_says_it_is_ov
         let mut lab = Lab::adaptive(20);
         lab.run(40.0, 2 * SECOND).await;
         lab.service.answers_with(status);
-        lab.run(40.0, 100 * MS).await; // those who were answered before
+        lab.run(40.0, 100 * MS).await; // calls that were answered before
         let before = lab.handle.limit();
         lab.run(40.0, 10 * SECOND).await;
         let limit = lab.handle.limit();
@@ -214,7 +215,7 @@ async fn one_worker_is_enough_for_a_limit_of_one_or_two() {
 
 #[tokio::test(start_paused = true)]
 async fn cells_of_a_key_move_one_limit_together() {
-    fastrand::seed(1); // the intervals between dips are drawn
+    fastrand::seed(1); // the intervals between probes are random
     let each = ConcurrencyLimit::adaptive();
     let handle = each.handle();
     let turn = std::sync::atomic::AtomicU8::new(0);

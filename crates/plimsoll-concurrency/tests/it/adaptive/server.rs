@@ -1,4 +1,4 @@
-//! A service with so many workers behind a real gate, and requests that come at random, on the paused clock.
+//! A service with a number of workers behind a real gate, and random arrivals, on the paused clock.
 
 use std::{
     convert::Infallible,
@@ -82,7 +82,7 @@ impl Service {
     }
 }
 
-/// The service, its gate, and who asks it.
+/// The service, its gate, and its callers.
 pub(super) struct Lab<P> {
     pub(super) service: Arc<Service>,
     pub(super) handle: ConcurrencyLimitHandle,
@@ -96,7 +96,7 @@ pub(super) struct Lab<P> {
 
 impl Lab<ConcurrencyLimit> {
     pub(super) fn adaptive(workers: usize) -> Self {
-        fastrand::seed(1); // the intervals between dips are drawn
+        fastrand::seed(1); // the intervals between probes are random
         let limit = ConcurrencyLimit::adaptive();
         let handle = limit.handle();
         Self::new(workers, limit, handle)
@@ -141,8 +141,8 @@ where
         self.gate.clone()
     }
 
-    /// Requests come at random for this time, so many that they would keep `demand` workers busy. Answers with the workers'
-    /// worth of what was answered.
+    /// Sends requests at random for this time, at a rate that keeps `demand` workers busy. Returns
+    /// the mean number of workers that answered calls kept busy.
     pub(super) async fn run(&mut self, demand: f64, time: Duration) -> f64 {
         self.service.take_answered();
         let (began, mut at) = (Instant::now(), Instant::now());
@@ -159,7 +159,7 @@ where
         self.service.take_answered() as f64 * MEAN / time.as_secs_f64()
     }
 
-    /// Comes with a request, and stays for the answer if it is not refused at once.
+    /// Sends a request, and waits for its answer if it is not rejected at once.
     fn ask(&mut self) {
         let mut gate = self.gate.clone();
         assert!(
@@ -182,7 +182,7 @@ where
         });
     }
 
-    /// Everybody has been answered or has left.
+    /// Waits until all calls are answered or cancelled.
     pub(super) async fn rest(&mut self) {
         while self.calls.join_next().await.is_some() {}
     }

@@ -137,7 +137,7 @@ fn is_valid(algorithm: &mut impl Algorithm, window: &Window) -> Result<u32, Test
 proptest! {
     #[test]
     fn no_window_brings_the_limit_out_of_its_bounds_or_the_algorithm_down(windows in any_windows()) {
-        fastrand::seed(1); // the intervals between dips are drawn
+        fastrand::seed(1); // the intervals between probes are random
         let mut adaptive = Adaptive::new();
         prop_assert!(adaptive.initial() >= 1);
         for window in &windows {
@@ -150,7 +150,7 @@ proptest! {
         windows in possible_windows(),
         micros in 100..100_000_u64,
     ) {
-        fastrand::seed(1); // the intervals between dips are drawn
+        fastrand::seed(1); // the intervals between probes are random
         let mut adaptive = Adaptive::new();
         let mut limit = adaptive.initial();
         let mut now = Instant::now();
@@ -158,7 +158,7 @@ proptest! {
             limit = is_valid(&mut adaptive, window)?;
             now = window.ended;
         }
-        // Forty workers who are always busy, and refuse half.
+        // Forty workers that are always busy; half of the requests are rejected.
         let latency = Duration::from_micros(micros);
         let mut highest = 0;
         for number in 0..4000 {

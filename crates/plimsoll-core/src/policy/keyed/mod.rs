@@ -53,10 +53,10 @@ pub struct InvalidKeyed(usize);
 ///
 /// # A flood of keys
 ///
-/// * **Known keys.** The second request makes a key known. After another key has wanted its slot,
-///   the slot is kept for five more minutes. So any number of keys that come once cannot evict a
-///   caller that comes once a minute. Up to `capacity` known keys are served as if there were no
-///   flood.
+/// * **Known keys.** The second request makes a key known. After another key has needed its slot,
+///   the slot is kept for five more minutes. So any number of keys with one request each cannot
+///   evict a caller with a request per minute. Up to `capacity` known keys are served as if there
+///   were no flood.
 /// * **New keys** take empty slots, slots of other new keys, and slots of known keys that stay
 ///   away. A new key that finds none among its eight slots shares an overflow cell with other such
 ///   keys of its page, until a slot is free. Every request with a key is counted in some
@@ -74,7 +74,7 @@ pub struct InvalidKeyed(usize);
 /// # Cost
 ///
 /// A known key is found without a lock. Other keys lock their set while its eight slots are
-/// examined; so does the first request of a known key after another key has wanted its slot.
+/// examined; so does the first request of a known key after another key has needed its slot.
 pub struct Keyed<K, P> {
     key: K,
     missing: Missing,

@@ -1,9 +1,9 @@
 //! A set of slots: where a key may be, and which key may take over a slot.
 //!
 //! A new key is on probation: any other new key may take its slot while that is idle. The second
-//! request makes the key known. The slot of a known key is given away only when another key has
-//! wanted it and the known key has not come for [`KEPT_SECS`] since. So a flood of keys that come
-//! once cannot evict a caller that comes repeatedly.
+//! request makes the key known. Another key takes the slot of a known key only when the known key
+//! has had no request for [`KEPT_SECS`] since another key needed the slot. So a flood of keys with
+//! one request each cannot evict a caller with repeated requests.
 
 use std::sync::PoisonError;
 
@@ -17,8 +17,8 @@ use crate::{Epoch, sync::Mutex};
 
 /// Slots in a set.
 pub(super) const WAYS: usize = 8;
-/// How long the slot of a known key is kept after another key has wanted it, in seconds. Callers
-/// that come once a minute stay known, and slots of keys that have gone are reused within minutes.
+/// How long the slot of a known key is kept after another key has needed it, in seconds. Callers
+/// with a request per minute stay known, and slots of unused keys are reused within minutes.
 /// `law_07_a_flood_of_keys_takes_no_slot_of_a_known_key` fails when it is shorter than the time
 /// between two requests.
 const KEPT_SECS: u32 = 5 * 60;

@@ -24,7 +24,8 @@ impl KeyHash {
 
     /// The hash as stored while the slot may be given to another key.
     ///
-    /// The key is on probation, or is known and has not come since another key wanted the slot.
+    /// The key is on probation, or is known and has had no request since another key needed the
+    /// slot.
     fn open(self) -> u64 {
         self.0 ^ 0b01
     }

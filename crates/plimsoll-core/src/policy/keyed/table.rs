@@ -181,7 +181,8 @@ impl<P: Cell> Table<P> {
     }
 }
 
-/// Leaves the slot when dropped; forgotten while a permit or a wait keeps the user.
+/// Ends a use of the slot when dropped. Disarmed with `mem::forget` while a permit or a wait keeps
+/// the use.
 pub(super) struct InUse<'a, P: Cell> {
     pub(super) table: &'a Table<P>,
     pub(super) place: Place,

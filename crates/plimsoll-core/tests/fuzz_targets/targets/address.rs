@@ -105,8 +105,8 @@ fn entries(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         .collect()
 }
 
-/// Returns the first of 32 entries outside the private ranges, or else the last entry of a shorter
-/// chain.
+/// Returns the first of 32 entries outside the private ranges. If there is none, returns the last
+/// entry of a shorter chain.
 fn walked(entries: &[Option<IpAddr>]) -> Option<IpAddr> {
     let is_trusted = |addr: IpAddr| IpRange::PRIVATE.iter().any(|range| range.contains(addr));
     let mut read = entries.iter().take(32);

@@ -37,7 +37,7 @@ impl Body for NoBody {
 
 /// Promises of a rejection:
 ///
-/// - It forbids caching and knows the length of its body.
+/// - It forbids caching, and its body has a known length.
 /// - Only a `POST` is answered as gRPC.
 /// - A problem document is sent only to callers that accept one.
 /// - A pushback is a 32-bit number, shorter than the caller's timeout.

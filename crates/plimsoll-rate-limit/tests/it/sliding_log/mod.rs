@@ -178,7 +178,7 @@ fn a_clock_may_stand_still_jump_and_go_backwards() {
         }
         assert_eq!(greedy(&log, start + jump + ms(999)), 0, "nor later");
     }
-    // After 35 years the clock of the limit stands still.
+    // After 35 years the clock of the limit has stopped.
     assert_eq!(greedy(&log, start + DAY * 365 * 100), 7);
     assert_eq!(greedy(&log, start + DAY * 365 * 200), 0);
 }
