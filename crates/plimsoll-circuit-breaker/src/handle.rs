@@ -8,9 +8,9 @@ use crate::{InvalidCircuitBreaker, State, shared::Shared};
 
 /// Reads a breaker's state and counters, changes its settings, and forces it open or closed.
 ///
-/// Clones are handles of the same breaker. Settings and counters are common to the breaker and all
-/// its [siblings](crate::CircuitBreaker::sibling); each has its own state. New settings apply from
-/// the next decision on; setting them changes no state.
+/// Clones are handles of the same breaker. The keys of a breaker
+/// [per key](crate::CircuitBreaker::per_key) share settings and counters; each has its own state.
+/// New settings apply from the next decision on; setting them changes no state.
 #[derive(Clone)]
 pub struct CircuitBreakerHandle {
     shared: Arc<Shared>,

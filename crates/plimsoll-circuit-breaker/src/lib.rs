@@ -146,7 +146,7 @@
 //!
 //! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client)
 //! for HTTP clients and [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per
-//! callee through [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer
+//! callee through [`CircuitBreaker::per_key`]. A retry layer
 //! belongs outside of the breaker: then each attempt is counted, and an open breaker stops the
 //! retries. In a tuple of policies the breaker goes last, so that it decides only on requests that
 //! would run.

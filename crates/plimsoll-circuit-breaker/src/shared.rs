@@ -221,7 +221,7 @@ impl Shared {
         self.lock().probing()
     }
 
-    /// See [`Cell::settles_in`](plimsoll_core::Cell::settles_in).
+    /// See [`Evictable::settles_in`](plimsoll_core::Evictable::settles_in).
     pub(crate) fn settles_in(&self, now: Instant) -> Duration {
         let at = match self.lock().settles_at() {
             None => return Duration::MAX,

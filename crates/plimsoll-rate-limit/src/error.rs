@@ -93,9 +93,6 @@ pub enum InvalidWarmUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyedRateLimit {
-    /// The quota is invalid.
-    #[error(transparent)]
-    Quota(#[from] InvalidQuota),
     /// The capacity is 0 or more than 2^28.
     #[error("capacity must be 1 to 2^28 keys, got {0}")]
     Capacity(usize),

@@ -34,7 +34,7 @@
 //!     let all = RateLimit::new(Quota::per_second(1000).burst(200))?;
 //!     // Per client address, reported to callers in the `RateLimit` header fields.
 //!     let quota = Quota::per_minute(60).burst(10).named("per-client");
-//!     let per_client = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
+//!     let per_client = RateLimit::new(quota)?.per_key(ClientIp::peer(), Missing::Share, 100_000)?;
 //!     let app = Router::<()>::new()
 //!         .route("/", get(|| async { "hello" }))
 //!         .layer(GateLayer::new((per_client, all)));

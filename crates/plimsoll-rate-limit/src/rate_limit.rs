@@ -97,33 +97,6 @@ impl RateLimit {
     pub fn new(quota: Quota) -> Result<Self, InvalidQuota> {
         Self::all([quota])
     }
-
-    /// Creates one limit per key, each with this quota, for up to `capacity` keys.
-    ///
-    /// Short for [`new`](Self::new) and [`per_key`](Self::per_key). See [`KeyedRateLimit`].
-    ///
-    /// ```
-    /// use plimsoll_core::{HeaderKey, Missing};
-    /// use plimsoll_rate_limit::{Quota, RateLimit};
-    ///
-    /// let key = HeaderKey::from_static("x-tenant");
-    /// let limit = RateLimit::keyed(Quota::per_minute(60).burst(5), key, Missing::Share, 10_000)?;
-    /// // The quota of all keys, present and future, can be changed:
-    /// limit.handle().limit().set_quota(Quota::per_minute(120).burst(5))?;
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Self::new), and when `capacity` is zero or more than 2^28.
-    pub fn keyed<K>(
-        quota: Quota,
-        key: K,
-        missing: Missing,
-        capacity: usize,
-    ) -> Result<KeyedRateLimit<K>, InvalidKeyedRateLimit> {
-        Self::new(quota)?.per_key(key, missing, capacity)
-    }
 }
 
 impl<const N: usize> RateLimit<N> {
@@ -247,7 +220,22 @@ impl<const N: usize, C> RateLimit<N, C> {
         self
     }
 
-    /// Makes this limit one per key. Each key has all quotas; all keys share settings and handle.
+    /// Makes this limit one per key that `key` reads, for up to `capacity` keys at a time.
+    ///
+    /// Each key has all quotas; all keys share settings and handle. `missing` decides about requests
+    /// without a key. See [`KeyedRateLimit`] for keys beyond the capacity.
+    ///
+    /// ```
+    /// use plimsoll_core::{HeaderKey, Missing};
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// let key = HeaderKey::from_static("x-tenant");
+    /// let limit = RateLimit::new(Quota::per_minute(60).burst(5))?
+    ///     .per_key(key, Missing::Share, 10_000)?;
+    /// // The quota of all keys, present and future, can be changed:
+    /// limit.handle().limit().set_quota(Quota::per_minute(120).burst(5))?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

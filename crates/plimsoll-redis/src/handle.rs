@@ -91,7 +91,7 @@ impl RedisHandle {
     ///
     /// This changes the data in Redis only. A rejected lease continues to reject until the wait
     /// that Redis gave is over; in this process [`leases`](crate::LeasedRateLimit::leases) can
-    /// reset it (`with_cell(key, Cell::reset)`). Local limits, which decide while Redis is down,
+    /// reset it (`with_cell(key, Evictable::reset)`). Local limits, which decide while Redis is down,
     /// keep their own counts.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Announcement, Cell, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Evictable, Key, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::Weigh;
 use tokio::time::Instant;
 
@@ -267,7 +267,7 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
     }
 }
 
-impl<K: Send + Sync, C: Send + Sync> Cell for LeaseCell<K, C> {
+impl<K: Send + Sync, C: Send + Sync> Evictable for LeaseCell<K, C> {
     fn reset(&self) {
         self.lease.reset();
     }

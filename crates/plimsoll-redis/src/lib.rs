@@ -19,7 +19,7 @@
 //!     let limit = RedisRateLimit::builder(server)
 //!         .quota(Quota::per_second(10).burst(20).named("burst"))
 //!         .quota(Quota::per_day(10_000).fixed_window().named("daily"))
-//!         .key(HeaderKey::from_static("x-api-key"), Missing::Share)
+//!         .per_key(HeaderKey::from_static("x-api-key"), Missing::Share, 100_000)
 //!         .replicas(3) // each decides on a third while Redis is down
 //!         .connect()?;
 //!     let app = Router::<()>::new()

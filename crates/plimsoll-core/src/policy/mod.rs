@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
-    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
+    keyed::{Evictable, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
     waits_on::WaitsOn,

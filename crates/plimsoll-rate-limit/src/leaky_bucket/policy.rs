@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use plimsoll_core::{Deadline, Evictable, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -124,7 +124,7 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
     }
 }
 
-impl<C: Send + Sync, D: Send + Sync> Cell for LeakyBucket<C, D> {
+impl<C: Send + Sync, D: Send + Sync> Evictable for LeakyBucket<C, D> {
     fn reset(&self) {
         self.state.reset();
     }

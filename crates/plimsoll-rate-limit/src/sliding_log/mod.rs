@@ -7,8 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Allowance, Announcement, Cell, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome,
-    Policy, Rejection, Verdict,
+    Allowance, Announcement, Evictable, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing,
+    Outcome, Policy, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -257,7 +257,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     }
 }
 
-impl<C: Send + Sync> Cell for SlidingLog<C> {
+impl<C: Send + Sync> Evictable for SlidingLog<C> {
     fn reset(&self) {
         self.log.clear();
     }

@@ -20,7 +20,7 @@ use http_body::{Body, Frame};
 use plimsoll_concurrency::{
     Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
-use plimsoll_core::{GateBody, GateLayer, Held, Http, Keyed, Missing, Policy};
+use plimsoll_core::{GateBody, GateLayer, Held, Http, Missing, Policy};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _};
 
@@ -310,7 +310,7 @@ async fn only_the_slots_of_a_full_cell_are_reclaimed() {
     let each = ConcurrencyLimit::new(2).unwrap().reject_as_over_quota();
     let handle = each.handle();
     let key = |req: &Req| Some(req.body().key);
-    let keyed = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+    let keyed = each.per_key(key, Missing::Share, 512).unwrap();
     let layer = GateLayer::new(keyed);
     let stopped = [1, 1, 2].map(Download::by);
     let [a, b, c] = stopped.map(|of| ask(&layer, of));

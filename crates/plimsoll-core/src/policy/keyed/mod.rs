@@ -25,7 +25,7 @@ use self::table::{InUse, Place, Table};
 use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// A policy that can be evicted from a per-key table and reset for another key.
-pub trait Cell: Send + Sync {
+pub trait Evictable: Send + Sync {
     /// Resets the cell to its initial state. Called only while no request holds a permit of this
     /// cell.
     fn reset(&self);
@@ -48,7 +48,7 @@ pub struct InvalidKeyed(usize);
 ///
 /// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own.
 /// Memory for cells is allocated in pages of 512 as keys arrive. A new key takes over only a slot
-/// without permits whose cell [settles in](Cell::settles_in) zero, so an eviction never grants a
+/// without permits whose cell [settles in](Evictable::settles_in) zero, so an eviction never grants a
 /// fresh allowance.
 ///
 /// # A flood of keys
@@ -98,9 +98,12 @@ pin_project! {
     }
 }
 
-impl<K, P: Cell> Keyed<K, P> {
+impl<K, P: Evictable> Keyed<K, P> {
     /// A cell from `make` for each key that `key` reads, for up to `capacity` keys at a time. All
     /// cells must have the same settings. `make` is also called for shared cells.
+    ///
+    /// For policies of your own. The policies of the other crates have a method `per_key(key,
+    /// missing, capacity)`.
     ///
     /// # Errors
     ///
@@ -137,7 +140,7 @@ impl<K: fmt::Debug, P> fmt::Debug for Keyed<K, P> {
     }
 }
 
-impl<K, P: Cell> Keyed<K, P> {
+impl<K, P: Evictable> Keyed<K, P> {
     /// Enters the cell of this request, or rejects a request without a key.
     #[inline]
     fn place<Req>(&self, req: &Req, now: Instant) -> Result<Place, Rejection>
@@ -159,7 +162,7 @@ impl<K, P: Cell> Keyed<K, P> {
 impl<Req, K, P> Policy<Req> for Keyed<K, P>
 where
     K: Key<Req>,
-    P: Policy<Req> + Cell,
+    P: Policy<Req> + Evictable,
 {
     type Permit = KeyedPermit<P::Permit>;
     type Wait = KeyedWait<P::Wait>;

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Cell,
+    Evictable,
     set::{Entered, Set, WAYS},
     slot::{KeyHash, Slot},
 };
@@ -57,7 +57,7 @@ pub(super) struct Table<P> {
     pub(super) missing: MissingKeys,
 }
 
-impl<P: Cell> Table<P> {
+impl<P: Evictable> Table<P> {
     /// A table for at least `capacity` keys.
     pub(super) fn new(capacity: usize, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let sets = capacity
@@ -182,12 +182,12 @@ impl<P: Cell> Table<P> {
 }
 
 /// Leaves the slot when dropped; forgotten while a permit or a wait keeps the user.
-pub(super) struct InUse<'a, P: Cell> {
+pub(super) struct InUse<'a, P: Evictable> {
     pub(super) table: &'a Table<P>,
     pub(super) place: Place,
 }
 
-impl<P: Cell> Drop for InUse<'_, P> {
+impl<P: Evictable> Drop for InUse<'_, P> {
     #[inline]
     fn drop(&mut self) {
         self.table.leave(self.place);
