@@ -33,6 +33,7 @@
 mod advice;
 mod allowance;
 mod announcement;
+mod callbacks;
 mod classify;
 mod condition;
 mod cost;
@@ -61,11 +62,13 @@ pub mod test_kit;
 mod waiters;
 pub mod wire;
 
-/// Names that macros of this crate expand to. Not part of the API.
+/// Names that macros of this crate expand to, and what the crates of the family share. Not part of
+/// the API.
 #[doc(hidden)]
 pub mod support {
     pub use tower_layer::Layer;
 
+    pub use crate::callbacks::Callbacks;
     pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
 }
 
@@ -85,7 +88,8 @@ pub use self::{
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{
         ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
-        InvalidIpRange, IpRange, Key, Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
+        InvalidIpRange, IpRange, Key, Labelled, Missing, MissingKeys, PeerAddr, Route, SecretKey,
+        TraceId, labelled,
     },
     lane::{lane, lanes},
     live::Live,
@@ -93,9 +97,9 @@ pub use self::{
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, End, Outcome},
     policy::{
-        ByValue, Choice, Choose, ChosenPermit, ChosenWait, Evictable, InvalidKeyed, Keyed,
-        KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict,
-        WaitsOn, When,
+        ByValue, Choice, Choose, ChosenPermit, ChosenWait, Evictable, InvalidKeyed, InvalidShadow,
+        Keyed, KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, ShadowKeys,
+        ShadowRejection, Then, ThenWait, Verdict, WaitsOn, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

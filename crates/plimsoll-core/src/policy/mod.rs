@@ -22,7 +22,7 @@ use tokio::time::Instant;
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
     keyed::{Evictable, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
-    shadow::{Shadow, ShadowHandle},
+    shadow::{InvalidShadow, Shadow, ShadowHandle, ShadowKeys, ShadowRejection},
     then::{Then, ThenWait},
     waits_on::WaitsOn,
     when::When,

@@ -36,12 +36,17 @@ async fn live_retuning() {
 
 #[tokio::test]
 async fn shadow_mode() {
-    let program = Program::start("shadow_mode").await;
+    let mut program = Program::start("shadow_mode").await;
     for _ in 0..3 {
         program.get("/").await.is(200, "hello");
     }
     let shown = program.get("/admin/shadow").await;
-    shown.is(200, "would admit 2, would reject 1\n");
+    shown.is(
+        200,
+        "would admit 2, would reject 1\nover quota: 1\nclient 127.0.0.1: 1\n",
+    );
+    let line = program.line().await;
+    assert_eq!(line, "client 127.0.0.1 rejected by rate-limit: over-quota");
     let enforce = |on| send(program.request("PUT", on));
     assert_eq!(enforce("/admin/enforce/true").await.status, 200);
     program.get("/").await.is_rejected(429, "rate-limit");

@@ -22,7 +22,9 @@ use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use crate::{
+    Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn, key::label_of,
+};
 
 /// A policy that can be evicted from a per-key table and reset for another key.
 pub trait Evictable: Send + Sync {
@@ -35,6 +37,15 @@ pub trait Evictable: Send + Sync {
 
     /// Marks the cell as an overflow cell. Called once, before any request.
     fn overflow(&self) {}
+
+    /// Called after the cell was given to a key, without a lock.
+    ///
+    /// `label` returns the key's [label](Key::label), for reports. Usually before the first request
+    /// of the key is decided; concurrent requests of a new key may come before. Does nothing by
+    /// default.
+    fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
+        _ = (label, now);
+    }
 }
 
 /// The capacity is out of bounds.
@@ -148,7 +159,7 @@ impl<K, P: Evictable> Keyed<K, P> {
         K: Key<Req>,
     {
         if let Some(key) = self.key.key(req) {
-            return Ok(self.table.enter(key, now));
+            return Ok(self.table.enter(key, now, &|| label_of(&self.key, req)));
         }
         self.table.missing.note(&self.key, req, self.missing);
         match self.missing {
