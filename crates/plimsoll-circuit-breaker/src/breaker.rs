@@ -217,10 +217,19 @@ impl<Req> Policy<Req> for CircuitBreaker {
 /// again as it was open. A forced breaker is kept.
 impl Evictable for CircuitBreaker {
     fn reset(&self) {
-        self.shared.force(State::Closed);
+        self.shared.evict();
     }
 
     fn settles_in(&self, now: Instant) -> Duration {
         self.shared.settles_in(now)
+    }
+
+    fn overflow(&self) {
+        self.shared.set_key(Some("overflow".into()));
+    }
+
+    fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
+        self.shared.set_key(label());
+        self.shared.report_eviction(now);
     }
 }

@@ -73,6 +73,9 @@
 //! outage do not open the breaker again, and late successes do not close it.
 //! [`CircuitBreakerHandle::late`] counts them.
 //!
+//! [`CircuitBreakerHandle::on_transition`] reports transitions, with their reason and time, for logs
+//! and metrics.
+//!
 //! # What counts
 //!
 //! | class of the outcome | counts as |
@@ -183,10 +186,12 @@ mod error;
 mod handle;
 mod hints;
 mod layer;
+mod reports;
 mod settings;
 mod shared;
 mod state;
 mod sync;
+mod transition;
 mod window;
 
 pub use self::{
@@ -196,4 +201,5 @@ pub use self::{
     handle::CircuitBreakerHandle,
     layer::CircuitBreakerLayer,
     state::State,
+    transition::{Transition, TransitionReason},
 };

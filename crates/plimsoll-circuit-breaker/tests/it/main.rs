@@ -13,6 +13,7 @@ mod settings;
 mod stack;
 mod states;
 mod timeouts;
+mod transitions;
 
 use std::time::Duration;
 
