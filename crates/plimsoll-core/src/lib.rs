@@ -44,7 +44,6 @@ mod epoch;
 mod gate;
 mod hint;
 mod key;
-mod lane;
 mod live;
 mod load;
 mod observe;
@@ -56,6 +55,7 @@ mod protocol;
 mod rate_limit_fields;
 mod rejection;
 mod release;
+mod shard;
 mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
@@ -91,7 +91,6 @@ pub use self::{
         InvalidIpRange, IpRange, Key, Labelled, Missing, MissingKeys, PeerAddr, Route, SecretKey,
         TraceId, labelled,
     },
-    lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},
     observe::{Observe, Rejected, RequestHead},
@@ -111,5 +110,6 @@ pub use self::{
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
+    shard::{shard, shards},
     waiters::{Asked, Left, Ticket, Waiters},
 };

@@ -115,7 +115,7 @@ mod service;
 
 pub use self::{
     error::InvalidMetric,
-    gate::{GateCounts, GateMetrics, Refused},
+    gate::{GateCounts, GateMetrics, RejectionCount},
     latency::Latencies,
     metrics::Metrics,
     service::MetricsService,

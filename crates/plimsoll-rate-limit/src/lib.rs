@@ -68,7 +68,6 @@ mod cell;
 mod cost;
 mod error;
 mod gcra;
-mod give_back;
 mod handle;
 mod hints;
 mod keyed;
@@ -77,6 +76,7 @@ mod leaky_bucket;
 mod leases;
 mod quota;
 mod rate_limit;
+mod refund;
 mod refunds;
 mod settings;
 mod share;
@@ -91,9 +91,8 @@ mod word;
 
 pub use self::{
     calendar::CalendarUnit,
-    cost::{One, Weigh},
+    cost::{One, RequestCost},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
-    give_back::GiveBack,
     handle::RateLimitHandle,
     keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit, LimitKey},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
@@ -103,6 +102,7 @@ pub use self::{
     },
     quota::Quota,
     rate_limit::{RateLimit, RateLimitPermit},
+    refund::Refund,
     sliding_log::{
         InvalidSlidingLog, SlidingLog, SlidingLogHandle, SlidingLogLayer, SlidingLogPermit,
     },

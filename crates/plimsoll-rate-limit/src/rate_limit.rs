@@ -7,12 +7,12 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use plimsoll_core::{Missing, Outcome, lanes};
+use plimsoll_core::{Missing, Outcome, shards};
 use tokio::time::Instant;
 
 use crate::{
-    GiveBack, InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
-    RateLimitHandle, WarmUp,
+    InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
+    RateLimitHandle, Refund, WarmUp,
     leases::Leases,
     settings::{self, Settings},
     share::Share,
@@ -121,7 +121,7 @@ impl<const N: usize> RateLimit<N> {
             cost: One,
             state: State::new(),
             leases: if N == 1 && !named {
-                Leases::new(lanes())
+                Leases::new(shards())
             } else {
                 None
             },
@@ -132,7 +132,7 @@ impl<const N: usize> RateLimit<N> {
 }
 
 impl<const N: usize, C> RateLimit<N, C> {
-    /// Sets how many tokens a request takes; see [`Weigh`](crate::Weigh).
+    /// Sets how many tokens a request takes; see [`RequestCost`](crate::RequestCost).
     ///
     /// ```
     /// use plimsoll_rate_limit::{Quota, RateLimit};
@@ -182,7 +182,7 @@ impl<const N: usize, C> RateLimit<N, C> {
 
     /// Refunds tokens at the end of a request, depending on its outcome.
     ///
-    /// `refund` returns a `bool` (all of them or none) or a `u32` (how many); see [`GiveBack`].
+    /// `refund` returns a `bool` (all of them or none) or a `u32` (how many); see [`Refund`].
     ///
     /// The tokens are taken when the request is admitted. So a hundred concurrent requests are not
     /// all admitted before the first one has failed. A bucket refunds the tokens that it has not
@@ -207,7 +207,7 @@ impl<const N: usize, C> RateLimit<N, C> {
     ///
     /// When `refund` panics, no token is refunded and nothing is charged. The limit stays usable.
     #[must_use]
-    pub fn refund<R: Into<GiveBack>>(
+    pub fn refund<R: Into<Refund>>(
         mut self,
         refund: impl Fn(&Outcome) -> R + Send + Sync + 'static,
     ) -> Self {

@@ -10,7 +10,7 @@ use plimsoll_core::{Epoch, Missing};
 use plimsoll_rate_limit::{One, Quota};
 
 use crate::{
-    Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
+    AllRequests, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
     RedisRateLimit, RedisServer, counts::Counts, digest::Digests, engine::Engine,
     lease::LeaseTerms, link::Link, link_settings::LinkSettings, local::Local, quotas::Shared,
     reader::Reader, script::Scripts,
@@ -32,7 +32,7 @@ use crate::{
 /// | [`queue`](Self::queue) | 1024 | 20 ms of work for a Redis at 50,000 per second |
 /// | [`breaker`](Self::breaker) | half of the last 20, at least 10; 500 ms; one probe | detects a dead Redis within 10 requests |
 #[must_use = "a builder does nothing until `connect`"]
-pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
+pub struct RedisRateLimitBuilder<K = AllRequests, C = One> {
     server: RedisServer,
     quotas: Vec<Quota>,
     key: K,
@@ -61,7 +61,7 @@ impl RedisRateLimitBuilder {
         Self {
             server,
             quotas: Vec::new(),
-            key: Everybody,
+            key: AllRequests,
             missing: Missing::Share,
             cost: One,
             prefix: "plimsoll".to_owned(),
@@ -117,7 +117,7 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         self.map(|_, cost, _| (key, cost, missing))
     }
 
-    /// Sets how many tokens a request takes; see [`Weigh`](plimsoll_rate_limit::Weigh).
+    /// Sets how many tokens a request takes; see [`RequestCost`](plimsoll_rate_limit::RequestCost).
     pub fn cost<New>(self, cost: New) -> RedisRateLimitBuilder<K, New> {
         self.map(|key, _, missing| (key, cost, missing))
     }

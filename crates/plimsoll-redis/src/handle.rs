@@ -77,7 +77,7 @@ impl RedisHandle {
     /// refunded any more.
     ///
     /// `key` must hash like the policy's key: a [`LimitKey`](plimsoll_rate_limit::LimitKey), the
-    /// value that a key's closure returns, or `()` for [`Everybody`](crate::Everybody).
+    /// value that a key's closure returns, or `()` for [`AllRequests`](crate::AllRequests).
     ///
     /// ```no_run
     /// use plimsoll_rate_limit::LimitKey;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use plimsoll_core::{Announcement, Evictable, Key, Outcome, Policy, Rejection, Verdict};
-use plimsoll_rate_limit::Weigh;
+use plimsoll_rate_limit::RequestCost;
 use tokio::time::Instant;
 
 use crate::{
@@ -89,7 +89,7 @@ impl<K, C> LeaseCell<K, C> {
     ) -> Verdict<LeasePermit, RedisWait>
     where
         K: Key<Req>,
-        C: Weigh<Req>,
+        C: RequestCost<Req>,
     {
         // Dropped on an early return, it lets another question fill the lease.
         let question = lease.map(|(generation, fills)| self.question(generation, fills));
@@ -164,7 +164,7 @@ impl<K, C> LeaseCell<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
+impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for LeaseCell<K, C> {
     type Permit = LeasePermit;
     type Wait = RedisWait;
 

@@ -215,6 +215,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod all_requests;
 mod answer;
 mod bounds;
 mod builder;
@@ -227,7 +228,6 @@ mod digest;
 mod disconnected;
 mod engine;
 mod error;
-mod everybody;
 mod failed;
 mod handle;
 mod hints;
@@ -256,11 +256,11 @@ mod up;
 mod wait;
 
 pub use self::{
+    all_requests::AllRequests,
     bounds::MAX_QUOTAS,
     builder::RedisRateLimitBuilder,
     disconnected::Disconnected,
     error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
-    everybody::Everybody,
     handle::RedisHandle,
     layer::{LeasedRateLimitLayer, RedisRateLimitLayer},
     lease_cell::{LeaseCell, LeasePermit},

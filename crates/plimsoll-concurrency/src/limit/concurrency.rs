@@ -89,7 +89,7 @@ impl ConcurrencyLimit {
     /// This function does not panic. But a queued request creates a [`tokio::time::Sleep`], which
     /// panics outside a tokio runtime with its timer enabled.
     pub fn adaptive() -> Self {
-        Self::with(Settings::moved_by(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
+        Self::with(Settings::with_algorithm(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
     }
 
     /// Creates a limit that is moved by an algorithm.
@@ -97,7 +97,9 @@ impl ConcurrencyLimit {
     /// # Errors
     ///
     /// When the algorithm's initial limit is 0 or more than 2^30.
-    pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrencyLimit> {
+    pub fn with_algorithm(
+        algorithm: impl Algorithm + 'static,
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         Self::tuned(algorithm, &Tuning::DEFAULT)
     }
 
@@ -107,7 +109,7 @@ impl ConcurrencyLimit {
         algorithm: impl Algorithm + 'static,
         tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {
-        let settings = Settings::moved_by(Box::new(algorithm), tuning)?;
+        let settings = Settings::with_algorithm(Box::new(algorithm), tuning)?;
         Ok(Self::with(settings))
     }
 

@@ -323,7 +323,7 @@ impl ConcurrencyLimitHandle {
     ///
     /// Each is counted when its future is polled. If it is dropped before, it counts as
     /// [abandoned](Self::abandoned), so every request is in one counter.
-    pub fn pushed_out(&self) -> u64 {
+    pub fn evicted(&self) -> u64 {
         self.0.settings.evicted.get()
     }
 

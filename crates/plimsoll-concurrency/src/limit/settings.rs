@@ -113,7 +113,7 @@ impl Settings {
         })
     }
 
-    pub(crate) fn moved_by(
+    pub(crate) fn with_algorithm(
         algorithm: Box<dyn Algorithm>,
         tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {

@@ -137,7 +137,7 @@ impl Mixed {
             ..STEADY
         });
         algorithm.size.time = Duration::from_secs(10);
-        let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
+        let limit = ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap();
         let slower = usual_speed();
         let inner = service(&slower);
         let gates = [(); 2].map(|()| GateLayer::new(entrance(&limit)).layer(inner.clone()));

@@ -168,11 +168,11 @@ fn threads_that_evict_each_other_are_all_answered_and_lose_no_slot() {
         let (rejected, left) = (rejected.load(SeqCst), left.load(SeqCst));
         assert_eq!(served.load(SeqCst) + rejected + left, 10_000);
         assert_eq!(
-            (handle.pushed_out() + handle.rejected(), handle.abandoned()),
+            (handle.evicted() + handle.rejected(), handle.abandoned()),
             (rejected as u64, left as u64),
             "seed {seed}: each is counted once"
         );
-        evicted += handle.pushed_out();
+        evicted += handle.evicted();
         assert!(
             call(&limit).is_running(),
             "seed {seed}: a new request is admitted"

@@ -36,7 +36,7 @@ impl Adaptive {
     /// Announces the threshold to callers.
     pub fn told(self) -> Self {
         Self {
-            shed: self.shed.tell_callers(),
+            shed: self.shed.announce_threshold(),
             ..self
         }
     }

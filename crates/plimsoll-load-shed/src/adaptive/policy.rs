@@ -146,7 +146,7 @@ impl<L, R> AdaptiveShed<L, R> {
     /// arrive, so arrivals below the threshold are then kept for about ten seconds. Without that
     /// the threshold would fall for lack of such arrivals.
     #[must_use]
-    pub fn tell_callers(mut self) -> Self {
+    pub fn announce_threshold(mut self) -> Self {
         self.told = true;
         self
     }

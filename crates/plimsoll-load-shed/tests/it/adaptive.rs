@@ -245,7 +245,7 @@ fn the_threshold_is_announced_only_when_set() {
     };
     assert_eq!(announced(&shed), None);
 
-    let shed = shed.tell_callers();
+    let shed = shed.announce_threshold();
     let threshold = shed.handle().threshold();
     assert!(threshold >= Priority::default().level(), "{threshold}");
     assert_eq!(rejection_of(&shed).threshold(), Some(threshold));

@@ -41,7 +41,7 @@ async fn serve(app: Router) -> SocketAddr {
 /// the request.
 async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
     let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
-    let shed = shed.tell_callers();
+    let shed = shed.announce_threshold();
     let handle = shed.handle();
     let echo = |req: Request| async move {
         let priority = Priority::of(&req);

@@ -14,19 +14,19 @@ use super::{
     state::{Bounds, Departure, Joined, Turn, clamped},
     wait::LeakyBucketWait,
 };
-use crate::Weigh;
+use crate::RequestCost;
 
 /// A departure of a leaky bucket. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct LeakyBucketPermit(Option<Departure>);
 
-impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D> {
+impl<Req, C: RequestCost<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D> {
     type Permit = LeakyBucketPermit;
     type Wait = LeakyBucketWait;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<LeakyBucketPermit, LeakyBucketWait> {
-        let units = self.cost.weigh(req);
+        let units = self.cost.cost(req);
         if units == 0 {
             return Verdict::Admit(LeakyBucketPermit(None));
         }
@@ -142,7 +142,7 @@ impl<C, D> LeakyBucket<C, D> {
 
     #[cold]
     fn rejection(&self, wait: Option<u64>) -> Rejection {
-        self.state.settings.refused.add();
+        self.state.settings.rejected.add();
         let rejection = Rejection::new(LeakyBucket::NAME, Kind::OverQuota);
         match wait {
             Some(nanos) => rejection.with_retry_after(Duration::from_nanos(nanos)),

@@ -17,7 +17,7 @@ use self::{
     log::{Log, Rejected, Taken},
     settings::Settings,
 };
-use crate::{One, Weigh};
+use crate::{One, RequestCost};
 
 /// Admits at most `limit` units in any period: the exact sliding window.
 ///
@@ -198,7 +198,7 @@ impl<C> SlidingLog<C> {
 
     #[cold]
     fn rejection(&self, rejected: Rejected) -> Rejection {
-        self.settings.refused.add();
+        self.settings.rejected.add();
         let rejection = Rejection::new(SlidingLog::NAME, Kind::OverQuota);
         let Rejected::Wait(nanos) = rejected else {
             return rejection;
@@ -212,7 +212,7 @@ impl<C> SlidingLog<C> {
     }
 }
 
-impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
+impl<Req, C: RequestCost<Req>> Policy<Req> for SlidingLog<C> {
     type Permit = SlidingLogPermit;
     plimsoll_core::decides_at_once!(Req);
 
@@ -224,7 +224,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
             epoch,
             ..
         } = &*self.settings;
-        let units = self.cost.weigh(req);
+        let units = self.cost.cost(req);
         match self.log.take(terms, *max_limit, epoch.nanos(now), units) {
             Ok(taken) => Verdict::Admit(SlidingLogPermit(taken)),
             Err(rejected) => Verdict::Reject(self.rejection(rejected)),

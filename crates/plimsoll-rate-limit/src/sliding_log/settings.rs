@@ -47,7 +47,7 @@ pub(super) struct Settings {
     pub(super) max_limit: u32,
     pub(super) name: OnceLock<&'static str>,
     pub(super) epoch: Epoch,
-    pub(super) refused: Counter,
+    pub(super) rejected: Counter,
 }
 
 impl Settings {
@@ -64,7 +64,7 @@ impl Settings {
             max_limit,
             name: OnceLock::new(),
             epoch: Epoch::new(),
-            refused: Counter::new(),
+            rejected: Counter::new(),
         })
     }
 }
@@ -145,6 +145,6 @@ impl SlidingLogHandle {
 
     /// Requests rejected, of all keys together.
     pub fn rejected(&self) -> u64 {
-        self.0.refused.get()
+        self.0.rejected.get()
     }
 }

@@ -40,7 +40,7 @@ async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (
     for rejected in 1..=PLACES as u64 {
         forgers.push(send(addr, 1, head("/", FORGED).as_bytes()).await);
         // Either the forged request or the one that it evicts.
-        let rejections = || handle.rejected() + handle.pushed_out();
+        let rejections = || handle.rejected() + handle.evicted();
         until("one is rejected", || rejections() == rejected).await;
     }
     done.notify_one();

@@ -182,7 +182,7 @@ where
         });
     }
 
-    /// Everybody has been answered or has left.
+    /// AllRequests has been answered or has left.
     pub(super) async fn rest(&mut self) {
         while self.calls.join_next().await.is_some() {}
     }

@@ -351,7 +351,7 @@ impl Algorithm for Recorder {
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_slot_was_reclaimed_is_not_sampled() {
     let counted = Arc::default();
-    let limit = ConcurrencyLimit::moved_by(Recorder(Arc::clone(&counted))).unwrap();
+    let limit = ConcurrencyLimit::with_algorithm(Recorder(Arc::clone(&counted))).unwrap();
     let layer = GateLayer::new(limit);
     let script = || Download::of([Next::Frame, Next::End]);
     let mut stopped = ask(&layer, script()).await.unwrap();
