@@ -94,8 +94,9 @@ pub use self::{
     },
     edge::{EventStreams, asks_for_stream},
     limit::{
-        ConcurrencyLimit, ConcurrencyLimitHandle, ConcurrencyLimitLayer, ConcurrencyLimitPermit,
-        ConcurrencyLimitWait, InvalidConcurrencyLimit, LimitChange,
+        ConcurrencyLimit, ConcurrencyLimitBuilder, ConcurrencyLimitHandle, ConcurrencyLimitLayer,
+        ConcurrencyLimitPermit, ConcurrencyLimitWait, InvalidConcurrencyLimit, Limit, LimitChange,
+        ParseLimitError,
     },
     queue::Order,
     share::{

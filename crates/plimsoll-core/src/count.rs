@@ -8,7 +8,7 @@ use std::sync::{
     },
 };
 
-use crate::{lane, shards};
+use crate::{shard, shards};
 
 /// A counter that many threads can increment.
 ///

@@ -24,6 +24,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | peer address and matched route from axum's extensions |
+//! | `serde` | settings of the other crates in configuration files |
 //! | `load` | tower's `Load` for gates |
 //! | `tonic` | `NamedService` for gates |
 //! | `test-kit` | the contract checks |
@@ -40,6 +41,7 @@ mod cost;
 mod count;
 mod deadline;
 mod decimal;
+mod duration_text;
 mod epoch;
 mod gate;
 mod hint;
@@ -69,6 +71,9 @@ pub mod support {
     pub use tower_layer::Layer;
 
     pub use crate::callbacks::Callbacks;
+    #[cfg(feature = "serde")]
+    pub use crate::duration_text::serde_text;
+    pub use crate::duration_text::{DurationText, parse_duration};
     pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
 }
 

@@ -55,6 +55,10 @@
 //! overload use a concurrency limit or load shedding. A quota is kept per process: behind ten
 //! replicas a caller gets ten times the quota.
 //!
+//! # Features
+//!
+//! `serde` (off by default): [`Quota`], [`WarmUp`] and [`RateLimitBuilder`] in configuration files.
+//!
 //! # Errors
 //!
 //! [`InvalidQuota`] and the other types named `Invalid...`: at construction, or when a setting is
@@ -63,6 +67,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod builder;
 mod calendar;
 mod cell;
 mod cost;
@@ -90,6 +95,7 @@ mod window;
 mod word;
 
 pub use self::{
+    builder::{InvalidRateLimit, RateLimitBuilder},
     calendar::CalendarUnit,
     cost::{One, RequestCost},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
@@ -100,7 +106,7 @@ pub use self::{
         InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,
         LeakyBucketWait,
     },
-    quota::Quota,
+    quota::{ParseQuotaError, Quota},
     rate_limit::{RateLimit, RateLimitPermit},
     refund::Refund,
     sliding_log::{

@@ -3,6 +3,8 @@
 mod answers;
 mod bursts;
 mod contract;
+#[cfg(feature = "serde")]
+mod from_file;
 mod hints;
 mod jitter;
 mod keyed;

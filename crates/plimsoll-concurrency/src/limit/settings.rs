@@ -41,7 +41,7 @@ const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 /// benchmark recommends the same for nginx's `send_timeout` (default 60 seconds), which cuts the
 /// response off. Here the response continues, so a wrong decision costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
-const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
 /// The shortest `max_stall`: 100 milliseconds. Shorter stalls occur in congested networks.
 const SHORTEST_STALL: Duration = Duration::from_millis(100);
 /// The highest `max_stall`: 1 hour.

@@ -168,7 +168,7 @@ pub struct Pi {
 }
 
 impl Pi {
-    pub fn new() -> Result<Self, plimsoll_load_shed::InvalidLoadShed> {
+    pub fn new() -> Result<Self, plimsoll_load_shed::InvalidQueueDelay> {
         Ok(Self {
             delay: QueueDelay::mean(OBJECTIVE)?,
             counts: Counts::new(),

@@ -149,12 +149,13 @@ impl<C> SlidingLog<C> {
     ///
     /// # Errors
     ///
-    /// When the name is not valid in a header.
-    pub fn named(self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
-        if !Allowance::is_name(name) {
-            return Err(InvalidSlidingLog::Name(name));
+    /// When the name is not valid in a header, or 4,096 other names are kept; see
+    /// [`Allowance::intern`].
+    pub fn named(self, name: &str) -> Result<Self, InvalidSlidingLog> {
+        match Allowance::intern(name) {
+            Some(name) => _ = self.settings.name.set(name),
+            None => return Err(InvalidSlidingLog::Name(name.into())),
         }
-        _ = self.settings.name.set(name);
         Ok(self)
     }
 
