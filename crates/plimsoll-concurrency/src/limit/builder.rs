@@ -115,7 +115,8 @@ struct ControlledDelay {
     interval: Duration,
 }
 
-/// The default of `max_stall`.
+/// The default of `max_stall`, in the type of its field, as serde needs it.
+#[allow(clippy::unnecessary_wraps)]
 const fn default_max_stall() -> Option<Duration> {
     Some(DEFAULT_MAX_STALL)
 }

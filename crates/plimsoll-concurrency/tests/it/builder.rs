@@ -1,6 +1,6 @@
 //! The builder, and settings from a file.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use plimsoll_concurrency::{ConcurrencyLimit, Limit, Order};
 
@@ -59,7 +59,9 @@ fn build_reports_the_first_setting_out_of_bounds() {
         "limit must be in 1..=2^30, got 0"
     );
     assert_eq!(
-        error(ConcurrencyLimit::builder(Limit::Adaptive(Some(9..=8)))),
+        error(ConcurrencyLimit::builder(Limit::Adaptive(Some(
+            RangeInclusive::new(9, 8)
+        )))),
         "bounds must be 1 <= min <= max <= 2^30, got min = 9, max = 8"
     );
     assert_eq!(

@@ -8,5 +8,5 @@ const OBJECTIVES: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration
 pub(super) fn objective(objective: Duration) -> Option<f64> {
     OBJECTIVES
         .contains(&objective)
-        .then(|| objective.as_secs_f64())
+        .then_some(objective.as_secs_f64())
 }

@@ -182,7 +182,7 @@ where
         });
     }
 
-    /// AllRequests has been answered or has left.
+    /// All callers have been answered or have left.
     pub(super) async fn rest(&mut self) {
         while self.calls.join_next().await.is_some() {}
     }
