@@ -144,10 +144,9 @@ pub(super) fn concurrency(limit: usize) -> ConcurrencyLimit {
 /// A limit per key in `Keyed`, the table for any policy.
 fn concurrency_per_key() -> Keyed<HeaderKey, ConcurrencyLimit> {
     let limit = concurrency(1024).reject_as_over_quota();
-    Keyed::new(HeaderKey(API_KEY), Missing::Share, 10_000, move || {
-        limit.cell()
-    })
-    .expect("a valid capacity")
+    limit
+        .per_key(HeaderKey(API_KEY), Missing::Share, 10_000)
+        .expect("a valid capacity")
 }
 
 /// A limit with a queue of the same length.

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Evictable, InvalidKeyed, Keyed, Missing, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// A breaker is one state. It is not `Clone`, so that it is not duplicated by accident; a layer
 /// shares it among its services, and [`handle`](Self::handle) gives access from outside. For one
-/// state per key with common settings, see [`sibling`](Self::sibling).
+/// state per key with common settings, see [`per_key`](Self::per_key).
 pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }
@@ -37,14 +37,16 @@ impl CircuitBreaker {
         }
     }
 
-    /// Another breaker with its own state and the same settings. A setting changed through the
-    /// handle of one changes for all, and their counters add up.
+    /// Makes this breaker one per key that `key` reads, for up to `capacity` keys at a time.
+    ///
+    /// Each key has its own state; all keys share settings, counters and handle. `missing` decides
+    /// about requests without a key. See [`Keyed`] for keys beyond the capacity.
     ///
     /// One breaker per callee of a client:
     ///
     /// ```
     /// use plimsoll_circuit_breaker::CircuitBreaker;
-    /// use plimsoll_core::{Authority, GateLayer, Http, Keyed, Missing};
+    /// use plimsoll_core::{Authority, GateLayer, Http, Missing};
     /// # use tower::{Layer, ServiceExt, service_fn};
     /// # use http::{Request, Response};
     /// # use http_body_util::Full;
@@ -55,9 +57,9 @@ impl CircuitBreaker {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///
-    /// let first = CircuitBreaker::new();
-    /// let handle = first.handle(); // settings and counters of all
-    /// let per_callee = Keyed::new(Authority, Missing::Admit, 1_000, move || first.sibling())?;
+    /// let breaker = CircuitBreaker::new();
+    /// let handle = breaker.handle(); // settings and counters of all keys
+    /// let per_callee = breaker.per_key(Authority, Missing::Admit, 1_000)?;
     /// let layer = GateLayer::builder(per_callee).protocol(Http::client()).build();
     /// let client = layer.layer(service_fn(call));
     ///
@@ -78,7 +80,21 @@ impl CircuitBreaker {
     ///
     /// Key by the [`Authority`](plimsoll_core::Authority) of the URI and not by the `Host` header:
     /// HTTP clients add `Host` below the gate, and HTTP/2 has none.
-    pub fn sibling(&self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28.
+    pub fn per_key<K>(
+        self,
+        key: K,
+        missing: Missing,
+        capacity: usize,
+    ) -> Result<Keyed<K, Self>, InvalidKeyed> {
+        Keyed::new(key, missing, capacity, move || self.cell())
+    }
+
+    /// The breaker of another key: its own state, the same settings and counters.
+    fn cell(&self) -> Self {
         let common = Arc::clone(&self.shared.common);
         let window = common.settings().window;
         Self {
@@ -158,12 +174,21 @@ impl<Req> Policy<Req> for CircuitBreaker {
 /// A breaker may be evicted when its state no longer matters: closed without failures in its
 /// window, or `open_for` after the last failure; open or half-open, without a request for as long
 /// again as it was open. A forced breaker is kept.
-impl Cell for CircuitBreaker {
+impl Evictable for CircuitBreaker {
     fn reset(&self) {
-        self.shared.force(State::Closed);
+        self.shared.evict();
     }
 
     fn settles_in(&self, now: Instant) -> Duration {
         self.shared.settles_in(now)
+    }
+
+    fn overflow(&self) {
+        self.shared.set_key(Some("overflow".into()));
+    }
+
+    fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
+        self.shared.set_key(label());
+        self.shared.report_eviction(now);
     }
 }

@@ -1,5 +1,8 @@
 //! The builder of a breaker.
 
+#[cfg(feature = "serde")]
+mod serde_form;
+
 use std::time::Duration;
 
 use crate::{CircuitBreaker, InvalidCircuitBreaker, settings::Settings};
@@ -20,7 +23,16 @@ use crate::{CircuitBreaker, InvalidCircuitBreaker, settings::Settings};
 /// | [`slow_call`](Self::slow_call) | off | depends on the service |
 /// | [`cancelled_call`](Self::cancelled_call) | 1 s | the default time limit of Hystrix and of resilience4j's `TimeLimiter` |
 /// | [`count_overloaded`](Self::count_overloaded) | yes | fewer calls help a service that is overloaded |
-#[derive(Debug, Clone, Copy)]
+///
+/// With the feature `serde` it can be read from a configuration file: fields have the names of the
+/// methods, all are optional, durations are texts such as `300ms` or `off`, and `backoff` is
+/// `{ factor = 2.0, max = "30s" }`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "serde_form::Form", into = "serde_form::Form")
+)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct CircuitBreakerBuilder {
     settings: Settings,
@@ -152,5 +164,23 @@ impl CircuitBreaker {
 impl Default for CircuitBreakerBuilder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<serde_form::Form> for CircuitBreakerBuilder {
+    fn from(form: serde_form::Form) -> Self {
+        let (settings, min_calls) = form.into_settings();
+        Self {
+            settings,
+            min_calls,
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<CircuitBreakerBuilder> for serde_form::Form {
+    fn from(builder: CircuitBreakerBuilder) -> Self {
+        Self::new(&builder.settings, builder.min_calls)
     }
 }

@@ -9,7 +9,9 @@ use plimsoll_core::{Class, Counter, Outcome};
 
 use crate::{
     InvalidCircuitBreaker,
+    reports::Reports,
     settings::{Settings, nanos, trips},
+    transition::{TransitionCallbacks, Unreported},
 };
 
 /// The value of `slow_call` or `cancelled_call` that switches it off: no call takes longer.
@@ -36,6 +38,10 @@ pub(crate) struct Common {
     pub(crate) probes: Counter,
     pub(crate) late: Counter,
     pub(crate) cancelled: Counter,
+    pub(crate) callbacks: TransitionCallbacks,
+    pub(crate) reports: Reports<Unreported>,
+    /// Transitions that were dropped because too many waited for a callback.
+    pub(crate) unreported: Counter,
 }
 
 impl Common {
@@ -55,6 +61,9 @@ impl Common {
             probes: Counter::new(),
             late: Counter::new(),
             cancelled: Counter::new(),
+            callbacks: TransitionCallbacks::default(),
+            reports: Reports::new(),
+            unreported: Counter::new(),
         };
         common.publish(&settings);
         common
@@ -91,6 +100,21 @@ impl Common {
         self.count_overloaded
             .store(settings.count_overloaded, Relaxed);
         self.changes.store(settings.changes, Relaxed);
+    }
+
+    /// Queues a transition for the callbacks. Called with the lock of the state that changed.
+    pub(crate) fn queue(&self, transition: Unreported) {
+        if !self.callbacks.is_empty() && !self.reports.push(transition) {
+            self.unreported.add();
+        }
+    }
+
+    /// Calls the callbacks with the queued transitions. Called without a lock.
+    pub(crate) fn report(&self) {
+        self.reports.deliver(|transition| {
+            let transition = transition.as_transition();
+            self.callbacks.each(|callback| callback(&transition));
+        });
     }
 
     /// Whether `changes` is still the current [`Settings::changes`].

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{InvalidCircuitBreaker, State, shared::Shared};
+use crate::{InvalidCircuitBreaker, State, Transition, shared::Shared};
 
 /// Reads a breaker's state and counters, changes its settings, and forces it open or closed.
 ///
-/// Clones are handles of the same breaker. Settings and counters are common to the breaker and all
-/// its [siblings](crate::CircuitBreaker::sibling); each has its own state. New settings apply from
-/// the next decision on; setting them changes no state.
+/// Clones are handles of the same breaker. The keys of a breaker
+/// [per key](crate::CircuitBreaker::per_key) share settings and counters; each has its own state.
+/// New settings apply from the next decision on; setting them changes no state.
 #[derive(Clone)]
 pub struct CircuitBreakerHandle {
     shared: Arc<Shared>,
@@ -62,24 +62,24 @@ impl CircuitBreakerHandle {
     /// Rejects all requests until [`automatic`](Self::automatic), [`reset`](Self::reset) or
     /// [`force_closed`](Self::force_closed).
     pub fn force_open(&self) {
-        self.shared.force(State::ForcedOpen);
+        self.shared.force(State::ForcedOpen, Instant::now());
     }
 
     /// Admits all requests until another method changes the state. Outcomes are recorded, so that
     /// the failure rate can be read.
     pub fn force_closed(&self) {
-        self.shared.force(State::ForcedClosed);
+        self.shared.force(State::ForcedClosed, Instant::now());
     }
 
     /// Ends a forced state: closed, with an empty window. Does nothing in a state that is not
     /// forced.
     pub fn automatic(&self) {
-        self.shared.automatic();
+        self.shared.automatic(Instant::now());
     }
 
     /// Resets the breaker from any state: closed, with an empty window, and without backoff.
     pub fn reset(&self) {
-        self.shared.force(State::Closed);
+        self.shared.force(State::Closed, Instant::now());
     }
 
     /// How many times it opened, forced openings not included. Counters never go down.
@@ -109,6 +109,37 @@ impl CircuitBreakerHandle {
     /// breaker may be shorter than [`cancelled_call`](Self::cancelled_call).
     pub fn cancelled(&self) -> u64 {
         self.shared.common.cancelled.get()
+    }
+
+    /// Calls `callback` for each state transition, for logs, metrics and alerts.
+    ///
+    /// The callbacks of a breaker, or of all keys of a breaker
+    /// [per key](crate::CircuitBreaker::per_key), are called one after the other, in the order of
+    /// the transitions, on the thread that caused the transition or on one that reports an earlier
+    /// one. No lock is held. Update an atomic, or send to a channel, and return: up to 1,024
+    /// transitions wait for a slow callback, further ones are [counted](Self::unreported) only. A
+    /// panic in a callback is caught. Callbacks add up.
+    ///
+    /// A callback may change the state through a handle; that transition is reported after the
+    /// current one. A [reset](Self::reset) of a closed breaker is not reported.
+    ///
+    /// ```
+    /// use plimsoll_circuit_breaker::CircuitBreaker;
+    ///
+    /// let breaker = CircuitBreaker::new();
+    /// breaker.handle().on_transition(|of| {
+    ///     let key = of.key.unwrap_or("all");
+    ///     println!("breaker of {key}: {} -> {} ({})", of.from, of.to, of.reason);
+    /// });
+    /// ```
+    pub fn on_transition(&self, callback: impl Fn(&Transition<'_>) + Send + Sync + 'static) {
+        self.shared.common.callbacks.add(Arc::new(callback));
+    }
+
+    /// Transitions that were not reported, because too many waited for a slow
+    /// [callback](Self::on_transition).
+    pub fn unreported(&self) -> u64 {
+        self.shared.common.unreported.get()
     }
 
     /// The size of the window in calls. It cannot be changed.

@@ -73,6 +73,9 @@
 //! outage do not open the breaker again, and late successes do not close it.
 //! [`CircuitBreakerHandle::late`] counts them.
 //!
+//! [`CircuitBreakerHandle::on_transition`] reports transitions, with their reason and time, for logs
+//! and metrics.
+//!
 //! # What counts
 //!
 //! | class of the outcome | counts as |
@@ -146,7 +149,7 @@
 //!
 //! In front of a dependency: around a client, with [`Http::client`](plimsoll_core::Http::client)
 //! for HTTP clients and [`Plain`](plimsoll_core::Plain) for any other service, with one breaker per
-//! callee through [`Keyed`](plimsoll_core::Keyed) and [`CircuitBreaker::sibling`]. A retry layer
+//! callee through [`CircuitBreaker::per_key`]. A retry layer
 //! belongs outside of the breaker: then each attempt is counted, and an open breaker stops the
 //! retries. In a tuple of policies the breaker goes last, so that it decides only on requests that
 //! would run.
@@ -194,14 +197,17 @@ mod handle;
 mod hints;
 mod layer;
 mod permit;
+mod reports;
 mod settings;
 mod shared;
 mod state;
 mod sync;
+mod transition;
 mod window;
 
 pub use self::{
     breaker::CircuitBreaker, builder::CircuitBreakerBuilder, error::InvalidCircuitBreaker,
     handle::CircuitBreakerHandle, layer::CircuitBreakerLayer, permit::CircuitBreakerPermit,
     state::State,
+    transition::{Transition, TransitionReason},
 };

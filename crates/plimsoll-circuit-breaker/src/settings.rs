@@ -23,7 +23,7 @@ const CANCELLED_CALL: Duration = Duration::from_secs(1);
 /// `first_probes_of_a_fleet_are_spread_over_a_fifth_of_open_for`; more delays the recovery.
 const JITTER: f64 = 0.2;
 
-/// Checked settings, common to a breaker and its siblings.
+/// Checked settings, common to the breakers of all keys.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) window: u32,

@@ -18,6 +18,7 @@ use crate::{
         AtomicU32, AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
     },
+    transition::{TransitionReason, Unreported},
     window::Window,
 };
 
@@ -38,8 +39,18 @@ pub(crate) struct Shared {
     last_failure: AtomicU64,
     epoch: Epoch,
     pub(crate) common: Arc<Common>,
-    machine: Mutex<Machine>,
+    guarded: Mutex<Guarded>,
     pub(crate) window: Window,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+struct Guarded {
+    machine: Machine,
+    /// The label of the key, in a breaker per key.
+    key: Option<Arc<str>>,
+    /// The state that an evicted key had, and its label, until they are reported.
+    evicted: Option<(State, Option<Arc<str>>)>,
 }
 
 impl Shared {
@@ -53,7 +64,11 @@ impl Shared {
             last_failure: AtomicU64::new(0),
             epoch: Epoch::new(),
             common,
-            machine: Mutex::new(machine),
+            guarded: Mutex::new(Guarded {
+                machine,
+                key: None,
+                evicted: None,
+            }),
             window: Window::new(window),
         }
     }
@@ -75,12 +90,10 @@ impl Shared {
             let longest = self.longest_wait.load(Relaxed);
             return Verdict::Reject(self.reject(wait(nanos, until, longest)));
         }
-        let rules = self.common.settings();
-        let mut machine = self.lock();
-        let asked = machine.ask(nanos, &rules);
-        self.publish(&machine, &rules);
-        let stamp = machine.stamp();
-        drop(machine);
+        let (asked, stamp) = self.change(now, |machine, rules| {
+            let asked = machine.ask(nanos, rules);
+            ((asked, machine.stamp()), TransitionReason::OpeningPassed)
+        });
         match asked {
             Decision::Pass => Verdict::Admit(CircuitBreakerPermit::new(stamp, 0)),
             Decision::Probe(ticket) => {
@@ -142,12 +155,14 @@ impl Shared {
             .common
             .trips(self.window.failures(), self.window.calls())
         {
-            let rules = self.common.settings();
-            let mut machine = self.lock();
-            if machine.trip(stamp, self.ended(outcome), &rules) {
+            let ended = self.ended(outcome);
+            let opened = self.change(outcome.ended(), |machine, rules| {
+                let opened = machine.trip(stamp, ended, rules);
+                (opened, TransitionReason::FailureRate)
+            });
+            if opened {
                 self.common.opened.add();
             }
-            self.publish(&machine, &rules);
         }
     }
 
@@ -161,69 +176,132 @@ impl Shared {
     /// Records the end of a probe.
     fn probed(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
         let failed = self.common.judge_probe(outcome);
-        let rules = self.common.settings();
-        let mut machine = self.lock();
-        if machine.stamp() != permit.stamp() {
-            drop(machine);
-            if failed.is_some() {
-                self.common.late.add();
-            }
-            return;
+        let ended = self.ended(outcome);
+        let opened = self.change(outcome.ended(), |machine, rules| {
+            let current = machine.stamp() == permit.stamp();
+            let opened = current.then(|| machine.probed(permit.ticket(), failed, ended, rules));
+            let reason = match opened {
+                Some(true) => TransitionReason::ProbeFailed,
+                _ => TransitionReason::ProbesSucceeded,
+            };
+            (opened, reason)
+        });
+        match opened {
+            Some(true) => self.common.opened.add(),
+            None if failed.is_some() => self.common.late.add(),
+            _ => {}
         }
-        if machine.probed(permit.ticket(), failed, self.ended(outcome), &rules) {
-            self.common.opened.add();
-        }
-        self.publish(&machine, &rules);
     }
 
     /// Releases the place of a probe that never ran.
     #[cold]
     pub(crate) fn release(&self, permit: CircuitBreakerPermit) {
         let rules = self.common.settings();
-        let mut machine = self.lock();
-        if machine.stamp() == permit.stamp() {
-            machine.release(permit.ticket());
-            self.publish(&machine, &rules);
+        let mut guarded = self.lock();
+        if guarded.machine.stamp() == permit.stamp() {
+            guarded.machine.release(permit.ticket());
+            self.publish(&guarded.machine, &rules);
         }
     }
 
     /// Sets a state, in a new generation.
-    pub(crate) fn force(&self, state: State) {
-        let rules = self.common.settings();
-        let mut machine = self.lock();
-        machine.force(state);
-        self.publish(&machine, &rules);
+    pub(crate) fn force(&self, state: State, now: Instant) {
+        self.change(now, |machine, _| {
+            machine.force(state);
+            ((), TransitionReason::Set)
+        });
     }
 
     /// Ends a forced state.
-    pub(crate) fn automatic(&self) {
+    pub(crate) fn automatic(&self, now: Instant) {
+        self.change(now, |machine, _| {
+            let state = machine.stamp().state();
+            if matches!(state, State::ForcedClosed | State::ForcedOpen) {
+                machine.force(State::Closed);
+            }
+            ((), TransitionReason::Set)
+        });
+    }
+
+    /// Sets the label of the key.
+    pub(crate) fn set_key(&self, label: Option<Box<str>>) {
+        self.lock().key = label.map(Arc::from);
+    }
+
+    /// Resets the breaker for another key. The caller may hold a lock: the transition is reported by
+    /// [`report_eviction`](Self::report_eviction).
+    pub(crate) fn evict(&self) {
         let rules = self.common.settings();
-        let mut machine = self.lock();
-        if matches!(
-            machine.stamp().state(),
-            State::ForcedClosed | State::ForcedOpen
-        ) {
-            machine.force(State::Closed);
-            self.publish(&machine, &rules);
+        let mut guarded = self.lock();
+        let (from, key) = (guarded.machine.stamp().state(), guarded.key.take());
+        guarded.evicted = (from != State::Closed).then_some((from, key));
+        guarded.machine.force(State::Closed);
+        self.publish(&guarded.machine, &rules);
+    }
+
+    /// Reports the eviction of the key that had this breaker before, if it was not closed.
+    pub(crate) fn report_eviction(&self, now: Instant) {
+        let mut guarded = self.lock();
+        let Some((from, key)) = guarded.evicted.take() else {
+            return;
+        };
+        self.common.queue(Unreported {
+            from,
+            to: State::Closed,
+            reason: TransitionReason::Evicted,
+            at: now,
+            generation: guarded.machine.stamp().generation(),
+            key,
+        });
+        drop(guarded);
+        self.common.report();
+    }
+
+    /// Changes the machine under its lock. A state transition is reported with the reason that
+    /// `change` returns, after the lock was released.
+    fn change<T>(
+        &self,
+        at: Instant,
+        change: impl FnOnce(&mut Machine, &Settings) -> (T, TransitionReason),
+    ) -> T {
+        let rules = self.common.settings();
+        let mut guarded = self.lock();
+        let from = guarded.machine.stamp().state();
+        let (result, reason) = change(&mut guarded.machine, &rules);
+        self.publish(&guarded.machine, &rules);
+        let stamp = guarded.machine.stamp();
+        if from == stamp.state() {
+            return result;
         }
+        self.common.queue(Unreported {
+            from,
+            to: stamp.state(),
+            reason,
+            at,
+            generation: stamp.generation(),
+            key: guarded.key.clone(),
+        });
+        drop(guarded);
+        self.common.report();
+        result
     }
 
     /// The time until the next request is admitted; zero when one would be admitted now, `None`
     /// when forced open.
     pub(crate) fn next_in(&self, now: Instant) -> Option<Duration> {
         let rules = self.common.settings();
-        let wait = self.lock().wait(self.epoch.nanos(now), &rules);
+        let wait = self.lock().machine.wait(self.epoch.nanos(now), &rules);
         wait.map(Duration::from_nanos)
     }
 
     /// Probes that hold a place.
     pub(crate) fn probing(&self) -> usize {
-        self.lock().probing()
+        self.lock().machine.probing()
     }
 
-    /// See [`Cell::settles_in`](plimsoll_core::Cell::settles_in).
+    /// See [`Evictable::settles_in`](plimsoll_core::Evictable::settles_in).
     pub(crate) fn settles_in(&self, now: Instant) -> Duration {
-        let at = match self.lock().settles_at() {
+        let at = match self.lock().machine.settles_at() {
             None => return Duration::MAX,
             Some(0) if self.window.failures() == 0 => return Duration::ZERO,
             Some(0) => {
@@ -235,12 +313,13 @@ impl Shared {
         Duration::from_nanos(at.saturating_sub(self.epoch.nanos(now)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Publishes the machine's state to readers without the lock. Called with the lock held.
     fn publish(&self, machine: &Machine, rules: &Settings) {
+        self.computed_from.store(rules.changes, Relaxed);
         // Stored before the stamp, so that a reader that sees the open state also sees its end.
         self.longest_wait
             .store(machine.longest_wait(rules), Relaxed);

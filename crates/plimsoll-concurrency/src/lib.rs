@@ -38,12 +38,12 @@
 //!
 //! ```
 //! use plimsoll_concurrency::ConcurrencyLimit;
-//! use plimsoll_core::{ClientIp, GateLayer, Keyed, Missing};
+//! use plimsoll_core::{ClientIp, GateLayer, Missing};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // At most 4 requests of one client, and an adaptive number in total.
 //! let each = ConcurrencyLimit::new(4)?.reject_as_over_quota();
-//! let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || each.cell())?;
+//! let per_client = each.per_key(ClientIp::peer(), Missing::Share, 10_000)?;
 //! let total = ConcurrencyLimit::adaptive();
 //! let layer = GateLayer::new((per_client, total));
 //! # let _: GateLayer<_> = layer;
@@ -63,7 +63,7 @@
 //! | let bursts wait long, but serve a lasting overload with short waits | [`ConcurrencyLimit::controlled_delay`] |
 //! | reject waiters that would miss their own deadline | [`ConcurrencyLimit::deadlines`], with [`ConcurrencyLimit::service_time`] |
 //! | reclaim the slots of responses that stay unread | [`ConcurrencyLimit::max_stall`] |
-//! | limit each key, inside [`Keyed`](plimsoll_core::Keyed) | [`ConcurrencyLimit::cell`], [`ConcurrencyLimit::reject_as_over_quota`] |
+//! | limit each key | [`ConcurrencyLimit::per_key`], with [`ConcurrencyLimit::reject_as_over_quota`] |
 //! | share one limit fairly between many keys that are not known beforehand | [`FairShare`] |
 //! | guarantee shares of one limit to a few known kinds of requests | [`Partitions`] |
 //! | reject event streams so that browsers reconnect | [`EventStreams`] |
@@ -108,8 +108,9 @@ pub use self::{
     },
     edge::{EventStreams, asks_for_stream},
     limit::{
-        ConcurrencyLimit, ConcurrencyLimitHandle, ConcurrencyLimitLayer, ConcurrencyLimitPermit,
-        ConcurrencyLimitWait, InvalidConcurrencyLimit, LimitChange,
+        ConcurrencyLimit, ConcurrencyLimitBuilder, ConcurrencyLimitHandle, ConcurrencyLimitLayer,
+        ConcurrencyLimitPermit, ConcurrencyLimitWait, InvalidConcurrencyLimit, Limit, LimitChange,
+        ParseLimitError,
     },
     queue::Order,
     share::{

@@ -8,7 +8,7 @@ use std::sync::{
     },
 };
 
-use crate::{lane, lanes};
+use crate::{shard, shards};
 
 /// A counter that many threads can increment.
 ///
@@ -38,7 +38,7 @@ impl Counter {
     #[inline]
     pub fn add(&self) {
         if let Some(parts) = self.parts.get() {
-            parts[lane() % parts.len()].0.fetch_add(1, Relaxed);
+            parts[shard() % parts.len()].0.fetch_add(1, Relaxed);
             return;
         }
         let count = self.count.load(Relaxed);
@@ -54,8 +54,8 @@ impl Counter {
     fn add_in_parts(&self) {
         let parts = self
             .parts
-            .get_or_init(|| (0..lanes()).map(|_| Part::default()).collect());
-        parts[lane() % parts.len()].0.fetch_add(1, Relaxed);
+            .get_or_init(|| (0..shards()).map(|_| Part::default()).collect());
+        parts[shard() % parts.len()].0.fetch_add(1, Relaxed);
     }
 
     /// Returns the count so far.

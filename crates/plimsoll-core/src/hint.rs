@@ -86,7 +86,7 @@ macro_rules! not_a_layer {
 // tuple of policies shows the hint of its policies, since tower implements `Layer` for tuples.
 crate::not_a_layer!(clone [A, B] crate::Then<A, B>);
 crate::not_a_layer!([K, P] crate::Keyed<K, P>);
-crate::not_a_layer!([P] crate::Shadow<P>);
+crate::not_a_layer!([P, K] crate::Shadow<P, K>);
 crate::not_a_layer!(clone [F, P] crate::When<F, P>);
 crate::not_a_layer!(clone [F, P] crate::Choose<F, P>);
 crate::not_a_layer!([K] crate::ByHeader<K>);

@@ -24,6 +24,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | peer address and matched route from axum's extensions |
+//! | `serde` | settings of the other crates in configuration files |
 //! | `load` | tower's `Load` for gates |
 //! | `tonic` | `NamedService` for gates |
 //! | `test-kit` | the contract checks |
@@ -50,17 +51,18 @@
 mod advice;
 mod allowance;
 mod announcement;
+mod callbacks;
 mod classify;
 mod condition;
 mod cost;
 mod count;
 mod deadline;
 mod decimal;
+mod duration_text;
 mod epoch;
 mod gate;
 mod hint;
 mod key;
-mod lane;
 mod live;
 mod load;
 mod observe;
@@ -72,17 +74,23 @@ mod protocol;
 mod rate_limit_fields;
 mod rejection;
 mod release;
+mod shard;
 mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 mod waiters;
 pub mod wire;
 
-/// Names that macros of this crate expand to. Not part of the API.
+/// Names that macros of this crate expand to, and what the crates of the family share. Not part of
+/// the API.
 #[doc(hidden)]
 pub mod support {
     pub use tower_layer::Layer;
 
+    pub use crate::callbacks::Callbacks;
+    #[cfg(feature = "serde")]
+    pub use crate::duration_text::serde_text;
+    pub use crate::duration_text::{DurationText, parse_duration};
     pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
 }
 
@@ -102,17 +110,17 @@ pub use self::{
     gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
     key::{
         ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
-        InvalidIpRange, IpRange, Key, Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
+        InvalidIpRange, IpRange, Key, Labelled, Missing, MissingKeys, PeerAddr, Route, SecretKey,
+        TraceId, labelled,
     },
-    lane::{lane, lanes},
     live::Live,
     load::{LoadSignal, Worst},
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, End, Outcome},
     policy::{
-        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
-        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, WaitsOn,
-        When,
+        ByValue, Choice, Choose, ChosenPermit, ChosenWait, Evictable, InvalidKeyed, InvalidShadow,
+        Keyed, KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, ShadowKeys,
+        ShadowRejection, Then, ThenWait, Verdict, WaitsOn, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,
@@ -124,5 +132,6 @@ pub use self::{
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
+    shard::{shard, shards},
     waiters::{Asked, Left, Ticket, Waiters},
 };

@@ -34,7 +34,7 @@ impl<L> LoadShedHandle<L> {
         self.0.set_ramp(start, full)
     }
 
-    ledger_methods!();
+    ledger_methods!(InvalidLoadShed);
 }
 
 impl<L: LoadSignal> LoadShedHandle<L> {

@@ -7,9 +7,10 @@ use std::{
 
 use plimsoll_core::{Counter, Criticality, Kind, Rejection};
 
-use crate::InvalidLoadShed;
+use crate::error::HintOutOfBounds;
 
-const DEFAULT_HINT: Duration = Duration::from_secs(1);
+/// The default retry hint: 1 second.
+pub(crate) const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
 
 /// The retry hint of rejections, and counts of both decisions.
@@ -47,9 +48,9 @@ impl Hint {
         Duration::from_nanos(self.0.load(Relaxed))
     }
 
-    pub(crate) fn set(&self, hint: Duration) -> Result<(), InvalidLoadShed> {
+    pub(crate) fn set(&self, hint: Duration) -> Result<(), HintOutOfBounds> {
         if hint.is_zero() || hint > LONGEST_HINT {
-            return Err(InvalidLoadShed::RetryAfter(hint));
+            return Err(HintOutOfBounds(hint));
         }
         self.0.store(hint.as_nanos() as u64, Relaxed);
         Ok(())
@@ -93,7 +94,7 @@ impl Tally {
 
 /// The methods of all handles that read or set the [`Ledger`]. One macro keeps their docs alike.
 macro_rules! ledger_methods {
-    () => {
+    ($invalid:ty) => {
         /// The retry hint of rejections.
         pub fn retry_after(&self) -> std::time::Duration {
             self.0.ledger.retry_after.get()
@@ -104,11 +105,8 @@ macro_rules! ledger_methods {
         /// # Errors
         ///
         /// When it is zero or more than 1 day. On error nothing changes.
-        pub fn set_retry_after(
-            &self,
-            hint: std::time::Duration,
-        ) -> Result<(), $crate::InvalidLoadShed> {
-            self.0.ledger.retry_after.set(hint)
+        pub fn set_retry_after(&self, hint: std::time::Duration) -> Result<(), $invalid> {
+            Ok(self.0.ledger.retry_after.set(hint)?)
         }
 
         /// Requests of this criticality that were admitted by this policy and by those after it.

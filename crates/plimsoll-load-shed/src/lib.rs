@@ -64,6 +64,7 @@
 #![forbid(unsafe_code)]
 
 mod adaptive;
+mod builder;
 mod downstream;
 mod error;
 mod exempt;
@@ -80,18 +81,25 @@ mod throttle;
 
 #[cfg(feature = "call-scope")]
 pub use self::downstream::{CallScope, CallScopeLayer};
-#[cfg(feature = "executor-delay")]
-pub use self::signal::ExecutorDelay;
-#[cfg(target_os = "linux")]
-pub use self::signal::{SystemLoad, SystemLoadBuilder};
 pub use self::{
     adaptive::{AdaptiveShed, AdaptiveShedHandle},
+    builder::LoadShedBuilder,
     downstream::{CallContext, Downstream, DownstreamHandle, DownstreamPermit},
-    error::InvalidLoadShed,
+    error::{
+        InvalidAdaptiveShed, InvalidAdaptiveThrottle, InvalidDepth, InvalidDownstream,
+        InvalidLoadShed, InvalidQueueDelay,
+    },
     exempt::except_paths,
     handle::LoadShedHandle,
     layer::LoadShedLayer,
     load_shed::LoadShed,
     signal::{BoxedSignal, Depth, DepthGuard, QueueDelay, WorstOf},
     throttle::{AdaptiveThrottle, AdaptiveThrottleHandle, ThrottlePermit},
+};
+#[cfg(feature = "executor-delay")]
+pub use self::{error::InvalidExecutorDelay, signal::ExecutorDelay};
+#[cfg(target_os = "linux")]
+pub use self::{
+    error::InvalidSystemLoad,
+    signal::{SystemLoad, SystemLoadBuilder},
 };

@@ -138,7 +138,7 @@ impl<L, R> LoadShed<L, R> {
     /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the
     /// trailers of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
     #[must_use]
-    pub fn tell_callers(mut self) -> Self {
+    pub fn announce_threshold(mut self) -> Self {
         self.announced = true;
         self
     }

@@ -19,10 +19,14 @@ pub(crate) struct Ramp {
 }
 
 impl Ramp {
+    /// The default load above which requests are shed.
+    pub(crate) const DEFAULT_START: f64 = 0.8;
+    /// The default load from which all but the top level is shed.
+    pub(crate) const DEFAULT_FULL: f64 = 1.0;
     /// From 0.8 to 1.
     pub(crate) const DEFAULT: Self = Self {
-        start: 800_000,
-        full: 1_000_000,
+        start: (Self::DEFAULT_START * UNIT) as u32,
+        full: (Self::DEFAULT_FULL * UNIT) as u32,
     };
 
     pub(crate) fn new(start: f64, full: f64) -> Result<Self, InvalidLoadShed> {

@@ -128,10 +128,10 @@ impl GateMetrics {
         }
     }
 
-    fn rejections(&self) -> Vec<Refused> {
+    fn rejections(&self) -> Vec<RejectionCount> {
         let series = self.0.rejected.read().into_iter();
         series
-            .map(|(policy, kind, count)| Refused {
+            .map(|(policy, kind, count)| RejectionCount {
                 policy,
                 kind,
                 count,
@@ -214,7 +214,7 @@ pub struct GateCounts {
     /// Requests from which a policy of this gate read no key, admitted or rejected.
     pub missing_keys: u64,
     /// Requests that were rejected, by policy and kind, in order of the first rejection.
-    pub rejected: Vec<Refused>,
+    pub rejected: Vec<RejectionCount>,
     finished: [u64; CLASSES.len()],
 }
 
@@ -246,7 +246,7 @@ impl GateCounts {
 /// Rejections by one policy of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refused {
+pub struct RejectionCount {
     /// The policy, or `other` for policies beyond the sixteenth.
     pub policy: &'static str,
     /// The kind of the rejections.

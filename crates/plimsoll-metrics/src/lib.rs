@@ -124,7 +124,7 @@ mod signals;
 
 pub use self::{
     error::InvalidMetric,
-    gate::{GateCounts, GateMetrics, Refused},
+    gate::{GateCounts, GateMetrics, RejectionCount},
     latency::Latencies,
     metrics::Metrics,
     service::MetricsService,

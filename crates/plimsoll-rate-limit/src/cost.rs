@@ -8,25 +8,25 @@
     message = "`{Self}` does not weigh a `{Req}`",
     note = "use a closure `|req: &{Req}| -> u32`"
 )]
-pub trait Weigh<Req>: Send + Sync {
+pub trait RequestCost<Req>: Send + Sync {
     /// Returns the number of tokens that this request takes.
-    fn weigh(&self, req: &Req) -> u32;
+    fn cost(&self, req: &Req) -> u32;
 }
 
 /// Every request costs one token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct One;
 
-impl<Req> Weigh<Req> for One {
+impl<Req> RequestCost<Req> for One {
     #[inline]
-    fn weigh(&self, _: &Req) -> u32 {
+    fn cost(&self, _: &Req) -> u32 {
         1
     }
 }
 
-impl<Req, F: Fn(&Req) -> u32 + Send + Sync> Weigh<Req> for F {
+impl<Req, F: Fn(&Req) -> u32 + Send + Sync> RequestCost<Req> for F {
     #[inline]
-    fn weigh(&self, req: &Req) -> u32 {
+    fn cost(&self, req: &Req) -> u32 {
         self(req)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::bounds::{MAX_COLD, MAX_PERIOD};
 
 /// A quota that would admit no request, or cannot be kept in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidQuota {
     /// The count is 0.
@@ -55,7 +55,10 @@ pub enum InvalidQuota {
     #[error(
         "name must be 1 to 64 printable ASCII characters without quotes and backslashes, got {0:?}"
     )]
-    Name(&'static str),
+    Name(Box<str>),
+    /// Too many distinct names were made at run time.
+    #[error("names of quotas must be at most 4096 in one process, got another, {0:?}")]
+    Names(Box<str>),
     /// A burst that takes longer to refill than [`Quota::MAX_PERIOD`](crate::Quota::MAX_PERIOD).
     #[error(
         "burst must be refilled within {max:?}, got {burst} at one request per {increment:?}",
@@ -93,9 +96,6 @@ pub enum InvalidWarmUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyedRateLimit {
-    /// The quota is invalid.
-    #[error(transparent)]
-    Quota(#[from] InvalidQuota),
     /// The capacity is 0 or more than 2^28.
     #[error("capacity must be 1 to 2^28 keys, got {0}")]
     Capacity(usize),

@@ -75,7 +75,7 @@ impl<const N: usize> RateLimitHandle<N> {
 
     /// Requests rejected, of all keys together.
     pub fn rejected(&self) -> u64 {
-        self.0.refused.get()
+        self.0.rejected.get()
     }
 }
 

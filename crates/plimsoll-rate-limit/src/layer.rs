@@ -34,5 +34,5 @@ use crate::{KeyedRateLimit, RateLimit};
 /// ```
 pub type RateLimitLayer<T = Http> = GateLayer<RateLimit, T>;
 
-/// Puts one [`RateLimit`] per key in front of services; see [`RateLimit::keyed`].
+/// Puts one [`RateLimit`] per key in front of services; see [`RateLimit::per_key`].
 pub type KeyedRateLimitLayer<K, T = Http> = GateLayer<KeyedRateLimit<K>, T>;

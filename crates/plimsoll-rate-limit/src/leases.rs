@@ -19,7 +19,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::lane;
+use plimsoll_core::shard;
 
 use crate::{
     cell::Cell,
@@ -88,7 +88,7 @@ impl Leases {
         now: u64,
         cost: u32,
     ) -> Result<Token<N>, Empty> {
-        self.take_in(lane(), bucket, now, cost)
+        self.take_in(shard(), bucket, now, cost)
     }
 
     #[inline]

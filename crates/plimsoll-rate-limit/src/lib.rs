@@ -34,7 +34,7 @@
 //!     let all = RateLimit::new(Quota::per_second(1000).burst(200))?;
 //!     // Per client address, reported to callers in the `RateLimit` header fields.
 //!     let quota = Quota::per_minute(60).burst(10).named("per-client");
-//!     let per_client = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
+//!     let per_client = RateLimit::new(quota)?.per_key(ClientIp::peer(), Missing::Share, 100_000)?;
 //!     let app = Router::<()>::new()
 //!         .route("/", get(|| async { "hello" }))
 //!         .layer(GateLayer::new((per_client, all)));
@@ -54,6 +54,10 @@
 //! A quota is a fixed share per caller. It does not follow the capacity of the server. Against
 //! overload use a concurrency limit or load shedding. A quota is kept per process: behind ten
 //! replicas a caller gets ten times the quota.
+//!
+//! # Features
+//!
+//! `serde` (off by default): [`Quota`], [`WarmUp`] and [`RateLimitBuilder`] in configuration files.
 //!
 //! # Errors
 //!
@@ -75,12 +79,12 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod builder;
 mod calendar;
 mod cell;
 mod cost;
 mod error;
 mod gcra;
-mod give_back;
 mod handle;
 mod hints;
 mod keyed;
@@ -89,6 +93,7 @@ mod leaky_bucket;
 mod leases;
 mod quota;
 mod rate_limit;
+mod refund;
 mod refunds;
 mod settings;
 mod share;
@@ -102,10 +107,10 @@ mod window;
 mod word;
 
 pub use self::{
+    builder::{InvalidRateLimit, RateLimitBuilder},
     calendar::CalendarUnit,
-    cost::{One, Weigh},
+    cost::{One, RequestCost},
     error::{InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp},
-    give_back::GiveBack,
     handle::RateLimitHandle,
     keyed::{KeyedRateLimit, KeyedRateLimitHandle, KeyedRateLimitPermit, LimitKey},
     layer::{KeyedRateLimitLayer, RateLimitLayer},
@@ -113,8 +118,9 @@ pub use self::{
         InvalidLeakyBucket, LeakyBucket, LeakyBucketHandle, LeakyBucketLayer, LeakyBucketPermit,
         LeakyBucketWait,
     },
-    quota::Quota,
+    quota::{ParseQuotaError, Quota},
     rate_limit::{RateLimit, RateLimitPermit},
+    refund::Refund,
     sliding_log::{
         InvalidSlidingLog, SlidingLog, SlidingLogHandle, SlidingLogLayer, SlidingLogPermit,
     },

@@ -1,9 +1,12 @@
 //! A quota: the number of requests, the period and the algorithm.
 
+mod text;
+
 use std::time::Duration;
 
 use plimsoll_core::Allowance;
 
+pub use self::text::ParseQuotaError;
 use crate::{
     CalendarUnit, InvalidQuota,
     bounds::MAX_PERIOD,
@@ -31,6 +34,8 @@ use crate::{
 /// assert_eq!(API.period(), Duration::from_secs(1));
 /// assert_eq!(LOG_IN.max_burst(), 5);
 /// ```
+///
+/// A quota is read from text by [`FromStr`](Self#impl-FromStr-for-Quota), and printed as such.
 ///
 /// # Choosing an algorithm
 ///
@@ -196,6 +201,21 @@ impl Quota {
         self
     }
 
+    /// As [`named`](Self::named), for a name that is known only at run time.
+    ///
+    /// The name is kept for the life of the process; see [`Allowance::intern`].
+    ///
+    /// # Errors
+    ///
+    /// When the name is not valid in a header, or 4,096 other names are kept.
+    pub fn with_name(self, name: &str) -> Result<Self, InvalidQuota> {
+        match Allowance::intern(name) {
+            Some(name) => Ok(self.named(name)),
+            None if Allowance::is_name(name) => Err(InvalidQuota::Names(name.into())),
+            None => Err(InvalidQuota::Name(name.into())),
+        }
+    }
+
     /// Requests per [period](Self::period).
     pub const fn count(&self) -> u32 {
         self.count
@@ -270,7 +290,7 @@ impl Quota {
         }
         if let Some(name) = self.name {
             if !Allowance::is_name(name) {
-                return Err(InvalidQuota::Name(name));
+                return Err(InvalidQuota::Name(name.into()));
             }
         }
         let minutes = self.offset_minutes;

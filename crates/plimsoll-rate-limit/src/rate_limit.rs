@@ -7,12 +7,12 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use plimsoll_core::{Missing, Outcome, lanes};
+use plimsoll_core::{Missing, Outcome, shards};
 use tokio::time::Instant;
 
 use crate::{
-    GiveBack, InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
-    RateLimitHandle, WarmUp,
+    InvalidKeyedRateLimit, InvalidQuota, InvalidWarmUp, KeyedRateLimit, One, Quota,
+    RateLimitHandle, Refund, WarmUp,
     leases::Leases,
     settings::{self, Settings},
     share::Share,
@@ -97,33 +97,6 @@ impl RateLimit {
     pub fn new(quota: Quota) -> Result<Self, InvalidQuota> {
         Self::all([quota])
     }
-
-    /// Creates one limit per key, each with this quota, for up to `capacity` keys.
-    ///
-    /// Short for [`new`](Self::new) and [`per_key`](Self::per_key). See [`KeyedRateLimit`].
-    ///
-    /// ```
-    /// use plimsoll_core::{HeaderKey, Missing};
-    /// use plimsoll_rate_limit::{Quota, RateLimit};
-    ///
-    /// let key = HeaderKey::from_static("x-tenant");
-    /// let limit = RateLimit::keyed(Quota::per_minute(60).burst(5), key, Missing::Share, 10_000)?;
-    /// // The quota of all keys, present and future, can be changed:
-    /// limit.handle().limit().set_quota(Quota::per_minute(120).burst(5))?;
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Self::new), and when `capacity` is zero or more than 2^28.
-    pub fn keyed<K>(
-        quota: Quota,
-        key: K,
-        missing: Missing,
-        capacity: usize,
-    ) -> Result<KeyedRateLimit<K>, InvalidKeyedRateLimit> {
-        Self::new(quota)?.per_key(key, missing, capacity)
-    }
 }
 
 impl<const N: usize> RateLimit<N> {
@@ -148,7 +121,7 @@ impl<const N: usize> RateLimit<N> {
             cost: One,
             state: State::new(),
             leases: if N == 1 && !named {
-                Leases::new(lanes())
+                Leases::new(shards())
             } else {
                 None
             },
@@ -159,7 +132,7 @@ impl<const N: usize> RateLimit<N> {
 }
 
 impl<const N: usize, C> RateLimit<N, C> {
-    /// Sets how many tokens a request takes; see [`Weigh`](crate::Weigh).
+    /// Sets how many tokens a request takes; see [`RequestCost`](crate::RequestCost).
     ///
     /// ```
     /// use plimsoll_rate_limit::{Quota, RateLimit};
@@ -209,7 +182,7 @@ impl<const N: usize, C> RateLimit<N, C> {
 
     /// Refunds tokens at the end of a request, depending on its outcome.
     ///
-    /// `refund` returns a `bool` (all of them or none) or a `u32` (how many); see [`GiveBack`].
+    /// `refund` returns a `bool` (all of them or none) or a `u32` (how many); see [`Refund`].
     ///
     /// The tokens are taken when the request is admitted. So a hundred concurrent requests are not
     /// all admitted before the first one has failed. A bucket refunds the tokens that it has not
@@ -234,7 +207,7 @@ impl<const N: usize, C> RateLimit<N, C> {
     ///
     /// When `refund` panics, no token is refunded and nothing is charged. The limit stays usable.
     #[must_use]
-    pub fn refund<R: Into<GiveBack>>(
+    pub fn refund<R: Into<Refund>>(
         mut self,
         refund: impl Fn(&Outcome) -> R + Send + Sync + 'static,
     ) -> Self {
@@ -247,7 +220,22 @@ impl<const N: usize, C> RateLimit<N, C> {
         self
     }
 
-    /// Makes this limit one per key. Each key has all quotas; all keys share settings and handle.
+    /// Makes this limit one per key that `key` reads, for up to `capacity` keys at a time.
+    ///
+    /// Each key has all quotas; all keys share settings and handle. `missing` decides about requests
+    /// without a key. See [`KeyedRateLimit`] for keys beyond the capacity.
+    ///
+    /// ```
+    /// use plimsoll_core::{HeaderKey, Missing};
+    /// use plimsoll_rate_limit::{Quota, RateLimit};
+    ///
+    /// let key = HeaderKey::from_static("x-tenant");
+    /// let limit = RateLimit::new(Quota::per_minute(60).burst(5))?
+    ///     .per_key(key, Missing::Share, 10_000)?;
+    /// // The quota of all keys, present and future, can be changed:
+    /// limit.handle().limit().set_quota(Quota::per_minute(120).burst(5))?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

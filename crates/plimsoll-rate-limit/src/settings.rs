@@ -10,7 +10,7 @@ use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome
 use tokio::time::Instant;
 
 use crate::{
-    GiveBack, InvalidQuota, Quota,
+    InvalidQuota, Quota, Refund,
     calendar::{Anchor, both_clocks},
     terms::{LiveQuota, Terms},
     token::{Empty, Token},
@@ -25,7 +25,7 @@ pub(crate) const NAME: &str = "rate-limit";
 pub(crate) type Charge = Box<dyn Fn(&Outcome) -> u64 + Send + Sync>;
 
 /// Computes the part of its cost that is refunded at the end of a request.
-pub(crate) type Refund = Box<dyn Fn(&Outcome) -> GiveBack + Send + Sync>;
+pub(crate) type RefundOf = Box<dyn Fn(&Outcome) -> Refund + Send + Sync>;
 
 pub(crate) struct Settings<const N: usize> {
     pub(crate) quotas: [LiveQuota; N],
@@ -34,9 +34,9 @@ pub(crate) struct Settings<const N: usize> {
     /// Set when the first calendar window is made. Locked while quotas are changed.
     anchor: Mutex<Option<Anchor>>,
     pub(crate) charge: OnceLock<Charge>,
-    pub(crate) refund: OnceLock<Refund>,
+    pub(crate) refund: OnceLock<RefundOf>,
     pub(crate) warming: OnceLock<Warming>,
-    pub(crate) refused: Counter,
+    pub(crate) rejected: Counter,
 }
 
 impl<const N: usize> Settings<N> {
@@ -58,7 +58,7 @@ impl<const N: usize> Settings<N> {
             charge: OnceLock::new(),
             refund: OnceLock::new(),
             warming: OnceLock::new(),
-            refused: Counter::new(),
+            rejected: Counter::new(),
         })
     }
 
@@ -131,7 +131,7 @@ impl<const N: usize> Settings<N> {
 
     #[cold]
     pub(crate) fn rejection(&self, empty: Empty) -> Rejection {
-        self.refused.add();
+        self.rejected.add();
         let Empty {
             quota,
             wait,
@@ -237,7 +237,7 @@ impl<const N: usize> fmt::Debug for Settings<N> {
         f.debug_struct("Settings")
             .field("quotas", &quotas)
             .field("names", &self.names)
-            .field("refused", &self.refused)
+            .field("rejected", &self.rejected)
             .finish_non_exhaustive()
     }
 }

@@ -35,10 +35,23 @@ use crate::{
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 #[must_use]
 pub struct WarmUp {
     cold: u32,
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "plimsoll_core::support::serde_text::duration")
+    )]
     over: Duration,
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "plimsoll_core::support::serde_text::duration")
+    )]
     idle: Duration,
 }
 

@@ -111,7 +111,7 @@ async fn through_redis(server: &Server) -> Outcome<(Vec<Round>, Vec<Round>, u64)
         .await?;
     let limit = RedisRateLimit::builder(RedisServer::new(server.url())?)
         .quota(QUOTA.named("per-key"))
-        .key(|key: &usize| Some(*key), Missing::Share)
+        .per_key(|key: &usize| Some(*key), Missing::Share, 10_000)
         .connections(CONNECTIONS)
         // All decisions through Redis, also on a busy machine.
         .deadline(Duration::from_secs(5))
@@ -208,11 +208,11 @@ where
 async fn in_hand(server: &Server) -> Outcome<(Vec<f64>, Vec<f64>, u64)> {
     const DECISIONS: u32 = 2_000_000;
     let key = || HeaderKey::from_static("x-api-key");
-    let local = RateLimit::keyed(QUOTA, key(), Missing::Share, 1024)?;
+    let local = RateLimit::new(QUOTA)?.per_key(key(), Missing::Share, 1024)?;
     let leased: LeasedRateLimit<HeaderKey> =
         RedisRateLimit::builder(RedisServer::new(server.url())?)
             .quota(Quota::per_second(1_000_000_000).fixed_window().named("all"))
-            .key(key(), Missing::Share)
+            .per_key(key(), Missing::Share, 10_000)
             .prefix("leased")
             .lease(LeaseSettings::new(20_000))?;
     leased.handle().wait_connected().await;

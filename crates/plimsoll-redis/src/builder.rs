@@ -10,7 +10,7 @@ use plimsoll_core::{Epoch, Missing};
 use plimsoll_rate_limit::{One, Quota};
 
 use crate::{
-    Everybody, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
+    AllRequests, InvalidRedisRateLimit, LeaseSettings, LeasedRateLimit, MAX_QUOTAS, OnFailure,
     RedisRateLimit, RedisServer, counts::Counts, digest::Digests, engine::Engine,
     lease::LeaseTerms, link::Link, link_settings::LinkSettings, local::Local, quotas::Shared,
     reader::Reader, script::Scripts,
@@ -21,19 +21,18 @@ use crate::{
 ///
 /// | setting | default | reason |
 /// |---|---|---|
-/// | [`key`](Self::key) | [`Everybody`] | one limit for the fleet |
+/// | [`per_key`](Self::per_key) | one limit for the fleet | |
 /// | [`cost`](Self::cost) | [`One`] | |
 /// | [`prefix`](Self::prefix) | `plimsoll` | |
 /// | [`secret`](Self::secret) | none | API keys cannot be guessed; addresses can |
 /// | [`deadline`](Self::deadline) | 20 ms | a nearby Redis answers within 1 ms |
 /// | [`on_failure`](Self::on_failure) | [`OnFailure::Local`] | keeps a limit and serves requests |
 /// | [`replicas`](Self::replicas) | 1 | each replica has the whole quota while Redis is down |
-/// | [`capacity`](Self::capacity) | 65,536 keys | |
 /// | [`connections`](Self::connections) | 2 | Redis has one thread |
 /// | [`queue`](Self::queue) | 1024 | 20 ms of work for a Redis at 50,000 per second |
 /// | [`breaker`](Self::breaker) | half of the last 20, at least 10; 500 ms; one probe | detects a dead Redis within 10 requests |
 #[must_use = "a builder does nothing until `connect`"]
-pub struct RedisRateLimitBuilder<K = Everybody, C = One> {
+pub struct RedisRateLimitBuilder<K = AllRequests, C = One> {
     server: RedisServer,
     quotas: Vec<Quota>,
     key: K,
@@ -62,7 +61,7 @@ impl RedisRateLimitBuilder {
         Self {
             server,
             quotas: Vec::new(),
-            key: Everybody,
+            key: AllRequests,
             missing: Missing::Share,
             cost: One,
             prefix: "plimsoll".to_owned(),
@@ -70,7 +69,8 @@ impl RedisRateLimitBuilder {
             deadline: Duration::from_millis(20),
             on_failure: OnFailure::Local,
             replicas: 1,
-            capacity: 1 << 16,
+            // One key. `per_key` sets more.
+            capacity: 1,
             connections: 2,
             queue: 1024,
             breaker: None,
@@ -96,17 +96,28 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
         self
     }
 
-    /// Makes the limit one per key that `key` reads. `missing` decides on requests without a key.
+    /// Makes the limit one per key that `key` reads. `missing` decides about requests without a key.
+    ///
+    /// Redis keeps any number of keys. Up to `capacity` keys at a time have a local limit for the
+    /// time when Redis is down, or a lease; see [`Keyed`](plimsoll_core::Keyed). Capacities of zero
+    /// and of more than 2^28 keys are rejected by [`connect`](Self::connect) and
+    /// [`lease`](Self::lease).
     ///
     /// In Redis a key is 128 bits of SHA-256 over the bytes that its [`Hash`](std::hash::Hash)
     /// writes. Those depend on the key's type and, for types of the standard library, on the
     /// compiler's version. Replicas of the same build agree; a deployment that changes either may
     /// start new counters.
-    pub fn key<New>(self, key: New, missing: Missing) -> RedisRateLimitBuilder<New, C> {
+    pub fn per_key<New>(
+        mut self,
+        key: New,
+        missing: Missing,
+        capacity: usize,
+    ) -> RedisRateLimitBuilder<New, C> {
+        self.capacity = capacity;
         self.map(|_, cost, _| (key, cost, missing))
     }
 
-    /// Sets how many tokens a request takes; see [`Weigh`](plimsoll_rate_limit::Weigh).
+    /// Sets how many tokens a request takes; see [`RequestCost`](plimsoll_rate_limit::RequestCost).
     pub fn cost<New>(self, cost: New) -> RedisRateLimitBuilder<K, New> {
         self.map(|key, _, missing| (key, cost, missing))
     }
@@ -166,13 +177,6 @@ impl<K, C> RedisRateLimitBuilder<K, C> {
     /// down.
     pub const fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
-        self
-    }
-
-    /// Sets how many keys can have a local limit, or a lease, at a time; see
-    /// [`Keyed`](plimsoll_core::Keyed).
-    pub const fn capacity(mut self, keys: usize) -> Self {
-        self.capacity = keys;
         self
     }
 

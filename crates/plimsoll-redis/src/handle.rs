@@ -77,7 +77,7 @@ impl RedisHandle {
     /// longer refunded.
     ///
     /// `key` must hash like the policy's key: a [`LimitKey`](plimsoll_rate_limit::LimitKey), the
-    /// value that a key's closure returns, or `()` for [`Everybody`](crate::Everybody).
+    /// value that a key's closure returns, or `()` for [`AllRequests`](crate::AllRequests).
     ///
     /// ```no_run
     /// use plimsoll_rate_limit::LimitKey;
@@ -91,7 +91,7 @@ impl RedisHandle {
     ///
     /// This changes the data in Redis only. A rejected lease continues to reject until the wait
     /// that Redis returned has passed; in this process
-    /// [`leases`](crate::LeasedRateLimit::leases) can reset it (`with_cell(key, Cell::reset)`).
+    /// [`leases`](crate::LeasedRateLimit::leases) can reset it (`with_cell(key, Evictable::reset)`).
     /// Local limits, which decide while Redis is down, keep their own counts.
     ///
     /// # Errors

@@ -3,11 +3,12 @@
 use plimsoll_core::{GateLayer, Http};
 use plimsoll_rate_limit::One;
 
-use crate::{Everybody, LeasedRateLimit, RedisRateLimit};
+use crate::{AllRequests, LeasedRateLimit, RedisRateLimit};
 
 /// Puts one [`RedisRateLimit`] in front of services.
-pub type RedisRateLimitLayer<K = Everybody, C = One, T = Http> = GateLayer<RedisRateLimit<K, C>, T>;
+pub type RedisRateLimitLayer<K = AllRequests, C = One, T = Http> =
+    GateLayer<RedisRateLimit<K, C>, T>;
 
 /// Puts one [`LeasedRateLimit`] in front of services.
-pub type LeasedRateLimitLayer<K = Everybody, C = One, T = Http> =
+pub type LeasedRateLimitLayer<K = AllRequests, C = One, T = Http> =
     GateLayer<LeasedRateLimit<K, C>, T>;

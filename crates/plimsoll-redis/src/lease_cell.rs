@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Announcement, Cell, Key, Outcome, Policy, Rejection, Verdict};
-use plimsoll_rate_limit::Weigh;
+use plimsoll_core::{Announcement, Evictable, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_rate_limit::RequestCost;
 use tokio::time::Instant;
 
 use crate::{
@@ -89,7 +89,7 @@ impl<K, C> LeaseCell<K, C> {
     ) -> Verdict<LeasePermit, RedisWait>
     where
         K: Key<Req>,
-        C: Weigh<Req>,
+        C: RequestCost<Req>,
     {
         // Dropped on an early return, it lets another question fill the lease.
         let question = lease.map(|(generation, fills)| self.question(generation, fills));
@@ -164,7 +164,7 @@ impl<K, C> LeaseCell<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
+impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for LeaseCell<K, C> {
     type Permit = LeasePermit;
     type Wait = RedisWait;
 
@@ -267,7 +267,7 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
     }
 }
 
-impl<K: Send + Sync, C: Send + Sync> Cell for LeaseCell<K, C> {
+impl<K: Send + Sync, C: Send + Sync> Evictable for LeaseCell<K, C> {
     fn reset(&self) {
         self.lease.reset();
     }

@@ -11,11 +11,11 @@ use plimsoll_core::{
     Announcement, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy, Rejection,
     Verdict,
 };
-use plimsoll_rate_limit::{One, Weigh};
+use plimsoll_rate_limit::{One, RequestCost};
 use tokio::time::Instant;
 
 use crate::{
-    Everybody, InvalidRedisRateLimit, LeaseCell, LeasePermit, RedisHandle, RedisWait,
+    AllRequests, InvalidRedisRateLimit, LeaseCell, LeasePermit, RedisHandle, RedisWait,
     engine::Engine, lease::LeaseTerms, lease_cell::LeaseFactory, reader::Reader,
 };
 
@@ -54,7 +54,7 @@ use crate::{
 ///
 /// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens from a lease are refunded to it. Tokens
 /// that exceed its size, or are older than its lifetime, are refunded in Redis.
-pub struct LeasedRateLimit<K = Everybody, C = One> {
+pub struct LeasedRateLimit<K = AllRequests, C = One> {
     engine: Arc<Engine>,
     keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,
 }
@@ -109,7 +109,7 @@ impl<K: Send + Sync + 'static, C: Send + Sync + 'static> LeasedRateLimit<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeasedRateLimit<K, C> {
+impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for LeasedRateLimit<K, C> {
     type Permit = KeyedPermit<LeasePermit>;
     type Wait = KeyedWait<RedisWait>;
 

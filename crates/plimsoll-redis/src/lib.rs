@@ -19,7 +19,7 @@
 //!     let limit = RedisRateLimit::builder(server)
 //!         .quota(Quota::per_second(10).burst(20).named("burst"))
 //!         .quota(Quota::per_day(10_000).fixed_window().named("daily"))
-//!         .key(HeaderKey::from_static("x-api-key"), Missing::Share)
+//!         .per_key(HeaderKey::from_static("x-api-key"), Missing::Share, 100_000)
 //!         .replicas(3) // each decides on a third while Redis is down
 //!         .connect()?;
 //!     let app = Router::<()>::new()
@@ -221,6 +221,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod all_requests;
 mod answer;
 mod bounds;
 mod builder;
@@ -233,7 +234,6 @@ mod digest;
 mod disconnected;
 mod engine;
 mod error;
-mod everybody;
 mod failed;
 mod handle;
 mod hints;
@@ -262,11 +262,11 @@ mod up;
 mod wait;
 
 pub use self::{
+    all_requests::AllRequests,
     bounds::MAX_QUOTAS,
     builder::RedisRateLimitBuilder,
     disconnected::Disconnected,
     error::{InvalidRedisRateLimit, InvalidServer, NoAnswer},
-    everybody::Everybody,
     handle::RedisHandle,
     layer::{LeasedRateLimitLayer, RedisRateLimitLayer},
     lease_cell::{LeaseCell, LeasePermit},

@@ -8,11 +8,11 @@ use std::{
 };
 
 use plimsoll_core::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
-use plimsoll_rate_limit::{One, Weigh};
+use plimsoll_rate_limit::{One, RequestCost};
 use tokio::time::Instant;
 
 use crate::{
-    Everybody, RedisHandle, RedisPermit, RedisWait,
+    AllRequests, RedisHandle, RedisPermit, RedisWait,
     engine::Engine,
     job::Recipient,
     permit::Held,
@@ -40,7 +40,7 @@ use crate::{
 ///
 /// A decision allocates the channel for the answer, the command and the reply. No lock is held over
 /// an await.
-pub struct RedisRateLimit<K = Everybody, C = One> {
+pub struct RedisRateLimit<K = AllRequests, C = One> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) reader: Reader<K, C>,
 }
@@ -57,7 +57,7 @@ impl<K, C> RedisRateLimit<K, C> {
     }
 }
 
-impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
+impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for RedisRateLimit<K, C> {
     type Permit = RedisPermit;
     type Wait = RedisWait;
 

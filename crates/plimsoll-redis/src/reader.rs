@@ -1,7 +1,7 @@
 //! Reads key and cost of a request.
 
 use plimsoll_core::{Key, Missing, Rejection};
-use plimsoll_rate_limit::Weigh;
+use plimsoll_rate_limit::RequestCost;
 
 use crate::{
     digest::{Digest, Digests},
@@ -28,7 +28,7 @@ impl<K, C> Reader<K, C> {
     pub(crate) fn read<Req>(&self, req: &Req, engine: &Engine) -> Result<Demand, Rejection>
     where
         K: Key<Req>,
-        C: Weigh<Req>,
+        C: RequestCost<Req>,
     {
         let Some(cost) = self.cost(req, engine)? else {
             return Ok(Demand::None);
@@ -49,9 +49,9 @@ impl<K, C> Reader<K, C> {
     #[inline]
     pub(crate) fn cost<Req>(&self, req: &Req, engine: &Engine) -> Result<Option<u32>, Rejection>
     where
-        C: Weigh<Req>,
+        C: RequestCost<Req>,
     {
-        match self.cost.weigh(req) {
+        match self.cost.cost(req) {
             0 => Ok(None),
             cost if cost > engine.largest => Err(engine.too_large()),
             cost => Ok(Some(cost)),

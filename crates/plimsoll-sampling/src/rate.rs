@@ -19,7 +19,14 @@
 /// assert!((rates.rate(0.85) - 0.6).abs() < 1e-9);
 /// assert_eq!(rates.rate(3.0), 0.2);
 /// ```
+///
+/// With the feature `serde` it can be read from a configuration file; all fields are optional.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Rates {
     /// The share that is kept up to the threshold: above 0, at most 1.
     pub base: f64,

@@ -105,6 +105,7 @@
 //! | `call-scope` | outgoing calls of a handler inherit the priority and the deadline of its request |
 //! | `executor-delay` | a load signal: how late tokio polls tasks that are ready |
 //! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
+//! | `serde` | quotas and builders in configuration files |
 //! | `load` | a gate's load for tower's balancers |
 //! | `tonic` | wraps tonic services; peer address from tonic's extensions |
 //!

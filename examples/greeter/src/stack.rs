@@ -59,7 +59,7 @@ pub fn stack(
     Box<dyn std::error::Error>,
 > {
     let quota = Quota::per_minute(limits.reject_as_over_quota).burst(limits.reject_as_over_quota);
-    let rate = RateLimit::keyed(quota, CALLER, Missing::Share, 10_000)?;
+    let rate = RateLimit::new(quota)?.per_key(CALLER, Missing::Share, 10_000)?;
     let concurrency = ConcurrencyLimit::new(limits.at_a_time)?;
     let load = concurrency.handle();
     let shed = LoadShed::new(load.clone()).between(0.9, 1.5)?;

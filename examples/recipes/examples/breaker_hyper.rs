@@ -38,7 +38,7 @@ type Guarded = Gate<Client<HttpConnector, Body>, PerHost, Http<ClientClassifier>
 async fn main() -> Result<(), Box<dyn Error>> {
     let breaker = CircuitBreaker::builder().min_calls(5).build()?;
     // One breaker for each host and port. A request without a host gets none.
-    let per_host = Keyed::new(Authority, Missing::Admit, 1_000, move || breaker.sibling())?;
+    let per_host = breaker.per_key(Authority, Missing::Admit, 1_000)?;
     // `Http::client()` classifies as a client does: a 429 of the callee is an overload.
     let gate = GateLayer::builder(per_host)
         .protocol(Http::client())

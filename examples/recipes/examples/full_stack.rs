@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let quota = Quota::per_minute(20).named("per-client");
-    let rate = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
+    let rate = RateLimit::new(quota)?.per_key(ClientIp::peer(), Missing::Share, 100_000)?;
     let delay = QueueDelay::relative();
     let shed = AdaptiveShed::new(delay.clone());
     let limit = ConcurrencyLimit::adaptive().priorities(ByExtension);

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A group of routes: one limit with a quota for each pattern. `route_layer` runs after routing,
     // so the gate can read the pattern, and a 404 spends nothing.
     let quota = Quota::per_minute(5).named("items");
-    let items = RateLimit::keyed(quota, Route::matched(), Missing::Share, 100)?;
+    let items = RateLimit::new(quota)?.per_key(Route::matched(), Missing::Share, 100)?;
     let items: Router = Router::new()
         .route("/items", get(|| async { "all items" }))
         .route("/items/{id}", get(item))

@@ -34,9 +34,10 @@ enum Plan {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // One table of quotas per plan. The key in each table is the API key.
-    let per_key = |quota| RateLimit::keyed(quota, ApiKey::new(), Missing::Share, 100_000);
-    let pro = per_key(Quota::per_hour(100).burst(5).named("pro"))?;
-    let free = per_key(Quota::per_hour(10).burst(2).named("free"))?;
+    let pro = RateLimit::new(Quota::per_hour(100).burst(5).named("pro"))?;
+    let pro = pro.per_key(ApiKey::new(), Missing::Share, 100_000)?;
+    let free = RateLimit::new(Quota::per_hour(10).burst(2).named("free"))?;
+    let free = free.per_key(ApiKey::new(), Missing::Share, 100_000)?;
     let plan = |request: &Request| request.extensions().get::<Plan>().copied();
     let limit = Choose::by(plan, [(Plan::Pro, pro)], free);
 

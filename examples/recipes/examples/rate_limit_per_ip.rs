@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let quota = Quota::per_minute(10).burst(3).named("per-client");
     let key = ClientIp::behind(PROXIES);
     // `Share`: requests without an address share one quota.
-    let limit = RateLimit::keyed(quota, key, Missing::Share, ADDRESSES)?;
+    let limit = RateLimit::new(quota)?.per_key(key, Missing::Share, ADDRESSES)?;
 
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     let limit = RedisRateLimit::builder(RedisServer::new(url.as_str())?)
         .quota(Quota::per_minute(3).named("per-key"))
-        .key(ApiKey::new(), Missing::Share)
+        .per_key(ApiKey::new(), Missing::Share, 100_000)
         .replicas(2) // while Redis is away, each replica has a half
         .connect()?;
     let handle = limit.handle();

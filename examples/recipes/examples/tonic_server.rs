@@ -24,7 +24,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 async fn main() -> Result<(), Box<dyn Error>> {
     let quota = Quota::per_minute(6).burst(2).named("per-client");
     // tonic leaves the peer address in the extensions; `ClientIp` reads it there.
-    let rate = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 100_000)?;
+    let rate = RateLimit::new(quota)?.per_key(ClientIp::peer(), Missing::Share, 100_000)?;
     // `Deadlines` reads `grpc-timeout`: a call that is already late is not run.
     let stack = (Deadlines::new(), rate, ConcurrencyLimit::adaptive());
 

@@ -23,7 +23,8 @@ use tower::ServiceExt;
 /// The app under test: two requests per hour and client, and one at a time.
 fn app() -> Router {
     let quota = Quota::per_hour(2).fixed_window();
-    let rate = RateLimit::keyed(quota, ClientIp::peer(), Missing::REJECT, 1_000);
+    let rate = RateLimit::new(quota).expect("valid");
+    let rate = rate.per_key(ClientIp::peer(), Missing::REJECT, 1_000);
     let limit = ConcurrencyLimit::new(1).and_then(|limit| limit.queue(1, Duration::from_secs(60)));
     let policies = (rate.expect("valid"), limit.expect("valid"));
     Router::new()

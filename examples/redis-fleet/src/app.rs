@@ -28,7 +28,7 @@ impl Replica {
         let limit = |prefix| {
             RedisRateLimit::builder(redis.clone())
                 .quota(QUOTA)
-                .key(key(), Missing::Share)
+                .per_key(key(), Missing::Share, 100_000)
                 .prefix(prefix)
                 // While Redis is down, each replica has a third.
                 .replicas(REPLICAS)

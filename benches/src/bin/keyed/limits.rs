@@ -159,8 +159,10 @@ pub fn plimsoll_keyed<T: KeyType>(
     threads: usize,
 ) -> Vec<Driver> {
     let key = |key: &&'static T| Some(*key);
-    let limit = RateLimit::keyed(terms.plimsoll(), key, Missing::Share, keys.len())
-        .expect("a valid quota and capacity");
+    let limit = RateLimit::new(terms.plimsoll())
+        .expect("a valid quota")
+        .per_key(key, Missing::Share, keys.len())
+        .expect("a valid capacity");
     plimsoll(limit, clock, keys, threads)
 }
 

@@ -62,8 +62,9 @@ fn plimsoll<T: KeyType>(keys: &'static [T]) -> Held {
     let (mut limit, end) = (None, outcome());
     let held = grown(|| {
         let key = |key: &&'static T| Some(*key);
-        let made = RateLimit::keyed(Terms::SPENT.plimsoll(), key, Missing::Share, keys.len());
-        let made = limit.insert(made.expect("a valid quota and capacity"));
+        let made = RateLimit::new(Terms::SPENT.plimsoll()).expect("a valid quota");
+        let made = made.per_key(key, Missing::Share, keys.len());
+        let made = limit.insert(made.expect("a valid capacity"));
         for key in keys {
             admits(made, key, Instant::now(), &end);
         }

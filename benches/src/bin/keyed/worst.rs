@@ -190,12 +190,8 @@ pub fn run(scale: Scale, report: &mut Report) -> Result<(), String> {
     let idle = || |_| (0..8).all(|_| black_box(Instant::now()).elapsed() < Duration::MAX);
     let floor = watched("an empty loop", scale, scale.flood / 5, idle, &mut figures);
     for capacity in scale.flooded {
-        let limit = RateLimit::keyed(
-            QUOTA.plimsoll(),
-            |key: &u64| Some(*key),
-            Missing::Share,
-            capacity,
-        );
+        let limit = RateLimit::new(QUOTA.plimsoll()).map_err(|error| error.to_string())?;
+        let limit = limit.per_key(|key: &u64| Some(*key), Missing::Share, capacity);
         let limit = &limit.map_err(|error| error.to_string())?;
         let decider = || {
             let end = outcome();

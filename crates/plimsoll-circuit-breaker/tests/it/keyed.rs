@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_core::{Authority, Cell as _, Class, Keyed, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Authority, Class, Evictable as _, Missing, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use super::{Bench, secs};
@@ -26,7 +26,7 @@ fn ask_and_end<P: Policy<Request<()>>>(policy: &P, uri: &str, class: Class) -> b
 fn one_host_opens_and_the_other_stays_closed() {
     let first = CircuitBreaker::builder().window(2).build().unwrap();
     let handle = first.handle();
-    let keyed = Keyed::new(Authority, Missing::Admit, 100, move || first.sibling()).unwrap();
+    let keyed = first.per_key(Authority, Missing::Admit, 100).unwrap();
     let (bad, good) = ("https://bad.example/", "https://good.example/");
     for _ in 0..2 {
         assert!(ask_and_end(&keyed, bad, Class::Failure));
@@ -47,7 +47,7 @@ fn one_host_opens_and_the_other_stays_closed() {
 fn requests_without_an_authority_have_no_breaker() {
     let first = CircuitBreaker::builder().window(2).build().unwrap();
     let handle = first.handle();
-    let keyed = Keyed::new(Authority, Missing::Admit, 100, move || first.sibling()).unwrap();
+    let keyed = first.per_key(Authority, Missing::Admit, 100).unwrap();
     for _ in 0..10 {
         assert!(ask_and_end(&keyed, "/relative", Class::Failure));
     }

@@ -3,6 +3,8 @@
 mod answers;
 mod bursts;
 mod contract;
+#[cfg(feature = "serde")]
+mod from_file;
 mod hints;
 mod jitter;
 mod keyed;
@@ -13,6 +15,7 @@ mod settings;
 mod stack;
 mod states;
 mod timeouts;
+mod transitions;
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ use super::{
 /// let limit = ConcurrencyLimit::adaptive();
 /// // The same, at most 500, and at most so high that a call takes 200 ms on average:
 /// let guarded = Adaptive::new().limits(20, 1..=500)?.objective(Duration::from_millis(200))?;
-/// let limit = ConcurrencyLimit::moved_by(guarded)?;
+/// let limit = ConcurrencyLimit::with_algorithm(guarded)?;
 /// # Ok(())
 /// # }
 /// ```

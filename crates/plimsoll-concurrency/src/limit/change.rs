@@ -1,10 +1,6 @@
 //! Callbacks for changes of a limit.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
-};
+use plimsoll_core::support::Callbacks;
 
 use crate::LimitReason;
 
@@ -20,35 +16,5 @@ pub struct LimitChange {
     pub reason: LimitReason,
 }
 
-type Callback = Arc<dyn Fn(&LimitChange) + Send + Sync>;
-
 /// The callbacks of a limit.
-#[derive(Default)]
-pub(crate) struct Callbacks(RwLock<Vec<Callback>>);
-
-impl Callbacks {
-    pub(crate) fn add(&self, callback: Callback) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.push(callback);
-    }
-
-    /// Calls all callbacks, without holding a lock. A panic in one is caught, so it fails neither
-    /// the request nor the other callbacks.
-    pub(crate) fn call(&self, change: &LimitChange) {
-        let all = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for callback in all {
-            _ = catch_unwind(AssertUnwindSafe(|| callback(change)));
-        }
-    }
-}
-
-impl fmt::Debug for Callbacks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        write!(f, "{} callbacks", all.len())
-    }
-}
+pub(crate) type ChangeCallbacks = Callbacks<dyn Fn(&LimitChange) + Send + Sync>;

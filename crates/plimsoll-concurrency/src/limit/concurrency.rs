@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Criticality, Kind, Priority, Same};
+use plimsoll_core::{Criticality, InvalidKeyed, Keyed, Kind, Missing, Priority, Same};
 
 use super::{
     error::InvalidConcurrencyLimit, handle::ConcurrencyLimitHandle, settings::Settings,
@@ -89,7 +89,7 @@ impl ConcurrencyLimit {
     /// This function does not panic. But a queued request creates a [`tokio::time::Sleep`], which
     /// panics outside a tokio runtime with its timer enabled.
     pub fn adaptive() -> Self {
-        Self::with(Settings::moved_by(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
+        Self::with(Settings::with_algorithm(Box::new(Adaptive::new()), &Tuning::DEFAULT).unwrap())
     }
 
     /// Creates a limit that is moved by an algorithm.
@@ -97,7 +97,9 @@ impl ConcurrencyLimit {
     /// # Errors
     ///
     /// When the algorithm's initial limit is 0 or more than 2^30.
-    pub fn moved_by(algorithm: impl Algorithm + 'static) -> Result<Self, InvalidConcurrencyLimit> {
+    pub fn with_algorithm(
+        algorithm: impl Algorithm + 'static,
+    ) -> Result<Self, InvalidConcurrencyLimit> {
         Self::tuned(algorithm, &Tuning::DEFAULT)
     }
 
@@ -107,7 +109,7 @@ impl ConcurrencyLimit {
         algorithm: impl Algorithm + 'static,
         tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {
-        let settings = Settings::moved_by(Box::new(algorithm), tuning)?;
+        let settings = Settings::with_algorithm(Box::new(algorithm), tuning)?;
         Ok(Self::with(settings))
     }
 
@@ -374,26 +376,48 @@ impl<D, R> ConcurrencyLimit<D, R> {
         Ok(self)
     }
 
-    /// Returns a limit with its own slots and queue that shares settings and counters with this
-    /// one.
+    /// Makes this limit one per key that `key` reads, for up to `capacity` keys at a time.
     ///
-    /// A change through one handle applies to all cells.
+    /// Each key has its own slots and queue; all keys share settings, counters and handle.
+    /// `missing` decides about requests without a key. See [`Keyed`] for keys beyond the capacity.
+    ///
+    /// Not for an adaptive limit: the cells share their settings, so one limit would be moved by
+    /// the latencies of all keys.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
-    /// use plimsoll_core::{ClientIp, GateLayer, Keyed, Missing};
+    /// use plimsoll_core::{ClientIp, GateLayer, Missing};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let each = ConcurrencyLimit::new(4)?.reject_as_over_quota();
-    /// let handle = each.handle(); // of all cells
-    /// let per_client =
-    ///     Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || each.cell())?;
+    /// let handle = each.handle(); // of all keys
+    /// let per_client = each.per_key(ClientIp::peer(), Missing::Share, 10_000)?;
     /// let layer = GateLayer::new(per_client);
     /// handle.set_limit(8)?;
     /// # let _: GateLayer<_> = layer;
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28.
+    pub fn per_key<K>(
+        self,
+        key: K,
+        missing: Missing,
+        capacity: usize,
+    ) -> Result<Keyed<K, Self>, InvalidKeyed>
+    where
+        D: Send + Sync + 'static,
+        R: Send + Sync + 'static,
+    {
+        Keyed::new(key, missing, capacity, move || self.cell())
+    }
+
+    /// Returns a limit with its own slots and queue that shares settings and counters with this
+    /// one: the cell of one key.
+    #[doc(hidden)]
     pub fn cell(&self) -> Self {
         Self {
             state: Arc::new(State::new(Arc::clone(&self.state.settings))),
@@ -402,6 +426,28 @@ impl<D, R> ConcurrencyLimit<D, R> {
             kind: self.kind,
             route: None,
         }
+    }
+
+    /// Makes one [route](Self::route) of this limit per key that `key` reads, for up to `capacity`
+    /// keys at a time.
+    ///
+    /// All keys share the slots; only latency is measured per key. Requests without a key, and keys
+    /// beyond the capacity, are measured as further routes.
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28.
+    pub fn per_route<K>(
+        self,
+        key: K,
+        missing: Missing,
+        capacity: usize,
+    ) -> Result<Keyed<K, Self>, InvalidKeyed>
+    where
+        D: Send + Sync + 'static,
+        R: Send + Sync + 'static,
+    {
+        Keyed::new(key, missing, capacity, move || self.route())
     }
 
     /// Returns an entrance to the same limit for one route, whose latency is measured separately.
@@ -419,15 +465,15 @@ impl<D, R> ConcurrencyLimit<D, R> {
     ///   [order](Self::order) and hint. [Deadlines](Self::deadlines),
     ///   [priorities](Self::priorities) and the [kind of rejection](Self::reject_as_over_quota)
     ///   belong to each entrance, and start as copies of this one's.
-    /// - A [cell](Self::cell) of a route has its own slots and no route.
-    /// - A [`Keyed`](plimsoll_core::Keyed) may evict a route while its requests are in flight: only
-    ///   what was measured for that route is lost.
+    /// - A limit [per key](Self::per_key) that is made from a route has no routes.
+    /// - With [`per_route`](Self::per_route) a route may be evicted while its requests are in
+    ///   flight: only what was measured for that route is lost.
     ///
     /// It costs a `try_lock` at the end of each call; no call waits for that lock.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
-    /// use plimsoll_core::{Choose, GateLayer, Keyed, Missing, Route};
+    /// use plimsoll_core::{Choose, GateLayer, Missing, Route};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let limit = ConcurrencyLimit::adaptive();
@@ -438,7 +484,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
     /// let layer = GateLayer::new(Choose::by(Route::matched(), cases, limit.route()));
     /// # let _: GateLayer<_> = layer;
     ///
-    /// let each = Keyed::new(Route::matched(), Missing::Share, 1000, move || limit.route())?;
+    /// let each = limit.per_route(Route::matched(), Missing::Share, 1000)?;
     /// let layer = GateLayer::new(each);
     /// # let _: GateLayer<_> = layer;
     /// # Ok(())

@@ -16,8 +16,8 @@ use crate::{LimitReason, Order, control::sampler::Sampler};
 
 /// Reads and changes a [`ConcurrencyLimit`](crate::ConcurrencyLimit) at run time; clones share it.
 ///
-/// All cells made with [`ConcurrencyLimit::cell`](crate::ConcurrencyLimit::cell) share settings and
-/// counters. [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the
+/// The keys of a limit [per key](crate::ConcurrencyLimit::per_key) share settings and counters.
+/// [`in_flight`](Self::in_flight), [`queued`](Self::queued) and the load are those of the limit or
 /// cell that created this handle.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLimitHandle(Arc<State>);
@@ -134,8 +134,8 @@ impl ConcurrencyLimitHandle {
     ///
     /// The callback runs on the thread that changed the limit, without a lock: update an atomic, or
     /// send to a channel, and return. A panic in it is caught. Callbacks add up and apply to all
-    /// [cells](crate::ConcurrencyLimit::cell). An adaptive limit under load changes in most of its
-    /// windows, every few latencies of the service.
+    /// keys of a limit [per key](crate::ConcurrencyLimit::per_key). An adaptive limit under load
+    /// changes in most of its windows, every few latencies of the service.
     ///
     /// ```
     /// use plimsoll_concurrency::ConcurrencyLimit;
@@ -323,7 +323,7 @@ impl ConcurrencyLimitHandle {
     ///
     /// Each is counted when its future is polled. If it is dropped before, it counts as
     /// [abandoned](Self::abandoned), so every request is in one counter.
-    pub fn pushed_out(&self) -> u64 {
+    pub fn evicted(&self) -> u64 {
         self.0.settings.evicted.get()
     }
 

@@ -1,11 +1,13 @@
 //! The limit: its slots, the permits that hold them, its settings and its handle.
 
 mod average;
+mod builder;
 mod change;
 mod concurrency;
 mod error;
 mod handle;
 mod layer;
+mod limit_text;
 mod load;
 #[cfg(all(test, loom))]
 mod models;
@@ -19,7 +21,13 @@ mod value;
 mod wait;
 
 pub use self::{
-    change::LimitChange, concurrency::ConcurrencyLimit, error::InvalidConcurrencyLimit,
-    handle::ConcurrencyLimitHandle, layer::ConcurrencyLimitLayer, policy::ConcurrencyLimitPermit,
+    builder::ConcurrencyLimitBuilder,
+    change::LimitChange,
+    concurrency::ConcurrencyLimit,
+    error::InvalidConcurrencyLimit,
+    handle::ConcurrencyLimitHandle,
+    layer::ConcurrencyLimitLayer,
+    limit_text::{Limit, ParseLimitError},
+    policy::ConcurrencyLimitPermit,
     wait::ConcurrencyLimitWait,
 };

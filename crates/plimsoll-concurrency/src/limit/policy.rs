@@ -7,8 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Deadline, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline, Rejection, Verdict,
-    WaitsOn,
+    Deadline, Evictable, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline, Rejection,
+    Verdict, WaitsOn,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -156,7 +156,7 @@ where
     }
 }
 
-impl<D: Send + Sync, R: Send + Sync> Cell for ConcurrencyLimit<D, R> {
+impl<D: Send + Sync, R: Send + Sync> Evictable for ConcurrencyLimit<D, R> {
     fn reset(&self) {
         match &self.route {
             // Slots and queue are shared with the other routes.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     average::Average,
-    change::{Callbacks, LimitChange},
+    change::{ChangeCallbacks, LimitChange},
     error::InvalidConcurrencyLimit,
     value::Value,
 };
@@ -41,7 +41,7 @@ const LONGEST_SERVICE: Duration = Duration::from_secs(3600);
 /// benchmark recommends the same for nginx's `send_timeout` (default 60 seconds), which cuts the
 /// response off. Here the response continues, so a wrong decision costs little.
 /// `stalls::the_default_is_ten_seconds` fails with another value.
-const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_MAX_STALL: Duration = Duration::from_secs(10);
 /// The shortest `max_stall`: 100 milliseconds. Shorter stalls occur in congested networks.
 const SHORTEST_STALL: Duration = Duration::from_millis(100);
 /// The highest `max_stall`: 1 hour.
@@ -51,7 +51,7 @@ const LONGEST_STALL: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) value: Value,
-    pub(crate) callbacks: Callbacks,
+    pub(crate) callbacks: ChangeCallbacks,
     /// Length in the upper half, longest wait in microseconds in the lower, so both are read
     /// together. 0 is no queue.
     queue: AtomicU64,
@@ -90,7 +90,7 @@ impl Settings {
     pub(crate) fn new(limit: usize) -> Result<Self, InvalidConcurrencyLimit> {
         Ok(Self {
             value: Value::new(limit)?,
-            callbacks: Callbacks::default(),
+            callbacks: ChangeCallbacks::default(),
             queue: AtomicU64::new(0),
             retry_after: AtomicU64::new(0),
             max_retry_after: AtomicU64::new(DEFAULT_MAX_HINT.as_nanos() as u64),
@@ -113,7 +113,7 @@ impl Settings {
         })
     }
 
-    pub(crate) fn moved_by(
+    pub(crate) fn with_algorithm(
         algorithm: Box<dyn Algorithm>,
         tuning: &Tuning,
     ) -> Result<Self, InvalidConcurrencyLimit> {
@@ -140,7 +140,8 @@ impl Settings {
         change(&self.value)?;
         let to = self.value.get() as usize;
         if from != to {
-            self.callbacks.call(&LimitChange { from, to, reason });
+            let change = LimitChange { from, to, reason };
+            self.callbacks.each(|callback| callback(&change));
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::{lane, lanes};
+use plimsoll_core::{shard, shards};
 
 use crate::{limit::slot_cache::SlotCaches, sync::AtomicU64};
 
@@ -99,7 +99,7 @@ impl Slots {
     /// Takes a slot, if one is free and the queue is empty.
     #[inline]
     pub(crate) fn enter(&self, limit: u32) -> bool {
-        self.enter_by(lane, limit)
+        self.enter_by(shard, limit)
     }
 
     /// Releases a slot. The caller must hand it over when the queue [has
@@ -107,7 +107,7 @@ impl Slots {
     #[inline]
     #[must_use]
     pub(crate) fn release(&self) -> Before {
-        self.release_by(lane)
+        self.release_by(shard)
     }
 
     /// Releases `slots` slots at once, as [`release`](Self::release) releases one.
@@ -212,7 +212,7 @@ impl Slots {
     /// Starts to keep released slots in caches, if that pays and a quarter of the limit is free.
     /// Near the limit the caches would soon be closed again.
     fn spread(&self, limit: u32) {
-        let count = lanes();
+        let count = shards();
         if SlotCaches::pay(count, limit) {
             self.caches.get_or_init(|| SlotCaches::new(count));
             self.spread_below(limit - limit / 4, limit);

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket, WaitsOn, lanes};
+use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket, WaitsOn, shards};
 use tokio::time::Instant;
 
 use super::{
@@ -177,7 +177,7 @@ impl State {
     #[inline]
     #[must_use]
     pub(crate) fn holds_slot(&self, stamp: Stamp) -> bool {
-        let caches_pay = || SlotCaches::pay(lanes(), self.settings.limit());
+        let caches_pay = || SlotCaches::pay(shards(), self.settings.limit());
         self.stalls.end(stamp, caches_pay)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_concurrency::ConcurrencyLimit;
-use plimsoll_core::{Cell, GateLayer, HeaderKey, Keyed, Missing};
+use plimsoll_core::{Evictable, GateLayer, HeaderKey, Missing};
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -73,7 +73,7 @@ async fn a_cell_has_settled_only_when_it_is_empty() {
 async fn a_tenant_at_its_limit_gets_429_and_does_not_affect_others() {
     let each = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let tenant = HeaderKey::from_static("x-tenant");
-    let keyed = Keyed::new(tenant, Missing::Share, 512, move || each.cell()).unwrap();
+    let keyed = each.per_key(tenant, Missing::Share, 512).unwrap();
     let layer = GateLayer::new(keyed);
     let service = layer.layer(service_fn(|_: Request<Body>| async {
         Ok::<_, std::convert::Infallible>(Response::new(Body::from("hello")))

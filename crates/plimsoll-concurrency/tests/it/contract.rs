@@ -68,7 +68,7 @@ async fn a_limit_per_key_keeps_the_laws() {
             .queue(8, Duration::from_secs(1))
             .unwrap();
         let key = |_: &KitRequest| Some(1_u8);
-        Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap()
+        each.per_key(key, Missing::Share, 512).unwrap()
     };
     let spent = |keyed: &Keyed<_, ConcurrencyLimit>| {
         let of_key = keyed.handle().with_cell(1_u8, |cell| {

@@ -13,7 +13,7 @@ use plimsoll_concurrency::{
     ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Cell, Choose, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection,
+    Choose, Class, Criticality, Evictable, Kind, Missing, Outcome, Policy, Priority, Rejection,
     Then, Verdict,
     test_kit::{Contract, KitRequest},
 };
@@ -359,7 +359,7 @@ async fn fair_shares_of_a_limit_keep_the_laws() {
         let limit = ConcurrencyLimit::new(3).unwrap();
         let each = FairShare::new(limit.handle());
         let key = |_: &KitRequest| Some(1_u8);
-        let fair = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+        let fair = each.per_key(key, Missing::Share, 512).unwrap();
         Then(fair, limit)
     };
     Contract::new(make, |Then(fair, limit)| {

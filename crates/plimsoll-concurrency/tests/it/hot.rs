@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::lanes;
+use plimsoll_core::shards;
 
 use crate::{Call, Limit, Stage, Unpark, call, park, queued};
 
 /// Enough for each core to cache a slot or two.
 fn limit() -> usize {
-    4 * lanes() + 4
+    4 * shards() + 4
 }
 
 /// Checks that all slots are free, and each exists once.

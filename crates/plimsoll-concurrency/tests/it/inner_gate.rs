@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
-use plimsoll_core::{Class, GateLayer, HeaderKey, Keyed, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, GateLayer, HeaderKey, Missing, Outcome, Policy, Verdict};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -126,7 +126,7 @@ fn adaptive() -> (ConcurrencyLimit, ConcurrencyLimitHandle) {
 fn reject_as_over_quota() -> impl Policy<Request<Body>, Permit: Send, Wait: Send> {
     let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
     let caller = HeaderKey::from_static("x-caller");
-    Keyed::new(caller, Missing::Share, 1_000, move || four.cell()).unwrap()
+    four.per_key(caller, Missing::Share, 1_000).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +207,7 @@ async fn over_sockets_a_rejected_caller_does_not_change_the_outer_limit() {
     let (outer, handle) = adaptive();
     let one = ConcurrencyLimit::new(1).unwrap().reject_as_over_quota();
     let key = HeaderKey::from_static("x-caller");
-    let inner = Keyed::new(key, Missing::Share, 1_000, move || one.cell()).unwrap();
+    let inner = one.per_key(key, Missing::Share, 1_000).unwrap();
     let app = Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/hang", get(std::future::pending::<&str>))

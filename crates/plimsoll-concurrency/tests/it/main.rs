@@ -7,6 +7,7 @@ mod adaptive_sockets;
 mod aimd;
 #[cfg(not(loom))]
 mod balance;
+mod builder;
 mod cells;
 mod contract;
 mod controlled_delay;

@@ -6,9 +6,7 @@ use std::{
 };
 
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Partitions};
-use plimsoll_core::{
-    Choose, Class, Keyed, Missing, Outcome, Policy, Priority, Then, Verdict, When,
-};
+use plimsoll_core::{Choose, Class, Missing, Outcome, Policy, Priority, Then, Verdict, When};
 use tokio::time::Instant;
 
 use crate::MS;
@@ -115,7 +113,7 @@ async fn permits_of_earlier_policies_are_released_when_a_later_closure_panics() 
 #[tokio::test(start_paused = true)]
 async fn a_limit_for_each_key_or_chosen_one_loses_nothing_when_its_closure_panics() {
     let each = full(0);
-    let keyed = Keyed::new(read(Some(1_u8)), Missing::Share, 512, move || each.cell()).unwrap();
+    let keyed = each.per_key(read(Some(1_u8)), Missing::Share, 512).unwrap();
     let cells = keyed.handle();
     let spent = || {
         let of_key = cells.with_cell(1_u8, |cell: &ConcurrencyLimit| inside(&cell.handle()));

@@ -111,7 +111,7 @@ async fn a_request_of_higher_priority_evicts_the_newest_of_the_lowest_level() {
     let rejection = new.rejection().unwrap();
     assert_eq!(rejection.kind(), Kind::Full);
     assert!(rejection.retry_after().is_some(), "it may come back");
-    assert_eq!((handle.pushed_out(), handle.rejected()), (1, 0));
+    assert_eq!((handle.evicted(), handle.rejected()), (1, 0));
     assert!(arrival.is_waiting() && old.is_waiting() && middle.is_waiting() && high.is_waiting());
 
     // First the other waiter of that level is evicted, then the new waiter itself.
@@ -119,7 +119,7 @@ async fn a_request_of_higher_priority_evicts_the_newest_of_the_lowest_level() {
     assert!(old.rejection().is_some() && next.is_waiting());
     let mut next = call_with(&limit, level(102));
     assert!(arrival.rejection().is_some() && next.is_waiting());
-    assert_eq!((handle.pushed_out(), handle.queued()), (3, 4));
+    assert_eq!((handle.evicted(), handle.queued()), (3, 4));
     drop(running);
     assert!(high.is_running());
 }
@@ -135,7 +135,7 @@ async fn a_request_of_equal_or_lower_priority_is_rejected_by_a_full_queue() {
         assert_eq!(rejection.unwrap().kind(), Kind::Full, "at level {at}");
     }
     assert!(waiting.iter_mut().all(crate::Call::is_waiting));
-    assert_eq!((handle.pushed_out(), handle.rejected()), (0, 3));
+    assert_eq!((handle.evicted(), handle.rejected()), (0, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn an_evicted_waiter_that_is_dropped_unpolled_releases_nothing() {
     let mut high = call_with(&limit, level(2));
     drop(low);
     assert_eq!(
-        (handle.abandoned(), handle.pushed_out(), handle.queued()),
+        (handle.abandoned(), handle.evicted(), handle.queued()),
         (1, 0, 1)
     );
     drop(running);
@@ -163,7 +163,7 @@ async fn a_granted_waiter_is_not_evicted() {
     drop(running); // the slot is granted to the low one, which has not been polled
     let mut high = call_with(&limit, level(500));
     assert!(high.is_waiting() && low.is_running());
-    assert_eq!(limit.handle().pushed_out(), 0);
+    assert_eq!(limit.handle().evicted(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,6 +308,6 @@ async fn under_ten_times_the_load_important_requests_are_served() {
     assert_eq!(important, 200, "all of them");
     assert!(others > 100, "others get the remaining slots: {others}");
     assert!(served >= 360, "no slot was idle: {served}");
-    assert!(handle.pushed_out() > 0);
+    assert!(handle.evicted() > 0);
     assert_eq!((handle.in_flight(), handle.queued()), (0, 0));
 }

@@ -12,9 +12,7 @@ use axum::{
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use plimsoll_concurrency::{Adaptive, Algorithm, ConcurrencyLimit, FairShare, LimitReason, Window};
-use plimsoll_core::{
-    ApiKey, ByHeader, Choose, ClientIp, Deadlines, GateLayer, Keyed, Missing, Route,
-};
+use plimsoll_core::{ApiKey, ByHeader, Choose, ClientIp, Deadlines, GateLayer, Missing, Route};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -95,13 +93,11 @@ async fn the_most_important_are_served_first_and_none_waits_whose_answer_would_b
 #[tokio::test(start_paused = true)]
 async fn a_limit_per_client_shares_and_streams_fit_one_gate() {
     let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
-    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || {
-        four.cell()
-    });
+    let per_client = four.per_key(ClientIp::peer(), Missing::Share, 10_000);
     let limit = ConcurrencyLimit::adaptive();
     let handle = limit.handle();
     let share = FairShare::new(limit.handle());
-    let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || share.cell());
+    let fair = share.per_key(ApiKey::new(), Missing::Share, 10_000);
     let streams = ConcurrencyLimit::new(5_000).unwrap();
     let open = streams.handle();
     let limits = Choose::by(Route::matched(), [("/events", streams)], limit);

@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use plimsoll_concurrency::{Change, ConcurrencyLimit, Window};
 use plimsoll_core::{
-    Cell, Gate, GateLayer, Http, Keyed, Missing, Policy, Route, test_kit::Contract,
+    Evictable, Gate, GateLayer, Http, Keyed, Missing, Policy, Route, test_kit::Contract,
 };
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
@@ -137,7 +137,7 @@ impl Mixed {
             ..STEADY
         });
         algorithm.size.time = Duration::from_secs(10);
-        let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
+        let limit = ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap();
         let slower = usual_speed();
         let inner = service(&slower);
         let gates = [(); 2].map(|()| GateLayer::new(entrance(&limit)).layer(inner.clone()));
@@ -216,7 +216,7 @@ async fn the_route_latency_is_known_once_most_calls_are_of_known_routes() {
 
 /// The path is the route.
 fn by_path(limit: ConcurrencyLimit) -> Keyed<Route, ConcurrencyLimit> {
-    let each = Keyed::new(Route::grpc(), Missing::Share, 512, move || limit.route());
+    let each = limit.per_route(Route::grpc(), Missing::Share, 512);
     each.unwrap()
 }
 
@@ -230,7 +230,7 @@ async fn keyed_routes_share_slots_and_a_reset_of_one_keeps_the_others_slots() {
     assert_eq!(ask(&gate, "/7").await.0, StatusCode::OK);
     let look = async {
         assert_eq!((handle.in_flight(), cells.keys()), (2, 4));
-        cells.with_cell("/7", Cell::reset).unwrap();
+        cells.with_cell("/7", Evictable::reset).unwrap();
         assert_eq!(handle.in_flight(), 2, "they belong to other routes");
     };
     let (first, second, third, ()) = tokio::join!(
@@ -249,7 +249,7 @@ async fn keyed_routes_share_slots_and_a_reset_of_one_keeps_the_others_slots() {
     );
     let hint = handle.retry_after();
     assert_ne!(hint, Duration::from_secs(1));
-    cells.with_cell("/100", Cell::reset).unwrap();
+    cells.with_cell("/100", Evictable::reset).unwrap();
     assert_eq!(handle.in_flight(), 0);
 }
 

@@ -77,7 +77,7 @@ impl Algorithm for Fixed {
 }
 
 pub(crate) fn limit(algorithm: &Fixed) -> Limit {
-    with_deadlines(ConcurrencyLimit::moved_by(algorithm.clone()).unwrap())
+    with_deadlines(ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap())
 }
 
 /// A call that is answered after this many milliseconds.
@@ -101,7 +101,7 @@ async fn answer(status: StatusCode) -> Result<Response<Body>, Infallible> {
 #[tokio::test(start_paused = true)]
 async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_head() {
     let algorithm = fixed(10, |_| STEADY);
-    let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
+    let limit = ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap();
     let handle = limit.handle();
     let gate = GateLayer::new(limit).layer(service_fn(|_| answer(StatusCode::OK)));
     for _ in 0..4 {
@@ -122,7 +122,7 @@ async fn a_body_holds_its_slot_to_its_end_and_its_call_took_as_long_as_to_the_he
 async fn all_answers_have_a_latency_and_overload_and_callers_that_leave_late_are_drops() {
     let mut algorithm = fixed(10, |_| STEADY);
     algorithm.size.samples = 6;
-    let limit = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
+    let limit = ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap();
     let inner = service_fn(|req: Request<Body>| {
         let status = req.extensions().get::<StatusCode>().copied();
         async move {
@@ -320,8 +320,8 @@ async fn the_queue_is_as_long_and_as_patient_as_the_algorithm_says() {
 #[tokio::test(start_paused = true)]
 async fn what_an_algorithm_cannot_mean_is_ignored() {
     let hour = Duration::from_secs(3600);
-    assert!(ConcurrencyLimit::moved_by(fixed(0, |_| STEADY)).is_err());
-    assert!(ConcurrencyLimit::moved_by(fixed((1 << 30) + 1, |_| STEADY)).is_err());
+    assert!(ConcurrencyLimit::with_algorithm(fixed(0, |_| STEADY)).is_err());
+    assert!(ConcurrencyLimit::with_algorithm(fixed((1 << 30) + 1, |_| STEADY)).is_err());
     let algorithm = fixed(10, |number| {
         let nonsense = [
             (0, None),
@@ -358,7 +358,7 @@ async fn an_algorithm_that_panics_fails_no_call_and_is_asked_again() {
     });
     let first = Audited::new(ConcurrencyLimit::new(100).unwrap());
     let audit = first.audit();
-    let second = ConcurrencyLimit::moved_by(algorithm.clone()).unwrap();
+    let second = ConcurrencyLimit::with_algorithm(algorithm.clone()).unwrap();
     let handle = second.handle();
     let layer = GateLayer::new((first, second));
     let gate = layer.layer(service_fn(|_| answer(StatusCode::OK)));

@@ -15,9 +15,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_concurrency::{ConcurrencyLimit, Order};
-use plimsoll_core::{
-    ByExtension, Criticality, Deadline, Deadlines, GateLayer, Keyed, Missing, Priority,
-};
+use plimsoll_core::{ByExtension, Criticality, Deadline, Deadlines, GateLayer, Missing, Priority};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -170,11 +168,11 @@ fn threads_that_evict_each_other_are_all_answered_and_lose_no_slot() {
         let (rejected, left) = (rejected.load(SeqCst), left.load(SeqCst));
         assert_eq!(served.load(SeqCst) + rejected + left, 10_000);
         assert_eq!(
-            (handle.pushed_out() + handle.rejected(), handle.abandoned()),
+            (handle.evicted() + handle.rejected(), handle.abandoned()),
             (rejected as u64, left as u64),
             "seed {seed}: each is counted once"
         );
-        evicted += handle.pushed_out();
+        evicted += handle.evicted();
         assert!(
             call(&limit).is_running(),
             "seed {seed}: a new request is admitted"
@@ -228,13 +226,13 @@ async fn cells_of_many_keys_are_empty_in_the_end() {
         .reject_as_over_quota()
         .queue(4, Duration::from_millis(5))
         .unwrap();
-    let keyed = Keyed::new(
-        |req: &Request<Body>| req.extensions().get::<u8>().copied(),
-        Missing::Share,
-        512,
-        move || each.cell(),
-    )
-    .unwrap();
+    let keyed = each
+        .per_key(
+            |req: &Request<Body>| req.extensions().get::<u8>().copied(),
+            Missing::Share,
+            512,
+        )
+        .unwrap();
     let table = keyed.handle();
     let inside = Arc::new(Inside::default());
     let layer = GateLayer::new(keyed);

@@ -92,11 +92,11 @@ fn the_published_form_takes_its_own_queue_as_baseline_and_the_corrected_does_not
     let vegas = Vegas::as_published().probe_multiplier(1).unwrap();
     let (vegas, _) = saturated(vegas, 50, 10, 20_000);
     assert!(
-        vegas.noload() > Duration::from_millis(20),
+        vegas.no_load_latency() > Duration::from_millis(20),
         "each probe adds a queue"
     );
     let (vegas, limits) = saturated(Vegas::new(), 50, 10, 20_000);
-    assert_eq!(vegas.noload(), Duration::from_millis(10));
+    assert_eq!(vegas.no_load_latency(), Duration::from_millis(10));
     let highest = limits.into_iter().max().unwrap();
     assert!((50..=70).contains(&highest), "{highest}");
 }
@@ -118,7 +118,7 @@ fn a_slower_service_becomes_the_baseline_after_some_probes() {
     let (vegas, limits) = saturated(Vegas::new(), 50, 10, 500);
     let (vegas, after) = saturated(vegas, 50, 30, 500);
     assert!(limits[499] >= 37 && after[499] >= 37, "{after:?}");
-    assert_eq!(vegas.noload(), Duration::from_millis(30));
+    assert_eq!(vegas.no_load_latency(), Duration::from_millis(30));
 }
 
 #[test]

@@ -138,6 +138,10 @@ impl<B> Key<Request<B>> for Authority {
             Line::Absent | Line::Unusable => None,
         }
     }
+
+    fn label(&self, req: &Request<B>) -> Option<String> {
+        Some(self.key(req)?.to_string())
+    }
 }
 
 impl PartialEq for AuthorityKey<'_> {

@@ -282,6 +282,10 @@ impl<B> Key<Request<B>> for ClientIp {
         self.client(req)
     }
 
+    fn label(&self, req: &Request<B>) -> Option<String> {
+        Some(self.client(req)?.ip().to_string())
+    }
+
     fn cure(&self, req: &Request<B>) -> &'static str {
         let needs_peer = matches!(self.source, Source::Peer) || self.peers.is_some();
         if needs_peer && peer_addr(req).is_none() {

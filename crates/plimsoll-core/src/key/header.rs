@@ -40,4 +40,8 @@ impl<B> Key<Request<B>> for HeaderKey {
             Line::Absent | Line::Unusable => None,
         }
     }
+
+    fn label(&self, req: &Request<B>) -> Option<String> {
+        Some(String::from_utf8_lossy(self.key(req)?).into_owned())
+    }
 }

@@ -5,6 +5,7 @@ mod authority;
 mod bearer;
 mod client_ip;
 mod header;
+mod label;
 mod missing;
 mod route;
 mod secret;
@@ -18,12 +19,13 @@ pub use self::{
     bearer::BearerToken,
     client_ip::{ClientAddr, ClientIp, InvalidIpRange, IpRange, PeerAddr},
     header::HeaderKey,
+    label::{Labelled, labelled},
     missing::{Missing, MissingKeys},
     route::Route,
     secret::SecretKey,
     trace_id::TraceId,
 };
-pub(crate) use self::{missing::noted, secret::Line};
+pub(crate) use self::{label::label_of, missing::noted, secret::Line};
 
 /// Reads a key from a request. Implemented for closures `Fn(&Req) -> Option<K>`, for any `K: Hash`.
 ///
@@ -51,6 +53,16 @@ pub trait Key<Req>: Send + Sync {
     fn cure(&self, req: &Req) -> &'static str {
         _ = req;
         "send the key with each request, or decide about requests without one (`Missing`)"
+    }
+
+    /// Returns the key of this request as text, for reports to operators.
+    ///
+    /// `None` by default, and for secrets. It names the key in transitions of circuit breakers and
+    /// in the counters of a [`Shadow`](crate::Shadow). [`labelled`] gives a closure or a secret a
+    /// label.
+    fn label(&self, req: &Req) -> Option<String> {
+        _ = req;
+        None
     }
 }
 

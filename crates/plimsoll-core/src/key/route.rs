@@ -46,6 +46,10 @@ impl<B> Key<Request<B>> for Route {
         None
     }
 
+    fn label(&self, req: &Request<B>) -> Option<String> {
+        self.key(req).map(str::to_owned)
+    }
+
     fn cure(&self, _: &Request<B>) -> &'static str {
         if cfg!(feature = "axum") {
             "put the layer inside the router's matching, with `Router::route_layer`"

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
-    keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
-    shadow::{Shadow, ShadowHandle},
+    keyed::{Evictable, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
+    shadow::{InvalidShadow, Shadow, ShadowHandle, ShadowKeys, ShadowRejection},
     then::{Then, ThenWait},
     waits_on::WaitsOn,
     when::When,

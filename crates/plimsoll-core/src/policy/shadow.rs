@@ -1,17 +1,26 @@
 //! Shadow mode: decide and count without enforcing.
 
+mod counts;
+mod handle;
+
 use std::{
     convert::Infallible,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Verdict, WaitsOn};
+use self::counts::Counts;
+pub use self::{
+    counts::{ShadowKeys, ShadowRejection},
+    handle::ShadowHandle,
+};
+use crate::{Announcement, Key, Outcome, Policy, Verdict, WaitsOn, key::label_of};
+
+/// Most keys that a shadow counts by: 65,536 labels of up to 128 bytes are 8 MiB.
+/// `a_shadow_by_key_has_bounds` fails when it differs.
+const MAX_KEYS: usize = 1 << 16;
 
 /// Runs a policy without enforcing it: admits every request, and counts what the policy would
 /// reject.
@@ -20,31 +29,66 @@ use crate::{Announcement, Outcome, Policy, Verdict, WaitsOn};
 /// usual, so the policy's state is real; a request that it would reject or queue holds nothing. The
 /// [`ShadowHandle`] can turn on enforcement of rejections at run time. Requests that the policy
 /// would queue are always admitted without a wait.
+///
+/// # What it reports
+///
+/// The handle counts rejections, in total and [by reason](ShadowHandle::would_reject_as).
+/// [`by_key`](Self::by_key) counts them by key. [`ShadowHandle::on_rejection`] reports each.
 #[derive(Debug)]
-pub struct Shadow<P> {
+pub struct Shadow<P, K = ()> {
     policy: P,
+    key: K,
     counts: Arc<Counts>,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    enforced: AtomicBool,
-    would_admit: AtomicU64,
-    would_reject: AtomicU64,
-    would_wait: AtomicU64,
-}
-
-/// Reads the counters of a [`Shadow`], and turns enforcement on or off. Clones share one shadow.
-#[derive(Debug, Clone)]
-pub struct ShadowHandle(Arc<Counts>);
+/// The capacity of a shadow by key is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("capacity must be 1 to 65536 keys, got {0}")]
+pub struct InvalidShadow(usize);
 
 impl<P> Shadow<P> {
     /// A shadow of `policy`, which admits every request.
     pub fn new(policy: P) -> Self {
         Self {
             policy,
+            key: (),
             counts: Arc::default(),
         }
+    }
+}
+
+impl<P, K> Shadow<P, K> {
+    /// Counts rejections by the [label](Key::label) of this key, for up to `capacity` keys.
+    ///
+    /// Usually the key of the policy. Keys are counted in order of their first rejection; when the
+    /// table is full, further keys are counted together. A rejection takes a short lock.
+    ///
+    /// ```
+    /// use plimsoll_core::{Authority, Shadow};
+    /// # let policy = ();
+    ///
+    /// let shadow = Shadow::new(policy).by_key(Authority, 1_000)?;
+    /// let handle = shadow.handle();
+    /// // … requests …
+    /// for (key, rejected) in handle.would_reject_by_key().counts {
+    ///     println!("{key}: {rejected}");
+    /// }
+    /// # Ok::<_, plimsoll_core::InvalidShadow>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is 0 or more than 65,536.
+    pub fn by_key<L>(self, key: L, capacity: usize) -> Result<Shadow<P, L>, InvalidShadow> {
+        if capacity == 0 || capacity > MAX_KEYS {
+            return Err(InvalidShadow(capacity));
+        }
+        self.counts.count_keys(capacity);
+        Ok(Shadow {
+            policy: self.policy,
+            key,
+            counts: self.counts,
+        })
     }
 
     /// Returns a handle to the counters and the switch.
@@ -58,30 +102,7 @@ impl<P> Shadow<P> {
     }
 }
 
-impl ShadowHandle {
-    /// Returns how many requests the policy admitted.
-    pub fn would_admit(&self) -> u64 {
-        self.0.would_admit.load(Relaxed)
-    }
-
-    /// Returns how many requests the policy rejected. While [enforced](Self::enforce), they were
-    /// really rejected.
-    pub fn would_reject(&self) -> u64 {
-        self.0.would_reject.load(Relaxed)
-    }
-
-    /// Returns how many requests the policy would have queued.
-    pub fn would_wait(&self) -> u64 {
-        self.0.would_wait.load(Relaxed)
-    }
-
-    /// Enforces rejections from now on (`true`), or only counts them (`false`, the default).
-    pub fn enforce(&self, enforce: bool) {
-        self.0.enforced.store(enforce, Relaxed);
-    }
-}
-
-impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
+impl<Req, P: Policy<Req>, K: Key<Req>> Policy<Req> for Shadow<P, K> {
     type Permit = Option<P::Permit>;
     crate::decides_at_once!(Req);
 
@@ -92,7 +113,8 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
                 Verdict::Admit(Some(permit))
             }
             Verdict::Reject(rejection) => {
-                self.counts.would_reject.fetch_add(1, Relaxed);
+                let label = || label_of(&self.key, req);
+                self.counts.rejected(&rejection, now, label);
                 if self.counts.enforced.load(Relaxed) {
                     Verdict::Reject(rejection)
                 } else {

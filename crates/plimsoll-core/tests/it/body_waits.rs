@@ -46,7 +46,7 @@ impl Policy<Request<()>> for Watching {
     }
 }
 
-impl plimsoll_core::Cell for Watching {
+impl plimsoll_core::Evictable for Watching {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> std::time::Duration {
         std::time::Duration::ZERO

@@ -9,8 +9,8 @@ use std::{
 
 use http::{HeaderMap, Request};
 use plimsoll_core::{
-    Announcement, Cell, Choose, Class, GateLayer, Keyed, Missing, Observe, Outcome, Policy, Shadow,
-    Then, Verdict, When,
+    Announcement, Choose, Class, Evictable, GateLayer, Keyed, Missing, Observe, Outcome, Policy,
+    Shadow, Then, Verdict, When,
     test_kit::{Script, Scripted, request},
 };
 use tokio::time::Instant;
@@ -61,7 +61,7 @@ impl Policy<Req> for Logged {
     }
 }
 
-impl Cell for Logged {
+impl Evictable for Logged {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> Duration {
         Duration::ZERO

@@ -11,7 +11,7 @@ use std::{
 use http::Request;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Cell, GateLayer, HeaderKey, Keyed, KeyedHandle, Kind, Missing, Policy, Rejection, Verdict,
+    Evictable, GateLayer, HeaderKey, Keyed, KeyedHandle, Kind, Missing, Policy, Rejection, Verdict,
     test_kit::{Contract, KitRequest, Script, request},
 };
 use tokio::time::Instant;
@@ -155,7 +155,7 @@ async fn a_wait_holds_its_cell_until_it_is_abandoned() {
 #[derive(Debug, Default)]
 struct DoorCell(Door);
 
-impl Cell for DoorCell {
+impl Evictable for DoorCell {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> Duration {
         Duration::ZERO

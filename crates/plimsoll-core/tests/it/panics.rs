@@ -14,7 +14,7 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Cell, Choose, Class, GateLayer, Http, Keyed, Missing, Observe, Outcome, Policy, Rejection,
+    Choose, Class, Evictable, GateLayer, Http, Keyed, Missing, Observe, Outcome, Policy, Rejection,
     Shadow, Verdict, When,
     test_kit::{Audited, KitRequest, Script, Scripted, request},
 };
@@ -93,7 +93,7 @@ impl<Req> Policy<Req> for Panics {
     }
 }
 
-impl Cell for Panics {
+impl Evictable for Panics {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> Duration {
         Duration::ZERO

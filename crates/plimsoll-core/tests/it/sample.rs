@@ -12,7 +12,7 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Gate, GateLayer, Http, Kind, Outcome, Policy, Rejection, Verdict,
+    Evictable, Gate, GateLayer, Http, Kind, Outcome, Policy, Rejection, Verdict,
     test_kit::{KitRequest, Script, Scripted, ScriptedError, request},
 };
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ impl<Req> Policy<Req> for Slots {
     }
 }
 
-impl Cell for Slots {
+impl Evictable for Slots {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> Duration {
         Duration::ZERO

@@ -2,7 +2,7 @@
 
 use http_body_util::Empty;
 use plimsoll_concurrency::{Adaptive, ConcurrencyLimit, ConcurrencyLimitHandle, FairShare};
-use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Keyed, Missing, Policy};
+use plimsoll_core::{ByExtension, Deadlines, GateLayer, Http, Missing, Policy};
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 
 use super::{
@@ -38,7 +38,8 @@ pub(super) fn adaptive_routes(backend: Backend, _: Hints) -> (Stack, Limit) {
     let policy = found();
     let handle = policy.handle();
     let route = |req: &Req| req.extensions().get::<Key>().map(|key| key.kind());
-    let routes = Keyed::new(route, Missing::Share, 16, move || policy.route())
+    let routes = policy
+        .per_route(route, Missing::Share, 16)
         .expect("a capacity from 1 on");
     (in_front(backend, routes), Some(limit(handle)))
 }
@@ -49,7 +50,8 @@ pub(super) fn adaptive_fair(backend: Backend, _: Hints) -> (Stack, Limit) {
     let handle = policy.handle();
     let share = FairShare::new(policy.handle()).priorities(ByExtension);
     let caller = |req: &Req| req.extensions().get::<Key>().copied();
-    let shares = Keyed::new(caller, Missing::Share, 10_000, move || share.cell())
+    let shares = share
+        .per_key(caller, Missing::Share, 10_000)
         .expect("a capacity from 1 on");
     (in_front(backend, (shares, policy)), Some(limit(handle)))
 }

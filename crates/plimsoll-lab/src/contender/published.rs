@@ -21,7 +21,7 @@ pub(super) fn gradient2(backend: Backend, _: Hints) -> (Stack, Limit) {
 }
 
 fn stack(backend: Backend, algorithm: impl Algorithm + 'static) -> (Stack, Limit) {
-    let policy = ConcurrencyLimit::moved_by(algorithm).expect("defaults");
+    let policy = ConcurrencyLimit::with_algorithm(algorithm).expect("defaults");
     let handle = policy.handle();
     let layer: GateLayer<_, Http> = GateLayer::new(policy);
     let stack = layer

@@ -36,7 +36,7 @@ impl Adaptive {
     /// Announces the threshold to callers.
     pub fn told(self) -> Self {
         Self {
-            shed: self.shed.tell_callers(),
+            shed: self.shed.announce_threshold(),
             ..self
         }
     }
@@ -168,7 +168,7 @@ pub struct Pi {
 }
 
 impl Pi {
-    pub fn new() -> Result<Self, plimsoll_load_shed::InvalidLoadShed> {
+    pub fn new() -> Result<Self, plimsoll_load_shed::InvalidQueueDelay> {
         Ok(Self {
             delay: QueueDelay::mean(OBJECTIVE)?,
             counts: Counts::new(),

@@ -42,7 +42,7 @@ const SERVICES: [Service; 4] = [
     },
 ];
 
-fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+fn main() -> Result<(), plimsoll_load_shed::InvalidQueueDelay> {
     println!("workers service  load  controller goodput  high  first5s  admitted/s  back");
     for service in SERVICES {
         for load in [2.0, 5.0, 12.0] {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use plimsoll_core::LoadSignal;
 
 use super::shared::Shared;
-use crate::{InvalidLoadShed, ledger::ledger_methods};
+use crate::{InvalidAdaptiveShed, ledger::ledger_methods};
 
 /// Reads and changes an [`AdaptiveShed`](crate::AdaptiveShed) at run time. Clones share the policy.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ impl<L> AdaptiveShedHandle<L> {
     /// # Errors
     ///
     /// As [`AdaptiveShed::window`](crate::AdaptiveShed::window). On error nothing changes.
-    pub fn set_window(&self, window: Duration) -> Result<(), InvalidLoadShed> {
+    pub fn set_window(&self, window: Duration) -> Result<(), InvalidAdaptiveShed> {
         self.0.set_window(window)
     }
 
-    ledger_methods!();
+    ledger_methods!(InvalidAdaptiveShed);
 }
 
 impl<L: LoadSignal> AdaptiveShedHandle<L> {

@@ -9,7 +9,7 @@ use plimsoll_core::{
 use tokio::time::Instant;
 
 use super::{handle::AdaptiveShedHandle, shared::Shared};
-use crate::InvalidLoadShed;
+use crate::InvalidAdaptiveShed;
 
 /// The policy's name in rejections.
 const NAME: &str = "adaptive-shed";
@@ -124,7 +124,7 @@ impl<L, R> AdaptiveShed<L, R> {
     /// # Errors
     ///
     /// When it is less than 1 ms or more than 1 minute.
-    pub fn window(self, window: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn window(self, window: Duration) -> Result<Self, InvalidAdaptiveShed> {
         self.shared.set_window(window)?;
         Ok(self)
     }
@@ -134,7 +134,7 @@ impl<L, R> AdaptiveShed<L, R> {
     /// # Errors
     ///
     /// When it is zero or more than 1 day.
-    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidAdaptiveShed> {
         self.shared.ledger.retry_after.set(hint)?;
         Ok(self)
     }
@@ -146,7 +146,7 @@ impl<L, R> AdaptiveShed<L, R> {
     /// arrive, so arrivals below the threshold are then kept for about ten seconds. Without that
     /// the threshold would fall for lack of such arrivals.
     #[must_use]
-    pub fn tell_callers(mut self) -> Self {
+    pub fn announce_threshold(mut self) -> Self {
         self.told = true;
         self
     }

@@ -11,7 +11,7 @@ use super::{
     window::{Closer, Readings},
 };
 use crate::{
-    InvalidLoadShed,
+    InvalidAdaptiveShed,
     ledger::Ledger,
     sync::{
         AtomicU32, AtomicU64, Mutex,
@@ -66,9 +66,9 @@ impl<L> Shared<L> {
         Duration::from_nanos(self.window.load(Relaxed))
     }
 
-    pub(crate) fn set_window(&self, window: Duration) -> Result<(), InvalidLoadShed> {
+    pub(crate) fn set_window(&self, window: Duration) -> Result<(), InvalidAdaptiveShed> {
         if !WINDOWS.contains(&window) {
-            return Err(InvalidLoadShed::Window(window));
+            return Err(InvalidAdaptiveShed::Window(window));
         }
         self.window.store(window.as_nanos() as u64, Relaxed);
         Ok(())

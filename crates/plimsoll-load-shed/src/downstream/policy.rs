@@ -14,7 +14,7 @@ use super::{
     learned::Learned,
     write::{write_deadline, write_priority},
 };
-use crate::{InvalidLoadShed, ledger::Tally};
+use crate::{InvalidDownstream, ledger::Tally};
 
 /// The policy's name in rejections.
 const NAME: &str = "downstream";
@@ -148,10 +148,13 @@ impl Downstream {
     /// # Errors
     ///
     /// When it is less than 1 ms or more than 1 hour.
-    pub fn expires(self, after: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn expires(self, after: Duration) -> Result<Self, InvalidDownstream> {
+        if !PERIODS.contains(&after) {
+            return Err(InvalidDownstream::Expires(after));
+        }
         Ok(Self {
             probe_every: self.probe_every,
-            ..Self::expiring(period(after)?)
+            ..Self::expiring(after)
         })
     }
 
@@ -161,9 +164,12 @@ impl Downstream {
     /// # Errors
     ///
     /// When it is less than 1 ms or more than 1 hour.
-    pub fn probe_every(self, every: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn probe_every(self, every: Duration) -> Result<Self, InvalidDownstream> {
+        if !PERIODS.contains(&every) {
+            return Err(InvalidDownstream::ProbeEvery(every));
+        }
         Ok(Self {
-            probe_every: period(every)?,
+            probe_every: every,
             ..self
         })
     }
@@ -195,14 +201,6 @@ impl Downstream {
         if let Some(probe) = permit.probe {
             learned.take_back_probe(probe, self.probe_every);
         }
-    }
-}
-
-fn period(period: Duration) -> Result<Duration, InvalidLoadShed> {
-    if PERIODS.contains(&period) {
-        Ok(period)
-    } else {
-        Err(InvalidLoadShed::Period(period))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{
 
 use plimsoll_core::LoadSignal;
 
-use crate::InvalidLoadShed;
+use crate::InvalidDepth;
 
 /// Counts the entries of a bounded queue; as a signal, the load is depth over capacity. Clones
 /// share the count.
@@ -46,9 +46,9 @@ impl Depth {
     /// # Errors
     ///
     /// When `capacity` is 0.
-    pub fn new(capacity: usize) -> Result<Self, InvalidLoadShed> {
+    pub fn new(capacity: usize) -> Result<Self, InvalidDepth> {
         if capacity == 0 {
-            return Err(InvalidLoadShed::Capacity(capacity));
+            return Err(InvalidDepth);
         }
         Ok(Self(Arc::new(Inner {
             depth: AtomicUsize::new(0),

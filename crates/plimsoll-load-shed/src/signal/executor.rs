@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::delay::objective;
-use crate::InvalidLoadShed;
+use crate::InvalidExecutorDelay;
 
 /// Period of the probe.
 const EVERY: Duration = Duration::from_millis(10);
@@ -59,9 +59,9 @@ impl ExecutorDelay {
     /// # Panics
     ///
     /// The task panics when the runtime's timer is not enabled; the load is then 0.
-    pub fn spawn(stated: Duration) -> Result<Self, InvalidLoadShed> {
-        let objective = objective(stated)?;
-        let runtime = Handle::try_current().map_err(|_| InvalidLoadShed::NoRuntime)?;
+    pub fn spawn(stated: Duration) -> Result<Self, InvalidExecutorDelay> {
+        let objective = objective(stated).ok_or(InvalidExecutorDelay::Objective(stated))?;
+        let runtime = Handle::try_current().map_err(|_| InvalidExecutorDelay::NoRuntime)?;
         let load = Arc::new(AtomicU64::new(0));
         let task = runtime.spawn(probe(Arc::clone(&load), objective));
         Ok(Self(Arc::new(Probe {

@@ -14,7 +14,7 @@ pub type BoxedSignal = Box<dyn LoadSignal + Send + Sync>;
 /// use plimsoll_core::LoadSignal;
 /// use plimsoll_load_shed::{Depth, WorstOf};
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidDepth> {
 /// # let in_flight = || 0.5;
 /// let depth = Depth::new(1024)?;
 /// let load = WorstOf::new().and(in_flight).and(depth).and(|| 0.7);

@@ -6,7 +6,7 @@ use plimsoll_core::Criticality;
 use tokio::time::Instant;
 
 use super::{shared::Shared, window::BUCKETS};
-use crate::{InvalidLoadShed, ledger::ledger_methods, sync::Ordering::Relaxed};
+use crate::{InvalidAdaptiveThrottle, ledger::ledger_methods, sync::Ordering::Relaxed};
 
 /// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy at run time. Clones
 /// share it.
@@ -47,7 +47,7 @@ impl AdaptiveThrottleHandle {
     /// # Errors
     ///
     /// When it is not a number from 1 to 100. On error nothing changes.
-    pub fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidLoadShed> {
+    pub fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidAdaptiveThrottle> {
         self.0.set_multiplier(multiplier)
     }
 
@@ -61,7 +61,7 @@ impl AdaptiveThrottleHandle {
     /// # Errors
     ///
     /// When it is not a number above 0 and at most 1. On error nothing changes.
-    pub fn set_max_rejection(&self, share: f64) -> Result<(), InvalidLoadShed> {
+    pub fn set_max_rejection(&self, share: f64) -> Result<(), InvalidAdaptiveThrottle> {
         self.0.set_max_rejection(share)
     }
 
@@ -75,5 +75,5 @@ impl AdaptiveThrottleHandle {
         self.0.fewest.store(requests, Relaxed);
     }
 
-    ledger_methods!();
+    ledger_methods!(InvalidAdaptiveThrottle);
 }

@@ -6,7 +6,7 @@ use plimsoll_core::{ByExtension, Criticality, Outcome, Policy, Prioritize, Verdi
 use tokio::time::Instant;
 
 use super::{handle::AdaptiveThrottleHandle, shared::Shared};
-use crate::{InvalidLoadShed, sync::Ordering::Relaxed};
+use crate::{InvalidAdaptiveThrottle, sync::Ordering::Relaxed};
 
 /// The policy's name in rejections.
 const NAME: &str = "adaptive-throttle";
@@ -71,7 +71,7 @@ const NAME: &str = "adaptive-throttle";
 /// use plimsoll_core::GateLayer;
 /// use plimsoll_load_shed::AdaptiveThrottle;
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidAdaptiveThrottle> {
 /// let layer = GateLayer::new(AdaptiveThrottle::new().multiplier(1.5)?);
 /// # let _: GateLayer<_> = layer;
 /// # Ok(())
@@ -105,7 +105,7 @@ impl<R> AdaptiveThrottle<R> {
     /// # Errors
     ///
     /// When it is not a number from 1 to 100.
-    pub fn multiplier(self, multiplier: f64) -> Result<Self, InvalidLoadShed> {
+    pub fn multiplier(self, multiplier: f64) -> Result<Self, InvalidAdaptiveThrottle> {
         self.shared.set_multiplier(multiplier)?;
         Ok(self)
     }
@@ -117,7 +117,7 @@ impl<R> AdaptiveThrottle<R> {
     /// # Errors
     ///
     /// When it is not a number above 0 and at most 1.
-    pub fn max_rejection(self, share: f64) -> Result<Self, InvalidLoadShed> {
+    pub fn max_rejection(self, share: f64) -> Result<Self, InvalidAdaptiveThrottle> {
         self.shared.set_max_rejection(share)?;
         Ok(self)
     }
@@ -127,7 +127,7 @@ impl<R> AdaptiveThrottle<R> {
     /// # Errors
     ///
     /// When it is less than 1 second or more than 1 hour.
-    pub fn window(self, window: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn window(self, window: Duration) -> Result<Self, InvalidAdaptiveThrottle> {
         self.shared.set_window(window)?;
         Ok(self)
     }
@@ -163,7 +163,7 @@ impl<R> AdaptiveThrottle<R> {
     /// # Errors
     ///
     /// When it is zero or more than 1 day.
-    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidLoadShed> {
+    pub fn retry_after(self, hint: Duration) -> Result<Self, InvalidAdaptiveThrottle> {
         self.shared.ledger.retry_after.set(hint)?;
         Ok(self)
     }

@@ -11,7 +11,7 @@ use super::{
     window::{BUCKETS, Window},
 };
 use crate::{
-    InvalidLoadShed,
+    InvalidAdaptiveThrottle,
     ledger::Ledger,
     sync::{AtomicU64, Ordering::Relaxed},
 };
@@ -87,9 +87,9 @@ impl Shared {
         (nanos / self.tick.load(Relaxed)) as u32
     }
 
-    pub(crate) fn set_window(&self, window: Duration) -> Result<(), InvalidLoadShed> {
+    pub(crate) fn set_window(&self, window: Duration) -> Result<(), InvalidAdaptiveThrottle> {
         if !WINDOWS.contains(&window) {
-            return Err(InvalidLoadShed::ThrottleWindow(window));
+            return Err(InvalidAdaptiveThrottle::Window(window));
         }
         let tick = window.as_nanos() as u64 / BUCKETS as u64;
         self.tick.store(tick, Relaxed);
@@ -100,9 +100,9 @@ impl Shared {
         f64::from_bits(self.multiplier.load(Relaxed))
     }
 
-    pub(crate) fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidLoadShed> {
+    pub(crate) fn set_multiplier(&self, multiplier: f64) -> Result<(), InvalidAdaptiveThrottle> {
         if !(1.0..=100.0).contains(&multiplier) {
-            return Err(InvalidLoadShed::Multiplier(multiplier));
+            return Err(InvalidAdaptiveThrottle::Multiplier(multiplier));
         }
         self.multiplier.store(multiplier.to_bits(), Relaxed);
         Ok(())
@@ -112,10 +112,9 @@ impl Shared {
         f64::from_bits(self.max_rejection.load(Relaxed))
     }
 
-    pub(crate) fn set_max_rejection(&self, value: f64) -> Result<(), InvalidLoadShed> {
+    pub(crate) fn set_max_rejection(&self, value: f64) -> Result<(), InvalidAdaptiveThrottle> {
         if !(value > 0.0 && value <= 1.0) {
-            let field = "max_rejection";
-            return Err(InvalidLoadShed::Share { field, value });
+            return Err(InvalidAdaptiveThrottle::MaxRejection(value));
         }
         self.max_rejection.store(value.to_bits(), Relaxed);
         Ok(())

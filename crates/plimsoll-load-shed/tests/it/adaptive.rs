@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_core::{
     Announcement, Class, Criticality, Kind, Outcome, Policy, Priority, Same, Verdict, wire,
 };
-use plimsoll_load_shed::{AdaptiveShed, InvalidLoadShed};
+use plimsoll_load_shed::{AdaptiveShed, InvalidAdaptiveShed};
 use tokio::time::Instant;
 
 use crate::{
@@ -245,7 +245,7 @@ fn the_threshold_is_announced_only_when_set() {
     };
     assert_eq!(announced(&shed), None);
 
-    let shed = shed.tell_callers();
+    let shed = shed.announce_threshold();
     let threshold = shed.handle().threshold();
     assert!(threshold >= Priority::default().level(), "{threshold}");
     assert_eq!(rejection_of(&shed).threshold(), Some(threshold));
@@ -284,7 +284,10 @@ fn settings_are_checked_and_can_be_changed() {
         Duration::from_micros(999),
         Duration::from_secs(61),
     ] {
-        assert_eq!(handle.set_window(bad), Err(InvalidLoadShed::Window(bad)));
+        assert_eq!(
+            handle.set_window(bad),
+            Err(InvalidAdaptiveShed::Window(bad))
+        );
     }
     assert_eq!(handle.window(), Duration::from_millis(5));
     let shed = shed.window(Duration::from_secs(1)).unwrap();

@@ -14,7 +14,7 @@ use plimsoll_core::{
     Rejection, Verdict, wire,
 };
 use plimsoll_load_shed::{
-    CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidLoadShed,
+    CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidDownstream,
     LoadShed, LoadShedHandle,
 };
 use tokio::time::Instant;
@@ -41,7 +41,7 @@ async fn serve(app: Router) -> SocketAddr {
 /// the request.
 async fn inner(dial: &Dial) -> (SocketAddr, LoadShedHandle<Dial>) {
     let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
-    let shed = shed.tell_callers();
+    let shed = shed.announce_threshold();
     let handle = shed.handle();
     let echo = |req: Request| async move {
         let priority = Priority::of(&req);
@@ -321,8 +321,9 @@ fn a_context_set_on_a_request_is_kept() {
 fn periods_out_of_bounds_are_errors() {
     for bad in [Duration::ZERO, Duration::from_secs(3601)] {
         let error = Downstream::new().expires(bad).unwrap_err();
-        assert_eq!(error, InvalidLoadShed::Period(bad));
-        assert_eq!(Downstream::new().probe_every(bad).unwrap_err(), error);
+        assert_eq!(error, InvalidDownstream::Expires(bad));
+        let error = Downstream::new().probe_every(bad).unwrap_err();
+        assert_eq!(error, InvalidDownstream::ProbeEvery(bad));
     }
 }
 

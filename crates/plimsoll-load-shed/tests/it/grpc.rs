@@ -66,7 +66,7 @@ impl Service<http::Request<Body>> for Echo {
 
 async fn serve(dial: &Dial) -> Channel {
     let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
-    let shed = shed.tell_callers();
+    let shed = shed.announce_threshold();
     let gate = GateLayer::new((Deadlines::propagated(), ByHeader::trusted(), shed));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

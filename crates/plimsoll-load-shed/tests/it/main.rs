@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp)] // these loads are exact in a float
 
 mod adaptive;
+mod builder;
 #[path = "../../examples/shedding/contenders.rs"]
 #[allow(dead_code, unreachable_pub)] // tests use a part of it
 mod contenders;

@@ -121,7 +121,7 @@ async fn at_twice_the_capacity(
 #[tokio::test(start_paused = true)]
 async fn the_first_recipe_keeps_goodput_at_twice_the_capacity() {
     let delay = QueueDelay::relative();
-    let shed = AdaptiveShed::new(delay.clone()).tell_callers();
+    let shed = AdaptiveShed::new(delay.clone()).announce_threshold();
     let handle = shed.handle();
     let stack = (
         Deadlines::propagated(),
@@ -139,7 +139,7 @@ async fn the_first_recipe_keeps_goodput_at_twice_the_capacity() {
 #[tokio::test(start_paused = true)]
 async fn the_recipe_for_an_internal_queue_keeps_goodput() {
     let delay = QueueDelay::relative();
-    let shed = AdaptiveShed::new(delay.clone()).tell_callers();
+    let shed = AdaptiveShed::new(delay.clone()).announce_threshold();
     let handle = shed.handle();
     let stack = (
         Deadlines::propagated(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_core::{Class, LoadSignal, Outcome, Policy};
-use plimsoll_load_shed::{ExecutorDelay, InvalidLoadShed, QueueDelay, WorstOf};
+use plimsoll_load_shed::{ExecutorDelay, InvalidExecutorDelay, QueueDelay, WorstOf};
 use tokio::time::{Instant, advance, sleep};
 
 const fn ms(millis: u64) -> Duration {
@@ -147,12 +147,15 @@ fn law_03_what_a_later_policy_or_gate_rejects_reports_no_delay() {
 fn objectives_out_of_bounds_are_errors() {
     for bad in [Duration::ZERO, Duration::from_secs(3601)] {
         let error = QueueDelay::mean(bad).unwrap_err();
-        assert_eq!(error, InvalidLoadShed::Objective(bad));
+        let expected = format!("objective must be in 1us..=1h, got {bad:?}");
+        assert_eq!(error.to_string(), expected);
+        let executor = ExecutorDelay::spawn(bad).unwrap_err();
+        assert_eq!(executor, InvalidExecutorDelay::Objective(bad));
         assert_eq!(QueueDelay::lowest(bad).unwrap_err(), error);
     }
     assert_eq!(
         ExecutorDelay::spawn(ms(20)).unwrap_err(),
-        InvalidLoadShed::NoRuntime
+        InvalidExecutorDelay::NoRuntime
     );
 }
 
@@ -202,7 +205,7 @@ async fn the_probe_ends_with_the_last_clone() {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use plimsoll_load_shed::{InvalidLoadShed, SystemLoad};
+    use plimsoll_load_shed::{InvalidSystemLoad, SystemLoad};
 
     use super::*;
 
@@ -228,8 +231,8 @@ mod system {
 
     #[tokio::test]
     async fn this_machines_load_is_read_and_the_thread_ends_with_the_last_clone() {
-        let builder = SystemLoad::builder().memory(0.000_001).unwrap();
-        let system = builder.interval(ms(10)).unwrap().start().unwrap();
+        let builder = SystemLoad::builder().memory(0.000_001);
+        let system = builder.interval(ms(10)).start().unwrap();
         let clone = system.clone();
         until(|| system.memory().is_some() && system.cpu().is_some()).await;
         let memory = system.memory().unwrap();
@@ -244,16 +247,16 @@ mod system {
     #[test]
     fn objectives_are_shares() {
         for bad in [0.0, -0.1, 1.01, f64::NAN] {
-            let error = SystemLoad::builder().cpu_pressure(bad).unwrap_err();
+            let error = SystemLoad::builder().cpu_pressure(bad).start().unwrap_err();
             assert!(matches!(
                 error,
-                InvalidLoadShed::Share {
-                    field: "cpu pressure",
+                InvalidSystemLoad::Share {
+                    field: "cpu_pressure",
                     ..
                 }
             ));
         }
-        let error = SystemLoad::builder().interval(ms(9)).unwrap_err();
-        assert_eq!(error, InvalidLoadShed::Interval(ms(9)));
+        let error = SystemLoad::builder().interval(ms(9)).start().unwrap_err();
+        assert_eq!(error, InvalidSystemLoad::Interval(ms(9)));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_core::{Class, Criticality, Kind, Outcome, Policy, Priority, Verdict};
-use plimsoll_load_shed::{AdaptiveThrottle, InvalidLoadShed, ThrottlePermit};
+use plimsoll_load_shed::{AdaptiveThrottle, InvalidAdaptiveThrottle, ThrottlePermit};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -190,11 +190,11 @@ fn requests_that_a_later_policy_rejects_are_not_counted() {
 fn invalid_settings_are_errors_and_a_rejection_names_its_policy() {
     for bad in [0.99, 101.0, f64::NAN, f64::INFINITY] {
         let error = AdaptiveThrottle::new().multiplier(bad).unwrap_err();
-        assert!(matches!(error, InvalidLoadShed::Multiplier(_)));
+        assert!(matches!(error, InvalidAdaptiveThrottle::Multiplier(_)));
     }
     for bad in [0.0, 1.01, f64::NAN] {
         let error = AdaptiveThrottle::new().max_rejection(bad).unwrap_err();
-        assert!(matches!(error, InvalidLoadShed::Share { .. }));
+        assert!(matches!(error, InvalidAdaptiveThrottle::MaxRejection(_)));
     }
     let handle = AdaptiveThrottle::new().handle();
     assert_eq!(handle.max_rejection(), 0.8);
@@ -202,7 +202,7 @@ fn invalid_settings_are_errors_and_a_rejection_names_its_policy() {
     assert!(handle.set_max_rejection(2.0).is_err());
     assert_eq!(handle.max_rejection(), 0.5);
     let error = AdaptiveThrottle::new().window(SECOND / 2).unwrap_err();
-    assert_eq!(error, InvalidLoadShed::ThrottleWindow(SECOND / 2));
+    assert_eq!(error, InvalidAdaptiveThrottle::Window(SECOND / 2));
 
     let (throttle, now) = (throttle().retry_after(3 * SECOND).unwrap(), Instant::now());
     after(Class::Overloaded, &throttle, now);

@@ -47,12 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn limit(case: Case) -> Result<impl Policy<u64>, Box<dyn Error>> {
     let key = |key: &u64| Some(*key);
-    Ok(RateLimit::keyed(
-        case.quota(),
-        key,
-        Missing::Share,
-        case.capacity,
-    )?)
+    Ok(RateLimit::new(case.quota())?.per_key(key, Missing::Share, case.capacity)?)
 }
 
 fn row(case: Case, kind: &str, limit: &impl Policy<u64>) {

@@ -77,7 +77,8 @@ impl<const N: usize> KeyedRateLimitHandle<N> {
     /// use plimsoll_core::{ClientIp, Missing};
     /// use plimsoll_rate_limit::{LimitKey, Quota, RateLimit};
     ///
-    /// let limit = RateLimit::keyed(Quota::per_hour(10), ClientIp::peer(), Missing::Share, 10_000)?;
+    /// let limit = RateLimit::new(Quota::per_hour(10))?;
+    /// let limit = limit.per_key(ClientIp::peer(), Missing::Share, 10_000)?;
     /// let handle = limit.handle();
     /// let client = LimitKey::client_ip("192.0.2.7".parse()?);
     /// assert!(!handle.reset(client)); // no request of this client yet

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::table::{Owner, Table};
 pub use self::{handle::KeyedRateLimitHandle, limit_key::LimitKey};
 use crate::{
-    InvalidKeyedRateLimit, One, Weigh,
+    InvalidKeyedRateLimit, One, RequestCost,
     cell::Cell,
     settings::Settings,
     token::{Empty, Token},
@@ -114,7 +114,7 @@ impl<K, const N: usize, C> KeyedRateLimit<K, N, C> {
 impl<Req, K, const N: usize, C> Policy<Req> for KeyedRateLimit<K, N, C>
 where
     K: Key<Req>,
-    C: Weigh<Req>,
+    C: RequestCost<Req>,
 {
     type Permit = KeyedRateLimitPermit<N>;
     plimsoll_core::decides_at_once!(Req);
@@ -123,7 +123,7 @@ where
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<Self::Permit, Infallible> {
         let now = self.table.settings.nanos(now);
         let hash = self.key.key(req).map(|key| self.table.hash(key));
-        let cost = self.cost.weigh(req);
+        let cost = self.cost.cost(req);
         let (owner, cell) = match hash {
             Some(hash) => match self.table.find_known(hash) {
                 Some(cell) => (Owner::Key(hash), cell),

@@ -73,7 +73,7 @@ impl LeakyBucketHandle {
 
     /// Requests rejected because the queue was full, the wait too long, or the cost too high.
     pub fn rejected(&self) -> u64 {
-        self.0.settings.refused.get()
+        self.0.settings.rejected.get()
     }
 
     /// Requests rejected because their deadline was before their departure.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use plimsoll_core::{Deadline, Evictable, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -14,19 +14,19 @@ use super::{
     state::{Bounds, Departure, Joined, Turn, clamped},
     wait::LeakyBucketWait,
 };
-use crate::Weigh;
+use crate::RequestCost;
 
 /// A departure of a leaky bucket. Plain data.
 #[derive(Debug, Clone, Copy)]
 pub struct LeakyBucketPermit(Option<Departure>);
 
-impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D> {
+impl<Req, C: RequestCost<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D> {
     type Permit = LeakyBucketPermit;
     type Wait = LeakyBucketWait;
 
     #[inline]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<LeakyBucketPermit, LeakyBucketWait> {
-        let units = self.cost.weigh(req);
+        let units = self.cost.cost(req);
         if units == 0 {
             return Verdict::Admit(LeakyBucketPermit(None));
         }
@@ -124,7 +124,7 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
     }
 }
 
-impl<C: Send + Sync, D: Send + Sync> Cell for LeakyBucket<C, D> {
+impl<C: Send + Sync, D: Send + Sync> Evictable for LeakyBucket<C, D> {
     fn reset(&self) {
         self.state.reset();
     }
@@ -142,7 +142,7 @@ impl<C, D> LeakyBucket<C, D> {
 
     #[cold]
     fn rejection(&self, wait: Option<u64>) -> Rejection {
-        self.state.settings.refused.add();
+        self.state.settings.rejected.add();
         let rejection = Rejection::new(LeakyBucket::NAME, Kind::OverQuota);
         match wait {
             Some(nanos) => rejection.with_retry_after(Duration::from_nanos(nanos)),

@@ -60,7 +60,7 @@ pub(super) struct Settings {
     /// Nanoseconds.
     max_wait: AtomicU64,
     pub(super) epoch: Epoch,
-    pub(super) refused: Counter,
+    pub(super) rejected: Counter,
     pub(super) past_deadline: Counter,
     pub(super) abandoned: Counter,
 }
@@ -74,7 +74,7 @@ impl Settings {
             max_waiting: AtomicU64::new(DEFAULT_WAITING as u64),
             max_wait: AtomicU64::new(default_wait(interval)),
             epoch: Epoch::new(),
-            refused: Counter::new(),
+            rejected: Counter::new(),
             past_deadline: Counter::new(),
             abandoned: Counter::new(),
         })

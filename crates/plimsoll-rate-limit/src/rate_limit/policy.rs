@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{RateLimit, RateLimitPermit};
 use crate::{
-    Weigh,
+    RequestCost,
     cell::{Cell, Stale},
     leases::Leases,
     refunds::Ledger,
@@ -19,7 +19,7 @@ use crate::{
     word::{MAX_NOW, Word},
 };
 
-impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
+impl<Req, const N: usize, C: RequestCost<Req>> Policy<Req> for RateLimit<N, C> {
     type Permit = RateLimitPermit<N>;
     plimsoll_core::decides_at_once!(Req);
 
@@ -29,7 +29,7 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     #[allow(clippy::inline_always)]
     fn admit(&self, req: &mut Req, now: Instant) -> Verdict<RateLimitPermit<N>, Infallible> {
         let now = self.settings.nanos(now);
-        let cost = self.cost.weigh(req);
+        let cost = self.cost.cost(req);
         // Performance: the common case first, short enough to be inlined.
         let direct = self.direct.load(Relaxed);
         let taken = if direct {

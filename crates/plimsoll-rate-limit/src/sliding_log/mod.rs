@@ -7,8 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Allowance, Announcement, Cell, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome,
-    Policy, Rejection, Verdict,
+    Allowance, Announcement, Evictable, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing,
+    Outcome, Policy, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use self::{
     log::{Log, Rejected, Taken},
     settings::Settings,
 };
-use crate::{One, Weigh};
+use crate::{One, RequestCost};
 
 /// Admits at most `limit` units in any period: the exact sliding window.
 ///
@@ -149,12 +149,13 @@ impl<C> SlidingLog<C> {
     ///
     /// # Errors
     ///
-    /// When the name is not valid in a header.
-    pub fn named(self, name: &'static str) -> Result<Self, InvalidSlidingLog> {
-        if !Allowance::is_name(name) {
-            return Err(InvalidSlidingLog::Name(name));
+    /// When the name is not valid in a header, or 4,096 other names are kept; see
+    /// [`Allowance::intern`].
+    pub fn named(self, name: &str) -> Result<Self, InvalidSlidingLog> {
+        match Allowance::intern(name) {
+            Some(name) => _ = self.settings.name.set(name),
+            None => return Err(InvalidSlidingLog::Name(name.into())),
         }
-        _ = self.settings.name.set(name);
         Ok(self)
     }
 
@@ -198,7 +199,7 @@ impl<C> SlidingLog<C> {
 
     #[cold]
     fn rejection(&self, rejected: Rejected) -> Rejection {
-        self.settings.refused.add();
+        self.settings.rejected.add();
         let rejection = Rejection::new(SlidingLog::NAME, Kind::OverQuota);
         let Rejected::Wait(nanos) = rejected else {
             return rejection;
@@ -212,7 +213,7 @@ impl<C> SlidingLog<C> {
     }
 }
 
-impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
+impl<Req, C: RequestCost<Req>> Policy<Req> for SlidingLog<C> {
     type Permit = SlidingLogPermit;
     plimsoll_core::decides_at_once!(Req);
 
@@ -224,7 +225,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
             epoch,
             ..
         } = &*self.settings;
-        let units = self.cost.weigh(req);
+        let units = self.cost.cost(req);
         match self.log.take(terms, *max_limit, epoch.nanos(now), units) {
             Ok(taken) => Verdict::Admit(SlidingLogPermit(taken)),
             Err(rejected) => Verdict::Reject(self.rejection(rejected)),
@@ -257,7 +258,7 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     }
 }
 
-impl<C: Send + Sync> Cell for SlidingLog<C> {
+impl<C: Send + Sync> Evictable for SlidingLog<C> {
     fn reset(&self) {
         self.log.clear();
     }

@@ -16,7 +16,7 @@ pub(super) type Terms = Live<2, 16>;
 const MAX_LIMIT: u32 = 1 << 20;
 
 /// A sliding log with a setting out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSlidingLog {
     /// The limit is 0, or more than the log has room for.
@@ -33,11 +33,12 @@ pub enum InvalidSlidingLog {
     /// The period is zero, or longer than 365 days.
     #[error("period must be 1 ns to 365 days, got {0:?}")]
     Period(Duration),
-    /// The name is not valid in a header.
+    /// The name is not valid in a header, or too many names are kept.
     #[error(
-        "name must be 1 to 64 printable ASCII characters without quotes and backslashes, got {0:?}"
+        "name must be 1 to 64 printable ASCII characters without quotes and backslashes, and one of \
+         at most 4096 in a process, got {0:?}"
     )]
-    Name(&'static str),
+    Name(Box<str>),
 }
 
 /// Settings that all cells of one limit share.
@@ -47,7 +48,7 @@ pub(super) struct Settings {
     pub(super) max_limit: u32,
     pub(super) name: OnceLock<&'static str>,
     pub(super) epoch: Epoch,
-    pub(super) refused: Counter,
+    pub(super) rejected: Counter,
 }
 
 impl Settings {
@@ -64,7 +65,7 @@ impl Settings {
             max_limit,
             name: OnceLock::new(),
             epoch: Epoch::new(),
-            refused: Counter::new(),
+            rejected: Counter::new(),
         })
     }
 }
@@ -145,6 +146,6 @@ impl SlidingLogHandle {
 
     /// Requests rejected, of all keys together.
     pub fn rejected(&self) -> u64 {
-        self.0.refused.get()
+        self.0.rejected.get()
     }
 }

@@ -57,7 +57,10 @@ fn a_count_starts_again_at_calendar_edges() {
 async fn a_paused_clock_moves_the_calendar() {
     let key = |tenant: &u8| Some(*tenant);
     let quota = Quota::per_calendar_day(1);
-    let limit = RateLimit::keyed(quota, key, Missing::Share, 10).expect("valid");
+    let limit = RateLimit::new(quota)
+        .expect("valid")
+        .per_key(key, Missing::Share, 10)
+        .expect("valid");
     let handle = limit.handle().limit();
     handle.set_wall_clock(Instant::now(), secs(SATURDAY));
     let admits =

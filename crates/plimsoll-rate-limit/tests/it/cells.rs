@@ -123,7 +123,10 @@ fn admits<Req>(limit: &impl Policy<Req>, mut req: Req, now: Instant) -> bool {
 fn filled(capacity: usize, keys: u64) -> KeyedRateLimit<fn(&u64) -> Option<u64>> {
     let key: fn(&u64) -> Option<u64> = |key| Some(*key);
     let quota = Quota::per_hour(1000);
-    let limit = RateLimit::keyed(quota, key, Missing::Share, capacity).expect("valid");
+    let limit = RateLimit::new(quota)
+        .expect("valid")
+        .per_key(key, Missing::Share, capacity)
+        .expect("valid");
     let now = Instant::now();
     for key in 0..keys {
         assert!(admits(&limit, key, now));
@@ -167,7 +170,10 @@ fn a_new_key_on_several_threads_gets_one_burst() {
     let quota = Quota::per_hour(3);
     for round in 0..20 {
         // Enough cells that no key ever meets eight cells in use.
-        let limit = RateLimit::keyed(quota, key, Missing::Share, 200_000).expect("valid");
+        let limit = RateLimit::new(quota)
+            .expect("valid")
+            .per_key(key, Missing::Share, 200_000)
+            .expect("valid");
         let now = Instant::now();
         let admitted: Vec<u32> = thread::scope(|scope| {
             let ask = || {
@@ -202,7 +208,10 @@ fn a_new_key_on_several_threads_gets_one_burst() {
 fn threads_that_evict_each_others_keys_get_no_more_than_the_cells_hold() {
     let key = |key: &u32| Some(*key);
     for _ in 0..10 {
-        let limit = RateLimit::keyed(Quota::per_hour(3), key, Missing::Share, 64).expect("valid");
+        let limit = RateLimit::new(Quota::per_hour(3))
+            .expect("valid")
+            .per_key(key, Missing::Share, 64)
+            .expect("valid");
         let now = Instant::now();
         let admitted: usize = thread::scope(|scope| {
             let ask = |from: u32| {
@@ -238,7 +247,11 @@ where
 #[test]
 fn keys_can_be_of_any_type_and_length() {
     const ONE: Quota = Quota::per_hour(1);
-    let bytes = RateLimit::keyed(ONE, |key: &Vec<u8>| Some(key.clone()), Missing::Share, 100);
+    let bytes = RateLimit::new(ONE).expect("valid").per_key(
+        |key: &Vec<u8>| Some(key.clone()),
+        Missing::Share,
+        100,
+    );
     let bytes = bytes.expect("valid");
     for key in [
         vec![],
@@ -252,10 +265,17 @@ fn keys_can_be_of_any_type_and_length() {
         has_one(&bytes, key.clone(), key);
     }
 
-    let unit = RateLimit::keyed(ONE, |(): &()| Some(()), Missing::Share, 1).expect("valid");
+    let unit = RateLimit::new(ONE)
+        .expect("valid")
+        .per_key(|(): &()| Some(()), Missing::Share, 1)
+        .expect("valid");
     has_one(&unit, (), ());
 
-    let header = RateLimit::keyed(ONE, HeaderKey::from_static("x-key"), Missing::Share, 100);
+    let header = RateLimit::new(ONE).expect("valid").per_key(
+        HeaderKey::from_static("x-key"),
+        Missing::Share,
+        100,
+    );
     let header = header.expect("valid");
     for value in [&b"ann"[..], b"\xff\xfe not UTF-8"] {
         let value = http::HeaderValue::from_bytes(value).expect("a header");
@@ -263,7 +283,10 @@ fn keys_can_be_of_any_type_and_length() {
         has_one(&header, req.expect("a request"), value.as_bytes());
     }
 
-    let ip = RateLimit::keyed(ONE, ClientIp::peer(), Missing::Share, 100).expect("valid");
+    let ip = RateLimit::new(ONE)
+        .expect("valid")
+        .per_key(ClientIp::peer(), Missing::Share, 100)
+        .expect("valid");
     for peer in [
         "127.0.0.1:1",
         "[::1]:1",

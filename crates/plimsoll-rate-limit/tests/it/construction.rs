@@ -142,14 +142,10 @@ fn invalid_warm_ups_are_rejected() {
 }
 
 #[test]
-fn keyed_limits_reject_invalid_quotas_and_capacities() {
+fn limits_per_key_reject_invalid_capacities() {
     let key: fn(&()) -> Option<u32> = |()| Some(1);
-    let make = |quota, capacity| RateLimit::keyed(quota, key, Missing::Admit, capacity);
-    let error = make(Quota::per_second(0), 1)
-        .expect_err("no quota")
-        .to_string();
-    assert_eq!(error, "count must be at least 1 request, got 0");
-    let error = make(Quota::per_second(1), 0)
+    let error = limit(Quota::per_second(1))
+        .per_key(key, Missing::Admit, 0)
         .expect_err("no capacity")
         .to_string();
     assert_eq!(error, "capacity must be 1 to 2^28 keys, got 0");

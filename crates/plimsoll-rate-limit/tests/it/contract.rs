@@ -20,7 +20,12 @@ async fn a_limit_keeps_the_contract() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_per_key_keeps_the_contract() {
     let key = |_: &http::Request<()>| Some("one key");
-    let make = move || RateLimit::keyed(QUOTA, key, Missing::Share, 100).expect("valid");
+    let make = move || {
+        RateLimit::new(QUOTA)
+            .expect("valid")
+            .per_key(key, Missing::Share, 100)
+            .expect("valid")
+    };
     Contract::new(make, |limit| {
         let left = limit.handle().available("one key", Instant::now());
         5 - left.unwrap_or(5)

@@ -17,7 +17,7 @@ use crate::{greedy, limit, ms, revoke};
 /// The cost that the request contains.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature of `Weigh`"
+    reason = "the signature of `RequestCost`"
 )]
 fn own_cost(cost: &u32) -> u32 {
     *cost

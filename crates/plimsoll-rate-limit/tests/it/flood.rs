@@ -17,7 +17,10 @@ use self::{
 
 fn limit(case: Case) -> KeyedRateLimit<fn(&u64) -> Option<u64>> {
     let key: fn(&u64) -> Option<u64> = |key| Some(*key);
-    RateLimit::keyed(case.quota(), key, Missing::Share, case.capacity).expect("valid")
+    RateLimit::new(case.quota())
+        .expect("valid")
+        .per_key(key, Missing::Share, case.capacity)
+        .expect("valid")
 }
 
 fn flooded(case: Case) -> Figures {

@@ -10,7 +10,10 @@ type Req = Option<u32>;
 
 fn per_key(quota: Quota) -> KeyedRateLimit<fn(&Req) -> Option<u32>> {
     let key: fn(&Req) -> Option<u32> = |req| *req;
-    RateLimit::keyed(quota, key, Missing::Reject(Kind::OverQuota), 1000).expect("valid")
+    RateLimit::new(quota)
+        .expect("valid")
+        .per_key(key, Missing::Reject(Kind::OverQuota), 1000)
+        .expect("valid")
 }
 
 fn admits<P: Policy<Req>>(limit: &P, key: Req, now: Instant) -> bool {

@@ -19,6 +19,7 @@ mod refunds;
 mod several;
 mod sliding_log;
 mod sockets;
+mod text;
 mod threads;
 mod warm_up;
 mod windows;

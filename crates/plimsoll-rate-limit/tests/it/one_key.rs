@@ -11,7 +11,10 @@ use tokio::time::Instant;
 
 /// Takes all tokens of this request's key, and finds the same key by its name.
 fn is_the_same<K: Key<Request<()>>>(key: K, mut req: Request<()>, name: LimitKey<'_>) {
-    let limit = RateLimit::keyed(Quota::per_hour(3), key, Missing::Share, 100).expect("valid");
+    let limit = RateLimit::new(Quota::per_hour(3))
+        .expect("valid")
+        .per_key(key, Missing::Share, 100)
+        .expect("valid");
     let (handle, now) = (limit.handle(), Instant::now());
     let mut admitted = || {
         (0..10)
@@ -122,7 +125,10 @@ fn a_grant_never_exceeds_the_quota() {
         Quota::per_hour(10).sliding_window(),
         Quota::per_calendar_hour(10),
     ] {
-        let limit = RateLimit::keyed(quota, key, Missing::Share, 100).expect("valid");
+        let limit = RateLimit::new(quota)
+            .expect("valid")
+            .per_key(key, Missing::Share, 100)
+            .expect("valid");
         let (handle, now) = (limit.handle(), Instant::now());
         for _ in 0..4 {
             assert!(matches!(limit.admit(&mut 1, now), Verdict::Admit(_)));
@@ -140,7 +146,10 @@ fn a_grant_never_exceeds_the_quota() {
 fn a_reset_ends_refunds_of_earlier_tokens() {
     let key = |tenant: &u8| Some(*tenant);
     for quota in [Quota::per_hour(10), Quota::per_hour(10).fixed_window()] {
-        let limit = RateLimit::keyed(quota, key, Missing::Share, 100).expect("valid");
+        let limit = RateLimit::new(quota)
+            .expect("valid")
+            .per_key(key, Missing::Share, 100)
+            .expect("valid");
         let (handle, start) = (limit.handle(), Instant::now());
         let take = || match limit.admit(&mut 1, start) {
             Verdict::Admit(permit) => permit,

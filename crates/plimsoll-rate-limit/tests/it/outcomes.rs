@@ -153,7 +153,10 @@ fn user_code_that_panics_loses_no_tokens() {
         assert!(!bad, "a key");
         Some(1_u8)
     };
-    let keyed = RateLimit::keyed(Quota::per_hour(5), key, Missing::Share, 10).expect("valid");
+    let keyed = RateLimit::new(Quota::per_hour(5))
+        .expect("valid")
+        .per_key(key, Missing::Share, 10)
+        .expect("valid");
     for _ in 0..10 {
         assert!(panics(&mut || _ = keyed.admit(&mut true, now)));
     }

@@ -121,7 +121,10 @@ async fn law_03_waiters_of_one_key_that_are_rejected_have_spent_nothing() {
     for (rate, left) in [(50, 100), (1000, 100)] {
         let key = |_: &Request<()>| Some(7_u8);
         let quota = Quota::per_second(rate).burst(100);
-        let limit = RateLimit::keyed(quota, key, Missing::Share, 10).expect("valid");
+        let limit = RateLimit::new(quota)
+            .expect("valid")
+            .per_key(key, Missing::Share, 10)
+            .expect("valid");
         let limit = Arc::new(limit);
         a_hundred_requests_of_which_one_runs(&limit).await;
         let available = limit.handle().available(7_u8, Instant::now());
@@ -273,7 +276,7 @@ proptest! {
     ) {
         let quota = Quota::per_second(100).burst(burst);
         let key = |(): &()| Some(1_u8);
-        let (plain, per_key) = (limit(quota), RateLimit::keyed(quota, key, Missing::Share, 10).expect("valid"));
+        let (plain, per_key) = (limit(quota), RateLimit::new(quota).expect("valid").per_key(key, Missing::Share, 10).expect("valid"));
         let start = Instant::now();
         prop_assert!(plain.available(start) > 0); // the epoch
         prop_assert!(per_key.handle().available(1_u8, start).is_none());

@@ -154,7 +154,10 @@ type Levels = (
 fn levels(client: u32, tenant: u32, all: u32) -> Levels {
     let keyed = |count, header| {
         let key = HeaderKey::from_static(header);
-        RateLimit::keyed(Quota::per_hour(count), key, Missing::Share, 1000).expect("valid")
+        RateLimit::new(Quota::per_hour(count))
+            .expect("valid")
+            .per_key(key, Missing::Share, 1000)
+            .expect("valid")
     };
     (
         keyed(client, "x-client"),
@@ -267,7 +270,10 @@ async fn each_plan_has_its_own_counts() {
     };
     let keyed = |quota: Quota| {
         let key = HeaderKey::from_static("x-user");
-        RateLimit::keyed(quota, key, Missing::Share, 1000).expect("valid")
+        RateLimit::new(quota)
+            .expect("valid")
+            .per_key(key, Missing::Share, 1000)
+            .expect("valid")
     };
     let plans = [
         keyed(Quota::per_hour(2).named("free")),

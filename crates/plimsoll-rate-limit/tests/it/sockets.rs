@@ -23,10 +23,16 @@ use crate::ms;
 async fn serve() -> (SocketAddr, KeyedRateLimitHandle, KeyedRateLimitHandle) {
     let reject = Missing::Reject(Kind::OverQuota);
     let per_hour = Quota::per_hour(3).named("per-address");
-    let by_ip = RateLimit::keyed(per_hour, ClientIp::peer(), reject, 1000).expect("valid");
+    let by_ip = RateLimit::new(per_hour)
+        .expect("valid")
+        .per_key(ClientIp::peer(), reject, 1000)
+        .expect("valid");
     let per_second = Quota::per_second(2).named("per-api-key");
     let api_key = HeaderKey::from_static("x-api-key");
-    let by_key = RateLimit::keyed(per_second, api_key, reject, 1000).expect("valid");
+    let by_key = RateLimit::new(per_second)
+        .expect("valid")
+        .per_key(api_key, reject, 1000)
+        .expect("valid");
     let handles = (by_ip.handle(), by_key.handle());
 
     let hello = || get(async || "hello");
@@ -127,7 +133,11 @@ async fn without_connect_info_all_clients_share_a_cell_or_are_rejected() {
         (Missing::Share, [ADMITTED, ADMITTED, ADMITTED, REJECTED]),
         (Missing::REJECT, [REJECTED; 4]),
     ] {
-        let by_ip = RateLimit::keyed(Quota::per_hour(3), ClientIp::peer(), missing, 1000);
+        let by_ip = RateLimit::new(Quota::per_hour(3)).expect("valid").per_key(
+            ClientIp::peer(),
+            missing,
+            1000,
+        );
         let by_ip = by_ip.expect("valid");
         let (handle, reported) = (by_ip.handle(), Reported::default());
         let gate = GateLayer::builder(by_ip).observe(reported.clone()).build();

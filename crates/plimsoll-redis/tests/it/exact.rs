@@ -56,7 +56,7 @@ async fn each_key_has_its_own_quota_and_costs_are_taken_in_full() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::per_minute(1).burst(10).named("per-key"))
-        .key(|(key, _): &Keyed| Some(*key), Missing::Share)
+        .per_key(|(key, _): &Keyed| Some(*key), Missing::Share, 10_000)
         .cost(|(_, cost): &Keyed| *cost)
         .connect()
         .expect("valid");
@@ -123,7 +123,7 @@ async fn keys_are_hashed_tagged_and_expire() {
         .quota(Quota::per_second(10).named("one"))
         .quota(Quota::per_minute(10).fixed_window().named("two"))
         .quota(Quota::per_minute(10).sliding_window().named("three"))
-        .key(|key: &&'static str| Some(*key), Missing::Share)
+        .per_key(|key: &&'static str| Some(*key), Missing::Share, 10_000)
         .prefix("fleet")
         .connect()
         .expect("valid");
@@ -182,7 +182,7 @@ async fn requests_without_a_key_are_admitted_rejected_or_share_a_key() {
     ] {
         let limit = builder(&server)
             .quota(Quota::per_hour(1).named("q"))
-            .key(|key: &Option<u8>| *key, missing)
+            .per_key(|key: &Option<u8>| *key, missing, 10_000)
             .prefix(prefix)
             .connect()
             .expect("valid");

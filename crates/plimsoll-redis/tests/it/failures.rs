@@ -31,7 +31,7 @@ async fn fleet(server: &Server, count: u32) -> Vec<Arc<RedisRateLimit<Key>>> {
         let limit = builder(server)
             .deadline(DEADLINE)
             .quota(Quota::new(count, LONG).fixed_window().named("q"))
-            .key(by_name, Missing::Share)
+            .per_key(by_name, Missing::Share, 10_000)
             .replicas(REPLICAS)
             .connect()
             .expect("valid");

@@ -17,7 +17,7 @@ use crate::{LONG, builder, server::Server};
 async fn replica(server: &Server, quota: Quota) -> (SocketAddr, RedisHandle) {
     let limit = builder(server)
         .quota(quota)
-        .key(HeaderKey::from_static("x-api-key"), Missing::Share)
+        .per_key(HeaderKey::from_static("x-api-key"), Missing::Share, 10_000)
         .connect()
         .expect("valid");
     let handle = limit.handle();

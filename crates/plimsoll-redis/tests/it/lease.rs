@@ -21,7 +21,7 @@ const BY_NAME: Key = |caller| Some(caller.0);
 async fn leased(server: &Server, quota: Quota, lease: LeaseSettings) -> LeasedRateLimit<Key> {
     let limit = builder(server)
         .quota(quota.fixed_window().named("q"))
-        .key(BY_NAME, Missing::Share)
+        .per_key(BY_NAME, Missing::Share, 10_000)
         .lease(lease)
         .expect("valid");
     limit.handle().wait_connected().await;
@@ -272,11 +272,10 @@ async fn a_batch_of_an_evicted_key_does_not_go_to_the_next_key() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(5, LONG).fixed_window().named("q"))
-        .key(|key: &u32| Some(*key), Missing::Share)
+        .per_key(|key: &u32| Some(*key), Missing::Share, 1)
         .connections(1)
         .queue(4096)
         .deadline(ms(10_000))
-        .capacity(1)
         .lease(LeaseSettings::new(1).low_water(1).lifetime(ms(3_600_000)))
         .expect("valid");
     limit.handle().wait_connected().await;
@@ -335,12 +334,13 @@ async fn a_key_function_that_panics_loses_no_tokens() {
     let calls = AtomicU32::new(0);
     let limit = builder(&server)
         .quota(Quota::new(40, LONG).fixed_window().named("q"))
-        .key(
+        .per_key(
             move |(): &()| {
                 assert!(calls.fetch_add(1, SeqCst) % 4 != 3, "on purpose");
                 Some("k")
             },
             Missing::Share,
+            10_000,
         )
         .lease(LeaseSettings::new(3).low_water(2).lifetime(ms(3_600_000)))
         .expect("valid");
@@ -375,8 +375,7 @@ async fn keys_without_a_lease_ask_each_time_and_keep_their_quota() {
     let server = Server::start();
     let limit = builder(&server)
         .quota(Quota::new(3, LONG).fixed_window().named("q"))
-        .key(|key: &u32| Some(*key), Missing::Share)
-        .capacity(1)
+        .per_key(|key: &u32| Some(*key), Missing::Share, 1)
         .lease(LeaseSettings::new(2).low_water(0).lifetime(ms(3_600_000)))
         .expect("valid");
     limit.handle().wait_connected().await;

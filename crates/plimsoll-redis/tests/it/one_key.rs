@@ -16,7 +16,7 @@ const BY_NAME: Key = |caller| Some(caller.0);
 async fn limit(server: &Server, prefix: &str, quota: Quota) -> RedisRateLimit<Key> {
     let limit = builder(server)
         .quota(quota.named("q"))
-        .key(BY_NAME, Missing::Share)
+        .per_key(BY_NAME, Missing::Share, 10_000)
         .secret("a secret")
         .prefix(prefix)
         .connect()
@@ -108,7 +108,7 @@ async fn a_limit_key_matches_the_key_of_requests() {
     let by_header = HeaderKey::from_static("x-tenant");
     let limit = builder(&server)
         .quota(Quota::new(1, LONG).named("q"))
-        .key(by_header, Missing::Share)
+        .per_key(by_header, Missing::Share, 10_000)
         .connect()
         .expect("valid");
     let handle = limit.handle();

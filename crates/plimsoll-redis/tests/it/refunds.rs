@@ -223,7 +223,7 @@ async fn law_03_tokens_without_room_in_their_lease_are_refunded_in_redis() {
     for (name, lifetime) in [("full", ms(3_600_000)), ("expired", ms(100))] {
         let limit = builder(&server)
             .quota(Quota::new(40, LONG).fixed_window().named("q"))
-            .key(BY_NAME, Missing::Share)
+            .per_key(BY_NAME, Missing::Share, 10_000)
             .lease(LeaseSettings::new(10).low_water(5).lifetime(lifetime))
             .expect("valid");
         let handle = limit.handle();

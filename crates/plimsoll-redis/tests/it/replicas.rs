@@ -32,7 +32,7 @@ pub(crate) fn builder(server: &RedisServer, count: u32) -> RedisRateLimitBuilder
         .quota(Quota::new(count, LONG).fixed_window().named("q"))
         // Never the tightest: a second key in Redis, in the same slot.
         .quota(Quota::new(count + 1, LONG).fixed_window().named("r"))
-        .key(by_number, Missing::Share)
+        .per_key(by_number, Missing::Share, 10_000)
         .replicas(REPLICAS)
         .deadline(ms(200))
 }

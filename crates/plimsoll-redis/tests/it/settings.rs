@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plimsoll_core::Missing;
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{
     InvalidRedisRateLimit as Invalid, LeaseSettings, RedisRateLimit, RedisRateLimitBuilder,
@@ -74,15 +75,14 @@ async fn an_invalid_setting_names_field_and_bound() {
             "queue must be 1 to 65536 questions, got 0",
         ),
         (with(OK).replicas(0), "replicas must be at least 1, got 0"),
-        (
-            with(OK).capacity(0),
-            "capacity must be 1 to 2^28 keys, got 0",
-        ),
     ];
     for (builder, expected) in cases {
         let error = message(builder);
         assert!(error.contains(expected), "{error:?}, expected {expected:?}");
     }
+    let no_capacity = with(OK).per_key(|(): &()| Some(1), Missing::Share, 0);
+    let error = no_capacity.connect().expect_err("invalid").to_string();
+    assert_eq!(error, "capacity must be 1 to 2^28 keys, got 0");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn served_of_20(priorities: impl Prioritize<Request<Body>> + 'static) -> (
     for rejected in 1..=PLACES as u64 {
         forgers.push(send(addr, 1, head("/", FORGED).as_bytes()).await);
         // Either the forged request or the one that it evicts.
-        let rejections = || handle.rejected() + handle.pushed_out();
+        let rejections = || handle.rejected() + handle.evicted();
         until("one is rejected", || rejections() == rejected).await;
     }
     done.notify_one();
@@ -66,7 +66,10 @@ async fn a_forged_priority_displaces_no_caller_from_a_full_queue() {
 /// hour.
 async fn admitted_of_100(key: ClientIp, appended: &str) -> usize {
     let quota = Quota::per_hour(10);
-    let limit = RateLimit::keyed(quota, key, Missing::Share, 1_000).unwrap();
+    let limit = RateLimit::new(quota)
+        .unwrap()
+        .per_key(key, Missing::Share, 1_000)
+        .unwrap();
     let addr = serve(routes().0.layer(GateLayer::new(limit))).await;
     let mut admitted = 0;
     for n in 0..100 {
@@ -95,7 +98,10 @@ async fn six_thousand_made_up_keys_take_nothing_from_known_callers() {
     const MADE_UP: usize = 6_000;
     const QUOTA: u32 = 5;
     let key = HeaderKey::from_static("x-api-key");
-    let limit = RateLimit::keyed(Quota::per_hour(QUOTA), key, Missing::Share, 512).unwrap();
+    let limit = RateLimit::new(Quota::per_hour(QUOTA))
+        .unwrap()
+        .per_key(key, Missing::Share, 512)
+        .unwrap();
     let handle = limit.handle();
     let addr = serve(routes().0.layer(GateLayer::new(limit))).await;
     let known = async |n: usize| {

@@ -59,7 +59,10 @@ const PIECES: [&str; 12] = [
 
 fn by<K: Key<Request>>(key: K) -> KeyedRateLimit<K> {
     let quota = Quota::per_second(1_000_000).named("q");
-    RateLimit::keyed(quota, key, Missing::Share, 1_000).unwrap()
+    RateLimit::new(quota)
+        .unwrap()
+        .per_key(key, Missing::Share, 1_000)
+        .unwrap()
 }
 
 /// Two gates with every part that reads a header. `/told` answers with the caller's own quota

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use plimsoll::{
-    ClientIp, GateLayer, Keyed, Missing,
+    ClientIp, GateLayer, Missing,
     concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
 };
 
@@ -86,8 +86,9 @@ async fn kept_streams(reject_as_over_quota: usize) -> (usize, u16) {
     let each = ConcurrencyLimit::new(reject_as_over_quota)
         .unwrap()
         .reject_as_over_quota();
-    let cell = move || each.cell();
-    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
+    let per_client = each
+        .per_key(ClientIp::peer(), Missing::Share, 1_000)
+        .unwrap();
     let limit = ConcurrencyLimit::new(100).unwrap();
     let handle = limit.handle();
     let (app, _) = routes();
@@ -117,8 +118,9 @@ async fn held_and_queued(reject_as_over_quota: usize) -> ((usize, usize), u16) {
     let each = ConcurrencyLimit::new(reject_as_over_quota)
         .unwrap()
         .reject_as_over_quota();
-    let cell = move || each.cell();
-    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 1_000, cell).unwrap();
+    let per_client = each
+        .per_key(ClientIp::peer(), Missing::Share, 1_000)
+        .unwrap();
     let limit = ConcurrencyLimit::new(4).unwrap();
     let limit = limit.queue(100, Duration::from_secs(60)).unwrap();
     let handle = limit.handle();

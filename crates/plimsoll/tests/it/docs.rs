@@ -62,7 +62,7 @@ fn fused() -> Result<
     Box<dyn std::error::Error>,
 > {
     let quota = Quota::per_second(50).burst(100);
-    let rate = RateLimit::keyed(quota, ClientIp::behind(1), Missing::Share, 100_000)?;
+    let rate = RateLimit::new(quota)?.per_key(ClientIp::behind(1), Missing::Share, 100_000)?;
     let concurrency = ConcurrencyLimit::new(64)?.queue(64, Duration::from_millis(50))?;
     let load = concurrency.handle();
     let shed = LoadShed::new(load.clone()).between(1.0, 1.8)?;

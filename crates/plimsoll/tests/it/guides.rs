@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::poll;
 use http::{Request, Response, StatusCode};
 use plimsoll::{
-    ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Keyed, Kind, Missing, PeerAddr, Policy,
+    ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Kind, Missing, PeerAddr, Policy,
     RateLimitFields, Release, Route,
     concurrency::ConcurrencyLimit,
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
@@ -49,8 +49,10 @@ async fn admitted<P: Policy<Request<()>> + 'static>(
 async fn the_four_limits_of_the_rate_guide_admit_their_quotas() {
     let (q, min) = (Quota::per_minute(100), Duration::from_secs(60));
     let everybody = RateLimit::new(q.burst(10)).unwrap();
-    let per_client =
-        RateLimit::keyed(q.fixed_window(), ClientIp::peer(), Missing::Share, 100_000).unwrap();
+    let per_client = RateLimit::new(q.fixed_window())
+        .unwrap()
+        .per_key(ClientIp::peer(), Missing::Share, 100_000)
+        .unwrap();
     let contract = SlidingLog::new(100, min)
         .unwrap()
         .per_key(ApiKey::new(), Missing::Share, 1_000)
@@ -121,13 +123,10 @@ async fn several_quotas_charge_all_or_none() {
 #[tokio::test(start_paused = true)]
 async fn a_hierarchy_refunds_the_tokens_of_rejected_requests() {
     let everybody = RateLimit::new(Quota::per_second(5_000).burst(500)).unwrap();
-    let per_key = RateLimit::keyed(
-        Quota::per_second(10),
-        ApiKey::new(),
-        Missing::Share,
-        100_000,
-    )
-    .unwrap();
+    let per_key = RateLimit::new(Quota::per_second(10))
+        .unwrap()
+        .per_key(ApiKey::new(), Missing::Share, 100_000)
+        .unwrap();
     let hierarchy = GateLayer::new((everybody, per_key));
     assert_eq!(
         admitted(&hierarchy, 2_000, || from("192.0.2.1", "greedy", "/")).await,
@@ -142,7 +141,12 @@ async fn a_request_selects_its_plan_and_costs_are_weighed() {
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct Plan(&'static str);
     let plan = |req: &Request<()>| req.extensions().get::<Plan>().cloned();
-    let of = |quota| RateLimit::keyed(quota, ApiKey::new(), Missing::Share, 100_000).unwrap();
+    let of = |quota| {
+        RateLimit::new(quota)
+            .unwrap()
+            .per_key(ApiKey::new(), Missing::Share, 100_000)
+            .unwrap()
+    };
     let plans = GateLayer::new(Choose::by(
         plan,
         [(Plan("pro"), of(Quota::per_minute(6_000)))],
@@ -221,10 +225,9 @@ macro_rules! hold {
 #[tokio::test(start_paused = true)]
 async fn the_limits_guide_admits_four_requests_per_address_and_limits_streams_separately() {
     let four = ConcurrencyLimit::new(4).unwrap().reject_as_over_quota();
-    let per_client = Keyed::new(ClientIp::peer(), Missing::Share, 10_000, move || {
-        four.cell()
-    })
-    .unwrap();
+    let per_client = four
+        .per_key(ClientIp::peer(), Missing::Share, 10_000)
+        .unwrap();
     let streams = ConcurrencyLimit::new(5_000).unwrap();
     let cases = [("/events", streams)];
     let limits = Choose::by(Route::grpc(), cases, ConcurrencyLimit::new(2).unwrap());

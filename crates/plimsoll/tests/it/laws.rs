@@ -197,7 +197,10 @@ fn law_06_nothing_is_allocated_on_the_accept_path_of_all_six() {
 #[tokio::test(start_paused = true)]
 async fn law_07_floods_stay_within_bounds_and_are_counted() {
     let quota = Quota::per_hour(1).burst(1);
-    let keyed = RateLimit::keyed(quota, KEY, Missing::Share, 512).unwrap();
+    let keyed = RateLimit::new(quota)
+        .unwrap()
+        .per_key(KEY, Missing::Share, 512)
+        .unwrap();
     let handle = keyed.handle();
     let layer = GateLayer::new(keyed);
     let mut admitted = 0;
@@ -334,12 +337,11 @@ fn law_09_bad_settings_fail_at_construction_and_name_field_and_bound() {
         ),
         (
             "capacity",
-            message(RateLimit::keyed(
-                Quota::per_second(1),
-                KEY,
-                Missing::Share,
-                0,
-            )),
+            message(
+                RateLimit::new(Quota::per_second(1))
+                    .unwrap()
+                    .per_key(KEY, Missing::Share, 0),
+            ),
         ),
         ("capacity", message(Depth::new(0))),
         (

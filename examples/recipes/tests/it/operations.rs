@@ -1,11 +1,13 @@
 //! Changes at run time, metrics, health, policies and sockets.
 
+use std::fs;
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::program::{Program, send};
+use crate::program::{Program, failed, send};
 
 #[tokio::test]
 async fn live_retuning() {
@@ -36,17 +38,69 @@ async fn live_retuning() {
 
 #[tokio::test]
 async fn shadow_mode() {
-    let program = Program::start("shadow_mode").await;
+    let mut program = Program::start("shadow_mode").await;
     for _ in 0..3 {
         program.get("/").await.is(200, "hello");
     }
     let shown = program.get("/admin/shadow").await;
-    shown.is(200, "would admit 2, would reject 1\n");
+    shown.is(
+        200,
+        "would admit 2, would reject 1\nover quota: 1\nclient 127.0.0.1: 1\n",
+    );
+    let line = program.line().await;
+    assert_eq!(line, "client 127.0.0.1 rejected by rate-limit: over-quota");
     let enforce = |on| send(program.request("PUT", on));
     assert_eq!(enforce("/admin/enforce/true").await.status, 200);
     program.get("/").await.is_rejected(429, "rate-limit");
     assert_eq!(enforce("/admin/enforce/false").await.status, 200);
     program.get("/").await.is(200, "hello");
+}
+
+#[tokio::test]
+async fn from_config() {
+    let program = Program::start("from_config").await;
+    for _ in 0..2 {
+        let answer = program.get("/").await;
+        answer.is(200, "hello");
+        assert_eq!(
+            answer.header("ratelimit-policy"),
+            r#""per-client";q=60;w=60"#
+        );
+    }
+    program.get("/").await.is_rejected(429, "rate-limit");
+}
+
+#[tokio::test]
+async fn from_config_reads_a_file_and_names_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("limits.toml");
+    let file = path.to_str().expect("a path in UTF-8");
+    let write = |clients: &str, limit: &str| {
+        let text = format!(
+            "clients = {{ quota = \"{clients}\", keys = 1000 }}\n\
+             service = {{ quota = \"1000/s\" }}\n\
+             concurrency = {{ limit = {limit} }}\n"
+        );
+        fs::write(&path, text).expect("a file");
+    };
+    write("3/h fixed-window named hourly", "64");
+    let program = Program::start_with("from_config", [("CONFIG", file)]).await;
+    for _ in 0..3 {
+        let answer = program.get("/").await;
+        answer.is(200, "hello");
+        assert_eq!(answer.header("ratelimit-policy"), r#""hourly";q=3;w=3600"#);
+    }
+    program.get("/").await.is_rejected(429, "rate-limit");
+
+    for (clients, limit, expected) in [
+        ("0/h", "64", "count must be at least 1 request, got 0"),
+        ("3/h", "0", "limit must be in 1..=2^30, got 0"),
+        ("3/fortnight", "64", "calendar-week, got \"fortnight\""),
+    ] {
+        write(clients, limit);
+        let output = failed("from_config", [("CONFIG", file)]).await;
+        assert!(output.contains(expected), "{output}");
+    }
 }
 
 #[tokio::test]

@@ -115,6 +115,16 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
     }
 }
 
+/// Starts a recipe that ends with an error, and returns what it prints.
+pub(crate) async fn failed<const N: usize>(name: &str, set: [(&str, &str); N]) -> String {
+    let mut process = Command::new(built(name));
+    let output = process.env("LISTEN", "127.0.0.1:0").envs(set).output();
+    let output = timeout(PATIENCE, output).await.expect("it ends in time");
+    let output = output.expect("the recipe starts");
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
 /// The path of a built recipe. `cargo test` builds all of them, `cargo test --test it` does not.
 fn built(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().expect("the path of the test");

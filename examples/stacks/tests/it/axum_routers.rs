@@ -209,7 +209,10 @@ async fn boxed_layers() {
 #[tokio::test]
 async fn each_peer_has_its_own_limit() {
     let quota = Quota::per_hour(1).burst(1);
-    let per_peer = RateLimit::keyed(quota, ClientIp::peer(), Missing::Share, 1_000).unwrap();
+    let per_peer = RateLimit::new(quota)
+        .unwrap()
+        .per_key(ClientIp::peer(), Missing::Share, 1_000)
+        .unwrap();
     let app = Router::new()
         .route("/", any(echo))
         .layer(GateLayer::new(per_peer));

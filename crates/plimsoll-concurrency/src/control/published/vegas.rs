@@ -93,7 +93,7 @@ impl Vegas {
     }
 
     /// Returns the estimated no-load latency; zero before the first window.
-    pub fn noload(&self) -> Duration {
+    pub fn no_load_latency(&self) -> Duration {
         Duration::from_nanos(self.no_load as u64)
     }
 

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Class, Counter, Epoch, Outcome, lane, lanes};
+use plimsoll_core::{Class, Counter, Epoch, Outcome, shard, shards};
 use tokio::time::Instant;
 
 pub(crate) use self::{closing::Closed, route::Route};
@@ -76,7 +76,7 @@ impl Sampler {
             not_before: AtomicU64::new(0),
             stride: AtomicU32::new(1),
             windows: AtomicU64::new(Windows::FIRST.0),
-            lanes: (0..lanes()).map(|_| Lane::default()).collect(),
+            lanes: (0..shards()).map(|_| Lane::default()).collect(),
             without_slot: Counter::new(),
             limited: AtomicBool::new(false),
             no_load: AtomicU64::new(0),
@@ -233,7 +233,7 @@ impl Sampler {
     #[inline]
     fn lane(&self) -> &Lane {
         // The number of shards is a power of two.
-        &self.lanes[lane() & (self.lanes.len() - 1)]
+        &self.lanes[shard() & (self.lanes.len() - 1)]
     }
 
     /// Pins the limit, or unpins it. A window that began before the change ends without an effect.

@@ -43,7 +43,7 @@ use std::sync::{
     },
 };
 
-use plimsoll_core::{WaitsOn, lane, lanes};
+use plimsoll_core::{WaitsOn, shard, shards};
 
 pub(crate) use self::stamp::Stamp;
 use self::{
@@ -107,7 +107,7 @@ impl Stalls {
         if stamp == Stamp::NONE && !self.is_spread() {
             return Stamp::of(self.word.fetch_add(1, Relaxed));
         }
-        self.count_progress(stamp, lane)
+        self.count_progress(stamp, shard)
     }
 
     /// The caller has read everything so far.
@@ -218,7 +218,7 @@ impl Stalls {
                 match word.compare_exchange_weak(bits, bits - 1, Relaxed, Relaxed) {
                     Ok(_) => {
                         if stamp.place() == OWN && !self.is_spread() && may_spread() {
-                            self.spread(lanes());
+                            self.spread(shards());
                         }
                         return true;
                     }

@@ -186,7 +186,7 @@ fn contending_threads_get_shards_where_those_pay() {
         stalls.is_spread()
     };
     assert!(!contend(false));
-    assert_eq!(contend(true), lanes() > 1);
+    assert_eq!(contend(true), shards() > 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use plimsoll_core::{Criticality, Priority, Same};
+use plimsoll_core::{Criticality, InvalidKeyed, Keyed, Missing, Priority, Same};
 use tokio::time::Instant;
 
 use self::shared::Shared;
@@ -29,9 +29,8 @@ use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 /// A key with little demand gets all it asks for, and the rest is shared equally by the keys that
 /// want more: with 100 slots and demands of 10, 50 and 200, they get about 10, 44 and 44.
 ///
-/// One value is the [cell](Self::cell) of one key in a [`Keyed`](plimsoll_core::Keyed), in front of
-/// the limit in the same gate. A key above its share is rejected with
-/// [`Kind::OverQuota`](plimsoll_core::Kind::OverQuota).
+/// Made one [per key](Self::per_key), in front of the limit in the same gate. A key above its share
+/// is rejected with [`Kind::OverQuota`](plimsoll_core::Kind::OverQuota).
 ///
 /// # How it works
 ///
@@ -72,13 +71,13 @@ use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 ///
 /// ```
 /// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
-/// use plimsoll_core::{ApiKey, GateLayer, Keyed, Missing};
+/// use plimsoll_core::{ApiKey, GateLayer, Missing};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let limit = ConcurrencyLimit::new(100)?;
 /// let each = FairShare::new(limit.handle());
 /// let handle = each.handle(); // of all keys
-/// let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || each.cell())?;
+/// let fair = each.per_key(ApiKey::new(), Missing::Share, 10_000)?;
 /// let layer = GateLayer::new((fair, limit));
 /// assert_eq!(handle.level(), None);
 /// # let _: GateLayer<_> = layer;
@@ -139,12 +138,12 @@ impl<R> FairShare<R> {
     ///
     /// ```
     /// use plimsoll_concurrency::{ConcurrencyLimit, FairShare};
-    /// use plimsoll_core::{ApiKey, ByExtension, GateLayer, Keyed, Missing};
+    /// use plimsoll_core::{ApiKey, ByExtension, GateLayer, Missing};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let limit = ConcurrencyLimit::adaptive().priorities(ByExtension);
     /// let each = FairShare::new(limit.handle()).priorities(ByExtension);
-    /// let fair = Keyed::new(ApiKey::new(), Missing::Share, 10_000, move || each.cell())?;
+    /// let fair = each.per_key(ApiKey::new(), Missing::Share, 10_000)?;
     /// let layer = GateLayer::new((fair, limit));
     /// # let _: GateLayer<_> = layer;
     /// # Ok(())
@@ -159,7 +158,27 @@ impl<R> FairShare<R> {
         }
     }
 
+    /// Makes one share per key that `key` reads, for up to `capacity` keys at a time.
+    ///
+    /// `missing` decides about requests without a key. See [`Keyed`] for keys beyond the capacity.
+    ///
+    /// # Errors
+    ///
+    /// When `capacity` is zero or more than 2^28.
+    pub fn per_key<K>(
+        self,
+        key: K,
+        missing: Missing,
+        capacity: usize,
+    ) -> Result<Keyed<K, Self>, InvalidKeyed>
+    where
+        R: Send + Sync + 'static,
+    {
+        Keyed::new(key, missing, capacity, move || self.cell())
+    }
+
     /// Returns the share of another key in the same limit.
+    #[doc(hidden)]
     pub fn cell(&self) -> Self {
         Self::of(Arc::clone(&self.shared), Arc::clone(&self.priorities))
     }

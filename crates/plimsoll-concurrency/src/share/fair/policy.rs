@@ -7,7 +7,7 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+    Criticality, Evictable, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
 };
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     }
 }
 
-impl<R: Send + Sync> Cell for FairShare<R> {
+impl<R: Send + Sync> Evictable for FairShare<R> {
     fn reset(&self) {
         for own in &self.own {
             own.rejected_in.store(0, Relaxed);

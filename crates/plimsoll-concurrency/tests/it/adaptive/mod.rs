@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use plimsoll_concurrency::{ConcurrencyLimit, LimitReason};
-use plimsoll_core::{Keyed, Missing};
+use plimsoll_core::Missing;
 
 use self::server::Lab;
 
@@ -222,7 +222,7 @@ async fn cells_of_a_key_move_one_limit_together() {
     let key = move |_: &http::Request<server::Body>| {
         Some(turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2)
     };
-    let keyed = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+    let keyed = each.per_key(key, Missing::Share, 512).unwrap();
     let mut lab = Lab::new(10, keyed, handle);
     lab.run(30.0, 3 * SECOND).await;
     let busy = lab.run(30.0, 3 * SECOND).await / 10.0;

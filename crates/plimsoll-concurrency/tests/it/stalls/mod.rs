@@ -20,7 +20,7 @@ use http_body::{Body, Frame};
 use plimsoll_concurrency::{
     Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
-use plimsoll_core::{GateBody, GateLayer, Held, Http, Keyed, Missing, Policy};
+use plimsoll_core::{GateBody, GateLayer, Held, Http, Missing, Policy};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _};
 
@@ -310,7 +310,7 @@ async fn only_the_slots_of_a_full_cell_are_reclaimed() {
     let each = ConcurrencyLimit::new(2).unwrap().reject_as_over_quota();
     let handle = each.handle();
     let key = |req: &Req| Some(req.body().key);
-    let keyed = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+    let keyed = each.per_key(key, Missing::Share, 512).unwrap();
     let layer = GateLayer::new(keyed);
     let stopped = [1, 1, 2].map(Download::by);
     let [a, b, c] = stopped.map(|of| ask(&layer, of));
@@ -351,7 +351,7 @@ impl Algorithm for Recorder {
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_slot_was_reclaimed_is_not_sampled() {
     let counted = Arc::default();
-    let limit = ConcurrencyLimit::moved_by(Recorder(Arc::clone(&counted))).unwrap();
+    let limit = ConcurrencyLimit::with_algorithm(Recorder(Arc::clone(&counted))).unwrap();
     let layer = GateLayer::new(limit);
     let script = || Download::of([Next::Frame, Next::End]);
     let mut stopped = ask(&layer, script()).await.unwrap();

@@ -1,7 +1,7 @@
 //! Fair shares and partitions of a limit with unread responses.
 
 use plimsoll_concurrency::{ConcurrencyLimit, FairShare, Partitions};
-use plimsoll_core::{GateLayer, Keyed, Missing};
+use plimsoll_core::{GateLayer, Missing};
 use tokio::time::advance;
 
 use super::{ALMOST_X, Download, MS, Req, X, ask, read};
@@ -66,7 +66,7 @@ async fn a_key_reclaims_its_share_from_unread_responses() {
     let handle = limit.handle();
     let each = FairShare::new(limit.handle());
     let key = |req: &Req| Some(req.body().key);
-    let fair = Keyed::new(key, Missing::Share, 512, move || each.cell()).unwrap();
+    let fair = each.per_key(key, Missing::Share, 512).unwrap();
     let keys = fair.handle();
     let inside = move |key: u32| keys.with_cell(key, FairShare::in_flight).unwrap();
     let layer = GateLayer::new((fair, limit));

@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    Cell,
+    Evictable,
     table::{InUse, Table},
 };
 
 /// Reads the counters and cells of a [`Keyed`](super::Keyed) policy. Clones share the table.
 pub struct KeyedHandle<P>(pub(super) Arc<Table<P>>);
 
-impl<P: Cell> KeyedHandle<P> {
+impl<P: Evictable> KeyedHandle<P> {
     /// Returns how many keys have a cell of their own.
     pub fn keys(&self) -> u64 {
         self.0.live.load(Relaxed)
@@ -25,7 +25,7 @@ impl<P: Cell> KeyedHandle<P> {
         self.0.capacity()
     }
 
-    /// Returns how many cells were evicted: given to another key, after [`Cell::settles_in`] became
+    /// Returns how many cells were evicted: given to another key, after [`Evictable::settles_in`] became
     /// zero.
     pub fn evicted(&self) -> u64 {
         self.0.evicted.get()

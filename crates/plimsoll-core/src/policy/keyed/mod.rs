@@ -22,10 +22,12 @@ use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use crate::{
+    Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn, key::label_of,
+};
 
 /// A policy that can be evicted from a per-key table and reset for another key.
-pub trait Cell: Send + Sync {
+pub trait Evictable: Send + Sync {
     /// Resets the cell to its initial state. Called only while no request holds a permit of this
     /// cell.
     fn reset(&self);
@@ -35,6 +37,15 @@ pub trait Cell: Send + Sync {
 
     /// Marks the cell as an overflow cell. Called once, before any request.
     fn overflow(&self) {}
+
+    /// Called after the cell was given to a key, without a lock.
+    ///
+    /// `label` returns the key's [label](Key::label), for reports. Usually before the first request
+    /// of the key is decided; concurrent requests of a new key may come before. Does nothing by
+    /// default.
+    fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
+        _ = (label, now);
+    }
 }
 
 /// The capacity is out of bounds.
@@ -48,7 +59,7 @@ pub struct InvalidKeyed(usize);
 ///
 /// At most `capacity` keys (rounded up to a power of two, at least 512) have a cell of their own.
 /// Memory for cells is allocated in pages of 512 as keys arrive. A new key takes over only a slot
-/// without permits whose cell [settles in](Cell::settles_in) zero, so an eviction never grants a
+/// without permits whose cell [settles in](Evictable::settles_in) zero, so an eviction never grants a
 /// fresh allowance.
 ///
 /// # A flood of keys
@@ -98,9 +109,12 @@ pin_project! {
     }
 }
 
-impl<K, P: Cell> Keyed<K, P> {
+impl<K, P: Evictable> Keyed<K, P> {
     /// A cell from `make` for each key that `key` reads, for up to `capacity` keys at a time. All
     /// cells must have the same settings. `make` is also called for shared cells.
+    ///
+    /// For policies of your own. The policies of the other crates have a method `per_key(key,
+    /// missing, capacity)`.
     ///
     /// # Errors
     ///
@@ -137,7 +151,7 @@ impl<K: fmt::Debug, P> fmt::Debug for Keyed<K, P> {
     }
 }
 
-impl<K, P: Cell> Keyed<K, P> {
+impl<K, P: Evictable> Keyed<K, P> {
     /// Enters the cell of this request, or rejects a request without a key.
     #[inline]
     fn place<Req>(&self, req: &Req, now: Instant) -> Result<Place, Rejection>
@@ -145,7 +159,7 @@ impl<K, P: Cell> Keyed<K, P> {
         K: Key<Req>,
     {
         if let Some(key) = self.key.key(req) {
-            return Ok(self.table.enter(key, now));
+            return Ok(self.table.enter(key, now, &|| label_of(&self.key, req)));
         }
         self.table.missing.note(&self.key, req, self.missing);
         match self.missing {
@@ -159,7 +173,7 @@ impl<K, P: Cell> Keyed<K, P> {
 impl<Req, K, P> Policy<Req> for Keyed<K, P>
 where
     K: Key<Req>,
-    P: Policy<Req> + Cell,
+    P: Policy<Req> + Evictable,
 {
     type Permit = KeyedPermit<P::Permit>;
     type Wait = KeyedWait<P::Wait>;

@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use tokio::time::Instant;
 
 use super::{
-    Cell,
+    Evictable,
     slot::{KeyHash, Slot},
 };
 use crate::{Epoch, sync::Mutex};
@@ -41,7 +41,7 @@ pub(super) enum Entered {
     Full,
 }
 
-impl<P: Cell> Set<P> {
+impl<P: Evictable> Set<P> {
     pub(super) fn new(mut make: impl FnMut() -> P) -> Self {
         Self {
             filling: Mutex::new(()),
@@ -153,7 +153,7 @@ mod loom_tests {
     /// Counts its users, and fails on a reset while in use.
     struct Watched(AtomicU64);
 
-    impl Cell for Watched {
+    impl Evictable for Watched {
         fn reset(&self) {
             assert_eq!(self.0.load(Relaxed), 0, "reset while in use");
         }
@@ -163,7 +163,9 @@ mod loom_tests {
     }
 
     /// A set and its clock. Keys from 100 up use all slots but one.
-    fn nearly_full<P: Cell + 'static>(make: impl Fn() -> P) -> (Arc<Set<P>>, Instant, Arc<Epoch>) {
+    fn nearly_full<P: Evictable + 'static>(
+        make: impl Fn() -> P,
+    ) -> (Arc<Set<P>>, Instant, Arc<Epoch>) {
         let (set, now, epoch) = (Set::new(make), Instant::now(), Epoch::new());
         for number in 1..WAYS as u64 {
             let entered = set.enter(key(100 + number), now, &epoch);
@@ -247,7 +249,7 @@ mod loom_tests {
     /// A debt that a reset would lose.
     struct Debt(AtomicU64);
 
-    impl Cell for Debt {
+    impl Evictable for Debt {
         fn reset(&self) {
             assert_eq!(self.0.load(Relaxed), 0, "reset while in debt");
         }

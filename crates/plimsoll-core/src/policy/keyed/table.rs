@@ -11,11 +11,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Cell,
+    Evictable,
     set::{Entered, Set, WAYS},
     slot::{KeyHash, Slot},
 };
-use crate::{Epoch, MissingKeys, count::Counter};
+use crate::{Epoch, MissingKeys, count::Counter, panics};
 
 /// Sets per page. A page is allocated when the first of its keys arrives.
 const SETS_PER_PAGE: usize = 64;
@@ -57,7 +57,7 @@ pub(super) struct Table<P> {
     pub(super) missing: MissingKeys,
 }
 
-impl<P: Cell> Table<P> {
+impl<P: Evictable> Table<P> {
     /// A table for at least `capacity` keys.
     pub(super) fn new(capacity: usize, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
         let sets = capacity
@@ -87,7 +87,12 @@ impl<P: Cell> Table<P> {
 
     /// Finds or creates the cell of a key, and adds a user.
     #[inline]
-    pub(super) fn enter(&self, key: impl Hash, now: Instant) -> Place {
+    pub(super) fn enter(
+        &self,
+        key: impl Hash,
+        now: Instant,
+        label: &dyn Fn() -> Option<Box<str>>,
+    ) -> Place {
         let hash = self.hasher.hash_one(key);
         let set_index = self.set_index(hash);
         let page = self.page(set_index / SETS_PER_PAGE);
@@ -96,10 +101,12 @@ impl<P: Cell> Table<P> {
             Entered::Known(way) => way,
             Entered::New(way) => {
                 self.live.fetch_add(1, Relaxed);
+                Self::assign(set.slot(way), label, now);
                 way
             }
             Entered::Evicting(way) => {
                 self.evicted.add();
+                Self::assign(set.slot(way), label, now);
                 way
             }
             Entered::Full => {
@@ -108,6 +115,12 @@ impl<P: Cell> Table<P> {
             }
         };
         Place::of(set_index, way)
+    }
+
+    /// Passes the label of a new key to its cell. A panic is caught, so that the slot keeps its users.
+    #[cold]
+    fn assign(slot: &Slot<P>, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
+        panics::contain(|| slot.cell.assigned(label, now));
     }
 
     /// Returns the set of a hash, from its lowest bits. Slots do not store two of these bits.
@@ -183,12 +196,12 @@ impl<P: Cell> Table<P> {
 
 /// Ends a use of the slot when dropped. Disarmed with `mem::forget` while a permit or a wait keeps
 /// the use.
-pub(super) struct InUse<'a, P: Cell> {
+pub(super) struct InUse<'a, P: Evictable> {
     pub(super) table: &'a Table<P>,
     pub(super) place: Place,
 }
 
-impl<P: Cell> Drop for InUse<'_, P> {
+impl<P: Evictable> Drop for InUse<'_, P> {
     #[inline]
     fn drop(&mut self) {
         self.table.leave(self.place);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use self::intervals::{Intervals, Objective};
 use super::delay::objective;
-use crate::InvalidLoadShed;
+use crate::InvalidQueueDelay;
 
 /// How long requests wait in queues, as a signal: the delay over an objective. Clones share the
 /// state.
@@ -50,7 +50,7 @@ use crate::InvalidLoadShed;
 /// use plimsoll_core::{GateLayer, Instant, LoadSignal};
 /// use plimsoll_load_shed::{LoadShed, QueueDelay};
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidQueueDelay> {
 /// # let concurrency = ();
 /// let delay = QueueDelay::mean(Duration::from_millis(20))?;
 /// let layer = GateLayer::new((delay.clone(), LoadShed::new(delay.clone()), concurrency));
@@ -82,8 +82,11 @@ impl QueueDelay {
     /// # Errors
     ///
     /// When the objective is less than 1 microsecond or more than 1 hour.
-    pub fn mean(stated: Duration) -> Result<Self, InvalidLoadShed> {
-        Ok(Self::new(Objective::Seconds(objective(stated)?), false))
+    pub fn mean(stated: Duration) -> Result<Self, InvalidQueueDelay> {
+        Ok(Self::new(
+            Objective::Seconds(objective(stated).ok_or(InvalidQueueDelay(stated))?),
+            false,
+        ))
     }
 
     /// The lowest delay: 1 when every request waits at least `stated`.
@@ -91,8 +94,11 @@ impl QueueDelay {
     /// # Errors
     ///
     /// When the objective is less than 1 microsecond or more than 1 hour.
-    pub fn lowest(stated: Duration) -> Result<Self, InvalidLoadShed> {
-        Ok(Self::new(Objective::Seconds(objective(stated)?), true))
+    pub fn lowest(stated: Duration) -> Result<Self, InvalidQueueDelay> {
+        Ok(Self::new(
+            Objective::Seconds(objective(stated).ok_or(InvalidQueueDelay(stated))?),
+            true,
+        ))
     }
 
     fn new(objective: Objective, lowest: bool) -> Self {

@@ -19,9 +19,12 @@ use plimsoll_core::LoadSignal;
 use tokio::time::Instant;
 
 use self::sample::{Sample, Sampler};
-use crate::InvalidLoadShed;
+use crate::InvalidSystemLoad;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The setters of the objectives, in the order of their parts.
+const FIELDS: [&str; 4] = ["cpu", "memory", "cpu_pressure", "memory_pressure"];
 const INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(60);
 
@@ -54,8 +57,8 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 /// ```
 /// use plimsoll_load_shed::{LoadShed, SystemLoad};
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidLoadShed> {
-/// let system = SystemLoad::builder().cpu(0.9)?.memory(0.9)?.cpu_pressure(0.4)?.start()?;
+/// # fn main() -> Result<(), plimsoll_load_shed::InvalidSystemLoad> {
+/// let system = SystemLoad::builder().cpu(0.9).memory(0.9).cpu_pressure(0.4).start()?;
 /// let shed = LoadShed::new(system.clone());
 /// # _ = shed;
 /// # Ok(())
@@ -129,81 +132,66 @@ impl SystemLoad {
 }
 
 impl SystemLoadBuilder {
-    /// Sets the share of the processors in use that is a load of 1.
-    ///
-    /// # Errors
-    ///
-    /// When it is not above 0 and at most 1.
-    pub fn cpu(self, share: f64) -> Result<Self, InvalidLoadShed> {
-        self.objective(0, "cpu", share)
+    /// Sets the share of the processors in use that is a load of 1: above 0, at most 1.
+    pub const fn cpu(self, share: f64) -> Self {
+        self.objective(0, share)
     }
 
-    /// Sets the share of the memory in use that is a load of 1.
-    ///
-    /// # Errors
-    ///
-    /// When it is not above 0 and at most 1.
-    pub fn memory(self, share: f64) -> Result<Self, InvalidLoadShed> {
-        self.objective(1, "memory", share)
+    /// Sets the share of the memory in use that is a load of 1: above 0, at most 1.
+    pub const fn memory(self, share: f64) -> Self {
+        self.objective(1, share)
     }
 
-    /// Sets the share of ten seconds in which a task waits for a processor that is a load of 1.
-    ///
-    /// # Errors
-    ///
-    /// When it is not above 0 and at most 1.
-    pub fn cpu_pressure(self, share: f64) -> Result<Self, InvalidLoadShed> {
-        self.objective(2, "cpu pressure", share)
+    /// Sets the share of ten seconds in which a task waits for a processor that is a load of 1:
+    /// above 0, at most 1.
+    pub const fn cpu_pressure(self, share: f64) -> Self {
+        self.objective(2, share)
     }
 
-    /// Sets the share of ten seconds in which a task waits for memory that is a load of 1.
-    ///
-    /// # Errors
-    ///
-    /// When it is not above 0 and at most 1.
-    pub fn memory_pressure(self, share: f64) -> Result<Self, InvalidLoadShed> {
-        self.objective(3, "memory pressure", share)
+    /// Sets the share of ten seconds in which a task waits for memory that is a load of 1: above 0,
+    /// at most 1.
+    pub const fn memory_pressure(self, share: f64) -> Self {
+        self.objective(3, share)
     }
 
-    /// Sets how often the files are read. Default: 500 ms.
-    ///
-    /// # Errors
-    ///
-    /// When it is less than 10 ms or more than 1 minute.
-    pub fn interval(mut self, interval: Duration) -> Result<Self, InvalidLoadShed> {
-        if !INTERVALS.contains(&interval) {
-            return Err(InvalidLoadShed::Interval(interval));
-        }
+    /// Sets how often the files are read: every 10 ms to 1 minute. Default: 500 ms.
+    pub const fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
-        Ok(self)
+        self
     }
 
     /// Starts the thread that samples. The first values exist after one interval.
     ///
     /// # Errors
     ///
-    /// When the operating system cannot start the thread.
-    pub fn start(self) -> Result<SystemLoad, InvalidLoadShed> {
+    /// The first setting that is out of bounds, with the bound; or that the operating system cannot
+    /// start the thread.
+    pub fn start(self) -> Result<SystemLoad, InvalidSystemLoad> {
         self.start_below("/".as_ref())
     }
 
-    fn objective(
-        mut self,
-        part: usize,
-        field: &'static str,
-        share: f64,
-    ) -> Result<Self, InvalidLoadShed> {
-        if !(share > 0.0 && share <= 1.0) {
-            return Err(InvalidLoadShed::Share {
-                field,
-                value: share,
-            });
-        }
+    const fn objective(mut self, part: usize, share: f64) -> Self {
         self.objectives[part] = Some(share);
-        Ok(self)
+        self
     }
 
-    fn start_below(self, root: &Path) -> Result<SystemLoad, InvalidLoadShed> {
+    fn check(&self) -> Result<(), InvalidSystemLoad> {
+        for (field, share) in FIELDS.into_iter().zip(self.objectives) {
+            if let Some(value) = share
+                && !(value > 0.0 && value <= 1.0)
+            {
+                return Err(InvalidSystemLoad::Share { field, value });
+            }
+        }
+        if INTERVALS.contains(&self.interval) {
+            Ok(())
+        } else {
+            Err(InvalidSystemLoad::Interval(self.interval))
+        }
+    }
+
+    fn start_below(self, root: &Path) -> Result<SystemLoad, InvalidSystemLoad> {
+        self.check()?;
         let figures = Arc::new(Figures::new());
         let (until, over) = mpsc::channel();
         let (shown, root) = (Arc::clone(&figures), root.to_path_buf());
@@ -220,7 +208,7 @@ impl SystemLoadBuilder {
         let thread = thread::Builder::new().name("plimsoll-system".into());
         thread
             .spawn(run)
-            .map_err(|error| InvalidLoadShed::NoThread(error.kind()))?;
+            .map_err(|error| InvalidSystemLoad::NoThread(error.kind()))?;
         Ok(SystemLoad(Arc::new(Inner {
             figures,
             _thread: until,

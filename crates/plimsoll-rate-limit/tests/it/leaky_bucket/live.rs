@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Cell as _, Deadline, Kind, Missing, Policy, Verdict};
+use plimsoll_core::{Deadline, Evictable as _, Kind, Missing, Policy, Verdict};
 use plimsoll_rate_limit::LeakyBucket;
 use tokio::time::{Instant, advance};
 

@@ -8,7 +8,7 @@ mod wire;
 use std::{thread, time::Duration};
 
 use plimsoll_core::{Class, Kind, Missing, Outcome, Policy, Verdict};
-use plimsoll_rate_limit::{SlidingLog, SlidingLogPermit, Weigh};
+use plimsoll_rate_limit::{RequestCost, SlidingLog, SlidingLogPermit};
 use tokio::time::Instant;
 
 use crate::ms;
@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A request is its own cost.
 type Units = u32;
 
-fn log(limit: u32, period: Duration) -> SlidingLog<impl Weigh<Units>> {
+fn log(limit: u32, period: Duration) -> SlidingLog<impl RequestCost<Units>> {
     SlidingLog::new(limit, period)
         .expect("valid")
         .cost(|units: &Units| *units)
@@ -56,7 +56,7 @@ fn greedy<P: Policy<Units>>(log: &P, now: Instant) -> usize {
     admitted
 }
 
-fn revoke<C: Weigh<Units>>(log: &SlidingLog<C>, permit: SlidingLogPermit) {
+fn revoke<C: RequestCost<Units>>(log: &SlidingLog<C>, permit: SlidingLogPermit) {
     let now = Instant::now();
     Policy::<Units>::revoke(log, permit, now, now);
 }

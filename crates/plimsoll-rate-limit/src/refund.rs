@@ -5,7 +5,7 @@
 /// Returned by the closure of [`RateLimit::refund`](crate::RateLimit::refund). From a `bool`: all
 /// of it or nothing. From a `u32`: that many tokens, at most the request's cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GiveBack {
+pub enum Refund {
     /// The request counts in full: nothing is refunded.
     Nothing,
     /// The request does not count: all tokens are refunded.
@@ -14,7 +14,7 @@ pub enum GiveBack {
     Part(u32),
 }
 
-impl GiveBack {
+impl Refund {
     pub(crate) fn of(self, cost: u32) -> u32 {
         match self {
             Self::Nothing => 0,
@@ -24,13 +24,13 @@ impl GiveBack {
     }
 }
 
-impl From<bool> for GiveBack {
+impl From<bool> for Refund {
     fn from(all: bool) -> Self {
         if all { Self::All } else { Self::Nothing }
     }
 }
 
-impl From<u32> for GiveBack {
+impl From<u32> for Refund {
     fn from(part: u32) -> Self {
         Self::Part(part)
     }

@@ -4,9 +4,9 @@ use plimsoll_core::Key;
 
 /// Gives all requests the same key: one limit for the whole fleet.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Everybody;
+pub struct AllRequests;
 
-impl<Req> Key<Req> for Everybody {
+impl<Req> Key<Req> for AllRequests {
     type Key<'a>
         = ()
     where

@@ -1,0 +1,99 @@
+//! State transitions, as reported to callbacks.
+
+use std::{fmt, sync::Arc};
+
+use plimsoll_core::support::Callbacks;
+use tokio::time::Instant;
+
+use crate::State;
+
+/// A state transition of a breaker, as passed to callbacks.
+///
+/// See [`CircuitBreakerHandle::on_transition`](crate::CircuitBreakerHandle::on_transition).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transition<'a> {
+    /// The state before.
+    pub from: State,
+    /// The state now. Differs from `from`.
+    pub to: State,
+    /// Why the state changed.
+    pub reason: TransitionReason,
+    /// When it changed: the time of the request, or of the end of the call, that caused it.
+    pub at: Instant,
+    /// The generation that it started; see
+    /// [`CircuitBreakerHandle::generation`](crate::CircuitBreakerHandle::generation).
+    pub generation: u64,
+    /// The [label](plimsoll_core::Key::label) of the key, for a breaker
+    /// [per key](crate::CircuitBreaker::per_key).
+    ///
+    /// `overflow` for keys that share a breaker because the table is full. `None` for other
+    /// breakers, for keys without a label, and for requests without a key.
+    pub key: Option<&'a str>,
+}
+
+/// Why a breaker changed its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransitionReason {
+    /// The failures in the window reached the failure rate: closed to open.
+    FailureRate,
+    /// A request arrived after the opening had passed: open to half-open.
+    OpeningPassed,
+    /// A probe failed: half-open to open.
+    ProbeFailed,
+    /// Enough probes succeeded: half-open to closed.
+    ProbesSucceeded,
+    /// A [handle](crate::CircuitBreakerHandle) set the state, or ended a forced state.
+    Set,
+    /// The key was evicted from a breaker per key, when its state had no further effect. Should the
+    /// key come back, it starts closed.
+    Evicted,
+}
+
+impl TransitionReason {
+    /// A lower-case name for labels and messages, such as `failure-rate`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailureRate => "failure-rate",
+            Self::OpeningPassed => "opening-passed",
+            Self::ProbeFailed => "probe-failed",
+            Self::ProbesSucceeded => "probes-succeeded",
+            Self::Set => "set",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+impl fmt::Display for TransitionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The callbacks of a breaker.
+pub(crate) type TransitionCallbacks = Callbacks<dyn Fn(&Transition<'_>) + Send + Sync>;
+
+/// A transition that has not been reported yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Unreported {
+    pub(crate) from: State,
+    pub(crate) to: State,
+    pub(crate) reason: TransitionReason,
+    pub(crate) at: Instant,
+    pub(crate) generation: u64,
+    pub(crate) key: Option<Arc<str>>,
+}
+
+impl Unreported {
+    pub(crate) fn as_transition(&self) -> Transition<'_> {
+        Transition {
+            from: self.from,
+            to: self.to,
+            reason: self.reason,
+            at: self.at,
+            generation: self.generation,
+            key: self.key.as_deref(),
+        }
+    }
+}
