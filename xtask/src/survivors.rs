@@ -91,11 +91,6 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the bits do not overlap",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
-        mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
-        reason: "only slower (`instructions`, `circuit-breaker@accept`)",
-    },
-    Survivor {
         file: "crates/plimsoll-circuit-breaker/src/common.rs",
         mutant: "replace Common::is_current -> bool with false",
         reason: "a shortcut: without it each rejection takes the lock, with the same decision",

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Cell, Class, Outcome, Policy, Verdict};
+use plimsoll_core::{Cell, Class, Interests, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -182,15 +182,10 @@ impl<Req> Policy<Req> for CircuitBreaker {
         }
     }
 
-    /// True while `slow_call` is set.
+    /// The latency while `slow_call` is set.
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.shared.common.judges_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_latency(self.shared.common.judges_latency())
     }
 }
 

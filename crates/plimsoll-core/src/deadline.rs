@@ -5,7 +5,9 @@ use std::{convert::Infallible, time::Duration};
 use http::{HeaderName, HeaderValue, Request};
 use tokio::time::Instant;
 
-use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire};
+use crate::{
+    Interests, Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire,
+};
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -235,12 +237,7 @@ impl<B> Policy<Request<B>> for Deadlines {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE
     }
 }

@@ -93,9 +93,9 @@ pub use self::{
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, End, Outcome},
     policy::{
-        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, InvalidKeyed, Keyed, KeyedHandle,
-        KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict, WaitsOn,
-        When,
+        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, Interests, InvalidKeyed, Keyed,
+        KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict,
+        WaitsOn, When,
     },
     priority::{
         ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Criticality, LoadSignal, Outcome, Policy, Prioritize, Priority,
-    Rejection, Verdict,
+    Announcement, ByExtension, Criticality, Interests, LoadSignal, Outcome, Policy, Prioritize,
+    Priority, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -198,13 +198,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.announced
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(self.announced)
     }
 
     #[inline]

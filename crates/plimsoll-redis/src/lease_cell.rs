@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Announcement, Cell, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Cell, Interests, Key, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::Weigh;
 use tokio::time::Instant;
 
@@ -252,8 +252,8 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeaseCell<K, C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &LeasePermit, _: Instant, out: &mut Announcement<'_>) {

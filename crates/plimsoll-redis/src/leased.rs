@@ -8,8 +8,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Announcement, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy, Rejection,
-    Verdict,
+    Announcement, Interests, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy,
+    Rejection, Verdict,
 };
 use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
@@ -142,8 +142,8 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeasedRateLimit<K, C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plimsoll_core::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Interests, Key, Outcome, Policy, Rejection, Verdict};
 use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
 
@@ -97,8 +97,9 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
         self.engine.revoke(permit.0, admitted, now);
     }
 
-    fn reads_latency(&self) -> bool {
-        false
+    #[inline]
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &RedisPermit, _: Instant, out: &mut Announcement<'_>) {

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Class, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Class, Interests, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
 use crate::{
@@ -184,13 +184,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE
     }
 }
 

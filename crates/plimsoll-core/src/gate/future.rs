@@ -141,7 +141,7 @@ where
             if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)
             {
-                if held.announces() {
+                if held.interests().announce() {
                     return self.complete_announcing(held, call, result, cx);
                 }
                 match T::complete(held, call, result) {

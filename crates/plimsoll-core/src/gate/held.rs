@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, End, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics};
+use crate::{
+    Announcement, Class, End, Interests, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics,
+};
 
 /// A permit in flight, as a [`Protocol`](crate::Protocol) sees it.
 ///
@@ -16,19 +18,16 @@ pub trait Hold: Send + 'static {
     type Protocol;
     /// Returns the protocol of the gate that the permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
-    /// Returns whether the policy may [announce](Self::announce) something.
-    fn announces(&self) -> bool {
-        true
+    /// Returns which of [`announce`](Self::announce) and [`body_waits`](Self::body_waits) the policy
+    /// needs, and whether it reads the latency.
+    fn interests(&self) -> Interests {
+        Interests::ALL
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
     /// Records that the service has answered: stops the latency clock, and the response [waits for
     /// the caller](WaitsOn::Caller).
     fn head(&mut self);
-    /// Returns whether the policy uses [`body_waits`](Self::body_waits).
-    fn watches_bodies(&self) -> bool {
-        false
-    }
     /// Reports which side the response body waits for.
     fn body_waits(&mut self, on: WaitsOn) {
         _ = on;
@@ -207,8 +206,8 @@ where
     }
 
     #[inline]
-    fn announces(&self) -> bool {
-        self.shared.policy.announces()
+    fn interests(&self) -> Interests {
+        self.shared.policy.interests()
     }
 
     #[inline]
@@ -222,7 +221,8 @@ where
     fn head(&mut self) {
         // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
         // observer reads the latency (`instructions`, `gate@accept`).
-        if (self.shared.policy.reads_latency() || self.shared.observer.is_some())
+        let interests = self.interests();
+        if (interests.latency() || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
             let latency = Instant::now().saturating_duration_since(run.started);
@@ -230,14 +230,9 @@ where
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
-        if self.shared.policy.watches_bodies() {
+        if interests.body_waits() {
             self.body_waits(WaitsOn::Caller);
         }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.shared.policy.watches_bodies()
     }
 
     #[inline]

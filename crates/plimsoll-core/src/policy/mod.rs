@@ -2,6 +2,8 @@
 //! outcome.
 
 mod choose;
+pub(crate) mod forward;
+mod interests;
 mod keyed;
 mod option;
 mod shadow;
@@ -19,8 +21,10 @@ use std::{
 
 use tokio::time::Instant;
 
+use self::forward::forward_permit;
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
+    interests::Interests,
     keyed::{Cell, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{Shadow, ShadowHandle},
     then::{Then, ThenWait},
@@ -148,23 +152,12 @@ pub trait Policy<Req>: Send + Sync {
     /// equal.
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant);
 
-    /// Returns whether `finish` reads [`Outcome::latency`]. The answer may change with the
-    /// settings.
+    /// Returns which of the optional calls this policy needs: [`Interests::ALL`] by default.
     ///
-    /// A gate saves a clock read per call when none of its policies reads the latency and it has no
-    /// observer; `latency` is then the time to the end of the call.
+    /// [`Interests::NONE`] and its setters save a clock read and moves of the response.
     #[inline]
-    fn reads_latency(&self) -> bool {
-        true
-    }
-
-    /// Returns whether [`announce`](Self::announce) does anything. The answer may change with the
-    /// settings.
-    ///
-    /// If no policy of a gate announces, the gate calls none, and moves each response once less.
-    #[inline]
-    fn announces(&self) -> bool {
-        true
+    fn interests(&self) -> Interests {
+        Interests::ALL
     }
 
     /// Writes to the head of an accepted response (such as the caller's quota), and reads what the
@@ -177,15 +170,6 @@ pub trait Policy<Req>: Send + Sync {
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);
-    }
-
-    /// Returns whether [`body_waits`](Self::body_waits) does anything. `false` by default.
-    ///
-    /// If no policy of a gate watches bodies, the gate never calls it. Unlike
-    /// [`announces`](Self::announces), the answer must never change.
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        false
     }
 
     /// Reports which side the response body waits for, while the permit is held.
@@ -273,33 +257,10 @@ macro_rules! forward_policy {
                 (**self).abandon(wait, now);
             }
             #[inline]
-            fn finish(&self, permit: P::Permit, outcome: &Outcome) {
-                (**self).finish(permit, outcome);
+            fn interests(&self) -> Interests {
+                (**self).interests()
             }
-            #[inline]
-            fn revoke(&self, permit: P::Permit, admitted: Instant, now: Instant) {
-                (**self).revoke(permit, admitted, now);
-            }
-            #[inline]
-            fn reads_latency(&self) -> bool {
-                (**self).reads_latency()
-            }
-            #[inline]
-            fn announces(&self) -> bool {
-                (**self).announces()
-            }
-            #[inline]
-            fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-                (**self).announce(permit, admitted, out);
-            }
-            #[inline]
-            fn watches_bodies(&self) -> bool {
-                (**self).watches_bodies()
-            }
-            #[inline]
-            fn body_waits(&self, permit: &mut P::Permit, on: WaitsOn) {
-                (**self).body_waits(permit, on);
-            }
+            forward_permit!(self, permit: permit, permit => (**self), permit);
         }
     )*};
 }
@@ -325,11 +286,7 @@ impl<Req> Policy<Req> for () {
     #[inline]
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE
     }
 }

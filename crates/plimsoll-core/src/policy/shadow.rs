@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Verdict, WaitsOn};
+use crate::{Announcement, Interests, Outcome, Policy, Verdict, WaitsOn};
 
 /// Runs a policy without enforcing it: admits every request, and counts what the policy would
 /// reject.
@@ -120,13 +120,8 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.policy.reads_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.policy.announces()
+    fn interests(&self) -> Interests {
+        self.policy.interests()
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
@@ -137,11 +132,6 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
         {
             self.policy.announce(permit, admitted, out);
         }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.policy.watches_bodies()
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Then, ThenWait};
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use crate::{Announcement, Interests, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// `nest!(@policy A B C)` is `Then(A, Then(B, C))`, and so on.
 macro_rules! nest {
@@ -67,14 +67,9 @@ macro_rules! tuple_policy {
                 Policy::<Req>::revoke(&nest!(@policy $($name)+), permits, admitted, now);
             }
             #[inline]
-            fn reads_latency(&self) -> bool {
+            fn interests(&self) -> Interests {
                 let ($($name,)+) = self;
-                $(Policy::<Req>::reads_latency($name))||+
-            }
-            #[inline]
-            fn announces(&self) -> bool {
-                let ($($name,)+) = self;
-                $(Policy::<Req>::announces($name))||+
+                Interests::NONE$(.union(Policy::<Req>::interests($name)))+
             }
             #[inline]
             fn announce(
@@ -85,11 +80,6 @@ macro_rules! tuple_policy {
             ) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::announce($name, $permit, admitted, out);)+
-            }
-            #[inline]
-            fn watches_bodies(&self) -> bool {
-                let ($($name,)+) = self;
-                $(Policy::<Req>::watches_bodies($name))||+
             }
             #[inline]
             fn body_waits(&self, ($($permit,)+): &mut Self::Permit, on: WaitsOn) {

@@ -177,7 +177,7 @@ impl<H> Tracked<H> {
     where
         H: Hold,
     {
-        if self.held.watches_bodies() {
+        if self.held.interests().body_waits() {
             self.held.body_waits(on);
         }
     }

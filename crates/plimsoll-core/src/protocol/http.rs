@@ -282,7 +282,7 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        let announces = held.announces();
+        let announces = held.interests().announce();
         // Performance: most of the cost is moving response and permit (`instructions`,
         // `gate@accept`). So the permit is put into its final place at once, and rare cases are
         // handled out of line, by reference: a response that may be written to is moved once more.

@@ -141,10 +141,8 @@ fn a_closure_reads_a_deadline_and_the_unit_reads_none() {
 
 #[test]
 fn a_deadline_check_reads_no_latency_and_announces_nothing() {
-    fn answers(policy: &impl Policy<Request<()>>) -> [bool; 2] {
-        [policy.reads_latency(), policy.announces()]
-    }
-    assert_eq!(answers(&Deadlines::new()), [false; 2]);
+    let interests = Policy::<Request<()>>::interests(&Deadlines::new());
+    assert_eq!(interests, plimsoll_core::Interests::NONE);
 }
 
 #[test]

@@ -741,8 +741,8 @@ impl<Req> plimsoll_core::Policy<Req> for Silent {
     ) -> plimsoll_core::Verdict<(), Self::Wait> {
         plimsoll_core::Verdict::Admit(())
     }
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> plimsoll_core::Interests {
+        plimsoll_core::Interests::ALL.with_announce(false)
     }
     fn announce(
         &self,

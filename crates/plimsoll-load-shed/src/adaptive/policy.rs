@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Class, Criticality, LoadSignal, Outcome, Policy, Prioritize,
-    Priority, Rejection, Verdict,
+    Announcement, ByExtension, Class, Criticality, Interests, LoadSignal, Outcome, Policy,
+    Prioritize, Priority, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -201,13 +201,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.told
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(self.told)
     }
 
     #[inline]

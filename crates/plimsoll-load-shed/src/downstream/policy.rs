@@ -4,8 +4,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Request;
 use plimsoll_core::{
-    Announcement, ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Prioritize,
-    Priority, ReadDeadline, Rejection, Verdict, wire,
+    Announcement, ByHeader, Class, Criticality, Deadlines, Interests, Kind, Outcome, Policy,
+    Prioritize, Priority, ReadDeadline, Rejection, Verdict, wire,
 };
 use tokio::time::Instant;
 
@@ -274,8 +274,8 @@ impl<B> Policy<Request<B>> for Downstream {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     #[inline]

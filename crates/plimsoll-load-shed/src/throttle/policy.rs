@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{ByExtension, Criticality, Outcome, Policy, Prioritize, Verdict};
+use plimsoll_core::{ByExtension, Criticality, Interests, Outcome, Policy, Prioritize, Verdict};
 use tokio::time::Instant;
 
 use super::{handle::AdaptiveThrottleHandle, shared::Shared};
@@ -201,8 +201,8 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
     }
 
     #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_latency(true)
     }
 }
 

@@ -13,7 +13,7 @@ mod table;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Announcement, Interests, Key, Missing, Outcome, Policy, Rejection, Verdict};
 use tokio::time::Instant;
 
 use self::table::{Owner, Table};
@@ -177,13 +177,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.table.settings.announces()
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(self.table.settings.announces())
     }
 
     #[inline]

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Cell, Deadline, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use plimsoll_core::{
+    Cell, Deadline, Interests, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict,
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -114,13 +116,8 @@ impl<Req, C: Weigh<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket<C, D>
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE
     }
 }
 

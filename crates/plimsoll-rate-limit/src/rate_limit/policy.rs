@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering::{Acquire, Relaxed},
 };
 
-use plimsoll_core::{Announcement, Outcome, Policy, Verdict};
+use plimsoll_core::{Announcement, Interests, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use super::{RateLimit, RateLimitPermit};
@@ -63,13 +63,8 @@ impl<Req, const N: usize, C: Weigh<Req>> Policy<Req> for RateLimit<N, C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.settings.announces()
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(self.settings.announces())
     }
 
     #[inline]

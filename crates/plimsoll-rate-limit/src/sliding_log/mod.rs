@@ -7,8 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Allowance, Announcement, Cell, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome,
-    Policy, Rejection, Verdict,
+    Allowance, Announcement, Cell, GateLayer, Http, Interests, InvalidKeyed, Keyed, Kind, Missing,
+    Outcome, Policy, Rejection, Verdict,
 };
 use tokio::time::Instant;
 
@@ -239,13 +239,8 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.settings.name.get().is_some()
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_announce(self.settings.name.get().is_some())
     }
 
     fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Criticality, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+    Cell, Criticality, Interests, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
 };
 use tokio::time::Instant;
 
@@ -64,18 +64,8 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_body_waits(true)
     }
 
     #[inline]

@@ -5,7 +5,7 @@ mod partition;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Epoch, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use plimsoll_core::{Epoch, Interests, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
 use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};
@@ -241,18 +241,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_body_waits(true)
     }
 
     #[inline]

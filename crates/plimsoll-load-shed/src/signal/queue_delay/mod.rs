@@ -4,7 +4,7 @@ mod intervals;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use plimsoll_core::{Class, LoadSignal, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Interests, LoadSignal, Outcome, Policy, Verdict};
 use tokio::time::Instant;
 
 use self::intervals::{Intervals, Objective};
@@ -148,12 +148,7 @@ impl<Req> Policy<Req> for QueueDelay {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.0.is_relative()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self) -> Interests {
+        Interests::NONE.with_latency(self.0.is_relative())
     }
 }
