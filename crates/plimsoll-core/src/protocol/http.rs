@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use bytes::Bytes;
 use http_body::Body;
 
 use super::{
     Answer, GateBody, Never, Protocol,
     body::{Tracked, promised_length},
     grpc,
-    refusal::{Refusals, strip_foreign_name},
+    refusal::{OwnBody, Refusals, strip_foreign_name},
 };
 use crate::{
     Announcement, Class, Classify, ClientClassifier, Handover, Hold, Kind, RateLimitFields,
@@ -33,7 +34,7 @@ use crate::{
 /// - Every rejection has `cache-control: no-store`, and the [`Rejection`] in the response's
 ///   extensions.
 /// - HTTP rejections have `retry-after` (whole seconds, rounded up), an `application/problem+json`
-///   body unless `accept` rules it out, and [`RateLimitFields`] if the policy set a quota.
+///   body unless `accept` rules it out (or your own [`body`](Http::body)), and [`RateLimitFields`] if the policy set a quota.
 /// - `plimsoll-rejected-by` has the policy's name, and means that nothing was run, so a retry is
 ///   safe. It is removed from answers of other services that the inner service forwards, since
 ///   something was run here.
@@ -129,6 +130,40 @@ impl<C> Http<C> {
         self
     }
 
+    /// Sets the body of HTTP rejections: its content type and bytes. Status and headers stay as
+    /// they are.
+    ///
+    /// Replaces the `application/problem+json` body, whatever the request's `accept` says. With
+    /// empty bytes the rejection has no body and no content type. gRPC rejections have no body, so
+    /// `write` is not called for them.
+    ///
+    /// `write` runs once per rejection, on the task of the request: under overload most answers are
+    /// rejections, so keep it cheap. A panic in it reaches the server like a panic of a handler.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::HeaderValue;
+    /// use plimsoll_core::{GateLayer, Http};
+    /// # let limit = ();
+    ///
+    /// const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    ///
+    /// let http = Http::new().body(|rejection, _request| {
+    ///     let body = format!(r#"{{"error":"{}"}}"#, rejection.kind().as_str());
+    ///     (JSON, Bytes::from(body))
+    /// });
+    /// let layer = GateLayer::builder(limit).protocol(http).build();
+    /// # let _: GateLayer<(), Http> = layer;
+    /// ```
+    #[must_use]
+    pub fn body<W>(mut self, write: W) -> Self
+    where
+        W: Fn(&Rejection, &RequestHead<'_>) -> (HeaderValue, Bytes) + Send + Sync + 'static,
+    {
+        self.refusals.body = Some(OwnBody::new(write));
+        self
+    }
+
     /// Sets the headers that state quotas, on rejections and on accepted answers.
     /// [`RateLimitFields::DRAFT_11`] by default.
     #[must_use]
@@ -161,7 +196,7 @@ impl<C> Http<C> {
         B: Body,
     {
         self.refusals
-            .respond(req.method(), req.headers(), rejection)
+            .respond(&req.into(), rejection)
             .map(GateBody::own)
     }
 }

@@ -4,10 +4,14 @@ mod accept;
 mod hint;
 mod hops;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 use bytes::Bytes;
@@ -16,7 +20,7 @@ use self::{accept::accepts_problems, hint::retry_after_secs};
 pub(super) use self::{hint::hint, hops::strip_foreign_name};
 use super::grpc;
 use crate::{
-    Allowance, Kind, RateLimitFields, Rejection,
+    Allowance, Kind, RateLimitFields, Rejection, RequestHead,
     decimal::decimal,
     rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
     wire::{THRESHOLD, grpc_content_type},
@@ -29,6 +33,26 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 /// serve it to others.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// Makes the content type and the bytes of a rejection's body.
+#[derive(Clone)]
+pub(super) struct OwnBody(Arc<WriteBody>);
+
+type WriteBody = dyn Fn(&Rejection, &RequestHead<'_>) -> (HeaderValue, Bytes) + Send + Sync;
+
+impl OwnBody {
+    pub(super) fn new(
+        write: impl Fn(&Rejection, &RequestHead<'_>) -> (HeaderValue, Bytes) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(write))
+    }
+}
+
+impl fmt::Debug for OwnBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnBody")
+    }
+}
+
 /// How each kind of rejection is written.
 #[derive(Debug, Clone)]
 pub(super) struct Refusals {
@@ -36,6 +60,8 @@ pub(super) struct Refusals {
     grpc_codes: [u8; Kind::ALL.len()],
     pub(super) name_policy: bool,
     pub(super) problem_details: bool,
+    /// The user's own body, which replaces the problem document.
+    pub(super) body: Option<OwnBody>,
     /// Whether answers of other services keep their `plimsoll-rejected-by`.
     pub(super) foreign_names: bool,
     pub(super) fields: RateLimitFields,
@@ -60,6 +86,7 @@ impl Refusals {
         ],
         name_policy: true,
         problem_details: true,
+        body: None,
         foreign_names: false,
         fields: RateLimitFields::DRAFT_11,
     };
@@ -72,20 +99,16 @@ impl Refusals {
         self.grpc_codes[kind.index()] = code;
     }
 
-    /// Builds the rejection of a request with this method and these headers.
-    pub(super) fn respond(
-        &self,
-        method: &Method,
-        asked: &HeaderMap,
-        rejection: &Rejection,
-    ) -> Response<Bytes> {
-        let mut response = match grpc_content_type(method, asked) {
+    /// Builds the rejection of a request with this head.
+    pub(super) fn respond(&self, head: &RequestHead<'_>, rejection: &Rejection) -> Response<Bytes> {
+        let asked = head.headers;
+        let mut response = match grpc_content_type(head.method, asked) {
             Some(content_type) => {
                 let code = self.grpc_codes[rejection.kind().index()];
                 let policy_name = self.policy_name(rejection);
                 grpc::refusal(code, rejection, asked, content_type.clone(), policy_name)
             }
-            None => self.http(asked, rejection),
+            None => self.http(head, rejection),
         };
         response.extensions_mut().insert(*rejection);
         response
@@ -100,10 +123,24 @@ impl Refusals {
         HeaderValue::from_maybe_shared(name).ok()
     }
 
-    fn http(&self, asked: &HeaderMap, rejection: &Rejection) -> Response<Bytes> {
-        let kind = rejection.kind();
-        let status = self.statuses[kind.index()];
-        let explained = self.problem_details && kind != Kind::Skipped && accepts_problems(asked);
+    /// Returns the content type and the bytes of the body; `None` for no body.
+    fn body(
+        &self,
+        status: StatusCode,
+        head: &RequestHead<'_>,
+        rejection: &Rejection,
+    ) -> Option<(HeaderValue, Bytes)> {
+        if let Some(OwnBody(write)) = &self.body {
+            return Some(write(rejection, head)).filter(|(_, bytes)| !bytes.is_empty());
+        }
+        let explained = self.problem_details
+            && rejection.kind() != Kind::Skipped
+            && accepts_problems(head.headers);
+        explained.then(|| (PROBLEM_JSON, problem(status, rejection)))
+    }
+
+    fn http(&self, head: &RequestHead<'_>, rejection: &Rejection) -> Response<Bytes> {
+        let status = self.statuses[rejection.kind().index()];
         let hint = hint(rejection, retry_after_secs, 1).map(Duration::from_secs);
         let (policy, left) = match rejection.allowance() {
             // `t` must not be later than `retry-after`, or a caller that retries then would think
@@ -111,17 +148,13 @@ impl Refusals {
             Some(quota) => self.fields.pair(&quota.no_later_than(hint)),
             None => (None, None),
         };
-        let body = if explained {
-            problem(status, rejection)
-        } else {
-            Bytes::new()
-        };
-        let mut response = Response::new(body);
+        let (content_type, bytes) = self.body(status, head, rejection).unzip();
+        let mut response = Response::new(bytes.unwrap_or_default());
         *response.status_mut() = status;
         *response.headers_mut() = Headers([
             Some(NO_STORE),
             hint.map(|wait| decimal(wait.as_secs())),
-            explained.then_some(PROBLEM_JSON),
+            content_type,
             self.policy_name(rejection),
             policy,
             left,
