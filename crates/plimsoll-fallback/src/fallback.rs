@@ -53,6 +53,27 @@ impl<F> Fallback<Handler<F>> {
     /// });
     /// # let _ = fallback;
     /// ```
+    ///
+    /// A handler may decline: with `None` instead of a response, the original goes out (see
+    /// [`IntoSubstitute`](crate::IntoSubstitute) for services with errors).
+    ///
+    /// ```
+    /// use http::Response;
+    /// use http_body_util::Full;
+    /// use plimsoll_core::Kind;
+    /// use plimsoll_fallback::{Cause, Fallback};
+    ///
+    /// // A page while the circuit is open. All other rejections and failures go out unchanged.
+    /// let fallback = Fallback::handler(|cause: Cause| async move {
+    ///     match cause {
+    ///         Cause::Rejected(rejection) if rejection.kind() == Kind::CircuitOpen => {
+    ///             Some(Response::new(Full::<bytes::Bytes>::from("back in a moment")))
+    ///         }
+    ///         _ => None,
+    ///     }
+    /// });
+    /// # let _ = fallback;
+    /// ```
     pub fn handler<E, Fut>(handler: F) -> Self
     where
         F: Fn(Cause<E>) -> Fut,

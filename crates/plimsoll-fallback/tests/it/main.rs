@@ -2,6 +2,7 @@
 //! policies.
 
 mod causes;
+mod declining;
 mod grpc;
 mod handlers;
 mod marks;
