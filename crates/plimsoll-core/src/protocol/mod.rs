@@ -1,7 +1,5 @@
 //! How rejections are written, and when a call is over.
 
-mod body;
-mod grpc;
 mod http;
 mod plain;
 mod refusal;
@@ -17,8 +15,7 @@ use std::{
 use tower_service::Service;
 
 pub use self::{
-    body::{Carried, GateBody},
-    http::{Http, HttpCall, SpeaksHttp},
+    http::{Carried, GateBody, Http, HttpCall, SpeaksHttp},
     plain::{BoxError, ClassifyPlain, Plain, PlainError},
 };
 use crate::{Held, Hold, Rejection, RequestHead};
