@@ -96,10 +96,10 @@ pub(super) fn cases() -> Vec<Case> {
             gate(sampling(depth(DEPTH)).reject())
         }),
         Case::new("plimsoll/fallback@accept", HTTP, || {
-            house_ad().layer().layer(Inner::OK)
+            house_ad().into_layer().layer(Inner::OK)
         }),
         Case::new("plimsoll/fallback@reject", HTTP, || {
-            house_ad().layer().layer(Inner::FAILING)
+            house_ad().into_layer().layer(Inner::FAILING)
         }),
     ]
 }

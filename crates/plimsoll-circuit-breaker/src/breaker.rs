@@ -19,6 +19,7 @@ use crate::{
 /// A breaker is one state. It is not `Clone`, so that it is not duplicated by accident; a layer
 /// shares it among its services, and [`handle`](Self::handle) gives access from outside. For one
 /// state per key with common settings, see [`sibling`](Self::sibling).
+#[doc(alias("half-open", "circuit open", "503"))]
 pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }

@@ -119,6 +119,7 @@ where
 /// As a policy it puts the deadline into the extensions, for later policies and the handler. It
 /// rejects with [`Kind::Deadline`] when the time left is zero or less than
 /// [`at_least`](Deadlines::at_least).
+#[doc(alias("timeout", "grpc-timeout"))]
 #[derive(Debug, Default)]
 pub struct Deadlines {
     /// Whether [`wire::TIMEOUT`](crate::wire::TIMEOUT) is read.

@@ -18,6 +18,7 @@ use crate::{
 /// answers.
 ///
 /// Clones share the switches and counters.
+#[doc(alias("degradation", "graceful degradation", "default response"))]
 pub struct Fallback<A, C = ServerClassifier> {
     pub(crate) http: Http<C>,
     pub(crate) answer: Arc<A>,
@@ -194,7 +195,7 @@ impl<A, C> Fallback<A, C> {
 
     /// A layer with this fallback and without a policy. It also substitutes rejections by inner
     /// gates.
-    pub fn layer(self) -> FallbackLayer<A, C> {
+    pub fn into_layer(self) -> FallbackLayer<A, C> {
         GateLayer::builder(()).protocol(self).build()
     }
 }

@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, ServerClassifier};
 
 use crate::Fallback;
 
-/// A fallback around a service, without a policy. Made by [`Fallback::layer`].
+/// A fallback around a service, without a policy. Made by [`Fallback::into_layer`].
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::Fallback;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let layer: FallbackLayer<_> = Fallback::answer(Response::new("a house ad")).layer();
+/// let layer: FallbackLayer<_> = Fallback::answer(Response::new("a house ad")).into_layer();
 /// let service = layer.layer(service_fn(|_: Request<()>| async {
 ///     let mut response = Response::new(Full::<bytes::Bytes>::default());
 ///     *response.status_mut() = StatusCode::BAD_GATEWAY;

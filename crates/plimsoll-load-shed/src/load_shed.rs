@@ -76,6 +76,7 @@ const NAME: &str = "load-shed";
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("load shedding", "overload", "brownout", "503"))]
 pub struct LoadShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,

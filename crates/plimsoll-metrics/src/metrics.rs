@@ -31,6 +31,7 @@ const MAX_GATES: usize = 64;
 /// and counted in `plimsoll_failed_readings_total`; all others are exported. (With `panic =
 /// "abort"` a panic ends the process.) Readings must not block: they run on the thread that answers
 /// the scrape.
+#[doc(alias("prometheus", "openmetrics"))]
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(pub(crate) Arc<Inner>);
 

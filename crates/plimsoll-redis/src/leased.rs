@@ -54,6 +54,7 @@ use crate::{
 ///
 /// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens from a lease are refunded to it. Tokens
 /// that exceed its size, or are older than its lifetime, are refunded in Redis.
+#[doc(alias("distributed rate limit", "fleet"))]
 pub struct LeasedRateLimit<K = Everybody, C = One> {
     engine: Arc<Engine>,
     keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,

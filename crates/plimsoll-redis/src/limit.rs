@@ -40,6 +40,7 @@ use crate::{
 ///
 /// A decision allocates the channel for the answer, the command and the reply. No lock is held over
 /// an await.
+#[doc(alias("distributed rate limit", "fleet", "throttle"))]
 pub struct RedisRateLimit<K = Everybody, C = One> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) reader: Reader<K, C>,

@@ -31,6 +31,7 @@ use crate::{
 ///
 /// A request that was counted stays counted, however it ends, unless a later policy or an inner
 /// gate rejects it: then its handler never ran, and the count is taken back.
+#[doc(alias("sampler", "brownout", "load-adaptive", "degradation"))]
 pub struct Sampling<L, D = Random, M = Mark> {
     signal: L,
     draw: D,

@@ -49,7 +49,7 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
 }
 
 /// With its defaults.
-fn adaptive() -> ConcurrencyLimitLayer<Http> {
+fn adaptive() -> ConcurrencyLimitLayer {
     ConcurrencyLimitLayer::new(ConcurrencyLimit::adaptive())
 }
 

@@ -66,6 +66,7 @@ use super::{
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Adaptive {
     pub(super) settings: Settings,

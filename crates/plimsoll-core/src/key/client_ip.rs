@@ -68,6 +68,7 @@ impl ClientAddr {
 /// serve with `into_make_service_with_connect_info::<SocketAddr>()`) or tonic's `TcpConnectInfo`
 /// (feature `tonic`). Without any of these, a request that needs the peer's address has no key: the
 /// default, [`Missing::Share`](crate::Missing), then limits all clients as one, and logs a warning.
+#[doc(alias("x-forwarded-for", "forwarded", "x-real-ip"))]
 #[derive(Debug)]
 pub struct ClientIp {
     source: Source,

@@ -32,6 +32,7 @@ use crate::{Interests, Key, Policy, Rejection, Verdict};
 ///
 /// Each policy keeps its own state: a caller that moves to another plan starts with a full
 /// allowance there.
+#[doc(alias("plans", "tiers"))]
 #[derive(Clone)]
 pub struct Choose<F, P> {
     choice: F,

@@ -102,6 +102,7 @@ impl<P, W> Verdict<P, W> {
 /// ```
 ///
 /// Check every policy with the `test_kit` (feature `test-kit`).
+#[doc(alias("middleware", "limiter"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy for requests of type `{Req}`",
     label = "this is not a `Policy<{Req}>`",

@@ -20,6 +20,7 @@ use crate::{Announcement, Interests, Outcome, Policy, Verdict, WaitsOn};
 /// usual, so the policy's state is real; a request that it would reject or queue holds nothing. The
 /// [`ShadowHandle`] can turn on enforcement of rejections at run time. Requests that the policy
 /// would queue are always admitted without a wait.
+#[doc(alias("dry run"))]
 #[derive(Debug)]
 pub struct Shadow<P> {
     policy: P,

@@ -26,6 +26,7 @@ use crate::{Condition, Interests, Policy, Rejection, Verdict};
 ///
 /// A [`Condition`] is a closure, [`except_paths`](crate::except_paths),
 /// [`except_preflight`](crate::except_preflight), or a pair of these.
+#[doc(alias("exempt", "skip"))]
 #[derive(Clone, Copy)]
 pub struct When<F, P> {
     condition: F,

@@ -99,7 +99,8 @@ async fn a_declined_failure_keeps_its_head_and_its_body() {
 #[tokio::test]
 async fn a_declined_rejection_of_an_inner_gate_is_still_a_rejection() {
     let inner = GateLayer::new(reject(Kind::Full)).layer(service_fn(obey));
-    let service = Fallback::handler(only_open_circuits).layer().layer(inner);
+    let declines = Fallback::handler(|_: Cause| async { None::<Response<_>> });
+    let service = declines.into_layer().layer(inner);
     let answer = service.oneshot(Request::new(200)).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()["plimsoll-rejected-by"], "reject");
@@ -114,7 +115,7 @@ async fn a_declined_error_is_returned() {
         });
         let handle = fallback.handle();
         let failing = service_fn(|_: Request<()>| async { Err::<Answer, _>("refused") });
-        let service = fallback.layer().layer(failing);
+        let service = fallback.into_layer().layer(failing);
         async move { (service.oneshot(Request::new(())).await, handle.errors()) }
     };
     let (declined, counted) = answers(false).await;
@@ -130,7 +131,7 @@ async fn a_capturing_handler_may_decline() {
         |req: &Request<u16>| *req.body(),
         |_: Cause, status: u16| async move { (status == 500).then(page) },
     );
-    let service = fallback.layer().layer(service_fn(obey));
+    let service = fallback.into_layer().layer(service_fn(obey));
     let answered = see(service.clone().oneshot(Request::new(500)).await).await;
     assert_eq!(answered, seen(200, "failed;status=500", "page"));
     let declined = see(service.oneshot(Request::new(501)).await).await;

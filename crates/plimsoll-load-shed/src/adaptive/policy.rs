@@ -88,6 +88,7 @@ const NAME: &str = "adaptive-shed";
 /// assert_eq!((handle.threshold(), handle.budget()), (0, None));
 /// # let _: GateLayer<_> = layer;
 /// ```
+#[doc(alias("load shedding", "overload", "backpressure", "503"))]
 pub struct AdaptiveShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,

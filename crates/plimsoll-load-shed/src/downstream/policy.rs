@@ -93,6 +93,7 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 /// client(GateLayer::new(quotes)); // around hyper's client, tonic's `Channel`, ...
 /// # _ = handle;
 /// ```
+#[doc(alias("deadline propagation", "backpressure"))]
 #[derive(Debug)]
 pub struct Downstream {
     shared: Arc<Shared>,

@@ -77,6 +77,7 @@ const NAME: &str = "adaptive-throttle";
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("client-side throttling", "throttling", "SRE"))]
 pub struct AdaptiveThrottle<R = ByExtension> {
     shared: Arc<Shared>,
     priorities: R,

@@ -209,7 +209,7 @@ async fn the_header_names_the_priority_and_health_checks_are_exempt() {
 async fn law_01_all_services_of_a_layer_count_together() {
     let shed = LoadShed::new(|| 0.0);
     let handle = shed.handle();
-    let layer: LoadShedLayer<_> = LoadShedLayer::new(shed);
+    let layer: LoadShedLayer<_> = shed.into_layer();
     for _ in 0..3 {
         let service = layer.layer(service_fn(|_: Request<Body>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Body::new()))

@@ -69,6 +69,7 @@ use crate::{
 /// As for [`RateLimit`](crate::RateLimit). Tokens of a key that was evicted meanwhile are not
 /// refunded. A request that has found its key's cell while another key takes the cell over counts
 /// against the other key.
+#[doc(alias("per key", "per client", "per IP", "governor", "throttle"))]
 pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     key: K,
     cost: C,

@@ -75,6 +75,7 @@ use crate::{One, Weigh};
 ///     Ok(())
 /// }
 /// ```
+#[doc(alias("sliding window", "throttle"))]
 pub struct SlidingLog<C = One> {
     settings: Arc<Settings>,
     log: Log,

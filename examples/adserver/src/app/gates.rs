@@ -105,7 +105,7 @@ fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
 }
 
 /// The gate of the impression logger.
-pub(super) type LoggerLayer = LoadShedLayer<Depth, Http, ByHeader<HeaderKey>>;
+pub(super) type LoggerLayer = LoadShedLayer<Depth, ByHeader<HeaderKey>>;
 
 /// Place 3, at the impression logger: load shedding by the depth of its queue.
 ///

@@ -89,6 +89,7 @@ pub enum InvalidPartitions {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("bulkhead", "reserved capacity"))]
 pub struct Partitions<K, F> {
     shared: Arc<Shared<K>>,
     read: F,

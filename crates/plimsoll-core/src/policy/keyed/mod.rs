@@ -76,6 +76,7 @@ pub struct InvalidKeyed(usize);
 ///
 /// A known key is found without a lock. Other keys lock their set while its eight slots are
 /// examined; so does the first request of a known key after another key has wanted its slot.
+#[doc(alias("per key", "per client", "per tenant"))]
 pub struct Keyed<K, P> {
     key: K,
     missing: Missing,

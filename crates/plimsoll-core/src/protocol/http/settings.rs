@@ -42,6 +42,7 @@ use crate::{
 /// The permit is held to the end of the response body, unless [`release`](Http::release) or the
 /// handler ([`Release`] or [`Handover`](crate::Handover) in the response's extensions) changes that. Latency is
 /// always from request to head.
+#[doc(alias("429", "503", "retry-after", "problem+json"))]
 #[derive(Clone)]
 pub struct Http<C = ServerClassifier> {
     classifier: C,
@@ -150,6 +151,7 @@ impl<C> Http<C> {
     /// let layer = GateLayer::builder(limit).protocol(http).build();
     /// # let _: GateLayer<(), Http> = layer;
     /// ```
+    #[doc(alias("problem details", "error body"))]
     #[must_use]
     pub fn body<W>(mut self, write: W) -> Self
     where

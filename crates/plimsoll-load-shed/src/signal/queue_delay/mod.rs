@@ -63,6 +63,7 @@ use crate::InvalidLoadShed;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("CoDel", "queueing delay"))]
 #[derive(Debug, Clone)]
 pub struct QueueDelay(Arc<Intervals>);
 
