@@ -9,7 +9,7 @@ use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
     ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal,
-    Missing, Outcome, Policy, Rejection, Verdict,
+    Missing, Outcome, Policy, Rejection, policy::Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Cell, Class, Interests, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Class, Outcome, Policy,
+    policy::{Cell, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Epoch, Kind, Outcome, Rejection, Verdict};
+use plimsoll_core::{
+    Kind, Outcome, Rejection,
+    policy::{Epoch, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -221,7 +224,7 @@ impl Shared {
         self.lock().probing()
     }
 
-    /// See [`Cell::settles_in`](plimsoll_core::Cell::settles_in).
+    /// See [`Cell::settles_in`](plimsoll_core::policy::Cell::settles_in).
     pub(crate) fn settles_in(&self, now: Instant) -> Duration {
         let at = match self.lock().settles_at() {
             None => return Duration::MAX,

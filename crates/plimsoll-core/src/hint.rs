@@ -100,8 +100,9 @@ macro_rules! not_a_layer {
     };
 }
 
-// Pointers, `Option` and tuples have no hint and no method of their own: `Layer` and these types are foreign. A
-// tuple of policies shows the hint of its policies, since tower implements `Layer` for tuples.
+// Pointers, `Option` and tuples have no hint and no method of their own: `Layer` and these types
+// are foreign. A tuple of policies shows the hint of its policies, since tower implements `Layer`
+// for tuples.
 crate::not_a_layer!(clone [A, B] crate::Then<A, B>);
 crate::not_a_layer!([K, P] crate::Keyed<K, P>);
 crate::not_a_layer!([P] crate::Shadow<P>);

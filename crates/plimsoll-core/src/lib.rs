@@ -14,8 +14,13 @@
 //! # let _: GateLayer<((), (), Shadow<()>)> = layer;
 //! ```
 //!
-//! To write a policy, start from the example at [`Policy`], and check it with the `test_kit`
-//! (feature `test-kit`).
+//! | module | for |
+//! |---|---|
+//! | the root | users of the layers |
+//! | [`policy`] | authors of policies: start at [`Policy`], check with the `test_kit` |
+//! | [`protocol`] | authors of protocols and classifiers |
+//! | [`key`] | the keys of limits per key, and the values that they read |
+//! | [`wire`] | the headers between services |
 //!
 //! # Features
 //!
@@ -42,16 +47,16 @@ mod decimal;
 mod epoch;
 mod gate;
 mod hint;
-mod key;
+pub mod key;
 mod lane;
 mod live;
 mod load;
 mod observe;
 mod outcome;
 mod panics;
-mod policy;
+pub mod policy;
 mod priority;
-mod protocol;
+pub mod protocol;
 mod rate_limit_fields;
 mod rejection;
 mod release;
@@ -61,51 +66,65 @@ pub mod test_kit;
 mod waiters;
 pub mod wire;
 
-/// Names that macros of this crate expand to. Not part of the API.
+/// Names for the crates of this family, and for the macros of this crate. Not part of the API.
 #[doc(hidden)]
 pub mod support {
     pub use tower_layer::Layer;
 
-    pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
+    pub use crate::{
+        deadline::{grpc_timeout, parse_grpc_timeout},
+        hint::{PassedToGateLayer, WrappedInGateLayer},
+        lane::{lane, lanes},
+    };
 }
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;
 
+#[doc(inline)]
 pub use self::{
-    advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
-    allowance::Allowance,
-    announcement::Announcement,
-    classify::{Classify, ClientClassifier, ServerClassifier},
-    condition::{Condition, ExceptPaths, ExceptPreflight, except_paths, except_preflight},
-    cost::{Cost, Spent},
-    count::Counter,
-    deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
-    epoch::Epoch,
-    gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
+    advice::RateLimitAdvice,
+    condition::{except_paths, except_preflight},
+    cost::Cost,
+    deadline::{Deadline, Deadlines},
+    gate::{Gate, GateBuilder, GateLayer},
     key::{
-        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
-        InvalidIpRange, IpRange, Key, Missing, MissingKeys, PeerAddr, Route, SecretKey, TraceId,
+        ApiKey, Authority, BearerToken, ClientIp, HeaderKey, IpRange, Key, Missing, Route, TraceId,
     },
-    lane::{lane, lanes},
-    live::Live,
     load::{LoadSignal, Worst},
     observe::{Observe, Rejected, RequestHead},
-    outcome::{Class, End, Outcome},
-    policy::{
-        ByValue, Cell, Choice, Choose, ChosenPermit, ChosenWait, Interests, InvalidKeyed, Keyed,
-        KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, Then, ThenWait, Verdict,
-        WaitsOn, When,
-    },
-    priority::{
-        ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,
-    },
-    protocol::{
-        Answer, BoxError, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain,
-        PlainError, Protocol, SpeaksHttp,
-    },
+    outcome::{Class, Outcome},
+    policy::{Choose, InvalidKeyed, Keyed, KeyedHandle, Policy, Shadow, ShadowHandle, When},
+    priority::{ByExtension, ByHeader, Criticality, InvalidCriticality, Priority, Same},
+    protocol::{Http, Plain, PlainError},
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
+};
+
+// The other types, as files of this crate name them.
+use self::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit},
+    allowance::Allowance,
+    announcement::Announcement,
+    classify::{Classify, ClientClassifier, ServerClassifier},
+    condition::{Condition, ExceptPaths, ExceptPreflight},
+    cost::Spent,
+    count::Counter,
+    deadline::{ReadDeadline, grpc_timeout, parse_grpc_timeout},
+    epoch::Epoch,
+    gate::{GateFuture, Held, Hold},
+    key::{AuthorityKey, ClientAddr, InvalidIpRange, MissingKeys, PeerAddr, SecretKey},
+    lane::{lane, lanes},
+    live::Live,
+    outcome::End,
+    policy::{
+        ByValue, Cell, Choice, ChosenPermit, ChosenWait, Interests, KeyedPermit, KeyedWait, Then,
+        ThenWait, Verdict, WaitsOn,
+    },
+    priority::Prioritize,
+    protocol::{
+        Answer, BoxError, Carried, ClassifyPlain, GateBody, HttpCall, Never, Protocol, SpeaksHttp,
+    },
     waiters::{Asked, Left, Ticket, Waiters},
 };

@@ -4,7 +4,10 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
-use plimsoll_core::{Classify, GateLayer, Http, Kind, ServerClassifier, SpeaksHttp};
+use plimsoll_core::{
+    GateLayer, Http, Kind,
+    protocol::{Classify, ServerClassifier, SpeaksHttp},
+};
 
 use crate::{
     Cause, FallbackHandle, FallbackLayer,

@@ -12,7 +12,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use plimsoll_core::{Answer, Carried, GateBody, Hold, SpeaksHttp};
+use plimsoll_core::protocol::{Answer, Carried, GateBody, Hold, SpeaksHttp};
 
 use crate::{
     Cause, DEGRADED, Degraded,

@@ -1,6 +1,6 @@
 //! The layer.
 
-use plimsoll_core::{GateLayer, ServerClassifier};
+use plimsoll_core::{GateLayer, protocol::ServerClassifier};
 
 use crate::Fallback;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, RequestHead,
-    SpeaksHttp, wire,
+    Class, Rejection, RequestHead,
+    protocol::{Answer, Carried, Classify, GateBody, Hold, HttpCall, Protocol, SpeaksHttp},
+    wire,
 };
 
 use crate::{

@@ -4,7 +4,7 @@ use std::{convert::Infallible, fmt, future::Future};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use plimsoll_core::Never;
+use plimsoll_core::protocol::Never;
 
 use crate::Cause;
 

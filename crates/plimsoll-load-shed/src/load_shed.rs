@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Criticality, Interests, LoadSignal, Outcome, Policy, Prioritize,
-    Priority, Rejection, Verdict,
+    ByExtension, Criticality, LoadSignal, Outcome, Policy, Priority, Rejection,
+    policy::{Announcement, Interests, Prioritize, Verdict},
 };
 use tokio::time::Instant;
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use plimsoll_core::{Counter, LoadSignal};
+use plimsoll_core::{LoadSignal, policy::Counter};
 
 use crate::{
     GateMetrics, InvalidMetric, MetricsService,
@@ -107,7 +107,7 @@ impl Metrics {
     ///
     /// ```
     /// # let metrics = plimsoll_metrics::Metrics::new();
-    /// let evicted = std::sync::Arc::new(plimsoll_core::Counter::new());
+    /// let evicted = std::sync::Arc::new(plimsoll_core::policy::Counter::new());
     /// let reading = evicted.clone();
     /// metrics.counter("ads_keys_evicted_total", "Keys evicted", &[], move || reading.get())?;
     /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())

@@ -19,7 +19,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::lane;
+use plimsoll_core::support::lane;
 
 use crate::{
     cell::Cell,

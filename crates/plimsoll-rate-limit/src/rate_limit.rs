@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use plimsoll_core::{Missing, Outcome, lanes};
+use plimsoll_core::{Missing, Outcome, support::lanes};
 use tokio::time::Instant;
 
 use crate::{

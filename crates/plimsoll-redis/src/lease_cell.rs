@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Announcement, Cell, Interests, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Outcome, Policy, Rejection,
+    policy::{Announcement, Cell, Interests, Verdict},
+};
 use plimsoll_rate_limit::Weigh;
 use tokio::time::Instant;
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Announcement, Interests, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy,
-    Rejection, Verdict,
+    Key, Keyed, KeyedHandle, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, KeyedPermit, KeyedWait, Verdict},
 };
 use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;

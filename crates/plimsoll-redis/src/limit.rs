@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use plimsoll_core::{Announcement, Interests, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, Verdict},
+};
 use plimsoll_rate_limit::{One, Weigh};
 use tokio::time::Instant;
 

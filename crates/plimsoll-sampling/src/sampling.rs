@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Class, Interests, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Class, Kind, LoadSignal, Outcome, Policy, Rejection,
+    policy::{Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{

@@ -5,7 +5,8 @@
 //! rejected at once, cheaply, least important requests first, and metrics show why.
 //!
 //! This crate has no logic of its own. It re-exports the [core](plimsoll_core) at its root, and
-//! each layer's crate as a module:
+//! each layer's crate as a module. [`policy`] and [`protocol`] are for authors of policies and
+//! protocols.
 //!
 //! | feature | module | what it does |
 //! |---|---|---|
@@ -27,9 +28,8 @@
 //!
 //! No feature is on by default, so only the layers in use are compiled.
 //!
-//! Most layers' crates export policies; a [`GateLayer`] makes one layer of them. When the compiler
-//! reports that `Layer` is not implemented for a `ConcurrencyLimit` or a `RateLimit`, wrap it in
-//! `GateLayer::new(..)`.
+//! Most layers' crates export policies. `policy.into_layer()` makes a layer of one, and a
+//! [`GateLayer`] makes one layer of several, which is faster than a layer for each.
 //!
 //! Guides: [concurrency
 //! limits](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/choosing-limits.md),
@@ -45,39 +45,90 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-pub use plimsoll_core::*;
+#[doc(hidden)]
+pub use plimsoll_core::support;
+#[doc(inline)]
+pub use plimsoll_core::{
+    ApiKey, Authority, BearerToken, ByExtension, ByHeader, Choose, Claim, Class, ClientIp, Cost,
+    Criticality, Deadline, Deadlines, Gate, GateBuilder, GateLayer, Handover, HeaderKey, Http,
+    Instant, InvalidCriticality, InvalidKeyed, IpRange, Key, Keyed, KeyedHandle, Kind, LoadSignal,
+    Missing, Observe, Outcome, Plain, PlainError, Policy, Priority, RateLimitAdvice,
+    RateLimitFields, Rejected, Rejection, Release, RequestHead, Route, Same, Shadow, ShadowHandle,
+    TraceId, When, Worst, decides_at_once, except_paths, except_preflight, key, not_a_layer,
+    policy, protocol, wire,
+};
 
+/// Stops calling a service that fails, and probes for its recovery.
+///
+/// The crate [`plimsoll-circuit-breaker`](plimsoll_circuit_breaker).
 #[cfg(feature = "circuit-breaker")]
-#[doc(inline)]
-pub use plimsoll_circuit_breaker as circuit_breaker;
+pub mod circuit_breaker {
+    #[doc(inline)]
+    pub use plimsoll_circuit_breaker::*;
+}
 
+/// Limits on requests in flight.
+///
+/// The crate [`plimsoll-concurrency`](plimsoll_concurrency).
 #[cfg(feature = "concurrency")]
-#[doc(inline)]
-pub use plimsoll_concurrency as concurrency;
+pub mod concurrency {
+    #[doc(inline)]
+    pub use plimsoll_concurrency::*;
+}
 
+/// Substitutes for rejections, failures and errors.
+///
+/// The crate [`plimsoll-fallback`](plimsoll_fallback).
 #[cfg(feature = "fallback")]
-#[doc(inline)]
-pub use plimsoll_fallback as fallback;
+pub mod fallback {
+    #[doc(inline)]
+    pub use plimsoll_fallback::*;
+}
 
+/// Load shedding by priority.
+///
+/// The crate [`plimsoll-load-shed`](plimsoll_load_shed).
 #[cfg(feature = "load-shed")]
-#[doc(inline)]
-pub use plimsoll_load_shed as load_shed;
+pub mod load_shed {
+    #[doc(inline)]
+    pub use plimsoll_load_shed::*;
+}
 
+/// Counters, latency and health of gates.
+///
+/// The crate [`plimsoll-metrics`](plimsoll_metrics).
 #[cfg(feature = "metrics")]
-#[doc(inline)]
-pub use plimsoll_metrics as metrics;
+pub mod metrics {
+    #[doc(inline)]
+    pub use plimsoll_metrics::*;
+}
 
+/// Limits on requests per period.
+///
+/// The crate [`plimsoll-rate-limit`](plimsoll_rate_limit).
 #[cfg(feature = "rate-limit")]
-#[doc(inline)]
-pub use plimsoll_rate_limit as rate_limit;
+pub mod rate_limit {
+    #[doc(inline)]
+    pub use plimsoll_rate_limit::*;
+}
 
+/// One rate limit for a fleet, shared through Redis.
+///
+/// The crate [`plimsoll-redis`](plimsoll_redis).
 #[cfg(feature = "redis")]
-#[doc(inline)]
-pub use plimsoll_redis as redis;
+pub mod redis {
+    #[doc(inline)]
+    pub use plimsoll_redis::*;
+}
 
+/// Load-adaptive sampling.
+///
+/// The crate [`plimsoll-sampling`](plimsoll_sampling).
 #[cfg(feature = "sampling")]
-#[doc(inline)]
-pub use plimsoll_sampling as sampling;
+pub mod sampling {
+    #[doc(inline)]
+    pub use plimsoll_sampling::*;
+}
 
 /// Runs the examples of the README and the guides as tests.
 #[cfg(all(doctest, feature = "full"))]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Deadline, Interests, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline,
-    Rejection, Verdict, WaitsOn,
+    Deadline, Kind, Outcome, Policy, Priority, Rejection,
+    policy::{Cell, Interests, Prioritize, ReadDeadline, Verdict, WaitsOn},
 };
 use tokio::time::{Instant, sleep_until};
 

@@ -24,7 +24,7 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::{lane, lanes};
+use plimsoll_core::support::{lane, lanes};
 
 use crate::{limit::slot_cache::SlotCaches, sync::AtomicU64};
 

@@ -24,7 +24,11 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket, WaitsOn, lanes};
+use plimsoll_core::{
+    Class, Outcome, Priority,
+    policy::{Asked, Ticket, WaitsOn},
+    support::lanes,
+};
 use tokio::time::Instant;
 
 use super::{

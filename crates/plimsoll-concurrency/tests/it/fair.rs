@@ -13,8 +13,8 @@ use plimsoll_concurrency::{
     ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Cell, Choose, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection,
-    Then, Verdict,
+    Choose, Class, Criticality, Keyed, Kind, Missing, Outcome, Policy, Priority, Rejection,
+    policy::{Cell, Then, Verdict},
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;

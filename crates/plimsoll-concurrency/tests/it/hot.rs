@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::lanes;
+use plimsoll_core::support::lanes;
 
 use crate::{Call, Limit, Stage, Unpark, call, park, queued};
 

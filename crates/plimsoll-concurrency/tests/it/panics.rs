@@ -7,7 +7,8 @@ use std::{
 
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Partitions};
 use plimsoll_core::{
-    Choose, Class, Keyed, Missing, Outcome, Policy, Priority, Then, Verdict, When,
+    Choose, Class, Keyed, Missing, Outcome, Policy, Priority, When,
+    policy::{Then, Verdict},
 };
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@
 /// Starts from [`ALL`](Self::ALL) or [`NONE`](Self::NONE):
 ///
 /// ```
-/// use plimsoll_core::Interests;
+/// use plimsoll_core::policy::Interests;
 ///
 /// let interests = Interests::NONE.with_latency(true);
 /// assert!(interests.latency() && !interests.announce());

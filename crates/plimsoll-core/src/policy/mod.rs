@@ -1,5 +1,7 @@
-//! The trait of every policy: code that admits, rejects or queues a request and receives the
-//! outcome.
+//! For authors of policies: the trait, its types, and the building blocks of the policies here.
+//!
+//! [`Policy`] has an example. [`Waiters`] is a queue; [`Counter`], [`Live`] and [`Epoch`] hold
+//! state that many threads read.
 
 mod choose;
 pub(crate) mod forward;
@@ -31,7 +33,21 @@ pub use self::{
     waits_on::WaitsOn,
     when::When,
 };
-use crate::{Announcement, Outcome, Rejection};
+#[doc(inline)]
+pub use crate::{
+    allowance::Allowance,
+    announcement::Announcement,
+    condition::{Condition, ExceptPaths, ExceptPreflight},
+    cost::Spent,
+    count::Counter,
+    deadline::ReadDeadline,
+    epoch::Epoch,
+    live::Live,
+    outcome::{Class, End, Outcome},
+    priority::Prioritize,
+    rejection::{Kind, Rejection},
+    waiters::{Asked, Left, Ticket, Waiters},
+};
 
 /// A policy's decision on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +95,7 @@ impl<P, W> Verdict<P, W> {
 ///
 /// ```
 /// use std::{convert::Infallible, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
-/// use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
+/// use plimsoll_core::{Kind, Outcome, Policy, Rejection, policy::Verdict};
 /// use tokio::time::Instant;
 ///
 /// #[derive(Default)]
@@ -194,7 +210,7 @@ pub trait Policy<Req>: Send + Sync {
 ///
 /// ```
 /// # use std::convert::Infallible;
-/// # use plimsoll_core::{Outcome, Policy, Verdict};
+/// # use plimsoll_core::{Outcome, Policy, policy::Verdict};
 /// # use tokio::time::Instant;
 /// struct Open;
 ///

@@ -1,4 +1,5 @@
-//! How rejections are written, and when a call is over.
+//! For authors of protocols: how rejections are written, how answers are classified, and when a
+//! call is over.
 
 mod http;
 mod plain;
@@ -18,7 +19,13 @@ pub use self::{
     http::{Carried, GateBody, Http, HttpCall, SpeaksHttp},
     plain::{BoxError, ClassifyPlain, Plain, PlainError},
 };
-use crate::{Held, Hold, Rejection, RequestHead};
+use crate::{Rejection, RequestHead};
+#[doc(inline)]
+pub use crate::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit},
+    classify::{Classify, ClientClassifier, ServerClassifier},
+    gate::{GateFuture, Held, Hold},
+};
 
 /// An answer that is ready, or a future that makes it.
 #[derive(Debug)]

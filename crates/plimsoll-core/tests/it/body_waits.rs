@@ -13,8 +13,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use plimsoll_core::{
-    Choose, GateLayer, Handover, Interests, Keyed, Missing, Outcome, Policy, Shadow, Then, Verdict,
-    WaitsOn, When, test_kit::Audited,
+    Choose, GateLayer, Handover, Keyed, Missing, Outcome, Policy, Shadow, When,
+    policy::{Interests, Then, Verdict, WaitsOn},
+    test_kit::Audited,
 };
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
@@ -46,7 +47,7 @@ impl Policy<Request<()>> for Watching {
     }
 }
 
-impl plimsoll_core::Cell for Watching {
+impl plimsoll_core::policy::Cell for Watching {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> std::time::Duration {
         std::time::Duration::ZERO

@@ -9,8 +9,8 @@ use std::{
 
 use http::{HeaderMap, Request};
 use plimsoll_core::{
-    Announcement, Cell, Choose, Class, GateLayer, Interests, Keyed, Missing, Observe, Outcome,
-    Policy, Shadow, Then, Verdict, When,
+    Choose, Class, GateLayer, Keyed, Missing, Observe, Outcome, Policy, Shadow, When,
+    policy::{Announcement, Cell, Interests, Then, Verdict},
     test_kit::{Script, Scripted, request},
 };
 use tokio::time::Instant;

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use plimsoll_core::{Allowance, Http, Kind, Rejection};
+use plimsoll_core::{Http, Kind, Rejection, policy::Allowance};
 
 use super::wire::answer;
 

@@ -9,7 +9,8 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Allowance, Announcement, GateLayer, Outcome, Policy, Rejection, Shadow, Verdict,
+    GateLayer, Outcome, Policy, Rejection, Shadow,
+    policy::{Allowance, Announcement, Verdict},
     test_kit::{Contract, Script},
 };
 use tokio::time::Instant;

@@ -3,8 +3,8 @@
 use http::{HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::Full;
 use plimsoll_core::{
-    Allowance, Announcement, GateLayer, Http, Kind, Outcome, Policy, RateLimitFields, Rejection,
-    Verdict,
+    GateLayer, Http, Kind, Outcome, Policy, RateLimitFields, Rejection,
+    policy::{Allowance, Announcement, Verdict},
 };
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use plimsoll_core::{
-    Class, GateBody, GateLayer, Kind,
+    Class, GateLayer, Kind,
+    protocol::GateBody,
     test_kit::{Audited, RejectAll},
 };
 use plimsoll_fallback::{Cause, Fallback, Fixed};

@@ -4,8 +4,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Request;
 use plimsoll_core::{
-    Announcement, ByHeader, Class, Criticality, Deadlines, Interests, Kind, Outcome, Policy,
-    Prioritize, Priority, ReadDeadline, Rejection, Verdict, wire,
+    ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Priority, Rejection,
+    policy::{Announcement, Interests, Prioritize, ReadDeadline, Verdict},
+    wire,
 };
 use tokio::time::Instant;
 

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{ByExtension, Criticality, Interests, Outcome, Policy, Prioritize, Verdict};
+use plimsoll_core::{
+    ByExtension, Criticality, Outcome, Policy,
+    policy::{Interests, Prioritize, Verdict},
+};
 use tokio::time::Instant;
 
 use super::{handle::AdaptiveThrottleHandle, shared::Shared};

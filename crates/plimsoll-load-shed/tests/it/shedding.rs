@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_core::{
-    ByHeader, Condition as _, Criticality, GateLayer, Kind, Policy, Priority, Same, Verdict, When,
+    ByHeader, Criticality, GateLayer, Kind, Policy, Priority, Same, When,
+    policy::{Condition as _, Verdict},
 };
 use plimsoll_load_shed::{LoadShed, LoadShedLayer};
 use proptest::prelude::*;

@@ -13,7 +13,10 @@ mod table;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Announcement, Interests, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Missing, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use self::table::{Owner, Table};

@@ -7,7 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Deadline, Interests, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict,
+    Deadline, Kind, Outcome, Policy, Rejection,
+    policy::{Cell, Interests, ReadDeadline, Verdict},
 };
 use tokio::time::{Instant, sleep_until};
 

@@ -5,7 +5,10 @@ use std::{
     sync::atomic::Ordering::{Acquire, Relaxed},
 };
 
-use plimsoll_core::{Announcement, Interests, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Outcome, Policy,
+    policy::{Announcement, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use super::{RateLimit, RateLimitPermit};

@@ -7,8 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Allowance, Announcement, Cell, GateLayer, Http, Interests, InvalidKeyed, Keyed, Kind, Missing,
-    Outcome, Policy, Rejection, Verdict,
+    GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection,
+    policy::{Allowance, Announcement, Cell, Interests, Verdict},
 };
 use tokio::time::Instant;
 

@@ -43,7 +43,10 @@ use std::sync::{
     },
 };
 
-use plimsoll_core::{WaitsOn, lane, lanes};
+use plimsoll_core::{
+    policy::WaitsOn,
+    support::{lane, lanes},
+};
 
 pub(crate) use self::stamp::Stamp;
 use self::{

@@ -7,7 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Cell, Criticality, Interests, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+    Criticality, Kind, Outcome, Policy, Rejection,
+    policy::{Cell, Interests, Prioritize, Verdict, WaitsOn},
 };
 use tokio::time::Instant;
 

@@ -5,7 +5,10 @@ mod partition;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Epoch, Interests, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use plimsoll_core::{
+    Kind, Outcome, Policy, Rejection,
+    policy::{Epoch, Interests, Verdict, WaitsOn},
+};
 use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};

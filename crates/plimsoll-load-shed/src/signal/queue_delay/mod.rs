@@ -4,7 +4,10 @@ mod intervals;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use plimsoll_core::{Class, Interests, LoadSignal, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Class, LoadSignal, Outcome, Policy,
+    policy::{Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use self::intervals::{Intervals, Objective};
