@@ -104,27 +104,16 @@ pub use self::{
 
 // The other types, as files of this crate name them.
 use self::{
-    advice::{QuotaLeft, QuotaPolicy, QuotaUnit},
     allowance::Allowance,
     announcement::Announcement,
     classify::{Classify, ClientClassifier, ServerClassifier},
-    condition::{Condition, ExceptPaths, ExceptPreflight},
+    condition::Condition,
     cost::Spent,
-    count::Counter,
-    deadline::{ReadDeadline, grpc_timeout, parse_grpc_timeout},
     epoch::Epoch,
-    gate::{GateFuture, Held, Hold},
-    key::{AuthorityKey, ClientAddr, InvalidIpRange, MissingKeys, PeerAddr, SecretKey},
+    gate::Hold,
+    key::MissingKeys,
     lane::{lane, lanes},
-    live::Live,
     outcome::End,
-    policy::{
-        ByValue, Cell, Choice, ChosenPermit, ChosenWait, Interests, KeyedPermit, KeyedWait, Then,
-        ThenWait, Verdict, WaitsOn,
-    },
-    priority::Prioritize,
-    protocol::{
-        Answer, BoxError, Carried, ClassifyPlain, GateBody, HttpCall, Never, Protocol, SpeaksHttp,
-    },
-    waiters::{Asked, Left, Ticket, Waiters},
+    policy::{Interests, Then, Verdict, WaitsOn},
+    protocol::Protocol,
 };

@@ -9,7 +9,7 @@ use crate::{
     Announcement, Class, End, Interests, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics,
 };
 
-/// A permit in flight, as a [`Protocol`](crate::Protocol) sees it.
+/// A permit in flight, as a [`Protocol`](crate::protocol::Protocol) sees it.
 ///
 /// Dropping an unsettled permit cancels the call: the policy receives [`Class::Cancelled`], or
 /// [`Class::Failure`] when the thread is unwinding from a panic.

@@ -4,6 +4,7 @@ mod docs;
 mod guides;
 mod law_12;
 mod laws;
+mod layers;
 
 use std::time::Duration;
 
