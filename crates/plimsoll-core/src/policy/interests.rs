@@ -12,7 +12,7 @@
 /// assert!(interests.latency() && !interests.announce());
 /// ```
 ///
-/// A gate asks the union of all its policies' interests, on every call. A policy returns constants
+/// A gate reads the union of its policies' interests on every call. A policy returns constants
 /// and plain fields, so that the compiler removes the work that no policy needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]

@@ -117,8 +117,7 @@ impl HttpCall {
         response.map(|body| GateBody::carrying(body, slot))
     }
 
-    /// Returns whether the response needs [`look_closer`]. Most responses do
-    /// not.
+    /// Returns whether the response needs [`look_closer`]. Most responses do not.
     #[inline]
     fn is_rare<B: Body>(self, response: &Response<B>) -> bool {
         self.bodiless
