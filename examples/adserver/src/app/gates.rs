@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
-use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Http, Kind, Missing};
+use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Kind, Missing};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed, LoadShedLayer};
 use plimsoll_metrics::Metrics;
