@@ -1,5 +1,5 @@
 //! For authors of protocols: how rejections are written, how answers are classified, and when a
-//! call is over.
+//! call ends.
 
 mod http;
 mod plain;

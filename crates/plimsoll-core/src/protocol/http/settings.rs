@@ -129,9 +129,9 @@ impl<C> Http<C> {
     /// Sets the body of HTTP rejections: its content type and bytes. Status and headers stay as
     /// they are.
     ///
-    /// Replaces the `application/problem+json` body, whatever the request's `accept` says. With
-    /// empty bytes the rejection has no body and no content type. gRPC rejections have no body, so
-    /// `write` is not called for them.
+    /// Replaces the `application/problem+json` body, and does not depend on `accept`. With empty
+    /// bytes the rejection has no body and no content type. gRPC rejections have no body, so `write`
+    /// is not called for them.
     ///
     /// `write` runs once per rejection, on the task of the request: under overload most answers are
     /// rejections, so keep it cheap. A panic in it reaches the server like a panic of a handler.

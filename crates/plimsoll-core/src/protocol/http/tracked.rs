@@ -13,7 +13,7 @@ pub(super) struct Tracked<H> {
     pub(super) class: Class,
     /// Bytes of data handed out.
     sent: u64,
-    /// Bytes of data that the head promised, when the body itself does not report its length; else
+    /// Bytes of data that the head promised, if the body itself does not report its length, or
     /// [`UNKNOWN`].
     promised: u64,
     /// The handler's report.
