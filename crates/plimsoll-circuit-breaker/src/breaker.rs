@@ -188,8 +188,8 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     /// The latency while `slow_call` is set.
     #[inline]
-    fn interests(&self) -> Interests {
-        Interests::NONE.with_latency(self.shared.common.judges_latency())
+    fn interests(&self, asked: Interests) -> Interests {
+        Interests::NONE.with_latency(asked.latency() && self.shared.common.judges_latency())
     }
 }
 

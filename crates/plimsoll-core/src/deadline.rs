@@ -238,7 +238,7 @@ impl<B> Policy<Request<B>> for Deadlines {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE
     }
 }

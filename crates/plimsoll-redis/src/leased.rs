@@ -143,7 +143,7 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for LeasedRateLimit<K, C> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_announce(true)
     }
 

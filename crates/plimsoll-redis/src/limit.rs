@@ -102,7 +102,7 @@ impl<Req, K: Key<Req>, C: Weigh<Req>> Policy<Req> for RedisRateLimit<K, C> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_announce(true)
     }
 

@@ -188,7 +188,7 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE
     }
 }

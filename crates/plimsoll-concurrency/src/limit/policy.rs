@@ -136,7 +136,7 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE
             .with_latency(self.state.samples)
             .with_body_waits(true)

@@ -16,7 +16,7 @@ use super::{
     waiting::{Waited, Waiting},
 };
 use crate::{
-    Policy, Protocol,
+    Interests, Policy, Protocol,
     protocol::{Answer, ResponseOf},
 };
 
@@ -135,7 +135,7 @@ where
             if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)
             {
-                if held.interests().announce() {
+                if held.interests(Interests::ANNOUNCE).announce() {
                     return self.complete_announcing(held, call, result, cx);
                 }
                 match T::complete(held, call, result) {

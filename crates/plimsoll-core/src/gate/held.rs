@@ -19,8 +19,9 @@ pub trait Hold: Send + 'static {
     /// Returns the protocol of the gate that the permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
     /// Returns which of [`announce`](Self::announce) and [`body_waits`](Self::body_waits) the policy
-    /// needs, and whether it reads the latency.
-    fn interests(&self) -> Interests {
+    /// needs, and whether it reads the latency. Only what is `asked` is valid.
+    fn interests(&self, asked: Interests) -> Interests {
+        _ = asked;
         Interests::ALL
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
@@ -206,8 +207,8 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        self.shared.policy.interests()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.shared.policy.interests(asked)
     }
 
     #[inline]
@@ -221,8 +222,8 @@ where
     fn head(&mut self) {
         // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
         // observer reads the latency (`instructions`, `gate@accept`).
-        let interests = self.interests();
-        if (interests.latency() || self.shared.observer.is_some())
+        let reads_latency = self.interests(Interests::LATENCY).latency();
+        if (reads_latency || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
             let latency = Instant::now().saturating_duration_since(run.started);
@@ -230,7 +231,7 @@ where
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
-        if interests.body_waits() {
+        if self.interests(Interests::BODY_WAITS).body_waits() {
             self.body_waits(WaitsOn::Caller);
         }
     }

@@ -200,9 +200,9 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, asked: Interests) -> Interests {
         self.all()
-            .map(Policy::<Req>::interests)
+            .map(|policy| policy.interests(asked))
             .fold(Interests::NONE, Interests::union)
     }
 

@@ -171,9 +171,12 @@ pub trait Policy<Req>: Send + Sync {
 
     /// Returns which of the optional calls this policy needs: [`Interests::ALL`] by default.
     ///
-    /// [`Interests::NONE`] and its setters save a clock read and moves of the response.
+    /// [`Interests::NONE`] and its setters save a clock read and moves of the response. `asked` is
+    /// what the gate reads from this answer; the rest of the answer is ignored. A policy whose
+    /// answer takes an atomic load skips it if that is not asked.
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, asked: Interests) -> Interests {
+        _ = asked;
         Interests::ALL
     }
 
@@ -274,8 +277,8 @@ macro_rules! forward_policy {
                 (**self).abandon(wait, now);
             }
             #[inline]
-            fn interests(&self) -> Interests {
-                (**self).interests()
+            fn interests(&self, asked: Interests) -> Interests {
+                (**self).interests(asked)
             }
             forward_permit!(self, permit: permit, permit => (**self), permit);
         }
@@ -303,7 +306,7 @@ impl<Req> Policy<Req> for () {
     #[inline]
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE
     }
 }

@@ -51,9 +51,9 @@ impl<Req, P: Policy<Req>> Policy<Req> for Option<P> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, asked: Interests) -> Interests {
         self.as_ref()
-            .map_or(Interests::NONE, Policy::<Req>::interests)
+            .map_or(Interests::NONE, |policy| policy.interests(asked))
     }
 
     forward_permit!(self, permit: (self, permit), (Some(policy), Some(permit)) => policy, permit);

@@ -121,8 +121,8 @@ impl<Req, P: Policy<Req>> Policy<Req> for Shadow<P> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        self.policy.interests()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {

@@ -240,8 +240,8 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        self.0.interests().union(self.1.interests())
+    fn interests(&self, asked: Interests) -> Interests {
+        self.0.interests(asked).union(self.1.interests(asked))
     }
 
     #[inline]

@@ -67,9 +67,9 @@ macro_rules! tuple_policy {
                 Policy::<Req>::revoke(&nest!(@policy $($name)+), permits, admitted, now);
             }
             #[inline]
-            fn interests(&self) -> Interests {
+            fn interests(&self, asked: Interests) -> Interests {
                 let ($($name,)+) = self;
-                Interests::NONE$(.union(Policy::<Req>::interests($name)))+
+                Interests::NONE$(.union(Policy::<Req>::interests($name, asked)))+
             }
             #[inline]
             fn announce(

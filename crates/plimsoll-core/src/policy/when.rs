@@ -84,8 +84,8 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        self.policy.interests()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
     forward_permit!(self, permit: permit, Some(permit) => self.policy, permit);

@@ -212,7 +212,7 @@ impl<B, K: Key<Request<B>>> Policy<Request<B>> for ByHeader<K> {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE
     }
 }

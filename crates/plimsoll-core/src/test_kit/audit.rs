@@ -148,8 +148,8 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        self.policy.interests()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
     forward_permit!(reports self, permit: permit, permit => self.policy, permit);

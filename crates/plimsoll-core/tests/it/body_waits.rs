@@ -39,7 +39,7 @@ impl Policy<Request<()>> for Watching {
         self.0.lock().unwrap().extend(permit);
     }
     fn revoke(&self, _: Vec<WaitsOn>, _: Instant, _: Instant) {}
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_body_waits(true)
     }
     fn body_waits(&self, permit: &mut Vec<WaitsOn>, on: WaitsOn) {
@@ -202,7 +202,7 @@ impl Policy<Request<()>> for Blind {
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::ALL.with_body_waits(false)
     }
     fn body_waits(&self, (): &mut (), on: WaitsOn) {

@@ -143,7 +143,8 @@ fn a_closure_reads_a_deadline_and_the_unit_reads_none() {
 
 #[test]
 fn a_deadline_check_reads_no_latency_and_announces_nothing() {
-    let interests = Policy::<Request<()>>::interests(&Deadlines::new());
+    let interests =
+        Policy::<Request<()>>::interests(&Deadlines::new(), plimsoll_core::policy::Interests::ALL);
     assert_eq!(interests, plimsoll_core::policy::Interests::NONE);
 }
 

@@ -48,7 +48,7 @@ impl Policy<Req> for Logged {
         self.note("revoke");
     }
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         if self.yes {
             Interests::ALL
         } else {
@@ -75,7 +75,7 @@ fn forwards<P: Policy<Req>>(wrap: impl Fn(Logged) -> P) {
             log: Arc::clone(&log),
         });
         let interests = if yes { Interests::ALL } else { Interests::NONE };
-        assert_eq!(policy.interests(), interests);
+        assert_eq!(policy.interests(Interests::ALL), interests);
         let (mut req, now) = (Request::new(()), Instant::now());
         let mut admit = || match policy.admit(&mut req, now) {
             Verdict::Admit(permit) => permit,

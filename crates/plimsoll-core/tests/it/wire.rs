@@ -741,7 +741,7 @@ impl<Req> plimsoll_core::Policy<Req> for Silent {
     ) -> plimsoll_core::policy::Verdict<(), Self::Wait> {
         plimsoll_core::policy::Verdict::Admit(())
     }
-    fn interests(&self) -> plimsoll_core::policy::Interests {
+    fn interests(&self, _: plimsoll_core::policy::Interests) -> plimsoll_core::policy::Interests {
         plimsoll_core::policy::Interests::ALL.with_announce(false)
     }
     fn announce(

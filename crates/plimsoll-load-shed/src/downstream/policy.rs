@@ -276,7 +276,7 @@ impl<B> Policy<Request<B>> for Downstream {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_announce(true)
     }
 

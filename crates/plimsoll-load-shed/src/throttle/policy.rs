@@ -205,7 +205,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_latency(true)
     }
 }

@@ -240,8 +240,8 @@ impl<Req, C: Weigh<Req>> Policy<Req> for SlidingLog<C> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
-        Interests::NONE.with_announce(self.settings.name.get().is_some())
+    fn interests(&self, asked: Interests) -> Interests {
+        Interests::NONE.with_announce(asked.announce() && self.settings.name.get().is_some())
     }
 
     fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {

@@ -65,7 +65,7 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_body_waits(true)
     }
 

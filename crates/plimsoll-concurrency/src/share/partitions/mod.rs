@@ -245,7 +245,7 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_body_waits(true)
     }
 

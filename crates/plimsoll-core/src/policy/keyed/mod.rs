@@ -257,9 +257,9 @@ where
     }
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, asked: Interests) -> Interests {
         // All cells have the same settings.
-        Policy::<Req>::interests(&self.table.unused)
+        Policy::<Req>::interests(&self.table.unused, asked)
     }
 
     forward_permit!(

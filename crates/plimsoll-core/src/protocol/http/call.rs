@@ -9,7 +9,9 @@ use super::{
     speaks::SpeaksHttp,
     tracked::{Tracked, promised_length},
 };
-use crate::{Class, Classify as _, Hold, Release, protocol::refusal::strip_foreign_name};
+use crate::{
+    Class, Classify as _, Hold, Interests, Release, protocol::refusal::strip_foreign_name,
+};
 
 /// What [`Http`](crate::Http) keeps about a request until the inner service answers.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +98,7 @@ impl HttpCall {
         H: Hold<Protocol: SpeaksHttp>,
         B: Body,
     {
-        let announces = held.interests().announce();
+        let announces = held.interests(Interests::ANNOUNCE).announce();
         // Performance: most of the cost is moving response and permit (`instructions`,
         // `gate@accept`). So the permit is put into its final place at once, and rare cases are
         // handled out of line, by reference: a response that may be written to is moved once more.

@@ -5,7 +5,7 @@ use bytes::Buf as _;
 use http_body::{Body, Frame};
 
 use super::carried::Carried;
-use crate::{Announcement, Class, Cost, End, Hold, Spent, WaitsOn};
+use crate::{Announcement, Class, Cost, End, Hold, Interests, Spent, WaitsOn};
 
 /// A permit on its way to the end of a body, and what is known so far.
 pub(super) struct Tracked<H> {
@@ -59,7 +59,7 @@ impl<H> Tracked<H> {
     where
         H: Hold,
     {
-        if self.held.interests().body_waits() {
+        if self.held.interests(Interests::BODY_WAITS).body_waits() {
             self.held.body_waits(on);
         }
     }

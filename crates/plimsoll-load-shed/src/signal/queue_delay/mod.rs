@@ -152,7 +152,7 @@ impl<Req> Policy<Req> for QueueDelay {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn interests(&self) -> Interests {
+    fn interests(&self, _: Interests) -> Interests {
         Interests::NONE.with_latency(self.0.is_relative())
     }
 }
