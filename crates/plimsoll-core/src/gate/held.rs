@@ -222,8 +222,9 @@ where
     fn head(&mut self) {
         // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
         // observer reads the latency (`instructions`, `gate@accept`).
-        let reads_latency = self.interests(Interests::LATENCY).latency();
-        if (reads_latency || self.shared.observer.is_some())
+        const READ: Interests = Interests::LATENCY.union(Interests::BODY_WAITS);
+        let interests = self.shared.policy.interests(READ);
+        if (interests.latency() || self.shared.observer.is_some())
             && let Some(run) = &mut self.run
         {
             let latency = Instant::now().saturating_duration_since(run.started);
@@ -231,7 +232,7 @@ where
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
-        if self.interests(Interests::BODY_WAITS).body_waits() {
+        if interests.body_waits() {
             self.body_waits(WaitsOn::Caller);
         }
     }

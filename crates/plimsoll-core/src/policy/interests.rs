@@ -101,6 +101,15 @@ impl Interests {
         self.body_waits
     }
 
+    /// Returns whether all of `other` is in these interests.
+    #[must_use]
+    #[inline]
+    pub const fn contains(self, other: Self) -> bool {
+        (self.latency | !other.latency)
+            & (self.announce | !other.announce)
+            & (self.body_waits | !other.body_waits)
+    }
+
     /// Returns what at least one of two policies needs.
     #[inline]
     pub const fn union(self, other: Self) -> Self {

@@ -241,7 +241,11 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
 
     #[inline]
     fn interests(&self, asked: Interests) -> Interests {
-        self.0.interests(asked).union(self.1.interests(asked))
+        let first = self.0.interests(asked);
+        if first.contains(asked) {
+            return first;
+        }
+        first.union(self.1.interests(asked))
     }
 
     #[inline]

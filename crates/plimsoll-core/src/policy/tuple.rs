@@ -69,7 +69,11 @@ macro_rules! tuple_policy {
             #[inline]
             fn interests(&self, asked: Interests) -> Interests {
                 let ($($name,)+) = self;
-                Interests::NONE$(.union(Policy::<Req>::interests($name, asked)))+
+                let mut needed = Interests::NONE;
+                $(if !needed.contains(asked) {
+                    needed = needed.union(Policy::<Req>::interests($name, asked));
+                })+
+                needed
             }
             #[inline]
             fn announce(
