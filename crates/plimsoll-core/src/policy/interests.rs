@@ -102,8 +102,11 @@ impl Interests {
     }
 
     /// Returns whether all of `other` is in these interests.
+    ///
+    /// Performance: without branches, as measured (`instructions`, `fused-six@accept`).
     #[must_use]
     #[inline]
+    #[allow(clippy::needless_bitwise_bool)]
     pub const fn contains(self, other: Self) -> bool {
         (self.latency | !other.latency)
             & (self.announce | !other.announce)
