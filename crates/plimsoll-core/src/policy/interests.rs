@@ -15,7 +15,7 @@
 /// A gate reads the union of its policies' interests on every call. Policies return constants and
 /// plain fields, so that the compiler removes the work that no policy needs.
 ///
-/// Performance: the gate says what it reads, since the compiler keeps an atomic load whose result is
+/// Performance: the gate passes what it reads, since the compiler keeps an atomic load whose result is
 /// not used, and then moves the response once more (`instructions`, `circuit-breaker@accept`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
