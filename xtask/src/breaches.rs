@@ -39,7 +39,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "02",
         what: "a wait that is dropped is not abandoned",
-        file: "crates/plimsoll-core/src/gate/future.rs",
+        file: "crates/plimsoll-core/src/gate/waiting.rs",
         find: "panics::in_drop(|| shared.policy.abandon(wait, now));",
         replace: "_ = (wait, shared);",
         package: "plimsoll",

@@ -61,7 +61,7 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the default does nothing",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/protocol/http.rs",
+        file: "crates/plimsoll-core/src/protocol/http/call.rs",
         mutant: "replace HttpCall::is_rare -> bool with true",
         reason: "a shortcut: for other responses the slow path changes nothing",
     },
@@ -86,14 +86,9 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the bits do not overlap",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/protocol/grpc.rs",
+        file: "crates/plimsoll-core/src/protocol/refusal/details.rs",
         mutant: "replace | with ^ in Backwards::message",
         reason: "the bits do not overlap",
-    },
-    Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/breaker.rs",
-        mutant: "replace <impl Policy<Req> for CircuitBreaker>::announces -> bool with true",
-        reason: "only slower (`instructions`, `circuit-breaker@accept`)",
     },
     Survivor {
         file: "crates/plimsoll-circuit-breaker/src/common.rs",

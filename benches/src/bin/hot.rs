@@ -12,7 +12,7 @@ use benches::{
 };
 use lexopt::prelude::*;
 use plimsoll_concurrency::ConcurrencyLimit;
-use plimsoll_core::{Class, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Outcome, Policy, policy::Verdict};
 use tokio::{sync::Semaphore, time::Instant};
 
 const USAGE: &str = "\

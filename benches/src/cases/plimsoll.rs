@@ -9,7 +9,7 @@ use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
     ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal,
-    Missing, Outcome, Policy, Rejection, Verdict,
+    Missing, Outcome, Policy, Rejection, policy::Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};
@@ -96,10 +96,10 @@ pub(super) fn cases() -> Vec<Case> {
             gate(sampling(depth(DEPTH)).reject())
         }),
         Case::new("plimsoll/fallback@accept", HTTP, || {
-            house_ad().layer().layer(Inner::OK)
+            house_ad().into_layer().layer(Inner::OK)
         }),
         Case::new("plimsoll/fallback@reject", HTTP, || {
-            house_ad().layer().layer(Inner::FAILING)
+            house_ad().into_layer().layer(Inner::FAILING)
         }),
     ]
 }

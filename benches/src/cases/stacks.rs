@@ -99,7 +99,7 @@ fn nested(policies: Policies, fallback: Fallback<Fixed>) -> Nested {
     let shedding = GateLayer::new(shed).layer(guarded);
     let limited = GateLayer::new(concurrency).layer(shedding);
     let metered = GateLayer::new(rate).layer(limited);
-    fallback.layer().layer(metered)
+    fallback.into_layer().layer(metered)
 }
 
 type Guarded = Gate<Gate<Inner, Sampling<Load>, Http>, CircuitBreaker, Http>;

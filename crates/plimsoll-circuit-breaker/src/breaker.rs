@@ -2,12 +2,14 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{Class, Evictable, InvalidKeyed, Keyed, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Class, InvalidKeyed, Keyed, Missing, Outcome, Policy,
+    policy::{Evictable, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{
-    CircuitBreakerHandle, CircuitBreakerPermit, State, common::Common, settings::Settings,
-    shared::Shared,
+    CircuitBreakerHandle, CircuitBreakerPermit, common::Common, settings::Settings, shared::Shared,
 };
 
 /// A circuit breaker: admits while closed, rejects while open, probes while half-open.
@@ -19,6 +21,7 @@ use crate::{
 /// A breaker is one state. It is not `Clone`, so that it is not duplicated by accident; a layer
 /// shares it among its services, and [`handle`](Self::handle) gives access from outside. For one
 /// state per key with common settings, see [`per_key`](Self::per_key).
+#[doc(alias("half-open", "circuit open", "503"))]
 pub struct CircuitBreaker {
     shared: Arc<Shared>,
 }
@@ -157,15 +160,10 @@ impl<Req> Policy<Req> for CircuitBreaker {
         }
     }
 
-    /// True while `slow_call` is set.
+    /// The latency while `slow_call` is set.
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.shared.common.judges_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, asked: Interests) -> Interests {
+        Interests::NONE.with_latency(asked.latency() && self.shared.common.judges_latency())
     }
 }
 

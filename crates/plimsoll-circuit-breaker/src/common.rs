@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use plimsoll_core::{Class, Counter, Outcome};
+use plimsoll_core::{Class, Outcome, policy::Counter};
 
 use crate::{
     InvalidCircuitBreaker,

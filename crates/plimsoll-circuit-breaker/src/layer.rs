@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, Http};
 
 use crate::CircuitBreaker;
 
-/// The [`CircuitBreaker`] policy as a layer.
+/// A [`CircuitBreaker`] in front of a service, as [`CircuitBreaker::into_layer`] makes it.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -16,7 +16,7 @@ use crate::CircuitBreaker;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let breaker = CircuitBreaker::builder().window(10).min_calls(5).failure_rate(0.5).build()?;
 /// let handle = breaker.handle();
-/// let layer = CircuitBreakerLayer::new(breaker);
+/// let layer: CircuitBreakerLayer = breaker.into_layer();
 ///
 /// let broken = layer.layer(service_fn(|_: Request<()>| async {
 ///     let mut response = Response::new(Full::<bytes::Bytes>::default());

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use plimsoll_circuit_breaker::{CircuitBreaker, State};
 //! use tower::{Layer, ServiceExt, service_fn};
 //! # use http::{Request, Response};
 //! # use http_body_util::Full;
@@ -25,7 +25,7 @@
 //!     .backoff(2.0, Duration::from_secs(30))        // then two, four, ... while probes fail
 //!     .build()?;
 //! let handle = breaker.handle();
-//! let client = CircuitBreakerLayer::new(breaker).layer(service_fn(call));
+//! let client = breaker.into_layer().layer(service_fn(call));
 //!
 //! for n in 0..20 {
 //!     assert_eq!((handle.failure_rate(), handle.state()), (None, State::Closed), "too few calls");
@@ -45,6 +45,9 @@
 //! # }
 //! # Ok(()) }
 //! ```
+//!
+//! A tuple of policies in one [`GateLayer`](plimsoll_core::GateLayer) is faster than a layer for
+//! each: `GateLayer::new((breaker, limit))`.
 //!
 //! # How it decides
 //!
@@ -108,7 +111,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer, State};
+//! use plimsoll_circuit_breaker::{CircuitBreaker, State};
 //! use tower::{ServiceBuilder, ServiceExt};
 //! # use bytes::Bytes;
 //! # use http::{Request, Response};
@@ -123,7 +126,7 @@
 //! let handle = breaker.handle();
 //! let client = ServiceBuilder::new()
 //!     .timeout(limit)
-//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .layer(breaker.into_layer())
 //!     .service_fn(hangs);
 //!
 //! for _ in 0..20 {
@@ -135,7 +138,7 @@
 //! let breaker = CircuitBreaker::new();
 //! let handle = breaker.handle();
 //! let client = ServiceBuilder::new()
-//!     .layer(CircuitBreakerLayer::new(breaker))
+//!     .layer(breaker.into_layer())
 //!     .timeout(limit)
 //!     .service_fn(hangs);
 //! for _ in 0..20 {
@@ -206,8 +209,12 @@ mod transition;
 mod window;
 
 pub use self::{
-    breaker::CircuitBreaker, builder::CircuitBreakerBuilder, error::InvalidCircuitBreaker,
-    handle::CircuitBreakerHandle, layer::CircuitBreakerLayer, permit::CircuitBreakerPermit,
+    breaker::CircuitBreaker,
+    builder::CircuitBreakerBuilder,
+    error::InvalidCircuitBreaker,
+    handle::CircuitBreakerHandle,
+    layer::CircuitBreakerLayer,
+    permit::CircuitBreakerPermit,
     state::State,
     transition::{Transition, TransitionReason},
 };

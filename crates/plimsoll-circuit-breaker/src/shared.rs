@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Epoch, Kind, Outcome, Rejection, Verdict};
+use plimsoll_core::{
+    Kind, Outcome, Rejection,
+    policy::{Epoch, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -299,7 +302,7 @@ impl Shared {
         self.lock().machine.probing()
     }
 
-    /// See [`Evictable::settles_in`](plimsoll_core::Evictable::settles_in).
+    /// See [`Evictable::settles_in`](plimsoll_core::policy::Evictable::settles_in).
     pub(crate) fn settles_in(&self, now: Instant) -> Duration {
         let at = match self.lock().machine.settles_at() {
             None => return Duration::MAX,

@@ -15,6 +15,7 @@ use std::fmt;
 use crate::settings::{Settings, jittered, nanos};
 
 /// The state of a breaker: closed admits, open rejects, half-open probes.
+#[doc(alias("half-open"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Admits all requests, and opens when the failure rate is reached.

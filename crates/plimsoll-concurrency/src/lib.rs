@@ -8,7 +8,7 @@
 //! ```
 //! use std::{convert::Infallible, time::Duration};
 //! use http::{Request, Response};
-//! use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, InvalidConcurrencyLimit};
+//! use plimsoll_concurrency::{ConcurrencyLimit, InvalidConcurrencyLimit};
 //! use tower::{Layer, service_fn};
 //!
 //! async fn hello(_: Request<String>) -> Result<Response<String>, Infallible> {
@@ -19,8 +19,7 @@
 //!     // 64 requests at a time; up to 128 more are queued, each for at most 50 ms.
 //!     let limit = ConcurrencyLimit::new(64)?.queue(128, Duration::from_millis(50))?;
 //!     let handle = limit.handle();
-//!     let layer: ConcurrencyLimitLayer = ConcurrencyLimitLayer::new(limit);
-//!     let service = layer.layer(service_fn(hello));
+//!     let service = limit.into_layer().layer(service_fn(hello));
 //!     // The handle changes the limit at run time.
 //!     handle.set_limit(96)?;
 //! #   let _ = service;

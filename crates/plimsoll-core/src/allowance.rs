@@ -65,7 +65,7 @@ impl Allowance {
     /// `None` when the name is not [valid](Self::is_name), or 4,096 other names are kept.
     ///
     /// ```
-    /// use plimsoll_core::Allowance;
+    /// use plimsoll_core::policy::Allowance;
     ///
     /// let name = String::from("per-client");
     /// assert_eq!(Allowance::intern(&name), Some("per-client"));

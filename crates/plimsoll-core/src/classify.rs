@@ -13,6 +13,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 ///
 /// An answer whose extensions hold a [`Rejection`](crate::Rejection) is not shown to the
 /// classifier: an inner gate made it, and its class is [`Class::Rejected`].
+#[doc(alias("failure"))]
 pub trait Classify: Send + Sync + 'static {
     /// Classifies status and headers, before the body.
     fn head(&self, status: StatusCode, headers: &HeaderMap) -> Class;

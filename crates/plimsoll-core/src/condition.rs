@@ -62,6 +62,7 @@ impl<Req, A: Condition<Req>, B: Condition<Req>> Condition<Req> for (A, B) {
 /// # fn serves<P: plimsoll_core::Policy<http::Request<Body>>>(_: GateLayer<P>) {}
 /// # serves(layer);
 /// ```
+#[doc(alias("health check"))]
 pub fn except_paths(patterns: impl IntoIterator<Item = impl Into<String>>) -> ExceptPaths {
     let patterns = patterns.into_iter();
     ExceptPaths(patterns.map(|text| Pattern::new(text.into())).collect())
@@ -74,6 +75,7 @@ pub fn except_paths(patterns: impl IntoIterator<Item = impl Into<String>>) -> Ex
 /// error. Only needed when the gate is outside the layer that answers preflights.
 ///
 /// Combines with [`except_paths`] as a pair.
+#[doc(alias("CORS"))]
 pub const fn except_preflight() -> ExceptPreflight {
     ExceptPreflight(())
 }

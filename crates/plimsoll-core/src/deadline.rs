@@ -5,7 +5,9 @@ use std::{convert::Infallible, time::Duration};
 use http::{HeaderName, HeaderValue, Request};
 use tokio::time::Instant;
 
-use crate::{Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire};
+use crate::{
+    Interests, Kind, Outcome, Policy, Rejection, Verdict, count::Counter, decimal::written, wire,
+};
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -117,6 +119,7 @@ where
 /// As a policy it puts the deadline into the extensions, for later policies and the handler. It
 /// rejects with [`Kind::Deadline`] when the time left is zero or less than
 /// [`at_least`](Deadlines::at_least).
+#[doc(alias("timeout", "grpc-timeout"))]
 #[derive(Debug, Default)]
 pub struct Deadlines {
     /// Whether [`wire::TIMEOUT`](crate::wire::TIMEOUT) is read.
@@ -235,12 +238,7 @@ impl<B> Policy<Request<B>> for Deadlines {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
     }
 }

@@ -10,8 +10,8 @@
 /// Never implemented. Carries the diagnostic for `.layer(policy)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is a policy, not a layer",
-    label = "wrap this policy in a gate: `GateLayer::new(..)`",
-    note = "a gate is the layer: `.layer(GateLayer::new(policy))`, or with several policies `.layer(GateLayer::new((first, second)))`"
+    label = "call `.into_layer()` on this policy",
+    note = "a gate is the layer: `.layer(policy.into_layer())`, or with several policies `.layer(GateLayer::new((first, second)))`"
 )]
 pub trait WrappedInGateLayer<S> {}
 
@@ -23,9 +23,10 @@ pub trait WrappedInGateLayer<S> {}
 )]
 pub trait PassedToGateLayer<S> {}
 
-/// Makes the compiler name the cure for `.layer(policy)`: `GateLayer::new(policy)`.
+/// Gives a policy type the method `into_layer`, and makes the compiler name it for `.layer(policy)`.
 ///
-/// Use it once per policy type. Without it, the compiler reports that the policy is not `Clone`.
+/// Use it once per policy type. Without it, the compiler reports that the policy is not `Clone`. A
+/// protocol gets no method.
 ///
 /// | type | write |
 /// |---|---|
@@ -40,6 +41,8 @@ pub trait PassedToGateLayer<S> {}
 ///
 /// struct PerKey<K, const N: usize>([K; N]);
 /// plimsoll_core::not_a_layer!([K, const N: usize] PerKey<K, N>);
+///
+/// let _: plimsoll_core::GateLayer<OneAtATime> = OneAtATime.into_layer();
 /// ```
 #[macro_export]
 macro_rules! not_a_layer {
@@ -67,13 +70,28 @@ macro_rules! not_a_layer {
             }
         }
     };
+    (@method into_layer [$($generics:tt)*] $policy:ty) => {
+        impl<$($generics)*> $policy {
+            /// Puts this policy in front of services: a layer that answers rejections as HTTP or
+            /// gRPC.
+            ///
+            /// Equal to `GateLayer::new`. Services of one layer, and their clones, share the policy.
+            /// For several policies, a tuple in one `GateLayer` is faster than a layer for each.
+            #[allow(dead_code)] // A policy of a binary may be used in tuples only.
+            pub fn into_layer(self) -> $crate::GateLayer<Self> {
+                $crate::GateLayer::new(self)
+            }
+        }
+    };
     (protocol [$($generics:tt)*] $protocol:ty) => {
         $crate::not_a_layer!(@ PassedToGateLayer [$($generics)*] $protocol);
     };
     (clone [$($generics:tt)*] $policy:ty) => {
+        $crate::not_a_layer!(@method into_layer [$($generics)*] $policy);
         $crate::not_a_layer!(@ WrappedInGateLayer [$($generics)*] $policy);
     };
     ([$($generics:tt)*] $policy:ty) => {
+        $crate::not_a_layer!(@method into_layer [$($generics)*] $policy);
         $crate::not_a_layer!(@ WrappedInGateLayer [$($generics)*] $policy);
         $crate::not_a_layer!(@clone WrappedInGateLayer [$($generics)*] $policy);
     };
@@ -82,8 +100,9 @@ macro_rules! not_a_layer {
     };
 }
 
-// Pointers, `Option` and tuples have no hint of their own: `Layer` and these types are foreign. A
-// tuple of policies shows the hint of its policies, since tower implements `Layer` for tuples.
+// Pointers, `Option` and tuples have no hint and no method of their own: `Layer` and these types
+// are foreign. A tuple of policies shows the hint of its policies, since tower implements `Layer`
+// for tuples.
 crate::not_a_layer!(clone [A, B] crate::Then<A, B>);
 crate::not_a_layer!([K, P] crate::Keyed<K, P>);
 crate::not_a_layer!([P, K] crate::Shadow<P, K>);

@@ -14,8 +14,13 @@
 //! # let _: GateLayer<((), (), Shadow<()>)> = layer;
 //! ```
 //!
-//! To write a policy, start from the example at [`Policy`], and check it with the `test_kit`
-//! (feature `test-kit`).
+//! | module | for |
+//! |---|---|
+//! | the root | users of the layers |
+//! | [`policy`] | authors of policies: start at [`Policy`], check with the `test_kit` |
+//! | [`protocol`] | authors of protocols and classifiers |
+//! | [`key`] | the keys of limits per key, and the values that they read |
+//! | [`wire`] | the headers between services |
 //!
 //! # Features
 //!
@@ -62,15 +67,15 @@ mod duration_text;
 mod epoch;
 mod gate;
 mod hint;
-mod key;
+pub mod key;
 mod live;
 mod load;
 mod observe;
 mod outcome;
 mod panics;
-mod policy;
+pub mod policy;
 mod priority;
-mod protocol;
+pub mod protocol;
 mod rate_limit_fields;
 mod rejection;
 mod release;
@@ -81,57 +86,61 @@ pub mod test_kit;
 mod waiters;
 pub mod wire;
 
-/// Names that macros of this crate expand to, and what the crates of the family share. Not part of
-/// the API.
+/// Names for the crates of this family, and for the macros of this crate. Not part of the API.
 #[doc(hidden)]
 pub mod support {
     pub use tower_layer::Layer;
 
-    pub use crate::callbacks::Callbacks;
     #[cfg(feature = "serde")]
     pub use crate::duration_text::serde_text;
-    pub use crate::duration_text::{DurationText, parse_duration};
-    pub use crate::hint::{PassedToGateLayer, WrappedInGateLayer};
+    pub use crate::{
+        callbacks::Callbacks,
+        deadline::{grpc_timeout, parse_grpc_timeout},
+        duration_text::{DurationText, parse_duration},
+        hint::{PassedToGateLayer, WrappedInGateLayer},
+        shard::{shard, shards},
+    };
 }
 
 /// The clock of all policies, which tests can pause.
 pub use tokio::time::Instant;
 
+#[doc(inline)]
 pub use self::{
-    advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
-    allowance::Allowance,
-    announcement::Announcement,
-    classify::{Classify, ClientClassifier, ServerClassifier},
-    condition::{Condition, ExceptPaths, ExceptPreflight, except_paths, except_preflight},
-    cost::{Cost, Spent},
-    count::Counter,
-    deadline::{Deadline, Deadlines, ReadDeadline, grpc_timeout, parse_grpc_timeout},
-    epoch::Epoch,
-    gate::{Gate, GateBuilder, GateFuture, GateLayer, Held, Hold},
+    advice::RateLimitAdvice,
+    condition::{except_paths, except_preflight},
+    cost::Cost,
+    deadline::{Deadline, Deadlines},
+    gate::{Gate, GateBuilder, GateLayer},
     key::{
-        ApiKey, Authority, AuthorityKey, BearerToken, ClientAddr, ClientIp, HeaderKey,
-        InvalidIpRange, IpRange, Key, Labelled, Missing, MissingKeys, PeerAddr, Route, SecretKey,
-        TraceId, labelled,
+        ApiKey, Authority, BearerToken, ClientIp, HeaderKey, IpRange, Key, Missing, Route, TraceId,
+        labelled,
     },
-    live::Live,
     load::{LoadSignal, Worst},
     observe::{Observe, Rejected, RequestHead},
-    outcome::{Class, End, Outcome},
+    outcome::{Class, Outcome},
     policy::{
-        ByValue, Choice, Choose, ChosenPermit, ChosenWait, Evictable, InvalidKeyed, InvalidShadow,
-        Keyed, KeyedHandle, KeyedPermit, KeyedWait, Policy, Shadow, ShadowHandle, ShadowKeys,
-        ShadowRejection, Then, ThenWait, Verdict, WaitsOn, When,
+        Choose, InvalidKeyed, InvalidShadow, Keyed, KeyedHandle, Policy, Shadow, ShadowHandle, When,
     },
-    priority::{
-        ByExtension, ByHeader, Criticality, InvalidCriticality, Prioritize, Priority, Same,
-    },
-    protocol::{
-        Answer, BoxError, Carried, ClassifyPlain, GateBody, Http, HttpCall, Never, Plain,
-        PlainError, Protocol, SpeaksHttp,
-    },
+    priority::{ByExtension, ByHeader, Criticality, InvalidCriticality, Priority, Same},
+    protocol::{Http, Plain, PlainError},
     rate_limit_fields::RateLimitFields,
     rejection::{Kind, Rejection},
     release::{Claim, Handover, Release},
+};
+
+// The other types, as files of this crate name them.
+use self::{
+    allowance::Allowance,
+    announcement::Announcement,
+    classify::{Classify, ClientClassifier, ServerClassifier},
+    condition::Condition,
+    cost::Spent,
+    epoch::Epoch,
+    gate::Hold,
+    key::MissingKeys,
+    outcome::End,
+    policy::{Interests, Then, Verdict, WaitsOn},
+    protocol::Protocol,
     shard::{shard, shards},
-    waiters::{Asked, Left, Ticket, Waiters},
 };

@@ -11,7 +11,7 @@ use crate::sync::{
 /// them.
 ///
 /// ```
-/// use plimsoll_core::Live;
+/// use plimsoll_core::policy::Live;
 ///
 /// let bounds = Live::<2, 8>::new([10, 20]);
 /// bounds.set([100, 200]);

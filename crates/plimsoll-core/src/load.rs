@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// let constant = || 0.7;
 /// assert_eq!(constant.load(), 0.7);
 /// ```
+#[doc(alias("utilization", "backpressure"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no load",
     note = "a `LoadSignal` is a policy with a `load()` or a closure `|| -> f64`: 0 idle, 1 at capacity"

@@ -13,6 +13,7 @@ use crate::{Outcome, Rejection};
 ///
 /// The methods run on the request's path: increment an atomic and return. A panic is caught; it
 /// loses that observer's event, but neither the request nor another observer's event.
+#[doc(alias("metrics", "tracing"))]
 pub trait Observe: Send + Sync {
     /// A request was admitted, after `waited` in a queue (zero when it was not queued).
     fn admitted(&self, gate: &str, waited: Duration) {

@@ -191,7 +191,7 @@ impl Outcome {
     }
 
     /// Returns when the response head came, or when the call ended if there was no head. Needs the
-    /// latency: see [`Policy::reads_latency`](crate::Policy::reads_latency).
+    /// latency: see [`Interests::with_latency`](crate::policy::Interests::with_latency).
     #[inline]
     pub fn head_at(&self) -> Instant {
         match self.latency {

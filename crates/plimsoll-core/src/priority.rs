@@ -13,6 +13,7 @@ use http::Request;
 pub use self::by_header::ByHeader;
 
 /// Criticality of a request, as in Google's SRE book. Lower ones are shed first.
+#[doc(alias("importance"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Criticality {
     /// Partial unavailability is expected: batch work that retries.
@@ -74,6 +75,7 @@ impl FromStr for Criticality {
 /// Cohorts spread the requests of one criticality, so that a part of it can be shed. Services that
 /// hash the same key with the same salt put all requests of a user into the same cohort, and shed
 /// them together (DAGOR, `SoCC` 2018).
+#[doc(alias("criticality"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Priority {
     criticality: Criticality,

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use crate::Allowance;
 
 /// The reason of a rejection. The protocol maps it to a status.
+#[doc(alias("429", "503", "504", "status"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -52,6 +53,7 @@ impl Kind {
 ///
 /// [`Http`](crate::Http) writes it on the wire and keeps the value in the response's extensions.
 /// [`Plain`](crate::Plain) returns it in the error.
+#[doc(alias("429", "503", "too many requests", "overloaded"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
     policy: &'static str,
@@ -81,6 +83,7 @@ impl Rejection {
     /// [`Http`](crate::Http) writes the exact value for [`Kind::OverQuota`] and
     /// [`Kind::CircuitOpen`]. For [`Kind::Full`] the value is an estimate: retries are spread
     /// evenly between it and twice it, over at least 2 s. Other kinds have no hint on the wire.
+    #[doc(alias("retry-after", "backoff"))]
     #[must_use]
     #[inline]
     pub const fn with_retry_after(mut self, wait: Duration) -> Self {

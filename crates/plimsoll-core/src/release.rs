@@ -9,6 +9,7 @@ use std::{
 ///
 /// Set for a layer with [`Http::release`](crate::Http::release), or by a handler for one response
 /// through the response's extensions. The handler's value takes precedence.
+#[doc(alias("server-sent events", "SSE"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Release {
     /// At the end of the response body: last frame, trailers, error or drop. A download or a gRPC
@@ -34,6 +35,7 @@ pub enum Release {
 /// // ... and in the task that owns the socket:
 /// drop(claim); // the socket is closed: the permits end here
 /// ```
+#[doc(alias("websocket", "upgrade"))]
 #[derive(Clone)]
 pub struct Handover(Arc<Mutex<Slot>>);
 

@@ -34,7 +34,7 @@ impl Ticket {
 /// they are woken, cloned and dropped after the lock is released: that runs the caller's code.
 /// ```
 /// use std::task::Waker;
-/// use plimsoll_core::{Asked, Waiters};
+/// use plimsoll_core::policy::{Asked, Waiters};
 ///
 /// let mut waiters = Waiters::new();
 /// let (first, second) = (waiters.join("first"), waiters.join("second"));

@@ -20,7 +20,7 @@ pub enum Cause<E = Infallible> {
     Error(E),
 }
 
-/// An answer that is being replaced. Its body has been dropped.
+/// An answer that is being replaced. Its body has been dropped, unless the handler may decline.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed {

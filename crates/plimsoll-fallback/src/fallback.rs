@@ -4,7 +4,10 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
-use plimsoll_core::{Classify, Http, Kind, ServerClassifier, SpeaksHttp};
+use plimsoll_core::{
+    Http, Kind,
+    protocol::{Classify, ServerClassifier, SpeaksHttp},
+};
 
 use crate::{
     Cause, FallbackHandle,
@@ -18,6 +21,7 @@ use crate::{
 /// answers.
 ///
 /// Clones share the switches and counters.
+#[doc(alias("degradation", "graceful degradation", "default response"))]
 pub struct Fallback<A, C = ServerClassifier> {
     pub(crate) http: Http<C>,
     pub(crate) answer: Arc<A>,
@@ -49,6 +53,27 @@ impl<F> Fallback<Handler<F>> {
     ///     match cause {
     ///         Cause::Rejected(_) => Response::new(Full::<bytes::Bytes>::from("please wait")),
     ///         _ => Response::new(Full::from("something broke")),
+    ///     }
+    /// });
+    /// # let _ = fallback;
+    /// ```
+    ///
+    /// A handler may decline: with `None` instead of a response, the original goes out (see
+    /// [`IntoSubstitute`](crate::IntoSubstitute) for services with errors).
+    ///
+    /// ```
+    /// use http::Response;
+    /// use http_body_util::Full;
+    /// use plimsoll_core::Kind;
+    /// use plimsoll_fallback::{Cause, Fallback};
+    ///
+    /// // A page while the circuit is open. All other rejections and failures go out unchanged.
+    /// let fallback = Fallback::handler(|cause: Cause| async move {
+    ///     match cause {
+    ///         Cause::Rejected(rejection) if rejection.kind() == Kind::CircuitOpen => {
+    ///             Some(Response::new(Full::<bytes::Bytes>::from("back in a moment")))
+    ///         }
+    ///         _ => None,
     ///     }
     /// });
     /// # let _ = fallback;

@@ -1,10 +1,10 @@
 //! The layer.
 
-use plimsoll_core::{GateLayer, ServerClassifier};
+use plimsoll_core::{GateLayer, protocol::ServerClassifier};
 
 use crate::Fallback;
 
-/// A fallback around a service, without a policy. Made by [`Fallback::layer`].
+/// A fallback around a service, without a policy. Made by [`Fallback::into_layer`].
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::Fallback;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let layer: FallbackLayer<_> = Fallback::answer(Response::new("a house ad")).layer();
+/// let layer: FallbackLayer<_> = Fallback::answer(Response::new("a house ad")).into_layer();
 /// let service = layer.layer(service_fn(|_: Request<()>| async {
 ///     let mut response = Response::new(Full::<bytes::Bytes>::default());
 ///     *response.status_mut() = StatusCode::BAD_GATEWAY;
@@ -31,7 +31,7 @@ pub type FallbackLayer<A, C = ServerClassifier> = GateLayer<(), Fallback<A, C>>;
 impl<A, C> Fallback<A, C> {
     /// A layer with this fallback and without a policy. It also substitutes rejections by inner
     /// gates.
-    pub fn layer(self) -> FallbackLayer<A, C> {
+    pub fn into_layer(self) -> FallbackLayer<A, C> {
         GateLayer::builder(()).protocol(self).build()
     }
 }

@@ -54,7 +54,7 @@
 //!
 //! The substitute is a fixed response ([`Fallback::answer`]) or comes from a handler
 //! ([`Fallback::handler`], [`Fallback::handler_with`]). Requests and responses do not have to be
-//! `Clone`.
+//! `Clone`. A handler may [decline](IntoSubstitute): then the original goes out.
 //!
 //! # What the client gets
 //!
@@ -109,5 +109,5 @@ pub use self::{
     layer::FallbackLayer,
     mark::DEGRADED,
     protocol::FallbackCall,
-    substitute::{Fixed, Handler, HandlerWith, Made, Substitute},
+    substitute::{Fixed, Handler, HandlerWith, IntoSubstitute, Made, Substitute},
 };

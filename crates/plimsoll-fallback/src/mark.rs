@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use plimsoll_core::{Allowance, Rejection};
+use plimsoll_core::{Rejection, policy::Allowance};
 
 use crate::Degraded;
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Carried, Class, Classify, GateBody, Hold, HttpCall, Protocol, Rejection, RequestHead,
-    SpeaksHttp, wire,
+    Class, Rejection, RequestHead,
+    protocol::{Answer, Carried, Classify, GateBody, Hold, HttpCall, Protocol, SpeaksHttp},
+    wire,
 };
 
 use crate::{
     Cause, Degraded, Failed, Fallback,
-    later::{AnswerOf, Finish, Later},
-    substitute::Substitute,
+    later::{AnswerOf, Finish, Later, Original},
+    substitute::{IntoSubstitute, Substitute},
     switches::Switch,
 };
 
@@ -79,8 +80,10 @@ where
         match call.armed {
             Some(captured) if self.switches.is(Switch::Kind(rejection.kind())) => {
                 let cause = Cause::Rejected(*rejection);
-                let finish = Finish::new(&cause, &self.switches);
-                finish.answer(self.answer.substitute(cause, captured))
+                let may_decline = may_decline::<A, R, B, E>();
+                let finish = Finish::new(&cause, &self.switches, may_decline);
+                let original = may_decline.then(|| self.http().rejection(req, rejection));
+                finish.answer(self.answer.substitute(cause, captured), original)
             }
             _ => Answer::Now(Ok(self.http().rejection(req, rejection))),
         }
@@ -115,9 +118,11 @@ where
             }
             Err(error) => match armed {
                 Some(captured) if held.protocol().switches.is(Switch::Errors) => {
-                    let substitute = Pending::new(&held, Cause::Error(error), captured);
+                    let may_decline = may_decline::<A, R, B, E>();
+                    let cause = Cause::Error(error);
+                    let substitute = Pending::new(&held, cause, captured, may_decline);
                     http.fail(held);
-                    substitute.make()
+                    substitute.make(None)
                 }
                 _ => {
                     http.fail(held);
@@ -151,7 +156,18 @@ const fn failed(class: Class) -> bool {
     matches!(class, Class::Failure | Class::Overloaded)
 }
 
+/// Returns whether the handler may decline.
+const fn may_decline<A, R, B, E>() -> bool
+where
+    A: Substitute<R, B, E>,
+{
+    <<A::Future as Future>::Output as IntoSubstitute<B, E>>::MAY_DECLINE
+}
+
 /// Replaces an answer by a substitute. The permit ends before the substitute is made.
+///
+/// The body is dropped, with the permits of inner gates that it holds, unless the handler may
+/// decline.
 #[cold]
 fn replace<A, C, R, B, E, H>(
     held: H,
@@ -165,15 +181,21 @@ where
     B: Body,
     H: Hold<Protocol = Fallback<A, C>>,
 {
-    // The body is dropped here, with the permits of inner gates that it holds.
-    let (head, _) = response.into_parts();
+    let may_decline = may_decline::<A, R, B, E>();
+    let (head, body) = response.into_parts();
+    let original = may_decline.then(|| {
+        let mut original = Response::from_parts(head.clone(), GateBody::settled(body));
+        let http = held.protocol().http();
+        http.announce(&held, original.headers_mut());
+        original
+    });
     let cause = match head.extensions.get::<Rejection>() {
         Some(rejection) => Cause::Rejected(*rejection),
         None => Cause::Failed(Failed { class, head }),
     };
-    let substitute = Pending::new(&held, cause, captured);
+    let substitute = Pending::new(&held, cause, captured, may_decline);
     held.settle(class);
-    substitute.make()
+    substitute.make(original)
 }
 
 /// A substitute to be made: everything it needs from the permit's gate, so that the permit can end
@@ -186,13 +208,13 @@ struct Pending<A, T, E> {
 }
 
 impl<A, T, E> Pending<A, T, E> {
-    fn new<C, H>(held: &H, cause: Cause<E>, captured: T) -> Self
+    fn new<C, H>(held: &H, cause: Cause<E>, captured: T, may_decline: bool) -> Self
     where
         H: Hold<Protocol = Fallback<A, C>>,
         Fallback<A, C>: SpeaksHttp,
     {
         let fallback = held.protocol();
-        let finish = Finish::new(&cause, &fallback.switches).announced_by(held);
+        let finish = Finish::new(&cause, &fallback.switches, may_decline).announced_by(held);
         Self {
             answer: Arc::clone(&fallback.answer),
             cause,
@@ -201,13 +223,13 @@ impl<A, T, E> Pending<A, T, E> {
         }
     }
 
-    fn make<R, B, H>(self) -> AnswerOf<A::Future, B, E, H>
+    fn make<R, B, H>(self, original: Original<B, H>) -> AnswerOf<A::Future, B, E, H>
     where
         A: Substitute<R, B, E, Captured = T>,
         B: Body,
         H: Carried,
     {
         self.finish
-            .answer(self.answer.substitute(self.cause, self.captured))
+            .answer(self.answer.substitute(self.cause, self.captured), original)
     }
 }

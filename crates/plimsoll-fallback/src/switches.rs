@@ -5,7 +5,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 
-use plimsoll_core::{Class, Counter, Kind};
+use plimsoll_core::{Class, Kind, policy::Counter};
 
 use crate::{Degraded, mark::KnownValues};
 

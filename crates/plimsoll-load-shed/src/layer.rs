@@ -4,7 +4,7 @@ use plimsoll_core::{ByExtension, GateLayer, Http};
 
 use crate::LoadShed;
 
-/// The [`LoadShed`] policy as a layer.
+/// A [`LoadShed`] in front of services, as [`LoadShed::into_layer`] makes it.
 ///
 /// `L` is the signal, `R` reads priorities, `T` is the protocol of rejections (HTTP and gRPC unless
 /// set). The state belongs to the layer: all services it makes, and their clones, count together.
@@ -21,7 +21,7 @@ use crate::LoadShed;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let busy = || 0.9; // half-way from 0.8 to 1: batch work is shed, the rest is not
-/// let layer = LoadShedLayer::new(LoadShed::new(busy));
+/// let layer: LoadShedLayer<_> = LoadShed::new(busy).into_layer();
 /// let service = layer.layer(service_fn(|_: Request<Body>| async {
 ///     Ok::<_, Infallible>(Response::new(Body::new()))
 /// }));
@@ -35,4 +35,4 @@ use crate::LoadShed;
 /// # Ok(())
 /// # }
 /// ```
-pub type LoadShedLayer<L, T = Http, R = ByExtension> = GateLayer<LoadShed<L, R>, T>;
+pub type LoadShedLayer<L, R = ByExtension, T = Http> = GateLayer<LoadShed<L, R>, T>;

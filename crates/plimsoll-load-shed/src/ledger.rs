@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Counter, Criticality, Kind, Rejection};
+use plimsoll_core::{Criticality, Kind, Rejection, policy::Counter};
 
 use crate::error::HintOutOfBounds;
 

@@ -22,6 +22,27 @@
 //! [`Worst`](plimsoll_core::Worst) takes the higher of two signals, and [`WorstOf`] the highest of
 //! any number. A signal that fails or has no value reads as 0 and sheds nothing.
 //!
+//! One layer, which sheds by the length of a queue between tasks:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use plimsoll_load_shed::{Depth, LoadShed};
+//! use tower::{Layer, service_fn};
+//!
+//! async fn record(_: Request<String>) -> Result<Response<String>, std::convert::Infallible> {
+//!     Ok(Response::new("recorded".to_owned()))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let depth = Depth::new(1_000)?; // 1 at a thousand entries
+//! let service = LoadShed::new(depth.clone()).into_layer().layer(service_fn(record));
+//! # let _ = service;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Several policies in one gate, the faster form:
+//!
 //! ```
 //! use plimsoll_core::{ByHeader, ClientIp, Deadlines, GateLayer, When};
 //! use plimsoll_load_shed::{AdaptiveShed, QueueDelay, except_paths};

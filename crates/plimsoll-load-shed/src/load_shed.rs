@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Criticality, LoadSignal, Outcome, Policy, Prioritize, Priority,
-    Rejection, Verdict,
+    ByExtension, Criticality, LoadSignal, Outcome, Policy, Priority, Rejection,
+    policy::{Announcement, Interests, Prioritize, Verdict},
 };
 use tokio::time::Instant;
 
@@ -76,6 +76,7 @@ const NAME: &str = "load-shed";
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("load shedding", "overload", "brownout", "503"))]
 pub struct LoadShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,
@@ -198,13 +199,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.announced
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(self.announced)
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use plimsoll_core::{Counter, LoadSignal};
+use plimsoll_core::{LoadSignal, policy::Counter};
 
 use crate::{
     GateMetrics, InvalidMetric,
@@ -31,6 +31,7 @@ const MAX_GATES: usize = 64;
 /// and counted in `plimsoll_failed_readings_total`; all others are exported. (With `panic =
 /// "abort"` a panic ends the process.) Readings must not block: they run on the thread that answers
 /// the scrape.
+#[doc(alias("prometheus", "openmetrics"))]
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(pub(crate) Arc<Inner>);
 
@@ -106,7 +107,7 @@ impl Metrics {
     ///
     /// ```
     /// # let metrics = plimsoll_metrics::Metrics::new();
-    /// let evicted = std::sync::Arc::new(plimsoll_core::Counter::new());
+    /// let evicted = std::sync::Arc::new(plimsoll_core::policy::Counter::new());
     /// let reading = evicted.clone();
     /// metrics.counter("ads_keys_evicted_total", "Keys evicted", &[], move || reading.get())?;
     /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::Epoch;
+use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
 
 /// The period of a calendar window.

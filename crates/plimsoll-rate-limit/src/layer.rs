@@ -2,9 +2,11 @@
 
 use plimsoll_core::{GateLayer, Http};
 
-use crate::{KeyedRateLimit, RateLimit};
+use crate::{KeyedRateLimit, One, RateLimit};
 
-/// Puts one [`RateLimit`] in front of services.
+/// One [`RateLimit`] in front of services, as [`RateLimit::into_layer`] makes it.
+///
+/// The parameters of the policy come first, then the protocol `T`.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -20,8 +22,8 @@ use crate::{KeyedRateLimit, RateLimit};
 ///     let hello = service_fn(|_: Request<()>| async {
 ///         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
 ///     });
-///     let limit = RateLimit::new(Quota::per_minute(1))?;
-///     let service = RateLimitLayer::new(limit).layer(hello);
+///     let layer: RateLimitLayer = RateLimit::new(Quota::per_minute(1))?.into_layer();
+///     let service = layer.layer(hello);
 ///
 ///     let first = service.clone().oneshot(Request::new(())).await?;
 ///     assert_eq!(first.status(), StatusCode::OK);
@@ -32,7 +34,8 @@ use crate::{KeyedRateLimit, RateLimit};
 ///     Ok(())
 /// }
 /// ```
-pub type RateLimitLayer<T = Http> = GateLayer<RateLimit, T>;
+pub type RateLimitLayer<const N: usize = 1, C = One, T = Http> = GateLayer<RateLimit<N, C>, T>;
 
-/// Puts one [`RateLimit`] per key in front of services; see [`RateLimit::per_key`].
-pub type KeyedRateLimitLayer<K, T = Http> = GateLayer<KeyedRateLimit<K>, T>;
+/// One [`RateLimit`] per key in front of services; see [`RateLimit::per_key`].
+pub type KeyedRateLimitLayer<K, const N: usize = 1, C = One, T = Http> =
+    GateLayer<KeyedRateLimit<K, N, C>, T>;

@@ -19,7 +19,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::shard;
+use plimsoll_core::support::shard;
 
 use crate::{
     cell::Cell,

@@ -8,14 +8,14 @@
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use plimsoll_rate_limit::{Quota, RateLimit, RateLimitLayer};
+//! use plimsoll_rate_limit::{Quota, RateLimit};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     // 1,000 requests per second for all callers together, up to 200 at once.
 //!     let limit = RateLimit::new(Quota::per_second(1000).burst(200))?;
 //!     let app = Router::<()>::new()
 //!         .route("/", get(|| async { "hello" }))
-//!         .layer(RateLimitLayer::new(limit));
+//!         .layer(limit.into_layer());
 //!     Ok(())
 //! }
 //! ```

@@ -4,7 +4,7 @@ mod text;
 
 use std::time::Duration;
 
-use plimsoll_core::Allowance;
+use plimsoll_core::policy::Allowance;
 
 pub use self::text::ParseQuotaError;
 use crate::{
@@ -52,6 +52,7 @@ use crate::{
 /// A greedy client gets up to `count + burst - 1` requests into one period: the burst, and what is
 /// refilled meanwhile. The default burst is the whole count, so "100 per minute" may be spent in
 /// the first second of a minute. A smaller burst makes the traffic smoother.
+#[doc(alias("burst", "token bucket", "requests per second"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Quota {

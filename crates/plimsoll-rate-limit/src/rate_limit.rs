@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use plimsoll_core::{Missing, Outcome, shards};
+use plimsoll_core::{Missing, Outcome, support::shards};
 use tokio::time::Instant;
 
 use crate::{
@@ -61,6 +61,17 @@ use crate::{
 /// # Cancellation
 ///
 /// An admitted request has spent its tokens, however it ends.
+#[doc(alias(
+    "throttle",
+    "throttling",
+    "rate limiter",
+    "token bucket",
+    "leaky bucket",
+    "GCRA",
+    "429",
+    "fixed window",
+    "sliding window"
+))]
 pub struct RateLimit<const N: usize = 1, C = One> {
     settings: Arc<Settings<N>>,
     cost: C,

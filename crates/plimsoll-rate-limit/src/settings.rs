@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Allowance, Announcement, Counter, Epoch, Kind, Live, Outcome, Rejection};
+use plimsoll_core::{
+    Kind, Outcome, Rejection,
+    policy::{Allowance, Announcement, Counter, Epoch, Live},
+};
 use tokio::time::Instant;
 
 use crate::{

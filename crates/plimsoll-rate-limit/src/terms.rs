@@ -7,7 +7,7 @@ use crate::{
     window::Window,
     word::{GENERATIONS, Word},
 };
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 /// A quota that can be changed while it is in use: two words for the decision, then count and
 /// period.

@@ -2,7 +2,7 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 use crate::{
     InvalidWarmUp,

@@ -22,7 +22,7 @@ use std::{
 };
 
 use http::Request;
-use plimsoll_core::{HeaderKey, Missing, Policy, Verdict};
+use plimsoll_core::{HeaderKey, Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use plimsoll_redis::{LeaseSettings, LeasedRateLimit, RedisRateLimit, RedisServer};
 use redis::{Cmd, aio::MultiplexedConnection};

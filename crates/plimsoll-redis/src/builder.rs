@@ -6,7 +6,7 @@ use std::{
 };
 
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_core::{Epoch, Missing};
+use plimsoll_core::{Missing, policy::Epoch};
 use plimsoll_rate_limit::{One, Quota};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Counters of decisions and failures.
 
-use plimsoll_core::{Counter, MissingKeys};
+use plimsoll_core::{key::MissingKeys, policy::Counter};
 
 use crate::failed::Failed;
 

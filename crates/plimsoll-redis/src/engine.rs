@@ -8,7 +8,10 @@ use std::{
 };
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
-use plimsoll_core::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Class, Kind, Outcome, Policy, Rejection,
+    policy::{Announcement, Verdict},
+};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::Epoch;
+use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
 
 use crate::{MAX_QUOTAS, digest::Digest, quotas::Left, script::Reply};

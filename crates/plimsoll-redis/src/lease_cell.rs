@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Announcement, Evictable, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Outcome, Policy, Rejection,
+    policy::{Announcement, Evictable, Interests, Verdict},
+};
 use plimsoll_rate_limit::RequestCost;
 use tokio::time::Instant;
 
@@ -252,8 +255,8 @@ impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for LeaseCell<K, C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &LeasePermit, _: Instant, out: &mut Announcement<'_>) {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Announcement, Key, Keyed, KeyedHandle, KeyedPermit, KeyedWait, Outcome, Policy, Rejection,
-    Verdict,
+    Key, Keyed, KeyedHandle, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, KeyedPermit, KeyedWait, Verdict},
 };
 use plimsoll_rate_limit::{One, RequestCost};
 use tokio::time::Instant;
@@ -54,6 +54,7 @@ use crate::{
 ///
 /// As for [`RedisRateLimit`](crate::RedisRateLimit). Tokens from a lease are refunded to it. Tokens
 /// that exceed its size, or are older than its lifetime, are refunded in Redis.
+#[doc(alias("distributed rate limit", "fleet"))]
 pub struct LeasedRateLimit<K = AllRequests, C = One> {
     engine: Arc<Engine>,
     keyed: Keyed<KeyOf<K, C>, LeaseCell<K, C>>,
@@ -142,8 +143,8 @@ impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for LeasedRateLimit<K, C
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {

@@ -10,7 +10,7 @@
 //! use axum::{Router, routing::get};
 //! use plimsoll_core::{HeaderKey, Missing};
 //! use plimsoll_rate_limit::Quota;
-//! use plimsoll_redis::{RedisRateLimit, RedisRateLimitLayer, RedisServer};
+//! use plimsoll_redis::{RedisRateLimit, RedisServer};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,7 +24,7 @@
 //!         .connect()?;
 //!     let app = Router::<()>::new()
 //!         .route("/", get(|| async { "hello" }))
-//!         .layer(RedisRateLimitLayer::new(limit));
+//!         .layer(limit.into_layer());
 //!     Ok(())
 //! }
 //! ```

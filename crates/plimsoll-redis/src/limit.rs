@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use plimsoll_core::{Announcement, Key, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, Verdict},
+};
 use plimsoll_rate_limit::{One, RequestCost};
 use tokio::time::Instant;
 
@@ -40,6 +43,7 @@ use crate::{
 ///
 /// A decision allocates the channel for the answer, the command and the reply. No lock is held over
 /// an await.
+#[doc(alias("distributed rate limit", "fleet", "throttle"))]
 pub struct RedisRateLimit<K = AllRequests, C = One> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) reader: Reader<K, C>,
@@ -97,8 +101,9 @@ impl<Req, K: Key<Req>, C: RequestCost<Req>> Policy<Req> for RedisRateLimit<K, C>
         self.engine.revoke(permit.0, admitted, now);
     }
 
-    fn reads_latency(&self) -> bool {
-        false
+    #[inline]
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     fn announce(&self, permit: &RedisPermit, _: Instant, out: &mut Announcement<'_>) {

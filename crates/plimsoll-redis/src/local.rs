@@ -1,6 +1,6 @@
 //! The local limits that decide while Redis is down, each with this replica's share of the quota.
 
-use plimsoll_core::{Kind, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{Kind, Missing, Outcome, Policy, Rejection, policy::Verdict};
 use plimsoll_rate_limit::{CalendarUnit, KeyedRateLimit, KeyedRateLimitPermit, Quota, RateLimit};
 use tokio::time::Instant;
 

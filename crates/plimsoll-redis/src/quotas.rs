@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::Allowance;
+use plimsoll_core::policy::Allowance;
 use plimsoll_rate_limit::Quota;
 
 use crate::InvalidRedisRateLimit;

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use plimsoll_core::{Counter, Key};
+use plimsoll_core::{Key, policy::Counter};
 
 /// Draws a number for a request, uniform in `0.0..1.0`. The request is kept when the number is
 /// below the rate.

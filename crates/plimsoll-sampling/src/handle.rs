@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 use crate::{InvalidRates, Rates};
 

@@ -4,7 +4,7 @@ use plimsoll_core::{GateLayer, Http};
 
 use crate::{Mark, Random, Sampling};
 
-/// The [`Sampling`] policy as a layer.
+/// A [`Sampling`] in front of services, as [`Sampling::into_layer`] makes it.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -20,7 +20,8 @@ use crate::{Mark, Random, Sampling};
 ///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(text))))
 /// });
 /// # let overloaded = || 1.5;
-/// let layer = SamplingLayer::new(Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?);
+/// let sampling = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?;
+/// let layer: SamplingLayer<_> = sampling.into_layer();
 /// let answer = layer.layer(page).oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::OK);
 /// # let body = http_body_util::BodyExt::collect(answer.into_body()).await?;
@@ -32,7 +33,7 @@ use crate::{Mark, Random, Sampling};
 ///     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("stored"))))
 /// });
 /// let rejecting = Sampling::new(overloaded, Rates { min: 0.0, ..Rates::DEFAULT })?.reject_and_mark();
-/// let answer = SamplingLayer::new(rejecting).layer(ingest).oneshot(Request::new(())).await?;
+/// let answer = rejecting.into_layer().layer(ingest).oneshot(Request::new(())).await?;
 /// assert_eq!(answer.status(), StatusCode::ACCEPTED);
 /// # Ok(())
 /// # }

@@ -9,7 +9,6 @@
 //! # Example
 //!
 //! ```
-//! use plimsoll_core::GateLayer;
 //! use plimsoll_sampling::{Rates, Sampled, Sampling, TraceId};
 //! # use http::{Request, Response};
 //! # use http_body_util::Full;
@@ -24,14 +23,14 @@
 //! # fn answer() -> Answer { Ok(Response::new(Full::default())) }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (concurrency, load) = ((), || 1.0);
+//! # let load = || 1.0;
 //!
 //! // Everything up to a load of 0.7, then a falling share: half at a load of 1.
 //! let rates = Rates { base: 1.0, min: 0.5, threshold: 0.7 };
 //! // The requests of one trace are kept or left out together, here and downstream.
 //! let sampling = Sampling::new(load, rates)?.by_key(TraceId);
 //! let handle = sampling.handle();
-//! let layer = GateLayer::new((concurrency, sampling));
+//! let layer = sampling.into_layer();
 //!
 //! async fn handler(req: Request<()>) -> Answer {
 //!     let sampled = Sampled::of(&req);
@@ -61,6 +60,9 @@
 //! # assert!(handle.kept() - before < 40, "{} of 1,000", handle.kept() - before);
 //! # Ok(()) }
 //! ```
+//!
+//! A tuple of policies in one [`GateLayer`](plimsoll_core::GateLayer) is faster than a layer for
+//! each: `GateLayer::new((concurrency, sampling))`.
 //!
 //! Sample traces by [`TraceId`] and not by the `traceparent` header as a whole: its parent id
 //! differs from hop to hop.

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Class, Kind, LoadSignal, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Class, Kind, LoadSignal, Outcome, Policy, Rejection,
+    policy::{Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -31,6 +34,7 @@ use crate::{
 ///
 /// A request that was counted stays counted, however it ends, unless a later policy or an inner
 /// gate rejects it: then its handler never ran, and the count is taken back.
+#[doc(alias("sampler", "brownout", "load-adaptive", "degradation"))]
 pub struct Sampling<L, D = Random, M = Mark> {
     signal: L,
     draw: D,
@@ -184,13 +188,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
     }
 }
 

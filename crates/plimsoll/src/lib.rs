@@ -35,10 +35,10 @@
 //! }
 //! ```
 //!
-//! `RateLimit` and `ConcurrencyLimit` are *policies*: each admits, queues or rejects a request. A
-//! [`GateLayer`] makes a Tower layer of one policy, or of a tuple of up to eight. A tuple is one
-//! service with one clock read and one body wrapper; its policies are asked from left to right, and
-//! a rejected request has spent nothing in any of them.
+//! `RateLimit` and `ConcurrencyLimit` are *policies*: each admits, queues or rejects a request.
+//! `policy.into_layer()` makes a Tower layer of one policy, and a [`GateLayer`] makes one layer of a
+//! tuple of up to eight. A tuple is one service with one clock read and one body wrapper; its
+//! policies are asked from left to right, and a rejected request has spent nothing in any of them.
 //!
 //! # Which layer for which problem
 //!
@@ -128,39 +128,90 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-pub use plimsoll_core::*;
+#[doc(hidden)]
+pub use plimsoll_core::support;
+#[doc(inline)]
+pub use plimsoll_core::{
+    ApiKey, Authority, BearerToken, ByExtension, ByHeader, Choose, Claim, Class, ClientIp, Cost,
+    Criticality, Deadline, Deadlines, Gate, GateBuilder, GateLayer, Handover, HeaderKey, Http,
+    Instant, InvalidCriticality, InvalidKeyed, IpRange, Key, Keyed, KeyedHandle, Kind, LoadSignal,
+    Missing, Observe, Outcome, Plain, PlainError, Policy, Priority, RateLimitAdvice,
+    RateLimitFields, Rejected, Rejection, Release, RequestHead, Route, Same, Shadow, ShadowHandle,
+    TraceId, When, Worst, decides_at_once, except_paths, except_preflight, key, not_a_layer,
+    policy, protocol, wire,
+};
 
+/// Stops calling a service that fails, and probes for its recovery.
+///
+/// The crate [`plimsoll-circuit-breaker`](plimsoll_circuit_breaker).
 #[cfg(feature = "circuit-breaker")]
-#[doc(inline)]
-pub use plimsoll_circuit_breaker as circuit_breaker;
+pub mod circuit_breaker {
+    #[doc(inline)]
+    pub use plimsoll_circuit_breaker::*;
+}
 
+/// Limits on requests in flight.
+///
+/// The crate [`plimsoll-concurrency`](plimsoll_concurrency).
 #[cfg(feature = "concurrency")]
-#[doc(inline)]
-pub use plimsoll_concurrency as concurrency;
+pub mod concurrency {
+    #[doc(inline)]
+    pub use plimsoll_concurrency::*;
+}
 
+/// Substitutes for rejections, failures and errors.
+///
+/// The crate [`plimsoll-fallback`](plimsoll_fallback).
 #[cfg(feature = "fallback")]
-#[doc(inline)]
-pub use plimsoll_fallback as fallback;
+pub mod fallback {
+    #[doc(inline)]
+    pub use plimsoll_fallback::*;
+}
 
+/// Load shedding by priority.
+///
+/// The crate [`plimsoll-load-shed`](plimsoll_load_shed).
 #[cfg(feature = "load-shed")]
-#[doc(inline)]
-pub use plimsoll_load_shed as load_shed;
+pub mod load_shed {
+    #[doc(inline)]
+    pub use plimsoll_load_shed::*;
+}
 
+/// Counters, latency and health of gates.
+///
+/// The crate [`plimsoll-metrics`](plimsoll_metrics).
 #[cfg(feature = "metrics")]
-#[doc(inline)]
-pub use plimsoll_metrics as metrics;
+pub mod metrics {
+    #[doc(inline)]
+    pub use plimsoll_metrics::*;
+}
 
+/// Limits on requests per period.
+///
+/// The crate [`plimsoll-rate-limit`](plimsoll_rate_limit).
 #[cfg(feature = "rate-limit")]
-#[doc(inline)]
-pub use plimsoll_rate_limit as rate_limit;
+pub mod rate_limit {
+    #[doc(inline)]
+    pub use plimsoll_rate_limit::*;
+}
 
+/// One rate limit for a fleet, shared through Redis.
+///
+/// The crate [`plimsoll-redis`](plimsoll_redis).
 #[cfg(feature = "redis")]
-#[doc(inline)]
-pub use plimsoll_redis as redis;
+pub mod redis {
+    #[doc(inline)]
+    pub use plimsoll_redis::*;
+}
 
+/// Load-adaptive sampling.
+///
+/// The crate [`plimsoll-sampling`](plimsoll_sampling).
 #[cfg(feature = "sampling")]
-#[doc(inline)]
-pub use plimsoll_sampling as sampling;
+pub mod sampling {
+    #[doc(inline)]
+    pub use plimsoll_sampling::*;
+}
 
 // Only rustdoc reads the guides, so programs compile none of them.
 #[cfg(all(doc, any(not(doctest), feature = "full")))]

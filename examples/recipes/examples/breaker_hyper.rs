@@ -25,8 +25,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use plimsoll::{
-    Authority, ClientClassifier, Gate, GateLayer, Http, Keyed, Missing,
-    circuit_breaker::CircuitBreaker,
+    Authority, Gate, GateLayer, Http, Keyed, Missing, circuit_breaker::CircuitBreaker,
+    protocol::ClientClassifier,
 };
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};

@@ -23,7 +23,7 @@ use axum::{
     http::{Request, header::CONTENT_LENGTH},
     routing::post,
 };
-use plimsoll::{GateLayer, Instant, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll::{GateLayer, Instant, Kind, Outcome, Policy, Rejection, policy::Verdict};
 use tokio::net::TcpListener;
 
 /// Admits requests while the sum of their lengths is within the budget.

@@ -11,19 +11,9 @@
 
 use std::{env, error::Error};
 
-use axum::{
-    Router,
-    body::Body,
-    http::{
-        HeaderValue,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
-    },
-    middleware::map_response,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, body::Bytes, http::HeaderValue, routing::get};
 use plimsoll::{
-    GateLayer, Rejection,
+    GateLayer, Http, Rejection,
     rate_limit::{Quota, RateLimit},
 };
 use tokio::net::TcpListener;
@@ -31,10 +21,11 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let limit = RateLimit::new(Quota::per_minute(1).named("hello"))?;
+    // The second argument is the head of the request, for a body by language or `accept`.
+    let http = Http::new().body(|rejection, _request| own_body(rejection));
     let app: Router = Router::new()
         .route("/", get(|| async { "hello" }))
-        .layer(GateLayer::new(limit))
-        .layer(map_response(own_body)); // outside the gate, so it gets the rejections
+        .layer(GateLayer::builder(limit).protocol(http).build());
 
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
     let listener = TcpListener::bind(address).await?;
@@ -43,19 +34,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The gate leaves its `Rejection` in the extensions of the response.
-async fn own_body(response: Response) -> Response {
-    let Some(rejection) = response.extensions().get::<Rejection>().copied() else {
-        return response;
-    };
+fn own_body(rejection: &Rejection) -> (HeaderValue, Bytes) {
     let error = rejection.kind().as_str();
     let wait = rejection.retry_after().map(|wait| wait.as_millis());
     let wait = wait.map_or("null".into(), |wait| wait.to_string());
     let body = format!(r#"{{"error":"{error}","retry_in_ms":{wait}}}"#);
-
-    let (mut head, _) = response.into_parts();
-    head.headers.remove(CONTENT_LENGTH);
-    let json = HeaderValue::from_static("application/json");
-    head.headers.insert(CONTENT_TYPE, json);
-    Response::from_parts(head, Body::from(body))
+    (HeaderValue::from_static("application/json"), body.into())
 }

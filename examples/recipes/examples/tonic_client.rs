@@ -22,7 +22,9 @@ use greeter::{
     Greeter, HelloRequest,
     proto::{greeter_client::GreeterClient, greeter_server::GreeterServer},
 };
-use plimsoll::{ClientClassifier, Gate, GateLayer, Http, circuit_breaker::CircuitBreaker};
+use plimsoll::{
+    Gate, GateLayer, Http, circuit_breaker::CircuitBreaker, protocol::ClientClassifier,
+};
 use tokio::net::TcpListener;
 use tonic::{
     Code, Request,

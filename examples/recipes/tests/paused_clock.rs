@@ -14,8 +14,9 @@ use axum::{Router, body::Body, http::Request, response::Response, routing::get};
 use futures_util::poll;
 use http_body_util::BodyExt;
 use plimsoll::{
-    ClientIp, GateLayer, Missing, PeerAddr,
+    ClientIp, GateLayer, Missing,
     concurrency::ConcurrencyLimit,
+    key::PeerAddr,
     rate_limit::{Quota, RateLimit},
 };
 use tower::ServiceExt;

@@ -10,7 +10,7 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed, keyed::DashMapStateStore},
 };
-use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Missing, Outcome, Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::time::Instant;
 

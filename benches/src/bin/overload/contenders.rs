@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{BoxError, Router, error_handling::HandleErrorLayer, http::StatusCode, routing::get};
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
-use plimsoll_core::{ByHeader, Deadlines, GateLayer, Http};
+use plimsoll_core::{ByHeader, Deadlines};
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 use crate::server::{Work, Worker};
@@ -32,25 +32,22 @@ pub fn all(work: Work) -> Vec<(&'static str, Router)> {
     vec![
         ("bare", bare(work)),
         ("tower limit + load shed", tower(bare(work), slots)),
-        (
-            "plimsoll fixed",
-            bare(work).layer(ConcurrencyLimitLayer::<Http>::new(fixed())),
-        ),
+        ("plimsoll fixed", bare(work).layer(fixed().into_layer())),
         (
             "plimsoll fixed, short queue",
-            bare(work).layer(ConcurrencyLimitLayer::<Http>::new(queued())),
+            bare(work).layer(queued().into_layer()),
         ),
         ("plimsoll adaptive", bare(work).layer(adaptive())),
         (
             "plimsoll adaptive, all it reads",
-            bare(work).layer(GateLayer::<_, Http>::new(reading())),
+            bare(work).layer(reading().into_layer()),
         ),
     ]
 }
 
 /// With its defaults.
-fn adaptive() -> ConcurrencyLimitLayer<Http> {
-    ConcurrencyLimitLayer::new(ConcurrencyLimit::adaptive())
+fn adaptive() -> ConcurrencyLimitLayer {
+    ConcurrencyLimit::adaptive().into_layer()
 }
 
 /// With deadlines and priorities.

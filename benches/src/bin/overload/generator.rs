@@ -11,7 +11,7 @@ use http::{HeaderName, Request, StatusCode, header::HOST, request};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use plimsoll_core::{Criticality, grpc_timeout, wire::CRITICALITY};
+use plimsoll_core::{Criticality, support::grpc_timeout, wire::CRITICALITY};
 use tokio::{
     net::TcpStream,
     runtime::Builder,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use http::StatusCode;
-use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
-use plimsoll_core::{Http, Policy as _};
+use plimsoll_concurrency::ConcurrencyLimit;
+use plimsoll_core::Policy as _;
 use serde_json::{Map, Value, json};
 use tokio::{runtime::Builder, time::Instant};
 
@@ -41,7 +41,7 @@ fn routes() -> Router {
     let limit = ConcurrencyLimit::new(1).expect("a limit within bounds");
     // The only slot is taken and never released.
     _ = limit.admit(&mut (), Instant::now());
-    let full = ConcurrencyLimitLayer::<Http>::new(limit);
+    let full = limit.into_layer();
     Router::new()
         .route(CPU, get(async || used().as_nanos().to_string()))
         .nest("/hello", hello())

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_core::{
-    Class, Outcome, Policy, Verdict,
+    Class, Outcome, Policy,
+    policy::Verdict,
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;

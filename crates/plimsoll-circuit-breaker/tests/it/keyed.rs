@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::Request;
 use plimsoll_circuit_breaker::CircuitBreaker;
-use plimsoll_core::{Authority, Class, Evictable as _, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Authority, Class, Missing, Outcome, Policy,
+    policy::{Evictable as _, Verdict},
+};
 use tokio::time::Instant;
 
 use super::{Bench, secs};

@@ -20,7 +20,7 @@ mod transitions;
 use std::time::Duration;
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
-use plimsoll_core::{Class, Outcome, Policy as _, Rejection, Verdict};
+use plimsoll_core::{Class, Outcome, Policy as _, Rejection, policy::Verdict};
 use tokio::time::Instant;
 
 /// A breaker with a clock that only the test moves.

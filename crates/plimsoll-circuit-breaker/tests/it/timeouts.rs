@@ -155,7 +155,11 @@ fn cancelled_call_can_be_changed_at_run_time() {
 #[test]
 fn the_default_reads_no_latency() {
     let reads = |breaker: CircuitBreakerBuilder| {
-        plimsoll_core::Policy::<()>::reads_latency(&breaker.build().unwrap())
+        plimsoll_core::Policy::<()>::interests(
+            &breaker.build().unwrap(),
+            plimsoll_core::policy::Interests::LATENCY,
+        )
+        .latency()
     };
     assert!(!reads(CircuitBreaker::builder()));
     assert!(reads(CircuitBreaker::builder().slow_call(secs(1))));

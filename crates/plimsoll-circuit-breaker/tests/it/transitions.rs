@@ -10,7 +10,7 @@ use std::{
 
 use http::Request;
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, State, TransitionReason};
-use plimsoll_core::{Authority, Class, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Authority, Class, Missing, Outcome, Policy, policy::Verdict};
 use tokio::time::Instant;
 
 use super::{Bench, secs};

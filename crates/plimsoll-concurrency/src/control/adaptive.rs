@@ -68,6 +68,7 @@ use super::{
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Adaptive {
     pub(super) settings: Settings,

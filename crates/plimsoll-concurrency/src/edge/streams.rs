@@ -9,8 +9,10 @@ use http::{
 };
 use http_body::Body;
 use plimsoll_core::{
-    Answer, Classify, GateBody, Hold, Http, HttpCall, Kind, Never, Protocol, Rejection,
-    RequestHead, ServerClassifier, SpeaksHttp,
+    Http, Kind, Rejection, RequestHead,
+    protocol::{
+        Answer, Classify, GateBody, Hold, HttpCall, Never, Protocol, ServerClassifier, SpeaksHttp,
+    },
 };
 
 /// The retry time where the policy gives no hint: 3 seconds, in the range that the HTML

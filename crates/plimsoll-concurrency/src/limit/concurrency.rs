@@ -64,6 +64,15 @@ const EQUAL_PRIORITY: Priority = Priority::new(Criticality::Sheddable).in_cohort
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias(
+    "bulkhead",
+    "semaphore",
+    "in flight",
+    "backpressure",
+    "throttling",
+    "503",
+    "adaptive concurrency"
+))]
 pub struct ConcurrencyLimit<D = (), R = Same> {
     pub(crate) state: Arc<State>,
     pub(crate) deadlines: Arc<D>,

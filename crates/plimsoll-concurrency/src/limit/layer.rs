@@ -4,10 +4,10 @@ use plimsoll_core::{GateLayer, Http, Same};
 
 use crate::ConcurrencyLimit;
 
-/// Applies a [`ConcurrencyLimit`] to a service.
+/// A [`ConcurrencyLimit`] in front of services, as [`ConcurrencyLimit::into_layer`] makes it.
 ///
-/// Rejections are HTTP or gRPC responses (`T` selects another protocol); `D` reads deadlines, `R`
-/// priorities. The state lives in the layer: all services it creates, and their clones, share one
+/// The parameters of the policy come first: `D` reads deadlines, `R` priorities. Rejections are
+/// HTTP or gRPC responses (`T` selects another protocol). The state lives in the layer: all services it creates, and their clones, share one
 /// limit.
 ///
 /// ```
@@ -20,7 +20,7 @@ use crate::ConcurrencyLimit;
 /// # type Body = Full<bytes::Bytes>;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let layer: ConcurrencyLimitLayer = ConcurrencyLimitLayer::new(ConcurrencyLimit::new(1)?);
+/// let layer: ConcurrencyLimitLayer = ConcurrencyLimit::new(1)?.into_layer();
 /// let service = layer.layer(service_fn(|_: Request<Body>| async {
 ///     Ok::<_, Infallible>(Response::new(Body::from("hello")))
 /// }));
@@ -36,4 +36,4 @@ use crate::ConcurrencyLimit;
 /// # Ok(())
 /// # }
 /// ```
-pub type ConcurrencyLimitLayer<T = Http, D = (), R = Same> = GateLayer<ConcurrencyLimit<D, R>, T>;
+pub type ConcurrencyLimitLayer<D = (), R = Same, T = Http> = GateLayer<ConcurrencyLimit<D, R>, T>;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Deadline, Evictable, Kind, Outcome, Policy, Prioritize, Priority, ReadDeadline, Rejection,
-    Verdict, WaitsOn,
+    Deadline, Kind, Outcome, Policy, Priority, Rejection,
+    policy::{Evictable, Interests, Prioritize, ReadDeadline, Verdict, WaitsOn},
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -136,18 +136,10 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.state.samples
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
+            .with_latency(self.state.samples)
+            .with_body_waits(true)
     }
 
     #[inline]

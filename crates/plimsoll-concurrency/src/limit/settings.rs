@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Counter, Epoch};
+use plimsoll_core::policy::{Counter, Epoch};
 use tokio::time::Instant;
 
 use super::{

@@ -24,7 +24,7 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use plimsoll_core::{shard, shards};
+use plimsoll_core::support::{shard, shards};
 
 use crate::{limit::slot_cache::SlotCaches, sync::AtomicU64};
 

@@ -24,7 +24,11 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Asked, Class, Outcome, Priority, Ticket, WaitsOn, shards};
+use plimsoll_core::{
+    Class, Outcome, Priority,
+    policy::{Asked, Ticket, WaitsOn},
+    support::shards,
+};
 use tokio::time::Instant;
 
 use super::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use plimsoll_core::{Deadline, Ticket};
+use plimsoll_core::{Deadline, policy::Ticket};
 use tokio::time::{Instant, Sleep};
 
 pin_project! {

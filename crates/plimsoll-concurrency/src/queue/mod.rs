@@ -6,7 +6,10 @@ mod ranked;
 
 use std::{task::Waker, time::Duration};
 
-use plimsoll_core::{Asked, Deadline, Ticket};
+use plimsoll_core::{
+    Deadline,
+    policy::{Asked, Ticket},
+};
 use tokio::time::Instant;
 
 pub use self::order::Order;

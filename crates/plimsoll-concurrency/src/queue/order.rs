@@ -14,6 +14,7 @@
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("FIFO", "LIFO", "adaptive LIFO"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(
     feature = "serde",

@@ -8,7 +8,10 @@
 
 use std::task::Waker;
 
-use plimsoll_core::{Asked, Left, Priority, Ticket, Waiters};
+use plimsoll_core::{
+    Priority,
+    policy::{Asked, Left, Ticket, Waiters},
+};
 
 /// Words of the bitmap.
 const WORDS: usize = Priority::LEVELS as usize / 64;

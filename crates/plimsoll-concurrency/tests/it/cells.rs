@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_concurrency::ConcurrencyLimit;
-use plimsoll_core::{Evictable, GateLayer, HeaderKey, Missing};
+use plimsoll_core::{GateLayer, HeaderKey, Missing, policy::Evictable};
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt, service_fn};
 

@@ -13,8 +13,8 @@ use plimsoll_concurrency::{
     ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, FairShareHandle, FairSharePermit,
 };
 use plimsoll_core::{
-    Choose, Class, Criticality, Evictable, Kind, Missing, Outcome, Policy, Priority, Rejection,
-    Then, Verdict,
+    Choose, Class, Criticality, Kind, Missing, Outcome, Policy, Priority, Rejection,
+    policy::{Evictable, Then, Verdict},
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::Instant;

@@ -6,7 +6,10 @@ use http::Request;
 use plimsoll_concurrency::{
     ConcurrencyLimit, ConcurrencyLimitPermit, FairShare, InvalidConcurrencyLimit, Partitions,
 };
-use plimsoll_core::{Class, Kind, Outcome, Policy, Rejection, Then, Verdict};
+use plimsoll_core::{
+    Class, Kind, Outcome, Policy, Rejection,
+    policy::{Then, Verdict},
+};
 use tokio::time::{Instant, advance};
 
 use crate::{Call, Limit, MS, call, with_deadlines};

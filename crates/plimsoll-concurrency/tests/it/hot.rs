@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::shards;
+use plimsoll_core::support::shards;
 
 use crate::{Call, Limit, Stage, Unpark, call, park, queued};
 

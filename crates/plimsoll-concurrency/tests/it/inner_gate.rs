@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
-use plimsoll_core::{Class, GateLayer, HeaderKey, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, GateLayer, HeaderKey, Missing, Outcome, Policy, policy::Verdict};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,

@@ -57,7 +57,8 @@ use std::{
 
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitPermit, ConcurrencyLimitWait};
 use plimsoll_core::{
-    Class, Deadline, Outcome, Policy, Prioritize, Priority, Rejection, Same, Verdict,
+    Class, Deadline, Outcome, Policy, Priority, Rejection, Same,
+    policy::{Prioritize, Verdict},
 };
 use tokio::time::Instant;
 

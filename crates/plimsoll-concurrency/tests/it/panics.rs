@@ -6,7 +6,10 @@ use std::{
 };
 
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle, FairShare, Partitions};
-use plimsoll_core::{Choose, Class, Missing, Outcome, Policy, Priority, Then, Verdict, When};
+use plimsoll_core::{
+    Choose, Class, Missing, Outcome, Policy, Priority, When,
+    policy::{Then, Verdict},
+};
 use tokio::time::Instant;
 
 use crate::MS;

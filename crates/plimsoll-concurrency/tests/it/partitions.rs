@@ -8,7 +8,8 @@ use plimsoll_concurrency::{
     PartitionsPermit,
 };
 use plimsoll_core::{
-    Kind, Policy, Rejection, Then, ThenWait, Verdict,
+    Kind, Policy, Rejection,
+    policy::{Then, ThenWait, Verdict},
     test_kit::{Contract, KitRequest},
 };
 use tokio::time::{Instant, advance};

@@ -275,7 +275,7 @@ async fn under_ten_times_the_load_important_requests_are_served() {
         .unwrap()
         .priorities(ByExtension);
     let handle = limit.handle();
-    let layer: ConcurrencyLimitLayer<plimsoll_core::Http, (), ByExtension> = GateLayer::new(limit);
+    let layer: ConcurrencyLimitLayer<(), ByExtension> = GateLayer::new(limit);
     let service = layer.layer(service_fn(|_: Request<Empty<bytes::Bytes>>| async {
         tokio::time::sleep(10 * MS).await;
         Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))

@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use plimsoll_concurrency::{Change, ConcurrencyLimit, Window};
 use plimsoll_core::{
-    Evictable, Gate, GateLayer, Http, Keyed, Missing, Policy, Route, test_kit::Contract,
+    Gate, GateLayer, Http, Keyed, Missing, Policy, Route, policy::Evictable, test_kit::Contract,
 };
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};

@@ -389,7 +389,13 @@ async fn cells_share_the_limit_that_moves_and_what_is_told_of_their_calls() {
 
 #[test]
 fn only_a_limit_that_moves_asks_for_latencies() {
-    let reads = |limit: &Limit| plimsoll_core::Policy::<crate::Req>::reads_latency(limit);
+    let reads = |limit: &Limit| {
+        plimsoll_core::Policy::<crate::Req>::interests(
+            limit,
+            plimsoll_core::policy::Interests::LATENCY,
+        )
+        .latency()
+    };
     assert!(reads(&limit(&fixed(1, |_| STEADY))));
     assert!(!reads(&with_deadlines(ConcurrencyLimit::new(1).unwrap())));
 }

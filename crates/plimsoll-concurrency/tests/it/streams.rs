@@ -23,8 +23,8 @@ use plimsoll_concurrency::{
     asks_for_stream,
 };
 use plimsoll_core::{
-    Choose, Class, GateLayer, Handover, Http, Kind, Outcome, Policy, Route, Verdict,
-    decides_at_once,
+    Choose, Class, GateLayer, Handover, Http, Kind, Outcome, Policy, Route, decides_at_once,
+    policy::Verdict,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

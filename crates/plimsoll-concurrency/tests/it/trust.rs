@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use http::Request;
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitWait};
-use plimsoll_core::{ByHeader, ClientIp, PeerAddr, Policy as _, Prioritize, Verdict, wire};
+use plimsoll_core::{
+    ByHeader, ClientIp, Policy as _,
+    key::PeerAddr,
+    policy::{Prioritize, Verdict},
+    wire,
+};
 use tokio::time::Instant;
 
 /// The length of the queue.

@@ -36,6 +36,7 @@ use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 /// assert_eq!(advice.wait(Duration::from_secs(60)), Some(Duration::from_secs(5)));
 /// # Ok::<_, http::Error>(())
 /// ```
+#[doc(alias("retry-after", "x-ratelimit"))]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitAdvice {

@@ -4,27 +4,21 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{Held, Hold as _, Shared};
+use super::{
+    Held, Hold as _,
+    answer::{AnswerOf, ErrOf, ResOf, polled_again},
+    waiting::{Waited, Waiting},
+};
 use crate::{
-    Policy, Protocol, Rejected, Rejection, panics,
+    Interests, Policy, Protocol,
     protocol::{Answer, ResponseOf},
 };
-
-/// The answer of a protocol `T` behind a gate with policy `P`.
-type AnswerOf<S, P, T, Req> = Answer<
-    Result<ResponseOf<S, P, T, Req>, <T as Protocol<Req, ResOf<S, Req>, ErrOf<S, Req>>>::Error>,
-    <T as Protocol<Req, ResOf<S, Req>, ErrOf<S, Req>>>::Later<Held<P, T, Req>>,
->;
-type ResOf<S, Req> = <S as Service<Req>>::Response;
-type ErrOf<S, Req> = <S as Service<Req>>::Error;
 
 pin_project! {
     /// The response future of a [`Gate`](crate::Gate).
@@ -141,7 +135,7 @@ where
             if let StateOwn::Running { held, call, .. } =
                 state.as_mut().project_replace(State::Over)
             {
-                if held.announces() {
+                if held.interests(Interests::ANNOUNCE).announce() {
                     return self.complete_announcing(held, call, result, cx);
                 }
                 match T::complete(held, call, result) {
@@ -225,11 +219,6 @@ impl<P: Policy<Req>, T, Req> Drop for SettleOnUnwind<'_, P, T, Req> {
     }
 }
 
-#[cold]
-fn polled_again() -> ! {
-    panic!("a response future was polled after it was ready")
-}
-
 impl<S, P, T, Req> fmt::Debug for GateFuture<S, P, T, Req>
 where
     S: Service<Req>,
@@ -246,154 +235,5 @@ where
             State::Over => "Over",
         };
         f.debug_tuple("GateFuture").field(&state).finish()
-    }
-}
-
-/// The result of a wait.
-pub(super) enum Waited<S, P, T, Req>
-where
-    S: Service<Req>,
-    P: Policy<Req> + 'static,
-    T: Protocol<Req, S::Response, S::Error>,
-    Req: 'static,
-{
-    Called(S::Future, Held<P, T, Req>, T::Call),
-    Answer(AnswerOf<S, P, T, Req>),
-}
-
-pin_project! {
-    /// A request in a policy's queue, with everything needed to call the inner service later.
-    pub(super) struct Waiting<S, P, T, Req>
-    where
-        P: Policy<Req>,
-    {
-        shared: Arc<Shared<P, T>>,
-        inner: S,
-        req: Option<Req>,
-        queued: Instant,
-        #[pin]
-        stage: Stage<P, T, Req>,
-    }
-
-    impl<S, P, T, Req> PinnedDrop for Waiting<S, P, T, Req>
-    where
-        P: Policy<Req>,
-    {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let StageProj::Queued { wait } = this.stage.project() {
-                let now = Instant::now();
-                let waited = now.saturating_duration_since(*this.queued);
-                let shared = this.shared;
-                shared.observer.notify(|gate, observer| observer.abandoned(gate, waited));
-                panics::in_drop(|| shared.policy.abandon(wait, now));
-            }
-        }
-    }
-}
-
-pin_project! {
-    #[project = StageProj]
-    enum Stage<P, T, Req>
-    where
-        P: Policy<Req>,
-    {
-        // In the policy's queue.
-        Queued { #[pin] wait: P::Wait },
-        // Granted, and the inner service is not ready yet. Dropping it here revokes the permit.
-        Granted { held: Option<Held<P, T, Req>> },
-        // Rejected, or the inner service was called.
-        Over,
-    }
-}
-
-impl<S, P, T, Req> Waiting<S, P, T, Req>
-where
-    P: Policy<Req>,
-{
-    pub(super) fn new(
-        shared: Arc<Shared<P, T>>,
-        inner: S,
-        req: Req,
-        wait: P::Wait,
-        queued: Instant,
-    ) -> Self {
-        Self {
-            shared,
-            inner,
-            req: Some(req),
-            queued,
-            stage: Stage::Queued { wait },
-        }
-    }
-}
-
-impl<S, P, T, Req> Waiting<S, P, T, Req>
-where
-    S: Service<Req>,
-    P: Policy<Req> + 'static,
-    T: Protocol<Req, S::Response, S::Error>,
-    Req: 'static,
-{
-    #[cold]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<S, P, T, Req>> {
-        let mut this = self.project();
-        loop {
-            let Some(req) = this.req.as_mut() else {
-                polled_again()
-            };
-            match this.stage.as_mut().project() {
-                StageProj::Queued { wait } => {
-                    let granted =
-                        ready!(this.shared.policy.poll_wait(wait, req, Instant::now(), cx));
-                    match granted {
-                        Ok(permit) => {
-                            let held = Held::granted(Arc::clone(this.shared), permit, *this.queued);
-                            this.stage.set(Stage::Granted { held: Some(held) });
-                        }
-                        Err(rejection) => {
-                            this.stage.set(Stage::Over);
-                            let answer = this.shared.reject::<S, Req>(req, &rejection);
-                            return Poll::Ready(Waited::Answer(answer));
-                        }
-                    }
-                }
-                StageProj::Granted { held } => {
-                    let readied = ready!(this.inner.poll_ready(cx));
-                    let (Some(mut held), Some(req)) = (held.take(), this.req.take()) else {
-                        polled_again()
-                    };
-                    this.stage.set(Stage::Over);
-                    return Poll::Ready(match readied {
-                        Ok(()) => {
-                            held.start(Instant::now());
-                            let call = held.protocol().begin(&req);
-                            Waited::Called(this.inner.call(req), held, call)
-                        }
-                        // Dropping `held` revokes the permit: the request never ran.
-                        Err(error) => Waited::Answer(Answer::Now(Err(T::inner_error(error)))),
-                    });
-                }
-                StageProj::Over => polled_again(),
-            }
-        }
-    }
-}
-
-impl<P, T> Shared<P, T> {
-    /// Notifies the observers of the rejection, and answers the request through the protocol.
-    pub(super) fn reject<S, Req>(&self, req: &Req, rejection: &Rejection) -> AnswerOf<S, P, T, Req>
-    where
-        S: Service<Req>,
-        P: Policy<Req> + 'static,
-        T: Protocol<Req, S::Response, S::Error>,
-        Req: 'static,
-    {
-        self.observer.notify(|gate, observer| {
-            let rejected = Rejected::new(rejection, self.protocol.head_of(req));
-            observer.rejected(gate, &rejected);
-        });
-        let call = self.protocol.begin(req);
-        self.protocol.reject(call, req, rejection)
     }
 }

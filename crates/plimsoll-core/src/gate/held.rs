@@ -5,9 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{Announcement, Class, End, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics};
+use crate::{
+    Announcement, Class, End, Interests, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics,
+};
 
-/// A permit in flight, as a [`Protocol`](crate::Protocol) sees it.
+/// A permit in flight, as a [`Protocol`](crate::protocol::Protocol) sees it.
 ///
 /// Dropping an unsettled permit cancels the call: the policy receives [`Class::Cancelled`], or
 /// [`Class::Failure`] when the thread is unwinding from a panic.
@@ -16,19 +18,17 @@ pub trait Hold: Send + 'static {
     type Protocol;
     /// Returns the protocol of the gate that the permit belongs to.
     fn protocol(&self) -> &Self::Protocol;
-    /// Returns whether the policy may [announce](Self::announce) something.
-    fn announces(&self) -> bool {
-        true
+    /// Returns which of [`announce`](Self::announce) and [`body_waits`](Self::body_waits) the policy
+    /// needs, and whether it reads the latency. Only what is `asked` is valid.
+    fn interests(&self, asked: Interests) -> Interests {
+        _ = asked;
+        Interests::ALL
     }
     /// Lets the policy write to the head, or to the trailers, of an accepted response.
     fn announce(&self, out: &mut Announcement<'_>);
     /// Records that the service has answered: stops the latency clock, and the response [waits for
     /// the caller](WaitsOn::Caller).
     fn head(&mut self);
-    /// Returns whether the policy uses [`body_waits`](Self::body_waits).
-    fn watches_bodies(&self) -> bool {
-        false
-    }
     /// Reports which side the response body waits for.
     fn body_waits(&mut self, on: WaitsOn) {
         _ = on;
@@ -207,8 +207,8 @@ where
     }
 
     #[inline]
-    fn announces(&self) -> bool {
-        self.shared.policy.announces()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.shared.policy.interests(asked)
     }
 
     #[inline]
@@ -222,7 +222,9 @@ where
     fn head(&mut self) {
         // Performance: a clock read is a large part of a gate's cost. Skip it when no policy and no
         // observer reads the latency (`instructions`, `gate@accept`).
-        if self.shared.policy.reads_latency() || self.shared.observer.is_some() {
+        const READ: Interests = Interests::LATENCY.union(Interests::BODY_WAITS);
+        let interests = self.shared.policy.interests(READ);
+        if interests.latency() || self.shared.observer.is_some() {
             if let Some(run) = &mut self.run {
                 let latency = Instant::now().saturating_duration_since(run.started);
                 run.latency = latency.as_nanos() as u64;
@@ -230,14 +232,9 @@ where
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
-        if self.shared.policy.watches_bodies() {
+        if interests.body_waits() {
             self.body_waits(WaitsOn::Caller);
         }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.shared.policy.watches_bodies()
     }
 
     #[inline]

@@ -9,6 +9,9 @@ use crate::{Http, Observe};
 
 /// Puts a policy, or a tuple of up to eight policies, in front of a service.
 ///
+/// A single policy becomes a layer with `policy.into_layer()`. A tuple is faster than one layer for
+/// each policy.
+///
 /// ```
 /// use plimsoll_core::{GateLayer, Plain};
 /// # let (rate, concurrency) = ((), ());
@@ -89,11 +92,12 @@ use crate::{Http, Observe};
 ///
 /// | stack | error | cure |
 /// |---|---|---|
-/// | `.layer(policy)` | is a policy, not a layer | `.layer(GateLayer::new(policy))` |
+/// | `.layer(policy)` | is a policy, not a layer | `.layer(policy.into_layer())` |
 /// | a gate for a service other than HTTP, `.ready()` | method exists, but its trait bounds were not satisfied | `GateLayer::builder(policy).protocol(Plain::new()).build()` |
 /// | two `.layer(..)` on axum's `MethodRouter` | type annotations needed, `NewError` | one gate with a tuple of policies, or `ServiceBuilder` |
 /// | `option_layer(Some(gate))` | expected `Response<GateBody<..>>`, found `Response<Body>` | an optional policy: `GateLayer::new(Some(policy))` |
 /// | `fn key(req: &Request) -> Option<&str>` | one type is more general than the other | return an owned key, or implement [`Key`](crate::Key) |
+#[doc(alias("middleware"))]
 pub struct GateLayer<P, T = Http> {
     shared: Arc<Shared<P, T>>,
 }

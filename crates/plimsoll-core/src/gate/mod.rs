@@ -1,11 +1,13 @@
 //! The Tower service that asks a policy and then calls the inner service.
 
+mod answer;
 mod future;
 mod held;
 mod layer;
 #[cfg(feature = "load")]
 mod load;
 mod service;
+mod waiting;
 
 pub use self::{
     future::GateFuture,

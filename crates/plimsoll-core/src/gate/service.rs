@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{GateFuture, Held, Shared, future::Waiting};
+use super::{GateFuture, Held, Shared, waiting::Waiting};
 use crate::{Policy, Protocol, Rejection, Verdict, key::noted};
 
 /// The Tower service that asks a policy about each request and ends every permit exactly once.

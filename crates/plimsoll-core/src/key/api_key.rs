@@ -23,6 +23,7 @@ use crate::count::Counter;
 /// assert_eq!(format!("{:?}", reader.key(&req)), "Some(SecretKey(..))");
 /// # Ok::<_, http::Error>(())
 /// ```
+#[doc(alias("x-api-key"))]
 #[derive(Debug)]
 pub struct ApiKey {
     header: HeaderName,

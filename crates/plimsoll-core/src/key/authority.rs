@@ -29,7 +29,7 @@ const LONGEST: usize = 255;
 /// On a server the caller chooses the host, and may invent a new one for each request.
 ///
 /// ```
-/// use plimsoll_core::{Authority, AuthorityKey, Key};
+/// use plimsoll_core::{Authority, Key, key::AuthorityKey};
 /// let req = http::Request::get("https://API.example.com/users").body(())?;
 /// assert_eq!(Authority.key(&req), Some(AuthorityKey::new("api.example.com", 443)));
 /// # Ok::<_, http::Error>(())

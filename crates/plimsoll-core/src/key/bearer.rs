@@ -13,6 +13,7 @@ use crate::count::Counter;
 ///
 /// As with [`ApiKey`](crate::ApiKey), the token is not checked for validity, and each token is a
 /// key of its own. For short-lived tokens, read the subject with a closure instead.
+#[doc(alias("authorization"))]
 #[derive(Debug, Default)]
 pub struct BearerToken {
     unusable: Counter,

@@ -68,6 +68,7 @@ impl ClientAddr {
 /// serve with `into_make_service_with_connect_info::<SocketAddr>()`) or tonic's `TcpConnectInfo`
 /// (feature `tonic`). Without any of these, a request that needs the peer's address has no key: the
 /// default, [`Missing::Share`](crate::Missing), then limits all clients as one, and logs a warning.
+#[doc(alias("x-forwarded-for", "forwarded", "x-real-ip"))]
 #[derive(Debug)]
 pub struct ClientIp {
     source: Source,
@@ -117,7 +118,7 @@ impl ClientIp {
     /// // A load balancer and an ingress in 10.0.0.0/8; monitoring calls the service directly.
     /// let key = ClientIp::behind_ranges(["10.0.0.0/8".parse::<IpRange>()?]);
     /// # _ = key;
-    /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
+    /// # Ok::<_, plimsoll_core::key::InvalidIpRange>(())
     /// ```
     pub fn behind_ranges(ranges: impl IntoIterator<Item = IpRange>) -> Self {
         Self::reading(Source::Walk(List::XForwardedFor)).trusting_peers(ranges)
@@ -137,7 +138,7 @@ impl ClientIp {
     /// let key = ClientIp::trusted_header(HeaderName::from_static("cf-connecting-ip"))
     ///     .trusting_peers(ranges?);
     /// # _ = key;
-    /// # Ok::<_, plimsoll_core::InvalidIpRange>(())
+    /// # Ok::<_, plimsoll_core::key::InvalidIpRange>(())
     /// ```
     pub const fn trusted_header(name: HeaderName) -> Self {
         Self::reading(Source::Single(name))

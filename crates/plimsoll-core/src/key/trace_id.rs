@@ -21,6 +21,7 @@ use super::{Key, secret::Line};
 /// assert_eq!(TraceId.key(&req), Some(0x0af7651916cd43dd8448eb211c80319c));
 /// # Ok::<_, http::Error>(())
 /// ```
+#[doc(alias("traceparent"))]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TraceId;
 

@@ -9,7 +9,8 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use super::forward::forward_permit;
+use crate::{Interests, Key, Policy, Rejection, Verdict};
 
 /// Asks one of several policies of one type, chosen by the request.
 ///
@@ -31,6 +32,7 @@ use crate::{Announcement, Key, Outcome, Policy, Rejection, Verdict, WaitsOn};
 ///
 /// Each policy keeps its own state: a caller that moves to another plan starts with a full
 /// allowance there.
+#[doc(alias("plans", "tiers"))]
 #[derive(Clone)]
 pub struct Choose<F, P> {
     choice: F,
@@ -198,39 +200,14 @@ where
     }
 
     #[inline]
-    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        self.policy(permit.index).finish(permit.permit, outcome);
+    fn interests(&self, asked: Interests) -> Interests {
+        self.all()
+            .map(|policy| policy.interests(asked))
+            .fold(Interests::NONE, Interests::union)
     }
 
-    #[inline]
-    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        let policy = self.policy(permit.index);
-        policy.revoke(permit.permit, admitted, now);
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        self.all().any(Policy::<Req>::reads_latency)
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.all().any(Policy::<Req>::announces)
-    }
-
-    #[inline]
-    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        let policy = self.policy(permit.index);
-        policy.announce(&permit.permit, admitted, out);
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.all().any(Policy::<Req>::watches_bodies)
-    }
-
-    #[inline]
-    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
-        self.policy(permit.index).body_waits(&mut permit.permit, on);
-    }
+    forward_permit!(
+        self, permit: (self.policy(permit.index), permit),
+        (policy, ChosenPermit { permit, .. }) => policy, permit
+    );
 }

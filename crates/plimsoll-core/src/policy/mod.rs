@@ -1,7 +1,11 @@
-//! The trait of every policy: code that admits, rejects or queues a request and receives the
-//! outcome.
+//! For authors of policies: the trait, its types, and the building blocks of the policies here.
+//!
+//! [`Policy`] has an example. [`Waiters`] is a queue; [`Counter`], [`Live`] and [`Epoch`] hold
+//! state that many threads read.
 
 mod choose;
+pub(crate) mod forward;
+mod interests;
 mod keyed;
 mod option;
 mod shadow;
@@ -19,15 +23,31 @@ use std::{
 
 use tokio::time::Instant;
 
+use self::forward::forward_permit;
 pub use self::{
     choose::{ByValue, Choice, Choose, ChosenPermit, ChosenWait},
+    interests::Interests,
     keyed::{Evictable, InvalidKeyed, Keyed, KeyedHandle, KeyedPermit, KeyedWait},
     shadow::{InvalidShadow, Shadow, ShadowHandle, ShadowKeys, ShadowRejection},
     then::{Then, ThenWait},
     waits_on::WaitsOn,
     when::When,
 };
-use crate::{Announcement, Outcome, Rejection};
+#[doc(inline)]
+pub use crate::{
+    allowance::Allowance,
+    announcement::Announcement,
+    condition::{Condition, ExceptPaths, ExceptPreflight},
+    cost::Spent,
+    count::Counter,
+    deadline::ReadDeadline,
+    epoch::Epoch,
+    live::Live,
+    outcome::{Class, End, Outcome},
+    priority::Prioritize,
+    rejection::{Kind, Rejection},
+    waiters::{Asked, Left, Ticket, Waiters},
+};
 
 /// A policy's decision on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +95,7 @@ impl<P, W> Verdict<P, W> {
 ///
 /// ```
 /// use std::{convert::Infallible, sync::atomic::{AtomicBool, Ordering::{AcqRel, Release}}};
-/// use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
+/// use plimsoll_core::{Kind, Outcome, Policy, Rejection, policy::Verdict};
 /// use tokio::time::Instant;
 ///
 /// #[derive(Default)]
@@ -98,6 +118,7 @@ impl<P, W> Verdict<P, W> {
 /// ```
 ///
 /// Check every policy with the `test_kit` (feature `test-kit`).
+#[doc(alias("middleware", "limiter"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy for requests of type `{Req}`",
     label = "this is not a `Policy<{Req}>`",
@@ -148,23 +169,15 @@ pub trait Policy<Req>: Send + Sync {
     /// equal.
     fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant);
 
-    /// Returns whether `finish` reads [`Outcome::latency`]. The answer may change with the
-    /// settings.
+    /// Returns which of the optional calls this policy needs: [`Interests::ALL`] by default.
     ///
-    /// A gate saves a clock read per call when none of its policies reads the latency and it has no
-    /// observer; `latency` is then the time to the end of the call.
+    /// [`Interests::NONE`] and its setters save a clock read and moves of the response. `asked` is
+    /// what the gate reads from this answer; the rest of the answer is ignored. A policy whose
+    /// answer takes an atomic load skips it if that is not asked.
     #[inline]
-    fn reads_latency(&self) -> bool {
-        true
-    }
-
-    /// Returns whether [`announce`](Self::announce) does anything. The answer may change with the
-    /// settings.
-    ///
-    /// If no policy of a gate announces, the gate calls none, and moves each response once less.
-    #[inline]
-    fn announces(&self) -> bool {
-        true
+    fn interests(&self, asked: Interests) -> Interests {
+        _ = asked;
+        Interests::ALL
     }
 
     /// Writes to the head of an accepted response (such as the caller's quota), and reads what the
@@ -177,15 +190,6 @@ pub trait Policy<Req>: Send + Sync {
     #[inline]
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
         _ = (permit, admitted, out);
-    }
-
-    /// Returns whether [`body_waits`](Self::body_waits) does anything. `false` by default.
-    ///
-    /// If no policy of a gate watches bodies, the gate never calls it. Unlike
-    /// [`announces`](Self::announces), the answer must never change.
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        false
     }
 
     /// Reports which side the response body waits for, while the permit is held.
@@ -209,7 +213,7 @@ pub trait Policy<Req>: Send + Sync {
 ///
 /// ```
 /// # use std::convert::Infallible;
-/// # use plimsoll_core::{Outcome, Policy, Verdict};
+/// # use plimsoll_core::{Outcome, Policy, policy::Verdict};
 /// # use tokio::time::Instant;
 /// struct Open;
 ///
@@ -273,33 +277,10 @@ macro_rules! forward_policy {
                 (**self).abandon(wait, now);
             }
             #[inline]
-            fn finish(&self, permit: P::Permit, outcome: &Outcome) {
-                (**self).finish(permit, outcome);
+            fn interests(&self, asked: Interests) -> Interests {
+                (**self).interests(asked)
             }
-            #[inline]
-            fn revoke(&self, permit: P::Permit, admitted: Instant, now: Instant) {
-                (**self).revoke(permit, admitted, now);
-            }
-            #[inline]
-            fn reads_latency(&self) -> bool {
-                (**self).reads_latency()
-            }
-            #[inline]
-            fn announces(&self) -> bool {
-                (**self).announces()
-            }
-            #[inline]
-            fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-                (**self).announce(permit, admitted, out);
-            }
-            #[inline]
-            fn watches_bodies(&self) -> bool {
-                (**self).watches_bodies()
-            }
-            #[inline]
-            fn body_waits(&self, permit: &mut P::Permit, on: WaitsOn) {
-                (**self).body_waits(permit, on);
-            }
+            forward_permit!(self, permit: permit, permit => (**self), permit);
         }
     )*};
 }
@@ -325,11 +306,7 @@ impl<Req> Policy<Req> for () {
     #[inline]
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use super::forward::forward_permit;
+use crate::{Interests, Policy, Rejection, Verdict};
 
 /// `None` admits every request and holds nothing. Lets configuration leave out a policy.
 ///
@@ -50,45 +51,10 @@ impl<Req, P: Policy<Req>> Policy<Req> for Option<P> {
     }
 
     #[inline]
-    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if let (Some(policy), Some(permit)) = (self, permit) {
-            policy.finish(permit, outcome);
-        }
+    fn interests(&self, asked: Interests) -> Interests {
+        self.as_ref()
+            .map_or(Interests::NONE, |policy| policy.interests(asked))
     }
 
-    #[inline]
-    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let (Some(policy), Some(permit)) = (self, permit) {
-            policy.revoke(permit, admitted, now);
-        }
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        self.as_ref().is_some_and(Policy::<Req>::reads_latency)
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.as_ref().is_some_and(Policy::<Req>::announces)
-    }
-
-    #[inline]
-    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        if let (Some(policy), Some(permit)) = (self, permit) {
-            policy.announce(permit, admitted, out);
-        }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.as_ref().is_some_and(Policy::<Req>::watches_bodies)
-    }
-
-    #[inline]
-    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
-        if let (Some(policy), Some(permit)) = (self, permit) {
-            policy.body_waits(permit, on);
-        }
-    }
+    forward_permit!(self, permit: (self, permit), (Some(policy), Some(permit)) => policy, permit);
 }

@@ -16,7 +16,7 @@ pub use self::{
     counts::{ShadowKeys, ShadowRejection},
     handle::ShadowHandle,
 };
-use crate::{Announcement, Key, Outcome, Policy, Verdict, WaitsOn, key::label_of};
+use crate::{Announcement, Interests, Key, Outcome, Policy, Verdict, WaitsOn, key::label_of};
 
 /// Most keys that a shadow counts by: 65,536 labels of up to 128 bytes are 8 MiB.
 /// `a_shadow_by_key_has_bounds` fails when it differs.
@@ -142,13 +142,8 @@ impl<Req, P: Policy<Req>, K: Key<Req>> Policy<Req> for Shadow<P, K> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.policy.reads_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.policy.announces()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
     fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
@@ -159,11 +154,6 @@ impl<Req, P: Policy<Req>, K: Key<Req>> Policy<Req> for Shadow<P, K> {
         {
             self.policy.announce(permit, admitted, out);
         }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.policy.watches_bodies()
     }
 
     #[inline]

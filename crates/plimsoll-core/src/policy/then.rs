@@ -8,7 +8,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn, panics};
+use crate::{Announcement, Interests, Outcome, Policy, Rejection, Verdict, WaitsOn, panics};
 
 /// Asks `A`, then `B`. When `B` rejects, the permit of `A` is revoked.
 ///
@@ -240,13 +240,12 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.0.reads_latency() || self.1.reads_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.0.announces() || self.1.announces()
+    fn interests(&self, asked: Interests) -> Interests {
+        let first = self.0.interests(asked);
+        if first.contains(asked) {
+            return first;
+        }
+        first.union(self.1.interests(asked))
     }
 
     #[inline]
@@ -258,11 +257,6 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     ) {
         self.0.announce(first, admitted, out);
         self.1.announce(second, admitted, out);
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.0.watches_bodies() || self.1.watches_bodies()
     }
 
     #[inline]

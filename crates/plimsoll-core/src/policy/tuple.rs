@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Then, ThenWait};
-use crate::{Announcement, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use crate::{Announcement, Interests, Outcome, Policy, Rejection, Verdict, WaitsOn};
 
 /// `nest!(@policy A B C)` is `Then(A, Then(B, C))`, and so on.
 macro_rules! nest {
@@ -67,14 +67,13 @@ macro_rules! tuple_policy {
                 Policy::<Req>::revoke(&nest!(@policy $($name)+), permits, admitted, now);
             }
             #[inline]
-            fn reads_latency(&self) -> bool {
+            fn interests(&self, asked: Interests) -> Interests {
                 let ($($name,)+) = self;
-                $(Policy::<Req>::reads_latency($name))||+
-            }
-            #[inline]
-            fn announces(&self) -> bool {
-                let ($($name,)+) = self;
-                $(Policy::<Req>::announces($name))||+
+                let mut needed = Interests::NONE;
+                $(if !needed.contains(asked) {
+                    needed = needed.union(Policy::<Req>::interests($name, asked));
+                })+
+                needed
             }
             #[inline]
             fn announce(
@@ -85,11 +84,6 @@ macro_rules! tuple_policy {
             ) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::announce($name, $permit, admitted, out);)+
-            }
-            #[inline]
-            fn watches_bodies(&self) -> bool {
-                let ($($name,)+) = self;
-                $(Policy::<Req>::watches_bodies($name))||+
             }
             #[inline]
             fn body_waits(&self, ($($permit,)+): &mut Self::Permit, on: WaitsOn) {

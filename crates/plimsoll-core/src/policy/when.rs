@@ -8,7 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use super::forward::forward_permit;
+use crate::{Condition, Interests, Policy, Rejection, Verdict};
 
 /// Asks a policy only about requests for which a condition holds; admits the others without a
 /// permit.
@@ -25,6 +26,7 @@ use crate::{Announcement, Condition, Outcome, Policy, Rejection, Verdict, WaitsO
 ///
 /// A [`Condition`] is a closure, [`except_paths`](crate::except_paths),
 /// [`except_preflight`](crate::except_preflight), or a pair of these.
+#[doc(alias("exempt", "skip"))]
 #[derive(Clone, Copy)]
 pub struct When<F, P> {
     condition: F,
@@ -82,45 +84,9 @@ where
     }
 
     #[inline]
-    fn finish(&self, permit: Self::Permit, outcome: &Outcome) {
-        if let Some(permit) = permit {
-            self.policy.finish(permit, outcome);
-        }
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
-    #[inline]
-    fn revoke(&self, permit: Self::Permit, admitted: Instant, now: Instant) {
-        if let Some(permit) = permit {
-            self.policy.revoke(permit, admitted, now);
-        }
-    }
-
-    #[inline]
-    fn reads_latency(&self) -> bool {
-        self.policy.reads_latency()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.policy.announces()
-    }
-
-    #[inline]
-    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        if let Some(permit) = permit {
-            self.policy.announce(permit, admitted, out);
-        }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        self.policy.watches_bodies()
-    }
-
-    #[inline]
-    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
-        if let Some(permit) = permit {
-            self.policy.body_waits(permit, on);
-        }
-    }
+    forward_permit!(self, permit: permit, Some(permit) => self.policy, permit);
 }

@@ -6,7 +6,9 @@ use http::{HeaderName, Request};
 use tokio::time::Instant;
 
 use super::{Criticality, Prioritize, Priority};
-use crate::{Key, Missing, MissingKeys, Outcome, Policy, Verdict, count::Counter, key::Line, wire};
+use crate::{
+    Interests, Key, Missing, MissingKeys, Outcome, Policy, Verdict, count::Counter, key::Line, wire,
+};
 
 /// Reads the priority from the request's headers [`wire::CRITICALITY`] and [`wire::COHORT`].
 ///
@@ -210,12 +212,7 @@ impl<B, K: Key<Request<B>>> Policy<Request<B>> for ByHeader<K> {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
     }
 }

@@ -1,7 +1,6 @@
-//! How rejections are written, and when a call ends.
+//! For authors of protocols: how rejections are written, how answers are classified, and when a
+//! call ends.
 
-mod body;
-mod grpc;
 mod http;
 mod plain;
 mod refusal;
@@ -17,11 +16,16 @@ use std::{
 use tower_service::Service;
 
 pub use self::{
-    body::{Carried, GateBody},
-    http::{Http, HttpCall, SpeaksHttp},
+    http::{Carried, GateBody, Http, HttpCall, SpeaksHttp},
     plain::{BoxError, ClassifyPlain, Plain, PlainError},
 };
-use crate::{Held, Hold, Rejection, RequestHead};
+use crate::{Rejection, RequestHead};
+#[doc(inline)]
+pub use crate::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit},
+    classify::{Classify, ClientClassifier, ServerClassifier},
+    gate::{GateFuture, Held, Hold},
+};
 
 /// An answer that is ready, or a future that makes it.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// An `Ok` is a success and an `Err` a failure; [`classify`](Plain::classify) changes that. An
 /// error caused by an inner gate's [`Rejection`] is always [`Class::Rejected`]. The service's error
 /// must convert into [`BoxError`], as for tower's own layers.
+#[doc(alias("error type"))]
 #[derive(Clone, Copy)]
 pub struct Plain<C = ()> {
     classify: C,

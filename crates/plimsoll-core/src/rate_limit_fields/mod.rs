@@ -27,6 +27,7 @@ const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// let http = Http::new().rate_limit_fields(RateLimitFields::DRAFT_11.and_legacy());
 /// # let _ = http;
 /// ```
+#[doc(alias("x-ratelimit", "ratelimit-policy"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitFields {
     draft: Option<Draft>,

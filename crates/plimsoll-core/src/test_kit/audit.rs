@@ -12,7 +12,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Announcement, Class, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use crate::{
+    Class, Interests, Kind, Outcome, Policy, Rejection, Verdict, policy::forward::forward_permit,
+};
 
 /// Wraps a policy and counts the start and the end of every permit.
 #[derive(Debug)]
@@ -146,25 +148,11 @@ impl<Req, P: Policy<Req>> Policy<Req> for Audited<P> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.policy.reads_latency()
+    fn interests(&self, asked: Interests) -> Interests {
+        self.policy.interests(asked)
     }
 
-    fn announces(&self) -> bool {
-        self.policy.announces()
-    }
-
-    fn announce(&self, permit: &P::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        self.policy.announce(permit, admitted, out);
-    }
-
-    fn watches_bodies(&self) -> bool {
-        self.policy.watches_bodies()
-    }
-
-    fn body_waits(&self, permit: &mut P::Permit, on: WaitsOn) {
-        self.policy.body_waits(permit, on);
-    }
+    forward_permit!(reports self, permit: permit, permit => self.policy, permit);
 }
 
 /// Rejects every request, as [`Kind::Full`].

@@ -7,7 +7,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! # use std::{convert::Infallible, pin::Pin, sync::atomic::{AtomicU64, Ordering::SeqCst}, task::{Context, Poll}};
-//! # use plimsoll_core::{Kind, Outcome, Policy, Rejection, Verdict};
+//! # use plimsoll_core::{Kind, Outcome, Policy, Rejection, policy::Verdict};
 //! # use tokio::time::Instant;
 //! # #[derive(Default)] struct OneAtATime { busy: AtomicU64 }
 //! # impl<Req> Policy<Req> for OneAtATime {

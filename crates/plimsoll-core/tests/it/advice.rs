@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use plimsoll_core::{Allowance, QuotaUnit, RateLimitAdvice, RateLimitFields};
+use plimsoll_core::{RateLimitAdvice, RateLimitFields, policy::Allowance, protocol::QuotaUnit};
 use proptest::prelude::*;
 
 const DAY: Duration = Duration::from_secs(86_400);

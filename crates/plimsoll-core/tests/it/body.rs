@@ -3,7 +3,8 @@
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Class, GateLayer, Http, HttpCall, Kind, Rejection, Release,
+    Class, GateLayer, Http, Kind, Rejection, Release,
+    protocol::HttpCall,
     test_kit::{Script, request},
 };
 

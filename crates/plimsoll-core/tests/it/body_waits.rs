@@ -13,8 +13,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use plimsoll_core::{
-    Choose, GateLayer, Handover, Keyed, Missing, Outcome, Policy, Shadow, Then, Verdict, WaitsOn,
-    When, test_kit::Audited,
+    Choose, GateLayer, Handover, Keyed, Missing, Outcome, Policy, Shadow, When,
+    policy::{Interests, Then, Verdict, WaitsOn},
+    test_kit::Audited,
 };
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
@@ -38,15 +39,15 @@ impl Policy<Request<()>> for Watching {
         self.0.lock().unwrap().extend(permit);
     }
     fn revoke(&self, _: Vec<WaitsOn>, _: Instant, _: Instant) {}
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_body_waits(true)
     }
     fn body_waits(&self, permit: &mut Vec<WaitsOn>, on: WaitsOn) {
         permit.push(on);
     }
 }
 
-impl plimsoll_core::Evictable for Watching {
+impl plimsoll_core::policy::Evictable for Watching {
     fn reset(&self) {}
     fn settles_in(&self, _: Instant) -> std::time::Duration {
         std::time::Duration::ZERO
@@ -201,6 +202,9 @@ impl Policy<Request<()>> for Blind {
     }
     fn finish(&self, (): (), _: &Outcome) {}
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::ALL.with_body_waits(false)
+    }
     fn body_waits(&self, (): &mut (), on: WaitsOn) {
         self.0.lock().unwrap().push(on);
     }
@@ -227,9 +231,6 @@ async fn a_panic_while_a_body_waits_loses_no_permit() {
             self.0.lock().unwrap().push(Caller);
         }
         fn revoke(&self, (): (), _: Instant, _: Instant) {}
-        fn watches_bodies(&self) -> bool {
-            true
-        }
         fn body_waits(&self, (): &mut (), on: WaitsOn) {
             assert_eq!(on, Caller, "the panic of this test");
         }

@@ -5,8 +5,9 @@ use std::{convert::Infallible, time::Duration};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    BoxError, Class, Classify, ClientClassifier, GateLayer, Http, Kind, Outcome, Plain, PlainError,
-    Policy, Rejection, ServerClassifier, Verdict,
+    Class, GateLayer, Http, Kind, Outcome, Plain, PlainError, Policy, Rejection,
+    policy::Verdict,
+    protocol::{BoxError, Classify, ClientClassifier, ServerClassifier},
     test_kit::{RejectAll, Script, Scripted, request},
 };
 use tokio::time::Instant;

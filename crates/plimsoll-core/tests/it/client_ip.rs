@@ -4,7 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderName, HeaderValue, Request};
-use plimsoll_core::{ClientAddr, ClientIp, InvalidIpRange, IpRange, PeerAddr};
+use plimsoll_core::{
+    ClientIp, IpRange,
+    key::{ClientAddr, InvalidIpRange, PeerAddr},
+};
 use proptest::prelude::*;
 
 const FORWARDED: &str = "forwarded";

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    Deadline, Deadlines, Kind, Policy, ReadDeadline, Verdict, grpc_timeout, parse_grpc_timeout,
+    Deadline, Deadlines, Kind, Policy,
+    policy::{ReadDeadline, Verdict},
+    support::{grpc_timeout, parse_grpc_timeout},
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -141,10 +143,9 @@ fn a_closure_reads_a_deadline_and_the_unit_reads_none() {
 
 #[test]
 fn a_deadline_check_reads_no_latency_and_announces_nothing() {
-    fn answers(policy: &impl Policy<Request<()>>) -> [bool; 2] {
-        [policy.reads_latency(), policy.announces()]
-    }
-    assert_eq!(answers(&Deadlines::new()), [false; 2]);
+    let interests =
+        Policy::<Request<()>>::interests(&Deadlines::new(), plimsoll_core::policy::Interests::ALL);
+    assert_eq!(interests, plimsoll_core::policy::Interests::NONE);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use axum::{Router, body::Body, routing::get};
 use http::{Method, Request};
 use plimsoll_core::{
-    Condition, GateLayer, Keyed, Kind, Missing, Policy, TraceId, When, except_paths,
-    except_preflight, test_kit::RejectAll,
+    GateLayer, Keyed, Kind, Missing, Policy, TraceId, When, except_paths, except_preflight,
+    policy::Condition, test_kit::RejectAll,
 };
 use tower::ServiceExt as _;
 
@@ -96,7 +96,7 @@ fn a_pair_of_conditions_exempts_what_either_exempts() {
 fn conditions_work_with_every_policy() {
     fn admits<P: Policy<Request<()>>>(policy: &P, path: &str) -> bool {
         let verdict = policy.admit(&mut to(path), tokio::time::Instant::now());
-        matches!(verdict, plimsoll_core::Verdict::Admit(_))
+        matches!(verdict, plimsoll_core::policy::Verdict::Admit(_))
     }
     let exempt = || (except_paths(["/health"]), except_preflight());
     let keyed = || {

@@ -9,8 +9,8 @@ use std::{
 
 use http::{HeaderMap, Request};
 use plimsoll_core::{
-    Announcement, Choose, Class, Evictable, GateLayer, Keyed, Missing, Observe, Outcome, Policy,
-    Shadow, Then, Verdict, When,
+    Choose, Class, GateLayer, Keyed, Missing, Observe, Outcome, Policy, Shadow, When,
+    policy::{Announcement, Evictable, Interests, Then, Verdict},
     test_kit::{Script, Scripted, request},
 };
 use tokio::time::Instant;
@@ -47,17 +47,16 @@ impl Policy<Req> for Logged {
     fn revoke(&self, (): (), _: Instant, _: Instant) {
         self.note("revoke");
     }
-    fn reads_latency(&self) -> bool {
-        self.yes
-    }
-    fn announces(&self) -> bool {
-        self.yes
+    #[inline]
+    fn interests(&self, _: Interests) -> Interests {
+        if self.yes {
+            Interests::ALL
+        } else {
+            Interests::NONE
+        }
     }
     fn announce(&self, (): &(), _: Instant, _: &mut Announcement<'_>) {
         self.note("announce");
-    }
-    fn watches_bodies(&self) -> bool {
-        self.yes
     }
 }
 
@@ -75,12 +74,8 @@ fn forwards<P: Policy<Req>>(wrap: impl Fn(Logged) -> P) {
             yes,
             log: Arc::clone(&log),
         });
-        let answers = [
-            policy.reads_latency(),
-            policy.announces(),
-            policy.watches_bodies(),
-        ];
-        assert_eq!(answers, [yes; 3]);
+        let interests = if yes { Interests::ALL } else { Interests::NONE };
+        assert_eq!(policy.interests(Interests::ALL), interests);
         let (mut req, now) = (Request::new(()), Instant::now());
         let mut admit = || match policy.admit(&mut req, now) {
             Verdict::Admit(permit) => permit,

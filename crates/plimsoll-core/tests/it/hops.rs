@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use plimsoll_core::{
-    Classify, GateLayer, Http, Kind, Rejection,
+    GateLayer, Http, Kind, Rejection,
+    protocol::Classify,
     test_kit::{RejectAll, Script, request},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};

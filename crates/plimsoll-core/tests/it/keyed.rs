@@ -11,7 +11,8 @@ use std::{
 use http::Request;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Evictable, GateLayer, HeaderKey, Keyed, KeyedHandle, Kind, Missing, Policy, Rejection, Verdict,
+    GateLayer, HeaderKey, Keyed, KeyedHandle, Kind, Missing, Policy, Rejection,
+    policy::{Evictable, Verdict},
     test_kit::{Contract, KitRequest, Script, request},
 };
 use tokio::time::Instant;

@@ -6,8 +6,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use http::{HeaderValue, Request};
 use plimsoll_core::{
-    ApiKey, BearerToken, ClientIp, GateLayer, HeaderKey, Key, Keyed, Kind, Missing, PeerAddr,
-    Route, SecretKey,
+    ApiKey, BearerToken, ClientIp, GateLayer, HeaderKey, Key, Keyed, Kind, Missing, Route,
+    key::{PeerAddr, SecretKey},
     test_kit::{KitRequest, Script, request},
 };
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn forwarded(lines: &[&str]) -> Request<()> {
 fn client(proxies: usize, lines: &[&str]) -> Option<IpAddr> {
     ClientIp::behind(proxies)
         .client(&forwarded(lines))
-        .map(plimsoll_core::ClientAddr::ip)
+        .map(plimsoll_core::key::ClientAddr::ip)
 }
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -82,13 +82,13 @@ fn an_ipv6_client_is_keyed_by_its_network() {
     assert_eq!(
         whole
             .client(&forwarded(&["2001:db8::1"]))
-            .map(plimsoll_core::ClientAddr::ip),
+            .map(plimsoll_core::key::ClientAddr::ip),
         ip("2001:db8::1")
     );
     let none = ClientIp::behind(1).v6_prefix(0);
     assert_eq!(
         none.client(&forwarded(&["2001:db8::1"]))
-            .map(plimsoll_core::ClientAddr::ip),
+            .map(plimsoll_core::key::ClientAddr::ip),
         ip("::")
     );
 }

@@ -192,9 +192,9 @@ impl<Req> plimsoll_core::Policy<Req> for Atomic {
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
-    ) -> plimsoll_core::Verdict<(), std::convert::Infallible> {
+    ) -> plimsoll_core::policy::Verdict<(), std::convert::Infallible> {
         self.0.fetch_add(1, SeqCst);
-        plimsoll_core::Verdict::Admit(())
+        plimsoll_core::policy::Verdict::Admit(())
     }
     fn finish(&self, (): (), _: &Outcome) {
         self.0.fetch_sub(1, SeqCst);

@@ -14,6 +14,7 @@ mod keyed;
 mod keys;
 mod laws;
 mod missing;
+mod own_body;
 mod panics;
 mod policies;
 mod priority;

@@ -12,8 +12,8 @@ use std::{
 
 use http::Request;
 use plimsoll_core::{
-    ByHeader, ClientIp, GateLayer, HeaderKey, Key, Keyed, Missing, MissingKeys, Observe, PeerAddr,
-    Route,
+    ByHeader, ClientIp, GateLayer, HeaderKey, Key, Keyed, Missing, Observe, Route,
+    key::{MissingKeys, PeerAddr},
     test_kit::{KitRequest, Script, request},
 };
 use tracing::{

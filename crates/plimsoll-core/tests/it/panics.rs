@@ -14,8 +14,9 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Choose, Class, Evictable, GateLayer, Http, Keyed, Missing, Observe, Outcome, Policy, Rejection,
-    Shadow, Verdict, When,
+    Choose, Class, GateLayer, Http, Keyed, Missing, Observe, Outcome, Policy, Rejection, Shadow,
+    When,
+    policy::{Evictable, Verdict},
     test_kit::{Audited, KitRequest, Script, Scripted, request},
 };
 use tokio::time::Instant;

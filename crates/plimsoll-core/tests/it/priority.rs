@@ -2,8 +2,10 @@
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    ByHeader, ClientIp, Criticality, HeaderKey, PeerAddr, Policy as _, Prioritize as _, Priority,
-    Verdict, wire,
+    ByHeader, ClientIp, Criticality, HeaderKey, Policy as _, Priority,
+    key::PeerAddr,
+    policy::{Prioritize as _, Verdict},
+    wire,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;

@@ -12,7 +12,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Evictable, Gate, GateLayer, Http, Kind, Outcome, Policy, Rejection, Verdict,
+    Gate, GateLayer, Http, Kind, Outcome, Policy, Rejection,
+    policy::{Evictable, Verdict},
     test_kit::{KitRequest, Script, Scripted, ScriptedError, request},
 };
 use tokio::time::Instant;

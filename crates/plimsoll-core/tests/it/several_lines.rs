@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use plimsoll_core::{Allowance, RateLimitAdvice, RateLimitFields};
+use plimsoll_core::{RateLimitAdvice, RateLimitFields, policy::Allowance};
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -13,8 +13,11 @@ use std::{
 use http::HeaderName;
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Allowance, Announcement, ApiKey, Authority, Choose, ClientIp, GateLayer, HeaderKey, Key, Kind,
-    Outcome, PeerAddr, Policy, Rejection, Route, Shadow, Verdict, labelled,
+    ApiKey, Authority, Choose, ClientIp, GateLayer, HeaderKey, Key, Kind, Outcome, Policy,
+    Rejection, Route, Shadow,
+    key::PeerAddr,
+    labelled,
+    policy::{Allowance, Announcement, Verdict},
     test_kit::{Contract, Script},
 };
 use tokio::time::Instant;

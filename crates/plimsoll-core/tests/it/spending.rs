@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Mutex};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use plimsoll_core::{Class, Cost, GateLayer, Instant, Outcome, Policy, Release, Verdict};
+use plimsoll_core::{Class, Cost, GateLayer, Instant, Outcome, Policy, Release, policy::Verdict};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 /// Records how calls ended: class, bytes, cost.

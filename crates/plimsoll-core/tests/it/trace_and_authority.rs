@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use http::{HeaderValue, Request};
-use plimsoll_core::{Authority, AuthorityKey, Key, TraceId};
+use plimsoll_core::{Authority, Key, TraceId, key::AuthorityKey};
 use proptest::prelude::*;
 
 const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use plimsoll_core::{
-    Allowance, GateLayer, Http, Kind, RateLimitAdvice, RateLimitFields, Rejection,
+    GateLayer, Http, Kind, RateLimitAdvice, RateLimitFields, Rejection, policy::Allowance,
 };
 use proptest::prelude::*;
 use tonic_types::StatusExt as _;
@@ -21,8 +21,8 @@ impl<Req> plimsoll_core::Policy<Req> for Reject {
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
-    ) -> plimsoll_core::Verdict<Self::Permit, Self::Wait> {
-        plimsoll_core::Verdict::Reject(self.0)
+    ) -> plimsoll_core::policy::Verdict<Self::Permit, Self::Wait> {
+        plimsoll_core::policy::Verdict::Reject(self.0)
     }
     fn finish(&self, permit: Self::Permit, _: &plimsoll_core::Outcome) {
         match permit {}
@@ -42,14 +42,14 @@ impl<Req, const N: usize> plimsoll_core::Policy<Req> for Announces<N> {
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
-    ) -> plimsoll_core::Verdict<(), Self::Wait> {
-        plimsoll_core::Verdict::Admit(())
+    ) -> plimsoll_core::policy::Verdict<(), Self::Wait> {
+        plimsoll_core::policy::Verdict::Admit(())
     }
     fn announce(
         &self,
         (): &(),
         _: tokio::time::Instant,
-        out: &mut plimsoll_core::Announcement<'_>,
+        out: &mut plimsoll_core::policy::Announcement<'_>,
     ) {
         self.0.iter().for_each(|quota| out.allowance(quota));
     }
@@ -674,14 +674,14 @@ impl<Req> plimsoll_core::Policy<Req> for Threshold {
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
-    ) -> plimsoll_core::Verdict<(), Self::Wait> {
-        plimsoll_core::Verdict::Admit(())
+    ) -> plimsoll_core::policy::Verdict<(), Self::Wait> {
+        plimsoll_core::policy::Verdict::Admit(())
     }
     fn announce(
         &self,
         (): &(),
         _: tokio::time::Instant,
-        out: &mut plimsoll_core::Announcement<'_>,
+        out: &mut plimsoll_core::policy::Announcement<'_>,
     ) {
         // Another threshold in the trailers.
         out.threshold(self.0 + u16::from(out.in_trailers()));
@@ -738,17 +738,17 @@ impl<Req> plimsoll_core::Policy<Req> for Silent {
         &self,
         _: &mut Req,
         _: tokio::time::Instant,
-    ) -> plimsoll_core::Verdict<(), Self::Wait> {
-        plimsoll_core::Verdict::Admit(())
+    ) -> plimsoll_core::policy::Verdict<(), Self::Wait> {
+        plimsoll_core::policy::Verdict::Admit(())
     }
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: plimsoll_core::policy::Interests) -> plimsoll_core::policy::Interests {
+        plimsoll_core::policy::Interests::ALL.with_announce(false)
     }
     fn announce(
         &self,
         (): &(),
         now: tokio::time::Instant,
-        out: &mut plimsoll_core::Announcement<'_>,
+        out: &mut plimsoll_core::policy::Announcement<'_>,
     ) {
         plimsoll_core::Policy::<Req>::announce(&self.0, &(), now, out);
     }
@@ -784,7 +784,7 @@ async fn a_stack_announces_if_one_of_its_policies_does() {
 #[test]
 fn an_announcement_keeps_the_higher_threshold_and_gives_access_to_the_headers() {
     let mut headers = HeaderMap::new();
-    let mut out = plimsoll_core::Announcement::to(&mut headers);
+    let mut out = plimsoll_core::policy::Announcement::to(&mut headers);
     for level in [200, 300, 100] {
         out.threshold(level);
     }

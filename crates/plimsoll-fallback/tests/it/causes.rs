@@ -9,7 +9,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use super::{Seen, house_ad, obey, reject, see, seen};
 
 async fn answer(fallback: Fallback<Fixed>, status: u16) -> Seen {
-    let service = fallback.layer().layer(service_fn(obey));
+    let service = fallback.into_layer().layer(service_fn(obey));
     see(service.oneshot(Request::new(status)).await).await
 }
 
@@ -96,9 +96,11 @@ async fn substitution_of_rejections_can_be_switched_off_for_all_or_one_kind() {
 #[tokio::test]
 async fn inner_errors_are_replaced_or_returned() {
     let failing = |fallback: Fallback<Fixed>| {
-        let service = fallback.layer().layer(service_fn(|_: Request<()>| async {
-            Err::<Response<Full<bytes::Bytes>>, _>("connection refused")
-        }));
+        let service = fallback
+            .into_layer()
+            .layer(service_fn(|_: Request<()>| async {
+                Err::<Response<Full<bytes::Bytes>>, _>("connection refused")
+            }));
         service.oneshot(Request::new(()))
     };
     assert_eq!(
@@ -118,7 +120,7 @@ async fn the_classifier_decides_what_a_failure_is() {
             Class::Success
         }
     });
-    let layer = house_ad().http(http).layer();
+    let layer = house_ad().http(http).into_layer();
     let call = |status| layer.layer(service_fn(obey)).oneshot(Request::new(status));
     assert_eq!(
         see(call(404).await).await,

@@ -32,7 +32,7 @@ async fn rejections_of_grpc_requests_stay_grpc_statuses() {
 
 #[tokio::test]
 async fn failures_of_grpc_requests_are_unchanged() {
-    let service = house_ad().layer().layer(service_fn(obey));
+    let service = house_ad().into_layer().layer(service_fn(obey));
     assert_eq!(
         see(service.oneshot(grpc(500)).await).await,
         seen(500, "", "inner")
@@ -52,7 +52,7 @@ async fn grpc_substitutes_can_be_switched_on() {
 
 #[tokio::test]
 async fn other_posts_are_answered() {
-    let service = house_ad().layer().layer(service_fn(obey));
+    let service = house_ad().into_layer().layer(service_fn(obey));
     let post = Request::post("/").header(CONTENT_TYPE, "application/json");
     assert_eq!(
         see(service.oneshot(post.body(500).unwrap()).await).await,

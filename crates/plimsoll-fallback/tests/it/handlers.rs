@@ -45,7 +45,7 @@ async fn a_handler_gets_the_cause() {
         let response = Response::builder().status(502).header("why", "upstream");
         Ok(response.body(Full::<Bytes>::default()).unwrap())
     });
-    let alone = fallback().layer().layer(failing);
+    let alone = fallback().into_layer().layer(failing);
     assert_eq!(
         see(alone.clone().oneshot(Request::new(true)).await)
             .await
@@ -76,9 +76,11 @@ async fn a_handler_gets_the_captured_part_of_the_request() {
         |req: &Request<NotClone>| req.uri().clone(),
         |_: Cause, uri: Uri| async move { Response::new(Full::from(uri.path().to_owned())) },
     );
-    let service = fallback.layer().layer(service_fn(|req: Request<NotClone>| {
-        obey(req.map(|body| body.0))
-    }));
+    let service = fallback
+        .into_layer()
+        .layer(service_fn(|req: Request<NotClone>| {
+            obey(req.map(|body| body.0))
+        }));
     let request = Request::get("/campaigns/7").body(NotClone(500)).unwrap();
     assert_eq!(
         see(service.oneshot(request).await).await,
@@ -97,7 +99,7 @@ async fn the_capture_runs_for_every_request_and_the_handler_only_for_substitutes
             async { Answer::default() }
         },
     );
-    let mut service = fallback.layer().layer(service_fn(obey));
+    let mut service = fallback.into_layer().layer(service_fn(obey));
     for (status, counts) in [(200, (1, 0)), (404, (2, 0)), (500, (3, 1))] {
         see(service.call(Request::new(status)).await).await;
         assert_eq!((captured.load(SeqCst), handled.load(SeqCst)), counts);

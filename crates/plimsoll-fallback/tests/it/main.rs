@@ -2,6 +2,7 @@
 //! policies.
 
 mod causes;
+mod declining;
 mod grpc;
 mod handlers;
 mod marks;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{Kind, Policy, Rejection, Verdict};
+use plimsoll_core::{Kind, Policy, Rejection, policy::Verdict};
 use plimsoll_fallback::{DEGRADED, Fallback, Fixed};
 use tokio::time::Instant;
 

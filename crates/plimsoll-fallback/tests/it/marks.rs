@@ -3,8 +3,8 @@
 use http::{HeaderValue, Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::Full;
 use plimsoll_core::{
-    Allowance, Announcement, GateLayer, Http, Kind, Outcome, Policy, RateLimitFields, Rejection,
-    Verdict,
+    GateLayer, Http, Kind, Outcome, Policy, RateLimitFields, Rejection,
+    policy::{Allowance, Announcement, Verdict},
 };
 use plimsoll_fallback::{Cause, DEGRADED, Degraded, Fallback};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -13,7 +13,7 @@ use super::{RejectAs, house_ad, obey, reject};
 
 #[tokio::test]
 async fn substitutes_carry_the_cause_in_their_extensions() {
-    let failed = house_ad().layer().layer(service_fn(obey));
+    let failed = house_ad().into_layer().layer(service_fn(obey));
     let answer = failed.oneshot(Request::new(502)).await.unwrap();
     assert_eq!(
         answer.extensions().get(),
@@ -38,7 +38,7 @@ async fn substitutes_carry_the_cause_in_their_extensions() {
 
 #[tokio::test]
 async fn the_mark_can_be_switched_off() {
-    let service = house_ad().mark(false).layer().layer(service_fn(obey));
+    let service = house_ad().mark(false).into_layer().layer(service_fn(obey));
     let answer = service.oneshot(Request::new(500)).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(!answer.headers().contains_key(DEGRADED) && answer.extensions().is_empty());
@@ -51,7 +51,7 @@ async fn the_fixed_answers_own_head_is_kept() {
         .header(CACHE_CONTROL, "max-age=5")
         .body("stale")
         .unwrap();
-    let layer = Fallback::answer(response).layer();
+    let layer = Fallback::answer(response).into_layer();
     for _ in 0..2 {
         let service = layer.layer(service_fn(obey));
         let answer = service.oneshot(Request::new(500)).await.unwrap();

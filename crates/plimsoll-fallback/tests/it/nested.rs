@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use plimsoll_core::{
-    Class, GateBody, GateLayer, Kind,
+    Class, GateLayer, Kind,
+    protocol::GateBody,
     test_kit::{Audited, RejectAll},
 };
 use plimsoll_fallback::{Cause, Fallback, Fixed};
@@ -16,7 +17,10 @@ use super::{Seen, house_ad, obey, reject, see, seen};
 async fn a_rejection_of_an_inner_gate_is_a_rejection() {
     let check = async |kind: Kind, status, degraded: &str, body| {
         let inner = GateLayer::new(((), reject(kind))).layer(service_fn(obey));
-        let answer = house_ad().layer().layer(inner).oneshot(Request::new(200));
+        let answer = house_ad()
+            .into_layer()
+            .layer(inner)
+            .oneshot(Request::new(200));
         let answer = see(answer.await).await;
         assert_eq!(
             (answer.status, answer.degraded.as_deref()),
@@ -79,16 +83,16 @@ async fn through_two(inner: u16, outer: &Fallback<Fixed>) -> [Seen; 3] {
     let rejecting = GateLayer::builder(RejectAll).protocol(substitute()).build();
     let rejected = outer
         .clone()
-        .layer()
+        .into_layer()
         .layer(rejecting.layer(service_fn(obey)));
-    let failing = substitute().layer().layer(service_fn(obey));
-    let failed = outer.clone().layer().layer(failing);
+    let failing = substitute().into_layer().layer(service_fn(obey));
+    let failed = outer.clone().into_layer().layer(failing);
     let broken = substitute()
-        .layer()
+        .into_layer()
         .layer(service_fn(|_: Request<u16>| async {
             Err::<Response<Full<Bytes>>, _>("connection refused")
         }));
-    let broken = outer.clone().layer().layer(broken);
+    let broken = outer.clone().into_layer().layer(broken);
     [
         see(rejected.oneshot(Request::new(200)).await).await,
         see(failed.oneshot(Request::new(500)).await).await,
@@ -165,7 +169,12 @@ async fn a_handler_answers_with_the_inner_gates_body() {
         Response::new(GateBody::own(Bytes::from_static(b"handled")))
     });
     assert_eq!(
-        see(outer.layer().layer(inner).oneshot(Request::new(200)).await).await,
+        see(outer
+            .into_layer()
+            .layer(inner)
+            .oneshot(Request::new(200))
+            .await)
+        .await,
         seen(200, "rejected;policy=\"reject-all\";kind=full", "handled")
     );
 }

@@ -36,7 +36,7 @@ async fn while_off_answers_equal_those_without_a_fallback() {
 async fn every_cause_has_a_counter() {
     let fallback = Fallback::handler(|_: Cause<()>| async { Response::new(Full::from("")) });
     let handle = fallback.handle();
-    let layer = fallback.clone().layer();
+    let layer = fallback.clone().into_layer();
     let mut service = layer.layer(service_fn(|fail: Request<bool>| async move {
         if *fail.body() {
             return Err(());
@@ -62,7 +62,7 @@ async fn a_request_that_began_while_off_gets_no_substitute() {
     let fallback = house_ad();
     let handle = fallback.handle();
     handle.enable(false);
-    let mut service = fallback.layer().layer(service_fn(obey));
+    let mut service = fallback.into_layer().layer(service_fn(obey));
     let call = service.call(Request::new(500));
     handle.enable(true);
     assert_eq!(see(call.await).await.status, 500);

@@ -8,7 +8,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    ByExtension, Kind, LoadSignal, Outcome, Policy, Prioritize, Priority, Rejection, Verdict,
+    ByExtension, Kind, LoadSignal, Outcome, Policy, Priority, Rejection,
+    policy::{Prioritize, Verdict},
 };
 use plimsoll_load_shed::QueueDelay;
 use tokio::time::Instant;

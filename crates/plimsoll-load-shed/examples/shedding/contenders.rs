@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, Criticality, LoadSignal, Outcome, Policy, Priority, Verdict};
+use plimsoll_core::{Class, Criticality, LoadSignal, Outcome, Policy, Priority, policy::Verdict};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveShedHandle, QueueDelay};
 use tokio::time::Instant;
 

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Announcement, ByExtension, Class, Criticality, LoadSignal, Outcome, Policy, Prioritize,
-    Priority, Rejection, Verdict,
+    ByExtension, Class, Criticality, LoadSignal, Outcome, Policy, Priority, Rejection,
+    policy::{Announcement, Interests, Prioritize, Verdict},
 };
 use tokio::time::Instant;
 
@@ -88,6 +88,7 @@ const NAME: &str = "adaptive-shed";
 /// assert_eq!((handle.threshold(), handle.budget()), (0, None));
 /// # let _: GateLayer<_> = layer;
 /// ```
+#[doc(alias("load shedding", "overload", "backpressure", "503"))]
 pub struct AdaptiveShed<L, R = ByExtension> {
     shared: Arc<Shared<L>>,
     priorities: R,
@@ -201,13 +202,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.told
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(self.told)
     }
 
     #[inline]

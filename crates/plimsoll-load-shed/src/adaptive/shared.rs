@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Counter, Epoch, LoadSignal};
+use plimsoll_core::{
+    LoadSignal,
+    policy::{Counter, Epoch},
+};
 use tokio::time::Instant;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use plimsoll_core::Epoch;
+use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
 
 use super::share::{HALF, Share};

@@ -4,8 +4,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::Request;
 use plimsoll_core::{
-    Announcement, ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Prioritize,
-    Priority, ReadDeadline, Rejection, Verdict, wire,
+    ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Priority, Rejection,
+    policy::{Announcement, Interests, Prioritize, ReadDeadline, Verdict},
+    wire,
 };
 use tokio::time::Instant;
 
@@ -93,6 +94,7 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 /// client(GateLayer::new(quotes)); // around hyper's client, tonic's `Channel`, ...
 /// # _ = handle;
 /// ```
+#[doc(alias("deadline propagation", "backpressure"))]
 #[derive(Debug)]
 pub struct Downstream {
     shared: Arc<Shared>,
@@ -272,8 +274,8 @@ impl<B> Policy<Request<B>> for Downstream {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(true)
     }
 
     #[inline]

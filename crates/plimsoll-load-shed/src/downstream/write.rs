@@ -1,7 +1,7 @@
 //! Writes priority and deadline to headers.
 
 use http::{HeaderValue, Request};
-use plimsoll_core::{Deadline, Priority, grpc_timeout, wire};
+use plimsoll_core::{Deadline, Priority, support::grpc_timeout, wire};
 use tokio::time::Instant;
 
 const GRPC_TIMEOUT: http::HeaderName = http::HeaderName::from_static("grpc-timeout");

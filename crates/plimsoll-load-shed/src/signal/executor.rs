@@ -37,6 +37,7 @@ const FADE: f64 = 0.9;
 /// be several milliseconds; start with 20 ms.
 ///
 /// The probe needs a worker, too: while every worker is blocked, the load does not change.
+#[doc(alias("event loop lag"))]
 #[derive(Debug, Clone)]
 pub struct ExecutorDelay(Arc<Probe>);
 

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use plimsoll_core::{ByExtension, Criticality, Outcome, Policy, Prioritize, Verdict};
+use plimsoll_core::{
+    ByExtension, Criticality, Outcome, Policy,
+    policy::{Interests, Prioritize, Verdict},
+};
 use tokio::time::Instant;
 
 use super::{handle::AdaptiveThrottleHandle, shared::Shared};
@@ -77,6 +80,7 @@ const NAME: &str = "adaptive-throttle";
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("client-side throttling", "throttling", "SRE"))]
 pub struct AdaptiveThrottle<R = ByExtension> {
     shared: Arc<Shared>,
     priorities: R,
@@ -201,8 +205,8 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
     }
 
     #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_latency(true)
     }
 }
 

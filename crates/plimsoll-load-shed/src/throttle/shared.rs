@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, Criticality, Epoch, Outcome};
+use plimsoll_core::{Class, Criticality, Outcome, policy::Epoch};
 use tokio::time::Instant;
 
 use super::{

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use plimsoll_core::{
-    Announcement, Class, Criticality, Kind, Outcome, Policy, Priority, Same, Verdict, wire,
+    Class, Criticality, Kind, Outcome, Policy, Priority, Same,
+    policy::{Announcement, Verdict},
+    wire,
 };
 use plimsoll_load_shed::{AdaptiveShed, InvalidAdaptiveShed};
 use tokio::time::Instant;

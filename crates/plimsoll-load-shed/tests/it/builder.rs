@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Criticality, Policy as _, Priority, Rejection, Same, Verdict};
+use plimsoll_core::{Criticality, Policy as _, Priority, Rejection, Same, policy::Verdict};
 use plimsoll_load_shed::{LoadShed, LoadShedBuilder};
 use tokio::time::Instant;
 

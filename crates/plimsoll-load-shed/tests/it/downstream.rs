@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use plimsoll_core::{
     ByHeader, Criticality, Deadline, Deadlines, Gate, GateLayer, Http, Kind, Policy, Priority,
-    Rejection, Verdict, wire,
+    Rejection, policy::Verdict, wire,
 };
 use plimsoll_load_shed::{
     CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidDownstream,
@@ -196,7 +196,7 @@ fn answers(downstream: &Downstream, threshold: &str, asked: Instant) {
         let permit = admit(downstream, &mut of(Criticality::CriticalPlus), asked).unwrap();
         let mut headers = http::HeaderMap::new();
         headers.insert(wire::THRESHOLD, threshold.parse().unwrap());
-        let mut out = plimsoll_core::Announcement::to(&mut headers);
+        let mut out = plimsoll_core::policy::Announcement::to(&mut headers);
         Policy::<http::Request<()>>::announce(downstream, &permit, asked, &mut out);
     }
 }

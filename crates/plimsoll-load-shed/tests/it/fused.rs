@@ -12,7 +12,9 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use plimsoll_core::{Criticality, GateLayer, Kind, Outcome, Policy, Rejection, Verdict, wire};
+use plimsoll_core::{
+    Criticality, GateLayer, Kind, Outcome, Policy, Rejection, policy::Verdict, wire,
+};
 use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, Downstream, LoadShed};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _};

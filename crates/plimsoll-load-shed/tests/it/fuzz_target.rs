@@ -3,8 +3,8 @@
 
 use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 use plimsoll_core::{
-    Announcement, ByHeader, Deadlines, Instant, Kind, Policy, Prioritize as _, ReadDeadline as _,
-    Verdict,
+    ByHeader, Deadlines, Instant, Kind, Policy,
+    policy::{Announcement, Prioritize as _, ReadDeadline as _, Verdict},
     wire::{COHORT, CRITICALITY, THRESHOLD, TIMEOUT},
 };
 use plimsoll_load_shed::Downstream;

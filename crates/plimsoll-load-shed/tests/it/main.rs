@@ -36,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{LoadSignal, Policy, Priority, Verdict};
+use plimsoll_core::{LoadSignal, Policy, Priority, policy::Verdict};
 use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
 

@@ -6,8 +6,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
-    ByExtension, ByHeader, ClientIp, Criticality, Deadline, Deadlines, GateLayer, PeerAddr, Policy,
-    Priority, When, wire,
+    ByExtension, ByHeader, ClientIp, Criticality, Deadline, Deadlines, GateLayer, Policy, Priority,
+    When, key::PeerAddr, wire,
 };
 use plimsoll_load_shed::{
     AdaptiveShed, CallContext, Downstream, LoadShed, QueueDelay, except_paths,
@@ -162,7 +162,7 @@ async fn all_services_shed_the_same_users_and_others_in_the_next_hour() {
         let priority = Priority::new(Criticality::Critical).cohort_of(user, hour);
         req.extensions_mut().insert(priority);
         let verdict = shed.admit(&mut req, Instant::now());
-        matches!(verdict, plimsoll_core::Verdict::Admit(_))
+        matches!(verdict, plimsoll_core::policy::Verdict::Admit(_))
     };
     let mut moved = 0;
     for n in 0..200 {

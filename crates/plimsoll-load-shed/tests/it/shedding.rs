@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use plimsoll_core::{
-    ByHeader, Condition as _, Criticality, GateLayer, Kind, Policy, Priority, Same, Verdict, When,
+    ByHeader, Criticality, GateLayer, Kind, Policy, Priority, Same, When,
+    policy::{Condition as _, Verdict},
 };
 use plimsoll_load_shed::{LoadShed, LoadShedLayer};
 use proptest::prelude::*;
@@ -209,7 +210,7 @@ async fn the_header_names_the_priority_and_health_checks_are_exempt() {
 async fn law_01_all_services_of_a_layer_count_together() {
     let shed = LoadShed::new(|| 0.0);
     let handle = shed.handle();
-    let layer: LoadShedLayer<_> = LoadShedLayer::new(shed);
+    let layer: LoadShedLayer<_> = shed.into_layer();
     for _ in 0..3 {
         let service = layer.layer(service_fn(|_: Request<Body>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Body::new()))

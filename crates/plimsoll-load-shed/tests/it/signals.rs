@@ -103,8 +103,10 @@ async fn as_a_policy_it_records_waits_and_run_times() {
     _ = delay.admit(&mut (), now + ms(100));
     assert_eq!(delay.load(), 0.0);
     let relative = QueueDelay::relative();
-    assert!(Policy::<()>::reads_latency(&relative));
-    assert!(!Policy::<()>::reads_latency(&delay));
+    assert!(
+        Policy::<()>::interests(&relative, plimsoll_core::policy::Interests::LATENCY).latency()
+    );
+    assert!(!Policy::<()>::interests(&delay, plimsoll_core::policy::Interests::LATENCY).latency());
     Policy::<()>::finish(&relative, (), &outcome);
     relative.record(ms(3), now + ms(100));
     _ = relative.admit(&mut (), now + ms(200));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, Criticality, Kind, Outcome, Policy, Priority, Verdict};
+use plimsoll_core::{Class, Criticality, Kind, Outcome, Policy, Priority, policy::Verdict};
 use plimsoll_load_shed::{AdaptiveThrottle, InvalidAdaptiveThrottle, ThrottlePermit};
 use tokio::time::Instant;
 

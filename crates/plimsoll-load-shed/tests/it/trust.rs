@@ -1,7 +1,12 @@
 //! Forged priorities gain nothing.
 
 use http::{HeaderValue, Request};
-use plimsoll_core::{ByHeader, ClientIp, Criticality, PeerAddr, Policy, Prioritize, Verdict, wire};
+use plimsoll_core::{
+    ByHeader, ClientIp, Criticality, Policy,
+    key::PeerAddr,
+    policy::{Prioritize, Verdict},
+    wire,
+};
 use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::StatusCode;
 use plimsoll_core::{
-    ByHeader, Class, ClientIp, GateLayer, Kind, Observe, Outcome, PeerAddr, Rejected, Rejection,
+    ByHeader, Class, ClientIp, GateLayer, Kind, Observe, Outcome, Rejected, Rejection,
+    key::PeerAddr,
 };
 use plimsoll_metrics::Metrics;
 use tokio::time::{Instant, advance};

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
-use plimsoll_core::{GateLayer, Kind, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{GateLayer, Kind, Outcome, Policy, Rejection, policy::Verdict};
 use plimsoll_metrics::GateMetrics;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, util::BoxCloneService};

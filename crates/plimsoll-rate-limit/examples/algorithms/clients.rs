@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, ops::Range, pin::pin, sync::Arc, time::Duration};
 
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},

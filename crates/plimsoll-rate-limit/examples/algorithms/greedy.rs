@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use tokio::time::Instant;
 
 use crate::{LIMIT, PERIOD, clients::replay};

@@ -14,7 +14,7 @@ mod sim;
 
 use std::error::Error;
 
-use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Missing, Outcome, Policy, policy::Verdict};
 use plimsoll_rate_limit::{RateLimit, SlidingLog};
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Every interleaving of taking and refunding tokens.
 
 use loom::{sync::Arc, thread};
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 use super::*;
 use crate::refunds::{Ledger, Refunds};

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use plimsoll_core::SecretKey;
+use plimsoll_core::key::SecretKey;
 
 /// The key of a caller, equal to the key that the limit derives from a request.
 ///

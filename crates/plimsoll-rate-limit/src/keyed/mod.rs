@@ -13,7 +13,10 @@ mod table;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{
+    Key, Missing, Outcome, Policy, Rejection,
+    policy::{Announcement, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use self::table::{Owner, Table};
@@ -69,6 +72,7 @@ use crate::{
 /// As for [`RateLimit`](crate::RateLimit). Tokens of a key that was evicted meanwhile are not
 /// refunded. A request that has found its key's cell while another key takes the cell over counts
 /// against the other key.
+#[doc(alias("per key", "per client", "per IP", "governor", "throttle"))]
 pub struct KeyedRateLimit<K, const N: usize = 1, C = One> {
     key: K,
     cost: C,
@@ -177,13 +181,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.table.settings.announces()
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(self.table.settings.announces())
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use plimsoll_core::{Counter, MissingKeys};
+use plimsoll_core::{key::MissingKeys, policy::Counter};
 
 use super::{
     eviction::{Candidate, candidate},

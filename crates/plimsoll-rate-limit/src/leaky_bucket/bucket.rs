@@ -79,6 +79,7 @@ use crate::One;
 ///     Ok(())
 /// }
 /// ```
+#[doc(alias("traffic shaping", "smoothing", "throttle"))]
 pub struct LeakyBucket<C = One, D = ()> {
     pub(super) state: Arc<State>,
     pub(super) cost: Arc<C>,

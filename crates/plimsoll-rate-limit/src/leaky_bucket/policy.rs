@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Deadline, Evictable, Kind, Outcome, Policy, ReadDeadline, Rejection, Verdict};
+use plimsoll_core::{
+    Deadline, Kind, Outcome, Policy, Rejection,
+    policy::{Evictable, Interests, ReadDeadline, Verdict},
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -114,13 +117,8 @@ impl<Req, C: RequestCost<Req>, D: ReadDeadline<Req>> Policy<Req> for LeakyBucket
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE
     }
 }
 

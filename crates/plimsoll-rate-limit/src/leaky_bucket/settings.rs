@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Counter, Epoch, Live};
+use plimsoll_core::policy::{Counter, Epoch, Live};
 
 use super::word::Rate;
 use crate::bounds::MAX_PERIOD;

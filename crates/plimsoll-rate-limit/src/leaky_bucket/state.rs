@@ -25,7 +25,7 @@ use std::{
     task::Waker,
 };
 
-use plimsoll_core::{Ticket, Waiters};
+use plimsoll_core::policy::{Ticket, Waiters};
 
 use super::{
     settings::Settings,

@@ -1,7 +1,7 @@
 //! A place in the queue, with the time of its departure.
 
 use pin_project_lite::pin_project;
-use plimsoll_core::Ticket;
+use plimsoll_core::policy::Ticket;
 use tokio::time::Sleep;
 
 pin_project! {

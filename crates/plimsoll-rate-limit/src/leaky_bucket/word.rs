@@ -1,6 +1,6 @@
 //! The time of the next departure, and whether requests are queued, in one atomic.
 
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 /// Interval, count and period: a rate that can be changed while it is in use.
 pub(super) type Rate = Live<3, GENERATIONS>;

@@ -2,7 +2,7 @@
 //! take hours.
 
 use loom::{sync::Arc, thread};
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 use super::*;
 use crate::terms::LiveQuota;

@@ -1,6 +1,6 @@
 //! A bucket with leases against a bucket without.
 
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

@@ -5,7 +5,10 @@ use std::{
     sync::atomic::Ordering::{Acquire, Relaxed},
 };
 
-use plimsoll_core::{Announcement, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Outcome, Policy,
+    policy::{Announcement, Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use super::{RateLimit, RateLimitPermit};
@@ -63,13 +66,8 @@ impl<Req, const N: usize, C: RequestCost<Req>> Policy<Req> for RateLimit<N, C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.settings.announces()
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_announce(self.settings.announces())
     }
 
     #[inline]

@@ -7,8 +7,8 @@ mod settings;
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Allowance, Announcement, Evictable, GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing,
-    Outcome, Policy, Rejection, Verdict,
+    GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection,
+    policy::{Allowance, Announcement, Evictable, Interests, Verdict},
 };
 use tokio::time::Instant;
 
@@ -75,6 +75,7 @@ use crate::{One, RequestCost};
 ///     Ok(())
 /// }
 /// ```
+#[doc(alias("sliding window", "throttle"))]
 pub struct SlidingLog<C = One> {
     settings: Arc<Settings>,
     log: Log,
@@ -240,13 +241,8 @@ impl<Req, C: RequestCost<Req>> Policy<Req> for SlidingLog<C> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        self.settings.name.get().is_some()
+    fn interests(&self, asked: Interests) -> Interests {
+        Interests::NONE.with_announce(asked.announce() && self.settings.name.get().is_some())
     }
 
     fn announce(&self, _: &SlidingLogPermit, admitted: Instant, out: &mut Announcement<'_>) {

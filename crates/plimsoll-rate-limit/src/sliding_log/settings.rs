@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Allowance, Counter, Epoch, Live};
+use plimsoll_core::policy::{Allowance, Counter, Epoch, Live};
 
 use crate::bounds::MAX_PERIOD;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Missing, Policy, Verdict};
+use plimsoll_core::{Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::{CalendarUnit, Quota, RateLimit};
 use tokio::time::{Instant, advance};
 

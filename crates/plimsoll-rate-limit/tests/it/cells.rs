@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, thread, time::Duration};
 
-use plimsoll_core::{ClientIp, HeaderKey, Missing, PeerAddr, Policy, Verdict};
+use plimsoll_core::{ClientIp, HeaderKey, Missing, Policy, key::PeerAddr, policy::Verdict};
 use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::time::Instant;

@@ -7,7 +7,10 @@ use futures_util::stream;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, StreamBody};
-use plimsoll_core::{Class, Cost, GateLayer, Missing, Outcome, Policy, Spent, Verdict};
+use plimsoll_core::{
+    Class, Cost, GateLayer, Missing, Outcome, Policy,
+    policy::{Spent, Verdict},
+};
 use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _, service_fn};

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, Missing, Outcome, Policy, Spent, Verdict};
+use plimsoll_core::{
+    Class, Missing, Outcome, Policy,
+    policy::{Spent, Verdict},
+};
 use plimsoll_rate_limit::{KeyedRateLimit, KeyedRateLimitPermit, RateLimit};
 use proptest::{
     collection::vec,

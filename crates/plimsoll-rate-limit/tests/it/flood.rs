@@ -7,7 +7,7 @@ mod sim;
 
 use std::time::Duration;
 
-use plimsoll_core::{Missing, Policy, Verdict};
+use plimsoll_core::{Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::{KeyedRateLimit, RateLimit};
 
 use self::{

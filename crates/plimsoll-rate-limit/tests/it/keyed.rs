@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Kind, Missing, Policy, Verdict};
+use plimsoll_core::{Kind, Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use tokio::time::Instant;
 

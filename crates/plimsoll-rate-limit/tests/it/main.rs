@@ -27,7 +27,7 @@ mod wire;
 
 use std::time::Duration;
 
-use plimsoll_core::{Kind, Policy, Verdict};
+use plimsoll_core::{Kind, Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit, RateLimitPermit};
 use tokio::time::Instant;
 

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderValue, Request, header};
 use plimsoll_core::{
-    ApiKey, BearerToken, ClientIp, HeaderKey, Key, Missing, PeerAddr, Policy, Route, Verdict,
+    ApiKey, BearerToken, ClientIp, HeaderKey, Key, Missing, Policy, Route, key::PeerAddr,
+    policy::Verdict,
 };
 use plimsoll_rate_limit::{LimitKey, Quota, RateLimit};
 use tokio::time::Instant;

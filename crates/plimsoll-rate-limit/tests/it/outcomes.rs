@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{Class, GateLayer, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, GateLayer, Missing, Outcome, Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};

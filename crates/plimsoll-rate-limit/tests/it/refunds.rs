@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use plimsoll_core::{GateLayer, Kind, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{GateLayer, Kind, Missing, Outcome, Policy, Rejection, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::{

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_core::{Choose, GateLayer, HeaderKey, Missing, Policy, Verdict};
+use plimsoll_core::{Choose, GateLayer, HeaderKey, Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use proptest::{collection::vec, prelude::*};
 use tokio::time::{Instant, advance};

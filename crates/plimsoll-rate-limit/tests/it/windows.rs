@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tokio::time::Instant;

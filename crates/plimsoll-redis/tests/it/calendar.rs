@@ -1,6 +1,6 @@
 //! Windows that end by the wall clock of Redis.
 
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::time::Instant;
 

@@ -6,7 +6,8 @@
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
 use plimsoll_core::{
-    Policy, Verdict,
+    Policy,
+    policy::Verdict,
     test_kit::{Contract, KitRequest, Script, request},
 };
 use plimsoll_rate_limit::Quota;

@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use plimsoll_core::{GateLayer, Kind, Missing, Policy, Verdict, test_kit::RejectAll};
+use plimsoll_core::{GateLayer, Kind, Missing, Policy, policy::Verdict, test_kit::RejectAll};
 use plimsoll_rate_limit::Quota;
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use plimsoll_circuit_breaker::{CircuitBreaker, State};
-use plimsoll_core::{Kind, Missing, Policy, Verdict};
+use plimsoll_core::{Kind, Missing, Policy, policy::Verdict};
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{OnFailure, RedisHandle, RedisRateLimit};
 use tokio::{task::JoinSet, time::Instant};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Class, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Missing, Outcome, Policy, policy::Verdict};
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{LeaseCell, LeaseSettings, LeasedRateLimit};
 use tokio::{task::JoinSet, time::Instant};

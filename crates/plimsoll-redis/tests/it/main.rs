@@ -25,7 +25,7 @@ mod tls;
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
-use plimsoll_core::{Policy, Rejection, Verdict};
+use plimsoll_core::{Policy, Rejection, policy::Verdict};
 use plimsoll_redis::{RedisRateLimit, RedisRateLimitBuilder, RedisServer};
 use tokio::time::Instant;
 

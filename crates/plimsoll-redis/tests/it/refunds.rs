@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Request;
-use plimsoll_core::{GateLayer, Kind, Missing, Outcome, Policy, Rejection, Verdict};
+use plimsoll_core::{GateLayer, Kind, Missing, Outcome, Policy, Rejection, policy::Verdict};
 use plimsoll_rate_limit::Quota;
 use plimsoll_redis::{LeaseSettings, RedisRateLimit, RedisServer};
 use proptest::{collection::vec, prelude::*, sample::Index};

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
 };
 
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use plimsoll_sampling::{Draw, Mode, Rates, Sampled, Sampling};
 use tokio::time::Instant;
 

@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{Class, GateLayer, Outcome, Policy, Rejection, Verdict, test_kit::RejectAll};
+use plimsoll_core::{
+    Class, GateLayer, Outcome, Policy, Rejection, policy::Verdict, test_kit::RejectAll,
+};
 use plimsoll_sampling::{Rates, Sampling};
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};

@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_core::{GateLayer, HeaderKey, Kind, Policy, Rejection, Verdict, test_kit::RejectAll};
+use plimsoll_core::{
+    GateLayer, HeaderKey, Kind, Policy, Rejection, policy::Verdict, test_kit::RejectAll,
+};
 use plimsoll_sampling::{ByKey, Rates, Sampled, Sampling, SamplingLayer};
 use proptest::prelude::*;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 //! seeds are fixed).
 
 use http::Request;
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use plimsoll_sampling::{Rates, Sampled, Sampling};
 use tokio::time::Instant;
 

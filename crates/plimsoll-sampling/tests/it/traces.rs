@@ -1,7 +1,7 @@
 //! A trace is kept or left out as a whole, in every service on its path.
 
 use http::Request;
-use plimsoll_core::{Policy, Verdict};
+use plimsoll_core::{Policy, policy::Verdict};
 use plimsoll_sampling::{ByKey, Rates, Sampled, Sampling, TraceId};
 use tokio::time::Instant;
 

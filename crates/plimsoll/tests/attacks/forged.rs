@@ -5,8 +5,9 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use axum::{Router, body::Body, routing::get};
 use http::Request;
 use plimsoll::{
-    ByHeader, ClientIp, GateLayer, HeaderKey, IpRange, Missing, Prioritize,
+    ByHeader, ClientIp, GateLayer, HeaderKey, IpRange, Missing,
     concurrency::ConcurrencyLimit,
+    policy::Prioritize,
     rate_limit::{Quota, RateLimit},
 };
 use tokio::{io::AsyncWriteExt as _, sync::Notify};

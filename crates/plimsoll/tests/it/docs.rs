@@ -12,11 +12,12 @@ use futures_util::poll;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use plimsoll::{
-    ClientIp, Deadlines, GateLayer, Instant, Kind, Missing, Outcome, Policy, Rejection, Verdict,
+    ClientIp, Deadlines, GateLayer, Instant, Kind, Missing, Outcome, Policy, Rejection,
     circuit_breaker::CircuitBreaker,
     concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
     fallback::{DEGRADED, Fallback, Fixed},
     load_shed::LoadShed,
+    policy::Verdict,
     rate_limit::{Quota, RateLimit},
     sampling::{Rates, Sampling},
 };

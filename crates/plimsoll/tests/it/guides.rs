@@ -6,9 +6,10 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::poll;
 use http::{Request, Response, StatusCode};
 use plimsoll::{
-    ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Kind, Missing, PeerAddr, Policy,
-    RateLimitFields, Release, Route,
+    ApiKey, Choose, ClientIp, GateLayer, Handover, Http, Kind, Missing, Policy, RateLimitFields,
+    Release, Route,
     concurrency::ConcurrencyLimit,
+    key::PeerAddr,
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
 };
 use plimsoll_core::test_kit::{Script, Scripted, request};

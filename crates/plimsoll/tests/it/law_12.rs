@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures_util::poll;
 use http::{Response, StatusCode};
 use plimsoll::{
-    Class, GateLayer, Kind, Policy, Shadow, Verdict, When,
+    Class, GateLayer, Kind, Policy, Shadow, When,
     concurrency::ConcurrencyLimit,
     metrics::Metrics,
+    policy::Verdict,
     rate_limit::{Quota, RateLimit},
 };
 use plimsoll_core::test_kit::{Script, Scripted, ScriptedError, request};

@@ -9,11 +9,12 @@ use std::{
 use http::{Request, Response};
 use plimsoll::{
     Class, GateLayer, HeaderKey, LoadSignal as _, Missing, Observe, Outcome, Policy, Rejected,
-    Rejection, Verdict,
+    Rejection,
     circuit_breaker::{CircuitBreaker, CircuitBreakerHandle, State},
     concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle},
     fallback::Fallback,
     load_shed::{Depth, LoadShed},
+    policy::Verdict,
     rate_limit::{Quota, RateLimit, SlidingLog},
     sampling::{Rates, Sampling},
 };

@@ -4,6 +4,7 @@ mod docs;
 mod guides;
 mod law_12;
 mod laws;
+mod layers;
 mod packaged;
 
 use std::time::Duration;

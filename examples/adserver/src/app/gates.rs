@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
-use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Http, Kind, Missing};
+use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Kind, Missing};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed, LoadShedLayer};
 use plimsoll_metrics::Metrics;
@@ -105,7 +105,7 @@ fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
 }
 
 /// The gate of the impression logger.
-pub(super) type LoggerLayer = LoadShedLayer<Depth, Http, ByHeader<HeaderKey>>;
+pub(super) type LoggerLayer = LoadShedLayer<Depth, ByHeader<HeaderKey>>;
 
 /// Place 3, at the impression logger: load shedding by the depth of its queue.
 ///

@@ -9,7 +9,7 @@ const POLICIES: [&str; 20] = [
     "plimsoll::Deadlines",
     "plimsoll::Keyed<plimsoll::ClientIp, plimsoll::concurrency::ConcurrencyLimit>",
     "plimsoll::Shadow<plimsoll::concurrency::ConcurrencyLimit>",
-    "plimsoll::Then<(), plimsoll::concurrency::ConcurrencyLimit>",
+    "plimsoll::policy::Then<(), plimsoll::concurrency::ConcurrencyLimit>",
     "plimsoll::When<fn(&Request) -> bool, plimsoll::concurrency::ConcurrencyLimit>",
     "plimsoll::circuit_breaker::CircuitBreaker",
     "plimsoll::concurrency::ConcurrencyLimit",

@@ -31,6 +31,7 @@ use crate::control::{
 /// than 200; and from 20 to 1,000 it would take a quarter of an hour.
 ///
 /// In both forms the limit does not grow when less than half of it was in flight.
+#[doc(alias("additive increase", "adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Aimd {
     common: Common,

@@ -37,6 +37,7 @@ use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, W
 /// In both forms the limit does not move when less than half of it was in flight; smoothing is 0.2,
 /// tolerance 1.5, the long average covers 600 windows, and falls by a 20th in each window while it
 /// is more than twice the latency.
+#[doc(alias("gradient", "adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Gradient2 {
     common: Common,

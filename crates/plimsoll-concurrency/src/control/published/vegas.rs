@@ -43,6 +43,7 @@ use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, W
 ///
 /// In both forms the limit does not move when less than half of it was in flight, unless calls are
 /// dropped, and smoothing is 1: the limit moves to its target at once.
+#[doc(alias("concurrency-limits", "adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Vegas {
     common: Common,

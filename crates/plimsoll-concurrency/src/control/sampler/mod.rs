@@ -25,7 +25,11 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Class, Counter, Epoch, Outcome, shard, shards};
+use plimsoll_core::{
+    Class, Outcome,
+    policy::{Counter, Epoch},
+    support::{shard, shards},
+};
 use tokio::time::Instant;
 
 pub(crate) use self::{closing::Closed, route::Route};

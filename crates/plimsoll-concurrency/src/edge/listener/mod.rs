@@ -74,6 +74,7 @@ pub enum InvalidListener {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("max connections"))]
 #[derive(Debug)]
 pub struct BoundedListener<L: Listener> {
     listener: L,

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use plimsoll_core::Counter;
+use plimsoll_core::policy::Counter;
 use tokio::sync::Notify;
 
 use super::InvalidListener;

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering::SeqCst, task::Waker};
 
 use loom::{sync::Arc, thread};
-use plimsoll_core::Ticket;
+use plimsoll_core::policy::Ticket;
 use tokio::time::Instant;
 
 use super::{Woken, assert_idle, limit, release, settle, three_at_once};

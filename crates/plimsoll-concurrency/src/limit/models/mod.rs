@@ -13,7 +13,7 @@ use std::{
 };
 
 use loom::sync::Arc;
-use plimsoll_core::Ticket;
+use plimsoll_core::policy::Ticket;
 use tokio::time::Instant;
 
 use crate::{

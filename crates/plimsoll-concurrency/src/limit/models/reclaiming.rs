@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loom::{sync::Arc, thread};
-use plimsoll_core::WaitsOn;
+use plimsoll_core::policy::WaitsOn;
 use tokio::time::Instant;
 
 use super::{arrive, assert_idle, limit, release, settle, three_at_once};

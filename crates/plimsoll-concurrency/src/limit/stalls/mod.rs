@@ -43,7 +43,10 @@ use std::sync::{
     },
 };
 
-use plimsoll_core::{WaitsOn, shard, shards};
+use plimsoll_core::{
+    policy::WaitsOn,
+    support::{shard, shards},
+};
 
 pub(crate) use self::stamp::Stamp;
 use self::{

@@ -84,6 +84,7 @@ use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("fair queueing", "noisy neighbour", "per client"))]
 pub struct FairShare<R = Same> {
     own: [KeyCounts; Criticality::ALL.len()],
     /// The cell's place in the order of cells, as a fraction of 2^32, for rounding.

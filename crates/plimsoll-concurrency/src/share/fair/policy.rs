@@ -7,7 +7,8 @@ use std::{
 };
 
 use plimsoll_core::{
-    Criticality, Evictable, Kind, Outcome, Policy, Prioritize, Rejection, Verdict, WaitsOn,
+    Criticality, Kind, Outcome, Policy, Rejection,
+    policy::{Evictable, Interests, Prioritize, Verdict, WaitsOn},
 };
 use tokio::time::Instant;
 
@@ -64,18 +65,8 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_body_waits(true)
     }
 
     #[inline]

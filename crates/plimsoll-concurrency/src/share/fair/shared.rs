@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use plimsoll_core::{Counter, Criticality, Epoch};
+use plimsoll_core::{
+    Criticality,
+    policy::{Counter, Epoch},
+};
 use tokio::time::Instant;
 
 use super::band::{Band, Fill, GOLDEN};

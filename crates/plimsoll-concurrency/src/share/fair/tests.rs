@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use plimsoll_core::{Class, Outcome, Policy, Verdict, WaitsOn};
+use plimsoll_core::{
+    Class, Outcome, Policy,
+    policy::{Verdict, WaitsOn},
+};
 
 use super::*;
 use crate::ConcurrencyLimit;

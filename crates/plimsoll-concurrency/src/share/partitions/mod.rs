@@ -5,7 +5,10 @@ mod partition;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use plimsoll_core::{Epoch, Kind, Outcome, Policy, Rejection, Verdict, WaitsOn};
+use plimsoll_core::{
+    Kind, Outcome, Policy, Rejection,
+    policy::{Epoch, Interests, Verdict, WaitsOn},
+};
 use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};
@@ -89,6 +92,7 @@ pub enum InvalidPartitions {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("bulkhead", "reserved capacity"))]
 pub struct Partitions<K, F> {
     shared: Arc<Shared<K>>,
     read: F,
@@ -241,18 +245,8 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        true
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_body_waits(true)
     }
 
     #[inline]

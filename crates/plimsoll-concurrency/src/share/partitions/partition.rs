@@ -5,7 +5,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-use plimsoll_core::Counter;
+use plimsoll_core::policy::Counter;
 
 use crate::limit::stalls::{Stalls, Stamp};
 

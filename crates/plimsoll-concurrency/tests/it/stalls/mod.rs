@@ -20,7 +20,10 @@ use http_body::{Body, Frame};
 use plimsoll_concurrency::{
     Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
-use plimsoll_core::{GateBody, GateLayer, Held, Http, Missing, Policy};
+use plimsoll_core::{
+    GateLayer, Http, Missing, Policy,
+    protocol::{GateBody, Held},
+};
 use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _};
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitPermit};
-use plimsoll_core::{Class, Outcome, Policy, Verdict, WaitsOn};
+use plimsoll_core::{
+    Class, Outcome, Policy,
+    policy::{Verdict, WaitsOn},
+};
 use proptest::prelude::*;
 use tokio::time::Instant;
 

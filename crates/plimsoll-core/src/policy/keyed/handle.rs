@@ -54,7 +54,7 @@ impl<P: Evictable> KeyedHandle<P> {
     }
 
     /// Calls `look` with the cell of a key, if the key has its own. `key` must hash as the policy's
-    /// key does (a [`ClientAddr`](crate::ClientAddr), a header's bytes as `&[u8]`, a route as
+    /// key does (a [`ClientAddr`](crate::key::ClientAddr), a header's bytes as `&[u8]`, a route as
     /// `&str`).
     pub fn with_cell<R>(&self, key: impl Hash, look: impl FnOnce(&P) -> R) -> Option<R> {
         let place = self.0.enter_present(key)?;

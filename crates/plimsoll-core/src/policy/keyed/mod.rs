@@ -22,9 +22,8 @@ use tokio::time::Instant;
 
 pub use self::handle::KeyedHandle;
 use self::table::{InUse, Place, Table};
-use crate::{
-    Announcement, Key, Missing, Outcome, Policy, Rejection, Verdict, WaitsOn, key::label_of,
-};
+use super::forward::forward_permit;
+use crate::{Interests, Key, Missing, Outcome, Policy, Rejection, Verdict, key::label_of};
 
 /// A policy that can be evicted from a per-key table and reset for another key.
 pub trait Evictable: Send + Sync {
@@ -86,6 +85,7 @@ pub struct InvalidKeyed(usize);
 ///
 /// A known key is found without a lock. Other keys lock their set while its eight slots are
 /// examined; so does the first request of a known key after another key has needed its slot.
+#[doc(alias("per key", "per client", "per tenant"))]
 pub struct Keyed<K, P> {
     key: K,
     missing: Missing,
@@ -269,31 +269,13 @@ where
     }
 
     #[inline]
-    fn reads_latency(&self) -> bool {
+    fn interests(&self, asked: Interests) -> Interests {
         // All cells have the same settings.
-        Policy::<Req>::reads_latency(&self.table.unused)
+        Policy::<Req>::interests(&self.table.unused, asked)
     }
 
-    #[inline]
-    fn announces(&self) -> bool {
-        Policy::<Req>::announces(&self.table.unused)
-    }
-
-    fn announce(&self, permit: &Self::Permit, admitted: Instant, out: &mut Announcement<'_>) {
-        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &permit.permit) {
-            cell.announce(permit, admitted, out);
-        }
-    }
-
-    #[inline]
-    fn watches_bodies(&self) -> bool {
-        Policy::<Req>::watches_bodies(&self.table.unused)
-    }
-
-    #[inline]
-    fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
-        if let (Some(cell), Some(permit)) = (self.table.cell(permit.place), &mut permit.permit) {
-            cell.body_waits(permit, on);
-        }
-    }
+    forward_permit!(
+        reports self, permit: (self.table.cell(permit.place), permit),
+        (Some(cell), KeyedPermit { permit: Some(permit), .. }) => cell, permit
+    );
 }

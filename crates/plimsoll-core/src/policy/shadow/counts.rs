@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{Counter, Kind, Rejection, callbacks::Callbacks};
+use crate::{Kind, Rejection, callbacks::Callbacks, count::Counter};
 
 /// A rejection of a policy in a [`Shadow`](crate::Shadow), as passed to callbacks.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::counts::{Counts, ShadowKeys, ShadowRejection};
-use crate::{Counter, Kind};
+use crate::{Kind, count::Counter};
 
 /// Reads the counters of a [`Shadow`](crate::Shadow), and turns enforcement on or off. Clones share
 /// one shadow.

@@ -2,7 +2,7 @@
 
 use http::Response;
 
-use super::REFUSED_BY;
+use super::headers::REFUSED_BY;
 use crate::Rejection;
 
 /// Removes the policy's name, unless a gate in this process left it together with a [`Rejection`].

@@ -6,7 +6,10 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
     header::{Entry, FORWARDED},
 };
-use plimsoll_core::{ClientIp, InvalidIpRange, IpRange, PeerAddr};
+use plimsoll_core::{
+    ClientIp, IpRange,
+    key::{InvalidIpRange, PeerAddr},
+};
 
 use super::{Input, lines};
 
@@ -28,7 +31,7 @@ pub fn client_ip(data: &[u8]) -> bool {
         .insert(PeerAddr(SocketAddr::new(peer, 443)));
 
     let reader = reader(input.knob % 8).v6_prefix(128);
-    let client = reader.client(&req).map(plimsoll_core::ClientAddr::ip);
+    let client = reader.client(&req).map(plimsoll_core::key::ClientAddr::ip);
     let own = client.filter(|client| *client != peer);
     if let Some(addr) = own {
         assert!(is_in(req.headers(), addr), "{addr} is in no header");
@@ -51,7 +54,7 @@ pub fn client_ip(data: &[u8]) -> bool {
     }
 
     let entries = entries(req.headers());
-    let read = |reader: ClientIp| reader.client(&req).map(plimsoll_core::ClientAddr::ip);
+    let read = |reader: ClientIp| reader.client(&req).map(plimsoll_core::key::ClientAddr::ip);
     let read_128 = |reader: ClientIp| read(reader.v6_prefix(128));
     for hops in 1..4 {
         let expected = entries.get(hops - 1).copied().flatten();

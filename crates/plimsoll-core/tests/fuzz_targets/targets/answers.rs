@@ -17,8 +17,9 @@ use http::{
 };
 use http_body::{Body, Frame};
 use plimsoll_core::{
-    Allowance, Class, Classify, ClientClassifier, GateLayer, Instant, Outcome, Policy,
-    RateLimitAdvice, RateLimitFields, ServerClassifier, Verdict,
+    Class, GateLayer, Instant, Outcome, Policy, RateLimitAdvice, RateLimitFields,
+    policy::{Allowance, Verdict},
+    protocol::{Classify, ClientClassifier, ServerClassifier},
 };
 use tower::{Layer as _, Service as _, service_fn};
 

@@ -7,7 +7,8 @@ use http::{
     header::{AUTHORIZATION, HOST},
 };
 use plimsoll_core::{
-    ApiKey, Authority, AuthorityKey, BearerToken, HeaderKey, Key as _, SecretKey, TraceId,
+    ApiKey, Authority, BearerToken, HeaderKey, Key as _, TraceId,
+    key::{AuthorityKey, SecretKey},
 };
 
 use super::{Input, lines};

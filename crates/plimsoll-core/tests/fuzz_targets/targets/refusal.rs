@@ -11,7 +11,12 @@ use http::{
     header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::Body;
-use plimsoll_core::{Allowance, GateBody, Held, Http, Kind, Rejection, wire};
+use plimsoll_core::{
+    Http, Kind, Rejection,
+    policy::Allowance,
+    protocol::{GateBody, Held},
+    wire,
+};
 
 use super::{Input, lines};
 
@@ -137,7 +142,7 @@ fn pushback_is_in_time(answer: &HeaderMap, asked: &HeaderMap) {
     };
     let pushback: i32 = pushback.to_str().expect("text").parse().expect("a number");
     let timeout = asked.get(GRPC_TIMEOUT).map(http::HeaderValue::as_bytes);
-    if let Some(timeout) = timeout.and_then(plimsoll_core::parse_grpc_timeout)
+    if let Some(timeout) = timeout.and_then(plimsoll_core::support::parse_grpc_timeout)
         && let Ok(pushback) = u64::try_from(pushback)
     {
         assert!(

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    Announcement, ByHeader, Criticality, Deadline, Deadlines, Instant, Kind, Policy as _,
-    Prioritize as _, Priority, ReadDeadline as _, Verdict, grpc_timeout, parse_grpc_timeout,
+    ByHeader, Criticality, Deadline, Deadlines, Instant, Kind, Policy as _, Priority,
+    policy::{Announcement, Prioritize as _, ReadDeadline as _, Verdict},
+    support::{grpc_timeout, parse_grpc_timeout},
     wire::{self, COHORT, CRITICALITY, THRESHOLD, TIMEOUT},
 };
 

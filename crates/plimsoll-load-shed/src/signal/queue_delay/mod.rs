@@ -4,7 +4,10 @@ mod intervals;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use plimsoll_core::{Class, LoadSignal, Outcome, Policy, Verdict};
+use plimsoll_core::{
+    Class, LoadSignal, Outcome, Policy,
+    policy::{Interests, Verdict},
+};
 use tokio::time::Instant;
 
 use self::intervals::{Intervals, Objective};
@@ -63,6 +66,7 @@ use crate::InvalidQueueDelay;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("CoDel", "queueing delay"))]
 #[derive(Debug, Clone)]
 pub struct QueueDelay(Arc<Intervals>);
 
@@ -154,12 +158,7 @@ impl<Req> Policy<Req> for QueueDelay {
     fn revoke(&self, (): (), _: Instant, _: Instant) {}
 
     #[inline]
-    fn reads_latency(&self) -> bool {
-        self.0.is_relative()
-    }
-
-    #[inline]
-    fn announces(&self) -> bool {
-        false
+    fn interests(&self, _: Interests) -> Interests {
+        Interests::NONE.with_latency(self.0.is_relative())
     }
 }

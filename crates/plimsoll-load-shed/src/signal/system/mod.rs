@@ -64,6 +64,7 @@ const INTERVALS: std::ops::RangeInclusive<Duration> =
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("CPU", "memory", "PSI"))]
 #[derive(Debug, Clone)]
 pub struct SystemLoad(Arc<Inner>);
 

@@ -5,7 +5,7 @@ use std::{
     task::Waker,
 };
 
-use plimsoll_core::{Asked, Left, Ticket};
+use plimsoll_core::policy::{Asked, Left, Ticket};
 
 use super::{Bounds, Departure, Joined, Place, Queue, State, Turn, departs_at, wait_for_room};
 use crate::leaky_bucket::word::Word;

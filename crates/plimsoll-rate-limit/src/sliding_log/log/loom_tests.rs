@@ -1,7 +1,7 @@
 //! Every interleaving of taking, rejecting and refunding units.
 
 use loom::{sync::Arc, thread};
-use plimsoll_core::Live;
+use plimsoll_core::policy::Live;
 
 use super::*;
 

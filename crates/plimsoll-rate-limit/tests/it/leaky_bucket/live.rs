@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Deadline, Evictable as _, Kind, Missing, Policy, Verdict};
+use plimsoll_core::{
+    Deadline, Kind, Missing, Policy,
+    policy::{Evictable as _, Verdict},
+};
 use plimsoll_rate_limit::LeakyBucket;
 use tokio::time::{Instant, advance};
 

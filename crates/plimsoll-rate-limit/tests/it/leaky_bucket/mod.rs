@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Deadline, Policy, Rejection, Verdict};
+use plimsoll_core::{Deadline, Policy, Rejection, policy::Verdict};
 use plimsoll_rate_limit::{LeakyBucket, LeakyBucketPermit, LeakyBucketWait};
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ mod wire;
 
 use std::{thread, time::Duration};
 
-use plimsoll_core::{Class, Kind, Missing, Outcome, Policy, Verdict};
+use plimsoll_core::{Class, Kind, Missing, Outcome, Policy, policy::Verdict};
 use plimsoll_rate_limit::{RequestCost, SlidingLog, SlidingLogPermit};
 use tokio::time::Instant;
 

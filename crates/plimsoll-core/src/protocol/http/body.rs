@@ -7,12 +7,11 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::http::SpeaksHttp;
-use crate::{Announcement, Class, Classify as _, Cost, End, Hold, Spent, WaitsOn, panics};
+use super::{carried::Carried, tracked::Tracked};
+use crate::{WaitsOn, panics};
 
 pin_project! {
     /// The body of a gate's response: the inner service's body with the permit, or the gate's own.
@@ -49,46 +48,6 @@ pin_project! {
     enum Kind<B> {
         Inner { #[pin] body: B },
         Own { bytes: Option<Bytes> },
-    }
-}
-
-/// A permit on its way to the end of a body, and what is known so far.
-pub(super) struct Tracked<H> {
-    pub(super) held: H,
-    pub(super) class: Class,
-    /// Bytes of data handed out.
-    sent: u64,
-    /// Bytes of data that the head promised, when the body itself does not report its length.
-    /// [`UNKNOWN`] if it does, or if the head promised none.
-    promised: u64,
-    /// The handler's report.
-    cost: Option<Cost>,
-    /// Whether only the trailers show how the call ended: gRPC.
-    pub(super) awaits_trailers: bool,
-}
-
-/// `promised` when no length was promised.
-const UNKNOWN: u64 = u64::MAX;
-
-/// A permit that a body can carry: any [`Hold`] of a protocol that [speaks HTTP](SpeaksHttp).
-pub trait Carried: Hold {
-    /// Returns the class, given the trailers, or the head of a response without a body.
-    fn end(&self, class: Class, metadata: &HeaderMap) -> Class;
-    /// Returns the class of a body that ended with an error.
-    fn broken(&self, class: Class) -> Class;
-}
-
-impl<H: Hold<Protocol: SpeaksHttp>> Carried for H {
-    #[inline]
-    fn end(&self, class: Class, metadata: &HeaderMap) -> Class {
-        match class {
-            Class::Rejected => class,
-            class => self.protocol().http().classifier().end(class, metadata),
-        }
-    }
-    #[inline]
-    fn broken(&self, class: Class) -> Class {
-        self.protocol().http().classifier().body_error(class)
     }
 }
 
@@ -131,7 +90,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         let Some(mut tracked) = this.tracked.take() else {
             return;
         };
-        // Servers stop polling when all data of the length was sent.
+        // Servers stop polling when the length says that no more data follows.
         let whole = match this.kind.project() {
             KindProj::Inner { body } => tracked.is_whole(&body),
             KindProj::Own { .. } => true,
@@ -141,114 +100,6 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         }
         panics::in_drop(|| tracked.settle_body(!whole));
     }
-}
-
-impl<H> Tracked<H> {
-    #[inline]
-    pub(super) fn new(held: H) -> Self {
-        Self {
-            held,
-            class: Class::Success,
-            sent: 0,
-            promised: UNKNOWN,
-            cost: None,
-            awaits_trailers: false,
-        }
-    }
-
-    /// Sets what the head contains: the class so far, and the length of the body.
-    #[inline]
-    pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
-        self.class = class;
-        self.promised = promised.unwrap_or(UNKNOWN);
-    }
-
-    /// Sets the class for a body that was dropped before its end. The service had answered, so the
-    /// class of the head stays, unless trailers were to decide or a panic of the body dropped it.
-    fn cut_off(&mut self) {
-        if self.class == Class::Success && (self.awaits_trailers || std::thread::panicking()) {
-            self.class = Class::cut_off();
-        }
-    }
-
-    /// Reports to policies that watch bodies which side the body waits for.
-    #[inline]
-    pub(super) fn waits(&mut self, on: WaitsOn)
-    where
-        H: Hold,
-    {
-        if self.held.watches_bodies() {
-            self.held.body_waits(on);
-        }
-    }
-
-    /// Sets the handler's cost report.
-    pub(super) fn costing(&mut self, cost: Option<&Cost>) {
-        self.cost = cost.cloned();
-    }
-
-    /// Returns whether the whole body has been handed out.
-    fn is_whole<B: Body>(&self, body: &B) -> bool {
-        body.is_end_stream() || body.size_hint().upper() == Some(0) || self.promised == self.sent
-    }
-
-    /// Records a frame; `true` when it was the last one.
-    fn saw<B: Body>(&mut self, frame: &mut Frame<B::Data>, body: &B) -> bool
-    where
-        H: Carried,
-    {
-        if let Some(trailers) = frame.trailers_mut() {
-            self.class = self.held.end(self.class, trailers);
-            self.held.announce(&mut Announcement::to_trailers(trailers));
-            return true;
-        }
-        if let Some(data) = frame.data_ref() {
-            self.sent = self.sent.saturating_add(data.remaining() as u64);
-        }
-        body.is_end_stream()
-    }
-
-    /// Ends the permit of a call whose body was handed out, or that had none.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // As in the gate.
-    pub(super) fn settle(&mut self)
-    where
-        H: Hold,
-    {
-        self.settle_body(false);
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // As in the gate.
-    fn settle_body(&mut self, body_dropped: bool)
-    where
-        H: Hold,
-    {
-        let spent = Spent {
-            bytes: self.sent,
-            cost: self.cost.as_ref().map_or(0, Cost::get),
-        };
-        let end = End {
-            class: self.class,
-            body_dropped,
-        };
-        self.held.settle_spent(end, spent);
-    }
-}
-
-/// Returns the length in the head, when the body does not report its own.
-#[inline]
-pub(super) fn promised_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    if response.body().size_hint().exact().is_some() {
-        return None;
-    }
-    response
-        .headers()
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }
 
 /// An empty body without a permit. Layers put it in place of a body that they drop.
