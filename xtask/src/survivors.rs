@@ -46,8 +46,38 @@ const SURVIVORS: &[Survivor] = &[
         reason: "differs only when a writer is that many changes ahead: the loom model fails",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/live.rs",
+        mutant: "replace - with + in Live<WORDS, SLOTS>::read",
+        reason: "differs only when a writer is that many changes ahead: the loom model fails",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/live.rs",
+        mutant: "replace < with <= in Live<WORDS, SLOTS>::read",
+        reason: "differs only when a writer is that many changes ahead: the loom model fails",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/observe.rs",
         mutant: "replace Observe::admitted with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::rejected with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::abandoned with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::finished with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::missing_key with ()",
         reason: "the default does nothing",
     },
     Survivor {
@@ -76,14 +106,99 @@ const SURVIVORS: &[Survivor] = &[
         reason: "equal to the default",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/key/client_ip.rs",
-        mutant: "replace > with >= in ClientIp::v6_prefix",
-        reason: "equal for 128",
-    },
-    Survivor {
         file: "crates/plimsoll-core/src/key/trace_id.rs",
         mutant: "replace | with ^ in hex",
         reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/key/route.rs",
+        mutant: "replace Route::matched -> Self with Default::default()",
+        reason: "equal to the default",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace - with / in Slot<P>::enter",
+        reason: "differs only at 2^32 - 2 users of one cell",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace match guard self.hash.load(Relaxed) == hash with true in Slot<P>::enter",
+        reason: "differs only when another thread gives the slot away between the two reads",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace Slot<P>::is_of -> bool with true",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace Slot<P>::is_of -> bool with false",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace || with && in Slot<P>::is_of",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace == with != in Slot<P>::is_of",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/priority.rs",
+        mutant: "replace % with + in CohortHasher::cohort",
+        reason: "equal: `in_cohort` takes the number modulo 128",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/priority/by_header.rs",
+        mutant: "replace <impl Policy<Request<B>> for ByHeader<K>>::reads_latency -> bool with true",
+        reason: "only slower: a clock is read",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/priority/by_header.rs",
+        mutant: "replace <impl Policy<Request<B>> for ByHeader<K>>::announces -> bool with true",
+        reason: "only slower: the response is moved once more",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace slot_of -> usize with 0",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace slot_of -> usize with 1",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace >> with << in slot_of",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace Known::is_of -> bool with false",
+        reason: "only slower: the fields are made again, with the same text",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/audit.rs",
+        mutant: "replace <impl Policy<Req> for Audited<P>>::reads_latency -> bool with true",
+        reason: "only slower: a clock is read",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/audit.rs",
+        mutant: "replace <impl Policy<Req> for RejectAll>::finish with ()",
+        reason: "never called: no permit can be made",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/audit.rs",
+        mutant: "replace <impl Policy<Req> for RejectAll>::revoke with ()",
+        reason: "never called: no permit can be made",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/contract.rs",
+        mutant: "replace + with * in Contract<P>::law_04_nothing_is_reserved_in_poll_ready",
+        reason: "more handles are parked, and none of them may hold anything",
     },
     Survivor {
         file: "crates/plimsoll-core/src/protocol/grpc.rs",

@@ -243,3 +243,22 @@ fn the_load_of_a_gate_is_its_policys_load() {
     let gate = GateLayer::new(Loaded).layer(());
     assert_eq!(gate.load().to_bits(), 0.7_f64.to_bits());
 }
+
+#[test]
+fn threads_have_different_shards() {
+    let other = || std::thread::spawn(plimsoll_core::lane).join().unwrap();
+    assert_eq!(plimsoll_core::lane(), plimsoll_core::lane());
+    assert_ne!(plimsoll_core::lane(), other());
+    assert_ne!(other(), other());
+}
+
+#[test]
+fn there_is_a_shard_for_each_of_up_to_64_processors() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes = plimsoll_core::lanes();
+    assert!(
+        lanes.is_power_of_two() && lanes >= processors.min(64),
+        "{lanes}"
+    );
+    assert!(lanes < 2 * processors, "{lanes}");
+}
