@@ -37,7 +37,7 @@ const HELD: [&str; 3] = [
 
 /// Code that these tests do not run or check: loom models, helpers of unit tests, and the text of
 /// `Debug`.
-const LEFT_OUT: [&str; 2] = ["tests::", "impl ((std::)?fmt::)?Debug for"];
+const LEFT_OUT: [&str; 2] = ["tests(::|\\.rs:)", "impl ((std::)?fmt::)?Debug for"];
 
 /// Runs the mutants of one crate, or with `--changed` those of the lines that differ from `main`.
 ///

@@ -172,3 +172,16 @@ fn threads_share_one_burst() {
         assert_eq!(taken + rest, 10_000);
     }
 }
+
+#[test]
+fn tokens_in_the_lease_of_another_shard_are_not_lost() {
+    const BURST: u64 = 10_000;
+    let bucket = Bucket::new(BURST, 4);
+    assert!(bucket.take(0, 0, 1).is_ok());
+    assert!(
+        bucket.leases.leased(0, 0) > T,
+        "the first shard has a lease"
+    );
+    let others = (0..BURST).filter(|_| bucket.take(1, 0, 1).is_ok()).count();
+    assert_eq!(others as u64, BURST - 1);
+}

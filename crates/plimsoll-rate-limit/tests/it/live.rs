@@ -191,6 +191,18 @@ fn waiters_are_refunded_after_a_change() {
 }
 
 #[test]
+fn one_token_of_a_replaced_quota_is_refunded_as_one_token() {
+    let limit = limit(Quota::per_second(10).burst(10));
+    let now = Instant::now();
+    let permits: Vec<_> = (0..10).map(|_| ask(&limit, now).expect("full")).collect();
+    let faster = Quota::per_second(20).burst(10);
+    limit.handle().set_quota(faster).expect("valid");
+    assert_eq!(limit.available(now), 0);
+    revoke(&limit, permits[9], now, now);
+    assert_eq!(limit.available(now), 1);
+}
+
+#[test]
 fn rejections_are_counted() {
     let limit = limit(Quota::per_second(10).burst(1));
     let now = Instant::now();
