@@ -343,7 +343,7 @@ const SURVIVORS: &[Survivor] = &[
     Survivor {
         file: "crates/plimsoll-rate-limit/src/leaky_bucket/state/queue.rs",
         mutant: "delete ! in State::join",
-        reason: "a request that is due joins the queue and is granted at once",
+        reason: "a request that is due joins the queue and is granted at its first poll",
     },
     Survivor {
         file: "crates/plimsoll-rate-limit/src/leaky_bucket/word.rs",

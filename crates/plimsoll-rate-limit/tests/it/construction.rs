@@ -193,11 +193,14 @@ fn a_refill_may_exceed_the_longest_period_by_its_rounding() {
 }
 
 #[test]
-fn the_largest_warm_up_factor_is_valid() {
+fn the_largest_warm_up_is_valid() {
     let of = |cold| {
         let limit = limit(Quota::per_second(1));
         limit.warm_up(WarmUp::new(cold, Duration::from_secs(1)))
     };
+    let over = |over| limit(Quota::per_second(1)).warm_up(WarmUp::new(2, over));
+    assert!(over(Quota::MAX_PERIOD).is_ok());
+    assert!(over(Quota::MAX_PERIOD + Duration::from_nanos(1)).is_err());
     assert!(of(WarmUp::MAX_COLD).is_ok());
     assert!(of(WarmUp::MAX_COLD + 1).is_err());
 }
