@@ -111,11 +111,6 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the bits do not overlap",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/key/route.rs",
-        mutant: "replace Route::matched -> Self with Default::default()",
-        reason: "equal to the default",
-    },
-    Survivor {
         file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
         mutant: "replace - with / in Slot<P>::enter",
         reason: "differs only at 2^32 - 2 users of one cell",
