@@ -232,17 +232,12 @@ const SURVIVORS: &[Survivor] = &[
     },
     Survivor {
         file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
-        mutant: "replace > with >= in candidate",
-        reason: "affects only how evenly the sets fill",
-    },
-    Survivor {
-        file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
-        mutant: "replace + with * in candidate",
-        reason: "affects only how evenly the sets fill",
-    },
-    Survivor {
-        file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
         mutant: "replace < with <= in candidate",
+        reason: "of equal cells either is correct",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
+        mutant: "replace > with >= in candidate",
         reason: "of equal cells either is correct",
     },
     Survivor {
@@ -509,6 +504,11 @@ const SURVIVORS: &[Survivor] = &[
         file: "crates/plimsoll-rate-limit/src/window.rs",
         mutant: "replace match guard taken.before == 0 with false in Window::fits",
         reason: "a shortcut: nothing before leaves all the room",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/window.rs",
+        mutant: "replace > with >= in Window::view",
+        reason: "equal: at age 0 the window is never ahead",
     },
     Survivor {
         file: "crates/plimsoll-rate-limit/src/window.rs",
