@@ -35,8 +35,9 @@ const HELD: [&str; 3] = [
     "plimsoll-circuit-breaker",
 ];
 
-/// Code that these tests do not run or check: loom models, and the text of `Debug`.
-const LEFT_OUT: [&str; 2] = ["loom_tests::", "impl (fmt::)?Debug for"];
+/// Code that these tests do not run or check: loom models, helpers of unit tests, and the text of
+/// `Debug`.
+const LEFT_OUT: [&str; 2] = ["tests(::|\\.rs:)", "impl ((std::)?fmt::)?Debug for"];
 
 /// Runs the mutants of one crate, or with `--changed` those of the lines that differ from `main`.
 ///

@@ -46,8 +46,38 @@ const SURVIVORS: &[Survivor] = &[
         reason: "differs only when a writer is that many changes ahead: the loom model fails",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/live.rs",
+        mutant: "replace - with + in Live<WORDS, SLOTS>::read",
+        reason: "differs only when a writer is that many changes ahead: the loom model fails",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/live.rs",
+        mutant: "replace < with <= in Live<WORDS, SLOTS>::read",
+        reason: "differs only when a writer is that many changes ahead: the loom model fails",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/observe.rs",
         mutant: "replace Observe::admitted with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::rejected with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::abandoned with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::finished with ()",
+        reason: "the default does nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/observe.rs",
+        mutant: "replace Observe::missing_key with ()",
         reason: "the default does nothing",
     },
     Survivor {
@@ -76,18 +106,353 @@ const SURVIVORS: &[Survivor] = &[
         reason: "equal to the default",
     },
     Survivor {
-        file: "crates/plimsoll-core/src/key/client_ip.rs",
-        mutant: "replace > with >= in ClientIp::v6_prefix",
-        reason: "equal for 128",
-    },
-    Survivor {
         file: "crates/plimsoll-core/src/key/trace_id.rs",
         mutant: "replace | with ^ in hex",
         reason: "the bits do not overlap",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace - with / in Slot<P>::enter",
+        reason: "differs only at 2^32 - 2 users of one cell",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace match guard self.hash.load(Relaxed) == hash with true in Slot<P>::enter",
+        reason: "differs only when another thread gives the slot away between the two reads",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace Slot<P>::is_of -> bool with true",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace Slot<P>::is_of -> bool with false",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace || with && in Slot<P>::is_of",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/policy/keyed/slot.rs",
+        mutant: "replace == with != in Slot<P>::is_of",
+        reason: "compiled for loom models only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/priority.rs",
+        mutant: "replace % with + in CohortHasher::cohort",
+        reason: "equal: `in_cohort` takes the number modulo 128",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace slot_of -> usize with 0",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace slot_of -> usize with 1",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace >> with << in slot_of",
+        reason: "every slot is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/rate_limit_fields/known.rs",
+        mutant: "replace Known::is_of -> bool with false",
+        reason: "only slower: the fields are made again, with the same text",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/audit.rs",
+        mutant: "replace <impl Policy<Req> for RejectAll>::finish with ()",
+        reason: "never called: no permit can be made",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/audit.rs",
+        mutant: "replace <impl Policy<Req> for RejectAll>::revoke with ()",
+        reason: "never called: no permit can be made",
+    },
+    Survivor {
+        file: "crates/plimsoll-core/src/test_kit/contract.rs",
+        mutant: "replace + with * in Contract<P>::law_04_nothing_is_reserved_in_poll_ready",
+        reason: "more handles are parked, and none of them may hold anything",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/protocol/refusal/details.rs",
         mutant: "replace | with ^ in Backwards::message",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "replace Cell<'_, N>::undo with ()",
+        reason: "differs only when another thread takes between two quotas of one request",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "delete ! in Cell<'_, N>::undo",
+        reason: "differs only when another thread takes between two quotas of one request",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "replace Cell<'_, N>::refund_newest -> bool with false",
+        reason: "a shortcut: the log refunds the same tokens",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "replace > with >= in Cell<'_, N>::refund_newest",
+        reason: "a shortcut: the log refunds the same tokens",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "replace | with ^ in Cell<'_, N>::count_refunded",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/cell/refund.rs",
+        mutant: "replace > with >= in Cell<'_, N>::count_moved",
+        reason: "adding nothing changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
+        mutant: "replace < with <= in candidate",
+        reason: "of equal cells either is correct",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/eviction.rs",
+        mutant: "replace > with >= in candidate",
+        reason: "of equal cells either is correct",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/hashed.rs",
+        mutant: "replace | with ^ in Mark::on_probation",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/overflow.rs",
+        mutant: "replace > with >= in Overflow<'a, N>::in_order",
+        reason: "of equal buckets either is correct",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/set.rs",
+        mutant: "replace Set<N>::find_known -> Option<usize> with None",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        mutant: "replace Table<N>::find_known -> Option<Cell<'_, N>> with None",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        mutant: "replace Table<N>::lock_index -> usize with 0",
+        reason: "every lock is correct: the choice affects contention only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        mutant: "replace >> with << in Table<N>::lock_index",
+        reason: "every lock is correct: the choice affects contention only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        mutant: "replace * with / in Table<N>::page",
+        reason: "equal: the number of sets is a power of two",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/keyed/table.rs",
+        mutant: "replace - with + in Table<N>::page",
+        reason: "equal: the number of sets is a power of two",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/policy.rs",
+        mutant: "replace match guard timer.deadline() != until_instant with true in <impl Policy<Req> for LeakyBucket<C, D>>::poll_wait",
+        reason: "only slower: the timer is reset to the same deadline",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state.rs",
+        mutant: "replace State::enter -> Option<Departure> with None",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state.rs",
+        mutant: "replace < with <= in State::enter",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state.rs",
+        mutant: "replace > with >= in State::enter",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state.rs",
+        mutant: "replace State::wait_for_room -> Option<u64> with None",
+        reason: "a shortcut: `join` checks the same bounds under the lock",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state.rs",
+        mutant: "delete ! in State::wait_for_room",
+        reason: "a shortcut: `join` checks the same bounds under the lock",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/state/queue.rs",
+        mutant: "delete ! in State::join",
+        reason: "a request that is due joins the queue and is granted at its first poll",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leaky_bucket/word.rs",
+        mutant: "replace | with ^ in Word::marked",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace Leases::are_active -> bool with false",
+        reason: "only slower: tokens are taken from the bucket",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace Leases::activate with ()",
+        reason: "only slower: tokens are taken from the bucket",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace match guard self .shards .iter() .any(|lease| lease.return_rest(bucket, now)) with true in Leases::take_slow",
+        reason: "only slower: leases without a rest are asked once more",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace Leases::can_lease -> bool with true",
+        reason: "a shortcut: `take_lease` checks the same bound",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace && with || in Leases::can_lease",
+        reason: "a shortcut: `take_lease` checks the same bound",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace > with >= in Leases::can_lease",
+        reason: "a lease of length 0 decides as the bucket",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace < with == in Leases::batch",
+        reason: "every length of a lease is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace < with <= in Leases::batch",
+        reason: "every length of a lease is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace * with + in Leases::batch",
+        reason: "every length of a lease is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace * with / in Leases::batch",
+        reason: "every length of a lease is correct: the choice affects speed only",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace + with * in Lease::unlock",
+        reason: "differs only when a thread is suspended for the whole time of a lease",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/leases.rs",
+        mutant: "replace || with && in Lease::return_rest",
+        reason: "only slower: leases without a rest are asked once more",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/settings.rs",
+        mutant: "replace Settings<N>::uses_outcomes -> bool with true",
+        reason: "only slower: nothing is charged or refunded",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/settings.rs",
+        mutant: "replace > with >= in Settings<N>::refunded_of",
+        reason: "refunding nothing changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/settings.rs",
+        mutant: "replace > with >= in Settings<N>::due",
+        reason: "charging nothing changes nothing",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/log.rs",
+        mutant: "replace % with / in Log::take",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/log.rs",
+        mutant: "replace % with + in Log::take",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/log.rs",
+        mutant: "replace Log::publish with ()",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/log.rs",
+        mutant: "replace | with & in Log::publish",
+        reason: "a shortcut: the slow path decides the same",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/log.rs",
+        mutant: "replace | with ^ in Log::publish",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/ring.rs",
+        mutant: "replace -= with += in Ring::newer_than",
+        reason: "equal: the search takes more steps",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/ring.rs",
+        mutant: "replace -= with /= in Ring::newer_than",
+        reason: "equal: the search takes more steps",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/sliding_log/ring.rs",
+        mutant: "replace + with * in Ring::newer_than",
+        reason: "equal: the search takes more steps",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/terms.rs",
+        mutant: "replace | with ^ in Terms::to_words",
+        reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/terms.rs",
+        mutant: "replace match guard share != Share::FULL with true in Terms::cold",
+        reason: "a shortcut: a full share holds the whole burst",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/warm_up.rs",
+        mutant: "replace || with && in Ramp::until",
+        reason: "a shortcut: the search finds the same, to a nanosecond",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/warm_up.rs",
+        mutant: "replace Warming::is_over -> bool with true",
+        reason: "only slower: the ramp in use is written again",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/window.rs",
+        mutant: "replace match guard taken.before == 0 with false in Window::fits",
+        reason: "a shortcut: nothing before leaves all the room",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/window.rs",
+        mutant: "replace > with >= in Window::view",
+        reason: "equal: at age 0 the window is never ahead",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/window.rs",
+        mutant: "replace | with ^ in Window::pack",
         reason: "the bits do not overlap",
     },
     Survivor {

@@ -221,4 +221,18 @@ mod tests {
             MAX_REFILL.min(FOUR.span(u32::MAX))
         );
     }
+
+    #[test]
+    fn a_faster_rate_has_refilled_more_while_a_token_was_held() {
+        let held = Unused {
+            cost: 1,
+            admitted: 1_000 * MS,
+            now: 1_100 * MS,
+            moved: 0,
+        };
+        // One token in 100 ms refills as two in 50 ms.
+        assert_eq!(FOUR.refilled_faster(50 * MS, held).now, 1_200 * MS);
+        assert_eq!(FOUR.refilled_faster(100 * MS, held).now, 1_100 * MS);
+        assert_eq!(FOUR.refilled_faster(200 * MS, held).now, 1_100 * MS);
+    }
 }

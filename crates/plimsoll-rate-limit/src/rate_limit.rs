@@ -312,3 +312,14 @@ impl<const N: usize, C: fmt::Debug> fmt::Debug for RateLimit<N, C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_announces_what_is_left_takes_no_leases() {
+        let named = RateLimit::new(Quota::per_second(10).named("ten")).expect("valid");
+        assert!(named.leases.is_none(), "tokens in leases are not announced");
+    }
+}

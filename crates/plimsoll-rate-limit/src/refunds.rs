@@ -144,3 +144,62 @@ impl<const N: usize> Recent<'_, N> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A log that is filled by this many refunds of one token each.
+    fn filled(refunds: &Refunds<1>, count: usize, owner: fn(usize) -> u64) {
+        for n in 0..count {
+            let ledger = Ledger {
+                refunds,
+                owner: owner(n),
+                leased: false,
+            };
+            let token = Token {
+                cost: 1,
+                ..Token::nothing()
+            };
+            ledger.lock().push(token, n as u32, [PARTS]);
+        }
+    }
+
+    fn costs(refunds: &Refunds<1>) -> Vec<u32> {
+        let Refunds(log) = refunds;
+        log.lock()
+            .unwrap()
+            .iter()
+            .map(|refund| refund.cost)
+            .collect()
+    }
+
+    #[test]
+    fn the_oldest_entries_of_one_owner_are_merged() {
+        let refunds = Refunds::new();
+        filled(&refunds, MAX_ENTRIES + 5, |_| 7);
+        let costs = costs(&refunds);
+        assert_eq!((costs.len(), costs[0]), (MAX_ENTRIES, 6));
+        assert_eq!(costs.iter().sum::<u32>() as usize, MAX_ENTRIES + 5);
+    }
+
+    #[test]
+    fn the_oldest_entry_is_dropped_when_the_next_has_another_owner() {
+        let refunds = Refunds::new();
+        filled(&refunds, MAX_ENTRIES + 5, |n| n as u64 % 2);
+        assert_eq!(costs(&refunds), [1; MAX_ENTRIES]);
+    }
+
+    #[test]
+    fn refunds_that_the_log_has_lost_moved_a_token_by_as_much_as_possible() {
+        let refunds = Refunds::<1>::new();
+        let ledger = Ledger {
+            refunds: &refunds,
+            owner: 7,
+            leased: false,
+        };
+        let token = Token::nothing();
+        assert_eq!(ledger.lock().moved(&token, 3), [3 * PARTS]);
+        assert!(!token.is_after(&token, false), "not after itself");
+    }
+}

@@ -228,3 +228,29 @@ fn is_idle(ramp: Ramp, full_at: u64, now: u64, idle: u64) -> bool {
     now.checked_sub(idle)
         .is_some_and(|then| then > ramp.since && ramp.time(then) > full_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_idle_when_it_has_been_full_for_longer_than_the_idle_time() {
+        // A ramp without a slow start: its clock shows the time.
+        let ramp = |since| Ramp {
+            since,
+            lost: 0,
+            cold: 1,
+            over: 1,
+            generation: 0,
+        };
+        assert_eq!(
+            [30, 31].map(|now| is_idle(ramp(0), 10, now, 20)),
+            [false, true]
+        );
+        assert_eq!(
+            [30, 31].map(|now| is_idle(ramp(10), 0, now, 20)),
+            [false, true]
+        );
+        assert!(!is_idle(ramp(0), 0, 19, 20), "the clock has just started");
+    }
+}

@@ -370,4 +370,63 @@ mod tests {
             assert_eq!(thousand.remaining(state, windows * 60 * SECOND), 1000);
         }
     }
+
+    #[test]
+    fn settles_when_no_unit_counts_any_more() {
+        let (fixed, sliding) = (per_minute(2, false), per_minute(2, true));
+        let settles_in = |window: Window, secs: u64| {
+            let state = window.charge(0, 59 * SECOND, 1);
+            window.settles_in(state, secs * SECOND) / SECOND
+        };
+        assert_eq!([59, 60].map(|at| settles_in(fixed, at)), [1, 0]);
+        assert_eq!(
+            [59, 60, 119, 120].map(|at| settles_in(sliding, at)),
+            [61, 60, 1, 0]
+        );
+    }
+
+    #[test]
+    fn rank_grows_with_the_units_and_with_the_time_until_they_settle() {
+        let rank = |window: Window, units, secs: u64| {
+            let state = window.charge(0, 30 * SECOND, units);
+            window.rank(state, secs * SECOND) / SECOND
+        };
+        let (fixed, sliding) = (per_minute(4, false), per_minute(4, true));
+        // The time at which all settles, and a period for a whole limit.
+        assert_eq!([1, 2, 4].map(|n| rank(fixed, n, 30)), [75, 90, 120]);
+        assert_eq!([30, 70].map(|at| rank(sliding, 2, at)), [150, 150]);
+        assert_eq!([fixed, sliding].map(|window| rank(window, 4, 150)), [0, 0]);
+    }
+
+    #[test]
+    fn counts_are_carried_over_between_windows_with_the_same_edges() {
+        let (fixed, sliding) = (per_minute(2, false), per_minute(2, true));
+        let longer = Window::new(2, 61 * SECOND, false, 0);
+        let shifted = Window::new(2, 60 * SECOND, false, SECOND);
+        assert!(fixed.has_edges_of(fixed) && sliding.has_edges_of(fixed));
+        assert!(!fixed.has_edges_of(sliding), "the previous window is lost");
+        assert!(!fixed.has_edges_of(longer) && !fixed.has_edges_of(shifted));
+    }
+
+    #[test]
+    fn a_thread_that_arrives_late_waits_from_the_start_of_the_newest_window() {
+        let two = per_minute(2, false);
+        let state = two.charge(0, 61 * SECOND, 2);
+        assert_eq!(two.decide(state, 59 * SECOND, 1), Err(Some(61 * SECOND)));
+        // Units of the window before it have ended.
+        let before = two.charge(0, 10 * SECOND, 4);
+        assert_eq!(two.most_taken(state, before, 59 * SECOND), state);
+        // A newer window that holds nothing any more delays no thread.
+        let empty = two.grant(state, 61 * SECOND, 2);
+        let decided = two.decide(0, 59 * SECOND, 1);
+        assert_eq!(two.decide(empty, 59 * SECOND, 1), decided);
+    }
+
+    #[test]
+    fn the_most_bits_hold_the_largest_limit() {
+        for (max, slides) in [(MAX_FIXED, false), (MAX_SLIDING, true)] {
+            let largest = per_minute(max.into(), slides);
+            assert_eq!(per_minute(1, slides).most_bits(), largest.bits);
+        }
+    }
 }

@@ -175,7 +175,7 @@ impl ClientIp {
     /// Groups IPv6 clients by this many leading bits; values above 128 count as 128. 64 by default.
     #[must_use]
     pub const fn v6_prefix(mut self, bits: u8) -> Self {
-        self.v6_prefix = if bits > 128 { 128 } else { bits };
+        self.v6_prefix = bits;
         self
     }
 

@@ -245,6 +245,35 @@ fn malformed_fields_are_ignored_as_a_whole() {
 }
 
 #[test]
+fn quotas_of_one_name_keep_their_limits_and_windows() {
+    for (limit, window_secs) in [(10, 60), (10, 3600), (20, 3600), (20, 60), (10, 60)] {
+        let mut headers = HeaderMap::new();
+        let quota = Allowance {
+            name: "shared-name",
+            limit,
+            window_secs,
+            remaining: 5,
+            reset: Duration::ZERO,
+        };
+        RateLimitFields::DRAFT_11.write(&quota, &mut headers);
+        let advice = RateLimitAdvice::read(&headers);
+        let member = ("shared-name", limit, secs(window_secs), None);
+        assert_eq!(policies(&advice), [member]);
+    }
+}
+
+#[test]
+fn a_field_of_64_kibibytes_is_read_and_a_longer_one_is_not() {
+    let of_length = |length: usize| {
+        let rest = r#""";r=0;t=7"#.len();
+        let field = format!(r#""{}";r=0;t=7"#, "a".repeat(length - rest));
+        read(&[("ratelimit", &field)]).wait(DAY)
+    };
+    assert_eq!(of_length(64 * 1024), secs(7));
+    assert_eq!(of_length(64 * 1024 + 1), None);
+}
+
+#[test]
 fn a_malformed_field_does_not_affect_the_other_field() {
     let advice = read(&[
         ("ratelimit-policy", r#""p";q=10;w=0"#),

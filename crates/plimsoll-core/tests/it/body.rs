@@ -217,3 +217,62 @@ async fn a_dropped_http_2_body_keeps_the_class_of_its_head_unless_it_is_grpc() {
         assert_eq!(layer.policy().last().class, class, "{content_type}");
     }
 }
+
+/// A body that reports its length only, and never that it is at its end.
+struct OfLength(u64);
+
+impl http_body::Body for OfLength {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.0)
+    }
+}
+
+/// Sends a request that is answered with this status and length, and returns the layer and the
+/// response.
+async fn answered(
+    status: StatusCode,
+    length: u64,
+) -> (
+    GateLayer<Slots>,
+    http::Response<impl http_body::Body + use<>>,
+) {
+    let inner = tower::service_fn(move |_: http::Request<()>| async move {
+        let mut response = http::Response::new(OfLength(length));
+        *response.status_mut() = status;
+        Ok::<_, std::convert::Infallible>(response)
+    });
+    let layer = GateLayer::new(Slots::new(1));
+    let gate = layer.layer(inner);
+    let response = gate.oneshot(http::Request::new(())).await.unwrap();
+    (layer, response)
+}
+
+#[tokio::test]
+async fn a_status_without_a_body_ends_the_call_with_its_head() {
+    for (status, in_flight) in [(200, 1), (204, 0), (304, 0), (404, 1)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let (layer, response) = answered(status, 9).await;
+        assert_eq!(layer.policy().in_flight(), in_flight, "{status}");
+        drop(response);
+        assert_eq!(layer.policy().in_flight(), 0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_unread_body_without_data_does_not_count_as_dropped() {
+    for (length, dropped) in [(0, false), (1, true)] {
+        let (layer, response) = answered(StatusCode::OK, length).await;
+        drop(response);
+        assert_eq!(layer.policy().last().body_dropped(), dropped, "{length}");
+    }
+}

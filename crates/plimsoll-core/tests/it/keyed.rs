@@ -320,3 +320,90 @@ fn law_07_a_flood_of_keys_takes_no_slot_of_a_known_key() {
     let has_slot = |key: &&String| handle.with_cell(key.as_bytes(), |_| ()).is_some();
     assert_eq!(callers.iter().filter(has_slot).count(), 0);
 }
+
+/// Sends requests with keys that come once.
+async fn flood<P>(layer: &GateLayer<Keyed<HeaderKey, P>>)
+where
+    P: Policy<KitRequest> + Evictable + 'static,
+{
+    for n in 0..10_000 {
+        let mut req = request(Script::Status(http::StatusCode::OK));
+        req.headers_mut().insert("x-key", n.into());
+        send_request(layer, req).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_takes_no_slot_of_a_new_key_with_a_request_in_flight() {
+    let layer = GateLayer::new(keyed(Missing::Share));
+    let in_flight = send_request(&layer, with_key("a", Script::EndlessBody)).await;
+    flood(&layer).await;
+    assert!(layer.policy().handle().evicted() > 0);
+    let second = send_request(&layer, with_key("a", Script::Body)).await;
+    assert_eq!(second.unwrap().status(), 503, "its cell is in use");
+    drop(in_flight);
+}
+
+#[tokio::test(start_paused = true)]
+async fn known_keys_are_kept_for_minutes_after_their_long_requests() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let layer = GateLayer::new(keyed(Missing::Share));
+    let mut in_flight = Vec::new();
+    // Enough keys that each slot belongs to a known key with a request in flight.
+    for key in 0..4_096 {
+        let key = format!("known-{key}");
+        let once = with_key(&key, Script::Status(http::StatusCode::OK));
+        send_request(&layer, once).await.unwrap();
+        in_flight.push(send_request(&layer, with_key(&key, Script::EndlessBody)).await);
+    }
+    let handle = layer.policy().handle();
+    assert_eq!(handle.keys(), handle.capacity());
+    flood(&layer).await;
+    tokio::time::advance(10 * MINUTE).await;
+    drop(in_flight);
+    flood(&layer).await;
+    assert_eq!(handle.evicted(), 0, "the first flood since they came");
+    tokio::time::advance(4 * MINUTE).await;
+    flood(&layer).await;
+    assert_eq!(handle.evicted(), 0, "they came less than five minutes ago");
+    tokio::time::advance(2 * MINUTE).await;
+    flood(&layer).await;
+    assert!(handle.evicted() > 0, "they have not come for six minutes");
+}
+
+/// A cell that is settled each time it is asked first, and in use when it is asked again.
+#[derive(Default)]
+struct UsedMeanwhile(AtomicU64);
+
+impl Evictable for UsedMeanwhile {
+    fn reset(&self) {}
+    fn settles_in(&self, _: Instant) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, SeqCst) % 2)
+    }
+}
+
+impl Policy<KitRequest> for UsedMeanwhile {
+    type Permit = ();
+    plimsoll_core::decides_at_once!(KitRequest);
+
+    fn admit(&self, _: &mut KitRequest, _: Instant) -> Verdict<(), std::convert::Infallible> {
+        Verdict::Admit(())
+    }
+    fn finish(&self, (): (), _: &plimsoll_core::Outcome) {}
+    fn revoke(&self, (): (), _: Instant, _: Instant) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_is_used_while_its_slot_is_taken_over_keeps_its_key() {
+    let key = HeaderKey::from_static("x-key");
+    let keyed = Keyed::new(key, Missing::Share, 1, UsedMeanwhile::default);
+    let layer = GateLayer::new(keyed.unwrap());
+    let once = with_key("a", Script::Status(http::StatusCode::OK));
+    send_request(&layer, once).await.unwrap();
+    flood(&layer).await;
+    let handle = layer.policy().handle();
+    assert_eq!(handle.evicted(), 0);
+    assert!(handle.overflowed() > 0);
+    assert!(handle.overflow_cells().next().is_some());
+    assert!(handle.with_cell(b"a".as_slice(), |_| ()).is_some());
+}

@@ -61,6 +61,11 @@ fn ports_and_brackets_are_read() {
         ("[2001:db8::1]:443", ip("2001:db8::")),
         ("[2001:db8::1]", ip("2001:db8::")),
         (" 2001:db8::1 ", ip("2001:db8::")),
+        // The longest text of an address, 64 bytes.
+        (
+            "[2001:0db8:0000:0000:ffff:ffff:255.255.255.255%4294967295]:65535",
+            ip("2001:db8::"),
+        ),
         ("::ffff:1.2.3.4", ip("1.2.3.4")),
         ("unknown", None),
         ("_hidden", None),
@@ -85,6 +90,13 @@ fn an_ipv6_client_is_keyed_by_its_network() {
             .map(plimsoll_core::key::ClientAddr::ip),
         ip("2001:db8::1")
     );
+    for more_than_all in [129, 255] {
+        let key = ClientIp::behind(1).v6_prefix(more_than_all);
+        assert_eq!(
+            key.client(&forwarded(&["2001:db8::1"])),
+            whole.client(&forwarded(&["2001:db8::1"])),
+        );
+    }
     let none = ClientIp::behind(1).v6_prefix(0);
     assert_eq!(
         none.client(&forwarded(&["2001:db8::1"]))

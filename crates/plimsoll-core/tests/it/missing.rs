@@ -190,6 +190,13 @@ async fn the_cure_depends_on_what_is_missing() {
     }
 }
 
+#[test]
+fn a_key_without_a_cure_of_its_own_names_the_general_ones() {
+    let key = |_: &KitRequest| None::<u32>;
+    let cure = key.cure(&request(Script::Body));
+    assert!(cure.contains("`Missing`"), "{cure}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_gate_reports_its_requests_without_a_key() {
     for (missing, statuses) in [

@@ -243,3 +243,29 @@ fn the_load_of_a_gate_is_its_policys_load() {
     let gate = GateLayer::new(Loaded).layer(());
     assert_eq!(gate.load().to_bits(), 0.7_f64.to_bits());
 }
+
+#[test]
+fn threads_have_different_shards() {
+    let other = || {
+        std::thread::spawn(plimsoll_core::support::shard)
+            .join()
+            .unwrap()
+    };
+    assert_eq!(
+        plimsoll_core::support::shard(),
+        plimsoll_core::support::shard()
+    );
+    assert_ne!(plimsoll_core::support::shard(), other());
+    assert_ne!(other(), other());
+}
+
+#[test]
+fn there_is_a_shard_for_each_of_up_to_64_processors() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = plimsoll_core::support::shards();
+    assert!(
+        shards.is_power_of_two() && shards >= processors.min(64),
+        "{shards}"
+    );
+    assert!(shards < 2 * processors, "{shards}");
+}

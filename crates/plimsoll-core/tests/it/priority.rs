@@ -2,9 +2,9 @@
 
 use http::{HeaderName, HeaderValue, Request};
 use plimsoll_core::{
-    ByHeader, ClientIp, Criticality, HeaderKey, Policy as _, Priority,
+    ByExtension, ByHeader, ClientIp, Criticality, HeaderKey, Policy as _, Priority, Same,
     key::PeerAddr,
-    policy::{Prioritize as _, Verdict},
+    policy::{Prioritize, Verdict},
     wire,
 };
 use proptest::prelude::*;
@@ -236,4 +236,26 @@ proptest! {
             prop_assert_eq!(read.cohort(), Priority::default().cohort_of(&bytes, 7).cohort());
         }
     }
+}
+
+#[test]
+fn a_criticality_prints_as_in_its_header() {
+    for criticality in Criticality::ALL {
+        assert_eq!(criticality.to_string(), criticality.as_str());
+        assert_eq!(Priority::from(criticality), Priority::new(criticality));
+    }
+}
+
+#[test]
+fn a_priority_is_read_by_a_closure_from_extensions_or_is_the_same_for_all() {
+    fn read(reader: &impl Prioritize<Request<()>>, req: &Request<()>) -> Priority {
+        reader.priority(req)
+    }
+    let low = Priority::new(Criticality::Sheddable).in_cohort(7);
+    let mut req = Request::new(());
+    assert_eq!(read(&ByExtension, &req), Priority::default());
+    req.extensions_mut().insert(low);
+    assert_eq!(read(&ByExtension, &req), low);
+    assert_eq!(read(&Same(low), &Request::new(())), low);
+    assert_eq!(read(&|_: &Request<()>| low, &Request::new(())), low);
 }

@@ -202,6 +202,7 @@ fn the_key_of_a_host_can_be_built_by_hand() {
     let req = to("https://API.example.com/", &[]);
     let key = Authority.key(&req).unwrap();
     assert_eq!(key, AuthorityKey::new("api.example.com", 443));
+    assert!(key.host().eq_ignore_ascii_case("api.example.com"));
     assert_ne!(key, AuthorityKey::new("api.example.com", None));
     assert_eq!(key.port(), Some(443));
 }

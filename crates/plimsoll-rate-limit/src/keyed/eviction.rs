@@ -74,3 +74,86 @@ pub(super) fn candidate<const N: usize>(
     }
     whole.or(least).map(|(_, candidate)| candidate)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use plimsoll_core::policy::Live;
+
+    use super::*;
+
+    /// Nanoseconds per token.
+    const T: u64 = 100;
+    const NOW: u64 = 1_000 * T;
+
+    /// The tag of the chosen cell, or 0 and the place of its set for an empty one. Each cell has a
+    /// tag and the time at which it is full; an empty one has the tag 0.
+    fn chosen(cells: [[(u64, u64); WAYS]; 2]) -> Option<(u64, usize)> {
+        let quotas = [Live::new([T, 10 * T, 0, 0])];
+        let tags = cells.map(|set| set.map(|(tag, _)| AtomicU64::new(tag)));
+        let words = cells.map(|set| set.map(|(_, full_at)| [AtomicU64::new(word(full_at))]));
+        let sets = [0, 1].map(|place| {
+            let cell = |way: usize| Cell {
+                quotas: &quotas,
+                tag: &tags[place][way],
+                words: &words[place][way],
+            };
+            (place, std::array::from_fn(cell))
+        });
+        candidate(sets, NOW).map(|chosen| (chosen.tag, chosen.place))
+    }
+
+    fn word(full_at: u64) -> u64 {
+        crate::word::Word::new(0, full_at).0
+    }
+
+    #[test]
+    fn an_empty_cell_in_the_first_set_is_preferred_unless_the_second_has_two_more() {
+        let used = |empty: usize| {
+            std::array::from_fn(|way| if way < empty { (0, 0) } else { (7, NOW + T) })
+        };
+        for (first, second, place) in [(0, 1, 1), (1, 0, 0), (1, 2, 0), (1, 3, 1), (4, 4, 0)] {
+            assert_eq!(
+                chosen([used(first), used(second)]),
+                Some((0, place)),
+                "{first} and {second} empty cells"
+            );
+        }
+    }
+
+    #[test]
+    fn the_cell_that_has_been_full_for_longest_is_chosen_before_one_in_use() {
+        let in_use = [
+            (1, NOW + T),
+            (2, NOW + 2 * T),
+            (3, NOW + 3 * T),
+            (4, NOW + T),
+        ];
+        let full = [
+            (5, NOW - T),
+            (6, NOW - 3 * T),
+            (7, NOW - 2 * T),
+            (8, NOW + T),
+        ];
+        assert_eq!(chosen([in_use, full]), Some((6, 1)));
+        assert_eq!(chosen([full, in_use]), Some((6, 0)));
+    }
+
+    #[test]
+    fn of_cells_in_use_the_one_from_which_least_was_taken_is_chosen() {
+        let more = [
+            (1, NOW + 9 * T),
+            (2, NOW + 8 * T),
+            (3, NOW + 7 * T),
+            (4, NOW + 6 * T),
+        ];
+        let less = [
+            (5, NOW + 5 * T),
+            (6, NOW + 2 * T),
+            (7, NOW + 3 * T),
+            (8, NOW + 4 * T),
+        ];
+        assert_eq!(chosen([more, less]), Some((6, 1)));
+    }
+}

@@ -61,3 +61,42 @@ pub(super) fn record<const N: usize>(bucket: &[AtomicU64; N], evicted: Cell<'_, 
     };
     bucket.raise_to(evicted.words, now);
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use plimsoll_core::policy::Live;
+
+    use super::*;
+    use crate::{terms::LiveQuota, word::Word};
+
+    /// Nanoseconds per token.
+    const T: u64 = 100;
+
+    /// Calls `look` with two buckets of ten tokens from which these numbers were taken.
+    fn with_taken(taken: [u64; 2], look: impl FnOnce(Overflow<'_, 1>)) {
+        let quotas: [LiveQuota; 1] = [Live::new([T, 10 * T, 0, 0])];
+        let tag = AtomicU64::new(0);
+        let words = taken.map(|tokens| [AtomicU64::new(Word::new(0, tokens * T).0)]);
+        look(Overflow([0, 1].map(|which| Cell {
+            quotas: &quotas,
+            tag: &tag,
+            words: &words[which],
+        })));
+    }
+
+    #[test]
+    fn a_request_takes_from_the_bucket_from_which_more_was_taken() {
+        with_taken([3, 5], |buckets| assert_eq!(buckets.in_order(0).0, 1));
+        with_taken([5, 3], |buckets| assert_eq!(buckets.in_order(0).0, 0));
+    }
+
+    #[test]
+    fn a_bucket_is_checked_without_a_change() {
+        with_taken([10, 9], |Overflow([empty, last])| {
+            let wait = empty.check(0, 1).expect_err("ten were taken").wait;
+            assert_eq!(wait, Some(T));
+            assert!(last.check(0, 1).is_ok() && last.check(0, 1).is_ok());
+            assert!(last.check(0, 2).is_err());
+        });
+    }
+}

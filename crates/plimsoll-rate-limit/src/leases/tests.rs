@@ -172,3 +172,35 @@ fn threads_share_one_burst() {
         assert_eq!(taken + rest, 10_000);
     }
 }
+
+#[test]
+fn tokens_in_the_lease_of_another_shard_are_not_lost() {
+    const BURST: u64 = 10_000;
+    let bucket = Bucket::new(BURST, 4);
+    assert!(bucket.take(0, 0, 1).is_ok());
+    assert!(
+        bucket.leases.leased(0, 0) > T,
+        "the first shard has a lease"
+    );
+    let others = (0..BURST).filter(|_| bucket.take(1, 0, 1).is_ok()).count();
+    assert_eq!(others as u64, BURST - 1);
+}
+
+#[test]
+fn tokens_taken_after_a_lease_move_up_when_its_rest_is_returned() {
+    for later in [0, 1] {
+        let bucket = Bucket::new(10_000, 4);
+        assert!(bucket.take(0, 0, 1).is_ok());
+        for _ in 0..later {
+            assert!(bucket.cell().take(0, 1).is_ok());
+        }
+        let rest = bucket.leases.leased(0, 0).div_ceil(T);
+        assert!(rest > 1);
+        assert!(bucket.leases.shards[0].return_rest(bucket.cell(), 0));
+        assert_eq!(
+            bucket.tag.load(Acquire),
+            later * rest,
+            "tokens that moved up"
+        );
+    }
+}

@@ -157,6 +157,20 @@ fn keys_take_less_than_24_bytes_each_and_nearly_all_have_a_cell() {
     assert!(each < 24.0, "{each} bytes");
 }
 
+/// A set of four cells is a cache line of 64 bytes, and two sets share an overflow bucket of 8.
+#[test]
+fn bytes_are_those_of_the_allocated_sets_and_overflow_buckets() {
+    let none = filled(1_024, 0);
+    assert_eq!(none.handle().bytes(), 0);
+    let small = filled(1_024, 1);
+    let sets = small.handle().capacity() as usize / 4;
+    assert!(sets <= 1_024, "one page");
+    assert_eq!(small.handle().bytes(), sets * 64 + sets / 2 * 8);
+    let page = 1_024 * 64 + 512 * 8;
+    let large = filled(1 << 20, 1);
+    assert!([page, 2 * page].contains(&large.handle().bytes()));
+}
+
 #[test]
 fn few_keys_take_few_pages_of_a_large_table() {
     let limit = filled(1 << 28, 3);

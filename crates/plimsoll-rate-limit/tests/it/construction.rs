@@ -169,3 +169,34 @@ fn a_handle_sees_settings_that_are_set_later() {
     let _warms = limit.warm_up(warm_up).expect("valid");
     assert_eq!(handle.set_warm_up(warm_up), Ok(true));
 }
+
+#[test]
+fn a_period_is_an_hour_or_a_day() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let periods = [Quota::per_minute(1), Quota::per_hour(1), Quota::per_day(1)]
+        .map(|quota| quota.period().as_secs());
+    assert_eq!(periods, [60, HOUR.as_secs(), 24 * HOUR.as_secs()]);
+}
+
+/// Rounding adds less than a nanosecond per request of the burst, which the bound allows for.
+#[test]
+fn a_refill_may_exceed_the_longest_period_by_its_rounding() {
+    let half = Quota::MAX_PERIOD / 2;
+    let one = Duration::from_nanos(1);
+    let of = |period| RateLimit::new(Quota::new(1, period).burst(2));
+    assert!(of(half + one).is_ok());
+    assert!(of(half + 2 * one).is_err());
+}
+
+#[test]
+fn the_largest_warm_up_is_valid() {
+    let of = |cold| {
+        let limit = limit(Quota::per_second(1));
+        limit.warm_up(WarmUp::new(cold, Duration::from_secs(1)))
+    };
+    let over = |over| limit(Quota::per_second(1)).warm_up(WarmUp::new(2, over));
+    assert!(over(Quota::MAX_PERIOD).is_ok());
+    assert!(over(Quota::MAX_PERIOD + Duration::from_nanos(1)).is_err());
+    assert!(of(WarmUp::MAX_COLD).is_ok());
+    assert!(of(WarmUp::MAX_COLD + 1).is_err());
+}

@@ -191,6 +191,36 @@ fn waiters_are_refunded_after_a_change() {
 }
 
 #[test]
+fn one_token_of_a_replaced_quota_is_refunded_as_one_token() {
+    let limit = limit(Quota::per_second(10).burst(10));
+    let now = Instant::now();
+    let permits: Vec<_> = (0..10).map(|_| ask(&limit, now).expect("full")).collect();
+    let faster = Quota::per_second(20).burst(10);
+    limit.handle().set_quota(faster).expect("valid");
+    assert!(ask(&limit, now).is_err(), "the tokens stay taken");
+    revoke(&limit, permits[9], now, now);
+    assert_eq!(limit.available(now), 1);
+}
+
+#[test]
+fn tokens_that_a_faster_quota_has_refilled_are_not_refunded_again() {
+    let slow = Quota::per_second(10).burst(10);
+    let limit = limit(slow);
+    let (handle, start) = (limit.handle(), Instant::now());
+    let permits: Vec<_> = (0..10).map(|_| ask(&limit, start).expect("full")).collect();
+    handle
+        .set_quota(Quota::per_second(1_000).burst(10))
+        .expect("valid");
+    assert!(ask(&limit, start).is_err(), "the tokens stay taken");
+    let now = start + ms(50);
+    assert_eq!(limit.available(now), 10, "refilled at the faster rate");
+    handle.set_quota(slow).expect("valid");
+    assert_eq!(greedy(&limit, now), 10);
+    revoke(&limit, permits[9], start, now);
+    assert_eq!(limit.available(now), 0);
+}
+
+#[test]
 fn rejections_are_counted() {
     let limit = limit(Quota::per_second(10).burst(1));
     let now = Instant::now();

@@ -185,3 +185,27 @@ async fn a_cell_is_unused_when_its_queue_is_empty_and_the_interval_is_over() {
     assert!(bucket.settles_in(Instant::now()).is_zero());
     call(&bucket).go();
 }
+
+#[test]
+fn the_largest_settings_are_valid_and_larger_ones_are_not() {
+    const MAX_WAITING: usize = 1 << 20;
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    const NANO: Duration = Duration::from_nanos(1);
+    let handle = bucket(1).handle();
+    assert!(handle.set_max_waiting(MAX_WAITING).is_ok());
+    assert!(handle.set_max_waiting(MAX_WAITING + 1).is_err());
+    assert!(handle.set_max_wait(HOUR).is_ok());
+    assert!(handle.set_max_wait(HOUR + NANO).is_err());
+    assert!(handle.set_rate(1, YEAR).is_ok());
+    assert!(handle.set_rate(1, YEAR + NANO).is_err());
+    assert!(handle.set_rate(1_000, 1_000 * NANO).is_ok());
+    assert!(handle.set_rate(1_001, 1_000 * NANO).is_err());
+}
+
+#[test]
+fn a_new_bucket_has_counted_nothing() {
+    let handle = bucket(1).handle();
+    assert_eq!((handle.waiting(), handle.rejected()), (0, 0));
+    assert_eq!((handle.past_deadline(), handle.abandoned()), (0, 0));
+}

@@ -253,3 +253,13 @@ fn each_key_has_its_own_log_and_keeps_its_debt() {
     assert!(spend(30_000, later + Duration::from_secs(300)).is_ok());
     assert_eq!(keyed.handle().evicted(), 1);
 }
+
+#[test]
+fn a_reset_log_is_empty() {
+    let log = log(1, DAY);
+    let now = Instant::now();
+    assert!(ask(&log, now, 1).is_ok());
+    assert_eq!(wait(&log, now, 1), Some(DAY));
+    plimsoll_core::policy::Evictable::reset(&log);
+    assert!(ask(&log, now, 1).is_ok());
+}
