@@ -123,7 +123,7 @@ impl Observation {
         (expected / self.in_flight.max(1.0)).ln().abs() < tuning.changed
     }
 
-    /// Whether a call found so few others that it is unlikely to have waited for one of them.
+    /// Whether few others were in flight, so that a call is unlikely to have waited for one of them.
     pub(super) fn is_alone(&self, tuning: &Tuning) -> bool {
         is_alone(self.in_flight, self.limit, tuning)
     }

@@ -74,9 +74,9 @@ async fn a_permit_announces_by_default() {
 }
 
 #[tokio::test]
-async fn a_permit_watches_no_bodies_by_default() {
+async fn a_permit_watches_bodies_by_default() {
     let (_, calls) = completed().await;
-    assert_eq!(calls.waits, []);
+    assert_eq!(calls.waits, [WaitsOn::Caller]);
 }
 
 #[tokio::test]

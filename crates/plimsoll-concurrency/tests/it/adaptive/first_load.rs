@@ -93,7 +93,7 @@ fn a_first_latency_that_is_short_by_chance_does_not_end_the_startup() {
     )));
     assert_eq!((change.limit, change.reason), (40, LimitReason::Growth));
 
-    // Of thousands of calls, the same difference is none of chance.
+    // Of thousands of calls, the same difference is more than chance.
     let mut adaptive = Adaptive::new();
     let first = window(16_000, 394_000 * MS, Duration::from_micros(9_400), 10);
     assert_eq!(adaptive.update(&first).reason, LimitReason::Idle);
@@ -102,7 +102,7 @@ fn a_first_latency_that_is_short_by_chance_does_not_end_the_startup() {
 }
 
 #[test]
-fn a_queue_inside_the_service_in_which_deadlines_pass_lowers_a_limit_that_nobody_meets() {
+fn a_queue_inside_the_service_in_which_deadlines_pass_lowers_a_limit_that_rejects_no_request() {
     let mut adaptive = Adaptive::new();
     // 60 workers of 40 ms, and two steps of the startup.
     for limit in [10, 40] {
@@ -127,7 +127,7 @@ fn a_queue_inside_the_service_in_which_deadlines_pass_lowers_a_limit_that_nobody
     let change = adaptive.update(&late);
     // At 1,500 a second, 180 are answered within 0.6 of the deadline.
     assert!((100..=200).contains(&change.limit), "{change:?}");
-    // Without a deadline nobody is late.
+    // Without a deadline no call is late.
     let in_time = Window {
         deadline_left: None,
         ..late

@@ -90,7 +90,7 @@ impl<B: Body, H: Carried> GateBody<B, H> {
         let Some(mut tracked) = this.tracked.take() else {
             return;
         };
-        // Servers stop polling when the length says that no more data follows.
+        // Servers stop polling when all data of the length was sent.
         let whole = match this.kind.project() {
             KindProj::Inner { body } => tracked.is_whole(&body),
             KindProj::Own { .. } => true,

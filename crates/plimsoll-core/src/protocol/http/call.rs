@@ -52,11 +52,12 @@ impl HttpCall {
     {
         // Performance: a rejection has another status than 200, or is a gRPC status without a body;
         // most answers are neither (`instructions`, `gate@accept`).
-        if let Ok(response) = result
-            && (response.status() != StatusCode::OK || response.body().is_end_stream())
-            && !held.protocol().http().refusals.foreign_names
-        {
-            strip_foreign_name(response);
+        if let Ok(response) = result {
+            if (response.status() != StatusCode::OK || response.body().is_end_stream())
+                && !held.protocol().http().refusals.foreign_names
+            {
+                strip_foreign_name(response);
+            }
         }
     }
 

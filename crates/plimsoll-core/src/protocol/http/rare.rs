@@ -11,7 +11,8 @@ use crate::{
 /// Handles a rare response: reads its extensions and, if the call ends with the head, ends the
 /// permit.
 ///
-/// A call ends with the head when there is no body, or when the layer or the handler says so.
+/// A call ends with the head when there is no body, or when the layer or the handler requests
+/// it.
 #[inline(never)]
 pub(super) fn look_closer<H, B>(
     bodiless: bool,
@@ -65,7 +66,7 @@ pub(super) fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejection>().is_some()
 }
 
-/// Returns whether only the trailers tell the class of a response: gRPC, which is always HTTP/2.
+/// Returns whether only the trailers show the class of a response: gRPC, which is always HTTP/2.
 fn awaits_trailers<B>(response: &Response<B>) -> bool {
     response.version() == Version::HTTP_2 && is_grpc(response.headers())
 }

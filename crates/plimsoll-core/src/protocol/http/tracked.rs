@@ -18,7 +18,7 @@ pub(super) struct Tracked<H> {
     promised: u64,
     /// The handler's report.
     cost: Option<Cost>,
-    /// Whether only the trailers tell how the call went: gRPC.
+    /// Whether only the trailers show how the call ended: gRPC.
     pub(super) awaits_trailers: bool,
 }
 
@@ -38,7 +38,7 @@ impl<H> Tracked<H> {
         }
     }
 
-    /// Sets what the head says: the class so far, and the length of the body.
+    /// Sets what the head contains: the class so far, and the length of the body.
     #[inline]
     pub(super) fn expect(&mut self, class: Class, promised: Option<u64>) {
         self.class = class;

@@ -178,9 +178,8 @@ impl SystemLoadBuilder {
 
     fn check(&self) -> Result<(), InvalidSystemLoad> {
         for (field, share) in FIELDS.into_iter().zip(self.objectives) {
-            if let Some(value) = share
-                && !(value > 0.0 && value <= 1.0)
-            {
+            let value = share.unwrap_or(1.0);
+            if !(value > 0.0 && value <= 1.0) {
                 return Err(InvalidSystemLoad::Share { field, value });
             }
         }
