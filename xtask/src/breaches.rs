@@ -246,7 +246,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "09",
         what: "a capacity of zero is made to fit in silence",
-        file: "crates/plimsoll-core/src/policy/keyed/mod.rs",
+        file: "crates/plimsoll-core/src/policy/keyed/policy.rs",
         find: "if capacity == 0 || capacity > 1 << 28 {",
         replace: "if capacity > 1 << 28 {",
         package: "plimsoll-core",

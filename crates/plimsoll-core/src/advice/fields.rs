@@ -5,8 +5,8 @@ use std::time::Duration;
 use sfv::BareItemFromInput;
 
 use super::{
-    QuotaLeft, QuotaPolicy, QuotaUnit,
     member::{Malformed, Member},
+    quota::{QuotaLeft, QuotaPolicy, QuotaUnit},
 };
 
 /// Reads `"name";r=50;t=30`.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Evictable,
+    evictable::Evictable,
     table::{InUse, Table},
 };
 

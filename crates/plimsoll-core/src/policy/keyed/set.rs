@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use tokio::time::Instant;
 
 use super::{
-    Evictable,
+    evictable::Evictable,
     slot::{KeyHash, Slot},
 };
 use crate::{Epoch, sync::Mutex};

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Evictable,
+    evictable::Evictable,
     set::{Entered, Set, WAYS},
     slot::{KeyHash, Slot},
 };
