@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{InvalidAlgorithm, LimitReason};
+use super::{InvalidAlgorithm, LimitReason, WindowSize};
 
 /// An algorithm that moves a limit.
 ///
@@ -41,18 +41,6 @@ pub trait Algorithm: fmt::Debug + Send {
         _ = within;
         Ok(())
     }
-}
-
-/// How much a window holds. The first call that ends when the window has both closes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowSize {
-    /// The least duration.
-    pub time: Duration,
-    /// The least number of answered and dropped calls, or of cancelled ones; at least one in any case.
-    ///
-    /// A window that holds fewer continues: at low rates no sample is lost, and while calls are
-    /// only cancelled no window ends.
-    pub samples: u32,
 }
 
 /// What was measured of the calls that ended in a period of time.

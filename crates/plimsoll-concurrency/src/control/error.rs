@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::WindowSize;
+use super::window_size::WindowSize;
 
 /// The highest limit, in requests; the same as that of a fixed limit.
 const MAX_LIMIT: u32 = 1 << 30;

@@ -27,14 +27,17 @@ mod published;
 mod queue_policy;
 mod reason;
 pub(crate) mod sampler;
+mod setters;
 mod settings;
 mod tuning;
+mod window_size;
 
 pub use self::{
     adaptive::Adaptive,
-    algorithm::{Algorithm, Change, Window, WindowSize},
+    algorithm::{Algorithm, Change, Window},
     error::InvalidAlgorithm,
     published::{Aimd, Gradient2, Vegas},
     reason::LimitReason,
     tuning::{Number, Tuning},
+    window_size::WindowSize,
 };

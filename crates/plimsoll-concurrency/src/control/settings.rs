@@ -1,15 +1,12 @@
 //! What can be set of [`Adaptive`]; nothing has to be.
 
-use std::{ops::RangeInclusive, time::Duration};
-
-use super::{Adaptive, InvalidAlgorithm, error::Bounds};
+use super::error::Bounds;
 
 /// Initial limit: a guess that a small service survives. The startup multiplies it by four with each
 /// window.
 const INITIAL: u32 = 10;
 /// Highest limit. A million requests in flight are beyond the memory of most services.
 const HIGHEST: u32 = 1 << 20;
-const LATENCY: RangeInclusive<Duration> = Duration::from_nanos(1)..=Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
@@ -28,55 +25,5 @@ impl Default for Settings {
             },
             objective: None,
         }
-    }
-}
-
-impl Adaptive {
-    /// Sets the initial limit and its bounds; 10 in 1 to 2^20 by default.
-    ///
-    /// Bounds guard what the algorithm cannot measure: memory, a licence, a connection pool.
-    ///
-    /// # Errors
-    ///
-    /// When not `1 <= min <= initial <= max <= 2^30`.
-    pub fn limits(
-        mut self,
-        initial: u32,
-        within: RangeInclusive<u32>,
-    ) -> Result<Self, InvalidAlgorithm> {
-        self.settings.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
-        Ok(self)
-    }
-
-    /// Bounds the mean latency: no more requests are admitted than the service answers with this
-    /// mean latency, even if it could complete more.
-    ///
-    /// # Errors
-    ///
-    /// When it is less than 1 nanosecond or more than 1 hour.
-    pub fn objective(mut self, latency: Duration) -> Result<Self, InvalidAlgorithm> {
-        if !LATENCY.contains(&latency) {
-            return Err(InvalidAlgorithm::Objective(latency));
-        }
-        self.settings.objective = Some(latency.as_secs_f64());
-        Ok(self)
-    }
-
-    /// States the mean latency while no call waits for another, which is measured otherwise.
-    ///
-    /// The limit is then never lowered for a probe. A service that becomes slower than stated is
-    /// treated as one in which calls queue.
-    ///
-    /// # Errors
-    ///
-    /// When it is less than 1 nanosecond or more than 1 hour.
-    pub fn no_load_latency(mut self, latency: Duration) -> Result<Self, InvalidAlgorithm> {
-        if !LATENCY.contains(&latency) {
-            return Err(InvalidAlgorithm::NoLoadLatency(latency));
-        }
-        self.model.stated_no_load = Some(latency.as_secs_f64());
-        self.model.no_load = latency.as_secs_f64();
-        Ok(self)
     }
 }

@@ -11,6 +11,7 @@ mod closing;
 mod driver;
 mod histogram;
 mod route;
+mod sums;
 mod totals;
 
 use std::{

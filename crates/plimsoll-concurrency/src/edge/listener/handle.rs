@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plimsoll_core::LoadSignal;
 
-use super::{InvalidListener, places::Places};
+use super::{error::InvalidListener, places::Places};
 
 /// Reads and changes the limits of a [`BoundedListener`](super::BoundedListener) at run time;
 /// clones share it.

@@ -12,7 +12,7 @@ use std::{
 use plimsoll_core::policy::Counter;
 use tokio::sync::Notify;
 
-use super::InvalidListener;
+use super::error::InvalidListener;
 
 /// The highest limit on connections: 2^20, the default of `fs.nr_open` on Linux. The tests
 /// in `listener` fail with another value.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::Shared;
+use super::shared::Shared;
 
 /// Reads the [`Partitions`](super::Partitions) of a limit at run time; clones share them.
 pub struct PartitionsHandle<K>(pub(super) Arc<Shared<K>>);

@@ -2,6 +2,7 @@
 
 mod handle;
 mod partition;
+mod shared;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -12,7 +13,7 @@ use plimsoll_core::{
 use tokio::time::Instant;
 
 pub use self::handle::{PartitionFigures, PartitionsHandle};
-use self::partition::Partition;
+use self::{partition::Partition, shared::Shared};
 use crate::{ConcurrencyLimitHandle, limit::stalls::Stamp};
 
 /// The policy's name in rejections.
@@ -98,14 +99,6 @@ pub struct Partitions<K, F> {
     read: F,
 }
 
-struct Shared<K> {
-    limit: ConcurrencyLimitHandle,
-    epoch: Epoch,
-    names: Box<[K]>,
-    /// One for each name, and the rest.
-    partitions: Box<[Partition]>,
-}
-
 /// A counted request of a partition. Plain data: the gate releases it.
 #[derive(Debug)]
 pub struct PartitionsPermit {
@@ -160,38 +153,6 @@ impl<K: Copy + PartialEq, F> Partitions<K, F> {
     /// Returns a handle that reads guarantees, requests in flight and rejections.
     pub fn handle(&self) -> PartitionsHandle<K> {
         PartitionsHandle(Arc::clone(&self.shared))
-    }
-}
-
-impl<K: PartialEq> Shared<K> {
-    #[inline]
-    fn index(&self, name: Option<K>) -> usize {
-        let named = name.and_then(|name| self.names.iter().position(|other| *other == name));
-        named.unwrap_or(self.names.len())
-    }
-}
-
-impl<K> Shared<K> {
-    /// Reclaims slots of unread responses, in the limit and in this partition, one of which is
-    /// full. Returns whether the partition has room.
-    fn reclaim(&self, partition: &Partition, now: Instant) -> bool {
-        self.limit.reclaim(now);
-        partition.reclaim(self.epoch.nanos(now), self.limit.max_stall_nanos())
-    }
-
-    /// Whether a slot is free that is not reserved for another partition.
-    fn can_lend(&self, borrower: usize, limit: usize, now: Instant) -> bool {
-        let inside = self.limit.in_flight() + self.limit.queued();
-        if inside >= limit {
-            return false;
-        }
-        let now = self.epoch.nanos(now);
-        let others = self.partitions.iter().enumerate();
-        let reserved: usize = others
-            .filter(|&(at, _)| at != borrower)
-            .map(|(_, partition)| partition.reserved(now, limit) as usize)
-            .sum();
-        inside + reserved < limit
     }
 }
 
