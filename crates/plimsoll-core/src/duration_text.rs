@@ -34,7 +34,7 @@ impl fmt::Display for DurationText {
         if nanos == 0 {
             return f.write_str("0s");
         }
-        let exact = |(_, length): &&(&str, u128)| nanos.is_multiple_of(*length);
+        let exact = |(_, length): &&(&str, u128)| nanos % *length == 0;
         // The last unit is one nanosecond.
         let (unit, length) = UNITS.iter().find(exact).unwrap_or(&("ns", 1));
         write!(f, "{}{unit}", nanos / length)

@@ -121,7 +121,7 @@
 //! [rejections](guides::rejections) · [Redis](guides::redis) · [security](guides::security) ·
 //! [policies and other layers](guides::policies) · [clients](guides::clients) ·
 //! [operations](guides::operations) · [tests](guides::testing) ·
-//! [migration from tower, tower_governor, tower-resilience](guides::migration)
+//! [migration from tower, `tower_governor`, tower-resilience](guides::migration)
 //!
 //! The [recipes](https://github.com/plimsoll-rs/plimsoll/blob/main/examples/recipes/README.md) are
 //! programs of 30 to 90 lines to copy, one for each problem, each with its `curl`.

@@ -54,12 +54,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn show(State(shadow): State<ShadowHandle>) -> String {
     let (admitted, rejected) = (shadow.would_admit(), shadow.would_reject());
     let over_quota = shadow.would_reject_as(Kind::OverQuota);
-    let mut text = format!("would admit {admitted}, would reject {rejected}\n");
-    text += &format!("over quota: {over_quota}\n");
-    for (client, rejected) in shadow.would_reject_by_key().counts {
-        text += &format!("client {client}: {rejected}\n");
-    }
-    text
+    let clients = shadow.would_reject_by_key().counts.into_iter();
+    let clients = clients.map(|(client, rejected)| format!("client {client}: {rejected}\n"));
+    let clients: String = clients.collect();
+    format!("would admit {admitted}, would reject {rejected}\nover quota: {over_quota}\n{clients}")
 }
 
 async fn enforce(State(shadow): State<ShadowHandle>, Path(on): Path<bool>) {

@@ -265,7 +265,7 @@ fn request(key: u8, micros: u64) -> Request<Body> {
     req.extensions_mut().insert(Duration::from_micros(micros));
     let criticality = Criticality::ALL[usize::from(key % 4)];
     req.extensions_mut().insert(Priority::new(criticality));
-    if key.is_multiple_of(3) {
+    if key % 3 == 0 {
         let deadline = Instant::now() + Duration::from_millis(key.into());
         req.extensions_mut().insert(Deadline(deadline));
     }

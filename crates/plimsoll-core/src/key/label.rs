@@ -65,7 +65,8 @@ pub(crate) fn label_of<Req, K: Key<Req>>(key: &K, req: &Req) -> Option<Box<str>>
     panics::contain(|| label = key.label(req));
     let mut label = label?;
     if label.len() > LONGEST {
-        let end = label.floor_char_boundary(LONGEST);
+        let end = (0..=LONGEST).rev().find(|end| label.is_char_boundary(*end));
+        let end = end.unwrap_or(0);
         label.truncate(end);
     }
     Some(label.into())

@@ -162,6 +162,9 @@ fn a_shadow_by_key_has_bounds() {
     assert_eq!((by(1), by(65_536)), (Ok(()), Ok(())));
 }
 
+/// The rejection, the key, and whether it was enforced.
+type Reported = (String, Option<String>, bool);
+
 #[test]
 fn a_shadow_reports_each_rejection_with_key_and_time() {
     let shadow = Shadow::new(Rejects(Kind::Full));
@@ -170,7 +173,7 @@ fn a_shadow_reports_each_rejection_with_key_and_time() {
     });
     let shadow = shadow.by_key(secret, 10).unwrap();
     let handle = shadow.handle();
-    let log: Arc<Mutex<Vec<(String, Option<String>, bool)>>> = Arc::default();
+    let log: Arc<Mutex<Vec<Reported>>> = Arc::default();
     let into = Arc::clone(&log);
     handle.on_rejection(|_| panic!("on purpose"));
     handle.on_rejection(move |would| {

@@ -147,7 +147,7 @@ struct HoldsBack(Adaptive, u32);
 impl Shed for HoldsBack {
     fn admit(&mut self, priority: Priority, now: Instant) -> bool {
         self.1 += 1;
-        let sends = priority.level() >= self.0.threshold() || self.1.is_multiple_of(1000);
+        let sends = priority.level() >= self.0.threshold() || self.1 % 1000 == 0;
         sends && self.0.admit(priority, now)
     }
     fn starts(&mut self, waited: Duration, runs: Duration, now: Instant) {

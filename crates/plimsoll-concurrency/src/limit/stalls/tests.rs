@@ -43,7 +43,8 @@ impl Model {
 
     fn reclaim(&mut self, now: u64, longest: u64) -> usize {
         let mut taken = 0;
-        for (epoch, _) in self.closed.extract_if(.., |(_, at)| now - *at >= longest) {
+        let is_over = |(_, at): &(usize, u64)| now - *at >= longest;
+        for &(epoch, _) in self.closed.iter().filter(|closed| is_over(closed)) {
             for permit in &mut self.permits {
                 if *permit == (Permit::Caller { epoch }) {
                     *permit = Permit::Lost;
@@ -51,6 +52,7 @@ impl Model {
                 }
             }
         }
+        self.closed.retain(|closed| !is_over(closed));
         if self.last.is_none_or(|last| now >= last + longest / 4) {
             if self.left_in(self.epoch) > 0 {
                 self.closed.push((self.epoch, now));

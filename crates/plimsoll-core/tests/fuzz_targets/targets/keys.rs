@@ -83,7 +83,7 @@ pub fn trace_id(data: &[u8]) -> bool {
 /// - A key from `Host` is read back from what it prints.
 pub fn authority(data: &[u8]) -> bool {
     let input = Input::new(data);
-    let is_uri = input.knob.is_multiple_of(2);
+    let is_uri = input.knob % 2 == 0;
     let req = if is_uri {
         let mut req = Request::new(());
         let Ok(uri) = Uri::try_from(input.text.get(1..).unwrap_or_default()) else {

@@ -36,7 +36,7 @@ impl List {
     fn within(&self, after: i64, to: u64) -> u32 {
         self.0
             .iter()
-            .filter(|(at, ..)| at.cast_signed() > after && *at <= to)
+            .filter(|(at, ..)| *at as i64 > after && *at <= to)
             .map(|(.., units)| units)
             .sum()
     }
@@ -47,7 +47,7 @@ impl List {
             (0..=PERIOD)
                 .find(|wait| {
                     let at = now + wait;
-                    self.within(at.cast_signed() - PERIOD.cast_signed(), at) + units <= limit
+                    self.within(at as i64 - PERIOD as i64, at) + units <= limit
                 })
                 .expect("after a period the window is empty")
         })
