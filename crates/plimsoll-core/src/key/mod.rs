@@ -29,7 +29,7 @@ pub(crate) use self::{label::label_of, missing::noted, secret::Line};
 
 /// Reads a key from a request. Implemented for closures `Fn(&Req) -> Option<K>`, for any `K: Hash`.
 ///
-/// `None` means a request without a key. The [`Missing`](crate::Missing) of the
+/// `None` means a request without a key. The [`Missing`] of the
 /// [`Keyed`](crate::Keyed) policy decides about it; it is not an error.
 ///
 /// A closure or function must return an owned key. A key that borrows from the request needs an

@@ -29,8 +29,8 @@ impl HttpCall {
         }
     }
 
-    /// Returns the class of a response from its head. A [`Rejection`] in the extensions, left by an
-    /// inner gate, takes precedence.
+    /// Returns the class of a response from its head. A [`Rejection`](crate::Rejection) in the
+    /// extensions, left by an inner gate, takes precedence.
     #[inline]
     pub fn class<T: SpeaksHttp, B: Body>(self, protocol: &T, response: &Response<B>) -> Class {
         if !response.extensions().is_empty() && is_rejection(response) {
@@ -42,8 +42,8 @@ impl HttpCall {
     /// Removes `plimsoll-rejected-by` from another service's rejection that the inner service
     /// forwards. The header means that nothing was run, and here the inner service ran.
     ///
-    /// Rejections by gates in this process have a [`Rejection`] in their extensions, and keep the
-    /// header.
+    /// Rejections by gates in this process have a [`Rejection`](crate::Rejection) in their
+    /// extensions, and keep the header.
     #[inline]
     pub fn received<H, B, E>(held: &H, result: &mut Result<Response<B>, E>)
     where
