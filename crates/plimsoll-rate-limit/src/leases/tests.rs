@@ -204,3 +204,27 @@ fn tokens_taken_after_a_lease_move_up_when_its_rest_is_returned() {
         );
     }
 }
+
+#[test]
+fn a_lease_is_a_sixteenth_of_the_burst_and_at_least_four_tokens() {
+    for (burst, leased) in [(64, 4), (63, 0), (1, 0), (1600, 100)] {
+        let bucket = Bucket::new(burst, 2);
+        assert!(bucket.take(0, 0, 1).is_ok());
+        assert_eq!(bucket.leases.leased(0, 0), leased * T, "a burst of {burst}");
+        let [lease, _] = &*bucket.leases.shards else {
+            panic!("two leases");
+        };
+        let is_used = lease.next.load(Acquire) != 0;
+        assert_eq!(is_used, leased > 0, "a burst of {burst}");
+        assert_eq!(lease.return_rest(bucket.cell(), 0), leased > 0);
+        assert!(!lease.return_rest(bucket.cell(), 0), "nothing is left");
+    }
+}
+
+#[test]
+fn leases_are_used_once_two_threads_have_met() {
+    let leases = Leases::new(2).expect("two");
+    assert!(!leases.are_active());
+    leases.activate();
+    assert!(leases.are_active());
+}
