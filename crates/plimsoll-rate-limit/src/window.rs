@@ -416,7 +416,7 @@ mod tests {
         // Units of the window before it have ended.
         let before = two.charge(0, 10 * SECOND, 4);
         assert_eq!(two.most_taken(state, before, 59 * SECOND), state);
-        // A newer window that holds nothing any more delays no thread.
+        // A newer window that holds nothing delays no thread.
         let empty = two.grant(state, 61 * SECOND, 2);
         let decided = two.decide(0, 59 * SECOND, 1);
         assert_eq!(two.decide(empty, 59 * SECOND, 1), decided);

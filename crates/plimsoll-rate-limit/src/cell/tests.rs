@@ -39,7 +39,7 @@ impl<const N: usize> Owned<N> {
     }
 
     fn take(&self, cost: u32) -> Token<N> {
-        self.cell().take(0, cost).ok().expect("enough tokens")
+        self.cell().take(0, cost).expect("enough tokens")
     }
 
     fn refund(&self, token: Token<N>, now: u64) {

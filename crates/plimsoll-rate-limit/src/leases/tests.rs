@@ -228,3 +228,16 @@ fn leases_are_used_once_two_threads_have_met() {
     leases.activate();
     assert!(leases.are_active());
 }
+
+#[test]
+fn a_thread_that_was_suspended_does_not_spend_a_newer_lease_of_equal_length() {
+    let lease = Lease::new();
+    let end = Word::new(0, 10 * T);
+    let held = lease.lock().expect("not locked");
+    lease.unlock(held, T, end);
+    let old = lease.lock().expect("not locked");
+    lease.unlock(old, T, end);
+    let new = Word(lease.next.load(Acquire));
+    assert_eq!(new.state(), old.state());
+    assert_ne!(new, old, "compared when a token is taken");
+}

@@ -35,3 +35,12 @@ fn a_charge_or_a_refund_of_0_reads_no_cell() {
         assert_eq!((due, back), (expected, expected));
     }
 }
+
+#[test]
+fn a_request_that_took_nothing_is_not_asked_for_its_refund() {
+    let settings = settings();
+    _ = settings.refund.set(Box::new(|_| panic!("called")));
+    let outcome = Outcome::new(Class::Success, Duration::ZERO, Instant::now());
+    let back = settings.refunded_of(&Token::nothing(), &outcome);
+    assert!(back.is_none());
+}

@@ -50,3 +50,16 @@ fn the_longest_period_is_counted_at_the_end_of_time() {
         assert_eq!(rejected, Some(Rejected::Wait(period)));
     }
 }
+
+#[test]
+fn up_to_fifteen_changes_end_the_wait_of_a_full_log() {
+    for changes in 1..16 {
+        let (terms, log) = (Live::new([2, 100]), Log::new(4));
+        assert!(log.take(&terms, 4, 0, 2).is_ok());
+        assert_eq!(log.take(&terms, 4, 0, 1).err(), Some(Rejected::Wait(100)));
+        for _ in 0..changes {
+            terms.set([3, 100]);
+        }
+        assert!(log.take(&terms, 4, 0, 1).is_ok(), "{changes} changes");
+    }
+}
