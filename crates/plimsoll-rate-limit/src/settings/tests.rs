@@ -44,3 +44,10 @@ fn a_request_that_took_nothing_is_not_asked_for_its_refund() {
     let back = settings.refunded_of(&Token::nothing(), &outcome);
     assert!(back.is_none());
 }
+
+#[test]
+fn only_a_limit_with_a_name_is_reported() {
+    let named = Quota::per_second(10).with_name("api").expect("valid");
+    let named = Settings::new([named]).expect("valid");
+    assert!(named.announces() && !settings().announces());
+}
