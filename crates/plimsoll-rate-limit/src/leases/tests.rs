@@ -143,6 +143,9 @@ fn a_lease_of_a_replaced_quota_is_not_spent() {
     bucket.take(0, 0, 1).expect("full");
     assert!(bucket.leases.leased(0, 0) > 0);
     bucket.quotas[0].set([10 * T, 1000 * T, 0, 0]);
+    bucket.take(0, 0, 1).expect("tokens are left");
+    let word = Word(bucket.words[0].load(Acquire));
+    assert!(word.is_of(1), "taken from the bucket, under the new quota");
     // The new burst is 100 tokens. One token and the batch of the lease have been taken.
     let taken = (0..1000).filter(|_| bucket.take(0, 0, 1).is_ok()).count();
     assert!((30..100).contains(&taken), "{taken}");
