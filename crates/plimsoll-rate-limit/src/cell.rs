@@ -279,3 +279,5 @@ impl<const N: usize> Cell<'_, N> {
 
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -244,3 +244,6 @@ impl<const N: usize> fmt::Debug for Settings<N> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -36,3 +36,15 @@ impl Word {
         self.generation() == generation % GENERATIONS as u64
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_debt_at_the_latest_time_fits_a_word() {
+        let word = Word::new(GENERATIONS as u64 - 1, MAX_NOW + MAX_REFILL);
+        assert_eq!(word.state(), MAX_NOW + MAX_REFILL);
+        assert_eq!(word.generation(), GENERATIONS as u64 - 1);
+    }
+}

@@ -85,11 +85,15 @@ mod tests {
 
     /// Nanoseconds per token.
     const T: u64 = 100;
-    const NOW: u64 = 1_000 * T;
+    const NOW: u64 = 100_000;
 
     /// The tag of the chosen cell, or 0 and the place of its set for an empty one. Each cell has a
     /// tag and the time at which it is full; an empty one has the tag 0.
     fn chosen(cells: [[(u64, u64); WAYS]; 2]) -> Option<(u64, usize)> {
+        chosen_at(NOW, cells)
+    }
+
+    fn chosen_at(now: u64, cells: [[(u64, u64); WAYS]; 2]) -> Option<(u64, usize)> {
         let quotas = [Live::new([T, 10 * T, 0, 0])];
         let tags = cells.map(|set| set.map(|(tag, _)| AtomicU64::new(tag)));
         let words = cells.map(|set| set.map(|(_, full_at)| [AtomicU64::new(word(full_at))]));
@@ -101,7 +105,7 @@ mod tests {
             };
             (place, std::array::from_fn(cell))
         });
-        candidate(sets, NOW).map(|chosen| (chosen.tag, chosen.place))
+        candidate(sets, now).map(|chosen| (chosen.tag, chosen.place))
     }
 
     fn word(full_at: u64) -> u64 {
@@ -155,5 +159,23 @@ mod tests {
             (8, NOW + 4 * T),
         ];
         assert_eq!(chosen([more, less]), Some((6, 1)));
+    }
+
+    #[test]
+    fn of_equal_cells_the_first_is_chosen() {
+        for full_at in [NOW - T, NOW + T] {
+            let set = |first| [0_u64, 1, 2, 3].map(|way| (first + way, full_at));
+            assert_eq!(chosen([set(1), set(5)]), Some((1, 0)), "full at {full_at}");
+        }
+    }
+
+    #[test]
+    fn a_known_key_keeps_its_cell_for_five_minutes_after_its_quota_is_full() {
+        const FIVE_MINUTES: u64 = 300_000_000_000;
+        let known = [0; WAYS].map(|_| (hashed::known(1), NOW));
+        for (after, expected) in [(0, None), (1, Some((hashed::known(1), 0)))] {
+            let now = NOW + FIVE_MINUTES - 1 + after;
+            assert_eq!(chosen_at(now, [known, known]), expected);
+        }
     }
 }

@@ -88,6 +88,7 @@ mod tests {
     fn a_request_takes_from_the_bucket_from_which_more_was_taken() {
         with_taken([3, 5], |buckets| assert_eq!(buckets.in_order(0).0, 1));
         with_taken([5, 3], |buckets| assert_eq!(buckets.in_order(0).0, 0));
+        with_taken([4, 4], |buckets| assert_eq!(buckets.in_order(0).0, 0));
     }
 
     #[test]

@@ -281,3 +281,6 @@ impl<const N: usize> Table<N> {
         })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -297,3 +297,5 @@ pub(super) fn clamped(now: u64) -> u64 {
 
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

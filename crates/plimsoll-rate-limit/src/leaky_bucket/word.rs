@@ -72,3 +72,17 @@ impl Word {
         Self::new(time, generation).marked(self.has_waiters())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_pause_at_the_latest_time_fits_a_word() {
+        for waiting in [false, true] {
+            let word = Word::new(MAX_NOW + MAX_PAUSE, 15).marked(waiting);
+            assert_eq!(word.time(), MAX_NOW + MAX_PAUSE);
+            assert_eq!((word.generation(), word.has_waiters()), (15, waiting));
+        }
+    }
+}

@@ -143,6 +143,9 @@ fn a_lease_of_a_replaced_quota_is_not_spent() {
     bucket.take(0, 0, 1).expect("full");
     assert!(bucket.leases.leased(0, 0) > 0);
     bucket.quotas[0].set([10 * T, 1000 * T, 0, 0]);
+    bucket.take(0, 0, 1).expect("tokens are left");
+    let word = Word(bucket.words[0].load(Acquire));
+    assert!(word.is_of(1), "taken from the bucket, under the new quota");
     // The new burst is 100 tokens. One token and the batch of the lease have been taken.
     let taken = (0..1000).filter(|_| bucket.take(0, 0, 1).is_ok()).count();
     assert!((30..100).contains(&taken), "{taken}");
@@ -203,4 +206,41 @@ fn tokens_taken_after_a_lease_move_up_when_its_rest_is_returned() {
             "tokens that moved up"
         );
     }
+}
+
+#[test]
+fn a_lease_is_a_sixteenth_of_the_burst_and_at_least_four_tokens() {
+    for (burst, leased) in [(64, 4), (63, 0), (1, 0), (1600, 100)] {
+        let bucket = Bucket::new(burst, 2);
+        assert!(bucket.take(0, 0, 1).is_ok());
+        assert_eq!(bucket.leases.leased(0, 0), leased * T, "a burst of {burst}");
+        let [lease, _] = &*bucket.leases.shards else {
+            panic!("two leases");
+        };
+        let is_used = lease.next.load(Acquire) != 0;
+        assert_eq!(is_used, leased > 0, "a burst of {burst}");
+        assert_eq!(lease.return_rest(bucket.cell(), 0), leased > 0);
+        assert!(!lease.return_rest(bucket.cell(), 0), "nothing is left");
+    }
+}
+
+#[test]
+fn leases_are_used_once_two_threads_have_met() {
+    let leases = Leases::new(2).expect("two");
+    assert!(!leases.are_active());
+    leases.activate();
+    assert!(leases.are_active());
+}
+
+#[test]
+fn a_thread_that_was_suspended_does_not_spend_a_newer_lease_of_equal_length() {
+    let lease = Lease::new();
+    let end = Word::new(0, 10 * T);
+    let held = lease.lock().expect("not locked");
+    lease.unlock(held, T, end);
+    let old = lease.lock().expect("not locked");
+    lease.unlock(old, T, end);
+    let new = Word(lease.next.load(Acquire));
+    assert_eq!(new.state(), old.state());
+    assert_ne!(new, old, "compared when a token is taken");
 }
