@@ -26,7 +26,7 @@ use super::{
 ///
 /// | observation | effect on the limit |
 /// |---|---|
-/// | the first calls | times 4, for as long as that raises the throughput and the latency stays |
+/// | the first calls | times 4 (with deadlines: by as much as they allow), for as long as that raises the throughput and the latency stays |
 /// | requests find no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
 /// | throughput far above the estimate | the estimate is replaced at once |
 /// | throughput far below it, twice | the same, and a probe finds out why |
@@ -38,7 +38,7 @@ use super::{
 /// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit alternates by a fifth around its goal to measure it |
 /// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first |
 /// | a tenth of the calls is dropped | less headroom |
-/// | requests state a deadline | at most what the service answers within 0.6 of it |
+/// | requests state a deadline | at most what the service answers within 0.6 of it; the queue leaves a reserve |
 ///
 /// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 under
 /// saturation. The queue holds work for 1 (under saturation) to 4.5 no-load latencies; no request
@@ -157,9 +157,11 @@ impl Adaptive {
     fn track(&mut self, seen: &Observation) -> Step {
         self.model.calibrate(seen, self.model.tuning.calibrate);
         if startup::is_due(seen, &self.model) {
-            // What was done before the first probe shows the load, and not the service.
-            let before = self.model.next_probe.map_or(0.0, |_| self.model.capacity);
-            return self.start(seen, before, self.model.tuning.growth);
+            let capacity = self.model.capacity;
+            if seen.counted < (1.0 + self.model.tuning.changed) * capacity {
+                return startup::look(seen, &self.context());
+            }
+            return self.start(seen, capacity, self.model.tuning.growth);
         }
         let evidence = self.model.follow(seen, self.limit, true);
         if evidence == Evidence::Doubt {
@@ -229,6 +231,7 @@ impl Adaptive {
     /// The reply to a window; without a step, nothing changes.
     fn change(&mut self, step: Option<Step>, at_no_load: bool) -> Change {
         let mut reason = LimitReason::Steady;
+        let before = self.limit;
         if let Some(step) = step {
             self.limit = step.limit;
             self.phase = step.phase;
@@ -244,7 +247,8 @@ impl Adaptive {
         Change {
             limit: self.limit.round().max(1.0) as u32,
             reason,
-            queue: queue_policy::queue(&self.model, during_probe),
+            // What is in flight under the limit of before is ahead of the queue.
+            queue: queue_policy::queue(&self.model, before.max(self.limit), during_probe),
             at_no_load,
             no_load_latency: (no_load > 0.0).then(|| Duration::from_secs_f64(no_load)),
         }

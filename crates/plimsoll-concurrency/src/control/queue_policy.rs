@@ -11,14 +11,23 @@ const LONGEST: f64 = 1e6;
 ///
 /// Under saturation a longer queue serves no request that would not be served without it, so the
 /// queue holds one no-load latency's worth of calls. While the service keeps up, what waits is a
-/// burst, and so it is `during_probe`, which lasts a few windows.
-pub(super) fn queue(model: &Model, during_probe: bool) -> Option<(u32, Duration)> {
+/// burst, and so it is `during_probe`, which lasts a few windows. Where requests state deadlines, a
+/// part of the time that the calls `ahead` leave of it is reserve: with a queue that uses all of it,
+/// every answer is nearly late.
+pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u32, Duration)> {
     let tuning = &model.tuning;
     let calm = if during_probe { 1.0 } else { model.calm() };
     // A request that waits for longer than its caller does takes a slot for nothing.
     let stays = (1.0 - model.dropped).powi(2);
     let patience = model.no_load * (1.0 + (tuning.patience - 1.0) * calm) * stays;
-    let len = (model.capacity * patience).ceil().clamp(1.0, LONGEST);
+    let in_time = (model.deadline_left).map_or(f64::INFINITY, |left| {
+        let most = model.capacity * left;
+        (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) / 2.0)
+    });
+    let len = (model.capacity * patience)
+        .min(in_time)
+        .ceil()
+        .clamp(1.0, LONGEST);
     let longest = (tuning.longest_wait * model.no_load).clamp(1e-6, 3600.0);
     (patience > 0.0).then(|| (len as u32, Duration::from_secs_f64(longest)))
 }

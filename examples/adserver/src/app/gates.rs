@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 use plimsoll_concurrency::{ConcurrencyLimit, ConcurrencyLimitHandle};
-use plimsoll_core::{ByHeader, GateLayer, HeaderKey, Kind, Missing};
+use plimsoll_core::{ByHeader, Deadlines, GateLayer, HeaderKey, Kind, Missing};
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed, LoadShedLayer};
 use plimsoll_metrics::Metrics;
@@ -12,10 +12,7 @@ use plimsoll_rate_limit::{KeyedRateLimit, Quota, RateLimit};
 use plimsoll_sampling::{Rates, Sampling};
 
 use super::auction;
-use crate::{
-    settings::{BID_SERVICE, PUBLISHER_QUOTA, STORE_SERVICE, STORE_WORKERS},
-    wire,
-};
+use crate::{settings::PUBLISHER_QUOTA, wire};
 
 /// Maximum number of publishers with a bucket of their own.
 const MAX_PUBLISHERS: usize = 10_000;
@@ -26,7 +23,7 @@ const LOG_QUEUE: usize = 256;
 pub(super) type AuctionLayer = GateLayer<
     (
         KeyedRateLimit<HeaderKey>,
-        ConcurrencyLimit,
+        ConcurrencyLimit<Deadlines>,
         Sampling<ConcurrencyLimitHandle>,
     ),
     Fallback<Fixed>,
@@ -74,17 +71,13 @@ fn publishers(
     Ok(limit)
 }
 
-/// Place 2, at the auction evaluator: a limit on auctions in flight, by the store's capacity.
+/// Place 2, at the auction evaluator: a limit on auctions in flight that finds the store's capacity.
 ///
-/// By Little's law: an auction holds a worker for the store's service time, and then waits for bids.
-/// 40 % more auctions keep a few queued at the store, so that it is never idle between uneven
-/// arrivals. A queue here, as long as the store has workers, smooths bursts. The longest latency is
-/// its wait and a queue of seven at the store: about 100 ms, far below the 250 ms after which clients
-/// give up.
-fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit, Box<dyn Error>> {
-    let busy = STORE_WORKERS as f64 * (1.0 + BID_SERVICE.div_duration_f64(STORE_SERVICE));
-    let limit = (busy * 1.4).ceil() as usize;
-    let limit = ConcurrencyLimit::new(limit)?.queue(STORE_WORKERS, Duration::from_millis(40))?;
+/// An auction holds a worker of the store and then waits for bids; the limit needs to know neither.
+/// Requests state the time until their clients give up, so that the limit and its queue hold no more
+/// auctions than can be answered in time.
+fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit<Deadlines>, Box<dyn Error>> {
+    let limit = ConcurrencyLimit::adaptive().deadlines(Deadlines::propagated());
     let handle = limit.handle();
     metrics.load("evaluator", handle.clone())?;
     let gauge = |name, help, read: fn(&ConcurrencyLimitHandle) -> usize| {

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use plimsoll_core::wire::TIMEOUT;
 use tokio::{
     net::TcpStream,
     task::JoinHandle,
@@ -87,7 +88,7 @@ impl Client {
 
     /// Sends a request and reads the response, or hangs up at the deadline.
     pub(super) async fn call(&self, want: Want, deadline: Instant) -> Ending {
-        match timeout_at(deadline, self.exchange(want)).await {
+        match timeout_at(deadline, self.exchange(want, deadline)).await {
             // The timer fires up to a millisecond late.
             Ok(Ok(_)) if Instant::now() > deadline => Ending::Late,
             Ok(Ok(reply)) => Ending::Reply(reply),
@@ -96,9 +97,9 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, want: Want) -> io::Result<Reply> {
+    async fn exchange(&self, want: Want, deadline: Instant) -> io::Result<Reply> {
         let mut connection = self.connection().await?;
-        let request = self.request(want).map_err(io::Error::other)?;
+        let request = self.request(want, deadline).map_err(io::Error::other)?;
         let response = connection
             .sender
             .send_request(request)
@@ -137,10 +138,12 @@ impl Client {
         Ok(Connection { sender, driver })
     }
 
-    fn request(&self, want: Want) -> http::Result<Request<Full<Bytes>>> {
+    fn request(&self, want: Want, deadline: Instant) -> http::Result<Request<Full<Bytes>>> {
+        let left = deadline.saturating_duration_since(Instant::now());
         let request = Request::builder()
             .method(Method::POST)
-            .header(HOST, "adserver");
+            .header(HOST, "adserver")
+            .header(TIMEOUT, left.as_millis() as u64);
         match want {
             Want::Auction { publisher, cost } => request
                 .uri("/auction")

@@ -28,6 +28,40 @@ pub(in crate::control) fn latency(seen: &Observation) -> f64 {
     seen.latency.max((seen.in_flight - 1.0) / seen.counted)
 }
 
+/// Begins the startup with a window under the same limit. The one before may show idle time, and
+/// calls from before the load: a limit that grows by them can be far too high.
+pub(in crate::control) fn look(seen: &Observation, at: &Context<'_>) -> Step {
+    let tuning = &at.model.tuning;
+    let phase = Phase::Startup {
+        before: at.model.capacity,
+        factor: tuning.growth,
+    };
+    Step::new(
+        phase,
+        at.limit,
+        window(seen, at.limit, at),
+        LimitReason::Steady,
+    )
+}
+
+/// A window of the startup: a little over one generation of calls.
+fn window(seen: &Observation, limit: f64, at: &Context<'_>) -> WindowSize {
+    let tuning = &at.model.tuning;
+    WindowSize {
+        time: seconds(seen.latency.max(tuning.shortest_window)),
+        samples: (tuning.startup_generations * limit).max(tuning.startup_calls) as u32,
+    }
+}
+
+/// The greatest factor by which the limit may grow. If this window shows the whole capacity, calls
+/// under the next limit must still be in time; where no deadline is known, the factor is `usual`.
+fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
+    let tuning = &at.model.tuning;
+    at.model.deadline_left.map_or(usual, |left| {
+        (tuning.inside * left * seen.counted / at.limit).clamp(1.0, tuning.growth.powi(2))
+    })
+}
+
 /// Grows by `factor`, or ends the startup. `before` is the throughput of the step before.
 pub(in crate::control) fn step(
     seen: &Observation,
@@ -52,11 +86,9 @@ pub(in crate::control) fn step(
     let held = seen.in_flight / seen.counted;
     let fast = is_fast(seen, at.model) && held < tuning.most_move * at.model.no_load;
     if fast && seen.counted > (1.0 + tuning.changed) * before {
+        let factor = most_growth(seen, factor, at);
         let limit = at.within(at.limit * factor, 1.0, f64::INFINITY);
-        let window = WindowSize {
-            time: seconds(seen.latency.max(tuning.shortest_window)),
-            samples: (tuning.startup_generations * limit).max(tuning.startup_calls) as u32,
-        };
+        let window = window(seen, limit, at);
         return Step::new(phase, limit, window, LimitReason::Growth);
     }
     if at.model.stated_no_load.is_some() {

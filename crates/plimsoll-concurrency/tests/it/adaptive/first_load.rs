@@ -81,6 +81,52 @@ fn a_window_that_is_idle_at_first_does_not_hide_the_capacity_of_an_untried_servi
 }
 
 #[test]
+fn a_spike_does_not_multiply_the_limit_of_a_service_whose_capacity_was_used() {
+    let mut adaptive = Adaptive::new();
+    let mut limit = 10;
+    // 14 slots of 43 ms, at 0.9 of the capacity.
+    for _ in 0..5 {
+        let calm = Window {
+            max_in_flight: 19,
+            mean_in_flight: 13.0,
+            deviation: 6 * MS,
+            ..window(150, 500 * MS, 43 * MS, limit)
+        };
+        let change = adaptive.update(&calm);
+        assert_eq!(change.reason, LimitReason::Idle);
+        limit = change.limit;
+    }
+    // The calls of the spike are still in flight: those that ended are from before, and fast.
+    let spike = Window {
+        max_in_flight: limit,
+        mean_in_flight: 20.0,
+        without_slot: 300,
+        rejected: 200,
+        ..window(150, 480 * MS, 55 * MS, limit)
+    };
+    assert_eq!(adaptive.update(&spike).limit, limit);
+    // Those of the spike have waited inside the service.
+    let slow = flood(window(50, 150 * MS, limit * 3 * MS, limit));
+    assert_eq!(adaptive.update(&slow).reason, LimitReason::Probe);
+}
+
+#[test]
+fn a_step_of_the_startup_keeps_calls_in_time_even_if_it_is_too_large() {
+    let next = |left| {
+        let first = flood(window(16, 16 * MS, 10 * MS, 10));
+        Adaptive::new().update(&Window {
+            deadline_left: left,
+            ..first
+        })
+    };
+    assert_eq!(next(None).limit, 40);
+    // 1,000 calls a second were done. If that is all, 60 in flight take 60 of 100 ms.
+    assert_eq!(next(Some(100 * MS)).limit, 60);
+    assert_eq!(next(Some(25 * MS)).limit, 15);
+    assert_eq!(next(Some(10_000 * MS)).limit, 160);
+}
+
+#[test]
 fn a_first_latency_that_is_short_by_chance_does_not_end_the_startup() {
     let mut adaptive = Adaptive::new();
     let first = window(16, 394 * MS, Duration::from_micros(9_400), 10);
