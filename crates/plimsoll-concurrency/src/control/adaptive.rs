@@ -125,7 +125,8 @@ impl Adaptive {
     fn step(&mut self, seen: &Observation) -> Step {
         match self.phase {
             Phase::Startup { before, factor } => self.start(seen, before, factor),
-            Phase::Settle | Phase::Track if !seen.demand => self.idle(seen),
+            Phase::Look | Phase::Settle | Phase::Track if !seen.demand => self.idle(seen),
+            Phase::Look => self.look(seen),
             Phase::Settle => {
                 self.model.follow(seen, self.limit, false);
                 track::settled(&self.context())
@@ -145,6 +146,15 @@ impl Adaptive {
         }
         self.headroom.forget();
         startup::step(seen, before, factor, &self.context())
+    }
+
+    fn look(&mut self, seen: &Observation) -> Step {
+        let capacity = self.model.capacity;
+        if seen.counted > (1.0 + self.model.tuning.changed) * capacity {
+            return self.start(seen, capacity, self.model.tuning.growth);
+        }
+        self.model.follow(seen, self.limit, false);
+        startup::tried(seen, &self.context())
     }
 
     fn idle(&mut self, seen: &Observation) -> Step {

@@ -53,6 +53,8 @@ pub(super) struct Model {
     /// Throughput by Little's law over counted throughput. 1 unless calls are cancelled, or several
     /// cells share the limit and each has its own slots.
     pub(super) calibration: f64,
+    /// Calls that were measured while they did not wait for each other, before the first probe.
+    rested: f64,
     /// Probes in a row that agree on the no-load latency.
     pub(super) agreed: u32,
     /// When the next probe is due; `None` before the first.
@@ -74,6 +76,7 @@ impl Model {
             dropped: 0.0,
             deadline_left: None,
             calibration: 1.0,
+            rested: 0.0,
             agreed: 0,
             next_probe: None,
         }
@@ -262,11 +265,20 @@ impl Model {
         let weight = seen.calls / (seen.calls + self.tuning.prior * (1.0 + variance));
         let error = seen.error(variance.sqrt());
         let shorter = seen.latency + self.tuning.likely * error < self.no_load;
-        if shorter || self.is_at_no_load(seen) {
+        let at_no_load = self.is_at_no_load(seen);
+        if at_no_load {
+            self.rested += seen.calls;
+        }
+        if shorter || at_no_load {
             self.no_load += weight * (seen.latency - self.no_load);
             self.variation += weight * (seen.variation - self.variation);
         }
         self.no_load = self.stated_no_load.unwrap_or(self.no_load);
+    }
+
+    /// Whether as many calls were measured at rest as make a good estimate of the no-load latency.
+    pub(super) fn is_rested(&self) -> bool {
+        self.rested > self.tuning.prior * (1.0 + self.variation.powi(2))
     }
 
     /// Whether few enough were in flight that calls did not wait for each other.

@@ -22,7 +22,7 @@ pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u3
     let patience = model.no_load * (1.0 + (tuning.patience - 1.0) * calm) * stays;
     let in_time = (model.deadline_left).map_or(f64::INFINITY, |left| {
         let most = model.capacity * left;
-        (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) / 2.0)
+        (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) * (1.0 + calm) / 2.0)
     });
     let len = (model.capacity * patience)
         .min(in_time)

@@ -116,8 +116,8 @@ numbers! {
 
     // Startup.
 
-    /// Factor by which the limit grows in a step of the startup; up to its square where a deadline
-    /// is known that allows for it.
+    /// Factor by which the limit grows in a step of the startup; up to twice that where deadlines
+    /// allow for it.
     growth = 4.0 "", "cold-start";
     /// Factor by which a step has to raise the throughput, and by which it may raise the latency.
     pays = 1.5 "", "cold-start";

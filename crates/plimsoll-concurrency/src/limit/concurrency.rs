@@ -159,8 +159,11 @@ impl<D, R> ConcurrencyLimit<D, R> {
     /// Rejects a waiter with [`Kind::Deadline`] when its own deadline cannot be met.
     ///
     /// That is when its deadline passes before it is admitted, or has passed before it would be
-    /// queued. The deadline of a request that finds a free slot is not read: for that, put
+    /// queued. A request that finds a free slot is not rejected: for that, put
     /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy.
+    ///
+    /// An adaptive limit also keeps what is in flight and queued so low that it is answered in time.
+    /// For that it reads the deadline of one admitted request in each of its windows.
     pub fn deadlines<E>(self, deadlines: E) -> ConcurrencyLimit<E, R> {
         ConcurrencyLimit {
             state: self.state,

@@ -18,7 +18,10 @@ use super::{
     state::Queued,
     wait::{ConcurrencyLimitWait, WaitEnd},
 };
-use crate::queue::{Answer, Waiter, misses_deadline};
+use crate::{
+    control::sampler::Sampler,
+    queue::{Answer, Waiter, misses_deadline},
+};
 
 /// The policy's name in rejections.
 const NAME: &str = "concurrency";
@@ -46,6 +49,10 @@ where
         now: Instant,
     ) -> Verdict<ConcurrencyLimitPermit, ConcurrencyLimitWait> {
         if self.state.enter() {
+            match &self.state.settings.sampler {
+                Some(sampler) if sampler.asks_for_deadline() => self.ask(sampler, req, now),
+                _ => {}
+            }
             return Verdict::Admit(ConcurrencyLimitPermit::NEW);
         }
         self.wait(req, now)
@@ -182,6 +189,18 @@ impl<D, R> ConcurrencyLimit<D, R> {
     fn past_deadline(&self) -> Rejection {
         self.state.settings.past_deadline.add();
         Rejection::new(NAME, Kind::Deadline)
+    }
+
+    /// Measures the time that an admitted request has until its deadline.
+    #[cold]
+    #[inline(never)]
+    fn ask<Req>(&self, sampler: &Sampler, req: &Req, now: Instant)
+    where
+        D: ReadDeadline<Req>,
+    {
+        if let Some(deadline) = self.deadlines.deadline(req, now) {
+            sampler.has_left(deadline.remaining(now));
+        }
     }
 
     /// Queues or rejects a request that found no slot. Under overload nearly all requests end here,

@@ -32,6 +32,8 @@ pub(super) enum Phase {
         /// The factor of a step.
         factor: f64,
     },
+    /// Load after calm time: whether the capacity was tried before.
+    Look,
     /// The limit has just moved; calls from before end.
     Settle,
     /// The limit alternates around its middle.

@@ -28,20 +28,27 @@ pub(in crate::control) fn latency(seen: &Observation) -> f64 {
     seen.latency.max((seen.in_flight - 1.0) / seen.counted)
 }
 
-/// Begins the startup with a window under the same limit. The one before may show idle time, and
-/// calls from before the load: a limit that grows by them can be far too high.
+/// A window under the same limit. The one before may show idle time, and calls from before the load:
+/// a limit that grows by them can be far too high.
 pub(in crate::control) fn look(seen: &Observation, at: &Context<'_>) -> Step {
-    let tuning = &at.model.tuning;
-    let phase = Phase::Startup {
-        before: at.model.capacity,
-        factor: tuning.growth,
-    };
     Step::new(
-        phase,
+        Phase::Look,
         at.limit,
         window(seen, at.limit, at),
         LimitReason::Steady,
     )
+}
+
+/// The capacity had been tried: tracking goes on. If enough calls were measured while the service
+/// was at rest, that was as good as a probe, and puts off the first one for as long.
+pub(in crate::control) fn tried(seen: &Observation, at: &Context<'_>) -> Step {
+    let tuning = &at.model.tuning;
+    let lost = (1.0 - tuning.probe_depth) / (tuning.probe_cost * tuning.urgency);
+    let pause = seconds(at.model.tail().as_secs_f64() * lost);
+    Step {
+        next_probe: at.model.is_rested().then(|| seen.now + pause),
+        ..track::steer(at, None)
+    }
 }
 
 /// A window of the startup: a little over one generation of calls.
@@ -53,12 +60,13 @@ fn window(seen: &Observation, limit: f64, at: &Context<'_>) -> WindowSize {
     }
 }
 
-/// The greatest factor by which the limit may grow. If this window shows the whole capacity, calls
-/// under the next limit must still be in time; where no deadline is known, the factor is `usual`.
+/// The greatest factor by which the limit may grow. If the service can do no more than under this
+/// limit, calls under the next one are longer by that factor, and must still be in time. Where no
+/// deadline is known, the factor is `usual`.
 fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
     let tuning = &at.model.tuning;
     at.model.deadline_left.map_or(usual, |left| {
-        (tuning.inside * left * seen.counted / at.limit).clamp(1.0, tuning.growth.powi(2))
+        (tuning.inside * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
     })
 }
 

@@ -114,10 +114,7 @@ impl Sampler {
             without_slot: totals.without_slot.wrapping_sub(before.without_slot),
             rejected: totals.rejected.wrapping_sub(before.rejected),
             route_latency: totals.route_latency(&before, own.looked_at),
-            deadline_left: match self.deadline_left.load(Relaxed) {
-                0 => None,
-                nanos => Some(Duration::from_nanos(nanos)),
-            },
+            deadline_left: self.deadline_left(mean),
         };
         driver.remember(&window, mean, &own);
         let stride = stride(answered, now.saturating_duration_since(began));
@@ -126,6 +123,17 @@ impl Sampler {
         driver.before = totals;
         driver.silent = Duration::ZERO;
         self.tell(driver, &window)
+    }
+
+    /// The time until deadlines, if it is known and an idle service can answer in it. `mean` is the
+    /// latency of the first window.
+    fn deadline_left(&self, mean: f64) -> Option<Duration> {
+        let no_load = match self.no_load.load(Relaxed) {
+            0 => mean as u64,
+            nanos => nanos,
+        };
+        let left = self.deadline_left.load(Relaxed);
+        (left > no_load).then(|| Duration::from_nanos(left))
     }
 
     /// Whether calls were cancelled because they had waited. Calls that are cancelled before an
@@ -188,6 +196,7 @@ impl Sampler {
         let windows = windows.next(change.is_some_and(|change| change.at_no_load));
         self.windows.store(windows.0, Relaxed);
         self.limited.store(false, Relaxed);
+        self.asks.store(true, Relaxed);
         let change = change?;
         let no_load = change.no_load_latency.unwrap_or(driver.lowest());
         self.no_load.store(no_load.as_nanos() as u64, Relaxed);

@@ -60,9 +60,11 @@ pub(crate) struct Sampler {
     limited: AtomicBool,
     /// No-load latency in nanoseconds; 0 before the first window.
     no_load: AtomicU64,
-    /// A low quantile of the time that requests without a slot have until their deadline, in
-    /// nanoseconds; 0 before the first deadline.
+    /// A low quantile of the time that requests have until their deadline, in nanoseconds; 0 before
+    /// the first deadline. Of those that find a slot, one in each window is asked.
     deadline_left: AtomicU64,
+    /// Whether the next request that finds a slot is asked for its deadline.
+    asks: AtomicBool,
     reason: AtomicU8,
     /// While the limit is pinned, windows end without an effect.
     pinned: AtomicBool,
@@ -86,6 +88,7 @@ impl Sampler {
             limited: AtomicBool::new(false),
             no_load: AtomicU64::new(0),
             deadline_left: AtomicU64::new(0),
+            asks: AtomicBool::new(false),
             reason: AtomicU8::new(LimitReason::Set as u8),
             pinned: AtomicBool::new(false),
             driver: Mutex::new(Driver::new(algorithm)),
@@ -174,18 +177,31 @@ impl Sampler {
         }
     }
 
-    /// Takes in the time that a request without a slot has until its deadline.
+    /// Whether a request that found a slot is to be asked for its deadline: one in each window, so
+    /// that the limit knows deadlines before the first request finds no slot.
+    #[inline]
+    pub(crate) fn asks_for_deadline(&self) -> bool {
+        // Several threads may ask at once, which does no harm.
+        self.asks.load(Relaxed) && {
+            self.asks.store(false, Relaxed);
+            true
+        }
+    }
+
+    /// Takes in the time that a request has until its deadline.
     ///
     /// A quantile estimator: it falls by a tenth for a shorter time and rises by a hundredth for a
     /// longer one, so that one in ten is shorter.
     pub(crate) fn has_left(&self, left: Duration) {
         let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1);
-        if left < self.no_load.load(Relaxed) {
+        let no_load = self.no_load.load(Relaxed);
+        if left < no_load {
             return; // not even an idle service would answer in time
         }
         let known = self.deadline_left.load(Relaxed);
         let next = match known {
-            0 => left,
+            // Before the first window such deadlines are not known to be too short.
+            known if known <= no_load => left,
             known if left < known => left.max(known - known / 10),
             known => left.min(known.saturating_add(known / 100 + 1)),
         };

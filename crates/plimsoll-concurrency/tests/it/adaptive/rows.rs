@@ -1,9 +1,16 @@
 //! Ordinary traffic that once brought the limit down, on the paused clock.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use http::Request;
-use plimsoll_concurrency::{Adaptive, Algorithm as _, Window};
+use plimsoll_concurrency::{Adaptive, Algorithm as _, ConcurrencyLimit, Window};
+use plimsoll_core::Deadline;
 use tower::ServiceExt as _;
 
 use super::server::{Body, Lab};
@@ -80,6 +87,39 @@ async fn answers_of_404_hold_slots_as_others_do() {
     lab.run(40.0, 5 * SECOND).await;
     let limit = lab.handle.limit();
     assert!((20..=70).contains(&limit), "{limit}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_admitted_request_in_each_window_is_asked_for_its_deadline() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    let limit = ConcurrencyLimit::adaptive().deadlines(move |_: &Request<Body>, _| {
+        counted.fetch_add(1, Relaxed);
+        None
+    });
+    let handle = limit.handle();
+    let mut lab = Lab::new(20, limit, handle);
+    lab.run(1.0, SECOND).await;
+    let windows = asked.load(Relaxed);
+    assert!((1..=10).contains(&windows), "{windows} of 50 requests");
+    lab.run(1.0, 20 * SECOND).await;
+    assert!(asked.load(Relaxed) > windows);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_second_of_three_times_the_load_is_answered_before_the_callers_leave() {
+    const PATIENCE: Duration = Duration::from_millis(120);
+    fastrand::seed(1);
+    let stated = |_: &Request<Body>, now| Deadline::after(now, PATIENCE);
+    let limit = ConcurrencyLimit::adaptive().deadlines(stated);
+    let handle = limit.handle();
+    let mut lab = Lab::new(10, limit, handle);
+    lab.patience = Some(PATIENCE);
+    for spike in 1..=5 {
+        lab.run(9.0, 5 * SECOND).await;
+        let busy = lab.run(30.0, SECOND).await;
+        assert!(busy >= 9.0, "{busy} of 10 workers in spike {spike}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
