@@ -102,8 +102,9 @@ pub use self::control::{Number, Tuning};
 pub use self::edge::{BoundedListener, Guarded, InvalidListener, ListenerHandle};
 pub use self::{
     control::{
-        Adaptive, Aimd, Algorithm, Change, Gradient2, InvalidAlgorithm, LimitReason, Vegas, Window,
-        WindowSize,
+        Adaptive, AdaptiveBuilder, Aimd, AimdBuilder, Algorithm, Change, Gradient2,
+        Gradient2Builder, InvalidAdaptive, InvalidAimd, InvalidGradient2, InvalidLimits,
+        InvalidVegas, InvalidWindowSize, LimitReason, Vegas, VegasBuilder, Window, WindowSize,
     },
     edge::{EventStreams, asks_for_stream},
     limit::{
