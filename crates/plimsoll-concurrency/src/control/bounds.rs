@@ -1,15 +1,12 @@
 //! The bounds of a limit.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 /// The highest limit, in requests; the same as that of a fixed limit.
 const MAX_LIMIT: u32 = 1 << 30;
 
 /// The bounds of a limit are invalid, or its initial value is outside of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "limits must be 1 <= min <= initial <= max <= 2^30, got initial = {initial}, min = {min}, max = {max}"
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidLimits {
     /// The initial limit.
     pub initial: u32,
@@ -18,6 +15,18 @@ pub struct InvalidLimits {
     /// The upper bound.
     pub max: u32,
 }
+
+impl fmt::Display for InvalidLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { initial, min, max } = self;
+        write!(
+            f,
+            "limits must be 1 <= min <= initial <= max <= 2^30, got initial = {initial}, min = {min}, max = {max}"
+        )
+    }
+}
+
+impl std::error::Error for InvalidLimits {}
 
 /// The initial limit and its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

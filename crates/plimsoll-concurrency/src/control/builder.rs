@@ -1,6 +1,6 @@
 //! The builder of [`Adaptive`].
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use super::{Adaptive, InvalidLimits, Tuning, bounds::Bounds, settings::Settings};
 
@@ -99,16 +99,36 @@ impl Default for AdaptiveBuilder {
 }
 
 /// A setting of an [`Adaptive`] limit is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidAdaptive {
     /// The bounds of the limit are invalid, or the initial limit is outside of them.
-    #[error(transparent)]
-    Limits(#[from] InvalidLimits),
+    Limits(InvalidLimits),
     /// The latency objective is zero or too long.
-    #[error("objective must be 1 nanosecond to 1 hour, got {0:?}")]
     Objective(Duration),
     /// The no-load latency is zero or too long.
-    #[error("no_load_latency must be 1 nanosecond to 1 hour, got {0:?}")]
     NoLoadLatency(Duration),
+}
+
+impl fmt::Display for InvalidAdaptive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(error) => error.fmt(f),
+            Self::Objective(got) => {
+                write!(f, "objective must be 1 nanosecond to 1 hour, got {got:?}")
+            }
+            Self::NoLoadLatency(got) => write!(
+                f,
+                "no_load_latency must be 1 nanosecond to 1 hour, got {got:?}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidAdaptive {}
+
+impl From<InvalidLimits> for InvalidAdaptive {
+    fn from(error: InvalidLimits) -> Self {
+        Self::Limits(error)
+    }
 }

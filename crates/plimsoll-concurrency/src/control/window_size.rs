@@ -1,6 +1,6 @@
 //! When a window ends.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 /// The time of a window.
 const TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -20,16 +20,28 @@ pub struct WindowSize {
 }
 
 /// A [`WindowSize`] is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidWindowSize {
     /// The time of a window is out of bounds.
-    #[error("window time must be 1 millisecond to 1 hour, got {0:?}")]
     Time(Duration),
     /// The calls of a window are 0 or too many.
-    #[error("window samples must be in 1..=2^20, got {0}")]
     Samples(u32),
 }
+
+impl fmt::Display for InvalidWindowSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(got) => write!(
+                f,
+                "window time must be 1 millisecond to 1 hour, got {got:?}"
+            ),
+            Self::Samples(got) => write!(f, "window samples must be in 1..=2^20, got {got}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidWindowSize {}
 
 impl WindowSize {
     pub(super) fn check(self) -> Result<(), InvalidWindowSize> {

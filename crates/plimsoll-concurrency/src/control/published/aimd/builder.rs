@@ -1,6 +1,6 @@
 //! The builder of Aimd.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use super::Aimd;
 use crate::control::{
@@ -125,19 +125,40 @@ impl Default for AimdBuilder {
 }
 
 /// A setting of an [`Aimd`] is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidAimd {
     /// The bounds of the limit are invalid, or the initial limit is outside of them.
-    #[error(transparent)]
-    Limits(#[from] InvalidLimits),
+    Limits(InvalidLimits),
     /// The size of a window is out of bounds.
-    #[error(transparent)]
-    Windows(#[from] InvalidWindowSize),
+    Windows(InvalidWindowSize),
     /// The share that a cut leaves is out of bounds.
-    #[error("backoff must be in [0.5, 1), got {0}")]
     Backoff(f64),
     /// The timeout is zero or too long.
-    #[error("timeout must be 1 nanosecond to 1 hour, got {0:?}")]
     Timeout(Duration),
+}
+
+impl fmt::Display for InvalidAimd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(error) => error.fmt(f),
+            Self::Windows(error) => error.fmt(f),
+            Self::Backoff(got) => write!(f, "backoff must be in [0.5, 1), got {got}"),
+            Self::Timeout(got) => write!(f, "timeout must be 1 nanosecond to 1 hour, got {got:?}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidAimd {}
+
+impl From<InvalidLimits> for InvalidAimd {
+    fn from(error: InvalidLimits) -> Self {
+        Self::Limits(error)
+    }
+}
+
+impl From<InvalidWindowSize> for InvalidAimd {
+    fn from(error: InvalidWindowSize) -> Self {
+        Self::Windows(error)
+    }
 }

@@ -1,6 +1,6 @@
 //! The builder of Gradient2.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use super::Gradient2;
 use crate::control::{
@@ -151,25 +151,48 @@ impl Default for Gradient2Builder {
 }
 
 /// A setting of a [`Gradient2`] is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidGradient2 {
     /// The bounds of the limit are invalid, or the initial limit is outside of them.
-    #[error(transparent)]
-    Limits(#[from] InvalidLimits),
+    Limits(InvalidLimits),
     /// The size of a window is out of bounds.
-    #[error(transparent)]
-    Windows(#[from] InvalidWindowSize),
+    Windows(InvalidWindowSize),
     /// The smoothing factor is out of bounds.
-    #[error("smoothing must be in (0, 1], got {0}")]
     Smoothing(f64),
     /// The tolerated increase of latency is out of bounds.
-    #[error("tolerance must be in [1, 100], got {0}")]
     Tolerance(f64),
     /// The queue allowance is 0 or too high.
-    #[error("queue_allowance must be in 1..=2^20, got {0}")]
     QueueAllowance(u32),
     /// The long average covers too few or too many windows.
-    #[error("long_window must be in 10..=2^20, got {0}")]
     LongWindow(u32),
+}
+
+impl fmt::Display for InvalidGradient2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(error) => error.fmt(f),
+            Self::Windows(error) => error.fmt(f),
+            Self::Smoothing(got) => write!(f, "smoothing must be in (0, 1], got {got}"),
+            Self::Tolerance(got) => write!(f, "tolerance must be in [1, 100], got {got}"),
+            Self::QueueAllowance(got) => {
+                write!(f, "queue_allowance must be in 1..=2^20, got {got}")
+            }
+            Self::LongWindow(got) => write!(f, "long_window must be in 10..=2^20, got {got}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidGradient2 {}
+
+impl From<InvalidLimits> for InvalidGradient2 {
+    fn from(error: InvalidLimits) -> Self {
+        Self::Limits(error)
+    }
+}
+
+impl From<InvalidWindowSize> for InvalidGradient2 {
+    fn from(error: InvalidWindowSize) -> Self {
+        Self::Windows(error)
+    }
 }

@@ -1,6 +1,6 @@
 //! The builder of Vegas.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use super::{Probe, Vegas};
 use crate::control::{
@@ -157,17 +157,14 @@ impl Default for VegasBuilder {
 }
 
 /// A setting of a [`Vegas`] is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidVegas {
     /// The bounds of the limit are invalid, or the initial limit is outside of them.
-    #[error(transparent)]
-    Limits(#[from] InvalidLimits),
+    Limits(InvalidLimits),
     /// The size of a window is out of bounds.
-    #[error(transparent)]
-    Windows(#[from] InvalidWindowSize),
+    Windows(InvalidWindowSize),
     /// The range of queue lengths is invalid.
-    #[error("queue_band must be 1 <= alpha <= beta <= 1000, got alpha = {alpha}, beta = {beta}")]
     QueueBand {
         /// The limit grows below this length.
         alpha: u32,
@@ -175,12 +172,41 @@ pub enum InvalidVegas {
         beta: u32,
     },
     /// The smoothing factor is out of bounds.
-    #[error("smoothing must be in (0, 1], got {0}")]
     Smoothing(f64),
     /// The share that a cut leaves is out of bounds.
-    #[error("backoff must be in [0.5, 1), got {0}")]
     Backoff(f64),
     /// The probe multiplier is 0 or too high.
-    #[error("probe_multiplier must be in 1..=2^20, got {0}")]
     ProbeMultiplier(u32),
+}
+
+impl fmt::Display for InvalidVegas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(error) => error.fmt(f),
+            Self::Windows(error) => error.fmt(f),
+            Self::QueueBand { alpha, beta } => write!(
+                f,
+                "queue_band must be 1 <= alpha <= beta <= 1000, got alpha = {alpha}, beta = {beta}"
+            ),
+            Self::Smoothing(got) => write!(f, "smoothing must be in (0, 1], got {got}"),
+            Self::Backoff(got) => write!(f, "backoff must be in [0.5, 1), got {got}"),
+            Self::ProbeMultiplier(got) => {
+                write!(f, "probe_multiplier must be in 1..=2^20, got {got}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidVegas {}
+
+impl From<InvalidLimits> for InvalidVegas {
+    fn from(error: InvalidLimits) -> Self {
+        Self::Limits(error)
+    }
+}
+
+impl From<InvalidWindowSize> for InvalidVegas {
+    fn from(error: InvalidWindowSize) -> Self {
+        Self::Windows(error)
+    }
 }
