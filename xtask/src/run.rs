@@ -88,8 +88,12 @@ pub(crate) fn need(program: &str, probe: &[&str], install: &mut Command) -> Resu
     if check.status().is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    println!("==> {program} is missing");
-    step(&format!("installing {program}"), install)
+    let name = match probe {
+        [subcommand, _] if program == "cargo" => format!("cargo-{subcommand}"),
+        _ => program.to_owned(),
+    };
+    println!("==> {name} is missing");
+    step(&format!("installing {name}"), install)
 }
 
 fn line(command: &Command) -> String {

@@ -3,9 +3,13 @@
 use std::process::Command;
 
 use crate::{
-    run::{cargo, need, output, step},
+    run::{cargo, need, output, root, timed},
     workspace::Workspace,
 };
+
+/// The exit status of cargo-semver-checks when a change needs a new major version. With another
+/// number the command would call a found change a failure of the tool: it is 100 in release 0.51.
+const BREAKS: i32 = 100;
 
 /// Compares with a revision: by default the last tag, or without tags the branch point off `main`,
 /// since nothing is published yet. On `main` itself this is the previous commit.
@@ -26,7 +30,22 @@ pub(crate) fn run(revision: Option<&str>) -> Result<(), String> {
         "--baseline-rev",
         &baseline,
     ]);
-    step("semver", check.args(workspace.arguments()))
+    timed("semver", || {
+        let status = check
+            .args(workspace.arguments())
+            .current_dir(root())
+            .status()
+            .map_err(|error| format!("could not run cargo semver-checks: {error}"))?;
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(BREAKS) => Err(format!(
+                "changes since {baseline} break users: see each `failure` above"
+            )),
+            _ => Err(format!(
+                "cargo semver-checks could not compare with {baseline} ({status})"
+            )),
+        }
+    })
 }
 
 fn baseline() -> Result<String, String> {

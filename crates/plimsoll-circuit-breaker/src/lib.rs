@@ -1,6 +1,8 @@
 //! Circuit breaker of [Plimsoll](https://docs.rs/plimsoll): stops calling a service that fails, and
 //! probes for its recovery.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::circuit_breaker`.
+//!
 //! Without a breaker, callers of a failing dependency wait for its timeouts, and their retries keep
 //! it overloaded. A [`CircuitBreaker`] rejects at once instead, with the time of the next probe.
 //!

@@ -1,5 +1,7 @@
 //! Limits on requests in flight for Tower services.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::concurrency`.
+//!
 //! [`ConcurrencyLimit`] admits a number of requests at a time: a fixed number, or one that
 //! [adapts](ConcurrencyLimit::adaptive) to the service. Excess requests are rejected at once, or
 //! wait in a queue that is bounded in length and time. So latency stays flat under overload, and a
@@ -102,8 +104,9 @@ pub use self::control::{Number, Tuning};
 pub use self::edge::{BoundedListener, Guarded, InvalidListener, ListenerHandle};
 pub use self::{
     control::{
-        Adaptive, Aimd, Algorithm, Change, Gradient2, InvalidAlgorithm, LimitReason, Vegas, Window,
-        WindowSize,
+        Adaptive, AdaptiveBuilder, Aimd, AimdBuilder, Algorithm, Change, Gradient2,
+        Gradient2Builder, InvalidAdaptive, InvalidAimd, InvalidGradient2, InvalidLimits,
+        InvalidVegas, InvalidWindowSize, LimitReason, Vegas, VegasBuilder, Window, WindowSize,
     },
     edge::{EventStreams, asks_for_stream},
     limit::{

@@ -1,6 +1,8 @@
 //! The core of [Plimsoll](https://docs.rs/plimsoll): one Tower service, [`Gate`], and the trait
 //! [`Policy`] that it asks.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items at its root.
+//!
 //! A [`Policy`] is synchronous code that admits, rejects or queues a request, and receives the
 //! outcome of the call. The [`Gate`] owns cancellation, pinning, response bodies and readiness. A
 //! [`Protocol`] writes rejections and defines when a call ends. Tuples of policies are policies,

@@ -54,9 +54,16 @@ impl fmt::Display for Criticality {
 }
 
 /// The text is not one of the four names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("criticality must be CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCriticality;
+
+impl fmt::Display for InvalidCriticality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("criticality must be CRITICAL_PLUS, CRITICAL, SHEDDABLE_PLUS or SHEDDABLE")
+    }
+}
+
+impl std::error::Error for InvalidCriticality {}
 
 impl FromStr for Criticality {
     type Err = InvalidCriticality;

@@ -1,6 +1,8 @@
 //! Fallback of [Plimsoll](https://docs.rs/plimsoll): answers with a substitute instead of a
 //! rejection, a failure or an error, and marks it.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::fallback`.
+//!
 //! [`Fallback`] is not a policy but a *protocol*: it makes a gate's answers. Fused with a stack of
 //! policies it substitutes the rejections of each of them:
 //!

@@ -1,5 +1,7 @@
 //! Load shedding by priority, for Tower services behind a [`plimsoll_core::Gate`].
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::load_shed`.
+//!
 //! | task | policy |
 //! |---|---|
 //! | keep a service at its capacity under any offered load | [`AdaptiveShed`]: measures the capacity, and sheds the rest by priority |

@@ -1,5 +1,7 @@
 //! Metrics of gates: counters, HDR latency, Prometheus text, and a health endpoint with the load.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::metrics`.
+//!
 //! [`Metrics`] is the registry. Each gate reports to its own [`GateMetrics`], resolved once when
 //! the layer is built; the path of a request has relaxed atomics only. Gauges (a limit, a queue's
 //! depth, a breaker's state) and [load signals](plimsoll_core::LoadSignal) are read when the

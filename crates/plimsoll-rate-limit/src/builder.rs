@@ -1,5 +1,7 @@
 //! The builder of a rate limit, for settings that come from a file.
 
+use std::fmt;
+
 use crate::{InvalidQuota, InvalidWarmUp, Quota, RateLimit, WarmUp};
 
 /// The settings of a [`RateLimit`], checked together by [`build`](Self::build).
@@ -36,15 +38,36 @@ pub struct RateLimitBuilder {
 }
 
 /// A rate limit with a setting out of bounds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRateLimit {
     /// The quota is invalid.
-    #[error(transparent)]
-    Quota(#[from] InvalidQuota),
+    Quota(InvalidQuota),
     /// The warm-up is invalid.
-    #[error(transparent)]
-    WarmUp(#[from] InvalidWarmUp),
+    WarmUp(InvalidWarmUp),
+}
+
+impl fmt::Display for InvalidRateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quota(error) => error.fmt(f),
+            Self::WarmUp(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for InvalidRateLimit {}
+
+impl From<InvalidQuota> for InvalidRateLimit {
+    fn from(error: InvalidQuota) -> Self {
+        Self::Quota(error)
+    }
+}
+
+impl From<InvalidWarmUp> for InvalidRateLimit {
+    fn from(error: InvalidWarmUp) -> Self {
+        Self::WarmUp(error)
+    }
 }
 
 impl RateLimit {

@@ -1,5 +1,7 @@
 //! Rate limiting for Tower services: a number of requests per period, for all callers or per key.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::rate_limit`.
+//!
 //! Requests over the quota are rejected at once with 429 (gRPC: `RESOURCE_EXHAUSTED`) and the exact
 //! time until a retry is admitted. A request is never queued (except by [`LeakyBucket`]), and a
 //! rejected request takes nothing.

@@ -1,5 +1,7 @@
 //! One rate limit for a fleet of replicas, kept in Redis.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::redis`.
+//!
 //! Behind ten replicas a caller gets ten times the quota of a local limit. These policies keep the
 //! counts in Redis, shared by all replicas: token buckets, sliding and fixed windows, several
 //! quotas at once, and costs.

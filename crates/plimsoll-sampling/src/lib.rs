@@ -1,6 +1,8 @@
 //! Load-adaptive sampling for Tower services: the share of requests that is kept falls as the load
 //! rises.
 //!
+//! The facade [`plimsoll`](https://docs.rs/plimsoll) has these items in `plimsoll::sampling`.
+//!
 //! Recording, tracing and analytics should be reduced first when a service nears its capacity. This
 //! layer ties them to the [`LoadSignal`](plimsoll_core::LoadSignal) that also sheds requests: up to
 //! a threshold everything is kept, above it the rate falls linearly, and each kept request has a

@@ -15,6 +15,7 @@
 
 mod app;
 mod args;
+mod arrival;
 mod bidder;
 mod cast;
 mod figures;

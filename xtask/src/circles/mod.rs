@@ -8,47 +8,27 @@ mod graph;
 mod names;
 mod source;
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use crate::{run::root, snippets::entries};
-
-/// Pairs of files that may import each other for now, by their paths from the workspace's folder,
-/// the first in the order of the alphabet first. The list may only become shorter: a pair that no
-/// longer does fails the check until it is removed.
-const ALLOWED: &[[&str; 2]] = &include!("allowed.in");
 
 /// Checks every crate, or prints each circle with the names that make it.
 pub(crate) fn check() -> Result<(), String> {
     let root = root();
-    let mut found = BTreeSet::new();
     let (mut lines, mut files) = (Vec::new(), 0);
     for sources in crates(&root)? {
         let tree = source::Tree::read(&sources)?;
         files += tree.files.len();
         for circle in graph::circles(&tree) {
-            let pair = circle.files.map(|file| {
-                let file = file.strip_prefix(&root).unwrap_or(&file).to_owned();
-                file.display().to_string()
+            let [a, b] = circle.files.each_ref().map(|file| {
+                let file = file.strip_prefix(&root).unwrap_or(file);
+                file.display()
             });
-            if !ALLOWED.iter().any(|allowed| *allowed == pair) {
-                lines.push(format!("{} <-> {}: {}", pair[0], pair[1], circle.names));
-            }
-            found.insert(pair);
-        }
-    }
-    for allowed in ALLOWED {
-        if !found.contains(&allowed.map(str::to_owned)) {
-            lines.push(format!(
-                "{} and {} are a circle no longer: remove the pair from xtask/src/circles/allowed.in",
-                allowed[0], allowed[1]
-            ));
+            lines.push(format!("{a} <-> {b}: {}", circle.names));
         }
     }
     if lines.is_empty() {
-        println!(
-            "==> circles: {files} files, {} pairs are still allowed to import each other",
-            ALLOWED.len()
-        );
+        println!("==> circles: none in {files} files");
         Ok(())
     } else {
         Err(format!(

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Algorithm, Change, InvalidAlgorithm, LimitReason, Tuning, Window, WindowSize,
+    Algorithm, Change, InvalidLimits, LimitReason, Tuning, Window, WindowSize,
     headroom::Headroom,
     model::{Evidence, Model, Probed},
     observation::Observation,
@@ -63,7 +63,10 @@ use super::{
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let limit = ConcurrencyLimit::adaptive();
 /// // The same, at most 500, and at most so high that a call takes 200 ms on average:
-/// let guarded = Adaptive::new().limits(20, 1..=500)?.objective(Duration::from_millis(200))?;
+/// let guarded = Adaptive::builder()
+///     .limits(20, 1..=500)
+///     .objective(Duration::from_millis(200))
+///     .build()?;
 /// let limit = ConcurrencyLimit::with_algorithm(guarded)?;
 /// # Ok(())
 /// # }
@@ -71,35 +74,27 @@ use super::{
 #[doc(alias("adaptive concurrency"))]
 #[derive(Debug)]
 pub struct Adaptive {
-    pub(super) settings: Settings,
-    pub(super) model: Model,
-    pub(super) limit: f64,
+    settings: Settings,
+    model: Model,
+    limit: f64,
     headroom: Headroom,
     phase: Phase,
     window: WindowSize,
     idle_windows: u32,
 }
 
-impl Default for Adaptive {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Adaptive {
-    /// Starts at 10. Nothing has to be set.
-    pub fn new() -> Self {
-        Self::tuned(&Tuning::DEFAULT)
-    }
-
-    /// With other numbers, for the laboratory.
-    #[doc(hidden)]
-    pub fn tuned(tuning: &Tuning) -> Self {
-        let settings = Settings::default();
+    /// Creates the algorithm with settings that are within their bounds.
+    pub(super) fn with(settings: Settings, tuning: &Tuning) -> Self {
+        let mut model = Model::new(tuning);
+        if let Some(stated) = settings.no_load_latency {
+            model.no_load = stated.as_secs_f64();
+            model.stated_no_load = Some(model.no_load);
+        }
         Self {
             limit: f64::from(settings.bounds.initial),
             settings,
-            model: Model::new(tuning),
+            model,
             headroom: Headroom::new(),
             phase: Phase::Startup {
                 before: 0.0,
@@ -278,7 +273,7 @@ impl Algorithm for Adaptive {
         self.settings.bounds.range()
     }
 
-    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         self.settings.bounds = self.settings.bounds.moved(within)?;
         self.limit = self.settings.bounds.clamp(self.limit);
         Ok(())

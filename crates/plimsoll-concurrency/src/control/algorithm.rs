@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{InvalidAlgorithm, LimitReason, WindowSize};
+use super::{InvalidLimits, LimitReason, WindowSize};
 
 /// An algorithm that moves a limit.
 ///
@@ -37,7 +37,7 @@ pub trait Algorithm: fmt::Debug + Send {
     /// # Errors
     ///
     /// When they are not possible for this algorithm. Nothing is changed then.
-    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         _ = within;
         Ok(())
     }

@@ -18,7 +18,8 @@
 
 mod adaptive;
 mod algorithm;
-mod error;
+mod bounds;
+mod builder;
 mod headroom;
 mod model;
 mod observation;
@@ -27,7 +28,6 @@ mod published;
 mod queue_policy;
 mod reason;
 pub(crate) mod sampler;
-mod setters;
 mod settings;
 mod tuning;
 mod window_size;
@@ -35,9 +35,13 @@ mod window_size;
 pub use self::{
     adaptive::Adaptive,
     algorithm::{Algorithm, Change, Window},
-    error::InvalidAlgorithm,
-    published::{Aimd, Gradient2, Vegas},
+    bounds::InvalidLimits,
+    builder::{AdaptiveBuilder, InvalidAdaptive},
+    published::{
+        Aimd, AimdBuilder, Gradient2, Gradient2Builder, InvalidAimd, InvalidGradient2,
+        InvalidVegas, Vegas, VegasBuilder,
+    },
     reason::LimitReason,
     tuning::{Number, Tuning},
-    window_size::WindowSize,
+    window_size::{InvalidWindowSize, WindowSize},
 };

@@ -28,9 +28,20 @@ pub enum Limit {
 }
 
 /// A text is not a [`Limit`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("limit must be an integer, `adaptive` or `adaptive MIN..=MAX`, got {0:?}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseLimitError(Box<str>);
+
+impl fmt::Display for ParseLimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(got) = self;
+        write!(
+            f,
+            "limit must be an integer, `adaptive` or `adaptive MIN..=MAX`, got {got:?}"
+        )
+    }
+}
+
+impl std::error::Error for ParseLimitError {}
 
 impl From<usize> for Limit {
     fn from(limit: usize) -> Self {

@@ -4,6 +4,7 @@ mod average;
 mod builder;
 mod change;
 mod concurrency;
+mod entrances;
 mod error;
 mod handle;
 mod layer;
@@ -12,6 +13,8 @@ mod load;
 #[cfg(all(test, loom))]
 mod models;
 mod policy;
+mod queue_setters;
+mod rejection_setters;
 mod settings;
 mod slot_cache;
 mod slots;

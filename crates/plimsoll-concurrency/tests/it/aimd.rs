@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Aimd, Algorithm, LimitReason};
+use plimsoll_concurrency::{Aimd, AimdBuilder, Algorithm, LimitReason};
 
 use crate::published::{millis, with_drops};
 
 #[test]
 fn a_drop_lowers_the_limit_by_a_tenth() {
-    let mut aimd = Aimd::as_published().limits(30, 20..=200).unwrap();
+    let mut aimd = AimdBuilder::as_published()
+        .limits(30, 20..=200)
+        .build()
+        .unwrap();
     let change = aimd.update(&with_drops(millis(10, 30), 1));
     assert_eq!((change.limit, change.reason), (27, LimitReason::Drops));
 }
@@ -54,7 +57,7 @@ fn the_corrected_form_doubles_until_the_first_bad_window_and_then_adds() {
 
 #[test]
 fn the_corrected_form_keeps_fractions_so_small_limits_fall_by_a_tenth() {
-    let mut aimd = Aimd::new().limits(2, 1..=9).unwrap();
+    let mut aimd = Aimd::builder().limits(2, 1..=9).build().unwrap();
     let overloaded = with_drops(millis(10, 2), 50);
     aimd.update(&overloaded);
     assert!((aimd.estimate() - 1.8).abs() < 1e-9);
@@ -66,7 +69,10 @@ fn the_corrected_form_keeps_fractions_so_small_limits_fall_by_a_tenth() {
 
 #[test]
 fn a_latency_above_the_timeout_is_a_bad_window() {
-    let mut aimd = Aimd::new().timeout(Duration::from_millis(50)).unwrap();
+    let mut aimd = Aimd::builder()
+        .timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
     let change = aimd.update(&millis(51, 20));
     assert_eq!((change.limit, change.reason), (18, LimitReason::Latency));
 }

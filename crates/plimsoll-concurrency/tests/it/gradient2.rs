@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Algorithm, Gradient2, LimitReason};
+use plimsoll_concurrency::{Algorithm, Gradient2, Gradient2Builder, LimitReason};
 
 use crate::published::{millis, window, with_drops};
 
@@ -43,8 +43,8 @@ fn the_published_form_matches_its_reference_vector() {
 
 /// A gradient after windows without load, with calls of `latency` milliseconds, and a limit of
 /// `limit`.
-fn without_load(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
-    let mut gradient = gradient.limits(limit, 1..=100_000).unwrap();
+fn without_load(gradient: Gradient2Builder, latency: u64, limit: u32) -> Gradient2 {
+    let mut gradient = gradient.limits(limit, 1..=100_000).build().unwrap();
     for _ in 0..20 {
         gradient.update(&millis(latency, limit / 3));
     }
@@ -54,13 +54,13 @@ fn without_load(gradient: Gradient2, latency: u64, limit: u32) -> Gradient2 {
 #[test]
 fn the_published_form_rises_above_its_tolerance_and_the_corrected_does_not() {
     // 16.7 ms against 10 ms is a gradient of 0.9, whose fixed point is 4 / (1 - 0.9) = 40.
-    let mut gradient = without_load(Gradient2::as_published(), 1000, 20);
+    let mut gradient = without_load(Gradient2Builder::as_published(), 1000, 20);
     for _ in 0..25 {
         gradient.update(&millis(1667, 100));
     }
     assert!(gradient.estimate() > 25.0, "it rises: {gradient:?}");
 
-    let mut gradient = without_load(Gradient2::new(), 1000, 20);
+    let mut gradient = without_load(Gradient2::builder(), 1000, 20);
     let mut limit = gradient.estimate();
     for _ in 0..25 {
         let change = gradient.update(&millis(1667, 100));
@@ -72,17 +72,17 @@ fn the_published_form_rises_above_its_tolerance_and_the_corrected_does_not() {
 
 #[test]
 fn drops_lower_the_corrected_limit_and_not_the_published() {
-    let mut gradient = without_load(Gradient2::as_published(), 10, 100);
+    let mut gradient = without_load(Gradient2Builder::as_published(), 10, 100);
     gradient.update(&with_drops(millis(10, 100), 100));
     assert!(gradient.estimate() > 100.0);
-    let mut gradient = without_load(Gradient2::new(), 10, 100);
+    let mut gradient = without_load(Gradient2::builder(), 10, 100);
     let change = gradient.update(&with_drops(millis(10, 100), 100));
     assert_eq!((change.limit, change.reason), (90, LimitReason::Drops));
 }
 
 #[test]
 fn the_published_form_takes_a_tripled_latency_as_normal_after_208_windows() {
-    let mut gradient = without_load(Gradient2::as_published(), 10, 100);
+    let mut gradient = without_load(Gradient2Builder::as_published(), 10, 100);
     let normal =
         (1..1000).find(|_| gradient.update(&millis(30, 1000)).reason == LimitReason::Growth);
     assert!((205..=211).contains(&normal.unwrap()), "{normal:?}");

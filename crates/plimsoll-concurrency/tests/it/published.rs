@@ -1,9 +1,10 @@
 //! Properties of all published algorithms, under any sequence of windows.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use plimsoll_concurrency::{
-    Aimd, Algorithm, Gradient2, InvalidAlgorithm, LimitReason, Vegas, Window, WindowSize,
+    Adaptive, Aimd, AimdBuilder, Algorithm, Gradient2, Gradient2Builder, InvalidLimits,
+    LimitReason, Vegas, VegasBuilder, Window, WindowSize,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -43,22 +44,49 @@ pub(crate) fn with_drops(window: Window, dropped: u64) -> Window {
 /// Each form of each algorithm, with the bounds of its limit.
 fn all() -> Vec<(Box<dyn Algorithm>, u32, u32)> {
     vec![
-        (Box::new(Aimd::new().limits(5, 1..=90).unwrap()), 1, 90),
         (
-            Box::new(Aimd::as_published().limits(5, 1..=90).unwrap()),
+            Box::new(Aimd::builder().limits(5, 1..=90).build().unwrap()),
+            1,
+            90,
+        ),
+        (
+            Box::new(
+                AimdBuilder::as_published()
+                    .limits(5, 1..=90)
+                    .build()
+                    .unwrap(),
+            ),
             1,
             90,
         ),
         (Box::new(Aimd::as_published()), 20, 200),
-        (Box::new(Vegas::new().limits(5, 1..=90).unwrap()), 1, 90),
         (
-            Box::new(Vegas::as_published().limits(5, 1..=90).unwrap()),
+            Box::new(Vegas::builder().limits(5, 1..=90).build().unwrap()),
             1,
             90,
         ),
-        (Box::new(Gradient2::new().limits(5, 1..=90).unwrap()), 1, 90),
         (
-            Box::new(Gradient2::as_published().limits(5, 1..=90).unwrap()),
+            Box::new(
+                VegasBuilder::as_published()
+                    .limits(5, 1..=90)
+                    .build()
+                    .unwrap(),
+            ),
+            1,
+            90,
+        ),
+        (
+            Box::new(Gradient2::builder().limits(5, 1..=90).build().unwrap()),
+            1,
+            90,
+        ),
+        (
+            Box::new(
+                Gradient2Builder::as_published()
+                    .limits(5, 1..=90)
+                    .build()
+                    .unwrap(),
+            ),
             1,
             90,
         ),
@@ -174,7 +202,10 @@ fn one_cancelled_call_in_a_hundred_is_not_an_overload() {
         }
         assert!(limit > 20, "{algorithm:?}");
     }
-    let mut aimd = Aimd::as_published().limits(30, 20..=200).unwrap();
+    let mut aimd = AimdBuilder::as_published()
+        .limits(30, 20..=200)
+        .build()
+        .unwrap();
     for limit in [27, 24, 21, 20, 20] {
         assert_eq!(aimd.update(&with_drops(millis(10, 27), 1)).limit, limit);
     }
@@ -196,71 +227,113 @@ fn windows_of_the_corrected_forms_are_as_long_as_two_calls() {
     }
 }
 
+fn error<T>(built: Result<T, impl Error>) -> String {
+    built.err().expect("out of bounds").to_string()
+}
+
 #[test]
-fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
+fn law_09_bad_bounds_and_windows_of_algorithms_name_field_and_bound() {
     assert_eq!(
-        Vegas::new().limits(5, 6..=9).unwrap_err().to_string(),
+        error(Vegas::builder().limits(5, 6..=9).build()),
         "limits must be 1 <= min <= initial <= max <= 2^30, got initial = 5, min = 6, max = 9"
     );
     for (initial, within) in [(0, 0..=9), (10, 1..=9), (1, 1..=(1 << 30) + 1)] {
-        assert!(Aimd::new().limits(initial, within.clone()).is_err());
-        assert!(Gradient2::new().limits(initial, within).is_err());
+        let limits = InvalidLimits {
+            initial,
+            min: *within.start(),
+            max: *within.end(),
+        };
+        let aimd = Aimd::builder().limits(initial, within.clone()).build();
+        assert_eq!(aimd.unwrap_err(), limits.into());
+        let gradient2 = Gradient2::builder().limits(initial, within.clone()).build();
+        assert_eq!(gradient2.unwrap_err(), limits.into());
+        let adaptive = Adaptive::builder().limits(initial, within).build();
+        assert_eq!(adaptive.unwrap_err(), limits.into());
     }
-    assert!(Aimd::new().limits(1, 1..=1 << 30).is_ok());
+    assert!(Aimd::builder().limits(1, 1..=1 << 30).build().is_ok());
 
     let size = |millis, samples| WindowSize {
         time: Duration::from_millis(millis),
         samples,
     };
-    assert!(Vegas::new().windows(size(1, 1)).is_ok());
+    assert!(Vegas::builder().windows(size(1, 1)).build().is_ok());
     assert_eq!(
-        Vegas::new().windows(size(0, 1)).unwrap_err().to_string(),
+        error(Vegas::builder().windows(size(0, 1)).build()),
         "window time must be 1 millisecond to 1 hour, got 0ns"
     );
-    assert!(Aimd::new().windows(size(3_600_001, 1)).is_err());
+    assert!(Aimd::builder().windows(size(3_600_001, 1)).build().is_err());
     assert_eq!(
-        Gradient2::new()
-            .windows(size(1, 0))
-            .unwrap_err()
-            .to_string(),
+        error(Gradient2::builder().windows(size(1, 0)).build()),
         "window samples must be in 1..=2^20, got 0"
     );
+}
 
+#[test]
+fn law_09_bad_settings_of_algorithms_name_field_and_bound() {
+    let aimd = Aimd::builder;
     assert_eq!(
-        Aimd::new().backoff(1.0).unwrap_err().to_string(),
+        error(aimd().backoff(1.0).build()),
         "backoff must be in [0.5, 1), got 1"
     );
-    assert!(Aimd::new().backoff(f64::NAN).is_err() && Vegas::new().backoff(0.49).is_err());
-    assert!(Aimd::new().backoff(0.5).is_ok());
+    assert!(aimd().backoff(f64::NAN).build().is_err() && aimd().backoff(0.5).build().is_ok());
     assert_eq!(
-        Aimd::new().timeout(Duration::ZERO).unwrap_err().to_string(),
+        error(aimd().timeout(Duration::ZERO).build()),
         "timeout must be 1 nanosecond to 1 hour, got 0ns"
     );
+
+    let vegas = Vegas::builder;
     assert_eq!(
-        Vegas::new().smoothing(0.0).unwrap_err().to_string(),
+        error(vegas().backoff(0.49).build()),
+        "backoff must be in [0.5, 1), got 0.49"
+    );
+    assert_eq!(
+        error(vegas().smoothing(0.0).build()),
         "smoothing must be in (0, 1], got 0"
     );
-    assert!(Gradient2::new().smoothing(1.01).is_err() && Gradient2::new().smoothing(1.0).is_ok());
     assert_eq!(
-        Vegas::new().queue_band(4, 3).unwrap_err().to_string(),
+        error(vegas().queue_band(4, 3).build()),
         "queue_band must be 1 <= alpha <= beta <= 1000, got alpha = 4, beta = 3"
     );
     assert_eq!(
-        Vegas::new().probe_multiplier(0).unwrap_err(),
-        InvalidAlgorithm::Probe(0)
+        error(vegas().probe_multiplier(0).build()),
+        "probe_multiplier must be in 1..=2^20, got 0"
     );
+
+    let gradient2 = Gradient2::builder;
+    assert!(gradient2().smoothing(1.01).build().is_err());
+    assert!(gradient2().smoothing(1.0).build().is_ok());
     assert_eq!(
-        Gradient2::new().tolerance(0.9).unwrap_err().to_string(),
+        error(gradient2().tolerance(0.9).build()),
         "tolerance must be in [1, 100], got 0.9"
     );
     assert_eq!(
-        Gradient2::new().queue_allowance(0).unwrap_err().to_string(),
+        error(gradient2().queue_allowance(0).build()),
         "queue_allowance must be in 1..=2^20, got 0"
     );
     assert_eq!(
-        Gradient2::new().long_window(9).unwrap_err().to_string(),
+        error(gradient2().long_window(9).build()),
         "long_window must be in 10..=2^20, got 9"
     );
+
+    let adaptive = Adaptive::builder;
+    assert_eq!(
+        error(adaptive().objective(Duration::from_secs(3601)).build()),
+        "objective must be 1 nanosecond to 1 hour, got 3601s"
+    );
+    assert_eq!(
+        error(adaptive().no_load_latency(Duration::ZERO).build()),
+        "no_load_latency must be 1 nanosecond to 1 hour, got 0ns"
+    );
+}
+
+#[test]
+fn law_09_bad_bounds_of_an_algorithm_in_use_change_nothing() {
+    for (mut algorithm, min, max) in all() {
+        assert!(algorithm.set_bounds(0..=8).is_err());
+        assert_eq!(algorithm.bounds(), min..=max);
+        algorithm.set_bounds(7..=8).unwrap();
+        assert_eq!(algorithm.bounds(), 7..=8);
+    }
 }
 
 /// A window of a service of `slots` slots that is always full, with calls of 10 ms on average,

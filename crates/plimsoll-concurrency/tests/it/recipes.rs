@@ -296,10 +296,10 @@ async fn bounds_and_an_objective_hold_whatever_the_load() {
     // which 100 workers reach with 500 in flight, and 20 workers with 100.
     for (workers, most) in [(1000.0, 500), (100.0, 500), (20.0, 100)] {
         let mut service = Workers::new(workers, 40 * MS);
-        let mut adaptive = Adaptive::new()
+        let mut adaptive = Adaptive::builder()
             .limits(20, 1..=500)
-            .unwrap()
             .objective(200 * MS)
+            .build()
             .unwrap();
         let mut limit = adaptive.initial();
         assert_eq!(limit, 20);

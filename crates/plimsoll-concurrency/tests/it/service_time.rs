@@ -108,7 +108,7 @@ async fn a_task_too_slow_to_start_in_time_hands_its_slot_over() {
 
 /// One slot with a measured service time, and a queue.
 fn measuring() -> Limit {
-    let one = Adaptive::new().limits(1, 1..=1).unwrap();
+    let one = Adaptive::builder().limits(1, 1..=1).build().unwrap();
     let limit = ConcurrencyLimit::with_algorithm(one).unwrap();
     with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_concurrency::{Algorithm, LimitReason, Vegas};
+use plimsoll_concurrency::{Algorithm, LimitReason, Vegas, VegasBuilder};
 
 use crate::published::{millis, with_drops};
 
@@ -15,10 +15,10 @@ fn limits(mut vegas: Vegas, windows: &[(u64, u32)]) -> Vec<u32> {
 }
 
 fn small() -> Vegas {
-    Vegas::as_published()
+    VegasBuilder::as_published()
         .queue_band(3, 6)
-        .unwrap()
         .limits(10, 1..=20)
+        .build()
         .unwrap()
 }
 
@@ -31,7 +31,10 @@ fn the_limit_grows_without_a_queue_falls_with_a_long_one_and_keeps_a_short_one()
 
 #[test]
 fn steps_scale_with_the_logarithm() {
-    let large = Vegas::as_published().limits(10_000, 1..=20_000).unwrap();
+    let large = VegasBuilder::as_published()
+        .limits(10_000, 1..=20_000)
+        .build()
+        .unwrap();
     assert_eq!(
         limits(large, &[(10_000, 5000), (10_000, 6000)]),
         [10_000, 10_024]
@@ -40,10 +43,11 @@ fn steps_scale_with_the_logarithm() {
 
 #[test]
 fn a_backoff_that_is_set_is_smoothed() {
-    let vegas = Vegas::as_published()
+    let vegas = VegasBuilder::as_published()
         .limits(100, 1..=200)
-        .and_then(|vegas| vegas.backoff(0.5))
-        .and_then(|vegas| vegas.smoothing(0.5))
+        .backoff(0.5)
+        .smoothing(0.5)
+        .build()
         .unwrap();
     assert_eq!(
         limits(vegas, &[(10, 100), (20, 100), (20, 100)]),
@@ -89,7 +93,10 @@ fn saturated(mut vegas: Vegas, slots: u32, millis: u64, windows: u32) -> (Vegas,
 #[test]
 fn the_published_form_takes_its_own_queue_as_baseline_and_the_corrected_does_not() {
     fastrand::seed(1);
-    let vegas = Vegas::as_published().probe_multiplier(1).unwrap();
+    let vegas = VegasBuilder::as_published()
+        .probe_multiplier(1)
+        .build()
+        .unwrap();
     let (vegas, _) = saturated(vegas, 50, 10, 20_000);
     assert!(
         vegas.no_load_latency() > Duration::from_millis(20),
@@ -134,7 +141,7 @@ fn a_run_of_light_calls_does_not_hold_the_corrected_limit_down() {
 
 #[test]
 fn the_corrected_form_cuts_at_once_to_its_target_queue() {
-    let mut vegas = Vegas::new().limits(200, 1..=1000).unwrap();
+    let mut vegas = Vegas::builder().limits(200, 1..=1000).build().unwrap();
     vegas.update(&millis(10, 200));
     let before = vegas.estimate();
     let change = vegas.update(&millis(20, 200));

@@ -1,6 +1,6 @@
 //! Fields that are lists of Strings with parameters (RFC 9651).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{
@@ -15,9 +15,16 @@ use sfv::{
 const LONGEST: usize = 64 * 1024;
 
 /// The field is malformed, and is ignored as a whole.
-#[derive(Debug, thiserror::Error)]
-#[error("field must be a list of Strings with the parameters of its draft")]
+#[derive(Debug)]
 pub(super) struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("field must be a list of Strings with the parameters of its draft")
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// A member with its known parameters. The last of repeated parameters counts, so values are
 /// checked only after all of them were read.

@@ -5,6 +5,7 @@ mod handle;
 
 use std::{
     convert::Infallible,
+    fmt,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -42,9 +43,17 @@ pub struct Shadow<P, K = ()> {
 }
 
 /// The capacity of a shadow by key is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("capacity must be 1 to 65536 keys, got {0}")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidShadow(usize);
+
+impl fmt::Display for InvalidShadow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(got) = self;
+        write!(f, "capacity must be 1 to 65536 keys, got {got}")
+    }
+}
+
+impl std::error::Error for InvalidShadow {}
 
 impl<P> Shadow<P> {
     /// A shadow of `policy`, which admits every request.

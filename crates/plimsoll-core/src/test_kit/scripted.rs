@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    fmt,
     future::Future,
     pin::Pin,
     sync::{
@@ -51,9 +52,16 @@ pub fn request(script: Script) -> KitRequest {
 }
 
 /// The scripted service's error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("error of the script")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptedError;
+
+impl fmt::Display for ScriptedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("error of the script")
+    }
+}
+
+impl std::error::Error for ScriptedError {}
 
 /// A service that follows the script. Reserves a place in `poll_ready`, and detects calls without
 /// one.

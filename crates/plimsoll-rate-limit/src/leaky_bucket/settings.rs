@@ -1,6 +1,7 @@
 //! Settings that can be changed while requests are queued.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -27,17 +28,14 @@ fn default_wait(interval: u64) -> u64 {
 }
 
 /// A leaky bucket with a setting out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidLeakyBucket {
     /// The count is 0.
-    #[error("count must be at least 1 request, got 0")]
     Count,
     /// The period is zero, or longer than 365 days.
-    #[error("period must be 1 ns to 365 days, got {0:?}")]
     Period(Duration),
     /// More than one request per nanosecond.
-    #[error("count must be at most 1 request per nanosecond, got {count} per {period:?}")]
     Rate {
         /// Requests per period.
         count: u32,
@@ -45,12 +43,27 @@ pub enum InvalidLeakyBucket {
         period: Duration,
     },
     /// `max_waiting` is 0 or more than 2^20.
-    #[error("max_waiting must be 1 to 2^20 requests, got {0}")]
     MaxWaiting(usize),
     /// `max_wait` is zero or longer than 1 hour.
-    #[error("max_wait must be 1 ns to 1 hour, got {0:?}")]
     MaxWait(Duration),
 }
+
+impl fmt::Display for InvalidLeakyBucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count => f.write_str("count must be at least 1 request, got 0"),
+            Self::Period(got) => write!(f, "period must be 1 ns to 365 days, got {got:?}"),
+            Self::Rate { count, period } => write!(
+                f,
+                "count must be at most 1 request per nanosecond, got {count} per {period:?}"
+            ),
+            Self::MaxWaiting(got) => write!(f, "max_waiting must be 1 to 2^20 requests, got {got}"),
+            Self::MaxWait(got) => write!(f, "max_wait must be 1 ns to 1 hour, got {got:?}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidLeakyBucket {}
 
 /// Settings and counters of one policy, or of all cells of a keyed one.
 #[derive(Debug)]

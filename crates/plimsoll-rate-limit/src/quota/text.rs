@@ -8,11 +8,10 @@ use super::{Counted, Quota};
 use crate::{CalendarUnit, InvalidQuota};
 
 /// A text is not a quota.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseQuotaError {
     /// A part of the text is not in the grammar.
-    #[error("quota must have {expected}, got {got:?}")]
     Syntax {
         /// What the grammar has there.
         expected: &'static str,
@@ -20,8 +19,24 @@ pub enum ParseQuotaError {
         got: Box<str>,
     },
     /// The quota is out of bounds.
-    #[error(transparent)]
-    Quota(#[from] InvalidQuota),
+    Quota(InvalidQuota),
+}
+
+impl fmt::Display for ParseQuotaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax { expected, got } => write!(f, "quota must have {expected}, got {got:?}"),
+            Self::Quota(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ParseQuotaError {}
+
+impl From<InvalidQuota> for ParseQuotaError {
+    fn from(error: InvalidQuota) -> Self {
+        Self::Quota(error)
+    }
 }
 
 fn expected(expected: &'static str, got: &str) -> ParseQuotaError {

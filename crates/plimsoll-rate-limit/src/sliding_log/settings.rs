@@ -1,6 +1,7 @@
 //! The settings of a sliding log, and the handle that changes them.
 
 use std::{
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -16,11 +17,10 @@ pub(super) type Terms = Live<2, 16>;
 const MAX_LIMIT: u32 = 1 << 20;
 
 /// A sliding log with a setting out of bounds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidSlidingLog {
     /// The limit is 0, or more than the log has room for.
-    #[error("limit must be 1 to {max} units, got {limit}")]
     Limit {
         /// The rejected limit.
         limit: u32,
@@ -28,18 +28,29 @@ pub enum InvalidSlidingLog {
         max: u32,
     },
     /// The highest limit is 0 or more than 2^20.
-    #[error("max_limit must be 1 to 2^20 units, got {0}")]
     MaxLimit(u32),
     /// The period is zero, or longer than 365 days.
-    #[error("period must be 1 ns to 365 days, got {0:?}")]
     Period(Duration),
     /// The name is not valid in a header, or too many names are kept.
-    #[error(
-        "name must be 1 to 64 printable ASCII characters without quotes and backslashes, and one of \
-         at most 4096 in a process, got {0:?}"
-    )]
     Name(Box<str>),
 }
+
+impl fmt::Display for InvalidSlidingLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit { limit, max } => write!(f, "limit must be 1 to {max} units, got {limit}"),
+            Self::MaxLimit(got) => write!(f, "max_limit must be 1 to 2^20 units, got {got}"),
+            Self::Period(got) => write!(f, "period must be 1 ns to 365 days, got {got:?}"),
+            Self::Name(got) => write!(
+                f,
+                "name must be 1 to 64 printable ASCII characters without quotes and backslashes, and one of \
+         at most 4096 in a process, got {got:?}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidSlidingLog {}
 
 /// Settings that all cells of one limit share.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use http_body_util::Full;
 use plimsoll_sampling::Sampled;
 
 use super::{
-    HttpClient,
     analytics::Analytics,
     bids::{Bid, Bidder},
+    http_client::HttpClient,
 };
 use crate::{settings::BIDDERS, wire};
 

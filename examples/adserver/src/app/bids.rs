@@ -12,7 +12,7 @@ use plimsoll_circuit_breaker::CircuitBreakerLayer;
 use plimsoll_core::Rejection;
 use tower::{BoxError, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
-use super::HttpClient;
+use super::http_client::HttpClient;
 use crate::settings::BID_TIMEOUT;
 
 /// Longest body of a bid, which is a number, in bytes.

@@ -6,28 +6,23 @@ mod analytics;
 mod auction;
 mod bids;
 mod gates;
+mod http_client;
 mod impressions;
 
 use std::{error::Error, io, net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{Router, routing::post};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use plimsoll_metrics::Metrics;
 
-use self::{analytics::Analytics, auction::Auctions, bids::Bidder, impressions::ImpressionLog};
+use self::{
+    analytics::Analytics, auction::Auctions, bids::Bidder, http_client::http_client,
+    impressions::ImpressionLog,
+};
 use crate::{
     args::Part,
     proc::{self, Commands},
     settings::BIDDERS,
 };
-
-/// Calls other servers over kept-alive connections.
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// Addresses of the other parts.
 struct Neighbours {
@@ -104,12 +99,6 @@ async fn protected(
         // Outside the gates: an operator needs a response most while requests are rejected.
         .route_service("/metrics", metrics.service())
         .route_service("/health/load", metrics.service()))
-}
-
-fn http_client() -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).build(connector)
 }
 
 /// Serves the app with or without the gates, by the part's role, until the parent process ends.

@@ -5,21 +5,11 @@ use std::{io, time::Duration};
 use fastrand::Rng;
 
 use crate::{
+    arrival::Arrival,
     settings::{GREEDY_SHARE, IMPRESSIONS_PER_AUCTION, PUBLISHERS},
     tally::{Load, Schedule},
     trace,
 };
-
-/// One auction of the schedule.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Arrival {
-    /// Time from the start.
-    pub(crate) at: Duration,
-    /// The publisher; 0 is the greedy one.
-    pub(crate) publisher: u32,
-    /// Its service time at the store, as a multiple of the usual one.
-    pub(crate) cost: f32,
-}
 
 /// Returns the arrivals of a load, earliest first. A closed loop has none: its clients send after each
 /// response.

@@ -20,13 +20,13 @@ use tokio::{
     time::{Instant, interval_at, sleep_until},
 };
 
-pub(crate) use self::arrivals::Arrival;
 use self::{
     arrivals::Dice,
     client::{Client, Want},
     record::Recorder,
 };
 use crate::{
+    arrival::Arrival,
     proc::{self, Commands},
     settings::CLIENT_SOCKETS,
     tally::{Line, Load, Schedule},

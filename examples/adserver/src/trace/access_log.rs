@@ -1,6 +1,6 @@
 //! Reads lines of the common and the combined log format.
 
-use super::{Row, time};
+use super::{row::Row, time};
 
 /// Reads `client ident user [time] "request" status bytes …`.
 pub(super) fn row(line: &str) -> Option<Row> {

@@ -1,6 +1,6 @@
 //! Reads comma-separated values with a header.
 
-use super::{Row, time};
+use super::{row::Row, time};
 
 /// The columns of a file.
 #[derive(Debug)]

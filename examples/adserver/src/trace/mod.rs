@@ -2,6 +2,7 @@
 
 mod access_log;
 mod csv;
+mod row;
 mod time;
 
 use std::{
@@ -14,23 +15,13 @@ use std::{
 
 use fastrand::Rng;
 
-use crate::{generator::Arrival, settings::PUBLISHERS};
+use self::row::Row;
+use crate::{arrival::Arrival, settings::PUBLISHERS};
 
 /// Maximum number of rows: about 100 MB of memory.
 const MAX_ROWS: usize = 4_000_000;
 /// Maximum length of a line in bytes; a longer one is malformed.
 const MAX_LINE: u64 = 64 * 1024;
-
-/// One line of a recording.
-#[derive(Debug, Clone, PartialEq)]
-struct Row {
-    /// Seconds since 1970, or since the recording's own origin.
-    at: f64,
-    /// The client's address, if the recording has one.
-    client: Option<String>,
-    /// Its cost in the recording's unit; 1 if the recording has none.
-    cost: f64,
-}
 
 /// A recording, earliest first.
 #[derive(Debug)]

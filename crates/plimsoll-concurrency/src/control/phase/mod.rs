@@ -96,14 +96,17 @@ impl Context<'_> {
 
     /// The limit that should be, as far as it may move in one window.
     fn next_limit(&self) -> f64 {
-        let goal = self.headroom.limit(self.model, self.settings.objective);
+        let goal = self
+            .headroom
+            .limit(self.model, self.settings.objective_secs());
         let most = self.model.tuning.most_move;
         self.within(goal, self.limit / most, self.limit * most)
     }
 
     /// The middle of the alternation.
     fn middle(&self) -> f64 {
-        self.headroom.middle(self.model, self.settings.objective)
+        self.headroom
+            .middle(self.model, self.settings.objective_secs())
     }
 
     /// A window of at least this many calls, in which nearly all calls in flight can end.

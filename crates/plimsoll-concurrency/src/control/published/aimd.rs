@@ -1,11 +1,13 @@
 //! Additive increase, multiplicative decrease.
 
+mod builder;
+
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::common::{Common, many_dropped};
-use crate::control::{
-    Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize, error::checked_backoff,
-};
+use crate::control::{Algorithm, Change, InvalidLimits, LimitReason, Window, WindowSize};
+
+pub use self::builder::{AimdBuilder, InvalidAimd};
 
 /// Additive increase, multiplicative decrease: plus one after a good window, minus a tenth after a
 /// bad one.
@@ -42,73 +44,6 @@ pub struct Aimd {
 }
 
 impl Aimd {
-    /// Creates the corrected form.
-    pub fn new() -> Self {
-        Self {
-            common: Common::corrected(),
-            backoff: 0.9,
-            timeout: Duration::from_secs(5),
-            doubling: true,
-        }
-    }
-
-    /// Creates the published form, with the published defaults.
-    pub fn as_published() -> Self {
-        Self {
-            common: Common::as_published(20, 200),
-            doubling: false,
-            ..Self::new()
-        }
-    }
-
-    /// Sets the initial limit and its bounds.
-    ///
-    /// # Errors
-    ///
-    /// When not `1 <= lowest <= initial <= highest <= 2^30`.
-    pub fn limits(
-        mut self,
-        initial: u32,
-        within: RangeInclusive<u32>,
-    ) -> Result<Self, InvalidAlgorithm> {
-        self.common.set_limits(initial, within)?;
-        Ok(self)
-    }
-
-    /// Sets the least time and calls of a window.
-    ///
-    /// # Errors
-    ///
-    /// When the time is less than 1 millisecond or more than 1 hour, or the samples are 0 or more
-    /// than 2^20.
-    pub fn windows(mut self, size: WindowSize) -> Result<Self, InvalidAlgorithm> {
-        self.common.set_windows(size)?;
-        Ok(self)
-    }
-
-    /// Sets the share of the limit that a bad window leaves; the default is 0.9.
-    ///
-    /// # Errors
-    ///
-    /// When `share` is not in `[0.5, 1)`.
-    pub fn backoff(mut self, share: f64) -> Result<Self, InvalidAlgorithm> {
-        self.backoff = checked_backoff(share)?;
-        Ok(self)
-    }
-
-    /// Sets the mean latency above which a window is bad; the default is 5 seconds.
-    ///
-    /// # Errors
-    ///
-    /// When `timeout` is zero or more than 1 hour.
-    pub fn timeout(mut self, timeout: Duration) -> Result<Self, InvalidAlgorithm> {
-        if timeout.is_zero() || timeout > Duration::from_secs(3600) {
-            return Err(InvalidAlgorithm::Timeout(timeout));
-        }
-        self.timeout = timeout;
-        Ok(self)
-    }
-
     /// Returns the limit before rounding.
     pub fn estimate(&self) -> f64 {
         self.common.limit
@@ -142,12 +77,6 @@ impl Aimd {
     }
 }
 
-impl Default for Aimd {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Algorithm for Aimd {
     fn initial(&self) -> u32 {
         self.common.initial()
@@ -161,7 +90,7 @@ impl Algorithm for Aimd {
         self.common.bounds()
     }
 
-    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         self.common.set_bounds(within)
     }
 

@@ -2,15 +2,46 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use crate::control::{
-    Change, InvalidAlgorithm, LimitReason, Window, WindowSize,
-    error::{Bounds, checked_window},
-};
+use crate::control::{Change, InvalidLimits, LimitReason, Window, WindowSize, bounds::Bounds};
 
 /// The initial limit, as published.
 const INITIAL: u32 = 20;
 /// The least number of calls in a window, as published.
 const SAMPLES: u32 = 10;
+
+/// The settings that all published algorithms have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Form {
+    /// Whether the form is the published one, rather than the corrected one.
+    as_published: bool,
+    pub(super) limits: Bounds,
+    pub(super) windows: WindowSize,
+}
+
+impl Form {
+    /// For the corrected forms.
+    pub(super) const CORRECTED: Self = Self::new(false, 1, 1 << 20, Duration::from_millis(100));
+
+    /// For the published forms, with limits from `min` to `max`.
+    pub(super) const fn as_published(min: u32, max: u32) -> Self {
+        Self::new(true, min, max, Duration::from_secs(1))
+    }
+
+    const fn new(as_published: bool, min: u32, max: u32, time: Duration) -> Self {
+        Self {
+            as_published,
+            limits: Bounds {
+                initial: INITIAL,
+                min,
+                max,
+            },
+            windows: WindowSize {
+                time,
+                samples: SAMPLES,
+            },
+        }
+    }
+}
 
 /// The state and settings that all published algorithms have.
 #[derive(Debug)]
@@ -26,58 +57,23 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// For the corrected forms.
-    pub(super) fn corrected() -> Self {
-        Self::new(false, 1, 1 << 20, Duration::from_millis(100))
-    }
-
-    /// For the published forms, with limits from `min` to `max`.
-    pub(super) fn as_published(min: u32, max: u32) -> Self {
-        Self::new(true, min, max, Duration::from_secs(1))
-    }
-
-    fn new(as_published: bool, min: u32, max: u32, time: Duration) -> Self {
+    pub(super) fn new(form: Form) -> Self {
         Self {
-            as_published,
-            limit: f64::from(INITIAL),
-            bounds: Bounds {
-                initial: INITIAL,
-                min,
-                max,
-            },
-            size: WindowSize {
-                time,
-                samples: SAMPLES,
-            },
+            as_published: form.as_published,
+            limit: f64::from(form.limits.initial),
+            bounds: form.limits,
+            size: form.windows,
             latency: Duration::ZERO,
         }
-    }
-
-    pub(super) fn set_limits(
-        &mut self,
-        initial: u32,
-        within: RangeInclusive<u32>,
-    ) -> Result<(), InvalidAlgorithm> {
-        self.bounds = Bounds::new(initial, within)?;
-        self.limit = f64::from(initial);
-        Ok(())
     }
 
     pub(super) fn bounds(&self) -> RangeInclusive<u32> {
         self.bounds.range()
     }
 
-    pub(super) fn set_bounds(
-        &mut self,
-        within: RangeInclusive<u32>,
-    ) -> Result<(), InvalidAlgorithm> {
+    pub(super) fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         self.bounds = self.bounds.moved(within)?;
         self.limit = self.clamp(self.limit);
-        Ok(())
-    }
-
-    pub(super) fn set_windows(&mut self, size: WindowSize) -> Result<(), InvalidAlgorithm> {
-        self.size = checked_window(size)?;
         Ok(())
     }
 
@@ -134,4 +130,14 @@ impl Common {
 /// Whether more than 2 in 100 calls were dropped; a few cancelled calls are normal.
 pub(super) fn many_dropped(window: &Window) -> bool {
     window.dropped.saturating_mul(50) > window.answered.saturating_add(window.dropped)
+}
+
+/// Whether this can be the share that a cut leaves of a limit.
+pub(super) fn is_backoff(share: f64) -> bool {
+    (0.5..1.0).contains(&share)
+}
+
+/// Whether this can be the part of the way to its target that a limit moves in a window.
+pub(super) fn is_smoothing(share: f64) -> bool {
+    share > 0.0 && share <= 1.0
 }

@@ -1,6 +1,6 @@
 //! Gradient2: current latency compared with a long average of latency.
 
-mod settings;
+mod builder;
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -9,7 +9,9 @@ use super::{
     common::{Common, many_dropped},
     probing::{Probing, Step},
 };
-use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize};
+use crate::control::{Algorithm, Change, InvalidLimits, LimitReason, Window, WindowSize};
+
+pub use self::builder::{Gradient2Builder, InvalidGradient2};
 
 /// Gradient2: lowers the limit as latency exceeds its long average, and otherwise raises it.
 ///
@@ -128,12 +130,6 @@ impl Gradient2 {
     }
 }
 
-impl Default for Gradient2 {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Algorithm for Gradient2 {
     fn initial(&self) -> u32 {
         self.common.initial()
@@ -147,7 +143,7 @@ impl Algorithm for Gradient2 {
         self.common.bounds()
     }
 
-    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         self.common.set_bounds(within)
     }
 

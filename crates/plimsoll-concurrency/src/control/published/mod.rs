@@ -7,4 +7,8 @@ mod gradient2;
 mod probing;
 mod vegas;
 
-pub use self::{aimd::Aimd, gradient2::Gradient2, vegas::Vegas};
+pub use self::{
+    aimd::{Aimd, AimdBuilder, InvalidAimd},
+    gradient2::{Gradient2, Gradient2Builder, InvalidGradient2},
+    vegas::{InvalidVegas, Vegas, VegasBuilder},
+};

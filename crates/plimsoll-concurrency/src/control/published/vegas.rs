@@ -1,6 +1,6 @@
 //! Vegas: estimates the queue length from current latency and no-load latency.
 
-mod settings;
+mod builder;
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -8,7 +8,9 @@ use super::{
     common::{Common, many_dropped},
     probing::{Probing, Step},
 };
-use crate::control::{Algorithm, Change, InvalidAlgorithm, LimitReason, Window, WindowSize};
+use crate::control::{Algorithm, Change, InvalidLimits, LimitReason, Window, WindowSize};
+
+pub use self::builder::{InvalidVegas, VegasBuilder};
 
 /// Vegas: keeps the estimated queue length between two bounds.
 ///
@@ -67,9 +69,9 @@ struct Probe {
 }
 
 impl Probe {
-    fn new(mut random: fastrand::Rng) -> Self {
+    fn new(multiplier: u32, mut random: fastrand::Rng) -> Self {
         Self {
-            multiplier: 30.0,
+            multiplier: f64::from(multiplier),
             windows: 0.0,
             jitter: 0.5 + random.f64() / 2.0,
             random,
@@ -192,12 +194,6 @@ impl Vegas {
     }
 }
 
-impl Default for Vegas {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Algorithm for Vegas {
     fn initial(&self) -> u32 {
         self.common.initial()
@@ -211,7 +207,7 @@ impl Algorithm for Vegas {
         self.common.bounds()
     }
 
-    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         self.common.set_bounds(within)
     }
 

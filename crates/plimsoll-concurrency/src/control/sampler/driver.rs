@@ -12,7 +12,7 @@ use super::{
     histogram::{self, Used},
     totals::Totals,
 };
-use crate::{Algorithm, InvalidAlgorithm, Window, WindowSize};
+use crate::{Algorithm, InvalidLimits, Window, WindowSize};
 
 /// The algorithm, and the state that the next window is compared with.
 #[derive(Debug)]
@@ -64,10 +64,7 @@ impl Driver {
     }
 
     /// Changes the algorithm's bounds. If it panics, it keeps its own.
-    pub(super) fn set_bounds(
-        &mut self,
-        within: RangeInclusive<u32>,
-    ) -> Result<(), InvalidAlgorithm> {
+    pub(super) fn set_bounds(&mut self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         let set = || self.algorithm.set_bounds(within);
         catch_unwind(AssertUnwindSafe(set)).unwrap_or(Ok(()))
     }

@@ -39,7 +39,7 @@ use self::{
     route::Windows,
     totals::{Lane, WORK},
 };
-use super::{Algorithm, InvalidAlgorithm, LimitReason, Tuning};
+use super::{Algorithm, InvalidLimits, LimitReason, Tuning};
 use crate::sync::{AtomicU32, AtomicU64, Mutex};
 
 /// Counts calls, and closes windows for an algorithm.
@@ -275,7 +275,7 @@ impl Sampler {
     }
 
     /// Changes the algorithm's bounds.
-    pub(crate) fn set_bounds(&self, within: RangeInclusive<u32>) -> Result<(), InvalidAlgorithm> {
+    pub(crate) fn set_bounds(&self, within: RangeInclusive<u32>) -> Result<(), InvalidLimits> {
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
         driver.set_bounds(within)
     }

@@ -3,6 +3,7 @@
 mod band;
 mod handle;
 mod level;
+mod permit;
 mod policy;
 mod shared;
 
@@ -21,7 +22,7 @@ use plimsoll_core::{Criticality, InvalidKeyed, Keyed, Missing, Priority, Same};
 use tokio::time::Instant;
 
 use self::shared::Shared;
-pub use self::{handle::FairShareHandle, policy::FairSharePermit};
+pub use self::{handle::FairShareHandle, permit::FairSharePermit};
 use crate::{ConcurrencyLimitHandle, limit::stalls::Stalls};
 
 /// Divides a [`ConcurrencyLimit`](crate::ConcurrencyLimit) fairly between keys (max-min fairness).

@@ -12,23 +12,11 @@ use plimsoll_core::{
 };
 use tokio::time::Instant;
 
-use super::FairShare;
+use super::{FairShare, permit::FairSharePermit};
 use crate::limit::stalls::Stamp;
 
 /// The policy's name in rejections.
 const NAME: &str = "fair-share";
-
-/// A counted request of a key. Plain data: the gate releases it.
-#[derive(Debug)]
-pub struct FairSharePermit {
-    pub(super) of: Criticality,
-    /// Whether it was admitted while the limit was nearly full.
-    pub(super) in_band: bool,
-    /// Its stamp among the requests of its key.
-    pub(super) own: Stamp,
-    /// Its stamp among the requests of its criticality, if it is counted there.
-    pub(super) band: Stamp,
-}
 
 impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     type Permit = FairSharePermit;

@@ -22,22 +22,34 @@ const NAME: &str = "partition";
 const MAX_PARTITIONS: usize = 64;
 
 /// The partitions of a limit are invalid.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidPartitions {
     /// The number of partitions is 0 or too high.
-    #[error("partitions must be 1 to 64, got {0}")]
     Count(usize),
     /// A share is not in 0 to 1.
-    #[error("share must be in 0..=1, got {0}")]
     Share(f64),
     /// The shares add up to more than the limit.
-    #[error("sum of shares must be at most 1, got {0}")]
     Sum(f64),
     /// Two partitions have the same name.
-    #[error("names of partitions must be unique, partition {0} (from 0) repeats one")]
     Name(usize),
 }
+
+impl fmt::Display for InvalidPartitions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(got) => write!(f, "partitions must be 1 to 64, got {got}"),
+            Self::Share(got) => write!(f, "share must be in 0..=1, got {got}"),
+            Self::Sum(got) => write!(f, "sum of shares must be at most 1, got {got}"),
+            Self::Name(got) => write!(
+                f,
+                "names of partitions must be unique, partition {got} (from 0) repeats one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidPartitions {}
 
 /// Divides a [`ConcurrencyLimit`](crate::ConcurrencyLimit) into named partitions with guaranteed
 /// shares.

@@ -32,7 +32,7 @@ async fn a_limit_that_finds_itself_and_queues_by_priority_and_deadline_keeps_the
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_an_algorithm_moves_keeps_the_laws() {
     let make = || {
-        let aimd = Aimd::new().limits(3, 1..=100).unwrap();
+        let aimd = Aimd::builder().limits(3, 1..=100).build().unwrap();
         ConcurrencyLimit::with_algorithm(aimd)
             .unwrap()
             .queue(8, crate::MS * 1000)

@@ -23,17 +23,14 @@ pub struct IpRange {
 }
 
 /// Why a range is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidIpRange {
     /// Neither an address nor an address with a prefix length.
-    #[error("range must be like 10.0.0.0/8 or 2001:db8::/32, got {0:?}")]
     Malformed(String),
     /// The prefix is longer than the address.
-    #[error("prefix of a range in {0} must be at most {most}, got {1}", most = bits(*.0))]
     Prefix(IpAddr, u8),
     /// The address has bits set after the prefix.
-    #[error("range must be zero after its prefix, got {given}/{prefix}; the network is {network}")]
     HostBits {
         /// The address as given.
         given: IpAddr,
@@ -44,6 +41,34 @@ pub enum InvalidIpRange {
         network: IpRange,
     },
 }
+
+impl fmt::Display for InvalidIpRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(got) => write!(
+                f,
+                "range must be like 10.0.0.0/8 or 2001:db8::/32, got {got:?}"
+            ),
+            Self::Prefix(address, got) => {
+                let most = bits(*address);
+                write!(
+                    f,
+                    "prefix of a range in {address} must be at most {most}, got {got}"
+                )
+            }
+            Self::HostBits {
+                given,
+                prefix,
+                network,
+            } => write!(
+                f,
+                "range must be zero after its prefix, got {given}/{prefix}; the network is {network}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidIpRange {}
 
 impl IpRange {
     /// Loopback, private and link-local addresses of both families: the proxies of a private

@@ -1,6 +1,6 @@
 //! What a policy needs to be one per key.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -30,6 +30,14 @@ pub trait Evictable: Send + Sync {
 }
 
 /// The capacity is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("capacity must be 1 to 2^28 keys, got {0}")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidKeyed(pub(super) usize);
+
+impl fmt::Display for InvalidKeyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(got) = self;
+        write!(f, "capacity must be 1 to 2^28 keys, got {got}")
+    }
+}
+
+impl std::error::Error for InvalidKeyed {}
