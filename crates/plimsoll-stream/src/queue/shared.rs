@@ -1,0 +1,136 @@
+//! What all clones of a queue share: the lock around its state, and the caller's functions.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Waker,
+};
+
+use plimsoll_core::Priority;
+
+use super::{
+    admit::Offer,
+    keys::KeyHash,
+    outcome::{Evicted, Sent},
+    reason::DropReason,
+    state::{Limits, State},
+};
+use crate::sync::{Mutex, MutexGuard};
+
+type OnItem<T, R> = Option<Box<dyn Fn(&T) -> R + Send + Sync>>;
+
+/// The functions that a caller gave at construction.
+pub(crate) struct Functions<T> {
+    pub(crate) weight: OnItem<T, usize>,
+    pub(crate) priority: OnItem<T, Priority>,
+    pub(crate) key: OnItem<T, KeyHash>,
+    pub(crate) on_drop: Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>,
+}
+
+pub(crate) struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// Copies of the length and the bytes, so that a load is read without the lock.
+    len: AtomicUsize,
+    bytes: AtomicUsize,
+    pub(crate) limits: Limits,
+    pub(crate) functions: Functions<T>,
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(state: State<T>, functions: Functions<T>) -> Self {
+        Self {
+            limits: state.limits,
+            state: Mutex::new(state),
+            len: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            functions,
+        }
+    }
+
+    /// Locks the state. No code of the caller runs under the lock, so it is never poisoned.
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends an operation: grants what has become free, unlocks, and then wakes.
+    #[inline]
+    pub(crate) fn unlock(&self, mut state: MutexGuard<'_, State<T>>) {
+        let sender = state.grant_sender();
+        let receiver = state.grant_receiver();
+        let mut rest = Vec::new();
+        if state.closed && !state.receivers.is_empty() && state.has_ended() {
+            state.grant_all_receivers(&mut rest);
+        }
+        self.len.store(state.ring.len(), Relaxed);
+        self.bytes.store(state.ring.bytes(), Relaxed);
+        drop(state);
+        // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
+        sender
+            .into_iter()
+            .chain(receiver)
+            .chain(rest)
+            .for_each(Waker::wake);
+    }
+
+    /// Asks the caller's functions about an item, outside of the lock.
+    #[inline]
+    pub(crate) fn offer(&self, item: T) -> Offer<T> {
+        let Functions {
+            weight,
+            priority,
+            key,
+            ..
+        } = &self.functions;
+        Offer {
+            weight: weight.as_ref().map_or(0, |weight| weight(&item)),
+            level: priority
+                .as_ref()
+                .map_or(0, |priority| priority(&item).level()),
+            key: key.as_ref().map(|key| key(&item)),
+            item,
+        }
+    }
+
+    /// Reports the items that a send lost.
+    #[inline]
+    pub(crate) fn report(&self, sent: &Sent<T>) {
+        if let Some(on_drop) = &self.functions.on_drop {
+            sent.for_each_lost(|item, reason| contained(on_drop, item, reason));
+        }
+    }
+
+    /// Reports the items that expired before they were received, and drops them.
+    #[inline]
+    pub(crate) fn report_expired(&self, expired: &Evicted<T>) {
+        if let Some(on_drop) = &self.functions.on_drop {
+            expired.for_each(|item, reason| contained(on_drop, item, reason));
+        }
+    }
+
+    /// Queued items, without the lock.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    /// The sum of the weights of the queued items, without the lock.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// The share of the tighter bound that is in use: 0 to 1.
+    pub(crate) fn load(&self) -> f64 {
+        let share = |part: usize, whole: usize| part as f64 / whole as f64;
+        share(self.len(), self.limits.items).max(share(self.bytes(), self.limits.bytes))
+    }
+}
+
+/// A panic of the hook neither fails the send nor loses an item. The panic hook has reported it.
+fn contained<T>(on_drop: &dyn Fn(&T, DropReason), item: &T, reason: DropReason) {
+    _ = catch_unwind(AssertUnwindSafe(|| on_drop(item, reason)));
+}
