@@ -19,6 +19,8 @@ mod error;
 mod guard;
 mod keys;
 mod levels;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod outcome;
 mod permit;
 mod policy;

@@ -1,6 +1,8 @@
 //! Behaviour through the public API.
 
 mod cancellation;
+mod interleavings;
+mod model;
 mod policies;
 mod settings;
 mod waiting;
