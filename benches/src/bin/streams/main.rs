@@ -25,7 +25,7 @@ The bounded queue and its peers: a channel on two workers, single operations, an
   cargo run --release -p benches --bin streams [-- OPTIONS]
 
   --json PATH   writes the figures for programs
-  --only TEXT   contenders of the async cases whose name contains it
+  --only TEXT   cases and contenders, as in the table with one space between, that contain it
   --quick       checks that everything runs; the figures are not meaningful
 ";
 
@@ -49,6 +49,9 @@ const QUICK: Size = Size {
     calls: 2_000,
     cancelled: 2_000,
 };
+
+/// The async cases, with the number of their producers.
+const CASES: [(&str, u64); 2] = [("queue/block/1p", 1), ("queue/block/4p", 4)];
 
 fn main() -> ExitCode {
     match run() {
@@ -79,14 +82,15 @@ fn run() -> Result<(), String> {
     // Peers that spin find out that there are only two workers.
     crossfire::detect_backoff_cfg();
     let mut contenders = Vec::from(each_channel!(contender));
-    contenders.retain(|contender| contender.name.contains(&only));
+    let selected = |case: &str, contender: &str| format!("{case} {contender}").contains(&only);
+    contenders.retain(|one| CASES.iter().any(|(case, _)| selected(case, one.name)));
     let mut rows = through_channels(&contenders, &size)?;
-    if only.is_empty() {
-        let mut singles = single::all();
-        single::race(&mut singles, 3 * size.rounds, size.calls);
-        let singles = singles.iter();
-        rows.extend(singles.map(|one| Row::new(one.case, one.contender, one.ns, None)));
-    }
+    rows.retain(|row| selected(&row.case, &row.contender));
+    let mut singles = single::all();
+    singles.retain(|one| selected(one.case, one.contender));
+    single::race(&mut singles, 3 * size.rounds, size.calls);
+    let singles = singles.iter();
+    rows.extend(singles.map(|one| Row::new(one.case, one.contender, one.ns, None)));
     report::print(&rows);
     report::print_bars(&rows);
     match json {
@@ -102,7 +106,7 @@ fn through_channels(contenders: &[Contender], size: &Size) -> Result<Vec<Row>, S
         .map(|contender| (contender.cancel)(size.cancelled))
         .collect();
     let mut rows = Vec::new();
-    for (case, producers) in [("queue/block/1p", 1), ("queue/block/4p", 4)] {
+    for (case, producers) in CASES {
         let mut best = vec![Duration::MAX; contenders.len()];
         for _ in 0..size.rounds {
             for (contender, best) in contenders.iter().zip(&mut best) {

@@ -47,6 +47,7 @@ impl<T> BoundedQueueBuilder<T> {
             policy: QueuePolicy::BLOCK,
             measure_waits: None,
             functions: Functions {
+                describe: false,
                 weight: None,
                 priority: None,
                 key: None,
@@ -138,12 +139,15 @@ impl<T> BoundedQueueBuilder<T> {
             return Err(InvalidQueue::MeasureWaits);
         }
         self.functions.check(self.policy)?;
+        let mut functions = self.functions;
+        functions.describe =
+            functions.weight.is_some() || functions.priority.is_some() || functions.key.is_some();
         let limits = Limits {
             items: self.capacity,
             bytes: self.max_bytes.unwrap_or(usize::MAX),
         };
-        let levels = self.functions.priority.is_some().then(Levels::default);
-        let keys = self.functions.key.is_some().then(Keys::default);
+        let levels = functions.priority.is_some().then(Levels::default);
+        let keys = functions.key.is_some().then(Keys::default);
         let state = State {
             ring: Ring::new(levels, keys),
             limits,
@@ -159,7 +163,7 @@ impl<T> BoundedQueueBuilder<T> {
             granted_receivers: 0,
             reserved: Reserved::default(),
         };
-        Ok(BoundedQueue::with(Shared::new(state, self.functions)))
+        Ok(BoundedQueue::with(Shared::new(state, functions)))
     }
 }
 

@@ -84,6 +84,11 @@ impl<T> Evicted<T> {
         Self(Few::None)
     }
 
+    #[inline]
+    pub(crate) const fn one(item: T, reason: DropReason) -> Self {
+        Self(Few::One(item, reason))
+    }
+
     pub(crate) fn push(&mut self, item: T, reason: DropReason) {
         self.0 = match std::mem::replace(&mut self.0, Few::None) {
             Few::None => Few::One(item, reason),

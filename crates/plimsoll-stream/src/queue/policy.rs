@@ -52,8 +52,9 @@ pub enum QueuePolicy {
     /// Replaces the queued item of the same key, also in a queue that is not full.
     ///
     /// The new item takes the place and the sequence number of the one it replaces, so that a key
-    /// that changes often is not moved back for ever. When the queue is full of other keys, the
-    /// oldest items are evicted. Needs [`key`](crate::BoundedQueueBuilder::key).
+    /// that changes often is not moved back for ever. It replaces the item that was sent last with
+    /// its key, if that is still queued: items of one key that were sent under another policy stay
+    /// apart. When the queue is full of other keys, the oldest items are evicted. Needs [`key`](crate::BoundedQueueBuilder::key).
     Coalesce,
 }
 

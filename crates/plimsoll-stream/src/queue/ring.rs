@@ -67,27 +67,42 @@ impl<T> Ring<T> {
     }
 
     /// Adds an item at the end, and returns its number.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn push(&mut self, entry: Entry<T>, key: Option<KeyHash>) -> u64 {
-        let position = self.base + self.slots.len() as u64;
         let seq = self.tail;
-        if let Some(levels) = &mut self.levels {
-            levels.add(entry.level, position, entry.weight);
+        if self.is_indexed() {
+            self.index(entry.level, entry.weight, key, seq);
         }
         self.len += 1;
         self.bytes += entry.weight;
         self.tail += 1;
         self.slots.push_back(Slot::Queued(entry));
+        seq
+    }
+
+    #[inline]
+    fn is_indexed(&self) -> bool {
+        self.levels.is_some() || self.keys.is_some()
+    }
+
+    /// Adds the next item to the indexes.
+    #[inline(never)]
+    fn index(&mut self, level: u16, weight: usize, key: Option<KeyHash>, seq: u64) {
+        let position = self.base + self.slots.len() as u64;
+        if let Some(levels) = &mut self.levels {
+            levels.add(level, position, weight);
+        }
         if let (Some(keys), Some(key)) = (&mut self.keys, key) {
             let (slots, base) = (&self.slots, self.base);
             let queued = (self.len, |position| is_queued(slots, base, position));
             keys.insert(key, Place { position, seq }, queued);
         }
-        seq
     }
 
     /// Takes the oldest item with its number. Gaps in front of it are not reported any more.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn pop(&mut self) -> Option<(u64, Entry<T>)> {
         loop {
             match self.slots.pop_front() {
@@ -151,7 +166,8 @@ impl<T> Ring<T> {
     }
 
     /// Evicts the oldest item.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn evict_oldest(&mut self, reason: DropReason) -> Option<T> {
         if self.len == 0 {
             return None;
@@ -207,7 +223,8 @@ impl<T> Ring<T> {
     }
 
     /// Counts an item that leaves.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn left(&mut self, entry: &Entry<T>, position: u64) {
         self.len -= 1;
         self.bytes -= entry.weight;

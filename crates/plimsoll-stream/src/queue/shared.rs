@@ -6,7 +6,6 @@ use std::{
         PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::Waker,
 };
 
 use plimsoll_core::Priority;
@@ -24,6 +23,8 @@ type OnItem<T, R> = Option<Box<dyn Fn(&T) -> R + Send + Sync>>;
 
 /// The functions that a caller gave at construction.
 pub(crate) struct Functions<T> {
+    /// Whether there is a weight, a priority or a key.
+    pub(crate) describe: bool,
     pub(crate) weight: OnItem<T, usize>,
     pub(crate) priority: OnItem<T, Priority>,
     pub(crate) key: OnItem<T, KeyHash>,
@@ -58,27 +59,47 @@ impl<T> Shared<T> {
 
     /// Ends an operation: grants what has become free, unlocks, and then wakes.
     #[inline]
-    pub(crate) fn unlock(&self, mut state: MutexGuard<'_, State<T>>) {
+    pub(crate) fn unlock(&self, state: MutexGuard<'_, State<T>>) {
+        self.len.store(state.ring.len(), Relaxed);
+        self.bytes.store(state.ring.bytes(), Relaxed);
+        // Performance: out of line, since most often nothing waits (`streams`, `queue/push+pop`).
+        if state.has_waiters() {
+            self.grant(state);
+        }
+    }
+
+    #[inline(never)]
+    fn grant(&self, mut state: MutexGuard<'_, State<T>>) {
         let sender = state.grant_sender();
         let receiver = state.grant_receiver();
         let mut rest = Vec::new();
-        if state.closed && !state.receivers.is_empty() && state.has_ended() {
+        if state.has_ended() {
             state.grant_all_receivers(&mut rest);
         }
-        self.len.store(state.ring.len(), Relaxed);
-        self.bytes.store(state.ring.bytes(), Relaxed);
         drop(state);
         // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
-        sender
-            .into_iter()
-            .chain(receiver)
-            .chain(rest)
-            .for_each(Waker::wake);
+        for waker in sender.into_iter().chain(receiver).chain(rest) {
+            waker.wake();
+        }
     }
 
     /// Asks the caller's functions about an item, outside of the lock.
     #[inline]
     pub(crate) fn offer(&self, item: T) -> Offer<T> {
+        if self.functions.describe {
+            self.describe(item)
+        } else {
+            Offer {
+                item,
+                weight: 0,
+                level: 0,
+                key: None,
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn describe(&self, item: T) -> Offer<T> {
         let Functions {
             weight,
             priority,
@@ -98,6 +119,13 @@ impl<T> Shared<T> {
     /// Reports the items that a send lost.
     #[inline]
     pub(crate) fn report(&self, sent: &Sent<T>) {
+        if self.functions.on_drop.is_some() {
+            self.report_lost(sent);
+        }
+    }
+
+    #[inline(never)]
+    fn report_lost(&self, sent: &Sent<T>) {
         if let Some(on_drop) = &self.functions.on_drop {
             sent.for_each_lost(|item, reason| contained(on_drop, item, reason));
         }

@@ -127,6 +127,12 @@ impl<T> State<T> {
         Some(Duration::from_nanos(self.clock.now().saturating_sub(at)))
     }
 
+    /// Whether a sender or a receiver is queued.
+    #[inline]
+    pub(crate) fn has_waiters(&self) -> bool {
+        !self.senders.is_empty() || !self.receivers.is_empty()
+    }
+
     /// Whether no item will ever come.
     pub(crate) fn has_ended(&self) -> bool {
         self.closed && self.ring.len() == 0 && self.reserved.items == 0

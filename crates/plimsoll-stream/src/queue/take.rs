@@ -4,7 +4,8 @@ use super::{clock::nanos, outcome::Evicted, policy::QueuePolicy, reason::Deliver
 
 impl<T> State<T> {
     /// Takes the oldest item that is not expired, with its number.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn take(&mut self, expired: &mut Evicted<T>) -> Option<(u64, T)> {
         if let QueuePolicy::DropExpired { ttl } = self.policy {
             self.expire(self.clock.now(), nanos(ttl), expired);

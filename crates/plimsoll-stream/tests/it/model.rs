@@ -1,6 +1,9 @@
 //! Random operations on a queue and on a plain `VecDeque`, which must agree.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use plimsoll_stream::{
     BoundedQueue, Criticality, Delivery, DropReason, Fate, Permit, QueuePolicy, SendError, Sent,
@@ -85,6 +88,8 @@ struct Model {
     queue: VecDeque<Queued>,
     /// Lost numbers that no consumer has seen, in order.
     unseen: Vec<(u64, DropReason)>,
+    /// The number of the item that was sent last with a key.
+    latest: HashMap<u8, u64>,
     next: u64,
     now: u64,
     policy: QueuePolicy,
@@ -135,6 +140,7 @@ impl Model {
 
     fn push(&mut self, item: Item) -> u64 {
         let (seq, at) = (self.number(), self.stamp());
+        self.latest.insert(item.key, seq);
         self.queue.push_back(Queued { seq, item, at });
         seq
     }
@@ -176,11 +182,9 @@ impl Model {
         let mut lost = Vec::new();
         if self.policy == QueuePolicy::Coalesce {
             loop {
-                let Some(at) = self
-                    .queue
-                    .iter()
-                    .rposition(|queued| queued.item.key == item.key)
-                else {
+                let latest = self.latest.get(&item.key);
+                let mut queued = self.queue.iter();
+                let Some(at) = queued.position(|queued| Some(&queued.seq) == latest) else {
                     break;
                 };
                 let old = self.queue[at].item;
@@ -421,7 +425,7 @@ async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError
             }
             Step::DropPermit(which) if !permits.is_empty() => {
                 let at = which.index(permits.len());
-                permits.swap_remove(at);
+                drop(permits.swap_remove(at));
                 model.reserved.swap_remove(at);
             }
             Step::SendReserved(..) | Step::DropPermit(_) => {}
