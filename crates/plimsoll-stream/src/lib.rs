@@ -27,9 +27,9 @@
 //!     audit.send(n).await?;
 //! }
 //! let sent = prices.send(50).await?;
-//! assert!(sent.into_lost().map(|(price, _)| price).eq([0]), "handed back");
+//! assert!(sent.lost.into_iter().map(|(price, _)| price).eq([0]), "handed back");
 //! let sent = orders.send(50).await?;
-//! assert!(matches!(sent.fate, Fate::Dropped(50, _)));
+//! assert_eq!((sent.fate, sent.lost.len()), (Fate::Dropped, 1));
 //!
 //! let (sent, received) = tokio::join!(audit.send(50), audit.recv());
 //! assert_eq!(received, Some(0));
@@ -101,7 +101,7 @@ mod sync;
 
 pub use self::queue::{
     BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,
-    Evicted, Fate, Gap, InvalidQueue, ItemSink, Items, Permit, QueuePolicy, Recv, RecvDelivery,
+    Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
     RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
 };
 #[doc(no_inline)]

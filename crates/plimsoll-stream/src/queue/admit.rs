@@ -3,96 +3,61 @@
 use super::{
     clock::nanos,
     keys::KeyHash,
-    outcome::{Evicted, Fate, ReserveError, SendError, Sent},
+    outcome::{Fate, Lost, ReserveError, SendError, Sent},
     policy::QueuePolicy,
     reason::DropReason,
-    slot::Entry,
+    slot::Slot,
     state::State,
+    waits::Waits,
 };
 
-/// A new item, with what the caller's functions say about it.
-#[derive(Debug)]
-pub(crate) struct Offer<T> {
-    pub(crate) item: T,
+/// What the caller's functions say about an item.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About {
     pub(crate) weight: usize,
     pub(crate) level: u16,
     pub(crate) key: Option<KeyHash>,
 }
 
-impl<T> Offer<T> {
+impl About {
     /// The error about an item that weighs more than `max`.
-    pub(crate) fn too_large(self, max: usize) -> SendError<T> {
+    pub(crate) fn too_large<T>(&self, item: T, max: usize) -> SendError<T> {
         SendError::TooLarge {
-            item: self.item,
+            item,
             weight: self.weight,
             max,
         }
     }
 }
 
-/// The decision about a new item.
-#[derive(Debug)]
-pub(crate) enum Offered<T> {
-    Sent(Sent<T>),
-    /// The policy blocks, and there is no room.
-    Full(Offer<T>),
-    Closed(Offer<T>),
-}
-
 impl<T> State<T> {
     /// Queues the item, drops it or evicts others, as the policy says.
+    ///
+    /// [`SendError::Full`]: the policy blocks, and there is no room.
     ///
     /// Performance: inlined with what it calls under the two policies for fast streams, so that the
     /// item is moved once (`streams`, `queue/push+pop` and `queue/drop_oldest/full`).
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn offer(&mut self, offer: Offer<T>) -> Offered<T> {
+    pub(crate) fn offer(&mut self, item: T, about: &About) -> Result<Sent<T>, SendError<T>> {
         if self.closed {
-            return Offered::Closed(offer);
+            return Err(SendError::Closed(item));
+        }
+        if about.weight > self.limits.bytes {
+            return Err(about.too_large(item, self.limits.bytes));
         }
         match self.policy {
             QueuePolicy::Block { .. } => {
-                if self.may_overtake() && self.fits(offer.weight) {
-                    Offered::Sent(Sent::queued(self.push(offer)))
+                if self.may_overtake() && self.fits(about.weight) {
+                    Ok(Sent::queued(self.push(item, about), Lost::new()))
                 } else {
-                    Offered::Full(offer)
+                    Err(SendError::Full(item))
                 }
             }
             QueuePolicy::DropOldest if self.has_plain_bounds() => {
-                Offered::Sent(self.queue_or_evict_one(offer))
+                Ok(self.queue_or_evict_one(item, about))
             }
-            _ => Offered::Sent(self.offer_at_any_price(offer)),
-        }
-    }
-
-    /// Whether one eviction makes room for any item.
-    #[inline]
-    fn has_plain_bounds(&self) -> bool {
-        self.limits.bytes == usize::MAX && self.reserved.items == 0
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    fn queue_or_evict_one(&mut self, offer: Offer<T>) -> Sent<T> {
-        let mut evicted = Evicted::new();
-        if self.ring.len() == self.limits.items {
-            if let Some(item) = self.ring.evict_oldest(DropReason::Oldest) {
-                self.counters
-                    .lose(QueuePolicy::DropOldest, DropReason::Oldest);
-                evicted = Evicted::one(item, DropReason::Oldest);
-            }
-        }
-        let seq = self.push(offer);
-        let fate = Fate::Queued;
-        Sent { seq, fate, evicted }
-    }
-
-    #[inline(never)]
-    fn offer_at_any_price(&mut self, offer: Offer<T>) -> Sent<T> {
-        if self.policy == QueuePolicy::Coalesce {
-            self.coalesce(offer)
-        } else {
-            self.queue_or_evict(offer)
+            _ => Ok(self.decide(item, about)),
         }
     }
 
@@ -106,20 +71,42 @@ impl<T> State<T> {
         self.senders.is_empty() || self.granted_senders > 0 && self.limits.bytes == usize::MAX
     }
 
+    /// Whether one eviction makes room for any item.
+    #[inline]
+    fn has_plain_bounds(&self) -> bool {
+        self.limits.bytes == usize::MAX && self.reserved.items == 0
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn queue_or_evict_one(&mut self, item: T, about: &About) -> Sent<T> {
+        if self.ring.len() < self.limits.items {
+            return Sent::queued(self.push(item, about), Lost::new());
+        }
+        let oldest = self.ring.evict_oldest(DropReason::Oldest);
+        let seq = self.push(item, about);
+        match oldest {
+            Some(oldest) => {
+                self.counters
+                    .lose(QueuePolicy::DropOldest, DropReason::Oldest);
+                Sent::queued(seq, Lost::one(oldest, DropReason::Oldest))
+            }
+            None => Sent::queued(seq, Lost::new()),
+        }
+    }
+
     /// Adds an item for which there is room.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn push(&mut self, offer: Offer<T>) -> u64 {
-        self.counters.sent += 1;
+    pub(crate) fn push(&mut self, item: T, about: &About) -> u64 {
         let at = self.stamp();
-        let key = offer.key;
-        self.ring.push(entry(offer, at), key)
+        self.ring.push(slot(item, about, at), about.key)
     }
 
     /// The time now if the age of the item matters, or 0.
     #[inline]
     fn stamp(&mut self) -> u64 {
-        let measured = self.waits.as_mut().is_some_and(super::waits::Waits::draw);
+        let measured = self.waits.as_mut().is_some_and(Waits::draw);
         if measured || matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.clock.now()
         } else {
@@ -127,119 +114,113 @@ impl<T> State<T> {
         }
     }
 
-    fn queue_or_evict(&mut self, offer: Offer<T>) -> Sent<T> {
-        let mut evicted = Evicted::new();
-        if !self.fits(offer.weight) {
-            let reason = self.make_room(&offer, &mut evicted);
-            if let Some(reason) = reason {
-                return self.drop_new(offer.item, reason, evicted);
-            }
-        }
-        Sent {
-            evicted,
-            ..Sent::queued(self.push(offer))
+    #[inline(never)]
+    fn decide(&mut self, item: T, about: &About) -> Sent<T> {
+        if self.policy == QueuePolicy::Coalesce {
+            self.coalesce(item, about)
+        } else {
+            self.queue_or_evict(item, about, Lost::new())
         }
     }
 
+    fn queue_or_evict(&mut self, item: T, about: &About, mut lost: Lost<T>) -> Sent<T> {
+        if !self.fits(about.weight) {
+            if let Some(reason) = self.make_room(about, &mut lost) {
+                return self.drop_new(item, reason, lost);
+            }
+        }
+        Sent::queued(self.push(item, about), lost)
+    }
+
     /// Evicts until the item fits, or returns why it is dropped.
-    fn make_room(&mut self, offer: &Offer<T>, evicted: &mut Evicted<T>) -> Option<DropReason> {
-        if !self.fits_beside_reserved(offer.weight) {
+    fn make_room(&mut self, about: &About, lost: &mut Lost<T>) -> Option<DropReason> {
+        if !self.fits_beside_reserved(about.weight) {
             return Some(DropReason::Newest);
         }
         match self.policy {
             QueuePolicy::DropOldest | QueuePolicy::Coalesce => {
-                while !self.fits(offer.weight) {
-                    self.evict_oldest(DropReason::Oldest, evicted);
+                while !self.fits(about.weight) {
+                    self.evict_oldest(DropReason::Oldest, lost);
                 }
                 None
             }
             QueuePolicy::DropRandom { .. } => {
-                while !self.fits(offer.weight) {
+                while !self.fits(about.weight) {
                     let Some(index) = self.ring.random(&mut self.rng) else {
                         break;
                     };
-                    self.evict(index, DropReason::Random, evicted);
+                    self.evict(index, DropReason::Random, lost);
                 }
                 None
             }
             QueuePolicy::DropLowestPriority => {
-                if !self.fits_without_lower(offer) {
+                if !self.fits_without_lower(about) {
                     return Some(DropReason::LowestPriority);
                 }
-                while !self.fits(offer.weight) {
+                while !self.fits(about.weight) {
                     let Some(index) = self.ring.lowest() else {
                         break;
                     };
-                    self.evict(index, DropReason::LowestPriority, evicted);
+                    self.evict(index, DropReason::LowestPriority, lost);
                 }
                 None
             }
             QueuePolicy::DropExpired { ttl } => {
-                self.expire(self.clock.now(), nanos(ttl), evicted);
-                (!self.fits(offer.weight)).then_some(DropReason::Newest)
+                self.expire(self.clock.now(), nanos(ttl), lost);
+                (!self.fits(about.weight)).then_some(DropReason::Newest)
             }
             QueuePolicy::Block { .. } | QueuePolicy::DropNewest => Some(DropReason::Newest),
         }
     }
 
     /// Whether the item would fit without the items of lower levels.
-    fn fits_without_lower(&self, offer: &Offer<T>) -> bool {
-        let (items, bytes) = self.ring.below(offer.level);
+    fn fits_without_lower(&self, about: &About) -> bool {
+        let (items, bytes) = self.ring.below(about.level);
         let (left, left_bytes) = (self.ring.len() - items, self.ring.bytes() - bytes);
         left + self.reserved.items < self.limits.items
-            && offer.weight <= self.limits.bytes - left_bytes - self.reserved.bytes
+            && about.weight <= self.limits.bytes - left_bytes - self.reserved.bytes
     }
 
-    fn coalesce(&mut self, offer: Offer<T>) -> Sent<T> {
-        let mut evicted = Evicted::new();
+    fn coalesce(&mut self, item: T, about: &About) -> Sent<T> {
+        let mut lost = Lost::new();
         // Evictions for a heavier value may take the item that it would replace.
-        while let Some((place, weight)) = offer.key.and_then(|key| self.ring.find(key)) {
+        while let Some((place, weight)) = about.key.and_then(|key| self.ring.find(key)) {
             let free = self.limits.bytes - self.ring.bytes() - self.reserved.bytes;
-            if offer.weight > free + weight {
-                if !self.fits_beside_reserved(offer.weight) {
-                    return self.drop_new(offer.item, DropReason::Newest, evicted);
+            if about.weight > free.saturating_add(weight) {
+                if !self.fits_beside_reserved(about.weight) {
+                    return self.drop_new(item, DropReason::Newest, lost);
                 }
-                self.evict_oldest(DropReason::Oldest, &mut evicted);
+                self.evict_oldest(DropReason::Oldest, &mut lost);
                 continue;
             }
-            let at = self.stamp();
-            self.counters.sent += 1;
+            let mut new = slot(item, about, self.stamp());
+            let replaced = self.ring.replace(place, &mut new);
             self.counters.lose(self.policy, DropReason::Replaced);
-            return Sent {
-                seq: place.seq,
-                fate: match self.ring.replace(place, entry(offer, at)) {
-                    Ok(replaced) => Fate::Replaced(replaced),
-                    // Not reached: `find` returns places of queued items.
-                    Err(new) => Fate::Dropped(new.item, DropReason::Newest),
-                },
-                evicted,
-            };
+            // `find` returns places of queued items, so one was replaced.
+            replaced
+                .into_iter()
+                .for_each(|item| lost.push(item, DropReason::Replaced));
+            let (seq, fate) = (place.seq, Fate::Replaced);
+            return Sent { seq, fate, lost };
         }
-        let sent = self.queue_or_evict(offer);
-        Sent {
-            evicted: join(evicted, sent.evicted),
-            ..sent
-        }
+        self.queue_or_evict(item, about, lost)
     }
 
-    fn drop_new(&mut self, item: T, reason: DropReason, evicted: Evicted<T>) -> Sent<T> {
-        self.counters.sent += 1;
+    fn drop_new(&mut self, item: T, reason: DropReason, mut lost: Lost<T>) -> Sent<T> {
         self.counters.lose(self.policy, reason);
-        Sent {
-            seq: self.ring.lose_new(reason),
-            fate: Fate::Dropped(item, reason),
-            evicted,
-        }
+        lost.push(item, reason);
+        let (seq, fate) = (self.ring.lose_new(reason), Fate::Dropped);
+        Sent { seq, fate, lost }
     }
 
     /// Queues an item in the room that is reserved for it.
-    pub(crate) fn offer_reserved(&mut self, offer: Offer<T>, reserved: usize) -> Sent<T> {
+    pub(crate) fn offer_reserved(&mut self, item: T, about: &About, reserved: usize) -> Sent<T> {
         self.unreserve(reserved);
         // What comes after `close` fills a reservation and replaces nothing.
         if self.policy == QueuePolicy::Coalesce && !self.closed {
-            self.coalesce(offer)
+            self.coalesce(item, about)
         } else {
-            Sent::queued(self.push(offer))
+            Sent::queued(self.push(item, about), Lost::new())
         }
     }
 
@@ -260,18 +241,8 @@ impl<T> State<T> {
     }
 }
 
-fn entry<T>(offer: Offer<T>, at: u64) -> Entry<T> {
-    Entry {
-        item: offer.item,
-        weight: offer.weight,
-        at,
-        level: offer.level,
-    }
-}
-
-fn join<T>(mut first: Evicted<T>, second: Evicted<T>) -> Evicted<T> {
-    for (item, reason) in second {
-        first.push(item, reason);
-    }
-    first
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn slot<T>(item: T, about: &About, at: u64) -> Slot<T> {
+    Slot::queued(item, about.weight, about.level, at)
 }

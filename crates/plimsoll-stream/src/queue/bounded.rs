@@ -5,11 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use plimsoll_core::LoadSignal;
 
 use super::{
-    admit::Offered,
     builder::BoundedQueueBuilder,
     counters::Counters,
     error::InvalidQueue,
-    outcome::{Evicted, ReserveError, SendError, Sent},
+    outcome::{Lost, ReserveError, SendError, Sent},
     permit::{Permit, Reserve},
     policy::QueuePolicy,
     receiver::{Recv, RecvDelivery, RecvMany},
@@ -75,30 +74,19 @@ impl<T> BoundedQueue<T> {
     ///
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
-        let offer = self.shared.offer(item);
+        let about = self.shared.about(&item);
         let mut state = self.shared.lock();
-        if offer.weight > self.shared.limits.bytes {
-            state.counters.too_large += 1;
-            drop(state);
-            return Err(offer.too_large(self.shared.limits.bytes));
-        }
-        match state.offer(offer) {
-            Offered::Sent(sent) => {
+        // Performance: one value that is returned everywhere, so that it is not moved once more
+        // (`streams`, `queue/push+pop`).
+        let sent = state.offer(item, &about);
+        match &sent {
+            Ok(sent) => {
                 self.shared.unlock(state);
-                self.shared.report(&sent);
-                Ok(sent)
+                self.shared.report(&sent.lost);
             }
-            Offered::Full(offer) => {
-                state.counters.full += 1;
-                drop(state);
-                Err(SendError::Full(offer.item))
-            }
-            Offered::Closed(offer) => {
-                state.counters.closed += 1;
-                drop(state);
-                Err(SendError::Closed(offer.item))
-            }
+            Err(error) => state.counters.fail(error),
         }
+        sent
     }
 
     /// Waits for room for one item, under every policy, and reserves it.
@@ -179,12 +167,12 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item without waiting. `None` if there is none.
     pub fn try_recv(&self) -> Option<T> {
-        let mut expired = Evicted::new();
+        let mut expired = Lost::new();
         let mut state = self.shared.lock();
-        let taken = state.take(&mut expired);
+        let taken = state.take_item(&mut expired);
         self.shared.unlock(state);
-        self.shared.report_expired(&expired);
-        taken.map(|(_, item)| item)
+        self.shared.report(&expired);
+        taken
     }
 
     /// Receives all queued items at once, oldest first.
@@ -192,11 +180,11 @@ impl<T> BoundedQueue<T> {
     /// For a shutdown: [`close`](Self::close), and then `drain` what no consumer will take.
     pub fn drain(&self) -> Vec<T> {
         let mut drained = Vec::with_capacity(self.shared.len());
-        let mut expired = Evicted::new();
+        let mut expired = Lost::new();
         let mut state = self.shared.lock();
         state.take_many(&mut drained, usize::MAX, &mut expired);
         self.shared.unlock(state);
-        self.shared.report_expired(&expired);
+        self.shared.report(&expired);
         drained
     }
 
@@ -280,7 +268,7 @@ impl<T> BoundedQueue<T> {
 
     /// Returns the counters, all of the same moment.
     pub fn counters(&self) -> Counters {
-        self.shared.lock().counters.clone()
+        self.shared.lock().counted()
     }
 
     /// Returns how long items waited, if that is [measured](BoundedQueueBuilder::measure_waits).

@@ -1,6 +1,6 @@
 //! Counters of a queue.
 
-use super::{policy::QueuePolicy, reason::DropReason};
+use super::{outcome::SendError, policy::QueuePolicy, reason::DropReason};
 
 /// Counts of one queue since it was made, all read at the same moment.
 ///
@@ -8,6 +8,7 @@ use super::{policy::QueuePolicy, reason::DropReason};
 /// [`dropped`](Self::dropped) includes replaced items, and `queued` is the length of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// These two are filled in for a snapshot: they follow from the numbers of the ring.
     pub(super) sent: u64,
     pub(super) received: u64,
     /// Rows by policy, columns by reason. Allocated at the first loss.
@@ -76,6 +77,17 @@ impl Counters {
     /// Sends that failed because the queue was closed.
     pub const fn closed(&self) -> u64 {
         self.closed
+    }
+
+    /// Counts a send that failed.
+    #[cold]
+    pub(super) fn fail<T>(&mut self, error: &SendError<T>) {
+        match error {
+            SendError::Closed(_) => self.closed += 1,
+            SendError::Full(_) => self.full += 1,
+            SendError::Timeout { .. } => self.timed_out += 1,
+            SendError::TooLarge { .. } => self.too_large += 1,
+        }
     }
 
     #[inline]

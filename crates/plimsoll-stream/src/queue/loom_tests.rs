@@ -154,7 +154,8 @@ fn an_evicting_sender_and_a_receiver_share_each_item_once() {
         let queue = queue(1, QueuePolicy::DropOldest);
         queue.try_send(1).unwrap();
         let sending = queue.clone();
-        let sender = thread::spawn(move || sending.try_send(2).unwrap().into_lost().count() as u64);
+        let sender =
+            thread::spawn(move || sending.try_send(2).unwrap().lost.into_iter().count() as u64);
         let received = u64::from(queue.try_recv().is_some());
         let lost = sender.join().unwrap();
         let counters = queue.counters();
@@ -172,7 +173,8 @@ fn a_change_of_the_policy_releases_a_sender_that_waits() {
         let queue = queue(1, QueuePolicy::BLOCK);
         queue.try_send(1).unwrap();
         let sending = queue.clone();
-        let sender = thread::spawn(move || block_on(sending.send(2)).unwrap().into_lost().count());
+        let sender =
+            thread::spawn(move || block_on(sending.send(2)).unwrap().lost.into_iter().count());
         queue.set_policy(QueuePolicy::DropOldest).unwrap();
         assert_eq!(sender.join().unwrap(), 1);
         assert_eq!(queue.drain(), [2]);

@@ -44,7 +44,7 @@ pub use self::{
     counters::Counters,
     error::InvalidQueue,
     guard::CloseOnDrop,
-    outcome::{Evicted, Fate, ReserveError, SendError, Sent},
+    outcome::{Fate, Lost, ReserveError, SendError, Sent},
     permit::{Permit, Reserve},
     policy::QueuePolicy,
     reason::{Delivery, DropReason, Gap},

@@ -6,7 +6,7 @@ use super::reason::DropReason;
 
 /// What became of an item that the queue took charge of.
 ///
-/// It hands back each item that left the queue because of the send.
+/// It hands back each item that the send lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent<T> {
     /// The sequence number of the new item.
@@ -15,132 +15,112 @@ pub struct Sent<T> {
     /// has the number of the replaced one.
     pub seq: u64,
     /// What became of the new item.
-    pub fate: Fate<T>,
-    /// The queued items that were evicted.
-    pub evicted: Evicted<T>,
+    pub fate: Fate,
+    /// The items that the send lost, with reasons: those that were evicted, the one that was
+    /// replaced, or the new one, which is then the last.
+    pub lost: Lost<T>,
 }
 
 /// What became of a new item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Fate<T> {
+pub enum Fate {
     /// It is queued.
     Queued,
-    /// It is queued in the place of this item of the same key.
-    Replaced(T),
-    /// The queue was full and the policy dropped it. Contains the new item.
-    Dropped(T, DropReason),
+    /// It is queued in the place of an item of the same key, the last of [`Sent::lost`].
+    Replaced,
+    /// The queue was full and the policy dropped it. It is the last of [`Sent::lost`].
+    Dropped,
 }
 
 impl<T> Sent<T> {
-    pub(crate) const fn queued(seq: u64) -> Self {
+    #[inline]
+    pub(crate) const fn queued(seq: u64, lost: Lost<T>) -> Self {
         Self {
             seq,
             fate: Fate::Queued,
-            evicted: Evicted(Few::None),
+            lost,
         }
     }
 
     /// Returns whether the new item is in the queue.
     pub const fn is_queued(&self) -> bool {
-        !matches!(self.fate, Fate::Dropped(..))
-    }
-
-    /// Returns all items that the send lost, with reasons: evicted, replaced, or the new one.
-    pub fn into_lost(self) -> impl Iterator<Item = (T, DropReason)> {
-        let own = match self.fate {
-            Fate::Queued => None,
-            Fate::Replaced(item) => Some((item, DropReason::Replaced)),
-            Fate::Dropped(item, reason) => Some((item, reason)),
-        };
-        self.evicted.into_iter().chain(own)
-    }
-
-    /// Calls `f` with each lost item.
-    pub(crate) fn for_each_lost(&self, mut f: impl FnMut(&T, DropReason)) {
-        self.evicted.for_each(&mut f);
-        match &self.fate {
-            Fate::Queued => {}
-            Fate::Replaced(item) => f(item, DropReason::Replaced),
-            Fate::Dropped(item, reason) => f(item, *reason),
-        }
+        !matches!(self.fate, Fate::Dropped)
     }
 }
 
-/// Items that were evicted from a queue, oldest eviction first. Most often none or one.
+/// Items that left a queue without being received, oldest loss first. Most often none or one.
+///
+/// Performance: one item needs no allocation (`streams`, `queue/drop_oldest/full`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evicted<T>(Few<T>);
-
-/// Performance: one evicted item needs no allocation (`streams`, `queue/drop_oldest/full`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Few<T> {
-    None,
-    One(T, DropReason),
-    Many(Vec<(T, DropReason)>),
+pub struct Lost<T> {
+    first: Option<T>,
+    /// Of the first item.
+    reason: DropReason,
+    rest: Vec<(T, DropReason)>,
 }
 
-impl<T> Evicted<T> {
+impl<T> Lost<T> {
+    #[inline]
     pub(crate) const fn new() -> Self {
-        Self(Few::None)
+        Self {
+            first: None,
+            reason: DropReason::Several,
+            rest: Vec::new(),
+        }
     }
 
     #[inline]
     pub(crate) const fn one(item: T, reason: DropReason) -> Self {
-        Self(Few::One(item, reason))
+        Self {
+            first: Some(item),
+            reason,
+            rest: Vec::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, item: T, reason: DropReason) {
-        self.0 = match std::mem::replace(&mut self.0, Few::None) {
-            Few::None => Few::One(item, reason),
-            Few::One(first, why) => Few::Many(vec![(first, why), (item, reason)]),
-            Few::Many(mut all) => {
-                all.push((item, reason));
-                Few::Many(all)
-            }
-        };
-    }
-
-    /// Returns how many items were evicted.
-    pub const fn len(&self) -> usize {
-        match &self.0 {
-            Few::None => 0,
-            Few::One(..) => 1,
-            Few::Many(all) => all.len(),
+        if self.first.is_none() {
+            self.first = Some(item);
+            self.reason = reason;
+        } else {
+            self.rest.push((item, reason));
         }
     }
 
-    /// Returns whether no item was evicted.
+    /// Returns how many items were lost.
+    pub const fn len(&self) -> usize {
+        self.first.is_some() as usize + self.rest.len()
+    }
+
+    /// Returns whether no item was lost.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
-        matches!(self.0, Few::None)
+        self.first.is_none()
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(&T, DropReason)) {
-        match &self.0 {
-            Few::None => {}
-            Few::One(item, reason) => f(item, *reason),
-            Few::Many(all) => all.iter().for_each(|(item, reason)| f(item, *reason)),
+        if let Some(first) = &self.first {
+            f(first, self.reason);
         }
+        self.rest.iter().for_each(|(item, reason)| f(item, *reason));
     }
 }
 
-impl<T> Default for Evicted<T> {
+impl<T> Default for Lost<T> {
     /// No items.
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> IntoIterator for Evicted<T> {
+impl<T> IntoIterator for Lost<T> {
     type Item = (T, DropReason);
     type IntoIter = Chain<option::IntoIter<Self::Item>, vec::IntoIter<Self::Item>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let (one, many) = match self.0 {
-            Few::None => (None, Vec::new()),
-            Few::One(item, reason) => (Some((item, reason)), Vec::new()),
-            Few::Many(all) => (None, all),
-        };
-        one.into_iter().chain(many)
+        let first = self.first.map(|item| (item, self.reason));
+        first.into_iter().chain(self.rest)
     }
 }
 

@@ -39,20 +39,20 @@ impl<'a, T> Permit<'a, T> {
     /// [`SendError::TooLarge`] with the item, if it weighs more than the bytes of the reservation.
     /// The room is released.
     pub fn send(self, item: T) -> Result<Sent<T>, SendError<T>> {
-        let offer = self.shared.offer(item);
+        let about = self.shared.about(&item);
         let mut state = self.shared.lock();
-        if offer.weight > self.bytes {
+        if about.weight > self.bytes {
             state.counters.too_large += 1;
             drop(state);
             // Dropping `self` releases the room.
-            return Err(offer.too_large(self.bytes));
+            return Err(about.too_large(item, self.bytes));
         }
-        let sent = state.offer_reserved(offer, self.bytes);
+        let sent = state.offer_reserved(item, &about, self.bytes);
         let shared = self.shared;
         // The room is used.
         std::mem::forget(self);
         shared.unlock(state);
-        shared.report(&sent);
+        shared.report(&sent.lost);
         Ok(sent)
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use plimsoll_core::policy::{Asked, Ticket};
 
-use super::{outcome::Evicted, reason::Delivery, shared::Shared, state::State};
+use super::{outcome::Lost, reason::Delivery, shared::Shared, state::State};
 
 /// A place among the receivers of a queue, held by a future or a stream.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl<T> Shared<T> {
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
-        mut take: impl FnMut(&mut State<T>, &mut Evicted<T>) -> Option<R>,
+        mut take: impl FnMut(&mut State<T>, &mut Lost<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
         let mut clone = None;
         loop {
@@ -46,7 +46,7 @@ impl<T> Shared<T> {
                     }
                 }
             }
-            let mut expired = Evicted::new();
+            let mut expired = Lost::new();
             let taken = take(&mut state, &mut expired);
             let done = taken.is_some() || state.has_ended();
             if !done && clone.is_some() {
@@ -56,9 +56,7 @@ impl<T> Shared<T> {
                 _ = state.receivers.ask(ticket, cx.waker(), &mut clone);
             }
             self.unlock(state);
-            if !expired.is_empty() {
-                self.report_expired(&expired);
-            }
+            self.report(&expired);
             if done {
                 return Poll::Ready(taken);
             }
@@ -136,7 +134,7 @@ macro_rules! receiving {
 
 receiving! {
     /// The future of [`BoundedQueue::recv`](crate::BoundedQueue::recv). Dropping it loses no item.
-    Recv: T, |state, expired| state.take(expired).map(|(_, item)| item)
+    Recv: T, |state, expired| state.take_item(expired)
 }
 
 receiving! {

@@ -6,7 +6,7 @@ use super::{
     keys::{KeyHash, Keys, Place},
     levels::Levels,
     reason::{DropReason, Gap},
-    slot::{Entry, Run, Slot},
+    slot::{Run, Slot},
 };
 
 /// Slots of lost numbers that are kept before a compaction, besides one per queued item.
@@ -20,19 +20,23 @@ pub(crate) const SLACK: usize = 16;
 /// An item that is removed from the middle leaves a slot of lost numbers. When these outnumber the
 /// items, one pass removes them (amortised constant time per removal). All other operations take
 /// constant time, apart from those of `Levels`.
+///
+/// Performance: a push writes `slots` and `tail`, and a pop `slots`; all else is derived from them or
+/// seldom changes. So one cache line moves between the processors of a sender and a receiver
+/// (`streams`, `queue/block/4p`).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ring<T> {
     pub(super) slots: VecDeque<Slot<T>>,
-    /// The position of the first slot. Positions grow by one per slot.
-    pub(super) base: u64,
-    /// Queued items.
-    len: usize,
-    /// The sum of their weights.
-    bytes: usize,
-    /// The number of the first slot, or of the next new item when there is no slot.
-    next: u64,
     /// The number of the next new item.
     tail: u64,
+    /// The sum of the weights of the queued items.
+    bytes: usize,
+    /// Slots that hold lost numbers, and how many numbers these are.
+    pub(super) lost_slots: usize,
+    lost_numbers: u64,
+    /// The difference between `tail` and the position of the next slot.
+    pub(super) shift: u64,
     /// Lost numbers in front of the first slot that no consumer has seen.
     front: Option<Run>,
     pub(super) levels: Option<Levels>,
@@ -43,11 +47,11 @@ impl<T> Ring<T> {
     pub(crate) fn new(levels: Option<Levels>, keys: Option<Keys>) -> Self {
         Self {
             slots: VecDeque::new(),
-            base: 0,
-            len: 0,
-            bytes: 0,
-            next: 0,
             tail: 0,
+            bytes: 0,
+            lost_slots: 0,
+            lost_numbers: 0,
+            shift: 0,
             front: None,
             levels,
             keys,
@@ -57,7 +61,7 @@ impl<T> Ring<T> {
     /// Queued items.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.slots.len() - self.lost_slots
     }
 
     /// The sum of the weights of the queued items.
@@ -66,18 +70,37 @@ impl<T> Ring<T> {
         self.bytes
     }
 
+    /// How many numbers were given to new items.
+    #[inline]
+    pub(crate) fn numbers(&self) -> u64 {
+        self.tail
+    }
+
+    /// The number of the first slot, or of the next new item when there is no slot.
+    #[inline]
+    fn next(&self) -> u64 {
+        self.tail - self.len() as u64 - self.lost_numbers
+    }
+
+    /// The position of the first slot. Positions grow by one per slot.
+    #[inline]
+    pub(super) fn base(&self) -> u64 {
+        self.tail - self.shift - self.slots.len() as u64
+    }
+
     /// Adds an item at the end, and returns its number.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn push(&mut self, entry: Entry<T>, key: Option<KeyHash>) -> u64 {
+    pub(crate) fn push(&mut self, slot: Slot<T>, key: Option<KeyHash>) -> u64 {
         let seq = self.tail;
         if self.is_indexed() {
-            self.index(entry.level, entry.weight, key, seq);
+            self.index(slot.level, slot.weight, key);
         }
-        self.len += 1;
-        self.bytes += entry.weight;
+        if slot.weight != 0 {
+            self.bytes += slot.weight;
+        }
         self.tail += 1;
-        self.slots.push_back(Slot::Queued(entry));
+        self.slots.push_back(slot);
         seq
     }
 
@@ -88,102 +111,88 @@ impl<T> Ring<T> {
 
     /// Adds the next item to the indexes.
     #[inline(never)]
-    fn index(&mut self, level: u16, weight: usize, key: Option<KeyHash>, seq: u64) {
-        let position = self.base + self.slots.len() as u64;
+    fn index(&mut self, level: u16, weight: usize, key: Option<KeyHash>) {
+        let (position, seq) = (self.tail - self.shift, self.tail);
+        let (base, items) = (self.base(), self.len());
         if let Some(levels) = &mut self.levels {
             levels.add(level, position, weight);
         }
         if let (Some(keys), Some(key)) = (&mut self.keys, key) {
-            let (slots, base) = (&self.slots, self.base);
-            let queued = (self.len, |position| is_queued(slots, base, position));
+            let slots = &self.slots;
+            let queued = (items, |position| is_queued(slots, base, position));
             keys.insert(key, Place { position, seq }, queued);
         }
     }
 
-    /// Takes the oldest item with its number. Gaps in front of it are not reported any more.
+    /// Takes the oldest item, after its number and when it was sent. Gaps in front of it are not reported any more.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn pop(&mut self) -> Option<(u64, Entry<T>)> {
+    pub(crate) fn pop(&mut self) -> Option<(u64, u64, T)> {
+        if self.front.is_some() {
+            self.front = None;
+        }
         loop {
-            match self.slots.pop_front() {
-                Some(Slot::Queued(entry)) => {
-                    let seq = self.next;
-                    self.left(&entry, self.base);
-                    self.front = None;
-                    self.base += 1;
-                    self.next += 1;
-                    return Some((seq, entry));
-                }
-                Some(Slot::Lost(run)) => {
-                    self.base += 1;
-                    self.next += run.count;
-                }
-                None => {
-                    self.front = None;
-                    return None;
-                }
+            let (seq, position) = (self.next(), self.base());
+            let slot = self.slots.pop_front()?;
+            if let Some(run) = slot.run() {
+                self.forget(run);
+                continue;
             }
+            self.left(slot.level, slot.weight, position);
+            let at = slot.sent_at();
+            return slot.item.map(|item| (seq, at, item));
         }
     }
 
     /// Takes the gap in front of the oldest item, if there is one that was not reported.
     pub(crate) fn pop_gap(&mut self) -> Option<Gap> {
         if self.front.is_none() {
-            if let Some(Slot::Lost(run)) = self.slots.front() {
-                let run = *run;
+            if let Some(run) = self.slots.front().and_then(Slot::run) {
                 self.slots.pop_front();
-                self.base += 1;
+                self.forget(run);
                 self.absorb(run);
             }
         }
         let run = self.front.take()?;
         Some(Gap {
-            from: self.next - run.count,
-            to: self.next - 1,
+            from: self.next() - run.count,
+            to: self.next() - 1,
             reason: run.reason,
         })
     }
 
     /// When the oldest item was sent.
     pub(crate) fn oldest_at(&self) -> Option<u64> {
-        self.entries().next().map(|entry| entry.at)
+        self.queued().next().map(Slot::sent_at)
     }
 
     /// The queued items, oldest first.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
-        self.slots.iter().filter_map(|slot| match slot {
-            Slot::Queued(entry) => Some(entry),
-            Slot::Lost(_) => None,
-        })
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Slot<T>> {
+        self.slots.iter().filter(|slot| slot.is_queued())
     }
 
     /// The same, to be changed.
-    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
-        self.slots.iter_mut().filter_map(|slot| match slot {
-            Slot::Queued(entry) => Some(entry),
-            Slot::Lost(_) => None,
-        })
+    pub(crate) fn queued_mut(&mut self) -> impl Iterator<Item = &mut Slot<T>> {
+        self.slots.iter_mut().filter(|slot| slot.is_queued())
     }
 
     /// Evicts the oldest item.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn evict_oldest(&mut self, reason: DropReason) -> Option<T> {
-        if self.len == 0 {
+        if self.len() == 0 {
             return None;
         }
         loop {
-            match self.slots.pop_front()? {
-                Slot::Queued(entry) => {
-                    self.left(&entry, self.base);
-                    self.base += 1;
-                    self.absorb(Run::one(reason));
-                    return Some(entry.item);
-                }
-                Slot::Lost(run) => {
-                    self.base += 1;
-                    self.absorb(run);
-                }
+            let position = self.base();
+            let slot = self.slots.pop_front()?;
+            if let Some(run) = slot.run() {
+                self.forget(run);
+                self.absorb(run);
+            } else {
+                self.left(slot.level, slot.weight, position);
+                self.absorb(Run::one(reason));
+                return slot.item;
             }
         }
     }
@@ -193,18 +202,17 @@ impl<T> Ring<T> {
         if index == 0 {
             return self.evict_oldest(reason);
         }
+        let position = self.base() + index as u64;
         let slot = self.slots.get_mut(index)?;
-        match std::mem::replace(slot, Slot::Lost(Run::one(reason))) {
-            Slot::Queued(entry) => {
-                self.left(&entry, self.base + index as u64);
-                self.compact_if_sparse();
-                Some(entry.item)
-            }
-            lost @ Slot::Lost(_) => {
-                *slot = lost;
-                None
-            }
+        if !slot.is_queued() {
+            return None;
         }
+        let slot = std::mem::replace(slot, Slot::lost(Run::one(reason)));
+        self.lost_slots += 1;
+        self.lost_numbers += 1;
+        self.left(slot.level, slot.weight, position);
+        self.compact_if_sparse();
+        slot.item
     }
 
     /// Gives a new item that is not queued a number, and returns the number.
@@ -212,10 +220,19 @@ impl<T> Ring<T> {
         let seq = self.tail;
         self.tail += 1;
         match self.slots.back_mut() {
-            None => self.absorb(Run::one(reason)),
-            Some(Slot::Lost(run)) if run.reason == reason => run.count += 1,
+            None => {
+                self.shift += 1;
+                self.absorb(Run::one(reason));
+            }
+            Some(slot) if slot.run().is_some_and(|run| run.reason == reason) => {
+                slot.add(Run::one(reason));
+                self.shift += 1;
+                self.lost_numbers += 1;
+            }
             Some(_) => {
-                self.slots.push_back(Slot::Lost(Run::one(reason)));
+                self.slots.push_back(Slot::lost(Run::one(reason)));
+                self.lost_slots += 1;
+                self.lost_numbers += 1;
                 self.compact_if_sparse();
             }
         }
@@ -225,12 +242,19 @@ impl<T> Ring<T> {
     /// Counts an item that leaves.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn left(&mut self, entry: &Entry<T>, position: u64) {
-        self.len -= 1;
-        self.bytes -= entry.weight;
-        if let Some(levels) = &mut self.levels {
-            levels.remove(entry.level, position, entry.weight);
+    fn left(&mut self, level: u16, weight: usize, position: u64) {
+        if weight != 0 {
+            self.bytes -= weight;
         }
+        if let Some(levels) = &mut self.levels {
+            levels.remove(level, position, weight);
+        }
+    }
+
+    /// Counts a slot of lost numbers that leaves.
+    fn forget(&mut self, run: Run) {
+        self.lost_slots -= 1;
+        self.lost_numbers -= run.count;
     }
 
     /// Changes the sum of the weights, when an item is replaced.
@@ -238,10 +262,9 @@ impl<T> Ring<T> {
         self.bytes = self.bytes - before + after;
     }
 
-    /// Adds lost numbers to those in front of the first slot.
+    /// Adds the numbers that were lost just before the first slot to those in front of it.
     #[inline]
     fn absorb(&mut self, run: Run) {
-        self.next += run.count;
         match &mut self.front {
             Some(front) => front.add(run),
             None => self.front = Some(run),
@@ -250,7 +273,7 @@ impl<T> Ring<T> {
 
     #[inline]
     fn compact_if_sparse(&mut self) {
-        if self.slots.len() - self.len > self.len + SLACK {
+        if self.lost_slots > self.len() + SLACK {
             self.compact();
         }
     }
@@ -260,5 +283,5 @@ impl<T> Ring<T> {
 pub(super) fn is_queued<T>(slots: &VecDeque<Slot<T>>, base: u64, position: u64) -> bool {
     let index = position.checked_sub(base).map(|index| index as usize);
     let slot = index.and_then(|index| slots.get(index));
-    matches!(slot, Some(Slot::Queued(_)))
+    slot.is_some_and(Slot::is_queued)
 }

@@ -12,7 +12,7 @@ use plimsoll_core::policy::{Asked, Ticket};
 use tokio::time::{Sleep, sleep};
 
 use super::{
-    admit::{Offer, Offered},
+    admit::About,
     outcome::{SendError, Sent},
     policy::QueuePolicy,
     shared::Shared,
@@ -28,7 +28,8 @@ pin_project! {
     #[must_use = "a future does nothing until it is polled"]
     pub struct SendItem<'a, T> {
         shared: &'a Shared<T>,
-        offer: Option<Offer<T>>,
+        item: Option<T>,
+        about: About,
         ticket: Option<Ticket>,
         #[pin]
         timer: Option<Sleep>,
@@ -48,7 +49,8 @@ impl<'a, T> SendItem<'a, T> {
     pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
         Self {
             shared,
-            offer: Some(shared.offer(item)),
+            about: shared.about(&item),
+            item: Some(item),
             ticket: None,
             timer: None,
         }
@@ -60,7 +62,10 @@ impl<T> Future for SendItem<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Poll::Ready(sent) = this.shared.poll_send(this.offer, this.ticket, cx) {
+        if let Poll::Ready(sent) = this
+            .shared
+            .poll_send(this.item, this.about, this.ticket, cx)
+        {
             return Poll::Ready(sent);
         }
         if this.timer.is_none() {
@@ -78,8 +83,8 @@ impl<T> Future for SendItem<'_, T> {
         }
         let after = this.shared.timeout().unwrap_or_default();
         this.shared.lock().counters.timed_out += 1;
-        match this.offer.take() {
-            Some(Offer { item, .. }) => Poll::Ready(Err(SendError::Timeout { item, after })),
+        match this.item.take() {
+            Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
             None => Poll::Pending,
         }
     }
@@ -109,44 +114,37 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn poll_send(
         &self,
-        offered: &mut Option<Offer<T>>,
+        waiting: &mut Option<T>,
+        about: &About,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent<T>, SendError<T>>> {
         let mut clone = None;
         loop {
             let (mut state, reserved) = ready!(self.granted(ticket, cx, &mut clone));
-            let Some(offer) = offered.take() else {
+            let Some(item) = waiting.take() else {
                 return Poll::Pending;
             };
-            if offer.weight > self.limits.bytes {
-                state.counters.too_large += 1;
-                return Poll::Ready(Err(offer.too_large(self.limits.bytes)));
-            }
-            let decision = if reserved {
-                let weight = offer.weight;
-                Offered::Sent(state.offer_reserved(offer, weight))
+            let sent = if reserved {
+                Ok(state.offer_reserved(item, about, about.weight))
             } else {
-                state.offer(offer)
+                state.offer(item, about)
             };
-            match decision {
-                Offered::Sent(sent) => {
+            match &sent {
+                Ok(sent) => {
                     self.unlock(state);
-                    self.report(&sent);
-                    return Poll::Ready(Ok(sent));
+                    self.report(&sent.lost);
                 }
-                Offered::Closed(offer) => {
-                    state.counters.closed += 1;
-                    return Poll::Ready(Err(SendError::Closed(offer.item)));
-                }
-                Offered::Full(offer) => {
-                    let bytes = offer.weight;
-                    *offered = Some(offer);
-                    if self.enqueue(state, bytes, ticket, cx, &mut clone) {
+                Err(SendError::Full(_)) => {
+                    *waiting = sent.err().map(SendError::into_inner);
+                    if self.enqueue(state, about.weight, ticket, cx, &mut clone) {
                         return Poll::Pending;
                     }
+                    continue;
                 }
+                Err(error) => state.counters.fail(error),
             }
+            return Poll::Ready(sent);
         }
     }
 

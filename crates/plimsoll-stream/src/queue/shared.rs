@@ -11,9 +11,9 @@ use std::{
 use plimsoll_core::Priority;
 
 use super::{
-    admit::Offer,
+    admit::About,
     keys::KeyHash,
-    outcome::{Evicted, Sent},
+    outcome::Lost,
     reason::DropReason,
     state::{Limits, State},
 };
@@ -31,10 +31,14 @@ pub(crate) struct Functions<T> {
     pub(crate) on_drop: Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>,
 }
 
+/// Performance: what each operation writes, the length, the lock and the begin of the state, is on
+/// one cache line (`streams`, `queue/block/4p`).
+#[repr(C, align(64))]
 pub(crate) struct Shared<T> {
-    state: Mutex<State<T>>,
-    /// Copies of the length and the bytes, so that a load is read without the lock.
+    /// A copy of the length, so that a load is read without the lock.
     len: AtomicUsize,
+    state: Mutex<State<T>>,
+    /// A copy of the bytes.
     bytes: AtomicUsize,
     pub(crate) limits: Limits,
     pub(crate) functions: Functions<T>,
@@ -61,7 +65,9 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn unlock(&self, state: MutexGuard<'_, State<T>>) {
         self.len.store(state.ring.len(), Relaxed);
-        self.bytes.store(state.ring.bytes(), Relaxed);
+        if self.limits.bytes != usize::MAX {
+            self.bytes.store(state.ring.bytes(), Relaxed);
+        }
         // Performance: out of line, since most often nothing waits (`streams`, `queue/push+pop`).
         if state.has_waiters() {
             self.grant(state);
@@ -85,57 +91,47 @@ impl<T> Shared<T> {
 
     /// Asks the caller's functions about an item, outside of the lock.
     #[inline]
-    pub(crate) fn offer(&self, item: T) -> Offer<T> {
+    pub(crate) fn about(&self, item: &T) -> About {
         if self.functions.describe {
             self.describe(item)
         } else {
-            Offer {
-                item,
-                weight: 0,
-                level: 0,
-                key: None,
-            }
+            About::default()
         }
     }
 
     #[inline(never)]
-    fn describe(&self, item: T) -> Offer<T> {
+    fn describe(&self, item: &T) -> About {
         let Functions {
             weight,
             priority,
             key,
             ..
         } = &self.functions;
-        Offer {
-            weight: weight.as_ref().map_or(0, |weight| weight(&item)),
+        About {
+            weight: weight.as_ref().map_or(0, |weight| weight(item)),
             level: priority
                 .as_ref()
-                .map_or(0, |priority| priority(&item).level()),
-            key: key.as_ref().map(|key| key(&item)),
-            item,
+                .map_or(0, |priority| priority(item).level()),
+            key: key.as_ref().map(|key| key(item)),
         }
     }
 
-    /// Reports the items that a send lost.
+    /// Reports lost items to the hook.
     #[inline]
-    pub(crate) fn report(&self, sent: &Sent<T>) {
-        if self.functions.on_drop.is_some() {
-            self.report_lost(sent);
+    pub(crate) fn report(&self, lost: &Lost<T>) {
+        if !lost.is_empty() && self.functions.on_drop.is_some() {
+            self.report_each(lost);
         }
     }
 
     #[inline(never)]
-    fn report_lost(&self, sent: &Sent<T>) {
+    fn report_each(&self, lost: &Lost<T>) {
         if let Some(on_drop) = &self.functions.on_drop {
-            sent.for_each_lost(|item, reason| contained(on_drop, item, reason));
-        }
-    }
-
-    /// Reports the items that expired before they were received, and drops them.
-    #[inline]
-    pub(crate) fn report_expired(&self, expired: &Evicted<T>) {
-        if let Some(on_drop) = &self.functions.on_drop {
-            expired.for_each(|item, reason| contained(on_drop, item, reason));
+            // A panic of the hook neither fails the send nor loses an item. The panic hook of the
+            // process has reported it.
+            lost.for_each(|item, reason| {
+                _ = catch_unwind(AssertUnwindSafe(|| on_drop(item, reason)));
+            });
         }
     }
 
@@ -156,9 +152,4 @@ impl<T> Shared<T> {
         let share = |part: usize, whole: usize| part as f64 / whole as f64;
         share(self.len(), self.limits.items).max(share(self.bytes(), self.limits.bytes))
     }
-}
-
-/// A panic of the hook neither fails the send nor loses an item. The panic hook has reported it.
-fn contained<T>(on_drop: &dyn Fn(&T, DropReason), item: &T, reason: DropReason) {
-    _ = catch_unwind(AssertUnwindSafe(|| on_drop(item, reason)));
 }

@@ -9,7 +9,7 @@ use std::{
 use futures_sink::Sink;
 use plimsoll_core::policy::Ticket;
 
-use super::{admit::Offer, bounded::BoundedQueue, outcome::SendError};
+use super::{admit::About, bounded::BoundedQueue, outcome::SendError};
 
 /// A queue as a [`Sink`]: ready for the next item when the last one is queued.
 ///
@@ -19,7 +19,8 @@ use super::{admit::Offer, bounded::BoundedQueue, outcome::SendError};
 /// closes the queue.
 pub struct ItemSink<T> {
     queue: BoundedQueue<T>,
-    offer: Option<Offer<T>>,
+    item: Option<T>,
+    about: About,
     ticket: Option<Ticket>,
 }
 
@@ -28,7 +29,8 @@ impl<T> BoundedQueue<T> {
     pub fn sink(&self) -> ItemSink<T> {
         ItemSink {
             queue: self.clone(),
-            offer: None,
+            item: None,
+            about: About::default(),
             ticket: None,
         }
     }
@@ -38,7 +40,7 @@ impl<T> ItemSink<T> {
     /// Takes the item that waits for room, if there is one.
     pub fn take_waiting(&mut self) -> Option<T> {
         self.leave();
-        self.offer.take().map(|offer| offer.item)
+        self.item.take()
     }
 
     fn leave(&mut self) {
@@ -65,14 +67,14 @@ impl<T> Sink<T> for ItemSink<T> {
     /// [`SendError::Closed`] and [`SendError::TooLarge`], and [`SendError::Full`] when an earlier
     /// item still waits: [`poll_ready`](Sink::poll_ready) was not called.
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SendError<T>> {
-        if self.offer.is_some() {
+        if self.item.is_some() {
             return Err(SendError::Full(item));
         }
         match self.queue.try_send(item) {
             Ok(_) => Ok(()),
             Err(SendError::Full(item)) => {
-                let offer = self.queue.shared.offer(item);
-                self.offer = Some(offer);
+                self.about = self.queue.shared.about(&item);
+                self.item = Some(item);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -84,9 +86,9 @@ impl<T> Sink<T> for ItemSink<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<T>>> {
         let this = &mut *self;
-        if this.offer.is_some() {
+        if this.item.is_some() {
             let shared = &this.queue.shared;
-            ready!(shared.poll_send(&mut this.offer, &mut this.ticket, cx))?;
+            ready!(shared.poll_send(&mut this.item, &this.about, &mut this.ticket, cx))?;
         }
         Poll::Ready(Ok(()))
     }
@@ -111,7 +113,7 @@ impl<T> fmt::Debug for ItemSink<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ItemSink")
             .field("queue", &self.queue)
-            .field("waiting", &self.offer.is_some())
+            .field("waiting", &self.item.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use fastrand::Rng;
 use plimsoll_core::policy::Waiters;
 
 use super::{
-    clock::Clock, counters::Counters, outcome::Evicted, policy::QueuePolicy, reason::DropReason,
-    ring::Ring, waits::Waits,
+    clock::Clock, counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason,
+    ring::Ring, slot::Slot, waits::Waits,
 };
 
 /// The bounds of a queue.
@@ -27,6 +27,7 @@ pub(crate) struct Want {
 }
 
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct State<T> {
     pub(crate) ring: Ring<T>,
     pub(crate) limits: Limits,
@@ -113,18 +114,27 @@ impl<T> State<T> {
         self.rng = policy.rng();
         if matches!(policy, QueuePolicy::DropExpired { .. }) {
             let now = self.clock.now();
-            let unstamped = self.ring.entries_mut().filter(|entry| entry.at == 0);
-            unstamped.for_each(|entry| entry.at = now);
+            let unstamped = self.ring.queued_mut().filter(|slot| slot.sent_at() == 0);
+            unstamped.for_each(|slot| slot.set_sent_at(now));
         }
     }
 
     pub(crate) fn oldest_age(&self) -> Option<Duration> {
-        let at = self
-            .ring
-            .entries()
-            .map(|entry| entry.at)
-            .find(|at| *at != 0)?;
+        let at = self.ring.queued().map(Slot::sent_at).find(|at| *at != 0)?;
         Some(Duration::from_nanos(self.clock.now().saturating_sub(at)))
+    }
+
+    /// The counters, with those that follow from the ring.
+    pub(crate) fn counted(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        let all: u64 = counters.lost().map(|(.., count)| count).sum();
+        let replaced = counters
+            .lost()
+            .filter(|(_, reason, _)| *reason == DropReason::Replaced);
+        // Each item has a number of its own, but for those that replaced another.
+        counters.sent = self.ring.numbers() + replaced.map(|(.., count)| count).sum::<u64>();
+        counters.received = counters.sent - all - self.ring.len() as u64;
+        counters
     }
 
     /// Whether a sender or a receiver is queued.
@@ -154,24 +164,24 @@ impl<T> State<T> {
     }
 
     /// Evicts the items that are older than the TTL.
-    pub(crate) fn expire(&mut self, now: u64, ttl: u64, evicted: &mut Evicted<T>) {
+    pub(crate) fn expire(&mut self, now: u64, ttl: u64, lost: &mut Lost<T>) {
         let is_old = |at: u64| at != 0 && now.saturating_sub(at) >= ttl;
         while self.ring.oldest_at().is_some_and(is_old) {
-            self.evict_oldest(DropReason::Expired, evicted);
+            self.evict_oldest(DropReason::Expired, lost);
         }
     }
 
-    pub(crate) fn evict_oldest(&mut self, reason: DropReason, evicted: &mut Evicted<T>) {
+    pub(crate) fn evict_oldest(&mut self, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict_oldest(reason) {
             self.counters.lose(self.policy, reason);
-            evicted.push(item, reason);
+            lost.push(item, reason);
         }
     }
 
-    pub(crate) fn evict(&mut self, index: usize, reason: DropReason, evicted: &mut Evicted<T>) {
+    pub(crate) fn evict(&mut self, index: usize, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict(index, reason) {
             self.counters.lose(self.policy, reason);
-            evicted.push(item, reason);
+            lost.push(item, reason);
         }
     }
 }

@@ -1,21 +1,27 @@
 //! Taking items out of the queue.
 
-use super::{clock::nanos, outcome::Evicted, policy::QueuePolicy, reason::Delivery, state::State};
+use super::{clock::nanos, outcome::Lost, policy::QueuePolicy, reason::Delivery, state::State};
 
 impl<T> State<T> {
     /// Takes the oldest item that is not expired, with its number.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn take(&mut self, expired: &mut Evicted<T>) -> Option<(u64, T)> {
+    pub(crate) fn take(&mut self, expired: &mut Lost<T>) -> Option<(u64, T)> {
         if let QueuePolicy::DropExpired { ttl } = self.policy {
             self.expire(self.clock.now(), nanos(ttl), expired);
         }
-        let (seq, entry) = self.ring.pop()?;
-        self.counters.received += 1;
-        if entry.at != 0 {
-            self.measure(entry.at);
+        let (seq, at, item) = self.ring.pop()?;
+        if at != 0 {
+            self.measure(at);
         }
-        Some((seq, entry.item))
+        Some((seq, item))
+    }
+
+    /// Takes the oldest item that is not expired.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn take_item(&mut self, expired: &mut Lost<T>) -> Option<T> {
+        self.take(expired).map(|(_, item)| item)
     }
 
     /// Takes up to `limit` of the oldest items, and returns how many.
@@ -23,7 +29,7 @@ impl<T> State<T> {
         &mut self,
         into: &mut Vec<T>,
         limit: usize,
-        expired: &mut Evicted<T>,
+        expired: &mut Lost<T>,
     ) -> usize {
         let before = into.len();
         while into.len() - before < limit {
@@ -36,7 +42,7 @@ impl<T> State<T> {
     }
 
     /// Takes the next gap, or the oldest item that is not expired.
-    pub(crate) fn take_delivery(&mut self, expired: &mut Evicted<T>) -> Option<Delivery<T>> {
+    pub(crate) fn take_delivery(&mut self, expired: &mut Lost<T>) -> Option<Delivery<T>> {
         if let QueuePolicy::DropExpired { ttl } = self.policy {
             self.expire(self.clock.now(), nanos(ttl), expired);
         }

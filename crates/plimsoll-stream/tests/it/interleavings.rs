@@ -93,7 +93,7 @@ impl<'a> World<'a> {
     }
 
     fn note(&mut self, sent: Sent<u64>) {
-        let lost = sent.into_lost().map(|(item, _)| item);
+        let lost = sent.lost.into_iter().map(|(item, _)| item);
         self.out(lost);
     }
 

@@ -26,7 +26,7 @@ fn queue<T>(capacity: usize, policy: QueuePolicy) -> BoundedQueue<T> {
 
 /// What a send lost.
 fn lost<T>(sent: Sent<T>) -> Vec<(T, DropReason)> {
-    sent.into_lost().collect()
+    sent.lost.into_iter().collect()
 }
 
 /// Counts wakes.

@@ -166,11 +166,11 @@ impl Model {
 
     /// What a send must return. `drawn` are the items that a random policy evicted.
     fn send(&mut self, item: Item, drawn: &[Item]) -> Result<Sent2, &'static str> {
-        if item.weight > MAX_BYTES {
-            return Err("too large");
-        }
         if self.closed {
             return Err("closed");
+        }
+        if item.weight > MAX_BYTES {
+            return Err("too large");
         }
         if self.policy == QueuePolicy::BLOCK && !self.fits(item.weight) {
             return Err("full");
@@ -310,9 +310,9 @@ struct Sent2 {
 fn plain(sent: Result<Sent<Item>, SendError<Item>>) -> Result<Sent2, &'static str> {
     match sent {
         Ok(sent) => {
-            assert_eq!(sent.is_queued(), !matches!(sent.fate, Fate::Dropped(..)));
+            assert_eq!(sent.is_queued(), sent.fate != Fate::Dropped);
             let seq = sent.seq;
-            let lost = sent.into_lost().collect();
+            let lost = sent.lost.into_iter().collect();
             Ok(Sent2 { seq, lost })
         }
         Err(SendError::Closed(_)) => Err("closed"),
