@@ -197,9 +197,9 @@ impl<T> State<T> {
             let replaced = self.ring.replace(place, &mut new);
             self.counters.lose(self.policy, DropReason::Replaced);
             // `find` returns places of queued items, so one was replaced.
-            replaced
-                .into_iter()
-                .for_each(|item| lost.push(item, DropReason::Replaced));
+            if let Some(replaced) = replaced {
+                lost.push(replaced, DropReason::Replaced);
+            }
             let (seq, fate) = (place.seq, Fate::Replaced);
             return Sent { seq, fate, lost };
         }

@@ -89,8 +89,8 @@ impl<T> Lost<T> {
     }
 
     /// Returns how many items were lost.
-    pub const fn len(&self) -> usize {
-        self.first.is_some() as usize + self.rest.len()
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
     /// Returns whether no item was lost.

@@ -115,7 +115,7 @@ impl<'a, T> Future for Reserve<'a, T> {
                     return Poll::Ready(Ok(Permit::new(shared, bytes)));
                 }
                 Err(ReserveError::Full) => {
-                    if shared.enqueue(state, bytes, &mut this.ticket, cx, &mut clone) {
+                    if Shared::enqueue(state, bytes, &mut this.ticket, cx, &mut clone) {
                         return Poll::Pending;
                     }
                 }

@@ -137,7 +137,7 @@ impl<T> Shared<T> {
                 }
                 Err(SendError::Full(_)) => {
                     *waiting = sent.err().map(SendError::into_inner);
-                    if self.enqueue(state, about.weight, ticket, cx, &mut clone) {
+                    if Self::enqueue(state, about.weight, ticket, cx, &mut clone) {
                         return Poll::Pending;
                     }
                     continue;
@@ -189,7 +189,6 @@ impl<T> Shared<T> {
     /// Queues a sender, if a clone of its waker was already made. If not, makes the clone without
     /// the lock, and returns `false`: there may be room meanwhile.
     pub(crate) fn enqueue(
-        &self,
         mut state: MutexGuard<'_, State<T>>,
         bytes: usize,
         ticket: &mut Option<Ticket>,

@@ -20,6 +20,7 @@ use super::{
 use crate::sync::{Mutex, MutexGuard};
 
 type OnItem<T, R> = Option<Box<dyn Fn(&T) -> R + Send + Sync>>;
+type OnDrop<T> = Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>;
 
 /// The functions that a caller gave at construction.
 pub(crate) struct Functions<T> {
@@ -28,7 +29,7 @@ pub(crate) struct Functions<T> {
     pub(crate) weight: OnItem<T, usize>,
     pub(crate) priority: OnItem<T, Priority>,
     pub(crate) key: OnItem<T, KeyHash>,
-    pub(crate) on_drop: Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>,
+    pub(crate) on_drop: OnDrop<T>,
 }
 
 /// Performance: what each operation writes, the length, the lock and the begin of the state, is on
@@ -70,12 +71,12 @@ impl<T> Shared<T> {
         }
         // Performance: out of line, since most often nothing waits (`streams`, `queue/push+pop`).
         if state.has_waiters() {
-            self.grant(state);
+            Self::grant(state);
         }
     }
 
     #[inline(never)]
-    fn grant(&self, mut state: MutexGuard<'_, State<T>>) {
+    fn grant(mut state: MutexGuard<'_, State<T>>) {
         let sender = state.grant_sender();
         let receiver = state.grant_receiver();
         let mut rest = Vec::new();

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{bounded::BoundedQueue, reason::Delivery, receiver::Place};
+use super::{bounded::BoundedQueue, reason::Delivery, receiver::Place, state::State};
 
 /// The items of a queue as a [`Stream`], which ends with the queue.
 ///
@@ -51,8 +51,7 @@ impl<T> Stream for Items<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
         let shared = &this.queue.shared;
-        let taken = shared.poll_take(&mut this.place, cx, |state, expired| state.take(expired));
-        taken.map(|taken| taken.map(|(_, item)| item))
+        shared.poll_take(&mut this.place, cx, State::take_item)
     }
 }
 

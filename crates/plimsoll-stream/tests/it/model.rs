@@ -331,6 +331,8 @@ async fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
+// One arm for each operation.
+#[allow(clippy::too_many_lines)]
 async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let queue = BoundedQueue::builder(CAPACITY)
         .max_bytes_by(MAX_BYTES, |item: &Item| item.weight)
