@@ -1,9 +1,11 @@
 //! Behaviour through the public API.
 
 mod cancellation;
+mod faces;
 mod interleavings;
 mod model;
 mod policies;
+mod select;
 mod settings;
 mod waiting;
 
