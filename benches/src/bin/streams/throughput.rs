@@ -12,7 +12,7 @@ use crate::channel::{Channel, Rx, Tx};
 
 /// Items that fit.
 const CAPACITY: usize = 1024;
-/// So few that senders of the cancellation probe wait.
+/// Items that fit in the cancellation probe, whose senders wait.
 const SMALL: usize = 4;
 /// A channel that hangs after a cancellation ends the probe; what has not arrived counts as lost.
 const HANGS: Duration = Duration::from_secs(20);

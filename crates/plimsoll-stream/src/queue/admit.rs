@@ -11,7 +11,7 @@ use super::{
     waits::Waits,
 };
 
-/// What the caller's functions say about an item.
+/// What the caller's functions return about an item.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About {
     pub(crate) weight: usize,
@@ -31,7 +31,7 @@ impl About {
 }
 
 impl<T> State<T> {
-    /// Queues the item, drops it or evicts others, as the policy says.
+    /// Queues the item, drops it or evicts others, by the policy.
     ///
     /// [`SendError::Full`]: the policy blocks, and there is no room.
     ///
@@ -71,7 +71,7 @@ impl<T> State<T> {
         self.senders.is_empty() || self.granted_senders > 0 && self.limits.bytes == usize::MAX
     }
 
-    /// Whether one eviction makes room for any item.
+    /// Whether any item fits after one eviction.
     #[inline]
     fn has_plain_bounds(&self) -> bool {
         self.limits.bytes == usize::MAX && self.reserved.items == 0

@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc, time::Duration};
 use plimsoll_core::LoadSignal;
 
 use super::{
-    builder::BoundedQueueBuilder,
     counters::Counters,
     error::InvalidQueue,
     outcome::{Lost, ReserveError, SendError, Sent},
@@ -30,20 +29,6 @@ pub struct BoundedQueue<T> {
 }
 
 impl<T> BoundedQueue<T> {
-    /// A queue for `capacity` items, without a bound in bytes.
-    ///
-    /// # Errors
-    ///
-    /// As for [`BoundedQueueBuilder::build`].
-    pub fn new(capacity: usize, policy: QueuePolicy) -> Result<Self, InvalidQueue> {
-        Self::builder(capacity).policy(policy).build()
-    }
-
-    /// A builder for a queue for `capacity` items: at least 1.
-    pub fn builder(capacity: usize) -> BoundedQueueBuilder<T> {
-        BoundedQueueBuilder::new(capacity)
-    }
-
     pub(crate) fn with(shared: Shared<T>) -> Self {
         Self {
             shared: Arc::new(shared),
@@ -219,7 +204,7 @@ impl<T> BoundedQueue<T> {
     ///
     /// # Errors
     ///
-    /// As for [`BoundedQueueBuilder::build`]. On error nothing changes.
+    /// As for [`BoundedQueueBuilder::build`](crate::BoundedQueueBuilder::build). On error nothing changes.
     pub fn set_policy(&self, policy: QueuePolicy) -> Result<(), InvalidQueue> {
         self.shared.functions.check(policy)?;
         let mut wakers = Vec::new();
@@ -260,7 +245,7 @@ impl<T> BoundedQueue<T> {
     /// Returns the age of the oldest queued item that has a time stamp, or `None`.
     ///
     /// Items have one under [`QueuePolicy::DropExpired`] and with
-    /// [`measure_waits`](BoundedQueueBuilder::measure_waits). It looks through the items up to the
+    /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
     /// first with a time stamp.
     pub fn oldest_age(&self) -> Option<Duration> {
         self.shared.lock().oldest_age()
@@ -271,7 +256,7 @@ impl<T> BoundedQueue<T> {
         self.shared.lock().counted()
     }
 
-    /// Returns how long items waited, if that is [measured](BoundedQueueBuilder::measure_waits).
+    /// Returns how long items waited, if that is [measured](crate::BoundedQueueBuilder::measure_waits).
     pub fn wait_times(&self) -> Option<WaitTimes> {
         self.shared
             .lock()

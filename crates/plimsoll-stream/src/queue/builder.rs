@@ -167,6 +167,22 @@ impl<T> BoundedQueueBuilder<T> {
     }
 }
 
+impl<T> BoundedQueue<T> {
+    /// A queue for `capacity` items, without a bound in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BoundedQueueBuilder::build`].
+    pub fn new(capacity: usize, policy: QueuePolicy) -> Result<Self, InvalidQueue> {
+        Self::builder(capacity).policy(policy).build()
+    }
+
+    /// A builder for a queue for `capacity` items: at least 1.
+    pub fn builder(capacity: usize) -> BoundedQueueBuilder<T> {
+        BoundedQueueBuilder::new(capacity)
+    }
+}
+
 impl<T> fmt::Debug for BoundedQueueBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedQueueBuilder")

@@ -42,8 +42,8 @@ impl Keys {
         self.0.get(&key).copied()
     }
 
-    /// Adds the latest item of a key. `queued` tells how many items the queue holds, and whether a
-    /// place is one of them.
+    /// Adds the latest item of a key. `queued` is the number of queued items, and whether one is
+    /// at a position.
     pub(crate) fn insert(
         &mut self,
         key: KeyHash,

@@ -1,4 +1,4 @@
-//! What became of an item that was sent, and of the items that made room for it.
+//! What became of an item that was sent, and of the items that were evicted for it.
 
 use std::{fmt, iter::Chain, option, time::Duration, vec};
 
@@ -27,7 +27,7 @@ pub struct Sent<T> {
 pub enum Fate {
     /// It is queued.
     Queued,
-    /// It is queued in the place of an item of the same key, the last of [`Sent::lost`].
+    /// It replaced a queued item of the same key, the last of [`Sent::lost`].
     Replaced,
     /// The queue was full and the policy dropped it. It is the last of [`Sent::lost`].
     Dropped,
@@ -188,7 +188,7 @@ pub enum ReserveError {
     /// The queue is full, and the call does not wait.
     #[error("the queue is full")]
     Full,
-    /// The queue could never hold so many bytes.
+    /// The bound in bytes is below the bytes that were asked for.
     #[error("{bytes} bytes were asked for, at most {max} are allowed")]
     TooLarge {
         /// The bytes that were asked for.

@@ -38,8 +38,8 @@ pub enum QueuePolicy {
     },
     /// Evicts the items of the lowest priority until the new one fits, the newest of a level first.
     ///
-    /// The new item is dropped when the evictions that its priority allows would not make room for
-    /// it. Needs [`priority`](crate::BoundedQueueBuilder::priority).
+    /// The new item is dropped, and nothing is evicted, when it would not fit even without all
+    /// items of lower priority. Needs [`priority`](crate::BoundedQueueBuilder::priority).
     DropLowestPriority,
     /// Evicts items older than `ttl`. Such items are never received either.
     ///
@@ -52,7 +52,7 @@ pub enum QueuePolicy {
     /// Replaces the queued item of the same key, also in a queue that is not full.
     ///
     /// The new item takes the place and the sequence number of the one it replaces, so that a key
-    /// that changes often is not moved back for ever. It replaces the item that was sent last with
+    /// that changes often is not moved back forever. It replaces the item that was sent last with
     /// its key, if that is still queued: items of one key that were sent under another policy stay
     /// apart. When the queue is full of other keys, the oldest items are evicted. Needs [`key`](crate::BoundedQueueBuilder::key).
     Coalesce,

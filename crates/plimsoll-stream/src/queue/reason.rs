@@ -62,7 +62,7 @@ pub struct Gap {
     pub to: u64,
     /// Why the items were lost.
     ///
-    /// [`DropReason::Several`] when the reasons differ and the queue no longer tells them apart.
+    /// [`DropReason::Several`] when the reasons differ and were joined to save memory.
     pub reason: DropReason,
 }
 

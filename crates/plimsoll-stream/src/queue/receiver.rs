@@ -172,7 +172,7 @@ impl<T> Future for RecvMany<'_, T> {
         if this.limit == 0 {
             return Poll::Ready(0);
         }
-        // Performance: makes room without the lock (`streams`, `queue/block/1p/many`).
+        // Performance: allocates without the lock (`streams`, `queue/block/1p/many`).
         let room = this.limit.min(this.shared.len());
         this.into.reserve(room);
         let (into, limit) = (&mut *this.into, this.limit);

@@ -124,7 +124,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Takes the oldest item, after its number and when it was sent. Gaps in front of it are not reported any more.
+    /// Takes the oldest item, after its number and when it was sent. Gaps in front of it are no longer reported.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn pop(&mut self) -> Option<(u64, u64, T)> {

@@ -13,7 +13,7 @@ use super::{
 impl<T> Ring<T> {
     /// The slot of a random item, each with the same probability.
     ///
-    /// At most `len + SLACK` slots hold no item, so few draws are expected.
+    /// At most `len + SLACK` slots hold no item, which bounds the expected draws.
     pub(crate) fn random(&self, rng: &mut Rng) -> Option<usize> {
         if self.len() == 0 {
             return None;
@@ -47,7 +47,7 @@ impl<T> Ring<T> {
         slot.is_queued().then_some((place, slot.weight))
     }
 
-    /// Puts a new item in the place of a queued one, which it returns. `None`, and no change, if
+    /// Replaces a queued item, which it returns, by a new one. `None`, and no change, if
     /// there is none.
     pub(crate) fn replace(&mut self, place: Place, new: &mut Slot<T>) -> Option<T> {
         let index = place.position.checked_sub(self.base())? as usize;

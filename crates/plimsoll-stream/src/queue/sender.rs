@@ -110,7 +110,7 @@ impl<T> Shared<T> {
 
     /// Sends the item, or waits for room under a policy that blocks.
     ///
-    /// Pending for ever without an item, as after it was ready.
+    /// Pending forever without an item, as after it was ready.
     #[inline]
     pub(crate) fn poll_send(
         &self,
@@ -210,7 +210,7 @@ impl<T> Shared<T> {
         true
     }
 
-    /// Removes a sender that does not wait any more. Room that was reserved for it goes to the next.
+    /// Removes a sender that no longer waits. Room that was reserved for it goes to the next.
     #[cold]
     pub(crate) fn leave(&self, ticket: Ticket) {
         let mut state = self.lock();

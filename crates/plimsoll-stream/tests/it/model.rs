@@ -254,7 +254,7 @@ impl Model {
         Sent2 { seq, lost }
     }
 
-    /// The next item; gaps before it are not seen any more.
+    /// The next item; gaps before it are no longer seen.
     fn recv(&mut self) -> Option<Item> {
         if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.expire();
