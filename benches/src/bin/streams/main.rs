@@ -41,7 +41,7 @@ const FULL: Size = Size {
     rounds: 7,
     items: 400_000,
     calls: 200_000,
-    cancelled: 100_000,
+    cancelled: 20_000,
 };
 const QUICK: Size = Size {
     rounds: 1,

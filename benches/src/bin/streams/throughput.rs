@@ -106,7 +106,13 @@ fn cancel<C: Channel>(items: u64) -> Cancelled {
         _ = timeout(HANGS, all).await;
         seen
     });
-    let seen = runtime.block_on(consumer).unwrap_or_default();
+    // Waits outside of the runtime: a peer may block its worker for good, which no timer of the runtime
+    // ends. All items then count as lost.
+    let (done, result) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        _ = done.send(consumer.await.unwrap_or_default());
+    });
+    let seen = result.recv_timeout(2 * HANGS).unwrap_or_default();
     // A sender that hangs is not waited for.
     runtime.shutdown_background();
     Cancelled {
