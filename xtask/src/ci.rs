@@ -5,12 +5,13 @@ use std::process::Command;
 use crate::run::{cargo, need, root, step, timed};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
-const LOOM: [&str; 5] = [
+const LOOM: [&str; 6] = [
     "plimsoll-circuit-breaker",
     "plimsoll-concurrency",
     "plimsoll-core",
     "plimsoll-load-shed",
     "plimsoll-rate-limit",
+    "plimsoll-stream",
 ];
 
 /// All tests: unit, integration (real sockets included), doctests, and the loom models.

@@ -34,6 +34,7 @@ plimsoll-metrics.workspace = true
 plimsoll-rate-limit.workspace = true
 plimsoll-redis.workspace = true
 plimsoll-sampling.workspace = true
+plimsoll-stream.workspace = true
 reqwest.workspace = true
 tokio = { workspace = true, features = ["full", "test-util"] }
 tower = { workspace = true, features = ["buffer", "limit", "load-shed", "timeout", "util"] }

@@ -50,6 +50,7 @@
 //! | a dependency that hangs or fails | [`circuit_breaker`] | around each client, one per host | [clients](guides::clients) |
 //! | an error page where a substitute would do | [`fallback`] | outermost: the protocol of a gate | [rejections](guides::rejections) |
 //! | telemetry that costs most under overload | [`sampling`] | innermost, or on ingest routes | [policies](guides::policies) |
+//! | a consumer that is slower than its stream | [`stream`] | between producer and consumer, one per connection | |
 //! | no figures for rejections, queues and latency | [`metrics`] | an observer of any gate | [operations](guides::operations) |
 //! | a caller has the quota once per replica | [`redis`] | at the edge, first | [Redis](guides::redis) |
 //!
@@ -98,6 +99,7 @@
 //! | `circuit-breaker` | stops calling a service that fails, and probes for its recovery |
 //! | `fallback` | answers with a substitute instead of a rejection or a failure |
 //! | `sampling` | records a smaller share of requests as the load rises |
+//! | `stream` | bounded queues with a policy for when they are full |
 //! | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | all of the above |
 //! | `redis` | one rate limit for a fleet, shared through Redis |
@@ -211,6 +213,15 @@ pub mod redis {
 pub mod sampling {
     #[doc(inline)]
     pub use plimsoll_sampling::*;
+}
+
+/// Bounded queues for streams.
+///
+/// The crate [`plimsoll-stream`](plimsoll_stream).
+#[cfg(feature = "stream")]
+pub mod stream {
+    #[doc(inline)]
+    pub use plimsoll_stream::*;
 }
 
 // Only rustdoc reads the guides, so programs compile none of them.

@@ -1,0 +1,108 @@
+//! Bounded queues for streams, of [Plimsoll](https://docs.rs/plimsoll): async, with a policy for
+//! when they are full.
+//!
+//! A stream whose consumer is slower than its producer needs a decision: wait, or lose something.
+//! A [`BoundedQueue`] has seven of them, chosen at construction and changed while it is in use. It
+//! is bounded in items and in bytes, hands back what it evicts, and numbers what it loses.
+//!
+//! # Example
+//!
+//! A queue of 50 per connection, for three kinds of messages:
+//!
+//! ```
+//! use plimsoll_stream::{BoundedQueue, Fate, QueuePolicy};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Live data: only the latest counts, so the oldest is evicted.
+//! let prices = BoundedQueue::new(50, QueuePolicy::DropOldest)?;
+//! // Critical messages in order: those that are queued stay, and new ones are dropped.
+//! let orders = BoundedQueue::new(50, QueuePolicy::DropNewest)?;
+//! // No loss: the sender waits until there is room.
+//! let audit = BoundedQueue::new(50, QueuePolicy::BLOCK)?;
+//!
+//! for n in 0..50 {
+//!     prices.send(n).await?;
+//!     orders.send(n).await?;
+//!     audit.send(n).await?;
+//! }
+//! let sent = prices.send(50).await?;
+//! assert!(sent.lost.into_iter().map(|(price, _)| price).eq([0]), "handed back");
+//! let sent = orders.send(50).await?;
+//! assert_eq!((sent.fate, sent.lost.len()), (Fate::Dropped, 1));
+//!
+//! let (sent, received) = tokio::join!(audit.send(50), audit.recv());
+//! assert_eq!(received, Some(0));
+//! assert_eq!(sent?.seq, 50);
+//! # Ok(()) }
+//! ```
+//!
+//! # Choosing a policy
+//!
+//! [`QueuePolicy`] has the table. [`QueuePolicy::Block`] loses nothing and slows the producer down;
+//! it fits where the producer can wait, such as a task that reads a socket. The other policies keep
+//! the producer's pace and lose items of one slow consumer, so that it does not slow the rest.
+//!
+//! # What a consumer sees
+//!
+//! Each item that was sent has a sequence number, dropped items too.
+//! [`BoundedQueue::recv_delivery`] yields items and [`Gap`]s in order:
+//!
+//! ```
+//! use plimsoll_stream::{BoundedQueue, Delivery, DropReason, Gap, QueuePolicy};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let queue = BoundedQueue::new(2, QueuePolicy::DropOldest)?;
+//! for item in ["a", "b", "c", "d"] {
+//!     queue.send(item).await?;
+//! }
+//! let gap = Gap { from: 0, to: 1, reason: DropReason::Oldest };
+//! assert_eq!(queue.recv_delivery().await, Some(Delivery::Gap(gap)));
+//! assert_eq!(queue.recv_delivery().await, Some(Delivery::Item { seq: 2, item: "c" }));
+//! # Ok(()) }
+//! ```
+//!
+//! # Cancellation
+//!
+//! | dropped future | effect |
+//! |---|---|
+//! | [`recv`](BoundedQueue::recv), [`recv_many`](BoundedQueue::recv_many), [`recv_delivery`](BoundedQueue::recv_delivery) | none: no item and no gap is lost or seen twice |
+//! | [`send`](BoundedQueue::send) | the item is dropped with the future, and was never in the queue |
+//! | [`reserve`](BoundedQueue::reserve) | the place among the waiting senders is lost, and the item is still the caller's |
+//!
+//! A wake-up that was on its way to a dropped future goes to the next waiter.
+//!
+//! # Errors and panics
+//!
+//! [`InvalidQueue`] at construction and when the policy is changed. [`SendError`] hands the item
+//! back. Nothing in this crate panics. The functions that a caller gives (weight, priority, key,
+//! hook) run outside of the lock: a panic in the hook is caught, and a panic in another one passes
+//! to the sender before its item is in the queue.
+//!
+//! # Cost
+//!
+//! One short lock of the standard library for each send, receive or batch. No allocation for an
+//! item that evicts at most one other, and no clock, unless items expire or their waits are
+//! [measured](BoundedQueueBuilder::measure_waits). A receiver is woken once for many items, and
+//! waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
+//! beside its peers.
+//!
+//! # When not to use it
+//!
+//! - Between threads without async: `crossbeam-channel` or `std::sync::mpsc`.
+//! - For one value of which only the latest counts: `tokio::sync::watch`.
+//! - When each of many consumers must get each item: a broadcast channel.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod queue;
+mod sync;
+
+pub use self::queue::{
+    BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,
+    Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
+    RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
+};
+#[doc(no_inline)]
+pub use plimsoll_core::{Criticality, LoadSignal, Priority};

@@ -1,0 +1,291 @@
+//! The queue as its users see it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use plimsoll_core::LoadSignal;
+
+use super::{
+    counters::Counters,
+    error::InvalidQueue,
+    outcome::{Lost, ReserveError, SendError, Sent},
+    permit::{Permit, Reserve},
+    policy::QueuePolicy,
+    receiver::{Recv, RecvDelivery, RecvMany},
+    sender::SendItem,
+    shared::Shared,
+    waits::WaitTimes,
+};
+
+/// An async queue with bounds in items and bytes, and a policy for when it is full.
+///
+/// Any number of tasks send and receive. Clones share the queue; it does not close when a clone is
+/// dropped, see [`close`](Self::close) and [`CloseOnDrop`](crate::CloseOnDrop). Each item is received
+/// once, in the order of the sends.
+///
+/// All methods are short: one lock that is never held while code of the caller runs or a task
+/// waits. See the [crate's docs](crate) for examples, cancellation and cost.
+pub struct BoundedQueue<T> {
+    pub(super) shared: Arc<Shared<T>>,
+}
+
+impl<T> BoundedQueue<T> {
+    pub(crate) fn with(shared: Shared<T>) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Sends an item; under [`QueuePolicy::Block`] it waits until the item fits.
+    ///
+    /// Ready with what became of the item, and with the items that it displaced. The functions that
+    /// were given at construction are called at once, in this call.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the item: the queue is closed, it was full for the policy's timeout, or
+    /// the item alone exceeds the bound in bytes.
+    ///
+    /// # Cancellation
+    ///
+    /// The future owns the item until it is ready. Dropping it drops the item, and the queue is as
+    /// if there had been no send. To keep the item, use [`reserve`](Self::reserve).
+    pub fn send(&self, item: T) -> SendItem<'_, T> {
+        SendItem::new(&self.shared, item)
+    }
+
+    /// Sends an item without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
+    pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
+        let about = self.shared.about(&item);
+        let mut state = self.shared.lock();
+        // Performance: one value that is returned everywhere, so that it is not moved once more
+        // (`streams`, `queue/push+pop`).
+        let sent = state.offer(item, &about);
+        match &sent {
+            Ok(sent) => {
+                self.shared.unlock(state);
+                self.shared.report(&sent.lost);
+            }
+            Err(error) => state.counters.fail(error),
+        }
+        sent
+    }
+
+    /// Waits for room for one item, under every policy, and reserves it.
+    ///
+    /// The room counts as used until the permit sends or is dropped. In a queue with a bound in
+    /// bytes, use [`reserve_bytes`](Self::reserve_bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Closed`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses only the place among the waiting senders.
+    pub fn reserve(&self) -> Reserve<'_, T> {
+        self.reserve_bytes(0)
+    }
+
+    /// Waits for room for one item of up to `bytes`, and reserves it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Closed`], or [`ReserveError::TooLarge`] above the bound in bytes.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`reserve`](Self::reserve).
+    pub fn reserve_bytes(&self, bytes: usize) -> Reserve<'_, T> {
+        Reserve::new(&self.shared, bytes)
+    }
+
+    /// Reserves room for one item of up to `bytes` without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reserve_bytes`](Self::reserve_bytes), and [`ReserveError::Full`] where that would
+    /// wait.
+    pub fn try_reserve(&self, bytes: usize) -> Result<Permit<'_, T>, ReserveError> {
+        self.shared.lock().try_reserve(bytes)?;
+        Ok(Permit::new(&self.shared, bytes))
+    }
+
+    /// Receives the oldest item, and waits for one if the queue is empty. `None` at the end.
+    ///
+    /// The end comes when the queue is closed, empty, and no permit is left. Gaps are not reported:
+    /// see [`recv_delivery`](Self::recv_delivery).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no item.
+    pub fn recv(&self) -> Recv<'_, T> {
+        Recv::new(&self.shared)
+    }
+
+    /// Receives the oldest item with its sequence number, or the gap in front of it.
+    ///
+    /// A queue with one consumer that receives in this way only reports each lost sequence number in exactly
+    /// one gap. Several consumers share the gaps, as they share the items.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no item and no gap.
+    pub fn recv_delivery(&self) -> RecvDelivery<'_, T> {
+        RecvDelivery::new(&self.shared)
+    }
+
+    /// Appends up to `limit` of the oldest items to `into`, and waits if the queue is empty.
+    ///
+    /// Ready with the number of items: 0 at the end, or when `limit` is 0. One lock for all items,
+    /// so it is several times faster than [`recv`](Self::recv) in a queue that is not empty.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no item.
+    pub fn recv_many<'a>(&'a self, into: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
+        RecvMany::new(&self.shared, into, limit)
+    }
+
+    /// Receives the oldest item without waiting. `None` if there is none.
+    pub fn try_recv(&self) -> Option<T> {
+        let mut expired = Lost::new();
+        let mut state = self.shared.lock();
+        let taken = state.take_item(&mut expired);
+        self.shared.unlock(state);
+        self.shared.report(&expired);
+        taken
+    }
+
+    /// Receives all queued items at once, oldest first.
+    ///
+    /// For a shutdown: [`close`](Self::close), and then `drain` what no consumer will take.
+    pub fn drain(&self) -> Vec<T> {
+        let mut drained = Vec::with_capacity(self.shared.len());
+        let mut expired = Lost::new();
+        let mut state = self.shared.lock();
+        state.take_many(&mut drained, usize::MAX, &mut expired);
+        self.shared.unlock(state);
+        self.shared.report(&expired);
+        drained
+    }
+
+    /// Closes the queue for new items. Returns whether it was open.
+    ///
+    /// Queued items can still be received, and permits can still send. Senders that wait fail with
+    /// [`SendError::Closed`], apart from one whose room was already reserved.
+    pub fn close(&self) -> bool {
+        let mut wakers = Vec::new();
+        let mut state = self.shared.lock();
+        let was_open = !state.closed;
+        state.closed = true;
+        state.send_again(&mut wakers);
+        self.shared.unlock(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        was_open
+    }
+
+    /// Returns whether [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+
+    /// Returns the policy in force.
+    pub fn policy(&self) -> QueuePolicy {
+        self.shared.lock().policy
+    }
+
+    /// Changes the policy. Queued items stay, and senders that wait try again under the new policy.
+    ///
+    /// Under [`QueuePolicy::DropExpired`] the age of items without a time stamp counts from now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BoundedQueueBuilder::build`](crate::BoundedQueueBuilder::build). On error nothing changes.
+    pub fn set_policy(&self, policy: QueuePolicy) -> Result<(), InvalidQueue> {
+        self.shared.functions.check(policy)?;
+        let mut wakers = Vec::new();
+        let mut state = self.shared.lock();
+        state.set_policy(policy);
+        state.send_again(&mut wakers);
+        self.shared.unlock(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        Ok(())
+    }
+
+    /// Returns the number of queued items. Room of permits is not included.
+    pub fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// Returns whether no item is queued.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the sum of the weights of the queued items: 0 without a bound in bytes.
+    pub fn bytes(&self) -> usize {
+        self.shared.bytes()
+    }
+
+    /// Returns the bound in items.
+    pub fn capacity(&self) -> usize {
+        self.shared.limits.items
+    }
+
+    /// Returns the bound in bytes, if there is one.
+    pub fn max_bytes(&self) -> Option<usize> {
+        let bytes = self.shared.limits.bytes;
+        (bytes != usize::MAX).then_some(bytes)
+    }
+
+    /// Returns the age of the oldest queued item that has a time stamp, or `None`.
+    ///
+    /// Items have one under [`QueuePolicy::DropExpired`] and with
+    /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
+    /// first with a time stamp.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        self.shared.lock().oldest_age()
+    }
+
+    /// Returns the counters, all of the same moment.
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().counted()
+    }
+
+    /// Returns how long items waited, if that is [measured](crate::BoundedQueueBuilder::measure_waits).
+    pub fn wait_times(&self) -> Option<WaitTimes> {
+        self.shared
+            .lock()
+            .waits
+            .as_ref()
+            .map(super::waits::Waits::snapshot)
+    }
+}
+
+/// The fill level: the share of the tighter bound that is in use, 0 to 1.
+impl<T> LoadSignal for BoundedQueue<T> {
+    fn load(&self) -> f64 {
+        self.shared.load()
+    }
+}
+
+impl<T> Clone for BoundedQueue<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T> fmt::Debug for BoundedQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedQueue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}

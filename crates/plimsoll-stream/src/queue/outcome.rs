@@ -1,0 +1,199 @@
+//! What became of an item that was sent, and of the items that were evicted for it.
+
+use std::{fmt, iter::Chain, option, time::Duration, vec};
+
+use super::reason::DropReason;
+
+/// What became of an item that the queue took charge of.
+///
+/// It hands back each item that the send lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent<T> {
+    /// The sequence number of the new item.
+    ///
+    /// Dropped items have one too, so that the consumer sees the gap. An item that replaced another
+    /// has the number of the replaced one.
+    pub seq: u64,
+    /// What became of the new item.
+    pub fate: Fate,
+    /// The items that the send lost, with reasons: those that were evicted, the one that was
+    /// replaced, or the new one, which is then the last.
+    pub lost: Lost<T>,
+}
+
+/// What became of a new item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is queued.
+    Queued,
+    /// It replaced a queued item of the same key, the last of [`Sent::lost`].
+    Replaced,
+    /// The queue was full and the policy dropped it. It is the last of [`Sent::lost`].
+    Dropped,
+}
+
+impl<T> Sent<T> {
+    #[inline]
+    pub(crate) const fn queued(seq: u64, lost: Lost<T>) -> Self {
+        Self {
+            seq,
+            fate: Fate::Queued,
+            lost,
+        }
+    }
+
+    /// Returns whether the new item is in the queue.
+    pub const fn is_queued(&self) -> bool {
+        !matches!(self.fate, Fate::Dropped)
+    }
+}
+
+/// Items that left a queue without being received, oldest loss first. Most often none or one.
+///
+/// Performance: one item needs no allocation (`streams`, `queue/drop_oldest/full`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost<T> {
+    first: Option<T>,
+    /// Of the first item.
+    reason: DropReason,
+    rest: Vec<(T, DropReason)>,
+}
+
+impl<T> Lost<T> {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: None,
+            reason: DropReason::Several,
+            rest: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn one(item: T, reason: DropReason) -> Self {
+        Self {
+            first: Some(item),
+            reason,
+            rest: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, item: T, reason: DropReason) {
+        if self.first.is_none() {
+            self.first = Some(item);
+            self.reason = reason;
+        } else {
+            self.rest.push((item, reason));
+        }
+    }
+
+    /// Returns how many items were lost.
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Returns whether no item was lost.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&T, DropReason)) {
+        if let Some(first) = &self.first {
+            f(first, self.reason);
+        }
+        self.rest.iter().for_each(|(item, reason)| f(item, *reason));
+    }
+}
+
+impl<T> Default for Lost<T> {
+    /// No items.
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> IntoIterator for Lost<T> {
+    type Item = (T, DropReason);
+    type IntoIter = Chain<option::IntoIter<Self::Item>, vec::IntoIter<Self::Item>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let first = self.first.map(|item| (item, self.reason));
+        first.into_iter().chain(self.rest)
+    }
+}
+
+/// The queue did not take charge of an item. Each variant hands the item back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<T> {
+    /// The queue is closed.
+    #[error("the queue is closed")]
+    Closed(T),
+    /// The queue is full and blocks, and the call does not wait.
+    #[error("the queue is full")]
+    Full(T),
+    /// The queue stayed full for the timeout of [`QueuePolicy::Block`](crate::QueuePolicy::Block).
+    #[error("the queue was full for {after:?}")]
+    Timeout {
+        /// The item.
+        item: T,
+        /// The timeout.
+        after: Duration,
+    },
+    /// The item alone is heavier than the bound in bytes, or than its permit.
+    #[error("the item weighs {weight} bytes, at most {max} are allowed")]
+    TooLarge {
+        /// The item.
+        item: T,
+        /// Its weight in bytes.
+        weight: usize,
+        /// The most that it may weigh, in bytes.
+        max: usize,
+    },
+}
+
+impl<T> SendError<T> {
+    /// Returns the item.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Closed(item)
+            | Self::Full(item)
+            | Self::Timeout { item, .. }
+            | Self::TooLarge { item, .. } => item,
+        }
+    }
+}
+
+/// Does not need `T: Debug`, and does not print the item.
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "Closed(..)",
+            Self::Full(_) => "Full(..)",
+            Self::Timeout { .. } => "Timeout { .. }",
+            Self::TooLarge { .. } => "TooLarge { .. }",
+        })
+    }
+}
+
+/// No room was reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// The queue is closed.
+    #[error("the queue is closed")]
+    Closed,
+    /// The queue is full, and the call does not wait.
+    #[error("the queue is full")]
+    Full,
+    /// The bound in bytes is below the bytes that were asked for.
+    #[error("{bytes} bytes were asked for, at most {max} are allowed")]
+    TooLarge {
+        /// The bytes that were asked for.
+        bytes: usize,
+        /// The bound in bytes.
+        max: usize,
+    },
+}

@@ -1,0 +1,467 @@
+//! Random operations on a queue and on a plain `VecDeque`, which must agree.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use plimsoll_stream::{
+    BoundedQueue, Criticality, Delivery, DropReason, Fate, Permit, QueuePolicy, SendError, Sent,
+};
+use proptest::prelude::*;
+use tokio::time::advance;
+
+const CAPACITY: usize = 6;
+const MAX_BYTES: usize = 100;
+const TTL: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Item {
+    id: u64,
+    weight: usize,
+    level: usize,
+    key: u8,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send {
+        weight: usize,
+        level: usize,
+        key: u8,
+    },
+    Recv,
+    RecvDelivery,
+    RecvMany(usize),
+    Drain,
+    SetPolicy(QueuePolicy),
+    Advance(u64),
+    Reserve(usize),
+    SendReserved(prop::sample::Index, usize),
+    DropPermit(prop::sample::Index),
+    Close,
+}
+
+fn policy() -> impl Strategy<Value = QueuePolicy> {
+    prop_oneof![
+        Just(QueuePolicy::BLOCK),
+        Just(QueuePolicy::DropOldest),
+        Just(QueuePolicy::DropNewest),
+        any::<u64>().prop_map(|seed| QueuePolicy::DropRandom { seed }),
+        Just(QueuePolicy::DropLowestPriority),
+        Just(QueuePolicy::DropExpired { ttl: TTL }),
+        Just(QueuePolicy::Coalesce),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let send = (0..=MAX_BYTES + 1, 0_usize..4, 0_u8..5);
+    prop_oneof![
+        20 => (0_usize..30, 0_usize..4, 0_u8..5)
+            .prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
+        2 => send.prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
+        4 => Just(Step::Recv),
+        6 => Just(Step::RecvDelivery),
+        1 => (1_usize..8).prop_map(Step::RecvMany),
+        1 => Just(Step::Drain),
+        3 => policy().prop_map(Step::SetPolicy),
+        3 => (1_u64..12).prop_map(Step::Advance),
+        2 => (0_usize..40).prop_map(Step::Reserve),
+        2 => (any::<prop::sample::Index>(), 0_usize..40)
+            .prop_map(|(which, weight)| Step::SendReserved(which, weight)),
+        1 => any::<prop::sample::Index>().prop_map(Step::DropPermit),
+        1 => Just(Step::Close),
+    ]
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Queued {
+    seq: u64,
+    item: Item,
+    /// In seconds; `None` without a time stamp.
+    at: Option<u64>,
+}
+
+/// The specification, written without regard to cost.
+#[derive(Debug, Default)]
+struct Model {
+    queue: VecDeque<Queued>,
+    /// Lost numbers that no consumer has seen, in order.
+    unseen: Vec<(u64, DropReason)>,
+    /// The number of the item that was sent last with a key.
+    latest: HashMap<u8, u64>,
+    next: u64,
+    now: u64,
+    policy: QueuePolicy,
+    reserved: Vec<usize>,
+    closed: bool,
+    sent: u64,
+    received: u64,
+    dropped: u64,
+    expired: u64,
+}
+
+type Lost = Vec<(Item, DropReason)>;
+
+impl Model {
+    fn bytes(&self) -> usize {
+        let queued: usize = self.queue.iter().map(|queued| queued.item.weight).sum();
+        queued + self.reserved.iter().sum::<usize>()
+    }
+
+    fn fits(&self, weight: usize) -> bool {
+        self.queue.len() + self.reserved.len() < CAPACITY && self.bytes() + weight <= MAX_BYTES
+    }
+
+    fn lose(&mut self, index: usize, reason: DropReason) -> (Item, DropReason) {
+        let queued = self.queue.remove(index).unwrap();
+        self.note(queued.seq, reason);
+        (queued.item, reason)
+    }
+
+    fn note(&mut self, seq: u64, reason: DropReason) {
+        let at = self.unseen.partition_point(|(other, _)| *other < seq);
+        self.unseen.insert(at, (seq, reason));
+        match reason {
+            DropReason::Expired => self.expired += 1,
+            _ => self.dropped += 1,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.sent += 1;
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn stamp(&self) -> Option<u64> {
+        matches!(self.policy, QueuePolicy::DropExpired { .. }).then_some(self.now)
+    }
+
+    fn push(&mut self, item: Item) -> u64 {
+        let (seq, at) = (self.number(), self.stamp());
+        self.latest.insert(item.key, seq);
+        self.queue.push_back(Queued { seq, item, at });
+        seq
+    }
+
+    fn expire(&mut self) -> Lost {
+        let mut lost = Vec::new();
+        while let Some(Queued { at: Some(at), .. }) = self.queue.front() {
+            if self.now - at < TTL.as_secs() {
+                break;
+            }
+            lost.push(self.lose(0, DropReason::Expired));
+        }
+        lost
+    }
+
+    /// The lowest level, the newest item of it.
+    fn lowest(&self) -> Option<usize> {
+        let lowest = self.queue.iter().map(|queued| queued.item.level).min()?;
+        self.queue
+            .iter()
+            .rposition(|queued| queued.item.level == lowest)
+    }
+
+    /// What a send must return. `drawn` are the items that a random policy evicted.
+    fn send(&mut self, item: Item, drawn: &[Item]) -> Result<Sent2, &'static str> {
+        if self.closed {
+            return Err("closed");
+        }
+        if item.weight > MAX_BYTES {
+            return Err("too large");
+        }
+        if self.policy == QueuePolicy::BLOCK && !self.fits(item.weight) {
+            return Err("full");
+        }
+        Ok(self.place(item, drawn))
+    }
+
+    fn place(&mut self, item: Item, drawn: &[Item]) -> Sent2 {
+        let mut lost = Vec::new();
+        if self.policy == QueuePolicy::Coalesce {
+            loop {
+                let latest = self.latest.get(&item.key);
+                let mut queued = self.queue.iter();
+                let Some(at) = queued.position(|queued| Some(&queued.seq) == latest) else {
+                    break;
+                };
+                let old = self.queue[at].item;
+                if self.bytes() - old.weight + item.weight <= MAX_BYTES {
+                    self.sent += 1;
+                    self.dropped += 1;
+                    let (seq, stamp) = (self.queue[at].seq, self.stamp());
+                    self.queue[at] = Queued {
+                        seq,
+                        item,
+                        at: stamp,
+                    };
+                    lost.push((old, DropReason::Replaced));
+                    return Sent2 { seq, lost };
+                }
+                if self.reserved.len() == CAPACITY
+                    || self.reserved.iter().sum::<usize>() + item.weight > MAX_BYTES
+                {
+                    break;
+                }
+                lost.push(self.lose(0, DropReason::Oldest));
+            }
+        }
+        let reserved: usize = self.reserved.iter().sum();
+        let possible = self.reserved.len() < CAPACITY && reserved + item.weight <= MAX_BYTES;
+        let mut drop_as = DropReason::Newest;
+        if possible && !self.fits(item.weight) {
+            match self.policy {
+                QueuePolicy::DropOldest | QueuePolicy::Coalesce => {
+                    while !self.fits(item.weight) {
+                        lost.push(self.lose(0, DropReason::Oldest));
+                    }
+                }
+                QueuePolicy::DropRandom { .. } => {
+                    for drawn in drawn {
+                        assert!(!self.fits(item.weight), "one eviction too many");
+                        let mut queued = self.queue.iter();
+                        let at = queued.position(|queued| queued.item == *drawn).unwrap();
+                        lost.push(self.lose(at, DropReason::Random));
+                    }
+                }
+                QueuePolicy::DropLowestPriority => {
+                    drop_as = DropReason::LowestPriority;
+                    let stays = |queued: &&Queued| queued.item.level >= item.level;
+                    let stay: Vec<_> = self.queue.iter().filter(stays).collect();
+                    let bytes: usize = stay.iter().map(|queued| queued.item.weight).sum();
+                    if stay.len() + self.reserved.len() < CAPACITY
+                        && bytes + reserved + item.weight <= MAX_BYTES
+                    {
+                        while !self.fits(item.weight) {
+                            let at = self.lowest().unwrap();
+                            lost.push(self.lose(at, DropReason::LowestPriority));
+                        }
+                    }
+                }
+                QueuePolicy::DropExpired { .. } => lost.extend(self.expire()),
+                _ => {}
+            }
+        }
+        if self.fits(item.weight) {
+            let seq = self.push(item);
+            return Sent2 { seq, lost };
+        }
+        let seq = self.number();
+        self.note(seq, drop_as);
+        lost.push((item, drop_as));
+        Sent2 { seq, lost }
+    }
+
+    /// The next item; gaps before it are no longer seen.
+    fn recv(&mut self) -> Option<Item> {
+        if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
+            self.expire();
+        }
+        let Some(first) = self.queue.pop_front() else {
+            self.unseen.clear();
+            return None;
+        };
+        self.unseen.retain(|(seq, _)| *seq > first.seq);
+        self.received += 1;
+        Some(first.item)
+    }
+
+    /// Checks a delivery.
+    fn check(&mut self, delivery: Option<Delivery<Item>>) -> Result<(), TestCaseError> {
+        if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
+            self.expire();
+        }
+        let first = self.queue.front().map(|queued| queued.seq);
+        let gap_first = self
+            .unseen
+            .first()
+            .filter(|(seq, _)| first.is_none_or(|of| *seq < of));
+        match (delivery, gap_first) {
+            (Some(Delivery::Gap(gap)), Some((seq, _))) => {
+                prop_assert_eq!(gap.from, *seq);
+                let reported = self.unseen.drain(..gap.count() as usize);
+                for (expected, (seq, reason)) in (gap.from..=gap.to).zip(reported) {
+                    prop_assert_eq!(expected, seq);
+                    let agrees = [reason, DropReason::Several].contains(&gap.reason);
+                    prop_assert!(agrees, "{:?} for {:?}", gap.reason, reason);
+                }
+            }
+            (Some(Delivery::Item { seq, item }), None) => {
+                let queued = self.queue.pop_front().unwrap();
+                prop_assert_eq!((queued.seq, queued.item), (seq, item));
+                self.received += 1;
+            }
+            (None, None) => prop_assert!(self.queue.is_empty()),
+            other => prop_assert!(false, "{other:?}"),
+        }
+        Ok(())
+    }
+}
+
+/// What a send returned.
+#[derive(Debug, PartialEq)]
+struct Sent2 {
+    seq: u64,
+    lost: Lost,
+}
+
+fn plain(sent: Result<Sent<Item>, SendError<Item>>) -> Result<Sent2, &'static str> {
+    match sent {
+        Ok(sent) => {
+            assert_eq!(sent.is_queued(), sent.fate != Fate::Dropped);
+            let seq = sent.seq;
+            let lost = sent.lost.into_iter().collect();
+            Ok(Sent2 { seq, lost })
+        }
+        Err(SendError::Closed(_)) => Err("closed"),
+        Err(SendError::Full(_)) => Err("full"),
+        Err(SendError::TooLarge { .. }) => Err("too large"),
+        Err(_) => Err("other"),
+    }
+}
+
+/// A future that must be ready at once, if there is something to take.
+async fn now<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
+    }
+}
+
+// One arm for each operation.
+#[allow(clippy::too_many_lines)]
+async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let queue = BoundedQueue::builder(CAPACITY)
+        .max_bytes_by(MAX_BYTES, |item: &Item| item.weight)
+        .priority(|item| Criticality::ALL[item.level].into())
+        .key(|item| item.key)
+        .policy(first)
+        .build()
+        .unwrap();
+    let mut model = Model {
+        policy: first,
+        ..Model::default()
+    };
+    let mut permits: Vec<Permit<'_, Item>> = Vec::new();
+    for (id, step) in (0..).zip(steps) {
+        match step {
+            Step::Send { weight, level, key } => {
+                let item = Item {
+                    id,
+                    weight,
+                    level,
+                    key,
+                };
+                let sent = plain(queue.try_send(item));
+                let drawn: Vec<_> = sent
+                    .iter()
+                    .flat_map(|sent| &sent.lost)
+                    .map(|lost| lost.0)
+                    .collect();
+                prop_assert_eq!(model.send(item, &drawn), sent);
+            }
+            Step::Recv => prop_assert_eq!(queue.try_recv(), model.recv()),
+            Step::RecvDelivery => {
+                let delivery = now(queue.recv_delivery()).await.flatten();
+                model.check(delivery)?;
+            }
+            Step::RecvMany(limit) => {
+                let mut batch = Vec::new();
+                now(queue.recv_many(&mut batch, limit)).await;
+                let expected = std::iter::from_fn(|| model.recv()).take(limit);
+                prop_assert_eq!(&batch, &expected.collect::<Vec<_>>());
+            }
+            Step::Drain => {
+                let expected: Vec<_> = std::iter::from_fn(|| model.recv()).collect();
+                prop_assert_eq!(queue.drain(), expected);
+            }
+            Step::SetPolicy(policy) => {
+                queue.set_policy(policy).unwrap();
+                model.policy = policy;
+                if let QueuePolicy::DropExpired { .. } = policy {
+                    let now = model.now;
+                    model
+                        .queue
+                        .iter_mut()
+                        .for_each(|queued| queued.at = queued.at.or(Some(now)));
+                }
+            }
+            Step::Advance(seconds) => {
+                advance(Duration::from_secs(seconds)).await;
+                model.now += seconds;
+            }
+            Step::Reserve(bytes) => {
+                let permit = queue.try_reserve(bytes);
+                prop_assert_eq!(permit.is_ok(), !model.closed && model.fits(bytes));
+                if let Ok(permit) = permit {
+                    permits.push(permit);
+                    model.reserved.push(bytes);
+                }
+            }
+            Step::SendReserved(which, weight) if !permits.is_empty() => {
+                let at = which.index(permits.len());
+                let permit = permits.swap_remove(at);
+                let bytes = model.reserved.swap_remove(at);
+                let item = Item {
+                    id,
+                    weight,
+                    level: 0,
+                    key: (id % 5) as u8,
+                };
+                let sent = plain(permit.send(item));
+                let expected = if weight > bytes {
+                    Err("too large")
+                } else if model.policy == QueuePolicy::Coalesce && !model.closed {
+                    Ok(model.place(item, &[]))
+                } else {
+                    let seq = model.push(item);
+                    Ok(Sent2 {
+                        seq,
+                        lost: Vec::new(),
+                    })
+                };
+                prop_assert_eq!(sent, expected);
+            }
+            Step::DropPermit(which) if !permits.is_empty() => {
+                let at = which.index(permits.len());
+                drop(permits.swap_remove(at));
+                model.reserved.swap_remove(at);
+            }
+            Step::SendReserved(..) | Step::DropPermit(_) => {}
+            Step::Close => {
+                prop_assert_eq!(queue.close(), !model.closed);
+                model.closed = true;
+            }
+        }
+        let counters = queue.counters();
+        prop_assert_eq!(counters.sent(), model.sent);
+        prop_assert_eq!(counters.received(), model.received);
+        prop_assert_eq!(counters.dropped(), model.dropped);
+        prop_assert_eq!(counters.expired(), model.expired);
+        prop_assert_eq!(queue.len(), model.queue.len());
+        prop_assert_eq!(
+            queue.bytes() + model.reserved.iter().sum::<usize>(),
+            model.bytes()
+        );
+        let (lost, queued) = (counters.dropped() + counters.expired(), queue.len() as u64);
+        prop_assert_eq!(counters.sent(), counters.received() + lost + queued);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sent_is_received_dropped_expired_or_queued_as_in_the_model(
+        first in policy(),
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(agree(first, steps))?;
+    }
+}

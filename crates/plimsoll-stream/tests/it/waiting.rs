@@ -1,0 +1,266 @@
+//! Senders and receivers that wait.
+
+use std::{task::Poll, time::Duration};
+
+use plimsoll_stream::{BoundedQueue, QueuePolicy, ReserveError, SendError};
+use tokio::time::{Instant, timeout};
+
+use crate::{Task, queue};
+
+#[tokio::test]
+async fn a_blocked_send_ends_when_an_item_is_received() {
+    let queue = queue(1, QueuePolicy::BLOCK);
+    queue.send(1).await.unwrap();
+    let mut second = Task::new(queue.send(2));
+    assert!(second.poll().is_pending());
+    assert_eq!((queue.try_recv(), second.woken()), (Some(1), 1));
+    assert!(matches!(second.poll(), Poll::Ready(Ok(sent)) if sent.seq == 1));
+    assert_eq!(queue.drain(), [2]);
+}
+
+#[tokio::test]
+async fn senders_are_served_in_the_order_of_their_arrival() {
+    let queue = queue(1, QueuePolicy::BLOCK);
+    queue.send(0).await.unwrap();
+    let mut senders: Vec<_> = (1..=3).map(|n| Task::new(queue.send(n))).collect();
+    assert!(senders.iter_mut().all(|sender| sender.poll().is_pending()));
+    for n in 1..=3 {
+        assert_eq!(queue.try_recv(), Some(n - 1));
+        assert_eq!(
+            queue.try_send(9),
+            Err(SendError::Full(9)),
+            "nothing overtakes"
+        );
+        let woken: Vec<_> = senders.iter().map(Task::woken).collect();
+        assert_eq!(woken.iter().sum::<usize>(), n, "{woken:?}");
+        assert!(senders[n - 1].poll().is_ready());
+    }
+    assert_eq!(queue.drain(), [3]);
+}
+
+#[tokio::test]
+async fn room_for_several_senders_reaches_all_of_them() {
+    let queue = queue(3, QueuePolicy::BLOCK);
+    for n in 0..3 {
+        queue.send(n).await.unwrap();
+    }
+    let mut senders: Vec<_> = (3..6).map(|n| Task::new(queue.send(n))).collect();
+    assert!(senders.iter_mut().all(|sender| sender.poll().is_pending()));
+    assert_eq!(queue.drain(), [0, 1, 2]);
+    for sender in &mut senders {
+        assert_eq!(sender.woken(), 1, "woken by the sender before it");
+        assert!(sender.poll().is_ready());
+    }
+    assert_eq!(queue.drain(), [3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_waits_too_long_hands_the_item_back() {
+    let after = Duration::from_secs(2);
+    let queue = queue(
+        1,
+        QueuePolicy::Block {
+            timeout: Some(after),
+        },
+    );
+    queue.send(1).await.unwrap();
+    let start = Instant::now();
+    let error = queue.send(2).await.unwrap_err();
+    assert_eq!(start.elapsed(), after);
+    assert_eq!(error, SendError::Timeout { item: 2, after });
+    assert_eq!(queue.counters().timed_out(), 1);
+    queue.try_recv().unwrap();
+    assert!(queue.send(3).await.is_ok(), "the waiter has left");
+}
+
+#[tokio::test]
+async fn a_change_of_the_policy_releases_senders_that_wait() {
+    let queue = queue(1, QueuePolicy::BLOCK);
+    queue.send(1).await.unwrap();
+    let mut second = Task::new(queue.send(2));
+    assert!(second.poll().is_pending());
+    queue.set_policy(QueuePolicy::DropOldest).unwrap();
+    assert_eq!(second.woken(), 1);
+    assert!(second.poll().is_ready());
+    assert_eq!(queue.drain(), [2]);
+}
+
+#[tokio::test]
+async fn close_ends_senders_at_once_and_receivers_after_the_last_item() {
+    let queue = queue(1, QueuePolicy::BLOCK);
+    queue.send(1).await.unwrap();
+    let mut second = Task::new(queue.send(2));
+    assert!(second.poll().is_pending());
+    assert!(queue.close());
+    assert!(!queue.close(), "already closed");
+    assert_eq!(second.woken(), 1);
+    assert!(matches!(
+        second.poll(),
+        Poll::Ready(Err(SendError::Closed(2)))
+    ));
+    assert_eq!(queue.try_send(3), Err(SendError::Closed(3)));
+    assert_eq!(queue.recv().await, Some(1));
+    assert_eq!(queue.recv().await, None);
+    assert_eq!(queue.counters().closed(), 2);
+}
+
+#[tokio::test]
+async fn close_wakes_all_receivers() {
+    let queue = queue::<u32>(1, QueuePolicy::BLOCK);
+    let mut receivers: Vec<_> = (0..3).map(|_| Task::new(queue.recv())).collect();
+    assert!(
+        receivers
+            .iter_mut()
+            .all(|receiver| receiver.poll().is_pending())
+    );
+    queue.close();
+    for receiver in &mut receivers {
+        assert_eq!(receiver.woken(), 1);
+        assert_eq!(receiver.poll(), Poll::Ready(None));
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_is_woken_once_for_many_items() {
+    let queue = queue(8, QueuePolicy::BLOCK);
+    let mut receiver = Task::new(queue.recv());
+    assert!(receiver.poll().is_pending());
+    for n in 0..8 {
+        queue.try_send(n).unwrap();
+    }
+    assert_eq!(receiver.woken(), 1);
+    assert_eq!(receiver.poll(), Poll::Ready(Some(0)));
+}
+
+#[tokio::test]
+async fn two_items_wake_two_receivers() {
+    let queue = queue(8, QueuePolicy::BLOCK);
+    let mut receivers: Vec<_> = (0..3).map(|_| Task::new(queue.recv())).collect();
+    assert!(
+        receivers
+            .iter_mut()
+            .all(|receiver| receiver.poll().is_pending())
+    );
+    queue.try_send(0).unwrap();
+    queue.try_send(1).unwrap();
+    let woken: Vec<_> = receivers.iter().map(Task::woken).collect();
+    assert_eq!(woken, [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_permit_holds_room_also_after_close() {
+    let queue = queue(1, QueuePolicy::DropNewest);
+    let permit = queue.reserve().await.unwrap();
+    assert!(
+        !queue.try_send(1).unwrap().is_queued(),
+        "the room is reserved"
+    );
+    queue.close();
+    let mut receiver = Task::new(queue.recv());
+    assert!(receiver.poll().is_pending(), "an item may come");
+    permit.send(2).unwrap();
+    assert_eq!(receiver.poll(), Poll::Ready(Some(2)));
+    assert_eq!(queue.recv().await, None);
+    assert_eq!(queue.reserve().await.unwrap_err(), ReserveError::Closed);
+}
+
+#[tokio::test]
+async fn a_dropped_permit_ends_a_closed_queue() {
+    let queue = queue::<u32>(1, QueuePolicy::BLOCK);
+    let permit = queue.reserve().await.unwrap();
+    queue.close();
+    let mut receivers = [Task::new(queue.recv()), Task::new(queue.recv())];
+    assert!(
+        receivers
+            .iter_mut()
+            .all(|receiver| receiver.poll().is_pending())
+    );
+    drop(permit);
+    for receiver in &mut receivers {
+        assert_eq!(receiver.woken(), 1);
+        assert_eq!(receiver.poll(), Poll::Ready(None));
+    }
+}
+
+#[tokio::test]
+async fn a_permit_takes_no_item_above_its_bytes() {
+    let queue = BoundedQueue::builder(4).max_bytes(10).build().unwrap();
+    let permit = queue.reserve_bytes(6).await.unwrap();
+    assert_eq!(queue.try_reserve(5).unwrap_err(), ReserveError::Full);
+    let error = queue.reserve_bytes(11).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "11 bytes were asked for, at most 10 are allowed"
+    );
+    let error = permit.send("1234567").unwrap_err();
+    assert!(matches!(
+        error,
+        SendError::TooLarge {
+            weight: 7,
+            max: 6,
+            ..
+        }
+    ));
+    assert!(queue.try_reserve(10).is_ok(), "the room was released");
+}
+
+#[tokio::test]
+async fn a_heavy_item_is_not_overtaken_by_light_ones() {
+    let queue = BoundedQueue::builder(10).max_bytes(4).build().unwrap();
+    queue.send("aa").await.unwrap();
+    queue.send("bb").await.unwrap();
+    let mut heavy = Task::new(queue.send("cccc"));
+    assert!(heavy.poll().is_pending());
+    queue.try_recv().unwrap();
+    assert!(heavy.poll().is_pending());
+    assert!(matches!(queue.try_send("d"), Err(SendError::Full("d"))));
+    queue.try_recv().unwrap();
+    assert!(heavy.poll().is_ready());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_producers_and_consumers_move_each_item_once() {
+    const EACH: u64 = 5_000;
+    let queue = queue(16, QueuePolicy::BLOCK);
+    let producers: Vec<_> = (0..4)
+        .map(|producer| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    queue.send(producer * EACH + n).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let consumers: Vec<_> = (0..3)
+        .map(|_| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                let mut all = Vec::new();
+                while let Some(item) = queue.recv().await {
+                    all.push(item);
+                }
+                all
+            })
+        })
+        .collect();
+    for producer in producers {
+        timeout(Duration::from_secs(60), producer)
+            .await
+            .expect("no send hangs")
+            .unwrap();
+    }
+    queue.close();
+    let mut all = Vec::new();
+    for consumer in consumers {
+        all.extend(
+            timeout(Duration::from_secs(60), consumer)
+                .await
+                .expect("ends")
+                .unwrap(),
+        );
+    }
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..4 * EACH));
+    assert_eq!(queue.counters().received(), 4 * EACH);
+}
