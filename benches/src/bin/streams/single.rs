@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Single> {
             OLDEST,
             "plimsoll, bytes",
             QueuePolicy::DropOldest,
-            |builder| builder.max_bytes_by(CAPACITY * size_of::<Item>(), |item| size_of_val(item)),
+            |builder| builder.max_bytes_by(CAPACITY * size_of::<Item>(), size_of_val),
         ),
         full(NEWEST, "plimsoll", QueuePolicy::DropNewest, |builder| {
             builder

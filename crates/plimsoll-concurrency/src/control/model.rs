@@ -276,7 +276,7 @@ impl Model {
         self.no_load = self.stated_no_load.unwrap_or(self.no_load);
     }
 
-    /// Whether as many calls were measured at rest as make a good estimate of the no-load latency.
+    /// Whether enough calls were measured without queueing for a good estimate of the no-load latency.
     pub(super) fn is_rested(&self) -> bool {
         self.rested > self.tuning.prior * (1.0 + self.variation.powi(2))
     }

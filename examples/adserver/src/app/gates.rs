@@ -73,7 +73,7 @@ fn publishers(
 
 /// Place 2, at the auction evaluator: a limit on auctions in flight that finds the store's capacity.
 ///
-/// An auction holds a worker of the store and then waits for bids; the limit needs to know neither.
+/// An auction holds a worker of the store and then waits for bids; no setting states either.
 /// Requests state the time until their clients give up, so that the limit and its queue hold no more
 /// auctions than can be answered in time.
 fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit<Deadlines>, Box<dyn Error>> {

@@ -39,8 +39,8 @@ pub(in crate::control) fn look(seen: &Observation, at: &Context<'_>) -> Step {
     )
 }
 
-/// The capacity had been tried: tracking goes on. If enough calls were measured while the service
-/// was at rest, that was as good as a probe, and puts off the first one for as long.
+/// The capacity had been tried: tracking continues. If enough calls were measured without queueing,
+/// they replace the first probe, and the next one is due after its usual pause.
 pub(in crate::control) fn tried(seen: &Observation, at: &Context<'_>) -> Step {
     let tuning = &at.model.tuning;
     let lost = (1.0 - tuning.probe_depth) / (tuning.probe_cost * tuning.urgency);

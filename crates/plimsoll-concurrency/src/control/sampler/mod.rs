@@ -178,7 +178,7 @@ impl Sampler {
     }
 
     /// Whether a request that found a slot is to be asked for its deadline: one in each window, so
-    /// that the limit knows deadlines before the first request finds no slot.
+    /// that deadlines are measured before the first request finds no slot.
     #[inline]
     pub(crate) fn asks_for_deadline(&self) -> bool {
         // Several threads may ask at once, which does no harm.

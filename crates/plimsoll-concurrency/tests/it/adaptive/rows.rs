@@ -118,7 +118,8 @@ async fn the_first_second_of_three_times_the_load_is_answered_before_the_callers
     for spike in 1..=5 {
         lab.run(9.0, 5 * SECOND).await;
         let busy = lab.run(30.0, SECOND).await;
-        assert!(busy >= 9.0, "{busy} of 10 workers in spike {spike}");
+        // A probe costs a fourth of the workers for a moment.
+        assert!(busy >= 8.5, "{busy} of 10 workers in spike {spike}");
     }
 }
 
