@@ -19,8 +19,9 @@ use crate::{Change, Window};
 /// The result of a window.
 pub(crate) struct Closed {
     pub(crate) change: Change,
-    /// The 90th and 99th percentiles of recent latencies.
+    /// The 90th percentile of recent latencies.
     pub(crate) p90: Duration,
+    /// The 99th percentile, at most the time inside the service that deadlines allow for.
     pub(crate) p99: Duration,
 }
 
@@ -201,10 +202,16 @@ impl Sampler {
         let no_load = change.no_load_latency.unwrap_or(driver.lowest());
         self.no_load.store(no_load.as_nanos() as u64, Relaxed);
         self.reason.store(change.reason as u8, Relaxed);
+        let p90 = driver.quantile(0.9);
+        // Where the 99th percentile exceeds the usual deadline, requiring it would leave the queue
+        // empty.
+        let most = window.deadline_left.map_or(Duration::MAX, |left| {
+            left.mul_f64(self.tuning.inside).max(p90)
+        });
         Some(Closed {
             change,
-            p90: driver.quantile(0.9),
-            p99: driver.quantile(0.99),
+            p90,
+            p99: driver.quantile(0.99).min(most),
         })
     }
 
