@@ -87,8 +87,9 @@ pub struct Window {
     /// The mean no-load latency of the answered calls' [routes](crate::ConcurrencyLimit::route). It moves
     /// with the mix of routes, and not with load. `None` while it is unknown for most calls.
     pub route_latency: Option<Duration>,
-    /// How long requests that found no slot have until their deadline: one in ten has less. `None`
-    /// when none of them had a deadline.
+    /// How long requests have until their deadline: one in ten has less. Read from all requests that
+    /// found no slot, and from one other request in each window. `None` without deadlines, and when
+    /// the no-load latency is longer.
     pub deadline_left: Option<Duration>,
 }
 

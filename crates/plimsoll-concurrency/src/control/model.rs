@@ -48,7 +48,7 @@ pub(super) struct Model {
     route_latency: Option<f64>,
     /// Moving average of the share of calls that is dropped.
     pub(super) dropped: f64,
-    /// Time until the deadline of requests that find no slot.
+    /// Time until the deadline of requests.
     pub(super) deadline_left: Option<f64>,
     /// Throughput by Little's law over counted throughput. 1 unless calls are cancelled, or several
     /// cells share the limit and each has its own slots.

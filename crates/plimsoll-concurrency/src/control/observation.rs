@@ -47,7 +47,7 @@ pub(super) struct Observation {
     pub(super) dropped: f64,
     /// The share of slot time that calls held whose callers left after more than 1.2 no-load latencies.
     pub(super) late: f64,
-    /// Time until the deadline of requests that found no slot: one in ten has less.
+    /// Time until the deadline of requests: one in ten has less.
     pub(super) deadline_left: Option<f64>,
 }
 

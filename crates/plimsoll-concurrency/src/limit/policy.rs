@@ -48,11 +48,12 @@ where
         req: &mut Req,
         now: Instant,
     ) -> Verdict<ConcurrencyLimitPermit, ConcurrencyLimitWait> {
+        // Before a slot is taken: the user's closure may panic.
+        match &self.state.settings.sampler {
+            Some(sampler) if sampler.asks_for_deadline() => self.ask(sampler, req, now),
+            _ => {}
+        }
         if self.state.enter() {
-            match &self.state.settings.sampler {
-                Some(sampler) if sampler.asks_for_deadline() => self.ask(sampler, req, now),
-                _ => {}
-            }
             return Verdict::Admit(ConcurrencyLimitPermit::NEW);
         }
         self.wait(req, now)
@@ -191,7 +192,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         Rejection::new(NAME, Kind::Deadline)
     }
 
-    /// Measures the time that an admitted request has until its deadline.
+    /// Measures the time that a request has until its deadline.
     #[cold]
     #[inline(never)]
     fn ask<Req>(&self, sampler: &Sampler, req: &Req, now: Instant)

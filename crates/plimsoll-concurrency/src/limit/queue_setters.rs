@@ -36,7 +36,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
     /// [`Deadlines`](plimsoll_core::Deadlines) in front as a policy.
     ///
     /// An adaptive limit also keeps what is in flight and queued so low that it is answered in time.
-    /// For that it reads the deadline of one admitted request in each of its windows.
+    /// For that it also reads the deadline of one request in each window, before it takes a slot.
     pub fn deadlines<E>(self, deadlines: E) -> ConcurrencyLimit<E, R> {
         ConcurrencyLimit {
             state: self.state,

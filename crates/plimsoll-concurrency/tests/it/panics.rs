@@ -85,6 +85,28 @@ async fn a_priority_or_a_deadline_that_panics_takes_neither_slot_nor_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_that_an_adaptive_limit_reads_before_it_admits_takes_no_slot_when_it_panics() {
+    let limit = ConcurrencyLimit::adaptive().deadlines(|panics: &Req, _: Instant| {
+        read(())(panics);
+        None
+    });
+    let handle = limit.handle();
+    let (mut now, mut panicked) = (Instant::now(), 0);
+    for _ in 0..200 {
+        match catch_unwind(AssertUnwindSafe(|| limit.admit(&mut true, now))) {
+            Ok(Verdict::Admit(permit)) => {
+                now += MS;
+                limit.finish(permit, &Outcome::new(Class::Success, MS, now));
+            }
+            Ok(_) => panic!("a slot is free"),
+            Err(_) => panicked += 1,
+        }
+        assert_eq!(inside(&handle), 0);
+    }
+    assert!(panicked >= 2, "the closure is called in each window");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_share_or_a_partition_whose_closure_panics_counts_nothing() {
     let limit = full(0);
     let handle = limit.handle();

@@ -150,7 +150,7 @@ impl<T> BoundedQueue<T> {
         RecvMany::new(&self.shared, into, limit)
     }
 
-    /// Receives the oldest item without waiting. `None` if there is none.
+    /// Receives the oldest item without waiting. Returns `None` when the queue is empty.
     pub fn try_recv(&self) -> Option<T> {
         let mut expired = Lost::new();
         let mut state = self.shared.lock();

@@ -47,8 +47,8 @@ impl<T> Ring<T> {
         slot.is_queued().then_some((place, slot.weight))
     }
 
-    /// Replaces a queued item, which it returns, by a new one. `None`, and no change, if
-    /// there is none.
+    /// Replaces the queued item at this place and returns it. Returns `None`, and changes nothing,
+    /// when the item has left the queue.
     pub(crate) fn replace(&mut self, place: Place, new: &mut Slot<T>) -> Option<T> {
         let index = place.position.checked_sub(self.base())? as usize;
         let slot = self.slots.get_mut(index).filter(|slot| slot.is_queued())?;

@@ -148,7 +148,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Locks the state once the waiter is granted, or if there is none.
+    /// Locks the state once the waiter is granted, or at once without a waiter.
     ///
     /// Ready with whether room is reserved for it; if not, it must try again.
     #[inline]

@@ -32,7 +32,7 @@ pub(super) enum Phase {
         /// The factor of a step.
         factor: f64,
     },
-    /// Load after calm time: whether the capacity was tried before.
+    /// Load after calm time: a window that shows whether the capacity was tried before.
     Look,
     /// The limit has just moved; calls from before end.
     Settle,

@@ -61,9 +61,9 @@ pub(crate) struct Sampler {
     /// No-load latency in nanoseconds; 0 before the first window.
     no_load: AtomicU64,
     /// A low quantile of the time that requests have until their deadline, in nanoseconds; 0 before
-    /// the first deadline. Of those that find a slot, one in each window is asked.
+    /// the first deadline. Of requests that find a slot, the deadline of one in each window is read.
     deadline_left: AtomicU64,
-    /// Whether the next request that finds a slot is asked for its deadline.
+    /// Whether the deadline of the next request is read.
     asks: AtomicBool,
     reason: AtomicU8,
     /// While the limit is pinned, windows end without an effect.
@@ -177,11 +177,11 @@ impl Sampler {
         }
     }
 
-    /// Whether a request that found a slot is to be asked for its deadline: one in each window, so
-    /// that deadlines are measured before the first request finds no slot.
+    /// Whether the deadline of this request is to be read: of one in each window, so that deadlines
+    /// are measured before the first request finds no slot.
     #[inline]
     pub(crate) fn asks_for_deadline(&self) -> bool {
-        // Several threads may ask at once, which does no harm.
+        // Several threads may see it set: then several deadlines are read.
         self.asks.load(Relaxed) && {
             self.asks.store(false, Relaxed);
             true
