@@ -83,7 +83,7 @@ fn limited(config: Config, app: Router) -> Result<Router, Box<dyn Error>> {
     let service = config.service.build()?;
     let limit = config.concurrency.build()?;
     let shed = config.load_shed.build(limit.handle())?;
-    let breaker = config.breaker.map(|breaker| breaker.build());
+    let breaker = config.breaker.map(CircuitBreakerBuilder::build);
     let stack = (clients, service, shed, limit, breaker.transpose()?);
     Ok(app.layer(GateLayer::new(stack)))
 }
