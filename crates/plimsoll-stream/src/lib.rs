@@ -96,13 +96,23 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod clock;
+mod hub;
+mod key_hash;
 mod queue;
 mod sync;
 
-pub use self::queue::{
-    BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,
-    Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
-    RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
+pub use self::{
+    hub::{
+        Cursor, Ended, Hub, HubBuilder, HubCounters, InvalidCursor, InvalidHub, LagPolicy,
+        PublishError, Published, RecvNext, Reset, ResetReason, Resumed, SubscribeError, Subscriber,
+        Subscription,
+    },
+    queue::{
+        BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,
+        Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
+        RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
+    },
 };
 #[doc(no_inline)]
 pub use plimsoll_core::{Criticality, LoadSignal, Priority};

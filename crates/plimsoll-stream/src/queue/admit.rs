@@ -1,8 +1,6 @@
 //! What the policy decides about a new item.
 
 use super::{
-    clock::nanos,
-    keys::KeyHash,
     outcome::{Fate, Lost, ReserveError, SendError, Sent},
     policy::QueuePolicy,
     reason::DropReason,
@@ -10,6 +8,7 @@ use super::{
     state::State,
     waits::Waits,
 };
+use crate::{clock::nanos, key_hash::KeyHash};
 
 /// What the caller's functions return about an item.
 #[derive(Debug, Clone, Copy, Default)]

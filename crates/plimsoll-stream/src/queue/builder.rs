@@ -6,10 +6,9 @@ use plimsoll_core::{Priority, policy::Waiters};
 
 use super::{
     bounded::BoundedQueue,
-    clock::Clock,
     counters::Counters,
     error::InvalidQueue,
-    keys::{Keys, Secrets},
+    keys::Keys,
     levels::Levels,
     policy::QueuePolicy,
     reason::DropReason,
@@ -19,6 +18,7 @@ use super::{
     waits::Waits,
     weight::Weight,
 };
+use crate::{clock::Clock, key_hash::Secrets};
 
 /// The settings of a [`BoundedQueue`], checked together by [`build`](Self::build).
 ///

@@ -8,12 +8,11 @@
 //! | `shared` | the lock, and the caller's functions outside of it |
 //! | `state`, `admit`, `take` | decisions under the lock |
 //! | `ring`, `ring_search`, `slot`, `levels`, `keys` | the items, in order, by priority and by key |
-//! | `counters`, `waits`, `clock` | figures |
+//! | `counters`, `waits` | figures |
 
 mod admit;
 mod bounded;
 mod builder;
-mod clock;
 mod counters;
 mod error;
 mod guard;

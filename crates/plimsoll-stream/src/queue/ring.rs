@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use super::{
-    keys::{KeyHash, Keys, Place},
+    keys::{Keys, Place},
     levels::Levels,
     reason::{DropReason, Gap},
     slot::{Run, Slot},
 };
+use crate::key_hash::KeyHash;
 
 /// Slots of lost numbers that are kept before a compaction, besides one per queued item.
 ///

@@ -5,10 +5,11 @@ use std::{collections::VecDeque, mem};
 use fastrand::Rng;
 
 use super::{
-    keys::{KeyHash, Place},
+    keys::Place,
     ring::{Ring, is_queued},
     slot::Slot,
 };
+use crate::key_hash::KeyHash;
 
 impl<T> Ring<T> {
     /// The slot of a random item, each with the same probability.
@@ -103,10 +104,9 @@ impl<T> Ring<T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::queue::{
-        keys::{Keys, Secrets},
-        reason::DropReason,
-        ring::SLACK,
+    use crate::{
+        key_hash::Secrets,
+        queue::{keys::Keys, reason::DropReason, ring::SLACK},
     };
 
     #[test]

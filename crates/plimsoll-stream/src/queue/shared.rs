@@ -12,12 +12,14 @@ use plimsoll_core::Priority;
 
 use super::{
     admit::About,
-    keys::KeyHash,
     outcome::Lost,
     reason::DropReason,
     state::{Limits, State},
 };
-use crate::sync::{Mutex, MutexGuard};
+use crate::{
+    key_hash::KeyHash,
+    sync::{Mutex, MutexGuard},
+};
 
 type OnItem<T, R> = Option<Box<dyn Fn(&T) -> R + Send + Sync>>;
 type OnDrop<T> = Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>;

@@ -6,9 +6,10 @@ use fastrand::Rng;
 use plimsoll_core::policy::Waiters;
 
 use super::{
-    clock::Clock, counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason,
-    ring::Ring, slot::Slot, waits::Waits,
+    counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason, ring::Ring,
+    slot::Slot, waits::Waits,
 };
+use crate::clock::Clock;
 
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy)]

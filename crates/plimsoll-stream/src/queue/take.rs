@@ -1,6 +1,7 @@
 //! Taking items out of the queue.
 
-use super::{clock::nanos, outcome::Lost, policy::QueuePolicy, reason::Delivery, state::State};
+use super::{outcome::Lost, policy::QueuePolicy, reason::Delivery, state::State};
+use crate::clock::nanos;
 
 impl<T> State<T> {
     /// Takes the oldest item that is not expired, with its number.

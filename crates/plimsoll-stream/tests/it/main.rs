@@ -2,6 +2,8 @@
 
 mod cancellation;
 mod faces;
+mod hub;
+mod hub_model;
 mod interleavings;
 mod model;
 mod policies;

@@ -1,10 +1,10 @@
-//! The clock of a queue, read only by policies and measurements that need the age of items.
+//! A clock of one word, read only where the age of items is needed.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time since the queue was made, in nanoseconds, so that a time stamp has one word.
+/// Time since the clock was made, in nanoseconds, so that a time stamp has one word.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 

@@ -1,0 +1,202 @@
+//! A subscriber, and where it is.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use plimsoll_core::LoadSignal;
+
+use super::{
+    cursor::Cursor, error::Ended, lag::Bounds, latest::Numbered, parked::Place, recv::RecvNext,
+    segment::Segment, shared::Shared,
+};
+use crate::{queue::Delivery, sync::Ordering};
+
+/// One subscriber of a [`Hub`](crate::Hub).
+///
+/// Dropping it ends the subscription. Keep its [`cursor`](Self::cursor) to continue later.
+pub struct Subscription<T> {
+    pub(super) shared: Arc<Shared<T>>,
+    pub(super) bounds: Bounds,
+    pub(super) segment: Arc<Segment<T>>,
+    /// The number to be received next.
+    pub(super) next: u64,
+    /// Latest items of their keys that are still to be received.
+    pub(super) coalesced: VecDeque<Numbered<T>>,
+    pub(super) place: Option<Place>,
+    pub(super) ended: Option<Ended>,
+    /// Not yet added to the counter of the hub, which all subscribers share.
+    pub(super) delivered: u64,
+    resumed: Resumed,
+}
+
+/// Where a subscription begins.
+pub(super) struct Start<T> {
+    pub(super) segment: Arc<Segment<T>>,
+    pub(super) next: u64,
+    pub(super) resumed: Resumed,
+}
+
+/// How a subscription has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// Without a cursor.
+    Live,
+    /// After the cursor, with nothing missing.
+    Complete,
+    /// The cursor was of no use. The client must discard what it derived from earlier items.
+    Reset(Reset),
+}
+
+/// A client could not continue where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reset {
+    /// Why.
+    pub reason: ResetReason,
+    /// The number in the client's cursor.
+    pub from: u64,
+    /// The number after which the subscription begins.
+    pub to: u64,
+}
+
+/// Why a cursor was of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResetReason {
+    /// It is of another hub, or of this one before a restart.
+    UnknownEpoch,
+    /// Items after it are no longer kept.
+    TooOld,
+    /// Its item has not been published.
+    NotPublished,
+}
+
+impl ResetReason {
+    /// Returns the name for messages and labels, such as `too_old`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownEpoch => "unknown_epoch",
+            Self::TooOld => "too_old",
+            Self::NotPublished => "not_published",
+        }
+    }
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>, bounds: Bounds, start: Start<T>) -> Self {
+        Self {
+            shared,
+            bounds,
+            segment: start.segment,
+            next: start.next,
+            coalesced: VecDeque::new(),
+            place: None,
+            ended: None,
+            delivered: 0,
+            resumed: start.resumed,
+        }
+    }
+
+    /// Returns how the subscription has begun.
+    pub fn resumed(&self) -> Resumed {
+        self.resumed
+    }
+
+    /// Returns the cursor of what was received last, with gaps.
+    pub fn cursor(&self) -> Cursor {
+        self.shared.cursor(self.next - 1)
+    }
+
+    /// Returns how many items the subscriber is behind.
+    pub fn lag(&self) -> u64 {
+        (self.shared.last() + 1).saturating_sub(self.next)
+    }
+
+    /// Adds what was received to the counter of the hub.
+    pub(super) fn count(&mut self) {
+        let delivered = std::mem::take(&mut self.delivered);
+        self.shared
+            .figures
+            .delivered
+            .fetch_add(delivered, Ordering::Relaxed);
+    }
+}
+
+impl<T: Clone> Subscription<T> {
+    /// Receives the next item, or the gap in front of it, and waits for one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`], from then on each time.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no item and no gap.
+    pub fn recv(&mut self) -> RecvNext<'_, T> {
+        RecvNext::new(self)
+    }
+
+    /// Receives the next item or gap, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Option<Delivery<T>>, Ended> {
+        self.step().map_or(Ok(None), |step| step.map(Some))
+    }
+
+    /// Polls for the next item or gap.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery<T>, Ended>> {
+        self.poll_step(cx)
+    }
+}
+
+/// Yields items and gaps, and ends with the subscription.
+impl<T: Clone> Stream for Subscription<T> {
+    type Item = Delivery<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery<T>>> {
+        self.poll_step(cx).map(Result::ok)
+    }
+}
+
+/// All parts are `Unpin` pointers and numbers.
+impl<T> Unpin for Subscription<T> {}
+
+/// The share of the bound in items that the subscriber is behind: above 1 it is too slow.
+impl<T> LoadSignal for Subscription<T> {
+    fn load(&self) -> f64 {
+        self.lag() as f64 / self.bounds.items as f64
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.count();
+        self.shared.leave();
+        if let Some(place) = self.place.take() {
+            let waker = self.shared.lock().parked.leave(Some(place));
+            drop(waker);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("cursor", &self.cursor())
+            .field("lag", &self.lag())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
