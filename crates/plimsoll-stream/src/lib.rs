@@ -100,6 +100,9 @@ mod clock;
 mod hub;
 mod key_hash;
 mod queue;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod sse;
 mod sync;
 
 pub use self::{

@@ -1,10 +1,11 @@
-//! The bounded queue and its peers: items per second, nanoseconds, and items lost on cancel.
+//! The bounded queue, the hub and their peers: items per second, nanoseconds, and items lost on cancel.
 #![forbid(unsafe_code)]
 // The output of this program is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod channel;
 mod contenders;
+mod hub;
 mod report;
 mod single;
 mod throughput;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 const USAGE: &str = "\
-The bounded queue and its peers: a channel on two workers, single operations, and cancellation.
+The bounded queue, the hub and their peers: on two workers, single operations, and cancellation.
 
   cargo run --release -p benches --bin streams [-- OPTIONS]
 
@@ -91,8 +92,9 @@ fn run() -> Result<(), String> {
     single::race(&mut singles, 3 * size.rounds, size.calls);
     let singles = singles.iter();
     rows.extend(singles.map(|one| Row::new(one.case, one.contender, one.ns, None)));
+    rows.extend(hub::race(size.rounds.min(3), selected)?);
     report::print(&rows);
-    report::print_bars(&rows);
+    report::print_bars(&rows, hub::idle_subscriber_bytes());
     match json {
         Some(path) => report::write_json(&rows, &path).map_err(|error| error.to_string()),
         None => Ok(()),

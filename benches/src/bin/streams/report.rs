@@ -67,7 +67,7 @@ pub(crate) fn write_json(rows: &[Row], path: &Path) -> io::Result<()> {
 }
 
 /// Prints the project's own bars and which are missed.
-pub(crate) fn print_bars(rows: &[Row]) {
+pub(crate) fn print_bars(rows: &[Row], idle_subscriber_bytes: u64) {
     println!("\nbars:");
     for case in ["queue/block/1p", "queue/block/4p"] {
         let of_case = || rows.iter().filter(move |row| row.case == case);
@@ -116,6 +116,27 @@ pub(crate) fn print_bars(rows: &[Row]) {
         let status = if added <= 8.0 { "holds" } else { "MISSED" };
         println!("{status:<8}{added:>7.2}  ns per item for the histogram of waits, at most 8");
     }
+    hub_bars(rows, idle_subscriber_bytes);
+}
+
+/// The bars of the hub.
+fn hub_bars(rows: &[Row], idle_subscriber_bytes: u64) {
+    for case in ["hub/1000", "hub/10000"] {
+        let find = |contender: &str| {
+            let mut of_case = rows.iter().filter(|row| row.case == case);
+            of_case.find(|row| row.contender == contender)
+        };
+        for (peer, bound) in [("splaycast", 1.0), ("tokio broadcast", 2.0)] {
+            let text = format!("{case}: at least {bound} times {peer}");
+            bar(&text, find("plimsoll"), find(peer), bound);
+        }
+    }
+    let status = if idle_subscriber_bytes < 512 {
+        "holds"
+    } else {
+        "MISSED"
+    };
+    println!("{status:<8}{idle_subscriber_bytes:>7}  bytes per idle subscriber, below 512");
 }
 
 /// The rate of `ours` over that of `peer`, which must be at least `bound`.

@@ -46,8 +46,24 @@ pub struct HubBuilder<T> {
     epoch: Option<u64>,
 }
 
+impl<T> Hub<T> {
+    /// Makes a hub that keeps the last `capacity` items, for at most 30 s.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHub::Capacity`] when the capacity is 0.
+    pub fn new(capacity: usize) -> Result<Self, InvalidHub> {
+        Self::builder(capacity).build()
+    }
+
+    /// Returns a builder with more settings.
+    pub fn builder(capacity: usize) -> HubBuilder<T> {
+        HubBuilder::new(capacity)
+    }
+}
+
 impl<T> HubBuilder<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self {
             capacity,
             max_bytes: None,

@@ -3,10 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    builder::HubBuilder,
     counters::HubCounters,
     cursor::Cursor,
-    error::{InvalidHub, PublishError, SubscribeError},
+    error::{PublishError, SubscribeError},
     shared::Shared,
     subscribe::Subscriber,
     subscription::Subscription,
@@ -72,20 +71,6 @@ pub struct Published {
 }
 
 impl<T> Hub<T> {
-    /// Makes a hub that keeps the last `capacity` items, for at most 30 s.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidHub::Capacity`] when the capacity is 0.
-    pub fn new(capacity: usize) -> Result<Self, InvalidHub> {
-        Self::builder(capacity).build()
-    }
-
-    /// Returns a builder with more settings.
-    pub fn builder(capacity: usize) -> HubBuilder<T> {
-        HubBuilder::new(capacity)
-    }
-
     pub(crate) fn with(shared: Shared<T>) -> Self {
         let shared = Arc::new(shared);
         Self {

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use futures_core::Stream;
 use tokio::task::coop;
 
 use super::{error::Ended, lag::LagPolicy, subscription::Subscription};
@@ -18,8 +19,50 @@ use crate::{
 type Step<T> = Result<Delivery<T>, Ended>;
 
 impl<T: Clone> Subscription<T> {
+    /// Receives the next item, or the gap in front of it, and waits for one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`], from then on each time.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no item and no gap.
+    pub fn recv(&mut self) -> RecvNext<'_, T> {
+        RecvNext::new(self)
+    }
+
+    /// Receives the next item or gap, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Option<Delivery<T>>, Ended> {
+        self.step().map_or(Ok(None), |step| step.map(Some))
+    }
+
+    /// Polls for the next item or gap.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery<T>, Ended>> {
+        self.poll_step(cx)
+    }
+}
+
+/// Yields items and gaps, and ends with the subscription.
+impl<T: Clone> Stream for Subscription<T> {
+    type Item = Delivery<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery<T>>> {
+        self.poll_step(cx).map(Result::ok)
+    }
+}
+
+impl<T: Clone> Subscription<T> {
     /// The next item or gap, or `None` if there is none now.
-    pub(super) fn step(&mut self) -> Option<Step<T>> {
+    fn step(&mut self) -> Option<Step<T>> {
         loop {
             if let Some(ended) = self.ended {
                 return Some(Err(ended));
@@ -51,7 +94,7 @@ impl<T: Clone> Subscription<T> {
         }
     }
 
-    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<T>> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<T>> {
         // A subscriber that never has to wait would otherwise keep other tasks from running.
         let budget = ready!(coop::poll_proceed(cx));
         loop {

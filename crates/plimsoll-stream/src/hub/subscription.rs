@@ -1,21 +1,14 @@
 //! A subscriber, and where it is.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
-use futures_core::Stream;
 use plimsoll_core::LoadSignal;
 
 use super::{
-    cursor::Cursor, error::Ended, lag::Bounds, latest::Numbered, parked::Place, recv::RecvNext,
-    segment::Segment, shared::Shared,
+    cursor::Cursor, error::Ended, lag::Bounds, latest::Numbered, parked::Place, segment::Segment,
+    shared::Shared,
 };
-use crate::{queue::Delivery, sync::Ordering};
+use crate::sync::Ordering;
 
 /// One subscriber of a [`Hub`](crate::Hub).
 ///
@@ -125,48 +118,6 @@ impl<T> Subscription<T> {
             .figures
             .delivered
             .fetch_add(delivered, Ordering::Relaxed);
-    }
-}
-
-impl<T: Clone> Subscription<T> {
-    /// Receives the next item, or the gap in front of it, and waits for one if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`Ended`], from then on each time.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future loses no item and no gap.
-    pub fn recv(&mut self) -> RecvNext<'_, T> {
-        RecvNext::new(self)
-    }
-
-    /// Receives the next item or gap, if there is one now.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    pub fn try_recv(&mut self) -> Result<Option<Delivery<T>>, Ended> {
-        self.step().map_or(Ok(None), |step| step.map(Some))
-    }
-
-    /// Polls for the next item or gap.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery<T>, Ended>> {
-        self.poll_step(cx)
-    }
-}
-
-/// Yields items and gaps, and ends with the subscription.
-impl<T: Clone> Stream for Subscription<T> {
-    type Item = Delivery<T>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery<T>>> {
-        self.poll_step(cx).map(Result::ok)
     }
 }
 

@@ -9,6 +9,8 @@ mod model;
 mod policies;
 mod select;
 mod settings;
+#[cfg(feature = "axum")]
+mod sse;
 mod waiting;
 
 use std::{

@@ -1,0 +1,253 @@
+//! One stream: what is written next.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{
+    hub::{Resumed, Subscription},
+    queue::Delivery,
+    sse::{
+        acks::Acked,
+        event::SseEvent,
+        figures::count,
+        frame::Frame,
+        ladder::{Ladder, Step},
+        topic::Shared,
+    },
+};
+
+/// Bytes of a frame, from which on no event is added.
+///
+/// 8 KiB, the first buffer of hyper: larger frames delay the first event in them, and smaller ones
+/// fill hyper's queue of 16 chunks with little data.
+const FRAME: usize = 8 << 10;
+/// The same for a client that is behind: it needs throughput, and latency no longer matters.
+const WIDE_FRAME: usize = 64 << 10;
+
+/// Counts a client as long as it lives.
+pub(crate) struct Place(Arc<Shared>);
+
+impl Place {
+    /// A place, if there is room for one more client.
+    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let max = shared.limits.max_clients;
+        let clients = &shared.figures.clients;
+        let taken = clients.fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
+        taken.ok().map(|_| Self(Arc::clone(shared)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.figures.clients.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A stream of a client, without its timers.
+pub(crate) struct Connection {
+    place: Place,
+    subscription: Subscription<SseEvent>,
+    acked: Option<Acked>,
+    ladder: Ladder,
+    /// Events that may still be sent: the stream is one poll. `None` for as many as there are.
+    left: Option<usize>,
+    stage: Stage,
+    /// Since when the window of acknowledgements is closed.
+    blocked_since: Option<Instant>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    First,
+    Open,
+    Done,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        place: Place,
+        subscription: Subscription<SseEvent>,
+        acked: Option<Acked>,
+        left: Option<usize>,
+    ) -> Self {
+        Self {
+            place,
+            subscription,
+            acked,
+            ladder: Ladder::default(),
+            left,
+            stage: Stage::First,
+            blocked_since: None,
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.place.0
+    }
+
+    /// When the client will have been silent for too long, if it must acknowledge.
+    pub(crate) fn ack_deadline(&self) -> Option<Instant> {
+        let timeout = self.shared().limits.ack_timeout;
+        self.blocked_since.map(|since| since + timeout)
+    }
+
+    /// The next frame, or `None` at the end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+        let mut frame = Frame::default();
+        match self.stage {
+            Stage::Done => return Poll::Ready(None),
+            Stage::First => {
+                self.stage = Stage::Open;
+                self.first(&mut frame);
+            }
+            Stage::Open => {}
+        }
+        // Before the events of this frame: it says what the client is about to see.
+        self.observe(&mut frame, now);
+        if self.stage == Stage::Open {
+            self.fill(&mut frame, cx, now);
+        }
+        if frame.is_empty() {
+            return match self.stage {
+                Stage::Done => Poll::Ready(None),
+                _ => Poll::Pending,
+            };
+        }
+        self.shared()
+            .figures
+            .bytes
+            .fetch_add(frame.len() as u64, Relaxed);
+        Poll::Ready(Some(frame.0.freeze()))
+    }
+
+    /// Retry, the id to come back with, and what the client must know first.
+    fn first(&self, frame: &mut Frame) {
+        let cursor = self.subscription.cursor();
+        frame.prime(self.shared().limits.retry, cursor);
+        if let Resumed::Reset(reset) = self.subscription.resumed() {
+            frame.reset(reset, cursor);
+        }
+        if let Some(acked) = &self.acked {
+            frame.open(&acked.id, acked.window);
+        }
+    }
+
+    /// Tells a slow client so, or moves it to polling.
+    fn observe(&mut self, frame: &mut Frame, now: Instant) {
+        let (limits, figures) = (&self.place.0.limits, &self.place.0.figures);
+        // A poll has told the client already.
+        if self.left.is_some() {
+            return;
+        }
+        let is_silent = self
+            .blocked_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= limits.ack_timeout);
+        let lag = self.subscription.lag();
+        match self.ladder.observe(&limits.marks, lag, now) {
+            _ if is_silent => {
+                count(&figures.moved_ack_timeout);
+                self.end(frame, "no acknowledgement");
+            }
+            Some(Step::Pause) => {
+                count(&figures.pauses);
+                frame.pause();
+            }
+            Some(Step::Resume) => {
+                count(&figures.resumes);
+                frame.resume();
+            }
+            Some(Step::Poll) => {
+                count(&figures.moved_slow);
+                self.end(frame, "buffer full");
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the stream. The client comes back after a while.
+    fn end(&mut self, frame: &mut Frame, reason: &str) {
+        let after = self.shared().limits.poll_after();
+        frame.poll(reason, self.subscription.cursor(), after);
+        frame.retry(after);
+        self.stage = Stage::Done;
+    }
+
+    /// Adds events, and registers the waker if there are none.
+    fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>, now: Instant) {
+        let marks = &self.shared().limits.marks;
+        let max = if Ladder::is_wide(marks, self.subscription.lag()) {
+            WIDE_FRAME
+        } else {
+            FRAME
+        };
+        while frame.len() < max {
+            if self.left == Some(0) || (self.left.is_some() && self.subscription.lag() == 0) {
+                let after = self.shared().limits.poll_after();
+                frame.retry(after);
+                self.stage = Stage::Done;
+                return;
+            }
+            if let Some(acked) = &self.acked {
+                if !acked.poll_may_send(cx) {
+                    // Without a lag the client has nothing to wait for.
+                    if self.subscription.lag() > 0 {
+                        self.blocked_since.get_or_insert(now);
+                    }
+                    return;
+                }
+                self.blocked_since = None;
+            }
+            // The task yields when its socket has taken enough, so only a wait uses its budget.
+            let next = match self.subscription.try_recv() {
+                Ok(Some(delivery)) => Poll::Ready(Ok(delivery)),
+                Ok(None) if frame.is_empty() => self.subscription.poll_recv(cx),
+                Ok(None) => Poll::Pending,
+                Err(ended) => Poll::Ready(Err(ended)),
+            };
+            match next {
+                Poll::Pending => return,
+                Poll::Ready(Ok(delivery)) => self.write(frame, delivery),
+                Poll::Ready(Err(_)) => {
+                    self.stage = Stage::Done;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, frame: &mut Frame, delivery: Delivery<SseEvent>) {
+        let id = self.subscription.cursor();
+        match delivery {
+            Delivery::Item { seq, item } => {
+                frame.event(id, &item);
+                if let Some(acked) = &self.acked {
+                    acked.sent(seq);
+                }
+                self.left = self.left.map(|left| left - 1);
+            }
+            Delivery::Gap(gap) => {
+                frame.gap(gap, id);
+                if let Some(acked) = &self.acked {
+                    acked.skip_to(gap.to);
+                }
+            }
+        }
+    }
+
+    /// A heartbeat, when there was nothing else for a while.
+    pub(crate) fn heartbeat(&self) -> Bytes {
+        count(&self.shared().figures.heartbeats);
+        let mut frame = Frame::default();
+        frame.heartbeat();
+        frame.0.freeze()
+    }
+
+    pub(crate) fn heartbeat_every(&self) -> std::time::Duration {
+        self.shared().limits.heartbeat
+    }
+}

@@ -1,0 +1,99 @@
+//! Server-sent events that survive slow clients: resume, acknowledgements, and a poll endpoint.
+//!
+//! A [`Topic`] keeps the last events once, for all clients. Each client has a place among them, so a
+//! slow one costs no memory beyond its connection, and never slows the others.
+//!
+//! ```no_run
+//! use axum::Router;
+//! use plimsoll_stream::sse::{SseEvent, Topic};
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let ticks = Topic::builder().build()?;
+//! let app: Router = Router::new().nest("/ticks", ticks.router());
+//!
+//! ticks.publish(SseEvent::new("17").event("price")?)?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! In the browser, `new EventSource("/ticks")` is all that is needed: it reconnects by itself, and
+//! its `Last-Event-ID` continues after the last event.
+//!
+//! # Routes
+//!
+//! | route | what |
+//! |---|---|
+//! | `GET /` | the stream: `text/event-stream` |
+//! | `GET /poll?after=ID` | the events after one, at once: the same frames, with an end |
+//! | `POST /ack?connection=ID` | the body is the id of the last event that was processed |
+//!
+//! [`Topic::stream`], [`Topic::poll`] and [`Topic::acknowledge`] are the same for a router of your
+//! own. Who may read a topic is for the application to check, in a layer around the routes or in its
+//! own handlers: an id says from where to read, and gives no access. The id of a connection is
+//! random and secret, so that no client acknowledges for another.
+//!
+//! # What a client sees
+//!
+//! | frame | meaning |
+//! |---|---|
+//! | `retry: 3000`, and an `id` without data | the first frame; it dispatches nothing |
+//! | `id: EPOCH.SEQ`, `event`, `data` | an event; the id is opaque |
+//! | `event: reset`, data `{"reason":"too_old","from":7,"to":90}` | the client's id was of no use: it must load its state again; what follows is after `to` |
+//! | `event: gap`, data `{"from":7,"to":9,"reason":"oldest"}` | the events 7 to 9 were lost |
+//! | `event: flow`, data `{"event":"flow.pause","reason":"buffer full"}` | the client is slow |
+//! | `event: flow`, data `{"event":"flow.resume"}` | it has caught up |
+//! | `event: flow`, data `{"event":"flow.poll",..}`, then the end | the client is moved to polling |
+//! | `event: open`, data `{"connection":"..","window":100}` | acknowledgements are expected |
+//! | `:` | a heartbeat, after 15 s without a frame |
+//!
+//! # A slow client
+//!
+//! 1. More events go into one frame. With [`TopicBuilder::coalesce`], a client that exceeds even the
+//!    overflow gets the latest event of each key.
+//! 2. Above the high mark of its buffer it is told so, and again when it is below the low mark.
+//! 3. Beyond its buffer, the topic's log is its overflow, for as long as events are kept.
+//! 4. When it stays there, it is moved to polling: the stream ends with `retry`, so that a browser
+//!    comes back with its last id, and gets events at that pace until it has caught up.
+//!
+//! A native `EventSource` that gets a 429, 503 or 204 never tries again, and cannot read headers. So
+//! when there is no room, it gets a stream that tells it when to come back, and ends. A client that
+//! declares itself, by the header `x-stream-client: fetch` or the query `client=fetch`, gets a 429
+//! or 503 with `retry-after` and `x-stream-pause: true`, as the poll endpoint does.
+//!
+//! # Proxies and sockets
+//!
+//! The response says `x-accel-buffering: no`, without which nginx buffers up to 1 GiB for a client
+//! that reads nothing. The kernel of the server hides about 4 MiB from the stream; serve it through
+#![cfg_attr(
+    feature = "listener",
+    doc = "[`TunedListener`](crate::listener::TunedListener),"
+)]
+#![cfg_attr(
+    not(feature = "listener"),
+    doc = "`TunedListener` (feature `listener`),"
+)]
+//! which also ends the connection of a client that reads nothing.
+
+mod acks;
+mod body;
+mod connection;
+mod event;
+mod figures;
+mod frame;
+mod ladder;
+mod limits;
+mod request;
+mod response;
+mod routes;
+mod settings;
+mod topic;
+
+pub use self::{
+    acks::AckError,
+    body::EventBody,
+    event::{InvalidEvent, SseEvent},
+    figures::TopicCounters,
+    settings::{InvalidTopic, TopicBuilder},
+    topic::Topic,
+};

@@ -1,0 +1,185 @@
+//! The answers of a topic.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderName, HeaderValue, Request, StatusCode, Version,
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE},
+};
+use plimsoll_core::{Http, Kind, Rejection, protocol::Held};
+
+use crate::{
+    hub::{Cursor, Resumed, SubscribeError, Subscription},
+    queue::Delivery,
+    sse::{
+        acks::AckError,
+        body::EventBody,
+        connection::{Connection, Place},
+        event::SseEvent,
+        figures::count,
+        frame::Frame,
+        request::{From, from, reads_status},
+        topic::Topic,
+    },
+};
+
+/// There is no gate, so nothing is held.
+type Nothing = Held<(), Http, ()>;
+
+const NAME: &str = "sse";
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const X_STREAM_PAUSE: HeaderName = HeaderName::from_static("x-stream-pause");
+const X_STREAM_CURSOR: HeaderName = HeaderName::from_static("x-stream-cursor");
+const X_STREAM_MORE: HeaderName = HeaderName::from_static("x-stream-more");
+
+impl Topic {
+    /// Answers a request for the stream.
+    ///
+    /// It begins after `Last-Event-ID` or the query's `after`, if there is one. A client that is
+    /// further behind than the low mark gets one poll's worth of events, and comes back.
+    ///
+    /// When there is no room, or the topic is closed: 503 with `retry-after` for a client that reads
+    /// it, and else a stream that says when to come back, and ends.
+    pub fn stream<B>(&self, request: &Request<B>) -> Response {
+        let shared = &self.shared;
+        let (uri, headers) = (request.uri(), request.headers());
+        let Ok(subscription) = self.subscribe(from(uri, headers)) else {
+            return self.no_room(request);
+        };
+        let Some(place) = Place::take(shared) else {
+            return self.no_room(request);
+        };
+        count(&shared.figures.opened);
+        let limits = &shared.limits;
+        let is_behind = subscription.lag() > limits.marks.low;
+        let left = is_behind.then_some(limits.poll_events);
+        if is_behind {
+            count(&shared.figures.polled_streams);
+        }
+        let acked = limits.window.filter(|_| !is_behind);
+        let acked = acked.map(|window| shared.acks.open(subscription.cursor().seq, window));
+        let body = EventBody::new(Connection::new(place, subscription, acked, left));
+        let mut response = event_stream(Body::new(body));
+        if request.version() < Version::HTTP_2 {
+            let keep_alive = HeaderValue::from_static("keep-alive");
+            response.headers_mut().insert(CONNECTION, keep_alive);
+        }
+        response
+    }
+
+    /// Answers a request for the events after the query's `after`, with an end: at most
+    /// [`poll_events`](crate::sse::TopicBuilder::poll_events), none if there are none.
+    ///
+    /// The body has the frames of a stream. The header `x-stream-cursor` is the next `after`, and
+    /// `x-stream-more: true` says that there are more events now.
+    ///
+    /// # Errors in the answer
+    ///
+    /// 429 with `retry-after` and `x-stream-pause: true` as the poll endpoint of
+    /// [`TopicBuilder`](crate::sse::TopicBuilder) states, 503 when the topic is closed.
+    pub fn poll<B>(&self, request: &Request<B>) -> Response {
+        let from = from(request.uri(), request.headers());
+        let Ok(mut subscription) = self.subscribe(from) else {
+            return self.reject(request);
+        };
+        let limits = &self.shared.limits;
+        let mut frame = Frame::default();
+        frame.prime(limits.poll_after(), subscription.cursor());
+        if let Resumed::Reset(reset) = subscription.resumed() {
+            frame.reset(reset, subscription.cursor());
+        }
+        let mut left = limits.poll_events;
+        while left > 0 {
+            let Ok(Some(delivery)) = subscription.try_recv() else {
+                break;
+            };
+            match delivery {
+                Delivery::Item { item, .. } => {
+                    frame.event(subscription.cursor(), &item);
+                    left -= 1;
+                }
+                Delivery::Gap(gap) => frame.gap(gap, subscription.cursor()),
+            }
+        }
+        count(&self.shared.figures.polls);
+        let cursor = subscription.cursor().to_string();
+        let mut response = event_stream(Body::from(frame.0.freeze()));
+        let headers = response.headers_mut();
+        if let Ok(cursor) = HeaderValue::from_str(&cursor) {
+            headers.insert(X_STREAM_CURSOR, cursor);
+        }
+        let more = if subscription.lag() > 0 {
+            "true"
+        } else {
+            "false"
+        };
+        headers.insert(X_STREAM_MORE, HeaderValue::from_static(more));
+        response
+    }
+
+    fn subscribe(&self, from: From) -> Result<Subscription<SseEvent>, SubscribeError> {
+        let subscriber = self.hub.subscriber().policy(self.shared.limits.lag_policy);
+        match from {
+            From::Now => subscriber,
+            From::After(cursor) => subscriber.after(cursor),
+            // A cursor of no hub: the client is told that its id was of no use.
+            From::Malformed => subscriber.after(Cursor {
+                epoch: !self.hub.cursor().epoch,
+                seq: 0,
+            }),
+        }
+        .subscribe()
+    }
+
+    /// Tells a client when to come back.
+    fn no_room<B>(&self, request: &Request<B>) -> Response {
+        count(&self.shared.figures.rejected);
+        if reads_status(request.uri(), request.headers()) {
+            return self.reject(request);
+        }
+        let after = self.shared.limits.poll_after();
+        let mut frame = Frame::default();
+        frame.retry(after);
+        event_stream(Body::from(frame.0.freeze()))
+    }
+
+    fn reject<B>(&self, request: &Request<B>) -> Response {
+        let after = self.shared.limits.poll_after();
+        let rejection = Rejection::new(NAME, Kind::Full).with_estimated_retry_after(after);
+        let response = Http::default().rejection::<Nothing, Body, B>(request, &rejection);
+        let mut response = response.map(Body::new);
+        let pause = HeaderValue::from_static("true");
+        response.headers_mut().insert(X_STREAM_PAUSE, pause);
+        response
+    }
+}
+
+fn event_stream(body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store, no-transform"),
+        (X_ACCEL_BUFFERING, "no"),
+    ];
+    (headers, body).into_response()
+}
+
+/// A refused acknowledgement as a problem document.
+impl IntoResponse for AckError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::UnknownConnection => StatusCode::NOT_FOUND,
+            Self::OtherTopic | Self::NotSent { .. } => StatusCode::CONFLICT,
+        };
+        problem(status, &self.to_string())
+    }
+}
+
+/// `detail` is text of this crate, without characters that JSON escapes.
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
+    let code = status.as_u16();
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = format!(r#"{{"title":"{title}","status":{code},"detail":"{detail}"}}"#);
+    (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+}

@@ -1,0 +1,98 @@
+//! A topic: one log of events, and the clients that follow it.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    hub::{Cursor, Hub, PublishError, Published},
+    sse::{
+        acks::{AckError, Acks},
+        event::SseEvent,
+        figures::{Figures, TopicCounters, count},
+        limits::Limits,
+    },
+};
+
+/// A topic of server-sent events.
+///
+/// Clones share the topic. It closes when the last clone is dropped, routers included: streams then
+/// end, and browsers come back after the time of [`retry`](crate::sse::TopicBuilder::retry).
+///
+/// See the [module](crate::sse) for its routes and what a client sees.
+#[derive(Clone)]
+pub struct Topic {
+    pub(crate) hub: Hub<SseEvent>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What a topic and its streams share. Streams do not keep the topic open.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) figures: Figures,
+    pub(crate) acks: Arc<Acks>,
+}
+
+impl Topic {
+    pub(crate) fn new(hub: Hub<SseEvent>, limits: Limits) -> Self {
+        let shared = Shared {
+            limits,
+            figures: Figures::default(),
+            acks: Arc::default(),
+        };
+        Self {
+            hub,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Publishes an event to all clients. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], with the event, when the topic is closed or the event alone exceeds the
+    /// bound in bytes.
+    pub fn publish(&self, event: SseEvent) -> Result<Published, PublishError<SseEvent>> {
+        self.hub.publish(event)
+    }
+
+    /// Takes the acknowledgement of a client: it has processed all up to this cursor.
+    ///
+    /// The same one again, or an earlier one, changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`]; the connection is as it was.
+    pub fn acknowledge(&self, connection: &str, cursor: Cursor) -> Result<(), AckError> {
+        let epoch = self.hub.cursor().epoch;
+        let taken = self.shared.acks.acknowledge(connection, epoch, cursor);
+        let figures = &self.shared.figures;
+        count(match taken {
+            Ok(()) => &figures.acks,
+            Err(_) => &figures.refused_acks,
+        });
+        taken
+    }
+
+    /// Closes the topic. Returns whether it was open. Streams end after what was published before.
+    pub fn close(&self) -> bool {
+        self.hub.close()
+    }
+
+    /// Returns the cursor of the last event that was published.
+    pub fn cursor(&self) -> Cursor {
+        self.hub.cursor()
+    }
+
+    /// Returns the counters. They are read one after the other.
+    pub fn counters(&self) -> TopicCounters {
+        self.shared.figures.read(self.hub.counters())
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic")
+            .field("hub", &self.hub)
+            .field("limits", &self.shared.limits)
+            .finish_non_exhaustive()
+    }
+}

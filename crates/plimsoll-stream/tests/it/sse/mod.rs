@@ -1,0 +1,8 @@
+//! Server-sent events.
+
+mod acks;
+mod client;
+mod flow;
+mod resume;
+mod sockets;
+mod wire;
