@@ -7,7 +7,7 @@ pub struct HubCounters {
     /// Items that were published.
     pub published: u64,
     /// Items that subscribers have received. A subscription adds its own when it waits, when it
-    /// goes on to the next 32 items, and at its end.
+    /// continues with the next 32 items, and at its end.
     pub delivered: u64,
     /// Gaps that subscribers have received.
     pub gaps: u64,

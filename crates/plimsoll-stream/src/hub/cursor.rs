@@ -14,7 +14,7 @@ const MAX_LEN: usize = EPOCH + 1 + 20;
 /// such as the `id` of a server-sent event. Clients must treat the text as opaque.
 ///
 /// The epoch is a random number of the hub, so a cursor of another hub, or of the same one before a
-/// restart, is recognised. A cursor gives no access: it says from where to read, and whether the
+/// restart, is recognised. A cursor gives no access: it states from where to read, and whether the
 /// client may read the hub at all is for the application to check.
 ///
 /// ```

@@ -69,7 +69,7 @@ pub enum SubscribeError {
         /// The bound of the hub in bytes: 0 if it has none.
         max: u64,
     },
-    /// The subscriber coalesces, and the hub has no function that tells the key of an item.
+    /// The subscriber coalesces, and the hub has no function that returns the key of an item.
     #[error("the policy is Coalesce, and the hub has no key")]
     NoKey,
 }

@@ -31,8 +31,7 @@ impl<T> Latest<T> {
         }
     }
 
-    /// Adds the latest item of a key, and returns the one that it replaces or for which there is
-    /// no room any more: the caller drops it outside of the lock.
+    /// Adds the latest item of a key, and returns the one that it replaces or evicts: the caller drops it outside of the lock.
     pub(crate) fn insert(&mut self, key: KeyHash, new: Numbered<T>) -> Option<Numbered<T>> {
         self.order.push_back((new.0, key));
         let replaced = self.items.insert(key, new);

@@ -122,7 +122,7 @@ impl<T: Clone> Subscription<T> {
         }
     }
 
-    /// Goes on to the segment of the next item. Returns whether the hub still has it.
+    /// Continues with the segment of the next item. Returns whether the hub still has it.
     fn advance(&mut self) -> bool {
         self.count();
         let next = self.segment.next();

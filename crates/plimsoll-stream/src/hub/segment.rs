@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 /// Items in a segment.
 ///
 /// A subscriber that is not polled keeps the one segment alive that it reads, so this bounds what
-/// it retains; and it looks for the next segment once for so many items. With 8, `streams`,
+/// it retains; and it looks for the next segment once per segment. With 8, `streams`,
 /// `hub/1000`, is slower by a fifth.
 pub(crate) const SEGMENT: usize = 32;
 

@@ -68,7 +68,7 @@ impl<'a, T> Subscriber<'a, T> {
     /// Begins after the item that a client has received last.
     ///
     /// If that is not possible, the subscription begins with the oldest item that is kept, and
-    /// [`Subscription::resumed`] says so.
+    /// [`Subscription::resumed`] reports it.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.begin = Begin::After(cursor);
         self

@@ -12,7 +12,7 @@ use std::{
 
 use crate::hub::Cursor;
 
-/// An acknowledgement was refused. The connection is as it was.
+/// An acknowledgement was rejected. The connection is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {

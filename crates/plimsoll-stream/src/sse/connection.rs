@@ -107,7 +107,7 @@ impl Connection {
             }
             Stage::Open => {}
         }
-        // Before the events of this frame: it says what the client is about to see.
+        // Before the events of this frame: it announces what the client is about to see.
         self.observe(&mut frame, now);
         if self.stage == Stage::Open {
             self.fill(&mut frame, cx, now);
@@ -125,7 +125,7 @@ impl Connection {
         Poll::Ready(Some(frame.0.freeze()))
     }
 
-    /// Retry, the id to come back with, and what the client must know first.
+    /// Retry, the id to come back with, and what comes before the events.
     fn first(&self, frame: &mut Frame) {
         let cursor = self.subscription.cursor();
         frame.prime(self.shared().limits.retry, cursor);
@@ -137,10 +137,10 @@ impl Connection {
         }
     }
 
-    /// Tells a slow client so, or moves it to polling.
+    /// Notifies a slow client, or moves it to polling.
     fn observe(&mut self, frame: &mut Frame, now: Instant) {
         let (limits, figures) = (&self.place.0.limits, &self.place.0.figures);
-        // A poll has told the client already.
+        // A poll is already the last step.
         if self.left.is_some() {
             return;
         }

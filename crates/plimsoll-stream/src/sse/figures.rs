@@ -34,8 +34,8 @@ pub struct TopicCounters {
     pub polls: u64,
     /// Acknowledgements that were taken.
     pub acks: u64,
-    /// Acknowledgements that were refused.
-    pub refused_acks: u64,
+    /// Acknowledgements that were rejected.
+    pub rejected_acks: u64,
 }
 
 /// The counters. No order with other memory is needed.
@@ -53,7 +53,7 @@ pub(crate) struct Figures {
     pub(crate) polled_streams: AtomicU64,
     pub(crate) polls: AtomicU64,
     pub(crate) acks: AtomicU64,
-    pub(crate) refused_acks: AtomicU64,
+    pub(crate) rejected_acks: AtomicU64,
 }
 
 /// Adds one.
@@ -77,7 +77,7 @@ impl Figures {
             polled_streams: self.polled_streams.load(Relaxed),
             polls: self.polls.load(Relaxed),
             acks: self.acks.load(Relaxed),
-            refused_acks: self.refused_acks.load(Relaxed),
+            rejected_acks: self.rejected_acks.load(Relaxed),
         }
     }
 }

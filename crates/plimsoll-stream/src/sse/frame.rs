@@ -71,7 +71,7 @@ impl Frame {
         self.flow(format_args!("{{\"event\":\"flow.resume\"}}"));
     }
 
-    /// Tells the client to poll, and when.
+    /// Asks the client to poll, after this time.
     pub(crate) fn poll(&mut self, reason: &str, after: Cursor, retry: Duration) {
         self.flow(format_args!(
             "{{\"event\":\"flow.poll\",\"reason\":\"{reason}\",\"after\":\"{after}\",\"retry_ms\":{}}}",

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 /// The marks of a client's buffer, in events.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
-    /// From here on a client is told that it is slow.
+    /// Above it a client is notified that it is slow.
     pub(crate) high: u64,
-    /// Down to here it stays told: between the marks nothing changes.
+    /// At or below it a client is notified that it has caught up.
     pub(crate) low: u64,
     /// The buffer. Beyond it, the client lives on the overflow.
     pub(crate) buffer: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Marks {
     pub(crate) overflow: Duration,
 }
 
-/// What the client is told.
+/// What is sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Pause,
@@ -73,7 +73,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_is_told_once_until_it_has_caught_up() {
+    async fn a_client_is_notified_once_until_it_has_caught_up() {
         let mut ladder = Ladder::default();
         let now = Instant::now();
         let steps = [0, 80, 81, 100, 60, 81, 51, 50, 80, 81, 0];

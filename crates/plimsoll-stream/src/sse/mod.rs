@@ -29,8 +29,8 @@
 //! | `POST /ack?connection=ID` | the body is the id of the last event that was processed |
 //!
 //! [`Topic::stream`], [`Topic::poll`] and [`Topic::acknowledge`] are the same for a router of your
-//! own. Who may read a topic is for the application to check, in a layer around the routes or in its
-//! own handlers: an id says from where to read, and gives no access. The id of a connection is
+//! own. Access to a topic is for the application to check, in a layer around the routes or in its
+//! own handlers: an id states from where to read, and gives no access. The id of a connection is
 //! random and secret, so that no client acknowledges for another.
 //!
 //! # What a client sees
@@ -51,19 +51,19 @@
 //!
 //! 1. More events go into one frame. With [`TopicBuilder::coalesce`], a client that exceeds even the
 //!    overflow gets the latest event of each key.
-//! 2. Above the high mark of its buffer it is told so, and again when it is below the low mark.
+//! 2. Above the high mark of its buffer it is notified, and again when it is below the low mark.
 //! 3. Beyond its buffer, the topic's log is its overflow, for as long as events are kept.
 //! 4. When it stays there, it is moved to polling: the stream ends with `retry`, so that a browser
 //!    comes back with its last id, and gets events at that pace until it has caught up.
 //!
 //! A native `EventSource` that gets a 429, 503 or 204 never tries again, and cannot read headers. So
-//! when there is no room, it gets a stream that tells it when to come back, and ends. A client that
+//! when there is no room, it gets a stream with a `retry`, which ends at once. A client that
 //! declares itself, by the header `x-stream-client: fetch` or the query `client=fetch`, gets a 429
 //! or 503 with `retry-after` and `x-stream-pause: true`, as the poll endpoint does.
 //!
 //! # Proxies and sockets
 //!
-//! The response says `x-accel-buffering: no`, without which nginx buffers up to 1 GiB for a client
+//! The response has `x-accel-buffering: no`, without which nginx buffers up to 1 GiB for a client
 //! that reads nothing. The kernel of the server hides about 4 MiB from the stream; serve it through
 #![cfg_attr(
     feature = "listener",

@@ -1,4 +1,4 @@
-//! What a request says.
+//! What a request contains.
 
 use http::{HeaderMap, Uri};
 
@@ -6,7 +6,7 @@ use crate::hub::{Cursor, InvalidCursor};
 
 /// The header in which a browser sends the id of the last event.
 const LAST_EVENT_ID: &str = "last-event-id";
-/// The header by which a client says that it reads status codes and headers.
+/// The header by which a client declares that it reads status codes and headers.
 const STREAM_CLIENT: &str = "x-stream-client";
 
 /// The value of a parameter in the query. Ids need no percent-encoding, so none is decoded.
@@ -22,12 +22,12 @@ pub(crate) fn reads_status(uri: &Uri, headers: &HeaderMap) -> bool {
     declared.is_some_and(|value| value == "fetch") || query(uri, "client") == Some("fetch")
 }
 
-/// From where a client wants to read.
+/// From where a client reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
     Now,
     After(Cursor),
-    /// An id that is none of this crate's.
+    /// An id that this crate has not written.
     Malformed,
 }
 

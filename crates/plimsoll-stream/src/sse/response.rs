@@ -41,7 +41,7 @@ impl Topic {
     /// further behind than the low mark gets one poll's worth of events, and comes back.
     ///
     /// When there is no room, or the topic is closed: 503 with `retry-after` for a client that reads
-    /// it, and else a stream that says when to come back, and ends.
+    /// it, and else a stream with a `retry`, which ends at once.
     pub fn stream<B>(&self, request: &Request<B>) -> Response {
         let shared = &self.shared;
         let (uri, headers) = (request.uri(), request.headers());
@@ -73,7 +73,7 @@ impl Topic {
     /// [`poll_events`](crate::sse::TopicBuilder::poll_events), none if there are none.
     ///
     /// The body has the frames of a stream. The header `x-stream-cursor` is the next `after`, and
-    /// `x-stream-more: true` says that there are more events now.
+    /// `x-stream-more: true` shows that there are more events now.
     ///
     /// # Errors in the answer
     ///
@@ -124,7 +124,7 @@ impl Topic {
         match from {
             From::Now => subscriber,
             From::After(cursor) => subscriber.after(cursor),
-            // A cursor of no hub: the client is told that its id was of no use.
+            // A cursor of no hub: the client gets a reset.
             From::Malformed => subscriber.after(Cursor {
                 epoch: !self.hub.cursor().epoch,
                 seq: 0,
@@ -133,7 +133,7 @@ impl Topic {
         .subscribe()
     }
 
-    /// Tells a client when to come back.
+    /// Sends a client away for a while.
     fn no_room<B>(&self, request: &Request<B>) -> Response {
         count(&self.shared.figures.rejected);
         if reads_status(request.uri(), request.headers()) {
@@ -165,7 +165,7 @@ fn event_stream(body: Body) -> Response {
     (headers, body).into_response()
 }
 
-/// A refused acknowledgement as a problem document.
+/// A rejected acknowledgement as a problem document.
 impl IntoResponse for AckError {
     fn into_response(self) -> Response {
         let status = match self {

@@ -142,8 +142,8 @@ impl TopicBuilder {
         self
     }
 
-    /// Sets the marks, as shares of the buffer: above `high` a client is told that it is slow, and
-    /// at `low` that it has caught up.
+    /// Sets the marks, as shares of the buffer: above `high` a client is notified that it is slow,
+    /// and at `low` that it has caught up.
     pub fn marks(mut self, low: f64, high: f64) -> Self {
         self.marks = (low, high);
         self

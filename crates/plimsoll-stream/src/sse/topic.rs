@@ -67,7 +67,7 @@ impl Topic {
         let figures = &self.shared.figures;
         count(match taken {
             Ok(()) => &figures.acks,
-            Err(_) => &figures.refused_acks,
+            Err(_) => &figures.rejected_acks,
         });
         taken
     }

@@ -133,7 +133,7 @@ async fn a_reset_on_the_poll_endpoint_is_explicit_too() {
 enum Op {
     Publish(u8),
     Poll,
-    /// Opens a stream, reads so many frames, and cuts it after so many bytes of the last.
+    /// Opens a stream, reads `frames`, and cuts the last one after `cut` bytes.
     Stream {
         frames: u8,
         cut: u16,
