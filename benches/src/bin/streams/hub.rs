@@ -191,7 +191,7 @@ impl Broadcast for Splay {
     }
 
     fn publish(&self, item: Item) {
-        self.0.send(item);
+        _ = self.0.send(item);
     }
 
     async fn recv(receiver: &mut Self::Receiver) -> Option<Item> {
