@@ -96,9 +96,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod demand;
 mod queue;
 mod sync;
 
+pub use self::demand::{
+    AcquireCredit, Batch, Batches, Demand, DemandCancelled, Ended, ForEach, Gated, InvalidRequest,
+    Publisher, Subscription, WaitCancelled,
+};
 pub use self::queue::{
     BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,
     Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,

@@ -1,6 +1,8 @@
 //! Behaviour through the public API.
 
 mod cancellation;
+mod credit;
+mod demand;
 mod faces;
 mod interleavings;
 mod model;
