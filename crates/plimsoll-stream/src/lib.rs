@@ -98,6 +98,7 @@
 
 mod demand;
 mod queue;
+mod sampling;
 mod sync;
 
 pub use self::demand::{
@@ -109,5 +110,6 @@ pub use self::queue::{
     Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
     RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
 };
+pub use self::sampling::{SampledItems, Sampler, SamplerHandle, Weighted};
 #[doc(no_inline)]
-pub use plimsoll_core::{Criticality, LoadSignal, Priority};
+pub use plimsoll_core::{Criticality, InvalidRates, LoadSignal, Priority, Rates};

@@ -7,6 +7,7 @@ mod faces;
 mod interleavings;
 mod model;
 mod policies;
+mod sampled;
 mod select;
 mod settings;
 mod waiting;
