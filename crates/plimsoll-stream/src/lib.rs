@@ -96,10 +96,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "throttle")]
+mod clock;
 mod demand;
 mod queue;
 mod sampling;
 mod sync;
+#[cfg(feature = "throttle")]
+mod throttle;
 
 pub use self::demand::{
     AcquireCredit, Batch, Batches, Demand, DemandCancelled, Ended, ForEach, Gated, InvalidRequest,
@@ -111,5 +115,10 @@ pub use self::queue::{
     RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
 };
 pub use self::sampling::{SampledItems, Sampler, SamplerHandle, Weighted};
+#[cfg(feature = "throttle")]
+pub use self::throttle::{InvalidThrottle, Throttle, ThrottleBuilder, Throttled};
 #[doc(no_inline)]
 pub use plimsoll_core::{Criticality, InvalidRates, LoadSignal, Priority, Rates};
+#[cfg(feature = "throttle")]
+#[doc(no_inline)]
+pub use plimsoll_rate_limit::{InvalidQuota, Quota, RateLimitHandle};

@@ -10,6 +10,8 @@ mod policies;
 mod sampled;
 mod select;
 mod settings;
+#[cfg(feature = "throttle")]
+mod throttle;
 mod waiting;
 
 use std::{
