@@ -31,7 +31,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | peer address and matched route from axum's extensions |
-//! | `serde` | settings of the other crates in configuration files |
+//! | `serde` | `Rates`, and settings of the other crates, in configuration files |
 //! | `load` | tower's `Load` for gates |
 //! | `tonic` | `NamedService` for gates |
 //! | `test-kit` | the contract checks |
@@ -100,6 +100,7 @@ pub mod support {
         deadline::{grpc_timeout, parse_grpc_timeout},
         duration_text::{DurationText, parse_duration},
         hint::{PassedToGateLayer, WrappedInGateLayer},
+        load::LiveRates,
         shard::{shard, shards},
     };
 }
@@ -118,7 +119,7 @@ pub use self::{
         ApiKey, Authority, BearerToken, ClientIp, HeaderKey, IpRange, Key, Missing, Route, TraceId,
         labelled,
     },
-    load::{LoadSignal, Worst},
+    load::{InvalidRates, LoadSignal, Rates, Worst},
     observe::{Observe, Rejected, RequestHead},
     outcome::{Class, Outcome},
     policy::{
@@ -141,6 +142,7 @@ use self::{
     epoch::Epoch,
     gate::Hold,
     key::MissingKeys,
+    live::Live,
     outcome::End,
     policy::{Interests, Then, Verdict, WaitsOn},
     protocol::Protocol,

@@ -1,6 +1,10 @@
-//! Load as one number.
+//! Load as one number, and what sampling keeps at a load.
+
+mod rates;
 
 use std::sync::Arc;
+
+pub use self::rates::{InvalidRates, LiveRates, Rates};
 
 /// A load: 0 idle, 1 at capacity, above 1 beyond it.
 ///

@@ -5,29 +5,29 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use plimsoll_core::policy::Live;
+use plimsoll_core::support::LiveRates;
 
 use crate::{InvalidRates, Rates};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    rates: Live<3, 8>,
+    rates: LiveRates,
     kept: AtomicU64,
     skipped: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(rates: Rates) -> Self {
-        Self {
-            rates: Live::new(rates.to_words()),
+    pub(crate) fn new(rates: Rates) -> Result<Self, InvalidRates> {
+        Ok(Self {
+            rates: LiveRates::new(rates)?,
             kept: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
-        }
+        })
     }
 
     #[inline]
     pub(crate) fn rates(&self) -> Rates {
-        Rates::from_words(self.rates.read().1)
+        self.rates.get()
     }
 
     #[inline]
@@ -66,8 +66,7 @@ impl SamplingHandle {
     ///
     /// As for [`Sampling::new`](crate::Sampling::new). On error nothing changes.
     pub fn set_rates(&self, rates: Rates) -> Result<(), InvalidRates> {
-        self.0.rates.set(rates.check()?.to_words());
-        Ok(())
+        self.0.rates.set(rates)
     }
 
     /// Requests that were kept. Requests that a later policy or an inner gate rejected are not

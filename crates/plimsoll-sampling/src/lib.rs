@@ -94,7 +94,6 @@ mod hints;
 mod layer;
 mod mark;
 mod mode;
-mod rate;
 mod sampling;
 
 pub use self::{
@@ -103,7 +102,8 @@ pub use self::{
     layer::SamplingLayer,
     mark::Sampled,
     mode::{Mark, Mode, Reject, RejectAndMark},
-    rate::{InvalidRates, Rates},
     sampling::{Sampling, SamplingPermit},
 };
 pub use plimsoll_core::TraceId;
+#[doc(inline)]
+pub use plimsoll_core::{InvalidRates, Rates};

@@ -65,7 +65,7 @@ impl<L: LoadSignal> Sampling<L> {
     /// When `base` is not above 0 and at most 1, `min` not in 0 to `base`, or `threshold` not at
     /// least 0 and below 1.
     pub fn new(signal: L, rates: Rates) -> Result<Self, InvalidRates> {
-        let shared = Arc::new(Shared::new(rates.check()?));
+        let shared = Arc::new(Shared::new(rates)?);
         Ok(Self {
             signal,
             draw: Random,

@@ -1,8 +1,13 @@
-//! A clock of one word, read only where the age of items is needed.
+//! The clock of what is measured or delayed by time, which tests can pause.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+/// The time now.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
 
 /// Time since the clock was made, in nanoseconds, so that a time stamp has one word.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +15,7 @@ pub(crate) struct Clock(Instant);
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self(Instant::now())
+        Self(now())
     }
 
     /// The time now, from 1 on: 0 stands for an item without a time stamp.

@@ -97,15 +97,23 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod demand;
 mod hub;
 mod key_hash;
 mod queue;
+mod sampling;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod sse;
 mod sync;
+#[cfg(feature = "throttle")]
+mod throttle;
 
+#[cfg(feature = "throttle")]
+#[cfg_attr(docsrs, doc(cfg(feature = "throttle")))]
+pub use self::throttle::{InvalidThrottle, Throttle, ThrottleBuilder, Throttled};
 pub use self::{
+    demand::Demand,
     hub::{
         Cursor, Ended, Hub, HubBuilder, HubCounters, InvalidCursor, InvalidHub, LagPolicy,
         PublishError, Published, RecvNext, Reset, ResetReason, Resumed, SubscribeError, Subscriber,
@@ -116,6 +124,10 @@ pub use self::{
         Fate, Gap, InvalidQueue, ItemSink, Items, Lost, Permit, QueuePolicy, Recv, RecvDelivery,
         RecvMany, Reserve, ReserveError, SendError, SendItem, Sent, WaitTimes, Weight,
     },
+    sampling::{SampledItems, Sampler, SamplerHandle, Weighted},
 };
 #[doc(no_inline)]
-pub use plimsoll_core::{Criticality, LoadSignal, Priority};
+pub use plimsoll_core::{Criticality, InvalidRates, LoadSignal, Priority, Rates};
+#[cfg(feature = "throttle")]
+#[doc(no_inline)]
+pub use plimsoll_rate_limit::{InvalidQuota, Quota, RateLimitHandle};

@@ -20,6 +20,7 @@ mod own_body;
 mod panics;
 mod policies;
 mod priority;
+mod rates;
 mod release;
 mod sample;
 mod several_lines;

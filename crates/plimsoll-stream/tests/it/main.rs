@@ -1,16 +1,21 @@
 //! Behaviour through the public API.
 
 mod cancellation;
+mod credit;
+mod demand;
 mod faces;
 mod hub;
 mod hub_model;
 mod interleavings;
 mod model;
 mod policies;
+mod sampled;
 mod select;
 mod settings;
 #[cfg(feature = "axum")]
 mod sse;
+#[cfg(feature = "throttle")]
+mod throttle;
 mod waiting;
 
 use std::{

@@ -1,6 +1,10 @@
-//! The rate as a function of the load. Pure.
+//! The share that sampling keeps, as a function of the load.
 
-/// The share of requests that is kept, as a function of the load.
+use std::fmt;
+
+use crate::Live;
+
+/// The share of requests or items that is kept, as a function of the load.
 ///
 /// ```text
 /// rate
@@ -12,7 +16,7 @@
 /// ```
 ///
 /// ```
-/// use plimsoll_sampling::Rates;
+/// use plimsoll_core::Rates;
 ///
 /// let rates = Rates { base: 1.0, min: 0.2, threshold: 0.7 };
 /// assert_eq!(rates.rate(0.7), 1.0);
@@ -37,14 +41,12 @@ pub struct Rates {
 }
 
 /// A rate is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidRates {
     /// The base rate is not above 0 and at most 1.
-    #[error("base must be in (0, 1], got {0}")]
     Base(f64),
     /// The lowest rate is negative, or above the base rate.
-    #[error("min must be in 0..=base ({base}), got {min}")]
     Min {
         /// The rejected value.
         min: f64,
@@ -52,9 +54,25 @@ pub enum InvalidRates {
         base: f64,
     },
     /// The threshold is negative, or not below 1.
-    #[error("threshold must be at least 0 and below 1, got {0}")]
     Threshold(f64),
 }
+
+impl fmt::Display for InvalidRates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(base) => write!(f, "base must be in (0, 1], got {base}"),
+            Self::Min { min, base } => write!(f, "min must be in 0..=base ({base}), got {min}"),
+            Self::Threshold(threshold) => {
+                write!(
+                    f,
+                    "threshold must be at least 0 and below 1, got {threshold}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidRates {}
 
 impl Rates {
     /// Everything up to a load of 0.7, one in a hundred at 1: enough for counts within 2 % (two
@@ -85,7 +103,7 @@ impl Rates {
         base
     }
 
-    pub(crate) fn check(self) -> Result<Self, InvalidRates> {
+    fn check(self) -> Result<Self, InvalidRates> {
         let Self {
             base,
             min,
@@ -103,20 +121,6 @@ impl Rates {
         }
         Ok(self)
     }
-
-    pub(crate) fn to_words(self) -> [u64; 3] {
-        [self.base, self.min, self.threshold].map(f64::to_bits)
-    }
-
-    #[inline]
-    pub(crate) fn from_words(words: [u64; 3]) -> Self {
-        let [base, min, threshold] = words.map(f64::from_bits);
-        Self {
-            base,
-            min,
-            threshold,
-        }
-    }
 }
 
 impl Default for Rates {
@@ -124,4 +128,44 @@ impl Default for Rates {
     fn default() -> Self {
         Self::DEFAULT
     }
+}
+
+/// Rates that are read for each request or item, and changed as one.
+#[derive(Debug)]
+pub struct LiveRates(Live<3, 8>);
+
+impl LiveRates {
+    /// The rates.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of bounds.
+    pub fn new(rates: Rates) -> Result<Self, InvalidRates> {
+        Ok(Self(Live::new(words(rates.check()?))))
+    }
+
+    /// Returns the rates in force.
+    #[inline]
+    pub fn get(&self) -> Rates {
+        let [base, min, threshold] = self.0.read().1.map(f64::from_bits);
+        Rates {
+            base,
+            min,
+            threshold,
+        }
+    }
+
+    /// Changes all rates at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new). On error nothing changes.
+    pub fn set(&self, rates: Rates) -> Result<(), InvalidRates> {
+        self.0.set(words(rates.check()?));
+        Ok(())
+    }
+}
+
+fn words(rates: Rates) -> [u64; 3] {
+    [rates.base, rates.min, rates.threshold].map(f64::to_bits)
 }
