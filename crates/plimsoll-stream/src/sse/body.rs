@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::sse::connection::Connection;
+use crate::{clock, sse::connection::Connection};
 
 /// The body of a stream of events. It has no end of its own, and ends when the client is moved to
 /// polling or the topic is closed.
@@ -32,7 +32,7 @@ struct Inner {
 
 impl EventBody {
     pub(crate) fn new(connection: Connection) -> Self {
-        let at = Instant::now() + connection.heartbeat_every();
+        let at = clock::now() + connection.heartbeat_every();
         Self {
             inner: Box::new(Inner {
                 connection,
@@ -46,7 +46,7 @@ impl EventBody {
 impl Inner {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             if let Poll::Ready(frame) = self.connection.poll_frame(cx, now) {
                 self.heartbeat_at = now + self.connection.heartbeat_every();
                 return Poll::Ready(frame);

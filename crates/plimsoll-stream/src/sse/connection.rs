@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    hub::{Resumed, Subscription},
+    hub::{Cursor, Resumed},
     queue::Delivery,
     sse::{
         acks::Acked,
@@ -17,6 +17,7 @@ use crate::{
         figures::count,
         frame::Frame,
         ladder::{Ladder, Step},
+        source::Source,
         topic::Shared,
     },
 };
@@ -51,7 +52,9 @@ impl Drop for Place {
 /// A stream of a client, without its timers.
 pub(crate) struct Connection {
     place: Place,
-    subscription: Subscription<SseEvent>,
+    source: Source,
+    /// What was written last: with what a client continues.
+    written: Cursor,
     acked: Option<Acked>,
     ladder: Ladder,
     /// Events that may still be sent: the stream is one poll. `None` for as many as there are.
@@ -71,13 +74,14 @@ enum Stage {
 impl Connection {
     pub(crate) fn new(
         place: Place,
-        subscription: Subscription<SseEvent>,
+        source: Source,
         acked: Option<Acked>,
         left: Option<usize>,
     ) -> Self {
         Self {
             place,
-            subscription,
+            written: source.subscription().cursor(),
+            source,
             acked,
             ladder: Ladder::default(),
             left,
@@ -88,6 +92,10 @@ impl Connection {
 
     fn shared(&self) -> &Shared {
         &self.place.0
+    }
+
+    fn lag(&self) -> u64 {
+        self.source.subscription().lag()
     }
 
     /// When the client will have been silent for too long, if it must acknowledge.
@@ -127,10 +135,9 @@ impl Connection {
 
     /// Retry, the id to come back with, and what comes before the events.
     fn first(&self, frame: &mut Frame) {
-        let cursor = self.subscription.cursor();
-        frame.prime(self.shared().limits.retry, cursor);
-        if let Resumed::Reset(reset) = self.subscription.resumed() {
-            frame.reset(reset, cursor);
+        frame.prime(self.shared().limits.retry, self.written);
+        if let Resumed::Reset(reset) = self.source.subscription().resumed() {
+            frame.reset(reset, self.written);
         }
         if let Some(acked) = &self.acked {
             frame.open(&acked.id, acked.window);
@@ -147,7 +154,7 @@ impl Connection {
         let is_silent = self
             .blocked_since
             .is_some_and(|since| now.saturating_duration_since(since) >= limits.ack_timeout);
-        let lag = self.subscription.lag();
+        let lag = self.lag();
         match self.ladder.observe(&limits.marks, lag, now) {
             _ if is_silent => {
                 count(&figures.moved_ack_timeout);
@@ -172,7 +179,7 @@ impl Connection {
     /// Ends the stream. The client comes back after a while.
     fn end(&mut self, frame: &mut Frame, reason: &str) {
         let after = self.shared().limits.poll_after();
-        frame.poll(reason, self.subscription.cursor(), after);
+        frame.poll(reason, self.written, after);
         frame.retry(after);
         self.stage = Stage::Done;
     }
@@ -180,13 +187,13 @@ impl Connection {
     /// Adds events, and registers the waker if there are none.
     fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>, now: Instant) {
         let marks = &self.shared().limits.marks;
-        let max = if Ladder::is_wide(marks, self.subscription.lag()) {
+        let max = if Ladder::is_wide(marks, self.lag()) {
             WIDE_FRAME
         } else {
             FRAME
         };
         while frame.len() < max {
-            if self.left == Some(0) || (self.left.is_some() && self.subscription.lag() == 0) {
+            if self.left == Some(0) || (self.left.is_some() && self.lag() == 0) {
                 let after = self.shared().limits.poll_after();
                 frame.retry(after);
                 self.stage = Stage::Done;
@@ -195,24 +202,17 @@ impl Connection {
             if let Some(acked) = &self.acked {
                 if !acked.poll_may_send(cx) {
                     // Without a lag the client has nothing to wait for.
-                    if self.subscription.lag() > 0 {
+                    if self.lag() > 0 {
                         self.blocked_since.get_or_insert(now);
                     }
                     return;
                 }
                 self.blocked_since = None;
             }
-            // The task yields when its socket has taken enough, so only a wait uses its budget.
-            let next = match self.subscription.try_recv() {
-                Ok(Some(delivery)) => Poll::Ready(Ok(delivery)),
-                Ok(None) if frame.is_empty() => self.subscription.poll_recv(cx),
-                Ok(None) => Poll::Pending,
-                Err(ended) => Poll::Ready(Err(ended)),
-            };
-            match next {
+            match self.source.poll_next(cx, frame.is_empty()) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(delivery)) => self.write(frame, delivery),
-                Poll::Ready(Err(_)) => {
+                Poll::Ready(Some(delivery)) => self.write(frame, delivery),
+                Poll::Ready(None) => {
                     self.stage = Stage::Done;
                     return;
                 }
@@ -221,17 +221,18 @@ impl Connection {
     }
 
     fn write(&mut self, frame: &mut Frame, delivery: Delivery<SseEvent>) {
-        let id = self.subscription.cursor();
         match delivery {
             Delivery::Item { seq, item } => {
-                frame.event(id, &item);
+                self.written.seq = seq;
+                frame.event(self.written, &item);
                 if let Some(acked) = &self.acked {
                     acked.sent(seq);
                 }
                 self.left = self.left.map(|left| left - 1);
             }
             Delivery::Gap(gap) => {
-                frame.gap(gap, id);
+                self.written.seq = gap.to;
+                frame.gap(gap, self.written);
                 if let Some(acked) = &self.acked {
                     acked.skip_to(gap.to);
                 }

@@ -87,6 +87,7 @@ mod request;
 mod response;
 mod routes;
 mod settings;
+mod source;
 mod topic;
 
 pub use self::{

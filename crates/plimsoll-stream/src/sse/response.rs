@@ -1,5 +1,7 @@
 //! The answers of a topic.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -11,8 +13,9 @@ use http::{
 use plimsoll_core::{Http, Kind, Rejection, protocol::Held};
 
 use crate::{
+    clock,
     hub::{Cursor, Resumed, SubscribeError, Subscription},
-    queue::Delivery,
+    queue::{Delivery, Weight},
     sse::{
         acks::AckError,
         body::EventBody,
@@ -21,6 +24,7 @@ use crate::{
         figures::count,
         frame::Frame,
         request::{From, from, reads_status},
+        source::Source,
         topic::Topic,
     },
 };
@@ -60,7 +64,8 @@ impl Topic {
         }
         let acked = limits.window.filter(|_| !is_behind);
         let acked = acked.map(|window| shared.acks.open(subscription.cursor().seq, window));
-        let body = EventBody::new(Connection::new(place, subscription, acked, left));
+        let source = Source::new(subscription, limits.client_throttle().as_ref());
+        let body = EventBody::new(Connection::new(place, source, acked, left));
         let mut response = event_stream(Body::new(body));
         if request.version() < Version::HTTP_2 {
             let keep_alive = HeaderValue::from_static("keep-alive");
@@ -77,44 +82,60 @@ impl Topic {
     ///
     /// # Errors in the answer
     ///
-    /// 429 with `retry-after` and `x-stream-pause: true` as the poll endpoint of
-    /// [`TopicBuilder`](crate::sse::TopicBuilder) states, 503 when the topic is closed.
+    /// With `retry-after` and `x-stream-pause: true`: 429 when the
+    /// [throttle](crate::sse::TopicBuilder::throttle) of all clients has no token, 503 when the topic
+    /// is closed.
     pub fn poll<B>(&self, request: &Request<B>) -> Response {
         let from = from(request.uri(), request.headers());
         let Ok(mut subscription) = self.subscribe(from) else {
-            return self.reject(request);
+            return self.full(request);
         };
         let limits = &self.shared.limits;
         let mut frame = Frame::default();
-        frame.prime(limits.poll_after(), subscription.cursor());
+        let mut cursor = subscription.cursor();
+        frame.prime(limits.poll_after(), cursor);
         if let Resumed::Reset(reset) = subscription.resumed() {
-            frame.reset(reset, subscription.cursor());
+            frame.reset(reset, cursor);
         }
-        let mut left = limits.poll_events;
-        while left > 0 {
-            let Ok(Some(delivery)) = subscription.try_recv() else {
-                break;
-            };
+        let now = clock::now();
+        let (mut left, mut more) = (limits.poll_events, false);
+        while let Ok(Some(delivery)) = subscription.try_recv() {
             match delivery {
-                Delivery::Item { item, .. } => {
-                    frame.event(subscription.cursor(), &item);
+                _ if left == 0 => {
+                    more = true;
+                    break;
+                }
+                Delivery::Item { seq, item } => {
+                    let passes = limits.throttle.as_ref();
+                    let passes = passes.map_or(Ok(()), |all| all.try_pass(item.weight(), now));
+                    match passes {
+                        Ok(()) => {}
+                        Err(after) if left == limits.poll_events => {
+                            return paused(request, Kind::OverQuota, after);
+                        }
+                        Err(_) => {
+                            more = true;
+                            break;
+                        }
+                    }
+                    cursor.seq = seq;
+                    frame.event(cursor, &item);
                     left -= 1;
                 }
-                Delivery::Gap(gap) => frame.gap(gap, subscription.cursor()),
+                Delivery::Gap(gap) => {
+                    cursor.seq = gap.to;
+                    frame.gap(gap, cursor);
+                }
             }
         }
         count(&self.shared.figures.polls);
-        let cursor = subscription.cursor().to_string();
+        let cursor = cursor.to_string();
         let mut response = event_stream(Body::from(frame.0.freeze()));
         let headers = response.headers_mut();
         if let Ok(cursor) = HeaderValue::from_str(&cursor) {
             headers.insert(X_STREAM_CURSOR, cursor);
         }
-        let more = if subscription.lag() > 0 {
-            "true"
-        } else {
-            "false"
-        };
+        let more = if more { "true" } else { "false" };
         headers.insert(X_STREAM_MORE, HeaderValue::from_static(more));
         response
     }
@@ -137,7 +158,7 @@ impl Topic {
     fn no_room<B>(&self, request: &Request<B>) -> Response {
         count(&self.shared.figures.rejected);
         if reads_status(request.uri(), request.headers()) {
-            return self.reject(request);
+            return self.full(request);
         }
         let after = self.shared.limits.poll_after();
         let mut frame = Frame::default();
@@ -145,15 +166,19 @@ impl Topic {
         event_stream(Body::from(frame.0.freeze()))
     }
 
-    fn reject<B>(&self, request: &Request<B>) -> Response {
-        let after = self.shared.limits.poll_after();
-        let rejection = Rejection::new(NAME, Kind::Full).with_estimated_retry_after(after);
-        let response = Http::default().rejection::<Nothing, Body, B>(request, &rejection);
-        let mut response = response.map(Body::new);
-        let pause = HeaderValue::from_static("true");
-        response.headers_mut().insert(X_STREAM_PAUSE, pause);
-        response
+    fn full<B>(&self, request: &Request<B>) -> Response {
+        paused(request, Kind::Full, self.shared.limits.poll_after())
     }
+}
+
+/// A rejection for a client that reads status and headers.
+fn paused<B>(request: &Request<B>, kind: Kind, after: Duration) -> Response {
+    let rejection = Rejection::new(NAME, kind).with_estimated_retry_after(after);
+    let response = Http::default().rejection::<Nothing, Body, B>(request, &rejection);
+    let mut response = response.map(Body::new);
+    let pause = HeaderValue::from_static("true");
+    response.headers_mut().insert(X_STREAM_PAUSE, pause);
+    response
 }
 
 fn event_stream(body: Body) -> Response {

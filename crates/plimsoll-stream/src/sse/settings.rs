@@ -8,12 +8,16 @@ use std::{
 use crate::{
     hub::{Hub, HubBuilder, InvalidHub, LagPolicy},
     sse::{event::SseEvent, ladder::Marks, limits::Limits, topic::Topic},
+    throttle::{InvalidThrottle, Throttle, ThrottleBuilder},
 };
 
 /// A setting of a topic is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTopic {
+    /// The token buckets of a client.
+    #[error("client_throttle: {0}")]
+    ClientThrottle(#[from] InvalidThrottle),
     /// The log.
     #[error(transparent)]
     Hub(#[from] InvalidHub),
@@ -68,6 +72,7 @@ pub enum InvalidTopic {
 /// | [`poll_every`](Self::poll_every), [`poll_events`](Self::poll_events) | 2 s, 500 events |
 /// | [`max_clients`](Self::max_clients) | 10,000 |
 /// | [`coalesce`](Self::coalesce) | off: a client that is too far behind misses the oldest events |
+/// | [`client_throttle`](Self::client_throttle), [`throttle`](Self::throttle) | no limit |
 /// | [`acknowledge`](Self::acknowledge), [`ack_timeout`](Self::ack_timeout) | off, 30 s |
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
@@ -86,6 +91,8 @@ pub struct TopicBuilder {
     coalesce: Option<usize>,
     window: Option<u64>,
     ack_timeout: Duration,
+    client_throttle: Option<ThrottleBuilder>,
+    throttle: Option<Throttle>,
     epoch: Option<u64>,
 }
 
@@ -113,6 +120,8 @@ impl TopicBuilder {
             coalesce: None,
             window: None,
             ack_timeout: Duration::from_secs(30),
+            client_throttle: None,
+            throttle: None,
             epoch: None,
         }
     }
@@ -195,6 +204,21 @@ impl TopicBuilder {
         self
     }
 
+    /// Limits each client by token buckets of its own, by events and by bytes.
+    ///
+    /// With [`throttle`](Self::throttle) they are within those of all clients.
+    pub fn client_throttle(mut self, buckets: ThrottleBuilder) -> Self {
+        self.client_throttle = Some(buckets);
+        self
+    }
+
+    /// Limits all clients together, the poll endpoint included. Clones of the throttle can limit
+    /// several topics together.
+    pub fn throttle(mut self, all: &Throttle) -> Self {
+        self.throttle = Some(all.clone());
+        self
+    }
+
     /// Expects acknowledgements: at most `window` events beyond the last one are sent.
     ///
     /// The only way to see that a page is slow: browser, proxy and kernel take thousands of events
@@ -258,6 +282,13 @@ impl TopicBuilder {
                 return Err(InvalidTopic::Window { window, buffer });
             }
         }
+        let client_throttle = match (&self.client_throttle, &self.throttle) {
+            (Some(own), Some(all)) => Some(own.clone().within(all)),
+            (own, _) => own.clone(),
+        };
+        if let Some(own) = &client_throttle {
+            own.clone().build()?;
+        }
         let share = |mark: f64| (buffer as f64 * mark) as u64;
         let limits = Limits {
             marks: Marks {
@@ -277,6 +308,8 @@ impl TopicBuilder {
                 Some(_) => LagPolicy::Coalesce,
                 None => LagPolicy::Skip,
             },
+            client_throttle,
+            throttle: self.throttle.clone(),
         };
         Ok(Topic::new(self.hub()?, limits))
     }

@@ -112,6 +112,30 @@ impl Passage {
     }
 }
 
+impl Throttle {
+    /// Takes the tokens of one item of this weight now, if they are there: from all buckets
+    /// together or from none. For answers that cannot wait.
+    ///
+    /// An item that is heavier than the burst takes the burst. It does not wait behind streams that
+    /// wait for the same bucket, so that it is not rejected for as long as they keep it empty.
+    ///
+    /// # Errors
+    ///
+    /// The time after which the bucket that lacks tokens has them.
+    pub fn try_pass(&self, weight: usize, now: Instant) -> Result<(), Duration> {
+        let buckets = self.buckets();
+        let bytes = weight as u64;
+        let mut ask = Ask::new(costs(&[1, bytes, 1, bytes], &buckets));
+        let Some(rejection) = self.take(&mut ask, now) else {
+            self.count(false);
+            return Ok(());
+        };
+        let bucket = buckets.get(ask.asked()).copied().flatten();
+        let period = bucket.map_or(Duration::ZERO, |bucket| bucket.quota().period());
+        Err(rejection.retry_after().unwrap_or(period))
+    }
+}
+
 /// What an item takes at once: of each bucket at most its burst.
 fn costs(wants: &[u64; BUCKETS], buckets: &[Option<&Bucket>; BUCKETS]) -> [u32; BUCKETS] {
     let mut costs = [0; BUCKETS];

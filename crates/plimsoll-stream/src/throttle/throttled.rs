@@ -70,6 +70,11 @@ impl<S: Stream> Throttled<S> {
         this.waiting.take().map(|(item, _)| item)
     }
 
+    /// Returns the source.
+    pub const fn get_ref(&self) -> &S {
+        &self.source
+    }
+
     /// Returns the throttle.
     pub const fn throttle(&self) -> &Throttle {
         self.passage.throttle()

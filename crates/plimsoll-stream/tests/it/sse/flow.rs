@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Response;
-use plimsoll_stream::sse::{SseEvent, Topic, TopicBuilder};
+use plimsoll_stream::{
+    Quota, Throttle,
+    sse::{SseEvent, Topic, TopicBuilder},
+};
 use tokio::time::advance;
 
 use super::client::{Parser, frame, get, read_ready};
@@ -182,4 +185,56 @@ async fn a_client_that_misses_events_gets_the_latest_of_each_key() {
         parser.named("gap"),
         [r#"{"from":2,"to":1500,"reason":"replaced"}"#]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_gets_events_at_its_rate_and_all_clients_at_theirs() {
+    let all = Throttle::builder().events(Quota::per_second(30).burst(10));
+    let all = all.build().unwrap();
+    let own = Throttle::builder().events(Quota::per_second(20).burst(5));
+    let topic = builder()
+        .client_throttle(own)
+        .throttle(&all)
+        .build()
+        .unwrap();
+    let (mut first, mut second) = (open(&topic).await, open(&topic).await);
+    publish(&topic, 40);
+    let (mut one, mut other) = (Parser::default(), Parser::default());
+    let mut seen = Vec::new();
+    for _ in 0..=1_000 {
+        read_ready(&mut first, &mut one).await;
+        read_ready(&mut second, &mut other).await;
+        seen.push(one.messages().len() + other.messages().len());
+        advance(Duration::from_millis(1)).await;
+    }
+    assert_eq!(seen[0], 10, "a burst of 5 each");
+    assert!((36..=40).contains(&seen[1_000]), "{}", seen[1_000]);
+    assert!(one.messages().len() <= 25 && other.messages().len() <= 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_beyond_the_rate_of_all_is_a_429_with_the_time_to_come_back() {
+    let all = Throttle::builder().events(Quota::per_second(1).burst(3));
+    let topic = builder().throttle(&all.build().unwrap()).build().unwrap();
+    let app = topic.router();
+    let start = topic.cursor().to_string();
+    publish(&topic, 5);
+    let response = get(&app, "/poll", &start).await;
+    assert_eq!(response.headers()["x-stream-more"], "true");
+    let after = response.headers()["x-stream-cursor"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let mut parser = Parser::default();
+    let mut response = response;
+    parser.push(&frame(&mut response).await.unwrap());
+    assert_eq!(parser.messages(), [1, 2, 3]);
+    let response = get(&app, "/poll", &after).await;
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["x-stream-pause"], "true");
+    assert_eq!(response.headers()["retry-after"], "1");
+    advance(Duration::from_secs(1)).await;
+    let mut response = get(&app, "/poll", &after).await;
+    parser.push(&frame(&mut response).await.unwrap());
+    assert_eq!(parser.messages(), [1, 2, 3, 4]);
 }

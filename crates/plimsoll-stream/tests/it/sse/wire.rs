@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_stream::{
-    Cursor,
+    Cursor, Throttle,
     sse::{InvalidTopic, SseEvent, Topic},
 };
 use tokio::time::Instant;
@@ -172,6 +172,10 @@ fn bad_settings_are_errors_that_name_the_field() {
         (builder().coalesce(0).build().err(), "max_keys"),
         (builder().acknowledge(0).build().err(), "acknowledge"),
         (builder().acknowledge(1_001).build().err(), "acknowledge"),
+        (
+            builder().client_throttle(Throttle::builder()).build().err(),
+            "client_throttle",
+        ),
         (
             builder().ack_timeout(Duration::ZERO).build().err(),
             "ack_timeout",
