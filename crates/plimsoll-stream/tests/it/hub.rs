@@ -9,10 +9,14 @@ use plimsoll_stream::{
 };
 use tokio::time::advance;
 
+/// What `try_recv` returns for an item.
+#[allow(clippy::unnecessary_wraps)]
 fn item<T>(seq: u64, item: T) -> Result<Option<Delivery<T>>, Ended> {
     Ok(Some(Delivery::Item { seq, item }))
 }
 
+/// What `try_recv` returns for a gap.
+#[allow(clippy::unnecessary_wraps)]
 fn gap<T>(from: u64, to: u64, reason: DropReason) -> Result<Option<Delivery<T>>, Ended> {
     Ok(Some(Delivery::Gap(Gap { from, to, reason })))
 }

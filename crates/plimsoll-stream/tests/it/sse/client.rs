@@ -52,12 +52,12 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "" => self.comments += 1,
-            "event" => self.name = value.to_owned(),
+            "event" => value.clone_into(&mut self.name),
             "data" => {
                 self.data.push_str(value);
                 self.data.push('\n');
             }
-            "id" => self.id_buffer = value.to_owned(),
+            "id" => value.clone_into(&mut self.id_buffer),
             "retry" => self.retry = value.parse().ok(),
             _ => {}
         }

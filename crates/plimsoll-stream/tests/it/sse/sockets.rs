@@ -50,7 +50,7 @@ impl Client {
 
     /// Reads until there are this many messages.
     async fn read(&mut self, messages: usize) {
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = vec![0; 64 << 10];
         let all = async {
             while self.parser.events.len() < messages {
                 let n = self.socket.read(&mut buffer).await.unwrap();
