@@ -67,7 +67,8 @@ impl<'a, T> Subscriber<'a, T> {
 
     /// Begins after the item that a client has received last.
     ///
-    /// If that is not possible, the subscription begins with the oldest item that is kept, and
+    /// With [`LagPolicy::Coalesce`], that is possible as long as the latest items of all keys that
+    /// have changed since are kept. If it is not possible, the subscription begins with the oldest item that is kept, and
     /// [`Subscription::resumed`] reports it.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.begin = Begin::After(cursor);
@@ -102,9 +103,18 @@ impl<'a, T> Subscriber<'a, T> {
         let (next, resumed) = match self.begin {
             Begin::Now => (last + 1, Resumed::Live),
             Begin::Oldest => (oldest, Resumed::Live),
-            Begin::After(cursor) => resume(shared.epoch, cursor, oldest, last),
+            Begin::After(cursor) => {
+                // The latest item of each key that has changed since is all that is missing, unless
+                // some key had to go.
+                let latest = state.latest.as_ref();
+                let latest = latest.filter(|_| bounds.policy == LagPolicy::Coalesce);
+                let is_whole = latest.is_some_and(|latest| latest.evicted <= cursor.seq);
+                let oldest_whole = if is_whole { 0 } else { oldest };
+                resume(shared.epoch, cursor, oldest_whole, oldest, last)
+            }
         };
-        // A number that is kept or comes next is in a segment; the newest is never evicted.
+        // A number that is kept or comes next is in a segment. One that is coalesced may not be, and
+        // is not looked for in the newest, which is never evicted.
         let segment = state
             .log
             .segment(next)
@@ -152,13 +162,13 @@ impl<'a, T> Subscriber<'a, T> {
     }
 }
 
-/// Where a client with this cursor continues.
-fn resume(epoch: u64, cursor: Cursor, oldest: u64, last: u64) -> (u64, Resumed) {
+/// Where a client with this cursor continues: from `whole` on nothing is missing.
+fn resume(epoch: u64, cursor: Cursor, whole: u64, oldest: u64, last: u64) -> (u64, Resumed) {
     let reason = if cursor.epoch != epoch {
         ResetReason::UnknownEpoch
     } else if cursor.seq > last {
         ResetReason::NotPublished
-    } else if cursor.seq + 1 < oldest {
+    } else if cursor.seq + 1 < whole {
         ResetReason::TooOld
     } else {
         return (cursor.seq + 1, Resumed::Complete);

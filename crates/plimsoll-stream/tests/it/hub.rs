@@ -143,6 +143,30 @@ async fn the_latest_of_a_key_outlives_the_log() {
 }
 
 #[tokio::test]
+async fn a_client_that_coalesces_continues_after_a_cursor_that_is_no_longer_kept() {
+    let hub = Hub::builder(4)
+        .key(3, |item: &(char, u32)| item.0)
+        .build()
+        .unwrap();
+    let cursor = hub.cursor();
+    let after = || hub.subscriber().policy(LagPolicy::Coalesce).after(cursor);
+    publish(&hub, [('a', 1)]);
+    publish(&hub, (0..100).map(|n| ('b', n)));
+    let mut subscription = after().subscribe().unwrap();
+    assert_eq!(subscription.resumed(), Resumed::Complete);
+    assert_eq!(subscription.try_recv(), item(1, ('a', 1)));
+    assert_eq!(subscription.try_recv(), gap(2, 100, DropReason::Replaced));
+    assert_eq!(subscription.try_recv(), item(101, ('b', 99)));
+    assert_eq!(subscription.try_recv(), Ok(None));
+    // With more keys than are kept, something is missing.
+    publish(&hub, [('c', 0), ('d', 0)]);
+    assert!(matches!(
+        after().subscribe().unwrap().resumed(),
+        Resumed::Reset(_)
+    ));
+}
+
+#[tokio::test]
 async fn keys_beyond_the_bound_are_a_gap_for_several_reasons() {
     let hub = Hub::builder(4).key(2, |item: &u32| *item).build().unwrap();
     let subscriber = hub.subscriber().policy(LagPolicy::Coalesce);
