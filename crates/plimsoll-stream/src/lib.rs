@@ -96,6 +96,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "listener")]
+pub mod listener;
 mod queue;
 mod sync;
 

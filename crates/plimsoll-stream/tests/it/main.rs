@@ -3,6 +3,8 @@
 mod cancellation;
 mod faces;
 mod interleavings;
+#[cfg(feature = "listener")]
+mod listener;
 mod model;
 mod policies;
 mod select;
