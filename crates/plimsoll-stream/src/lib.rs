@@ -99,7 +99,11 @@
 #[cfg(feature = "listener")]
 pub mod listener;
 mod queue;
+#[cfg(feature = "axum")]
+mod reject;
 mod sync;
+#[cfg(feature = "axum")]
+pub mod work;
 
 pub use self::queue::{
     BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,

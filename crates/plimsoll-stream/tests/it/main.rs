@@ -10,6 +10,8 @@ mod policies;
 mod select;
 mod settings;
 mod waiting;
+#[cfg(feature = "axum")]
+mod work;
 
 use std::{
     future::Future,
