@@ -102,6 +102,8 @@ mod queue;
 #[cfg(feature = "axum")]
 mod reject;
 mod sync;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 #[cfg(feature = "axum")]
 pub mod work;
 

@@ -10,6 +10,8 @@ mod policies;
 mod select;
 mod settings;
 mod waiting;
+#[cfg(all(feature = "listener", feature = "websocket"))]
+mod websocket;
 #[cfg(feature = "axum")]
 mod work;
 
