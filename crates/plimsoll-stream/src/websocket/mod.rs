@@ -36,8 +36,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Serve it with a [`BackpressureListener`](crate::listener): without one, the kernel hides 2 to 4
-//! MiB per client before any queue grows.
+//! Serve it with a `BackpressureListener` (feature `listener`): without one, the kernel hides 2 to
+//! 4 MiB per client before any queue grows. Keep the listener's write deadline longer than the one
+//! here, so that a client that reads again gets a close frame and no reset.
 //!
 //! # Tasks
 //!
@@ -113,6 +114,7 @@ mod connection;
 mod control;
 mod counters;
 mod error;
+mod failure;
 mod flow;
 mod handshake;
 mod limits;

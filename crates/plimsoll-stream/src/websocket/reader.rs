@@ -1,17 +1,16 @@
 //! The task that reads.
 
 use std::{
-    error::Error as _,
     future::poll_fn,
-    io,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use axum::{Error, extract::ws::Message};
+use axum::extract::ws::Message;
 use tokio::time::Instant;
 
 use super::{
     control::ControlFrames,
+    failure::reason,
     flow::{self, Command},
     reason::{CloseReason, Closed},
     shared::Shared,
@@ -72,24 +71,4 @@ async fn deliver(shared: &Shared, message: Message) {
     _ = shared.inbound.send(message).await;
     shared.reading_waits(false);
     shared.inbound_changed();
-}
-
-/// Why reading failed. axum hides the type of tungstenite's errors, but not their texts; the tests
-/// `websocket_bad_input` fail when these change.
-fn reason(error: &Error) -> CloseReason {
-    let mut source = error.source();
-    while let Some(error) = source {
-        if error.is::<io::Error>() {
-            return CloseReason::Lost;
-        }
-        source = error.source();
-    }
-    let text = error.to_string();
-    if text.contains("without closing handshake") {
-        CloseReason::Lost
-    } else if text.starts_with("Space limit exceeded") {
-        CloseReason::TooLarge
-    } else {
-        CloseReason::Protocol
-    }
 }

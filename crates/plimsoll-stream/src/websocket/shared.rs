@@ -123,20 +123,29 @@ impl Shared {
         if bytes.is_some_and(|bytes| self.outbound.bytes() >= bytes) {
             self.close_because(CloseReason::QueueBytes);
         }
-        if let Some(over) = self.crosses(&self.outbound, &self.outbound_over) {
-            let since = over.then(Instant::now);
-            self.change(|state| state.over_since = since);
+        if self.crosses(&self.outbound, &self.outbound_over).is_some() {
+            // Again under the lock: of several tasks the last one sees the latest length.
+            self.change(|state| {
+                if let Some(over) = self.crosses(&self.outbound, &self.outbound_over) {
+                    self.outbound_over.store(over, SeqCst);
+                    state.over_since = over.then(Instant::now);
+                }
+            });
         }
     }
 
     /// Compares the queue from the client with its marks. Called after each change.
     pub(super) fn inbound_changed(&self) {
         if self.crosses(&self.inbound, &self.inbound_over).is_some() {
-            self.change(|_| ());
+            self.change(|_| {
+                if let Some(over) = self.crosses(&self.inbound, &self.inbound_over) {
+                    self.inbound_over.store(over, SeqCst);
+                }
+            });
         }
     }
 
-    /// Whether the queue has risen above the high mark, or fallen below the low one.
+    /// Whether the queue has risen to the high mark, or fallen to the low one.
     fn crosses(&self, queue: &BoundedQueue<Message>, over: &AtomicBool) -> Option<bool> {
         let (load, before) = (queue.load(), over.load(Relaxed));
         let after = if before {
@@ -144,8 +153,7 @@ impl Shared {
         } else {
             load >= self.limits.high
         };
-        // Of two tasks that see the same crossing, one reports it.
-        (after != before && over.swap(after, SeqCst) == before).then_some(after)
+        (after != before).then_some(after)
     }
 
     /// The flow message that the client needs now, if any.
@@ -170,11 +178,12 @@ impl Shared {
         Some(flow::pause(reason))
     }
 
-    /// The client asks for a pause, or for its end. Repetitions change nothing.
+    /// The client asks for a pause, or for its end. Repetitions change nothing, and no pause begins
+    /// after a decision to close.
     pub(super) fn set_paused(&self, paused: bool) {
         let now = Instant::now();
         self.change(|state| match (paused, state.paused_since) {
-            (true, None) => {
+            (true, None) if state.close.is_none() => {
                 state.paused_since = Some(now);
                 self.totals.pauses_received.add();
                 self.totals.paused.fetch_add(1, SeqCst);

@@ -20,6 +20,27 @@ use futures_sink::Sink;
 #[derive(Debug)]
 pub(super) struct Socket(Mutex<WebSocket>);
 
+/// A message on its way to the socket.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) message: Message,
+    /// Whether it comes from the client's queue.
+    pub(super) is_data: bool,
+}
+
+impl Outgoing {
+    pub(super) fn data(message: Message) -> Self {
+        let is_data = true;
+        Self { message, is_data }
+    }
+
+    /// Pings, close frames and flow messages.
+    pub(super) fn control(message: Message) -> Self {
+        let is_data = false;
+        Self { message, is_data }
+    }
+}
+
 impl Socket {
     pub(super) fn new(socket: WebSocket) -> Self {
         Self(Mutex::new(socket))
@@ -36,13 +57,13 @@ impl Socket {
     }
 
     /// Writes the batch and flushes it. Messages that were handed to tungstenite leave the batch,
-    /// and are reported to `wrote`.
+    /// and those with data are reported to `wrote`.
     ///
     /// Each message is handed over after a flush or into an empty part of the write buffer, under
     /// one lock, so the buffer never exceeds its bound.
     pub(super) fn poll_send(
         &self,
-        batch: &mut VecDeque<Message>,
+        batch: &mut VecDeque<Outgoing>,
         cx: &mut Context<'_>,
         mut wrote: impl FnMut(&Message),
     ) -> Poll<Result<(), Error>> {
@@ -51,8 +72,10 @@ impl Socket {
         ready!(socket.as_mut().poll_flush(cx))?;
         while !batch.is_empty() {
             ready!(socket.as_mut().poll_ready(cx))?;
-            if let Some(message) = batch.pop_front() {
-                wrote(&message);
+            if let Some(Outgoing { message, is_data }) = batch.pop_front() {
+                if is_data {
+                    wrote(&message);
+                }
                 socket.as_mut().start_send(message)?;
             }
         }

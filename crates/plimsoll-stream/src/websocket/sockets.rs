@@ -160,7 +160,9 @@ impl WebSockets {
         self.inner.totals.messages_in.get()
     }
 
-    /// Returns the messages that were written to clients, with flow messages.
+    /// Returns the messages that were handed to the sockets of clients, without control and flow
+    /// messages. Each sent message is counted here, as dropped, or as
+    /// [undelivered](Self::undelivered).
     pub fn messages_out(&self) -> u64 {
         self.inner.totals.messages_out.get()
     }
@@ -170,7 +172,7 @@ impl WebSockets {
         self.inner.totals.bytes_in.load(Relaxed)
     }
 
-    /// Returns the weight of the messages that were written to clients, in bytes.
+    /// Returns the weight of the messages that were handed to the sockets of clients, in bytes.
     pub fn bytes_out(&self) -> u64 {
         self.inner.totals.bytes_out.load(Relaxed)
     }

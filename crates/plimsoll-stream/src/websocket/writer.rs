@@ -16,10 +16,11 @@ use tokio::{
 };
 
 use super::{
+    failure::reason,
     flow,
     reason::{CloseReason, Closed},
     shared::Shared,
-    socket::Socket,
+    socket::{Outgoing, Socket},
     weight::weight,
 };
 use crate::{Deliveries, Delivery};
@@ -29,7 +30,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     deliveries: Deliveries<Message>,
     /// Messages that were taken from the queue and not handed to the socket.
-    batch: VecDeque<Message>,
+    batch: VecDeque<Outgoing>,
     /// The handler's task, until it has returned.
     handler: Option<JoinHandle<()>>,
     timer: Pin<Box<Sleep>>,
@@ -81,9 +82,11 @@ impl Writer {
                 Ok(open) => open,
                 Err(closed) => return Poll::Ready(Err(closed)),
             };
-            self.batch.extend(self.shared.flow_message());
+            self.batch
+                .extend(self.shared.flow_message().map(Outgoing::control));
             if self.ping_at.is_some_and(|at| at <= now) {
-                self.batch.push_back(Message::Ping(Bytes::new()));
+                let ping = Message::Ping(Bytes::new());
+                self.batch.push_back(Outgoing::control(ping));
                 self.ping_at = self.shared.limits.ping_every.map(|every| now + every);
             }
             if !is_paused && self.closing.is_none() {
@@ -112,13 +115,13 @@ impl Writer {
                         let reason = CloseReason::Application;
                         self.closing = Some(Closed { reason, frame });
                     } else {
-                        self.batch.push_back(item);
+                        self.batch.push_back(Outgoing::data(item));
                     }
                 }
                 Poll::Ready(Some(Delivery::Gap(gap))) => {
                     shared.totals.gaps.add();
                     if shared.limits.flow_messages {
-                        self.batch.push_back(flow::gap(&gap));
+                        self.batch.push_back(Outgoing::control(flow::gap(&gap)));
                     }
                 }
                 Poll::Ready(None) => {
@@ -149,12 +152,11 @@ impl Writer {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let totals = &self.shared.totals;
         let sent = self.socket.poll_send(&mut self.batch, cx, |message| {
-            if matches!(message, Message::Text(_) | Message::Binary(_)) {
-                totals.messages_out.add();
-                totals.bytes_out.fetch_add(weight(message) as u64, Relaxed);
-            }
+            totals.messages_out.add();
+            totals.bytes_out.fetch_add(weight(message) as u64, Relaxed);
         });
-        sent.map_err(|_| Closed::by_server(CloseReason::Lost, 0))
+        let slow_code = self.shared.limits.slow_code;
+        sent.map_err(|error| Closed::by_server(reason(&error), slow_code))
     }
 
     /// Returns whether the client has asked for a pause, and when the next limit is reached.
@@ -210,15 +212,18 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         shared.outbound.close();
         shared.inbound.close();
-        let lost = shared.outbound.drain().len() + self.batch.len();
+        let taken = self.batch.iter().filter(|outgoing| outgoing.is_data);
+        let lost = shared.outbound.drain().len() + taken.count();
         shared.totals.undelivered.fetch_add(lost as u64, Relaxed);
         shared.totals.close(closed.reason);
+        shared.close(closed.clone());
         shared.set_paused(false);
         shared.closed.send_replace(Some(closed.clone()));
         let until = Instant::now() + shared.limits.close_deadline;
         self.batch.clear();
         if closed.sends_frame() {
-            self.batch.push_back(Message::Close(closed.frame));
+            let close = Message::Close(closed.frame);
+            self.batch.push_back(Outgoing::control(close));
         }
         if closed.reason != CloseReason::Lost {
             let sent = timeout_at(until, poll_fn(|cx| self.poll_last(cx))).await;

@@ -273,3 +273,75 @@ async fn a_message_above_the_bound_of_the_queue_is_handed_back() {
     assert_eq!((sent.seq, sent.fate), (0, Fate::Queued));
     assert_eq!(next_text(&mut socket).await, "fits");
 }
+
+#[tokio::test]
+async fn the_deadline_of_the_listener_is_counted_as_the_same_reason() {
+    let sockets = limits(4, QueuePolicy::DropOldest)
+        .write_deadline(PATIENCE * 10)
+        .build()
+        .unwrap();
+    let accepting = sockets.clone();
+    let app = Router::new().route(
+        "/",
+        any(|handshake: Handshake| async move {
+            accepting.accept(handshake, |client| async move {
+                while client.send(vec![b'x'; 4096]).await.is_ok() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            })
+        }),
+    );
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = tcp.local_addr().unwrap();
+    let listener = BackpressureListener::builder(tcp)
+        .write_deadline(Some(Duration::from_millis(300)))
+        .build()
+        .unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let _stalled = raw(addr).await;
+    until(|| sockets.closed(CloseReason::WriteDeadline) == 1).await;
+    until(|| sockets.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_is_asked_for_after_the_close_is_not_counted() {
+    let sockets = limits(4, QueuePolicy::DropOldest)
+        .close_deadline(Duration::from_millis(500))
+        .build()
+        .unwrap();
+    let addr = serve(&sockets, |_| async {}).await;
+    let mut client = raw(addr).await;
+    until(|| sockets.closed(CloseReason::Done) == 1).await;
+    client
+        .write_all(&frame(1, br#"{"event":"flow.pause"}"#))
+        .await
+        .unwrap();
+    until(|| sockets.open() == 0).await;
+    assert_eq!((sockets.paused(), sockets.pauses_received()), (0, 0));
+}
+
+#[tokio::test]
+async fn each_sent_message_is_written_dropped_or_undelivered() {
+    let random = QueuePolicy::DropRandom { seed: 1 };
+    for policy in [QueuePolicy::DropOldest, QueuePolicy::DropNewest, random] {
+        let sockets = limits(20, policy)
+            .write_deadline(Duration::from_millis(200))
+            .close_deadline(Duration::from_millis(100))
+            .build()
+            .unwrap();
+        let (addr, mut clients) = serve_to_test(&sockets).await;
+        let _stalled = raw(addr).await;
+        let client = clients.recv().await.unwrap();
+        let mut sent = 0;
+        while client.try_send(vec![b'x'; 1024]).is_ok() {
+            sent += 1;
+            tokio::task::yield_now().await;
+        }
+        until(|| sockets.closed(CloseReason::WriteDeadline) == 1).await;
+        let reasons = [DropReason::Oldest, DropReason::Newest, DropReason::Random];
+        let dropped: u64 = reasons.iter().map(|reason| sockets.dropped(*reason)).sum();
+        let ended = sockets.messages_out() + dropped + sockets.undelivered();
+        assert_eq!(client.counters().sent(), sent);
+        assert_eq!(ended, sent, "{policy:?}");
+    }
+}
