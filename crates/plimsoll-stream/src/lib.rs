@@ -100,7 +100,12 @@ mod clock;
 pub mod demand;
 mod hub;
 mod key_hash;
+#[cfg(feature = "listener")]
+#[cfg_attr(docsrs, doc(cfg(feature = "listener")))]
+pub mod listener;
 mod queue;
+#[cfg(feature = "axum")]
+mod reject;
 mod sampling;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
@@ -108,6 +113,12 @@ pub mod sse;
 mod sync;
 #[cfg(feature = "throttle")]
 mod throttle;
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub mod websocket;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod work;
 
 #[cfg(feature = "throttle")]
 #[cfg_attr(docsrs, doc(cfg(feature = "throttle")))]

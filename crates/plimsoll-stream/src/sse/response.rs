@@ -10,12 +10,13 @@ use http::{
     HeaderName, HeaderValue, Request, StatusCode, Version,
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE},
 };
-use plimsoll_core::{Http, Kind, Rejection, protocol::Held};
+use plimsoll_core::{Http, Kind, Rejection};
 
 use crate::{
     clock,
     hub::{Cursor, Resumed, SubscribeError, Subscription},
     queue::{Delivery, Weight},
+    reject,
     sse::{
         acks::AckError,
         body::EventBody,
@@ -28,9 +29,6 @@ use crate::{
         topic::Topic,
     },
 };
-
-/// There is no gate, so nothing is held.
-type Nothing = Held<(), Http, ()>;
 
 const NAME: &str = "sse";
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -173,9 +171,13 @@ impl Topic {
 
 /// A rejection for a client that reads status and headers.
 fn paused<B>(request: &Request<B>, kind: Kind, after: Duration) -> Response {
-    let rejection = Rejection::new(NAME, kind).with_estimated_retry_after(after);
-    let response = Http::default().rejection::<Nothing, Body, B>(request, &rejection);
-    let mut response = response.map(Body::new);
+    let rejection = Rejection::new(NAME, kind);
+    let rejection = match kind {
+        // The bucket states when it has a token.
+        Kind::OverQuota => rejection.with_retry_after(after),
+        _ => rejection.with_estimated_retry_after(after),
+    };
+    let mut response = reject::respond(&Http::default(), request, &rejection);
     let pause = HeaderValue::from_static("true");
     response.headers_mut().insert(X_STREAM_PAUSE, pause);
     response

@@ -7,6 +7,8 @@ mod faces;
 mod hub;
 mod hub_model;
 mod interleavings;
+#[cfg(feature = "listener")]
+mod listener;
 mod model;
 mod policies;
 mod sampled;
@@ -17,6 +19,10 @@ mod sse;
 #[cfg(feature = "throttle")]
 mod throttle;
 mod waiting;
+#[cfg(all(feature = "listener", feature = "websocket"))]
+mod websocket;
+#[cfg(feature = "axum")]
+mod work;
 
 use std::{
     future::Future,

@@ -1,0 +1,116 @@
+//! What the workers and the handles of a queue share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use plimsoll_core::{Kind, Rejection, policy::Counter};
+use tokio::sync::Notify;
+
+use super::{
+    ewma::Ewma,
+    slot::{Cancelled, Slot},
+};
+use crate::BoundedQueue;
+
+/// The hint before the first job has ended.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The state that outlives the handles of a queue, until its last worker ends.
+pub(super) struct Running {
+    pub(super) queue: BoundedQueue<Arc<Slot>>,
+    pub(super) workers: usize,
+    pub(super) cancelled: Arc<Cancelled>,
+    pub(super) duration: Ewma,
+    pub(super) busy: AtomicUsize,
+    pub(super) aborted: AtomicBool,
+    /// Workers that have not ended.
+    alive: AtomicUsize,
+    ended: Notify,
+    pub(super) counters: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) accepted: Counter,
+    pub(super) completed: Counter,
+    pub(super) panicked: Counter,
+    pub(super) rejected: Counter,
+    pub(super) evicted: Arc<Counter>,
+    pub(super) hung_up: Counter,
+}
+
+impl Running {
+    pub(super) fn new(
+        queue: BoundedQueue<Arc<Slot>>,
+        workers: usize,
+        cancelled: Arc<Cancelled>,
+        evicted: Arc<Counter>,
+    ) -> Self {
+        Self {
+            queue,
+            workers,
+            cancelled,
+            duration: Ewma::default(),
+            busy: AtomicUsize::new(0),
+            aborted: AtomicBool::new(false),
+            alive: AtomicUsize::new(workers),
+            ended: Notify::new(),
+            counters: Counters {
+                evicted,
+                ..Counters::default()
+            },
+        }
+    }
+
+    /// Queued jobs whose handler has not left.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len().saturating_sub(self.cancelled.items())
+    }
+
+    /// Their weight in bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.queue.bytes().saturating_sub(self.cancelled.bytes())
+    }
+
+    /// Whether another job of this weight fits.
+    pub(super) fn fits(&self, weight: usize) -> bool {
+        let max = self.queue.max_bytes().unwrap_or(usize::MAX);
+        self.waiting() < self.queue.capacity() && weight <= max.saturating_sub(self.waiting_bytes())
+    }
+
+    /// The rejection, with an estimate of when a place becomes free: the time in which the workers
+    /// complete the queued jobs.
+    pub(super) fn rejection(&self) -> Rejection {
+        let jobs = self.waiting().div_ceil(self.workers).max(1);
+        let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
+        let wait = self
+            .duration
+            .get()
+            .map_or(FIRST_RETRY, |mean| mean.saturating_mul(jobs));
+        Rejection::new("work-queue", Kind::Full).with_retry_after(wait)
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(SeqCst)
+    }
+
+    pub(super) fn worker_ended(&self) {
+        self.alive.fetch_sub(1, SeqCst);
+        self.ended.notify_waiters();
+    }
+
+    pub(super) async fn all_ended(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.alive.load(SeqCst) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
