@@ -60,6 +60,39 @@ impl<T: Clone> Stream for Subscription<T> {
     }
 }
 
+impl<T> Subscription<T> {
+    /// Polls until there is something to receive, and receives nothing.
+    ///
+    /// Ready also at the end of the subscription.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended.is_some() || self.lag() > 0 || !self.coalesced.is_empty() {
+            return Poll::Ready(());
+        }
+        self.park(cx)
+    }
+
+    /// Waits for the next item, unless it is there or the hub is closed.
+    fn park(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.count();
+        let waker = cx.waker().clone();
+        let mut state = self.shared.lock();
+        if state.log.last >= self.next {
+            return Poll::Ready(());
+        }
+        if state.closed {
+            drop(state);
+            self.ended = Some(Ended::Closed);
+            return Poll::Ready(());
+        }
+        let (place, before) = state.parked.park(self.place, waker);
+        drop(state);
+        // Outside of the lock: dropping a waker runs code of the caller.
+        drop(before);
+        self.place = Some(place);
+        Poll::Pending
+    }
+}
+
 impl<T: Clone> Subscription<T> {
     /// The next item or gap, or `None` if there is none now.
     fn step(&mut self) -> Option<Step<T>> {
@@ -102,23 +135,7 @@ impl<T: Clone> Subscription<T> {
                 budget.made_progress();
                 return Poll::Ready(step);
             }
-            self.count();
-            let waker = cx.waker().clone();
-            let mut state = self.shared.lock();
-            if state.log.last >= self.next {
-                continue;
-            }
-            if state.closed {
-                drop(state);
-                self.ended = Some(Ended::Closed);
-                continue;
-            }
-            let (place, before) = state.parked.park(self.place, waker);
-            drop(state);
-            // Outside of the lock: dropping a waker runs code of the caller.
-            drop(before);
-            self.place = Some(place);
-            return Poll::Pending;
+            ready!(self.park(cx));
         }
     }
 

@@ -201,8 +201,8 @@ impl Connection {
             }
             if let Some(acked) = &self.acked {
                 if !acked.poll_may_send(cx) {
-                    // Without a lag the client has nothing to wait for.
-                    if self.lag() > 0 {
+                    // Without an event to send, the client is not late.
+                    if self.source.poll_ready(cx).is_ready() {
                         self.blocked_since.get_or_insert(now);
                     }
                     return;

@@ -37,6 +37,14 @@ impl Source {
         }
     }
 
+    /// Polls until there is an event or a gap, and takes none.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(subscription) => subscription.poll_ready(cx),
+            Self::Throttled(stream) => stream.as_mut().get_pin_mut().get_mut().poll_ready(cx),
+        }
+    }
+
     /// The next event or gap, or `None` at the end. With `wait`, the waker is registered if there
     /// is none.
     pub(crate) fn poll_next(

@@ -75,6 +75,11 @@ impl<S: Stream> Throttled<S> {
         &self.source
     }
 
+    /// Returns the source, which must not be polled for items beside this stream.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().source
+    }
+
     /// Returns the throttle.
     pub const fn throttle(&self) -> &Throttle {
         self.passage.throttle()

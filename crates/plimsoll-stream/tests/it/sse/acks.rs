@@ -181,6 +181,27 @@ async fn a_client_that_has_all_events_need_not_acknowledge_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_to_acknowledge_begins_with_the_first_event_that_waits() {
+    let topic = Topic::builder().acknowledge(3);
+    let topic = topic.ack_timeout(Duration::from_secs(5)).build().unwrap();
+    let mut parser = Parser::default();
+    let (mut response, _) = open(&topic, &mut parser).await;
+    publish(&topic, 3);
+    read_ready(&mut response, &mut parser).await;
+    let publisher = topic.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        publish(&publisher, 1);
+    });
+    let start = tokio::time::Instant::now();
+    while let Some(bytes) = frame(&mut response).await {
+        parser.push(&bytes);
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(9));
+    assert_eq!(topic.counters().moved_ack_timeout, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gap_does_not_close_the_window() {
     let topic = Topic::builder().acknowledge(3).capacity(4).buffer(4);
     let (topic, mut parser) = (topic.build().unwrap(), Parser::default());

@@ -1,0 +1,4 @@
+//! Slow clients of each kind, behind each proxy.
+
+mod sse;
+mod swallowed;
