@@ -16,18 +16,19 @@ const LOOM: [&str; 6] = [
 
 /// All tests: unit, integration (real sockets included), doctests, and the loom models.
 pub(crate) fn test() -> Result<(), String> {
-    // The only server that cargo does not build. root can install it; other users get the
-    // instruction.
-    need(
-        "redis-server",
-        &["--version"],
-        Command::new("apt-get").args([
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            "redis-server",
-        ]),
-    )?;
+    // Programs that cargo does not build. root can install them; other users get the instruction.
+    for (program, version, package) in [
+        ("redis-server", "--version", "redis-server"),
+        ("nginx", "-v", "nginx-light"),
+        ("haproxy", "-v", "haproxy"),
+        ("chromium", "--version", "chromium"),
+    ] {
+        need(
+            program,
+            &[version],
+            Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", package]),
+        )?;
+    }
     step(
         "tests",
         &mut cargo(&["test", "--workspace", "--all-features", "--quiet"]),
