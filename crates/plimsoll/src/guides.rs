@@ -37,6 +37,12 @@ guide!(
     security,
     "security.md"
 );
+guide!(
+    #[cfg(any(not(doctest), all(feature = "axum", feature = "stream-listener")))]
+    streams,
+    "streams.md"
+);
+guide!(slow_consumers, "slow-consumers.md");
 guide!(policies, "policies.md");
 guide!(clients, "clients.md");
 guide!(operations, "operations.md");

@@ -50,7 +50,7 @@
 //! | a dependency that hangs or fails | [`circuit_breaker`] | around each client, one per host | [clients](guides::clients) |
 //! | an error page where a substitute would do | [`fallback`] | outermost: the protocol of a gate | [rejections](guides::rejections) |
 //! | telemetry that costs most under overload | [`sampling`] | innermost, or on ingest routes | [policies](guides::policies) |
-//! | a consumer that is slower than its stream | [`stream`] | between producer and consumer, one per connection | |
+//! | a consumer that is slower than its stream | [`stream`] | between producer and consumer, one per connection | [streams](guides::streams), [slow consumers](guides::slow_consumers) |
 //! | no figures for rejections, queues and latency | [`metrics`] | an observer of any gate | [operations](guides::operations) |
 //! | a caller has the quota once per replica | [`redis`] | at the edge, first | [Redis](guides::redis) |
 //!
@@ -99,17 +99,20 @@
 //! | `circuit-breaker` | stops calling a service that fails, and probes for its recovery |
 //! | `fallback` | answers with a substitute instead of a rejection or a failure |
 //! | `sampling` | records a smaller share of requests as the load rises |
-//! | `stream` | bounded queues with a policy for when they are full |
+//! | `stream` | bounded queues with a policy for when they are full, a hub, pipelines |
 //! | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | all of the above |
 //! | `redis` | one rate limit for a fleet, shared through Redis |
 //! | `redis-cluster`, `redis-sentinel`, `redis-tls` | Redis Cluster, Redis Sentinel and TLS for `redis` |
 //! | `call-scope` | outgoing calls of a handler inherit the priority and the deadline of its request |
 //! | `executor-delay` | a load signal: how late tokio polls tasks that are ready |
-//! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener |
+//! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener; with `stream`, server-sent events and a worker queue |
+//! | `websocket` | WebSocket connections with a queue per client |
+//! | `stream-listener` | sockets that report a slow client early and end blocked writes |
+//! | `throttle` | token buckets for streams |
 //! | `serde` | quotas and builders in configuration files |
 //! | `load` | a gate's load for tower's balancers |
-//! | `tonic` | wraps tonic services; peer address from tonic's extensions |
+//! | `tonic` | wraps tonic services; peer address from tonic's extensions; with `stream`, gRPC streams |
 //!
 //! This crate has no logic of its own: it re-exports `plimsoll-core` at its root, and each layer's
 //! crate as a module. Examples on the pages of items use the names of those crates. With this crate
@@ -120,6 +123,7 @@
 //!
 //! [Concurrency limits](guides::choosing_limits) · [rate limits](guides::rate_limiting) ·
 //! [keys and proxies](guides::keys) · [load shedding](guides::shedding) ·
+//! [streams](guides::streams) · [slow consumers](guides::slow_consumers) ·
 //! [rejections](guides::rejections) · [Redis](guides::redis) · [security](guides::security) ·
 //! [policies and other layers](guides::policies) · [clients](guides::clients) ·
 //! [operations](guides::operations) · [tests](guides::testing) ·
