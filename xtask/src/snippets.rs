@@ -23,7 +23,8 @@ http.workspace = true
 http-body-util.workspace = true
 hyper-util = { workspace = true, features = ["client-legacy", "http1", "tokio"] }
 plimsoll = { workspace = true, features = [
-    "axum", "call-scope", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "tonic",
+    "axum", "call-scope", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "stream-listener",
+    "throttle", "tonic", "websocket",
 ] }
 plimsoll-circuit-breaker.workspace = true
 plimsoll-concurrency = { workspace = true, features = ["axum"] }
@@ -34,7 +35,7 @@ plimsoll-metrics.workspace = true
 plimsoll-rate-limit.workspace = true
 plimsoll-redis.workspace = true
 plimsoll-sampling.workspace = true
-plimsoll-stream.workspace = true
+plimsoll-stream = { workspace = true, features = ["axum", "listener", "websocket"] }
 reqwest.workspace = true
 tokio = { workspace = true, features = ["full", "test-util"] }
 tower = { workspace = true, features = ["buffer", "limit", "load-shed", "timeout", "util"] }
