@@ -116,6 +116,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_blocked(&self) -> bool {
+        self.0.blocked_since.load(Relaxed) != 0
+    }
+
     /// Marks the connection as not blocked.
     pub(super) fn unblock(&self) {
         if self.0.blocked_since.swap(0, Relaxed) != 0 {
