@@ -81,7 +81,7 @@ impl Strategies {
 /// it waits for the client, and this client falls behind the ticker without losing a tick.
 pub(crate) async fn follow(client: Client, mut ticks: watch::Receiver<u64>) {
     let sender = client.sender();
-    // What the client says, apart from flow messages, is discarded.
+    // Messages of the client, apart from flow messages, are discarded.
     drop(client);
     let mut next = *ticks.borrow() + 1;
     while ticks.changed().await.is_ok() {

@@ -53,7 +53,7 @@ impl WorkQueue {
     /// # Cancellation
     ///
     /// Nothing is queued before the first poll. Dropping the future while the job is queued removes
-    /// the job and frees its place. A running job goes on, and its result is dropped.
+    /// the job and frees its place. A running job continues, and its result is dropped.
     pub async fn run<R: Send + 'static>(&self, job: impl Into<Job<R>>) -> Result<R, WorkError> {
         let job = job.into();
         let (weight, priority) = (job.weight, job.priority);
@@ -134,7 +134,7 @@ impl WorkQueue {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future after its first poll leaves the queue closed, and the workers go on.
+    /// Dropping the future after its first poll leaves the queue closed, and the workers continue.
     pub async fn shutdown(&self) {
         self.inner.close();
         self.inner.running.all_ended().await;
@@ -142,7 +142,7 @@ impl WorkQueue {
 
     /// Closes the queue, and drops all queued jobs and running futures.
     ///
-    /// Blocking jobs that run already cannot be stopped and go on to their end. Handlers of queued
+    /// Blocking jobs that run already cannot be stopped and run to their end. Handlers of queued
     /// jobs get [`WorkError::Closed`], and those of running futures [`WorkError::Aborted`].
     pub fn abort(&self) {
         let running = &self.inner.running;

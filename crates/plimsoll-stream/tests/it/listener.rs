@@ -124,7 +124,7 @@ async fn request(addr: SocketAddr, path: &str) -> TcpStream {
     client
 }
 
-/// Waits until the count stands still for 200 ms.
+/// Waits until the count has not changed for 200 ms.
 async fn at_rest(count: &AtomicU64) -> u64 {
     let mut before = 0;
     loop {
