@@ -89,7 +89,7 @@
 //! [close deadline](WebSocketLimits::close_deadline) the socket is dropped, whatever it holds. So a
 //! client that reads nothing is gone after both deadlines, without having read the code.
 //!
-//! # Who may connect
+//! # Authentication
 //!
 //! Authentication and the check of the `origin` header are the application's: reject in the handler
 //! before it calls [`accept`](WebSockets::accept), or in a layer. Browsers send cookies with
