@@ -52,7 +52,7 @@ impl Results {
         }
     }
 
-    /// Forgets a job that was not queued.
+    /// Removes a job that was not queued.
     pub(crate) fn cancel(&self, id: u64) {
         self.lock().entries.retain(|entry| entry.0 != id);
     }

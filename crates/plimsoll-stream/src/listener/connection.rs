@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{counters::Totals, unsent::Unsent};
+use super::{counters::Totals, kernel, unsent::Unsent};
 
 /// Reads the figures of one connection; clones share it.
 ///
@@ -90,7 +90,7 @@ impl Connection {
     /// blocked, from any task.
     pub fn unsent(&self) -> Option<Unsent> {
         let (local, peer) = self.0.ends?;
-        Unsent::of(local, peer)
+        kernel::unsent(local, peer)
     }
 
     pub(super) fn totals(&self) -> &Totals {
@@ -114,6 +114,10 @@ impl Connection {
             self.0.blocked_since.store(since.max(1), Relaxed);
             self.0.totals.block();
         }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.0.blocked_since.load(Relaxed) != 0
     }
 
     /// Marks the connection as not blocked.

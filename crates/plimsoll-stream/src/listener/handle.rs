@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
     counters::{SlowDisconnect, Totals},
+    kernel,
     unsent::Unsent,
 };
 
@@ -60,6 +61,6 @@ impl BackpressureHandle {
     /// milliseconds on a machine with many. Other processes that share the port (`SO_REUSEPORT`) are
     /// included.
     pub fn unsent(&self) -> Option<Unsent> {
-        Unsent::on_port(self.0.port()?)
+        kernel::unsent_on_port(self.0.port()?)
     }
 }

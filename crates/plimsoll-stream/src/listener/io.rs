@@ -22,7 +22,8 @@ use super::{
 /// The IO of a connection that a [`BackpressureListener`](super::BackpressureListener) accepted.
 ///
 /// A write that is blocked for the write deadline fails with [`ErrorKind::TimedOut`], and so do all
-/// later ones. Dropping it closes the connection.
+/// later ones. Dropping it closes the connection; while a write is blocked it resets the connection,
+/// so that the kernel does not keep data for a client that does not read.
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
@@ -193,6 +194,9 @@ impl AsyncWrite for ClientIo {
 
 impl Drop for ClientIo {
     fn drop(&mut self) {
+        if self.connection.is_blocked() {
+            discard_on_close(&self.stream);
+        }
         self.connection.unblock();
         self.connection.totals().closed();
     }

@@ -68,6 +68,7 @@ mod error;
 mod handle;
 mod incoming;
 mod io;
+mod kernel;
 mod netlink;
 mod options;
 mod tcp;

@@ -1,7 +1,5 @@
 //! What the kernel holds for a client.
 
-use std::net::SocketAddr;
-
 /// Bytes that the kernel took from the server and holds for a client.
 ///
 /// The kernel is asked over netlink (`NETLINK_SOCK_DIAG`), as `ss` does, without privileges. The
@@ -19,31 +17,6 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    #[cfg(target_os = "linux")]
-    pub(super) fn of(local: SocketAddr, peer: SocketAddr) -> Option<Self> {
-        super::netlink::ask(local, Some(peer)).filter(|found| found.connections > 0)
-    }
-
-    /// Both address families: a listener of IPv6 may serve IPv4, too.
-    #[cfg(target_os = "linux")]
-    pub(super) fn on_port(port: u16) -> Option<Self> {
-        use std::net::{Ipv4Addr, Ipv6Addr};
-
-        let v4 = super::netlink::ask((Ipv4Addr::UNSPECIFIED, port).into(), None)?;
-        let v6 = super::netlink::ask((Ipv6Addr::UNSPECIFIED, port).into(), None);
-        Some(v4.plus(v6.unwrap_or_default()))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn of(_: SocketAddr, _: SocketAddr) -> Option<Self> {
-        None
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn on_port(_: u16) -> Option<Self> {
-        None
-    }
-
     #[cfg(target_os = "linux")]
     pub(super) fn plus(self, other: Self) -> Self {
         Self {

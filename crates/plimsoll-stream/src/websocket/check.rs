@@ -13,6 +13,8 @@ use super::{
 };
 use crate::{BoundedQueue, InvalidQueue};
 
+/// The highest bound in bytes: 1 GiB, so that sums of bounds fit everywhere.
+const MOST_BYTES: usize = 1 << 30;
 const TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 
 impl WebSocketLimits {
@@ -39,6 +41,7 @@ impl WebSocketLimits {
         time("ping_every", self.ping_every)?;
         time("silence_limit", self.silence_limit)?;
         time("control_period", Some(self.control_period))?;
+        time("retry_after", Some(self.retry_after))?;
         if let (Some(ping_every), Some(silence_limit)) = (self.ping_every, self.silence_limit) {
             if silence_limit <= ping_every {
                 return Err(InvalidWebSocket::SilenceLimit {
@@ -48,17 +51,21 @@ impl WebSocketLimits {
             }
         }
         // A bound of 0 bytes is an error of the queue.
-        size("max_bytes", self.max_bytes, 0..=1 << 40)?;
+        size("max_bytes", self.max_bytes, 0..=MOST_BYTES)?;
         size(
             "hard_bytes",
             self.hard_bytes.unwrap_or(1),
             1..=self.max_bytes.max(1),
         )?;
         size("control_frames", self.control_frames as usize, 1..=1 << 20)?;
-        size("max_message_bytes", self.max_message_bytes, 125..=1 << 30)?;
+        size(
+            "max_message_bytes",
+            self.max_message_bytes,
+            125..=MOST_BYTES / 2,
+        )?;
         size("inbound_messages", self.inbound_messages, 1..=1 << 20)?;
         let largest = self.max_message_bytes + OVERHEAD;
-        size("inbound_bytes", self.inbound_bytes, largest..=1 << 40)?;
+        size("inbound_bytes", self.inbound_bytes, largest..=MOST_BYTES)?;
         size("read_buffer", self.read_buffer, 128..=1 << 24)?;
         size("write_buffer", self.write_buffer, 128..=1 << 24)?;
         size("max_connections", self.max_connections, 1..=1 << 20)?;

@@ -43,6 +43,6 @@ pub(super) async fn run<F, Fut>(
     let reader = tokio::spawn(read(Arc::clone(&socket), Arc::clone(&shared)));
     let mut writer = Writer::new(socket, shared, handler);
     let closed = writer.run().await;
-    writer.finish(closed, reader).await;
+    writer.close(closed, reader).await;
     drop((registered, held));
 }

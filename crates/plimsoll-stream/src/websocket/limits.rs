@@ -90,7 +90,7 @@ impl WebSocketLimits {
         }
     }
 
-    /// Bounds the queue per client in bytes: 1 to 2^40. A message weighs its payload and 64 bytes.
+    /// Bounds the queue per client in bytes: 1 to 2^30. A message weighs its payload and 64 bytes.
     pub fn max_bytes(mut self, max: usize) -> Self {
         self.max_bytes = max;
         self
@@ -173,7 +173,7 @@ impl WebSocketLimits {
         self
     }
 
-    /// Bounds one received message, and one frame, in bytes: 125 (a control frame) to 2^30.
+    /// Bounds one received message, and one frame, in bytes: 125 (a control frame) to 2^29.
     pub fn max_message_bytes(mut self, max: usize) -> Self {
         self.max_message_bytes = max;
         self
@@ -210,7 +210,7 @@ impl WebSocketLimits {
     }
 
     /// Sets the estimate for `retry-after` when the connections are at their limit. Retries are
-    /// spread between it and twice it. 5 s by default.
+    /// spread between it and twice it. 1 ms to 24 h; 5 s by default.
     pub fn retry_after(mut self, estimate: Duration) -> Self {
         self.retry_after = estimate;
         self

@@ -89,6 +89,12 @@
 //! [close deadline](WebSocketLimits::close_deadline) the socket is dropped, whatever it holds. So a
 //! client that reads nothing is gone after both deadlines, without having read the code.
 //!
+//! # Authentication
+//!
+//! Authentication and the check of the `origin` header are the application's: reject in the handler
+//! before it calls [`accept`](WebSockets::accept), or in a layer. Browsers send cookies with
+//! handshakes from any site.
+//!
 //! # Memory
 //!
 //! An idle connection uses less than 12 KiB, with the default buffers: 4 KiB of it is tungstenite's
@@ -115,6 +121,7 @@ mod control;
 mod counters;
 mod error;
 mod failure;
+mod figures;
 mod flow;
 mod handshake;
 mod limits;

@@ -21,7 +21,7 @@ use crate::SendError;
 
 /// Reads until the end of the connection. Never waits for the client to read.
 ///
-/// After a decision to close it goes on, so that the client's close frame is read and no received
+/// After a decision to close it continues, so that the client's close frame is read and no received
 /// data makes the kernel reset the connection; the task that writes ends it.
 pub(super) async fn read(socket: Arc<Socket>, shared: Arc<Shared>) {
     let limits = &shared.limits;

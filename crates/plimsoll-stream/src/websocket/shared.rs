@@ -58,7 +58,7 @@ struct State {
     writer: Option<Waker>,
 }
 
-/// What the task that writes needs to know.
+/// The state as the task that writes needs it.
 pub(super) struct View {
     pub(super) close: Option<Closed>,
     pub(super) is_paused: bool,
@@ -201,7 +201,7 @@ impl Shared {
         self.state().paused_since.map(|since| since.elapsed())
     }
 
-    /// A frame of the client came. The silence starts anew.
+    /// A frame of the client came: the silence ends.
     pub(super) fn heard(&self) {
         self.state().heard = Instant::now();
     }

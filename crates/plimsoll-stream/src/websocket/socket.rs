@@ -14,7 +14,7 @@ use axum::{
 use futures_core::Stream;
 use futures_sink::Sink;
 
-/// A WebSocket under a lock that is held for one poll.
+/// A WebSocket under a lock. Each poll takes the lock once.
 ///
 /// tungstenite keeps the wakers of reads and writes apart, so each task is woken for its own side.
 #[derive(Debug)]

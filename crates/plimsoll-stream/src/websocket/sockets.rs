@@ -1,21 +1,13 @@
 //! All WebSocket connections with the same limits.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::Ordering::{Relaxed, SeqCst},
-    },
-    time::Duration,
-};
+use std::{future::Future, sync::Arc};
 
 use axum::{
     extract::ws::CloseFrame,
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
-use plimsoll_core::{Handover, Kind, LoadSignal, Rejection};
+use plimsoll_core::{Handover, Kind, Rejection};
 
 use super::{
     client::Client,
@@ -28,7 +20,7 @@ use super::{
     registry::Registry,
     shared::Shared,
 };
-use crate::{DropReason, reject::respond};
+use crate::reject::respond;
 
 /// Room in tungstenite's write buffer beside the messages, in bytes: answers to pings.
 const CONTROL_SLACK: usize = 16 * 1024;
@@ -39,13 +31,13 @@ const CONTROL_SLACK: usize = 16 * 1024;
 /// See the [module](super) for an example.
 #[derive(Clone)]
 pub struct WebSockets {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    limits: Arc<WebSocketLimits>,
-    totals: Arc<Totals>,
-    places: Arc<Places>,
+pub(super) struct Inner {
+    pub(super) limits: Arc<WebSocketLimits>,
+    pub(super) totals: Arc<Totals>,
+    pub(super) places: Arc<Places>,
     registry: Arc<Registry>,
 }
 
@@ -138,98 +130,5 @@ impl WebSockets {
                 frame: Some(frame.clone()),
             });
         }
-    }
-
-    /// Returns the open connections: their socket is not closed, or their handler runs.
-    pub fn open(&self) -> usize {
-        self.inner.places.open()
-    }
-
-    /// Returns the handshakes that were accepted.
-    pub fn accepted(&self) -> u64 {
-        self.inner.totals.accepted.get()
-    }
-
-    /// Returns the handshakes that were rejected with a 503.
-    pub fn rejected(&self) -> u64 {
-        self.inner.totals.rejected.get()
-    }
-
-    /// Returns the messages that clients sent, without control and flow messages.
-    pub fn messages_in(&self) -> u64 {
-        self.inner.totals.messages_in.get()
-    }
-
-    /// Returns the messages that were handed to the sockets of clients, without control and flow
-    /// messages. Each sent message is counted here, as dropped, or as
-    /// [undelivered](Self::undelivered).
-    pub fn messages_out(&self) -> u64 {
-        self.inner.totals.messages_out.get()
-    }
-
-    /// Returns the weight of the messages that clients sent, in bytes.
-    pub fn bytes_in(&self) -> u64 {
-        self.inner.totals.bytes_in.load(Relaxed)
-    }
-
-    /// Returns the weight of the messages that were handed to the sockets of clients, in bytes.
-    pub fn bytes_out(&self) -> u64 {
-        self.inner.totals.bytes_out.load(Relaxed)
-    }
-
-    /// Returns the messages that the queues of clients lost for this reason.
-    pub fn dropped(&self, reason: DropReason) -> u64 {
-        self.inner.totals.dropped(reason)
-    }
-
-    /// Returns the messages that were queued when their connection ended.
-    pub fn undelivered(&self) -> u64 {
-        self.inner.totals.undelivered.load(Relaxed)
-    }
-
-    /// Returns the connections that were closed for this reason.
-    pub fn closed(&self, reason: CloseReason) -> u64 {
-        self.inner.totals.closed(reason)
-    }
-
-    /// Returns how often clients were asked to pause.
-    pub fn pauses_sent(&self) -> u64 {
-        self.inner.totals.pauses_sent.get()
-    }
-
-    /// Returns how often clients asked for a pause.
-    pub fn pauses_received(&self) -> u64 {
-        self.inner.totals.pauses_received.get()
-    }
-
-    /// Returns the clients that have asked for a pause, and not for its end.
-    pub fn paused(&self) -> usize {
-        self.inner.totals.paused.load(SeqCst)
-    }
-
-    /// Returns the time for which clients have paused, without pauses that last.
-    pub fn paused_time(&self) -> Duration {
-        self.inner.totals.paused_time()
-    }
-
-    /// Returns the gaps in the sequence numbers of clients.
-    pub fn gaps(&self) -> u64 {
-        self.inner.totals.gaps.get()
-    }
-}
-
-/// Open connections divided by the limit: 1 when no more are accepted.
-impl LoadSignal for WebSockets {
-    fn load(&self) -> f64 {
-        self.open() as f64 / self.inner.places.limit() as f64
-    }
-}
-
-impl fmt::Debug for WebSockets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSockets")
-            .field("open", &self.open())
-            .field("limits", &self.inner.limits)
-            .finish_non_exhaustive()
     }
 }

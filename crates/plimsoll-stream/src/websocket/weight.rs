@@ -4,6 +4,7 @@ use axum::extract::ws::Message;
 
 /// What a queued message weighs beside its payload, in bytes: at least the size of `Message`.
 pub(super) const OVERHEAD: usize = 64;
+const _: () = assert!(size_of::<Message>() <= OVERHEAD);
 
 pub(super) fn weight(message: &Message) -> usize {
     let payload = match message {

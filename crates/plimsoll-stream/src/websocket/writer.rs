@@ -208,7 +208,7 @@ impl Writer {
 
     /// Ends the connection: the close frame, the client's answer, and then the socket is dropped,
     /// at the latest at the deadline for closes.
-    pub(super) async fn finish(mut self, closed: Closed, mut reader: JoinHandle<()>) {
+    pub(super) async fn close(mut self, closed: Closed, mut reader: JoinHandle<()>) {
         let shared = Arc::clone(&self.shared);
         shared.outbound.close();
         shared.inbound.close();

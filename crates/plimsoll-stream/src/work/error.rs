@@ -44,7 +44,7 @@ pub enum WorkError {
         /// The bound in bytes.
         max: usize,
     },
-    /// The job panicked. Its worker goes on.
+    /// The job panicked. Its worker continues.
     #[error("the job panicked")]
     Panicked,
     /// The queue was aborted while the job ran.

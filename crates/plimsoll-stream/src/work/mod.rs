@@ -96,6 +96,7 @@
 mod builder;
 mod error;
 mod ewma;
+mod figures;
 mod job;
 mod queue;
 mod respond;

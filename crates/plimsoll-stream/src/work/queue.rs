@@ -1,11 +1,7 @@
 //! The queue as handlers see it.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::SeqCst},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst};
 
-use plimsoll_core::LoadSignal;
 use tokio::task::AbortHandle;
 
 use super::{
@@ -53,7 +49,7 @@ impl WorkQueue {
     /// # Cancellation
     ///
     /// Nothing is queued before the first poll. Dropping the future while the job is queued removes
-    /// the job and frees its place. A running job goes on, and its result is dropped.
+    /// the job and frees its place. A running job continues, and its result is dropped.
     pub async fn run<R: Send + 'static>(&self, job: impl Into<Job<R>>) -> Result<R, WorkError> {
         let job = job.into();
         let (weight, priority) = (job.weight, job.priority);
@@ -134,7 +130,7 @@ impl WorkQueue {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future after its first poll leaves the queue closed, and the workers go on.
+    /// Dropping the future after its first poll leaves the queue closed, and the workers continue.
     pub async fn shutdown(&self) {
         self.inner.close();
         self.inner.running.all_ended().await;
@@ -142,7 +138,7 @@ impl WorkQueue {
 
     /// Closes the queue, and drops all queued jobs and running futures.
     ///
-    /// Blocking jobs that run already cannot be stopped and go on to their end. Handlers of queued
+    /// Blocking jobs that run already cannot be stopped and run to their end. Handlers of queued
     /// jobs get [`WorkError::Closed`], and those of running futures [`WorkError::Aborted`].
     pub fn abort(&self) {
         let running = &self.inner.running;
@@ -163,78 +159,10 @@ impl WorkQueue {
     pub fn has_room(&self, weight: usize) -> bool {
         !self.is_closed() && self.inner.running.fits(weight)
     }
-
-    /// Returns the number of queued jobs, without those of handlers that left.
-    pub fn waiting(&self) -> usize {
-        self.inner.running.waiting()
-    }
-
-    /// Returns the weight of the queued jobs in bytes: 0 without a bound in bytes.
-    pub fn waiting_bytes(&self) -> usize {
-        self.inner.running.waiting_bytes()
-    }
-
-    /// Returns the number of jobs that run now.
-    pub fn running(&self) -> usize {
-        self.inner.running.busy.load(SeqCst)
-    }
-
-    /// Returns the number of workers.
-    pub fn workers(&self) -> usize {
-        self.inner.running.workers
-    }
-
-    /// Returns the bound on queued jobs.
-    pub fn capacity(&self) -> usize {
-        self.inner.running.queue.capacity()
-    }
-
-    /// Returns the jobs that were queued.
-    pub fn accepted(&self) -> u64 {
-        self.inner.running.counters.accepted.get()
-    }
-
-    /// Returns the jobs that came to their end.
-    pub fn completed(&self) -> u64 {
-        self.inner.running.counters.completed.get()
-    }
-
-    /// Returns the jobs that panicked.
-    pub fn panicked(&self) -> u64 {
-        self.inner.running.counters.panicked.get()
-    }
-
-    /// Returns the jobs that were not queued.
-    pub fn rejected(&self) -> u64 {
-        self.inner.running.counters.rejected.get()
-    }
-
-    /// Returns the queued jobs that the policy evicted.
-    pub fn evicted(&self) -> u64 {
-        self.inner.running.counters.evicted.get()
-    }
-
-    /// Returns the jobs that were removed because their handler left.
-    pub fn hung_up(&self) -> u64 {
-        self.inner.running.counters.hung_up.get()
-    }
-}
-
-/// The fill level: the share of the tighter bound that queued jobs use, 0 to 1.
-impl LoadSignal for WorkQueue {
-    fn load(&self) -> f64 {
-        let running = &self.inner.running;
-        let items = running.waiting() as f64 / running.queue.capacity() as f64;
-        let bytes = running
-            .queue
-            .max_bytes()
-            .map_or(0.0, |max| running.waiting_bytes() as f64 / max as f64);
-        items.max(bytes)
-    }
 }
 
 impl Inner {
-    fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, ()> {
         self.queueing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -282,16 +210,5 @@ impl Drop for Waiting<'_> {
         if self.slot.cancel(&self.running.cancelled) {
             self.running.counters.hung_up.add();
         }
-    }
-}
-
-impl fmt::Debug for WorkQueue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkQueue")
-            .field("waiting", &self.waiting())
-            .field("capacity", &self.capacity())
-            .field("running", &self.running())
-            .field("workers", &self.workers())
-            .finish_non_exhaustive()
     }
 }

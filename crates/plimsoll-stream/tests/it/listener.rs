@@ -124,7 +124,7 @@ async fn request(addr: SocketAddr, path: &str) -> TcpStream {
     client
 }
 
-/// Waits until the count stands still for 200 ms.
+/// Waits until the count has not changed for 200 ms.
 async fn at_rest(count: &AtomicU64) -> u64 {
     let mut before = 0;
     loop {
@@ -282,6 +282,23 @@ async fn the_gauge_of_unsent_bytes_agrees_with_the_kernels_table() {
 
     drop((client, second));
     until(|| connection.unsent().is_none()).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_is_dropped_while_blocked_leaves_nothing_in_the_kernel() {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = tcp.local_addr().unwrap();
+    let listener = BackpressureListener::new(tcp);
+    let handle = listener.handle();
+    let client = TcpStream::connect(addr).await.unwrap();
+    let mut io = listener.incoming().next().await.unwrap().unwrap();
+    let endless = async { while io.write_all(&[0; 4096]).await.is_ok() {} };
+    assert!(timeout(Duration::from_millis(300), endless).await.is_err());
+    assert!(handle.unsent().unwrap().unsent > 0);
+    drop(io);
+    until(|| handle.unsent() == Some(Unsent::default())).await;
+    drop(client);
 }
 
 /// The send queue of a connection in `/proc/net/tcp`.

@@ -58,7 +58,7 @@ async fn settle() {
     }
 }
 
-/// Waits until the workers know that their jobs have ended, which may be after the handlers know.
+/// Waits until the workers have counted their jobs, which may be after the handlers have results.
 async fn idle(work: &WorkQueue) {
     while work.running() > 0 {
         sleep(Duration::from_millis(1)).await;

@@ -237,11 +237,11 @@ fn settings_out_of_bounds_name_the_setting_and_the_bound() {
         ),
         (
             valid().inbound(1, 1000),
-            "inbound_bytes must be in 65600..=1099511627776, got 1000",
+            "inbound_bytes must be in 65600..=1073741824, got 1000",
         ),
         (
             valid().max_message_bytes(124),
-            "max_message_bytes must be in 125..=1073741824, got 124",
+            "max_message_bytes must be in 125..=536870912, got 124",
         ),
         (
             valid().buffers(127, 128),
