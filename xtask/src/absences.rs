@@ -141,8 +141,8 @@ const ABSENCES: &[Absence] = &[
             ("plimsoll-redis/src/task.rs", "the task of a connection"),
             ("plimsoll-redis/src/task/", "the task of a connection"),
             (
-                "plimsoll-stream/src/queue/clock.rs",
-                "the age of queued items, when a policy or a measurement needs it",
+                "plimsoll-stream/src/clock.rs",
+                "the age of items, when a policy or a measurement needs it, and timers of connections",
             ),
         ],
     },
@@ -159,6 +159,16 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-fallback/src/later.rs",
                 "a fallback's handler, after a rejection",
             ),
+            (
+                "plimsoll-stream/src/listener/",
+                "a timer for each connection",
+            ),
+            ("plimsoll-stream/src/sse/", "the timers of a stream"),
+            (
+                "plimsoll-stream/src/websocket/writer.rs",
+                "a timer for each connection",
+            ),
+            ("plimsoll-stream/src/work/", "a job, which is any future"),
         ],
     },
     Absence {
@@ -170,7 +180,10 @@ const ABSENCES: &[Absence] = &[
             )
         },
         scope: Scope::Published,
-        except: &[],
+        except: &[(
+            "plimsoll-stream/src/sampling/items.rs",
+            "yields after 64 items in a row that were skipped",
+        )],
     },
     Absence {
         what: "no spawned task or thread",
@@ -187,6 +200,14 @@ const ABSENCES: &[Absence] = &[
             ),
             ("plimsoll-redis/src/builder.rs", "starts the links"),
             ("plimsoll-redis/src/link.rs", "one task for each connection"),
+            (
+                "plimsoll-stream/src/websocket/connection.rs",
+                "the reader and the handler of a connection",
+            ),
+            (
+                "plimsoll-stream/src/work/builder.rs",
+                "the workers of a `WorkQueue`",
+            ),
         ],
     },
     Absence {

@@ -13,6 +13,7 @@ use std::{
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{counters::Totals, kernel, unsent::Unsent};
+use crate::clock;
 
 /// Reads the figures of one connection; clones share it.
 ///
@@ -53,7 +54,7 @@ impl Connection {
         totals.opened(ends.map(|(local, _)| local.port()));
         Self(Arc::new(State {
             ends,
-            opened: Instant::now(),
+            opened: clock::now(),
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),

@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     counters::{SlowDisconnect, Totals},
     options::discard_on_close,
 };
+use crate::clock;
 
 /// The IO of a connection that a [`BackpressureListener`](super::BackpressureListener) accepted.
 ///
@@ -90,7 +91,7 @@ impl ClientIo {
         };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(deadline)));
         if !self.timer_runs {
-            timer.as_mut().reset(Instant::now() + deadline);
+            timer.as_mut().reset(clock::now() + deadline);
             self.timer_runs = true;
         }
         // Registers the waker, beside the one that the socket has registered.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::extract::ws::Message;
-use tokio::time::Instant;
 
 use super::{
     control::ControlFrames,
@@ -17,7 +16,7 @@ use super::{
     socket::Socket,
     weight::weight,
 };
-use crate::SendError;
+use crate::{SendError, clock};
 
 /// Reads until the end of the connection. Never waits for the client to read.
 ///
@@ -25,7 +24,7 @@ use crate::SendError;
 /// data makes the kernel reset the connection; the task that writes ends it.
 pub(super) async fn read(socket: Arc<Socket>, shared: Arc<Shared>) {
     let limits = &shared.limits;
-    let now = Instant::now();
+    let now = clock::now();
     let mut control = ControlFrames::new(limits.control_frames, limits.control_period, now);
     loop {
         let message = match poll_fn(|cx| socket.poll_next(cx)).await {
@@ -39,7 +38,7 @@ pub(super) async fn read(socket: Arc<Socket>, shared: Arc<Shared>) {
             _ => None,
         };
         let is_control = matches!(message, Message::Ping(_) | Message::Pong(_));
-        if (is_control || command.is_some()) && !control.take(Instant::now()) {
+        if (is_control || command.is_some()) && !control.take(clock::now()) {
             shared.close_because(CloseReason::ControlFlood);
         }
         match (message, command) {

@@ -22,7 +22,7 @@ use super::{
     limits::WebSocketLimits,
     reason::{CloseReason, Closed},
 };
-use crate::{BoundedQueue, InvalidQueue};
+use crate::{BoundedQueue, InvalidQueue, clock};
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -84,7 +84,7 @@ impl Shared {
                 over_since: None,
                 asked_to_pause: false,
                 paused_since: None,
-                heard: Instant::now(),
+                heard: clock::now(),
                 reading_waits: false,
                 close: None,
                 writer: None,
@@ -181,7 +181,7 @@ impl Shared {
     /// The client asks for a pause, or for its end. Repetitions change nothing, and no pause begins
     /// after a decision to close.
     pub(super) fn set_paused(&self, paused: bool) {
-        let now = Instant::now();
+        let now = clock::now();
         self.change(|state| match (paused, state.paused_since) {
             (true, None) if state.close.is_none() => {
                 state.paused_since = Some(now);
@@ -203,13 +203,13 @@ impl Shared {
 
     /// A frame of the client came: the silence ends.
     pub(super) fn heard(&self) {
-        self.state().heard = Instant::now();
+        self.state().heard = clock::now();
     }
 
     /// The task that reads begins or ends to wait for the application. Silence does not count while
     /// it waits.
     pub(super) fn reading_waits(&self, waits: bool) {
-        let now = Instant::now();
+        let now = clock::now();
         self.change(|state| {
             state.reading_waits = waits;
             state.heard = now;

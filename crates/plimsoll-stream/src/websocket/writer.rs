@@ -23,7 +23,7 @@ use super::{
     socket::{Outgoing, Socket},
     weight::weight,
 };
-use crate::{Deliveries, Delivery};
+use crate::{Deliveries, Delivery, clock};
 
 pub(super) struct Writer {
     socket: Arc<Socket>,
@@ -45,7 +45,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(socket: Arc<Socket>, shared: Arc<Shared>, handler: JoinHandle<()>) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         Self {
             socket,
             deliveries: shared.outbound.deliveries(),
@@ -66,7 +66,7 @@ impl Writer {
             if let Err(closed) = poll_fn(|cx| self.poll_batch(cx)).await {
                 return closed;
             }
-            self.flush_until = Some(Instant::now() + self.shared.limits.write_deadline);
+            self.flush_until = Some(clock::now() + self.shared.limits.write_deadline);
             if let Err(closed) = poll_fn(|cx| self.poll_flush(cx)).await {
                 return closed;
             }
@@ -77,7 +77,7 @@ impl Writer {
     /// Waits for the next messages to write.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             let (is_paused, wait_until) = match self.poll_end(now, cx) {
                 Ok(open) => open,
                 Err(closed) => return Poll::Ready(Err(closed)),
@@ -138,7 +138,7 @@ impl Writer {
     /// Writes the batch, until the deadline.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         loop {
-            let wait_until = match self.poll_end(Instant::now(), cx) {
+            let wait_until = match self.poll_end(clock::now(), cx) {
                 Ok((_, wait_until)) => wait_until,
                 Err(closed) => return Poll::Ready(Err(closed)),
             };
@@ -219,7 +219,7 @@ impl Writer {
         shared.close(closed.clone());
         shared.set_paused(false);
         shared.closed.send_replace(Some(closed.clone()));
-        let until = Instant::now() + shared.limits.close_deadline;
+        let until = clock::now() + shared.limits.close_deadline;
         self.batch.clear();
         if closed.sends_frame() {
             let close = Message::Close(closed.frame);

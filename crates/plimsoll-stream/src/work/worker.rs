@@ -8,9 +8,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{task::spawn_blocking, time::Instant};
+use tokio::task::spawn_blocking;
 
 use super::{job::Work, running::Running};
+use crate::clock;
 
 /// A worker. Dropping it reports its end, also when its task was never polled.
 pub(super) struct Worker(Arc<Running>);
@@ -37,7 +38,7 @@ pub(super) async fn work(worker: Worker) {
         // The handler may still hold the slot, and needs no memory of it.
         drop(slot);
         let _busy = Busy::new(running);
-        let started = Instant::now();
+        let started = clock::now();
         let completed = match work {
             // A panic is reported to the handler by the sender that the job drops.
             Work::Blocking(work) => spawn_blocking(work).await.is_ok(),
