@@ -2,3 +2,4 @@
 
 mod sse;
 mod swallowed;
+mod websocket;
