@@ -96,9 +96,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "throttle")]
 mod clock;
 mod demand;
+mod pipeline;
 mod queue;
 mod sampling;
 mod sync;
@@ -108,6 +108,10 @@ mod throttle;
 pub use self::demand::{
     AcquireCredit, Batch, Batches, Demand, DemandCancelled, Ended, ForEach, Gated, InvalidRequest,
     Publisher, Subscription, WaitCancelled,
+};
+pub use self::pipeline::{
+    InvalidPipeline, Pipeline, PipelineEnd, PipelineError, PipelineHandle, PipelineRun, Stage,
+    StageMetrics,
 };
 pub use self::queue::{
     BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,

@@ -6,6 +6,8 @@ mod demand;
 mod faces;
 mod interleavings;
 mod model;
+mod pipeline;
+mod pipeline_model;
 mod policies;
 mod sampled;
 mod select;
