@@ -79,7 +79,7 @@ pub(crate) async fn drive<In, W: Work<In>>(
 impl<In, W: Work<In>> Driver<'_, In, W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         loop {
-            let finished = self.finish(cx)?;
+            let finished = self.poll_calls(cx)?;
             let sent = self.send(cx)?;
             let started = self.start(cx);
             if finished || sent || started {
@@ -97,7 +97,7 @@ impl<In, W: Work<In>> Driver<'_, In, W> {
     }
 
     /// Polls the futures that were woken. Returns whether one is done.
-    fn finish(&mut self, cx: &mut Context<'_>) -> Result<bool, BoxError> {
+    fn poll_calls(&mut self, cx: &mut Context<'_>) -> Result<bool, BoxError> {
         let mut done = mem::take(&mut self.done);
         self.slots.poll_woken(cx.waker(), &mut done);
         let any = !done.is_empty();

@@ -10,7 +10,7 @@ use std::{
 
 use super::wakes::{SlotWake, Wakes};
 
-/// Up to so many futures of one type, in slots that are used again.
+/// Futures of one type, at most `capacity`, in slots that are used again.
 ///
 /// Performance: a box for each slot and none for each future; and a wake of one of a thousand
 /// futures polls one of them.

@@ -23,7 +23,7 @@ const MS: Duration = Duration::from_millis(1);
 
 type Never = io::Error;
 
-/// Passes an item on after as many milliseconds as it says.
+/// Yields a number after as many milliseconds.
 async fn wait(ms: u64) -> Result<u64, Never> {
     sleep(Duration::from_millis(ms)).await;
     Ok(ms)
