@@ -5,6 +5,14 @@
 //! A [`BoundedQueue`] has seven of them, chosen at construction and changed while it is in use. It
 //! is bounded in items and in bytes, hands back what it evicts, and numbers what it loses.
 //!
+//! | part | for |
+//! |---|---|
+//! | [`BoundedQueue`] | a buffer between producers and consumers |
+//! | [`Demand`], [`Publisher`] | a producer that sends only what was requested: `request(n)`, `cancel`, batches |
+//! | [`Pipeline`] | stages joined by bounded buffers, with concurrency, order and figures for each stage |
+//! | [`Sampler`] | a share of a stream that falls as its queue fills up, with weights |
+//! | `Throttle`, feature `throttle` | token buckets by events and by bytes, per subscriber and for all |
+//!
 //! # Example
 //!
 //! A queue of 50 per connection, for three kinds of messages:
@@ -70,6 +78,9 @@
 //! | [`recv`](BoundedQueue::recv), [`recv_many`](BoundedQueue::recv_many), [`recv_delivery`](BoundedQueue::recv_delivery) | none: no item and no gap is lost or seen twice |
 //! | [`send`](BoundedQueue::send) | the item is dropped with the future, and was never in the queue |
 //! | [`reserve`](BoundedQueue::reserve) | the place among the waiting senders is lost, and the item is still the caller's |
+//! | [`Demand::acquire`] | the place among the producers is lost; a credit goes to the next one |
+//! | the next item of a gated, batched, sampled or throttled stream | none: what is collected stays in the stream |
+//! | [`PipelineRun`] | as an abort: what is in the pipeline is dropped and counted |
 //!
 //! A wake-up that was on its way to a dropped future goes to the next waiter.
 //!
