@@ -163,6 +163,10 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-stream/src/listener/",
                 "a timer for each connection",
             ),
+            (
+                "plimsoll-stream/src/pipeline/",
+                "one for each stage and each of its places, none for an item",
+            ),
             ("plimsoll-stream/src/sse/", "the timers of a stream"),
             (
                 "plimsoll-stream/src/websocket/writer.rs",

@@ -1,9 +1,26 @@
-//! Bounded queues for streams, of [Plimsoll](https://docs.rs/plimsoll): async, with a policy for
-//! when they are full.
+//! Streams with bounded buffers, of [Plimsoll](https://docs.rs/plimsoll): each buffer has a policy
+//! for when it is full.
+//!
+//! The facade has these items in `plimsoll::stream`.
 //!
 //! A stream whose consumer is slower than its producer needs a decision: wait, or lose something.
 //! A [`BoundedQueue`] has seven of them, chosen at construction and changed while it is in use. It
-//! is bounded in items and in bytes, hands back what it evicts, and numbers what it loses.
+//! is bounded in items and in bytes, hands back what it evicts, and numbers what it loses. The other
+//! parts are built in the same way:
+//!
+//! | part | for |
+//! |---|---|
+//! | [`BoundedQueue`] | a buffer between producers and consumers that share its items |
+//! | [`Hub`] | one publisher and many subscribers that each receive all items, and continue after a break |
+//! | [`Demand`], [`demand`] | a producer that sends only what was requested: `request(n)`, `cancel`, batches |
+//! | [`Pipeline`] | stages joined by bounded buffers, with concurrency, order and figures for each stage |
+//! | [`Sampler`] | a share of a stream that falls as its queue fills up, with weights |
+//! | `Throttle`, feature `throttle` | token buckets by events and by bytes, per subscriber and for all |
+//! | `sse`, feature `axum` | server-sent events: resume, acknowledgements, a poll endpoint |
+//! | `work`, feature `axum` | a worker queue for expensive jobs of handlers |
+//! | `websocket`, feature `websocket` | a queue for each client, flow messages, limits |
+//! | `grpc`, feature `tonic` | streams with credit, and window settings |
+//! | `listener`, feature `listener` | sockets that show a slow client early, and end blocked writes |
 //!
 //! # Example
 //!
@@ -70,6 +87,9 @@
 //! | [`recv`](BoundedQueue::recv), [`recv_many`](BoundedQueue::recv_many), [`recv_delivery`](BoundedQueue::recv_delivery) | none: no item and no gap is lost or seen twice |
 //! | [`send`](BoundedQueue::send) | the item is dropped with the future, and was never in the queue |
 //! | [`reserve`](BoundedQueue::reserve) | the place among the waiting senders is lost, and the item is still the caller's |
+//! | [`Demand::acquire`] | the place among the producers is lost; a credit goes to the next one |
+//! | the next item of a gated, batched, sampled or throttled stream | none: what is collected stays in the stream |
+//! | [`PipelineRun`] | as an abort: what is in the pipeline is dropped and counted |
 //!
 //! A wake-up that was on its way to a dropped future goes to the next waiter.
 //!
@@ -88,11 +108,11 @@
 //! waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
 //! beside its peers.
 //!
-//! # When not to use it
+//! # When not to use a `BoundedQueue`
 //!
 //! - Between threads without async: `crossbeam-channel` or `std::sync::mpsc`.
 //! - For one value of which only the latest counts: `tokio::sync::watch`.
-//! - When each of many consumers must get each item: a broadcast channel.
+//! - When each of many consumers must get each item: a [`Hub`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -103,6 +123,7 @@ mod key_hash;
 #[cfg(feature = "listener")]
 #[cfg_attr(docsrs, doc(cfg(feature = "listener")))]
 pub mod listener;
+mod pipeline;
 mod queue;
 #[cfg(feature = "axum")]
 mod reject;
@@ -129,6 +150,10 @@ pub use self::{
         Cursor, Ended, Hub, HubBuilder, HubCounters, InvalidCursor, InvalidHub, LagPolicy,
         PublishError, Published, RecvNext, Reset, ResetReason, Resumed, SubscribeError, Subscriber,
         Subscription,
+    },
+    pipeline::{
+        InvalidPipeline, Pipeline, PipelineEnd, PipelineError, PipelineHandle, PipelineRun, Stage,
+        StageMetrics,
     },
     queue::{
         BoundedQueue, BoundedQueueBuilder, CloseOnDrop, Counters, Deliveries, Delivery, DropReason,

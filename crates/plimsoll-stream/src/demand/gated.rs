@@ -28,7 +28,7 @@ pin_project! {
     /// stream ends when the source ends or the demand is cancelled, and drops the source then.
     ///
     /// The end of a source is seen when there is credit for one more item, or without credit if the
-    /// source's `size_hint` says that it yields no more items.
+    /// source's `size_hint` is 0.
     ///
     /// Dropping the stream drops the source. A credit that it holds goes to the next producer.
     #[must_use = "a stream does nothing until it is polled"]

@@ -19,12 +19,12 @@ use super::sampler::Sampler;
 /// `a_poll_ends_although_each_item_is_skipped` does not end.
 const MAX_SKIPPED: u32 = 64;
 
-/// An item that was kept, and for how many it stands.
+/// An item that was kept, with the number of items that it represents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weighted<T> {
     /// The item.
     pub item: T,
-    /// The number of items that it stands for: 1 when each is kept.
+    /// The number of items that it represents: 1 when each is kept.
     pub weight: f64,
 }
 
@@ -43,8 +43,8 @@ pin_project! {
 impl<L: LoadSignal> Sampler<L> {
     /// Returns a stream of the kept items of `source`, each with its weight.
     ///
-    /// Skipped items are dropped and counted. To give back the thread, a poll that skips 64 items
-    /// in a row wakes its task and returns `Pending`.
+    /// Skipped items are dropped and counted. A poll that skips 64 items in a row wakes its task
+    /// and returns `Pending`, so that other tasks run.
     ///
     /// ```
     /// use futures_util::{StreamExt, stream};

@@ -1,4 +1,4 @@
-//! Whether an item is kept, and for how many it stands.
+//! Whether an item is kept, and how many it represents.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use plimsoll_core::{InvalidRates, LoadSignal, Rates, support::LiveRates};
 ///
 /// The load is read for each item, most often the fill level of the queue that the items go to.
 /// Up to the threshold of the [`Rates`] each item is kept, and above it a share that falls linearly.
-/// A kept item has a weight, the number of items that it stands for: `1 / rate`. The sum of the
+/// A kept item has a weight, the number of items that it represents: `1 / rate`. The sum of the
 /// weights is an unbiased estimate of the number of items, as long as the rate is above 0.
 ///
 /// Items are drawn at random and independently. [`stream`](Self::stream) has an example.

@@ -54,7 +54,7 @@ use super::bucket::{Ask, BUCKETS, Bucket, Stop};
 ///
 /// An item that weighs more than the burst waits for a full bucket, takes all of it, and passes. The
 /// rest of its weight is taken before the next item of the same stream passes, burst by burst. So
-/// no item waits for ever, and the rate holds on average. A stream that is dropped owes nothing.
+/// each item passes at some time, and the rate holds on average. A stream that is dropped owes nothing.
 ///
 /// # Streams that share a bucket
 ///

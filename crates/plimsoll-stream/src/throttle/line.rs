@@ -15,8 +15,8 @@ use tokio::time::Instant;
 ///
 /// Each stream that waits sleeps until a time of its own: the first one until its tokens are there,
 /// and the next one until as many more are there as it needs. So a thousand waiting streams are
-/// woken once each, and not all for each token; a light item does not overtake a heavy one for
-/// ever; and a stream that is not polled any more holds nobody up, since time passes over its turn.
+/// woken once each, and not all for each token; light items do not overtake a heavy one without
+/// end; and a stream that is no longer polled blocks no other stream: its turn passes with time.
 /// The bucket still decides: a turn is only the time of the next attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
@@ -52,7 +52,7 @@ impl Line {
         now + wait
     }
 
-    /// Releases a turn that is not needed any more, so that later streams need not wait for it.
+    /// Releases a turn that is no longer needed, so that later streams do not wait for it.
     pub(crate) fn leave(&self, step: Duration) {
         // The update always succeeds.
         _ = self.until.fetch_update(Release, Acquire, |until| {

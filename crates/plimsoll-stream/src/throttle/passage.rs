@@ -61,7 +61,7 @@ impl Passage {
         &self.throttle
     }
 
-    /// Ends the wait of an item that does not need to pass any more.
+    /// Ends the wait of an item that no longer has to pass.
     pub(crate) fn leave(self: Pin<&mut Self>) {
         let mut this = self.project();
         if let Some((index, step)) = this.queued.take() {

@@ -185,7 +185,15 @@ async fn a_ready_batch_does_not_wait_until_it_is_full() {
     assert_eq!(*second, [3], "four are in processing");
     assert!(batches.next().now_or_never().is_none());
     drop(first);
-    assert_eq!(*batches.next().await.unwrap(), [4, 5]);
+    let third = batches.next().await.unwrap();
+    assert_eq!(*third, [4, 5]);
+    for n in 6..9 {
+        queue.send(n).await.unwrap();
+    }
+    let fourth = batches.next().await.unwrap();
+    assert_eq!(*fourth, [6], "again four");
+    drop((second, third, fourth));
+    assert_eq!(*batches.next().await.unwrap(), [7, 8]);
 }
 
 #[test]

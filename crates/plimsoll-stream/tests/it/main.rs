@@ -10,6 +10,8 @@ mod interleavings;
 #[cfg(feature = "listener")]
 mod listener;
 mod model;
+mod pipeline;
+mod pipeline_model;
 mod policies;
 mod sampled;
 mod select;

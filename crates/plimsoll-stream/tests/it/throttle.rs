@@ -46,6 +46,14 @@ async fn events_pass_in_a_burst_and_then_at_the_rate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_admits_its_count_at_once() {
+    let throttle = bytes(Quota::new(10, MS * 100).fixed_window());
+    let items = weights(&throttle, &[5, 5, 1, 20, 1]);
+    // 20 waits for a whole window and owes another one.
+    assert_eq!(times(items).await, [0, 0, 100, 200, 400]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_pass_by_their_weight() {
     let throttle = bytes(every(1, 1_000));
     let items = weights(&throttle, &[600, 400, 250, 0, 50]);
@@ -150,7 +158,7 @@ async fn an_item_that_waits_can_be_taken_out() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_that_share_a_bucket_pass_in_order_and_are_woken_once() {
-    let all = events(every(1, 1));
+    let all = events(Quota::per_second(1_000).burst(1));
     let start = Instant::now();
     let tasks = (0..1_000_u64).map(|id| {
         let one = Throttle::builder().events(every(1, 10)).within(&all);
