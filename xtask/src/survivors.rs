@@ -41,6 +41,11 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the default does nothing",
     },
     Survivor {
+        file: "crates/plimsoll-core/src/key/label.rs",
+        mutant: "replace > with >= in label_of",
+        reason: "a label of the longest length is cut to the length that it has",
+    },
+    Survivor {
         file: "crates/plimsoll-core/src/live.rs",
         mutant: "replace - with / in Live<WORDS, SLOTS>::read",
         reason: "differs only when a writer is that many changes ahead: the loom model fails",
@@ -184,6 +189,11 @@ const SURVIVORS: &[Survivor] = &[
         file: "crates/plimsoll-core/src/protocol/refusal/details.rs",
         mutant: "replace | with ^ in Backwards::message",
         reason: "the bits do not overlap",
+    },
+    Survivor {
+        file: "crates/plimsoll-rate-limit/src/quota/text.rs",
+        mutant: "replace < with <= in <impl fmt::Display for Quota>::fmt",
+        reason: "an offset of 0 is not printed",
     },
     Survivor {
         file: "crates/plimsoll-rate-limit/src/sliding_log/mod.rs",

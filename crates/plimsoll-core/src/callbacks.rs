@@ -46,3 +46,16 @@ impl<F: ?Sized> fmt::Debug for Callbacks<F> {
         write!(f, "{} callbacks", self.all().len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks_are_empty_until_one_is_added() {
+        let callbacks = Callbacks::<dyn Fn()>::default();
+        assert!(callbacks.is_empty());
+        callbacks.add(Arc::new(|| {}));
+        assert!(!callbacks.is_empty());
+    }
+}

@@ -144,6 +144,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_duration_is_printed_in_the_longest_unit_without_a_remainder() {
+        for (millis, text) in [
+            (0, "0s"),
+            (50, "50ms"),
+            (1_500, "1500ms"),
+            (90_000, "90s"),
+            (120_000, "2m"),
+            (86_400_000, "1d"),
+        ] {
+            assert_eq!(
+                DurationText(Duration::from_millis(millis)).to_string(),
+                text
+            );
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn text_of_a_configuration_is_read_or_rejected_with_what_is_expected() {
+        use serde::de::{IntoDeserializer as _, value::Error};
+
+        use serde_text::{duration, optional};
+
+        let ms = Duration::from_millis;
+        let read = |text: &'static str| {
+            duration::deserialize::<serde::de::value::StrDeserializer<'_, Error>>(
+                text.into_deserializer(),
+            )
+        };
+        let read_optional = |text: &'static str| {
+            optional::deserialize::<serde::de::value::StrDeserializer<'_, Error>>(
+                text.into_deserializer(),
+            )
+        };
+        assert_eq!(read("50ms"), Ok(ms(50)));
+        assert_eq!(read_optional("50ms"), Ok(Some(ms(50))));
+        assert_eq!(read_optional("off"), Ok(None));
+        let error = read("off").expect_err("no duration").to_string();
+        assert!(error.contains("got \"off\""), "{error}");
+        let error = read_optional("on").expect_err("neither").to_string();
+        assert!(error.contains("or \"off\", got \"on\""), "{error}");
+    }
+
     proptest! {
         #[test]
         fn a_printed_duration_is_read_as_itself(secs in 0..u64::MAX / 2, nanos in 0_u32..1_000_000_000) {

@@ -246,3 +246,17 @@ impl<B> Prioritize<Request<B>> for ByExtension {
         Priority::of(req)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_lists_the_names() {
+        let error = "URGENT".parse::<Criticality>().expect_err("unknown");
+        let text = error.to_string();
+        for name in Criticality::ALL.map(Criticality::as_str) {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+}

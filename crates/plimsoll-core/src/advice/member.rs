@@ -155,3 +155,13 @@ impl<'de, M> ParameterVisitor<'de> for Entry<'_, 'de, M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_field_is_an_error_that_names_the_type() {
+        assert!(Malformed.to_string().contains("list of Strings"));
+    }
+}

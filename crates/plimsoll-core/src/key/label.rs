@@ -86,6 +86,26 @@ mod tests {
     }
 
     #[test]
+    fn a_label_changes_neither_the_key_nor_the_advice() {
+        struct Plan;
+        impl Key<u8> for Plan {
+            type Key<'a> = u8;
+
+            fn key<'a>(&'a self, req: &'a u8) -> Option<u8> {
+                Some(*req)
+            }
+
+            fn cure(&self, _: &u8) -> &'static str {
+                "send a plan"
+            }
+        }
+        let plan = labelled(Plan, |plan: &u8| Some(format!("plan {plan}")));
+        assert_eq!(plan.key(&7), Some(7));
+        assert_eq!(plan.cure(&7), "send a plan");
+        assert_eq!(plan.label(&7).as_deref(), Some("plan 7"));
+    }
+
+    #[test]
     fn a_panic_of_a_label_counts_as_no_label() {
         let panics = labelled(
             |(): &()| Some(1),

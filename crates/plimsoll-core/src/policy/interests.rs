@@ -123,3 +123,38 @@ impl Interests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All eight sets.
+    fn all() -> impl Iterator<Item = Interests> {
+        (0_u8..8).map(|bits| {
+            Interests::NONE
+                .with_latency(bits & 1 != 0)
+                .with_announce(bits & 2 != 0)
+                .with_body_waits(bits & 4 != 0)
+        })
+    }
+
+    #[test]
+    fn each_interest_is_read_as_it_was_set() {
+        for (bits, interests) in all().enumerate() {
+            assert_eq!(interests.latency(), bits & 1 != 0);
+            assert_eq!(interests.announce(), bits & 2 != 0);
+            assert_eq!(interests.body_waits(), bits & 4 != 0);
+        }
+    }
+
+    #[test]
+    fn a_set_contains_another_when_their_union_is_itself() {
+        for (one, other) in all().flat_map(|one| all().map(move |other| (one, other))) {
+            assert_eq!(
+                one.contains(other),
+                one.union(other) == one,
+                "{one:?} {other:?}"
+            );
+        }
+    }
+}

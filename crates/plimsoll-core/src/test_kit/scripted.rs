@@ -212,3 +212,13 @@ impl From<Infallible> for ScriptedError {
         match never {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_names_the_script() {
+        assert_eq!(ScriptedError.to_string(), "error of the script");
+    }
+}
