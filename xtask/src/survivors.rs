@@ -191,11 +191,6 @@ const SURVIVORS: &[Survivor] = &[
         reason: "the bits do not overlap",
     },
     Survivor {
-        file: "crates/plimsoll-rate-limit/src/quota/text.rs",
-        mutant: "replace < with <= in <impl fmt::Display for Quota>::fmt",
-        reason: "an offset of 0 is not printed",
-    },
-    Survivor {
         file: "crates/plimsoll-rate-limit/src/sliding_log/mod.rs",
         mutant: "replace && with || in <impl Policy<Req> for SlidingLog<C>>::interests",
         reason: "equal: a caller reads only what it asked for",
