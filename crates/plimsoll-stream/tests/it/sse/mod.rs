@@ -3,6 +3,7 @@
 mod acks;
 mod client;
 mod flow;
+mod many;
 mod resume;
 mod sockets;
 mod wire;
