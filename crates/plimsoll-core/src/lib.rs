@@ -100,6 +100,7 @@ pub mod support {
         deadline::{grpc_timeout, parse_grpc_timeout},
         duration_text::{DurationText, parse_duration},
         hint::{PassedToGateLayer, WrappedInGateLayer},
+        protocol::grpc_trailers,
         shard::{shard, shards},
     };
 }
