@@ -97,6 +97,9 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub mod grpc;
 mod hub;
 mod key_hash;
 mod queue;

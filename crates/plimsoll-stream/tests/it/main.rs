@@ -2,6 +2,8 @@
 
 mod cancellation;
 mod faces;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod hub;
 mod hub_model;
 mod interleavings;

@@ -1,0 +1,5 @@
+//! gRPC streams. Sockets are real.
+
+mod fixture;
+mod siblings;
+mod windows;
