@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Responses`] | a response stream over a [`Hub`](crate::Hub) or a [`BoundedQueue`](crate::BoundedQueue) |
 //! | [`gaps`] | what the client sees when messages for it were lost |
+//! | [`in_flight`] | a bidirectional stream with a bound on the messages that are handled at once |
 //! | [`Windows`] | HTTP/2 windows with which streams that are not read do not stall the others |
 //!
 //! ```
@@ -57,6 +58,7 @@
 mod from_hub;
 mod from_queue;
 pub mod gaps;
+mod in_flight;
 mod responses;
 mod stop;
 mod windows;
@@ -64,6 +66,7 @@ mod windows_builder;
 
 pub use self::{
     from_queue::ResponseSender,
+    in_flight::{InFlight, InvalidInFlight, in_flight},
     responses::Responses,
     windows::Windows,
     windows_builder::{InvalidWindows, WindowsBuilder},

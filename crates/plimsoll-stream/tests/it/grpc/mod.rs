@@ -3,6 +3,7 @@
 mod fixture;
 mod hostile;
 mod hubs;
+mod in_flight;
 mod queues;
 mod relay;
 mod siblings;
