@@ -5,6 +5,7 @@
 //! | [`Responses`] | a response stream over a [`Hub`](crate::Hub) or a [`BoundedQueue`](crate::BoundedQueue) |
 //! | [`gaps`] | what the client sees when messages for it were lost |
 //! | [`in_flight`] | a bidirectional stream with a bound on the messages that are handled at once |
+//! | [`credited`], [`Credit`] | a response stream that sends as many messages as the client requests |
 //! | [`Windows`] | HTTP/2 windows with which streams that are not read do not stall the others |
 //!
 //! ```
@@ -47,7 +48,8 @@
 //! | a queue | its bounds: with [`QueuePolicy::Block`](crate::QueuePolicy::Block) the producer waits |
 //! | a hub | nothing for this client: its lag grows, up to its bounds |
 //!
-//! The window is the client's own setting. A queue of another kind in front of the stream, such as a channel of tokio, adds
+//! The window is the client's own setting, so a server that must not depend on it uses
+//! [`credited`]. A queue of another kind in front of the stream, such as a channel of tokio, adds
 //! its capacity to the table.
 //!
 //! A server cannot end a stream whose client reads nothing: the status waits behind the messages.
@@ -55,6 +57,8 @@
 //! [`max_concurrent_streams`](WindowsBuilder::max_concurrent_streams) streams; tonic's
 //! `max_connection_age` with its grace ends it.
 
+mod credit;
+mod credited;
 mod from_hub;
 mod from_queue;
 pub mod gaps;
@@ -65,6 +69,8 @@ mod windows;
 mod windows_builder;
 
 pub use self::{
+    credit::{Credit, CreditGate, InvalidCredit},
+    credited::credited,
     from_queue::ResponseSender,
     in_flight::{InFlight, InvalidInFlight, in_flight},
     responses::Responses,

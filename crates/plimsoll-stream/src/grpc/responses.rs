@@ -29,6 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// | [`from_hub`](Self::from_hub) | what a [`Hub`](crate::Hub) publishes |
 /// | [`from_queue`](Self::from_queue), [`channel`](Self::channel) | items of a [`BoundedQueue`](crate::BoundedQueue) |
 /// | [`in_flight`](crate::grpc::in_flight) | answers to the client's messages |
+/// | [`credited`](crate::grpc::credited) | another stream's, as many as the client has requested |
 ///
 /// The server polls it when the client's window has room. It ends with the first status, and frees
 /// all that belongs to it then. Dropping it, as the server does when the client is gone, has the

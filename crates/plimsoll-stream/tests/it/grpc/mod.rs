@@ -1,5 +1,6 @@
 //! gRPC streams. Sockets are real.
 
+mod credit;
 mod fixture;
 mod hostile;
 mod hubs;
