@@ -101,6 +101,7 @@ pub mod support {
         duration_text::{DurationText, parse_duration},
         hint::{PassedToGateLayer, WrappedInGateLayer},
         load::LiveRates,
+        protocol::grpc_trailers,
         shard::{shard, shards},
     };
 }

@@ -118,6 +118,9 @@
 
 mod clock;
 pub mod demand;
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub mod grpc;
 mod hub;
 mod key_hash;
 #[cfg(feature = "listener")]

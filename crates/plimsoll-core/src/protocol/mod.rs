@@ -15,6 +15,8 @@ use std::{
 
 use tower_service::Service;
 
+#[doc(hidden)]
+pub use self::refusal::grpc_trailers;
 pub use self::{
     http::{Carried, GateBody, Http, HttpCall, SpeaksHttp},
     plain::{BoxError, ClassifyPlain, Plain, PlainError},

@@ -11,7 +11,7 @@ mod problem;
 
 use std::time::Duration;
 
-use ::http::{HeaderValue, Response, StatusCode};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
 use self::{
@@ -24,6 +24,17 @@ pub(super) use self::{grpc::is_grpc, hops::strip_foreign_name, own_body::OwnBody
 use crate::{
     Kind, RateLimitFields, Rejection, RequestHead, decimal::decimal, wire::grpc_content_type,
 };
+
+/// Returns the trailers that end a gRPC stream for the reason of this rejection, with a message that
+/// needs no percent-encoding.
+///
+/// For streams that have begun: without `plimsoll-rejected-by`, since something was run.
+pub fn grpc_trailers(rejection: &Rejection, message: &'static str) -> HeaderMap {
+    let code = Refusals::DEFAULT.grpc_codes[rejection.kind().index()];
+    let mut trailers = HeaderMap::with_capacity(4);
+    grpc::write_status(&mut trailers, code, message, rejection, &HeaderMap::new());
+    trailers
+}
 
 /// How each kind of rejection is written.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@ mod cancellation;
 mod credit;
 mod demand;
 mod faces;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod hub;
 mod hub_model;
 mod interleavings;

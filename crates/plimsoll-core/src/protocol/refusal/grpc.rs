@@ -48,10 +48,36 @@ pub(super) fn refusal(
     content_type: HeaderValue,
     policy_name: Option<HeaderValue>,
 ) -> Response<Bytes> {
-    let message = message(rejection.kind());
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, NO_STORE);
+    write_status(
+        &mut headers,
+        code,
+        message(rejection.kind()),
+        rejection,
+        asked,
+    );
+    if let Some(name) = policy_name {
+        headers.insert(REFUSED_BY, name);
+    }
+    if let Some(level) = threshold(rejection) {
+        headers.insert(THRESHOLD, level);
+    }
+    let mut response = Response::new(Bytes::new());
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Writes the code, the message, when to retry, and the details. The message must not need
+/// percent-encoding.
+pub(super) fn write_status(
+    headers: &mut HeaderMap,
+    code: u8,
+    message: &'static str,
+    rejection: &Rejection,
+    asked: &HeaderMap,
+) {
     headers.insert(GRPC_STATUS, decimal(code.into()));
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
     let hint = hint(rejection, whole_millis, 1000);
@@ -66,15 +92,6 @@ pub(super) fn refusal(
             headers.insert(GRPC_DETAILS, details);
         }
     }
-    if let Some(name) = policy_name {
-        headers.insert(REFUSED_BY, name);
-    }
-    if let Some(level) = threshold(rejection) {
-        headers.insert(THRESHOLD, level);
-    }
-    let mut response = Response::new(Bytes::new());
-    *response.headers_mut() = headers;
-    response
 }
 
 /// Returns the status message, which needs no percent-encoding.

@@ -29,6 +29,24 @@ async fn grpc_rejections_are_trailers_only_and_tonic_reads_them() {
     assert_eq!(retry.retry_delay, Some(Duration::from_millis(1500)));
 }
 
+/// For a stream that has begun, with a message of its own.
+#[test]
+fn grpc_trailers_are_those_of_a_rejection_without_what_means_that_nothing_was_run() {
+    let rejection =
+        Rejection::new("stream", Kind::OverQuota).with_retry_after(Duration::from_millis(1500));
+    let trailers = plimsoll_core::support::grpc_trailers(&rejection, "too slow");
+    assert_eq!(text(&trailers, "grpc-retry-pushback-ms"), Some("1500"));
+    assert_eq!(trailers.len(), 4, "status, message, details and pushback");
+    let status = tonic::Status::from_header_map(&trailers).unwrap();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(status.message(), "too slow");
+    let retry = status.get_details_retry_info().expect("RetryInfo");
+    assert_eq!(retry.retry_delay, Some(Duration::from_millis(1500)));
+    let full = plimsoll_core::support::grpc_trailers(&Rejection::new("s", Kind::Full), "full");
+    let status = tonic::Status::from_header_map(&full).unwrap();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+}
+
 #[tokio::test]
 async fn grpc_rejections_name_the_violated_quota() {
     let rejection = Rejection::new("rate-limit", Kind::OverQuota).with_allowance(QUOTA);
