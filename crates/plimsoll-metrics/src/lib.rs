@@ -115,6 +115,7 @@ mod collect;
 mod error;
 mod gate;
 mod health;
+mod histogram;
 mod latency;
 mod metrics;
 mod prometheus;
@@ -127,6 +128,7 @@ mod signals;
 pub use self::{
     error::InvalidMetric,
     gate::{GateCounts, GateMetrics, RejectionCount},
+    histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
     service::MetricsService,
