@@ -1,5 +1,6 @@
 //! Behaviour through the public API.
 
+mod alarm;
 mod cancellation;
 mod credit;
 mod demand;
