@@ -28,6 +28,8 @@ use super::{
     registry::Registry,
     shared::Shared,
 };
+#[cfg(feature = "metrics")]
+use crate::QueuePolicy;
 use crate::{DropReason, reject::respond};
 
 /// Room in tungstenite's write buffer beside the messages, in bytes: answers to pings.
@@ -210,6 +212,21 @@ impl WebSockets {
     /// Returns the time for which clients have paused, without pauses that last.
     pub fn paused_time(&self) -> Duration {
         self.inner.totals.paused_time()
+    }
+
+    /// Returns the highest fill level of the queues of all clients, 0 to 1: 0 without clients.
+    ///
+    /// For metrics and alarms: it looks at each client.
+    pub fn buffer_utilization(&self) -> f64 {
+        let clients = self.inner.registry.clients();
+        let loads = clients.iter().map(|client| client.outbound.load());
+        loads.fold(0.0, f64::max)
+    }
+
+    /// The policy of the queue of a new client.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn policy(&self) -> QueuePolicy {
+        self.inner.limits.policy
     }
 
     /// Returns the gaps in the sequence numbers of clients.

@@ -10,6 +10,8 @@ mod hub_model;
 mod interleavings;
 #[cfg(feature = "listener")]
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod policies;
 mod sampled;

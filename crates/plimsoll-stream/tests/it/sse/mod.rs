@@ -5,4 +5,6 @@ mod client;
 mod flow;
 mod resume;
 mod sockets;
+#[cfg(feature = "tracing")]
+mod trace;
 mod wire;
