@@ -54,7 +54,6 @@ impl Machine {
                 *self = Self::Calm;
                 Some(Change::Cleared { load, since })
             }
-            Self::Raised(_) => None,
             Self::Calm | Self::Above(_) if load <= marks.high => {
                 *self = Self::Calm;
                 None
@@ -67,7 +66,7 @@ impl Machine {
                 *self = Self::Raised(now);
                 Some(Change::Raised { load, since })
             }
-            Self::Above(_) => None,
+            Self::Raised(_) | Self::Above(_) => None,
         }
     }
 

@@ -92,7 +92,7 @@ impl fmt::Debug for SseEvent {
         f.debug_struct("SseEvent")
             .field("lines", &String::from_utf8_lossy(&self.lines))
             .field("key", &self.key)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

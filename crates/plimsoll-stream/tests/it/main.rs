@@ -8,6 +8,7 @@ mod faces;
 mod hub;
 mod hub_model;
 mod interleavings;
+mod laws;
 #[cfg(feature = "listener")]
 mod listener;
 #[cfg(feature = "metrics")]
