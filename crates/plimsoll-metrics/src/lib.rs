@@ -98,7 +98,7 @@
 //!
 //! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies
 //! beyond that are counted together under the name `other`; a series or a signal beyond the bound
-//! is an [`InvalidMetric`].
+//! is an [`InvalidMetric`]. A histogram has a series for each of its bounds, and three more.
 //!
 //! # Recipes
 //!

@@ -7,7 +7,7 @@
 //! | setting | default | effect |
 //! |---|---|---|
 //! | [`high`](AlarmBuilder::high) | 0.8 | raised when each load for `after` was above it |
-//! | [`after`](AlarmBuilder::after) | 10 s | one load at or below `high` starts the time anew |
+//! | [`after`](AlarmBuilder::after) | 10 s | one load at or below `high` starts the time again |
 //! | [`low`](AlarmBuilder::low) | 0.6 | cleared by the first load below it |
 //! | [`every`](AlarmBuilder::every) | 1 s | how often [`watch`](Alarm::watch) reads the load |
 //!

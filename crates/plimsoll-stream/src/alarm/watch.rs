@@ -1,4 +1,4 @@
-//! The alarm: a signal, where its load was, and who is notified.
+//! The alarm: a signal, where its load was, and callbacks.
 
 use std::{
     convert::Infallible,

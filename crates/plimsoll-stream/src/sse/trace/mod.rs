@@ -7,8 +7,8 @@
 //! | `Batch` | events that were written or acknowledged together | no bytes |
 //! | `Name` | the name of the topic | no bytes |
 //!
-//! An origin is made only while a subscriber is interested, and is part of the event: the hub knows
-//! nothing of it. No span is kept open for an event, which may live for long and reaches many
+//! An origin is made only while a subscriber is interested, and is part of the event: the hub does
+//! not read it. No span is kept open for an event, which may live for long and reaches many
 //! clients: its id is a field.
 
 #[cfg(not(feature = "tracing"))]

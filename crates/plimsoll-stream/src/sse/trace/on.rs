@@ -1,4 +1,4 @@
-//! What is remembered, and what is emitted.
+//! What an event keeps, and what is emitted.
 
 use std::{
     collections::VecDeque,
