@@ -67,11 +67,11 @@
 //! that reads nothing. The kernel of the server hides about 4 MiB from the stream; serve it through
 #![cfg_attr(
     feature = "listener",
-    doc = "[`TunedListener`](crate::listener::TunedListener),"
+    doc = "[`BackpressureListener`](crate::listener::BackpressureListener),"
 )]
 #![cfg_attr(
     not(feature = "listener"),
-    doc = "`TunedListener` (feature `listener`),"
+    doc = "`BackpressureListener` (feature `listener`),"
 )]
 //! which also ends the connection of a client that reads nothing.
 //!

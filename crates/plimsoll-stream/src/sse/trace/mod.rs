@@ -11,6 +11,8 @@
 //! not read it. No span is kept open for an event, which may live for long and reaches many
 //! clients: its id is a field.
 
+// The methods are those of `on`.
+#[allow(clippy::unused_self)]
 #[cfg(not(feature = "tracing"))]
 mod off;
 #[cfg(feature = "tracing")]
