@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use plimsoll_metrics::{InvalidMetric, Metrics};
 use plimsoll_stream::{
-    BoundedQueue, Cursor, Hub, LagPolicy, QueuePolicy, alarm::Alarm, metrics::Export,
+    BoundedQueue, Criticality, Cursor, Hub, LagPolicy, Permit, QueuePolicy, alarm::Alarm,
+    metrics::Export,
 };
+use proptest::{collection::vec, prelude::*};
 use tokio::time::{Instant, sleep};
 
 /// The lines of the parts, without help, types and the families of the registry itself.
@@ -298,4 +300,54 @@ async fn a_listener_exports_its_connections_and_what_the_kernel_holds() {
     assert_lines(&metrics, &expected);
     drop(socket);
     server.abort();
+}
+
+/// All policies, by index.
+fn policy(index: usize) -> QueuePolicy {
+    [
+        QueuePolicy::BLOCK,
+        QueuePolicy::DropOldest,
+        QueuePolicy::DropNewest,
+        QueuePolicy::DropRandom { seed: 7 },
+        QueuePolicy::DropLowestPriority,
+        QueuePolicy::DropExpired {
+            ttl: Duration::from_millis(5),
+        },
+        QueuePolicy::Coalesce,
+    ][index]
+}
+
+proptest! {
+    /// Every loss has a series: no combination of policy and reason is missing.
+    #[test]
+    fn all_losses_of_a_queue_are_exported(steps in vec((0_u8..8, 0_usize..7, any::<u16>()), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
+        let metrics = Metrics::new();
+        let queue = BoundedQueue::builder(3)
+            .max_bytes_by(12, |item: &u16| usize::from(item % 8))
+            .priority(|item| Criticality::ALL[usize::from(item % 4)].into())
+            .key(|item| item % 3)
+            .build()
+            .unwrap();
+        queue.export(&metrics, "all").unwrap();
+        runtime.block_on(async {
+            let mut permits = Vec::new();
+            for (step, index, item) in steps {
+                match step {
+                    0 => queue.set_policy(policy(index)).unwrap(),
+                    1 => permits.extend(queue.try_reserve(usize::from(item % 8)).ok()),
+                    2 => _ = permits.pop().map(|permit: Permit<'_, u16>| permit.send(item)),
+                    3 => _ = queue.try_recv(),
+                    4 => tokio::time::advance(Duration::from_millis(3)).await,
+                    _ => _ = queue.try_send(item),
+                }
+            }
+        });
+        let lost: u64 = queue.counters().lost().map(|(.., count)| count).sum();
+        let lines = lines(&metrics);
+        let exported = lines.iter().filter(|line| line.starts_with("queue_dropped_total"));
+        let counts = exported.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        prop_assert_eq!(counts.sum::<u64>(), lost);
+    }
 }
