@@ -20,12 +20,12 @@ struct Breach {
 
 include!("breaches.rs");
 
-/// Runs all breaches, or those of one law.
-pub(crate) fn all(law: Option<&str>) -> Result<(), String> {
+/// Runs all breaches, or those of one law, such as `07`, or of one package.
+pub(crate) fn all(of: Option<&str>) -> Result<(), String> {
     let copy = root().join("target/broken/tree");
     let chosen = BREACHES
         .iter()
-        .filter(|breach| law.is_none_or(|law| breach.law == law));
+        .filter(|breach| of.is_none_or(|of| breach.law == of || breach.package == of));
     let (mut caught, mut missed) = (0, Vec::new());
     for breach in chosen {
         refresh(&copy)?;

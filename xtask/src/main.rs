@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         "break-laws" => break_laws::all(argument),
         "semver" => semver::run(argument),
         _ => Err(
-            "usage: cargo xtask absences | api [--write] | break-laws [LAW] | ci | circles | deny | docs | features | hello | lab | links | msrv | mutants CRATE | package | prose [--write | NAME] | semver [REVISION] | snippets | test".to_owned(),
+            "usage: cargo xtask absences | api [--write] | break-laws [LAW | CRATE] | ci | circles | deny | docs | features | hello | lab | links | msrv | mutants CRATE | package | prose [--write | NAME] | semver [REVISION] | snippets | test".to_owned(),
         ),
     };
     match result {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     GateMetrics, Metrics,
     latency::Latencies,
-    pulled::{Family, Labels, Read, Series, attempt},
+    pulled::{Family, Kind, Labels, Read, Series, attempt},
     recent::QUANTILES,
 };
 
@@ -174,10 +174,10 @@ fn encode_durations(
 
 impl Metrics {
     fn encode_pulled(&self, encoder: &mut DescriptorEncoder<'_>, family: &Family) -> fmt::Result {
-        let kind = if family.counter {
-            MetricType::Counter
-        } else {
-            MetricType::Gauge
+        let kind = match family.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
         };
         let mut metric = encoder.encode_descriptor(&family.name, &family.help, None, kind)?;
         for series in &family.series {
@@ -227,6 +227,19 @@ fn encode_series(metric: &mut MetricEncoder<'_>, series: &Series) -> Result<bool
             };
             labelled(metric, labels, |metric| {
                 metric.encode_counter(&value, NO_EXEMPLAR)
+            })?;
+            Ok(true)
+        }
+        Read::Histogram(bounds, read) => {
+            let Some(read) = attempt(read) else {
+                return Ok(false);
+            };
+            let Some(buckets) = read.buckets(bounds) else {
+                return Ok(false);
+            };
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            labelled(metric, labels, |metric| {
+                metric.encode_histogram::<NoLabelSet>(read.sum, count, &buckets, None)
             })?;
             Ok(true)
         }

@@ -45,6 +45,12 @@ pub enum InvalidMetric {
         /// The metric.
         name: String,
     },
+    /// A histogram needs 1 to 64 bounds that are finite and ascend.
+    #[error("bounds of {name:?} must be 1 to 64 finite numbers that ascend")]
+    Bounds {
+        /// The metric.
+        name: String,
+    },
     /// The family is registered with another type or another help text.
     #[error("metric {name:?} is registered with another type or another help text")]
     Conflict {

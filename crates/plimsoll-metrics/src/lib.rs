@@ -98,7 +98,7 @@
 //!
 //! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies
 //! beyond that are counted together under the name `other`; a series or a signal beyond the bound
-//! is an [`InvalidMetric`].
+//! is an [`InvalidMetric`]. A histogram has a series for each of its bounds, and three more.
 //!
 //! # Recipes
 //!
@@ -115,6 +115,7 @@ mod collect;
 mod error;
 mod gate;
 mod health;
+mod histogram;
 mod latency;
 mod metrics;
 mod prometheus;
@@ -127,6 +128,7 @@ mod signals;
 pub use self::{
     error::InvalidMetric,
     gate::{GateCounts, GateMetrics, RejectionCount},
+    histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
     service::MetricsService,

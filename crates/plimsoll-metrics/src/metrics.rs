@@ -11,7 +11,8 @@ use std::{
 use plimsoll_core::{LoadSignal, policy::Counter};
 
 use crate::{
-    GateMetrics, InvalidMetric,
+    Distribution, GateMetrics, InvalidMetric,
+    histogram::check_bounds,
     pulled::{Pulled, Read},
     signals::Signals,
 };
@@ -158,6 +159,41 @@ impl Metrics {
         self.0
             .pulled
             .add(name, help, labels, Read::State(states, Box::new(read)))
+    }
+
+    /// Registers a histogram that is read when scraped: waiting times, sizes. Its name has no suffix;
+    /// `_bucket`, `_sum` and `_count` are appended.
+    ///
+    /// `bounds` are the upper bounds of the buckets, inclusive; a last bucket without one is added.
+    /// A reading with another number of counts is left out and counts as a failed reading.
+    ///
+    /// ```
+    /// # let metrics = plimsoll_metrics::Metrics::new();
+    /// use plimsoll_metrics::Distribution;
+    ///
+    /// let read = || Distribution { counts: vec![3, 1, 0], sum: 0.52 };
+    /// metrics.histogram("ads_wait_seconds", "Time in the queue", &[], &[0.1, 1.0], read)?;
+    /// let text = metrics.prometheus().into_body();
+    /// assert!(text.contains("ads_wait_seconds_bucket{le=\"1.0\"} 4\n"));
+    /// assert!(text.contains("ads_wait_seconds_bucket{le=\"+Inf\"} 4\n"));
+    /// # Ok::<(), plimsoll_metrics::InvalidMetric>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`gauge`](Self::gauge), and [`InvalidMetric::Bounds`] unless there are 1 to 64 bounds that
+    /// are finite and ascend.
+    pub fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&'static str, &str)],
+        bounds: &[f64],
+        read: impl Fn() -> Distribution + Send + Sync + 'static,
+    ) -> Result<(), InvalidMetric> {
+        check_bounds(name, bounds)?;
+        let read = Read::Histogram(bounds.into(), Box::new(read));
+        self.0.pulled.add(name, help, labels, read)
     }
 
     /// Registers a load signal: exported as `plimsoll_load{signal="…"}`, and part of

@@ -1,4 +1,4 @@
-//! Readings that are taken when the registry is scraped: gauges, counters, states.
+//! Readings that are taken when the registry is scraped: gauges, counters, histograms, states.
 
 use std::{
     fmt,
@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::InvalidMetric;
+use crate::{Distribution, InvalidMetric};
 
 /// Bound of series: enough for a few hundred policies; more indicates a label with unbounded
 /// values.
@@ -36,6 +36,7 @@ const SUFFIXES: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 pub(crate) enum Read {
     Gauge(Box<dyn Fn() -> f64 + Send + Sync>),
     Counter(Box<dyn Fn() -> u64 + Send + Sync>),
+    Histogram(Box<[f64]>, Box<dyn Fn() -> Distribution + Send + Sync>),
     State(
         &'static [&'static str],
         Box<dyn Fn() -> &'static str + Send + Sync>,
@@ -43,17 +44,40 @@ pub(crate) enum Read {
 }
 
 impl Read {
-    pub(crate) const fn is_counter(&self) -> bool {
-        matches!(self, Self::Counter(_))
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Gauge(_) | Self::State(..) => Kind::Gauge,
+            Self::Counter(_) => Kind::Counter,
+            Self::Histogram(..) => Kind::Histogram,
+        }
+    }
+
+    /// The label that the readings write themselves.
+    const fn own_label(&self) -> Option<&'static str> {
+        match self {
+            Self::Gauge(_) | Self::Counter(_) => None,
+            Self::Histogram(..) => Some("le"),
+            Self::State(..) => Some("state"),
+        }
     }
 
     /// The number of series that it exports.
     const fn width(&self) -> usize {
         match self {
             Self::Gauge(_) | Self::Counter(_) => 1,
+            // Each bucket, the one without a bound, the sum and the count.
+            Self::Histogram(bounds, _) => bounds.len() + 3,
             Self::State(states, _) => states.len(),
         }
     }
+}
+
+/// The type of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Gauge,
+    Counter,
+    Histogram,
 }
 
 impl fmt::Debug for Read {
@@ -61,6 +85,7 @@ impl fmt::Debug for Read {
         f.write_str(match self {
             Self::Gauge(_) => "Gauge",
             Self::Counter(_) => "Counter",
+            Self::Histogram(..) => "Histogram",
             Self::State(..) => "State",
         })
     }
@@ -81,7 +106,7 @@ pub(crate) struct Family {
     /// Without the `_total` of counters, as OpenMetrics names the family.
     pub(crate) name: String,
     pub(crate) help: String,
-    pub(crate) counter: bool,
+    pub(crate) kind: Kind,
     pub(crate) series: Vec<Arc<Series>>,
 }
 
@@ -102,7 +127,7 @@ impl Pulled {
         labels: &[(&'static str, &str)],
         read: Read,
     ) -> Result<(), InvalidMetric> {
-        let base = check_name(name, read.is_counter())?;
+        let base = check_name(name, read.kind())?;
         if !is_help(help) {
             return Err(InvalidMetric::Help {
                 name: name.to_owned(),
@@ -119,10 +144,15 @@ impl Pulled {
             });
         }
         let families = Arc::make_mut(&mut families);
-        let counter = read.is_counter();
+        let kind = read.kind();
+        if families.iter().any(|family| collides(family, base, kind)) {
+            return Err(InvalidMetric::Conflict {
+                name: name.to_owned(),
+            });
+        }
         let series = Arc::new(Series { labels, read });
         match families.iter_mut().find(|family| family.name == base) {
-            Some(family) if family.counter != counter || family.help != help => {
+            Some(family) if family.kind != kind || family.help != help => {
                 Err(InvalidMetric::Conflict {
                     name: name.to_owned(),
                 })
@@ -152,7 +182,7 @@ impl Pulled {
                 families.push(Family {
                     name,
                     help,
-                    counter,
+                    kind,
                     series: vec![series],
                 });
                 Ok(())
@@ -167,6 +197,17 @@ fn alike(a: &Series, b: &Series) -> bool {
     std::mem::discriminant(&a.read) == std::mem::discriminant(&b.read)
 }
 
+/// Whether the samples of a histogram have the name of another family: `x_count` of `x`.
+fn collides(family: &Family, name: &str, kind: Kind) -> bool {
+    let stem = |name: &str| {
+        SUFFIXES
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix).map(str::to_owned))
+    };
+    (kind == Kind::Histogram && stem(&family.name).as_deref() == Some(name))
+        || (family.kind == Kind::Histogram && stem(name).as_deref() == Some(&*family.name))
+}
+
 /// Runs a user's reading; `None` when it panics.
 ///
 /// The panic is contained: one broken gauge must not hide the others from an operator. The panic
@@ -176,7 +217,7 @@ pub(crate) fn attempt<T>(read: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// The family's name, if `name` is valid.
-fn check_name(name: &str, counter: bool) -> Result<&str, InvalidMetric> {
+fn check_name(name: &str, kind: Kind) -> Result<&str, InvalidMetric> {
     let owned = || name.to_owned();
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
     let digit = name
@@ -186,7 +227,7 @@ fn check_name(name: &str, counter: bool) -> Result<&str, InvalidMetric> {
     if digit || name.len() > 128 || !name.bytes().all(good) {
         return Err(InvalidMetric::Name { name: owned() });
     }
-    let base = match (name.strip_suffix("_total"), counter) {
+    let base = match (name.strip_suffix("_total"), kind == Kind::Counter) {
         (Some(base), true) if !base.is_empty() => base,
         (None, false) => name,
         _ => return Err(InvalidMetric::Suffix { name: owned() }),
@@ -222,8 +263,7 @@ fn check_labels(
             .bytes()
             .next()
             .is_none_or(|first| first.is_ascii_digit());
-        let reserved =
-            label.starts_with("__") || (matches!(read, Read::State(..)) && *label == "state");
+        let reserved = label.starts_with("__") || read.own_label() == Some(*label);
         if digit || reserved || label.len() > 64 || !label.bytes().all(good) || value.len() > 128 {
             return Err(bad(label));
         }

@@ -116,6 +116,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 mod clock;
 pub mod demand;
 #[cfg(feature = "tonic")]
@@ -126,6 +127,9 @@ mod key_hash;
 #[cfg(feature = "listener")]
 #[cfg_attr(docsrs, doc(cfg(feature = "listener")))]
 pub mod listener;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod pipeline;
 mod queue;
 #[cfg(feature = "axum")]

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use plimsoll_metrics::{InvalidMetric, Metrics};
+use plimsoll_metrics::{Distribution, InvalidMetric, Metrics};
 
 use crate::reader::{self, Samples};
 
@@ -286,4 +286,107 @@ fn law_07_the_registry_is_bounded() {
     }
     let full = metrics.load("l64", || 0.0).unwrap_err();
     assert_eq!(full.to_string(), "load signals must be at most 64");
+}
+
+#[test]
+fn a_histogram_has_cumulative_buckets_a_sum_and_a_count_in_both_formats() {
+    let metrics = Metrics::new();
+    let read = || Distribution {
+        counts: vec![3, 0, 1, 2],
+        sum: 9.25,
+    };
+    let labels = [("queue", "prices")];
+    let bounds = [0.1, 1.0, 2.5];
+    metrics
+        .histogram(
+            "ads_wait_seconds",
+            "Time in the queue",
+            &labels,
+            &bounds,
+            read,
+        )
+        .unwrap();
+    let text = "# HELP ads_wait_seconds Time in the queue\n\
+        # TYPE ads_wait_seconds histogram\n\
+        ads_wait_seconds_sum{queue=\"prices\"} 9.25\n\
+        ads_wait_seconds_count{queue=\"prices\"} 6\n\
+        ads_wait_seconds_bucket{le=\"0.1\",queue=\"prices\"} 3\n\
+        ads_wait_seconds_bucket{le=\"1.0\",queue=\"prices\"} 3\n\
+        ads_wait_seconds_bucket{le=\"2.5\",queue=\"prices\"} 4\n\
+        ads_wait_seconds_bucket{le=\"+Inf\",queue=\"prices\"} 6\n";
+    let classic = metrics.prometheus().into_body();
+    assert!(classic.contains(text), "{classic}");
+    let openmetrics = metrics.openmetrics().into_body();
+    assert!(openmetrics.contains("ads_wait_seconds_count{queue=\"prices\"} 6\n"));
+    assert_eq!(scrape(&metrics)["plimsoll_failed_readings_total{}"], 0.0);
+}
+
+#[test]
+fn a_histogram_without_labels_is_valid_too() {
+    let metrics = Metrics::new();
+    let read = || Distribution {
+        counts: vec![1, 0],
+        sum: 0.5,
+    };
+    metrics
+        .histogram("ads_size", "Size", &[], &[1.0], read)
+        .unwrap();
+    let classic = metrics.prometheus().into_body();
+    assert!(
+        classic.contains("ads_size_bucket{le=\"1.0\"} 1\n"),
+        "{classic}"
+    );
+    scrape(&metrics);
+}
+
+#[test]
+fn a_histogram_with_other_counts_or_a_panic_is_left_out_and_counted() {
+    let metrics = Metrics::new();
+    metrics
+        .histogram("ads_a", "A", &[], &[1.0], Distribution::default)
+        .unwrap();
+    let broken = || -> Distribution { panic!("a broken reading") };
+    metrics
+        .histogram("ads_b", "B", &[], &[1.0], broken)
+        .unwrap();
+    let samples = reader::openmetrics(metrics.openmetrics().body());
+    assert_eq!(samples["plimsoll_failed_readings_total{}"], 2.0);
+    assert!(!samples.keys().any(|name| name.starts_with("ads_")));
+}
+
+#[test]
+fn bounds_of_a_histogram_are_finite_and_ascend() {
+    let metrics = Metrics::new();
+    let many: Vec<f64> = (0..65).map(f64::from).collect();
+    for bounds in [
+        &[][..],
+        &[1.0, 1.0],
+        &[2.0, 1.0],
+        &[f64::INFINITY],
+        &[f64::NAN],
+        &many,
+    ] {
+        let invalid = metrics.histogram("ads", "A", &[], bounds, Distribution::default);
+        assert!(
+            matches!(invalid, Err(InvalidMetric::Bounds { .. })),
+            "{bounds:?}"
+        );
+    }
+    let of_le = metrics.histogram("ads", "A", &[("le", "1")], &[1.0], Distribution::default);
+    assert!(matches!(of_le, Err(InvalidMetric::Label { .. })));
+}
+
+#[test]
+fn samples_of_a_histogram_are_no_family_of_their_own() {
+    let metrics = Metrics::new();
+    metrics.gauge("ads_sum", "Sum", &[], || 0.0).unwrap();
+    let clash = metrics.histogram("ads", "A", &[], &[1.0], Distribution::default);
+    assert!(matches!(clash, Err(InvalidMetric::Conflict { .. })));
+    metrics
+        .histogram("bids", "B", &[], &[1.0], Distribution::default)
+        .unwrap();
+    let clash = metrics.gauge("bids_count", "Bids", &[], || 0.0);
+    assert!(matches!(clash, Err(InvalidMetric::Conflict { .. })));
+    let again = metrics.gauge("bids", "B", &[], || 0.0);
+    assert!(matches!(again, Err(InvalidMetric::Conflict { .. })));
 }

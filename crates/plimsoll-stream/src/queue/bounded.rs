@@ -216,6 +216,12 @@ impl<T> BoundedQueue<T> {
         Ok(())
     }
 
+    /// Returns whether the policy can be set: its functions were given at construction.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn allows(&self, policy: QueuePolicy) -> bool {
+        self.shared.functions.check(policy).is_ok()
+    }
+
     /// Returns the number of queued items. Room of permits is not included.
     pub fn len(&self) -> usize {
         self.shared.len()

@@ -10,7 +10,10 @@ use std::{
     task::{Context, Waker},
 };
 
-use crate::hub::Cursor;
+use crate::{
+    hub::Cursor,
+    sse::trace::{Batch, Origin, Unacknowledged},
+};
 
 /// An acknowledgement was rejected. The connection is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +49,7 @@ pub(crate) struct Acks {
 struct Progress {
     acked: u64,
     sent: u64,
+    unacknowledged: Unacknowledged,
     /// The connection, when it waits for an acknowledgement.
     waker: Option<Waker>,
 }
@@ -63,6 +67,7 @@ impl Acks {
         let progress = Arc::new(Mutex::new(Progress {
             acked: seq,
             sent: seq,
+            unacknowledged: Unacknowledged::default(),
             waker: None,
         }));
         lock(&self.open).insert(id.clone(), Arc::clone(&progress));
@@ -74,8 +79,14 @@ impl Acks {
         }
     }
 
-    /// Takes an acknowledgement. An earlier one, or the same again, changes nothing.
-    pub(crate) fn acknowledge(&self, id: &str, epoch: u64, cursor: Cursor) -> Result<(), AckError> {
+    /// Takes an acknowledgement, and returns what it is about. An earlier one, or the same again,
+    /// changes nothing.
+    pub(crate) fn acknowledge(
+        &self,
+        id: &str,
+        epoch: u64,
+        cursor: Cursor,
+    ) -> Result<Batch, AckError> {
         let progress = lock(&self.open).get(id).cloned();
         let progress = progress.ok_or(AckError::UnknownConnection)?;
         if cursor.epoch != epoch {
@@ -87,15 +98,16 @@ impl Acks {
             return Err(AckError::NotSent { seq, sent });
         }
         if seq <= progress.acked {
-            return Ok(());
+            return Ok(Batch::default());
         }
         progress.acked = seq;
+        let batch = progress.unacknowledged.take(seq);
         let waker = progress.waker.take();
         drop(progress);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        Ok(batch)
     }
 }
 
@@ -122,9 +134,11 @@ impl Acked {
         false
     }
 
-    /// Counts an event, or the end of a gap, as sent.
-    pub(crate) fn sent(&self, seq: u64) {
-        lock(&self.progress).sent = seq;
+    /// Counts an event as sent.
+    pub(crate) fn sent(&self, seq: u64, origin: Origin) {
+        let mut progress = lock(&self.progress);
+        progress.sent = seq;
+        progress.unacknowledged.sent(seq, origin);
     }
 
     /// Moves both ends: numbers in a gap and in front of a reset were not sent.

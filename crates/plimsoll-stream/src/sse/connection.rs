@@ -17,8 +17,10 @@ use crate::{
         figures::count,
         frame::Frame,
         ladder::{Ladder, Step},
+        positions::{Position, Positions},
         source::Source,
         topic::Shared,
+        trace::Batch,
     },
 };
 
@@ -52,6 +54,8 @@ impl Drop for Place {
 /// A stream of a client, without its timers.
 pub(crate) struct Connection {
     place: Place,
+    /// What `written` is for others.
+    position: Position,
     source: Source,
     /// What was written last: with what a client continues.
     written: Cursor,
@@ -78,9 +82,11 @@ impl Connection {
         acked: Option<Acked>,
         left: Option<usize>,
     ) -> Self {
+        let written = source.subscription().cursor();
         Self {
+            position: Positions::add(&place.0.positions, written.seq),
             place,
-            written: source.subscription().cursor(),
+            written,
             source,
             acked,
             ladder: Ladder::default(),
@@ -106,7 +112,7 @@ impl Connection {
 
     /// The next frame, or `None` at the end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
-        let mut frame = Frame::default();
+        let (mut frame, mut batch) = (Frame::default(), Batch::default());
         match self.stage {
             Stage::Done => return Poll::Ready(None),
             Stage::First => {
@@ -118,7 +124,8 @@ impl Connection {
         // Before the events of this frame: it announces what the client is about to see.
         self.observe(&mut frame, now);
         if self.stage == Stage::Open {
-            self.fill(&mut frame, cx, now);
+            self.fill(&mut frame, &mut batch, cx, now);
+            self.position.set(self.written.seq);
         }
         if frame.is_empty() {
             return match self.stage {
@@ -130,6 +137,7 @@ impl Connection {
             .figures
             .bytes
             .fetch_add(frame.len() as u64, Relaxed);
+        batch.written(&self.shared().limits.name);
         Poll::Ready(Some(frame.0.freeze()))
     }
 
@@ -185,7 +193,7 @@ impl Connection {
     }
 
     /// Adds events, and registers the waker if there are none.
-    fn fill(&mut self, frame: &mut Frame, cx: &mut Context<'_>, now: Instant) {
+    fn fill(&mut self, frame: &mut Frame, batch: &mut Batch, cx: &mut Context<'_>, now: Instant) {
         let marks = &self.shared().limits.marks;
         let max = if Ladder::is_wide(marks, self.lag()) {
             WIDE_FRAME
@@ -211,7 +219,7 @@ impl Connection {
             }
             match self.source.poll_next(cx, frame.is_empty()) {
                 Poll::Pending => return,
-                Poll::Ready(Some(delivery)) => self.write(frame, delivery),
+                Poll::Ready(Some(delivery)) => self.write(frame, batch, delivery),
                 Poll::Ready(None) => {
                     self.stage = Stage::Done;
                     return;
@@ -220,13 +228,14 @@ impl Connection {
         }
     }
 
-    fn write(&mut self, frame: &mut Frame, delivery: Delivery<SseEvent>) {
+    fn write(&mut self, frame: &mut Frame, batch: &mut Batch, delivery: Delivery<SseEvent>) {
         match delivery {
             Delivery::Item { seq, item } => {
                 self.written.seq = seq;
                 frame.event(self.written, &item);
-                if let Some(acked) = &self.acked {
-                    acked.sent(seq);
+                match &self.acked {
+                    Some(acked) => acked.sent(seq, item.origin),
+                    None => batch.add(seq, item.origin),
                 }
                 self.left = self.left.map(|left| left - 1);
             }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::queue::Weight;
+use crate::{queue::Weight, sse::trace::Origin};
 
 /// A server-sent event. It is encoded once, however many clients receive it.
 ///
@@ -14,6 +14,8 @@ pub struct SseEvent {
     /// `event` and `data` lines with the empty line at the end.
     lines: Bytes,
     key: Option<Arc<str>>,
+    /// Set when it is published.
+    pub(crate) origin: Origin,
 }
 
 /// The name of an event has a line break, is empty, or is one of the topic's own.
@@ -38,6 +40,7 @@ impl SseEvent {
         Self {
             lines: lines.freeze(),
             key: None,
+            origin: Origin::default(),
         }
     }
 
@@ -89,7 +92,7 @@ impl fmt::Debug for SseEvent {
         f.debug_struct("SseEvent")
             .field("lines", &String::from_utf8_lossy(&self.lines))
             .field("key", &self.key)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

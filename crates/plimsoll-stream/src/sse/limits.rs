@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::{
     hub::LagPolicy,
-    sse::ladder::Marks,
+    sse::{ladder::Marks, trace::Name},
     throttle::{Throttle, ThrottleBuilder},
 };
 
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    pub(crate) name: Name,
     pub(crate) marks: Marks,
     pub(crate) heartbeat: Duration,
     pub(crate) retry: Duration,

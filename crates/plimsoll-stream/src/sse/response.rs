@@ -27,6 +27,7 @@ use crate::{
         request::{From, from, reads_status},
         source::Source,
         topic::Topic,
+        trace::Batch,
     },
 };
 
@@ -56,6 +57,9 @@ impl Topic {
         count(&shared.figures.opened);
         let limits = &shared.limits;
         let is_behind = subscription.lag() > limits.marks.low;
+        if !is_behind && subscription.resumed() != Resumed::Live {
+            shared.figures.count_returned();
+        }
         let left = is_behind.then_some(limits.poll_events);
         if is_behind {
             count(&shared.figures.polled_streams);
@@ -89,7 +93,7 @@ impl Topic {
             return self.full(request);
         };
         let limits = &self.shared.limits;
-        let mut frame = Frame::default();
+        let (mut frame, mut batch) = (Frame::default(), Batch::default());
         let mut cursor = subscription.cursor();
         frame.prime(limits.poll_after(), cursor);
         if let Resumed::Reset(reset) = subscription.resumed() {
@@ -109,7 +113,7 @@ impl Topic {
                     match passes {
                         Ok(()) => {}
                         Err(after) if left == limits.poll_events => {
-                            return paused(request, Kind::OverQuota, after);
+                            return self.paused(request, Kind::OverQuota, after);
                         }
                         Err(_) => {
                             more = true;
@@ -118,6 +122,7 @@ impl Topic {
                     }
                     cursor.seq = seq;
                     frame.event(cursor, &item);
+                    batch.add(seq, item.origin);
                     left -= 1;
                 }
                 Delivery::Gap(gap) => {
@@ -127,6 +132,7 @@ impl Topic {
             }
         }
         count(&self.shared.figures.polls);
+        batch.written(&limits.name);
         let cursor = cursor.to_string();
         let mut response = event_stream(Body::from(frame.0.freeze()));
         let headers = response.headers_mut();
@@ -165,11 +171,21 @@ impl Topic {
     }
 
     fn full<B>(&self, request: &Request<B>) -> Response {
-        paused(request, Kind::Full, self.shared.limits.poll_after())
+        self.paused(request, Kind::Full, self.shared.limits.poll_after())
+    }
+
+    /// A rejection for a client that reads status and headers, counted.
+    fn paused<B>(&self, request: &Request<B>, kind: Kind, after: Duration) -> Response {
+        let figures = &self.shared.figures;
+        count(match kind {
+            Kind::OverQuota => &figures.answered_429,
+            _ => &figures.answered_503,
+        });
+        paused(request, kind, after)
     }
 }
 
-/// A rejection for a client that reads status and headers.
+/// The rejection with `retry-after` and `x-stream-pause`.
 fn paused<B>(request: &Request<B>, kind: Kind, after: Duration) -> Response {
     let rejection = Rejection::new(NAME, kind);
     let rejection = match kind {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     hub::{Hub, HubBuilder, InvalidHub, LagPolicy},
-    sse::{event::SseEvent, ladder::Marks, limits::Limits, topic::Topic},
+    sse::{event::SseEvent, ladder::Marks, limits::Limits, topic::Topic, trace::Name},
     throttle::{InvalidThrottle, Throttle, ThrottleBuilder},
 };
 
@@ -77,6 +77,7 @@ pub enum InvalidTopic {
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct TopicBuilder {
+    name: Name,
     capacity: usize,
     max_bytes: usize,
     ttl: Duration,
@@ -106,6 +107,7 @@ impl Topic {
 impl TopicBuilder {
     fn new() -> Self {
         Self {
+            name: Name::default(),
             capacity: 4_000,
             max_bytes: 4 << 20,
             ttl: Duration::from_secs(30),
@@ -124,6 +126,14 @@ impl TopicBuilder {
             throttle: None,
             epoch: None,
         }
+    }
+
+    /// Sets the name of the topic in events of `tracing`: `topic` by default.
+    #[cfg(feature = "tracing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Name(name.into());
+        self
     }
 
     /// Sets how many events are kept, for clients that are behind or come back.
@@ -291,6 +301,7 @@ impl TopicBuilder {
         }
         let share = |mark: f64| (buffer as f64 * mark) as u64;
         let limits = Limits {
+            name: self.name.clone(),
             marks: Marks {
                 high: share(high),
                 low: share(low),

@@ -10,6 +10,8 @@ use plimsoll_core::LoadSignal;
 
 use super::{reason::CloseReason, sockets::WebSockets};
 use crate::DropReason;
+#[cfg(feature = "metrics")]
+use crate::QueuePolicy;
 
 impl WebSockets {
     /// Returns the open connections: their socket is not closed, or their handler runs.
@@ -82,6 +84,21 @@ impl WebSockets {
     /// Returns the time for which clients have paused, without pauses that last.
     pub fn paused_time(&self) -> Duration {
         self.inner.totals.paused_time()
+    }
+
+    /// Returns the highest fill level of the queues of all clients, 0 to 1: 0 without clients.
+    ///
+    /// For metrics and alarms: it looks at each client.
+    pub fn buffer_utilization(&self) -> f64 {
+        let clients = self.inner.registry.clients();
+        let loads = clients.iter().map(|client| client.outbound.load());
+        loads.fold(0.0, f64::max)
+    }
+
+    /// The policy of the queue of a new client.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn policy(&self) -> QueuePolicy {
+        self.inner.limits.policy
     }
 
     /// Returns the gaps in the sequence numbers of clients.

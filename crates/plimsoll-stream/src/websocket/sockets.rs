@@ -38,7 +38,7 @@ pub(super) struct Inner {
     pub(super) limits: Arc<WebSocketLimits>,
     pub(super) totals: Arc<Totals>,
     pub(super) places: Arc<Places>,
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
 }
 
 impl WebSockets {

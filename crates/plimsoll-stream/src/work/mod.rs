@@ -105,6 +105,8 @@ mod running;
 mod slot;
 mod worker;
 
+#[cfg(feature = "metrics")]
+pub(crate) use self::running::Running;
 pub use self::{
     builder::WorkQueueBuilder,
     error::{InvalidWorkQueue, WorkError},

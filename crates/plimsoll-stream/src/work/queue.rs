@@ -17,11 +17,11 @@ use crate::SendError;
 /// See the [module](super) for examples, and for when a handler that leaves frees its place.
 #[derive(Clone)]
 pub struct WorkQueue {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) running: Arc<Running>,
+pub(crate) struct Inner {
+    pub(crate) running: Arc<Running>,
     tasks: Vec<AbortHandle>,
     /// Held while jobs are queued, and while the queue is closed: removing the places of handlers
     /// that left takes all jobs out for a moment.

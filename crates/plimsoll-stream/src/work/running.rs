@@ -21,7 +21,7 @@ use crate::BoundedQueue;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The state that outlives the handles of a queue, until its last worker ends.
-pub(super) struct Running {
+pub(crate) struct Running {
     pub(super) queue: BoundedQueue<Arc<Slot>>,
     pub(super) workers: usize,
     pub(super) cancelled: Arc<Cancelled>,
@@ -31,17 +31,19 @@ pub(super) struct Running {
     /// Workers that have not ended.
     alive: AtomicUsize,
     ended: Notify,
-    pub(super) counters: Counters,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) accepted: Counter,
-    pub(super) completed: Counter,
-    pub(super) panicked: Counter,
+pub(crate) struct Counters {
+    pub(crate) accepted: Counter,
+    pub(crate) completed: Counter,
+    pub(crate) panicked: Counter,
     pub(super) rejected: Counter,
-    pub(super) evicted: Arc<Counter>,
-    pub(super) hung_up: Counter,
+    pub(crate) evicted: Arc<Counter>,
+    pub(crate) hung_up: Counter,
+    /// Rejections with an estimate.
+    pub(crate) hinted: Counter,
 }
 
 impl Running {
@@ -68,13 +70,23 @@ impl Running {
     }
 
     /// Queued jobs whose handler has not left.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.queue.len().saturating_sub(self.cancelled.items())
     }
 
     /// Their weight in bytes.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.queue.bytes().saturating_sub(self.cancelled.bytes())
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn max_bytes(&self) -> Option<usize> {
+        self.queue.max_bytes()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn policy(&self) -> crate::QueuePolicy {
+        self.queue.policy()
     }
 
     /// Whether another job of this weight fits.
@@ -84,7 +96,7 @@ impl Running {
     }
 
     /// The rejection, with an estimate of when a place becomes free: the time in which the workers
-    /// complete the queued jobs.
+    /// complete the queued jobs. Counted.
     pub(super) fn rejection(&self) -> Rejection {
         let jobs = self.waiting().div_ceil(self.workers).max(1);
         let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
@@ -92,6 +104,7 @@ impl Running {
             .duration
             .get()
             .map_or(FIRST_RETRY, |mean| mean.saturating_mul(jobs));
+        self.counters.hinted.add();
         Rejection::new("work-queue", Kind::Full).with_retry_after(wait)
     }
 

@@ -1,5 +1,6 @@
 //! Behaviour through the public API.
 
+mod alarm;
 mod cancellation;
 mod credit;
 mod demand;
@@ -9,8 +10,11 @@ mod grpc;
 mod hub;
 mod hub_model;
 mod interleavings;
+mod laws;
 #[cfg(feature = "listener")]
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod pipeline;
 mod pipeline_model;

@@ -3,6 +3,8 @@
 mod bad_input;
 mod ends;
 mod flow;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod slow;
 
 use std::{future::Future, net::SocketAddr, time::Duration};

@@ -6,4 +6,6 @@ mod flow;
 mod many;
 mod resume;
 mod sockets;
+#[cfg(feature = "tracing")]
+mod trace;
 mod wire;

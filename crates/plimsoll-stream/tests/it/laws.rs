@@ -1,0 +1,118 @@
+//! The laws of `CONTRIBUTING.md`. `cargo xtask break-laws` breaks each of them on purpose.
+
+use std::{sync::Arc, task::Poll, time::Duration};
+
+use plimsoll_stream::{
+    BoundedQueue, Delivery, Ended, Hub, QueuePolicy, ReserveError, alarm::Alarm,
+};
+use tokio::time::Instant;
+
+use crate::{Task, queue};
+
+#[test]
+fn law_02_a_permit_releases_its_room_exactly_once() {
+    let queue = queue(1, QueuePolicy::BLOCK);
+    for n in 0..3 {
+        let dropped = queue.try_reserve(0).unwrap();
+        assert!(matches!(queue.try_reserve(0), Err(ReserveError::Full)));
+        drop(dropped);
+        let used = queue.try_reserve(0).expect("released by the drop");
+        used.send(n).unwrap();
+        assert_eq!(queue.try_recv(), Some(n));
+    }
+    drop(queue.try_reserve(0).unwrap());
+    queue.try_send(3).expect("there is room for one");
+    assert!(queue.try_send(4).is_err(), "and not for two");
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn law_02_the_place_of_a_client_is_released_exactly_once() {
+    let topic = topic();
+    for _ in 0..3 {
+        let (first, second) = (stream(&topic), stream(&topic));
+        assert_eq!(topic.counters().clients, 2);
+        drop(first);
+        assert_eq!(topic.counters().clients, 1);
+        drop(second);
+        assert_eq!(topic.counters().clients, 0);
+    }
+    assert_eq!(topic.counters().rejected, 0);
+}
+
+#[test]
+fn law_05_a_subscriber_that_waits_is_woken_by_the_next_item_and_by_the_end() {
+    let hub = Hub::new(4).unwrap();
+    let mut subscription = hub.subscribe().unwrap();
+    let mut waits = Task::new(subscription.recv());
+    assert!(waits.poll().is_pending());
+    assert_eq!(waits.woken(), 0, "no busy loop");
+    hub.publish(17).unwrap();
+    assert_eq!(waits.woken(), 1);
+    let item = Delivery::Item { seq: 1, item: 17 };
+    assert_eq!(waits.poll(), Poll::Ready(Ok(item)));
+    drop(waits);
+
+    let mut waits = Task::new(subscription.recv());
+    assert!(waits.poll().is_pending());
+    hub.close();
+    assert_eq!(waits.woken(), 1);
+    assert_eq!(waits.poll(), Poll::Ready(Err(Ended::Closed)));
+}
+
+#[test]
+fn law_07_a_hub_keeps_its_capacity_and_a_segment() {
+    let hub = Hub::new(64).unwrap();
+    let items: Vec<_> = (0..1_000).map(Arc::new).collect();
+    for item in &items {
+        hub.publish(Arc::clone(item)).unwrap();
+    }
+    assert!((64..=64 + 32).contains(&hub.len()), "{}", hub.len());
+    let in_memory = items.iter().filter(|item| Arc::strong_count(item) > 1);
+    assert_eq!(in_memory.count(), hub.len(), "the others are freed");
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test(start_paused = true)]
+async fn law_07_a_topic_has_as_many_clients_as_it_may_have_and_counts_the_others() {
+    let topic = topic();
+    let clients: Vec<_> = (0..5).map(|_| stream(&topic)).collect();
+    assert_eq!(topic.counters().clients, 2);
+    assert_eq!(topic.counters().rejected, 3);
+    drop(clients);
+}
+
+#[test]
+fn law_10_a_hook_that_panics_fails_no_send() {
+    let queue = BoundedQueue::builder(2)
+        .policy(QueuePolicy::DropOldest)
+        .on_drop(|_: &u32, _| panic!("a broken hook"))
+        .build()
+        .unwrap();
+    for n in 0..5 {
+        queue.try_send(n).unwrap();
+    }
+    assert_eq!(queue.drain(), [3, 4]);
+    assert_eq!(queue.counters().dropped(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_10_a_callback_of_an_alarm_that_panics_fails_no_observation() {
+    let alarm = Alarm::new(|| 1.0);
+    alarm.on_change(|_| panic!("a broken callback"));
+    let start = Instant::now();
+    alarm.observe(1.0, start);
+    let change = alarm.observe(1.0, start + Duration::from_secs(10));
+    assert!(change.is_some() && alarm.is_raised());
+}
+
+#[cfg(feature = "axum")]
+fn topic() -> plimsoll_stream::sse::Topic {
+    let topic = plimsoll_stream::sse::Topic::builder();
+    topic.max_clients(2).build().unwrap()
+}
+
+#[cfg(feature = "axum")]
+fn stream(topic: &plimsoll_stream::sse::Topic) -> axum::response::Response {
+    topic.stream(&http::Request::new(()))
+}
