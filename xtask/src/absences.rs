@@ -205,6 +205,10 @@ const ABSENCES: &[Absence] = &[
             ("plimsoll-redis/src/builder.rs", "starts the links"),
             ("plimsoll-redis/src/link.rs", "one task for each connection"),
             (
+                "plimsoll-stream/src/grpc/in_flight.rs",
+                "the handlers of messages in flight, aborted with their stream",
+            ),
+            (
                 "plimsoll-stream/src/websocket/connection.rs",
                 "the reader and the handler of a connection",
             ),
