@@ -4,11 +4,11 @@ use super::{
     outcome::{Fate, Lost, ReserveError, SendError, Sent},
     policy::QueuePolicy,
     reason::DropReason,
-    slot::Slot,
+    slot::Tag,
     state::State,
     waits::Waits,
 };
-use crate::{clock::nanos, key_hash::KeyHash};
+use crate::key_hash::KeyHash;
 
 /// What the caller's functions return about an item.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,34 +29,64 @@ impl About {
     }
 }
 
+/// What is to be done with a new item. It is known before the item is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// There is room.
+    Queue,
+    /// The item fits once the oldest one is evicted.
+    EvictOldest,
+    /// The policy decides.
+    Decide,
+    /// The policy blocks, and there is no room.
+    Full,
+    Closed,
+    TooLarge,
+}
+
 impl<T> State<T> {
-    /// Queues the item, drops it or evicts others, by the policy.
+    /// Plans what to do with a new item of this weight.
     ///
-    /// [`SendError::Full`]: the policy blocks, and there is no room.
-    ///
-    /// Performance: inlined with what it calls under the two policies for fast streams, so that the
-    /// item is moved once (`streams`, `queue/push+pop` and `queue/drop_oldest/full`).
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn offer(&mut self, item: T, about: &About) -> Result<Sent<T>, SendError<T>> {
+    /// Performance: names what takes the least time under the two policies for fast streams, so
+    /// that the item is then moved once (`streams`, `queue/push+pop` and `queue/drop_oldest/full`).
+    #[inline]
+    pub(crate) fn plan(&self, weight: usize) -> Plan {
         if self.closed {
-            return Err(SendError::Closed(item));
+            return Plan::Closed;
         }
-        if about.weight > self.limits.bytes {
-            return Err(about.too_large(item, self.limits.bytes));
+        if weight > self.limits.bytes {
+            return Plan::TooLarge;
         }
         match self.policy {
-            QueuePolicy::Block { .. } => {
-                if self.may_overtake() && self.fits(about.weight) {
-                    Ok(Sent::queued(self.push(item, about), Lost::new()))
+            QueuePolicy::Block { .. } if self.may_overtake() && self.fits(weight) => Plan::Queue,
+            QueuePolicy::Block { .. } => Plan::Full,
+            QueuePolicy::DropOldest if self.has_plain_bounds() => {
+                if self.ring.len() < self.limits.items {
+                    Plan::Queue
                 } else {
-                    Err(SendError::Full(item))
+                    Plan::EvictOldest
                 }
             }
-            QueuePolicy::DropOldest if self.has_plain_bounds() => {
-                Ok(self.queue_or_evict_one(item, about))
-            }
-            _ => Ok(self.decide(item, about)),
+            _ => Plan::Decide,
+        }
+    }
+
+    /// Does what was planned and is seldom or takes long.
+    #[inline(never)]
+    pub(crate) fn offer(
+        &mut self,
+        plan: Plan,
+        item: T,
+        about: About,
+    ) -> Result<Sent<T>, SendError<T>> {
+        match plan {
+            Plan::Full => Err(SendError::Full(item)),
+            Plan::Closed => Err(SendError::Closed(item)),
+            Plan::TooLarge => Err(about.too_large(item, self.limits.bytes)),
+            Plan::Queue => Ok(Sent::queued(self.push(item, about), Lost::new())),
+            Plan::EvictOldest => Ok(self.evict_one(item, about)),
+            Plan::Decide if self.policy == QueuePolicy::Coalesce => Ok(self.coalesce(item, about)),
+            Plan::Decide => Ok(self.queue_or_evict(item, about, Lost::new())),
         }
     }
 
@@ -76,30 +106,40 @@ impl<T> State<T> {
         self.limits.bytes == usize::MAX && self.reserved.items == 0
     }
 
+    /// Queues an item in the place of the oldest one.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn queue_or_evict_one(&mut self, item: T, about: &About) -> Sent<T> {
-        if self.ring.len() < self.limits.items {
-            return Sent::queued(self.push(item, about), Lost::new());
-        }
+    pub(crate) fn evict_one(&mut self, item: T, about: About) -> Sent<T> {
         let oldest = self.ring.evict_oldest(DropReason::Oldest);
         let seq = self.push(item, about);
-        match oldest {
-            Some(oldest) => {
-                self.counters
-                    .lose(QueuePolicy::DropOldest, DropReason::Oldest);
-                Sent::queued(seq, Lost::one(oldest, DropReason::Oldest))
-            }
-            None => Sent::queued(seq, Lost::new()),
-        }
+        let Some(oldest) = oldest else {
+            return Sent::queued(seq, Lost::new());
+        };
+        self.counters
+            .lose(QueuePolicy::DropOldest, DropReason::Oldest);
+        Sent::queued(seq, Lost::one(oldest, DropReason::Oldest))
     }
 
     /// Adds an item for which there is room.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn push(&mut self, item: T, about: &About) -> u64 {
-        let at = self.stamp();
-        self.ring.push(slot(item, about, at), about.key)
+    pub(crate) fn push(&mut self, item: T, about: About) -> u64 {
+        // A plain ring has items without weights and levels.
+        let tag = if self.ring.is_plain() && self.waits.is_none() {
+            Tag::default()
+        } else {
+            self.tag(about)
+        };
+        self.ring.push(item, tag, about.key)
+    }
+
+    #[inline(never)]
+    fn tag(&mut self, about: About) -> Tag {
+        Tag {
+            weight: about.weight,
+            sent_at: self.stamp(),
+            level: about.level,
+        }
     }
 
     /// The time now if the age of the item matters, or 0.
@@ -113,16 +153,7 @@ impl<T> State<T> {
         }
     }
 
-    #[inline(never)]
-    fn decide(&mut self, item: T, about: &About) -> Sent<T> {
-        if self.policy == QueuePolicy::Coalesce {
-            self.coalesce(item, about)
-        } else {
-            self.queue_or_evict(item, about, Lost::new())
-        }
-    }
-
-    fn queue_or_evict(&mut self, item: T, about: &About, mut lost: Lost<T>) -> Sent<T> {
+    fn queue_or_evict(&mut self, item: T, about: About, mut lost: Lost<T>) -> Sent<T> {
         if !self.fits(about.weight) {
             if let Some(reason) = self.make_room(about, &mut lost) {
                 return self.drop_new(item, reason, lost);
@@ -132,7 +163,7 @@ impl<T> State<T> {
     }
 
     /// Evicts until the item fits, or returns why it is dropped.
-    fn make_room(&mut self, about: &About, lost: &mut Lost<T>) -> Option<DropReason> {
+    fn make_room(&mut self, about: About, lost: &mut Lost<T>) -> Option<DropReason> {
         if !self.fits_beside_reserved(about.weight) {
             return Some(DropReason::Newest);
         }
@@ -165,7 +196,7 @@ impl<T> State<T> {
                 None
             }
             QueuePolicy::DropExpired { ttl } => {
-                self.expire(self.clock.now(), nanos(ttl), lost);
+                self.expire(ttl, lost);
                 (!self.fits(about.weight)).then_some(DropReason::Newest)
             }
             QueuePolicy::Block { .. } | QueuePolicy::DropNewest => Some(DropReason::Newest),
@@ -173,14 +204,14 @@ impl<T> State<T> {
     }
 
     /// Whether the item would fit without the items of lower levels.
-    fn fits_without_lower(&self, about: &About) -> bool {
+    fn fits_without_lower(&self, about: About) -> bool {
         let (items, bytes) = self.ring.below(about.level);
         let (left, left_bytes) = (self.ring.len() - items, self.ring.bytes() - bytes);
         left + self.reserved.items < self.limits.items
             && about.weight <= self.limits.bytes - left_bytes - self.reserved.bytes
     }
 
-    fn coalesce(&mut self, item: T, about: &About) -> Sent<T> {
+    fn coalesce(&mut self, item: T, about: About) -> Sent<T> {
         let mut lost = Lost::new();
         // Evictions for a heavier value may take the item that it would replace.
         while let Some((place, weight)) = about.key.and_then(|key| self.ring.find(key)) {
@@ -192,8 +223,8 @@ impl<T> State<T> {
                 self.evict_oldest(DropReason::Oldest, &mut lost);
                 continue;
             }
-            let mut new = slot(item, about, self.stamp());
-            let replaced = self.ring.replace(place, &mut new);
+            let tag = self.tag(about);
+            let replaced = self.ring.replace(place, item, tag);
             self.counters.lose(self.policy, DropReason::Replaced);
             // `find` returns places of queued items, so one was replaced.
             if let Some(replaced) = replaced {
@@ -213,7 +244,7 @@ impl<T> State<T> {
     }
 
     /// Queues an item in the room that is reserved for it.
-    pub(crate) fn offer_reserved(&mut self, item: T, about: &About, reserved: usize) -> Sent<T> {
+    pub(crate) fn offer_reserved(&mut self, item: T, about: About, reserved: usize) -> Sent<T> {
         self.unreserve(reserved);
         // What comes after `close` fills a reservation and replaces nothing.
         if self.policy == QueuePolicy::Coalesce && !self.closed {
@@ -238,10 +269,4 @@ impl<T> State<T> {
         self.reserve(bytes);
         Ok(())
     }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn slot<T>(item: T, about: &About, at: u64) -> Slot<T> {
-    Slot::queued(item, about.weight, about.level, at)
 }

@@ -7,12 +7,13 @@ use plimsoll_core::LoadSignal;
 use super::{
     counters::Counters,
     error::InvalidQueue,
-    outcome::{Lost, ReserveError, SendError, Sent},
+    outcome::{ReserveError, SendError, Sent},
     permit::{Permit, Reserve},
     policy::QueuePolicy,
     receiver::{Recv, RecvDelivery, RecvMany},
     sender::SendItem,
     shared::Shared,
+    state::State,
     waits::WaitTimes,
 };
 
@@ -60,18 +61,9 @@ impl<T> BoundedQueue<T> {
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         let about = self.shared.about(&item);
-        let mut state = self.shared.lock();
-        // Performance: one value that is returned everywhere, so that it is not moved once more
-        // (`streams`, `queue/push+pop`).
-        let sent = state.offer(item, &about);
-        match &sent {
-            Ok(sent) => {
-                self.shared.unlock(state);
-                self.shared.report(&sent.lost);
-            }
-            Err(error) => state.counters.fail(error),
-        }
-        sent
+        let state = self.shared.lock();
+        let plan = state.plan(about.weight);
+        self.shared.carry_out(state, plan, item, about)
     }
 
     /// Waits for room for one item, under every policy, and reserves it.
@@ -152,11 +144,12 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item without waiting. Returns `None` when the queue is empty.
     pub fn try_recv(&self) -> Option<T> {
-        let mut expired = Lost::new();
         let mut state = self.shared.lock();
-        let taken = state.take_item(&mut expired);
+        if state.expires() {
+            return self.shared.take_unexpired(state, State::take_item);
+        }
+        let taken = state.take_item();
         self.shared.unlock(state);
-        self.shared.report(&expired);
         taken
     }
 
@@ -165,11 +158,9 @@ impl<T> BoundedQueue<T> {
     /// For a shutdown: [`close`](Self::close), and then `drain` what no consumer will take.
     pub fn drain(&self) -> Vec<T> {
         let mut drained = Vec::with_capacity(self.shared.len());
-        let mut expired = Lost::new();
-        let mut state = self.shared.lock();
-        state.take_many(&mut drained, usize::MAX, &mut expired);
-        self.shared.unlock(state);
-        self.shared.report(&expired);
+        let state = self.shared.lock();
+        self.shared
+            .take_unexpired(state, |state| state.take_many(&mut drained, usize::MAX));
         drained
     }
 

@@ -148,8 +148,10 @@ impl<T> BoundedQueueBuilder<T> {
         };
         let levels = functions.priority.is_some().then(Levels::default);
         let keys = functions.key.is_some().then(Keys::default);
+        let has_tags =
+            functions.weight.is_some() || matches!(self.policy, QueuePolicy::DropExpired { .. });
         let state = State {
-            ring: Ring::new(levels, keys),
+            ring: Ring::new(levels, keys, has_tags),
             limits,
             policy: self.policy,
             rng: self.policy.rng(),

@@ -7,7 +7,7 @@
 //! | `sender`, `permit`, `receiver`, `stream`, `sink` | futures that wait, and faces |
 //! | `shared` | the lock, and the caller's functions outside of it |
 //! | `state`, `admit`, `take` | decisions under the lock |
-//! | `ring`, `ring_search`, `slot`, `levels`, `keys` | the items, in order, by priority and by key |
+//! | `ring`, `ring_side`, `ring_search`, `slot`, `levels`, `keys` | the items, in order, by priority and by key |
 //! | `counters`, `waits` | figures |
 
 mod admit;
@@ -27,6 +27,7 @@ mod reason;
 mod receiver;
 mod ring;
 mod ring_search;
+mod ring_side;
 mod sender;
 mod shared;
 mod sink;

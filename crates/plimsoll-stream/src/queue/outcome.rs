@@ -54,43 +54,43 @@ impl<T> Sent<T> {
 /// Performance: one item needs no allocation (`streams`, `queue/drop_oldest/full`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost<T> {
-    first: Option<T>,
-    /// Of the first item.
-    reason: DropReason,
-    rest: Vec<(T, DropReason)>,
+    first: Option<(T, DropReason)>,
+    rest: Option<Box<Rest<T>>>,
 }
+
+/// Performance: behind one word, because each send returns a `Lost` (`streams`, `queue/push+pop`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest<T>(Vec<(T, DropReason)>);
 
 impl<T> Lost<T> {
     #[inline]
     pub(crate) const fn new() -> Self {
         Self {
             first: None,
-            reason: DropReason::Several,
-            rest: Vec::new(),
+            rest: None,
         }
     }
 
     #[inline]
     pub(crate) const fn one(item: T, reason: DropReason) -> Self {
         Self {
-            first: Some(item),
-            reason,
-            rest: Vec::new(),
+            first: Some((item, reason)),
+            rest: None,
         }
     }
 
     pub(crate) fn push(&mut self, item: T, reason: DropReason) {
         if self.first.is_none() {
-            self.first = Some(item);
-            self.reason = reason;
+            self.first = Some((item, reason));
         } else {
-            self.rest.push((item, reason));
+            let rest = self.rest.get_or_insert_with(|| Box::new(Rest(Vec::new())));
+            rest.0.push((item, reason));
         }
     }
 
     /// Returns how many items were lost.
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + self.rest().len()
     }
 
     /// Returns whether no item was lost.
@@ -100,10 +100,12 @@ impl<T> Lost<T> {
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(&T, DropReason)) {
-        if let Some(first) = &self.first {
-            f(first, self.reason);
-        }
-        self.rest.iter().for_each(|(item, reason)| f(item, *reason));
+        let all = self.first.iter().chain(self.rest());
+        all.for_each(|(item, reason)| f(item, *reason));
+    }
+
+    fn rest(&self) -> &[(T, DropReason)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.0)
     }
 }
 
@@ -119,8 +121,8 @@ impl<T> IntoIterator for Lost<T> {
     type IntoIter = Chain<option::IntoIter<Self::Item>, vec::IntoIter<Self::Item>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let first = self.first.map(|item| (item, self.reason));
-        first.into_iter().chain(self.rest)
+        let rest = self.rest.map_or_else(Vec::new, |rest| rest.0);
+        self.first.into_iter().chain(rest)
     }
 }
 

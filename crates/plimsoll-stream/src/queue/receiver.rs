@@ -9,7 +9,7 @@ use std::{
 
 use plimsoll_core::policy::{Asked, Ticket};
 
-use super::{outcome::Lost, reason::Delivery, shared::Shared, state::State};
+use super::{reason::Delivery, shared::Shared, state::State};
 
 /// A place among the receivers of a queue, held by a future or a stream.
 #[derive(Debug, Default)]
@@ -22,7 +22,29 @@ impl<T> Shared<T> {
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
-        mut take: impl FnMut(&mut State<T>, &mut Lost<T>) -> Option<R>,
+        mut take: impl FnMut(&mut State<T>) -> Option<R>,
+    ) -> Poll<Option<R>> {
+        // Performance: a take that need not wait returns from here, with its value in place
+        // (`streams`, `queue/block/1p`).
+        if place.0.is_none() {
+            let mut state = self.lock();
+            if !state.expires() {
+                let taken = take(&mut state);
+                if taken.is_some() {
+                    self.unlock(state);
+                    return Poll::Ready(taken);
+                }
+            }
+        }
+        self.poll_take_waiting(place, cx, take)
+    }
+
+    #[inline(never)]
+    fn poll_take_waiting<R>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut State<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
         let mut clone = None;
         loop {
@@ -46,17 +68,17 @@ impl<T> Shared<T> {
                     }
                 }
             }
-            let mut expired = Lost::new();
-            let taken = take(&mut state, &mut expired);
-            let done = taken.is_some() || state.has_ended();
-            if !done && clone.is_some() {
-                let ticket = state.receivers.join(());
-                place.0 = Some(ticket);
-                // The clone is stored, and no other waker was.
-                _ = state.receivers.ask(ticket, cx.waker(), &mut clone);
-            }
-            self.unlock(state);
-            self.report(&expired);
+            let (taken, done) = self.take_unexpired(state, |state| {
+                let taken = take(state);
+                let done = taken.is_some() || state.has_ended();
+                if !done && clone.is_some() {
+                    let ticket = state.receivers.join(());
+                    place.0 = Some(ticket);
+                    // The clone is stored, and no other waker was.
+                    _ = state.receivers.ask(ticket, cx.waker(), &mut clone);
+                }
+                (taken, done)
+            });
             if done {
                 return Poll::Ready(taken);
             }
@@ -90,7 +112,7 @@ impl<T> Shared<T> {
 
 /// Defines a future that takes from a queue.
 macro_rules! receiving {
-    ($(#[$doc:meta])* $name:ident: $output:ty, |$state:ident, $expired:ident| $take:expr) => {
+    ($(#[$doc:meta])* $name:ident: $output:ty, $take:expr) => {
         $(#[$doc])*
         #[must_use = "a future does nothing until it is polled"]
         pub struct $name<'a, T> {
@@ -112,8 +134,7 @@ macro_rules! receiving {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 let this = &mut *self;
-                this.shared
-                    .poll_take(&mut this.place, cx, |$state, $expired| $take)
+                this.shared.poll_take(&mut this.place, cx, $take)
             }
         }
 
@@ -134,13 +155,13 @@ macro_rules! receiving {
 
 receiving! {
     /// The future of [`BoundedQueue::recv`](crate::BoundedQueue::recv). Dropping it loses no item.
-    Recv: T, |state, expired| state.take_item(expired)
+    Recv: T, State::take_item
 }
 
 receiving! {
     /// The future of [`BoundedQueue::recv_delivery`](crate::BoundedQueue::recv_delivery). Dropping
     /// it loses no item and no gap.
-    RecvDelivery: Delivery<T>, |state, expired| state.take_delivery(expired)
+    RecvDelivery: Delivery<T>, State::take_delivery
 }
 
 /// The future of [`BoundedQueue::recv_many`](crate::BoundedQueue::recv_many). Dropping it loses no
@@ -176,12 +197,10 @@ impl<T> Future for RecvMany<'_, T> {
         let room = this.limit.min(this.shared.len());
         this.into.reserve(room);
         let (into, limit) = (&mut *this.into, this.limit);
-        let taken = this
-            .shared
-            .poll_take(&mut this.place, cx, |state, expired| {
-                let taken = state.take_many(into, limit, expired);
-                (taken > 0).then_some(taken)
-            });
+        let taken = this.shared.poll_take(&mut this.place, cx, |state| {
+            let taken = state.take_many(into, limit);
+            (taken > 0).then_some(taken)
+        });
         taken.map(Option::unwrap_or_default)
     }
 }

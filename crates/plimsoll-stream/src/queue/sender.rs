@@ -12,7 +12,7 @@ use plimsoll_core::policy::{Asked, Ticket};
 use tokio::time::{Sleep, sleep};
 
 use super::{
-    admit::About,
+    admit::{About, Plan},
     outcome::{SendError, Sent},
     policy::QueuePolicy,
     shared::Shared,
@@ -61,32 +61,57 @@ impl<T> Future for SendItem<'_, T> {
     type Output = Result<Sent<T>, SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Poll::Ready(sent) = this
-            .shared
-            .poll_send(this.item, this.about, this.ticket, cx)
-        {
-            return Poll::Ready(sent);
+        let this = self.project();
+        // Performance: a send that need not wait is decided before the item is moved, and returns
+        // from here (`streams`, `queue/block/1p`).
+        if this.ticket.is_none() {
+            if let Some(sent) = this.shared.send_now(this.item, *this.about) {
+                return Poll::Ready(sent);
+            }
         }
-        if this.timer.is_none() {
-            let Some(after) = this.shared.timeout() else {
-                return Poll::Pending;
-            };
-            this.timer.set(Some(sleep(after)));
-        }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(cx));
-        }
-        // The timer has elapsed, and the poll above found no room.
-        if let Some(ticket) = this.ticket.take() {
-            this.shared.leave(ticket);
-        }
-        let after = this.shared.timeout().unwrap_or_default();
-        this.shared.lock().counters.timed_out += 1;
-        match this.item.take() {
-            Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
-            None => Poll::Pending,
-        }
+        poll_waiting(
+            this.shared,
+            this.item,
+            this.about,
+            this.ticket,
+            this.timer,
+            cx,
+        )
+    }
+}
+
+/// Polls a send for which there was no room.
+#[inline(never)]
+fn poll_waiting<T>(
+    shared: &Shared<T>,
+    item: &mut Option<T>,
+    about: &About,
+    ticket: &mut Option<Ticket>,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Sent<T>, SendError<T>>> {
+    let sent = shared.poll_send(item, about, ticket, cx);
+    if sent.is_ready() {
+        return sent;
+    }
+    if timer.is_none() {
+        let Some(after) = shared.timeout() else {
+            return Poll::Pending;
+        };
+        timer.set(Some(sleep(after)));
+    }
+    if let Some(timer) = timer.as_mut().as_pin_mut() {
+        ready!(timer.poll(cx));
+    }
+    // The timer has elapsed, and the poll above found no room.
+    if let Some(ticket) = ticket.take() {
+        shared.leave(ticket);
+    }
+    let after = shared.timeout().unwrap_or_default();
+    shared.lock().counters.timed_out += 1;
+    match item.take() {
+        Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
+        None => Poll::Pending,
     }
 }
 
@@ -108,10 +133,25 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Sends the item unless that must wait; `None` then, and without an item.
+    #[inline]
+    fn send_now(
+        &self,
+        waiting: &mut Option<T>,
+        about: About,
+    ) -> Option<Result<Sent<T>, SendError<T>>> {
+        let state = self.lock();
+        let plan = state.plan(about.weight);
+        if plan == Plan::Full {
+            return None;
+        }
+        let item = waiting.take()?;
+        Some(self.carry_out(state, plan, item, about))
+    }
+
     /// Sends the item, or waits for room under a policy that blocks.
     ///
     /// Pending forever without an item, as after it was ready.
-    #[inline]
     pub(crate) fn poll_send(
         &self,
         waiting: &mut Option<T>,
@@ -122,29 +162,26 @@ impl<T> Shared<T> {
         let mut clone = None;
         loop {
             let (mut state, reserved) = ready!(self.granted(ticket, cx, &mut clone));
+            if waiting.is_none() {
+                return Poll::Pending;
+            }
+            let plan = state.plan(about.weight);
+            if plan == Plan::Full && !reserved {
+                if Self::enqueue(state, about.weight, ticket, cx, &mut clone) {
+                    return Poll::Pending;
+                }
+                continue;
+            }
             let Some(item) = waiting.take() else {
                 return Poll::Pending;
             };
-            let sent = if reserved {
-                Ok(state.offer_reserved(item, about, about.weight))
-            } else {
-                state.offer(item, about)
-            };
-            match &sent {
-                Ok(sent) => {
-                    self.unlock(state);
-                    self.report(&sent.lost);
-                }
-                Err(SendError::Full(_)) => {
-                    *waiting = sent.err().map(SendError::into_inner);
-                    if Self::enqueue(state, about.weight, ticket, cx, &mut clone) {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-                Err(error) => state.counters.fail(error),
+            if reserved {
+                let sent = state.offer_reserved(item, *about, about.weight);
+                self.unlock(state);
+                self.report(&sent.lost);
+                return Poll::Ready(Ok(sent));
             }
-            return Poll::Ready(sent);
+            return Poll::Ready(self.carry_out(state, plan, item, *about));
         }
     }
 

@@ -11,8 +11,8 @@ use std::{
 use plimsoll_core::Priority;
 
 use super::{
-    admit::About,
-    outcome::Lost,
+    admit::{About, Plan},
+    outcome::{Lost, SendError, Sent},
     reason::DropReason,
     state::{Limits, State},
 };
@@ -90,6 +90,67 @@ impl<T> Shared<T> {
         for waker in sender.into_iter().chain(receiver).chain(rest) {
             waker.wake();
         }
+    }
+
+    /// Does what was planned for the item, and ends the operation.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn carry_out(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        plan: Plan,
+        item: T,
+        about: About,
+    ) -> Result<Sent<T>, SendError<T>> {
+        match plan {
+            Plan::Queue => {
+                let seq = state.push(item, about);
+                self.unlock(state);
+                Ok(Sent::queued(seq, Lost::new()))
+            }
+            Plan::EvictOldest => {
+                let sent = state.evict_one(item, about);
+                self.unlock(state);
+                self.report(&sent.lost);
+                Ok(sent)
+            }
+            _ => self.carry_out_rest(state, plan, item, about),
+        }
+    }
+
+    #[inline(never)]
+    fn carry_out_rest(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        plan: Plan,
+        item: T,
+        about: About,
+    ) -> Result<Sent<T>, SendError<T>> {
+        // Performance: one value that is returned everywhere, so that it is not moved once more
+        // (`streams`, `queue/drop_newest/full`).
+        let sent = state.offer(plan, item, about);
+        match &sent {
+            Ok(sent) => {
+                self.unlock(state);
+                self.report(&sent.lost);
+            }
+            Err(error) => state.counters.fail(error),
+        }
+        sent
+    }
+
+    /// Evicts the expired items, takes what `take` finds, and ends the operation.
+    #[inline(never)]
+    pub(crate) fn take_unexpired<R>(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        take: impl FnOnce(&mut State<T>) -> R,
+    ) -> R {
+        let expired = state.expired();
+        let taken = take(&mut state);
+        self.unlock(state);
+        self.report(&expired);
+        taken
     }
 
     /// Asks the caller's functions about an item, outside of the lock.

@@ -61,9 +61,7 @@ impl<T> Stream for Deliveries<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery<T>>> {
         let this = &mut *self;
         let shared = &this.queue.shared;
-        shared.poll_take(&mut this.place, cx, |state, expired| {
-            state.take_delivery(expired)
-        })
+        shared.poll_take(&mut this.place, cx, State::take_delivery)
     }
 }
 
