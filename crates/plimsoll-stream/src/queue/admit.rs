@@ -14,7 +14,9 @@ use crate::key_hash::KeyHash;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About {
     pub(crate) weight: usize,
-    pub(crate) level: u16,
+    /// Performance: a whole word, because a copy of a part of one waits for its store (`streams`,
+    /// `queue/block/1p`).
+    pub(crate) level: usize,
     pub(crate) key: Option<KeyHash>,
 }
 
@@ -77,7 +79,7 @@ impl<T> State<T> {
         &mut self,
         plan: Plan,
         item: T,
-        about: About,
+        about: &About,
     ) -> Result<Sent<T>, SendError<T>> {
         match plan {
             Plan::Full => Err(SendError::Full(item)),
@@ -109,7 +111,7 @@ impl<T> State<T> {
     /// Queues an item in the place of the oldest one.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn evict_one(&mut self, item: T, about: About) -> Sent<T> {
+    pub(crate) fn evict_one(&mut self, item: T, about: &About) -> Sent<T> {
         let oldest = self.ring.evict_oldest(DropReason::Oldest);
         let seq = self.push(item, about);
         let Some(oldest) = oldest else {
@@ -123,7 +125,7 @@ impl<T> State<T> {
     /// Adds an item for which there is room.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn push(&mut self, item: T, about: About) -> u64 {
+    pub(crate) fn push(&mut self, item: T, about: &About) -> u64 {
         // A plain ring has items without weights and levels.
         let tag = if self.ring.is_plain() && self.waits.is_none() {
             Tag::default()
@@ -134,7 +136,7 @@ impl<T> State<T> {
     }
 
     #[inline(never)]
-    fn tag(&mut self, about: About) -> Tag {
+    fn tag(&mut self, about: &About) -> Tag {
         Tag {
             weight: about.weight,
             sent_at: self.stamp(),
@@ -153,7 +155,7 @@ impl<T> State<T> {
         }
     }
 
-    fn queue_or_evict(&mut self, item: T, about: About, mut lost: Lost<T>) -> Sent<T> {
+    fn queue_or_evict(&mut self, item: T, about: &About, mut lost: Lost<T>) -> Sent<T> {
         if !self.fits(about.weight) {
             if let Some(reason) = self.make_room(about, &mut lost) {
                 return self.drop_new(item, reason, lost);
@@ -163,7 +165,7 @@ impl<T> State<T> {
     }
 
     /// Evicts until the item fits, or returns why it is dropped.
-    fn make_room(&mut self, about: About, lost: &mut Lost<T>) -> Option<DropReason> {
+    fn make_room(&mut self, about: &About, lost: &mut Lost<T>) -> Option<DropReason> {
         if !self.fits_beside_reserved(about.weight) {
             return Some(DropReason::Newest);
         }
@@ -204,14 +206,14 @@ impl<T> State<T> {
     }
 
     /// Whether the item would fit without the items of lower levels.
-    fn fits_without_lower(&self, about: About) -> bool {
+    fn fits_without_lower(&self, about: &About) -> bool {
         let (items, bytes) = self.ring.below(about.level);
         let (left, left_bytes) = (self.ring.len() - items, self.ring.bytes() - bytes);
         left + self.reserved.items < self.limits.items
             && about.weight <= self.limits.bytes - left_bytes - self.reserved.bytes
     }
 
-    fn coalesce(&mut self, item: T, about: About) -> Sent<T> {
+    fn coalesce(&mut self, item: T, about: &About) -> Sent<T> {
         let mut lost = Lost::new();
         // Evictions for a heavier value may take the item that it would replace.
         while let Some((place, weight)) = about.key.and_then(|key| self.ring.find(key)) {
@@ -244,7 +246,7 @@ impl<T> State<T> {
     }
 
     /// Queues an item in the room that is reserved for it.
-    pub(crate) fn offer_reserved(&mut self, item: T, about: About, reserved: usize) -> Sent<T> {
+    pub(crate) fn offer_reserved(&mut self, item: T, about: &About, reserved: usize) -> Sent<T> {
         self.unreserve(reserved);
         // What comes after `close` fills a reservation and replaces nothing.
         if self.policy == QueuePolicy::Coalesce && !self.closed {

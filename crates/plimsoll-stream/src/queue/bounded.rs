@@ -63,7 +63,7 @@ impl<T> BoundedQueue<T> {
         let about = self.shared.about(&item);
         let state = self.shared.lock();
         let plan = state.plan(about.weight);
-        self.shared.carry_out(state, plan, item, about)
+        self.shared.carry_out(state, plan, item, &about)
     }
 
     /// Waits for room for one item, under every policy, and reserves it.

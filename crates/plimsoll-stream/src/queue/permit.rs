@@ -47,7 +47,7 @@ impl<'a, T> Permit<'a, T> {
             // Dropping `self` releases the room.
             return Err(about.too_large(item, self.bytes));
         }
-        let sent = state.offer_reserved(item, about, self.bytes);
+        let sent = state.offer_reserved(item, &about, self.bytes);
         let shared = self.shared;
         // The room is used.
         std::mem::forget(self);

@@ -26,6 +26,7 @@ impl<T> Shared<T> {
     ) -> Poll<Option<R>> {
         // Performance: a take that need not wait returns from here, with its value in place
         // (`streams`, `queue/block/1p`).
+        let mut clone = None;
         if place.0.is_none() {
             let mut state = self.lock();
             if !state.expires() {
@@ -34,19 +35,21 @@ impl<T> Shared<T> {
                     self.unlock(state);
                     return Poll::Ready(taken);
                 }
+                drop(state);
+                clone = Some(cx.waker().clone());
             }
         }
-        self.poll_take_waiting(place, cx, take)
+        self.poll_take_or_wait(place, cx, clone, take)
     }
 
     #[inline(never)]
-    fn poll_take_waiting<R>(
+    fn poll_take_or_wait<R>(
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
+        mut clone: Option<Waker>,
         mut take: impl FnMut(&mut State<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
-        let mut clone = None;
         loop {
             let mut state = self.lock();
             if let Some(ticket) = place.0 {

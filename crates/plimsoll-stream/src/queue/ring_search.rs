@@ -35,7 +35,7 @@ impl<T> Ring<T> {
     }
 
     /// Number and bytes of the items below `level`.
-    pub(crate) fn below(&self, level: u16) -> (usize, usize) {
+    pub(crate) fn below(&self, level: usize) -> (usize, usize) {
         self.levels
             .as_ref()
             .map_or((0, 0), |levels| levels.below(level))

@@ -65,7 +65,7 @@ impl<T> Future for SendItem<'_, T> {
         // Performance: a send that need not wait is decided before the item is moved, and returns
         // from here (`streams`, `queue/block/1p`).
         if this.ticket.is_none() {
-            if let Some(sent) = this.shared.send_now(this.item, *this.about) {
+            if let Some(sent) = this.shared.send_now(this.item, this.about) {
                 return Poll::Ready(sent);
             }
         }
@@ -90,7 +90,9 @@ fn poll_waiting<T>(
     mut timer: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Sent<T>, SendError<T>>> {
-    let sent = shared.poll_send(item, about, ticket, cx);
+    // Made before the lock is taken again, because there was no room.
+    let clone = ticket.is_none().then(|| cx.waker().clone());
+    let sent = shared.poll_send(item, about, ticket, cx, clone);
     if sent.is_ready() {
         return sent;
     }
@@ -138,7 +140,7 @@ impl<T> Shared<T> {
     fn send_now(
         &self,
         waiting: &mut Option<T>,
-        about: About,
+        about: &About,
     ) -> Option<Result<Sent<T>, SendError<T>>> {
         let state = self.lock();
         let plan = state.plan(about.weight);
@@ -158,8 +160,8 @@ impl<T> Shared<T> {
         about: &About,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
+        mut clone: Option<Waker>,
     ) -> Poll<Result<Sent<T>, SendError<T>>> {
-        let mut clone = None;
         loop {
             let (mut state, reserved) = ready!(self.granted(ticket, cx, &mut clone));
             if waiting.is_none() {
@@ -176,12 +178,12 @@ impl<T> Shared<T> {
                 return Poll::Pending;
             };
             if reserved {
-                let sent = state.offer_reserved(item, *about, about.weight);
+                let sent = state.offer_reserved(item, about, about.weight);
                 self.unlock(state);
                 self.report(&sent.lost);
                 return Poll::Ready(Ok(sent));
             }
-            return Poll::Ready(self.carry_out(state, plan, item, *about));
+            return Poll::Ready(self.carry_out(state, plan, item, about));
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
         PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Waker,
 };
 
 use plimsoll_core::Priority;
@@ -71,8 +72,8 @@ impl<T> Shared<T> {
         if self.limits.bytes != usize::MAX {
             self.bytes.store(state.ring.bytes(), Relaxed);
         }
-        // Performance: out of line, since most often nothing waits (`streams`, `queue/push+pop`).
-        if state.has_waiters() {
+        // Performance: out of line, since most often nothing is granted (`streams`, `queue/push+pop`).
+        if state.may_grant() {
             Self::grant(state);
         }
     }
@@ -87,9 +88,13 @@ impl<T> Shared<T> {
         }
         drop(state);
         // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
-        for waker in sender.into_iter().chain(receiver).chain(rest) {
-            waker.wake();
+        if let Some(sender) = sender {
+            sender.wake();
         }
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        rest.into_iter().for_each(Waker::wake);
     }
 
     /// Does what was planned for the item, and ends the operation.
@@ -100,7 +105,7 @@ impl<T> Shared<T> {
         mut state: MutexGuard<'_, State<T>>,
         plan: Plan,
         item: T,
-        about: About,
+        about: &About,
     ) -> Result<Sent<T>, SendError<T>> {
         match plan {
             Plan::Queue => {
@@ -124,7 +129,7 @@ impl<T> Shared<T> {
         mut state: MutexGuard<'_, State<T>>,
         plan: Plan,
         item: T,
-        about: About,
+        about: &About,
     ) -> Result<Sent<T>, SendError<T>> {
         // Performance: one value that is returned everywhere, so that it is not moved once more
         // (`streams`, `queue/drop_newest/full`).
@@ -175,7 +180,7 @@ impl<T> Shared<T> {
             weight: weight.as_ref().map_or(0, |weight| weight(item)),
             level: priority
                 .as_ref()
-                .map_or(0, |priority| priority(item).level()),
+                .map_or(0, |priority| usize::from(priority(item).level())),
             key: key.as_ref().map(|key| key(item)),
         }
     }

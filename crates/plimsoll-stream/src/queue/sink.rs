@@ -88,7 +88,7 @@ impl<T> Sink<T> for ItemSink<T> {
         let this = &mut *self;
         if this.item.is_some() {
             let shared = &this.queue.shared;
-            ready!(shared.poll_send(&mut this.item, &this.about, &mut this.ticket, cx))?;
+            ready!(shared.poll_send(&mut this.item, &this.about, &mut this.ticket, cx, None))?;
         }
         Poll::Ready(Ok(()))
     }

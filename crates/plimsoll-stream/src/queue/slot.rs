@@ -32,7 +32,7 @@ pub(crate) struct Tag {
     /// When the item was sent, in nanoseconds of the queue's clock, at least 1. 0: not measured.
     pub(crate) sent_at: u64,
     /// The priority, as a level.
-    pub(crate) level: u16,
+    pub(crate) level: usize,
 }
 
 /// What is kept beside a slot of the ring.

@@ -136,10 +136,10 @@ impl<T> State<T> {
         counters
     }
 
-    /// Whether a sender or a receiver is queued.
+    /// Whether a queued sender or receiver may have to be granted.
     #[inline]
-    pub(crate) fn has_waiters(&self) -> bool {
-        !self.senders.is_empty() || !self.receivers.is_empty()
+    pub(crate) fn may_grant(&self) -> bool {
+        !self.receivers.is_empty() || (!self.senders.is_empty() && self.granted_senders == 0)
     }
 
     /// Whether no item will ever come.
