@@ -108,7 +108,8 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item, and waits for one if the queue is empty. `None` at the end.
     ///
-    /// The end comes when the queue is closed, empty, and no permit is left. Gaps are not reported:
+    /// The end comes when the queue is closed, empty, and no permit is left. In a task of tokio, a
+    /// receiver that never waits yields to other tasks now and then, as all kinds of receivers do. Gaps are not reported:
     /// see [`recv_delivery`](Self::recv_delivery).
     ///
     /// # Cancellation

@@ -4,10 +4,11 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use plimsoll_core::policy::{Asked, Ticket};
+use tokio::task::coop;
 
 use super::{reason::Delivery, shared::Shared, state::State};
 
@@ -26,6 +27,8 @@ impl<T> Shared<T> {
     ) -> Poll<Option<R>> {
         // Performance: a take that need not wait returns from here, with its value in place
         // (`streams`, `queue/block/1p`).
+        // A receiver that never has to wait would otherwise keep other tasks from running.
+        let budget = ready!(coop::poll_proceed(cx));
         let mut clone = None;
         if place.0.is_none() {
             let mut state = self.lock();
@@ -33,13 +36,18 @@ impl<T> Shared<T> {
                 let taken = take(&mut state);
                 if taken.is_some() {
                     self.unlock(state);
+                    budget.made_progress();
                     return Poll::Ready(taken);
                 }
                 drop(state);
                 clone = Some(cx.waker().clone());
             }
         }
-        self.poll_take_or_wait(place, cx, clone, take)
+        let taken = self.poll_take_or_wait(place, cx, clone, take);
+        if taken.is_ready() {
+            budget.made_progress();
+        }
+        taken
     }
 
     #[inline(never)]

@@ -20,7 +20,7 @@ impl<T> Ring<T> {
     /// Starts to keep something beside each slot, until the ring is next empty.
     ///
     /// It takes time in proportion to the items, each of which was sent since the ring was empty:
-    /// amortised constant time.
+    /// amortised constant time. The numbers of the ring must be those of its slots.
     #[cold]
     fn add_sides(&mut self) {
         if self.is_plain {
@@ -188,13 +188,14 @@ impl<T> Ring<T> {
     /// Gives a new item that is not queued a number, and returns the number.
     pub(crate) fn lose_new(&mut self, reason: DropReason) -> u64 {
         let seq = self.tail;
-        self.tail += 1;
         if self.slots.is_empty() {
+            self.tail += 1;
             self.shift += 1;
             self.absorb(Run::one(reason));
             return seq;
         }
         self.add_sides();
+        self.tail += 1;
         self.lost_numbers += 1;
         match self.sides.back_mut() {
             Some(Side::Lost(run)) if run.reason == reason => {
