@@ -1,20 +1,13 @@
-//! What a ring keeps beside its items: tags, indexes, and numbers that were lost between them.
+//! What a ring keeps beside its items: tags and indexes.
 
 use std::{collections::VecDeque, mem};
 
 use super::{
     keys::Place,
-    reason::DropReason,
     ring::Ring,
-    slot::{Run, Side, Tag},
+    slot::{Side, Tag},
 };
 use crate::key_hash::KeyHash;
-
-/// Slots of lost numbers that are kept before a compaction, besides one per queued item.
-///
-/// In slots. It keeps compactions of short queues rare; `the_memory_of_lost_numbers_is_bounded`
-/// fails without the bound.
-pub(crate) const SLACK: usize = 16;
 
 impl<T> Ring<T> {
     /// Starts to keep something beside each slot, until the ring is next empty.
@@ -22,7 +15,7 @@ impl<T> Ring<T> {
     /// It takes time in proportion to the items, each of which was sent since the ring was empty:
     /// amortised constant time. The numbers of the ring must be those of its slots.
     #[cold]
-    fn add_sides(&mut self) {
+    pub(super) fn add_sides(&mut self) {
         if self.is_plain {
             self.is_plain = false;
             let first = self.next();
@@ -128,25 +121,6 @@ impl<T> Ring<T> {
         self.take_side()
     }
 
-    /// Adds lost numbers before the first item to those in front of the ring.
-    fn skip_lost(&mut self) {
-        while let Some(run) = self.pop_run() {
-            self.absorb(run);
-        }
-    }
-
-    /// Removes the first slot if it holds lost numbers.
-    #[inline]
-    pub(super) fn pop_run(&mut self) -> Option<Run> {
-        let run = self.sides.front()?.run()?;
-        self.sides.pop_front();
-        self.slots.pop_front();
-        self.lost_slots -= 1;
-        self.lost_numbers -= run.count;
-        self.is_plain = self.may_be_plain && self.slots.is_empty();
-        Some(run)
-    }
-
     /// Removes what is kept beside the first slot, an item that now leaves.
     #[inline]
     fn take_side(&mut self) -> Option<Tag> {
@@ -159,62 +133,10 @@ impl<T> Ring<T> {
 
     /// Counts an item that leaves.
     #[inline]
-    fn left(&mut self, tag: &Tag, position: u64) {
+    pub(super) fn left(&mut self, tag: &Tag, position: u64) {
         self.bytes -= tag.weight;
         if let Some(levels) = &mut self.levels {
             levels.remove(tag.level, position, tag.weight);
-        }
-    }
-
-    /// Evicts the item in this slot.
-    pub(crate) fn evict(&mut self, index: usize, reason: DropReason) -> Option<T> {
-        if index == 0 {
-            return self.evict_oldest(reason);
-        }
-        let position = self.base() + index as u64;
-        let item = self.slots.get_mut(index)?.take()?;
-        self.add_sides();
-        self.lost_slots += 1;
-        self.lost_numbers += 1;
-        let side = self.sides.get_mut(index)?;
-        let side = mem::replace(side, Side::Lost(Run::one(reason)));
-        if let Some(tag) = side.tag() {
-            self.left(tag, position);
-        }
-        self.compact_if_sparse();
-        Some(item)
-    }
-
-    /// Gives a new item that is not queued a number, and returns the number.
-    pub(crate) fn lose_new(&mut self, reason: DropReason) -> u64 {
-        let seq = self.tail;
-        if self.slots.is_empty() {
-            self.tail += 1;
-            self.shift += 1;
-            self.absorb(Run::one(reason));
-            return seq;
-        }
-        self.add_sides();
-        self.tail += 1;
-        self.lost_numbers += 1;
-        match self.sides.back_mut() {
-            Some(Side::Lost(run)) if run.reason == reason => {
-                run.count += 1;
-                self.shift += 1;
-            }
-            _ => {
-                self.slots.push_back(None);
-                self.sides.push_back(Side::Lost(Run::one(reason)));
-                self.lost_slots += 1;
-                self.compact_if_sparse();
-            }
-        }
-        seq
-    }
-
-    fn compact_if_sparse(&mut self) {
-        if self.lost_slots > self.len() + SLACK {
-            self.compact();
         }
     }
 }

@@ -1,7 +1,6 @@
-//! What all clones of a queue share: the lock around its state, and the caller's functions.
+//! What all clones of a queue share: the lock around its state.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -9,31 +8,14 @@ use std::{
     task::Waker,
 };
 
-use plimsoll_core::Priority;
-
 use super::{
-    admit::{About, Plan},
-    outcome::{Lost, SendError, Sent},
-    reason::DropReason,
+    error::SendError,
+    functions::Functions,
+    outcome::{Lost, Sent},
+    plan::{About, Plan},
     state::{Limits, State},
 };
-use crate::{
-    key_hash::KeyHash,
-    sync::{Mutex, MutexGuard},
-};
-
-type OnItem<T, R> = Option<Box<dyn Fn(&T) -> R + Send + Sync>>;
-type OnDrop<T> = Option<Box<dyn Fn(&T, DropReason) + Send + Sync>>;
-
-/// The functions that a caller gave at construction.
-pub(crate) struct Functions<T> {
-    /// Whether there is a weight, a priority or a key.
-    pub(crate) describe: bool,
-    pub(crate) weight: OnItem<T, usize>,
-    pub(crate) priority: OnItem<T, Priority>,
-    pub(crate) key: OnItem<T, KeyHash>,
-    pub(crate) on_drop: OnDrop<T>,
-}
+use crate::sync::{Mutex, MutexGuard};
 
 /// Performance: what each operation writes, the length, the lock and the begin of the state, is on
 /// one cache line (`streams`, `queue/block/4p`).
@@ -116,7 +98,7 @@ impl<T> Shared<T> {
             Plan::EvictOldest => {
                 let sent = state.evict_one(item, about);
                 self.unlock(state);
-                self.report(&sent.lost);
+                self.functions.report(&sent.lost);
                 Ok(sent)
             }
             _ => self.carry_out_rest(state, plan, item, about),
@@ -137,7 +119,7 @@ impl<T> Shared<T> {
         match &sent {
             Ok(sent) => {
                 self.unlock(state);
-                self.report(&sent.lost);
+                self.functions.report(&sent.lost);
             }
             Err(error) => state.counters.fail(error),
         }
@@ -154,54 +136,8 @@ impl<T> Shared<T> {
         let expired = state.expired();
         let taken = take(&mut state);
         self.unlock(state);
-        self.report(&expired);
+        self.functions.report(&expired);
         taken
-    }
-
-    /// Asks the caller's functions about an item, outside of the lock.
-    #[inline]
-    pub(crate) fn about(&self, item: &T) -> About {
-        if self.functions.describe {
-            self.describe(item)
-        } else {
-            About::default()
-        }
-    }
-
-    #[inline(never)]
-    fn describe(&self, item: &T) -> About {
-        let Functions {
-            weight,
-            priority,
-            key,
-            ..
-        } = &self.functions;
-        About {
-            weight: weight.as_ref().map_or(0, |weight| weight(item)),
-            level: priority
-                .as_ref()
-                .map_or(0, |priority| usize::from(priority(item).level())),
-            key: key.as_ref().map(|key| key(item)),
-        }
-    }
-
-    /// Reports lost items to the hook.
-    #[inline]
-    pub(crate) fn report(&self, lost: &Lost<T>) {
-        if !lost.is_empty() && self.functions.on_drop.is_some() {
-            self.report_each(lost);
-        }
-    }
-
-    #[inline(never)]
-    fn report_each(&self, lost: &Lost<T>) {
-        if let Some(on_drop) = &self.functions.on_drop {
-            // A panic of the hook neither fails the send nor loses an item. The panic hook of the
-            // process has reported it.
-            lost.for_each(|item, reason| {
-                _ = catch_unwind(AssertUnwindSafe(|| on_drop(item, reason)));
-            });
-        }
     }
 
     /// Queued items, without the lock.

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{bounded::BoundedQueue, reason::Delivery, receiver::Place, state::State};
+use super::{bounded::BoundedQueue, place::Place, reason::Delivery, state::State};
 
 /// The items of a queue as a [`Stream`], which ends with the queue.
 ///

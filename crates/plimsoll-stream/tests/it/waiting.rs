@@ -267,11 +267,9 @@ async fn many_producers_and_consumers_move_each_item_once() {
 }
 
 /// Counts what a receiver that never waits takes before another task runs.
-async fn taken_at_once<F: Future<Output = bool> + Send>(
-    mut receive: impl FnMut(BoundedQueue<u32>) -> F + Send + 'static,
-) -> u64
+async fn taken_at_once<F>(receive: impl Fn(BoundedQueue<u32>) -> F + Send + 'static) -> u64
 where
-    F: 'static,
+    F: Future<Output = bool> + Send + 'static,
 {
     let queue = queue(1_000, QueuePolicy::BLOCK);
     for n in 0..1_000 {
