@@ -1,124 +1,31 @@
 //! What the policy decides about a new item.
 
 use super::{
-    outcome::{Fate, Lost, ReserveError, SendError, Sent},
+    error::{ReserveError, SendError},
+    outcome::{Fate, Lost, Sent},
+    plan::{About, Plan},
     policy::QueuePolicy,
     reason::DropReason,
-    slot::Slot,
     state::State,
-    waits::Waits,
 };
-use crate::{clock::nanos, key_hash::KeyHash};
-
-/// What the caller's functions return about an item.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct About {
-    pub(crate) weight: usize,
-    pub(crate) level: u16,
-    pub(crate) key: Option<KeyHash>,
-}
-
-impl About {
-    /// The error about an item that weighs more than `max`.
-    pub(crate) fn too_large<T>(&self, item: T, max: usize) -> SendError<T> {
-        SendError::TooLarge {
-            item,
-            weight: self.weight,
-            max,
-        }
-    }
-}
 
 impl<T> State<T> {
-    /// Queues the item, drops it or evicts others, by the policy.
-    ///
-    /// [`SendError::Full`]: the policy blocks, and there is no room.
-    ///
-    /// Performance: inlined with what it calls under the two policies for fast streams, so that the
-    /// item is moved once (`streams`, `queue/push+pop` and `queue/drop_oldest/full`).
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn offer(&mut self, item: T, about: &About) -> Result<Sent<T>, SendError<T>> {
-        if self.closed {
-            return Err(SendError::Closed(item));
-        }
-        if about.weight > self.limits.bytes {
-            return Err(about.too_large(item, self.limits.bytes));
-        }
-        match self.policy {
-            QueuePolicy::Block { .. } => {
-                if self.may_overtake() && self.fits(about.weight) {
-                    Ok(Sent::queued(self.push(item, about), Lost::new()))
-                } else {
-                    Err(SendError::Full(item))
-                }
-            }
-            QueuePolicy::DropOldest if self.has_plain_bounds() => {
-                Ok(self.queue_or_evict_one(item, about))
-            }
-            _ => Ok(self.decide(item, about)),
-        }
-    }
-
-    /// Whether a new sender may go before the queued ones.
-    ///
-    /// While the first of them has room reserved and is on its way, others use the rest of the
-    /// room. Each reservation is for the first in the queue, so all get their turn. With a bound in
-    /// bytes light items could keep a heavy one from ever fitting, so nothing overtakes there.
-    #[inline]
-    fn may_overtake(&self) -> bool {
-        self.senders.is_empty() || self.granted_senders > 0 && self.limits.bytes == usize::MAX
-    }
-
-    /// Whether any item fits after one eviction.
-    #[inline]
-    fn has_plain_bounds(&self) -> bool {
-        self.limits.bytes == usize::MAX && self.reserved.items == 0
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    fn queue_or_evict_one(&mut self, item: T, about: &About) -> Sent<T> {
-        if self.ring.len() < self.limits.items {
-            return Sent::queued(self.push(item, about), Lost::new());
-        }
-        let oldest = self.ring.evict_oldest(DropReason::Oldest);
-        let seq = self.push(item, about);
-        match oldest {
-            Some(oldest) => {
-                self.counters
-                    .lose(QueuePolicy::DropOldest, DropReason::Oldest);
-                Sent::queued(seq, Lost::one(oldest, DropReason::Oldest))
-            }
-            None => Sent::queued(seq, Lost::new()),
-        }
-    }
-
-    /// Adds an item for which there is room.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn push(&mut self, item: T, about: &About) -> u64 {
-        let at = self.stamp();
-        self.ring.push(slot(item, about, at), about.key)
-    }
-
-    /// The time now if the age of the item matters, or 0.
-    #[inline]
-    fn stamp(&mut self) -> u64 {
-        let measured = self.waits.as_mut().is_some_and(Waits::draw);
-        if measured || matches!(self.policy, QueuePolicy::DropExpired { .. }) {
-            self.clock.now()
-        } else {
-            0
-        }
-    }
-
+    /// Does what was planned and is seldom or takes long.
     #[inline(never)]
-    fn decide(&mut self, item: T, about: &About) -> Sent<T> {
-        if self.policy == QueuePolicy::Coalesce {
-            self.coalesce(item, about)
-        } else {
-            self.queue_or_evict(item, about, Lost::new())
+    pub(crate) fn offer(
+        &mut self,
+        plan: Plan,
+        item: T,
+        about: &About,
+    ) -> Result<Sent<T>, SendError<T>> {
+        match plan {
+            Plan::Full => Err(SendError::Full(item)),
+            Plan::Closed => Err(SendError::Closed(item)),
+            Plan::TooLarge => Err(about.too_large(item, self.limits.bytes)),
+            Plan::Queue => Ok(Sent::queued(self.push(item, about), Lost::new())),
+            Plan::EvictOldest => Ok(self.evict_one(item, about)),
+            Plan::Decide if self.policy == QueuePolicy::Coalesce => Ok(self.coalesce(item, about)),
+            Plan::Decide => Ok(self.queue_or_evict(item, about, Lost::new())),
         }
     }
 
@@ -165,7 +72,7 @@ impl<T> State<T> {
                 None
             }
             QueuePolicy::DropExpired { ttl } => {
-                self.expire(self.clock.now(), nanos(ttl), lost);
+                self.expire(ttl, lost);
                 (!self.fits(about.weight)).then_some(DropReason::Newest)
             }
             QueuePolicy::Block { .. } | QueuePolicy::DropNewest => Some(DropReason::Newest),
@@ -192,8 +99,8 @@ impl<T> State<T> {
                 self.evict_oldest(DropReason::Oldest, &mut lost);
                 continue;
             }
-            let mut new = slot(item, about, self.stamp());
-            let replaced = self.ring.replace(place, &mut new);
+            let tag = self.tag(about);
+            let replaced = self.ring.replace(place, item, tag);
             self.counters.lose(self.policy, DropReason::Replaced);
             // `find` returns places of queued items, so one was replaced.
             if let Some(replaced) = replaced {
@@ -238,10 +145,4 @@ impl<T> State<T> {
         self.reserve(bytes);
         Ok(())
     }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn slot<T>(item: T, about: &About, at: u64) -> Slot<T> {
-    Slot::queued(item, about.weight, about.level, at)
 }

@@ -1,19 +1,16 @@
 //! The queue as its users see it.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use plimsoll_core::LoadSignal;
+use std::{fmt, sync::Arc};
 
 use super::{
-    counters::Counters,
-    error::InvalidQueue,
-    outcome::{Lost, ReserveError, SendError, Sent},
+    error::{InvalidQueue, ReserveError, SendError},
+    outcome::Sent,
     permit::{Permit, Reserve},
     policy::QueuePolicy,
     receiver::{Recv, RecvDelivery, RecvMany},
     sender::SendItem,
     shared::Shared,
-    waits::WaitTimes,
+    state::State,
 };
 
 /// An async queue with bounds in items and bytes, and a policy for when it is full.
@@ -59,19 +56,10 @@ impl<T> BoundedQueue<T> {
     ///
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
-        let about = self.shared.about(&item);
-        let mut state = self.shared.lock();
-        // Performance: one value that is returned everywhere, so that it is not moved once more
-        // (`streams`, `queue/push+pop`).
-        let sent = state.offer(item, &about);
-        match &sent {
-            Ok(sent) => {
-                self.shared.unlock(state);
-                self.shared.report(&sent.lost);
-            }
-            Err(error) => state.counters.fail(error),
-        }
-        sent
+        let about = self.shared.functions.about(&item);
+        let state = self.shared.lock();
+        let plan = state.plan(about.weight);
+        self.shared.carry_out(state, plan, item, &about)
     }
 
     /// Waits for room for one item, under every policy, and reserves it.
@@ -116,7 +104,8 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item, and waits for one if the queue is empty. `None` at the end.
     ///
-    /// The end comes when the queue is closed, empty, and no permit is left. Gaps are not reported:
+    /// The end comes when the queue is closed, empty, and no permit is left. In a task of tokio, a
+    /// receiver that never waits yields to other tasks now and then, as all kinds of receivers do. Gaps are not reported:
     /// see [`recv_delivery`](Self::recv_delivery).
     ///
     /// # Cancellation
@@ -152,11 +141,12 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item without waiting. Returns `None` when the queue is empty.
     pub fn try_recv(&self) -> Option<T> {
-        let mut expired = Lost::new();
         let mut state = self.shared.lock();
-        let taken = state.take_item(&mut expired);
+        if state.expires() {
+            return self.shared.take_unexpired(state, State::take_item);
+        }
+        let taken = state.take_item();
         self.shared.unlock(state);
-        self.shared.report(&expired);
         taken
     }
 
@@ -165,11 +155,9 @@ impl<T> BoundedQueue<T> {
     /// For a shutdown: [`close`](Self::close), and then `drain` what no consumer will take.
     pub fn drain(&self) -> Vec<T> {
         let mut drained = Vec::with_capacity(self.shared.len());
-        let mut expired = Lost::new();
-        let mut state = self.shared.lock();
-        state.take_many(&mut drained, usize::MAX, &mut expired);
-        self.shared.unlock(state);
-        self.shared.report(&expired);
+        let state = self.shared.lock();
+        self.shared
+            .take_unexpired(state, |state| state.take_many(&mut drained, usize::MAX));
         drained
     }
 
@@ -220,62 +208,6 @@ impl<T> BoundedQueue<T> {
     #[cfg(feature = "metrics")]
     pub(crate) fn allows(&self, policy: QueuePolicy) -> bool {
         self.shared.functions.check(policy).is_ok()
-    }
-
-    /// Returns the number of queued items. Room of permits is not included.
-    pub fn len(&self) -> usize {
-        self.shared.len()
-    }
-
-    /// Returns whether no item is queued.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the sum of the weights of the queued items: 0 without a bound in bytes.
-    pub fn bytes(&self) -> usize {
-        self.shared.bytes()
-    }
-
-    /// Returns the bound in items.
-    pub fn capacity(&self) -> usize {
-        self.shared.limits.items
-    }
-
-    /// Returns the bound in bytes, if there is one.
-    pub fn max_bytes(&self) -> Option<usize> {
-        let bytes = self.shared.limits.bytes;
-        (bytes != usize::MAX).then_some(bytes)
-    }
-
-    /// Returns the age of the oldest queued item that has a time stamp, or `None`.
-    ///
-    /// Items have one under [`QueuePolicy::DropExpired`] and with
-    /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
-    /// first with a time stamp.
-    pub fn oldest_age(&self) -> Option<Duration> {
-        self.shared.lock().oldest_age()
-    }
-
-    /// Returns the counters, all of the same moment.
-    pub fn counters(&self) -> Counters {
-        self.shared.lock().counted()
-    }
-
-    /// Returns how long items waited, if that is [measured](crate::BoundedQueueBuilder::measure_waits).
-    pub fn wait_times(&self) -> Option<WaitTimes> {
-        self.shared
-            .lock()
-            .waits
-            .as_ref()
-            .map(super::waits::Waits::snapshot)
-    }
-}
-
-/// The fill level: the share of the tighter bound that is in use, 0 to 1.
-impl<T> LoadSignal for BoundedQueue<T> {
-    fn load(&self) -> f64 {
-        self.shared.load()
     }
 }
 

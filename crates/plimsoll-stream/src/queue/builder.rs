@@ -1,6 +1,6 @@
 //! The builder of a queue.
 
-use std::{fmt, hash::Hash, time::Duration};
+use std::{fmt, hash::Hash};
 
 use plimsoll_core::{Priority, policy::Waiters};
 
@@ -8,12 +8,13 @@ use super::{
     bounded::BoundedQueue,
     counters::Counters,
     error::InvalidQueue,
+    functions::Functions,
     keys::Keys,
     levels::Levels,
     policy::QueuePolicy,
     reason::DropReason,
     ring::Ring,
-    shared::{Functions, Shared},
+    shared::Shared,
     state::{Limits, Reserved, State},
     waits::Waits,
     weight::Weight,
@@ -148,8 +149,10 @@ impl<T> BoundedQueueBuilder<T> {
         };
         let levels = functions.priority.is_some().then(Levels::default);
         let keys = functions.key.is_some().then(Keys::default);
+        let has_tags =
+            functions.weight.is_some() || matches!(self.policy, QueuePolicy::DropExpired { .. });
         let state = State {
-            ring: Ring::new(levels, keys),
+            ring: Ring::new(levels, keys, has_tags),
             limits,
             policy: self.policy,
             rng: self.policy.rng(),
@@ -191,24 +194,5 @@ impl<T> fmt::Debug for BoundedQueueBuilder<T> {
             .field("policy", &self.policy)
             .field("measure_waits", &self.measure_waits)
             .finish_non_exhaustive()
-    }
-}
-
-impl<T> Functions<T> {
-    /// Checks that a policy can be used with these functions.
-    pub(crate) fn check(&self, policy: QueuePolicy) -> Result<(), InvalidQueue> {
-        let missing = |function| InvalidQueue::Missing {
-            policy: policy.name(),
-            function,
-        };
-        match policy {
-            QueuePolicy::Block { timeout } if timeout == Some(Duration::ZERO) => {
-                Err(InvalidQueue::Timeout)
-            }
-            QueuePolicy::DropExpired { ttl } if ttl.is_zero() => Err(InvalidQueue::Ttl),
-            QueuePolicy::DropLowestPriority if self.priority.is_none() => Err(missing("priority")),
-            QueuePolicy::Coalesce if self.key.is_none() => Err(missing("key")),
-            _ => Ok(()),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Counters of a queue.
 
-use super::{outcome::SendError, policy::QueuePolicy, reason::DropReason};
+use super::{error::SendError, policy::QueuePolicy, reason::DropReason};
 
 /// Counts of one queue since it was made, all read at the same moment.
 ///

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 ///
 /// There are at most 512 levels, so the tree has a constant depth.
 #[derive(Debug, Default)]
-pub(crate) struct Levels(BTreeMap<u16, Level>);
+pub(crate) struct Levels(BTreeMap<usize, Level>);
 
 #[derive(Debug, Default)]
 struct Level {
@@ -17,7 +17,7 @@ struct Level {
 
 impl Levels {
     /// Adds an item: most often the newest, and one in the middle when it replaced another.
-    pub(crate) fn add(&mut self, level: u16, position: u64, bytes: usize) {
+    pub(crate) fn add(&mut self, level: usize, position: u64, bytes: usize) {
         let level = self.0.entry(level).or_default();
         level.bytes += bytes;
         match level.positions.back() {
@@ -30,7 +30,7 @@ impl Levels {
     }
 
     /// Removes an item: in constant time the oldest or the newest of its level.
-    pub(crate) fn remove(&mut self, number: u16, position: u64, bytes: usize) {
+    pub(crate) fn remove(&mut self, number: usize, position: u64, bytes: usize) {
         let Some(level) = self.0.get_mut(&number) else {
             return;
         };
@@ -53,7 +53,7 @@ impl Levels {
     }
 
     /// Number and bytes of the items below `level`.
-    pub(crate) fn below(&self, level: u16) -> (usize, usize) {
+    pub(crate) fn below(&self, level: usize) -> (usize, usize) {
         let lower = self.0.range(..level);
         lower.fold((0, 0), |(items, bytes), (_, level)| {
             (items + level.positions.len(), bytes + level.bytes)

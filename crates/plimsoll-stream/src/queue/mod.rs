@@ -2,12 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `bounded`, `builder`, `guard` | the queue as its users see it |
+//! | `bounded`, `figures`, `builder`, `guard` | the queue as its users see it |
 //! | `policy`, `reason`, `outcome`, `error`, `weight` | the types of its API |
 //! | `sender`, `permit`, `receiver`, `stream`, `sink` | futures that wait, and faces |
-//! | `shared` | the lock, and the caller's functions outside of it |
-//! | `state`, `admit`, `take` | decisions under the lock |
-//! | `ring`, `ring_search`, `slot`, `levels`, `keys` | the items, in order, by priority and by key |
+//! | `turn`, `place` | how senders and receivers wait |
+//! | `shared`, `functions` | the lock, and the caller's functions outside of it |
+//! | `state`, `plan`, `admit`, `take` | decisions under the lock |
+//! | `ring`, `ring_side`, `ring_lost`, `ring_search` | the items in order, and what is beside and between them |
+//! | `slot`, `levels`, `keys` | parts of the ring: tags and lost numbers, indexes |
 //! | `counters`, `waits` | figures |
 
 mod admit;
@@ -15,6 +17,8 @@ mod bounded;
 mod builder;
 mod counters;
 mod error;
+mod figures;
+mod functions;
 mod guard;
 mod keys;
 mod levels;
@@ -22,11 +26,15 @@ mod levels;
 mod loom_tests;
 mod outcome;
 mod permit;
+mod place;
+mod plan;
 mod policy;
 mod reason;
 mod receiver;
 mod ring;
+mod ring_lost;
 mod ring_search;
+mod ring_side;
 mod sender;
 mod shared;
 mod sink;
@@ -34,6 +42,7 @@ mod slot;
 mod state;
 mod stream;
 mod take;
+mod turn;
 mod waits;
 mod weight;
 
@@ -41,9 +50,9 @@ pub use self::{
     bounded::BoundedQueue,
     builder::BoundedQueueBuilder,
     counters::Counters,
-    error::InvalidQueue,
+    error::{InvalidQueue, ReserveError, SendError},
     guard::CloseOnDrop,
-    outcome::{Fate, Lost, ReserveError, SendError, Sent},
+    outcome::{Fate, Lost, Sent},
     permit::{Permit, Reserve},
     policy::QueuePolicy,
     reason::{Delivery, DropReason, Gap},

@@ -1,6 +1,6 @@
 //! What became of an item that was sent, and of the items that were evicted for it.
 
-use std::{fmt, iter::Chain, option, time::Duration, vec};
+use std::{iter::Chain, option, vec};
 
 use super::reason::DropReason;
 
@@ -54,43 +54,43 @@ impl<T> Sent<T> {
 /// Performance: one item needs no allocation (`streams`, `queue/drop_oldest/full`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost<T> {
-    first: Option<T>,
-    /// Of the first item.
-    reason: DropReason,
-    rest: Vec<(T, DropReason)>,
+    first: Option<(T, DropReason)>,
+    rest: Option<Box<Rest<T>>>,
 }
+
+/// Performance: behind one word, because each send returns a `Lost` (`streams`, `queue/push+pop`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest<T>(Vec<(T, DropReason)>);
 
 impl<T> Lost<T> {
     #[inline]
     pub(crate) const fn new() -> Self {
         Self {
             first: None,
-            reason: DropReason::Several,
-            rest: Vec::new(),
+            rest: None,
         }
     }
 
     #[inline]
     pub(crate) const fn one(item: T, reason: DropReason) -> Self {
         Self {
-            first: Some(item),
-            reason,
-            rest: Vec::new(),
+            first: Some((item, reason)),
+            rest: None,
         }
     }
 
     pub(crate) fn push(&mut self, item: T, reason: DropReason) {
         if self.first.is_none() {
-            self.first = Some(item);
-            self.reason = reason;
+            self.first = Some((item, reason));
         } else {
-            self.rest.push((item, reason));
+            let rest = self.rest.get_or_insert_with(|| Box::new(Rest(Vec::new())));
+            rest.0.push((item, reason));
         }
     }
 
     /// Returns how many items were lost.
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + self.rest().len()
     }
 
     /// Returns whether no item was lost.
@@ -100,10 +100,12 @@ impl<T> Lost<T> {
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(&T, DropReason)) {
-        if let Some(first) = &self.first {
-            f(first, self.reason);
-        }
-        self.rest.iter().for_each(|(item, reason)| f(item, *reason));
+        let all = self.first.iter().chain(self.rest());
+        all.for_each(|(item, reason)| f(item, *reason));
+    }
+
+    fn rest(&self) -> &[(T, DropReason)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.0)
     }
 }
 
@@ -119,81 +121,7 @@ impl<T> IntoIterator for Lost<T> {
     type IntoIter = Chain<option::IntoIter<Self::Item>, vec::IntoIter<Self::Item>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let first = self.first.map(|item| (item, self.reason));
-        first.into_iter().chain(self.rest)
+        let rest = self.rest.map_or_else(Vec::new, |rest| rest.0);
+        self.first.into_iter().chain(rest)
     }
-}
-
-/// The queue did not take charge of an item. Each variant hands the item back.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError<T> {
-    /// The queue is closed.
-    #[error("the queue is closed")]
-    Closed(T),
-    /// The queue is full and blocks, and the call does not wait.
-    #[error("the queue is full")]
-    Full(T),
-    /// The queue stayed full for the timeout of [`QueuePolicy::Block`](crate::QueuePolicy::Block).
-    #[error("the queue was full for {after:?}")]
-    Timeout {
-        /// The item.
-        item: T,
-        /// The timeout.
-        after: Duration,
-    },
-    /// The item alone is heavier than the bound in bytes, or than its permit.
-    #[error("the item weighs {weight} bytes, at most {max} are allowed")]
-    TooLarge {
-        /// The item.
-        item: T,
-        /// Its weight in bytes.
-        weight: usize,
-        /// The most that it may weigh, in bytes.
-        max: usize,
-    },
-}
-
-impl<T> SendError<T> {
-    /// Returns the item.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Closed(item)
-            | Self::Full(item)
-            | Self::Timeout { item, .. }
-            | Self::TooLarge { item, .. } => item,
-        }
-    }
-}
-
-/// Does not need `T: Debug`, and does not print the item.
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed(_) => "Closed(..)",
-            Self::Full(_) => "Full(..)",
-            Self::Timeout { .. } => "Timeout { .. }",
-            Self::TooLarge { .. } => "TooLarge { .. }",
-        })
-    }
-}
-
-/// No room was reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReserveError {
-    /// The queue is closed.
-    #[error("the queue is closed")]
-    Closed,
-    /// The queue is full, and the call does not wait.
-    #[error("the queue is full")]
-    Full,
-    /// The bound in bytes is below the bytes that were asked for.
-    #[error("{bytes} bytes were asked for, at most {max} are allowed")]
-    TooLarge {
-        /// The bytes that were asked for.
-        bytes: usize,
-        /// The bound in bytes.
-        max: usize,
-    },
 }

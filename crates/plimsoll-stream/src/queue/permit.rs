@@ -10,7 +10,8 @@ use std::{
 use plimsoll_core::policy::Ticket;
 
 use super::{
-    outcome::{ReserveError, SendError, Sent},
+    error::{ReserveError, SendError},
+    outcome::Sent,
     shared::Shared,
 };
 
@@ -39,7 +40,7 @@ impl<'a, T> Permit<'a, T> {
     /// [`SendError::TooLarge`] with the item, if it weighs more than the bytes of the reservation.
     /// The room is released.
     pub fn send(self, item: T) -> Result<Sent<T>, SendError<T>> {
-        let about = self.shared.about(&item);
+        let about = self.shared.functions.about(&item);
         let mut state = self.shared.lock();
         if about.weight > self.bytes {
             state.counters.too_large += 1;
@@ -52,7 +53,7 @@ impl<'a, T> Permit<'a, T> {
         // The room is used.
         std::mem::forget(self);
         shared.unlock(state);
-        shared.report(&sent.lost);
+        shared.functions.report(&sent.lost);
         Ok(sent)
     }
 

@@ -1,96 +1,17 @@
-//! Waiting for items of a queue.
+//! The futures of receivers.
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-use plimsoll_core::policy::{Asked, Ticket};
-
-use super::{outcome::Lost, reason::Delivery, shared::Shared, state::State};
-
-/// A place among the receivers of a queue, held by a future or a stream.
-#[derive(Debug, Default)]
-pub(crate) struct Place(Option<Ticket>);
-
-impl<T> Shared<T> {
-    /// Takes what `take` finds, or waits for the next item. Ready with `None` at the end.
-    #[inline]
-    pub(crate) fn poll_take<R>(
-        &self,
-        place: &mut Place,
-        cx: &mut Context<'_>,
-        mut take: impl FnMut(&mut State<T>, &mut Lost<T>) -> Option<R>,
-    ) -> Poll<Option<R>> {
-        let mut clone = None;
-        loop {
-            let mut state = self.lock();
-            if let Some(ticket) = place.0 {
-                match state.receivers.ask(ticket, cx.waker(), &mut clone) {
-                    Asked::Waiting(other) => {
-                        drop(state);
-                        drop(other);
-                        return Poll::Pending;
-                    }
-                    Asked::WakerPlease => {
-                        drop(state);
-                        clone = Some(cx.waker().clone());
-                        continue;
-                    }
-                    Asked::Granted => {
-                        place.0 = None;
-                        state.receivers.remove(ticket);
-                        state.granted_receivers -= 1;
-                    }
-                }
-            }
-            let mut expired = Lost::new();
-            let taken = take(&mut state, &mut expired);
-            let done = taken.is_some() || state.has_ended();
-            if !done && clone.is_some() {
-                let ticket = state.receivers.join(());
-                place.0 = Some(ticket);
-                // The clone is stored, and no other waker was.
-                _ = state.receivers.ask(ticket, cx.waker(), &mut clone);
-            }
-            self.unlock(state);
-            self.report(&expired);
-            if done {
-                return Poll::Ready(taken);
-            }
-            if place.0.is_some() {
-                return Poll::Pending;
-            }
-            // Without the lock, because cloning runs the caller's code.
-            clone = Some(Waker::clone(cx.waker()));
-        }
-    }
-
-    /// Releases a place. If an item was on its way to it, another receiver is woken.
-    #[inline]
-    pub(crate) fn release(&self, place: &mut Place) {
-        if let Some(ticket) = place.0.take() {
-            self.release_ticket(ticket);
-        }
-    }
-
-    #[cold]
-    fn release_ticket(&self, ticket: Ticket) {
-        let mut state = self.lock();
-        let left = state.receivers.remove(ticket);
-        if left.as_ref().is_some_and(|left| left.granted) {
-            state.granted_receivers -= 1;
-        }
-        self.unlock(state);
-        drop(left);
-    }
-}
+use super::{place::Place, reason::Delivery, shared::Shared, state::State};
 
 /// Defines a future that takes from a queue.
 macro_rules! receiving {
-    ($(#[$doc:meta])* $name:ident: $output:ty, |$state:ident, $expired:ident| $take:expr) => {
+    ($(#[$doc:meta])* $name:ident: $output:ty, $take:expr) => {
         $(#[$doc])*
         #[must_use = "a future does nothing until it is polled"]
         pub struct $name<'a, T> {
@@ -112,8 +33,7 @@ macro_rules! receiving {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 let this = &mut *self;
-                this.shared
-                    .poll_take(&mut this.place, cx, |$state, $expired| $take)
+                this.shared.poll_take(&mut this.place, cx, $take)
             }
         }
 
@@ -134,13 +54,13 @@ macro_rules! receiving {
 
 receiving! {
     /// The future of [`BoundedQueue::recv`](crate::BoundedQueue::recv). Dropping it loses no item.
-    Recv: T, |state, expired| state.take_item(expired)
+    Recv: T, State::take_item
 }
 
 receiving! {
     /// The future of [`BoundedQueue::recv_delivery`](crate::BoundedQueue::recv_delivery). Dropping
     /// it loses no item and no gap.
-    RecvDelivery: Delivery<T>, |state, expired| state.take_delivery(expired)
+    RecvDelivery: Delivery<T>, State::take_delivery
 }
 
 /// The future of [`BoundedQueue::recv_many`](crate::BoundedQueue::recv_many). Dropping it loses no
@@ -176,12 +96,10 @@ impl<T> Future for RecvMany<'_, T> {
         let room = this.limit.min(this.shared.len());
         this.into.reserve(room);
         let (into, limit) = (&mut *this.into, this.limit);
-        let taken = this
-            .shared
-            .poll_take(&mut this.place, cx, |state, expired| {
-                let taken = state.take_many(into, limit, expired);
-                (taken > 0).then_some(taken)
-            });
+        let taken = this.shared.poll_take(&mut this.place, cx, |state| {
+            let taken = state.take_many(into, limit);
+            (taken > 0).then_some(taken)
+        });
         taken.map(Option::unwrap_or_default)
     }
 }

@@ -4,21 +4,14 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
-use plimsoll_core::policy::{Asked, Ticket};
+use plimsoll_core::policy::Ticket;
 use tokio::time::{Sleep, sleep};
 
-use super::{
-    admit::About,
-    outcome::{SendError, Sent},
-    policy::QueuePolicy,
-    shared::Shared,
-    state::{State, Want},
-};
-use crate::sync::MutexGuard;
+use super::{error::SendError, outcome::Sent, plan::About, shared::Shared};
 
 pin_project! {
     /// The future of [`BoundedQueue::send`](crate::BoundedQueue::send).
@@ -49,7 +42,7 @@ impl<'a, T> SendItem<'a, T> {
     pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
         Self {
             shared,
-            about: shared.about(&item),
+            about: shared.functions.about(&item),
             item: Some(item),
             ticket: None,
             timer: None,
@@ -61,32 +54,59 @@ impl<T> Future for SendItem<'_, T> {
     type Output = Result<Sent<T>, SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Poll::Ready(sent) = this
-            .shared
-            .poll_send(this.item, this.about, this.ticket, cx)
-        {
-            return Poll::Ready(sent);
+        let this = self.project();
+        // Performance: a send that need not wait is decided before the item is moved, and returns
+        // from here (`streams`, `queue/block/1p`).
+        if this.ticket.is_none() {
+            if let Some(sent) = this.shared.send_now(this.item, this.about) {
+                return Poll::Ready(sent);
+            }
         }
-        if this.timer.is_none() {
-            let Some(after) = this.shared.timeout() else {
-                return Poll::Pending;
-            };
-            this.timer.set(Some(sleep(after)));
-        }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(cx));
-        }
-        // The timer has elapsed, and the poll above found no room.
-        if let Some(ticket) = this.ticket.take() {
-            this.shared.leave(ticket);
-        }
-        let after = this.shared.timeout().unwrap_or_default();
-        this.shared.lock().counters.timed_out += 1;
-        match this.item.take() {
-            Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
-            None => Poll::Pending,
-        }
+        poll_waiting(
+            this.shared,
+            this.item,
+            this.about,
+            this.ticket,
+            this.timer,
+            cx,
+        )
+    }
+}
+
+/// Polls a send for which there was no room.
+#[inline(never)]
+fn poll_waiting<T>(
+    shared: &Shared<T>,
+    item: &mut Option<T>,
+    about: &About,
+    ticket: &mut Option<Ticket>,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Sent<T>, SendError<T>>> {
+    // Made before the lock is taken again, because there was no room.
+    let clone = ticket.is_none().then(|| cx.waker().clone());
+    let sent = shared.poll_send(item, about, ticket, cx, clone);
+    if sent.is_ready() {
+        return sent;
+    }
+    if timer.is_none() {
+        let Some(after) = shared.timeout() else {
+            return Poll::Pending;
+        };
+        timer.set(Some(sleep(after)));
+    }
+    if let Some(timer) = timer.as_mut().as_pin_mut() {
+        ready!(timer.poll(cx));
+    }
+    // The timer has elapsed, and the poll above found no room.
+    if let Some(ticket) = ticket.take() {
+        shared.leave(ticket);
+    }
+    let after = shared.timeout().unwrap_or_default();
+    shared.lock().counters.timed_out += 1;
+    match item.take() {
+        Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
+        None => Poll::Pending,
     }
 }
 
@@ -96,132 +116,5 @@ impl<T> fmt::Debug for SendItem<'_, T> {
         f.debug_struct("SendItem")
             .field("waiting", &waiting)
             .finish_non_exhaustive()
-    }
-}
-
-impl<T> Shared<T> {
-    /// The timeout of a send that blocks, under the policy in force.
-    pub(crate) fn timeout(&self) -> Option<std::time::Duration> {
-        match self.lock().policy {
-            QueuePolicy::Block { timeout } => timeout,
-            _ => None,
-        }
-    }
-
-    /// Sends the item, or waits for room under a policy that blocks.
-    ///
-    /// Pending forever without an item, as after it was ready.
-    #[inline]
-    pub(crate) fn poll_send(
-        &self,
-        waiting: &mut Option<T>,
-        about: &About,
-        ticket: &mut Option<Ticket>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Sent<T>, SendError<T>>> {
-        let mut clone = None;
-        loop {
-            let (mut state, reserved) = ready!(self.granted(ticket, cx, &mut clone));
-            let Some(item) = waiting.take() else {
-                return Poll::Pending;
-            };
-            let sent = if reserved {
-                Ok(state.offer_reserved(item, about, about.weight))
-            } else {
-                state.offer(item, about)
-            };
-            match &sent {
-                Ok(sent) => {
-                    self.unlock(state);
-                    self.report(&sent.lost);
-                }
-                Err(SendError::Full(_)) => {
-                    *waiting = sent.err().map(SendError::into_inner);
-                    if Self::enqueue(state, about.weight, ticket, cx, &mut clone) {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-                Err(error) => state.counters.fail(error),
-            }
-            return Poll::Ready(sent);
-        }
-    }
-
-    /// Locks the state once the waiter is granted, or at once without a waiter.
-    ///
-    /// Ready with whether room is reserved for it; if not, it must try again.
-    #[inline]
-    pub(crate) fn granted(
-        &self,
-        ticket: &mut Option<Ticket>,
-        cx: &mut Context<'_>,
-        clone: &mut Option<Waker>,
-    ) -> Poll<(MutexGuard<'_, State<T>>, bool)> {
-        loop {
-            let mut state = self.lock();
-            let Some(waiter) = *ticket else {
-                return Poll::Ready((state, false));
-            };
-            match state.senders.ask(waiter, cx.waker(), clone) {
-                Asked::Waiting(other) => {
-                    drop(state);
-                    drop(other);
-                    return Poll::Pending;
-                }
-                Asked::WakerPlease => {
-                    drop(state);
-                    *clone = Some(cx.waker().clone());
-                }
-                Asked::Granted => {
-                    *ticket = None;
-                    let left = state.senders.remove(waiter);
-                    let reserved = left.is_some_and(|left| left.value.reserved);
-                    if reserved {
-                        state.granted_senders -= 1;
-                    }
-                    return Poll::Ready((state, reserved));
-                }
-            }
-        }
-    }
-
-    /// Queues a sender, if a clone of its waker was already made. If not, makes the clone without
-    /// the lock, and returns `false`: there may be room meanwhile.
-    pub(crate) fn enqueue(
-        mut state: MutexGuard<'_, State<T>>,
-        bytes: usize,
-        ticket: &mut Option<Ticket>,
-        cx: &mut Context<'_>,
-        clone: &mut Option<Waker>,
-    ) -> bool {
-        if clone.is_none() {
-            drop(state);
-            *clone = Some(cx.waker().clone());
-            return false;
-        }
-        let waiter = state.senders.join(Want {
-            bytes,
-            reserved: false,
-        });
-        *ticket = Some(waiter);
-        // The clone is stored, and no other waker was.
-        _ = state.senders.ask(waiter, cx.waker(), clone);
-        true
-    }
-
-    /// Removes a sender that no longer waits. Room that was reserved for it goes to the next.
-    #[cold]
-    pub(crate) fn leave(&self, ticket: Ticket) {
-        let mut state = self.lock();
-        let left = state.senders.remove(ticket);
-        if let Some(left) = &left {
-            if left.granted && left.value.reserved {
-                state.granted_senders -= 1;
-                state.unreserve(left.value.bytes);
-            }
-        }
-        self.unlock(state);
-        drop(left);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use futures_sink::Sink;
 use plimsoll_core::policy::Ticket;
 
-use super::{admit::About, bounded::BoundedQueue, outcome::SendError};
+use super::{bounded::BoundedQueue, error::SendError, plan::About};
 
 /// A queue as a [`Sink`]: ready for the next item when the last one is queued.
 ///
@@ -73,7 +73,7 @@ impl<T> Sink<T> for ItemSink<T> {
         match self.queue.try_send(item) {
             Ok(_) => Ok(()),
             Err(SendError::Full(item)) => {
-                self.about = self.queue.shared.about(&item);
+                self.about = self.queue.shared.functions.about(&item);
                 self.item = Some(item);
                 Ok(())
             }
@@ -88,7 +88,7 @@ impl<T> Sink<T> for ItemSink<T> {
         let this = &mut *self;
         if this.item.is_some() {
             let shared = &this.queue.shared;
-            ready!(shared.poll_send(&mut this.item, &this.about, &mut this.ticket, cx))?;
+            ready!(shared.poll_send(&mut this.item, &this.about, &mut this.ticket, cx, None))?;
         }
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! One place of the ring: an item, or numbers that were lost.
+//! What is kept beside an item, and numbers that were lost.
 
 use super::reason::DropReason;
 
@@ -15,6 +15,7 @@ impl Run {
     }
 
     /// Adds the run that follows this one.
+    #[inline]
     pub(crate) fn add(&mut self, next: Self) {
         self.count += next.count;
         if self.reason != next.reason {
@@ -23,73 +24,45 @@ impl Run {
     }
 }
 
-/// A queued item, or numbers that were lost.
-///
-/// Performance: one struct of words and no enum, whose variants the compiler copies byte by byte
-/// (`streams`, `queue/push+pop`).
-#[derive(Debug)]
-pub(crate) struct Slot<T> {
-    /// `None` for lost numbers.
-    pub(crate) item: Option<T>,
-    /// Of the item in bytes; 0 in a queue without a bound in bytes.
+/// What is known about a queued item.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tag {
+    /// In bytes; 0 in a queue without a bound in bytes.
     pub(crate) weight: usize,
     /// When the item was sent, in nanoseconds of the queue's clock, at least 1. 0: not measured.
-    /// For lost numbers: their count.
-    at: u64,
-    /// The priority of the item, as a level.
-    pub(crate) level: u16,
-    /// Why numbers were lost.
-    reason: DropReason,
+    pub(crate) sent_at: u64,
+    /// The priority, as a level.
+    pub(crate) level: usize,
 }
 
-impl<T> Slot<T> {
-    #[inline]
-    pub(crate) fn queued(item: T, weight: usize, level: u16, at: u64) -> Self {
-        Self {
-            item: Some(item),
-            weight,
-            at,
-            level,
-            reason: DropReason::Several,
-        }
-    }
+/// What is kept beside a slot of the ring.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Side {
+    Queued(Tag),
+    Lost(Run),
+}
 
-    pub(crate) fn lost(run: Run) -> Self {
-        Self {
-            item: None,
-            weight: 0,
-            at: run.count,
-            level: 0,
-            reason: run.reason,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn is_queued(&self) -> bool {
-        self.item.is_some()
-    }
-
+impl Side {
     /// The numbers that were lost, if this is no item.
     pub(crate) fn run(&self) -> Option<Run> {
-        let (count, reason) = (self.at, self.reason);
-        self.item.is_none().then_some(Run { count, reason })
+        match self {
+            Self::Queued(_) => None,
+            Self::Lost(run) => Some(*run),
+        }
     }
 
-    /// When the item was sent, 0 if that was not measured.
-    #[inline]
-    pub(crate) fn sent_at(&self) -> u64 {
-        self.at
-    }
-
-    pub(crate) fn set_sent_at(&mut self, at: u64) {
-        self.at = at;
+    /// What is known about the item, if it is one.
+    pub(crate) fn tag(&self) -> Option<&Tag> {
+        match self {
+            Self::Queued(tag) => Some(tag),
+            Self::Lost(_) => None,
+        }
     }
 
     /// Adds lost numbers that follow those of this slot.
     pub(crate) fn add(&mut self, next: Run) {
-        if let Some(mut run) = self.run() {
+        if let Self::Lost(run) = self {
             run.add(next);
-            *self = Self::lost(run);
         }
     }
 }

@@ -7,9 +7,9 @@ use plimsoll_core::policy::Waiters;
 
 use super::{
     counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason, ring::Ring,
-    slot::Slot, waits::Waits,
+    waits::Waits,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy)]
@@ -114,14 +114,12 @@ impl<T> State<T> {
         self.policy = policy;
         self.rng = policy.rng();
         if matches!(policy, QueuePolicy::DropExpired { .. }) {
-            let now = self.clock.now();
-            let unstamped = self.ring.queued_mut().filter(|slot| slot.sent_at() == 0);
-            unstamped.for_each(|slot| slot.set_sent_at(now));
+            self.ring.stamp_all(self.clock.now());
         }
     }
 
     pub(crate) fn oldest_age(&self) -> Option<Duration> {
-        let at = self.ring.queued().map(Slot::sent_at).find(|at| *at != 0)?;
+        let at = self.ring.oldest_stamp()?;
         Some(Duration::from_nanos(self.clock.now().saturating_sub(at)))
     }
 
@@ -138,10 +136,10 @@ impl<T> State<T> {
         counters
     }
 
-    /// Whether a sender or a receiver is queued.
+    /// Whether a queued sender or receiver may have to be granted.
     #[inline]
-    pub(crate) fn has_waiters(&self) -> bool {
-        !self.senders.is_empty() || !self.receivers.is_empty()
+    pub(crate) fn may_grant(&self) -> bool {
+        !self.receivers.is_empty() || (!self.senders.is_empty() && self.granted_senders == 0)
     }
 
     /// Whether no item will ever come.
@@ -165,7 +163,8 @@ impl<T> State<T> {
     }
 
     /// Evicts the items that are older than the TTL.
-    pub(crate) fn expire(&mut self, now: u64, ttl: u64, lost: &mut Lost<T>) {
+    pub(crate) fn expire(&mut self, ttl: Duration, lost: &mut Lost<T>) {
+        let (now, ttl) = (self.clock.now(), nanos(ttl));
         let is_old = |at: u64| at != 0 && now.saturating_sub(at) >= ttl;
         while self.ring.oldest_at().is_some_and(is_old) {
             self.evict_oldest(DropReason::Expired, lost);

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{bounded::BoundedQueue, reason::Delivery, receiver::Place, state::State};
+use super::{bounded::BoundedQueue, place::Place, reason::Delivery, state::State};
 
 /// The items of a queue as a [`Stream`], which ends with the queue.
 ///
@@ -61,9 +61,7 @@ impl<T> Stream for Deliveries<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery<T>>> {
         let this = &mut *self;
         let shared = &this.queue.shared;
-        shared.poll_take(&mut this.place, cx, |state, expired| {
-            state.take_delivery(expired)
-        })
+        shared.poll_take(&mut this.place, cx, State::take_delivery)
     }
 }
 

@@ -139,3 +139,32 @@ async fn waits_of_one_item_in_two_are_measured() {
     assert!((1.0..1.25).contains(&median.as_secs_f64()), "{median:?}");
     assert_eq!(queue.oldest_age(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn waits_are_measured_across_losses_from_the_middle() {
+    let queue = BoundedQueue::builder(4).measure_waits(2);
+    let queue = queue.policy(QueuePolicy::DropNewest).build().unwrap();
+    for n in 0..3 {
+        queue.send(n).await.unwrap();
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(queue.oldest_age(), Some(Duration::from_secs(3)));
+    // Items 0 and 2 have time stamps. From the second loss on they are kept beside the items.
+    queue.send(3).await.unwrap();
+    queue.send(4).await.unwrap();
+    assert_eq!(queue.oldest_age(), Some(Duration::from_secs(3)));
+    assert_eq!(queue.try_recv(), Some(0));
+    assert_eq!(queue.oldest_age(), Some(Duration::from_secs(1)));
+    assert_eq!(queue.drain(), [1, 2, 3]);
+    assert_eq!(queue.wait_times().unwrap().count(), 2);
+    // The queue was empty, so a time stamp is again kept apart.
+    for n in 5..9 {
+        queue.send(n).await.unwrap();
+    }
+    advance(Duration::from_secs(9)).await;
+    assert_eq!(queue.oldest_age(), Some(Duration::from_secs(9)));
+    queue.set_policy(QueuePolicy::DropOldest).unwrap();
+    queue.send(9).await.unwrap();
+    assert_eq!(queue.drain(), [6, 7, 8, 9]);
+    assert_eq!(queue.wait_times().unwrap().count(), 4);
+}

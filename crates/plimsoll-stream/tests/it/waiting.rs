@@ -1,7 +1,8 @@
 //! Senders and receivers that wait.
 
-use std::{task::Poll, time::Duration};
+use std::{future::Future, task::Poll, time::Duration};
 
+use futures_util::StreamExt;
 use plimsoll_stream::{BoundedQueue, QueuePolicy, ReserveError, SendError};
 use tokio::time::{Instant, timeout};
 
@@ -263,4 +264,36 @@ async fn many_producers_and_consumers_move_each_item_once() {
     all.sort_unstable();
     assert!(all.into_iter().eq(0..4 * EACH));
     assert_eq!(queue.counters().received(), 4 * EACH);
+}
+
+/// Counts what a receiver that never waits takes before another task runs.
+async fn taken_at_once<F>(receive: impl Fn(BoundedQueue<u32>) -> F + Send + 'static) -> u64
+where
+    F: Future<Output = bool> + Send + 'static,
+{
+    let queue = queue(1_000, QueuePolicy::BLOCK);
+    for n in 0..1_000 {
+        queue.try_send(n).unwrap();
+    }
+    queue.close();
+    let receiving = queue.clone();
+    let receiver = tokio::spawn(async move { while receive(receiving.clone()).await {} });
+    tokio::task::yield_now().await;
+    let taken = queue.counters().received();
+    receiver.await.unwrap();
+    assert_eq!(queue.counters().received(), 1_000);
+    taken
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_waits_lets_other_tasks_run() {
+    let recv = |queue: BoundedQueue<u32>| async move { queue.recv().await.is_some() };
+    assert!((1..500).contains(&taken_at_once(recv).await));
+    let delivery = |queue: BoundedQueue<u32>| async move { queue.recv_delivery().await.is_some() };
+    assert!((1..500).contains(&taken_at_once(delivery).await));
+    let many =
+        |queue: BoundedQueue<u32>| async move { queue.recv_many(&mut Vec::new(), 1).await > 0 };
+    assert!((1..500).contains(&taken_at_once(many).await));
+    let stream = |queue: BoundedQueue<u32>| async move { queue.items().next().await.is_some() };
+    assert!((1..500).contains(&taken_at_once(stream).await));
 }

@@ -1,0 +1,117 @@
+//! The place of a receiver that waits.
+
+use std::task::{Context, Poll, Waker, ready};
+
+use plimsoll_core::policy::{Asked, Ticket};
+use tokio::task::coop;
+
+use super::{shared::Shared, state::State};
+
+/// A place among the receivers of a queue, held by a future or a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<Ticket>);
+
+impl<T> Shared<T> {
+    /// Takes what `take` finds, or waits for the next item. Ready with `None` at the end.
+    #[inline]
+    pub(crate) fn poll_take<R>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut State<T>) -> Option<R>,
+    ) -> Poll<Option<R>> {
+        // Performance: a take that need not wait returns from here, with its value in place
+        // (`streams`, `queue/block/1p`).
+        // A receiver that never has to wait would otherwise keep other tasks from running.
+        let budget = ready!(coop::poll_proceed(cx));
+        let mut clone = None;
+        if place.0.is_none() {
+            let mut state = self.lock();
+            if !state.expires() {
+                let taken = take(&mut state);
+                if taken.is_some() {
+                    self.unlock(state);
+                    budget.made_progress();
+                    return Poll::Ready(taken);
+                }
+                drop(state);
+                clone = Some(cx.waker().clone());
+            }
+        }
+        let taken = self.poll_take_or_wait(place, cx, clone, take);
+        if taken.is_ready() {
+            budget.made_progress();
+        }
+        taken
+    }
+
+    #[inline(never)]
+    fn poll_take_or_wait<R>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut clone: Option<Waker>,
+        mut take: impl FnMut(&mut State<T>) -> Option<R>,
+    ) -> Poll<Option<R>> {
+        loop {
+            let mut state = self.lock();
+            if let Some(ticket) = place.0 {
+                match state.receivers.ask(ticket, cx.waker(), &mut clone) {
+                    Asked::Waiting(other) => {
+                        drop(state);
+                        drop(other);
+                        return Poll::Pending;
+                    }
+                    Asked::WakerPlease => {
+                        drop(state);
+                        clone = Some(cx.waker().clone());
+                        continue;
+                    }
+                    Asked::Granted => {
+                        place.0 = None;
+                        state.receivers.remove(ticket);
+                        state.granted_receivers -= 1;
+                    }
+                }
+            }
+            let (taken, done) = self.take_unexpired(state, |state| {
+                let taken = take(state);
+                let done = taken.is_some() || state.has_ended();
+                if !done && clone.is_some() {
+                    let ticket = state.receivers.join(());
+                    place.0 = Some(ticket);
+                    // The clone is stored, and no other waker was.
+                    _ = state.receivers.ask(ticket, cx.waker(), &mut clone);
+                }
+                (taken, done)
+            });
+            if done {
+                return Poll::Ready(taken);
+            }
+            if place.0.is_some() {
+                return Poll::Pending;
+            }
+            // Without the lock, because cloning runs the caller's code.
+            clone = Some(Waker::clone(cx.waker()));
+        }
+    }
+
+    /// Releases a place. If an item was on its way to it, another receiver is woken.
+    #[inline]
+    pub(crate) fn release(&self, place: &mut Place) {
+        if let Some(ticket) = place.0.take() {
+            self.release_ticket(ticket);
+        }
+    }
+
+    #[cold]
+    fn release_ticket(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        let left = state.receivers.remove(ticket);
+        if left.as_ref().is_some_and(|left| left.granted) {
+            state.granted_receivers -= 1;
+        }
+        self.unlock(state);
+        drop(left);
+    }
+}
