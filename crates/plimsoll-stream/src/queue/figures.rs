@@ -35,7 +35,7 @@ impl<T> BoundedQueue<T> {
 
     /// Returns the age of the oldest queued item that has a time stamp, or `None`.
     ///
-    /// Items have one under [`QueuePolicy::DropExpired`] and with
+    /// Items have one under [`QueuePolicy::DropExpired`](crate::QueuePolicy::DropExpired) and with
     /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
     /// first with a time stamp.
     pub fn oldest_age(&self) -> Option<Duration> {

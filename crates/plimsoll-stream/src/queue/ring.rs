@@ -129,7 +129,8 @@ impl<T> Ring<T> {
         seq
     }
 
-    /// Takes the oldest item, after its number and when it was sent. Gaps in front of it are no longer reported.
+    /// Takes the oldest item, after its number and when it was sent. Gaps in front of it are no
+    /// longer reported.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn pop(&mut self) -> Option<(u64, u64, T)> {

@@ -54,7 +54,8 @@ impl<T> Shared<T> {
         if self.limits.bytes != usize::MAX {
             self.bytes.store(state.ring.bytes(), Relaxed);
         }
-        // Performance: out of line, since most often nothing is granted (`streams`, `queue/push+pop`).
+        // Performance: out of line, since most often nothing is granted (`streams`,
+        // `queue/push+pop` and `queue/block/4p`).
         if state.may_grant() {
             Self::grant(state);
         }
