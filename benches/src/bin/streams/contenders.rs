@@ -115,14 +115,6 @@ channel!(
     |rx| rx.recv().await.ok()
 );
 channel!(
-    thingbufs,
-    "thingbuf",
-    (thingbuf::mpsc::Sender<Item>, thingbuf::mpsc::Receiver<Item>),
-    |capacity| thingbuf::mpsc::channel(capacity),
-    |tx, item| tx.send(item),
-    |rx| rx.recv().await
-);
-channel!(
     async_broadcasts,
     "async-broadcast",
     (
@@ -178,7 +170,6 @@ macro_rules! each_channel {
             $with::<crate::contenders::kanals::Contender>(),
             $with::<crate::contenders::crossfire_mpmc::Contender>(),
             $with::<crate::contenders::crossfire_mpsc::Contender>(),
-            $with::<crate::contenders::thingbufs::Contender>(),
             $with::<crate::contenders::async_broadcasts::Contender>(),
             $with::<crate::contenders::rapidfire_mpmc::Contender>(),
             $with::<crate::contenders::rapidfire_mpsc::Contender>(),

@@ -90,7 +90,7 @@ impl<T> State<T> {
         self.limits.bytes == usize::MAX && self.reserved.items == 0
     }
 
-    /// Queues an item in the place of the oldest one.
+    /// Queues an item and evicts the oldest one.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn evict_one(&mut self, item: T, about: &About) -> Sent<T> {

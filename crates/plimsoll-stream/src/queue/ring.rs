@@ -52,7 +52,7 @@ pub(crate) struct Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// An empty ring. `has_tags` says that items have weights, or each a time stamp.
+    /// An empty ring. `has_tags`: items have weights, or each a time stamp.
     pub(crate) fn new(levels: Option<Levels>, keys: Option<Keys>, has_tags: bool) -> Self {
         let may_be_plain = levels.is_none() && keys.is_none() && !has_tags;
         Self {
