@@ -30,7 +30,7 @@ pub enum Pace {
 /// # Errors
 ///
 /// The connection fails.
-pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_recv_buffer_size(4 << 10)?;
     socket.connect(&addr.into())?;
@@ -44,7 +44,7 @@ pub async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
 ///
 /// The connection fails before the request is sent.
 pub async fn run(addr: SocketAddr, request: &str, pace: Pace) -> io::Result<()> {
-    let mut socket = connect(addr).await?;
+    let mut socket = connect(addr)?;
     socket.write_all(request.as_bytes()).await?;
     match pace {
         Pace::Never => closed(&socket).await,

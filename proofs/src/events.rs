@@ -60,7 +60,7 @@ impl Events {
             if self.has_ended {
                 return Ok(None);
             }
-            let mut buffer = [0; 16 << 10];
+            let mut buffer = vec![0; 16 << 10];
             let n = self.socket.read(&mut buffer).await?;
             self.has_ended = n == 0;
             self.rest.extend_from_slice(&buffer[..n]);

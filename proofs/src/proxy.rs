@@ -1,4 +1,4 @@
-//! nginx and HAProxy in front of a server, each with its own folder and port.
+//! nginx and `HAProxy` in front of a server, each with its own folder and port.
 
 use std::{
     fs, io,
@@ -21,7 +21,7 @@ pub enum Kind {
     Direct,
     /// nginx.
     Nginx,
-    /// HAProxy.
+    /// `HAProxy`.
     HaProxy,
 }
 
@@ -60,7 +60,7 @@ http {
 }
 ";
 
-/// HAProxy: the two `tune` lines bound what the kernel takes on both sides.
+/// `HAProxy`: the two `tune` lines bound what the kernel takes on both sides.
 const HAPROXY: &str = "
 global
   maxconn 512

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plimsoll_stream::{
-    Cursor, Delivery, Hub, LagPolicy,
-    grpc::{Credit, Responses, credited},
+    Cursor, Delivery, Demand, Hub, LagPolicy,
+    grpc::{Responses, credited},
 };
 use tokio::time::{Instant, interval};
 use tonic::{Request, Response, Status, Streaming};
@@ -83,7 +83,7 @@ impl ticker_server::Ticker for Ticker {
         request: Request<Streaming<Want>>,
     ) -> Result<Response<Responses<Update>>, Status> {
         let ticks = self.ticks(LagPolicy::Skip, None)?;
-        let on_want = |want: Want, credit: &Credit| Ok(credit.request(want.updates.into())?);
+        let on_want = |want: Want, demand: &Demand| Ok(demand.request(want.updates.into())?);
         Ok(Response::new(credited(
             request.into_inner(),
             on_want,

@@ -1,4 +1,6 @@
 //! Server-sent events.
+// The figures are read with `--nocapture`.
+#![allow(clippy::print_stdout)]
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,7 +29,7 @@ const SIZE: usize = 2_000;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What a stalled client may take in all: kernel and proxy on two ways. The reference is 0.35 MiB;
-/// with the defaults of nginx it is 1 GiB, and of HAProxy 13 MiB.
+/// with the defaults of nginx it is 1 GiB, and of `HAProxy` 13 MiB.
 const BOUND: u64 = 1 << 20;
 
 const PACES: [Pace; 3] = [

@@ -1,4 +1,6 @@
-//! WebSockets.
+//! WebSocket connections.
+// The figures are read with `--nocapture`.
+#![allow(clippy::print_stdout)]
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -9,7 +9,10 @@ use futures_core::Stream;
 use tokio::task::coop;
 use tonic::Status;
 
-use crate::grpc::{credit::Credit, responses::Responses, stop::Stop};
+use crate::{
+    demand::{Demand, InvalidRequest},
+    grpc::{responses::Responses, stop::Stop},
+};
 
 /// Messages of the client that are read before a response is sent.
 ///
@@ -20,7 +23,8 @@ const BATCH: usize = 32;
 /// Sends as many responses as the client has requested in its own stream: a bidirectional call
 /// with `request(n)`.
 ///
-/// `on_message` is called with each message of the client, and adds the credit in it. The windows
+/// `on_message` is called with each message of the client, and adds the credit in it to the
+/// [`Demand`]. The windows
 /// of HTTP/2 and the buffers of the client's library hold hundreds of messages that the client has
 /// not seen; with credit it gets what it has asked for.
 ///
@@ -32,7 +36,7 @@ const BATCH: usize = 32;
 /// client that sends credit and reads nothing closes its own window.
 ///
 /// ```
-/// use plimsoll_stream::{Hub, grpc::{Credit, Responses, credited, gaps}};
+/// use plimsoll_stream::{Demand, Hub, grpc::{Responses, credited, gaps}};
 /// use tonic::{Request, Response, Status, Streaming};
 ///
 /// /// What a client sends.
@@ -44,20 +48,20 @@ const BATCH: usize = 32;
 ///     request: Request<Streaming<Wanted>>,
 /// ) -> Result<Response<Responses<Tick>>, Status> {
 ///     let ticks = Responses::from_hub(hub.subscribe()?, gaps::data_loss);
-///     let on_message = |wanted: Wanted, credit: &Credit| {
-///         Ok(credit.request(wanted.messages.into())?)
+///     let on_message = |wanted: Wanted, demand: &Demand| {
+///         Ok(demand.request(wanted.messages.into())?)
 ///     };
 ///     Ok(Response::new(credited(request.into_inner(), on_message, ticks)))
 /// }
 /// ```
 pub fn credited<R, M: 'static>(
     messages: impl Stream<Item = Result<R, Status>> + Send + Unpin + 'static,
-    mut on_message: impl FnMut(R, &Credit) -> Result<(), Status> + Send + 'static,
+    mut on_message: impl FnMut(R, &Demand) -> Result<(), Status> + Send + 'static,
     responses: impl Stream<Item = Result<M, Status>> + Send + Unpin + 'static,
 ) -> Responses<M> {
-    let credit = Credit::new();
+    let demand = Demand::new();
     let mut messages = messages;
-    let mut gated = credit.gate(responses);
+    let mut gated = demand.gate(responses);
     Responses::new(move |cx| {
         loop {
             let mut is_empty = false;
@@ -69,7 +73,7 @@ pub fn credited<R, M: 'static>(
                     break;
                 };
                 budget.made_progress();
-                match message.map(|message| on_message(message?, &credit)) {
+                match message.map(|message| on_message(message?, &demand)) {
                     Some(Ok(())) => {}
                     Some(Err(status)) => return Poll::Ready(Some(Err(status.into()))),
                     None => return Poll::Ready(None),
@@ -81,4 +85,11 @@ pub fn credited<R, M: 'static>(
             }
         }
     })
+}
+
+/// `INVALID_ARGUMENT`: a client that requests nothing breaks the protocol.
+impl From<InvalidRequest> for Status {
+    fn from(error: InvalidRequest) -> Self {
+        Self::invalid_argument(error.to_string())
+    }
 }

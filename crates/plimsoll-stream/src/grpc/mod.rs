@@ -5,7 +5,7 @@
 //! | [`Responses`] | a response stream over a [`Hub`](crate::Hub) or a [`BoundedQueue`](crate::BoundedQueue) |
 //! | [`gaps`] | what the client sees when messages for it were lost |
 //! | [`in_flight`] | a bidirectional stream with a bound on the messages that are handled at once |
-//! | [`credited`], [`Credit`] | a response stream that sends as many messages as the client requests |
+//! | [`credited`] | a response stream that sends as many messages as the client requests |
 //! | [`Windows`] | HTTP/2 windows with which streams that are not read do not stall the others |
 //!
 //! ```
@@ -57,7 +57,6 @@
 //! [`max_concurrent_streams`](WindowsBuilder::max_concurrent_streams) streams; tonic's
 //! `max_connection_age` with its grace ends it.
 
-mod credit;
 mod credited;
 mod from_hub;
 mod from_queue;
@@ -69,7 +68,6 @@ mod windows;
 mod windows_builder;
 
 pub use self::{
-    credit::{Credit, CreditGate, InvalidCredit},
     credited::credited,
     from_queue::ResponseSender,
     in_flight::{InFlight, InvalidInFlight, in_flight},

@@ -2,25 +2,23 @@
 
 use std::net::SocketAddr;
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use plimsoll_stream::{
-    Hub,
-    grpc::{Credit, Responses, Windows, credited, gaps},
+    Demand, Hub,
+    grpc::{Responses, Windows, credited, gaps},
 };
-use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Server};
 
 use super::{
-    super::Task,
     fixture::{Client, Count, Msg, message, read, read_all, serve, settled, small, until},
     relay::Relay,
 };
 
 /// The number of a client's message is its credit.
-fn on_message(Msg { seq, .. }: Msg, credit: &Credit) -> Result<(), Status> {
-    Ok(credit.request(seq)?)
+fn on_message(Msg { seq, .. }: Msg, demand: &Demand) -> Result<(), Status> {
+    Ok(demand.request(seq)?)
 }
 
 /// A client that sends credit, and its answers.
@@ -176,105 +174,4 @@ async fn a_hub_does_not_wait_for_credit() {
     credit.send(small(1)).unwrap();
     let status = read_all(&mut answers).await.1.unwrap();
     assert_eq!(status.code(), Code::DataLoss, "the gap is announced");
-}
-
-#[test]
-fn a_gate_wakes_for_credit_for_items_and_for_the_cancellation() {
-    let (items, source) = mpsc::unbounded_channel();
-    let credit = Credit::new();
-    let mut gate = credit.gate(UnboundedReceiverStream::new(source));
-    items.send(1).unwrap();
-    {
-        let mut next = Task::new(gate.next());
-        assert!(next.poll().is_pending());
-        credit.request(2).unwrap();
-        assert_eq!(next.woken(), 1);
-        assert_eq!(next.poll(), std::task::Poll::Ready(Some(1)));
-    }
-    {
-        let mut next = Task::new(gate.next());
-        assert!(next.poll().is_pending(), "credit, and no item");
-        items.send(2).unwrap();
-        assert_eq!(next.woken(), 1);
-        assert_eq!(next.poll(), std::task::Poll::Ready(Some(2)));
-    }
-    for outstanding in [0, 5] {
-        let credit = Credit::new();
-        if outstanding > 0 {
-            credit.request(outstanding).unwrap();
-        }
-        let mut gate = credit.gate(stream::pending::<u8>());
-        let mut next = Task::new(gate.next());
-        assert!(next.poll().is_pending());
-        assert!(credit.cancel());
-        assert!(next.woken() >= 1, "{outstanding}");
-        assert_eq!(next.poll(), std::task::Poll::Ready(None));
-    }
-}
-
-#[test]
-fn credit_saturates_and_zero_is_an_error_that_changes_nothing() {
-    let credit = Credit::new();
-    credit.request(3).unwrap();
-    assert!(credit.request(0).is_err());
-    assert_eq!(credit.outstanding(), 3);
-    credit.request(u64::MAX - 1).unwrap();
-    assert_eq!(credit.outstanding(), Credit::UNBOUNDED);
-    let mut gate = credit.gate(stream::repeat(1));
-    for _ in 0..10 {
-        assert_eq!(gate.next().now_or_never(), Some(Some(1)));
-    }
-    assert_eq!(credit.outstanding(), Credit::UNBOUNDED, "for good");
-    assert!(credit.cancel());
-    assert!(!credit.cancel());
-    assert!(credit.is_cancelled());
-    assert_eq!(credit.outstanding(), 0);
-    assert!(
-        credit.request(0).is_ok(),
-        "after the end nothing is checked"
-    );
-    assert!(credit.request(5).is_ok());
-    assert_eq!(
-        (credit.outstanding(), gate.next().now_or_never()),
-        (0, Some(None))
-    );
-}
-
-proptest! {
-    /// Never more than requested, and all that was requested while there are items.
-    #[test]
-    fn a_gate_yields_as_many_items_as_were_requested(
-        steps in prop::collection::vec((0_u64..10, 0_usize..10), 0..50),
-        items in 0_u64..200,
-    ) {
-        let credit = Credit::new();
-        let mut gate = credit.gate(stream::iter(0..items));
-        let (mut requested, mut seen, mut ended) = (0, 0, false);
-        for (n, polls) in steps {
-            prop_assert_eq!(credit.request(n).is_err(), n == 0);
-            requested += n;
-            for _ in 0..polls {
-                match gate.next().now_or_never() {
-                    Some(Some(item)) => {
-                        prop_assert_eq!(item, seen);
-                        seen += 1;
-                    }
-                    Some(None) => {
-                        prop_assert_eq!(seen, items);
-                        ended = true;
-                        break;
-                    }
-                    None => {
-                        prop_assert_eq!(seen, requested.min(items));
-                        break;
-                    }
-                }
-            }
-            prop_assert!(seen <= requested);
-            prop_assert_eq!(credit.outstanding(), requested - seen);
-            if ended {
-                break;
-            }
-        }
-    }
 }
