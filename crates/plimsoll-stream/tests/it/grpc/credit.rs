@@ -91,7 +91,7 @@ async fn a_request_for_no_message_breaks_the_protocol() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(
         status.message(),
-        "request must be at least 1 message, got 0"
+        "request must be at least 1 item, got 0"
     );
     until("the stream is dropped", || open_streams.get() == 0).await;
 }
