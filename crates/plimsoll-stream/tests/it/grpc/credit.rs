@@ -89,10 +89,7 @@ async fn a_request_for_no_message_breaks_the_protocol() {
     credit.send(small(0)).unwrap();
     let status = read_all(&mut answers).await.1.unwrap();
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(
-        status.message(),
-        "request must be at least 1 item, got 0"
-    );
+    assert_eq!(status.message(), "request must be at least 1 item, got 0");
     until("the stream is dropped", || open_streams.get() == 0).await;
 }
 
