@@ -8,7 +8,7 @@
 //! | `shared` | the lock, the caller's functions outside of it, and what is read without it |
 //! | `log`, `segment` | the items that are kept |
 //! | `latest` | the latest item of each key, for subscribers that coalesce |
-//! | `parked` | subscribers that wait |
+//! | `parked` | subscribers that wait, in lists with a lock each |
 //! | `counters` | figures |
 
 mod builder;

@@ -44,7 +44,7 @@ use super::{
 /// At most the capacity and the bound in bytes, and one segment more: up to 32 items, and a
 /// sixteenth of the bytes. Items older than the time to live are freed by the next publication or
 /// by [`prune`](Self::prune). A subscriber that is not polled keeps one segment for itself; an idle
-/// one uses about 200 bytes.
+/// one uses about 180 bytes.
 pub struct Hub<T> {
     pub(crate) shared: Arc<Shared<T>>,
     alive: Arc<CloseOnDrop<T>>,

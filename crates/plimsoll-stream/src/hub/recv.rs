@@ -73,19 +73,20 @@ impl<T> Subscription<T> {
 
     /// Waits for the next item, unless it is there or the hub is closed.
     fn park(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.count();
         let waker = cx.waker().clone();
-        let mut state = self.shared.lock();
-        if state.log.last >= self.next {
+        let mut list = self.shared.lists.of(self.number);
+        let is_closed = self.shared.is_closed();
+        if self.shared.last() >= self.next {
             return Poll::Ready(());
         }
-        if state.closed {
-            drop(state);
+        if is_closed {
+            drop(list);
             self.ended = Some(Ended::Closed);
             return Poll::Ready(());
         }
-        let (place, before) = state.parked.park(self.place, waker);
-        drop(state);
+        list.delivered += std::mem::take(&mut self.delivered);
+        let (place, before) = list.park(self.place, waker);
+        drop(list);
         // Outside of the lock: dropping a waker runs code of the caller.
         drop(before);
         self.place = Some(place);

@@ -8,12 +8,12 @@ use super::{
     error::{PublishError, SubscribeError},
     latest::Latest,
     log::{Evicted, Log},
-    parked::Parked,
+    parked::Lists,
 };
 use crate::{
     clock::Clock,
     key_hash::KeyHash,
-    sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 /// The weight of an item in bytes.
@@ -25,7 +25,6 @@ pub(crate) type KeyOf<T> = Box<dyn Fn(&T) -> (KeyHash, Arc<T>) + Send + Sync>;
 pub(crate) struct State<T> {
     pub(crate) log: Log<T>,
     pub(crate) latest: Option<Latest<T>>,
-    pub(crate) parked: Parked,
     pub(crate) closed: bool,
 }
 
@@ -35,6 +34,9 @@ pub(crate) struct Shared<T> {
     /// The weight of all items up to `last`, written before it.
     bytes: AtomicU64,
     state: Mutex<State<T>>,
+    /// Whether the hub is closed, written after the number of the last item.
+    closed: AtomicBool,
+    pub(crate) lists: Lists,
     pub(crate) epoch: u64,
     pub(crate) capacity: u64,
     /// `u64::MAX` for no bound.
@@ -91,9 +93,10 @@ impl<T> Shared<T> {
             state: Mutex::new(State {
                 log,
                 latest,
-                parked: Parked::default(),
                 closed: false,
             }),
+            closed: AtomicBool::new(false),
+            lists: Lists::new(),
             epoch: settings.epoch,
             capacity: settings.capacity,
             max_bytes: settings.max_bytes,
@@ -158,38 +161,37 @@ impl<T> Shared<T> {
         self.bytes.store(state.log.bytes, Ordering::Relaxed);
         // Subscribers read items up to this number without the lock.
         self.last.store(seq, Ordering::Release);
-        let parked = state.parked.take();
         drop(state);
 
-        // Outside of the lock: both run code of the caller.
+        // Outside of the lock: this runs code of the caller.
         drop((evicted, replaced));
-        let woken = parked.into_iter().flatten().map(std::task::Waker::wake);
-        Ok((seq, woken.count()))
+        Ok((seq, self.lists.wake()))
     }
 
     pub(crate) fn close(&self) -> bool {
         let mut state = self.lock();
         let was_open = !state.closed;
         state.closed = true;
-        let parked = state.parked.take();
+        self.closed.store(true, Ordering::Release);
         drop(state);
-        for waker in parked.into_iter().flatten() {
-            waker.wake();
-        }
+        self.lists.wake();
         was_open
     }
 
-    /// Counts a new subscriber.
-    pub(crate) fn enter(&self) -> Result<(), SubscribeError> {
+    /// Whether the hub is closed. Then [`last`](Self::last), read after it, is final.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts a new subscriber, and returns how many there were.
+    pub(crate) fn enter(&self) -> Result<usize, SubscribeError> {
         let max = self.max_subscribers;
         let entered = self
             .subscribers
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now < max).then_some(now + 1)
             });
-        entered
-            .map(|_| ())
-            .map_err(|_| SubscribeError::Full { max })
+        entered.map_err(|_| SubscribeError::Full { max })
     }
 
     pub(crate) fn leave(&self) {
@@ -204,7 +206,7 @@ impl<T> Shared<T> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         HubCounters {
             published: self.last(),
-            delivered: read(&self.figures.delivered),
+            delivered: read(&self.figures.delivered) + self.lists.delivered(),
             gaps: read(&self.figures.gaps),
             missed: read(&self.figures.missed),
             disconnected: read(&self.figures.disconnected),

@@ -91,7 +91,7 @@ impl<'a, T> Subscriber<'a, T> {
     pub fn subscribe(self) -> Result<Subscription<T>, SubscribeError> {
         let bounds = self.bounds()?;
         let shared = self.shared;
-        shared.enter()?;
+        let number = shared.enter()?;
         let now = shared.now();
         let state = shared.lock();
         if state.closed {
@@ -134,6 +134,7 @@ impl<'a, T> Subscriber<'a, T> {
                 segment,
                 next,
                 resumed,
+                number,
             },
         ))
     }

@@ -21,6 +21,8 @@ pub struct Subscription<T> {
     pub(super) next: u64,
     /// Latest items of their keys that are still to be received.
     pub(super) coalesced: VecDeque<Numbered<T>>,
+    /// Of the subscription, which chooses the list in which it waits.
+    pub(super) number: usize,
     pub(super) place: Option<Place>,
     pub(super) ended: Option<Ended>,
     /// Not yet added to the counter of the hub, which all subscribers share.
@@ -33,6 +35,7 @@ pub(super) struct Start<T> {
     pub(super) segment: Arc<Segment<T>>,
     pub(super) next: u64,
     pub(super) resumed: Resumed,
+    pub(super) number: usize,
 }
 
 /// How a subscription has begun.
@@ -89,6 +92,7 @@ impl<T> Subscription<T> {
             segment: start.segment,
             next: start.next,
             coalesced: VecDeque::new(),
+            number: start.number,
             place: None,
             ended: None,
             delivered: 0,
@@ -136,7 +140,7 @@ impl<T> Drop for Subscription<T> {
         self.count();
         self.shared.leave();
         if let Some(place) = self.place.take() {
-            let waker = self.shared.lock().parked.leave(Some(place));
+            let waker = self.shared.lists.of(self.number).leave(Some(place));
             drop(waker);
         }
     }
