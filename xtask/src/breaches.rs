@@ -336,7 +336,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "10",
         what: "a panic of the hook for evictions fails a send",
-        file: "crates/plimsoll-stream/src/queue/shared.rs",
+        file: "crates/plimsoll-stream/src/queue/functions.rs",
         find: "_ = catch_unwind(AssertUnwindSafe(|| on_drop(item, reason)));",
         replace: "on_drop(item, reason);",
         package: "plimsoll-stream",

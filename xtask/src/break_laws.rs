@@ -129,3 +129,18 @@ fn passes(breach: &Breach, copy: &Path) -> Result<bool, String> {
     }
     Ok(run.status.success())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The breaches themselves are run by hand, so a line that has moved shows here.
+    #[test]
+    fn each_line_to_break_is_found_exactly_once() {
+        for breach in BREACHES {
+            let text = fs::read_to_string(root().join(breach.file)).unwrap_or_default();
+            let found = text.matches(breach.find).count();
+            assert_eq!(found, 1, "{}: {:?}", breach.file, breach.find);
+        }
+    }
+}
