@@ -225,6 +225,7 @@ fn credit_saturates_and_zero_is_an_error_that_changes_nothing() {
         assert_eq!(gate.next().now_or_never(), Some(Some(1)));
     }
     assert_eq!(credit.outstanding(), Credit::UNBOUNDED, "for good");
+    assert!(!credit.is_cancelled());
     assert!(credit.cancel());
     assert!(!credit.cancel());
     assert!(credit.is_cancelled());
