@@ -36,9 +36,10 @@ impl<M: 'static> Responses<M> {
     /// and continues with [`Subscriber::after`](crate::Subscriber::after).
     ///
     /// A status is read behind the messages that were sent before it. So a client that never reads
-    /// also keeps its place of
-    /// [`max_concurrent_streams`](crate::grpc::WindowsBuilder::max_concurrent_streams), but no more
-    /// memory than its window and one segment of the hub.
+    /// keeps its places, of
+    /// [`max_concurrent_streams`](crate::grpc::WindowsBuilder::max_concurrent_streams) and of
+    /// [`max_subscribers`](crate::HubBuilder::max_subscribers), until its connection ends; but no
+    /// more memory than its window and one segment of the hub.
     pub fn from_hub<T: Clone + Send + Sync + 'static>(
         subscription: Subscription<T>,
         mut write: impl FnMut(Delivery<T>) -> Result<M, Status> + Send + 'static,
@@ -92,7 +93,7 @@ impl<T: Clone> FromHub<T> {
 /// What the client sees instead of the items that it asked for.
 fn began<T>(reset: Reset) -> Result<Delivery<T>, Stop> {
     // Numbers of another hub do not make a gap of this one.
-    if reset.reason == ResetReason::TooOld && reset.from < reset.to {
+    if reset.reason == ResetReason::TooOld {
         return Ok(Delivery::Gap(Gap {
             from: reset.from + 1,
             to: reset.to,

@@ -147,7 +147,9 @@ async fn header_bombs_in_every_header_that_is_read_are_answered() {
 #[tokio::test]
 async fn heads_beyond_the_limits_of_hyper_never_reach_a_gate() {
     let addr = serve(app()).await;
-    for (count, length) in [(101, 1), (1, 500_000), (200, 4_000)] {
+    // hyper compares with its limit of 417,792 bytes after each read, and one read takes up to as much
+    // again: a head of 500,000 bytes that has arrived as a whole is answered by 200.
+    for (count, length) in [(101, 1), (1, 900_000), (200, 4_000)] {
         let lines = lines("forwarded", ",", count, length);
         let mut socket = connect(addr, 1).await;
         // The server may close the connection while this is being sent.

@@ -119,6 +119,20 @@ async fn a_client_that_obeys_waits_with_its_streams_and_loses_none() {
     in_time("others", others_are_served(addr)).await;
 }
 
+#[tokio::test]
+async fn a_client_that_never_reads_is_ended_by_the_age_of_its_connection() {
+    let age = Duration::from_millis(500);
+    let server = Windows::default().server(Server::builder());
+    let server = server.max_connection_age(age).max_connection_age_grace(age);
+    let (addr, open, ..) = endless(server).await;
+    let client = Client::connect(addr).await;
+    let mut unread = client.call("/").await.unwrap();
+    until("the place is free", || open.get() == 0).await;
+    let (seqs, status) = read_all(&mut unread).await;
+    assert!(seqs.iter().copied().eq(0..seqs.len() as u64));
+    assert!(status.is_some(), "the client sees that it was cut");
+}
+
 /// As when the machine of the client is gone.
 #[tokio::test]
 async fn a_connection_without_an_answer_is_closed_by_the_keep_alive_of_either_side() {

@@ -236,7 +236,11 @@ fn a_cursor_continues_or_the_client_is_told() {
         Cursor { epoch: 7, seq: 6 }.to_string()
     );
 
-    for (epoch, seq, reason) in [(8, 8, "unknown_epoch"), (7, 11, "not_published")] {
+    for (epoch, seq, reason) in [
+        (8, 8, "unknown_epoch"),
+        (8, 3, "unknown_epoch"),
+        (7, 11, "not_published"),
+    ] {
         let status = resumed(&hub, epoch, seq).unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Aborted);
         assert_eq!(metadata(&status, "plimsoll-reset"), reason);
