@@ -14,16 +14,26 @@ use tokio::{
 pub enum Pace {
     /// It reads nothing.
     Never,
-    /// It reads so many bytes at most, each time after a pause.
+    /// It reads a few bytes at a time, with a pause after each read.
     Slow {
         /// Bytes at a time.
         bytes: usize,
         /// The pause between two reads.
         every: Duration,
     },
-    /// It reads so many bytes, and then nothing.
+    /// It stops after this number of bytes.
     Stops(usize),
 }
+
+/// One client of each pace.
+pub const PACES: [Pace; 3] = [
+    Pace::Never,
+    Pace::Slow {
+        bytes: 1_000,
+        every: Duration::from_millis(50),
+    },
+    Pace::Stops(100_000),
+];
 
 /// Connects with a receive buffer of 4 KiB, so that little is hidden on the client's side.
 ///

@@ -10,7 +10,7 @@ use plimsoll_stream::{
     sse::{SseEvent, Topic},
 };
 use proofs::{
-    client::{self, Pace},
+    client::{self, PACES, Pace},
     events::Events,
     proxy::{Kind, Proxy},
 };
@@ -31,15 +31,6 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// What a stalled client may take in all: kernel and proxy on two ways. The reference is 0.35 MiB;
 /// with the defaults of nginx it is 1 GiB, and of `HAProxy` 13 MiB.
 const BOUND: u64 = 1 << 20;
-
-const PACES: [Pace; 3] = [
-    Pace::Never,
-    Pace::Slow {
-        bytes: 1_000,
-        every: Duration::from_millis(50),
-    },
-    Pace::Stops(100_000),
-];
 
 /// A topic and its server.
 async fn serve(topic: &Topic) -> SocketAddr {

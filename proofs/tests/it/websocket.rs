@@ -11,7 +11,7 @@ use plimsoll_stream::{
     websocket::{Handshake, WebSocketLimits, WebSockets},
 };
 use proofs::{
-    client::{self, Pace},
+    client::{self, PACES, Pace},
     proxy::{Kind, Proxy},
 };
 use tokio::{
@@ -26,14 +26,6 @@ const EVERY: Duration = Duration::from_millis(1);
 const SIZE: usize = 2_000;
 const DEADLINE: Duration = Duration::from_secs(2);
 const BOUND: u64 = 1 << 20;
-const PACES: [Pace; 3] = [
-    Pace::Never,
-    Pace::Slow {
-        bytes: 1_000,
-        every: Duration::from_millis(50),
-    },
-    Pace::Stops(100_000),
-];
 const HANDSHAKE: &str = "GET /ticks HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 

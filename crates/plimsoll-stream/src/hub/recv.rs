@@ -19,7 +19,7 @@ use crate::{
 type Step<T> = Result<Delivery<T>, Ended>;
 
 impl<T: Clone> Subscription<T> {
-    /// Receives the next item, or the gap in front of it, and waits for one if there is none.
+    /// Receives the next item, or the gap in front of it. Waits until an item is published.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl<T> Subscription<T> {
 }
 
 impl<T: Clone> Subscription<T> {
-    /// The next item or gap, or `None` if there is none now.
+    /// The next item or gap, or `None` after the last one.
     fn step(&mut self) -> Option<Step<T>> {
         loop {
             if let Some(ended) = self.ended {

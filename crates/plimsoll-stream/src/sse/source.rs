@@ -45,8 +45,8 @@ impl Source {
         }
     }
 
-    /// The next event or gap, or `None` at the end. With `wait`, the waker is registered if there
-    /// is none.
+    /// The next event or gap, or `None` at the end. With `wait`, a pending result registers the
+    /// waker.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
