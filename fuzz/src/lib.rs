@@ -2,9 +2,9 @@
 
 #[path = "../../crates/plimsoll-core/tests/fuzz_targets/targets/mod.rs"]
 mod core;
-#[path = "../../crates/plimsoll-load-shed/tests/it/fuzz_target.rs"]
-mod load_shed;
+#[path = "../../crates/plimsoll-client/tests/it/fuzz_target.rs"]
+mod client;
 #[path = "../../crates/plimsoll-metrics/tests/it/fuzz_target.rs"]
 mod metrics;
 
-pub use self::{core::*, load_shed::downstream, metrics::metrics_accept};
+pub use self::{core::*, client::downstream, metrics::metrics_accept};

@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// Crates that admit or reject requests for users. They meet through core's traits only.
-const POLICY_CRATES: [&str; 5] = [
+const POLICY_CRATES: [&str; 6] = [
     "plimsoll-circuit-breaker",
+    "plimsoll-client",
     "plimsoll-concurrency",
     "plimsoll-load-shed",
     "plimsoll-rate-limit",
@@ -225,7 +226,7 @@ const ABSENCES: &[Absence] = &[
         except: &[
             ("plimsoll-core/src/gate/service.rs", "the gate"),
             (
-                "plimsoll-load-shed/src/downstream/scope.rs",
+                "plimsoll-client/src/downstream/scope.rs",
                 "`CallScope`, which admits nothing",
             ),
             (

@@ -147,10 +147,10 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "03",
         what: "a call that a later policy rejects counts as sent",
-        file: "crates/plimsoll-load-shed/src/downstream/policy.rs",
+        file: "crates/plimsoll-client/src/downstream/policy.rs",
         find: "fn revoke(&self, permit: DownstreamPermit, admitted: Instant, _: Instant) {\n        self.take_back(&permit, admitted);",
         replace: "fn revoke(&self, permit: DownstreamPermit, admitted: Instant, _: Instant) {\n        _ = (permit, admitted);",
-        package: "plimsoll-load-shed",
+        package: "plimsoll-client",
         test: "law_03",
     },
     Breach {

@@ -27,10 +27,11 @@ plimsoll = { workspace = true, features = [
     "throttle", "tonic", "websocket",
 ] }
 plimsoll-circuit-breaker.workspace = true
+plimsoll-client = { workspace = true, features = ["call-scope"] }
 plimsoll-concurrency = { workspace = true, features = ["axum"] }
 plimsoll-core = { workspace = true, features = ["axum", "test-kit", "tonic"] }
 plimsoll-fallback.workspace = true
-plimsoll-load-shed = { workspace = true, features = ["call-scope", "executor-delay"] }
+plimsoll-load-shed = { workspace = true, features = ["executor-delay"] }
 plimsoll-metrics.workspace = true
 plimsoll-rate-limit.workspace = true
 plimsoll-redis.workspace = true

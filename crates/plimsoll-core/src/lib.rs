@@ -100,7 +100,9 @@ pub mod support {
         deadline::{grpc_timeout, parse_grpc_timeout},
         duration_text::{DurationText, parse_duration},
         hint::{PassedToGateLayer, WrappedInGateLayer},
+        ledger_methods,
         load::LiveRates,
+        policy::ledger::{DEFAULT_HINT, Hint, HintOutOfBounds, Ledger, Tally},
         protocol::grpc_trailers,
         shard::{shard, shards},
     };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use plimsoll_core::LoadSignal;
+use plimsoll_core::{LoadSignal, support::DEFAULT_HINT};
 
-use crate::{InvalidLoadShed, LoadShed, ledger::DEFAULT_HINT, threshold::Ramp};
+use crate::{InvalidLoadShed, LoadShed, threshold::Ramp};
 
 /// The settings of a [`LoadShed`], checked together by [`build`](Self::build).
 ///

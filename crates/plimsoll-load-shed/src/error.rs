@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use plimsoll_core::support::HintOutOfBounds;
+
 /// A setting of a [`LoadShed`](crate::LoadShed) is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,37 +34,6 @@ pub enum InvalidAdaptiveShed {
     /// The retry hint is zero, or longer than a day.
     #[error("retry_after must be in 1ns..=1 day, got {0:?}")]
     RetryAfter(Duration),
-}
-
-/// A setting of an [`AdaptiveThrottle`](crate::AdaptiveThrottle) is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidAdaptiveThrottle {
-    /// The factor of accepts is below 1 or above 100. Below 1, a callee that accepts every request
-    /// would be sent less and less.
-    #[error("multiplier must be in 1..=100, got {0}")]
-    Multiplier(f64),
-    /// The largest share of rejections is not above 0 and at most 1.
-    #[error("max_rejection must be in (0, 1], got {0}")]
-    MaxRejection(f64),
-    /// The window is too short or too long.
-    #[error("window must be in 1s..=1h, got {0:?}")]
-    Window(Duration),
-    /// The retry hint is zero, or longer than a day.
-    #[error("retry_after must be in 1ns..=1 day, got {0:?}")]
-    RetryAfter(Duration),
-}
-
-/// A setting of a [`Downstream`](crate::Downstream) is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidDownstream {
-    /// A threshold stays in force for too short or too long a time.
-    #[error("expires must be in 1ms..=1h, got {0:?}")]
-    Expires(Duration),
-    /// The period of probes is too short or too long.
-    #[error("probe_every must be in 1ms..=1h, got {0:?}")]
-    ProbeEvery(Duration),
 }
 
 /// The capacity of a [`Depth`](crate::Depth) is 0.
@@ -109,10 +80,6 @@ pub enum InvalidSystemLoad {
     NoThread(std::io::ErrorKind),
 }
 
-/// A retry hint that is zero or longer than a day, before it is known whose.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HintOutOfBounds(pub(crate) Duration);
-
 impl From<HintOutOfBounds> for InvalidLoadShed {
     fn from(HintOutOfBounds(hint): HintOutOfBounds) -> Self {
         Self::RetryAfter(hint)
@@ -120,12 +87,6 @@ impl From<HintOutOfBounds> for InvalidLoadShed {
 }
 
 impl From<HintOutOfBounds> for InvalidAdaptiveShed {
-    fn from(HintOutOfBounds(hint): HintOutOfBounds) -> Self {
-        Self::RetryAfter(hint)
-    }
-}
-
-impl From<HintOutOfBounds> for InvalidAdaptiveThrottle {
     fn from(HintOutOfBounds(hint): HintOutOfBounds) -> Self {
         Self::RetryAfter(hint)
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::LoadSignal;
+use plimsoll_core::{LoadSignal, support::ledger_methods};
 
-use crate::{InvalidLoadShed, ledger::ledger_methods, settings::Shared};
+use crate::{InvalidLoadShed, settings::Shared};
 
 /// Reads and changes a [`LoadShed`](crate::LoadShed) policy at run time. Clones share it.
 #[derive(Debug)]

@@ -2,10 +2,8 @@
 
 use plimsoll_core::not_a_layer;
 
-use crate::{AdaptiveShed, AdaptiveThrottle, Downstream, LoadShed, QueueDelay};
+use crate::{AdaptiveShed, LoadShed, QueueDelay};
 
 not_a_layer!([L, R] AdaptiveShed<L, R>);
-not_a_layer!([R] AdaptiveThrottle<R>);
-not_a_layer!(Downstream);
 not_a_layer!([L, R] LoadShed<L, R>);
 not_a_layer!(clone [] QueueDelay);

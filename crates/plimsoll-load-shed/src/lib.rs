@@ -6,8 +6,9 @@
 //! |---|---|
 //! | keep a service at its capacity under any offered load | [`AdaptiveShed`]: measures the capacity, and sheds the rest by priority |
 //! | shed at fixed loads | [`LoadShed`]: a ramp from one load to another |
-//! | reject in the client what the callee would reject | [`AdaptiveThrottle`]: from the share that was accepted recently |
-//! | propagate priority and deadline, and shed before sending | [`Downstream`]: the layer of a client |
+//!
+//! Policies for the client's side, such as `AdaptiveThrottle` and `Downstream`, are in
+//! [`plimsoll-client`](https://docs.rs/plimsoll-client).
 //!
 //! `AdaptiveShed` and `LoadShed` read a [`LoadSignal`](plimsoll_core::LoadSignal), which is 1 at an
 //! objective that you set:
@@ -70,8 +71,6 @@
 //!
 //! # Features
 //! No feature is on by default. `executor-delay` adds [`ExecutorDelay`], which spawns a task.
-//! `call-scope` adds [`CallScopeLayer`], which gives calls the priority of the request that they
-//! are made for.
 //!
 //! [`LoadShed`] and [`AdaptiveShed`] document what is shed at which load;
 //! [docs/shedding.md](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/shedding.md) is the
@@ -88,36 +87,26 @@
 
 mod adaptive;
 mod builder;
-mod downstream;
 mod error;
 mod exempt;
 mod handle;
 mod hints;
 mod layer;
-mod ledger;
 mod load_shed;
 mod settings;
 mod signal;
 mod sync;
 mod threshold;
-mod throttle;
 
-#[cfg(feature = "call-scope")]
-pub use self::downstream::{CallScope, CallScopeLayer};
 pub use self::{
     adaptive::{AdaptiveShed, AdaptiveShedHandle},
     builder::LoadShedBuilder,
-    downstream::{CallContext, Downstream, DownstreamHandle, DownstreamPermit},
-    error::{
-        InvalidAdaptiveShed, InvalidAdaptiveThrottle, InvalidDepth, InvalidDownstream,
-        InvalidLoadShed, InvalidQueueDelay,
-    },
+    error::{InvalidAdaptiveShed, InvalidDepth, InvalidLoadShed, InvalidQueueDelay},
     exempt::except_paths,
     handle::LoadShedHandle,
     layer::LoadShedLayer,
     load_shed::LoadShed,
     signal::{BoxedSignal, Depth, DepthGuard, QueueDelay, WorstOf},
-    throttle::{AdaptiveThrottle, AdaptiveThrottleHandle, ThrottlePermit},
 };
 #[cfg(feature = "executor-delay")]
 pub use self::{error::InvalidExecutorDelay, signal::ExecutorDelay};

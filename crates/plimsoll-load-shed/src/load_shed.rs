@@ -137,7 +137,7 @@ impl<L, R> LoadShed<L, R> {
     /// Announces the threshold on every answer, so that callers can shed before they send.
     ///
     /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the
-    /// trailers of gRPC; [`Downstream`](crate::Downstream) reads it. Off by default.
+    /// trailers of gRPC; `Downstream` of `plimsoll-client` reads it. Off by default.
     #[must_use]
     pub fn announce_threshold(mut self) -> Self {
         self.announced = true;

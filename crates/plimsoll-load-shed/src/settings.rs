@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::{InvalidLoadShed, ledger::Ledger, threshold::Ramp};
+use plimsoll_core::support::Ledger;
+
+use crate::{InvalidLoadShed, threshold::Ramp};
 
 /// Settings and counters of one policy, and its signal.
 #[derive(Debug)]

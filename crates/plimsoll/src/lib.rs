@@ -157,6 +157,15 @@ pub mod circuit_breaker {
     pub use plimsoll_circuit_breaker::*;
 }
 
+/// Clients of other services: retries, throttling, propagation.
+///
+/// The crate [`plimsoll-client`](plimsoll_client).
+#[cfg(feature = "client")]
+pub mod client {
+    #[doc(inline)]
+    pub use plimsoll_client::*;
+}
+
 /// Limits on requests in flight.
 ///
 /// The crate [`plimsoll-concurrency`](plimsoll_concurrency).

@@ -7,6 +7,7 @@ mod choose;
 pub(crate) mod forward;
 mod interests;
 mod keyed;
+pub(crate) mod ledger;
 mod option;
 mod shadow;
 mod then;

@@ -1,8 +1,9 @@
 //! Plimsoll's load shedding, which rejects the least important requests first.
 
 use http_body_util::Empty;
+use plimsoll_client::AdaptiveThrottle;
 use plimsoll_core::{GateLayer, Http, Rejection};
-use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, QueueDelay};
+use plimsoll_load_shed::{AdaptiveShed, LoadShed, QueueDelay};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, util::BoxCloneService};
 

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plimsoll_core::LoadSignal;
+use plimsoll_core::{LoadSignal, support::ledger_methods};
 
 use super::shared::Shared;
-use crate::{InvalidAdaptiveShed, ledger::ledger_methods};
+use crate::InvalidAdaptiveShed;
 
 /// Reads and changes an [`AdaptiveShed`](crate::AdaptiveShed) at run time. Clones share the policy.
 #[derive(Debug)]

@@ -143,7 +143,7 @@ impl<L, R> AdaptiveShed<L, R> {
     /// Announces the threshold on every response, so that callers shed early; off by default.
     ///
     /// It is written to the header [`THRESHOLD`](plimsoll_core::wire::THRESHOLD) and to the trailers of
-    /// gRPC, and read by [`Downstream`](crate::Downstream). Requests that callers hold back do not
+    /// gRPC, and read by `Downstream` of `plimsoll-client`. Requests that callers hold back do not
     /// arrive, so arrivals below the threshold are then kept for about ten seconds. Without that
     /// the threshold would fall for lack of such arrivals.
     #[must_use]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use plimsoll_core::{
     LoadSignal,
     policy::{Counter, Epoch},
+    support::Ledger,
 };
 use tokio::time::Instant;
 
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::{
     InvalidAdaptiveShed,
-    ledger::Ledger,
     sync::{
         AtomicU32, AtomicU64, Mutex,
         Ordering::{Acquire, Relaxed, Release},

@@ -8,13 +8,7 @@ mod builder;
 mod contenders;
 mod contract;
 mod depth;
-mod downstream;
-// The `fuzz` package includes `fuzz_target`, too.
 mod fused;
-#[allow(unreachable_pub)]
-mod fuzz_target;
-mod grpc;
-mod instances;
 #[path = "../../examples/shedding/lab.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod lab;
@@ -24,8 +18,6 @@ mod recipes;
 mod settings;
 mod shedding;
 mod signals;
-mod throttle;
-mod throttle_gate;
 mod trust;
 
 use std::{

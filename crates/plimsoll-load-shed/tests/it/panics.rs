@@ -7,7 +7,7 @@ use std::{
 };
 
 use plimsoll_core::{Criticality, LoadSignal, Policy, Priority, Same};
-use plimsoll_load_shed::{AdaptiveShed, AdaptiveThrottle, LoadShed, WorstOf};
+use plimsoll_load_shed::{AdaptiveShed, LoadShed, WorstOf};
 use tokio::time::Instant;
 
 /// Whether `admit` panics.
@@ -48,16 +48,13 @@ fn law_02_a_load_signal_that_panics_does_not_stop_the_shedding() {
 fn law_02_a_request_whose_priority_panics_is_not_counted() {
     let panic = |(): &()| -> Priority { panic!("no priority") };
     let now = Instant::now();
-    let (fixed, adaptive, throttle) = (
+    let (fixed, adaptive) = (
         LoadShed::new(|| 0.0).priorities(panic),
         AdaptiveShed::new(|| 0.0).priorities(panic),
-        AdaptiveThrottle::new().priorities(panic),
     );
-    assert!(panics(&fixed, now) && panics(&adaptive, now) && panics(&throttle, now));
+    assert!(panics(&fixed, now) && panics(&adaptive, now));
     for criticality in Criticality::ALL {
         assert_eq!(fixed.handle().admitted(criticality), 0);
         assert_eq!(adaptive.handle().admitted(criticality), 0);
-        assert_eq!(throttle.handle().admitted(criticality), 0);
-        assert_eq!(throttle.handle().requests(criticality, now), 0);
     }
 }

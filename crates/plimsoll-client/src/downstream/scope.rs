@@ -39,7 +39,7 @@ impl CallContext {
 /// ```
 /// # type Body = String;
 /// use plimsoll_core::{ByHeader, ClientIp, Deadlines, GateLayer};
-/// use plimsoll_load_shed::CallScopeLayer;
+/// use plimsoll_client::CallScopeLayer;
 /// use tower::ServiceBuilder;
 ///
 /// # let shed = plimsoll_load_shed::LoadShed::new(|| 0.0);

@@ -11,8 +11,8 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
+use plimsoll_client::{Downstream, DownstreamHandle};
 use plimsoll_core::{Criticality, Gate, GateLayer, Http, Priority, wire};
-use plimsoll_load_shed::{Downstream, DownstreamHandle};
 use tokio::time::{Instant, interval, sleep};
 use tower::{Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 

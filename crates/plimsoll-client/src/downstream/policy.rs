@@ -6,6 +6,7 @@ use http::Request;
 use plimsoll_core::{
     ByHeader, Class, Criticality, Deadlines, Kind, Outcome, Policy, Priority, Rejection,
     policy::{Announcement, Interests, Prioritize, ReadDeadline, Verdict},
+    support::Tally,
     wire,
 };
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use super::{
     learned::Learned,
     write::{write_deadline, write_priority},
 };
-use crate::{InvalidDownstream, ledger::Tally};
+use crate::InvalidDownstream;
 
 /// The policy's name in rejections.
 const NAME: &str = "downstream";
@@ -31,7 +32,7 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 ///
 /// # Headers it writes
 ///
-/// The priority is the first of: the outgoing request's extensions ([`CallContext::pass_on`]), the
+/// The priority is the first of: the outgoing request's extensions ([`CallContext::propagate`]), the
 /// scope ([`CallScopeLayer`](crate::CallScopeLayer)), the request's headers, `CRITICAL`. A request
 /// without a cohort gets a random one. The deadline is the earliest one that is stated.
 ///
@@ -86,7 +87,7 @@ const PERIODS: std::ops::RangeInclusive<Duration> =
 /// ```
 /// # type Body = String;
 /// use plimsoll_core::{GateLayer, Policy};
-/// use plimsoll_load_shed::Downstream;
+/// use plimsoll_client::Downstream;
 /// # fn client<P: Policy<http::Request<Body>>>(_: GateLayer<P>) {}
 ///
 /// let quotes = Downstream::new();

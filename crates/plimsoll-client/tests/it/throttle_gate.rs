@@ -12,8 +12,8 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
+use plimsoll_client::{AdaptiveThrottle, AdaptiveThrottleHandle};
 use plimsoll_core::{Criticality, Gate, GateLayer, Http, Rejection};
-use plimsoll_load_shed::{AdaptiveThrottle, AdaptiveThrottleHandle};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tower::{Layer as _, ServiceExt as _, util::BoxCloneSyncService};
 

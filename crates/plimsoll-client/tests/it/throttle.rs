@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use plimsoll_client::{AdaptiveThrottle, InvalidAdaptiveThrottle, ThrottlePermit};
 use plimsoll_core::{Class, Criticality, Kind, Outcome, Policy, Priority, policy::Verdict};
-use plimsoll_load_shed::{AdaptiveThrottle, InvalidAdaptiveThrottle, ThrottlePermit};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::Criticality;
+use plimsoll_core::{Criticality, support::ledger_methods};
 use tokio::time::Instant;
 
 use super::{shared::Shared, window::BUCKETS};
-use crate::{InvalidAdaptiveThrottle, ledger::ledger_methods, sync::Ordering::Relaxed};
+use crate::{InvalidAdaptiveThrottle, sync::Ordering::Relaxed};
 
 /// Reads and changes an [`AdaptiveThrottle`](crate::AdaptiveThrottle) policy at run time. Clones
 /// share it.

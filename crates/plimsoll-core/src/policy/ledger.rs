@@ -1,30 +1,37 @@
-//! The counters and the retry hint that every policy of this crate has.
+//! The counters and the retry hint that every shedding policy has.
+//!
+//! For the crates of this family: load shedding, and the client's side of it.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-use plimsoll_core::{Criticality, Kind, Rejection, policy::Counter};
-
-use crate::error::HintOutOfBounds;
+use crate::{
+    count::Counter,
+    priority::Criticality,
+    rejection::{Kind, Rejection},
+};
 
 /// The default retry hint: 1 second.
-pub(crate) const DEFAULT_HINT: Duration = Duration::from_secs(1);
+pub const DEFAULT_HINT: Duration = Duration::from_secs(1);
 const LONGEST_HINT: Duration = Duration::from_secs(86_400);
 
 /// The retry hint of rejections, and counts of both decisions.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    pub(crate) retry_after: Hint,
-    pub(crate) admitted: Tally,
-    pub(crate) shed: Tally,
+pub struct Ledger {
+    /// The retry hint.
+    pub retry_after: Hint,
+    /// Admitted requests.
+    pub admitted: Tally,
+    /// Rejected requests.
+    pub shed: Tally,
 }
 
 impl Ledger {
     /// Counts and makes a rejection. `threshold` is announced when it is given.
     #[cold]
-    pub(crate) fn reject(
+    pub fn reject(
         &self,
         policy: &'static str,
         criticality: Criticality,
@@ -39,16 +46,26 @@ impl Ledger {
     }
 }
 
+/// A retry hint that is zero or longer than a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HintOutOfBounds(pub Duration);
+
 /// The retry hint of rejections.
 #[derive(Debug)]
-pub(crate) struct Hint(AtomicU64);
+pub struct Hint(AtomicU64);
 
 impl Hint {
-    pub(crate) fn get(&self) -> Duration {
+    /// Reads the hint.
+    pub fn get(&self) -> Duration {
         Duration::from_nanos(self.0.load(Relaxed))
     }
 
-    pub(crate) fn set(&self, hint: Duration) -> Result<(), HintOutOfBounds> {
+    /// Changes the hint.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than 1 day. On error nothing changes.
+    pub fn set(&self, hint: Duration) -> Result<(), HintOutOfBounds> {
         if hint.is_zero() || hint > LONGEST_HINT {
             return Err(HintOutOfBounds(hint));
         }
@@ -65,24 +82,26 @@ impl Default for Hint {
 
 /// One counter per criticality, and a second one for subtractions, since a `Counter` only goes up.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     added: [Counter; 4],
     taken_back: [Counter; 4],
 }
 
 impl Tally {
+    /// Adds one.
     #[inline]
-    pub(crate) fn add(&self, criticality: Criticality) {
+    pub fn add(&self, criticality: Criticality) {
         self.added[criticality as usize].add();
     }
 
     /// Subtracts one: a later policy rejected the request.
     #[cold]
-    pub(crate) fn take_back(&self, criticality: Criticality) {
+    pub fn take_back(&self, criticality: Criticality) {
         self.taken_back[criticality as usize].add();
     }
 
-    pub(crate) fn get(&self, criticality: Criticality) -> u64 {
+    /// The count of a criticality.
+    pub fn get(&self, criticality: Criticality) -> u64 {
         // Read first: a request is added before it is subtracted, so the difference is never
         // negative.
         let taken_back = self.taken_back[criticality as usize].get();
@@ -93,6 +112,8 @@ impl Tally {
 }
 
 /// The methods of all handles that read or set the [`Ledger`]. One macro keeps their docs alike.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! ledger_methods {
     ($invalid:ty) => {
         /// The retry hint of rejections.
@@ -110,14 +131,13 @@ macro_rules! ledger_methods {
         }
 
         /// Requests of this criticality that were admitted by this policy and by those after it.
-        pub fn admitted(&self, criticality: plimsoll_core::Criticality) -> u64 {
+        pub fn admitted(&self, criticality: $crate::Criticality) -> u64 {
             self.0.ledger.admitted.get(criticality)
         }
 
         /// Requests of this criticality that were shed.
-        pub fn shed(&self, criticality: plimsoll_core::Criticality) -> u64 {
+        pub fn shed(&self, criticality: $crate::Criticality) -> u64 {
             self.0.ledger.shed.get(criticality)
         }
     };
 }
-pub(crate) use ledger_methods;

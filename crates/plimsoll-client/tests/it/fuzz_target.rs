@@ -2,12 +2,12 @@
 //! this file.
 
 use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
+use plimsoll_client::Downstream;
 use plimsoll_core::{
     ByHeader, Deadlines, Instant, Kind, Policy,
     policy::{Announcement, Prioritize as _, ReadDeadline as _, Verdict},
     wire::{COHORT, CRITICALITY, THRESHOLD, TIMEOUT},
 };
-use plimsoll_load_shed::Downstream;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 

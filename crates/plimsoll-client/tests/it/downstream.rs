@@ -9,14 +9,14 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use plimsoll_client::{
+    CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidDownstream,
+};
 use plimsoll_core::{
     ByHeader, Criticality, Deadline, Deadlines, Gate, GateLayer, Http, Kind, Policy, Priority,
     Rejection, policy::Verdict, wire,
 };
-use plimsoll_load_shed::{
-    CallContext, CallScopeLayer, Downstream, DownstreamHandle, DownstreamPermit, InvalidDownstream,
-    LoadShed, LoadShedHandle,
-};
+use plimsoll_load_shed::{LoadShed, LoadShedHandle};
 use tokio::time::Instant;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
@@ -268,7 +268,7 @@ async fn the_earliest_deadline_is_written_in_the_format_of_the_protocol() {
     assert!(!grpc.headers().contains_key(wire::TIMEOUT));
 
     let mut late = http::Request::new(());
-    context.pass_on(&mut late);
+    context.propagate(&mut late);
     let rejection = admit(&downstream, &mut late, now + Duration::from_millis(200)).unwrap_err();
     assert_eq!(rejection.kind(), Kind::Deadline);
 
@@ -297,7 +297,7 @@ async fn a_scope_covers_the_calls_of_a_task_and_not_the_tasks_it_spawns() {
         std::future::ready(Ok::<_, Infallible>(CallContext::current()))
     }));
     let mut req = http::Request::new(());
-    batch.pass_on(&mut req);
+    batch.propagate(&mut req);
     assert_eq!(service.ready().await.unwrap().call(req).await, Ok(batch));
 }
 
@@ -311,7 +311,7 @@ fn a_context_set_on_a_request_is_kept() {
     let mut req = of(Criticality::Sheddable);
     req.extensions_mut()
         .insert(Deadline(now + Duration::from_secs(9)));
-    context.pass_on(&mut req);
+    context.propagate(&mut req);
     let both = CallContext::of(&req);
     assert_eq!(both.priority, Some(Criticality::Sheddable.into()));
     assert_eq!(both.deadline, context.deadline, "the earlier deadline");

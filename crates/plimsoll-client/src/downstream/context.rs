@@ -10,12 +10,12 @@ use plimsoll_core::{Deadline, Priority};
 /// also works in spawned tasks:
 ///
 /// ```
-/// use plimsoll_load_shed::CallContext;
+/// use plimsoll_client::CallContext;
 /// # let incoming = http::Request::new(());
 /// let context = CallContext::of(&incoming);
 /// // ... and in whatever task makes the call, whose client has a `Downstream` layer:
 /// let mut outgoing = http::Request::get("http://quotes/latest").body(())?;
-/// context.pass_on(&mut outgoing);
+/// context.propagate(&mut outgoing);
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
@@ -41,7 +41,7 @@ impl CallContext {
     /// Stores the context in the extensions of an outgoing request, for a
     /// [`Downstream`](crate::Downstream) layer. Values that are already there stay, except a later
     /// deadline.
-    pub fn pass_on<B>(self, req: &mut Request<B>) {
+    pub fn propagate<B>(self, req: &mut Request<B>) {
         let both = Self::of(req).or(self);
         let extensions = req.extensions_mut();
         if let Some(priority) = both.priority {

@@ -7,8 +7,9 @@ use std::{
 };
 
 use http_body_util::{BodyExt as _, Full};
+use plimsoll_client::{CallContext, Downstream};
 use plimsoll_core::{ByHeader, Criticality, Deadline, Deadlines, GateLayer, Priority, wire};
-use plimsoll_load_shed::{CallContext, Downstream, LoadShed};
+use plimsoll_load_shed::LoadShed;
 use tokio::time::Instant;
 use tonic::{
     Code, Request, Response, Status,

@@ -72,9 +72,9 @@ const NAME: &str = "adaptive-throttle";
 ///
 /// ```
 /// use plimsoll_core::GateLayer;
-/// use plimsoll_load_shed::AdaptiveThrottle;
+/// use plimsoll_client::AdaptiveThrottle;
 ///
-/// # fn main() -> Result<(), plimsoll_load_shed::InvalidAdaptiveThrottle> {
+/// # fn main() -> Result<(), plimsoll_client::InvalidAdaptiveThrottle> {
 /// let layer = GateLayer::new(AdaptiveThrottle::new().multiplier(1.5)?);
 /// # let _: GateLayer<_> = layer;
 /// # Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Class, Criticality, Outcome, policy::Epoch};
+use plimsoll_core::{Class, Criticality, Outcome, policy::Epoch, support::Ledger};
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     InvalidAdaptiveThrottle,
-    ledger::Ledger,
     sync::{AtomicU64, Ordering::Relaxed},
 };
 
