@@ -3,7 +3,10 @@
 //! `cargo xtask test` installs nginx and `HAProxy`. The configurations here are those of
 //! `docs/streams.md`: they bound what a proxy buffers for a client that reads nothing.
 #![forbid(unsafe_code)]
+// The figures are read with `--nocapture`.
+#![allow(clippy::print_stdout)]
 
 pub mod client;
 pub mod events;
+pub mod face;
 pub mod proxy;

@@ -25,6 +25,15 @@ pub enum Kind {
     HaProxy,
 }
 
+/// What clients and servers speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// HTTP/1.1, and what it is upgraded to.
+    Http1,
+    /// gRPC over HTTP/2 without TLS.
+    Grpc,
+}
+
 /// A running proxy. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Proxy {
@@ -60,6 +69,28 @@ http {
 }
 ";
 
+/// nginx for gRPC: it holds one `grpc_buffer_size` for each stream. Towards the server it has no
+/// windows of its own, so the kernel's buffers bound what the server writes ahead.
+const NGINX_GRPC: &str = "
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log notice;
+events { worker_connections 512; }
+http {
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f;
+  uwsgi_temp_path u; scgi_temp_path s;
+  server {
+    listen FRONT http2 sndbuf=16k;
+    location / {
+      grpc_pass grpc://BACK;
+      grpc_read_timeout 1h;
+    }
+  }
+}
+";
+
 /// `HAProxy`: the two `tune` lines bound what the kernel takes on both sides.
 const HAPROXY: &str = "
 global
@@ -80,13 +111,25 @@ backend back
   server one BACK
 ";
 
+/// The configuration of a proxy.
+fn configuration(kind: Kind, wire: Wire) -> String {
+    match (kind, wire) {
+        (Kind::Nginx, Wire::Http1) => NGINX.to_owned(),
+        (Kind::Nginx, Wire::Grpc) => NGINX_GRPC.to_owned(),
+        (_, Wire::Http1) => HAPROXY.to_owned(),
+        (_, Wire::Grpc) => HAPROXY
+            .replace("bind FRONT", "bind FRONT proto h2")
+            .replace("server one BACK", "server one BACK proto h2"),
+    }
+}
+
 impl Proxy {
     /// Starts a proxy in front of a server, and waits until it accepts connections.
     ///
     /// # Errors
     ///
     /// The program is missing, or does not start within 20 s.
-    pub async fn start(kind: Kind, server: SocketAddr) -> io::Result<Self> {
+    pub async fn start(kind: Kind, wire: Wire, server: SocketAddr) -> io::Result<Self> {
         if kind == Kind::Direct {
             return Ok(Self {
                 addr: server,
@@ -97,11 +140,11 @@ impl Proxy {
         let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("proxy.conf");
-        let (program, text) = match kind {
-            Kind::Nginx => ("nginx", NGINX),
-            _ => ("haproxy", HAPROXY),
+        let program = match kind {
+            Kind::Nginx => "nginx",
+            _ => "haproxy",
         };
-        let text = text.replace("FRONT", &addr.to_string());
+        let text = configuration(kind, wire).replace("FRONT", &addr.to_string());
         fs::write(&file, text.replace("BACK", &server.to_string()))?;
         let mut command = Command::new(program);
         match kind {

@@ -10,171 +10,121 @@ use plimsoll_stream::{
     sse::{SseEvent, Topic},
 };
 use proofs::{
-    client::{self, PACES, Pace},
+    client::{self, Pace},
     events::Events,
-    proxy::{Kind, Proxy},
+    face::{EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, slow_clients},
+    proxy::{Kind, Proxy, Wire},
 };
 use tokio::{
     net::TcpListener,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One event per millisecond of 2 KiB, so that each slow client is behind at once.
-const RATE: u64 = 1_000;
-const SIZE: usize = 2_000;
-
-/// After this time a blocked write ends a connection.
-const DEADLINE: Duration = Duration::from_secs(2);
-
-/// What a stalled client may take in all: kernel and proxy on two ways. The reference is 0.35 MiB;
-/// with the defaults of nginx it is 1 GiB, and of `HAProxy` 13 MiB.
-const BOUND: u64 = 1 << 20;
-
 /// A topic and its server.
 async fn serve(topic: &Topic) -> SocketAddr {
     let app: Router = Router::new().nest("/events", topic.router());
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = tcp.local_addr().unwrap();
-    let listener = BackpressureListener::builder(tcp).write_deadline(Some(DEADLINE));
+    let listener = BackpressureListener::builder(tcp).write_deadline(Some(WRITE_DEADLINE));
     let listener = listener.build().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     addr
 }
 
-/// Publishes until the client of the clock is gone. The data is the time of publication.
+/// Publishes until the topic is closed. The data is the time of publication.
 async fn publish(topic: Topic, start: Instant) {
-    let mut tick = interval(Duration::from_secs(1) / RATE as u32);
+    let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let padding = "x".repeat(SIZE);
     loop {
         tick.tick().await;
         let micros = start.elapsed().as_micros();
-        if topic
-            .publish(SseEvent::new(&format!("{micros} {padding}")))
-            .is_err()
-        {
+        let event = SseEvent::new(&format!("{micros} {padding}"));
+        if topic.publish(event).is_err() {
             return;
         }
     }
 }
 
-/// Reads events for a while, and returns the latencies. Numbers must be without a gap.
-async fn follow(addr: SocketAddr, start: Instant, time: Duration) -> (Vec<Duration>, usize) {
-    let mut events = Events::connect(addr, "/events", "").await.unwrap();
-    let (mut latencies, mut last) = (Vec::new(), None);
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        let event = timeout(PATIENCE, events.next()).await.expect("events come");
-        let event = event.unwrap().expect("the stream goes on");
-        let Some(data) = event
-            .split('\n')
-            .find_map(|line| line.strip_prefix("data: "))
-        else {
-            continue;
-        };
-        let id = event
-            .strip_prefix("id: ")
-            .unwrap()
-            .split('\n')
-            .next()
-            .unwrap();
-        let seq: u64 = id.split_once('.').unwrap().1.parse().unwrap();
-        assert!(
-            last.is_none_or(|last| last + 1 == seq),
-            "{last:?}, then {event:.80}"
-        );
-        last = Some(seq);
-        let micros = data.split(' ').next().unwrap().parse().unwrap();
-        latencies.push(
-            start
-                .elapsed()
-                .saturating_sub(Duration::from_micros(micros)),
-        );
+/// The number of an event, which is the end of its id.
+fn number(event: &str) -> u64 {
+    let id = event
+        .strip_prefix("id: ")
+        .and_then(|id| id.split('\n').next());
+    id.unwrap().split_once('.').unwrap().1.parse().unwrap()
+}
+
+/// A topic that is closed when the test ends.
+struct Ticker(Topic);
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.close();
     }
-    latencies.sort_unstable();
-    (latencies, events.bytes)
 }
 
-fn p99(latencies: &[Duration]) -> Duration {
-    latencies[latencies.len() * 99 / 100]
-}
+impl Face for Ticker {
+    const WIRE: Wire = Wire::Http1;
+    const ENDS_STALLED: bool = true;
 
-async fn until(what: &str, topic: &Topic, mut is_so: impl FnMut() -> bool) {
-    let so = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    async fn serve(start: Instant) -> (Self, SocketAddr) {
+        let topic = Topic::builder().capacity(20_000).max_bytes(64 << 20);
+        let topic = topic.buffer(5_000).ttl(PATIENCE).build().unwrap();
+        let addr = serve(&topic).await;
+        tokio::spawn(publish(topic.clone(), start));
+        (Self(topic), addr)
+    }
+
+    fn open(&self) -> usize {
+        self.0.counters().clients
+    }
+
+    fn bytes_out(&self) -> u64 {
+        self.0.counters().bytes
+    }
+
+    async fn follow(addr: SocketAddr, start: Instant, time: Duration) -> Followed {
+        let mut events = Events::connect(addr, "/events", "").await.unwrap();
+        let (mut followed, mut last) = (Followed::default(), None);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let event = timeout(PATIENCE, events.next()).await.expect("an event");
+            let event = event.unwrap().expect("an event and not the end");
+            let data = event
+                .split('\n')
+                .find_map(|line| line.strip_prefix("data: "));
+            let Some(data) = data else { continue };
+            let seq = number(&event);
+            assert!(
+                last.is_none_or(|last| last + 1 == seq),
+                "{last:?}, then {event:.80}"
+            );
+            last = Some(seq);
+            followed.add(start, data.split(' ').next().unwrap().parse().unwrap());
         }
-    };
-    let so = timeout(PATIENCE, so).await;
-    assert!(so.is_ok(), "{what}: {:?}", topic.counters());
-}
+        followed.bytes = events.bytes as u64;
+        followed
+    }
 
-/// A slow client of each kind, one after the other, beside a healthy one.
-async fn slow_clients(kind: Kind) {
-    for pace in PACES {
-        let topic = Topic::builder()
-            .capacity(20_000)
-            .max_bytes(64 << 20)
-            .buffer(5_000);
-        let topic = topic.ttl(PATIENCE).build().unwrap();
-        let server = serve(&topic).await;
-        let proxy = Proxy::start(kind, server).await.unwrap();
-        let start = Instant::now();
-        let publisher = tokio::spawn(publish(topic.clone(), start));
-        let (alone, bytes_before) = follow(proxy.addr, start, Duration::from_secs(1)).await;
-        until("the first is gone", &topic, || {
-            topic.counters().clients == 0
-        })
-        .await;
-        let before = topic.counters().bytes;
-
+    async fn slow(addr: SocketAddr, pace: Pace) {
         let request = "GET /events HTTP/1.1\r\nhost: x\r\n\r\n";
-        let slow = tokio::spawn(async move { client::run(proxy.addr, request, pace).await });
-        until("the slow one is there", &topic, || {
-            topic.counters().clients == 1
-        })
-        .await;
-        let (beside, bytes) = follow(proxy.addr, start, Duration::from_secs(4)).await;
-        let taken = topic.counters().bytes - before;
-        let slow_bytes = taken.saturating_sub(bytes as u64);
-        println!(
-            "{kind:?}, {pace:?}: {slow_bytes} bytes; p99 alone {:?}, beside {:?}",
-            p99(&alone),
-            p99(&beside)
-        );
-        assert!(bytes_before > 0);
-        assert!(slow_bytes < BOUND, "{kind:?}, {pace:?}: {slow_bytes} bytes");
-        // A slow machine delays both; a neighbour that waits for the slow client would be seconds late.
-        let limit = p99(&alone) * 4 + Duration::from_millis(100);
-        assert!(p99(&beside) < limit, "{:?} of {limit:?}", p99(&beside));
-        // Those that read nothing are disconnected by the deadline of the write, through any proxy.
-        if !matches!(pace, Pace::Slow { .. }) {
-            until("the stalled one is gone", &topic, || {
-                topic.counters().clients == 0
-            })
-            .await;
-        }
-        slow.abort();
-        topic.close();
-        publisher.await.unwrap();
+        client::run(addr, request, pace).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::Direct).await;
+async fn slow_clients_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::Direct).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_behind_nginx_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::Nginx).await;
+async fn slow_clients_behind_nginx_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::Nginx).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_behind_haproxy_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::HaProxy).await;
+async fn slow_clients_behind_haproxy_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::HaProxy).await;
 }
 
 /// With acknowledgements it does not matter what kernels and proxies hide.
@@ -185,9 +135,13 @@ async fn a_client_that_does_not_acknowledge_gets_a_window_and_is_moved_in_time()
             .capacity(20_000)
             .max_bytes(64 << 20)
             .buffer(20_000);
-        let topic = topic.acknowledge(50).ack_timeout(DEADLINE).build().unwrap();
+        let topic = topic
+            .acknowledge(50)
+            .ack_timeout(WRITE_DEADLINE)
+            .build()
+            .unwrap();
         let server = serve(&topic).await;
-        let proxy = Proxy::start(kind, server).await.unwrap();
+        let proxy = Proxy::start(kind, Wire::Http1, server).await.unwrap();
         let start = Instant::now();
         let publisher = tokio::spawn(publish(topic.clone(), start));
         // It reads all that comes, as a browser does for a page that is busy.
@@ -202,7 +156,10 @@ async fn a_client_that_does_not_acknowledge_gets_a_window_and_is_moved_in_time()
         let poll = poll.expect("it is told to poll");
         println!("{kind:?}: {data} events, moved after {poll:?}");
         assert_eq!(data, 50);
-        assert!(poll >= DEADLINE && poll < DEADLINE * 3, "{poll:?}");
+        assert!(
+            poll >= WRITE_DEADLINE && poll < WRITE_DEADLINE * 3,
+            "{poll:?}"
+        );
         topic.close();
         publisher.await.unwrap();
     }
@@ -214,7 +171,7 @@ async fn the_first_event_comes_at_once_through_each_proxy() {
     for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
         let topic = Topic::builder().build().unwrap();
         let server = serve(&topic).await;
-        let proxy = Proxy::start(kind, server).await.unwrap();
+        let proxy = Proxy::start(kind, Wire::Http1, server).await.unwrap();
         let mut latencies = Vec::new();
         for _ in 0..20 {
             let mut events = Events::connect(proxy.addr, "/events", "").await.unwrap();

@@ -11,8 +11,9 @@ use plimsoll_stream::{
     websocket::{Handshake, WebSocketLimits, WebSockets},
 };
 use proofs::{
-    client::{self, PACES, Pace},
-    proxy::{Kind, Proxy},
+    client::{self, Pace},
+    face::{EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, slow_clients},
+    proxy::{Kind, Wire},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,12 +21,6 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// One message per millisecond for each client.
-const EVERY: Duration = Duration::from_millis(1);
-const SIZE: usize = 2_000;
-const DEADLINE: Duration = Duration::from_secs(2);
-const BOUND: u64 = 1 << 20;
 const HANDSHAKE: &str = "GET /ticks HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
@@ -48,70 +43,6 @@ async fn ticks(
     })
 }
 
-async fn serve(start: Instant) -> (WebSockets, SocketAddr) {
-    let sockets = WebSocketLimits::new(200, QueuePolicy::DropOldest)
-        .max_bytes(1 << 20)
-        .write_deadline(DEADLINE)
-        .build()
-        .unwrap();
-    let state = (sockets.clone(), start);
-    let app: Router = Router::new().route("/ticks", any(ticks)).with_state(state);
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = tcp.local_addr().unwrap();
-    let listener = BackpressureListener::builder(tcp).write_deadline(Some(2 * DEADLINE));
-    let listener = listener.build().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (sockets, addr)
-}
-
-/// Reads text frames of a server for a while. Returns the latencies, and the bytes of the frames.
-async fn follow(addr: SocketAddr, start: Instant, time: Duration) -> (Vec<Duration>, usize) {
-    let mut socket = TcpStream::connect(addr).await.unwrap();
-    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-    let (mut rest, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    let (mut latencies, mut next, mut bytes, mut in_frames) = (Vec::new(), 0, 0, false);
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        let n = timeout(PATIENCE, socket.read(&mut buffer))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_ne!(n, 0, "the connection is closed");
-        rest.extend_from_slice(&buffer[..n]);
-        if !in_frames {
-            let Some(head) = rest.windows(4).position(|four| four == b"\r\n\r\n") else {
-                continue;
-            };
-            assert!(rest.starts_with(b"HTTP/1.1 101"));
-            rest.drain(..head + 4);
-            in_frames = true;
-        }
-        while let Some((len, head)) = frame(&rest) {
-            if rest.len() < head + len {
-                break;
-            }
-            // Text of the ticks begins with its number; pings and flow messages do not.
-            let text = String::from_utf8_lossy(&rest[head..head + len]).into_owned();
-            let mut words = text.split(' ');
-            if let Some(Ok(number)) = words.next().map(str::parse::<u64>) {
-                assert_eq!(number, next, "a healthy client loses nothing");
-                next += 1;
-                let micros = words.next().unwrap().parse().unwrap();
-                latencies.push(
-                    start
-                        .elapsed()
-                        .saturating_sub(Duration::from_micros(micros)),
-                );
-            }
-            assert!(!text.contains("flow.gap"), "a healthy client loses nothing");
-            rest.drain(..head + len);
-            bytes += len;
-        }
-    }
-    latencies.sort_unstable();
-    (latencies, bytes)
-}
-
 /// Length and head of the first frame, which has no mask.
 fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
     match *bytes.get(1)? {
@@ -124,61 +55,103 @@ fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-async fn until(what: &str, sockets: &WebSockets, mut is_so: impl FnMut() -> bool) {
-    let so = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let so = timeout(PATIENCE, so).await;
-    assert!(so.is_ok(), "{what}: {} open", sockets.open());
-}
+/// The connections of a server.
+struct Ticker(WebSockets);
 
-async fn slow_clients(kind: Kind) {
-    for pace in PACES {
-        let start = Instant::now();
-        let (sockets, server) = serve(start).await;
-        let proxy = Proxy::start(kind, server).await.unwrap();
-        let (alone, _) = follow(proxy.addr, start, Duration::from_secs(1)).await;
-        until("the first is gone", &sockets, || sockets.open() == 0).await;
-        let before = sockets.bytes_out();
-        let addr = proxy.addr;
-        let slow = tokio::spawn(async move { client::run(addr, HANDSHAKE, pace).await });
-        until("the slow one is there", &sockets, || sockets.open() == 1).await;
-        let (beside, bytes) = follow(proxy.addr, start, Duration::from_secs(4)).await;
-        let taken = (sockets.bytes_out() - before).saturating_sub(bytes as u64);
-        let p99 = |all: &[Duration]| all[all.len() * 99 / 100];
-        println!(
-            "{kind:?}, {pace:?}: {taken} bytes, {} dropped; p99 alone {:?}, beside {:?}",
-            sockets.dropped(DropReason::Oldest),
-            p99(&alone),
-            p99(&beside)
-        );
-        assert!(taken < BOUND, "{kind:?}, {pace:?}: {taken} bytes");
+impl Face for Ticker {
+    const WIRE: Wire = Wire::Http1;
+    const ENDS_STALLED: bool = true;
+
+    async fn serve(start: Instant) -> (Self, SocketAddr) {
+        let sockets = WebSocketLimits::new(200, QueuePolicy::DropOldest)
+            .max_bytes(1 << 20)
+            .write_deadline(WRITE_DEADLINE)
+            .build()
+            .unwrap();
+        let state = (sockets.clone(), start);
+        let app: Router = Router::new().route("/ticks", any(ticks)).with_state(state);
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = tcp.local_addr().unwrap();
+        let listener = BackpressureListener::builder(tcp);
+        let listener = listener
+            .write_deadline(Some(2 * WRITE_DEADLINE))
+            .build()
+            .unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (Self(sockets), addr)
+    }
+
+    fn open(&self) -> usize {
+        self.0.open()
+    }
+
+    fn bytes_out(&self) -> u64 {
+        self.0.bytes_out()
+    }
+
+    fn check(&self) {
+        let dropped = self.0.dropped(DropReason::Oldest);
         assert!(
-            sockets.dropped(DropReason::Oldest) > 0,
-            "the slow one loses the oldest"
+            dropped > 0,
+            "the oldest messages of the slow client are dropped"
         );
-        let limit = p99(&alone) * 4 + Duration::from_millis(100);
-        assert!(p99(&beside) < limit, "{:?} of {limit:?}", p99(&beside));
-        if !matches!(pace, Pace::Slow { .. }) {
-            until("the stalled one is gone", &sockets, || sockets.open() == 0).await;
+    }
+
+    async fn follow(addr: SocketAddr, start: Instant, time: Duration) -> Followed {
+        let mut socket = TcpStream::connect(addr).await.unwrap();
+        socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+        let (mut rest, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+        let (mut followed, mut next, mut in_frames) = (Followed::default(), 0, false);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let n = timeout(PATIENCE, socket.read(&mut buffer)).await;
+            let n = n.unwrap().unwrap();
+            assert_ne!(n, 0, "the connection is closed");
+            rest.extend_from_slice(&buffer[..n]);
+            if !in_frames {
+                let Some(head) = rest.windows(4).position(|four| four == b"\r\n\r\n") else {
+                    continue;
+                };
+                assert!(rest.starts_with(b"HTTP/1.1 101"));
+                rest.drain(..head + 4);
+                in_frames = true;
+            }
+            while let Some((len, head)) = frame(&rest) {
+                if rest.len() < head + len {
+                    break;
+                }
+                // Text of the ticks begins with its number; pings and flow messages do not.
+                let text = String::from_utf8_lossy(&rest[head..head + len]).into_owned();
+                let mut words = text.split(' ');
+                if let Some(Ok(number)) = words.next().map(str::parse::<u64>) {
+                    assert_eq!(number, next, "a healthy client loses nothing");
+                    next += 1;
+                    followed.add(start, words.next().unwrap().parse().unwrap());
+                }
+                assert!(!text.contains("flow.gap"), "a healthy client loses nothing");
+                rest.drain(..head + len);
+                followed.bytes += len as u64;
+            }
         }
-        slow.abort();
+        followed
+    }
+
+    async fn slow(addr: SocketAddr, pace: Pace) {
+        client::run(addr, HANDSHAKE, pace).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::Direct).await;
+async fn slow_clients_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::Direct).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_behind_nginx_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::Nginx).await;
+async fn slow_clients_behind_nginx_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::Nginx).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_behind_haproxy_are_bounded_and_alone_with_it() {
-    slow_clients(Kind::HaProxy).await;
+async fn slow_clients_behind_haproxy_are_bounded_and_delay_no_other() {
+    slow_clients::<Ticker>(Kind::HaProxy).await;
 }
