@@ -81,6 +81,10 @@ impl Followed {
 
 /// A slow client of each pace, one after the other, each beside a healthy one: what it takes is
 /// bounded, its neighbour is not delayed, and it is disconnected in time.
+///
+/// # Panics
+///
+/// One of this does not hold.
 pub async fn slow_clients<F: Face>(kind: Kind) {
     for pace in PACES {
         let start = Instant::now();
@@ -112,6 +116,10 @@ pub async fn slow_clients<F: Face>(kind: Kind) {
 }
 
 /// Waits for a condition in real time, because of the sockets.
+///
+/// # Panics
+///
+/// It does not hold within [`PATIENCE`].
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let held = async {
         while !holds() {

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     hub::Cursor,
-    sse::trace::{Batch, Origin, Unacknowledged},
+    sse::trace::{Batch, Delivery, Unacknowledged},
 };
 
 /// An acknowledgement was rejected. The connection is as it was.
@@ -135,10 +135,10 @@ impl Acked {
     }
 
     /// Counts an event as sent.
-    pub(crate) fn sent(&self, seq: u64, origin: Origin) {
+    pub(crate) fn sent(&self, seq: u64, delivery: Delivery) {
         let mut progress = lock(&self.progress);
         progress.sent = seq;
-        progress.unacknowledged.sent(seq, origin);
+        progress.unacknowledged.sent(seq, delivery);
     }
 
     /// Moves both ends: numbers in a gap and in front of a reset were not sent.

@@ -20,7 +20,7 @@ use crate::{
         positions::{Position, Positions},
         source::Source,
         topic::Shared,
-        trace::Batch,
+        trace::{self, Batch},
     },
 };
 
@@ -234,7 +234,10 @@ impl Connection {
                 self.written.seq = seq;
                 frame.event(self.written, &item);
                 match &self.acked {
-                    Some(acked) => acked.sent(seq, item.origin),
+                    Some(acked) => {
+                        let name = &self.shared().limits.name;
+                        acked.sent(seq, trace::Delivery::open(name, seq, item.origin));
+                    }
                     None => batch.add(seq, item.origin),
                 }
                 self.left = self.left.map(|left| left - 1);

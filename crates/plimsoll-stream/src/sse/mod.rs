@@ -77,20 +77,21 @@
 //!
 //! # Tracing
 //!
-//! With the feature `tracing`, events of `tracing` with the target `plimsoll_stream::sse` follow
-//! what is published to the client. There is one for each batch, and none above the level `DEBUG`:
+//! With the feature `tracing`, spans and events of `tracing` with the target `plimsoll_stream::sse`
+//! follow what is published to the client. None is above the level `DEBUG`:
 //!
-//! | message | level | when |
+//! | span or message | level | when |
 //! |---|---|---|
-//! | `acknowledged` | `DEBUG` | a client acknowledges, with [`TopicBuilder::acknowledge`] |
-//! | `written` | `TRACE` | a frame or a poll is written, in a topic without acknowledgements |
+//! | `delivery`, a span for each event and client | `DEBUG` | from when the event is written to its acknowledgement (`acknowledged=true`), or the end of the connection; with `seq` |
+//! | `acknowledged`, one for each batch | `DEBUG` | a client acknowledges, with [`TopicBuilder::acknowledge`] |
+//! | `written`, one for each batch | `TRACE` | a frame or a poll is written, in a topic without acknowledgements |
 //!
-//! Fields: `topic`, the numbers `from` and `to`, `age_seconds` since the oldest of them was
-//! published, and `span`, the id of the span in which it was. The id is a number for logs: a
-//! subscriber may use it again after the span was closed, and no span is kept open.
+//! Fields: `topic`, the numbers `from` and `to` of a batch, `age_seconds` since the oldest of them
+//! was published, and `span`, the id of the span in which it was. The id is a number for logs: a
+//! subscriber may use it again after the span was closed, and the publisher's span is not kept open.
 //!
 //! While no subscriber enables the level, the cost is one check for each publication. An event has
-//! 24 bytes more with the feature, and a client that acknowledges up to 32 bytes for each event of
+//! 32 bytes more with the feature, and a client that acknowledges up to 80 bytes for each event of
 //! its window. A panic of the subscriber is caught.
 
 mod acks;

@@ -24,6 +24,8 @@ use super::client::{Parser, get, read_ready};
 #[derive(Clone)]
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
+    /// What is opened, recorded and closed. The id of a span is the number of its line.
+    spans: Arc<Mutex<Vec<String>>>,
     max: Level,
     panics: Panics,
 }
@@ -33,12 +35,14 @@ enum Panics {
     Never,
     WhenAsked,
     AtEvents,
+    AtSpans,
 }
 
 impl Log {
     fn new(max: Level, panics: Panics) -> Self {
         Self {
             lines: Arc::default(),
+            spans: Arc::default(),
             max,
             panics,
         }
@@ -59,6 +63,10 @@ impl Log {
 
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.lines.lock().unwrap())
+    }
+
+    fn spans(&self) -> Vec<String> {
+        self.spans.lock().unwrap().clone()
     }
 }
 
@@ -87,16 +95,31 @@ impl Subscriber for Log {
         is_own(metadata) && *metadata.level() <= self.max
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        assert!(self.panics != Panics::AtSpans, "a broken subscriber");
+        let mut fields = Fields(format!("open {}", span.metadata().name()));
+        span.record(&mut fields);
+        let mut spans = self.spans.lock().unwrap();
+        spans.push(fields.0);
+        Id::from_u64(spans.len() as u64)
     }
 
-    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let mut fields = Fields(format!("record {}", span.into_u64()));
+        values.record(&mut fields);
+        self.spans.lock().unwrap().push(fields.0);
+    }
+
+    fn try_close(&self, span: Id) -> bool {
+        let line = format!("close {}", span.into_u64());
+        self.spans.lock().unwrap().push(line);
+        true
+    }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        assert!(self.panics == Panics::Never, "a broken subscriber");
+        assert!(self.panics != Panics::AtEvents, "a broken subscriber");
         let mut fields = Fields(event.metadata().level().to_string());
         event.record(&mut fields);
         self.lines.lock().unwrap().push(fields.0);
@@ -159,6 +182,29 @@ async fn an_acknowledgement_is_one_event_with_the_age_of_the_oldest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_is_a_span_from_the_write_to_the_acknowledgement() {
+    let (log, _guard) = Log::install(Level::DEBUG, Panics::Never);
+    let topic = Topic::builder().name("ticks").acknowledge(3);
+    let (topic, mut parser) = (topic.build().unwrap(), Parser::default());
+    let mut response = get(&topic.router(), "/", "").await;
+    publish(&topic, 1..=1);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(log.spans(), [""; 0], "nothing was written yet");
+    publish(&topic, 2..=2);
+    read_ready(&mut response, &mut parser).await;
+    let opened = [
+        "open delivery topic=\"ticks\" seq=1 age_seconds=2.0",
+        "open delivery topic=\"ticks\" seq=2 age_seconds=0.0",
+    ];
+    assert_eq!(log.spans(), opened);
+    let connection = connection(&parser);
+    topic.acknowledge(&connection, at(&topic, 1)).unwrap();
+    assert_eq!(log.spans()[2..], ["record 1 acknowledged=true", "close 1"]);
+    drop(response);
+    assert_eq!(log.spans()[4..], ["close 2"], "not acknowledged");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_acknowledgements_each_frame_is_one_event() {
     let (log, _guard) = Log::install(Level::TRACE, Panics::Never);
     let (topic, mut parser) = (Topic::builder().build().unwrap(), Parser::default());
@@ -189,7 +235,7 @@ async fn a_level_that_is_off_emits_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn law_10_a_subscriber_that_panics_fails_no_stream() {
-    for panics in [Panics::WhenAsked, Panics::AtEvents] {
+    for panics in [Panics::WhenAsked, Panics::AtEvents, Panics::AtSpans] {
         let (_, _guard) = Log::install(Level::TRACE, panics);
         let (topic, mut parser) = (Topic::builder().build().unwrap(), Parser::default());
         let mut response = get(&topic.router(), "/", "").await;
@@ -215,9 +261,9 @@ fn an_event_is_equal_wherever_it_was_published() {
     let (_, _guard) = Log::install(Level::TRACE, Panics::Never);
     let topic = Topic::builder().build().unwrap();
     topic.close();
-    let refused = topic.publish(SseEvent::new("1")).unwrap_err();
-    let plimsoll_stream::PublishError::Closed(back) = refused else {
-        panic!("{refused:?}")
+    let rejected = topic.publish(SseEvent::new("1")).unwrap_err();
+    let plimsoll_stream::PublishError::Closed(back) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(back, SseEvent::new("1"));
 }
