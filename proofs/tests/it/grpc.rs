@@ -187,7 +187,7 @@ impl Face for Served {
                 for _ in 0..bytes / SIZE {
                     ticks.message().await.unwrap();
                 }
-                pending().await;
+                pending::<()>().await;
             }
         }
     }
