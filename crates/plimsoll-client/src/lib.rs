@@ -5,6 +5,7 @@
 //! | task | item |
 //! |---|---|
 //! | reject in the client what the callee would reject | [`AdaptiveThrottle`]: from the share that was accepted recently |
+//! | read the wait and the quotas that a response states | [`RateLimitAdvice`] |
 //! | propagate priority and deadline, and shed before sending | [`Downstream`]: the layer of a client |
 //!
 //! # Features
@@ -13,6 +14,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod advice;
 mod downstream;
 mod error;
 mod hints;
@@ -22,6 +24,7 @@ mod throttle;
 #[cfg(feature = "call-scope")]
 pub use self::downstream::{CallScope, CallScopeLayer};
 pub use self::{
+    advice::{QuotaLeft, QuotaPolicy, QuotaUnit, RateLimitAdvice},
     downstream::{CallContext, Downstream, DownstreamHandle, DownstreamPermit},
     error::{InvalidAdaptiveThrottle, InvalidDownstream},
     throttle::{AdaptiveThrottle, AdaptiveThrottleHandle, ThrottlePermit},

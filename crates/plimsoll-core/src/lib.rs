@@ -55,7 +55,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod advice;
 mod allowance;
 mod announcement;
 mod callbacks;
@@ -113,7 +112,6 @@ pub use tokio::time::Instant;
 
 #[doc(inline)]
 pub use self::{
-    advice::RateLimitAdvice,
     condition::{except_paths, except_preflight},
     cost::Cost,
     deadline::{Deadline, Deadlines},

@@ -15,6 +15,13 @@ pub const TIMEOUT: HeaderName = HeaderName::from_static("plimsoll-timeout-ms");
 /// sheds now, 0 to 511.
 pub const THRESHOLD: HeaderName = HeaderName::from_static("plimsoll-threshold");
 
+/// On rejections and accepted responses: what is left of the caller's quotas, after
+/// draft-ietf-httpapi-ratelimit-headers.
+pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Beside [`RATELIMIT`]: the quotas themselves.
+pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// Reads the [`THRESHOLD`] in a response's headers or trailers: the highest of several lines. A
 /// value other than 0 to 511 in digits counts as absent.
 pub fn threshold(headers: &HeaderMap) -> Option<u16> {

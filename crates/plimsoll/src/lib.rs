@@ -143,9 +143,9 @@ pub use plimsoll_core::{
     Criticality, Deadline, Deadlines, Gate, GateBuilder, GateLayer, Handover, HeaderKey, Http,
     Instant, InvalidCriticality, InvalidKeyed, InvalidShadow, IpRange, Key, Keyed, KeyedHandle,
     Kind, LoadSignal, Missing, Observe, Outcome, Plain, PlainError, Policy, Priority,
-    RateLimitAdvice, RateLimitFields, Rejected, Rejection, Release, RequestHead, Route, Same,
-    Shadow, ShadowHandle, TraceId, When, Worst, decides_at_once, except_paths, except_preflight,
-    key, labelled, not_a_layer, policy, protocol, wire,
+    RateLimitFields, Rejected, Rejection, Release, RequestHead, Route, Same, Shadow, ShadowHandle,
+    TraceId, When, Worst, decides_at_once, except_paths, except_preflight, key, labelled,
+    not_a_layer, policy, protocol, wire,
 };
 
 /// Stops calling a service that fails, and probes for its recovery.

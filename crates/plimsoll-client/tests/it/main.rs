@@ -1,6 +1,7 @@
 //! Behaviour of clients through the public API.
 #![allow(clippy::float_cmp)] // these loads are exact in a float
 
+mod advice;
 mod contract;
 mod downstream;
 mod fused;
@@ -11,6 +12,7 @@ mod grpc;
 mod instances;
 mod panics;
 mod propagation;
+mod several_lines;
 mod throttle;
 mod throttle_gate;
 

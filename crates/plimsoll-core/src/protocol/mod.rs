@@ -24,7 +24,6 @@ pub use self::{
 use crate::{Rejection, RequestHead};
 #[doc(inline)]
 pub use crate::{
-    advice::{QuotaLeft, QuotaPolicy, QuotaUnit},
     classify::{Classify, ClientClassifier, ServerClassifier},
     gate::{GateFuture, Held, Hold},
 };

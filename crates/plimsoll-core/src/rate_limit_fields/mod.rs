@@ -5,12 +5,13 @@ mod known;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Allowance, allowance::whole_seconds, decimal::decimal};
+use crate::{
+    Allowance,
+    allowance::whole_seconds,
+    decimal::decimal,
+    wire::{RATELIMIT, RATELIMIT_POLICY},
+};
 
-/// `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
-pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// `RateLimit` of the same draft.
-pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");

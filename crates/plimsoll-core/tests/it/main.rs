@@ -1,6 +1,5 @@
 //! Behaviour of the gate, the protocols and the combinators, through the public API.
 
-mod advice;
 mod body;
 mod body_waits;
 mod classify;
@@ -23,7 +22,6 @@ mod priority;
 mod rates;
 mod release;
 mod sample;
-mod several_lines;
 mod shadow;
 mod sockets;
 mod spending;

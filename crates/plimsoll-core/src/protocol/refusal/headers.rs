@@ -10,8 +10,7 @@ use ::http::{
 use crate::{
     Rejection,
     decimal::decimal,
-    rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY},
-    wire::THRESHOLD,
+    wire::{RATELIMIT, RATELIMIT_POLICY, THRESHOLD},
 };
 
 /// Names the policy that rejected. Its presence means that nothing was run.

@@ -16,8 +16,9 @@ use http::{
     header::{AGE, CONTENT_LENGTH, DATE, RETRY_AFTER},
 };
 use http_body::{Body, Frame};
+use plimsoll_client::RateLimitAdvice;
 use plimsoll_core::{
-    Class, GateLayer, Instant, Outcome, Policy, RateLimitAdvice, RateLimitFields,
+    Class, GateLayer, Instant, Outcome, Policy, RateLimitFields,
     policy::{Allowance, Verdict},
     protocol::{Classify, ClientClassifier, ServerClassifier},
 };

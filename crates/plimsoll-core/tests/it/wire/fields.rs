@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
-use plimsoll_core::{
-    GateLayer, Http, Kind, RateLimitAdvice, RateLimitFields, Rejection, policy::Allowance,
-};
+use plimsoll_client::RateLimitAdvice;
+use plimsoll_core::{GateLayer, Http, Kind, RateLimitFields, Rejection, policy::Allowance};
 use tower::{Layer as _, ServiceExt as _};
 
 use super::{Announces, QUOTA, Reject, answer, text};

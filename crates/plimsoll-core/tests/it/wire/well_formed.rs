@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::{Request, Response};
-use plimsoll_core::{Http, Kind, RateLimitAdvice, RateLimitFields, Rejection, policy::Allowance};
+use plimsoll_client::RateLimitAdvice;
+use plimsoll_core::{Http, Kind, RateLimitFields, Rejection, policy::Allowance};
 use proptest::prelude::*;
 
 use super::{QUOTA, answer, text};

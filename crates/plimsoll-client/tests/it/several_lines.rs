@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use plimsoll_core::{RateLimitAdvice, RateLimitFields, policy::Allowance};
+use plimsoll_client::RateLimitAdvice;
+use plimsoll_core::{RateLimitFields, policy::Allowance};
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -10,9 +10,9 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use http::{HeaderMap, header::AGE};
+use plimsoll_core::wire::{RATELIMIT, RATELIMIT_POLICY};
 
 pub use self::quota::{QuotaLeft, QuotaPolicy, QuotaUnit};
-use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 
 /// Reads `Retry-After`, `RateLimit` and `RateLimit-Policy` of a response, for code that calls a
 /// limited server.
@@ -26,7 +26,7 @@ use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
 ///
 /// ```
 /// use std::time::Duration;
-/// use plimsoll_core::RateLimitAdvice;
+/// use plimsoll_client::RateLimitAdvice;
 ///
 /// let response = http::Response::builder()
 ///     .status(429)

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use plimsoll_core::{RateLimitAdvice, RateLimitFields, policy::Allowance, protocol::QuotaUnit};
+use plimsoll_client::{QuotaUnit, RateLimitAdvice};
+use plimsoll_core::{RateLimitFields, policy::Allowance};
 use proptest::prelude::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
