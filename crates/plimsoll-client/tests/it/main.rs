@@ -1,0 +1,3 @@
+//! Behaviour of the client through its public API.
+
+mod budget;
