@@ -45,3 +45,33 @@ pub enum InvalidBudget {
     #[error("token_ratio must be in 0.001..=1000, got {0}")]
     TokenRatio(f64),
 }
+
+/// A setting of a [`RetryBuilder`](crate::RetryBuilder) is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRetry {
+    /// No attempt, or more than any callee should receive.
+    #[error("max_attempts must be in 1..=100, got {0}")]
+    MaxAttempts(u32),
+    /// The timeout of an attempt is zero or too long.
+    #[error("attempt_timeout must be in 1ns..=1 day, got {0:?}")]
+    AttemptTimeout(Duration),
+    /// The timeout of a call is zero or too long.
+    #[error("total_timeout must be in 1ns..=1 day, got {0:?}")]
+    TotalTimeout(Duration),
+    /// The ceiling of hints is too long.
+    #[error("longest_hint must be at most 1 day, got {0:?}")]
+    LongestHint(Duration),
+}
+
+/// The error of a call that received no answer in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimedOut {
+    /// The last attempt reached its timeout, and no other was sent.
+    #[error("no answer within the attempt's timeout")]
+    Attempt,
+    /// The deadline of the call has passed.
+    #[error("no answer before the call's deadline")]
+    Deadline,
+}

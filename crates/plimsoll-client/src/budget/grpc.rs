@@ -7,7 +7,7 @@ const TOKEN: u64 = 1000;
 
 /// The token count of one callee.
 pub(super) struct Tokens {
-    tokens: AtomicU64,
+    count: AtomicU64,
     most: u64,
     ratio: u64,
 }
@@ -20,7 +20,7 @@ impl Tokens {
         }
         let most = u64::from(max_tokens) * TOKEN;
         Some(Self {
-            tokens: AtomicU64::new(most),
+            count: AtomicU64::new(most),
             most,
             ratio: thousandths(token_ratio),
         })
@@ -32,24 +32,25 @@ impl Tokens {
             let sum = (tokens + self.ratio).min(self.most);
             (sum > tokens).then_some(sum)
         };
-        _ = self.tokens.fetch_update(Relaxed, Relaxed, more);
+        // Performance: a full count is only read.
+        _ = self.count.fetch_update(Relaxed, Relaxed, more);
     }
 
     /// Takes a token. Returns whether a retry is allowed.
     pub(super) fn failure(&self) -> bool {
         let less = |tokens: u64| (tokens > 0).then(|| tokens.saturating_sub(TOKEN));
-        let before = self.tokens.fetch_update(Relaxed, Relaxed, less);
+        let before = self.count.fetch_update(Relaxed, Relaxed, less);
         self.is_above_half(before.unwrap_or(0).saturating_sub(TOKEN))
     }
 
     /// Returns whether a hedge is allowed.
     pub(super) fn allow(&self) -> bool {
-        self.is_above_half(self.tokens.load(Relaxed))
+        self.is_above_half(self.count.load(Relaxed))
     }
 
     /// Returns how many failures in a row would be retried.
     pub(super) fn available(&self) -> f64 {
-        let above = self.tokens.load(Relaxed).saturating_sub(self.most / 2);
+        let above = self.count.load(Relaxed).saturating_sub(self.most / 2);
         above as f64 / TOKEN as f64
     }
 
@@ -79,10 +80,10 @@ mod tests {
         let tokens = Tokens::new(10, 0.1).unwrap();
         let allowed: Vec<_> = (0..5).map(|_| tokens.failure()).collect();
         assert_eq!(allowed, [true, true, true, true, false]);
-        assert_eq!(tokens.tokens.load(Relaxed), 5 * TOKEN);
+        assert_eq!(tokens.count.load(Relaxed), 5 * TOKEN);
         assert!(!tokens.allow());
         tokens.success();
-        assert_eq!(tokens.tokens.load(Relaxed), 5_100);
+        assert_eq!(tokens.count.load(Relaxed), 5_100);
         assert!(tokens.allow());
     }
 
@@ -108,10 +109,10 @@ mod tests {
     fn the_count_stays_between_zero_and_the_maximum() {
         let tokens = Tokens::new(1, 0.5).unwrap();
         tokens.success();
-        assert_eq!(tokens.tokens.load(Relaxed), TOKEN);
+        assert_eq!(tokens.count.load(Relaxed), TOKEN);
         for _ in 0..3 {
             assert!(!tokens.failure());
-            assert_eq!(tokens.tokens.load(Relaxed), 0);
+            assert_eq!(tokens.count.load(Relaxed), 0);
         }
     }
 }

@@ -71,7 +71,7 @@ struct Inner {
 enum Form {
     Successes { bank: Bank, ratio: u64 },
     Requests { bank: Bank, ratio: u64 },
-    Recent(Recent),
+    Recent(Box<Recent>),
     Grpc(Tokens),
 }
 
@@ -137,7 +137,9 @@ impl RetryBudget {
         if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&window) {
             return Err(InvalidBudget::Window(window));
         }
-        Ok(Self::of(Form::Recent(Recent::new(ratio, at_least, window))))
+        Ok(Self::of(Form::Recent(Box::new(Recent::new(
+            ratio, at_least, window,
+        )))))
     }
 
     /// The retry throttling of gRPC (gRFC A6): `max_tokens` at the start, one fewer for each failure,

@@ -1,6 +1,6 @@
 //! Retries over the successes of the last seconds, with a minimum.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
@@ -70,12 +70,11 @@ impl Recent {
         let tag = period & u64::from(u32::MAX);
         let more = |place: u64| {
             let (number, count) = (place >> 32, place & u64::from(u32::MAX));
-            if number == tag {
-                (count < u64::from(u32::MAX)).then_some(place + 1)
-            } else if number < tag {
-                Some(tag << 32 | 1)
-            } else {
-                None // This thread is a whole window late.
+            match number.cmp(&tag) {
+                Ordering::Equal => (count < u64::from(u32::MAX)).then_some(place + 1),
+                Ordering::Less => Some((tag << 32) | 1),
+                // This thread is a whole window late.
+                Ordering::Greater => None,
             }
         };
         _ = self.successes[index(period)].fetch_update(Relaxed, Relaxed, more);

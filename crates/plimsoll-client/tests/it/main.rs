@@ -1,3 +1,29 @@
 //! Behaviour of the client through its public API.
+#![allow(clippy::print_stdout)] // in the proofs, which an example prints
 
+#[path = "../../examples/proofs/amplification.rs"]
+mod amplification;
 mod budget;
+mod callee;
+mod grpc;
+#[path = "../../examples/proofs/herd.rs"]
+mod herd;
+mod proofs;
+mod replay;
+mod retry;
+#[path = "../../examples/proofs/stall.rs"]
+mod stall;
+mod wire;
+
+use std::{future::Future, time::Duration};
+
+/// Awaits `work`, and fails after a minute when a lost wake-up makes it hang.
+async fn within_a_minute<F: Future>(work: F) -> F::Output {
+    let ends = tokio::time::timeout(Duration::from_secs(60), work).await;
+    ends.expect("timed out: a wake-up was lost")
+}
+
+/// Milliseconds.
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
