@@ -75,3 +75,18 @@ pub enum TimedOut {
     #[error("no answer before the call's deadline")]
     Deadline,
 }
+
+/// A setting of a [`HedgeBuilder`](crate::HedgeBuilder) is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHedge {
+    /// No call would be hedged, or all of them.
+    #[error("percentile must be in (0, 0.9999], got {0}")]
+    Percentile(f64),
+    /// The least delay is longer than any answer should take.
+    #[error("at_least must be at most 1h, got {0:?}")]
+    AtLeast(Duration),
+    /// Latencies would be forgotten at once, or count for too long.
+    #[error("period must be in 1s..=1h, got {0:?}")]
+    Period(Duration),
+}

@@ -7,13 +7,17 @@ mod answer;
 mod backoff;
 mod budget;
 mod error;
+mod hedge;
 mod hint;
+mod reconnect;
 mod replay;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;
+mod stack;
 mod sync;
+mod timeout;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::ReqwestReplay;
@@ -21,9 +25,13 @@ pub use self::{
     answer::{AnswerBody, HttpPeek, PeekAnswer, ReadAnswer},
     backoff::{Backoff, Jitter},
     budget::{RetryBudget, Withdrawal},
-    error::{InvalidBackoff, InvalidBudget, InvalidRetry, TimedOut},
+    error::{InvalidBackoff, InvalidBudget, InvalidHedge, InvalidRetry, TimedOut},
+    hedge::{Hedge, HedgeBuilder, HedgeFuture, HedgeHandle, HedgeLayer},
     hint::RetryHint,
+    reconnect::{Reconnect, Reconnecting},
     replay::{HttpReplay, ReplayBody},
     request::{Idempotent, Replay, ReplayRequest},
     retry::{Retry, RetryBuilder, RetryFuture, RetryHandle, RetryLayer},
+    stack::{ClientStack, ClientStackLayer},
+    timeout::{CallTimeout, CallTimeoutFuture},
 };

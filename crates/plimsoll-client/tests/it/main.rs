@@ -6,11 +6,14 @@ mod amplification;
 mod budget;
 mod callee;
 mod grpc;
+mod hedge;
 #[path = "../../examples/proofs/herd.rs"]
 mod herd;
 mod proofs;
+mod reconnect;
 mod replay;
 mod retry;
+mod stack;
 #[path = "../../examples/proofs/stall.rs"]
 mod stall;
 mod wire;
