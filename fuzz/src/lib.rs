@@ -1,5 +1,7 @@
 //! The fuzz targets, which are modules of the crates' tests: what CI runs is what is fuzzed.
 
+#[path = "../../crates/plimsoll-client/tests/it/fuzz_target.rs"]
+mod client;
 #[path = "../../crates/plimsoll-core/tests/fuzz_targets/targets/mod.rs"]
 mod core;
 #[path = "../../crates/plimsoll-load-shed/tests/it/fuzz_target.rs"]
@@ -7,4 +9,4 @@ mod load_shed;
 #[path = "../../crates/plimsoll-metrics/tests/it/fuzz_target.rs"]
 mod metrics;
 
-pub use self::{core::*, load_shed::downstream, metrics::metrics_accept};
+pub use self::{client::retry_hint, core::*, load_shed::downstream, metrics::metrics_accept};

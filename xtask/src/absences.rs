@@ -120,6 +120,14 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-circuit-breaker/src/handle.rs",
                 "a state that is set by hand, for the report",
             ),
+            (
+                "plimsoll-client/src/hedge/",
+                "the start of a call, its end, and the answers between",
+            ),
+            (
+                "plimsoll-client/src/retry/future.rs",
+                "the end of a failed attempt, and of one with a deadline",
+            ),
             ("plimsoll-load-shed/src/signal/executor.rs", "a probe task"),
             (
                 "plimsoll-load-shed/src/signal/system/mod.rs",
@@ -224,6 +232,18 @@ const ABSENCES: &[Absence] = &[
         scope: Scope::Published,
         except: &[
             ("plimsoll-core/src/gate/service.rs", "the gate"),
+            (
+                "plimsoll-client/src/hedge/service.rs",
+                "`Hedge`, which calls the inner service twice",
+            ),
+            (
+                "plimsoll-client/src/retry/service.rs",
+                "`Retry`, which calls the inner service several times",
+            ),
+            (
+                "plimsoll-client/src/timeout.rs",
+                "`CallTimeout`, which ends calls inside of a gate",
+            ),
             (
                 "plimsoll-load-shed/src/downstream/scope.rs",
                 "`CallScope`, which admits nothing",

@@ -5,8 +5,9 @@ use std::process::Command;
 use crate::run::{cargo, need, root, step, timed};
 
 /// Crates with loom models of their atomics: unit tests under `cfg(loom)`.
-const LOOM: [&str; 6] = [
+const LOOM: [&str; 7] = [
     "plimsoll-circuit-breaker",
+    "plimsoll-client",
     "plimsoll-concurrency",
     "plimsoll-core",
     "plimsoll-load-shed",

@@ -77,7 +77,8 @@ where
         Some(self.extensions())
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // see `HttpReplay::record`
     fn record(self, limit: usize) -> (Self::Attempt, HttpReplay<B>) {
         HttpReplay::record(self, limit)
     }
@@ -86,25 +87,26 @@ where
 /// Returns whether a request may be sent twice.
 #[inline]
 pub(crate) fn is_idempotent<Req: ReplayRequest>(req: &Req) -> bool {
-    if is_idempotent_method(req.method()) {
-        // Performance: the usual case has no extensions.
-        return match req.extensions() {
-            Some(extensions) if !extensions.is_empty() => {
-                extensions.get() != Some(&Idempotent(false))
-            }
-            _ => true,
-        };
+    // Performance: the usual case has no extensions.
+    if is_idempotent_method(req.method()) && req.extensions().is_none_or(Extensions::is_empty) {
+        return true;
     }
+    is_marked(req)
+}
+
+#[inline(never)]
+fn is_marked<Req: ReplayRequest>(req: &Req) -> bool {
     let marked = req.extensions().and_then(Extensions::get);
     match marked {
         Some(Idempotent(safe)) => *safe,
-        None => req.headers().contains_key("idempotency-key"),
+        None => is_idempotent_method(req.method()) || req.headers().contains_key("idempotency-key"),
     }
 }
 
 /// The idempotent methods of RFC 9110, section 9.2.2, and `QUERY`.
+#[inline]
 fn is_idempotent_method(method: &Method) -> bool {
-    method.is_idempotent() || method.as_str() == "QUERY"
+    *method == Method::GET || method.is_idempotent() || method.as_str() == "QUERY"
 }
 
 #[cfg(all(test, not(loom)))]

@@ -62,6 +62,8 @@ const BANK: u32 = 10;
 #[derive(Clone)]
 pub struct RetryBudget(Arc<Inner>);
 
+/// On its own cache lines: the count of clones is beside it, and written more often.
+#[repr(align(128))]
 struct Inner {
     form: Form,
     spent: Counter,
@@ -86,8 +88,15 @@ pub(crate) const RETRY: u64 = 1_000_000;
 /// Dropping it returns the permission to the budget; [`spend`](Self::spend) does not.
 #[must_use = "a withdrawal that is dropped is returned to the budget"]
 #[derive(Debug)]
-pub struct Withdrawal {
-    budget: Option<RetryBudget>,
+pub struct Withdrawal<'a> {
+    // Performance: a reference, since a clone of the budget writes to a count that all threads read.
+    budget: &'a RetryBudget,
+    taken: Option<Taken>,
+}
+
+/// A retry that was taken, for futures, which return it to the budget themselves.
+#[derive(Debug)]
+pub(crate) struct Taken {
     /// The period of a [`Recent`] budget in which it was taken.
     period: u64,
 }
@@ -181,7 +190,11 @@ impl RetryBudget {
 
     /// Counts an attempt that failed in a way that may be retried, and takes one retry. `None` when
     /// the budget is spent.
-    pub fn failure(&self, now: Instant) -> Option<Withdrawal> {
+    pub fn failure(&self, now: Instant) -> Option<Withdrawal<'_>> {
+        self.withdrawal(self.take_failure(now))
+    }
+
+    pub(crate) fn take_failure(&self, now: Instant) -> Option<Taken> {
         if let Form::Grpc(tokens) = &self.0.form {
             return self.counted(tokens.failure().then_some(0));
         }
@@ -196,8 +209,15 @@ impl RetryBudget {
     }
 
     /// Takes one hedge, without a failure. `None` when the budget is spent.
-    pub fn hedge(&self, now: Instant) -> Option<Withdrawal> {
-        self.take(now)
+    pub fn hedge(&self, now: Instant) -> Option<Withdrawal<'_>> {
+        self.withdrawal(self.take(now))
+    }
+
+    fn withdrawal(&self, taken: Option<Taken>) -> Option<Withdrawal<'_>> {
+        taken.is_some().then_some(Withdrawal {
+            budget: self,
+            taken,
+        })
     }
 
     /// Returns how many retries and hedges were taken, those included that were returned since.
@@ -240,7 +260,7 @@ impl RetryBudget {
         }
     }
 
-    fn take(&self, now: Instant) -> Option<Withdrawal> {
+    pub(crate) fn take(&self, now: Instant) -> Option<Taken> {
         let taken = match &self.0.form {
             Form::Successes { bank, .. } | Form::Requests { bank, .. } => {
                 bank.withdraw().then_some(0)
@@ -251,22 +271,20 @@ impl RetryBudget {
         self.counted(taken)
     }
 
-    fn counted(&self, period: Option<u64>) -> Option<Withdrawal> {
-        let Some(period) = period else {
+    fn counted(&self, period: Option<u64>) -> Option<Taken> {
+        if period.is_some() {
+            self.0.spent.add();
+        } else {
             self.0.denied.add();
-            return None;
-        };
-        self.0.spent.add();
-        Some(Withdrawal {
-            budget: Some(self.clone()),
-            period,
-        })
+        }
+        period.map(|period| Taken { period })
     }
 
+    /// Returns a retry that was not sent.
     #[cold]
-    fn put_back(&self, period: u64) {
+    pub(crate) fn put_back(&self, Taken { period }: Taken) {
         match &self.0.form {
-            Form::Successes { bank, .. } | Form::Requests { bank, .. } => bank.deposit(RETRY),
+            Form::Successes { bank, .. } | Form::Requests { bank, .. } => bank.put_back(),
             Form::Recent(recent) => recent.put_back(period),
             // The failure stays counted, whether its retry is sent or not.
             Form::Grpc(_) => {}
@@ -287,17 +305,17 @@ fn checked(ratio: f64, bank: u32) -> Result<(u64, Bank), InvalidBudget> {
     Ok(((ratio * RETRY as f64).round() as u64, Bank::full(bank)))
 }
 
-impl Withdrawal {
+impl Withdrawal<'_> {
     /// Ends the withdrawal: its attempt is sent.
     pub fn spend(mut self) {
-        self.budget = None;
+        self.taken = None;
     }
 }
 
-impl Drop for Withdrawal {
+impl Drop for Withdrawal<'_> {
     fn drop(&mut self) {
-        if let Some(budget) = self.budget.take() {
-            budget.put_back(self.period);
+        if let Some(taken) = self.taken.take() {
+            self.budget.put_back(taken);
         }
     }
 }

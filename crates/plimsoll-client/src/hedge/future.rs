@@ -16,8 +16,9 @@ use tower_service::Service;
 
 use super::layer::Shared;
 use crate::{
-    RetryHint, Withdrawal,
+    RetryHint,
     answer::ReadAnswer,
+    budget::Taken,
     request::{Replay, ReplayRequest},
 };
 
@@ -38,8 +39,6 @@ pin_project! {
         second: Option<S::Future>,
         #[pin]
         timer: Option<Sleep>,
-        // The budget's permission, while the inner service is not ready.
-        hedge: Option<Withdrawal>,
         // A bad answer, while the other attempt may have a better one.
         fallback: Option<Result<S::Response, S::Error>>,
         call: Call<S, Req::Replay>,
@@ -52,6 +51,15 @@ pub(super) struct Call<S, R> {
     pub(super) replay: R,
     pub(super) shared: Arc<Shared>,
     pub(super) start: Instant,
+    /// The budget's permission, while the inner service is not ready.
+    pub(super) hedge: Option<Taken>,
+}
+
+/// Returns a hedge that was not sent to the budget.
+impl<S, R> Drop for Call<S, R> {
+    fn drop(&mut self) {
+        self.put_back();
+    }
 }
 
 impl<S, Req> HedgeFuture<S, Req>
@@ -65,7 +73,6 @@ where
             first: Some(first),
             second: None,
             timer,
-            hedge: None,
             fallback: None,
             call,
         }
@@ -101,22 +108,22 @@ where
             if let Some(timer) = this.timer.as_mut().as_pin_mut() {
                 ready!(timer.poll(cx));
                 this.timer.set(None);
-                *this.hedge = this.call.permission();
+                this.call.hedge = this.call.permission();
             }
-            if this.hedge.is_none() {
+            if this.call.hedge.is_none() {
                 return Poll::Pending;
             }
             if ready!(this.call.inner.poll_ready(cx)).is_err() {
                 // The first attempt decides.
-                *this.hedge = None;
+                this.call.put_back();
                 return Poll::Pending;
             }
-            let permission = this.hedge.take();
-            let (Some(attempt), Some(permission)) = (this.call.replay.again(|_| {}), permission)
-            else {
+            let Some(attempt) = this.call.replay.again(|_| {}) else {
+                this.call.put_back();
                 return Poll::Pending;
             };
-            permission.spend();
+            // Spent: the attempt is sent.
+            this.call.hedge = None;
             this.call.shared.hedges.add();
             let second = this.call.inner.call(attempt);
             this.second.set(Some(second));
@@ -145,15 +152,23 @@ where
     }
 }
 
+impl<S, R> Call<S, R> {
+    fn put_back(&mut self) {
+        if let Some(taken) = self.hedge.take() {
+            self.shared.budget.put_back(taken);
+        }
+    }
+}
+
 impl<S, R: Replay> Call<S, R> {
     /// Returns the permission for a hedge.
-    fn permission(&self) -> Option<Withdrawal> {
+    fn permission(&self) -> Option<Taken> {
         let now = Instant::now();
         let shared = &self.shared;
         if !self.replay.is_complete() || !shared.quiet.is_over(now) {
             return None;
         }
-        shared.budget.hedge(now)
+        shared.budget.take(now)
     }
 
     fn measure(&self) {

@@ -89,6 +89,7 @@ where
             replay,
             shared,
             start: now,
+            hedge: None,
         };
         HedgeFuture::new(future, timer, call)
     }

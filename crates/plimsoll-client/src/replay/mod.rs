@@ -1,14 +1,15 @@
 //! Records what a request sends, so that it can be sent again.
 
 mod body;
+mod head;
 mod record;
 
-use http::{HeaderMap, Request, request::Parts};
+use http::{HeaderMap, Request};
 use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::record::Record;
+use self::{head::Head, record::Record};
 use crate::request::Replay;
 
 /// The head and the body of an HTTP request, for further attempts.
@@ -22,9 +23,9 @@ enum Kept<B> {
     /// Nothing: the body is larger than the limit.
     Nothing,
     /// The head of a request without a body.
-    Head(Parts),
+    Head(Head),
     /// The head, and the body as far as it was sent.
-    Body(Parts, Record<B>),
+    Body(Head, Record<B>),
 }
 
 impl<B> HttpReplay<B>
@@ -32,29 +33,32 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    #[inline]
+    // Performance: inlined, so that the attempt is built in its place and not moved.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn record(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, Self) {
-        let (head, body) = req.into_parts();
-        if body.is_end_stream() {
-            let kept = Kept::Head(head.clone());
-            return (
-                Request::from_parts(head, ReplayBody::empty()),
-                Self { kept },
-            );
+        if req.body().is_end_stream() {
+            let kept = Kept::Head(Head::of(&req));
+            return (req.map(|_| ReplayBody::empty()), Self { kept });
         }
+        Self::record_body(req, limit)
+    }
+
+    #[inline(never)]
+    fn record_body(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, Self) {
         // Performance: a body that is known to be too large is neither wrapped nor recorded.
-        if body.size_hint().lower() > limit as u64 {
-            let attempt = Request::from_parts(head, ReplayBody::once(body));
+        if req.body().size_hint().lower() > limit as u64 {
             let kept = Kept::Nothing;
-            return (attempt, Self { kept });
+            return (req.map(ReplayBody::once), Self { kept });
         }
+        let head = Head::of(&req);
+        let (parts, body) = req.into_parts();
         let record = Record::new(body, limit);
         let body = record
             .attempt()
             .map_or_else(ReplayBody::empty, ReplayBody::recorded);
-        let attempt = Request::from_parts(head.clone(), body);
         let kept = Kept::Body(head, record);
-        (attempt, Self { kept })
+        (Request::from_parts(parts, body), Self { kept })
     }
 }
 
@@ -87,8 +91,8 @@ where
             Kept::Head(head) => (head, ReplayBody::empty()),
             Kept::Body(head, record) => (head, ReplayBody::recorded(record.attempt()?)),
         };
-        let mut head = head.clone();
-        edit(&mut head.headers);
-        Some(Request::from_parts(head, body))
+        let mut attempt = head.request(body);
+        edit(attempt.headers_mut());
+        Some(attempt)
     }
 }

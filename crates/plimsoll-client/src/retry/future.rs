@@ -21,8 +21,9 @@ use super::{
     stated::Stated,
 };
 use crate::{
-    RetryHint, TimedOut, Withdrawal,
+    RetryHint, TimedOut,
     answer::{PeekAnswer, ReadAnswer},
+    budget::Taken,
     request::{Replay, ReplayRequest},
 };
 
@@ -72,7 +73,17 @@ pub(super) struct Call<S, R> {
     pub(super) max_attempts: u32,
     pub(super) attempts: Attempts,
     /// The budget's permission for the retry that is waited for.
-    pub(super) retry: Option<Withdrawal>,
+    pub(super) retry: Option<Taken>,
+}
+
+/// Returns a retry that was not sent to the budget.
+impl<S, R> Drop for Call<S, R> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(taken) = self.retry.take() {
+            self.shared.budget.put_back(taken);
+        }
+    }
 }
 
 impl<S, Req> RetryFuture<S, Req>
@@ -345,7 +356,7 @@ impl<S, R: Replay> Call<S, R> {
             return None;
         }
         if !failed.ran.is_free() {
-            self.retry = Some(budget.failure(now)?);
+            self.retry = Some(budget.take_failure(now)?);
         }
         let attempts = &mut self.attempts;
         attempts.waited = after;
@@ -371,9 +382,8 @@ impl<S, R: Replay> Call<S, R> {
             .again(|headers| stated.write(headers, left, earlier, header))?;
         self.started = Some(now);
         self.shared.retries.add();
-        match self.retry.take() {
-            Some(retry) => retry.spend(),
-            None => self.shared.free.add(),
+        if self.retry.take().is_none() {
+            self.shared.free.add();
         }
         Some(attempt)
     }

@@ -73,7 +73,7 @@ pub(super) fn head(
             return Some(rejected_here(rules, rejection));
         }
     }
-    if is_grpc(headers) {
+    if !headers.is_empty() && is_grpc(headers) {
         return grpc_head(rules, status, headers);
     }
     if status.as_u16() < 400 && status != StatusCode::ACCEPTED {

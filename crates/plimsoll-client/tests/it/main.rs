@@ -5,10 +5,14 @@
 mod amplification;
 mod budget;
 mod callee;
+// The `fuzz` package includes it, too.
+#[allow(unreachable_pub)]
+mod fuzz_target;
 mod grpc;
 mod hedge;
 #[path = "../../examples/proofs/herd.rs"]
 mod herd;
+mod hints;
 mod proofs;
 mod reconnect;
 mod replay;

@@ -1,0 +1,68 @@
+//! The fuzz target for what a callee asks of retries. The `fuzz` package includes this file.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use plimsoll_client::{Backoff, Reconnect, Reconnecting, RetryHint};
+
+const CEILING: Duration = Duration::from_secs(60);
+
+/// Takes a status from the first two bytes, then one header per line, its name chosen by the first
+/// byte of the line. Returns whether the answer has a hint.
+///
+/// Checks: waits are below the ceiling; a pushback is a canonical 32-bit number or forbids retries; a
+/// stream reconnects after a finite wait, whatever it has received.
+pub fn retry_hint(data: &[u8]) -> bool {
+    const NAMES: [&str; 6] = [
+        "retry-after",
+        "date",
+        "ratelimit",
+        "grpc-retry-pushback-ms",
+        "plimsoll-rejected-by",
+        "content-type",
+    ];
+    let (status, lines) = data.split_at(data.len().min(2));
+    let status = status
+        .iter()
+        .fold(0, |sum, byte| sum * 256 + u16::from(*byte));
+    let status = StatusCode::from_u16(100 + status % 900).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        let Some((choice, value)) = line.split_first() else {
+            continue;
+        };
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            let name = NAMES[usize::from(*choice) % NAMES.len()];
+            // Fails beyond 32,768 headers, which no client accepts.
+            _ = headers.try_append(HeaderName::from_static(name), value);
+        }
+    }
+
+    let http = RetryHint::http(&headers, CEILING);
+    match http {
+        RetryHint::None => {}
+        RetryHint::AtLeast(wait) => assert!(wait <= CEILING, "{headers:?}"),
+        other => panic!("{other:?} of {headers:?}"),
+    }
+    let lines: Vec<_> = headers.get_all("grpc-retry-pushback-ms").iter().collect();
+    match (RetryHint::grpc(&headers), &*lines) {
+        (RetryHint::None, []) => {}
+        (RetryHint::Exactly(wait), [line]) => {
+            assert_eq!(line.as_bytes(), wait.as_millis().to_string().as_bytes());
+            assert!(i32::try_from(wait.as_millis()).is_ok());
+        }
+        (RetryHint::Never, [_, ..]) => {}
+        (hint, lines) => panic!("{hint:?} of {lines:?}"),
+    }
+
+    let mut stream = Reconnect::new(Backoff::default());
+    stream.received(data);
+    let next = [stream.response(status, &headers), stream.ended()];
+    for next in next {
+        if let Reconnecting::After(wait) = next {
+            assert!(wait <= Duration::from_secs(3 * 3600), "{wait:?}");
+        }
+    }
+    stream.write_headers(&mut headers);
+    http != RetryHint::None || !lines.is_empty()
+}
