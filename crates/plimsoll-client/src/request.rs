@@ -24,8 +24,10 @@ pub trait ReplayRequest: Sized {
     /// Returns the extensions; `None` when the type has none.
     fn extensions(&self) -> Option<&Extensions>;
 
-    /// Makes the first attempt, and keeps what further attempts need: up to `limit` bytes of the body.
-    fn record(self, limit: usize) -> (Self::Attempt, Self::Replay);
+    /// Makes the first attempt, and stores in `kept` what further attempts need: up to `limit` bytes of
+    /// the body. `None` stays there when the request can be sent once only.
+    // Performance: an argument, since a pair would be moved twice (`instructions`, `retry@accept`).
+    fn record(self, limit: usize, kept: &mut Option<Self::Replay>) -> Self::Attempt;
 }
 
 /// Makes further attempts of a request.
@@ -79,8 +81,8 @@ where
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // see `HttpReplay::record`
-    fn record(self, limit: usize) -> (Self::Attempt, HttpReplay<B>) {
-        HttpReplay::record(self, limit)
+    fn record(self, limit: usize, kept: &mut Option<HttpReplay<B>>) -> Self::Attempt {
+        HttpReplay::record(self, limit, kept)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// A body of bytes is cloned cheaply. A streamed body is sent once, and so is one above the limit.
 #[derive(Debug)]
-pub struct ReqwestReplay(Option<Request>);
+pub struct ReqwestReplay(Request);
 
 impl ReplayRequest for Request {
     type Attempt = Request;
@@ -32,12 +32,14 @@ impl ReplayRequest for Request {
         None
     }
 
-    fn record(self, limit: usize) -> (Request, ReqwestReplay) {
+    fn record(self, limit: usize, kept: &mut Option<ReqwestReplay>) -> Request {
         let is_small = self
             .body()
             .is_none_or(|body| body.as_bytes().is_some_and(|bytes| bytes.len() <= limit));
-        let kept = if is_small { self.try_clone() } else { None };
-        (self, ReqwestReplay(kept))
+        if is_small {
+            *kept = self.try_clone().map(ReqwestReplay);
+        }
+        self
     }
 }
 
@@ -45,15 +47,15 @@ impl Replay for ReqwestReplay {
     type Attempt = Request;
 
     fn stop(&mut self) -> bool {
-        self.0.is_some()
+        true
     }
 
     fn is_complete(&self) -> bool {
-        self.0.is_some()
+        true
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Request> {
-        let mut attempt = self.0.as_ref()?.try_clone()?;
+        let mut attempt = self.0.try_clone()?;
         edit(attempt.headers_mut());
         Some(attempt)
     }

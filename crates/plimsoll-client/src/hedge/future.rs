@@ -48,7 +48,8 @@ pin_project! {
 /// What a call keeps for a second attempt.
 pub(super) struct Call<S, R> {
     pub(super) inner: S,
-    pub(super) replay: R,
+    /// `None`: the request can be sent once only.
+    pub(super) replay: Option<R>,
     pub(super) shared: Arc<Shared>,
     pub(super) start: Instant,
     /// The budget's permission, while the inner service is not ready.
@@ -118,7 +119,7 @@ where
                 this.call.put_back();
                 return Poll::Pending;
             }
-            let Some(attempt) = this.call.replay.again(|_| {}) else {
+            let Some(attempt) = this.call.again() else {
                 this.call.put_back();
                 return Poll::Pending;
             };
@@ -161,11 +162,15 @@ impl<S, R> Call<S, R> {
 }
 
 impl<S, R: Replay> Call<S, R> {
+    fn again(&mut self) -> Option<R::Attempt> {
+        self.replay.as_mut()?.again(|_| {})
+    }
+
     /// Returns the permission for a hedge.
     fn permission(&self) -> Option<Taken> {
         let now = Instant::now();
         let shared = &self.shared;
-        if !self.replay.is_complete() || !shared.quiet.is_over(now) {
+        if !self.replay.as_ref().is_some_and(Replay::is_complete) || !shared.quiet.is_over(now) {
             return None;
         }
         shared.budget.take(now)

@@ -78,7 +78,8 @@ where
         } else {
             0
         };
-        let (attempt, replay) = req.record(limit);
+        let mut replay = None;
+        let attempt = req.record(limit, &mut replay);
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let future = inner.call(attempt);

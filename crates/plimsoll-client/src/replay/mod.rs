@@ -15,17 +15,9 @@ use crate::request::Replay;
 /// The head and the body of an HTTP request, for further attempts.
 #[derive(Debug)]
 pub struct HttpReplay<B> {
-    kept: Kept<B>,
-}
-
-#[derive(Debug)]
-enum Kept<B> {
-    /// Nothing: the body is larger than the limit.
-    Nothing,
-    /// The head of a request without a body.
-    Head(Head),
-    /// The head, and the body as far as it was sent.
-    Body(Head, Record<B>),
+    head: Head,
+    /// The body as far as it was sent; `None` for a request without a body.
+    body: Option<Record<B>>,
 }
 
 impl<B> HttpReplay<B>
@@ -36,29 +28,36 @@ where
     // Performance: inlined, so that the attempt is built in its place and not moved.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(crate) fn record(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, Self) {
+    pub(crate) fn record(
+        req: Request<B>,
+        limit: usize,
+        kept: &mut Option<Self>,
+    ) -> Request<ReplayBody<B>> {
+        let mut sent = ReplayBody::empty();
         if req.body().is_end_stream() {
-            let kept = Kept::Head(Head::of(&req));
-            return (req.map(|_| ReplayBody::empty()), Self { kept });
+            let (head, body) = (Head::of(&req), None);
+            *kept = Some(Self { head, body });
+            return req.map(|_| sent);
         }
-        Self::record_body(req, limit)
-    }
-
-    #[inline(never)]
-    fn record_body(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, Self) {
-        // Performance: a body that is known to be too large is neither wrapped nor recorded.
-        if req.body().size_hint().lower() > limit as u64 {
-            let kept = Kept::Nothing;
-            return (req.map(ReplayBody::once), Self { kept });
+        // A body that is known to be too large is neither wrapped nor recorded.
+        if req.body().size_hint().lower() <= limit as u64 {
+            *kept = Some(Self {
+                head: Head::of(&req),
+                body: None,
+            });
         }
-        let head = Head::of(&req);
         let (parts, body) = req.into_parts();
-        let record = Record::new(body, limit);
-        let body = record
-            .attempt()
-            .map_or_else(ReplayBody::empty, ReplayBody::recorded);
-        let kept = Kept::Body(head, record);
-        (Request::from_parts(parts, body), Self { kept })
+        match kept {
+            Some(kept) => {
+                let record = Record::new(body, limit);
+                if let Some(attempt) = record.attempt() {
+                    sent = ReplayBody::recorded(attempt);
+                }
+                kept.body = Some(record);
+            }
+            None => sent = ReplayBody::once(body),
+        }
+        Request::from_parts(parts, sent)
     }
 }
 
@@ -70,28 +69,19 @@ where
     type Attempt = Request<ReplayBody<B>>;
 
     fn stop(&mut self) -> bool {
-        match &self.kept {
-            Kept::Nothing => false,
-            Kept::Head(_) => true,
-            Kept::Body(_, record) => record.stop(),
-        }
+        self.body.as_ref().is_none_or(Record::stop)
     }
 
     fn is_complete(&self) -> bool {
-        match &self.kept {
-            Kept::Nothing => false,
-            Kept::Head(_) => true,
-            Kept::Body(_, record) => record.is_complete(),
-        }
+        self.body.as_ref().is_none_or(Record::is_complete)
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Self::Attempt> {
-        let (head, body) = match &self.kept {
-            Kept::Nothing => return None,
-            Kept::Head(head) => (head, ReplayBody::empty()),
-            Kept::Body(head, record) => (head, ReplayBody::recorded(record.attempt()?)),
+        let body = match &self.body {
+            None => ReplayBody::empty(),
+            Some(record) => ReplayBody::recorded(record.attempt()?),
         };
-        let mut attempt = head.request(body);
+        let mut attempt = self.head.request(body);
         edit(attempt.headers_mut());
         Some(attempt)
     }

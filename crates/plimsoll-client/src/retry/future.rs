@@ -63,7 +63,8 @@ pin_project! {
 /// What a call keeps between its attempts.
 pub(super) struct Call<S, R> {
     pub(super) inner: S,
-    pub(super) replay: R,
+    /// `None`: the request can be sent once only.
+    pub(super) replay: Option<R>,
     pub(super) shared: Arc<Shared>,
     pub(super) deadline: Option<Instant>,
     /// When the current attempt started, if the clock was read.
@@ -92,7 +93,8 @@ where
     S: Service<Req::Attempt>,
     S::Response: ReadAnswer,
 {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Performance: the state is built in its place.
     pub(super) fn calling(
         future: S::Future,
         timer: Option<Sleep>,
@@ -349,7 +351,7 @@ impl<S, R: Replay> Call<S, R> {
             }
             return None;
         };
-        if !self.replay.stop() {
+        if !self.replay.as_mut().is_some_and(Replay::stop) {
             if !failed.ran.is_free() {
                 budget.failure_without_retry();
             }
@@ -377,9 +379,8 @@ impl<S, R: Replay> Call<S, R> {
         }
         let (stated, earlier) = (self.stated, self.attempts.all());
         let header = self.shared.rules.attempt_header.as_ref();
-        let attempt = self
-            .replay
-            .again(|headers| stated.write(headers, left, earlier, header))?;
+        let replay = self.replay.as_mut()?;
+        let attempt = replay.again(|headers| stated.write(headers, left, earlier, header))?;
         self.started = Some(now);
         self.shared.retries.add();
         if self.retry.take().is_none() {

@@ -89,23 +89,26 @@ where
         } else {
             rules.max_attempts
         };
-        let (attempt, replay) = req.record(rules.replay_limit);
+        let mut replay = None;
+        let attempt = req.record(rules.replay_limit, &mut replay);
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let future = inner.call(attempt);
-        let call = Call {
-            inner,
-            replay,
-            shared: Arc::clone(&self.shared),
-            deadline,
-            started: start,
-            stated,
-            is_idempotent,
-            max_attempts,
-            attempts: Attempts::default(),
-            retry: None,
-        };
-        RetryFuture::calling(future, timer, call)
+        RetryFuture::calling(
+            inner.call(attempt),
+            timer,
+            Call {
+                inner,
+                replay,
+                shared: Arc::clone(&self.shared),
+                deadline,
+                started: start,
+                stated,
+                is_idempotent,
+                max_attempts,
+                attempts: Attempts::default(),
+                retry: None,
+            },
+        )
     }
 }
 

@@ -44,7 +44,11 @@ pub fn retry_hint(data: &[u8]) -> bool {
         RetryHint::AtLeast(wait) => assert!(wait <= CEILING, "{headers:?}"),
         other => panic!("{other:?} of {headers:?}"),
     }
-    let lines: Vec<_> = headers.get_all("grpc-retry-pushback-ms").iter().collect();
+    let lines: Vec<_> = headers
+        .get_all("grpc-retry-pushback-ms")
+        .iter()
+        .cloned()
+        .collect();
     match (RetryHint::grpc(&headers), &*lines) {
         (RetryHint::None, []) => {}
         (RetryHint::Exactly(wait), [line]) => {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full};
-use plimsoll_client::{Replay as _, ReplayRequest as _};
+use plimsoll_client::{HttpReplay, Replay as _, ReplayBody, ReplayRequest as _};
 use proptest::prelude::*;
 
 /// A body without `Clone`, in frames, with trailers.
@@ -45,9 +45,19 @@ fn request(chunks: &[&'static str]) -> Request<Chunks> {
     })
 }
 
+/// The first attempt, and what is kept.
+fn record<B>(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, HttpReplay<B>)
+where
+    B: Body<Error: Into<plimsoll_core::protocol::BoxError>> + Unpin,
+{
+    let mut kept = None;
+    let first = req.record(limit, &mut kept);
+    (first, kept.expect("recorded"))
+}
+
 #[tokio::test]
 async fn a_body_is_sent_again_with_its_trailers() {
-    let (first, mut replay) = request(&["ab", "cd", "ef"]).record(6);
+    let (first, mut replay) = record(request(&["ab", "cd", "ef"]), 6);
     let all = first.into_body().collect().await.unwrap();
     assert_eq!(all.trailers().unwrap()["etag"], "1");
     assert_eq!(all.to_bytes(), "abcdef");
@@ -68,7 +78,7 @@ async fn a_body_is_sent_again_with_its_trailers() {
 
 #[tokio::test]
 async fn a_body_that_was_sent_half_way_is_sent_from_its_start() {
-    let (first, mut replay) = request(&["ab", "cd", "ef"]).record(6);
+    let (first, mut replay) = record(request(&["ab", "cd", "ef"]), 6);
     let mut first = first.into_body();
     assert_eq!(
         first.frame().await.unwrap().unwrap().into_data().unwrap(),
@@ -86,7 +96,7 @@ async fn a_body_that_was_sent_half_way_is_sent_from_its_start() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_sent_once() {
-    let (first, mut replay) = request(&["ab", "cd", "ef"]).record(5);
+    let (first, mut replay) = record(request(&["ab", "cd", "ef"]), 5);
     assert_eq!(
         first.into_body().collect().await.unwrap().to_bytes(),
         "abcdef"
@@ -95,9 +105,10 @@ async fn a_body_above_the_limit_is_sent_once() {
     assert!(replay.again(|_| {}).is_none());
 
     // A size that is known is not recorded at all.
-    let (first, mut replay) = Request::new(Full::<Bytes>::from("abcdef")).record(5);
+    let mut kept = None;
+    let first = Request::new(Full::<Bytes>::from("abcdef")).record(5, &mut kept);
     assert_eq!(first.body().size_hint().exact(), Some(6));
-    assert!(!replay.stop());
+    assert!(kept.is_none());
     assert_eq!(
         first.into_body().collect().await.unwrap().to_bytes(),
         "abcdef"
@@ -109,7 +120,7 @@ async fn the_head_is_sent_again_with_changed_headers() {
     let request = Request::put("http://callee/path")
         .header("x", "1")
         .body(Full::<Bytes>::default());
-    let (_, mut replay) = request.unwrap().record(0);
+    let (_, mut replay) = record(request.unwrap(), 0);
     let edit = |headers: &mut HeaderMap| _ = headers.insert("x", "2".parse().unwrap());
     let again = replay.again(edit).unwrap();
     assert_eq!(
@@ -135,7 +146,7 @@ proptest! {
                 chunks: chunks.iter().map(|chunk| Bytes::from(chunk.clone())).collect(),
                 trailers: None,
             };
-            let (first, mut replay) = Request::new(body).record(limit);
+            let (first, mut replay) = record(Request::new(body), limit);
             let mut attempt = first.into_body();
             for frames in reads {
                 let mut sent = String::new();
