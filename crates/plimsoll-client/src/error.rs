@@ -86,7 +86,7 @@ pub enum InvalidHedge {
     /// The least delay is longer than any answer should take.
     #[error("at_least must be at most 1h, got {0:?}")]
     AtLeast(Duration),
-    /// Latencies would be forgotten at once, or count for too long.
+    /// Latencies would count for too short or too long a time.
     #[error("period must be in 1s..=1h, got {0:?}")]
     Period(Duration),
 }

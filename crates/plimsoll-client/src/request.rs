@@ -1,10 +1,6 @@
 //! Requests that can be sent more than once.
 
-use http::{Extensions, HeaderMap, Method, Request};
-use http_body::Body;
-use plimsoll_core::protocol::BoxError;
-
-use crate::replay::{HttpReplay, ReplayBody};
+use http::{Extensions, HeaderMap, Method};
 
 /// A request that can be sent more than once: of the `http` crate, or of `reqwest`.
 ///
@@ -56,36 +52,6 @@ pub trait Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idempotent(pub bool);
 
-impl<B> ReplayRequest for Request<B>
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
-    type Attempt = Request<ReplayBody<B>>;
-    type Replay = HttpReplay<B>;
-
-    #[inline]
-    fn method(&self) -> &Method {
-        self.method()
-    }
-
-    #[inline]
-    fn headers(&self) -> &HeaderMap {
-        self.headers()
-    }
-
-    #[inline]
-    fn extensions(&self) -> Option<&Extensions> {
-        Some(self.extensions())
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // see `HttpReplay::record`
-    fn record(self, limit: usize, kept: &mut Option<HttpReplay<B>>) -> Self::Attempt {
-        HttpReplay::record(self, limit, kept)
-    }
-}
-
 /// Returns whether a request may be sent twice.
 #[inline]
 pub(crate) fn is_idempotent<Req: ReplayRequest>(req: &Req) -> bool {
@@ -113,6 +79,7 @@ fn is_idempotent_method(method: &Method) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use http::Request;
     use http_body_util::Empty;
 
     use super::*;

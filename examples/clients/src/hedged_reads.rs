@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -14,6 +14,7 @@ use http::Request;
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plimsoll::client::{HedgeLayer, RetryBudget};
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{BoxError, serve};

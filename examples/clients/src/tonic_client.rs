@@ -1,6 +1,6 @@
 //! A tonic client that waits for the quota of its callee.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greeter::{
     Greeter, HelloRequest,
@@ -11,7 +11,7 @@ use plimsoll::{
     client::RetryLayer,
     rate_limit::{Quota, RateLimit},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tonic::{
     body::Body,
     transport::{Channel, Server, server::TcpIncoming},

@@ -2,82 +2,10 @@
 
 mod body;
 mod peek;
+mod read;
 
-use http::{Extensions, HeaderMap, Response, StatusCode};
-use http_body::Body;
-
-pub use self::{body::AnswerBody, peek::HttpPeek};
-
-/// The answer of a callee: of the `http` crate, or of `reqwest`.
-pub trait ReadAnswer: Sized {
-    /// The answer that the caller receives.
-    type Output;
-    /// The answer while its body is read.
-    type Peek: PeekAnswer<Output = Self::Output>;
-
-    /// Returns the status.
-    fn status(&self) -> StatusCode;
-
-    /// Returns the headers.
-    fn headers(&self) -> &HeaderMap;
-
-    /// Returns the extensions, with the [`Rejection`](plimsoll_core::Rejection) of a gate in this
-    /// process.
-    fn extensions(&self) -> &Extensions;
-
-    /// Converts the answer into the one that the caller receives.
-    fn into_output(self) -> Self::Output;
-
-    /// Starts to read the body, up to `limit` bytes.
-    fn peek(self, limit: usize) -> Self::Peek;
-}
-
-/// An answer whose body is read for its trailers, or to be discarded.
-pub trait PeekAnswer {
-    /// The answer that the caller receives.
-    type Output;
-
-    /// Reads until the body has ended, or the limit is reached.
-    fn poll_end(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()>;
-
-    /// Returns the status.
-    fn status(&self) -> StatusCode;
-
-    /// Returns the headers.
-    fn headers(&self) -> &HeaderMap;
-
-    /// Returns the trailers, if they have been read.
-    fn trailers(&self) -> Option<&HeaderMap>;
-
-    /// Returns the answer, with what has been read of its body before the rest.
-    fn into_output(self) -> Self::Output;
-}
-
-impl<B: Body + Unpin> ReadAnswer for Response<B> {
-    type Output = Response<AnswerBody<B>>;
-    type Peek = HttpPeek<B>;
-
-    #[inline]
-    fn status(&self) -> StatusCode {
-        self.status()
-    }
-
-    #[inline]
-    fn headers(&self) -> &HeaderMap {
-        self.headers()
-    }
-
-    #[inline]
-    fn extensions(&self) -> &Extensions {
-        self.extensions()
-    }
-
-    #[inline]
-    fn into_output(self) -> Self::Output {
-        self.map(AnswerBody::unread)
-    }
-
-    fn peek(self, limit: usize) -> HttpPeek<B> {
-        HttpPeek::new(self, limit)
-    }
-}
+pub use self::{
+    body::AnswerBody,
+    peek::HttpPeek,
+    read::{PeekAnswer, ReadAnswer},
+};

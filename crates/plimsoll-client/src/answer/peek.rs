@@ -6,10 +6,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Response, StatusCode, response::Parts};
+use http::{Extensions, HeaderMap, Response, StatusCode, response::Parts};
 use http_body::Body;
 
-use super::{AnswerBody, PeekAnswer, body::Read};
+use super::{
+    body::{AnswerBody, Read},
+    read::{PeekAnswer, ReadAnswer},
+};
 
 /// An HTTP answer whose body is read.
 pub struct HttpPeek<B: Body> {
@@ -30,6 +33,35 @@ impl<B: Body> HttpPeek<B> {
             trailers: None,
             room: limit,
         }
+    }
+}
+
+impl<B: Body + Unpin> ReadAnswer for Response<B> {
+    type Output = Response<AnswerBody<B>>;
+    type Peek = HttpPeek<B>;
+
+    #[inline]
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    #[inline]
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    #[inline]
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    #[inline]
+    fn into_output(self) -> Self::Output {
+        self.map(AnswerBody::unread)
+    }
+
+    fn peek(self, limit: usize) -> HttpPeek<B> {
+        HttpPeek::new(self, limit)
     }
 }
 

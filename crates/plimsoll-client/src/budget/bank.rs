@@ -2,7 +2,7 @@
 
 use plimsoll_core::support::{shard, shards};
 
-use super::RETRY;
+use super::unit::RETRY;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// How often a look at the other shards is skipped after it was useless.
@@ -12,7 +12,7 @@ use crate::sync::{AtomicU64, Ordering::Relaxed};
 /// that was full a moment ago, or fifteen denials while no other shard holds two retries.
 const SKIPPED: u64 = 15;
 
-/// A shard with at least so much is marked, so that other threads find it at once.
+/// A shard with at least two retries is marked, so that other threads find it at once.
 const SURPLUS: u64 = 2 * RETRY;
 
 /// Tokens, each a millionth of a retry. The sum over all shards is never above the maximum, and

@@ -5,13 +5,14 @@ mod grpc;
 #[cfg(all(test, loom))]
 mod models;
 mod recent;
+mod unit;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::policy::Counter;
 use tokio::time::Instant;
 
-use self::{bank::Bank, grpc::Tokens, recent::Recent};
+use self::{bank::Bank, grpc::Tokens, recent::Recent, unit::RETRY};
 use crate::InvalidBudget;
 
 /// The default share of retries: one for ten successes, as gRPC's default token ratio.
@@ -77,12 +78,6 @@ enum Form {
     Grpc(Tokens),
 }
 
-/// One retry: the unit of all amounts is a millionth of it.
-///
-/// A millionth, so that the smallest ratio (0.0001) is exact to 1 %.
-/// `the_ratio_is_exact_to_one_percent` fails when the unit is a hundredth.
-pub(crate) const RETRY: u64 = 1_000_000;
-
 /// The permission for one retry or hedge, taken from a [`RetryBudget`].
 ///
 /// Dropping it returns the permission to the budget; [`spend`](Self::spend) does not.
@@ -102,7 +97,7 @@ pub(crate) struct Taken {
 }
 
 impl RetryBudget {
-    /// Each success pays for `ratio` retries. At most `bank` retries are kept, and so many are there
+    /// Each success pays for `ratio` retries. At most `bank` retries are kept, and the bank is full
     /// at the start.
     ///
     /// The bank is what a burst of failures can spend. It cannot grow beyond that, however long all
@@ -117,7 +112,7 @@ impl RetryBudget {
     }
 
     /// Each request pays for `ratio` retries, whether it succeeds or not. At most `bank` retries are
-    /// kept, and so many are there at the start.
+    /// kept, and the bank is full at the start.
     ///
     /// Prefer [`successes`](Self::successes): this form keeps a metastable failure alive.
     ///

@@ -2,7 +2,7 @@
 
 use loom::{sync::Arc, thread};
 
-use super::{RETRY, bank::Bank, grpc::Tokens, recent::Recent};
+use super::{bank::Bank, grpc::Tokens, recent::Recent, unit::RETRY};
 
 #[test]
 fn two_threads_never_withdraw_more_than_the_bank_holds() {

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, time::Duration};
 use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
 
-use super::RETRY;
+use super::unit::RETRY;
 use crate::sync::{AtomicU64, Mutex, Ordering::Relaxed, lock};
 
 /// The number of periods in a window. Ten: the window moves in tenths, so its length is exact to a

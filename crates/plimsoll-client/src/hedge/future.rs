@@ -14,7 +14,7 @@ use plimsoll_core::{Rejection, wire::REJECTED_BY};
 use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
-use super::layer::Shared;
+use super::shared::Shared;
 use crate::{
     RetryHint,
     answer::ReadAnswer,
@@ -142,7 +142,7 @@ where
         if is_good || this.first.is_none() {
             this.first.set(None);
             this.second.set(None);
-            // The later of two bad answers is as good as the earlier one.
+            // Of two bad answers the later one is returned.
             return Poll::Ready(result);
         }
         // The first attempt is still running, and no third one is sent.

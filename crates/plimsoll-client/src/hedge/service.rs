@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{HedgeFuture, future::Call, layer::Shared};
+use super::{HedgeFuture, future::Call, shared::Shared};
 use crate::{
     answer::ReadAnswer,
     request::{ReplayRequest, is_idempotent},

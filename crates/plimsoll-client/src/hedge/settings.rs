@@ -7,7 +7,7 @@ use plimsoll_core::policy::{Counter, Epoch};
 use super::{
     HedgeLayer,
     latency::Latency,
-    layer::{Quiet, Shared},
+    shared::{Quiet, Shared},
 };
 use crate::{InvalidHedge, RetryBudget, RetryLayer, sync::AtomicU64};
 
@@ -30,8 +30,15 @@ pub struct HedgeBuilder {
     replay_limit: usize,
 }
 
+impl HedgeLayer {
+    /// Starts to set a layer up.
+    pub fn builder() -> HedgeBuilder {
+        HedgeBuilder::new()
+    }
+}
+
 impl HedgeBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             percentile: 0.95,
             at_least: Duration::from_millis(1),
@@ -57,7 +64,7 @@ impl HedgeBuilder {
         self
     }
 
-    /// Sets how long latencies count: they are forgotten after one to two periods.
+    /// Sets how long latencies count: they no longer count after one to two periods.
     #[must_use]
     pub fn period(mut self, period: Duration) -> Self {
         self.period = period;

@@ -4,13 +4,13 @@ mod body;
 mod head;
 mod record;
 
-use http::{HeaderMap, Request};
+use http::{Extensions, HeaderMap, Method, Request};
 use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
 use self::{head::Head, record::Record};
-use crate::request::Replay;
+use crate::request::{Replay, ReplayRequest};
 
 /// The head and the body of an HTTP request, for further attempts.
 #[derive(Debug)]
@@ -84,5 +84,35 @@ where
         let mut attempt = self.head.request(body);
         edit(attempt.headers_mut());
         Some(attempt)
+    }
+}
+
+impl<B> ReplayRequest for Request<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Attempt = Request<ReplayBody<B>>;
+    type Replay = HttpReplay<B>;
+
+    #[inline]
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    #[inline]
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    #[inline]
+    fn extensions(&self) -> Option<&Extensions> {
+        Some(self.extensions())
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // see `HttpReplay::record`
+    fn record(self, limit: usize, kept: &mut Option<HttpReplay<B>>) -> Self::Attempt {
+        HttpReplay::record(self, limit, kept)
     }
 }

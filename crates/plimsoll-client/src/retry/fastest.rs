@@ -54,7 +54,7 @@ impl Fastest {
         }
     }
 
-    /// Starts a period when the current one is over. A success that races with it may be forgotten.
+    /// Starts a period when the current one has ended. A success that races with it may be lost.
     fn rotate(&self, now: Instant) {
         let period = self.epoch.nanos(now) / PERIOD;
         let last = self.period.load(Relaxed);

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -17,7 +18,6 @@ use super::{
     decide::{Attempts, Next, Situation, next},
     handle::Shared,
     reading::{self, Failed, Ran, Reading},
-    service::timer,
     stated::Stated,
 };
 use crate::{
@@ -388,6 +388,17 @@ impl<S, R: Replay> Call<S, R> {
         }
         Some(attempt)
     }
+}
+
+/// The timer of an attempt that starts now.
+pub(super) fn timer(
+    now: Instant,
+    deadline: Option<Instant>,
+    timeout: Option<Duration>,
+) -> Option<Sleep> {
+    let end = timeout.and_then(|timeout| now.checked_add(timeout));
+    let end = [deadline, end].into_iter().flatten().min()?;
+    Some(tokio::time::sleep_until(end))
 }
 
 impl<S, Req> fmt::Debug for RetryFuture<S, Req>

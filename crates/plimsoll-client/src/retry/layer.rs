@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Retry, RetryBuilder, RetryHandle, handle::Shared};
+use super::{Retry, RetryHandle, handle::Shared};
 
 /// Retries calls that failed, as far as it is safe and the [budget](crate::RetryBudget) allows.
 ///
@@ -16,25 +16,9 @@ use super::{Retry, RetryBuilder, RetryHandle, handle::Shared};
 pub struct RetryLayer(pub(super) Arc<Shared>);
 
 impl RetryLayer {
-    /// A layer with the defaults of a [`RetryBuilder`].
-    pub fn new() -> Self {
-        Self::builder().finish()
-    }
-
-    /// Starts to set a layer up.
-    pub fn builder() -> RetryBuilder {
-        RetryBuilder::new()
-    }
-
     /// Returns a handle that reads the counters.
     pub fn handle(&self) -> RetryHandle {
         RetryHandle(Arc::clone(&self.0))
-    }
-}
-
-impl Default for RetryLayer {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -7,11 +7,16 @@ use std::{
 };
 
 use plimsoll_core::protocol::BoxError;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
-    RetryFuture, decide::Attempts, future::Call, handle::Shared, settings::GRPC_MOST, stated,
+    RetryFuture,
+    decide::Attempts,
+    future::{Call, timer},
+    handle::Shared,
+    settings::GRPC_MOST,
+    stated,
 };
 use crate::{
     answer::ReadAnswer,
@@ -110,15 +115,4 @@ where
             },
         )
     }
-}
-
-/// The timer of an attempt that starts now.
-pub(super) fn timer(
-    now: Instant,
-    deadline: Option<Instant>,
-    timeout: Option<std::time::Duration>,
-) -> Option<Sleep> {
-    let end = timeout.and_then(|timeout| now.checked_add(timeout));
-    let end = [deadline, end].into_iter().flatten().min()?;
-    Some(tokio::time::sleep_until(end))
 }

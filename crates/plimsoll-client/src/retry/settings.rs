@@ -36,8 +36,26 @@ pub struct RetryBuilder {
     budget: Option<RetryBudget>,
 }
 
+impl RetryLayer {
+    /// A layer with the defaults of a [`RetryBuilder`].
+    pub fn new() -> Self {
+        Self::builder().finish()
+    }
+
+    /// Starts to set a layer up.
+    pub fn builder() -> RetryBuilder {
+        RetryBuilder::new()
+    }
+}
+
+impl Default for RetryLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RetryBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             rules: Rules::default(),
             budget: None,
@@ -188,7 +206,7 @@ impl RetryBuilder {
     }
 
     /// Makes the layer of settings that are in bounds.
-    pub(super) fn finish(self) -> RetryLayer {
+    fn finish(self) -> RetryLayer {
         RetryLayer(Arc::new(Shared {
             rules: self.rules,
             budget: self.budget.unwrap_or_default(),

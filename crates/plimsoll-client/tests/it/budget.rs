@@ -181,7 +181,7 @@ proptest! {
                 let recent = |of: &[u64]| of.iter().filter(|then| **then + 10 > period).count() as f64;
                 let allowed = (0.3 * recent(&successes)).max(f64::from(at_least));
                 let model = recent(&retries) + 1.0 <= allowed + 1e-9;
-                let taken = budget.failure(now).map(|retry| retry.spend()).is_some();
+                let taken = budget.failure(now).map(plimsoll_client::Withdrawal::spend).is_some();
                 prop_assert_eq!(taken, model, "at {} ms", millis);
                 if taken {
                     retries.push(period);
@@ -206,7 +206,7 @@ proptest! {
             } else {
                 // Floating point is not exact at a whole number of retries.
                 prop_assume!((sum - 1.0).abs() > 1e-6);
-                let taken = budget.failure(now).map(|retry| retry.spend()).is_some();
+                let taken = budget.failure(now).map(plimsoll_client::Withdrawal::spend).is_some();
                 prop_assert_eq!(taken, sum >= 1.0);
                 sum -= f64::from(u8::from(taken));
             }

@@ -301,7 +301,7 @@ async fn an_attempt_that_cannot_finish_is_not_sent() {
         assert_eq!(code(&callee, &layer, until(get(), ms(320))).await, 200);
         assert!(callee.times()[1] - callee.times()[0] <= 20);
     }
-    // What the callee needed a minute ago is forgotten.
+    // What the callee needed a minute ago no longer counts.
     tokio::time::advance(Duration::from_secs(61)).await;
     let callee = Callee::new([status(503)]);
     assert_eq!(code(&callee, &layer, until(get(), ms(290))).await, 200);
