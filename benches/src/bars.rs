@@ -86,6 +86,13 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             over_bare,
         ),
         Bar::new(
+            "retry's happy path, instructions over bare",
+            250.0,
+            rows,
+            |case| case == "retry@accept",
+            over_bare,
+        ),
+        Bar::new(
             "a rejection with its response, instructions",
             2500.0,
             rows,

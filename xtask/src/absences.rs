@@ -121,6 +121,14 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-circuit-breaker/src/handle.rs",
                 "a state that is set by hand, for the report",
             ),
+            (
+                "plimsoll-client/src/hedge/",
+                "the start of a call, its end, and the answers between",
+            ),
+            (
+                "plimsoll-client/src/retry/future.rs",
+                "the end of a failed attempt, and of one with a deadline",
+            ),
             ("plimsoll-load-shed/src/signal/executor.rs", "a probe task"),
             (
                 "plimsoll-load-shed/src/signal/system/mod.rs",
@@ -228,6 +236,18 @@ const ABSENCES: &[Absence] = &[
             (
                 "plimsoll-client/src/downstream/scope.rs",
                 "`CallScope`, which admits nothing",
+            ),
+            (
+                "plimsoll-client/src/hedge/service.rs",
+                "`Hedge`, which calls the inner service twice",
+            ),
+            (
+                "plimsoll-client/src/retry/service.rs",
+                "`Retry`, which calls the inner service several times",
+            ),
+            (
+                "plimsoll-client/src/timeout.rs",
+                "`CallTimeout`, which ends calls inside of a gate",
             ),
             (
                 "plimsoll-metrics/src/service.rs",

@@ -88,7 +88,7 @@ impl<B> Bare<B> {
     };
 }
 
-impl<B: From<Bytes>> Service<Request<Empty>> for Bare<B> {
+impl<B: From<Bytes>, R> Service<Request<R>> for Bare<B> {
     type Response = Response<B>;
     type Error = Infallible;
     type Future = Answer<B>;
@@ -101,7 +101,7 @@ impl<B: From<Bytes>> Service<Request<Empty>> for Bare<B> {
     // Not inlined, as a handler in a real server: otherwise the compiler would remove parts of the
     // layers' work.
     #[inline(never)]
-    fn call(&mut self, request: Request<Empty>) -> Self::Future {
+    fn call(&mut self, request: Request<R>) -> Self::Future {
         if request.method() == Method::TRACE {
             return Answer(None);
         }

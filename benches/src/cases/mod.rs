@@ -3,6 +3,7 @@
 pub mod bare;
 mod base;
 mod case;
+mod client;
 pub mod governor;
 pub mod plimsoll;
 mod resilience;
@@ -22,6 +23,7 @@ pub fn all(only: &str) -> Vec<Case> {
         governor::cases(),
         resilience::cases(),
         plimsoll::cases(),
+        client::cases(),
         stacks::cases(),
     ];
     cases.extend(

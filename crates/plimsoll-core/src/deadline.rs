@@ -190,7 +190,7 @@ impl Deadlines {
 }
 
 /// Reads up to 12 digits of milliseconds.
-fn parse_millis(value: &[u8]) -> Option<Duration> {
+pub fn parse_millis(value: &[u8]) -> Option<Duration> {
     if value.is_empty() || value.len() > 12 || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

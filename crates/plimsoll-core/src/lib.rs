@@ -96,7 +96,7 @@ pub mod support {
     pub use crate::duration_text::serde_text;
     pub use crate::{
         callbacks::Callbacks,
-        deadline::{grpc_timeout, parse_grpc_timeout},
+        deadline::{grpc_timeout, parse_grpc_timeout, parse_millis},
         duration_text::{DurationText, parse_duration},
         hint::{PassedToGateLayer, WrappedInGateLayer},
         ledger_methods,

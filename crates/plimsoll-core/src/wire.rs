@@ -22,6 +22,10 @@ pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Beside [`RATELIMIT`]: the quotas themselves.
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// On rejections: the name of the policy. Its presence means that nothing was run, so a retry is safe
+/// whatever the method.
+pub const REJECTED_BY: HeaderName = HeaderName::from_static("plimsoll-rejected-by");
+
 /// Reads the [`THRESHOLD`] in a response's headers or trailers: the highest of several lines. A
 /// value other than 0 to 511 in digits counts as absent.
 pub fn threshold(headers: &HeaderMap) -> Option<u16> {

@@ -48,6 +48,7 @@
 //! | more requests in flight than the service can work on | [`concurrency`] | in front of what is scarce | [concurrency limits](guides::choosing_limits) |
 //! | more work than capacity, with important requests in it | [`load_shed`] | in front of queues and writers | [load shedding](guides::shedding) |
 //! | a dependency that hangs or fails | [`circuit_breaker`] | around each client, one per host | [clients](guides::clients) |
+//! | retries that keep a failing dependency down | [`client`] | around each client, outside of its gate | [clients](guides::clients) |
 //! | an error page where a substitute would do | [`fallback`] | outermost: the protocol of a gate | [rejections](guides::rejections) |
 //! | telemetry that costs most under overload | [`sampling`] | innermost, or on ingest routes | [policies](guides::policies) |
 //! | a consumer that is slower than its stream | [`stream`] | between producer and consumer, one per connection | [streams](guides::streams), [slow consumers](guides::slow_consumers) |
@@ -97,6 +98,7 @@
 //! | `concurrency` | caps requests in flight at a measured or a fixed limit, with a bounded queue |
 //! | `load-shed` | rejects the least important requests as the load rises |
 //! | `circuit-breaker` | stops calling a service that fails, and probes for its recovery |
+//! | `client` | retries with a budget, hedges and reconnecting streams, for clients |
 //! | `fallback` | answers with a substitute instead of a rejection or a failure |
 //! | `sampling` | records a smaller share of requests as the load rises |
 //! | `stream` | bounded queues with a policy for when they are full, a hub, pipelines |
@@ -104,6 +106,7 @@
 //! | `full` | all of the above |
 //! | `redis` | one rate limit for a fleet, shared through Redis |
 //! | `redis-cluster`, `redis-sentinel`, `redis-tls` | Redis Cluster, Redis Sentinel and TLS for `redis` |
+//! | `client-reqwest` | `client` for `reqwest::Client` |
 //! | `call-scope` | outgoing calls of a handler inherit the priority and the deadline of its request |
 //! | `executor-delay` | a load signal: how late tokio polls tasks that are ready |
 //! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener; with `stream`, server-sent events and a worker queue |
@@ -157,7 +160,7 @@ pub mod circuit_breaker {
     pub use plimsoll_circuit_breaker::*;
 }
 
-/// Clients of other services: retries, throttling, propagation.
+/// Retries with a budget, hedges, throttling and propagation, for clients of other services.
 ///
 /// The crate [`plimsoll-client`](plimsoll_client).
 #[cfg(feature = "client")]

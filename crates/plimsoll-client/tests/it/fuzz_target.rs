@@ -1,73 +1,71 @@
-//! The fuzz target for the headers that a client reads before a call. The `fuzz` package includes
-//! this file.
+//! The fuzz target for what a callee asks of retries. The `fuzz` package includes this file.
 
-use http::{HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
-use plimsoll_client::Downstream;
-use plimsoll_core::{
-    ByHeader, Deadlines, Instant, Kind, Policy,
-    policy::{Announcement, Prioritize as _, ReadDeadline as _, Verdict},
-    wire::{COHORT, CRITICALITY, THRESHOLD, TIMEOUT},
-};
+use std::time::Duration;
 
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use plimsoll_client::{Backoff, Reconnect, Reconnecting, RetryHint};
 
-/// Takes one header per line of the input, its name chosen by the first byte. Returns whether the
-/// call is made.
+const CEILING: Duration = Duration::from_secs(60);
+
+/// Takes a status from the first two bytes, then one header per line, its name chosen by the first
+/// byte of the line. Returns whether the answer has a hint.
 ///
-/// Checks: the callee reads the stated priority from the headers, and a deadline that is not later;
-/// a threshold in the answer is in range and is removed.
-pub fn downstream(data: &[u8]) -> bool {
-    const NAMES: [HeaderName; 6] = [
-        CRITICALITY,
-        COHORT,
-        TIMEOUT,
-        GRPC_TIMEOUT,
-        CONTENT_TYPE,
-        THRESHOLD,
+/// Checks: waits are below the ceiling; a pushback is a canonical 32-bit number or forbids retries; a
+/// stream reconnects after a finite wait, whatever it has received.
+pub fn retry_hint(data: &[u8]) -> bool {
+    const NAMES: [&str; 6] = [
+        "retry-after",
+        "date",
+        "ratelimit",
+        "grpc-retry-pushback-ms",
+        "plimsoll-rejected-by",
+        "content-type",
     ];
-    let mut req = Request::new(());
-    *req.method_mut() = Method::POST;
-    for line in data.split(|byte| *byte == b'\n') {
-        if let Some((choice, value)) = line.split_first()
-            && let Ok(value) = HeaderValue::from_bytes(value)
-        {
-            let name = &NAMES[usize::from(*choice) % NAMES.len()];
-            // Fails beyond 32,768 headers, which no server accepts.
-            _ = req.headers_mut().try_append(name, value);
+    let (status, lines) = data.split_at(data.len().min(2));
+    let status = status
+        .iter()
+        .fold(0, |sum, byte| sum * 256 + u16::from(*byte));
+    let status = StatusCode::from_u16(100 + status % 900).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        let Some((choice, value)) = line.split_first() else {
+            continue;
+        };
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            let name = NAMES[usize::from(*choice) % NAMES.len()];
+            // Fails beyond 32,768 headers, which no client accepts.
+            _ = headers.try_append(HeaderName::from_static(name), value);
         }
     }
-    let now = Instant::now();
-    let stated = ByHeader::trusted().priority(&req);
-    let deadline = Deadlines::propagated().deadline(&req, now);
-    // The callee's answer has the request's headers, `plimsoll-threshold` among them.
-    let mut answer = req.headers().clone();
 
-    let client = Downstream::new();
-    let permit = match client.admit(&mut req, now) {
-        Verdict::Admit(permit) => permit,
-        Verdict::Reject(rejection) => {
-            assert_eq!(rejection.kind(), Kind::Deadline);
-            assert!(deadline.is_some(), "{req:?}");
-            return false;
+    let http = RetryHint::http(&headers, CEILING);
+    match http {
+        RetryHint::None => {}
+        RetryHint::AtLeast(wait) => assert!(wait <= CEILING, "{headers:?}"),
+        other => panic!("{other:?} of {headers:?}"),
+    }
+    let lines: Vec<_> = headers
+        .get_all("grpc-retry-pushback-ms")
+        .iter()
+        .cloned()
+        .collect();
+    match (RetryHint::grpc(&headers), &*lines) {
+        (RetryHint::Exactly(wait), [line]) => {
+            assert_eq!(line.as_bytes(), wait.as_millis().to_string().as_bytes());
+            assert!(i32::try_from(wait.as_millis()).is_ok());
         }
-        Verdict::Wait(never) => match never {},
-    };
-    let callee = ByHeader::trusted();
-    let read = callee.priority(&req);
-    assert_eq!(callee.malformed(), 0, "{req:?}");
-    assert_eq!(read.criticality(), stated.criticality());
-    assert_eq!(read.cohort(), stated.cohort().or(read.cohort()));
-    assert!(read.cohort().is_some());
-    let told = Deadlines::propagated().deadline(&req, now);
-    assert_eq!(told.is_some(), deadline.is_some());
-    assert!(
-        told <= deadline && told.is_none_or(|told| told.0 > now),
-        "{told:?} of {deadline:?}"
-    );
+        (RetryHint::None, []) | (RetryHint::Never, [_, ..]) => {}
+        (hint, lines) => panic!("{hint:?} of {lines:?}"),
+    }
 
-    let mut out = Announcement::to(&mut answer);
-    Policy::<Request<()>>::announce(&client, &permit, now, &mut out);
-    assert_eq!(plimsoll_core::wire::threshold(&answer), None);
-    assert!(client.handle().threshold(now) < plimsoll_core::Priority::LEVELS);
-    true
+    let mut stream = Reconnect::new(Backoff::default());
+    stream.received(data);
+    let next = [stream.response(status, &headers), stream.ended()];
+    for next in next {
+        if let Reconnecting::After(wait) = next {
+            assert!(wait <= Duration::from_secs(3 * 3600), "{wait:?}");
+        }
+    }
+    stream.write_headers(&mut headers);
+    http != RetryHint::None || !lines.is_empty()
 }

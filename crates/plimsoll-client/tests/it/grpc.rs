@@ -1,57 +1,69 @@
-//! `Downstream` over gRPC, with tonic on both ends.
+//! Retries of gRPC calls, with tonic on both ends.
 
 use std::{
     convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full};
-use plimsoll_client::{CallContext, Downstream};
-use plimsoll_core::{ByHeader, Criticality, Deadline, Deadlines, GateLayer, Priority, wire};
-use plimsoll_load_shed::LoadShed;
+use plimsoll_client::{Backoff, RetryBudget, RetryBuilder, RetryLayer};
 use tokio::time::Instant;
 use tonic::{
     Code, Request, Response, Status,
     body::Body,
     client::Grpc as GrpcClient,
     codegen::{BoxFuture, http::uri::PathAndQuery},
+    metadata::MetadataMap,
     server::{Grpc, NamedService, UnaryService},
     transport::{Channel, Server},
 };
 use tonic_prost::ProstCodec;
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::{Service, ServiceBuilder};
 
-use crate::{Dial, within_a_minute};
+use crate::{ms, within_a_minute};
 
-const PATH: &str = "/test.Echo/Echo";
-
-/// Answers with the context of the request.
+/// Fails a number of calls in its trailers, then answers with the number of earlier attempts.
 #[derive(Clone)]
-struct Echo;
-
-impl NamedService for Echo {
-    const NAME: &'static str = "test.Echo";
+struct Flaky {
+    failures: Arc<AtomicU32>,
+    code: Code,
+    pushback: Option<&'static str>,
 }
 
-impl UnaryService<String> for Echo {
+impl NamedService for Flaky {
+    const NAME: &'static str = "test.Flaky";
+}
+
+impl UnaryService<String> for Flaky {
     type Response = String;
     type Future = std::future::Ready<Result<Response<String>, Status>>;
 
     fn call(&mut self, request: Request<String>) -> Self::Future {
-        let priority = request.extensions().get::<Priority>().unwrap();
-        let deadline = request.extensions().get::<Deadline>();
-        let left = deadline.map(|deadline| deadline.remaining(Instant::now()).as_secs());
-        let answer = format!(
-            "{} {:?} {left:?}",
-            priority.criticality(),
-            priority.cohort()
-        );
-        std::future::ready(Ok(Response::new(answer)))
+        let fails = self
+            .failures
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        std::future::ready(if fails.is_ok() {
+            let mut metadata = MetadataMap::new();
+            if let Some(pushback) = self.pushback {
+                metadata.insert("grpc-retry-pushback-ms", pushback.parse().unwrap());
+            }
+            Err(Status::with_metadata(self.code, "flaky", metadata))
+        } else {
+            let earlier = request.metadata().get("grpc-previous-rpc-attempts");
+            let earlier = earlier.map_or("none", |value| value.to_str().unwrap());
+            Ok(Response::new(format!(
+                "{} after {earlier}",
+                request.get_ref()
+            )))
+        })
     }
 }
 
-impl Service<http::Request<Body>> for Echo {
+impl Service<http::Request<Body>> for Flaky {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Self::Response, Infallible>;
@@ -61,92 +73,160 @@ impl Service<http::Request<Body>> for Echo {
     }
 
     fn call(&mut self, req: http::Request<Body>) -> Self::Future {
-        Box::pin(async { Ok(Grpc::new(ProstCodec::default()).unary(Echo, req).await) })
+        let service = self.clone();
+        Box::pin(async move {
+            let answer = Grpc::new(ProstCodec::default()).unary(service, req).await;
+            Ok(with_trailers(answer))
+        })
     }
 }
 
-async fn serve(dial: &Dial) -> Channel {
-    let shed = LoadShed::new(dial.clone()).between(0.0, 1.0).unwrap();
-    let shed = shed.announce_threshold();
-    let gate = GateLayer::new((Deadlines::propagated(), ByHeader::trusted(), shed));
+/// Sends the status of a failed call as trailers behind a head, as many servers do. tonic sends it in
+/// the head.
+fn with_trailers(answer: http::Response<Body>) -> http::Response<Body> {
+    if !answer.headers().contains_key("grpc-status") {
+        return answer;
+    }
+    let (mut head, _) = answer.into_parts();
+    let mut trailers = http::HeaderMap::new();
+    for name in ["grpc-status", "grpc-message", "grpc-retry-pushback-ms"] {
+        if let Some(value) = head.headers.remove(name) {
+            trailers.insert(name, value);
+        }
+    }
+    let body = http_body_util::BodyExt::with_trailers(
+        http_body_util::Empty::<bytes::Bytes>::new(),
+        std::future::ready(Some(Ok(trailers))),
+    );
+    http::Response::from_parts(head, Body::new(body))
+}
+
+async fn serve(flaky: Flaky) -> Channel {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    let server = Server::builder().layer(gate).add_service(Echo);
-    tokio::spawn(server.serve_with_incoming(incoming));
+    tokio::spawn(
+        Server::builder()
+            .add_service(flaky)
+            .serve_with_incoming(incoming),
+    );
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     endpoint.connect().await.unwrap()
 }
 
-fn request(criticality: Criticality, timeout: Duration) -> Request<String> {
+fn settings() -> RetryBuilder {
+    let backoff = Backoff::new(ms(2), ms(10)).unwrap();
+    RetryLayer::builder()
+        .backoff(backoff)
+        .every_method()
+        .grpc_unary(64 * 1024)
+}
+
+async fn call(
+    failures: u32,
+    code: Code,
+    pushback: Option<&'static str>,
+    layer: &RetryLayer,
+) -> Result<Response<String>, Status> {
+    let failures = Arc::new(AtomicU32::new(failures));
+    let channel = serve(Flaky {
+        failures,
+        code,
+        pushback,
+    })
+    .await;
+    let stack = ServiceBuilder::new()
+        .layer(layer.clone())
+        .map_request(|req: http::Request<_>| req.map(Body::new))
+        .service(channel);
+    let mut client = GrpcClient::new(stack);
+    within_a_minute(client.ready()).await.unwrap();
+    let path = PathAndQuery::from_static("/test.Flaky/Call");
+    let codec = ProstCodec::<String, String>::default();
     let mut request = Request::new("hello".to_owned());
-    // As a handler does with the context of its own request.
-    let context = CallContext {
-        priority: Some(Priority::new(criticality).in_cohort(9)),
-        deadline: Deadline::after(Instant::now(), timeout),
-    };
-    request.extensions_mut().insert(context.priority.unwrap());
-    request.extensions_mut().insert(context.deadline.unwrap());
-    request
+    request.set_timeout(Duration::from_secs(20));
+    within_a_minute(client.unary(request, path, codec)).await
 }
 
 #[tokio::test]
-async fn priority_and_deadline_arrive_and_the_client_receives_the_threshold() {
-    let dial = Dial::at(0.0);
-    let hour = Duration::from_secs(3600);
-    let downstream = Downstream::new().probe_every(hour).unwrap();
-    let handle = downstream.handle();
-    let channel = GateLayer::new(downstream).layer(serve(&dial).await);
-    let call = async |criticality| {
-        let mut client = GrpcClient::new(channel.clone());
-        within_a_minute(client.ready()).await.unwrap();
-        let request = request(criticality, Duration::from_secs(50));
-        let path = PathAndQuery::from_static(PATH);
-        let codec = ProstCodec::<String, String>::default();
-        within_a_minute(client.unary(request, path, codec)).await
-    };
-    let answer = call(Criticality::Sheddable).await.unwrap();
-    assert_eq!(answer.get_ref(), "SHEDDABLE Some(9) Some(49)");
-    assert!(
-        answer.metadata().get("plimsoll-threshold").is_none(),
-        "the header is removed"
+async fn a_unary_call_is_decided_by_its_trailers() {
+    let layer = settings().build().unwrap();
+    let answer = call(2, Code::Unavailable, None, &layer).await.unwrap();
+    assert_eq!(answer.get_ref(), "hello after 2");
+    assert_eq!(layer.handle().retries(), 2);
+
+    let head = RetryLayer::builder().every_method().build().unwrap();
+    let status = call(1, Code::Unavailable, None, &head).await.unwrap_err();
+    assert_eq!(
+        status.code(),
+        Code::Unavailable,
+        "without the opt-in the head commits the call"
     );
-
-    dial.set(0.25); // 128: all of SHEDDABLE
-    while handle.threshold(Instant::now()) == 0 {
-        let refused = call(Criticality::Sheddable).await.unwrap_err();
-        assert_eq!(refused.code(), Code::Unavailable);
-    }
-    assert_eq!(handle.threshold(Instant::now()), 128);
-    let sent = handle.sent(Criticality::Sheddable);
-
-    let refused = call(Criticality::Sheddable).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert_eq!(handle.sent(Criticality::Sheddable), sent, "rejected here");
-    assert_eq!(handle.shed(Criticality::Sheddable), 1);
-
-    dial.set(0.0);
-    while handle.threshold(Instant::now()) > 0 {
-        call(Criticality::Critical).await.unwrap();
-    }
-    call(Criticality::Sheddable).await.unwrap();
+    assert_eq!(head.handle().retries(), 0);
 }
 
 #[tokio::test]
-async fn the_threshold_is_in_the_trailers() {
-    let channel = serve(&Dial::at(0.25)).await;
-    // "hello" as field 1, in one frame.
-    let frame = Full::new(bytes::Bytes::from_static(b"\0\0\0\0\x07\x0a\x05hello"));
-    let req = http::Request::post(PATH)
-        .header("content-type", "application/grpc")
-        .body(Body::new(frame))
-        .unwrap();
-    let response = within_a_minute(channel.oneshot(req)).await.unwrap();
-    assert_eq!(response.headers()[wire::THRESHOLD], "128");
-    let body = within_a_minute(response.into_body().collect())
+async fn a_call_that_succeeds_arrives_whole() {
+    let layer = settings().build().unwrap();
+    let answer = call(0, Code::Ok, None, &layer).await.unwrap();
+    assert_eq!(answer.get_ref(), "hello after none");
+}
+
+#[tokio::test]
+async fn other_codes_are_final() {
+    for code in [
+        Code::Internal,
+        Code::InvalidArgument,
+        Code::DeadlineExceeded,
+        Code::ResourceExhausted,
+    ] {
+        let layer = settings().build().unwrap();
+        let status = call(1, code, Some("1"), &layer).await.unwrap_err();
+        assert_eq!((status.code(), layer.handle().retries()), (code, 0));
+    }
+}
+
+#[tokio::test]
+async fn pushback_sets_the_wait_or_forbids_the_retry() {
+    let layer = settings().build().unwrap();
+    let start = Instant::now();
+    call(1, Code::Unavailable, Some("300"), &layer)
         .await
         .unwrap();
-    let trailers = body.trailers().unwrap();
-    assert_eq!(trailers[wire::THRESHOLD], "128");
-    assert_eq!(trailers["grpc-status"], "0");
+    assert!(start.elapsed() >= ms(300));
+    for pushback in ["-1", "x", "+1", "99999999999"] {
+        let layer = settings().build().unwrap();
+        let status = call(1, Code::Unavailable, Some(pushback), &layer)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (status.code(), layer.handle().retries()),
+            (Code::Unavailable, 0)
+        );
+    }
+    // A wait beyond the call's `grpc-timeout` of 20 s ends it at once.
+    let start = Instant::now();
+    assert!(
+        call(1, Code::Unavailable, Some("30000"), &layer)
+            .await
+            .is_err()
+    );
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn the_tokens_of_grfc_a6_count_each_failure() {
+    let budget = RetryBudget::grpc(4, 0.5).unwrap();
+    let layer = settings().budget(budget.clone()).build().unwrap();
+    // 4, then 3 (retried), then 2, which is not above half.
+    assert!(call(9, Code::Unavailable, None, &layer).await.is_err());
+    assert_eq!((budget.taken(), budget.suppressed()), (1, 1));
+    // A pushback that forbids retries counts as a failure: 1. Two successes: 2.
+    assert!(call(9, Code::Internal, Some("-1"), &layer).await.is_err());
+    for _ in 0..2 {
+        call(0, Code::Ok, None, &layer).await.unwrap();
+    }
+    assert!(budget.hedge(Instant::now()).is_none());
+    call(0, Code::Ok, None, &layer).await.unwrap();
+    assert!(budget.hedge(Instant::now()).is_some());
 }

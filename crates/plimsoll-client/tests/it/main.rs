@@ -1,22 +1,43 @@
-//! Behaviour of clients through the public API.
+//! Behaviour of the client through its public API.
 #![allow(clippy::float_cmp)] // these loads are exact in a float
+#![allow(clippy::print_stdout)] // in the proofs, which an example prints
 
 mod advice;
+#[path = "../../examples/proofs/amplification.rs"]
+mod amplification;
+mod budget;
+mod callee;
 mod contract;
 mod downstream;
+mod downstream_grpc;
 mod fused;
-// The `fuzz` package includes `fuzz_target`, too.
+// The `fuzz` package includes both.
+#[allow(unreachable_pub)]
+mod fuzz_downstream;
 #[allow(unreachable_pub)]
 mod fuzz_target;
 mod grpc;
+mod hedge;
+#[path = "../../examples/proofs/herd.rs"]
+mod herd;
+mod hints;
 mod instances;
 mod panics;
+mod proofs;
 mod propagation;
+mod reconnect;
+mod replay;
+mod retry;
 mod several_lines;
+mod stack;
+#[path = "../../examples/proofs/stall.rs"]
+mod stall;
 mod throttle;
 mod throttle_gate;
+mod wire;
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -30,6 +51,11 @@ use plimsoll_core::LoadSignal;
 async fn within_a_minute<F: Future>(work: F) -> F::Output {
     let ends = tokio::time::timeout(Duration::from_secs(60), work).await;
     ends.expect("timed out: a wake-up was lost")
+}
+
+/// Milliseconds.
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 /// A load that tests set.

@@ -13,8 +13,7 @@ use crate::{
     wire::{RATELIMIT, RATELIMIT_POLICY, THRESHOLD},
 };
 
-/// Names the policy that rejected. Its presence means that nothing was run.
-pub(super) const REFUSED_BY: HeaderName = HeaderName::from_static("plimsoll-rejected-by");
+pub(super) const REFUSED_BY: HeaderName = crate::wire::REJECTED_BY;
 /// Set on every rejection in every protocol: a rejection concerns one caller, and caches must not
 /// serve it to others.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -1,0 +1,17 @@
+//! Retries as a Tower layer.
+
+mod decide;
+mod fastest;
+mod future;
+mod handle;
+mod layer;
+mod reading;
+mod rules;
+mod service;
+mod settings;
+mod stated;
+
+pub use self::{
+    future::RetryFuture, handle::RetryHandle, layer::RetryLayer, service::Retry,
+    settings::RetryBuilder,
+};

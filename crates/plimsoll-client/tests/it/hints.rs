@@ -1,0 +1,103 @@
+//! Hints of hostile callees.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use plimsoll_client::{RetryBudget, RetryLayer};
+use plimsoll_core::Deadline;
+use proptest::prelude::*;
+use tokio::time::Instant;
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::{
+    callee::{Answer, Callee},
+    fuzz_target::retry_hint,
+};
+
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..6),
+        proptest::sample::select(vec![
+            "\n\0",
+            "\n\x01",
+            "\n\x02",
+            "\n\x03",
+            "5",
+            "-1",
+            "99999999999999999999",
+            "2147483647",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "\"a\";r=0;t=5",
+            "text/event-stream",
+            "\nid: 5\nretry: 5\ndata: x\n\n",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn hints_of_any_bytes_keep_their_promises(
+        fragments in proptest::collection::vec(fragment(), 0..12),
+    ) {
+        retry_hint(&fragments.concat());
+    }
+}
+
+const HOSTILE: [&str; 12] = [
+    "",
+    "-1",
+    "0",
+    "99999999999999999999999",
+    "1.5",
+    "1e9",
+    "soon",
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "2147483648",
+    "-2147483648",
+    "9223372036854775807",
+];
+
+#[tokio::test(start_paused = true)]
+async fn calls_end_by_their_deadline_whatever_the_callee_asks() {
+    for name in ["retry-after", "grpc-retry-pushback-ms", "ratelimit"] {
+        for value in HOSTILE {
+            let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+            let grpc = ("content-type", "application/grpc");
+            let code = ("grpc-status", "14");
+            for headers in [
+                vec![(name, value), date],
+                vec![(name, value), (name, "5"), date],
+                vec![(name, value), grpc, code],
+            ] {
+                let status = if headers.contains(&grpc) { 200 } else { 503 };
+                let callee = Callee::new(vec![Answer::Head(status, headers.clone()); 50]);
+                let budget = RetryBudget::successes(1.0, 100).unwrap();
+                let layer = RetryLayer::builder()
+                    .max_attempts(40)
+                    .budget(budget)
+                    .build()
+                    .unwrap();
+                let mut request = Request::new(Full::<Bytes>::default());
+                let (start, limit) = (Instant::now(), Duration::from_secs(100));
+                request
+                    .extensions_mut()
+                    .insert(Deadline::after(start, limit).unwrap());
+                let answer = layer
+                    .layer(callee.service())
+                    .oneshot(request)
+                    .await
+                    .unwrap();
+                assert_eq!(answer.status(), status, "the last answer");
+                assert!(start.elapsed() <= limit, "{headers:?}");
+                assert!(callee.attempts() <= 40, "{headers:?}");
+            }
+        }
+    }
+}
