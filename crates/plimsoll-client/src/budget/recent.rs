@@ -9,7 +9,7 @@ use super::unit::RETRY;
 use crate::sync::{AtomicU64, Mutex, Ordering::Relaxed, lock};
 
 /// The number of periods in a window. Ten: the window moves in tenths, so its length is exact to a
-/// tenth. `a_window_forgets_successes_and_retries_alike` fails with one.
+/// tenth. `a_window_moves_in_tenths_of_itself` fails with one.
 const PERIODS: usize = 10;
 
 pub(super) struct Recent {

@@ -97,7 +97,7 @@ where
                 // Without a second attempt there is nothing to wait for.
                 if is_good || this.second.is_none() {
                     if is_good {
-                        this.call.measure();
+                        this.call.measure(&result);
                     }
                     this.second.set(None);
                     return Poll::Ready(result);
@@ -137,7 +137,7 @@ where
         if is_good && this.first.is_some() {
             this.call.shared.won.add();
             // The first attempt would have taken longer: it counts as what it took until now.
-            this.call.measure();
+            this.call.measure(&result);
         }
         if is_good || this.first.is_none() {
             this.first.set(None);
@@ -176,11 +176,13 @@ impl<S, R: Replay> Call<S, R> {
         shared.budget.take(now)
     }
 
-    fn measure(&self) {
+    /// Counts the latency of a good answer, and a success for the budget.
+    fn measure<A: ReadAnswer, E>(&self, result: &Result<A, E>) {
         let now = Instant::now();
         let took = now.saturating_duration_since(self.start);
         self.shared.latency.count(took, now);
-        if self.shared.funds {
+        let is_success = |answer: &A| answer.status().as_u16() < 400;
+        if self.shared.funds && result.as_ref().is_ok_and(is_success) {
             self.shared.budget.on_success(|| now);
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::shared::Shared;
 use crate::RetryBudget;
 
-/// Reads the counters of a [`HedgeLayer`]. Clones share them.
+/// Reads the counters of a [`HedgeLayer`](crate::HedgeLayer). Clones share them.
 #[derive(Debug, Clone)]
 pub struct HedgeHandle(Arc<Shared>);
 

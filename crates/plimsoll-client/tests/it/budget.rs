@@ -155,6 +155,22 @@ fn a_window_forgets_successes_and_retries_alike() {
     assert_eq!(drain(&budget, at(25)), 1);
 }
 
+#[test]
+fn a_window_moves_in_tenths_of_itself() {
+    let start = Instant::now();
+    let at = |secs| start + Duration::from_secs(secs);
+    let budget = RetryBudget::recent(0.5, 0, Duration::from_secs(10)).unwrap();
+    assert_eq!(drain(&budget, at(0)), 0);
+    for _ in 0..10 {
+        budget.success(at(9));
+    }
+    assert_eq!(drain(&budget, at(18)), 5, "nine seconds later");
+    for _ in 0..10 {
+        budget.success(at(29));
+    }
+    assert_eq!(drain(&budget, at(39)), 0, "ten seconds later");
+}
+
 /// An event of a recent budget: a step in milliseconds, and what happens then.
 fn events() -> impl Strategy<Value = Vec<(u64, bool)>> {
     proptest::collection::vec((0..700_u64, any::<bool>()), 0..300)

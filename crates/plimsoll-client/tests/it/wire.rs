@@ -1,16 +1,21 @@
 //! Retries over real sockets: hyper's client, axum's server, the gates of both.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::StatusCode, routing::any};
 use bytes::Bytes;
 use http::Request;
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use plimsoll_client::{Backoff, RetryLayer};
+use plimsoll_client::{Backoff, Jitter, RetryLayer};
 use plimsoll_core::GateLayer;
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::net::TcpListener;
@@ -31,6 +36,35 @@ where
     B: http_body::Body<Data: Send> + Send,
 {
     Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// A body whose second half comes 5 ms after the first one. hyper reads what is there when a body is
+/// dropped, and closes the connection of a body that has not ended.
+#[derive(Default)]
+struct Late {
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    is_sent: bool,
+}
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let half = || Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"half")))));
+        let Some(timer) = &mut self.timer else {
+            self.timer = Some(Box::pin(tokio::time::sleep(ms(5))));
+            return half();
+        };
+        ready!(timer.as_mut().poll(cx));
+        if std::mem::replace(&mut self.is_sent, true) {
+            return Poll::Ready(None);
+        }
+        half()
+    }
 }
 
 fn layer() -> RetryLayer {
@@ -72,17 +106,18 @@ async fn a_connection_is_reused_after_a_failed_answer() {
             let mut ports = noted.lock().unwrap();
             ports.push(peer.port());
             if ports.len() < 3 {
-                return (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    Body::from("x".repeat(8000)),
-                );
+                return (StatusCode::SERVICE_UNAVAILABLE, Body::new(Late::default()));
             }
             (StatusCode::OK, Body::empty())
         },
     ));
     let url = serve(app).await;
     let request = Request::get(url).body(Full::<Bytes>::default()).unwrap();
-    let answer = within_a_minute(layer().layer(client()).oneshot(request))
+    let backoff = Backoff::new(ms(200), ms(400))
+        .unwrap()
+        .jitter(Jitter::Equal);
+    let layer = RetryLayer::builder().backoff(backoff).build().unwrap();
+    let answer = within_a_minute(layer.layer(client()).oneshot(request))
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
