@@ -23,6 +23,9 @@ pub(crate) fn test() -> Result<(), String> {
         ("nginx", "-v", "nginx-light"),
         ("haproxy", "-v", "haproxy"),
         ("chromium", "--version", "chromium"),
+        ("curl", "--version", "curl"),
+        ("npm", "--version", "npm"),
+        ("python3", "--version", "python3-pip"),
     ] {
         need(
             program,
@@ -30,6 +33,7 @@ pub(crate) fn test() -> Result<(), String> {
             Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", package]),
         )?;
     }
+    clients()?;
     step(
         "tests",
         &mut cargo(&["test", "--workspace", "--all-features", "--quiet"]),
@@ -40,6 +44,33 @@ pub(crate) fn test() -> Result<(), String> {
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_TARGET_DIR", "target/loom");
     step("loom models", &mut models)?;
+    Ok(())
+}
+
+/// gRPC clients that others wrote, for `proofs`: packages of Python and Node.js, in `target/clients`.
+fn clients() -> Result<(), String> {
+    let folder = root().join("target/clients");
+    if !folder.join("python/grpc").exists() {
+        let mut pip = Command::new("python3");
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .arg("--target")
+        .arg(folder.join("python"))
+        .arg("grpcio==1.85.3");
+        step("grpcio", &mut pip)?;
+    }
+    if !folder.join("node/node_modules/@grpc/grpc-js").exists() {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(folder.join("node"))
+            .arg("@grpc/grpc-js@1.14.7");
+        step("grpc-js", &mut npm)?;
+    }
     Ok(())
 }
 

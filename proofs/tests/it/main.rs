@@ -1,6 +1,7 @@
-//! Slow clients of each kind, behind each proxy.
+//! Slow clients of each kind, behind each proxy; and clients that others wrote.
 
 mod grpc;
 mod sse;
+mod strangers;
 mod swallowed;
 mod websocket;
