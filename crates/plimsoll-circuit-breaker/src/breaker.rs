@@ -153,16 +153,19 @@ impl<Req> Policy<Req> for CircuitBreaker {
     /// The head ends the time that [`slow_call`](crate::CircuitBreakerBuilder::slow_call) bounds.
     #[inline]
     fn body_waits(&self, permit: &mut CircuitBreakerPermit, _: WaitsOn) {
-        *permit = self.shared.head(*permit);
+        if permit.is_watched() {
+            *permit = self.shared.head(*permit);
+        }
     }
 
-    /// Latency and heads, if `slow_call` was set at construction.
+    fn asked_to_wait(&self, permit: &CircuitBreakerPermit, wait: Duration, now: Instant) {
+        self.shared.asked_to_wait(*permit, wait, now);
+    }
+
+    /// The latency, and with it the report of the head, if `slow_call` was set at construction.
     #[inline]
     fn interests(&self, asked: Interests) -> Interests {
-        let judges = self.shared.judges_latency();
-        Interests::NONE
-            .with_latency(asked.latency() && judges)
-            .with_body_waits(asked.body_waits() && judges)
+        Interests::NONE.with_latency(asked.latency() && self.shared.judges_latency())
     }
 }
 

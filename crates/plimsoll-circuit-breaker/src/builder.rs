@@ -139,8 +139,9 @@ impl CircuitBreakerBuilder {
     /// Sets the longest wait asked for by an answer (`Retry-After`) that makes an opening longer.
     /// `None`: answers have no effect on openings.
     ///
-    /// The answer is the one that opens the breaker: the failure that reaches a rate, or that of a
-    /// probe. The opening is then at least as long as its wait, and longer by the jitter.
+    /// The answers are the failed and overloaded ones of the time before the breaker opens, also
+    /// those of probes. The opening lasts at least until the latest time that one of them asked for,
+    /// and longer by the jitter. Read are `Retry-After` and `grpc-retry-pushback-ms` of the head.
     pub fn max_retry_after(mut self, longest: impl Into<Option<Duration>>) -> Self {
         self.settings.max_retry_after = longest.into();
         self

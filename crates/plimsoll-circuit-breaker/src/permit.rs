@@ -25,6 +25,12 @@ impl CircuitBreakerPermit {
         Stamp(self.0 & ((1 << Stamp::BITS) - 1))
     }
 
+    /// The word: of a permit without a tag, that of its stamp.
+    #[inline]
+    pub(crate) const fn word(self) -> u64 {
+        self.0
+    }
+
     /// The number of a probe.
     pub(crate) const fn ticket(self) -> u16 {
         self.tag() as u16
@@ -33,6 +39,12 @@ impl CircuitBreakerPermit {
     /// The slice of the admission, or [`NOT_COUNTED`].
     pub(crate) const fn tag(self) -> u32 {
         (self.0 >> Stamp::BITS) as u32
+    }
+
+    /// Whether the permit has a tag.
+    #[inline]
+    pub(crate) const fn is_watched(self) -> bool {
+        self.tag() != NOT_COUNTED
     }
 
     /// Whether the request is a probe.

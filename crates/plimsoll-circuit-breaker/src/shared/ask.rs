@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use plimsoll_core::{Kind, Rejection, policy::Verdict};
+use plimsoll_core::{
+    Kind, Rejection,
+    policy::{Mark, Verdict},
+};
 use tokio::time::Instant;
 
-use super::Shared;
+use super::{NONE, Shared};
 use crate::{
     CircuitBreakerPermit, State,
     in_flight::NOT_COUNTED,
     state::{Decision, Ended, Stamp, wait},
-    sync::Ordering::{Acquire, Relaxed},
+    sync::Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 /// The name in rejections and metrics.
@@ -21,11 +24,8 @@ impl Shared {
     #[inline]
     pub(crate) fn decide<W>(&self, now: Instant) -> Verdict<CircuitBreakerPermit, W> {
         let stamp = self.stamp();
-        if stamp.admits() && self.epoch.nanos(now) < self.turn_at.load(Relaxed) {
-            if self.in_flight.is_none() {
-                return Verdict::Admit(CircuitBreakerPermit::new(stamp, NOT_COUNTED));
-            }
-            return Verdict::Admit(self.permit(stamp));
+        if stamp.admits() && Mark(self.turn_at.load(Relaxed)).is_after(now) {
+            return Verdict::Admit(CircuitBreakerPermit::new(stamp, NOT_COUNTED));
         }
         self.ask(now)
     }
@@ -86,20 +86,21 @@ impl Shared {
     /// slow.
     fn turn(&self, stamp: Stamp, nanos: u64, now: Instant) {
         let mut next = self.window.turn(nanos);
+        self.usual.swap(NONE, AcqRel);
         let mut overdue = 0;
         let slow_call = self.common.slow_nanos();
         if let Some(in_flight) = &self.in_flight {
             next = next.min(in_flight.turn(nanos, slow_call));
             overdue = in_flight.overdue();
         }
-        // While there are slow calls, each request looks closer.
-        self.turn_at
-            .store(if overdue > 0 { 0 } else { next }, Relaxed);
+        // While calls in flight are watched, each request looks closer.
+        if self.in_flight.is_none() {
+            self.turn_at.store(self.epoch.mark(next).0, Relaxed);
+        }
         if overdue > 0 {
             let ended = Ended {
                 at: nanos,
                 took: slow_call,
-                asks_wait: 0,
             };
             self.consider(stamp, ended, now);
         }

@@ -1,30 +1,26 @@
 //! Calls that end.
 
+use std::time::Duration;
+
 use plimsoll_core::{Class, Outcome};
 use tokio::time::Instant;
 
-use super::Shared;
+use super::{NONE, Shared};
 use crate::{
     CircuitBreakerPermit, State,
     in_flight::NOT_COUNTED,
     settings::nanos,
     state::{Ended, Stamp},
-    sync::Ordering::Relaxed,
+    sync::Ordering::{AcqRel, Relaxed},
 };
 
 impl Shared {
     /// Records the end of a call.
     #[inline]
     pub(crate) fn finish(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
-        // Performance: the common end first: a success while closed, without slow calls
-        // (`instructions`, `circuit-breaker@accept`).
-        let stamp = self.stamp();
-        let usual = outcome.class == Class::Success
-            && permit == CircuitBreakerPermit::new(stamp, NOT_COUNTED)
-            && stamp.admits_and_counts()
-            && self.in_flight.is_none()
-            && self.window.record_usual();
-        if !usual {
+        if outcome.class == Class::Success && permit.word() == self.usual.load(Relaxed) {
+            self.window.record_usual();
+        } else {
             self.finish_unusual(permit, outcome);
         }
     }
@@ -52,9 +48,27 @@ impl Shared {
             self.last_failure.store(now(), Relaxed);
         }
         self.window.record(judged, now);
+        self.learn_usual(stamp);
         // A success may be the call that completes `min_calls`.
         if self.common.may_trip(self.totals()) {
             self.consider(stamp, self.ended(outcome), outcome.ended());
+        }
+    }
+
+    /// Lets further successes of this stamp end early if they change no decision.
+    ///
+    /// A failure is recorded before its swap here. If that comes after the swap of another thread,
+    /// it removes the stamp; if before, the other thread sees the failure, and removes it itself.
+    fn learn_usual(&self, stamp: Stamp) {
+        let is_usual =
+            || stamp.admits_and_counts() && !self.judges_latency() && self.window.is_usual();
+        if !is_usual() {
+            self.usual.swap(NONE, AcqRel);
+            return;
+        }
+        self.usual.swap(stamp.0, AcqRel);
+        if !is_usual() || self.stamp() != stamp {
+            self.usual.swap(NONE, AcqRel);
         }
     }
 
@@ -75,7 +89,6 @@ impl Shared {
         Ended {
             at: self.epoch.nanos(outcome.ended()),
             took: nanos(outcome.ran()),
-            asks_wait: 0,
         }
     }
 
@@ -94,7 +107,18 @@ impl Shared {
         }
     }
 
+    /// Lets the opening that this call causes last until the callee wants to be called again.
+    #[cold]
+    pub(crate) fn asked_to_wait(&self, permit: CircuitBreakerPermit, wait: Duration, now: Instant) {
+        if permit.stamp() == self.stamp() && permit.stamp().state() != State::Disabled {
+            let at = self.epoch.nanos(now);
+            let mut guarded = self.lock();
+            guarded.machine.asked_to_wait(at, nanos(wait));
+        }
+    }
+
     /// Records that a watched call has its head. Returns the permit from then on.
+    #[inline(never)]
     pub(crate) fn head(&self, permit: CircuitBreakerPermit) -> CircuitBreakerPermit {
         let is_watched = permit.tag() != NOT_COUNTED
             && permit.stamp().counts()

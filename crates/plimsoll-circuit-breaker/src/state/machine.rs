@@ -2,7 +2,7 @@
 
 use super::{
     opening::Opening,
-    probes::{Asked, Probes},
+    probes::{Answer, Probes},
     ramp::Ramp,
     stamp::{Stamp, State},
 };
@@ -36,13 +36,18 @@ pub(crate) enum Decision {
     Reject { wait: Option<u64> },
 }
 
-/// A call that counted: when it ended, how long it took, and how long its answer asks callers to
-/// wait (0: it does not).
+/// When a call that counted ended, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Ended {
     pub(crate) at: u64,
     pub(crate) took: u64,
-    pub(crate) asks_wait: u64,
+}
+
+/// How long an answer asked callers to wait, and when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Asked {
+    at: u64,
+    wait: u64,
 }
 
 /// The state of a breaker with all its data.
@@ -54,6 +59,8 @@ pub(crate) struct Machine {
     /// Open: the end of the opening.
     until: u64,
     opening: Opening,
+    /// The latest wait that an answer of this generation asked for.
+    asked: Asked,
     /// Draws the jitter of each opening.
     dice: fastrand::Rng,
     /// Half-open: the duration of the latest call that counted.
@@ -70,6 +77,7 @@ impl Machine {
             reason: TransitionReason::Set,
             until: 0,
             opening: Opening::default(),
+            asked: Asked::default(),
             dice,
             took: 0,
             probes: Probes::new(),
@@ -117,15 +125,11 @@ impl Machine {
 
     fn probe(&mut self, now: u64, rules: &Settings) -> Decision {
         match self.probes.ask(now, rules) {
-            Asked::Probe(ticket) => Decision::Probe(ticket),
-            Asked::Full => self.reject(now, rules),
-            Asked::Slow => {
+            Answer::Probe(ticket) => Decision::Probe(ticket),
+            Answer::Full => self.reject(now, rules),
+            Answer::Slow => {
                 let took = rules.slow_call.map_or(0, nanos);
-                let ended = Ended {
-                    at: now,
-                    took,
-                    asks_wait: 0,
-                };
+                let ended = Ended { at: now, took };
                 self.open(ended, TransitionReason::ProbeFailed, rules);
                 self.reject(now, rules)
             }
@@ -156,14 +160,21 @@ impl Machine {
             return false;
         }
         if self.stamp.state() != State::Open {
-            let ended = Ended {
-                at: now,
-                ..Ended::default()
-            };
+            let ended = Ended { at: now, took: 0 };
             self.open(ended, TransitionReason::Tripped, rules);
         }
         self.until = self.until.max(now.saturating_add(length));
         true
+    }
+
+    /// Records that an answer of this generation asked callers to wait: until the latest of these
+    /// times the next opening lasts.
+    pub(crate) fn asked_to_wait(&mut self, now: u64, wait: u64) {
+        let ends = |asked: Asked| asked.at.saturating_add(asked.wait);
+        let asked = Asked { at: now, wait };
+        if ends(asked) > ends(self.asked) {
+            self.asked = asked;
+        }
     }
 
     /// Records the end of a probe of this generation: failed, succeeded, or `None` when it is not
@@ -224,9 +235,13 @@ impl Machine {
 
     fn open(&mut self, ended: Ended, reason: TransitionReason, rules: &Settings) {
         self.took = ended.took;
+        let asked = self.asked;
         self.enter(State::Open, reason);
         let length = self.opening.start(ended.at, rules);
-        let asked = ended.asks_wait.min(rules.max_retry_after.map_or(0, nanos));
+        // What is left of the wait, since the body may have ended long after the head.
+        let longest = rules.max_retry_after.map_or(0, nanos);
+        let passed = ended.at.saturating_sub(asked.at);
+        let asked = asked.wait.min(longest).saturating_sub(passed);
         let length = jittered(length.max(asked), rules.jitter, self.dice.f64());
         self.until = ended.at.saturating_add(length);
     }
@@ -235,6 +250,7 @@ impl Machine {
     fn enter(&mut self, state: State, reason: TransitionReason) {
         self.stamp = Stamp::new(self.stamp.generation() + 1, state);
         self.reason = reason;
+        self.asked = Asked::default();
         self.probes.clear();
     }
 
@@ -311,11 +327,7 @@ mod tests {
     };
     const OPEN_FOR: u64 = 5_000_000_000;
     const MS: u64 = 1_000_000;
-    const NOW: Ended = Ended {
-        at: 0,
-        took: 0,
-        asks_wait: 0,
-    };
+    const NOW: Ended = Ended { at: 0, took: 0 };
     const RATE: TransitionReason = TransitionReason::FailureRate;
 
     fn closed() -> Machine {

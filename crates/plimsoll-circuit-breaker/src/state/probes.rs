@@ -23,7 +23,7 @@ pub(super) struct Probes {
 
 /// The decision on a request while half-open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Answer {
     Probe(u16),
     Full,
     /// A probe has taken `slow_call`: the breaker opens.
@@ -46,23 +46,23 @@ impl Probes {
     }
 
     /// Gives a place to a probe, if one is free.
-    pub(super) fn ask(&mut self, now: u64, rules: &Settings) -> Asked {
+    pub(super) fn ask(&mut self, now: u64, rules: &Settings) -> Answer {
         let timeout = nanos(rules.probe_timeout);
         let slow = rules.slow_call.map_or(u64::MAX, nanos);
         let is_overdue = |place: &Place| now >= place.overdue;
         if slow <= timeout && self.places.iter().any(is_overdue) {
-            return Asked::Slow;
+            return Answer::Slow;
         }
         // As in Polly: a hanging probe loses its place after a timeout. Its result still counts.
         self.places.retain(|place| !is_overdue(place));
         if self.places.len() >= rules.probes_at_a_time as usize {
-            return Asked::Full;
+            return Answer::Full;
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
         let overdue = now.saturating_add(timeout.min(slow));
         self.places.push(Place { ticket, overdue });
-        Asked::Probe(ticket)
+        Answer::Probe(ticket)
     }
 
     /// Counts a success. Returns whether it was the last one needed.

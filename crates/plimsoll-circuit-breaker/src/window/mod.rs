@@ -64,14 +64,21 @@ impl Outcomes {
         })
     }
 
-    /// Records a success that is not slow, if that changes no decision. Returns `false` when
-    /// nothing was recorded: then [`record`](Self::record) it.
-    #[inline]
-    pub(crate) fn record_usual(&self) -> bool {
+    /// Whether a further success changes no decision: then [`record_usual`](Self::record_usual) is
+    /// enough.
+    pub(crate) fn is_usual(&self) -> bool {
         match &self.0 {
             Kind::Count(window) => window.is_healthy(),
-            Kind::Time(window) => window.record_usual(),
+            Kind::Time(window) => window.is_healthy(),
             Kind::Consecutive(window) => window.is_healthy(),
+        }
+    }
+
+    /// Records a success while the window [is usual](Self::is_usual).
+    #[inline]
+    pub(crate) fn record_usual(&self) {
+        if let Kind::Time(window) = &self.0 {
+            window.record_usual();
         }
     }
 

@@ -24,6 +24,7 @@ mod timeouts;
 #[cfg(feature = "tracing")]
 mod traced;
 mod transitions;
+mod waits;
 mod watched;
 
 use std::time::Duration;

@@ -9,10 +9,43 @@ use std::time::Duration;
 #[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
 use std::time::SystemTime;
 
-use http::{HeaderMap, header::AGE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AGE, DATE, RETRY_AFTER},
+};
 
 pub use self::quota::{QuotaLeft, QuotaPolicy, QuotaUnit};
 use crate::rate_limit_fields::{RATELIMIT, RATELIMIT_POLICY};
+
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// Returns how long the head of an answer asks its callers to wait. A negative pushback, which
+/// forbids a retry, is no wait.
+///
+/// Performance: inlined, so that the head is not passed to a function of this crate. The compiler
+/// would then move each response once more (`instructions`, `gate@accept`).
+#[inline]
+pub(crate) fn wait(head: &HeaderMap) -> Option<Duration> {
+    let retry_after = head.get(RETRY_AFTER);
+    let pushback = head.get(PUSHBACK);
+    if retry_after.is_none() && pushback.is_none() {
+        return None;
+    }
+    wait_of(retry_after, head.get(DATE), pushback)
+}
+
+fn wait_of(
+    retry_after: Option<&HeaderValue>,
+    date: Option<&HeaderValue>,
+    pushback: Option<&HeaderValue>,
+) -> Option<Duration> {
+    let pushback = pushback.and_then(|millis| {
+        let millis: u32 = millis.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_millis(millis.into()))
+    });
+    let retry_after = retry_after.and_then(|line| retry_after::line(line, date));
+    retry_after.max(pushback)
+}
 
 /// Reads `Retry-After`, `RateLimit` and `RateLimit-Policy` of a response, for code that calls a
 /// limited server.

@@ -20,6 +20,11 @@ pub(super) fn read(headers: &HeaderMap, received: Option<SystemTime>) -> Option<
         .max()
 }
 
+/// Returns the wait in one line, with the response's `Date`.
+pub(super) fn line(line: &HeaderValue, sent: Option<&HeaderValue>) -> Option<Duration> {
+    seconds(line).or_else(|| Some(until(date(line)?, date(sent?)?)))
+}
+
 /// Reads `1*DIGIT`. Values beyond 64 bits saturate.
 fn seconds(line: &HeaderValue) -> Option<Duration> {
     let digits = line.as_bytes().trim_ascii();

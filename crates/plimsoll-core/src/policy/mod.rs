@@ -19,6 +19,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -41,7 +42,7 @@ pub use crate::{
     cost::Spent,
     count::Counter,
     deadline::ReadDeadline,
-    epoch::Epoch,
+    epoch::{Epoch, Mark},
     live::Live,
     outcome::{Class, End, Outcome},
     priority::Prioritize,
@@ -199,12 +200,23 @@ pub trait Policy<Req>: Send + Sync {
     /// each time the body was polled and is pending, and when the permit is [handed
     /// over](crate::Handover) to an upgraded socket. Does nothing by default.
     ///
+    /// Where [`Interests::with_latency`] is set without [`Interests::with_body_waits`], only the head
+    /// is reported.
+    ///
     /// A concurrency limit uses it to count permits of callers that may have stopped reading. No
     /// later call can report that: a server that cannot write does not poll the body, and the
     /// permit is inside that body.
     #[inline]
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         _ = (permit, on);
+    }
+
+    /// Reports how long a failed or overloaded answer asks its callers to wait, before the permit
+    /// ends: `Retry-After` or `grpc-retry-pushback-ms` of its head. Does nothing by default.
+    ///
+    /// The value comes from the callee: bound it. `now` is the time of the head.
+    fn asked_to_wait(&self, permit: &Self::Permit, wait: Duration, now: Instant) {
+        _ = (permit, wait, now);
     }
 }
 

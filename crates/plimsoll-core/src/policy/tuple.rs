@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -89,6 +90,10 @@ macro_rules! tuple_policy {
             fn body_waits(&self, ($($permit,)+): &mut Self::Permit, on: WaitsOn) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::body_waits($name, $permit, on);)+
+            }
+            fn asked_to_wait(&self, ($($permit,)+): &Self::Permit, wait: Duration, now: Instant) {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::asked_to_wait($name, $permit, wait, now);)+
             }
         }
     };
