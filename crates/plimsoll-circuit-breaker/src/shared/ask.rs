@@ -24,7 +24,8 @@ impl Shared {
     #[inline]
     pub(crate) fn decide<W>(&self, now: Instant) -> Verdict<CircuitBreakerPermit, W> {
         let stamp = self.stamp();
-        if stamp.admits() && Mark(self.turn_at.load(Relaxed)).is_after(now) {
+        // A stamp that does not admit was stored after `Mark::NEVER`.
+        if Mark(self.turn_at.load(Relaxed)).is_after(now) {
             return Verdict::Admit(CircuitBreakerPermit::new(stamp, NOT_COUNTED));
         }
         self.ask(now)
@@ -36,6 +37,9 @@ impl Shared {
     fn ask<W>(&self, now: Instant) -> Verdict<CircuitBreakerPermit, W> {
         let nanos = self.epoch.nanos(now);
         let mut stamp = self.stamp();
+        if stamp.admits() && nanos < self.watch_at.load(Relaxed) {
+            return Verdict::Admit(self.permit(stamp));
+        }
         if stamp.counts() {
             self.turn(stamp, nanos, now);
             stamp = self.stamp();
@@ -93,10 +97,7 @@ impl Shared {
             next = next.min(in_flight.turn(nanos, slow_call));
             overdue = in_flight.overdue();
         }
-        // While calls in flight are watched, each request looks closer.
-        if self.in_flight.is_none() {
-            self.turn_at.store(self.epoch.mark(next).0, Relaxed);
-        }
+        self.usual_until(stamp, next, overdue > 0);
         if overdue > 0 {
             let ended = Ended {
                 at: nanos,

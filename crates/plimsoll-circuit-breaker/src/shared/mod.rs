@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     stamp: AtomicU64,
     /// The [`Mark`] until which such requests need to read nothing else: the end of a slice of time.
     turn_at: AtomicU64,
+    /// The same in nanoseconds, while calls in flight are watched.
+    watch_at: AtomicU64,
     /// The stamp whose successes change no decision, or [`NONE`].
     ///
     /// Performance: all that the end of a usual call reads (`instructions`,
@@ -81,6 +83,7 @@ impl Shared {
         Arc::new_cyclic(|this| Self {
             stamp: AtomicU64::new(machine.stamp().0),
             turn_at: AtomicU64::new(Mark::NEVER.0),
+            watch_at: AtomicU64::new(0),
             usual: AtomicU64::new(NONE),
             epoch: Epoch::new(),
             in_flight: slow_call.map(|slow_call| Box::new(InFlight::new(slow_call))),
@@ -216,15 +219,29 @@ impl Shared {
             // Before the stamp, so that no outcome of the new generation is removed.
             self.window.reset();
         }
+        // Before the stamp: a request that reads a stamp that does not admit looks closer.
+        self.turn_at.store(Mark::NEVER.0, Relaxed);
+        self.watch_at.store(0, Relaxed);
         self.stamp.store(stamp.0, Release);
         self.usual.swap(NONE, AcqRel);
-        let turn_at = match stamp.state() {
-            State::Disabled => Mark::ALWAYS,
-            _ => Mark::NEVER,
-        };
-        self.turn_at.store(turn_at.0, Release);
         if let Some(in_flight) = &self.in_flight {
             in_flight.reset();
+        }
+    }
+
+    /// Lets requests of this stamp be admitted without a closer look until `next`.
+    fn usual_until(&self, stamp: Stamp, next: u64, has_slow_calls: bool) {
+        // With the lock, so that the mark never outlives the state.
+        let guarded = self.lock();
+        if !stamp.admits() || guarded.machine.stamp() != stamp {
+            return;
+        }
+        if self.in_flight.is_none() {
+            self.turn_at.store(self.epoch.mark(next).0, Release);
+        } else if !has_slow_calls {
+            self.watch_at.store(next, Release);
+        } else {
+            self.watch_at.store(0, Release);
         }
     }
 
