@@ -4,7 +4,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
     InvalidKeyed, Keyed, Missing, Outcome, Policy,
-    policy::{Evictable, Interests, Verdict, WaitsOn},
+    policy::{Evictable, Interests, Verdict},
 };
 use tokio::time::Instant;
 
@@ -152,7 +152,7 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     /// The head ends the time that [`slow_call`](crate::CircuitBreakerBuilder::slow_call) bounds.
     #[inline]
-    fn body_waits(&self, permit: &mut CircuitBreakerPermit, _: WaitsOn) {
+    fn answered(&self, permit: &mut CircuitBreakerPermit) {
         if permit.is_watched() {
             *permit = self.shared.head(*permit);
         }

@@ -219,6 +219,12 @@
 //!
 //! After M. Nygard, *Release It!* (2007); windows and terms after resilience4j, probes after Polly.
 //!
+//! # Guide
+//!
+//! [Stop calls to a dependency that fails, hangs or is
+//! slow](https://github.com/plimsoll-rs/plimsoll/blob/main/docs/circuit-breaking.md): which settings
+//! to choose, and other breakers in comparison.
+//!
 //! # Recipes
 //!
 //! Programs to copy: [a breaker around

@@ -4,6 +4,7 @@ mod ages;
 mod answers;
 mod bursts;
 mod by_hand;
+mod compared;
 mod contract;
 #[cfg(feature = "serde")]
 mod from_file;

@@ -5,7 +5,7 @@ use plimsoll_circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerLayer, InvalidCircuitBreaker, State,
     TransitionReason,
 };
-use plimsoll_core::{Class, Outcome, Policy, policy::WaitsOn};
+use plimsoll_core::{Class, Outcome, Policy};
 use tokio::time::{advance, sleep};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -118,14 +118,14 @@ fn a_call_is_never_slow_before_slow_call() {
 fn a_call_with_its_head_is_not_in_flight_any_longer() {
     let mut bench = Bench::new(slow().build().unwrap());
     let mut streaming = bench.ask().unwrap();
-    Policy::<()>::body_waits(&bench.breaker, &mut streaming, WaitsOn::Caller);
+    Policy::<()>::answered(&bench.breaker, &mut streaming);
     let mut late = bench.ask().unwrap();
     bench.pass(secs(5));
     bench.call(Class::Success);
     let handle = bench.breaker.handle();
     assert_eq!(handle.slow_in_flight(), 1);
     // A slow head changes nothing: the call stays slow until its outcome enters the window.
-    Policy::<()>::body_waits(&bench.breaker, &mut late, WaitsOn::Caller);
+    Policy::<()>::answered(&bench.breaker, &mut late);
     assert_eq!(handle.slow_in_flight(), 1);
     let ended = Outcome::new(Class::Success, millis(1), bench.now);
     Policy::<()>::finish(&bench.breaker, streaming, &ended);

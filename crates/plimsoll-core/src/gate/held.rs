@@ -233,11 +233,14 @@ where
             if let Some(run) = &mut self.run {
                 let latency = Instant::now().saturating_duration_since(run.started);
                 run.latency = latency.as_nanos() as u64;
+                if interests.latency() {
+                    self.shared.policy.answered(&mut run.permit);
+                }
             }
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
         // compiler move the response once more (`instructions`, `concurrency@accept`).
-        if interests.body_waits() || interests.latency() {
+        if interests.body_waits() {
             self.body_waits(WaitsOn::Caller);
         }
     }

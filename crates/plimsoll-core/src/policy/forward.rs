@@ -1,6 +1,6 @@
 //! Macros by which combinators forward calls to the policies inside.
 
-/// Forwards all calls about a permit: `finish`, `revoke`, `announce`, `body_waits` and
+/// Forwards all calls about a permit: `finish`, `revoke`, `announce`, `body_waits`, `answered` and
 /// `asked_to_wait`.
 ///
 /// `forward_permit!(self, permit: scrutinee, pattern => policy, inner)` calls `policy` with `inner`
@@ -8,7 +8,7 @@
 /// reference, so the pattern has no `&` and no `ref`.
 ///
 /// Parts, for combinators that do more in the others: `ends` (`finish`, `revoke`), and `reports`
-/// (`announce`, `body_waits`, `asked_to_wait`).
+/// (`announce`, `body_waits`, `answered`, `asked_to_wait`).
 macro_rules! forward_permit {
     (ends $self:ident, $permit:ident: $of:expr, $pattern:pat => $policy:expr, $inner:ident) => {
         #[inline]
@@ -51,6 +51,14 @@ macro_rules! forward_permit {
         fn body_waits(&$self, $permit: &mut Self::Permit, on: $crate::WaitsOn) {
             match $of {
                 $pattern => $policy.body_waits($inner, on),
+                #[allow(unreachable_patterns)] // As above.
+                _ => {}
+            }
+        }
+        #[inline]
+        fn answered(&$self, $permit: &mut Self::Permit) {
+            match $of {
+                $pattern => $policy.answered($inner),
                 #[allow(unreachable_patterns)] // As above.
                 _ => {}
             }

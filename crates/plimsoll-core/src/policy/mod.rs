@@ -200,15 +200,21 @@ pub trait Policy<Req>: Send + Sync {
     /// each time the body was polled and is pending, and when the permit is [handed
     /// over](crate::Handover) to an upgraded socket. Does nothing by default.
     ///
-    /// Where [`Interests::with_latency`] is set without [`Interests::with_body_waits`], only the head
-    /// is reported.
-    ///
     /// A concurrency limit uses it to count permits of callers that may have stopped reading. No
     /// later call can report that: a server that cannot write does not poll the body, and the
     /// permit is inside that body.
     #[inline]
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         _ = (permit, on);
+    }
+
+    /// Reports that the response head has come, where [`Interests::latency`] is set. Does nothing by
+    /// default.
+    ///
+    /// A circuit breaker counts calls that have waited long for their head.
+    #[inline]
+    fn answered(&self, permit: &mut Self::Permit) {
+        _ = permit;
     }
 
     /// Reports how long a failed or overloaded answer asks its callers to wait, before the permit

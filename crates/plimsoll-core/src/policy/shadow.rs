@@ -173,6 +173,13 @@ impl<Req, P: Policy<Req>, K: Key<Req>> Policy<Req> for Shadow<P, K> {
         }
     }
 
+    #[inline]
+    fn answered(&self, permit: &mut Self::Permit) {
+        if let Some(permit) = permit {
+            self.policy.answered(permit);
+        }
+    }
+
     fn asked_to_wait(&self, permit: &Self::Permit, wait: Duration, now: Instant) {
         if let Some(permit) = permit {
             self.policy.asked_to_wait(permit, wait, now);

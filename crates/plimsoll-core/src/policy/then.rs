@@ -266,6 +266,12 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
         self.1.body_waits(second, on);
     }
 
+    #[inline]
+    fn answered(&self, (first, second): &mut Self::Permit) {
+        self.0.answered(first);
+        self.1.answered(second);
+    }
+
     fn asked_to_wait(&self, (first, second): &Self::Permit, wait: Duration, now: Instant) {
         self.0.asked_to_wait(first, wait, now);
         self.1.asked_to_wait(second, wait, now);

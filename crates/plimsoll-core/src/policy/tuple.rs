@@ -91,6 +91,11 @@ macro_rules! tuple_policy {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::body_waits($name, $permit, on);)+
             }
+            #[inline]
+            fn answered(&self, ($($permit,)+): &mut Self::Permit) {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::answered($name, $permit);)+
+            }
             fn asked_to_wait(&self, ($($permit,)+): &Self::Permit, wait: Duration, now: Instant) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::asked_to_wait($name, $permit, wait, now);)+

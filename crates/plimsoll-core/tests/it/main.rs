@@ -8,6 +8,7 @@ mod client_ip;
 mod deadline;
 mod exempt;
 mod forwarding;
+mod heads;
 mod hints;
 mod holds;
 mod hops;
