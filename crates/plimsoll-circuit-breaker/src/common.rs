@@ -10,8 +10,9 @@ use plimsoll_core::{Class, Outcome, policy::Counter};
 use crate::{
     InvalidCircuitBreaker, Transition, TransitionReason,
     circuits::Circuits,
+    nanos::nanos,
     reports::Reports,
-    settings::{Settings, nanos, reaches},
+    settings::{Settings, reaches},
     transition::TransitionCallbacks,
     watch::Watch,
     window::{Judged, Totals},

@@ -246,6 +246,7 @@ mod handle;
 mod hints;
 mod in_flight;
 mod layer;
+mod nanos;
 mod permit;
 mod reports;
 mod settings;

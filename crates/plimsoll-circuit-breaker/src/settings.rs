@@ -228,11 +228,6 @@ pub(crate) fn reaches(count: u32, calls: u32, rate: f64) -> bool {
     f64::from(count) / f64::from(calls) >= rate
 }
 
-/// The duration in nanoseconds, saturating at 584 years.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use proptest::prelude::*;

@@ -86,7 +86,7 @@ impl Shared {
         })
     }
 
-    /// Ends slices of time that are over, and opens the breaker if calls in flight have become too
+    /// Ends slices of time that have ended, and opens the breaker if calls in flight have become too
     /// slow.
     fn turn(&self, stamp: Stamp, nanos: u64, now: Instant) {
         let mut next = self.window.turn(nanos);

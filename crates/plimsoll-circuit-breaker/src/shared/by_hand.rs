@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{State, Transition, TransitionReason, settings::nanos};
+use crate::{State, Transition, TransitionReason, nanos::nanos};
 
 impl Shared {
     /// Sets a state, in a new generation.

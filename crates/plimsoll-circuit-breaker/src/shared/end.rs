@@ -9,7 +9,7 @@ use super::{NONE, Shared};
 use crate::{
     CircuitBreakerPermit, State,
     in_flight::NOT_COUNTED,
-    settings::nanos,
+    nanos::nanos,
     state::{Ended, Stamp},
     sync::Ordering::{AcqRel, Relaxed},
 };
@@ -109,7 +109,7 @@ impl Shared {
         }
     }
 
-    /// Lets the opening that this call causes last until the callee wants to be called again.
+    /// Lets the opening that this call causes last until the time that the callee asks for.
     #[cold]
     pub(crate) fn asked_to_wait(&self, permit: CircuitBreakerPermit, wait: Duration, now: Instant) {
         if permit.stamp() == self.stamp() && permit.stamp().state() != State::Disabled {

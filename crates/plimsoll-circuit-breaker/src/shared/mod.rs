@@ -20,7 +20,8 @@ use crate::{
     circuits::{Circuit, OpenKey},
     common::Common,
     in_flight::{InFlight, NOT_COUNTED},
-    settings::{Settings, nanos},
+    nanos::nanos,
+    settings::Settings,
     state::{Machine, Stamp},
     sync::{
         AtomicU32, AtomicU64, Mutex, MutexGuard,

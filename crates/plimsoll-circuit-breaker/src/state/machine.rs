@@ -7,7 +7,8 @@ use super::{
     stamp::{Stamp, State},
 };
 use crate::{
-    settings::{Settings, jittered, nanos},
+    nanos::nanos,
+    settings::{Settings, jittered},
     transition::TransitionReason,
 };
 
@@ -307,7 +308,7 @@ impl Machine {
     pub(crate) fn settles_at(&self) -> Option<u64> {
         match self.stamp.state() {
             State::Closed if self.opening.length() == 0 => Some(0),
-            State::Closed => Some(self.opening.forgotten_at()),
+            State::Closed => Some(self.opening.gone_at()),
             State::Open | State::HalfOpen | State::Recovering => {
                 Some(self.until.saturating_add(self.opening.length()))
             }

@@ -1,6 +1,6 @@
 //! The lengths of openings: they grow in a row, and shrink with the time that the breaker is closed.
 
-use crate::settings::{Settings, nanos};
+use crate::{nanos::nanos, settings::Settings};
 
 /// The memory of earlier openings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +18,7 @@ impl Opening {
 
     /// Starts an opening at `now`. Returns its length.
     pub(super) fn start(&mut self, now: u64, rules: &Settings) -> u64 {
-        self.length = rules.next_opening(self.remembered(now));
+        self.length = rules.next_opening(self.grown_from(now));
         self.closed_at = None;
         self.length
     }
@@ -33,7 +33,7 @@ impl Opening {
     ///
     /// After 8 s: 4 s when closed for 8 s, 2 s when closed for 12 s, and so on, until nothing is
     /// left after twice the latest opening. The loop ends after at most 64 rounds.
-    fn remembered(&self, now: u64) -> u64 {
+    fn grown_from(&self, now: u64) -> u64 {
         let mut length = self.length;
         let mut closed = self.closed_at.map_or(0, |at| now.saturating_sub(at));
         while length > 0 && closed >= length {
@@ -43,15 +43,15 @@ impl Opening {
         length
     }
 
-    /// When nothing is remembered any longer, if the breaker stays closed.
-    pub(super) fn forgotten_at(&self) -> u64 {
+    /// When nothing is left of it, if the breaker stays closed.
+    pub(super) fn gone_at(&self) -> u64 {
         let closed_at = self.closed_at.unwrap_or(0);
         closed_at.saturating_add(self.length.saturating_mul(2))
     }
 }
 
 impl Settings {
-    /// The length of the opening after one of length `last` (0: nothing is remembered), in
+    /// The length of the opening after one of length `last` (0: after none), in
     /// nanoseconds.
     fn next_opening(&self, last: u64) -> u64 {
         let first = nanos(self.open_for);
@@ -139,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_after_twice_the_latest_opening() {
+    fn nothing_is_left_after_twice_the_latest_opening() {
         let rules = rules(3.0, 1_000);
         let mut opening = Opening::default();
         for _ in 0..6 {
             opening.start(0, &rules);
         }
         opening.closed(7);
-        assert_eq!(opening.forgotten_at(), 7 + 2 * 243 * SECOND);
-        assert_eq!(opening.remembered(opening.forgotten_at()), 0);
-        assert_eq!(opening.remembered(7), 243 * SECOND);
+        assert_eq!(opening.gone_at(), 7 + 2 * 243 * SECOND);
+        assert_eq!(opening.grown_from(opening.gone_at()), 0);
+        assert_eq!(opening.grown_from(7), 243 * SECOND);
     }
 }

@@ -1,6 +1,6 @@
 //! Probes: limited in number and time, and released when dropped.
 
-use crate::settings::{Settings, nanos};
+use crate::{nanos::nanos, settings::Settings};
 
 /// The place of a running probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

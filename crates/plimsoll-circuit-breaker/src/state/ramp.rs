@@ -1,6 +1,6 @@
 //! The ramp after an outage: admitted concurrency doubles step by step.
 
-use crate::settings::{Settings, nanos};
+use crate::{nanos::nanos, settings::Settings};
 
 /// Steps of a ramp; the limit doubles at each: 8.
 ///

@@ -1,11 +1,9 @@
 //! Failures in a row.
 
-use crate::{
-    sync::{
-        AtomicU32, AtomicU64,
-        Ordering::{AcqRel, Relaxed},
-    },
-    window::Judged,
+use super::totals::Judged;
+use crate::sync::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
 };
 
 /// The number of failures and slow calls since the latest good outcome.

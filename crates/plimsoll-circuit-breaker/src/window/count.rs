@@ -3,8 +3,8 @@
 use std::sync::PoisonError;
 
 use super::{
-    Judged, Totals,
     ages::{SLICES, Slice, index},
+    totals::{Judged, Totals},
 };
 use crate::sync::{
     AtomicI64, AtomicU64, Mutex,

@@ -4,11 +4,13 @@ mod ages;
 mod consecutive;
 mod count;
 mod time;
+mod totals;
 
 use std::time::Duration;
 
+pub(crate) use self::totals::{Judged, Totals};
 use self::{consecutive::Consecutive, count::Count, time::Time};
-use crate::settings::nanos;
+use crate::nanos::nanos;
 
 /// The outcomes that the rates are taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,21 +22,6 @@ pub enum Window {
     Time(Duration),
     /// The latest failures without a success between them. This many in a row open the breaker.
     Consecutive(u32),
-}
-
-/// What a call that ended counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Judged {
-    pub(crate) failed: bool,
-    pub(crate) slow: bool,
-}
-
-/// Outcomes in a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Totals {
-    pub(crate) calls: u32,
-    pub(crate) failures: u32,
-    pub(crate) slow: u32,
 }
 
 /// The outcomes of a breaker, on atomics.

@@ -3,8 +3,8 @@
 use std::sync::PoisonError;
 
 use super::{
-    Judged, Totals,
     ages::{SLICES, Slice, index},
+    totals::{Judged, Totals},
 };
 use crate::sync::{
     AtomicBool, AtomicU32, AtomicU64, Mutex,
@@ -162,20 +162,6 @@ impl Counts {
         self.calls.store(totals.calls, Release);
         self.failures.store(totals.failures, Release);
         self.slow.store(totals.slow, Release);
-    }
-}
-
-impl Totals {
-    fn add(&mut self, other: Self) {
-        self.calls = self.calls.saturating_add(other.calls);
-        self.failures = self.failures.saturating_add(other.failures);
-        self.slow = self.slow.saturating_add(other.slow);
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.calls = self.calls.saturating_sub(other.calls);
-        self.failures = self.failures.saturating_sub(other.failures);
-        self.slow = self.slow.saturating_sub(other.slow);
     }
 }
 

@@ -39,7 +39,7 @@ fn outcomes_leave_between_fifteen_sixteenths_and_the_whole_age() {
     assert_eq!((handle.calls(), handle.failure_rate()), (2, Some(0.0)));
 }
 
-/// A busy service records only the first successes of each slice; they are young all the same.
+/// A busy service records only the first successes of each slice; the others are as young.
 #[test]
 fn a_busy_healthy_window_stays_full() {
     let breaker = CircuitBreaker::builder().window(50).max_age(secs(160));

@@ -22,8 +22,6 @@ mod states;
 mod thousand;
 mod time_window;
 mod timeouts;
-#[cfg(feature = "tracing")]
-mod traced;
 mod transitions;
 mod waits;
 mod watched;

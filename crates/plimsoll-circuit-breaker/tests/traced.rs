@@ -1,18 +1,18 @@
-//! Events of `tracing`.
+//! Events of `tracing`. A program of its own: other tests would register the events first, without a
+//! subscriber.
+#![cfg(feature = "tracing")]
 
 use std::{
     fmt,
     sync::{Arc, Mutex},
 };
 
-use plimsoll_core::Class;
+use plimsoll_circuit_breaker::CircuitBreaker;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
-
-use super::{Bench, secs};
 
 /// Writes each event as a line.
 #[derive(Clone, Default)]
@@ -50,15 +50,15 @@ impl Subscriber for Lines {
 fn each_transition_is_an_event() {
     let lines = Lines::default();
     tracing::subscriber::with_default(lines.clone(), || {
-        let mut bench = Bench::open();
-        bench.pass(secs(1));
-        bench.call(Class::Success);
+        let handle = CircuitBreaker::new().handle();
+        handle.force_open();
+        handle.automatic();
     });
     let expected = [
-        "WARN message=circuit breaker opened from=\"closed\" to=\"open\" \
-         reason=\"failure-rate\" generation=1",
-        "INFO message=circuit breaker changed from=\"open\" to=\"half-open\" \
-         reason=\"opening-passed\" generation=2",
+        "WARN message=circuit breaker opened from=\"closed\" to=\"forced-open\" \
+         reason=\"set\" generation=1",
+        "INFO message=circuit breaker changed from=\"forced-open\" to=\"closed\" \
+         reason=\"set\" generation=2",
     ];
     assert_eq!(*lines.0.lock().unwrap(), expected);
 }
