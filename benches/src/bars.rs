@@ -14,6 +14,14 @@ const LAYERS: [&str; 7] = [
     "sampling",
 ];
 
+/// The breaker with each kind of window. The one with `slow_call` reads a second clock and is not
+/// among them.
+const BREAKERS: [&str; 3] = [
+    "circuit-breaker@accept",
+    "circuit-breaker-by-time@accept",
+    "circuit-breaker-consecutive@accept",
+];
+
 /// A bar, and the cases that it is about.
 #[derive(Debug)]
 pub struct Bar {
@@ -91,6 +99,20 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             rows,
             |case| case == "retry@accept",
             over_bare,
+        ),
+        Bar::new(
+            "the breaker with any window, instructions over bare",
+            331.0,
+            rows,
+            |case| BREAKERS.contains(&case),
+            over_bare,
+        ),
+        Bar::new(
+            "an open breaker's rejection without its response, ns",
+            200.0,
+            rows,
+            |case| case == "circuit-breaker-without-http@reject",
+            |row| row.ns_over_unsent,
         ),
         Bar::new(
             "a rejection with its response, instructions",

@@ -363,7 +363,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "11",
         what: "a result of an earlier generation counts",
-        file: "crates/plimsoll-circuit-breaker/src/shared.rs",
+        file: "crates/plimsoll-circuit-breaker/src/shared/end.rs",
         find: "            let current = machine.stamp() == permit.stamp();",
         replace: "            let current = true;",
         package: "plimsoll-circuit-breaker",
@@ -372,7 +372,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "11",
         what: "one probe too many",
-        file: "crates/plimsoll-circuit-breaker/src/state.rs",
+        file: "crates/plimsoll-circuit-breaker/src/state/probes.rs",
         find: "        if self.places.len() >= rules.probes_at_a_time as usize {",
         replace: "        if self.places.len() > rules.probes_at_a_time as usize {",
         package: "plimsoll-circuit-breaker",
@@ -381,7 +381,7 @@ const BREACHES: &[Breach] = &[
     Breach {
         law: "11",
         what: "a probe that was dropped keeps its place",
-        file: "crates/plimsoll-circuit-breaker/src/state.rs",
+        file: "crates/plimsoll-circuit-breaker/src/state/probes.rs",
         find: "self.places.retain(|place| place.ticket != ticket);",
         replace: "_ = ticket;",
         package: "plimsoll",

@@ -311,18 +311,18 @@ const SURVIVORS: &[Survivor] = &[
         reason: "a shortcut: `trips` checks the same bound exactly",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/shared.rs",
-        mutant: "replace Shared::is_healthy -> bool with false",
+        file: "crates/plimsoll-circuit-breaker/src/window/mod.rs",
+        mutant: "replace Outcomes::record_usual -> bool with false",
         reason: "a shortcut: the slow path records the same success",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/window.rs",
-        mutant: "replace Window::is_healthy -> bool with false",
+        file: "crates/plimsoll-circuit-breaker/src/window/count.rs",
+        mutant: "replace Count::is_healthy -> bool with false",
         reason: "a shortcut: writing a success over a success changes nothing",
     },
     Survivor {
-        file: "crates/plimsoll-circuit-breaker/src/window.rs",
-        mutant: "replace & with | in Window::turn",
+        file: "crates/plimsoll-circuit-breaker/src/window/count.rs",
+        mutant: "replace & with | in Ring::turn",
         reason: "differs only when two threads clear one bit at once: the loom models fail",
     },
 ];

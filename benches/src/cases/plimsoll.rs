@@ -5,11 +5,11 @@ use std::{convert::Infallible, mem::forget, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use plimsoll_circuit_breaker::CircuitBreaker;
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder};
 use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::{
     ByExtension, Class, Deadlines, Gate, GateLayer, HeaderKey, Http, Keyed, Kind, LoadSignal,
-    Missing, Outcome, Policy, Rejection, policy::Verdict,
+    Missing, Outcome, Plain, Policy, Rejection, policy::Verdict,
 };
 use plimsoll_fallback::{Fallback, Fixed};
 use plimsoll_load_shed::{Depth, LoadShed};
@@ -85,7 +85,20 @@ pub(super) fn cases() -> Vec<Case> {
             gate(LoadShed::new(depth(DEPTH)))
         }),
         Case::new("plimsoll/circuit-breaker@accept", HTTP, || gate(closed())),
+        Case::new("plimsoll/circuit-breaker-by-time@accept", HTTP, || {
+            gate(by_time())
+        }),
+        Case::new("plimsoll/circuit-breaker-consecutive@accept", HTTP, || {
+            gate(build(CircuitBreaker::builder().consecutive_failures(5)))
+        }),
+        Case::new("plimsoll/circuit-breaker-slow-calls@accept", HTTP, || {
+            gate(build(CircuitBreaker::builder().slow_call(WHILE)))
+        }),
         Case::new("plimsoll/circuit-breaker@reject", HTTP, || gate(open())),
+        Case::new("plimsoll/circuit-breaker-without-http@reject", HTTP, || {
+            let layer = GateLayer::builder(open()).protocol(Plain::new());
+            layer.build().layer(Inner::OK)
+        }),
         Case::new("plimsoll/sampling@accept", HTTP, || {
             gate(sampling(depth(0)))
         }),
@@ -184,8 +197,25 @@ pub(super) fn sampling<L: LoadSignal>(load: L) -> Sampling<L> {
 
 /// A breaker in its first state, closed.
 pub(super) fn closed() -> CircuitBreaker {
-    let builder = CircuitBreaker::builder().open_for(WHILE).jitter(0.0);
+    build(CircuitBreaker::builder().open_for(WHILE).jitter(0.0))
+}
+
+fn build(builder: CircuitBreakerBuilder) -> CircuitBreaker {
     builder.build().expect("valid settings")
+}
+
+/// A breaker with a window of ten seconds and ten thousand calls in it.
+fn by_time() -> CircuitBreaker {
+    let breaker = build(CircuitBreaker::builder().window_time(Duration::from_secs(10)));
+    let (mut request, now) = ((HTTP.request)(), Instant::now());
+    for _ in 0..10_000 {
+        if let Verdict::Admit(permit) = breaker.admit(&mut request, now) {
+            let success = Outcome::new(Class::Success, Duration::ZERO, now);
+            Policy::<Request<Empty>>::finish(&breaker, permit, &success);
+        }
+    }
+    assert_eq!(breaker.handle().calls(), 10_000);
+    breaker
 }
 
 /// A breaker that was opened by failures and stays open.

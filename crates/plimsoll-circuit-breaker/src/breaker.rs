@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    Class, InvalidKeyed, Keyed, Missing, Outcome, Policy,
+    InvalidKeyed, Keyed, Missing, Outcome, Policy,
     policy::{Evictable, Interests, Verdict},
 };
 use tokio::time::Instant;
@@ -29,14 +29,16 @@ pub struct CircuitBreaker {
 impl CircuitBreaker {
     /// A breaker with the defaults of [`CircuitBreakerBuilder`](crate::CircuitBreakerBuilder).
     pub fn new() -> Self {
-        Self::with(Settings::DEFAULT)
+        Self::with(Settings {
+            backoff: Some(Settings::default_backoff(Settings::DEFAULT.open_for)),
+            ..Settings::DEFAULT
+        })
     }
 
     /// Makes a breaker from checked settings.
     pub(crate) fn with(settings: Settings) -> Self {
-        let common = Arc::new(Common::new(settings));
         Self {
-            shared: Arc::new(Shared::new(common, settings.window)),
+            shared: Shared::new(Arc::new(Common::new(settings))),
         }
     }
 
@@ -98,10 +100,8 @@ impl CircuitBreaker {
 
     /// The breaker of another key: its own state, the same settings and counters.
     fn cell(&self) -> Self {
-        let common = Arc::clone(&self.shared.common);
-        let window = common.settings().window;
         Self {
-            shared: Arc::new(Shared::new(common, window)),
+            shared: Shared::new(Arc::clone(&self.shared.common)),
         }
     }
 
@@ -134,36 +134,38 @@ impl<Req> Policy<Req> for CircuitBreaker {
 
     #[inline]
     fn admit(&self, _: &mut Req, now: Instant) -> Verdict<CircuitBreakerPermit, Infallible> {
-        let stamp = self.shared.stamp();
-        if stamp.admits() {
-            Verdict::Admit(CircuitBreakerPermit::new(stamp, 0))
-        } else {
-            self.shared.ask(now)
-        }
+        self.shared.decide(now)
     }
 
     #[inline]
     fn finish(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
-        // Performance: the common end first: a success while closed, with nothing to write
-        // (`instructions`, `circuit-breaker@accept`).
-        let usual = outcome.class == Class::Success && self.shared.is_healthy(permit);
-        if !usual || self.shared.common.judges_latency() {
-            self.shared.finish(permit, outcome);
-        }
+        self.shared.finish(permit, outcome);
     }
 
-    /// Releases the place of a probe; other permits hold nothing.
+    /// Releases the place of a probe or of a call of the ramp; other permits hold at most a count.
     #[inline]
     fn revoke(&self, permit: CircuitBreakerPermit, _: Instant, _: Instant) {
-        if !permit.stamp().admits() {
+        if !permit.stamp().admits() || self.shared.judges_latency() {
             self.shared.release(permit);
         }
     }
 
-    /// The latency while `slow_call` is set.
+    /// The head ends the time that [`slow_call`](crate::CircuitBreakerBuilder::slow_call) bounds.
+    #[inline]
+    fn answered(&self, permit: &mut CircuitBreakerPermit) {
+        if permit.is_watched() {
+            *permit = self.shared.head(*permit);
+        }
+    }
+
+    fn asked_to_wait(&self, permit: &CircuitBreakerPermit, wait: Duration, now: Instant) {
+        self.shared.asked_to_wait(*permit, wait, now);
+    }
+
+    /// The latency, and with it the report of the head, if `slow_call` was set at construction.
     #[inline]
     fn interests(&self, asked: Interests) -> Interests {
-        Interests::NONE.with_latency(asked.latency() && self.shared.common.judges_latency())
+        Interests::NONE.with_latency(asked.latency() && self.shared.judges_latency())
     }
 }
 

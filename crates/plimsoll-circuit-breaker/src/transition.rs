@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::State;
 
-/// A state transition of a breaker, as passed to callbacks.
+/// A state transition of a breaker.
 ///
 /// See [`CircuitBreakerHandle::on_transition`](crate::CircuitBreakerHandle::on_transition).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Transition<'a> {
+pub struct Transition {
     /// The state before.
     pub from: State,
     /// The state now. Differs from `from`.
@@ -29,22 +29,28 @@ pub struct Transition<'a> {
     ///
     /// `overflow` for keys that share a breaker because the table is full. `None` for other
     /// breakers, for keys without a label, and for requests without a key.
-    pub key: Option<&'a str>,
+    pub key: Option<Arc<str>>,
 }
 
 /// Why a breaker changed its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransitionReason {
-    /// The failures in the window reached the failure rate: closed to open.
+    /// The failures in the window reached the failure rate: to open.
     FailureRate,
+    /// The slow calls in the window and in flight reached the slow-call rate: to open.
+    SlowRate,
+    /// A [handle](crate::CircuitBreakerHandle::trip) opened it.
+    Tripped,
     /// A request arrived after the opening had passed: open to half-open.
     OpeningPassed,
-    /// A probe failed: half-open to open.
+    /// A probe failed or was slow: half-open to open.
     ProbeFailed,
-    /// Enough probes succeeded: half-open to closed.
+    /// Enough probes succeeded: half-open to recovering, or to closed without a ramp.
     ProbesSucceeded,
-    /// A [handle](crate::CircuitBreakerHandle) set the state, or ended a forced state.
+    /// A request arrived after the ramp had passed: recovering to closed.
+    RampPassed,
+    /// A [handle](crate::CircuitBreakerHandle) set the state, or ended a state set by hand.
     Set,
     /// The key was evicted from a breaker per key, when its state had no further effect. Should the
     /// key come back, it starts closed.
@@ -56,9 +62,12 @@ impl TransitionReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FailureRate => "failure-rate",
+            Self::SlowRate => "slow-rate",
+            Self::Tripped => "tripped",
             Self::OpeningPassed => "opening-passed",
             Self::ProbeFailed => "probe-failed",
             Self::ProbesSucceeded => "probes-succeeded",
+            Self::RampPassed => "ramp-passed",
             Self::Set => "set",
             Self::Evicted => "evicted",
         }
@@ -72,28 +81,4 @@ impl fmt::Display for TransitionReason {
 }
 
 /// The callbacks of a breaker.
-pub(crate) type TransitionCallbacks = Callbacks<dyn Fn(&Transition<'_>) + Send + Sync>;
-
-/// A transition that has not been reported yet.
-#[derive(Debug, Clone)]
-pub(crate) struct Unreported {
-    pub(crate) from: State,
-    pub(crate) to: State,
-    pub(crate) reason: TransitionReason,
-    pub(crate) at: Instant,
-    pub(crate) generation: u64,
-    pub(crate) key: Option<Arc<str>>,
-}
-
-impl Unreported {
-    pub(crate) fn as_transition(&self) -> Transition<'_> {
-        Transition {
-            from: self.from,
-            to: self.to,
-            reason: self.reason,
-            at: self.at,
-            generation: self.generation,
-            key: self.key.as_deref(),
-        }
-    }
-}
+pub(crate) type TransitionCallbacks = Callbacks<dyn Fn(&Transition) + Send + Sync>;

@@ -49,6 +49,12 @@ impl Epoch {
         self.0.get()?.at.checked_add(Duration::from_nanos(nanos))
     }
 
+    /// Returns the instant `nanos` after the epoch for [`Mark::is_after`].
+    pub fn mark(&self, nanos: u64) -> Mark {
+        let start = self.0.get().and_then(|start| start.reading);
+        Mark(start.map_or(0, |start| start.saturating_add(nanos)))
+    }
+
     #[cold]
     fn nanos_subtracted(&self, now: Instant) -> u64 {
         let start = self.0.get_or_init(|| Start {
@@ -56,6 +62,26 @@ impl Epoch {
             reading: Reading::checked(now),
         });
         now.saturating_duration_since(start.at).as_nanos() as u64
+    }
+}
+
+/// An instant that is compared with others in a few instructions, made by [`Epoch::mark`].
+///
+/// It is a `u64`, so that it fits into an atomic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+impl Mark {
+    /// A mark that is after no instant.
+    pub const NEVER: Self = Self(0);
+    /// A mark that is after every instant.
+    pub const ALWAYS: Self = Self(u64::MAX);
+
+    /// Returns whether the mark is after `now`. On a platform whose instants cannot be read as
+    /// numbers, always `false`: decide such calls by [`Epoch::nanos`].
+    #[inline]
+    pub fn is_after(self, now: Instant) -> bool {
+        Reading::of(now) < self.0
     }
 }
 
@@ -153,6 +179,20 @@ mod tests {
         assert_eq!(epoch.instant(5), None);
         epoch.nanos(at);
         assert_eq!(epoch.instant(5), Some(at + Duration::from_nanos(5)));
+    }
+
+    #[test]
+    fn a_mark_is_after_the_instants_before_it() {
+        let (epoch, at) = (Epoch::new(), Instant::now());
+        assert!(!epoch.mark(5).is_after(at), "the epoch has not started");
+        epoch.nanos(at);
+        let mark = epoch.mark(5);
+        assert!(mark.is_after(at) && mark.is_after(at + Duration::from_nanos(4)));
+        assert!(!mark.is_after(at + Duration::from_nanos(5)));
+        assert!(Mark::ALWAYS.is_after(at) && !Mark::NEVER.is_after(at));
+        assert!(epoch.mark(u64::MAX).is_after(at));
+        let unreadable = Epoch(OnceLock::from(Start { at, reading: None }));
+        assert!(!unreadable.mark(5).is_after(at));
     }
 
     #[test]

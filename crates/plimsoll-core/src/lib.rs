@@ -80,6 +80,7 @@ pub mod protocol;
 mod rate_limit_fields;
 mod rejection;
 mod release;
+mod retry_after;
 mod shard;
 mod sync;
 #[cfg(feature = "test-kit")]
@@ -103,6 +104,7 @@ pub mod support {
         load::LiveRates,
         policy::ledger::{DEFAULT_HINT, Hint, HintOutOfBounds, Ledger, Tally},
         protocol::grpc_trailers,
+        retry_after::retry_after,
         shard::{shard, shards},
     };
 }

@@ -324,6 +324,8 @@ fn default_breaker() -> CircuitBreaker {
         .min_calls(10)
         .failure_rate(0.5)
         .open_for(Duration::from_millis(500))
+        .backoff(1.0, Duration::from_millis(500))
+        .ramp(None)
         .probes(1)
         .successes(1)
         .probe_timeout(Duration::from_secs(1))

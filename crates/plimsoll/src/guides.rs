@@ -45,6 +45,7 @@ guide!(
 guide!(slow_consumers, "slow-consumers.md");
 guide!(policies, "policies.md");
 guide!(clients, "clients.md");
+guide!(circuit_breaking, "circuit-breaking.md");
 guide!(operations, "operations.md");
 guide!(testing, "testing.md");
 guide!(migration, "migration.md");

@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::{
-    Bench, millis, secs,
+    Bench, millis, secs, small,
     stack::{obey, read, say},
 };
 
@@ -28,7 +28,7 @@ fn ignored_answers_are_successful_probes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callee_that_answers_404_closes_the_breaker() {
-    let breaker = CircuitBreaker::new();
+    let breaker = CircuitBreaker::builder().ramp(None).build().unwrap();
     let handle = breaker.handle();
     let service = CircuitBreakerLayer::new(breaker).layer(service_fn(obey));
     for _ in 0..20 {
@@ -60,14 +60,9 @@ async fn a_few_failures_among_404s_do_not_open() {
 }
 
 #[test]
-fn a_slow_answer_is_a_failure_with_any_class() {
+fn a_slow_probe_has_failed_with_any_class() {
     for class in [Class::Success, Class::Ignored] {
-        let bench = Bench::due();
-        bench
-            .breaker
-            .handle()
-            .set_slow_call(Some(millis(50)))
-            .unwrap();
+        let bench = Bench::due_with(small().slow_call(millis(50)));
         bench.end_after(bench.ask().unwrap(), class, millis(50));
         assert_eq!(bench.state(), "open", "{class:?}");
     }
@@ -161,8 +156,8 @@ fn law_11_a_rejected_probe_of_an_earlier_round_releases_no_place() {
 #[tokio::test(start_paused = true)]
 async fn answers_whose_bodies_are_dropped_unread_count_by_their_heads() {
     for (status, state) in [
-        (201, "closed"),
-        (404, "closed"),
+        (201, "recovering"),
+        (404, "recovering"),
         (500, "open"),
         (503, "open"),
     ] {
@@ -202,7 +197,8 @@ async fn grpc_streams_that_the_caller_drops_are_successful_probes() {
         *response.version_mut() = Version::HTTP_2;
         Ok(response)
     }
-    let breaker = CircuitBreaker::builder().window(1).build().unwrap();
+    let breaker = CircuitBreaker::builder().window(1).ramp(None);
+    let breaker = breaker.build().unwrap();
     let handle = breaker.handle();
     let layer = CircuitBreakerLayer::new(breaker);
     let failing = layer.layer(service_fn(|_: Request<bool>| async {

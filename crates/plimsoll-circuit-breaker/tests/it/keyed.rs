@@ -105,3 +105,40 @@ fn a_reset_cell_equals_a_new_one() {
     bench.call(Class::Failure);
     assert_eq!(bench.state(), "closed");
 }
+
+/// A table of 512 keys: one fails, and ten thousand others follow. The open breaker stays, and the
+/// list of open keys has it and no other.
+#[test]
+fn an_open_breaker_is_not_evicted_for_closed_ones() {
+    let first = CircuitBreaker::builder().window(2).build().unwrap();
+    let handle = first.handle();
+    let keyed = first.per_key(Authority, Missing::Admit, 512).unwrap();
+    let bad = "https://bad.example/";
+    for _ in 0..2 {
+        ask_and_end(&keyed, bad, Class::Failure);
+    }
+    for n in 0..10_000 {
+        let uri = format!("https://host-{n}.example/");
+        assert!(ask_and_end(&keyed, &uri, Class::Success));
+    }
+    assert!(keyed.handle().evicted() > 5_000);
+    assert!(!ask_and_end(&keyed, bad, Class::Success), "still open");
+    let open = handle.open_keys(10, Instant::now());
+    let keys: Vec<_> = open.iter().map(|open| open.key.as_deref()).collect();
+    assert_eq!(keys, [Some("bad.example:443")]);
+}
+
+#[test]
+fn the_list_of_open_keys_is_bounded() {
+    let first = CircuitBreaker::builder().window(1).build().unwrap();
+    let handle = first.handle();
+    let keyed = first.per_key(Authority, Missing::Admit, 4_096).unwrap();
+    for n in 0..100 {
+        let uri = format!("https://host-{n}.example/");
+        ask_and_end(&keyed, &uri, Class::Failure);
+    }
+    assert_eq!(handle.open_keys(30, Instant::now()).len(), 30);
+    let all = handle.open_keys(1_000, Instant::now());
+    assert_eq!(all.len(), 100);
+    assert!(all.iter().all(|open| open.retry_after > Some(secs(4))));
+}

@@ -1,7 +1,10 @@
 //! Behaviour through the public API.
 
+mod ages;
 mod answers;
 mod bursts;
+mod by_hand;
+mod compared;
 mod contract;
 #[cfg(feature = "serde")]
 mod from_file;
@@ -11,15 +14,21 @@ mod keyed;
 mod late;
 mod model;
 mod probes;
+mod ramp;
 mod settings;
+mod slow;
 mod stack;
 mod states;
+mod thousand;
+mod time_window;
 mod timeouts;
 mod transitions;
+mod waits;
+mod watched;
 
 use std::time::Duration;
 
-use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerPermit};
+use plimsoll_circuit_breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerPermit};
 use plimsoll_core::{Class, Outcome, Policy as _, Rejection, policy::Verdict};
 use tokio::time::Instant;
 
@@ -38,26 +47,19 @@ impl Bench {
     }
 
     /// A breaker that opens at two failures of the last four calls, for exactly one second, with
-    /// two probes at a time and two successes.
+    /// two probes at a time and two successes, without growth and ramp.
     fn small() -> Self {
-        Self::new(
-            CircuitBreaker::builder()
-                .window(4)
-                .min_calls(2)
-                .failure_rate(0.5)
-                .open_for(secs(1))
-                .jitter(0.0)
-                .probes(2)
-                .successes(2)
-                .probe_timeout(secs(10))
-                .build()
-                .unwrap(),
-        )
+        Self::new(small().build().unwrap())
     }
 
     /// A small breaker that has just opened.
     fn open() -> Self {
-        let bench = Self::small();
+        Self::opened(small())
+    }
+
+    /// A breaker that two failures have just opened.
+    fn opened(builder: CircuitBreakerBuilder) -> Self {
+        let bench = Self::new(builder.build().unwrap());
         bench.call(Class::Failure);
         bench.call(Class::Failure);
         assert_eq!(bench.state(), "open");
@@ -66,7 +68,12 @@ impl Bench {
 
     /// A small breaker whose first probe is due.
     fn due() -> Self {
-        let mut bench = Self::open();
+        Self::due_with(small())
+    }
+
+    /// A breaker that two failures have opened for a second, and whose first probe is due.
+    fn due_with(builder: CircuitBreakerBuilder) -> Self {
+        let mut bench = Self::opened(builder);
         bench.now += secs(1);
         bench
     }
@@ -109,6 +116,21 @@ impl Bench {
     fn state(&self) -> &'static str {
         self.breaker.handle().state().as_str()
     }
+}
+
+/// The settings of [`Bench::small`].
+fn small() -> CircuitBreakerBuilder {
+    CircuitBreaker::builder()
+        .window(4)
+        .min_calls(2)
+        .failure_rate(0.5)
+        .open_for(secs(1))
+        .jitter(0.0)
+        .backoff(1.0, secs(1))
+        .probes(2)
+        .successes(2)
+        .probe_timeout(secs(10))
+        .ramp(None)
 }
 
 fn secs(secs: u64) -> Duration {

@@ -141,6 +141,8 @@ proptest! {
             .failure_rate(RATE)
             .open_for(millis(OPEN_MS))
             .jitter(0.0)
+            .backoff(1.0, millis(OPEN_MS))
+            .ramp(None)
             .probes(PROBES as u32)
             .successes(SUCCESSES)
             .probe_timeout(millis(PROBE_TIMEOUT_MS));

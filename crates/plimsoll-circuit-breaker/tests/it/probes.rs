@@ -2,7 +2,7 @@
 
 use plimsoll_core::Class;
 
-use super::{Bench, millis, secs};
+use super::{Bench, millis, secs, small};
 
 #[test]
 fn law_11_probes_at_a_time_are_limited() {
@@ -120,12 +120,7 @@ fn a_late_probe_of_the_same_generation_counts() {
 
 #[test]
 fn a_probe_slower_than_a_slow_call_opens() {
-    let bench = Bench::due();
-    bench
-        .breaker
-        .handle()
-        .set_slow_call(Some(millis(50)))
-        .unwrap();
+    let bench = Bench::due_with(small().slow_call(millis(50)));
     bench.end_after(bench.ask().unwrap(), Class::Success, millis(51));
     assert_eq!(bench.state(), "open");
 }

@@ -21,6 +21,8 @@ fn law_09_errors_name_the_field_and_the_bound() {
     for rate in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
         let expected = format!("failure_rate must be in (0, 1], got {rate}");
         check(|b| b.failure_rate(rate), &expected);
+        let expected = format!("slow_rate must be in (0, 1], got {rate}");
+        check(|b| b.slow_rate(rate), &expected);
     }
     check(
         |b| b.min_calls(0),
@@ -34,15 +36,39 @@ fn law_09_errors_name_the_field_and_the_bound() {
     check(|b| b.probes(65), "probes must be in 1..=64, got 65");
     check(|b| b.successes(0), "successes must be at least 1, got 0");
     let zero = Duration::ZERO;
-    check(|b| b.open_for(zero), "open_for must be longer than 0");
+    check(
+        |b| b.open_for(zero),
+        "open_for must be longer than 0, got 0s",
+    );
     check(
         |b| b.probe_timeout(zero),
-        "probe_timeout must be longer than 0",
+        "probe_timeout must be longer than 0, got 0s",
     );
-    check(|b| b.slow_call(zero), "slow_call must be longer than 0");
+    check(
+        |b| b.slow_call(zero),
+        "slow_call must be longer than 0, got 0s",
+    );
+    check(
+        |b| b.window_time(zero),
+        "window_time must be longer than 0, got 0s",
+    );
+    check(|b| b.max_age(zero), "max_age must be longer than 0, got 0s");
+    check(|b| b.ramp(zero), "ramp must be longer than 0, got 0s");
+    check(
+        |b| b.max_retry_after(zero),
+        "max_retry_after must be longer than 0, got 0s",
+    );
+    check(
+        |b| b.consecutive_failures(0),
+        "window must be in 1..=65536 calls, got 0",
+    );
+    check(
+        |b| b.window_time(secs(10)).min_calls(0),
+        "min_calls must be in 1..=4294967295 (the window), got 0",
+    );
     check(
         |b| b.cancelled_call(zero),
-        "cancelled_call must be longer than 0",
+        "cancelled_call must be longer than 0, got 0s",
     );
     for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let expected = format!("jitter must be in 0..=1, got {jitter}");
@@ -54,7 +80,7 @@ fn law_09_errors_name_the_field_and_the_bound() {
     );
     check(
         |b| b.backoff(2.0, secs(1)),
-        "backoff max must be at least open_for",
+        "backoff max must be at least open_for (5s), got 1s",
     );
 }
 
@@ -113,7 +139,10 @@ fn law_09_an_invalid_setting_changes_nothing() {
     let handle = breaker.handle();
     assert_eq!(
         handle.set_threshold(0.0),
-        Err(InvalidCircuitBreaker::FailureRate(0.0))
+        Err(InvalidCircuitBreaker::Rate {
+            name: "failure_rate",
+            rate: 0.0
+        })
     );
     assert_eq!(
         handle.set_min_calls(101),
@@ -162,15 +191,20 @@ fn the_handle_reads_and_changes_all_settings() {
         .probes(5)
         .successes(6)
         .probe_timeout(secs(4))
+        .ramp(secs(2))
         .slow_call(secs(8))
+        .slow_rate(0.375)
         .cancelled_call(secs(9))
         .count_overloaded(false)
+        .max_age(secs(70))
+        .max_retry_after(secs(11))
+        .observe_only(true)
         .build()
         .unwrap()
         .handle();
     let all = || {
         format!(
-            "{} {} {} {:?} {} {:?} {} {} {:?} {:?} {:?} {}",
+            "{:?} {} {} {:?} {} {:?} {} {} {:?} {:?} {:?} {} / {:?} {:?} {} {:?} {}",
             handle.window(),
             handle.min_calls(),
             handle.threshold(),
@@ -182,12 +216,18 @@ fn the_handle_reads_and_changes_all_settings() {
             handle.probe_timeout(),
             handle.slow_call(),
             handle.cancelled_call(),
-            handle.count_overloaded()
+            handle.count_overloaded(),
+            handle.max_age(),
+            handle.ramp(),
+            handle.slow_rate(),
+            handle.max_retry_after(),
+            handle.observe_only(),
         )
     };
     assert_eq!(
         all(),
-        "50 7 0.25 3s 0.1 Some((2.0, 30s)) 5 6 4s Some(8s) Some(9s) false"
+        "Calls(50) 7 0.25 3s 0.1 Some((2.0, 30s)) 5 6 4s Some(8s) Some(9s) false \
+         / 70s Some(2s) 0.375 Some(11s) true"
     );
     handle.set_min_calls(8).unwrap();
     handle.set_threshold(0.75).unwrap();
@@ -200,5 +240,12 @@ fn the_handle_reads_and_changes_all_settings() {
     handle.set_slow_call(None).unwrap();
     handle.set_cancelled_call(None).unwrap();
     handle.set_count_overloaded(true).unwrap();
-    assert_eq!(all(), "50 8 0.75 2s 0 None 1 2 1s None None true");
+    handle.set_ramp(None).unwrap();
+    handle.set_slow_rate(0.5).unwrap();
+    handle.set_max_retry_after(None).unwrap();
+    handle.set_observe_only(false).unwrap();
+    assert_eq!(
+        all(),
+        "Calls(50) 8 0.75 2s 0 None 1 2 1s None None true / 70s None 0.5 None false"
+    );
 }

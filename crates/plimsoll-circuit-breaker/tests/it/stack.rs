@@ -20,6 +20,7 @@ fn small() -> CircuitBreaker {
         .jitter(0.0)
         .probes(1)
         .successes(1)
+        .ramp(None)
         .build()
         .unwrap()
 }

@@ -3,7 +3,7 @@
 use plimsoll_circuit_breaker::{CircuitBreaker, State};
 use plimsoll_core::{Class, Kind};
 
-use super::{Bench, millis, secs};
+use super::{Bench, millis, secs, small};
 
 #[test]
 fn a_closed_breaker_admits_below_min_calls_with_any_outcome() {
@@ -149,7 +149,7 @@ fn a_failed_probe_opens_again_for_the_same_time() {
 }
 
 #[test]
-fn openings_in_a_row_back_off_until_the_breaker_closes() {
+fn openings_in_a_row_back_off_and_a_good_probe_resets_nothing() {
     let mut bench = Bench::small();
     let handle = bench.breaker.handle();
     handle.set_backoff(Some((3.0, secs(8)))).unwrap();
@@ -171,7 +171,47 @@ fn openings_in_a_row_back_off_until_the_breaker_closes() {
     assert_eq!(bench.state(), "closed");
     bench.call(Class::Failure);
     bench.call(Class::Failure);
-    assert_eq!(bench.rejected(), Some(secs(1)));
+    assert_eq!(
+        bench.rejected(),
+        Some(secs(8)),
+        "a good probe resets nothing"
+    );
+}
+
+/// Openings of 1, 2 and 4 s, then closed for a time. Expected: the next opening.
+#[test]
+fn the_growth_decays_with_the_time_closed() {
+    for (closed, expected) in [(0, 8), (4, 4), (6, 2), (7, 1), (1_000, 1)] {
+        let mut bench = Bench::opened(small().backoff(2.0, secs(100)).successes(1));
+        for opening in [1, 2] {
+            bench.pass(secs(opening));
+            bench.call(Class::Failure); // the probe
+        }
+        assert_eq!(bench.rejected(), Some(secs(4)));
+        bench.pass(secs(4));
+        bench.call(Class::Success);
+        assert_eq!(bench.state(), "closed");
+        bench.pass(secs(closed));
+        bench.call(Class::Failure);
+        bench.call(Class::Failure);
+        assert_eq!(bench.rejected(), Some(secs(expected)), "closed {closed} s");
+    }
+}
+
+#[test]
+fn openings_in_a_row_grow_by_default() {
+    let mut bench = Bench::new(CircuitBreaker::builder().jitter(0.0).build().unwrap());
+    for _ in 0..20 {
+        bench.call(Class::Failure);
+    }
+    let mut openings = Vec::new();
+    for _ in 0..5 {
+        let opening = bench.rejected().unwrap();
+        openings.push(opening.as_secs());
+        bench.pass(opening);
+        bench.call(Class::Failure);
+    }
+    assert_eq!(openings, [5, 10, 20, 40, 40]);
 }
 
 #[test]
@@ -195,8 +235,8 @@ fn each_class_counts_as_documented() {
 }
 
 #[test]
-fn slow_calls_are_failures_when_slow_call_is_set() {
-    let check = |class, latency, expected: Option<f64>| {
+fn slow_calls_are_counted_when_slow_call_is_set() {
+    let check = |class, latency, expected: Option<(f64, f64)>| {
         let breaker = CircuitBreaker::builder()
             .window(2)
             .failure_rate(1.0)
@@ -204,18 +244,18 @@ fn slow_calls_are_failures_when_slow_call_is_set() {
             .slow_call(millis(100));
         let bench = Bench::new(breaker.build().unwrap());
         bench.end_after(bench.ask().unwrap(), class, latency);
-        assert_eq!(
-            bench.breaker.handle().failure_rate(),
-            expected,
-            "{class:?} after {latency:?}"
-        );
+        let handle = bench.breaker.handle();
+        let rates = handle.failure_rate().zip(handle.slow_call_rate());
+        assert_eq!(rates, expected, "{class:?} after {latency:?}");
     };
-    check(Class::Success, millis(99), Some(0.0));
-    check(Class::Success, millis(100), Some(1.0));
-    check(Class::Ignored, millis(99), Some(0.0));
-    check(Class::Ignored, millis(100), Some(1.0));
+    check(Class::Success, millis(99), Some((0.0, 0.0)));
+    check(Class::Success, millis(100), Some((0.0, 1.0)));
+    check(Class::Ignored, millis(99), Some((0.0, 0.0)));
+    check(Class::Ignored, millis(100), Some((0.0, 1.0)));
+    check(Class::Failure, millis(99), Some((1.0, 0.0)));
+    check(Class::Failure, millis(100), Some((1.0, 1.0)));
     check(Class::Cancelled, millis(99), None);
-    check(Class::Cancelled, millis(100), Some(1.0));
+    check(Class::Cancelled, millis(100), Some((1.0, 1.0)));
 }
 
 #[test]
@@ -274,16 +314,20 @@ fn states_are_named_for_labels_and_messages() {
     let states = [
         State::Closed,
         State::ForcedClosed,
+        State::Disabled,
         State::Open,
         State::ForcedOpen,
         State::HalfOpen,
+        State::Recovering,
     ];
     let names = [
         "closed",
         "forced-closed",
+        "disabled",
         "open",
         "forced-open",
         "half-open",
+        "recovering",
     ];
     assert_eq!(states.map(State::as_str), names);
     assert_eq!(states.map(|state| state.to_string()), names);

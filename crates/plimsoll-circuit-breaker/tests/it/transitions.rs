@@ -22,7 +22,7 @@ fn logged(handle: &CircuitBreakerHandle) -> Log {
     let log = Log::default();
     let into = Arc::clone(&log);
     handle.on_transition(move |of| {
-        let (key, from, to) = (of.key.unwrap_or("-"), of.from, of.to);
+        let (key, from, to) = (of.key.as_deref().unwrap_or("-"), of.from, of.to);
         let line = format!("{key} {from} -> {to} ({})", of.reason);
         into.lock().unwrap().push(line);
     });
@@ -244,7 +244,7 @@ fn an_eviction_of_an_open_breaker_is_reported() {
     let open = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&open);
     handle.on_transition(move |of| {
-        let key = of.key.expect("a label").to_owned();
+        let key = of.key.clone().expect("a label");
         let mut open = into.lock().unwrap();
         match (of.to, of.reason) {
             (State::Open, _) => open.push(key),

@@ -3,14 +3,16 @@
 mod fields;
 mod member;
 mod quota;
-mod retry_after;
 
 use std::time::Duration;
 #[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
 use std::time::SystemTime;
 
 use http::{HeaderMap, header::AGE};
-use plimsoll_core::wire::{RATELIMIT, RATELIMIT_POLICY};
+use plimsoll_core::{
+    support::retry_after,
+    wire::{RATELIMIT, RATELIMIT_POLICY},
+};
 
 pub use self::quota::{QuotaLeft, QuotaPolicy, QuotaUnit};
 
@@ -65,7 +67,7 @@ impl RateLimitAdvice {
 
     #[allow(clippy::disallowed_types)] // as above
     fn of(headers: &HeaderMap, received: Option<SystemTime>) -> Self {
-        let retry_after = retry_after::read(headers, received);
+        let retry_after = retry_after(headers, received);
         let mut ages = headers.get_all(AGE).iter();
         if ages.any(|age| age.as_bytes().iter().any(|digit| *digit != b'0')) {
             return Self {

@@ -339,7 +339,7 @@ proptest::proptest! {
     ) {
         let line = |(name, words): (u8, Vec<&str>)| [&[name], words.concat().as_bytes()].concat();
         let lines: Vec<_> = lines.into_iter().map(line).collect();
-        crate::fuzz_target::downstream(&lines.join(&b'\n'));
+        crate::fuzz_downstream::downstream(&lines.join(&b'\n'));
     }
 }
 

@@ -33,6 +33,11 @@ pub trait Hold: Send + 'static {
     fn body_waits(&mut self, on: WaitsOn) {
         _ = on;
     }
+    /// Reports how long a failed or overloaded answer asks its callers to wait. Does nothing by
+    /// default.
+    fn asked_to_wait(&self, wait: Duration) {
+        _ = wait;
+    }
     /// Ends the permit with the class of the call.
     fn settle(mut self, class: Class)
     where
@@ -228,6 +233,9 @@ where
             if let Some(run) = &mut self.run {
                 let latency = Instant::now().saturating_duration_since(run.started);
                 run.latency = latency.as_nanos() as u64;
+                if interests.latency() {
+                    self.shared.policy.answered(&mut run.permit);
+                }
             }
         }
         // Performance: here, while the permit is in place. An atomic operation later makes the
@@ -241,6 +249,14 @@ where
     fn body_waits(&mut self, on: WaitsOn) {
         if let Some(run) = &mut self.run {
             self.shared.policy.body_waits(&mut run.permit, on);
+        }
+    }
+
+    #[cold]
+    fn asked_to_wait(&self, wait: Duration) {
+        if let Some(run) = &self.run {
+            let policy = &self.shared.policy;
+            policy.asked_to_wait(&run.permit, wait, Instant::now());
         }
     }
 

@@ -20,6 +20,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -42,7 +43,7 @@ pub use crate::{
     cost::Spent,
     count::Counter,
     deadline::ReadDeadline,
-    epoch::Epoch,
+    epoch::{Epoch, Mark},
     live::Live,
     outcome::{Class, End, Outcome},
     priority::Prioritize,
@@ -206,6 +207,23 @@ pub trait Policy<Req>: Send + Sync {
     #[inline]
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         _ = (permit, on);
+    }
+
+    /// Reports that the response head has come, where [`Interests::latency`] is set. Does nothing by
+    /// default.
+    ///
+    /// A circuit breaker counts calls that have waited long for their head.
+    #[inline]
+    fn answered(&self, permit: &mut Self::Permit) {
+        _ = permit;
+    }
+
+    /// Reports how long a failed or overloaded answer asks its callers to wait, before the permit
+    /// ends: `Retry-After` or `grpc-retry-pushback-ms` of its head. Does nothing by default.
+    ///
+    /// The value comes from the callee: bound it. `now` is the time of the head.
+    fn asked_to_wait(&self, permit: &Self::Permit, wait: Duration, now: Instant) {
+        _ = (permit, wait, now);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     fmt,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -169,6 +170,19 @@ impl<Req, P: Policy<Req>, K: Key<Req>> Policy<Req> for Shadow<P, K> {
     fn body_waits(&self, permit: &mut Self::Permit, on: WaitsOn) {
         if let Some(permit) = permit {
             self.policy.body_waits(permit, on);
+        }
+    }
+
+    #[inline]
+    fn answered(&self, permit: &mut Self::Permit) {
+        if let Some(permit) = permit {
+            self.policy.answered(permit);
+        }
+    }
+
+    fn asked_to_wait(&self, permit: &Self::Permit, wait: Duration, now: Instant) {
+        if let Some(permit) = permit {
+            self.policy.asked_to_wait(permit, wait, now);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -263,5 +264,16 @@ impl<Req, A: Policy<Req>, B: Policy<Req>> Policy<Req> for Then<A, B> {
     fn body_waits(&self, (first, second): &mut Self::Permit, on: WaitsOn) {
         self.0.body_waits(first, on);
         self.1.body_waits(second, on);
+    }
+
+    #[inline]
+    fn answered(&self, (first, second): &mut Self::Permit) {
+        self.0.answered(first);
+        self.1.answered(second);
+    }
+
+    fn asked_to_wait(&self, (first, second): &Self::Permit, wait: Duration, now: Instant) {
+        self.0.asked_to_wait(first, wait, now);
+        self.1.asked_to_wait(second, wait, now);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -89,6 +90,15 @@ macro_rules! tuple_policy {
             fn body_waits(&self, ($($permit,)+): &mut Self::Permit, on: WaitsOn) {
                 let ($($name,)+) = self;
                 $(Policy::<Req>::body_waits($name, $permit, on);)+
+            }
+            #[inline]
+            fn answered(&self, ($($permit,)+): &mut Self::Permit) {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::answered($name, $permit);)+
+            }
+            fn asked_to_wait(&self, ($($permit,)+): &Self::Permit, wait: Duration, now: Instant) {
+                let ($($name,)+) = self;
+                $(Policy::<Req>::asked_to_wait($name, $permit, wait, now);)+
             }
         }
     };

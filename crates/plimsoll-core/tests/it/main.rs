@@ -7,6 +7,7 @@ mod client_ip;
 mod deadline;
 mod exempt;
 mod forwarding;
+mod heads;
 mod hints;
 mod holds;
 mod hops;

@@ -413,6 +413,7 @@ async fn law_11_probes_have_a_generation_and_a_limit_and_are_released_when_dropp
         .jitter(0.0)
         .probes(2)
         .successes(1)
+        .ramp(None)
         .probe_timeout(Duration::from_secs(30));
     let breaker = breaker.build().unwrap();
     let handle = breaker.handle();

@@ -6,6 +6,7 @@ use http_body::Body;
 use super::{speaks::SpeaksHttp, tracked::Tracked};
 use crate::{
     Class, Handover, Hold, Rejection, Release, WaitsOn, panics, protocol::refusal::is_grpc,
+    retry_after,
 };
 
 /// Handles a rare response: reads its extensions and, if the call ends with the head, ends the
@@ -36,6 +37,11 @@ pub(super) fn look_closer<H, B>(
         tracked.costing(stated.get());
         release = stated.get().copied().unwrap_or(release);
         handover = stated.get::<Handover>();
+    }
+    if matches!(tracked.class, Class::Failure | Class::Overloaded) {
+        if let Some(wait) = retry_after::wait(response.headers()) {
+            tracked.held.asked_to_wait(wait);
+        }
     }
     let at_head = release == Release::AtHead || handover.is_some() || is_over(bodiless, response);
     if let Some(mut tracked) = slot.take_if(|_| at_head) {
