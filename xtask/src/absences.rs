@@ -11,9 +11,8 @@ use crate::{
 };
 
 /// Crates that admit or reject requests for users. They meet through core's traits only.
-const POLICY_CRATES: [&str; 6] = [
+const POLICY_CRATES: [&str; 5] = [
     "plimsoll-circuit-breaker",
-    "plimsoll-client",
     "plimsoll-concurrency",
     "plimsoll-load-shed",
     "plimsoll-rate-limit",

@@ -336,12 +336,17 @@ fn default_breaker() -> CircuitBreaker {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_circuit_breaker::Window;
+
     use super::*;
 
     #[test]
     fn default_breaker_is_as_documented() {
         let handle = default_breaker().handle();
-        assert_eq!((handle.window(), handle.min_calls()), (20, 10));
+        assert_eq!(
+            (handle.window(), handle.min_calls()),
+            (Window::Calls(20), 10)
+        );
         assert_eq!(handle.open_for(), Duration::from_millis(500));
     }
 }
