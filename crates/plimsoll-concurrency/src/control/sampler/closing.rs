@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    LOOK, Sampler,
+    Sampler,
     driver::{Driver, Latencies},
     route::Windows,
     totals::{Totals, WORK},
@@ -33,10 +33,6 @@ const MANY: f64 = 524_288.0;
 const ENOUGH: u64 = 1024;
 /// At least one call in this many is sampled.
 const WIDEST: u64 = 64;
-/// The part of a window's calls by which its end may be late: an eighth. Performance: most calls do
-/// not compare times (`instructions`, `adaptive@accept`). Counts and times are those of the whole
-/// window, late or not.
-const MOST_DELAY: u32 = 8;
 
 impl Sampler {
     /// Closes the window, unless it holds too few calls or another thread is closing it.
@@ -83,7 +79,6 @@ impl Sampler {
             // Checks again when the missing calls can have ended, and at the latest after a quarter
             // of the window's age.
             driver.silent = silent;
-            self.look.store(1, Relaxed);
             let so_far = now.saturating_duration_since(began).saturating_sub(silent);
             self.stride.store(1, Relaxed);
             let missing = f64::from(size.samples) / answered.max(not_answered).max(1) as f64 - 1.0;
@@ -197,9 +192,7 @@ impl Sampler {
         }
         let update = || driver.algorithm.update(window);
         let change = catch_unwind(AssertUnwindSafe(update)).ok();
-        let size = driver.size();
-        self.next_not_before(window.ended, size.time);
-        self.look.store(self.look(size.samples), Relaxed);
+        self.next_not_before(window.ended, driver.size().time);
         let windows = Windows(self.windows.load(Relaxed));
         let windows = windows.next(change.is_some_and(|change| change.at_no_load));
         self.windows.store(windows.0, Relaxed);
@@ -252,13 +245,6 @@ impl Sampler {
             used,
             looked_at: looked_at.sum(),
         }
-    }
-
-    /// Returns how many calls of a shard may pass between two looks at the time, so that all shards
-    /// together delay the end of a window of `samples` by an eighth at most.
-    pub(super) fn look(&self, samples: u32) -> u32 {
-        let each = samples / MOST_DELAY / self.lanes.len() as u32;
-        (1 << each.clamp(1, LOOK).ilog2()).max(self.stride.load(Relaxed))
     }
 
     fn next_not_before(&self, now: Instant, time: Duration) {

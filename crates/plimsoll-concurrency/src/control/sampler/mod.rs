@@ -51,9 +51,6 @@ pub(crate) struct Sampler {
     not_before: AtomicU64,
     /// One call of this many in a shard is sampled: a power of two.
     stride: AtomicU32,
-    /// After one call of this many in a shard the time is compared with the end of the window: a
-    /// power of two, at least the stride.
-    look: AtomicU32,
     /// [`Windows`], for routes.
     windows: AtomicU64,
     lanes: Box<[Lane]>,
@@ -85,7 +82,6 @@ impl Sampler {
             tuning: *tuning,
             not_before: AtomicU64::new(0),
             stride: AtomicU32::new(1),
-            look: AtomicU32::new(1),
             windows: AtomicU64::new(Windows::FIRST.0),
             lanes: (0..shards()).map(|_| Lane::default()).collect(),
             without_slot: Counter::new(),
@@ -150,9 +146,6 @@ impl Sampler {
         }
         if number % LOOK == 0 {
             return self.may_end_now(outcome);
-        }
-        if answered & u64::from(self.look.load(Relaxed) - 1) != 0 {
-            return None;
         }
         self.may_end_at_head(outcome, nanos)
             .then(|| outcome.head_at())

@@ -135,7 +135,7 @@ async fn it_survives_a_stall() {
 /// answer if they are not queued first.
 #[tokio::test(start_paused = true)]
 async fn callers_that_leave_early_are_let_in_when_they_can_be_served() {
-    for (millis, least) in [(40, 0.65), (60, 0.9), (100, 0.97)] {
+    for (millis, least) in [(40, 0.7), (60, 0.9), (100, 0.97)] {
         let mut lab = Lab::adaptive(20);
         lab.patience = Some(millis * MS);
         lab.run(40.0, 4 * SECOND).await;
