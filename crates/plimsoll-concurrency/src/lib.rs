@@ -98,7 +98,7 @@ mod share;
 mod sync;
 
 #[doc(hidden)]
-pub use self::control::{Number, Tuning};
+pub use self::control::{InvalidTuning, Number, Tuning};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::edge::{BoundedListener, Guarded, InvalidListener, ListenerHandle};

@@ -184,6 +184,18 @@ impl Outcome {
         }
     }
 
+    /// As [`latency`](Self::latency), in nanoseconds.
+    ///
+    /// Performance: a `Duration` is split into seconds and nanoseconds, and a sum of latencies needs
+    /// them together again (`instructions`, `adaptive@accept`).
+    #[inline]
+    pub fn latency_nanos(&self) -> u64 {
+        match self.latency {
+            NO_HEAD => self.ran().as_nanos() as u64,
+            nanos => nanos,
+        }
+    }
+
     /// Returns when the call started: when it was admitted.
     #[inline]
     pub fn started(&self) -> Instant {

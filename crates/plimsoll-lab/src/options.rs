@@ -79,7 +79,7 @@ pub(crate) fn read() -> Result<Command, lexopt::Error> {
                 let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
                 let value = value.parse().map_err(|_| format!("{text}: no number"))?;
                 let tuning = contender::tuning().with(name, value);
-                contender::tune(&tuning.ok_or_else(|| format!("no number {name}"))?);
+                contender::tune(&tuning.map_err(|wrong| wrong.to_string())?);
             }
             Long("record") => {
                 let path = PathBuf::from(parser.value()?);

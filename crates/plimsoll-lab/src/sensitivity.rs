@@ -45,9 +45,9 @@ pub(crate) fn print(options: &Options) -> Result<(), String> {
     println!("| number | value | what it is | halved | doubled |");
     println!("|---|--:|---|---|---|");
     for number in Tuning::NUMBERS {
-        let changed = |factor: f64| {
-            let tuning = Tuning::DEFAULT.with(number.name, number.value * factor);
-            run(&scenarios, options, &tuning.expect("a number of the table"))
+        let changed = |factor: f64| match Tuning::DEFAULT.with(number.name, number.value * factor) {
+            Ok(tuning) => effect(&usual, &run(&scenarios, options, &tuning)),
+            Err(wrong) => format!("not possible: {wrong}"),
         };
         println!(
             "| `{}` | {} {} |{} | {} | {} |",
@@ -55,8 +55,8 @@ pub(crate) fn print(options: &Options) -> Result<(), String> {
             number.value,
             number.unit,
             number.why,
-            effect(&usual, &changed(0.5)),
-            effect(&usual, &changed(2.0)),
+            changed(0.5),
+            changed(2.0),
         );
     }
     contender::tune(&Tuning::DEFAULT);

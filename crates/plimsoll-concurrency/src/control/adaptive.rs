@@ -166,7 +166,8 @@ impl Adaptive {
             if seen.counted < (1.0 + self.model.tuning.changed) * capacity {
                 return startup::look(seen, &self.context());
             }
-            return self.start(seen, capacity, self.model.tuning.growth);
+            let seen = startup::at_its_most(seen, &self.model);
+            return self.start(&seen, capacity, self.model.tuning.growth);
         }
         let evidence = self.model.follow(seen, self.limit, true);
         if evidence == Evidence::Doubt {

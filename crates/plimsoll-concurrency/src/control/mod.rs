@@ -42,6 +42,6 @@ pub use self::{
         InvalidVegas, Vegas, VegasBuilder,
     },
     reason::LimitReason,
-    tuning::{Number, Tuning},
+    tuning::{InvalidTuning, Number, Tuning},
     window_size::{InvalidWindowSize, WindowSize},
 };

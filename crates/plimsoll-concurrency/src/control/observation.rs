@@ -8,7 +8,7 @@ use super::{Tuning, Window};
 const MOST_VARIATION: f64 = 5.0;
 
 /// What a window shows about the load and the service. Times are in seconds.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Observation {
     /// When the window ended.
     pub(super) now: Instant,

@@ -43,14 +43,23 @@ macro_rules! numbers {
                 },)+
             ];
 
-            /// These numbers with `value` for the number `name`; `None` if no number has that name.
-            #[must_use]
-            pub fn with(mut self, name: &str, value: f64) -> Option<Self> {
+            /// These numbers with `value` for the number `name`.
+            ///
+            /// # Errors
+            ///
+            /// When no number has that name, or the value is out of its bounds.
+            pub fn with(mut self, name: &str, value: f64) -> Result<Self, InvalidTuning> {
                 match name {
                     $(stringify!($name) => self.$name = value,)+
-                    _ => return None,
+                    _ => return Err(InvalidTuning::Unknown(name.into())),
                 }
-                Some(self)
+                self.check()?;
+                Ok(self)
+            }
+
+            /// All values, with their names.
+            fn named(&self) -> [(&'static str, f64); Self::NUMBERS.len()] {
+                [$((stringify!($name), self.$name),)+]
             }
         }
     };
@@ -176,6 +185,93 @@ numbers! {
     longest_wait = 6.0 "no-load latencies", "leavers";
 }
 
+/// Numbers that are shares of a whole: at most 1.
+const SHARES: &[&str] = &[
+    "queued_from",
+    "occupied_from",
+    "nearly_all",
+    "noticeable",
+    "fade",
+    "calibrate",
+    "inside",
+    "probe_depth",
+    "probe_cost",
+    "least_boost",
+];
+/// Numbers that are the greatest of some factors, or a step: at least 1.
+const FACTORS: &[&str] = &[
+    "growth",
+    "pays",
+    "boost_step",
+    "most_boost",
+    "most_move",
+    "urgency",
+    "probe_calls",
+];
+/// Numbers of which the first is below the second: ramps and ranges lie between them.
+const BELOW: &[(&str, &str)] = &[
+    ("noticeable", "queued_from"),
+    ("queued_from", "nearly_all"),
+    ("occupied_from", "nearly_all"),
+    ("probe_depth", "nearly_all"),
+    ("changed", "pays"),
+];
+
+/// A value of [`Tuning`] with which the algorithm is not defined.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InvalidTuning {
+    /// No number has this name.
+    Unknown(String),
+    /// The value is out of the number's bounds.
+    OutOfBounds {
+        /// The number.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The bound, as text.
+        bound: &'static str,
+    },
+    /// The first number has to be below the second.
+    Order(&'static str, &'static str),
+}
+
+impl fmt::Display for InvalidTuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "no number {name}"),
+            Self::OutOfBounds { name, value, bound } => {
+                write!(f, "{name} must be {bound}, got {value}")
+            }
+            Self::Order(low, high) => write!(f, "{low} must be below {high}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidTuning {}
+
+impl Tuning {
+    fn check(&self) -> Result<(), InvalidTuning> {
+        let numbers = self.named();
+        for (name, value) in numbers {
+            let wrong = |bound| Err(InvalidTuning::OutOfBounds { name, value, bound });
+            if !(value > 0.0 && value.is_finite()) {
+                return wrong("above 0, and finite");
+            }
+            if SHARES.contains(&name) && value > 1.0 {
+                return wrong("at most 1");
+            }
+            if FACTORS.contains(&name) && value < 1.0 {
+                return wrong("at least 1");
+            }
+        }
+        let value = |of: &str| numbers.iter().find(|(name, _)| *name == of).map(|n| n.1);
+        match BELOW.iter().find(|(low, high)| value(low) >= value(high)) {
+            Some((low, high)) => Err(InvalidTuning::Order(low, high)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Self::DEFAULT
@@ -186,5 +282,40 @@ impl Default for Tuning {
 impl fmt::Debug for Tuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tuning").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_which_the_algorithm_is_not_defined_are_errors() {
+        Tuning::DEFAULT.check().unwrap();
+        for (name, value, text) in [
+            ("growht", 4.0, "no number growht"),
+            ("nearly_all", 1.8, "nearly_all must be at most 1, got 1.8"),
+            ("nearly_all", 0.45, "queued_from must be below nearly_all"),
+            ("probe_depth", 0.95, "probe_depth must be below nearly_all"),
+            ("boost_step", 0.6, "boost_step must be at least 1, got 0.6"),
+            (
+                "growth",
+                f64::NAN,
+                "growth must be above 0, and finite, got NaN",
+            ),
+        ] {
+            let error = Tuning::DEFAULT.with(name, value).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        for number in Tuning::NUMBERS {
+            let listed = |name: &&str| *name == number.name;
+            let bounds = SHARES.iter().chain(FACTORS).filter(|name| listed(name));
+            assert!(bounds.count() <= 1, "{}", number.name);
+        }
+        let names = BELOW.iter().flat_map(|(low, high)| [low, high]);
+        for name in names.chain(SHARES).chain(FACTORS) {
+            let known = Tuning::NUMBERS.iter().any(|number| number.name == *name);
+            assert!(known, "{name}");
+        }
     }
 }

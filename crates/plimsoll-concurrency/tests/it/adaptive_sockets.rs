@@ -172,6 +172,8 @@ fn whole_response(bytes: &[u8]) -> Option<u16> {
 }
 
 /// The steady callers run alone for half a second, then both for two seconds.
+///
+/// Fails when cancelled calls are drops whatever they waited for, and their work counts as none.
 #[tokio::test]
 async fn steady_callers_are_served_while_as_many_others_hang_up() {
     const CALLERS: usize = 40;
@@ -226,17 +228,20 @@ async fn a_service_with_more_404s_than_successes_stays_busy() {
     );
 }
 
+/// Fails when a window that holds both loads is taken for one of the flood, and when it is tracked.
 #[tokio::test]
 async fn the_first_second_of_a_flood_after_idle_time_is_served() {
     let server = Server::start(WORKERS, 0).await;
-    server.offer(10.0, Duration::from_millis(1_500)).await;
+    // 1.1 in flight: too many for an idle limit, whose window would start again with the flood. The
+    // second window is nearly full when the flood begins, and holds mostly the time before it.
+    server.offer(38.0, Duration::from_millis(1_600)).await;
     let before = server.answers();
     server.offer(0.8 * CAPACITY, Duration::from_secs(1)).await;
     sleep(4 * SERVICE).await;
     let [done, rejected, other] = server.answers_since(before);
     let served = f64::from(done) / f64::from(done + rejected + other);
     assert!(
-        served >= 0.9,
+        served >= 0.85,
         "{done} done, {rejected} rejected, {other} other"
     );
     assert!(f64::from(done) > 0.5 * CAPACITY, "{done} done");

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::{
-    Announcement, Class, End, Interests, Outcome, Policy, Spent, WaitsOn, outcome::NO_HEAD, panics,
+    Announcement, Class, End, Interests, Outcome, Policy, Spent, WaitsOn, epoch, outcome::NO_HEAD,
+    panics,
 };
 
 /// A permit in flight, as a [`Protocol`](crate::protocol::Protocol) sees it.
@@ -231,8 +232,7 @@ where
         let interests = self.shared.policy.interests(READ);
         if interests.latency() || self.shared.observer.is_some() {
             if let Some(run) = &mut self.run {
-                let latency = Instant::now().saturating_duration_since(run.started);
-                run.latency = latency.as_nanos() as u64;
+                run.latency = epoch::nanos_between(run.started, Instant::now());
                 if interests.latency() {
                     self.shared.policy.answered(&mut run.permit);
                 }

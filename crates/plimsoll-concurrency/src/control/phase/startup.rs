@@ -20,6 +20,16 @@ pub(in crate::control) fn is_due(seen: &Observation, model: &Model) -> bool {
     faster && seen.throughput.min(seen.counted) > enough
 }
 
+/// The window as its busiest moment was. One that began before the load has fewer calls than the
+/// service answers now: with its mean, the calls in flight would seem to take long.
+pub(in crate::control) fn at_its_most(seen: &Observation, model: &Model) -> Observation {
+    let mut most = *seen;
+    if !seen.obeys_littles_law(&model.tuning) {
+        most.counted = most.counted.max(seen.max_in_flight / seen.latency);
+    }
+    most
+}
+
 /// The latency of a window of the startup.
 ///
 /// The first calls to end are the shortest. By Little's law, what is in flight shows the others. (A

@@ -104,24 +104,37 @@ impl Sampler {
         in_flight: impl FnOnce() -> u32,
         route: Option<&Route>,
     ) -> Option<Instant> {
-        let lane = self.lane();
-        match outcome.class {
-            // Each held a slot for as long as its work took, whatever the status.
-            Class::Success | Class::Failure | Class::Ignored => {
-                let number = lane.answered.fetch_add(1, Relaxed);
-                if number & u64::from(self.stride.load(Relaxed) - 1) != 0 {
-                    return None;
-                }
-            }
-            Class::Overloaded => {
-                let number = lane.overloaded.fetch_add(1, Relaxed);
-                return self.may_end_now_and_then(number, outcome);
-            }
-            Class::Cancelled => return self.count_cancelled(lane, outcome),
-            // A request that an inner gate rejected did not reach the service.
-            _ => return None,
+        if Self::is_answered(outcome) {
+            self.count_answered(outcome, in_flight, route)
+        } else {
+            self.count_not_answered(self.lane(), outcome)
         }
-        let (nanos, in_flight) = (outcome.latency().as_nanos() as u64, in_flight());
+    }
+
+    /// Whether the service answered: the call held a slot for as long as its work took, whatever the
+    /// status.
+    #[inline]
+    pub(crate) fn is_answered(outcome: &Outcome) -> bool {
+        matches!(
+            outcome.class,
+            Class::Success | Class::Failure | Class::Ignored
+        )
+    }
+
+    /// As [`count`](Self::count), for a call that [is answered](Self::is_answered).
+    #[inline]
+    pub(crate) fn count_answered(
+        &self,
+        outcome: &Outcome,
+        in_flight: impl FnOnce() -> u32,
+        route: Option<&Route>,
+    ) -> Option<Instant> {
+        let lane = self.lane();
+        let answered = lane.answered.fetch_add(1, Relaxed);
+        if answered & u64::from(self.stride.load(Relaxed) - 1) != 0 {
+            return None;
+        }
+        let (nanos, in_flight) = (outcome.latency_nanos(), in_flight());
         lane.nanos.fetch_add(nanos, Relaxed);
         lane.in_flight.fetch_add(in_flight.into(), Relaxed);
         let number = lane.latencies.count(nanos);
@@ -132,17 +145,35 @@ impl Sampler {
             lane.most.fetch_max(in_flight, Relaxed);
         }
         if number % LOOK == 0 {
-            let now = outcome.ended();
-            return self.may_end(now).then_some(now);
+            return self.may_end_now(outcome);
         }
         self.may_end_at_head(outcome, nanos)
             .then(|| outcome.head_at())
     }
 
-    /// A cancelled call held a slot, too: it counts as the part of its work that was done.
+    /// Performance: out of line, since it is for one call in 16 (`instructions`, `adaptive@accept`).
     #[inline(never)]
+    fn may_end_now(&self, outcome: &Outcome) -> Option<Instant> {
+        let now = outcome.ended();
+        self.may_end(now).then_some(now)
+    }
+
+    #[inline(never)]
+    fn count_not_answered(&self, lane: &Lane, outcome: &Outcome) -> Option<Instant> {
+        match outcome.class {
+            Class::Overloaded => {
+                let number = lane.overloaded.fetch_add(1, Relaxed);
+                self.may_end_now_and_then(number, outcome)
+            }
+            Class::Cancelled => self.count_cancelled(lane, outcome),
+            // A request that an inner gate rejected did not reach the service.
+            _ => None,
+        }
+    }
+
+    /// A cancelled call held a slot, too: it counts as the part of its work that was done.
     fn count_cancelled(&self, lane: &Lane, outcome: &Outcome) -> Option<Instant> {
-        let held = outcome.latency().as_nanos() as u64;
+        let held = outcome.latency_nanos();
         let no_load = self.no_load.load(Relaxed);
         let work = match no_load {
             0 => WORK,
@@ -224,21 +255,21 @@ impl Sampler {
 
     /// As `may_end` at the response head, `nanos` after the start.
     ///
-    /// Performance: compares the start with an earlier instant, which costs less than computing the
-    /// time of the head (`instructions`, `adaptive@accept`).
+    /// Performance: adds nanoseconds, which costs less than computing the time of the head
+    /// (`instructions`, `adaptive@accept`).
     #[inline]
     fn may_end_at_head(&self, outcome: &Outcome, nanos: u64) -> bool {
-        let earlier = self.not_before.load(Relaxed).checked_sub(nanos);
-        match earlier.and_then(|nanos| self.epoch.instant(nanos)) {
-            Some(earlier) => outcome.started() >= earlier,
-            None => self.may_end(outcome.head_at()),
+        match self.epoch.nanos(outcome.started()) {
+            // It started before the epoch.
+            0 => self.may_end(outcome.head_at()),
+            started => started.saturating_add(nanos) >= self.not_before.load(Relaxed),
         }
     }
 
     /// Returns the number in flight, at most 16 calls old.
     ///
     /// Performance: `count` reads words that other cores write (`hot`, `adaptive`).
-    #[inline]
+    #[inline(never)]
     pub(crate) fn lately_in_flight(&self, count: impl FnOnce() -> u32) -> u32 {
         let lane = self.lane();
         let lately = lane.lately.load(Relaxed);

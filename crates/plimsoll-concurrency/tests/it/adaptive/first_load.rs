@@ -81,6 +81,27 @@ fn a_window_that_is_idle_at_first_does_not_hide_the_capacity_of_an_untried_servi
 }
 
 #[test]
+fn a_window_of_few_more_calls_is_followed_by_one_that_shows_an_untried_capacity() {
+    let mut adaptive = Adaptive::new();
+    for _ in 0..5 {
+        let idle = window(50, 5000 * MS, 240 * MS, 10);
+        assert_eq!(adaptive.update(&idle).reason, LimitReason::Idle);
+    }
+    // All slots are taken at its end, when it holds hardly more calls than the ones before.
+    let both = Window {
+        max_in_flight: 10,
+        mean_in_flight: 2.0,
+        without_slot: 3,
+        rejected: 2,
+        ..window(50, 4500 * MS, 245 * MS, 10)
+    };
+    let change = adaptive.update(&both);
+    assert_eq!((change.limit, change.reason), (10, LimitReason::Steady));
+    let change = adaptive.update(&flood(window(16, 400 * MS, 250 * MS, 10)));
+    assert_eq!((change.limit, change.reason), (40, LimitReason::Growth));
+}
+
+#[test]
 fn a_spike_does_not_multiply_the_limit_of_a_service_whose_capacity_was_used() {
     let mut adaptive = Adaptive::new();
     let mut limit = 10;

@@ -41,6 +41,18 @@ async fn after_ten_minutes_of_a_trickle_a_load_below_capacity_is_served_from_the
     }
 }
 
+/// The first window under load holds a different part of the time before it in each round.
+#[tokio::test(start_paused = true)]
+async fn a_flood_at_any_moment_of_a_window_is_served_from_the_first_second() {
+    for round in 0..12 {
+        let mut lab = Lab::adaptive(50);
+        // Forty calls a second.
+        lab.run(0.8, 2 * SECOND + round * 100 * MS).await;
+        let busy = lab.run(25.0, SECOND).await;
+        assert!(busy >= 0.85 * 25.0, "{busy} in round {round}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn callers_that_hang_up_early_do_not_take_the_slots_of_steady_ones() {
     // More workers than calls: the limit is all that can reject.
