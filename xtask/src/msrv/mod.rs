@@ -16,7 +16,12 @@ use crate::{
 
 /// Features whose dependencies need a newer Rust than the crate itself: the beginning of their
 /// names, and the version.
-const NEWER: [(&str, &str); 2] = [("redis", "1.88"), ("tonic", "1.88")];
+const NEWER: [(&str, &str); 4] = [
+    ("client-reqwest", "1.88"),
+    ("redis", "1.88"),
+    ("reqwest", "1.88"),
+    ("tonic", "1.88"),
+];
 
 /// Runs all checks.
 pub(crate) fn check() -> Result<(), String> {
