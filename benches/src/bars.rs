@@ -129,10 +129,11 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             |row| row.ns_over_unsent,
         ),
         Bar::new(
-            "allocations of an accepted call",
+            // A retry copies the headers, if there are any, as that of tower does.
+            "allocations of an accepted call, but of a retry with headers",
             0.0,
             rows,
-            accepts,
+            |case| accepts(case) && case != "retry-with-headers@accept",
             |row| row.over_bare.allocations,
         ),
     ]

@@ -2,8 +2,6 @@
 #![allow(clippy::float_cmp)] // loads here are fractions that a float holds exactly
 
 mod adaptive;
-#[cfg(not(loom))]
-mod adaptive_sockets;
 mod aimd;
 #[cfg(not(loom))]
 mod balance;

@@ -1,6 +1,9 @@
 //! The adaptive limit over real sockets: callers that hang up, 404s, and a flood after idle time.
 //!
 //! Real time. Each test judges a ratio within its own run, so that a slow machine slows both sides.
+//! They are a program of their own and run one after the other: with both processors busy, callers
+//! come late, and the figures are those of the machine.
+#![cfg(not(loom))]
 
 use std::{
     io,
@@ -22,8 +25,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use crate::{MS, woken};
+/// Held by the test that runs.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+const MS: Duration = Duration::from_millis(1);
+/// Longer than any request takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 const WORKERS: usize = 20;
 /// Run time of a request.
 const SERVICE: Duration = Duration::from_millis(30);
@@ -87,7 +94,11 @@ impl Server {
             Some(client) => client,
             None => Client::connect(self.addr).await.unwrap(),
         };
-        let answer = match woken(client.status()).await.unwrap() {
+        let answer = match timeout(PATIENCE, client.status())
+            .await
+            .expect("an answer")
+            .unwrap()
+        {
             200 | 404 => Answer::Done,
             503 => Answer::Rejected,
             _ => Answer::Other,
@@ -177,6 +188,7 @@ fn whole_response(bytes: &[u8]) -> Option<u16> {
 #[tokio::test]
 async fn steady_callers_are_served_while_as_many_others_hang_up() {
     const CALLERS: usize = 40;
+    let _alone = ALONE.lock().await;
     // A worker for each caller: the service has no capacity limit of its own.
     let server = Server::start(2 * CALLERS, 0).await;
     for _ in 0..CALLERS {
@@ -212,6 +224,7 @@ async fn steady_callers_are_served_while_as_many_others_hang_up() {
 
 #[tokio::test]
 async fn a_service_with_more_404s_than_successes_stays_busy() {
+    let _alone = ALONE.lock().await;
     let server = Server::start(WORKERS, 6).await;
     let load = server.offer(2.0 * CAPACITY, Duration::from_millis(2_900));
     let busy = async {
@@ -231,6 +244,7 @@ async fn a_service_with_more_404s_than_successes_stays_busy() {
 /// Fails when a window that holds both loads is taken for one of the flood, and when it is tracked.
 #[tokio::test]
 async fn the_first_second_of_a_flood_after_idle_time_is_served() {
+    let _alone = ALONE.lock().await;
     let server = Server::start(WORKERS, 0).await;
     // 1.1 in flight: too many for an idle limit, whose window would start again with the flood. The
     // second window is nearly full when the flood begins, and holds mostly the time before it.
