@@ -23,7 +23,7 @@ http.workspace = true
 http-body-util.workspace = true
 hyper-util = { workspace = true, features = ["client-legacy", "http1", "tokio"] }
 plimsoll = { workspace = true, features = [
-    "axum", "call-scope", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "stream-listener",
+    "axum", "call-scope", "client-reqwest", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "stream-listener",
     "throttle", "tonic", "websocket",
 ] }
 plimsoll-circuit-breaker.workspace = true
