@@ -26,7 +26,7 @@ use tokio::{
 };
 
 /// Held by the test that runs.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static ALONE: Semaphore = Semaphore::const_new(1);
 
 const MS: Duration = Duration::from_millis(1);
 /// Longer than any request takes.
@@ -188,7 +188,7 @@ fn whole_response(bytes: &[u8]) -> Option<u16> {
 #[tokio::test]
 async fn steady_callers_are_served_while_as_many_others_hang_up() {
     const CALLERS: usize = 40;
-    let _alone = ALONE.lock().await;
+    let _alone = ALONE.acquire().await.unwrap();
     // A worker for each caller: the service has no capacity limit of its own.
     let server = Server::start(2 * CALLERS, 0).await;
     for _ in 0..CALLERS {
@@ -224,7 +224,7 @@ async fn steady_callers_are_served_while_as_many_others_hang_up() {
 
 #[tokio::test]
 async fn a_service_with_more_404s_than_successes_stays_busy() {
-    let _alone = ALONE.lock().await;
+    let _alone = ALONE.acquire().await.unwrap();
     let server = Server::start(WORKERS, 6).await;
     let load = server.offer(2.0 * CAPACITY, Duration::from_millis(2_900));
     let busy = async {
@@ -244,7 +244,7 @@ async fn a_service_with_more_404s_than_successes_stays_busy() {
 /// Fails when a window that holds both loads is taken for one of the flood, and when it is tracked.
 #[tokio::test]
 async fn the_first_second_of_a_flood_after_idle_time_is_served() {
-    let _alone = ALONE.lock().await;
+    let _alone = ALONE.acquire().await.unwrap();
     let server = Server::start(WORKERS, 0).await;
     // 1.1 in flight: too many for an idle limit, whose window would start again with the flood. The
     // second window is nearly full when the flood begins, and holds mostly the time before it.
