@@ -14,7 +14,7 @@ use crate::{HedgeLayer, Retry, RetryLayer, timeout::CallTimeout};
 /// | 1 | deadline: [`RetryBuilder::total_timeout`](crate::RetryBuilder::total_timeout) or the request's own | it spans all attempts |
 /// | 2 | [retry](RetryLayer), [hedge](Self::hedge) | each attempt asks the policies below |
 /// | 3 | [propagation](Self::propagate) | the time left is written for each attempt |
-/// | 4 | [throttle](Self::throttle) | counts attempts before they are sent, and what it rejects; a rejected attempt waits instead of failing the call |
+/// | 4 | [throttle](Self::throttle) | counts attempts and not calls, and what it rejects; a rejected attempt waits instead of failing the call |
 /// | 5 | [breaker](Self::breaker), one per host | each attempt counts; an open circuit ends the retries |
 /// | 6 | [concurrency](Self::concurrency) | the last policy: its slots are held for calls that are sent |
 /// | 7 | [timeout](Self::timeout) | the breaker sees a failure, and not a cancelled call |
