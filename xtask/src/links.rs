@@ -1,8 +1,9 @@
 //! Checks the links of the Markdown files to files and headings of the repository.
 //!
-//! A registry shows a published crate's README alone, so there each link must be absolute.
+//! A registry shows a published crate's README alone, so there each link must be absolute. The guides of
+//! the facade are symbolic links, so that no copy can fall behind.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use crate::{
     run::root,
@@ -14,13 +15,27 @@ const BASE: &str = "https://github.com/plimsoll-rs/plimsoll/blob/main/";
 
 /// Checks all of them.
 pub(crate) fn check() -> Result<(), String> {
-    let (count, faults) = faults(&root())?;
+    let root = root();
+    let (count, mut faults) = faults(&root)?;
+    faults.extend(copied_guides(&root)?);
     if faults.is_empty() {
         println!("==> links: {count} resolve");
         Ok(())
     } else {
         Err(format!("links that do not resolve:\n{}", faults.join("\n")))
     }
+}
+
+/// The guides of the facade that are files of their own. `links.md` is one on purpose.
+fn copied_guides(root: &Path) -> Result<Vec<String>, String> {
+    let folder = root.join("crates/plimsoll/docs");
+    let list = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let copies = list.flatten().map(|file| file.path()).filter(|path| {
+        !path.is_symlink() && path.file_name().is_some_and(|name| name != "links.md")
+    });
+    Ok(copies
+        .map(|path| format!("{} is no symbolic link", path.display()))
+        .collect())
 }
 
 /// The number of links into the repository, and those that lead nowhere.
