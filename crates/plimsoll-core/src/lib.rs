@@ -66,6 +66,7 @@ mod deadline;
 mod decimal;
 mod duration_text;
 mod epoch;
+pub mod figures;
 mod gate;
 mod hint;
 pub mod key;

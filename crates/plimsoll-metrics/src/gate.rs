@@ -18,6 +18,8 @@ use crate::{
     latency::{Latencies, Recorder},
     recent::Recent,
     rejections::Rejections,
+    snapshot::GateSnapshot,
+    watched::Watched,
 };
 
 /// Labels of the classes in the order of their counters; the last counter takes classes that a
@@ -79,6 +81,8 @@ struct Inner {
     rejected: Rejections,
     latency: Recorder,
     wait: Recorder,
+    permit: Recorder,
+    watched: Watched,
     recent_latency: Recent,
     recent_wait: Recent,
 }
@@ -95,6 +99,8 @@ impl GateMetrics {
             rejected: Rejections::default(),
             latency: Recorder::new(),
             wait: Recorder::new(),
+            permit: Recorder::new(),
+            watched: Watched::default(),
             recent_latency: Recent::default(),
             recent_wait: Recent::default(),
         }))
@@ -151,6 +157,27 @@ impl GateMetrics {
         self.0.wait.read()
     }
 
+    /// Times that permits were held so far: from admission to the end of the body.
+    pub fn permits(&self) -> Latencies {
+        self.0.permit.read()
+    }
+
+    /// All figures of the gate, and of the policies that it watches.
+    pub fn snapshot(&self) -> GateSnapshot {
+        GateSnapshot {
+            name: self.0.name.clone(),
+            counts: self.counts(),
+            latency: self.latency(),
+            waits: self.waits(),
+            permits: self.permits(),
+            policies: self.0.watched.read(),
+        }
+    }
+
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.0.watched
+    }
+
     pub(crate) fn recent_latency(&self, now: Instant) -> Latencies {
         self.0.recent_latency.of(&self.latency(), now)
     }
@@ -193,6 +220,7 @@ impl Observe for GateMetrics {
         ) {
             self.0.latency.record(outcome.latency());
         }
+        self.0.permit.record(outcome.ran());
     }
 
     fn missing_key(&self, _: &str) {

@@ -6,15 +6,30 @@ use std::{
     time::Duration,
 };
 
-use histogram::{AtomicHistogram, Config, Histogram, SparseHistogram};
+use hdrhistogram::Histogram;
 
-/// 2^7 buckets per power of two, for an error below 1/128, up to 2^40 ns (18 minutes): 4,352
-/// buckets, 34 KiB.
-const CONFIG: Config = match Config::new(7, 40) {
-    Ok(config) => config,
-    Err(_) => panic!("the histogram's configuration is constant and valid"),
-};
-const LONGEST: u64 = (1 << 40) - 1;
+/// 2^7 buckets per power of two, for an error below 1/128: what hdrhistogram makes of two
+/// significant digits.
+const HALF: u32 = 7;
+/// Powers of two of the longest duration: 2^40 ns, 18 minutes.
+const LONGEST_BITS: u32 = 40;
+const LONGEST: u64 = (1 << LONGEST_BITS) - 1;
+/// 4,352 buckets, 34 KiB.
+const BUCKETS: usize = ((LONGEST_BITS - HALF + 1) << HALF) as usize;
+
+/// The bucket of a number of nanoseconds, in the layout of hdrhistogram.
+#[inline]
+const fn bucket(nanos: u64) -> usize {
+    let shift = (u64::BITS - HALF - 1).saturating_sub((nanos | 1 << HALF).leading_zeros());
+    ((shift << HALF) as usize) + (nanos >> shift) as usize
+}
+
+/// The lowest number of nanoseconds in a bucket.
+const fn lowest(bucket: usize) -> u64 {
+    let octave = bucket as u64 >> HALF;
+    let shift = octave.saturating_sub(1);
+    ((bucket as u64) - (shift << HALF)) << shift
+}
 
 /// Bucket bounds in nanoseconds: those of `http.server.request.duration` in OpenTelemetry's
 /// conventions, and three finer ones below, since a service behind a gate is often faster than
@@ -41,7 +56,7 @@ const BOUNDS: [u64; 17] = [
 
 /// Records durations in atomics.
 pub(crate) struct Recorder {
-    buckets: AtomicHistogram,
+    buckets: Box<[AtomicU64]>,
     /// The exact sum, in nanoseconds. It wraps after 584 years of summed time, which a scraper
     /// takes for a restart.
     nanos: AtomicU64,
@@ -50,7 +65,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(crate) fn new() -> Self {
         Self {
-            buckets: AtomicHistogram::with_config(&CONFIG),
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             nanos: AtomicU64::new(0),
         }
     }
@@ -58,8 +73,9 @@ impl Recorder {
     #[inline]
     pub(crate) fn record(&self, duration: Duration) {
         let nanos = nanos(duration);
-        // Cannot fail: the value is within the histogram's range.
-        _ = self.buckets.increment(nanos.min(LONGEST));
+        if let Some(count) = self.buckets.get(bucket(nanos.min(LONGEST))) {
+            count.fetch_add(1, Relaxed);
+        }
         self.nanos.fetch_add(nanos, Relaxed);
     }
 
@@ -67,10 +83,14 @@ impl Recorder {
         // The sum is read first: a sample between the two reads is then counted without its time,
         // and not the reverse.
         let nanos = self.nanos.load(Relaxed);
-        Latencies {
-            nanos,
-            buckets: self.buckets.load(),
+        let mut buckets = empty();
+        for (at, count) in self.buckets.iter().enumerate() {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                buckets.saturating_record_n(lowest(at), count);
+            }
         }
+        Latencies { nanos, buckets }
     }
 }
 
@@ -110,16 +130,26 @@ fn nanos(duration: Duration) -> u64 {
 /// let p99 = phase.quantile(0.99).unwrap();
 /// assert!((0.099..0.0998).contains(&p99.as_secs_f64()));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Latencies {
     nanos: u64,
-    buckets: Histogram,
+    buckets: Histogram<u64>,
+}
+
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are constant and valid")
 }
 
 impl Latencies {
+    /// The histogram, for its percentiles, its serialization and other readers of `hdrhistogram`.
+    /// Its unit is the nanosecond.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.buckets
+    }
+
     /// The number of durations.
     pub fn count(&self) -> u64 {
-        self.buckets.as_slice().iter().sum()
+        self.buckets.len()
     }
 
     /// The exact sum.
@@ -139,20 +169,23 @@ impl Latencies {
     ///
     /// `None` when there are no durations, or `quantile` is not within 0 and 1.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
-        let bucket = self.buckets.quantile_bucket(quantile).ok().flatten()?;
-        Some(Duration::from_nanos(bucket.end()))
+        if self.buckets.is_empty() || !(0.0..=1.0).contains(&quantile) {
+            return None;
+        }
+        Some(Duration::from_nanos(
+            self.buckets.value_at_quantile(quantile),
+        ))
     }
 
     /// The durations recorded after `earlier` was taken. Counts that are higher in `earlier` give
     /// 0.
     pub fn since(&self, earlier: &Self) -> Self {
-        let mut buckets = self.buckets.clone();
-        for (now, then) in buckets
-            .as_mut_slice()
-            .iter_mut()
-            .zip(earlier.buckets.as_slice())
-        {
-            *now = now.saturating_sub(*then);
+        let mut buckets = empty();
+        for recorded in self.buckets.iter_recorded() {
+            let value = self.buckets.lowest_equivalent(recorded.value_iterated_to());
+            let count = recorded.count_at_value();
+            let count = count.saturating_sub(earlier.buckets.count_at(value));
+            buckets.saturating_record_n(value, count);
         }
         Self {
             nanos: self.nanos.wrapping_sub(earlier.nanos),
@@ -162,14 +195,8 @@ impl Latencies {
 
     /// Adds the durations of another gate, or of another time.
     pub fn merge(&mut self, other: &Self) {
-        for (sum, more) in self
-            .buckets
-            .as_mut_slice()
-            .iter_mut()
-            .zip(other.buckets.as_slice())
-        {
-            *sum = sum.saturating_add(*more);
-        }
+        // Cannot fail: both have the same bounds.
+        _ = self.buckets.add(&other.buckets);
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
@@ -182,15 +209,14 @@ impl Latencies {
             .collect();
         coarse.push((f64::INFINITY, 0));
         let mut at = 0;
-        // Performance: most buckets are empty; the sparse form skips them before it computes
-        // bounds.
-        for bucket in &SparseHistogram::from(&self.buckets) {
+        for recorded in self.buckets.iter_recorded() {
+            let start = self.buckets.lowest_equivalent(recorded.value_iterated_to());
             // A bucket that contains a bound counts below it, as a duration of exactly the bound
             // must.
-            while at < BOUNDS.len() && bucket.start() > BOUNDS[at] {
+            while at < BOUNDS.len() && start > BOUNDS[at] {
                 at += 1;
             }
-            coarse[at].1 += bucket.count();
+            coarse[at].1 += recorded.count_at_value();
         }
         coarse
     }

@@ -113,6 +113,7 @@
 mod accept;
 mod collect;
 mod error;
+mod events;
 mod gate;
 mod health;
 mod histogram;
@@ -124,12 +125,16 @@ mod recent;
 mod rejections;
 mod service;
 mod signals;
+mod snapshot;
+mod watched;
 
 pub use self::{
     error::InvalidMetric,
+    events::Event,
     gate::{GateCounts, GateMetrics, RejectionCount},
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
     service::MetricsService,
+    snapshot::{GateSnapshot, PolicySnapshot, Snapshot},
 };

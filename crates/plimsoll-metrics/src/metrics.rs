@@ -8,10 +8,12 @@ use std::{
     },
 };
 
-use plimsoll_core::{LoadSignal, policy::Counter};
+use plimsoll_core::{LoadSignal, figures::Figures, policy::Counter};
+use tokio::time::Instant;
 
 use crate::{
-    Distribution, GateMetrics, InvalidMetric,
+    Distribution, Event, GateMetrics, InvalidMetric, Snapshot,
+    events::EventLog,
     histogram::check_bounds,
     pulled::{Pulled, Read},
     signals::Signals,
@@ -44,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) signals: Signals,
     overloaded_at: Line,
     pub(crate) failed_readings: Counter,
+    events: Arc<EventLog>,
 }
 
 impl Metrics {
@@ -74,6 +77,42 @@ impl Metrics {
             .other
             .get_or_init(|| GateMetrics::new(String::from("other")))
             .clone()
+    }
+
+    /// Watches the figures of a policy as part of the gate called `gate`: one line for all gauges,
+    /// counters and states of a handle. Its changes become [events](Self::events).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMetric`] when the gate watches a policy of this name already, or has 16 of them.
+    pub fn watch(
+        &self,
+        gate: impl Into<String>,
+        handle: impl Figures + 'static,
+    ) -> Result<(), InvalidMetric> {
+        let gate = self.gate(gate);
+        let handle: Arc<dyn Figures> = Arc::new(handle);
+        gate.watched().add(Arc::clone(&handle))?;
+        let (events, gate) = (Arc::clone(&self.0.events), gate.name().to_owned());
+        let policy = handle.policy().to_owned();
+        handle.on_change(Arc::new(move |change| events.add(&gate, &policy, change)));
+        Ok(())
+    }
+
+    /// All figures now: what every exporter and the dashboard read.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            at: Instant::now(),
+            gates: self.gates().iter().map(GateMetrics::snapshot).collect(),
+            loads: self.loads(),
+            overloaded_at: self.overload_line(),
+            failed_readings: self.0.failed_readings.get(),
+        }
+    }
+
+    /// The events with a number above `after`, oldest first; 0 gives all that are kept.
+    pub fn events(&self, after: u64) -> Vec<Event> {
+        self.0.events.after(after)
     }
 
     /// All gates, in the order of their first use.

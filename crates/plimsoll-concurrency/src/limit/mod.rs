@@ -6,6 +6,7 @@ mod change;
 mod concurrency;
 mod entrances;
 mod error;
+mod figures;
 mod handle;
 mod layer;
 mod limit_text;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The policy's name in rejections.
-const NAME: &str = "concurrency";
+pub(super) const NAME: &str = "concurrency";
 
 /// A slot that a request holds. Plain data: the gate releases it.
 #[derive(Debug)]

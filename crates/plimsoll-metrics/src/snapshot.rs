@@ -1,0 +1,55 @@
+//! All figures of a registry at one time.
+
+use plimsoll_core::figures::Figure;
+use tokio::time::Instant;
+
+use crate::{GateCounts, Latencies};
+
+/// All figures of a registry at one time: what exporters and dashboards read.
+///
+/// Counts grow from the start of the process; the difference of two snapshots is what happened
+/// between them.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: Instant,
+    /// The gates, in the order of their first use.
+    pub gates: Vec<GateSnapshot>,
+    /// The load signals by name; `None` when the reading panicked.
+    pub loads: Vec<(String, Option<f64>)>,
+    /// The load above which `/health/load` answers 503.
+    pub overloaded_at: f64,
+    /// Readings that panicked or returned an unknown state.
+    pub failed_readings: u64,
+}
+
+/// The figures of one gate.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GateSnapshot {
+    /// The name of the gate.
+    pub name: String,
+    /// The counters.
+    pub counts: GateCounts,
+    /// Request to head of the response.
+    pub latency: Latencies,
+    /// Time in the queue.
+    pub waits: Latencies,
+    /// Admission to the end of the body.
+    pub permits: Latencies,
+    /// The policies that the gate watches.
+    pub policies: Vec<PolicySnapshot>,
+}
+
+/// The figures of one policy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PolicySnapshot {
+    /// The name of the policy.
+    pub policy: String,
+    /// Each figure with its value. A state is the position in its list; NaN is unknown.
+    pub figures: Vec<(&'static Figure, f64)>,
+    /// The settings, as name and text.
+    pub settings: Vec<(&'static str, String)>,
+}
