@@ -106,6 +106,7 @@ fn steps() -> Result<(), String> {
     )?;
     crate::docs::check()?;
     crate::api::run(None)?;
+    crate::semver::since_release()?;
     crate::msrv::check()?;
     crate::snippets::check()?;
     crate::features::check()?;

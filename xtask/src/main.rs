@@ -16,7 +16,7 @@
 //! cargo xtask package     checks that every crate can be published
 //! cargo xtask prose       phrases that are not plain English, against `xtask/prose.txt`
 //! cargo xtask deny        licences, duplicate and banned dependencies (needs cargo-deny)
-//! cargo xtask semver      changes of the API that break users (needs cargo-semver-checks; not in CI)
+//! cargo xtask semver      changes of the API that break users (installs cargo-semver-checks)
 //! cargo xtask break-laws  breaks each law on purpose, and checks that its test fails (not in CI)
 //! cargo xtask mutants     mutation tests of a crate or of a change (needs cargo-mutants; not in CI)
 //! ```

@@ -48,12 +48,27 @@ pub(crate) fn run(revision: Option<&str>) -> Result<(), String> {
     })
 }
 
+/// The step of CI: compares with the last release. Until there is one, every change is allowed, and
+/// the step states that it compares with nothing.
+pub(crate) fn since_release() -> Result<(), String> {
+    if last_tag().is_none() {
+        println!("==> semver: no release yet, so no change can break users");
+        return Ok(());
+    }
+    run(None)
+}
+
+fn git(args: &[&str]) -> Result<String, String> {
+    let text = output(Command::new("git").args(args).current_dir(root()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn last_tag() -> Option<String> {
+    git(&["describe", "--tags", "--abbrev=0"]).ok()
+}
+
 fn baseline() -> Result<String, String> {
-    let git = |args: &[&str]| {
-        let text = output(Command::new("git").args(args))?;
-        Ok::<_, String>(text.trim().to_owned())
-    };
-    if let Ok(tag) = git(&["describe", "--tags", "--abbrev=0"]) {
+    if let Some(tag) = last_tag() {
         return Ok(tag);
     }
     let head = git(&["rev-parse", "HEAD"])?;
