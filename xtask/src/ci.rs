@@ -25,6 +25,7 @@ pub(crate) fn test() -> Result<(), String> {
         ("chromium", "--version", "chromium"),
         ("curl", "--version", "curl"),
         ("npm", "--version", "npm"),
+        ("promtool", "--version", "prometheus"),
         ("python3", "--version", "python3-pip"),
     ] {
         need(

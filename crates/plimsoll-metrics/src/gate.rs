@@ -163,12 +163,18 @@ impl GateMetrics {
     }
 
     /// All figures of the gate, and of the policies that it watches.
+    ///
+    /// Reads the clock, to advance the windows of the recent latencies.
     pub fn snapshot(&self) -> GateSnapshot {
+        let now = Instant::now();
+        let (latency, waits) = (self.latency(), self.waits());
         GateSnapshot {
             name: self.0.name.clone(),
             counts: self.counts(),
-            latency: self.latency(),
-            waits: self.waits(),
+            recent_latency: self.0.recent_latency.of(&latency, now),
+            recent_waits: self.0.recent_wait.of(&waits, now),
+            latency,
+            waits,
             permits: self.permits(),
             policies: self.0.watched.read(),
         }
@@ -176,14 +182,6 @@ impl GateMetrics {
 
     pub(crate) fn watched(&self) -> &Watched {
         &self.0.watched
-    }
-
-    pub(crate) fn recent_latency(&self, now: Instant) -> Latencies {
-        self.0.recent_latency.of(&self.latency(), now)
-    }
-
-    pub(crate) fn recent_waits(&self, now: Instant) -> Latencies {
-        self.0.recent_wait.of(&self.waits(), now)
     }
 }
 

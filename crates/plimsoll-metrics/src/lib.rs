@@ -57,9 +57,9 @@
 //! | `plimsoll_missing_keys_total` | counter | gate | requests from which a policy of the gate read no key |
 //! | `plimsoll_in_flight` | gauge | gate | admitted requests that have not ended |
 //! | `plimsoll_latency_seconds` | histogram | gate | request to head of the response |
-//! | `plimsoll_recent_latency_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
+//! | `plimsoll_recent_latency_seconds` | summary | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
 //! | `plimsoll_wait_seconds` | histogram | gate | time in the queue |
-//! | `plimsoll_recent_wait_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
+//! | `plimsoll_recent_wait_seconds` | summary | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
 //! | `plimsoll_load` | gauge | signal | the load signals: 0 idle, 1 at capacity |
 //! | `plimsoll_overloaded_at` | gauge | | the load above which `/health/load` answers 503 |
 //! | `plimsoll_failed_readings_total` | counter | | readings that panicked or returned an unknown state |
@@ -111,9 +111,11 @@
 #![forbid(unsafe_code)]
 
 mod accept;
-mod collect;
+mod added;
 mod error;
 mod events;
+mod export;
+pub mod families;
 mod gate;
 mod health;
 mod histogram;

@@ -104,8 +104,10 @@ impl Metrics {
         Snapshot {
             at: Instant::now(),
             gates: self.gates().iter().map(GateMetrics::snapshot).collect(),
+            added: self.added(),
             loads: self.loads(),
             overloaded_at: self.overload_line(),
+            // Last: all readings have been taken by now.
             failed_readings: self.0.failed_readings.get(),
         }
     }

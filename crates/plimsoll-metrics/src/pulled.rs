@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::{Distribution, InvalidMetric};
+use crate::{
+    Distribution, InvalidMetric,
+    families::{FAMILIES, FIGURES},
+};
 
 /// Bound of series: enough for a few hundred policies; more indicates a label with unbounded
 /// values.
@@ -14,22 +17,6 @@ const MAX_SERIES: usize = 1024;
 const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
 
-/// Families of this crate, without the suffixes that Prometheus appends.
-const RESERVED: [&str; 13] = [
-    "plimsoll_admitted",
-    "plimsoll_rejected",
-    "plimsoll_abandoned",
-    "plimsoll_body_dropped",
-    "plimsoll_finished",
-    "plimsoll_in_flight",
-    "plimsoll_latency_seconds",
-    "plimsoll_recent_latency_seconds",
-    "plimsoll_wait_seconds",
-    "plimsoll_recent_wait_seconds",
-    "plimsoll_load",
-    "plimsoll_overloaded_at",
-    "plimsoll_failed_readings",
-];
 const SUFFIXES: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 
 /// How a series is read.
@@ -236,7 +223,9 @@ fn check_name(name: &str, kind: Kind) -> Result<&str, InvalidMetric> {
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .unwrap_or(name);
-    if RESERVED.contains(&name) || RESERVED.contains(&base) || RESERVED.contains(&stem) {
+    let reserved =
+        |name: &str| FAMILIES.iter().any(|family| family.name == name) || name.starts_with(FIGURES);
+    if reserved(name) || reserved(base) || reserved(stem) {
         return Err(InvalidMetric::Reserved { name: owned() });
     }
     Ok(base)

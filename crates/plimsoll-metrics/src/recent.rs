@@ -14,9 +14,6 @@ use crate::latency::Latencies;
 /// They cover at most twice as much when the registry is scraped at least this often.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The quantiles that are exported, as label and share.
-pub(crate) const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.99", 0.99), ("0.999", 0.999)];
-
 /// Two earlier snapshots, taken while scraping. Durations recorded since the older one are recent.
 ///
 /// Windows advance by time and not by scrape, so two scrapers do not shorten each other's windows.

@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{GateCounts, Latencies};
+use crate::{GateCounts, Latencies, families::Family};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub at: Instant,
     /// The gates, in the order of their first use.
     pub gates: Vec<GateSnapshot>,
+    /// The metrics that the program added, such as [gauges](crate::Metrics::gauge).
+    pub added: Vec<Family>,
     /// The load signals by name; `None` when the reading panicked.
     pub loads: Vec<(String, Option<f64>)>,
     /// The load above which `/health/load` answers 503.
@@ -34,8 +36,12 @@ pub struct GateSnapshot {
     pub counts: GateCounts,
     /// Request to head of the response.
     pub latency: Latencies,
+    /// The latencies of the last minute or two.
+    pub recent_latency: Latencies,
     /// Time in the queue.
     pub waits: Latencies,
+    /// The times in the queue of the last minute or two.
+    pub recent_waits: Latencies,
     /// Admission to the end of the body.
     pub permits: Latencies,
     /// The policies that the gate watches.

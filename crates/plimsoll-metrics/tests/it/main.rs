@@ -2,12 +2,20 @@
 #![allow(clippy::float_cmp, reason = "counts and the inputs of tests are exact")]
 
 mod ends;
+#[cfg(all(
+    feature = "facade",
+    feature = "opentelemetry",
+    feature = "prometheus-client"
+))]
+mod exporters;
+mod families;
 // The `fuzz` package includes `fuzz_target`, too.
 #[allow(unreachable_pub)]
 mod fuzz_target;
 mod gates;
 mod health;
 mod latency;
+mod promtool;
 mod pulled;
 mod reader;
 mod recent;

@@ -308,12 +308,12 @@ fn a_histogram_has_cumulative_buckets_a_sum_and_a_count_in_both_formats() {
         .unwrap();
     let text = "# HELP ads_wait_seconds Time in the queue\n\
         # TYPE ads_wait_seconds histogram\n\
+        ads_wait_seconds_bucket{queue=\"prices\",le=\"0.1\"} 3\n\
+        ads_wait_seconds_bucket{queue=\"prices\",le=\"1.0\"} 3\n\
+        ads_wait_seconds_bucket{queue=\"prices\",le=\"2.5\"} 4\n\
+        ads_wait_seconds_bucket{queue=\"prices\",le=\"+Inf\"} 6\n\
         ads_wait_seconds_sum{queue=\"prices\"} 9.25\n\
-        ads_wait_seconds_count{queue=\"prices\"} 6\n\
-        ads_wait_seconds_bucket{le=\"0.1\",queue=\"prices\"} 3\n\
-        ads_wait_seconds_bucket{le=\"1.0\",queue=\"prices\"} 3\n\
-        ads_wait_seconds_bucket{le=\"2.5\",queue=\"prices\"} 4\n\
-        ads_wait_seconds_bucket{le=\"+Inf\",queue=\"prices\"} 6\n";
+        ads_wait_seconds_count{queue=\"prices\"} 6\n";
     let classic = metrics.prometheus().into_body();
     assert!(classic.contains(text), "{classic}");
     let openmetrics = metrics.openmetrics().into_body();

@@ -59,7 +59,7 @@ fn read(text: &str, format: Format) -> Samples {
                 "the family {name} is there twice"
             );
             assert!(
-                ["counter", "gauge", "histogram"].contains(&kind),
+                ["counter", "gauge", "histogram", "summary"].contains(&kind),
                 "{line:?}"
             );
             finish(family.replace(Family::new(name, kind, format)), &samples);
@@ -121,12 +121,24 @@ impl Family {
     fn own(&mut self, sample: &str, labels: &BTreeMap<String, String>, value: f64) {
         let suffix = sample.strip_prefix(&*self.name);
         match (&*self.kind, suffix, self.format) {
+            // Only summaries and histograms may have these labels: `promtool check metrics`.
+            ("gauge" | "counter", _, _)
+                if labels.contains_key("quantile") || labels.contains_key("le") =>
+            {
+                panic!("{sample} has a label of summaries or histograms: {labels:?}")
+            }
             ("gauge", Some(""), _) => {}
             ("counter", Some("_total"), Format::OpenMetrics)
             | ("counter", Some(""), Format::Classic) => {
                 assert!(sample.ends_with("_total"), "{sample}");
                 assert!(value >= 0.0 && value.is_finite(), "{sample} is {value}");
             }
+            ("summary", Some(""), _) => {
+                let quantile: f64 = labels["quantile"].parse().unwrap();
+                assert!((0.0..=1.0).contains(&quantile), "{labels:?}");
+                assert!(!(value < 0.0), "{sample} is {value}");
+            }
+            ("summary", Some("_count" | "_sum"), _) => assert!(value >= 0.0, "{sample} is {value}"),
             ("histogram", Some("_sum"), _) => assert!(value >= 0.0, "{sample} is {value}"),
             ("histogram", Some("_count"), _) => {
                 self.counts.insert(labels.clone(), value);
