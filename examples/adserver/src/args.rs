@@ -18,7 +18,9 @@ Options:
                     the sum of its other columns is the cost of a request
   --speed X         recorded seconds that pass in one (default: so that the trace fits)
   --seed N          the seed of all random choices (default 1)
-  --serve           leave the protected server running, with /metrics and /health/load, until Ctrl-C
+  --serve           run the phases against the protected server again and again, until Ctrl-C; it serves a board,
+                    /metrics and /health/load
+  --rounds N        with --serve: stop the load after N rounds; --json then has the totals of the last round
   -h, --help        this text
 ";
 
@@ -42,6 +44,7 @@ pub(crate) struct Options {
     pub(crate) speed: Option<f64>,
     pub(crate) seed: u64,
     pub(crate) serve: bool,
+    pub(crate) rounds: Option<u32>,
 }
 
 /// A part and its arguments, as the main process sets them.
@@ -70,6 +73,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
         speed: None,
         seed: 1,
         serve: false,
+        rounds: None,
     };
     let mut part = Part::default();
     while let Some(arg) = parser.next()? {
@@ -93,6 +97,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("speed") => options.speed = Some(positive("--speed", 1e9, &mut parser)?),
             Arg::Long("seed") => options.seed = parser.value()?.parse()?,
             Arg::Long("serve") => options.serve = true,
+            Arg::Long("rounds") => options.rounds = Some(parser.value()?.parse()?),
             Arg::Long("role") => part.role = parser.value()?.string()?,
             Arg::Long("store") => part.store = Some(parser.value()?.parse()?),
             Arg::Long("bidder") => part.bidders.push(parser.value()?.parse()?),
@@ -108,6 +113,9 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
     }
     if options.speed.is_some() && options.trace.is_none() {
         return Err("--speed is the speed of a --trace".into());
+    }
+    if options.rounds.is_some() && !options.serve {
+        return Err("--rounds is the number of rounds of --serve".into());
     }
     if options.phases.is_some() && options.trace.is_some() {
         return Err("--trace has one phase, the replay: leave out --phases".into());

@@ -100,6 +100,32 @@ pub(crate) struct Impressions {
 }
 
 impl Tally {
+    /// Adds the counts of another load. Percentiles do not add up, and stay.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        for (sum, more) in [
+            (&mut self.offered, other.offered),
+            (&mut self.answered, other.answered),
+            (&mut self.recorded, other.recorded),
+            (&mut self.degraded, other.degraded),
+            (&mut self.turned_away, other.turned_away),
+            (&mut self.late, other.late),
+            (&mut self.failed, other.failed),
+            (&mut self.unsent, other.unsent),
+        ] {
+            *sum += more;
+        }
+        for (policy, count) in &other.refused {
+            *self.refused.entry(policy.clone()).or_default() += count;
+        }
+        for (criticality, more) in &other.impressions {
+            let sum = self.impressions.entry(criticality.clone()).or_default();
+            sum.offered += more.offered;
+            sum.taken += more.taken;
+        }
+        self.worst_lag_ms = self.worst_lag_ms.max(other.worst_lag_ms);
+    }
+
     /// Returns answered auctions per second.
     pub(crate) fn goodput_rps(&self) -> f64 {
         self.answered as f64 / self.seconds.max(f64::EPSILON)

@@ -8,7 +8,11 @@ mod table;
 mod tables;
 mod tiles;
 
-pub(crate) use self::{html::html, json::json, table::table};
+pub(crate) use self::{
+    html::html,
+    json::json,
+    table::{table, totals},
+};
 
 /// Escapes text for HTML.
 fn escape(text: &str) -> String {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::figures::{Figures, Run, Server};
+use crate::{
+    figures::{Figures, Run, Server},
+    tally::Tally,
+};
 
 const HEAD: &str = "\
 phase        server    offered/s  answered/s  goodput   house/s   late/s   p50 ms   p99 ms  p99.9 ms   peak MiB  lag ms  \
@@ -36,11 +39,6 @@ bids by circuit-breaker. Late includes broken connections and unsent requests. L
 fn row(phase: &str, server: Server, run: &Run, capacity: f64) -> String {
     let total = &run.total;
     let per_second = |count: u64| count as f64 / total.seconds.max(f64::EPSILON);
-    let refused: Vec<String> = total
-        .refused
-        .iter()
-        .map(|(policy, count)| format!("{policy} {count}"))
-        .collect();
     format!(
         "{phase:12} {:8} {:10.0} {:11.0} {:8.2} {:9.0} {:8.0} {:8.0} {:8.0} {:9.0} {:10.0} {:7.1}  {}{}",
         server.name(),
@@ -54,15 +52,34 @@ fn row(phase: &str, server: Server, run: &Run, capacity: f64) -> String {
         total.p999_ms,
         run.peak_mib,
         total.worst_lag_ms,
-        if refused.is_empty() {
-            "-".to_owned()
-        } else {
-            refused.join(", ")
-        },
+        rejections(total),
         if run.is_void() {
             "  VOID: the generator was late"
         } else {
             ""
         },
     )
+}
+
+/// Returns the sums of all rounds in one line.
+pub(crate) fn totals(rounds: u32, total: &Tally) -> String {
+    format!(
+        "after {rounds} rounds: {} auctions offered, {} answered, {} house ads, {} rejected, {} late; rejected, by policy: {}",
+        total.offered,
+        total.answered,
+        total.degraded,
+        total.turned_away,
+        total.late + total.failed + total.unsent,
+        rejections(total),
+    )
+}
+
+fn rejections(total: &Tally) -> String {
+    let one = |(policy, count): (&String, &u64)| format!("{policy} {count}");
+    let all: Vec<String> = total.refused.iter().map(one).collect();
+    if all.is_empty() {
+        "-".to_owned()
+    } else {
+        all.join(", ")
+    }
 }

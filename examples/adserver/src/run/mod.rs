@@ -2,6 +2,7 @@
 
 mod plan;
 mod play;
+mod serve;
 
 use std::{
     fs, io,
@@ -13,10 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::plan::Plan;
 use crate::{
     args::Options,
-    cast::Cast,
     figures::{Figures, PhaseFigures, Run, Server},
     proc, report,
-    settings::{CLIENT_DEADLINE, STORE_WORKERS, nominal_capacity},
+    settings::{CLIENT_DEADLINE, STORE_WORKERS},
 };
 
 /// Runs the options, and stops at Ctrl-C.
@@ -26,7 +26,7 @@ pub(crate) async fn main(options: Options) -> Result<(), String> {
         LogFolder::make().map_err(|error| format!("cannot make a folder for logs: {error}"))?;
     let work = async {
         if options.serve {
-            serve(&folder.0).await
+            serve::serve(&options, &folder.0).await
         } else {
             compare(&options, &folder.0).await
         }
@@ -56,26 +56,6 @@ impl Drop for LogFolder {
     fn drop(&mut self) {
         _ = fs::remove_dir_all(&self.0);
     }
-}
-
-async fn serve(folder: &Path) -> Result<(), String> {
-    let failed = |error| format!("a part failed: {error}");
-    let role = Server::Plimsoll.role();
-    let cast = Cast::start(role, nominal_capacity(), folder)
-        .await
-        .map_err(failed)?;
-    let target = cast.target;
-    println!("serving at http://{target} until Ctrl-C; try:");
-    println!("  curl -i -X POST -H 'x-publisher: me' http://{target}/auction");
-    println!(
-        "  curl -i -X POST -d 'seen' -H 'x-criticality: CRITICAL_PLUS' http://{target}/impression"
-    );
-    println!("  curl http://{target}/metrics");
-    println!("  curl -i http://{target}/health/load");
-    // The caller waits for Ctrl-C. `cast` must live until then.
-    let () = std::future::pending().await;
-    drop(cast);
-    Ok(())
 }
 
 async fn compare(options: &Options, folder: &Path) -> Result<(), String> {

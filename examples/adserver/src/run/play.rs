@@ -88,7 +88,7 @@ pub(super) async fn phases(
 }
 
 /// Prints one line per second.
-fn progress(server: Server, phase: &Phase, number: u32, capacity: f64, second: &Second) {
+pub(super) fn progress(server: Server, phase: &Phase, number: u32, capacity: f64, second: &Second) {
     let tally = &second.tally;
     println!(
         "{:8} {:11} {number:2} s  offered {:5.0}/s  answered {:4.0}/s = {:4.2} of capacity  house {:4}  refused {:4}  \
