@@ -4,7 +4,7 @@ use super::{
     BuiltIn, Family, Labels, Sample, Value,
     table::{
         ABANDONED, ADMITTED, BODY_DROPPED, FAILED_READINGS, FINISHED, IN_FLIGHT, LATENCY, LOAD,
-        MISSING_KEYS, OVERLOADED_AT, PERMIT, RECENT_LATENCY, RECENT_WAIT, REJECTED, WAIT,
+        MISSING_KEYS, OFFERED, OVERLOADED_AT, PERMIT, RECENT_LATENCY, RECENT_WAIT, REJECTED, WAIT,
     },
 };
 use crate::{GateSnapshot, Latencies, Snapshot};
@@ -19,6 +19,10 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
         each(family, gates, |gate| Value::Count(read(gate)))
     };
     let families = [
+        count(OFFERED, |gate| {
+            let counts = &gate.counts;
+            counts.admitted + counts.rejected() + counts.abandoned
+        }),
         count(ADMITTED, |gate| gate.counts.admitted),
         family(REJECTED, gates.iter().flat_map(rejections).collect()),
         count(ABANDONED, |gate| gate.counts.abandoned),

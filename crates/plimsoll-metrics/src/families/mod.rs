@@ -107,8 +107,8 @@ impl Snapshot {
     /// let metrics = Metrics::new();
     /// metrics.gate("edge");
     /// let families = metrics.snapshot().families();
-    /// let admitted = &families[0];
-    /// assert_eq!((&*admitted.name, admitted.samples.len()), ("plimsoll_admitted", 1));
+    /// let offered = &families[0];
+    /// assert_eq!((&*offered.name, offered.samples.len()), ("plimsoll_offered", 1));
     /// ```
     pub fn families(&self) -> Vec<Family> {
         let mut families = gates::families(self);

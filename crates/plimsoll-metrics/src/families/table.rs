@@ -52,6 +52,11 @@ const fn seconds(kind: FamilyKind, name: &'static str, help: &'static str) -> Bu
     }
 }
 
+pub(super) const OFFERED: BuiltIn = counter(
+    "plimsoll_offered",
+    &["gate"],
+    "Requests that were admitted, rejected, or left the queue",
+);
 pub(super) const ADMITTED: BuiltIn = counter("plimsoll_admitted", &["gate"], "Requests admitted");
 pub(super) const REJECTED: BuiltIn = counter(
     "plimsoll_rejected",
@@ -119,6 +124,7 @@ pub(super) const FAILED_READINGS: BuiltIn = counter(
 /// The families of this crate, in the order in which they are exported. Figures of
 /// [watched](crate::Metrics::watch) policies come after those of the gates.
 pub const FAMILIES: &[BuiltIn] = &[
+    OFFERED,
     ADMITTED,
     REJECTED,
     ABANDONED,

@@ -77,3 +77,89 @@ async fn promtool_accepts_a_registry_with_each_kind_of_metric() {
     assert!(output.status.success(), "{complaints}\n{text}");
     assert_eq!(complaints, "", "{text}");
 }
+
+/// Runs promtool in the folder of the alert rules.
+fn promtool(args: &[&str]) -> (bool, String) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts");
+    let output = Command::new("promtool")
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("promtool can be started: install the package `prometheus`");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into(),
+    )
+}
+
+#[test]
+fn the_alert_rules_are_valid_and_fire_as_their_tests_state() {
+    for args in [
+        ["check", "rules", "plimsoll.rules.yml"],
+        ["test", "rules", "plimsoll.rules.test.yml"],
+    ] {
+        let (passed, text) = promtool(&args);
+        assert!(passed, "{text}");
+    }
+}
+
+/// The names of metrics in a text: words that begin with `plimsoll_`, without what Prometheus
+/// appends.
+fn names(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_part(c));
+    let mut names: Vec<_> = words
+        .filter(|word| word.starts_with("plimsoll_"))
+        .map(|word| {
+            let known = ["_total", "_bucket"].iter();
+            let base = known.clone().find_map(|suffix| word.strip_suffix(suffix));
+            base.unwrap_or(word).to_owned()
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// All Rust sources of the crates, as one text.
+fn sources(folder: &std::path::Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn alerts_and_boards_use_only_metrics_that_the_crates_export() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut code = String::new();
+    sources(&root.join("crates"), &mut code);
+    for file in [
+        "plimsoll.rules.yml",
+        "plimsoll.rules.test.yml",
+        "grafana.json",
+    ] {
+        let text = std::fs::read_to_string(root.join("docs/alerts").join(file)).unwrap();
+        let names = names(&text);
+        assert!(names.len() > 10, "{file}: {names:?}");
+        for name in names {
+            let defined = if let Some(figure) = name.strip_prefix("plimsoll_policy_") {
+                let figure = figure.strip_suffix("_seconds").unwrap_or(figure);
+                ["gauge", "counter", "state", "by_criticality"]
+                    .iter()
+                    .any(|kind| code.contains(&format!("{kind}(\"{figure}\"")))
+            } else if let Some(family) = name.strip_prefix("plimsoll_stream_") {
+                code.contains(&format!("\"{family}\""))
+                    || code.contains(&format!("\"{family}_total\""))
+            } else {
+                code.contains(&format!("\"{name}\""))
+            };
+            assert!(defined, "{file}: no code exports {name}");
+        }
+    }
+}

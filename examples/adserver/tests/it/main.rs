@@ -1,5 +1,8 @@
 //! Short runs of the program.
 
+mod prometheus;
+mod served;
+
 use std::{
     fs,
     path::{Path, PathBuf},
