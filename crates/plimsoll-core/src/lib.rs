@@ -83,6 +83,8 @@ mod rejection;
 mod release;
 mod retry_after;
 mod shard;
+#[cfg_attr(loom, allow(dead_code))]
+mod slot;
 mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
@@ -107,7 +109,10 @@ pub mod support {
         protocol::grpc_trailers,
         retry_after::retry_after,
         shard::{shard, shards},
+        slot::{slot, slots},
     };
+    #[cfg(not(loom))]
+    pub use crate::slot::claim_slot;
 }
 
 /// The clock of all policies, which tests can pause.

@@ -111,27 +111,34 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod buckets;
 mod collect;
+mod counts;
+mod criticality;
 mod error;
 mod events;
 mod gate;
 mod health;
 mod histogram;
 mod latency;
+mod layout;
 mod metrics;
 mod prometheus;
 mod pulled;
 mod recent;
 mod rejections;
 mod service;
+mod shard;
 mod signals;
 mod snapshot;
+mod sparse;
 mod watched;
 
 pub use self::{
+    counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
-    gate::{GateCounts, GateMetrics, RejectionCount},
+    gate::GateMetrics,
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
