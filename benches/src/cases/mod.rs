@@ -5,6 +5,7 @@ mod base;
 mod case;
 mod client;
 pub mod governor;
+mod metrics;
 pub mod plimsoll;
 mod resilience;
 mod stacks;
@@ -23,6 +24,7 @@ pub fn all(only: &str) -> Vec<Case> {
         governor::cases(),
         resilience::cases(),
         plimsoll::cases(),
+        metrics::cases(),
         client::cases(),
         stacks::cases(),
     ];

@@ -234,7 +234,7 @@ pub(super) fn house_ad() -> Fallback<Fixed> {
 }
 
 /// Rejects everything: what remains is the cost of a rejection.
-struct Refuse;
+pub(super) struct Refuse;
 
 impl<Req> Policy<Req> for Refuse {
     type Permit = ();

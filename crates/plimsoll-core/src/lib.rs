@@ -83,6 +83,8 @@ mod rejection;
 mod release;
 mod retry_after;
 mod shard;
+#[cfg_attr(loom, allow(dead_code))]
+mod slot;
 mod sync;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
@@ -96,6 +98,8 @@ pub mod support {
 
     #[cfg(feature = "serde")]
     pub use crate::duration_text::serde_text;
+    #[cfg(not(loom))]
+    pub use crate::slot::claim_slot;
     pub use crate::{
         callbacks::Callbacks,
         deadline::{grpc_timeout, parse_grpc_timeout, parse_millis},
@@ -107,6 +111,7 @@ pub mod support {
         protocol::grpc_trailers,
         retry_after::retry_after,
         shard::{shard, shards},
+        slot::{slot, slots},
     };
 }
 

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::Spent;
+use crate::{Spent, epoch};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -191,7 +191,7 @@ impl Outcome {
     #[inline]
     pub fn latency_nanos(&self) -> u64 {
         match self.latency {
-            NO_HEAD => self.ran().as_nanos() as u64,
+            NO_HEAD => self.ran_nanos(),
             nanos => nanos,
         }
     }
@@ -216,6 +216,11 @@ impl Outcome {
     #[inline]
     pub fn ran(&self) -> Duration {
         self.ended().saturating_duration_since(self.started)
+    }
+
+    /// As [`ran`](Self::ran), in nanoseconds.
+    pub fn ran_nanos(&self) -> u64 {
+        epoch::nanos_between(self.started, self.ended())
     }
 
     /// Returns when the permit ended: by default at the end of the body.

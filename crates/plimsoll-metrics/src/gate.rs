@@ -4,56 +4,36 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
+            AtomicBool,
+            Ordering::{Acquire, Relaxed},
         },
     },
     time::Duration,
 };
 
-use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected};
+use plimsoll_core::{Kind, Observe, Outcome, Rejected};
 use tokio::time::Instant;
 
 use crate::{
-    latency::{Latencies, Recorder},
+    buckets::{Buckets, Shared},
+    counts::{GateCounts, RejectionCount},
+    criticality::criticality,
+    latency::Latencies,
     recent::Recent,
-    rejections::Rejections,
+    rejections::{Policies, by_criticality},
+    shard::{CLASSES, PERMIT_EVERY, Shard, Shards},
     snapshot::GateSnapshot,
     watched::Watched,
 };
-
-/// Labels of the classes in the order of their counters; the last counter takes classes that a
-/// later core may add.
-const CLASSES: [&str; 7] = [
-    "success",
-    "failure",
-    "overloaded",
-    "ignored",
-    "cancelled",
-    "rejected",
-    "other",
-];
-
-#[inline]
-const fn index(class: Class) -> usize {
-    match class {
-        Class::Success => 0,
-        Class::Failure => 1,
-        Class::Overloaded => 2,
-        Class::Ignored => 3,
-        Class::Cancelled => 4,
-        Class::Rejected => 5,
-        _ => 6,
-    }
-}
 
 /// The counters of one named gate, for
 /// [`GateBuilder::observe`](plimsoll_core::GateBuilder::observe).
 ///
 /// Made by [`Metrics::gate`](crate::Metrics::gate). Clones and all values with the same name share
 /// the counters, so several layers may report as one gate. The label is this name, whatever the
-/// [`GateBuilder::name`](plimsoll_core::GateBuilder::name) of the reporting gate is. Each event is
-/// one to three relaxed atomics: no lookup, no lock, no allocation, no error.
+/// [`GateBuilder::name`](plimsoll_core::GateBuilder::name) of the reporting gate is. An event takes
+/// no lock, looks up no label and cannot fail; it allocates only for a thread's first event of its
+/// kind, or its first duration in an octave.
 ///
 /// ```
 /// use plimsoll_core::{Class, GateLayer};
@@ -72,16 +52,14 @@ pub struct GateMetrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    shards: Shards,
     name: String,
-    admitted: AtomicU64,
-    abandoned: AtomicU64,
-    body_dropped: AtomicU64,
-    missing_keys: AtomicU64,
-    finished: [AtomicU64; CLASSES.len()],
-    rejected: Rejections,
-    latency: Recorder,
-    wait: Recorder,
-    permit: Recorder,
+    policies: Policies,
+    /// Recorded by every thread: a queued request has taken the lock of its queue.
+    wait: Buckets,
+    /// Recorded by every thread: one request in 16 has its permit time measured.
+    permit: Buckets,
+    every_permit: AtomicBool,
     watched: Watched,
     recent_latency: Recent,
     recent_wait: Recent,
@@ -89,20 +67,17 @@ struct Inner {
 
 impl GateMetrics {
     pub(crate) fn new(name: String) -> Self {
+        let now = Instant::now();
         Self(Arc::new(Inner {
+            shards: Shards::new(),
             name,
-            admitted: AtomicU64::default(),
-            abandoned: AtomicU64::default(),
-            body_dropped: AtomicU64::default(),
-            missing_keys: AtomicU64::default(),
-            finished: Default::default(),
-            rejected: Rejections::default(),
-            latency: Recorder::new(),
-            wait: Recorder::new(),
-            permit: Recorder::new(),
+            policies: Policies::default(),
+            wait: Buckets::default(),
+            permit: Buckets::default(),
+            every_permit: AtomicBool::default(),
             watched: Watched::default(),
-            recent_latency: Recent::default(),
-            recent_wait: Recent::default(),
+            recent_latency: Recent::new(now),
+            recent_wait: Recent::new(now),
         }))
     }
 
@@ -115,51 +90,68 @@ impl GateMetrics {
     /// rejection is an increase and not a new series. Call it once for each policy of the gate and
     /// its kind.
     pub fn expecting(self, policy: &'static str, kind: Kind) -> Self {
-        self.0.rejected.expect(policy, kind);
+        self.0.policies.expect(policy, kind);
+        self
+    }
+
+    /// Measures the permit time of every request, for all clones. By default it is measured for one
+    /// request in 16, chosen at random, since a request then takes one more clock read.
+    pub fn every_permit(self) -> Self {
+        self.0.every_permit.store(true, Relaxed);
         self
     }
 
     /// The current counters.
     pub fn counts(&self) -> GateCounts {
+        let shards = &self.0.shards;
         // The ends are read first, with acquire: the starts that belong to them are then in the
         // later reads, so there are never more ends than starts.
-        let finished = self.0.finished.each_ref().map(|count| count.load(Acquire));
-        GateCounts {
-            admitted: self.0.admitted.load(Relaxed),
-            abandoned: self.0.abandoned.load(Relaxed),
-            body_dropped: self.0.body_dropped.load(Relaxed),
-            missing_keys: self.0.missing_keys.load(Relaxed),
-            finished,
-            rejected: self.rejections(),
+        let mut finished = [0; CLASSES];
+        for shard in shards.iter() {
+            for (sum, count) in finished.iter_mut().zip(&shard.finished) {
+                *sum += count.load(Acquire);
+            }
         }
-    }
-
-    fn rejections(&self) -> Vec<RejectionCount> {
-        let series = self.0.rejected.read().into_iter();
-        series
-            .map(|(policy, kind, count)| RejectionCount {
-                policy,
-                kind,
-                count,
-            })
-            .collect()
+        let sum = |count: fn(&Shard) -> u64| shards.iter().map(count).sum();
+        let rejected = shards.iter().filter_map(Shard::rejected);
+        GateCounts {
+            finished,
+            admitted: sum(|shard| shard.admitted.load(Relaxed)),
+            abandoned: sum(|shard| shard.abandoned.load(Relaxed)),
+            body_dropped: sum(|shard| shard.body_dropped.load(Relaxed)),
+            missing_keys: sum(|shard| shard.missing_keys.load(Relaxed)),
+            by_criticality: by_criticality(rejected.clone()),
+            rejected: (self.0.policies.read(&rejected).into_iter())
+                .map(|(policy, kind, count)| RejectionCount {
+                    policy,
+                    kind,
+                    count,
+                })
+                .collect(),
+        }
     }
 
     /// Latencies so far: request to head of the response, without cancelled calls, overloaded
     /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
-        self.0.latency.read()
+        Latencies::of(self.0.shards.iter().map(|shard| &shard.latency))
     }
 
     /// Waits so far: the time in the queue of requests that were queued, whether they then ran or
     /// left.
     pub fn waits(&self) -> Latencies {
-        self.0.wait.read()
+        Latencies::of([&self.0.wait].into_iter())
     }
 
-    /// Times that permits were held so far: from admission to the end of the body.
+    /// Times that permits were held so far, from admission to the end of the body: those of one
+    /// request in 16, or of [all](Self::every_permit).
     pub fn permits(&self) -> Latencies {
-        self.0.permit.read()
+        Latencies::of([&self.0.permit].into_iter())
+    }
+
+    /// The bytes of the counters and histograms.
+    pub fn bytes(&self) -> usize {
+        size_of::<Inner>() + self.0.shards.bytes() + self.0.wait.bytes() + self.0.permit.bytes()
     }
 
     /// All figures of the gate, and of the policies that it watches.
@@ -171,112 +163,71 @@ impl GateMetrics {
         GateSnapshot {
             name: self.0.name.clone(),
             counts: self.counts(),
-            recent_latency: self.0.recent_latency.of(&latency, now),
-            recent_waits: self.0.recent_wait.of(&waits, now),
+            recent_latency: self.0.recent_latency.of(latency.clone(), now),
+            recent_waits: self.0.recent_wait.of(waits.clone(), now),
             latency,
             waits,
             permits: self.permits(),
             policies: self.0.watched.read(),
+            bytes: self.bytes(),
         }
     }
 
     pub(crate) fn watched(&self) -> &Watched {
         &self.0.watched
     }
+
+    fn waited(&self, waited: Duration) {
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.0.wait.record::<Shared>(nanos);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn measure_permit(&self, outcome: &Outcome) {
+        let nanos = outcome.ran_nanos();
+        self.0.permit.record::<Shared>(nanos);
+        let next = if self.0.every_permit.load(Relaxed) {
+            0
+        } else {
+            // Random, so that a pattern of requests that repeats does not choose the same ones.
+            fastrand::u64(0..2 * PERMIT_EVERY - 1)
+        };
+        self.0.shards.measure_permit_in(next);
+    }
 }
 
 impl Observe for GateMetrics {
     #[inline]
     fn admitted(&self, _: &str, waited: Duration) {
-        self.0.admitted.fetch_add(1, Relaxed);
+        self.0.shards.admit();
         // Zero means that the request was not queued.
         if !waited.is_zero() {
-            self.0.wait.record(waited);
+            self.waited(waited);
         }
     }
 
-    #[inline]
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
-        self.0.rejected.record(rejected.rejection);
+        let rejection = rejected.rejection;
+        let row = self.0.policies.row(rejection.policy());
+        let criticality = criticality(rejected.request) as usize;
+        let kind = rejection.kind().index();
+        self.0.shards.reject(row, kind, criticality);
     }
 
-    #[inline]
     fn abandoned(&self, _: &str, waited: Duration) {
-        self.0.abandoned.fetch_add(1, Relaxed);
-        self.0.wait.record(waited);
+        self.0.shards.abandon();
+        self.waited(waited);
     }
 
     #[inline]
     fn finished(&self, _: &str, outcome: &Outcome) {
-        if outcome.body_dropped() {
-            self.0.body_dropped.fetch_add(1, Relaxed);
+        if self.0.shards.finish(outcome) {
+            self.measure_permit(outcome);
         }
-        self.0.finished[index(outcome.class)].fetch_add(1, Release);
-        if !matches!(
-            outcome.class,
-            Class::Cancelled | Class::Overloaded | Class::Rejected
-        ) {
-            self.0.latency.record(outcome.latency());
-        }
-        self.0.permit.record(outcome.ran());
     }
 
     fn missing_key(&self, _: &str) {
-        self.0.missing_keys.fetch_add(1, Relaxed);
+        self.0.shards.miss_key();
     }
-}
-
-/// The counters of a gate at one time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GateCounts {
-    /// Requests that were admitted.
-    pub admitted: u64,
-    /// Requests that left the queue before they could run.
-    pub abandoned: u64,
-    /// Answers whose body the caller dropped before its end. Each is also counted in the class of
-    /// its head.
-    pub body_dropped: u64,
-    /// Requests from which a policy of this gate read no key, admitted or rejected.
-    pub missing_keys: u64,
-    /// Requests that were rejected, by policy and kind, in order of the first rejection.
-    pub rejected: Vec<RejectionCount>,
-    finished: [u64; CLASSES.len()],
-}
-
-impl GateCounts {
-    /// Admitted requests that ended with this class.
-    pub const fn finished(&self, class: Class) -> u64 {
-        self.finished[index(class)]
-    }
-
-    /// Admitted requests that have not ended.
-    pub fn in_flight(&self) -> u64 {
-        self.admitted.saturating_sub(self.finished.iter().sum())
-    }
-
-    /// Requests that were rejected, by any policy.
-    pub fn rejected(&self) -> u64 {
-        self.rejected.iter().map(|series| series.count).sum()
-    }
-
-    /// All classes with their label; the last counter only when it is not 0.
-    pub(crate) fn classes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let known = CLASSES.len() - 1;
-        let all = CLASSES.into_iter().zip(self.finished).enumerate();
-        all.filter(move |(i, (_, count))| *i < known || *count > 0)
-            .map(|(_, series)| series)
-    }
-}
-
-/// Rejections by one policy of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RejectionCount {
-    /// The policy, or `other` for policies beyond the sixteenth.
-    pub policy: &'static str,
-    /// The kind of the rejections.
-    pub kind: Kind,
-    /// The number of rejections.
-    pub count: u64,
 }

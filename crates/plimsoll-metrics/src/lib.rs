@@ -112,6 +112,9 @@
 
 mod accept;
 mod added;
+mod buckets;
+mod counts;
+mod criticality;
 mod error;
 mod events;
 mod export;
@@ -120,20 +123,24 @@ mod gate;
 mod health;
 mod histogram;
 mod latency;
+mod layout;
 mod metrics;
 mod prometheus;
 mod pulled;
 mod recent;
 mod rejections;
 mod service;
+mod shard;
 mod signals;
 mod snapshot;
+mod sparse;
 mod watched;
 
 pub use self::{
+    counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
-    gate::{GateCounts, GateMetrics, RejectionCount},
+    gate::GateMetrics,
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,

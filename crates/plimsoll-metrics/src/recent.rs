@@ -7,39 +7,45 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::latency::Latencies;
+use crate::{latency::Latencies, sparse::Sparse};
 
-/// Shortest time that the quantiles cover.
-///
-/// They cover at most twice as much when the registry is scraped at least this often.
+/// Shortest time that the quantiles cover, and half of the longest: one minute. Durations that
+/// could be older are not recent (`a_gap_in_scraping_is_not_recent`).
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Two earlier snapshots, taken while scraping. Durations recorded since the older one are recent.
 ///
 /// Windows advance by time and not by scrape, so two scrapers do not shorten each other's windows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recent(Mutex<Windows>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Windows {
-    older: Option<Latencies>,
-    newer: Option<(Instant, Latencies)>,
+    older: (Instant, Sparse),
+    newer: (Instant, Sparse),
 }
 
 impl Recent {
-    /// The durations of the last one to two minutes, from `all` durations recorded by `now`.
-    pub(crate) fn of(&self, all: &Latencies, now: Instant) -> Latencies {
+    /// Nothing was recorded before `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self(Mutex::new(Windows {
+            older: (now, Sparse::default()),
+            newer: (now, Sparse::default()),
+        }))
+    }
+
+    /// The durations of the last one to two minutes, from `all` durations recorded by `now`. None
+    /// after two minutes without a call; the next call has those since then.
+    pub(crate) fn of(&self, mut all: Latencies, now: Instant) -> Latencies {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &windows.newer {
-            Some((taken, _)) if now.saturating_duration_since(*taken) < WINDOW => {}
-            _ => {
-                let turned = windows.newer.replace((now, all.clone()));
-                windows.older = turned.map(|(_, snapshot)| snapshot);
-            }
+        if now.saturating_duration_since(windows.newer.0) >= WINDOW {
+            let turned = std::mem::replace(&mut windows.newer, (now, Sparse::of(&all)));
+            windows.older = turned;
         }
-        match &windows.older {
-            Some(older) => all.since(older),
-            None => all.clone(),
+        if now.saturating_duration_since(windows.older.0) > 2 * WINDOW {
+            windows.older = windows.newer.clone();
         }
+        windows.older.1.subtract_from(&mut all);
+        all
     }
 }

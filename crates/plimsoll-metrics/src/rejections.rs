@@ -1,102 +1,127 @@
-//! Rejections by policy and kind: a table of fixed size without a lock for known names.
+//! Rejections by policy, kind and criticality: tables of fixed size without a lock.
 
 use std::sync::{
     OnceLock,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Acquire, Relaxed},
+    },
 };
 
-use plimsoll_core::{Kind, Rejection};
+use plimsoll_core::{Criticality, Kind};
+
+use crate::buckets::Write;
 
 /// Rows: a tuple holds up to eight policies; a gate with nested ones may have twice as many.
 const ROWS: usize = 16;
+/// The row of policies beyond the table.
+const OTHER: usize = ROWS;
+/// Its name.
+const OTHER_NAME: &str = "other";
 const KINDS: usize = Kind::ALL.len();
-/// The name under which policies beyond the table are counted.
-const OTHER: &str = "other";
+const CRITICALITIES: usize = Criticality::ALL.len();
 
-type Counts = [AtomicU64; KINDS];
-
-/// Counts rejections by policy and kind.
+/// The policies of a gate that reject.
 ///
 /// Rows are claimed from left to right by the first rejection of a policy, so a policy has one row
-/// however many threads reject concurrently. Rejections without a row are counted as [`OTHER`].
+/// however many threads reject concurrently.
 #[derive(Debug, Default)]
-pub(crate) struct Rejections {
-    rows: [Row; ROWS],
-    other: Counts,
-}
+pub(crate) struct Policies([Row; ROWS]);
 
 #[derive(Debug, Default)]
 struct Row {
     policy: OnceLock<&'static str>,
-    counts: Counts,
     /// One bit per kind: exported before the first rejection.
     expected: AtomicU32,
 }
 
-impl Rejections {
+/// The rejections that one shard has counted, by the rows of [`Policies`].
+#[derive(Debug, Default)]
+pub(crate) struct Rejected {
+    by_policy: [[AtomicU64; KINDS]; ROWS + 1],
+    by_criticality: [AtomicU64; CRITICALITIES],
+}
+
+impl Rejected {
     #[inline]
-    pub(crate) fn record(&self, rejection: &Rejection) {
-        let counts = self
-            .row(rejection.policy())
-            .map_or(&self.other, |row| &row.counts);
+    pub(crate) fn count<W: Write>(&self, row: usize, kind: usize, criticality: usize) {
+        if let Some(count) = self.by_criticality.get(criticality) {
+            W::add(count, 1);
+        }
         // A kind of a later core than this crate was built with is beyond the table.
-        if let Some(count) = counts.get(rejection.kind().index()) {
-            count.fetch_add(1, Relaxed);
+        if let Some(count) = self.by_policy.get(row).and_then(|row| row.get(kind)) {
+            W::add(count, 1);
         }
     }
+}
 
-    /// Exports a series from the start, at 0.
-    pub(crate) fn expect(&self, policy: &'static str, kind: Kind) {
-        if let Some(row) = self.row(policy) {
-            row.expected.fetch_or(1 << kind.index(), Relaxed);
-        }
-    }
-
-    /// The series that are not 0, or expected.
-    pub(crate) fn read(&self) -> Vec<(&'static str, Kind, u64)> {
-        let mut series = Vec::new();
-        for row in &self.rows {
-            let Some(policy) = row.policy.get() else {
-                break;
-            };
-            let expected = row.expected.load(Relaxed);
-            for (kind, count) in Kind::ALL.iter().zip(&row.counts) {
-                let count = count.load(Relaxed);
-                if count > 0 || expected & (1 << kind.index()) != 0 {
-                    series.push((*policy, *kind, count));
-                }
-            }
-        }
-        for (kind, count) in Kind::ALL.iter().zip(&self.other) {
-            let count = count.load(Relaxed);
-            if count > 0 {
-                series.push((OTHER, *kind, count));
-            }
-        }
-        series
-    }
-
+impl Policies {
+    /// The row of a policy, [`OTHER`] for one beyond the table.
     #[inline]
-    fn row(&self, policy: &'static str) -> Option<&Row> {
-        for row in &self.rows {
+    pub(crate) fn row(&self, policy: &'static str) -> usize {
+        for (number, row) in self.0.iter().enumerate() {
             match row.policy.get() {
-                Some(known) if same(known, policy) => return Some(row),
+                Some(known) if same(known, policy) => return number,
                 Some(_) => {}
                 None => return self.claim(policy),
             }
         }
-        None
+        OTHER
     }
 
     #[cold]
-    fn claim(&self, policy: &'static str) -> Option<&Row> {
-        if policy == OTHER {
-            return None;
+    fn claim(&self, policy: &'static str) -> usize {
+        if policy == OTHER_NAME {
+            return OTHER;
         }
-        self.rows
-            .iter()
-            .find(|row| same(row.policy.get_or_init(|| policy), policy))
+        let claimed = |row: &Row| same(row.policy.get_or_init(|| policy), policy);
+        self.0.iter().position(claimed).unwrap_or(OTHER)
     }
+
+    /// Exports a series from the start, at 0.
+    pub(crate) fn expect(&self, policy: &'static str, kind: Kind) {
+        if let Some(row) = self.0.get(self.row(policy)) {
+            row.expected.fetch_or(1 << kind.index(), Relaxed);
+        }
+    }
+
+    /// The series that are not 0, or expected; policies beyond the table as [`OTHER_NAME`].
+    pub(crate) fn read<'a>(
+        &self,
+        shards: &(impl Iterator<Item = &'a Rejected> + Clone),
+    ) -> Vec<(&'static str, Kind, u64)> {
+        let mut series = Vec::new();
+        for number in 0..=ROWS {
+            let (policy, expected) = match self.0.get(number) {
+                Some(row) => match row.policy.get() {
+                    Some(policy) => (*policy, row.expected.load(Relaxed)),
+                    None => continue,
+                },
+                None => (OTHER_NAME, 0),
+            };
+            for (kind, at) in Kind::ALL.iter().zip(0..) {
+                let counts = shards.clone().map(|one| &one.by_policy[number][at]);
+                let count = counts.map(|count| count.load(Acquire)).sum();
+                if count > 0 || expected & (1 << kind.index()) != 0 {
+                    series.push((policy, *kind, count));
+                }
+            }
+        }
+        series
+    }
+}
+
+/// Rejections by criticality, least important first.
+pub(crate) fn by_criticality<'a>(
+    shards: impl Iterator<Item = &'a Rejected>,
+) -> [u64; CRITICALITIES] {
+    let mut sums = [0; CRITICALITIES];
+    for shard in shards {
+        for (sum, count) in sums.iter_mut().zip(&shard.by_criticality) {
+            *sum += count.load(Relaxed);
+        }
+    }
+    sums
 }
 
 /// Equal constants may have several addresses, so only equal addresses are conclusive.
@@ -108,19 +133,34 @@ fn same(a: &'static str, b: &'static str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buckets::Shared;
 
     const NAMES: [&str; ROWS + 2] = [
         "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13",
         "p14", "p15", "p16", "p17",
     ];
 
+    #[derive(Default)]
+    struct Table(Policies, Rejected);
+
+    impl Table {
+        fn record(&self, policy: &'static str, kind: Kind) {
+            let row = self.0.row(policy);
+            self.1.count::<Shared>(row, kind.index(), 0);
+        }
+
+        fn read(&self) -> Vec<(&'static str, Kind, u64)> {
+            self.0.read(&[&self.1].into_iter())
+        }
+    }
+
     #[test]
     fn policies_beyond_the_table_are_counted_as_other() {
-        let table = Rejections::default();
+        let table = Table::default();
         for name in NAMES {
-            table.record(&Rejection::new(name, Kind::Full));
+            table.record(name, Kind::Full);
         }
-        table.record(&Rejection::new(OTHER, Kind::OverQuota));
+        table.record(OTHER_NAME, Kind::OverQuota);
 
         let series = table.read();
         assert_eq!(series.len(), ROWS + 2);
@@ -131,29 +171,32 @@ mod tests {
         );
         assert_eq!(
             series[ROWS..],
-            [(OTHER, Kind::OverQuota, 1), (OTHER, Kind::Full, 2)]
+            [
+                (OTHER_NAME, Kind::OverQuota, 1),
+                (OTHER_NAME, Kind::Full, 2)
+            ]
         );
     }
 
     #[test]
     fn a_name_at_two_addresses_is_one_policy() {
-        let table = Rejections::default();
+        let table = Table::default();
         let copy: &'static str = Box::leak(String::from("rate-limit").into_boxed_str());
-        table.record(&Rejection::new("rate-limit", Kind::OverQuota));
-        table.record(&Rejection::new(copy, Kind::OverQuota));
+        table.record("rate-limit", Kind::OverQuota);
+        table.record(copy, Kind::OverQuota);
         assert_eq!(table.read(), [("rate-limit", Kind::OverQuota, 2)]);
     }
 
     #[test]
     fn concurrent_rejections_of_a_policy_share_its_row() {
         for _ in 0..200 {
-            let table = Rejections::default();
+            let table = Table::default();
             std::thread::scope(|scope| {
                 for thread in 0..4 {
                     let table = &table;
                     scope.spawn(move || {
                         for i in 0..8 {
-                            table.record(&Rejection::new(NAMES[(i + thread) % 8], Kind::Full));
+                            table.record(NAMES[(i + thread) % 8], Kind::Full);
                         }
                     });
                 }
@@ -170,8 +213,8 @@ mod tests {
 
     #[test]
     fn an_expected_series_is_exported_at_zero() {
-        let table = Rejections::default();
-        table.expect("shed", Kind::Full);
+        let table = Table::default();
+        table.0.expect("shed", Kind::Full);
         assert_eq!(table.read(), [("shed", Kind::Full, 0)]);
     }
 }

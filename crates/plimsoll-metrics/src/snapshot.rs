@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub overloaded_at: f64,
     /// Readings that panicked or returned an unknown state.
     pub failed_readings: u64,
+    /// How often a gate beyond the bound was merged into `other`.
+    pub gates_merged: u64,
 }
 
 /// The figures of one gate.
@@ -42,10 +44,13 @@ pub struct GateSnapshot {
     pub waits: Latencies,
     /// The times in the queue of the last minute or two.
     pub recent_waits: Latencies,
-    /// Admission to the end of the body.
+    /// Admission to the end of the body, of one request in 16 or of
+    /// [all](crate::GateMetrics::every_permit).
     pub permits: Latencies,
     /// The policies that the gate watches.
     pub policies: Vec<PolicySnapshot>,
+    /// The bytes of the counters and histograms.
+    pub bytes: usize,
 }
 
 /// The figures of one policy.

@@ -1,10 +1,13 @@
 //! The families of gates and of the registry itself.
 
+use plimsoll_core::Criticality;
+
 use super::{
     BuiltIn, Family, Labels, Sample, Value,
     table::{
-        ABANDONED, ADMITTED, BODY_DROPPED, FAILED_READINGS, FINISHED, IN_FLIGHT, LATENCY, LOAD,
-        MISSING_KEYS, OFFERED, OVERLOADED_AT, PERMIT, RECENT_LATENCY, RECENT_WAIT, REJECTED, WAIT,
+        ABANDONED, ADMITTED, BODY_DROPPED, BY_CRITICALITY, FAILED_READINGS, FINISHED, GATES_MERGED,
+        IN_FLIGHT, LATENCY, LOAD, MISSING_KEYS, OFFERED, OVERLOADED_AT, PERMIT, RECENT_LATENCY,
+        RECENT_WAIT, REJECTED, WAIT,
     },
 };
 use crate::{GateSnapshot, Latencies, Snapshot};
@@ -19,12 +22,13 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
         each(family, gates, |gate| Value::Count(read(gate)))
     };
     let families = [
-        count(OFFERED, |gate| {
-            let counts = &gate.counts;
-            counts.admitted + counts.rejected() + counts.abandoned
-        }),
+        count(OFFERED, |gate| gate.counts.offered()),
         count(ADMITTED, |gate| gate.counts.admitted),
         family(REJECTED, gates.iter().flat_map(rejections).collect()),
+        family(
+            BY_CRITICALITY,
+            gates.iter().flat_map(criticalities).collect(),
+        ),
         count(ABANDONED, |gate| gate.counts.abandoned),
         family(FINISHED, gates.iter().flat_map(classes).collect()),
         count(BODY_DROPPED, |gate| gate.counts.body_dropped),
@@ -55,6 +59,7 @@ pub(super) fn totals(snapshot: &Snapshot) -> Vec<Family> {
     let families = [
         family(LOAD, loads.collect()),
         alone(OVERLOADED_AT, Value::Number(snapshot.overloaded_at)),
+        alone(GATES_MERGED, Value::Count(snapshot.gates_merged)),
         alone(FAILED_READINGS, Value::Count(snapshot.failed_readings)),
     ];
     let written = |family: &Family| !family.samples.is_empty();
@@ -96,6 +101,14 @@ fn rejections(gate: &GateSnapshot) -> impl Iterator<Item = Sample> + '_ {
             ("kind", one.kind.as_str().to_owned()),
         ];
         sample(labels, Value::Count(one.count))
+    })
+}
+
+fn criticalities(gate: &GateSnapshot) -> impl Iterator<Item = Sample> + '_ {
+    Criticality::ALL.into_iter().map(|criticality| {
+        let name = criticality.as_str().to_owned();
+        let labels = vec![label(gate), ("criticality", name)];
+        sample(labels, Value::Count(gate.counts.rejected_of(criticality)))
     })
 }
 

@@ -63,6 +63,11 @@ pub(super) const REJECTED: BuiltIn = counter(
     &["gate", "policy", "kind"],
     "Requests rejected",
 );
+pub(super) const BY_CRITICALITY: BuiltIn = counter(
+    "plimsoll_rejected_by_criticality",
+    &["gate", "criticality"],
+    "Requests rejected, by their importance",
+);
 pub(super) const ABANDONED: BuiltIn = counter(
     "plimsoll_abandoned",
     &["gate"],
@@ -107,13 +112,18 @@ pub(super) const RECENT_WAIT: BuiltIn = seconds(
 pub(super) const PERMIT: BuiltIn = seconds(
     Histogram,
     "plimsoll_permit_seconds",
-    "Admission to the end of the body: how long a permit was held",
+    "Admission to the end of the body, of a sample of the requests",
 );
 pub(super) const LOAD: BuiltIn = gauge("plimsoll_load", &["signal"], "Load: 0 idle, 1 at capacity");
 pub(super) const OVERLOADED_AT: BuiltIn = gauge(
     "plimsoll_overloaded_at",
     &[],
     "The load above which /health/load answers 503",
+);
+pub(super) const GATES_MERGED: BuiltIn = counter(
+    "plimsoll_gates_merged",
+    &[],
+    "Gates beyond the bound, which are counted together as the gate other",
 );
 pub(super) const FAILED_READINGS: BuiltIn = counter(
     "plimsoll_failed_readings",
@@ -127,6 +137,7 @@ pub const FAMILIES: &[BuiltIn] = &[
     OFFERED,
     ADMITTED,
     REJECTED,
+    BY_CRITICALITY,
     ABANDONED,
     FINISHED,
     BODY_DROPPED,
@@ -139,5 +150,6 @@ pub const FAMILIES: &[BuiltIn] = &[
     PERMIT,
     LOAD,
     OVERLOADED_AT,
+    GATES_MERGED,
     FAILED_READINGS,
 ];

@@ -64,3 +64,30 @@ async fn each_exported_quantile_is_its_own() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_in_scraping_is_not_recent() {
+    let metrics = Metrics::new();
+    let gate = metrics.gate("g");
+    for family in ["latency", "wait"] {
+        _ = quantile(&metrics, family, "0.5");
+        run(&gate, Play::Queue(millis(500))).await;
+        advance(Duration::from_secs(3600)).await;
+        // The duration is an hour old, or as new as the scrape: nothing shows which.
+        assert!(quantile(&metrics, family, "0.5").is_nan(), "{family}");
+        // From here on, durations have an age again.
+        advance(Duration::from_secs(15)).await;
+        run(&gate, Play::Queue(millis(500))).await;
+        assert!(!quantile(&metrics, family, "0.5").is_nan(), "{family}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_recorded_before_the_first_scrape_is_recent_for_two_minutes() {
+    for (secs, recent) in [(119, true), (121, false)] {
+        let metrics = Metrics::new();
+        run(&metrics.gate("g"), Play::Answer(200, millis(2))).await;
+        advance(Duration::from_secs(secs)).await;
+        assert_eq!(!quantile(&metrics, "latency", "0.5").is_nan(), recent);
+    }
+}

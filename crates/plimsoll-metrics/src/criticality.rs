@@ -1,0 +1,58 @@
+//! The criticality of a rejected request.
+
+use plimsoll_core::{Criticality, Priority, RequestHead, wire};
+
+/// Reads the criticality where [`ByExtension`](plimsoll_core::ByExtension) and
+/// [`ByHeader`](plimsoll_core::ByHeader) do: the extensions first, then the header, as it is stated
+/// there. `CRITICAL` when there is none, or no readable one.
+pub(crate) fn criticality(head: Option<RequestHead<'_>>) -> Criticality {
+    let Some(head) = head else {
+        return Criticality::default();
+    };
+    if let Some(priority) = head.extensions.get::<Priority>() {
+        return priority.criticality();
+    }
+    let mut stated = head.headers.get_all(wire::CRITICALITY).iter();
+    match (stated.next(), stated.next()) {
+        (Some(once), None) => once
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or_default(),
+        _ => Criticality::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn stated(values: &[&str]) -> Request<()> {
+        let mut request = Request::new(());
+        for value in values {
+            let value = value.parse().unwrap();
+            request.headers_mut().append(wire::CRITICALITY, value);
+        }
+        request
+    }
+
+    fn read(request: &Request<()>) -> Criticality {
+        criticality(Some(request.into()))
+    }
+
+    #[test]
+    fn the_extension_overrides_the_header_and_an_unreadable_header_is_critical() {
+        assert_eq!(criticality(None), Criticality::Critical);
+        assert_eq!(read(&stated(&[])), Criticality::Critical);
+        assert_eq!(read(&stated(&["sheddable"])), Criticality::Sheddable);
+        assert_eq!(read(&stated(&["URGENT"])), Criticality::Critical);
+        let twice = stated(&["SHEDDABLE", "SHEDDABLE"]);
+        assert_eq!(read(&twice), Criticality::Critical);
+        let mut both = stated(&["SHEDDABLE"]);
+        let extension = Priority::new(Criticality::CriticalPlus);
+        both.extensions_mut().insert(extension);
+        assert_eq!(read(&both), Criticality::CriticalPlus);
+    }
+}

@@ -1,0 +1,206 @@
+//! Counters of a gate, one set for each thread that owns a slot and one for all other threads.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use plimsoll_core::{
+    Class, Outcome,
+    support::{claim_slot, slot, slots},
+};
+
+use crate::{
+    buckets::{Buckets, Own, Shared, Write},
+    rejections::Rejected,
+};
+
+/// Counters of classes; the last takes classes that a later core may add.
+pub(crate) const CLASSES: usize = Class::ALL.len() + 1;
+
+/// The position of a class.
+#[inline]
+pub(crate) const fn index(class: Class) -> usize {
+    let index = class.index();
+    if index < CLASSES - 1 {
+        index
+    } else {
+        CLASSES - 1
+    }
+}
+
+/// Requests between two whose permit time is measured, on average. A clock read costs as much as
+/// all other recording of a request; one in 16 adds less than 2 ns (`instructions`,
+/// `adaptive-metrics@accept`).
+pub(crate) const PERMIT_EVERY: u64 = 16;
+
+/// The counters of one writer, on its own cache lines (two, since processors fetch them in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Shard {
+    pub(crate) admitted: AtomicU64,
+    pub(crate) finished: [AtomicU64; CLASSES],
+    /// Ends until the next whose permit time is measured. Threads that share it may lose a step.
+    permit_in: AtomicU64,
+    pub(crate) latency: Buckets,
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) body_dropped: AtomicU64,
+    pub(crate) missing_keys: AtomicU64,
+    rejected: OnceLock<Box<Rejected>>,
+}
+
+impl Shard {
+    #[inline]
+    fn finish<W: Write>(&self, outcome: &Outcome) -> bool {
+        if outcome.class == Class::Success && !outcome.body_dropped() {
+            self.latency.record::<W>(outcome.latency_nanos());
+            W::add(&self.finished[Class::Success.index()], 1);
+        } else {
+            self.finish_rarely::<W>(outcome);
+        }
+        let left = self.permit_in.load(Relaxed);
+        if left == 0 {
+            return true;
+        }
+        self.permit_in.store(left - 1, Relaxed);
+        false
+    }
+
+    /// Performance: out of line, so that the usual end has no further tests.
+    #[inline(never)]
+    fn finish_rarely<W: Write>(&self, outcome: &Outcome) {
+        if outcome.body_dropped() {
+            W::add(&self.body_dropped, 1);
+        }
+        if !matches!(
+            outcome.class,
+            Class::Cancelled | Class::Overloaded | Class::Rejected
+        ) {
+            self.latency.record::<W>(outcome.latency_nanos());
+        }
+        W::add(&self.finished[index(outcome.class)], 1);
+    }
+
+    /// The rejections, if there were any.
+    pub(crate) fn rejected(&self) -> Option<&Rejected> {
+        self.rejected.get().map(|rejected| &**rejected)
+    }
+
+    fn bytes(&self) -> usize {
+        let rejected = self.rejected().map_or(0, |_| size_of::<Rejected>());
+        size_of::<Self>() + self.latency.bytes() + rejected
+    }
+}
+
+/// All shards of a gate.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    own: Box<[Shard]>,
+    /// For threads without a slot.
+    shared: Box<Shard>,
+}
+
+/// Evaluates `$body` with the shard of this thread, as its only writer or as one of several.
+macro_rules! on_own_shard {
+    ($shards:expr, |$shard:ident, $write:ident| $body:expr) => {
+        match $shards.own.get(slot()) {
+            Some($shard) => {
+                type $write = Own;
+                $body
+            }
+            None => match $shards.claimed() {
+                Some($shard) => {
+                    type $write = Own;
+                    $body
+                }
+                None => {
+                    type $write = Shared;
+                    let $shard = &*$shards.shared;
+                    $body
+                }
+            },
+        }
+    };
+}
+
+impl Shards {
+    pub(crate) fn new() -> Self {
+        Self {
+            own: (0..slots()).map(|_| Shard::default()).collect(),
+            shared: Box::default(),
+        }
+    }
+
+    /// The shard of a slot that is claimed now.
+    #[cold]
+    fn claimed(&self) -> Option<&Shard> {
+        self.own.get(claim_slot()?)
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self) {
+        match self.own.get(slot()) {
+            Some(shard) => Own::add(&shard.admitted, 1),
+            None => self.admit_first(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_first(&self) {
+        match self.claimed() {
+            Some(shard) => Own::add(&shard.admitted, 1),
+            None => Shared::add(&self.shared.admitted, 1),
+        }
+    }
+
+    /// Counts an end. Returns whether its permit time is to be measured.
+    #[inline]
+    pub(crate) fn finish(&self, outcome: &Outcome) -> bool {
+        match self.own.get(slot()) {
+            Some(shard) => shard.finish::<Own>(outcome),
+            None => self.finish_first(outcome),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_first(&self, outcome: &Outcome) -> bool {
+        match self.claimed() {
+            Some(shard) => shard.finish::<Own>(outcome),
+            None => self.shared.finish::<Shared>(outcome),
+        }
+    }
+
+    /// Sets after how many further ends of this thread a permit time is measured.
+    pub(crate) fn measure_permit_in(&self, ends: u64) {
+        let shard = self.own.get(slot()).unwrap_or(&self.shared);
+        shard.permit_in.store(ends, Relaxed);
+    }
+
+    pub(crate) fn abandon(&self) {
+        on_own_shard!(self, |shard, W| W::add(&shard.abandoned, 1));
+    }
+
+    pub(crate) fn miss_key(&self) {
+        on_own_shard!(self, |shard, W| W::add(&shard.missing_keys, 1));
+    }
+
+    /// Counts a rejection by the policy in `row` of the table.
+    pub(crate) fn reject(&self, row: usize, kind: usize, criticality: usize) {
+        on_own_shard!(self, |shard, W| {
+            let rejected = shard.rejected.get_or_init(Box::default);
+            rejected.count::<W>(row, kind, criticality);
+        });
+    }
+
+    /// All shards, to be read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Shard> + Clone {
+        self.own.iter().chain([&*self.shared])
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.iter().map(Shard::bytes).sum()
+    }
+}
