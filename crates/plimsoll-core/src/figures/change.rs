@@ -72,7 +72,12 @@ mod tests {
 
     #[test]
     fn a_long_key_is_shortened_at_a_character() {
-        let change = |key: &str| Change::new(&LIMIT, 1.0, 2.0, "test").of_key(key).key.unwrap();
+        let change = |key: &str| {
+            Change::new(&LIMIT, 1.0, 2.0, "test")
+                .of_key(key)
+                .key
+                .unwrap()
+        };
         assert_eq!(change("client"), "client");
         assert_eq!(change(&"x".repeat(64)).len(), 64);
         assert_eq!(change(&"x".repeat(65)), "x".repeat(61) + "…");

@@ -80,7 +80,8 @@ known! {
 
 /// Requests that were admitted, by criticality, in the order of
 /// [`Criticality::ALL`](crate::Criticality::ALL).
-pub static ADMITTED_AS: [Figure; 4] = by_criticality("policy_admitted", "Requests that the policy admitted");
+pub static ADMITTED_AS: [Figure; 4] =
+    by_criticality("policy_admitted", "Requests that the policy admitted");
 /// Requests that were shed, by criticality, in the order of
 /// [`Criticality::ALL`](crate::Criticality::ALL).
 pub static SHED_AS: [Figure; 4] = by_criticality("shed", "Requests that were shed");
