@@ -25,7 +25,7 @@ impl Figures for CircuitBreakerHandle {
             .iter()
             .map(|one| one.state)
             .max_by_key(|state| rank(*state));
-        each(&STATE, worst.unwrap_or(State::Closed) as u8 as f64);
+        each(&STATE, position(worst.unwrap_or(State::Closed)));
         let probe_in = listed.iter().filter_map(probe_in).min();
         each(
             &figures::PROBE_IN,
@@ -67,8 +67,13 @@ impl Figures for CircuitBreakerHandle {
     }
 }
 
+/// The position of a state in its list.
+fn position(state: State) -> f64 {
+    f64::from(state as u8)
+}
+
 fn change(of: &Transition) -> Change {
-    let (from, to) = (of.from as u8 as f64, of.to as u8 as f64);
+    let (from, to) = (position(of.from), position(of.to));
     let mut change = Change::new(&STATE, from, to, of.reason.as_str());
     if let Some(key) = &of.key {
         change = change.of_key(&**key);

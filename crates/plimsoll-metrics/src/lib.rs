@@ -111,30 +111,47 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod alarm;
 mod collect;
+mod damper;
+mod derived;
 mod error;
 mod events;
+mod families;
 mod gate;
 mod health;
 mod histogram;
 mod latency;
 mod metrics;
+mod names;
+mod parts;
 mod prometheus;
 mod pulled;
+mod readiness;
 mod recent;
 mod rejections;
 mod service;
 mod signals;
 mod snapshot;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(feature = "tracing")]
+mod wait_spans;
 mod watched;
+mod watcher;
 
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use self::wait_spans::WaitSpans;
 pub use self::{
+    alarm::{Alarm, AlarmChange, AlarmSnapshot},
     error::InvalidMetric,
     events::Event,
     gate::{GateCounts, GateMetrics, RejectionCount},
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
-    service::MetricsService,
-    snapshot::{GateSnapshot, PolicySnapshot, Snapshot},
+    service::{MetricsFuture, MetricsService},
+    snapshot::{GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
+    watcher::Watcher,
 };

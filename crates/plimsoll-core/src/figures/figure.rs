@@ -90,9 +90,9 @@ impl Figure {
         let FigureKind::State(states) = self.kind else {
             return None;
         };
-        // A state is a small integer. The cast saturates, and maps NaN to 0.
-        let place = value as usize;
-        (place as f64 == value).then(|| states.get(place).copied())?
+        let mut places = (0_u32..).zip(states);
+        let found = places.find(|(place, _)| f64::from(*place).total_cmp(&value).is_eq());
+        found.map(|(_, name)| *name)
     }
 }
 

@@ -74,12 +74,12 @@ impl Running {
         self.queue.len().saturating_sub(self.cancelled.items())
     }
 
-    /// Their weight in bytes.
     /// The bound on queued jobs.
     pub(crate) fn capacity(&self) -> usize {
         self.queue.capacity()
     }
 
+    /// The weight of queued jobs in bytes.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.queue.bytes().saturating_sub(self.cancelled.bytes())
     }
