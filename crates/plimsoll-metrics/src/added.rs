@@ -2,8 +2,9 @@
 
 use crate::{
     Metrics,
+    clash::Kind,
     families::{Family, FamilyKind, Labels, Sample, Value},
-    pulled::{self, Kind, Read, Series, attempt},
+    pulled::{self, Read, Series, attempt},
 };
 
 impl Metrics {

@@ -112,9 +112,13 @@
 
 mod accept;
 mod added;
+mod alarm;
 mod buckets;
+mod clash;
 mod counts;
 mod criticality;
+mod damper;
+mod derived;
 mod error;
 mod events;
 mod export;
@@ -125,8 +129,11 @@ mod histogram;
 mod latency;
 mod layout;
 mod metrics;
+mod names;
+mod parts;
 mod prometheus;
 mod pulled;
+mod readiness;
 mod recent;
 mod rejections;
 mod service;
@@ -134,9 +141,18 @@ mod shard;
 mod signals;
 mod snapshot;
 mod sparse;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(feature = "tracing")]
+mod wait_spans;
 mod watched;
+mod watcher;
 
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use self::wait_spans::WaitSpans;
 pub use self::{
+    alarm::{Alarm, AlarmChange, AlarmSnapshot},
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
@@ -144,6 +160,7 @@ pub use self::{
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
-    service::MetricsService,
-    snapshot::{GateSnapshot, PolicySnapshot, Snapshot},
+    service::{MetricsFuture, MetricsService},
+    snapshot::{GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
+    watcher::Watcher,
 };

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Distribution, InvalidMetric,
-    families::{FAMILIES, FIGURES},
+    clash::{Kind, clash, is_reserved},
 };
 
 /// Bound of series: enough for a few hundred policies; more indicates a label with unbounded
@@ -16,8 +16,6 @@ use crate::{
 const MAX_SERIES: usize = 1024;
 const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
-
-const SUFFIXES: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 
 /// How a series is read.
 pub(crate) enum Read {
@@ -57,14 +55,6 @@ impl Read {
             Self::State(states, _) => states.len(),
         }
     }
-}
-
-/// The type of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Gauge,
-    Counter,
-    Histogram,
 }
 
 impl fmt::Debug for Read {
@@ -132,7 +122,10 @@ impl Pulled {
         }
         let families = Arc::make_mut(&mut families);
         let kind = read.kind();
-        if families.iter().any(|family| collides(family, base, kind)) {
+        let clashes = |family: &&Family| {
+            family.name != base && clash((&family.name, family.kind), (base, kind))
+        };
+        if families.iter().any(|family| clashes(&family)) {
             return Err(InvalidMetric::Conflict {
                 name: name.to_owned(),
             });
@@ -184,17 +177,6 @@ fn alike(a: &Series, b: &Series) -> bool {
     std::mem::discriminant(&a.read) == std::mem::discriminant(&b.read)
 }
 
-/// Whether the samples of a histogram have the name of another family: `x_count` of `x`.
-fn collides(family: &Family, name: &str, kind: Kind) -> bool {
-    let stem = |name: &str| {
-        SUFFIXES
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix).map(str::to_owned))
-    };
-    (kind == Kind::Histogram && stem(&family.name).as_deref() == Some(name))
-        || (family.kind == Kind::Histogram && stem(name).as_deref() == Some(&*family.name))
-}
-
 /// Runs a user's reading; `None` when it panics.
 ///
 /// The panic is contained: one broken gauge must not hide the others from an operator. The panic
@@ -219,13 +201,7 @@ fn check_name(name: &str, kind: Kind) -> Result<&str, InvalidMetric> {
         (None, false) => name,
         _ => return Err(InvalidMetric::Suffix { name: owned() }),
     };
-    let stem = SUFFIXES
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix))
-        .unwrap_or(name);
-    let reserved =
-        |name: &str| FAMILIES.iter().any(|family| family.name == name) || name.starts_with(FIGURES);
-    if reserved(name) || reserved(base) || reserved(stem) {
+    if is_reserved(base) {
         return Err(InvalidMetric::Reserved { name: owned() });
     }
     Ok(base)

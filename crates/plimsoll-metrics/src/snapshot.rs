@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{GateCounts, Latencies, families::Family};
+use crate::{AlarmSnapshot, GateCounts, Latencies, families::Family};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -26,6 +26,26 @@ pub struct Snapshot {
     pub failed_readings: u64,
     /// How often a gate beyond the bound was merged into `other`.
     pub gates_merged: u64,
+    /// The watched parts that belong to no gate, such as queues of streams.
+    pub parts: Vec<PartSnapshot>,
+    /// The alarms, as of the last step of the [`Watcher`](crate::Watcher).
+    pub alarms: Vec<AlarmSnapshot>,
+    /// Whether `/health/ready` answers 200.
+    pub is_ready: bool,
+    /// Events that were dropped before a step of the watcher delivered them.
+    pub missed_events: u64,
+    /// Names of gates that were too long, and were shortened.
+    pub shortened_names: u64,
+}
+
+/// The figures of a part that belongs to no gate.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PartSnapshot {
+    /// The name that it was registered under.
+    pub name: String,
+    /// What it is, and its figures.
+    pub figures: PolicySnapshot,
 }
 
 /// The figures of one gate.

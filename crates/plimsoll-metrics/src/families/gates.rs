@@ -5,12 +5,12 @@ use plimsoll_core::Criticality;
 use super::{
     BuiltIn, Family, Labels, Sample, Value,
     table::{
-        ABANDONED, ADMITTED, BODY_DROPPED, BY_CRITICALITY, FAILED_READINGS, FINISHED, GATES_MERGED,
-        IN_FLIGHT, LATENCY, LOAD, MISSING_KEYS, OFFERED, OVERLOADED_AT, PERMIT, RECENT_LATENCY,
-        RECENT_WAIT, REJECTED, WAIT,
+        ABANDONED, ADMITTED, ALARM, BODY_DROPPED, BY_CRITICALITY, FAILED_READINGS, FINISHED,
+        GATES_MERGED, IN_FLIGHT, LATENCY, LOAD, MISSED_EVENTS, MISSING_KEYS, OFFERED,
+        OVERLOADED_AT, PERMIT, RECENT_LATENCY, RECENT_WAIT, REJECTED, SHORTENED_NAMES, WAIT,
     },
 };
-use crate::{GateSnapshot, Latencies, Snapshot};
+use crate::{AlarmSnapshot, GateSnapshot, Latencies, Snapshot};
 
 /// The quantiles of summaries.
 const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
@@ -59,6 +59,9 @@ pub(super) fn totals(snapshot: &Snapshot) -> Vec<Family> {
     let families = [
         family(LOAD, loads.collect()),
         alone(OVERLOADED_AT, Value::Number(snapshot.overloaded_at)),
+        family(ALARM, snapshot.alarms.iter().map(alarm).collect()),
+        alone(MISSED_EVENTS, Value::Count(snapshot.missed_events)),
+        alone(SHORTENED_NAMES, Value::Count(snapshot.shortened_names)),
         alone(GATES_MERGED, Value::Count(snapshot.gates_merged)),
         alone(FAILED_READINGS, Value::Count(snapshot.failed_readings)),
     ];
@@ -87,6 +90,15 @@ fn each(of: BuiltIn, gates: &[GateSnapshot], read: impl Fn(&GateSnapshot) -> Val
 
 fn sample(labels: Labels, value: Value) -> Sample {
     Sample { labels, value }
+}
+
+fn alarm(alarm: &AlarmSnapshot) -> Sample {
+    let labels = vec![
+        ("alarm", alarm.alarm.clone()),
+        ("gate", alarm.gate.clone()),
+        ("policy", alarm.policy.clone()),
+    ];
+    sample(labels, Value::Number(f64::from(u8::from(alarm.raised))))
 }
 
 fn label(gate: &GateSnapshot) -> (&'static str, String) {

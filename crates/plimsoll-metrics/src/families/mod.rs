@@ -7,7 +7,6 @@ mod table;
 
 use std::borrow::Cow;
 
-pub(crate) use self::policies::FIGURES;
 pub use self::{
     flat::{Flat, FlatFamily},
     table::{BuiltIn, FAMILIES},

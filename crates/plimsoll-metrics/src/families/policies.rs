@@ -1,39 +1,66 @@
 //! The figures of watched policies as families: one for each name.
 
+use std::mem::discriminant;
+
 use plimsoll_core::figures::{Figure, FigureKind};
 
 use super::{Family, FamilyKind, Labels, Sample, Value};
-use crate::Snapshot;
+use crate::{PolicySnapshot, Snapshot};
 
 /// The prefix of all figures, so that none has the name of a family of gates.
-pub(crate) const FIGURES: &str = "plimsoll_policy_";
+const FIGURES: &str = "plimsoll_policy_";
+/// The prefix of the figures of parts that belong to no gate.
+const PARTS: &str = "plimsoll_part_";
 
 /// One family for each name of a figure, in the order in which the policies state them.
 ///
-/// Two figures of one name must have the same type, unit and help; a figure that differs from the
-/// first of its name is left out.
+/// Two figures of one name must have the same type and unit; a figure that differs from the first of
+/// its name is left out. The help is that of the first.
 pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
-    let mut families: Vec<(&Figure, Family)> = Vec::new();
+    let mut families = Figured::default();
     for gate in &snapshot.gates {
         for policy in &gate.policies {
             let labels = vec![
                 ("gate", gate.name.clone()),
                 ("policy", policy.policy.clone()),
             ];
-            for (figure, value) in policy.figures.iter().filter(|(figure, _)| is_valid(figure)) {
-                let known = families.iter().position(|(of, _)| of.name == figure.name);
-                let at = known.unwrap_or_else(|| {
-                    families.push((figure, family(figure)));
-                    families.len() - 1
-                });
-                let (of, family) = &mut families[at];
-                if *of == *figure {
-                    family.samples.extend(samples(figure, &labels, *value));
-                }
+            families.add(FIGURES, policy, &labels);
+        }
+    }
+    let mut parts = Figured::default();
+    for part in &snapshot.parts {
+        let labels = vec![
+            ("name", part.name.clone()),
+            ("part", part.figures.policy.clone()),
+        ];
+        parts.add(PARTS, &part.figures, &labels);
+    }
+    let both = families.0.into_iter().chain(parts.0);
+    both.map(|(_, family)| family).collect()
+}
+
+/// Families, each with the figure that came first.
+#[derive(Default)]
+struct Figured(Vec<(&'static Figure, Family)>);
+
+impl Figured {
+    fn add(&mut self, prefix: &str, policy: &PolicySnapshot, labels: &Labels) {
+        for (figure, value) in policy.figures.iter().filter(|(figure, _)| is_valid(figure)) {
+            let known = self.0.iter().position(|(of, _)| of.name == figure.name);
+            let at = known.unwrap_or_else(|| {
+                self.0.push((figure, family(prefix, figure)));
+                self.0.len() - 1
+            });
+            let (of, family) = &mut self.0[at];
+            if is_alike(of, figure) {
+                family.samples.extend(samples(figure, labels, *value));
             }
         }
     }
-    families.into_iter().map(|(_, family)| family).collect()
+}
+
+fn is_alike(one: &Figure, other: &Figure) -> bool {
+    one.unit == other.unit && discriminant(&one.kind) == discriminant(&other.kind)
 }
 
 /// Names become part of an exposition: lower-case letters, digits and underscores.
@@ -41,11 +68,12 @@ fn is_valid(figure: &Figure) -> bool {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let name = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(good);
     let line = |c: char| !c.is_control() && c != '"' && c != '\\';
-    name(figure.name) && figure.unit.is_none_or(name) && figure.help.chars().all(line)
+    let label = figure.label.is_none_or(|(label, _)| name(label));
+    name(figure.name) && figure.unit.is_none_or(name) && label && figure.help.chars().all(line)
 }
 
-fn family(figure: &Figure) -> Family {
-    let mut name = format!("{FIGURES}{}", figure.name);
+fn family(prefix: &str, figure: &Figure) -> Family {
+    let mut name = format!("{prefix}{}", figure.name);
     if let Some(unit) = figure.unit {
         name.extend(["_", unit]);
     }
@@ -63,6 +91,10 @@ fn family(figure: &Figure) -> Family {
 
 fn samples(figure: &Figure, labels: &Labels, value: f64) -> Vec<Sample> {
     let one = |labels, value| Sample { labels, value };
+    let mut labels = labels.clone();
+    if let Some((label, value)) = figure.label {
+        labels.push((label, value.to_owned()));
+    }
     match figure.kind {
         FigureKind::State(states) => {
             let state = |(at, state): (usize, &&str)| {

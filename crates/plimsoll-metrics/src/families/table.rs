@@ -120,6 +120,21 @@ pub(super) const OVERLOADED_AT: BuiltIn = gauge(
     &[],
     "The load above which /health/load answers 503",
 );
+pub(super) const ALARM: BuiltIn = gauge(
+    "plimsoll_alarm",
+    &["alarm", "gate", "policy"],
+    "1 while the alarm is raised",
+);
+pub(super) const MISSED_EVENTS: BuiltIn = counter(
+    "plimsoll_missed_events",
+    &[],
+    "Events that were dropped before they were delivered",
+);
+pub(super) const SHORTENED_NAMES: BuiltIn = counter(
+    "plimsoll_shortened_names",
+    &[],
+    "Names of gates that were too long",
+);
 pub(super) const GATES_MERGED: BuiltIn = counter(
     "plimsoll_gates_merged",
     &[],
@@ -150,6 +165,9 @@ pub const FAMILIES: &[BuiltIn] = &[
     PERMIT,
     LOAD,
     OVERLOADED_AT,
+    ALARM,
+    MISSED_EVENTS,
+    SHORTENED_NAMES,
     GATES_MERGED,
     FAILED_READINGS,
 ];

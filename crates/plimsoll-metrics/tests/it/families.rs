@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use plimsoll_core::figures::{Figure, Figures};
 use plimsoll_metrics::{
-    InvalidMetric, Metrics,
+    Alarm, InvalidMetric, Metrics,
     families::{FAMILIES, FamilyKind},
 };
+
+use tokio::time::Instant;
 
 use crate::reader;
 
@@ -132,6 +134,8 @@ async fn the_table_names_each_family_of_a_registry_with_its_labels() {
         .gate("edge")
         .expecting("shed", plimsoll_core::Kind::Full);
     metrics.load("store", || 0.0).unwrap();
+    metrics.alarm(Alarm::load("store", || 2.0)).unwrap();
+    metrics.watcher().step(Instant::now());
     let families = metrics.snapshot().families();
     assert_eq!(families.len(), FAMILIES.len());
     for family in &families {
