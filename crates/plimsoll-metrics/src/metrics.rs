@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use plimsoll_core::{LoadSignal, figures::Figures, policy::Counter};
+use plimsoll_core::{
+    LoadSignal,
+    figures::{Change, Figures},
+    policy::Counter,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -113,6 +117,13 @@ impl Metrics {
     /// The events with a number above `after`, oldest first; 0 gives all that are kept.
     pub fn events(&self, after: u64) -> Vec<Event> {
         self.0.events.after(after)
+    }
+
+    /// Adds an event that no handle reports, such as a change by an operator.
+    ///
+    /// It is numbered and kept as those of watched policies are.
+    pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
+        self.0.events.add(gate, policy, change);
     }
 
     /// All gates, in the order of their first use.
