@@ -11,8 +11,8 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// The page itself, at the root of the board.
-pub(crate) const PAGE: (&str, &str, &str) = ("/", HTML, include_str!("page/index.html"));
+/// The page itself. `{base}` is the folder of the board, relative to the path of the page.
+const PAGE: &str = include_str!("page/index.html");
 
 /// What the page loads: path, type and content.
 pub(crate) const FILES: [(&str, &str, &str); 10] = [
@@ -38,11 +38,35 @@ pub(crate) struct Asset {
 
 impl Asset {
     pub(crate) fn new((_, kind, text): (&str, &'static str, &'static str)) -> Self {
-        let etag = format!("\"{:016x}\"", fnv(text.as_bytes()));
+        Self::of(kind, Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The page at this path. At `/ops/plimsoll` its files are in `./plimsoll/`, at `/ops/plimsoll/`
+    /// in `./`: a proxy may add or remove folders before the last one.
+    pub(crate) fn page(path: &str) -> Self {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let mut base = String::from("./");
+        for c in last.chars() {
+            match c {
+                '&' => base.push_str("&amp;"),
+                '"' => base.push_str("&quot;"),
+                '\'' => base.push_str("&#39;"),
+                '<' => base.push_str("&lt;"),
+                c => base.push(c),
+            }
+        }
+        if !last.is_empty() {
+            base.push('/');
+        }
+        Self::of(HTML, PAGE.replace("{base}", &base).into())
+    }
+
+    fn of(kind: &'static str, body: Bytes) -> Self {
+        let etag = format!("\"{:016x}\"", fnv(&body));
         Self {
             kind: HeaderValue::from_static(kind),
             etag: HeaderValue::from_str(&etag).ok(),
-            body: Bytes::from_static(text.as_bytes()),
+            body,
         }
     }
 

@@ -22,7 +22,7 @@ const SUMMED: [&str; 12] = [
 /// The rank of a state: 2 rejects, 1 is on trial, 0 is neither.
 pub(crate) fn rank(state: &str) -> u8 {
     match state {
-        "half-open" | "half_open" | "forced-closed" | "forced_closed" | "disabled" => 1,
+        "half-open" | "recovering" | "forced-closed" | "disabled" => 1,
         _ if state.contains("open") => 2,
         _ => 0,
     }

@@ -18,11 +18,12 @@ impl Serialize for Number {
             return to.serialize_i64(value as i64);
         }
         let digits = 3 - value.abs().log10().floor() as i32;
-        if digits <= 0 {
-            return to.serialize_i64(value as i64);
+        let scale = 10_f64.powi(digits.clamp(0, 15));
+        let rounded = (value * scale).round() / scale;
+        if rounded.fract() == 0.0 {
+            return to.serialize_i64(rounded as i64);
         }
-        let scale = 10_f64.powi(digits.min(15));
-        to.serialize_f64((value * scale).round() / scale)
+        to.serialize_f64(rounded)
     }
 }
 
@@ -47,7 +48,7 @@ mod tests {
         assert_eq!(
             json,
             "[0,1,1235,12.35,0.0001235,-0.5,9223372036854775807,null,null]"
-                .replace("1235,", "1234,")
+                
         );
     }
 }

@@ -94,7 +94,9 @@ impl Sums {
         self.latency.merge(&later.latency);
         self.waits.merge(&later.waits);
         self.permits.merge(&later.permits);
-        self.limit = later.limit;
+        if later.seconds > 0.0 {
+            self.limit = later.limit;
+        }
         self.in_use = self.in_use.max(later.in_use);
         self.queued = self.queued.max(later.queued);
     }

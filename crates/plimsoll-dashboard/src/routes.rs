@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{OriginalUri, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
     middleware::map_response,
     routing::get,
 };
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     actions::{Command, Fault},
-    assets::{Asset, FILES, PAGE},
+    assets::{Asset, FILES},
     scope::Scope,
     shared::Shared,
 };
@@ -29,11 +29,8 @@ const MAX_COMMAND: usize = 64 << 10;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     shared.ensure_started();
-    let page = Asset::new(PAGE);
-    let mut router = Router::new().route(
-        PAGE.0,
-        get(move |uri: OriginalUri, headers: HeaderMap| async move { root(&uri, &headers, &page) }),
-    );
+    // The fallback is for `/plimsoll/` of a board that is nested as a service at `/plimsoll`.
+    let mut router = Router::new().route("/", get(root)).fallback(root);
     for file in FILES {
         let asset = Asset::new(file);
         let serve = move |headers: HeaderMap| async move { asset.response(&headers) };
@@ -79,18 +76,15 @@ fn scope(router: Router<Arc<Shared>>, prefix: &str, scope: &Arc<Scope>) -> Route
     router
 }
 
-/// The page. Its links are relative, so its own path must end with a slash.
-fn root(uri: &OriginalUri, headers: &HeaderMap, page: &Asset) -> Response<Body> {
-    let path = uri.path();
-    if path.ends_with('/') {
-        return page.response(headers);
+/// The page. Its links are relative to the folder of the board.
+async fn root(uri: OriginalUri, request: Request) -> Response<Body> {
+    if !matches!(request.uri().path(), "" | "/") {
+        return empty(StatusCode::NOT_FOUND);
     }
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let mut response = empty(StatusCode::PERMANENT_REDIRECT);
-    if let Ok(to) = HeaderValue::from_str(&format!("./{last}/")) {
-        response.headers_mut().insert(header::LOCATION, to);
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return empty(StatusCode::METHOD_NOT_ALLOWED);
     }
-    response
+    Asset::page(uri.path()).response(request.headers())
 }
 
 /// The stream of updates. It holds the latest update and no other, however slowly it is read.

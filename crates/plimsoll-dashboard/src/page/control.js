@@ -1,6 +1,7 @@
 // What an operator may change: read from the server once, sent with its token.
 
 import { html, text } from "./chart.js";
+import { here } from "./stream.js";
 
 export class Controls {
   #token = null;
@@ -17,7 +18,7 @@ export class Controls {
 
   async #ask() {
     try {
-      const response = await fetch("control", { cache: "no-store" });
+      const response = await fetch(here("control"), { cache: "no-store" });
       const listing = await response.json();
       this.#token = listing.token;
       this.#actions = listing.actions;
@@ -56,7 +57,7 @@ export class Controls {
   async #send(command, again = true) {
     try {
       const headers = { "content-type": "application/json", "x-plimsoll-token": this.#token };
-      const response = await fetch("control", { method: "POST", headers, body: JSON.stringify(command) });
+      const response = await fetch(here("control"), { method: "POST", headers, body: JSON.stringify(command) });
       if (response.ok) return "done";
       if (response.status === 403 && again) {
         await this.#ask();

@@ -5,6 +5,9 @@ export const VIEWS = [["10 s", 10, 0], ["1 min", 60, 0], ["10 min", 600, 1], ["1
 /** Updates that are kept while a history is loading. */
 const HELD = 10;
 
+/** The folder of the board: the page may be at its path without the last slash. */
+export const here = path => new URL(path, import.meta.url);
+
 export class Live {
   #source = null;
   #prefix = "";
@@ -59,7 +62,7 @@ export class Live {
     if (document.hidden) return;
     this.on.state("connecting");
     this.#number = -2;
-    const source = new EventSource(`${this.#prefix}updates`);
+    const source = new EventSource(here(`${this.#prefix}updates`));
     this.#source = source;
     source.addEventListener("update", event => this.#update(JSON.parse(event.data)));
     source.addEventListener("let-go", () => this.#end_with("let-go"));
@@ -124,7 +127,7 @@ export class Live {
     const loading = Symbol();
     this.#loading = loading;
     try {
-      const response = await fetch(`${this.#prefix}history/${ring}.json`, { cache: "no-store" });
+      const response = await fetch(here(`${this.#prefix}history/${ring}.json`), { cache: "no-store" });
       if (!response.ok) throw new Error(`status ${response.status}`);
       const history = await response.json();
       if (this.#loading !== loading) return;
