@@ -115,10 +115,19 @@ impl Board {
                 }
             }
             if self.events.len() == MAX_EVENTS {
-                self.events.pop_front();
+                self.evict_event();
             }
             self.events.push_back(event);
         }
+    }
+
+    /// Evicts the oldest event of the kind with more than half of the places, so that a limit that
+    /// changes each second evicts no state transition.
+    fn evict_event(&mut self) {
+        let states = self.events.iter().filter(|event| event.state).count();
+        let kind = states > MAX_EVENTS / 2;
+        let oldest = self.events.iter().position(|event| event.state == kind);
+        self.events.remove(oldest.unwrap_or_default());
     }
 
     /// The events that were added at the last update.

@@ -20,6 +20,8 @@ pub(crate) struct BoardEvent {
     pub(crate) gate: String,
     pub(crate) policy: String,
     pub(crate) figure: Text,
+    /// Whether the figure is a state. Numbers change more often.
+    pub(crate) state: bool,
     /// The value before, as text. Empty when it is unknown.
     pub(crate) from: String,
     pub(crate) to: String,
@@ -66,6 +68,7 @@ impl BoardEvent {
             gate: event.gate.clone(),
             policy: event.policy.clone(),
             figure: change.figure.name.into(),
+            state: matches!(change.figure.kind, FigureKind::State(_)),
             from: text(change.from),
             to: text(change.to),
             reason: change.reason.clone(),

@@ -139,10 +139,22 @@ function peers(list) {
 
 function list() {
   get("no-events").hidden = events.length > 0;
-  get("events").replaceChildren(...events.toReversed().map(event => html("li", {},
+  get("events").replaceChildren(...grouped(events).toReversed().map(([event, changes]) => html("li", { "data-state": event.to },
     html("time", {}, clock(event.at)),
     html("b", {}, [event.peer, event.gate].filter(Boolean).join(": ")),
-    html("span", {}, `${event.policy} · ${describe(event)}`))));
+    html("span", {}, `${event.policy} · ${describe(event)}${changes > 1 ? ` (${changes} changes)` : ""}`))));
+}
+
+/** Changes of one number that follow each other are one row: a limit changes often. */
+function grouped(all) {
+  const rows = [];
+  for (const event of all) {
+    const [before, changes] = rows.at(-1) ?? [];
+    const same = before && !event.state && ["gate", "policy", "figure", "peer", "key"].every(of => before[of] === event[of]) && event.from;
+    if (same) rows[rows.length - 1] = [{ ...event, from: before.from }, changes + 1];
+    else rows.push([event, 1]);
+  }
+  return rows;
 }
 
 function cost({ cost: of, failed_readings: failed }) {

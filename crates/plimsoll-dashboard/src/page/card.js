@@ -20,6 +20,7 @@ export class Card {
     this.rate = html("b");
     this.chart = frame("", [["band", "band"], ...STACK.map(([field, , color]) => [field, `area ${color}`])]);
     this.top = html("span", { class: "top-value" });
+    this.keys = html("p", { class: "keys", "aria-hidden": "true" }, ...STACK.map(([, name, color]) => html("span", {}, html("i", { class: color }), name)));
     this.facts = Object.fromEntries(["admitted", "rejected", "failed", "p50", "p99", "p99.9"].map(name => [name, html("dd")]));
     this.limit = new Meter("in use");
     this.queue = new Meter("queue");
@@ -31,6 +32,7 @@ export class Card {
         html("div", { class: "title" }, html("h3", {}, this.name), this.words),
         html("p", { class: "rate" }, this.rate, html("small", {}, "per s"))),
       html("div", { class: "plot" }, this.chart.root, this.top),
+      this.keys,
       html("dl", { class: "facts" }, ...Object.entries(this.facts).map(([name, value]) => html("div", {}, html("dt", {}, name), value))),
       this.limit.root, this.queue.root, this.states, this.because);
     // The whole card opens the details; for the keyboard its name is a button.
@@ -84,7 +86,7 @@ export class Card {
     });
     this.states.hidden = chips.length === 0;
     const change = gate.limit_change;
-    const reason = change ? `Limit ${change.from} → ${change.to}: ${change.reason}` : "";
+    const reason = change ? `Limit changed ${change.from} → ${change.to} because: ${change.reason}` : "";
     this.because.hidden = !change;
     text(this.because, reason);
   }
@@ -96,6 +98,7 @@ export class Card {
     this.chart.width(points.length);
     attribute(this.chart.paths.band, "d", band(points));
     stack(points, fields, top).forEach((path, at) => attribute(this.chart.paths[fields[at]], "d", path));
+    fields.forEach((field, at) => (this.keys.children[at].hidden = at > 0 && !points.some(point => point?.[field] > 0)));
     text(this.top, `${number(top)} per s`);
     attribute(this.chart.root, "aria-label", `Requests of ${this.gate?.name ?? ""} in the last ${view}`);
   }

@@ -44,11 +44,11 @@ export function attribute(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-/** The top of an axis: 1, 2, 2.5 or 5 times a power of ten. */
+/** The top of an axis: a short number that halves into another. */
 export function nice(highest) {
   if (!(highest > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(highest));
-  return [1, 2, 2.5, 5, 10].map(step => step * power).find(top => top >= highest * 0.9999) ?? 10 * power;
+  return [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map(step => step * power).find(top => top >= highest * 0.9999) ?? 10 * power;
 }
 
 /** The highest sum of the fields of one point. */
@@ -92,13 +92,12 @@ export function stack(points, fields, top) {
   }).join(""));
 }
 
-/** A line of one field. It ends at a gap; a single point is a dot. */
+/** A line of one field. It ends at a gap; a single point is a dash. */
 export function line(points, field, top) {
   let path = "";
   for (const [from, to] of runs(points, point => (point?.[field] ?? null) !== null)) {
-    path += `M${from + 0.5} ${y(points[from][field], top)}`;
-    for (let at = from + 1; at < to; at += 1) path += `L${at + 0.5} ${y(points[at][field], top)}`;
-    if (to === from + 1) path += "h0";
+    if (to === from + 1) path += `M${from} ${y(points[from][field], top)}h1`;
+    for (let at = from; to > from + 1 && at < to; at += 1) path += `${at === from ? "M" : "L"}${at + 0.5} ${y(points[at][field], top)}`;
   }
   return path;
 }

@@ -1,7 +1,7 @@
 // The details of a gate, in a dialog: charts, tables, settings, and what an operator may change.
 
 import { LATENCY, STACK, attribute, band, frame, highest, html, line, nice, stack, steps, svg, text } from "./chart.js";
-import { clock, count, figure, number, share, time, words } from "./format.js";
+import { clock, count, figure, number, share, span, time, words } from "./format.js";
 
 /** Rows of the list of keys, and of the events of a gate. */
 const KEYS = 10;
@@ -77,7 +77,8 @@ class Plot {
     this.ticks = [0, 1, 2].map(at => html("span", { class: `tick t${at}` }));
     this.start = html("span", { class: "start" });
     this.root = html("figure", {},
-      html("figcaption", {}, html("b", {}, title), html("small", {}, unit), this.when, ...this.legend),
+      html("figcaption", {}, html("b", {}, title), html("small", {}, unit), this.when),
+      html("p", { class: "keys" }, ...this.legend),
       html("div", { class: "plot" }, this.chart.root, ...this.ticks),
       html("div", { class: "times", "aria-hidden": "true" }, this.start, html("span", {}, "now")));
     this.chart.root.addEventListener("pointermove", event => {
@@ -111,8 +112,10 @@ class Plot {
     attribute(paths.grid, "d", `M0 50H${points.length}M0 100H${points.length}`);
     if (stacked) stack(points, fields, top).forEach((path, at) => attribute(paths[fields[at]], "d", path));
     else for (const field of fields) attribute(paths[field], "d", (this.options.steps ? steps : line)(points, field, top));
-    this.ticks.forEach((tick, at) => text(tick, format((top * (2 - at)) / 2)));
-    text(this.start, `${time(points.length * seconds)} ago`);
+    this.ticks.forEach((tick, at) => text(tick, format((top * (2 - at)) / 2).replace(/\.0+(?= )/, "")));
+    text(this.start, `${span(points.length * seconds)} ago`);
+    // A gate without a limit has no chart of it.
+    this.root.hidden = Boolean(this.options.steps) && !points.some(point => fields.some(field => (point?.[field] ?? null) !== null));
     this.#values();
   }
 
@@ -121,7 +124,7 @@ class Plot {
     const at = this.#cursor ?? this.points.findLastIndex(point => point !== null);
     const point = this.points[at];
     const ago = (this.points.length - 1 - at) * this.seconds;
-    text(this.when, this.#cursor === null ? "" : point ? `${ago === 0 ? "now" : `${time(ago)} ago`}` : "no data");
+    text(this.when, this.#cursor === null ? "" : point ? (ago === 0 ? "now" : `${span(ago)} ago`) : "no data");
     attribute(this.chart.paths.cursor, "d", this.#cursor === null ? "" : `M${at + 0.5} 0V100`);
     this.series.forEach(([field, name], i) => {
       const value = point?.[field];
@@ -141,10 +144,12 @@ class Histogram {
     this.svg = svg("svg", { viewBox: "0 0 1 100", preserveAspectRatio: "none", role: "img", "aria-label": "Calls by latency" }, this.bars);
     this.from = html("span");
     this.to = html("span");
-    this.note = html("small");
+    this.note = html("span");
+    this.top = html("span", { class: "tick t0" });
     this.root = html("figure", {},
-      html("figcaption", {}, html("b", {}, "Latency histogram"), html("small", {}, "calls of the last minute, by latency"), this.note),
-      html("div", { class: "plot" }, this.svg),
+      html("figcaption", {}, html("b", {}, "Latency histogram"), html("small", {}, "calls by latency, last 30 to 60 s")),
+      html("p", { class: "keys" }, this.note),
+      html("div", { class: "plot" }, this.svg, this.top, html("span", { class: "tick t2" }, "0")),
       html("div", { class: "times" }, this.from, this.to));
   }
 
@@ -160,6 +165,7 @@ class Histogram {
     const first = bars[0]?.[0] ?? 0;
     const last = bars.at(-1)?.[0] ?? 0;
     const top = Math.max(1, ...bars.map(([, calls]) => calls));
+    text(this.top, number(top));
     attribute(this.svg, "viewBox", `0 0 ${last - first + 1} 100`);
     attribute(this.bars, "d", bars.map(([at, calls]) =>
       `M${at - first + 0.06} 100V${(100 - Math.max(1, (100 * calls) / top)).toFixed(1)}h.88V100z`).join(""));
@@ -200,7 +206,7 @@ function tables(gate, events) {
   const top = [...keys].sort((a, b) => b[1] - a[1]).slice(0, KEYS);
   if (top.length) found.push(table("Keys with most events", top.map(([key, changes]) => [key, count(changes)])));
   const latest = events.slice(-EVENTS).reverse();
-  if (latest.length) found.push(table("Events", latest.map(event => [clock(event.at), describe(event)])));
+  if (latest.length) found.push(table("Events", latest.map(event => [clock(event.at), describe(event)]), "wide"));
   return found;
 }
 
@@ -211,8 +217,8 @@ export function describe(event) {
   return [change, event.reason].filter(Boolean).join(": ");
 }
 
-function table(title, rows) {
-  return html("section", {}, html("h3", {}, title), html("table", {}, html("tbody", {}, ...rows.map(([name, value, help]) =>
+function table(title, rows, className) {
+  return html("section", { class: className }, html("h3", {}, title), html("table", {}, html("tbody", {}, ...rows.map(([name, value, help]) =>
     html("tr", {}, html("th", { scope: "row", title: help }, name), html("td", {}, value))))));
 }
 

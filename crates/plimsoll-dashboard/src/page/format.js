@@ -39,6 +39,12 @@ function three(value) {
   return value >= 99.95 ? String(Math.round(value)) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
 
+/** A span of the time axis, in whole units. */
+export function span(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
 /** A share of 0 to 1. */
 export function share(part, whole) {
   if (!(whole > 0)) return "0 %";
