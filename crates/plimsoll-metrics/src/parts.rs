@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::figures::Figures;
+use plimsoll_core::figures::{Change, Figures};
+use tokio::time::Instant;
 
 use crate::{
     Alarm, Event, InvalidMetric, Metrics, PartSnapshot,
@@ -140,6 +141,14 @@ impl Metrics {
     /// Callbacks add up, and cannot be removed. One that holds a `Metrics` keeps it alive.
     pub fn on_event(&self, callback: impl Fn(&Event) + Send + Sync + 'static) {
         self.0.events.subscribe(callback);
+    }
+
+    /// Adds an event that no handle reports, such as a change by an operator.
+    ///
+    /// It is numbered, kept and passed to callbacks as those of watched policies are. Reads the
+    /// clock.
+    pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
+        self.0.events.add(gate, policy, change.clone(), Instant::now());
     }
 
     /// Registers an alarm, which the [`Watcher`](crate::Watcher) evaluates. See [`Alarm`].

@@ -1,0 +1,143 @@
+//! All cumulative figures of one process: read from its metrics, or sent by a peer.
+
+use std::borrow::Cow;
+
+use plimsoll_core::figures::{Figure, FigureKind};
+use plimsoll_metrics::{GateSnapshot, PolicySnapshot, Snapshot};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    counts::{Counts, Text},
+    event::BoardEvent,
+    histogram::Parts,
+    sparse::Sparse,
+};
+
+/// The version of the format between peers. Readings with another version are rejected.
+pub(crate) const VERSION: u32 = 1;
+
+/// All figures of a process, since its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) version: u32,
+    pub(crate) gates: Vec<GateReading>,
+    pub(crate) loads: Vec<(String, Option<f64>)>,
+    pub(crate) overloaded_at: Option<f64>,
+    pub(crate) failed_readings: u64,
+    pub(crate) events: Vec<BoardEvent>,
+}
+
+/// All figures of a gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GateReading {
+    pub(crate) name: String,
+    pub(crate) counts: Counts,
+    #[serde(with = "Parts")]
+    pub(crate) latency: Sparse,
+    #[serde(with = "Parts")]
+    pub(crate) waits: Sparse,
+    #[serde(with = "Parts")]
+    pub(crate) permits: Sparse,
+    pub(crate) policies: Vec<PolicyReading>,
+}
+
+/// All figures of a policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PolicyReading {
+    pub(crate) policy: String,
+    pub(crate) figures: Vec<FigureReading>,
+    pub(crate) settings: Vec<(Text, String)>,
+}
+
+/// A figure with its definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FigureReading {
+    pub(crate) name: Text,
+    pub(crate) kind: Kind,
+    pub(crate) unit: Option<Text>,
+    pub(crate) help: Text,
+    /// The names of the states; empty for numbers.
+    pub(crate) states: Vec<Text>,
+    /// `None` when it is unknown.
+    pub(crate) value: Option<f64>,
+}
+
+/// The type of a figure. A type of a later core is shown as a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Gauge,
+    Counter,
+    State,
+}
+
+impl Reading {
+    pub(crate) fn of(snapshot: &Snapshot, events: Vec<BoardEvent>) -> Self {
+        Self {
+            version: VERSION,
+            gates: snapshot.gates.iter().map(GateReading::of).collect(),
+            loads: snapshot.loads.clone(),
+            overloaded_at: Some(snapshot.overloaded_at),
+            failed_readings: snapshot.failed_readings,
+            events,
+        }
+    }
+}
+
+impl GateReading {
+    fn of(gate: &GateSnapshot) -> Self {
+        Self {
+            name: gate.name.clone(),
+            counts: Counts::of(&gate.counts),
+            latency: Sparse::of(&gate.latency),
+            waits: Sparse::of(&gate.waits),
+            permits: Sparse::of(&gate.permits),
+            policies: gate.policies.iter().map(PolicyReading::of).collect(),
+        }
+    }
+}
+
+impl PolicyReading {
+    fn of(policy: &PolicySnapshot) -> Self {
+        let figures = policy.figures.iter();
+        let settings = policy.settings.iter();
+        Self {
+            policy: policy.policy.clone(),
+            figures: figures
+                .map(|(figure, value)| FigureReading::of(figure, *value))
+                .collect(),
+            settings: settings
+                .map(|(name, text)| (Cow::Borrowed(*name), text.clone()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+        let figure = self.figures.iter().find(|figure| figure.name == name);
+        figure.and_then(|figure| figure.value)
+    }
+}
+
+impl FigureReading {
+    pub(crate) fn of(figure: &'static Figure, value: f64) -> Self {
+        let (kind, states): (_, &[&str]) = match figure.kind {
+            FigureKind::Counter => (Kind::Counter, &[]),
+            FigureKind::State(states) => (Kind::State, states),
+            _ => (Kind::Gauge, &[]),
+        };
+        Self {
+            name: Cow::Borrowed(figure.name),
+            kind,
+            unit: figure.unit.map(Cow::Borrowed),
+            help: Cow::Borrowed(figure.help),
+            states: states.iter().map(|state| Cow::Borrowed(*state)).collect(),
+            value: value.is_finite().then_some(value),
+        }
+    }
+
+    /// The name of the state, of a figure that is one.
+    pub(crate) fn state(&self) -> Option<&str> {
+        let at = self.value.filter(|at| *at >= 0.0)?;
+        self.states.get(at as usize).map(|state| &**state)
+    }
+}

@@ -1,0 +1,96 @@
+//! The task that reads all figures once a second.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{delta::deltas, event::BoardEvent, reading::Reading, shared::Shared};
+
+/// Time between two readings. The page, the rings and the alerts of a human are made for it.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Reads until the last clone of the router has been dropped, or the board was closed.
+///
+/// A reading runs on a thread for blocking work: a figure that blocks delays the board alone.
+pub(crate) async fn run(shared: Weak<Shared>) {
+    let mut timer = interval(PERIOD);
+    // After a pause of the process the seconds that were missed are a gap.
+    timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let start = Instant::now();
+    let mut sampler = Sampler::new(start);
+    loop {
+        timer.tick().await;
+        let Some(shared) = shared.upgrade().filter(|shared| !shared.is_closed()) else {
+            return;
+        };
+        let read = move || {
+            sampler.read(&shared);
+            sampler
+        };
+        sampler = match tokio::task::spawn_blocking(read).await {
+            Ok(sampler) => sampler,
+            // A reading panicked outside of what `plimsoll-metrics` catches.
+            Err(_) => Sampler::new(start),
+        };
+    }
+}
+
+/// What one reading leaves for the next.
+struct Sampler {
+    start: Instant,
+    last: Option<(Instant, Arc<Reading>)>,
+    /// The number of the last event.
+    events: u64,
+}
+
+impl Sampler {
+    fn new(start: Instant) -> Self {
+        Self {
+            start,
+            last: None,
+            events: 0,
+        }
+    }
+
+    fn read(&mut self, shared: &Shared) {
+        let began = Instant::now();
+        let snapshot = shared.metrics.snapshot();
+        let new = shared.metrics.events(self.events);
+        let lost = new
+            .first()
+            .map_or(0, |event| event.number - self.events - 1);
+        self.events = new.last().map_or(self.events, |event| event.number);
+        let new: Vec<_> = new
+            .iter()
+            .map(|event| BoardEvent::of(event, &shared.keys))
+            .collect();
+        let mut reading = Reading::of(&snapshot, Vec::new());
+        let before = self.last.as_ref().map(|(_, reading)| &**reading);
+        let deltas = deltas(&reading, before);
+        let seconds = self.last.as_ref().map_or(0.0, |(at, _)| {
+            snapshot.at.saturating_duration_since(*at).as_secs_f64()
+        });
+        let second = snapshot.at.saturating_duration_since(self.start).as_secs();
+        shared.own.advance(wall(), began, Vec::new(), |board| {
+            board.advance(second, seconds, deltas);
+            board.add_events(new);
+            board.lost_events += lost;
+            board.loads.clone_from(&reading.loads);
+            board.overloaded_at = reading.overloaded_at;
+            board.failed_readings = reading.failed_readings;
+            reading.events = board.events.iter().cloned().collect();
+        });
+        let reading = Arc::new(reading);
+        shared.publish(Arc::clone(&reading));
+        self.last = Some((snapshot.at, reading));
+    }
+}
+
+/// Milliseconds since 1970, for the time axis of a page. No interval is measured with it.
+pub(crate) fn wall() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
