@@ -57,6 +57,9 @@ impl Sampler {
 
     fn read(&mut self, shared: &Shared) {
         let began = Instant::now();
+        // Changes that have to be found are in the log by the time it is read, and alarms are
+        // evaluated, also in a program that runs no watcher of its own.
+        shared.metrics.watcher().step(began);
         let snapshot = shared.metrics.snapshot();
         let new = shared.metrics.events(self.events);
         let lost = new

@@ -148,7 +148,9 @@ impl Metrics {
     /// It is numbered, kept and passed to callbacks as those of watched policies are. Reads the
     /// clock.
     pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
-        self.0.events.add(gate, policy, change.clone(), Instant::now());
+        self.0
+            .events
+            .add(gate, policy, change.clone(), Instant::now());
     }
 
     /// Registers an alarm, which the [`Watcher`](crate::Watcher) evaluates. See [`Alarm`].

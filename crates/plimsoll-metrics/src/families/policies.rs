@@ -100,13 +100,14 @@ fn samples(figure: &Figure, labels: &Labels, value: f64) -> Vec<Sample> {
             let state = |(at, state): (usize, &&str)| {
                 let mut labels = labels.clone();
                 labels.push(("state", (*state).to_owned()));
-                let holds = value == at as f64;
+                // NaN, an unknown state, is none of them.
+                let holds = (value - at as f64).abs() < 0.5;
                 one(labels, Value::Number(f64::from(u8::from(holds))))
             };
             states.iter().enumerate().map(state).collect()
         }
         // A counter that is unknown is left out: a counter has no value for it.
-        FigureKind::Counter if !(value >= 0.0) => Vec::new(),
+        FigureKind::Counter if value.is_nan() || value < 0.0 => Vec::new(),
         FigureKind::Counter => vec![one(labels.clone(), Value::Count(value as u64))],
         _ => vec![one(labels.clone(), Value::Number(value))],
     }

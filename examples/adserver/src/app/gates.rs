@@ -40,8 +40,10 @@ pub(super) fn auction(metrics: &Metrics, capacity: f64) -> Result<AuctionLayer, 
         threshold: 0.7,
     };
     let sampling = Sampling::new(evaluator.handle(), rates)?;
+    metrics.watch("auction", sampling.handle())?;
     // A publisher over its quota gets a 429, other rejected auctions a house ad.
     let fallback = Fallback::answer(auction::house_ad());
+    metrics.watch("auction", fallback.handle())?;
     let counters = metrics
         .gate("auction")
         .expecting("rate-limit", Kind::OverQuota)
@@ -65,9 +67,7 @@ fn publishers(
     let limit = RateLimit::new(quota)?;
     // Requests without a publisher share one bucket.
     let limit = limit.per_key(HeaderKey(wire::PUBLISHER), Missing::Share, MAX_PUBLISHERS)?;
-    let keys = limit.handle();
-    let read = move || keys.keys() as f64;
-    metrics.gauge("adserver_publishers", "Publishers with a bucket", &[], read)?;
+    metrics.watch("auction", limit.handle())?;
     Ok(limit)
 }
 
@@ -78,22 +78,8 @@ fn publishers(
 /// auctions than can be answered in time.
 fn evaluator(metrics: &Metrics) -> Result<ConcurrencyLimit<Deadlines>, Box<dyn Error>> {
     let limit = ConcurrencyLimit::adaptive().deadlines(Deadlines::propagated());
-    let handle = limit.handle();
-    metrics.load("evaluator", handle.clone())?;
-    let gauge = |name, help, read: fn(&ConcurrencyLimitHandle) -> usize| {
-        let handle = handle.clone();
-        metrics.gauge(name, help, &[], move || read(&handle) as f64)
-    };
-    gauge(
-        "adserver_auction_limit",
-        "Limit of auctions in flight",
-        ConcurrencyLimitHandle::limit,
-    )?;
-    gauge(
-        "adserver_auctions_queued",
-        "Auctions in the queue",
-        ConcurrencyLimitHandle::queued,
-    )?;
+    metrics.load("evaluator", limit.handle())?;
+    metrics.watch("auction", limit.handle())?;
     Ok(limit)
 }
 
@@ -114,6 +100,7 @@ pub(super) fn logger(metrics: &Metrics) -> Result<(LoggerLayer, Depth), Box<dyn 
         .between(0.3, 0.9)?
         .priorities(priorities);
     metrics.load("impression-log", depth.clone())?;
+    metrics.watch("logger", shed.handle())?;
     let counters = metrics.gate("logger").expecting("load-shed", Kind::Full);
     Ok((GateLayer::builder(shed).observe(counters).build(), depth))
 }
@@ -124,13 +111,6 @@ pub(super) fn bidder(
     metrics: &Metrics,
     name: &'static str,
 ) -> Result<CircuitBreakerLayer, Box<dyn Error>> {
-    const STATES: &[&str] = &[
-        "closed",
-        "open",
-        "half-open",
-        "forced-open",
-        "forced-closed",
-    ];
     let breaker = CircuitBreaker::builder()
         // At full load the last 0.06 seconds: the circuit of a slow bidder opens soon.
         .window(20)
@@ -141,17 +121,10 @@ pub(super) fn bidder(
         .probes(1)
         .successes(3)
         .build()?;
-    let handle = breaker.handle();
-    let state = handle.clone();
-    metrics.state(
-        "adserver_breaker_state",
-        "State of a bidder's circuit",
-        &[("bidder", name)],
-        STATES,
-        move || state.state().as_str(),
-    )?;
+    let gate = format!("bidder-{name}");
+    metrics.watch(gate.as_str(), breaker.handle())?;
     let counters = metrics
-        .gate(format!("bidder-{name}"))
+        .gate(gate)
         .expecting("circuit-breaker", Kind::CircuitOpen);
     Ok(GateLayer::builder(breaker).observe(counters).build())
 }

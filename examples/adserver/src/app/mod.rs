@@ -12,6 +12,7 @@ mod impressions;
 use std::{error::Error, io, net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{Router, routing::post};
+use plimsoll_dashboard::dashboard;
 use plimsoll_metrics::Metrics;
 
 use self::{
@@ -97,8 +98,10 @@ async fn protected(
                 .layer(logger),
         )
         // Outside the gates: an operator needs a response most while requests are rejected.
+        .nest("/plimsoll", dashboard(&metrics))
         .route_service("/metrics", metrics.service())
-        .route_service("/health/load", metrics.service()))
+        .route_service("/health/load", metrics.service())
+        .route_service("/health/ready", metrics.service()))
 }
 
 /// Serves the app with or without the gates, by the part's role, until the parent process ends.

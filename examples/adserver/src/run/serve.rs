@@ -51,7 +51,7 @@ pub(super) async fn serve(options: &Options, folder: &Path) -> Result<(), String
 
 fn announce(cast: &Cast) {
     let target = cast.target;
-    println!("the board: http://{target}/plimsoll/");
+    println!("the board: http://{target}/plimsoll");
     println!("until Ctrl-C; try also:");
     println!("  curl -i -X POST -H 'x-publisher: me' http://{target}/auction");
     println!(
