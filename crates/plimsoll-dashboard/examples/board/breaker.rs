@@ -51,7 +51,10 @@ impl Figures for Breaker {
 
     fn settings(&self, each: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
         each("window", &format!("{:?}", self.0.window()));
-        each("longest age of an outcome", &format!("{:?}", self.0.max_age()));
+        each(
+            "longest age of an outcome",
+            &format!("{:?}", self.0.max_age()),
+        );
     }
 
     fn on_change(&self, callback: Arc<dyn Fn(&Change) + Send + Sync>) {

@@ -109,14 +109,18 @@ pub(crate) fn start() -> Result<(Metrics, Dashboard), Box<dyn std::error::Error>
 
     let search = ConcurrencyLimit::new(40)?;
     metrics.watch("search", search.handle())?;
-    let gate = GateLayer::builder(search).observe(metrics.gate("search")).build();
+    let gate = GateLayer::builder(search)
+        .observe(metrics.gate("search"))
+        .build();
     let inner = Dependency::service(100, 12, |_| 0.0);
     load(calls(gate.layer(inner)), |second| {
         220.0 + 80.0 * (second as f64 / 9.0).sin()
     });
 
     let edge = RateLimit::new(Quota::per_second(150).burst(20))?;
-    let gate = GateLayer::builder(edge).observe(metrics.gate("edge")).build();
+    let gate = GateLayer::builder(edge)
+        .observe(metrics.gate("edge"))
+        .build();
     let inner = Dependency::service(100, 4, |_| 0.0);
     load(calls(gate.layer(inner)), |second| {
         if second % 20 < 6 { 180.0 } else { 110.0 }
@@ -126,7 +130,9 @@ pub(crate) fn start() -> Result<(Metrics, Dashboard), Box<dyn std::error::Error>
     let checkout_handle = checkout.handle();
     metrics.watch("checkout", checkout.handle())?;
     metrics.load("checkout", checkout.handle())?;
-    let gate = GateLayer::builder(checkout).observe(metrics.gate("checkout")).build();
+    let gate = GateLayer::builder(checkout)
+        .observe(metrics.gate("checkout"))
+        .build();
     let inner = Dependency::service(8, 25, |_| 0.002);
     load(calls(gate.layer(inner)), |second| {
         if second % 24 < 10 { 460.0 } else { 160.0 }

@@ -30,15 +30,22 @@ async fn pictures_of_the_board_at_two_widths_dark_and_light() {
     let (_metrics, board) = demo::start().unwrap();
     let addr = serve(board).await;
     let mut page = Page::open(&format!("http://{addr}/plimsoll")).await;
-    page.until("document.querySelectorAll('.card').length === 5").await;
+    page.until("document.querySelectorAll('.card').length === 5")
+        .await;
     sleep(Duration::from_secs(25)).await;
-    for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
+    for (width, scheme) in [
+        (1280, "light"),
+        (1280, "dark"),
+        (390, "light"),
+        (390, "dark"),
+    ] {
         page.shape(width, scheme).await;
         let fits = "document.documentElement.scrollWidth <= innerWidth";
         page.until(fits).await;
         let name = format!("board-{width}-{scheme}.png");
         page.screenshot(&pictures().join(name), width == 390).await;
-        page.eval("document.querySelector('[data-level=bad] .open, .open').click()").await;
+        page.eval("document.querySelector('[data-level=bad] .open, .open').click()")
+            .await;
         page.until("document.querySelector('dialog').open").await;
         page.until(fits).await;
         let name = format!("detail-{width}-{scheme}.png");

@@ -6,3 +6,6 @@ mod browser;
 mod chromium;
 #[path = "../../examples/board/demo.rs"]
 mod demo;
+mod sampler;
+mod support;
+mod viewers;
