@@ -1,11 +1,13 @@
 //! Behaviour through the public API.
 
+mod actions;
 #[path = "../../examples/board/breaker.rs"]
 mod breaker;
 mod browser;
 mod chromium;
 #[path = "../../examples/board/demo.rs"]
 mod demo;
+mod fleet;
 mod sampler;
 mod support;
 mod viewers;
