@@ -155,7 +155,7 @@ mod tests {
                 .collect();
             format!("{{\"nanos\":{nanos},\"buckets\":[{}]}}", pairs.join(","))
         });
-        let gate = (text, number.clone(), parts, number, 0..300_usize).prop_map(|(name, count, parts, value, states)| {
+        let gate = (text, number.clone(), parts, number, 0..40_usize).prop_map(|(name, count, parts, value, states)| {
             let name = serde_json::to_string(&name).unwrap();
             let states = vec!["\"open\""; states].join(",");
             format!(

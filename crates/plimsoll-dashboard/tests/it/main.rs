@@ -9,5 +9,6 @@ mod chromium;
 mod demo;
 mod fleet;
 mod sampler;
+mod sockets;
 mod support;
 mod viewers;
