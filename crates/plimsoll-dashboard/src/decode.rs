@@ -122,3 +122,99 @@ pub(crate) fn clip(text: &mut String) {
         text.truncate(end.unwrap_or_default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::delta::deltas;
+
+    /// JSON of the shape of a reading, with hostile values in it.
+    fn hostile() -> impl Strategy<Value = String> {
+        let number = prop_oneof![
+            Just("0".to_owned()),
+            Just("-1".to_owned()),
+            Just("1e400".to_owned()),
+            Just("null".to_owned()),
+            Just("18446744073709551615".to_owned()),
+            Just("9007199254740992".to_owned()),
+            Just("1.5".to_owned()),
+            (0..1_000_000_u64).prop_map(|number| number.to_string()),
+        ];
+        let text = prop_oneof![
+            Just("a".repeat(100_000)),
+            ".{0,4}",
+            Just("<img src=x>".to_owned())
+        ];
+        let buckets = proptest::collection::vec((number.clone(), number.clone()), 0..4);
+        let parts = (number.clone(), buckets).prop_map(|(nanos, buckets)| {
+            let pairs: Vec<_> = buckets
+                .iter()
+                .map(|(value, count)| format!("[{value},{count}]"))
+                .collect();
+            format!("{{\"nanos\":{nanos},\"buckets\":[{}]}}", pairs.join(","))
+        });
+        let gate = (text, number.clone(), parts, number, 0..40_usize).prop_map(|(name, count, parts, value, states)| {
+            let name = serde_json::to_string(&name).unwrap();
+            let states = vec!["\"open\""; states].join(",");
+            format!(
+                "{{\"name\":{name},\"counts\":{{\"admitted\":{count},\"abandoned\":0,\"body_dropped\":0,\"missing_keys\":0,\
+                 \"finished\":[[{name},{count}]],\"rejected\":[[{name},\"full\",{count}]]}},\
+                 \"latency\":{parts},\"waits\":{parts},\"permits\":{parts},\"policies\":[{{\"policy\":{name},\"settings\":[],\
+                 \"figures\":[{{\"name\":\"state\",\"kind\":\"state\",\"unit\":null,\"help\":{name},\"states\":[{states}],\"value\":{value}}}]}}]}}"
+            )
+        });
+        proptest::collection::vec(gate, 0..4).prop_map(|gates| {
+            format!(
+                "{{\"version\":1,\"gates\":[{}],\"loads\":[],\"overloaded_at\":null,\"failed_readings\":0,\"events\":[]}}",
+                gates.join(",")
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_reading_is_rejected_or_bounded_and_never_panics(first in hostile(), then in hostile()) {
+            let (first, then) = (decode(first.as_bytes()), decode(then.as_bytes()));
+            if let (Ok(first), Ok(then)) = (first, then) {
+                for gate in &then.gates {
+                    prop_assert!(gate.name.len() <= MAX_TEXT);
+                }
+                let mut sum = deltas(&then, Some(&first));
+                crate::delta::merge(&mut sum, deltas(&first, Some(&then)));
+                let mut board = crate::board::Board::new(crate::ring::RINGS);
+                board.advance(1, 1.0, sum.clone());
+                board.advance(2, 1.0, sum);
+                let about = crate::update::About {
+                    number: 1,
+                    at: 1,
+                    writable: false,
+                    fleet: true,
+                    peers: &[],
+                    cost: crate::update::Cost::default(),
+                };
+                let update = crate::update::Update::of(&board, &about);
+                prop_assert!(serde_json::to_string(&update).is_ok());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_rejected_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_reading_that_is_too_long_is_rejected() {
+        let error = decode(&vec![b' '; MAX_BYTES + 1]).unwrap_err();
+        assert_eq!(error, "more than 4194304 bytes");
+    }
+
+    #[test]
+    fn a_text_is_cut_at_a_character() {
+        let mut text = format!("a{}", "ü".repeat(200));
+        clip(&mut text);
+        assert_eq!(text.len(), MAX_TEXT - 1);
+    }
+}

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{OriginalUri, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     middleware::map_response,
     routing::get,
 };
@@ -29,8 +29,7 @@ const MAX_COMMAND: usize = 64 << 10;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     shared.ensure_started();
-    // The fallback is for `/plimsoll/` of a board that is nested as a service at `/plimsoll`.
-    let mut router = Router::new().route("/", get(root)).fallback(root);
+    let mut router = Router::new().route("/", get(root));
     for file in FILES {
         let asset = Asset::new(file);
         let serve = move |headers: HeaderMap| async move { asset.response(&headers) };
@@ -77,14 +76,8 @@ fn scope(router: Router<Arc<Shared>>, prefix: &str, scope: &Arc<Scope>) -> Route
 }
 
 /// The page. Its links are relative to the folder of the board.
-async fn root(uri: OriginalUri, request: Request) -> Response<Body> {
-    if !matches!(request.uri().path(), "" | "/") {
-        return empty(StatusCode::NOT_FOUND);
-    }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return empty(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    Asset::page(uri.path()).response(request.headers())
+async fn root(uri: OriginalUri, headers: HeaderMap) -> Response<Body> {
+    Asset::page(uri.path()).response(&headers)
 }
 
 /// The stream of updates. It holds the latest update and no other, however slowly it is read.

@@ -1,8 +1,14 @@
 //! Behaviour through the public API.
 
+mod actions;
 #[path = "../../examples/board/breaker.rs"]
 mod breaker;
 mod browser;
 mod chromium;
 #[path = "../../examples/board/demo.rs"]
 mod demo;
+mod fleet;
+mod sampler;
+mod sockets;
+mod support;
+mod viewers;
