@@ -78,10 +78,17 @@ function update(now) {
 /** Worst first. A card that has the focus is not moved away from under it. */
 function order(gates) {
   const place = get("gates");
-  const wanted = gates.toSorted((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level)).map(gate => cards.get(gate.id).root);
+  const worse = (a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level) || lost(b) - lost(a);
+  const wanted = gates.toSorted(worse).map(gate => cards.get(gate.id).root);
   const same = wanted.every((root, at) => place.children[at] === root);
   if (same || (place.contains(document.activeElement) && place.children.length === wanted.length)) return;
   place.append(...wanted);
+}
+
+/** The share of requests that were rejected or failed, in tenths: small changes move no card. */
+function lost(gate) {
+  const { now } = cards.get(gate.id);
+  return Math.round((10 * (rejections(now) + (now.failed ?? 0))) / Math.max(offer(now), 1e-9));
 }
 
 function draw() {
@@ -140,8 +147,8 @@ function peers(list) {
 function list() {
   get("no-events").hidden = events.length > 0;
   get("events").replaceChildren(...grouped(events).toReversed().map(([event, changes]) => html("li", { "data-state": event.to },
-    html("time", {}, clock(event.at)),
     html("b", {}, [event.peer, event.gate].filter(Boolean).join(": ")),
+    html("time", {}, clock(event.at)),
     html("span", {}, `${event.policy} · ${describe(event)}${changes > 1 ? ` (${changes} changes)` : ""}`))));
 }
 

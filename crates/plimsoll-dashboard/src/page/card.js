@@ -20,7 +20,7 @@ export class Card {
     this.rate = html("b");
     this.chart = frame("", [["band", "band"], ...STACK.map(([field, , color]) => [field, `area ${color}`])]);
     this.top = html("span", { class: "top-value" });
-    this.keys = html("p", { class: "keys", "aria-hidden": "true" }, ...STACK.map(([, name, color]) => html("span", {}, html("i", { class: color }), name)));
+    this.keys = html("p", { class: "keys", "aria-hidden": "true" }, ...STACK.map(([, name, color]) => html("span", {}, html("i", { class: color }), name)), this.top);
     this.facts = Object.fromEntries(["admitted", "rejected", "failed", "p50", "p99", "p99.9"].map(name => [name, html("dd")]));
     this.limit = new Meter("in use");
     this.queue = new Meter("queue");
@@ -31,7 +31,7 @@ export class Card {
         svg("svg", { class: "disc", viewBox: "-20 -20 40 40", "aria-hidden": "true" }, this.disc),
         html("div", { class: "title" }, html("h3", {}, this.name), this.words),
         html("p", { class: "rate" }, this.rate, html("small", {}, "per s"))),
-      html("div", { class: "plot" }, this.chart.root, this.top),
+      html("div", { class: "plot" }, this.chart.root),
       this.keys,
       html("dl", { class: "facts" }, ...Object.entries(this.facts).map(([name, value]) => html("div", {}, html("dt", {}, name), value))),
       this.limit.root, this.queue.root, this.states, this.because);
@@ -99,7 +99,9 @@ export class Card {
     attribute(this.chart.paths.band, "d", band(points));
     stack(points, fields, top).forEach((path, at) => attribute(this.chart.paths[fields[at]], "d", path));
     fields.forEach((field, at) => (this.keys.children[at].hidden = at > 0 && !points.some(point => point?.[field] > 0)));
-    text(this.top, `${number(top)} per s`);
+    // An idle gate without traffic in the view is its name and its policies.
+    attribute(this.root, "data-empty", this.gate?.level === "idle" && !points.some(point => point && offer(point) > 0));
+    text(this.top, `0 to ${number(top)} per s`);
     attribute(this.chart.root, "aria-label", `Requests of ${this.gate?.name ?? ""} in the last ${view}`);
   }
 }
