@@ -86,7 +86,10 @@ impl Damper {
             return None;
         }
         let Some(before) = self.last(figure) else {
-            self.remember(figure, value);
+            // What a policy reports begins with its first report: one that is on its way is not lost.
+            if !reports {
+                self.remember(figure, value);
+            }
             return None;
         };
         if !differs(figure, before, value) || (reports && !self.stale) {

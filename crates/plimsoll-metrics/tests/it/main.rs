@@ -1,7 +1,9 @@
 //! Behaviour through the public API.
 #![allow(clippy::float_cmp, reason = "counts and the inputs of tests are exact")]
 
+mod alarms;
 mod ends;
+mod events;
 #[cfg(all(
     feature = "facade",
     feature = "opentelemetry",
@@ -13,6 +15,7 @@ mod families;
 #[allow(unreachable_pub)]
 mod fuzz_target;
 mod gates;
+mod handle;
 mod health;
 mod latency;
 mod promtool;
