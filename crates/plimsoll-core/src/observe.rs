@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, Method, Uri};
 
-use crate::{Outcome, Rejection};
+use crate::{End, Outcome, Rejection};
 
 /// Observes the events of a gate. All methods do nothing by default.
 ///
@@ -18,6 +18,21 @@ pub trait Observe: Send + Sync {
     /// A request was admitted, after `waited` in a queue (zero when it was not queued).
     fn admitted(&self, gate: &str, waited: Duration) {
         _ = (gate, waited);
+    }
+
+    /// As [`admitted`](Self::admitted) without a wait.
+    #[doc(hidden)]
+    fn admitted_at_once(&self, gate: &str) {
+        self.admitted(gate, Duration::ZERO);
+    }
+
+    /// As [`finished`](Self::finished), for observers that need no more than the end and the
+    /// nanoseconds to the head, `u64::MAX` if there was none. Returns `false`, and has done
+    /// nothing, to be called in the full form.
+    #[doc(hidden)]
+    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
+        _ = (end, head_nanos);
+        false
     }
 
     /// A request was rejected.
@@ -89,6 +104,12 @@ impl<'a, B> From<&'a http::Request<B>> for RequestHead<'a> {
 impl<O: Observe + ?Sized> Observe for Arc<O> {
     fn admitted(&self, gate: &str, waited: Duration) {
         (**self).admitted(gate, waited);
+    }
+    fn admitted_at_once(&self, gate: &str) {
+        (**self).admitted_at_once(gate);
+    }
+    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
+        (**self).finished_quickly(end, head_nanos)
     }
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         (**self).rejected(gate, rejected);

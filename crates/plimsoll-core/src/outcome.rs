@@ -196,6 +196,13 @@ impl Outcome {
         }
     }
 
+    /// Returns nanoseconds from the start of the call to the response head; `None` if there was no
+    /// head. Reads no clock.
+    #[inline]
+    pub fn head_nanos(&self) -> Option<u64> {
+        (self.latency != NO_HEAD).then_some(self.latency)
+    }
+
     /// Returns when the call started: when it was admitted.
     #[inline]
     pub fn started(&self) -> Instant {

@@ -54,26 +54,21 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
+    /// The count of a duration. `None` if its octave was not used before, or is beyond the range.
     #[inline]
-    pub(crate) fn record<W: Write>(&self, nanos: u64) {
+    pub(crate) fn count(&self, nanos: u64) -> Option<&AtomicU64> {
         let (octave, at) = place(nanos);
-        match self.octaves.get(octave).and_then(OnceLock::get) {
-            Some(counts) => W::add(&counts[at % PER_OCTAVE], 1),
-            None => self.record_first::<W>(nanos),
-        }
-        W::add(&self.nanos, nanos);
+        let counts = self.octaves.get(octave)?.get()?;
+        Some(&counts[at % PER_OCTAVE])
     }
 
-    /// Performance: out of line, since it happens once per octave, or for a duration beyond the
-    /// range.
-    #[cold]
-    #[inline(never)]
-    fn record_first<W: Write>(&self, nanos: u64) {
+    pub(crate) fn record<W: Write>(&self, nanos: u64) {
         let (octave, at) = place(nanos.min(LONGEST));
         if let Some(octave) = self.octaves.get(octave) {
             let counts = octave.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PER_OCTAVE]));
             W::add(&counts[at % PER_OCTAVE], 1);
         }
+        W::add(&self.nanos, nanos);
     }
 
     /// The counts of an octave; `None` while it has none.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{Kind, Observe, Outcome, Rejected};
+use plimsoll_core::{Kind, Observe, Outcome, Rejected, policy::End};
 use tokio::time::Instant;
 
 use crate::{
@@ -183,10 +183,8 @@ impl GateMetrics {
     }
 
     #[cold]
-    #[inline(never)]
     fn measure_permit(&self, outcome: &Outcome) {
-        let nanos = outcome.ran_nanos();
-        self.0.permit.record::<Shared>(nanos);
+        self.0.permit.record::<Shared>(outcome.ran_nanos());
         let next = if self.0.every_permit.load(Relaxed) {
             0
         } else {
@@ -198,13 +196,20 @@ impl GateMetrics {
 }
 
 impl Observe for GateMetrics {
-    #[inline]
     fn admitted(&self, _: &str, waited: Duration) {
         self.0.shards.admit();
         // Zero means that the request was not queued.
         if !waited.is_zero() {
             self.waited(waited);
         }
+    }
+
+    fn admitted_at_once(&self, _: &str) {
+        self.0.shards.admit();
+    }
+
+    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
+        self.0.shards.finish_quickly(end, head_nanos)
     }
 
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
@@ -220,7 +225,6 @@ impl Observe for GateMetrics {
         self.waited(waited);
     }
 
-    #[inline]
     fn finished(&self, _: &str, outcome: &Outcome) {
         if self.0.shards.finish(outcome) {
             self.measure_permit(outcome);

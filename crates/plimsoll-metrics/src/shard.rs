@@ -7,6 +7,7 @@ use std::sync::{
 
 use plimsoll_core::{
     Class, Outcome,
+    policy::End,
     support::{claim_slot, slot, slots},
 };
 
@@ -50,25 +51,8 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    #[inline]
+    /// Counts an end. Returns whether its permit time is to be measured.
     fn finish<W: Write>(&self, outcome: &Outcome) -> bool {
-        if outcome.class == Class::Success && !outcome.body_dropped() {
-            self.latency.record::<W>(outcome.latency_nanos());
-            W::add(&self.finished[Class::Success.index()], 1);
-        } else {
-            self.finish_rarely::<W>(outcome);
-        }
-        let left = self.permit_in.load(Relaxed);
-        if left == 0 {
-            return true;
-        }
-        self.permit_in.store(left - 1, Relaxed);
-        false
-    }
-
-    /// Performance: out of line, so that the usual end has no further tests.
-    #[inline(never)]
-    fn finish_rarely<W: Write>(&self, outcome: &Outcome) {
         if outcome.body_dropped() {
             W::add(&self.body_dropped, 1);
         }
@@ -79,6 +63,29 @@ impl Shard {
             self.latency.record::<W>(outcome.latency_nanos());
         }
         W::add(&self.finished[index(outcome.class)], 1);
+        let left = self.permit_in.load(Relaxed);
+        self.permit_in.store(left.saturating_sub(1), Relaxed);
+        left == 0
+    }
+
+    /// As [`finish`](Self::finish) by the owner, for a success with a head, in an octave that was
+    /// used before, whose permit time is not measured. Returns `false`, and has done nothing, for
+    /// any other end.
+    #[inline]
+    fn finish_quickly(&self, end: End, head_nanos: u64) -> bool {
+        let left = self.permit_in.load(Relaxed);
+        if end.class != Class::Success || end.body_dropped || left == 0 {
+            return false;
+        }
+        // A call without a head is beyond the range.
+        let Some(count) = self.latency.count(head_nanos) else {
+            return false;
+        };
+        Own::add(count, 1);
+        Own::add(&self.latency.nanos, head_nanos);
+        self.permit_in.store(left - 1, Relaxed);
+        Own::add(&self.finished[Class::Success.index()], 1);
+        true
     }
 
     /// The rejections, if there were any.
@@ -148,28 +155,19 @@ impl Shards {
     #[cold]
     #[inline(never)]
     fn admit_first(&self) {
-        match self.claimed() {
-            Some(shard) => Own::add(&shard.admitted, 1),
-            None => Shared::add(&self.shared.admitted, 1),
-        }
+        on_own_shard!(self, |shard, W| W::add(&shard.admitted, 1));
+    }
+
+    /// Counts a usual end, if this thread is known to own a shard.
+    #[inline]
+    pub(crate) fn finish_quickly(&self, end: End, head_nanos: u64) -> bool {
+        let own = self.own.get(slot());
+        own.is_some_and(|shard| shard.finish_quickly(end, head_nanos))
     }
 
     /// Counts an end. Returns whether its permit time is to be measured.
-    #[inline]
     pub(crate) fn finish(&self, outcome: &Outcome) -> bool {
-        match self.own.get(slot()) {
-            Some(shard) => shard.finish::<Own>(outcome),
-            None => self.finish_first(outcome),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn finish_first(&self, outcome: &Outcome) -> bool {
-        match self.claimed() {
-            Some(shard) => shard.finish::<Own>(outcome),
-            None => self.shared.finish::<Shared>(outcome),
-        }
+        on_own_shard!(self, |shard, W| shard.finish::<W>(outcome))
     }
 
     /// Sets after how many further ends of this thread a permit time is measured.

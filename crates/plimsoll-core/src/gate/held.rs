@@ -98,9 +98,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         // Performance: one test for both reports, and no further one without an observer
         // (`instructions`, `concurrency@accept`).
         if shared.observer.is_some() {
-            let observer = &shared.observer;
-            observer.report_missing_key(noted);
-            observer.notify(|gate, observer| observer.admitted(gate, Duration::ZERO));
+            shared.observer.admitted_at_once(noted);
         }
         Self::new(shared, permit, now, 0)
     }
@@ -155,7 +153,7 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     }
 
     /// Performance: out of line, so that without an observer the compiler drops the reads that no
-    /// policy needs.
+    /// policy needs, and keeps no register for a call (`instructions`, `concurrency@accept`).
     #[inline(never)]
     fn finish_slowly(&mut self, end: End, spent: Spent) {
         let Some(run) = self.run.take() else {
@@ -164,11 +162,12 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         if run.waited_micros == GRANTED {
             return self.revoke(run);
         }
-        let outcome = run.outcome(end, spent);
         // The observer first, so that a panic of the policy does not hide the event.
-        self.shared
-            .observer
-            .notify(|gate, observer| observer.finished(gate, &outcome));
+        let observer = &self.shared.observer;
+        if !observer.finished_quickly(end, run.latency) {
+            observer.finished(&run.outcome(end, spent));
+        }
+        let outcome = run.outcome(end, spent);
         self.shared.policy.finish(run.permit, &outcome);
     }
 

@@ -161,7 +161,7 @@ pub struct GateBuilder<P, T = Http> {
 impl<P, T> GateBuilder<P, T> {
     /// Sets the gate's name in events. `"gate"` by default.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.observer.name = name.into();
+        self.observer.name = name.into().into();
         self
     }
 

@@ -16,9 +16,9 @@ pub use self::{
     service::Gate,
 };
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use crate::{Observe, Outcome, Rejected, key::noted, panics};
+use crate::{End, Observe, Outcome, Rejected, key::noted, panics};
 
 /// State shared by a layer, its services and every permit in flight.
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub(crate) struct Shared<P, T> {
 
 /// The observers of a gate, and the gate's name in their events.
 pub(crate) struct Observer {
-    name: Cow<'static, str>,
+    name: Box<str>,
     observers: Option<Box<dyn Observe>>,
 }
 
 impl Observer {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
-            name: Cow::Borrowed("gate"),
+            name: "gate".into(),
             observers: None,
         }
     }
@@ -63,12 +63,49 @@ impl Observer {
         }
     }
 
+    /// Reports an admission without a wait, and before it a request without a key.
+    ///
+    /// Performance: out of line, so that a gate without an observer has one test (`instructions`,
+    /// `gate@accept`).
+    #[inline(never)]
+    pub(crate) fn admitted_at_once(&self, noted: u32) {
+        self.report_missing_key(noted);
+        self.notify(|gate, observer| observer.admitted_at_once(gate));
+    }
+
+    /// Reports an end in the quick form. `true` if there is no observer, or it needs no more.
+    #[inline]
+    pub(crate) fn finished_quickly(&self, end: End, latency: u64) -> bool {
+        let Some(observer) = &self.observers else {
+            return true;
+        };
+        let mut done = false;
+        panics::contain(|| done = observer.finished_quickly(end, latency));
+        done
+    }
+
+    /// Reports an end in the full form.
+    ///
+    /// Performance: out of line, so that only this form keeps the outcome in memory
+    /// (`instructions`, `gate-metrics@accept`).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn finished(&self, outcome: &Outcome) {
+        self.notify(|gate, observer| observer.finished(gate, outcome));
+    }
+
     /// Reports a request without a key, if a policy on this thread noted one since `before`.
     #[inline]
     pub(crate) fn report_missing_key(&self, before: u32) {
         if noted() != before {
-            self.notify(|gate, observer| observer.missing_key(gate));
+            self.missing_key();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing_key(&self) {
+        self.notify(|gate, observer| observer.missing_key(gate));
     }
 }
 
