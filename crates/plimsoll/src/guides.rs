@@ -46,6 +46,11 @@ guide!(slow_consumers, "slow-consumers.md");
 guide!(policies, "policies.md");
 guide!(clients, "clients.md");
 guide!(circuit_breaking, "circuit-breaking.md");
+guide!(
+    #[cfg(any(not(doctest), feature = "dashboard"))]
+    observability,
+    "observability.md"
+);
 guide!(operations, "operations.md");
 guide!(testing, "testing.md");
 guide!(migration, "migration.md");

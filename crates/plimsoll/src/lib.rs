@@ -147,7 +147,7 @@ pub use plimsoll_core::{
     Instant, InvalidCriticality, InvalidKeyed, InvalidShadow, IpRange, Key, Keyed, KeyedHandle,
     Kind, LoadSignal, Missing, Observe, Outcome, Plain, PlainError, Policy, Priority,
     RateLimitFields, Rejected, Rejection, Release, RequestHead, Route, Same, Shadow, ShadowHandle,
-    TraceId, When, Worst, decides_at_once, except_paths, except_preflight, key, labelled,
+    TraceId, When, Worst, decides_at_once, except_paths, except_preflight, figures, key, labelled,
     not_a_layer, policy, protocol, wire,
 };
 
@@ -176,6 +176,15 @@ pub mod client {
 pub mod concurrency {
     #[doc(inline)]
     pub use plimsoll_concurrency::*;
+}
+
+/// A live board of gates, served by the application itself.
+///
+/// The crate [`plimsoll-dashboard`](plimsoll_dashboard).
+#[cfg(feature = "dashboard")]
+pub mod dashboard {
+    #[doc(inline)]
+    pub use plimsoll_dashboard::*;
 }
 
 /// Substitutes for rejections, failures and errors.

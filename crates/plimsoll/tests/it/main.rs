@@ -5,6 +5,7 @@ mod guides;
 mod law_12;
 mod laws;
 mod layers;
+mod observability;
 mod packaged;
 
 use std::time::Duration;
