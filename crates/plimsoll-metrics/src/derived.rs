@@ -170,7 +170,7 @@ mod tests {
         for (second, snapshot) in (0..).zip(of) {
             let now = start + Duration::from_secs(second);
             derived.step(&snapshot, now, |change| {
-                changes.push((second, change.reason))
+                changes.push((second, change.reason));
             });
         }
         changes

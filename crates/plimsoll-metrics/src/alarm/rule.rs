@@ -37,6 +37,8 @@ const WINDOWS: std::ops::RangeInclusive<Duration> =
 /// use plimsoll_core::Criticality;
 /// use plimsoll_metrics::{Alarm, Metrics};
 ///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), plimsoll_metrics::InvalidMetric> {
 /// let metrics = Metrics::new();
 /// metrics.alarm(Alarm::saturation())?;
 /// metrics.alarm(Alarm::breaker_open().on_change(|change| {
@@ -45,11 +47,9 @@ const WINDOWS: std::ops::RangeInclusive<Duration> =
 /// }))?;
 /// metrics.alarm(Alarm::shedding(Criticality::Critical).lasting(Duration::from_secs(30)))?;
 /// // Without a watcher no alarm is evaluated.
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {}
-/// # let run = async {
-/// tokio::spawn(metrics.watcher().run());
-/// # };
-/// # Ok::<(), plimsoll_metrics::InvalidMetric>(())
+/// let task = tokio::spawn(metrics.watcher().run());
+/// # task.abort();
+/// # Ok(()) }
 /// ```
 #[must_use = "an alarm does nothing until it is registered"]
 pub struct Alarm {
