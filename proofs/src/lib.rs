@@ -6,6 +6,7 @@
 // The figures are read with `--nocapture`.
 #![allow(clippy::print_stdout)]
 
+pub mod chromium;
 pub mod client;
 pub mod events;
 pub mod face;

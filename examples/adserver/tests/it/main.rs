@@ -2,6 +2,7 @@
 
 mod prometheus;
 mod served;
+mod storm;
 
 use std::{
     fs,
