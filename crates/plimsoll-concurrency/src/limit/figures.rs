@@ -40,7 +40,7 @@ impl Figures for ConcurrencyLimitHandle {
         }
         match self.queue() {
             // The places are a figure; they follow the limit, and are no setting either.
-            Some(_) if self.bounds().is_some() => each("queue", &"follows the limit"),
+            _ if self.bounds().is_some() => each("queue", &"follows the limit"),
             Some((len, wait)) => each("queue", &format_args!("{len} places, at most {wait:?}")),
             None => each("queue", &"no queue"),
         }
