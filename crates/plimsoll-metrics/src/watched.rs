@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use plimsoll_core::figures::{Change, Figure, Figures};
+use plimsoll_core::figures::{self, Change, Figure, FigureKind, Figures};
 use tokio::time::Instant;
 
 use crate::{
@@ -86,7 +86,7 @@ impl Entry {
 
     /// Reads all figures; `None` when the handle panics.
     pub(crate) fn read(&self) -> Option<PolicySnapshot> {
-        attempt(|| figures(&*self.handle, &self.reporter.policy))
+        attempt(|| read_all(&*self.handle, &self.reporter.policy))
     }
 
     /// Reads all figures, and adds to the log what has changed since the last step and was not
@@ -94,24 +94,28 @@ impl Entry {
     pub(crate) fn step(&self, now: Instant) -> Option<PolicySnapshot> {
         let seen = self.reporter.damper(|damper| damper.seen());
         let snapshot = self.read()?;
-        let mut changes = Vec::new();
-        self.reporter.damper(|damper| {
-            // A change that was reported while the figures were read may be in them or not.
-            if damper.seen() == seen {
-                let compared = snapshot
-                    .figures
-                    .iter()
-                    .filter(|(figure, _)| is_compared(figure));
-                for (figure, value) in compared {
-                    changes.extend(damper.read(figure, *value, self.reports, now));
-                }
-            }
-        });
+        let mut found = Vec::new();
         let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        derived.step(&snapshot, now, |change| {
-            changes.extend(self.reporter.damper(|damper| damper.spend(change, now)));
-        });
+        derived.step(&snapshot, now, |change| found.push(change));
         drop(derived);
+        let by_hand = found.iter().any(|change| change.by_hand);
+        let changes = self.reporter.damper(|damper| {
+            // A change that was reported while the figures were read may be in them or not.
+            let compared = snapshot.figures.iter().filter(|_| damper.seen() == seen);
+            let compared: Vec<_> = compared.filter(|(figure, _)| is_compared(figure)).collect();
+            let mut changes = Vec::new();
+            for (figure, value) in compared {
+                let change = damper.read(figure, *value, self.reports, now);
+                // A setting that was changed is an event, and its figure no second one.
+                changes.extend(change.filter(|_| !by_hand || is_state(figure)));
+            }
+            changes.extend(
+                found
+                    .into_iter()
+                    .filter_map(|change| damper.spend(change, now)),
+            );
+            changes
+        });
         for change in changes {
             self.reporter.add(Some(change), now);
         }
@@ -121,12 +125,15 @@ impl Entry {
 
 /// Whether a change of the figure is an event: all states, and the gauges that a policy sets.
 fn is_compared(figure: &Figure) -> bool {
-    use plimsoll_core::figures::{FigureKind, LIMIT, QUOTA, RATE};
-    matches!(figure.kind, FigureKind::State(_))
-        || [&LIMIT, &RATE, &QUOTA].iter().any(|of| of.is(figure))
+    let gauges = [&figures::LIMIT, &figures::RATE, &figures::QUOTA];
+    is_state(figure) || gauges.iter().any(|of| of.is(figure))
 }
 
-fn figures(handle: &dyn Figures, policy: &str) -> PolicySnapshot {
+const fn is_state(figure: &Figure) -> bool {
+    matches!(figure.kind, FigureKind::State(_))
+}
+
+fn read_all(handle: &dyn Figures, policy: &str) -> PolicySnapshot {
     let (mut figures, mut settings) = (Vec::new(), Vec::new());
     handle.read(&mut |figure, value| figures.push((figure, value)));
     handle.settings(&mut |name, text| settings.push((name, text.to_string())));

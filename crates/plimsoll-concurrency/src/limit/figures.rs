@@ -24,8 +24,8 @@ impl Figures for ConcurrencyLimitHandle {
 
     fn settings(&self, each: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
         each(figures::LIMIT_REASON, &self.reason());
+        // The limit itself is a figure, and reports its changes.
         match self.bounds() {
-            // The value of an adaptive limit is a figure, and not a setting.
             Some(bounds) => {
                 each(
                     "bounds",
@@ -36,7 +36,7 @@ impl Figures for ConcurrencyLimitHandle {
                     None => each("pinned at", &"not pinned"),
                 }
             }
-            None => each("limit", &self.limit()),
+            None => each("bounds", &"fixed"),
         }
         match self.queue() {
             // The places are a figure; they follow the limit, and are no setting either.

@@ -128,9 +128,11 @@ fn changes_that_no_policy_reports_are_found_by_steps() {
 
     handle.set(&STATE, 1.0);
     handle.set(&figures::RATE, 0.79);
-    handle.set_text("window", "20 s");
     step(2);
+    handle.set_text("window", "20 s");
+    handle.set(&figures::RATE, 0.1);
     step(3);
+    step(4);
     let events = metrics.events(0);
     let found: Vec<_> = events
         .iter()

@@ -1,14 +1,12 @@
 //! The figures of partitions, for metrics and dashboards.
 
-use std::fmt;
-
 use plimsoll_core::figures::{self, Figure, Figures};
 
 use super::{NAME, handle::PartitionsHandle};
 
-/// The sums over all partitions. Each partition is among the settings, with its guarantee: names of
-/// partitions are values of the program, and the labels of figures are constants.
-impl<K: Copy + fmt::Debug + Send + Sync> Figures for PartitionsHandle<K> {
+/// The sums over all partitions. Names of partitions are values of the program, and labels of figures
+/// are constants, so a single partition has none: see [`PartitionsHandle::partitions`].
+impl<K: Copy + Send + Sync> Figures for PartitionsHandle<K> {
     fn policy(&self) -> &'static str {
         NAME
     }
