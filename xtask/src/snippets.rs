@@ -23,13 +23,14 @@ http.workspace = true
 http-body-util.workspace = true
 hyper-util = { workspace = true, features = ["client-legacy", "http1", "tokio"] }
 plimsoll = { workspace = true, features = [
-    "axum", "call-scope", "client-reqwest", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "stream-listener",
+    "axum", "call-scope", "client-reqwest", "dashboard", "executor-delay", "full", "load", "redis-cluster", "redis-sentinel", "stream-listener",
     "throttle", "tonic", "websocket",
 ] }
 plimsoll-circuit-breaker.workspace = true
 plimsoll-client = { workspace = true, features = ["call-scope"] }
 plimsoll-concurrency = { workspace = true, features = ["axum"] }
 plimsoll-core = { workspace = true, features = ["axum", "test-kit", "tonic"] }
+plimsoll-dashboard.workspace = true
 plimsoll-fallback.workspace = true
 plimsoll-load-shed = { workspace = true, features = ["executor-delay"] }
 plimsoll-metrics.workspace = true

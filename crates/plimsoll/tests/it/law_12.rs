@@ -186,5 +186,5 @@ fn law_12_features_are_off_by_default_and_no_published_crate_has_unsafe_code() {
         );
         published += 1;
     }
-    assert_eq!(published, 12);
+    assert_eq!(published, 13);
 }
