@@ -161,12 +161,14 @@ async fn main() -> Result<(), Failure> {
     }
     tokio::time::sleep(Duration::from_secs(6)).await;
     let (mut reading, mut encoding) = (Vec::new(), Vec::new());
-    for _ in 0..10 {
+    let (start, busy) = (Instant::now(), cpu_seconds()?);
+    for _ in 0..20 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let cost = snapshot(addr).await?["cost"].clone();
         reading.push(cost["sample_us"].as_f64().unwrap_or(f64::NAN));
         encoding.push(cost["update_us"].as_f64().unwrap_or(f64::NAN));
     }
+    let share = (cpu_seconds()? - busy) / start.elapsed().as_secs_f64();
     let (reading, encoding) = (median(&mut reading), median(&mut encoding));
     let update = snapshot(addr).await?["cost"]["bytes"].clone();
     println!(
@@ -174,7 +176,21 @@ async fn main() -> Result<(), Failure> {
         (reading + encoding) / 1e4
     );
     println!("{update} bytes per update, encoded once for {VIEWERS} viewers");
+    println!(
+        "{:.2} % of one core for all of it, with the {VIEWERS} clients that read it",
+        share * 100.0
+    );
     Ok(())
+}
+
+/// The time that this process has spent on a core.
+fn cpu_seconds() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+    // Linux counts in hundredths of a second.
+    Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
 /// One turn, in a runtime of its own.
