@@ -133,6 +133,18 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-load-shed/src/signal/system/mod.rs",
                 "a reader thread",
             ),
+            (
+                "plimsoll-dashboard/src/fleet.rs",
+                "the task that asks peers",
+            ),
+            (
+                "plimsoll-dashboard/src/sampler.rs",
+                "the task that reads all figures once a second",
+            ),
+            (
+                "plimsoll-dashboard/src/scope.rs",
+                "the cost of an update, in that task or for a page",
+            ),
             ("plimsoll-metrics/src/collect.rs", "a scrape"),
             (
                 "plimsoll-rate-limit/src/calendar.rs",
@@ -202,6 +214,14 @@ const ABSENCES: &[Absence] = &[
         broken_by: |line| any(line, &["spawn("]) && !line.contains("fn spawn("),
         scope: Scope::Published,
         except: &[
+            (
+                "plimsoll-dashboard/src/dashboard.rs",
+                "starts the sampler, and waits for the shutdown",
+            ),
+            (
+                "plimsoll-dashboard/src/fleet.rs",
+                "the task that asks peers",
+            ),
             (
                 "plimsoll-load-shed/src/signal/executor.rs",
                 "the probe of `ExecutorDelay`",

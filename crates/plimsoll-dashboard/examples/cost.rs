@@ -1,1 +1,208 @@
-fn main() {}
+//! What a board costs: `cargo run --release -p plimsoll-dashboard --example cost`.
+//!
+//! Requests of a keep-alive connection per core are answered by a gate, over loopback, without a
+//! board, with a board of 50 gates, and with 20 viewers of it. The three take turns, so that other
+//! work on the machine meets all of them. `cost SECONDS ROUNDS` sets their length.
+#![allow(
+    clippy::print_stdout,
+    reason = "the output of this program is its result"
+)]
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{Router, routing::get};
+use plimsoll_concurrency::ConcurrencyLimit;
+use plimsoll_core::{Class, GateLayer, Observe, Outcome};
+use plimsoll_dashboard::dashboard;
+use plimsoll_metrics::Metrics;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+const GATES: usize = 50;
+const VIEWERS: usize = 20;
+const NAMES: [&str; 3] = ["no board", "board", "board, 20 viewers"];
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The service with 50 gates, each with a limit and some traffic.
+async fn serve(with_board: bool) -> Result<(SocketAddr, Metrics), Failure> {
+    let metrics = Metrics::new();
+    for gate in 1..GATES {
+        let name = format!("gate {gate}");
+        metrics.watch(name.clone(), ConcurrencyLimit::new(100)?.handle())?;
+        let gate = metrics.gate(name);
+        // Latencies from 1 to 500 ms fill about a thousand buckets.
+        for micros in (1_000..500_000).step_by(317) {
+            gate.admitted("gate", Duration::ZERO);
+            let latency = Duration::from_micros(micros);
+            let ended = tokio::time::Instant::now();
+            gate.finished("gate", &Outcome::new(Class::Success, latency, ended));
+        }
+    }
+    let limit = ConcurrencyLimit::adaptive();
+    metrics.watch("edge", limit.handle())?;
+    let gate = GateLayer::builder(limit)
+        .observe(metrics.gate("edge"))
+        .build();
+    let mut app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .layer(gate);
+    if with_board {
+        app = app.nest("/plimsoll", dashboard(&metrics));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok((addr, metrics))
+}
+
+/// Sends requests one after another.
+async fn client(addr: SocketAddr, running: Arc<AtomicBool>, answers: Arc<AtomicU64>) {
+    let Ok(mut socket) = TcpStream::connect(addr).await else {
+        return;
+    };
+    let mut buffer = [0; 1024];
+    while running.load(Relaxed) {
+        let sent = socket.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        if sent.is_err() || !matches!(socket.read(&mut buffer).await, Ok(1..)) {
+            return;
+        }
+        answers.fetch_add(1, Relaxed);
+    }
+}
+
+/// Reads updates and counts their bytes.
+async fn viewer(addr: SocketAddr, bytes: Arc<AtomicU64>) {
+    let Ok(mut socket) = TcpStream::connect(addr).await else {
+        return;
+    };
+    let request = b"GET /plimsoll/updates HTTP/1.1\r\nhost: a\r\n\r\n";
+    if socket.write_all(request).await.is_err() {
+        return;
+    }
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = socket.read(&mut buffer).await {
+        bytes.fetch_add(read as u64, Relaxed);
+    }
+}
+
+/// Answers per second.
+async fn throughput(addr: SocketAddr, length: Duration) -> f64 {
+    let running = Arc::new(AtomicBool::new(true));
+    let answers = Arc::new(AtomicU64::new(0));
+    let mut clients = JoinSet::new();
+    for _ in 0..8 {
+        clients.spawn(client(addr, Arc::clone(&running), Arc::clone(&answers)));
+    }
+    let start = Instant::now();
+    tokio::time::sleep(length).await;
+    let rate = answers.load(Relaxed) as f64 / start.elapsed().as_secs_f64();
+    running.store(false, Relaxed);
+    clients.join_all().await;
+    rate
+}
+
+async fn snapshot(addr: SocketAddr) -> Result<serde_json::Value, Failure> {
+    let mut socket = TcpStream::connect(addr).await?;
+    socket
+        .write_all(b"GET /plimsoll/snapshot.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok(serde_json::from_str(body)?)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse());
+    let seconds: u64 = arguments.next().unwrap_or(Ok(3))?;
+    let rounds: usize = arguments.next().unwrap_or(Ok(7))? as usize;
+    let length = Duration::from_secs(seconds);
+
+    let mut rates = [const { Vec::new() }; NAMES.len()];
+    for round in 0..=rounds {
+        for at in 0..NAMES.len() {
+            // Each turn begins with another of the three.
+            let at = (at + round) % NAMES.len();
+            let runtime = std::thread::spawn(move || turn(at, length));
+            let rate = runtime.join().map_err(|_| "a turn panicked")??;
+            // The first round warms up.
+            if round > 0 {
+                rates[at].push(rate);
+            }
+        }
+    }
+    let median = |rates: &mut Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    let medians = rates.each_mut().map(median);
+    for (name, median) in NAMES.iter().zip(medians) {
+        let change = 100.0 * (median / medians[0] - 1.0);
+        println!("{name:18} {median:9.0} requests/s  {change:+5.2} %");
+    }
+
+    // The work of each second, without other load.
+    let (addr, _metrics) = serve(true).await?;
+    let bytes = Arc::new(AtomicU64::new(0));
+    for _ in 0..VIEWERS {
+        tokio::spawn(viewer(addr, Arc::clone(&bytes)));
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (mut reading, mut encoding) = (Vec::new(), Vec::new());
+    let (start, busy) = (Instant::now(), cpu_seconds()?);
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let cost = snapshot(addr).await?["cost"].clone();
+        reading.push(cost["sample_us"].as_f64().unwrap_or(f64::NAN));
+        encoding.push(cost["update_us"].as_f64().unwrap_or(f64::NAN));
+    }
+    let share = (cpu_seconds()? - busy) / start.elapsed().as_secs_f64();
+    let (reading, encoding) = (median(&mut reading), median(&mut encoding));
+    let update = snapshot(addr).await?["cost"]["bytes"].clone();
+    println!(
+        "{GATES} gates: {reading} us to read, {encoding} us to encode each second, {:.2} % of one core",
+        (reading + encoding) / 1e4
+    );
+    println!("{update} bytes per update, encoded once for {VIEWERS} viewers");
+    println!(
+        "{:.2} % of one core for all of it, with the {VIEWERS} clients that read it",
+        share * 100.0
+    );
+    Ok(())
+}
+
+/// The time that this process has spent on a core.
+fn cpu_seconds() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+    // Linux counts in hundredths of a second.
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+/// One turn, in a runtime of its own.
+fn turn(at: usize, length: Duration) -> Result<f64, String> {
+    let run = async {
+        let (addr, _metrics) = serve(at > 0).await?;
+        let bytes = Arc::new(AtomicU64::new(0));
+        for _ in 0..if at == 2 { VIEWERS } else { 0 } {
+            tokio::spawn(viewer(addr, Arc::clone(&bytes)));
+        }
+        Ok::<f64, Failure>(throughput(addr, length).await)
+    };
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(run).map_err(|error| error.to_string())
+}

@@ -36,7 +36,7 @@ pub enum Control {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Input {
-    /// The button was pressed.
+    /// A button, which has no value.
     Pressed,
     /// A number within the range.
     Number(f64),
@@ -91,7 +91,7 @@ pub(crate) struct Action {
     pub(crate) run: Run,
 }
 
-/// The actions, and who may run them.
+/// The actions, and the function that authorizes them.
 pub(crate) struct Actions {
     pub(crate) list: Vec<Action>,
     pub(crate) authorize: Box<dyn Fn(&Parts) -> bool + Send + Sync>,

@@ -106,3 +106,113 @@ fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The colours of the light and the dark page, by name.
+    fn colours() -> [HashMap<String, [u8; 3]>; 2] {
+        let css = include_str!("page/colours.css");
+        let (light, dark) = css.split_once("@media").unwrap();
+        [light, dark].map(|css| {
+            let declarations = css
+                .split(['{', ';', '}'])
+                .filter_map(|of| of.split_once(": #"));
+            declarations
+                .map(|(name, hex)| {
+                    let hex = hex.trim();
+                    let digit = |at: usize| {
+                        let wide = hex.len() == 6;
+                        let digits = if wide {
+                            hex[at * 2..at * 2 + 2].to_owned()
+                        } else {
+                            hex[at..=at].repeat(2)
+                        };
+                        u8::from_str_radix(&digits, 16).unwrap()
+                    };
+                    (name.trim().to_owned(), [digit(0), digit(1), digit(2)])
+                })
+                .collect()
+        })
+    }
+
+    /// The contrast of WCAG 2.
+    fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
+        let luminance = |colour: [u8; 3]| {
+            let [r, g, b] = colour.map(|part| {
+                let part = f64::from(part) / 255.0;
+                if part <= 0.04045 {
+                    part / 12.92
+                } else {
+                    ((part + 0.055) / 1.055).powf(2.4)
+                }
+            });
+            0.2126 * r + 0.7152 * g + 0.0722 * b
+        };
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn colours_have_the_contrast_of_wcag_aa_light_and_dark() {
+        for colours in colours() {
+            let of = |name: &str| colours[name];
+            for text in ["--text", "--soft", "--void", "--bare"] {
+                for page in ["--page", "--band"] {
+                    let contrast = contrast(of(text), of(page));
+                    assert!(contrast >= 4.5, "{text} on {page}: {contrast:.2}");
+                }
+            }
+            assert!(contrast(of("--text"), of("--notice")) >= 4.5);
+            for shape in [
+                "--plimsoll",
+                "--r0",
+                "--r1",
+                "--r2",
+                "--r3",
+                "--r4",
+                "--r5",
+                "--mark",
+                "--void",
+                "--bare",
+            ] {
+                let contrast = contrast(of(shape), of("--page"));
+                assert!(contrast >= 3.0, "{shape}: {contrast:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_has_nothing_inline_and_no_other_host() {
+        let files = FILES.iter().map(|(_, _, text)| *text).chain([PAGE]);
+        for text in files {
+            for word in [
+                "https://",
+                "innerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "style=",
+                "onclick",
+            ] {
+                assert!(!text.contains(word), "{word}");
+            }
+            let hosts = text.matches("http://").count();
+            // The namespaces of SVG.
+            assert!(hosts == text.matches("http://www.w3.org/2000/svg").count());
+        }
+    }
+
+    #[test]
+    fn all_modules_of_the_page_are_served() {
+        for (_, _, text) in FILES {
+            for import in text.split(" from \"./").skip(1) {
+                let file = import.split('"').next().unwrap();
+                assert!(FILES.iter().any(|(path, ..)| path[1..] == *file), "{file}");
+            }
+        }
+    }
+}

@@ -215,7 +215,7 @@ impl Dashboard {
     /// the first request. With peers there is a second task. Both end when the last clone of the
     /// router is dropped, or with [`until`](Self::until). Clones share all of it.
     ///
-    /// The board has no gate, and needs none. Whoever reaches the path can read it: put it behind
+    /// The board has no gate, and needs none. Every client that reaches the path can read it: put it behind
     /// the authentication of your operators, or on a listener of its own.
     ///
     /// # Errors

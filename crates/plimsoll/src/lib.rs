@@ -53,6 +53,7 @@
 //! | telemetry that costs most under overload | [`sampling`] | innermost, or on ingest routes | [policies](guides::policies) |
 //! | a consumer that is slower than its stream | [`stream`] | between producer and consumer, one per connection | [streams](guides::streams), [slow consumers](guides::slow_consumers) |
 //! | no figures for rejections, queues and latency | [`metrics`] | an observer of any gate | [operations](guides::operations) |
+//! | operators without a view of limits, rejections and breakers | [`dashboard`] | a path of its own, outside of all gates | [operations](guides::operations) |
 //! | a caller has the quota once per replica | [`redis`] | at the edge, first | [Redis](guides::redis) |
 //!
 //! The feature of a module has its name with hyphens: `rate-limit`. In one gate, put policies that
@@ -104,6 +105,7 @@
 //! | `stream` | bounded queues with a policy for when they are full, a hub, pipelines |
 //! | `metrics` | counters, latency, Prometheus text and health |
 //! | `full` | all of the above |
+//! | `dashboard` | a live board that the application serves with axum |
 //! | `redis` | one rate limit for a fleet, shared through Redis |
 //! | `redis-cluster`, `redis-sentinel`, `redis-tls` | Redis Cluster, Redis Sentinel and TLS for `redis` |
 //! | `client-reqwest` | `client` for `reqwest::Client` |

@@ -11,9 +11,13 @@ use crate::{
     settings::{BID_TIMEOUT, CLIENT_DEADLINE, LAG_BOUND, STORE_SERVICE, STORE_WORKERS},
 };
 
-/// Inlined: the page must not need another file.
-const STYLE: &str = include_str!("style.css");
-/// Classes of stacked areas. `style.css` has their colours, for light and dark pages.
+/// Inlined: the page must not need another file. The colours are those of the board, so that an
+/// outcome looks the same in both.
+const STYLE: &str = concat!(
+    include_str!("../../../../crates/plimsoll-dashboard/src/page/colours.css"),
+    include_str!("style.css")
+);
+/// Classes of stacked areas. `colours.css` has their colours, for light and dark pages.
 const REASONS: [&str; 6] = ["r0", "r1", "r2", "r3", "r4", "r5"];
 
 /// Returns the page.
