@@ -2,6 +2,7 @@
 
 mod future;
 mod handle;
+mod buckets;
 mod latency;
 mod layer;
 mod service;
