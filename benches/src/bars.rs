@@ -135,9 +135,7 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             0.0,
             rows,
             |case| {
-                accepts(case)
-                    && case != "retry-with-headers@accept"
-                    && !case.contains("-metrics@")
+                accepts(case) && case != "retry-with-headers@accept" && !case.contains("-metrics@")
             },
             |row| row.over_bare.allocations,
         ),

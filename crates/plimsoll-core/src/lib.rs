@@ -98,6 +98,8 @@ pub mod support {
 
     #[cfg(feature = "serde")]
     pub use crate::duration_text::serde_text;
+    #[cfg(not(loom))]
+    pub use crate::slot::claim_slot;
     pub use crate::{
         callbacks::Callbacks,
         deadline::{grpc_timeout, parse_grpc_timeout, parse_millis},
@@ -111,8 +113,6 @@ pub mod support {
         shard::{shard, shards},
         slot::{slot, slots},
     };
-    #[cfg(not(loom))]
-    pub use crate::slot::claim_slot;
 }
 
 /// The clock of all policies, which tests can pause.

@@ -167,10 +167,7 @@ impl Latencies {
     pub fn since(&self, earlier: &Self) -> Self {
         let mut later = Self::empty(self.nanos.wrapping_sub(earlier.nanos));
         for (start, count) in self.recorded() {
-            later.add(
-                start,
-                count.saturating_sub(earlier.buckets.count_at(start)),
-            );
+            later.add(start, count.saturating_sub(earlier.buckets.count_at(start)));
         }
         later
     }
@@ -182,7 +179,10 @@ impl Latencies {
         for (start, count) in self.recorded() {
             while earlier.next_if(|(other, _)| *other < start).is_some() {}
             let before = earlier.next_if(|(other, _)| *other == start);
-            later.add(start, count.saturating_sub(before.map_or(0, |(_, count)| count)));
+            later.add(
+                start,
+                count.saturating_sub(before.map_or(0, |(_, count)| count)),
+            );
         }
         *self = later;
     }

@@ -117,6 +117,7 @@ mod counts;
 mod criticality;
 mod error;
 mod events;
+mod exemplars;
 mod gate;
 mod health;
 mod histogram;
@@ -138,6 +139,7 @@ pub use self::{
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
+    exemplars::{Exemplar, Exemplars},
     gate::GateMetrics,
     histogram::Distribution,
     latency::Latencies,

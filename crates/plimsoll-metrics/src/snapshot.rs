@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{GateCounts, Latencies};
+use crate::{Exemplar, GateCounts, Latencies};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -43,6 +43,9 @@ pub struct GateSnapshot {
     pub permits: Latencies,
     /// The policies that the gate watches.
     pub policies: Vec<PolicySnapshot>,
+    /// At most one request for each bucket of the latency, the shortest first; none unless the gate
+    /// has the policy [`Exemplars`](crate::Exemplars).
+    pub exemplars: Vec<Exemplar>,
     /// The bytes of the counters and histograms.
     pub bytes: usize,
 }

@@ -15,7 +15,8 @@ const BUCKETS: usize = ((HIGHEST_BITS - HALF_BITS + 1) << HALF_BITS) as usize;
 
 /// The bucket of a number of microseconds.
 const fn bucket(micros: u64) -> usize {
-    let shift = (u64::BITS - HALF_BITS - 1).saturating_sub((micros | 1 << HALF_BITS).leading_zeros());
+    let shift =
+        (u64::BITS - HALF_BITS - 1).saturating_sub((micros | 1 << HALF_BITS).leading_zeros());
     ((shift << HALF_BITS) as usize) + (micros >> shift) as usize
 }
 

@@ -102,12 +102,11 @@ impl Latency {
             }
             samples = 0;
         }
-        let computed = (before.samples + samples >= self.least)
-            .then(|| {
-                let mut all = before.latencies.clone();
-                self.current.add_to(&mut all);
-                all.value_at_quantile(self.percentile)
-            });
+        let computed = (before.samples + samples >= self.least).then(|| {
+            let mut all = before.latencies.clone();
+            self.current.add_to(&mut all);
+            all.value_at_quantile(self.percentile)
+        });
         self.computed.store(computed.unwrap_or(UNKNOWN), Relaxed);
     }
 }

@@ -1,8 +1,8 @@
 //! Hedges as a Tower layer: a second attempt when the first one is late.
 
+mod buckets;
 mod future;
 mod handle;
-mod buckets;
 mod latency;
 mod layer;
 mod service;

@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "counts and the inputs of tests are exact")]
 
 mod ends;
+mod exemplars;
 // The `fuzz` package includes `fuzz_target`, too.
 #[allow(unreachable_pub)]
 mod fuzz_target;
