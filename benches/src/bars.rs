@@ -129,11 +129,14 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             |row| row.ns_over_unsent,
         ),
         Bar::new(
-            // A retry copies the headers, if there are any, as that of tower does.
-            "allocations of an accepted call, but of a retry with headers",
+            // A retry copies the headers, if there are any, as that of tower does. Metrics allocate
+            // for a thread's first duration in an octave.
+            "allocations of an accepted call, but of a retry with headers and of metrics",
             0.0,
             rows,
-            |case| accepts(case) && case != "retry-with-headers@accept",
+            |case| {
+                accepts(case) && case != "retry-with-headers@accept" && !case.contains("-metrics@")
+            },
             |row| row.over_bare.allocations,
         ),
     ]

@@ -46,6 +46,11 @@ pub trait Observe: Send + Sync {
     }
 
     /// An admitted request ended.
+    ///
+    /// The request is gone by then, and its span may be. To keep a value of the request until here,
+    /// such as its trace id, add a [policy](crate::Policy) that admits every request and whose
+    /// permit is the value: its `finish` receives the permit and the outcome. Gates without it
+    /// carry nothing.
     fn finished(&self, gate: &str, outcome: &Outcome) {
         _ = (gate, outcome);
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
             AtomicBool,
             Ordering::{Acquire, Relaxed},
@@ -18,6 +18,7 @@ use crate::{
     buckets::{Buckets, Shared},
     counts::{GateCounts, RejectionCount},
     criticality::criticality,
+    exemplars::{Exemplars, Kept},
     latency::Latencies,
     recent::Recent,
     rejections::{Policies, by_criticality},
@@ -63,6 +64,8 @@ struct Inner {
     watched: Watched,
     recent_latency: Recent,
     recent_wait: Recent,
+    /// `None` unless asked for.
+    exemplars: OnceLock<Box<Kept>>,
 }
 
 impl GateMetrics {
@@ -78,6 +81,7 @@ impl GateMetrics {
             watched: Watched::default(),
             recent_latency: Recent::new(now),
             recent_wait: Recent::new(now),
+            exemplars: OnceLock::new(),
         }))
     }
 
@@ -99,6 +103,20 @@ impl GateMetrics {
     pub fn every_permit(self) -> Self {
         self.0.every_permit.store(true, Relaxed);
         self
+    }
+
+    /// A policy for the gate that keeps [exemplars](GateSnapshot::exemplars): traces of requests by
+    /// latency. It costs a look-up of the header `traceparent` per request, and 16 bytes in each
+    /// permit.
+    pub fn exemplars(&self) -> Exemplars {
+        self.0.exemplars.get_or_init(Box::default);
+        Exemplars::new(self.clone())
+    }
+
+    pub(crate) fn keep_exemplar(&self, trace: u128, outcome: &Outcome) {
+        if let Some(kept) = self.0.exemplars.get() {
+            kept.keep(trace, outcome);
+        }
     }
 
     /// The current counters.
@@ -169,6 +187,7 @@ impl GateMetrics {
             waits,
             permits: self.permits(),
             policies: self.0.watched.read(),
+            exemplars: (self.0.exemplars.get()).map_or_else(Vec::new, |kept| kept.read()),
             bytes: self.bytes(),
         }
     }

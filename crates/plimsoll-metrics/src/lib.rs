@@ -121,6 +121,7 @@ mod damper;
 mod derived;
 mod error;
 mod events;
+mod exemplars;
 mod export;
 pub mod families;
 mod gate;
@@ -156,6 +157,7 @@ pub use self::{
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
+    exemplars::{Exemplar, Exemplars},
     gate::GateMetrics,
     histogram::Distribution,
     latency::Latencies,

@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{AlarmSnapshot, GateCounts, Latencies, families::Family};
+use crate::{AlarmSnapshot, Exemplar, GateCounts, Latencies, families::Family};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -69,6 +69,9 @@ pub struct GateSnapshot {
     pub permits: Latencies,
     /// The policies that the gate watches.
     pub policies: Vec<PolicySnapshot>,
+    /// At most one request for each bucket of the latency, the shortest first; none unless the gate
+    /// has the policy [`Exemplars`](crate::Exemplars).
+    pub exemplars: Vec<Exemplar>,
     /// The bytes of the counters and histograms.
     pub bytes: usize,
 }

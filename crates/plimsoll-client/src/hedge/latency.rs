@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use histogram::{AtomicHistogram, Config, Histogram};
+use hdrhistogram::Histogram;
 use plimsoll_core::policy::Epoch;
 use tokio::time::Instant;
 
+use super::buckets::{Buckets, empty};
 use crate::sync::{AtomicU64, Mutex, Ordering::Relaxed, lock};
 
-/// Buckets per octave, as a power of two: 32, so that a percentile is exact to 3 %.
-const GROUPING: u8 = 5;
-/// The highest latency, as a power of two of a microsecond: 19 hours.
-const HIGHEST: u8 = 36;
 /// How often the percentile is computed, in nanoseconds: every 100 ms, since it copies a histogram.
 const REFRESH: u64 = 100_000_000;
 /// "Not enough samples yet".
@@ -26,7 +23,7 @@ pub(super) struct Latency {
     /// The length of a period in nanoseconds.
     period: u64,
     epoch: Epoch,
-    current: AtomicHistogram,
+    current: Buckets,
     samples: AtomicU64,
     before: Mutex<Before>,
     /// When the percentile is computed next, in nanoseconds.
@@ -39,25 +36,24 @@ pub(super) struct Latency {
 struct Before {
     /// The number of the current period.
     period: u64,
-    latencies: Histogram,
+    latencies: Histogram<u32>,
     samples: u64,
 }
 
 impl Latency {
     /// `None` for a configuration that the histogram does not accept: it is constant.
     pub(super) fn new(percentile: f64, period: Duration) -> Option<Self> {
-        let config = Config::new(GROUPING, HIGHEST).ok()?;
         Some(Self {
             percentile,
             // One sample is expected above the percentile.
             least: (1.0 / (1.0 - percentile)).round().clamp(2.0, 1e6) as u64,
             period: period.as_nanos() as u64,
             epoch: Epoch::new(),
-            current: AtomicHistogram::with_config(&config),
+            current: Buckets::new(),
             samples: AtomicU64::new(0),
             before: Mutex::new(Before {
                 period: 0,
-                latencies: Histogram::with_config(&config),
+                latencies: empty()?,
                 samples: 0,
             }),
             next: AtomicU64::new(0),
@@ -68,7 +64,7 @@ impl Latency {
     /// Counts a call.
     pub(super) fn count(&self, took: Duration, now: Instant) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        _ = self.current.increment(micros.min((1 << HIGHEST) - 1));
+        self.current.count(micros);
         self.samples.fetch_add(1, Relaxed);
         let nanos = self.epoch.nanos(now);
         let due = self.next.load(Relaxed);
@@ -97,24 +93,20 @@ impl Latency {
         if period > before.period {
             let is_next = period == before.period + 1;
             before.period = period;
-            let ended = self.current.drain();
-            samples = self.samples.swap(0, Relaxed);
-            if is_next {
-                before.latencies = ended;
-                before.samples = samples;
-            } else {
+            before.latencies.reset();
+            self.current.drain_to(&mut before.latencies);
+            before.samples = self.samples.swap(0, Relaxed);
+            if !is_next {
                 before.latencies.reset();
                 before.samples = 0;
             }
             samples = 0;
         }
-        let computed = (before.samples + samples >= self.least)
-            .then(|| {
-                let all = self.current.load().wrapping_add(&before.latencies).ok()?;
-                let bucket = all.quantile_bucket(self.percentile).ok()??;
-                Some(bucket.end())
-            })
-            .flatten();
+        let computed = (before.samples + samples >= self.least).then(|| {
+            let mut all = before.latencies.clone();
+            self.current.add_to(&mut all);
+            all.value_at_quantile(self.percentile)
+        });
         self.computed.store(computed.unwrap_or(UNKNOWN), Relaxed);
     }
 }
@@ -124,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_percentile_is_exact_to_three_percent_and_follows_the_callee() {
+    fn the_percentile_is_exact_to_one_percent_and_follows_the_callee() {
         let start = Instant::now();
         let latency = Latency::new(0.95, Duration::from_secs(30)).unwrap();
         let at = |secs: f64| start + Duration::from_secs_f64(secs);

@@ -4,6 +4,7 @@
 mod alarms;
 mod ends;
 mod events;
+mod exemplars;
 #[cfg(all(
     feature = "facade",
     feature = "opentelemetry",

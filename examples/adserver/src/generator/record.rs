@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
-use histogram::Histogram;
+use hdrhistogram::Histogram;
 
 use super::client::{CRITICALITIES, Ending, Reply, Want};
 use crate::tally::{Impressions, Tally};
 
-/// Buckets for microseconds up to 2^30 (18 minutes), each less than 1 % wide.
-const LATENCY_BUCKETS: (u8, u8) = (7, 30);
+/// The longest latency in microseconds, 18 minutes.
+const LONGEST: u64 = 1 << 30;
+/// Significant digits of a latency: buckets are less than 1 % wide.
+const DIGITS: u8 = 2;
 /// Maximum number of counted policy names, since the server under test chooses them.
 const MAX_REASONS: usize = 16;
 
@@ -28,7 +30,7 @@ struct Books {
 struct Book {
     tally: Tally,
     impressions: [Impressions; CRITICALITIES.len()],
-    latency: Histogram,
+    latency: Histogram<u64>,
     worst_lag: Duration,
 }
 
@@ -93,11 +95,10 @@ impl Recorder {
 
 impl Book {
     fn new() -> Self {
-        let (grouping, max) = LATENCY_BUCKETS;
         Self {
             tally: Tally::default(),
             impressions: Default::default(),
-            latency: Histogram::new(grouping, max).expect("the two powers are in bounds"),
+            latency: Histogram::new_with_max(LONGEST, DIGITS).expect("the bounds are valid"),
             worst_lag: Duration::ZERO,
         }
     }
@@ -112,8 +113,7 @@ impl Book {
                 } else {
                     tally.answered += 1;
                     tally.recorded += u64::from(!reply.unrecorded);
-                    // Fails only for more than 2^30 µs, long after the deadline.
-                    _ = self.latency.increment(latency.as_micros() as u64);
+                    self.latency.saturating_record(latency.as_micros() as u64);
                 }
             }
             Ending::Reply(reply) if reply.refused_by.is_some() => tally.turned_away += 1,
@@ -147,10 +147,8 @@ impl Book {
 
     fn into_tally(self, length: Duration) -> Tally {
         let quantile_ms = |quantile| {
-            let bucket = self.latency.quantile_bucket(quantile).ok().flatten();
-            bucket.map_or(0.0, |bucket| {
-                bucket.start().midpoint(bucket.end()) as f64 / 1_000.0
-            })
+            let end = self.latency.value_at_quantile(quantile);
+            self.latency.median_equivalent(end) as f64 / 1_000.0
         };
         let impressions: BTreeMap<_, _> = CRITICALITIES
             .iter()
