@@ -63,7 +63,14 @@ fn read(series: &Series, samples: &mut Vec<Sample>) -> bool {
                 return false;
             };
             let sum = read.sum;
-            add(labels(), Value::Buckets { buckets, sum });
+            add(
+                labels(),
+                Value::Buckets {
+                    buckets,
+                    sum,
+                    traces: Vec::new(),
+                },
+            );
             true
         }
         Read::State(states, read) => {

@@ -54,7 +54,7 @@ fn write(metric: &mut MetricEncoder<'_>, family: &Family, sample: &Sample) -> fm
             metric.encode_counter(value, NO_EXEMPLAR)
         }
         Value::Number(value) => metric.encode_gauge(value),
-        Value::Buckets { buckets, sum } => {
+        Value::Buckets { buckets, sum, .. } => {
             let count = buckets.iter().map(|(_, count)| count).sum();
             metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
         }

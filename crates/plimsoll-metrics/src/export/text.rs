@@ -19,7 +19,7 @@ pub(crate) fn write(families: &[Family], format: Format) -> Result<String, fmt::
     for family in families {
         head(&mut text, family, format)?;
         for sample in &family.samples {
-            body(&mut text, family, sample)?;
+            body(&mut text, family, sample, format)?;
         }
     }
     if format == Format::OpenMetrics {
@@ -43,7 +43,7 @@ fn head(text: &mut String, family: &Family, format: Format) -> fmt::Result {
     }
 }
 
-fn body(text: &mut String, family: &Family, sample: &Sample) -> fmt::Result {
+fn body(text: &mut String, family: &Family, sample: &Sample, format: Format) -> fmt::Result {
     let (name, labels) = (&*family.name, &sample.labels);
     match &sample.value {
         Value::Count(count) => {
@@ -58,12 +58,23 @@ fn body(text: &mut String, family: &Family, sample: &Sample) -> fmt::Result {
             series(text, name, suffix, labels, None);
             number(text, *value)
         }
-        Value::Buckets { buckets, sum } => {
+        Value::Buckets {
+            buckets,
+            sum,
+            traces,
+        } => {
             let mut count = 0;
-            for (bound, more) in buckets {
+            for (at, (bound, more)) in buckets.iter().enumerate() {
                 count += more;
                 series(text, name, "_bucket", labels, Some(("le", *bound)));
-                writeln!(text, "{count}")?;
+                write!(text, "{count}")?;
+                // The classic format has no exemplars: a parser would read them as a time.
+                let traced = traces.iter().find(|traced| traced.bucket == at);
+                if let (Some(traced), Format::OpenMetrics) = (traced, format) {
+                    let (trace, value) = (&traced.trace, float(traced.value));
+                    write!(text, " # {{trace_id=\"{trace}\"}} {value}")?;
+                }
+                text.push('\n');
             }
             totals(text, name, labels, count, *sum)
         }

@@ -69,7 +69,7 @@ impl Family {
             part("_sum", true),
         ];
         for sample in &self.samples {
-            let Value::Buckets { buckets, sum } = &sample.value else {
+            let Value::Buckets { buckets, sum, .. } = &sample.value else {
                 continue;
             };
             let mut all = 0;

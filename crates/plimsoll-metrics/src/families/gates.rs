@@ -3,14 +3,14 @@
 use plimsoll_core::Criticality;
 
 use super::{
-    BuiltIn, Family, Labels, Sample, Value,
+    BuiltIn, Family, Labels, Sample, Traced, Value,
     table::{
         ABANDONED, ADMITTED, ALARM, BODY_DROPPED, BY_CRITICALITY, FAILED_READINGS, FINISHED,
         GATES_MERGED, IN_FLIGHT, LATENCY, LOAD, MISSED_EVENTS, MISSING_KEYS, OFFERED,
         OVERLOADED_AT, PERMIT, RECENT_LATENCY, RECENT_WAIT, REJECTED, SHORTENED_NAMES, WAIT,
     },
 };
-use crate::{AlarmSnapshot, GateSnapshot, Latencies, Snapshot};
+use crate::{AlarmSnapshot, Exemplar, GateSnapshot, Latencies, Snapshot};
 
 /// The quantiles of summaries.
 const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
@@ -36,15 +36,17 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
         each(IN_FLIGHT, gates, |gate| {
             Value::Number(gate.counts.in_flight() as f64)
         }),
-        each(LATENCY, gates, |gate| buckets(&gate.latency)),
+        each(LATENCY, gates, |gate| {
+            buckets(&gate.latency, &gate.exemplars)
+        }),
         each(RECENT_LATENCY, gates, |gate| {
             quantiles(&gate.recent_latency, &gate.latency)
         }),
-        each(WAIT, gates, |gate| buckets(&gate.waits)),
+        each(WAIT, gates, |gate| buckets(&gate.waits, &[])),
         each(RECENT_WAIT, gates, |gate| {
             quantiles(&gate.recent_waits, &gate.waits)
         }),
-        each(PERMIT, gates, |gate| buckets(&gate.permits)),
+        each(PERMIT, gates, |gate| buckets(&gate.permits, &[])),
     ];
     let written = |family: &Family| !family.samples.is_empty();
     families.into_iter().filter(written).collect()
@@ -131,9 +133,19 @@ fn classes(gate: &GateSnapshot) -> impl Iterator<Item = Sample> + '_ {
     })
 }
 
-fn buckets(of: &Latencies) -> Value {
+fn buckets(of: &Latencies, exemplars: &[Exemplar]) -> Value {
+    let buckets = of.buckets();
+    let traced = |exemplar: &Exemplar| {
+        let value = exemplar.latency.as_secs_f64();
+        Traced {
+            bucket: buckets.partition_point(|(bound, _)| *bound < value),
+            value,
+            trace: format!("{:032x}", exemplar.trace),
+        }
+    };
     Value::Buckets {
-        buckets: of.buckets(),
+        traces: exemplars.iter().map(traced).collect(),
+        buckets,
         sum: of.sum().as_secs_f64(),
     }
 }

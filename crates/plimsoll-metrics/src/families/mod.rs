@@ -84,6 +84,8 @@ pub enum Value {
         buckets: Vec<(f64, u64)>,
         /// The sum of all values.
         sum: f64,
+        /// Traces of recent values, at most one for each bucket.
+        traces: Vec<Traced>,
     },
     /// Of a summary.
     Quantiles {
@@ -94,6 +96,18 @@ pub enum Value {
         /// The sum of all values.
         sum: f64,
     },
+}
+
+/// A value of a histogram whose trace is known: an exemplar.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Traced {
+    /// The number of its bucket, from 0.
+    pub bucket: usize,
+    /// The value.
+    pub value: f64,
+    /// The trace id, as 32 hexadecimal digits.
+    pub trace: String,
 }
 
 impl Snapshot {

@@ -70,3 +70,18 @@ async fn a_gate_without_the_policy_has_no_exemplars() {
     let gate = Metrics::new().gate("g");
     assert!(gate.snapshot().exemplars.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn openmetrics_names_the_trace_in_its_bucket_and_the_classic_text_does_not() {
+    let metrics = Metrics::new();
+    let gate = metrics.gate("g");
+    call(&gate, Some(&traceparent(0xabc, 1)), millis(80), 200).await;
+    let line = format!(
+        r#"plimsoll_latency_seconds_bucket{{gate="g",le="0.1"}} 1 # {{trace_id="{:032x}"}} 0.08"#,
+        0xabc
+    );
+    let openmetrics = metrics.openmetrics().into_body();
+    let named: Vec<_> = openmetrics.lines().filter(|line| line.contains(" # ")).collect();
+    assert_eq!(named, [line]);
+    assert!(!metrics.prometheus().body().contains(" # "));
+}
