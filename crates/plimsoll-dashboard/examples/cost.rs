@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -26,6 +26,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 
 const GATES: usize = 50;
@@ -45,7 +46,7 @@ async fn serve(with_board: bool) -> Result<(SocketAddr, Metrics), Failure> {
         for micros in (1_000..500_000).step_by(317) {
             gate.admitted("gate", Duration::ZERO);
             let latency = Duration::from_micros(micros);
-            let ended = tokio::time::Instant::now();
+            let ended = Instant::now();
             gate.finished("gate", &Outcome::new(Class::Success, latency, ended));
         }
     }
