@@ -145,6 +145,10 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-dashboard/src/scope.rs",
                 "the cost of an update, in that task or for a page",
             ),
+            (
+                "plimsoll-dashboard/src/wall.rs",
+                "the time axis of a page, in that task",
+            ),
             ("plimsoll-metrics/src/collect.rs", "a scrape"),
             (
                 "plimsoll-rate-limit/src/calendar.rs",

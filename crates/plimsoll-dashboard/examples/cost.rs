@@ -3,6 +3,9 @@
 //! Requests of a keep-alive connection per core are answered by a gate, over loopback, without a
 //! board, with a board of 50 gates, and with 20 viewers of it. The three take turns, so that other
 //! work on the machine meets all of them. `cost SECONDS ROUNDS` sets their length.
+//!
+//! The processor time per request is that of the whole process, with its clients and viewers. It
+//! is less affected by other programs than the throughput.
 #![allow(
     clippy::print_stdout,
     reason = "the output of this program is its result"
@@ -14,7 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -26,6 +29,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 
 const GATES: usize = 50;
@@ -45,7 +49,7 @@ async fn serve(with_board: bool) -> Result<(SocketAddr, Metrics), Failure> {
         for micros in (1_000..500_000).step_by(317) {
             gate.admitted("gate", Duration::ZERO);
             let latency = Duration::from_micros(micros);
-            let ended = tokio::time::Instant::now();
+            let ended = Instant::now();
             gate.finished("gate", &Outcome::new(Class::Success, latency, ended));
         }
     }
@@ -96,20 +100,22 @@ async fn viewer(addr: SocketAddr, bytes: Arc<AtomicU64>) {
     }
 }
 
-/// Answers per second.
-async fn throughput(addr: SocketAddr, length: Duration) -> f64 {
+/// Answers per second, and microseconds of processor time for each.
+async fn throughput(addr: SocketAddr, length: Duration) -> Result<(f64, f64), Failure> {
     let running = Arc::new(AtomicBool::new(true));
     let answers = Arc::new(AtomicU64::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..8 {
         clients.spawn(client(addr, Arc::clone(&running), Arc::clone(&answers)));
     }
-    let start = Instant::now();
+    let (start, busy) = (Instant::now(), cpu_seconds()?);
     tokio::time::sleep(length).await;
-    let rate = answers.load(Relaxed) as f64 / start.elapsed().as_secs_f64();
+    let answers = answers.load(Relaxed) as f64;
+    let rate = answers / start.elapsed().as_secs_f64();
+    let cpu = (cpu_seconds()? - busy) / answers * 1e6;
     running.store(false, Relaxed);
     clients.join_all().await;
-    rate
+    Ok((rate, cpu))
 }
 
 async fn snapshot(addr: SocketAddr) -> Result<serde_json::Value, Failure> {
@@ -131,15 +137,17 @@ async fn main() -> Result<(), Failure> {
     let length = Duration::from_secs(seconds);
 
     let mut rates = [const { Vec::new() }; NAMES.len()];
+    let mut cpus = [const { Vec::new() }; NAMES.len()];
     for round in 0..=rounds {
         for at in 0..NAMES.len() {
             // Each turn begins with another of the three.
             let at = (at + round) % NAMES.len();
             let runtime = std::thread::spawn(move || turn(at, length));
-            let rate = runtime.join().map_err(|_| "a turn panicked")??;
+            let (rate, cpu) = runtime.join().map_err(|_| "a turn panicked")??;
             // The first round warms up.
             if round > 0 {
                 rates[at].push(rate);
+                cpus[at].push(cpu);
             }
         }
     }
@@ -147,10 +155,15 @@ async fn main() -> Result<(), Failure> {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     };
-    let medians = rates.each_mut().map(median);
-    for (name, median) in NAMES.iter().zip(medians) {
-        let change = 100.0 * (median / medians[0] - 1.0);
-        println!("{name:18} {median:9.0} requests/s  {change:+5.2} %");
+    let (rates, cpus) = (rates.each_mut().map(median), cpus.each_mut().map(median));
+    for (at, name) in NAMES.iter().enumerate() {
+        println!(
+            "{name:18} {:7.0} requests/s {:+6.2} %   {:6.2} us of processor time each {:+6.2} %",
+            rates[at],
+            100.0 * (rates[at] / rates[0] - 1.0),
+            cpus[at],
+            100.0 * (cpus[at] / cpus[0] - 1.0),
+        );
     }
 
     // The work of each second, without other load.
@@ -194,14 +207,14 @@ fn cpu_seconds() -> Result<f64, Failure> {
 }
 
 /// One turn, in a runtime of its own.
-fn turn(at: usize, length: Duration) -> Result<f64, String> {
+fn turn(at: usize, length: Duration) -> Result<(f64, f64), String> {
     let run = async {
         let (addr, _metrics) = serve(at > 0).await?;
         let bytes = Arc::new(AtomicU64::new(0));
         for _ in 0..if at == 2 { VIEWERS } else { 0 } {
             tokio::spawn(viewer(addr, Arc::clone(&bytes)));
         }
-        Ok::<f64, Failure>(throughput(addr, length).await)
+        throughput(addr, length).await
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(run).map_err(|error| error.to_string())

@@ -82,6 +82,8 @@ impl Control {
     }
 }
 
+/// The user's function that authorizes a request.
+pub(crate) type Authorize = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 type Run = Box<dyn Fn(Input) -> Result<(), String> + Send + Sync>;
 
 pub(crate) struct Action {
@@ -94,7 +96,7 @@ pub(crate) struct Action {
 /// The actions, and the function that authorizes them.
 pub(crate) struct Actions {
     pub(crate) list: Vec<Action>,
-    pub(crate) authorize: Box<dyn Fn(&Parts) -> bool + Send + Sync>,
+    pub(crate) authorize: Authorize,
     pub(crate) guard: Guard,
 }
 

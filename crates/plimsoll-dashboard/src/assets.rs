@@ -28,7 +28,7 @@ pub(crate) const FILES: [(&str, &str, &str); 10] = [
     ("/stream.js", JS, include_str!("page/stream.js")),
 ];
 
-/// A file with its ETag.
+/// A file with its tag.
 #[derive(Debug, Clone)]
 pub(crate) struct Asset {
     kind: HeaderValue,

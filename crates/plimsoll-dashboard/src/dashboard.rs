@@ -13,15 +13,15 @@ use plimsoll_metrics::Metrics;
 
 use crate::{
     Control, Input, InvalidDashboard,
-    actions::{Action, Actions, MAX_ACTIONS},
+    actions::{Action, Actions, Authorize},
+    check,
     event::Keys,
-    fleet::{self, MAX_PEERS},
+    fleet,
     guard::Guard,
     ring::{FLEET_RINGS, RINGS},
     routes, sampler,
     scope::Scope,
     shared::{Shared, Start},
-    viewers::MAX_VIEWERS,
 };
 
 /// Viewers of a board unless it is set: the pages of a team. Each costs a copy of the update per
@@ -57,7 +57,7 @@ pub struct Dashboard {
     keys: Keys,
     peers: Option<(Vec<String>, Start)>,
     actions: Vec<Action>,
-    authorize: Option<Box<dyn Fn(&Parts) -> bool + Send + Sync>>,
+    authorize: Option<Authorize>,
     until: Option<Start>,
 }
 
@@ -222,11 +222,9 @@ impl Dashboard {
     ///
     /// [`InvalidDashboard`] when a setting is out of bounds.
     pub fn router(mut self) -> Result<Router, InvalidDashboard> {
-        if !(1..=MAX_VIEWERS).contains(&self.viewers) {
-            return Err(InvalidDashboard::Viewers(self.viewers));
-        }
-        self.check_peers()?;
-        self.check_actions()?;
+        check::viewers(self.viewers)?;
+        check::peers(self.peers.as_ref().map_or(&[], |(names, _)| names))?;
+        check::actions(&self.actions, self.authorize.is_some())?;
         let actions = match self.authorize.take() {
             Some(authorize) => Some(Actions {
                 list: std::mem::take(&mut self.actions),
@@ -236,41 +234,6 @@ impl Dashboard {
             None => None,
         };
         Ok(routes::router(self.shared(actions)))
-    }
-
-    fn check_peers(&self) -> Result<(), InvalidDashboard> {
-        let Some((names, _)) = &self.peers else {
-            return Ok(());
-        };
-        if names.len() > MAX_PEERS {
-            return Err(InvalidDashboard::Peers(names.len()));
-        }
-        for (at, name) in names.iter().enumerate() {
-            let twice = names.iter().take(at).any(|other| other == name);
-            if twice || name.is_empty() || name.len() > 200 {
-                return Err(InvalidDashboard::PeerName(name.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_actions(&self) -> Result<(), InvalidDashboard> {
-        if self.actions.len() > MAX_ACTIONS {
-            return Err(InvalidDashboard::Actions(self.actions.len()));
-        }
-        if self.authorize.is_none() && !self.actions.is_empty() {
-            return Err(InvalidDashboard::NotWritable);
-        }
-        for (at, action) in self.actions.iter().enumerate() {
-            let same = |of: &Action| of.gate == action.gate && of.name == action.name;
-            if self.actions.iter().take(at).any(same) || !action.control.is_valid() {
-                return Err(InvalidDashboard::Action {
-                    gate: action.gate.clone(),
-                    name: action.name.clone(),
-                });
-            }
-        }
-        Ok(())
     }
 
     fn shared(self, actions: Option<Actions>) -> Arc<Shared> {

@@ -17,9 +17,9 @@ use crate::{
     delta::{GateDelta, deltas, merge},
     number::Number,
     reading::Reading,
-    sampler::wall,
     shared::{Shared, Start},
     update::PeerState,
+    wall::wall,
 };
 
 /// The highest number of peers. Each is a request every five seconds, and its last reading is kept.

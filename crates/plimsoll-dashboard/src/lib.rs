@@ -97,6 +97,7 @@
 mod actions;
 mod assets;
 mod board;
+mod check;
 mod counts;
 mod dashboard;
 mod decode;
@@ -108,6 +109,7 @@ mod fleet;
 mod guard;
 mod health;
 mod histogram;
+mod history;
 mod number;
 mod point;
 mod reading;
@@ -119,6 +121,7 @@ mod shared;
 mod sparse;
 mod update;
 mod viewers;
+mod wall;
 
 pub use self::{
     actions::{Control, Input},

@@ -2,12 +2,12 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::{delta::deltas, event::BoardEvent, reading::Reading, shared::Shared};
+use crate::{delta::deltas, event::BoardEvent, reading::Reading, shared::Shared, wall::wall};
 
 /// Time between two readings. The page, the rings and the alerts of a human are made for it.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -90,10 +90,4 @@ impl Sampler {
         shared.publish(Arc::clone(&reading));
         self.last = Some((snapshot.at, reading));
     }
-}
-
-/// Milliseconds since 1970, for the time axis of a page. No interval is measured with it.
-pub(crate) fn wall() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     board::Board,
+    history::History,
     ring::Rings,
-    update::{About, Cost, History, PeerState, Update},
+    update::{About, Cost, PeerState, Update},
     viewers::{Encoded, Viewers},
 };
 

@@ -128,17 +128,18 @@ impl Sparse {
 
     /// Counts by half powers of two, for a chart: the lower bound in seconds and the count.
     pub(crate) fn coarse(&self) -> Vec<(f64, u64)> {
-        let mut coarse: Vec<(f64, u64)> = Vec::new();
+        let mut coarse: Vec<(u64, u64)> = Vec::new();
         for (value, count) in &self.buckets {
-            let power = 1_u64 << (63 - (value | 1).leading_zeros());
+            let power = 1_u64 << (value | 1).ilog2();
             let half = power + power / 2;
-            let bound = if *value >= half { half } else { power } as f64 / 1e9;
+            let bound = if *value >= half { half } else { power };
             match coarse.last_mut() {
                 Some((last, sum)) if *last == bound => *sum = sum.saturating_add(*count),
                 _ => coarse.push((bound, *count)),
             }
         }
-        coarse
+        let seconds = |(nanos, count)| (nanos as f64 / 1e9, count);
+        coarse.into_iter().map(seconds).collect()
     }
 
     /// Appends a bucket that is not below the last one.

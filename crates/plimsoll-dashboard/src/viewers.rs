@@ -46,7 +46,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Seats {
     next: u64,
-    seats: VecDeque<(u64, watch::Sender<Encoded>)>,
+    taken: VecDeque<(u64, watch::Sender<Encoded>)>,
     closed: bool,
 }
 
@@ -65,7 +65,7 @@ impl Viewers {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.seats().seats.len()
+        self.0.seats().taken.len()
     }
 
     pub(crate) fn let_go(&self) -> u64 {
@@ -89,9 +89,9 @@ impl Viewers {
         let id = seats.next;
         // A closed board drops the sender: the stream ends after its first update.
         if !seats.closed {
-            seats.seats.push_back((id, sender));
-            if seats.seats.len() > self.0.max {
-                seats.seats.pop_front();
+            seats.taken.push_back((id, sender));
+            if seats.taken.len() > self.0.max {
+                seats.taken.pop_front();
                 self.0.let_go.add();
             }
         }
@@ -115,7 +115,7 @@ impl Viewers {
 
     /// Replaces the update that each viewer has not received yet.
     pub(crate) fn send(&self, update: &Encoded) {
-        for (_, sender) in &self.0.seats().seats {
+        for (_, sender) in &self.0.seats().taken {
             sender.send_replace(update.clone());
         }
     }
@@ -124,7 +124,7 @@ impl Viewers {
     pub(crate) fn close(&self) {
         let mut seats = self.0.seats();
         seats.closed = true;
-        seats.seats.clear();
+        seats.taken.clear();
     }
 }
 
@@ -162,6 +162,6 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.viewers.seats();
-        seats.seats.retain(|(id, _)| *id != self.id);
+        seats.taken.retain(|(id, _)| *id != self.id);
     }
 }

@@ -29,8 +29,9 @@ export class Card {
     this.root = html("li", { class: "card", "data-id": id },
       html("div", { class: "head" },
         svg("svg", { class: "disc", viewBox: "-20 -20 40 40", "aria-hidden": "true" }, this.disc),
-        html("div", { class: "title" }, html("h3", {}, this.name), this.words),
+        html("h3", { class: "title" }, this.name),
         html("p", { class: "rate" }, this.rate, html("small", {}, "per s"))),
+      this.words,
       html("div", { class: "plot" }, this.chart.root),
       this.keys,
       html("dl", { class: "facts" }, ...Object.entries(this.facts).map(([name, value]) => html("div", {}, html("dt", {}, name), value))),
@@ -101,7 +102,7 @@ export class Card {
     fields.forEach((field, at) => (this.keys.children[at].hidden = at > 0 && !points.some(point => point?.[field] > 0)));
     // An idle gate without traffic in the view is its name and its policies.
     attribute(this.root, "data-empty", this.gate?.level === "idle" && !points.some(point => point && offer(point) > 0));
-    text(this.top, `0 to ${number(top)} per s`);
+    text(this.top, `0–${number(top)}/s`);
     attribute(this.chart.root, "aria-label", `Requests of ${this.gate?.name ?? ""} in the last ${view}`);
   }
 }

@@ -238,6 +238,11 @@ fn settings_are_checked() {
         fault(board().peers(many, fetch)),
         InvalidDashboard::Peers(33)
     );
+    let long = "a".repeat(201);
+    assert_eq!(
+        fault(board().peers([&*long], fetch)),
+        InvalidDashboard::PeerName(long.clone())
+    );
     assert_eq!(
         fault(board().peers(["a", "a"], fetch)),
         InvalidDashboard::PeerName("a".to_owned())

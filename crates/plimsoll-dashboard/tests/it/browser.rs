@@ -1,6 +1,6 @@
 //! The page in a real browser, over a board with load.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use plimsoll_core::{
@@ -10,27 +10,21 @@ use plimsoll_core::{
 use plimsoll_dashboard::{Control, Dashboard, Input};
 use plimsoll_metrics::Metrics;
 use serde_json::json;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::sleep,
+};
 
 use crate::{
     chromium::Page,
-    demo,
     support::{Policy, call, reject},
 };
 
 static STATE: Figure = Figure::state("state", &["closed", "open"], "State of the circuit");
 static LATER: Figure = Figure::gauge("of_a_later_version", "A figure without a place of its own");
 
-/// The folder of the pictures, which are kept as build artefacts.
-fn pictures() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target")),
-        PathBuf::from,
-    );
-    target.join("board")
-}
-
-async fn serve(board: Dashboard) -> SocketAddr {
+pub(crate) async fn serve(board: Dashboard) -> SocketAddr {
     let app = Router::new().nest("/plimsoll", board.router().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -325,31 +319,112 @@ async fn an_operator_sets_a_limit_from_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pictures_of_the_board_at_two_widths_dark_and_light() {
-    let (_metrics, board) = demo::start().unwrap();
-    let addr = serve(board).await;
+async fn a_fleet_has_a_view_of_its_own_and_shows_a_peer_that_fails() {
+    let (own, other) = (Metrics::new(), Metrics::new());
+    let (here, there) = (own.gate("edge"), other.gate("edge"));
+    let peer = serve(Dashboard::new(&other)).await;
+    let fetch = move |name: String| async move {
+        if name != "replica-b" {
+            return Err("connection refused".to_owned());
+        }
+        let mut socket = tokio::net::TcpStream::connect(peer).await.unwrap();
+        let request = "GET /plimsoll/peer.json HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n";
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        let body = String::from_utf8(answer).unwrap();
+        Ok(bytes::Bytes::from(
+            body.split_once("\r\n\r\n").unwrap().1.to_owned(),
+        ))
+    };
+    let addr = serve(Dashboard::new(&own).peers(["replica-b", "replica-c"], fetch)).await;
+    (0..10).for_each(|_| call(&here, Class::Success, 1));
+    (0..32).for_each(|_| call(&there, Class::Success, 1));
     let mut page = Page::open(&format!("http://{addr}/plimsoll")).await;
-    page.until("document.querySelectorAll('.card').length === 5")
+    page.until(&format!(
+        "{} === '10'",
+        text("[data-total=admitted] .value")
+    ))
+    .await;
+    page.eval("[...document.querySelectorAll('#scopes button')][1].click()")
         .await;
-    sleep(Duration::from_secs(25)).await;
-    for (width, scheme) in [
-        (1280, "light"),
-        (1280, "dark"),
-        (390, "light"),
-        (390, "dark"),
-    ] {
-        page.shape(width, scheme).await;
-        let fits = "document.documentElement.scrollWidth <= innerWidth";
-        page.until(fits).await;
-        let name = format!("board-{width}-{scheme}.png");
-        page.screenshot(&pictures().join(name), width == 390).await;
-        let open = "[...document.querySelectorAll('.open')].find(name => name.textContent === 'checkout').click()";
-        page.eval(open).await;
-        page.until("document.querySelector('dialog').open").await;
-        page.until(fits).await;
-        let name = format!("detail-{width}-{scheme}.png");
-        page.screenshot(&pictures().join(name), false).await;
-        page.eval("document.querySelector('dialog').close()").await;
+    page.until(&format!(
+        "{} === '42'",
+        text("[data-total=admitted] .value")
+    ))
+    .await;
+    let peers = page.eval("[...document.querySelectorAll('#peers li')].map(peer => [peer.children[0].textContent, peer.children[1].textContent])").await;
+    assert_eq!(
+        peers,
+        json!([
+            ["this process", "ok"],
+            ["replica-b", "ok"],
+            ["replica-c", "failing"]
+        ])
+    );
+    page.eval("[...document.querySelectorAll('#scopes button')][0].click()")
+        .await;
+    page.until(&format!(
+        "{} === '10'",
+        text("[data-total=admitted] .value")
+    ))
+    .await;
+    assert_eq!(page.complaints, <[String; 0]>::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charts_draw_gaps_as_gaps_and_views_have_their_history() {
+    let metrics = Metrics::new();
+    call(&metrics.gate("edge"), Class::Success, 1);
+    let addr = serve(Dashboard::new(&metrics)).await;
+    let mut page = Page::open(&format!("http://{addr}/plimsoll")).await;
+    page.until("document.querySelectorAll('.card').length === 1")
+        .await;
+    let chart = async |page: &mut Page, of: &str| {
+        page.eval(&format!(
+            "import('./plimsoll/chart.js').then(chart => chart.{of})"
+        ))
+        .await
+    };
+    let points = "[{ a: 1 }, { a: 2 }, null, { a: 4 }, { a: null }]";
+    assert_eq!(
+        chart(&mut page, &format!("band({points})")).await,
+        "M0 0H2V100H0zM3 0H5V100H3z"
+    );
+    assert_eq!(
+        chart(&mut page, &format!("line({points}, 'a', 4)")).await,
+        "M0.5 75.0L1.5 50.0M3 0.0h1"
+    );
+    assert_eq!(
+        chart(&mut page, &format!("steps({points}, 'a', 4)")).await,
+        "M0 75.0V75.0H1V50.0H2M3 0.0V0.0H4"
+    );
+    let stacked = format!("stack({points}, ['a', 'a'], 8)");
+    assert_eq!(
+        chart(&mut page, &stacked).await[0],
+        "M0 100.0V87.5H1V100.0zM1 100.0V75.0H2V100.0zM3 100.0V50.0H4V100.0z"
+    );
+    // Numbers of points: 10 s and 1 min by second, 10 min by 5 s, 1 h by 30 s.
+    for (view, points) in [(0, 10), (2, 120), (3, 120), (1, 60)] {
+        page.eval(&format!(
+            "document.querySelectorAll('#views button')[{view}].click()"
+        ))
+        .await;
+        let wide = format!(
+            "document.querySelector('.card .plot svg').getAttribute('viewBox') === '0 0 {points} 100'"
+        );
+        page.until(&wide).await;
+        let pressed = "[...document.querySelectorAll('#views button')].findIndex(view => view.getAttribute('aria-pressed') === 'true')";
+        assert_eq!(page.eval(pressed).await, view);
     }
+    // The cursor of a chart follows the arrow keys.
+    page.eval("document.querySelector('.open').click()").await;
+    page.until("document.querySelector('dialog').open").await;
+    page.eval("document.querySelector('dialog figure svg').focus()")
+        .await;
+    page.press("ArrowLeft", 37).await;
+    page.press("ArrowLeft", 37).await;
+    page.until("document.querySelector('dialog figcaption').textContent.endsWith('1 s ago')")
+        .await;
     assert_eq!(page.complaints, <[String; 0]>::default());
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
@@ -122,7 +122,7 @@ impl Page {
 
     /// Waits until an expression is true.
     pub(crate) async fn until(&mut self, expression: &str) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while self.eval(expression).await != json!(true) {
             let body = "document.body.innerText.slice(0, 2000)";
             if started.elapsed() > PATIENCE {

@@ -8,6 +8,7 @@ mod chromium;
 #[path = "../../examples/board/demo.rs"]
 mod demo;
 mod fleet;
+mod pictures;
 mod sampler;
 mod sockets;
 mod support;
