@@ -120,6 +120,7 @@ mod events;
 mod exemplars;
 mod gate;
 mod health;
+mod hgrm;
 mod histogram;
 mod latency;
 mod layout;
@@ -128,6 +129,8 @@ mod prometheus;
 mod pulled;
 mod recent;
 mod rejections;
+#[cfg(feature = "serialization")]
+mod serial;
 mod service;
 mod shard;
 mod signals;
@@ -135,6 +138,8 @@ mod snapshot;
 mod sparse;
 mod watched;
 
+#[cfg(feature = "serialization")]
+pub use self::serial::InvalidEncoding;
 pub use self::{
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,

@@ -8,9 +8,13 @@ mod exemplars;
 mod fuzz_target;
 mod gates;
 mod health;
+mod hgrm;
 mod latency;
 mod pulled;
 mod reader;
 mod recent;
+mod recording;
+#[cfg(feature = "serialization")]
+mod serial;
 mod service;
 mod support;
