@@ -152,19 +152,19 @@ impl GateMetrics {
     /// Latencies so far: request to head of the response, without cancelled calls, overloaded
     /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
-        Latencies::of(self.0.shards.iter().map(|shard| &shard.latency))
+        Latencies::of(&self.0.shards.iter().map(|shard| &shard.latency))
     }
 
     /// Waits so far: the time in the queue of requests that were queued, whether they then ran or
     /// left.
     pub fn waits(&self) -> Latencies {
-        Latencies::of([&self.0.wait].into_iter())
+        Latencies::of(&[&self.0.wait].into_iter())
     }
 
     /// Times that permits were held so far, from admission to the end of the body: those of one
     /// request in 16, or of [all](Self::every_permit).
     pub fn permits(&self) -> Latencies {
-        Latencies::of([&self.0.permit].into_iter())
+        Latencies::of(&[&self.0.permit].into_iter())
     }
 
     /// The bytes of the counters and histograms.

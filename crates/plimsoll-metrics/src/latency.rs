@@ -71,7 +71,7 @@ impl Default for Latencies {
 
 impl Latencies {
     /// What several recorders have counted together.
-    pub(crate) fn of<'a>(recorders: impl Iterator<Item = &'a Buckets> + Clone) -> Self {
+    pub(crate) fn of<'a>(recorders: &(impl Iterator<Item = &'a Buckets> + Clone)) -> Self {
         // The sums are read first: a sample between the two reads is then counted without its time,
         // and not the reverse.
         let nanos = recorders.clone().map(|one| one.nanos.load(Acquire));
@@ -91,16 +91,12 @@ impl Latencies {
     }
 
     /// No durations, with this sum.
-    fn empty(nanos: u64) -> Self {
+    pub(crate) fn empty(nanos: u64) -> Self {
         let buckets = Histogram::new_with_bounds(UNIT, LONGEST, DIGITS);
         Self {
             nanos,
             buckets: buckets.expect("the bounds are constant and valid"),
         }
-    }
-
-    pub(crate) const fn from_parts(buckets: Histogram<u64>, nanos: u64) -> Self {
-        Self { nanos, buckets }
     }
 
     /// Adds durations that are as long as one of this histogram.
@@ -109,6 +105,15 @@ impl Latencies {
         if count > 0 {
             self.buckets.saturating_record_n(nanos, count);
         }
+    }
+
+    /// Adds the counts of a histogram of any bounds; an error if its values are beyond the range.
+    #[cfg(feature = "serialization")]
+    pub(crate) fn add_all(
+        &mut self,
+        other: &Histogram<u64>,
+    ) -> Result<(), hdrhistogram::errors::AdditionError> {
+        self.buckets.add(other)
     }
 
     /// The histogram, for its percentiles, its serialization and other readers of `hdrhistogram`.

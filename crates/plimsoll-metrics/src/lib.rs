@@ -126,6 +126,7 @@ mod export;
 pub mod families;
 mod gate;
 mod health;
+mod hgrm;
 mod histogram;
 mod latency;
 mod layout;
@@ -137,6 +138,8 @@ mod pulled;
 mod readiness;
 mod recent;
 mod rejections;
+#[cfg(feature = "serialization")]
+mod serial;
 mod service;
 mod shard;
 mod signals;
@@ -149,6 +152,8 @@ mod wait_spans;
 mod watched;
 mod watcher;
 
+#[cfg(feature = "serialization")]
+pub use self::serial::InvalidEncoding;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::wait_spans::WaitSpans;

@@ -81,7 +81,10 @@ async fn openmetrics_names_the_trace_in_its_bucket_and_the_classic_text_does_not
         0xabc
     );
     let openmetrics = metrics.openmetrics().into_body();
-    let named: Vec<_> = openmetrics.lines().filter(|line| line.contains(" # ")).collect();
+    let named: Vec<_> = openmetrics
+        .lines()
+        .filter(|line| line.contains(" # "))
+        .collect();
     assert_eq!(named, [line]);
     assert!(!metrics.prometheus().body().contains(" # "));
 }

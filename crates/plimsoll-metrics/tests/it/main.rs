@@ -18,6 +18,7 @@ mod fuzz_target;
 mod gates;
 mod handle;
 mod health;
+mod hgrm;
 mod latency;
 mod names;
 mod promtool;
@@ -25,5 +26,8 @@ mod pulled;
 mod reader;
 mod ready;
 mod recent;
+mod recording;
+#[cfg(feature = "serialization")]
+mod serial;
 mod service;
 mod support;
