@@ -133,10 +133,13 @@ mod rejections;
 mod service;
 mod signals;
 mod snapshot;
+mod switch;
 #[cfg(feature = "tracing")]
 mod trace;
+mod turn;
 #[cfg(feature = "tracing")]
 mod wait_spans;
+mod watch;
 mod watched;
 mod watcher;
 
@@ -144,7 +147,7 @@ mod watcher;
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::wait_spans::WaitSpans;
 pub use self::{
-    alarm::{Alarm, AlarmChange, AlarmSnapshot},
+    alarm::{Alarm, AlarmChange},
     error::InvalidMetric,
     events::Event,
     gate::{GateCounts, GateMetrics, RejectionCount},
@@ -152,6 +155,6 @@ pub use self::{
     latency::Latencies,
     metrics::Metrics,
     service::{MetricsFuture, MetricsService},
-    snapshot::{GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
+    snapshot::{AlarmSnapshot, GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
     watcher::Watcher,
 };

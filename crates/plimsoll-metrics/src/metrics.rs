@@ -19,9 +19,9 @@ use crate::{
     names::bounded,
     parts::Parts,
     pulled::{Pulled, Read},
-    readiness::Ready,
     signals::Signals,
-    watcher::Watching,
+    switch::Switch,
+    turn::Watching,
 };
 
 /// Bound of gates: each has about 70 KiB of counters.
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) alarms: Alarms,
     pub(crate) watching: Watching,
-    pub(crate) ready: Ready,
+    pub(crate) ready: Switch,
     pub(crate) shortened: Counter,
 }
 
