@@ -195,7 +195,7 @@ mod tests {
     fn a_threshold_that_crosses_an_edge_again_and_again_is_one_event() {
         let crossing = [0.0, 1.0].into_iter().cycle().take(60);
         let calm = [0.0; 7];
-        let all = swing
+        let all = crossing
             .chain(calm)
             .map(|at| read(&[(&figures::THRESHOLD, at)]));
         let changes = steps(all);
