@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// differs.
 const LEAST: f64 = 0.2;
 /// Events in a row, and per second afterwards. An incident has a burst of transitions; a limit that
-/// swings, or keys that open one after the other, would fill a log of 1,024 within a minute.
+/// oscillates, or keys that open one after the other, would fill a log of 1,024 within a minute.
 /// `a_policy_has_at_most_a_few_events_per_second` fails when they differ.
 const BURST: f64 = 10.0;
 const PER_SECOND: f64 = 3.0;

@@ -20,7 +20,7 @@ pub(crate) const SATURATED: Marks = Marks {
 };
 /// How long a threshold must stay in a lower band before that is an event. A load at the edge of a
 /// band crosses it many times per minute; a rise is reported at once.
-/// `a_threshold_that_swings_around_an_edge_is_one_event` fails with 0 s.
+/// `a_threshold_that_crosses_an_edge_again_and_again_is_one_event` fails with 0 s.
 const CALM: Duration = Duration::from_secs(5);
 
 /// What was found in the steps before.
@@ -192,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_that_swings_around_an_edge_is_one_event() {
-        let swing = [0.0, 1.0].into_iter().cycle().take(60);
+    fn a_threshold_that_crosses_an_edge_again_and_again_is_one_event() {
+        let crossing = [0.0, 1.0].into_iter().cycle().take(60);
         let calm = [0.0; 7];
-        let all = swing
+        let all = crossing
             .chain(calm)
             .map(|at| read(&[(&figures::THRESHOLD, at)]));
         let changes = steps(all);

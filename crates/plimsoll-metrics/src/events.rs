@@ -1,7 +1,7 @@
 //! The latest changes of all watched policies, in the order in which they were reported.
 
 #[allow(clippy::disallowed_types)]
-// For people who read the log. Order and ages use `instant`.
+// For readers of the log. Order and ages use `instant`.
 use std::time::SystemTime;
 use std::{
     collections::VecDeque,
@@ -39,7 +39,7 @@ pub struct Event {
     pub change: Change,
 }
 
-/// A ring of the latest events, and who is notified of them.
+/// A ring of the latest events, and the subscribers.
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
     ring: Mutex<Ring>,

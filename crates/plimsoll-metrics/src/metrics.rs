@@ -19,9 +19,9 @@ use crate::{
     names::bounded,
     parts::Parts,
     pulled::{Pulled, Read},
-    readiness::Ready,
     signals::Signals,
-    watcher::Watching,
+    switch::Switch,
+    turn::Watching,
 };
 
 /// Bound of gates. Each takes up to 128 KiB when two threads serve it, so all together take 16 MiB
@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) alarms: Alarms,
     pub(crate) watching: Watching,
-    pub(crate) ready: Ready,
+    pub(crate) ready: Switch,
     pub(crate) shortened: Counter,
 }
 

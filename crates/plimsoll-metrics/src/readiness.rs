@@ -1,9 +1,6 @@
 //! `/health/ready`: whether new requests should be sent to this process, and how it shuts down.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -14,26 +11,16 @@ use crate::{Metrics, derived::value};
 /// some microseconds. `a_drain_ends_with_the_last_request` fails with 10 s.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Ready until it is set.
-#[derive(Debug)]
-pub(crate) struct Ready(AtomicBool);
-
-impl Default for Ready {
-    fn default() -> Self {
-        Self(AtomicBool::new(true))
-    }
-}
-
 impl Metrics {
     /// Returns whether `/health/ready` answers 200. A new registry is ready.
     pub fn is_ready(&self) -> bool {
-        self.0.ready.0.load(Relaxed)
+        self.0.ready.is_on()
     }
 
     /// Sets whether `/health/ready` answers 200, for all clones: `false` while the program starts, or
     /// before it shuts down. It admits and rejects nothing.
     pub fn set_ready(&self, ready: bool) {
-        self.0.ready.0.store(ready, Relaxed);
+        self.0.ready.set(ready);
     }
 
     /// The response of `/health/ready`: 200 with `ready`, or 503 with `draining`; `no-store`.

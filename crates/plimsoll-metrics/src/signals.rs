@@ -24,7 +24,7 @@ const MAX_SIGNALS: usize = 64;
 /// returns within a few milliseconds. `a_signal_that_blocks_delays_one_health_check_at_most` fails
 /// with 10 s.
 const SLOW: Duration = Duration::from_millis(50);
-/// How long nobody has read a slow signal until a health check reads it again.
+/// The age of the latest reading of a slow signal from which a health check reads it again.
 /// `a_slow_signal_that_recovers_is_read_again` fails when it differs.
 const RETRY: Duration = Duration::from_secs(30);
 /// The age from which a reading counts as unknown: a signal that is stuck must not take a server out

@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{AlarmSnapshot, Exemplar, GateCounts, Latencies, families::Family};
+use crate::{Exemplar, GateCounts, Latencies, families::Family};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -86,4 +86,20 @@ pub struct PolicySnapshot {
     pub figures: Vec<(&'static Figure, f64)>,
     /// The settings, as name and text.
     pub settings: Vec<(&'static str, String)>,
+}
+
+/// The state of an alarm for one gate and policy.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AlarmSnapshot {
+    /// The name of the alarm.
+    pub alarm: String,
+    /// The gate, or the name of a part or of a load signal.
+    pub gate: String,
+    /// The policy; empty for an alarm about a whole gate.
+    pub policy: String,
+    /// Whether it is raised.
+    pub raised: bool,
+    /// The value that was measured in the last step.
+    pub value: f64,
 }

@@ -18,7 +18,7 @@ use crate::trace::TARGET;
 /// | `plimsoll.outcome` | `admitted`, or `abandoned` when the caller left |
 ///
 /// The span is made after the wait, so its own duration is not the wait: core has no dependency on
-/// `tracing` events, and an observer learns of a wait when it ends. A wait that ended in a rejection
+/// `tracing` events, and a gate reports a wait when it ends. A wait that ended in a rejection
 /// has no span.
 ///
 /// It runs on the path of requests that were queued, and of no others; a subscriber that panics

@@ -1,18 +1,13 @@
 //! What is found by comparing figures over time: changes, alarms, and their delivery.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, fmt, time::Duration};
 
 use tokio::{
     task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::{Metrics, alarm::Readings};
+use crate::{Metrics, alarm::Readings, turn::Turn};
 
 /// Interval of the steps of [`Watcher::run`]: what people see as at once, and 1,024 events then last
 /// for 17 minutes at one event a second.
@@ -23,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Made by [`Metrics::watcher`]. Without one, events of policies that report their changes (the
 /// limit of requests in flight, circuit breakers) are still in the log; changes that have to be found
 /// are not, no alarm is raised, and no subscriber is called. All watchers of a registry share one
-/// state, so several are as good as one.
+/// state, so several are equivalent to one.
 ///
 /// A step does these in turn:
 ///
@@ -131,52 +126,5 @@ impl Watcher {
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watcher").finish_non_exhaustive()
-    }
-}
-
-/// What steps leave to the next one; `None` while one runs.
-#[derive(Debug)]
-pub(crate) struct Watching(Mutex<Option<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    /// The number of the last event that was delivered.
-    delivered: u64,
-    #[cfg(feature = "tracing")]
-    rejections: crate::trace::Rejections,
-}
-
-impl Default for Watching {
-    fn default() -> Self {
-        Self(Mutex::new(Some(State::default())))
-    }
-}
-
-/// The turn of one step. The state is out of its lock, and returns to it when the step ends, also by
-/// a panic.
-struct Turn<'a> {
-    watching: &'a Watching,
-    state: State,
-}
-
-impl<'a> Turn<'a> {
-    fn take(watching: &'a Watching) -> Option<Self> {
-        let state = watching
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()?;
-        Some(Self { watching, state })
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let state = std::mem::take(&mut self.state);
-        *self
-            .watching
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 }

@@ -7,7 +7,7 @@ use plimsoll_core::figures::{self, Figure, Figures};
 
 use crate::{NAME, OnFailure, RedisHandle};
 
-/// Who decides now, and the counters of decisions and failures. The connections to Redis stay open
+/// What decides now, and the counters of decisions and failures. The connections to Redis stay open
 /// while the handle is watched.
 impl Figures for RedisHandle {
     fn policy(&self) -> &'static str {
@@ -73,7 +73,7 @@ const fn fallback(on_failure: OnFailure) -> usize {
 }
 
 const STATES: [&str; 4] = ["shared", "local", "admits all", "rejects all"];
-static STATE: Figure = Figure::state("state", &STATES, "Who decides: Redis, or the fallback");
+static STATE: Figure = Figure::state("state", &STATES, "What decides: Redis, or the fallback");
 static CONNECTED: Figure = Figure::gauge("connected", "Connections to Redis that are up");
 static DECIDED: [Figure; 5] = [
     decided("redis"),

@@ -6,7 +6,4 @@ mod rule;
 mod share;
 
 pub(crate) use self::registry::{Alarms, Readings};
-pub use self::{
-    registry::AlarmSnapshot,
-    rule::{Alarm, AlarmChange},
-};
+pub use self::rule::{Alarm, AlarmChange};

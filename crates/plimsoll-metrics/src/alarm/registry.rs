@@ -17,7 +17,9 @@ use super::{
     rule::{Alarm, AlarmChange},
     share::Share,
 };
-use crate::{GateCounts, InvalidMetric, PolicySnapshot, events::EventLog, pulled::attempt};
+use crate::{
+    AlarmSnapshot, GateCounts, InvalidMetric, PolicySnapshot, events::EventLog, pulled::attempt,
+};
 
 /// Bound of alarms: each is a series for each gate and policy that it is about.
 /// `a_registry_has_at_most_32_alarms` fails when it differs.
@@ -29,22 +31,6 @@ pub(crate) struct Readings {
     pub(crate) gates: Vec<(String, GateCounts)>,
     /// Policies by gate, and parts by name.
     pub(crate) policies: Vec<(String, PolicySnapshot)>,
-}
-
-/// The state of an alarm for one gate and policy.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct AlarmSnapshot {
-    /// The name of the alarm.
-    pub alarm: String,
-    /// The gate, or the name of a part or of a load signal.
-    pub gate: String,
-    /// The policy; empty for an alarm about a whole gate.
-    pub policy: String,
-    /// Whether it is raised.
-    pub raised: bool,
-    /// The value that was measured in the last step.
-    pub value: f64,
 }
 
 #[derive(Default)]

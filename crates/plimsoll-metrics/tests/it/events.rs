@@ -45,7 +45,7 @@ async fn the_log_has_changes_of_a_limit_above_a_fifth_and_a_few_per_second() {
         "from the value before the small changes"
     );
 
-    // A limit that swings by half, each 10 ms for ten seconds.
+    // A limit that halves and doubles, each 10 ms for ten seconds.
     let mut limit_is = 100.0;
     for _ in 0..1000 {
         sleep(Duration::from_millis(10)).await;

@@ -101,7 +101,7 @@ fn an_infinite_load_is_overloaded_and_still_json() {
     check(&metrics, 503, &body);
 }
 
-/// A signal that blocks while it is told to.
+/// A signal that blocks while it is shut.
 #[derive(Clone, Default)]
 struct Valve {
     shut: Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>,
