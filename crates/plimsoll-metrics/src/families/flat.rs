@@ -87,7 +87,7 @@ impl Family {
 impl FlatFamily {
     fn add(&mut self, labels: &Labels, own: Option<(&'static str, f64)>, value: f64) {
         let mut labels = labels.clone();
-        labels.extend(own.map(|(label, value)| (label, super::float(value))));
+        labels.extend(own.map(|(label, value)| (label, super::family::float(value))));
         self.samples.push(Flat { labels, value });
     }
 }

@@ -100,7 +100,7 @@ fn samples(figure: &Figure, labels: &Labels, value: f64) -> Vec<Sample> {
             let state = |(at, state): (usize, &&str)| {
                 let mut labels = labels.clone();
                 labels.push(("state", (*state).to_owned()));
-                // NaN, an unknown state, is none of them.
+                // NaN is an unknown state: all are 0.
                 let holds = (value - at as f64).abs() < 0.5;
                 one(labels, Value::Number(f64::from(u8::from(holds))))
             };
