@@ -165,16 +165,27 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-dashboard/src/wall.rs",
                 "the time axis of a page, in that task",
             ),
-            ("plimsoll-metrics/src/collect.rs", "a scrape"),
             (
                 "plimsoll-metrics/src/events.rs",
                 "the wall clock of an event, for readers of the log",
+            ),
+            (
+                "plimsoll-metrics/src/export/opentelemetry.rs",
+                "the age of a reading, in a collection",
+            ),
+            (
+                "plimsoll-metrics/src/gate.rs",
+                "the start of the recent latencies, and a snapshot",
             ),
             ("plimsoll-metrics/src/metrics.rs", "a snapshot"),
             ("plimsoll-metrics/src/readiness.rs", "the start of a drain"),
             (
                 "plimsoll-metrics/src/signals.rs",
                 "how long a load signal takes, and the age of its reading",
+            ),
+            (
+                "plimsoll-metrics/src/watch.rs",
+                "an event that the program adds",
             ),
             (
                 "plimsoll-metrics/src/watched.rs",

@@ -18,7 +18,7 @@ use crate::{
     buckets::{Buckets, Shared},
     counts::{GateCounts, RejectionCount},
     criticality::criticality,
-    exemplars::{Exemplars, Kept},
+    kept::Kept,
     latency::Latencies,
     recent::Recent,
     rejections::{Policies, by_criticality},
@@ -105,12 +105,9 @@ impl GateMetrics {
         self
     }
 
-    /// A policy for the gate that keeps [exemplars](GateSnapshot::exemplars): traces of requests by
-    /// latency. It costs a look-up of the header `traceparent` per request, and 16 bytes in each
-    /// permit.
-    pub fn exemplars(&self) -> Exemplars {
+    /// Makes room for exemplars.
+    pub(crate) fn expect_exemplars(&self) {
         self.0.exemplars.get_or_init(Box::default);
-        Exemplars::new(self.clone())
     }
 
     pub(crate) fn keep_exemplar(&self, trace: u128, outcome: &Outcome) {
@@ -228,7 +225,7 @@ impl Observe for GateMetrics {
     }
 
     fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
-        self.0.shards.finish_quickly(end, head_nanos)
+        self.0.shards.end_quickly(end, head_nanos)
     }
 
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
@@ -245,7 +242,7 @@ impl Observe for GateMetrics {
     }
 
     fn finished(&self, _: &str, outcome: &Outcome) {
-        if self.0.shards.finish(outcome) {
+        if self.0.shards.end(outcome) {
             self.measure_permit(outcome);
         }
     }

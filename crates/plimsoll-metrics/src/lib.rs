@@ -155,6 +155,7 @@ mod gate;
 mod health;
 mod hgrm;
 mod histogram;
+mod kept;
 mod latency;
 mod layout;
 mod metrics;
@@ -192,9 +193,10 @@ pub use self::{
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
-    exemplars::{Exemplar, Exemplars},
+    exemplars::Exemplars,
     gate::GateMetrics,
     histogram::Distribution,
+    kept::Exemplar,
     latency::Latencies,
     metrics::Metrics,
     service::{MetricsFuture, MetricsService},
