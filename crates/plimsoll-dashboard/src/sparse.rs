@@ -126,20 +126,20 @@ impl Sparse {
         f64::NAN
     }
 
-    /// Counts by half powers of two, for a chart: the lower bound in seconds and the count.
-    pub(crate) fn coarse(&self) -> Vec<(f64, u64)> {
-        let mut coarse: Vec<(u64, u64)> = Vec::new();
+    /// Counts by half powers of two, for a chart. Bar `2 n` begins at 2^n nanoseconds, bar `2 n + 1`
+    /// at 1.5 times that.
+    pub(crate) fn coarse(&self) -> Vec<(u32, u64)> {
+        let mut coarse: Vec<(u32, u64)> = Vec::new();
         for (value, count) in &self.buckets {
-            let power = 1_u64 << (value | 1).ilog2();
-            let half = power + power / 2;
-            let bound = if *value >= half { half } else { power };
+            let power = (value | 1).ilog2();
+            let upper_half = *value >= (3 << power) / 2;
+            let bar = 2 * power + u32::from(upper_half && power > 0);
             match coarse.last_mut() {
-                Some((last, sum)) if *last == bound => *sum = sum.saturating_add(*count),
-                _ => coarse.push((bound, *count)),
+                Some((last, sum)) if *last == bar => *sum = sum.saturating_add(*count),
+                _ => coarse.push((bar, *count)),
             }
         }
-        let seconds = |(nanos, count)| (nanos as f64 / 1e9, count);
-        coarse.into_iter().map(seconds).collect()
+        coarse
     }
 
     /// Appends a bucket that is not below the last one.
@@ -219,11 +219,7 @@ mod tests {
     fn a_chart_has_two_bars_for_each_power_of_two() {
         let sparse =
             Sparse::from_parts(&[(0, 1), (1, 1), (1024, 2), (1600, 3), (2048, 4)], 0).unwrap();
-        let bars: Vec<_> = sparse
-            .coarse()
-            .into_iter()
-            .map(|(_, count)| count)
-            .collect();
-        assert_eq!(bars, [2, 2, 3, 4]);
+        // 1 µs and 1.5 µs in powers of two: 2^10 and 1536 ns.
+        assert_eq!(sparse.coarse(), [(0, 2), (20, 2), (21, 3), (22, 4)]);
     }
 }

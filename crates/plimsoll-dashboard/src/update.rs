@@ -68,8 +68,9 @@ struct Gate<'a> {
     words: Vec<String>,
     total: Total<'a>,
     recent: Recent,
-    /// Lower bounds in seconds and counts, of the last 30 to 60 seconds.
-    histogram: Vec<(Number, u64)>,
+    /// Bars and counts, of the last 30 to 60 seconds. Bar `2 n` begins at 2^n nanoseconds, bar
+    /// `2 n + 1` at 1.5 times that.
+    histogram: Vec<(u32, u64)>,
     policies: Vec<Policy<'a>>,
     limit_change: Option<&'a BoardEvent>,
     /// The points of the intervals that ended now, one for each resolution.
@@ -169,7 +170,6 @@ impl<'a> Gate<'a> {
         } else {
             health(&recent, &gate.policies)
         };
-        let histogram = halves.recent().latency.coarse().into_iter();
         Self {
             id: &gate.id,
             name: &gate.shown,
@@ -181,7 +181,7 @@ impl<'a> Gate<'a> {
                 counts: &gate.total,
             },
             recent: Recent::of(&recent),
-            histogram: histogram.map(|(of, count)| (Number(of), count)).collect(),
+            histogram: halves.recent().latency.coarse(),
             policies: gate.policies.iter().map(Policy::of).collect(),
             limit_change: gate.limit_change.as_ref(),
             points: gate

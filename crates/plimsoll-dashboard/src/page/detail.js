@@ -137,6 +137,9 @@ class Plot {
   }
 }
 
+/** The seconds at which a bar begins: half powers of two of a nanosecond. */
+const begin = bar => (2 ** Math.floor(bar / 2) * (bar % 2 ? 1.5 : 1)) / 1e9;
+
 /** Counts of calls by duration, two bars for each power of two. */
 class Histogram {
   constructor() {
@@ -156,21 +159,15 @@ class Histogram {
   update(histogram) {
     const total = histogram.reduce((sum, [, calls]) => sum + calls, 0);
     text(this.note, total ? `${count(total)} calls` : "no calls");
-    // The place of a bar: half powers of two of a nanosecond.
-    const place = seconds => {
-      const power = Math.floor(Math.log2(Math.max(seconds * 1e9, 1)) + 1e-9);
-      return 2 * power + (seconds * 1e9 >= 1.5 * 2 ** power * 0.999 ? 1 : 0);
-    };
-    const bars = histogram.map(([seconds, calls]) => [place(seconds), calls, seconds]);
-    const first = bars[0]?.[0] ?? 0;
-    const last = bars.at(-1)?.[0] ?? 0;
-    const top = Math.max(1, ...bars.map(([, calls]) => calls));
+    const first = histogram[0]?.[0] ?? 0;
+    const last = histogram.at(-1)?.[0] ?? 0;
+    const top = Math.max(1, ...histogram.map(([, calls]) => calls));
     text(this.top, number(top));
     attribute(this.svg, "viewBox", `0 0 ${last - first + 1} 100`);
-    attribute(this.bars, "d", bars.map(([at, calls]) =>
+    attribute(this.bars, "d", histogram.map(([at, calls]) =>
       `M${at - first + 0.06} 100V${(100 - Math.max(1, (100 * calls) / top)).toFixed(1)}h.88V100z`).join(""));
-    text(this.from, bars.length ? `from ${time(bars[0][2])}` : "");
-    text(this.to, bars.length ? `to ${time(bars.at(-1)[2] * (last % 2 ? 4 / 3 : 1.5))}` : "");
+    text(this.from, histogram.length ? `from ${time(begin(first))}` : "");
+    text(this.to, histogram.length ? `to ${time(begin(last + 1))}` : "");
   }
 }
 
