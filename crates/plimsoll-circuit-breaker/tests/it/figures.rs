@@ -92,7 +92,10 @@ async fn the_figures_of_a_breaker_per_key_are_those_of_its_worst_key() {
     // The table has the same figures, and its own.
     let table = keyed.handle();
     assert_eq!((table.policy(), state(&table)), ("circuit-breaker", "open"));
-    assert_eq!((3.0, 512.0));
+    assert_eq!(
+        (read(&table, "keys"), read(&table, "key_capacity")),
+        (3.0, 512.0)
+    );
 }
 
 #[test]

@@ -53,12 +53,16 @@ async fn a_hub_shows_its_subscribers_and_what_they_missed() {
 
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn the_workers_of_a_queue_end_although_its_figures_are_kept() {
+async fn a_work_queue_shows_its_workers_and_jobs() {
     use plimsoll_stream::work::{Job, WorkQueue};
 
     let work = WorkQueue::builder(8).workers(1).build().unwrap();
     let figures = work.figures();
     assert_eq!(work.run(Job::blocking(|| 7)).await.unwrap(), 7);
+    // The job is counted after its answer was sent.
+    while !read(&figures).contains(&("received", 1.0)) {
+        tokio::task::yield_now().await;
+    }
     let all = read(&figures);
     assert_eq!(figures.policy(), "work-queue");
     for expected in [
