@@ -87,7 +87,7 @@
 //! |---|---|
 //! | viewers | 20 ([`viewers`](Dashboard::viewers)); the oldest is let go for a new one |
 //! | updates held for a viewer | 1: a slow viewer misses updates, and the board counts them |
-//! | history | 300 points of a gate, 20 KB |
+//! | history | 300 points of a gate, 21 KiB |
 //! | events | 200; changes of numbers evict no more than half of the state transitions' places |
 //! | gates | 65 of a process (as `plimsoll-metrics` has), 131 of a fleet |
 //! | peers | 32, each with an answer of up to 4 MiB within 2 s |
