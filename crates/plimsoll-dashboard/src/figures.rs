@@ -5,25 +5,26 @@ use crate::reading::{FigureReading, Kind, PolicyReading};
 /// Gauges that are numbers of requests, keys or tokens: their sum is the figure of a fleet. Of
 /// other gauges (loads, ratios, times) a fleet shows the highest.
 const SUMMED: [&str; 12] = [
+    "borrowed",
     "budget",
-    "evicted",
-    "held",
-    "in_flight",
+    "clients",
+    "guaranteed",
     "in_use",
+    "key_capacity",
     "keys",
     "limit",
-    "open",
-    "probing",
+    "open_keys",
     "queue_capacity",
     "queued",
-    "rate",
+    "quota",
 ];
 
-/// The rank of a state: 2 rejects, 1 is on trial, 0 is neither.
-pub(crate) fn rank(state: &str) -> u8 {
-    match state {
-        "half-open" | "recovering" | "forced-closed" | "disabled" => 1,
-        _ if state.contains("open") => 2,
+/// The rank of a state: 2 rejects, 1 is on trial, by hand, or in trouble, 0 is neither. States that
+/// are not in the list are shown and change no colour.
+pub(crate) fn rank(figure: &str, state: &str) -> u8 {
+    match (figure, state) {
+        (_, "open" | "forced-open" | "raised") => 2,
+        (_, "half-open" | "recovering" | "forced-closed" | "disabled") | ("saturated", "yes") => 1,
         _ => 0,
     }
 }
@@ -33,10 +34,17 @@ pub(crate) fn merge_policies(into: &mut Vec<PolicyReading>, from: Vec<PolicyRead
     for policy in from {
         match into.iter_mut().find(|of| of.policy == policy.policy) {
             Some(of) => {
-                for figure in policy.figures {
-                    match of.figures.iter_mut().find(|mine| mine.name == figure.name) {
-                        Some(mine) => merge(mine, &figure),
-                        None => of.figures.push(figure),
+                for (at, figure) in policy.figures.iter().enumerate() {
+                    // Several figures may have one name: the third of a name is added to the third.
+                    let before = policy.figures.iter().take(at);
+                    let nth = before.filter(|other| other.name == figure.name).count();
+                    let mut mine = of
+                        .figures
+                        .iter_mut()
+                        .filter(|mine| mine.name == figure.name);
+                    match mine.nth(nth) {
+                        Some(mine) => merge(mine, figure),
+                        None => of.figures.push(figure.clone()),
                     }
                 }
             }
@@ -56,8 +64,8 @@ fn merge(mine: &mut FigureReading, other: &FigureReading) {
         Kind::Gauge => a.max(b),
         // The state of the fleet is the worst one.
         Kind::State => {
-            let (my, its) = (mine.state().map(rank), other.state().map(rank));
-            if its > my { b } else { a }
+            let of = |figure: &FigureReading| figure.state().map(|state| rank(&figure.name, state));
+            if of(other) > of(mine) { b } else { a }
         }
     };
     mine.value = value.is_finite().then_some(value);
@@ -86,11 +94,15 @@ mod tests {
     #[test]
     fn limits_are_summed_loads_are_the_highest_and_the_worst_state_is_shown() {
         let one = [
+            ("shed", Kind::Counter, 1.0),
+            ("shed", Kind::Counter, 2.0),
             ("limit", Kind::Gauge, 10.0),
             ("load", Kind::Gauge, 0.4),
             ("state", Kind::State, 2.0),
         ];
         let two = [
+            ("shed", Kind::Counter, 10.0),
+            ("shed", Kind::Counter, 20.0),
             ("limit", Kind::Gauge, 20.0),
             ("load", Kind::Gauge, 0.3),
             ("state", Kind::State, 1.0),
@@ -102,6 +114,7 @@ mod tests {
             .iter()
             .map(|figure| figure.value)
             .collect();
-        assert_eq!(values, [Some(30.0), Some(0.4), Some(1.0)]);
+        let expected = [11.0, 22.0, 30.0, 0.4, 1.0].map(Some);
+        assert_eq!(values, expected);
     }
 }

@@ -1,56 +1,81 @@
 //! Protects the actions from requests that another site makes a browser send.
 
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use sha2::{Digest, Sha256};
 
 /// The cookie of a session. Its path is the folder of the board, its only reader this server.
 const COOKIE: &str = "plimsoll_board";
 /// The header in which a page sends its token: a form of another site cannot set it.
 const TOKEN: HeaderName = HeaderName::from_static("x-plimsoll-token");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Bytes of the secret and of a session: twice the strength that a guess could reach.
+/// Bytes of a session and of a token: twice the strength that a guess could reach.
 const LENGTH: usize = 32;
+/// Sessions that are kept: one for each browser of an operator. The page of an evicted one asks for
+/// a new token. `the_oldest_session_is_evicted` fails when there is no bound.
+const MAX_SESSIONS: usize = 64;
 
-/// Makes and checks tokens. A token is a hash of the secret of this process and of the cookie of
-/// the session, so no session is stored.
-pub(crate) struct Guard([u8; LENGTH]);
+type Secret = [u8; LENGTH];
+
+/// Makes and checks tokens: one for each session, which is a cookie.
+#[derive(Default)]
+pub(crate) struct Guard(Mutex<VecDeque<(Secret, Secret)>>);
 
 impl Guard {
     /// `None` when the operating system has no random bytes.
     pub(crate) fn new() -> Option<Self> {
-        random().map(Self)
+        random()?;
+        Some(Self::default())
     }
 
     /// The token of the session of this request. A request without a session gets one: then the
     /// second value is its cookie.
     pub(crate) fn token(&self, headers: &HeaderMap) -> Option<(String, Option<HeaderValue>)> {
-        if let Some(session) = session(headers) {
-            return Some((self.token_of(&session), None));
+        let mut sessions = self.sessions();
+        if let Some(token) = session(headers).and_then(|session| find(&sessions, &session)) {
+            return Some((hex(&token), None));
         }
-        let session = random()?;
+        let (session, token) = (random()?, random()?);
         let cookie = format!("{COOKIE}={}; SameSite=Strict; HttpOnly", hex(&session));
         let cookie = HeaderValue::from_str(&cookie).ok()?;
-        Some((self.token_of(&session), Some(cookie)))
+        if sessions.len() == MAX_SESSIONS {
+            sessions.pop_front();
+        }
+        sessions.push_back((session, token));
+        Some((hex(&token), Some(cookie)))
     }
 
     /// Whether the request comes from a page of this board: same origin, with the token that
     /// belongs to its cookie.
     pub(crate) fn accepts(&self, parts: &Parts) -> bool {
-        let headers = &parts.headers;
-        let given = headers.get(&TOKEN).map(HeaderValue::as_bytes);
-        match (session(headers), given) {
-            (Some(session), Some(given)) => {
-                same_origin(parts) && equal(self.token_of(&session).as_bytes(), given)
+        let given = parts.headers.get(&TOKEN).map(HeaderValue::as_bytes);
+        let session = session(&parts.headers);
+        let token = session.and_then(|session| find(&self.sessions(), &session));
+        match (token, given) {
+            (Some(token), Some(given)) => {
+                same_origin(parts) && equal(hex(&token).as_bytes(), given)
             }
             _ => false,
         }
     }
 
-    fn token_of(&self, session: &[u8; LENGTH]) -> String {
-        // Both have a fixed length, so a longer message with the same beginning is not a session.
-        let digest = Sha256::new().chain_update(self.0).chain_update(session);
-        hex(&digest.finalize())
+    fn sessions(&self) -> MutexGuard<'_, VecDeque<(Secret, Secret)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The token of a session.
+fn find(sessions: &VecDeque<(Secret, Secret)>, session: &Secret) -> Option<Secret> {
+    let mut found = None;
+    for (of, token) in sessions {
+        if equal(of, session) {
+            found = Some(*token);
+        }
+    }
+    found
 }
 
 /// Browsers state the site of the page in `sec-fetch-site`, or at least its origin. Neither header
@@ -72,7 +97,7 @@ fn same_origin(parts: &Parts) -> bool {
 }
 
 /// The session of the cookie, if there is one cookie of this name and it is one.
-fn session(headers: &HeaderMap) -> Option<[u8; LENGTH]> {
+fn session(headers: &HeaderMap) -> Option<Secret> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     let cookies = cookies
         .filter_map(|of| of.to_str().ok())
@@ -99,7 +124,7 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && std::hint::black_box(differ) == 0
 }
 
-fn random() -> Option<[u8; LENGTH]> {
+fn random() -> Option<Secret> {
     let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).ok()?;
     Some(bytes)
@@ -162,6 +187,20 @@ mod tests {
                 .unwrap()
                 .accepts(&parts(&[("cookie", &cookie), ("x-plimsoll-token", &token)]))
         );
+    }
+
+    #[test]
+    fn the_oldest_session_is_evicted() {
+        let guard = Guard::new().unwrap();
+        let (token, cookie) = session_of(&guard);
+        let first = parts(&[("cookie", &cookie), ("x-plimsoll-token", &token)]);
+        (1..MAX_SESSIONS).for_each(|_| _ = session_of(&guard));
+        assert!(guard.accepts(&first));
+        // A request with a session gets no second one.
+        let (same, cookie) = guard.token(&first.headers).unwrap();
+        assert_eq!((same, cookie), (token, None));
+        session_of(&guard);
+        assert!(!guard.accepts(&first));
     }
 
     #[test]

@@ -38,8 +38,11 @@ pub(crate) fn health(recent: &Sums, policies: &[PolicyReading]) -> Health {
         words: Vec::new(),
     };
     for policy in policies {
-        for state in policy.figures.iter().filter_map(|figure| figure.state()) {
-            match rank(state) {
+        for figure in &policy.figures {
+            let Some(state) = figure.state() else {
+                continue;
+            };
+            match rank(&figure.name, state) {
                 2 => health.add(Level::Bad, format!("{} {state}", policy.policy)),
                 1 => health.add(Level::Warn, format!("{} {state}", policy.policy)),
                 _ => {}

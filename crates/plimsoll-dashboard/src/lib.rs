@@ -77,13 +77,17 @@
 //!
 //! # Cost and bounds
 //!
-//! COST
+//! A second costs one reading of the metrics (`Metrics::snapshot`) and, with viewers, one encoding.
+//! With 50 gates on a machine that was busy with other work: 17 ms for the reading, nearly all of
+//! it the snapshot of 150 histograms, 0.3 ms for the encoding, and 51 KB per update, whatever the
+//! number of viewers. `cargo run --release -p plimsoll-dashboard --example cost` prints these and
+//! the throughput of a service with and without a board.
 //!
 //! | bound | value |
 //! |---|---|
 //! | viewers | 20 ([`viewers`](Dashboard::viewers)); the oldest is let go for a new one |
 //! | updates held for a viewer | 1: a slow viewer misses updates, and the board counts them |
-//! | history | 300 points of a gate, 20 KB |
+//! | history | 300 points of a gate, 21 KiB |
 //! | events | 200; changes of numbers evict no more than half of the state transitions' places |
 //! | gates | 65 of a process (as `plimsoll-metrics` has), 131 of a fleet |
 //! | peers | 32, each with an answer of up to 4 MiB within 2 s |

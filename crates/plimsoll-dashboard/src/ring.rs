@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// The resolutions of the history: seconds of a point, and number of points. One minute, ten
-/// minutes, one hour. With 64 bytes a point, 19 KiB for each gate; `memory_is_flat_over_an_hour`
-/// fails when a ring grows.
+/// minutes, one hour. With 72 bytes a point, 21 KiB for each gate.
+/// `a_ring_keeps_its_size_and_the_latest_points` fails when a ring grows.
 pub(crate) const RINGS: Rings = [(1, 60), (5, 120), (30, 120)];
 /// The same for a fleet, whose peers are read every five seconds.
 pub(crate) const FLEET_RINGS: Rings = [(5, 12), (5, 120), (30, 120)];
@@ -100,5 +100,33 @@ impl Ring {
         let mut recent = self.previous.clone();
         recent.merge(&self.current);
         recent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_keeps_its_size_and_the_latest_points() {
+        let mut ring = Ring::new((5, 12));
+        let places = ring.points.capacity();
+        for second in 1..=10_000 {
+            ring.add(second, &GateDelta::default(), 1.0);
+        }
+        assert_eq!((ring.points.len(), ring.points.capacity()), (12, places));
+        assert_eq!(ring.points.front().map(|(at, _)| *at), Some(1988));
+        assert!(ring.points(10_000).iter().all(Option::is_some));
+        assert!(ring.ended(10_000).is_some() && ring.ended(10_001).is_none());
+    }
+
+    #[test]
+    fn intervals_that_were_missed_are_gaps() {
+        let mut ring = Ring::new((1, 6));
+        for second in [1, 2, 5] {
+            ring.add(second, &GateDelta::default(), 1.0);
+        }
+        let shown: Vec<_> = ring.points(6).iter().map(Option::is_some).collect();
+        assert_eq!(shown, [true, true, false, false, true, false]);
     }
 }

@@ -6,6 +6,8 @@ import { named } from "./stream.js";
 
 /** Figures that have a place of their own on a card. */
 const PLACED = new Set(["limit", "in_use", "queued", "queue_capacity"]);
+/** Gauges of policies on a card, besides states. */
+const CHIPS = 4;
 /** The radius of the disc of the gate with the most traffic. */
 const RADIUS = 19;
 
@@ -72,9 +74,11 @@ export class Card {
     const queue = limits.find(of => of.queue_capacity > 0);
     this.limit.update(limit?.in_use, limit?.limit);
     this.queue.update(queue?.queued, queue?.queue_capacity);
-    const chips = gate.policies.flatMap(policy => policy.figures
+    const all = gate.policies.flatMap(policy => policy.figures
       .filter(of => of.kind !== "counter" && !PLACED.has(of.name) && of.value !== null)
       .map(of => [of.kind === "state" ? policy.policy : words(of.name), figure(of), of.state ?? "", of.help]));
+    // States first; the details have all figures.
+    const chips = [...all.filter(([, , state]) => state), ...all.filter(([, , state]) => !state).slice(0, CHIPS)];
     // Their order is that of the policies; the number changes rarely.
     while (this.states.children.length > chips.length) this.states.lastChild.remove();
     while (this.states.children.length < chips.length) this.states.append(html("li", {}, html("span"), " ", html("b")));
