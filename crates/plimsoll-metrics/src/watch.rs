@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Alarm, Event, InvalidMetric, Metrics,
+    names::bounded,
     watched::{MAX_NAME, Reporter},
 };
 
@@ -64,9 +65,11 @@ impl Metrics {
     ///
     /// For a policy that is replaced by another one. Events that are in the log stay.
     pub fn unwatch(&self, gate: impl Into<String>, policy: &str) -> bool {
-        self.gate(gate)
-            .watched()
-            .remove(|known| known.policy == policy)
+        let mut gate = gate.into();
+        bounded(&mut gate);
+        let gates = self.gates();
+        let found = gates.iter().find(|known| known.name() == gate);
+        found.is_some_and(|gate| gate.watched().remove(|known| known.policy == policy))
     }
 
     /// Watches a part that belongs to no gate, under a name: a queue, a hub, a listener.
@@ -91,6 +94,10 @@ impl Metrics {
         parts
             .list()
             .add((&name, &policy), handle, &self.0.events, is_same)
+            .map_err(|error| match error {
+                InvalidMetric::Duplicate { .. } => InvalidMetric::Duplicate { name: name.clone() },
+                other => other,
+            })
     }
 
     /// Releases the handle of a part. Returns whether there was one of this name.

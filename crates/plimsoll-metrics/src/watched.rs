@@ -37,6 +37,7 @@ pub(crate) struct Reporter {
     pub(crate) policy: String,
     log: Arc<EventLog>,
     damper: Mutex<Damper>,
+    /// Not before the handle is in a list, and no longer after it was removed.
     is_watched: AtomicBool,
 }
 
@@ -69,7 +70,7 @@ impl Entry {
             policy,
             log,
             damper: Mutex::new(Damper::new()),
-            is_watched: AtomicBool::new(true),
+            is_watched: AtomicBool::new(false),
         });
         let to = Arc::clone(&reporter);
         let callback: Arc<dyn Fn(&Change) + Send + Sync> =
@@ -173,6 +174,8 @@ impl Watched {
                 bytes: policy.len(),
             });
         }
+        // The handle runs code of the caller: before the lock.
+        let entry = Arc::new(Entry::new(gate, policy.to_owned(), handle, Arc::clone(log)));
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = entries.iter().find(|entry| is_same(&entry.reporter)) {
             let name = known.reporter.policy.clone();
@@ -182,8 +185,8 @@ impl Watched {
             let (what, max) = (self.what, self.max);
             return Err(InvalidMetric::Full { what, max });
         }
-        let entry = Entry::new(gate, policy.to_owned(), handle, Arc::clone(log));
-        Arc::make_mut(&mut entries).push(Arc::new(entry));
+        entry.reporter.is_watched.store(true, Relaxed);
+        Arc::make_mut(&mut entries).push(entry);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ use tracing::{
 /// Writes each event and each new span as a line.
 #[derive(Clone, Default)]
 struct Lines {
-    lines: Arc<Mutex<Vec<String>>>,
+    written: Arc<Mutex<Vec<String>>>,
     panics: Arc<AtomicBool>,
     least: Option<Level>,
     spans: Arc<AtomicU64>,
@@ -51,11 +51,11 @@ impl Visit for Line {
 
 impl Lines {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.lines.lock().unwrap())
+        std::mem::take(&mut self.written.lock().unwrap())
     }
 
     fn add(&self, line: String) {
-        self.lines.lock().unwrap().push(line);
+        self.written.lock().unwrap().push(line);
         assert!(!self.panics.load(Relaxed), "this subscriber is broken");
     }
 }

@@ -303,11 +303,18 @@ fn an_unwatched_handle_is_released_and_its_name_is_free() {
             name: "handle".into()
         })
     );
+    // Nor does a handle that was not added report.
+    let twice = Handle::reporting();
+    assert!(metrics.watch("edge", twice.clone()).is_err());
+    twice.report(&limit(1.0, 2.0));
+    assert!(metrics.events(0).is_empty() && twice.clones() == 1);
     assert!(metrics.unwatch("edge", "handle") && metrics.unwatch_part("prices"));
     assert_eq!(handle.clones(), 1, "callbacks do not keep a policy alive");
     handle.report(&limit(1.0, 2.0));
     assert!(metrics.events(0).is_empty());
     assert!(!metrics.unwatch("edge", "handle") && !metrics.unwatch_part("prices"));
+    assert!(!metrics.unwatch("unknown", "handle"));
+    assert_eq!(metrics.gates().len(), 1, "no gate was made");
     metrics.watch("edge", Handle::default()).unwrap();
 }
 
@@ -357,7 +364,7 @@ fn a_registry_watches_at_most_256_parts() {
     assert_eq!(
         duplicate,
         Err(InvalidMetric::Duplicate {
-            name: "handle".into()
+            name: "part 7".into()
         })
     );
     assert_eq!(metrics.snapshot().parts.len(), 256);
