@@ -135,7 +135,6 @@ mod service;
 mod shard;
 mod signals;
 mod snapshot;
-mod sparse;
 mod watched;
 
 #[cfg(feature = "serialization")]
