@@ -47,6 +47,10 @@ impl Collector for Metrics {
             self.encode_pulled(&mut encoder, family)?;
         }
         self.encode_loads(&mut encoder)?;
+        let help = "How often a gate beyond the bound was merged into `other`";
+        encoder
+            .encode_descriptor("plimsoll_gates_merged", help, None, MetricType::Counter)?
+            .encode_counter(&self.gates_merged(), NO_EXEMPLAR)?;
         // Last: all readings have been taken by now.
         let help = "Readings that panicked or returned an unknown state";
         let mut metric = encoder.encode_descriptor(

@@ -19,8 +19,8 @@ use crate::{
     signals::Signals,
 };
 
-/// Bound of gates. Each takes up to 128 KiB when two threads serve it, so all together take 16 MiB
-/// (`a_gate_takes_less_than_128_kib`).
+/// Bound of gates. Each takes less than 128 KiB when two threads serve it, so all together take
+/// 16 MiB (`a_gate_takes_less_than_128_kib`).
 const MAX_GATES: usize = 128;
 
 /// The registry of a process: gates, gauges, load signals.
@@ -113,8 +113,12 @@ impl Metrics {
             loads: self.loads(),
             overloaded_at: self.overload_line(),
             failed_readings: self.0.failed_readings.get(),
-            gates_merged: self.0.gates_merged.get(),
+            gates_merged: self.gates_merged(),
         }
+    }
+
+    pub(crate) fn gates_merged(&self) -> u64 {
+        self.0.gates_merged.get()
     }
 
     /// The events with a number above `after`, oldest first; 0 gives all that are kept.
