@@ -58,8 +58,6 @@ struct Inner {
     policies: Policies,
     /// Recorded by every thread: a queued request has taken the lock of its queue.
     wait: Buckets,
-    /// Recorded by every thread: one request in 16 has its permit time measured.
-    permit: Buckets,
     every_permit: AtomicBool,
     watched: Watched,
     recent_latency: Recent,
@@ -76,7 +74,6 @@ impl GateMetrics {
             name,
             policies: Policies::default(),
             wait: Buckets::default(),
-            permit: Buckets::default(),
             every_permit: AtomicBool::default(),
             watched: Watched::default(),
             recent_latency: Recent::new(now),
@@ -161,12 +158,12 @@ impl GateMetrics {
     /// Times that permits were held so far, from admission to the end of the body: those of one
     /// request in 16, or of [all](Self::every_permit).
     pub fn permits(&self) -> Latencies {
-        Latencies::of(&[&self.0.permit].into_iter())
+        Latencies::of(&self.0.shards.iter().map(|shard| &shard.permit))
     }
 
     /// The bytes of the counters and histograms.
     pub fn bytes(&self) -> usize {
-        size_of::<Inner>() + self.0.shards.bytes() + self.0.wait.bytes() + self.0.permit.bytes()
+        size_of::<Inner>() + self.0.shards.bytes() + self.0.wait.bytes()
     }
 
     /// All figures of the gate, and of the policies that it watches.
@@ -178,8 +175,8 @@ impl GateMetrics {
         GateSnapshot {
             name: self.0.name.clone(),
             counts: self.counts(),
-            recent_latency: self.0.recent_latency.of(latency.clone(), now),
-            recent_waits: self.0.recent_wait.of(waits.clone(), now),
+            recent_latency: self.0.recent_latency.of(&latency, now),
+            recent_waits: self.0.recent_wait.of(&waits, now),
             latency,
             waits,
             permits: self.permits(),
@@ -200,14 +197,14 @@ impl GateMetrics {
 
     #[cold]
     fn measure_permit(&self, outcome: &Outcome) {
-        self.0.permit.record::<Shared>(outcome.ran_nanos());
+        let nanos = outcome.ran_nanos();
         let next = if self.0.every_permit.load(Relaxed) {
             0
         } else {
             // Random, so that a pattern of requests that repeats does not choose the same ones.
             fastrand::u64(0..2 * PERMIT_EVERY - 1)
         };
-        self.0.shards.measure_permit_in(next);
+        self.0.shards.record_permit(nanos, next);
     }
 }
 

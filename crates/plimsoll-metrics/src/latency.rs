@@ -1,6 +1,11 @@
 //! Durations in an HDR histogram.
 
-use std::{fmt, sync::atomic::Ordering::Acquire, time::Duration};
+use std::{
+    cmp::Ordering,
+    fmt,
+    sync::{OnceLock, atomic::Ordering::Acquire},
+    time::Duration,
+};
 
 use hdrhistogram::Histogram;
 
@@ -39,6 +44,9 @@ pub(crate) const BOUNDS: [u64; 17] = [
 /// durations [between](Self::since) them; snapshots of several gates, or of the replicas of a
 /// service, can be [merged](Self::merge).
 ///
+/// It takes 16 bytes for each bucket that is not empty, and 30 KiB more from the first call of
+/// [`histogram`](Self::histogram) or [`quantile`](Self::quantile) on.
+///
 /// ```
 /// # use std::time::Duration;
 /// # use plimsoll_core::{Class, Observe, Outcome};
@@ -55,18 +63,15 @@ pub(crate) const BOUNDS: [u64; 17] = [
 /// let p99 = phase.quantile(0.99).unwrap();
 /// assert!((0.099..0.0998).contains(&p99.as_secs_f64()));
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Default)]
 pub struct Latencies {
     nanos: u64,
-    /// All have the same bounds.
-    buckets: Histogram<u64>,
-}
-
-impl Default for Latencies {
-    /// No durations.
-    fn default() -> Self {
-        Self::empty(0)
-    }
+    count: u64,
+    /// The buckets that are not empty, ascending: the shortest duration of each, and its count.
+    buckets: Vec<(u64, u64)>,
+    /// Made when it is first used. Performance: a histogram takes three times as long to fill as
+    /// its buckets to read (`benches --bin metrics`, a snapshot).
+    histogram: OnceLock<Box<Histogram<u64>>>,
 }
 
 impl Latencies {
@@ -77,14 +82,17 @@ impl Latencies {
         let nanos = recorders.clone().map(|one| one.nanos.load(Acquire));
         let mut all = Self::empty(nanos.fold(0, u64::wrapping_add));
         for octave in 0..OCTAVES {
-            let mut sums = [0; PER_OCTAVE];
+            let (mut sums, mut used) = ([0_u64; PER_OCTAVE], false);
             for counts in recorders.clone().filter_map(|one| one.octave(octave)) {
+                used = true;
                 for (sum, count) in sums.iter_mut().zip(counts) {
-                    *sum += count.load(Acquire);
+                    *sum = sum.wrapping_add(count.load(Acquire));
                 }
             }
-            for (at, count) in sums.into_iter().enumerate() {
-                all.add(lowest(octave, at), count);
+            if used {
+                for (at, count) in sums.into_iter().enumerate() {
+                    all.push(lowest(octave, at), count);
+                }
             }
         }
         all
@@ -92,48 +100,41 @@ impl Latencies {
 
     /// No durations, with this sum.
     pub(crate) fn empty(nanos: u64) -> Self {
-        let buckets = Histogram::new_with_bounds(UNIT, LONGEST, DIGITS);
         Self {
             nanos,
-            buckets: buckets.expect("the bounds are constant and valid"),
+            ..Self::default()
         }
     }
 
-    /// Adds durations that are as long as one of this histogram.
-    fn add(&mut self, nanos: u64, count: u64) {
-        // A count of 0 would still change the highest and lowest duration.
+    /// Appends a bucket above all others.
+    pub(crate) fn push(&mut self, start: u64, count: u64) {
         if count > 0 {
-            self.buckets.saturating_record_n(nanos, count);
+            self.buckets.push((start, count));
+            self.count = self.count.saturating_add(count);
         }
-    }
-
-    /// Adds the counts of a histogram of any bounds; an error if its values are beyond the range.
-    #[cfg(feature = "serialization")]
-    pub(crate) fn add_all(
-        &mut self,
-        other: &Histogram<u64>,
-    ) -> Result<(), hdrhistogram::errors::AdditionError> {
-        self.buckets.add(other)
     }
 
     /// The histogram, for its percentiles, its serialization and other readers of `hdrhistogram`.
     /// Its unit is the nanosecond.
     pub fn histogram(&self) -> &Histogram<u64> {
-        &self.buckets
+        self.histogram.get_or_init(|| {
+            let made = Histogram::new_with_bounds(UNIT, LONGEST, DIGITS);
+            let mut histogram = made.expect("the bounds are constant and valid");
+            for (start, count) in &self.buckets {
+                histogram.saturating_record_n(*start, *count);
+            }
+            Box::new(histogram)
+        })
     }
 
     /// The number of durations.
     pub fn count(&self) -> u64 {
-        self.buckets.len()
+        self.count
     }
 
     /// The exact sum.
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanos)
-    }
-
-    pub(crate) fn nanos(&self) -> u64 {
-        self.nanos
     }
 
     /// The exact mean. `None` when there are no durations.
@@ -148,56 +149,54 @@ impl Latencies {
     ///
     /// `None` when there are no durations, or `quantile` is not within 0 and 1.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
-        if self.buckets.is_empty() || !(0.0..=1.0).contains(&quantile) {
+        if self.count == 0 || !(0.0..=1.0).contains(&quantile) {
             return None;
         }
         Some(Duration::from_nanos(
             // 0 would be the lower end of a bucket, all others are upper ends.
-            self.buckets
+            self.histogram()
                 .value_at_quantile(quantile.max(f64::MIN_POSITIVE)),
         ))
-    }
-
-    /// The buckets that are not empty: the shortest duration of each, in nanoseconds, and its count.
-    pub(crate) fn recorded(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let recorded = self.buckets.iter_recorded();
-        recorded.map(|bucket| {
-            let start = self.buckets.lowest_equivalent(bucket.value_iterated_to());
-            (start, bucket.count_at_value())
-        })
     }
 
     /// The durations recorded after `earlier` was taken. Counts that are higher in `earlier` give
     /// 0.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut later = Self::empty(self.nanos.wrapping_sub(earlier.nanos));
-        for (start, count) in self.recorded() {
-            later.add(start, count.saturating_sub(earlier.buckets.count_at(start)));
+        let mut before = earlier.buckets.iter().peekable();
+        for (start, count) in &self.buckets {
+            while before.next_if(|(other, _)| other < start).is_some() {}
+            let before = before.next_if(|(other, _)| other == start);
+            let before = before.map_or(0, |(_, count)| *count);
+            later.push(*start, count.saturating_sub(before));
         }
         later
-    }
-
-    /// As [`since`](Self::since), in place.
-    pub(crate) fn subtract(&mut self, nanos: u64, earlier: impl Iterator<Item = (u64, u64)>) {
-        let mut earlier = earlier.peekable();
-        let mut later = Self::empty(self.nanos.wrapping_sub(nanos));
-        for (start, count) in self.recorded() {
-            while earlier.next_if(|(other, _)| *other < start).is_some() {}
-            let before = earlier.next_if(|(other, _)| *other == start);
-            later.add(
-                start,
-                count.saturating_sub(before.map_or(0, |(_, count)| count)),
-            );
-        }
-        *self = later;
     }
 
     /// Adds the durations of another gate, another replica, or another time. Histograms are added
     /// bucket by bucket, so the quantiles of the result are as accurate as those of its parts.
     pub fn merge(&mut self, other: &Self) {
-        // Cannot fail: both have the same bounds.
-        _ = self.buckets.add(&other.buckets);
-        self.nanos = self.nanos.wrapping_add(other.nanos);
+        let mut both = Self::empty(self.nanos.wrapping_add(other.nanos));
+        let (mut ours, mut theirs) = (
+            self.buckets.iter().peekable(),
+            other.buckets.iter().peekable(),
+        );
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            let ours = if order.is_le() { ours.next() } else { None };
+            let theirs = if order.is_ge() { theirs.next() } else { None };
+            let mut parts = ours.into_iter().chain(theirs);
+            if let Some((start, count)) = parts.next() {
+                let more = parts.next().map_or(0, |(_, more)| *more);
+                both.push(*start, count.saturating_add(more));
+            }
+        }
+        *self = both;
     }
 
     /// Prometheus buckets: upper bounds in seconds, and the number of durations between a bound and
@@ -209,15 +208,33 @@ impl Latencies {
             .collect();
         coarse.push((f64::INFINITY, 0));
         let mut at = 0;
-        for (start, count) in self.recorded() {
+        for (start, count) in &self.buckets {
             // A bucket that contains a bound counts below it, as a duration of exactly the bound
             // must.
-            while at < BOUNDS.len() && start > BOUNDS[at] {
+            while at < BOUNDS.len() && *start > BOUNDS[at] {
                 at += 1;
             }
             coarse[at].1 += count;
         }
         coarse
+    }
+}
+
+impl Clone for Latencies {
+    /// Copies the counts; the copy makes a histogram of its own when it is used.
+    fn clone(&self) -> Self {
+        Self {
+            nanos: self.nanos,
+            count: self.count,
+            buckets: self.buckets.clone(),
+            histogram: OnceLock::new(),
+        }
+    }
+}
+
+impl PartialEq for Latencies {
+    fn eq(&self, other: &Self) -> bool {
+        (self.nanos, &self.buckets) == (other.nanos, &other.buckets)
     }
 }
 

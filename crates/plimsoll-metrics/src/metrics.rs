@@ -24,8 +24,8 @@ use crate::{
     turn::Watching,
 };
 
-/// Bound of gates. Each takes up to 128 KiB when two threads serve it, so all together take 16 MiB
-/// (`a_gate_takes_less_than_128_kib`).
+/// Bound of gates. Each takes less than 128 KiB when two threads serve it, so all together take
+/// 16 MiB (`a_gate_takes_less_than_128_kib`).
 const MAX_GATES: usize = 128;
 
 /// The registry of a process: gates, gauges, load signals.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{latency::Latencies, sparse::Sparse};
+use crate::latency::Latencies;
 
 /// Shortest time that the quantiles cover, and half of the longest: one minute. Durations that
 /// could be older are not recent (`a_gap_in_scraping_is_not_recent`).
@@ -21,31 +21,30 @@ pub(crate) struct Recent(Mutex<Windows>);
 
 #[derive(Debug)]
 struct Windows {
-    older: (Instant, Sparse),
-    newer: (Instant, Sparse),
+    older: (Instant, Latencies),
+    newer: (Instant, Latencies),
 }
 
 impl Recent {
     /// Nothing was recorded before `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self(Mutex::new(Windows {
-            older: (now, Sparse::default()),
-            newer: (now, Sparse::default()),
+            older: (now, Latencies::default()),
+            newer: (now, Latencies::default()),
         }))
     }
 
     /// The durations of the last one to two minutes, from `all` durations recorded by `now`. None
     /// after two minutes without a call; the next call has those since then.
-    pub(crate) fn of(&self, mut all: Latencies, now: Instant) -> Latencies {
+    pub(crate) fn of(&self, all: &Latencies, now: Instant) -> Latencies {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(windows.newer.0) >= WINDOW {
-            let turned = std::mem::replace(&mut windows.newer, (now, Sparse::of(&all)));
+            let turned = std::mem::replace(&mut windows.newer, (now, all.clone()));
             windows.older = turned;
         }
         if now.saturating_duration_since(windows.older.0) > 2 * WINDOW {
             windows.older = windows.newer.clone();
         }
-        windows.older.1.subtract_from(&mut all);
-        all
+        all.since(&windows.older.1)
     }
 }

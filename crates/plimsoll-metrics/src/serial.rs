@@ -50,9 +50,11 @@ impl Latencies {
         if !rest.is_empty() {
             return Err(InvalidEncoding);
         }
-        // Added to an empty one, so that a histogram with other bounds cannot be merged later.
         let mut all = Self::empty(u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX));
-        all.add_all(&histogram).map_err(|_| InvalidEncoding)?;
+        for bucket in histogram.iter_recorded() {
+            let start = histogram.lowest_equivalent(bucket.value_iterated_to());
+            all.push(start, bucket.count_at_value());
+        }
         Ok(all)
     }
 }

@@ -44,6 +44,7 @@ pub(crate) struct Shard {
     /// Ends until the next whose permit time is measured. Threads that share it may lose a step.
     permit_in: AtomicU64,
     pub(crate) latency: Buckets,
+    pub(crate) permit: Buckets,
     pub(crate) abandoned: AtomicU64,
     pub(crate) body_dropped: AtomicU64,
     pub(crate) missing_keys: AtomicU64,
@@ -95,7 +96,7 @@ impl Shard {
 
     fn bytes(&self) -> usize {
         let rejected = self.rejected().map_or(0, |_| size_of::<Rejected>());
-        size_of::<Self>() + self.latency.bytes() + rejected
+        size_of::<Self>() + self.latency.bytes() + self.permit.bytes() + rejected
     }
 }
 
@@ -170,10 +171,12 @@ impl Shards {
         on_own_shard!(self, |shard, W| shard.end::<W>(outcome))
     }
 
-    /// Sets after how many further ends of this thread a permit time is measured.
-    pub(crate) fn measure_permit_in(&self, ends: u64) {
-        let shard = self.own.get(slot()).unwrap_or(&self.shared);
-        shard.permit_in.store(ends, Relaxed);
+    /// Records a permit time, and after how many further ends of this thread the next is measured.
+    pub(crate) fn record_permit(&self, nanos: u64, next: u64) {
+        on_own_shard!(self, |shard, W| {
+            shard.permit.record::<W>(nanos);
+            shard.permit_in.store(next, Relaxed);
+        });
     }
 
     pub(crate) fn abandon(&self) {
