@@ -1,29 +1,28 @@
 //! What all clones of a queue share: the lock around its state.
 
 use std::{
-    sync::{
-        PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     task::Waker,
 };
 
 use super::{
     error::SendError,
     functions::Functions,
+    lock::{Guard, Lock},
     outcome::{Lost, Sent},
     plan::{About, Plan},
     state::{Limits, State},
 };
-use crate::sync::{Mutex, MutexGuard};
 
 /// Performance: what each operation writes, the length, the lock and the begin of the state, is on
 /// one cache line (`streams`, `queue/block/4p`).
 #[repr(C, align(64))]
 pub(crate) struct Shared<T> {
     /// A copy of the length, so that a load is read without the lock.
-    len: AtomicUsize,
-    state: Mutex<State<T>>,
+    pub(super) len: AtomicUsize,
+    state: Lock<State<T>>,
+    /// Receives until the next that asks for the budget of its task.
+    pub(super) unasked: AtomicU32,
     /// A copy of the bytes.
     bytes: AtomicUsize,
     pub(crate) limits: Limits,
@@ -34,22 +33,32 @@ impl<T> Shared<T> {
     pub(crate) fn new(state: State<T>, functions: Functions<T>) -> Self {
         Self {
             limits: state.limits,
-            state: Mutex::new(state),
+            state: Lock::new(state),
             len: AtomicUsize::new(0),
+            unasked: AtomicU32::new(0),
             bytes: AtomicUsize::new(0),
             functions,
         }
     }
 
-    /// Locks the state. No code of the caller runs under the lock, so it is never poisoned.
+    /// Locks the state for an operation that may change anything, up to [`unlock`](Self::unlock).
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, State<T>> {
+        let mut state = self.lock_short();
+        state.forbid_short();
+        state
+    }
+
+    /// Locks the state to read it, or for a short operation.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn lock_short(&self) -> Guard<'_, State<T>> {
+        self.state.lock()
     }
 
     /// Ends an operation: grants what has become free, unlocks, and then wakes.
     #[inline]
-    pub(crate) fn unlock(&self, state: MutexGuard<'_, State<T>>) {
+    pub(crate) fn unlock(&self, mut state: Guard<'_, State<T>>) {
         self.len.store(state.ring.len(), Relaxed);
         if self.limits.bytes != usize::MAX {
             self.bytes.store(state.ring.bytes(), Relaxed);
@@ -58,17 +67,20 @@ impl<T> Shared<T> {
         // `queue/push+pop` and `queue/block/4p`).
         if state.may_grant() {
             Self::grant(state);
+        } else {
+            state.allow_short();
         }
     }
 
     #[inline(never)]
-    fn grant(mut state: MutexGuard<'_, State<T>>) {
+    fn grant(mut state: Guard<'_, State<T>>) {
         let sender = state.grant_sender();
         let receiver = state.grant_receiver();
         let mut rest = Vec::new();
         if state.has_ended() {
             state.grant_all_receivers(&mut rest);
         }
+        state.allow_short();
         drop(state);
         // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
         if let Some(sender) = sender {
@@ -85,7 +97,7 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn carry_out(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         plan: Plan,
         item: T,
         about: &About,
@@ -109,7 +121,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     fn carry_out_rest(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         plan: Plan,
         item: T,
         about: &About,
@@ -122,7 +134,10 @@ impl<T> Shared<T> {
                 self.unlock(state);
                 self.functions.report(&sent.lost);
             }
-            Err(error) => state.counters.fail(error),
+            Err(error) => {
+                state.counters.fail(error);
+                state.allow_short();
+            }
         }
         sent
     }
@@ -131,7 +146,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     pub(crate) fn take_unexpired<R>(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         take: impl FnOnce(&mut State<T>) -> R,
     ) -> R {
         let expired = state.expired();
