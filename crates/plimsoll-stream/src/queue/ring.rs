@@ -138,14 +138,21 @@ impl<T> Ring<T> {
         self.slots.pop_front().flatten()
     }
 
+    /// Queued items of a plain ring, up to `u32::MAX`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn plain_len(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
     /// How many items of a plain ring can be taken with [`pop_plain`](Self::pop_plain), up to what
     /// fits in the result.
-    pub(crate) fn plain_items(&self) -> u32 {
+    pub(crate) fn plain_items(&self) -> u16 {
         if self.front.is_some() {
             return 0;
         }
         let stamped = self.stamps.front().map(|(seq, _)| seq - self.next());
-        stamped.map_or(u32::MAX, |items| u32::try_from(items).unwrap_or(u32::MAX))
+        stamped.map_or(u16::MAX, |items| u16::try_from(items).unwrap_or(u16::MAX))
     }
 
     /// Adds an item at the end, and returns its number.

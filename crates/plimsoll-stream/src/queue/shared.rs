@@ -19,10 +19,12 @@ use super::{
 #[repr(C, align(64))]
 pub(crate) struct Shared<T> {
     /// A copy of the length, so that a load is read without the lock.
-    pub(super) len: AtomicUsize,
-    state: Lock<State<T>>,
+    ///
+    /// At most `u32::MAX`: more items fit in memory only when they have no size.
+    pub(super) len: AtomicU32,
     /// Receives until the next that asks for the budget of its task.
     pub(super) unasked: AtomicU32,
+    state: Lock<State<T>>,
     /// A copy of the bytes.
     bytes: AtomicUsize,
     pub(crate) limits: Limits,
@@ -34,7 +36,7 @@ impl<T> Shared<T> {
         Self {
             limits: state.limits,
             state: Lock::new(state),
-            len: AtomicUsize::new(0),
+            len: AtomicU32::new(0),
             unasked: AtomicU32::new(0),
             bytes: AtomicUsize::new(0),
             functions,
@@ -59,16 +61,23 @@ impl<T> Shared<T> {
     /// Ends an operation: grants what has become free, unlocks, and then wakes.
     #[inline]
     pub(crate) fn unlock(&self, mut state: Guard<'_, State<T>>) {
-        self.len.store(state.ring.len(), Relaxed);
-        if self.limits.bytes != usize::MAX {
-            self.bytes.store(state.ring.bytes(), Relaxed);
-        }
+        self.publish(&state);
         // Performance: out of line, since most often nothing is granted (`streams`,
         // `queue/push+pop` and `queue/block/4p`).
         if state.may_grant() {
             Self::grant(state);
         } else {
             state.allow_short();
+        }
+    }
+
+    /// Copies the figures that are read without the lock.
+    #[inline]
+    fn publish(&self, state: &State<T>) {
+        let len = u32::try_from(state.ring.len()).unwrap_or(u32::MAX);
+        self.len.store(len, Relaxed);
+        if self.limits.bytes != usize::MAX {
+            self.bytes.store(state.ring.bytes(), Relaxed);
         }
     }
 
@@ -110,7 +119,14 @@ impl<T> Shared<T> {
             }
             Plan::EvictOldest => {
                 let sent = state.evict_one(item, about);
-                self.unlock(state);
+                // Performance: no operation is short while there is a gap in front, so none is
+                // allowed (`streams`, `queue/drop_oldest/full`).
+                self.publish(&state);
+                if state.may_grant() {
+                    Self::grant(state);
+                } else {
+                    drop(state);
+                }
                 self.functions.report(&sent.lost);
                 Ok(sent)
             }
@@ -159,7 +175,7 @@ impl<T> Shared<T> {
     /// Queued items, without the lock.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Relaxed)
+        self.len.load(Relaxed) as usize
     }
 
     /// The sum of the weights of the queued items, without the lock.

@@ -31,10 +31,10 @@ const RECEIVES_PER_QUESTION: u32 = 3;
 pub(crate) struct Short {
     /// A send is short while fewer items than this are queued.
     items: u32,
-    /// The low half of the number of an item that gets a time stamp: its send is not short.
-    stamped: u32,
+    /// The low bits of the number of an item that gets a time stamp: its send is not short.
+    stamped: u16,
     /// So many receives are short.
-    receives: u32,
+    receives: u16,
 }
 
 impl<T> State<T> {
@@ -57,7 +57,7 @@ impl<T> State<T> {
             self.short.items = u32::try_from(items).unwrap_or(u32::MAX);
         }
         if let Some(waits) = &self.waits {
-            self.short.stamped = waits.next() as u32;
+            self.short.stamped = waits.next() as u16;
         }
         self.short.receives = self.ring.plain_items();
     }
@@ -67,7 +67,7 @@ impl<T> State<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn may_send_short(&self) -> bool {
         self.ring.has_room(self.short.items as usize)
-            && self.ring.numbers() as u32 != self.short.stamped
+            && self.ring.numbers() as u16 != self.short.stamped
     }
 
     /// Takes the oldest item, if that is short.
@@ -89,7 +89,7 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn send_short(&self, mut state: Guard<'_, State<T>>, item: T) -> Sent<T> {
         let seq = state.ring.push_plain(item);
-        self.len.store(state.ring.len(), Relaxed);
+        self.len.store(state.ring.plain_len(), Relaxed);
         drop(state);
         Sent::queued(seq, Lost::new())
     }
@@ -102,7 +102,7 @@ impl<T> Shared<T> {
         let Some(item) = state.take_short() else {
             return Err(state);
         };
-        self.len.store(state.ring.len(), Relaxed);
+        self.len.store(state.ring.plain_len(), Relaxed);
         Ok(item)
     }
 
