@@ -100,6 +100,9 @@ impl<T> State<T> {
                 continue;
             }
             let tag = self.tag(about);
+            if let Some(waits) = &mut self.waits {
+                waits.replaced();
+            }
             let replaced = self.ring.replace(place, item, tag);
             self.counters.lose(self.policy, DropReason::Replaced);
             // `find` returns places of queued items, so one was replaced.
@@ -115,6 +118,9 @@ impl<T> State<T> {
     fn drop_new(&mut self, item: T, reason: DropReason, mut lost: Lost<T>) -> Sent<T> {
         self.counters.lose(self.policy, reason);
         lost.push(item, reason);
+        if let Some(waits) = &mut self.waits {
+            waits.dropped();
+        }
         let (seq, fate) = (self.ring.lose_new(reason), Fate::Dropped);
         Sent { seq, fate, lost }
     }

@@ -46,6 +46,8 @@ impl<T> BoundedQueue<T> {
     ///
     /// The future owns the item until it is ready. Dropping it drops the item, and the queue is as
     /// if there had been no send. To keep the item, use [`reserve`](Self::reserve).
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub fn send(&self, item: T) -> SendItem<'_, T> {
         SendItem::new(&self.shared, item)
     }
@@ -57,7 +59,11 @@ impl<T> BoundedQueue<T> {
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         let about = self.shared.functions.about(&item);
-        let state = self.shared.lock();
+        let mut state = self.shared.lock_short();
+        if state.may_send_short() {
+            return Ok(self.shared.send_short(state, item));
+        }
+        state.forbid_short();
         let plan = state.plan(about.weight);
         self.shared.carry_out(state, plan, item, &about)
     }
@@ -98,7 +104,11 @@ impl<T> BoundedQueue<T> {
     /// As for [`reserve_bytes`](Self::reserve_bytes), and [`ReserveError::Full`] where that would
     /// wait.
     pub fn try_reserve(&self, bytes: usize) -> Result<Permit<'_, T>, ReserveError> {
-        self.shared.lock().try_reserve(bytes)?;
+        let mut state = self.shared.lock();
+        let reserved = state.try_reserve(bytes);
+        state.allow_short();
+        drop(state);
+        reserved?;
         Ok(Permit::new(&self.shared, bytes))
     }
 
@@ -111,6 +121,8 @@ impl<T> BoundedQueue<T> {
     /// # Cancellation
     ///
     /// Dropping the future loses no item.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub fn recv(&self) -> Recv<'_, T> {
         Recv::new(&self.shared)
     }
@@ -141,7 +153,11 @@ impl<T> BoundedQueue<T> {
 
     /// Receives the oldest item without waiting. Returns `None` when the queue is empty.
     pub fn try_recv(&self) -> Option<T> {
-        let mut state = self.shared.lock();
+        let mut state = match self.shared.take_short() {
+            Ok(item) => return Some(item),
+            Err(state) => state,
+        };
+        state.forbid_short();
         if state.expires() {
             return self.shared.take_unexpired(state, State::take_item);
         }
@@ -178,12 +194,12 @@ impl<T> BoundedQueue<T> {
 
     /// Returns whether [`close`](Self::close) was called.
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().closed
+        self.shared.lock_short().closed
     }
 
     /// Returns the policy in force.
     pub fn policy(&self) -> QueuePolicy {
-        self.shared.lock().policy
+        self.shared.lock_short().policy
     }
 
     /// Changes the policy. Queued items stay, and senders that wait try again under the new policy.

@@ -15,6 +15,7 @@ use super::{
     reason::DropReason,
     ring::Ring,
     shared::Shared,
+    short::Short,
     state::{Limits, Reserved, State},
     waits::Waits,
     weight::Weight,
@@ -151,7 +152,8 @@ impl<T> BoundedQueueBuilder<T> {
         let keys = functions.key.is_some().then(Keys::default);
         let has_tags =
             functions.weight.is_some() || matches!(self.policy, QueuePolicy::DropExpired { .. });
-        let state = State {
+        let mut state = State {
+            short: Short::default(),
             ring: Ring::new(levels, keys, has_tags),
             limits,
             policy: self.policy,
@@ -166,6 +168,7 @@ impl<T> BoundedQueueBuilder<T> {
             granted_receivers: 0,
             reserved: Reserved::default(),
         };
+        state.allow_short();
         Ok(BoundedQueue::with(Shared::new(state, functions)))
     }
 }

@@ -39,18 +39,18 @@ impl<T> BoundedQueue<T> {
     /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
     /// first with a time stamp.
     pub fn oldest_age(&self) -> Option<Duration> {
-        self.shared.lock().oldest_age()
+        self.shared.lock_short().oldest_age()
     }
 
     /// Returns the counters, all of the same moment.
     pub fn counters(&self) -> Counters {
-        self.shared.lock().counted()
+        self.shared.lock_short().counted()
     }
 
     /// Returns how long items waited, if that is [measured](crate::BoundedQueueBuilder::measure_waits).
     pub fn wait_times(&self) -> Option<WaitTimes> {
         self.shared
-            .lock()
+            .lock_short()
             .waits
             .as_ref()
             .map(super::waits::Waits::snapshot)

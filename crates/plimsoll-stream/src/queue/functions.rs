@@ -43,6 +43,13 @@ impl<T> Functions<T> {
         }
     }
 
+    /// Whether there is a function that describes items.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn describes(&self) -> bool {
+        self.describe
+    }
+
     /// Asks the caller's functions about an item, outside of the lock.
     #[inline]
     pub(crate) fn about(&self, item: &T) -> About {

@@ -7,6 +7,7 @@
 //! | `sender`, `permit`, `receiver`, `stream`, `sink` | futures that wait, and faces |
 //! | `turn`, `place` | how senders and receivers wait |
 //! | `shared`, `functions` | the lock, and the caller's functions outside of it |
+//! | `short` | sends and receives that need no decision |
 //! | `state`, `plan`, `admit`, `take` | decisions under the lock |
 //! | `ring`, `ring_side`, `ring_lost`, `ring_search` | the items in order, and what is beside and between them |
 //! | `slot`, `levels`, `keys` | parts of the ring: tags and lost numbers, indexes |
@@ -22,6 +23,7 @@ mod functions;
 mod guard;
 mod keys;
 mod levels;
+mod lock;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod outcome;
@@ -37,6 +39,7 @@ mod ring_search;
 mod ring_side;
 mod sender;
 mod shared;
+mod short;
 mod sink;
 mod slot;
 mod state;

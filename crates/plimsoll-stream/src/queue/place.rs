@@ -12,18 +12,42 @@ use super::{shared::Shared, state::State};
 pub(crate) struct Place(Option<Ticket>);
 
 impl<T> Shared<T> {
+    /// Takes the oldest item, or waits for the next. Ready with `None` at the end.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn poll_item(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if place.0.is_none() && !self.must_ask() {
+            if let Ok(item) = self.take_short() {
+                return Poll::Ready(Some(item));
+            }
+        }
+        self.poll_item_or_wait(place, cx)
+    }
+
+    /// Asks for the budget of the task, and takes an item or waits.
+    #[inline(never)]
+    fn poll_item_or_wait(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if place.0.is_none() {
+            let budget = ready!(coop::poll_proceed(cx));
+            if let Ok(item) = self.take_short() {
+                self.has_asked();
+                budget.made_progress();
+                return Poll::Ready(Some(item));
+            }
+        }
+        self.poll_take(place, cx, State::take_item)
+    }
+
     /// Takes what `take` finds, or waits for the next item. Ready with `None` at the end.
-    #[inline]
     pub(crate) fn poll_take<R>(
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
         mut take: impl FnMut(&mut State<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
-        // Performance: a take that need not wait returns from here, with its value in place
-        // (`streams`, `queue/block/1p`).
         // A receiver that never has to wait would otherwise keep other tasks from running.
         let budget = ready!(coop::poll_proceed(cx));
+        self.has_asked();
         let mut clone = None;
         if place.0.is_none() {
             let mut state = self.lock();

@@ -7,7 +7,6 @@ use super::{
     reason::DropReason,
     slot::Tag,
     state::State,
-    waits::Waits,
 };
 use crate::key_hash::KeyHash;
 
@@ -129,7 +128,8 @@ impl<T> State<T> {
     /// The time now if the age of the item matters, or 0.
     #[inline]
     fn stamp(&mut self) -> u64 {
-        let measured = self.waits.as_mut().is_some_and(Waits::draw);
+        let number = self.ring.numbers();
+        let measured = self.waits.as_mut().is_some_and(|waits| waits.draw(number));
         if measured || matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.clock.now()
         } else {

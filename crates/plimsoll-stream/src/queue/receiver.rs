@@ -11,7 +11,7 @@ use super::{place::Place, reason::Delivery, shared::Shared, state::State};
 
 /// Defines a future that takes from a queue.
 macro_rules! receiving {
-    ($(#[$doc:meta])* $name:ident: $output:ty, $take:expr) => {
+    ($(#[$doc:meta])* $name:ident: $output:ty, $poll:expr) => {
         $(#[$doc])*
         #[must_use = "a future does nothing until it is polled"]
         pub struct $name<'a, T> {
@@ -20,6 +20,8 @@ macro_rules! receiving {
         }
 
         impl<'a, T> $name<'a, T> {
+            #[inline(always)]
+            #[allow(clippy::inline_always)]
             pub(crate) fn new(shared: &'a Shared<T>) -> Self {
                 Self {
                     shared,
@@ -31,9 +33,14 @@ macro_rules! receiving {
         impl<T> Future for $name<'_, T> {
             type Output = Option<$output>;
 
+            // Performance: a short receive is a part of the task that awaits it (`streams`,
+            // `queue/block/1p`).
+            #[inline(always)]
+            #[allow(clippy::inline_always)]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 let this = &mut *self;
-                this.shared.poll_take(&mut this.place, cx, $take)
+                let poll: fn(&Shared<T>, &mut Place, &mut Context<'_>) -> _ = $poll;
+                poll(this.shared, &mut this.place, cx)
             }
         }
 
@@ -54,13 +61,15 @@ macro_rules! receiving {
 
 receiving! {
     /// The future of [`BoundedQueue::recv`](crate::BoundedQueue::recv). Dropping it loses no item.
-    Recv: T, State::take_item
+    Recv: T, Shared::poll_item
 }
 
 receiving! {
     /// The future of [`BoundedQueue::recv_delivery`](crate::BoundedQueue::recv_delivery). Dropping
     /// it loses no item and no gap.
-    RecvDelivery: Delivery<T>, State::take_delivery
+    RecvDelivery: Delivery<T>, |shared, place, cx| {
+        shared.poll_take(place, cx, State::take_delivery)
+    }
 }
 
 /// The future of [`BoundedQueue::recv_many`](crate::BoundedQueue::recv_many). Dropping it loses no

@@ -114,6 +114,47 @@ impl<T> Ring<T> {
         self.tail - self.shift - self.slots.len() as u64
     }
 
+    /// Whether it has memory for one more item, and fewer than `limit`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn has_room(&self, limit: usize) -> bool {
+        self.slots.len() < limit && self.slots.len() < self.slots.capacity()
+    }
+
+    /// Adds an item without a time stamp at the end of a plain ring, and returns its number.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn push_plain(&mut self, item: T) -> u64 {
+        let seq = self.tail;
+        self.tail += 1;
+        self.slots.push_back(Some(item));
+        seq
+    }
+
+    /// Takes the oldest item of a plain ring. It has no time stamp, and there is no gap before it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn pop_plain(&mut self) -> Option<T> {
+        self.slots.pop_front().flatten()
+    }
+
+    /// Queued items of a plain ring, up to `u32::MAX`.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn plain_len(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many items of a plain ring can be taken with [`pop_plain`](Self::pop_plain), up to what
+    /// fits in the result.
+    pub(crate) fn plain_items(&self) -> u16 {
+        if self.front.is_some() {
+            return 0;
+        }
+        let stamped = self.stamps.front().map(|(seq, _)| seq - self.next());
+        stamped.map_or(u16::MAX, |items| u16::try_from(items).unwrap_or(u16::MAX))
+    }
+
     /// Adds an item at the end, and returns its number.
     #[inline(always)]
     #[allow(clippy::inline_always)]

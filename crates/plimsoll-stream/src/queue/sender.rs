@@ -4,14 +4,21 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use pin_project_lite::pin_project;
 use plimsoll_core::policy::Ticket;
 use tokio::time::{Sleep, sleep};
 
-use super::{error::SendError, outcome::Sent, plan::About, shared::Shared};
+use super::{
+    error::SendError,
+    lock::Guard,
+    outcome::Sent,
+    plan::{About, Plan},
+    shared::Shared,
+    state::State,
+};
 
 pin_project! {
     /// The future of [`BoundedQueue::send`](crate::BoundedQueue::send).
@@ -22,7 +29,8 @@ pin_project! {
     pub struct SendItem<'a, T> {
         shared: &'a Shared<T>,
         item: Option<T>,
-        about: About,
+        // `None` in a queue without functions that describe items.
+        about: Option<About>,
         ticket: Option<Ticket>,
         #[pin]
         timer: Option<Sleep>,
@@ -39,10 +47,15 @@ pin_project! {
 }
 
 impl<'a, T> SendItem<'a, T> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
         Self {
             shared,
-            about: shared.functions.about(&item),
+            about: shared
+                .functions
+                .describes()
+                .then(|| shared.functions.about(&item)),
             item: Some(item),
             ticket: None,
             timer: None,
@@ -50,63 +63,85 @@ impl<'a, T> SendItem<'a, T> {
     }
 }
 
-impl<T> Future for SendItem<'_, T> {
+impl<'a, T> Future for SendItem<'a, T> {
     type Output = Result<Sent<T>, SendError<T>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        // Performance: a send that need not wait is decided before the item is moved, and returns
-        // from here (`streams`, `queue/block/1p`).
+    // Performance: a short send is a part of the task that awaits it, so that its result is not
+    // written to memory (`streams`, `queue/block/1p`).
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
         if this.ticket.is_none() {
-            if let Some(sent) = this.shared.send_now(this.item, this.about) {
-                return Poll::Ready(sent);
+            let shared: &'a Shared<T> = this.shared;
+            let state = shared.lock_short();
+            if state.may_send_short() {
+                if let Some(item) = this.item.take() {
+                    return Poll::Ready(Ok(shared.send_short(state, item)));
+                }
             }
+            return self.poll_first(state, cx);
         }
-        poll_waiting(
-            this.shared,
-            this.item,
-            this.about,
-            this.ticket,
-            this.timer,
-            cx,
-        )
+        self.poll_waiting(None, cx)
     }
 }
 
-/// Polls a send for which there was no room.
-#[inline(never)]
-fn poll_waiting<T>(
-    shared: &Shared<T>,
-    item: &mut Option<T>,
-    about: &About,
-    ticket: &mut Option<Ticket>,
-    mut timer: Pin<&mut Option<Sleep>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Sent<T>, SendError<T>>> {
-    // Made before the lock is taken again, because there was no room.
-    let clone = ticket.is_none().then(|| cx.waker().clone());
-    let sent = shared.poll_send(item, about, ticket, cx, clone);
-    if sent.is_ready() {
-        return sent;
+impl<'a, T> SendItem<'a, T> {
+    /// Polls for the first time, when the send is not short.
+    #[inline(never)]
+    fn poll_first(
+        mut self: Pin<&mut Self>,
+        mut state: Guard<'a, State<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sent<T>, SendError<T>>> {
+        let this = self.as_mut().project();
+        state.forbid_short();
+        let about = this.about.unwrap_or_default();
+        let plan = state.plan(about.weight);
+        if plan != Plan::Full {
+            let Some(item) = this.item.take() else {
+                return Poll::Pending;
+            };
+            return Poll::Ready(this.shared.carry_out(state, plan, item, &about));
+        }
+        drop(state);
+        // Made before the lock is taken again, because there was no room.
+        let clone = Some(cx.waker().clone());
+        self.poll_waiting(clone, cx)
     }
-    if timer.is_none() {
-        let Some(after) = shared.timeout() else {
-            return Poll::Pending;
-        };
-        timer.set(Some(sleep(after)));
-    }
-    if let Some(timer) = timer.as_mut().as_pin_mut() {
-        ready!(timer.poll(cx));
-    }
-    // The timer has elapsed, and the poll above found no room.
-    if let Some(ticket) = ticket.take() {
-        shared.leave(ticket);
-    }
-    let after = shared.timeout().unwrap_or_default();
-    shared.lock().counters.timed_out += 1;
-    match item.take() {
-        Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
-        None => Poll::Pending,
+
+    /// Polls a send for which there was no room.
+    #[inline(never)]
+    fn poll_waiting(
+        self: Pin<&mut Self>,
+        clone: Option<Waker>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sent<T>, SendError<T>>> {
+        let mut this = self.project();
+        let (shared, about) = (*this.shared, this.about.unwrap_or_default());
+        let sent = shared.poll_send(this.item, &about, this.ticket, cx, clone);
+        if sent.is_ready() {
+            return sent;
+        }
+        if this.timer.is_none() {
+            let Some(after) = shared.timeout() else {
+                return Poll::Pending;
+            };
+            this.timer.set(Some(sleep(after)));
+        }
+        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+            ready!(timer.poll(cx));
+        }
+        // The timer has elapsed, and the poll above found no room.
+        if let Some(ticket) = this.ticket.take() {
+            shared.leave(ticket);
+        }
+        let after = shared.timeout().unwrap_or_default();
+        shared.lock_short().counters.timed_out += 1;
+        match this.item.take() {
+            Some(item) => Poll::Ready(Err(SendError::Timeout { item, after })),
+            None => Poll::Pending,
+        }
     }
 }
 

@@ -1,29 +1,30 @@
 //! What all clones of a queue share: the lock around its state.
 
 use std::{
-    sync::{
-        PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     task::Waker,
 };
 
 use super::{
     error::SendError,
     functions::Functions,
+    lock::{Guard, Lock},
     outcome::{Lost, Sent},
     plan::{About, Plan},
     state::{Limits, State},
 };
-use crate::sync::{Mutex, MutexGuard};
 
 /// Performance: what each operation writes, the length, the lock and the begin of the state, is on
 /// one cache line (`streams`, `queue/block/4p`).
 #[repr(C, align(64))]
 pub(crate) struct Shared<T> {
     /// A copy of the length, so that a load is read without the lock.
-    len: AtomicUsize,
-    state: Mutex<State<T>>,
+    ///
+    /// At most `u32::MAX`: more items fit in memory only when they have no size.
+    pub(super) len: AtomicU32,
+    /// Receives until the next that asks for the budget of its task.
+    pub(super) unasked: AtomicU32,
+    state: Lock<State<T>>,
     /// A copy of the bytes.
     bytes: AtomicUsize,
     pub(crate) limits: Limits,
@@ -34,41 +35,61 @@ impl<T> Shared<T> {
     pub(crate) fn new(state: State<T>, functions: Functions<T>) -> Self {
         Self {
             limits: state.limits,
-            state: Mutex::new(state),
-            len: AtomicUsize::new(0),
+            state: Lock::new(state),
+            len: AtomicU32::new(0),
+            unasked: AtomicU32::new(0),
             bytes: AtomicUsize::new(0),
             functions,
         }
     }
 
-    /// Locks the state. No code of the caller runs under the lock, so it is never poisoned.
+    /// Locks the state for an operation that may change anything, up to [`unlock`](Self::unlock).
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, State<T>> {
+        let mut state = self.lock_short();
+        state.forbid_short();
+        state
+    }
+
+    /// Locks the state to read it, or for a short operation.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn lock_short(&self) -> Guard<'_, State<T>> {
+        self.state.lock()
     }
 
     /// Ends an operation: grants what has become free, unlocks, and then wakes.
     #[inline]
-    pub(crate) fn unlock(&self, state: MutexGuard<'_, State<T>>) {
-        self.len.store(state.ring.len(), Relaxed);
-        if self.limits.bytes != usize::MAX {
-            self.bytes.store(state.ring.bytes(), Relaxed);
-        }
+    pub(crate) fn unlock(&self, mut state: Guard<'_, State<T>>) {
+        self.publish(&state);
         // Performance: out of line, since most often nothing is granted (`streams`,
         // `queue/push+pop` and `queue/block/4p`).
         if state.may_grant() {
             Self::grant(state);
+        } else {
+            state.allow_short();
+        }
+    }
+
+    /// Copies the figures that are read without the lock.
+    #[inline]
+    fn publish(&self, state: &State<T>) {
+        let len = u32::try_from(state.ring.len()).unwrap_or(u32::MAX);
+        self.len.store(len, Relaxed);
+        if self.limits.bytes != usize::MAX {
+            self.bytes.store(state.ring.bytes(), Relaxed);
         }
     }
 
     #[inline(never)]
-    fn grant(mut state: MutexGuard<'_, State<T>>) {
+    fn grant(mut state: Guard<'_, State<T>>) {
         let sender = state.grant_sender();
         let receiver = state.grant_receiver();
         let mut rest = Vec::new();
         if state.has_ended() {
             state.grant_all_receivers(&mut rest);
         }
+        state.allow_short();
         drop(state);
         // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
         if let Some(sender) = sender {
@@ -85,7 +106,7 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn carry_out(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         plan: Plan,
         item: T,
         about: &About,
@@ -98,7 +119,14 @@ impl<T> Shared<T> {
             }
             Plan::EvictOldest => {
                 let sent = state.evict_one(item, about);
-                self.unlock(state);
+                // Performance: no operation is short while there is a gap in front, so none is
+                // allowed (`streams`, `queue/drop_oldest/full`).
+                self.publish(&state);
+                if state.may_grant() {
+                    Self::grant(state);
+                } else {
+                    drop(state);
+                }
                 self.functions.report(&sent.lost);
                 Ok(sent)
             }
@@ -109,7 +137,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     fn carry_out_rest(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         plan: Plan,
         item: T,
         about: &About,
@@ -122,7 +150,10 @@ impl<T> Shared<T> {
                 self.unlock(state);
                 self.functions.report(&sent.lost);
             }
-            Err(error) => state.counters.fail(error),
+            Err(error) => {
+                state.counters.fail(error);
+                state.allow_short();
+            }
         }
         sent
     }
@@ -131,7 +162,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     pub(crate) fn take_unexpired<R>(
         &self,
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         take: impl FnOnce(&mut State<T>) -> R,
     ) -> R {
         let expired = state.expired();
@@ -144,7 +175,7 @@ impl<T> Shared<T> {
     /// Queued items, without the lock.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Relaxed)
+        self.len.load(Relaxed) as usize
     }
 
     /// The sum of the weights of the queued items, without the lock.

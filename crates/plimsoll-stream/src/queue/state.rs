@@ -7,7 +7,7 @@ use plimsoll_core::policy::Waiters;
 
 use super::{
     counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason, ring::Ring,
-    waits::Waits,
+    short::Short, waits::Waits,
 };
 use crate::clock::{Clock, nanos};
 
@@ -30,6 +30,7 @@ pub(crate) struct Want {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct State<T> {
+    pub(crate) short: Short,
     pub(crate) ring: Ring<T>,
     pub(crate) limits: Limits,
     pub(crate) policy: QueuePolicy,

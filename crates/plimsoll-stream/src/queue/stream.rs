@@ -51,7 +51,7 @@ impl<T> Stream for Items<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
         let shared = &this.queue.shared;
-        shared.poll_take(&mut this.place, cx, State::take_item)
+        shared.poll_item(&mut this.place, cx)
     }
 }
 

@@ -6,37 +6,21 @@ use plimsoll_core::policy::{Asked, Ticket};
 
 use super::{
     error::SendError,
+    lock::Guard,
     outcome::Sent,
     plan::{About, Plan},
     policy::QueuePolicy,
     shared::Shared,
     state::{State, Want},
 };
-use crate::sync::MutexGuard;
 
 impl<T> Shared<T> {
     /// The timeout of a send that blocks, under the policy in force.
     pub(crate) fn timeout(&self) -> Option<std::time::Duration> {
-        match self.lock().policy {
+        match self.lock_short().policy {
             QueuePolicy::Block { timeout } => timeout,
             _ => None,
         }
-    }
-
-    /// Sends the item unless that must wait; `None` then, and without an item.
-    #[inline]
-    pub(super) fn send_now(
-        &self,
-        waiting: &mut Option<T>,
-        about: &About,
-    ) -> Option<Result<Sent<T>, SendError<T>>> {
-        let state = self.lock();
-        let plan = state.plan(about.weight);
-        if plan == Plan::Full {
-            return None;
-        }
-        let item = waiting.take()?;
-        Some(self.carry_out(state, plan, item, about))
     }
 
     /// Sends the item, or waits for room under a policy that blocks.
@@ -84,7 +68,7 @@ impl<T> Shared<T> {
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
         clone: &mut Option<Waker>,
-    ) -> Poll<(MutexGuard<'_, State<T>>, bool)> {
+    ) -> Poll<(Guard<'_, State<T>>, bool)> {
         loop {
             let mut state = self.lock();
             let Some(waiter) = *ticket else {
@@ -116,7 +100,7 @@ impl<T> Shared<T> {
     /// Queues a sender, if a clone of its waker was already made. If not, makes the clone without
     /// the lock, and returns `false`: there may be room meanwhile.
     pub(crate) fn enqueue(
-        mut state: MutexGuard<'_, State<T>>,
+        mut state: Guard<'_, State<T>>,
         bytes: usize,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,

@@ -14,7 +14,8 @@ const BUCKETS: usize = STEPS * POWERS;
 #[derive(Debug)]
 pub(crate) struct Waits {
     every: u32,
-    left: u32,
+    /// The number of the next item that is measured.
+    next: u64,
     buckets: Box<[u64; BUCKETS]>,
 }
 
@@ -22,21 +23,35 @@ impl Waits {
     pub(crate) fn new(every: u32) -> Self {
         Self {
             every,
-            left: 0,
+            next: 0,
             buckets: Box::new([0; BUCKETS]),
         }
     }
 
-    /// Whether the next item is measured.
+    /// The number of the next item that is measured.
     #[inline]
-    pub(crate) fn draw(&mut self) -> bool {
-        if self.left == 0 {
-            self.left = self.every - 1;
-            true
-        } else {
-            self.left -= 1;
-            false
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether the new item with this number is measured.
+    #[inline]
+    pub(crate) fn draw(&mut self, number: u64) -> bool {
+        let measured = number >= self.next;
+        if measured {
+            self.next = number + u64::from(self.every);
         }
+        measured
+    }
+
+    /// The item that was drawn last got the number of another: one number less to the next draw.
+    pub(crate) fn replaced(&mut self) {
+        self.next = self.next.saturating_sub(1);
+    }
+
+    /// A new number went to an item that was not queued and not drawn.
+    pub(crate) fn dropped(&mut self) {
+        self.next += 1;
     }
 
     pub(crate) fn record(&mut self, nanos: u64) {

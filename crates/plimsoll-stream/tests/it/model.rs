@@ -6,7 +6,8 @@ use std::{
 };
 
 use plimsoll_stream::{
-    BoundedQueue, Criticality, Delivery, DropReason, Fate, Permit, QueuePolicy, SendError, Sent,
+    BoundedQueue, BoundedQueueBuilder, Criticality, Delivery, DropReason, Fate, Permit,
+    QueuePolicy, SendError, Sent,
 };
 use proptest::prelude::*;
 use tokio::time::advance;
@@ -30,7 +31,9 @@ enum Step {
         level: usize,
         key: u8,
     },
+    TrySend,
     Recv,
+    TryRecv,
     RecvDelivery,
     RecvMany(usize),
     Drain,
@@ -60,7 +63,9 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (0_usize..30, 0_usize..4, 0_u8..5)
             .prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
         2 => send.prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
-        4 => Just(Step::Recv),
+        8 => Just(Step::TrySend),
+        6 => Just(Step::Recv),
+        4 => Just(Step::TryRecv),
         6 => Just(Step::RecvDelivery),
         1 => (1_usize..8).prop_map(Step::RecvMany),
         1 => Just(Step::Drain),
@@ -99,6 +104,12 @@ struct Model {
     received: u64,
     dropped: u64,
     expired: u64,
+    /// One item of this many gets a time stamp.
+    every: Option<u64>,
+    /// Items for which that was decided.
+    drawn: u64,
+    /// Received items whose wait was measured.
+    measured: u64,
 }
 
 type Lost = Vec<(Item, DropReason)>;
@@ -134,8 +145,18 @@ impl Model {
         self.next - 1
     }
 
-    fn stamp(&self) -> Option<u64> {
-        matches!(self.policy, QueuePolicy::DropExpired { .. }).then_some(self.now)
+    fn stamp(&mut self) -> Option<u64> {
+        let measured = self.every.is_some_and(|every| self.drawn % every == 0);
+        self.drawn += 1;
+        let expires = matches!(self.policy, QueuePolicy::DropExpired { .. });
+        (measured || expires).then_some(self.now)
+    }
+
+    fn take(&mut self) -> Option<Queued> {
+        let first = self.queue.pop_front()?;
+        self.received += 1;
+        self.measured += u64::from(first.at.is_some() && self.every.is_some());
+        Some(first)
     }
 
     fn push(&mut self, item: Item) -> u64 {
@@ -256,15 +277,25 @@ impl Model {
 
     /// The next item; gaps before it are no longer seen.
     fn recv(&mut self) -> Option<Item> {
+        self.recv_many(1).pop()
+    }
+
+    /// Up to `limit` items. Those expire that are the oldest when the call begins.
+    fn recv_many(&mut self, limit: usize) -> Vec<Item> {
         if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.expire();
         }
-        let Some(first) = self.queue.pop_front() else {
+        std::iter::from_fn(|| self.next_item())
+            .take(limit)
+            .collect()
+    }
+
+    fn next_item(&mut self) -> Option<Item> {
+        let Some(first) = self.take() else {
             self.unseen.clear();
             return None;
         };
         self.unseen.retain(|(seq, _)| *seq > first.seq);
-        self.received += 1;
         Some(first.item)
     }
 
@@ -289,9 +320,8 @@ impl Model {
                 }
             }
             (Some(Delivery::Item { seq, item }), None) => {
-                let queued = self.queue.pop_front().unwrap();
+                let queued = self.take().unwrap();
                 prop_assert_eq!((queued.seq, queued.item), (seq, item));
-                self.received += 1;
             }
             (None, None) => prop_assert!(self.queue.is_empty()),
             other => prop_assert!(false, "{other:?}"),
@@ -331,18 +361,52 @@ async fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-// One arm for each operation.
-#[allow(clippy::too_many_lines)]
-async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let queue = BoundedQueue::builder(CAPACITY)
+/// Settings of a queue whose items have weights, priorities and keys.
+fn described() -> BoundedQueueBuilder<Item> {
+    BoundedQueue::builder(CAPACITY)
         .max_bytes_by(MAX_BYTES, |item: &Item| item.weight)
         .priority(|item| Criticality::ALL[item.level].into())
         .key(|item| item.key)
-        .policy(first)
-        .build()
-        .unwrap();
+}
+
+/// The steps that a queue without weights, priorities and keys can take.
+fn without_functions(steps: Vec<Step>) -> Vec<Step> {
+    let of = |step| match step {
+        Step::Send { level, key, .. } => Step::Send {
+            weight: 0,
+            level,
+            key,
+        },
+        Step::SetPolicy(policy) => Step::SetPolicy(needs_no_function(policy)),
+        Step::Reserve(_) => Step::Reserve(0),
+        Step::SendReserved(which, _) => Step::SendReserved(which, 0),
+        other => other,
+    };
+    steps.into_iter().map(of).collect()
+}
+
+fn needs_no_function(policy: QueuePolicy) -> QueuePolicy {
+    match policy {
+        QueuePolicy::DropLowestPriority | QueuePolicy::Coalesce => QueuePolicy::BLOCK,
+        other => other,
+    }
+}
+
+// One arm for each operation.
+#[allow(clippy::too_many_lines)]
+async fn agree(
+    mut builder: BoundedQueueBuilder<Item>,
+    first: QueuePolicy,
+    every: Option<u32>,
+    steps: Vec<Step>,
+) -> Result<(), TestCaseError> {
+    if let Some(every) = every {
+        builder = builder.measure_waits(every);
+    }
+    let queue = builder.policy(first).build().unwrap();
     let mut model = Model {
         policy: first,
+        every: every.map(u64::from),
         ..Model::default()
     };
     let mut permits: Vec<Permit<'_, Item>> = Vec::new();
@@ -355,6 +419,23 @@ async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError
                     level,
                     key,
                 };
+                // Full: a send waits, and is cancelled here.
+                let sent = now(queue.send(item)).await;
+                let sent = sent.map_or(Err("full"), plain);
+                let drawn: Vec<_> = sent
+                    .iter()
+                    .flat_map(|sent| &sent.lost)
+                    .map(|lost| lost.0)
+                    .collect();
+                prop_assert_eq!(model.send(item, &drawn), sent);
+            }
+            Step::TrySend => {
+                let item = Item {
+                    id,
+                    weight: 0,
+                    level: 0,
+                    key: 0,
+                };
                 let sent = plain(queue.try_send(item));
                 let drawn: Vec<_> = sent
                     .iter()
@@ -363,7 +444,11 @@ async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError
                     .collect();
                 prop_assert_eq!(model.send(item, &drawn), sent);
             }
-            Step::Recv => prop_assert_eq!(queue.try_recv(), model.recv()),
+            Step::Recv => {
+                let received = now(queue.recv()).await.flatten();
+                prop_assert_eq!(received, model.recv());
+            }
+            Step::TryRecv => prop_assert_eq!(queue.try_recv(), model.recv()),
             Step::RecvDelivery => {
                 let delivery = now(queue.recv_delivery()).await.flatten();
                 model.check(delivery)?;
@@ -371,12 +456,10 @@ async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError
             Step::RecvMany(limit) => {
                 let mut batch = Vec::new();
                 now(queue.recv_many(&mut batch, limit)).await;
-                let expected = std::iter::from_fn(|| model.recv()).take(limit);
-                prop_assert_eq!(&batch, &expected.collect::<Vec<_>>());
+                prop_assert_eq!(batch, model.recv_many(limit));
             }
             Step::Drain => {
-                let expected: Vec<_> = std::iter::from_fn(|| model.recv()).collect();
-                prop_assert_eq!(queue.drain(), expected);
+                prop_assert_eq!(queue.drain(), model.recv_many(usize::MAX));
             }
             Step::SetPolicy(policy) => {
                 queue.set_policy(policy).unwrap();
@@ -446,10 +529,21 @@ async fn agree(first: QueuePolicy, steps: Vec<Step>) -> Result<(), TestCaseError
             queue.bytes() + model.reserved.iter().sum::<usize>(),
             model.bytes()
         );
+        let oldest = model.queue.iter().find_map(|queued| queued.at);
+        let age = oldest.map(|at| Duration::from_secs(model.now - at));
+        prop_assert_eq!(queue.oldest_age(), age);
+        let measured = queue.wait_times().map_or(0, |waits| waits.count());
+        prop_assert_eq!(measured, model.measured);
         let (lost, queued) = (counters.dropped() + counters.expired(), queue.len() as u64);
         prop_assert_eq!(counters.sent(), counters.received() + lost + queued);
     }
     Ok(())
+}
+
+fn run<R>(test: impl Future<Output = R>) -> R {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(test)
 }
 
 proptest! {
@@ -458,10 +552,18 @@ proptest! {
     #[test]
     fn sent_is_received_dropped_expired_or_queued_as_in_the_model(
         first in policy(),
+        every in prop::option::of(1_u32..5),
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(agree(first, steps))?;
+        run(agree(described(), first, every, steps))?;
+    }
+
+    #[test]
+    fn a_queue_of_plain_items_behaves_as_in_the_model(
+        first in policy().prop_map(needs_no_function),
+        every in prop::option::of(1_u32..5),
+        steps in prop::collection::vec(step(), 0..120).prop_map(without_functions),
+    ) {
+        run(agree(BoundedQueue::builder(CAPACITY), first, every, steps))?;
     }
 }
