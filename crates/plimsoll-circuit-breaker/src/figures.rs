@@ -7,9 +7,8 @@ use tokio::time::Instant;
 
 use crate::{CircuitBreakerHandle, NAME, OpenKey, State, Transition, TransitionReason};
 
-/// Most keys that are listed for the figures. `open_keys` is at most this; a reading with all of
-/// them open takes some tens of microseconds.
-/// `the_figures_of_a_breaker_per_key_are_those_of_its_worst_key` fails when it is below 2.
+/// Most keys that are listed for the figures, so that a reading is bounded when a whole table is
+/// open. `the_figures_of_a_breaker_per_key_are_those_of_its_worst_key` fails when it is below 2.
 const MAX_LISTED: usize = 1024;
 
 /// Of a breaker per key, the state is that of its worst key, and the time is that to the first

@@ -21,8 +21,8 @@ use crate::{InvalidMetric, pulled::attempt, watched::MAX_NAME};
 const MAX_SIGNALS: usize = 64;
 /// A reading that takes this long or longer makes a signal slow: health checks then use the latest
 /// reading of others. Readings are a few atomics, some ten nanoseconds; a thread that is preempted
-/// returns within a few milliseconds. `a_signal_that_blocks_delays_one_health_check_at_most` fails
-/// with 10 s.
+/// returns within a few milliseconds.
+/// `law_10_a_signal_that_blocks_delays_one_health_check_at_most` fails with 10 s.
 const SLOW: Duration = Duration::from_millis(50);
 /// The age of the latest reading of a slow signal from which a health check reads it again.
 /// `a_slow_signal_that_recovers_is_read_again` fails when it differs.

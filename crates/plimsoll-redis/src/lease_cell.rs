@@ -10,6 +10,7 @@ use std::{
 
 use plimsoll_core::{
     Key, Outcome, Policy, Rejection,
+    figures::Figures,
     policy::{Announcement, Evictable, Interests, Verdict},
 };
 use plimsoll_rate_limit::RequestCost;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use crate::{
     RedisWait,
     engine::Engine,
+    figures::Leases,
     job::Recipient,
     lease::{Lease, LeaseTerms, Take},
     lease_question::LeaseQuestion,
@@ -281,6 +283,10 @@ impl<K: Send + Sync, C: Send + Sync> Evictable for LeaseCell<K, C> {
 
     fn overflow(&self) {
         _ = self.overflow.set(());
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        Some(Arc::new(Leases))
     }
 }
 

@@ -119,7 +119,13 @@ impl Valve {
         let mut shut = self.shut.0.lock().unwrap();
         while *shut {
             self.inside.store(1, Relaxed);
-            shut = self.shut.1.wait(shut).unwrap();
+            // A check that reads it must fail the test, and not hang it.
+            let time = std::time::Duration::from_secs(5);
+            let (guard, waited) = self.shut.1.wait_timeout(shut, time).unwrap();
+            shut = guard;
+            if waited.timed_out() {
+                break;
+            }
         }
         self.inside.store(0, Relaxed);
     }

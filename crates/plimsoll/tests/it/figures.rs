@@ -33,6 +33,13 @@ fn all() -> Result<Vec<(&'static str, Box<dyn Figures>)>, Box<dyn std::error::Er
         ("concurrency", Box::new(limit.handle())),
         ("concurrency", Box::new(per_key.handle())),
         ("fair-share", Box::new(fair.handle())),
+        (
+            "fair-share",
+            Box::new(
+                fair.per_key(ClientIp::peer(), Missing::Share, 100)?
+                    .handle(),
+            ),
+        ),
         ("partition", Box::new(partitions.handle())),
         ("rate-limit", Box::new(rate()?.handle())),
         ("rate-limit", Box::new(quotas.handle())),

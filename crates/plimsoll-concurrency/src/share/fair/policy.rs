@@ -2,12 +2,16 @@
 
 use std::{
     convert::Infallible,
-    sync::atomic::Ordering::{Acquire, Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed},
+    },
     time::Duration,
 };
 
 use plimsoll_core::{
     Criticality, Kind, Outcome, Policy, Rejection,
+    figures::Figures,
     policy::{Evictable, Interests, Prioritize, Verdict, WaitsOn},
 };
 use tokio::time::Instant;
@@ -86,6 +90,11 @@ impl<R: Send + Sync> Evictable for FairShare<R> {
             self.shared.band(of).pause(left, now)
         });
         Duration::from_nanos(pauses.into_iter().max().unwrap_or(0))
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        // Levels and rejections are those of all keys.
+        Some(Arc::new(self.handle()))
     }
 }
 
