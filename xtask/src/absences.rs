@@ -135,6 +135,10 @@ const ABSENCES: &[Absence] = &[
             ),
             ("plimsoll-metrics/src/collect.rs", "a scrape"),
             (
+                "plimsoll-metrics/src/metrics.rs",
+                "a snapshot, and the first use of a gate",
+            ),
+            (
                 "plimsoll-rate-limit/src/calendar.rs",
                 "the wall clock, when the limit is made",
             ),

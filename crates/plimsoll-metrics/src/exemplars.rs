@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use plimsoll_core::{
 };
 use tokio::time::Instant;
 
-use crate::{GateMetrics, latency::BOUNDS};
+use crate::latency::BOUNDS;
 
 /// How often the exemplar of a bucket is replaced, in nanoseconds: once a second, so that threads
 /// do not contend for it (`an_exemplar_is_replaced_after_a_second`).
@@ -37,7 +37,7 @@ pub struct Exemplar {
 
 /// A policy that admits every request and keeps the trace of some as [exemplars](Exemplar).
 ///
-/// Made by [`GateMetrics::exemplars`]. An observer sees no request at its end; the permit of this
+/// Made by [`GateMetrics::exemplars`](crate::GateMetrics::exemplars). An observer sees no request at its end; the permit of this
 /// policy is the trace id, so only gates with this policy carry it.
 ///
 /// Only requests with a `traceparent` whose flag `sampled` is set are kept, since others have no
@@ -55,11 +55,11 @@ pub struct Exemplar {
 /// ```
 #[doc(alias("traceparent"))]
 #[derive(Debug, Clone)]
-pub struct Exemplars(GateMetrics);
+pub struct Exemplars(Arc<Kept>);
 
 impl Exemplars {
-    pub(crate) const fn new(gate: GateMetrics) -> Self {
-        Self(gate)
+    pub(crate) const fn new(kept: Arc<Kept>) -> Self {
+        Self(kept)
     }
 }
 
@@ -77,7 +77,7 @@ impl<B> Policy<Request<B>> for Exemplars {
     fn finish(&self, [high, low]: [u64; 2], outcome: &Outcome) {
         if high | low != 0 {
             let trace = u128::from(high) << 64 | u128::from(low);
-            self.0.keep_exemplar(trace, outcome);
+            self.0.keep(trace, outcome);
         }
     }
 
@@ -115,7 +115,7 @@ struct Bucket {
 }
 
 impl Kept {
-    pub(crate) fn keep(&self, trace: u128, outcome: &Outcome) {
+    fn keep(&self, trace: u128, outcome: &Outcome) {
         let counts = !matches!(
             outcome.class,
             Class::Cancelled | Class::Overloaded | Class::Rejected

@@ -63,12 +63,12 @@ struct Inner {
     recent_latency: Recent,
     recent_wait: Recent,
     /// `None` unless asked for.
-    exemplars: OnceLock<Box<Kept>>,
+    exemplars: OnceLock<Arc<Kept>>,
 }
 
 impl GateMetrics {
-    pub(crate) fn new(name: String) -> Self {
-        let now = Instant::now();
+    /// Counters of a gate that was made at `now`.
+    pub(crate) fn new(name: String, now: Instant) -> Self {
         Self(Arc::new(Inner {
             shards: Shards::new(),
             name,
@@ -106,14 +106,7 @@ impl GateMetrics {
     /// latency. It costs a look-up of the header `traceparent` per request, and 16 bytes in each
     /// permit.
     pub fn exemplars(&self) -> Exemplars {
-        self.0.exemplars.get_or_init(Box::default);
-        Exemplars::new(self.clone())
-    }
-
-    pub(crate) fn keep_exemplar(&self, trace: u128, outcome: &Outcome) {
-        if let Some(kept) = self.0.exemplars.get() {
-            kept.keep(trace, outcome);
-        }
+        Exemplars::new(Arc::clone(self.0.exemplars.get_or_init(Arc::default)))
     }
 
     /// The current counters.
@@ -227,7 +220,7 @@ impl Observe for GateMetrics {
     }
 
     fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
-        self.0.shards.finish_quickly(end, head_nanos)
+        self.0.shards.end_quickly(end, head_nanos)
     }
 
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
@@ -244,7 +237,7 @@ impl Observe for GateMetrics {
     }
 
     fn finished(&self, _: &str, outcome: &Outcome) {
-        if self.0.shards.finish(outcome) {
+        if self.0.shards.end(outcome) {
             self.measure_permit(outcome);
         }
     }

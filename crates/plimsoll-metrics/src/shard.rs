@@ -53,7 +53,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// Counts an end. Returns whether its permit time is to be measured.
-    fn finish<W: Write>(&self, outcome: &Outcome) -> bool {
+    fn end<W: Write>(&self, outcome: &Outcome) -> bool {
         if outcome.body_dropped() {
             W::add(&self.body_dropped, 1);
         }
@@ -69,11 +69,11 @@ impl Shard {
         left == 0
     }
 
-    /// As [`finish`](Self::finish) by the owner, for a success with a head, in an octave that was
+    /// As [`end`](Self::end) by the owner, for a success with a head, in an octave that was
     /// used before, whose permit time is not measured. Returns `false`, and has done nothing, for
     /// any other end.
     #[inline]
-    fn finish_quickly(&self, end: End, head_nanos: u64) -> bool {
+    fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
         let left = self.permit_in.load(Relaxed);
         if end.class != Class::Success || end.body_dropped || left == 0 {
             return false;
@@ -161,14 +161,14 @@ impl Shards {
 
     /// Counts a usual end, if this thread is known to own a shard.
     #[inline]
-    pub(crate) fn finish_quickly(&self, end: End, head_nanos: u64) -> bool {
+    pub(crate) fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
         let own = self.own.get(slot());
-        own.is_some_and(|shard| shard.finish_quickly(end, head_nanos))
+        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
     }
 
     /// Counts an end. Returns whether its permit time is to be measured.
-    pub(crate) fn finish(&self, outcome: &Outcome) -> bool {
-        on_own_shard!(self, |shard, W| shard.finish::<W>(outcome))
+    pub(crate) fn end(&self, outcome: &Outcome) -> bool {
+        on_own_shard!(self, |shard, W| shard.end::<W>(outcome))
     }
 
     /// Records a permit time, and after how many further ends of this thread the next is measured.
