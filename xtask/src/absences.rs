@@ -192,6 +192,10 @@ const ABSENCES: &[Absence] = &[
                 "a change that a policy reports",
             ),
             (
+                "plimsoll-metrics/src/metrics.rs",
+                "a snapshot, and the first use of a gate",
+            ),
+            (
                 "plimsoll-rate-limit/src/calendar.rs",
                 "the wall clock, when the limit is made",
             ),

@@ -5,7 +5,7 @@ mod base;
 mod case;
 mod client;
 pub mod governor;
-pub mod metrics;
+mod metrics;
 pub mod plimsoll;
 mod resilience;
 mod stacks;

@@ -53,7 +53,7 @@ pub fn claim_slot() -> Option<usize> {
     OWNED.try_with(claim).unwrap_or(None)
 }
 
-/// A thread's slot, or that it asked without an effect.
+/// A thread's slot; `None` when none was free.
 struct Owned(Option<usize>, &'static Claims);
 
 impl Drop for Owned {

@@ -1,19 +1,43 @@
-//! The policy that captures the trace of a request.
+//! Exemplars: for each bucket of the latency, a recent request and its trace.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use http::Request;
 use plimsoll_core::{
-    Key, Outcome, Policy, TraceId,
-    policy::{Interests, Verdict},
+    Class, Key, Outcome, Policy, TraceId,
+    policy::{Epoch, Interests, Verdict},
 };
 use tokio::time::Instant;
 
-use crate::GateMetrics;
+use crate::latency::BOUNDS;
 
-/// A policy that admits every request and keeps the trace of some as [exemplars](crate::Exemplar).
+/// How often the exemplar of a bucket is replaced, in nanoseconds: once a second, so that threads
+/// do not contend for it (`an_exemplar_is_replaced_after_a_second`).
+const REPLACED: u64 = 1_000_000_000;
+
+/// A request whose trace shows why a latency was as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exemplar {
+    /// Request to head of the response.
+    pub latency: Duration,
+    /// The trace id of the request's `traceparent` header; `{:032x}` is its usual form.
+    pub trace: u128,
+    /// When the head came.
+    pub at: Instant,
+}
+
+/// A policy that admits every request and keeps the trace of some as [exemplars](Exemplar).
 ///
-/// Made by [`GateMetrics::exemplars`]. An observer sees no request at its end; the permit of this
+/// Made by [`GateMetrics::exemplars`](crate::GateMetrics::exemplars). An observer sees no request at its end; the permit of this
 /// policy is the trace id, so only gates with this policy carry it.
 ///
 /// Only requests with a `traceparent` whose flag `sampled` is set are kept, since others have no
@@ -31,15 +55,11 @@ use crate::GateMetrics;
 /// ```
 #[doc(alias("traceparent"))]
 #[derive(Debug, Clone)]
-pub struct Exemplars(GateMetrics);
+pub struct Exemplars(Arc<Kept>);
 
-impl GateMetrics {
-    /// A policy for the gate that keeps [exemplars](crate::GateSnapshot::exemplars): traces of requests by
-    /// latency. It costs a look-up of the header `traceparent` per request, and 16 bytes in each
-    /// permit.
-    pub fn exemplars(&self) -> Exemplars {
-        self.expect_exemplars();
-        Exemplars(self.clone())
+impl Exemplars {
+    pub(crate) const fn new(kept: Arc<Kept>) -> Self {
+        Self(kept)
     }
 }
 
@@ -57,7 +77,7 @@ impl<B> Policy<Request<B>> for Exemplars {
     fn finish(&self, [high, low]: [u64; 2], outcome: &Outcome) {
         if high | low != 0 {
             let trace = u128::from(high) << 64 | u128::from(low);
-            self.0.keep_exemplar(trace, outcome);
+            self.0.keep(trace, outcome);
         }
     }
 
@@ -78,4 +98,57 @@ fn sampled<B>(req: &Request<B>) -> Option<u128> {
     let flags = std::str::from_utf8(line.get(FLAGS)?).ok()?;
     let flags = u8::from_str_radix(flags, 16).ok()?;
     (flags & 1 != 0).then_some(trace)
+}
+
+/// The exemplars of a gate.
+#[derive(Default)]
+pub(crate) struct Kept {
+    epoch: Epoch,
+    buckets: [Bucket; BOUNDS.len() + 1],
+}
+
+#[derive(Default)]
+struct Bucket {
+    /// When the exemplar may be replaced, in nanoseconds.
+    next: AtomicU64,
+    latest: Mutex<Option<Exemplar>>,
+}
+
+impl Kept {
+    fn keep(&self, trace: u128, outcome: &Outcome) {
+        let counts = !matches!(
+            outcome.class,
+            Class::Cancelled | Class::Overloaded | Class::Rejected
+        );
+        let (Some(nanos), true) = (outcome.head_nanos(), counts) else {
+            return;
+        };
+        let bucket = &self.buckets[BOUNDS.partition_point(|bound| *bound < nanos)];
+        let at = outcome.head_at();
+        let now = self.epoch.nanos(at);
+        if now < bucket.next.load(Relaxed) {
+            return;
+        }
+        if let Ok(mut latest) = bucket.latest.try_lock() {
+            bucket.next.store(now.saturating_add(REPLACED), Relaxed);
+            *latest = Some(Exemplar {
+                latency: Duration::from_nanos(nanos),
+                trace,
+                at,
+            });
+        }
+    }
+
+    /// The exemplars, the shortest latency first.
+    pub(crate) fn read(&self) -> Vec<Exemplar> {
+        let latest =
+            |bucket: &Bucket| *bucket.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        self.buckets.iter().filter_map(latest).collect()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.read()).finish()
+    }
 }

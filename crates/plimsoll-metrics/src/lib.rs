@@ -100,7 +100,7 @@
 //! Durations are counted in the buckets of an [`hdrhistogram`] with two significant digits, from
 //! 16 ns to 18 minutes, with an error below 0.8 % (below 2 µs: of 16 ns). [`Latencies`] is such a
 //! histogram at one time: percentiles, [merging](Latencies::merge) of gates and replicas, the
-//! durations [between](Latencies::since) two snapshots, the text of HdrHistogram's plotters
+//! durations [between](Latencies::since) two snapshots, the text of `HdrHistogram`'s plotters
 //! ([`Latencies::hgrm`]), and with the feature `serialization` its bytes in the format V2.
 //!
 //! The `le` buckets of the histogram families are those of OpenTelemetry's
@@ -190,7 +190,6 @@ mod gate;
 mod health;
 mod hgrm;
 mod histogram;
-mod kept;
 mod latency;
 mod layout;
 mod metrics;
@@ -227,10 +226,9 @@ pub use self::{
     counts::{GateCounts, RejectionCount},
     error::InvalidMetric,
     events::Event,
-    exemplars::Exemplars,
+    exemplars::{Exemplar, Exemplars},
     gate::GateMetrics,
     histogram::Distribution,
-    kept::Exemplar,
     latency::Latencies,
     metrics::Metrics,
     service::{MetricsFuture, MetricsService},

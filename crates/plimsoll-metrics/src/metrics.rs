@@ -89,7 +89,7 @@ impl Metrics {
             return gate.clone();
         }
         if gates.len() < MAX_GATES && name != "other" {
-            let gate = GateMetrics::new(name);
+            let gate = GateMetrics::new(name, Instant::now());
             gates.push(gate.clone());
             return gate;
         }
@@ -98,7 +98,7 @@ impl Metrics {
         }
         self.0
             .other
-            .get_or_init(|| GateMetrics::new(String::from("other")))
+            .get_or_init(|| GateMetrics::new(String::from("other"), Instant::now()))
             .clone()
     }
 

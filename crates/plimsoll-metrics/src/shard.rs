@@ -69,7 +69,7 @@ impl Shard {
         left == 0
     }
 
-    /// As [`finish`](Self::finish) by the owner, for a success with a head, in an octave that was
+    /// As [`end`](Self::end) by the owner, for a success with a head, in an octave that was
     /// used before, whose permit time is not measured. Returns `false`, and has done nothing, for
     /// any other end.
     #[inline]

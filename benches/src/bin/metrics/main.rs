@@ -3,6 +3,7 @@
 // The output of this program is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod layers;
 mod recorders;
 
 use std::{
@@ -30,8 +31,8 @@ What recording a request costs: Plimsoll's metrics beside their peers, the time 
                    `valgrind --tool=callgrind` with different N give the instructions per request
 ";
 
-/// Services, in pairs without and with metrics, and those of others.
-const SERVICES: [&str; 9] = [
+/// Services, in pairs without and with metrics.
+const SERVICES: [&str; 7] = [
     "bare/http",
     "plimsoll/gate@accept",
     "plimsoll/gate-metrics@accept",
@@ -39,8 +40,6 @@ const SERVICES: [&str; 9] = [
     "plimsoll/concurrency-metrics@accept",
     "plimsoll/adaptive@accept",
     "plimsoll/adaptive-metrics@accept",
-    "axum-prometheus/layer@accept",
-    "tower-http/trace@accept",
 ];
 /// Gates of the snapshot.
 const GATES: usize = 100;
@@ -85,6 +84,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             entrants.push(Entrant::new(&name, Ends::All(case.end()), case.drivers(2)));
         }
     }
+    for (name, drivers) in layers::all() {
+        entrants.push(Entrant::accepting(name, drivers));
+    }
     race(&mut entrants, rounds, turn)?;
     print_times(&entrants);
     println!();
@@ -94,7 +96,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn repeat(name: &str, calls: u64) -> Result<(), Box<dyn std::error::Error>> {
-    let mut recorders = recorders::all().into_iter();
+    let mut recorders = recorders::all().into_iter().chain(layers::all());
     let found = recorders.find(|(recorder, _)| *recorder == name);
     let mut driver = found.and_then(|(_, mut drivers)| drivers.pop());
     let driver = driver.as_mut().ok_or("there is no such recorder")?;

@@ -9,16 +9,15 @@ use std::{
     time::Duration,
 };
 
-use benches::{
-    cases::metrics::RECORDER,
-    driver::{Apart, Driver, End, Tally},
-};
+use benches::driver::{Apart, Driver, End, Tally};
 use hdrhistogram::Histogram;
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use plimsoll_core::{Class, Observe, Outcome, policy::End as Ended, support};
 use plimsoll_metrics::Metrics;
 use tokio::time::Instant;
+
+use crate::layers::RECORDER;
 
 /// Latencies in nanoseconds: 64 values from 0.1 ms to 6.4 ms, so that a branch or a cache line is
 /// not the same each time.
