@@ -25,6 +25,8 @@ mod keys;
 mod levels;
 mod lock;
 #[cfg(all(test, loom))]
+mod loom_short;
+#[cfg(all(test, loom))]
 mod loom_tests;
 mod outcome;
 mod permit;
