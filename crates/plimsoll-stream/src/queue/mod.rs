@@ -6,8 +6,8 @@
 //! | `policy`, `reason`, `outcome`, `error`, `weight` | the types of its API |
 //! | `sender`, `permit`, `receiver`, `stream`, `sink` | futures that wait, and faces |
 //! | `turn`, `place` | how senders and receivers wait |
-//! | `shared`, `functions` | the lock, and the caller's functions outside of it |
-//! | `short` | sends and receives that need no decision |
+//! | `shared`, `lock`, `functions` | the lock, and the caller's functions outside of it |
+//! | `short` | sends and receives that need no decision, as most under `Block` |
 //! | `state`, `plan`, `admit`, `take` | decisions under the lock |
 //! | `ring`, `ring_side`, `ring_lost`, `ring_search` | the items in order, and what is beside and between them |
 //! | `slot`, `levels`, `keys` | parts of the ring: tags and lost numbers, indexes |
@@ -24,6 +24,8 @@ mod guard;
 mod keys;
 mod levels;
 mod lock;
+#[cfg(all(test, loom))]
+mod loom_short;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod outcome;
