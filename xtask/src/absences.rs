@@ -175,9 +175,8 @@ const ABSENCES: &[Absence] = &[
             ),
             (
                 "plimsoll-metrics/src/gate.rs",
-                "the start of the recent latencies, and a snapshot",
+                "a snapshot",
             ),
-            ("plimsoll-metrics/src/metrics.rs", "a snapshot"),
             ("plimsoll-metrics/src/readiness.rs", "the start of a drain"),
             (
                 "plimsoll-metrics/src/signals.rs",
