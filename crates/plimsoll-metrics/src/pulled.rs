@@ -15,7 +15,7 @@ const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
 
 /// Families of this crate, without the suffixes that Prometheus appends.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 15] = [
     "plimsoll_admitted",
     "plimsoll_rejected",
     "plimsoll_abandoned",
@@ -29,6 +29,8 @@ const RESERVED: [&str; 13] = [
     "plimsoll_load",
     "plimsoll_overloaded_at",
     "plimsoll_failed_readings",
+    "plimsoll_gates_merged",
+    "plimsoll_missing_keys",
 ];
 const SUFFIXES: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 

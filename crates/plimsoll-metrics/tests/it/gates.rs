@@ -32,6 +32,7 @@ async fn an_empty_registry_is_valid_text() {
     let metrics = Metrics::new();
     let expected = [
         "plimsoll_failed_readings_total{} 0",
+        "plimsoll_gates_merged_total{} 0",
         "plimsoll_overloaded_at{} 1",
     ];
     assert_eq!(
@@ -63,6 +64,7 @@ async fn known_series_are_exported_at_zero_before_the_first_request() {
             r#"plimsoll_finished_total{class="overloaded",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="rejected",gate="edge"} 0"#,
             r#"plimsoll_finished_total{class="success",gate="edge"} 0"#,
+            "plimsoll_gates_merged_total{} 0",
             r#"plimsoll_in_flight{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_count{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_sum{gate="edge"} 0"#,
@@ -126,6 +128,7 @@ async fn a_scripted_run_exports_exactly_these_series() {
         r#"plimsoll_finished_total{class="overloaded",gate="store"} 1"#,
         r#"plimsoll_finished_total{class="rejected",gate="store"} 0"#,
         r#"plimsoll_finished_total{class="success",gate="store"} 3"#,
+        "plimsoll_gates_merged_total{} 0",
         r#"plimsoll_in_flight{gate="store"} 1"#,
         r#"plimsoll_latency_seconds_count{gate="store"} 5"#,
         r#"plimsoll_latency_seconds_sum{gate="store"} 0.356"#,
