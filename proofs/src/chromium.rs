@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
@@ -84,6 +84,10 @@ impl Page {
     }
 
     /// Calls a method of the protocol.
+    ///
+    /// # Panics
+    ///
+    /// When the browser answers with an error, or not at all.
     pub async fn call(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let id = self.last;
@@ -114,6 +118,10 @@ impl Page {
     }
 
     /// The value of an expression.
+    ///
+    /// # Panics
+    ///
+    /// When the expression throws.
     pub async fn eval(&mut self, expression: &str) -> Value {
         let params =
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
@@ -126,8 +134,12 @@ impl Page {
     }
 
     /// Waits until an expression is true.
+    ///
+    /// # Panics
+    ///
+    /// When it is not within a minute.
     pub async fn until(&mut self, expression: &str) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while self.eval(expression).await != json!(true) {
             let body = "document.body.innerText.slice(0, 2000)";
             if started.elapsed() > PATIENCE {
@@ -172,6 +184,10 @@ impl Page {
     }
 
     /// Writes a picture of the page: all of it, or what is in the window.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
     pub async fn screenshot(&mut self, file: &Path, whole: bool) {
         let params = json!({ "format": "png", "captureBeyondViewport": whole });
         let answer = self.call("Page.captureScreenshot", params).await;

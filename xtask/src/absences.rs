@@ -173,10 +173,7 @@ const ABSENCES: &[Absence] = &[
                 "plimsoll-metrics/src/export/opentelemetry.rs",
                 "the age of a reading, in a collection",
             ),
-            (
-                "plimsoll-metrics/src/gate.rs",
-                "a snapshot",
-            ),
+            ("plimsoll-metrics/src/gate.rs", "a snapshot"),
             ("plimsoll-metrics/src/readiness.rs", "the start of a drain"),
             (
                 "plimsoll-metrics/src/signals.rs",

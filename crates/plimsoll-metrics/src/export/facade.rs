@@ -2,7 +2,7 @@
 
 use ::metrics::{Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
 
-use crate::{Metrics, families::FlatFamily};
+use crate::{Metrics, families::{Family, FlatFamily}};
 
 const METADATA: Metadata<'static> =
     Metadata::new("plimsoll_metrics", Level::INFO, Some("plimsoll_metrics"));
@@ -16,7 +16,7 @@ impl Metrics {
     /// [`Family::flat`](crate::families::Family::flat) describes. Does nothing without a recorder.
     pub fn publish(&self) {
         let families = self.snapshot().families();
-        for family in families.iter().flat_map(|family| family.flat()) {
+        for family in families.iter().flat_map(Family::flat) {
             publish(&family);
         }
     }

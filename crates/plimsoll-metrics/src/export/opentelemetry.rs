@@ -11,7 +11,7 @@ use opentelemetry::{
 };
 use tokio::time::Instant;
 
-use crate::{Metrics, families::FlatFamily};
+use crate::{Metrics, families::{Family, FlatFamily}};
 
 /// Age at which a reading is taken again: 100 ms. A collection calls every instrument one after the
 /// other, which takes less; collections are seconds apart.
@@ -83,7 +83,7 @@ impl Reading {
             }
         }
         let families = self.metrics.snapshot().families();
-        let flat = families.iter().flat_map(|family| family.flat());
+        let flat = families.iter().flat_map(Family::flat);
         let flat = Arc::new(flat.collect());
         *latest = Some((now, Arc::clone(&flat)));
         flat
