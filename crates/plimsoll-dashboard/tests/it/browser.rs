@@ -9,6 +9,7 @@ use plimsoll_core::{
 };
 use plimsoll_dashboard::{Control, Dashboard, Input};
 use plimsoll_metrics::Metrics;
+use proofs::chromium::Page;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,10 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{
-    chromium::Page,
-    support::{Policy, call, reject},
-};
+use crate::support::{Policy, call, reject};
 
 static STATE: Figure = Figure::state("state", &["closed", "open"], "State of the circuit");
 static LATER: Figure = Figure::gauge("of_a_later_version", "A figure without a place of its own");

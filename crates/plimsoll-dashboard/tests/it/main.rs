@@ -4,7 +4,6 @@ mod actions;
 #[path = "../../examples/board/breaker.rs"]
 mod breaker;
 mod browser;
-mod chromium;
 #[path = "../../examples/board/demo.rs"]
 mod demo;
 mod fleet;

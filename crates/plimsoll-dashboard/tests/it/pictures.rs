@@ -8,11 +8,11 @@ use plimsoll_core::{
 };
 use plimsoll_dashboard::Dashboard;
 use plimsoll_metrics::Metrics;
+use proofs::chromium::Page;
 use tokio::time::{interval, sleep};
 
 use crate::{
     browser::serve,
-    chromium::Page,
     demo,
     support::{Policy, call, reject},
 };

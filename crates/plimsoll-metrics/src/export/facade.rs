@@ -2,7 +2,10 @@
 
 use ::metrics::{Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
 
-use crate::{Metrics, families::{Family, FlatFamily}};
+use crate::{
+    Metrics,
+    families::{Family, FlatFamily},
+};
 
 const METADATA: Metadata<'static> =
     Metadata::new("plimsoll_metrics", Level::INFO, Some("plimsoll_metrics"));

@@ -11,7 +11,10 @@ use opentelemetry::{
 };
 use tokio::time::Instant;
 
-use crate::{Metrics, families::{Family, FlatFamily}};
+use crate::{
+    Metrics,
+    families::{Family, FlatFamily},
+};
 
 /// Age at which a reading is taken again: 100 ms. A collection calls every instrument one after the
 /// other, which takes less; collections are seconds apart.

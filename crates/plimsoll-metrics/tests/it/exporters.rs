@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData},
+    data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics},
 };
 use plimsoll_core::{Class, Kind, Observe, Outcome, Rejected, Rejection};
 use plimsoll_metrics::Metrics;
@@ -89,10 +89,8 @@ async fn instruments_of_opentelemetry_show_the_run() {
     let collected = exporter.get_finished_metrics().unwrap();
     let mut samples = BTreeMap::new();
     let mut units = BTreeMap::new();
-    let scopes = collected
-        .iter()
-        .flat_map(|resource| resource.scope_metrics());
-    for metric in scopes.flat_map(|scope| scope.metrics()) {
+    let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
+    for metric in scopes.flat_map(ScopeMetrics::metrics) {
         units.insert(metric.name().to_owned(), metric.unit().to_owned());
         let AggregatedMetrics::F64(data) = metric.data() else {
             panic!("{} is not a float", metric.name());

@@ -1,5 +1,9 @@
 //! Behaviour through the public API.
 #![allow(clippy::float_cmp, reason = "counts and the inputs of tests are exact")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures of the docs, with `--nocapture`"
+)]
 
 mod alarms;
 mod ends;

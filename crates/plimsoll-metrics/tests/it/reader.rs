@@ -139,10 +139,11 @@ impl Family {
             ("summary", Some(""), _) => {
                 let quantile: f64 = labels["quantile"].parse().unwrap();
                 assert!((0.0..=1.0).contains(&quantile), "{labels:?}");
-                assert!(!(value < 0.0), "{sample} is {value}");
+                assert!(value.is_nan() || value >= 0.0, "{sample} is {value}");
             }
-            ("summary", Some("_count" | "_sum"), _) => assert!(value >= 0.0, "{sample} is {value}"),
-            ("histogram", Some("_sum"), _) => assert!(value >= 0.0, "{sample} is {value}"),
+            ("summary", Some("_count" | "_sum"), _) | ("histogram", Some("_sum"), _) => {
+                assert!(value >= 0.0, "{sample} is {value}");
+            }
             ("histogram", Some("_count"), _) => {
                 self.counts.insert(labels.clone(), value);
             }
