@@ -6,11 +6,11 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::served::Served;
 
@@ -106,8 +106,8 @@ impl Prometheus {
     }
 }
 
-#[test]
-fn an_alert_fires_during_the_storm() {
+#[tokio::test]
+async fn an_alert_fires_during_the_storm() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus");
     let served = Served::start(&["--phases", "10x", "--seconds", "60", "--rounds", "1"]);
     let prometheus = Prometheus::start(&folder, &served.address);
@@ -120,7 +120,7 @@ fn an_alert_fires_during_the_storm() {
             "{:?} {targets:?}",
             prometheus.firing()
         );
-        sleep(Duration::from_millis(200));
+        sleep(Duration::from_millis(200)).await;
     }
     // The scrape itself is healthy: no error of its parser.
     let targets = prometheus.ask("targets").unwrap();
