@@ -121,12 +121,28 @@ const ABSENCES: &[Absence] = &[
                 "a state that is set by hand, for the report",
             ),
             (
+                "plimsoll-circuit-breaker/src/figures.rs",
+                "the time to a probe, when figures are read",
+            ),
+            (
+                "plimsoll-client/src/downstream/figures.rs",
+                "the threshold, when figures are read",
+            ),
+            (
                 "plimsoll-client/src/hedge/",
                 "the start of a call, its end, and the answers between",
             ),
             (
                 "plimsoll-client/src/retry/future.rs",
                 "the end of a failed attempt, and of one with a deadline",
+            ),
+            (
+                "plimsoll-client/src/retry/figures.rs",
+                "the budget, when figures are read",
+            ),
+            (
+                "plimsoll-client/src/throttle/figures.rs",
+                "the probabilities, when figures are read",
             ),
             ("plimsoll-load-shed/src/signal/executor.rs", "a probe task"),
             (
@@ -150,6 +166,20 @@ const ABSENCES: &[Absence] = &[
                 "the time axis of a page, in that task",
             ),
             ("plimsoll-metrics/src/collect.rs", "a scrape"),
+            (
+                "plimsoll-metrics/src/events.rs",
+                "the wall clock of an event, for readers of the log",
+            ),
+            ("plimsoll-metrics/src/metrics.rs", "a snapshot"),
+            ("plimsoll-metrics/src/readiness.rs", "the start of a drain"),
+            (
+                "plimsoll-metrics/src/signals.rs",
+                "how long a load signal takes, and the age of its reading",
+            ),
+            (
+                "plimsoll-metrics/src/watched.rs",
+                "a change that a policy reports",
+            ),
             (
                 "plimsoll-rate-limit/src/calendar.rs",
                 "the wall clock, when the limit is made",

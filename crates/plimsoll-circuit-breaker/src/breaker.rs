@@ -4,6 +4,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
     InvalidKeyed, Keyed, Missing, Outcome, Policy,
+    figures::Figures,
     policy::{Evictable, Interests, Verdict},
 };
 use tokio::time::Instant;
@@ -190,5 +191,9 @@ impl Evictable for CircuitBreaker {
     fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
         self.shared.set_key(label());
         self.shared.report_eviction(now);
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        Some(Arc::new(self.handle()))
     }
 }

@@ -42,6 +42,7 @@ pub(crate) struct Common {
     /// [`Settings::changes`].
     changes: AtomicU32,
     pub(crate) opened: Counter,
+    pub(crate) transitioned: Counter,
     pub(crate) rejected: Counter,
     pub(crate) probes: Counter,
     pub(crate) late: Counter,
@@ -70,6 +71,7 @@ impl Common {
             observe_only: AtomicBool::new(false),
             changes: AtomicU32::new(0),
             opened: Counter::new(),
+            transitioned: Counter::new(),
             rejected: Counter::new(),
             probes: Counter::new(),
             late: Counter::new(),
@@ -122,6 +124,7 @@ impl Common {
 
     /// Queues a transition for the reports. Called with the lock of the state that changed.
     pub(crate) fn queue(&self, transition: Transition) {
+        self.transitioned.add();
         let is_read =
             cfg!(feature = "tracing") || !self.callbacks.is_empty() || self.watch.is_read();
         if is_read && !self.reports.push(transition) {

@@ -163,6 +163,11 @@ impl CircuitBreakerHandle {
         self.shared.common.opened.get()
     }
 
+    /// State transitions, of all keys together.
+    pub fn transitioned(&self) -> u64 {
+        self.shared.common.transitioned.get()
+    }
+
     /// Requests that were rejected; with [`observe_only`](Self::observe_only), that would have been.
     pub fn rejected(&self) -> u64 {
         self.shared.common.rejected.get()

@@ -242,6 +242,7 @@ mod builder;
 mod circuits;
 mod common;
 mod error;
+mod figures;
 mod handle;
 mod hints;
 mod in_flight;
@@ -272,3 +273,6 @@ pub use self::{
     watch::Transitions,
     window::Window,
 };
+
+/// The name of the policy in its rejections.
+const NAME: &str = "circuit-breaker";

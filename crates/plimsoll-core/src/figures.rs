@@ -1,7 +1,17 @@
 //! The interface through which handles of policies show their figures. Core depends on no metrics
 //! library.
 
+mod change;
+mod figure;
+mod known;
+
 use std::{fmt, sync::Arc};
+
+pub use self::{
+    change::Change,
+    figure::{Figure, FigureKind},
+    known::*,
+};
 
 /// The figures of a policy: its limit, its queue, its state, its counters.
 ///
@@ -36,6 +46,9 @@ pub trait Figures: Send + Sync {
     fn read(&self, each: &mut dyn FnMut(&'static Figure, f64));
 
     /// Passes the settings of the policy to `each`, as name and text. Without settings by default.
+    ///
+    /// A text changes only when a call of a handle changes the setting, which is then reported as an
+    /// event. The text under [`LIMIT_REASON`] is an exception: the policy changes it.
     fn settings(&self, each: &mut dyn FnMut(&'static str, &dyn fmt::Display)) {
         _ = each;
     }
@@ -65,115 +78,6 @@ impl<F: Figures + ?Sized> Figures for Arc<F> {
     }
 }
 
-/// A figure of a policy: its name, its type, and a help text.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figure {
-    /// The name, such as `limit`; exporters add a prefix, and `_total` to a counter.
-    pub name: &'static str,
-    /// The unit, in the plural: `seconds`, `bytes`. `None` for numbers and ratios.
-    pub unit: Option<&'static str>,
-    /// The type.
-    pub kind: FigureKind,
-    /// One line about the figure, without a full stop.
-    pub help: &'static str,
-}
-
-/// The type of a [`Figure`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FigureKind {
-    /// A value that rises and falls.
-    Gauge,
-    /// A count that never falls.
-    Counter,
-    /// One of these states; the value is its position in the list.
-    State(&'static [&'static str]),
-}
-
-/// A change of a policy that an operator should see.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Change {
-    /// The figure that changed.
-    pub figure: &'static Figure,
-    /// The value before; of a state its position in the list.
-    pub from: f64,
-    /// The value now.
-    pub to: f64,
-    /// Why it changed, in a few words.
-    pub reason: String,
-    /// The key, of a policy with a state for each key.
-    pub key: Option<String>,
-}
-
-impl Change {
-    /// A change of `figure`.
-    pub fn new(figure: &'static Figure, from: f64, to: f64, reason: impl Into<String>) -> Self {
-        Self {
-            figure,
-            from,
-            to,
-            reason: reason.into(),
-            key: None,
-        }
-    }
-
-    /// Sets the key.
-    #[must_use]
-    pub fn of_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-}
-
-impl Figure {
-    /// A figure that rises and falls.
-    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            unit: None,
-            kind: FigureKind::Gauge,
-            help,
-        }
-    }
-
-    /// A figure that never falls.
-    pub const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            unit: None,
-            kind: FigureKind::Counter,
-            help,
-        }
-    }
-
-    /// A figure that is one of `states`.
-    pub const fn state(
-        name: &'static str,
-        states: &'static [&'static str],
-        help: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            unit: None,
-            kind: FigureKind::State(states),
-            help,
-        }
-    }
-
-    /// Sets the unit.
-    #[must_use]
-    pub const fn in_unit(mut self, unit: &'static str) -> Self {
-        self.unit = Some(unit);
-        self
-    }
-}
-
-/// The limit on requests in flight.
-pub static LIMIT: Figure = Figure::gauge("limit", "Limit on requests in flight");
-/// Permits that are held now.
-pub static IN_USE: Figure = Figure::gauge("in_use", "Permits held now");
-/// Requests in the queue.
-pub static QUEUED: Figure = Figure::gauge("queued", "Requests in the queue");
-/// Places of the queue.
-pub static QUEUE_CAPACITY: Figure = Figure::gauge("queue_capacity", "Places of the queue");
+/// The name under which an adaptive limit states why it has its value, among its
+/// [settings](Figures::settings).
+pub const LIMIT_REASON: &str = "limit changed because";

@@ -55,6 +55,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 mod allowance;
 mod announcement;
 mod callbacks;

@@ -94,6 +94,7 @@
 
 mod cause;
 mod fallback;
+mod figures;
 mod handle;
 mod hints;
 mod later;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::{LoadSignal, support::ledger_methods};
+use plimsoll_core::{
+    LoadSignal,
+    support::{Ledger, ledger_methods},
+};
 
 use crate::{InvalidLoadShed, settings::Shared};
 
@@ -46,7 +49,15 @@ impl<L: LoadSignal> LoadShedHandle<L> {
     /// The threshold at the current load: [levels](plimsoll_core::Priority::level) below it are
     /// shed. 0 sheds nothing, 511 all but the top level.
     pub fn threshold(&self) -> u16 {
-        self.0.ramp().threshold(self.load())
+        self.threshold_at(self.load())
+    }
+
+    pub(crate) fn threshold_at(&self, load: f64) -> u16 {
+        self.0.ramp().threshold(load)
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
     }
 }
 

@@ -89,6 +89,7 @@ mod adaptive;
 mod builder;
 mod error;
 mod exempt;
+mod figures;
 mod handle;
 mod hints;
 mod layer;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{InvalidLoadShed, LoadShedHandle, settings::Shared};
 
 /// The policy's name in rejections.
-const NAME: &str = "load-shed";
+pub(crate) const NAME: &str = "load-shed";
 
 /// Sheds requests as a load rises, least important first.
 ///

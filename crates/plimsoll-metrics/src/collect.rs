@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use crate::{
     GateMetrics, Metrics,
+    families::Kind,
     latency::Latencies,
-    pulled::{Family, Kind, Labels, Read, Series, attempt},
+    pulled::{Family, Labels, Read, Series, attempt},
     recent::QUANTILES,
 };
 
@@ -47,6 +48,22 @@ impl Collector for Metrics {
             self.encode_pulled(&mut encoder, family)?;
         }
         self.encode_loads(&mut encoder)?;
+        self.encode_alarms(&mut encoder)?;
+        for (name, help, count) in [
+            (
+                "plimsoll_missed_events",
+                "Events that were dropped before they were delivered",
+                self.0.events.missed.get(),
+            ),
+            (
+                "plimsoll_shortened_names",
+                "Names of gates that were too long",
+                self.0.shortened.get(),
+            ),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            metric.encode_counter(&count, NO_EXEMPLAR)?;
+        }
         // Last: all readings have been taken by now.
         let help = "Readings that panicked or returned an unknown state";
         let mut metric = encoder.encode_descriptor(
@@ -184,6 +201,27 @@ impl Metrics {
             if !encode_series(&mut metric, series)? {
                 self.0.failed_readings.add();
             }
+        }
+        Ok(())
+    }
+
+    fn encode_alarms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let alarms = self.0.alarms.snapshot();
+        if alarms.is_empty() {
+            return Ok(());
+        }
+        let help = "1 while the alarm is raised";
+        let mut metric =
+            encoder.encode_descriptor("plimsoll_alarm", help, None, MetricType::Gauge)?;
+        for one in &alarms {
+            let labels = [
+                ("alarm", one.alarm.as_str()),
+                ("gate", one.gate.as_str()),
+                ("policy", one.policy.as_str()),
+            ];
+            metric
+                .encode_family(&labels)?
+                .encode_gauge(&i64::from(one.raised))?;
         }
         Ok(())
     }

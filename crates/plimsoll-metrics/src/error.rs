@@ -63,6 +63,41 @@ pub enum InvalidMetric {
         /// The metric, or the load signal.
         name: String,
     },
+    /// The name of a watched policy, a part or a load signal is empty or too long.
+    #[error(
+        "the name of a policy, a part or a load signal must be 1 to 128 bytes long, got {bytes}"
+    )]
+    WatchedName {
+        /// The length of the name.
+        bytes: usize,
+    },
+    /// The name of an alarm is empty or too long.
+    #[error("the name of an alarm must be 1 to 128 bytes long, got {bytes}")]
+    AlarmName {
+        /// The length of the name.
+        bytes: usize,
+    },
+    /// The levels of an alarm are not finite, not above 0, or in the wrong order.
+    #[error(
+        "levels of alarm {alarm:?} must be finite and above 0, with clear_below at most raise_above, \
+         got {high} and {low}"
+    )]
+    AlarmLevels {
+        /// The alarm.
+        alarm: String,
+        /// The value above which it is raised.
+        high: f64,
+        /// The value below which it is cleared.
+        low: f64,
+    },
+    /// The window of an alarm is out of bounds.
+    #[error("window of alarm {alarm:?} must be 1 s to 1 h, got {window:?}")]
+    AlarmWindow {
+        /// The alarm.
+        alarm: String,
+        /// The rejected window.
+        window: std::time::Duration,
+    },
     /// The registry is full.
     #[error("{what} must be at most {max}")]
     Full {

@@ -62,7 +62,10 @@
 //! | `plimsoll_recent_wait_seconds` | gauge | gate, quantile | p50, p99, p99.9 of the last one to two minutes |
 //! | `plimsoll_load` | gauge | signal | the load signals: 0 idle, 1 at capacity |
 //! | `plimsoll_overloaded_at` | gauge | | the load above which `/health/load` answers 503 |
+//! | `plimsoll_alarm` | gauge | alarm, gate, policy | 1 while an [`Alarm`] is raised, 0 otherwise |
 //! | `plimsoll_failed_readings_total` | counter | | readings that panicked or returned an unknown state |
+//! | `plimsoll_missed_events_total` | counter | | events that were dropped before the [`Watcher`] delivered them |
+//! | `plimsoll_shortened_names_total` | counter | | names of gates that were too long |
 //!
 //! Names follow Prometheus: base units, `_total`, small fixed label sets, no label that a caller
 //! chooses. The set of metrics follows `aspnetcore.rate_limiting` in OpenTelemetry's conventions
@@ -76,6 +79,29 @@
 //! its head and is also counted in `plimsoll_body_dropped_total`. Waits are those of requests that
 //! were queued, whether they then ran or left. A wait that ended in a rejection is only in
 //! `plimsoll_rejected_total`.
+//!
+//! # Policies, events, alarms
+//!
+//! [`Metrics::watch`] shows all [figures](plimsoll_core::figures) of a policy's handle in
+//! [snapshots](Metrics::snapshot); [`Metrics::watch_part`] those of a queue or a hub. Their changes are
+//! [events](Metrics::events): breaker transitions, limits and rates that moved by more than a fifth,
+//! thresholds that crossed a criticality, queues that stay nearly full, the fallback of Redis, and
+//! settings that were changed by hand. A program runs the [`Watcher`], which finds the changes that no
+//! policy reports, evaluates [alarms](Metrics::alarm) and calls [subscribers](Metrics::on_event);
+//! nothing is spawned unless the program does it. The feature `tracing` emits events of `tracing` in
+//! the same steps, target `plimsoll`:
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | a change | `WARN` when less is admitted or an alarm is raised, else `INFO` | `plimsoll.gate`, `.policy`, `.figure`, `.from`, `.to`, `.reason`, `.key`, `.by_hand`, `.event` |
+//! | rejections of a gate, at most once a second | `INFO` | `plimsoll.gate`, `error.type` (the most frequent kind), `plimsoll.rejected`, `plimsoll.rejected.…` by kind, `plimsoll.seconds` |
+//! | a wait in a queue, with `WaitSpans` | `DEBUG`, in a span | `plimsoll.gate`, `.wait` in seconds, `.outcome` |
+//!
+//! # Health
+//!
+//! [`/health/load`](Metrics::health) and [`/health/ready`](Metrics::ready) share no lock with scrapes,
+//! snapshots and the watcher, and a load signal that blocks delays one check. [`Metrics::drain`] ends
+//! readiness and waits for the requests in flight.
 //!
 //! # Latency as HDR
 //!
@@ -96,7 +122,8 @@
 //!
 //! # Bounds
 //!
-//! 64 gates, 16 policies per gate, 1,024 pulled series and 64 load signals. Gates and policies
+//! 64 gates, 16 policies per gate (rejecting and watched), 256 parts, 1,024 pulled series, 64 load
+//! signals, 32 alarms and 1,024 events. Gates and rejecting policies
 //! beyond that are counted together under the name `other`; a series or a signal beyond the bound
 //! is an [`InvalidMetric`]. A histogram has a series for each of its bounds, and three more.
 //!
@@ -111,30 +138,50 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod alarm;
 mod collect;
+mod damper;
+mod derived;
 mod error;
 mod events;
+mod families;
 mod gate;
 mod health;
 mod histogram;
 mod latency;
 mod metrics;
+mod names;
+mod parts;
 mod prometheus;
 mod pulled;
+mod readiness;
 mod recent;
 mod rejections;
 mod service;
 mod signals;
 mod snapshot;
+mod switch;
+#[cfg(feature = "tracing")]
+mod trace;
+mod turn;
+#[cfg(feature = "tracing")]
+mod wait_spans;
+mod watch;
 mod watched;
+mod watcher;
 
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use self::wait_spans::WaitSpans;
 pub use self::{
+    alarm::{Alarm, AlarmChange},
     error::InvalidMetric,
     events::Event,
     gate::{GateCounts, GateMetrics, RejectionCount},
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
-    service::MetricsService,
-    snapshot::{GateSnapshot, PolicySnapshot, Snapshot},
+    service::{MetricsFuture, MetricsService},
+    snapshot::{AlarmSnapshot, GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
+    watcher::Watcher,
 };

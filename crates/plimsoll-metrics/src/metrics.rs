@@ -8,19 +8,20 @@ use std::{
     },
 };
 
-use plimsoll_core::{
-    LoadSignal,
-    figures::{Change, Figures},
-    policy::Counter,
-};
+use plimsoll_core::{LoadSignal, policy::Counter};
 use tokio::time::Instant;
 
 use crate::{
-    Distribution, Event, GateMetrics, InvalidMetric, Snapshot,
+    Distribution, GateMetrics, InvalidMetric, Snapshot,
+    alarm::Alarms,
     events::EventLog,
     histogram::check_bounds,
+    names::bounded,
+    parts::Parts,
     pulled::{Pulled, Read},
     signals::Signals,
+    switch::Switch,
+    turn::Watching,
 };
 
 /// Bound of gates: each has about 70 KiB of counters.
@@ -50,7 +51,12 @@ pub(crate) struct Inner {
     pub(crate) signals: Signals,
     overloaded_at: Line,
     pub(crate) failed_readings: Counter,
-    events: Arc<EventLog>,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) parts: Parts,
+    pub(crate) alarms: Alarms,
+    pub(crate) watching: Watching,
+    pub(crate) ready: Switch,
+    pub(crate) shortened: Counter,
 }
 
 impl Metrics {
@@ -66,8 +72,15 @@ impl Metrics {
     /// Call it once per gate, when the layer is built: it takes a lock. The name becomes the label
     /// `gate`, so take it from the program or its configuration and never from a request. Names
     /// from the sixty-fifth on share the counters of a gate called `other`.
+    ///
+    /// A name that is longer than 128 bytes is shortened to its beginning and a hash of all of it,
+    /// and counted in `plimsoll_shortened_names_total`. Any character is valid, and is escaped where
+    /// it has to be.
     pub fn gate(&self, name: impl Into<String>) -> GateMetrics {
-        let name = name.into();
+        let mut name = name.into();
+        if bounded(&mut name) {
+            self.0.shortened.add();
+        }
         let mut gates = self.0.gates.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.iter().find(|gate| gate.name() == name) {
             return gate.clone();
@@ -83,26 +96,6 @@ impl Metrics {
             .clone()
     }
 
-    /// Watches the figures of a policy as part of the gate called `gate`: one line for all gauges,
-    /// counters and states of a handle. Its changes become [events](Self::events).
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidMetric`] when the gate watches a policy of this name already, or has 16 of them.
-    pub fn watch(
-        &self,
-        gate: impl Into<String>,
-        handle: impl Figures + 'static,
-    ) -> Result<(), InvalidMetric> {
-        let gate = self.gate(gate);
-        let handle: Arc<dyn Figures> = Arc::new(handle);
-        gate.watched().add(Arc::clone(&handle))?;
-        let (events, gate) = (Arc::clone(&self.0.events), gate.name().to_owned());
-        let policy = handle.policy().to_owned();
-        handle.on_change(Arc::new(move |change| events.add(&gate, &policy, change)));
-        Ok(())
-    }
-
     /// All figures now: what every exporter and the dashboard read.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -111,19 +104,12 @@ impl Metrics {
             loads: self.loads(),
             overloaded_at: self.overload_line(),
             failed_readings: self.0.failed_readings.get(),
+            parts: self.0.parts.snapshot(),
+            alarms: self.0.alarms.snapshot(),
+            is_ready: self.is_ready(),
+            missed_events: self.0.events.missed.get(),
+            shortened_names: self.0.shortened.get(),
         }
-    }
-
-    /// The events with a number above `after`, oldest first; 0 gives all that are kept.
-    pub fn events(&self, after: u64) -> Vec<Event> {
-        self.0.events.after(after)
-    }
-
-    /// Adds an event that no handle reports, such as a change by an operator.
-    ///
-    /// It is numbered and kept as those of watched policies are.
-    pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
-        self.0.events.add(gate, policy, change);
     }
 
     /// All gates, in the order of their first use.
@@ -251,13 +237,14 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// [`InvalidMetric`] when there are 64 signals, or one with that name.
+    /// [`InvalidMetric`] when there are 64 signals, or one with that name, or the name is not 1 to 128
+    /// bytes long.
     pub fn load(
         &self,
         name: impl Into<String>,
         signal: impl LoadSignal + Send + Sync + 'static,
     ) -> Result<(), InvalidMetric> {
-        self.0.signals.add(name.into(), Arc::new(signal))
+        self.0.signals.add(name.into(), signal)
     }
 
     /// Sets the load above which [`health`](Self::health) answers 503, for all clones. Default: 1.

@@ -6,31 +6,16 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::{Distribution, InvalidMetric};
+use crate::{
+    Distribution, InvalidMetric,
+    families::{Kind, clash, is_reserved},
+};
 
 /// Bound of series: enough for a few hundred policies; more indicates a label with unbounded
 /// values.
 const MAX_SERIES: usize = 1024;
 const MAX_LABELS: usize = 8;
 const MAX_STATES: usize = 16;
-
-/// Families of this crate, without the suffixes that Prometheus appends.
-const RESERVED: [&str; 13] = [
-    "plimsoll_admitted",
-    "plimsoll_rejected",
-    "plimsoll_abandoned",
-    "plimsoll_body_dropped",
-    "plimsoll_finished",
-    "plimsoll_in_flight",
-    "plimsoll_latency_seconds",
-    "plimsoll_recent_latency_seconds",
-    "plimsoll_wait_seconds",
-    "plimsoll_recent_wait_seconds",
-    "plimsoll_load",
-    "plimsoll_overloaded_at",
-    "plimsoll_failed_readings",
-];
-const SUFFIXES: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 
 /// How a series is read.
 pub(crate) enum Read {
@@ -70,14 +55,6 @@ impl Read {
             Self::State(states, _) => states.len(),
         }
     }
-}
-
-/// The type of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Gauge,
-    Counter,
-    Histogram,
 }
 
 impl fmt::Debug for Read {
@@ -145,7 +122,10 @@ impl Pulled {
         }
         let families = Arc::make_mut(&mut families);
         let kind = read.kind();
-        if families.iter().any(|family| collides(family, base, kind)) {
+        let clashes = |family: &&Family| {
+            family.name != base && clash((&family.name, family.kind), (base, kind))
+        };
+        if families.iter().any(|family| clashes(&family)) {
             return Err(InvalidMetric::Conflict {
                 name: name.to_owned(),
             });
@@ -197,17 +177,6 @@ fn alike(a: &Series, b: &Series) -> bool {
     std::mem::discriminant(&a.read) == std::mem::discriminant(&b.read)
 }
 
-/// Whether the samples of a histogram have the name of another family: `x_count` of `x`.
-fn collides(family: &Family, name: &str, kind: Kind) -> bool {
-    let stem = |name: &str| {
-        SUFFIXES
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix).map(str::to_owned))
-    };
-    (kind == Kind::Histogram && stem(&family.name).as_deref() == Some(name))
-        || (family.kind == Kind::Histogram && stem(name).as_deref() == Some(&*family.name))
-}
-
 /// Runs a user's reading; `None` when it panics.
 ///
 /// The panic is contained: one broken gauge must not hide the others from an operator. The panic
@@ -232,11 +201,7 @@ fn check_name(name: &str, kind: Kind) -> Result<&str, InvalidMetric> {
         (None, false) => name,
         _ => return Err(InvalidMetric::Suffix { name: owned() }),
     };
-    let stem = SUFFIXES
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix))
-        .unwrap_or(name);
-    if RESERVED.contains(&name) || RESERVED.contains(&base) || RESERVED.contains(&stem) {
+    if is_reserved(base) {
         return Err(InvalidMetric::Reserved { name: owned() });
     }
     Ok(base)

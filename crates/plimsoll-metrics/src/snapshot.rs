@@ -22,6 +22,26 @@ pub struct Snapshot {
     pub overloaded_at: f64,
     /// Readings that panicked or returned an unknown state.
     pub failed_readings: u64,
+    /// The watched parts that belong to no gate, such as queues of streams.
+    pub parts: Vec<PartSnapshot>,
+    /// The alarms, as of the last step of the [`Watcher`](crate::Watcher).
+    pub alarms: Vec<AlarmSnapshot>,
+    /// Whether `/health/ready` answers 200.
+    pub is_ready: bool,
+    /// Events that were dropped before a step of the watcher delivered them.
+    pub missed_events: u64,
+    /// Names of gates that were too long, and were shortened.
+    pub shortened_names: u64,
+}
+
+/// The figures of a part that belongs to no gate.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PartSnapshot {
+    /// The name that it was registered under.
+    pub name: String,
+    /// What it is, and its figures.
+    pub figures: PolicySnapshot,
 }
 
 /// The figures of one gate.
@@ -52,4 +72,20 @@ pub struct PolicySnapshot {
     pub figures: Vec<(&'static Figure, f64)>,
     /// The settings, as name and text.
     pub settings: Vec<(&'static str, String)>,
+}
+
+/// The state of an alarm for one gate and policy.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AlarmSnapshot {
+    /// The name of the alarm.
+    pub alarm: String,
+    /// The gate, or the name of a part or of a load signal.
+    pub gate: String,
+    /// The policy; empty for an alarm about a whole gate.
+    pub policy: String,
+    /// Whether it is raised.
+    pub raised: bool,
+    /// The value that was measured in the last step.
+    pub value: f64,
 }

@@ -86,6 +86,7 @@ mod calendar;
 mod cell;
 mod cost;
 mod error;
+mod figures;
 mod gcra;
 mod handle;
 mod hints;

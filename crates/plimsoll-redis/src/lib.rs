@@ -237,6 +237,7 @@ mod disconnected;
 mod engine;
 mod error;
 mod failed;
+mod figures;
 mod handle;
 mod hints;
 mod job;

@@ -12,6 +12,8 @@ use crate::{InvalidRates, Rates};
 #[derive(Debug)]
 pub(crate) struct Shared {
     rates: LiveRates,
+    /// The rate of the latest request, as bits.
+    latest: AtomicU64,
     kept: AtomicU64,
     skipped: AtomicU64,
 }
@@ -19,6 +21,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(rates: Rates) -> Result<Self, InvalidRates> {
         Ok(Self {
+            latest: AtomicU64::new(rates.base.to_bits()),
             rates: LiveRates::new(rates)?,
             kept: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
@@ -28,6 +31,16 @@ impl Shared {
     #[inline]
     pub(crate) fn rates(&self) -> Rates {
         self.rates.get()
+    }
+
+    /// Keeps the rate of a request for the figures. Written only when it differs, so that cores
+    /// share the line while the load is steady.
+    #[inline]
+    pub(crate) fn keep_rate(&self, rate: f64) {
+        let bits = rate.to_bits();
+        if self.latest.load(Relaxed) != bits {
+            self.latest.store(bits, Relaxed);
+        }
     }
 
     #[inline]
@@ -67,6 +80,11 @@ impl SamplingHandle {
     /// As for [`Sampling::new`](crate::Sampling::new). On error nothing changes.
     pub fn set_rates(&self, rates: Rates) -> Result<(), InvalidRates> {
         self.0.rates.set(rates)
+    }
+
+    /// The rate of the latest request; the base rate before the first.
+    pub fn latest_rate(&self) -> f64 {
+        f64::from_bits(self.0.latest.load(Relaxed))
     }
 
     /// Requests that were kept. Requests that a later policy or an inner gate rejected are not

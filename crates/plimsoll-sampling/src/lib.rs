@@ -89,6 +89,7 @@
 #![forbid(unsafe_code)]
 
 mod draw;
+mod figures;
 mod handle;
 mod hints;
 mod layer;

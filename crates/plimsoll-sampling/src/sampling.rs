@@ -165,6 +165,7 @@ where
     #[inline]
     fn admit(&self, req: &mut Req, _: Instant) -> Verdict<SamplingPermit, Infallible> {
         let sampled = self.sample(req);
+        self.shared.keep_rate(sampled.rate);
         let admitted = self.mode.apply(req, sampled);
         // Last, since a user's draw or mode may panic.
         self.shared.count(sampled.keep);

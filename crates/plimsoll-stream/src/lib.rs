@@ -119,6 +119,7 @@
 pub mod alarm;
 mod clock;
 pub mod demand;
+mod figures;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;

@@ -114,7 +114,7 @@
 //! | `axum` | peer address and matched route from axum's extensions; with `concurrency`, a bounded listener; with `stream`, server-sent events and a worker queue |
 //! | `websocket` | WebSocket connections with a queue per client |
 //! | `stream-listener` | sockets that report a slow client early and end blocked writes |
-//! | `tracing` | events of `tracing`: state transitions of circuit breakers, deliveries of server-sent events |
+//! | `tracing` | events of `tracing`: changes of policies and alarms, summaries of rejections, waits, state transitions of circuit breakers, deliveries of server-sent events |
 //! | `throttle` | token buckets for streams |
 //! | `serde` | quotas and builders in configuration files |
 //! | `load` | a gate's load for tower's balancers |

@@ -10,14 +10,11 @@ use tokio::time::Instant;
 
 use super::{NONE, Shared};
 use crate::{
-    CircuitBreakerPermit, State,
+    CircuitBreakerPermit, NAME, State,
     in_flight::NOT_COUNTED,
     state::{Decision, Ended, Stamp, wait},
     sync::Ordering::{AcqRel, Acquire, Relaxed},
 };
-
-/// The name in rejections and metrics.
-const NAME: &str = "circuit-breaker";
 
 impl Shared {
     /// Decides on a request.

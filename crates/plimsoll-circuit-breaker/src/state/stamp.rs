@@ -36,6 +36,17 @@ impl State {
         Self::Recovering,
     ];
 
+    /// The names of all states, each at the position of its state.
+    pub(crate) const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut place = 0;
+        while place < names.len() {
+            names[place] = Self::ALL[place].as_str();
+            place += 1;
+        }
+        names
+    };
+
     /// Returns a lower-case name for labels and messages, such as `half-open`.
     pub const fn as_str(self) -> &'static str {
         match self {

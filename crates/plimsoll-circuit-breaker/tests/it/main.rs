@@ -6,6 +6,7 @@ mod bursts;
 mod by_hand;
 mod compared;
 mod contract;
+mod figures;
 #[cfg(feature = "serde")]
 mod from_file;
 mod hints;

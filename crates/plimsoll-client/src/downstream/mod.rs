@@ -1,6 +1,7 @@
 //! What a client propagates to its callees, and the thresholds that they announce.
 
 mod context;
+mod figures;
 mod learned;
 mod policy;
 #[cfg(feature = "call-scope")]

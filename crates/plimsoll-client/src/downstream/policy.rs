@@ -19,7 +19,7 @@ use super::{
 use crate::InvalidDownstream;
 
 /// The policy's name in rejections.
-const NAME: &str = "downstream";
+pub(super) const NAME: &str = "downstream";
 const EXPIRES: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PERIODS: std::ops::RangeInclusive<Duration> =

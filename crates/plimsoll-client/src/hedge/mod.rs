@@ -1,5 +1,6 @@
 //! Hedges as a Tower layer: a second attempt when the first one is late.
 
+mod figures;
 mod future;
 mod handle;
 mod latency;

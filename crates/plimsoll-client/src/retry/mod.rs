@@ -2,6 +2,7 @@
 
 mod decide;
 mod fastest;
+mod figures;
 mod future;
 mod handle;
 mod layer;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use plimsoll_core::{Criticality, support::ledger_methods};
+use plimsoll_core::{
+    Criticality,
+    support::{Ledger, ledger_methods},
+};
 use tokio::time::Instant;
 
 use super::{shared::Shared, window::BUCKETS};
@@ -76,4 +79,8 @@ impl AdaptiveThrottleHandle {
     }
 
     ledger_methods!(InvalidAdaptiveThrottle);
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
 }

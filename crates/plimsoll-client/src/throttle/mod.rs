@@ -1,5 +1,6 @@
 //! Rejects by the share of requests that was accepted recently.
 
+mod figures;
 mod formula;
 mod handle;
 mod patience;

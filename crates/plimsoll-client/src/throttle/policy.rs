@@ -12,7 +12,7 @@ use super::{handle::AdaptiveThrottleHandle, shared::Shared};
 use crate::{InvalidAdaptiveThrottle, sync::Ordering::Relaxed};
 
 /// The policy's name in rejections.
-const NAME: &str = "adaptive-throttle";
+pub(super) const NAME: &str = "adaptive-throttle";
 
 /// Rejects in the client what the callee would reject: adaptive throttling, SRE book, chapter 21.
 ///

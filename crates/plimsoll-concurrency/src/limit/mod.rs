@@ -35,3 +35,6 @@ pub use self::{
     policy::ConcurrencyLimitPermit,
     wait::ConcurrencyLimitWait,
 };
+
+/// The policy's name in rejections.
+const NAME: &str = "concurrency";

@@ -2,18 +2,22 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use plimsoll_core::{
     Deadline, Kind, Outcome, Policy, Priority, Rejection,
+    figures::Figures,
     policy::{Evictable, Interests, Prioritize, ReadDeadline, Verdict, WaitsOn},
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    NAME,
     concurrency::ConcurrencyLimit,
+    figures::PerKey,
     stalls::Stamp,
     state::Queued,
     wait::{ConcurrencyLimitWait, WaitEnd},
@@ -22,9 +26,6 @@ use crate::{
     control::sampler::Sampler,
     queue::{Answer, Waiter, misses_deadline},
 };
-
-/// The policy's name in rejections.
-pub(super) const NAME: &str = "concurrency";
 
 /// A slot that a request holds. Plain data: the gate releases it.
 #[derive(Debug)]
@@ -171,6 +172,10 @@ impl<D: Send + Sync, R: Send + Sync> Evictable for ConcurrencyLimit<D, R> {
         }
         // An estimate, and never zero while a request is in flight.
         self.state.hold().max(Duration::from_nanos(1))
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        Some(Arc::new(PerKey(self.handle())))
     }
 }
 

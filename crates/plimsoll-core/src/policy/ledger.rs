@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     count::Counter,
+    figures::{self, Figure},
     priority::Criticality,
     rejection::{Kind, Rejection},
 };
@@ -42,6 +43,19 @@ impl Ledger {
         match threshold {
             Some(threshold) => rejection.with_threshold(threshold),
             None => rejection,
+        }
+    }
+
+    /// Passes both counts of each criticality to `each`.
+    pub fn read(&self, each: &mut dyn FnMut(&'static Figure, f64)) {
+        let counts = [
+            (&figures::ADMITTED_AS, &self.admitted),
+            (&figures::SHED_AS, &self.shed),
+        ];
+        for (figures, tally) in counts {
+            for (figure, criticality) in figures.iter().zip(Criticality::ALL) {
+                each(figure, tally.get(criticality) as f64);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Shadow mode: decide and count without enforcing.
 
 mod counts;
+mod figures;
 mod handle;
 
 use std::{

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plimsoll_core::{LoadSignal, support::ledger_methods};
+use plimsoll_core::{
+    LoadSignal,
+    support::{Ledger, ledger_methods},
+};
 
 use super::shared::Shared;
 use crate::InvalidAdaptiveShed;
@@ -50,6 +53,10 @@ impl<L: LoadSignal> AdaptiveShedHandle<L> {
     /// Reads the signal now.
     pub fn load(&self) -> f64 {
         self.0.signal.load()
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
     }
 }
 

@@ -3,6 +3,7 @@
 mod arrivals;
 mod budget;
 mod cut;
+mod figures;
 mod handle;
 mod policy;
 mod rate;

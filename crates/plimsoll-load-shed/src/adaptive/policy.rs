@@ -12,7 +12,7 @@ use super::{handle::AdaptiveShedHandle, shared::Shared};
 use crate::InvalidAdaptiveShed;
 
 /// The policy's name in rejections.
-const NAME: &str = "adaptive-shed";
+pub(super) const NAME: &str = "adaptive-shed";
 
 /// Sheds the excess load, least important requests first, and keeps a load signal at 1.
 ///

@@ -32,7 +32,9 @@ async fn an_empty_registry_is_valid_text() {
     let metrics = Metrics::new();
     let expected = [
         "plimsoll_failed_readings_total{} 0",
+        "plimsoll_missed_events_total{} 0",
         "plimsoll_overloaded_at{} 1",
+        "plimsoll_shortened_names_total{} 0",
     ];
     assert_eq!(
         shown(&reader::openmetrics(metrics.openmetrics().body())),
@@ -66,6 +68,7 @@ async fn known_series_are_exported_at_zero_before_the_first_request() {
             r#"plimsoll_in_flight{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_count{gate="edge"} 0"#,
             r#"plimsoll_latency_seconds_sum{gate="edge"} 0"#,
+            "plimsoll_missed_events_total{} 0",
             r#"plimsoll_missing_keys_total{gate="edge"} 0"#,
             "plimsoll_overloaded_at{} 1",
             r#"plimsoll_recent_latency_seconds{gate="edge",quantile="0.5"} NaN"#,
@@ -75,6 +78,7 @@ async fn known_series_are_exported_at_zero_before_the_first_request() {
             r#"plimsoll_recent_wait_seconds{gate="edge",quantile="0.99"} NaN"#,
             r#"plimsoll_recent_wait_seconds{gate="edge",quantile="0.999"} NaN"#,
             r#"plimsoll_rejected_total{gate="edge",kind="over-quota",policy="rate-limit"} 0"#,
+            "plimsoll_shortened_names_total{} 0",
             r#"plimsoll_wait_seconds_count{gate="edge"} 0"#,
             r#"plimsoll_wait_seconds_sum{gate="edge"} 0"#,
         ]
@@ -129,10 +133,12 @@ async fn a_scripted_run_exports_exactly_these_series() {
         r#"plimsoll_in_flight{gate="store"} 1"#,
         r#"plimsoll_latency_seconds_count{gate="store"} 5"#,
         r#"plimsoll_latency_seconds_sum{gate="store"} 0.356"#,
+        "plimsoll_missed_events_total{} 0",
         r#"plimsoll_missing_keys_total{gate="store"} 0"#,
         "plimsoll_overloaded_at{} 1",
         r#"plimsoll_rejected_total{gate="store",kind="full",policy="concurrency"} 2"#,
         r#"plimsoll_rejected_total{gate="store",kind="over-quota",policy="rate-limit"} 1"#,
+        "plimsoll_shortened_names_total{} 0",
         r#"plimsoll_wait_seconds_count{gate="store"} 2"#,
         r#"plimsoll_wait_seconds_sum{gate="store"} 0.06"#,
     ]

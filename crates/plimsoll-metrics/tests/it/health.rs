@@ -1,8 +1,11 @@
 //! `/health/load`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use http::header;
@@ -96,6 +99,154 @@ fn an_infinite_load_is_overloaded_and_still_json() {
     let body =
         json!({"load": f64::MAX, "status": "overloaded", "overloaded_at": 1.0, "signals": signals});
     check(&metrics, 503, &body);
+}
+
+/// A signal that blocks while it is shut.
+#[derive(Clone, Default)]
+struct Valve {
+    shut: Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>,
+    /// Readings that are blocked.
+    inside: Arc<AtomicU64>,
+}
+
+impl Valve {
+    fn shut(&self, shut: bool) {
+        *self.shut.0.lock().unwrap() = shut;
+        self.shut.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut shut = self.shut.0.lock().unwrap();
+        while *shut {
+            self.inside.store(1, Relaxed);
+            shut = self.shut.1.wait(shut).unwrap();
+        }
+        self.inside.store(0, Relaxed);
+    }
+}
+
+fn body(metrics: &Metrics) -> Value {
+    serde_json::from_str(metrics.health().body()).unwrap()
+}
+
+#[test]
+fn law_10_a_signal_that_blocks_delays_one_health_check_at_most() {
+    let metrics = Metrics::new();
+    let valve = Valve::default();
+    let signal = valve.clone();
+    metrics
+        .load("stuck", move || {
+            signal.pass();
+            0.7
+        })
+        .unwrap();
+    metrics.load("fine", || 0.2).unwrap();
+    assert_eq!(body(&metrics)["signals"]["stuck"], 0.7);
+    valve.shut(true);
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| metrics.health());
+        while valve.inside.load(Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        // Each other check has the value from before.
+        let start = tokio::time::Instant::now();
+        for _ in 0..100 {
+            let body = body(&metrics);
+            assert_eq!(
+                (&body["signals"]["stuck"], &body["load"]),
+                (&json!(0.7), &json!(0.7))
+            );
+            assert!(body["stale"].get("fine").is_none());
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(2));
+        while start.elapsed() < std::time::Duration::from_millis(60) {
+            std::thread::yield_now();
+        }
+        valve.shut(false);
+        blocked.join().unwrap();
+    });
+    // It was slow: checks leave it to scrapes and to the watcher.
+    valve.shut(true);
+    assert!(body(&metrics)["stale"]["stuck"].is_number());
+    valve.shut(false);
+    _ = metrics.prometheus();
+    assert!(
+        body(&metrics).get("stale").is_none(),
+        "a fast reading of a scrape"
+    );
+}
+
+/// A signal of 0.7 whose readings take as long as the cell states, in milliseconds, of the paused
+/// clock. Returns how often it was read, too.
+fn slow_signal(metrics: &Metrics) -> (Arc<AtomicU64>, Arc<AtomicU64>) {
+    let (takes, reads) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (time, count) = (takes.clone(), reads.clone());
+    let signal = move || {
+        count.fetch_add(1, Relaxed);
+        let time = std::time::Duration::from_millis(time.load(Relaxed));
+        // The clock moves within this first poll.
+        let mut advance = std::pin::pin!(tokio::time::advance(time));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        _ = advance.as_mut().poll(&mut cx);
+        0.7
+    };
+    metrics.load("slow", signal).unwrap();
+    (takes, reads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_signal_that_recovers_is_read_again() {
+    let metrics = Metrics::new();
+    let (takes, reads) = slow_signal(&metrics);
+    takes.store(60, Relaxed);
+    _ = metrics.health();
+    takes.store(0, Relaxed);
+    for _ in 0..29 {
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        _ = metrics.health();
+    }
+    assert_eq!(reads.load(Relaxed), 1);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    for _ in 0..3 {
+        assert!(body(&metrics).get("stale").is_none());
+    }
+    assert_eq!(reads.load(Relaxed), 4, "after 30 s, and then each time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_is_too_old_counts_as_idle() {
+    let metrics = Metrics::new();
+    metrics.overloaded_at(0.5).unwrap();
+    let (takes, _) = slow_signal(&metrics);
+    takes.store(60, Relaxed);
+    assert_eq!(metrics.health().status(), 503);
+    tokio::time::advance(std::time::Duration::from_millis(9_900)).await;
+    assert_eq!(
+        (
+            metrics.health().status().as_u16(),
+            &body(&metrics)["signals"]["slow"]
+        ),
+        (503, &json!(0.7))
+    );
+    tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    assert_eq!(metrics.health().status(), 200);
+    assert_eq!(body(&metrics)["signals"]["slow"], Value::Null);
+    assert_eq!(body(&metrics)["stale"]["slow"], 10.0);
+    // The watcher reads slow signals.
+    metrics.watcher().step(tokio::time::Instant::now());
+    assert_eq!(metrics.health().status(), 503);
+}
+
+#[test]
+fn a_name_of_a_signal_is_bounded() {
+    let metrics = Metrics::new();
+    for name in [String::new(), "x".repeat(129)] {
+        let bytes = name.len();
+        assert_eq!(
+            metrics.load(name, || 0.0),
+            Err(InvalidMetric::WatchedName { bytes })
+        );
+    }
 }
 
 #[test]

@@ -17,7 +17,10 @@ pub(crate) fn openmetrics(text: &str) -> Samples {
     let body = text
         .strip_suffix("# EOF\n")
         .expect("OpenMetrics ends with `# EOF`");
-    assert!(!body.contains("# EOF"), "`# EOF` stands at the end only");
+    assert!(
+        !body.lines().any(|line| line == "# EOF"),
+        "`# EOF` stands at the end only"
+    );
     read(body, Format::OpenMetrics)
 }
 

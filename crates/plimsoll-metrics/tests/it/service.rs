@@ -1,5 +1,7 @@
 //! Both endpoints over HTTP.
 
+use std::future::Future;
+
 use axum::{Router, routing::get};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -51,7 +53,7 @@ async fn metrics_have_the_requested_format() {
 async fn head_has_the_headers_of_get_and_no_body() {
     let metrics = Metrics::new();
     metrics.load("store", || 3.0).unwrap();
-    for path in ["/metrics", "/health/load"] {
+    for path in ["/metrics", "/health/load", "/health/ready"] {
         let get = ask(&metrics, Method::GET, path, "*/*").await;
         let head = ask(&metrics, Method::HEAD, path, "*/*").await;
         assert_eq!(head.status(), get.status());
@@ -181,3 +183,81 @@ const ACCEPT_WORDS: [&str; 20] = [
     "\u{e9}",
     " ",
 ];
+
+#[tokio::test]
+async fn law_10_a_gauge_that_blocks_holds_up_no_health_check() {
+    let metrics = Metrics::new();
+    for n in 0..100 {
+        _ = metrics.gate(format!("gate {n}"));
+    }
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let gauge = move || {
+        _ = released
+            .lock()
+            .unwrap()
+            .recv_timeout(std::time::Duration::from_secs(10));
+        1.0
+    };
+    metrics.gauge("ads_blocked", "Blocks", &[], gauge).unwrap();
+    let service = metrics.service();
+    let get = |path| Request::get(path).body(()).unwrap();
+    let scrape = tokio::spawn(service.clone().oneshot(get("/metrics")));
+    tokio::task::yield_now().await;
+    // The runtime of this test has one thread: were the scrape on it, nothing would run.
+    for path in ["/health/load", "/health/ready"] {
+        for _ in 0..100 {
+            let response = service.clone().oneshot(get(path)).await.unwrap();
+            assert_eq!(response.status(), 200);
+        }
+    }
+    assert!(!scrape.is_finished());
+    release.send(()).unwrap();
+    assert_eq!(scrape.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn scrapes_beyond_the_bound_are_rejected() {
+    let metrics = Metrics::new();
+    let gate = std::sync::Arc::new(std::sync::Barrier::new(5));
+    let barrier = gate.clone();
+    metrics
+        .gauge("ads_blocked", "Blocks", &[], move || {
+            barrier.wait();
+            1.0
+        })
+        .unwrap();
+    let service = metrics.service();
+    let get = || Request::get("/metrics").body(()).unwrap();
+    let scrapes: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(service.clone().oneshot(get())))
+        .collect();
+    tokio::task::yield_now().await;
+    let fifth = service.clone().oneshot(get()).await.unwrap();
+    assert_eq!(
+        (
+            fifth.status().as_u16(),
+            &fifth.headers()[header::RETRY_AFTER]
+        ),
+        (503, &"1".parse().unwrap())
+    );
+    let wait = tokio::task::spawn_blocking(move || gate.wait());
+    for scrape in scrapes {
+        assert_eq!(scrape.await.unwrap().unwrap().status(), 200);
+    }
+    wait.await.unwrap();
+}
+
+#[test]
+fn without_a_runtime_a_scrape_runs_in_the_call() {
+    use std::task::{Context, Poll, Waker};
+
+    let answer = Metrics::new()
+        .service()
+        .oneshot(Request::get("/metrics").body(()).unwrap());
+    let mut answer = std::pin::pin!(answer);
+    let polled = answer
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Ok(response)) if response.status() == 200));
+}

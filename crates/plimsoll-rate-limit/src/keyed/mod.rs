@@ -1,6 +1,7 @@
 //! `KeyedRateLimit`: the policy with one limit per key, in bounded memory.
 
 mod eviction;
+mod figures;
 mod handle;
 mod hashed;
 mod limit_key;

@@ -1,6 +1,7 @@
 //! `LeakyBucket`: queues requests and admits them at a constant rate.
 
 mod bucket;
+mod figures;
 mod handle;
 mod policy;
 mod settings;

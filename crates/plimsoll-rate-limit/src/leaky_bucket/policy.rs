@@ -2,18 +2,21 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use plimsoll_core::{
     Deadline, Kind, Outcome, Policy, Rejection,
+    figures::Figures,
     policy::{Evictable, Interests, ReadDeadline, Verdict},
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     bucket::LeakyBucket,
+    figures::PerKey,
     state::{Bounds, Departure, Joined, Turn, clamped},
     wait::LeakyBucketWait,
 };
@@ -129,6 +132,10 @@ impl<C: Send + Sync, D: Send + Sync> Evictable for LeakyBucket<C, D> {
 
     fn settles_in(&self, now: Instant) -> Duration {
         self.turn_in(now)
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        Some(Arc::new(PerKey(self.handle())))
     }
 }
 

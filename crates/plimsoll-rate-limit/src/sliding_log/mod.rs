@@ -1,5 +1,6 @@
 //! `SlidingLog`: the policy with an exact sliding window.
 
+mod figures;
 mod log;
 mod ring;
 mod settings;
@@ -8,6 +9,7 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
     GateLayer, Http, InvalidKeyed, Keyed, Kind, Missing, Outcome, Policy, Rejection,
+    figures::Figures,
     policy::{Allowance, Announcement, Evictable, Interests, Verdict},
 };
 use tokio::time::Instant;
@@ -262,6 +264,10 @@ impl<C: Send + Sync> Evictable for SlidingLog<C> {
     fn settles_in(&self, now: Instant) -> Duration {
         let Settings { terms, epoch, .. } = &*self.settings;
         Duration::from_nanos(self.log.empty_in(terms, epoch.nanos(now)))
+    }
+
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        Some(Arc::new(self.handle()))
     }
 }
 

@@ -8,6 +8,7 @@ mod contract;
 mod exact;
 mod failover;
 mod failures;
+mod figures;
 mod fleet;
 mod lease;
 mod logging;

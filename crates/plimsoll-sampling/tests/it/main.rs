@@ -1,6 +1,7 @@
 //! Behaviour through the public API.
 
 mod contract;
+mod figures;
 mod live;
 mod panics;
 mod rates;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use plimsoll_core::LoadSignal;
+use plimsoll_core::{LoadSignal, alarm::Marks};
 
-use super::{machine::Marks, watch::Alarm};
+use super::watch::Alarm;
 
 /// A setting of an alarm is out of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]

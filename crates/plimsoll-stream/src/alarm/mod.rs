@@ -38,11 +38,11 @@
 //! With the feature `metrics`, an alarm is exported as `plimsoll_stream_saturated`.
 
 mod builder;
-mod machine;
 mod watch;
+
+pub use plimsoll_core::alarm::Change;
 
 pub use self::{
     builder::{AlarmBuilder, InvalidAlarm},
-    machine::Change,
     watch::Alarm,
 };

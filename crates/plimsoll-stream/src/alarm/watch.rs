@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use plimsoll_core::{LoadSignal, support::Callbacks};
+use plimsoll_core::{
+    LoadSignal,
+    alarm::{Change, Machine, Marks},
+    support::Callbacks,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::machine::{Change, Machine, Marks};
 use crate::clock;
 
 /// Notifies when a load stays high, and when it is low again.

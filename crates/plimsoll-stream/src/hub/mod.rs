@@ -28,7 +28,6 @@ mod shared;
 mod subscribe;
 mod subscription;
 
-#[cfg(feature = "metrics")]
 pub(crate) use self::shared::Shared;
 pub use self::{
     builder::HubBuilder,

@@ -113,6 +113,7 @@ mod trace;
 
 #[cfg(feature = "metrics")]
 pub(crate) use self::figures::Figures;
+pub(crate) use self::topic::Shared as TopicShared;
 pub use self::{
     acks::AckError,
     body::EventBody,

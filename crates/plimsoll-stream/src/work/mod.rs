@@ -105,7 +105,6 @@ mod running;
 mod slot;
 mod worker;
 
-#[cfg(feature = "metrics")]
 pub(crate) use self::running::Running;
 pub use self::{
     builder::WorkQueueBuilder,

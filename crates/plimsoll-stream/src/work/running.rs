@@ -23,10 +23,10 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The state that outlives the handles of a queue, until its last worker ends.
 pub(crate) struct Running {
     pub(super) queue: BoundedQueue<Arc<Slot>>,
-    pub(super) workers: usize,
+    pub(crate) workers: usize,
     pub(super) cancelled: Arc<Cancelled>,
     pub(super) duration: Ewma,
-    pub(super) busy: AtomicUsize,
+    pub(crate) busy: AtomicUsize,
     pub(super) aborted: AtomicBool,
     /// Workers that have not ended.
     alive: AtomicUsize,
@@ -39,7 +39,7 @@ pub(crate) struct Counters {
     pub(crate) accepted: Counter,
     pub(crate) completed: Counter,
     pub(crate) panicked: Counter,
-    pub(super) rejected: Counter,
+    pub(crate) rejected: Counter,
     pub(crate) evicted: Arc<Counter>,
     pub(crate) hung_up: Counter,
     /// Rejections with an estimate.
@@ -74,7 +74,12 @@ impl Running {
         self.queue.len().saturating_sub(self.cancelled.items())
     }
 
-    /// Their weight in bytes.
+    /// The bound on queued jobs.
+    pub(crate) fn capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// The weight of queued jobs in bytes.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.queue.bytes().saturating_sub(self.cancelled.bytes())
     }

@@ -5,6 +5,7 @@ mod cancellation;
 mod credit;
 mod demand;
 mod faces;
+mod figures;
 #[cfg(feature = "tonic")]
 mod grpc;
 mod hub;

@@ -1,6 +1,7 @@
 //! All layers in one stack of the facade: fused into one gate, under axum, with metrics.
 
 mod docs;
+mod figures;
 mod guides;
 mod law_12;
 mod laws;

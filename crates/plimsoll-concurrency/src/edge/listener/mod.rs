@@ -1,6 +1,7 @@
 //! A listener that bounds the number of open connections.
 
 mod error;
+mod figures;
 mod guarded;
 mod handle;
 mod places;

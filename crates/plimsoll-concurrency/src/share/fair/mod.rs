@@ -1,6 +1,7 @@
 //! Fair shares of one limit between keys.
 
 mod band;
+mod figures;
 mod handle;
 mod level;
 mod permit;

@@ -16,7 +16,7 @@ use super::{FairShare, permit::FairSharePermit};
 use crate::limit::stalls::Stamp;
 
 /// The policy's name in rejections.
-const NAME: &str = "fair-share";
+pub(super) const NAME: &str = "fair-share";
 
 impl<Req, R: Prioritize<Req>> Policy<Req> for FairShare<R> {
     type Permit = FairSharePermit;

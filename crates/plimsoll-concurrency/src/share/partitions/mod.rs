@@ -1,5 +1,6 @@
 //! Guaranteed shares of one limit, which are lent while they are idle.
 
+mod figures;
 mod handle;
 mod partition;
 mod shared;

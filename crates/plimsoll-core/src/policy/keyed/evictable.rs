@@ -1,11 +1,12 @@
 //! What a policy needs to be one per key.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 #[cfg(doc)]
 use crate::Key;
+use crate::figures::Figures;
 
 /// A policy that can be evicted from a per-key table and reset for another key.
 pub trait Evictable: Send + Sync {
@@ -26,6 +27,14 @@ pub trait Evictable: Send + Sync {
     /// default.
     fn assigned(&self, label: &dyn Fn() -> Option<Box<str>>, now: Instant) {
         _ = (label, now);
+    }
+
+    /// Returns the figures that all cells share, such as counters and settings. `None` by default.
+    ///
+    /// Called on a cell that counts no requests. The figures of a
+    /// [`KeyedHandle`](crate::KeyedHandle) begin with them and have their name.
+    fn figures(&self) -> Option<Arc<dyn Figures>> {
+        None
     }
 }
 

@@ -5,6 +5,7 @@
 //! reads one set, and an eviction examines only eight slots.
 
 mod evictable;
+mod figures;
 mod handle;
 mod policy;
 mod set;

@@ -103,7 +103,10 @@ impl<K, P: Evictable> Keyed<K, P> {
 
     /// Returns a handle to the counters and the cells.
     pub fn handle(&self) -> KeyedHandle<P> {
-        KeyedHandle(Arc::clone(&self.table))
+        KeyedHandle {
+            table: Arc::clone(&self.table),
+            shared: self.table.unused.figures(),
+        }
     }
 }
 

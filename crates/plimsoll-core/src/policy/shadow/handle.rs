@@ -63,4 +63,9 @@ impl ShadowHandle {
     pub fn enforce(&self, enforce: bool) {
         self.0.enforced.store(enforce, Relaxed);
     }
+
+    /// Returns whether rejections are [enforced](Self::enforce).
+    pub fn is_enforced(&self) -> bool {
+        self.0.enforced.load(Relaxed)
+    }
 }

@@ -1,0 +1,12 @@
+//! What the parts show to dashboards: the figures of core's `Figures`.
+//!
+//! The series of [`metrics`](crate::metrics) are more, and have labels for policies and reasons.
+
+mod hub;
+mod queue;
+#[cfg(feature = "websocket")]
+mod sockets;
+#[cfg(feature = "axum")]
+mod topic;
+#[cfg(feature = "axum")]
+mod work;
