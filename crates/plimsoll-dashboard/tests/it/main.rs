@@ -1,8 +1,6 @@
 //! Behaviour through the public API.
 
 mod actions;
-#[path = "../../examples/board/breaker.rs"]
-mod breaker;
 mod browser;
 mod chromium;
 #[path = "../../examples/board/demo.rs"]
