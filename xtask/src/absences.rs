@@ -177,6 +177,10 @@ const ABSENCES: &[Absence] = &[
                 "how long a load signal takes, and the age of its reading",
             ),
             (
+                "plimsoll-metrics/src/watch.rs",
+                "an event that the program records",
+            ),
+            (
                 "plimsoll-metrics/src/watched.rs",
                 "a change that a policy reports",
             ),

@@ -151,18 +151,18 @@ async fn main() -> Result<(), Failure> {
             }
         }
     }
-    let median = |rates: &mut Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
+    // Compared within a round, since other work on the machine changes from round to round.
+    let change = |of: &[Vec<f64>], at: usize| {
+        let pairs = of[at].iter().zip(&of[0]);
+        100.0 * (median(pairs.map(|(with, without)| with / without).collect()) - 1.0)
     };
-    let (rates, cpus) = (rates.each_mut().map(median), cpus.each_mut().map(median));
     for (at, name) in NAMES.iter().enumerate() {
         println!(
             "{name:18} {:7.0} requests/s {:+6.2} %   {:6.2} us of processor time each {:+6.2} %",
-            rates[at],
-            100.0 * (rates[at] / rates[0] - 1.0),
-            cpus[at],
-            100.0 * (cpus[at] / cpus[0] - 1.0),
+            median(rates[at].clone()),
+            change(&rates, at),
+            median(cpus[at].clone()),
+            change(&cpus, at),
         );
     }
 
@@ -182,7 +182,7 @@ async fn main() -> Result<(), Failure> {
         encoding.push(cost["update_us"].as_f64().unwrap_or(f64::NAN));
     }
     let share = (cpu_seconds()? - busy) / start.elapsed().as_secs_f64();
-    let (reading, encoding) = (median(&mut reading), median(&mut encoding));
+    let (reading, encoding) = (median(reading), median(encoding));
     let update = snapshot(addr).await?["cost"]["bytes"].clone();
     println!(
         "{GATES} gates: {reading} us to read, {encoding} us to encode each second, {:.2} % of one core",
@@ -194,6 +194,11 @@ async fn main() -> Result<(), Failure> {
         share * 100.0
     );
     Ok(())
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of.get(of.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The time that this process has spent on a core.

@@ -24,9 +24,9 @@ use crate::{
     shared::{Shared, Start},
 };
 
-/// Viewers of a board unless it is set: the pages of a team. Each costs a copy of the update per
-/// second on the network; `twenty_viewers_and_fifty_gates_are_cheap` fails when updates are encoded
-/// for each.
+/// Viewers of a board unless it is set: the pages of a team. Each is a connection that takes the
+/// update of each second. `the_page_shows_rejections_an_open_circuit_and_a_changed_limit` fails when
+/// it differs.
 const VIEWERS: usize = 20;
 
 /// A board with the default settings: read only, 20 viewers, this process alone.
