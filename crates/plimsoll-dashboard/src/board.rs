@@ -7,7 +7,7 @@ use crate::{
     decode::clip,
     delta::GateDelta,
     event::BoardEvent,
-    reading::PolicyReading,
+    reading::{AlarmReading, PolicyReading},
     ring::{Ring, Rings},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Board {
     pub(crate) loads: Vec<(String, Option<f64>)>,
     pub(crate) overloaded_at: Option<f64>,
     pub(crate) failed_readings: u64,
+    pub(crate) alarms: Vec<AlarmReading>,
+    pub(crate) is_ready: bool,
 }
 
 impl Board {
@@ -63,6 +65,8 @@ impl Board {
             loads: Vec::new(),
             overloaded_at: None,
             failed_readings: 0,
+            alarms: Vec::new(),
+            is_ready: true,
         }
     }
 

@@ -42,6 +42,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Reading, String> {
         clip(name);
         *load = load.filter(|load| load.is_finite());
     }
+    for alarm in &mut reading.alarms {
+        clip(&mut alarm.alarm);
+        clip(&mut alarm.gate);
+        clip(&mut alarm.policy);
+        alarm.value = alarm.value.filter(|value| value.is_finite());
+    }
     reading.events.iter_mut().for_each(clip_event);
     Ok(reading)
 }
@@ -61,6 +67,7 @@ fn bounded(reading: &Reading) -> bool {
     reading.gates.len() <= MAX_GATES
         && reading.loads.len() <= MAX_GATES
         && reading.events.len() <= MAX_EVENTS
+        && reading.alarms.len() <= MAX_SERIES
         && reading.gates.iter().all(|gate| {
             counts(&gate.counts)
                 && gate.policies.len() <= MAX_POLICIES
@@ -167,7 +174,7 @@ mod tests {
         });
         proptest::collection::vec(gate, 0..4).prop_map(|gates| {
             format!(
-                "{{\"version\":1,\"gates\":[{}],\"loads\":[],\"overloaded_at\":null,\"failed_readings\":0,\"events\":[]}}",
+                "{{\"version\":1,\"gates\":[{}],\"loads\":[],\"overloaded_at\":null,\"failed_readings\":0,\"alarms\":[],\"is_ready\":true,\"events\":[]}}",
                 gates.join(",")
             )
         })

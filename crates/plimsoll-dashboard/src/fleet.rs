@@ -16,7 +16,7 @@ use crate::{
     decode::decode,
     delta::{GateDelta, deltas, merge},
     number::Number,
-    reading::Reading,
+    reading::{AlarmReading, Reading},
     shared::{Shared, Start},
     update::PeerState,
     wall::wall,
@@ -125,6 +125,7 @@ impl Fleet {
         let Some(scope) = &shared.fleet else { return };
         let now = Instant::now();
         let (mut sum, mut events, mut loads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut alarms = Vec::new();
         let own = shared.reading().ok_or_else(String::new);
         let answers = answers
             .into_iter()
@@ -135,6 +136,13 @@ impl Fleet {
             if let Some((_, reading)) = &peer.last {
                 events.extend(peer.new_events(reading));
                 peer.events = reading.events.last().map_or(0, |event| event.number);
+                if peer.error.is_empty() {
+                    let raised = reading.alarms.iter();
+                    alarms.extend(raised.map(|alarm| AlarmReading {
+                        gate: format!("{}: {}", peer.name, alarm.gate),
+                        ..alarm.clone()
+                    }));
+                }
                 let named = reading.loads.iter();
                 loads.extend(named.map(|(of, load)| (format!("{of} ({})", peer.name), *load)));
             }
@@ -151,6 +159,7 @@ impl Fleet {
             board.advance(second, seconds, sum);
             board.add_events(events);
             board.loads = loads;
+            board.alarms = alarms;
         });
     }
 }

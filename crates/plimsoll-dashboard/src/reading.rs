@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use plimsoll_core::figures::{Figure, FigureKind};
-use plimsoll_metrics::{GateSnapshot, PolicySnapshot, Snapshot};
+use plimsoll_metrics::{AlarmSnapshot, GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,7 +24,22 @@ pub(crate) struct Reading {
     pub(crate) loads: Vec<(String, Option<f64>)>,
     pub(crate) overloaded_at: Option<f64>,
     pub(crate) failed_readings: u64,
+    /// The alarms that are raised.
+    pub(crate) alarms: Vec<AlarmReading>,
+    /// Whether `/health/ready` answers 200.
+    pub(crate) is_ready: bool,
     pub(crate) events: Vec<BoardEvent>,
+}
+
+/// An alarm that is raised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AlarmReading {
+    pub(crate) alarm: String,
+    /// The gate, part or load signal.
+    pub(crate) gate: String,
+    /// Empty for an alarm about a whole gate.
+    pub(crate) policy: String,
+    pub(crate) value: Option<f64>,
 }
 
 /// All figures of a gate.
@@ -75,16 +90,51 @@ impl Reading {
     pub(crate) fn of(snapshot: &Snapshot, events: Vec<BoardEvent>) -> Self {
         Self {
             version: VERSION,
-            gates: snapshot.gates.iter().map(GateReading::of).collect(),
+            gates: snapshot
+                .gates
+                .iter()
+                .map(GateReading::of)
+                .chain(snapshot.parts.iter().map(GateReading::of_part))
+                .collect(),
             loads: snapshot.loads.clone(),
             overloaded_at: Some(snapshot.overloaded_at),
             failed_readings: snapshot.failed_readings,
+            alarms: snapshot
+                .alarms
+                .iter()
+                .filter(|alarm| alarm.raised)
+                .map(AlarmReading::of)
+                .collect(),
+            is_ready: snapshot.is_ready,
             events,
         }
     }
 }
 
+impl AlarmReading {
+    fn of(alarm: &AlarmSnapshot) -> Self {
+        Self {
+            alarm: alarm.alarm.clone(),
+            gate: alarm.gate.clone(),
+            policy: alarm.policy.clone(),
+            value: alarm.value.is_finite().then_some(alarm.value),
+        }
+    }
+}
+
 impl GateReading {
+    /// A queue or a hub of a stream: figures without requests.
+    fn of_part(part: &PartSnapshot) -> Self {
+        Self {
+            name: part.name.clone(),
+            counts: Counts::default(),
+            latency: Sparse::default(),
+            waits: Sparse::default(),
+            permits: Sparse::default(),
+            policies: vec![PolicyReading::of(&part.figures)],
+        }
+    }
+
     fn of(gate: &GateSnapshot) -> Self {
         Self {
             name: gate.name.clone(),
@@ -126,7 +176,10 @@ impl FigureReading {
             _ => (Kind::Gauge, &[]),
         };
         Self {
-            name: Cow::Borrowed(figure.name),
+            name: match figure.label {
+                None => Cow::Borrowed(figure.name),
+                Some((_, value)) => Cow::Owned(format!("{} {value}", figure.name)),
+            },
             kind,
             unit: figure.unit.map(Cow::Borrowed),
             help: Cow::Borrowed(figure.help),

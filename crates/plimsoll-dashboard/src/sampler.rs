@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use plimsoll_metrics::Watcher;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{delta::deltas, event::BoardEvent, reading::Reading, shared::Shared, wall::wall};
@@ -44,6 +45,7 @@ struct Sampler {
     last: Option<(Instant, Arc<Reading>)>,
     /// The number of the last event.
     events: u64,
+    watcher: Option<Watcher>,
 }
 
 impl Sampler {
@@ -52,14 +54,16 @@ impl Sampler {
             start,
             last: None,
             events: 0,
+            watcher: None,
         }
     }
 
     fn read(&mut self, shared: &Shared) {
         let began = Instant::now();
-        // Changes that have to be found are in the log by the time it is read, and alarms are
-        // evaluated, also in a program that runs no watcher of its own.
-        shared.metrics.watcher().step(began);
+        // Finds the changes that no handle reports, and evaluates the alarms. A watcher that the
+        // program runs shares its state.
+        let watcher = self.watcher.get_or_insert_with(|| shared.metrics.watcher());
+        _ = watcher.step(began);
         let snapshot = shared.metrics.snapshot();
         let new = shared.metrics.events(self.events);
         let lost = new
@@ -84,6 +88,8 @@ impl Sampler {
             board.loads.clone_from(&reading.loads);
             board.overloaded_at = reading.overloaded_at;
             board.failed_readings = reading.failed_readings;
+            board.alarms.clone_from(&reading.alarms);
+            board.is_ready = reading.is_ready;
             reading.events = board.events.iter().cloned().collect();
         });
         let reading = Arc::new(reading);

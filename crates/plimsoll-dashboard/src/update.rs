@@ -9,7 +9,7 @@ use crate::{
     health::{Health, Level, health},
     number::Number,
     point::{FIELDS, Sums, numbers},
-    reading::{Kind, PolicyReading},
+    reading::{AlarmReading, Kind, PolicyReading},
 };
 
 /// The state of a peer, of a board that shows a fleet.
@@ -55,6 +55,8 @@ pub(crate) struct Update<'a> {
     loads: Vec<(&'a str, Option<Number>)>,
     overloaded_at: Option<Number>,
     failed_readings: u64,
+    alarms: &'a [AlarmReading],
+    is_ready: bool,
     cost: Cost,
     gates: Vec<Gate<'a>>,
     events: Vec<&'a BoardEvent>,
@@ -148,6 +150,8 @@ impl<'a> Update<'a> {
                 .collect(),
             overloaded_at: board.overloaded_at.map(Number),
             failed_readings: board.failed_readings,
+            alarms: &board.alarms,
+            is_ready: board.is_ready,
             cost: about.cost,
             gates: board
                 .gates

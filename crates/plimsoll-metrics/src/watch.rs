@@ -113,6 +113,15 @@ impl Metrics {
         self.0.events.after(after)
     }
 
+    /// Adds an event that no handle reports, such as a change by an operator.
+    ///
+    /// It is numbered and kept as those of watched policies are.
+    pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
+        self.0
+            .events
+            .add(gate, policy, change.clone(), Instant::now());
+    }
+
     /// Calls `callback` for each event, in order, in the steps of the
     /// [`Watcher`](crate::Watcher): within a second, without a lock, and never on the path of a
     /// request.
@@ -122,15 +131,6 @@ impl Metrics {
     /// Callbacks add up, and cannot be removed. One that holds a `Metrics` keeps it alive.
     pub fn on_event(&self, callback: impl Fn(&Event) + Send + Sync + 'static) {
         self.0.events.subscribe(callback);
-    }
-
-    /// Adds an event that no handle reports, such as a change by an operator.
-    ///
-    /// It is numbered, kept and passed to callbacks as those of watched policies are. Reads the
-    /// clock.
-    pub fn record_event(&self, gate: &str, policy: &str, change: &Change) {
-        let (events, now) = (&self.0.events, Instant::now());
-        events.add(gate, policy, change.clone(), now);
     }
 
     /// Registers an alarm, which the [`Watcher`](crate::Watcher) evaluates. See [`Alarm`].

@@ -11,12 +11,10 @@ use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_concurrency::ConcurrencyLimit;
 use plimsoll_core::GateLayer;
 use plimsoll_dashboard::{Control, Dashboard, Input};
-use plimsoll_metrics::Metrics;
+use plimsoll_metrics::{Alarm, Metrics};
 use plimsoll_rate_limit::{Quota, RateLimit};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneService};
-
-use crate::breaker::Breaker;
 
 type Service = BoxCloneService<Request<Body>, (), Infallible>;
 
@@ -106,6 +104,7 @@ fn load(service: Service, rate: fn(u64) -> f64) {
 /// Starts the gates and their load.
 pub(crate) fn start() -> Result<(Metrics, Dashboard), Box<dyn std::error::Error>> {
     let metrics = Metrics::new();
+    metrics.alarm(Alarm::breaker_open())?;
 
     let search = ConcurrencyLimit::new(40)?;
     metrics.watch("search", search.handle())?;
@@ -118,6 +117,7 @@ pub(crate) fn start() -> Result<(Metrics, Dashboard), Box<dyn std::error::Error>
     });
 
     let edge = RateLimit::new(Quota::per_second(150).burst(20))?;
+    metrics.watch("edge", edge.handle())?;
     let gate = GateLayer::builder(edge)
         .observe(metrics.gate("edge"))
         .build();
@@ -144,7 +144,7 @@ pub(crate) fn start() -> Result<(Metrics, Dashboard), Box<dyn std::error::Error>
         .open_for(Duration::from_secs(8))
         .build()?;
     let breaker_handle = breaker.handle();
-    metrics.watch("exchange: bids.example.com", Breaker(breaker.handle()))?;
+    metrics.watch("exchange: bids.example.com", breaker.handle())?;
     let gate = GateLayer::builder(breaker)
         .observe(metrics.gate("exchange: bids.example.com"))
         .build();

@@ -7,7 +7,6 @@
 //! It prints the address. The circuit of the exchange opens every half minute, and the limit of the
 //! checkout follows its dependency, which is slower now and then.
 
-mod breaker;
 mod demo;
 
 #[tokio::main]

@@ -127,6 +127,16 @@ function header(now) {
   get("scopes").hidden = !now.fleet;
   loads(now);
   peers(now.peers);
+  alarms(now);
+}
+
+/** Alarms that are raised, and a process that is not ready for requests. */
+function alarms(now) {
+  const raised = now.alarms.map(({ alarm, gate, policy, value }) =>
+    `Alarm ${alarm}: ${[gate, policy].filter(Boolean).join(", ")}${value === null || Number.isInteger(value) ? "" : `, ${number(value)}`}`);
+  if (!now.is_ready) raised.unshift("Not ready: this process drains");
+  get("alarms").hidden = raised.length === 0;
+  get("alarms").replaceChildren(...raised.map(line => html("li", {}, line)));
 }
 
 function loads(now) {

@@ -205,7 +205,7 @@ async fn a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing() {
         ("panics", Peer::Panics),
         ("nonsense", Peer::Bytes(b"<html>".to_vec())),
         ("long", Peer::Bytes(long)),
-        ("other version", Peer::Bytes(br#"{"version":9,"gates":[],"loads":[],"overloaded_at":1,"failed_readings":0,"events":[]}"#.to_vec())),
+        ("other version", Peer::Bytes(br#"{"version":9,"gates":[],"loads":[],"overloaded_at":1,"failed_readings":0,"alarms":[],"is_ready":true,"events":[]}"#.to_vec())),
     ]);
     seconds(15).await;
     let update = snapshot(&router).await;
@@ -248,7 +248,7 @@ async fn gates_of_peers_are_bounded() {
             json!({ "name": name, "counts": counts, "latency": empty, "waits": empty, "permits": empty, "policies": [] })
         };
         let gates: Vec<_> = (0..120).map(|at| gate(format!("{prefix}{at}"))).collect();
-        let reading = json!({ "version": 1, "gates": gates, "loads": [], "overloaded_at": 1, "failed_readings": 0, "events": [] });
+        let reading = json!({ "version": 1, "gates": gates, "loads": [], "overloaded_at": 1, "failed_readings": 0, "alarms": [], "is_ready": true, "events": [] });
         Peer::Bytes(reading.to_string().into_bytes())
     };
     let (router, _) = fleet(&metrics, &[("a", gates("a")), ("b", gates("b"))]);

@@ -1,8 +1,6 @@
 //! Behaviour through the public API.
 
 mod actions;
-#[path = "../../examples/board/breaker.rs"]
-mod breaker;
 mod browser;
 #[path = "../../examples/board/demo.rs"]
 mod demo;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use plimsoll_core::{
     Class, Kind,
-    figures::{Change, Figure, IN_USE, LIMIT},
+    figures::{Change, Figure, IN_USE, LIMIT, PROBE_IN},
 };
 use plimsoll_dashboard::{Dashboard, dashboard};
 use plimsoll_metrics::Metrics;
@@ -323,4 +323,34 @@ async fn a_shutdown_ends_the_streams_and_the_task() {
     assert_eq!(frame(&mut body).await, "");
     seconds(2).await;
     assert_eq!(tasks(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_labels_and_alarms_are_shown_and_the_board_evaluates_the_alarms() {
+    static HIGH: Figure = Figure::counter("shed", "Requests").with_label("criticality", "critical");
+    static LOW: Figure = Figure::counter("shed", "Requests").with_label("criticality", "sheddable");
+    let metrics = Metrics::new();
+    let queue = Policy::new("queue", &[(&HIGH, 1.0), (&LOW, 2.0)]);
+    metrics.watch_part("uploads", queue).unwrap();
+    let breaker = Policy::new("circuit-breaker", &[(&STATE, 1.0), (&PROBE_IN, 5.0)]);
+    metrics.watch("bids", breaker).unwrap();
+    metrics
+        .alarm(plimsoll_metrics::Alarm::breaker_open())
+        .unwrap();
+    let router = dashboard(&metrics);
+    seconds(60).await;
+    let update = snapshot(&router).await;
+    let part = &update["gates"][1];
+    assert_eq!(
+        (&part["name"], &part["level"]),
+        (&json!("uploads"), &json!("idle"))
+    );
+    let figures = part["policies"][0]["figures"].as_array().unwrap();
+    let names: Vec<_> = figures.iter().map(|figure| &figure["name"]).collect();
+    assert_eq!(names, ["shed critical", "shed sheddable"]);
+    assert_eq!(update["alarms"][0]["gate"], "bids", "{update}");
+    assert_eq!(update["is_ready"], true);
+    metrics.set_ready(false);
+    seconds(1).await;
+    assert_eq!(snapshot(&router).await["is_ready"], false);
 }
