@@ -41,7 +41,9 @@ impl Served {
         };
         let line = served.wait_for("the board: http://", Duration::from_secs(30));
         let address = line.trim_start_matches("the board: http://");
-        served.address = address.trim_end_matches("/plimsoll").to_owned();
+        address
+            .trim_end_matches("/plimsoll")
+            .clone_into(&mut served.address);
         served
     }
 
