@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use crate::pulled::attempt;
 
-/// Bound of events that are kept; older ones are dropped. 1,024 events are some hundred KiB, and at one
-/// event a second the last 17 minutes. `the_log_keeps_the_latest_1024_events` fails when it differs.
+/// Bound of events that are kept; older ones are dropped. 1,024 events are some hundred KiB, and at
+/// one event a second the last 17 minutes. `the_log_keeps_the_latest_1024_events` fails when it
+/// differs.
 const MAX_EVENTS: usize = 1024;
 
 /// A change of a watched policy or part, or of an alarm.
