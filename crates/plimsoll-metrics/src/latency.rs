@@ -123,6 +123,10 @@ impl Latencies {
 
     /// The histogram, for its percentiles, its serialization and other readers of `hdrhistogram`.
     /// Its unit is the nanosecond.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "the bounds are constant, and the tests of the layout use them"
+    )]
     pub fn histogram(&self) -> &Histogram<u64> {
         self.histogram.get_or_init(|| {
             let made = Histogram::new_with_bounds(UNIT, LONGEST, DIGITS);
