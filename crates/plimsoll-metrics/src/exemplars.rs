@@ -17,7 +17,7 @@ use plimsoll_core::{
 };
 use tokio::time::Instant;
 
-use crate::latency::BOUNDS;
+use crate::layout::BOUNDS;
 
 /// How often the exemplar of a bucket is replaced, in nanoseconds: once a second, so that threads
 /// do not contend for it (`an_exemplar_is_replaced_after_a_second`).

@@ -11,31 +11,8 @@ use hdrhistogram::Histogram;
 
 use crate::{
     buckets::Buckets,
-    layout::{DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest},
+    layout::{BOUNDS, DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest},
 };
-
-/// Bucket bounds in nanoseconds: those of `http.server.request.duration` in OpenTelemetry's
-/// conventions, and three finer ones below, since a service behind a gate is often faster than
-/// 5 ms.
-pub(crate) const BOUNDS: [u64; 17] = [
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    75_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    750_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    7_500_000_000,
-    10_000_000_000,
-];
 
 /// A snapshot of durations: their count, sum and quantiles.
 ///
@@ -125,7 +102,7 @@ impl Latencies {
     /// Its unit is the nanosecond.
     #[allow(
         clippy::missing_panics_doc,
-        reason = "the bounds are constant and valid"
+        reason = "the bounds are constant, and the tests of the layout use them"
     )]
     pub fn histogram(&self) -> &Histogram<u64> {
         self.histogram.get_or_init(|| {

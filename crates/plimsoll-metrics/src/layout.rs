@@ -24,6 +24,29 @@ const LINEAR_BITS: u32 = UNIT_BITS + HALF_BITS;
 /// All octaves.
 pub(crate) const OCTAVES: usize = (LONGEST_BITS - LINEAR_BITS + 1) as usize;
 
+/// Bucket bounds in nanoseconds: those of `http.server.request.duration` in OpenTelemetry's
+/// conventions, and three finer ones below, since a service behind a gate is often faster than
+/// 5 ms.
+pub(crate) const BOUNDS: [u64; 17] = [
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
+];
+
 /// The octave of a duration and its bucket there. The octave is beyond [`OCTAVES`] for a duration
 /// above [`LONGEST`].
 ///

@@ -112,6 +112,10 @@ fn use_all(gate: &GateMetrics, from: u32, to: u32) {
 }
 
 #[test]
+#[allow(
+    clippy::print_stdout,
+    reason = "the docs of the crate state the figures"
+)]
 fn a_gate_takes_less_than_128_kib() {
     let gate = &Metrics::new().gate("edge").every_permit();
     let (idle, together) = (gate.bytes(), &Barrier::new(3));
