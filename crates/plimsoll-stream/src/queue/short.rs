@@ -7,7 +7,8 @@
 //!
 //! Each operation that is not short locks with [`Shared::lock`], which forbids short ones; the end of
 //! the operation, [`Shared::unlock`], allows them again. So an operation that ends in another way
-//! costs time, and never breaks a rule.
+//! costs time, and never breaks a rule. A send that turns out not to be short has changed nothing, and
+//! [`Shared::carry_out`] allows or forbids at its end.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -41,6 +42,12 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn forbid_short(&mut self) {
         self.short.items = 0;
+        self.forbid_short_receives();
+    }
+
+    /// Until the next [`allow_short`](Self::allow_short) no receive is short.
+    #[inline]
+    pub(crate) fn forbid_short_receives(&mut self) {
         self.short.receives = 0;
     }
 
@@ -113,7 +120,9 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn must_ask(&self) -> bool {
         let left = self.unasked.load(Relaxed);
-        self.unasked.store(left.saturating_sub(1), Relaxed);
+        if left > 0 {
+            self.unasked.store(left - 1, Relaxed);
+        }
         left == 0
     }
 
