@@ -108,9 +108,9 @@
 //! waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
 //! beside its peers.
 //!
-//! An operation under [`QueuePolicy::Block`] takes the least time in a queue without a bound in
-//! bytes, priorities and keys, while no task waits and since no item was lost or expired. It then
-//! moves the item and decides nothing.
+//! Sends and receives take the least time in a queue without a bound in bytes, priorities and keys,
+//! while there is room, no task waits, and no item was lost in front of the next one. They then move
+//! the item and decide nothing. Under [`QueuePolicy::Block`] most of them do.
 //!
 //! The lock is held for some ten nanoseconds. A thread that finds it locked looks again for about a
 //! microsecond, and then yields its processor. If the operating system has suspended the holder for

@@ -59,11 +59,10 @@ impl<T> BoundedQueue<T> {
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         let about = self.shared.functions.about(&item);
-        let mut state = self.shared.lock_short();
+        let state = self.shared.lock_short();
         if state.may_send_short() {
             return Ok(self.shared.send_short(state, item));
         }
-        state.forbid_short();
         let plan = state.plan(about.weight);
         self.shared.carry_out(state, plan, item, &about)
     }

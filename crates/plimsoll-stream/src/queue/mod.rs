@@ -7,7 +7,7 @@
 //! | `sender`, `permit`, `receiver`, `stream`, `sink` | futures that wait, and faces |
 //! | `turn`, `place` | how senders and receivers wait |
 //! | `shared`, `lock`, `functions` | the lock, and the caller's functions outside of it |
-//! | `short` | sends and receives that need no decision, as most under `Block` |
+//! | `short` | sends and receives that need no decision: most, while the queue is not full |
 //! | `state`, `plan`, `admit`, `take` | decisions under the lock |
 //! | `ring`, `ring_side`, `ring_lost`, `ring_search` | the items in order, and what is beside and between them |
 //! | `slot`, `levels`, `keys` | parts of the ring: tags and lost numbers, indexes |

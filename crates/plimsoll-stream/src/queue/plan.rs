@@ -94,6 +94,8 @@ impl<T> State<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn evict_one(&mut self, item: T, about: &About) -> Sent<T> {
         let oldest = self.ring.evict_oldest(DropReason::Oldest);
+        // There is a gap in front now.
+        self.forbid_short_receives();
         let seq = self.push(item, about);
         let Some(oldest) = oldest else {
             return Sent::queued(seq, Lost::new());

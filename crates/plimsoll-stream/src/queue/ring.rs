@@ -138,17 +138,18 @@ impl<T> Ring<T> {
         self.slots.pop_front().flatten()
     }
 
-    /// Queued items of a plain ring, up to `u32::MAX`.
+    /// Queued items of a plain ring that has taken or given an item in the short way: at most
+    /// `u32::MAX`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn plain_len(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        self.slots.len() as u32
     }
 
     /// How many items of a plain ring can be taken with [`pop_plain`](Self::pop_plain), up to what
     /// fits in the result.
     pub(crate) fn plain_items(&self) -> u16 {
-        if self.front.is_some() {
+        if self.front.is_some() || u32::try_from(self.slots.len()).is_err() {
             return 0;
         }
         let stamped = self.stamps.front().map(|(seq, _)| seq - self.next());

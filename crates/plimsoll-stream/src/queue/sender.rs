@@ -91,11 +91,10 @@ impl<'a, T> SendItem<'a, T> {
     #[inline(never)]
     fn poll_first(
         mut self: Pin<&mut Self>,
-        mut state: Guard<'a, State<T>>,
+        state: Guard<'a, State<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent<T>, SendError<T>>> {
         let this = self.as_mut().project();
-        state.forbid_short();
         let about = this.about.unwrap_or_default();
         let plan = state.plan(about.weight);
         if plan != Plan::Full {

@@ -118,15 +118,10 @@ impl<T> Shared<T> {
                 Ok(Sent::queued(seq, Lost::new()))
             }
             Plan::EvictOldest => {
+                // Performance: as many items as before, so there is nothing to publish and nothing
+                // to grant (`streams`, `queue/drop_oldest/full`).
                 let sent = state.evict_one(item, about);
-                // Performance: no operation is short while there is a gap in front, so none is
-                // allowed (`streams`, `queue/drop_oldest/full`).
-                self.publish(&state);
-                if state.may_grant() {
-                    Self::grant(state);
-                } else {
-                    drop(state);
-                }
+                drop(state);
                 self.functions.report(&sent.lost);
                 Ok(sent)
             }

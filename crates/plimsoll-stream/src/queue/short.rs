@@ -1,20 +1,20 @@
 //! Sends and receives that need no decision.
 //!
-//! Most operations on a queue under [`QueuePolicy::Block`] move one item and decide nothing: there is
-//! room, no task waits, no item has a weight, a level, a key or a time stamp, and no number was lost.
+//! Most operations on a queue that is not full move one item and decide nothing: there is room, no
+//! task waits, no item has a weight, a level, a key or a time stamp, and no number was lost.
 //! Whether that holds changes seldom, so it is worked out at the end of each other operation
-//! ([`State::allow_short`]). A short operation compares two numbers, moves the item and unlocks.
+//! ([`State::allow_short`]). A short operation compares some numbers, moves the item and unlocks.
 //!
 //! Each operation that is not short locks with [`Shared::lock`], which forbids short ones; the end of
 //! the operation, [`Shared::unlock`], allows them again. So an operation that ends in another way
-//! costs time, and never breaks a rule.
+//! costs time, and never breaks a rule. A send that turns out not to be short has changed nothing, and
+//! [`Shared::carry_out`] allows or forbids at its end.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{
     lock::Guard,
     outcome::{Lost, Sent},
-    policy::QueuePolicy,
     shared::Shared,
     state::State,
 };
@@ -42,6 +42,12 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn forbid_short(&mut self) {
         self.short.items = 0;
+        self.forbid_short_receives();
+    }
+
+    /// Until the next [`allow_short`](Self::allow_short) no receive is short.
+    #[inline]
+    pub(crate) fn forbid_short_receives(&mut self) {
         self.short.receives = 0;
     }
 
@@ -52,7 +58,8 @@ impl<T> State<T> {
         if self.may_grant() || !self.ring.is_plain() {
             return;
         }
-        if matches!(self.policy, QueuePolicy::Block { .. }) && !self.closed {
+        // While there is room, all policies for plain items queue the new one.
+        if !self.closed {
             let items = self.limits.items - self.reserved.items;
             self.short.items = u32::try_from(items).unwrap_or(u32::MAX);
         }
@@ -113,7 +120,9 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn must_ask(&self) -> bool {
         let left = self.unasked.load(Relaxed);
-        self.unasked.store(left.saturating_sub(1), Relaxed);
+        if left > 0 {
+            self.unasked.store(left - 1, Relaxed);
+        }
         left == 0
     }
 
