@@ -5,9 +5,9 @@
 //! saves a fifth of the time of a send and a receive (`streams`, `queue/push+pop`). So a thread that
 //! waits is not woken: it looks again.
 //!
-//! That is seldom and short. The lock is held for some ten nanoseconds, and never while code of the
-//! caller runs or a task waits. Only when the operating system suspends the holder is it held for
-//! longer. One thread then yields its processor, later sleeps for a moment, and looks again. All
+//! That is seldom and short. The lock is taken for some ten nanoseconds, and never while code of the
+//! caller runs or a task waits; only a holder that the operating system suspends keeps it longer. One
+//! thread then yields its processor, later sleeps for a moment, and looks again. All
 //! others sleep until that one has the lock.
 //!
 //! The models of loom have loom's lock in its place.
@@ -106,55 +106,6 @@ mod active {
                 return None;
             }
             self.value.try_lock()
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-
-        use super::*;
-
-        #[test]
-        fn many_threads_share_the_lock() {
-            let lock = Lock::new(0_u64);
-            thread::scope(|scope| {
-                for _ in 0..16 {
-                    scope.spawn(|| {
-                        for _ in 0..2_000 {
-                            let mut count = lock.lock();
-                            let before = *count;
-                            hint::black_box(&mut *count);
-                            *count = before + 1;
-                        }
-                    });
-                }
-            });
-            assert_eq!(*lock.lock(), 32_000);
-        }
-
-        #[test]
-        fn a_suspended_holder_is_waited_for() {
-            let lock = Lock::new(0_u64);
-            let started = AtomicU64::new(0);
-            thread::scope(|scope| {
-                let mut held = lock.lock();
-                for _ in 0..4 {
-                    scope.spawn(|| {
-                        started.fetch_add(1, SeqCst);
-                        *lock.lock() *= 2;
-                    });
-                }
-                // Longer than the looks and yields of the threads.
-                while started.load(SeqCst) < 4 {
-                    thread::yield_now();
-                }
-                for _ in 0..20 * YIELDS {
-                    thread::yield_now();
-                }
-                *held += 1;
-            });
-            assert_eq!(*lock.lock(), 16, "each thread has waited for the holder");
         }
     }
 }

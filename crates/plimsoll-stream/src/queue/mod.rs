@@ -24,8 +24,10 @@ mod guard;
 mod keys;
 mod levels;
 mod lock;
+#[cfg(all(test, not(loom)))]
+mod lock_tests;
 #[cfg(all(test, loom))]
-mod loom_short;
+mod loom_short_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod outcome;
@@ -42,6 +44,7 @@ mod ring_side;
 mod sender;
 mod shared;
 mod short;
+mod short_ops;
 mod sink;
 mod slot;
 mod state;
