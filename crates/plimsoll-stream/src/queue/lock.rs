@@ -5,9 +5,9 @@
 //! saves a fifth of the time of a send and a receive (`streams`, `queue/push+pop`). So a thread that
 //! waits is not woken: it looks again.
 //!
-//! That is seldom and short. The lock is held for some ten nanoseconds, and never while code of the
-//! caller runs or a task waits. Only when the operating system suspends the holder is it held for
-//! longer. One thread then yields its processor, later sleeps for a moment, and looks again. All
+//! That is seldom and short. An operation keeps the lock for some ten nanoseconds, and never while code
+//! of the caller runs or a task waits. It takes longer only when the operating system suspends the
+//! thread that has the lock. One thread then yields its processor, later sleeps for a moment, and looks again. All
 //! others sleep until that one has the lock.
 //!
 //! The models of loom have loom's lock in its place.

@@ -25,7 +25,7 @@ mod keys;
 mod levels;
 mod lock;
 #[cfg(all(test, loom))]
-mod loom_short;
+mod loom_short_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod outcome;

@@ -26,17 +26,6 @@ use super::{
 /// `queue/block/1p`). `a_receiver_that_never_waits_lets_other_tasks_run` fails from 4 on.
 const RECEIVES_PER_QUESTION: u32 = 3;
 
-/// Which sends and receives are short.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Short {
-    /// A send is short while fewer items than this are queued.
-    items: u32,
-    /// The low bits of the number of an item that gets a time stamp: its send is not short.
-    stamped: u16,
-    /// So many receives are short.
-    receives: u16,
-}
-
 impl<T> State<T> {
     /// Until the next [`allow_short`](Self::allow_short) no operation is short.
     #[inline]
