@@ -23,6 +23,10 @@ mod functions;
 mod guard;
 mod keys;
 mod levels;
+#[cfg(not(loom))]
+mod lock;
+#[cfg(loom)]
+#[path = "lock_of_loom.rs"]
 mod lock;
 #[cfg(all(test, loom))]
 mod loom_short_tests;
