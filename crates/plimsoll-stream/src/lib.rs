@@ -112,10 +112,10 @@
 //! while there is room, no task waits, and no item was lost in front of the next one. They then move
 //! the item and decide nothing. Under [`QueuePolicy::Block`] most of them do.
 //!
-//! The lock is taken for some ten nanoseconds. A thread that finds it locked looks again for about a
-//! microsecond, and then yields its processor. If the operating system has suspended the holder for
-//! longer, the thread sleeps for 50 µs at a time, which delays it by that much. Do not share a
-//! queue between threads with and without real-time priority.
+//! An operation keeps the lock for some ten nanoseconds. A thread that finds it locked looks again for
+//! about a microsecond, and then yields its processor. If the operating system has suspended the
+//! thread with the lock for longer, the other one sleeps for 50 µs at a time. Do not share a queue
+//! between threads with and without real-time priority.
 //!
 //! # When not to use a `BoundedQueue`
 //!

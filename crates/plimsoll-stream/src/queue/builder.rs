@@ -15,8 +15,7 @@ use super::{
     reason::DropReason,
     ring::Ring,
     shared::Shared,
-    short::Short,
-    state::{Limits, Reserved, State},
+    state::{Limits, Reserved, Short, State},
     waits::Waits,
     weight::Weight,
 };

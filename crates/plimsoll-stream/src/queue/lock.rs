@@ -2,130 +2,151 @@
 //!
 //! A lock of the standard library takes two atomic operations that wait for the memory: one to lock,
 //! and one to unlock, which looks for sleeping threads. Here the second one is a plain store, which
-//! saves a fifth of the time of a send and a receive (`streams`, `queue/push+pop`). So a thread that
+//! saves a sixth of the time of a send and a receive (`streams`, `queue/push+pop`). So a thread that
 //! waits is not woken: it looks again.
 //!
-//! That is seldom and short. The lock is taken for some ten nanoseconds, and never while code of the
-//! caller runs or a task waits; only a holder that the operating system suspends keeps it longer. One
-//! thread then yields its processor, later sleeps for a moment, and looks again. All
-//! others sleep until that one has the lock.
+//! That is seldom and short. An operation keeps the lock for some ten nanoseconds, and never while
+//! code of the caller runs or a task waits. It takes longer only when the operating system suspends
+//! the thread that has the lock. One thread then yields its processor, later sleeps for a moment, and
+//! looks again. All others sleep until that one has the lock.
 //!
-//! The models of loom have loom's lock in its place.
+//! The models of loom have `lock_of_loom` in its place.
 
-#[cfg(not(loom))]
-pub(crate) use active::{Guard, Lock};
-#[cfg(loom)]
-pub(crate) use model::{Guard, Lock};
+use std::{
+    hint,
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
-#[cfg(not(loom))]
-mod active {
-    use std::{
-        hint,
-        sync::{Condvar, Mutex, PoisonError},
-        thread,
-        time::Duration,
-    };
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 
-    use spin::mutex::{SpinMutex, SpinMutexGuard};
+/// Looks at the lock before a thread yields its processor.
+///
+/// Together about a microsecond, much longer than the lock is held by a thread that runs.
+/// `queue/block/4p` of `streams` is slower with much less, when threads yield for each other.
+const LOOKS: u32 = 64;
+/// Yields before a thread sleeps between two looks.
+///
+/// A holder that waits for a processor gets one of those that are yielded. More yields delay only
+/// the sleep below. `a_suspended_holder_is_waited_for` fails if the wait ends without the lock.
+const YIELDS: u32 = 64;
+/// The sleep between two looks, for a holder that no yield lets run, such as one of lower
+/// real-time priority.
+///
+/// Much longer than a switch of threads, and a delay that the suspended holder has caused
+/// already. The test above fails if the sleep has no end.
+const SLEEP: Duration = Duration::from_micros(50);
 
-    /// Looks at the lock before a thread yields its processor.
-    ///
-    /// Together about a microsecond, much longer than the lock is held by a thread that runs.
-    /// `queue/block/4p` of `streams` is slower with much less, when threads yield for each other.
-    const LOOKS: u32 = 64;
-    /// Yields before a thread sleeps between two looks.
-    ///
-    /// A holder that waits for a processor gets one of those that are yielded. More yields delay only
-    /// the sleep below. `a_suspended_holder_is_waited_for` fails if the wait ends without the lock.
-    const YIELDS: u32 = 64;
-    /// The sleep between two looks, for a holder that no yield lets run, such as one of lower
-    /// real-time priority.
-    ///
-    /// Much longer than a switch of threads, and a delay that the suspended holder has caused
-    /// already. The test above fails if the sleep has no end.
-    const SLEEP: Duration = Duration::from_micros(50);
+pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
 
-    pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Lock<T> {
+    value: SpinMutex<T>,
+    /// Held by the one thread that yields.
+    first: Mutex<()>,
+    /// Notified by nothing: it is for sleeps.
+    sleep: Condvar,
+}
 
-    #[derive(Debug)]
-    #[repr(C)]
-    pub(crate) struct Lock<T> {
-        value: SpinMutex<T>,
-        /// Held by the one thread that yields.
-        first: Mutex<()>,
-        /// Notified by nothing: it is for sleeps.
-        sleep: Condvar,
+impl<T> Lock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            value: SpinMutex::new(value),
+            first: Mutex::new(()),
+            sleep: Condvar::new(),
+        }
     }
 
-    impl<T> Lock<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self {
-                value: SpinMutex::new(value),
-                first: Mutex::new(()),
-                sleep: Condvar::new(),
-            }
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        match self.value.try_lock() {
+            Some(guard) => guard,
+            None => self.wait(),
         }
+    }
 
-        #[inline(always)]
-        #[allow(clippy::inline_always)]
-        pub(crate) fn lock(&self) -> Guard<'_, T> {
-            match self.value.try_lock() {
-                Some(guard) => guard,
-                None => self.wait(),
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) -> Guard<'_, T> {
+        for _ in 0..LOOKS {
+            hint::spin_loop();
+            if let Some(guard) = self.look() {
+                return guard;
             }
         }
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut yields = 0;
+        loop {
+            if let Some(guard) = self.look() {
+                return guard;
+            }
+            if yields < YIELDS {
+                yields += 1;
+                thread::yield_now();
+            } else {
+                let slept = self.sleep.wait_timeout(first, SLEEP);
+                first = slept.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
 
-        #[cold]
-        #[inline(never)]
-        fn wait(&self) -> Guard<'_, T> {
-            for _ in 0..LOOKS {
-                hint::spin_loop();
-                if let Some(guard) = self.look() {
-                    return guard;
-                }
-            }
-            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut yields = 0;
-            loop {
-                if let Some(guard) = self.look() {
-                    return guard;
-                }
-                if yields < YIELDS {
-                    yields += 1;
-                    thread::yield_now();
-                } else {
-                    let slept = self.sleep.wait_timeout(first, SLEEP);
-                    first = slept.unwrap_or_else(PoisonError::into_inner).0;
-                }
-            }
+    /// Locks if the lock looks free. An exchange alone would take the cache line from the holder.
+    fn look(&self) -> Option<Guard<'_, T>> {
+        if self.value.is_locked() {
+            return None;
         }
-
-        /// Locks if the lock looks free. An exchange alone would take the cache line from the holder.
-        fn look(&self) -> Option<Guard<'_, T>> {
-            if self.value.is_locked() {
-                return None;
-            }
-            self.value.try_lock()
-        }
+        self.value.try_lock()
     }
 }
 
-#[cfg(loom)]
-mod model {
-    use std::sync::PoisonError;
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-    pub(crate) type Guard<'a, T> = loom::sync::MutexGuard<'a, T>;
+    use super::*;
 
-    #[derive(Debug)]
-    pub(crate) struct Lock<T>(loom::sync::Mutex<T>);
+    #[test]
+    fn many_threads_share_the_lock() {
+        let lock = Lock::new(0_u64);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let mut count = lock.lock();
+                        let before = *count;
+                        hint::black_box(&mut *count);
+                        *count = before + 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*lock.lock(), 32_000);
+    }
 
-    impl<T> Lock<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> Guard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
+    #[test]
+    fn a_suspended_holder_is_waited_for() {
+        let lock = Lock::new(0_u64);
+        let started = AtomicU64::new(0);
+        thread::scope(|scope| {
+            let mut held = lock.lock();
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    started.fetch_add(1, SeqCst);
+                    *lock.lock() *= 2;
+                });
+            }
+            // Longer than the looks and yields of the threads.
+            while started.load(SeqCst) < 4 {
+                thread::yield_now();
+            }
+            for _ in 0..20 * YIELDS {
+                thread::yield_now();
+            }
+            *held += 1;
+        });
+        assert_eq!(*lock.lock(), 16, "each thread has waited for the holder");
     }
 }

@@ -23,9 +23,11 @@ mod functions;
 mod guard;
 mod keys;
 mod levels;
+#[cfg(not(loom))]
 mod lock;
-#[cfg(all(test, not(loom)))]
-mod lock_tests;
+#[cfg(loom)]
+#[path = "lock_of_loom.rs"]
+mod lock;
 #[cfg(all(test, loom))]
 mod loom_short_tests;
 #[cfg(all(test, loom))]
@@ -44,7 +46,6 @@ mod ring_side;
 mod sender;
 mod shared;
 mod short;
-mod short_ops;
 mod sink;
 mod slot;
 mod state;

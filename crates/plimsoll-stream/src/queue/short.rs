@@ -1,12 +1,123 @@
-//! Which sends and receives need no decision: see [`short_ops`](super::short_ops).
+//! Sends and receives that need no decision.
+//!
+//! Most operations on a queue that is not full move one item and decide nothing: there is room, no
+//! task waits, no item has a weight, a level, a key or a time stamp, and no number was lost.
+//! Whether that holds changes seldom, so it is worked out at the end of each other operation
+//! ([`State::allow_short`]). A short operation compares some numbers, moves the item and unlocks.
+//!
+//! Each operation that is not short locks with [`Shared::lock`], which forbids short ones; the end of
+//! the operation, [`Shared::unlock`], allows them again. So an operation that ends in another way
+//! costs time, and never breaks a rule. A send that turns out not to be short has changed nothing, and
+//! [`Shared::carry_out`] allows or forbids at its end.
 
-/// Which sends and receives are short.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Short {
-    /// A send is short while fewer items than this are queued.
-    pub(super) items: u32,
-    /// The low bits of the number of an item that gets a time stamp: its send is not short.
-    pub(super) stamped: u16,
-    /// The number of receives that are short.
-    pub(super) receives: u16,
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{
+    lock::Guard,
+    outcome::{Lost, Sent},
+    shared::Shared,
+    state::State,
+};
+
+/// Receives for each one that asks for the budget of its task.
+///
+/// In receives. A task has a budget of 128 such questions before it must yield, so a receiver that
+/// never waits yields after 384 items. The question takes as long as half of a receive (`streams`,
+/// `queue/block/1p`). `a_receiver_that_never_waits_lets_other_tasks_run` fails from 4 on.
+const RECEIVES_PER_QUESTION: u32 = 3;
+
+impl<T> State<T> {
+    /// Until the next [`allow_short`](Self::allow_short) no operation is short.
+    #[inline]
+    pub(crate) fn forbid_short(&mut self) {
+        self.short.items = 0;
+        self.forbid_short_receives();
+    }
+
+    /// Until the next [`allow_short`](Self::allow_short) no receive is short.
+    #[inline]
+    pub(crate) fn forbid_short_receives(&mut self) {
+        self.short.receives = 0;
+    }
+
+    /// Works out which operations are short, at the end of one that is not.
+    #[inline]
+    pub(crate) fn allow_short(&mut self) {
+        self.forbid_short();
+        if self.may_grant() || !self.ring.is_plain() {
+            return;
+        }
+        // While there is room, all policies for plain items queue the new one.
+        if !self.closed {
+            let items = self.limits.items - self.reserved.items;
+            self.short.items = u32::try_from(items).unwrap_or(u32::MAX);
+        }
+        if let Some(waits) = &self.waits {
+            self.short.stamped = waits.next() as u16;
+        }
+        self.short.receives = self.ring.plain_items();
+    }
+
+    /// Whether a send is short.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn may_send_short(&self) -> bool {
+        self.ring.has_room(self.short.items as usize)
+            && self.ring.numbers() as u16 != self.short.stamped
+    }
+
+    /// Takes the oldest item, if that is short.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn take_short(&mut self) -> Option<T> {
+        if self.short.receives == 0 {
+            return None;
+        }
+        let item = self.ring.pop_plain()?;
+        self.short.receives -= 1;
+        Some(item)
+    }
+}
+
+impl<T> Shared<T> {
+    /// Ends a send that is short.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn send_short(&self, mut state: Guard<'_, State<T>>, item: T) -> Sent<T> {
+        let seq = state.ring.push_plain(item);
+        self.len.store(state.ring.plain_len(), Relaxed);
+        drop(state);
+        Sent::queued(seq, Lost::new())
+    }
+
+    /// Takes the oldest item, if that is short. Returns the lock if not.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn take_short(&self) -> Result<T, Guard<'_, State<T>>> {
+        let mut state = self.lock_short();
+        let Some(item) = state.take_short() else {
+            return Err(state);
+        };
+        self.len.store(state.ring.plain_len(), Relaxed);
+        Ok(item)
+    }
+
+    /// Counts a receive. Returns whether it must ask for the budget of its task.
+    ///
+    /// Receivers that run at the same time may miscount, which moves a question by some receives.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn must_ask(&self) -> bool {
+        let left = self.unasked.load(Relaxed);
+        if left > 0 {
+            self.unasked.store(left - 1, Relaxed);
+        }
+        left == 0
+    }
+
+    /// Notes that a receive has asked for the budget of its task.
+    #[inline]
+    pub(crate) fn has_asked(&self) {
+        self.unasked.store(RECEIVES_PER_QUESTION - 1, Relaxed);
+    }
 }

@@ -7,7 +7,7 @@ use plimsoll_core::policy::Waiters;
 
 use super::{
     counters::Counters, outcome::Lost, policy::QueuePolicy, reason::DropReason, ring::Ring,
-    short::Short, waits::Waits,
+    waits::Waits,
 };
 use crate::clock::{Clock, nanos};
 
@@ -53,6 +53,17 @@ pub(crate) struct State<T> {
 pub(crate) struct Reserved {
     pub(crate) items: usize,
     pub(crate) bytes: usize,
+}
+
+/// Which sends and receives are short: see the file `short`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Short {
+    /// A send is short while fewer items than this are queued.
+    pub(super) items: u32,
+    /// The low bits of the number of an item that gets a time stamp: its send is not short.
+    pub(super) stamped: u16,
+    /// The next receives that are short.
+    pub(super) receives: u16,
 }
 
 impl<T> State<T> {
