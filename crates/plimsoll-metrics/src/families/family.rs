@@ -105,6 +105,14 @@ pub(crate) fn float(value: f64) -> String {
     } else if value.is_infinite() {
         String::from(if value > 0.0 { "+Inf" } else { "-Inf" })
     } else {
-        format!("{value:?}")
+        // Digits as far as they are short; an exponent is valid, too, and harder to read.
+        let mut text = match value.abs() {
+            0.0 | 1e-9..1e15 => value.to_string(),
+            _ => format!("{value:?}"),
+        };
+        if !text.contains(['.', 'e']) {
+            text.push_str(".0");
+        }
+        text
     }
 }

@@ -25,7 +25,7 @@ async fn a_queue_shows_its_depth_and_what_it_lost() {
         ("sent", 6.0),
         ("received", 1.0),
         ("dropped", 2.0),
-        ("policy_rejected", 0.0),
+        ("rejected", 0.0),
     ];
     assert_eq!(
         (Figures::policy(&queue), read(&queue)),

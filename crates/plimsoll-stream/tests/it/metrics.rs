@@ -60,24 +60,24 @@ async fn a_queue_exports_its_depth_throughput_losses_and_waits() {
         queue_dropped_total{name="prices",part="queue",policy="drop_expired",reason="expired"} 0
         queue_dropped_total{name="prices",part="queue",policy="drop_expired",reason="newest"} 0
         oldest_age_seconds{name="prices",part="queue"} 2.003
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.000001024"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.000004096"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.000016384"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.000065536"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.000262144"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.001048576"} 0
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.004194304"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.016777216"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.067108864"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="0.268435456"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="1.073741824"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="4.294967296"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="17.179869184"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="68.719476736"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="274.877906944"} 1
+        queue_wait_seconds_bucket{name="prices",part="queue",le="+Inf"} 1
         queue_wait_seconds_sum{name="prices",part="queue"} 0.002883584
-        queue_wait_seconds_count{name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="0.000001024",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.000004096",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.000016384",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.000065536",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.000262144",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.001048576",name="prices",part="queue"} 0
-        queue_wait_seconds_bucket{le="0.004194304",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="0.016777216",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="0.067108864",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="0.268435456",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="1.073741824",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="4.294967296",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="17.179869184",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="68.719476736",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="274.877906944",name="prices",part="queue"} 1
-        queue_wait_seconds_bucket{le="+Inf",name="prices",part="queue"} 1"#,
+        queue_wait_seconds_count{name="prices",part="queue"} 1"#,
     );
 }
 
