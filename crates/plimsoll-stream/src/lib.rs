@@ -113,7 +113,7 @@
 //! the item and decide nothing. Under [`QueuePolicy::Block`] most of them do.
 //!
 //! An operation keeps the lock for some ten nanoseconds. A thread that finds it locked looks again for
-//! about a microsecond, and then yields its processor. If the operating system has suspended the
+//! about half a microsecond, and then yields its processor. If the operating system has suspended the
 //! thread with the lock for longer, the other one sleeps for 50 µs at a time. Do not share a queue
 //! between threads with and without real-time priority.
 //!

@@ -23,9 +23,9 @@ use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 /// Looks at the lock before a thread yields its processor.
 ///
-/// Together about a microsecond, much longer than the lock is held by a thread that runs.
-/// `queue/block/4p` of `streams` is slower with much less, when threads yield for each other.
-const LOOKS: u32 = 64;
+/// Together about half a microsecond, many times as long as an operation. More looks would take the
+/// processor from a suspended holder. No test depends on the value: after the looks come the yields.
+const LOOKS: u32 = 16;
 /// Yields before a thread sleeps between two looks.
 ///
 /// A holder that waits for a processor gets one of those that are yielded. More yields delay only
