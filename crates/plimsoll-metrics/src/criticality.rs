@@ -1,18 +1,27 @@
 //! The criticality of a rejected request.
 
+use http::HeaderName;
 use plimsoll_core::{Criticality, Priority, RequestHead, wire};
 
 /// Reads the criticality where [`ByExtension`](plimsoll_core::ByExtension) and
 /// [`ByHeader`](plimsoll_core::ByHeader) do: the extensions first, then the header, as it is stated
 /// there. `CRITICAL` when there is none, or no readable one.
-pub(crate) fn criticality(head: Option<RequestHead<'_>>) -> Criticality {
+///
+/// `header` is another name of the header.
+pub(crate) fn criticality(
+    head: Option<RequestHead<'_>>,
+    header: Option<&HeaderName>,
+) -> Criticality {
     let Some(head) = head else {
         return Criticality::default();
     };
     if let Some(priority) = head.extensions.get::<Priority>() {
         return priority.criticality();
     }
-    let mut stated = head.headers.get_all(wire::CRITICALITY).iter();
+    let mut stated = head
+        .headers
+        .get_all(header.unwrap_or(&wire::CRITICALITY))
+        .iter();
     match (stated.next(), stated.next()) {
         (Some(once), None) => once
             .to_str()
@@ -39,12 +48,12 @@ mod tests {
     }
 
     fn read(request: &Request<()>) -> Criticality {
-        criticality(Some(request.into()))
+        criticality(Some(request.into()), None)
     }
 
     #[test]
     fn the_extension_overrides_the_header_and_an_unreadable_header_is_critical() {
-        assert_eq!(criticality(None), Criticality::Critical);
+        assert_eq!(criticality(None, None), Criticality::Critical);
         assert_eq!(read(&stated(&[])), Criticality::Critical);
         assert_eq!(read(&stated(&["sheddable"])), Criticality::Sheddable);
         assert_eq!(read(&stated(&["URGENT"])), Criticality::Critical);
@@ -54,5 +63,16 @@ mod tests {
         let extension = Priority::new(Criticality::CriticalPlus);
         both.extensions_mut().insert(extension);
         assert_eq!(read(&both), Criticality::CriticalPlus);
+    }
+
+    #[test]
+    fn another_header_can_be_set() {
+        let mut request = stated(&["SHEDDABLE"]);
+        let own = HeaderName::from_static("x-importance");
+        request
+            .headers_mut()
+            .append(&own, "CRITICAL_PLUS".parse().unwrap());
+        let read = criticality(Some((&request).into()), Some(&own));
+        assert_eq!(read, Criticality::CriticalPlus);
     }
 }

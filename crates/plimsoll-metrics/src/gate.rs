@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderName;
 use plimsoll_core::{Kind, Observe, Outcome, Rejected, policy::End};
 use tokio::time::Instant;
 
@@ -59,6 +60,8 @@ struct Inner {
     /// Recorded by every thread: a queued request has taken the lock of its queue.
     wait: Buckets,
     every_permit: AtomicBool,
+    /// `None`: the usual header.
+    criticality: OnceLock<HeaderName>,
     watched: Watched,
     recent_latency: Recent,
     recent_wait: Recent,
@@ -75,6 +78,7 @@ impl GateMetrics {
             policies: Policies::default(),
             wait: Buckets::default(),
             every_permit: AtomicBool::default(),
+            criticality: OnceLock::new(),
             watched: Watched::default(),
             recent_latency: Recent::new(now),
             recent_wait: Recent::new(now),
@@ -99,6 +103,14 @@ impl GateMetrics {
     /// request in 16, chosen at random, since a request then takes one more clock read.
     pub fn every_permit(self) -> Self {
         self.0.every_permit.store(true, Relaxed);
+        self
+    }
+
+    /// Reads the criticality of rejected requests from this header, for all clones, as
+    /// [`ByHeader::criticality_header`](plimsoll_core::ByHeader::criticality_header) does for a
+    /// policy. By default from `plimsoll-criticality`. The first call counts.
+    pub fn criticality_header(self, name: HeaderName) -> Self {
+        self.0.criticality.get_or_init(|| name);
         self
     }
 
@@ -224,7 +236,7 @@ impl Observe for GateMetrics {
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
         let rejection = rejected.rejection;
         let row = self.0.policies.row(rejection.policy());
-        let criticality = criticality(rejected.request) as usize;
+        let criticality = criticality(rejected.request, self.0.criticality.get()) as usize;
         let kind = rejection.kind().index();
         self.0.shards.reject(row, kind, criticality);
     }

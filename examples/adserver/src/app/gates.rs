@@ -101,7 +101,10 @@ pub(super) fn logger(metrics: &Metrics) -> Result<(LoggerLayer, Depth), Box<dyn 
         .priorities(priorities);
     metrics.load("impression-log", depth.clone())?;
     metrics.watch("logger", shed.handle())?;
-    let counters = metrics.gate("logger").expecting("load-shed", Kind::Full);
+    let counters = metrics
+        .gate("logger")
+        .expecting("load-shed", Kind::Full)
+        .criticality_header(wire::CRITICALITY);
     Ok((GateLayer::builder(shed).observe(counters).build(), depth))
 }
 
