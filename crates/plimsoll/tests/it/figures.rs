@@ -19,8 +19,11 @@ use plimsoll::{
 use plimsoll_core::figures::{self, FigureKind, Figures};
 use tokio::time::Instant;
 
+/// A name, and the handle of a policy.
+type Handle = (&'static str, Box<dyn Figures>);
+
 /// A handle of each policy, with the name that it states.
-fn all() -> Result<Vec<(&'static str, Box<dyn Figures>)>, Box<dyn std::error::Error>> {
+fn all() -> Result<Vec<Handle>, Box<dyn std::error::Error>> {
     let limit = ConcurrencyLimit::new(8)?.queue(4, Duration::from_millis(50))?;
     let per_key = ConcurrencyLimit::new(2)?.per_key(ClientIp::peer(), Missing::Share, 100)?;
     let fair = FairShare::new(limit.handle());
