@@ -106,7 +106,7 @@ fn changes_have_the_key_the_reason_and_whether_they_were_made_by_hand() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     handle.on_change(Arc::new(move |change: &Change| {
-        log.lock().unwrap().push(change.clone())
+        log.lock().unwrap().push(change.clone());
     }));
     for _ in 0..2 {
         end(&keyed, "https://a.example/", Class::Failure);
@@ -114,7 +114,7 @@ fn changes_have_the_key_the_reason_and_whether_they_were_made_by_hand() {
     let alone = CircuitBreaker::new();
     let log = Arc::clone(&seen);
     alone.handle().on_change(Arc::new(move |change: &Change| {
-        log.lock().unwrap().push(change.clone())
+        log.lock().unwrap().push(change.clone());
     }));
     alone.handle().trip(secs(1));
     let seen = seen.lock().unwrap();
