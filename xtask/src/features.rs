@@ -30,7 +30,8 @@ pub(crate) fn check() -> Result<(), String> {
         "2",
     ]);
     // These forward to features of the other crates, each checked above.
-    let forwarded = "default,full,redis-cluster,redis-sentinel,redis-tls";
+    let forwarded = "default,full,metrics-facade,opentelemetry,prometheus-client,redis-cluster,\
+                     redis-sentinel,redis-tls";
     pairs.args(["--exclude-features", forwarded]);
     step("each pair of features of the facade", &mut pairs)
 }
