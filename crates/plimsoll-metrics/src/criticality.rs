@@ -5,7 +5,7 @@ use plimsoll_core::{Criticality, Priority, RequestHead, wire};
 
 /// Reads the criticality where [`ByExtension`](plimsoll_core::ByExtension) and
 /// [`ByHeader`](plimsoll_core::ByHeader) do: the extensions first, then the header, as it is stated
-/// there. `CRITICAL` when there is none, or no readable one.
+/// there. Requests without a criticality, or with a malformed one, are `CRITICAL`.
 ///
 /// `header` is another name of the header.
 pub(crate) fn criticality(
