@@ -16,6 +16,35 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 /// A machine that is busy needs several times as long as one that is not.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Starts a browser that shows a page. It ends when it is dropped.
+///
+/// # Panics
+///
+/// Without Chromium.
+pub fn launch(profile: &Path, url: &str) -> Child {
+    Command::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--remote-debugging-port=0",
+        ])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("chromium is missing; `cargo xtask test` installs it")
+}
+
 /// A page in a browser, which ends when it is dropped.
 pub struct Page {
     _browser: Child,
@@ -35,27 +64,7 @@ impl Page {
     /// Without Chromium, or when it does not answer, as all methods do.
     pub async fn open(url: &str) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let browser = Command::new("chromium")
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--hide-scrollbars",
-                "--remote-debugging-port=0",
-            ])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg("about:blank")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("chromium is missing; `cargo xtask test` installs it");
+        let browser = launch(profile.path(), "about:blank");
         let port = profile.path().join("DevToolsActivePort");
         let address = timeout(PATIENCE, address(&port)).await.expect("a port");
         let (socket, _) = connect_async(address).await.unwrap();

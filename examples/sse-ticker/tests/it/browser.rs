@@ -1,11 +1,12 @@
 //! The page in headless Chromium, which `cargo xtask test` installs.
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
+use proofs::chromium::launch;
 use sse_ticker::Ticker;
 use tempfile::TempDir;
 use tokio::{
-    process::{Child, Command},
+    process::Child,
     time::{sleep, timeout},
 };
 
@@ -17,26 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Opens a page. The browser ends when it is dropped.
 fn open(addr: SocketAddr, page: &str) -> (Child, TempDir) {
     let profile = tempfile::tempdir().unwrap();
-    let child = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--remote-debugging-port=0",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://{addr}{page}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("chromium is missing; `cargo xtask test` installs it");
+    let child = launch(profile.path(), &format!("http://{addr}{page}"));
     (child, profile)
 }
 
