@@ -86,6 +86,7 @@ const BARS: &[Bar] = &[
     bar("tasks", "k=4", ANY, Score(0.9)),
     bar("usl", "", ANY, Score(0.97)),
     bar("cold-start", "", ANY, Score(0.92)),
+    bar("noisy-machine", "", ANY, Score(0.85)),
     bar("after-idle", "", ANY, Score(0.96)),
     bar("rare-long-calls", "", ANY, Score(0.96)),
     bar("short-deadlines", "", ANY, Score(0.93)),

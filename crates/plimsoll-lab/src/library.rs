@@ -33,6 +33,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "short-deadlines",
     "bursts",
     "pauses",
+    "noisy-machine",
     "bimodal",
     "rare-long-calls",
     "mixed-routes",

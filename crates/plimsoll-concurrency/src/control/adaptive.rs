@@ -1,6 +1,9 @@
 //! The adaptive limit: owns the model and the phase, and applies each step.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{
+    ops::{ControlFlow, RangeInclusive},
+    time::Duration,
+};
 
 use super::{
     Algorithm, Change, InvalidLimits, LimitReason, Tuning, Window, WindowSize,
@@ -29,7 +32,7 @@ use super::{
 /// | the first calls | times 4 (with deadlines: by as much as they allow), for as long as that raises the throughput and the latency stays |
 /// | requests find no slot | to base x headroom + 2 sqrt(base), at most halved or doubled at once |
 /// | throughput far above the estimate | the estimate is replaced at once |
-/// | throughput far below it, twice | the same, and a probe finds out why |
+/// | throughput far below it, twice | the same with the no-load latency, so that the base stays, and a probe finds out why |
 /// | the mix of routes changes | stays, where [routes](crate::ConcurrencyLimit::route) have entrances of their own |
 /// | the estimate is uncertain | more headroom, and more probes |
 /// | every request finds a slot | stays; the no-load latency is updated while little is in flight |
@@ -42,7 +45,7 @@ use super::{
 ///
 /// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 under
 /// saturation. The queue holds work for 1 (under saturation) to 4.5 no-load latencies; no request
-/// waits for longer than 6.
+/// waits for longer than 6. Stated deadlines that leave more time lengthen both, up to four times.
 ///
 /// Little's law is from 1961. Sentinel and aegis ("BBR") estimate a limit with it and use the lowest
 /// latency of the last seconds as no-load latency; in a lasting overload there is no such second.
@@ -184,10 +187,12 @@ impl Adaptive {
     }
 
     fn measured(&mut self, seen: &Observation, probe: Probe) -> Step {
+        let seen = &match probe::join(probe, seen, &self.context()) {
+            ControlFlow::Break(all) => all,
+            ControlFlow::Continue(step) => return step,
+        };
+        self.model.follow_mix(seen);
         if !seen.obeys_littles_law(&self.model.tuning) {
-            if let Some(step) = probe::again(probe, &self.context()) {
-                return step;
-            }
             self.model.recalibrate(seen);
         }
         match self.model.probed(seen, probe.shallow) {
@@ -222,12 +227,12 @@ impl Adaptive {
         }
     }
 
-    /// Whether calls did not wait for each other in this window, so that routes may update their
-    /// no-load latencies.
-    fn is_at_no_load(&mut self, seen: &Observation) -> bool {
+    /// Whether calls did not wait for each other in a window that led to this step, so that routes may
+    /// update their no-load latencies: the last one of a probe, or an idle one.
+    fn is_at_no_load(&mut self, seen: &Observation, measured: bool, step: &Step) -> bool {
         let tuning = &self.model.tuning;
         if seen.demand {
-            return matches!(self.phase, Phase::Measure(_)) && seen.obeys_littles_law(tuning);
+            return measured && step.phase == Phase::Settle;
         }
         self.idle_windows = self.idle_windows.wrapping_add(1);
         self.idle_windows.checked_rem(tuning.idle_windows as u32) == Some(0)
@@ -300,11 +305,15 @@ impl Algorithm for Adaptive {
             let step = (window.dropped > 0).then(|| self.unanswered(&seen));
             return self.change(step, false);
         }
-        let slower = self.model.follow_mix(&seen);
-        self.headroom.follow_mix(slower);
-        let at_no_load = self.is_at_no_load(&seen);
+        // The windows of a probe are one measurement, with one mix.
+        let measured = matches!(self.phase, Phase::Measure(_));
+        if !measured {
+            let slower = self.model.follow_mix(&seen);
+            self.headroom.follow_mix(slower);
+        }
         self.model.saturate(&seen);
         let step = self.step(&seen);
+        let at_no_load = self.is_at_no_load(&seen, measured, &step);
         self.change(Some(step), at_no_load)
     }
 }

@@ -100,9 +100,11 @@ impl Model {
     }
 
     /// Standard error of the throughput of a window, relative to it: chance, and the calls that are
-    /// cut off at its ends.
+    /// cut off at its ends. One long call among short ones can halve a throughput by Little's law, so
+    /// the window's own variation counts, too.
     pub(super) fn throughput_error(&self, seen: &Observation, limit: f64) -> f64 {
-        let chance = self.variation.max(self.tuning.changed) / seen.calls.sqrt();
+        let variation = self.variation.max(seen.variation);
+        let chance = variation.max(self.tuning.changed) / seen.calls.sqrt();
         chance.max(limit / (self.tuning.generations * seen.calls))
     }
 
@@ -133,7 +135,7 @@ impl Model {
     /// How many times as many calls a probe has to hold as other windows: calls that vary more give
     /// a less certain mean.
     pub(super) fn probe_calls(&self) -> f64 {
-        self.variation.powi(2).clamp(1.0, self.tuning.probe_calls)
+        self.variation.powi(2).clamp(1.0, self.tuning.urgency)
     }
 
     /// Takes in what holds in every phase: drops and deadlines.
@@ -248,11 +250,33 @@ impl Model {
         }
         self.capacity *= (apart * weight).exp();
         if apart * weight < -2.0 * tuning.changed {
-            // Fewer workers, or slower ones: a probe distinguishes them.
+            self.changed_speed(apart * weight);
             self.next_probe = Some(seen.now);
             return Evidence::Fell;
         }
+        let busy = seen.saturation.min(self.saturation) > 0.5;
+        if settled && changed && apart > 0.0 && busy && !self.explains(seen.latency) {
+            self.changed_speed(apart);
+            self.next_probe = self.next_probe.map(|_| seen.now);
+        }
         Evidence::Near
+    }
+
+    /// The capacity has changed by the logarithm of this factor, at once. Other numbers of workers, or
+    /// other speeds: a probe distinguishes them. It begins as if it was speed, so that the base stays:
+    /// a machine that is slow for a moment is more frequent, and this error costs less. (Of half as
+    /// many workers all are busy during the probe, so it goes lower.)
+    fn changed_speed(&mut self, capacity: f64) {
+        if self.stated_no_load.is_none() {
+            self.no_load *= (-capacity).exp();
+        }
+    }
+
+    /// Whether this latency under load is that of calls that do not wait for each other, so that a
+    /// higher limit is what raised the throughput.
+    fn explains(&self, latency: f64) -> bool {
+        let longer = latency / self.no_load;
+        (1.0 - self.tuning.changed..self.tuning.pays).contains(&longer)
     }
 
     /// Updates the no-load latency from a window in which every request found a slot.

@@ -8,10 +8,12 @@ use super::{Tuning, Window};
 const MOST_VARIATION: f64 = 5.0;
 
 /// What a window shows about the load and the service. Times are in seconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Observation {
     /// When the window ended.
     pub(super) now: Instant,
+    /// How long it was, without silence under demand.
+    pub(super) time: f64,
     /// The limit during the window.
     pub(super) limit: f64,
     /// Calls that were answered; at least 1, so that it can be divided by.
@@ -79,6 +81,7 @@ impl Observation {
         let counted = (1.0 - late) * calibration * (window.answered as f64 + work) / time;
         Self {
             now: window.ended,
+            time,
             limit: window.limit.into(),
             calls,
             ended: window.answered as f64 + window.dropped as f64,
@@ -108,6 +111,49 @@ impl Observation {
         }
     }
 
+    /// This window and the next one, under the same limit, as one.
+    pub(super) fn and(&self, next: &Self) -> Self {
+        let (calls, time) = (self.calls + next.calls, self.time + next.time);
+        let mean = |of: fn(&Self) -> f64| (of(self) * self.calls + of(next) * next.calls) / calls;
+        let latency = mean(|part| part.latency);
+        let square = mean(|part| part.latency.powi(2) * (1.0 + part.variation.powi(2)));
+        let in_flight = mean(|part| part.in_flight);
+        // 1, unless late calls lower the throughput.
+        let done = mean(|part| part.throughput * part.latency / part.in_flight.max(1.0));
+        Self {
+            time,
+            calls,
+            ended: self.ended + next.ended,
+            latency,
+            variation: (square / latency.powi(2) - 1.0)
+                .max(0.0)
+                .sqrt()
+                .min(MOST_VARIATION),
+            throughput: done * in_flight.max(1.0) / latency,
+            counted: (self.counted * self.time + next.counted * next.time) / time,
+            in_flight,
+            max_in_flight: self.max_in_flight.max(next.max_in_flight),
+            saturation: mean(|part| part.saturation),
+            route_latency: self
+                .route_latency
+                .zip(next.route_latency)
+                .map(|(a, b)| (a * self.calls + b * next.calls) / calls),
+            dropped: mean(|part| part.dropped),
+            late: mean(|part| part.late),
+            ..*next
+        }
+    }
+
+    /// A window in which the calls that ended are not those that were in flight. Its mean latency is
+    /// too long while calls from before it end, and too short while long calls have not ended; by
+    /// Little's law, what is in flight shows those. Returns the window with the geometric mean of
+    /// both.
+    pub(super) fn by_residence(mut self) -> Self {
+        self.latency = (self.latency * self.in_flight / self.counted).sqrt();
+        self.throughput = self.counted;
+        self
+    }
+
     /// The limit has just fallen: calls that ended in this window shared the service with more than
     /// are in flight now, so that their latency is too long for Little's law.
     pub(super) fn correct_for_fallen_limit(&mut self) {
@@ -121,6 +167,11 @@ impl Observation {
     pub(super) fn obeys_littles_law(&self, tuning: &Tuning) -> bool {
         let expected = self.counted * self.latency;
         (expected / self.in_flight.max(1.0)).ln().abs() < tuning.changed
+    }
+
+    /// Whether the calls that ended were there for longer than those in flight: calls from before.
+    pub(super) fn holds_old_calls(&self, tuning: &Tuning) -> bool {
+        self.counted * self.latency > (1.0 + tuning.changed) * self.in_flight.max(1.0)
     }
 
     /// Whether few others were in flight, so that a call is unlikely to have waited for one of them.

@@ -19,7 +19,12 @@ pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u3
     let calm = if during_probe { 1.0 } else { model.calm() };
     // A request that waits for longer than its caller does takes a slot for nothing.
     let stays = (1.0 - model.dropped).powi(2);
-    let patience = model.no_load * (1.0 + (tuning.patience - 1.0) * calm) * stays;
+    // A request that states its deadline may wait for a part of it.
+    let more = model.deadline_left.map_or(1.0, |left| {
+        let longest = tuning.inside * left / (tuning.longest_wait * model.no_load);
+        longest.max(1.0).min(tuning.stated_wait)
+    });
+    let patience = model.no_load * (1.0 + (tuning.patience * more - 1.0) * calm) * stays;
     let in_time = (model.deadline_left).map_or(f64::INFINITY, |left| {
         let most = model.capacity * left;
         (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) * (1.0 + calm) / 2.0)
@@ -28,6 +33,6 @@ pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u3
         .min(in_time)
         .ceil()
         .clamp(1.0, LONGEST);
-    let longest = (tuning.longest_wait * model.no_load).clamp(1e-6, 3600.0);
+    let longest = (tuning.longest_wait * more * model.no_load).clamp(1e-6, 3600.0);
     (patience > 0.0).then(|| (len as u32, Duration::from_secs_f64(longest)))
 }

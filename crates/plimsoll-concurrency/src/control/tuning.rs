@@ -170,11 +170,9 @@ numbers! {
     probe_depth = 0.75 "bases", "load-curve";
     /// Share of the throughput that probes cost once the no-load latency is known.
     probe_cost = 0.002 "", "load-curve";
-    /// Greatest factor by which probes are more frequent while the no-load latency is uncertain.
+    /// Greatest factor by which probes are more frequent while the no-load latency is uncertain, and
+    /// by which they hold more calls where calls vary widely.
     urgency = 4.0 "", "load-curve";
-    /// Greatest factor by which a probe holds more calls than other windows: one call in a hundred
-    /// may take a hundred times as long.
-    probe_calls = 8.0 "", "rare-long-calls";
 
     // Queue.
 
@@ -183,6 +181,9 @@ numbers! {
     patience = 4.5 "no-load latencies", "bursts";
     /// Longest time in the queue.
     longest_wait = 6.0 "no-load latencies", "leavers";
+    /// Greatest factor by which requests that state a deadline may wait for longer, in proportion to
+    /// it.
+    stated_wait = 4.0 "", "tasks";
 }
 
 /// Numbers that are shares of a whole: at most 1.
@@ -206,7 +207,7 @@ const FACTORS: &[&str] = &[
     "most_boost",
     "most_move",
     "urgency",
-    "probe_calls",
+    "stated_wait",
 ];
 /// Numbers of which the first is below the second: ramps and ranges lie between them.
 const BELOW: &[(&str, &str)] = &[

@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{LimitReason, WindowSize, headroom::Headroom, model::Model, settings::Settings};
+use super::{
+    LimitReason, WindowSize, headroom::Headroom, model::Model, observation::Observation,
+    settings::Settings,
+};
 
 /// What the next window is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,8 +55,14 @@ pub(super) struct Probe {
     before: f64,
     /// It only checks the estimate.
     pub(super) shallow: bool,
-    /// Measured windows that did not obey Little's law.
-    loose: u32,
+    /// The most in flight in its last window, while calls from before it end.
+    most: f64,
+    /// Whether the window was left out in which the last of these ended.
+    drained: bool,
+    /// The least time of its measurement, in seconds.
+    least: f64,
+    /// What it has measured so far.
+    seen: Option<Observation>,
 }
 
 /// What a window leads to.

@@ -3,7 +3,7 @@
 //!
 //! A slow service and one in which calls queue both have a high latency. Probes distinguish them.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use tokio::time::Instant;
 
@@ -35,7 +35,10 @@ fn begin(now: Instant, depth: f64, at: &Context<'_>) -> Step {
         began: now,
         before: at.limit,
         shallow: depth > at.model.tuning.probe_depth,
-        loose: 0,
+        most: f64::INFINITY,
+        drained: false,
+        least: 0.0,
+        seen: None,
     };
     drain(probe, at.model.base() * depth, at)
 }
@@ -44,7 +47,9 @@ fn begin(now: Instant, depth: f64, at: &Context<'_>) -> Step {
 pub(in crate::control) fn lower(probe: Probe, at: &Context<'_>) -> Step {
     let probe = Probe {
         shallow: false,
-        loose: 0,
+        most: f64::INFINITY,
+        drained: false,
+        seen: None,
         ..probe
     };
     drain(probe, at.limit * at.model.tuning.probe_depth, at)
@@ -65,33 +70,80 @@ fn drain(probe: Probe, limit: f64, at: &Context<'_>) -> Step {
     Step::new(Phase::Drain(probe), limit, window, LimitReason::Probe)
 }
 
-/// Calls from before the probe have ended, with the latency of `seen`: the next window measures.
+/// Calls from before the probe have ended, with the latency of `seen`: the next windows measure.
 pub(in crate::control) fn measure(probe: Probe, seen: &Observation, at: &Context<'_>) -> Step {
-    let tuning = &at.model.tuning;
-    let least = tuning.window_calls * at.model.probe_calls();
-    let size = at.window((tuning.generations * at.limit).max(least));
     // Short calls end first, so the first estimate could be theirs: wait for the long ones.
-    let long = tuning.pays * seen.latency * (1.0 + seen.variation);
-    let time = if at.model.agreed == 0 {
-        size.time.max(seconds(long))
+    let long = if at.model.agreed == 0 {
+        at.model.tuning.pays * seen.latency * (1.0 + seen.variation)
     } else {
-        size.time
+        0.0
     };
-    let window = WindowSize { time, ..size };
-    Step::new(Phase::Measure(probe), at.limit, window, LimitReason::Probe)
+    let least = long.max(at.model.tail().as_secs_f64());
+    next_part(Probe { least, ..probe }, at)
 }
 
-/// Whether this window is to be measured again, since calls from before were still in it. `None`
-/// once that does not help: calls are cancelled, or several cells share the limit.
-pub(in crate::control) fn again(probe: Probe, at: &Context<'_>) -> Option<Step> {
-    let probe = Probe {
-        loose: probe.loose + 1,
-        ..probe
+/// Joins this window to those before it. Returns the whole measurement once it is complete, and the
+/// next step until then.
+///
+/// It is complete when it has enough calls, and those that ended are those that were in flight. It
+/// ends in any case after four times the time that the model expects: then calls are held for longer
+/// than a no-load latency that is too short, so the limit is far below the base, and each second of
+/// the probe costs as much as it was to cost in all.
+pub(in crate::control) fn join(
+    probe: Probe,
+    seen: &Observation,
+    at: &Context<'_>,
+) -> ControlFlow<Observation, Step> {
+    let tuning = &at.model.tuning;
+    let most = seen.max_in_flight;
+    let drains = most > at.limit && most < probe.most;
+    let old = seen.holds_old_calls(tuning) && !probe.drained;
+    if probe.seen.is_none() && (drains || old) {
+        let drained = !drains;
+        return ControlFlow::Continue(next_part(
+            Probe {
+                most,
+                drained,
+                ..probe
+            },
+            at,
+        ));
+    }
+    let all = probe.seen.map_or(*seen, |before| before.and(seen));
+    let (calls, most) = (calls(at), tuning.generations);
+    if all.time > most * expected(at) {
+        return ControlFlow::Break(all.by_residence());
+    }
+    // Where calls are cancelled or several cells share the limit, no number of calls is enough.
+    let balanced = all.obeys_littles_law(tuning) || all.calls >= most * calls;
+    if balanced && all.calls >= calls && all.time >= probe.least {
+        return ControlFlow::Break(all);
+    }
+    let seen = Some(all);
+    ControlFlow::Continue(next_part(Probe { seen, ..probe }, at))
+}
+
+/// The calls that a probe measures.
+fn calls(at: &Context<'_>) -> f64 {
+    let tuning = &at.model.tuning;
+    (tuning.generations * at.limit).max(tuning.window_calls * at.model.probe_calls())
+}
+
+/// The time that this takes, in seconds, if the model is right.
+fn expected(at: &Context<'_>) -> f64 {
+    calls(at) / (at.model.tuning.probe_depth * at.model.capacity)
+}
+
+/// A window for a part of the measurement. It ends by time: under a limit that is far too low, calls
+/// are few.
+fn next_part(probe: Probe, at: &Context<'_>) -> Step {
+    let tuning = &at.model.tuning;
+    let part = expected(at) / tuning.generations;
+    let window = WindowSize {
+        time: seconds(part.max(tuning.shortest_window)),
+        samples: 1,
     };
-    let patience = at.model.tuning.generations as u32;
-    let window = at.measuring(at.limit);
-    (probe.loose <= patience)
-        .then(|| Step::new(Phase::Measure(probe), at.limit, window, LimitReason::Probe))
+    Step::new(Phase::Measure(probe), at.limit, window, LimitReason::Probe)
 }
 
 /// Ends a probe, and puts off the next one for as long as makes this one cheap. `lost` is the share

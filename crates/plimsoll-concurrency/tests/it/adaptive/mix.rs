@@ -100,10 +100,10 @@ fn a_mix_of_slower_or_faster_routes_leaves_the_limit_where_it_was_when_they_are_
     }
 }
 
-/// So that the test above could fail: slower calls may as well be those of a service that has lost most of its workers.
+/// So that the test above could fail: slower calls may as well be those of a service that has lost
+/// most of its workers. A probe finds out, and costs throughput.
 #[test]
-fn a_mix_of_slower_routes_that_are_not_told_apart_brings_the_limit_down_until_a_dip_has_seen_them()
-{
+fn a_mix_of_slower_routes_that_are_not_told_apart_costs_a_probe() {
     let mut service = Saturated::new(false);
     service.settle();
     let (least, _) = service.range(USUAL);
@@ -112,9 +112,7 @@ fn a_mix_of_slower_routes_that_are_not_told_apart_brings_the_limit_down_until_a_
         service.limit
     });
     let (least_then, most_then) = (*limits.iter().min().unwrap(), *limits.iter().max().unwrap());
-    assert!(4 * least_then <= least, "{least_then}, and {least} before");
-    assert!(
-        f64::from(most_then) >= WORKERS,
-        "{most_then}: it is over soon"
-    );
+    assert!(least_then + 1 < least, "{least_then}, and {least} before");
+    assert!(f64::from(least_then) >= WORKERS / 2.0, "{least_then}");
+    assert!(f64::from(most_then) >= WORKERS, "{most_then}");
 }

@@ -3,6 +3,7 @@
 mod contract;
 mod first_load;
 mod mix;
+mod probes;
 mod replay;
 mod rows;
 mod server;

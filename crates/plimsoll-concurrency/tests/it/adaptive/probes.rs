@@ -1,0 +1,104 @@
+//! Probes, and jumps of the throughput that lead to one, in windows made by hand.
+
+use std::time::Duration;
+
+use plimsoll_concurrency::{Adaptive, Algorithm, LimitReason, Window};
+use tokio::time::Instant;
+
+use crate::{MS, published};
+
+/// A limit in front of workers that are always busy.
+struct Busy {
+    adaptive: Adaptive,
+    limit: u32,
+    now: Instant,
+}
+
+impl Busy {
+    fn new() -> Self {
+        fastrand::seed(1); // the intervals between probes are random
+        let adaptive = Adaptive::new();
+        Self {
+            limit: adaptive.initial(),
+            adaptive,
+            now: Instant::now(),
+        }
+    }
+
+    /// A window in which a worker takes this long for a call. Returns the reason for the next limit.
+    fn window(&mut self, workers: u32, call: Duration) -> LimitReason {
+        let busy = f64::from(self.limit.min(workers));
+        let latency = call.mul_f64(f64::from(self.limit) / busy);
+        let size = self.adaptive.window();
+        let time = size.time.max(call.mul_f64(f64::from(size.samples) / busy));
+        let answered = (time.as_secs_f64() / call.as_secs_f64() * busy) as u64 + 1;
+        let began = self.now;
+        self.now += time;
+        let change = self.adaptive.update(&Window {
+            began,
+            ended: self.now,
+            answered,
+            latency,
+            deviation: latency / 10,
+            max_in_flight: self.limit,
+            mean_in_flight: self.limit.into(),
+            limit: self.limit,
+            without_slot: answered,
+            rejected: answered,
+            ..published::window(1, 1)
+        });
+        self.limit = change.limit;
+        change.reason
+    }
+
+    fn settled() -> Self {
+        let mut busy = Self::new();
+        for _ in 0..400 {
+            busy.window(40, 20 * MS);
+        }
+        busy
+    }
+}
+
+#[test]
+fn a_service_that_becomes_slower_keeps_its_limit_but_for_one_probe() {
+    let mut busy = Busy::settled();
+    let before = busy.limit;
+    let lowest = (0..20).map(|_| {
+        busy.window(40, 60 * MS);
+        busy.limit
+    });
+    // 0.75 of the base, and not of a third of it.
+    let lowest = lowest.min().unwrap();
+    assert!(lowest >= 25, "{lowest} after {before}");
+}
+
+#[test]
+fn lost_workers_are_found_by_a_probe() {
+    let mut busy = Busy::settled();
+    let before = busy.limit;
+    for _ in 0..20 {
+        busy.window(13, 20 * MS);
+    }
+    assert!(busy.limit < 13 * 3, "{} after {before}", busy.limit);
+}
+
+#[test]
+fn a_probe_that_is_far_below_the_base_ends_after_four_times_its_expected_time() {
+    let mut busy = Busy::new();
+    // The first calls are short ones.
+    busy.window(40, 5 * MS);
+    let (mut probed, mut lowest) = (Duration::ZERO, u32::MAX);
+    for _ in 0..100 {
+        let (began, limit) = (busy.now, busy.limit);
+        busy.window(40, 400 * MS);
+        if limit < 20 {
+            probed += busy.now - began;
+            lowest = lowest.min(limit);
+        }
+    }
+    assert!(lowest <= 2, "{lowest}: no probe was too deep");
+    // One call after the other, fifty of them would take 20 s.
+    assert!(probed < Duration::from_secs(5), "{probed:?}");
+    assert!(busy.limit >= 40, "{}", busy.limit);
+}
