@@ -203,7 +203,9 @@ impl<T> BoundedQueue<T> {
 
     /// Changes the policy. Queued items stay, and senders that wait try again under the new policy.
     ///
-    /// Under [`QueuePolicy::DropExpired`] the age of items without a time stamp counts from now.
+    /// Under [`QueuePolicy::DropExpired`] the age of items without a time stamp counts from now. That
+    /// change takes time in proportion to the queued items, and sorts those that are behind a
+    /// younger one.
     ///
     /// # Errors
     ///

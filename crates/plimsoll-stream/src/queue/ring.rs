@@ -49,6 +49,9 @@ pub(crate) struct Ring<T> {
     pub(super) shift: u64,
     pub(super) levels: Option<Levels>,
     pub(super) keys: Option<Keys>,
+    /// Time stamps and positions of the items behind a younger one, the oldest item last. It may
+    /// have positions of items that have left.
+    pub(super) early: Vec<(u64, u64)>,
 }
 
 impl<T> Ring<T> {
@@ -69,6 +72,7 @@ impl<T> Ring<T> {
             shift: 0,
             levels,
             keys,
+            early: Vec::new(),
         }
     }
 

@@ -127,6 +127,8 @@ impl<T> State<T> {
         self.rng = policy.rng();
         if matches!(policy, QueuePolicy::DropExpired { .. }) {
             self.ring.stamp_all(self.clock.now());
+        } else {
+            self.ring.stamp_none(self.limits.bytes != usize::MAX);
         }
     }
 
@@ -174,12 +176,11 @@ impl<T> State<T> {
         }
     }
 
-    /// Evicts the items that are older than the TTL.
+    /// Evicts the items that are older than the TTL, the oldest first.
     pub(crate) fn expire(&mut self, ttl: Duration, lost: &mut Lost<T>) {
-        let (now, ttl) = (self.clock.now(), nanos(ttl));
-        let is_old = |at: u64| at != 0 && now.saturating_sub(at) >= ttl;
-        while self.ring.oldest_at().is_some_and(is_old) {
-            self.evict_oldest(DropReason::Expired, lost);
+        let before = self.clock.now().saturating_sub(nanos(ttl));
+        while let Some(index) = self.ring.sent_by(before) {
+            self.evict(index, DropReason::Expired, lost);
         }
     }
 

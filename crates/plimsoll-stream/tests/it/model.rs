@@ -79,6 +79,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Items of mixed ages, which expire: changes between policies that replace, drop and expire.
+fn aging_step() -> impl Strategy<Value = Step> {
+    let expire = QueuePolicy::DropExpired { ttl: TTL };
+    let send = (0_usize..30, 0_usize..4, 0_u8..5);
+    prop_oneof![
+        12 => send.prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
+        3 => Just(Step::SetPolicy(expire)),
+        2 => Just(Step::SetPolicy(QueuePolicy::Coalesce)),
+        1 => policy().prop_map(Step::SetPolicy),
+        8 => (1_u64..6).prop_map(Step::Advance),
+        2 => Just(Step::TryRecv),
+        3 => Just(Step::RecvDelivery),
+        3 => (1_usize..8).prop_map(Step::RecvMany),
+        1 => Just(Step::Drain),
+    ]
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Queued {
     seq: u64,
@@ -166,15 +183,19 @@ impl Model {
         seq
     }
 
+    /// Expires each item by its own age, the oldest first.
     fn expire(&mut self) -> Lost {
         let mut lost = Vec::new();
-        while let Some(Queued { at: Some(at), .. }) = self.queue.front() {
-            if self.now - at < TTL.as_secs() {
-                break;
+        loop {
+            let ages = self.queue.iter().enumerate();
+            let ages = ages.filter_map(|(index, queued)| Some((queued.at?, index)));
+            match ages.min() {
+                Some((at, index)) if self.now - at >= TTL.as_secs() => {
+                    lost.push(self.lose(index, DropReason::Expired));
+                }
+                _ => return lost,
             }
-            lost.push(self.lose(0, DropReason::Expired));
         }
-        lost
     }
 
     /// The lowest level, the newest item of it.
@@ -280,7 +301,7 @@ impl Model {
         self.recv_many(1).pop()
     }
 
-    /// Up to `limit` items. Those expire that are the oldest when the call begins.
+    /// Up to `limit` items, none of which has expired.
     fn recv_many(&mut self, limit: usize) -> Vec<Item> {
         if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.expire();
@@ -556,6 +577,14 @@ proptest! {
         steps in prop::collection::vec(step(), 0..120),
     ) {
         run(agree(described(), first, every, steps))?;
+    }
+
+    #[test]
+    fn items_of_mixed_ages_expire_as_in_the_model(
+        every in prop::option::of(1_u32..5),
+        steps in prop::collection::vec(aging_step(), 0..120),
+    ) {
+        run(agree(described(), QueuePolicy::Coalesce, every, steps))?;
     }
 
     #[test]
