@@ -38,7 +38,7 @@
 //! | frame | meaning |
 //! |---|---|
 //! | `retry: 3000`, and an `id` without data | the first frame; it dispatches nothing |
-//! | `id: EPOCH.SEQ`, `event`, `data` | an event; the id is opaque |
+//! | `id: EPOCH.SEQ`, `event`, `data` | an event; the id is opaque, and has a third part while a client polls |
 //! | `event: reset`, data `{"reason":"too_old","from":7,"to":90}` | the client's id was of no use: it must load its state again; what follows is after `to` |
 //! | `event: gap`, data `{"from":7,"to":9,"reason":"oldest"}` | the events 7 to 9 were lost |
 //! | `event: flow`, data `{"event":"flow.pause","reason":"buffer full"}` | the client is slow |
@@ -102,6 +102,7 @@ mod figures;
 mod frame;
 mod ladder;
 mod limits;
+mod moves;
 mod positions;
 mod request;
 mod response;
