@@ -63,6 +63,9 @@ impl<T> BoundedQueue<T> {
         if state.may_send_short() {
             return Ok(self.shared.send_short(state, item));
         }
+        if state.may_evict_short() {
+            return Ok(self.shared.evict_short(state, item));
+        }
         let plan = state.plan(about.weight);
         self.shared.carry_out(state, plan, item, &about)
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{
     keys::Keys,
     levels::Levels,
+    outcome::Lost,
     reason::{DropReason, Gap},
     slot::{Run, Side, Tag},
 };
@@ -34,8 +35,12 @@ pub(crate) struct Ring<T> {
     pub(super) is_plain: bool,
     /// Whether it may be plain while it is empty.
     pub(super) may_be_plain: bool,
+    /// A send that evicts the oldest item is short while as many items as this are queued: 0 for none.
+    pub(super) full: u32,
     /// Lost numbers in front of the first slot that no consumer has seen.
     pub(super) front: Option<Run>,
+    /// Items that short sends have evicted.
+    pub(super) evicted: u64,
     /// Numbers and time stamps of the items that have one, while the ring is plain.
     pub(super) stamps: VecDeque<(u64, u64)>,
     /// What is kept beside each slot; empty while the ring is plain.
@@ -63,7 +68,9 @@ impl<T> Ring<T> {
             tail: 0,
             is_plain: may_be_plain,
             may_be_plain,
+            full: 0,
             front: None,
+            evicted: 0,
             stamps: VecDeque::new(),
             sides: VecDeque::new(),
             bytes: 0,
@@ -140,6 +147,29 @@ impl<T> Ring<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
         self.slots.pop_front().flatten()
+    }
+
+    /// Whether the oldest item can be evicted with [`evict_plain`](Self::evict_plain), if it has no
+    /// time stamp.
+    #[inline]
+    pub(crate) fn may_evict_plain(&self) -> bool {
+        let reason = self.front.map(|front| front.reason);
+        self.is_plain && reason == Some(DropReason::Oldest)
+    }
+
+    /// Evicts the oldest item of a plain ring, which has one, and counts it. It has no time stamp, and
+    /// there is a gap in front of it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn evict_plain(&mut self) -> Lost<T> {
+        if let Some(front) = &mut self.front {
+            front.count += 1;
+        }
+        self.evicted += 1;
+        match self.slots.pop_front() {
+            Some(Some(item)) => Lost::one(item, DropReason::Oldest),
+            _ => Lost::new(),
+        }
     }
 
     /// Queued items of a plain ring that has taken or given an item in the short way: at most

@@ -140,6 +140,10 @@ impl<T> State<T> {
     /// The counters, with those that follow from the ring.
     pub(crate) fn counted(&self) -> Counters {
         let mut counters = self.counters.clone();
+        if self.ring.evicted > 0 {
+            let (policy, reason) = (QueuePolicy::DropOldest, DropReason::Oldest);
+            counters.lose(policy, reason, self.ring.evicted);
+        }
         let all: u64 = counters.lost().map(|(.., count)| count).sum();
         let replaced = counters
             .lost()
@@ -186,14 +190,14 @@ impl<T> State<T> {
 
     pub(crate) fn evict_oldest(&mut self, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict_oldest(reason) {
-            self.counters.lose(self.policy, reason);
+            self.counters.lose(self.policy, reason, 1);
             lost.push(item, reason);
         }
     }
 
     pub(crate) fn evict(&mut self, index: usize, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict(index, reason) {
-            self.counters.lose(self.policy, reason);
+            self.counters.lose(self.policy, reason, 1);
             lost.push(item, reason);
         }
     }
