@@ -43,7 +43,7 @@
 //! | `event: gap`, data `{"from":7,"to":9,"reason":"oldest"}` | the events 7 to 9 were lost |
 //! | `event: flow`, data `{"event":"flow.pause","reason":"buffer full"}` | the client is slow |
 //! | `event: flow`, data `{"event":"flow.resume"}` | it has caught up |
-//! | `event: flow`, data `{"event":"flow.poll",..}`, then the end | the client is moved to polling |
+//! | `id`, `event: flow`, data `{"event":"flow.poll",..}`, then the end | the client is moved to polling |
 //! | `event: open`, data `{"connection":"..","window":100}` | acknowledgements are expected |
 //! | `:` | a heartbeat, after 15 s without a frame |
 //!
