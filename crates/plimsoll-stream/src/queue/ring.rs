@@ -35,8 +35,8 @@ pub(crate) struct Ring<T> {
     pub(super) is_plain: bool,
     /// Whether it may be plain while it is empty.
     pub(super) may_be_plain: bool,
-    /// A send that evicts the oldest item is short while as many items as this are queued: 0 for none.
-    pub(super) full: u32,
+    /// Whether a send evicts the oldest item in the short way: see the file `short`.
+    pub(super) evicts: bool,
     /// Lost numbers in front of the first slot that no consumer has seen.
     pub(super) front: Option<Run>,
     /// Items that short sends have evicted.
@@ -68,7 +68,7 @@ impl<T> Ring<T> {
             tail: 0,
             is_plain: may_be_plain,
             may_be_plain,
-            full: 0,
+            evicts: false,
             front: None,
             evicted: 0,
             stamps: VecDeque::new(),

@@ -34,7 +34,7 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn forbid_short(&mut self) {
         self.short.items = 0;
-        self.ring.full = 0;
+        self.ring.evicts = false;
         self.forbid_short_receives();
     }
 
@@ -64,19 +64,18 @@ impl<T> State<T> {
 
     /// Works out whether sends that evict are short, at the end of one that was not.
     ///
-    /// While the queue stays full, each one lengthens the gap in front by the item that it evicts.
+    /// The queue stays full, since receives are not short while there is a gap in front. Each such
+    /// send lengthens that gap by the item that it evicts.
     #[inline]
     pub(crate) fn allow_short_evictions(&mut self) {
-        if self.waits.is_none() && self.ring.may_evict_plain() {
-            self.ring.full = u32::try_from(self.ring.len()).unwrap_or(0);
-        }
+        self.ring.evicts = self.waits.is_none() && self.ring.may_evict_plain();
     }
 
     /// Whether a send that evicts the oldest item is short.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn may_evict_short(&self) -> bool {
-        self.ring.full != 0 && self.ring.plain_len() == self.ring.full
+        self.ring.evicts
     }
 
     /// Whether a send is short.
