@@ -149,12 +149,11 @@ impl<T> Ring<T> {
         self.slots.pop_front().flatten()
     }
 
-    /// Whether the oldest item can be evicted with [`evict_plain`](Self::evict_plain), if it has no
-    /// time stamp.
+    /// Whether further items can be evicted with [`evict_plain`](Self::evict_plain) if they have no
+    /// time stamp, after one was evicted: the gap in front has the reason already, or several.
     #[inline]
     pub(crate) fn may_evict_plain(&self) -> bool {
-        let reason = self.front.map(|front| front.reason);
-        self.is_plain && reason == Some(DropReason::Oldest)
+        self.is_plain && self.front.is_some()
     }
 
     /// Evicts the oldest item of a plain ring, which has one, and counts it. It has no time stamp, and
