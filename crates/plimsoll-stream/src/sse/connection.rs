@@ -189,10 +189,10 @@ impl Connection {
 
     /// Moves the client to polling: the stream ends, and the client comes back after a while.
     fn end(&mut self, frame: &mut Frame, reason: &str) {
-        let (number, forgets) = self.shared().moves.begin();
+        let (number, evicts) = self.shared().moves.begin();
         self.written.moved = Some(number);
-        if forgets {
-            count(&self.shared().figures.forgotten);
+        if evicts {
+            count(&self.shared().figures.evicted_moves);
         }
         let after = self.shared().limits.poll_after();
         frame.poll(reason, self.written, after);

@@ -32,9 +32,9 @@ pub struct TopicCounters {
     pub polled_streams: u64,
     /// Clients that were moved to polling and have come back to a stream, each once.
     pub returned: u64,
-    /// Moves that are no longer remembered, because 65,536 others followed: their clients do not
-    /// count as returned.
-    pub forgotten: u64,
+    /// Moves that were evicted, because 65,536 others followed: their clients do not count as
+    /// returned.
+    pub evicted_moves: u64,
     /// Requests to the poll endpoint that were answered with events.
     pub polls: u64,
     /// Requests that were answered with 429 and `retry-after`.
@@ -61,7 +61,7 @@ pub(crate) struct Figures {
     pub(crate) moved_ack_timeout: AtomicU64,
     pub(crate) polled_streams: AtomicU64,
     pub(crate) returned: AtomicU64,
-    pub(crate) forgotten: AtomicU64,
+    pub(crate) evicted_moves: AtomicU64,
     pub(crate) polls: AtomicU64,
     pub(crate) answered_429: AtomicU64,
     pub(crate) answered_503: AtomicU64,
@@ -89,7 +89,7 @@ impl Figures {
             moved_ack_timeout: self.moved_ack_timeout.load(Relaxed),
             polled_streams: self.polled_streams.load(Relaxed),
             returned: self.returned.load(Relaxed),
-            forgotten: self.forgotten.load(Relaxed),
+            evicted_moves: self.evicted_moves.load(Relaxed),
             polls: self.polls.load(Relaxed),
             answered_429: self.answered_429.load(Relaxed),
             answered_503: self.answered_503.load(Relaxed),

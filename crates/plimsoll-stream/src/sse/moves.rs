@@ -9,10 +9,10 @@ use std::{
 
 use crate::hub::{Cursor, InvalidCursor};
 
-/// Moves that are remembered after the first client that is still away.
+/// Moves that are kept, from that of the first client that is still away.
 ///
 /// In moves, of one byte each: several times as many clients as one process serves, in 64 KiB.
-/// `moves_beyond_the_bound_are_forgotten_and_counted` fails without the bound.
+/// `moves_beyond_the_bound_are_evicted_and_counted` fails without the bound.
 const MAX: usize = 1 << 16;
 
 /// Digits of the number of a move.
@@ -86,18 +86,18 @@ impl Moves {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers a move. Returns whether an earlier one was forgotten for it.
+    /// Numbers a move. Returns whether an earlier one was evicted for it.
     pub(crate) fn begin(&self) -> (u64, bool) {
         let mut away = self.lock();
         let number = away.first + away.clients.len() as u64;
         away.clients.push_back(true);
-        let forgets = away.clients.len() > MAX;
-        if forgets {
+        let evicts = away.clients.len() > MAX;
+        if evicts {
             away.clients.pop_front();
             away.first += 1;
             away.skip_returned();
         }
-        (number, forgets)
+        (number, evicts)
     }
 
     /// Ends a move. Returns whether its client was away until now.
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn moves_beyond_the_bound_are_forgotten_and_counted() {
+    fn moves_beyond_the_bound_are_evicted_and_counted() {
         let moves = Moves::default();
         let (first, _) = moves.begin();
         let (second, _) = moves.begin();
         assert!((2..MAX).all(|_| !moves.begin().1));
         assert!(moves.end(second));
-        assert!(moves.begin().1, "the first is forgotten");
+        assert!(moves.begin().1, "the first is evicted");
         assert!(!moves.end(first));
         assert_eq!(moves.lock().clients.len(), MAX - 1);
     }
