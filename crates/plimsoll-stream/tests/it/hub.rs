@@ -155,6 +155,23 @@ async fn keys_beyond_the_bound_are_a_gap_for_several_reasons() {
 }
 
 #[tokio::test]
+async fn a_gap_has_several_reasons_only_for_a_subscriber_that_missed_the_evicted_key() {
+    let hub = Hub::builder(4).key(2, |key: &char| *key).build().unwrap();
+    let subscribe = || hub.subscriber().policy(LagPolicy::Coalesce).subscribe();
+    let (mut slow, mut ahead) = (subscribe().unwrap(), subscribe().unwrap());
+    publish(&hub, ['a']);
+    assert_eq!(ahead.try_recv(), item(1, 'a'));
+    // The third key evicts the first one.
+    publish(&hub, ['b', 'c', 'b', 'c', 'b']);
+    assert_eq!(slow.try_recv(), gap(1, 4, DropReason::Several));
+    assert_eq!(ahead.try_recv(), gap(2, 4, DropReason::Replaced));
+    for mut subscriber in [slow, ahead] {
+        assert_eq!(subscriber.try_recv(), item(5, 'c'));
+        assert_eq!(subscriber.try_recv(), item(6, 'b'));
+    }
+}
+
+#[tokio::test]
 async fn memory_is_bounded_in_items_and_bytes() {
     let hub = Hub::<String>::builder(1_000)
         .max_bytes(10_000)
