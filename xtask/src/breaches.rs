@@ -362,6 +362,15 @@ const BREACHES: &[Breach] = &[
     },
     Breach {
         law: "07",
+        what: "a subscriber that leaves an idle hub keeps its place in the list",
+        file: "crates/plimsoll-stream/src/hub/parked.rs",
+        find: "        self.free.push(index);\n",
+        replace: "",
+        package: "plimsoll-stream",
+        test: "law_07_subscribers_that_come_and_go",
+    },
+    Breach {
+        law: "07",
         what: "a topic remembers each client that was moved",
         file: "crates/plimsoll-stream/src/sse/moves.rs",
         find: "away.clients.len() > MAX;",

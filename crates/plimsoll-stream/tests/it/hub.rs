@@ -169,6 +169,7 @@ async fn a_gap_has_several_reasons_only_for_a_subscriber_that_missed_the_evicted
         assert_eq!(subscriber.try_recv(), item(5, 'c'));
         assert_eq!(subscriber.try_recv(), item(6, 'b'));
     }
+    assert_eq!(hub.counters().delivered, 5);
 }
 
 #[tokio::test]
