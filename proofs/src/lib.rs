@@ -10,4 +10,5 @@ pub mod chromium;
 pub mod client;
 pub mod events;
 pub mod face;
+pub mod host;
 pub mod proxy;

@@ -124,7 +124,8 @@ fn configuration(kind: Kind, wire: Wire) -> String {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of a server, and waits until it accepts connections.
+    /// Starts a proxy in front of a server, at the same address, and waits until it accepts
+    /// connections.
     ///
     /// # Errors
     ///
@@ -137,7 +138,7 @@ impl Proxy {
             });
         }
         // The port is free now, and tests of one run do not get the same one.
-        let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let addr = TcpListener::bind((server.ip(), 0))?.local_addr()?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("proxy.conf");
         let program = match kind {

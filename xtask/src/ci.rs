@@ -22,6 +22,7 @@ pub(crate) fn test() -> Result<(), String> {
         ("redis-server", "--version", "redis-server"),
         ("nginx", "-v", "nginx-light"),
         ("haproxy", "-v", "haproxy"),
+        ("ip", "-V", "iproute2"),
         ("chromium", "--version", "chromium"),
         ("curl", "--version", "curl"),
         ("npm", "--version", "npm"),

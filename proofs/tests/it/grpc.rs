@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::pending,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -21,7 +21,9 @@ use plimsoll_stream::{
 };
 use proofs::{
     client::{Pace, connect},
-    face::{EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, slow_clients},
+    face::{
+        self, EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, half_open_client, slow_clients,
+    },
     proxy::{Kind, Wire},
 };
 use tokio::{
@@ -116,14 +118,15 @@ impl Face for Served {
     const WIRE: Wire = Wire::Grpc;
     // A status waits behind the messages, so a server cannot end one stream that is not read.
     const ENDS_STALLED: bool = false;
+    const CLIENT: &'static str = "grpc::client_process";
 
-    async fn serve(start: Instant) -> (Self, SocketAddr) {
+    async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {
         let hub = Hub::new(20_000).unwrap();
         let ticker = Ticker {
             hub: hub.clone(),
             bytes: Arc::default(),
         };
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpListener::bind((ip, 0)).await.unwrap();
         let addr = tcp.local_addr().unwrap();
         let served = ticker.clone();
         let service = service_fn(move |request: http::Request<Body>| {
@@ -140,7 +143,9 @@ impl Face for Served {
         });
         let listener = BackpressureListener::builder(tcp).write_deadline(Some(WRITE_DEADLINE));
         let incoming = listener.build().unwrap().incoming();
-        let server = Windows::default().server(Server::builder());
+        // What the windows hold back blocks no write: only a ping finds a host that is gone.
+        let windows = Windows::builder().keep_alive(WRITE_DEADLINE, WRITE_DEADLINE);
+        let server = windows.build().unwrap().server(Server::builder());
         tokio::spawn(server.serve_with_incoming(service, incoming));
         tokio::spawn(Ticker::publish(hub, start));
         (Self(ticker), addr)
@@ -206,4 +211,17 @@ async fn slow_clients_behind_nginx_are_bounded_and_delay_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_behind_haproxy_are_bounded_and_delay_no_other() {
     slow_clients::<Served>(Kind::HaProxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_host_vanishes_is_bounded_and_delays_no_other() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        half_open_client::<Served>(kind).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a client of the test above, which runs it in a process of its own"]
+async fn client_process() {
+    face::client_process::<Served>().await;
 }

@@ -2,7 +2,10 @@
 // The figures are read with `--nocapture`.
 #![allow(clippy::print_stdout)]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use axum::Router;
 use plimsoll_stream::{
@@ -10,9 +13,13 @@ use plimsoll_stream::{
     sse::{SseEvent, Topic},
 };
 use proofs::{
+    chromium::launch,
     client::{self, Pace},
     events::Events,
-    face::{EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, slow_clients},
+    face::{
+        self, EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, busy_page, half_open_client,
+        slow_clients, until,
+    },
     proxy::{Kind, Proxy, Wire},
 };
 use tokio::{
@@ -20,10 +27,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
+use crate::busy::page;
+
+/// Events that are sent to a client before it acknowledges one.
+const WINDOW: u64 = 50;
+
 /// A topic and its server.
-async fn serve(topic: &Topic) -> SocketAddr {
-    let app: Router = Router::new().nest("/events", topic.router());
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+async fn serve(ip: IpAddr, topic: &Topic) -> SocketAddr {
+    let app: Router = page("new EventSource('/events')").nest("/events", topic.router());
+    let tcp = TcpListener::bind((ip, 0)).await.unwrap();
     let addr = tcp.local_addr().unwrap();
     let listener = BackpressureListener::builder(tcp).write_deadline(Some(WRITE_DEADLINE));
     let listener = listener.build().unwrap();
@@ -66,11 +78,12 @@ impl Drop for Ticker {
 impl Face for Ticker {
     const WIRE: Wire = Wire::Http1;
     const ENDS_STALLED: bool = true;
+    const CLIENT: &'static str = "sse::client_process";
 
-    async fn serve(start: Instant) -> (Self, SocketAddr) {
+    async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {
         let topic = Topic::builder().capacity(20_000).max_bytes(64 << 20);
         let topic = topic.buffer(5_000).ttl(PATIENCE).build().unwrap();
-        let addr = serve(&topic).await;
+        let addr = serve(ip, &topic).await;
         tokio::spawn(publish(topic.clone(), start));
         (Self(topic), addr)
     }
@@ -127,20 +140,39 @@ async fn slow_clients_behind_haproxy_are_bounded_and_delay_no_other() {
     slow_clients::<Ticker>(Kind::HaProxy).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_host_vanishes_is_bounded_and_delays_no_other() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        half_open_client::<Ticker>(kind).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_page_is_bounded_and_delays_no_other() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        busy_page::<Ticker>(kind).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a client of the test above, which runs it in a process of its own"]
+async fn client_process() {
+    face::client_process::<Ticker>().await;
+}
+
+/// A topic whose clients must acknowledge.
+fn acknowledged() -> Topic {
+    let topic = Topic::builder().capacity(20_000).max_bytes(64 << 20);
+    let topic = topic.buffer(20_000).acknowledge(WINDOW);
+    topic.ack_timeout(WRITE_DEADLINE).build().unwrap()
+}
+
 /// With acknowledgements it does not matter what kernels and proxies hide.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_acknowledge_gets_a_window_and_is_moved_in_time() {
     for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
-        let topic = Topic::builder()
-            .capacity(20_000)
-            .max_bytes(64 << 20)
-            .buffer(20_000);
-        let topic = topic
-            .acknowledge(50)
-            .ack_timeout(WRITE_DEADLINE)
-            .build()
-            .unwrap();
-        let server = serve(&topic).await;
+        let topic = acknowledged();
+        let server = serve(Ipv4Addr::LOCALHOST.into(), &topic).await;
         let proxy = Proxy::start(kind, Wire::Http1, server).await.unwrap();
         let start = Instant::now();
         let publisher = tokio::spawn(publish(topic.clone(), start));
@@ -148,17 +180,45 @@ async fn a_client_that_does_not_acknowledge_gets_a_window_and_is_moved_in_time()
         let mut events = Events::connect(proxy.addr, "/events", "").await.unwrap();
         let (mut data, mut poll) = (0, None);
         while let Some(event) = timeout(PATIENCE, events.next()).await.unwrap().unwrap() {
-            data += usize::from(event.starts_with("id: ") && event.contains("\ndata: "));
+            data += u64::from(event.contains("\ndata: ") && !event.contains("event: "));
             if event.contains("flow.poll") {
                 poll = Some(start.elapsed());
             }
         }
         let poll = poll.expect("it is told to poll");
         println!("{kind:?}: {data} events, moved after {poll:?}");
-        assert_eq!(data, 50);
+        assert_eq!(data, WINDOW);
         assert!(
             poll >= WRITE_DEADLINE && poll < WRITE_DEADLINE * 3,
             "{poll:?}"
+        );
+        topic.close();
+        publisher.await.unwrap();
+    }
+}
+
+/// The browser reads for its page, so nothing but acknowledgements shows a page that is busy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_page_gets_a_window_and_is_moved_in_time() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        let topic = acknowledged();
+        let server = serve(Ipv4Addr::LOCALHOST.into(), &topic).await;
+        let proxy = Proxy::start(kind, Wire::Http1, server).await.unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        let _browser = launch(profile.path(), &format!("http://{}/page", proxy.addr));
+        until("the page follows", || topic.counters().clients == 1).await;
+        let start = Instant::now();
+        let publisher = tokio::spawn(publish(topic.clone(), start));
+        until("it is moved", || topic.counters().moved_ack_timeout == 1).await;
+        let (after, counters) = (start.elapsed(), topic.counters());
+        println!(
+            "{kind:?}: {} events, moved after {after:?}",
+            counters.hub.delivered
+        );
+        assert_eq!(counters.hub.delivered, WINDOW);
+        assert!(
+            after >= WRITE_DEADLINE && after < WRITE_DEADLINE * 3,
+            "{after:?}"
         );
         topic.close();
         publisher.await.unwrap();
@@ -170,7 +230,7 @@ async fn a_client_that_does_not_acknowledge_gets_a_window_and_is_moved_in_time()
 async fn the_first_event_comes_at_once_through_each_proxy() {
     for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
         let topic = Topic::builder().build().unwrap();
-        let server = serve(&topic).await;
+        let server = serve(Ipv4Addr::LOCALHOST.into(), &topic).await;
         let proxy = Proxy::start(kind, Wire::Http1, server).await.unwrap();
         let mut latencies = Vec::new();
         for _ in 0..20 {

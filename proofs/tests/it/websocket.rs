@@ -2,7 +2,10 @@
 // The figures are read with `--nocapture`.
 #![allow(clippy::print_stdout)]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{Router, extract::State, response::Response, routing::any};
 use plimsoll_stream::{
@@ -12,7 +15,10 @@ use plimsoll_stream::{
 };
 use proofs::{
     client::{self, Pace},
-    face::{EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, slow_clients},
+    face::{
+        self, EVERY, Face, Followed, PATIENCE, SIZE, WRITE_DEADLINE, busy_page, half_open_client,
+        slow_clients,
+    },
     proxy::{Kind, Wire},
 };
 use tokio::{
@@ -20,6 +26,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
+
+use crate::busy::page;
 
 const HANDSHAKE: &str = "GET /ticks HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -61,16 +69,18 @@ struct Ticker(WebSockets);
 impl Face for Ticker {
     const WIRE: Wire = Wire::Http1;
     const ENDS_STALLED: bool = true;
+    const CLIENT: &'static str = "websocket::client_process";
 
-    async fn serve(start: Instant) -> (Self, SocketAddr) {
+    async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {
         let sockets = WebSocketLimits::new(200, QueuePolicy::DropOldest)
             .max_bytes(1 << 20)
             .write_deadline(WRITE_DEADLINE)
             .build()
             .unwrap();
         let state = (sockets.clone(), start);
-        let app: Router = Router::new().route("/ticks", any(ticks)).with_state(state);
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let app = page("new WebSocket(`ws://${location.host}/ticks`)").route("/ticks", any(ticks));
+        let app: Router = app.with_state(state);
+        let tcp = TcpListener::bind((ip, 0)).await.unwrap();
         let addr = tcp.local_addr().unwrap();
         let listener = BackpressureListener::builder(tcp);
         let listener = listener
@@ -154,4 +164,24 @@ async fn slow_clients_behind_nginx_are_bounded_and_delay_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_behind_haproxy_are_bounded_and_delay_no_other() {
     slow_clients::<Ticker>(Kind::HaProxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_host_vanishes_is_bounded_and_delays_no_other() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        half_open_client::<Ticker>(kind).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_page_is_bounded_and_delays_no_other() {
+    for kind in [Kind::Direct, Kind::Nginx, Kind::HaProxy] {
+        busy_page::<Ticker>(kind).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a client of the test above, which runs it in a process of its own"]
+async fn client_process() {
+    face::client_process::<Ticker>().await;
 }

@@ -113,3 +113,23 @@ impl Parked {
         std::mem::replace(&mut self.wakers, next)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn law_07_subscribers_that_come_and_go_use_the_same_place() {
+        let mut parked = Parked::default();
+        for _ in 0..3 {
+            let (stays, _) = parked.park(None, Waker::noop().clone());
+            for _ in 0..1_000 {
+                let (place, _) = parked.park(None, Waker::noop().clone());
+                assert!(parked.leave(Some(place)).is_some());
+            }
+            assert_eq!(parked.wakers.len(), 2);
+            assert_eq!(parked.take().into_iter().flatten().count(), 1);
+            assert!(parked.leave(Some(stays)).is_none(), "its round has ended");
+        }
+    }
+}

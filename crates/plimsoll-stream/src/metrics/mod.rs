@@ -50,7 +50,7 @@
 //!   are exact; its sum is [estimated](crate::WaitTimes::estimated_sum).
 //! - `oldest_age_seconds` is NaN while the queued items have no time stamp, see
 //!   [`BoundedQueue::oldest_age`](crate::BoundedQueue::oldest_age).
-//! - `migrations_total{to="stream"}` is an estimate, see `TopicCounters::returned`.
+//! - `migrations_total{to="stream"}` has no client that came back after 65,536 others were moved.
 //!
 //! # Cost and bounds
 //!

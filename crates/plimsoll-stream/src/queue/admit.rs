@@ -104,7 +104,7 @@ impl<T> State<T> {
                 waits.replaced();
             }
             let replaced = self.ring.replace(place, item, tag);
-            self.counters.lose(self.policy, DropReason::Replaced);
+            self.counters.lose(self.policy, DropReason::Replaced, 1);
             // `find` returns places of queued items, so one was replaced.
             if let Some(replaced) = replaced {
                 lost.push(replaced, DropReason::Replaced);
@@ -116,7 +116,7 @@ impl<T> State<T> {
     }
 
     fn drop_new(&mut self, item: T, reason: DropReason, mut lost: Lost<T>) -> Sent<T> {
-        self.counters.lose(self.policy, reason);
+        self.counters.lose(self.policy, reason, 1);
         lost.push(item, reason);
         if let Some(waits) = &mut self.waits {
             waits.dropped();

@@ -63,6 +63,9 @@ impl<T> BoundedQueue<T> {
         if state.may_send_short() {
             return Ok(self.shared.send_short(state, item));
         }
+        if state.may_evict_short() {
+            return Ok(self.shared.evict_short(state, item));
+        }
         let plan = state.plan(about.weight);
         self.shared.carry_out(state, plan, item, &about)
     }
@@ -203,7 +206,9 @@ impl<T> BoundedQueue<T> {
 
     /// Changes the policy. Queued items stay, and senders that wait try again under the new policy.
     ///
-    /// Under [`QueuePolicy::DropExpired`] the age of items without a time stamp counts from now.
+    /// Under [`QueuePolicy::DropExpired`] the age of items without a time stamp counts from now. That
+    /// change takes time in proportion to the queued items, and sorts those that are behind a
+    /// younger one.
     ///
     /// # Errors
     ///

@@ -91,10 +91,10 @@ impl Counters {
     }
 
     #[inline]
-    pub(super) fn lose(&mut self, policy: QueuePolicy, reason: DropReason) {
+    pub(super) fn lose(&mut self, policy: QueuePolicy, reason: DropReason, items: u64) {
         let rows = self.lost.get_or_insert_with(Box::default);
         if let Some(count) = rows[policy.index()].get_mut(reason.index()) {
-            *count += 1;
+            *count += items;
         }
     }
 }

@@ -33,8 +33,10 @@ impl<T> BoundedQueue<T> {
         (bytes != usize::MAX).then_some(bytes)
     }
 
-    /// Returns the age of the oldest queued item that has a time stamp, or `None`.
+    /// Returns the age of the first queued item that has a time stamp, or `None`.
     ///
+    /// It is the oldest one, unless [`QueuePolicy::Coalesce`](crate::QueuePolicy::Coalesce) has
+    /// replaced it or the policy was changed.
     /// Items have one under [`QueuePolicy::DropExpired`](crate::QueuePolicy::DropExpired) and with
     /// [`measure_waits`](crate::BoundedQueueBuilder::measure_waits). It looks through the items up to the
     /// first with a time stamp.

@@ -126,6 +126,39 @@ mod tests {
         assert_eq!(*lock.lock(), 32_000);
     }
 
+    /// The time on a processor of this thread, in steps of 10 ms.
+    fn processor_time() -> Duration {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The name may have spaces. After it come the state and ten numbers, then two times.
+        let (_, numbers) = stat.rsplit_once(')').unwrap();
+        let times = numbers.split_whitespace().skip(11).take(2);
+        let ticks: u64 = times.map(|time| time.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    // The holder sleeps in real time, because a processor is used in real time.
+    #[allow(clippy::disallowed_methods)]
+    #[test]
+    fn law_05_a_thread_that_waits_for_the_lock_sleeps() {
+        const HELD: Duration = Duration::from_millis(300);
+        let lock = Lock::new(());
+        let waiting = thread::scope(|scope| {
+            let held = lock.lock();
+            let waits = || {
+                let before = processor_time();
+                drop(lock.lock());
+                processor_time().saturating_sub(before)
+            };
+            let threads = [scope.spawn(waits), scope.spawn(waits)];
+            thread::sleep(HELD);
+            drop(held);
+            threads.map(|thread| thread.join().unwrap())
+        });
+        // One of them sleeps for most of the time, and the other for all of it.
+        let used: Duration = waiting.iter().sum();
+        assert!(used < HELD / 3, "{waiting:?} on a processor");
+    }
+
     #[test]
     fn a_suspended_holder_is_waited_for() {
         let lock = Lock::new(0_u64);

@@ -101,3 +101,32 @@ fn close_ends_short_sends_and_loses_no_item() {
         assert_eq!(sender.join().unwrap(), receiver.join().unwrap());
     });
 }
+
+#[test]
+fn short_evictions_and_receives_lose_no_count() {
+    loom::model(|| {
+        let queue = queue(1, QueuePolicy::DropOldest);
+        // The second send evicts, so that the next one is short.
+        queue.try_send(0).unwrap();
+        queue.try_send(1).unwrap();
+        let sending = queue.clone();
+        let sender = thread::spawn(move || {
+            let sends = [2, 3].map(|item| sending.try_send(item).unwrap());
+            sends.map(|sent| {
+                sent.lost
+                    .into_iter()
+                    .map(|(item, _)| item)
+                    .collect::<Vec<_>>()
+            })
+        });
+        let received = queue.try_recv().unwrap();
+        let mut all = sender.join().unwrap().concat();
+        all.push(received);
+        all.extend(queue.drain());
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3], "each item once");
+        let counters = queue.counters();
+        assert_eq!(counters.sent(), 4);
+        assert_eq!(counters.sent(), counters.received() + counters.dropped());
+    });
+}

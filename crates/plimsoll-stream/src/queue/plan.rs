@@ -101,7 +101,7 @@ impl<T> State<T> {
             return Sent::queued(seq, Lost::new());
         };
         self.counters
-            .lose(QueuePolicy::DropOldest, DropReason::Oldest);
+            .lose(QueuePolicy::DropOldest, DropReason::Oldest, 1);
         Sent::queued(seq, Lost::one(oldest, DropReason::Oldest))
     }
 

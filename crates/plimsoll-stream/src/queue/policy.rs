@@ -41,14 +41,11 @@ pub enum QueuePolicy {
     /// The new item is dropped, and nothing is evicted, when it would not fit even without all
     /// items of lower priority. Needs [`priority`](crate::BoundedQueueBuilder::priority).
     DropLowestPriority,
-    /// Evicts items older than `ttl`. Such items are not received either.
+    /// Evicts items older than `ttl`, the oldest first. Such items are not received either.
     ///
-    /// Items expire from the front. After a live change from [`Coalesce`](Self::Coalesce) an older
-    /// item can be behind a younger one; `recv_many` and `drain` then deliver it although it has
-    /// expired.
-    ///
-    /// The new item is dropped when no queued item is old enough. Reads the clock at each send and
-    /// receive.
+    /// That includes an older item behind a younger one, which there can be after a live change from
+    /// another policy. The new item is dropped when no queued item is old enough. Reads the clock at
+    /// each send and receive.
     DropExpired {
         /// The age from which an item counts as expired: longer than 0.
         ttl: Duration,

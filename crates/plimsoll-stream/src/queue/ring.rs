@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{
     keys::Keys,
     levels::Levels,
+    outcome::Lost,
     reason::{DropReason, Gap},
     slot::{Run, Side, Tag},
 };
@@ -34,8 +35,12 @@ pub(crate) struct Ring<T> {
     pub(super) is_plain: bool,
     /// Whether it may be plain while it is empty.
     pub(super) may_be_plain: bool,
+    /// Whether a send evicts the oldest item in the short way: see the file `short`.
+    pub(super) evicts: bool,
     /// Lost numbers in front of the first slot that no consumer has seen.
     pub(super) front: Option<Run>,
+    /// Items that short sends have evicted.
+    pub(super) evicted: u64,
     /// Numbers and time stamps of the items that have one, while the ring is plain.
     pub(super) stamps: VecDeque<(u64, u64)>,
     /// What is kept beside each slot; empty while the ring is plain.
@@ -49,6 +54,9 @@ pub(crate) struct Ring<T> {
     pub(super) shift: u64,
     pub(super) levels: Option<Levels>,
     pub(super) keys: Option<Keys>,
+    /// Time stamps and positions of the items behind a younger one, the oldest item last. It may
+    /// have positions of items that have left.
+    pub(super) early: Vec<(u64, u64)>,
 }
 
 impl<T> Ring<T> {
@@ -60,7 +68,9 @@ impl<T> Ring<T> {
             tail: 0,
             is_plain: may_be_plain,
             may_be_plain,
+            evicts: false,
             front: None,
+            evicted: 0,
             stamps: VecDeque::new(),
             sides: VecDeque::new(),
             bytes: 0,
@@ -69,6 +79,7 @@ impl<T> Ring<T> {
             shift: 0,
             levels,
             keys,
+            early: Vec::new(),
         }
     }
 
@@ -136,6 +147,28 @@ impl<T> Ring<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
         self.slots.pop_front().flatten()
+    }
+
+    /// Whether further items can be evicted with [`evict_plain`](Self::evict_plain) if they have no
+    /// time stamp, after one was evicted: the gap in front has the reason already, or several.
+    #[inline]
+    pub(crate) fn may_evict_plain(&self) -> bool {
+        self.is_plain && self.front.is_some()
+    }
+
+    /// Evicts the oldest item of a plain ring, which has one, and counts it. It has no time stamp, and
+    /// there is a gap in front of it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn evict_plain(&mut self) -> Lost<T> {
+        if let Some(front) = &mut self.front {
+            front.count += 1;
+        }
+        self.evicted += 1;
+        match self.slots.pop_front() {
+            Some(Some(item)) => Lost::one(item, DropReason::Oldest),
+            _ => Lost::new(),
+        }
     }
 
     /// Queued items of a plain ring that has taken or given an item in the short way: at most

@@ -94,7 +94,7 @@ impl<T> Ring<T> {
         let room = 2 * self.len() + 2;
         let old = mem::replace(&mut self.slots, VecDeque::with_capacity(room));
         let sides = mem::replace(&mut self.sides, VecDeque::with_capacity(room));
-        let indexed = self.levels.is_some() || self.keys.is_some();
+        let indexed = self.levels.is_some() || self.keys.is_some() || !self.early.is_empty();
         let moved_from = old.len();
         // The new index of each slot.
         let mut moved = Vec::with_capacity(if indexed { old.len() } else { 0 });
@@ -122,6 +122,9 @@ impl<T> Ring<T> {
         };
         if let Some(levels) = &mut self.levels {
             levels.renumber(|position| new(position).unwrap_or(position));
+        }
+        for (_, position) in &mut self.early {
+            *position = new(*position).unwrap_or(*position);
         }
         if let Some(keys) = &mut self.keys {
             let slots = &self.slots;

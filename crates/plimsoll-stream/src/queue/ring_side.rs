@@ -51,15 +51,53 @@ impl<T> Ring<T> {
     }
 
     /// From now on items have time stamps; those without one get `now`.
+    ///
+    /// It takes time in proportion to the items, and `n * log(n)` for those behind a younger one.
     pub(crate) fn stamp_all(&mut self, now: u64) {
         self.add_sides();
         self.may_be_plain = false;
-        for side in &mut self.sides {
-            match side {
-                Side::Queued(tag) if tag.sent_at == 0 => tag.sent_at = now,
-                _ => {}
+        self.early.clear();
+        let mut latest = 0;
+        for (position, side) in (self.base()..).zip(&mut self.sides) {
+            let Side::Queued(tag) = side else {
+                continue;
+            };
+            if tag.sent_at == 0 {
+                tag.sent_at = now;
             }
+            if tag.sent_at < latest {
+                self.early.push((tag.sent_at, position));
+            }
+            latest = latest.max(tag.sent_at);
         }
+        self.early.sort_unstable_by(|one, other| other.cmp(one));
+    }
+
+    /// The slot of the item that was sent first, if that was at `before` or earlier: the caller evicts
+    /// it. All items have time stamps.
+    pub(crate) fn sent_by(&mut self, before: u64) -> Option<usize> {
+        self.skip_lost();
+        let base = self.base();
+        while matches!(self.early.last(), Some((_, position)) if *position < base) {
+            self.early.pop();
+        }
+        let front = self.sides.front()?.tag()?.sent_at;
+        let early = self.early.last().copied().filter(|(at, _)| *at < front);
+        let (at, position) = early.unwrap_or((front, base));
+        if at > before {
+            return None;
+        }
+        if early.is_some() {
+            self.early.pop();
+        }
+        Some((position - base) as usize)
+    }
+
+    /// From now on items need no time stamps.
+    pub(crate) fn stamp_none(&mut self, has_weights: bool) {
+        self.early = Vec::new();
+        self.may_be_plain = self.levels.is_none() && self.keys.is_none() && !has_weights;
+        self.is_plain |= self.may_be_plain && self.slots.is_empty();
     }
 
     /// What is known about the queued items, oldest first.
@@ -67,12 +105,7 @@ impl<T> Ring<T> {
         self.sides.iter().filter_map(Side::tag)
     }
 
-    /// When the oldest item was sent: 0 without a time stamp.
-    pub(crate) fn oldest_at(&self) -> Option<u64> {
-        self.tags().next().map(|tag| tag.sent_at)
-    }
-
-    /// The time stamp of the oldest item that has one.
+    /// The time stamp of the first item that has one.
     pub(crate) fn oldest_stamp(&self) -> Option<u64> {
         let stamp = self.stamps.front().map(|(_, at)| *at);
         stamp.or_else(|| self.tags().map(|tag| tag.sent_at).find(|at| *at != 0))
@@ -146,4 +179,56 @@ pub(super) fn is_queued<T>(slots: &VecDeque<Option<T>>, base: u64, position: u64
     let index = position.checked_sub(base).map(|index| index as usize);
     let slot = index.and_then(|index| slots.get(index));
     slot.is_some_and(Option::is_some)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::queue::reason::DropReason;
+
+    #[test]
+    fn items_are_found_by_age_wherever_they_are() {
+        let mut ring = Ring::new(None, None, false);
+        let mut rng = Rng::with_seed(1);
+        ring.add_sides();
+        let mut ages: Vec<_> = (1..=500).collect();
+        rng.shuffle(&mut ages);
+        for sent_at in ages {
+            let tag = Tag {
+                sent_at,
+                ..Tag::default()
+            };
+            ring.push(sent_at, tag, None);
+        }
+        ring.stamp_all(501);
+        for sent_at in 1..=500 {
+            assert_eq!(ring.sent_by(sent_at - 1), None);
+            // Evictions from the middle compact the ring, again and again.
+            let index = ring.sent_by(sent_at).unwrap();
+            let evicted = ring.evict(index, DropReason::Expired);
+            assert_eq!(evicted, Some(sent_at));
+        }
+        assert_eq!((ring.len(), ring.early.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_ring_is_plain_again_after_its_items_had_time_stamps() {
+        let mut ring = Ring::new(None, None, false);
+        ring.push('a', Tag::default(), None);
+        ring.stamp_all(1);
+        assert!(!ring.is_plain());
+        ring.stamp_none(false);
+        assert!(!ring.is_plain(), "an item still has one");
+        ring.pop();
+        assert!(ring.is_plain());
+        ring.stamp_all(1);
+        ring.stamp_none(false);
+        assert!(ring.is_plain(), "an empty ring at once");
+        ring.stamp_none(true);
+        ring.stamp_all(1);
+        ring.stamp_none(true);
+        assert!(!ring.is_plain(), "items have weights");
+    }
 }

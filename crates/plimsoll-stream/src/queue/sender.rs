@@ -95,6 +95,11 @@ impl<'a, T> SendItem<'a, T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent<T>, SendError<T>>> {
         let this = self.as_mut().project();
+        if state.may_evict_short() {
+            if let Some(item) = this.item.take() {
+                return Poll::Ready(Ok(this.shared.evict_short(state, item)));
+            }
+        }
         let about = this.about.unwrap_or_default();
         let plan = state.plan(about.weight);
         if plan != Plan::Full {

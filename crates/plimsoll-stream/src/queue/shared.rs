@@ -121,6 +121,7 @@ impl<T> Shared<T> {
                 // Performance: as many items as before, so there is nothing to publish and nothing
                 // to grant (`streams`, `queue/drop_oldest/full`).
                 let sent = state.evict_one(item, about);
+                state.allow_short_evictions();
                 drop(state);
                 self.functions.report(&sent.lost);
                 Ok(sent)

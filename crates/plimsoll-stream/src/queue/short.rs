@@ -5,6 +5,9 @@
 //! Whether that holds changes seldom, so it is worked out at the end of each other operation
 //! ([`State::allow_short`]). A short operation compares some numbers, moves the item and unlocks.
 //!
+//! A send to a full queue that evicts the oldest item is short, too, when the operation before it was
+//! such a send: it lengthens the gap that is already in front.
+//!
 //! Each operation that is not short locks with [`Shared::lock`], which forbids short ones; the end of
 //! the operation, [`Shared::unlock`], allows them again. So an operation that ends in another way
 //! costs time, and never breaks a rule. A send that turns out not to be short has changed nothing, and
@@ -31,6 +34,7 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn forbid_short(&mut self) {
         self.short.items = 0;
+        self.ring.evicts = false;
         self.forbid_short_receives();
     }
 
@@ -56,6 +60,22 @@ impl<T> State<T> {
             self.short.stamped = waits.next() as u16;
         }
         self.short.receives = self.ring.plain_items();
+    }
+
+    /// Works out whether sends that evict are short, at the end of one that was not.
+    ///
+    /// The queue stays full, since receives are not short while there is a gap in front. Each such
+    /// send lengthens that gap by the item that it evicts.
+    #[inline]
+    pub(crate) fn allow_short_evictions(&mut self) {
+        self.ring.evicts = self.waits.is_none() && self.ring.may_evict_plain();
+    }
+
+    /// Whether a send that evicts the oldest item is short.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn may_evict_short(&self) -> bool {
+        self.ring.evicts
     }
 
     /// Whether a send is short.
@@ -88,6 +108,19 @@ impl<T> Shared<T> {
         self.len.store(state.ring.plain_len(), Relaxed);
         drop(state);
         Sent::queued(seq, Lost::new())
+    }
+
+    /// Ends a send that evicts and is short: as many items are queued as before.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn evict_short(&self, mut state: Guard<'_, State<T>>, item: T) -> Sent<T> {
+        // Performance: the evicted item is moved once, into the value that is returned (`streams`,
+        // `queue/drop_oldest/full`).
+        let sent = Sent::queued(state.ring.numbers(), state.ring.evict_plain());
+        state.ring.push_plain(item);
+        drop(state);
+        self.functions.report(&sent.lost);
+        sent
     }
 
     /// Takes the oldest item, if that is short. Returns the lock if not.

@@ -127,6 +127,8 @@ impl<T> State<T> {
         self.rng = policy.rng();
         if matches!(policy, QueuePolicy::DropExpired { .. }) {
             self.ring.stamp_all(self.clock.now());
+        } else {
+            self.ring.stamp_none(self.limits.bytes != usize::MAX);
         }
     }
 
@@ -138,6 +140,10 @@ impl<T> State<T> {
     /// The counters, with those that follow from the ring.
     pub(crate) fn counted(&self) -> Counters {
         let mut counters = self.counters.clone();
+        if self.ring.evicted > 0 {
+            let (policy, reason) = (QueuePolicy::DropOldest, DropReason::Oldest);
+            counters.lose(policy, reason, self.ring.evicted);
+        }
         let all: u64 = counters.lost().map(|(.., count)| count).sum();
         let replaced = counters
             .lost()
@@ -174,25 +180,24 @@ impl<T> State<T> {
         }
     }
 
-    /// Evicts the items that are older than the TTL.
+    /// Evicts the items that are older than the TTL, the oldest first.
     pub(crate) fn expire(&mut self, ttl: Duration, lost: &mut Lost<T>) {
-        let (now, ttl) = (self.clock.now(), nanos(ttl));
-        let is_old = |at: u64| at != 0 && now.saturating_sub(at) >= ttl;
-        while self.ring.oldest_at().is_some_and(is_old) {
-            self.evict_oldest(DropReason::Expired, lost);
+        let before = self.clock.now().saturating_sub(nanos(ttl));
+        while let Some(index) = self.ring.sent_by(before) {
+            self.evict(index, DropReason::Expired, lost);
         }
     }
 
     pub(crate) fn evict_oldest(&mut self, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict_oldest(reason) {
-            self.counters.lose(self.policy, reason);
+            self.counters.lose(self.policy, reason, 1);
             lost.push(item, reason);
         }
     }
 
     pub(crate) fn evict(&mut self, index: usize, reason: DropReason, lost: &mut Lost<T>) {
         if let Some(item) = self.ring.evict(index, reason) {
-            self.counters.lose(self.policy, reason);
+            self.counters.lose(self.policy, reason, 1);
             lost.push(item, reason);
         }
     }

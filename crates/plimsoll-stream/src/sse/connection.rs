@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    hub::{Cursor, Resumed},
+    hub::Resumed,
     queue::Delivery,
     sse::{
         acks::Acked,
@@ -17,6 +17,7 @@ use crate::{
         figures::count,
         frame::Frame,
         ladder::{Ladder, Step},
+        moves::Id,
         positions::{Position, Positions},
         source::Source,
         topic::Shared,
@@ -58,7 +59,7 @@ pub(crate) struct Connection {
     position: Position,
     source: Source,
     /// What was written last: with what a client continues.
-    written: Cursor,
+    written: Id,
     acked: Option<Acked>,
     ladder: Ladder,
     /// Events that may still be sent: the stream is one poll. `None` for as many as there are.
@@ -81,10 +82,12 @@ impl Connection {
         source: Source,
         acked: Option<Acked>,
         left: Option<usize>,
+        moved: Option<u64>,
     ) -> Self {
-        let written = source.subscription().cursor();
+        let cursor = source.subscription().cursor();
+        let written = Id { cursor, moved };
         Self {
-            position: Positions::add(&place.0.positions, written.seq),
+            position: Positions::add(&place.0.positions, cursor.seq),
             place,
             written,
             source,
@@ -125,7 +128,7 @@ impl Connection {
         self.observe(&mut frame, now);
         if self.stage == Stage::Open {
             self.fill(&mut frame, &mut batch, cx, now);
-            self.position.set(self.written.seq);
+            self.position.set(self.written.cursor.seq);
         }
         if frame.is_empty() {
             return match self.stage {
@@ -184,8 +187,13 @@ impl Connection {
         }
     }
 
-    /// Ends the stream. The client comes back after a while.
+    /// Moves the client to polling: the stream ends, and the client comes back after a while.
     fn end(&mut self, frame: &mut Frame, reason: &str) {
+        let (number, evicts) = self.shared().moves.begin();
+        self.written.moved = Some(number);
+        if evicts {
+            count(&self.shared().figures.evicted_moves);
+        }
         let after = self.shared().limits.poll_after();
         frame.poll(reason, self.written, after);
         frame.retry(after);
@@ -231,7 +239,7 @@ impl Connection {
     fn write(&mut self, frame: &mut Frame, batch: &mut Batch, delivery: Delivery<SseEvent>) {
         match delivery {
             Delivery::Item { seq, item } => {
-                self.written.seq = seq;
+                self.written.cursor.seq = seq;
                 frame.event(self.written, &item);
                 match &self.acked {
                     Some(acked) => {
@@ -243,7 +251,7 @@ impl Connection {
                 self.left = self.left.map(|left| left - 1);
             }
             Delivery::Gap(gap) => {
-                self.written.seq = gap.to;
+                self.written.cursor.seq = gap.to;
                 frame.gap(gap, self.written);
                 if let Some(acked) = &self.acked {
                     acked.skip_to(gap.to);

@@ -30,11 +30,11 @@ pub struct TopicCounters {
     pub moved_ack_timeout: u64,
     /// Streams that began behind and so were one poll.
     pub polled_streams: u64,
-    /// Clients that were moved to polling and have come back to a stream.
-    ///
-    /// Estimated: a client that continues and is not behind counts as one of them, as long as more
-    /// have been moved than have come back. No request states that its client polled before.
+    /// Clients that were moved to polling and have come back to a stream, each once.
     pub returned: u64,
+    /// Moves that were evicted, because 65,536 others followed: their clients do not count as
+    /// returned.
+    pub evicted_moves: u64,
     /// Requests to the poll endpoint that were answered with events.
     pub polls: u64,
     /// Requests that were answered with 429 and `retry-after`.
@@ -61,6 +61,7 @@ pub(crate) struct Figures {
     pub(crate) moved_ack_timeout: AtomicU64,
     pub(crate) polled_streams: AtomicU64,
     pub(crate) returned: AtomicU64,
+    pub(crate) evicted_moves: AtomicU64,
     pub(crate) polls: AtomicU64,
     pub(crate) answered_429: AtomicU64,
     pub(crate) answered_503: AtomicU64,
@@ -74,13 +75,6 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Figures {
-    /// Counts a client that continues and is not behind, if one that was moved is missing.
-    pub(crate) fn count_returned(&self) {
-        let moved = self.moved_slow.load(Relaxed) + self.moved_ack_timeout.load(Relaxed);
-        let below = |returned: u64| (returned < moved).then_some(returned + 1);
-        _ = self.returned.fetch_update(Relaxed, Relaxed, below);
-    }
-
     pub(crate) fn read(&self, hub: HubCounters) -> TopicCounters {
         TopicCounters {
             hub,
@@ -95,6 +89,7 @@ impl Figures {
             moved_ack_timeout: self.moved_ack_timeout.load(Relaxed),
             polled_streams: self.polled_streams.load(Relaxed),
             returned: self.returned.load(Relaxed),
+            evicted_moves: self.evicted_moves.load(Relaxed),
             polls: self.polls.load(Relaxed),
             answered_429: self.answered_429.load(Relaxed),
             answered_503: self.answered_503.load(Relaxed),

@@ -5,9 +5,9 @@ use std::{fmt::Write as _, time::Duration};
 use bytes::{BufMut, BytesMut};
 
 use crate::{
-    hub::{Cursor, Reset},
+    hub::Reset,
     queue::Gap,
-    sse::event::SseEvent,
+    sse::{event::SseEvent, moves::Id},
 };
 
 /// A frame under construction: whole events, one after the other.
@@ -30,7 +30,7 @@ impl Frame {
     }
 
     /// An event with its id.
-    pub(crate) fn event(&mut self, id: Cursor, event: &SseEvent) {
+    pub(crate) fn event(&mut self, id: Id, event: &SseEvent) {
         self.text(format_args!("id: {id}\n"));
         self.0.put_slice(event.as_bytes());
     }
@@ -41,11 +41,11 @@ impl Frame {
     }
 
     /// The first frame. An id without data is kept by a browser and dispatches nothing.
-    pub(crate) fn prime(&mut self, after: Duration, id: Cursor) {
+    pub(crate) fn prime(&mut self, after: Duration, id: Id) {
         self.text(format_args!("retry: {}\nid: {id}\n\n", after.as_millis()));
     }
 
-    pub(crate) fn reset(&mut self, reset: Reset, id: Cursor) {
+    pub(crate) fn reset(&mut self, reset: Reset, id: Id) {
         let Reset { reason, from, to } = reset;
         let reason = reason.name();
         self.text(format_args!(
@@ -53,7 +53,7 @@ impl Frame {
         ));
     }
 
-    pub(crate) fn gap(&mut self, gap: Gap, id: Cursor) {
+    pub(crate) fn gap(&mut self, gap: Gap, id: Id) {
         let Gap { from, to, reason } = gap;
         let reason = reason.name();
         self.text(format_args!(
@@ -71,10 +71,11 @@ impl Frame {
         self.flow(format_args!("{{\"event\":\"flow.resume\"}}"));
     }
 
-    /// Asks the client to poll, after this time.
-    pub(crate) fn poll(&mut self, reason: &str, after: Cursor, retry: Duration) {
+    /// Asks the client to poll, after this time. From now on its id is this one.
+    pub(crate) fn poll(&mut self, reason: &str, id: Id, retry: Duration) {
+        self.text(format_args!("id: {id}\n"));
         self.flow(format_args!(
-            "{{\"event\":\"flow.poll\",\"reason\":\"{reason}\",\"after\":\"{after}\",\"retry_ms\":{}}}",
+            "{{\"event\":\"flow.poll\",\"reason\":\"{reason}\",\"after\":\"{id}\",\"retry_ms\":{}}}",
             retry.as_millis()
         ));
     }

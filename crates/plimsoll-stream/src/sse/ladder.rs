@@ -102,4 +102,18 @@ mod tests {
         assert_eq!(at(&mut ladder, 11_999, 101), None);
         assert_eq!(at(&mut ladder, 12_000, 101), Some(Step::Poll));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_at_a_mark_is_not_beyond_it() {
+        assert!(!Ladder::is_wide(&MARKS, 50) && Ladder::is_wide(&MARKS, 51));
+        let mut ladder = Ladder::default();
+        let start = Instant::now();
+        assert_eq!(ladder.observe(&MARKS, 100, start), Some(Step::Pause));
+        // A full buffer is not the overflow.
+        let later = start + 2 * MARKS.overflow;
+        assert_eq!(ladder.observe(&MARKS, 100, later), None);
+        assert_eq!(ladder.observe(&MARKS, 101, later), None);
+        let end = later + MARKS.overflow;
+        assert_eq!(ladder.observe(&MARKS, 101, end), Some(Step::Poll));
+    }
 }

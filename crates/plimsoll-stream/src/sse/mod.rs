@@ -38,12 +38,12 @@
 //! | frame | meaning |
 //! |---|---|
 //! | `retry: 3000`, and an `id` without data | the first frame; it dispatches nothing |
-//! | `id: EPOCH.SEQ`, `event`, `data` | an event; the id is opaque |
+//! | `id: EPOCH.SEQ`, `event`, `data` | an event; the id is opaque, and has a third part while a client polls |
 //! | `event: reset`, data `{"reason":"too_old","from":7,"to":90}` | the client's id was of no use: it must load its state again; what follows is after `to` |
 //! | `event: gap`, data `{"from":7,"to":9,"reason":"oldest"}` | the events 7 to 9 were lost |
 //! | `event: flow`, data `{"event":"flow.pause","reason":"buffer full"}` | the client is slow |
 //! | `event: flow`, data `{"event":"flow.resume"}` | it has caught up |
-//! | `event: flow`, data `{"event":"flow.poll",..}`, then the end | the client is moved to polling |
+//! | `id`, `event: flow`, data `{"event":"flow.poll",..}`, then the end | the client is moved to polling |
 //! | `event: open`, data `{"connection":"..","window":100}` | acknowledgements are expected |
 //! | `:` | a heartbeat, after 15 s without a frame |
 //!
@@ -102,6 +102,7 @@ mod figures;
 mod frame;
 mod ladder;
 mod limits;
+mod moves;
 mod positions;
 mod request;
 mod response;

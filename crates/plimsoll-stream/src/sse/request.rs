@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Uri};
 
-use crate::hub::{Cursor, InvalidCursor};
+use crate::{hub::InvalidCursor, sse::moves::Id};
 
 /// The header in which a browser sends the id of the last event.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -26,9 +26,19 @@ pub(crate) fn reads_status(uri: &Uri, headers: &HeaderMap) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
     Now,
-    After(Cursor),
+    After(Id),
     /// An id that this crate has not written.
     Malformed,
+}
+
+impl From {
+    /// The number of the move of a client that polls.
+    pub(crate) fn moved(self) -> Option<u64> {
+        match self {
+            Self::After(id) => id.moved,
+            Self::Now | Self::Malformed => None,
+        }
+    }
 }
 
 /// The header of a browser, or the query of a client that polls. The header wins: a browser keeps
@@ -51,6 +61,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::hub::Cursor;
 
     fn of(uri: &str, header: Option<&[u8]>) -> From {
         let mut headers = HeaderMap::new();
@@ -62,7 +73,13 @@ mod tests {
 
     #[test]
     fn the_header_wins_over_the_query_and_neither_means_now() {
-        let id = |seq| From::After(Cursor { epoch: 1, seq });
+        let id = |seq| {
+            let cursor = Cursor { epoch: 1, seq };
+            From::After(Id {
+                cursor,
+                moved: None,
+            })
+        };
         assert_eq!(of("/", None), From::Now);
         assert_eq!(of("/?x=1&after=0000000000000001.5", None), id(5));
         let header = Some(&b"0000000000000001.6"[..]);

@@ -24,6 +24,7 @@ use crate::{
         event::SseEvent,
         figures::count,
         frame::Frame,
+        moves::Id,
         request::{From, from, reads_status},
         source::Source,
         topic::Topic,
@@ -48,7 +49,8 @@ impl Topic {
     pub fn stream<B>(&self, request: &Request<B>) -> Response {
         let shared = &self.shared;
         let (uri, headers) = (request.uri(), request.headers());
-        let Ok(subscription) = self.subscribe(from(uri, headers)) else {
+        let from = from(uri, headers);
+        let Ok(subscription) = self.subscribe(from) else {
             return self.no_room(request);
         };
         let Some(place) = Place::take(shared) else {
@@ -57,8 +59,10 @@ impl Topic {
         count(&shared.figures.opened);
         let limits = &shared.limits;
         let is_behind = subscription.lag() > limits.marks.low;
-        if !is_behind && subscription.resumed() != Resumed::Live {
-            shared.figures.count_returned();
+        // A client that is still behind polls once more.
+        let moved = from.moved().filter(|_| is_behind);
+        if !is_behind && from.moved().is_some_and(|number| shared.moves.end(number)) {
+            count(&shared.figures.returned);
         }
         let left = is_behind.then_some(limits.poll_events);
         if is_behind {
@@ -67,7 +71,7 @@ impl Topic {
         let acked = limits.window.filter(|_| !is_behind);
         let acked = acked.map(|window| shared.acks.open(subscription.cursor().seq, window));
         let source = Source::new(subscription, limits.client_throttle().as_ref());
-        let body = EventBody::new(Connection::new(place, source, acked, left));
+        let body = EventBody::new(Connection::new(place, source, acked, left, moved));
         let mut response = event_stream(Body::new(body));
         if request.version() < Version::HTTP_2 {
             let keep_alive = HeaderValue::from_static("keep-alive");
@@ -94,10 +98,13 @@ impl Topic {
         };
         let limits = &self.shared.limits;
         let (mut frame, mut batch) = (Frame::default(), Batch::default());
-        let mut cursor = subscription.cursor();
-        frame.prime(limits.poll_after(), cursor);
+        let mut id = Id {
+            cursor: subscription.cursor(),
+            moved: from.moved(),
+        };
+        frame.prime(limits.poll_after(), id);
         if let Resumed::Reset(reset) = subscription.resumed() {
-            frame.reset(reset, cursor);
+            frame.reset(reset, id);
         }
         let now = clock::now();
         let (mut left, mut more) = (limits.poll_events, false);
@@ -120,23 +127,22 @@ impl Topic {
                             break;
                         }
                     }
-                    cursor.seq = seq;
-                    frame.event(cursor, &item);
+                    id.cursor.seq = seq;
+                    frame.event(id, &item);
                     batch.add(seq, item.origin);
                     left -= 1;
                 }
                 Delivery::Gap(gap) => {
-                    cursor.seq = gap.to;
-                    frame.gap(gap, cursor);
+                    id.cursor.seq = gap.to;
+                    frame.gap(gap, id);
                 }
             }
         }
         count(&self.shared.figures.polls);
         batch.written(&limits.name);
-        let cursor = cursor.to_string();
         let mut response = event_stream(Body::from(frame.0.freeze()));
         let headers = response.headers_mut();
-        if let Ok(cursor) = HeaderValue::from_str(&cursor) {
+        if let Ok(cursor) = HeaderValue::from_str(&id.to_string()) {
             headers.insert(X_STREAM_CURSOR, cursor);
         }
         let more = if more { "true" } else { "false" };
@@ -148,7 +154,7 @@ impl Topic {
         let subscriber = self.hub.subscriber().policy(self.shared.limits.lag_policy);
         match from {
             From::Now => subscriber,
-            From::After(cursor) => subscriber.after(cursor),
+            From::After(id) => subscriber.after(id.cursor),
             // A cursor of no hub: the client gets a reset.
             From::Malformed => subscriber.after(Cursor {
                 epoch: !self.hub.cursor().epoch,

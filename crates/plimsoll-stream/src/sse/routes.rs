@@ -9,9 +9,9 @@ use axum::{
 };
 use http::{Request, StatusCode};
 
-use crate::sse::{request::query, response::problem, topic::Topic};
+use crate::sse::{moves::Id, request::query, response::problem, topic::Topic};
 
-/// Bytes of an acknowledgement: a cursor has at most 37. Longer bodies are not read.
+/// Bytes of an acknowledgement: an id has at most 54. Longer bodies are not read.
 const MAX_ACK: usize = 64;
 
 impl Topic {
@@ -44,14 +44,14 @@ async fn acknowledge(State(topic): State<Topic>, request: Request<Body>) -> Resp
             "the body is longer than an id",
         );
     };
-    let cursor = std::str::from_utf8(&body)
+    let id = std::str::from_utf8(&body)
         .ok()
         .map(str::trim)
-        .map(str::parse);
-    let Some(Ok(cursor)) = cursor else {
+        .map(str::parse::<Id>);
+    let Some(Ok(id)) = id else {
         return problem(StatusCode::BAD_REQUEST, "the body is no id of an event");
     };
-    match topic.acknowledge(connection, cursor) {
+    match topic.acknowledge(connection, id.cursor) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => error.into_response(),
     }

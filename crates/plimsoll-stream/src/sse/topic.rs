@@ -9,6 +9,7 @@ use crate::{
         event::SseEvent,
         figures::{Figures, TopicCounters, count},
         limits::Limits,
+        moves::Moves,
         positions::Positions,
         trace::Origin,
     },
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) figures: Figures,
     pub(crate) acks: Arc<Acks>,
     pub(crate) positions: Arc<Positions>,
+    pub(crate) moves: Moves,
 }
 
 impl Shared {
@@ -50,6 +52,7 @@ impl Topic {
             figures: Figures::default(),
             acks: Arc::default(),
             positions: Arc::default(),
+            moves: Moves::default(),
         };
         Self {
             hub,

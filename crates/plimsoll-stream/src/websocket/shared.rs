@@ -238,3 +238,29 @@ impl Shared {
         view
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::QueuePolicy;
+
+    #[tokio::test]
+    async fn a_queue_is_over_from_its_high_mark_down_to_its_low_one() {
+        let limits = WebSocketLimits::new(10, QueuePolicy::DropOldest).marks(0.5, 0.8);
+        let shared = Shared::new(Arc::new(limits), Arc::new(Totals::new())).unwrap();
+        let is_over = || {
+            shared.outbound_changed();
+            shared.outbound_over.load(SeqCst)
+        };
+        for n in 1..=10 {
+            shared.outbound.try_send(Message::text("tick")).unwrap();
+            assert_eq!(is_over(), n >= 8, "{n} messages, growing");
+            assert_eq!(shared.flow_message().is_some(), n == 8);
+        }
+        for n in (0..10).rev() {
+            shared.outbound.try_recv().unwrap();
+            assert_eq!(is_over(), n > 5, "{n} messages, falling");
+            assert_eq!(shared.flow_message().is_some(), n == 5);
+        }
+    }
+}

@@ -1,6 +1,13 @@
 //! The laws of `CONTRIBUTING.md`. `cargo xtask break-laws` breaks each of them on purpose.
 
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use plimsoll_stream::{
     BoundedQueue, Delivery, Ended, Hub, QueuePolicy, ReserveError, alarm::Alarm,
@@ -25,6 +32,19 @@ fn law_02_a_permit_releases_its_room_exactly_once() {
     assert!(queue.try_send(4).is_err(), "and not for two");
 }
 
+#[test]
+fn law_02_a_subscriber_leaves_its_hub_exactly_once() {
+    let hub = Hub::<u32>::builder(4).max_subscribers(2).build().unwrap();
+    for _ in 0..3 {
+        let (first, second) = (hub.subscribe().unwrap(), hub.subscribe().unwrap());
+        assert!(hub.subscribe().is_err());
+        drop(first);
+        assert_eq!(hub.subscribers(), 1);
+        drop(second);
+        assert_eq!(hub.subscribers(), 0);
+    }
+}
+
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn law_02_the_place_of_a_client_is_released_exactly_once() {
@@ -38,6 +58,40 @@ async fn law_02_the_place_of_a_client_is_released_exactly_once() {
         assert_eq!(topic.counters().clients, 0);
     }
     assert_eq!(topic.counters().rejected, 0);
+}
+
+/// A queue that has memory for its items, so that sends and receives are short.
+fn used(capacity: usize) -> BoundedQueue<u32> {
+    let queue = queue(capacity, QueuePolicy::BLOCK);
+    for n in 0..capacity as u32 {
+        queue.try_send(n).unwrap();
+    }
+    assert_eq!(queue.drain().len(), capacity);
+    queue
+}
+
+#[test]
+fn law_05_a_receiver_that_waits_is_woken_by_the_next_send() {
+    let queue = used(4);
+    let mut waits = Task::new(queue.recv());
+    assert!(waits.poll().is_pending());
+    assert_eq!(waits.woken(), 0, "no busy loop");
+    queue.try_send(17).unwrap();
+    assert_eq!(waits.woken(), 1);
+    assert_eq!(waits.poll(), Poll::Ready(Some(17)));
+}
+
+#[test]
+fn law_05_a_sender_that_waits_is_woken_by_the_next_receive() {
+    let queue = used(1);
+    queue.try_send(17).unwrap();
+    let mut waits = Task::new(queue.send(18));
+    assert!(waits.poll().is_pending());
+    assert_eq!(waits.woken(), 0, "no busy loop");
+    assert_eq!(queue.try_recv(), Some(17));
+    assert_eq!(waits.woken(), 1);
+    assert!(matches!(waits.poll(), Poll::Ready(Ok(_))));
+    assert_eq!(queue.drain(), [18]);
 }
 
 #[test]
@@ -58,6 +112,24 @@ fn law_05_a_subscriber_that_waits_is_woken_by_the_next_item_and_by_the_end() {
     hub.close();
     assert_eq!(waits.woken(), 1);
     assert_eq!(waits.poll(), Poll::Ready(Err(Ended::Closed)));
+}
+
+#[test]
+fn law_07_a_queue_keeps_its_bound_and_counts_what_it_evicts() {
+    for policy in [
+        QueuePolicy::DropOldest,
+        QueuePolicy::DropNewest,
+        QueuePolicy::DropRandom { seed: 7 },
+    ] {
+        let queue = queue(4, policy);
+        for n in 1..=100_u32 {
+            queue.try_send(n).unwrap();
+            assert!(queue.len() <= 4);
+            let dropped = queue.counters().dropped();
+            assert_eq!(dropped, u64::from(n).saturating_sub(4), "{policy:?}");
+        }
+        assert_eq!(queue.drain().len(), 4);
+    }
 }
 
 #[test]
@@ -84,9 +156,14 @@ async fn law_07_a_topic_has_as_many_clients_as_it_may_have_and_counts_the_others
 
 #[test]
 fn law_10_a_hook_that_panics_fails_no_send() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let hook = Arc::clone(&calls);
     let queue = BoundedQueue::builder(2)
         .policy(QueuePolicy::DropOldest)
-        .on_drop(|_: &u32, _| panic!("a broken hook"))
+        .on_drop(move |_: &u32, _| {
+            hook.fetch_add(1, Relaxed);
+            panic!("a broken hook")
+        })
         .build()
         .unwrap();
     for n in 0..5 {
@@ -94,6 +171,7 @@ fn law_10_a_hook_that_panics_fails_no_send() {
     }
     assert_eq!(queue.drain(), [3, 4]);
     assert_eq!(queue.counters().dropped(), 3);
+    assert_eq!(calls.load(Relaxed), 3, "each loss is reported");
 }
 
 #[tokio::test(start_paused = true)]

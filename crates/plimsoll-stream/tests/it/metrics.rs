@@ -187,7 +187,7 @@ async fn a_throttle_exports_what_has_passed() {
 #[cfg(feature = "axum")]
 #[tokio::test(start_paused = true)]
 async fn a_topic_exports_its_slowest_client_moves_and_rejections() {
-    use axum::body::Body;
+    use axum::{body::Body, response::Response};
     use futures_util::FutureExt as _;
     use http::Request;
     use http_body_util::BodyExt as _;
@@ -217,9 +217,14 @@ async fn a_topic_exports_its_slowest_client_moves_and_rejections() {
     drop(idle);
     utilization("1.0");
     // It does not acknowledge, is moved to polling, gets the rest there, and comes back.
-    slow.collect().await.unwrap();
-    stream("0000000000000001.5", "").collect().await.unwrap();
-    let mut back = stream("0000000000000001.15", "");
+    let last_id = async |response: Response| {
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let ids = std::str::from_utf8(&body).unwrap().lines();
+        let mut ids = ids.filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().unwrap().to_owned()
+    };
+    let moved = last_id(slow).await;
+    let mut back = stream(&last_id(stream(&moved, "")).await, "");
     back.frame().await.unwrap().unwrap();
     assert_lines(
         &metrics,

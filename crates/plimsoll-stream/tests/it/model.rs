@@ -1,16 +1,20 @@
 //! Random operations on a queue and on a plain `VecDeque`, which must agree.
 
+mod agree;
+mod steps;
+
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
 };
 
-use plimsoll_stream::{
-    BoundedQueue, BoundedQueueBuilder, Criticality, Delivery, DropReason, Fate, Permit,
-    QueuePolicy, SendError, Sent,
-};
+use plimsoll_stream::{BoundedQueue, Delivery, DropReason, QueuePolicy};
 use proptest::prelude::*;
-use tokio::time::advance;
+
+use self::{
+    agree::{agree, described, run},
+    steps::{aging_step, needs_no_function, policy, step, without_functions},
+};
 
 const CAPACITY: usize = 6;
 const MAX_BYTES: usize = 100;
@@ -22,61 +26,6 @@ struct Item {
     weight: usize,
     level: usize,
     key: u8,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Send {
-        weight: usize,
-        level: usize,
-        key: u8,
-    },
-    TrySend,
-    Recv,
-    TryRecv,
-    RecvDelivery,
-    RecvMany(usize),
-    Drain,
-    SetPolicy(QueuePolicy),
-    Advance(u64),
-    Reserve(usize),
-    SendReserved(prop::sample::Index, usize),
-    DropPermit(prop::sample::Index),
-    Close,
-}
-
-fn policy() -> impl Strategy<Value = QueuePolicy> {
-    prop_oneof![
-        Just(QueuePolicy::BLOCK),
-        Just(QueuePolicy::DropOldest),
-        Just(QueuePolicy::DropNewest),
-        any::<u64>().prop_map(|seed| QueuePolicy::DropRandom { seed }),
-        Just(QueuePolicy::DropLowestPriority),
-        Just(QueuePolicy::DropExpired { ttl: TTL }),
-        Just(QueuePolicy::Coalesce),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let send = (0..=MAX_BYTES + 1, 0_usize..4, 0_u8..5);
-    prop_oneof![
-        20 => (0_usize..30, 0_usize..4, 0_u8..5)
-            .prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
-        2 => send.prop_map(|(weight, level, key)| Step::Send { weight, level, key }),
-        8 => Just(Step::TrySend),
-        6 => Just(Step::Recv),
-        4 => Just(Step::TryRecv),
-        6 => Just(Step::RecvDelivery),
-        1 => (1_usize..8).prop_map(Step::RecvMany),
-        1 => Just(Step::Drain),
-        3 => policy().prop_map(Step::SetPolicy),
-        3 => (1_u64..12).prop_map(Step::Advance),
-        2 => (0_usize..40).prop_map(Step::Reserve),
-        2 => (any::<prop::sample::Index>(), 0_usize..40)
-            .prop_map(|(which, weight)| Step::SendReserved(which, weight)),
-        1 => any::<prop::sample::Index>().prop_map(Step::DropPermit),
-        1 => Just(Step::Close),
-    ]
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -166,15 +115,19 @@ impl Model {
         seq
     }
 
+    /// Expires each item by its own age, the oldest first.
     fn expire(&mut self) -> Lost {
         let mut lost = Vec::new();
-        while let Some(Queued { at: Some(at), .. }) = self.queue.front() {
-            if self.now - at < TTL.as_secs() {
-                break;
+        loop {
+            let ages = self.queue.iter().enumerate();
+            let ages = ages.filter_map(|(index, queued)| Some((queued.at?, index)));
+            match ages.min() {
+                Some((at, index)) if self.now - at >= TTL.as_secs() => {
+                    lost.push(self.lose(index, DropReason::Expired));
+                }
+                _ => return lost,
             }
-            lost.push(self.lose(0, DropReason::Expired));
         }
-        lost
     }
 
     /// The lowest level, the newest item of it.
@@ -280,7 +233,7 @@ impl Model {
         self.recv_many(1).pop()
     }
 
-    /// Up to `limit` items. Those expire that are the oldest when the call begins.
+    /// Up to `limit` items, none of which has expired.
     fn recv_many(&mut self, limit: usize) -> Vec<Item> {
         if matches!(self.policy, QueuePolicy::DropExpired { .. }) {
             self.expire();
@@ -337,215 +290,6 @@ struct Sent2 {
     lost: Lost,
 }
 
-fn plain(sent: Result<Sent<Item>, SendError<Item>>) -> Result<Sent2, &'static str> {
-    match sent {
-        Ok(sent) => {
-            assert_eq!(sent.is_queued(), sent.fate != Fate::Dropped);
-            let seq = sent.seq;
-            let lost = sent.lost.into_iter().collect();
-            Ok(Sent2 { seq, lost })
-        }
-        Err(SendError::Closed(_)) => Err("closed"),
-        Err(SendError::Full(_)) => Err("full"),
-        Err(SendError::TooLarge { .. }) => Err("too large"),
-        Err(_) => Err("other"),
-    }
-}
-
-/// A future that must be ready at once, if there is something to take.
-async fn now<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = std::future::ready(()) => None,
-    }
-}
-
-/// Settings of a queue whose items have weights, priorities and keys.
-fn described() -> BoundedQueueBuilder<Item> {
-    BoundedQueue::builder(CAPACITY)
-        .max_bytes_by(MAX_BYTES, |item: &Item| item.weight)
-        .priority(|item| Criticality::ALL[item.level].into())
-        .key(|item| item.key)
-}
-
-/// The steps that a queue without weights, priorities and keys can take.
-fn without_functions(steps: Vec<Step>) -> Vec<Step> {
-    let of = |step| match step {
-        Step::Send { level, key, .. } => Step::Send {
-            weight: 0,
-            level,
-            key,
-        },
-        Step::SetPolicy(policy) => Step::SetPolicy(needs_no_function(policy)),
-        Step::Reserve(_) => Step::Reserve(0),
-        Step::SendReserved(which, _) => Step::SendReserved(which, 0),
-        other => other,
-    };
-    steps.into_iter().map(of).collect()
-}
-
-fn needs_no_function(policy: QueuePolicy) -> QueuePolicy {
-    match policy {
-        QueuePolicy::DropLowestPriority | QueuePolicy::Coalesce => QueuePolicy::BLOCK,
-        other => other,
-    }
-}
-
-// One arm for each operation.
-#[allow(clippy::too_many_lines)]
-async fn agree(
-    mut builder: BoundedQueueBuilder<Item>,
-    first: QueuePolicy,
-    every: Option<u32>,
-    steps: Vec<Step>,
-) -> Result<(), TestCaseError> {
-    if let Some(every) = every {
-        builder = builder.measure_waits(every);
-    }
-    let queue = builder.policy(first).build().unwrap();
-    let mut model = Model {
-        policy: first,
-        every: every.map(u64::from),
-        ..Model::default()
-    };
-    let mut permits: Vec<Permit<'_, Item>> = Vec::new();
-    for (id, step) in (0..).zip(steps) {
-        match step {
-            Step::Send { weight, level, key } => {
-                let item = Item {
-                    id,
-                    weight,
-                    level,
-                    key,
-                };
-                // Full: a send waits, and is cancelled here.
-                let sent = now(queue.send(item)).await;
-                let sent = sent.map_or(Err("full"), plain);
-                let drawn: Vec<_> = sent
-                    .iter()
-                    .flat_map(|sent| &sent.lost)
-                    .map(|lost| lost.0)
-                    .collect();
-                prop_assert_eq!(model.send(item, &drawn), sent);
-            }
-            Step::TrySend => {
-                let item = Item {
-                    id,
-                    weight: 0,
-                    level: 0,
-                    key: 0,
-                };
-                let sent = plain(queue.try_send(item));
-                let drawn: Vec<_> = sent
-                    .iter()
-                    .flat_map(|sent| &sent.lost)
-                    .map(|lost| lost.0)
-                    .collect();
-                prop_assert_eq!(model.send(item, &drawn), sent);
-            }
-            Step::Recv => {
-                let received = now(queue.recv()).await.flatten();
-                prop_assert_eq!(received, model.recv());
-            }
-            Step::TryRecv => prop_assert_eq!(queue.try_recv(), model.recv()),
-            Step::RecvDelivery => {
-                let delivery = now(queue.recv_delivery()).await.flatten();
-                model.check(delivery)?;
-            }
-            Step::RecvMany(limit) => {
-                let mut batch = Vec::new();
-                now(queue.recv_many(&mut batch, limit)).await;
-                prop_assert_eq!(batch, model.recv_many(limit));
-            }
-            Step::Drain => {
-                prop_assert_eq!(queue.drain(), model.recv_many(usize::MAX));
-            }
-            Step::SetPolicy(policy) => {
-                queue.set_policy(policy).unwrap();
-                model.policy = policy;
-                if let QueuePolicy::DropExpired { .. } = policy {
-                    let now = model.now;
-                    model
-                        .queue
-                        .iter_mut()
-                        .for_each(|queued| queued.at = queued.at.or(Some(now)));
-                }
-            }
-            Step::Advance(seconds) => {
-                advance(Duration::from_secs(seconds)).await;
-                model.now += seconds;
-            }
-            Step::Reserve(bytes) => {
-                let permit = queue.try_reserve(bytes);
-                prop_assert_eq!(permit.is_ok(), !model.closed && model.fits(bytes));
-                if let Ok(permit) = permit {
-                    permits.push(permit);
-                    model.reserved.push(bytes);
-                }
-            }
-            Step::SendReserved(which, weight) if !permits.is_empty() => {
-                let at = which.index(permits.len());
-                let permit = permits.swap_remove(at);
-                let bytes = model.reserved.swap_remove(at);
-                let item = Item {
-                    id,
-                    weight,
-                    level: 0,
-                    key: (id % 5) as u8,
-                };
-                let sent = plain(permit.send(item));
-                let expected = if weight > bytes {
-                    Err("too large")
-                } else if model.policy == QueuePolicy::Coalesce && !model.closed {
-                    Ok(model.place(item, &[]))
-                } else {
-                    let seq = model.push(item);
-                    Ok(Sent2 {
-                        seq,
-                        lost: Vec::new(),
-                    })
-                };
-                prop_assert_eq!(sent, expected);
-            }
-            Step::DropPermit(which) if !permits.is_empty() => {
-                let at = which.index(permits.len());
-                drop(permits.swap_remove(at));
-                model.reserved.swap_remove(at);
-            }
-            Step::SendReserved(..) | Step::DropPermit(_) => {}
-            Step::Close => {
-                prop_assert_eq!(queue.close(), !model.closed);
-                model.closed = true;
-            }
-        }
-        let counters = queue.counters();
-        prop_assert_eq!(counters.sent(), model.sent);
-        prop_assert_eq!(counters.received(), model.received);
-        prop_assert_eq!(counters.dropped(), model.dropped);
-        prop_assert_eq!(counters.expired(), model.expired);
-        prop_assert_eq!(queue.len(), model.queue.len());
-        prop_assert_eq!(
-            queue.bytes() + model.reserved.iter().sum::<usize>(),
-            model.bytes()
-        );
-        let oldest = model.queue.iter().find_map(|queued| queued.at);
-        let age = oldest.map(|at| Duration::from_secs(model.now - at));
-        prop_assert_eq!(queue.oldest_age(), age);
-        let measured = queue.wait_times().map_or(0, |waits| waits.count());
-        prop_assert_eq!(measured, model.measured);
-        let (lost, queued) = (counters.dropped() + counters.expired(), queue.len() as u64);
-        prop_assert_eq!(counters.sent(), counters.received() + lost + queued);
-    }
-    Ok(())
-}
-
-fn run<R>(test: impl Future<Output = R>) -> R {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(test)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -556,6 +300,14 @@ proptest! {
         steps in prop::collection::vec(step(), 0..120),
     ) {
         run(agree(described(), first, every, steps))?;
+    }
+
+    #[test]
+    fn items_of_mixed_ages_expire_as_in_the_model(
+        every in prop::option::of(1_u32..5),
+        steps in prop::collection::vec(aging_step(), 0..120),
+    ) {
+        run(agree(described(), QueuePolicy::Coalesce, every, steps))?;
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Each policy at its bound.
 
-use std::time::Duration;
+mod expired;
 
 use plimsoll_stream::{
     BoundedQueue, Criticality, Delivery, DropReason, Fate, Gap, LoadSignal, QueuePolicy, SendError,
 };
-use tokio::time::advance;
 
 use crate::{lost, queue};
 
@@ -126,30 +125,6 @@ async fn drop_lowest_priority_evicts_nothing_when_it_would_not_make_room() {
     assert_eq!(sent.fate, Fate::Dropped);
     assert_eq!(lost(sent), [((Critical, 20), DropReason::LowestPriority)]);
     assert_eq!(queue.bytes(), 100);
-}
-
-#[tokio::test(start_paused = true)]
-async fn drop_expired_evicts_by_age_and_never_delivers_an_expired_item() {
-    let ttl = Duration::from_secs(1);
-    let queue = queue(2, QueuePolicy::DropExpired { ttl });
-    queue.send('a').await.unwrap();
-    advance(ttl / 2).await;
-    queue.send('b').await.unwrap();
-    assert_eq!(queue.oldest_age(), Some(ttl / 2));
-    let sent = queue.send('c').await.unwrap();
-    assert_eq!(
-        lost(sent),
-        [('c', DropReason::Newest)],
-        "nothing is old enough"
-    );
-    advance(ttl / 2).await;
-    let sent = queue.send('d').await.unwrap();
-    assert_eq!(lost(sent), [('a', DropReason::Expired)]);
-    advance(ttl / 2).await;
-    assert_eq!(queue.recv().await, Some('d'), "b has expired in the queue");
-    let counters = queue.counters();
-    assert_eq!((counters.sent(), counters.received()), (4, 1));
-    assert_eq!((counters.dropped(), counters.expired()), (1, 2));
 }
 
 fn by_key(capacity: usize) -> BoundedQueue<(&'static str, u32)> {

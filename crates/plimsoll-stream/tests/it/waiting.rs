@@ -297,3 +297,27 @@ async fn a_receiver_that_never_waits_lets_other_tasks_run() {
     let stream = |queue: BoundedQueue<u32>| async move { queue.items().next().await.is_some() };
     assert!((1..500).contains(&taken_at_once(stream).await));
 }
+
+#[test]
+fn senders_are_woken_one_at_a_time() {
+    let queue = queue(3, QueuePolicy::BLOCK);
+    for n in 0..3 {
+        queue.try_send(n).unwrap();
+    }
+    let mut senders = [3, 4].map(|n| Task::new(queue.send(n)));
+    assert!(senders.iter_mut().all(|sender| sender.poll().is_pending()));
+    assert_eq!(queue.drain(), [0, 1, 2]);
+    let woken = |senders: &[Task<_>; 2]| senders.each_ref().map(Task::woken);
+    assert_eq!(woken(&senders), [1, 0]);
+    // Nor does a receiver that waits make a difference.
+    let mut receiver = Task::new(queue.recv());
+    assert!(receiver.poll().is_pending());
+    queue.try_send(5).unwrap();
+    assert_eq!((receiver.woken(), woken(&senders)), (1, [1, 0]));
+    assert!(senders[0].poll().is_ready());
+    assert_eq!(
+        woken(&senders),
+        [1, 1],
+        "the next one, once the first was polled"
+    );
+}

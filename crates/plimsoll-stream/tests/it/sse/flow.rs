@@ -126,15 +126,21 @@ async fn a_client_that_stays_on_the_overflow_is_moved_to_polling_and_comes_back(
         let mut parser = Parser::default();
         let mut response = get(&app, "/", &last_id).await;
         let is_open = read_ready(&mut response, &mut parser).await;
-        last_id = parser.last_id;
+        last_id = parser.last_id.clone();
         if is_open {
             break;
         }
         assert!(parser.retry.unwrap() >= 2_000);
+        // Polling is the last step: the client is neither notified nor moved once more.
+        assert!(parser.named("flow").is_empty(), "{:?}", parser.events);
         polls += 1;
         assert!(polls < 100);
     }
     assert!(polls > 5, "{polls} polls");
+    assert_eq!(
+        (topic.counters().moved_slow, topic.counters().returned),
+        (1, 1)
+    );
     assert_eq!(last_id, topic.cursor().to_string());
 }
 

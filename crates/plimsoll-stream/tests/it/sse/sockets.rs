@@ -157,3 +157,75 @@ async fn a_client_that_reconnects_over_sockets_sees_each_event_once() {
     assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>());
     assert!(all.len() >= 70);
 }
+
+/// The rest of a stream: its last id.
+async fn until_moved(addr: SocketAddr, last_id: &str) -> String {
+    let mut client = Client::connect(addr, last_id).await;
+    let is_moved = |client: &Client| {
+        let flow = client.parser.named("flow");
+        flow.iter().any(|flow| flow.contains("flow.poll"))
+    };
+    while !is_moved(&client) {
+        client.read(client.parser.events.len() + 1).await;
+    }
+    client.parser.last_id
+}
+
+/// One request to the poll endpoint: what its answer states to poll with next.
+async fn poll(addr: SocketAddr, after: &str) -> String {
+    let mut socket = TcpStream::connect(addr).await.unwrap();
+    let head =
+        format!("GET /ticks/poll?after={after} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = timeout(PATIENCE, socket.read_to_string(&mut answer));
+    read.await.expect("an end").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let line = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("x-stream-cursor: "));
+    line.unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_comes_back_from_polling_is_counted_once() {
+    let topic = Topic::builder().acknowledge(2).buffer(100).poll_events(5);
+    let topic = topic.ack_timeout(Duration::from_millis(50));
+    let topic = topic.build().unwrap();
+    let addr = serve(&topic).await;
+    let start = topic.cursor().to_string();
+    let returned = || topic.counters().returned;
+    for n in 1..=12 {
+        topic.publish(SseEvent::new(&n.to_string())).unwrap();
+    }
+    let first = until_moved(addr, &start).await;
+    let second = until_moved(addr, &start).await;
+    assert_eq!(topic.counters().moved_ack_timeout, 2);
+
+    // A client that continues and was never moved does not count.
+    let mut other = Client::connect(addr, &topic.cursor().to_string()).await;
+    topic.publish(SseEvent::new("13")).unwrap();
+    other.read(2).await;
+    assert_eq!(returned(), 0);
+
+    let mut cursor = first.clone();
+    for _ in 0..3 {
+        cursor = poll(addr, &cursor).await;
+        assert_eq!(returned(), 0, "it still polls");
+    }
+    let mut client = Client::connect(addr, &cursor).await;
+    client.read(1).await;
+    assert_eq!(returned(), 1);
+    // It is sent an id without the number of its move, so its next connection is no return.
+    topic.publish(SseEvent::new("14")).unwrap();
+    client.read(2).await;
+    let plain = client.parser.last_id;
+    assert_eq!(plain, topic.cursor().to_string());
+    Client::connect(addr, &plain).await.read(1).await;
+    // Nor is a repetition of what it came back with, as by a client that ignores new ids.
+    Client::connect(addr, &cursor).await.read(1).await;
+    assert_eq!(returned(), 1);
+
+    Client::connect(addr, &second).await.read(1).await;
+    assert_eq!((returned(), topic.counters().evicted_moves), (2, 0));
+}
