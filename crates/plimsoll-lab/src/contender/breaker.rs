@@ -12,16 +12,16 @@ use crate::backend::Backend;
 
 /// With the default ramp.
 pub(super) fn ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
-    in_callers(backend, &CircuitBreaker::builder())
+    in_callers(backend, CircuitBreaker::builder())
 }
 
 /// All calls are admitted at once after the probes.
 pub(super) fn no_ramp(backend: Backend, _: Hints) -> (Stack, Limit) {
-    in_callers(backend, &CircuitBreaker::builder().ramp(None))
+    in_callers(backend, CircuitBreaker::builder().ramp(None))
 }
 
-fn in_callers(backend: Backend, builder: &CircuitBreakerBuilder) -> (Stack, Limit) {
-    let breaker = builder.clone().open_for(Duration::from_secs(1)).build();
+fn in_callers(backend: Backend, builder: CircuitBreakerBuilder) -> (Stack, Limit) {
+    let breaker = builder.open_for(Duration::from_secs(1)).build();
     let breaker = breaker.expect("settings in bounds");
     let layer = GateLayer::builder(breaker).protocol(Http::client()).build();
     let stack = layer
