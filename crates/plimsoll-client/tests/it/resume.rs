@@ -35,6 +35,12 @@ fn serve(topic: &Topic, at: SocketAddr) -> (Runtime, SocketAddr) {
     (runtime, at)
 }
 
+/// Waits until the connections and the listener are closed.
+async fn stop(server: Runtime) {
+    let stopped = tokio::task::spawn_blocking(|| server.shutdown_timeout(Duration::from_secs(10)));
+    stopped.await.unwrap();
+}
+
 /// Follows the stream until the last event, and reports the data of each one.
 async fn follow(at: SocketAddr, seen: mpsc::UnboundedSender<String>) -> u32 {
     let client: Client<HttpConnector, Empty<Bytes>> =
@@ -105,7 +111,7 @@ async fn a_client_of_a_topic_sees_each_event_once_though_its_server_restarts() {
             while received.last() != Some(&arrived) {
                 received.push(seen.recv().await.unwrap());
             }
-            server.shutdown_background();
+            stop(server).await;
             for away in 0..10 {
                 topic
                     .publish(SseEvent::new(&format!("away {away}")))
@@ -121,5 +127,5 @@ async fn a_client_of_a_topic_sees_each_event_once_though_its_server_restarts() {
     }
     let expected: Vec<_> = (0..EVENTS).map(|n| format!("n{n}")).collect();
     assert_eq!(received, expected);
-    server.shutdown_background();
+    stop(server).await;
 }
