@@ -39,7 +39,7 @@ impl Target {
 
 impl Fields {
     pub(super) fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
-        // The iterator does not know its length.
+        // The iterator has no exact length.
         let mut list = Vec::with_capacity(headers.len());
         for (name, value) in headers {
             list.push((name.clone(), value.clone()));
