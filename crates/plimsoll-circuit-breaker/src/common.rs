@@ -188,7 +188,7 @@ impl Common {
     }
 
     #[inline]
-    pub(crate) fn is_slow(&self, outcome: &Outcome) -> bool {
+    fn is_slow(&self, outcome: &Outcome) -> bool {
         let limit = self.slow_nanos();
         // While `slow_call` is off, the latency is not computed.
         limit != NEVER && outcome.latency().as_nanos() >= u128::from(limit)

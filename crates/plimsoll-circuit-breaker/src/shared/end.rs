@@ -18,9 +18,7 @@ impl Shared {
     /// Records the end of a call.
     #[inline]
     pub(crate) fn finish(&self, permit: CircuitBreakerPermit, outcome: &Outcome) {
-        // With `slow_call`, the permit of a call whose head came in time has no tag.
-        let is_usual = outcome.class == Class::Success && permit.word() == self.usual.load(Relaxed);
-        if is_usual && !self.common.is_slow(outcome) {
+        if outcome.class == Class::Success && permit.word() == self.usual.load(Relaxed) {
             self.window.record_usual();
         } else {
             // Performance: a copy, so that the outcome itself needs no place in memory while the
@@ -64,7 +62,8 @@ impl Shared {
     /// A failure is recorded before its swap here. If that comes after the swap of another thread,
     /// it removes the stamp; if before, the other thread sees the failure, and removes it itself.
     fn learn_usual(&self, stamp: Stamp) {
-        let is_usual = || stamp.admits_and_counts() && self.window.is_usual();
+        let is_usual =
+            || stamp.admits_and_counts() && !self.judges_latency() && self.window.is_usual();
         if !is_usual() {
             self.usual.swap(NONE, AcqRel);
             return;
