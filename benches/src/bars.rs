@@ -135,7 +135,11 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             0.0,
             rows,
             |case| {
-                accepts(case) && case != "retry-with-headers@accept" && !case.contains("-metrics@")
+                // `reqwest` allocates itself.
+                accepts(case)
+                    && case != "retry-with-headers@accept"
+                    && case != "retry-of-reqwest@accept"
+                    && !case.contains("-metrics@")
             },
             |row| row.over_bare.allocations,
         ),

@@ -5,7 +5,8 @@ use std::{convert::Infallible, future::Ready, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use plimsoll_client::{HedgeLayer, RetryBudget, RetryLayer};
+use plimsoll_client::{AdaptiveThrottle, HedgeLayer, RetryBudget, RetryLayer};
+use plimsoll_core::{GateLayer, Http};
 use tower::{
     Layer,
     retry::{
@@ -33,6 +34,10 @@ pub(super) fn cases() -> Vec<Case> {
             let budget = budget.expect("settings in bounds");
             let layer = RetryLayer::builder().budget(budget).build();
             layer.expect("settings in bounds").layer(Inner::OK)
+        }),
+        Case::new("plimsoll/throttle@accept", HTTP, || {
+            let layer = GateLayer::builder(AdaptiveThrottle::new());
+            layer.protocol(Http::client()).build().layer(Inner::OK)
         }),
         Case::new("plimsoll/hedge@accept", HTTP, || {
             let layer = HedgeLayer::builder().build();

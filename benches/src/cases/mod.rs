@@ -6,7 +6,9 @@ mod case;
 mod client;
 pub mod governor;
 mod metrics;
+mod peers;
 pub mod plimsoll;
+mod reqwest;
 mod resilience;
 mod stacks;
 mod tower;
@@ -26,6 +28,8 @@ pub fn all(only: &str) -> Vec<Case> {
         plimsoll::cases(),
         metrics::cases(),
         client::cases(),
+        peers::cases(),
+        reqwest::cases(),
         stacks::cases(),
     ];
     cases.extend(

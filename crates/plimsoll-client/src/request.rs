@@ -1,6 +1,6 @@
 //! Requests that can be sent more than once.
 
-use http::{Extensions, HeaderMap, Method};
+use http::{Extensions, HeaderMap, HeaderName, Method};
 
 /// A request that can be sent more than once: of the `http` crate, or of `reqwest`.
 ///
@@ -20,10 +20,17 @@ pub trait ReplayRequest: Sized {
     /// Returns the extensions; `None` when the type has none.
     fn extensions(&self) -> Option<&Extensions>;
 
-    /// Makes the first attempt, and stores in `kept` what further attempts need: up to `limit` bytes of
-    /// the body. `None` stays there when the request can be sent once only.
-    // Performance: an argument, since a pair would be moved twice (`instructions`, `retry@accept`).
-    fn record(self, limit: usize, kept: &mut Option<Self::Replay>) -> Self::Attempt;
+    /// Returns whether there is a body that has to be recorded.
+    fn has_body(&self) -> bool;
+
+    /// Returns what further attempts need: all of a request without a body.
+    // Performance: in two steps, since a pair of their results would be moved twice (`instructions`,
+    // `retry@accept`).
+    fn keep(&self) -> Self::Replay;
+
+    /// Makes the first attempt. A body is recorded in `kept` while it is sent, up to `limit` bytes;
+    /// without `kept`, a request with a body can be sent once only.
+    fn first(self, limit: usize, kept: Option<&mut Self::Replay>) -> Self::Attempt;
 }
 
 /// Makes further attempts of a request.
@@ -39,6 +46,10 @@ pub trait Replay {
     /// same time.
     fn is_complete(&self) -> bool;
 
+    /// Returns whether the request may be sent twice: by its method, its `Idempotency-Key` or its
+    /// [`Idempotent`] mark.
+    fn is_idempotent(&self) -> bool;
+
     /// Makes another attempt, with changed headers. `None` when that is not possible. An earlier
     /// attempt that is still sending its body ends with an error, unless the record is complete.
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Self::Attempt>;
@@ -52,29 +63,28 @@ pub trait Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idempotent(pub bool);
 
-/// Returns whether a request may be sent twice.
+/// Returns whether a request may be sent twice. Asks `has_key` for an `Idempotency-Key` only if needed.
 #[inline]
-pub(crate) fn is_idempotent<Req: ReplayRequest>(req: &Req) -> bool {
-    // Performance: the usual case has no extensions.
-    if is_idempotent_method(req.method()) && req.extensions().is_none_or(Extensions::is_empty) {
-        return true;
+pub(crate) fn is_idempotent(
+    method: &Method,
+    extensions: Option<&Extensions>,
+    has_key: impl FnOnce() -> bool,
+) -> bool {
+    match extensions.and_then(Extensions::get) {
+        Some(Idempotent(safe)) => *safe,
+        None => is_idempotent_method(method) || has_key(),
     }
-    is_marked(req)
 }
 
-#[inline(never)]
-fn is_marked<Req: ReplayRequest>(req: &Req) -> bool {
-    let marked = req.extensions().and_then(Extensions::get);
-    match marked {
-        Some(Idempotent(safe)) => *safe,
-        None => is_idempotent_method(req.method()) || req.headers().contains_key("idempotency-key"),
-    }
+/// Returns whether a header marks its request as safe to send twice.
+pub(crate) fn is_idempotency_key(name: &HeaderName) -> bool {
+    name.as_str() == "idempotency-key"
 }
 
 /// The idempotent methods of RFC 9110, section 9.2.2, and `QUERY`.
 #[inline]
 fn is_idempotent_method(method: &Method) -> bool {
-    *method == Method::GET || method.is_idempotent() || method.as_str() == "QUERY"
+    method.is_idempotent() || method.as_str() == "QUERY"
 }
 
 #[cfg(all(test, not(loom)))]
@@ -87,6 +97,10 @@ mod tests {
     fn request(method: &str) -> Request<Empty<bytes::Bytes>> {
         let builder = Request::builder().method(method);
         builder.body(Empty::new()).unwrap()
+    }
+
+    fn is_idempotent(req: &Request<Empty<bytes::Bytes>>) -> bool {
+        ReplayRequest::keep(req).is_idempotent()
     }
 
     #[test]

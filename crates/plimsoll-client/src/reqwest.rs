@@ -7,14 +7,18 @@ use reqwest::{Request, Response};
 
 use crate::{
     answer::{PeekAnswer, ReadAnswer},
-    request::{Replay, ReplayRequest},
+    request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent},
 };
 
 /// What is kept of a `reqwest::Request`.
 ///
 /// A body of bytes is cloned cheaply. A streamed body is sent once, and so is one above the limit.
 #[derive(Debug)]
-pub struct ReqwestReplay(Request);
+pub struct ReqwestReplay {
+    /// `None`: the request can be sent once only.
+    request: Option<Request>,
+    is_idempotent: bool,
+}
 
 impl ReplayRequest for Request {
     type Attempt = Request;
@@ -32,12 +36,25 @@ impl ReplayRequest for Request {
         None
     }
 
-    fn record(self, limit: usize, kept: &mut Option<ReqwestReplay>) -> Request {
-        let is_small = self
-            .body()
-            .is_none_or(|body| body.as_bytes().is_some_and(|bytes| bytes.len() <= limit));
-        if is_small {
-            *kept = self.try_clone().map(ReqwestReplay);
+    fn has_body(&self) -> bool {
+        self.body().is_some()
+    }
+
+    fn keep(&self) -> ReqwestReplay {
+        let has_key = || self.headers().keys().any(is_idempotency_key);
+        ReqwestReplay {
+            request: (!self.has_body()).then(|| self.try_clone()).flatten(),
+            is_idempotent: is_idempotent(self.method(), None, has_key),
+        }
+    }
+
+    fn first(self, limit: usize, kept: Option<&mut ReqwestReplay>) -> Request {
+        let is_small = || {
+            let bytes = self.body().and_then(|body| body.as_bytes());
+            bytes.is_some_and(|bytes| bytes.len() <= limit)
+        };
+        if let Some(kept) = kept.filter(|_| is_small()) {
+            kept.request = self.try_clone();
         }
         self
     }
@@ -47,15 +64,19 @@ impl Replay for ReqwestReplay {
     type Attempt = Request;
 
     fn stop(&mut self) -> bool {
-        true
+        self.request.is_some()
     }
 
     fn is_complete(&self) -> bool {
-        true
+        self.request.is_some()
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.is_idempotent
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Request> {
-        let mut attempt = self.0.try_clone()?;
+        let mut attempt = self.request.as_ref()?.try_clone()?;
         edit(attempt.headers_mut());
         Some(attempt)
     }

@@ -46,11 +46,12 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "tasks",
     "tasks-mixed",
     "fair",
+    "outage",
     "grid",
 ];
 
 /// Scenarios that are not part of `all`.
-const BY_NAME_ONLY: &[&str] = &["grid"];
+const BY_NAME_ONLY: &[&str] = &["grid", "outage"];
 
 /// The scenarios with this name: a scenario of the lab, `all` of them, or a file.
 pub(crate) fn find(name: &str, trace: Option<&Path>) -> Result<Vec<Scenario>, String> {

@@ -113,6 +113,7 @@ fn run_scenarios(options: &Options) -> Result<(), String> {
     let mut missed = check::check(&rows, options.quick);
     if options.scenario == "all" {
         missed += usize::from(check::check_random(&random_rows(options)?));
+        missed += usize::from(check::check_ramp(&outage_rows(options)?));
     }
     match missed {
         0 => Ok(()),
@@ -122,14 +123,23 @@ fn run_scenarios(options: &Options) -> Result<(), String> {
 
 /// The results of `adaptive` in the random scenarios.
 fn random_rows(options: &Options) -> Result<Vec<score::Row>, String> {
-    let adaptive = |contender: &&'static contender::Contender| contender.name == "adaptive";
+    rows_of("random", &["adaptive"], options)
+}
+
+/// The results of breakers after an outage.
+fn outage_rows(options: &Options) -> Result<Vec<score::Row>, String> {
+    rows_of("outage", &["breaker", "breaker-no-ramp"], options)
+}
+
+fn rows_of(scenario: &str, who: &[&str], options: &Options) -> Result<Vec<score::Row>, String> {
+    let named = |contender: &&'static contender::Contender| who.contains(&contender.name);
     let options = Options {
-        contenders: contender::ALL.iter().filter(adaptive).collect(),
+        contenders: contender::ALL.iter().filter(named).collect(),
         seed: options.seed,
         threads: options.threads,
         ..Options::default()
     };
-    let scenarios = library::find("random", None)?;
+    let scenarios = library::find(scenario, None)?;
     let points = scenarios
         .iter()
         .map(|scenario| point::points(scenario, false));

@@ -51,6 +51,7 @@ pub(crate) fn scenario(number: u64) -> Scenario {
             count,
             share: 1.0,
             spin: 0.0,
+            cold: None,
         }],
         capacity: None,
         goes_on: rng.u8(..10) == 0,

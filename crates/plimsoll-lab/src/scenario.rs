@@ -101,6 +101,8 @@ pub(crate) enum Station {
         /// Slowdown per waiter, as a share.
         #[serde(default)]
         spin: f64,
+        /// What a stop leaves behind.
+        cold: Option<Cold>,
     },
     /// A shared processor, by the Universal Scalability Law.
     Crowd {
@@ -109,6 +111,17 @@ pub(crate) enum Station {
         /// Coherency.
         kappa: f64,
     },
+}
+
+/// The caches of a station after it has stopped (a step to speed 0): empty, and filled by each request
+/// that it completes while its caller waits.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Cold {
+    /// The speed with empty caches, as a share of the full one.
+    pub(crate) speed: f64,
+    /// Requests after which the caches are full.
+    pub(crate) requests: f64,
 }
 
 /// A change during the run.

@@ -220,3 +220,52 @@ fn slow_call_can_be_changed_but_not_switched_on_at_run_time() {
     );
     assert_eq!(handle.slow_call(), None);
 }
+
+/// Successes that change no decision are not recorded one by one. They still replace slow calls.
+#[test]
+fn fast_calls_replace_slow_ones_in_every_window() {
+    for (builder, replaced) in [
+        (slow().window(10), true),
+        (slow().window_time(secs(10)), false),
+        (slow().consecutive_failures(10), true),
+    ] {
+        let bench = Bench::new(builder.build().unwrap());
+        let call = |latency| {
+            let mut permit = bench.ask().unwrap();
+            Policy::<()>::answered(&bench.breaker, &mut permit);
+            bench.end_after(permit, Class::Success, latency);
+        };
+        let rate = || bench.breaker.handle().slow_call_rate();
+        (0..30).for_each(|_| call(millis(1)));
+        call(millis(800));
+        let with_one = rate();
+        (0..30).for_each(|_| call(millis(1)));
+        match with_one {
+            Some(before) if replaced => assert_eq!((before > 0.0, rate()), (true, Some(0.0))),
+            Some(before) => assert!(rate().unwrap() < before && before > 0.0),
+            None => assert!(replaced, "failures in a row have no rate"),
+        }
+        assert_eq!(bench.state(), "closed");
+    }
+}
+
+/// A slow success is slow whatever came before it.
+#[test]
+fn slow_calls_after_many_fast_ones_open() {
+    for builder in [slow().window(10), slow().window_time(secs(10))] {
+        let bench = Bench::new(builder.build().unwrap());
+        let call = |latency| {
+            let mut permit = bench.ask().unwrap();
+            Policy::<()>::answered(&bench.breaker, &mut permit);
+            bench.end_after(permit, Class::Success, latency);
+        };
+        (0..10).for_each(|_| call(millis(1)));
+        let mut slow = 0;
+        while bench.state() == "closed" {
+            call(millis(800));
+            slow += 1;
+            assert!(slow <= 40);
+        }
+        assert!(slow >= 8, "{slow}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Full};
 use plimsoll_circuit_breaker::CircuitBreaker;
 use plimsoll_core::{Authority, Class, GateLayer, Missing, Policy};
 use tokio::time::Instant;
@@ -80,6 +80,44 @@ fn a_wait_has_passed_in_part_when_the_breaker_opens_later() {
     bench.pass(secs(15));
     bench.call(Class::Failure);
     assert_eq!(bench.rejected(), Some(secs(1)));
+}
+
+/// A gRPC call that fails after its first messages states the wait in its trailers.
+#[tokio::test(start_paused = true)]
+async fn a_gate_reads_the_wait_of_trailers_after_a_body() {
+    for (code, value, expected) in [
+        ("14", "20000", 20),
+        ("14", "-1", 1),
+        ("14", "soon", 1),
+        ("0", "20000", 1),
+    ] {
+        let breaker = CircuitBreaker::builder().window(1).open_for(secs(1));
+        let breaker = breaker.jitter(0.0).build().unwrap();
+        let handle = breaker.handle();
+        let layer = GateLayer::builder((breaker,)).protocol(plimsoll_core::Http::client());
+        let service = layer
+            .build()
+            .layer(service_fn(move |_: Request<()>| async move {
+                let mut trailers = http::HeaderMap::new();
+                trailers.insert("grpc-status", code.parse().unwrap());
+                trailers.insert("grpc-retry-pushback-ms", value.parse().unwrap());
+                let body = Full::<bytes::Bytes>::from("message")
+                    .with_trailers(async move { Some(Ok(trailers)) });
+                let response = Response::builder()
+                    .version(http::Version::HTTP_2)
+                    .header("content-type", "application/grpc");
+                Ok::<_, Infallible>(response.body(body.boxed_unsync()).unwrap())
+            }));
+        let answer = service.clone().oneshot(Request::new(())).await.unwrap();
+        let (_, body) = answer.into_parts();
+        body.collect().await.unwrap();
+        // A failure after the trailers opens it, if they have not.
+        if code == "0" {
+            handle.trip(secs(1));
+        }
+        let wait = handle.retry_after(Instant::now());
+        assert_eq!(wait, Some(secs(expected)), "{code}, {value}");
+    }
 }
 
 /// Through a gate, per key: the head of an HTTP answer, and that of a gRPC answer without a body.

@@ -10,8 +10,11 @@ use std::{
 use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 
+/// The result of reading a frame.
+type FrameOf<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
+
 /// What has been read of a body.
-pub(super) type Read<B> = VecDeque<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+pub(super) type Read<B> = VecDeque<FrameOf<B>>;
 
 /// The body of an answer: the callee's, or what has been read of it and then the rest.
 ///
@@ -23,7 +26,14 @@ pub struct AnswerBody<B: Body> {
 
 enum Kind<B: Body> {
     Unread(B),
-    Read(Read<B>, Option<B>),
+    /// Performance: in a box, since answers are rarely read ahead and often moved (`instructions`,
+    /// `retry@accept`).
+    Read(Box<Ahead<B>>),
+}
+
+struct Ahead<B: Body> {
+    frames: Read<B>,
+    rest: Option<B>,
 }
 
 impl<B: Body> AnswerBody<B> {
@@ -36,7 +46,7 @@ impl<B: Body> AnswerBody<B> {
 
     pub(super) fn read(frames: Read<B>, rest: Option<B>) -> Self {
         Self {
-            kind: Kind::Read(frames, rest),
+            kind: Kind::Read(Box::new(Ahead { frames, rest })),
         }
     }
 }
@@ -55,11 +65,7 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match &mut self.kind {
             Kind::Unread(body) => Pin::new(body).poll_frame(cx),
-            Kind::Read(frames, rest) => match (frames.pop_front(), rest) {
-                (Some(frame), _) => Poll::Ready(Some(frame)),
-                (None, Some(body)) => Pin::new(body).poll_frame(cx),
-                (None, None) => Poll::Ready(None),
-            },
+            Kind::Read(ahead) => ahead.poll_frame(cx),
         }
     }
 
@@ -67,9 +73,7 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Unread(body) => body.is_end_stream(),
-            Kind::Read(frames, rest) => {
-                frames.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
-            }
+            Kind::Read(ahead) => ahead.is_end_stream(),
         }
     }
 
@@ -77,20 +81,40 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Unread(body) => body.size_hint(),
-            Kind::Read(frames, rest) => {
-                let data = frames.iter().flatten().filter_map(Frame::data_ref);
-                let read: u64 = data.map(|data| data.remaining() as u64).sum();
-                let rest = rest
-                    .as_ref()
-                    .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
-                let mut hint = SizeHint::new();
-                hint.set_lower(rest.lower().saturating_add(read));
-                if let Some(upper) = rest.upper() {
-                    hint.set_upper(upper.saturating_add(read));
-                }
-                hint
-            }
+            Kind::Read(ahead) => ahead.size_hint(),
         }
+    }
+}
+
+/// Performance: out of line, so that an unread body is read without a detour.
+impl<B: Body + Unpin> Ahead<B> {
+    #[cold]
+    #[inline(never)]
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameOf<B>>> {
+        match (self.frames.pop_front(), &mut self.rest) {
+            (Some(frame), _) => Poll::Ready(Some(frame)),
+            (None, Some(body)) => Pin::new(body).poll_frame(cx),
+            (None, None) => Poll::Ready(None),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let data = self.frames.iter().flatten().filter_map(Frame::data_ref);
+        let read: u64 = data.map(|data| data.remaining() as u64).sum();
+        let rest = self.rest.as_ref();
+        let rest = rest.map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(read));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(read));
+        }
+        hint
     }
 }
 
@@ -98,10 +122,10 @@ impl<B: Body + fmt::Debug> fmt::Debug for AnswerBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Unread(body) => body.fmt(f),
-            Kind::Read(frames, rest) => f
+            Kind::Read(ahead) => f
                 .debug_struct("AnswerBody")
-                .field("frames", &frames.len())
-                .field("rest", rest)
+                .field("frames", &ahead.frames.len())
+                .field("rest", &ahead.rest)
                 .finish(),
         }
     }

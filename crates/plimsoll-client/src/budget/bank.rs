@@ -54,7 +54,9 @@ struct Looks {
 
 impl Bank {
     pub(super) fn full(retries: u32) -> Self {
-        let parts = (retries as usize / 2).clamp(1, shards());
+        // A power of two, so that the shard of a thread is found by a mask.
+        let room = (retries as usize / 2).max(1);
+        let parts = shards().min(1 << room.ilog2());
         Self::with(u64::from(retries) * RETRY, parts)
     }
 
@@ -80,7 +82,18 @@ impl Bank {
 
     #[inline]
     pub(super) fn deposit(&self, amount: u64) {
-        self.deposit_from(shard(), amount);
+        let shard = shard();
+        // Performance: a full bank is the usual case, and needs no atomic operation that others wait
+        // for (`instructions`, `retry@accept`).
+        let part = &self.parts[self.own(shard)];
+        if part.tokens.load(Relaxed) < part.most || !skips(&part.looks.full) {
+            self.deposit_from(shard, amount);
+        }
+    }
+
+    #[inline]
+    fn own(&self, shard: usize) -> usize {
+        shard & (self.parts.len() - 1)
     }
 
     #[inline]
@@ -90,7 +103,7 @@ impl Bank {
 
     /// Returns a retry that was withdrawn and not sent.
     pub(super) fn put_back(&self) {
-        let own = shard() % self.parts.len();
+        let own = self.own(shard());
         let rest = self.put(own, RETRY);
         self.put_elsewhere(own, rest);
     }
@@ -102,11 +115,11 @@ impl Bank {
 
     /// Deposits into this shard, and what it has no room for into the others. What no shard has
     /// room for is lost.
-    #[inline]
+    #[inline(never)]
     pub(super) fn deposit_from(&self, shard: usize, amount: u64) {
-        let own = shard % self.parts.len();
+        let own = self.own(shard);
         let rest = self.put(own, amount);
-        if rest > 0 && self.parts.len() > 1 && !skips(&self.parts[own].looks.full) {
+        if rest > 0 && !skips(&self.parts[own].looks.full) {
             let lost = self.put_elsewhere(own, rest);
             if lost > 0 {
                 self.parts[own].looks.full.store(SKIPPED, Relaxed);
@@ -120,7 +133,7 @@ impl Bank {
     /// Collects one retry from this shard and the others. Returns whether there was one.
     #[inline]
     pub(super) fn withdraw_from(&self, shard: usize) -> bool {
-        let own = shard % self.parts.len();
+        let own = self.own(shard);
         if self.take(own, RETRY, RETRY) == RETRY {
             return true;
         }

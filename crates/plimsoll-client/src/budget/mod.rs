@@ -175,7 +175,8 @@ impl RetryBudget {
 
     /// Counts a request of the caller. To be called once per call, before its first attempt.
     pub fn request(&self, now: Instant) {
-        self.on_request(|| now);
+        _ = now;
+        self.on_request();
     }
 
     /// Counts a call that succeeded.
@@ -237,8 +238,7 @@ impl RetryBudget {
     }
 
     #[inline]
-    pub(crate) fn on_request(&self, now: impl FnOnce() -> Instant) {
-        _ = now;
+    pub(crate) fn on_request(&self) {
         if let Form::Requests { bank, ratio } = &self.0.form {
             bank.deposit(*ratio);
         }
@@ -248,10 +248,9 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn on_success(&self, now: impl FnOnce() -> Instant) {
         match &self.0.form {
+            // Performance: the default is inlined, the others are not (`instructions`, `retry@accept`).
             Form::Successes { bank, ratio } => bank.deposit(*ratio),
-            Form::Requests { .. } => {}
-            Form::Recent(recent) => recent.success(now()),
-            Form::Grpc(tokens) => tokens.success(),
+            other => other.success(now),
         }
     }
 
@@ -283,6 +282,18 @@ impl RetryBudget {
             Form::Recent(recent) => recent.put_back(period),
             // The failure stays counted, whether its retry is sent or not.
             Form::Grpc(_) => {}
+        }
+    }
+}
+
+impl Form {
+    #[inline(never)]
+    fn success(&self, now: impl FnOnce() -> Instant) {
+        match self {
+            Self::Successes { bank, ratio } => bank.deposit(*ratio),
+            Self::Requests { .. } => {}
+            Self::Recent(recent) => recent.success(now()),
+            Self::Grpc(tokens) => tokens.success(),
         }
     }
 }

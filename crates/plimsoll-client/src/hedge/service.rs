@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::{HedgeFuture, future::Call, shared::Shared};
 use crate::{
     answer::ReadAnswer,
-    request::{ReplayRequest, is_idempotent},
+    request::{Replay, ReplayRequest},
 };
 
 /// The Tower service that sends a request again when its answer is late.
@@ -66,20 +66,13 @@ where
         let now = Instant::now();
         let shared = Arc::clone(&self.shared);
         if shared.funds {
-            shared.budget.on_request(|| now);
+            shared.budget.on_request();
         }
-        let delay = match shared.delay() {
-            Some(delay) if is_idempotent(&req) && shared.quiet.is_over(now) => Some(delay),
-            _ => None,
-        };
-        // Performance: nothing is recorded of a request that will not be hedged.
-        let limit = if delay.is_some() {
-            shared.replay_limit
-        } else {
-            0
-        };
-        let mut replay = None;
-        let attempt = req.record(limit, &mut replay);
+        let delay = shared.delay().filter(|_| shared.quiet.is_over(now));
+        // Performance: nothing is kept of a request that will not be hedged.
+        let mut replay = delay.map(|_| req.keep()).filter(Replay::is_idempotent);
+        let delay = delay.filter(|_| replay.is_some());
+        let attempt = req.first(shared.replay_limit, replay.as_mut());
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         let future = inner.call(attempt);

@@ -4,19 +4,37 @@ mod body;
 mod head;
 mod record;
 
-use http::{Extensions, HeaderMap, Method, Request};
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap, Method, Request, Version};
 use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{head::Head, record::Record};
-use crate::request::{Replay, ReplayRequest};
+use self::{
+    head::{Fields, Target},
+    record::Record,
+};
+use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
+// Performance: 128 bytes, which are copied without a call (`instructions`, `retry@accept`).
 #[derive(Debug)]
 pub struct HttpReplay<B> {
-    head: Head,
-    /// The body as far as it was sent; `None` for a request without a body.
+    method: Method,
+    target: Target,
+    version: Version,
+    /// `None` without headers, extensions and a body. Performance: shared, since code that drops it is
+    /// then short.
+    rest: Option<Arc<Rest<B>>>,
+    /// The body cannot be sent again: it is too large, or was not recorded.
+    is_lost: bool,
+}
+
+#[derive(Debug)]
+struct Rest<B> {
+    fields: Fields,
+    /// The body as far as it was sent.
     body: Option<Record<B>>,
 }
 
@@ -25,39 +43,26 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    // Performance: inlined, so that the attempt is built in its place and not moved.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn record(
-        req: Request<B>,
-        limit: usize,
-        kept: &mut Option<Self>,
-    ) -> Request<ReplayBody<B>> {
-        let mut sent = ReplayBody::empty();
-        if req.body().is_end_stream() {
-            let (head, body) = (Head::of(&req), None);
-            *kept = Some(Self { head, body });
-            return req.map(|_| sent);
-        }
+    /// Returns the body of the first attempt.
+    #[inline(never)]
+    fn record(&mut self, body: B, limit: usize) -> ReplayBody<B> {
         // A body that is known to be too large is neither wrapped nor recorded.
-        if req.body().size_hint().lower() <= limit as u64 {
-            *kept = Some(Self {
-                head: Head::of(&req),
-                body: None,
-            });
+        let is_small = body.size_hint().lower() <= limit as u64;
+        let Some(rest) = self.rest.as_mut().and_then(Arc::get_mut) else {
+            return ReplayBody::once(body);
+        };
+        if !is_small {
+            return ReplayBody::once(body);
         }
-        let (parts, body) = req.into_parts();
-        match kept {
-            Some(kept) => {
-                let record = Record::new(body, limit);
-                if let Some(attempt) = record.attempt() {
-                    sent = ReplayBody::recorded(attempt);
-                }
-                kept.body = Some(record);
-            }
-            None => sent = ReplayBody::once(body),
-        }
-        Request::from_parts(parts, sent)
+        let record = Record::new(body, limit);
+        let attempt = record.attempt();
+        rest.body = Some(record);
+        self.is_lost = false;
+        attempt.map_or_else(ReplayBody::empty, ReplayBody::recorded)
+    }
+
+    fn body(&self) -> Option<&Record<B>> {
+        self.rest.as_ref()?.body.as_ref()
     }
 }
 
@@ -69,22 +74,48 @@ where
     type Attempt = Request<ReplayBody<B>>;
 
     fn stop(&mut self) -> bool {
-        self.body.as_ref().is_none_or(Record::stop)
+        !self.is_lost && self.body().is_none_or(Record::stop)
     }
 
     fn is_complete(&self) -> bool {
-        self.body.as_ref().is_none_or(Record::is_complete)
+        !self.is_lost && self.body().is_none_or(Record::is_complete)
+    }
+
+    fn is_idempotent(&self) -> bool {
+        let fields = self.rest.as_ref().map(|rest| &rest.fields);
+        let has_key = || {
+            let names = fields.into_iter().flat_map(Fields::headers);
+            names.into_iter().any(is_idempotency_key)
+        };
+        is_idempotent(&self.method, fields.map(Fields::extensions), has_key)
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Self::Attempt> {
-        let body = match &self.body {
+        if self.is_lost {
+            return None;
+        }
+        let body = match self.body() {
             None => ReplayBody::empty(),
             Some(record) => ReplayBody::recorded(record.attempt()?),
         };
-        let mut attempt = self.head.request(body);
+        let mut attempt = Request::new(body);
+        *attempt.method_mut() = self.method.clone();
+        *attempt.uri_mut() = self.target.uri();
+        *attempt.version_mut() = self.version;
+        if let Some(rest) = &self.rest {
+            rest.fields.write(&mut attempt);
+        }
         edit(attempt.headers_mut());
         Some(attempt)
     }
+}
+
+#[inline(never)]
+fn rest<B>(req: &Request<B>) -> Arc<Rest<B>> {
+    Arc::new(Rest {
+        fields: Fields::of(req.headers(), req.extensions()),
+        body: None,
+    })
 }
 
 impl<B> ReplayRequest for Request<B>
@@ -110,9 +141,34 @@ where
         Some(self.extensions())
     }
 
+    #[inline]
+    fn has_body(&self) -> bool {
+        !self.body().is_end_stream()
+    }
+
+    // Performance: inlined, so that the parts are built in their places and not moved.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // see `HttpReplay::record`
-    fn record(self, limit: usize, kept: &mut Option<HttpReplay<B>>) -> Self::Attempt {
-        HttpReplay::record(self, limit, kept)
+    #[allow(clippy::inline_always)]
+    fn keep(&self) -> HttpReplay<B> {
+        let is_lost = self.has_body();
+        let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
+        HttpReplay {
+            method: self.method().clone(),
+            target: Target::of(self.uri()),
+            version: self.version(),
+            rest: (!is_bare).then(|| rest(self)),
+            is_lost,
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // see `keep`
+    fn first(self, limit: usize, kept: Option<&mut HttpReplay<B>>) -> Self::Attempt {
+        match kept {
+            Some(kept) if self.has_body() => self.map(|body| kept.record(body, limit)),
+            // Performance: an empty body is sent as it is. If it were dropped here, the head would be
+            // moved twice.
+            _ => self.map(ReplayBody::once),
+        }
     }
 }

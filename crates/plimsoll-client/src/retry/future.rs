@@ -6,9 +6,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
+use http::{Extensions, HeaderMap, StatusCode};
 use pin_project_lite::pin_project;
 use plimsoll_core::protocol::BoxError;
 use tokio::time::{Instant, Sleep};
@@ -17,8 +17,9 @@ use tower_service::Service;
 use super::{
     decide::{Attempts, Next, Situation, next},
     handle::Shared,
+    plan::Plan,
     reading::{self, Failed, Ran, Reading},
-    stated::Stated,
+    settings::GRPC_MOST,
 };
 use crate::{
     RetryHint, TimedOut,
@@ -42,7 +43,7 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future, <S::Response as ReadAnswer>::Peek>,
-        // Ends an attempt, or a wait.
+        // Ends an attempt that is not ready at once, or a wait.
         #[pin]
         timer: Option<Sleep>,
         call: Call<S, Req::Replay>,
@@ -53,8 +54,10 @@ pin_project! {
     #[project = StateProj]
     enum State<F, P> {
         Calling { #[pin] future: F },
-        Reading { peek: Option<P> },
-        Waiting { discarded: Option<P> },
+        // Performance: boxed, since few calls come here, and a smaller state costs less to drop
+        // (`instructions`, `retry@accept`).
+        Reading { peek: Option<Box<P>> },
+        Waiting { discarded: Option<Box<P>> },
         Readying,
         Over,
     }
@@ -63,15 +66,9 @@ pin_project! {
 /// What a call keeps between its attempts.
 pub(super) struct Call<S, R> {
     pub(super) inner: S,
-    /// `None`: the request can be sent once only.
-    pub(super) replay: Option<R>,
+    pub(super) replay: R,
     pub(super) shared: Arc<Shared>,
-    pub(super) deadline: Option<Instant>,
-    /// When the current attempt started, if the clock was read.
-    pub(super) started: Option<Instant>,
-    pub(super) stated: Stated,
-    pub(super) is_idempotent: bool,
-    pub(super) max_attempts: u32,
+    pub(super) plan: Plan,
     pub(super) attempts: Attempts,
     /// The budget's permission for the retry that is waited for.
     pub(super) retry: Option<Taken>,
@@ -95,14 +92,10 @@ where
 {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Performance: the state is built in its place.
-    pub(super) fn calling(
-        future: S::Future,
-        timer: Option<Sleep>,
-        call: Call<S, Req::Replay>,
-    ) -> Self {
+    pub(super) fn calling(future: S::Future, call: Call<S, Req::Replay>) -> Self {
         Self {
             state: State::Calling { future },
-            timer,
+            timer: None,
             call,
         }
     }
@@ -126,21 +119,23 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         if let StateProj::Calling { future } = this.state.project() {
-            if let Poll::Ready(result) = future.poll(cx) {
-                // Performance: a success at the head is the usual case.
-                if let Ok(answer) = &result {
-                    let shared = &this.call.shared;
-                    let (status, headers) = (answer.status(), answer.headers());
-                    let read = reading::head(&shared.rules, status, headers, answer.extensions());
-                    if read == Some(Reading::Success) {
-                        this.call.succeeded();
-                        return Poll::Ready(
-                            result.map(ReadAnswer::into_output).map_err(Into::into),
-                        );
-                    }
+            let Poll::Ready(result) = future.poll(cx) else {
+                if this.call.plan.ends.is_none() {
+                    return Poll::Pending;
                 }
-                return self.answered(result, cx);
+                ready!(self.as_mut().poll_timeout(cx))?;
+                return self.poll_slowly(cx);
+            };
+            // Performance: a success at the head is the usual case.
+            if let Ok(answer) = &result {
+                let (status, headers) = (answer.status(), answer.headers());
+                let extensions = answer.extensions();
+                if this.call.is_success(status, headers, extensions) {
+                    this.call.succeeded();
+                    return Poll::Ready(result.map(ReadAnswer::into_output).map_err(Into::into));
+                }
             }
+            return self.answered(result, cx);
         }
         self.poll_slowly(cx)
     }
@@ -184,7 +179,7 @@ where
                 match reading::head(rules, status, headers, answer.extensions()) {
                     None => {
                         let limit = rules.unary_limit.unwrap_or(0);
-                        let peek = Some(answer.peek(limit));
+                        let peek = Some(Box::new(answer.peek(limit)));
                         this.state.set(State::Reading { peek });
                     }
                     Some(read) => match this.call.decide(read) {
@@ -194,7 +189,7 @@ where
                         }
                         Some(wait) => {
                             this.timer.set(Some(wait));
-                            let discarded = Some(answer.peek(DISCARDED));
+                            let discarded = Some(Box::new(answer.peek(DISCARDED)));
                             this.state.set(State::Waiting { discarded });
                         }
                     },
@@ -245,7 +240,7 @@ where
                     if let Some(timer) = this.timer.as_mut().as_pin_mut() {
                         ready!(timer.poll(cx));
                     }
-                    let end = this.call.deadline.map(tokio::time::sleep_until);
+                    let end = this.call.plan.deadline.map(tokio::time::sleep_until);
                     this.timer.set(end);
                     this.state.set(State::Readying);
                 }
@@ -270,7 +265,8 @@ where
                         return Poll::Ready(Err(TimedOut::Deadline.into()));
                     };
                     let timeout = this.call.shared.rules.attempt_timeout;
-                    this.timer.set(timer(now, this.call.deadline, timeout));
+                    this.call.plan.start(now, timeout);
+                    this.timer.set(None);
                     let future = this.call.inner.call(attempt);
                     this.state.set(State::Calling { future });
                 }
@@ -283,15 +279,24 @@ where
     /// another one is waited for.
     fn poll_timeout(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut this = self.as_mut().project();
-        let Some(timer) = this.timer.as_mut().as_pin_mut() else {
+        let Some(end) = this.call.plan.ends else {
             return Poll::Pending;
         };
-        ready!(timer.poll(cx));
+        if this.timer.is_none() {
+            this.timer.set(Some(tokio::time::sleep_until(end)));
+        }
+        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+            ready!(timer.poll(cx));
+        }
         let failed = Failed {
             ran: Ran::Maybe,
             hint: RetryHint::None,
         };
-        let over = this.call.deadline.is_some_and(|end| end <= Instant::now());
+        let over = this
+            .call
+            .plan
+            .deadline
+            .is_some_and(|end| end <= Instant::now());
         // The attempt is cancelled before the next one is decided.
         this.state.set(State::Over);
         match this.call.decide(Reading::Failed(failed)) {
@@ -307,10 +312,31 @@ where
 }
 
 impl<S, R: Replay> Call<S, R> {
+    /// Whether the head of an answer shows a success.
     #[inline]
-    fn succeeded(&mut self) {
+    fn is_success(&self, status: StatusCode, headers: &HeaderMap, set: &Extensions) -> bool {
+        if reading::is_plain_success(status, headers, set) {
+            return true;
+        }
+        self.is_success_by_rules(status, headers, set)
+    }
+
+    #[inline(never)]
+    fn is_success_by_rules(&self, status: StatusCode, all: &HeaderMap, set: &Extensions) -> bool {
+        reading::head(&self.shared.rules, status, all, set) == Some(Reading::Success)
+    }
+
+    #[inline]
+    fn succeeded(&self) {
         self.shared.budget.on_success(Instant::now);
-        if let (Some(start), Some(_)) = (self.started, self.deadline) {
+        if let Some(start) = self.plan.started {
+            self.measure(start);
+        }
+    }
+
+    #[inline(never)]
+    fn measure(&self, start: Instant) {
+        if self.plan.deadline.is_some() {
             self.shared.fastest.success(start, Instant::now());
         }
     }
@@ -334,10 +360,18 @@ impl<S, R: Replay> Call<S, R> {
         } = &*self.shared;
         let now = Instant::now();
         self.attempts.count(failed.ran);
-        let left = self.deadline.map(|end| end.saturating_duration_since(now));
+        let left = self
+            .plan
+            .deadline
+            .map(|end| end.saturating_duration_since(now));
+        let max_attempts = if self.plan.stated.is_grpc {
+            rules.max_attempts.min(GRPC_MOST)
+        } else {
+            rules.max_attempts
+        };
         let situation = Situation {
-            max_attempts: self.max_attempts,
-            is_idempotent: self.is_idempotent,
+            max_attempts,
+            is_idempotent: rules.every_method || self.replay.is_idempotent(),
             left,
             needed: rules.least_time.max(fastest.get(now)),
         };
@@ -351,7 +385,7 @@ impl<S, R: Replay> Call<S, R> {
             }
             return None;
         };
-        if !self.replay.as_mut().is_some_and(Replay::stop) {
+        if !self.replay.stop() {
             if !failed.ran.is_free() {
                 budget.failure_without_retry();
             }
@@ -373,32 +407,24 @@ impl<S, R: Replay> Call<S, R> {
 
     /// Makes the next attempt. `None` when no time is left.
     fn again(&mut self, now: Instant) -> Option<R::Attempt> {
-        let left = self.deadline.map(|end| end.saturating_duration_since(now));
+        let left = self
+            .plan
+            .deadline
+            .map(|end| end.saturating_duration_since(now));
         if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
-        let (stated, earlier) = (self.stated, self.attempts.all());
+        let (stated, earlier) = (self.plan.stated, self.attempts.all());
         let header = self.shared.rules.attempt_header.as_ref();
-        let replay = self.replay.as_mut()?;
-        let attempt = replay.again(|headers| stated.write(headers, left, earlier, header))?;
-        self.started = Some(now);
+        let attempt = self
+            .replay
+            .again(|headers| stated.write(headers, left, earlier, header))?;
         self.shared.retries.add();
         if self.retry.take().is_none() {
             self.shared.free.add();
         }
         Some(attempt)
     }
-}
-
-/// The timer of an attempt that starts now.
-pub(super) fn timer(
-    now: Instant,
-    deadline: Option<Instant>,
-    timeout: Option<Duration>,
-) -> Option<Sleep> {
-    let end = timeout.and_then(|timeout| now.checked_add(timeout));
-    let end = [deadline, end].into_iter().flatten().min()?;
-    Some(tokio::time::sleep_until(end))
 }
 
 impl<S, Req> fmt::Debug for RetryFuture<S, Req>

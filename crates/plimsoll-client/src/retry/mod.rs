@@ -6,6 +6,7 @@ mod figures;
 mod future;
 mod handle;
 mod layer;
+mod plan;
 mod reading;
 mod rules;
 mod service;

@@ -59,21 +59,30 @@ impl Ran {
     }
 }
 
-/// Reads the head of an answer. `None` when the trailers decide.
+/// Whether an answer is a success without headers and extensions that have to be read.
 #[inline]
+pub(super) fn is_plain_success(
+    status: StatusCode,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> bool {
+    status.as_u16() < 400
+        && status != StatusCode::ACCEPTED
+        && headers.is_empty()
+        && extensions.is_empty()
+}
+
+/// Reads the head of an answer. `None` when the trailers decide.
 pub(super) fn head(
     rules: &Rules,
     status: StatusCode,
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Option<Reading> {
-    // Performance: the usual case is a success without gRPC's headers.
-    if !extensions.is_empty() {
-        if let Some(rejection) = extensions.get::<Rejection>() {
-            return Some(rejected_here(rules, rejection));
-        }
+    if let Some(rejection) = extensions.get::<Rejection>() {
+        return Some(rejected_here(rules, rejection));
     }
-    if !headers.is_empty() && is_grpc(headers) {
+    if is_grpc(headers) {
         return grpc_head(rules, status, headers);
     }
     if status.as_u16() < 400 && status != StatusCode::ACCEPTED {

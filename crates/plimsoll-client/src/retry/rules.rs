@@ -59,6 +59,12 @@ impl Default for Rules {
 const UNAVAILABLE: u32 = 14;
 
 impl Rules {
+    /// Whether a timeout is set.
+    #[inline]
+    pub(super) fn is_timed(&self) -> bool {
+        self.attempt_timeout.is_some() || self.total_timeout.is_some()
+    }
+
     pub(super) fn retries_status(&self, status: StatusCode) -> bool {
         self.statuses.contains(&status)
     }

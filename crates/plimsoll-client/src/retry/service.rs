@@ -7,21 +7,10 @@ use std::{
 };
 
 use plimsoll_core::protocol::BoxError;
-use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{
-    RetryFuture,
-    decide::Attempts,
-    future::{Call, timer},
-    handle::Shared,
-    settings::GRPC_MOST,
-    stated,
-};
-use crate::{
-    answer::ReadAnswer,
-    request::{ReplayRequest, is_idempotent},
-};
+use super::{RetryFuture, decide::Attempts, future::Call, handle::Shared, plan::Plan};
+use crate::{answer::ReadAnswer, request::ReplayRequest};
 
 /// The Tower service that sends a request again when its call failed.
 ///
@@ -77,39 +66,59 @@ where
 
     #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
-        let rules = &self.shared.rules;
-        self.shared.budget.on_request(Instant::now);
-        let (mut deadline, stated) = stated::deadline(&req, Instant::now);
-        // Performance: the clock is read only if a timeout or a deadline is set.
-        let timed = rules.attempt_timeout.or(rules.total_timeout);
-        let start = (timed.is_some() || deadline.is_some()).then(Instant::now);
-        if let (Some(start), Some(total)) = (start, rules.total_timeout) {
-            let end = start.checked_add(total);
-            deadline = [deadline, end].into_iter().flatten().min();
+        let Shared { rules, budget, .. } = &*self.shared;
+        budget.on_request();
+        let mut plan = Plan::default();
+        // Performance: most of the rest is out of line for requests that state nothing.
+        let states = !req.headers().is_empty() || req.extensions().is_some_and(|e| !e.is_empty());
+        if states || rules.is_timed() {
+            plan = Plan::new(rules, &req);
         }
-        let timer = start.and_then(|start| timer(start, deadline, rules.attempt_timeout));
-        let is_idempotent = rules.every_method || is_idempotent(&req);
-        let max_attempts = if stated.is_grpc {
-            rules.max_attempts.min(GRPC_MOST)
-        } else {
-            rules.max_attempts
-        };
-        let mut replay = None;
-        let attempt = req.record(rules.replay_limit, &mut replay);
+        if req.has_body() {
+            return self.send_recorded(req, plan);
+        }
+        let replay = req.keep();
+        self.send(req.first(0, None), replay, plan)
+    }
+}
+
+impl<S> Retry<S> {
+    /// Performance: out of line, since a reference to the replay would keep it from being built in its
+    /// place (`instructions`, `retry@accept`).
+    #[inline(never)]
+    fn send_recorded<Req>(&mut self, req: Req, plan: Plan) -> RetryFuture<S, Req>
+    where
+        Req: ReplayRequest,
+        S: Service<Req::Attempt> + Clone,
+        S::Response: ReadAnswer,
+    {
+        let mut replay = req.keep();
+        let attempt = req.first(self.shared.rules.replay_limit, Some(&mut replay));
+        self.send(attempt, replay, plan)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // Performance: the future is built in its place.
+    fn send<Req>(
+        &mut self,
+        attempt: Req::Attempt,
+        replay: Req::Replay,
+        plan: Plan,
+    ) -> RetryFuture<S, Req>
+    where
+        Req: ReplayRequest,
+        S: Service<Req::Attempt> + Clone,
+        S::Response: ReadAnswer,
+    {
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         RetryFuture::calling(
             inner.call(attempt),
-            timer,
             Call {
                 inner,
                 replay,
                 shared: Arc::clone(&self.shared),
-                deadline,
-                started: start,
-                stated,
-                is_idempotent,
-                max_attempts,
+                plan,
                 attempts: Attempts::default(),
                 retry: None,
             },

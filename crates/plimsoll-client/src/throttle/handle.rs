@@ -40,6 +40,12 @@ impl AdaptiveThrottleHandle {
         counts.accepts.count(BUCKETS, self.0.tick(now))
     }
 
+    /// Requests of this criticality that are in flight at `now`, and have waited so long for their heads
+    /// that the callee seems to hang. The ratio counts them as requests without an accept.
+    pub fn overdue(&self, criticality: Criticality, now: Instant) -> u64 {
+        self.0.overdue(criticality, self.0.tick(now))
+    }
+
     /// The factor K of accepts.
     pub fn multiplier(&self) -> f64 {
         self.0.multiplier()

@@ -48,6 +48,15 @@ impl Patience {
         self.mean.store(next.max(1), Relaxed);
     }
 
+    /// How many whole ticks a call waits for its head before it may indicate a hung callee: at least
+    /// one, and twice the mean latency. `None` while no latency was measured.
+    pub(crate) fn ticks(&self, tick: u64) -> Option<u32> {
+        match self.mean.load(Relaxed) {
+            0 => None,
+            mean => u32::try_from(mean.saturating_mul(2).div_ceil(tick)).ok(),
+        }
+    }
+
     /// Whether a call that started at `started` and was cancelled after `ran` indicates a hung
     /// callee: it ran at least the mean latency, and no call was answered while it ran.
     pub(crate) fn is_overdue(&self, started: u64, ran: u64) -> bool {
@@ -84,6 +93,17 @@ mod tests {
             "other calls were answered"
         );
         assert!(patience.is_overdue(2_000 * MS, 500 * MS));
+    }
+
+    #[test]
+    fn a_call_waits_for_twice_the_mean_latency_in_whole_ticks() {
+        let patience = Patience::new();
+        assert_eq!(patience.ticks(MS), None);
+        patience.accepted(10 * MS);
+        assert_eq!(patience.ticks(50 * MS), Some(1));
+        assert_eq!(patience.ticks(20 * MS), Some(1));
+        assert_eq!(patience.ticks(19 * MS), Some(2));
+        assert_eq!(patience.ticks(1), Some(20 * MS as u32));
     }
 
     #[test]

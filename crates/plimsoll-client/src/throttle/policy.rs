@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use plimsoll_core::{
-    ByExtension, Criticality, Outcome, Policy,
+    ByExtension, Class, Criticality, Outcome, Policy,
     policy::{Interests, Prioritize, Verdict},
 };
 use tokio::time::Instant;
@@ -42,7 +42,10 @@ pub(super) const NAME: &str = "adaptive-throttle";
 ///
 /// # What counts
 ///
-/// Both parts of the ratio are counted when the call ends, so calls in flight do not count.
+/// A call is counted before it is sent, and its count takes part in the ratio from the moment at which
+/// something is known of it: when it ends, or when it has waited too long for its head. If every call in
+/// flight were a request without an accept, the formula would reject a burst that comes before the first
+/// answers; `a_cold_burst_is_sent` is that test.
 ///
 /// | end of a call | counts as |
 /// |---|---|
@@ -50,6 +53,8 @@ pub(super) const NAME: &str = "adaptive-throttle";
 /// | [`Overloaded`](plimsoll_core::Class::Overloaded) | no accept |
 /// | [`Failure`](plimsoll_core::Class::Failure) | no accept; an accept with [`only_overload`](Self::only_overload) |
 /// | [`Cancelled`](plimsoll_core::Class::Cancelled) after the head | accept |
+/// | none yet: in flight, and the callee seems to hang | no accept |
+/// | none yet: in flight for other reasons | nothing |
 /// | `Cancelled` before the head, with a hung callee | no accept |
 /// | `Cancelled` before the head for other reasons | nothing |
 /// | rejected by this policy | no accept |
@@ -63,9 +68,13 @@ pub(super) const NAME: &str = "adaptive-throttle";
 /// call was answered while it ran. A callee that hangs on some calls and answers others is
 /// therefore detected only by timeouts *inside* of the gate, which are failures.
 ///
+/// A call in flight counts as not accepted once it has waited for its head for a whole bucket (5
+/// seconds by default), and for twice the mean time to a head, if no call that was sent as late has got
+/// its head. Before the first head of all it is half of the window. So a callee that hangs is detected
+/// without any timeout; a call that is in flight for longer than the window counts no more.
+///
 /// Counts are kept in 24 buckets, which expire by time: a client that pauses for a whole window
-/// starts with empty counts. A hung callee is detected after the callers' timeout at the earliest.
-/// Nothing is rejected with fewer than 10 requests of a criticality in the window
+/// starts with empty counts. /// Nothing is rejected with fewer than 10 requests of a criticality in the window
 /// ([`at_least`](Self::at_least)).
 ///
 /// # Example
@@ -87,9 +96,14 @@ pub struct AdaptiveThrottle<R = ByExtension> {
     only_overload: bool,
 }
 
-/// The permit of [`AdaptiveThrottle`]: a request's criticality.
+/// The permit of [`AdaptiveThrottle`]: a request's criticality, and when it was sent.
 #[derive(Debug)]
-pub struct ThrottlePermit(Criticality);
+pub struct ThrottlePermit {
+    criticality: Criticality,
+    tick: u32,
+    /// The head has not come.
+    waits: bool,
+}
 
 impl AdaptiveThrottle {
     /// A policy with the defaults: K = 2, two minutes, at most 0.8 rejected, and the priority in
@@ -192,16 +206,39 @@ impl<Req, R: Prioritize<Req>> Policy<Req> for AdaptiveThrottle<R> {
             return Verdict::Reject(self.shared.ledger.reject(NAME, criticality, None));
         }
         self.shared.ledger.admitted.add(criticality);
-        Verdict::Admit(ThrottlePermit(criticality))
+        self.shared.sent(criticality, tick);
+        Verdict::Admit(ThrottlePermit {
+            criticality,
+            tick,
+            waits: true,
+        })
+    }
+
+    #[inline]
+    fn answered(&self, permit: &mut ThrottlePermit) {
+        if permit.waits {
+            permit.waits = false;
+            self.shared.head(permit.criticality, permit.tick);
+        }
     }
 
     #[inline]
     fn finish(&self, permit: ThrottlePermit, outcome: &Outcome) {
-        self.shared.ended(permit.0, outcome, self.only_overload);
+        let criticality = permit.criticality;
+        match outcome.class {
+            _ if !permit.waits => {}
+            // An error is no head: it may be a timeout inside of the gate.
+            Class::Success | Class::Ignored | Class::Overloaded => {
+                self.shared.head(criticality, permit.tick);
+            }
+            _ => self.shared.unsent(criticality, permit.tick),
+        }
+        self.shared.ended(criticality, outcome, self.only_overload);
     }
 
     fn revoke(&self, permit: ThrottlePermit, _: Instant, _: Instant) {
-        self.shared.ledger.admitted.take_back(permit.0);
+        self.shared.unsent(permit.criticality, permit.tick);
+        self.shared.ledger.admitted.take_back(permit.criticality);
     }
 
     #[inline]

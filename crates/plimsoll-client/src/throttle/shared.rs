@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::{
     formula::probability,
     patience::Patience,
-    window::{BUCKETS, Window},
+    window::{BUCKETS, Window, is_later},
 };
 use crate::{
     InvalidAdaptiveThrottle,
-    sync::{AtomicU64, Ordering::Relaxed},
+    sync::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
 const DEFAULT_MULTIPLIER: f64 = 2.0;
@@ -30,18 +30,30 @@ const DEFAULT_MAX_REJECTION: f64 = 0.8;
 /// instead, recovery takes 2.9 minutes and the test of [`DEFAULT_MAX_REJECTION`] fails.
 const RECENT: usize = BUCKETS / 6;
 
-/// Requests and accepts of one criticality. A call is counted when it ends, in the same bucket of
-/// both.
+/// Ticks that a call waits for its head before it counts as not accepted, while the callee has
+/// answered no call yet. Half of the window, a minute by default: the latency is not known, and answers
+/// of a model take that long. `a_cold_burst_is_sent` fails when it is zero.
+const COLD_TICKS: u32 = BUCKETS as u32 / 2;
+
+/// The tick before the first one.
+const NONE_YET: u32 = u32::MAX;
+
+/// Requests and accepts of one criticality. A call is counted in both in the bucket of its end; until
+/// its head it is counted in the bucket of its admission.
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) requests: Window,
     pub(crate) accepts: Window,
+    /// Calls that were sent and wait for their heads.
+    waiting: Window,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     counts: [Counts; 4],
     patience: Patience,
+    /// The latest tick in which a call was sent whose head has come.
+    answered: AtomicU32,
     epoch: Epoch,
     /// Length of a bucket in nanoseconds.
     tick: AtomicU64,
@@ -59,8 +71,10 @@ impl Default for Shared {
             counts: std::array::from_fn(|_| Counts {
                 requests: Window::new(),
                 accepts: Window::new(),
+                waiting: Window::new(),
             }),
             patience: Patience::new(),
+            answered: AtomicU32::new(NONE_YET),
             epoch: Epoch::new(),
             tick: AtomicU64::new(DEFAULT_WINDOW.as_nanos() as u64 / BUCKETS as u64),
             multiplier: AtomicU64::new(DEFAULT_MULTIPLIER.to_bits()),
@@ -92,6 +106,8 @@ impl Shared {
         }
         let tick = window.as_nanos() as u64 / BUCKETS as u64;
         self.tick.store(tick, Relaxed);
+        // Ticks have other numbers now.
+        self.answered.store(NONE_YET, Relaxed);
         Ok(())
     }
 
@@ -117,6 +133,49 @@ impl Shared {
         }
         self.max_rejection.store(value.to_bits(), Relaxed);
         Ok(())
+    }
+
+    /// Counts a call before it is sent.
+    #[inline]
+    pub(crate) fn sent(&self, criticality: Criticality, tick: u32) {
+        self.counts(criticality).waiting.add(tick);
+    }
+
+    /// The head of a call that was sent in this tick has come.
+    #[inline]
+    pub(crate) fn head(&self, criticality: Criticality, tick: u32) {
+        self.unsent(criticality, tick);
+        // Performance: written once per tick.
+        if is_later(tick, self.answered.load(Relaxed)) {
+            self.answered.store(tick, Relaxed);
+        }
+    }
+
+    /// A call that was sent in this tick waits no longer.
+    #[inline]
+    pub(crate) fn unsent(&self, criticality: Criticality, tick: u32) {
+        self.counts(criticality).waiting.take_back(tick);
+    }
+
+    /// Calls of this criticality that have waited so long for their heads that the callee seems to hang:
+    /// no call that was sent as late was answered.
+    #[inline]
+    pub(crate) fn overdue(&self, criticality: Criticality, tick: u32) -> u64 {
+        let answered = self.answered.load(Relaxed);
+        // Performance: the callee has just answered.
+        if !is_later(tick, answered.wrapping_add(1)) {
+            return 0;
+        }
+        self.overdue_since(criticality, answered, tick)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn overdue_since(&self, criticality: Criticality, answered: u32, tick: u32) -> u64 {
+        let patience = self.patience.ticks(self.tick.load(Relaxed));
+        let until = tick.wrapping_sub(patience.unwrap_or(COLD_TICKS).saturating_add(1));
+        let counts = self.counts(criticality);
+        counts.waiting.between(answered, until, tick)
     }
 
     /// Counts a call that ended.
@@ -165,20 +224,27 @@ impl Shared {
     /// window shows a recovered callee long before the whole window does.
     #[inline]
     pub(crate) fn probability(&self, criticality: Criticality, tick: u32) -> f64 {
-        let whole = self.probability_in(BUCKETS, criticality, tick);
+        let overdue = self.overdue(criticality, tick);
+        let whole = self.probability_in(BUCKETS, overdue, criticality, tick);
         if whole.is_none_or(|probability| probability == 0.0) {
             return 0.0;
         }
-        let recent = self.probability_in(RECENT, criticality, tick);
+        let recent = self.probability_in(RECENT, overdue, criticality, tick);
         let both = [whole, recent].into_iter().flatten();
         both.fold(self.max_rejection(), f64::min)
     }
 
     /// The unbounded probability from the latest buckets; `None` when they hold too few requests.
     #[inline]
-    fn probability_in(&self, buckets: usize, criticality: Criticality, tick: u32) -> Option<f64> {
+    fn probability_in(
+        &self,
+        buckets: usize,
+        overdue: u64,
+        criticality: Criticality,
+        tick: u32,
+    ) -> Option<f64> {
         let counts = self.counts(criticality);
-        let requests = counts.requests.count(buckets, tick);
+        let requests = counts.requests.count(buckets, tick) + overdue;
         if requests < self.fewest.load(Relaxed) {
             return None;
         }

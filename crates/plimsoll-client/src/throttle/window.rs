@@ -21,6 +21,11 @@ fn tick_of(word: u64) -> u32 {
     (word >> TICK) as u32
 }
 
+/// Whether a tick is later than another one. Ticks may wrap.
+pub(crate) fn is_later(tick: u32, than: u32) -> bool {
+    (tick.wrapping_sub(than) as i32) > 0
+}
+
 impl Window {
     pub(crate) fn new() -> Self {
         Self(array::from_fn(|_| AtomicU64::new(0)))
@@ -43,7 +48,7 @@ impl Window {
                 return;
             }
             // A word of 0 was never written.
-            if word != 0 && (tick.wrapping_sub(tick_of(word)) as i32) < 0 {
+            if word != 0 && is_later(tick_of(word), tick) {
                 return;
             }
             let fresh = u64::from(tick) << TICK | 1;
@@ -52,6 +57,28 @@ impl Window {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Takes one event of this tick back, unless its bucket has expired.
+    #[inline]
+    pub(crate) fn take_back(&self, tick: u32) {
+        let less = |word: u64| (tick_of(word) == tick && word as u32 > 0).then(|| word - 1);
+        _ = self.bucket(tick).fetch_update(Relaxed, Relaxed, less);
+    }
+
+    /// Events of the ticks up to `until` that are later than `after`, at most [`BUCKETS`] before `now`.
+    pub(crate) fn between(&self, after: u32, until: u32, now: u32) -> u64 {
+        let counts = self.0.iter().map(|bucket| {
+            let word = bucket.load(Relaxed);
+            let tick = tick_of(word);
+            let is_recent = (now.wrapping_sub(tick) as usize) < BUCKETS;
+            if is_recent && is_later(tick, after) && !is_later(tick, until) {
+                u64::from(word as u32)
+            } else {
+                0
+            }
+        });
+        counts.sum()
     }
 
     /// Events in the last `buckets` ticks up to `tick`. `buckets` is at most [`BUCKETS`].
@@ -104,6 +131,28 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_taken_back_from_its_own_tick_only() {
+        let window = Window::new();
+        window.add(5);
+        window.add(6);
+        window.take_back(5);
+        window.take_back(5);
+        assert_eq!(window.count(BUCKETS, 6), 1, "never below zero");
+        window.take_back(6 + BUCKETS as u32);
+        assert_eq!(window.count(BUCKETS, 6), 1, "another tick of this bucket");
+    }
+
+    #[test]
+    fn events_between_two_ticks_are_counted() {
+        let window = Window::new();
+        (100..=110).for_each(|tick| window.add(tick));
+        assert_eq!(window.between(99, 110, 110), 11);
+        assert_eq!(window.between(102, 108, 110), 6);
+        assert_eq!(window.between(108, 102, 110), 0);
+        assert_eq!(window.between(99, 110, 127), 7, "the oldest have expired");
+    }
+
+    #[test]
     fn ticks_may_wrap() {
         let window = Window::new();
         window.add(u32::MAX);
@@ -117,6 +166,23 @@ mod loom_tests {
     use loom::sync::Arc;
 
     use super::*;
+
+    /// An event is taken back while another thread starts the bucket of a later tick.
+    #[test]
+    fn a_late_event_takes_nothing_from_a_new_tick() {
+        loom::model(|| {
+            let window = Arc::new(Window::new());
+            window.add(1);
+            let tick = 1 + BUCKETS as u32;
+            let other = {
+                let window = Arc::clone(&window);
+                loom::thread::spawn(move || window.add(tick))
+            };
+            window.take_back(1);
+            other.join().unwrap();
+            assert_eq!(window.count(BUCKETS, tick), 1);
+        });
+    }
 
     /// Two threads write to a bucket of an expired tick: both events are counted, and no old ones.
     #[test]

@@ -27,6 +27,7 @@ mod proofs;
 mod propagation;
 mod reconnect;
 mod replay;
+mod resume;
 mod retry;
 mod several_lines;
 mod stack;

@@ -50,9 +50,9 @@ fn record<B>(req: Request<B>, limit: usize) -> (Request<ReplayBody<B>>, HttpRepl
 where
     B: Body<Error: Into<plimsoll_core::protocol::BoxError>> + Unpin,
 {
-    let mut kept = None;
-    let first = req.record(limit, &mut kept);
-    (first, kept.expect("recorded"))
+    let mut kept = req.keep();
+    let first = req.first(limit, Some(&mut kept));
+    (first, kept)
 }
 
 #[tokio::test]
@@ -105,13 +105,42 @@ async fn a_body_above_the_limit_is_sent_once() {
     assert!(replay.again(|_| {}).is_none());
 
     // A size that is known is not recorded at all.
-    let mut kept = None;
-    let first = Request::new(Full::<Bytes>::from("abcdef")).record(5, &mut kept);
+    let (first, mut replay) = record(Request::new(Full::<Bytes>::from("abcdef")), 5);
     assert_eq!(first.body().size_hint().exact(), Some(6));
-    assert!(kept.is_none());
+    assert!(!replay.is_complete() && !replay.stop());
+    assert!(replay.again(|_| {}).is_none());
     assert_eq!(
         first.into_body().collect().await.unwrap().to_bytes(),
         "abcdef"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_was_not_recorded_is_sent_once() {
+    let request = request(&["ab"]);
+    let mut kept = request.keep();
+    let first = request.first(6, None);
+    assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), "ab");
+    assert!(!kept.is_complete() && !kept.stop());
+    assert!(kept.again(|_| {}).is_none());
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_is_complete_from_the_start() {
+    let request = Request::new(Full::<Bytes>::default());
+    let mut kept = request.keep();
+    assert!(!request.has_body() && kept.is_complete() && kept.stop());
+    let first = request.first(0, None);
+    assert!(first.body().is_end_stream());
+    let again = kept.again(|_| {}).unwrap();
+    assert!(
+        again
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .is_empty()
     );
 }
 

@@ -1,13 +1,21 @@
 //! What is retried and when, on a paused clock.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use plimsoll_client::{
-    AnswerBody, Backoff, Idempotent, InvalidRetry, Jitter, RetryBudget, RetryBuilder, RetryLayer,
-    TimedOut,
+    AnswerBody, Backoff, Idempotent, InvalidRetry, Jitter, ReplayBody, RetryBudget, RetryBuilder,
+    RetryLayer, TimedOut,
 };
 use plimsoll_core::{Deadline, Kind, Rejection, protocol::BoxError};
 use tokio::time::Instant;
@@ -52,6 +60,35 @@ async fn code(callee: &Callee, layer: &RetryLayer, request: Request<Full<Bytes>>
 fn settings() -> RetryBuilder {
     let backoff = Backoff::new(ms(100), ms(10_000)).unwrap();
     RetryLayer::builder().backoff(backoff.jitter(Jitter::Equal))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_attempt_is_polled_once_for_each_poll() {
+    for layer in [
+        settings(),
+        settings().attempt_timeout(ms(50)),
+        settings().total_timeout(ms(50)),
+    ] {
+        let polls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&polls);
+        let callee = tower::service_fn(move |_: Request<ReplayBody<Full<Bytes>>>| {
+            let counted = Arc::clone(&counted);
+            std::future::poll_fn(move |_| {
+                counted.fetch_add(1, Relaxed);
+                Poll::<Result<Response<Full<Bytes>>, io::Error>>::Pending
+            })
+        });
+        let call = layer.build().unwrap().layer(callee).oneshot(get());
+        let mut call = std::pin::pin!(call);
+        for expected in 1..=3 {
+            assert!(polled(call.as_mut()).is_pending());
+            assert_eq!(polls.load(Relaxed), expected);
+        }
+    }
+}
+
+fn polled<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
 
 #[tokio::test(start_paused = true)]

@@ -217,3 +217,93 @@ fn invalid_settings_are_errors_and_a_rejection_names_its_policy() {
     );
     assert_eq!(rejection.retry_after(), Some(3 * SECOND));
 }
+
+/// Sends calls that stay in flight.
+fn send(throttle: &Throttle, calls: u32, now: Instant) -> Vec<ThrottlePermit> {
+    let critical = |_| admit(throttle, Criticality::Critical, now);
+    (0..calls).filter_map(critical).collect()
+}
+
+#[test]
+fn a_cold_burst_is_sent() {
+    let (throttle, now) = (throttle(), Instant::now());
+    // No answer comes for half a minute, as from a model.
+    for n in 0..30 {
+        assert_eq!(
+            send(&throttle, 100, now + n * SECOND).len(),
+            100,
+            "second {n}"
+        );
+    }
+    // But a minute without any answer is a hung callee.
+    let later = now + 66 * SECOND;
+    assert!(throttle.handle().overdue(Criticality::Critical, later) > 0);
+    assert!(throttle.handle().probability(Criticality::Critical, later) > 0.7);
+}
+
+#[test]
+fn a_callee_that_hangs_is_detected_without_timeouts() {
+    let (throttle, now) = (throttle(), Instant::now());
+    for permit in send(&throttle, 20, now) {
+        finish(&throttle, permit, Class::Success, now);
+    }
+    let handle = throttle.handle();
+    let critical = Criticality::Critical;
+    let mut held = Vec::new();
+    for n in 0..10 {
+        held.extend(send(&throttle, 20, now + n * SECOND));
+    }
+    let at = |seconds: u32| now + seconds * SECOND;
+    assert_eq!(held.len(), 200, "nothing is known in the first buckets");
+    assert!(handle.overdue(critical, at(15)) >= 100);
+    assert!(handle.probability(critical, at(15)) > 0.5);
+    // One head shows that the callee works.
+    Policy::<Priority>::answered(&throttle, held.last_mut().unwrap());
+    assert_eq!(handle.overdue(critical, at(16)), 0);
+    assert_eq!(handle.probability(critical, at(16)), 0.0);
+}
+
+#[test]
+fn a_call_with_a_head_is_not_overdue_however_long_its_body_is() {
+    let (throttle, now) = (throttle(), Instant::now());
+    let mut streams = send(&throttle, 100, now);
+    for stream in &mut streams {
+        Policy::<Priority>::answered(&throttle, stream);
+    }
+    for seconds in [10, 60, 119] {
+        let later = now + seconds * SECOND;
+        assert_eq!(throttle.handle().overdue(Criticality::Critical, later), 0);
+    }
+}
+
+#[test]
+fn calls_that_end_without_a_head_wait_no_longer() {
+    let (throttle, now) = (throttle(), Instant::now());
+    for class in [Class::Failure, Class::Cancelled, Class::Rejected] {
+        for permit in send(&throttle, 5, now) {
+            finish(&throttle, permit, class, now);
+        }
+    }
+    for permit in send(&throttle, 5, now) {
+        Policy::<Priority>::revoke(&throttle, permit, now, now);
+    }
+    let later = now + 100 * SECOND;
+    assert_eq!(throttle.handle().overdue(Criticality::Critical, later), 0);
+}
+
+#[test]
+fn a_slow_callee_is_not_taken_for_a_hung_one() {
+    let (throttle, now) = (throttle(), Instant::now());
+    // Its mean time to a head is 20 seconds.
+    let outcome = Outcome::new(Class::Success, 20 * SECOND, now + 20 * SECOND);
+    for permit in send(&throttle, 20, now) {
+        Policy::<Priority>::finish(&throttle, permit, &outcome);
+    }
+    let held = send(&throttle, 50, now + 20 * SECOND);
+    let overdue = |seconds| {
+        let later = now + seconds * SECOND;
+        throttle.handle().overdue(Criticality::Critical, later)
+    };
+    assert_eq!(overdue(59), 0);
+    assert_eq!(overdue(70), held.len() as u64);
+}

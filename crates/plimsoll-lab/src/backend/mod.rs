@@ -78,8 +78,14 @@ impl Backend {
         workers::clear();
         crowd::clear();
         let stations = server.stations.iter().map(|spec| match *spec {
-            StationSpec::Workers { count, share, spin } => {
-                Station::Workers(workers::add(Workers::new(count, share, spin, steps)))
+            StationSpec::Workers {
+                count,
+                share,
+                spin,
+                cold,
+            } => {
+                let workers = Workers::new(count, share, spin, steps);
+                Station::Workers(workers::add(workers.colder(cold, steps)))
             }
             StationSpec::Crowd { sigma, kappa } => {
                 Station::Crowd(crowd::add(Crowd::new(sigma, kappa)))
@@ -134,9 +140,12 @@ impl Drop for Working {
         // A request that was never polled has not reached the server; after the end of the world
         // nothing runs.
         if self.goes_on
-            && let Some(stage) = self.stage.take()
+            && let Some(mut stage) = self.stage.take()
             && let Ok(runtime) = Handle::try_current()
         {
+            if let Stage::Turn(turn) = &mut stage {
+                turn.abandon();
+            }
             runtime.spawn(Self {
                 work: self.work,
                 status: self.status,

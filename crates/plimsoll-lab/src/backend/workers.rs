@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    scenario::Step,
+    scenario::{Cold, Step},
     schedule::Schedule,
     world::{self, Nanos, Sleep},
 };
@@ -54,6 +54,11 @@ pub(super) struct Workers {
     /// Slowdown per waiter, as a share: spinning lock waiters, shared caches.
     spin: f64,
     schedule: Schedule,
+    cold: Option<Cold>,
+    /// The times of stops, in nanoseconds.
+    stops: VecDeque<u64>,
+    /// Requests completed since the last stop, for callers that waited; infinite before the first one.
+    completed: f64,
     queue: VecDeque<usize>,
     waiting: usize,
     turns: Vec<State>,
@@ -88,11 +93,35 @@ impl Workers {
             share,
             spin,
             schedule: Schedule::new(speeds),
+            cold: None,
+            stops: VecDeque::new(),
+            completed: f64::INFINITY,
             queue: VecDeque::new(),
             waiting: 0,
             turns: Vec::new(),
             free: Vec::new(),
         }
+    }
+
+    /// Sets what each stop leaves behind.
+    pub(super) fn colder(mut self, cold: Option<Cold>, steps: &[Step]) -> Self {
+        let stops = steps.iter().filter(|step| step.speed == Some(0.0));
+        self.stops = stops.map(|step| (step.at * world::SECOND) as u64).collect();
+        self.cold = cold;
+        self
+    }
+
+    /// The speed with the caches as they are, as a share of the full one.
+    fn warmth(&mut self) -> f64 {
+        let Some(cold) = self.cold else {
+            return 1.0;
+        };
+        while self.stops.front().is_some_and(|at| *at <= world::now()) {
+            self.stops.pop_front();
+            self.completed = 0.0;
+        }
+        let filled = (self.completed / cold.requests).min(1.0);
+        cold.speed + (1.0 - cold.speed) * filled
     }
 
     fn take_worker(&mut self) -> bool {
@@ -108,10 +137,10 @@ impl Workers {
     }
 
     /// When work that begins now is done.
-    fn done_at(&self, work: f64) -> u64 {
-        let crowded = 1.0 + self.spin * self.waiting as f64;
+    fn done_at(&mut self, work: f64) -> u64 {
+        let slower = (1.0 + self.spin * self.waiting as f64) / self.warmth();
         self.schedule
-            .done_at(world::now(), work * self.share * crowded)
+            .done_at(world::now(), work * self.share * slower)
     }
 
     fn enqueue(&mut self, waker: Waker) -> usize {
@@ -152,6 +181,8 @@ pub(super) struct Turn {
     work: f64,
     since: Nanos,
     stage: Stage,
+    /// The caller has left: the result is dropped, and fills no cache.
+    abandoned: bool,
 }
 
 enum Stage {
@@ -171,7 +202,12 @@ impl Turn {
             work,
             since: world::now(),
             stage: Stage::New,
+            abandoned: false,
         }
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -206,7 +242,13 @@ impl Turn {
                     Some(serve(workers))
                 })
                 .flatten(),
-                Stage::Served(sleep) => return Pin::new(sleep).poll(cx),
+                Stage::Served(sleep) => {
+                    let done = Pin::new(sleep).poll(cx);
+                    if done.is_ready() && !self.abandoned {
+                        with(self.station, |workers| workers.completed += 1.0);
+                    }
+                    return done;
+                }
             };
             let Some(next) = next else {
                 return Poll::Pending;

@@ -1,6 +1,7 @@
 //! The layers in front of the server: Plimsoll's, its peers', and none.
 
 mod acc;
+mod breaker;
 mod congestion;
 mod little;
 mod ours;
@@ -184,6 +185,16 @@ pub(crate) const ALL: &[Contender] = &[
         "throttle+adaptive",
         shed::throttled,
         "plimsoll: callers with an AdaptiveThrottle, and the adaptive limit",
+    ),
+    of(
+        "breaker",
+        breaker::ramp,
+        "plimsoll: callers with a circuit breaker, open for 1 s",
+    ),
+    of(
+        "breaker-no-ramp",
+        breaker::no_ramp,
+        "plimsoll: the same without the ramp after the probes",
     ),
     of(
         "shed-dagor",

@@ -1,11 +1,11 @@
 //! A permit on its way to the end of a body.
 
-use ::http::{Response, header::CONTENT_LENGTH};
+use ::http::{HeaderMap, Response, header::CONTENT_LENGTH};
 use bytes::Buf as _;
 use http_body::{Body, Frame};
 
 use super::carried::Carried;
-use crate::{Announcement, Class, Cost, End, Hold, Interests, Spent, WaitsOn};
+use crate::{Announcement, Class, Cost, End, Hold, Interests, Spent, WaitsOn, retry_after};
 
 /// A permit on its way to the end of a body, and what is known so far.
 pub(super) struct Tracked<H> {
@@ -81,6 +81,9 @@ impl<H> Tracked<H> {
     {
         if let Some(trailers) = frame.trailers_mut() {
             self.class = self.held.end(self.class, trailers);
+            if matches!(self.class, Class::Failure | Class::Overloaded) {
+                self.read_wait(trailers);
+            }
             self.held.announce(&mut Announcement::to_trailers(trailers));
             return true;
         }
@@ -88,6 +91,18 @@ impl<H> Tracked<H> {
             self.sent = self.sent.saturating_add(data.remaining() as u64);
         }
         body.is_end_stream()
+    }
+
+    /// Reports how long trailers ask callers to wait: those of a gRPC call that failed after its head.
+    #[cold]
+    #[inline(never)]
+    fn read_wait(&self, trailers: &HeaderMap)
+    where
+        H: Hold,
+    {
+        if let Some(wait) = retry_after::wait(trailers) {
+            self.held.asked_to_wait(wait);
+        }
     }
 
     /// Ends the permit of a call whose body was handed out, or that had none.
