@@ -9,10 +9,9 @@ use std::{
 
 use hdrhistogram::Histogram;
 
-use crate::{
-    buckets::Buckets,
-    layout::{BOUNDS, DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest},
-};
+use plimsoll_core::support::buckets::Buckets;
+
+use crate::layout::{BOUNDS, DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest};
 
 /// A snapshot of durations: their count, sum and quantiles.
 ///
