@@ -1,6 +1,8 @@
 //! The buckets of durations, as an `hdrhistogram` with two significant digits has them.
 
-pub(crate) use plimsoll_core::support::layout::{LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest};
+#[cfg(any(test, feature = "serialization"))]
+pub(crate) use plimsoll_core::support::layout::OCTAVES;
+pub(crate) use plimsoll_core::support::layout::{LONGEST, PER_OCTAVE, UNIT};
 
 /// Significant digits of the equivalent `hdrhistogram`.
 pub(crate) const DIGITS: u8 = 2;
@@ -33,7 +35,7 @@ mod tests {
     use hdrhistogram::Histogram;
     use proptest::prelude::*;
 
-    use plimsoll_core::support::layout::place;
+    use plimsoll_core::support::layout::{lowest, place};
 
     use super::*;
 

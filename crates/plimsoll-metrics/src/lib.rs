@@ -201,6 +201,7 @@ mod events;
 mod exemplars;
 mod export;
 pub mod families;
+mod filled;
 mod gate;
 mod health;
 mod hgrm;
