@@ -142,9 +142,9 @@ impl Fleet {
                         gate: format!("{}: {}", peer.name, alarm.gate),
                         ..alarm.clone()
                     }));
+                    let named = reading.loads.iter();
+                    loads.extend(named.map(|(of, load)| (format!("{of} ({})", peer.name), *load)));
                 }
-                let named = reading.loads.iter();
-                loads.extend(named.map(|(of, load)| (format!("{of} ({})", peer.name), *load)));
             }
         }
         events.sort_by_key(|event| event.at);
