@@ -201,7 +201,7 @@ async fn a_peer_that_was_restarted_counts_from_zero() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing() {
+async fn law_10_a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing() {
     let metrics = Metrics::new();
     call(&metrics.gate("edge"), Class::Success, 1);
     let long = vec![b' '; (4 << 20) + 1];
