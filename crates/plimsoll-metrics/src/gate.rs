@@ -15,7 +15,7 @@ use http::HeaderName;
 use plimsoll_core::{
     Class, Kind, Observe, Outcome, Rejected,
     support::{
-        Lane, Recorder,
+        Recorder, Shard,
         buckets::{Buckets, Shared},
     },
 };
@@ -139,23 +139,23 @@ impl GateMetrics {
 
     /// The current counters.
     pub fn counts(&self) -> GateCounts {
-        let lanes = || self.0.recorder.lanes();
+        let shards = || self.0.recorder.shards();
         // The ends are read first, with acquire: the starts that belong to them are then in the
         // later reads, so there are never more ends than starts.
         let mut finished = [0; Class::ALL.len()];
-        for lane in lanes() {
-            for (sum, count) in finished.iter_mut().zip(&lane.finished) {
+        for shard in shards() {
+            for (sum, count) in finished.iter_mut().zip(&shard.finished) {
                 *sum += count.load(Acquire);
             }
         }
-        let sum = |count: fn(&Lane) -> u64| lanes().map(count).sum();
+        let sum = |count: fn(&Shard) -> u64| shards().map(count).sum();
         let rejected = self.0.rejections.iter();
         GateCounts {
             finished,
-            admitted: sum(|lane| lane.admitted.load(Relaxed)),
-            abandoned: sum(|lane| lane.abandoned.load(Relaxed)),
-            body_dropped: sum(|lane| lane.body_dropped.load(Relaxed)),
-            missing_keys: sum(|lane| lane.missing_keys.load(Relaxed)),
+            admitted: sum(|shard| shard.admitted.load(Relaxed)),
+            abandoned: sum(|shard| shard.abandoned.load(Relaxed)),
+            body_dropped: sum(|shard| shard.body_dropped.load(Relaxed)),
+            missing_keys: sum(|shard| shard.missing_keys.load(Relaxed)),
             by_criticality: by_criticality(rejected.clone()),
             rejected: (self.0.policies.read(&rejected).into_iter())
                 .map(|(policy, kind, count)| RejectionCount {
@@ -170,7 +170,7 @@ impl GateMetrics {
     /// Latencies so far: request to head of the response, without cancelled calls, overloaded
     /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
-        Latencies::of(&self.0.recorder.lanes().map(|lane| &lane.latency))
+        Latencies::of(&self.0.recorder.shards().map(|shard| &shard.latency))
     }
 
     /// Waits so far: the time in the queue of requests that were queued, whether they then ran or

@@ -23,7 +23,7 @@ const _: () = assert!(SUCCESS == 0);
 /// The counters of one writer, on its own cache lines (two, since processors fetch them in pairs).
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Lane {
+pub struct Shard {
     /// Admissions.
     pub admitted: AtomicU64,
     /// Ends by the index of their class.
@@ -41,7 +41,7 @@ pub struct Lane {
     pub missing_keys: AtomicU64,
 }
 
-impl Lane {
+impl Shard {
     /// Counts an end. Returns whether its permit time is to be measured.
     fn end<W: Write>(&self, outcome: &Outcome) -> bool {
         if outcome.body_dropped() {
@@ -93,22 +93,22 @@ impl Lane {
 /// All counters of a gate that its usual requests write to.
 #[derive(Debug)]
 pub struct Recorder {
-    own: Box<[Lane]>,
+    own: Box<[Shard]>,
     /// For threads without a slot.
-    shared: Box<Lane>,
+    shared: Box<Shard>,
 }
 
-/// Evaluates `$body` with the lane of this thread, as its only writer or as one of several.
-macro_rules! on_own_lane {
-    ($recorder:expr, |$lane:ident, $write:ident| $body:expr) => {
+/// Evaluates `$body` with the shard of this thread, as its only writer or as one of several.
+macro_rules! on_own_shard {
+    ($recorder:expr, |$shard:ident, $write:ident| $body:expr) => {
         match $recorder.claimed() {
-            Some($lane) => {
+            Some($shard) => {
                 type $write = Own;
                 $body
             }
             None => {
                 type $write = Shared;
-                let $lane = &*$recorder.shared;
+                let $shard = &*$recorder.shared;
                 $body
             }
         }
@@ -116,20 +116,20 @@ macro_rules! on_own_lane {
 }
 
 impl Recorder {
-    /// Counters at 0: a lane for each slot, and one for all threads without.
+    /// Counters at 0: a shard for each slot, and one for all threads without.
     #[allow(
         clippy::new_without_default,
         reason = "as large as the number of processors"
     )]
     pub fn new() -> Self {
         Self {
-            own: (0..slots()).map(|_| Lane::default()).collect(),
+            own: (0..slots()).map(|_| Shard::default()).collect(),
             shared: Box::default(),
         }
     }
 
-    /// The lane of this thread, which claims a slot if it has not yet. `None` without a free slot.
-    fn claimed(&self) -> Option<&Lane> {
+    /// The shard of this thread, which claims a slot if it has not yet. `None` without a free slot.
+    fn claimed(&self) -> Option<&Shard> {
         #[cfg(not(loom))]
         let claim = claim_slot;
         #[cfg(loom)]
@@ -139,58 +139,58 @@ impl Recorder {
             .or_else(|| claim().and_then(|slot| self.own.get(slot)))
     }
 
-    /// Counts an admission, if this thread is known to own a lane. `false`: it did nothing.
+    /// Counts an admission, if this thread is known to own a shard. `false`: it did nothing.
     #[inline]
     pub fn admit_quickly(&self) -> bool {
-        let Some(lane) = self.own.get(slot()) else {
+        let Some(shard) = self.own.get(slot()) else {
             return false;
         };
-        Own::add(&lane.admitted, 1);
+        Own::add(&shard.admitted, 1);
         true
     }
 
     /// Counts an admission.
     pub fn admit(&self) {
-        on_own_lane!(self, |lane, W| W::add(&lane.admitted, 1));
+        on_own_shard!(self, |shard, W| W::add(&shard.admitted, 1));
     }
 
-    /// Counts a usual end, if this thread is known to own a lane. `false`: it did nothing.
+    /// Counts a usual end, if this thread is known to own a shard. `false`: it did nothing.
     #[inline]
     pub fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
         let own = self.own.get(slot());
-        own.is_some_and(|lane| lane.end_quickly(end, head_nanos))
+        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
     }
 
     /// Counts an end. Returns whether its permit time is to be measured.
     pub fn end(&self, outcome: &Outcome) -> bool {
-        on_own_lane!(self, |lane, W| lane.end::<W>(outcome))
+        on_own_shard!(self, |shard, W| shard.end::<W>(outcome))
     }
 
     /// Sets after how many further ends on this thread [`end`](Self::end) asks for the next permit
     /// time.
     pub fn measure_after(&self, ends: u64) {
-        let lane = self.claimed().unwrap_or(&self.shared);
-        let next = lane.finished[SUCCESS].load(Relaxed) + ends;
-        lane.measured_at.store(next, Relaxed);
+        let shard = self.claimed().unwrap_or(&self.shared);
+        let next = shard.finished[SUCCESS].load(Relaxed) + ends;
+        shard.measured_at.store(next, Relaxed);
     }
 
     /// Counts a request that left a queue.
     pub fn abandon(&self) {
-        on_own_lane!(self, |lane, W| W::add(&lane.abandoned, 1));
+        on_own_shard!(self, |shard, W| W::add(&shard.abandoned, 1));
     }
 
     /// Counts a request without a key.
     pub fn miss_key(&self) {
-        on_own_lane!(self, |lane, W| W::add(&lane.missing_keys, 1));
+        on_own_shard!(self, |shard, W| W::add(&shard.missing_keys, 1));
     }
 
-    /// All lanes, to be read.
-    pub fn lanes(&self) -> impl Iterator<Item = &Lane> + Clone {
+    /// All shards, to be read.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
         self.own.iter().chain([&*self.shared])
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.lanes().map(Lane::bytes).sum()
+        self.shards().map(Shard::bytes).sum()
     }
 }
