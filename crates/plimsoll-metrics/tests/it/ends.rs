@@ -205,3 +205,20 @@ async fn each_of_several_observers_counts_every_request() {
         assert_eq!(gate.waits().count(), 2 * times);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_measures_the_permit_times_of_some_requests() {
+    let metrics = Metrics::new();
+    let gate = metrics.gate("g");
+    let layer = GateLayer::builder(()).observe(gate.clone()).build();
+    let stack = layer.layer(service_fn(hello));
+    for _ in 0..6_400 {
+        let request = Request::new(Play::Answer(200, Duration::ZERO));
+        let response = stack.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    assert_eq!(gate.latency().count(), 6_400);
+    // The mean is 100, its deviation about 6.
+    let measured = gate.permits().count();
+    assert!((60..140).contains(&measured), "{measured}");
+}
