@@ -143,7 +143,7 @@
 //! | whose policy reads the latency (adaptive limit) | 83 | 4 |
 //! | whose policy does not (fixed limit): with the clock read at the head | 133 | 18 to 24 |
 //!
-//! Beside [`WaitSpans`](crate::WaitSpans), and with any observer that needs no
+//! Beside [`WaitSpans`], and with any observer that needs no
 //! [request](plimsoll_core::Observe::observes_each_request), they stay. A further observer of
 //! requests gets each event by a call, and so do the metrics then.
 //!
