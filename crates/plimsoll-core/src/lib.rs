@@ -80,6 +80,8 @@ pub mod policy;
 mod priority;
 pub mod protocol;
 mod rate_limit_fields;
+#[cfg_attr(loom, allow(dead_code))]
+mod recorder;
 mod rejection;
 mod release;
 mod retry_after;
@@ -110,6 +112,7 @@ pub mod support {
         load::LiveRates,
         policy::ledger::{DEFAULT_HINT, Hint, HintOutOfBounds, Ledger, Tally},
         protocol::grpc_trailers,
+        recorder::{Recorder, Shard, buckets, layout},
         retry_after::retry_after,
         shard::{shard, shards},
         slot::{slot, slots},

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, Method, Uri};
 
-use crate::{End, Outcome, Rejection};
+use crate::{Outcome, Rejection, recorder::Recorder};
 
 /// Observes the events of a gate. All methods do nothing by default.
 ///
@@ -20,19 +20,21 @@ pub trait Observe: Send + Sync {
         _ = (gate, waited);
     }
 
-    /// As [`admitted`](Self::admitted) without a wait.
-    #[doc(hidden)]
-    fn admitted_at_once(&self, gate: &str) {
-        self.admitted(gate, Duration::ZERO);
+    /// Returns whether the observer uses [`finished`](Self::finished), and
+    /// [`admitted`](Self::admitted) of requests that were not queued.
+    ///
+    /// Read once, when the observer is added to a gate. With `false`, those two events may be left
+    /// out, so a request that was not queued costs nothing.
+    fn observes_each_request(&self) -> bool {
+        true
     }
 
-    /// As [`finished`](Self::finished), for observers that need no more than the end and the
-    /// nanoseconds to the head, `u64::MAX` if there was none. Returns `false`, and has done
-    /// nothing, to be called in the full form.
+    /// The counters that the gate may write to itself, without a call of
+    /// [`admitted`](Self::admitted) or [`finished`](Self::finished), for usual requests. Read once,
+    /// when the observer is added to a gate.
     #[doc(hidden)]
-    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
-        _ = (end, head_nanos);
-        false
+    fn recorder(&self) -> Option<Arc<Recorder>> {
+        None
     }
 
     /// A request was rejected.
@@ -110,11 +112,11 @@ impl<O: Observe + ?Sized> Observe for Arc<O> {
     fn admitted(&self, gate: &str, waited: Duration) {
         (**self).admitted(gate, waited);
     }
-    fn admitted_at_once(&self, gate: &str) {
-        (**self).admitted_at_once(gate);
+    fn observes_each_request(&self) -> bool {
+        (**self).observes_each_request()
     }
-    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
-        (**self).finished_quickly(end, head_nanos)
+    fn recorder(&self) -> Option<Arc<Recorder>> {
+        (**self).recorder()
     }
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         (**self).rejected(gate, rejected);

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The longest name of a peer, in bytes: addresses with a port are shorter.
-/// `settings_are_checked` fails when it differs.
+/// `law_09_settings_are_checked` fails when it differs.
 const MAX_NAME: usize = 200;
 
 pub(crate) fn viewers(viewers: usize) -> Result<(), InvalidDashboard> {

@@ -29,7 +29,7 @@ const AT_ONCE: usize = 8;
 /// Time between two readings of a peer: a reading of 50 gates has up to 200 KB.
 const PERIOD: Duration = Duration::from_secs(5);
 /// The longest answer time of a peer. Two rounds of it fit into a period for up to 16 peers that
-/// hang; `a_peer_that_hangs_is_shown_as_failing` fails when there is no bound.
+/// hang; `law_10_a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing` fails when there is no bound.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The age of a reading after which its peer is failing; before, it is stale.
 const OLD: Duration = Duration::from_secs(60);
@@ -142,9 +142,9 @@ impl Fleet {
                         gate: format!("{}: {}", peer.name, alarm.gate),
                         ..alarm.clone()
                     }));
+                    let named = reading.loads.iter();
+                    loads.extend(named.map(|(of, load)| (format!("{of} ({})", peer.name), *load)));
                 }
-                let named = reading.loads.iter();
-                loads.extend(named.map(|(of, load)| (format!("{of} ({})", peer.name), *load)));
             }
         }
         events.sort_by_key(|event| event.at);

@@ -24,8 +24,9 @@
 //! ```
 //!
 //! The page at `/plimsoll` is one file of HTML with scripts and styles that are embedded in the
-//! program: no build step, no other server, no request to another host. `Router::nest_service`
-//! answers at `/plimsoll/` as well.
+//! program: no build step, no other server, no request to another host. `Router::nest` answers at
+//! `/plimsoll` and not at `/plimsoll/`, since axum matches the two apart; `Router::nest_service`
+//! answers at both.
 //!
 //! # The page
 //!

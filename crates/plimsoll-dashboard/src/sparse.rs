@@ -29,24 +29,11 @@ pub(crate) struct Sparse {
 }
 
 impl Sparse {
-    /// Performance: looks up each bucket between the shortest and the longest duration. The
-    /// iterator of `hdrhistogram` visits all 4,352 of them, each at several times the cost (example
-    /// `cost`, the time to read).
     pub(crate) fn of(latencies: &Latencies) -> Self {
-        let histogram = latencies.histogram();
-        let mut sparse = Self {
-            buckets: Vec::new(),
+        Self {
+            buckets: latencies.buckets().collect(),
             nanos: u64::try_from(latencies.sum().as_nanos()).unwrap_or(u64::MAX),
-        };
-        if histogram.is_empty() {
-            return sparse;
         }
-        let (mut value, last) = (bounds(histogram.min()).0, histogram.max().min(LONGEST));
-        while value <= last {
-            sparse.push(value, histogram.count_at(value));
-            value = bounds(value).1 + 1;
-        }
-        sparse
     }
 
     /// From the lists of a peer. `None` unless durations ascend and counts are within bounds.

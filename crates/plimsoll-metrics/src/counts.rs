@@ -2,8 +2,6 @@
 
 use plimsoll_core::{Class, Criticality, Kind};
 
-use crate::shard::{CLASSES, index};
-
 /// The counters of a gate at one time.
 ///
 /// Each request is in exactly one of `admitted`, `rejected` and `abandoned` once it has been
@@ -24,7 +22,7 @@ pub struct GateCounts {
     /// Requests that were rejected, by policy and kind, in order of the first rejection.
     pub rejected: Vec<RejectionCount>,
     pub(crate) by_criticality: [u64; Criticality::ALL.len()],
-    pub(crate) finished: [u64; CLASSES],
+    pub(crate) finished: [u64; Class::ALL.len()],
 }
 
 impl GateCounts {
@@ -35,7 +33,7 @@ impl GateCounts {
 
     /// Admitted requests that ended with this class.
     pub const fn finished(&self, class: Class) -> u64 {
-        self.finished[index(class)]
+        self.finished[class.index()]
     }
 
     /// Admitted requests that ended because the caller left before the service had answered.
@@ -60,12 +58,9 @@ impl GateCounts {
         self.by_criticality[criticality as usize]
     }
 
-    /// All classes with their label; the last counter, `other`, only when it is not 0.
+    /// All classes with their label.
     pub(crate) fn classes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let labels = Class::ALL.map(Class::as_str).into_iter().chain(["other"]);
-        let all = labels.zip(self.finished).enumerate();
-        all.filter(|(at, (_, count))| at + 1 < CLASSES || *count > 0)
-            .map(|(_, series)| series)
+        Class::ALL.map(Class::as_str).into_iter().zip(self.finished)
     }
 }
 

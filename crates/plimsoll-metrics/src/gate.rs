@@ -12,18 +12,23 @@ use std::{
 };
 
 use http::HeaderName;
-use plimsoll_core::{Kind, Observe, Outcome, Rejected, policy::End};
+use plimsoll_core::{
+    Class, Kind, Observe, Outcome, Rejected,
+    support::{
+        Recorder, Shard,
+        buckets::{Buckets, Shared},
+    },
+};
 use tokio::time::Instant;
 
 use crate::{
-    buckets::{Buckets, Shared},
     counts::{GateCounts, RejectionCount},
     criticality::criticality,
     exemplars::{Exemplars, Kept},
     latency::Latencies,
     recent::Recent,
     rejections::{Policies, by_criticality},
-    shard::{CLASSES, PERMIT_EVERY, Shard, Shards},
+    shard::Shards,
     snapshot::GateSnapshot,
     watched::Watched,
 };
@@ -54,11 +59,14 @@ pub struct GateMetrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    shards: Shards,
+    recorder: Arc<Recorder>,
+    rejections: Shards,
     name: String,
     policies: Policies,
-    /// Recorded by every thread: a queued request has taken the lock of its queue.
+    /// Shared by all threads: a queued request has taken the lock of its queue.
     wait: Buckets,
+    /// Shared by all threads: few requests are measured.
+    permit: Buckets,
     every_permit: AtomicBool,
     /// `None`: the usual header.
     criticality: OnceLock<HeaderName>,
@@ -69,14 +77,21 @@ struct Inner {
     exemplars: OnceLock<Arc<Kept>>,
 }
 
+/// Requests between two whose permit time is measured, on average. A clock read costs as much as
+/// all other recording of a request; one in 64 adds 4 instructions (`instructions`,
+/// `adaptive-metrics@accept`).
+const PERMIT_EVERY: u64 = 64;
+
 impl GateMetrics {
     /// Counters of a gate that was made at `now`.
     pub(crate) fn new(name: String, now: Instant) -> Self {
         Self(Arc::new(Inner {
-            shards: Shards::new(),
+            recorder: Arc::new(Recorder::new()),
+            rejections: Shards::new(),
             name,
             policies: Policies::default(),
             wait: Buckets::default(),
+            permit: Buckets::default(),
             every_permit: AtomicBool::default(),
             criticality: OnceLock::new(),
             watched: Watched::default(),
@@ -100,7 +115,8 @@ impl GateMetrics {
     }
 
     /// Measures the permit time of every request, for all clones. By default it is measured for one
-    /// request in 16, chosen at random, since a request then takes one more clock read.
+    /// request in 64, chosen at random, since a request then takes one more clock read, and all
+    /// threads write to one histogram.
     pub fn every_permit(self) -> Self {
         self.0.every_permit.store(true, Relaxed);
         self
@@ -123,17 +139,17 @@ impl GateMetrics {
 
     /// The current counters.
     pub fn counts(&self) -> GateCounts {
-        let shards = &self.0.shards;
+        let shards = || self.0.recorder.shards();
         // The ends are read first, with acquire: the starts that belong to them are then in the
         // later reads, so there are never more ends than starts.
-        let mut finished = [0; CLASSES];
-        for shard in shards.iter() {
+        let mut finished = [0; Class::ALL.len()];
+        for shard in shards() {
             for (sum, count) in finished.iter_mut().zip(&shard.finished) {
                 *sum += count.load(Acquire);
             }
         }
-        let sum = |count: fn(&Shard) -> u64| shards.iter().map(count).sum();
-        let rejected = shards.iter().filter_map(Shard::rejected);
+        let sum = |count: fn(&Shard) -> u64| shards().map(count).sum();
+        let rejected = self.0.rejections.iter();
         GateCounts {
             finished,
             admitted: sum(|shard| shard.admitted.load(Relaxed)),
@@ -154,7 +170,7 @@ impl GateMetrics {
     /// Latencies so far: request to head of the response, without cancelled calls, overloaded
     /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
-        Latencies::of(&self.0.shards.iter().map(|shard| &shard.latency))
+        Latencies::of(&self.0.recorder.shards().map(|shard| &shard.latency))
     }
 
     /// Waits so far: the time in the queue of requests that were queued, whether they then ran or
@@ -164,14 +180,16 @@ impl GateMetrics {
     }
 
     /// Times that permits were held so far, from admission to the end of the body: those of one
-    /// request in 16, or of [all](Self::every_permit).
+    /// request in 64, or of [all](Self::every_permit).
     pub fn permits(&self) -> Latencies {
-        Latencies::of(&self.0.shards.iter().map(|shard| &shard.permit))
+        Latencies::of(&[&self.0.permit].into_iter())
     }
 
     /// The bytes of the counters and histograms.
     pub fn bytes(&self) -> usize {
-        size_of::<Inner>() + self.0.shards.bytes() + self.0.wait.bytes()
+        let counted = self.0.recorder.bytes() + self.0.rejections.bytes();
+        let durations = self.0.wait.bytes() + self.0.permit.bytes();
+        size_of::<Inner>() + size_of::<Recorder>() + counted + durations
     }
 
     /// All figures of the gate, and of the policies that it watches.
@@ -205,32 +223,28 @@ impl GateMetrics {
 
     #[cold]
     fn measure_permit(&self, outcome: &Outcome) {
-        let nanos = outcome.ran_nanos();
+        self.0.permit.record::<Shared>(outcome.ran_nanos());
         let next = if self.0.every_permit.load(Relaxed) {
             0
         } else {
             // Random, so that a pattern of requests that repeats does not choose the same ones.
             fastrand::u64(0..2 * PERMIT_EVERY - 1)
         };
-        self.0.shards.record_permit(nanos, next);
+        self.0.recorder.measure_after(next);
     }
 }
 
 impl Observe for GateMetrics {
     fn admitted(&self, _: &str, waited: Duration) {
-        self.0.shards.admit();
+        self.0.recorder.admit();
         // Zero means that the request was not queued.
         if !waited.is_zero() {
             self.waited(waited);
         }
     }
 
-    fn admitted_at_once(&self, _: &str) {
-        self.0.shards.admit();
-    }
-
-    fn finished_quickly(&self, end: End, head_nanos: u64) -> bool {
-        self.0.shards.end_quickly(end, head_nanos)
+    fn recorder(&self) -> Option<Arc<Recorder>> {
+        Some(Arc::clone(&self.0.recorder))
     }
 
     fn rejected(&self, _: &str, rejected: &Rejected<'_>) {
@@ -238,21 +252,21 @@ impl Observe for GateMetrics {
         let row = self.0.policies.row(rejection.policy());
         let criticality = criticality(rejected.request, self.0.criticality.get()) as usize;
         let kind = rejection.kind().index();
-        self.0.shards.reject(row, kind, criticality);
+        self.0.rejections.reject(row, kind, criticality);
     }
 
     fn abandoned(&self, _: &str, waited: Duration) {
-        self.0.shards.abandon();
+        self.0.recorder.abandon();
         self.waited(waited);
     }
 
     fn finished(&self, _: &str, outcome: &Outcome) {
-        if self.0.shards.end(outcome) {
+        if self.0.recorder.end(outcome) {
             self.measure_permit(outcome);
         }
     }
 
     fn missing_key(&self, _: &str) {
-        self.0.shards.miss_key();
+        self.0.recorder.miss_key();
     }
 }

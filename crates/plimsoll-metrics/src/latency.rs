@@ -1,17 +1,17 @@
 //! Durations in an HDR histogram.
 
 use std::{
-    cmp::Ordering,
     fmt,
-    sync::{OnceLock, atomic::Ordering::Acquire},
+    sync::{Arc, OnceLock, atomic::Ordering::Acquire},
     time::Duration,
 };
 
 use hdrhistogram::Histogram;
+use plimsoll_core::support::buckets::Buckets;
 
 use crate::{
-    buckets::Buckets,
-    layout::{BOUNDS, DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT, lowest},
+    filled::Filled,
+    layout::{BOUNDS, DIGITS, LONGEST, UNIT},
 };
 
 /// A snapshot of durations: their count, sum and quantiles.
@@ -21,8 +21,8 @@ use crate::{
 /// durations [between](Self::since) them; snapshots of several gates, or of the replicas of a
 /// service, can be [merged](Self::merge).
 ///
-/// It takes 16 bytes for each bucket that is not empty, and 30 KiB more from the first call of
-/// [`histogram`](Self::histogram) or [`quantile`](Self::quantile) on.
+/// It takes 16 bytes for each bucket that is not empty, which copies share, and 30 KiB more from the
+/// first call of [`histogram`](Self::histogram) on.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -44,8 +44,11 @@ use crate::{
 pub struct Latencies {
     nanos: u64,
     count: u64,
-    /// The buckets that are not empty, ascending: the shortest duration of each, and its count.
-    buckets: Vec<(u64, u64)>,
+    filled: Arc<Filled>,
+    /// Where these are the durations since an earlier snapshot: its buckets, and the difference,
+    /// made when it is first used. Performance: most readers of a snapshot use no recent durations
+    /// (`benches --bin metrics`, a snapshot).
+    since: Option<(Arc<Filled>, OnceLock<Filled>)>,
     /// Made when it is first used. Performance: a histogram takes three times as long to fill as
     /// its buckets to read (`benches --bin metrics`, a snapshot).
     histogram: OnceLock<Box<Histogram<u64>>>,
@@ -57,45 +60,31 @@ impl Latencies {
         // The sums are read first: a sample between the two reads is then counted without its time,
         // and not the reverse.
         let nanos = recorders.clone().map(|one| one.nanos.load(Acquire));
-        let mut all = Self::empty(nanos.fold(0, u64::wrapping_add));
-        let used = |octave: &usize| recorders.clone().any(|one| one.octave(*octave).is_some());
-        // Performance: allocated once (`benches --bin metrics`, a snapshot).
-        all.buckets
-            .reserve((0..OCTAVES).filter(used).count() * PER_OCTAVE);
-        for octave in 0..OCTAVES {
-            let (mut sums, mut used) = ([0_u64; PER_OCTAVE], false);
-            for counts in recorders.clone().filter_map(|one| one.octave(octave)) {
-                used = true;
-                for (sum, count) in sums.iter_mut().zip(counts) {
-                    *sum = sum.wrapping_add(count.load(Acquire));
-                }
-            }
-            if used {
-                for (at, count) in sums.into_iter().enumerate() {
-                    all.push(lowest(octave, at), count);
-                }
-            }
-        }
-        if all.buckets.len() < all.buckets.capacity() / 2 {
-            all.buckets.shrink_to_fit();
-        }
-        all
+        let nanos = nanos.fold(0, u64::wrapping_add);
+        Self::new(nanos, Filled::of(recorders))
     }
 
-    /// No durations, with this sum.
-    pub(crate) fn empty(nanos: u64) -> Self {
+    /// These durations, with this sum.
+    pub(crate) fn new(nanos: u64, filled: Filled) -> Self {
         Self {
             nanos,
+            count: filled.count(),
+            filled: Arc::new(filled),
             ..Self::default()
         }
     }
 
-    /// Appends a bucket above all others.
-    pub(crate) fn push(&mut self, start: u64, count: u64) {
-        if count > 0 {
-            self.buckets.push((start, count));
-            self.count = self.count.saturating_add(count);
+    fn filled(&self) -> &Filled {
+        match &self.since {
+            None => &self.filled,
+            Some((earlier, made)) => made.get_or_init(|| self.filled.since(earlier)),
         }
+    }
+
+    /// The buckets that are not empty, ascending: the shortest duration of each in nanoseconds, and
+    /// its count. The buckets are those of [`histogram`](Self::histogram), which is not made for it.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.filled().iter()
     }
 
     /// The histogram, for its percentiles, its serialization and other readers of `hdrhistogram`.
@@ -108,8 +97,8 @@ impl Latencies {
         self.histogram.get_or_init(|| {
             let made = Histogram::new_with_bounds(UNIT, LONGEST, DIGITS);
             let mut histogram = made.expect("the bounds are constant and valid");
-            for (start, count) in &self.buckets {
-                histogram.saturating_record_n(*start, *count);
+            for (start, count) in self.buckets() {
+                histogram.saturating_record_n(start, count);
             }
             Box::new(histogram)
         })
@@ -140,66 +129,49 @@ impl Latencies {
         if self.count == 0 || !(0.0..=1.0).contains(&quantile) {
             return None;
         }
-        Some(Duration::from_nanos(
-            // 0 would be the lower end of a bucket, all others are upper ends.
-            self.histogram()
-                .value_at_quantile(quantile.max(f64::MIN_POSITIVE)),
-        ))
+        // The first rank for 0, too.
+        let rank = ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count);
+        self.filled().ranked(rank).map(Duration::from_nanos)
     }
 
     /// The durations recorded after `earlier` was taken. Counts that are higher in `earlier` give
     /// 0.
     pub fn since(&self, earlier: &Self) -> Self {
-        let mut later = Self::empty(self.nanos.wrapping_sub(earlier.nanos));
-        let mut before = earlier.buckets.iter().peekable();
-        for (start, count) in &self.buckets {
-            while before.next_if(|(other, _)| other < start).is_some() {}
-            let before = before.next_if(|(other, _)| other == start);
-            let before = before.map_or(0, |(_, count)| *count);
-            later.push(*start, count.saturating_sub(before));
+        let filled = self.filled().since(earlier.filled());
+        Self::new(self.nanos.wrapping_sub(earlier.nanos), filled)
+    }
+
+    /// As [`since`](Self::since), for two snapshots of one gate, whose counts never fall.
+    pub(crate) fn since_snapshot(&self, earlier: &Self) -> Self {
+        Self {
+            nanos: self.nanos.wrapping_sub(earlier.nanos),
+            count: self.count.saturating_sub(earlier.count),
+            filled: Arc::clone(&self.filled),
+            since: Some((Arc::clone(&earlier.filled), OnceLock::new())),
+            histogram: OnceLock::new(),
         }
-        later
     }
 
     /// Adds the durations of another gate, another replica, or another time. Histograms are added
     /// bucket by bucket, so the quantiles of the result are as accurate as those of its parts.
     pub fn merge(&mut self, other: &Self) {
-        let mut both = Self::empty(self.nanos.wrapping_add(other.nanos));
-        let (mut ours, mut theirs) = (
-            self.buckets.iter().peekable(),
-            other.buckets.iter().peekable(),
-        );
-        loop {
-            let order = match (ours.peek(), theirs.peek()) {
-                (Some((a, _)), Some((b, _))) => a.cmp(b),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => break,
-            };
-            let ours = if order.is_le() { ours.next() } else { None };
-            let theirs = if order.is_ge() { theirs.next() } else { None };
-            let mut parts = ours.into_iter().chain(theirs);
-            if let Some((start, count)) = parts.next() {
-                let more = parts.next().map_or(0, |(_, more)| *more);
-                both.push(*start, count.saturating_add(more));
-            }
-        }
-        *self = both;
+        let filled = self.filled().merged(other.filled());
+        *self = Self::new(self.nanos.wrapping_add(other.nanos), filled);
     }
 
     /// Prometheus buckets: upper bounds in seconds, and the number of durations between a bound and
     /// the one before.
-    pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
+    pub(crate) fn coarse(&self) -> Vec<(f64, u64)> {
         let mut coarse: Vec<_> = BOUNDS
             .iter()
             .map(|bound| (*bound as f64 / 1e9, 0))
             .collect();
         coarse.push((f64::INFINITY, 0));
         let mut at = 0;
-        for (start, count) in &self.buckets {
+        for (start, count) in self.buckets() {
             // A bucket that contains a bound counts below it, as a duration of exactly the bound
             // must.
-            while at < BOUNDS.len() && *start > BOUNDS[at] {
+            while at < BOUNDS.len() && start > BOUNDS[at] {
                 at += 1;
             }
             coarse[at].1 += count;
@@ -209,12 +181,13 @@ impl Latencies {
 }
 
 impl Clone for Latencies {
-    /// Copies the counts; the copy makes a histogram of its own when it is used.
+    /// Shares the counts; the copy makes a histogram of its own when it is used.
     fn clone(&self) -> Self {
         Self {
             nanos: self.nanos,
             count: self.count,
-            buckets: self.buckets.clone(),
+            filled: Arc::clone(&self.filled),
+            since: self.since.clone(),
             histogram: OnceLock::new(),
         }
     }
@@ -222,7 +195,7 @@ impl Clone for Latencies {
 
 impl PartialEq for Latencies {
     fn eq(&self, other: &Self) -> bool {
-        (self.nanos, &self.buckets) == (other.nanos, &other.buckets)
+        (self.nanos, self.filled()) == (other.nanos, other.filled())
     }
 }
 

@@ -45,6 +45,6 @@ impl Recent {
         if now.saturating_duration_since(windows.older.0) > 2 * WINDOW {
             windows.older = windows.newer.clone();
         }
-        all.since(&windows.older.1)
+        all.since_snapshot(&windows.older.1)
     }
 }

@@ -8,9 +8,7 @@ use std::sync::{
     },
 };
 
-use plimsoll_core::{Criticality, Kind};
-
-use crate::buckets::Write;
+use plimsoll_core::{Criticality, Kind, support::buckets::Write};
 
 /// Rows: a tuple holds up to eight policies; a gate with nested ones may have twice as many.
 const ROWS: usize = 16;
@@ -133,7 +131,7 @@ fn same(a: &'static str, b: &'static str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buckets::Shared;
+    use plimsoll_core::support::buckets::Shared;
 
     const NAMES: [&str; ROWS + 2] = [
         "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13",

@@ -6,6 +6,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 
 use crate::{
     Latencies,
+    filled::Filled,
     layout::{DIGITS, LONGEST, OCTAVES, PER_OCTAVE, UNIT},
 };
 
@@ -50,12 +51,13 @@ impl Latencies {
         if !rest.is_empty() {
             return Err(InvalidEncoding);
         }
-        let mut all = Self::empty(u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX));
+        let mut filled = Filled::default();
         for bucket in histogram.iter_recorded() {
             let start = histogram.lowest_equivalent(bucket.value_iterated_to());
-            all.push(start, bucket.count_at_value());
+            filled.push(start, bucket.count_at_value());
         }
-        Ok(all)
+        let nanos = u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Self::new(nanos, filled))
     }
 }
 

@@ -41,6 +41,10 @@ use crate::trace::TARGET;
 pub struct WaitSpans;
 
 impl Observe for WaitSpans {
+    fn observes_each_request(&self) -> bool {
+        false
+    }
+
     fn admitted(&self, gate: &str, waited: Duration) {
         // Zero means that the request was not queued.
         if !waited.is_zero() {

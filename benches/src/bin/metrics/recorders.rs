@@ -36,7 +36,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Driver>)> {
                 }
             }),
         ),
-        ("plimsoll-metrics, as a gate calls it", plimsoll()),
+        ("plimsoll-metrics, as a gate counts", plimsoll()),
         ("plimsoll-metrics, every event in full", plimsoll_in_full()),
         ("shards by thread, with locked additions", locked()),
         ("hdrhistogram's recorders, the latency only", synchronized()),
@@ -67,13 +67,16 @@ fn drivers<F: FnMut(u64) + Send + 'static>(make: impl Fn() -> F) -> Vec<Driver> 
 }
 
 fn plimsoll() -> Vec<Driver> {
-    let gate: Arc<dyn Observe> = Arc::new(Metrics::new().gate("edge"));
+    let gate = Metrics::new().gate("edge");
     drivers(|| {
-        let gate = Arc::clone(&gate);
+        let (gate, recorder) = (gate.clone(), gate.recorder());
         let now = Instant::now();
         move |call| {
-            gate.admitted_at_once(black_box("edge"));
-            if !gate.finished_quickly(black_box(Ended::from(Class::Success)), latency(call)) {
+            let Some(recorder) = &recorder else { return };
+            if !recorder.admit_quickly() {
+                recorder.admit();
+            }
+            if !recorder.end_quickly(black_box(Ended::from(Class::Success)), latency(call)) {
                 let latency = Duration::from_nanos(latency(call));
                 gate.finished("edge", &Outcome::new(Class::Success, latency, now));
             }

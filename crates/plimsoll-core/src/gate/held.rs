@@ -144,8 +144,8 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     #[allow(clippy::inline_always)]
     fn finish(&mut self, end: End, spent: Spent) {
         let started = |run: &Run<_>| run.waited_micros != GRANTED;
-        if self.shared.observer.is_some() || !self.run.as_ref().is_some_and(started) {
-            self.finish_slowly(end, spent);
+        if self.shared.observer.observes_each() || !self.run.as_ref().is_some_and(started) {
+            self.finish_observed(end, spent);
         } else if let Some(run) = self.run.take() {
             let outcome = run.outcome(end, spent);
             self.shared.policy.finish(run.permit, &outcome);
@@ -155,19 +155,32 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     /// Performance: out of line, so that without an observer the compiler drops the reads that no
     /// policy needs, and keeps no register for a call (`instructions`, `concurrency@accept`).
     #[inline(never)]
-    fn finish_slowly(&mut self, end: End, spent: Spent) {
+    fn finish_observed(&mut self, end: End, spent: Spent) {
+        let observer = &self.shared.observer;
+        let counted =
+            |run: &Run<_>| run.waited_micros != GRANTED && observer.counts(end, run.latency);
+        if !self.run.as_ref().is_some_and(counted) {
+            self.finish_in_full(end, spent);
+        } else if let Some(run) = self.run.take() {
+            let outcome = run.outcome(end, spent);
+            self.shared.policy.finish(run.permit, &outcome);
+        }
+    }
+
+    /// Performance: out of line, so that only this form keeps the outcome in memory
+    /// (`instructions`, `gate-metrics@accept`).
+    #[cold]
+    #[inline(never)]
+    fn finish_in_full(&mut self, end: End, spent: Spent) {
         let Some(run) = self.run.take() else {
             return;
         };
         if run.waited_micros == GRANTED {
             return self.revoke(run);
         }
-        // The observer first, so that a panic of the policy does not hide the event.
-        let observer = &self.shared.observer;
-        if !observer.finished_quickly(end, run.latency) {
-            observer.finished(&run.outcome(end, spent));
-        }
         let outcome = run.outcome(end, spent);
+        // The observer first, so that a panic of the policy does not hide the event.
+        self.shared.observer.finished(&outcome);
         self.shared.policy.finish(run.permit, &outcome);
     }
 
@@ -229,7 +242,7 @@ where
         // observer reads the latency (`instructions`, `gate@accept`).
         const READ: Interests = Interests::LATENCY.union(Interests::BODY_WAITS);
         let interests = self.shared.policy.interests(READ);
-        if interests.latency() || self.shared.observer.is_some() {
+        if interests.latency() || self.shared.observer.observes_each() {
             if let Some(run) = &mut self.run {
                 run.latency = epoch::nanos_between(run.started, Instant::now());
                 if interests.latency() {

@@ -16,9 +16,9 @@ pub use self::{
     service::Gate,
 };
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{End, Observe, Outcome, Rejected, key::noted, panics};
+use crate::{End, Observe, Outcome, Rejected, key::noted, panics, recorder::Recorder};
 
 /// State shared by a layer, its services and every permit in flight.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ pub(crate) struct Shared<P, T> {
 pub(crate) struct Observer {
     name: Box<str>,
     observers: Option<Box<dyn Observe>>,
+    /// Whether an observer uses the events of requests that are admitted at once.
+    each: bool,
+    /// `Some` if nothing more uses the usual events of such requests.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Observer {
@@ -39,11 +43,18 @@ impl Observer {
         Self {
             name: "gate".into(),
             observers: None,
+            each: false,
+            recorder: None,
         }
     }
 
     /// Adds an observer to those already there.
     fn add(&mut self, observer: Box<dyn Observe>) {
+        if observer.observes_each_request() {
+            // A second observer of each request receives the events in full, as the first then does.
+            self.recorder = if self.each { None } else { observer.recorder() };
+            self.each = true;
+        }
         self.observers = Some(match self.observers.take() {
             None => observer,
             Some(first) => Box::new(Both(first, observer)),
@@ -53,6 +64,12 @@ impl Observer {
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
         self.observers.is_some()
+    }
+
+    /// Whether an observer uses the events of requests that are admitted at once.
+    #[inline]
+    pub(crate) fn observes_each(&self) -> bool {
+        self.each
     }
 
     /// Notifies the observers. Law 10: a panic of an observer is caught and loses only this event.
@@ -65,23 +82,30 @@ impl Observer {
 
     /// Reports an admission without a wait, and before it a request without a key.
     ///
-    /// Performance: out of line, so that a gate without an observer has one test (`instructions`,
-    /// `gate@accept`).
-    #[inline(never)]
-    pub(crate) fn admitted_at_once(&self, noted: u32) {
-        self.report_missing_key(noted);
-        self.notify(|gate, observer| observer.admitted_at_once(gate));
+    /// Performance: the rest is out of line, so that counting is all that the usual request does
+    /// (`instructions`, `adaptive-metrics@accept`).
+    #[inline]
+    pub(crate) fn admitted_at_once(&self, before: u32) {
+        let recorder = self.recorder.as_ref();
+        if noted() != before || !recorder.is_some_and(|recorder| recorder.admit_quickly()) {
+            self.admitted(before);
+        }
     }
 
-    /// Reports an end in the quick form. `true` if there is no observer, or it needs no more.
+    #[cold]
+    #[inline(never)]
+    fn admitted(&self, before: u32) {
+        self.report_missing_key(before);
+        if self.each {
+            self.notify(|gate, observer| observer.admitted(gate, Duration::ZERO));
+        }
+    }
+
+    /// Counts a usual end. `false` if [`finished`](Self::finished) has to report it.
     #[inline]
-    pub(crate) fn finished_quickly(&self, end: End, latency: u64) -> bool {
-        let Some(observer) = &self.observers else {
-            return true;
-        };
-        let mut done = false;
-        panics::contain(|| done = observer.finished_quickly(end, latency));
-        done
+    pub(crate) fn counts(&self, end: End, latency: u64) -> bool {
+        let recorder = self.recorder.as_ref();
+        recorder.is_some_and(|recorder| recorder.end_quickly(end, latency))
     }
 
     /// Reports an end in the full form.

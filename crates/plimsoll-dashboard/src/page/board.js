@@ -22,7 +22,8 @@ const STATES = {
 const get = id => document.getElementById(id);
 const cards = new Map();
 const controls = new Controls();
-const detail = new Detail(get("detail"), id => controls.of(id));
+// The actions are those of this process, also where the fleet has a gate of the same name.
+const detail = new Detail(get("detail"), id => (last?.writable ? controls.of(id) : []));
 let events = [];
 let last = null;
 let seen = 0;
@@ -41,8 +42,8 @@ function state(name) {
   }
 }
 
-function history(of) {
-  events = of.events;
+function history(of, newer) {
+  events = [...of.events, ...newer.flatMap(update => update.events)].slice(-EVENTS);
   draw();
   list();
 }
@@ -81,8 +82,12 @@ function order(gates) {
   const worse = (a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level) || lost(b) - lost(a);
   const wanted = gates.toSorted(worse).map(gate => cards.get(gate.id).root);
   const same = wanted.every((root, at) => place.children[at] === root);
-  if (same || (place.contains(document.activeElement) && place.children.length === wanted.length)) return;
+  const focused = document.activeElement;
+  const holds = focused !== place && place.contains(focused);
+  if (same || (holds && place.children.length === wanted.length)) return;
   place.append(...wanted);
+  // Moving an element takes its focus.
+  if (holds) focused.focus({ preventScroll: true });
 }
 
 /** The share of requests that were rejected or failed, in tenths: small changes move no card. */
@@ -135,8 +140,11 @@ function alarms(now) {
   const raised = now.alarms.map(({ alarm, gate, policy, value }) =>
     `Alarm ${alarm}: ${[gate, policy].filter(Boolean).join(", ")}${value === null || Number.isInteger(value) ? "" : `, ${number(value)}`}`);
   if (!now.is_ready) raised.unshift("Not ready: this process drains");
-  get("alarms").hidden = raised.length === 0;
-  get("alarms").replaceChildren(...raised.map(line => html("li", {}, line)));
+  const place = get("alarms");
+  place.hidden = raised.length === 0;
+  // A live region: it is read out when it changes, and not each second.
+  const shown = [...place.children].map(line => line.textContent);
+  if (shown.join("\n") !== raised.join("\n")) place.replaceChildren(...raised.map(line => html("li", {}, line)));
 }
 
 function loads(now) {

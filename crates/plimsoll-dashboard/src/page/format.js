@@ -55,8 +55,9 @@ export function share(part, whole) {
 /** Wall time, with the day when it is another one. */
 export function clock(millis) {
   const at = new Date(millis);
-  const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toISOString().slice(5, 10)} `;
-  return day + [at.getHours(), at.getMinutes(), at.getSeconds()].map(part => String(part).padStart(2, "0")).join(":");
+  const two = part => String(part).padStart(2, "0");
+  const day = at.toDateString() === new Date().toDateString() ? "" : `${two(at.getMonth() + 1)}-${two(at.getDate())} `;
+  return day + [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
 }
 
 /** Words of a figure's name. */

@@ -20,7 +20,7 @@ export class Live {
   #retry = 0;
   series = new Map();
 
-  /** `on` has: state(name), update(update), history(history). */
+  /** `on` has: state(name), update(update), history(history, newer), with the updates after it. */
   constructor(on) {
     this.on = on;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#pause() : this.open()));
@@ -77,6 +77,9 @@ export class Live {
 
   close() {
     clearTimeout(this.#retry);
+    // A history that arrives later is that of another scope, or has a gap.
+    this.#loading = null;
+    this.#held = [];
     this.#source?.close();
     this.#source = null;
   }
@@ -135,10 +138,9 @@ export class Live {
       this.#end = Math.floor(history.second / history.seconds);
       this.series = new Map(history.gates.map(([id, points]) => [id, points.map(point => point && named(history.fields, point))]));
       this.#loading = null;
-      for (const update of this.#held.splice(0)) {
-        if (update.number > history.number) this.#append(update);
-      }
-      this.on.history(history);
+      const newer = this.#held.splice(0).filter(update => update.number > history.number);
+      for (const update of newer) this.#append(update);
+      this.on.history(history, newer);
     } catch {
       // The next update finds that points are missing, and loads again.
       if (this.#loading === loading) {

@@ -223,7 +223,7 @@ async fn a_board_is_read_only_by_default() {
 }
 
 #[test]
-fn settings_are_checked() {
+fn law_09_settings_are_checked() {
     let metrics = Metrics::new();
     let board = || Dashboard::new(&metrics);
     let fetch = |_| async { Err::<bytes::Bytes, _>("no") };

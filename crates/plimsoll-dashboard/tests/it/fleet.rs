@@ -142,15 +142,20 @@ async fn a_peer_that_fails_is_stale_and_then_failing_and_keeps_its_totals() {
     let (own, other) = (Metrics::new(), Metrics::new());
     let there = other.gate("edge");
     (0..7).for_each(|_| call(&there, Class::Success, 1));
+    other.load("queue", || 0.5).unwrap();
     let peer = dashboard(&other);
     let (router, peers) = fleet(&own, &[("b", Peer::Board(peer.clone()))]);
     seconds(5).await;
-    assert_eq!(states(&snapshot(&router).await)[1].1, "ok");
+    let update = snapshot(&router).await;
+    assert_eq!(states(&update)[1].1, "ok");
+    assert_eq!(update["loads"], json!([["queue (b)", 0.5]]));
     peers.lock().unwrap().insert("b".to_owned(), Peer::Fails);
     seconds(10).await;
     let update = snapshot(&router).await;
     assert_eq!(states(&update)[1].1, "stale");
     assert_eq!(update["peers"][1]["error"], "connection refused");
+    // A load that was read earlier is not the load now.
+    assert_eq!(update["loads"], json!([]));
     assert_eq!(gate(&update, "edge")["total"]["admitted"], 7);
     seconds(60).await;
     assert_eq!(states(&snapshot(&router).await)[1].1, "failing");
@@ -196,7 +201,7 @@ async fn a_peer_that_was_restarted_counts_from_zero() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing() {
+async fn law_10_a_peer_that_hangs_panics_or_sends_nonsense_is_shown_as_failing() {
     let metrics = Metrics::new();
     call(&metrics.gate("edge"), Class::Success, 1);
     let long = vec![b' '; (4 << 20) + 1];

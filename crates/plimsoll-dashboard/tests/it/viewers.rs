@@ -26,7 +26,7 @@ async fn a_slow_viewer_gets_the_latest_update_and_the_others_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_oldest_viewer_is_let_go_for_a_new_one() {
+async fn law_07_the_oldest_viewer_is_let_go_for_a_new_one() {
     let metrics = Metrics::new();
     let router = Dashboard::new(&metrics).viewers(2).router().unwrap();
     seconds(0).await;

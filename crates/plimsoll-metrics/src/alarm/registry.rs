@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Bound of alarms: each is a series for each gate and policy that it is about.
-/// `a_registry_has_at_most_32_alarms` fails when it differs.
+/// `law_07_a_registry_has_at_most_32_alarms` fails when it differs.
 const MAX_ALARMS: usize = 32;
 
 /// What a step of the watcher has read.

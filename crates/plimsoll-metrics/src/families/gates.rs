@@ -134,7 +134,7 @@ fn classes(gate: &GateSnapshot) -> impl Iterator<Item = Sample> + '_ {
 }
 
 fn buckets(of: &Latencies, exemplars: &[Exemplar]) -> Value {
-    let buckets = of.buckets();
+    let buckets = of.coarse();
     let traced = |exemplar: &Exemplar| {
         let value = exemplar.latency.as_secs_f64();
         Traced {

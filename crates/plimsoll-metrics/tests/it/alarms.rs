@@ -291,7 +291,7 @@ fn law_09_an_invalid_alarm_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_registry_has_at_most_32_alarms() {
+fn law_07_a_registry_has_at_most_32_alarms() {
     let metrics = Metrics::new();
     for n in 0..32 {
         metrics

@@ -41,6 +41,8 @@ proptest! {
         nanos.sort_unstable();
         let (exact, got) = (exact(&nanos, quantile), seen.quantile(quantile).unwrap().as_nanos() as u64);
         prop_assert!(exact <= got && got <= exact + (exact / 128).max(15), "{quantile}: {got} for {exact}");
+        let of_histogram = seen.histogram().value_at_quantile(quantile.max(f64::MIN_POSITIVE));
+        prop_assert_eq!(got, of_histogram);
     }
 
     #[test]
