@@ -1,4 +1,4 @@
-//! What a board costs: `cargo run --release -p plimsoll-dashboard --example cost`.
+//! What a board costs: `cargo run --release -p plimsoll-dashboard --example board_cost`.
 //!
 //! The verdict is processor time, which other programs on the machine hardly change: what the board
 //! of 50 gates and its 20 viewers, with the clients that read it, use each second, as a share of all
