@@ -74,8 +74,8 @@ pub(super) const NAME: &str = "adaptive-throttle";
 /// without any timeout; a call that is in flight for longer than the window counts no more.
 ///
 /// Counts are kept in 24 buckets, which expire by time: a client that pauses for a whole window
-/// starts with empty counts. /// Nothing is rejected with fewer than 10 requests of a criticality in the window
-/// ([`at_least`](Self::at_least)).
+/// starts with empty counts. Nothing is rejected with fewer than 10 requests of a criticality in the
+/// window ([`at_least`](Self::at_least)).
 ///
 /// # Example
 ///
