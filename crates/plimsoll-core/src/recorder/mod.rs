@@ -133,7 +133,7 @@ impl Recorder {
         #[cfg(not(loom))]
         let claim = claim_slot;
         #[cfg(loom)]
-        let claim = || None;
+        let claim = || None::<usize>;
         self.own
             .get(slot())
             .or_else(|| claim().and_then(|slot| self.own.get(slot)))
