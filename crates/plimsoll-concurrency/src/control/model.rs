@@ -249,14 +249,19 @@ impl Model {
             weight *= seen.saturation;
         }
         self.capacity *= (apart * weight).exp();
-        if apart * weight < -2.0 * tuning.changed {
-            self.changed_speed(apart * weight);
+        let moved = apart * weight;
+        let (far, fell) = (moved.abs() > 2.0 * tuning.changed, apart < 0.0);
+        let busy = seen.saturation.min(self.saturation) > 0.5;
+        // The same for falls and rises, so that one after the other leaves the base where it was.
+        let speed = settled && changed && busy && (fell || !self.explains(seen.latency));
+        if speed || far && fell {
+            self.changed_speed(moved);
+        }
+        if far && fell {
             self.next_probe = Some(seen.now);
             return Evidence::Fell;
         }
-        let busy = seen.saturation.min(self.saturation) > 0.5;
-        if settled && changed && apart > 0.0 && busy && !self.explains(seen.latency) {
-            self.changed_speed(apart);
+        if far && speed {
             self.next_probe = self.next_probe.map(|_| seen.now);
         }
         Evidence::Near
