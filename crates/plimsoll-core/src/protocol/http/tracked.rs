@@ -80,11 +80,7 @@ impl<H> Tracked<H> {
         H: Carried,
     {
         if let Some(trailers) = frame.trailers_mut() {
-            self.class = self.held.end(self.class, trailers);
-            if matches!(self.class, Class::Failure | Class::Overloaded) {
-                self.read_wait(trailers);
-            }
-            self.held.announce(&mut Announcement::to_trailers(trailers));
+            self.saw_trailers(trailers);
             return true;
         }
         if let Some(data) = frame.data_ref() {
@@ -93,16 +89,24 @@ impl<H> Tracked<H> {
         body.is_end_stream()
     }
 
-    /// Reports how long trailers ask callers to wait: those of a gRPC call that failed after its head.
+    /// Reads and writes the trailers of an answer. Those of a gRPC call that failed after its head may
+    /// ask callers to wait.
+    ///
+    /// Performance: out of line, so that the path of a body without trailers stays short
+    /// (`instructions`, `circuit-breaker@accept`).
     #[cold]
     #[inline(never)]
-    fn read_wait(&self, trailers: &HeaderMap)
+    fn saw_trailers(&mut self, trailers: &mut HeaderMap)
     where
-        H: Hold,
+        H: Carried,
     {
-        if let Some(wait) = retry_after::wait(trailers) {
-            self.held.asked_to_wait(wait);
+        self.class = self.held.end(self.class, trailers);
+        if matches!(self.class, Class::Failure | Class::Overloaded) {
+            if let Some(wait) = retry_after::wait(trailers) {
+                self.held.asked_to_wait(wait);
+            }
         }
+        self.held.announce(&mut Announcement::to_trailers(trailers));
     }
 
     /// Ends the permit of a call whose body was handed out, or that had none.
