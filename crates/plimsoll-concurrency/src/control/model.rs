@@ -267,18 +267,19 @@ impl Model {
         Evidence::Near
     }
 
-    /// The capacity has changed by the logarithm of this factor, at once. Other numbers of workers, or
-    /// other speeds: a probe distinguishes them. It begins as if it was speed, so that the base stays:
-    /// a machine that is slow for a moment is more frequent, and this error costs less. (Of half as
-    /// many workers all are busy during the probe, so it goes lower.)
+    /// Follows a jump of the capacity, given as the logarithm of its factor.
+    ///
+    /// The cause is another number of workers or another speed, which a probe distinguishes. Until then
+    /// another speed is assumed, so the base stays: a machine that is slow for a moment is more frequent,
+    /// and a probe that starts too high goes lower without a loss of throughput.
     fn changed_speed(&mut self, capacity: f64) {
         if self.stated_no_load.is_none() {
             self.no_load *= (-capacity).exp();
         }
     }
 
-    /// Whether this latency under load is that of calls that do not wait for each other, so that a
-    /// higher limit is what raised the throughput.
+    /// Whether calls with this latency do not wait for each other, so that a higher limit explains a
+    /// higher throughput.
     fn explains(&self, latency: f64) -> bool {
         let longer = latency / self.no_load;
         (1.0 - self.tuning.changed..self.tuning.pays).contains(&longer)
