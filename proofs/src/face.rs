@@ -41,8 +41,6 @@ pub const BOUND: u64 = 1 << 20;
 pub trait Face: Sized {
     /// What is spoken on the way.
     const WIRE: Wire;
-    /// Whether the server ends the stream of a client that reads nothing, through a proxy, too.
-    const ENDS_STALLED: bool;
     /// The ignored test that runs [`client_process`].
     const CLIENT: &'static str;
 
@@ -98,14 +96,14 @@ impl Followed {
 const PAGE_BOUND: u64 = 8 << 20;
 
 /// A slow client of each pace, one after the other, each beside a healthy one: what it takes is
-/// bounded, its neighbour is not delayed, and it is disconnected in time.
+/// bounded, its neighbour is not delayed, and if it has stalled, it is disconnected in time.
 ///
 /// # Panics
 ///
 /// One of this does not hold.
 pub async fn slow_clients<F: Face>(kind: Kind) {
     for pace in PACES {
-        let ends = F::ENDS_STALLED && !matches!(pace, Pace::Slow { .. });
+        let ends = !matches!(pace, Pace::Slow { .. });
         let slow = async |face: &F, addr| {
             let before = face.bytes_out();
             // Dropping the set ends the client.
@@ -136,7 +134,7 @@ pub async fn busy_page<F: Face>(kind: Kind) {
     };
     let what = format!("{kind:?}, busy page");
     let ip = Ipv4Addr::LOCALHOST.into();
-    beside::<F, _>(&what, kind, ip, PAGE_BOUND, F::ENDS_STALLED, slow).await;
+    beside::<F, _>(&what, kind, ip, PAGE_BOUND, true, slow).await;
 }
 
 /// The same for a client whose host vanishes while it reads: no packet of it ever comes again.
@@ -152,8 +150,6 @@ pub async fn half_open_client<F: Face>(kind: Kind) {
         Ok(host) => host,
         Err(error) => return println!("not run: {error}"),
     };
-    // A proxy keeps its connection to the server, so there it is as for a client that stalls.
-    let ends = F::ENDS_STALLED || kind == Kind::Direct;
     let slow = async |face: &F, addr| {
         let (host, before) = (&host, face.bytes_out());
         let client = host.client(F::CLIENT, addr).unwrap();
@@ -162,7 +158,7 @@ pub async fn half_open_client<F: Face>(kind: Kind) {
         (client, face.bytes_out())
     };
     let what = format!("{kind:?}, half-open");
-    beside::<F, _>(&what, kind, host.near, BOUND, ends, slow).await;
+    beside::<F, _>(&what, kind, host.near, BOUND, true, slow).await;
 }
 
 /// The client on the host, in a process of its own: it reads as fast as it can.

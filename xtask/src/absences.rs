@@ -225,6 +225,10 @@ const ABSENCES: &[Absence] = &[
                 "a fallback's handler, after a rejection",
             ),
             (
+                "plimsoll-stream/src/grpc/server/executor.rs",
+                "a timer for each stream whose window was closed",
+            ),
+            (
                 "plimsoll-stream/src/listener/",
                 "a timer for each connection",
             ),
@@ -280,6 +284,10 @@ const ABSENCES: &[Absence] = &[
             (
                 "plimsoll-stream/src/grpc/in_flight.rs",
                 "the handlers of messages in flight, aborted with their stream",
+            ),
+            (
+                "plimsoll-stream/src/grpc/server/",
+                "the connections of a `StreamServer` and their streams",
             ),
             (
                 "plimsoll-stream/src/websocket/connection.rs",

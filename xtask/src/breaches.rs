@@ -451,6 +451,15 @@ const BREACHES: &[Breach] = &[
         test: "law_09_settings_are_checked",
     },
     Breach {
+        law: "7",
+        what: "a stream whose client does not read has no deadline",
+        file: "crates/plimsoll-stream/src/grpc/server/executor.rs",
+        find: "this.blocked.set(true);",
+        replace: "this.blocked.set(false);",
+        package: "plimsoll-stream",
+        test: "law_07_a_stream_that_is_not_read",
+    },
+    Breach {
         law: "10",
         what: "an observer's panic reaches the request",
         file: "crates/plimsoll-core/src/gate/mod.rs",

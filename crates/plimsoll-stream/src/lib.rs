@@ -19,7 +19,7 @@
 //! | `sse`, feature `axum` | server-sent events: resume, acknowledgements, a poll endpoint |
 //! | `work`, feature `axum` | a worker queue for expensive jobs of handlers |
 //! | `websocket`, feature `websocket` | a queue for each client, flow messages, limits |
-//! | `grpc`, feature `tonic` | streams with credit, and window settings |
+//! | `grpc`, feature `tonic` | streams with credit, window settings, a server with write deadlines |
 //! | `listener`, feature `listener` | sockets that show a slow client early, and end blocked writes |
 //!
 //! # Example

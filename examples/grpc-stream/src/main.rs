@@ -6,9 +6,15 @@
 use std::{env, net::SocketAddr, time::Duration};
 
 use grpc_stream::{Ticker, WatchRequest, proto::ticker_server::TickerServer, publish, pull, watch};
-use plimsoll_stream::{Hub, grpc::Windows};
+use plimsoll_stream::{
+    Hub,
+    grpc::{StreamServer, Windows},
+};
 use tokio::{net::TcpListener, time::sleep};
-use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint, server::TcpIncoming},
+};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,11 +70,13 @@ async fn serve(listener: TcpListener) -> Result<(), Error> {
     println!("server: ticker.Ticker on {}", listener.local_addr()?);
     // Without `TCP_NODELAY` each tick waits up to 40 ms for the acknowledgement of the last.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Windows::default()
-        .server(Server::builder())
-        .add_service(TickerServer::new(Ticker::new(hub.clone())))
-        .serve_with_incoming_shutdown(incoming, until)
-        .await?;
+    let routes = Routes::new(TickerServer::new(Ticker::new(hub.clone())));
+    // A client that reads nothing for this time is ended, which tonic's own server cannot do.
+    let server = StreamServer::builder().write_deadline(Duration::from_secs(10));
+    server
+        .build()?
+        .serve_with_shutdown(incoming, routes, until)
+        .await;
     println!("server: {:?}", hub.counters());
     Ok(())
 }

@@ -13,10 +13,11 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use plimsoll_stream::{
     Hub, LagPolicy,
-    grpc::{Responses, Windows, gaps},
+    grpc::{Responses, StreamServer, Windows, gaps},
     listener::BackpressureListener,
 };
 use proofs::{
@@ -30,11 +31,7 @@ use tokio::{
     net::TcpListener,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
-use tonic::{
-    Request, Response, Status, Streaming,
-    body::Body,
-    transport::{Endpoint, Server},
-};
+use tonic::{Request, Response, Status, Streaming, transport::Endpoint};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
@@ -49,6 +46,15 @@ struct Tick {
 }
 
 type Ticks = Pin<Box<dyn Stream<Item = Result<Tick, Status>> + Send>>;
+
+/// After this time a stream that is not read ends. A slow client opens its window again after half of
+/// it, which takes it 1.6 s.
+const STREAM_DEADLINE: Duration = Duration::from_secs(4);
+
+/// The windows of a client.
+fn windows() -> Windows {
+    Windows::builder().stream(64 << 10).build().unwrap()
+}
 
 /// A hub of ticks, and what was taken for its clients.
 #[derive(Clone)]
@@ -102,7 +108,7 @@ impl Drop for Served {
 async fn call(addr: SocketAddr) -> Result<Streaming<Tick>, Status> {
     let endpoint = Endpoint::from_shared(format!("http://{addr}")).unwrap();
     let dial = service_fn(move |_| async move { connect(addr).map(TokioIo::new) });
-    let endpoint = Windows::default().endpoint(endpoint);
+    let endpoint = windows().endpoint(endpoint);
     let channel = endpoint.connect_with_connector(dial);
     let mut grpc = tonic::client::Grpc::new(channel.await.unwrap());
     grpc.ready()
@@ -116,8 +122,6 @@ async fn call(addr: SocketAddr) -> Result<Streaming<Tick>, Status> {
 
 impl Face for Served {
     const WIRE: Wire = Wire::Grpc;
-    // A status waits behind the messages, so a server cannot end one stream that is not read.
-    const ENDS_STALLED: bool = false;
     const CLIENT: &'static str = "grpc::client_process";
 
     async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {
@@ -129,7 +133,7 @@ impl Face for Served {
         let tcp = TcpListener::bind((ip, 0)).await.unwrap();
         let addr = tcp.local_addr().unwrap();
         let served = ticker.clone();
-        let service = service_fn(move |request: http::Request<Body>| {
+        let service = service_fn(move |request: http::Request<Incoming>| {
             let ticker = served.clone();
             async move {
                 let call = service_fn(move |_: Request<Tick>| {
@@ -143,10 +147,8 @@ impl Face for Served {
         });
         let listener = BackpressureListener::builder(tcp).write_deadline(Some(WRITE_DEADLINE));
         let incoming = listener.build().unwrap().incoming();
-        // What the windows hold back blocks no write: only a ping finds a host that is gone.
-        let windows = Windows::builder().keep_alive(WRITE_DEADLINE, WRITE_DEADLINE);
-        let server = windows.build().unwrap().server(Server::builder());
-        tokio::spawn(server.serve_with_incoming(service, incoming));
+        let server = StreamServer::builder().write_deadline(STREAM_DEADLINE);
+        tokio::spawn(server.build().unwrap().serve(incoming, service));
         tokio::spawn(Ticker::publish(hub, start));
         (Self(ticker), addr)
     }

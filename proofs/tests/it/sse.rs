@@ -77,7 +77,6 @@ impl Drop for Ticker {
 
 impl Face for Ticker {
     const WIRE: Wire = Wire::Http1;
-    const ENDS_STALLED: bool = true;
     const CLIENT: &'static str = "sse::client_process";
 
     async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {

@@ -68,7 +68,6 @@ struct Ticker(WebSockets);
 
 impl Face for Ticker {
     const WIRE: Wire = Wire::Http1;
-    const ENDS_STALLED: bool = true;
     const CLIENT: &'static str = "websocket::client_process";
 
     async fn serve(ip: IpAddr, start: Instant) -> (Self, SocketAddr) {

@@ -7,6 +7,7 @@
 //! | [`in_flight`] | a bidirectional stream with a bound on the messages that are handled at once |
 //! | [`credited`] | a response stream that sends as many messages as the client requests |
 //! | [`Windows`] | HTTP/2 windows with which streams that are not read do not stall the others |
+//! | [`StreamServer`] | a server that ends streams whose client does not read |
 //!
 //! ```
 //! use plimsoll_stream::{Hub, LagPolicy, grpc::{Responses, gaps}};
@@ -52,10 +53,8 @@
 //! [`credited`]. A queue of another kind in front of the stream, such as a channel of tokio, adds
 //! its capacity to the table.
 //!
-//! A server cannot end a stream whose client reads nothing: the status waits behind the messages.
-//! The connection of such a client has at most
-//! [`max_concurrent_streams`](WindowsBuilder::max_concurrent_streams) streams; tonic's
-//! `max_connection_age` with its grace ends it.
+//! tonic's server cannot end a stream whose client reads nothing: the status waits behind the
+//! messages. [`StreamServer`] resets it after a write deadline.
 
 mod credited;
 mod from_hub;
@@ -63,6 +62,7 @@ mod from_queue;
 pub mod gaps;
 mod in_flight;
 mod responses;
+mod server;
 mod stop;
 mod windows;
 mod windows_builder;
@@ -72,6 +72,7 @@ pub use self::{
     from_queue::ResponseSender,
     in_flight::{InFlight, InvalidInFlight, in_flight},
     responses::Responses,
+    server::{InvalidStreamServer, StreamServer, StreamServerBuilder, StreamServerHandle},
     windows::Windows,
     windows_builder::{InvalidWindows, WindowsBuilder},
 };

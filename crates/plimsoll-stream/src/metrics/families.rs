@@ -40,9 +40,12 @@ families! {
     MISSES "replay_misses_total" "Clients that could not continue";
     SATURATED "saturated" "1 while the alarm of the signal is raised";
 }
+#[cfg(any(feature = "listener", feature = "tonic"))]
+families! {
+    BLOCKED "blocked_clients" "Clients whose socket or stream takes nothing now";
+}
 #[cfg(feature = "listener")]
 families! {
-    BLOCKED "blocked_clients" "Clients whose socket takes nothing now";
     UNSENT "unsent_bytes" "Bytes that the kernel holds and has not sent";
 }
 #[cfg(feature = "throttle")]

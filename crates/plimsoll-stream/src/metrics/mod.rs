@@ -21,7 +21,7 @@
 //! # Families
 //!
 //! All names begin with `plimsoll_stream_`. The labels `name` and `part` are on each series; `part`
-//! is `queue`, `hub`, `topic`, `websockets`, `listener`, `work_queue` or `throttle`.
+//! is `queue`, `hub`, `topic`, `websockets`, `grpc`, `listener`, `work_queue` or `throttle`.
 //!
 //! | family | type | labels | parts |
 //! |---|---|---|---|
@@ -38,8 +38,9 @@
 //! | `replay_hits_total`, `replay_misses_total` | counter | | hub, topic |
 //! | `retry_headers_total` | counter | status: 429, 503 | topic, websockets, work queue |
 //! | `migrations_total` | counter | to: poll, stream | topic |
-//! | `slow_disconnects_total` | counter | reason | hub, websockets, listener |
-//! | `blocked_clients`, `unsent_bytes` | gauge | | listener |
+//! | `slow_disconnects_total` | counter | reason | hub, websockets, grpc, listener |
+//! | `blocked_clients` | gauge | | grpc, listener |
+//! | `unsent_bytes` | gauge | | listener |
 //! | `throttle_passed_total`, `throttle_delayed_total` | counter | | throttle |
 //! | `saturated` | gauge | signal (no `name` and `part`) | [alarm](crate::alarm) |
 //!
@@ -61,6 +62,8 @@
 mod alarm;
 mod export;
 mod families;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod hub;
 #[cfg(feature = "listener")]
 mod listener;

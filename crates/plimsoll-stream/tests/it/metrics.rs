@@ -273,6 +273,19 @@ async fn a_work_queue_exports_its_depth_and_rejections_and_ends_with_its_last_ha
     assert!(sums.contains(&ended), "{sums:#?}");
 }
 
+#[cfg(feature = "tonic")]
+#[test]
+fn a_grpc_server_exports_the_streams_that_wait_for_their_client() {
+    let metrics = Metrics::new();
+    let server = plimsoll_stream::grpc::StreamServer::default();
+    server.handle().export(&metrics, "public").unwrap();
+    assert_lines(
+        &metrics,
+        r#"blocked_clients{name="public",part="grpc"} 0.0
+        slow_disconnects_total{name="public",part="grpc",reason="write_deadline"} 0"#,
+    );
+}
+
 #[cfg(feature = "listener")]
 #[tokio::test]
 async fn a_listener_exports_its_connections_and_what_the_kernel_holds() {

@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use plimsoll_stream::grpc::Windows;
+use http_body::Body as HttpBody;
+use plimsoll_stream::grpc::{StreamServer, Windows};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -22,7 +24,7 @@ use tonic::{
     transport::{Channel, Endpoint, Server},
 };
 use tonic_prost::ProstCodec;
-use tower::service_fn;
+use tower::{Service, service_fn};
 
 /// Longer than anything takes that works, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,10 +60,46 @@ pub(crate) async fn serve(
     server: Server,
     handler: impl Fn(&str, Streaming<Msg>) -> Result<Answers, Status> + Send + Sync + 'static,
 ) -> SocketAddr {
+    let (addr, incoming) = listen().await;
+    tokio::spawn(server.serve_with_incoming(service::<Body, _>(handler), incoming));
+    addr
+}
+
+/// The same by a server with a write deadline.
+pub(crate) async fn serve_streams(
+    server: StreamServer,
+    handler: impl Fn(&str, Streaming<Msg>) -> Result<Answers, Status> + Send + Sync + 'static,
+) -> SocketAddr {
+    let (addr, incoming) = listen().await;
+    tokio::spawn(server.serve(incoming, service(handler)));
+    addr
+}
+
+pub(crate) async fn listen() -> (SocketAddr, TcpListenerStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
+    (addr, TcpListenerStream::new(listener))
+}
+
+/// A service that calls the handler.
+pub(crate) fn service<B, H>(
+    handler: H,
+) -> impl Service<
+    http::Request<B>,
+    Response = http::Response<Body>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static
+where
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send>
+        + Send
+        + 'static,
+    H: Fn(&str, Streaming<Msg>) -> Result<Answers, Status> + Send + Sync + 'static,
+{
     let handler = Arc::new(handler);
-    let service = service_fn(move |request: http::Request<Body>| {
+    service_fn(move |request: http::Request<B>| {
         let handler = Arc::clone(&handler);
         async move {
             let path = request.uri().path().to_owned();
@@ -75,9 +113,7 @@ pub(crate) async fn serve(
                 .await;
             Ok::<_, Infallible>(response)
         }
-    });
-    tokio::spawn(server.serve_with_incoming(service, TcpListenerStream::new(listener)));
-    addr
+    })
 }
 
 /// A client on one connection.

@@ -7,5 +7,6 @@ mod hubs;
 mod in_flight;
 mod queues;
 mod relay;
+mod server;
 mod siblings;
 mod windows;
