@@ -152,7 +152,8 @@ impl Adaptive {
             return self.start(seen, capacity, self.model.tuning.growth);
         }
         self.model.follow(seen, self.limit, false);
-        startup::tried(seen, &self.context())
+        let rested = self.model.adopt_rest();
+        startup::tried(seen, rested, &self.context())
     }
 
     fn idle(&mut self, seen: &Observation) -> Step {
@@ -176,6 +177,10 @@ impl Adaptive {
         if evidence == Evidence::Doubt {
             self.headroom.forget();
             return track::doubt(&self.context());
+        }
+        if self.model.adopt_rest() {
+            self.headroom.forget();
+            return startup::tried(seen, true, &self.context());
         }
         // A probe below a base that is wrong would measure little, for long.
         if self.model.is_probe_due(seen.now) && self.model.confirms(seen) {

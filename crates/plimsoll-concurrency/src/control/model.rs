@@ -53,8 +53,8 @@ pub(super) struct Model {
     /// Throughput by Little's law over counted throughput. 1 unless calls are cancelled, or several
     /// cells share the limit and each has its own slots.
     pub(super) calibration: f64,
-    /// Calls that were measured while they did not wait for each other, before the first probe.
-    rested: f64,
+    /// What was measured while every request found a slot, with the fewest in flight.
+    rested: Option<Observation>,
     /// Probes in a row that agree on the no-load latency.
     pub(super) agreed: u32,
     /// When the next probe is due; `None` before the first.
@@ -76,7 +76,7 @@ impl Model {
             dropped: 0.0,
             deadline_left: None,
             calibration: 1.0,
-            rested: 0.0,
+            rested: None,
             agreed: 0,
             next_probe: None,
         }
@@ -296,19 +296,56 @@ impl Model {
         let error = seen.error(variance.sqrt());
         let shorter = seen.latency + self.tuning.likely * error < self.no_load;
         let at_no_load = self.is_at_no_load(seen);
-        if at_no_load {
-            self.rested += seen.calls;
-        }
         if shorter || at_no_load {
             self.no_load += weight * (seen.latency - self.no_load);
             self.variation += weight * (seen.variation - self.variation);
         }
         self.no_load = self.stated_no_load.unwrap_or(self.no_load);
+        let rested = self
+            .rested
+            .map_or(*seen, |rested| self.rested(rested, seen));
+        self.rested = Some(rested);
     }
 
-    /// Whether enough calls were measured without queueing for a good estimate of the no-load latency.
-    pub(super) fn is_rested(&self) -> bool {
-        self.rested > self.tuning.prior * (1.0 + self.variation.powi(2))
+    /// What was measured with the fewest in flight, after another window.
+    fn rested(&self, rested: Observation, seen: &Observation) -> Observation {
+        let tuning = &self.tuning;
+        let more = seen.in_flight > (1.0 + tuning.changed) * rested.in_flight;
+        let error = |of: &Observation| of.error(of.variation);
+        let chance = tuning.likely * error(seen).hypot(error(&rested));
+        let apart = (seen.latency - rested.latency).abs();
+        if !more && apart < chance.max(tuning.same * rested.latency) {
+            rested.and(seen)
+        } else if more && self.is_enough(&rested) {
+            rested
+        } else {
+            *seen
+        }
+    }
+
+    /// Whether a window has enough calls for a good estimate of the no-load latency.
+    fn is_enough(&self, seen: &Observation) -> bool {
+        seen.calls > self.tuning.prior * (1.0 + seen.variation.powi(2))
+    }
+
+    /// Takes in what was measured before the service was under load, in place of the first probe.
+    /// Returns whether there was enough of it.
+    ///
+    /// Few were in flight then, compared with what the service is now known to work on at a time, so
+    /// calls did not wait for each other. That was not known before, since less was asked for.
+    pub(super) fn adopt_rest(&mut self) -> bool {
+        let few = self.tuning.occupied_from * self.base();
+        let Some(rested) = self.rested.filter(|rested| rested.in_flight < few) else {
+            return false;
+        };
+        if self.next_probe.is_some() || !self.is_enough(&rested) {
+            return false;
+        }
+        self.no_load = self.stated_no_load.unwrap_or(rested.latency);
+        self.error = rested.error(rested.variation) / rested.latency;
+        self.variation = rested.variation;
+        self.agreed = 1;
+        true
     }
 
     /// Whether few enough were in flight that calls did not wait for each other.

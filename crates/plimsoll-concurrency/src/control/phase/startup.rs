@@ -51,12 +51,12 @@ pub(in crate::control) fn look(seen: &Observation, at: &Context<'_>) -> Step {
 
 /// The capacity had been tried: tracking continues. If enough calls were measured without queueing,
 /// they replace the first probe, and the next one is due after its usual pause.
-pub(in crate::control) fn tried(seen: &Observation, at: &Context<'_>) -> Step {
+pub(in crate::control) fn tried(seen: &Observation, rested: bool, at: &Context<'_>) -> Step {
     let tuning = &at.model.tuning;
-    let lost = (1.0 - tuning.probe_depth) / (tuning.probe_cost * tuning.urgency);
-    let pause = seconds(at.model.tail().as_secs_f64() * lost);
+    let budget = tuning.probe_cost * at.model.urgency();
+    let pause = seconds(at.model.tail().as_secs_f64() * (1.0 - tuning.probe_depth) / budget);
     Step {
-        next_probe: at.model.is_rested().then(|| seen.now + pause),
+        next_probe: rested.then(|| seen.now + pause),
         ..track::steer(at, None)
     }
 }

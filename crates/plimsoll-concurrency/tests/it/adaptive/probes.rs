@@ -51,6 +51,39 @@ impl Busy {
         change.reason
     }
 
+    /// A window in which this many workers are busy, and every request finds a slot.
+    fn calm(&mut self, busy: u32, call: Duration) {
+        let time = self.adaptive.window().time.max(Duration::from_millis(200));
+        let answered = (time.as_secs_f64() / call.as_secs_f64() * f64::from(busy)) as u64;
+        let began = self.now;
+        self.now += time;
+        let change = self.adaptive.update(&Window {
+            began,
+            ended: self.now,
+            answered,
+            latency: call,
+            deviation: call / 10,
+            max_in_flight: busy + busy / 4,
+            mean_in_flight: busy.into(),
+            limit: self.limit,
+            ..published::window(1, 1)
+        });
+        self.limit = change.limit;
+    }
+
+    /// The time until the first probe, in busy windows.
+    fn first_probe(&mut self) -> Duration {
+        let mut windows = 0..1_000;
+        let mut began = self.now;
+        let start = began;
+        let probe = |_: &i32| {
+            began = self.now;
+            self.window(40, 20 * MS) == LimitReason::Probe
+        };
+        windows.find(probe).expect("a probe");
+        began - start
+    }
+
     fn settled() -> Self {
         let mut busy = Self::new();
         for _ in 0..400 {
@@ -101,4 +134,24 @@ fn a_probe_that_is_far_below_the_base_ends_after_four_times_its_expected_time() 
     // One call after the other, fifty of them would take 20 s.
     assert!(probed < Duration::from_secs(5), "{probed:?}");
     assert!(busy.limit >= 40, "{}", busy.limit);
+}
+
+#[test]
+fn what_was_measured_at_half_load_replaces_the_first_probe() {
+    let mut busy = Busy::new();
+    for load in [18, 18, 18, 36, 36] {
+        busy.calm(load, 20 * MS);
+    }
+    // Now it is known that 40 calls at a time can be served, so 18 did not wait for each other.
+    let first = busy.first_probe();
+    assert!(first > Duration::from_secs(2), "a probe after {first:?}");
+}
+
+#[test]
+fn a_service_that_was_nearly_busy_from_the_start_is_probed_at_once() {
+    let mut busy = Busy::new();
+    for load in [36, 36, 36, 36, 36] {
+        busy.calm(load, 20 * MS);
+    }
+    assert_eq!(busy.first_probe(), Duration::ZERO);
 }
