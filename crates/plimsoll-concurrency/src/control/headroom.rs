@@ -88,7 +88,8 @@ impl Headroom {
         }
         // Below the base no call waits for another inside the service.
         if drops && limit > model.base() {
-            self.boost = (before * (1.0 - tuning.fade)).max(tuning.least_boost);
+            let step = (seen.dropped - tuning.noticeable).min(tuning.fade);
+            self.boost = (before * (1.0 - step)).max(tuning.least_boost);
             Lowered::ByDrops
         } else if self.boost < before {
             Lowered::ByLoss
