@@ -10,8 +10,8 @@ const LONGEST: f64 = 1e6;
 /// How many requests may wait, and for how long; `None` while the model has no estimate.
 ///
 /// Under saturation a longer queue serves no request that would not be served without it, so the
-/// queue holds one no-load latency's worth of calls. While the service keeps up, what waits is a
-/// burst, and so it is `during_probe`, which lasts a few windows. Where requests state deadlines, a
+/// queue holds one no-load latency's worth of calls, and down to a tenth of that when callers leave
+/// before they are answered. While the service keeps up, what waits is a burst, and so it is `during_probe`, which lasts a few windows. Where requests state deadlines, a
 /// part of the time that the calls `ahead` leave of it is reserve: with a queue that uses all of it,
 /// every answer is nearly late.
 pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u32, Duration)> {
@@ -24,7 +24,10 @@ pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u3
         let longest = tuning.inside * left / (tuning.longest_wait * model.no_load);
         longest.max(1.0).min(tuning.stated_wait)
     });
-    let patience = model.no_load * (1.0 + (tuning.patience * more - 1.0) * calm) * stays;
+    // Enough work is queued in any case, and a shorter queue leaves more of the callers' time.
+    let saturated = (1.0 - model.dropped / tuning.noticeable).max(tuning.noticeable);
+    let latencies = saturated + (tuning.patience * more - saturated) * calm;
+    let patience = model.no_load * latencies * stays;
     let in_time = (model.deadline_left).map_or(f64::INFINITY, |left| {
         let most = model.capacity * left;
         (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) * (1.0 + calm) / 2.0)
