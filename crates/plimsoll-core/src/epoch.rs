@@ -81,7 +81,13 @@ impl Mark {
     /// numbers, always `false`: decide such calls by [`Epoch::nanos`].
     #[inline]
     pub fn is_after(self, now: Instant) -> bool {
-        Reading::of(now) < self.0
+        self.is_after_offset(now, 0)
+    }
+
+    /// As [`is_after`](Self::is_after), for the instant `nanos` after `start`.
+    #[inline]
+    pub fn is_after_offset(self, start: Instant, nanos: u64) -> bool {
+        Reading::of(start).saturating_add(nanos) < self.0
     }
 }
 
@@ -214,6 +220,8 @@ mod tests {
         let mark = epoch.mark(5);
         assert!(mark.is_after(at) && mark.is_after(at + Duration::from_nanos(4)));
         assert!(!mark.is_after(at + Duration::from_nanos(5)));
+        assert!(mark.is_after_offset(at, 4) && !mark.is_after_offset(at, 5));
+        assert!(!mark.is_after_offset(at, u64::MAX));
         assert!(Mark::ALWAYS.is_after(at) && !Mark::NEVER.is_after(at));
         assert!(epoch.mark(u64::MAX).is_after(at));
         let unreadable = Epoch(OnceLock::from(Start { at, reading: None }));

@@ -251,6 +251,7 @@ impl Sampler {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let next = self.epoch.nanos(now).saturating_add(time);
         self.not_before.store(next, Relaxed);
+        self.not_before_mark.store(self.epoch.mark(next).0, Relaxed);
     }
 }
 

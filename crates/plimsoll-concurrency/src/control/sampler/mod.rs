@@ -28,7 +28,7 @@ use std::{
 
 use plimsoll_core::{
     Class, Outcome,
-    policy::{Counter, Epoch},
+    policy::{Counter, Epoch, Mark},
     support::{shard, shards},
 };
 use tokio::time::Instant;
@@ -49,6 +49,8 @@ pub(crate) struct Sampler {
     tuning: Tuning,
     /// No window ends before this, in nanoseconds since the epoch.
     not_before: AtomicU64,
+    /// The same as a [`Mark`].
+    not_before_mark: AtomicU64,
     /// One call of this many in a shard is sampled: a power of two.
     stride: AtomicU32,
     /// [`Windows`], for routes.
@@ -81,6 +83,7 @@ impl Sampler {
             epoch: Epoch::new(),
             tuning: *tuning,
             not_before: AtomicU64::new(0),
+            not_before_mark: AtomicU64::new(Mark::NEVER.0),
             stride: AtomicU32::new(1),
             windows: AtomicU64::new(Windows::FIRST.0),
             lanes: (0..shards()).map(|_| Lane::default()).collect(),
@@ -147,8 +150,20 @@ impl Sampler {
         if number % LOOK == 0 {
             return self.may_end_now(outcome);
         }
-        self.may_end_at_head(outcome, nanos)
-            .then(|| outcome.head_at())
+        // Performance: adds nanoseconds, which costs less than computing the time of the head
+        // (`instructions`, `adaptive@accept`).
+        if Mark(self.not_before_mark.load(Relaxed)).is_after_offset(outcome.started(), nanos) {
+            return None;
+        }
+        self.may_end_at_head(outcome)
+    }
+
+    /// Performance: out of line, since a mark has shown that nearly all windows do not end
+    /// (`instructions`, `adaptive@accept`).
+    #[inline(never)]
+    fn may_end_at_head(&self, outcome: &Outcome) -> Option<Instant> {
+        let head = outcome.head_at();
+        self.may_end(head).then_some(head)
     }
 
     /// Performance: out of line, since it is for one call in 16 (`instructions`, `adaptive@accept`).
@@ -251,19 +266,6 @@ impl Sampler {
     #[inline]
     fn may_end(&self, now: Instant) -> bool {
         self.epoch.nanos(now) >= self.not_before.load(Relaxed)
-    }
-
-    /// As `may_end` at the response head, `nanos` after the start.
-    ///
-    /// Performance: adds nanoseconds, which costs less than computing the time of the head
-    /// (`instructions`, `adaptive@accept`).
-    #[inline]
-    fn may_end_at_head(&self, outcome: &Outcome, nanos: u64) -> bool {
-        match self.epoch.nanos(outcome.started()) {
-            // It started before the epoch.
-            0 => self.may_end(outcome.head_at()),
-            started => started.saturating_add(nanos) >= self.not_before.load(Relaxed),
-        }
     }
 
     /// Returns the number in flight, at most 16 calls old.
