@@ -157,24 +157,28 @@ impl State {
         let Some(sampler) = &self.settings.sampler else {
             return;
         };
-        match before.in_flight() {
-            Some(in_flight)
-                if route.is_none()
-                    && Sampler::is_answered(outcome)
-                    && !before.may_have_been_full(limit) =>
-            {
-                // Performance: without the rare branches, the usual call saves no registers
-                // (`instructions`, `adaptive@accept`).
-                if let Some(now) = sampler.count_answered(outcome, || in_flight, None) {
-                    self.close_window(sampler, now, limit);
-                }
-            }
-            _ => self.released_rarely(sampler, before, limit, outcome, route),
+        // Performance: without the rare branches, the usual call saves no registers
+        // (`instructions`, `adaptive@accept`).
+        let usual = route.is_none() && Sampler::is_answered(outcome);
+        if !usual || before.may_have_been_full(limit) {
+            return self.released_rarely(sampler, before, limit, outcome, route);
+        }
+        let in_flight = || match before.in_flight() {
+            Some(in_flight) => in_flight,
+            None => self.lately_in_flight(sampler),
+        };
+        if let Some(now) = sampler.count_answered(outcome, in_flight, None) {
+            self.close_window(sampler, now, limit);
         }
     }
 
-    /// The limit was full, its slots are spread over the cores, or the call has a route or was not
-    /// answered.
+    /// The number in flight while slots are spread over the cores, this call included.
+    #[inline(never)]
+    fn lately_in_flight(&self, sampler: &Sampler) -> u32 {
+        sampler.lately_in_flight(|| self.in_flight() + 1)
+    }
+
+    /// The limit was full, or the call has a route or was not answered.
     #[inline(never)]
     fn released_rarely(
         &self,
@@ -189,7 +193,7 @@ impl State {
         }
         let in_flight = || {
             let exact = before.in_flight();
-            exact.unwrap_or_else(|| sampler.lately_in_flight(|| self.in_flight() + 1))
+            exact.unwrap_or_else(|| self.lately_in_flight(sampler))
         };
         if let Some(now) = sampler.count(outcome, in_flight, route) {
             self.close_window(sampler, now, limit);

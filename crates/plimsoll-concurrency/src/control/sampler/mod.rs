@@ -271,7 +271,6 @@ impl Sampler {
     /// Returns the number in flight, at most 16 calls old.
     ///
     /// Performance: `count` reads words that other cores write (`hot`, `adaptive`).
-    #[inline(never)]
     pub(crate) fn lately_in_flight(&self, count: impl FnOnce() -> u32) -> u32 {
         let lane = self.lane();
         let lately = lane.lately.load(Relaxed);
