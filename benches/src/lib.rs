@@ -15,6 +15,7 @@ pub mod callgrind;
 pub mod cases;
 pub mod contention;
 pub mod driver;
+pub mod held;
 pub mod queued;
 pub mod report;
 pub mod wall;

@@ -115,7 +115,31 @@ fn steps() -> Result<(), String> {
     timed("hello", crate::hello::check)?;
     test()?;
     lab()?;
+    instructions()?;
     package()
+}
+
+/// Instructions of the accept paths, against the limits in `benches/src/held.rs`.
+pub(crate) fn instructions() -> Result<(), String> {
+    need(
+        "valgrind",
+        &["--version"],
+        Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", "valgrind"]),
+    )?;
+    step(
+        "instructions",
+        &mut cargo(&[
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "benches",
+            "--bin",
+            "instructions",
+            "--",
+            "--check",
+        ]),
+    )
 }
 
 /// The short form of the laboratory, which fails when the adaptive limit misses a bar.

@@ -13,6 +13,7 @@
 //! cargo xtask features    checks each feature of each crate
 //! cargo xtask hello       what two layers add to the build of an axum server
 //! cargo xtask lab         the short form of the laboratory, with the bars of the adaptive limit
+//! cargo xtask instructions  instructions of the accept paths, against limits (needs valgrind)
 //! cargo xtask package     checks that every crate can be published
 //! cargo xtask prose       phrases that are not plain English, against `xtask/prose.txt`
 //! cargo xtask deny        licences, duplicate and banned dependencies (needs cargo-deny)
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         "msrv" => msrv::check(),
         "snippets" => snippets::check(),
         "lab" => ci::lab(),
+        "instructions" => ci::instructions(),
         "package" => ci::package(),
         "deny" => ci::deny(),
         "prose" => prose::run(argument),
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         "break-laws" => break_laws::all(argument),
         "semver" => semver::run(argument),
         _ => Err(
-            "usage: cargo xtask absences | api [--write] | break-laws [LAW | CRATE] | ci | circles | deny | docs | features | hello | lab | links | msrv | mutants CRATE | package | prose [--write | NAME] | semver [REVISION] | snippets | test".to_owned(),
+            "usage: cargo xtask absences | api [--write] | break-laws [LAW | CRATE] | ci | circles | deny | docs | features | hello | instructions | lab | links | msrv | mutants CRATE | package | prose [--write | NAME] | semver [REVISION] | snippets | test".to_owned(),
         ),
     };
     match result {

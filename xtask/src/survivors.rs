@@ -311,6 +311,21 @@ const SURVIVORS: &[Survivor] = &[
         reason: "a shortcut: `trips` checks the same bound exactly",
     },
     Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/shared/end.rs",
+        mutant: "replace Shared::learn_usual with ()",
+        reason: "a shortcut: the slow path records the same success",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/shared/end.rs",
+        mutant: "replace || with && in Shared::learn_usual",
+        reason: "differs only when two threads end calls at once: the loom models fail",
+    },
+    Survivor {
+        file: "crates/plimsoll-circuit-breaker/src/shared/end.rs",
+        mutant: "replace != with == in Shared::learn_usual",
+        reason: "a shortcut: the slow path records the same success",
+    },
+    Survivor {
         file: "crates/plimsoll-circuit-breaker/src/window/mod.rs",
         mutant: "replace Outcomes::record_usual -> bool with false",
         reason: "a shortcut: the slow path records the same success",
@@ -324,5 +339,10 @@ const SURVIVORS: &[Survivor] = &[
         file: "crates/plimsoll-circuit-breaker/src/window/count.rs",
         mutant: "replace & with | in Ring::turn",
         reason: "differs only when two threads clear one bit at once: the loom models fail",
+    },
+    Survivor {
+        file: "crates/plimsoll-client/src/throttle/policy.rs",
+        mutant: "replace match guard !permit.waits with false in <impl Policy<Req> for AdaptiveThrottle<R>>::finish",
+        reason: "equal: calls of a tick whose head has come count no more as waiting",
     },
 ];

@@ -11,7 +11,7 @@ use std::{
 use benches::{
     bars,
     callgrind::{self, MEASURE},
-    cases, report, wall,
+    cases, held, report, wall,
 };
 use lexopt::prelude::*;
 
@@ -20,6 +20,7 @@ Counts instructions, allocations and nanoseconds per call, beside the bare servi
 
   cargo run --release -p benches --bin instructions [-- OPTIONS]
 
+  --check          only compares the counts that CI checks with their limits, without times
   --json PATH      also writes the figures to PATH
   --only TEXT      only cases whose name contains TEXT
   --rounds N       rounds of wall time [30]
@@ -36,6 +37,7 @@ enum Task {
     Annotate {
         case: String,
     },
+    Check,
     Report {
         only: String,
         rounds: usize,
@@ -70,6 +72,7 @@ fn task() -> Result<Task, lexopt::Error> {
                     case: args.value()?.string()?,
                 });
             }
+            Long("check") => return Ok(Task::Check),
             Long("only") => only = args.value()?.string()?,
             Long("rounds") => rounds = args.value()?.parse()?,
             Long("json") => json = Some(args.value()?.into()),
@@ -86,6 +89,13 @@ fn run(task: Task) -> Result<(), Box<dyn std::error::Error>> {
         Task::Annotate { case } => {
             find_valgrind()?;
             println!("{}", callgrind::annotate(&case)?);
+        }
+        Task::Check => {
+            find_valgrind()?;
+            let missed = held::check()?;
+            if !missed.is_empty() {
+                return Err(format!("more instructions than before: {}", missed.join(", ")).into());
+            }
         }
         Task::Report { only, rounds, json } => {
             find_valgrind()?;

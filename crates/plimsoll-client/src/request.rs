@@ -28,6 +28,14 @@ pub trait ReplayRequest: Sized {
     // `retry@accept`).
     fn keep(&self) -> Self::Replay;
 
+    /// Returns what further attempts need of a bare request: one of which a method, a path and a version
+    /// are all. `None` for others, and by default.
+    // Performance: such requests are sent by a short path (`instructions`, `retry@accept`).
+    #[inline]
+    fn keep_bare(&self) -> Option<Self::Replay> {
+        None
+    }
+
     /// Makes the first attempt. A body is recorded in `kept` while it is sent, up to `limit` bytes;
     /// without `kept`, a request with a body can be sent once only.
     fn first(self, limit: usize, kept: Option<&mut Self::Replay>) -> Self::Attempt;

@@ -111,7 +111,7 @@ pub mod support {
         ledger_methods,
         load::LiveRates,
         policy::ledger::{DEFAULT_HINT, Hint, HintOutOfBounds, Ledger, Tally},
-        protocol::grpc_trailers,
+        protocol::{grpc_trailers, retry_info},
         recorder::{Recorder, Shard, buckets, layout},
         retry_after::retry_after,
         shard::{shard, shards},

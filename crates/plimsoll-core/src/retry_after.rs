@@ -1,5 +1,6 @@
 //! How long a response asks its callers to wait: `Retry-After` in seconds, or as a date in one of
-//! HTTP's three forms (RFC 9110, sections 5.6.7 and 10.2.3), and the pushback of gRPC.
+//! HTTP's three forms (RFC 9110, sections 5.6.7 and 10.2.3), and the pushback and the `RetryInfo` of
+//! gRPC.
 
 use std::time::Duration;
 #[allow(clippy::disallowed_types)] // The type of HTTP dates; no clock is read here.
@@ -10,34 +11,40 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+use crate::protocol::retry_info;
 
-/// Returns how long the head of a response asks its callers to wait. A negative pushback, which
-/// forbids a retry, is no wait.
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
+/// Returns how long the head of a response asks its callers to wait.
+///
+/// A pushback takes precedence over `RetryInfo`. A negative one, which forbids the retry of one call,
+/// is no wait; a `RetryInfo` beside it is.
 ///
 /// Performance: inlined, so that the head is not passed to a function of this crate. The compiler
 /// would then move each response once more (`instructions`, `gate@accept`).
 #[inline]
 pub(crate) fn wait(head: &HeaderMap) -> Option<Duration> {
     let retry_after = head.get(RETRY_AFTER);
-    let pushback = head.get(PUSHBACK);
-    if retry_after.is_none() && pushback.is_none() {
+    let (pushback, details) = (head.get(PUSHBACK), head.get(DETAILS));
+    if retry_after.is_none() && pushback.is_none() && details.is_none() {
         return None;
     }
-    wait_of(retry_after, head.get(DATE), pushback)
+    wait_of(retry_after, head.get(DATE), pushback, details)
 }
 
 fn wait_of(
     retry_after: Option<&HeaderValue>,
     date: Option<&HeaderValue>,
     pushback: Option<&HeaderValue>,
+    details: Option<&HeaderValue>,
 ) -> Option<Duration> {
     let pushback = pushback.and_then(|millis| {
         let millis: u32 = millis.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_millis(millis.into()))
     });
     let retry_after = retry_after.and_then(|value| line(value, date));
-    retry_after.max(pushback)
+    retry_after.max(pushback.or_else(|| retry_info(details?)))
 }
 
 /// Returns the longest `Retry-After` among the readable lines. A response should have at most one.

@@ -16,8 +16,12 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 
 /// A breaker that opens at two failures of two calls, for exactly a second.
 fn breaker(slow_call: Option<Duration>) -> (Arc<Shared>, Instant) {
+    breaker_with(Window::Calls(2), slow_call)
+}
+
+fn breaker_with(window: Window, slow_call: Option<Duration>) -> (Arc<Shared>, Instant) {
     let settings = Settings {
-        window: Window::Calls(2),
+        window,
         min_calls: 2,
         threshold: 1.0,
         open_for: Duration::from_secs(1),
@@ -137,5 +141,43 @@ fn a_call_that_is_admitted_beside_a_transition_leaves_no_count_behind() {
         let later = now + Duration::from_secs(9);
         end(&shared, ask(&shared, later).unwrap(), Class::Success, later);
         assert_eq!(shared.slow_in_flight(), 0);
+    });
+}
+
+/// A success that ends beside a failure does not let later successes end without being recorded.
+#[test]
+fn successes_after_a_failure_take_its_place_in_the_window() {
+    check(|| {
+        let (shared, now) = breaker(None);
+        end(&shared, ask(&shared, now).unwrap(), Class::Success, now);
+        let [left, right] = [(); 2].map(|()| ask(&shared, now).unwrap());
+        both(
+            &shared,
+            move |shared| end(shared, left, Class::Success, now),
+            |shared| end(shared, right, Class::Failure, now),
+        );
+        for _ in 0..2 {
+            end(&shared, ask(&shared, now).unwrap(), Class::Success, now);
+        }
+        let totals = shared.totals();
+        assert_eq!((totals.calls, totals.failures), (2, 0));
+    });
+}
+
+/// A success that ends beside a transition does not let calls of its generation end as current ones.
+#[test]
+fn a_late_success_counts_as_late_after_a_transition_beside_another() {
+    check(|| {
+        // An empty window by time is healthy, so that a transition does not end the usual path.
+        let (shared, now) = breaker_with(Window::Time(Duration::from_secs(10)), None);
+        let [left, late] = [(); 2].map(|()| ask(&shared, now).unwrap());
+        both(
+            &shared,
+            move |shared| end(shared, left, Class::Success, now),
+            |shared| shared.force(State::Closed, now),
+        );
+        let before = shared.common.late.get();
+        end(&shared, late, Class::Success, now);
+        assert_eq!(shared.common.late.get(), before + 1);
     });
 }

@@ -82,14 +82,25 @@ fn a_wait_has_passed_in_part_when_the_breaker_opens_later() {
     assert_eq!(bench.rejected(), Some(secs(1)));
 }
 
+/// `google.rpc.Status` with a `RetryInfo` of 20 s.
+const DETAILS: &str =
+    "CA4SBGJ1c3kaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIFA";
+
 /// A gRPC call that fails after its first messages states the wait in its trailers.
 #[tokio::test(start_paused = true)]
 async fn a_gate_reads_the_wait_of_trailers_after_a_body() {
-    for (code, value, expected) in [
-        ("14", "20000", 20),
-        ("14", "-1", 1),
-        ("14", "soon", 1),
-        ("0", "20000", 1),
+    let (pushback, details) = ("grpc-retry-pushback-ms", "grpc-status-details-bin");
+    for (code, fields, expected) in [
+        ("14", [(pushback, "20000")].as_slice(), 20),
+        ("14", &[(pushback, "-1")], 1),
+        ("14", &[(pushback, "soon")], 1),
+        ("0", &[(pushback, "20000")], 1),
+        ("14", &[(details, DETAILS)], 20),
+        ("0", &[(details, DETAILS)], 1),
+        ("14", &[(details, "CA4S!")], 1),
+        // A pushback takes precedence, unless it only forbids the retry of this call.
+        ("14", &[(details, DETAILS), (pushback, "7000")], 7),
+        ("14", &[(details, DETAILS), (pushback, "-1")], 20),
     ] {
         let breaker = CircuitBreaker::builder().window(1).open_for(secs(1));
         let breaker = breaker.jitter(0.0).build().unwrap();
@@ -100,7 +111,9 @@ async fn a_gate_reads_the_wait_of_trailers_after_a_body() {
             .layer(service_fn(move |_: Request<()>| async move {
                 let mut trailers = http::HeaderMap::new();
                 trailers.insert("grpc-status", code.parse().unwrap());
-                trailers.insert("grpc-retry-pushback-ms", value.parse().unwrap());
+                for (name, value) in fields {
+                    trailers.insert(*name, value.parse().unwrap());
+                }
                 let body = Full::<bytes::Bytes>::from("message")
                     .with_trailers(async move { Some(Ok(trailers)) });
                 let response = Response::builder()
@@ -116,7 +129,7 @@ async fn a_gate_reads_the_wait_of_trailers_after_a_body() {
             handle.trip(secs(1));
         }
         let wait = handle.retry_after(Instant::now());
-        assert_eq!(wait, Some(secs(expected)), "{code}, {value}");
+        assert_eq!(wait, Some(secs(expected)), "{code}, {fields:?}");
     }
 }
 
@@ -131,6 +144,8 @@ async fn a_gate_reads_the_wait_of_an_answer() {
         (503, "x-retry-after", "20", 1),
         (200, "grpc-retry-pushback-ms", "20000", 20),
         (200, "grpc-retry-pushback-ms", "-1", 1),
+        (200, "grpc-status-details-bin", DETAILS, 20),
+        (503, "grpc-status-details-bin", DETAILS, 20),
     ] {
         let breaker = CircuitBreaker::builder().window(1).open_for(secs(1));
         let breaker = breaker.jitter(0.0).build().unwrap();

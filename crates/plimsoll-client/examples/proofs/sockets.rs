@@ -240,7 +240,10 @@ async fn grpc() -> Arc<Storm> {
                     Err(status) if status.code() != tonic::Code::Unavailable => {
                         Err(RetryHint::Never)
                     }
-                    Err(status) => Err(RetryHint::grpc(&status.metadata().clone().into_headers())),
+                    Err(status) => {
+                        let metadata = status.metadata().clone().into_headers();
+                        Err(RetryHint::grpc(&metadata, Duration::from_secs(60)))
+                    }
                 }
             }
         }

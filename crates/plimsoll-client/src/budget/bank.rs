@@ -2,17 +2,8 @@
 
 use plimsoll_core::support::{shard, shards};
 
-use super::unit::RETRY;
+use super::{looks::Looks, unit::RETRY};
 use crate::sync::{AtomicU64, Ordering::Relaxed};
-
-/// How often a look at the other shards is skipped after it was useless.
-///
-/// 63: an exhausted or a full bank then costs a cache line of another processor in one of 64
-/// decisions (`budget` in `benches` is slower on two threads with 1). What that can cost: 63 deposits
-/// while this shard is full and another one has just lost tokens, or 63 denials while no other shard
-/// holds two retries. With one thread nothing is skipped that could have succeeded:
-/// `a_bank_agrees_with_a_sum`.
-const SKIPPED: u64 = 63;
 
 /// A shard with at least two retries is marked, so that other threads find it at once.
 const SURPLUS: u64 = 2 * RETRY;
@@ -24,6 +15,8 @@ pub(super) struct Bank {
     /// in `benches`). A shard has room for at least two retries, so that a withdrawal usually finds
     /// what it needs in one of them.
     parts: Box<[Part]>,
+    /// The maximum of all shards together.
+    most: u64,
     /// A bit for each shard with a surplus.
     surplus: Apart,
 }
@@ -39,19 +32,6 @@ struct Part {
     looks: Looks,
 }
 
-/// Looks at other shards. Performance: on cache lines of their own, since they are written where the
-/// tokens are only read.
-#[derive(Default)]
-#[repr(align(128))]
-struct Looks {
-    /// How many deposits do not look for room in other shards.
-    full: AtomicU64,
-    /// How many withdrawals do not look for tokens in other shards.
-    empty: AtomicU64,
-    /// What the other shards had at the last look.
-    others: AtomicU64,
-}
-
 impl Bank {
     pub(super) fn full(retries: u32) -> Self {
         // A power of two, so that the shard of a thread is found by a mask.
@@ -63,15 +43,16 @@ impl Bank {
     pub(super) fn with(most: u64, parts: usize) -> Self {
         let upto = |n: usize| (u128::from(most) * n as u128 / parts as u128) as u64;
         let part = |n| {
-            let most = upto(n + 1) - upto(n);
+            let own = upto(n + 1) - upto(n);
             Part {
-                tokens: AtomicU64::new(most),
-                most,
-                looks: Looks::default(),
+                tokens: AtomicU64::new(own),
+                most: own,
+                looks: Looks::at(most - own),
             }
         };
         let bank = Self {
             parts: (0..parts).map(part).collect(),
+            most,
             surplus: Apart(AtomicU64::new(0)),
         };
         for index in 0..parts {
@@ -86,7 +67,7 @@ impl Bank {
         // Performance: a full bank is the usual case, and needs no atomic operation that others wait
         // for (`instructions`, `retry@accept`).
         let part = &self.parts[self.own(shard)];
-        if part.tokens.load(Relaxed) < part.most || !skips(&part.looks.full) {
+        if part.tokens.load(Relaxed) < part.most || !part.looks.skips_deposit() {
             self.deposit_from(shard, amount);
         }
     }
@@ -105,7 +86,9 @@ impl Bank {
     pub(super) fn put_back(&self) {
         let own = self.own(shard());
         let rest = self.put(own, RETRY);
-        self.put_elsewhere(own, rest);
+        if rest > 0 {
+            self.put_elsewhere(own, rest);
+        }
     }
 
     pub(super) fn tokens(&self) -> u64 {
@@ -119,14 +102,8 @@ impl Bank {
     pub(super) fn deposit_from(&self, shard: usize, amount: u64) {
         let own = self.own(shard);
         let rest = self.put(own, amount);
-        if rest > 0 && !skips(&self.parts[own].looks.full) {
-            let lost = self.put_elsewhere(own, rest);
-            if lost > 0 {
-                self.parts[own].looks.full.store(SKIPPED, Relaxed);
-            }
-            if lost < rest {
-                self.parts[own].looks.empty.store(0, Relaxed);
-            }
+        if rest > 0 && !self.parts[own].looks.skips_deposit() {
+            self.put_elsewhere(own, rest);
         }
     }
 
@@ -145,40 +122,75 @@ impl Bank {
     fn collect(&self, own: usize) -> bool {
         let part = &self.parts[own];
         let mine = part.tokens.load(Relaxed);
-        let known = mine + part.looks.others.load(Relaxed);
-        if known < RETRY && self.surplus.0.load(Relaxed) == 0 && skips(&part.looks.empty) {
+        let short = RETRY.saturating_sub(mine);
+        if self.surplus.0.load(Relaxed) == 0 && part.looks.skips_withdrawal(short) {
             return false;
         }
         // Performance: an empty bank is only read.
-        let all = self.tokens();
-        if all < RETRY {
-            part.looks.empty.store(SKIPPED, Relaxed);
-            part.looks.others.store(all.saturating_sub(mine), Relaxed);
+        let others = self.others(own);
+        let is_enough = others >= short;
+        let left = if is_enough { others - short } else { others };
+        if part.looks.saw(others, left) || !is_enough {
+            part.looks.skip_withdrawals();
+        }
+        if !is_enough {
             return false;
         }
         let mut missing = RETRY;
         for index in self.from(own) {
             missing -= self.take(index, missing, 1);
             if missing == 0 {
-                self.parts[own].looks.full.store(0, Relaxed);
+                part.looks.look_at_next_deposit();
                 return true;
             }
         }
         // Others were faster: what was collected is put back.
         let rest = self.put(own, RETRY - missing);
-        self.put_elsewhere(own, rest);
+        if rest > 0 {
+            self.put_elsewhere(own, rest);
+        }
         false
     }
 
-    /// Returns what no other shard had room for.
+    /// Puts an amount into the other shards. What none of them has room for is lost.
     #[inline(never)]
-    fn put_elsewhere(&self, own: usize, mut amount: u64) -> u64 {
+    fn put_elsewhere(&self, own: usize, amount: u64) {
+        let others = self.others(own);
+        let mut rest = amount;
         for index in self.from(own).skip(1) {
-            if amount > 0 {
-                amount = self.put(index, amount);
+            if rest > 0 {
+                rest = self.put(index, rest);
             }
         }
-        amount
+        let looks = &self.parts[own].looks;
+        let after = others + (amount - rest);
+        let busy = looks.saw(others, after);
+        // Other threads that are at work fill the last retry of their shards themselves.
+        let last = (self.parts.len() as u64 - 1) * RETRY;
+        let room = (self.most - self.parts[own].most).saturating_sub(after);
+        if rest > 0 || (busy && room <= last) {
+            looks.skip_deposits();
+        }
+        if rest < amount {
+            looks.look_at_next_withdrawal();
+        }
+    }
+
+    fn others(&self, own: usize) -> u64 {
+        let others = self.from(own).skip(1);
+        others
+            .map(|index| self.parts[index].tokens.load(Relaxed))
+            .sum()
+    }
+
+    /// Ends the skips of the other shards: this one has fallen below its half.
+    #[cold]
+    fn ask(&self, own: usize) {
+        if self.parts[own].looks.asks() {
+            for index in self.from(own).skip(1) {
+                self.parts[index].looks.look_at_next_deposit();
+            }
+        }
     }
 
     fn from(&self, own: usize) -> impl Iterator<Item = usize> {
@@ -204,6 +216,9 @@ impl Bank {
                 Ok(_) => {
                     if sum >= SURPLUS && tokens < SURPLUS {
                         self.mark(index);
+                    }
+                    if sum == part.most {
+                        part.looks.is_full();
                     }
                     return amount - added;
                 }
@@ -231,6 +246,9 @@ impl Bank {
                     if tokens >= SURPLUS && rest < SURPLUS {
                         self.mark(index);
                     }
+                    if tokens >= part.most / 2 && rest < part.most / 2 {
+                        self.ask(index);
+                    }
                     return taken;
                 }
                 Err(now) => tokens = now,
@@ -250,12 +268,75 @@ impl Bank {
     }
 }
 
-/// Counts down. Threads of one shard may skip once more or less.
-#[inline]
-fn skips(count: &AtomicU64) -> bool {
-    let left = count.load(Relaxed);
-    if left > 0 {
-        count.store(left - 1, Relaxed);
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_below_its_half_receives_the_deposits_of_others_at_once() {
+        let bank = Bank::with(20 * RETRY, 2);
+        let lost = || bank.deposit_from(0, RETRY);
+        lost();
+        for _ in 0..5 {
+            assert!(bank.withdraw_from(1));
+            lost();
+        }
+        assert_eq!(bank.tokens(), 15 * RETRY, "five of ten are left in shard 1");
+        assert!(bank.withdraw_from(1));
+        for more in 1..=6 {
+            bank.deposit_from(0, RETRY);
+            assert_eq!(bank.tokens(), (14 + more) * RETRY);
+        }
+        // Full again: it asks again.
+        lost();
+        for _ in 0..6 {
+            assert!(bank.withdraw_from(1));
+        }
+        bank.deposit_from(0, RETRY);
+        assert_eq!(bank.tokens(), 15 * RETRY);
     }
-    left > 0
+
+    #[test]
+    fn other_threads_at_work_fill_the_last_retry_of_their_shards() {
+        let bank = Bank::with(20 * RETRY, 2);
+        for _ in 0..2 {
+            assert!(bank.withdraw_from(1));
+        }
+        bank.deposit_from(0, RETRY / 2);
+        assert_eq!(bank.tokens(), 18 * RETRY + RETRY / 2, "two are missing");
+        bank.deposit_from(1, RETRY / 4);
+        bank.deposit_from(0, RETRY / 2);
+        assert_eq!(bank.tokens(), 19 * RETRY + RETRY / 4);
+        bank.deposit_from(0, RETRY / 2);
+        assert_eq!(bank.tokens(), 19 * RETRY + RETRY / 4, "skipped");
+    }
+
+    #[test]
+    fn a_shard_alone_is_refilled_by_every_deposit() {
+        let bank = Bank::with(20 * RETRY, 2);
+        for _ in 0..20 {
+            assert!(bank.withdraw_from(0));
+        }
+        assert!(!bank.withdraw_from(0));
+        for left in 1..=20 {
+            bank.deposit_from(0, RETRY);
+            assert_eq!(bank.tokens(), left * RETRY);
+        }
+        bank.deposit_from(0, RETRY);
+        assert_eq!(bank.tokens(), 20 * RETRY);
+    }
+
+    #[test]
+    fn what_other_threads_deposit_is_theirs_until_it_is_a_surplus() {
+        let bank = Bank::with(4 * RETRY, 2);
+        for _ in 0..4 {
+            assert!(bank.withdraw_from(0));
+        }
+        bank.deposit_from(1, RETRY);
+        assert!(bank.withdraw_from(0), "a first look");
+        bank.deposit_from(1, RETRY);
+        assert!(!bank.withdraw_from(0), "no look so soon");
+        bank.deposit_from(1, RETRY);
+        assert!(bank.withdraw_from(0), "two retries");
+    }
 }

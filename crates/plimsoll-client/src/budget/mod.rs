@@ -2,6 +2,7 @@
 
 mod bank;
 mod grpc;
+mod looks;
 #[cfg(all(test, loom))]
 mod models;
 mod recent;
@@ -44,6 +45,10 @@ const BANK: u32 = 10;
 /// withdrawn is never more than what was deposited, with any number of threads. A withdrawal that
 /// races with others for the last retry may be denied. A [`Withdrawal`] that is dropped before its
 /// attempt was sent is returned.
+///
+/// The bank has a part for each processor. While several threads are at work, each looks seldom at
+/// the parts of the others: a success may then pay nothing while each part is above its half, and a
+/// failure may be denied while no part holds two retries.
 ///
 /// ```
 /// use plimsoll_client::RetryBudget;

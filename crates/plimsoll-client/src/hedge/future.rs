@@ -205,7 +205,7 @@ impl Shared {
             || headers.contains_key(REJECTED_BY)
             || answer.extensions().get::<Rejection>().is_some();
         if is_busy || is_grpc_error() {
-            let hint = match RetryHint::grpc(headers) {
+            let hint = match RetryHint::grpc(headers, LONGEST_HINT) {
                 RetryHint::None => RetryHint::http(headers, LONGEST_HINT),
                 hint => hint,
             };

@@ -1,13 +1,6 @@
-//! Parts of a request's head, kept for further attempts.
+//! Headers and extensions of a request, kept for further attempts.
 
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, uri::PathAndQuery};
-
-/// A URI, without a scheme and a host if it has none, as in tonic's requests.
-#[derive(Debug)]
-pub(super) enum Target {
-    Path(PathAndQuery),
-    Whole(Uri),
-}
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
 
 /// Headers and extensions.
 #[derive(Debug)]
@@ -15,26 +8,6 @@ pub(super) struct Fields {
     /// A list, since a map allocates two blocks of memory.
     headers: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
-}
-
-impl Target {
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // see `HttpReplay::keep`
-    pub(super) fn of(uri: &Uri) -> Self {
-        match uri.path_and_query() {
-            Some(path) if uri.authority().is_none() && uri.scheme().is_none() => {
-                Self::Path(path.clone())
-            }
-            _ => Self::Whole(uri.clone()),
-        }
-    }
-
-    pub(super) fn uri(&self) -> Uri {
-        match self {
-            Self::Path(path) => Uri::from(path.clone()),
-            Self::Whole(uri) => uri.clone(),
-        }
-    }
 }
 
 impl Fields {
@@ -71,24 +44,6 @@ impl Fields {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_form_of_a_uri_is_kept() {
-        for form in [
-            "/",
-            "/a/b?c=d",
-            "*",
-            "host:443",
-            "http://host",
-            "https://user@host:1/a?b",
-            "custom://[::1]:80/",
-        ] {
-            let uri: Uri = form.parse().unwrap();
-            assert_eq!(Target::of(&uri).uri(), uri, "{form}");
-        }
-        let empty = Uri::default();
-        assert_eq!(Target::of(&empty).uri(), empty);
-    }
 
     #[test]
     fn repeated_headers_and_extensions_are_kept() {

@@ -2,7 +2,9 @@
 
 mod body;
 mod head;
+mod method;
 mod record;
+mod target;
 
 use std::sync::Arc;
 
@@ -11,18 +13,17 @@ use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{
-    head::{Fields, Target},
-    record::Record,
-};
+use self::{head::Fields, method::Known, record::Record, target::Target};
 use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
-// Performance: 128 bytes, which are copied without a call (`instructions`, `retry@accept`).
+// Performance: below 128 bytes, which are copied without a call, and with few parts that have to be
+// dropped (`instructions`, `retry@accept`).
 #[derive(Debug)]
 pub struct HttpReplay<B> {
-    method: Method,
     target: Target,
+    /// `None` for an extension method, which is in the rest.
+    method: Option<Known>,
     version: Version,
     /// `None` without headers, extensions and a body. Performance: shared, since code that drops it is
     /// then short.
@@ -33,6 +34,8 @@ pub struct HttpReplay<B> {
 
 #[derive(Debug)]
 struct Rest<B> {
+    /// An extension method.
+    method: Option<Method>,
     fields: Fields,
     /// The body as far as it was sent.
     body: Option<Record<B>>,
@@ -61,6 +64,12 @@ where
         attempt.map_or_else(ReplayBody::empty, ReplayBody::recorded)
     }
 
+    fn method(&self) -> &Method {
+        let rare = || self.rest.as_ref()?.method.as_ref();
+        let known = self.method.map(Known::method);
+        known.or_else(rare).unwrap_or(&Method::GET)
+    }
+
     fn body(&self) -> Option<&Record<B>> {
         self.rest.as_ref()?.body.as_ref()
     }
@@ -87,7 +96,7 @@ where
             let names = fields.into_iter().flat_map(Fields::headers);
             names.into_iter().any(is_idempotency_key)
         };
-        is_idempotent(&self.method, fields.map(Fields::extensions), has_key)
+        is_idempotent(self.method(), fields.map(Fields::extensions), has_key)
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Self::Attempt> {
@@ -99,7 +108,7 @@ where
             Some(record) => ReplayBody::recorded(record.attempt()?),
         };
         let mut attempt = Request::new(body);
-        *attempt.method_mut() = self.method.clone();
+        *attempt.method_mut() = self.method().clone();
         *attempt.uri_mut() = self.target.uri();
         *attempt.version_mut() = self.version;
         if let Some(rest) = &self.rest {
@@ -112,7 +121,9 @@ where
 
 #[inline(never)]
 fn rest<B>(req: &Request<B>) -> Arc<Rest<B>> {
+    let method = req.method();
     Arc::new(Rest {
+        method: Known::of(method).is_none().then(|| method.clone()),
         fields: Fields::of(req.headers(), req.extensions()),
         body: None,
     })
@@ -151,24 +162,83 @@ where
     #[allow(clippy::inline_always)]
     fn keep(&self) -> HttpReplay<B> {
         let is_lost = self.has_body();
+        let method = Known::of(self.method());
         let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
         HttpReplay {
-            method: self.method().clone(),
+            method,
             target: Target::of(self.uri()),
             version: self.version(),
-            rest: (!is_bare).then(|| rest(self)),
+            rest: (!is_bare || method.is_none()).then(|| rest(self)),
             is_lost,
         }
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // see `keep`
+    #[allow(clippy::inline_always)] // as above
+    fn keep_bare(&self) -> Option<HttpReplay<B>> {
+        if self.has_body() || !self.headers().is_empty() || !self.extensions().is_empty() {
+            return None;
+        }
+        Some(HttpReplay {
+            method: Some(Known::of(self.method())?),
+            target: Target::of_path(self.uri())?,
+            version: self.version(),
+            rest: None,
+            is_lost: false,
+        })
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as above
     fn first(self, limit: usize, kept: Option<&mut HttpReplay<B>>) -> Self::Attempt {
         match kept {
             Some(kept) if self.has_body() => self.map(|body| kept.record(body, limit)),
             // Performance: an empty body is sent as it is. If it were dropped here, the head would be
             // moved twice.
             _ => self.map(ReplayBody::once),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+
+    /// The head of a request's second attempt.
+    fn again(req: &Request<Empty<bytes::Bytes>>, mut kept: impl Replay<Attempt = Attempt>) {
+        let attempt = kept.again(|_| {}).unwrap();
+        assert_eq!(attempt.method(), req.method());
+        assert_eq!(attempt.uri(), req.uri());
+        assert_eq!(attempt.version(), req.version());
+        assert_eq!(attempt.headers(), req.headers());
+    }
+
+    type Attempt = Request<ReplayBody<Empty<bytes::Bytes>>>;
+
+    #[test]
+    fn the_head_is_the_same_in_further_attempts() {
+        for (method, uri) in [
+            ("GET", "/a?b"),
+            ("PUT", "/"),
+            ("LOCK", "/"),
+            ("longer-than-fifteen-bytes", "/"),
+            ("GET", "https://a.example:1/b?c"),
+            ("CONNECT", "a.example:443"),
+        ] {
+            let req = Request::builder().method(method).uri(uri);
+            let mut req = req.body(Empty::new()).unwrap();
+            *req.version_mut() = Version::HTTP_2;
+            again(&req, req.keep());
+            let is_bare = ["GET", "PUT"].contains(&method) && uri.starts_with('/');
+            match req.keep_bare() {
+                Some(kept) => again(&req, kept),
+                None => assert!(!is_bare, "{method} {uri}"),
+            }
+            req.headers_mut().insert("a", "b".parse().unwrap());
+            assert!(req.keep_bare().is_none(), "the header is kept");
+            again(&req, req.keep());
         }
     }
 }

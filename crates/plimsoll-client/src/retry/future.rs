@@ -42,44 +42,70 @@ pin_project! {
         S::Response: ReadAnswer,
     {
         #[pin]
-        state: State<S::Future, <S::Response as ReadAnswer>::Peek>,
+        state: State<S::Future>,
         // Ends an attempt that is not ready at once, or a wait.
         #[pin]
         timer: Option<Sleep>,
-        call: Call<S, Req::Replay>,
+        // An answer whose body is read: for its trailers, or to be discarded. Performance: boxed and
+        // beside the state, since few calls come here, and a state without it is dropped without a
+        // call (`instructions`, `retry@accept`).
+        peek: Option<Box<<S::Response as ReadAnswer>::Peek>>,
+        // Performance: beside the call, so that dropping both takes one call less.
+        replay: Req::Replay,
+        call: Call<S>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, P> {
+    enum State<F> {
         Calling { #[pin] future: F },
-        // Performance: boxed, since few calls come here, and a smaller state costs less to drop
-        // (`instructions`, `retry@accept`).
-        Reading { peek: Option<Box<P>> },
-        Waiting { discarded: Option<Box<P>> },
+        Reading,
+        Waiting,
         Readying,
         Over,
     }
 }
 
 /// What a call keeps between its attempts.
-pub(super) struct Call<S, R> {
+pub(super) struct Call<S> {
     pub(super) inner: S,
-    pub(super) replay: R,
-    pub(super) shared: Arc<Shared>,
     pub(super) plan: Plan,
     pub(super) attempts: Attempts,
+    pub(super) layer: Layer,
+}
+
+/// The layer of a call, and what the call has taken from its budget.
+pub(super) struct Layer {
+    pub(super) shared: Arc<Shared>,
     /// The budget's permission for the retry that is waited for.
-    pub(super) retry: Option<Taken>,
+    retry: Option<Taken>,
+}
+
+impl Layer {
+    #[inline]
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            retry: None,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_back(&mut self) {
+        if let Some(taken) = self.retry.take() {
+            self.shared.budget.put_back(taken);
+        }
+    }
 }
 
 /// Returns a retry that was not sent to the budget.
-impl<S, R> Drop for Call<S, R> {
+impl Drop for Layer {
     #[inline]
     fn drop(&mut self) {
-        if let Some(taken) = self.retry.take() {
-            self.shared.budget.put_back(taken);
+        if self.retry.is_some() {
+            self.put_back();
         }
     }
 }
@@ -92,10 +118,12 @@ where
 {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Performance: the state is built in its place.
-    pub(super) fn calling(future: S::Future, call: Call<S, Req::Replay>) -> Self {
+    pub(super) fn calling(future: S::Future, replay: Req::Replay, call: Call<S>) -> Self {
         Self {
             state: State::Calling { future },
             timer: None,
+            peek: None,
+            replay,
             call,
         }
     }
@@ -158,19 +186,19 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Output<S, Req>> {
         let mut this = self.as_mut().project();
-        let rules = &this.call.shared.rules;
+        let rules = &this.call.layer.shared.rules;
         match result {
             Err(error) => {
                 let error: BoxError = error.into();
                 let read = reading::error(rules, &*error);
-                match this.call.decide(read) {
+                match this.call.decide(this.replay, read) {
                     None => {
                         this.state.set(State::Over);
                         return Poll::Ready(Err(error));
                     }
                     Some(wait) => {
                         this.timer.set(Some(wait));
-                        this.state.set(State::Waiting { discarded: None });
+                        this.state.set(State::Waiting);
                     }
                 }
             }
@@ -179,18 +207,18 @@ where
                 match reading::head(rules, status, headers, answer.extensions()) {
                     None => {
                         let limit = rules.unary_limit.unwrap_or(0);
-                        let peek = Some(Box::new(answer.peek(limit)));
-                        this.state.set(State::Reading { peek });
+                        *this.peek = Some(Box::new(answer.peek(limit)));
+                        this.state.set(State::Reading);
                     }
-                    Some(read) => match this.call.decide(read) {
+                    Some(read) => match this.call.decide(this.replay, read) {
                         None => {
                             this.state.set(State::Over);
                             return Poll::Ready(Ok(answer.into_output()));
                         }
                         Some(wait) => {
                             this.timer.set(Some(wait));
-                            let discarded = Some(Box::new(answer.peek(DISCARDED)));
-                            this.state.set(State::Waiting { discarded });
+                            *this.peek = Some(Box::new(answer.peek(DISCARDED)));
+                            this.state.set(State::Waiting);
                         }
                     },
                 }
@@ -208,33 +236,33 @@ where
                     Poll::Ready(result) => return self.answered(result, cx),
                     Poll::Pending => ready!(self.as_mut().poll_timeout(cx))?,
                 },
-                StateProj::Reading { peek } => {
-                    let Some(mut read) = peek.take() else {
+                StateProj::Reading => {
+                    let Some(mut read) = this.peek.take() else {
                         return Poll::Pending;
                     };
                     if read.poll_end(cx).is_pending() {
-                        *peek = Some(read);
+                        *this.peek = Some(read);
                         ready!(self.as_mut().poll_timeout(cx))?;
                         continue;
                     }
-                    let rules = &this.call.shared.rules;
+                    let rules = &this.call.layer.shared.rules;
                     let reading =
                         reading::end(rules, read.status(), read.headers(), read.trailers());
-                    match this.call.decide(reading) {
+                    match this.call.decide(this.replay, reading) {
                         None => {
                             this.state.set(State::Over);
                             return Poll::Ready(Ok(read.into_output()));
                         }
                         Some(wait) => {
                             this.timer.set(Some(wait));
-                            this.state.set(State::Waiting { discarded: None });
+                            this.state.set(State::Waiting);
                         }
                     }
                 }
-                StateProj::Waiting { discarded } => {
-                    if let Some(answer) = discarded {
-                        if answer.poll_end(cx).is_ready() {
-                            *discarded = None;
+                StateProj::Waiting => {
+                    if let Some(discarded) = this.peek {
+                        if discarded.poll_end(cx).is_ready() {
+                            *this.peek = None;
                         }
                     }
                     if let Some(timer) = this.timer.as_mut().as_pin_mut() {
@@ -242,6 +270,7 @@ where
                     }
                     let end = this.call.plan.deadline.map(tokio::time::sleep_until);
                     this.timer.set(end);
+                    *this.peek = None;
                     this.state.set(State::Readying);
                 }
                 StateProj::Readying => {
@@ -260,11 +289,11 @@ where
                         return Poll::Ready(Err(error.into()));
                     }
                     let now = Instant::now();
-                    let Some(attempt) = this.call.again(now) else {
+                    let Some(attempt) = this.call.again(this.replay, now) else {
                         this.state.set(State::Over);
                         return Poll::Ready(Err(TimedOut::Deadline.into()));
                     };
-                    let timeout = this.call.shared.rules.attempt_timeout;
+                    let timeout = this.call.layer.shared.rules.attempt_timeout;
                     this.call.plan.start(now, timeout);
                     this.timer.set(None);
                     let future = this.call.inner.call(attempt);
@@ -298,11 +327,12 @@ where
             .deadline
             .is_some_and(|end| end <= Instant::now());
         // The attempt is cancelled before the next one is decided.
+        *this.peek = None;
         this.state.set(State::Over);
-        match this.call.decide(Reading::Failed(failed)) {
+        match this.call.decide(this.replay, Reading::Failed(failed)) {
             Some(wait) => {
                 this.timer.set(Some(wait));
-                this.state.set(State::Waiting { discarded: None });
+                this.state.set(State::Waiting);
                 Poll::Ready(Ok(()))
             }
             None if over => Poll::Ready(Err(TimedOut::Deadline.into())),
@@ -311,7 +341,7 @@ where
     }
 }
 
-impl<S, R: Replay> Call<S, R> {
+impl<S> Call<S> {
     /// Whether the head of an answer shows a success.
     #[inline]
     fn is_success(&self, status: StatusCode, headers: &HeaderMap, set: &Extensions) -> bool {
@@ -323,12 +353,12 @@ impl<S, R: Replay> Call<S, R> {
 
     #[inline(never)]
     fn is_success_by_rules(&self, status: StatusCode, all: &HeaderMap, set: &Extensions) -> bool {
-        reading::head(&self.shared.rules, status, all, set) == Some(Reading::Success)
+        reading::head(&self.layer.shared.rules, status, all, set) == Some(Reading::Success)
     }
 
     #[inline]
     fn succeeded(&self) {
-        self.shared.budget.on_success(Instant::now);
+        self.layer.shared.budget.on_success(Instant::now);
         if let Some(start) = self.plan.started {
             self.measure(start);
         }
@@ -337,12 +367,12 @@ impl<S, R: Replay> Call<S, R> {
     #[inline(never)]
     fn measure(&self, start: Instant) {
         if self.plan.deadline.is_some() {
-            self.shared.fastest.success(start, Instant::now());
+            self.layer.shared.fastest.success(start, Instant::now());
         }
     }
 
     /// Counts the end of an attempt. Returns the wait before the next one, `None` when the call ends.
-    fn decide(&mut self, read: Reading) -> Option<Sleep> {
+    fn decide(&mut self, replay: &mut impl Replay, read: Reading) -> Option<Sleep> {
         let failed = match read {
             Reading::Success => {
                 self.succeeded();
@@ -357,7 +387,7 @@ impl<S, R: Replay> Call<S, R> {
             fastest,
             too_late,
             ..
-        } = &*self.shared;
+        } = &*self.layer.shared;
         let now = Instant::now();
         self.attempts.count(failed.ran);
         let left = self
@@ -371,7 +401,7 @@ impl<S, R: Replay> Call<S, R> {
         };
         let situation = Situation {
             max_attempts,
-            is_idempotent: rules.every_method || self.replay.is_idempotent(),
+            is_idempotent: rules.every_method || replay.is_idempotent(),
             left,
             needed: rules.least_time.max(fastest.get(now)),
         };
@@ -385,14 +415,14 @@ impl<S, R: Replay> Call<S, R> {
             }
             return None;
         };
-        if !self.replay.stop() {
+        if !replay.stop() {
             if !failed.ran.is_free() {
                 budget.failure_without_retry();
             }
             return None;
         }
         if !failed.ran.is_free() {
-            self.retry = Some(budget.take_failure(now)?);
+            self.layer.retry = Some(budget.take_failure(now)?);
         }
         let attempts = &mut self.attempts;
         attempts.waited = after;
@@ -406,7 +436,7 @@ impl<S, R: Replay> Call<S, R> {
     }
 
     /// Makes the next attempt. `None` when no time is left.
-    fn again(&mut self, now: Instant) -> Option<R::Attempt> {
+    fn again<R: Replay>(&mut self, replay: &mut R, now: Instant) -> Option<R::Attempt> {
         let left = self
             .plan
             .deadline
@@ -415,13 +445,11 @@ impl<S, R: Replay> Call<S, R> {
             return None;
         }
         let (stated, earlier) = (self.plan.stated, self.attempts.all());
-        let header = self.shared.rules.attempt_header.as_ref();
-        let attempt = self
-            .replay
-            .again(|headers| stated.write(headers, left, earlier, header))?;
-        self.shared.retries.add();
-        if self.retry.take().is_none() {
-            self.shared.free.add();
+        let header = self.layer.shared.rules.attempt_header.as_ref();
+        let attempt = replay.again(|headers| stated.write(headers, left, earlier, header))?;
+        self.layer.shared.retries.add();
+        if self.layer.retry.take().is_none() {
+            self.layer.shared.free.add();
         }
         Some(attempt)
     }
@@ -436,8 +464,8 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Calling { .. } => "Calling",
-            State::Reading { .. } => "Reading",
-            State::Waiting { .. } => "Waiting",
+            State::Reading => "Reading",
+            State::Waiting => "Waiting",
             State::Readying => "Readying",
             State::Over => "Over",
         };

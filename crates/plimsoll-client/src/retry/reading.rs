@@ -187,7 +187,7 @@ fn grpc(rules: &Rules, metadata: &HeaderMap) -> Reading {
     }
     let rejected = metadata.contains_key(REJECTED_BY);
     let retried = code.is_some_and(|code| rules.retries_code(code));
-    let hint = RetryHint::grpc(metadata);
+    let hint = RetryHint::grpc(metadata, rules.longest_hint);
     // gRFC A6: a pushback that forbids retries counts as a failure, whatever the code.
     if hint != RetryHint::Never && !retried && !(rejected && code != Some(DEADLINE_EXCEEDED)) {
         return Reading::Final;

@@ -9,7 +9,13 @@ use std::{
 use plimsoll_core::protocol::BoxError;
 use tower_service::Service;
 
-use super::{RetryFuture, decide::Attempts, future::Call, handle::Shared, plan::Plan};
+use super::{
+    RetryFuture,
+    decide::Attempts,
+    future::{Call, Layer},
+    handle::Shared,
+    plan::Plan,
+};
 use crate::{answer::ReadAnswer, request::ReplayRequest};
 
 /// The Tower service that sends a request again when its call failed.
@@ -68,12 +74,13 @@ where
     fn call(&mut self, req: Req) -> Self::Future {
         let Shared { rules, budget, .. } = &*self.shared;
         budget.on_request();
-        let mut plan = Plan::default();
-        // Performance: most of the rest is out of line for requests that state nothing.
-        let states = !req.headers().is_empty() || req.extensions().is_some_and(|e| !e.is_empty());
-        if states || rules.is_timed() {
-            plan = Plan::new(rules, &req);
+        // Performance: a request that states nothing has no plan (`instructions`, `retry@accept`).
+        if !rules.is_timed() {
+            if let Some(replay) = req.keep_bare() {
+                return self.send(req.first(0, None), replay, Plan::default());
+            }
         }
+        let plan = Plan::new(rules, &req);
         if req.has_body() {
             return self.send_recorded(req, plan);
         }
@@ -114,13 +121,12 @@ impl<S> Retry<S> {
         let mut inner = mem::replace(&mut self.inner, clone);
         RetryFuture::calling(
             inner.call(attempt),
+            replay,
             Call {
                 inner,
-                replay,
-                shared: Arc::clone(&self.shared),
                 plan,
                 attempts: Attempts::default(),
-                retry: None,
+                layer: Layer::of(&self.shared),
             },
         )
     }

@@ -149,8 +149,8 @@ impl RetryBuilder {
         self
     }
 
-    /// Sets the ceiling of hints. A longer `Retry-After` is shortened to it; a longer gRPC pushback
-    /// ends the call.
+    /// Sets the ceiling of hints. A longer `Retry-After` or `RetryInfo` is shortened to it; a longer
+    /// gRPC pushback ends the call.
     #[must_use]
     pub fn longest_hint(mut self, longest: Duration) -> Self {
         self.rules.longest_hint = longest;

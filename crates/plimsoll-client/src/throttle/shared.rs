@@ -252,3 +252,38 @@ impl Shared {
         Some(probability(requests, accepts, self.multiplier()))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Fails when `overdue` returns early for a tick with calls that are overdue.
+        #[test]
+        fn the_short_path_of_overdue_calls_counts_as_the_long_one(
+            calls in proptest::collection::vec((0..3_u32, any::<bool>()), 0..60),
+            rest in 0..30_u32,
+            latency in proptest::option::of(1..40_000_000_000_u64),
+        ) {
+            let (shared, critical) = (Shared::default(), Criticality::Critical);
+            if let Some(latency) = latency {
+                shared.patience.accepted(latency);
+            }
+            let mut now = 0;
+            for (step, has_head) in calls {
+                now += step;
+                shared.sent(critical, now);
+                if has_head {
+                    shared.head(critical, now);
+                }
+            }
+            for tick in now..=now + rest {
+                let answered = shared.answered.load(Relaxed);
+                let long = shared.overdue_since(critical, answered, tick);
+                prop_assert_eq!(shared.overdue(critical, tick), long, "in tick {}", tick);
+            }
+        }
+    }
+}

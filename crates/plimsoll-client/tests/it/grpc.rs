@@ -32,6 +32,8 @@ struct Flaky {
     failures: Arc<AtomicU32>,
     code: Code,
     pushback: Option<&'static str>,
+    /// `google.rpc.Status`.
+    details: &'static [u8],
 }
 
 impl NamedService for Flaky {
@@ -51,7 +53,11 @@ impl UnaryService<String> for Flaky {
             if let Some(pushback) = self.pushback {
                 metadata.insert("grpc-retry-pushback-ms", pushback.parse().unwrap());
             }
-            Err(Status::with_metadata(self.code, "flaky", metadata))
+            let details = bytes::Bytes::from_static(self.details);
+            let (code, message) = (self.code, "flaky");
+            Err(Status::with_details_and_metadata(
+                code, message, details, metadata,
+            ))
         } else {
             let earlier = request.metadata().get("grpc-previous-rpc-attempts");
             let earlier = earlier.map_or("none", |value| value.to_str().unwrap());
@@ -89,7 +95,12 @@ fn with_trailers(answer: http::Response<Body>) -> http::Response<Body> {
     }
     let (mut head, _) = answer.into_parts();
     let mut trailers = http::HeaderMap::new();
-    for name in ["grpc-status", "grpc-message", "grpc-retry-pushback-ms"] {
+    for name in [
+        "grpc-status",
+        "grpc-message",
+        "grpc-retry-pushback-ms",
+        "grpc-status-details-bin",
+    ] {
         if let Some(value) = head.headers.remove(name) {
             trailers.insert(name, value);
         }
@@ -129,12 +140,18 @@ async fn call(
     layer: &RetryLayer,
 ) -> Result<Response<String>, Status> {
     let failures = Arc::new(AtomicU32::new(failures));
-    let channel = serve(Flaky {
+    let details = &[];
+    let flaky = Flaky {
         failures,
         code,
         pushback,
-    })
-    .await;
+        details,
+    };
+    call_of(flaky, layer).await
+}
+
+async fn call_of(flaky: Flaky, layer: &RetryLayer) -> Result<Response<String>, Status> {
+    let channel = serve(flaky).await;
     let stack = ServiceBuilder::new()
         .layer(layer.clone())
         .map_request(|req: http::Request<_>| req.map(Body::new))
@@ -212,6 +229,28 @@ async fn pushback_sets_the_wait_or_forbids_the_retry() {
             .is_err()
     );
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// A status with a `RetryInfo` of 300 ms, as any gRPC server writes it.
+const RETRY_INFO: &[u8] = b"\x08\x0e\x1a4\x0a(type.googleapis.com/google.rpc.RetryInfo\
+    \x12\x08\x0a\x06\x10\x80\xc6\x86\x8f\x01";
+
+#[tokio::test]
+async fn retry_info_in_trailers_is_a_lower_bound_and_yields_to_a_pushback() {
+    for (pushback, at_least, retries) in [(None, 300, 1), (Some("-1"), 0, 0)] {
+        let layer = settings().build().unwrap();
+        let flaky = Flaky {
+            failures: Arc::new(AtomicU32::new(1)),
+            code: Code::Unavailable,
+            pushback,
+            details: RETRY_INFO,
+        };
+        let start = Instant::now();
+        let answer = call_of(flaky, &layer).await;
+        assert_eq!(answer.is_ok(), retries == 1, "{pushback:?}");
+        assert_eq!(layer.handle().retries(), retries, "{pushback:?}");
+        assert!(start.elapsed() >= ms(at_least), "{pushback:?}");
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,16 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
             "\n\x01",
             "\n\x02",
             "\n\x03",
+            "\n\x06",
+            // A status with a `RetryInfo` of 1.5 s: whole, and in parts.
+            "CAgSDHJhdGUgbGltaXRlZBo2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgBEIDKte4B",
+            "CAgSDHJhdGUgbGltaXRlZBo2",
+            "Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZv",
+            "EgoKCAgBEIDKte4B",
+            // The same as bytes: the name of the detail, and a delay.
+            "\n\x07",
+            "\x1a\x34\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12\x08\x0a\x06",
+            "\x08\x05\x10\x07\x18\x01",
             "5",
             "-1",
             "99999999999999999999",
@@ -49,7 +59,7 @@ proptest! {
     }
 }
 
-const HOSTILE: [&str; 12] = [
+const HOSTILE: [&str; 13] = [
     "",
     "-1",
     "0",
@@ -62,11 +72,18 @@ const HOSTILE: [&str; 12] = [
     "2147483648",
     "-2147483648",
     "9223372036854775807",
+    // A `RetryInfo` of 10,000 years.
+    "CA4SBGJ1c3kaNQoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIJCgcIgLyuzpcJ",
 ];
 
 #[tokio::test(start_paused = true)]
 async fn calls_end_by_their_deadline_whatever_the_callee_asks() {
-    for name in ["retry-after", "grpc-retry-pushback-ms", "ratelimit"] {
+    for name in [
+        "retry-after",
+        "grpc-retry-pushback-ms",
+        "grpc-status-details-bin",
+        "ratelimit",
+    ] {
         for value in HOSTILE {
             let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
             let grpc = ("content-type", "application/grpc");

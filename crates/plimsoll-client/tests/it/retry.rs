@@ -429,6 +429,29 @@ async fn grpc_timeouts_shrink_and_grpc_attempts_are_capped_at_five() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn retry_info_of_a_grpc_head_is_a_lower_bound_and_yields_to_a_pushback() {
+    // A status with a `RetryInfo` of 20 s.
+    let details = "CA4SBGJ1c3kaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIIFA";
+    let info = ("grpc-status-details-bin", details);
+    let pushback = ("grpc-retry-pushback-ms", "500");
+    for (fields, expected) in [
+        (vec![info], 20_000..=22_000_u128),
+        (vec![info, pushback], 500..=500),
+    ] {
+        let mut head = vec![("content-type", "application/grpc"), ("grpc-status", "14")];
+        head.extend(fields);
+        let callee = Callee::new([Answer::Head(200, head)]);
+        let layer = settings().build().unwrap();
+        assert_eq!(code(&callee, &layer, get()).await, 200);
+        let times = callee.times();
+        assert!(
+            times.len() == 2 && expected.contains(&times[1]),
+            "{times:?}"
+        );
+    }
+}
+
 #[test]
 fn settings_out_of_bounds_are_errors() {
     let error = |builder: RetryBuilder| builder.build().unwrap_err();

@@ -219,8 +219,8 @@ pub trait Policy<Req>: Send + Sync {
     }
 
     /// Reports how long a failed or overloaded answer asks its callers to wait, before the permit
-    /// ends: `Retry-After` or `grpc-retry-pushback-ms` of its head, or of its trailers. Does nothing by
-    /// default.
+    /// ends: `Retry-After`, or gRPC's pushback or `RetryInfo`, of its head or its trailers. Does
+    /// nothing by default.
     ///
     /// The value comes from the callee: bound it. `now` is the time of the head, or of the trailers.
     fn asked_to_wait(&self, permit: &Self::Permit, wait: Duration, now: Instant) {

@@ -16,7 +16,7 @@ use std::{
 use tower_service::Service;
 
 #[doc(hidden)]
-pub use self::refusal::grpc_trailers;
+pub use self::refusal::{grpc_trailers, retry_info};
 pub use self::{
     http::{Carried, GateBody, Http, HttpCall, SpeaksHttp},
     plain::{BoxError, ClassifyPlain, Plain, PlainError},

@@ -14,6 +14,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
+pub use self::details::retry_info;
 use self::{
     accept::accepts_problems,
     headers::{Headers, NO_STORE, threshold},

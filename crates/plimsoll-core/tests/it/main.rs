@@ -22,6 +22,7 @@ mod policies;
 mod priority;
 mod rates;
 mod release;
+mod retry_info;
 mod sample;
 mod shadow;
 mod sockets;

@@ -1,8 +1,12 @@
 //! `google.rpc.Status` with its details, in protobuf.
 
+mod read;
+
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+
+pub use self::read::retry_info;
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
