@@ -108,6 +108,13 @@ pub fn all(rows: &[Row]) -> Vec<Bar> {
             over_bare,
         ),
         Bar::new(
+            "an adaptive limit, instructions over bare",
+            561.0,
+            rows,
+            |case| case == "adaptive@accept",
+            over_bare,
+        ),
+        Bar::new(
             "an open breaker's rejection without its response, ns",
             200.0,
             rows,
