@@ -39,8 +39,8 @@ use super::{
 /// | load follows idle time | the window starts again; a service that was never under load starts as at first |
 /// | calls in flight are too late for a stated deadline | falls to what is in time, even if no request was rejected |
 /// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit alternates by a fifth around its goal to measure it |
-/// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first |
-/// | a tenth of the calls is dropped | less headroom |
+/// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first, unless it was measured under less load |
+/// | a tenth of the calls is dropped | less headroom, and a shorter queue |
 /// | requests state a deadline | at most what the service answers within 0.6 of it; the queue leaves a reserve |
 ///
 /// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 under

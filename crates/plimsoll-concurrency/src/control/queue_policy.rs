@@ -11,9 +11,10 @@ const LONGEST: f64 = 1e6;
 ///
 /// Under saturation a longer queue serves no request that would not be served without it, so the
 /// queue holds one no-load latency's worth of calls, and down to a tenth of that when callers leave
-/// before they are answered. While the service keeps up, what waits is a burst, and so it is `during_probe`, which lasts a few windows. Where requests state deadlines, a
-/// part of the time that the calls `ahead` leave of it is reserve: with a queue that uses all of it,
-/// every answer is nearly late.
+/// before they are answered. While the service keeps up, what waits is a burst, and so it is
+/// `during_probe`, which lasts a few windows. Where requests state deadlines, a part of the time that
+/// the calls `ahead` leave of it is reserve: with a queue that uses all of it, every answer is nearly
+/// late.
 pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u32, Duration)> {
     let tuning = &model.tuning;
     let calm = if during_probe { 1.0 } else { model.calm() };
