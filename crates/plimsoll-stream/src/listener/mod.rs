@@ -33,7 +33,10 @@
 //! While a server cannot write, it polls neither the response's stream nor the WebSocket's task. So
 //! no code of a handler can find out that its client has stopped reading. The write itself can: an
 //! error makes hyper drop the connection, and with it the stream, whose `Drop` runs. This holds for
-//! server-sent events, downloads, upgraded sockets and gRPC.
+//! server-sent events, downloads and upgraded sockets over HTTP/1.
+//!
+//! Over HTTP/2 a client can close the window of one stream and read the others, which blocks no
+//! write. There each stream needs a deadline of its own, which `grpc::StreamServer` has.
 //!
 //! The deadline counts from the first blocked write, and starts again with each write that made
 //! progress. A client that reads a little now and then is not disconnected; what it misses is
