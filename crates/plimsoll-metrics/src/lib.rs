@@ -113,7 +113,7 @@
 //!
 //! # Permit times
 //!
-//! The time from admission to the end of the body is measured for one request in 64, chosen at
+//! The time from admission to the end of the body is measured for one request in 128, chosen at
 //! random: it takes a clock read at the end, which costs as much as all other recording of a
 //! request. [`GateMetrics::every_permit`] measures all.
 //!

@@ -64,7 +64,7 @@ pub struct GateSnapshot {
     pub waits: Latencies,
     /// The times in the queue of the last minute or two.
     pub recent_waits: Latencies,
-    /// Admission to the end of the body, of one request in 64 or of
+    /// Admission to the end of the body, of one request in 128 or of
     /// [all](crate::GateMetrics::every_permit).
     pub permits: Latencies,
     /// The policies that the gate watches.

@@ -73,10 +73,11 @@ fn plimsoll() -> Vec<Driver> {
         let now = Instant::now();
         move |call| {
             let Some(recorder) = &recorder else { return };
-            if !recorder.admit_quickly() {
+            if !recorder.owned().admit_quickly() {
                 recorder.admit();
             }
-            if !recorder.end_quickly(black_box(Ended::from(Class::Success)), latency(call)) {
+            let end = black_box(Ended::from(Class::Success));
+            if !recorder.owned().end_quickly(end, latency(call)) {
                 let latency = Duration::from_nanos(latency(call));
                 gate.finished("edge", &Outcome::new(Class::Success, latency, now));
             }

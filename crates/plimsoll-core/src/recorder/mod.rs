@@ -7,20 +7,26 @@
 pub mod buckets;
 pub mod layout;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use self::buckets::{Buckets, Own, Shared, Write};
 #[cfg(not(loom))]
 use crate::slot::claim_slot;
 use crate::{
     Class, End, Outcome,
+    outcome::NO_HEAD,
     slot::{slot, slots},
 };
 
 const SUCCESS: usize = Class::Success.index();
 const _: () = assert!(SUCCESS == 0);
+/// All counters of a shard are on one pair of cache lines.
+const _: () = assert!(size_of::<Shard>() == 128);
 
-/// The counters of one writer, on its own cache lines (two, since processors fetch them in pairs).
+/// The counters of one writer, on its own cache lines: two, since processors fetch them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Shard {
@@ -64,23 +70,34 @@ impl Shard {
         successes >= measured_at
     }
 
-    /// As [`end`](Self::end) by the owner, for a success with a head, in an octave that was
-    /// used before, whose permit time is not measured. Returns `false`, and has done nothing, for
-    /// any other end.
+    /// As [`end`](Self::end) by the owner, for a success with a head whose permit time is not
+    /// measured. Returns `false`, and has done nothing, for any other end.
     #[inline]
     fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
-        let successes = self.finished[SUCCESS].load(Relaxed);
+        let successes = &self.finished[SUCCESS];
         // Performance: one test for both (`instructions`, `adaptive-metrics@accept`).
-        let is_usual = end.class.index() | usize::from(end.body_dropped) == SUCCESS;
-        if !is_usual || successes >= self.measured_at.load(Relaxed) {
+        let is_success = end.class.index() | usize::from(end.body_dropped) == SUCCESS;
+        if !is_success || successes.load(Relaxed) >= self.measured_at.load(Relaxed) {
             return false;
         }
-        // A call without a head is beyond the range.
         let Some(count) = self.latency.count(head_nanos) else {
-            return false;
+            return self.end_long(head_nanos);
         };
         Own::add(count, 1);
         Own::add(&self.latency.nanos, head_nanos);
+        Own::add(successes, 1);
+        true
+    }
+
+    /// Performance: out of line, so that the usual end saves no register (`instructions`,
+    /// `gate-metrics@accept`).
+    #[cold]
+    #[inline(never)]
+    fn end_long(&self, head_nanos: u64) -> bool {
+        if head_nanos == NO_HEAD {
+            return false;
+        }
+        self.latency.record::<Own>(head_nanos);
         Own::add(&self.finished[SUCCESS], 1);
         true
     }
@@ -90,10 +107,37 @@ impl Shard {
     }
 }
 
+/// The shards that have one writer, by its slot. Clones share them.
+///
+/// Performance: a gate holds this list itself, and an empty one without a recorder, so that one
+/// comparison finds a thread without a shard and a gate without a recorder (`instructions`,
+/// `adaptive-metrics@accept`).
+#[derive(Debug, Clone, Default)]
+pub struct Owned(Arc<[Shard]>);
+
+impl Owned {
+    /// Counts an admission, if this thread is known to own a shard. `false`: it did nothing.
+    #[inline]
+    pub fn admit_quickly(&self) -> bool {
+        let Some(shard) = self.0.get(slot()) else {
+            return false;
+        };
+        Own::add(&shard.admitted, 1);
+        true
+    }
+
+    /// Counts a usual end, if this thread is known to own a shard. `false`: it did nothing.
+    #[inline]
+    pub fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
+        let own = self.0.get(slot());
+        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
+    }
+}
+
 /// All counters of a gate that its usual requests write to.
 #[derive(Debug)]
 pub struct Recorder {
-    own: Box<[Shard]>,
+    own: Owned,
     /// For threads without a slot.
     shared: Box<Shard>,
 }
@@ -123,7 +167,7 @@ impl Recorder {
     )]
     pub fn new() -> Self {
         Self {
-            own: (0..slots()).map(|_| Shard::default()).collect(),
+            own: Owned((0..slots()).map(|_| Shard::default()).collect()),
             shared: Box::default(),
         }
     }
@@ -134,31 +178,19 @@ impl Recorder {
         let claim = claim_slot;
         #[cfg(loom)]
         let claim = || None::<usize>;
-        self.own
-            .get(slot())
-            .or_else(|| claim().and_then(|slot| self.own.get(slot)))
+        let Owned(own) = &self.own;
+        own.get(slot())
+            .or_else(|| claim().and_then(|slot| own.get(slot)))
     }
 
-    /// Counts an admission, if this thread is known to own a shard. `false`: it did nothing.
-    #[inline]
-    pub fn admit_quickly(&self) -> bool {
-        let Some(shard) = self.own.get(slot()) else {
-            return false;
-        };
-        Own::add(&shard.admitted, 1);
-        true
+    /// The shards that have one writer.
+    pub fn owned(&self) -> &Owned {
+        &self.own
     }
 
     /// Counts an admission.
     pub fn admit(&self) {
         on_own_shard!(self, |shard, W| W::add(&shard.admitted, 1));
-    }
-
-    /// Counts a usual end, if this thread is known to own a shard. `false`: it did nothing.
-    #[inline]
-    pub fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
-        let own = self.own.get(slot());
-        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
     }
 
     /// Counts an end. Returns whether its permit time is to be measured.
@@ -186,7 +218,7 @@ impl Recorder {
 
     /// All shards, to be read.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
-        self.own.iter().chain([&*self.shared])
+        self.own.0.iter().chain([&*self.shared])
     }
 
     /// Bytes of memory.
