@@ -16,7 +16,7 @@ use plimsoll_core::{
     Class, Kind, Observe, Outcome, Rejected,
     support::{
         Recorder, Shard,
-        buckets::{Buckets, Shared},
+        buckets::{Buckets, Counts, Shared},
     },
 };
 use tokio::time::Instant;
@@ -65,7 +65,7 @@ struct Inner {
     policies: Policies,
     /// Shared by all threads: a queued request has taken the lock of its queue.
     wait: Buckets,
-    /// Shared by all threads: few requests are measured.
+    /// Permit times of threads without a shard, and beyond the counts of a shard.
     permit: Buckets,
     every_permit: AtomicBool,
     /// `None`: the usual header.
@@ -115,8 +115,7 @@ impl GateMetrics {
     }
 
     /// Measures the permit time of every request, for all clones. By default it is measured for one
-    /// request in 128, chosen at random, since a request then takes one more clock read, and all
-    /// threads write to one histogram.
+    /// request in 128, chosen at random, since a request then takes one more clock read.
     pub fn every_permit(self) -> Self {
         self.0.every_permit.store(true, Relaxed);
         self
@@ -170,19 +169,22 @@ impl GateMetrics {
     /// Latencies so far: request to head of the response, without cancelled calls, overloaded
     /// answers and rejections of inner gates.
     pub fn latency(&self) -> Latencies {
-        Latencies::of(&self.0.recorder.shards().map(|shard| &shard.latency))
+        let shards = self.0.recorder.shards();
+        Latencies::of(&shards.map(|shard| &shard.latency as &dyn Counts))
     }
 
     /// Waits so far: the time in the queue of requests that were queued, whether they then ran or
     /// left.
     pub fn waits(&self) -> Latencies {
-        Latencies::of(&[&self.0.wait].into_iter())
+        Latencies::of(&[&self.0.wait as &dyn Counts].into_iter())
     }
 
     /// Times that permits were held so far, from admission to the end of the body: those of one
     /// request in 128, or of [all](Self::every_permit).
     pub fn permits(&self) -> Latencies {
-        Latencies::of(&[&self.0.permit].into_iter())
+        let shards = self.0.recorder.shards();
+        let own = shards.map(|shard| &shard.permits as &dyn Counts);
+        Latencies::of(&own.chain([&self.0.permit as &dyn Counts]))
     }
 
     /// The bytes of the counters and histograms.
@@ -223,7 +225,10 @@ impl GateMetrics {
 
     #[cold]
     fn measure_permit(&self, outcome: &Outcome) {
-        self.0.permit.record::<Shared>(outcome.ran_nanos());
+        let nanos = outcome.ran_nanos();
+        if !self.0.recorder.permit(nanos) {
+            self.0.permit.record::<Shared>(nanos);
+        }
         let next = if self.0.every_permit.load(Relaxed) {
             0
         } else {

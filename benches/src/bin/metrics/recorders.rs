@@ -66,7 +66,8 @@ fn drivers<F: FnMut(u64) + Send + 'static>(make: impl Fn() -> F) -> Vec<Driver> 
     vec![driver(make()), driver(make())]
 }
 
-fn plimsoll() -> Vec<Driver> {
+/// Two drivers that count in one gate.
+pub(super) fn plimsoll() -> Vec<Driver> {
     let gate = Metrics::new().gate("edge");
     drivers(|| {
         let (gate, recorder) = (gate.clone(), gate.recorder());

@@ -6,7 +6,7 @@ use std::{
         OnceLock,
         atomic::{
             AtomicU64,
-            Ordering::{Relaxed, Release},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
 };
@@ -95,7 +95,7 @@ impl Buckets {
     }
 
     /// The counts of an octave; `None` while it has none.
-    pub fn octave(&self, number: usize) -> Option<&[AtomicU64]> {
+    fn octave(&self, number: usize) -> Option<&[AtomicU64]> {
         match number.checked_sub(TOGETHER) {
             None => {
                 let start = number * PER_OCTAVE;
@@ -113,6 +113,30 @@ impl Buckets {
             size_of::<Others>() + used.count() * size_of::<Octave>()
         });
         first + others
+    }
+}
+
+/// A histogram to be read.
+pub trait Counts {
+    /// The exact sum, in nanoseconds.
+    fn nanos(&self) -> u64;
+    /// Adds the counts of an octave. `false` if it has none.
+    fn add_to(&self, octave: usize, sums: &mut [u64; PER_OCTAVE]) -> bool;
+}
+
+impl Counts for Buckets {
+    fn nanos(&self) -> u64 {
+        self.nanos.load(Acquire)
+    }
+
+    fn add_to(&self, octave: usize, sums: &mut [u64; PER_OCTAVE]) -> bool {
+        let Some(counts) = self.octave(octave) else {
+            return false;
+        };
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum = sum.wrapping_add(count.load(Acquire));
+        }
+        true
     }
 }
 
