@@ -67,7 +67,8 @@
 //! The board has no login: every client that reaches its path can read names, settings and counters. Add a
 //! layer with the authentication of your operators, or serve the router on a listener of its own.
 //! Names of gates and policies, reasons and keys are text in the page, whatever they contain. Keys
-//! in events are hashes unless [`show_keys`](Dashboard::show_keys) is set.
+//! in events, and those with the most rejections
+//! ([`offenders`](plimsoll_metrics::GateMetrics::offenders)), are hashes unless [`show_keys`](Dashboard::show_keys) is set.
 //!
 //! # Task
 //!

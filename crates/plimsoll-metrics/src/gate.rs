@@ -1,6 +1,7 @@
 //! The counters of one gate: an `Observe` made of atomics.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -13,7 +14,7 @@ use std::{
 
 use http::HeaderName;
 use plimsoll_core::{
-    Class, Kind, Observe, Outcome, Rejected,
+    Class, Kind, Observe, Outcome, Rejected, RequestHead,
     support::{
         Recorder, Shard,
         buckets::{Buckets, Counts, Shared},
@@ -26,6 +27,7 @@ use crate::{
     criticality::criticality,
     exemplars::{Exemplars, Kept},
     latency::Latencies,
+    offenders::Offenders,
     recent::Recent,
     rejections::{Policies, by_criticality},
     shard::Shards,
@@ -75,6 +77,8 @@ struct Inner {
     recent_wait: Recent,
     /// `None` unless asked for.
     exemplars: OnceLock<Arc<Kept>>,
+    /// `None` unless asked for.
+    offenders: OnceLock<Box<Offenders>>,
 }
 
 /// Requests between two whose permit time is measured, on average. A clock read costs as much as
@@ -98,6 +102,7 @@ impl GateMetrics {
             recent_latency: Recent::new(now),
             recent_wait: Recent::new(now),
             exemplars: OnceLock::new(),
+            offenders: OnceLock::new(),
         }))
     }
 
@@ -134,6 +139,32 @@ impl GateMetrics {
     /// permit.
     pub fn exemplars(&self) -> Exemplars {
         Exemplars::new(Arc::clone(self.0.exemplars.get_or_init(Arc::default)))
+    }
+
+    /// Counts rejections by the key that `read` returns for a request, for all clones: the
+    /// [ten keys](GateSnapshot::offenders) with the most. `None` counts nothing. The first call
+    /// counts.
+    ///
+    /// Use what the policies of the gate limit by, such as a header. Admitted requests cost
+    /// nothing; a rejected one takes a lock that is nearly never taken by another thread. Each thread
+    /// has 64 counters, so memory is bounded whatever the keys are, and a key that has more than one
+    /// in 64 of a thread's rejections has a counter. A panic in `read` is caught, and loses the key.
+    ///
+    /// ```
+    /// use plimsoll_metrics::Metrics;
+    ///
+    /// let edge = Metrics::new().gate("edge").offenders(|request| {
+    ///     Some(request.headers.get("x-api-key")?.to_str().ok()?.into())
+    /// });
+    /// assert_eq!(edge.snapshot().offenders, []);
+    /// ```
+    pub fn offenders<F>(self, read: F) -> Self
+    where
+        F: for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        let made = || Box::new(Offenders::new(read));
+        self.0.offenders.get_or_init(made);
+        self
     }
 
     /// The current counters.
@@ -191,7 +222,8 @@ impl GateMetrics {
     pub fn bytes(&self) -> usize {
         let counted = self.0.recorder.bytes() + self.0.rejections.bytes();
         let durations = self.0.wait.bytes() + self.0.permit.bytes();
-        size_of::<Inner>() + size_of::<Recorder>() + counted + durations
+        let keys = self.0.offenders.get().map_or(0, |of| of.bytes());
+        size_of::<Inner>() + size_of::<Recorder>() + counted + durations + keys
     }
 
     /// All figures of the gate, and of the policies that it watches.
@@ -210,6 +242,7 @@ impl GateMetrics {
             permits: self.permits(),
             policies: self.0.watched.read(),
             exemplars: (self.0.exemplars.get()).map_or_else(Vec::new, |kept| kept.read()),
+            offenders: (self.0.offenders.get()).map_or_else(Vec::new, |of| of.read()),
             bytes: self.bytes(),
         }
     }
@@ -258,6 +291,10 @@ impl Observe for GateMetrics {
         let criticality = criticality(rejected.request, self.0.criticality.get()) as usize;
         let kind = rejection.kind().index();
         self.0.rejections.reject(row, kind, criticality);
+        if let (Some(offenders), Some(request)) = (self.0.offenders.get(), &rejected.request) {
+            // Last: a panic of the user's function loses the key only.
+            offenders.count(request);
+        }
     }
 
     fn abandoned(&self, _: &str, waited: Duration) {

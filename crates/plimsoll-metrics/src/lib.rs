@@ -212,6 +212,7 @@ mod latency;
 mod layout;
 mod metrics;
 mod names;
+mod offenders;
 mod parts;
 mod prometheus;
 mod pulled;
@@ -249,6 +250,7 @@ pub use self::{
     histogram::Distribution,
     latency::Latencies,
     metrics::Metrics,
+    offenders::Offender,
     service::{MetricsFuture, MetricsService},
     snapshot::{AlarmSnapshot, GateSnapshot, PartSnapshot, PolicySnapshot, Snapshot},
     watcher::Watcher,
