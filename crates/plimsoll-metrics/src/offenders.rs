@@ -39,7 +39,7 @@ type Read = dyn for<'a> Fn(&RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sy
 pub(crate) struct Offenders {
     /// The gate catches its panics.
     read: AssertUnwindSafe<Box<Read>>,
-    /// Keys are chosen by callers: no one of them must be able to choose equal hashes.
+    /// Secret, since callers choose keys, and must not be able to choose ones of equal hashes.
     seed: RandomState,
     own: Box<[OnceLock<Box<Mutex<Top>>>]>,
     /// For threads without a slot.
@@ -145,8 +145,9 @@ impl Top {
             error,
             key: key[..end].into(),
         };
-        if self.0.len() < COUNTERS {
-            self.0.reserve_exact(COUNTERS - self.0.len());
+        let is_full = self.0.len() >= COUNTERS;
+        if !is_full {
+            self.0.reserve_exact(COUNTERS.saturating_sub(self.0.len()));
             self.0.push(counter);
         } else if let Some(least) = self.0.iter_mut().min_by_key(|counter| counter.count) {
             *least = counter;

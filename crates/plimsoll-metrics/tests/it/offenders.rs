@@ -59,7 +59,6 @@ fn rejections_are_counted_by_key_to_the_unit_over_all_threads() {
 #[test]
 fn a_key_with_many_rejections_stays_beside_a_flood_of_others() {
     let gate = gate();
-    let before = gate.bytes();
     for number in 0..20_000 {
         reject(&gate, &format!("other {number}"));
         if number % 10 == 0 {
@@ -70,11 +69,24 @@ fn a_key_with_many_rejections_stays_beside_a_flood_of_others() {
     assert_eq!(key, "offender");
     assert!((1_500..=2_000).contains(&rejected), "{rejected}");
     assert!((2_000..2_500).contains(&at_most), "{at_most}");
+}
+
+#[test]
+fn law_07_keys_without_end_take_a_fixed_number_of_counters() {
+    let gate = gate();
+    let before = gate.bytes();
+    let allocated = allocation_counter::measure(|| {
+        for number in 0..20_000 {
+            reject(&gate, &format!("{number} {}", "k".repeat(200)));
+        }
+    });
     // One table of rejections, and 64 counters with keys of up to 64 bytes.
+    let stated = (gate.bytes() - before) as i64;
+    assert!(stated < 16 * 1024, "{stated}");
+    let taken = allocated.bytes_current;
     assert!(
-        gate.bytes() - before < 16 * 1024,
-        "{}",
-        gate.bytes() - before
+        (taken - stated).abs() < 512,
+        "{taken} bytes, {stated} stated"
     );
 }
 
