@@ -82,8 +82,9 @@
 //! A second costs one reading of the metrics (`Metrics::snapshot`) and, with viewers, one encoding:
 //! with 50 gates 4 ms and 0.2 ms, and 51 KB per update, whatever the number of viewers. With 20
 //! viewers that read it, all of it took 0.7 % of one core, on a machine that was busy with other
-//! work. `cargo run --release -p plimsoll-dashboard --example board_cost` prints these, and the throughput
-//! of a service with and without a board. A peer costs a request of up to 200 KB every five seconds.
+//! work. `cargo run --release -p plimsoll-dashboard --example board_cost` prints these, and in pairs of
+//! turns with and without a board the ratios of throughput and of processor time per request, with
+//! their intervals. A peer costs a request of up to 200 KB every five seconds.
 //!
 //! | bound | value |
 //! |---|---|

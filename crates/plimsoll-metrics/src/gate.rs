@@ -145,7 +145,8 @@ impl GateMetrics {
     /// [ten keys](GateSnapshot::offenders) with the most. `None` counts nothing. The first call
     /// counts.
     ///
-    /// Use what the policies of the gate limit by, such as a header. Admitted requests cost
+    /// Use what the policies of the gate limit by, such as a header that names a tenant. The text is
+    /// kept and shown to operators, so return no secret. Admitted requests cost
     /// nothing; a rejected one takes a lock that is nearly never taken by another thread. Each thread
     /// has 64 counters, so memory is bounded whatever the keys are, and a key that has more than one
     /// in 64 of a thread's rejections has a counter. A panic in `read` is caught, and loses the key.
@@ -154,7 +155,7 @@ impl GateMetrics {
     /// use plimsoll_metrics::Metrics;
     ///
     /// let edge = Metrics::new().gate("edge").offenders(|request| {
-    ///     Some(request.headers.get("x-api-key")?.to_str().ok()?.into())
+    ///     Some(request.headers.get("x-tenant")?.to_str().ok()?.into())
     /// });
     /// assert_eq!(edge.snapshot().offenders, []);
     /// ```
