@@ -140,8 +140,8 @@
 //!
 //! | gate | instructions | ns |
 //! |---|--:|--:|
-//! | whose policy reads the latency (adaptive limit) | 56 | 1 to 3 |
-//! | whose policy does not (fixed limit): with the clock read at the head, 54 of them | 109 | 21 |
+//! | whose policy reads the latency (adaptive limit) | 57 | 1 to 3 |
+//! | whose policy does not (fixed limit): with the clock read at the head, 54 of them | 110 | 21 |
 //!
 //! Beside [`WaitSpans`], and with any observer that needs no
 //! [request](plimsoll_core::Observe::observes_each_request), they stay. A further observer of
