@@ -77,6 +77,22 @@ impl Entrant {
         Ok(())
     }
 
+    /// As [`round`](Self::round). Returns the time per decision and thread, two threads over one;
+    /// `None` if a thread waited for a processor.
+    ///
+    /// # Errors
+    ///
+    /// When calls did not end as stated.
+    pub fn pair(&mut self, turn: Duration) -> Result<Option<f64>, String> {
+        let before = self.rounds.each_ref().map(Vec::len);
+        self.round(turn)?;
+        let [one, two] = &self.rounds;
+        Ok(match (one.get(before[0]), two.get(before[1])) {
+            (Some(one), Some(two)) => Some(one / two),
+            _ => None,
+        })
+    }
+
     /// Decisions per second of each thread, and whether a thread waited for a processor: meanwhile
     /// the others did not share the limit with it.
     fn turn(&mut self, threads: usize, turn: Duration) -> Result<(f64, bool), String> {

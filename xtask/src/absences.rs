@@ -50,6 +50,10 @@ const ABSENCES: &[Absence] = &[
                 "the guard that ends every permit",
             ),
             (
+                "plimsoll-core/src/gate/granted.rs",
+                "the guard of a permit that was granted and never ran",
+            ),
+            (
                 "plimsoll-core/src/policy/",
                 "combinators forward to the policies in them",
             ),

@@ -406,6 +406,15 @@ const BREACHES: &[Breach] = &[
         test: "law_07_the_oldest_viewer",
     },
     Breach {
+        law: "07",
+        what: "the counters of rejected keys grow without a bound",
+        file: "crates/plimsoll-metrics/src/offenders.rs",
+        find: "let is_full = self.0.len() >= COUNTERS;",
+        replace: "let is_full = false;",
+        package: "plimsoll-metrics",
+        test: "law_07_keys_without_end",
+    },
+    Breach {
         law: "08",
         what: "latency from a clock that tests cannot move",
         file: "crates/plimsoll-core/src/gate/held.rs",

@@ -112,7 +112,7 @@ pub mod support {
         load::LiveRates,
         policy::ledger::{DEFAULT_HINT, Hint, HintOutOfBounds, Ledger, Tally},
         protocol::{grpc_trailers, retry_info},
-        recorder::{Recorder, Shard, buckets, layout},
+        recorder::{Owned, Recorder, Shard, buckets, layout},
         retry_after::retry_after,
         shard::{shard, shards},
         slot::{slot, slots},

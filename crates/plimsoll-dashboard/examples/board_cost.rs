@@ -5,9 +5,11 @@
 //! cores. An app that keeps all cores busy loses that share of its throughput. The reading and the
 //! encoding are timed while the app answers requests, since caches are then cold.
 //!
-//! The throughput without a board, with a board, and with 20 viewers is printed beside it. The three
-//! take turns; on a machine with other work they differ by more than the bar.
-//! `cost SECONDS ROUNDS` sets their length.
+//! Before it, the throughput itself: pairs of turns of a second without a board, and with a board and
+//! its 20 viewers, in changing order. Printed are the mean ratio of the pairs and its interval of
+//! 95 %, for requests per second and for processor time per request. The interval shows what the
+//! machine permits: with other work on it, it is wider than the bar.
+//! `board_cost PAIRS` sets their number.
 #![allow(
     clippy::print_stdout,
     reason = "the output of this program is its result"
@@ -36,7 +38,8 @@ use tokio::{
 
 const GATES: usize = 50;
 const VIEWERS: usize = 20;
-const NAMES: [&str; 3] = ["no board", "board", "board, 20 viewers"];
+/// The length of a turn: the board has one reading in it.
+const TURN: Duration = Duration::from_secs(1);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -110,9 +113,12 @@ async fn throughput(addr: SocketAddr, length: Duration) -> Result<(f64, f64), Fa
     for _ in 0..8 {
         clients.spawn(client(addr, Arc::clone(&running), Arc::clone(&answers)));
     }
+    // Until connections and caches are warm.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = answers.load(Relaxed);
     let (start, busy) = (Instant::now(), cpu_seconds()?);
     tokio::time::sleep(length).await;
-    let answers = answers.load(Relaxed) as f64;
+    let answers = (answers.load(Relaxed) - before) as f64;
     let rate = answers / start.elapsed().as_secs_f64();
     let cpu = (cpu_seconds()? - busy) / answers * 1e6;
     running.store(false, Relaxed);
@@ -133,40 +139,10 @@ async fn snapshot(addr: SocketAddr) -> Result<serde_json::Value, Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse());
-    let seconds: u64 = arguments.next().unwrap_or(Ok(1))?;
-    let rounds: usize = arguments.next().unwrap_or(Ok(7))? as usize;
-    let length = Duration::from_secs(seconds);
-
-    let mut rates = [const { Vec::new() }; NAMES.len()];
-    let mut cpus = [const { Vec::new() }; NAMES.len()];
-    for round in 0..=rounds {
-        for at in 0..NAMES.len() {
-            // Each turn begins with another of the three.
-            let at = (at + round) % NAMES.len();
-            let runtime = std::thread::spawn(move || turn(at, length));
-            let (rate, cpu) = runtime.join().map_err(|_| "a turn panicked")??;
-            // The first round warms up.
-            if round > 0 {
-                rates[at].push(rate);
-                cpus[at].push(cpu);
-            }
-        }
-    }
-    // Compared within a round, since other work on the machine changes from round to round.
-    let change = |of: &[Vec<f64>], at: usize| {
-        let pairs = of[at].iter().zip(&of[0]);
-        100.0 * (median(pairs.map(|(with, without)| with / without).collect()) - 1.0)
-    };
-    for (at, name) in NAMES.iter().enumerate() {
-        println!(
-            "{name:18} {:7.0} requests/s {:+6.2} %   {:6.2} us of processor time each {:+6.2} %",
-            median(rates[at].clone()),
-            change(&rates, at),
-            median(cpus[at].clone()),
-            change(&cpus, at),
-        );
-    }
+    let pairs = std::env::args()
+        .nth(1)
+        .map_or(Ok(30), |pairs| pairs.parse())?;
+    direct(pairs)?;
 
     let busy = idle(true).await? - idle(false).await?;
     let (reading, encoding, bytes) = work(true).await?;
@@ -246,15 +222,61 @@ fn cpu_seconds() -> Result<f64, Failure> {
     Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
+/// Prints the ratios of pairs of turns with a board and its viewers, and without.
+fn direct(pairs: usize) -> Result<(), Failure> {
+    let (mut rates, mut times) = (Vec::new(), Vec::new());
+    // The first pair warms up.
+    for pair in 0..=pairs {
+        let mut both = [(0.0, 0.0); 2];
+        for at in [pair % 2, 1 - pair % 2] {
+            let turn = std::thread::spawn(move || turn(at == 1));
+            both[at] = turn.join().map_err(|_| "a turn panicked")??;
+        }
+        let [without, with] = both;
+        if pair > 0 {
+            rates.push(with.0 / without.0);
+            times.push(with.1 / without.1);
+        }
+    }
+    println!(
+        "with a board and {VIEWERS} viewers over without, {pairs} pairs of turns of {TURN:?}:"
+    );
+    for (name, ratios, worse) in [
+        ("requests per second", rates, -1.0),
+        ("processor time per request", times, 1.0),
+    ] {
+        let (mean, half) = interval(&ratios);
+        let [low, mean, high] = [mean - half, mean, mean + half].map(|of| 100.0 * (of - 1.0));
+        let worst = f64::max(low * worse, high * worse);
+        let verdict = if worst < 1.0 {
+            "excludes"
+        } else {
+            "does not exclude"
+        };
+        println!(
+            "  {name:28} {mean:+6.2} %, interval of 95 %: {low:+.2} to {high:+.2} %, which {verdict} a loss of 1 %"
+        );
+    }
+    Ok(())
+}
+
+/// The mean, and half of its interval of 95 % (normal: for 30 pairs and more).
+fn interval(of: &[f64]) -> (f64, f64) {
+    let count = of.len() as f64;
+    let mean = of.iter().sum::<f64>() / count;
+    let squares = of.iter().map(|one| (one - mean).powi(2)).sum::<f64>();
+    (mean, 1.96 * (squares / (count - 1.0) / count).sqrt())
+}
+
 /// One turn, in a runtime of its own.
-fn turn(at: usize, length: Duration) -> Result<(f64, f64), String> {
+fn turn(with_board: bool) -> Result<(f64, f64), String> {
     let run = async {
-        let (addr, _metrics) = serve(at > 0).await?;
+        let (addr, _metrics) = serve(with_board).await?;
         let bytes = Arc::new(AtomicU64::new(0));
-        for _ in 0..if at == 2 { VIEWERS } else { 0 } {
+        for _ in 0..if with_board { VIEWERS } else { 0 } {
             tokio::spawn(viewer(addr, Arc::clone(&bytes)));
         }
-        throughput(addr, length).await
+        throughput(addr, TURN).await
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(run).map_err(|error| error.to_string())

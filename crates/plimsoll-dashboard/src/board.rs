@@ -28,6 +28,7 @@ pub(crate) struct GateState {
     name: String,
     pub(crate) total: Counts,
     pub(crate) policies: Vec<PolicyReading>,
+    pub(crate) offenders: Vec<(String, u64)>,
     pub(crate) rings: [Ring; 3],
     pub(crate) limit_change: Option<BoardEvent>,
     /// The second of its last figures.
@@ -161,6 +162,7 @@ impl GateState {
             name: name.to_owned(),
             total: Counts::default(),
             policies: Vec::new(),
+            offenders: Vec::new(),
             rings: rings.map(Ring::new),
             limit_change: None,
             seen: 0,
@@ -176,6 +178,7 @@ impl GateState {
         }
         self.total = delta.total;
         self.policies = delta.policies;
+        self.offenders = delta.offenders;
     }
 }
 

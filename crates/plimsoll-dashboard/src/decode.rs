@@ -16,6 +16,7 @@ const MAX_FIGURES: usize = 64;
 const MAX_STATES: usize = 32;
 const MAX_SERIES: usize = 256;
 const MAX_EVENTS: usize = 256;
+pub(crate) const MAX_OFFENDERS: usize = 10;
 /// The longest name or text, in bytes; longer ones are cut.
 const MAX_TEXT: usize = 256;
 
@@ -72,6 +73,7 @@ fn bounded(reading: &Reading) -> bool {
             counts(&gate.counts)
                 && gate.policies.len() <= MAX_POLICIES
                 && gate.policies.iter().all(figures)
+                && gate.offenders.len() <= MAX_OFFENDERS
         })
 }
 
@@ -83,6 +85,9 @@ fn clip_gate(gate: &mut GateReading) {
     for (policy, kind, _) in &mut gate.counts.rejected {
         clip_text(policy);
         clip_text(kind);
+    }
+    for (key, _) in &mut gate.offenders {
+        clip(key);
     }
     for policy in &mut gate.policies {
         clip(&mut policy.policy);
@@ -169,7 +174,7 @@ mod tests {
                 "{{\"name\":{name},\"counts\":{{\"admitted\":{count},\"abandoned\":0,\"body_dropped\":0,\"missing_keys\":0,\
                  \"finished\":[[{name},{count}]],\"rejected\":[[{name},\"full\",{count}]]}},\
                  \"latency\":{parts},\"waits\":{parts},\"permits\":{parts},\"policies\":[{{\"policy\":{name},\"settings\":[],\
-                 \"figures\":[{{\"name\":\"state\",\"kind\":\"state\",\"unit\":null,\"help\":{name},\"states\":[{states}],\"value\":{value}}}]}}]}}"
+                 \"figures\":[{{\"name\":\"state\",\"kind\":\"state\",\"unit\":null,\"help\":{name},\"states\":[{states}],\"value\":{value}}}]}}],\"offenders\":[[{name},{count}]]}}"
             )
         });
         proptest::collection::vec(gate, 0..4).prop_map(|gates| {

@@ -1,7 +1,10 @@
 //! What happened between two readings of a process, and its sum over processes.
 
+use std::cmp::Reverse;
+
 use crate::{
     counts::Counts,
+    decode::MAX_OFFENDERS,
     figures::merge_policies,
     reading::{GateReading, PolicyReading, Reading},
     sparse::Sparse,
@@ -19,6 +22,8 @@ pub(crate) struct GateDelta {
     pub(crate) waits: Sparse,
     pub(crate) permits: Sparse,
     pub(crate) policies: Vec<PolicyReading>,
+    /// Since the start of the process.
+    pub(crate) offenders: Vec<(String, u64)>,
 }
 
 /// What all gates did after `before`. Without an earlier reading nothing is new; of a gate that the
@@ -45,6 +50,7 @@ impl GateDelta {
             name: gate.name.clone(),
             total: gate.counts.clone(),
             policies: gate.policies.clone(),
+            offenders: gate.offenders.clone(),
             ..Self::default()
         }
     }
@@ -77,6 +83,14 @@ impl GateDelta {
         self.waits.merge(&other.waits);
         self.permits.merge(&other.permits);
         merge_policies(&mut self.policies, other.policies);
+        for (key, count) in other.offenders {
+            match self.offenders.iter_mut().find(|(of, _)| *of == key) {
+                Some((_, sum)) => *sum = sum.saturating_add(count),
+                None => self.offenders.push((key, count)),
+            }
+        }
+        self.offenders.sort_by_key(|(_, count)| Reverse(*count));
+        self.offenders.truncate(MAX_OFFENDERS);
     }
 }
 

@@ -41,6 +41,16 @@ pub(crate) enum Keys {
     Plain,
 }
 
+impl Keys {
+    /// A key as the board shows it.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        match self {
+            Self::Hashed(seed) => format!("#{:08x}", seed.hash_one(key) as u32),
+            Self::Plain => key.to_owned(),
+        }
+    }
+}
+
 impl BoardEvent {
     pub(crate) fn of(event: &Event, keys: &Keys) -> Self {
         let change = &event.change;
@@ -57,10 +67,6 @@ impl BoardEvent {
                     .to_owned()
             }
         };
-        let key = |key: &String| match keys {
-            Keys::Hashed(seed) => format!("#{:08x}", seed.hash_one(key) as u32),
-            Keys::Plain => key.clone(),
-        };
         let at = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             number: event.number,
@@ -72,7 +78,7 @@ impl BoardEvent {
             from: text(change.from),
             to: text(change.to),
             reason: change.reason.clone(),
-            key: change.key.as_ref().map(key),
+            key: change.key.as_ref().map(|key| keys.shown(key)),
             peer: None,
         }
     }

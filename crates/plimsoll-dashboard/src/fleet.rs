@@ -191,6 +191,7 @@ impl Peer {
                 let last = self.last.iter().flat_map(|(_, reading)| &reading.gates);
                 let idle = last.map(|gate| GateDelta {
                     policies: Vec::new(),
+                    offenders: Vec::new(),
                     ..GateDelta::idle(gate)
                 });
                 idle.collect()

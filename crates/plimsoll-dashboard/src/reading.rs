@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     counts::{Counts, Text},
-    event::BoardEvent,
+    event::{BoardEvent, Keys},
     histogram::Parts,
     sparse::Sparse,
 };
@@ -54,6 +54,9 @@ pub(crate) struct GateReading {
     #[serde(with = "Parts")]
     pub(crate) permits: Sparse,
     pub(crate) policies: Vec<PolicyReading>,
+    /// The keys with the most rejections, as the board shows them.
+    #[serde(default)]
+    pub(crate) offenders: Vec<(String, u64)>,
 }
 
 /// All figures of a policy.
@@ -87,13 +90,13 @@ pub(crate) enum Kind {
 }
 
 impl Reading {
-    pub(crate) fn of(snapshot: &Snapshot, events: Vec<BoardEvent>) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, keys: &Keys, events: Vec<BoardEvent>) -> Self {
         Self {
             version: VERSION,
             gates: snapshot
                 .gates
                 .iter()
-                .map(GateReading::of)
+                .map(|gate| GateReading::of(gate, keys))
                 .chain(snapshot.parts.iter().map(GateReading::of_part))
                 .collect(),
             loads: snapshot.loads.clone(),
@@ -132,10 +135,12 @@ impl GateReading {
             waits: Sparse::default(),
             permits: Sparse::default(),
             policies: vec![PolicyReading::of(&part.figures)],
+            offenders: Vec::new(),
         }
     }
 
-    fn of(gate: &GateSnapshot) -> Self {
+    fn of(gate: &GateSnapshot, keys: &Keys) -> Self {
+        let offenders = gate.offenders.iter();
         Self {
             name: gate.name.clone(),
             counts: Counts::of(&gate.counts),
@@ -143,6 +148,9 @@ impl GateReading {
             waits: Sparse::of(&gate.waits),
             permits: Sparse::of(&gate.permits),
             policies: gate.policies.iter().map(PolicyReading::of).collect(),
+            offenders: offenders
+                .map(|of| (keys.shown(&of.key), of.rejected))
+                .collect(),
         }
     }
 }

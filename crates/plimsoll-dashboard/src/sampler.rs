@@ -74,7 +74,7 @@ impl Sampler {
             .iter()
             .map(|event| BoardEvent::of(event, &shared.keys))
             .collect();
-        let mut reading = Reading::of(&snapshot, Vec::new());
+        let mut reading = Reading::of(&snapshot, &shared.keys, Vec::new());
         let before = self.last.as_ref().map(|(_, reading)| &**reading);
         let deltas = deltas(&reading, before);
         let seconds = self.last.as_ref().map_or(0.0, |(at, _)| {

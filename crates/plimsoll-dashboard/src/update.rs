@@ -74,6 +74,8 @@ struct Gate<'a> {
     /// `2 n + 1` at 1.5 times that.
     histogram: Vec<(u32, u64)>,
     policies: Vec<Policy<'a>>,
+    /// The keys with the most rejections since the start, most first.
+    offenders: &'a [(String, u64)],
     limit_change: Option<&'a BoardEvent>,
     /// The points of the intervals that ended now, one for each resolution.
     points: Vec<Option<[Number; FIELDS.len()]>>,
@@ -187,6 +189,7 @@ impl<'a> Gate<'a> {
             recent: Recent::of(&recent),
             histogram: halves.recent().latency.coarse(),
             policies: gate.policies.iter().map(Policy::of).collect(),
+            offenders: &gate.offenders,
             limit_change: gate.limit_change.as_ref(),
             points: gate
                 .rings

@@ -61,11 +61,14 @@ fn repeat(gate: &GateMetrics, event: &str, n: u32) {
     } else {
         for _ in 0..n {
             // As a gate does: the short form first.
-            if !waited.is_zero() || !recorder.admit_quickly() {
+            if !waited.is_zero() || !recorder.owned().admit_quickly() {
                 observer.admitted("edge", black_box(waited));
             }
             let (end, head) = (End::from(Class::Success), ok.latency_nanos());
-            if !recorder.end_quickly(black_box(end), black_box(head)) {
+            if !recorder
+                .owned()
+                .end_quickly(black_box(end), black_box(head))
+            {
                 observer.finished("edge", black_box(&ok));
             }
         }

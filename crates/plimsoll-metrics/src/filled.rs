@@ -1,11 +1,15 @@
 //! The buckets of a histogram that are not empty, as a sorted list.
 
-use std::{cmp::Ordering, sync::atomic::Ordering::Acquire};
+use std::cmp::Ordering;
 
 use plimsoll_core::support::{
-    buckets::Buckets,
+    buckets::Counts,
     layout::{OCTAVES, PER_OCTAVE, lowest, place},
 };
+
+/// Buckets for which a list has room before it grows: sixteen octaves, more than most gates use.
+/// A snapshot takes longer with fewer (`benches --bin metrics`).
+const LIKELY: usize = 16 * PER_OCTAVE;
 
 /// The shortest duration of each bucket in nanoseconds, ascending, and its count, which is not 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,28 +17,26 @@ pub(crate) struct Filled(Vec<(u64, u64)>);
 
 impl Filled {
     /// What several recorders have counted together.
-    pub(crate) fn of<'a>(recorders: &(impl Iterator<Item = &'a Buckets> + Clone)) -> Self {
-        let used = |octave: &usize| recorders.clone().any(|one| one.octave(*octave).is_some());
-        // Performance: allocated once (`benches --bin metrics`, a snapshot).
-        let octaves = (0..OCTAVES).filter(used).count();
-        let mut filled = Self(Vec::with_capacity(octaves * PER_OCTAVE));
+    pub(crate) fn of<'a>(recorders: &(impl Iterator<Item = &'a dyn Counts> + Clone)) -> Self {
+        let mut filled = Self::default();
         for octave in 0..OCTAVES {
-            let (mut sums, mut used) = ([0_u64; PER_OCTAVE], false);
-            for counts in recorders.clone().filter_map(|one| one.octave(octave)) {
-                used = true;
-                for (sum, count) in sums.iter_mut().zip(counts) {
-                    *sum = sum.wrapping_add(count.load(Acquire));
-                }
+            let mut sums = [0_u64; PER_OCTAVE];
+            let mut is_used = false;
+            for counts in recorders.clone() {
+                is_used |= counts.add_to(octave, &mut sums);
             }
-            if used {
+            if is_used {
+                // Performance: allocated once (`benches --bin metrics`, a snapshot).
+                let left = (OCTAVES - octave) * PER_OCTAVE;
+                if filled.0.capacity() == 0 {
+                    filled.0.reserve_exact(left.min(LIKELY));
+                }
                 let sums = sums.into_iter().enumerate();
                 let starts = sums.map(|(at, sum)| (lowest(octave, at), sum));
                 filled.0.extend(starts.filter(|(_, sum)| *sum > 0));
             }
         }
-        if filled.0.len() < filled.0.capacity() / 2 {
-            filled.0.shrink_to_fit();
-        }
+        filled.0.shrink_to_fit();
         filled
     }
 

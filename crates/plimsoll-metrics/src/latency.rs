@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, atomic::Ordering::Acquire},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use hdrhistogram::Histogram;
-use plimsoll_core::support::buckets::Buckets;
+use plimsoll_core::support::buckets::Counts;
 
 use crate::{
     filled::Filled,
@@ -56,10 +56,10 @@ pub struct Latencies {
 
 impl Latencies {
     /// What several recorders have counted together.
-    pub(crate) fn of<'a>(recorders: &(impl Iterator<Item = &'a Buckets> + Clone)) -> Self {
+    pub(crate) fn of<'a>(recorders: &(impl Iterator<Item = &'a dyn Counts> + Clone)) -> Self {
         // The sums are read first: a sample between the two reads is then counted without its time,
         // and not the reverse.
-        let nanos = recorders.clone().map(|one| one.nanos.load(Acquire));
+        let nanos = recorders.clone().map(Counts::nanos);
         let nanos = nanos.fold(0, u64::wrapping_add);
         Self::new(nanos, Filled::of(recorders))
     }

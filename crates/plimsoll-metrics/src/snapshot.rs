@@ -3,7 +3,7 @@
 use plimsoll_core::figures::Figure;
 use tokio::time::Instant;
 
-use crate::{Exemplar, GateCounts, Latencies, families::Family};
+use crate::{Exemplar, GateCounts, Latencies, Offender, families::Family};
 
 /// All figures of a registry at one time: what exporters and dashboards read.
 ///
@@ -64,7 +64,7 @@ pub struct GateSnapshot {
     pub waits: Latencies,
     /// The times in the queue of the last minute or two.
     pub recent_waits: Latencies,
-    /// Admission to the end of the body, of one request in 64 or of
+    /// Admission to the end of the body, of one request in 128 or of
     /// [all](crate::GateMetrics::every_permit).
     pub permits: Latencies,
     /// The policies that the gate watches.
@@ -72,6 +72,10 @@ pub struct GateSnapshot {
     /// At most one request for each bucket of the latency, the shortest first; none unless the gate
     /// has the policy [`Exemplars`](crate::Exemplars).
     pub exemplars: Vec<Exemplar>,
+    /// The keys with the most rejections, most first, at most ten; none without
+    /// [`GateMetrics::offenders`](crate::GateMetrics::offenders). No exporter has them: keys are not
+    /// bounded, and may be secrets.
+    pub offenders: Vec<Offender>,
     /// The bytes of the counters and histograms.
     pub bytes: usize,
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod layers;
+mod pairs;
 mod recorders;
 
 use std::{
@@ -27,6 +28,7 @@ What recording a request costs: Plimsoll's metrics beside their peers, the time 
   cargo run --release -p benches --bin metrics [-- OPTIONS]
 
   --quick          checks that everything runs; the figures are not meaningful
+  --pairs N        only whether recording is slower on two threads, in N pairs of turns
   --repeat NAME N  records N requests with the recorder NAME, and prints nothing: two runs under
                    `valgrind --tool=callgrind` with different N give the instructions per request
 ";
@@ -62,6 +64,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("quick") => (rounds, turn) = (2, Duration::from_millis(1)),
+            Long("pairs") => {
+                let pairs = args.value()?.parse()?;
+                return Ok(pairs::print(pairs)?);
+            }
             Long("repeat") => {
                 let (name, calls) = (args.value()?.string()?, args.value()?.parse()?);
                 return repeat(&name, calls);

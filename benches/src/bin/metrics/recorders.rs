@@ -66,17 +66,19 @@ fn drivers<F: FnMut(u64) + Send + 'static>(make: impl Fn() -> F) -> Vec<Driver> 
     vec![driver(make()), driver(make())]
 }
 
-fn plimsoll() -> Vec<Driver> {
+/// Two drivers that count in one gate.
+pub(super) fn plimsoll() -> Vec<Driver> {
     let gate = Metrics::new().gate("edge");
     drivers(|| {
         let (gate, recorder) = (gate.clone(), gate.recorder());
         let now = Instant::now();
         move |call| {
             let Some(recorder) = &recorder else { return };
-            if !recorder.admit_quickly() {
+            if !recorder.owned().admit_quickly() {
                 recorder.admit();
             }
-            if !recorder.end_quickly(black_box(Ended::from(Class::Success)), latency(call)) {
+            let end = black_box(Ended::from(Class::Success));
+            if !recorder.owned().end_quickly(end, latency(call)) {
                 let latency = Duration::from_nanos(latency(call));
                 gate.finished("edge", &Outcome::new(Class::Success, latency, now));
             }

@@ -55,8 +55,8 @@ pub trait Hold: Send + 'static {
 /// The permit of one request: an `Arc` of the state that a layer's gates share, and the policy's
 /// plain data.
 ///
-/// Calls [`Policy::finish`] or [`Policy::revoke`] exactly once, whatever happens to the request:
-/// response, error, panic, dropped future, dropped body, or a service that never became ready.
+/// Calls [`Policy::finish`] exactly once, whatever happens to the request: response, error, panic,
+/// dropped future, or dropped body.
 pub struct Held<P: Policy<Req>, T, Req> {
     shared: Arc<Shared<P, T>>,
     /// `None` once the permit has ended.
@@ -69,17 +69,13 @@ pub struct Held<P: Policy<Req>, T, Req> {
 /// none.
 struct Run<Permit> {
     permit: Permit,
-    /// When the inner service was called. While [`GRANTED`], when the request was queued.
+    /// When the inner service was called.
     started: Instant,
     /// Nanoseconds from the call to the head, or [`NO_HEAD`].
     latency: u64,
-    /// Microseconds in queues, capped at `u32::MAX - 1` (71 minutes).
+    /// Microseconds in queues, capped at `u32::MAX` (71 minutes).
     waited_micros: u32,
 }
-
-/// `waited_micros` of a request that was granted its permit after a wait, before the inner service
-/// is called.
-const GRANTED: u32 = u32::MAX;
 
 impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     /// A permit whose call starts now, without a wait. `noted` is the number of requests without a
@@ -103,9 +99,15 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         Self::new(shared, permit, now, 0)
     }
 
-    /// A permit granted to a queued request. It is revoked unless the call [starts](Self::start).
-    pub(crate) fn granted(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
-        Self::new(shared, permit, queued, GRANTED)
+    /// A permit whose call starts now, after a wait.
+    pub(super) fn waited(
+        shared: Arc<Shared<P, T>>,
+        permit: P::Permit,
+        now: Instant,
+        waited: Duration,
+    ) -> Self {
+        let micros = u32::try_from(waited.as_micros()).unwrap_or(u32::MAX);
+        Self::new(shared, permit, now, micros)
     }
 
     #[inline(always)]
@@ -125,41 +127,16 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         Self { shared, run }
     }
 
-    /// Records that the inner service is about to be called.
-    pub(crate) fn start(&mut self, now: Instant) {
-        if let Some(run) = &mut self.run {
-            let waited = now.saturating_duration_since(run.started);
-            self.shared
-                .observer
-                .notify(|gate, observer| observer.admitted(gate, waited));
-            run.waited_micros = u32::try_from(waited.as_micros())
-                .unwrap_or(GRANTED)
-                .min(GRANTED - 1);
-            run.started = now;
-        }
-    }
-
-    /// Performance: inlined, so that the compiler drops the reads that no policy needs.
+    /// Performance: inlined, so that the compiler drops the reads that no policy needs. What counts
+    /// is a leaf out of line, which saves no register (`instructions`, `concurrency@accept`,
+    /// `concurrency-metrics@accept`).
     #[inline(always)]
     #[allow(clippy::inline_always)]
     fn finish(&mut self, end: End, spent: Spent) {
-        let started = |run: &Run<_>| run.waited_micros != GRANTED;
-        if self.shared.observer.observes_each() || !self.run.as_ref().is_some_and(started) {
-            self.finish_observed(end, spent);
-        } else if let Some(run) = self.run.take() {
-            let outcome = run.outcome(end, spent);
-            self.shared.policy.finish(run.permit, &outcome);
-        }
-    }
-
-    /// Performance: out of line, so that without an observer the compiler drops the reads that no
-    /// policy needs, and keeps no register for a call (`instructions`, `concurrency@accept`).
-    #[inline(never)]
-    fn finish_observed(&mut self, end: End, spent: Spent) {
         let observer = &self.shared.observer;
-        let counted =
-            |run: &Run<_>| run.waited_micros != GRANTED && observer.counts(end, run.latency);
-        if !self.run.as_ref().is_some_and(counted) {
+        let is_usual =
+            |run: &Run<_>| !observer.observes_each() || observer.counts(end, run.latency);
+        if !self.run.as_ref().is_some_and(is_usual) {
             self.finish_in_full(end, spent);
         } else if let Some(run) = self.run.take() {
             let outcome = run.outcome(end, spent);
@@ -175,9 +152,6 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
         let Some(run) = self.run.take() else {
             return;
         };
-        if run.waited_micros == GRANTED {
-            return self.revoke(run);
-        }
         let outcome = run.outcome(end, spent);
         // The observer first, so that a panic of the policy does not hide the event.
         self.shared.observer.finished(&outcome);
@@ -191,16 +165,6 @@ impl<P: Policy<Req>, T, Req> Held<P, T, Req> {
     #[inline(never)]
     pub(super) fn cut_off(&mut self) {
         panics::in_drop(|| self.finish(Class::cut_off().into(), Spent::default()));
-    }
-
-    /// Revokes the permit of a request that was granted but never ran.
-    fn revoke(&self, run: Run<P::Permit>) {
-        let now = Instant::now();
-        let waited = now.saturating_duration_since(run.started);
-        self.shared
-            .observer
-            .notify(|gate, observer| observer.abandoned(gate, waited));
-        self.shared.policy.revoke(run.permit, run.started, now);
     }
 }
 

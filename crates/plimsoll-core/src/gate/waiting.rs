@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::{
     Held, Hold as _, Shared,
     answer::{AnswerOf, polled_again},
+    granted::Granted,
 };
 use crate::{Policy, Protocol, panics, protocol::Answer};
 
@@ -68,7 +69,7 @@ pin_project! {
         // In the policy's queue.
         Queued { #[pin] wait: P::Wait },
         // Granted, and the inner service is not ready yet. Dropping it here revokes the permit.
-        Granted { held: Option<Held<P, T, Req>> },
+        Granted { granted: Granted<P, T, Req> },
         // Rejected, or the inner service was called.
         Over,
     }
@@ -115,8 +116,9 @@ where
                         ready!(this.shared.policy.poll_wait(wait, req, Instant::now(), cx));
                     match granted {
                         Ok(permit) => {
-                            let held = Held::granted(Arc::clone(this.shared), permit, *this.queued);
-                            this.stage.set(Stage::Granted { held: Some(held) });
+                            let shared = Arc::clone(this.shared);
+                            let granted = Granted::new(shared, permit, *this.queued);
+                            this.stage.set(Stage::Granted { granted });
                         }
                         Err(rejection) => {
                             this.stage.set(Stage::Over);
@@ -125,21 +127,21 @@ where
                         }
                     }
                 }
-                StageProj::Granted { held } => {
-                    let readied = ready!(this.inner.poll_ready(cx));
-                    let (Some(mut held), Some(req)) = (held.take(), this.req.take()) else {
+                StageProj::Granted { granted } => {
+                    if let Err(error) = ready!(this.inner.poll_ready(cx)) {
+                        // Revokes the permit: the request never ran.
+                        this.stage.set(Stage::Over);
+                        let answer = Answer::Now(Err(T::inner_error(error)));
+                        return Poll::Ready(Waited::Answer(answer));
+                    }
+                    let held = granted.start(Instant::now());
+                    let (Some(held), Some(req)) = (held, this.req.take()) else {
                         polled_again()
                     };
                     this.stage.set(Stage::Over);
-                    return Poll::Ready(match readied {
-                        Ok(()) => {
-                            held.start(Instant::now());
-                            let call = held.protocol().begin(&req);
-                            Waited::Called(this.inner.call(req), held, call)
-                        }
-                        // Dropping `held` revokes the permit: the request never ran.
-                        Err(error) => Waited::Answer(Answer::Now(Err(T::inner_error(error)))),
-                    });
+                    let call = held.protocol().begin(&req);
+                    let future = this.inner.call(req);
+                    return Poll::Ready(Waited::Called(future, held, call));
                 }
                 StageProj::Over => polled_again(),
             }

@@ -6,21 +6,31 @@
 
 pub mod buckets;
 pub mod layout;
+mod sampled;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use self::buckets::{Buckets, Own, Shared, Write};
+use self::sampled::Sampled;
 #[cfg(not(loom))]
 use crate::slot::claim_slot;
 use crate::{
     Class, End, Outcome,
+    outcome::NO_HEAD,
     slot::{slot, slots},
 };
 
 const SUCCESS: usize = Class::Success.index();
 const _: () = assert!(SUCCESS == 0);
 
-/// The counters of one writer, on its own cache lines (two, since processors fetch them in pairs).
+/// The counters of one writer, on its own cache lines: pairs, since processors fetch them in pairs.
+///
+/// Performance: also the permit times, of which every 128th request has one. In a histogram that
+/// all threads share, a request took 1.4 times as long on two threads
+/// (`benches --bin metrics -- --pairs`).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Shard {
@@ -39,6 +49,8 @@ pub struct Shard {
     pub body_dropped: AtomicU64,
     /// Requests without a key.
     pub missing_keys: AtomicU64,
+    /// Admission to the end of the body, of a sample.
+    pub permits: Sampled,
 }
 
 impl Shard {
@@ -64,36 +76,77 @@ impl Shard {
         successes >= measured_at
     }
 
-    /// As [`end`](Self::end) by the owner, for a success with a head, in an octave that was
-    /// used before, whose permit time is not measured. Returns `false`, and has done nothing, for
-    /// any other end.
+    /// As [`end`](Self::end) by the owner, for a success with a head whose permit time is not
+    /// measured. Returns `false`, and has done nothing, for any other end.
     #[inline]
     fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
-        let successes = self.finished[SUCCESS].load(Relaxed);
+        let successes = &self.finished[SUCCESS];
         // Performance: one test for both (`instructions`, `adaptive-metrics@accept`).
-        let is_usual = end.class.index() | usize::from(end.body_dropped) == SUCCESS;
-        if !is_usual || successes >= self.measured_at.load(Relaxed) {
+        let is_success = end.class.index() | usize::from(end.body_dropped) == SUCCESS;
+        if !is_success || successes.load(Relaxed) >= self.measured_at.load(Relaxed) {
             return false;
         }
-        // A call without a head is beyond the range.
         let Some(count) = self.latency.count(head_nanos) else {
-            return false;
+            return self.end_long(head_nanos);
         };
         Own::add(count, 1);
         Own::add(&self.latency.nanos, head_nanos);
+        Own::add(successes, 1);
+        true
+    }
+
+    /// Performance: out of line, so that the usual end saves no register (`instructions`,
+    /// `gate-metrics@accept`).
+    #[cold]
+    #[inline(never)]
+    fn end_long(&self, head_nanos: u64) -> bool {
+        if head_nanos == NO_HEAD {
+            return false;
+        }
+        self.latency.record::<Own>(head_nanos);
         Own::add(&self.finished[SUCCESS], 1);
         true
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.latency.bytes()
+        size_of::<Self>() + self.latency.bytes() + self.permits.bytes()
+    }
+}
+
+/// The shards that have one writer, by its slot. Clones share them.
+///
+/// Performance: a gate holds this list itself, and an empty one without a recorder, so that one
+/// comparison finds a thread without a shard and a gate without a recorder (`instructions`,
+/// `adaptive-metrics@accept`).
+#[derive(Debug, Clone, Default)]
+pub struct Owned(Arc<[Shard]>);
+
+impl Owned {
+    /// Counts an admission, if this thread is known to own a shard. `false`: it did nothing.
+    #[inline]
+    pub fn admit_quickly(&self) -> bool {
+        let Some(shard) = self.0.get(slot()) else {
+            return false;
+        };
+        Own::add(&shard.admitted, 1);
+        true
+    }
+
+    /// Counts a usual end, if this thread is known to own a shard. `false`: it did nothing.
+    #[inline]
+    pub fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
+        let own = self.0.get(slot());
+        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
     }
 }
 
 /// All counters of a gate that its usual requests write to.
+///
+/// On cache lines of its own: its list is read for each request, beside what others write to.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Recorder {
-    own: Box<[Shard]>,
+    own: Owned,
     /// For threads without a slot.
     shared: Box<Shard>,
 }
@@ -123,7 +176,7 @@ impl Recorder {
     )]
     pub fn new() -> Self {
         Self {
-            own: (0..slots()).map(|_| Shard::default()).collect(),
+            own: Owned((0..slots()).map(|_| Shard::default()).collect()),
             shared: Box::default(),
         }
     }
@@ -134,31 +187,19 @@ impl Recorder {
         let claim = claim_slot;
         #[cfg(loom)]
         let claim = || None::<usize>;
-        self.own
-            .get(slot())
-            .or_else(|| claim().and_then(|slot| self.own.get(slot)))
+        let Owned(own) = &self.own;
+        own.get(slot())
+            .or_else(|| claim().and_then(|slot| own.get(slot)))
     }
 
-    /// Counts an admission, if this thread is known to own a shard. `false`: it did nothing.
-    #[inline]
-    pub fn admit_quickly(&self) -> bool {
-        let Some(shard) = self.own.get(slot()) else {
-            return false;
-        };
-        Own::add(&shard.admitted, 1);
-        true
+    /// The shards that have one writer.
+    pub fn owned(&self) -> &Owned {
+        &self.own
     }
 
     /// Counts an admission.
     pub fn admit(&self) {
         on_own_shard!(self, |shard, W| W::add(&shard.admitted, 1));
-    }
-
-    /// Counts a usual end, if this thread is known to own a shard. `false`: it did nothing.
-    #[inline]
-    pub fn end_quickly(&self, end: End, head_nanos: u64) -> bool {
-        let own = self.own.get(slot());
-        own.is_some_and(|shard| shard.end_quickly(end, head_nanos))
     }
 
     /// Counts an end. Returns whether its permit time is to be measured.
@@ -174,6 +215,13 @@ impl Recorder {
         shard.measured_at.store(next, Relaxed);
     }
 
+    /// Counts the permit time of a request. Returns `false`, and has done nothing, if this thread
+    /// owns no shard or its count is at the maximum.
+    pub fn permit(&self, nanos: u64) -> bool {
+        let own = self.claimed();
+        own.is_some_and(|shard| shard.permits.record(nanos))
+    }
+
     /// Counts a request that left a queue.
     pub fn abandon(&self) {
         on_own_shard!(self, |shard, W| W::add(&shard.abandoned, 1));
@@ -186,7 +234,7 @@ impl Recorder {
 
     /// All shards, to be read.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
-        self.own.iter().chain([&*self.shared])
+        self.own.0.iter().chain([&*self.shared])
     }
 
     /// Bytes of memory.

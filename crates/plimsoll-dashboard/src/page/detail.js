@@ -198,6 +198,9 @@ function tables(gate, events) {
     const rows = policy.figures.map(of => [words(of.name), of.kind === "counter" ? count(of.value) : figure(of), of.help]);
     found.push(table(policy.policy, [...rows, ...policy.settings.map(([name, value]) => [name, value])]));
   }
+  if (gate.offenders.length) {
+    found.push(table("Keys with most rejections", gate.offenders.map(([key, calls]) => [key, count(calls)])));
+  }
   const keys = new Map();
   for (const event of events) if (event.key) keys.set(event.key, (keys.get(event.key) ?? 0) + 1);
   const top = [...keys].sort((a, b) => b[1] - a[1]).slice(0, KEYS);

@@ -1,14 +1,14 @@
 //! What is read once a second, and its history. The clock is paused.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::Router;
 use plimsoll_core::{
-    Class, Kind,
+    Class, Kind, Observe as _, Rejected, Rejection, RequestHead,
     figures::{Change, Figure, IN_USE, LIMIT, PROBE_IN},
 };
 use plimsoll_dashboard::{Dashboard, dashboard};
-use plimsoll_metrics::Metrics;
+use plimsoll_metrics::{GateMetrics, Metrics};
 use serde_json::{Value, json};
 use tokio::time::{advance, sleep};
 
@@ -150,8 +150,42 @@ async fn keys_are_shown_as_they_are_on_demand() {
     let router = Dashboard::new(&metrics).show_keys().router().unwrap();
     seconds(1).await;
     policy.set(&STATE, 1.0, "failure rate");
+    let gate = metrics.gate("bids").offenders(user_agent);
+    reject_agent(&gate, "a client");
     seconds(1).await;
-    assert_eq!(snapshot(&router).await["events"][0]["key"], "the key");
+    let update = snapshot(&router).await;
+    assert_eq!(update["events"][0]["key"], "the key");
+    assert_eq!(update["gates"][0]["offenders"], json!([["a client", 1]]));
+}
+
+fn user_agent<'a>(request: &RequestHead<'a>) -> Option<Cow<'a, str>> {
+    Some(request.headers.get("user-agent")?.to_str().ok()?.into())
+}
+
+fn reject_agent(gate: &GateMetrics, agent: &str) {
+    let request = http::Request::get("/").header("user-agent", agent);
+    let request = request.body(()).unwrap();
+    let rejection = Rejection::new("rate-limit", Kind::OverQuota);
+    gate.rejected("bids", &Rejected::new(&rejection, Some((&request).into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keys_with_the_most_rejections_are_shown_as_hashes() {
+    let metrics = Metrics::new();
+    let gate = metrics.gate("bids").offenders(user_agent);
+    let router = dashboard(&metrics);
+    seconds(1).await;
+    (0..3).for_each(|_| reject_agent(&gate, "one"));
+    (0..5).for_each(|_| reject_agent(&gate, "two"));
+    seconds(1).await;
+    let update = snapshot(&router).await;
+    let offenders = update["gates"][0]["offenders"].as_array().unwrap();
+    let counts: Vec<_> = offenders.iter().map(|of| of[1].as_u64()).collect();
+    assert_eq!(counts, [Some(5), Some(3)]);
+    for offender in offenders {
+        let key = offender[0].as_str().unwrap();
+        assert!(key.starts_with('#') && key.len() == 9, "{key}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

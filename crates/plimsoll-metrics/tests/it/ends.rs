@@ -212,12 +212,12 @@ async fn a_gate_measures_the_permit_times_of_some_requests() {
     let gate = metrics.gate("g");
     let layer = GateLayer::builder(()).observe(gate.clone()).build();
     let stack = layer.layer(service_fn(hello));
-    for _ in 0..6_400 {
+    for _ in 0..12_800 {
         let request = Request::new(Play::Answer(200, Duration::ZERO));
         let response = stack.clone().oneshot(request).await.unwrap();
         response.into_body().collect().await.unwrap();
     }
-    assert_eq!(gate.latency().count(), 6_400);
+    assert_eq!(gate.latency().count(), 12_800);
     // The mean is 100, its deviation about 6.
     let measured = gate.permits().count();
     assert!((60..140).contains(&measured), "{measured}");

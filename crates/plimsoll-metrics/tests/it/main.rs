@@ -25,6 +25,7 @@ mod health;
 mod hgrm;
 mod latency;
 mod names;
+mod offenders;
 mod promtool;
 mod pulled;
 mod reader;

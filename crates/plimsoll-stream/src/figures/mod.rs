@@ -3,9 +3,14 @@
 //! The series of [`metrics`](crate::metrics) are more, and have labels for policies and reasons.
 
 mod hub;
+#[cfg(feature = "listener")]
+mod listener;
+mod pipeline;
 mod queue;
 #[cfg(feature = "websocket")]
 mod sockets;
+#[cfg(feature = "throttle")]
+mod throttle;
 #[cfg(feature = "axum")]
 mod topic;
 #[cfg(feature = "axum")]

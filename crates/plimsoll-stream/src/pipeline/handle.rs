@@ -45,8 +45,12 @@ impl PipelineHandle {
 
     /// Returns the figures of the stage of this name.
     pub fn stage(&self, name: &str) -> Option<StageMetrics> {
-        let row = self.rows.iter().find(|row| row.name() == name)?;
-        Some(row.snapshot())
+        Some(self.row(name)?.snapshot())
+    }
+
+    /// The counters of the stage of this name.
+    pub(crate) fn row(&self, name: &str) -> Option<Arc<Row>> {
+        self.rows.iter().find(|row| row.name() == name).cloned()
     }
 
     /// Returns how many items were thrown away: by an abort, after an error, or when the future was

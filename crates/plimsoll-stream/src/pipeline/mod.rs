@@ -26,6 +26,7 @@ mod stage;
 mod wakes;
 mod work;
 
+pub(crate) use self::metrics::Row;
 pub use self::{
     builder::Pipeline,
     error::{InvalidPipeline, PipelineEnd, PipelineError},

@@ -6,6 +6,11 @@ mod guides;
 mod law_12;
 mod laws;
 mod layers;
+#[cfg(all(
+    feature = "stream-listener",
+    feature = "throttle",
+    feature = "websocket"
+))]
 mod observability;
 mod packaged;
 

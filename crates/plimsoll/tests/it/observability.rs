@@ -2,7 +2,11 @@
 //!
 //! With `PLIMSOLL_WRITE=1` the test writes them; without, it compares.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fmt::Write, future::ready, io, path::Path, sync::Arc, time::Duration,
+};
+
+use tokio::net::TcpListener;
 
 use plimsoll::{
     HeaderKey, Missing, Shadow,
@@ -15,6 +19,10 @@ use plimsoll::{
     metrics::families::{BuiltIn, FAMILIES, FamilyKind},
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
     sampling::{Rates, Sampling},
+    stream::{
+        BoundedQueue, Hub, Pipeline, QueuePolicy, Throttle, listener::BackpressureListener,
+        sse::Topic, websocket::WebSocketLimits, work::WorkQueue,
+    },
 };
 
 /// One handle of each policy of the feature `full`.
@@ -48,6 +56,29 @@ fn handles() -> Vec<Arc<dyn Figures>> {
     ]
 }
 
+/// One of each part of a stream.
+async fn parts() -> Vec<Arc<dyn Figures>> {
+    let queue = BoundedQueue::<u8>::new(1, QueuePolicy::DropOldest).unwrap();
+    let quota = Quota::per_second(10);
+    let throttle = Throttle::builder().events(quota).bytes(quota);
+    let pipeline = Pipeline::from(queue.items()).for_each(|_| ready(Ok::<_, io::Error>(())));
+    let pipeline = pipeline.unwrap().handle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = BackpressureListener::builder(listener).build().unwrap();
+    let sockets = WebSocketLimits::new(8, QueuePolicy::DropOldest);
+    vec![
+        Arc::new(pipeline.stage_figures("sink").unwrap()),
+        Arc::new(pipeline),
+        Arc::new(queue),
+        Arc::new(Hub::<u8>::new(2).unwrap().figures()),
+        Arc::new(throttle.build().unwrap()),
+        Arc::new(Topic::builder().build().unwrap().figures()),
+        Arc::new(sockets.build().unwrap()),
+        Arc::new(WorkQueue::builder(8).workers(1).build().unwrap().figures()),
+        Arc::new(listener.handle()),
+    ]
+}
+
 fn kind(kind: FigureKind) -> &'static str {
     match kind {
         FigureKind::Counter => "counter",
@@ -78,10 +109,10 @@ fn families() -> String {
     table
 }
 
-fn figures() -> String {
+fn figures(handles: &[Arc<dyn Figures>]) -> String {
     // By name, with the policies that have it.
     let mut names: BTreeMap<&str, (Figure, Vec<String>)> = BTreeMap::new();
-    for handle in handles() {
+    for handle in handles {
         handle.read(&mut |figure, _| {
             let (_, policies) = names.entry(figure.name).or_insert((*figure, Vec::new()));
             let policy = format!("`{}`", handle.policy());
@@ -131,11 +162,12 @@ async fn the_tables_of_the_guide_are_generated() {
     let mut text = std::fs::read_to_string(&file).unwrap();
     let same = [
         replace(&mut text, "families", &families()),
-        replace(&mut text, "figures", &figures()),
+        replace(&mut text, "figures", &figures(&handles())),
+        replace(&mut text, "figures of streams", &figures(&parts().await)),
     ];
     if std::env::var_os("PLIMSOLL_WRITE").is_some() {
         std::fs::write(&file, text).unwrap();
     } else {
-        assert_eq!(same, [true; 2], "run this test with PLIMSOLL_WRITE=1");
+        assert_eq!(same, [true; 3], "run this test with PLIMSOLL_WRITE=1");
     }
 }
