@@ -177,7 +177,7 @@ numbers! {
     // Queue.
 
     /// Time in the queue that its length allows for while the service keeps up. Under saturation it
-    /// is one.
+    /// is one, and less when calls are dropped.
     patience = 4.5 "no-load latencies", "bursts";
     /// Longest time in the queue.
     longest_wait = 6.0 "no-load latencies", "leavers";
