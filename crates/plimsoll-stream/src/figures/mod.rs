@@ -2,6 +2,8 @@
 //!
 //! The series of [`metrics`](crate::metrics) are more, and have labels for policies and reasons.
 
+#[cfg(feature = "tonic")]
+mod grpc;
 mod hub;
 #[cfg(feature = "listener")]
 mod listener;

@@ -9,6 +9,7 @@ mod layers;
 #[cfg(all(
     feature = "stream-listener",
     feature = "throttle",
+    feature = "tonic",
     feature = "websocket"
 ))]
 mod observability;

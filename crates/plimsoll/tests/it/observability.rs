@@ -20,8 +20,8 @@ use plimsoll::{
     rate_limit::{LeakyBucket, Quota, RateLimit, SlidingLog},
     sampling::{Rates, Sampling},
     stream::{
-        BoundedQueue, Hub, Pipeline, QueuePolicy, Throttle, listener::BackpressureListener,
-        sse::Topic, websocket::WebSocketLimits, work::WorkQueue,
+        BoundedQueue, Hub, Pipeline, QueuePolicy, Throttle, grpc::StreamServer,
+        listener::BackpressureListener, sse::Topic, websocket::WebSocketLimits, work::WorkQueue,
     },
 };
 
@@ -76,6 +76,7 @@ async fn parts() -> Vec<Arc<dyn Figures>> {
         Arc::new(sockets.build().unwrap()),
         Arc::new(WorkQueue::builder(8).workers(1).build().unwrap().figures()),
         Arc::new(listener.handle()),
+        Arc::new(StreamServer::default().handle()),
     ]
 }
 
