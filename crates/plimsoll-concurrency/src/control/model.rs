@@ -40,7 +40,7 @@ pub(super) struct Model {
     pub(super) stated_no_load: Option<f64>,
     /// Standard error of the no-load latency, relative to it.
     pub(super) error: f64,
-    /// Coefficient of variation of the no-load latency.
+    /// Coefficient of variation of the no-load latency; 1 until enough calls were measured.
     pub(super) variation: f64,
     /// Moving average of [`Observation::saturation`].
     pub(super) saturation: f64,
@@ -213,6 +213,9 @@ impl Model {
         }
         self.no_load = self.stated_no_load.unwrap_or(self.no_load);
         self.capacity = seen.counted;
+        // With the assumed variation the first probe would wait for long calls that there may not be.
+        let weight = seen.calls / (seen.calls + self.tuning.prior);
+        self.variation += weight * (seen.variation - self.variation);
     }
 
     /// Takes a window into the capacity. Only one that is `settled`, in which the limit did not
