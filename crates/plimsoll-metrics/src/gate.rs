@@ -147,9 +147,9 @@ impl GateMetrics {
     ///
     /// Use what the policies of the gate limit by, such as a header that names a tenant. The text is
     /// kept and shown to operators, so return no secret. Admitted requests cost nothing. A rejected one
-    /// takes a lock that is nearly never taken by another thread, and allocates if its key has no
-    /// counter yet. Each thread has 64 counters, so memory is bounded whatever the keys are, and a key
-    /// that has more than one in 64 of a thread's rejections has a counter. A panic in `read` is caught, and loses the key.
+    /// takes a lock that is nearly never taken by another thread. Each thread has 64 counters, so memory
+    /// is bounded whatever the keys are, and a key that has more than one in 64 of a thread's rejections
+    /// has a counter. The first 64 keys of a thread allocate, and later ones do not. A panic in `read` is caught, and loses the key.
     ///
     /// ```
     /// use plimsoll_metrics::Metrics;

@@ -90,7 +90,7 @@ impl Offenders {
                 rejected += same.map_or(0, |of| of.count - of.error);
                 at_most += same.map_or_else(|| top.least(), |of| of.count);
             }
-            let key = counter.key.to_string();
+            let key = counter.key.clone();
             let offender = Offender {
                 key,
                 rejected,
@@ -125,7 +125,8 @@ struct Counter {
     count: u64,
     /// Of the count, what may be other keys'.
     error: u64,
-    key: Box<str>,
+    /// Up to [`LONGEST`] bytes, for which it has room from the start.
+    key: String,
 }
 
 impl Top {
@@ -138,19 +139,24 @@ impl Top {
         while !key.is_char_boundary(end) {
             end -= 1;
         }
-        let error = self.least();
-        let counter = Counter {
-            hash,
-            count: error + 1,
-            error,
-            key: key[..end].into(),
-        };
-        let is_full = self.0.len() >= COUNTERS;
-        if !is_full {
-            self.0.reserve_exact(COUNTERS.saturating_sub(self.0.len()));
-            self.0.push(counter);
+        let key = &key[..end];
+        if self.0.len() < COUNTERS {
+            self.0.reserve_exact(COUNTERS - self.0.len());
+            let mut own = String::with_capacity(LONGEST);
+            own.push_str(key);
+            self.0.push(Counter {
+                hash,
+                count: 1,
+                error: 0,
+                key: own,
+            });
         } else if let Some(least) = self.0.iter_mut().min_by_key(|counter| counter.count) {
-            *least = counter;
+            // A flood of keys allocates nothing.
+            least.hash = hash;
+            least.error = least.count;
+            least.count += 1;
+            least.key.clear();
+            least.key.push_str(key);
         }
     }
 

@@ -91,6 +91,17 @@ fn law_07_keys_without_end_take_a_fixed_number_of_counters() {
 }
 
 #[test]
+fn a_flood_of_keys_allocates_nothing_once_all_counters_are_taken() {
+    let (gate, bare) = (gate(), Metrics::new().gate("bare"));
+    let allocations = |gate| {
+        let flood = || (0..1_000).for_each(|number| reject(gate, &number.to_string()));
+        flood();
+        allocation_counter::measure(flood).count_total
+    };
+    assert_eq!(allocations(&gate), allocations(&bare));
+}
+
+#[test]
 fn a_hostile_key_is_cut_and_counted_apart() {
     let gate = gate();
     let long = "k".repeat(10_000);
