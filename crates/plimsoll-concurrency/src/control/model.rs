@@ -162,6 +162,9 @@ impl Model {
         let slower = now / before;
         self.no_load *= slower;
         self.capacity /= slower;
+        if let Some(rested) = &mut self.rested {
+            rested.latency *= slower;
+        }
         slower.ln()
     }
 
@@ -344,8 +347,10 @@ impl Model {
         if self.next_probe.is_some() || !self.is_enough(&rested) {
             return false;
         }
-        self.no_load = self.stated_no_load.unwrap_or(rested.latency);
-        self.error = rested.error(rested.variation) / rested.latency;
+        if self.stated_no_load.is_none() {
+            self.no_load = rested.latency;
+            self.error = rested.error(rested.variation) / rested.latency;
+        }
         self.variation = rested.variation;
         self.agreed = 1;
         true

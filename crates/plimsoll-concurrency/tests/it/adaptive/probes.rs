@@ -12,6 +12,8 @@ struct Busy {
     adaptive: Adaptive,
     limit: u32,
     now: Instant,
+    /// The mean no-load latency of the routes, where calls have one.
+    routes: Option<Duration>,
 }
 
 impl Busy {
@@ -22,6 +24,7 @@ impl Busy {
             limit: adaptive.initial(),
             adaptive,
             now: Instant::now(),
+            routes: None,
         }
     }
 
@@ -32,20 +35,34 @@ impl Busy {
         let size = self.adaptive.window();
         let time = size.time.max(call.mul_f64(f64::from(size.samples) / busy));
         let answered = (time.as_secs_f64() / call.as_secs_f64() * busy) as u64 + 1;
-        let began = self.now;
-        self.now += time;
-        let change = self.adaptive.update(&Window {
-            began,
-            ended: self.now,
+        self.update(Window {
             answered,
             latency,
-            deviation: latency / 10,
             max_in_flight: self.limit,
             mean_in_flight: self.limit.into(),
-            limit: self.limit,
             without_slot: answered,
             rejected: answered,
+            ..self.lasting(time)
+        })
+    }
+
+    /// A window of this time without calls.
+    fn lasting(&self, time: Duration) -> Window {
+        Window {
+            began: self.now,
+            ended: self.now + time,
+            limit: self.limit,
+            route_latency: self.routes,
             ..published::window(1, 1)
+        }
+    }
+
+    fn update(&mut self, window: Window) -> LimitReason {
+        self.now = window.ended;
+        let deviation = window.latency / 10;
+        let change = self.adaptive.update(&Window {
+            deviation,
+            ..window
         });
         self.limit = change.limit;
         change.reason
@@ -55,20 +72,13 @@ impl Busy {
     fn calm(&mut self, busy: u32, call: Duration) {
         let time = self.adaptive.window().time.max(Duration::from_millis(200));
         let answered = (time.as_secs_f64() / call.as_secs_f64() * f64::from(busy)) as u64;
-        let began = self.now;
-        self.now += time;
-        let change = self.adaptive.update(&Window {
-            began,
-            ended: self.now,
+        self.update(Window {
             answered,
             latency: call,
-            deviation: call / 10,
             max_in_flight: busy + busy / 4,
             mean_in_flight: busy.into(),
-            limit: self.limit,
-            ..published::window(1, 1)
+            ..self.lasting(time)
         });
-        self.limit = change.limit;
     }
 
     /// The time until the first probe, in busy windows.
@@ -145,6 +155,22 @@ fn what_was_measured_at_half_load_replaces_the_first_probe() {
     // Now it is known that 40 calls at a time can be served, so 18 did not wait for each other.
     let first = busy.first_probe();
     assert!(first > Duration::from_secs(2), "a probe after {first:?}");
+}
+
+#[test]
+fn what_was_measured_of_another_mix_of_routes_is_converted() {
+    let mut busy = Busy::new();
+    busy.routes = Some(20 * MS);
+    for load in [18, 18, 18, 36] {
+        busy.calm(load, 20 * MS);
+    }
+    busy.routes = Some(60 * MS);
+    busy.calm(36, 60 * MS);
+    for _ in 0..3 {
+        assert_ne!(busy.window(40, 60 * MS), LimitReason::Probe);
+    }
+    // A no-load latency of 20 ms would be a base of 13.
+    assert!(busy.limit >= 40, "{}", busy.limit);
 }
 
 #[test]
