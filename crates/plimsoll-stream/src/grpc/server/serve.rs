@@ -199,41 +199,31 @@ impl StreamServer {
                     io = poll_fn(|cx| incoming.as_mut().poll_next(cx)) => io,
                 };
                 match io {
-                    Some(Ok(io)) => self.connect(io, service.clone(), &connections),
+                    Some(Ok(io)) => {
+                        let info = io.connect_info();
+                        let service = ServiceBuilder::new()
+                            .map_request(move |mut request: Request<Incoming>| {
+                                request.extensions_mut().insert(info.clone());
+                                request
+                            })
+                            .map_response(|response: Response<B>| response.map(WatchedBody::new))
+                            .service(service.clone());
+                        let service = TowerToHyperService::new(service);
+                        let connection = self
+                            .connections
+                            .serve_connection_with_upgrades(TokioIo::new(io), service);
+                        let connection = connections.watch(connection.into_owned());
+                        tokio::spawn(async move {
+                            // An error ends the connection, and its streams see it.
+                            _ = connection.await;
+                        });
+                    }
                     Some(Err(_)) => sleep(ACCEPT_RETRY).await,
                     None => break,
                 }
             }
         }
         connections.shutdown().await;
-    }
-
-    fn connect<Io, S, B>(&self, io: Io, service: S, connections: &GracefulShutdown)
-    where
-        Io: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<Error> + Send,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Error>,
-    {
-        let info = io.connect_info();
-        let service = ServiceBuilder::new()
-            .map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(info.clone());
-                request
-            })
-            .map_response(|response: Response<B>| response.map(WatchedBody::new))
-            .service(service);
-        let service = TowerToHyperService::new(service);
-        let connection = self
-            .connections
-            .serve_connection_with_upgrades(TokioIo::new(io), service);
-        let connection = connections.watch(connection.into_owned());
-        tokio::spawn(async move {
-            // An error ends the connection, and its streams see it.
-            _ = connection.await;
-        });
     }
 }
 
