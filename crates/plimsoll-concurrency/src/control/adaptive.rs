@@ -143,7 +143,12 @@ impl Adaptive {
             return self.idle(seen);
         }
         self.headroom.forget();
-        startup::step(seen, before, factor, &self.context())
+        let step = startup::step(seen, before, factor, &self.context());
+        // The first probe follows, unless the base that was found shows that it was made before.
+        if matches!(step.phase, Phase::Drain(_)) && self.model.adopt_rest() {
+            return startup::tried(seen, true, &self.context());
+        }
+        step
     }
 
     fn look(&mut self, seen: &Observation) -> Step {
